@@ -1,0 +1,24 @@
+//! The nouns every room shares: identities, documents, mappings, operations, cluster state, fault kinds.
+//!
+//! Does: name things once, validate them at the border ([`IndexName::parse`], [`DocumentId::parse`]),
+//! and freeze what must never change (routing and tie-break hashes, the record codec).
+//! Does not: read a clock, touch files or sockets, know any other room.
+//! Called by every room. Read [`id`] first, then [`mapping`] and [`state`].
+
+pub mod fault;
+pub mod hash;
+pub mod id;
+pub mod mapping;
+pub mod operation;
+pub mod settings;
+pub mod state;
+
+pub use fault::{FaultKind, Party, Retry};
+pub use id::{
+    DocumentId, Generation, IndexName, IndexUuid, MappingVersion, NameError, NodeId, PrimaryTerm,
+    SeqNo, ShardKey, ShardNumber, Version,
+};
+pub use mapping::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, NumberKind};
+pub use operation::{Operation, OperationKind, RecordError};
+pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
+pub use state::{Alias, ClusterState, IndexMeta};

@@ -1,0 +1,385 @@
+//! What an index knows of its fields: a flat table from full path to [`Field`].
+//!
+//! Objects and multi-fields stand in the same table (`user`, `user.name`, `user.name.raw`), so a
+//! look-up is one step. The dialect's JSON is parsed in `query::mapping` and rendered in `api`;
+//! what the user declared is kept as it came in [`Field::declared`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::MappingVersion;
+
+/// Full dotted path of a field, for example `user.name.raw`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FieldPath(pub Arc<str>);
+
+impl FieldPath {
+    /// Returns the path of `text`, unchecked.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for FieldPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What happens to a field that the mapping does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Dynamic {
+    /// It is added, its type inferred from its first value (the default).
+    #[default]
+    True,
+    /// It stays in `_source` only.
+    False,
+    /// The document is refused.
+    Strict,
+}
+
+/// The mapping of an index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// Grows by one with each change.
+    pub version: MappingVersion,
+    /// Rule for unknown fields at the root.
+    pub dynamic: Dynamic,
+    /// Whether strings that look like dates become `date` when inferred (default true).
+    pub date_detection: bool,
+    /// Whether strings that look like numbers become numbers when inferred (default false).
+    pub numeric_detection: bool,
+    /// Formats tried by date detection, in the dialect's pattern language.
+    pub dynamic_date_formats: Vec<String>,
+    /// Whether `_source` is kept (default true; false is refused today).
+    pub source_enabled: bool,
+    /// Whether every write must carry a routing value (`_routing.required`).
+    pub routing_required: bool,
+    /// `_meta`, kept for the user.
+    pub meta: Option<serde_json::Value>,
+    /// The root's keys as declared (`dynamic`, `date_detection`, `_routing` …), for echoing.
+    pub declared: serde_json::Map<String, serde_json::Value>,
+    /// All fields by full path.
+    pub fields: BTreeMap<FieldPath, Field>,
+}
+
+impl Default for Mapping {
+    fn default() -> Self {
+        Self {
+            version: MappingVersion(1),
+            dynamic: Dynamic::True,
+            date_detection: true,
+            numeric_detection: false,
+            dynamic_date_formats: vec![
+                "strict_date_optional_time".to_owned(),
+                "yyyy/MM/dd HH:mm:ss Z||yyyy/MM/dd Z".to_owned(),
+            ],
+            source_enabled: true,
+            routing_required: false,
+            meta: None,
+            declared: serde_json::Map::new(),
+            fields: BTreeMap::new(),
+        }
+    }
+}
+
+impl Mapping {
+    /// Returns the field at `path`.
+    pub fn field(&self, path: &str) -> Option<&Field> {
+        self.fields.get(path)
+    }
+
+    /// Returns the ordinal for the next new field: one more than the largest in use.
+    pub fn next_ordinal(&self) -> u32 {
+        self.fields
+            .values()
+            .map(|field| field.ordinal + 1)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Returns how many fields count against `index.mapping.total_fields.limit`: all of them,
+    /// objects and multi-fields included.
+    pub fn num_fields(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Returns the fields whose path matches `pattern` (`*` matches any run of characters).
+    pub fn matching<'a>(
+        &'a self,
+        pattern: &'a str,
+    ) -> impl Iterator<Item = (&'a FieldPath, &'a Field)> {
+        self.fields
+            .iter()
+            .filter(move |(path, _)| matches_pattern(pattern, path.as_str()))
+    }
+}
+
+/// Returns whether `text` matches `pattern`, in which `*` stands for any run of characters.
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// One field of a mapping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// Number of the field, given at its birth and never used again: names its columns on disk.
+    pub ordinal: u32,
+    /// Type and options.
+    pub kind: FieldKind,
+    /// Whether this is a multi-field (`fields`), fed from its parent's value.
+    pub is_multi_field: bool,
+    /// Paths that receive a copy of this field's values.
+    pub copy_to: Vec<FieldPath>,
+    /// The field's keys as declared, without `properties` and `fields`, for echoing.
+    pub declared: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Type of a field with its options; defaults are the dialect's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FieldKind {
+    /// Analysed text, ranked by BM25.
+    Text {
+        /// Analyzer for documents, and for queries unless `search_analyzer` is given.
+        analyzer: String,
+        /// Analyzer for queries.
+        search_analyzer: Option<String>,
+        /// Whether the field can be searched.
+        index: bool,
+    },
+    /// A term kept whole.
+    Keyword {
+        /// Longer values (in characters) are neither indexed nor in doc values.
+        ignore_above: Option<u32>,
+        /// Normalizer applied to values and query terms.
+        normalizer: Option<String>,
+        /// Stands for an explicit `null`.
+        null_value: Option<String>,
+        /// Whether the field can be searched.
+        index: bool,
+        /// Whether it can be sorted and aggregated.
+        doc_values: bool,
+    },
+    /// A number.
+    Number {
+        /// Width and signedness.
+        number: NumberKind,
+        /// Stands for an explicit `null`.
+        null_value: Option<f64>,
+        /// Whether strings and fractions are converted (default true).
+        coerce: bool,
+        /// Whether a malformed value is skipped instead of refusing the document.
+        ignore_malformed: bool,
+        /// Whether the field can be searched.
+        index: bool,
+        /// Whether it can be sorted and aggregated.
+        doc_values: bool,
+    },
+    /// `true` or `false`.
+    Boolean {
+        /// Stands for an explicit `null`.
+        null_value: Option<bool>,
+        /// Whether the field can be searched.
+        index: bool,
+        /// Whether it can be sorted and aggregated.
+        doc_values: bool,
+    },
+    /// An instant, kept as milliseconds since the epoch.
+    Date {
+        /// How text is read and keys are written.
+        format: DateFormat,
+        /// Stands for an explicit `null`, in the field's format.
+        null_value: Option<String>,
+        /// Whether a malformed value is skipped instead of refusing the document.
+        ignore_malformed: bool,
+        /// Whether the field can be searched.
+        index: bool,
+        /// Whether it can be sorted and aggregated.
+        doc_values: bool,
+    },
+    /// An IPv4 or IPv6 address.
+    Ip {
+        /// Stands for an explicit `null`.
+        null_value: Option<String>,
+        /// Whether a malformed value is skipped instead of refusing the document.
+        ignore_malformed: bool,
+        /// Whether the field can be searched.
+        index: bool,
+        /// Whether it can be sorted and aggregated.
+        doc_values: bool,
+    },
+    /// A JSON object; its properties are fields of their own.
+    Object {
+        /// Rule for unknown fields below; `None` inherits.
+        dynamic: Option<Dynamic>,
+        /// Whether its content is looked at (false: kept in `_source` only).
+        enabled: bool,
+    },
+}
+
+impl FieldKind {
+    /// Returns the dialect's name of the type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::Keyword { .. } => "keyword",
+            Self::Number { number, .. } => number.type_name(),
+            Self::Boolean { .. } => "boolean",
+            Self::Date { .. } => "date",
+            Self::Ip { .. } => "ip",
+            Self::Object { .. } => "object",
+        }
+    }
+
+    /// Returns whether the field can be searched.
+    pub fn is_indexed(&self) -> bool {
+        match self {
+            Self::Text { index, .. }
+            | Self::Keyword { index, .. }
+            | Self::Number { index, .. }
+            | Self::Boolean { index, .. }
+            | Self::Date { index, .. }
+            | Self::Ip { index, .. } => *index,
+            Self::Object { .. } => false,
+        }
+    }
+
+    /// Returns whether the field can be sorted and aggregated.
+    pub fn has_doc_values(&self) -> bool {
+        match self {
+            Self::Keyword { doc_values, .. }
+            | Self::Number { doc_values, .. }
+            | Self::Boolean { doc_values, .. }
+            | Self::Date { doc_values, .. }
+            | Self::Ip { doc_values, .. } => *doc_values,
+            Self::Text { .. } | Self::Object { .. } => false,
+        }
+    }
+}
+
+/// Width of a number field.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum NumberKind {
+    /// 64-bit signed.
+    Long,
+    /// 32-bit signed.
+    Integer,
+    /// 16-bit signed.
+    Short,
+    /// 8-bit signed.
+    Byte,
+    /// 64-bit unsigned.
+    UnsignedLong,
+    /// 64-bit IEEE 754.
+    Double,
+    /// 32-bit IEEE 754 (values are rounded to it).
+    Float,
+    /// 16-bit IEEE 754 (values are rounded to it).
+    HalfFloat,
+    /// A long of value × factor, rounded; reads back as a double.
+    ScaledFloat {
+        /// The factor, > 0.
+        factor: f64,
+    },
+}
+
+impl NumberKind {
+    /// Returns the dialect's name of the type.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Long => "long",
+            Self::Integer => "integer",
+            Self::Short => "short",
+            Self::Byte => "byte",
+            Self::UnsignedLong => "unsigned_long",
+            Self::Double => "double",
+            Self::Float => "float",
+            Self::HalfFloat => "half_float",
+            Self::ScaledFloat { .. } => "scaled_float",
+        }
+    }
+
+    /// Returns whether values are whole numbers.
+    pub fn is_integral(self) -> bool {
+        matches!(
+            self,
+            Self::Long | Self::Integer | Self::Short | Self::Byte | Self::UnsignedLong
+        )
+    }
+}
+
+/// A date format of the dialect: alternatives joined by `||`, each a name or a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DateFormat(pub String);
+
+impl DateFormat {
+    /// The default of `date` fields.
+    pub const DEFAULT: &'static str = "strict_date_optional_time||epoch_millis";
+}
+
+impl Default for DateFormat {
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_any_run_of_characters() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("*", "a.b", true),
+            ("a*", "ab", true),
+            ("a*", "ba", false),
+            ("*b", "ab", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abde", false),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(
+                matches_pattern(pattern, text),
+                expected,
+                "{pattern} on {text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Settings of an index: typed where we act on them, and as declared for echoing.
+
+use serde::{Deserialize, Serialize};
+
+/// Default number of routing slots of an index: divisible by all shard counts up to 16 but 11 and
+/// 13, and large enough that 1,024 shards still hold 735 slots each.
+pub const ROUTING_SLOTS: u32 = 753_984;
+
+/// Operations that an index refuses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocks {
+    /// `index.blocks.read_only`: neither documents nor metadata change.
+    pub read_only: bool,
+    /// `index.blocks.read_only_allow_delete`: set by itself when the disk is nearly full.
+    pub read_only_allow_delete: bool,
+    /// `index.blocks.write`: documents do not change.
+    pub write: bool,
+    /// `index.blocks.read`: documents are not read.
+    pub read: bool,
+    /// `index.blocks.metadata`: metadata is neither read nor changed.
+    pub metadata: bool,
+}
+
+/// Settings of an index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexSettings {
+    /// Number of shards, 1 to 1,024; fixed at creation (default 4).
+    pub number_of_shards: u32,
+    /// Copies beside the primary (default 1; a single node holds none of them).
+    pub number_of_replicas: u32,
+    /// Slots a document's hash falls into; a multiple of the shard count, fixed at creation.
+    pub routing_slots: u32,
+    /// Milliseconds between refreshes; `None` is never (`-1`). Default 1,000.
+    pub refresh_interval_ms: Option<u64>,
+    /// Largest `from + size` (default 10,000).
+    pub max_result_window: usize,
+    /// Largest number of fields (default 1,000).
+    pub total_fields_limit: usize,
+    /// Deepest nesting of object fields (default 20).
+    pub depth_limit: usize,
+    /// Longest difference of n-gram sizes (default 1).
+    pub max_ngram_diff: usize,
+    /// Largest number of terms of a `terms` query (default 65,536).
+    pub max_terms_count: usize,
+    /// Largest regular expression in characters (default 1,000).
+    pub max_regex_length: usize,
+    /// Blocks in force.
+    pub blocks: Blocks,
+    /// `analysis` as declared; `analysis::AnalyzerRegistry::from_settings` reads it.
+    pub analysis: serde_json::Value,
+    /// `index.query.default_field`.
+    pub default_fields: Vec<String>,
+    /// All settings as declared, flat (`index.number_of_shards` → text), for echoing.
+    pub declared: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        let number_of_shards = 4;
+        Self {
+            number_of_shards,
+            number_of_replicas: 1,
+            routing_slots: routing_slots_for(number_of_shards),
+            refresh_interval_ms: Some(1_000),
+            max_result_window: 10_000,
+            total_fields_limit: 1_000,
+            depth_limit: 20,
+            max_ngram_diff: 1,
+            max_terms_count: 65_536,
+            max_regex_length: 1_000,
+            blocks: Blocks::default(),
+            analysis: serde_json::Value::Object(serde_json::Map::new()),
+            default_fields: vec!["*".to_owned()],
+            declared: serde_json::Map::new(),
+        }
+    }
+}
+
+/// Returns the number of routing slots for `shards`: the largest multiple of it that is at most
+/// [`ROUTING_SLOTS`].
+pub fn routing_slots_for(shards: u32) -> u32 {
+    ROUTING_SLOTS - ROUTING_SLOTS % shards.max(1)
+}

@@ -1,0 +1,91 @@
+//! The cluster as everyone agrees on it: which indices exist and what they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{IndexName, IndexUuid, PrimaryTerm, ShardKey, ShardNumber};
+use crate::mapping::Mapping;
+use crate::settings::IndexSettings;
+
+/// An alias as one index knows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Alias {
+    /// A query in the dialect's JSON that searches through the alias must also match.
+    pub filter: Option<serde_json::Value>,
+    /// Routing for writes through the alias.
+    pub index_routing: Option<String>,
+    /// Routing for searches through the alias, comma-separated.
+    pub search_routing: Option<String>,
+    /// Whether writes through the alias go to this index.
+    pub is_write_index: Option<bool>,
+    /// Whether wildcards leave the alias out.
+    pub is_hidden: Option<bool>,
+}
+
+/// Everything agreed about one index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexMeta {
+    /// Identity, for ever.
+    pub uuid: IndexUuid,
+    /// Name for people, unique now.
+    pub name: IndexName,
+    /// When it was created, milliseconds since the epoch.
+    pub created_ms: i64,
+    /// Settings in force.
+    pub settings: IndexSettings,
+    /// Mapping in force.
+    pub mapping: Arc<Mapping>,
+    /// Aliases by name.
+    pub aliases: BTreeMap<IndexName, Alias>,
+    /// The primary term of each shard, by shard number.
+    pub primary_terms: Vec<PrimaryTerm>,
+    /// Whether the index is closed to reads and writes.
+    pub is_closed: bool,
+}
+
+impl IndexMeta {
+    /// Returns the keys of all shards.
+    pub fn shards(&self) -> impl Iterator<Item = ShardKey> + use<> {
+        let index = self.uuid;
+        (0..self.settings.number_of_shards).map(move |shard| ShardKey {
+            index,
+            shard: ShardNumber(shard),
+        })
+    }
+}
+
+/// A snapshot of the cluster's metadata.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterState {
+    /// Grows by one with each change.
+    pub version: u64,
+    /// Identity of the cluster: 32 hexadecimal digits.
+    pub cluster_uuid: String,
+    /// Its name for people.
+    pub cluster_name: String,
+    /// All indices.
+    pub indices: BTreeMap<IndexUuid, Arc<IndexMeta>>,
+    /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.
+    pub persistent_settings: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ClusterState {
+    /// Returns the index of that name.
+    pub fn index_named(&self, name: &str) -> Option<&Arc<IndexMeta>> {
+        self.indices
+            .values()
+            .find(|index| index.name.as_str() == name)
+    }
+
+    /// Returns the indices that bear the alias `name`.
+    pub fn aliased<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = (&'a Arc<IndexMeta>, &'a Alias)> {
+        self.indices
+            .values()
+            .filter_map(move |index| Some((index, index.aliases.get(name)?)))
+    }
+}
