@@ -1,0 +1,80 @@
+//! Everyday commands of the workspace: `cargo xtask <command>`.
+//!
+//! Does: installs what a check needs, runs the checks in order, counts what passed.
+//! Does not: belong to the product; no room depends on it.
+//! Called by people and by `.ci/run`. Read [`report::Step`] first.
+#![expect(
+    clippy::print_stdout,
+    reason = "the answers of these commands are text on a terminal"
+)]
+
+mod bench;
+mod command;
+mod drive;
+mod prove;
+mod report;
+mod setup;
+mod static_checks;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::{report::Report, workspace::Workspace};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test    everything that must pass; ends with `N passed, N failed`
+            [--list]         name the steps and stop
+            [--only WORDS]   only the steps whose name holds one of the comma-separated words
+  setup   install what the checks need when it is absent
+  fmt     format all sources
+  lint    formatting and clippy, warnings denied
+  deny    licences, advisories, sources and duplicates of dependencies
+  arch    the architecture test alone
+  prove   the long proofs: [--tier NAME] [--seed N] [--list]
+  bench   the criterion benches; further words go to criterion
+
+environment:
+  CARGO_TARGET_DIR          where to build, as for cargo itself
+  GLEANER_XTASK_CACHE       where installed tools live (default ~/.cache/gleaner-xtask)
+  GLEANER_XTASK_SKIP        tools not to install, comma-separated: cargo-deny, python
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one command; false means that it ran and something did not pass.
+fn run() -> anyhow::Result<bool> {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let rest: Vec<String> = words.collect();
+    if matches!(command.as_str(), "" | "help" | "-h" | "--help") {
+        print!("{USAGE}");
+        return Ok(true);
+    }
+    let workspace = Workspace::find()?;
+    let report = match command.as_str() {
+        "test" => test::run(&workspace, &rest)?,
+        "setup" => Report::of(&workspace, setup::STEPS),
+        "fmt" => Report::of(&workspace, static_checks::FORMAT),
+        "lint" => Report::of(&workspace, static_checks::LINT),
+        "deny" => Report::of(&workspace, static_checks::DENY),
+        "arch" => Report::of(&workspace, static_checks::ARCHITECTURE),
+        "prove" => prove::run(&workspace, &rest)?,
+        "bench" => bench::run_benches(&workspace, &rest),
+        other => bail!("no command `{other}`; see `cargo xtask help`"),
+    };
+    Ok(report.print_and_judge())
+}

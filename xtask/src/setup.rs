@@ -1,0 +1,195 @@
+//! Installs what the checks need, when it is absent, and says what it does.
+//!
+//! Nothing here is needed to build or run the product. What cannot be had is reported as a reason
+//! and the steps that need it are skipped under that reason; they are never counted as passed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context;
+
+use crate::{
+    command::{is_available, run_program},
+    report::{Outcome, Step},
+    workspace::Workspace,
+};
+
+/// A tool's path, or in plain words why it is not here.
+pub(crate) type Tool = Result<PathBuf, String>;
+
+/// `cargo xtask setup`.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "setup: linker",
+        run: linker,
+    },
+    Step {
+        name: "setup: cargo-deny",
+        run: |workspace| outcome(cargo_deny(workspace)?),
+    },
+    Step {
+        name: "setup: python clients",
+        run: python_clients,
+    },
+];
+
+/// A virtual environment for tests that drive a real client.
+struct Environment {
+    /// How the steps call it.
+    name: &'static str,
+    /// Its folder under [`environments`]; the client drive looks for `venv-<client>` in a folder.
+    folder: &'static str,
+    packages: &'static [&'static str],
+    /// Installed without what it depends on: `elasticsearch-dsl` 8.18 only forwards to
+    /// `elasticsearch.dsl`, which client 9 has too, but it asks for client 8.
+    bare_packages: &'static [&'static str],
+}
+
+/// One environment a client, as versions of one client cannot be installed side by side.
+const ENVIRONMENTS: &[Environment] = &[
+    Environment {
+        name: "yaml",
+        folder: "venv-yaml",
+        packages: &["pyyaml>=6,<7"],
+        bare_packages: &[],
+    },
+    Environment {
+        name: "es8",
+        folder: "venv-es8",
+        packages: &["elasticsearch>=8,<9", "elasticsearch-dsl>=8,<9"],
+        bare_packages: &[],
+    },
+    Environment {
+        name: "es9",
+        folder: "es9/venv-es8",
+        packages: &["elasticsearch>=9,<10"],
+        bare_packages: &["elasticsearch-dsl>=8.18,<9"],
+    },
+    Environment {
+        name: "os3",
+        folder: "venv-os",
+        packages: &["opensearch-py>=3,<4"],
+        bare_packages: &[],
+    },
+];
+
+/// Says whether the fast linker is here; the build works without it, so nothing is installed.
+fn linker(_: &Workspace) -> anyhow::Result<Outcome> {
+    if is_available(Path::new("mold"), "--version") {
+        println!("mold is here: `mold -run cargo build` links faster");
+    } else {
+        println!(
+            "mold is not here; builds use the default linker (`apt-get install mold` to change)"
+        );
+    }
+    Ok(Outcome::PASSED)
+}
+
+/// Returns `cargo-deny`, built once into the cache of tools: some minutes on two cores.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> anyhow::Result<Tool> {
+    let installed = workspace.cache().join("bin/cargo-deny");
+    for candidate in [PathBuf::from("cargo-deny"), installed.clone()] {
+        if is_available(&candidate, "--version") {
+            return Ok(Ok(candidate));
+        }
+    }
+    if workspace.skips("cargo-deny") {
+        return Ok(Err(
+            "cargo-deny is absent, GLEANER_XTASK_SKIP says not to install it".into(),
+        ));
+    }
+    println!(
+        "installing cargo-deny into {} (some minutes)",
+        workspace.cache().display()
+    );
+    fs::create_dir_all(workspace.cache())?;
+    let mut install =
+        crate::command::cargo(workspace, ["install", "--locked", "--quiet", "cargo-deny"]);
+    install.arg("--root").arg(workspace.cache());
+    // Its own build folder: the workspace's would be locked for as long as this takes.
+    install.env("CARGO_TARGET_DIR", workspace.cache().join("build"));
+    match run_program(install) {
+        Ok(_) => {
+            fs::remove_dir_all(workspace.cache().join("build"))?;
+            Ok(Ok(installed))
+        }
+        Err(error) => Ok(Err(format!("cargo-deny cannot be installed: {error:#}"))),
+    }
+}
+
+/// Returns the Python of the environment `name`, made on first use under the build folder.
+pub(crate) fn python(workspace: &Workspace, name: &str) -> anyhow::Result<Tool> {
+    let environment = ENVIRONMENTS.iter().find(|known| known.name == name);
+    let environment = environment.with_context(|| format!("no Python environment `{name}`"))?;
+    let folder = environments(workspace).join(environment.folder);
+    let python = folder.join("bin/python");
+    // The mark is written last, so a half-made environment is made again.
+    let mark = folder.join("gleaner-packages");
+    let wanted = [environment.packages, environment.bare_packages]
+        .concat()
+        .join("\n");
+    if fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
+        return Ok(Ok(python));
+    }
+    if workspace.skips("python") {
+        return Ok(Err(
+            "GLEANER_XTASK_SKIP says not to install Python packages".into(),
+        ));
+    }
+    println!(
+        "making {} with {}",
+        folder.display(),
+        environment.packages.join(", ")
+    );
+    if let Err(error) = make_environment(&folder, environment) {
+        return Ok(Err(format!(
+            "Python packages cannot be installed: {error:#}"
+        )));
+    }
+    fs::write(mark, wanted)?;
+    Ok(Ok(python))
+}
+
+/// Returns the folder of all virtual environments.
+pub(crate) fn environments(workspace: &Workspace) -> PathBuf {
+    workspace.scratch().join("python")
+}
+
+fn make_environment(folder: &Path, environment: &Environment) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(folder);
+    run_program(venv)?;
+    let pip = |options: &[&str], packages: &[&str]| {
+        let mut install = Command::new(folder.join("bin/python"));
+        install
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(options)
+            .args(packages);
+        run_program(install)
+    };
+    pip(&[], environment.packages)?;
+    if !environment.bare_packages.is_empty() {
+        pip(&["--no-deps"], environment.bare_packages)?;
+    }
+    Ok(())
+}
+
+fn python_clients(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    for environment in ENVIRONMENTS {
+        if let Err(absent) = python(workspace, environment.name)? {
+            return Ok(Outcome::Skipped(absent));
+        }
+    }
+    Ok(Outcome::PASSED)
+}
+
+fn outcome(tool: Tool) -> anyhow::Result<Outcome> {
+    Ok(match tool {
+        Ok(_) => Outcome::PASSED,
+        Err(absent) => Outcome::Skipped(absent),
+    })
+}
