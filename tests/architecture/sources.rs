@@ -1,0 +1,195 @@
+//! Rules about source files: what each room may name, and how a file looks.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    code::names,
+    dependencies::{OWNED_LIBRARIES, line_of},
+    house::{House, Source, Violation},
+};
+
+/// Rooms that compute and nothing else.
+const PURE_ROOMS: &[&str] = &["model", "query", "analysis", "shard-router"];
+
+/// What a pure room never names. Addresses (`std::net::IpAddr`) are values and allowed.
+const IMPURE_NAMES: &[&str] = &[
+    "std::fs",
+    "std::thread",
+    "std::process",
+    "std::io::stdin",
+    "std::io::stdout",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
+    "Instant::now",
+    "SystemTime::now",
+    "Utc::now",
+    "Local::now",
+    "tokio",
+    "rayon",
+];
+
+/// How the environment is read and a process ended.
+const ENVIRONMENT_NAMES: &[&str] = &[
+    "env::var",
+    "env::var_os",
+    "env::vars",
+    "env::vars_os",
+    "env::args",
+    "env::args_os",
+    "env::current_dir",
+    "env::set_var",
+    "process::exit",
+    "process::abort",
+];
+
+/// Libraries of outside services, each of which one module hides.
+const SERVICES: &[&str] = &[
+    "rustls",
+    "etcd_client",
+    "openraft",
+    "tokio_postgres",
+    "redis",
+];
+
+/// The modules that may say `unsafe`, each with a `SAFETY:` argument: memory maps.
+const UNSAFE_MODULES: &[&str] = &[];
+
+/// Lines of a file at which it must have been split.
+const MAX_FILE_LINES: usize = 500;
+
+/// Finds names of a library in a room that does not own it.
+pub(crate) fn stray_names(house: &House) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (library, owners) in OWNED_LIBRARIES {
+        let strangers = house
+            .sources
+            .iter()
+            .filter(|s| !owners.contains(&s.room.as_str()));
+        violations.extend(strangers.filter_map(|source| naming(source, library)));
+    }
+    violations
+}
+
+/// Finds services whose library is named by more than one module.
+///
+/// A module is a file directly under `src/`, with the folder of the same name.
+pub(crate) fn scattered_services(house: &House) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for service in SERVICES {
+        let mut modules = BTreeMap::new();
+        for source in house
+            .sources
+            .iter()
+            .filter(|source| line_of(&source.room).is_some())
+        {
+            if names(&source.product, service) {
+                modules
+                    .entry(module_of(&source.path))
+                    .or_insert(&source.path);
+            }
+        }
+        if modules.len() > 1 {
+            let places: Vec<&str> = modules.values().map(|path| path.as_str()).collect();
+            violations.push(Violation::new(
+                places.join(", "),
+                format!("all name `{service}`"),
+            ));
+        }
+    }
+    violations
+}
+
+fn module_of(path: &str) -> String {
+    path.split('/')
+        .take(3)
+        .collect::<Vec<_>>()
+        .join("/")
+        .trim_end_matches(".rs")
+        .to_owned()
+}
+
+/// Finds rooms other than `cli` that read the environment or end the process.
+pub(crate) fn environment_readers(house: &House) -> Vec<Violation> {
+    // Tests, benches, the test kit and xtask are started by people; datasets is a library like a room.
+    let reads_nothing = |source: &&Source| {
+        let is_room = line_of(&source.room).is_some() || source.room == "datasets";
+        is_room && source.room != "cli"
+    };
+    all_naming(
+        house.sources.iter().filter(reads_nothing),
+        ENVIRONMENT_NAMES,
+    )
+}
+
+/// Finds I/O, threads and clocks in pure rooms.
+pub(crate) fn impure_rooms(house: &House) -> Vec<Violation> {
+    let is_pure = |source: &&Source| PURE_ROOMS.contains(&source.room.as_str());
+    let in_src = |source: &&Source| source.path.split('/').nth(1) == Some("src");
+    all_naming(
+        house.sources.iter().filter(is_pure).filter(in_src),
+        IMPURE_NAMES,
+    )
+}
+
+/// Finds `unsafe` outside the named modules, and named modules without an argument.
+pub(crate) fn stray_unsafe(house: &House) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for source in house
+        .sources
+        .iter()
+        .filter(|source| names(&source.product, "unsafe"))
+    {
+        if !UNSAFE_MODULES.contains(&source.path.as_str()) {
+            violations.push(Violation::new(&source.path, "says `unsafe`"));
+        } else if !source.text.contains("SAFETY:") {
+            violations.push(Violation::new(&source.path, "has no `SAFETY:` argument"));
+        }
+    }
+    violations
+}
+
+/// Finds files called `mod.rs`.
+pub(crate) fn mod_files(house: &House) -> Vec<Violation> {
+    let is_mod = |source: &&Source| source.path.ends_with("/mod.rs");
+    let found = house.sources.iter().filter(is_mod);
+    found
+        .map(|source| Violation::new(&source.path, "is a `mod.rs`"))
+        .collect()
+}
+
+/// Finds files that should have been split.
+pub(crate) fn long_files(house: &House) -> Vec<Violation> {
+    let length = |source: &Source| source.text.lines().count();
+    let found = house
+        .sources
+        .iter()
+        .filter(|source| length(source) > MAX_FILE_LINES);
+    found
+        .map(|s| Violation::new(&s.path, format!("has {} lines", length(s))))
+        .collect()
+}
+
+/// Finds files that do not begin with a `//!` comment.
+pub(crate) fn headless_files(house: &House) -> Vec<Violation> {
+    let found = house
+        .sources
+        .iter()
+        .filter(|source| !source.text.starts_with("//!"));
+    found
+        .map(|source| Violation::new(&source.path, "does not start with `//!`"))
+        .collect()
+}
+
+fn all_naming<'a>(sources: impl Iterator<Item = &'a Source>, forbidden: &[&str]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for source in sources {
+        violations.extend(forbidden.iter().filter_map(|name| naming(source, name)));
+    }
+    violations
+}
+
+fn naming(source: &Source, name: &str) -> Option<Violation> {
+    names(&source.product, name).then(|| Violation::new(&source.path, format!("names `{name}`")))
+}
