@@ -1,0 +1,276 @@
+//! The rules of admission to one shard's log, without any file: who may append, where, and whether
+//! it was appended before. Shared by all implementations, so that they cannot disagree.
+
+use gleaner_model::{PrimaryTerm, SeqNo};
+use twox_hash::XxHash3_64;
+
+use crate::error::LogError;
+use crate::producers::{Producers, Span};
+use crate::shard_log::{Append, Appended};
+
+/// Limits every implementation applies before anything else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Most payload bytes of one batch.
+    pub(crate) max_batch_bytes: usize,
+    /// Producers remembered per shard.
+    pub(crate) num_producers: usize,
+}
+
+/// What admission decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Write the batch, starting at this position.
+    Fresh(SeqNo),
+    /// It is already there.
+    Duplicate(Appended),
+}
+
+/// Position, fence, chain and producers of one shard.
+///
+/// Changes since the last [`Ledger::commit`] can be taken back by [`Ledger::rollback`], for a
+/// write that failed.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    next: u64,
+    fence: PrimaryTerm,
+    chain: u64,
+    producers: Producers,
+    undo: Option<Undo>,
+}
+
+#[derive(Debug)]
+struct Undo {
+    next: u64,
+    fence: PrimaryTerm,
+    chain: u64,
+    producers: Vec<(u128, Option<Span>)>,
+}
+
+impl Ledger {
+    /// Starts a log whose first record will be `next`, with `chain` over what was before.
+    pub(crate) fn new(next: u64, fence: PrimaryTerm, chain: u64, limits: Limits) -> Self {
+        let producers = Producers::new(limits.num_producers);
+        Self {
+            next,
+            fence,
+            chain,
+            producers,
+            undo: None,
+        }
+    }
+
+    /// Position of the next record: as many records as were ever accepted.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The last seq_no, `None` for an empty log.
+    pub(crate) fn tail(&self) -> Option<SeqNo> {
+        self.next.checked_sub(1).map(SeqNo)
+    }
+
+    /// The term below which appends are refused.
+    pub(crate) fn fence(&self) -> PrimaryTerm {
+        self.fence
+    }
+
+    /// Hash over all records accepted so far.
+    pub(crate) fn chain(&self) -> u64 {
+        self.chain
+    }
+
+    /// Decides about an append without changing anything.
+    pub(crate) fn admit(&self, append: &Append, limits: Limits) -> Result<Admission, LogError> {
+        check_size(append, limits)?;
+        self.check_term(append.term)?;
+        if let Some(producer) = append.producer
+            && let Some(span) = self.producers.get(producer.id)
+        {
+            if producer.sequence == span.sequence {
+                return Ok(Admission::Duplicate(span.appended()));
+            }
+            if producer.sequence < span.sequence {
+                return Err(LogError::StaleProducer {
+                    sequence: producer.sequence,
+                    last: span.sequence,
+                });
+            }
+        }
+        if append.expected_last.is_some() && append.expected_last != self.tail() {
+            return Err(LogError::SeqMismatch { last: self.tail() });
+        }
+        Ok(Admission::Fresh(SeqNo(self.next)))
+    }
+
+    /// Takes an admitted batch in: moves position and chain, raises the fence to its term and
+    /// remembers its producer.
+    pub(crate) fn accept(&mut self, append: &Append) -> Appended {
+        let first = self.next;
+        self.begin();
+        for payload in &append.batch {
+            self.chain = chain_after(self.chain, SeqNo(self.next), append.term, payload);
+            self.next += 1;
+        }
+        self.fence = self.fence.max(append.term);
+        let last = self.next - 1;
+        if let Some(producer) = append.producer {
+            let span = Span {
+                sequence: producer.sequence,
+                first,
+                last,
+            };
+            let before = self.producers.insert(producer.id, span);
+            if let Some(undo) = &mut self.undo {
+                undo.producers.push((producer.id, before));
+            }
+        }
+        Appended {
+            first: SeqNo(first),
+            last: SeqNo(last),
+            duplicate: false,
+        }
+    }
+
+    /// Makes what was accepted final.
+    pub(crate) fn commit(&mut self) {
+        self.undo = None;
+        self.producers.evict();
+    }
+
+    /// Takes back everything accepted since the last commit.
+    pub(crate) fn rollback(&mut self) {
+        let Some(undo) = self.undo.take() else { return };
+        self.next = undo.next;
+        self.fence = undo.fence;
+        self.chain = undo.chain;
+        for (id, before) in undo.producers.into_iter().rev() {
+            self.producers.restore(id, before);
+        }
+    }
+
+    /// Raises the fence.
+    pub(crate) fn raise_fence(&mut self, term: PrimaryTerm) -> Result<(), LogError> {
+        self.check_term(term)?;
+        self.fence = term;
+        Ok(())
+    }
+
+    fn check_term(&self, term: PrimaryTerm) -> Result<(), LogError> {
+        if term < self.fence {
+            return Err(LogError::Fenced {
+                current: self.fence,
+            });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        if self.undo.is_none() {
+            self.undo = Some(Undo {
+                next: self.next,
+                fence: self.fence,
+                chain: self.chain,
+                producers: Vec::new(),
+            });
+        }
+    }
+}
+
+fn check_size(append: &Append, limits: Limits) -> Result<(), LogError> {
+    let bytes = append.payload_bytes();
+    if bytes > limits.max_batch_bytes {
+        return Err(LogError::TooLarge {
+            bytes,
+            limit: limits.max_batch_bytes,
+        });
+    }
+    if append.batch.is_empty() {
+        return Err(LogError::EmptyBatch);
+    }
+    Ok(())
+}
+
+/// Returns the chain hash after one more record: XXH3-64 over its payload, seeded with XXH3-64
+/// over its position and term, seeded with the hash before. Frozen by the golden file.
+pub(crate) fn chain_after(chain: u64, seq_no: SeqNo, term: PrimaryTerm, payload: &[u8]) -> u64 {
+    let mut head = [0; 16];
+    head[..8].copy_from_slice(&seq_no.0.to_le_bytes());
+    head[8..].copy_from_slice(&term.0.to_le_bytes());
+    let seed = XxHash3_64::oneshot_with_seed(chain, &head);
+    XxHash3_64::oneshot_with_seed(seed, payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard_log::ProducerSequence;
+    use bytes::Bytes;
+    use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
+
+    const LIMITS: Limits = Limits {
+        max_batch_bytes: 1000,
+        num_producers: 2,
+    };
+
+    fn append(producer: u128, sequence: u64) -> Append {
+        Append {
+            shard: ShardKey {
+                index: IndexUuid([0; 16]),
+                shard: ShardNumber(0),
+            },
+            term: PrimaryTerm(1),
+            expected_last: None,
+            producer: Some(ProducerSequence {
+                id: producer,
+                sequence,
+            }),
+            batch: vec![Bytes::from_static(b"x")],
+        }
+    }
+
+    #[test]
+    fn rollback_forgets_position_chain_fence_and_producer() {
+        let mut ledger = Ledger::new(0, PrimaryTerm(0), 0, LIMITS);
+        ledger.accept(&append(1, 1));
+        ledger.commit();
+        let chain = ledger.chain();
+        let mut later = append(1, 2);
+        later.term = PrimaryTerm(9);
+        ledger.accept(&later);
+        ledger.accept(&append(2, 1));
+        ledger.rollback();
+        assert_eq!(ledger.next(), 1);
+        assert_eq!(ledger.chain(), chain);
+        assert_eq!(ledger.fence(), PrimaryTerm(1));
+        assert_eq!(
+            ledger.admit(&append(1, 2), LIMITS).unwrap(),
+            Admission::Fresh(SeqNo(1))
+        );
+        assert!(matches!(
+            ledger.admit(&append(1, 1), LIMITS).unwrap(),
+            Admission::Duplicate(_)
+        ));
+        assert_eq!(
+            ledger.admit(&append(2, 1), LIMITS).unwrap(),
+            Admission::Fresh(SeqNo(1))
+        );
+    }
+
+    #[test]
+    fn commit_forgets_the_producer_that_was_silent_longest() {
+        let mut ledger = Ledger::new(0, PrimaryTerm(0), 0, LIMITS);
+        for producer in [1, 2, 1, 3] {
+            ledger.accept(&append(producer, ledger.next()));
+        }
+        ledger.commit();
+        assert!(matches!(
+            ledger.admit(&append(1, 2), LIMITS).unwrap(),
+            Admission::Duplicate(_)
+        ));
+        assert!(matches!(
+            ledger.admit(&append(2, 1), LIMITS).unwrap(),
+            Admission::Fresh(_)
+        ));
+    }
+}

@@ -1,0 +1,20 @@
+//! Durable, ordered record of the operations of a shard.
+//!
+//! Does: give each operation its seq_no, keep it until it is trimmed, refuse an older primary term,
+//! answer a repeated append without doing it twice, and say loudly when the disk lost something.
+//! Does not: look into payloads, elect a primary, copy to other nodes, keep two processes off one
+//! folder (the caller locks it).
+//! Called by `leaf`: its write path appends, its apply loop reads. Read [`ShardLog`] first.
+
+pub mod error;
+pub mod files;
+mod ledger;
+pub mod memory;
+pub mod options;
+mod producers;
+pub mod shard_log;
+
+pub use error::LogError;
+pub use memory::MemoryLog;
+pub use options::LogOptions;
+pub use shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};

@@ -1,0 +1,158 @@
+//! The promise every log keeps: [`ShardLog`], and the values it takes and returns.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
+
+use crate::error::LogError;
+
+/// Names one append of one producer, so that sending it again cannot double it.
+///
+/// A producer numbers its appends to one shard upwards and waits for the answer of one before it
+/// sends the next; gaps are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProducerSequence {
+    /// The producer: random, or the hash of an idempotency key.
+    pub id: u128,
+    /// Its append, growing per shard.
+    pub sequence: u64,
+}
+
+/// A batch to append to one shard's log.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The shard whose log grows.
+    pub shard: ShardKey,
+    /// The term of the primary that orders this batch. A term above the fence raises the fence.
+    pub term: PrimaryTerm,
+    /// The seq_no the caller believes to be the last: the append is refused when another one is.
+    /// `None` accepts any tail, also an empty one.
+    pub expected_last: Option<SeqNo>,
+    /// Makes a repeated append harmless; `None` gives no such protection.
+    pub producer: Option<ProducerSequence>,
+    /// One payload per seq_no, opaque to the log; at least one.
+    pub batch: Vec<Bytes>,
+}
+
+impl Append {
+    /// Returns the bytes of all payloads together.
+    pub fn payload_bytes(&self) -> usize {
+        self.batch.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Where a batch stands in its shard's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// seq_no of the first payload.
+    pub first: SeqNo,
+    /// seq_no of the last payload.
+    pub last: SeqNo,
+    /// The batch was already in the log under this producer sequence; nothing was written now.
+    pub duplicate: bool,
+}
+
+/// One payload of the log with its position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its position: 0 for the first ever, then one more per payload, without gaps.
+    pub seq_no: SeqNo,
+    /// The term of the primary that ordered it; never falls along the log.
+    pub term: PrimaryTerm,
+    /// The bytes given to [`ShardLog::append`].
+    pub payload: Bytes,
+}
+
+/// A page of consecutive records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBatch {
+    /// Consecutive from the asked position on; empty at the tail, and when that position was
+    /// trimmed (then `first_available` is above it: a gap is never skipped in silence).
+    pub records: Vec<Record>,
+    /// The oldest position still held; the position after the tail when nothing is held.
+    pub first_available: SeqNo,
+    /// Where the next page starts: ask for it to go on, also when `records` is empty.
+    pub next: SeqNo,
+}
+
+/// The durable, ordered record of the operations of many shards.
+///
+/// *Order*: calls for one shard take effect one after the other; positions are 0, 1, 2, … without
+/// gaps. *Durability*: what an `Ok` of `append`, `fence` or `trim` told survives a crash of the
+/// machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
+/// see durable records only. *Damage*: no wrong byte is served and nothing acknowledged is dropped
+/// in silence; a shard that cannot hold this answers [`LogError::Corrupt`] to every call but
+/// `remove`, and other shards go on.
+///
+/// Implementations are shared between threads and must run the `conformance` suite.
+#[async_trait]
+pub trait ShardLog: Send + Sync {
+    /// Appends a batch after the last record; returns once it is durable.
+    ///
+    /// Checked in this order: size, term against the fence, repeated producer sequence, expected
+    /// tail. A shard that was never named is created.
+    ///
+    /// # Errors
+    /// [`LogError::TooLarge`], [`LogError::EmptyBatch`], [`LogError::Fenced`],
+    /// [`LogError::StaleProducer`], [`LogError::SeqMismatch`], [`LogError::Busy`],
+    /// [`LogError::DiskFull`]: nothing was appended. [`LogError::Indeterminate`]: the batch may or
+    /// may not be in the log; send it again with the same producer sequence.
+    ///
+    /// # Cancel safety
+    /// A dropped future may still append: treat its outcome as indeterminate.
+    async fn append(&self, append: Append) -> Result<Appended, LogError>;
+
+    /// Returns records from `from` on, up to `max_bytes` of payload but at least one if there is one.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] and [`LogError::Io`].
+    async fn read(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<ReadBatch, LogError>;
+
+    /// Returns the record at `seq_no`; `None` when it was trimmed or not yet written.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] and [`LogError::Io`].
+    async fn read_one(&self, shard: ShardKey, seq_no: SeqNo) -> Result<Option<Record>, LogError>;
+
+    /// Returns the last seq_no, trimmed or not; `None` when nothing was ever appended.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`].
+    async fn tail(&self, shard: ShardKey) -> Result<Option<SeqNo>, LogError>;
+
+    /// Refuses every later append below `term`, durably; returns the tail.
+    ///
+    /// Fencing again with the same term is allowed. A shard that was never named is created.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] when a newer term already stands.
+    async fn fence(&self, shard: ShardKey, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError>;
+
+    /// Gives up records below `below`; returns the oldest position still held.
+    ///
+    /// That may be less than `below`: an implementation frees what it can free cheaply. Positions
+    /// are never used again.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] and [`LogError::Io`].
+    async fn trim(&self, shard: ShardKey, below: SeqNo) -> Result<SeqNo, LogError>;
+
+    /// Forgets a shard and all of its records: its index was deleted. Also for corrupt shards.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; the shard may then come back at the next start.
+    async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
+
+    /// Returns the hash over all records up to `at`, that one included; `None` when it is not held.
+    ///
+    /// Two logs that agree on it at some position agree on every record up to there.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] and [`LogError::Io`].
+    async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError>;
+}
