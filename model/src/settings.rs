@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Default number of routing slots of an index: divisible by all shard counts up to 16 but 11 and
-/// 13, and large enough that 1,024 shards still hold 735 slots each.
+/// Upper bound on the routing slots of an index: large enough that 1,024 shards still hold some 736
+/// slots each, so that no shard gets noticeably more than its share.
 pub const ROUTING_SLOTS: u32 = 753_984;
 
 /// Operations that an index refuses.

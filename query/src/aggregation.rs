@@ -1,0 +1,262 @@
+//! Aggregations as asked: a typed tree per name.
+
+use serde_json::Value;
+
+use crate::dsl::Query;
+use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
+
+/// A named aggregation with its sub-aggregations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregation {
+    /// Name under which its result is returned.
+    pub name: String,
+    /// What it computes.
+    pub kind: AggregationKind,
+    /// Computed inside each bucket.
+    pub sub: Vec<Aggregation>,
+    /// Returned as given.
+    pub meta: Option<Value>,
+}
+
+/// What an aggregation computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AggregationKind {
+    /// One bucket per value.
+    Terms(TermsAggregation),
+    /// One bucket per range of a number or date.
+    Range(RangeAggregation),
+    /// One bucket per interval of a number.
+    Histogram(HistogramAggregation),
+    /// One bucket per interval of time.
+    DateHistogram(DateHistogramAggregation),
+    /// One bucket of what matches a query.
+    Filter(Query),
+    /// One bucket per named query.
+    Filters {
+        /// The queries, with their keys; anonymous ones are numbered.
+        filters: Vec<(String, Query)>,
+        /// Whether the client gave names.
+        is_keyed: bool,
+        /// Key of the bucket for what matches none.
+        other_bucket: Option<String>,
+    },
+    /// One bucket of everything, whatever the query.
+    Global,
+    /// One bucket of what has no value.
+    MissingValue {
+        /// Field.
+        field: String,
+    },
+    /// A number of the values of a field.
+    Metric(Metric, ValueSource),
+    /// Approximate number of distinct values.
+    Cardinality {
+        /// Values.
+        source: ValueSource,
+        /// Count below which it is (nearly) exact; default 3,000, at most 40,000.
+        precision_threshold: u32,
+    },
+    /// Approximate percentiles.
+    Percentiles {
+        /// Values.
+        source: ValueSource,
+        /// Percents, 0 to 100.
+        percents: Vec<f64>,
+        /// Whether the result is an object (default) or an array.
+        keyed: bool,
+    },
+    /// The best hits of each bucket.
+    TopHits(TopHitsAggregation),
+}
+
+/// Single- and multi-number metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Mean.
+    Avg,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Sum (compensated).
+    Sum,
+    /// Number of values.
+    ValueCount,
+    /// All of these.
+    Stats,
+    /// `stats` with variance and deviation.
+    ExtendedStats,
+}
+
+/// Where values come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueSource {
+    /// Field.
+    pub field: String,
+    /// Stands for documents without a value.
+    pub missing: Option<Value>,
+    /// Format of values in the answer.
+    pub format: Option<String>,
+}
+
+/// `terms`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermsAggregation {
+    /// Values.
+    pub source: ValueSource,
+    /// Buckets returned; default 10.
+    pub size: usize,
+    /// Candidates each shard sends; `None`: size × 1.5 + 10.
+    pub shard_size: Option<usize>,
+    /// Buckets with fewer documents are left out; default 1.
+    pub min_doc_count: u64,
+    /// Order of buckets, most significant first; the key breaks ties.
+    pub order: Vec<(BucketOrder, bool)>,
+    /// Only these keys.
+    pub include: Option<TermsFilter>,
+    /// Without these keys.
+    pub exclude: Option<TermsFilter>,
+    /// Whether the error per bucket is returned (it is 0: counts are exact).
+    pub show_term_doc_count_error: bool,
+}
+
+/// What buckets are ordered by; the flag beside it says descending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketOrder {
+    /// Number of documents.
+    Count,
+    /// The key.
+    Key,
+    /// A metric below: path such as `avg_price` or `stats.max`.
+    Metric(String),
+}
+
+/// Which keys a terms aggregation keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TermsFilter {
+    /// A regular expression over the whole key.
+    Regex(String),
+    /// Exact keys.
+    Values(Vec<Value>),
+}
+
+/// `range` and `date_range`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RangeAggregation {
+    /// Values.
+    pub source: ValueSource,
+    /// The ranges.
+    pub ranges: Vec<AggregationRange>,
+    /// Whether the result is an object.
+    pub keyed: bool,
+    /// Whether bounds are dates (`date_range`).
+    pub is_date: bool,
+    /// Time zone of date bounds.
+    pub time_zone: Option<String>,
+}
+
+/// One range; the lower bound is included, the upper is not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregationRange {
+    /// Key; `None` is made from the bounds.
+    pub key: Option<String>,
+    /// Lower bound.
+    pub from: Option<Value>,
+    /// Upper bound.
+    pub to: Option<Value>,
+}
+
+/// `histogram`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramAggregation {
+    /// Values.
+    pub source: ValueSource,
+    /// Width, > 0.
+    pub interval: f64,
+    /// Shift, 0 ≤ offset < interval.
+    pub offset: f64,
+    /// Buckets with fewer documents are left out; default 0.
+    pub min_doc_count: u64,
+    /// Buckets are made at least over these bounds.
+    pub extended_bounds: Option<(f64, f64)>,
+    /// Values outside are ignored.
+    pub hard_bounds: Option<(f64, f64)>,
+    /// Order of buckets; default key ascending.
+    pub order: Vec<(BucketOrder, bool)>,
+    /// Whether the result is an object.
+    pub keyed: bool,
+}
+
+/// `date_histogram`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DateHistogramAggregation {
+    /// Values.
+    pub source: ValueSource,
+    /// Width.
+    pub interval: DateInterval,
+    /// IANA name or offset; default UTC.
+    pub time_zone: Option<String>,
+    /// Shift in milliseconds.
+    pub offset_ms: i64,
+    /// Buckets with fewer documents are left out; default 0.
+    pub min_doc_count: u64,
+    /// Buckets are made at least over these bounds, as dates or date math.
+    pub extended_bounds: Option<(Value, Value)>,
+    /// Values outside are ignored.
+    pub hard_bounds: Option<(Value, Value)>,
+    /// Order of buckets; default key ascending.
+    pub order: Vec<(BucketOrder, bool)>,
+    /// Whether the result is an object.
+    pub keyed: bool,
+}
+
+/// Width of a date histogram's buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateInterval {
+    /// A unit of the calendar, in the time zone.
+    Calendar(CalendarUnit),
+    /// A fixed number of milliseconds, ≥ 1.
+    Fixed(i64),
+}
+
+/// Units of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalendarUnit {
+    /// `1m`.
+    Minute,
+    /// `1h`.
+    Hour,
+    /// `1d`.
+    Day,
+    /// `1w`, from Monday.
+    Week,
+    /// `1M`.
+    Month,
+    /// `1q`.
+    Quarter,
+    /// `1y`.
+    Year,
+}
+
+/// `top_hits`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopHitsAggregation {
+    /// Hits to leave out; default 0.
+    pub from: usize,
+    /// Hits to return; default 3, at most 100.
+    pub size: usize,
+    /// Order; empty is by score.
+    pub sort: Vec<SortKey>,
+    /// What of `_source` is returned.
+    pub source: SourceFilter,
+    /// Doc values to return.
+    pub docvalue_fields: Vec<FieldFormat>,
+    /// Fragments to highlight.
+    pub highlight: Option<Highlight>,
+    /// Whether `_version` is returned.
+    pub version: bool,
+    /// Whether `_seq_no` and `_primary_term` are returned.
+    pub seq_no_primary_term: bool,
+    /// Whether scores are computed under a sort.
+    pub track_scores: bool,
+}

@@ -1,0 +1,244 @@
+//! What leaves answer and what the root makes of it: domain types, rendered by `api`.
+
+use bytes::Bytes;
+use gleaner_model::{DocumentId, Generation, PrimaryTerm, SeqNo, Version};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::resolved::TieBreak;
+
+/// A value of a sort key, as it is compared and returned.
+///
+/// Values of one key are of one kind or missing; integers and fractions compare as numbers. NaN
+/// is never stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum SortValue {
+    /// Whole number, date or boolean.
+    I64(i64),
+    /// Whole number of an `unsigned_long`.
+    U64(u64),
+    /// Fraction, score.
+    F64(f64),
+    /// Keyword, `_id`, ip in text form.
+    Text(String),
+    /// No value.
+    Missing,
+}
+
+/// One shard's answer to the query phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardHits {
+    /// What was searched.
+    pub generation: Generation,
+    /// View that holds the hits' places for the fetch phase.
+    pub view: ViewId,
+    /// Live documents in the shard.
+    pub num_documents: u64,
+    /// Matches counted, exact up to the limit asked for (then ≥ the limit).
+    pub total: u64,
+    /// Best hits, in order, at most `top`.
+    pub hits: Vec<ShardHit>,
+    /// Largest score of all matches, when scores were computed for the hits.
+    pub max_score: Option<f32>,
+    /// Partial aggregations: bytes that only `engine::partial` reads.
+    pub aggregations: Option<Bytes>,
+    /// Whether the deadline cut the evaluation short (hits are of what was seen).
+    pub timed_out: bool,
+    /// Whether `terminate_after` did.
+    pub terminated_early: bool,
+}
+
+/// A view of a shard, kept alive on its leaf for the fetch phase, scroll or point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ViewId(pub u64);
+
+/// A hit as ranked, not yet fetched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardHit {
+    /// Score, when computed.
+    pub score: Option<f32>,
+    /// Values of the sort keys; empty when ordered by score.
+    pub keys: Vec<SortValue>,
+    /// Last key of the order.
+    pub tie: TieBreak,
+    /// Number of the document in its shard.
+    pub seq_no: SeqNo,
+    /// Place in the view; opaque outside the leaf.
+    pub place: u64,
+}
+
+/// A hit with its content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FetchedHit {
+    /// The document's id.
+    pub id: DocumentId,
+    /// Routing value, when one was given.
+    pub routing: Option<String>,
+    /// Number.
+    pub seq_no: SeqNo,
+    /// Term of the primary that wrote it.
+    pub term: PrimaryTerm,
+    /// Version.
+    pub version: Version,
+    /// The document as received.
+    pub source: Bytes,
+    /// Doc values and `fields`, rendered per field.
+    pub fields: IndexMap<String, Vec<Value>>,
+    /// Highlighted fragments per field.
+    pub highlight: IndexMap<String, Vec<String>>,
+    /// How the score came about.
+    pub explanation: Option<Explanation>,
+}
+
+/// How a score came about, as a tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The value of this node.
+    pub value: f32,
+    /// What it is.
+    pub description: String,
+    /// What it was made of.
+    pub details: Vec<Explanation>,
+}
+
+/// Result of one named aggregation, merged over all shards.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregationResult {
+    /// Name as asked.
+    pub name: String,
+    /// Type prefix for `typed_keys`, for example `sterms`.
+    pub type_name: &'static str,
+    /// Returned as given.
+    pub meta: Option<Value>,
+    /// The result.
+    pub value: AggregationValue,
+}
+
+/// The result of an aggregation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AggregationValue {
+    /// Several buckets.
+    Buckets {
+        /// In order.
+        buckets: Vec<Bucket>,
+        /// Whether they are rendered as an object by key.
+        keyed: bool,
+        /// `terms` only: error bound and documents in buckets not returned.
+        terms: Option<TermsTotals>,
+    },
+    /// One bucket.
+    Single {
+        /// Documents.
+        doc_count: u64,
+        /// Sub-aggregations.
+        sub: Vec<AggregationResult>,
+    },
+    /// One number; `None` where there were no values.
+    Number {
+        /// The number.
+        value: Option<f64>,
+        /// Its formatted form (dates, formats).
+        as_string: Option<String>,
+    },
+    /// `stats` and `extended_stats`.
+    Stats(Stats),
+    /// Percentiles in the order asked.
+    Percentiles {
+        /// Percent and value.
+        values: Vec<(f64, Option<f64>)>,
+        /// Formatted values, where a format applies.
+        as_strings: Option<Vec<String>>,
+        /// Whether rendered as an object.
+        keyed: bool,
+    },
+    /// `top_hits`.
+    TopHits {
+        /// Matches in the bucket.
+        total: u64,
+        /// Largest score.
+        max_score: Option<f32>,
+        /// The hits with index name resolved by the root.
+        hits: Vec<Hit>,
+    },
+}
+
+/// `terms`: what was not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TermsTotals {
+    /// 0: counts are exact.
+    pub error_upper_bound: u64,
+    /// Documents in buckets that were not returned.
+    pub sum_other: u64,
+    /// Whether each bucket carries its own error.
+    pub show_error: bool,
+}
+
+/// One bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bucket {
+    /// The key.
+    pub key: BucketKey,
+    /// Its formatted form, where one is shown.
+    pub key_as_string: Option<String>,
+    /// Documents.
+    pub doc_count: u64,
+    /// Sub-aggregations.
+    pub sub: Vec<AggregationResult>,
+}
+
+/// Key of a bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BucketKey {
+    /// Keyword, ip, filter name.
+    Text(String),
+    /// Whole number, date in milliseconds, boolean as 0 or 1.
+    I64(i64),
+    /// Whole number of an `unsigned_long`.
+    U64(u64),
+    /// Fraction.
+    F64(f64),
+    /// A range with its bounds and their formatted forms.
+    Range {
+        /// Key shown.
+        key: String,
+        /// Lower bound, included.
+        from: Option<(f64, Option<String>)>,
+        /// Upper bound, excluded.
+        to: Option<(f64, Option<String>)>,
+    },
+}
+
+/// Numbers of `stats`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Values seen.
+    pub count: u64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Compensated sum.
+    pub sum: f64,
+    /// Sum of squares, `extended_stats` only.
+    pub sum_of_squares: Option<f64>,
+    /// Formatted min, max, avg, sum, where a format applies.
+    pub as_strings: Option<[String; 4]>,
+}
+
+/// A hit as returned: the ranked hit joined with its content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Index name.
+    pub index: String,
+    /// Score, when computed.
+    pub score: Option<f32>,
+    /// Values of the sort keys as rendered, when a sort was asked for.
+    pub sort: Vec<Value>,
+    /// Content, after `_source` filtering.
+    pub content: FetchedHit,
+    /// `_source` after filtering; `None` where it is not returned.
+    pub source: Option<Bytes>,
+    /// Shard number, for `explain`.
+    pub shard: u32,
+}

@@ -1,0 +1,378 @@
+//! The query DSL as a typed tree, as parsed: names of fields and text are not yet resolved.
+//!
+//! Source: Elasticsearch reference, *Query DSL*. Parsing lives in the modules below this one.
+
+use serde_json::Value;
+
+/// A query as the client wrote it. Boosts are finite and ≥ 0.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    /// Every document, each with score `boost`.
+    MatchAll {
+        /// Score of every hit; default 1.
+        boost: f32,
+    },
+    /// No document.
+    MatchNone,
+    /// Analysed text: terms joined by OR or AND.
+    Match(MatchQuery),
+    /// Analysed text as a phrase.
+    MatchPhrase(MatchPhraseQuery),
+    /// Analysed text as a phrase whose last term is a prefix.
+    MatchPhrasePrefix(MatchPhrasePrefixQuery),
+    /// Analysed text, all terms optional, the last one a prefix.
+    MatchBoolPrefix(MatchQuery),
+    /// `match` and its kin over several fields.
+    MultiMatch(MultiMatchQuery),
+    /// An exact value.
+    Term(TermQuery),
+    /// One of several exact values; score is `boost`.
+    Terms(TermsQuery),
+    /// Values between bounds; score is `boost`.
+    Range(RangeQuery),
+    /// Documents that have a value.
+    Exists {
+        /// Field or pattern.
+        field: String,
+        /// Score of every hit.
+        boost: f32,
+    },
+    /// Documents by id.
+    Ids {
+        /// The ids.
+        values: Vec<String>,
+        /// Score of every hit.
+        boost: f32,
+    },
+    /// Terms that start with a text.
+    Prefix(PatternQuery),
+    /// Terms that match a pattern of `*` and `?`.
+    Wildcard(PatternQuery),
+    /// Terms that match a regular expression.
+    Regexp(PatternQuery),
+    /// Terms within an edit distance.
+    Fuzzy(FuzzyQuery),
+    /// Clauses combined.
+    Bool(BoolQuery),
+    /// A query whose hits all score `boost`.
+    ConstantScore {
+        /// What must match.
+        filter: Box<Query>,
+        /// Score of every hit.
+        boost: f32,
+    },
+    /// The best of several queries.
+    DisMax {
+        /// The alternatives, at least one.
+        queries: Vec<Query>,
+        /// Share of the other matches' scores that is added, 0 to 1; default 0.
+        tie_breaker: f32,
+        /// Factor on the score.
+        boost: f32,
+    },
+    /// Hits of one query, demoted where another matches too.
+    Boosting {
+        /// What must match.
+        positive: Box<Query>,
+        /// What demotes.
+        negative: Box<Query>,
+        /// Factor on the score of demoted hits, ≥ 0.
+        negative_boost: f32,
+        /// Factor on the score.
+        boost: f32,
+    },
+    /// Lucene's query syntax.
+    QueryString(QueryStringQuery),
+    /// The forgiving syntax; never an error for its text.
+    SimpleQueryString(QueryStringQuery),
+}
+
+/// How terms or clauses are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Operator {
+    /// Any of them.
+    #[default]
+    Or,
+    /// All of them.
+    And,
+}
+
+/// How many optional clauses must match (Elasticsearch, *minimum_should_match*).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MinimumShouldMatch {
+    /// `3` or `-2` (all but two).
+    Count(i32),
+    /// `75%` or `-25%`.
+    Percent(i32),
+    /// `2<75%`: above so many clauses, the rule; several may follow one another.
+    Conditional(Vec<(u32, MinimumShouldMatch)>),
+}
+
+/// Edit distance allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fuzziness {
+    /// 0, 1 or 2.
+    Edits(u8),
+    /// By the term's length in characters: 0 below `low`, 1 below `high`, else 2.
+    Auto {
+        /// Default 3.
+        low: u32,
+        /// Default 6.
+        high: u32,
+    },
+}
+
+/// What a text clause without terms (all stop words) matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZeroTerms {
+    /// Nothing.
+    #[default]
+    None,
+    /// Everything.
+    All,
+}
+
+/// `match`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchQuery {
+    /// Field.
+    pub field: String,
+    /// Text, number or boolean as given.
+    pub query: Value,
+    /// Options of the text.
+    pub options: TextOptions,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// Options shared by `match` and `multi_match`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextOptions {
+    /// How terms are joined.
+    pub operator: Operator,
+    /// How many optional terms must match.
+    pub minimum_should_match: Option<MinimumShouldMatch>,
+    /// Edit distance; `None` is exact.
+    pub fuzziness: Option<Fuzziness>,
+    /// Characters at the start that must agree; default 0.
+    pub prefix_length: u32,
+    /// Largest number of terms a fuzzy term or prefix stands for; default 50.
+    pub max_expansions: u32,
+    /// Whether swapping two neighbours is one edit; default true.
+    pub fuzzy_transpositions: bool,
+    /// Analyzer instead of the field's.
+    pub analyzer: Option<String>,
+    /// Whether text that is no value of the field's type matches nothing instead of being an error.
+    pub lenient: bool,
+    /// What a text without terms matches.
+    pub zero_terms_query: ZeroTerms,
+    /// Whether multi-word synonyms become phrases; default true.
+    pub auto_generate_synonyms_phrase_query: bool,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self {
+            operator: Operator::Or,
+            minimum_should_match: None,
+            fuzziness: None,
+            prefix_length: 0,
+            max_expansions: 50,
+            fuzzy_transpositions: true,
+            analyzer: None,
+            lenient: false,
+            zero_terms_query: ZeroTerms::None,
+            auto_generate_synonyms_phrase_query: true,
+        }
+    }
+}
+
+/// `match_phrase`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchPhraseQuery {
+    /// Field.
+    pub field: String,
+    /// Text as given.
+    pub query: Value,
+    /// Moves allowed between terms; default 0.
+    pub slop: u32,
+    /// Analyzer instead of the field's.
+    pub analyzer: Option<String>,
+    /// What a text without terms matches.
+    pub zero_terms_query: ZeroTerms,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// `match_phrase_prefix`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchPhrasePrefixQuery {
+    /// The phrase.
+    pub phrase: MatchPhraseQuery,
+    /// Largest number of terms the prefix stands for; default 50.
+    pub max_expansions: u32,
+}
+
+/// How `multi_match` combines fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MultiMatchType {
+    /// The best field's score (dis_max).
+    #[default]
+    BestFields,
+    /// The sum of the fields' scores.
+    MostFields,
+    /// All terms in the fields as if they were one.
+    CrossFields,
+    /// `match_phrase` on each, the best.
+    Phrase,
+    /// `match_phrase_prefix` on each, the best.
+    PhrasePrefix,
+    /// `match_bool_prefix` on each, the sum.
+    BoolPrefix,
+}
+
+/// `multi_match`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MultiMatchQuery {
+    /// Fields or patterns with their factors; empty: the index's default fields.
+    pub fields: Vec<(String, f32)>,
+    /// Text as given.
+    pub query: Value,
+    /// How fields are combined.
+    pub kind: MultiMatchType,
+    /// Share of the other fields' scores; `None` is the type's default.
+    pub tie_breaker: Option<f32>,
+    /// Moves allowed in phrases.
+    pub slop: u32,
+    /// Options of the text.
+    pub options: TextOptions,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// `term`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermQuery {
+    /// Field.
+    pub field: String,
+    /// Value as given.
+    pub value: Value,
+    /// Whether ASCII case is ignored.
+    pub case_insensitive: bool,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// `terms`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TermsQuery {
+    /// Field.
+    pub field: String,
+    /// Values as given.
+    pub values: Vec<Value>,
+    /// Score of every hit.
+    pub boost: f32,
+}
+
+/// `range`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RangeQuery {
+    /// Field.
+    pub field: String,
+    /// Lower bound and whether it is included.
+    pub lower: Option<(Value, bool)>,
+    /// Upper bound and whether it is included.
+    pub upper: Option<(Value, bool)>,
+    /// Date format of the bounds instead of the field's.
+    pub format: Option<String>,
+    /// Time zone of bounds that have none.
+    pub time_zone: Option<String>,
+    /// Score of every hit.
+    pub boost: f32,
+}
+
+/// `prefix`, `wildcard`, `regexp`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatternQuery {
+    /// Field.
+    pub field: String,
+    /// The prefix, pattern or expression.
+    pub value: String,
+    /// Whether ASCII case is ignored.
+    pub case_insensitive: bool,
+    /// Largest number of automaton states of a regular expression; default 10,000.
+    pub max_determinized_states: u32,
+    /// Score of every hit.
+    pub boost: f32,
+}
+
+/// `fuzzy`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FuzzyQuery {
+    /// Field.
+    pub field: String,
+    /// The term.
+    pub value: String,
+    /// Edit distance; default AUTO.
+    pub fuzziness: Fuzziness,
+    /// Characters at the start that must agree; default 0.
+    pub prefix_length: u32,
+    /// Largest number of terms it stands for; default 50.
+    pub max_expansions: u32,
+    /// Whether swapping two neighbours is one edit; default true.
+    pub transpositions: bool,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// `bool`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BoolQuery {
+    /// Must match, adds to the score.
+    pub must: Vec<Query>,
+    /// Must match, does not add to the score.
+    pub filter: Vec<Query>,
+    /// May match, adds to the score.
+    pub should: Vec<Query>,
+    /// Must not match.
+    pub must_not: Vec<Query>,
+    /// How many of `should` must match; default 1 without `must` and `filter`, else 0.
+    pub minimum_should_match: Option<MinimumShouldMatch>,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// `query_string` and `simple_query_string`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryStringQuery {
+    /// The text in its syntax.
+    pub query: String,
+    /// Fields or patterns with their factors; empty: the index's default fields.
+    pub fields: Vec<(String, f32)>,
+    /// How clauses without an operator are joined.
+    pub default_operator: Operator,
+    /// Analyzer instead of the fields'.
+    pub analyzer: Option<String>,
+    /// Whether `*` and `?` may start a term; default true.
+    pub allow_leading_wildcard: bool,
+    /// Whether wildcard terms are normalised by the field's analyzer; default false.
+    pub analyze_wildcard: bool,
+    /// Whether text that is no value of a field's type matches nothing instead of being an error.
+    pub lenient: bool,
+    /// Moves allowed in phrases; default 0.
+    pub phrase_slop: u32,
+    /// How many optional clauses must match.
+    pub minimum_should_match: Option<MinimumShouldMatch>,
+    /// Options for fuzzy terms (`roam~1`).
+    pub fuzzy: TextOptions,
+    /// How fields are combined.
+    pub kind: MultiMatchType,
+    /// Share of the other fields' scores.
+    pub tie_breaker: Option<f32>,
+    /// Time zone for dates in ranges.
+    pub time_zone: Option<String>,
+    /// Operators that `simple_query_string` reads (bit set of its flags); all by default.
+    pub flags: u32,
+    /// Factor on the score.
+    pub boost: f32,
+}

@@ -1,0 +1,85 @@
+//! Why a request body was refused.
+
+/// A request that cannot be understood; rendered by `api` in the dialect's error shape.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct QueryError {
+    /// The dialect's error type, for example `parsing_exception`.
+    pub kind: ErrorType,
+    /// What was seen, what was wanted, at which key.
+    pub reason: String,
+    /// Where in the body, when known.
+    pub place: Option<Place>,
+}
+
+/// The dialect's error types that parsing can yield; all are status 400.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorType {
+    /// The body is not what the endpoint reads, or a key is unknown or misplaced.
+    Parsing,
+    /// A nested part of the body is not what is wanted there (`x_content_parse_exception`).
+    XContentParse,
+    /// An argument has a value it cannot have.
+    IllegalArgument,
+    /// The query is understood but cannot be asked of this index.
+    QueryShard,
+    /// The mapping cannot be read.
+    MapperParsing,
+    /// Too many clauses, too deep, too many expansions.
+    TooManyClauses,
+    /// Index-level settings are wrong.
+    Settings,
+    /// A limit on request size or validity (`action_request_validation_exception`).
+    Validation,
+    /// Text of a date cannot be read.
+    DateParse,
+    /// Text of a number cannot be read.
+    NumberFormat,
+}
+
+/// Position in a request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
+impl QueryError {
+    /// Returns an error of `kind` with `reason` and no known place.
+    pub fn new(kind: ErrorType, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            reason: reason.into(),
+            place: None,
+        }
+    }
+
+    /// Returns a `parsing_exception`.
+    pub fn parsing(reason: impl Into<String>) -> Self {
+        Self::new(ErrorType::Parsing, reason)
+    }
+
+    /// Returns an `illegal_argument_exception`.
+    pub fn illegal(reason: impl Into<String>) -> Self {
+        Self::new(ErrorType::IllegalArgument, reason)
+    }
+}
+
+impl ErrorType {
+    /// Returns the name the dialect gives the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parsing => "parsing_exception",
+            Self::XContentParse => "x_content_parse_exception",
+            Self::IllegalArgument | Self::Settings => "illegal_argument_exception",
+            Self::QueryShard => "query_shard_exception",
+            Self::MapperParsing => "mapper_parsing_exception",
+            Self::TooManyClauses => "too_many_clauses",
+            Self::Validation => "action_request_validation_exception",
+            Self::DateParse => "parse_exception",
+            Self::NumberFormat => "number_format_exception",
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What may be asked and what is answered: the dialect's JSON ⇄ trees.
+//!
+//! Does: parse searches, queries, aggregations, mappings and settings into typed trees
+//! ([`search::SearchRequest`], [`dsl::Query`]); define the resolved tree that leaves evaluate
+//! ([`resolved::ShardQuery`]) and the domain types of their answers ([`answer`]).
+//! Does not: analyse text, expand terms, touch an index, read a clock (`now` is an argument).
+//! Called by `api` (parsing), `root` (planning, merging), `engine` (evaluation). Pure.
+//! Read [`dsl::Query`] first, then [`resolved::Clause`].
+
+pub mod aggregation;
+pub mod answer;
+pub mod dsl;
+pub mod error;
+pub mod resolved;
+pub mod search;
+
+pub use error::QueryError;

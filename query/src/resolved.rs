@@ -1,0 +1,355 @@
+//! What every shard is asked: text analysed, patterns fixed, expansions merged, statistics attached.
+//!
+//! The root makes it once per request; leaves evaluate it and look nothing up that could differ
+//! between copies. A term without a number in [`Statistics`] is an error, never a local guess.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use gleaner_model::{DocumentId, FieldPath, Generation};
+use serde::{Deserialize, Serialize};
+
+use crate::aggregation::Aggregation;
+use crate::answer::SortValue;
+use crate::search::{SortKey, TrackTotal};
+
+/// A value of a field as the index holds it.
+#[derive(Debug, Clone, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Scalar {
+    /// Whole number.
+    I64(i64),
+    /// Whole number of an `unsigned_long`.
+    U64(u64),
+    /// Fraction.
+    F64(f64),
+    /// `boolean`.
+    Bool(bool),
+    /// `date`: milliseconds since the epoch.
+    Date(i64),
+    /// `ip`: the IPv6 form (IPv4 mapped), big-endian.
+    Ip(u128),
+    /// `keyword`, or a term of `text`.
+    Text(String),
+}
+
+/// A clause as leaves evaluate it.
+///
+/// Where the comment says *scores*, the score is BM25 (k1 = 1.2, b = 0.75) with the request's
+/// [`Statistics`]; elsewhere it is 1. Fields are known to the mapping; a clause on an unknown
+/// field has become [`Clause::MatchNone`] at the root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Clause {
+    /// Every document.
+    MatchAll,
+    /// None.
+    MatchNone,
+    /// A term of a `text` or `keyword` field; scores.
+    Term {
+        /// Field.
+        field: FieldPath,
+        /// The term after analysis.
+        term: String,
+    },
+    /// Terms at one position that stand for each other; scores as one term whose frequency is the
+    /// sum and whose document frequency is the largest (Lucene's `SynonymQuery`).
+    Synonyms {
+        /// Field.
+        field: FieldPath,
+        /// The terms, at least two.
+        terms: Vec<String>,
+    },
+    /// Terms that a fuzzy term stands for, with factors; scores are summed, each term taking the
+    /// largest document frequency of the group (Lucene's blended top-terms rewrite).
+    Blended {
+        /// Field.
+        field: FieldPath,
+        /// Terms with their factors, as the root merged them.
+        terms: Vec<(String, f32)>,
+    },
+    /// A value of a number, date, boolean or ip field.
+    Exact {
+        /// Field.
+        field: FieldPath,
+        /// The value, of the field's type.
+        value: Scalar,
+    },
+    /// One of several values of any field.
+    AnyOf {
+        /// Field.
+        field: FieldPath,
+        /// The values, sorted, of the field's type.
+        values: Vec<Scalar>,
+    },
+    /// Terms in order; scores with the sum of the terms' idf and the phrase's frequency.
+    Phrase {
+        /// Field.
+        field: FieldPath,
+        /// Alternatives at each position, by position; positions start at 0 and may skip.
+        positions: Vec<(u32, Vec<String>)>,
+        /// Moves allowed.
+        slop: u32,
+    },
+    /// Values between bounds.
+    Range {
+        /// Field.
+        field: FieldPath,
+        /// Lower bound.
+        lower: Bound<Scalar>,
+        /// Upper bound.
+        upper: Bound<Scalar>,
+    },
+    /// Documents with a value in any of the fields.
+    Exists {
+        /// Fields; patterns and objects are already expanded.
+        fields: Vec<FieldPath>,
+    },
+    /// Documents by id.
+    Ids {
+        /// The ids, sorted.
+        ids: Vec<DocumentId>,
+    },
+    /// Terms that match a pattern, all of them.
+    Pattern {
+        /// Field.
+        field: FieldPath,
+        /// The pattern.
+        pattern: Pattern,
+    },
+    /// Clauses combined; scores of `must` and `should` are summed in the order given.
+    Bool {
+        /// Must match.
+        must: Vec<Clause>,
+        /// May match.
+        should: Vec<Clause>,
+        /// Must match, without score.
+        filter: Vec<Clause>,
+        /// Must not match.
+        must_not: Vec<Clause>,
+        /// How many of `should` must match.
+        minimum_should_match: u32,
+    },
+    /// The largest score plus `tie_breaker` × the others.
+    DisMax {
+        /// The alternatives.
+        clauses: Vec<Clause>,
+        /// 0 to 1.
+        tie_breaker: f32,
+    },
+    /// Score 1 for what matches.
+    Constant(Box<Clause>),
+    /// `positive`, its score × `factor` where `negative` matches too.
+    Demote {
+        /// What must match.
+        positive: Box<Clause>,
+        /// What demotes.
+        negative: Box<Clause>,
+        /// Factor.
+        factor: f32,
+    },
+    /// A factor on the score.
+    Boost {
+        /// The clause.
+        clause: Box<Clause>,
+        /// Factor, finite, ≥ 0.
+        factor: f32,
+    },
+}
+
+/// Which terms a clause stands for. All patterns cover the whole term.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Pattern {
+    /// Terms that start so.
+    Prefix {
+        /// The prefix.
+        prefix: String,
+        /// Whether ASCII case is ignored.
+        ignore_case: bool,
+    },
+    /// `*` any run, `?` one character, `\` escapes.
+    Wildcard {
+        /// The pattern.
+        pattern: String,
+        /// Whether ASCII case is ignored.
+        ignore_case: bool,
+    },
+    /// Lucene's regular expressions.
+    Regexp {
+        /// The expression.
+        expression: String,
+        /// Whether ASCII case is ignored.
+        ignore_case: bool,
+    },
+    /// Terms within an edit distance.
+    Fuzzy {
+        /// The term.
+        term: String,
+        /// 1 or 2.
+        distance: u8,
+        /// Characters at the start that must agree.
+        prefix_length: u32,
+        /// Whether swapping two neighbours is one edit.
+        transpositions: bool,
+    },
+}
+
+/// What every shard is asked in the query phase.
+#[derive(Debug, Clone)]
+pub struct ShardQuery {
+    /// What to find.
+    pub query: Clause,
+    /// Applied to hits after aggregations.
+    pub post_filter: Option<Clause>,
+    /// Numbers for scoring, the same for all shards.
+    pub statistics: Arc<Statistics>,
+    /// Hits wanted: from + size, ≤ `max_result_window`; 0 counts and aggregates only.
+    pub top: usize,
+    /// Order; empty is by score. The tie-break (hash of `_id`, `_id`) is always the last key.
+    pub sort: Vec<SortKey>,
+    /// Only hits after this point of the order.
+    pub after: Option<After>,
+    /// Whether scores are wanted although the order does not need them.
+    pub track_scores: bool,
+    /// How exactly hits are counted.
+    pub track_total: TrackTotal,
+    /// Hits below this score are left out.
+    pub min_score: Option<f32>,
+    /// Aggregations; named queries inside are resolved by `aggregation_filters`.
+    pub aggregations: Arc<Vec<Aggregation>>,
+    /// The resolved form of each query inside the aggregations, in depth-first order of appearance.
+    pub aggregation_filters: Arc<Vec<Clause>>,
+    /// Documents to look at before stopping.
+    pub terminate_after: Option<u64>,
+    /// The request's time: milliseconds since the epoch, the same for all shards.
+    pub now_ms: i64,
+}
+
+/// A point of the order: a hit comes after it when its keys are larger, or equal with a larger
+/// tie-break.
+#[derive(Debug, Clone, PartialEq)]
+pub struct After {
+    /// One value per sort key (the score when there is none).
+    pub keys: Vec<SortValue>,
+    /// The tie-break; `None`: hits with equal keys are left out.
+    pub tie: Option<TieBreak>,
+}
+
+/// The last key of every order, the same on every copy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TieBreak {
+    /// `gleaner_model::hash::tie_break_hash` of the id.
+    pub hash: u64,
+    /// The id.
+    pub id: DocumentId,
+}
+
+/// Numbers that BM25 needs, over live documents of all shards searched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Per field that is scored.
+    pub fields: BTreeMap<FieldPath, FieldStatistics>,
+    /// Live documents that hold the term, per field and term.
+    pub terms: BTreeMap<FieldPath, BTreeMap<String, u64>>,
+}
+
+/// Numbers of a field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldStatistics {
+    /// Live documents that have the field.
+    pub documents: u64,
+    /// Sum of their lengths in tokens, each quantised as the index keeps it.
+    pub total_length: u64,
+}
+
+impl Statistics {
+    /// Adds the numbers of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        for (field, numbers) in &other.fields {
+            let sum = self.fields.entry(field.clone()).or_default();
+            sum.documents += numbers.documents;
+            sum.total_length += numbers.total_length;
+        }
+        for (field, terms) in &other.terms {
+            let sums = self.terms.entry(field.clone()).or_default();
+            for (term, documents) in terms {
+                *sums.entry(term.clone()).or_default() += documents;
+            }
+        }
+    }
+}
+
+/// Which numbers are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatisticsRequest {
+    /// Fields and the terms of each.
+    pub fields: BTreeMap<FieldPath, std::collections::BTreeSet<String>>,
+}
+
+impl StatisticsRequest {
+    /// Collects every scored field and term of `clause`.
+    pub fn collect(&mut self, clause: &Clause) {
+        match clause {
+            Clause::Term { field, term } => self.add(field, [term]),
+            Clause::Synonyms { field, terms } => self.add(field, terms),
+            Clause::Blended { field, terms } => self.add(field, terms.iter().map(|(term, _)| term)),
+            Clause::Phrase {
+                field, positions, ..
+            } => {
+                self.add(field, positions.iter().flat_map(|(_, terms)| terms));
+            }
+            Clause::Bool { must, should, .. } => {
+                must.iter()
+                    .chain(should)
+                    .for_each(|clause| self.collect(clause));
+            }
+            Clause::DisMax { clauses, .. } => clauses.iter().for_each(|c| self.collect(c)),
+            Clause::Boost { clause, .. } => self.collect(clause),
+            Clause::Demote { positive, .. } => self.collect(positive),
+            Clause::MatchAll
+            | Clause::MatchNone
+            | Clause::Exact { .. }
+            | Clause::AnyOf { .. }
+            | Clause::Range { .. }
+            | Clause::Exists { .. }
+            | Clause::Ids { .. }
+            | Clause::Pattern { .. }
+            | Clause::Constant(_) => {}
+        }
+    }
+
+    fn add<'a>(&mut self, field: &FieldPath, terms: impl IntoIterator<Item = &'a String>) {
+        let wanted = self.fields.entry(field.clone()).or_default();
+        wanted.extend(terms.into_iter().cloned());
+    }
+}
+
+/// Asks for the terms a pattern stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpansionRequest {
+    /// Field.
+    pub field: FieldPath,
+    /// Which terms.
+    pub pattern: Pattern,
+    /// How many at most, ≥ 1.
+    pub limit: usize,
+}
+
+/// A term that a pattern stands for. Candidates are ordered by distance, then term.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExpansionCandidate {
+    /// Edits from the pattern's term; 0 for patterns that have none.
+    pub distance: u8,
+    /// The term.
+    pub term: String,
+    /// Live documents of the shard that hold it, ≥ 1.
+    pub documents: u64,
+}
+
+/// A shard's numbers with the generation they were taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardStatistics {
+    /// What was counted.
+    pub generation: Generation,
+    /// The numbers.
+    pub statistics: Statistics,
+}

@@ -1,0 +1,242 @@
+//! A search as asked: query, window, order, and what to return of each hit.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::aggregation::Aggregation;
+use crate::dsl::Query;
+
+/// A search, parsed and checked for itself; names of indices travel beside it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SearchRequest {
+    /// What to find; `None` finds everything.
+    pub query: Option<Query>,
+    /// Hits to leave out at the start; default 0.
+    pub from: usize,
+    /// Hits to return; default 10.
+    pub size: Option<usize>,
+    /// Order; empty is by score.
+    pub sort: Vec<SortKey>,
+    /// Whether scores are computed although the order does not need them.
+    pub track_scores: bool,
+    /// Values of the sort keys to go on after, as the last hit's `sort` gave them.
+    pub search_after: Option<Vec<Value>>,
+    /// How exactly hits are counted.
+    pub track_total_hits: TrackTotal,
+    /// Hits below this score are left out.
+    pub min_score: Option<f32>,
+    /// Applied to hits after aggregations have seen them.
+    pub post_filter: Option<Query>,
+    /// Aggregations by name, in the order given.
+    pub aggregations: Vec<Aggregation>,
+    /// What of `_source` is returned.
+    pub source: SourceFilter,
+    /// Doc values to return.
+    pub docvalue_fields: Vec<FieldFormat>,
+    /// Fields to return from `_source` (`fields`).
+    pub fields: Vec<FieldFormat>,
+    /// Stored fields (`stored_fields`): `_none_` leaves out `_id` and `_source`.
+    pub stored_fields: Option<Vec<String>>,
+    /// Fragments to highlight.
+    pub highlight: Option<Highlight>,
+    /// Whether each hit's score is explained.
+    pub explain: bool,
+    /// Whether `_version` is returned.
+    pub version: bool,
+    /// Whether `_seq_no` and `_primary_term` are returned.
+    pub seq_no_primary_term: bool,
+    /// Whether a timing of each shard is returned.
+    pub profile: bool,
+    /// By when an answer is owed; `None` is the node's default.
+    pub timeout: Option<Duration>,
+    /// Documents to look at per shard before stopping; `None` looks at all.
+    pub terminate_after: Option<u64>,
+    /// Point in time to search.
+    pub pit: Option<PointInTime>,
+    /// Factors on the scores of indices, by name or pattern, in order of precedence.
+    pub indices_boost: Vec<(String, f32)>,
+    /// Groups of statistics (`stats`), kept for the user.
+    pub stats_groups: Vec<String>,
+}
+
+impl SearchRequest {
+    /// Default of `size`.
+    pub const DEFAULT_SIZE: usize = 10;
+
+    /// Returns the hits to return.
+    pub fn size(&self) -> usize {
+        self.size.unwrap_or(Self::DEFAULT_SIZE)
+    }
+}
+
+/// How exactly hits are counted; `hits.total` = min(matches, limit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrackTotal {
+    /// Not at all: no total is returned.
+    No,
+    /// Up to a limit; above it the relation is `gte`.
+    UpTo(u64),
+    /// All of them.
+    Exact,
+}
+
+impl Default for TrackTotal {
+    fn default() -> Self {
+        Self::UpTo(10_000)
+    }
+}
+
+/// One key of the order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    /// What to order by.
+    pub target: SortTarget,
+    /// Whether the largest comes first.
+    pub descending: bool,
+    /// Where documents without a value stand.
+    pub missing: Missing,
+    /// Which of several values counts; `None`: min ascending, max descending.
+    pub mode: Option<SortMode>,
+    /// Type to assume where no mapping has the field; `None` refuses.
+    pub unmapped_type: Option<String>,
+    /// Date format of the value returned.
+    pub format: Option<String>,
+    /// Numeric type to convert to (`numeric_type`).
+    pub numeric_type: Option<String>,
+}
+
+/// What a sort key orders by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SortTarget {
+    /// The score.
+    Score,
+    /// Index order: shard, then seq_no of the document's latest write.
+    Doc,
+    /// The tie-break of a point in time.
+    ShardDoc,
+    /// A field's doc value (`_id`, `_seq_no` too).
+    Field(String),
+}
+
+/// Where documents without a value stand.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Missing {
+    /// At the end.
+    #[default]
+    Last,
+    /// At the start.
+    First,
+    /// As if they had this value.
+    Value(Value),
+}
+
+/// Which of several values counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortMode {
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// Their median.
+    Median,
+}
+
+/// What of `_source` is returned. Patterns may hold `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFilter {
+    /// Whether `_source` is returned at all.
+    pub enabled: bool,
+    /// Only these paths; empty is all.
+    pub includes: Vec<String>,
+    /// Without these paths.
+    pub excludes: Vec<String>,
+}
+
+impl Default for SourceFilter {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            includes: Vec::new(),
+            excludes: Vec::new(),
+        }
+    }
+}
+
+/// A field with the format its values are returned in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldFormat {
+    /// Field or pattern.
+    pub field: String,
+    /// Date or number format.
+    pub format: Option<String>,
+}
+
+/// A point in time to search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointInTime {
+    /// Opaque id.
+    pub id: String,
+    /// New time to live.
+    pub keep_alive: Option<Duration>,
+}
+
+/// What to highlight and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Highlight {
+    /// Fields or patterns, with their own options over the global ones.
+    pub fields: Vec<(String, HighlightOptions)>,
+    /// Whether only fields that the query names are highlighted; default true.
+    pub require_field_match: bool,
+    /// A query instead of the search's.
+    pub query: Option<Box<Query>>,
+}
+
+/// Options of highlighting, complete: global defaults are already applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HighlightOptions {
+    /// Put before each match; the n-th for the n-th term, the last for the rest.
+    pub pre_tags: Vec<String>,
+    /// Put after each match.
+    pub post_tags: Vec<String>,
+    /// Characters of a fragment; default 100.
+    pub fragment_size: usize,
+    /// Number of fragments; 0 returns the whole field; default 5.
+    pub number_of_fragments: usize,
+    /// Characters returned from the start when nothing matches; default 0.
+    pub no_match_size: usize,
+    /// Whether fragments are ordered by score; default false, as they stand.
+    pub order_by_score: bool,
+    /// Whether text is HTML-escaped; default false.
+    pub encode_html: bool,
+    /// Whether the field must be named by the query (overrides the global).
+    pub require_field_match: Option<bool>,
+    /// Text longer than this many characters is not analysed beyond; default 1,000,000.
+    pub max_analyzed_offset: usize,
+    /// Other fields whose matches count (`matched_fields`).
+    pub matched_fields: Vec<String>,
+    /// A query instead of the search's.
+    pub query: Option<Box<Query>>,
+}
+
+impl Default for HighlightOptions {
+    fn default() -> Self {
+        Self {
+            pre_tags: vec!["<em>".to_owned()],
+            post_tags: vec!["</em>".to_owned()],
+            fragment_size: 100,
+            number_of_fragments: 5,
+            no_match_size: 0,
+            order_by_score: false,
+            encode_html: false,
+            require_field_match: None,
+            max_analyzed_offset: 1_000_000,
+            matched_fields: Vec::new(),
+            query: None,
+        }
+    }
+}
