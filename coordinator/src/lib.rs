@@ -1,0 +1,120 @@
+//! Who is alive, who owns what, and the metadata everyone agrees on.
+//!
+//! Does: hold the [`ClusterState`] and change it by compare-and-swap; tell watchers of each change.
+//! Does not: interpret the state, place shards, open sockets of its own.
+//! Called by `leaf` (new fields, primary terms), `root` (names, settings) and `api` (index
+//! administration). Read [`Coordinator`] first; [`embedded`] keeps the state in one file of one
+//! process, and [`conformance`] is what every implementation must pass.
+
+pub mod conformance;
+pub mod embedded;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gleaner_model::{ClusterState, FaultKind};
+use tokio::sync::watch;
+
+pub use embedded::Embedded;
+
+/// Why metadata could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The state has moved on since it was read; read it again and decide anew.
+    #[error("cluster state is at version {current}, not at {expected}")]
+    Conflict {
+        /// Version the caller had read.
+        expected: u64,
+        /// Version in force.
+        current: u64,
+    },
+    /// The state could not be kept durably; nothing has changed.
+    #[error("cluster state could not be written to `{path}`")]
+    Store {
+        /// The file.
+        path: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The stored state cannot be read.
+    #[error("cluster state in `{path}` cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Too many others changed the state at the same time.
+    #[error("cluster state kept changing: gave up after {attempts} attempts")]
+    Contention {
+        /// Attempts made.
+        attempts: u32,
+    },
+}
+
+impl CoordinatorError {
+    /// Returns whose fault it is and whether to try again.
+    pub fn fault_kind(&self) -> FaultKind {
+        FaultKind::COORDINATOR
+    }
+}
+
+/// The agreed metadata of a cluster.
+///
+/// Implementations are linearizable: a state that `compare_and_swap` returned is seen by every
+/// later call on any node that reads through the store, and by watchers soon after.
+#[async_trait]
+pub trait Coordinator: Send + Sync {
+    /// Returns the newest state known here; may lag behind the store.
+    fn state(&self) -> Arc<ClusterState>;
+
+    /// Returns a channel that always holds the newest state known here.
+    fn watch(&self) -> watch::Receiver<Arc<ClusterState>>;
+
+    /// Replaces the state when it is still at version `expected`; on `Ok` the change is durable and
+    /// visible through [`Coordinator::state`]. The new state's version is `expected + 1`, whatever
+    /// `next.version` says.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`]: nothing changed.
+    async fn compare_and_swap(
+        &self,
+        expected: u64,
+        next: ClusterState,
+    ) -> Result<Arc<ClusterState>, CoordinatorError>;
+}
+
+/// Largest number of attempts of [`update`].
+const MAX_ATTEMPTS: u32 = 64;
+
+/// Changes the state by `change`, again from the newest state whenever someone else was faster.
+///
+/// `change` returns `None` when there is nothing to change. It may run several times.
+///
+/// # Errors
+/// Whatever `change` fails with, and [`CoordinatorError`] through `E::from`.
+pub async fn update<E, F>(
+    coordinator: &dyn Coordinator,
+    mut change: F,
+) -> Result<Arc<ClusterState>, E>
+where
+    E: From<CoordinatorError>,
+    F: FnMut(&ClusterState) -> Result<Option<ClusterState>, E>,
+{
+    for _ in 0..MAX_ATTEMPTS {
+        let current = coordinator.state();
+        let Some(next) = change(&current)? else {
+            return Ok(current);
+        };
+        match coordinator.compare_and_swap(current.version, next).await {
+            Ok(state) => return Ok(state),
+            Err(CoordinatorError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CoordinatorError::Contention {
+        attempts: MAX_ATTEMPTS,
+    }
+    .into())
+}
