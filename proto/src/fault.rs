@@ -1,0 +1,123 @@
+//! Why a leaf did not answer for a shard.
+
+use gleaner_model::{FaultKind, Party, PrimaryTerm, Retry, ShardKey};
+
+/// A leaf's refusal or failure, per shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeafFault {
+    /// The leaf does not hold the shard.
+    #[error("shard {shard} is not on this leaf")]
+    NotHere {
+        /// The shard asked for.
+        shard: ShardKey,
+    },
+    /// The shard is being recovered from its log.
+    #[error("shard {shard} is recovering: {progress}")]
+    Recovering {
+        /// The shard asked for.
+        shard: ShardKey,
+        /// How far it is, for people.
+        progress: String,
+    },
+    /// The shard cannot be opened or has stopped; says why.
+    #[error("shard {shard} has stopped: {reason}")]
+    Stopped {
+        /// The shard asked for.
+        shard: ShardKey,
+        /// Why.
+        reason: String,
+    },
+    /// The deadline passed before evaluation began.
+    #[error("deadline passed before shard {shard} was searched")]
+    DeadlinePassed {
+        /// The shard asked for.
+        shard: ShardKey,
+    },
+    /// The queue of the leaf is full.
+    #[error("rejected: {queue} holds {capacity} tasks already")]
+    Rejected {
+        /// Which queue.
+        queue: &'static str,
+        /// Its capacity.
+        capacity: usize,
+    },
+    /// A memory limit would be passed.
+    #[error("[{account}] data too large: {wanted_bytes} bytes wanted, limit is {limit_bytes}")]
+    Memory {
+        /// Which account.
+        account: &'static str,
+        /// Bytes in use with the request.
+        wanted_bytes: u64,
+        /// Limit in bytes.
+        limit_bytes: u64,
+    },
+    /// The view is not there any more.
+    #[error("No search context found for view {view} of shard {shard}")]
+    ViewMissing {
+        /// The shard.
+        shard: ShardKey,
+        /// The view.
+        view: u64,
+    },
+    /// The request was made for another primary term.
+    #[error("shard {shard} is at primary term {current}, the request was made for {asked}")]
+    Fenced {
+        /// The shard.
+        shard: ShardKey,
+        /// Term in force.
+        current: PrimaryTerm,
+        /// Term of the request.
+        asked: PrimaryTerm,
+    },
+    /// The query cannot be evaluated on this index: the dialect's type and reason.
+    #[error("{reason}")]
+    BadQuery {
+        /// The dialect's error type, for example `query_shard_exception`.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The disk is full: writes are refused until there is room.
+    #[error("shard {shard}: no space left for its log")]
+    DiskFull {
+        /// The shard.
+        shard: ShardKey,
+    },
+    /// The outcome of a write is unknown; send it again with the same producer sequence.
+    #[error("shard {shard}: outcome of the write is unknown: {reason}")]
+    Indeterminate {
+        /// The shard.
+        shard: ShardKey,
+        /// Why.
+        reason: String,
+    },
+    /// A broken invariant or an I/O failure.
+    #[error("shard {shard}: {reason}")]
+    Internal {
+        /// The shard.
+        shard: ShardKey,
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl LeafFault {
+    /// Returns whose fault it is and whether to try again.
+    pub fn fault_kind(&self) -> FaultKind {
+        match self {
+            Self::NotHere { .. } | Self::Recovering { .. } | Self::Stopped { .. } => {
+                FaultKind::LEAF
+            }
+            Self::DeadlinePassed { .. } | Self::Rejected { .. } | Self::Memory { .. } => {
+                FaultKind::BUSY
+            }
+            Self::ViewMissing { .. } | Self::BadQuery { .. } => FaultKind::CLIENT,
+            Self::Fenced { .. } => FaultKind::COORDINATOR,
+            Self::DiskFull { .. } | Self::Indeterminate { .. } => FaultKind {
+                party: Party::Leaf,
+                retry: Retry::SameNode,
+            },
+            Self::Internal { .. } => FaultKind::INTERNAL,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The border between root and leaf: the calls a leaf answers, as a trait over domain types.
+//!
+//! Does: define [`LeafClient`] with its requests and answers. In one process the leaf implements it
+//! directly and values pass without serialising; clients over a network stand behind the same trait.
+//! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does).
+//! Read [`LeafClient`] first.
+
+pub mod fault;
+pub mod read;
+pub mod search;
+pub mod write;
+
+use async_trait::async_trait;
+
+pub use fault::LeafFault;
+
+/// The calls of one leaf. A call names the shards it is for; a leaf that does not hold one answers
+/// [`LeafFault::NotHere`] for it.
+///
+/// Every request carries the time left until its deadline; clocks are never compared.
+///
+/// # Cancel safety
+/// Dropping a future of a reading call cancels its evaluation. A dropped [`LeafClient::write`] may
+/// still be carried out: its outcome is unknown.
+#[async_trait]
+pub trait LeafClient: Send + Sync {
+    /// Returns the numbers asked for, per shard in the order asked.
+    async fn statistics(
+        &self,
+        call: search::StatisticsCall,
+    ) -> Vec<Result<search::StatisticsAnswer, LeafFault>>;
+
+    /// Returns the terms patterns stand for, per shard in the order asked.
+    async fn expand(
+        &self,
+        call: search::ExpandCall,
+    ) -> Vec<Result<search::ExpandAnswer, LeafFault>>;
+
+    /// Evaluates the query phase, per shard in the order asked, with one threshold for all.
+    async fn search(
+        &self,
+        call: search::SearchCall,
+    ) -> Vec<Result<gleaner_query::answer::ShardHits, LeafFault>>;
+
+    /// Returns the content of hits, in the order asked.
+    async fn fetch(
+        &self,
+        call: search::FetchCall,
+    ) -> Result<Vec<gleaner_query::answer::FetchedHit>, LeafFault>;
+
+    /// Explains the score of one document; `None` when the shard has no such live document, and an
+    /// explanation with `matched = false` when the query does not match it.
+    async fn explain(
+        &self,
+        call: search::ExplainCall,
+    ) -> Result<Option<search::ExplainAnswer>, LeafFault>;
+
+    /// Pins the newest view of each shard until released or until `keep_alive` passes unused.
+    async fn open_views(
+        &self,
+        call: search::OpenViewsCall,
+    ) -> Vec<Result<search::PinnedView, LeafFault>>;
+
+    /// Keeps pinned views for another `keep_alive`; a view that is gone is
+    /// [`LeafFault::ViewMissing`].
+    async fn renew_views(
+        &self,
+        views: Vec<search::PinnedView>,
+        keep_alive: std::time::Duration,
+    ) -> Vec<Result<(), LeafFault>>;
+
+    /// Releases pinned views; returns how many were still there.
+    async fn release_views(&self, views: Vec<search::PinnedView>) -> usize;
+
+    /// Applies writes to one shard as its primary, in order; on return every item that is `Ok` is
+    /// durable. Items of the same document see each other.
+    async fn write(&self, call: write::WriteCall) -> Result<write::WriteAnswer, LeafFault>;
+
+    /// Returns documents by id, the newest acknowledged version when `realtime`.
+    async fn get(&self, call: read::GetCall) -> Result<Vec<Option<read::Document>>, LeafFault>;
+
+    /// Makes every write acknowledged before the call visible to searches.
+    async fn refresh(
+        &self,
+        shard: gleaner_model::ShardKey,
+    ) -> Result<gleaner_model::Generation, LeafFault>;
+
+    /// Waits until the shard's visible generation includes `seq_no`, without forcing a refresh
+    /// unless none is due (`refresh_interval` −1 and too many waiters force one).
+    async fn wait_for_refresh(
+        &self,
+        shard: gleaner_model::ShardKey,
+        seq_no: gleaner_model::SeqNo,
+        deadline: std::time::Duration,
+    ) -> Result<gleaner_model::Generation, LeafFault>;
+
+    /// Makes a durable commit and trims the log below it.
+    async fn flush(&self, shard: gleaner_model::ShardKey) -> Result<(), LeafFault>;
+
+    /// Merges the shard's segments down to at most `max_segments`.
+    async fn force_merge(
+        &self,
+        shard: gleaner_model::ShardKey,
+        max_segments: usize,
+    ) -> Result<(), LeafFault>;
+
+    /// Returns the state of each shard this leaf holds.
+    async fn shard_states(&self) -> Vec<read::ShardState>;
+}

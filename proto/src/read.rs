@@ -1,0 +1,105 @@
+//! Calls that read single documents and the state of shards.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gleaner_model::{DocumentId, Generation, PrimaryTerm, SeqNo, ShardKey, Version};
+
+/// Asks for documents of one shard by id.
+#[derive(Debug, Clone)]
+pub struct GetCall {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The ids.
+    pub ids: Vec<DocumentId>,
+    /// Whether acknowledged writes that searches cannot see yet count (default of the dialect).
+    pub realtime: bool,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// A document with its system fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its id.
+    pub id: DocumentId,
+    /// Routing value, when one was given.
+    pub routing: Option<String>,
+    /// Number.
+    pub seq_no: SeqNo,
+    /// Term of the primary that wrote it.
+    pub term: PrimaryTerm,
+    /// Version.
+    pub version: Version,
+    /// The document as received.
+    pub source: Bytes,
+}
+
+/// Where a shard stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardPhase {
+    /// Reading its log.
+    Recovering,
+    /// Serving.
+    Started,
+    /// Stopped by damage; see the reason in `reason`.
+    Failed,
+}
+
+/// State of one shard copy on a leaf.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardState {
+    /// The shard.
+    pub shard: ShardKey,
+    /// Where it stands.
+    pub phase: ShardPhase,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// What searches see.
+    pub generation: Generation,
+    /// Last acknowledged seq_no; `None` when nothing was written.
+    pub max_seq_no: Option<SeqNo>,
+    /// Operations below this are in the last durable commit.
+    pub committed: SeqNo,
+    /// Live documents visible.
+    pub num_documents: u64,
+    /// Deleted documents not yet merged away.
+    pub num_deleted: u64,
+    /// Segments visible.
+    pub num_segments: u64,
+    /// Bytes of the index on disk.
+    pub store_bytes: u64,
+    /// Bytes of the log on disk.
+    pub log_bytes: u64,
+    /// Counters since start.
+    pub counters: ShardCounters,
+}
+
+/// What a shard has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardCounters {
+    /// Documents indexed.
+    pub index_total: u64,
+    /// Time spent indexing, milliseconds.
+    pub index_time_ms: u64,
+    /// Items refused.
+    pub index_failed: u64,
+    /// Documents deleted.
+    pub delete_total: u64,
+    /// No-op updates.
+    pub noop_total: u64,
+    /// Query phases.
+    pub query_total: u64,
+    /// Time spent in query phases, milliseconds.
+    pub query_time_ms: u64,
+    /// Fetch phases.
+    pub fetch_total: u64,
+    /// Time spent in fetch phases, milliseconds.
+    pub fetch_time_ms: u64,
+    /// Gets.
+    pub get_total: u64,
+    /// Refreshes.
+    pub refresh_total: u64,
+    /// Durable commits.
+    pub flush_total: u64,
+}

@@ -1,0 +1,156 @@
+//! Calls of the search path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::{DocumentId, Generation, ShardKey};
+use gleaner_query::answer::{Explanation, ViewId};
+use gleaner_query::resolved::{
+    Clause, ExpansionCandidate, ExpansionRequest, ShardQuery, Statistics, StatisticsRequest,
+};
+use gleaner_query::search::{FieldFormat, Highlight};
+
+/// One shard of a reading call, and which of its views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardView {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The view; `None` is the newest.
+    pub view: Option<ViewId>,
+}
+
+/// Asks for numbers for scoring.
+#[derive(Debug, Clone)]
+pub struct StatisticsCall {
+    /// Shards asked.
+    pub shards: Vec<ShardView>,
+    /// Numbers wanted.
+    pub request: Arc<StatisticsRequest>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// A shard's numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatisticsAnswer {
+    /// View they were taken from.
+    pub view: ViewId,
+    /// Its generation.
+    pub generation: Generation,
+    /// The numbers.
+    pub statistics: Statistics,
+}
+
+/// Asks for the terms that patterns stand for.
+#[derive(Debug, Clone)]
+pub struct ExpandCall {
+    /// Shards asked.
+    pub shards: Vec<ShardView>,
+    /// The patterns.
+    pub requests: Arc<Vec<ExpansionRequest>>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// A shard's candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpandAnswer {
+    /// View they were taken from.
+    pub view: ViewId,
+    /// Its generation.
+    pub generation: Generation,
+    /// Candidates per pattern, in order, at most its limit each.
+    pub candidates: Vec<Vec<ExpansionCandidate>>,
+}
+
+/// Asks for the best hits, counts and aggregations.
+#[derive(Debug, Clone)]
+pub struct SearchCall {
+    /// Shards asked.
+    pub shards: Vec<ShardView>,
+    /// The query; the same for all shards.
+    pub query: Arc<ShardQuery>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// Asks for the content of ranked hits of one shard.
+#[derive(Debug, Clone)]
+pub struct FetchCall {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The view that ranked them.
+    pub view: ViewId,
+    /// Places in that view.
+    pub places: Vec<u64>,
+    /// What to return.
+    pub what: Arc<FetchWhat>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// What to return of each hit. `_source` is always returned whole; the root filters it.
+#[derive(Debug, Clone, Default)]
+pub struct FetchWhat {
+    /// Doc values.
+    pub docvalue_fields: Vec<FieldFormat>,
+    /// Values taken from `_source`.
+    pub fields: Vec<FieldFormat>,
+    /// Fragments.
+    pub highlight: Option<HighlightWhat>,
+    /// Explain each hit's score under this query.
+    pub explain: Option<Arc<ShardQuery>>,
+}
+
+/// Highlighting with its queries resolved.
+#[derive(Debug, Clone)]
+pub struct HighlightWhat {
+    /// As asked.
+    pub highlight: Highlight,
+    /// The search's query, or `highlight.query`, resolved.
+    pub query: Clause,
+    /// `highlight_query` of single fields, resolved, by position in `highlight.fields`.
+    pub field_queries: Vec<Option<Clause>>,
+}
+
+/// Asks for the explanation of one document's score.
+#[derive(Debug, Clone)]
+pub struct ExplainCall {
+    /// The shard and view.
+    pub shard: ShardView,
+    /// The document.
+    pub id: DocumentId,
+    /// The query.
+    pub query: Arc<ShardQuery>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// An explained document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExplainAnswer {
+    /// Whether the query matches it.
+    pub matched: bool,
+    /// The tree.
+    pub explanation: Explanation,
+    /// Its content, for `_source`.
+    pub document: crate::read::Document,
+}
+
+/// Asks to pin the newest views.
+#[derive(Debug, Clone)]
+pub struct OpenViewsCall {
+    /// The shards.
+    pub shards: Vec<ShardKey>,
+    /// How long an unused view lives.
+    pub keep_alive: Duration,
+}
+
+/// A pinned view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PinnedView {
+    /// Its shard.
+    pub shard: ShardKey,
+    /// The view.
+    pub view: ViewId,
+}
