@@ -341,6 +341,27 @@ impl NumberKind {
     }
 }
 
+/// Returns `value` rounded to what a field of `kind` can hold; unchanged for other kinds.
+///
+/// Half floats keep 11 bits of mantissa within ±65,504 (IEEE 754 binary16), rounded to even.
+pub fn round_to(kind: NumberKind, value: f64) -> f64 {
+    match kind {
+        NumberKind::Float => f64::from(value as f32),
+        NumberKind::HalfFloat => round_to_half(value),
+        _ => value,
+    }
+}
+
+fn round_to_half(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    // Below 2⁻¹⁴ half floats are subnormal: their step stays at 2⁻²⁴.
+    let exponent = value.abs().log2().floor().max(-14.0);
+    let step = (exponent - 10.0).exp2();
+    (value / step).round_ties_even() * step
+}
+
 /// A date format of the dialect: alternatives joined by `||`, each a name or a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -360,6 +381,18 @@ impl Default for DateFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_floats_round_to_eleven_bits() {
+        for (value, rounded) in [
+            (0.1, 0.099_975_585_937_5),
+            (1.0, 1.0),
+            (2_049.0, 2_048.0),
+            (65_504.0, 65_504.0),
+        ] {
+            assert_eq!(round_to(NumberKind::HalfFloat, value), rounded);
+        }
+    }
 
     #[test]
     fn patterns_match_any_run_of_characters() {
