@@ -130,6 +130,9 @@ pub enum ZeroTerms {
     None,
     /// Everything.
     All,
+    /// The clause is left out of the `bool` around it; alone it matches nothing. Parsers of query
+    /// strings use it; it has no form in JSON.
+    Ignore,
 }
 
 /// `match`.
@@ -300,6 +303,9 @@ pub struct PatternQuery {
     pub value: String,
     /// Whether ASCII case is ignored.
     pub case_insensitive: bool,
+    /// Whether a `text` field's analyzer normalises the value first (lower case and the like), as
+    /// query strings want it; a `keyword` field's normalizer always does.
+    pub normalize: bool,
     /// Largest number of automaton states of a regular expression; default 10,000.
     pub max_determinized_states: u32,
     /// Score of every hit.
@@ -321,6 +327,8 @@ pub struct FuzzyQuery {
     pub max_expansions: u32,
     /// Whether swapping two neighbours is one edit; default true.
     pub transpositions: bool,
+    /// Whether a `text` field's analyzer normalises the term first, as query strings want it.
+    pub normalize: bool,
     /// Factor on the score.
     pub boost: f32,
 }

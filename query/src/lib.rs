@@ -11,7 +11,11 @@ pub mod aggregation;
 pub mod answer;
 pub mod dsl;
 pub mod error;
+pub mod json;
+pub mod limits;
 pub mod resolved;
 pub mod search;
+pub mod units;
 
 pub use error::QueryError;
+pub use limits::Limits;
