@@ -1,0 +1,179 @@
+//! CSV and TSV with a header: a row is a document, a column a field.
+//!
+//! Values stay strings, as they are written: a column may look like numbers for a million rows and
+//! then not. A mapping that says `integer` or `date` turns them into what they are. Empty cells are
+//! left out.
+
+use std::{
+    io::{self, BufRead, Read},
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use csv::{ReaderBuilder, StringRecord};
+
+use super::Options;
+use crate::{DatasetError, Document, Input, Place, object};
+
+pub(super) fn documents(
+    input: Input,
+    delimiter: u8,
+    options: Options,
+) -> impl Iterator<Item = Result<Document, DatasetError>> + Send {
+    let mut rows = Rows::new(input, delimiter, options);
+    iter::from_fn(move || rows.next())
+}
+
+struct Rows {
+    input: Arc<str>,
+    reader: csv::Reader<Metered>,
+    budget: Arc<AtomicUsize>,
+    options: Options,
+    /// The names of the columns, once the header was read.
+    columns: Option<StringRecord>,
+}
+
+impl Rows {
+    fn new(input: Input, delimiter: u8, options: Options) -> Self {
+        let Input { name, reader, .. } = input;
+        let budget = Arc::new(AtomicUsize::new(0));
+        let metered = Metered {
+            reader,
+            budget: budget.clone(),
+        };
+        let reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .from_reader(metered);
+        Self {
+            input: name,
+            reader,
+            budget,
+            options,
+            columns: None,
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<Document, DatasetError>> {
+        if self.columns.is_none() {
+            match self.read_row()? {
+                Ok(header) => match self.checked_header(header) {
+                    Ok(columns) => self.columns = Some(columns),
+                    Err(error) => return Some(Err(error)),
+                },
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let line = self.reader.position().line();
+        let row = match self.read_row()? {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error)),
+        };
+        let line = row.position().map_or(line, csv::Position::line);
+        let source = source_of(self.columns.as_ref()?, &row);
+        Some(object::document(
+            &source,
+            self.options.id_field.as_deref(),
+            || self.place(line),
+        ))
+    }
+
+    fn read_row(&mut self) -> Option<Result<StringRecord, DatasetError>> {
+        // What the parser has buffered may belong to the next rows: a small slack on the limit.
+        self.budget.store(
+            self.options.max_document_bytes.saturating_add(SLACK_BYTES),
+            Ordering::Relaxed,
+        );
+        let line = self.reader.position().line();
+        let mut row = StringRecord::new();
+        match self.reader.read_record(&mut row) {
+            Ok(true) => Some(Ok(row)),
+            Ok(false) => None,
+            Err(error) => Some(Err(self.fault(error, line))),
+        }
+    }
+
+    fn fault(&self, error: csv::Error, line: u64) -> DatasetError {
+        let line = error.position().map_or(line, csv::Position::line);
+        let place = self.place(line);
+        if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) {
+            return DatasetError::NotUtf8 { place };
+        }
+        if !error.is_io_error() {
+            return DatasetError::Table {
+                place,
+                source: error,
+            };
+        }
+        match error.into_kind() {
+            csv::ErrorKind::Io(source) => DatasetError::Read { place, source },
+            other => DatasetError::Layout {
+                place,
+                seen: format!("{other:?}"),
+            },
+        }
+    }
+
+    fn checked_header(&self, header: StringRecord) -> Result<StringRecord, DatasetError> {
+        for (index, name) in header.iter().enumerate() {
+            let is_twice = header.iter().take(index).any(|earlier| earlier == name);
+            if name.is_empty() || is_twice {
+                let seen = format!(
+                    "the header names column {} `{name}`: wanted a name of its own",
+                    index + 1
+                );
+                return Err(DatasetError::Layout {
+                    place: self.place(1),
+                    seen,
+                });
+            }
+        }
+        Ok(header)
+    }
+
+    fn place(&self, line: u64) -> Place {
+        Place {
+            input: self.input.clone(),
+            line,
+        }
+    }
+}
+
+/// What the parser may hold beyond the row at hand.
+const SLACK_BYTES: usize = 256 * 1024;
+
+/// Ends with an error when more bytes are taken than one row may have: a quote that is never closed
+/// would otherwise swallow the rest of the file into memory.
+struct Metered {
+    reader: Box<dyn BufRead + Send>,
+    budget: Arc<AtomicUsize>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.budget.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(io::Error::other(
+                "a row is longer than a document may be (an open quote?)",
+            ));
+        }
+        let most = buffer.len().min(left);
+        let num_bytes = self.reader.read(&mut buffer[..most])?;
+        self.budget.store(left - num_bytes, Ordering::Relaxed);
+        Ok(num_bytes)
+    }
+}
+
+fn source_of(columns: &StringRecord, row: &StringRecord) -> String {
+    let filled = columns
+        .iter()
+        .zip(row)
+        .filter(|(_, value)| !value.is_empty());
+    let members: Vec<String> = filled
+        .map(|(name, value)| format!("{}:{}", object::quoted(name), object::quoted(value)))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
