@@ -5,6 +5,7 @@ use gleaner_model::{PrimaryTerm, SeqNo};
 use twox_hash::XxHash3_64;
 
 use crate::error::LogError;
+use crate::format::BatchHeader;
 use crate::producers::{Producers, Span};
 use crate::shard_log::{Append, Appended};
 
@@ -130,6 +131,27 @@ impl Ledger {
             last: SeqNo(last),
             duplicate: false,
         }
+    }
+
+    /// Takes in a batch found in a file; `chain` is the hash after it.
+    pub(crate) fn replay(&mut self, batch: &BatchHeader, chain: u64) {
+        self.next = batch.first + u64::from(batch.num_records);
+        self.chain = chain;
+        self.fence = self.fence.max(batch.term);
+        if let Some(producer) = batch.producer {
+            let span = Span {
+                sequence: producer.sequence,
+                first: batch.first,
+                last: self.next - 1,
+            };
+            self.producers.insert(producer.id, span);
+            self.producers.evict();
+        }
+    }
+
+    /// Sets the fence as found in a file.
+    pub(crate) fn restore_fence(&mut self, term: PrimaryTerm) {
+        self.fence = term;
     }
 
     /// Makes what was accepted final.

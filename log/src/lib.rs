@@ -6,15 +6,28 @@
 //! folder (the caller locks it).
 //! Called by `leaf`: its write path appends, its apply loop reads. Read [`ShardLog`] first.
 
-pub mod error;
-pub mod files;
-mod ledger;
-pub mod memory;
-pub mod options;
-mod producers;
 pub mod shard_log;
 
+pub mod error;
+pub mod files;
+pub mod local;
+pub mod memory;
+pub mod options;
+pub mod recovery;
+
+mod format;
+mod frames;
+mod lane;
+mod ledger;
+mod producers;
+mod segment;
+mod state_file;
+mod view;
+mod writer;
+
 pub use error::LogError;
+pub use local::{LocalLog, LogStats};
 pub use memory::MemoryLog;
 pub use options::LogOptions;
+pub use recovery::{OpenReport, ShardReport, TailCut};
 pub use shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};

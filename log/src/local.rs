@@ -1,0 +1,333 @@
+//! The log on local files: commit threads, one folder per shard, reads without locks held.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use crossbeam::channel::{Sender, TrySendError, bounded};
+use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
+use tokio::sync::oneshot;
+use twox_hash::XxHash3_64;
+
+use crate::error::LogError;
+use crate::lane::{Counters, Lane, Permit, REMOVED, Request, Round};
+use crate::options::LogOptions;
+use crate::recovery::{OpenReport, ShardReport, open_shard};
+use crate::shard_log::{Append, Appended, ReadBatch, Record, ShardLog};
+use crate::view::{ShardView, Views};
+use crate::writer::{Reply, ShardWriter};
+
+/// A [`ShardLog`] on the files of one machine.
+///
+/// Appends of all callers share syncs: each of a few commit threads takes what waits, writes it
+/// and syncs each touched file once. Reads run on tokio's blocking threads. The last reference to
+/// drop waits for the commit threads, which finish what was asked and leave the floors on disk.
+///
+/// One process per folder: the caller must hold a lock on it.
+#[derive(Debug)]
+pub struct LocalLog {
+    lanes: Vec<LaneHandle>,
+    views: Views,
+    counters: Arc<Counters>,
+    waiting_bytes: Arc<AtomicUsize>,
+    options: LogOptions,
+}
+
+#[derive(Debug)]
+struct LaneHandle {
+    /// `None` only while the log is being dropped.
+    sender: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Counters since the log was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogStats {
+    /// Appends that reached a commit thread.
+    pub batches: u64,
+    /// Rounds of group commit that wrote something.
+    pub rounds: u64,
+    /// Syncs of segment files for them; the fewer per batch, the more was shared.
+    pub syncs: u64,
+}
+
+impl LocalLog {
+    /// Opens the log in `dir`, which is created if need be; reads and checks all of it.
+    ///
+    /// A damaged shard does not keep the others from opening: see [`OpenReport`].
+    ///
+    /// # Errors
+    /// [`LogError::Io`] when the folder itself cannot be used.
+    pub fn open(dir: &Path, options: LogOptions) -> Result<(Self, OpenReport), LogError> {
+        let files = options.files.clone();
+        files
+            .create_dir_all(dir)
+            .map_err(|error| LogError::io("create", dir, error))?;
+        let mut opened = Opened {
+            root: dir,
+            options: &options,
+            writers: (0..options.num_lanes.max(1))
+                .map(|_| HashMap::new())
+                .collect(),
+            views: HashMap::new(),
+            report: OpenReport::default(),
+        };
+        opened.indices()?;
+        let Opened {
+            writers,
+            views,
+            mut report,
+            ..
+        } = opened;
+        report.shards.sort_by_key(|shard| shard.shard);
+        let views: Views = Arc::new(parking_lot::RwLock::new(views));
+        let counters = Arc::new(Counters::default());
+        let mut lanes = Vec::new();
+        for (number, shards) in writers.into_iter().enumerate() {
+            let (sender, receiver) = bounded(options.queue_len);
+            let lane = Lane {
+                root: dir.to_owned(),
+                options: options.clone(),
+                views: views.clone(),
+                counters: counters.clone(),
+                receiver,
+                shards,
+                round: Round::default(),
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("log-commit-{number}"))
+                .spawn(move || lane.run())
+                .map_err(|error| LogError::io("start a thread for", dir, error))?;
+            lanes.push(LaneHandle {
+                sender: Some(sender),
+                thread: Some(thread),
+            });
+        }
+        let log = Self {
+            lanes,
+            views,
+            counters,
+            waiting_bytes: Arc::default(),
+            options,
+        };
+        Ok((log, report))
+    }
+
+    /// Returns the counters.
+    pub fn stats(&self) -> LogStats {
+        let counters = &self.counters;
+        LogStats {
+            batches: counters.batches.load(Ordering::Relaxed),
+            rounds: counters.rounds.load(Ordering::Relaxed),
+            syncs: counters.syncs.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Hands a request to the shard's commit thread; never waits.
+    fn submit(&self, shard: ShardKey, request: Request) -> Result<(), LogError> {
+        let lane = &self.lanes[lane_of(shard, self.lanes.len())];
+        let sender = lane.sender.as_ref().ok_or(LogError::Closed)?;
+        sender.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => LogError::Busy,
+            TrySendError::Disconnected(_) => LogError::Closed,
+        })
+    }
+
+    /// Sends a request and waits for its answer.
+    async fn ask<T>(
+        &self,
+        shard: ShardKey,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, LogError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(shard, request(reply))?;
+        // No answer: the commit thread ended in the middle of the request.
+        let unknown = LogError::Indeterminate {
+            shard,
+            source: None,
+        };
+        answer.await.unwrap_or(Err(unknown))
+    }
+
+    /// Runs a read on a blocking thread; `None` for a shard that was never named.
+    async fn with_view<T: Send + 'static>(
+        &self,
+        shard: ShardKey,
+        read: impl FnOnce(&ShardView) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<Option<T>, LogError> {
+        let Some(view) = self.views.read().get(&shard).cloned() else {
+            return Ok(None);
+        };
+        let task = tokio::task::spawn_blocking(move || read(&view));
+        task.await.map_err(|_| LogError::Closed)?.map(Some)
+    }
+}
+
+impl Drop for LocalLog {
+    fn drop(&mut self) {
+        for lane in &mut self.lanes {
+            lane.sender = None;
+        }
+        for lane in &mut self.lanes {
+            if let Some(thread) = lane.thread.take()
+                && thread.join().is_err()
+            {
+                tracing::error!("a commit thread of the log panicked");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ShardLog for LocalLog {
+    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        let (shard, bytes) = (append.shard, append.payload_bytes());
+        let limit = self.options.max_batch_bytes;
+        if bytes > limit {
+            return Err(LogError::TooLarge { bytes, limit });
+        }
+        let permit = Permit::take(&self.waiting_bytes, bytes, self.options.queue_bytes);
+        let permit = permit.ok_or(LogError::Busy)?;
+        self.ask(shard, |reply| Request::Append(append, permit, reply))
+            .await
+    }
+
+    async fn read(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<ReadBatch, LogError> {
+        let page = self.with_view(shard, move |view| view.read(from, max_bytes));
+        Ok(page.await?.unwrap_or(ReadBatch {
+            records: Vec::new(),
+            first_available: SeqNo(0),
+            next: from,
+        }))
+    }
+
+    async fn read_one(&self, shard: ShardKey, seq_no: SeqNo) -> Result<Option<Record>, LogError> {
+        let found = self.with_view(shard, move |view| view.read_one(seq_no));
+        Ok(found.await?.flatten())
+    }
+
+    async fn tail(&self, shard: ShardKey) -> Result<Option<SeqNo>, LogError> {
+        let view = self.views.read().get(&shard).cloned();
+        view.map_or(Ok(None), |view| view.tail())
+    }
+
+    async fn fence(&self, shard: ShardKey, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {
+        self.ask(shard, |reply| Request::Fence(shard, term, reply))
+            .await
+    }
+
+    async fn trim(&self, shard: ShardKey, below: SeqNo) -> Result<SeqNo, LogError> {
+        self.ask(shard, |reply| Request::Trim(shard, below, reply))
+            .await
+    }
+
+    async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
+        self.ask(shard, |reply| Request::Remove(shard, reply)).await
+    }
+
+    async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError> {
+        let found = self.with_view(shard, move |view| view.chain(at));
+        Ok(found.await?.flatten())
+    }
+}
+
+/// Returns the commit thread of a shard; neighbours of one index get different ones.
+fn lane_of(shard: ShardKey, num_lanes: usize) -> usize {
+    let index = XxHash3_64::oneshot(&shard.index.0);
+    (index.wrapping_add(u64::from(shard.shard.0)) % num_lanes as u64) as usize
+}
+
+/// Folders opened so far.
+struct Opened<'a> {
+    root: &'a Path,
+    options: &'a LogOptions,
+    writers: Vec<HashMap<ShardKey, ShardWriter>>,
+    views: HashMap<ShardKey, Arc<ShardView>>,
+    report: OpenReport,
+}
+
+impl Opened<'_> {
+    fn indices(&mut self) -> Result<(), LogError> {
+        for name in list_dirs(self.options, self.root)? {
+            match IndexUuid::parse(&name) {
+                Ok(index) => self.index(index, &self.root.join(name))?,
+                Err(_) => tracing::warn!(name, "unknown folder in the log"),
+            }
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, index: IndexUuid, dir: &Path) -> Result<(), LogError> {
+        for name in list_dirs(self.options, dir)? {
+            let path = dir.join(&name);
+            match name.parse().map(ShardNumber) {
+                Ok(shard) => self.shard(ShardKey { index, shard }, path),
+                Err(_) if path.extension().is_some_and(|ext| ext == REMOVED) => {
+                    let removed = self.options.files.remove_dir_all(&path);
+                    removed.map_err(|error| LogError::io("remove", &path, error))?;
+                }
+                Err(_) => tracing::warn!(path = %path.display(), "unknown folder in the log"),
+            }
+        }
+        Ok(())
+    }
+
+    fn shard(&mut self, key: ShardKey, dir: PathBuf) {
+        let options = self.options;
+        let mut report = ShardReport {
+            shard: key,
+            tail: None,
+            cut: None,
+            has_damaged_state_slot: false,
+            failed: None,
+        };
+        match open_shard(options.files.as_ref(), &dir, key, options.limits()) {
+            Ok(None) => return,
+            Ok(Some(recovered)) => {
+                report.tail = recovered.ledger.tail();
+                report.cut.clone_from(&recovered.cut);
+                report.has_damaged_state_slot = recovered.has_damaged_state_slot;
+                let (writer, view) = ShardWriter::open(dir, key, options, recovered);
+                let lane = lane_of(key, self.writers.len());
+                self.writers[lane].insert(key, writer);
+                self.views.insert(key, view);
+            }
+            Err(error) => {
+                let view = ShardView::failed(key, error.clone());
+                self.views.insert(key, Arc::new(view));
+                report.failed = Some(error);
+            }
+        }
+        tell(&report);
+        self.report.shards.push(report);
+    }
+}
+
+fn tell(report: &ShardReport) {
+    let shard = report.shard;
+    if let Some(error) = &report.failed {
+        tracing::error!(%shard, %error, "shard log cannot be opened");
+    }
+    if let Some(cut) = &report.cut {
+        tracing::warn!(%shard, segment = %cut.segment.display(), offset = cut.offset,
+            num_bytes = cut.num_bytes, reason = cut.reason, "torn tail of a shard log was cut");
+    }
+    if report.has_damaged_state_slot {
+        tracing::warn!(%shard, "one slot of a shard log's state file was damaged");
+    }
+}
+
+fn list_dirs(options: &LogOptions, dir: &Path) -> Result<Vec<String>, LogError> {
+    let entries = options.files.list(dir);
+    let entries = entries.map_err(|error| LogError::io("list", dir, error))?;
+    let dirs = entries.into_iter().filter(|entry| entry.is_dir);
+    Ok(dirs.map(|entry| entry.name).collect())
+}

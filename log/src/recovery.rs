@@ -1,0 +1,473 @@
+//! Opening of a shard's folder: checks every frame, cuts a torn tail, refuses damage.
+//!
+//! A batch that is not whole at the end of the last segment is either *torn* (the machine went
+//! down while it was being written, nobody was told it is durable) or *damage* (it was
+//! acknowledged). Two witnesses tell: the durable floor in the state file, and batch headers
+//! further on, each of which says what was acknowledged when it was written. When one of them
+//! names a record that is not readable, the shard stops; otherwise the tail is cut, and reported.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
+
+use crate::error::LogError;
+use crate::files::{File, Files, read_exact_at};
+use crate::format::{
+    BATCH_HEADER_BYTES, BatchHeader, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION,
+};
+use crate::frames::{ReadFault, Walker, Window, find_acknowledged};
+use crate::ledger::{Ledger, Limits, chain_after};
+use crate::segment::{self, Entry, Segment, SparseIndex};
+use crate::state_file::{self, State, StateFault, StateFile};
+use crate::view::explain;
+
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// What opening a log found.
+#[derive(Debug, Clone, Default)]
+pub struct OpenReport {
+    /// One entry per shard, sorted by shard.
+    pub shards: Vec<ShardReport>,
+}
+
+/// What opening one shard found.
+#[derive(Debug, Clone)]
+pub struct ShardReport {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The last seq_no; `None` when the log is empty or the shard failed.
+    pub tail: Option<SeqNo>,
+    /// The torn tail that was cut, if there was one. None of it was acknowledged.
+    pub cut: Option<TailCut>,
+    /// One of the two slots of the state file was unreadable: a torn write, or damage that lost
+    /// nothing, as the other slot is whole.
+    pub has_damaged_state_slot: bool,
+    /// Why every call for this shard is refused; `None` for a healthy shard.
+    pub failed: Option<LogError>,
+}
+
+/// A torn tail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TailCut {
+    /// The file that was cut.
+    pub segment: PathBuf,
+    /// Its new length in bytes.
+    pub offset: u64,
+    /// Bytes cut off, ≥ 1.
+    pub num_bytes: u64,
+    /// What was wrong with the first of them.
+    pub reason: &'static str,
+}
+
+/// A shard's folder, opened.
+pub(crate) struct Recovered {
+    pub(crate) ledger: Ledger,
+    pub(crate) state: StateFile,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) cut: Option<TailCut>,
+    pub(crate) has_damaged_state_slot: bool,
+}
+
+/// Opens the folder of a shard; `None` when nothing was ever made durable in it.
+pub(crate) fn open_shard(
+    files: &dyn Files,
+    dir: &Path,
+    shard: ShardKey,
+    limits: Limits,
+) -> Result<Option<Recovered>, LogError> {
+    let firsts = list_segments(files, dir)?;
+    let (mut state, damaged_slots) = match StateFile::open(files, &state_file::path(dir), shard) {
+        Ok(opened) => opened,
+        Err(StateFault::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            return match firsts.first() {
+                None => Ok(None),
+                Some(_) => Err(corrupt(dir, shard, "state file is missing")),
+            };
+        }
+        Err(StateFault::Io(error)) => {
+            return Err(LogError::io("open", &state_file::path(dir), error));
+        }
+        Err(StateFault::Header(fault)) => {
+            return Err(header_error(fault, &state_file::path(dir), shard));
+        }
+    };
+    let firsts = finish_trim(files, dir, firsts, state.current())?;
+    let mut opening = Opening {
+        files,
+        dir,
+        shard,
+        limits,
+        ledger: None,
+        segments: Vec::new(),
+        cut: None,
+    };
+    opening.segments(&firsts, state.current())?;
+    let mut ledger = opening
+        .ledger
+        .unwrap_or_else(|| Ledger::new(0, PrimaryTerm(0), 0, limits));
+    let fence = ledger.fence().max(state.current().fence);
+    ledger.restore_fence(fence);
+    sync_names(files, dir)?;
+    let found = State {
+        fence,
+        first: state.current().first,
+        floor: ledger.next(),
+    };
+    if found != state.current() || damaged_slots > 0 {
+        state
+            .store(found)
+            .map_err(|error| LogError::io("write", &state_file::path(dir), error))?;
+    }
+    Ok(Some(Recovered {
+        ledger,
+        state,
+        segments: opening.segments,
+        cut: opening.cut,
+        has_damaged_state_slot: damaged_slots > 0,
+    }))
+}
+
+/// Returns the first seq_nos of all segments, sorted; removes what was never finished.
+fn list_segments(files: &dyn Files, dir: &Path) -> Result<Vec<u64>, LogError> {
+    let entries = files
+        .list(dir)
+        .map_err(|error| LogError::io("list", dir, error))?;
+    let mut firsts = Vec::new();
+    for entry in entries {
+        if let Some(first) = segment::parse_file_name(&entry.name) {
+            firsts.push(first);
+        } else if entry.name.ends_with(".new") {
+            let path = dir.join(&entry.name);
+            files
+                .remove_file(&path)
+                .map_err(|error| LogError::io("remove", &path, error))?;
+        } else if entry.name != state_file::FILE_NAME {
+            tracing::warn!(dir = %dir.display(), name = entry.name, "unknown file in a shard's log");
+        }
+    }
+    firsts.sort_unstable();
+    Ok(firsts)
+}
+
+/// Removes segments that were trimmed but not yet removed when the system went down.
+fn finish_trim(
+    files: &dyn Files,
+    dir: &Path,
+    firsts: Vec<u64>,
+    state: State,
+) -> Result<Vec<u64>, LogError> {
+    let (trimmed, held): (Vec<u64>, Vec<u64>) =
+        firsts.into_iter().partition(|first| *first < state.first);
+    for first in trimmed {
+        let path = segment::path(dir, first);
+        files
+            .remove_file(&path)
+            .map_err(|error| LogError::io("remove", &path, error))?;
+    }
+    Ok(held)
+}
+
+/// After a kill names may only be in the page cache: what is believed must be on disk.
+fn sync_names(files: &dyn Files, dir: &Path) -> Result<(), LogError> {
+    let sync = |path: &Path| {
+        files
+            .sync_dir(path)
+            .map_err(|error| LogError::io("sync", path, error))
+    };
+    sync(dir)?;
+    sync(&crate::files::parent(dir))
+}
+
+struct Opening<'a> {
+    files: &'a dyn Files,
+    dir: &'a Path,
+    shard: ShardKey,
+    limits: Limits,
+    ledger: Option<Ledger>,
+    segments: Vec<Segment>,
+    cut: Option<TailCut>,
+}
+
+impl Opening<'_> {
+    fn segments(&mut self, firsts: &[u64], state: State) -> Result<(), LogError> {
+        let is_missing = match firsts.first() {
+            Some(first) => *first != state.first,
+            None => state.floor > 0,
+        };
+        if is_missing {
+            return Err(corrupt(
+                self.dir,
+                self.shard,
+                &format!(
+                    "the segment that starts at seq_no {} is missing",
+                    state.first
+                ),
+            ));
+        }
+        for (index, first) in firsts.iter().enumerate() {
+            let is_last = index + 1 == firsts.len();
+            self.segment(*first, is_last, state.floor)?;
+        }
+        let next = self.ledger.as_ref().map_or(0, Ledger::next);
+        if next < state.floor {
+            let last = firsts.last().copied().unwrap_or_default();
+            return Err(LogError::Corrupt {
+                shard: self.shard,
+                segment: segment::path(self.dir, last),
+                offset: self.segments.last().map_or(0, |segment| segment.end),
+                reason: lost(next, state.floor),
+            });
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, first: u64, is_last: bool, floor: u64) -> Result<(), LogError> {
+        let path = segment::path(self.dir, first);
+        let io = |error| LogError::io("read", &path, error);
+        let file = self.files.open(&path).map_err(io)?;
+        let len = file.len().map_err(io)?;
+        let header = self.header(file.as_ref(), first, &path)?;
+        let (limits, shard) = (self.limits, self.shard);
+        let ledger = self
+            .ledger
+            .get_or_insert_with(|| Ledger::new(header.first, PrimaryTerm(0), header.chain, limits));
+        if ledger.next() != header.first || ledger.chain() != header.chain {
+            let reason = format!(
+                "segment continues after seq_no {}, the one before ends before {}, or its hash differs",
+                header.first,
+                ledger.next()
+            );
+            return Err(corrupt(&path, shard, &reason));
+        }
+        let mut scan = Scan::new(file.clone(), len, header.salt());
+        let mut end = len;
+        match scan.run(ledger) {
+            Ok(()) => {}
+            Err(ReadFault::Damaged { offset, reason }) if is_last && !scan.is_contradiction => {
+                scan.judge(ledger.next(), floor, offset, reason)
+                    .map_err(|fault| scan_error(fault, &path, shard))?;
+                file.truncate(offset)
+                    .map_err(|e| LogError::io("cut", &path, e))?;
+                end = offset;
+                self.cut = Some(TailCut {
+                    segment: path.clone(),
+                    offset,
+                    num_bytes: len - offset,
+                    reason,
+                });
+            }
+            Err(fault) => return Err(explain(fault, &path, shard)),
+        }
+        if is_last {
+            // After a kill the records may only be in the page cache, and a cut must stay cut.
+            file.sync().map_err(|e| LogError::io("sync", &path, e))?;
+        }
+        self.segments.push(Segment {
+            path: path.into(),
+            file,
+            first,
+            salt: header.salt(),
+            end,
+            index: scan.index,
+        });
+        Ok(())
+    }
+
+    fn header(&self, file: &dyn File, first: u64, path: &Path) -> Result<SegmentHeader, LogError> {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        match read_exact_at(file, 0, &mut bytes) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Err(corrupt(path, self.shard, "file ends inside its header"));
+            }
+            Err(error) => return Err(LogError::io("read", path, error)),
+        }
+        let header =
+            SegmentHeader::decode(&bytes).map_err(|fault| header_error(fault, path, self.shard))?;
+        if header.shard != self.shard || header.first != first {
+            let reason = format!(
+                "header says shard `{}` from seq_no {}, the path says otherwise",
+                header.shard, header.first
+            );
+            return Err(corrupt(path, self.shard, &reason));
+        }
+        Ok(header)
+    }
+}
+
+/// Why a damaged tail was not cut.
+enum Verdict {
+    Lost { offset: u64, reason: String },
+    Fault(ReadFault),
+}
+
+fn scan_error(verdict: Verdict, path: &Path, shard: ShardKey) -> LogError {
+    match verdict {
+        Verdict::Lost { offset, reason } => LogError::Corrupt {
+            shard,
+            segment: path.to_owned(),
+            offset,
+            reason,
+        },
+        Verdict::Fault(fault) => explain(fault, path, shard),
+    }
+}
+
+/// One pass over the batches of a segment.
+struct Scan {
+    file: Arc<dyn File>,
+    len: u64,
+    salt: u32,
+    index: SparseIndex,
+    /// A frame was whole but cannot belong there: no tear makes that.
+    is_contradiction: bool,
+}
+
+impl Scan {
+    fn new(file: Arc<dyn File>, len: u64, salt: u32) -> Self {
+        Self {
+            file,
+            len,
+            salt,
+            index: SparseIndex::default(),
+            is_contradiction: false,
+        }
+    }
+
+    /// Takes every whole batch into the ledger; stops at the start of the first that is not.
+    fn run(&mut self, ledger: &mut Ledger) -> Result<(), ReadFault> {
+        let start = Entry {
+            seq_no: ledger.next(),
+            offset: SEGMENT_HEADER_BYTES as u64,
+            left: 0,
+        };
+        let window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
+        let mut walker = Walker::new(window, self.salt, start);
+        loop {
+            let offset = walker.offset();
+            let Some(header) = walker.enter_batch()? else {
+                return Ok(());
+            };
+            let batch = self.batch(&mut walker, header, ledger);
+            let (chain, entries) = batch.map_err(|fault| at_batch(fault, offset))?;
+            for entry in entries {
+                self.index.note(entry);
+            }
+            ledger.replay(&header, chain);
+        }
+    }
+
+    /// Checks the records of one batch; returns the chain after them and where they stand.
+    fn batch(
+        &mut self,
+        walker: &mut Walker,
+        header: BatchHeader,
+        ledger: &Ledger,
+    ) -> Result<(u64, Vec<Entry>), ReadFault> {
+        let start = walker.offset() - BATCH_HEADER_BYTES as u64;
+        self.is_contradiction = header.first != ledger.next()
+            || header.chain != ledger.chain()
+            || header.term < ledger.fence()
+            || header.num_records == 0;
+        if self.is_contradiction {
+            return Err(ReadFault::Damaged {
+                offset: start,
+                reason: "batch does not continue the one before",
+            });
+        }
+        let mut chain = header.chain;
+        let mut entries = vec![Entry {
+            seq_no: header.first,
+            offset: start,
+            left: 0,
+        }];
+        for expected in header.first..header.first + u64::from(header.num_records) {
+            let entry = Entry {
+                seq_no: expected,
+                offset: walker.offset(),
+                left: walker.left(),
+            };
+            if expected > header.first {
+                entries.push(entry);
+            }
+            let Some((record, payload)) = walker.next_record()? else {
+                break;
+            };
+            chain = chain_after(chain, record.seq_no, record.term, payload);
+            self.is_contradiction = record.seq_no.0 != expected || record.term != header.term;
+            if self.is_contradiction {
+                return Err(ReadFault::Damaged {
+                    offset: start,
+                    reason: "record does not belong to its batch",
+                });
+            }
+        }
+        self.is_contradiction =
+            walker.offset() != start + BATCH_HEADER_BYTES as u64 + header.body_bytes;
+        if self.is_contradiction {
+            return Err(ReadFault::Damaged {
+                offset: start,
+                reason: "records do not fill their batch",
+            });
+        }
+        Ok((chain, entries))
+    }
+
+    /// Decides about an unreadable batch at `offset`: `Ok` when it may be cut.
+    fn judge(
+        &self,
+        next: u64,
+        floor: u64,
+        offset: u64,
+        reason: &'static str,
+    ) -> Result<(), Verdict> {
+        let mut window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
+        let later = find_acknowledged(&mut window, offset, self.salt).map_err(Verdict::Fault)?;
+        let acknowledged = later.unwrap_or(0).max(floor);
+        if acknowledged > next {
+            return Err(Verdict::Lost {
+                offset,
+                reason: format!("{reason}; {}", lost(next, acknowledged)),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A fault inside a batch concerns the whole batch: it is cut from its start.
+fn at_batch(fault: ReadFault, start: u64) -> ReadFault {
+    match fault {
+        ReadFault::Damaged { reason, .. } => ReadFault::Damaged {
+            offset: start,
+            reason,
+        },
+        io => io,
+    }
+}
+
+fn lost(next: u64, acknowledged: u64) -> String {
+    format!(
+        "records below seq_no {acknowledged} were acknowledged, only those below {next} can be read"
+    )
+}
+
+fn corrupt(path: &Path, shard: ShardKey, reason: &str) -> LogError {
+    LogError::Corrupt {
+        shard,
+        segment: path.to_owned(),
+        offset: 0,
+        reason: reason.to_owned(),
+    }
+}
+
+fn header_error(fault: HeaderFault, path: &Path, shard: ShardKey) -> LogError {
+    match fault {
+        HeaderFault::TooNew(found) => LogError::UnsupportedVersion {
+            file: path.to_owned(),
+            found,
+            supported: VERSION,
+        },
+        HeaderFault::Damaged(reason) => corrupt(path, shard, reason),
+    }
+}

@@ -1,0 +1,402 @@
+//! The writing side of one shard, owned by its commit thread: stage, write, sync, publish.
+//!
+//! ```text
+//! state      on               next
+//! staging    write ok         written, to be synced
+//!            write fails      staging again, file cut back; disk full: nothing lost
+//! written    sync ok          published, then staging
+//!            sync fails       stopped: outcome unknown, no appends until the log is opened again
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
+use tokio::sync::oneshot;
+
+use crate::error::{LogError, is_disk_full};
+use crate::files::{File, Files, parent, write_all_at};
+use crate::format::{
+    BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
+    encode_batch,
+};
+use crate::ledger::{Admission, Ledger};
+use crate::options::LogOptions;
+use crate::recovery::Recovered;
+use crate::segment::{self, Entry, Segment, SparseIndex};
+use crate::shard_log::{Append, Appended};
+use crate::state_file::{State, StateFile};
+use crate::view::ShardView;
+
+/// Where the answer to a request goes; the caller may be gone, then it is dropped.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// One shard's log, open for writing.
+#[derive(Debug)]
+pub(crate) struct ShardWriter {
+    shard: ShardKey,
+    dir: PathBuf,
+    options: LogOptions,
+    view: Arc<ShardView>,
+    ledger: Ledger,
+    state: StateFile,
+    /// Records below this seq_no are durable.
+    committed: u64,
+    active: Option<Active>,
+    staged: Staged,
+    is_stopped: bool,
+}
+
+/// The segment that grows.
+#[derive(Debug)]
+struct Active {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    salt: u32,
+    /// Durable length in bytes.
+    len: u64,
+}
+
+/// Batches that wait for the end of the round.
+#[derive(Debug, Default)]
+struct Staged {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    replies: Vec<(Reply<Appended>, Appended)>,
+}
+
+impl ShardWriter {
+    /// Creates folder and state file of a new shard.
+    pub(crate) fn create(
+        root: &Path,
+        shard: ShardKey,
+        options: &LogOptions,
+    ) -> Result<(Self, Arc<ShardView>), LogError> {
+        let dir = shard_dir(root, shard);
+        let files = options.files.as_ref();
+        let state = create_dir(files, root, &dir)
+            .and_then(|()| StateFile::create(files, &dir, shard))
+            .map_err(|error| refused("create", &dir, shard, error))?;
+        let recovered = Recovered {
+            ledger: Ledger::new(0, PrimaryTerm(0), 0, options.limits()),
+            state,
+            segments: Vec::new(),
+            cut: None,
+            has_damaged_state_slot: false,
+        };
+        Ok(Self::open(dir, shard, options, recovered))
+    }
+
+    /// Goes on with a shard that recovery has opened.
+    pub(crate) fn open(
+        dir: PathBuf,
+        shard: ShardKey,
+        options: &LogOptions,
+        recovered: Recovered,
+    ) -> (Self, Arc<ShardView>) {
+        let active = recovered.segments.last().map(|last| Active {
+            file: last.file.clone(),
+            path: last.path.to_path_buf(),
+            salt: last.salt,
+            len: last.end,
+        });
+        let next = recovered.ledger.next();
+        let view = Arc::new(ShardView::new(shard, recovered.segments, next));
+        let writer = Self {
+            shard,
+            dir,
+            options: options.clone(),
+            view: view.clone(),
+            ledger: recovered.ledger,
+            state: recovered.state,
+            committed: next,
+            active,
+            staged: Staged::default(),
+            is_stopped: false,
+        };
+        (writer, view)
+    }
+
+    /// Checks an append and lays its bytes ready; answers at once what needs no write.
+    pub(crate) fn stage(&mut self, append: &Append, reply: Reply<Appended>) {
+        match self.try_stage(append) {
+            Ok(appended) if appended.duplicate && appended.last.0 < self.committed => {
+                answer(reply, Ok(appended));
+            }
+            // Also a repetition of a batch of this very round waits for its sync.
+            Ok(appended) => self.staged.replies.push((reply, appended)),
+            Err(error) => answer(reply, Err(error)),
+        }
+    }
+
+    fn try_stage(&mut self, append: &Append) -> Result<Appended, LogError> {
+        self.check()?;
+        if let Admission::Duplicate(appended) = self.ledger.admit(append, self.options.limits())? {
+            return Ok(appended);
+        }
+        let base = self.prepare()?;
+        let header = BatchHeader {
+            num_records: append.batch.len() as u32,
+            first: self.ledger.next(),
+            term: append.term,
+            body_bytes: (append.payload_bytes() + RECORD_HEADER_BYTES * append.batch.len()) as u64,
+            acknowledged: self.committed,
+            chain: self.ledger.chain(),
+            producer: append.producer,
+        };
+        let Staged { bytes, entries, .. } = &mut self.staged;
+        let salt = self.active.as_ref().map_or(0, |active| active.salt);
+        bytes.reserve(BATCH_HEADER_BYTES + header.body_bytes as usize);
+        entries.push(Entry {
+            seq_no: header.first,
+            offset: base + bytes.len() as u64,
+            left: 0,
+        });
+        encode_batch(bytes, &header, append, salt, |index, at| {
+            if index > 0 {
+                entries.push(Entry {
+                    seq_no: header.first + u64::from(index),
+                    offset: base + at as u64,
+                    left: header.num_records - index,
+                });
+            }
+        });
+        Ok(self.ledger.accept(append))
+    }
+
+    /// Returns where the staged bytes will begin, after opening a new segment if one is due.
+    ///
+    /// Only at the start of a round: then all bytes of the segment before are synced, so a later
+    /// segment always proves that the earlier one was whole.
+    fn prepare(&mut self) -> Result<u64, LogError> {
+        let is_full = |active: &Active| active.len >= self.options.segment_bytes;
+        if self.staged.bytes.is_empty() && self.active.as_ref().is_none_or(is_full) {
+            let active = self.create_segment();
+            self.active = Some(active.map_err(|(action, error)| {
+                let path = segment::path(&self.dir, self.ledger.next());
+                refused(action, &path, self.shard, error)
+            })?);
+        }
+        Ok(self.active.as_ref().map_or(0, |active| active.len))
+    }
+
+    /// Creates the next segment; its name appears only when its header is on disk.
+    fn create_segment(&mut self) -> Result<Active, (&'static str, io::Error)> {
+        let header = SegmentHeader {
+            shard: self.shard,
+            first: self.ledger.next(),
+            chain: self.ledger.chain(),
+        };
+        let path = segment::path(&self.dir, header.first);
+        let new = path.with_extension("new");
+        let files = &self.options.files;
+        let file = files.create(&new).map_err(|error| ("create", error))?;
+        let written = write_all_at(file.as_ref(), 0, &header.encode());
+        written
+            .and_then(|()| file.sync())
+            .map_err(|error| ("create", error))?;
+        let named = files
+            .rename(&new, &path)
+            .and_then(|()| files.sync_dir(&self.dir));
+        if let Err(error) = named {
+            // Nobody knows which names are on disk now.
+            self.is_stopped = true;
+            return Err(("name", error));
+        }
+        let active = Active {
+            file: file.clone(),
+            path: path.clone(),
+            salt: header.salt(),
+            len: SEGMENT_HEADER_BYTES as u64,
+        };
+        self.view.add_segment(Segment {
+            path: path.into(),
+            file,
+            first: header.first,
+            salt: active.salt,
+            end: active.len,
+            index: SparseIndex::default(),
+        });
+        Ok(active)
+    }
+
+    /// Writes what is staged; `true` when there is something to sync.
+    pub(crate) fn write(&mut self) -> bool {
+        if self.staged.bytes.is_empty() {
+            return false;
+        }
+        let Some(active) = &self.active else {
+            return false;
+        };
+        let Err(error) = write_all_at(active.file.as_ref(), active.len, &self.staged.bytes) else {
+            return true;
+        };
+        // A whole batch may stand before the torn one; it was refused, so it must not come back.
+        let cut = active.file.truncate(active.len);
+        let undone = cut.and_then(|()| active.file.sync());
+        let path = active.path.clone();
+        let failure = match undone {
+            Ok(()) if is_disk_full(&error) => LogError::DiskFull { shard: self.shard },
+            Ok(()) => {
+                self.is_stopped = true;
+                LogError::io("write", &path, error)
+            }
+            Err(second) => self.stop(second),
+        };
+        tracing::warn!(shard = %self.shard, error = %failure, "append was refused");
+        self.refuse(&failure);
+        false
+    }
+
+    /// Makes what was written durable; `true` when it is.
+    pub(crate) fn sync(&mut self) -> bool {
+        let Some(active) = &self.active else {
+            return false;
+        };
+        let Err(error) = active.file.sync() else {
+            return true;
+        };
+        tracing::error!(shard = %self.shard, %error, "sync failed, shard takes no more appends");
+        let failure = self.stop(error);
+        self.refuse(&failure);
+        false
+    }
+
+    /// Shows the durable batches to readers and answers their writers.
+    pub(crate) fn publish(&mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        if let Some(active) = &mut self.active
+            && !staged.bytes.is_empty()
+        {
+            active.len += staged.bytes.len() as u64;
+            self.ledger.commit();
+            self.committed = self.ledger.next();
+            self.view
+                .publish(self.committed, active.len, &staged.entries);
+            let noted = self.state.note(self.floor());
+            self.stop_on_error(noted, "floor could not be written");
+        }
+        for (reply, appended) in staged.replies {
+            answer(reply, Ok(appended));
+        }
+    }
+
+    /// Raises the fence, durably.
+    pub(crate) fn fence(&mut self, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {
+        self.check()?;
+        if term != self.ledger.fence() || self.state.current().fence != term {
+            let before = self.ledger.fence();
+            self.ledger.raise_fence(term)?;
+            if let Err(error) = self.state.store(self.floor()) {
+                self.ledger.restore_fence(before);
+                return Err(self.stop(error));
+            }
+        }
+        Ok(self.ledger.tail())
+    }
+
+    /// Removes whole segments below a position.
+    pub(crate) fn trim(&mut self, below: SeqNo) -> Result<SeqNo, LogError> {
+        self.check()?;
+        let first = self.view.trim_point(below);
+        if first <= SeqNo(self.state.current().first) {
+            return Ok(first);
+        }
+        let state = State {
+            first: first.0,
+            ..self.floor()
+        };
+        if let Err(error) = self.state.store(state) {
+            return Err(self.stop(error));
+        }
+        for path in self.view.drop_segments(first) {
+            if let Err(error) = self.options.files.remove_file(&path) {
+                // The state file says it is trimmed: the next opening removes it.
+                tracing::warn!(path = %path.display(), %error, "trimmed segment was not removed");
+            }
+        }
+        Ok(first)
+    }
+
+    /// Makes the floor durable.
+    pub(crate) fn sync_floor(&mut self) {
+        if self.state.is_dirty() {
+            let synced = self.state.sync();
+            self.stop_on_error(synced, "floor could not be synced");
+        }
+    }
+
+    /// Leaves both slots of the state file with the last floor.
+    pub(crate) fn close(&mut self) {
+        if !self.is_stopped {
+            let stored = self.state.store(self.floor());
+            self.stop_on_error(stored, "floor could not be written");
+        }
+    }
+
+    fn floor(&self) -> State {
+        State {
+            fence: self.ledger.fence(),
+            first: self.state.current().first,
+            floor: self.committed,
+        }
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        self.view.check()?;
+        if self.is_stopped {
+            return Err(LogError::Poisoned { shard: self.shard });
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: &LogError) {
+        self.ledger.rollback();
+        for (reply, _) in std::mem::take(&mut self.staged).replies {
+            answer(reply, Err(error.clone()));
+        }
+    }
+
+    /// Takes no more appends: what the last one left on disk is not known.
+    fn stop(&mut self, error: io::Error) -> LogError {
+        self.is_stopped = true;
+        LogError::Indeterminate {
+            shard: self.shard,
+            source: Some(Arc::new(error)),
+        }
+    }
+
+    /// Stops over the state file. Records are durable without it, so their writers are told so.
+    fn stop_on_error(&mut self, result: io::Result<()>, what: &str) {
+        if let Err(error) = result {
+            tracing::error!(shard = %self.shard, %error, what, "shard takes no more appends");
+            self.is_stopped = true;
+        }
+    }
+}
+
+/// Returns the folder of a shard.
+pub(crate) fn shard_dir(root: &Path, shard: ShardKey) -> PathBuf {
+    root.join(shard.index.to_string())
+        .join(shard.shard.to_string())
+}
+
+fn create_dir(files: &dyn Files, root: &Path, dir: &Path) -> io::Result<()> {
+    files.create_dir_all(dir)?;
+    files.sync_dir(&parent(dir))?;
+    files.sync_dir(root)
+}
+
+fn refused(action: &'static str, path: &Path, shard: ShardKey, error: io::Error) -> LogError {
+    if is_disk_full(&error) {
+        LogError::DiskFull { shard }
+    } else {
+        LogError::io(action, path, error)
+    }
+}
+
+/// Sends an answer; a caller that no longer waits does not get it.
+pub(crate) fn answer<T>(reply: Reply<T>, result: Result<T, LogError>) {
+    drop(reply.send(result));
+}
