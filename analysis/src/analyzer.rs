@@ -1,0 +1,231 @@
+//! An analyzer: character filters, one tokenizer, token filters.
+//!
+//! When every filter looks at one token at a time (all but synonyms, shingles and a few more),
+//! tokens stream through one reused buffer: nothing is allocated per token. Otherwise the tokens
+//! are collected at the first filter that needs to see several.
+
+use std::sync::Arc;
+
+use crate::{
+    char_filter::{self, CharFilter},
+    filter::{Filter, Word},
+    token::{Token, TokenList, TokenRef},
+    tokenizer::Tokenizer,
+};
+
+/// Positions between two values of one field, so that no phrase matches across them;
+/// Elasticsearch's `position_increment_gap` default.
+pub const POSITION_INCREMENT_GAP: u32 = 100;
+
+/// A named chain from text to tokens. Cheap to clone; shared by threads.
+#[derive(Debug, Clone)]
+pub struct Analyzer {
+    name: Arc<str>,
+    chain: Arc<Chain>,
+    position_increment_gap: u32,
+    is_custom: bool,
+}
+
+/// A building block with the name the user knows it by.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<T> {
+    pub(crate) name: String,
+    pub(crate) part: T,
+}
+
+/// The parts of an analyzer, in the order in which text meets them.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) char_filters: Vec<Named<Arc<dyn CharFilter>>>,
+    pub(crate) tokenizer: Named<Arc<dyn Tokenizer>>,
+    pub(crate) filters: Vec<Named<Filter>>,
+}
+
+impl Analyzer {
+    /// Returns an analyzer that the dialect knows by one name (`standard`, `english`).
+    pub(crate) fn built_in(name: &str, chain: Chain) -> Self {
+        Self {
+            name: name.into(),
+            chain: Arc::new(chain),
+            position_increment_gap: POSITION_INCREMENT_GAP,
+            is_custom: false,
+        }
+    }
+
+    /// Returns an analyzer that a user put together.
+    pub(crate) fn custom(name: &str, chain: Chain, position_increment_gap: u32) -> Self {
+        Self {
+            is_custom: true,
+            ..Self::built_in(name, chain).with_gap(position_increment_gap)
+        }
+    }
+
+    pub(crate) fn with_gap(self, position_increment_gap: u32) -> Self {
+        Self {
+            position_increment_gap,
+            ..self
+        }
+    }
+
+    /// Returns the name it is registered under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True when it was put together from named parts: `_analyze?explain` then lists each part.
+    pub fn is_custom(&self) -> bool {
+        self.is_custom
+    }
+
+    /// Returns the positions to leave between two values of a field.
+    pub fn position_increment_gap(&self) -> u32 {
+        self.position_increment_gap
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Returns the tokens of one value.
+    pub fn analyze(&self, text: &str) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        self.analyze_into(text, &mut |token| tokens.push(token.to_token()));
+        tokens
+    }
+
+    /// Calls `sink` for each token, in order; returns the number of positions of the value.
+    ///
+    /// Positions are non-decreasing. Start offsets are non-decreasing too, unless the chain has
+    /// filters that emit several tokens for one place (synonyms, n-grams with a preserved original).
+    pub fn analyze_into(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+        self.chain.run(text, sink)
+    }
+
+    /// Returns the tokens of a field with several values; see [`Analyzer::analyze_values_into`].
+    pub fn analyze_values(&self, values: &[&str], gap: u32) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        self.analyze_values_into(values, gap, &mut |token| tokens.push(token.to_token()));
+        tokens
+    }
+
+    /// Calls `sink` for each token of all values.
+    ///
+    /// Between two values lie `gap` positions and one byte of offset: offsets are those in the
+    /// values joined by one character.
+    pub fn analyze_values_into(
+        &self,
+        values: &[&str],
+        gap: u32,
+        sink: &mut dyn FnMut(TokenRef<'_>),
+    ) {
+        let mut first_position = 0_u32;
+        let mut first_offset = 0;
+        for value in values {
+            let num_positions = self.analyze_into(value, &mut |token| {
+                sink(TokenRef {
+                    position: first_position.saturating_add(token.position),
+                    start: first_offset + token.start,
+                    end: first_offset + token.end,
+                    ..token
+                });
+            });
+            first_position = first_position
+                .saturating_add(num_positions)
+                .saturating_add(gap);
+            first_offset += value.len() + 1;
+        }
+    }
+
+    /// Returns `text` as one term, changed only by the parts that work on characters (lowercase,
+    /// folding, ...): what the dialect does to the text of wildcard, prefix and fuzzy queries.
+    pub fn normalize(&self, text: &str) -> String {
+        self.chain.normalize(text)
+    }
+}
+
+impl Chain {
+    /// Runs all parts; returns the number of positions.
+    pub(crate) fn run(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+        if self.char_filters.is_empty() {
+            return self.run_filtered(text, sink);
+        }
+        let filtered = char_filter::apply_all(self.char_filters.iter().map(|f| &*f.part), text);
+        self.run_filtered(&filtered.text, &mut |token| {
+            let (start, end) = filtered.offsets.correct(token.start, token.end);
+            sink(TokenRef {
+                start,
+                end,
+                ..token
+            });
+        })
+    }
+
+    /// Runs the tokenizer and all filters on text that has passed the character filters.
+    fn run_filtered(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+        let is_list = |filter: &Named<Filter>| matches!(filter.part, Filter::List(_));
+        let num_streaming = self
+            .filters
+            .iter()
+            .position(is_list)
+            .unwrap_or(self.filters.len());
+        let (streaming, rest) = self.filters.split_at(num_streaming);
+        if rest.is_empty() {
+            return self.stream(streaming, text, sink);
+        }
+        let mut list = TokenList::default();
+        list.num_positions = self.stream(streaming, text, &mut |token| {
+            list.tokens.push(token.to_token())
+        });
+        for filter in rest {
+            list = filter.part.apply_to_list(list);
+        }
+        for token in &list.tokens {
+            sink(token.as_ref());
+        }
+        list.num_positions
+    }
+
+    /// Runs the tokenizer and filters that look at single tokens.
+    fn stream(
+        &self,
+        filters: &[Named<Filter>],
+        text: &str,
+        sink: &mut dyn FnMut(TokenRef<'_>),
+    ) -> u32 {
+        if filters.is_empty() {
+            return self.tokenizer.part.tokenize(text, sink);
+        }
+        let mut word = Word::default();
+        self.tokenizer.part.tokenize(text, &mut |token| {
+            word.load(token);
+            if filters.iter().all(|filter| filter.part.keep(&mut word)) {
+                sink(word.as_token(token));
+            }
+        })
+    }
+
+    /// Returns the tokens of `text`, ending before the part that is being built (synonym rules are
+    /// analyzed with the parts before the synonym filter).
+    pub(crate) fn tokens(&self, text: &str) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        self.run(text, &mut |token| tokens.push(token.to_token()));
+        tokens
+    }
+
+    fn normalize(&self, text: &str) -> String {
+        let chars = self
+            .char_filters
+            .iter()
+            .map(|f| &*f.part)
+            .filter(|f| f.is_normalizing());
+        let mut word = Word::default();
+        word.set(&char_filter::apply_all(chars, text).text);
+        if self.tokenizer.part.lowercases() {
+            crate::filter::case::lowercase(&mut word);
+        }
+        for filter in &self.filters {
+            filter.part.normalize(&mut word);
+        }
+        word.into_text()
+    }
+}

@@ -1,0 +1,96 @@
+//! The `mapping` character filter: fixed texts for fixed texts, the longest first.
+
+use hashbrown::HashMap;
+
+use super::{CharFilter, Filtered, OffsetMap};
+use crate::{error::AnalysisError, settings::Params};
+
+/// Replaces the longest key that starts at each place.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    /// By first character; longest key first.
+    rules: HashMap<char, Vec<(String, String)>>,
+}
+
+impl Mapping {
+    pub(super) fn from_params(params: &Params<'_>) -> Result<Self, AnalysisError> {
+        let Some(lines) = params.lines("mappings")? else {
+            return Err(AnalysisError::IllegalArgument(
+                "mapping requires either `mappings` or `mappings_path` to be configured".to_owned(),
+            ));
+        };
+        let mut rules: HashMap<char, Vec<(String, String)>> = HashMap::new();
+        for line in &lines {
+            let (first, rule) = parse_rule(line).ok_or_else(|| {
+                AnalysisError::IllegalArgument(format!("Invalid Mapping Rule : [{line}]"))
+            })?;
+            rules.entry(first).or_default().push(rule);
+        }
+        for keys in rules.values_mut() {
+            keys.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
+        }
+        Ok(Self { rules })
+    }
+}
+
+fn parse_rule(line: &str) -> Option<(char, (String, String))> {
+    let (key, value) = line.rsplit_once("=>")?;
+    let key = unescape(key.trim())?;
+    let value = unescape(value.trim())?;
+    let first = key.chars().next()?;
+    Some((first, (key, value)))
+}
+
+/// Resolves `\n`, `\t`, `\r`, `\b`, `\f`, `\"`, `\\` and `\uXXXX`.
+fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        out.push(match chars.next()? {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{C}',
+            'u' => {
+                let rest = chars.as_str();
+                let digits = rest.get(..4)?;
+                chars = rest[4..].chars();
+                char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+            }
+            other => other,
+        });
+    }
+    Some(out)
+}
+
+impl CharFilter for Mapping {
+    fn apply(&self, text: &str) -> (String, OffsetMap) {
+        let mut filtered = Filtered::new(text);
+        let mut chars = text.char_indices();
+        while let Some((at, c)) = chars.next() {
+            let rest = &text[at..];
+            let rule = self
+                .rules
+                .get(&c)
+                .and_then(|keys| keys.iter().find(|(key, _)| rest.starts_with(key.as_str())));
+            if let Some((key, value)) = rule {
+                filtered.copy_to(at);
+                filtered.replace_to(at + key.len(), value);
+                let num_more = key.chars().count() - 1;
+                for _ in 0..num_more {
+                    chars.next();
+                }
+            }
+        }
+        filtered.finish()
+    }
+
+    fn is_normalizing(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,118 @@
+//! Stemmers and what goes with them: possessives, overrides, the classic filter.
+
+use std::fmt;
+
+use hashbrown::HashMap;
+use rust_stemmers::Stemmer;
+
+use super::{Word, WordFilter};
+use crate::language::Language;
+
+/// A Snowball stemmer. Words marked as keywords stay as they are.
+pub(crate) struct Stem {
+    language: Language,
+    stemmer: Stemmer,
+}
+
+impl Stem {
+    pub(crate) fn new(language: Language) -> Self {
+        Self {
+            language,
+            stemmer: Stemmer::create(language.algorithm()),
+        }
+    }
+}
+
+impl fmt::Debug for Stem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stem").field(&self.language).finish()
+    }
+}
+
+impl WordFilter for Stem {
+    fn keep(&self, word: &mut Word) -> bool {
+        if !word.is_keyword {
+            word.rewrite(|text, out| out.push_str(&self.stemmer.stem(text)));
+        }
+        true
+    }
+}
+
+/// `possessive_english`: drops a trailing `'s`, with any of the three apostrophes.
+#[derive(Debug)]
+pub(crate) struct PossessiveEnglish;
+
+impl WordFilter for PossessiveEnglish {
+    fn keep(&self, word: &mut Word) -> bool {
+        let kept = word.text().strip_suffix(['s', 'S']).and_then(|rest| {
+            rest.strip_suffix(['\'', '\u{2019}', '\u{FF07}'])
+                .map(str::len)
+        });
+        if let Some(length) = kept {
+            word.text_mut().truncate(length);
+        }
+        true
+    }
+}
+
+/// `classic`: drops a trailing `'s`, and the dots of an acronym (`I.B.M.`).
+#[derive(Debug)]
+pub(crate) struct Classic;
+
+impl WordFilter for Classic {
+    fn keep(&self, word: &mut Word) -> bool {
+        PossessiveEnglish.keep(word);
+        let letters = word.text().split_terminator('.');
+        let is_acronym = word.text().contains('.')
+            && letters.clone().all(|part| part.chars().count() == 1)
+            && letters
+                .clone()
+                .all(|part| part.chars().all(char::is_alphabetic));
+        if is_acronym {
+            word.text_mut().retain(|c| c != '.');
+        }
+        true
+    }
+}
+
+/// `stemmer_override`: fixed stems, which later stemmers leave alone.
+#[derive(Debug)]
+pub(crate) struct StemmerOverride {
+    stems: HashMap<String, String>,
+}
+
+impl StemmerOverride {
+    /// Parses rules of the form `a, b => stem`.
+    ///
+    /// # Errors
+    /// The first rule of another form.
+    pub(crate) fn parse(rules: &[String]) -> Result<Self, String> {
+        let mut stems = HashMap::new();
+        for rule in rules {
+            let (words, stem) = rule.split_once("=>").ok_or_else(|| rule.clone())?;
+            let stem = stem.trim();
+            if stem.is_empty() || stem.contains("=>") {
+                return Err(rule.clone());
+            }
+            for word in words.split(',').map(str::trim) {
+                if word.is_empty() {
+                    return Err(rule.clone());
+                }
+                stems.insert(word.to_owned(), stem.to_owned());
+            }
+        }
+        Ok(Self { stems })
+    }
+}
+
+impl WordFilter for StemmerOverride {
+    fn keep(&self, word: &mut Word) -> bool {
+        if let Some(stem) = self.stems.get(word.text())
+            && !word.is_keyword
+        {
+            word.set(stem);
+            word.is_keyword = true;
+        }
+        true
+    }
+}

@@ -1,0 +1,46 @@
+//! Text to tokens: analyzers, normalizers, and the registry an index's settings make of them.
+//!
+//! Does: split, fold, stem and expand text as the dialect's `analysis` settings say; the same code
+//! serves documents, queries and `_analyze`. Does not: read files (so no `*_path` settings), know
+//! mappings, or store anything. It is pure: no I/O, no clock; the same text gives the same tokens.
+//! Called by `engine` (documents), `root` (queries) and `api` (`_analyze`).
+//! Read [`Analyzer`] first, then [`AnalyzerRegistry`].
+//!
+//! ```
+//! use gleaner_analysis::AnalyzerRegistry;
+//!
+//! let registry = AnalyzerRegistry::builtin();
+//! let english = registry.analyzer("english").expect("it is built in");
+//! let terms: Vec<String> = english.analyze("The foxes' jumping").into_iter().map(|t| t.text).collect();
+//! assert_eq!(terms, ["fox", "jump"]);
+//! ```
+//!
+//! # Where we differ from Elasticsearch
+//! - Stemmers are Snowball's as `rust-stemmers` has them: `english`, `porter_stem` and `porter2` are
+//!   all Snowball's English (Porter2); the language analyzers use Snowball where Elasticsearch uses
+//!   "light" stemmers (French, German, Italian, ...). `kstem` and `light_*` are refused by name.
+//! - Patterns are Rust regexes: no look-around, no back-references (refused with the reason), hence no
+//!   exponential matching. `\w`, `\d`, `\s` are ASCII as in Java.
+//! - Lengths (`max_token_length`, n-grams) count characters, not UTF-16 units.
+//! - An offset at the edge of deleted text (`html_strip`) stays outside of the deletion.
+
+mod analyzer;
+mod char_filter;
+mod error;
+mod explanation;
+mod filter;
+mod language;
+mod normalizer;
+mod pattern;
+mod registry;
+mod settings;
+mod token;
+mod tokenizer;
+mod unicode;
+
+pub use analyzer::{Analyzer, POSITION_INCREMENT_GAP};
+pub use error::{AnalysisError, Component};
+pub use explanation::{Explanation, StageText, StageTokens};
+pub use normalizer::Normalizer;
+pub use registry::{AnalyzerRegistry, CustomAnalysis, Limits};
+pub use token::{Token, TokenKind, TokenList, TokenRef};

@@ -1,0 +1,142 @@
+//! The analyzers and normalizers of an index: those its settings define, and the built-in ones.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    analyzer::{Analyzer, POSITION_INCREMENT_GAP},
+    error::AnalysisError,
+    normalizer::Normalizer,
+};
+
+mod assemble;
+mod builtin;
+
+use assemble::{Assembly, NameOrDefinition, Origin};
+
+/// Bounds on what settings may ask for; index-level settings of the dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `index.max_ngram_diff`: largest `max_gram - min_gram`; default 1.
+    pub max_ngram_diff: usize,
+    /// `index.max_shingle_diff`: largest difference of shingle sizes; default 3.
+    pub max_shingle_diff: usize,
+    /// Synonym rules of one filter; default 10,000, as Elasticsearch bounds a synonyms set.
+    pub max_synonym_rules: usize,
+    /// Building blocks that one index defines, of each kind; default 1,000.
+    pub max_definitions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_ngram_diff: 1,
+            max_shingle_diff: 3,
+            max_synonym_rules: 10_000,
+            max_definitions: 1_000,
+        }
+    }
+}
+
+/// An analysis put together for one `_analyze` request. Each part is a name, or an object with a
+/// `type`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CustomAnalysis<'a> {
+    /// Default: `keyword`.
+    pub tokenizer: Option<&'a Value>,
+    /// Token filters in order.
+    pub filters: &'a [Value],
+    /// Character filters in order.
+    pub char_filters: &'a [Value],
+}
+
+/// What an index's `analysis` settings define, on top of the built-in analyzers.
+#[derive(Debug, Clone, Default)]
+pub struct AnalyzerRegistry {
+    settings: Value,
+    limits: Limits,
+    analyzers: BTreeMap<String, Analyzer>,
+    normalizers: BTreeMap<String, Normalizer>,
+}
+
+impl AnalyzerRegistry {
+    /// Returns a registry with the built-in analyzers only.
+    pub fn builtin() -> Self {
+        Self::default()
+    }
+
+    /// Builds all that `analysis` defines (`{"analyzer": {..}, "tokenizer": {..}, "filter": {..},
+    /// "char_filter": {..}, "normalizer": {..}}`), with the default limits.
+    ///
+    /// # Errors
+    /// The first definition that is refused; building blocks that no analyzer uses are checked too.
+    pub fn from_settings(analysis: &Value) -> Result<Self, AnalysisError> {
+        Self::with_limits(analysis, Limits::default())
+    }
+
+    /// Builds all that `analysis` defines, within the index's limits.
+    ///
+    /// # Errors
+    /// As [`AnalyzerRegistry::from_settings`].
+    pub fn with_limits(analysis: &Value, limits: Limits) -> Result<Self, AnalysisError> {
+        let assembly = Assembly::new(analysis, &limits)?;
+        assembly.check_parts()?;
+        let analyzers = assembly.analyzers()?;
+        let normalizers = assembly.normalizers()?;
+        Ok(Self {
+            settings: analysis.clone(),
+            limits,
+            analyzers,
+            normalizers,
+        })
+    }
+
+    /// Returns an analyzer of the index, or a built-in one.
+    pub fn analyzer(&self, name: &str) -> Option<Analyzer> {
+        self.analyzers
+            .get(name)
+            .cloned()
+            .or_else(|| builtin::analyzer(name))
+    }
+
+    /// Returns an analyzer of the index, or a built-in one.
+    ///
+    /// # Errors
+    /// [`AnalysisError::UnknownAnalyzer`].
+    pub fn require_analyzer(&self, name: &str) -> Result<Analyzer, AnalysisError> {
+        self.analyzer(name)
+            .ok_or_else(|| AnalysisError::UnknownAnalyzer {
+                name: name.to_owned(),
+            })
+    }
+
+    /// Returns the analyzer of text fields that name none: the index's `default`, or `standard`.
+    pub fn default_analyzer(&self) -> Analyzer {
+        self.analyzer("default").unwrap_or_else(builtin::standard)
+    }
+
+    /// Returns a normalizer of the index, or the built-in `lowercase`.
+    pub fn normalizer(&self, name: &str) -> Option<Normalizer> {
+        self.normalizers
+            .get(name)
+            .cloned()
+            .or_else(|| builtin::normalizer(name))
+    }
+
+    /// Puts an analyzer together for one request; names refer to the index's settings first.
+    ///
+    /// # Errors
+    /// A part is unknown or refused.
+    pub fn custom(&self, parts: CustomAnalysis<'_>) -> Result<Analyzer, AnalysisError> {
+        let assembly = Assembly::new(&self.settings, &self.limits)?;
+        let tokenizer = match parts.tokenizer {
+            None => NameOrDefinition::Name("keyword"),
+            Some(value) => NameOrDefinition::parse(value)?,
+        };
+        let char_filters = NameOrDefinition::parse_all(parts.char_filters)?;
+        let filters = NameOrDefinition::parse_all(parts.filters)?;
+        let chain = assembly.chain(Origin::AdHoc, tokenizer, &char_filters, &filters)?;
+        Ok(Analyzer::custom("_custom_", chain, POSITION_INCREMENT_GAP))
+    }
+}

@@ -1,0 +1,373 @@
+//! Definitions to chains: names are looked up in the index's settings, then among the types that
+//! need no settings.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{Limits, builtin};
+use crate::{
+    analyzer::{Analyzer, Chain, Named, POSITION_INCREMENT_GAP},
+    char_filter::{self, CharFilter},
+    error::{AnalysisError, Component},
+    filter::{self, FilterContext},
+    normalizer::Normalizer,
+    settings::Params,
+    tokenizer::{self, CharTokenizer, MAX_TOKEN_LENGTH},
+};
+
+type Definitions = Map<String, Value>;
+
+/// A building block as a request or an analyzer names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NameOrDefinition<'a> {
+    Name(&'a str),
+    Definition(&'a Definitions),
+}
+
+impl<'a> NameOrDefinition<'a> {
+    pub(super) fn parse(value: &'a Value) -> Result<Self, AnalysisError> {
+        match value {
+            Value::String(name) => Ok(Self::Name(name)),
+            Value::Object(definition) => Ok(Self::Definition(definition)),
+            other => Err(AnalysisError::IllegalArgument(format!(
+                "an analysis component must be a name or an object, but was [{other}]"
+            ))),
+        }
+    }
+
+    pub(super) fn parse_all(values: &'a [Value]) -> Result<Vec<Self>, AnalysisError> {
+        values.iter().map(Self::parse).collect()
+    }
+}
+
+/// Who names a building block; decides the wording when there is none of that name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// An analyzer or normalizer of the index.
+    Definition(&'a str),
+    /// An `_analyze` request.
+    AdHoc,
+}
+
+impl Origin<'_> {
+    fn not_found(self, component: Component, name: &str) -> AnalysisError {
+        let name = name.to_owned();
+        match self {
+            Self::Definition(analyzer) => AnalysisError::UnknownReference {
+                analyzer: analyzer.to_owned(),
+                component,
+                name,
+            },
+            Self::AdHoc => AnalysisError::UnknownGlobal { component, name },
+        }
+    }
+}
+
+/// An index's definitions, by kind.
+#[derive(Debug)]
+pub(super) struct Assembly<'a> {
+    sections: BTreeMap<Component, &'a Definitions>,
+    limits: &'a Limits,
+}
+
+impl<'a> Assembly<'a> {
+    /// Sorts out the settings; null stands for none.
+    pub(super) fn new(analysis: &'a Value, limits: &'a Limits) -> Result<Self, AnalysisError> {
+        let mut sections = BTreeMap::new();
+        if !analysis.is_null() && !analysis.is_object() {
+            return Err(bad_section("analysis", "must be an object"));
+        }
+        for (key, section) in analysis.as_object().into_iter().flatten() {
+            let Some(component) = component(key) else {
+                return Err(bad_section(key, "is no kind of analysis component"));
+            };
+            let Some(definitions) = section.as_object() else {
+                return Err(bad_section(key, "must be an object"));
+            };
+            if definitions.len() > limits.max_definitions {
+                let reason = format!("may hold at most {} definitions", limits.max_definitions);
+                return Err(bad_section(key, &reason));
+            }
+            sections.insert(component, definitions);
+        }
+        Ok(Self { sections, limits })
+    }
+
+    fn definitions(&self, component: Component) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let section = self.sections.get(&component).copied();
+        section
+            .into_iter()
+            .flatten()
+            .map(|(name, definition)| (name.as_str(), definition))
+    }
+
+    /// Builds each part by itself, so that a broken one is refused though nothing uses it.
+    pub(super) fn check_parts(&self) -> Result<(), AnalysisError> {
+        let plain = Chain {
+            char_filters: Vec::new(),
+            tokenizer: Named {
+                name: "whitespace".to_owned(),
+                part: Arc::new(CharTokenizer::whitespace(MAX_TOKEN_LENGTH)),
+            },
+            filters: Vec::new(),
+        };
+        for (name, _) in self.definitions(Component::CharFilter) {
+            self.char_filter(NameOrDefinition::Name(name), Origin::Definition(name))?;
+        }
+        for (name, _) in self.definitions(Component::Tokenizer) {
+            self.tokenizer(NameOrDefinition::Name(name), Origin::Definition(name))?;
+        }
+        for (name, _) in self.definitions(Component::Filter) {
+            self.filter(
+                NameOrDefinition::Name(name),
+                Origin::Definition(name),
+                &plain,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Builds all analyzers.
+    pub(super) fn analyzers(&self) -> Result<BTreeMap<String, Analyzer>, AnalysisError> {
+        self.definitions(Component::Analyzer)
+            .map(|(name, definition)| Ok((name.to_owned(), self.analyzer(name, definition)?)))
+            .collect()
+    }
+
+    fn analyzer(&self, name: &str, definition: &Value) -> Result<Analyzer, AnalysisError> {
+        let map = object(Component::Analyzer, name, definition)?;
+        let params = Params::new(Component::Analyzer, name, Some(map));
+        let gap = params.count("position_increment_gap", POSITION_INCREMENT_GAP as usize)?;
+        let gap = u32::try_from(gap).unwrap_or(u32::MAX);
+        let tokenizer = params.text("tokenizer")?;
+        let kind = match (params.text("type")?, &tokenizer) {
+            (Some(kind), _) => kind,
+            (None, Some(_)) => "custom".to_owned(),
+            (None, None) => {
+                return Err(AnalysisError::MissingTokenizer {
+                    name: name.to_owned(),
+                });
+            }
+        };
+        if kind != "custom" {
+            let chain =
+                builtin::chain(&kind, &params)?.ok_or_else(|| unknown_type(&params, &kind))?;
+            params.refuse_unread()?;
+            return Ok(Analyzer::built_in(name, chain).with_gap(gap));
+        }
+        let Some(tokenizer) = tokenizer else {
+            return Err(AnalysisError::IllegalArgument(format!(
+                "Custom Analyzer [{name}] must be configured with a tokenizer"
+            )));
+        };
+        let char_filters = params.list("char_filter")?.unwrap_or_default();
+        let filters = params.list("filter")?.unwrap_or_default();
+        params.refuse_unread()?;
+        let chain = self.chain(
+            Origin::Definition(name),
+            NameOrDefinition::Name(&tokenizer),
+            &names(&char_filters),
+            &names(&filters),
+        )?;
+        Ok(Analyzer::custom(name, chain, gap))
+    }
+
+    /// Builds all normalizers.
+    pub(super) fn normalizers(&self) -> Result<BTreeMap<String, Normalizer>, AnalysisError> {
+        self.definitions(Component::Normalizer)
+            .map(|(name, definition)| Ok((name.to_owned(), self.normalizer(name, definition)?)))
+            .collect()
+    }
+
+    fn normalizer(&self, name: &str, definition: &Value) -> Result<Normalizer, AnalysisError> {
+        let map = object(Component::Normalizer, name, definition)?;
+        let params = Params::new(Component::Normalizer, name, Some(map));
+        match params.text("type")?.as_deref() {
+            None | Some("custom") => {}
+            Some("lowercase") => {
+                params.refuse_unread()?;
+                return Ok(builtin::lowercase(name));
+            }
+            Some(kind) => return Err(unknown_type(&params, kind)),
+        }
+        if params.get("tokenizer").is_some() {
+            return Err(AnalysisError::IllegalArgument(format!(
+                "Custom normalizer [{name}] cannot configure a tokenizer"
+            )));
+        }
+        let char_filters = params.list("char_filter")?.unwrap_or_default();
+        let filters = params.list("filter")?.unwrap_or_default();
+        params.refuse_unread()?;
+        let chain = self.chain(
+            Origin::Definition(name),
+            NameOrDefinition::Name("keyword"),
+            &names(&char_filters),
+            &names(&filters),
+        )?;
+        let may_not = |component, part: &str| AnalysisError::NotNormalizing {
+            normalizer: name.to_owned(),
+            component,
+            name: part.to_owned(),
+        };
+        if let Some(part) = chain
+            .char_filters
+            .iter()
+            .find(|part| !part.part.is_normalizing())
+        {
+            return Err(may_not(Component::CharFilter, &part.name));
+        }
+        if let Some(part) = chain
+            .filters
+            .iter()
+            .find(|part| !part.part.is_normalizing())
+        {
+            return Err(may_not(Component::Filter, &part.name));
+        }
+        Ok(Normalizer::new(name, chain.char_filters, chain.filters))
+    }
+
+    /// Builds a chain out of its parts; each filter sees the chain before it.
+    pub(super) fn chain(
+        &self,
+        origin: Origin<'_>,
+        tokenizer: NameOrDefinition<'_>,
+        char_filters: &[NameOrDefinition<'_>],
+        filters: &[NameOrDefinition<'_>],
+    ) -> Result<Chain, AnalysisError> {
+        let mut chain = Chain {
+            char_filters: char_filters
+                .iter()
+                .map(|part| self.char_filter(*part, origin))
+                .collect::<Result<_, _>>()?,
+            tokenizer: self.tokenizer(tokenizer, origin)?,
+            filters: Vec::with_capacity(filters.len()),
+        };
+        for part in filters {
+            let filter = self.filter(*part, origin, &chain)?;
+            chain.filters.push(filter);
+        }
+        Ok(chain)
+    }
+
+    fn tokenizer(
+        &self,
+        part: NameOrDefinition<'_>,
+        origin: Origin<'_>,
+    ) -> Result<Named<Arc<dyn tokenizer::Tokenizer>>, AnalysisError> {
+        self.part(Component::Tokenizer, part, origin, |kind, params| {
+            tokenizer::build(kind, params, self.limits)
+        })
+    }
+
+    fn char_filter(
+        &self,
+        part: NameOrDefinition<'_>,
+        origin: Origin<'_>,
+    ) -> Result<Named<Arc<dyn CharFilter>>, AnalysisError> {
+        self.part(Component::CharFilter, part, origin, char_filter::build)
+    }
+
+    fn filter(
+        &self,
+        part: NameOrDefinition<'_>,
+        origin: Origin<'_>,
+        preceding: &Chain,
+    ) -> Result<Named<filter::Filter>, AnalysisError> {
+        let context = FilterContext {
+            limits: self.limits,
+            preceding,
+        };
+        self.part(Component::Filter, part, origin, |kind, params| {
+            filter::build(kind, params, context)
+        })
+    }
+
+    /// Builds one part: an inline definition, one of the index, or a type without settings.
+    fn part<T>(
+        &self,
+        component: Component,
+        part: NameOrDefinition<'_>,
+        origin: Origin<'_>,
+        build: impl Fn(&str, &Params<'_>) -> Result<Option<T>, AnalysisError>,
+    ) -> Result<Named<T>, AnalysisError> {
+        let name = match part {
+            NameOrDefinition::Name(name) => name,
+            NameOrDefinition::Definition(map) => {
+                let Some(kind) = map.get("type").and_then(Value::as_str) else {
+                    return Err(AnalysisError::IllegalArgument(format!(
+                        "Missing [type] setting for anonymous {component}: {}",
+                        Value::Object(map.clone())
+                    )));
+                };
+                let name = format!("__anonymous__{kind}");
+                let params = Params::new(component, &name, Some(map));
+                let not_found = || Origin::AdHoc.not_found(component, kind);
+                let part = build(kind, &params)?.ok_or_else(not_found)?;
+                params.refuse_unread()?;
+                return Ok(Named { name, part });
+            }
+        };
+        let defined = self
+            .sections
+            .get(&component)
+            .and_then(|section| section.get(name));
+        let part = match defined {
+            Some(definition) => {
+                let map = object(component, name, definition)?;
+                let params = Params::new(component, name, Some(map));
+                let kind = params
+                    .text("type")?
+                    .ok_or_else(|| AnalysisError::MissingType {
+                        component,
+                        name: name.to_owned(),
+                    })?;
+                let part = build(&kind, &params)?.ok_or_else(|| unknown_type(&params, &kind))?;
+                params.refuse_unread()?;
+                part
+            }
+            None => build(name, &Params::new(component, name, None))?
+                .ok_or_else(|| origin.not_found(component, name))?,
+        };
+        Ok(Named {
+            name: name.to_owned(),
+            part,
+        })
+    }
+}
+
+fn names(names: &[String]) -> Vec<NameOrDefinition<'_>> {
+    names
+        .iter()
+        .map(|name| NameOrDefinition::Name(name))
+        .collect()
+}
+
+fn component(key: &str) -> Option<Component> {
+    use Component::{Analyzer, CharFilter, Filter, Normalizer, Tokenizer};
+    [Analyzer, Tokenizer, Filter, CharFilter, Normalizer]
+        .into_iter()
+        .find(|component| component.as_str() == key)
+}
+
+fn bad_section(key: &str, reason: &str) -> AnalysisError {
+    AnalysisError::IllegalArgument(format!("analysis settings: [{key}] {reason}"))
+}
+
+fn unknown_type(params: &Params<'_>, kind: &str) -> AnalysisError {
+    AnalysisError::UnknownType {
+        component: params.component,
+        kind: kind.to_owned(),
+        name: params.name.to_owned(),
+    }
+}
+
+fn object<'v>(
+    component: Component,
+    name: &str,
+    definition: &'v Value,
+) -> Result<&'v Definitions, AnalysisError> {
+    definition.as_object().ok_or_else(|| {
+        AnalysisError::IllegalArgument(format!("{component} [{name}] must be an object"))
+    })
+}

@@ -1,0 +1,201 @@
+//! The analyzers that need no definition, and the types that definitions may configure.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use crate::{
+    analyzer::{Analyzer, Chain, Named},
+    error::{AnalysisError, Component},
+    filter::{
+        self, Filter, FilterContext,
+        case::Lowercase,
+        stem::{PossessiveEnglish, Stem},
+        stop::{KeywordMarker, Stop, WordSet},
+    },
+    language::Language,
+    normalizer::Normalizer,
+    registry::Limits,
+    settings::Params,
+    tokenizer::{CharTokenizer, Keyword, MAX_TOKEN_LENGTH, PatternTokenizer, Standard, Tokenizer},
+};
+
+/// Analyzers beside those of the languages.
+const NAMES: [&str; 8] = [
+    "standard",
+    "simple",
+    "whitespace",
+    "keyword",
+    "stop",
+    "pattern",
+    "fingerprint",
+    "cjk",
+];
+
+/// All built-in analyzers with default settings.
+static ANALYZERS: LazyLock<BTreeMap<&'static str, Analyzer>> = LazyLock::new(|| {
+    NAMES
+        .into_iter()
+        .chain(Language::all().map(Language::name))
+        .map(|name| {
+            let params = Params::new(Component::Analyzer, name, None);
+            let chain = chain(name, &params).ok().flatten();
+            let chain = chain.expect("built-in analyzers need no settings");
+            (name, Analyzer::built_in(name, chain))
+        })
+        .collect()
+});
+
+/// Returns a built-in analyzer.
+pub(super) fn analyzer(name: &str) -> Option<Analyzer> {
+    ANALYZERS.get(name).cloned()
+}
+
+/// Returns the `standard` analyzer.
+pub(super) fn standard() -> Analyzer {
+    ANALYZERS["standard"].clone()
+}
+
+/// Returns a built-in normalizer.
+pub(super) fn normalizer(name: &str) -> Option<Normalizer> {
+    (name == "lowercase").then(|| lowercase(name))
+}
+
+/// Returns the `lowercase` normalizer under a name.
+pub(super) fn lowercase(name: &str) -> Normalizer {
+    let filter = Named {
+        name: "lowercase".to_owned(),
+        part: Filter::word(Lowercase::Plain),
+    };
+    Normalizer::new(name, Vec::new(), vec![filter])
+}
+
+/// Returns the chain of an analyzer type, or `None` when there is no such type.
+pub(super) fn chain(kind: &str, params: &Params<'_>) -> Result<Option<Chain>, AnalysisError> {
+    let standard = || -> Result<Standard, AnalysisError> {
+        Ok(Standard::new(
+            params.positive("max_token_length", MAX_TOKEN_LENGTH)?,
+        ))
+    };
+    let chain = match kind {
+        "standard" | "default" => new_chain(standard()?)
+            .then(Lowercase::Plain)
+            .then_stop(params, None)?,
+        "simple" => new_chain(CharTokenizer::lowercase()),
+        "whitespace" => new_chain(CharTokenizer::whitespace(MAX_TOKEN_LENGTH)),
+        "keyword" => new_chain(Keyword),
+        "stop" => {
+            new_chain(CharTokenizer::lowercase()).then_stop(params, Some(Language::English))?
+        }
+        "pattern" => {
+            let pattern = crate::pattern::from_params(params, Some(r"\W+"))?;
+            let chain = new_chain(PatternTokenizer::splitting(pattern));
+            let lowercases = params.flag("lowercase", true)?;
+            let chain = if lowercases {
+                chain.then(Lowercase::Plain)
+            } else {
+                chain
+            };
+            chain.then_stop(params, None)?
+        }
+        "fingerprint" => new_chain(standard()?)
+            .then(Lowercase::Plain)
+            .then_named("asciifolding", &Params::new(Component::Filter, kind, None))?
+            .then_stop(params, None)?
+            .then_named("fingerprint", params)?,
+        "cjk" => new_chain(standard()?)
+            .then_named("cjk_width", params)?
+            .then(Lowercase::Plain)
+            .then_named("cjk_bigram", params)?
+            .then_stop(params, Some(Language::English))?,
+        _ => match Language::from_name(kind) {
+            Some(language) => language_chain(language, params)?,
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(chain))
+}
+
+/// Standard tokenizer, lowercase, stop words, stemmer, and what the language needs before them.
+fn language_chain(language: Language, params: &Params<'_>) -> Result<Chain, AnalysisError> {
+    let bare = Params::new(Component::Filter, language.name(), None);
+    let mut chain = new_chain(Standard::new(MAX_TOKEN_LENGTH));
+    chain = match language {
+        Language::English => chain.then(PossessiveEnglish),
+        Language::French | Language::Italian => chain.then_elision(language),
+        Language::Turkish => chain.then_named("apostrophe", &bare)?,
+        _ => chain,
+    };
+    chain = match language {
+        Language::Greek => chain.then(Lowercase::Greek),
+        Language::Turkish => chain.then(Lowercase::Turkish),
+        _ => chain.then(Lowercase::Plain),
+    };
+    if matches!(language, Language::Arabic | Language::Tamil) {
+        chain = chain.then_named("decimal_digit", &bare)?;
+    }
+    chain = chain.then_stop(params, Some(language))?;
+    let excluded = params.list("stem_exclusion")?.unwrap_or_default();
+    if !excluded.is_empty() {
+        chain = chain.then(KeywordMarker::Words(WordSet::new(excluded, false)));
+    }
+    Ok(chain.then(Stem::new(language)))
+}
+
+fn new_chain(tokenizer: impl Tokenizer + 'static) -> Chain {
+    let tokenizer = Named {
+        name: String::new(),
+        part: Arc::new(tokenizer) as Arc<dyn Tokenizer>,
+    };
+    Chain {
+        char_filters: Vec::new(),
+        tokenizer,
+        filters: Vec::new(),
+    }
+}
+
+/// Parts of a built-in analyzer have no names: it is shown as a whole.
+impl Chain {
+    fn then(mut self, filter: impl filter::WordFilter + 'static) -> Self {
+        self.filters.push(Named {
+            name: String::new(),
+            part: Filter::word(filter),
+        });
+        self
+    }
+
+    fn then_stop(
+        self,
+        params: &Params<'_>,
+        default: Option<Language>,
+    ) -> Result<Self, AnalysisError> {
+        let words = filter::stop_words(params, default)?;
+        Ok(if words.is_empty() {
+            self
+        } else {
+            self.then(Stop(words))
+        })
+    }
+
+    fn then_elision(self, language: Language) -> Self {
+        self.then(filter::Elision(WordSet::new(
+            language.elided_articles(),
+            true,
+        )))
+    }
+
+    fn then_named(mut self, kind: &str, params: &Params<'_>) -> Result<Self, AnalysisError> {
+        let limits = Limits::default();
+        let context = FilterContext {
+            limits: &limits,
+            preceding: &self,
+        };
+        let filter = filter::build(kind, params, context)?;
+        self.filters.extend(filter.map(|part| Named {
+            name: String::new(),
+            part,
+        }));
+        Ok(self)
+    }
+}
