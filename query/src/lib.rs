@@ -9,6 +9,7 @@
 
 pub mod aggregation;
 pub mod answer;
+pub mod date;
 pub mod dsl;
 pub mod error;
 pub mod json;
