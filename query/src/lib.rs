@@ -14,6 +14,7 @@ pub mod dsl;
 pub mod error;
 pub mod json;
 pub mod limits;
+pub mod order;
 pub mod resolved;
 pub mod search;
 pub mod units;

@@ -206,8 +206,11 @@ pub struct ShardQuery {
     pub top: usize,
     /// Order; empty is by score. The tie-break (hash of `_id`, `_id`) is always the last key.
     pub sort: Vec<SortKey>,
-    /// Only hits after this point of the order.
+    /// Only hits after this point of the order; used by scrolls, which know the tie-break.
     pub after: Option<After>,
+    /// Only hits after these values of the sort keys, as the client gave them back; the leaf reads
+    /// them by the type of each key's field. One value more than keys is the tie-break's hash.
+    pub search_after: Option<Vec<serde_json::Value>>,
     /// Whether scores are wanted although the order does not need them.
     pub track_scores: bool,
     /// How exactly hits are counted.
