@@ -20,7 +20,7 @@ impl fmt::Display for Place {
 /// A fault in the data or in reading it.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// A file or folder cannot be opened.
+    /// A file or folder cannot be opened. In a stream over many files, the next one follows.
     #[error("cannot open `{path}`")]
     Open {
         /// What was to be opened.
@@ -111,7 +111,8 @@ impl DatasetError {
     pub fn is_fatal(&self) -> bool {
         !matches!(
             self,
-            Self::TooLong { .. }
+            Self::Open { .. }
+                | Self::TooLong { .. }
                 | Self::NotUtf8 { .. }
                 | Self::Json { .. }
                 | Self::NoId { .. }

@@ -19,15 +19,15 @@ mod input;
 mod object;
 
 pub mod beir;
-//pub mod catalog;
-//pub mod collection;
+pub mod catalog;
+pub mod collection;
 pub mod evaluation;
 mod generate;
 mod judgements;
 pub mod query_set;
 mod random;
 pub mod read;
-//pub mod registry;
+pub mod registry;
 
 pub use corpus::{Corpus, Document, Progress, Size};
 pub use error::{DatasetError, Place};
