@@ -2,7 +2,8 @@
 //!
 //! 60 short articles on twelve topics, 15 queries, grades from 1 (touches it) to 3 (answers it). The
 //! articles share words across topics on purpose (*shell*, *current*, *scale*, *key*), so that a
-//! ranking that only counts words does worse than one that weighs them.
+//! ranking that only counts words does worse than one that weighs them. Plain BM25 over title and text
+//! reaches an nDCG@10 of about 0.90: there is room above and below.
 
 use std::collections::BTreeMap;
 
