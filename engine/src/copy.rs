@@ -1,0 +1,280 @@
+//! A shard copy's index as `leaf` holds it: operations in, views out, durable commits.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_log::files::{Files, RealFiles};
+use gleaner_model::{Generation, Mapping, Operation, SeqNo, ShardKey};
+use gleaner_query::answer::ViewId;
+use parking_lot::Mutex;
+use tantivy::{ReloadPolicy, Searcher};
+
+use crate::EngineError;
+use crate::directory::{CommitMeta, Reading, ShardDirectory};
+use crate::schema::Fields;
+use crate::view::{View, ViewParts};
+use crate::writer::{MergeOptions, Writer};
+
+/// What a copy has to know of its index.
+#[derive(Debug, Clone)]
+pub struct ShardMeta {
+    /// The shard, for messages.
+    pub key: ShardKey,
+    /// The mapping in force.
+    pub mapping: Arc<Mapping>,
+    /// The analyzers of the index's settings.
+    pub analyzers: Arc<AnalyzerRegistry>,
+}
+
+/// How a copy uses the machine.
+#[derive(Debug, Clone)]
+pub struct ShardOptions {
+    /// Bytes of documents not yet flushed, beyond which a segment is written; raised to 15,000,000,
+    /// below which tantivy does not work.
+    pub memory_budget_bytes: usize,
+    /// When segments are merged.
+    pub merges: MergeOptions,
+    /// Where files are.
+    pub files: Arc<dyn Files>,
+    /// How files are read.
+    pub reading: Reading,
+}
+
+impl Default for ShardOptions {
+    fn default() -> Self {
+        Self {
+            memory_budget_bytes: 32_000_000,
+            merges: MergeOptions::default(),
+            files: Arc::new(RealFiles),
+            reading: Reading::Mapped,
+        }
+    }
+}
+
+/// How far a durable commit reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Every operation before this one is durably in the index; the log may be trimmed below it.
+    pub next_seq_no: SeqNo,
+    /// What searches of the commit see.
+    pub generation: Generation,
+}
+
+/// Figures of a copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Live documents that searches see.
+    pub documents: u64,
+    /// Deleted documents that merges have not removed yet.
+    pub deleted: u64,
+    /// Segments that searches see.
+    pub segments: usize,
+    /// Bytes of the folder.
+    pub store_bytes: u64,
+    /// Indexing memory set aside while the writer is open.
+    pub writer_bytes: u64,
+}
+
+/// One shard copy's index; share it by `Arc`.
+pub struct ShardIndex {
+    key: ShardKey,
+    directory: ShardDirectory,
+    analyzers: Mutex<Arc<AnalyzerRegistry>>,
+    writer: Mutex<Writer>,
+    view: ArcSwap<View>,
+    next_view: AtomicU64,
+    writer_bytes: u64,
+    /// The directory's count of meta changes that the view was taken at.
+    seen_meta: AtomicU64,
+}
+
+impl ShardIndex {
+    /// Opens the index in `folder` at its last durable commit, or makes an empty one.
+    ///
+    /// Operations from the checkpoint's `next_seq_no` on must be applied again. No other process may
+    /// have the folder open: that is the caller's care.
+    ///
+    /// # Errors
+    /// [`EngineError::Newer`], [`EngineError::Corrupt`], [`EngineError::Io`].
+    pub fn open(
+        folder: &Path,
+        meta: ShardMeta,
+        mut options: ShardOptions,
+    ) -> Result<(Self, Checkpoint), EngineError> {
+        options.memory_budget_bytes = options.memory_budget_bytes.max(15_000_000);
+        let files = Arc::clone(&options.files);
+        let (directory, commit) = ShardDirectory::open(folder, files, options.reading)?;
+        let writer_bytes = options.memory_budget_bytes as u64;
+        let ShardMeta { key, mapping, analyzers } = meta;
+        let next_seq_no = commit.as_ref().map_or(SeqNo(0), |commit| commit.next_seq_no);
+        let writer =
+            Writer::open(directory.clone(), commit.as_ref(), mapping, Arc::clone(&analyzers), options)?;
+        let generation = Generation { mapping: writer.mapping().version, visible: next_seq_no };
+        let parts = ViewParts {
+            id: ViewId(0),
+            generation,
+            mapping: Arc::clone(writer.mapping()),
+            analyzers: Arc::clone(&analyzers),
+            fields: Arc::clone(writer.fields()),
+            searcher: open_searcher(&writer)?,
+        };
+        let index = Self {
+            key,
+            seen_meta: AtomicU64::new(directory.meta_changes()),
+            directory,
+            analyzers: Mutex::new(analyzers),
+            writer: Mutex::new(writer),
+            view: ArcSwap::from_pointee(View::new(parts, None)?),
+            next_view: AtomicU64::new(1),
+            writer_bytes,
+        };
+        Ok((index, Checkpoint { next_seq_no, generation }))
+    }
+
+    /// Returns the shard.
+    pub fn key(&self) -> ShardKey {
+        self.key
+    }
+
+    /// Takes a newer mapping, with the analyzers of the index's settings; an older one is ignored.
+    /// Views show it from the next refresh on.
+    pub fn set_mapping(&self, mapping: Arc<Mapping>, analyzers: Arc<AnalyzerRegistry>) {
+        let mut writer = self.writer.lock();
+        if mapping.version > writer.mapping().version {
+            *self.analyzers.lock() = Arc::clone(&analyzers);
+            writer.set_mapping(mapping, analyzers);
+        }
+    }
+
+    /// Returns the operation that is due next.
+    pub fn next_seq_no(&self) -> SeqNo {
+        self.writer.lock().next_seq_no()
+    }
+
+    /// Applies one operation of the log; it becomes visible with the next refresh.
+    ///
+    /// Operations come in order; one that was applied before is skipped. The content of a document
+    /// never fails it: values that the mapping does not take are left out. An `Index` operation of
+    /// version 1 is taken to have no live document of its id (the version map decided that when it
+    /// was ordered), so nothing is looked up; whoever sets version 1 over a live document (external
+    /// versions) has to order a delete first.
+    ///
+    /// # Errors
+    /// [`EngineError::Gap`] and [`EngineError::MappingBehind`] change nothing. After any other the
+    /// copy is [`EngineError::Poisoned`] and must be opened again.
+    pub fn apply(&self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
+        self.writer.lock().apply(seq_no, op)
+    }
+
+    /// Makes what was applied visible, without fsync; returns what searches see now.
+    ///
+    /// `visible` is the number of log records that are visible afterwards (the seq_no after the
+    /// refresh record). When nothing changed the view stays the same; when only merges did, it is a
+    /// new one of the same generation.
+    ///
+    /// # Errors
+    /// [`EngineError::Gap`] when operations below `visible` are missing; as [`Self::apply`].
+    pub fn refresh(&self, visible: SeqNo) -> Result<Generation, EngineError> {
+        let mut writer = self.writer.lock();
+        if writer.next_seq_no() < visible {
+            return Err(EngineError::Gap { expected: writer.next_seq_no(), found: visible });
+        }
+        writer.flush()?;
+        let before = self.view.load_full();
+        let visible = if writer.next_seq_no() > visible { writer.next_seq_no() } else { visible };
+        let visible = visible.max(before.generation().visible);
+        let generation = Generation { mapping: writer.mapping().version, visible };
+        let meta_changes = self.directory.meta_changes();
+        let has_changed = meta_changes != self.seen_meta.load(Ordering::Acquire);
+        if !has_changed && generation == before.generation() {
+            return Ok(generation);
+        }
+        let searcher = if has_changed { open_searcher(&writer)? } else { before.searcher().clone() };
+        let is_same_mapping = before.fields().mapping_version() == generation.mapping;
+        let fields = if is_same_mapping && !has_changed {
+            Arc::clone(before.shared_fields())
+        } else {
+            Arc::new(Fields::new(writer.mapping(), searcher.schema())?)
+        };
+        let parts = ViewParts {
+            id: ViewId(self.next_view.fetch_add(1, Ordering::Relaxed)),
+            generation,
+            mapping: Arc::clone(writer.mapping()),
+            analyzers: Arc::clone(&self.analyzers.lock()),
+            fields,
+            searcher,
+        };
+        self.view.store(Arc::new(View::new(parts, Some(&before))?));
+        self.seen_meta.store(meta_changes, Ordering::Release);
+        Ok(generation)
+    }
+
+    /// Makes everything applied durable: files first, then the meta with the checkpoint inside.
+    ///
+    /// Searches see nothing new by it.
+    ///
+    /// # Errors
+    /// As [`Self::apply`]; the commit before still stands.
+    pub fn commit(&self) -> Result<Checkpoint, EngineError> {
+        let commit: CommitMeta = self.writer.lock().persist()?;
+        Ok(Checkpoint { next_seq_no: commit.next_seq_no, generation: commit.generation() })
+    }
+
+    /// Merges down to at most `max_segments` segments (at least 1) and waits; shown by the next
+    /// refresh. Applying waits meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn force_merge(&self, max_segments: usize) -> Result<(), EngineError> {
+        self.writer.lock().force_merge(max_segments)
+    }
+
+    /// Gives back the writer's memory and threads, after waiting for running merges; the next write
+    /// takes them again. Nothing is made durable.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn close_writer(&self) -> Result<(), EngineError> {
+        self.writer.lock().close()
+    }
+
+    /// Makes everything applied durable and closes the writer.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn close(&self) -> Result<Checkpoint, EngineError> {
+        self.close_writer()?;
+        self.commit()
+    }
+
+    /// Returns the newest view; it stays as it is for as long as it is held.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Returns the copy's figures.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] when the folder cannot be read.
+    pub fn stats(&self) -> Result<ShardStats, EngineError> {
+        let view = self.view();
+        let deleted = |sum: u64, segment: &crate::SegmentView| {
+            sum + u64::from(segment.reader().num_deleted_docs())
+        };
+        Ok(ShardStats {
+            documents: view.num_documents(),
+            deleted: view.segments().iter().fold(0, deleted),
+            segments: view.segments().len(),
+            store_bytes: self.directory.num_bytes()?,
+            writer_bytes: if self.writer.lock().is_open() { self.writer_bytes } else { 0 },
+        })
+    }
+}
+
+fn open_searcher(writer: &Writer) -> Result<Searcher, EngineError> {
+    let reader = writer.index().reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+    Ok(reader.searcher())
+}

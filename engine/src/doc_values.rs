@@ -1,0 +1,65 @@
+//! Values of a field by document, for sorting, aggregating and fetching.
+
+use std::net::Ipv6Addr;
+
+use gleaner_model::{FieldKind, NumberKind};
+use tantivy::columnar::{Column, StrColumn};
+
+use crate::{EngineError, SegmentView, schema::FieldHandle};
+
+/// The column of a field in one segment. Several values of a document are in ascending order for
+/// numbers, and in ascending order of term ordinal for terms, each kept as often as it was given.
+#[derive(Clone)]
+pub enum DocValues {
+    /// `long`, `integer`, `short`, `byte`.
+    I64(Column<i64>),
+    /// `unsigned_long`.
+    U64(Column<u64>),
+    /// `double`, `float`, `half_float`, `scaled_float`.
+    F64(Column<f64>),
+    /// `boolean`.
+    Bool(Column<bool>),
+    /// `date`: milliseconds since the epoch.
+    Date(Column<i64>),
+    /// `ip`, as IPv6.
+    Ip(Column<Ipv6Addr>),
+    /// `keyword`.
+    Terms(StrColumn),
+}
+
+impl DocValues {
+    /// Opens the column of `handle` in `segment`; `None` when no document of the segment has a
+    /// value or the field keeps no doc values.
+    ///
+    /// # Errors
+    /// When the column cannot be read.
+    pub fn open(segment: &SegmentView, handle: &FieldHandle) -> Result<Option<Self>, EngineError> {
+        let fast = segment.reader().fast_fields();
+        let name = handle.name.as_str();
+        Ok(match &handle.kind {
+            kind if !kind.has_doc_values() => None,
+            FieldKind::Keyword { .. } => fast.str(name)?.map(Self::Terms),
+            FieldKind::Boolean { .. } => fast.column_opt(name)?.map(Self::Bool),
+            FieldKind::Date { .. } => fast.column_opt(name)?.map(Self::Date),
+            FieldKind::Ip { .. } => fast.column_opt(name)?.map(Self::Ip),
+            FieldKind::Number { number, .. } => match number {
+                NumberKind::UnsignedLong => fast.column_opt(name)?.map(Self::U64),
+                number if number.is_integral() => fast.column_opt(name)?.map(Self::I64),
+                _ => fast.column_opt(name)?.map(Self::F64),
+            },
+            FieldKind::Text { .. } | FieldKind::Object { .. } => None,
+        })
+    }
+
+    /// Returns the number of values of `doc`.
+    pub fn num_values(&self, doc: u32) -> usize {
+        match self {
+            Self::I64(column) | Self::Date(column) => column.index.value_row_ids(doc).len(),
+            Self::U64(column) => column.index.value_row_ids(doc).len(),
+            Self::F64(column) => column.index.value_row_ids(doc).len(),
+            Self::Bool(column) => column.index.value_row_ids(doc).len(),
+            Self::Ip(column) => column.index.value_row_ids(doc).len(),
+            Self::Terms(column) => column.ords().index.value_row_ids(doc).len(),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What can go wrong in a shard copy's index.
+
+use gleaner_model::{FaultKind, MappingVersion, SeqNo};
+
+/// A failure of a shard copy's index.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// tantivy could not do it.
+    #[error("the index failed")]
+    Tantivy(#[from] tantivy::TantivyError),
+    /// The file system could not do it.
+    #[error("{action} in the shard's folder failed")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Written by a newer version of this program.
+    #[error("{what} has format {found}, this version reads up to {known}")]
+    Newer {
+        /// What was read.
+        what: &'static str,
+        /// The format found.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+    /// What is on disk contradicts itself; the copy must be thrown away and recovered.
+    #[error("the shard's folder is damaged: {0}")]
+    Corrupt(String),
+    /// An operation came out of order.
+    #[error("operation {found} came where {expected} was due")]
+    Gap {
+        /// The next seq_no in order.
+        expected: SeqNo,
+        /// The seq_no that came.
+        found: SeqNo,
+    },
+    /// An operation was ordered under a mapping this copy has not heard of yet.
+    #[error("mapping version {needed} is needed, this copy has {have}")]
+    MappingBehind {
+        /// The version this copy has.
+        have: MappingVersion,
+        /// The version the operation needs.
+        needed: MappingVersion,
+    },
+    /// The mapping names an analyzer that the index's settings do not define.
+    #[error("analyzer [{0}] has not been configured in the index's settings")]
+    UnknownAnalyzer(String),
+    /// An earlier failure left the writer in an unknown state; open the copy again.
+    #[error("the writer failed before; the copy must be opened again")]
+    Poisoned,
+    /// The request would need more memory than its budget.
+    #[error(
+        "[{what}] Data too large, data for [{what}] would be [{wanted}], which is larger than the limit of [{limit}]"
+    )]
+    CircuitBreaking {
+        /// What needed it.
+        what: &'static str,
+        /// Bytes wanted in all.
+        wanted: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The request was cancelled.
+    #[error("task cancelled")]
+    Cancelled,
+    /// The query is understood but cannot be evaluated as asked; fit for the dialect's `reason`.
+    #[error("{0}")]
+    Query(String),
+    /// A broken invariant of ours.
+    #[error("broken invariant: {0}")]
+    Internal(String),
+}
+
+impl EngineError {
+    /// Wraps what the system said with what was tried.
+    pub fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+
+    /// Returns whose fault it is and whether to try again.
+    pub fn fault(&self) -> FaultKind {
+        match self {
+            Self::Query(_) => FaultKind::CLIENT,
+            Self::CircuitBreaking { .. } | Self::MappingBehind { .. } => FaultKind::BUSY,
+            Self::Cancelled | Self::Internal(_) | Self::Gap { .. } => FaultKind::INTERNAL,
+            Self::Tantivy(_)
+            | Self::Io { .. }
+            | Self::Newer { .. }
+            | Self::Corrupt(_)
+            | Self::UnknownAnalyzer(_)
+            | Self::Poisoned => FaultKind::LEAF,
+        }
+    }
+}

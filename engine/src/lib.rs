@@ -1,0 +1,15 @@
+//! One shard copy on tantivy: documents in, exact answers out. The only room that names tantivy.
+//!
+//! Does: keep a copy's index in a folder (`copy::ShardIndex`: apply, refresh, durable commit),
+//! pin what searches see ([`view::View`]), evaluate resolved queries, aggregate, fetch.
+//! Does not: order writes, tail the log, open sockets, parse the dialect's queries.
+//! Called by `leaf`. Read `copy` first, then [`schema`] for the layout of an index.
+
+pub mod directory;
+pub mod doc_values;
+pub mod error;
+pub mod schema;
+pub mod view;
+
+pub use error::EngineError;
+pub use view::{SegmentView, StoredDocument, View};

@@ -1,0 +1,249 @@
+//! From the mapping to tantivy's schema, and from a path to its column.
+
+use std::collections::HashMap;
+
+use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion};
+use tantivy::schema::{
+    BytesOptions, Field as Column, IndexRecordOption, IpAddrOptions, NumericOptions, STORED,
+    Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
+};
+
+use super::{names, tokens};
+use crate::EngineError;
+
+/// The system fields of every index, resolved once.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemFields {
+    /// [`names::ID`].
+    pub id: Column,
+    /// [`names::ID_HASH`].
+    pub id_hash: Column,
+    /// [`names::SEQ_NO`].
+    pub seq_no: Column,
+    /// [`names::VERSION`].
+    pub version: Column,
+    /// [`names::TERM`].
+    pub term: Column,
+    /// [`names::ROUTING`].
+    pub routing: Column,
+    /// [`names::SOURCE`].
+    pub source: Column,
+    /// [`names::PRESENT`].
+    pub present: Column,
+}
+
+/// A field of the mapping with its column.
+#[derive(Debug, Clone)]
+pub struct FieldHandle {
+    /// The column, in the schema of the view it was taken from.
+    pub column: Column,
+    /// The column's name, for fast-field access.
+    pub name: String,
+    /// The field's ordinal.
+    pub ordinal: u32,
+    /// The field's type and options.
+    pub kind: FieldKind,
+}
+
+/// The columns of one schema under one mapping.
+///
+/// A field of the mapping whose column the schema does not have yet has no handle: no document has
+/// a value for it, so it matches nothing and has no values.
+#[derive(Debug)]
+pub struct Fields {
+    mapping: MappingVersion,
+    system: SystemFields,
+    handles: HashMap<FieldPath, FieldHandle>,
+}
+
+impl Fields {
+    /// Resolves the columns of `mapping` in `schema`.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] when `schema` lacks a system field.
+    pub fn new(mapping: &Mapping, schema: &Schema) -> Result<Self, EngineError> {
+        let mut handles = HashMap::new();
+        for (path, field) in &mapping.fields {
+            let Some(name) = names::column(field) else {
+                continue;
+            };
+            let Ok(column) = schema.get_field(&name) else {
+                continue;
+            };
+            let handle =
+                FieldHandle { column, name, ordinal: field.ordinal, kind: field.kind.clone() };
+            handles.insert(path.clone(), handle);
+        }
+        Ok(Self { mapping: mapping.version, system: SystemFields::new(schema)?, handles })
+    }
+
+    /// Returns the version of the mapping.
+    pub fn mapping_version(&self) -> MappingVersion {
+        self.mapping
+    }
+
+    /// Returns the system fields.
+    pub fn system(&self) -> &SystemFields {
+        &self.system
+    }
+
+    /// Returns the column of `path`, whatever its type.
+    pub fn get(&self, path: &str) -> Option<&FieldHandle> {
+        self.handles.get(path)
+    }
+
+    /// Returns the column of `path` when it is a `text` field.
+    pub fn text(&self, path: &str) -> Option<&FieldHandle> {
+        self.get(path).filter(|handle| matches!(handle.kind, FieldKind::Text { .. }))
+    }
+
+    /// Returns the column of `path` when it is a `keyword` field.
+    pub fn keyword(&self, path: &str) -> Option<&FieldHandle> {
+        self.get(path).filter(|handle| matches!(handle.kind, FieldKind::Keyword { .. }))
+    }
+
+    /// Returns all columns with their paths, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&FieldPath, &FieldHandle)> {
+        self.handles.iter()
+    }
+}
+
+impl SystemFields {
+    fn new(schema: &Schema) -> Result<Self, EngineError> {
+        let get = |name: &str| {
+            let missing = || EngineError::Corrupt(format!("the schema lacks `{name}`"));
+            schema.get_field(name).map_err(|_| missing())
+        };
+        Ok(Self {
+            id: get(names::ID)?,
+            id_hash: get(names::ID_HASH)?,
+            seq_no: get(names::SEQ_NO)?,
+            version: get(names::VERSION)?,
+            term: get(names::TERM)?,
+            routing: get(names::ROUTING)?,
+            source: get(names::SOURCE)?,
+            present: get(names::PRESENT)?,
+        })
+    }
+}
+
+/// Returns the schema of a new index: the system fields, then the fields of `mapping` by ordinal.
+pub fn initial_schema(mapping: &Mapping) -> Schema {
+    let mut builder = Schema::builder();
+    let fast = NumericOptions::default().set_fast();
+    builder.add_text_field(names::ID, term_options().set_stored());
+    builder.add_u64_field(names::ID_HASH, fast.clone());
+    builder.add_u64_field(names::SEQ_NO, fast.clone());
+    builder.add_u64_field(names::VERSION, fast.clone());
+    builder.add_u64_field(names::TERM, fast);
+    builder.add_text_field(names::ROUTING, term_options().set_stored());
+    builder.add_bytes_field(names::SOURCE, BytesOptions::from(STORED));
+    builder.add_u64_field(names::PRESENT, NumericOptions::default().set_indexed());
+    append_missing(&mut builder, &Schema::builder().build(), mapping);
+    builder.build()
+}
+
+/// Returns `schema` with the columns of `mapping` it lacks appended, or `None` when it lacks none.
+///
+/// Columns keep their numbers, so segments written before stay readable.
+pub fn grown_schema(schema: &Schema, mapping: &Mapping) -> Option<Schema> {
+    let mut builder = Schema::builder();
+    for (_, entry) in schema.fields() {
+        builder.add_field(entry.clone());
+    }
+    append_missing(&mut builder, schema, mapping).then(|| builder.build())
+}
+
+/// Returns the columns of `schema` that have norms.
+pub fn columns_with_norms(schema: &Schema) -> Vec<Column> {
+    let has_norms = |entry: &tantivy::schema::FieldEntry| entry.is_indexed() && entry.has_fieldnorms();
+    schema.fields().filter(|(_, entry)| has_norms(entry)).map(|(column, _)| column).collect()
+}
+
+fn append_missing(builder: &mut SchemaBuilder, schema: &Schema, mapping: &Mapping) -> bool {
+    let mut fields: Vec<&Field> = mapping.fields.values().collect();
+    fields.sort_by_key(|field| field.ordinal);
+    let mut has_grown = false;
+    for field in fields {
+        let Some(name) = names::column(field) else {
+            continue;
+        };
+        if schema.get_field(&name).is_err() {
+            append(builder, &name, &field.kind);
+            has_grown = true;
+        }
+    }
+    has_grown
+}
+
+fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
+    match kind {
+        FieldKind::Text { analyzer, index, .. } => {
+            builder.add_text_field(name, text_options(analyzer, *index));
+        }
+        FieldKind::Keyword { index, doc_values, .. } => {
+            let mut options = if *index { term_options() } else { TextOptions::default() };
+            if *doc_values {
+                options = options.set_fast(tokens::WHOLE);
+            }
+            builder.add_text_field(name, options);
+        }
+        FieldKind::Number { .. } if name.starts_with('u') => {
+            builder.add_u64_field(name, numeric_options(kind));
+        }
+        FieldKind::Number { .. } if name.starts_with('f') => {
+            builder.add_f64_field(name, numeric_options(kind));
+        }
+        FieldKind::Number { .. } | FieldKind::Date { .. } => {
+            builder.add_i64_field(name, numeric_options(kind));
+        }
+        FieldKind::Boolean { .. } => {
+            builder.add_bool_field(name, numeric_options(kind));
+        }
+        FieldKind::Ip { index, doc_values, .. } => {
+            let mut options = IpAddrOptions::default();
+            if *index {
+                options = options.set_indexed();
+            }
+            if *doc_values {
+                options = options.set_fast();
+            }
+            builder.add_ip_addr_field(name, options);
+        }
+        FieldKind::Object { .. } => {}
+    }
+}
+
+fn text_options(analyzer: &str, is_indexed: bool) -> TextOptions {
+    if !is_indexed {
+        return TextOptions::default();
+    }
+    TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(&tokens::tokenizer_name(analyzer))
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions)
+            .set_fieldnorms(true),
+    )
+}
+
+/// Whole terms, without frequencies and norms.
+fn term_options() -> TextOptions {
+    TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(tokens::WHOLE)
+            .set_index_option(IndexRecordOption::Basic)
+            .set_fieldnorms(false),
+    )
+}
+
+/// Numbers have no norms: the flag `INDEXED` would add them, `set_indexed` does not.
+fn numeric_options(kind: &FieldKind) -> NumericOptions {
+    let mut options = NumericOptions::default();
+    if kind.is_indexed() {
+        options = options.set_indexed();
+    }
+    if kind.has_doc_values() {
+        options = options.set_fast();
+    }
+    options
+}

@@ -1,0 +1,46 @@
+//! Names of the system fields and of the columns of the mapping's fields.
+
+use gleaner_model::{Field, FieldKind, NumberKind};
+
+/// `_id`: one whole term, indexed and stored.
+pub const ID: &str = "_id";
+/// `gleaner_model::hash::tie_break_hash` of `_id`: fast u64.
+pub const ID_HASH: &str = "_id_hash";
+/// `_seq_no` of the document's latest write: fast u64.
+pub const SEQ_NO: &str = "_seq_no";
+/// `_version`: fast u64.
+pub const VERSION: &str = "_version";
+/// `_primary_term`: fast u64.
+pub const TERM: &str = "_term";
+/// `_routing`: one whole term, indexed and stored; absent when none was given.
+pub const ROUTING: &str = "_routing";
+/// `_source`: bytes as received, stored.
+pub const SOURCE: &str = "_source";
+/// Ordinals of fields that have a value but no doc values (text above all): indexed u64.
+pub const PRESENT: &str = "_fields";
+
+/// Returns the name of a mapping field's column; `None` for objects, which have none.
+pub fn column(field: &Field) -> Option<String> {
+    let letter = match &field.kind {
+        FieldKind::Text { .. } => 't',
+        FieldKind::Keyword { .. } => 'k',
+        FieldKind::Number { number, .. } => match number {
+            NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => 'i',
+            NumberKind::UnsignedLong => 'u',
+            NumberKind::Double
+            | NumberKind::Float
+            | NumberKind::HalfFloat
+            | NumberKind::ScaledFloat { .. } => 'f',
+        },
+        FieldKind::Boolean { .. } => 'b',
+        FieldKind::Date { .. } => 'd',
+        FieldKind::Ip { .. } => 'p',
+        FieldKind::Object { .. } => return None,
+    };
+    Some(format!("{letter}{}", field.ordinal))
+}
+
+/// Returns whether documents with a value of the field are listed under [`PRESENT`].
+pub fn is_listed(kind: &FieldKind) -> bool {
+    !kind.has_doc_values() && !matches!(kind, FieldKind::Object { .. })
+}

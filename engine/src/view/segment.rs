@@ -1,0 +1,116 @@
+//! One segment of a view, with what is computed about it once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tantivy::columnar::ColumnValues;
+use tantivy::index::SegmentId;
+use tantivy::schema::Field as Column;
+use tantivy::{DocId, SegmentReader};
+
+use crate::{EngineError, schema::names};
+
+/// Identity of a segment's content: equal keys mean the same documents, live and deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentKey {
+    /// The segment; unique across shards.
+    pub segment: SegmentId,
+    /// Number of deleted documents; grows with each delete.
+    pub num_deleted: u32,
+}
+
+impl SegmentKey {
+    pub(crate) fn of(reader: &SegmentReader) -> Self {
+        Self { segment: reader.segment_id(), num_deleted: reader.num_deleted_docs() }
+    }
+}
+
+/// One segment of a view.
+pub struct SegmentView {
+    reader: SegmentReader,
+    ord: u32,
+    key: SegmentKey,
+    id_hash: Arc<dyn ColumnValues<u64>>,
+    seq_no: Arc<dyn ColumnValues<u64>>,
+    caches: Arc<SegmentCaches>,
+}
+
+/// What is computed about a segment's content at most once; views share it while the content is
+/// the same.
+#[derive(Default)]
+pub struct SegmentCaches {
+    norms: RwLock<HashMap<Column, Arc<NormHistogram>>>,
+}
+
+/// How many live documents have each norm id; `[0]` counts those without the field.
+pub type NormHistogram = [u32; 256];
+
+impl SegmentView {
+    pub(crate) fn open(
+        reader: SegmentReader,
+        ord: u32,
+        caches: Arc<SegmentCaches>,
+    ) -> Result<Self, EngineError> {
+        let fast = reader.fast_fields();
+        let id_hash = fast.column_first_or_default(names::ID_HASH)?;
+        let seq_no = fast.column_first_or_default(names::SEQ_NO)?;
+        Ok(Self { key: SegmentKey::of(&reader), reader, ord, id_hash, seq_no, caches })
+    }
+
+    /// Returns tantivy's reader of the segment.
+    pub fn reader(&self) -> &SegmentReader {
+        &self.reader
+    }
+
+    /// Returns the segment's ordinal in its view.
+    pub fn ord(&self) -> u32 {
+        self.ord
+    }
+
+    /// Returns the identity of the segment's content, for caches.
+    pub fn key(&self) -> SegmentKey {
+        self.key
+    }
+
+    /// Returns whether `doc` is live.
+    pub fn is_alive(&self, doc: DocId) -> bool {
+        !self.reader.is_deleted(doc)
+    }
+
+    /// Returns the tie-break hash of each document's id.
+    pub fn id_hashes(&self) -> &Arc<dyn ColumnValues<u64>> {
+        &self.id_hash
+    }
+
+    /// Returns each document's seq_no.
+    pub fn seq_nos(&self) -> &Arc<dyn ColumnValues<u64>> {
+        &self.seq_no
+    }
+
+    /// Returns how many live documents have each norm id of a text column.
+    ///
+    /// # Errors
+    /// When the norms cannot be read.
+    pub fn norm_histogram(&self, column: Column) -> Result<Arc<NormHistogram>, EngineError> {
+        if let Some(histogram) = self.caches.norms.read().get(&column) {
+            return Ok(Arc::clone(histogram));
+        }
+        let histogram = Arc::new(self.count_norms(column)?);
+        self.caches.norms.write().insert(column, Arc::clone(&histogram));
+        Ok(histogram)
+    }
+
+    pub(crate) fn share_caches(&self) -> Arc<SegmentCaches> {
+        Arc::clone(&self.caches)
+    }
+
+    fn count_norms(&self, column: Column) -> Result<NormHistogram, EngineError> {
+        let norms = self.reader.get_fieldnorms_reader(column)?;
+        let mut histogram = [0; 256];
+        for doc in self.reader.doc_ids_alive() {
+            histogram[usize::from(norms.fieldnorm_id(doc))] += 1;
+        }
+        Ok(histogram)
+    }
+}

@@ -1,0 +1,251 @@
+//! The one writer of a shard copy: operations in, in log order; refresh and durable commit.
+//!
+//! tantivy's writer costs threads and memory, so it is opened by the first write and can be closed
+//! when idle. A field that the schema lacks makes the schema grow: see [`growth`].
+
+mod growth;
+mod merging;
+
+use std::sync::Arc;
+
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_model::{DocumentId, Mapping, Operation, OperationKind, SeqNo};
+use tantivy::index::Index;
+use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
+use tantivy::store::Compressor;
+use tantivy::{IndexSettings, IndexWriter, TantivyDocument, Term};
+
+pub use merging::MergeOptions;
+
+use crate::directory::{CommitMeta, ShardDirectory};
+use crate::schema::document::{Identity, fill_document};
+use crate::schema::fields::{self, Fields};
+use crate::schema::tokens;
+use crate::{EngineError, ShardOptions};
+
+/// Applies operations to the index; one per copy, behind a lock.
+pub(crate) struct Writer {
+    directory: ShardDirectory,
+    options: ShardOptions,
+    mapping: Arc<Mapping>,
+    analyzers: Arc<AnalyzerRegistry>,
+    index: Index,
+    fields: Arc<Fields>,
+    /// `None` until the first write and after a pause.
+    tantivy: Option<IndexWriter>,
+    next_seq_no: SeqNo,
+    /// Operations that the meta in memory does not hold yet.
+    num_pending: u64,
+    /// Set by a failure that leaves the state of tantivy's writer unknown.
+    is_poisoned: bool,
+}
+
+impl Writer {
+    /// Opens the index in `directory`, at `commit` or empty.
+    pub(crate) fn open(
+        directory: ShardDirectory,
+        commit: Option<&CommitMeta>,
+        mapping: Arc<Mapping>,
+        analyzers: Arc<AnalyzerRegistry>,
+        options: ShardOptions,
+    ) -> Result<Self, EngineError> {
+        if commit.is_none() {
+            create(&directory, &mapping)?;
+        }
+        let index = growth::open_index(&directory)?;
+        let fields = Arc::new(Fields::new(&mapping, &index.schema())?);
+        let next_seq_no = commit.map_or(SeqNo(0), |commit| commit.next_seq_no);
+        let mut writer = Self {
+            directory,
+            options,
+            mapping,
+            analyzers,
+            index,
+            fields,
+            tantivy: None,
+            next_seq_no,
+            num_pending: 0,
+            is_poisoned: false,
+        };
+        writer.register_analyzers()?;
+        if commit.is_none() {
+            writer.write_checkpoint()?;
+        }
+        Ok(writer)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn fields(&self) -> &Arc<Fields> {
+        &self.fields
+    }
+
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    pub(crate) fn next_seq_no(&self) -> SeqNo {
+        self.next_seq_no
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        self.num_pending > 0
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.tantivy.is_some()
+    }
+
+    /// Takes a newer mapping; the schema follows when a document needs it.
+    pub(crate) fn set_mapping(&mut self, mapping: Arc<Mapping>, analyzers: Arc<AnalyzerRegistry>) {
+        if mapping.version > self.mapping.version {
+            self.mapping = mapping;
+            self.analyzers = analyzers;
+        }
+    }
+
+    /// Applies one operation; see [`crate::ShardIndex::apply`].
+    pub(crate) fn apply(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
+        if seq_no < self.next_seq_no {
+            return Ok(());
+        }
+        if seq_no > self.next_seq_no {
+            return Err(EngineError::Gap { expected: self.next_seq_no, found: seq_no });
+        }
+        if op.mapping > self.mapping.version {
+            let have = self.mapping.version;
+            return Err(EngineError::MappingBehind { have, needed: op.mapping });
+        }
+        self.guarded(|writer| writer.apply_in_order(seq_no, op))?;
+        self.next_seq_no = seq_no.next();
+        Ok(())
+    }
+
+    fn apply_in_order(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
+        match &op.kind {
+            OperationKind::Index { id, routing, version, source } => {
+                self.ensure_schema()?;
+                let identity =
+                    Identity { id, routing: routing.as_deref(), seq_no, version: *version, term: op.term };
+                let document = fill_document(&identity, source, &self.mapping, &self.fields, &self.analyzers);
+                // A first version has nothing to replace: looking its id up in every segment would
+                // cost more than indexing it.
+                if version.0 != 1 {
+                    self.delete(id)?;
+                }
+                self.add(document)
+            }
+            OperationKind::Delete { id, .. } => self.delete(id),
+            OperationKind::Refresh | OperationKind::NoOp => Ok(()),
+        }
+    }
+
+    fn add(&mut self, document: TantivyDocument) -> Result<(), EngineError> {
+        self.tantivy()?.add_document(document)?;
+        self.num_pending += 1;
+        Ok(())
+    }
+
+    fn delete(&mut self, id: &DocumentId) -> Result<(), EngineError> {
+        let term = Term::from_field_text(self.fields.system().id, id.as_str());
+        self.tantivy()?.delete_term(term);
+        self.num_pending += 1;
+        Ok(())
+    }
+
+    /// Puts what was applied into the meta in memory, with the checkpoint inside; no fsync.
+    pub(crate) fn flush(&mut self) -> Result<(), EngineError> {
+        self.guarded(|writer| {
+            if writer.num_pending > 0 {
+                let payload = CommitMeta::payload(writer.next_seq_no, writer.mapping.version);
+                let mut prepared: PreparedCommit<'_> = writer.tantivy()?.prepare_commit()?;
+                prepared.set_payload(&payload);
+                prepared.commit()?;
+                writer.num_pending = 0;
+            }
+            Ok(())
+        })
+    }
+
+    /// Flushes and makes the result durable.
+    pub(crate) fn persist(&mut self) -> Result<CommitMeta, EngineError> {
+        self.flush()?;
+        self.guarded(|writer| {
+            let is_current = |commit: &CommitMeta| {
+                (commit.next_seq_no, commit.mapping) == (writer.next_seq_no, writer.mapping.version)
+            };
+            // Records that change no document move the checkpoint too.
+            if !writer.meta_in_memory().is_ok_and(|commit| is_current(&commit)) {
+                writer.write_checkpoint()?;
+            }
+            writer.directory.persist()
+        })
+    }
+
+    /// Merges down to at most `max_segments` segments, at least 1, and waits for it.
+    pub(crate) fn force_merge(&mut self, max_segments: usize) -> Result<(), EngineError> {
+        self.flush()?;
+        self.guarded(|writer| merging::force(writer, max_segments.max(1)))
+    }
+
+    /// Gives back the memory and threads of tantivy's writer; waits for running merges.
+    pub(crate) fn close(&mut self) -> Result<(), EngineError> {
+        self.flush()?;
+        self.guarded(|writer| match writer.tantivy.take() {
+            Some(tantivy) => Ok(tantivy.wait_merging_threads()?),
+            None => Ok(()),
+        })
+    }
+
+    /// Returns tantivy's writer, opening it.
+    fn tantivy(&mut self) -> Result<&mut IndexWriter, EngineError> {
+        if self.tantivy.is_none() {
+            let options = IndexWriterOptions::builder()
+                .num_worker_threads(1)
+                .memory_budget_per_thread(self.options.memory_budget_bytes)
+                .num_merge_threads(1)
+                .build();
+            let writer = self.index.writer_with_options(options)?;
+            writer.set_merge_policy(self.options.merges.policy());
+            self.tantivy = Some(writer);
+        }
+        self.tantivy.as_mut().ok_or_else(|| EngineError::Internal("no writer".to_owned()))
+    }
+
+    /// Runs `action` unless an earlier one failed; a failure is remembered.
+    fn guarded<T>(
+        &mut self,
+        action: impl FnOnce(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        if self.is_poisoned {
+            return Err(EngineError::Poisoned);
+        }
+        let result = action(self);
+        self.is_poisoned = result.is_err();
+        result
+    }
+
+    fn meta_in_memory(&self) -> Result<CommitMeta, EngineError> {
+        let meta = self.directory.meta();
+        let meta = meta.ok_or_else(|| EngineError::Internal("the index has no meta".to_owned()))?;
+        CommitMeta::parse(&meta)
+    }
+
+    fn register_analyzers(&self) -> Result<(), EngineError> {
+        tokens::register_analyzers(self.index.tokenizers(), &self.mapping, &self.analyzers)
+    }
+}
+
+/// Makes an empty index: in memory only, until the first durable commit.
+fn create(directory: &ShardDirectory, mapping: &Mapping) -> Result<(), EngineError> {
+    let settings = IndexSettings {
+        docstore_compression: Compressor::Lz4,
+        // A thread per segment in the making is too dear with many shards on a node.
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
+    Index::create(directory.clone(), fields::initial_schema(mapping), settings)?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! When segments are merged.
+
+use tantivy::index::SegmentId;
+use tantivy::merge_policy::{LogMergePolicy, MergePolicy};
+
+use super::Writer;
+use crate::EngineError;
+
+/// When segments are merged in the background.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MergeOptions {
+    /// Whether they are merged at all.
+    pub is_enabled: bool,
+    /// Segments of like size that are merged into one, at least 2.
+    pub min_segments: usize,
+    /// Segments with more documents than this are left alone.
+    pub max_documents: usize,
+    /// Segments with fewer documents than this count as of like size.
+    pub min_layer_documents: u32,
+    /// A segment with a larger share of deleted documents than this is merged by itself, 0 to 1.
+    pub max_deleted_share: f32,
+}
+
+impl Default for MergeOptions {
+    fn default() -> Self {
+        Self {
+            is_enabled: true,
+            min_segments: 8,
+            max_documents: 5_000_000,
+            min_layer_documents: 10_000,
+            max_deleted_share: 0.3,
+        }
+    }
+}
+
+impl MergeOptions {
+    pub(super) fn policy(&self) -> Box<dyn MergePolicy> {
+        if !self.is_enabled {
+            return Box::new(tantivy::merge_policy::NoMergePolicy);
+        }
+        let mut policy = LogMergePolicy::default();
+        policy.set_min_num_segments(self.min_segments);
+        policy.set_max_docs_before_merge(self.max_documents);
+        policy.set_min_layer_size(self.min_layer_documents);
+        policy.set_del_docs_ratio_before_merge(self.max_deleted_share);
+        Box::new(policy)
+    }
+}
+
+/// Merges until at most `max_segments` are left: the smallest ones into one.
+pub(super) fn force(writer: &mut Writer, max_segments: usize) -> Result<(), EngineError> {
+    // Background merges hold segments; they must have ended before ours can take them.
+    if let Some(tantivy) = writer.tantivy.take() {
+        tantivy.wait_merging_threads()?;
+    }
+    let mut segments = writer.index.searchable_segment_metas()?;
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.num_docs()));
+    let has_deletes = segments.iter().any(|segment| segment.num_deleted_docs() > 0);
+    if segments.len() <= max_segments && !(max_segments == 1 && has_deletes) {
+        return Ok(());
+    }
+    let ids: Vec<SegmentId> = segments[max_segments - 1..].iter().map(|segment| segment.id()).collect();
+    writer.tantivy()?.merge(&ids).wait()?;
+    Ok(())
+}
