@@ -153,7 +153,21 @@ pub fn write_all_at(file: &dyn File, offset: u64, buf: &[u8]) -> io::Result<()> 
     Ok(())
 }
 
-/// Returns the folder that holds `path`.
+/// Returns the folder that holds `path`; `.` for a bare name.
 pub(crate) fn parent(path: &Path) -> PathBuf {
-    path.parent().map(Path::to_owned).unwrap_or_default()
+    match path.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => PathBuf::from("."),
+        Some(dir) => dir.to_owned(),
+        None => path.to_owned(),
+    }
+}
+
+/// Creates a folder whose name, and those of the folders created above it, are durable.
+pub(crate) fn create_durable_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && files.list(path).is_err();
+    let missing: Vec<PathBuf> = dir.ancestors().take_while(is_missing).map(parent).collect();
+    files.create_dir_all(dir)?;
+    missing.iter().try_for_each(|path| files.sync_dir(path))?;
+    // It may be there since a moment before a kill, with its name not yet on disk.
+    files.sync_dir(&parent(dir))
 }

@@ -40,7 +40,7 @@
 //! ```
 //!
 //! The salt is the segment's own (hash of index, shard and first seq_no), so a frame that strayed
-//! in from another file, or a document that contains a log, is never taken for a frame.
+//! in from another file, or a document that contains one, is never taken for a frame of this one.
 
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 use twox_hash::XxHash3_64;

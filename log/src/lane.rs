@@ -25,6 +25,12 @@ const MAX_ROUND_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) enum Request {
     Append(Append, Permit, Reply<Appended>),
+    Control(Control),
+}
+
+/// What is rare, and takes effect after all that was asked before it.
+#[derive(Debug)]
+pub(crate) enum Control {
     Fence(ShardKey, PrimaryTerm, Reply<Option<SeqNo>>),
     Trim(ShardKey, SeqNo, Reply<SeqNo>),
     Remove(ShardKey, Reply<()>),
@@ -124,8 +130,7 @@ impl Lane {
         while let Some(request) = next {
             match request {
                 Request::Append(append, permit, reply) => self.stage(&append, permit, reply),
-                control => {
-                    // Takes effect after what was asked before it.
+                Request::Control(control) => {
                     self.commit();
                     self.control(control);
                 }
@@ -192,21 +197,20 @@ impl Lane {
         self.round.floors_since = None;
     }
 
-    fn control(&mut self, request: Request) {
-        match request {
-            Request::Append(append, permit, reply) => self.stage(&append, permit, reply),
-            Request::Fence(key, term, reply) => {
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Fence(key, term, reply) => {
                 let fenced = self.writer(key).and_then(|shard| shard.fence(term));
                 answer(reply, fenced);
             }
-            Request::Trim(key, below, reply) => {
+            Control::Trim(key, below, reply) => {
                 let trimmed = match self.exists(key) {
                     true => self.writer(key).and_then(|shard| shard.trim(below)),
                     false => Ok(SeqNo(0)),
                 };
                 answer(reply, trimmed);
             }
-            Request::Remove(key, reply) => {
+            Control::Remove(key, reply) => {
                 let removed = self.remove(key);
                 answer(reply, removed);
             }
@@ -244,9 +248,9 @@ impl Lane {
         {
             return Err(io(error));
         }
+        files.rename(&dir, &removed).map_err(io)?;
         self.shards.remove(&key);
         self.views.write().remove(&key);
-        files.rename(&dir, &removed).map_err(io)?;
         files.sync_dir(&parent(&dir)).map_err(io)?;
         files.remove_dir_all(&removed).map_err(io)
     }

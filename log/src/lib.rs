@@ -8,6 +8,7 @@
 
 pub mod shard_log;
 
+pub mod conformance;
 pub mod error;
 pub mod files;
 pub mod local;

@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
 use crate::error::LogError;
-use crate::lane::{Counters, Lane, Permit, REMOVED, Request, Round};
+use crate::files::create_durable_dir;
+use crate::lane::{Control, Counters, Lane, Permit, REMOVED, Request, Round};
 use crate::options::LogOptions;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
 use crate::shard_log::{Append, Appended, ReadBatch, Record, ShardLog};
@@ -63,8 +64,7 @@ impl LocalLog {
     /// [`LogError::Io`] when the folder itself cannot be used.
     pub fn open(dir: &Path, options: LogOptions) -> Result<(Self, OpenReport), LogError> {
         let files = options.files.clone();
-        files
-            .create_dir_all(dir)
+        create_durable_dir(files.as_ref(), dir)
             .map_err(|error| LogError::io("create", dir, error))?;
         let mut opened = Opened {
             root: dir,
@@ -185,7 +185,7 @@ impl Drop for LocalLog {
 impl ShardLog for LocalLog {
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
         let (shard, bytes) = (append.shard, append.payload_bytes());
-        let limit = self.options.max_batch_bytes;
+        let limit = self.options.limits().max_batch_bytes;
         if bytes > limit {
             return Err(LogError::TooLarge { bytes, limit });
         }
@@ -220,17 +220,24 @@ impl ShardLog for LocalLog {
     }
 
     async fn fence(&self, shard: ShardKey, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {
-        self.ask(shard, |reply| Request::Fence(shard, term, reply))
-            .await
+        self.ask(shard, |reply| {
+            Request::Control(Control::Fence(shard, term, reply))
+        })
+        .await
     }
 
     async fn trim(&self, shard: ShardKey, below: SeqNo) -> Result<SeqNo, LogError> {
-        self.ask(shard, |reply| Request::Trim(shard, below, reply))
-            .await
+        self.ask(shard, |reply| {
+            Request::Control(Control::Trim(shard, below, reply))
+        })
+        .await
     }
 
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
-        self.ask(shard, |reply| Request::Remove(shard, reply)).await
+        self.ask(shard, |reply| {
+            Request::Control(Control::Remove(shard, reply))
+        })
+        .await
     }
 
     async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError> {

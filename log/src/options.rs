@@ -9,7 +9,7 @@ use crate::ledger::Limits;
 /// The settings of a log.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// Most payload bytes of one batch, ≥ 1; 128 MiB, so that a bulk body of the dialect's
+    /// Most payload bytes of one batch, ≥ 1 and < 4 GiB; 128 MiB, so that a bulk body of the dialect's
     /// 100 MiB fits in one append.
     pub max_batch_bytes: usize,
     /// Producers remembered per shard, ≥ 1; 4,096 (some 300 KiB when full).
@@ -50,7 +50,7 @@ impl Default for LogOptions {
 impl LogOptions {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
-            max_batch_bytes: self.max_batch_bytes,
+            max_batch_bytes: self.max_batch_bytes.min(u32::MAX as usize),
             num_producers: self.num_producers,
         }
     }

@@ -84,7 +84,8 @@ pub struct ReadBatch {
 /// in silence; a shard that cannot hold this answers [`LogError::Corrupt`] to every call but
 /// `remove`, and other shards go on.
 ///
-/// Implementations are shared between threads and must run the `conformance` suite.
+/// Implementations are shared between threads and must pass
+/// [`crate::conformance::suite`].
 #[async_trait]
 pub trait ShardLog: Send + Sync {
     /// Appends a batch after the last record; returns once it is durable.

@@ -16,7 +16,7 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use tokio::sync::oneshot;
 
 use crate::error::{LogError, is_disk_full};
-use crate::files::{File, Files, parent, write_all_at};
+use crate::files::{File, create_durable_dir, parent, write_all_at};
 use crate::format::{
     BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
     encode_batch,
@@ -75,7 +75,8 @@ impl ShardWriter {
     ) -> Result<(Self, Arc<ShardView>), LogError> {
         let dir = shard_dir(root, shard);
         let files = options.files.as_ref();
-        let state = create_dir(files, root, &dir)
+        let state = create_durable_dir(files, &parent(&dir))
+            .and_then(|()| create_durable_dir(files, &dir))
             .and_then(|()| StateFile::create(files, &dir, shard))
             .map_err(|error| refused("create", &dir, shard, error))?;
         let recovered = Recovered {
@@ -170,7 +171,9 @@ impl ShardWriter {
     /// Only at the start of a round: then all bytes of the segment before are synced, so a later
     /// segment always proves that the earlier one was whole.
     fn prepare(&mut self) -> Result<u64, LogError> {
-        let is_full = |active: &Active| active.len >= self.options.segment_bytes;
+        let is_full = |active: &Active| {
+            active.len >= self.options.segment_bytes && active.len > SEGMENT_HEADER_BYTES as u64
+        };
         if self.staged.bytes.is_empty() && self.active.as_ref().is_none_or(is_full) {
             let active = self.create_segment();
             self.active = Some(active.map_err(|(action, error)| {
@@ -380,12 +383,6 @@ impl ShardWriter {
 pub(crate) fn shard_dir(root: &Path, shard: ShardKey) -> PathBuf {
     root.join(shard.index.to_string())
         .join(shard.shard.to_string())
-}
-
-fn create_dir(files: &dyn Files, root: &Path, dir: &Path) -> io::Result<()> {
-    files.create_dir_all(dir)?;
-    files.sync_dir(&parent(dir))?;
-    files.sync_dir(root)
 }
 
 fn refused(action: &'static str, path: &Path, shard: ShardKey, error: io::Error) -> LogError {

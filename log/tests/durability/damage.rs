@@ -1,0 +1,255 @@
+//! Tears and flipped bits: what was acknowledged is read back right, or the shard says it is damaged.
+
+use gleaner_log::files::{Fault, Operation, SimulatedFiles, Survival};
+use gleaner_log::{LogError, LogOptions, Record, ShardLog};
+use gleaner_model::PrimaryTerm;
+
+use crate::world::{Dice, append, file, fill, open, options, payload, read_all, shard};
+
+/// How a look at a damaged log ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Every acknowledged record was read back.
+    Whole,
+    /// The shard refused, naming the damage.
+    Refused,
+}
+
+/// Opens the log, reads shard 0 and compares with what was acknowledged.
+async fn look(files: &SimulatedFiles, acknowledged: &[Record], hint: &str) -> Outcome {
+    let (log, report) = open(options(files));
+    let read = read_all(&log, shard(0)).await;
+    let outcome = match &read {
+        Ok(records) => {
+            assert_eq!(records, acknowledged, "{hint}: silently lost or wrong");
+            Outcome::Whole
+        }
+        Err(LogError::Corrupt { .. } | LogError::UnsupportedVersion { .. }) => Outcome::Refused,
+        Err(other) => panic!("{hint}: {other}"),
+    };
+    if outcome == Outcome::Refused {
+        assert!(report.shards.iter().any(|shard| shard.failed.is_some()));
+        let refused = log.append(append(shard(0), vec![payload(0)])).await;
+        assert!(refused.is_err(), "{hint}: a damaged shard took an append");
+        let other = append(shard(1), vec![payload(0)]);
+        log.append(other).await.expect("other shards go on");
+    }
+    outcome
+}
+
+async fn filled(files: &SimulatedFiles, number: u64, segment_bytes: u64) -> Vec<Record> {
+    let (log, _) = open(LogOptions {
+        segment_bytes,
+        ..options(files)
+    });
+    fill(&log, shard(0), number).await;
+    read_all(&log, shard(0)).await.expect("log is whole")
+}
+
+#[tokio::test]
+async fn every_tear_of_a_closed_log_is_loud() {
+    let files = SimulatedFiles::new();
+    let acknowledged = filled(&files, 12, u64::MAX).await;
+    let path = file(&files, ".log");
+    let bytes = files.bytes(&path).expect("segment");
+    for len in 0..bytes.len() {
+        let torn = files.fork();
+        torn.replace(&path, bytes[..len].to_owned())
+            .expect("segment");
+        let outcome = look(&torn, &acknowledged, &format!("torn at {len}")).await;
+        assert_eq!(outcome, Outcome::Refused, "torn at {len}");
+    }
+}
+
+#[tokio::test]
+async fn every_tear_of_a_killed_log_is_loud() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 12).await;
+    let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
+    let killed = files.fork();
+    killed.reboot(Survival::All);
+    let path = file(&killed, ".log");
+    let bytes = killed.bytes(&path).expect("segment");
+    for len in 0..bytes.len() {
+        let torn = killed.fork();
+        torn.replace(&path, bytes[..len].to_owned())
+            .expect("segment");
+        let outcome = look(&torn, &acknowledged, &format!("torn at {len}")).await;
+        assert_eq!(outcome, Outcome::Refused, "torn at {len}");
+    }
+}
+
+#[tokio::test]
+async fn a_tear_of_what_was_not_acknowledged_is_cut_and_reported() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 12).await;
+    let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
+    let path = file(&files, ".log");
+    let whole = files.bytes(&path).expect("segment").len();
+    files.fail_next(Operation::Sync, Fault::PowerCut);
+    let batch = vec![payload(12), payload(13), payload(14)];
+    log.append(append(shard(0), batch))
+        .await
+        .expect_err("the power is cut before the sync");
+    drop(log);
+    files.reboot(Survival::All);
+    let bytes = files.bytes(&path).expect("segment");
+    assert!(bytes.len() > whole + 3 * 24);
+    for len in whole..bytes.len() {
+        let torn = files.fork();
+        torn.replace(&path, bytes[..len].to_owned())
+            .expect("segment");
+        let (log, report) = open(options(&torn));
+        let read = read_all(&log, shard(0)).await.expect("log opens");
+        assert_eq!(read, acknowledged, "torn at {len}");
+        let cut = report.shards[0].cut.as_ref().map(|cut| cut.num_bytes);
+        let expected = Some((len - whole) as u64).filter(|bytes| *bytes > 0);
+        assert_eq!(cut, expected, "torn at {len}");
+        assert_eq!(torn.bytes(&path).expect("segment").len(), whole);
+    }
+}
+
+/// Flips bits of every file by the dice; returns how many were refused.
+async fn flip(files: &SimulatedFiles, acknowledged: &[Record], num_flips: u64, seed: u64) -> u64 {
+    let paths = files.paths();
+    let sizes: Vec<u64> = paths
+        .iter()
+        .map(|path| files.bytes(path).expect("file").len() as u64)
+        .collect();
+    let mut dice = Dice(seed);
+    let mut refused = 0;
+    for _ in 0..num_flips {
+        // One in ten hits the small state file, which the dice would rarely find by size.
+        let of_state = dice.below(10) == 0;
+        let which = paths
+            .iter()
+            .position(|path| path.ends_with("state") == of_state)
+            .expect("both kinds of file");
+        let which = if of_state {
+            which
+        } else {
+            let logs = paths.iter().filter(|path| !path.ends_with("state")).count();
+            dice.below(logs as u64) as usize
+        };
+        let bit = dice.below(sizes[which] * 8) as usize;
+        let damaged = files.fork();
+        damaged.flip_bit(&paths[which], bit).expect("a bit");
+        let hint = format!("{} bit {bit}, seed {seed}", paths[which].display());
+        let outcome = look(&damaged, acknowledged, &hint).await;
+        if !of_state {
+            assert_eq!(
+                outcome,
+                Outcome::Refused,
+                "{hint}: a segment has no spare bit"
+            );
+        }
+        refused += u64::from(outcome == Outcome::Refused);
+    }
+    refused
+}
+
+#[tokio::test]
+async fn a_flipped_bit_of_a_closed_log_is_never_silent() {
+    let files = SimulatedFiles::new();
+    let acknowledged = filled(&files, 1000, 30_000).await;
+    let refused = flip(&files, &acknowledged, 1500, 1).await;
+    println!("closed log: 1500 flips, {refused} refused, 0 silent");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_of_a_killed_log_is_never_silent() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(LogOptions {
+        segment_bytes: 30_000,
+        ..options(&files)
+    });
+    fill(&log, shard(0), 1000).await;
+    let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
+    let killed = files.fork();
+    killed.reboot(Survival::All);
+    let refused = flip(&killed, &acknowledged, 1000, 2).await;
+    println!("killed log: 1000 flips, {refused} refused, 0 silent");
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_under_an_open_log_is_not_served() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 100).await;
+    let path = file(&files, ".log");
+    let header_bits = 52 * 8;
+    let bits = files.bytes(&path).expect("segment").len() * 8 - header_bits;
+    files
+        .flip_bit(&path, header_bits + bits / 2)
+        .expect("a bit");
+    let read = read_all(&log, shard(0)).await;
+    assert!(matches!(read, Err(LogError::Corrupt { .. })), "{read:?}");
+    let refused = log.append(append(shard(0), vec![payload(0)])).await;
+    assert!(matches!(refused, Err(LogError::Corrupt { .. })));
+    let tail = log.tail(shard(0)).await;
+    assert!(matches!(tail, Err(LogError::Corrupt { .. })));
+    log.remove(shard(0)).await.expect("a damaged shard can go");
+    log.append(append(shard(0), vec![payload(0)]))
+        .await
+        .expect("and begin anew");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_the_state_file_does_not_lower_the_fence() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    log.fence(shard(0), PrimaryTerm(7)).await.expect("fence");
+    let killed = files.fork();
+    killed.reboot(Survival::Synced);
+    let path = file(&killed, "state");
+    for byte in (0..68).chain(4096..4164) {
+        let damaged = killed.fork();
+        damaged.flip_bit(&path, byte * 8 + byte % 8).expect("a bit");
+        let (log, report) = open(options(&damaged));
+        assert!(report.shards[0].has_damaged_state_slot, "byte {byte}");
+        let late = log.append(append(shard(0), vec![payload(0)])).await;
+        assert!(matches!(late, Err(LogError::Fenced { .. })), "byte {byte}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_loud() {
+    let files = SimulatedFiles::new();
+    let acknowledged = filled(&files, 60, 1000).await;
+    let paths = files.paths();
+    assert!(paths.len() > 4, "several segments");
+    for path in paths {
+        let damaged = files.fork();
+        gleaner_log::files::Files::remove_file(&damaged, &path).expect("file");
+        let hint = format!("{} removed", path.display());
+        assert_eq!(look(&damaged, &acknowledged, &hint).await, Outcome::Refused);
+    }
+}
+
+#[tokio::test]
+async fn a_torn_document_that_holds_another_log_is_only_a_document() {
+    let other = SimulatedFiles::new();
+    let (log, _) = open(options(&other));
+    fill(&log, shard(1), 5).await;
+    drop(log);
+    let inner = other.bytes(&file(&other, ".log")).expect("segment");
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 1).await;
+    files.fail_next(Operation::Sync, Fault::PowerCut);
+    log.append(append(shard(0), vec![inner.into()]))
+        .await
+        .expect_err("the power is cut before the sync");
+    drop(log);
+    files.reboot(Survival::All);
+    let path = file(&files, ".log");
+    let mut torn = files.bytes(&path).expect("segment");
+    torn.pop();
+    files.replace(&path, torn).expect("segment");
+    let (_log, report) = open(options(&files));
+    // The inner frames say that more was acknowledged, but they are not of this log.
+    assert!(report.shards[0].cut.is_some(), "{report:?}");
+}

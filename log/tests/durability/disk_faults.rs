@@ -1,0 +1,126 @@
+//! A disk that is full, refuses, or takes less than it was given.
+
+use gleaner_log::files::{Fault, Operation, SimulatedFiles};
+use gleaner_log::{Append, LogError, ShardLog};
+use gleaner_model::{FaultKind, PrimaryTerm, SeqNo};
+
+use crate::world::{append, fill, numbered, open, options, payload, read_all, shard};
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_recovers_when_there_is_room() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 10).await;
+    files.set_capacity(files.used_bytes() + 150);
+    let large = append(shard(0), vec![payload(10), vec![b'x'; 500].into()]);
+    for _ in 0..3 {
+        let refused = log.append(large.clone()).await.expect_err("no room");
+        assert!(matches!(refused, LogError::DiskFull { .. }), "{refused}");
+        assert_eq!(refused.fault_kind(), FaultKind::BUSY);
+    }
+    let small = log.append(append(shard(0), vec![payload(10)])).await;
+    assert_eq!(small.expect("there is room for it").first, SeqNo(10));
+    let another = log.append(append(shard(1), vec![payload(0)])).await;
+    assert!(
+        matches!(another, Err(LogError::DiskFull { .. })),
+        "{another:?}"
+    );
+    files.set_capacity(usize::MAX);
+    assert_eq!(log.append(large).await.expect("room").last, SeqNo(12));
+    log.append(append(shard(1), vec![payload(0)]))
+        .await
+        .expect("room");
+    drop(log);
+    let (log, report) = open(options(&files));
+    assert!(
+        report
+            .shards
+            .iter()
+            .all(|s| s.cut.is_none() && s.failed.is_none())
+    );
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 13);
+}
+
+#[tokio::test]
+async fn a_refused_batch_does_not_come_back_after_a_crash() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    files.fail_next(Operation::Write, Fault::NoSpace);
+    let refused = Append {
+        producer: numbered(1, 1),
+        ..append(shard(0), vec![payload(3)])
+    };
+    log.append(refused.clone()).await.expect_err("no room");
+    for survival in 0..50 {
+        let crashed = files.fork();
+        crashed.reboot(gleaner_log::files::Survival::Random(survival));
+        let (log, _) = open(options(&crashed));
+        assert_eq!(log.tail(shard(0)).await.expect("tail"), Some(SeqNo(2)));
+        let again = log.append(refused.clone()).await.expect("room");
+        assert!(!again.duplicate);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_the_shard_until_it_is_opened_again() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    fill(&log, shard(1), 1).await;
+    files.fail_next(Operation::Sync, Fault::Io);
+    let lost = Append {
+        producer: numbered(1, 1),
+        ..append(shard(0), vec![payload(3)])
+    };
+    let unknown = log.append(lost.clone()).await;
+    assert!(matches!(unknown, Err(LogError::Indeterminate { .. })));
+    let refused = log.append(lost.clone()).await;
+    assert!(matches!(refused, Err(LogError::Poisoned { .. })));
+    let fenced = log.fence(shard(0), PrimaryTerm(2)).await;
+    assert!(matches!(fenced, Err(LogError::Poisoned { .. })));
+    assert_eq!(
+        read_all(&log, shard(0)).await.expect("reads go on").len(),
+        3
+    );
+    fill(&log, shard(1), 1).await;
+    drop(log);
+    let (log, _) = open(options(&files));
+    let again = log.append(lost).await.expect("opened again");
+    assert_eq!(
+        again.first,
+        SeqNo(3),
+        "there once, whether it was found or not"
+    );
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 4);
+}
+
+#[tokio::test]
+async fn short_writes_are_continued() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 1).await;
+    files.fail_next(Operation::Write, Fault::ShortWrite);
+    files.fail_next(Operation::Write, Fault::ShortWrite);
+    fill(&log, shard(0), 3).await;
+    drop(log);
+    let (log, _) = open(options(&files));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 4);
+}
+
+#[tokio::test]
+async fn an_error_of_the_disk_stops_the_shard_without_losing_what_was_there() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    files.fail_next(Operation::Write, Fault::Io);
+    let refused = log.append(append(shard(0), vec![payload(3)])).await;
+    assert!(matches!(refused, Err(LogError::Io { .. })), "{refused:?}");
+    drop(log);
+    let (log, report) = open(options(&files));
+    assert!(
+        report.shards[0].cut.is_none(),
+        "the partial write was undone"
+    );
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 3);
+}

@@ -1,0 +1,64 @@
+//! The format on disk, byte for byte. A change here needs a new format version and a new folder.
+
+use std::path::{Path, PathBuf};
+
+use gleaner_log::files::SimulatedFiles;
+use gleaner_log::{Append, ShardLog};
+use gleaner_model::{PrimaryTerm, SeqNo};
+
+use crate::world::{append, file, numbered, open, options, payload, read_all, shard};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/durability/golden/v1")
+        .join(name)
+}
+
+async fn write_sample(files: &SimulatedFiles) {
+    let (log, _) = open(options(files));
+    let first = append(shard(3), vec![payload(0), payload(1)]);
+    log.append(first).await.expect("append");
+    let second = Append {
+        term: PrimaryTerm(2),
+        producer: numbered(0x1234_5678_9abc_def0, 7),
+        ..append(shard(3), vec![payload(2), Vec::new().into(), payload(4)])
+    };
+    log.append(second).await.expect("append");
+    log.fence(shard(3), PrimaryTerm(5)).await.expect("fence");
+}
+
+#[tokio::test]
+async fn files_are_written_as_version_1_has_them() {
+    let files = SimulatedFiles::new();
+    write_sample(&files).await;
+    for (ending, name) in [(".log", "segment.bin"), ("state", "state.bin")] {
+        let bytes = files.bytes(&file(&files, ending)).expect("file");
+        if std::env::var_os("GLEANER_WRITE_GOLDEN").is_some() {
+            std::fs::write(golden(name), &bytes).expect("golden file");
+        }
+        let expected = std::fs::read(golden(name)).expect("golden file");
+        assert_eq!(bytes, expected, "{name} differs");
+    }
+}
+
+#[tokio::test]
+async fn files_of_version_1_are_read() {
+    let files = SimulatedFiles::new();
+    write_sample(&files).await;
+    for (ending, name) in [(".log", "segment.bin"), ("state", "state.bin")] {
+        let bytes = std::fs::read(golden(name)).expect("golden file");
+        files.replace(&file(&files, ending), bytes).expect("file");
+    }
+    let (log, report) = open(options(&files));
+    assert_eq!(report.shards[0].tail, Some(SeqNo(4)));
+    let records = read_all(&log, shard(3)).await.expect("whole");
+    let seen: Vec<_> = records.iter().map(|r| (r.seq_no.0, r.term.0)).collect();
+    assert_eq!(seen, [(0, 1), (1, 1), (2, 2), (3, 2), (4, 2)]);
+    assert_eq!(records[4].payload, payload(4));
+    let chain = log.chain(shard(3), SeqNo(4)).await.expect("chain");
+    assert_eq!(
+        chain,
+        Some(0x4af3_e3dd_6d9e_7c03),
+        "the chain hash is frozen"
+    );
+}

@@ -1,0 +1,188 @@
+//! Appends that wait together share a sync; what does not fit in the queue is refused at once.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use futures::future::{BoxFuture, join_all};
+use gleaner_log::files::{Entry, File, Files, SimulatedFiles};
+use gleaner_log::{Appended, LocalLog, LogError, LogOptions, ShardLog};
+use parking_lot::{Condvar, Mutex};
+
+use crate::world::{append, fill, open, options, payload, read_all, shard};
+
+/// A disk whose syncs wait while the gate is closed.
+#[derive(Debug, Clone)]
+struct GatedFiles {
+    files: SimulatedFiles,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    is_closed: bool,
+    num_waiting: usize,
+}
+
+impl Gate {
+    fn set_closed(&self, is_closed: bool) {
+        self.state.lock().is_closed = is_closed;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock();
+        state.num_waiting += 1;
+        self.changed.notify_all();
+        while state.is_closed {
+            self.changed.wait(&mut state);
+        }
+        state.num_waiting -= 1;
+    }
+
+    fn wait_for_waiter(&self) {
+        let mut state = self.state.lock();
+        while state.num_waiting == 0 {
+            self.changed.wait(&mut state);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GatedFile {
+    file: Arc<dyn File>,
+    gate: Arc<Gate>,
+}
+
+impl GatedFiles {
+    fn gated(&self, file: Arc<dyn File>) -> Arc<dyn File> {
+        Arc::new(GatedFile {
+            file,
+            gate: self.gate.clone(),
+        })
+    }
+}
+
+impl Files for GatedFiles {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(self.gated(self.files.open(path)?))
+    }
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(self.gated(self.files.create(path)?))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.files.remove_file(path)
+    }
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.files.remove_dir_all(path)
+    }
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.files.create_dir_all(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.files.list(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.files.sync_dir(dir)
+    }
+}
+
+impl File for GatedFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(offset, buf)
+    }
+    fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
+        self.file.write_at(offset, buf)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.gate.pass();
+        self.file.sync()
+    }
+}
+
+fn gated(queue_len: usize) -> (LocalLog, GatedFiles) {
+    let files = GatedFiles {
+        files: SimulatedFiles::new(),
+        gate: Arc::default(),
+    };
+    let options = LogOptions {
+        queue_len,
+        files: Arc::new(files.clone()),
+        ..options(&files.files)
+    };
+    (open(options).0, files)
+}
+
+type Answer<'a> = BoxFuture<'a, Result<Appended, LogError>>;
+
+/// Starts an append and puts it into the queue.
+fn start(log: &LocalLog, number: u64) -> Answer<'_> {
+    let mut answer = log.append(append(shard(0), vec![payload(number)]));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(answer.as_mut().poll(&mut context).is_pending());
+    answer
+}
+
+#[tokio::test]
+async fn appends_that_wait_together_share_one_sync() {
+    let (log, files) = gated(100);
+    fill(&log, shard(0), 1).await;
+    let before = files.files.num_syncs();
+    files.gate.set_closed(true);
+    let mut answers = vec![start(&log, 1)];
+    files.gate.wait_for_waiter();
+    answers.extend((2..65).map(|number| start(&log, number)));
+    files.gate.set_closed(false);
+    for answer in join_all(answers).await {
+        answer.expect("append");
+    }
+    assert_eq!(files.files.num_syncs() - before, 2, "64 appends, two syncs");
+    let stats = log.stats();
+    assert_eq!((stats.batches, stats.rounds, stats.syncs), (65, 3, 3));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 65);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let (log, files) = gated(4);
+    fill(&log, shard(0), 1).await;
+    files.gate.set_closed(true);
+    let mut answers = vec![start(&log, 1)];
+    files.gate.wait_for_waiter();
+    answers.extend((2..6).map(|number| start(&log, number)));
+    let refused = log.append(append(shard(0), vec![payload(6)])).await;
+    assert!(matches!(refused, Err(LogError::Busy)), "{refused:?}");
+    files.gate.set_closed(false);
+    for answer in join_all(answers).await {
+        answer.expect("what was queued is done");
+    }
+}
+
+#[tokio::test]
+async fn records_are_not_read_before_they_are_durable() {
+    let (log, files) = gated(100);
+    fill(&log, shard(0), 1).await;
+    files.gate.set_closed(true);
+    let answer = start(&log, 1);
+    files.gate.wait_for_waiter();
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 1);
+    files.gate.set_closed(false);
+    answer.await.expect("append");
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 2);
+}

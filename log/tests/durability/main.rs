@@ -1,0 +1,12 @@
+//! What the log promises, on disks that fail: conformance, crashes, damage, group commit, formats.
+
+mod world;
+
+mod conformance;
+mod crashes;
+mod damage;
+mod disk_faults;
+mod golden;
+mod group_commit;
+mod opening;
+mod random_operations;

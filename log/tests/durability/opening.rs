@@ -1,0 +1,159 @@
+//! What an opened log remembers: fence, producers, trimmed segments, removed shards.
+
+use gleaner_log::files::{Fault, Files, Operation, SimulatedFiles, Survival};
+use gleaner_log::{Append, LogError, LogOptions, ShardLog};
+use gleaner_model::{PrimaryTerm, SeqNo};
+
+use crate::world::{append, fill, numbered, open, options, payload, read_all, shard};
+
+#[tokio::test]
+async fn a_fence_survives_a_power_cut() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    log.fence(shard(0), PrimaryTerm(4)).await.expect("fence");
+    fill_with_term(&log, 4).await;
+    fill_with_term(&log, 6).await;
+    drop(log);
+    files.reboot(Survival::Synced);
+    let (log, _) = open(options(&files));
+    let late = log.append(append(shard(0), vec![payload(0)])).await;
+    assert!(matches!(
+        late,
+        Err(LogError::Fenced {
+            current: PrimaryTerm(6)
+        })
+    ));
+}
+
+async fn fill_with_term(log: &dyn ShardLog, term: u64) {
+    let append = Append {
+        term: PrimaryTerm(term),
+        ..append(shard(0), vec![payload(0)])
+    };
+    log.append(append).await.expect("append");
+}
+
+#[tokio::test]
+async fn producers_are_known_after_opening() {
+    let files = SimulatedFiles::new();
+    let few = LogOptions {
+        num_producers: 3,
+        ..options(&files)
+    };
+    let from = |id: u128, sequence: u64| Append {
+        producer: numbered(id, sequence),
+        ..append(shard(0), vec![payload(1), payload(2)])
+    };
+    let (log, _) = open(few.clone());
+    for id in 0..5 {
+        log.append(from(id, 7)).await.expect("append");
+    }
+    drop(log);
+    let (log, _) = open(few);
+    for id in 2..5 {
+        let again = log.append(from(id, 7)).await.expect("append");
+        assert!(again.duplicate);
+        assert_eq!(again.first, SeqNo(id as u64 * 2));
+    }
+    let forgotten = log.append(from(0, 7)).await.expect("append");
+    assert!(!forgotten.duplicate, "only the last three are remembered");
+}
+
+#[tokio::test]
+async fn trimmed_segments_stay_trimmed_and_the_rest_stays() {
+    let files = SimulatedFiles::new();
+    let small = LogOptions {
+        segment_bytes: 500,
+        ..options(&files)
+    };
+    let (log, _) = open(small.clone());
+    fill(&log, shard(0), 40).await;
+    let before = files.used_bytes();
+    files.fail_next(Operation::Remove, Fault::Io);
+    let first = log.trim(shard(0), SeqNo(25)).await.expect("trim");
+    assert!(first > SeqNo(15) && first <= SeqNo(25), "{first}");
+    drop(log);
+    let (log, report) = open(small);
+    assert!(report.shards[0].failed.is_none());
+    let page = log.read(shard(0), first, 10).await.expect("page");
+    assert_eq!(page.first_available, first);
+    assert_eq!(
+        read_all(&log, shard(0)).await.expect("whole").len() as u64,
+        40 - first.0
+    );
+    assert!(
+        files.used_bytes() < before * 3 / 4,
+        "room was not given back"
+    );
+}
+
+#[tokio::test]
+async fn a_removed_shard_stays_removed_when_its_files_could_not_be() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    fill(&log, shard(1), 3).await;
+    let leftovers = files.fork();
+    log.remove(shard(0)).await.expect("remove");
+    drop(log);
+    let (_, report) = open(options(&files));
+    assert_eq!(report.shards.len(), 1);
+    // A kill between the renaming of the folder and the removal of its files.
+    let dir = crate::world::dir(shard(0));
+    let files: &dyn Files = &leftovers;
+    files
+        .rename(&dir, &dir.with_extension("removed"))
+        .expect("folder");
+    let (log, report) = open(options(&leftovers));
+    assert_eq!(report.shards.len(), 1);
+    assert_eq!(log.tail(shard(0)).await.expect("tail"), None);
+    let paths = leftovers.paths();
+    let is_gone = |path: &std::path::PathBuf| !path.to_string_lossy().contains("removed");
+    assert!(paths.iter().all(is_gone), "{paths:?}");
+}
+
+#[tokio::test]
+async fn records_are_found_in_large_batches_and_many_segments() {
+    let files = SimulatedFiles::new();
+    let small = LogOptions {
+        segment_bytes: 20_000,
+        ..options(&files)
+    };
+    let (log, _) = open(small.clone());
+    for batch in 0..6 {
+        let batch = (batch * 500..(batch + 1) * 500).map(payload).collect();
+        log.append(append(shard(0), batch)).await.expect("append");
+    }
+    check_lookups(&log).await;
+    drop(log);
+    let (log, _) = open(small);
+    check_lookups(&log).await;
+}
+
+async fn check_lookups(log: &dyn ShardLog) {
+    for seq_no in (0..3000).step_by(97) {
+        let record = log.read_one(shard(0), SeqNo(seq_no)).await.expect("read");
+        assert_eq!(record.expect("held").payload, payload(seq_no));
+    }
+    let chain = log.chain(shard(0), SeqNo(2999)).await.expect("chain");
+    assert!(chain.is_some());
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_program_is_refused_by_name() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    drop(log);
+    let path = crate::world::file(&files, ".log");
+    let mut bytes = files.bytes(&path).expect("segment");
+    bytes[8] = 2;
+    files.replace(&path, bytes).expect("segment");
+    let (log, _) = open(options(&files));
+    let refused = log.tail(shard(0)).await.expect_err("newer");
+    let text = refused.to_string();
+    assert!(
+        text.contains(".log` has format version 2, this program reads up to 1"),
+        "{text}"
+    );
+}
