@@ -174,7 +174,7 @@ impl Chain {
         }
         let mut list = TokenList::default();
         list.num_positions = self.stream(streaming, text, &mut |token| {
-            list.tokens.push(token.to_token())
+            list.tokens.push(token.to_token());
         });
         for filter in rest {
             list = filter.part.apply_to_list(list);

@@ -3,7 +3,7 @@
 use rust_stemmers::Algorithm;
 
 /// A language of the Snowball stemmers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Language {
     Arabic,
     Danish,

@@ -1,8 +1,8 @@
 //! Stemmers and what goes with them: possessives, overrides, the classic filter.
 
-use std::fmt;
+use std::{cell::RefCell, fmt, hash::BuildHasher};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use rust_stemmers::Stemmer;
 
 use super::{Word, WordFilter};
@@ -31,10 +31,64 @@ impl fmt::Debug for Stem {
 
 impl WordFilter for Stem {
     fn keep(&self, word: &mut Word) -> bool {
-        if !word.is_keyword {
-            word.rewrite(|text, out| out.push_str(&self.stemmer.stem(text)));
+        if word.is_keyword {
+            return true;
         }
+        if word.text().len() > MAX_CACHED_BYTES {
+            word.rewrite(|text, out| out.push_str(&self.stemmer.stem(text)));
+            return true;
+        }
+        CACHES.with_borrow_mut(|caches| {
+            let cache = caches.entry(self.language).or_insert_with(StemCache::new);
+            word.rewrite(|text, out| out.push_str(cache.stem(text, &self.stemmer)));
+        });
         true
+    }
+}
+
+/// Longest word that is remembered, in bytes; longer ones are rare.
+const MAX_CACHED_BYTES: usize = 32;
+/// Words remembered per thread and language: some 400 KB when full.
+const NUM_CACHED: usize = 4_096;
+
+thread_local! {
+    /// Stems of frequent words. Stemming costs some 300 ns and several allocations, and a few
+    /// thousand words make up most of any text. Only time depends on what is remembered.
+    static CACHES: RefCell<HashMap<Language, StemCache>> = RefCell::default();
+}
+
+/// Each word has one place, by its hash; the last one there stays.
+struct StemCache {
+    hasher: DefaultHashBuilder,
+    places: Box<[Stemmed]>,
+}
+
+#[derive(Clone, Default)]
+struct Stemmed {
+    word: String,
+    stem: String,
+}
+
+impl StemCache {
+    fn new() -> Self {
+        let places = vec![Stemmed::default(); NUM_CACHED].into_boxed_slice();
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            places,
+        }
+    }
+
+    fn stem(&mut self, word: &str, stemmer: &Stemmer) -> &str {
+        // The remainder is below the number of places, whatever the hash's width.
+        let at = self.hasher.hash_one(word) % NUM_CACHED as u64;
+        let place = &mut self.places[at as usize];
+        // An empty place holds the empty word, whose stem is empty.
+        if place.word != word {
+            word.clone_into(&mut place.word);
+            place.stem.clear();
+            place.stem.push_str(&stemmer.stem(word));
+        }
+        &place.stem
     }
 }
 

@@ -3,91 +3,83 @@
 
 use crate::token::TokenKind;
 
-/// Word break class of an ASCII byte.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// Breaks on both sides and is never part of a token.
-    Other,
-    /// `ALetter`.
-    Letter,
-    /// `Numeric`.
-    Digit,
-    /// `ExtendNumLet`: `_`.
-    Underscore,
-    /// `MidLetter`: joins two letters.
-    MidLetter,
-    /// `MidNum`: joins two digits.
-    MidNum,
-    /// `MidNumLet` and `Single_Quote`: join two letters or two digits.
-    MidAny,
-}
+/// Word break class of a byte: a set of the bits below; 0 for what is never part of a word.
+type Class = u8;
+/// `ALetter`.
+const LETTER: Class = 1;
+/// `Numeric`.
+const DIGIT: Class = 2;
+/// `ExtendNumLet`: `_`.
+const UNDERSCORE: Class = 4;
+/// `MidLetter`, `MidNumLet`, `Single_Quote`: joins two letters.
+const JOINS_LETTERS: Class = 8;
+/// `MidNum`, `MidNumLet`, `Single_Quote`: joins two digits.
+const JOINS_DIGITS: Class = 16;
+/// What a word consists of.
+const WORD: Class = LETTER | DIGIT | UNDERSCORE;
 
 const CLASSES: [Class; 256] = classes();
 
 const fn classes() -> [Class; 256] {
-    let mut classes = [Class::Other; 256];
+    let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 128 {
         classes[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b'_' => Class::Underscore,
-            b':' => Class::MidLetter,
-            b',' | b';' => Class::MidNum,
-            b'.' | b'\'' => Class::MidAny,
-            _ => Class::Other,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'_' => UNDERSCORE,
+            b':' => JOINS_LETTERS,
+            b',' | b';' => JOINS_DIGITS,
+            b'.' | b'\'' => JOINS_LETTERS | JOINS_DIGITS,
+            _ => 0,
         };
         byte += 1;
     }
     classes
 }
 
+fn class(bytes: &[u8], at: usize) -> Class {
+    bytes.get(at).map_or(0, |&byte| CLASSES[usize::from(byte)])
+}
+
 /// Calls `word(start, end, kind)` for each word of `bytes`, which must be ASCII.
 pub(super) fn words(bytes: &[u8], mut word: impl FnMut(usize, usize, TokenKind)) {
     let mut start = 0;
     while start < bytes.len() {
-        match CLASSES[usize::from(bytes[start])] {
-            Class::Letter | Class::Digit | Class::Underscore => {
-                let (end, kind) = word_end(bytes, start);
-                if let Some(kind) = kind {
-                    word(start, end, kind);
-                }
-                start = end;
-            }
-            _ => start += 1,
+        if class(bytes, start) & WORD == 0 {
+            start += 1;
+            continue;
         }
+        let (end, seen) = word_end(bytes, start);
+        // A word of underscores only is no token.
+        if seen & LETTER != 0 {
+            word(start, end, TokenKind::AlphaNum);
+        } else if seen & DIGIT != 0 {
+            word(start, end, TokenKind::Num);
+        }
+        start = end;
     }
 }
 
-/// Returns the end of the word that starts at `start`, and its kind: `None` for underscores only.
-fn word_end(bytes: &[u8], start: usize) -> (usize, Option<TokenKind>) {
-    let class = |at: usize| {
-        bytes
-            .get(at)
-            .map_or(Class::Other, |&byte| CLASSES[usize::from(byte)])
-    };
-    let mut kind = None;
-    let mut last = Class::Other;
+/// Returns the end of the word that starts at `start`, and all classes in it.
+fn word_end(bytes: &[u8], start: usize) -> (usize, Class) {
+    let mut seen = 0;
+    let mut last = 0;
     let mut at = start;
     loop {
-        let current = class(at);
-        match current {
-            Class::Letter => kind = Some(TokenKind::AlphaNum),
-            Class::Digit => kind = kind.or(Some(TokenKind::Num)),
-            Class::Underscore => {}
-            Class::Other => return (at, kind),
-            middle => {
-                let joins_letters = middle != Class::MidNum && last == Class::Letter;
-                let joins_digits = middle != Class::MidLetter && last == Class::Digit;
-                let next = class(at + 1);
-                let joins = (joins_letters && next == Class::Letter)
-                    || (joins_digits && next == Class::Digit);
-                if !joins {
-                    return (at, kind);
-                }
-            }
+        let mut current = class(bytes, at);
+        while current & WORD != 0 {
+            seen |= current;
+            last = current;
+            at += 1;
+            current = class(bytes, at);
         }
-        last = current;
+        let both = last & class(bytes, at + 1);
+        let joins = (current & JOINS_LETTERS != 0 && both & LETTER != 0)
+            || (current & JOINS_DIGITS != 0 && both & DIGIT != 0);
+        if !joins {
+            return (at, seen);
+        }
         at += 1;
     }
 }

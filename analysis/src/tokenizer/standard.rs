@@ -1,7 +1,8 @@
 //! The standard tokenizer: words by UAX #29, as Lucene's `StandardTokenizer` has them.
 //!
-//! Text is cut at ASCII white space, where a word always ends. Pieces of pure ASCII take the fast
-//! path ([`super::ascii`]), others the full rules; so English with some accents stays fast.
+//! Text is cut at ASCII white space, where a word always ends. Stretches of pure ASCII take the fast
+//! path ([`super::ascii`]), pieces with other characters the full rules; so English with some
+//! accents stays fast.
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -35,32 +36,48 @@ impl Tokenizer for Standard {
         let bytes = text.as_bytes();
         let mut start = 0;
         while start < bytes.len() {
-            let (end, is_ascii) = piece(bytes, start);
-            if is_ascii {
-                ascii::words(&bytes[start..end], |from, to, kind| {
-                    out.word(start + from, start + to, kind);
-                });
-            } else {
-                unicode_words(&text[start..end], |from, to, kind| {
-                    out.word(start + from, start + to, kind);
-                });
-            }
-            start = end + 1;
+            let (ascii_end, end) = stretch(bytes, start);
+            ascii::words(&bytes[start..ascii_end], |from, to, kind| {
+                out.word(start + from, start + to, kind);
+            });
+            unicode_words(&text[ascii_end..end], |from, to, kind| {
+                out.word(ascii_end + from, ascii_end + to, kind);
+            });
+            start = end;
         }
         out.position
     }
 }
 
-/// Returns the end of the piece that starts at `start` (the next ASCII white space, or the end of
-/// the text), and whether the piece is ASCII.
-fn piece(bytes: &[u8], start: usize) -> (usize, bool) {
-    let mut seen = 0;
-    let mut end = start;
-    while end < bytes.len() && !matches!(bytes[end], b' ' | b'\t'..=b'\r') {
-        seen |= bytes[end];
-        end += 1;
-    }
-    (end, seen < 0x80)
+/// Returns the end of the ASCII words from `start` on, and the end of the piece behind them that is
+/// not ASCII (both are the end of the text when all is ASCII).
+fn stretch(bytes: &[u8], start: usize) -> (usize, usize) {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let Some(other) = first_non_ascii(&bytes[start..]).map(|at| start + at) else {
+        return (bytes.len(), bytes.len());
+    };
+    let ascii_end = bytes[start..other]
+        .iter()
+        .rposition(is_space)
+        .map_or(start, |at| start + at + 1);
+    let end = bytes[other..]
+        .iter()
+        .position(is_space)
+        .map_or(bytes.len(), |at| other + at);
+    (ascii_end, end)
+}
+
+/// Looks at blocks first: `is_ascii` compares many bytes at once.
+fn first_non_ascii(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 64;
+    let num_ascii_blocks = bytes
+        .chunks(BLOCK)
+        .take_while(|block| block.is_ascii())
+        .count();
+    let rest = bytes.get(num_ascii_blocks * BLOCK..)?;
+    rest.iter()
+        .position(|byte| !byte.is_ascii())
+        .map(|at| num_ascii_blocks * BLOCK + at)
 }
 
 /// Numbers words, and cuts those that are too long.
@@ -204,7 +221,7 @@ mod tests {
         let mut tokens = Vec::new();
         let tokenizer = Standard::new(5);
         tokenizer.tokenize("jumped ééééééé", &mut |t| {
-            tokens.push((t.text.to_owned(), t.position))
+            tokens.push((t.text.to_owned(), t.position));
         });
         let wanted = [("jumpe", 0), ("d", 1), ("ééééé", 2), ("éé", 3)];
         assert_eq!(

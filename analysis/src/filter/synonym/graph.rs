@@ -106,9 +106,9 @@ impl Graph {
                     ..token
                 };
                 if at == 0 {
-                    self.tokens.push(token)
+                    self.tokens.push(token);
                 } else {
-                    later.push(token)
+                    later.push(token);
                 }
             }
         }

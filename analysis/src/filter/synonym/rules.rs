@@ -212,9 +212,9 @@ fn unescape(text: &str) -> String {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         if c == '\\' {
-            out.extend(chars.next())
+            out.extend(chars.next());
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     out

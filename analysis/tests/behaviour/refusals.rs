@@ -1,0 +1,187 @@
+//! What is refused, and in which words.
+
+use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Limits};
+use serde_json::{Value, json};
+
+fn refusal(settings: &Value) -> String {
+    AnalyzerRegistry::from_settings(settings)
+        .expect_err(&settings.to_string())
+        .to_string()
+}
+
+fn filter_refusal(definition: &Value) -> String {
+    refusal(&json!({"filter": {"f": definition}}))
+}
+
+#[test]
+fn unknown_names_are_named() {
+    let table = [
+        (
+            json!({"tokenizer": {"y": {"type": "x"}}}),
+            "Unknown tokenizer type [x] for [y]",
+        ),
+        (
+            json!({"filter": {"y": {"type": "x"}}}),
+            "Unknown filter type [x] for [y]",
+        ),
+        (
+            json!({"analyzer": {"y": {"type": "x"}}}),
+            "Unknown analyzer type [x] for [y]",
+        ),
+        (
+            json!({"filter": {"y": {}}}),
+            "filter [y] must have a type associated with it",
+        ),
+        (
+            json!({"analyzer": {"y": {}}}),
+            "analyzer [y] must specify either an analyzer type, or a tokenizer",
+        ),
+        (
+            json!({"analyzer": {"y": {"type": "custom"}}}),
+            "Custom Analyzer [y] must be configured with a tokenizer",
+        ),
+        (
+            json!({"analyzer": {"y": {"tokenizer": "x"}}}),
+            "Custom Analyzer [y] failed to find tokenizer under name [x]",
+        ),
+        (
+            json!({"analyzer": {"y": {"tokenizer": "standard", "filter": "x"}}}),
+            "Custom Analyzer [y] failed to find filter under name [x]",
+        ),
+        (
+            json!({"normalizer": {"y": {"filter": ["stop"]}}}),
+            "Custom normalizer [y] may not use filter [stop]",
+        ),
+        (
+            json!({"normalizer": {"y": {"tokenizer": "standard"}}}),
+            "Custom normalizer [y] cannot configure a tokenizer",
+        ),
+        (
+            json!({"analyser": {}}),
+            "analysis settings: [analyser] is no kind of analysis component",
+        ),
+        (json!([]), "analysis settings: [analysis] must be an object"),
+    ];
+    for (settings, wanted) in table {
+        assert_eq!(refusal(&settings), wanted);
+    }
+}
+
+#[test]
+fn requests_name_what_is_missing() {
+    let registry = AnalyzerRegistry::builtin();
+    assert_eq!(
+        registry.require_analyzer("x").unwrap_err().to_string(),
+        "failed to find global analyzer [x]"
+    );
+    let refusal = |filter: Value| {
+        let parts = CustomAnalysis {
+            filters: &[filter],
+            ..CustomAnalysis::default()
+        };
+        registry.custom(parts).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(json!("x")),
+        "failed to find global filter under [x]"
+    );
+    assert_eq!(
+        refusal(json!({"type": "x"})),
+        "failed to find global filter under [x]"
+    );
+    assert_eq!(
+        refusal(json!({})),
+        "Missing [type] setting for anonymous filter: {}"
+    );
+    assert_eq!(
+        refusal(json!("kstem")),
+        "filter type [kstem] for [kstem] is not supported by gleaner"
+    );
+}
+
+#[test]
+fn bad_settings_are_refused_with_the_reason() {
+    let table = [
+        (
+            json!({"type": "elision"}),
+            "elision filter requires [articles] or [articles_path] setting",
+        ),
+        (
+            json!({"type": "synonym"}),
+            "synonym requires either `synonyms` or `synonyms_path` to be configured",
+        ),
+        (
+            json!({"type": "stop", "stopwords": "_klingon_"}),
+            "filter [f]: setting [stopwords] names no list we have: [_klingon_]",
+        ),
+        (
+            json!({"type": "stop", "stopwords_path": "x"}),
+            "filter [f]: unknown or unsupported setting [stopwords_path]",
+        ),
+        (
+            json!({"type": "stemmer", "language": "light_french"}),
+            "Invalid stemmer class specified: light_french",
+        ),
+        (
+            json!({"type": "length", "min": -1}),
+            "filter [f]: setting [min] must be a number from 0, but was [-1]",
+        ),
+        (
+            json!({"type": "lowercase", "language": "x"}),
+            "language [x] not support for lower case",
+        ),
+        (
+            json!({"type": "word_delimiter"}),
+            "filter type [word_delimiter] for [f] is not supported by gleaner",
+        ),
+    ];
+    for (definition, wanted) in table {
+        assert_eq!(filter_refusal(&definition), wanted);
+    }
+    let lookahead = filter_refusal(&json!({"type": "pattern_replace", "pattern": "(?=a)"}));
+    assert!(lookahead.contains("look-around"), "{lookahead}");
+    let mapping = json!({"char_filter": {"m": {"type": "mapping", "mappings": ["x"]}}});
+    assert_eq!(refusal(&mapping), "Invalid Mapping Rule : [x]");
+}
+
+#[test]
+fn sizes_are_limited() {
+    let wide = json!({"tokenizer": {"t": {"type": "ngram", "min_gram": 2, "max_gram": 4}}});
+    assert_eq!(
+        refusal(&wide),
+        "The difference between max_gram and min_gram in NGram Tokenizer must be less than or equal \
+         to: [1] but was [2]. This limit can be set by changing the [index.max_ngram_diff] index \
+         level setting."
+    );
+    let limits = Limits {
+        max_ngram_diff: 2,
+        ..Limits::default()
+    };
+    assert!(AnalyzerRegistry::with_limits(&wide, limits).is_ok());
+    let shingles = filter_refusal(&json!({"type": "shingle", "max_shingle_size": 5}));
+    assert!(shingles.contains("[index.max_shingle_diff]"), "{shingles}");
+    let rules: Vec<String> = (0..10_001).map(|n| format!("a{n}, b{n}")).collect();
+    assert!(filter_refusal(&json!({"type": "synonym", "synonyms": rules})).contains("10001 rules"));
+    let line: Vec<String> = (0..300).map(|n| format!("a{n}")).collect();
+    let long = filter_refusal(&json!({"type": "synonym", "synonyms": [line.join(",")]}));
+    assert!(long.contains("at most 256"), "{long}");
+}
+
+#[test]
+fn synonym_rules_are_refused_by_line() {
+    let settings = |rule: &str, is_lenient: bool| {
+        json!({"analyzer": {"a": {"tokenizer": "standard", "filter": ["stop", "f"]}},
+            "filter": {"f": {"type": "synonym", "lenient": is_lenient, "synonyms": ["x, y", rule]}}})
+    };
+    assert_eq!(
+        refusal(&settings("the, a => b", false)),
+        "failed to build synonyms: Invalid synonym rule at line 2: term: the was completely \
+         eliminated by analyzer"
+    );
+    assert!(
+        refusal(&settings("b => king of spain", false))
+            .contains("position increment != 1 (got: 2)")
+    );
+    assert!(refusal(&settings("a => b => c", false)).contains("more than one explicit mapping"));
+    assert!(AnalyzerRegistry::from_settings(&settings("the, a => b", true)).is_ok());
+}
