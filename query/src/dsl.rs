@@ -2,7 +2,13 @@
 //!
 //! Source: Elasticsearch reference, *Query DSL*. Parsing lives in the modules below this one.
 
+mod boost;
+mod parse;
+
 use serde_json::Value;
+
+pub use parse::parse_query;
+pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 
 /// A query as the client wrote it. Boosts are finite and ≥ 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -383,4 +389,27 @@ pub struct QueryStringQuery {
     pub flags: u32,
     /// Factor on the score.
     pub boost: f32,
+}
+
+impl QueryStringQuery {
+    /// Returns a query for `query` over the default fields with the default options.
+    pub fn new(query: String) -> Self {
+        Self {
+            query,
+            fields: Vec::new(),
+            default_operator: Operator::Or,
+            analyzer: None,
+            allow_leading_wildcard: true,
+            analyze_wildcard: false,
+            lenient: false,
+            phrase_slop: 0,
+            minimum_should_match: None,
+            fuzzy: TextOptions::default(),
+            kind: MultiMatchType::BestFields,
+            tie_breaker: None,
+            time_zone: None,
+            flags: u32::MAX,
+            boost: 1.0,
+        }
+    }
 }
