@@ -41,6 +41,8 @@ pub struct WriteItem {
     pub action: WriteAction,
     /// What must hold before.
     pub condition: Condition,
+    /// Whether the root made the id for this request, so that no document can have it yet.
+    pub is_fresh_id: bool,
 }
 
 /// What a write does.
