@@ -12,8 +12,10 @@ use crate::{
 
 mod assemble;
 mod builtin;
+mod part;
 
-use assemble::{Assembly, NameOrDefinition, Origin};
+use assemble::Assembly;
+use part::{NameOrDefinition, Origin};
 
 /// Bounds on what settings may ask for; index-level settings of the dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

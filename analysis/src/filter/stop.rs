@@ -95,7 +95,7 @@ impl WordFilter for KeepTypes {
 pub(crate) enum KeywordMarker {
     /// Marks the words of a set.
     Words(WordSet),
-    /// Marks words that the pattern matches as a whole.
+    /// Marks words that the pattern, which is anchored at both ends, matches.
     Pattern(Regex),
 }
 
@@ -103,9 +103,7 @@ impl WordFilter for KeywordMarker {
     fn keep(&self, word: &mut Word) -> bool {
         let is_marked = match self {
             Self::Words(words) => words.contains(word.text()),
-            Self::Pattern(pattern) => pattern
-                .find_iter(word.text())
-                .any(|found| found.len() == word.text().len()),
+            Self::Pattern(pattern) => pattern.is_match(word.text()),
         };
         word.is_keyword |= is_marked;
         true

@@ -3,9 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Limits, builtin};
+use super::{
+    Limits, builtin,
+    part::{Definitions, NameOrDefinition, Origin},
+};
 use crate::{
     analyzer::{Analyzer, Chain, Named, POSITION_INCREMENT_GAP},
     char_filter::{self, CharFilter},
@@ -15,54 +18,6 @@ use crate::{
     settings::Params,
     tokenizer::{self, CharTokenizer, MAX_TOKEN_LENGTH},
 };
-
-type Definitions = Map<String, Value>;
-
-/// A building block as a request or an analyzer names it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum NameOrDefinition<'a> {
-    Name(&'a str),
-    Definition(&'a Definitions),
-}
-
-impl<'a> NameOrDefinition<'a> {
-    pub(super) fn parse(value: &'a Value) -> Result<Self, AnalysisError> {
-        match value {
-            Value::String(name) => Ok(Self::Name(name)),
-            Value::Object(definition) => Ok(Self::Definition(definition)),
-            other => Err(AnalysisError::IllegalArgument(format!(
-                "an analysis component must be a name or an object, but was [{other}]"
-            ))),
-        }
-    }
-
-    pub(super) fn parse_all(values: &'a [Value]) -> Result<Vec<Self>, AnalysisError> {
-        values.iter().map(Self::parse).collect()
-    }
-}
-
-/// Who names a building block; decides the wording when there is none of that name.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Origin<'a> {
-    /// An analyzer or normalizer of the index.
-    Definition(&'a str),
-    /// An `_analyze` request.
-    AdHoc,
-}
-
-impl Origin<'_> {
-    fn not_found(self, component: Component, name: &str) -> AnalysisError {
-        let name = name.to_owned();
-        match self {
-            Self::Definition(analyzer) => AnalysisError::UnknownReference {
-                analyzer: analyzer.to_owned(),
-                component,
-                name,
-            },
-            Self::AdHoc => AnalysisError::UnknownGlobal { component, name },
-        }
-    }
-}
 
 /// An index's definitions, by kind.
 #[derive(Debug)]

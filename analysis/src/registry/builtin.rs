@@ -33,6 +33,29 @@ const NAMES: [&str; 8] = [
     "cjk",
 ];
 
+/// Analyzer types of the dialect that Gleaner does not have.
+const UNSUPPORTED: [&str; 19] = [
+    "armenian",
+    "basque",
+    "bengali",
+    "brazilian",
+    "bulgarian",
+    "catalan",
+    "czech",
+    "estonian",
+    "galician",
+    "hindi",
+    "indonesian",
+    "irish",
+    "latvian",
+    "lithuanian",
+    "persian",
+    "serbian",
+    "snowball",
+    "sorani",
+    "thai",
+];
+
 /// All built-in analyzers with default settings.
 static ANALYZERS: LazyLock<BTreeMap<&'static str, Analyzer>> = LazyLock::new(|| {
     NAMES
@@ -111,6 +134,7 @@ pub(super) fn chain(kind: &str, params: &Params<'_>) -> Result<Option<Chain>, An
             .then_stop(params, Some(Language::English))?,
         _ => match Language::from_name(kind) {
             Some(language) => language_chain(language, params)?,
+            None if UNSUPPORTED.contains(&kind) => return Err(params.unsupported(kind)),
             None => return Ok(None),
         },
     };

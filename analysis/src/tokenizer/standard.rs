@@ -241,9 +241,10 @@ mod tests {
         }
 
         #[test]
-        fn cutting_at_white_space_changes_nothing(text in "[ab1_.,:' \\néяの語ก๑カ한😀\u{301}-]{0,40}") {
-            // A mark after white space belongs to no word; the full rules agree but for its start.
-            prop_assume!(!text.contains(" \u{301}") && !text.contains("\n\u{301}"));
+        fn cutting_at_white_space_changes_nothing(
+            // No mark stands behind white space: there it belongs to no word.
+            text in "([ab1_.,:'éяの語ก๑カ한😀-]\u{301}?|[ \n]){0,40}",
+        ) {
             let mut cut = Vec::new();
             Standard::new(255).tokenize(&text, &mut |t| cut.push((t.start, t.end, t.kind)));
             let mut whole = Vec::new();

@@ -138,6 +138,10 @@ fn bad_settings_are_refused_with_the_reason() {
     for (definition, wanted) in table {
         assert_eq!(filter_refusal(&definition), wanted);
     }
+    assert_eq!(
+        refusal(&json!({"analyzer": {"y": {"type": "czech"}}})),
+        "analyzer type [czech] for [y] is not supported by gleaner"
+    );
     let lookahead = filter_refusal(&json!({"type": "pattern_replace", "pattern": "(?=a)"}));
     assert!(lookahead.contains("look-around"), "{lookahead}");
     let mapping = json!({"char_filter": {"m": {"type": "mapping", "mappings": ["x"]}}});
