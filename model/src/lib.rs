@@ -18,7 +18,9 @@ pub use id::{
     DocumentId, Generation, IndexName, IndexUuid, MappingVersion, NameError, NodeId, PrimaryTerm,
     SeqNo, ShardKey, ShardNumber, Version,
 };
-pub use mapping::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, NumberKind};
+pub use mapping::{
+    DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping, NumberKind,
+};
 pub use operation::{Operation, OperationKind, RecordError};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
 pub use state::{Alias, ClusterState, IndexMeta};

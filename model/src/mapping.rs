@@ -4,11 +4,15 @@
 //! look-up is one step. The dialect's JSON is parsed in `query::mapping` and rendered in `api`;
 //! what the user declared is kept as it came in [`Field::declared`].
 
+mod template;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use template::DynamicTemplate;
 
 use crate::id::MappingVersion;
 
@@ -66,6 +70,9 @@ pub struct Mapping {
     pub numeric_detection: bool,
     /// Formats tried by date detection, in the dialect's pattern language.
     pub dynamic_date_formats: Vec<String>,
+    /// Rules for fields met for the first time; the first that applies wins.
+    #[serde(default)]
+    pub dynamic_templates: Vec<DynamicTemplate>,
     /// Whether `_source` is kept (default true; false is refused today).
     pub source_enabled: bool,
     /// Whether every write must carry a routing value (`_routing.required`).
@@ -86,9 +93,10 @@ impl Default for Mapping {
             date_detection: true,
             numeric_detection: false,
             dynamic_date_formats: vec![
-                "strict_date_optional_time".to_owned(),
-                "yyyy/MM/dd HH:mm:ss Z||yyyy/MM/dd Z".to_owned(),
+                DateFormat::DEFAULT.to_owned(),
+                "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis".to_owned(),
             ],
+            dynamic_templates: Vec::new(),
             source_enabled: true,
             routing_required: false,
             meta: None,

@@ -38,6 +38,10 @@ pub struct IndexSettings {
     pub total_fields_limit: usize,
     /// Deepest nesting of object fields (default 20).
     pub depth_limit: usize,
+    /// Longest name of a field in characters (default unlimited).
+    pub field_name_length_limit: usize,
+    /// Whether wildcards leave the index out (`index.hidden`, default false).
+    pub hidden: bool,
     /// Longest difference of n-gram sizes (default 1).
     pub max_ngram_diff: usize,
     /// Largest number of terms of a `terms` query (default 65,536).
@@ -65,6 +69,8 @@ impl Default for IndexSettings {
             max_result_window: 10_000,
             total_fields_limit: 1_000,
             depth_limit: 20,
+            field_name_length_limit: usize::MAX,
+            hidden: false,
             max_ngram_diff: 1,
             max_terms_count: 65_536,
             max_regex_length: 1_000,

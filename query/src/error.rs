@@ -12,7 +12,8 @@ pub struct QueryError {
     pub place: Option<Place>,
 }
 
-/// The dialect's error types that parsing can yield; all are status 400.
+/// The dialect's error types that parsing and name resolution can yield; [`ErrorType::status`]
+/// gives the HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorType {
     /// The body is not what the endpoint reads, or a key is unknown or misplaced.
@@ -35,6 +36,18 @@ pub enum ErrorType {
     DateParse,
     /// Text of a number cannot be read.
     NumberFormat,
+    /// A document brings a field that the mapping forbids.
+    StrictDynamicMapping,
+    /// A name that no index or alias bears.
+    IndexNotFound,
+    /// An alias that no index bears.
+    AliasesNotFound,
+    /// An index that is closed to reads and writes.
+    IndexClosed,
+    /// A name that no index can bear.
+    InvalidIndexName,
+    /// A name that no alias can bear.
+    InvalidAliasName,
 }
 
 /// Position in a request body.
@@ -80,6 +93,20 @@ impl ErrorType {
             Self::Validation => "action_request_validation_exception",
             Self::DateParse => "parse_exception",
             Self::NumberFormat => "number_format_exception",
+            Self::StrictDynamicMapping => "strict_dynamic_mapping_exception",
+            Self::IndexNotFound => "index_not_found_exception",
+            Self::AliasesNotFound => "aliases_not_found_exception",
+            Self::IndexClosed => "index_closed_exception",
+            Self::InvalidIndexName => "invalid_index_name_exception",
+            Self::InvalidAliasName => "invalid_alias_name_exception",
+        }
+    }
+
+    /// Returns the HTTP status: 404 for names that nothing bears, else 400.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::IndexNotFound | Self::AliasesNotFound => 404,
+            _ => 400,
         }
     }
 }

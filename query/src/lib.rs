@@ -14,6 +14,7 @@ pub mod dsl;
 pub mod error;
 pub mod json;
 pub mod limits;
+pub mod mapping;
 pub mod order;
 pub mod query_string;
 pub mod resolved;

@@ -1,0 +1,147 @@
+//! Mappings: the dialect's JSON ⇄ [`Mapping`], and the fields inferred from documents.
+//!
+//! Does: read the tree of `properties` into the flat table ([`parse_mapping`]), merge it into the
+//! mapping in force by Elasticsearch's rules, infer fields of documents ([`infer_fields`],
+//! [`infer_document`]), build the tree back ([`mapping_tree`]).
+//! Does not: know which analyzers exist ([`analyzers`] lists the names to check).
+//! Ordinals of fields in force never change; new ones count on from [`Mapping::next_ordinal`].
+
+mod field_type;
+mod infer;
+mod merge;
+mod parameters;
+mod properties;
+mod root;
+mod template;
+mod tree;
+
+use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping};
+use serde_json::Value;
+
+pub use infer::{infer_document, infer_fields};
+pub use tree::mapping_tree;
+
+use crate::error::{ErrorType, QueryError};
+
+/// What the index's settings say about its mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappingRules {
+    /// Most fields, objects and multi-fields together; default 1,000.
+    pub total_fields: usize,
+    /// Most levels of objects; a field at the root is on level 1; default 20.
+    pub depth: usize,
+    /// Most characters of a field's name; default unlimited.
+    pub name_length: usize,
+    /// Analyzer of text fields that name none: `default` where the settings define it, else
+    /// `standard`.
+    pub default_analyzer: &'static str,
+    /// Search analyzer of text fields that name none: `default_search` where it is defined.
+    pub default_search_analyzer: Option<&'static str>,
+}
+
+impl From<&IndexSettings> for MappingRules {
+    fn from(settings: &IndexSettings) -> Self {
+        let is_defined = |name| {
+            let analyzers = settings.analysis.get("analyzer");
+            analyzers.is_some_and(|analyzers| analyzers.get(name).is_some())
+        };
+        Self {
+            total_fields: settings.total_fields_limit,
+            depth: settings.depth_limit,
+            name_length: settings.field_name_length_limit,
+            default_analyzer: if is_defined("default") {
+                "default"
+            } else {
+                "standard"
+            },
+            default_search_analyzer: is_defined("default_search").then_some("default_search"),
+        }
+    }
+}
+
+impl Default for MappingRules {
+    fn default() -> Self {
+        Self::from(&IndexSettings::default())
+    }
+}
+
+/// Reads a mapping and merges it into `existing`; the version grows when anything changed.
+///
+/// # Errors
+/// `mapper_parsing_exception` for what cannot be read or is not supported;
+/// `illegal_argument_exception` for what cannot be merged and for rules.
+pub fn parse_mapping(
+    value: &Value,
+    existing: Option<&Mapping>,
+    rules: &MappingRules,
+) -> Result<Mapping, QueryError> {
+    let Some(entries) = value.as_object() else {
+        return Err(malformed("Expected map for property [mappings]"));
+    };
+    let mut mapping = existing.cloned().unwrap_or_default();
+    root::apply(entries, &mut mapping)?;
+    if let Some(tree) = entries.get("properties") {
+        let drafts = properties::read(tree, rules)?;
+        merge::into(&mut mapping, drafts)?;
+    }
+    check_limits(&mapping, rules)?;
+    if let Some(existing) = existing.filter(|existing| **existing != mapping) {
+        mapping.version.0 = existing.version.0 + 1;
+    }
+    Ok(mapping)
+}
+
+/// Returns every analyzer and normalizer that a mapping names, with the field that names it.
+pub fn analyzers(mapping: &Mapping) -> impl Iterator<Item = (&FieldPath, &str)> {
+    mapping.fields.iter().flat_map(|(path, field)| {
+        let names = match &field.kind {
+            FieldKind::Text {
+                analyzer,
+                search_analyzer,
+                ..
+            } => [Some(analyzer.as_str()), search_analyzer.as_deref()],
+            FieldKind::Keyword { normalizer, .. } => [normalizer.as_deref(), None],
+            _ => [None, None],
+        };
+        names.into_iter().flatten().map(move |name| (path, name))
+    })
+}
+
+/// Refuses a mapping that outgrew its rules.
+fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryError> {
+    if mapping.num_fields() > rules.total_fields {
+        return Err(QueryError::illegal(format!(
+            "Limit of total fields [{}] has been exceeded",
+            rules.total_fields
+        )));
+    }
+    for (path, field) in &mapping.fields {
+        let path = path.as_str();
+        let level = path.split('.').count();
+        if level > rules.depth && matches!(field.kind, FieldKind::Object { .. }) {
+            return Err(too_deep(path, rules.depth));
+        }
+        let name = path.rsplit('.').next().unwrap_or(path);
+        if name.chars().count() > rules.name_length {
+            return Err(QueryError::illegal(format!(
+                "Field name [{name}] is longer than the limit of [{}] characters",
+                rules.name_length
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn too_deep(path: &str, depth: usize) -> QueryError {
+    QueryError::illegal(format!(
+        "Limit of mapping depth [{depth}] has been exceeded due to object field [{path}]"
+    ))
+}
+
+/// Returns a `mapper_parsing_exception`.
+fn malformed(reason: impl Into<String>) -> QueryError {
+    QueryError::new(ErrorType::MapperParsing, reason)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Type names and their parameters → [`FieldKind`].
+
+use std::net::IpAddr;
+
+use gleaner_model::{DateFormat, FieldKind, NumberKind};
+
+use super::parameters::Parameters;
+use super::{MappingRules, malformed};
+use crate::date::DateFormatter;
+use crate::error::QueryError;
+
+/// Types of the dialect that we know and do not have.
+const NOT_SUPPORTED: &[&str] = &[
+    "nested",
+    "geo_point",
+    "geo_shape",
+    "point",
+    "shape",
+    "dense_vector",
+    "sparse_vector",
+    "semantic_text",
+    "join",
+    "percolator",
+    "integer_range",
+    "float_range",
+    "long_range",
+    "double_range",
+    "date_range",
+    "ip_range",
+    "completion",
+    "search_as_you_type",
+    "rank_feature",
+    "rank_features",
+    "rank_vectors",
+    "flattened",
+    "alias",
+    "binary",
+    "token_count",
+    "wildcard",
+    "constant_keyword",
+    "match_only_text",
+    "date_nanos",
+    "histogram",
+    "aggregate_metric_double",
+    "murmur3",
+    "annotated_text",
+    "version",
+    "passthrough",
+    "counted_keyword",
+    "knn_vector",
+    "flat_object",
+];
+
+/// Reads the type called `type_name`; objects are read by their parent.
+pub(super) fn read(
+    type_name: &str,
+    from: &mut Parameters,
+    rules: &MappingRules,
+) -> Result<FieldKind, QueryError> {
+    // Of no consequence for what is found or how it ranks.
+    from.accept(&["meta", "store"]);
+    match type_name {
+        "text" => text(from, rules),
+        "keyword" => keyword(from),
+        "boolean" => boolean(from),
+        "date" => date(from),
+        "ip" => ip(from),
+        _ => match number_kind(type_name, from)? {
+            Some(kind) => number(kind, from),
+            None if NOT_SUPPORTED.contains(&type_name) => Err(malformed(format!(
+                "type [{type_name}] of field [{}] is not supported",
+                from.path()
+            ))),
+            None => Err(malformed(format!(
+                "No handler for type [{type_name}] declared on field [{}]",
+                from.path()
+            ))),
+        },
+    }
+}
+
+fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryError> {
+    from.only("similarity", "BM25")?;
+    from.only("norms", "true")?;
+    from.only("position_increment_gap", "100")?;
+    from.accept(&[
+        "fielddata",
+        "fielddata_frequency_filter",
+        "eager_global_ordinals",
+        "index_options",
+        "index_phrases",
+        "index_prefixes",
+        "term_vector",
+    ]);
+    let analyzer = from.string("analyzer")?;
+    let search_analyzer = from.string("search_analyzer")?;
+    if analyzer.is_none() && search_analyzer.is_some() {
+        return Err(malformed(format!(
+            "analyzer on field [{}] must be set when search_analyzer is set",
+            from.path()
+        )));
+    }
+    if let Some(quote) = from.string("search_quote_analyzer")? {
+        return Err(from.unsupported("search_quote_analyzer", &quote));
+    }
+    let (analyzer, search_analyzer) = match analyzer {
+        Some(analyzer) => (analyzer, search_analyzer),
+        None => {
+            let search = rules.default_search_analyzer.map(str::to_owned);
+            (rules.default_analyzer.to_owned(), search)
+        }
+    };
+    Ok(FieldKind::Text {
+        analyzer,
+        search_analyzer,
+        index: from.bool("index", true)?,
+    })
+}
+
+fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    from.only("similarity", "BM25")?;
+    from.only("norms", "false")?;
+    from.only("split_queries_on_whitespace", "false")?;
+    from.accept(&["eager_global_ordinals", "index_options"]);
+    Ok(FieldKind::Keyword {
+        ignore_above: from.count("ignore_above")?,
+        normalizer: from.string("normalizer")?,
+        null_value: from.string("null_value")?,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+fn boolean(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    from.only("ignore_malformed", "false")?;
+    let null_value = match from.string("null_value")?.as_deref() {
+        None => None,
+        Some("true") => Some(true),
+        Some("false" | "") => Some(false),
+        Some(_) => return Err(from.wrong("null_value", "true or false")),
+    };
+    Ok(FieldKind::Boolean {
+        null_value,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+fn date(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    if let Some(locale) = from.string("locale")? {
+        let language = locale.split(['-', '_']).next().unwrap_or_default();
+        if !matches!(language, "" | "en" | "ROOT") {
+            return Err(from.unsupported("locale", &locale));
+        }
+    }
+    let format = from.string("format")?.map(DateFormat).unwrap_or_default();
+    let formatter = DateFormatter::parse_pattern(&format.0).map_err(|fault| {
+        malformed(format!(
+            "Error parsing [format] on field [{}]: {}",
+            from.path(),
+            fault.reason
+        ))
+    })?;
+    let null_value = from.string("null_value")?;
+    if let Some(text) = &null_value
+        && formatter.parse(text).is_err()
+    {
+        return Err(malformed(format!(
+            "Error parsing [null_value] on field [{}]: failed to parse date field [{text}] with \
+             format [{}]",
+            from.path(),
+            format.0
+        )));
+    }
+    Ok(FieldKind::Date {
+        format,
+        null_value,
+        ignore_malformed: from.bool("ignore_malformed", false)?,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+fn ip(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let null_value = from.string("null_value")?;
+    if let Some(text) = &null_value
+        && text.parse::<IpAddr>().is_err()
+    {
+        return Err(malformed(format!(
+            "Error parsing [null_value] on field [{}]: '{text}' is not an IP string literal.",
+            from.path()
+        )));
+    }
+    Ok(FieldKind::Ip {
+        null_value,
+        ignore_malformed: from.bool("ignore_malformed", false)?,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+fn number_kind(name: &str, from: &mut Parameters) -> Result<Option<NumberKind>, QueryError> {
+    let kind = match name {
+        "long" => NumberKind::Long,
+        "integer" => NumberKind::Integer,
+        "short" => NumberKind::Short,
+        "byte" => NumberKind::Byte,
+        "unsigned_long" => NumberKind::UnsignedLong,
+        "double" => NumberKind::Double,
+        "float" => NumberKind::Float,
+        "half_float" => NumberKind::HalfFloat,
+        "scaled_float" => {
+            let factor = from.number("scaling_factor")?.ok_or_else(|| {
+                malformed(format!(
+                    "Field [{}] misses required parameter [scaling_factor]",
+                    from.path()
+                ))
+            })?;
+            if factor <= 0.0 {
+                return Err(malformed(format!(
+                    "[scaling_factor] must be a positive number, got [{factor}]"
+                )));
+            }
+            NumberKind::ScaledFloat { factor }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(kind))
+}
+
+fn number(number: NumberKind, from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let null_value = from.number("null_value")?;
+    if null_value.is_some_and(|value| !holds(number, value)) {
+        return Err(from.wrong("null_value", "a value of the field's type"));
+    }
+    Ok(FieldKind::Number {
+        number,
+        null_value,
+        coerce: from.bool("coerce", true)?,
+        ignore_malformed: from.bool("ignore_malformed", false)?,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+/// Returns whether a value is within the type's range, and whole where it must be.
+fn holds(number: NumberKind, value: f64) -> bool {
+    let (low, high) = match number {
+        NumberKind::Long => (i64::MIN as f64, i64::MAX as f64),
+        NumberKind::Integer => (f64::from(i32::MIN), f64::from(i32::MAX)),
+        NumberKind::Short => (f64::from(i16::MIN), f64::from(i16::MAX)),
+        NumberKind::Byte => (f64::from(i8::MIN), f64::from(i8::MAX)),
+        NumberKind::UnsignedLong => (0.0, u64::MAX as f64),
+        NumberKind::Float => (f64::from(f32::MIN), f64::from(f32::MAX)),
+        NumberKind::HalfFloat => (-65_504.0, 65_504.0),
+        NumberKind::Double | NumberKind::ScaledFloat { .. } => (f64::MIN, f64::MAX),
+    };
+    (low..=high).contains(&value) && (!number.is_integral() || value.fract() == 0.0)
+}

@@ -1,0 +1,298 @@
+//! Fields that documents bring: inferred from JSON, by templates, detection and `dynamic`.
+
+use std::collections::BTreeMap;
+
+use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping};
+use serde_json::{Map, Value, json};
+
+use super::properties::{self, Draft};
+use super::{MappingRules, check_limits, malformed, merge, template};
+use crate::date::DateFormatter;
+use crate::error::{ErrorType, QueryError};
+
+/// Returns the fields that a value at `path` adds to the mapping, in the order of their ordinals;
+/// none where everything is known, `dynamic` is false, or the value is null.
+///
+/// Objects between the mapping and `path` are added too. Ordinals start at
+/// [`Mapping::next_ordinal`].
+///
+/// # Errors
+/// `strict_dynamic_mapping_exception` where `dynamic` is strict; `mapper_parsing_exception` for a
+/// name or a template that cannot be used, and for a value inside a field that is no object.
+pub fn infer_fields(
+    path: &str,
+    value: &Value,
+    mapping: &Mapping,
+    rules: &MappingRules,
+) -> Result<Vec<(FieldPath, Field)>, QueryError> {
+    let mut inference = Inference::new(mapping, rules);
+    inference.visit(path, value)?;
+    Ok(inference.into_fields())
+}
+
+/// Returns the mapping that a document needs, or `None` when `mapping` already knows its fields.
+/// The version grows by one.
+///
+/// # Errors
+/// As [`infer_fields`]; `illegal_argument_exception` where a limit is passed.
+pub fn infer_document(
+    document: &Map<String, Value>,
+    mapping: &Mapping,
+    rules: &MappingRules,
+) -> Result<Option<Mapping>, QueryError> {
+    let mut inference = Inference::new(mapping, rules);
+    for (name, value) in document {
+        inference.visit(name, value)?;
+    }
+    let found = inference.into_fields();
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let added = found.len();
+    let mut grown = mapping.clone();
+    grown.fields.extend(found);
+    grown.version.0 += 1;
+    check_limits(&grown, rules).map_err(|mut fault| {
+        if grown.num_fields() > rules.total_fields {
+            fault
+                .reason
+                .push_str(&format!(" while adding new fields [{added}]"));
+        }
+        fault
+    })?;
+    Ok(Some(grown))
+}
+
+struct Inference<'a> {
+    mapping: &'a Mapping,
+    rules: &'a MappingRules,
+    found: BTreeMap<FieldPath, Field>,
+    next: u32,
+}
+
+impl<'a> Inference<'a> {
+    fn new(mapping: &'a Mapping, rules: &'a MappingRules) -> Self {
+        Self {
+            mapping,
+            rules,
+            found: BTreeMap::new(),
+            next: mapping.next_ordinal(),
+        }
+    }
+
+    fn into_fields(self) -> Vec<(FieldPath, Field)> {
+        let mut fields: Vec<_> = self.found.into_iter().collect();
+        fields.sort_by_key(|(_, field)| field.ordinal);
+        fields
+    }
+
+    fn kind(&self, path: &str) -> Option<&FieldKind> {
+        let field = self.mapping.field(path).or_else(|| self.found.get(path));
+        field.map(|field| &field.kind)
+    }
+
+    /// Looks at a value, and at everything inside it.
+    fn visit(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
+        match (value, self.kind(path)) {
+            (Value::Null, _) => Ok(()),
+            (Value::Array(items), _) => items.iter().try_for_each(|item| self.visit(path, item)),
+            (Value::Object(entries), Some(FieldKind::Object { enabled: true, .. })) => {
+                self.visit_entries(path, entries)
+            }
+            (_, Some(_)) => Ok(()),
+            (_, None) => self.introduce(path, value),
+        }
+    }
+
+    fn visit_entries(
+        &mut self,
+        path: &str,
+        entries: &Map<String, Value>,
+    ) -> Result<(), QueryError> {
+        entries
+            .iter()
+            .try_for_each(|(name, value)| self.visit(&format!("{path}.{name}"), value))
+    }
+
+    /// Adds an unknown field, and the objects above it, as the nearest known object allows.
+    fn introduce(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
+        properties::check_name(path)?;
+        let Some((ancestor, dynamic)) = self.ancestor(path)? else {
+            return Ok(());
+        };
+        match dynamic {
+            Dynamic::False => return Ok(()),
+            Dynamic::Strict => return Err(strict(path, ancestor)),
+            Dynamic::True => {}
+        }
+        let known = ancestor.map_or(0, |ancestor| ancestor.len() + 1);
+        for (dot, _) in path.match_indices('.').filter(|(dot, _)| *dot >= known) {
+            self.add_object(&path[..dot])?;
+        }
+        match value {
+            Value::Object(entries) => {
+                self.add_object(path)?;
+                // A template may have made it something else, or closed it.
+                self.visit_known(path, entries)
+            }
+            _ => self.add_value(path, value),
+        }
+    }
+
+    fn visit_known(&mut self, path: &str, entries: &Map<String, Value>) -> Result<(), QueryError> {
+        match self.kind(path) {
+            Some(FieldKind::Object { enabled: true, .. }) => self.visit_entries(path, entries),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the nearest known object above `path` with the rule that holds in it; `None` where
+    /// an object's content is not looked at.
+    fn ancestor<'p>(
+        &self,
+        path: &'p str,
+    ) -> Result<Option<(Option<&'p str>, Dynamic)>, QueryError> {
+        let mut nearest = None;
+        let mut rule = None;
+        for (dot, _) in path.rmatch_indices('.') {
+            let parent = &path[..dot];
+            match self.kind(parent) {
+                None => {}
+                Some(FieldKind::Object { enabled: false, .. }) => return Ok(None),
+                Some(FieldKind::Object { dynamic, .. }) => {
+                    nearest = nearest.or(Some(parent));
+                    rule = rule.or(*dynamic);
+                }
+                Some(kind) => {
+                    return Err(malformed(format!(
+                        "Could not dynamically add mapping for field [{path}]. Existing mapping \
+                         for [{parent}] must be of type object but found [{}].",
+                        kind.type_name()
+                    )));
+                }
+            }
+        }
+        Ok(Some((nearest, rule.unwrap_or(self.mapping.dynamic))))
+    }
+
+    fn add_object(&mut self, path: &str) -> Result<(), QueryError> {
+        let templates = &self.mapping.dynamic_templates;
+        match template::find(templates, path, "object", "object") {
+            Some(declared) => self.add_declared(path, &declared),
+            None => {
+                self.add(properties::implicit_object(path));
+                Ok(())
+            }
+        }
+    }
+
+    fn add_value(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
+        let inferred = self.inferred(value);
+        let templates = &self.mapping.dynamic_templates;
+        let (json_type, default) = (inferred.json_type, inferred.type_name);
+        match template::find(templates, path, json_type, default) {
+            Some(declared) => self.add_declared(path, &declared),
+            None => self.add_declared(path, &inferred.declared),
+        }
+    }
+
+    fn add_declared(
+        &mut self,
+        path: &str,
+        declared: &Map<String, Value>,
+    ) -> Result<(), QueryError> {
+        let drafts = properties::read_field(path, declared, self.rules)?;
+        drafts.into_iter().for_each(|draft| self.add(draft));
+        Ok(())
+    }
+
+    fn add(&mut self, draft: Draft) {
+        let path = FieldPath::new(draft.path.as_str());
+        let field = merge::number(draft, self.next);
+        self.next += 1;
+        self.found.insert(path, field);
+    }
+
+    fn inferred(&self, value: &Value) -> Inferred {
+        match value {
+            Value::Bool(_) => Inferred::plain("boolean", "boolean"),
+            Value::Number(number) if number.is_f64() => Inferred::plain("double", "float"),
+            Value::Number(_) => Inferred::plain("long", "long"),
+            Value::String(text) => self.inferred_text(text),
+            Value::Null | Value::Array(_) | Value::Object(_) => Inferred::text(),
+        }
+    }
+
+    fn inferred_text(&self, text: &str) -> Inferred {
+        let is_number = text.parse::<f64>().is_ok();
+        // Pure numbers are no dates: years and epochs would be guessed too often.
+        if self.mapping.date_detection && !is_number {
+            let formats = &self.mapping.dynamic_date_formats;
+            if let Some(format) = formats.iter().find(|format| reads(format, text)) {
+                return Inferred::date(format);
+            }
+        }
+        if self.mapping.numeric_detection && is_number {
+            return if text.parse::<i64>().is_ok() {
+                Inferred::plain("long", "long")
+            } else {
+                Inferred::plain("double", "float")
+            };
+        }
+        Inferred::text()
+    }
+}
+
+fn reads(format: &str, text: &str) -> bool {
+    // No date is that long; prose is told apart without compiling the format.
+    text.len() <= 64
+        && DateFormatter::parse_pattern(format).is_ok_and(|formatter| formatter.parse(text).is_ok())
+}
+
+/// What JSON suggests a new field to be.
+struct Inferred {
+    /// For `match_mapping_type`.
+    json_type: &'static str,
+    /// Type of a template's field that names none.
+    type_name: &'static str,
+    declared: Map<String, Value>,
+}
+
+impl Inferred {
+    fn plain(json_type: &'static str, type_name: &'static str) -> Self {
+        let mut declared = Map::new();
+        declared.insert("type".to_owned(), Value::from(type_name));
+        Self {
+            json_type,
+            type_name,
+            declared,
+        }
+    }
+
+    fn text() -> Self {
+        let mut inferred = Self::plain("string", "text");
+        let keyword = json!({"keyword": {"type": "keyword", "ignore_above": 256}});
+        inferred.declared.insert("fields".to_owned(), keyword);
+        inferred
+    }
+
+    fn date(format: &str) -> Self {
+        let mut inferred = Self::plain("date", "date");
+        if format != DateFormat::DEFAULT {
+            let format = Value::from(format);
+            inferred.declared.insert("format".to_owned(), format);
+        }
+        inferred
+    }
+}
+
+fn strict(path: &str, ancestor: Option<&str>) -> QueryError {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let within = ancestor.unwrap_or("_doc");
+    QueryError::new(
+        ErrorType::StrictDynamicMapping,
+        format!(
+            "mapping set to strict, dynamic introduction of [{name}] within [{within}] is not allowed"
+        ),
+    )
+}

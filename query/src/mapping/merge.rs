@@ -1,0 +1,132 @@
+//! New declarations into the mapping in force, by Elasticsearch's rules: types and what shapes the
+//! index cannot change; fields may be added; the rest is replaced.
+
+use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
+
+use super::properties::Draft;
+use crate::error::QueryError;
+
+/// Merges `drafts` in order.
+pub(super) fn into(mapping: &mut Mapping, drafts: Vec<Draft>) -> Result<(), QueryError> {
+    let mut next = mapping.next_ordinal();
+    for draft in drafts {
+        let path = FieldPath::new(draft.path.as_str());
+        match mapping.fields.get_mut(&path) {
+            Some(field) => merge(field, draft)?,
+            None => {
+                mapping.fields.insert(path, number(draft, next));
+                next += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives a new field its ordinal.
+pub(super) fn number(draft: Draft, ordinal: u32) -> Field {
+    Field {
+        ordinal,
+        kind: draft.kind,
+        is_multi_field: draft.is_multi_field,
+        copy_to: draft.copy_to,
+        declared: draft.declared,
+    }
+}
+
+fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
+    let path = &draft.path;
+    match (&mut field.kind, &draft.kind) {
+        (FieldKind::Object { dynamic, enabled }, FieldKind::Object { dynamic: new, .. }) => {
+            if let Some(FieldKind::Object {
+                enabled: wanted, ..
+            }) = draft
+                .declared
+                .contains_key("enabled")
+                .then_some(&draft.kind)
+                && wanted != enabled
+            {
+                return Err(QueryError::illegal(format!(
+                    "the [enabled] parameter can't be updated for the object mapping [{path}]"
+                )));
+            }
+            *dynamic = new.or(*dynamic);
+            field.declared.extend(draft.declared);
+            return Ok(());
+        }
+        (FieldKind::Object { .. }, _) => return Err(objects(path, "an object", "a non object")),
+        (_, FieldKind::Object { .. }) => return Err(objects(path, "a non object", "an object")),
+        _ => {}
+    }
+    let (old, new) = (field.kind.type_name(), draft.kind.type_name());
+    if old != new || field.is_multi_field != draft.is_multi_field {
+        return Err(QueryError::illegal(format!(
+            "mapper [{path}] cannot be changed from type [{old}] to [{new}]"
+        )));
+    }
+    let pairs = fixed(&field.kind).into_iter().zip(fixed(&draft.kind));
+    let conflicts: Vec<String> = pairs
+        .filter(|((_, old), (_, new))| old != new)
+        .map(|((name, old), (_, new))| {
+            format!("\n\tCannot update parameter [{name}] from [{old}] to [{new}]")
+        })
+        .collect();
+    if !conflicts.is_empty() {
+        return Err(QueryError::illegal(format!(
+            "Mapper for [{path}] conflicts with existing mapper:{}",
+            conflicts.concat()
+        )));
+    }
+    field.kind = draft.kind;
+    field.copy_to = draft.copy_to;
+    field.declared = draft.declared;
+    Ok(())
+}
+
+fn objects(path: &str, old: &str, new: &str) -> QueryError {
+    QueryError::illegal(format!(
+        "can't merge {old} mapping [{path}] with {new} mapping"
+    ))
+}
+
+/// Returns the parameters that cannot change, with their values as text; the list depends on the
+/// type only.
+fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "null".to_owned());
+    let mut list = vec![
+        ("index", kind.is_indexed().to_string()),
+        ("doc_values", kind.has_doc_values().to_string()),
+    ];
+    match kind {
+        FieldKind::Text { analyzer, .. } => list.push(("analyzer", analyzer.clone())),
+        FieldKind::Keyword {
+            normalizer,
+            null_value,
+            ..
+        } => {
+            list.push(("normalizer", shown(normalizer.clone())));
+            list.push(("null_value", shown(null_value.clone())));
+        }
+        FieldKind::Number {
+            number, null_value, ..
+        } => {
+            if let NumberKind::ScaledFloat { factor } = number {
+                list.push(("scaling_factor", factor.to_string()));
+            }
+            list.push(("null_value", shown(null_value.map(|n| n.to_string()))));
+        }
+        FieldKind::Boolean { null_value, .. } => {
+            list.push(("null_value", shown(null_value.map(|b| b.to_string()))));
+        }
+        FieldKind::Date {
+            format, null_value, ..
+        } => {
+            list.push(("format", format.0.clone()));
+            list.push(("null_value", shown(null_value.clone())));
+        }
+        FieldKind::Ip { null_value, .. } => {
+            list.push(("null_value", shown(null_value.clone())));
+        }
+        FieldKind::Object { .. } => {}
+    }
+    list
+}

@@ -1,0 +1,287 @@
+//! The tree of `properties` → a flat list of fields, parents first.
+
+use gleaner_model::{Dynamic, FieldKind, FieldPath};
+use serde_json::{Map, Value};
+
+use super::parameters::Parameters;
+use super::{MappingRules, field_type, malformed, too_deep};
+use crate::error::QueryError;
+use crate::json::scalar_text;
+
+/// Names of metadata fields, which no mapping declares.
+const METADATA: &[&str] = &[
+    "_id",
+    "_index",
+    "_source",
+    "_routing",
+    "_version",
+    "_seq_no",
+    "_primary_term",
+    "_field_names",
+    "_type",
+    "_ignored",
+    "_doc_count",
+    "_nested_path",
+    "_tier",
+];
+
+/// A field as declared, before it is merged and numbered.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) path: String,
+    pub(super) kind: FieldKind,
+    pub(super) is_multi_field: bool,
+    pub(super) copy_to: Vec<FieldPath>,
+    pub(super) declared: Map<String, Value>,
+}
+
+/// Reads the value of `properties` at the root.
+pub(super) fn read(tree: &Value, rules: &MappingRules) -> Result<Vec<Draft>, QueryError> {
+    let mut reader = Reader {
+        rules,
+        drafts: Vec::new(),
+    };
+    reader.properties(None, tree)?;
+    Ok(reader.drafts)
+}
+
+/// Reads one field declared at `path`; objects above it are not part of the result.
+pub(super) fn read_field(
+    path: &str,
+    declared: &Map<String, Value>,
+    rules: &MappingRules,
+) -> Result<Vec<Draft>, QueryError> {
+    let mut reader = Reader {
+        rules,
+        drafts: Vec::new(),
+    };
+    reader.field(path, declared)?;
+    Ok(reader.drafts)
+}
+
+/// Checks the parts of a name between dots.
+pub(super) fn check_name(name: &str) -> Result<(), QueryError> {
+    if name.is_empty() {
+        return Err(malformed("field name cannot be an empty string"));
+    }
+    if name.split('.').any(|part| part.trim().is_empty()) {
+        return Err(malformed(format!(
+            "field name [{name}] cannot contain an empty or blank part between dots"
+        )));
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    rules: &'a MappingRules,
+    drafts: Vec<Draft>,
+}
+
+impl Reader<'_> {
+    fn properties(&mut self, parent: Option<&str>, tree: &Value) -> Result<(), QueryError> {
+        let Some(fields) = tree.as_object() else {
+            // Elasticsearch takes an empty list for no properties.
+            if tree.as_array().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
+            return Err(malformed("properties must be a map type"));
+        };
+        for (name, declared) in fields {
+            check_name(name)?;
+            let Some(declared) = declared.as_object() else {
+                return Err(malformed(format!(
+                    "Expected map for property [fields] on field [{name}] but got a value"
+                )));
+            };
+            self.dotted(parent, name, declared)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a field whose name may hold dots: the parts before the last are objects.
+    fn dotted(
+        &mut self,
+        parent: Option<&str>,
+        name: &str,
+        declared: &Map<String, Value>,
+    ) -> Result<(), QueryError> {
+        let mut path = parent.map(str::to_owned).unwrap_or_default();
+        let mut parts = name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(part);
+            if parts.peek().is_some() {
+                self.check_depth(&path)?;
+                self.drafts.push(implicit_object(&path));
+            }
+        }
+        if METADATA.contains(&path.as_str()) {
+            return Err(malformed(format!(
+                "Field [{path}] is defined more than once"
+            )));
+        }
+        self.field(&path, declared)
+    }
+
+    fn field(&mut self, path: &str, declared: &Map<String, Value>) -> Result<(), QueryError> {
+        match declared.get("type").map(type_name) {
+            Some(None) => Err(malformed(format!(
+                "The [type] of field [{path}] must be a string"
+            ))),
+            Some(Some("object")) => self.object(path, declared),
+            Some(Some(name)) => self.leaf(path, name, declared),
+            None if is_object(declared) => self.object(path, declared),
+            None => Err(malformed(format!("No type specified for field [{path}]"))),
+        }
+    }
+
+    fn object(&mut self, path: &str, declared: &Map<String, Value>) -> Result<(), QueryError> {
+        self.check_depth(path)?;
+        let mut from = Parameters::new(path, "object", declared);
+        let dynamic = declared.get("dynamic").map(read_dynamic).transpose()?;
+        from.accept(&["dynamic"]);
+        if !from.bool("subobjects", true)? {
+            return Err(from.unsupported("subobjects", "false"));
+        }
+        let enabled = from.bool("enabled", true)?;
+        let mut kept = from.finish()?;
+        if let Some(dynamic) = dynamic {
+            kept.insert("dynamic".to_owned(), Value::from(dynamic_name(dynamic)));
+        }
+        self.drafts.push(Draft {
+            path: path.to_owned(),
+            kind: FieldKind::Object { dynamic, enabled },
+            is_multi_field: false,
+            copy_to: Vec::new(),
+            declared: kept,
+        });
+        match declared.get("properties") {
+            Some(tree) => self.properties(Some(path), tree),
+            None => Ok(()),
+        }
+    }
+
+    fn leaf(
+        &mut self,
+        path: &str,
+        type_name: &str,
+        declared: &Map<String, Value>,
+    ) -> Result<(), QueryError> {
+        let draft = self.value_field(path, type_name, declared)?;
+        self.drafts.push(draft);
+        let Some(multi) = declared.get("fields") else {
+            return Ok(());
+        };
+        let Some(fields) = multi.as_object() else {
+            return Err(malformed(format!(
+                "expected map for property [fields] on field [{path}]"
+            )));
+        };
+        for (name, declared) in fields {
+            let multi = self.multi_field(path, name, declared)?;
+            self.drafts.push(multi);
+        }
+        Ok(())
+    }
+
+    fn multi_field(&self, path: &str, name: &str, declared: &Value) -> Result<Draft, QueryError> {
+        check_name(name)?;
+        let wrong = |why: &str| malformed(format!("{why}: multi-field [{name}] of [{path}]"));
+        let entries = declared
+            .as_object()
+            .ok_or_else(|| wrong("expected a map"))?;
+        let type_name = entries.get("type").and_then(type_name);
+        let type_name = type_name.ok_or_else(|| wrong("No type specified"))?;
+        if name.contains('.') {
+            return Err(wrong("Field name which can't contain '.'"));
+        }
+        if type_name == "object" {
+            return Err(wrong("Type [object] cannot be used in multi field"));
+        }
+        if entries.contains_key("fields") {
+            return Err(wrong("Defining chained multi-fields is not supported"));
+        }
+        if entries.contains_key("copy_to") {
+            return Err(wrong("copy_to in multi fields is not allowed"));
+        }
+        let mut draft = self.value_field(&format!("{path}.{name}"), type_name, entries)?;
+        draft.is_multi_field = true;
+        Ok(draft)
+    }
+
+    fn value_field(
+        &self,
+        path: &str,
+        type_name: &str,
+        declared: &Map<String, Value>,
+    ) -> Result<Draft, QueryError> {
+        let mut from = Parameters::new(path, type_name, declared);
+        let kind = field_type::read(type_name, &mut from, self.rules)?;
+        let copy_to = from.strings("copy_to")?;
+        Ok(Draft {
+            path: path.to_owned(),
+            kind,
+            is_multi_field: false,
+            copy_to: copy_to.into_iter().map(FieldPath::new).collect(),
+            declared: from.finish()?,
+        })
+    }
+
+    /// Refuses objects nested too deep before anything inside them is read.
+    fn check_depth(&self, path: &str) -> Result<(), QueryError> {
+        if path.split('.').count() > self.rules.depth {
+            return Err(too_deep(path, self.rules.depth));
+        }
+        Ok(())
+    }
+}
+
+fn type_name(value: &Value) -> Option<&str> {
+    value.as_str()
+}
+
+/// Returns whether a declaration without `type` is an object, as Elasticsearch guesses.
+fn is_object(declared: &Map<String, Value>) -> bool {
+    let of_object = ["properties", "dynamic", "enabled", "subobjects"];
+    declared.contains_key("properties")
+        || declared.keys().all(|key| of_object.contains(&key.as_str()))
+}
+
+/// Returns the object that a dotted name stands for.
+pub(super) fn implicit_object(path: &str) -> Draft {
+    Draft {
+        path: path.to_owned(),
+        kind: FieldKind::Object {
+            dynamic: None,
+            enabled: true,
+        },
+        is_multi_field: false,
+        copy_to: Vec::new(),
+        declared: Map::new(),
+    }
+}
+
+/// Reads `dynamic`.
+pub(super) fn read_dynamic(value: &Value) -> Result<Dynamic, QueryError> {
+    let text = scalar_text(value).unwrap_or_default();
+    match text.as_str() {
+        "true" => Ok(Dynamic::True),
+        "false" => Ok(Dynamic::False),
+        "strict" => Ok(Dynamic::Strict),
+        "runtime" => Err(malformed("[dynamic] of [runtime] is not supported")),
+        _ => Err(malformed(format!(
+            "Could not convert [dynamic] to boolean: [{text}] is none of true, false, strict"
+        ))),
+    }
+}
+
+/// Returns how the dialect writes `dynamic`.
+pub(super) fn dynamic_name(dynamic: Dynamic) -> &'static str {
+    match dynamic {
+        Dynamic::True => "true",
+        Dynamic::False => "false",
+        Dynamic::Strict => "strict",
+    }
+}

@@ -1,0 +1,202 @@
+//! `dynamic_templates`: reading them, and the first that applies to a new field.
+
+use gleaner_model::DynamicTemplate;
+use gleaner_model::mapping::matches_pattern;
+use regex_automata::meta::Regex;
+use serde_json::{Map, Value};
+
+use super::malformed;
+use crate::error::QueryError;
+
+/// Largest compiled pattern of a template, in bytes.
+const MAX_REGEX_BYTES: usize = 1 << 20;
+/// Types a template may speak of.
+const MATCH_TYPES: &[&str] = &[
+    "*", "object", "string", "long", "double", "boolean", "date", "binary",
+];
+
+/// Reads the list: each element is an object with the template's name as its only key.
+pub(super) fn read_all(value: &Value) -> Result<Vec<DynamicTemplate>, QueryError> {
+    let list = value.as_array().ok_or_else(|| {
+        malformed("Dynamic template syntax error. An array of named objects is expected.")
+    })?;
+    list.iter().map(read).collect()
+}
+
+fn read(value: &Value) -> Result<DynamicTemplate, QueryError> {
+    let named = value.as_object().filter(|named| named.len() == 1);
+    let entry = named.and_then(|named| named.iter().next());
+    let Some((name, body)) = entry.and_then(|(name, body)| Some((name, body.as_object()?))) else {
+        return Err(malformed(
+            "A dynamic template must be defined with a name and an object of conditions",
+        ));
+    };
+    let mut template = DynamicTemplate {
+        name: name.clone(),
+        match_mapping_type: Vec::new(),
+        unmatch_mapping_type: Vec::new(),
+        name_match: Vec::new(),
+        name_unmatch: Vec::new(),
+        path_match: Vec::new(),
+        path_unmatch: Vec::new(),
+        is_regex: false,
+        mapping: Map::new(),
+    };
+    for (key, value) in body {
+        apply(&mut template, key, value)?;
+    }
+    check(&template, body.contains_key("mapping"))?;
+    Ok(template)
+}
+
+fn apply(template: &mut DynamicTemplate, key: &str, value: &Value) -> Result<(), QueryError> {
+    let name = &template.name;
+    let texts = || match value {
+        Value::String(text) => Ok(vec![text.clone()]),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(|| wrong(name, key, "must be a list of strings")),
+        _ => Err(wrong(name, key, "must be a string or a list of strings")),
+    };
+    match key {
+        "match_mapping_type" => template.match_mapping_type = texts()?,
+        "unmatch_mapping_type" => template.unmatch_mapping_type = texts()?,
+        "match" => template.name_match = texts()?,
+        "unmatch" => template.name_unmatch = texts()?,
+        "path_match" => template.path_match = texts()?,
+        "path_unmatch" => template.path_unmatch = texts()?,
+        "match_pattern" => match value.as_str() {
+            Some("simple") => template.is_regex = false,
+            Some("regex") => template.is_regex = true,
+            _ => return Err(wrong(name, key, "must be simple or regex")),
+        },
+        "mapping" => match value.as_object() {
+            Some(mapping) => template.mapping = mapping.clone(),
+            None => return Err(wrong(name, key, "must be an object")),
+        },
+        "runtime" => return Err(wrong(name, key, "is not supported")),
+        _ => {
+            return Err(malformed(format!(
+                "Illegal dynamic template parameter: [{key}]"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check(template: &DynamicTemplate, has_mapping: bool) -> Result<(), QueryError> {
+    let name = &template.name;
+    if !has_mapping {
+        return Err(malformed(format!(
+            "template [{name}] must have either mapping or runtime set"
+        )));
+    }
+    let types = template.match_mapping_type.iter();
+    for wanted in types.chain(&template.unmatch_mapping_type) {
+        if !MATCH_TYPES.contains(&wanted.as_str()) {
+            return Err(malformed(format!(
+                "No field type matched on [{wanted}], possible values are {MATCH_TYPES:?}"
+            )));
+        }
+    }
+    let has_condition = [
+        &template.match_mapping_type,
+        &template.unmatch_mapping_type,
+        &template.name_match,
+        &template.name_unmatch,
+        &template.path_match,
+        &template.path_unmatch,
+    ]
+    .iter()
+    .any(|list| !list.is_empty());
+    if !has_condition {
+        return Err(malformed(format!(
+            "template [{name}] must have match, path_match or match_mapping_type set"
+        )));
+    }
+    if template.is_regex {
+        for pattern in template.name_match.iter().chain(&template.name_unmatch) {
+            regex(pattern).ok_or_else(|| wrong(name, "match", "is not a valid regex"))?;
+        }
+    }
+    Ok(())
+}
+
+fn wrong(name: &str, key: &str, why: &str) -> QueryError {
+    malformed(format!("[{key}] of dynamic template [{name}] {why}"))
+}
+
+fn regex(pattern: &str) -> Option<Regex> {
+    Regex::builder()
+        .configure(Regex::config().nfa_size_limit(Some(MAX_REGEX_BYTES)))
+        .build(&format!("^(?:{pattern})$"))
+        .ok()
+}
+
+/// Returns the declaration that the first matching template gives a new field of `json_type`.
+pub(super) fn find(
+    templates: &[DynamicTemplate],
+    path: &str,
+    json_type: &str,
+    default_type: &str,
+) -> Option<Map<String, Value>> {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let template = templates
+        .iter()
+        .find(|template| matches(template, name, path, json_type))?;
+    let mut declared = Map::new();
+    for (key, value) in &template.mapping {
+        let key = substitute(key, name, default_type);
+        declared.insert(key, fill(value, name, default_type));
+    }
+    if !declared.contains_key("type") {
+        declared.insert("type".to_owned(), Value::from(default_type));
+    }
+    Some(declared)
+}
+
+fn matches(template: &DynamicTemplate, name: &str, path: &str, json_type: &str) -> bool {
+    let of_type = |wanted: &String| wanted == "*" || wanted == json_type;
+    let of_name = |pattern: &String| {
+        if template.is_regex {
+            regex(pattern).is_some_and(|regex| regex.is_match(name))
+        } else {
+            matches_pattern(pattern, name)
+        }
+    };
+    let of_path = |pattern: &String| matches_pattern(pattern, path);
+    let holds =
+        |list: &[String], test: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(test);
+    holds(&template.match_mapping_type, &of_type)
+        && !template.unmatch_mapping_type.iter().any(of_type)
+        && holds(&template.name_match, &of_name)
+        && !template.name_unmatch.iter().any(of_name)
+        && holds(&template.path_match, &of_path)
+        && !template.path_unmatch.iter().any(of_path)
+}
+
+fn fill(value: &Value, name: &str, default_type: &str) -> Value {
+    match value {
+        Value::String(text) => Value::from(substitute(text, name, default_type)),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| fill(item, name, default_type))
+            .collect(),
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| {
+                let key = substitute(key, name, default_type);
+                (key, fill(value, name, default_type))
+            })
+            .collect(),
+        _ => value.clone(),
+    }
+}
+
+fn substitute(text: &str, name: &str, default_type: &str) -> String {
+    text.replace("{name}", name)
+        .replace("{dynamic_type}", default_type)
+        .replace("{dynamicType}", default_type)
+}

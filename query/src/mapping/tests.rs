@@ -1,0 +1,441 @@
+//! Mappings read, merged, inferred and shown again.
+
+use gleaner_model::{Dynamic, FieldKind, Mapping};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn parse(value: &Value) -> Result<Mapping, QueryError> {
+    parse_mapping(value, None, &MappingRules::default())
+}
+
+fn update(existing: &Mapping, value: &Value) -> Result<Mapping, QueryError> {
+    parse_mapping(value, Some(existing), &MappingRules::default())
+}
+
+fn types(mapping: &Mapping) -> Vec<(&str, &str)> {
+    mapping
+        .fields
+        .iter()
+        .map(|(path, field)| (path.as_str(), field.kind.type_name()))
+        .collect()
+}
+
+#[test]
+fn the_tree_becomes_a_flat_table_and_a_tree_again() {
+    let declared = json!({
+        "dynamic": "strict",
+        "_meta": {"team": "search"},
+        "properties": {
+            "price": {"type": "scaled_float", "scaling_factor": 100},
+            "title": {"type": "text", "analyzer": "english", "fields": {
+                "raw": {"type": "keyword", "ignore_above": 256}
+            }},
+            "user": {"dynamic": "true", "properties": {
+                "born": {"type": "date", "format": "yyyy-MM-dd"},
+                "name": {"type": "keyword", "copy_to": ["all"]}
+            }}
+        }
+    });
+    let mapping = parse(&declared).unwrap();
+    assert_eq!(
+        types(&mapping),
+        [
+            ("price", "scaled_float"),
+            ("title", "text"),
+            ("title.raw", "keyword"),
+            ("user", "object"),
+            ("user.born", "date"),
+            ("user.name", "keyword"),
+        ]
+    );
+    assert_eq!(mapping.dynamic, Dynamic::Strict);
+    assert!(mapping.field("title.raw").unwrap().is_multi_field);
+    assert_eq!(mapping_tree(&mapping), declared);
+    assert_eq!(parse(&mapping_tree(&mapping)), Ok(mapping));
+}
+
+#[test]
+fn dotted_names_are_objects() {
+    let mapping =
+        parse(&json!({"properties": {"a.b": {"type": "long"}, "e": {"type": "object"}}})).unwrap();
+    assert_eq!(
+        types(&mapping),
+        [("a", "object"), ("a.b", "long"), ("e", "object")]
+    );
+    assert_eq!(
+        mapping_tree(&mapping),
+        json!({"properties": {"a": {"properties": {"b": {"type": "long"}}}, "e": {"type": "object"}}})
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_by_name() {
+    for (value, reason) in [
+        (
+            json!({"foo": 1}),
+            "Root mapping definition has unsupported parameters:  [foo : 1]",
+        ),
+        (
+            json!({"properties": {"x": {"type": "nested"}}}),
+            "type [nested] of field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "nope"}}}),
+            "No handler for type [nope] declared on field [x]",
+        ),
+        (
+            json!({"properties": {"x": {"foo": 1}}}),
+            "No type specified for field [x]",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "boost": 2}}}),
+            "unknown parameter [boost] on mapper [x] of type [text]",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "norms": false}}}),
+            "[norms] of [false] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "similarity": "boolean"}}}),
+            "[similarity] of [boolean] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "date", "format": "q"}}}),
+            "Error parsing [format] on field [x]: Invalid format: [q]: Unknown pattern letter: q",
+        ),
+        (
+            json!({"properties": {"_id": {"type": "keyword"}}}),
+            "Field [_id] is defined more than once",
+        ),
+        (
+            json!({"properties": {"a..b": {"type": "keyword"}}}),
+            "field name [a..b] cannot contain an empty or blank part between dots",
+        ),
+        (
+            json!({"properties": {"x": {"type": "keyword", "fields": {"y": {"type": "text", "fields": {}}}}}}),
+            "Defining chained multi-fields is not supported: multi-field [y] of [x]",
+        ),
+        (
+            json!({"_source": {"enabled": false}}),
+            "[_source.enabled] of [false] is not supported: _source is always kept whole",
+        ),
+        (
+            json!({"dynamic": "runtime"}),
+            "[dynamic] of [runtime] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "byte", "null_value": 300}}}),
+            "parameter [null_value] on field [x] of type [byte] must be a value of the field's type",
+        ),
+    ] {
+        let error = parse(&value).unwrap_err();
+        assert_eq!(error.reason, reason);
+        assert_eq!(error.kind, ErrorType::MapperParsing);
+    }
+}
+
+#[test]
+fn merging_keeps_ordinals_and_refuses_what_shapes_the_index() {
+    let old = parse(&json!({"properties": {
+        "t": {"type": "text"}, "k": {"type": "keyword"}, "o": {"properties": {"x": {"type": "long"}}}
+    }})).unwrap();
+    let new = update(
+        &old,
+        &json!({"properties": {
+            "a": {"type": "long"},
+            "k": {"type": "keyword", "ignore_above": 5},
+            "t": {"type": "text", "fields": {"raw": {"type": "keyword"}}}
+        }}),
+    )
+    .unwrap();
+    for (path, field) in &old.fields {
+        assert_eq!(new.fields[path].ordinal, field.ordinal);
+    }
+    let mut ordinals: Vec<_> = new.fields.values().map(|field| field.ordinal).collect();
+    ordinals.sort_unstable();
+    assert_eq!(ordinals, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(new.version.0, old.version.0 + 1);
+    assert_eq!(update(&new, &json!({})).unwrap(), new);
+    for (value, reason) in [
+        (
+            json!({"t": {"type": "keyword"}}),
+            "mapper [t] cannot be changed from type [text] to [keyword]",
+        ),
+        (
+            json!({"t": {"type": "text", "analyzer": "english"}}),
+            "Mapper for [t] conflicts with existing mapper:\n\tCannot update parameter [analyzer] from [standard] to [english]",
+        ),
+        (
+            json!({"o": {"type": "long"}}),
+            "can't merge an object mapping [o] with a non object mapping",
+        ),
+        (
+            json!({"k": {"properties": {}}}),
+            "can't merge a non object mapping [k] with an object mapping",
+        ),
+        (
+            json!({"o": {"enabled": false}}),
+            "the [enabled] parameter can't be updated for the object mapping [o]",
+        ),
+    ] {
+        let error = update(&new, &json!({"properties": value})).unwrap_err();
+        assert_eq!(
+            (error.kind, error.reason.as_str()),
+            (ErrorType::IllegalArgument, reason)
+        );
+    }
+}
+
+#[test]
+fn limits_hold() {
+    let rules = MappingRules {
+        total_fields: 2,
+        depth: 2,
+        name_length: 3,
+        ..MappingRules::default()
+    };
+    for (value, reason) in [
+        (
+            json!({"a": {"type": "long"}, "b": {"type": "long"}, "c": {"type": "long"}}),
+            "Limit of total fields [2] has been exceeded",
+        ),
+        (
+            json!({"a.b.c.d": {"type": "long"}}),
+            "Limit of mapping depth [2] has been exceeded due to object field [a.b.c]",
+        ),
+        (
+            json!({"abcd": {"type": "long"}}),
+            "Field name [abcd] is longer than the limit of [3] characters",
+        ),
+    ] {
+        let error = parse_mapping(&json!({"properties": value}), None, &rules).unwrap_err();
+        assert_eq!(error.reason, reason);
+    }
+}
+
+fn infer(mapping: &Value, document: &Value) -> Result<Option<Value>, QueryError> {
+    let mapping = parse(mapping)?;
+    let grown = infer_document(
+        document.as_object().unwrap(),
+        &mapping,
+        &MappingRules::default(),
+    )?;
+    Ok(grown.map(|grown| mapping_tree(&grown)["properties"].clone()))
+}
+
+#[test]
+fn documents_bring_fields() {
+    let text =
+        json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
+    for (mapping, document, expected) in [
+        (json!({}), json!({"a": "x"}), Some(json!({"a": text}))),
+        (
+            json!({}),
+            json!({"a": 1, "b": 1.5, "c": true, "d": null, "e": [], "f": {}}),
+            Some(
+                json!({"a": {"type": "long"}, "b": {"type": "float"}, "c": {"type": "boolean"}, "f": {"type": "object"}}),
+            ),
+        ),
+        (
+            json!({}),
+            json!({"a": [null, {"b": 1}, {"c": 2}]}),
+            Some(json!({"a": {"properties": {"b": {"type": "long"}, "c": {"type": "long"}}}})),
+        ),
+        (
+            json!({}),
+            json!({"a.b": 1}),
+            Some(json!({"a": {"properties": {"b": {"type": "long"}}}})),
+        ),
+        (
+            json!({}),
+            json!({"a": "2014-11-18T10:00:00Z"}),
+            Some(json!({"a": {"type": "date"}})),
+        ),
+        (
+            json!({}),
+            json!({"a": "2014/11/18"}),
+            Some(
+                json!({"a": {"type": "date", "format": "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis"}}),
+            ),
+        ),
+        (json!({}), json!({"a": "2014"}), Some(json!({"a": text}))),
+        (
+            json!({"date_detection": false}),
+            json!({"a": "2014-11-18"}),
+            Some(json!({"a": text})),
+        ),
+        (
+            json!({"numeric_detection": true}),
+            json!({"a": "12", "b": "1.5"}),
+            Some(json!({"a": {"type": "long"}, "b": {"type": "float"}})),
+        ),
+        (json!({"dynamic": false}), json!({"a": 1}), None),
+        (
+            json!({"dynamic": false, "properties": {"o": {"dynamic": true, "type": "object"}}}),
+            json!({"a": 1, "o": {"p": {"q": 1}}}),
+            Some(
+                json!({"o": {"dynamic": "true", "properties": {"p": {"properties": {"q": {"type": "long"}}}}}}),
+            ),
+        ),
+        (
+            json!({"properties": {"o": {"enabled": false}}}),
+            json!({"o": {"x": 1}}),
+            None,
+        ),
+    ] {
+        assert_eq!(infer(&mapping, &document), Ok(expected), "{document}");
+    }
+}
+
+#[test]
+fn strict_objects_refuse_new_fields() {
+    let mapping = json!({"properties": {"o": {"dynamic": "strict", "type": "object"}}});
+    let error = infer(&mapping, &json!({"o": {"x": 1}})).unwrap_err();
+    assert_eq!(error.kind, ErrorType::StrictDynamicMapping);
+    assert_eq!(
+        error.reason,
+        "mapping set to strict, dynamic introduction of [x] within [o] is not allowed"
+    );
+    let error = infer(
+        &json!({"properties": {"t": {"type": "text"}}}),
+        &json!({"t.x": 1}),
+    )
+    .unwrap_err();
+    assert!(
+        error
+            .reason
+            .contains("must be of type object but found [text]")
+    );
+}
+
+#[test]
+fn the_first_template_that_applies_wins() {
+    let mapping = json!({"dynamic_templates": [
+        {"ids": {"match": "*_id", "mapping": {"type": "keyword"}}},
+        {"regexes": {"match_pattern": "regex", "match": "^profit_\\d+$", "mapping": {"type": "double"}}},
+        {"paths": {"path_match": "name.*", "path_unmatch": "*.middle", "mapping": {"type": "text", "copy_to": "full"}}},
+        {"any": {"match_mapping_type": "string", "mapping": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}},
+        {"wide": {"match_mapping_type": ["long", "double"], "mapping": {"type": "{dynamic_type}", "index": false}}}
+    ]});
+    let document = json!({
+        "user_id": "7", "profit_1": 3, "name": {"first": "A", "middle": "B"}, "n": 4, "flag": true
+    });
+    assert_eq!(
+        infer(&mapping, &document).unwrap().unwrap(),
+        json!({
+            "user_id": {"type": "keyword"},
+            "profit_1": {"type": "double"},
+            "name": {"properties": {
+                "first": {"type": "text", "copy_to": ["full"]},
+                "middle": {"type": "text", "fields": {"raw": {"type": "keyword"}}}
+            }},
+            "n": {"type": "long", "index": false},
+            "flag": {"type": "boolean"}
+        })
+    );
+    for wrong in [
+        json!({}),
+        json!([{}]),
+        json!([{"a": {"mapping": {}}}]),
+        json!([{"a": {"match": "x"}}]),
+        json!([{"a": {"match_mapping_type": "text", "mapping": {}}}]),
+        json!([{"a": {"match": "(", "match_pattern": "regex", "mapping": {}}}]),
+    ] {
+        assert!(
+            parse(&json!({"dynamic_templates": wrong})).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn the_default_analyzer_is_the_settings() {
+    let settings = IndexSettings {
+        analysis: json!({"analyzer": {"default": {"type": "english"}}}),
+        ..IndexSettings::default()
+    };
+    let rules = MappingRules::from(&settings);
+    let declared = json!({"properties": {"t": {"type": "text"}}});
+    let mapping = parse_mapping(&declared, None, &rules).unwrap();
+    assert_eq!(
+        analyzers(&mapping)
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>(),
+        ["default"]
+    );
+    assert!(
+        matches!(&parse(&declared).unwrap().fields["t"].kind, FieldKind::Text { analyzer, .. } if analyzer == "standard")
+    );
+}
+
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "properties",
+        "fields",
+        "type",
+        "text",
+        "keyword",
+        "date",
+        "long",
+        "object",
+        "dynamic",
+        "strict",
+        "true",
+        "a",
+        "a.b",
+        "",
+        "format",
+        "match",
+        "mapping",
+        "dynamic_templates",
+        "index",
+        "null_value",
+        "copy_to",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        words.clone().prop_map(Value::from),
+        "\\PC{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(
+                (
+                    prop_oneof![words.clone().prop_map(str::to_owned), "\\PC{0,4}"],
+                    inner
+                ),
+                0..5
+            )
+            .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_json_panics_and_what_is_read_is_shown_and_read_again(value in any_json(), document in any_json()) {
+        if let Ok(mapping) = parse(&value) {
+            prop_assert_eq!(parse(&mapping_tree(&mapping)).map(|m| mapping_tree(&m)), Ok(mapping_tree(&mapping)));
+            if let Some(document) = document.as_object() {
+                drop(infer_document(document, &mapping, &MappingRules::default()));
+            }
+        }
+        let wrapped = serde_json::json!({"properties": {"x": value}});
+        drop(parse(&wrapped));
+    }
+
+    #[test]
+    fn a_document_inferred_once_brings_nothing_the_second_time(document in any_json()) {
+        let Some(document) = document.as_object() else { return Ok(()) };
+        let rules = MappingRules::default();
+        if let Ok(Some(grown)) = infer_document(document, &Mapping::default(), &rules) {
+            prop_assert_eq!(infer_document(document, &grown, &rules), Ok(None));
+        }
+    }
+}
