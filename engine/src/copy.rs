@@ -171,9 +171,9 @@ impl ShardIndex {
 
     /// Makes what was applied visible, without fsync; returns what searches see now.
     ///
-    /// `visible` is the number of log records that are visible afterwards (the seq_no after the
-    /// refresh record). When nothing changed the view stays the same; when only merges did, it is a
-    /// new one of the same generation.
+    /// `visible` is the number of log records that must be visible afterwards (the seq_no after the
+    /// refresh record). When nothing was applied the view stays the same; when only merges ended,
+    /// it is a new one of the same generation.
     ///
     /// # Errors
     /// [`EngineError::Gap`] when operations below `visible` are missing; as [`Self::apply`].
@@ -184,9 +184,8 @@ impl ShardIndex {
         }
         writer.flush()?;
         let before = self.view.load_full();
-        let visible = if writer.next_seq_no() > visible { writer.next_seq_no() } else { visible };
-        let visible = visible.max(before.generation().visible);
-        let generation = Generation { mapping: writer.mapping().version, visible };
+        let generation =
+            Generation { mapping: writer.mapping().version, visible: writer.next_seq_no() };
         let meta_changes = self.directory.meta_changes();
         let has_changed = meta_changes != self.seen_meta.load(Ordering::Acquire);
         if !has_changed && generation == before.generation() {

@@ -67,6 +67,16 @@ pub enum EngineError {
     /// The request was cancelled.
     #[error("task cancelled")]
     Cancelled,
+    /// The deadline passed before there was anything to answer.
+    #[error("the deadline passed before the shard could answer")]
+    DeadlineExceeded,
+    /// The root sent no number for a term or field that is scored; local numbers would make scores
+    /// depend on the shard.
+    #[error("no statistics came for `{what}`")]
+    MissingStatistics {
+        /// The field, or field and term.
+        what: String,
+    },
     /// The query is understood but cannot be evaluated as asked; fit for the dialect's `reason`.
     #[error("{0}")]
     Query(String),
@@ -86,7 +96,11 @@ impl EngineError {
         match self {
             Self::Query(_) => FaultKind::CLIENT,
             Self::CircuitBreaking { .. } | Self::MappingBehind { .. } => FaultKind::BUSY,
-            Self::Cancelled | Self::Internal(_) | Self::Gap { .. } => FaultKind::INTERNAL,
+            Self::DeadlineExceeded => FaultKind::BUSY,
+            Self::Cancelled
+            | Self::Internal(_)
+            | Self::Gap { .. }
+            | Self::MissingStatistics { .. } => FaultKind::INTERNAL,
             Self::Tantivy(_)
             | Self::Io { .. }
             | Self::Newer { .. }

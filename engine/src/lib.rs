@@ -1,15 +1,25 @@
 //! One shard copy on tantivy: documents in, exact answers out. The only room that names tantivy.
 //!
-//! Does: keep a copy's index in a folder (`copy::ShardIndex`: apply, refresh, durable commit),
+//! Does: keep a copy's index in a folder ([`copy::ShardIndex`]: apply, refresh, durable commit),
 //! pin what searches see ([`view::View`]), evaluate resolved queries, aggregate, fetch.
 //! Does not: order writes, tail the log, open sockets, parse the dialect's queries.
-//! Called by `leaf`. Read `copy` first, then [`schema`] for the layout of an index.
+//! Called by `leaf`. Read [`copy`] first, then [`schema`] for the layout of an index.
 
+pub mod copy;
+pub mod control;
 pub mod directory;
 pub mod doc_values;
 pub mod error;
+pub mod expand;
+pub mod filter_cache;
+mod lower;
 pub mod schema;
+pub mod score;
+pub mod statistics;
 pub mod view;
+pub mod writer;
 
+pub use copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
+pub use schema::document::{DocumentError, DocumentParser, FieldValue, ParsedDocument};
 pub use view::{SegmentView, StoredDocument, View};

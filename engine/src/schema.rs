@@ -16,6 +16,7 @@
 //! "Fast" and "indexed" follow the mapping's `doc_values` and `index`. System fields are in
 //! [`names`].
 
+pub mod document;
 pub mod fields;
 pub mod names;
 pub mod tokens;

@@ -18,7 +18,7 @@ use tantivy::{IndexSettings, IndexWriter, TantivyDocument, Term};
 pub use merging::MergeOptions;
 
 use crate::directory::{CommitMeta, ShardDirectory};
-use crate::schema::document::{Identity, fill_document};
+use crate::schema::document::{DocumentBuilder, Identity};
 use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
@@ -31,6 +31,7 @@ pub(crate) struct Writer {
     analyzers: Arc<AnalyzerRegistry>,
     index: Index,
     fields: Arc<Fields>,
+    builder: DocumentBuilder,
     /// `None` until the first write and after a pause.
     tantivy: Option<IndexWriter>,
     next_seq_no: SeqNo,
@@ -54,6 +55,7 @@ impl Writer {
         }
         let index = growth::open_index(&directory)?;
         let fields = Arc::new(Fields::new(&mapping, &index.schema())?);
+        let builder = DocumentBuilder::new(&mapping, &analyzers, Arc::clone(&fields));
         let next_seq_no = commit.map_or(SeqNo(0), |commit| commit.next_seq_no);
         let mut writer = Self {
             directory,
@@ -62,6 +64,7 @@ impl Writer {
             analyzers,
             index,
             fields,
+            builder,
             tantivy: None,
             next_seq_no,
             num_pending: 0,
@@ -90,9 +93,6 @@ impl Writer {
         self.next_seq_no
     }
 
-    pub(crate) fn has_pending(&self) -> bool {
-        self.num_pending > 0
-    }
 
     pub(crate) fn is_open(&self) -> bool {
         self.tantivy.is_some()
@@ -129,7 +129,7 @@ impl Writer {
                 self.ensure_schema()?;
                 let identity =
                     Identity { id, routing: routing.as_deref(), seq_no, version: *version, term: op.term };
-                let document = fill_document(&identity, source, &self.mapping, &self.fields, &self.analyzers);
+                let document = self.builder.build(&identity, source);
                 // A first version has nothing to replace: looking its id up in every segment would
                 // cost more than indexing it.
                 if version.0 != 1 {

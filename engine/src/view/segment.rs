@@ -9,6 +9,7 @@ use tantivy::index::SegmentId;
 use tantivy::schema::Field as Column;
 use tantivy::{DocId, SegmentReader};
 
+use crate::statistics::SegmentNumbers;
 use crate::{EngineError, schema::names};
 
 /// Identity of a segment's content: equal keys mean the same documents, live and deleted.
@@ -41,6 +42,7 @@ pub struct SegmentView {
 #[derive(Default)]
 pub struct SegmentCaches {
     norms: RwLock<HashMap<Column, Arc<NormHistogram>>>,
+    numbers: SegmentNumbers,
 }
 
 /// How many live documents have each norm id; `[0]` counts those without the field.
@@ -86,6 +88,11 @@ impl SegmentView {
     /// Returns each document's seq_no.
     pub fn seq_nos(&self) -> &Arc<dyn ColumnValues<u64>> {
         &self.seq_no
+    }
+
+    /// Returns the numbers that ranking has counted in the segment.
+    pub fn numbers(&self) -> &SegmentNumbers {
+        &self.caches.numbers
     }
 
     /// Returns how many live documents have each norm id of a text column.

@@ -14,6 +14,7 @@ use tantivy::schema::Schema;
 use super::Writer;
 use crate::EngineError;
 use crate::directory::{CommitMeta, ShardDirectory};
+use crate::schema::document::DocumentBuilder;
 use crate::schema::fields::{self, Fields};
 
 /// Opens the index at the directory's meta in memory.
@@ -39,6 +40,8 @@ impl Writer {
         }
         self.register_analyzers()?;
         self.fields = Arc::new(Fields::new(&self.mapping, &self.index.schema())?);
+        let fields = Arc::clone(&self.fields);
+        self.builder = DocumentBuilder::new(&self.mapping, &self.analyzers, fields);
         Ok(())
     }
 

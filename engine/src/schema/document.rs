@@ -1,0 +1,90 @@
+//! From a document's JSON to the values of its fields, in one pass over the bytes.
+//!
+//! Before an operation is ordered, [`DocumentParser::parse`] says what is wrong with a document or
+//! which fields are new. When it is applied, the same walk runs leniently: whatever the mapping does
+//! not take is left out, so applying cannot fail for a document's content.
+//!
+//! Objects and arrays are flattened: `{"a": [{"b": 1}, {"b": 2}]}` gives `a.b` the values 1 and 2.
+//! A key with dots is a path.
+
+mod convert;
+mod error;
+mod fill;
+mod plan;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_model::{FieldPath, Mapping};
+
+pub use convert::{MAX_TERM_BYTES, quantise};
+pub use error::DocumentError;
+pub(crate) use fill::{DocumentBuilder, Identity};
+
+use plan::Plan;
+
+/// A value of a field as the index takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldValue<'a> {
+    /// `text` before analysis; `keyword` after its normalizer.
+    Text(Cow<'a, str>),
+    /// `long`, `integer`, `short`, `byte`.
+    I64(i64),
+    /// `unsigned_long`.
+    U64(u64),
+    /// `double`, `float`, `half_float`, `scaled_float`, rounded to what the type can hold.
+    F64(f64),
+    /// `boolean`.
+    Bool(bool),
+    /// `date`: milliseconds since the epoch.
+    Date(i64),
+    /// `ip`, as IPv6.
+    Ip(Ipv6Addr),
+}
+
+/// A document, parsed under one mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedDocument<'a> {
+    /// Values in the order in which they stand; a path occurs once per value.
+    pub values: Vec<(FieldPath, FieldValue<'a>)>,
+    /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping has to
+    /// grow before the document can be ordered (`gleaner_query::mapping::infer_document`).
+    pub has_new_fields: bool,
+}
+
+/// Reads documents under one mapping; made once per mapping version. Cheap to clone.
+#[derive(Clone)]
+pub struct DocumentParser {
+    plan: Arc<Plan>,
+}
+
+impl DocumentParser {
+    /// Prepares `mapping`.
+    ///
+    /// A format or normalizer that does not exist cannot be in a mapping that was checked when it
+    /// was put; values of such a field are malformed.
+    pub fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry) -> Self {
+        Self { plan: Arc::new(Plan::new(mapping, analyzers)) }
+    }
+
+    /// Reads the document `id`, strictly.
+    ///
+    /// # Errors
+    /// [`DocumentError`] naming the field and the value that the mapping refuses.
+    pub fn parse<'a>(
+        &self,
+        id: &str,
+        source: &'a [u8],
+    ) -> Result<ParsedDocument<'a>, DocumentError> {
+        let walked = walk::strictly(&self.plan, id, source)?;
+        let path = |node: u32| self.plan.node(node).path.clone();
+        let values = walked.values.into_iter().map(|(node, value)| (path(node), value)).collect();
+        Ok(ParsedDocument { values, has_new_fields: walked.has_unknown })
+    }
+}

@@ -1,0 +1,266 @@
+//! One JSON value to one value of a field.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use gleaner_model::{FieldKind, NumberKind};
+
+use super::FieldValue;
+use super::plan::Leaf;
+
+/// Longest term, in bytes, that a `keyword` can hold.
+pub const MAX_TERM_BYTES: usize = 32_766;
+
+/// A JSON value that is neither object, array nor null.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Scalar<'a> {
+    Bool(bool),
+    I64(i64),
+    /// Above `i64::MAX`.
+    U64(u64),
+    F64(f64),
+    Text(Cow<'a, str>),
+}
+
+/// Why a value is not of its field's type.
+#[derive(Debug, PartialEq)]
+pub(super) enum Mismatch {
+    /// With the dialect's reason.
+    Malformed(String),
+    /// Longer than [`MAX_TERM_BYTES`].
+    Immense,
+}
+
+impl Scalar<'_> {
+    /// Returns the value as the dialect shows it.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
+            Self::I64(value) => value.to_string().into(),
+            Self::U64(value) => value.to_string().into(),
+            Self::F64(value) => format!("{value:?}").into(),
+            Self::Text(value) => Cow::Borrowed(value),
+        }
+    }
+}
+
+impl Leaf {
+    /// Returns the field's value for `scalar`; `None` where it is left out by a rule (too long for
+    /// `ignore_above`, an empty string for a number).
+    pub(super) fn read<'a>(&self, scalar: &Scalar<'a>) -> Result<Option<FieldValue<'a>>, Mismatch> {
+        match &self.kind {
+            FieldKind::Text { .. } => Ok(Some(FieldValue::Text(owned_text(scalar)))),
+            FieldKind::Keyword { ignore_above, .. } => self.read_keyword(scalar, *ignore_above),
+            FieldKind::Number { number, coerce, .. } => read_number(scalar, *number, *coerce),
+            FieldKind::Boolean { .. } => read_boolean(scalar).map(Some),
+            FieldKind::Date { .. } => self.read_date(scalar).map(Some),
+            FieldKind::Ip { .. } => read_ip(scalar).map(Some),
+            FieldKind::Object { .. } => Ok(None),
+        }
+    }
+
+    /// Returns whether a malformed value is skipped instead of refusing the document.
+    pub(super) fn ignores_malformed(&self) -> bool {
+        match &self.kind {
+            FieldKind::Number { ignore_malformed, .. }
+            | FieldKind::Date { ignore_malformed, .. }
+            | FieldKind::Ip { ignore_malformed, .. } => *ignore_malformed,
+            FieldKind::Text { .. }
+            | FieldKind::Keyword { .. }
+            | FieldKind::Boolean { .. }
+            | FieldKind::Object { .. } => false,
+        }
+    }
+
+    fn read_keyword<'a>(
+        &self,
+        scalar: &Scalar<'a>,
+        ignore_above: Option<u32>,
+    ) -> Result<Option<FieldValue<'a>>, Mismatch> {
+        let text = owned_text(scalar);
+        let is_longer = |limit: u32| text.len() > limit as usize && text.chars().count() > limit as usize;
+        if ignore_above.is_some_and(is_longer) {
+            return Ok(None);
+        }
+        let text = match &self.normalizer {
+            Some(normalizer) => Cow::Owned(normalizer.normalize(&text)),
+            None => text,
+        };
+        if text.len() > MAX_TERM_BYTES {
+            return Err(Mismatch::Immense);
+        }
+        Ok(Some(FieldValue::Text(text)))
+    }
+
+    fn read_date(&self, scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
+        let text = scalar.text();
+        let format = self.dates.as_ref();
+        let ms = format.and_then(|format| format.parse(&text).ok());
+        let refused = || {
+            let pattern = format.map_or("", |format| format.pattern());
+            Mismatch::Malformed(format!(
+                "failed to parse date field [{text}] with format [{pattern}]"
+            ))
+        };
+        ms.map(FieldValue::Date).ok_or_else(refused)
+    }
+}
+
+fn owned_text<'a>(scalar: &Scalar<'a>) -> Cow<'a, str> {
+    match scalar {
+        Scalar::Text(text) => text.clone(),
+        other => Cow::Owned(other.text().into_owned()),
+    }
+}
+
+fn read_boolean(scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
+    let value = match scalar {
+        Scalar::Bool(value) => Some(*value),
+        Scalar::Text(text) => match &**text {
+            "true" => Some(true),
+            "false" | "" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    let refused = || {
+        let text = scalar.text();
+        Mismatch::Malformed(format!(
+            "Failed to parse value [{text}] as only [true] or [false] are allowed."
+        ))
+    };
+    value.map(FieldValue::Bool).ok_or_else(refused)
+}
+
+fn read_ip(scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
+    let text = scalar.text();
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => Ok(FieldValue::Ip(address.to_ipv6_mapped())),
+        Ok(IpAddr::V6(address)) => Ok(FieldValue::Ip(address)),
+        Err(_) => Err(Mismatch::Malformed(format!("'{text}' is not an IP string literal."))),
+    }
+}
+
+fn read_number(
+    scalar: &Scalar<'_>,
+    number: NumberKind,
+    coerce: bool,
+) -> Result<Option<FieldValue<'static>>, Mismatch> {
+    if let Scalar::Text(text) = scalar {
+        if !coerce {
+            let name = number.type_name();
+            return Err(Mismatch::Malformed(format!("{name} value passed as String")));
+        }
+        if text.is_empty() {
+            return Ok(None);
+        }
+    }
+    if let Scalar::Bool(value) = scalar {
+        return Err(Mismatch::Malformed(format!("For input string: \"{value}\"")));
+    }
+    if number.is_integral() { read_integral(scalar, number, coerce) } else { read_fraction(scalar, number) }
+        .map(Some)
+}
+
+/// A JSON number or its text as an exact integer, or as the nearest fraction.
+enum Parsed {
+    Integer(i128),
+    Fraction(f64),
+}
+
+fn read_integral(
+    scalar: &Scalar<'_>,
+    number: NumberKind,
+    coerce: bool,
+) -> Result<FieldValue<'static>, Mismatch> {
+    let parsed = match scalar {
+        Scalar::I64(value) => Parsed::Integer(i128::from(*value)),
+        Scalar::U64(value) => Parsed::Integer(i128::from(*value)),
+        Scalar::F64(value) => Parsed::Fraction(*value),
+        other => parse_text(&other.text())?,
+    };
+    let out_of_range = || {
+        let name = number.type_name();
+        Mismatch::Malformed(format!("Value [{}] is out of range for a {name}", scalar.text()))
+    };
+    let integer = match parsed {
+        Parsed::Integer(value) => value,
+        Parsed::Fraction(value) if !value.is_finite() || value.abs() > 1e30 => {
+            return Err(out_of_range());
+        }
+        Parsed::Fraction(value) if value.fract() != 0.0 && !coerce => {
+            return Err(Mismatch::Malformed(format!("Value [{}] has a decimal part", scalar.text())));
+        }
+        Parsed::Fraction(value) => value.trunc() as i128,
+    };
+    let (low, high) = match number {
+        NumberKind::Byte => (i128::from(i8::MIN), i128::from(i8::MAX)),
+        NumberKind::Short => (i128::from(i16::MIN), i128::from(i16::MAX)),
+        NumberKind::Integer => (i128::from(i32::MIN), i128::from(i32::MAX)),
+        NumberKind::UnsignedLong => (0, i128::from(u64::MAX)),
+        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
+    };
+    if !(low..=high).contains(&integer) {
+        return Err(out_of_range());
+    }
+    Ok(match number {
+        NumberKind::UnsignedLong => FieldValue::U64(integer as u64),
+        _ => FieldValue::I64(integer as i64),
+    })
+}
+
+fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'static>, Mismatch> {
+    let value = match scalar {
+        Scalar::I64(value) => *value as f64,
+        Scalar::U64(value) => *value as f64,
+        Scalar::F64(value) => *value,
+        other => match parse_text(&other.text())? {
+            Parsed::Integer(value) => value as f64,
+            Parsed::Fraction(value) => value,
+        },
+    };
+    let quantised = quantise(number, value);
+    if !quantised.is_finite() {
+        let (name, text) = (number.type_name(), scalar.text());
+        let reason = format!("[{name}] supports only finite values, but got [{text}]");
+        return Err(Mismatch::Malformed(reason));
+    }
+    Ok(FieldValue::F64(quantised))
+}
+
+fn parse_text(text: &str) -> Result<Parsed, Mismatch> {
+    let trimmed = text.trim();
+    if let Ok(integer) = trimmed.parse() {
+        return Ok(Parsed::Integer(integer));
+    }
+    trimmed
+        .parse()
+        .map(Parsed::Fraction)
+        .map_err(|_| Mismatch::Malformed(format!("For input string: \"{text}\"")))
+}
+
+/// Rounds `value` to what a fractional type can hold; integral types return it unchanged.
+///
+/// Values of queries pass through it too, so that what was indexed is found.
+pub fn quantise(number: NumberKind, value: f64) -> f64 {
+    match number {
+        NumberKind::Float => f64::from(value as f32),
+        NumberKind::HalfFloat => round_to_half(value),
+        NumberKind::ScaledFloat { factor } => (value * factor).round() / factor,
+        _ => value,
+    }
+}
+
+/// Rounds to the nearest IEEE 754 binary16, ties to even.
+fn round_to_half(value: f64) -> f64 {
+    const LARGEST: f64 = 65_504.0;
+    const SMALLEST_NORMAL: f64 = 6.103_515_625e-5;
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    // The distance between neighbours: 10 bits of fraction, and no smaller than 2^-24.
+    let exponent = value.abs().max(SMALLEST_NORMAL).log2().floor();
+    let step = (exponent - 10.0).exp2();
+    let rounded = (value / step).round_ties_even() * step;
+    if rounded.abs() > LARGEST { f64::INFINITY.copysign(value) } else { rounded }
+}

@@ -1,0 +1,94 @@
+//! Why a document is refused, in Elasticsearch's words.
+
+/// A document that the mapping refuses; the client's mistake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// A value is not of its field's type.
+    #[error(
+        "failed to parse field [{field}] of type [{type_name}] in document with id '{id}'. Preview of field's value: '{preview}'"
+    )]
+    Malformed {
+        /// Full path of the field.
+        field: String,
+        /// The dialect's name of its type.
+        type_name: &'static str,
+        /// Id of the document.
+        id: String,
+        /// The value.
+        preview: String,
+        /// What is wrong with it (`caused_by.reason`).
+        cause: String,
+    },
+    /// A field that the mapping holds as an object has a plain value.
+    #[error(
+        "object mapping for [{field}] tried to parse field [{name}] as object, but found a concrete value"
+    )]
+    NotAnObject {
+        /// Full path of the field.
+        field: String,
+        /// Last part of the path.
+        name: String,
+    },
+    /// A new field where the mapping is strict.
+    #[error(
+        "mapping set to strict, dynamic introduction of [{name}] within [{parent}] is not allowed"
+    )]
+    Strict {
+        /// Name of the field.
+        name: String,
+        /// Path of the object it stands in, `_doc` at the root.
+        parent: String,
+    },
+    /// A key has an empty part.
+    #[error("field name cannot contain only whitespace or be empty: [{name}]")]
+    EmptyName {
+        /// The key.
+        name: String,
+    },
+    /// A key stands twice in one object.
+    #[error("Duplicate field '{name}'")]
+    Duplicate {
+        /// The key.
+        name: String,
+    },
+    /// A term that is longer than an index can hold.
+    #[error(
+        "Document contains at least one immense term in field=\"{field}\" (whose UTF8 encoding is longer than the max length 32766), all of which were skipped. Please correct the analyzer to not produce such terms."
+    )]
+    ImmenseTerm {
+        /// Full path of the field.
+        field: String,
+    },
+    /// The document is not a JSON object.
+    #[error("failed to parse: {reason}")]
+    Json {
+        /// What the reader said.
+        reason: String,
+    },
+}
+
+impl DocumentError {
+    /// Returns the dialect's error type.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Strict { .. } => "strict_dynamic_mapping_exception",
+            Self::ImmenseTerm { .. } => "illegal_argument_exception",
+            Self::Duplicate { .. } => "x_content_parse_exception",
+            Self::Malformed { .. }
+            | Self::NotAnObject { .. }
+            | Self::EmptyName { .. }
+            | Self::Json { .. } => "mapper_parsing_exception",
+        }
+    }
+
+    /// Returns `caused_by`: type and reason.
+    pub fn cause(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Malformed { cause, .. } if cause.starts_with("For input string") => {
+                Some(("number_format_exception", cause))
+            }
+            Self::Malformed { cause, .. } => Some(("illegal_argument_exception", cause)),
+            _ => None,
+        }
+    }
+}

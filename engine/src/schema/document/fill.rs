@@ -1,0 +1,140 @@
+//! A document's values into tantivy's document.
+
+use std::sync::Arc;
+
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_model::hash::tie_break_hash;
+use gleaner_model::{DocumentId, FieldKind, Mapping, PrimaryTerm, SeqNo, Version};
+use tantivy::TantivyDocument;
+use tantivy::schema::Field as Column;
+
+use super::plan::Plan;
+use super::{DocumentParser, FieldValue, walk};
+use crate::schema::{Fields, names};
+
+/// What a document is, beside its content.
+pub(crate) struct Identity<'a> {
+    pub(crate) id: &'a DocumentId,
+    pub(crate) routing: Option<&'a str>,
+    pub(crate) seq_no: SeqNo,
+    pub(crate) version: Version,
+    pub(crate) term: PrimaryTerm,
+}
+
+/// Builds tantivy's documents under one mapping and schema.
+pub(crate) struct DocumentBuilder {
+    plan: Arc<Plan>,
+    fields: Arc<Fields>,
+    /// By node of the plan.
+    targets: Vec<Option<Target>>,
+}
+
+/// Where the values of a field go.
+#[derive(Clone, Copy)]
+struct Target {
+    column: Column,
+    /// Set when documents with a value are listed under `_fields`.
+    listed: Option<u64>,
+    /// Whether the column keeps anything at all.
+    is_kept: bool,
+    /// Several values of a document stand in order in the column.
+    is_sorted: bool,
+}
+
+impl DocumentBuilder {
+    pub(crate) fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry, fields: Arc<Fields>) -> Self {
+        let plan = DocumentParser::new(mapping, analyzers).plan;
+        let mut targets = vec![None; plan.len()];
+        for (number, leaf) in plan.leaves() {
+            let path = plan.node(number as u32).path.as_str();
+            targets[number] = fields.get(path).map(|handle| Target {
+                column: handle.column,
+                listed: names::is_listed(&leaf.kind).then_some(u64::from(leaf.ordinal)),
+                is_kept: leaf.kind.is_indexed() || leaf.kind.has_doc_values(),
+                is_sorted: !matches!(leaf.kind, FieldKind::Text { .. }),
+            });
+        }
+        Self { plan, fields, targets }
+    }
+
+    /// Builds a document; what the mapping does not take of `source` is left out.
+    pub(crate) fn build(&self, identity: &Identity<'_>, source: &[u8]) -> TantivyDocument {
+        let mut values = walk::leniently(&self.plan, source).values;
+        self.sort(&mut values);
+        let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
+        self.add_identity(&mut document, identity, source);
+        let mut last = None;
+        for (number, value) in &values {
+            let Some(target) = self.targets[*number as usize] else {
+                continue;
+            };
+            if target.is_kept {
+                add(&mut document, target.column, value);
+            }
+            if let Some(ordinal) = target.listed.filter(|_| last != Some(*number)) {
+                document.add_u64(self.fields.system().present, ordinal);
+            }
+            last = Some(*number);
+        }
+        document
+    }
+
+    /// Brings the values of each field together; those of columns into order, and equal terms into
+    /// one, as doc values are defined.
+    fn sort(&self, values: &mut Vec<(u32, FieldValue<'_>)>) {
+        values.sort_by_key(|(number, _)| *number);
+        let mut rest = values.as_mut_slice();
+        while let Some((number, _)) = rest.first() {
+            let number = *number;
+            let len = rest.iter().take_while(|(other, _)| *other == number).count();
+            let (run, after) = rest.split_at_mut(len);
+            if len > 1 && self.targets[number as usize].is_some_and(|target| target.is_sorted) {
+                run.sort_by(|(_, a), (_, b)| a.total_order(b));
+            }
+            rest = after;
+        }
+        values.dedup_by(|(a, this), (b, before)| {
+            let is_term = |target: Target| target.is_sorted && matches!(this, FieldValue::Text(_));
+            a == b && this == before && self.targets[*a as usize].is_some_and(is_term)
+        });
+    }
+
+    fn add_identity(&self, document: &mut TantivyDocument, identity: &Identity<'_>, source: &[u8]) {
+        let system = self.fields.system();
+        document.add_text(system.id, identity.id.as_str());
+        document.add_u64(system.id_hash, tie_break_hash(identity.id.as_str()));
+        document.add_u64(system.seq_no, identity.seq_no.0);
+        document.add_u64(system.version, identity.version.0);
+        document.add_u64(system.term, identity.term.0);
+        if let Some(routing) = identity.routing {
+            document.add_text(system.routing, routing);
+        }
+        document.add_bytes(system.source, source);
+    }
+}
+
+impl FieldValue<'_> {
+    /// Orders values of one field; across types the order means nothing.
+    fn total_order(&self, other: &Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::I64(a), Self::I64(b)) | (Self::Date(a), Self::Date(b)) => a.cmp(b),
+            (Self::U64(a), Self::U64(b)) => a.cmp(b),
+            (Self::F64(a), Self::F64(b)) => a.total_cmp(b),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Ip(a), Self::Ip(b)) => a.cmp(b),
+            _ => std::cmp::Ordering::Equal,
+        }
+    }
+}
+
+fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {
+    match value {
+        FieldValue::Text(text) => document.add_text(column, text),
+        FieldValue::I64(value) | FieldValue::Date(value) => document.add_i64(column, *value),
+        FieldValue::U64(value) => document.add_u64(column, *value),
+        FieldValue::F64(value) => document.add_f64(column, *value),
+        FieldValue::Bool(value) => document.add_bool(column, *value),
+        FieldValue::Ip(value) => document.add_ip_addr(column, *value),
+    }
+}

@@ -1,0 +1,172 @@
+//! A mapping, prepared for reading documents: a tree of names with everything a value needs.
+
+use std::collections::HashMap;
+
+use gleaner_analysis::{AnalyzerRegistry, Normalizer};
+use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping};
+use gleaner_query::date::DateFormatter;
+
+use super::FieldValue;
+use super::convert::Scalar;
+
+/// Number of the root in [`Plan::nodes`].
+pub(super) const ROOT: u32 = 0;
+
+/// The tree; nodes refer to each other by number.
+pub(super) struct Plan {
+    nodes: Vec<Node>,
+}
+
+/// A field or object.
+pub(super) struct Node {
+    pub(super) path: FieldPath,
+    pub(super) kind: NodeKind,
+    /// Objects only.
+    children: HashMap<Box<str>, u32>,
+}
+
+pub(super) enum NodeKind {
+    Object {
+        /// Rule for unknown fields inside, inherited where not declared.
+        dynamic: Dynamic,
+        is_enabled: bool,
+    },
+    Leaf(Box<Leaf>),
+}
+
+/// A field that takes values.
+pub(super) struct Leaf {
+    pub(super) ordinal: u32,
+    pub(super) kind: FieldKind,
+    pub(super) dates: Option<DateFormatter>,
+    pub(super) normalizer: Option<Normalizer>,
+    /// Every value goes there too.
+    pub(super) multi_fields: Vec<u32>,
+    /// Every value goes there and to the multi-fields there (`copy_to`).
+    pub(super) copies: Vec<u32>,
+    /// Stands for an explicit `null`.
+    pub(super) null: Option<FieldValue<'static>>,
+}
+
+impl Plan {
+    pub(super) fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry) -> Self {
+        let root = Node {
+            path: FieldPath::new(""),
+            kind: NodeKind::Object { dynamic: mapping.dynamic, is_enabled: true },
+            children: HashMap::new(),
+        };
+        let mut plan = Self { nodes: vec![root] };
+        // Paths are sorted, so an object comes before what is in it.
+        let mut numbers = HashMap::new();
+        for (path, field) in &mapping.fields {
+            numbers.insert(path.as_str(), plan.insert(path, field, analyzers));
+        }
+        for (path, field) in &mapping.fields {
+            let number = numbers[path.as_str()];
+            let copies = field.copy_to.iter().filter_map(|to| numbers.get(to.as_str()).copied());
+            plan.with_leaf(number, |leaf| leaf.copies.extend(copies));
+            let parent = path.as_str().rsplit_once('.').and_then(|(parent, _)| numbers.get(parent));
+            if let Some(parent) = parent.filter(|_| field.is_multi_field) {
+                plan.with_leaf(*parent, |leaf| leaf.multi_fields.push(number));
+            }
+        }
+        plan
+    }
+
+    pub(super) fn node(&self, number: u32) -> &Node {
+        &self.nodes[number as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns what stands under `name` in an object.
+    pub(super) fn child(&self, number: u32, name: &str) -> Option<u32> {
+        self.node(number).children.get(name).copied()
+    }
+
+    /// Returns the leaves with their numbers.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (usize, &Leaf)> {
+        self.nodes.iter().enumerate().filter_map(|(number, node)| match &node.kind {
+            NodeKind::Leaf(leaf) => Some((number, &**leaf)),
+            NodeKind::Object { .. } => None,
+        })
+    }
+
+    fn insert(&mut self, path: &FieldPath, field: &Field, analyzers: &AnalyzerRegistry) -> u32 {
+        let (parent, name) = match path.as_str().rsplit_once('.') {
+            Some((parent, name)) => (self.find(parent), name),
+            None => (ROOT, path.as_str()),
+        };
+        let number = self.nodes.len() as u32;
+        let kind = match &field.kind {
+            FieldKind::Object { dynamic, enabled } => NodeKind::Object {
+                dynamic: dynamic.unwrap_or_else(|| self.dynamic(parent)),
+                is_enabled: *enabled,
+            },
+            kind => NodeKind::Leaf(Box::new(Leaf::new(field.ordinal, kind, analyzers))),
+        };
+        // A multi-field has no place in documents: only its parent feeds it.
+        if !field.is_multi_field {
+            self.nodes[parent as usize].children.insert(name.into(), number);
+        }
+        self.nodes.push(Node { path: path.clone(), kind, children: HashMap::new() });
+        number
+    }
+
+    /// Returns the node of a path whose fields are already inserted; the root when there is none.
+    fn find(&self, path: &str) -> u32 {
+        let step = |number: u32, name: &str| self.child(number, name);
+        path.split('.').try_fold(ROOT, step).unwrap_or(ROOT)
+    }
+
+    fn dynamic(&self, number: u32) -> Dynamic {
+        match self.node(number).kind {
+            NodeKind::Object { dynamic, .. } => dynamic,
+            NodeKind::Leaf(_) => Dynamic::False,
+        }
+    }
+
+    fn with_leaf(&mut self, number: u32, change: impl FnOnce(&mut Leaf)) {
+        if let NodeKind::Leaf(leaf) = &mut self.nodes[number as usize].kind {
+            change(leaf);
+        }
+    }
+}
+
+impl Leaf {
+    fn new(ordinal: u32, kind: &FieldKind, analyzers: &AnalyzerRegistry) -> Self {
+        let dates = match kind {
+            FieldKind::Date { format, .. } => DateFormatter::parse_pattern(&format.0).ok(),
+            _ => None,
+        };
+        let normalizer = match kind {
+            FieldKind::Keyword { normalizer: Some(name), .. } => analyzers.normalizer(name),
+            _ => None,
+        };
+        let mut leaf = Self {
+            ordinal,
+            kind: kind.clone(),
+            dates,
+            normalizer,
+            multi_fields: Vec::new(),
+            copies: Vec::new(),
+            null: None,
+        };
+        leaf.null = leaf.null_value();
+        leaf
+    }
+
+    fn null_value(&self) -> Option<FieldValue<'static>> {
+        let scalar = match &self.kind {
+            FieldKind::Keyword { null_value, .. }
+            | FieldKind::Date { null_value, .. }
+            | FieldKind::Ip { null_value, .. } => Scalar::Text(null_value.clone()?.into()),
+            FieldKind::Number { null_value, .. } => Scalar::F64((*null_value)?),
+            FieldKind::Boolean { null_value, .. } => Scalar::Bool((*null_value)?),
+            FieldKind::Text { .. } | FieldKind::Object { .. } => return None,
+        };
+        self.read(&scalar).ok().flatten()
+    }
+}

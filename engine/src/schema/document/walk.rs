@@ -1,0 +1,366 @@
+//! The walk over a document's JSON: no tree is built, text is borrowed where it holds no escapes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use gleaner_model::Dynamic;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::convert::{Mismatch, Scalar};
+use super::plan::{Leaf, NodeKind, Plan, ROOT};
+use super::{DocumentError, FieldValue};
+
+/// What a walk found.
+#[derive(Default)]
+pub(super) struct Walked<'de> {
+    /// Values by node.
+    pub(super) values: Vec<(u32, FieldValue<'de>)>,
+    /// Whether there are fields that the mapping lacks and wants.
+    pub(super) has_unknown: bool,
+}
+
+/// Reads a document; the first thing the mapping refuses ends the walk.
+pub(super) fn strictly<'de>(
+    plan: &Plan,
+    id: &str,
+    source: &'de [u8],
+) -> Result<Walked<'de>, DocumentError> {
+    let mut walk = Walk::new(plan, Some(id));
+    let read = walk.read(source);
+    match (walk.refused, read) {
+        (Some(refused), _) => Err(refused),
+        (None, Err(error)) => Err(DocumentError::Json { reason: error.to_string() }),
+        (None, Ok(())) => Ok(walk.found),
+    }
+}
+
+/// Reads as much of a document as the mapping takes.
+pub(super) fn leniently<'de>(plan: &Plan, source: &'de [u8]) -> Walked<'de> {
+    let mut walk = Walk::new(plan, None);
+    if let Err(error) = walk.read(source) {
+        // The record was checked before it was ordered: only the rest of this document is lost to
+        // searches, its source is kept.
+        tracing::warn!(%error, "a logged document is not JSON");
+    }
+    walk.found
+}
+
+struct Walk<'p, 'de> {
+    plan: &'p Plan,
+    /// The document's id; `None` walks leniently.
+    strict: Option<&'p str>,
+    found: Walked<'de>,
+    refused: Option<DocumentError>,
+    /// By node: the object in which it was last seen, to find keys that stand twice.
+    seen_in: Vec<u32>,
+    num_objects: u32,
+}
+
+/// Where in the mapping a value stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    Node(u32),
+    /// The mapping lacks the field and wants it.
+    Unknown,
+    /// Nobody wants it.
+    Ignored,
+}
+
+impl<'p, 'de> Walk<'p, 'de> {
+    fn new(plan: &'p Plan, strict: Option<&'p str>) -> Self {
+        let seen_in = if strict.is_some() { vec![0; plan.len()] } else { Vec::new() };
+        Self { plan, strict, found: Walked::default(), refused: None, seen_in, num_objects: 0 }
+    }
+
+    fn read(&mut self, source: &'de [u8]) -> Result<(), serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(source);
+        json.deserialize_map(RootVisitor(self))?;
+        json.end()
+    }
+
+    /// Remembers why the document is refused; the walk ends with an error of the reader's type.
+    fn refuse<E: Error>(&mut self, why: DocumentError) -> Result<(), E> {
+        if self.strict.is_none() {
+            return Ok(());
+        }
+        self.refused = Some(why);
+        Err(E::custom("refused"))
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, node: u32, mut map: A) -> Result<(), A::Error> {
+        self.num_objects += 1;
+        let object = self.num_objects;
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            let place = self.step(node, object, &key)?;
+            map.next_value_seed(ValueSeed { walk: self, place })?;
+        }
+        Ok(())
+    }
+
+    /// Goes from an object along `key`, which may be a path.
+    fn step<E: Error>(&mut self, from: u32, object: u32, key: &str) -> Result<Place, E> {
+        let mut node = from;
+        for name in key.split('.') {
+            if name.trim().is_empty() {
+                self.refuse(DocumentError::EmptyName { name: key.to_owned() })?;
+                return Ok(Place::Ignored);
+            }
+            let NodeKind::Object { dynamic, is_enabled: true } = self.plan.node(node).kind else {
+                return Ok(Place::Ignored);
+            };
+            match self.plan.child(node, name) {
+                Some(child) => node = child,
+                None => return self.unknown(node, dynamic, name),
+            }
+        }
+        if let Some(seen_in) = self.seen_in.get_mut(node as usize)
+            && std::mem::replace(seen_in, object) == object
+        {
+            self.refuse(DocumentError::Duplicate { name: key.to_owned() })?;
+        }
+        Ok(Place::Node(node))
+    }
+
+    fn unknown<E: Error>(&mut self, node: u32, dynamic: Dynamic, name: &str) -> Result<Place, E> {
+        match dynamic {
+            Dynamic::True => Ok(Place::Unknown),
+            Dynamic::False => Ok(Place::Ignored),
+            Dynamic::Strict => {
+                let parent = match self.plan.node(node).path.as_str() {
+                    "" => "_doc".to_owned(),
+                    path => path.to_owned(),
+                };
+                self.refuse(DocumentError::Strict { name: name.to_owned(), parent })?;
+                Ok(Place::Ignored)
+            }
+        }
+    }
+
+    fn scalar<E: Error>(&mut self, place: Place, scalar: &Scalar<'de>) -> Result<(), E> {
+        match place {
+            Place::Ignored => Ok(()),
+            Place::Unknown => {
+                self.found.has_unknown = true;
+                Ok(())
+            }
+            Place::Node(number) => match &self.plan.node(number).kind {
+                NodeKind::Object { is_enabled: false, .. } => Ok(()),
+                NodeKind::Object { .. } => self.refuse(self.not_an_object(number)),
+                NodeKind::Leaf(leaf) => {
+                    self.value(number, leaf, scalar)?;
+                    // Copies do not chain: `value` does not look at them.
+                    leaf.copies.iter().try_for_each(|copy| self.feed(*copy, scalar))
+                }
+            },
+        }
+    }
+
+    /// Gives a value to a field and to its multi-fields.
+    fn value<E: Error>(
+        &mut self,
+        number: u32,
+        leaf: &Leaf,
+        scalar: &Scalar<'de>,
+    ) -> Result<(), E> {
+        match leaf.read(scalar) {
+            Ok(Some(value)) => self.found.values.push((number, value)),
+            Ok(None) => {}
+            Err(Mismatch::Malformed(_)) if leaf.ignores_malformed() => {}
+            Err(mismatch) => self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch))?,
+        }
+        leaf.multi_fields.iter().try_for_each(|fed| self.feed(*fed, scalar))
+    }
+
+    fn feed<E: Error>(&mut self, number: u32, scalar: &Scalar<'de>) -> Result<(), E> {
+        match &self.plan.node(number).kind {
+            NodeKind::Leaf(leaf) => self.value(number, leaf, scalar),
+            NodeKind::Object { .. } => Ok(()),
+        }
+    }
+
+    fn null(&mut self, place: Place) {
+        if let Place::Node(number) = place
+            && let NodeKind::Leaf(leaf) = &self.plan.node(number).kind
+        {
+            self.found.values.extend(leaf.null.clone().map(|value| (number, value)));
+            leaf.multi_fields.iter().for_each(|fed| self.null(Place::Node(*fed)));
+        }
+    }
+
+    /// An object where the mapping has a plain field.
+    fn object_for_leaf<E: Error>(&mut self, number: u32, value: &Value) -> Result<(), E> {
+        let NodeKind::Leaf(leaf) = &self.plan.node(number).kind else {
+            return Ok(());
+        };
+        if leaf.ignores_malformed() {
+            return Ok(());
+        }
+        let reason = match leaf.kind.type_name() {
+            name @ ("text" | "keyword") => format!("Can't get {name} on a START_OBJECT"),
+            name => format!("Cannot parse object as {name}"),
+        };
+        self.refuse(self.mismatch(number, leaf, &preview(value), Mismatch::Malformed(reason)))
+    }
+
+    fn mismatch(&self, number: u32, leaf: &Leaf, text: &str, mismatch: Mismatch) -> DocumentError {
+        let field = self.plan.node(number).path.to_string();
+        match mismatch {
+            Mismatch::Immense => DocumentError::ImmenseTerm { field },
+            Mismatch::Malformed(cause) => DocumentError::Malformed {
+                field,
+                type_name: leaf.kind.type_name(),
+                id: self.strict.unwrap_or_default().to_owned(),
+                preview: text.to_owned(),
+                cause,
+            },
+        }
+    }
+
+    fn not_an_object(&self, number: u32) -> DocumentError {
+        let field = self.plan.node(number).path.to_string();
+        let name = field.rsplit('.').next().unwrap_or_default().to_owned();
+        DocumentError::NotAnObject { field, name }
+    }
+}
+
+/// Writes a value as the dialect previews it: `{a=1, b=[x, y]}`.
+fn preview(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(preview).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entry = |(key, value): (&String, &Value)| format!("{key}={}", preview(value));
+            let entries: Vec<String> = entries.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+struct RootVisitor<'w, 'p, 'de>(&'w mut Walk<'p, 'de>);
+
+impl<'de> Visitor<'de> for RootVisitor<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.0.object(ROOT, map)
+    }
+}
+
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(KeySeed)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// Reads one value at a place.
+struct ValueSeed<'w, 'p, 'de> {
+    walk: &'w mut Walk<'p, 'de>,
+    place: Place,
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.place == Place::Ignored {
+            return deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ());
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.walk.scalar(self.place, &Scalar::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.walk.scalar(self.place, &Scalar::I64(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        let scalar = i64::try_from(value).map_or(Scalar::U64(value), Scalar::I64);
+        self.walk.scalar(self.place, &scalar)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.walk.scalar(self.place, &Scalar::F64(value))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
+        self.walk.scalar(self.place, &Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.walk.scalar(self.place, &Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.walk.null(self.place);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { walk, place } = self;
+        while items.next_element_seed(ValueSeed { walk: &mut *walk, place })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let Self { walk, place } = self;
+        let Place::Node(number) = place else {
+            walk.found.has_unknown = true;
+            return ignore(map);
+        };
+        match walk.plan.node(number).kind {
+            NodeKind::Object { is_enabled: true, .. } => walk.object(number, map),
+            NodeKind::Object { .. } => ignore(map),
+            NodeKind::Leaf(_) => {
+                let value = Value::Object(serde::Deserialize::deserialize(
+                    MapAccessDeserializer::new(map),
+                )?);
+                walk.object_for_leaf(number, &value)
+            }
+        }
+    }
+}
+
+fn ignore<'de, A: MapAccess<'de>>(map: A) -> Result<(), A::Error> {
+    IgnoredAny.visit_map(map).map(|_| ())
+}
