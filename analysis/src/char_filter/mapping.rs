@@ -5,6 +5,9 @@ use hashbrown::HashMap;
 use super::{CharFilter, Filtered, OffsetMap};
 use crate::{error::AnalysisError, settings::Params};
 
+/// Rules of one filter: each place of a text is compared with all keys of its first character.
+const MAX_RULES: usize = 10_000;
+
 /// Replaces the longest key that starts at each place.
 #[derive(Debug)]
 pub(super) struct Mapping {
@@ -19,6 +22,10 @@ impl Mapping {
                 "mapping requires either `mappings` or `mappings_path` to be configured".to_owned(),
             ));
         };
+        if lines.len() > MAX_RULES {
+            let reason = format!("has {} rules, at most {MAX_RULES} are allowed", lines.len());
+            return Err(params.bad("mappings", reason));
+        }
         let mut rules: HashMap<char, Vec<(String, String)>> = HashMap::new();
         for line in &lines {
             let (first, rule) = parse_rule(line).ok_or_else(|| {
