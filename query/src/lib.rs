@@ -19,6 +19,7 @@ pub mod order;
 pub mod query_string;
 pub mod resolved;
 pub mod search;
+pub mod source;
 pub mod units;
 
 pub use error::QueryError;

@@ -1,0 +1,10 @@
+//! `_source` filtering and values by path, on the bytes as received.
+//!
+//! What is kept is copied as text: order of keys, spelling of numbers and escapes stay as they
+//! were. Objects left empty by an include disappear, as in Elasticsearch.
+
+mod filter;
+mod values;
+
+pub use filter::filter_source;
+pub use values::{leaf_paths, values_at};
