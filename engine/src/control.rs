@@ -1,0 +1,202 @@
+//! By when an evaluation must end, whether it was called off, and how much memory it may hold.
+//!
+//! Evaluation runs on rayon, which cannot cancel: every loop of ours calls [`Control::check`]
+//! between blocks. A [`MemoryAccount`] per query draws on one per node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::EngineError;
+
+/// Why an evaluation ends before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The deadline has passed: what was found so far is answered with `timed_out`.
+    Deadline,
+    /// Nobody waits for the answer any more.
+    Cancelled,
+}
+
+/// Deadline and cancellation of one request; shared by all threads that work on it.
+#[derive(Debug, Default)]
+pub struct Control {
+    deadline: Option<Instant>,
+    is_cancelled: AtomicBool,
+    /// Sticky, so that all threads stop together and the answer says `timed_out`.
+    is_late: AtomicBool,
+}
+
+impl Control {
+    /// Returns a control that never stops by itself.
+    pub fn unlimited() -> Self {
+        Self::default()
+    }
+
+    /// Returns a control that stops at `deadline`.
+    pub fn until(deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..Self::default() }
+    }
+
+    /// Calls the evaluation off; it ends at the next check.
+    pub fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads the flag and the clock; some 30 ns.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`] after [`Control::cancel`], [`Stop::Deadline`] from the deadline on.
+    pub fn check(&self) -> Result<(), Stop> {
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
+        let Some(deadline) = self.deadline else {
+            return Ok(());
+        };
+        if self.is_late.load(Ordering::Relaxed) || Instant::now() >= deadline {
+            self.is_late.store(true, Ordering::Relaxed);
+            return Err(Stop::Deadline);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a check has found the deadline passed.
+    pub fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+}
+
+impl From<Stop> for EngineError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Deadline => Self::DeadlineExceeded,
+            Stop::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Bytes held, with a limit, under an account of a wider scope (query under node).
+#[derive(Debug)]
+pub struct MemoryAccount {
+    name: &'static str,
+    limit_bytes: u64,
+    held_bytes: AtomicU64,
+    parent: Option<Arc<MemoryAccount>>,
+}
+
+impl MemoryAccount {
+    /// Opens the node's account; `name` appears in refusals.
+    pub fn root(name: &'static str, limit_bytes: u64) -> Arc<Self> {
+        Arc::new(Self { name, limit_bytes, held_bytes: AtomicU64::new(0), parent: None })
+    }
+
+    /// Opens an account that also draws on this one.
+    pub fn child(self: &Arc<Self>, name: &'static str, limit_bytes: u64) -> Arc<Self> {
+        let parent = Some(Arc::clone(self));
+        Arc::new(Self { name, limit_bytes, held_bytes: AtomicU64::new(0), parent })
+    }
+
+    /// Returns the bytes held now.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reserves `bytes` until the reservation is dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::CircuitBreaking`] when this account or one above would exceed its limit;
+    /// nothing is reserved then.
+    pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation, EngineError> {
+        self.take(bytes)?;
+        Ok(Reservation { account: Arc::clone(self), bytes })
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), EngineError> {
+        let wanted = self.held_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if wanted > self.limit_bytes {
+            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let limit = self.limit_bytes;
+            return Err(EngineError::CircuitBreaking { what: self.name, wanted, limit });
+        }
+        if let Some(parent) = &self.parent
+            && let Err(error) = parent.take(bytes)
+        {
+            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.give_back(bytes);
+        }
+    }
+}
+
+/// Bytes reserved in an account; given back on drop.
+#[derive(Debug)]
+pub struct Reservation {
+    account: Arc<MemoryAccount>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// Reserves `bytes` more.
+    ///
+    /// # Errors
+    /// As [`MemoryAccount::reserve`]; what was reserved before stays.
+    pub fn grow(&mut self, bytes: u64) -> Result<(), EngineError> {
+        self.account.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Returns the bytes reserved.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.account.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passed_deadline_stops_and_sticks() {
+        let control = Control::until(Instant::now());
+        assert_eq!(control.check(), Err(Stop::Deadline));
+        assert!(control.is_late());
+        assert_eq!(Control::unlimited().check(), Ok(()));
+    }
+
+    #[test]
+    fn cancellation_wins_over_the_deadline() {
+        let control = Control::until(Instant::now());
+        control.cancel();
+        assert_eq!(control.check(), Err(Stop::Cancelled));
+    }
+
+    #[test]
+    fn an_account_refuses_beyond_its_own_and_its_parents_limit() {
+        let node = MemoryAccount::root("node", 100);
+        let query = node.child("query", 80);
+        let mut held = query.reserve(60).unwrap();
+        assert!(query.reserve(30).is_err(), "the query's limit");
+        let other = node.child("query", 80);
+        assert!(other.reserve(50).is_err(), "the node's limit");
+        assert_eq!((node.held_bytes(), other.held_bytes()), (60, 0));
+        held.grow(20).unwrap();
+        assert_eq!(held.bytes(), 80);
+        drop(held);
+        assert_eq!((node.held_bytes(), query.held_bytes()), (0, 0));
+    }
+}

@@ -1,0 +1,133 @@
+//! The terms that prefixes, wildcards, regular expressions and fuzzy terms stand for.
+//!
+//! Expansion is a step of the root: each shard returns its candidates in one order (distance, then
+//! term), the root merges them, cuts, and sends the same list to all. So the cut never depends on
+//! how documents lie in segments and shards.
+
+mod automaton;
+mod regexp;
+
+use std::collections::BTreeSet;
+
+use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
+use tantivy::SegmentReader;
+use tantivy::schema::Field as Column;
+use tantivy::termdict::TermStreamer;
+
+pub use automaton::{State, TermAutomaton};
+
+use crate::control::Control;
+use crate::{EngineError, View, statistics};
+
+/// Terms between two looks at the clock.
+const TERMS_PER_CHECK: usize = 1_024;
+/// Most candidates a request may ask for.
+const LIMIT: usize = 65_536;
+
+/// Returns the first `limit` terms of the shard that `request` stands for, in order of (distance,
+/// term), each held by a live document.
+///
+/// # Errors
+/// [`EngineError::Query`] for a pattern that is refused; when the index cannot be read, or
+/// `control` stops the walk.
+pub fn expand(
+    view: &View,
+    request: &ExpansionRequest,
+    control: &Control,
+) -> Result<Vec<ExpansionCandidate>, EngineError> {
+    if request.limit > LIMIT {
+        let limit = request.limit;
+        return Err(EngineError::Query(format!("[{limit}] expansions are more than {LIMIT}")));
+    }
+    let automaton = TermAutomaton::new(&request.pattern)?;
+    let Some(handle) = view.field(request.field.as_str()) else {
+        return Ok(Vec::new());
+    };
+    if !handle.kind.is_indexed() {
+        return Ok(Vec::new());
+    }
+    let mut candidates = Vec::new();
+    // A term without live documents is found out only by counting: if some of the first `limit`
+    // turn out dead, the walk goes on after the last of them.
+    let mut after: Option<(u8, Vec<u8>)> = None;
+    loop {
+        let wanted = request.limit - candidates.len();
+        let found = first_terms(view, handle.column, &automaton, wanted, after.as_ref(), control)?;
+        let is_last = found.len() < wanted;
+        after = found.last().cloned();
+        for (distance, term) in found {
+            let Ok(term) = String::from_utf8(term) else {
+                continue;
+            };
+            let documents = statistics::live_frequency(view, handle, &term, control)?;
+            if documents > 0 {
+                candidates.push(ExpansionCandidate { distance, term, documents });
+            }
+        }
+        if is_last || candidates.len() == request.limit {
+            return Ok(candidates);
+        }
+    }
+}
+
+/// Returns the first `wanted` matching terms of all segments that come after `after`, in order.
+fn first_terms(
+    view: &View,
+    column: Column,
+    automaton: &TermAutomaton,
+    wanted: usize,
+    after: Option<&(u8, Vec<u8>)>,
+    control: &Control,
+) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {
+    let mut first: BTreeSet<(u8, Vec<u8>)> = BTreeSet::new();
+    for segment in view.segments() {
+        walk(segment.reader(), column, automaton, control, |terms| {
+            let found = (automaton.distance(terms.key()), terms.key());
+            let comes_after = |(d, t): &(u8, Vec<u8>)| found > (*d, t.as_slice());
+            if after.is_some_and(|after| !comes_after(after)) {
+                return Ok(true);
+            }
+            if first.len() == wanted && first.last().is_none_or(comes_after) {
+                // Without edits all terms come in order: none of the rest is among the first.
+                return Ok(matches!(automaton, TermAutomaton::Fuzzy { .. }));
+            }
+            first.insert((found.0, found.1.to_vec()));
+            if first.len() > wanted {
+                first.pop_last();
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(first.into_iter().collect())
+}
+
+/// Calls `visit` with every matching term of a segment in order, until it returns false.
+///
+/// # Errors
+/// When the dictionary cannot be read, `control` stops the walk, or `visit` fails.
+pub(crate) fn walk<'a>(
+    reader: &SegmentReader,
+    column: Column,
+    automaton: &'a TermAutomaton,
+    control: &Control,
+    mut visit: impl FnMut(&TermStreamer<'_, &'a TermAutomaton>) -> Result<bool, EngineError>,
+) -> Result<(), EngineError> {
+    control.check()?;
+    let inverted = reader.inverted_index(column)?;
+    let mut terms = inverted
+        .terms()
+        .search(automaton)
+        .into_stream()
+        .map_err(EngineError::io("reading terms"))?;
+    let mut seen = 0;
+    while terms.advance() {
+        if !visit(&terms)? {
+            break;
+        }
+        seen += 1;
+        if seen % TERMS_PER_CHECK == 0 {
+            control.check()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! Patterns as automata over the bytes of terms, to walk tantivy's term dictionary with.
+
+use std::sync::LazyLock;
+
+use gleaner_query::resolved::Pattern;
+use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
+use regex_automata::dfa::{Automaton as _, dense, StartKind};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::{start, syntax};
+use regex_automata::Anchored;
+use tantivy_fst::Automaton;
+
+use super::regexp;
+use crate::EngineError;
+
+/// Bytes an automaton's tables may take; 10,000 states of Lucene's limit fit well.
+const TABLE_LIMIT_BYTES: usize = 4 << 20;
+/// Bytes building it may take.
+const BUILD_LIMIT_BYTES: usize = 16 << 20;
+/// Characters of a fuzzy term; longer ones make tables beyond the limit.
+const FUZZY_LIMIT_CHARS: usize = 1_024;
+
+/// The terms a pattern stands for.
+pub enum TermAutomaton {
+    /// A regular expression over the whole term.
+    Regular {
+        /// Its tables.
+        dfa: Box<dense::DFA<Vec<u32>>>,
+        /// Where to start.
+        start: StateID,
+    },
+    /// A fixed start, then an edit distance over the rest.
+    Fuzzy {
+        /// Bytes that must agree.
+        prefix: Vec<u8>,
+        /// Distance to the rest of the term.
+        rest: DFA,
+    },
+}
+
+/// A state of [`TermAutomaton`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Of a regular expression.
+    Regular(StateID),
+    /// So many bytes of the fixed start have agreed.
+    Prefix(usize),
+    /// Of the edit distance.
+    Rest(u32),
+    /// Nothing matches any more.
+    Dead,
+}
+
+impl TermAutomaton {
+    /// Compiles `pattern`.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for syntax we do not know and for patterns whose automaton exceeds
+    /// the limits, naming the pattern.
+    pub fn new(pattern: &Pattern) -> Result<Self, EngineError> {
+        match pattern {
+            Pattern::Prefix { prefix, ignore_case } => {
+                regular(prefix, &format!("{}(?s:.)*", regexp::literal(prefix)), *ignore_case)
+            }
+            Pattern::Wildcard { pattern, ignore_case } => {
+                regular(pattern, &regexp::from_wildcard(pattern), *ignore_case)
+            }
+            Pattern::Regexp { expression, ignore_case } => {
+                regular(expression, &regexp::from_lucene(expression)?, *ignore_case)
+            }
+            Pattern::Fuzzy { term, distance, prefix_length, transpositions } => {
+                fuzzy(term, *distance, *prefix_length, *transpositions)
+            }
+        }
+    }
+
+    /// Returns the edits of `term`, which this automaton accepts; 0 for patterns without edits.
+    pub fn distance(&self, term: &[u8]) -> u8 {
+        match self {
+            Self::Regular { .. } => 0,
+            Self::Fuzzy { prefix, rest } => {
+                let tail = term.get(prefix.len()..).unwrap_or_default();
+                rest.eval(tail).to_u8()
+            }
+        }
+    }
+}
+
+impl Automaton for TermAutomaton {
+    type State = State;
+
+    fn start(&self) -> State {
+        match self {
+            Self::Regular { start, .. } => State::Regular(*start),
+            Self::Fuzzy { prefix, rest } if prefix.is_empty() => State::Rest(rest.initial_state()),
+            Self::Fuzzy { .. } => State::Prefix(0),
+        }
+    }
+
+    fn is_match(&self, state: &State) -> bool {
+        match (self, *state) {
+            (Self::Regular { dfa, .. }, State::Regular(id)) => {
+                dfa.is_match_state(dfa.next_eoi_state(id))
+            }
+            (Self::Fuzzy { rest, .. }, State::Rest(id)) => {
+                matches!(rest.distance(id), Distance::Exact(_))
+            }
+            _ => false,
+        }
+    }
+
+    fn can_match(&self, state: &State) -> bool {
+        match (self, *state) {
+            (_, State::Dead) => false,
+            (Self::Regular { dfa, .. }, State::Regular(id)) => !dfa.is_dead_state(id),
+            (_, State::Rest(id)) => id != SINK_STATE,
+            _ => true,
+        }
+    }
+
+    fn accept(&self, state: &State, byte: u8) -> State {
+        match (self, *state) {
+            (Self::Regular { dfa, .. }, State::Regular(id)) => {
+                State::Regular(dfa.next_state(id, byte))
+            }
+            (Self::Fuzzy { prefix, rest }, State::Prefix(at)) => {
+                if prefix[at] != byte {
+                    State::Dead
+                } else if at + 1 == prefix.len() {
+                    State::Rest(rest.initial_state())
+                } else {
+                    State::Prefix(at + 1)
+                }
+            }
+            (Self::Fuzzy { rest, .. }, State::Rest(id)) => State::Rest(rest.transition(id, byte)),
+            _ => State::Dead,
+        }
+    }
+}
+
+fn regular(
+    shown: &str,
+    expression: &str,
+    ignore_case: bool,
+) -> Result<TermAutomaton, EngineError> {
+    let too_complex = |reason: String| {
+        EngineError::Query(format!("pattern [{shown}] is refused: {reason}"))
+    };
+    let dfa = dense::Builder::new()
+        .syntax(syntax::Config::new().case_insensitive(ignore_case).dot_matches_new_line(true))
+        .thompson(thompson::Config::new().nfa_size_limit(Some(TABLE_LIMIT_BYTES)))
+        .configure(
+            dense::Config::new()
+                .start_kind(StartKind::Anchored)
+                .dfa_size_limit(Some(TABLE_LIMIT_BYTES))
+                .determinize_size_limit(Some(BUILD_LIMIT_BYTES)),
+        )
+        .build(expression)
+        .map_err(|error| too_complex(error.to_string()))?;
+    let start = dfa
+        .start_state(&start::Config::new().anchored(Anchored::Yes))
+        .map_err(|error| too_complex(error.to_string()))?;
+    Ok(TermAutomaton::Regular { dfa: Box::new(dfa), start })
+}
+
+fn fuzzy(
+    term: &str,
+    distance: u8,
+    prefix_length: u32,
+    transpositions: bool,
+) -> Result<TermAutomaton, EngineError> {
+    let split = term.char_indices().nth(prefix_length as usize).map_or(term.len(), |(at, _)| at);
+    let (prefix, rest) = term.split_at(split);
+    if rest.chars().count() > FUZZY_LIMIT_CHARS {
+        return Err(EngineError::Query(format!(
+            "fuzzy term of more than {FUZZY_LIMIT_CHARS} characters is refused"
+        )));
+    }
+    let builder = levenshtein(distance, transpositions)
+        .ok_or_else(|| EngineError::Query(format!("fuzziness [{distance}] is not 0, 1 or 2")))?;
+    Ok(TermAutomaton::Fuzzy {
+        prefix: prefix.as_bytes().to_vec(),
+        rest: builder.build_dfa(rest),
+    })
+}
+
+/// Building one takes milliseconds for distance 2, so each is built once.
+fn levenshtein(distance: u8, transpositions: bool) -> Option<&'static LevenshteinAutomatonBuilder> {
+    type Builder = LazyLock<LevenshteinAutomatonBuilder>;
+    static BUILDERS: [[Builder; 2]; 3] = [
+        [
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(0, false)),
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(0, true)),
+        ],
+        [
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(1, false)),
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(1, true)),
+        ],
+        [
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(2, false)),
+            LazyLock::new(|| LevenshteinAutomatonBuilder::new(2, true)),
+        ],
+    ];
+    let builders = BUILDERS.get(usize::from(distance))?;
+    Some(&builders[usize::from(transpositions)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(automaton: &TermAutomaton, term: &str) -> bool {
+        let mut state = automaton.start();
+        for &byte in term.as_bytes() {
+            state = automaton.accept(&state, byte);
+            if !automaton.can_match(&state) {
+                return false;
+            }
+        }
+        automaton.is_match(&state)
+    }
+
+    fn check(pattern: &Pattern, yes: &[&str], no: &[&str]) {
+        let automaton = TermAutomaton::new(pattern).unwrap();
+        for term in yes {
+            assert!(accepts(&automaton, term), "{pattern:?} {term}");
+        }
+        for term in no {
+            assert!(!accepts(&automaton, term), "{pattern:?} {term}");
+        }
+    }
+
+    #[test]
+    fn prefixes_and_wildcards_cover_the_whole_term() {
+        let prefix = |ignore_case| Pattern::Prefix { prefix: "a.b".to_owned(), ignore_case };
+        check(&prefix(false), &["a.b", "a.bc", "a.b\n"], &["axb", "A.b", "xa.b"]);
+        check(&prefix(true), &["A.Bc"], &["axb"]);
+        let wildcard =
+            |text: &str| Pattern::Wildcard { pattern: text.to_owned(), ignore_case: false };
+        check(&wildcard("a*c"), &["ac", "abc", "abxc"], &["abcd", "xac"]);
+        check(&wildcard("a?c"), &["abc", "aéc"], &["ac", "abbc"]);
+        check(&wildcard(r"a\*c"), &["a*c"], &["abc"]);
+    }
+
+    #[test]
+    fn fuzzy_terms_count_edits_after_the_fixed_start() {
+        let fuzzy = |distance, prefix_length, transpositions| Pattern::Fuzzy {
+            term: "search".to_owned(),
+            distance,
+            prefix_length,
+            transpositions,
+        };
+        check(&fuzzy(1, 0, true), &["search", "serch", "saerch", "xearch"], &["sxxrch"]);
+        check(&fuzzy(1, 0, false), &["serch"], &["saerch"]);
+        check(&fuzzy(2, 3, true), &["search", "seaxxh"], &["xearch"]);
+        let automaton = TermAutomaton::new(&fuzzy(2, 1, true)).unwrap();
+        assert_eq!((automaton.distance(b"search"), automaton.distance(b"serch")), (0, 1));
+    }
+
+    #[test]
+    fn an_explosive_expression_is_refused_by_name() {
+        let pattern = Pattern::Regexp {
+            expression: "(a|b)*a(a|b){60}".to_owned(),
+            ignore_case: false,
+        };
+        let error = TermAutomaton::new(&pattern).err().unwrap();
+        assert!(error.to_string().contains("(a|b)*a(a|b){60}"), "{error}");
+    }
+}

@@ -1,0 +1,178 @@
+//! From a resolved clause to tantivy weights that find candidates.
+//!
+//! Weights made here match exactly what the clause says; their f32 scores are close to the
+//! canonical ones (within `score::bound::Slack`) and never decide an order. Statistics are the
+//! request's, never the searcher's. Where all scored clauses are terms of text fields, tantivy's
+//! block-max pruning applies: it recognises its own term scorers, which ours hand through.
+
+mod cached;
+mod candidates;
+mod compound;
+mod posting_set;
+mod terms;
+mod values;
+
+use std::sync::Arc;
+
+use gleaner_query::resolved::Clause;
+use tantivy::query::{AllWeight, EmptyWeight, Weight};
+
+use crate::control::Control;
+use crate::filter_cache::FilterCache;
+use crate::score::model::Model;
+use crate::{EngineError, View};
+
+pub(crate) use compound::{is_empty_bool, minimum_should_match};
+
+/// What a clause is lowered against: one view, the request's numbers, and who may stop it.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// The shard.
+    pub(crate) view: &'a Arc<View>,
+    /// Numbers for scoring.
+    pub(crate) model: &'a Arc<Model>,
+    /// Deadline and cancellation.
+    pub(crate) control: &'a Arc<Control>,
+    /// Bitmaps of filters.
+    pub(crate) filters: &'a Arc<FilterCache>,
+}
+
+/// Returns a weight that scores, for the whole query.
+///
+/// # Errors
+/// [`EngineError::MissingStatistics`], [`EngineError::Query`] for what cannot be evaluated.
+pub(crate) fn query(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
+    let (clause, boost) = simplify(clause, 1.0);
+    let weight = scored(scope, clause, boost)?;
+    // A lone term is pruned only as a union of one.
+    Ok(match clause {
+        Clause::Term { .. } => compound::union_of_one(weight),
+        _ => weight,
+    })
+}
+
+/// Returns a weight that only matches; bitmaps of it may be kept.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn filter(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
+    let (clause, _) = simplify(clause, 1.0);
+    cached::wrap(scope, clause, matching(scope, clause)?)
+}
+
+/// Takes off what does not change matches: boosts, and a `bool` around a single scored clause.
+pub(crate) fn simplify(clause: &Clause, boost: f64) -> (&Clause, f64) {
+    match clause {
+        Clause::Boost { clause, factor } => simplify(clause, boost * f64::from(*factor)),
+        Clause::DisMax { clauses, .. } if clauses.len() == 1 => simplify(&clauses[0], boost),
+        Clause::Bool { must, should, filter, must_not, minimum_should_match }
+            if filter.is_empty() && must_not.is_empty() =>
+        {
+            match (must.as_slice(), should.as_slice(), minimum_should_match) {
+                ([only], [], 0) | ([], [only], 0 | 1) => simplify(only, boost),
+                _ => (clause, boost),
+            }
+        }
+        _ => (clause, boost),
+    }
+}
+
+/// Returns a weight whose scores are the clause's times `boost`.
+fn scored(
+    scope: &Scope<'_>,
+    clause: &Clause,
+    boost: f64,
+) -> Result<Box<dyn Weight>, EngineError> {
+    let (clause, boost) = simplify(clause, boost);
+    match clause {
+        Clause::MatchNone => Ok(Box::new(EmptyWeight)),
+        Clause::Term { field, term } => terms::term(scope, field, term, boost),
+        Clause::Blended { field, terms } => terms::blended(scope, field, terms, boost),
+        Clause::Phrase { field, positions, slop } => {
+            terms::phrase(scope, clause, (field, positions, *slop), boost)
+        }
+        Clause::Synonyms { .. } | Clause::Demote { .. } => {
+            Ok(candidates::scored(scope, clause, boost, matching(scope, clause)?))
+        }
+        Clause::Bool { .. } => compound::bool_scored(scope, clause, boost),
+        Clause::DisMax { clauses, tie_breaker } => {
+            compound::dis_max(scope, clauses, *tie_breaker, boost)
+        }
+        Clause::Constant(inner) => Ok(constant(filter(scope, inner)?, boost)),
+        Clause::Boost { .. }
+        | Clause::MatchAll
+        | Clause::Exact { .. }
+        | Clause::AnyOf { .. }
+        | Clause::Range { .. }
+        | Clause::Exists { .. }
+        | Clause::Ids { .. }
+        | Clause::Pattern { .. } => Ok(constant(matching(scope, clause)?, boost)),
+    }
+}
+
+/// Returns a weight that only matches.
+fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
+    let (clause, _) = simplify(clause, 1.0);
+    match clause {
+        Clause::MatchAll => Ok(Box::new(AllWeight)),
+        Clause::MatchNone => Ok(Box::new(EmptyWeight)),
+        Clause::Term { field, term } => {
+            posting_set::of_terms(scope, field, std::slice::from_ref(term))
+        }
+        Clause::Synonyms { field, terms } => posting_set::of_terms(scope, field, terms),
+        Clause::Blended { field, terms } => {
+            let terms: Vec<String> = terms.iter().map(|(term, _)| term.clone()).collect();
+            posting_set::of_terms(scope, field, &terms)
+        }
+        Clause::Phrase { field, positions, slop } => {
+            terms::phrase_matching(scope, clause, (field, positions, *slop))
+        }
+        Clause::Exact { field, value } => {
+            values::any_of(scope, field, std::slice::from_ref(value))
+        }
+        Clause::AnyOf { field, values } => values::any_of(scope, field, values),
+        Clause::Range { field, lower, upper } => values::range(scope, field, lower, upper),
+        Clause::Exists { fields } => values::exists(scope, fields),
+        Clause::Ids { ids } => posting_set::of_ids(scope, ids),
+        Clause::Pattern { field, pattern } => posting_set::of_pattern(scope, field, pattern),
+        Clause::Bool { .. } => compound::bool_matching(scope, clause),
+        Clause::DisMax { clauses, .. } => {
+            let alternatives = clauses.iter().map(|clause| matching(scope, clause));
+            Ok(compound::any_matching(alternatives.collect::<Result<_, _>>()?))
+        }
+        Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => filter(scope, inner),
+        Clause::Demote { positive, .. } => matching(scope, positive),
+    }
+}
+
+/// Gives everything `weight` matches the same score.
+fn constant(weight: Box<dyn Weight>, score: f64) -> Box<dyn Weight> {
+    Box::new(compound::Constant::new(weight, score as f32))
+}
+
+/// Returns how many clauses `clause` consists of, itself included.
+pub(crate) fn num_nodes(clause: &Clause) -> usize {
+    let all = |clauses: &[Clause]| clauses.iter().map(num_nodes).sum::<usize>();
+    1 + match clause {
+        Clause::Bool { must, should, .. } => all(must) + all(should),
+        Clause::DisMax { clauses, .. } => all(clauses),
+        Clause::Boost { clause, .. } => num_nodes(clause),
+        Clause::Demote { positive, .. } => num_nodes(positive),
+        Clause::Blended { terms, .. } => terms.len(),
+        Clause::Synonyms { terms, .. } => terms.len(),
+        Clause::Phrase { positions, .. } => positions.len(),
+        _ => 0,
+    }
+}
+
+/// Returns the most alternatives of any dis-max inside, 0 without one.
+pub(crate) fn widest_dis_max(clause: &Clause) -> usize {
+    let all = |clauses: &[Clause]| clauses.iter().map(widest_dis_max).max().unwrap_or(0);
+    match clause {
+        Clause::Bool { must, should, .. } => all(must).max(all(should)),
+        Clause::DisMax { clauses, .. } => all(clauses).max(clauses.len()),
+        Clause::Boost { clause, .. } => widest_dis_max(clause),
+        Clause::Demote { positive, .. } => widest_dis_max(positive),
+        _ => 0,
+    }
+}

@@ -1,0 +1,182 @@
+//! Clauses made of clauses: `bool`, dis-max, constants.
+
+use gleaner_query::resolved::Clause;
+use tantivy::query::{
+    AllWeight, BooleanWeight, ConstScorer, DisjunctionMaxCombiner, EmptyScorer, EmptyWeight,
+    Explanation, Occur, Scorer, SumCombiner, Weight,
+};
+use tantivy::{DocId, Score, SeekDangerResult, SegmentReader};
+
+use super::{Scope, constant, filter, matching, scored};
+use crate::EngineError;
+
+/// How a sub-clause is lowered.
+type Lower = fn(&Scope<'_>, &Clause, f64) -> Result<Box<dyn Weight>, EngineError>;
+
+/// Returns how many of a `bool`'s `should` clauses must match: what was asked, and at least one
+/// where nothing else is required (Lucene's `BooleanQuery`).
+pub(crate) fn minimum_should_match(clause: &Clause) -> usize {
+    let Clause::Bool { must, should, filter, minimum_should_match, .. } = clause else {
+        return 0;
+    };
+    let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
+    (*minimum_should_match as usize).max(usize::from(is_required))
+}
+
+/// Returns whether a `bool` asks for nothing at all: it then matches everything, with score 1.
+pub(crate) fn is_empty_bool(clause: &Clause) -> bool {
+    matches!(clause, Clause::Bool { must, should, filter, must_not, .. }
+        if must.is_empty() && should.is_empty() && filter.is_empty() && must_not.is_empty())
+}
+
+/// A `bool` that scores.
+pub(super) fn bool_scored(
+    scope: &Scope<'_>,
+    clause: &Clause,
+    boost: f64,
+) -> Result<Box<dyn Weight>, EngineError> {
+    if is_empty_bool(clause) {
+        return Ok(constant(Box::new(AllWeight), boost));
+    }
+    bool_weight(scope, clause, boost, scored, true)
+}
+
+/// A `bool` that only matches.
+pub(super) fn bool_matching(
+    scope: &Scope<'_>,
+    clause: &Clause,
+) -> Result<Box<dyn Weight>, EngineError> {
+    if is_empty_bool(clause) {
+        return Ok(Box::new(AllWeight));
+    }
+    bool_weight(scope, clause, 1.0, |scope, clause, _| matching(scope, clause), false)
+}
+
+fn bool_weight(
+    scope: &Scope<'_>,
+    clause: &Clause,
+    boost: f64,
+    lower: Lower,
+    is_scored: bool,
+) -> Result<Box<dyn Weight>, EngineError> {
+    let Clause::Bool { must, should, filter: filters, must_not, .. } = clause else {
+        return Err(EngineError::Internal("not a bool clause".to_owned()));
+    };
+    let without_score = |weight| if is_scored { constant(weight, 0.0) } else { weight };
+    let mut weights = Vec::new();
+    for clause in must {
+        weights.push((Occur::Must, lower(scope, clause, boost)?));
+    }
+    for clause in filters {
+        weights.push((Occur::Must, without_score(filter(scope, clause)?)));
+    }
+    for clause in should {
+        weights.push((Occur::Should, lower(scope, clause, boost)?));
+    }
+    if weights.is_empty() {
+        weights.push((Occur::Must, without_score(Box::new(AllWeight))));
+    }
+    for clause in must_not {
+        weights.push((Occur::MustNot, filter(scope, clause)?));
+    }
+    let minimum = minimum_should_match(clause);
+    if minimum > should.len() {
+        return Ok(Box::new(EmptyWeight));
+    }
+    // A minimum of 1 where nothing else is required is what tantivy means by 0.
+    let is_implied = minimum == 1 && must.is_empty() && filters.is_empty();
+    Ok(sum(weights, if is_implied { 0 } else { minimum }, is_scored))
+}
+
+/// The largest score plus a share of the others.
+pub(super) fn dis_max(
+    scope: &Scope<'_>,
+    clauses: &[Clause],
+    tie_breaker: f32,
+    boost: f64,
+) -> Result<Box<dyn Weight>, EngineError> {
+    let mut weights = Vec::with_capacity(clauses.len());
+    for clause in clauses {
+        weights.push((Occur::Should, scored(scope, clause, boost)?));
+    }
+    let combiner = move || DisjunctionMaxCombiner::with_tie_breaker(tie_breaker);
+    Ok(Box::new(BooleanWeight::with_minimum_number_should_match(
+        weights,
+        0,
+        true,
+        Box::new(combiner),
+    )))
+}
+
+/// What any of `weights` matches.
+pub(super) fn any_matching(mut weights: Vec<Box<dyn Weight>>) -> Box<dyn Weight> {
+    if weights.len() == 1 {
+        return weights.swap_remove(0);
+    }
+    let weights = weights.into_iter().map(|weight| (Occur::Should, weight)).collect();
+    sum(weights, 0, false)
+}
+
+/// A union of one: tantivy prunes a lone term scorer only inside a union.
+pub(super) fn union_of_one(weight: Box<dyn Weight>) -> Box<dyn Weight> {
+    sum(vec![(Occur::Should, weight)], 0, true)
+}
+
+fn sum(
+    weights: Vec<(Occur, Box<dyn Weight>)>,
+    minimum_should_match: usize,
+    is_scored: bool,
+) -> Box<dyn Weight> {
+    Box::new(BooleanWeight::with_minimum_number_should_match(
+        weights,
+        minimum_should_match,
+        is_scored,
+        Box::new(SumCombiner::default),
+    ))
+}
+
+/// Gives everything a weight matches the same score.
+///
+/// tantivy drops scorers of all documents from conjunctions, and their score with them; behind
+/// this they are not recognised.
+pub(super) struct Constant {
+    inner: Box<dyn Weight>,
+    score: Score,
+}
+
+impl Constant {
+    pub(super) fn new(inner: Box<dyn Weight>, score: Score) -> Self {
+        Self { inner, score }
+    }
+
+    fn wrap(&self, scorer: Box<dyn Scorer>, boost: Score) -> Box<dyn Scorer> {
+        if scorer.is::<EmptyScorer>() {
+            return scorer;
+        }
+        Box::new(ConstScorer::new(scorer, self.score * boost))
+    }
+}
+
+impl Weight for Constant {
+    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+        Ok(self.wrap(self.inner.scorer(reader, 1.0)?, boost))
+    }
+
+    fn scorer_danger(
+        &self,
+        reader: &SegmentReader,
+        target: DocId,
+        boost: Score,
+    ) -> tantivy::Result<(SeekDangerResult, Box<dyn Scorer>)> {
+        let (found, scorer) = self.inner.scorer_danger(reader, target, 1.0)?;
+        Ok((found, self.wrap(scorer, boost)))
+    }
+
+    fn explain(&self, reader: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
+        self.inner.explain(reader, doc)
+    }
+
+    fn count(&self, reader: &SegmentReader) -> tantivy::Result<u32> {
+        self.inner.count(reader)
+    }
+}

@@ -1,0 +1,230 @@
+//! Documents that hold any of a set of terms: listed, in a range, or matching a pattern.
+//!
+//! Few terms are walked side by side; many are gathered into a bitmap first, in runs between which
+//! the control is asked. Nothing is capped: the set is complete.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use gleaner_model::{DocumentId, FieldPath};
+use gleaner_query::resolved::Pattern;
+use roaring::RoaringBitmap;
+use tantivy::postings::TermInfo;
+use tantivy::query::{
+    ConstScorer, EmptyScorer, EmptyWeight, EnableScoring, Explanation, Query, Scorer, TermQuery,
+    Weight,
+};
+use tantivy::schema::{Field as Column, IndexRecordOption};
+use tantivy::{DocId, DocSet, InvertedIndexReader, Score, SegmentReader, TERMINATED, TantivyError, Term};
+
+use super::{Scope, cached, compound};
+use crate::EngineError;
+use crate::control::Control;
+use crate::expand::TermAutomaton;
+use crate::filter_cache::BitmapDocSet;
+use crate::schema::FieldHandle;
+
+/// Terms walked side by side at most; beyond that a bitmap is cheaper.
+const SIDE_BY_SIDE: usize = 8;
+/// Postings gathered before they are sorted into the bitmap.
+const RUN: usize = 65_536;
+/// Terms between two looks at the clock.
+const TERMS_PER_CHECK: usize = 1_024;
+
+/// Documents with any of `terms` of a text or keyword field.
+pub(super) fn of_terms(
+    scope: &Scope<'_>,
+    field: &FieldPath,
+    terms: &[String],
+) -> Result<Box<dyn Weight>, EngineError> {
+    let Some(handle) = scope.view.field(field.as_str()) else {
+        return Ok(Box::new(EmptyWeight));
+    };
+    require_index(field, handle)?;
+    let terms = terms.iter().map(|term| Term::from_field_text(handle.column, term));
+    of_list(scope, handle.column, terms.collect())
+}
+
+/// Documents with any of `ids`.
+pub(super) fn of_ids(
+    scope: &Scope<'_>,
+    ids: &[DocumentId],
+) -> Result<Box<dyn Weight>, EngineError> {
+    let column = scope.view.fields().system().id;
+    let terms = ids.iter().map(|id| Term::from_field_text(column, id.as_str()));
+    of_list(scope, column, terms.collect())
+}
+
+/// Documents with any of `terms`, all of `column`.
+pub(super) fn of_list(
+    scope: &Scope<'_>,
+    column: Column,
+    terms: Vec<Term>,
+) -> Result<Box<dyn Weight>, EngineError> {
+    if terms.is_empty() {
+        return Ok(Box::new(EmptyWeight));
+    }
+    if terms.len() > SIDE_BY_SIDE {
+        let terms = terms.iter().map(|term| term.serialized_value_bytes().to_vec()).collect();
+        return Ok(set(scope, column, Members::Listed(terms)));
+    }
+    let without_score = EnableScoring::disabled_from_searcher(scope.view.searcher());
+    let mut weights = Vec::with_capacity(terms.len());
+    for term in terms {
+        weights.push(TermQuery::new(term, IndexRecordOption::Basic).weight(without_score)?);
+    }
+    Ok(compound::any_matching(weights))
+}
+
+/// Documents with a term between the bounds.
+pub(super) fn of_range(
+    scope: &Scope<'_>,
+    column: Column,
+    lower: Bound<Vec<u8>>,
+    upper: Bound<Vec<u8>>,
+) -> Box<dyn Weight> {
+    set(scope, column, Members::Between(lower, upper))
+}
+
+/// Documents with a term that matches `pattern`.
+pub(super) fn of_pattern(
+    scope: &Scope<'_>,
+    field: &FieldPath,
+    pattern: &Pattern,
+) -> Result<Box<dyn Weight>, EngineError> {
+    let automaton = TermAutomaton::new(pattern)?;
+    let Some(handle) = scope.view.field(field.as_str()) else {
+        return Ok(Box::new(EmptyWeight));
+    };
+    require_index(field, handle)?;
+    Ok(set(scope, handle.column, Members::Matching(automaton)))
+}
+
+/// Refuses fields that are kept out of the index.
+pub(super) fn require_index(field: &FieldPath, handle: &FieldHandle) -> Result<(), EngineError> {
+    if handle.kind.is_indexed() {
+        return Ok(());
+    }
+    let reason = format!("Cannot search on field [{field}] since it is not indexed.");
+    Err(EngineError::Query(reason))
+}
+
+fn set(scope: &Scope<'_>, column: Column, members: Members) -> Box<dyn Weight> {
+    Box::new(PostingSet { column, members, control: Arc::clone(scope.control) })
+}
+
+/// Which terms.
+enum Members {
+    Listed(Vec<Vec<u8>>),
+    Between(Bound<Vec<u8>>, Bound<Vec<u8>>),
+    Matching(TermAutomaton),
+}
+
+struct PostingSet {
+    column: Column,
+    members: Members,
+    control: Arc<Control>,
+}
+
+impl PostingSet {
+    fn gather(&self, reader: &SegmentReader) -> tantivy::Result<RoaringBitmap> {
+        let inverted = reader.inverted_index(self.column)?;
+        let mut union = Union::new(&inverted, &self.control);
+        let dictionary = inverted.terms();
+        match &self.members {
+            Members::Listed(terms) => {
+                for term in terms {
+                    if let Some(info) = dictionary.get(term)? {
+                        union.add(&info)?;
+                    }
+                }
+            }
+            Members::Between(lower, upper) => {
+                let range = dictionary.range();
+                let range = match lower {
+                    Bound::Included(term) => range.ge(term),
+                    Bound::Excluded(term) => range.gt(term),
+                    Bound::Unbounded => range,
+                };
+                let range = match upper {
+                    Bound::Included(term) => range.le(term),
+                    Bound::Excluded(term) => range.lt(term),
+                    Bound::Unbounded => range,
+                };
+                let mut terms = range.into_stream()?;
+                while terms.advance() {
+                    union.add(terms.value())?;
+                }
+            }
+            Members::Matching(automaton) => {
+                let mut terms = dictionary.search(automaton).into_stream()?;
+                while terms.advance() {
+                    union.add(terms.value())?;
+                }
+            }
+        }
+        union.finish()
+    }
+}
+
+impl Weight for PostingSet {
+    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+        let bitmap = self.gather(reader)?;
+        if bitmap.is_empty() {
+            return Ok(Box::new(EmptyScorer));
+        }
+        Ok(Box::new(ConstScorer::new(BitmapDocSet::new(Arc::new(bitmap)), boost)))
+    }
+
+    fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
+        // Explanations are made from canonical scores.
+        Err(TantivyError::InvalidArgument("not explained by tantivy".to_owned()))
+    }
+}
+
+/// Posting lists becoming one bitmap.
+struct Union<'a> {
+    inverted: &'a InvertedIndexReader,
+    control: &'a Control,
+    bitmap: RoaringBitmap,
+    run: Vec<DocId>,
+    num_terms: usize,
+}
+
+impl<'a> Union<'a> {
+    fn new(inverted: &'a InvertedIndexReader, control: &'a Control) -> Self {
+        Self { inverted, control, bitmap: RoaringBitmap::new(), run: Vec::new(), num_terms: 0 }
+    }
+
+    fn add(&mut self, info: &TermInfo) -> tantivy::Result<()> {
+        self.num_terms += 1;
+        if self.num_terms % TERMS_PER_CHECK == 0 {
+            self.control.check().map_err(cached::stopped)?;
+        }
+        let mut postings =
+            self.inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+        while postings.doc() != TERMINATED {
+            self.run.push(postings.doc());
+            postings.advance();
+            if self.run.len() == RUN {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> tantivy::Result<()> {
+        self.control.check().map_err(cached::stopped)?;
+        self.run.sort_unstable();
+        self.run.dedup();
+        let run = RoaringBitmap::from_sorted_iter(self.run.drain(..))
+            .map_err(|error| TantivyError::InternalError(error.to_string()))?;
+        self.bitmap |= run;
+        Ok(())
+    }
+
+    fn finish(mut self) -> tantivy::Result<RoaringBitmap> {
+        self.flush()?;
+        Ok(self.bitmap)
+    }
+}

@@ -1,0 +1,18 @@
+//! Exact ranking: the same documents and query give the same hits, order and scores, to the bit,
+//! however documents lie in shards and segments.
+//!
+//! - [`bm25`]: the formula, in f64.
+//! - [`model`]: the request's numbers, tabulated.
+//! - [`canonical`]: a document's score, in the query's clause order, rounded once.
+//! - [`bound`]: how far tantivy's block maxima may be wrong, and what to do about it.
+//! - [`top`]: the best hits, shared by all segments and shards.
+//!
+//! `docs/decisions/0004-exact-ranking.md` has the argument and the figures.
+
+pub mod bm25;
+pub mod bound;
+pub(crate) mod canonical;
+pub(crate) mod explain;
+pub(crate) mod model;
+mod phrase;
+pub(crate) mod top;

@@ -1,0 +1,413 @@
+//! The canonical score of a document: f64, in the query's clause order, rounded once to f32.
+//!
+//! f32 sums depend on the order of scorers, and that on the layout. So tantivy's f32 scores only
+//! decide which documents are worth a look; what is compared and returned is this. A [`Cursor`]
+//! walks one segment forwards only and is asked about few documents (those that may enter the top).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::Clause;
+use tantivy::fieldnorm::FieldNormReader;
+use tantivy::postings::{Postings, SegmentPostings};
+use tantivy::query::Scorer;
+use tantivy::schema::{Field as Column, IndexRecordOption};
+use tantivy::{DocId, DocSet, SegmentReader, Term};
+
+use super::bm25::LengthNorms;
+use super::phrase::{PhraseMatcher, Slot};
+use crate::EngineError;
+use crate::lower::{self, Scope};
+
+/// Whether the documents asked about are known to match the clause (then its filters are not
+/// evaluated again).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Only matching documents.
+    Matching,
+    /// Any documents.
+    Any,
+}
+
+/// Scores documents of one segment, in ascending order.
+pub(crate) enum Cursor {
+    /// Matches nothing in this segment.
+    Absent,
+    /// The same score for what matches; without a docset everything asked about does.
+    Constant(f64, Option<Box<dyn Scorer>>),
+    /// Terms of a text field that count as one.
+    Terms(Frequencies),
+    /// A phrase of a text field.
+    Phrase(Lengths, PhraseMatcher),
+    /// A phrase that only matches.
+    PhraseMatch(PhraseMatcher),
+    /// Scores added up.
+    Sum(Sum),
+    /// The largest score, and a share of the others.
+    DisMax(f64, Vec<Cursor>),
+    /// A score made smaller where something else matches too.
+    Demote(Box<Cursor>, Box<dyn Scorer>, f64),
+}
+
+/// A field's lengths in a segment, with the weight of what is looked for.
+pub(crate) struct Lengths {
+    /// boost · idf.
+    weight: f64,
+    norms: Arc<LengthNorms>,
+    ids: FieldNormReader,
+}
+
+/// Posting lists whose frequencies are added.
+pub(crate) struct Frequencies {
+    lengths: Lengths,
+    postings: Vec<SegmentPostings>,
+}
+
+/// A `bool` clause.
+pub(crate) struct Sum {
+    must: Vec<Cursor>,
+    should: Vec<Cursor>,
+    minimum_should_match: usize,
+    /// Docsets with whether they must (true) or must not match; empty when that is known.
+    gates: Vec<(Box<dyn Scorer>, bool)>,
+}
+
+impl Cursor {
+    /// Opens a cursor for `clause`, its score multiplied by `boost`.
+    ///
+    /// # Errors
+    /// [`EngineError::MissingStatistics`], and when the segment cannot be read.
+    pub(crate) fn open(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        clause: &Clause,
+        boost: f64,
+        asked: Asked,
+    ) -> Result<Self, EngineError> {
+        let open = |clause, boost, asked| Self::open(scope, reader, clause, boost, asked);
+        Ok(match clause {
+            Clause::MatchAll => Self::Constant(boost, None),
+            Clause::MatchNone => Self::Absent,
+            Clause::Boost { clause, factor } => open(clause, boost * f64::from(*factor), asked)?,
+            Clause::Term { field, term } => {
+                let idf = scope.model.term(field, term)?.idf;
+                if scope.view.fields().text(field.as_str()).is_none() {
+                    return Self::constant(scope, reader, clause, boost * idf, asked);
+                }
+                terms(scope, reader, field, std::slice::from_ref(term), boost * idf)?
+            }
+            Clause::Synonyms { field, terms: group } => {
+                let idf = scope.model.group(field, group)?.idf;
+                if scope.view.fields().text(field.as_str()).is_none() {
+                    return Self::constant(scope, reader, clause, boost * idf, asked);
+                }
+                terms(scope, reader, field, group, boost * idf)?
+            }
+            Clause::Blended { field, terms } => blended(scope, reader, field, terms, boost)?,
+            Clause::Phrase { field, positions, slop } => {
+                phrase(scope, reader, field, positions, (*slop, boost))?
+            }
+            Clause::Bool { .. } => bool_cursor(scope, reader, clause, boost, asked)?,
+            Clause::DisMax { clauses, tie_breaker } => {
+                let asked = if clauses.len() == 1 { asked } else { Asked::Any };
+                let clauses = clauses.iter().map(|clause| open(clause, boost, asked));
+                Self::DisMax(f64::from(*tie_breaker), clauses.collect::<Result<_, _>>()?)
+            }
+            Clause::Demote { positive, negative, factor } => Self::Demote(
+                Box::new(open(positive, boost, asked)?),
+                lower::filter(scope, negative)?.scorer(reader, 1.0)?,
+                f64::from(*factor),
+            ),
+            Clause::Constant(inner) => Self::constant(scope, reader, inner, boost, asked)?,
+            Clause::Exact { .. }
+            | Clause::AnyOf { .. }
+            | Clause::Range { .. }
+            | Clause::Exists { .. }
+            | Clause::Ids { .. }
+            | Clause::Pattern { .. } => Self::constant(scope, reader, clause, boost, asked)?,
+        })
+    }
+
+    /// Opens a cursor that only tells where a phrase occurs; needs no statistics.
+    ///
+    /// # Errors
+    /// When the segment cannot be read.
+    pub(crate) fn open_phrase_match(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        field: &FieldPath,
+        positions: &[(u32, Vec<String>)],
+        slop: u32,
+    ) -> Result<Self, EngineError> {
+        let Some(handle) = scope.view.fields().text(field.as_str()) else {
+            return Ok(Self::Absent);
+        };
+        let slots = slots(reader, handle.column, positions)?;
+        Ok(slots.map_or(Self::Absent, |slots| Self::PhraseMatch(PhraseMatcher::new(slots, slop))))
+    }
+
+    fn constant(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        clause: &Clause,
+        score: f64,
+        asked: Asked,
+    ) -> Result<Self, EngineError> {
+        let docset = match asked {
+            Asked::Matching => None,
+            Asked::Any => Some(lower::filter(scope, clause)?.scorer(reader, 1.0)?),
+        };
+        Ok(Self::Constant(score, docset))
+    }
+
+    /// Returns the score of `doc`, `None` where it does not match. `doc` never falls.
+    pub(crate) fn score(&mut self, doc: DocId) -> Option<f64> {
+        match self {
+            Self::Absent => None,
+            Self::Constant(score, docset) => {
+                let is_match = docset.as_mut().is_none_or(|docset| holds(docset, doc));
+                is_match.then_some(*score)
+            }
+            Self::Terms(terms) => {
+                let frequency = terms.frequency(doc);
+                (frequency > 0.0).then(|| terms.lengths.score(doc, frequency))
+            }
+            Self::Phrase(lengths, matcher) => {
+                let frequency = matcher.frequency(doc);
+                (frequency > 0.0).then(|| lengths.score(doc, frequency))
+            }
+            Self::PhraseMatch(matcher) => (matcher.frequency(doc) > 0.0).then_some(0.0),
+            Self::Sum(sum) => sum.score(doc),
+            Self::DisMax(tie_breaker, cursors) => dis_max(*tie_breaker, cursors, doc),
+            Self::Demote(positive, negative, factor) => {
+                let score = positive.score(doc)?;
+                Some(if holds(negative, doc) { score * *factor } else { score })
+            }
+        }
+    }
+
+    /// Returns the frequency the score of `doc` is made of, with the length of the field, for
+    /// explanations; `None` for clauses that are not of a text field.
+    pub(crate) fn frequency(&mut self, doc: DocId) -> Option<(f64, u32)> {
+        match self {
+            Self::Terms(terms) => Some((terms.frequency(doc), terms.lengths.length(doc))),
+            Self::Phrase(lengths, matcher) => {
+                Some((matcher.frequency(doc), lengths.length(doc)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Lengths {
+    fn open(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        field: &FieldPath,
+        weight: f64,
+    ) -> Result<Option<(Self, Column)>, EngineError> {
+        let (Some(handle), Some(norms)) =
+            (scope.view.fields().text(field.as_str()), scope.model.norms(field))
+        else {
+            return Ok(None);
+        };
+        let Some(ids) = reader.fieldnorms_readers().get_field(handle.column)? else {
+            return Ok(None);
+        };
+        Ok(Some((Self { weight, norms: Arc::clone(norms), ids }, handle.column)))
+    }
+
+    fn score(&self, doc: DocId, frequency: f64) -> f64 {
+        self.weight * self.norms.saturated(frequency, self.ids.fieldnorm_id(doc))
+    }
+
+    fn length(&self, doc: DocId) -> u32 {
+        self.ids.fieldnorm(doc)
+    }
+}
+
+impl Frequencies {
+    fn frequency(&mut self, doc: DocId) -> f64 {
+        let mut sum = 0.0;
+        for postings in &mut self.postings {
+            if holds(postings, doc) {
+                sum += f64::from(postings.term_freq());
+            }
+        }
+        sum
+    }
+}
+
+impl Sum {
+    fn score(&mut self, doc: DocId) -> Option<f64> {
+        for (docset, wanted) in &mut self.gates {
+            if holds(docset, doc) != *wanted {
+                return None;
+            }
+        }
+        let mut sum = 0.0;
+        for cursor in &mut self.must {
+            sum += cursor.score(doc)?;
+        }
+        let mut num_matching = 0;
+        for score in self.should.iter_mut().filter_map(|cursor| cursor.score(doc)) {
+            sum += score;
+            num_matching += 1;
+        }
+        (num_matching >= self.minimum_should_match).then_some(sum)
+    }
+}
+
+/// Returns whether `docset` holds `doc`, which never falls.
+fn holds<D: DocSet>(docset: &mut D, doc: DocId) -> bool {
+    if docset.doc() < doc {
+        docset.seek(doc);
+    }
+    docset.doc() == doc
+}
+
+fn dis_max(tie_breaker: f64, cursors: &mut [Cursor], doc: DocId) -> Option<f64> {
+    let (mut best, mut sum) = (None::<f64>, 0.0);
+    for score in cursors.iter_mut().filter_map(|cursor| cursor.score(doc)) {
+        best = Some(best.map_or(score, |best| best.max(score)));
+        sum += score;
+    }
+    best.map(|best| best + tie_breaker * (sum - best))
+}
+
+fn terms(
+    scope: &Scope<'_>,
+    reader: &SegmentReader,
+    field: &FieldPath,
+    terms: &[String],
+    weight: f64,
+) -> Result<Cursor, EngineError> {
+    let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
+        return Ok(Cursor::Absent);
+    };
+    let postings = read(reader, column, terms, IndexRecordOption::WithFreqs)?;
+    if postings.is_empty() {
+        return Ok(Cursor::Absent);
+    }
+    Ok(Cursor::Terms(Frequencies { lengths, postings }))
+}
+
+fn blended(
+    scope: &Scope<'_>,
+    reader: &SegmentReader,
+    field: &FieldPath,
+    group: &[(String, f32)],
+    boost: f64,
+) -> Result<Cursor, EngineError> {
+    let idf = scope.model.group(field, group.iter().map(|(term, _)| term))?.idf;
+    let is_text = scope.view.fields().text(field.as_str()).is_some();
+    let mut should = Vec::with_capacity(group.len());
+    for (term, factor) in group {
+        let weight = boost * f64::from(*factor) * idf;
+        should.push(if is_text {
+            terms(scope, reader, field, std::slice::from_ref(term), weight)?
+        } else {
+            let clause = Clause::Term { field: field.clone(), term: term.clone() };
+            Cursor::constant(scope, reader, &clause, weight, Asked::Any)?
+        });
+    }
+    let (must, gates) = (Vec::new(), Vec::new());
+    Ok(Cursor::Sum(Sum { must, should, minimum_should_match: 1, gates }))
+}
+
+fn phrase(
+    scope: &Scope<'_>,
+    reader: &SegmentReader,
+    field: &FieldPath,
+    positions: &[(u32, Vec<String>)],
+    (slop, boost): (u32, f64),
+) -> Result<Cursor, EngineError> {
+    let mut idf = 0.0;
+    for term in positions.iter().flat_map(|(_, terms)| terms) {
+        idf += scope.model.term(field, term)?.idf;
+    }
+    let Some((lengths, column)) = Lengths::open(scope, reader, field, boost * idf)? else {
+        return Ok(Cursor::Absent);
+    };
+    let slots = slots(reader, column, positions)?;
+    Ok(slots.map_or(Cursor::Absent, |slots| {
+        Cursor::Phrase(lengths, PhraseMatcher::new(slots, slop))
+    }))
+}
+
+/// Opens the postings of a phrase; `None` when the segment lacks one of its positions.
+fn slots(
+    reader: &SegmentReader,
+    column: Column,
+    positions: &[(u32, Vec<String>)],
+) -> Result<Option<Vec<Slot>>, EngineError> {
+    let mut first_slot_of = BTreeMap::new();
+    let mut slots = Vec::with_capacity(positions.len());
+    for (at, (offset, terms)) in positions.iter().enumerate() {
+        let repeats = terms.iter().filter_map(|term| first_slot_of.get(term).copied()).min();
+        let group = repeats.unwrap_or(at);
+        for term in terms {
+            first_slot_of.entry(term).or_insert(group);
+        }
+        let postings = read(reader, column, terms, IndexRecordOption::WithFreqsAndPositions)?;
+        if postings.is_empty() {
+            return Ok(None);
+        }
+        slots.push(Slot { offset: *offset, postings, repeats });
+    }
+    Ok((!slots.is_empty()).then_some(slots))
+}
+
+fn bool_cursor(
+    scope: &Scope<'_>,
+    reader: &SegmentReader,
+    clause: &Clause,
+    boost: f64,
+    asked: Asked,
+) -> Result<Cursor, EngineError> {
+    let Clause::Bool { must, should, filter, must_not, .. } = clause else {
+        return Err(EngineError::Internal("not a bool clause".to_owned()));
+    };
+    let minimum_should_match = lower::minimum_should_match(clause);
+    let asked_of_should = if minimum_should_match == should.len() { asked } else { Asked::Any };
+    let open_all = |clauses: &[Clause], asked| -> Result<Vec<Cursor>, EngineError> {
+        let open = |clause| Cursor::open(scope, reader, clause, boost, asked);
+        clauses.iter().map(open).collect()
+    };
+    let mut gates = Vec::new();
+    if asked == Asked::Any {
+        for (clauses, wanted) in [(filter, true), (must_not, false)] {
+            for clause in clauses {
+                gates.push((lower::filter(scope, clause)?.scorer(reader, 1.0)?, wanted));
+            }
+        }
+    }
+    if lower::is_empty_bool(clause) {
+        return Ok(Cursor::Constant(boost, None));
+    }
+    Ok(Cursor::Sum(Sum {
+        must: open_all(must, asked)?,
+        should: open_all(should, asked_of_should)?,
+        minimum_should_match,
+        gates,
+    }))
+}
+
+/// Opens the posting lists of those of `terms` that the segment has.
+fn read(
+    reader: &SegmentReader,
+    column: Column,
+    terms: &[String],
+    option: IndexRecordOption,
+) -> Result<Vec<SegmentPostings>, EngineError> {
+    let inverted = reader.inverted_index(column)?;
+    let mut lists = Vec::with_capacity(terms.len());
+    for term in terms {
+        let postings = inverted
+            .read_postings(&Term::from_field_text(column, term), option)
+            .map_err(EngineError::io("reading postings"))?;
+        lists.extend(postings);
+    }
+    Ok(lists)
+}

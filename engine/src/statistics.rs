@@ -1,0 +1,92 @@
+//! Numbers that BM25 needs, over live documents only.
+//!
+//! Merges must not change a number: lengths are summed as quantised in the norms, N counts live
+//! documents that have the field, and a term's document frequency is corrected against the live
+//! set where a segment has deletes. What is computed about a segment is kept beside it
+//! ([`SegmentNumbers`]) as long as its live documents stay the same.
+
+mod segment;
+
+use std::collections::BTreeMap;
+
+use gleaner_model::FieldKind;
+use gleaner_query::resolved::{FieldStatistics, Statistics, StatisticsRequest};
+use tantivy::Term;
+
+pub use segment::{FieldNumbers, SegmentNumbers};
+
+use crate::control::Control;
+use crate::schema::FieldHandle;
+use crate::{EngineError, View};
+
+/// Counts what `request` asks for in the live documents of `view`.
+///
+/// Every field and term asked for is in the answer, with zeros where the shard has none, so that a
+/// missing number always means a mistake.
+///
+/// # Errors
+/// When the index cannot be read, or `control` stops the count.
+pub fn statistics(
+    view: &View,
+    request: &StatisticsRequest,
+    control: &Control,
+) -> Result<Statistics, EngineError> {
+    let mut answer = Statistics::default();
+    for (path, terms) in &request.fields {
+        let handle = view.field(path.as_str());
+        let numbers = match handle {
+            Some(handle) => field_statistics(view, handle, control)?,
+            None => FieldStatistics::default(),
+        };
+        answer.fields.insert(path.clone(), numbers);
+        let mut counts = BTreeMap::new();
+        for term in terms {
+            let documents = match handle {
+                Some(handle) => live_frequency(view, handle, term, control)?,
+                None => 0,
+            };
+            counts.insert(term.clone(), documents);
+        }
+        answer.terms.insert(path.clone(), counts);
+    }
+    Ok(answer)
+}
+
+fn field_statistics(
+    view: &View,
+    handle: &FieldHandle,
+    control: &Control,
+) -> Result<FieldStatistics, EngineError> {
+    let mut sum = FieldStatistics::default();
+    for segment in view.segments() {
+        control.check()?;
+        let numbers = match handle.kind {
+            FieldKind::Text { .. } => segment.numbers().of_text(segment, handle.column)?.live,
+            _ => segment.numbers().of_values(segment, handle)?.live,
+        };
+        sum.documents += numbers.documents;
+        sum.total_length += numbers.total_length;
+    }
+    Ok(sum)
+}
+
+/// Returns how many live documents of `view` hold `term`.
+///
+/// # Errors
+/// When the index cannot be read, or `control` stops the count.
+pub(crate) fn live_frequency(
+    view: &View,
+    handle: &FieldHandle,
+    term: &str,
+    control: &Control,
+) -> Result<u64, EngineError> {
+    if !handle.kind.is_indexed() {
+        return Ok(0);
+    }
+    let term = Term::from_field_text(handle.column, term);
+    let mut documents = 0;
+    for segment in view.segments() {
+        documents += segment.numbers().live_frequency(segment, &term, control)?;
+    }
+    Ok(documents)
+}
