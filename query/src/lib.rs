@@ -15,6 +15,7 @@ pub mod error;
 pub mod json;
 pub mod limits;
 pub mod mapping;
+pub mod names;
 pub mod order;
 pub mod query_string;
 pub mod resolved;

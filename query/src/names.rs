@@ -1,0 +1,244 @@
+//! Index expressions → indices: names, aliases, wildcards, exclusions, date math names.
+//!
+//! Does: resolve what a request names against one cluster state ([`resolve`] for searches,
+//! [`resolve_write`] and [`resolve_single`] for documents), put dates into names
+//! ([`expand_date_math`], once per request, before the others).
+//! Does not: create indices, look at blocks or rights.
+//! Source: Elasticsearch reference, *Multi-target syntax* and *Date math support in index names*.
+
+mod date_math;
+mod options;
+mod single;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{Alias, ClusterState, IndexMeta, IndexName};
+use serde_json::Value;
+
+pub use date_math::expand_date_math;
+pub use options::{ExpandWildcards, ResolveOptions};
+pub use single::{WriteTarget, resolve_single, resolve_write};
+
+use crate::error::{ErrorType, QueryError};
+
+/// An index that an expression names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedIndex {
+    /// The index.
+    pub meta: Arc<IndexMeta>,
+    /// Filters of the aliases it was reached through: a hit must match one of them; none where it
+    /// was also named itself or through an alias without a filter.
+    pub filters: Vec<Value>,
+    /// Search routing of those aliases, comma-separated; none under the same conditions.
+    pub search_routing: Option<String>,
+}
+
+/// Returns the indices that `expression` names, by name.
+///
+/// Names and wildcards (`*`) are separated by commas; `-name` takes away after a wildcard; empty
+/// and `_all` are everything.
+///
+/// # Errors
+/// `index_not_found_exception`, `index_closed_exception`, or `illegal_argument_exception` for an
+/// alias where only indices may stand, as the options have it.
+pub fn resolve(
+    expression: &str,
+    state: &ClusterState,
+    options: &ResolveOptions,
+) -> Result<Vec<ResolvedIndex>, QueryError> {
+    let mut selection = Selection {
+        state,
+        options,
+        reached: BTreeMap::new(),
+    };
+    let items = expression.split(',').map(str::trim);
+    let mut items = items.filter(|item| !item.is_empty()).peekable();
+    if items.peek().is_none() {
+        selection.wildcard("*")?;
+    }
+    let mut has_wildcard = false;
+    for item in items {
+        match item.strip_prefix('-') {
+            Some(excluded) if has_wildcard => selection.exclude(excluded),
+            _ if item == "_all" => selection.wildcard("*")?,
+            _ if item.contains('*') => selection.wildcard(item)?,
+            _ => selection.name(item)?,
+        }
+        has_wildcard |= item == "_all" || item.contains('*');
+    }
+    if selection.reached.is_empty() && !options.allow_no_indices {
+        return Err(not_found(expression));
+    }
+    Ok(selection
+        .reached
+        .into_values()
+        .map(Reached::into_resolved)
+        .collect())
+}
+
+/// Returns an `index_not_found_exception`.
+pub fn not_found(name: &str) -> QueryError {
+    let name = if name.is_empty() { "_all" } else { name };
+    QueryError::new(ErrorType::IndexNotFound, format!("no such index [{name}]"))
+}
+
+/// How an index was reached.
+struct Reached<'a> {
+    meta: &'a Arc<IndexMeta>,
+    /// By its own name.
+    is_direct: bool,
+    aliases: BTreeMap<&'a IndexName, &'a Alias>,
+}
+
+impl Reached<'_> {
+    fn into_resolved(self) -> ResolvedIndex {
+        let all = |part: &dyn Fn(&Alias) -> Option<Value>| -> Option<Vec<Value>> {
+            self.aliases.values().map(|alias| part(alias)).collect()
+        };
+        let (mut filters, mut search_routing) = (Vec::new(), None);
+        if !self.is_direct {
+            // One alias without a filter opens the whole index, and so for routing.
+            filters = all(&|alias| alias.filter.clone()).unwrap_or_default();
+            let routing = all(&|alias| alias.search_routing.clone().map(Value::from));
+            search_routing = routing.map(|values| {
+                let texts: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+                texts.join(",")
+            });
+        }
+        ResolvedIndex {
+            meta: Arc::clone(self.meta),
+            filters,
+            search_routing,
+        }
+    }
+}
+
+struct Selection<'a> {
+    state: &'a ClusterState,
+    options: &'a ResolveOptions,
+    reached: BTreeMap<&'a IndexName, Reached<'a>>,
+}
+
+impl<'a> Selection<'a> {
+    fn add(&mut self, meta: &'a Arc<IndexMeta>, alias: Option<(&'a IndexName, &'a Alias)>) {
+        let reached = self.reached.entry(&meta.name).or_insert_with(|| Reached {
+            meta,
+            is_direct: false,
+            aliases: BTreeMap::new(),
+        });
+        match alias {
+            Some((name, alias)) => {
+                reached.aliases.insert(name, alias);
+            }
+            None => reached.is_direct = true,
+        }
+    }
+
+    fn wildcard(&mut self, pattern: &str) -> Result<(), QueryError> {
+        let expand = &self.options.expand_wildcards;
+        let mut is_found = false;
+        for meta in self.state.indices.values() {
+            if !(if meta.is_closed {
+                expand.closed
+            } else {
+                expand.open
+            }) {
+                continue;
+            }
+            let matches = |name: &IndexName, is_hidden: bool| {
+                // A pattern with a dot asks for names with a dot, hidden or not.
+                let is_visible = !is_hidden
+                    || expand.hidden
+                    || (pattern.starts_with('.') && name.as_str().starts_with('.'));
+                is_visible && matches_pattern(pattern, name.as_str())
+            };
+            if matches(&meta.name, meta.settings.hidden) {
+                is_found = true;
+                self.add(meta, None);
+            }
+            if self.options.ignore_aliases {
+                continue;
+            }
+            for (name, alias) in &meta.aliases {
+                if matches(name, alias.is_hidden.unwrap_or(false)) {
+                    is_found = true;
+                    self.add(meta, Some((name, alias)));
+                }
+            }
+        }
+        if !is_found && !self.options.allow_no_indices {
+            return Err(not_found(pattern));
+        }
+        Ok(())
+    }
+
+    fn exclude(&mut self, pattern: &str) {
+        let matches = |name: &IndexName| matches_pattern(pattern, name.as_str());
+        self.reached.retain(|name, reached| {
+            reached.aliases.retain(|alias, _| !matches(alias));
+            if matches(name) {
+                return false;
+            }
+            reached.is_direct || !reached.aliases.is_empty()
+        });
+    }
+
+    fn name(&mut self, name: &str) -> Result<(), QueryError> {
+        let before = name.split_once(':').map(|(cluster, _)| cluster);
+        if let Some(cluster) = before {
+            return self.missing(&QueryError::new(
+                ErrorType::IndexNotFound,
+                format!("no such remote cluster: [{cluster}]"),
+            ));
+        }
+        if let Some(meta) = self.state.index_named(name) {
+            return self.open(meta, None);
+        }
+        let mut is_found = false;
+        for meta in self.state.indices.values() {
+            let Some((alias_name, alias)) = meta.aliases.get_key_value(name) else {
+                continue;
+            };
+            if self.options.ignore_aliases {
+                return self.missing(&QueryError::illegal(format!(
+                    "The provided expression [{name}] matches an alias, specify the corresponding \
+                     concrete indices instead."
+                )));
+            }
+            is_found = true;
+            self.open(meta, Some((alias_name, alias)))?;
+        }
+        if is_found {
+            return Ok(());
+        }
+        self.missing(&not_found(name))
+    }
+
+    /// Adds an index that was named, unless it is closed and must not be.
+    fn open(
+        &mut self,
+        meta: &'a Arc<IndexMeta>,
+        alias: Option<(&'a IndexName, &'a Alias)>,
+    ) -> Result<(), QueryError> {
+        if meta.is_closed && !self.options.allow_closed {
+            return self.missing(&QueryError::new(
+                ErrorType::IndexClosed,
+                format!("closed [{}]", meta.name),
+            ));
+        }
+        self.add(meta, alias);
+        Ok(())
+    }
+
+    fn missing(&self, fault: &QueryError) -> Result<(), QueryError> {
+        if self.options.ignore_unavailable {
+            return Ok(());
+        }
+        Err(fault.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

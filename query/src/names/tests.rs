@@ -1,0 +1,249 @@
+//! Expressions against a small cluster.
+
+use gleaner_model::{IndexSettings, IndexUuid, Mapping};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn index(number: u8, name: &str, aliases: &[(&str, Alias)]) -> (IndexUuid, Arc<IndexMeta>) {
+    let uuid = IndexUuid([number; 16]);
+    let named = |name: &str| IndexName::parse(name).unwrap();
+    let meta = IndexMeta {
+        uuid,
+        name: named(name),
+        created_ms: 0,
+        settings: IndexSettings {
+            hidden: name.starts_with('.'),
+            ..IndexSettings::default()
+        },
+        mapping: Arc::new(Mapping::default()),
+        aliases: aliases
+            .iter()
+            .map(|(name, alias)| (named(name), alias.clone()))
+            .collect(),
+        primary_terms: Vec::new(),
+        is_closed: name.starts_with("closed"),
+    };
+    (uuid, Arc::new(meta))
+}
+
+fn cluster() -> ClusterState {
+    let plain = Alias::default;
+    let filtered = |user: &str| Alias {
+        filter: Some(json!({"term": {"user": user}})),
+        search_routing: Some(user.to_owned()),
+        index_routing: Some(user.to_owned()),
+        ..Alias::default()
+    };
+    let write = Alias {
+        is_write_index: Some(true),
+        ..Alias::default()
+    };
+    let no_write = Alias {
+        is_write_index: Some(false),
+        ..Alias::default()
+    };
+    let indices = [
+        index(
+            1,
+            "logs-1",
+            &[
+                ("logs", plain()),
+                ("kim", filtered("kim")),
+                ("roll", plain()),
+            ],
+        ),
+        index(
+            2,
+            "logs-2",
+            &[("logs", plain()), ("lee", filtered("lee")), ("roll", write)],
+        ),
+        index(
+            3,
+            "other",
+            &[("kim", filtered("kim")), ("closed-write", no_write)],
+        ),
+        index(4, ".secret", &[]),
+        index(5, "closed-1", &[]),
+    ];
+    ClusterState {
+        indices: indices.into_iter().collect(),
+        ..ClusterState::default()
+    }
+}
+
+fn names(expression: &str, options: &ResolveOptions) -> Result<Vec<String>, String> {
+    resolve(expression, &cluster(), options)
+        .map(|found| {
+            found
+                .iter()
+                .map(|index| index.meta.name.to_string())
+                .collect()
+        })
+        .map_err(|fault| format!("{} {}", fault.kind.status(), fault.reason))
+}
+
+#[test]
+fn expressions_reach_indices() {
+    let plain = ResolveOptions::default();
+    for (expression, expected) in [
+        ("", &["logs-1", "logs-2", "other"][..]),
+        ("_all", &["logs-1", "logs-2", "other"]),
+        ("logs-*", &["logs-1", "logs-2"]),
+        ("logs-*,-logs-1", &["logs-2"]),
+        ("*,-log*", &["other"]),
+        ("other,logs-1", &["logs-1", "other"]),
+        ("logs", &["logs-1", "logs-2"]),
+        ("ki*", &["logs-1", "other"]),
+        (".s*", &[".secret"]),
+        (".secret", &[".secret"]),
+        ("nothing*", &[]),
+    ] {
+        let expected: Vec<String> = expected.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(names(expression, &plain), Ok(expected), "{expression}");
+    }
+    for (expression, reason) in [
+        ("nope", "404 no such index [nope]"),
+        ("logs-*,nope", "404 no such index [nope]"),
+        ("-logs-1", "404 no such index [-logs-1]"),
+        ("closed-1", "400 closed [closed-1]"),
+        ("far:logs", "404 no such remote cluster: [far]"),
+    ] {
+        assert_eq!(names(expression, &plain), Err(reason.to_owned()));
+    }
+}
+
+#[test]
+fn options_decide_what_is_left_out() {
+    let plain = ResolveOptions::default();
+    let lenient = ResolveOptions {
+        ignore_unavailable: true,
+        ..plain
+    };
+    assert_eq!(
+        names("nope,closed-1,other", &lenient),
+        Ok(vec!["other".to_owned()])
+    );
+    let some = ResolveOptions {
+        allow_no_indices: false,
+        ..plain
+    };
+    assert_eq!(
+        names("nothing*", &some),
+        Err("404 no such index [nothing*]".to_owned())
+    );
+    let strict = ResolveOptions {
+        allow_no_indices: false,
+        ..lenient
+    };
+    assert_eq!(
+        names("nope", &strict),
+        Err("404 no such index [nope]".to_owned())
+    );
+    let all = ResolveOptions {
+        expand_wildcards: ExpandWildcards::ALL,
+        ..plain
+    };
+    assert_eq!(names("*", &all).unwrap().len(), 5);
+    let closed = ResolveOptions {
+        expand_wildcards: ExpandWildcards::parse("closed").unwrap(),
+        ..plain
+    };
+    assert_eq!(names("*", &closed), Ok(vec!["closed-1".to_owned()]));
+    let indices = ResolveOptions {
+        ignore_aliases: true,
+        ..plain
+    };
+    assert!(
+        names("logs", &indices)
+            .unwrap_err()
+            .contains("matches an alias")
+    );
+    assert_eq!(names("ki*", &indices), Ok(vec![]));
+    assert!(ExpandWildcards::parse("opened").is_err());
+}
+
+#[test]
+fn aliases_bring_their_filters_and_routing() {
+    let state = cluster();
+    let found = |expression: &str, name: &str| {
+        let found = resolve(expression, &state, &ResolveOptions::default()).unwrap();
+        let index = found
+            .into_iter()
+            .find(|index| index.meta.name.as_str() == name)
+            .unwrap();
+        (index.filters, index.search_routing)
+    };
+    let kim = json!({"term": {"user": "kim"}});
+    assert_eq!(found("kim", "logs-1"), (vec![kim], Some("kim".to_owned())));
+    assert_eq!(found("kim,logs", "logs-1"), (vec![], None));
+    assert_eq!(found("kim,logs-1", "logs-1"), (vec![], None));
+    assert_eq!(found("*", "other"), (vec![], None));
+}
+
+#[test]
+fn writes_and_single_operations_need_one_index() {
+    let state = cluster();
+    let write =
+        |name| resolve_write(name, &state).map(|found| found.map(|t| t.meta.name.to_string()));
+    assert_eq!(write("logs-1"), Ok(Some("logs-1".to_owned())));
+    assert_eq!(write("roll"), Ok(Some("logs-2".to_owned())));
+    assert_eq!(write("lee"), Ok(Some("logs-2".to_owned())));
+    assert_eq!(write("nope"), Ok(None));
+    for name in ["logs", "closed-write"] {
+        assert!(
+            write(name)
+                .unwrap_err()
+                .reason
+                .starts_with("no write index is defined for alias")
+        );
+    }
+    let target = resolve_write("lee", &state).unwrap().unwrap();
+    assert_eq!(target.index_routing.as_deref(), Some("lee"));
+    assert_eq!(
+        resolve_single("logs", &state).unwrap_err().reason,
+        "alias [logs] has more than one index associated with it [logs-1, logs-2], can't execute a \
+         single index op"
+    );
+    assert_eq!(
+        resolve_single("lee", &state)
+            .unwrap()
+            .unwrap()
+            .search_routing
+            .as_deref(),
+        Some("lee")
+    );
+    assert_eq!(resolve_single("nope", &state), Ok(None));
+}
+
+#[test]
+fn dates_are_put_into_names() {
+    // 2024-03-22T23:30Z
+    let now = 1_711_150_200_000;
+    for (expression, expected) in [
+        ("logs", "logs"),
+        ("<logs-{now/d}>", "logs-2024.03.22"),
+        ("<logs-{now/M}>", "logs-2024.03.01"),
+        ("<logs-{now/M{yyyy.MM}}>", "logs-2024.03"),
+        ("<logs-{now/d{yyyy.MM.dd|+12:00}}>", "logs-2024.03.23"),
+        (
+            "<a\\{b\\}-{now-1d/d}>,-<c-{now/d{uuuu}}>",
+            "a{b}-2024.03.21,-c-2024",
+        ),
+    ] {
+        assert_eq!(expand_date_math(expression, now).as_deref(), Ok(expected));
+    }
+    for wrong in ["<a-{now>", "<a-}>", "<a-{now/x}>", "<a-{now{}}>", "<a\\>"] {
+        assert!(expand_date_math(wrong, now).is_err(), "{wrong}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_expression_panics(expression in "[-a-z*.,<>{}|/\\\\0-9:]{0,20}|\\PC{0,12}", now: i64) {
+        drop(resolve(&expression, &cluster(), &ResolveOptions::default()));
+        drop(resolve_write(&expression, &cluster()));
+        drop(expand_date_math(&expression, now));
+    }
+}
