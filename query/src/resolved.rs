@@ -238,12 +238,16 @@ pub struct After {
 }
 
 /// The last key of every order, the same on every copy.
+///
+/// Ids are stored, not in a column: reading one costs more than finding the hit. A leaf reads them
+/// only where hits of one answer have equal keys and equal hashes. Of two hits from different
+/// leaves whose ids differ and whose 64-bit hashes agree, either may come first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TieBreak {
     /// `gleaner_model::hash::tie_break_hash` of the id.
     pub hash: u64,
-    /// The id.
-    pub id: DocumentId,
+    /// The id, where the hash does not decide.
+    pub id: Option<DocumentId>,
 }
 
 /// Numbers that BM25 needs, over live documents of all shards searched.
