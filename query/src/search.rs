@@ -1,11 +1,18 @@
 //! A search as asked: query, window, order, and what to return of each hit.
 
+mod parse;
+
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::aggregation::Aggregation;
 use crate::dsl::Query;
+
+pub use parse::{
+    apply_uri_parameters, parse_field_formats, parse_highlight, parse_query_body, parse_search,
+    parse_search_value, parse_sort, parse_source_filter,
+};
 
 /// A search, parsed and checked for itself; names of indices travel beside it.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -154,8 +154,10 @@ impl<'a> Parser<'a> {
             state.current = None;
             return Ok(());
         }
-        let is_near =
-            state.at < state.end && self.chars[state.at] == '~' && self.reads(SimpleFlags::NEAR);
+        // At the very end `~` is no operator.
+        let is_near = state.at + 1 < state.end
+            && self.chars[state.at] == '~'
+            && self.reads(SimpleFlags::NEAR);
         let slop = if is_near { self.distance(state) } else { 0 };
         let mut query = self.builder.phrase(None, &text, Some(slop as f32));
         if let Some(Query::MultiMatch(query)) = &mut query {
@@ -244,12 +246,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads `~N`; no number is 2 (0 at the very end), what is no number is 0.
+    /// Reads `~N`; no number is 2, what is no number is 0.
     fn distance(&self, state: &mut State) -> u32 {
         state.at += 1;
-        if state.at == state.end {
-            return 0;
-        }
         let start = state.at;
         while state.at < state.end && !self.ends_word(self.chars[state.at]) {
             state.at += 1;

@@ -1,0 +1,178 @@
+//! `highlight`: global options first, each field's own over them.
+
+use serde_json::Value;
+
+use crate::dsl::parse_query;
+use crate::error::QueryError;
+use crate::json::{ObjectReader, token_name};
+use crate::limits::Limits;
+use crate::search::{Highlight, HighlightOptions};
+
+/// Options that only other highlighters or other ways to cut fragments have a use for; fragments
+/// are cut at sentences.
+const WITHOUT_EFFECT: [&str; 9] = [
+    "boundary_scanner",
+    "boundary_chars",
+    "boundary_max_scan",
+    "boundary_scanner_locale",
+    "fragmenter",
+    "phrase_limit",
+    "fragment_offset",
+    "force_source",
+    "highlight_filter",
+];
+
+/// Reads `highlight`. The types `unified`, `plain` and `fvh` are all answered by one highlighter.
+///
+/// # Errors
+/// `parsing_exception` naming what is unknown or of a wrong type.
+pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, QueryError> {
+    let mut reader = ObjectReader::part("highlight", value)?;
+    let mut global = HighlightOptions::default();
+    read_options(&mut global, &mut reader, limits)?;
+    let query = global.query.take();
+    let require_field_match = global.require_field_match.take().unwrap_or(true);
+    let fields = match reader.take("fields") {
+        None => Vec::new(),
+        Some(fields) => highlighted_fields(fields, &global, limits)?,
+    };
+    reader.finish()?;
+    Ok(Highlight {
+        fields,
+        require_field_match,
+        query,
+    })
+}
+
+/// Reads `{"field": {…}}` or `[{"field": {…}}, …]`.
+fn highlighted_fields(
+    value: &Value,
+    global: &HighlightOptions,
+    limits: &Limits,
+) -> Result<Vec<(String, HighlightOptions)>, QueryError> {
+    let refuse = |found: &Value| {
+        QueryError::parsing(format!(
+            "[highlight] [fields] expected an object or an array of objects with one field each \
+             but found [{}]",
+            token_name(found)
+        ))
+    };
+    let objects: Vec<&Value> = match value {
+        Value::Object(_) => vec![value],
+        Value::Array(items) => items.iter().collect(),
+        other => return Err(refuse(other)),
+    };
+    let mut fields = Vec::new();
+    for object in objects {
+        for (field, options) in object.as_object().ok_or_else(|| refuse(object))? {
+            fields.push((field.clone(), field_options(options, global, limits)?));
+        }
+    }
+    Ok(fields)
+}
+
+fn field_options(
+    value: &Value,
+    global: &HighlightOptions,
+    limits: &Limits,
+) -> Result<HighlightOptions, QueryError> {
+    let mut options = global.clone();
+    let mut reader = ObjectReader::part("highlight_field", value)?;
+    read_options(&mut options, &mut reader, limits)?;
+    options.matched_fields = reader.texts("matched_fields")?.unwrap_or_default();
+    reader.finish()?;
+    Ok(options)
+}
+
+/// Reads what may stand both at the top and in a field.
+fn read_options(
+    options: &mut HighlightOptions,
+    reader: &mut ObjectReader<'_>,
+    limits: &Limits,
+) -> Result<(), QueryError> {
+    read_tags(options, reader)?;
+    let size = |given: Option<u64>, default: usize| {
+        given.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX))
+    };
+    options.fragment_size = size(reader.count("fragment_size")?, options.fragment_size);
+    options.number_of_fragments = size(
+        reader.count("number_of_fragments")?,
+        options.number_of_fragments,
+    );
+    options.no_match_size = size(reader.count("no_match_size")?, options.no_match_size);
+    options.max_analyzed_offset = size(
+        reader.count("max_analyzed_offset")?,
+        options.max_analyzed_offset,
+    );
+    if let Some(order) = reader.text("order")? {
+        options.order_by_score = order.eq_ignore_ascii_case("score");
+    }
+    if let Some(encoder) = reader.text("encoder")? {
+        options.encode_html = match encoder.as_str() {
+            "html" => true,
+            "default" => false,
+            _ => {
+                return Err(QueryError::illegal(format!(
+                    "[highlight] unknown encoder [{encoder}], expected [default] or [html]"
+                )));
+            }
+        };
+    }
+    if let Some(flag) = reader.boolean("require_field_match")? {
+        options.require_field_match = Some(flag);
+    }
+    if let Some(query) = reader.take("highlight_query") {
+        options.query = Some(Box::new(parse_query(query, limits)?));
+    }
+    check_type(reader)?;
+    reader.ignore(&WITHOUT_EFFECT);
+    reader.unsupported(&["options"])
+}
+
+fn read_tags(
+    options: &mut HighlightOptions,
+    reader: &mut ObjectReader<'_>,
+) -> Result<(), QueryError> {
+    if let Some(schema) = reader.text("tags_schema")? {
+        match schema.as_str() {
+            "default" => {
+                options.pre_tags = vec!["<em>".to_owned()];
+                options.post_tags = vec!["</em>".to_owned()];
+            }
+            "styled" => {
+                options.pre_tags = (1..=10).map(|n| format!("<em class=\"hlt{n}\">")).collect();
+                options.post_tags = vec!["</em>".to_owned()];
+            }
+            _ => {
+                return Err(QueryError::illegal(format!(
+                    "Unknown tag schema [{schema}]"
+                )));
+            }
+        }
+    }
+    let pre_tags = reader.texts("pre_tags")?;
+    let post_tags = reader.texts("post_tags")?;
+    if pre_tags.is_some() && post_tags.is_none() {
+        return Err(QueryError::parsing(
+            "[highlight] pre_tags are set but post_tags are not set",
+        ));
+    }
+    options.pre_tags = tags(pre_tags, &options.pre_tags);
+    options.post_tags = tags(post_tags, &options.post_tags);
+    Ok(())
+}
+
+fn tags(given: Option<Vec<String>>, default: &[String]) -> Vec<String> {
+    given
+        .filter(|tags| !tags.is_empty())
+        .unwrap_or_else(|| default.to_vec())
+}
+
+fn check_type(reader: &mut ObjectReader<'_>) -> Result<(), QueryError> {
+    match reader.text("type")? {
+        Some(name) if !["unified", "plain", "fvh"].contains(&name.as_str()) => Err(
+            QueryError::illegal(format!("unknown highlighter type [{name}]")),
+        ),
+        _ => Ok(()),
+    }
+}
