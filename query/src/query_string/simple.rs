@@ -154,11 +154,16 @@ impl<'a> Parser<'a> {
             state.current = None;
             return Ok(());
         }
-        // At the very end `~` is no operator.
-        let is_near = state.at + 1 < state.end
-            && self.chars[state.at] == '~'
-            && self.reads(SimpleFlags::NEAR);
-        let slop = if is_near { self.distance(state) } else { 0 };
+        let is_near =
+            state.at < state.end && self.chars[state.at] == '~' && self.reads(SimpleFlags::NEAR);
+        let slop = match is_near {
+            true if state.at + 1 < state.end => self.distance(state),
+            // At the very end `~` says nothing.
+            _ => {
+                state.at += usize::from(is_near);
+                0
+            }
+        };
         let mut query = self.builder.phrase(None, &text, Some(slop as f32));
         if let Some(Query::MultiMatch(query)) = &mut query {
             query.tie_breaker = None;

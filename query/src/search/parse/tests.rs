@@ -1,1 +1,286 @@
+use std::time::Duration;
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{apply_uri_parameters, parse_query_body, parse_search, parse_search_value};
+use crate::dsl::Query;
+use crate::limits::Limits;
+use crate::search::{
+    FieldFormat, Missing, SearchRequest, SortMode, SortTarget, SourceFilter, TrackTotal,
+};
+
+fn parse(body: &Value) -> SearchRequest {
+    parse_search_value(body, &Limits::default()).unwrap_or_else(|fault| panic!("{body}: {fault}"))
+}
+
+fn fault(body: &Value) -> String {
+    parse_search_value(body, &Limits::default())
+        .expect_err(&body.to_string())
+        .reason
+}
+
+#[test]
+fn an_empty_body_finds_everything() {
+    for body in ["", "  \n", "{}"] {
+        let request = parse_search(body.as_bytes(), &Limits::default()).expect("empty");
+        assert_eq!(request, SearchRequest::default());
+        assert_eq!(request.size(), 10);
+    }
+}
+
+#[test]
+fn a_whole_body_is_read() {
+    let request = parse(&json!({
+        "query": {"match_all": {}}, "from": 5, "size": "20", "track_scores": true,
+        "track_total_hits": 100, "min_score": 0.5, "post_filter": {"match_none": {}},
+        "docvalue_fields": ["a", {"field": "b", "format": "epoch_millis"}],
+        "fields": ["c*"], "stored_fields": "_none_", "explain": true, "version": true,
+        "seq_no_primary_term": true, "profile": false, "timeout": "2s", "terminate_after": 7,
+        "pit": {"id": "abc", "keep_alive": "1m"}, "indices_boost": [{"i*": 2.0}, {"j": 1}],
+        "stats": ["g"]
+    }));
+    assert_eq!(request.query, Some(Query::MatchAll { boost: 1.0 }));
+    assert_eq!((request.from, request.size()), (5, 20));
+    assert_eq!(request.track_total_hits, TrackTotal::UpTo(100));
+    assert_eq!(request.min_score, Some(0.5));
+    let formatted = FieldFormat {
+        field: "b".to_owned(),
+        format: Some("epoch_millis".to_owned()),
+    };
+    assert_eq!(request.docvalue_fields[1], formatted);
+    assert_eq!(request.stored_fields, Some(vec!["_none_".to_owned()]));
+    assert_eq!(request.timeout, Some(Duration::from_secs(2)));
+    assert_eq!(request.terminate_after, Some(7));
+    let pit = request.pit.expect("pit");
+    assert_eq!(pit.keep_alive, Some(Duration::from_secs(60)));
+    assert_eq!(
+        request.indices_boost,
+        [("i*".to_owned(), 2.0), ("j".to_owned(), 1.0)]
+    );
+}
+
+#[test]
+fn sort_has_many_forms() {
+    let sort = |value: Value| parse(&json!({"sort": value})).sort;
+    assert_eq!(sort(json!("a")), sort(json!(["a"])));
+    assert_eq!(
+        sort(json!({"a": "asc"})),
+        sort(json!([{"a": {"order": "asc"}}]))
+    );
+    let keys = sort(json!([
+        "_score", {"a": "desc"}, "_doc", "_shard_doc",
+        {"b": {"order": "desc", "missing": "_first", "mode": "avg", "unmapped_type": "long",
+            "format": "yyyy", "numeric_type": "date"}},
+        {"c": {"missing": 7}}, {"_score": {"order": "asc"}}
+    ]));
+    assert_eq!(keys[0].target, SortTarget::Score);
+    assert!(keys[0].descending && keys[1].descending && !keys[6].descending);
+    assert_eq!(
+        (&keys[2].target, &keys[3].target),
+        (&SortTarget::Doc, &SortTarget::ShardDoc)
+    );
+    assert_eq!(
+        (keys[4].missing.clone(), keys[4].mode),
+        (Missing::First, Some(SortMode::Avg))
+    );
+    assert_eq!(keys[5].missing, Missing::Value(json!(7)));
+    for (wrong, expected) in [
+        (json!({"a": "up"}), "unknown order [up]"),
+        (json!({"a": {"mode": "most"}}), "Unknown SortMode [most]"),
+        (json!({"a": {"nested": {}}}), "[nested] is not supported"),
+        (json!({"_script": {}}), "[_script] sort is not supported"),
+        (
+            json!([{"_geo_distance": {}}]),
+            "[_geo_distance] sort is not supported",
+        ),
+        (
+            json!({"a": {"ordr": "asc"}}),
+            "unknown field [ordr] did you mean [order]?",
+        ),
+        (json!(7), "malformed sort format"),
+    ] {
+        assert!(
+            fault(&json!({"sort": wrong})).contains(expected),
+            "{expected}"
+        );
+    }
+}
+
+#[test]
+fn source_has_five_forms() {
+    let source = |value: Value| parse(&json!({"_source": value})).source;
+    assert!(!source(json!(false)).enabled);
+    assert_eq!(source(json!(true)), SourceFilter::default());
+    assert_eq!(source(json!("a.*")).includes, ["a.*"]);
+    assert_eq!(source(json!(["a", "b"])).includes, ["a", "b"]);
+    let both = source(json!({"includes": ["a"], "excludes": "a.b"}));
+    assert_eq!(
+        (both.includes, both.excludes),
+        (vec!["a".to_owned()], vec!["a.b".to_owned()])
+    );
+    assert!(fault(&json!({"_source": 7})).contains("[VALUE_NUMBER]"));
+    assert!(fault(&json!({"_source": {"include_all": true}})).contains("[include_all]"));
+}
+
+#[test]
+fn totals_are_counted_as_asked() {
+    let total = |value: Value| parse(&json!({"track_total_hits": value})).track_total_hits;
+    assert_eq!(total(json!(true)), TrackTotal::Exact);
+    assert_eq!(total(json!(-1)), TrackTotal::Exact);
+    assert_eq!(total(json!(false)), TrackTotal::No);
+    assert_eq!(total(json!("50")), TrackTotal::UpTo(50));
+    fault(&json!({"track_total_hits": -2}));
+}
+
+#[test]
+fn highlight_options_of_fields_lie_over_global_ones() {
+    let request = parse(&json!({"highlight": {
+        "pre_tags": ["<b>"], "post_tags": ["</b>"], "fragment_size": 50, "type": "fvh",
+        "require_field_match": false, "order": "score", "encoder": "html",
+        "highlight_query": {"match_all": {}}, "boundary_scanner": "word",
+        "fields": {
+            "title": {"number_of_fragments": 0, "type": "plain", "require_field_match": true},
+            "body": {"matched_fields": ["body", "body.plain"], "no_match_size": 9,
+                "tags_schema": "styled"}
+        }
+    }}));
+    let highlight = request.highlight.expect("highlight");
+    assert!(!highlight.require_field_match);
+    assert!(highlight.query.is_some());
+    let (name, title) = &highlight.fields[0];
+    assert_eq!(name, "title");
+    assert_eq!((title.fragment_size, title.number_of_fragments), (50, 0));
+    assert!(title.order_by_score && title.encode_html);
+    assert_eq!(title.require_field_match, Some(true));
+    assert_eq!(title.pre_tags, ["<b>"]);
+    let body = &highlight.fields[1].1;
+    assert_eq!((body.no_match_size, body.matched_fields.len()), (9, 2));
+    assert_eq!(body.pre_tags.len(), 10);
+    let listed = parse(&json!({"highlight": {"fields": [{"a": {}}, {"b": {}}]}}));
+    assert_eq!(listed.highlight.expect("highlight").fields.len(), 2);
+    for (wrong, expected) in [
+        (
+            json!({"type": "semantic"}),
+            "unknown highlighter type [semantic]",
+        ),
+        (
+            json!({"fragment_sise": 1}),
+            "[fragment_sise] did you mean any of [fragment_size",
+        ),
+        (
+            json!({"fields": {"a": {"foo": 1}}}),
+            "[highlight_field] unknown field [foo]",
+        ),
+        (json!({"pre_tags": ["<b>"]}), "post_tags are not set"),
+    ] {
+        assert!(
+            fault(&json!({"highlight": wrong})).contains(expected),
+            "{expected}"
+        );
+    }
+}
+
+#[test]
+fn faults_name_the_key() {
+    for (body, expected) in [
+        (
+            json!({"foo": "x"}),
+            "Unknown key for a VALUE_STRING in [foo].",
+        ),
+        (
+            json!({"foo": {}}),
+            "Unknown key for a START_OBJECT in [foo].",
+        ),
+        (json!({"from": -2}), "[from] parameter cannot be negative"),
+        (json!({"size": -1}), "[size] parameter cannot be negative"),
+        (json!({"suggest": {}}), "[suggest] is not supported"),
+        (json!({"knn": {}}), "[knn] is not supported"),
+        (json!({"slice": {}}), "[slice] is not supported"),
+        (json!({"timeout": "2"}), "unit is missing"),
+        (json!({"search_after": []}), "at least one value"),
+        (
+            json!({"search_after": [1], "from": 1}),
+            "`from` parameter must be set to 0",
+        ),
+        (json!({"explain": "maybe"}), "[explain]"),
+        (json!({"pit": {}}), "point in time id"),
+        (json!({"indices_boost": 7}), "[indices_boost]"),
+        (json!({"query": {"nope": {}}}), "unknown query [nope]"),
+        (
+            json!([]),
+            "[search] expected an object but found [START_ARRAY]",
+        ),
+    ] {
+        let reason = fault(&body);
+        assert!(reason.contains(expected), "{reason} lacks {expected}");
+    }
+}
+
+#[test]
+fn uri_parameters_lie_over_the_body() {
+    let mut request = parse(&json!({"query": {"match_none": {}}, "size": 3, "_source": false}));
+    let parameters: Vec<(String, String)> = [
+        ("q", "a:b"),
+        ("df", "f"),
+        ("default_operator", "and"),
+        ("size", "7"),
+        ("from", "2"),
+        ("sort", "a:desc,_score,b"),
+        ("track_total_hits", "true"),
+        ("_source", "true"),
+        ("_source_includes", "x,y"),
+        ("_source_excludes", "z"),
+        ("docvalue_fields", "d"),
+        ("explain", ""),
+        ("timeout", "1s"),
+        ("terminate_after", "5"),
+        ("routing", "r"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    apply_uri_parameters(&mut request, &parameters, &Limits::default()).expect("parameters");
+    assert!(matches!(&request.query, Some(Query::QueryString(q)) if q.fields[0].0 == "f"));
+    assert_eq!((request.from, request.size()), (2, 7));
+    assert_eq!(request.sort.len(), 3);
+    assert!(request.sort[0].descending && request.sort[1].descending && request.explain);
+    assert_eq!(request.source.includes, ["x", "y"]);
+    assert!(request.source.enabled);
+    for (name, value) in [
+        ("from", "-1"),
+        ("size", "x"),
+        ("explain", "1"),
+        ("sort", "a:up"),
+    ] {
+        let wrong = [(name.to_owned(), value.to_owned())];
+        assert!(apply_uri_parameters(&mut request, &wrong, &Limits::default()).is_err());
+    }
+}
+
+#[test]
+fn a_query_body_holds_a_query_only() {
+    let limits = Limits::default();
+    assert_eq!(parse_query_body(b"", &limits), Ok(None));
+    assert!(parse_query_body(br#"{"query":{"match_all":{}}}"#, &limits).is_ok());
+    let fault = parse_query_body(br#"{"match_all":{}}"#, &limits).expect_err("misplaced");
+    assert_eq!(fault.reason, "request does not support [match_all]");
+}
+
+proptest! {
+    #[test]
+    fn bodies_never_panic(key in prop::sample::select(vec![
+        "query", "sort", "_source", "highlight", "fields", "search_after", "pit", "size",
+        "indices_boost", "track_total_hits", "timeout", "aggs",
+    ]), text in "[\\[\\]{}\":,a-c0-9.-]{0,24}") {
+        let _parsed = parse_search(format!("{{\"{key}\":{text}}}").as_bytes(), &Limits::default());
+    }
+
+    #[test]
+    fn parameters_never_panic(name in prop::sample::select(vec![
+        "q", "from", "size", "sort", "_source", "timeout", "terminate_after", "min_score",
+    ]), value in "\\PC{0,16}") {
+        let mut request = SearchRequest::default();
+        let _applied =
+            apply_uri_parameters(&mut request, &[(name.to_owned(), value)], &Limits::default());
+    }
+}
