@@ -6,23 +6,22 @@
 //! further on, each of which says what was acknowledged when it was written. When one of them
 //! names a record that is not readable, the shard stops; otherwise the tail is cut, and reported.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
 use crate::error::LogError;
 use crate::files::{File, Files, read_exact_at};
-use crate::format::{
-    BATCH_HEADER_BYTES, BatchHeader, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION,
-};
-use crate::frames::{ReadFault, Walker, Window, find_acknowledged};
-use crate::ledger::{Ledger, Limits, chain_after};
-use crate::segment::{self, Entry, Segment, SparseIndex};
+use crate::format::{HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION};
+use crate::frames::ReadFault;
+use crate::ledger::{Ledger, Limits};
+use crate::segment::{self, Segment};
 use crate::state_file::{self, State, StateFault, StateFile};
 use crate::view::explain;
+use scan::{Scan, Verdict, lost};
 
-const PIECE_BYTES: usize = 256 * 1024;
+mod scan;
 
 /// What opening a log found.
 #[derive(Debug, Clone, Default)]
@@ -241,21 +240,16 @@ impl Opening<'_> {
             return Err(corrupt(&path, shard, &reason));
         }
         let mut scan = Scan::new(file.clone(), len, header.salt());
+        let scanned = scan.run(ledger);
+        let next = ledger.next();
         let mut end = len;
-        match scan.run(ledger) {
+        match scanned {
             Ok(()) => {}
             Err(ReadFault::Damaged { offset, reason }) if is_last && !scan.is_contradiction => {
-                scan.judge(ledger.next(), floor, offset, reason)
-                    .map_err(|fault| scan_error(fault, &path, shard))?;
-                file.truncate(offset)
-                    .map_err(|e| LogError::io("cut", &path, e))?;
+                scan.judge(next, floor, offset, reason)
+                    .map_err(|verdict| scan_error(verdict, &path, shard))?;
                 end = offset;
-                self.cut = Some(TailCut {
-                    segment: path.clone(),
-                    offset,
-                    num_bytes: len - offset,
-                    reason,
-                });
+                self.cut = Some(cut_tail(file.as_ref(), &path, offset..len, reason)?);
             }
             Err(fault) => return Err(explain(fault, &path, shard)),
         }
@@ -296,10 +290,21 @@ impl Opening<'_> {
     }
 }
 
-/// Why a damaged tail was not cut.
-enum Verdict {
-    Lost { offset: u64, reason: String },
-    Fault(ReadFault),
+/// Removes the bytes of a torn batch and what follows.
+fn cut_tail(
+    file: &dyn File,
+    path: &Path,
+    torn: Range<u64>,
+    reason: &'static str,
+) -> Result<TailCut, LogError> {
+    file.truncate(torn.start)
+        .map_err(|error| LogError::io("cut", path, error))?;
+    Ok(TailCut {
+        segment: path.to_owned(),
+        offset: torn.start,
+        num_bytes: torn.end - torn.start,
+        reason,
+    })
 }
 
 fn scan_error(verdict: Verdict, path: &Path, shard: ShardKey) -> LogError {
@@ -312,144 +317,6 @@ fn scan_error(verdict: Verdict, path: &Path, shard: ShardKey) -> LogError {
         },
         Verdict::Fault(fault) => explain(fault, path, shard),
     }
-}
-
-/// One pass over the batches of a segment.
-struct Scan {
-    file: Arc<dyn File>,
-    len: u64,
-    salt: u32,
-    index: SparseIndex,
-    /// A frame was whole but cannot belong there: no tear makes that.
-    is_contradiction: bool,
-}
-
-impl Scan {
-    fn new(file: Arc<dyn File>, len: u64, salt: u32) -> Self {
-        Self {
-            file,
-            len,
-            salt,
-            index: SparseIndex::default(),
-            is_contradiction: false,
-        }
-    }
-
-    /// Takes every whole batch into the ledger; stops at the start of the first that is not.
-    fn run(&mut self, ledger: &mut Ledger) -> Result<(), ReadFault> {
-        let start = Entry {
-            seq_no: ledger.next(),
-            offset: SEGMENT_HEADER_BYTES as u64,
-            left: 0,
-        };
-        let window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
-        let mut walker = Walker::new(window, self.salt, start);
-        loop {
-            let offset = walker.offset();
-            let Some(header) = walker.enter_batch()? else {
-                return Ok(());
-            };
-            let batch = self.batch(&mut walker, header, ledger);
-            let (chain, entries) = batch.map_err(|fault| at_batch(fault, offset))?;
-            for entry in entries {
-                self.index.note(entry);
-            }
-            ledger.replay(&header, chain);
-        }
-    }
-
-    /// Checks the records of one batch; returns the chain after them and where they stand.
-    fn batch(
-        &mut self,
-        walker: &mut Walker,
-        header: BatchHeader,
-        ledger: &Ledger,
-    ) -> Result<(u64, Vec<Entry>), ReadFault> {
-        let start = walker.offset() - BATCH_HEADER_BYTES as u64;
-        self.is_contradiction = header.first != ledger.next()
-            || header.chain != ledger.chain()
-            || header.term < ledger.fence()
-            || header.num_records == 0;
-        if self.is_contradiction {
-            return Err(ReadFault::Damaged {
-                offset: start,
-                reason: "batch does not continue the one before",
-            });
-        }
-        let mut chain = header.chain;
-        let mut entries = vec![Entry {
-            seq_no: header.first,
-            offset: start,
-            left: 0,
-        }];
-        for expected in header.first..header.first + u64::from(header.num_records) {
-            let entry = Entry {
-                seq_no: expected,
-                offset: walker.offset(),
-                left: walker.left(),
-            };
-            if expected > header.first {
-                entries.push(entry);
-            }
-            let Some((record, payload)) = walker.next_record()? else {
-                break;
-            };
-            chain = chain_after(chain, record.seq_no, record.term, payload);
-            self.is_contradiction = record.seq_no.0 != expected || record.term != header.term;
-            if self.is_contradiction {
-                return Err(ReadFault::Damaged {
-                    offset: start,
-                    reason: "record does not belong to its batch",
-                });
-            }
-        }
-        self.is_contradiction =
-            walker.offset() != start + BATCH_HEADER_BYTES as u64 + header.body_bytes;
-        if self.is_contradiction {
-            return Err(ReadFault::Damaged {
-                offset: start,
-                reason: "records do not fill their batch",
-            });
-        }
-        Ok((chain, entries))
-    }
-
-    /// Decides about an unreadable batch at `offset`: `Ok` when it may be cut.
-    fn judge(
-        &self,
-        next: u64,
-        floor: u64,
-        offset: u64,
-        reason: &'static str,
-    ) -> Result<(), Verdict> {
-        let mut window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
-        let later = find_acknowledged(&mut window, offset, self.salt).map_err(Verdict::Fault)?;
-        let acknowledged = later.unwrap_or(0).max(floor);
-        if acknowledged > next {
-            return Err(Verdict::Lost {
-                offset,
-                reason: format!("{reason}; {}", lost(next, acknowledged)),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// A fault inside a batch concerns the whole batch: it is cut from its start.
-fn at_batch(fault: ReadFault, start: u64) -> ReadFault {
-    match fault {
-        ReadFault::Damaged { reason, .. } => ReadFault::Damaged {
-            offset: start,
-            reason,
-        },
-        io => io,
-    }
-}
-
-fn lost(next: u64, acknowledged: u64) -> String {
-    format!(
-        "records below seq_no {acknowledged} were acknowledged, only those below {next} can be read"
-    )
 }
 
 fn corrupt(path: &Path, shard: ShardKey, reason: &str) -> LogError {

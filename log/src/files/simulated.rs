@@ -153,11 +153,15 @@ impl SimulatedFiles {
         self.machine.lock().disk.used_bytes()
     }
 
-    /// Returns a disk with the same content that goes its own way; open files stay with the first.
+    /// Returns a disk with the same content that goes its own way, as a process finds it that
+    /// starts after this one was killed: unsynced changes are there and still unsynced, open files
+    /// are dead, faults disarmed.
     #[must_use]
     pub fn fork(&self) -> Self {
         let mut machine = self.machine.lock().clone();
         machine.boot += 1;
+        machine.is_down = false;
+        machine.armed.clear();
         Self {
             machine: Arc::new(Mutex::new(machine)),
         }

@@ -174,6 +174,30 @@ async fn a_flipped_bit_of_a_killed_log_is_never_silent() {
 }
 
 #[tokio::test]
+async fn damage_is_told_by_later_records_when_no_floor_reached_the_disk() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 40).await;
+    let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
+    let cut = files.fork();
+    cut.reboot(Survival::Synced);
+    assert_eq!(
+        look(&cut.fork(), &acknowledged, "unharmed").await,
+        Outcome::Whole
+    );
+    let path = file(&cut, ".log");
+    // The last two batches have no successor that was written after their acknowledgement.
+    let last_two = 2 * (80 + 24 + 60);
+    let len = cut.bytes(&path).expect("segment").len() - last_two;
+    for byte in (0..len).step_by(7) {
+        let damaged = cut.fork();
+        damaged.flip_bit(&path, byte * 8 + byte % 8).expect("a bit");
+        let outcome = look(&damaged, &acknowledged, &format!("byte {byte}")).await;
+        assert_eq!(outcome, Outcome::Refused, "byte {byte}");
+    }
+}
+
+#[tokio::test]
 async fn a_bit_that_flips_under_an_open_log_is_not_served() {
     let files = SimulatedFiles::new();
     let (log, _) = open(options(&files));

@@ -34,6 +34,27 @@ async fn fill_with_term(log: &dyn ShardLog, term: u64) {
 }
 
 #[tokio::test]
+async fn what_was_found_after_a_kill_survives_a_power_cut() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    files.fail_next(Operation::Sync, Fault::PowerCut);
+    let unsynced = log.append(append(shard(0), vec![payload(3)])).await;
+    unsynced.expect_err("killed before the sync");
+    let killed = files.fork();
+    let (log, report) = open(options(&killed));
+    assert_eq!(
+        report.shards[0].tail,
+        Some(SeqNo(3)),
+        "found in the page cache"
+    );
+    killed.reboot(Survival::Synced);
+    drop(log);
+    let (log, _) = open(options(&killed));
+    assert_eq!(log.tail(shard(0)).await.expect("tail"), Some(SeqNo(3)));
+}
+
+#[tokio::test]
 async fn producers_are_known_after_opening() {
     let files = SimulatedFiles::new();
     let few = LogOptions {
