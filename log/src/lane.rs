@@ -2,7 +2,7 @@
 //!
 //! There is no lingering: while one round is synced the next one gathers in the queue.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -84,11 +84,12 @@ pub(crate) struct Lane {
 
 #[derive(Debug, Default)]
 pub(crate) struct Round {
-    touched: HashSet<ShardKey>,
+    /// Sorted, so that the order of writes does not depend on chance.
+    touched: BTreeSet<ShardKey>,
     permits: Vec<Permit>,
     bytes: usize,
     /// Shards whose floor is not on disk, and since when.
-    floors: HashSet<ShardKey>,
+    floors: BTreeSet<ShardKey>,
     floors_since: Option<Instant>,
 }
 
@@ -157,7 +158,7 @@ impl Lane {
     /// Writes all, syncs all, then answers all.
     fn commit(&mut self) {
         let mut written = Vec::new();
-        for key in self.round.touched.drain() {
+        for key in std::mem::take(&mut self.round.touched) {
             let Some(shard) = self.shards.get_mut(&key) else {
                 continue;
             };
@@ -175,6 +176,8 @@ impl Lane {
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
             self.shards.get_mut(key).is_some_and(ShardWriter::sync)
         });
+        // Before the answers: who has one may at once send the next append.
+        self.round.permits.clear();
         for key in &written {
             if let Some(shard) = self.shards.get_mut(key) {
                 shard.publish();
@@ -184,12 +187,11 @@ impl Lane {
             self.round.floors_since.get_or_insert_with(Instant::now);
         }
         self.round.floors.extend(written);
-        self.round.permits.clear();
         self.round.bytes = 0;
     }
 
     fn sync_floors(&mut self) {
-        for key in self.round.floors.drain() {
+        for key in std::mem::take(&mut self.round.floors) {
             if let Some(shard) = self.shards.get_mut(&key) {
                 shard.sync_floor();
             }

@@ -284,6 +284,17 @@ impl Opened<'_> {
                 Err(_) => tracing::warn!(path = %path.display(), "unknown folder in the log"),
             }
         }
+        self.forget_empty(dir)
+    }
+
+    /// Removes the folder of an index whose shards are all removed. Only at opening: later another
+    /// commit thread may be about to create a shard in it.
+    fn forget_empty(&self, dir: &Path) -> Result<(), LogError> {
+        let files = &self.options.files;
+        let io = |error| LogError::io("remove", dir, error);
+        if files.list(dir).map_err(io)?.is_empty() {
+            files.remove_dir_all(dir).map_err(io)?;
+        }
         Ok(())
     }
 

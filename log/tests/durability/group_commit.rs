@@ -117,12 +117,17 @@ impl File for GatedFile {
 }
 
 fn gated(queue_len: usize) -> (LocalLog, GatedFiles) {
+    gated_within(queue_len, usize::MAX)
+}
+
+fn gated_within(queue_len: usize, queue_bytes: usize) -> (LocalLog, GatedFiles) {
     let files = GatedFiles {
         files: SimulatedFiles::new(),
         gate: Arc::default(),
     };
     let options = LogOptions {
         queue_len,
+        queue_bytes,
         files: Arc::new(files.clone()),
         ..options(&files.files)
     };
@@ -185,4 +190,51 @@ async fn records_are_not_read_before_they_are_durable() {
     files.gate.set_closed(false);
     answer.await.expect("append");
     assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 2);
+}
+
+#[tokio::test]
+async fn waiting_bytes_are_bounded_but_one_append_is_let_in() {
+    let (log, files) = gated_within(100, 10);
+    fill(&log, shard(0), 1).await;
+    files.gate.set_closed(true);
+    let answer = start(&log, 1);
+    files.gate.wait_for_waiter();
+    let refused = log.append(append(shard(0), vec![payload(2)])).await;
+    assert!(matches!(refused, Err(LogError::Busy)), "{refused:?}");
+    files.gate.set_closed(false);
+    answer.await.expect("larger than the bound, but alone");
+    fill(&log, shard(0), 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writers_of_many_shards_get_positions_without_gaps() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let opened = LocalLog::open(dir.path(), LogOptions::default());
+    let log = Arc::new(opened.expect("log opens").0);
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..32_u32 {
+        let log = log.clone();
+        writers.spawn(async move {
+            let mut positions = Vec::new();
+            for number in 0..20 {
+                let key = shard(writer % 5);
+                let batch = vec![payload(number), payload(number)];
+                let appended = log.append(append(key, batch)).await.expect("append");
+                positions.push((key, appended.first.0));
+                positions.push((key, appended.last.0));
+            }
+            positions
+        });
+    }
+    let mut seen: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
+    seen.sort_unstable();
+    for number in 0..5 {
+        let of_shard = seen.iter().filter(|(key, _)| *key == shard(number));
+        let len = read_all(log.as_ref(), shard(number))
+            .await
+            .expect("whole")
+            .len() as u64;
+        assert!(of_shard.map(|(_, position)| *position).eq(0..len));
+    }
+    assert!(log.stats().syncs <= log.stats().batches);
 }

@@ -1,10 +1,12 @@
 //! What an opened log remembers: fence, producers, trimmed segments, removed shards.
 
+use std::path::Path;
+
 use gleaner_log::files::{Fault, Files, Operation, SimulatedFiles, Survival};
 use gleaner_log::{Append, LogError, LogOptions, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::world::{append, fill, numbered, open, options, payload, read_all, shard};
+use crate::world::{ROOT, append, fill, numbered, open, options, payload, read_all, shard};
 
 #[tokio::test]
 async fn a_fence_survives_a_power_cut() {
@@ -131,6 +133,11 @@ async fn a_removed_shard_stays_removed_when_its_files_could_not_be() {
     let paths = leftovers.paths();
     let is_gone = |path: &std::path::PathBuf| !path.to_string_lossy().contains("removed");
     assert!(paths.iter().all(is_gone), "{paths:?}");
+    log.remove(shard(1)).await.expect("remove");
+    drop(log);
+    open(options(&leftovers));
+    let left = files.list(Path::new(ROOT)).expect("folder");
+    assert!(left.is_empty(), "the index has no folder left: {left:?}");
 }
 
 #[tokio::test]
