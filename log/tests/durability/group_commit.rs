@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use futures::future::{BoxFuture, join_all};
-use gleaner_log::files::{Entry, File, Files, SimulatedFiles};
+use gleaner_log::files::{Entry, File, Files, SimulatedFiles, Survival};
 use gleaner_log::{Appended, LocalLog, LogError, LogOptions, ShardLog};
 use parking_lot::{Condvar, Mutex};
 
@@ -176,6 +176,32 @@ async fn a_full_queue_refuses_at_once() {
     files.gate.set_closed(false);
     for answer in join_all(answers).await {
         answer.expect("what was queued is done");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_batch_before_a_refused_one_does_not_come_back() {
+    let (log, files) = gated(100);
+    fill(&log, shard(0), 1).await;
+    files.gate.set_closed(true);
+    let first = start(&log, 1);
+    files.gate.wait_for_waiter();
+    let mut round: Vec<_> = (2..10).map(|number| start(&log, number)).collect();
+    // Room for the first batches of the round, not for all.
+    files.files.set_capacity(files.files.used_bytes() + 500);
+    files.gate.set_closed(false);
+    first.await.expect("written before");
+    for answer in join_all(round.drain(..)).await {
+        assert!(
+            matches!(answer, Err(LogError::DiskFull { .. })),
+            "{answer:?}"
+        );
+    }
+    for dice in 0..50 {
+        let crashed = files.files.fork();
+        crashed.reboot(Survival::Random(dice));
+        let (log, _) = open(options(&crashed));
+        assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 2);
     }
 }
 
