@@ -1,12 +1,13 @@
 //! Aggregations as asked: a typed tree per name.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
 
 /// A named aggregation with its sub-aggregations.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Aggregation {
     /// Name under which its result is returned.
     pub name: String,
@@ -19,7 +20,7 @@ pub struct Aggregation {
 }
 
 /// What an aggregation computes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum AggregationKind {
     /// One bucket per value.
     Terms(TermsAggregation),
@@ -70,7 +71,7 @@ pub enum AggregationKind {
 }
 
 /// Single- and multi-number metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Metric {
     /// Mean.
     Avg,
@@ -89,7 +90,7 @@ pub enum Metric {
 }
 
 /// Where values come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValueSource {
     /// Field.
     pub field: String,
@@ -100,7 +101,7 @@ pub struct ValueSource {
 }
 
 /// `terms`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TermsAggregation {
     /// Values.
     pub source: ValueSource,
@@ -121,7 +122,7 @@ pub struct TermsAggregation {
 }
 
 /// What buckets are ordered by; the flag beside it says descending.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum BucketOrder {
     /// Number of documents.
     Count,
@@ -132,7 +133,7 @@ pub enum BucketOrder {
 }
 
 /// Which keys a terms aggregation keeps.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum TermsFilter {
     /// A regular expression over the whole key.
     Regex(String),
@@ -141,7 +142,7 @@ pub enum TermsFilter {
 }
 
 /// `range` and `date_range`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RangeAggregation {
     /// Values.
     pub source: ValueSource,
@@ -156,7 +157,7 @@ pub struct RangeAggregation {
 }
 
 /// One range; the lower bound is included, the upper is not.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AggregationRange {
     /// Key; `None` is made from the bounds.
     pub key: Option<String>,
@@ -167,7 +168,7 @@ pub struct AggregationRange {
 }
 
 /// `histogram`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HistogramAggregation {
     /// Values.
     pub source: ValueSource,
@@ -188,7 +189,7 @@ pub struct HistogramAggregation {
 }
 
 /// `date_histogram`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DateHistogramAggregation {
     /// Values.
     pub source: ValueSource,
@@ -211,7 +212,7 @@ pub struct DateHistogramAggregation {
 }
 
 /// Width of a date histogram's buckets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum DateInterval {
     /// A unit of the calendar, in the time zone.
     Calendar(CalendarUnit),
@@ -220,7 +221,7 @@ pub enum DateInterval {
 }
 
 /// Units of the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum CalendarUnit {
     /// `1m`.
     Minute,
@@ -239,7 +240,7 @@ pub enum CalendarUnit {
 }
 
 /// `top_hits`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TopHitsAggregation {
     /// Hits to leave out; default 0.
     pub from: usize,

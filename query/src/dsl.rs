@@ -5,13 +5,14 @@
 mod boost;
 mod parse;
 
+use serde::Serialize;
 use serde_json::Value;
 
 pub use parse::parse_query;
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 
 /// A query as the client wrote it. Boosts are finite and ≥ 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Query {
     /// Every document, each with score `boost`.
     MatchAll {
@@ -94,7 +95,7 @@ pub enum Query {
 }
 
 /// How terms or clauses are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Operator {
     /// Any of them.
     #[default]
@@ -104,7 +105,7 @@ pub enum Operator {
 }
 
 /// How many optional clauses must match (Elasticsearch, *minimum_should_match*).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum MinimumShouldMatch {
     /// `3` or `-2` (all but two).
     Count(i32),
@@ -115,7 +116,7 @@ pub enum MinimumShouldMatch {
 }
 
 /// Edit distance allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Fuzziness {
     /// 0, 1 or 2.
     Edits(u8),
@@ -129,7 +130,7 @@ pub enum Fuzziness {
 }
 
 /// What a text clause without terms (all stop words) matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum ZeroTerms {
     /// Nothing.
     #[default]
@@ -142,7 +143,7 @@ pub enum ZeroTerms {
 }
 
 /// `match`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MatchQuery {
     /// Field.
     pub field: String,
@@ -155,7 +156,7 @@ pub struct MatchQuery {
 }
 
 /// Options shared by `match` and `multi_match`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TextOptions {
     /// How terms are joined.
     pub operator: Operator,
@@ -197,7 +198,7 @@ impl Default for TextOptions {
 }
 
 /// `match_phrase`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MatchPhraseQuery {
     /// Field.
     pub field: String,
@@ -214,7 +215,7 @@ pub struct MatchPhraseQuery {
 }
 
 /// `match_phrase_prefix`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MatchPhrasePrefixQuery {
     /// The phrase.
     pub phrase: MatchPhraseQuery,
@@ -223,7 +224,7 @@ pub struct MatchPhrasePrefixQuery {
 }
 
 /// How `multi_match` combines fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum MultiMatchType {
     /// The best field's score (dis_max).
     #[default]
@@ -241,7 +242,7 @@ pub enum MultiMatchType {
 }
 
 /// `multi_match`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MultiMatchQuery {
     /// Fields or patterns with their factors; empty: the index's default fields.
     pub fields: Vec<(String, f32)>,
@@ -260,7 +261,7 @@ pub struct MultiMatchQuery {
 }
 
 /// `term`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TermQuery {
     /// Field.
     pub field: String,
@@ -273,7 +274,7 @@ pub struct TermQuery {
 }
 
 /// `terms`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TermsQuery {
     /// Field.
     pub field: String,
@@ -284,7 +285,7 @@ pub struct TermsQuery {
 }
 
 /// `range`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RangeQuery {
     /// Field.
     pub field: String,
@@ -301,7 +302,7 @@ pub struct RangeQuery {
 }
 
 /// `prefix`, `wildcard`, `regexp`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PatternQuery {
     /// Field.
     pub field: String,
@@ -319,7 +320,7 @@ pub struct PatternQuery {
 }
 
 /// `fuzzy`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FuzzyQuery {
     /// Field.
     pub field: String,
@@ -340,7 +341,7 @@ pub struct FuzzyQuery {
 }
 
 /// `bool`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct BoolQuery {
     /// Must match, adds to the score.
     pub must: Vec<Query>,
@@ -357,7 +358,7 @@ pub struct BoolQuery {
 }
 
 /// `query_string` and `simple_query_string`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueryStringQuery {
     /// The text in its syntax.
     pub query: String,

@@ -9,6 +9,7 @@
 
 pub mod aggregation;
 pub mod answer;
+pub mod canonical;
 pub mod date;
 pub mod dsl;
 pub mod error;

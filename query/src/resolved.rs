@@ -3,12 +3,16 @@
 //! The root makes it once per request; leaves evaluate it and look nothing up that could differ
 //! between copies. A term without a number in [`Statistics`] is an error, never a local guess.
 
+mod simplify;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use gleaner_model::{DocumentId, FieldPath, Generation};
 use serde::{Deserialize, Serialize};
+
+pub use simplify::{simplify, simplify_filter};
 
 use crate::aggregation::Aggregation;
 use crate::answer::SortValue;

@@ -4,6 +4,7 @@ mod parse;
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::aggregation::Aggregation;
@@ -78,7 +79,7 @@ impl SearchRequest {
 }
 
 /// How exactly hits are counted; `hits.total` = min(matches, limit).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum TrackTotal {
     /// Not at all: no total is returned.
     No,
@@ -95,7 +96,7 @@ impl Default for TrackTotal {
 }
 
 /// One key of the order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SortKey {
     /// What to order by.
     pub target: SortTarget,
@@ -114,7 +115,7 @@ pub struct SortKey {
 }
 
 /// What a sort key orders by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SortTarget {
     /// The score.
     Score,
@@ -127,7 +128,7 @@ pub enum SortTarget {
 }
 
 /// Where documents without a value stand.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub enum Missing {
     /// At the end.
     #[default]
@@ -139,7 +140,7 @@ pub enum Missing {
 }
 
 /// Which of several values counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum SortMode {
     /// The smallest.
     Min,
@@ -154,7 +155,7 @@ pub enum SortMode {
 }
 
 /// What of `_source` is returned. Patterns may hold `*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceFilter {
     /// Whether `_source` is returned at all.
     pub enabled: bool,
@@ -175,7 +176,7 @@ impl Default for SourceFilter {
 }
 
 /// A field with the format its values are returned in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldFormat {
     /// Field or pattern.
     pub field: String,
@@ -184,7 +185,7 @@ pub struct FieldFormat {
 }
 
 /// A point in time to search.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PointInTime {
     /// Opaque id.
     pub id: String,
@@ -193,7 +194,7 @@ pub struct PointInTime {
 }
 
 /// What to highlight and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Highlight {
     /// Fields or patterns, with their own options over the global ones.
     pub fields: Vec<(String, HighlightOptions)>,
@@ -204,7 +205,7 @@ pub struct Highlight {
 }
 
 /// Options of highlighting, complete: global defaults are already applied.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HighlightOptions {
     /// Put before each match; the n-th for the n-th term, the last for the rest.
     pub pre_tags: Vec<String>,

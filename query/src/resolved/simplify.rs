@@ -1,0 +1,469 @@
+//! Clauses made smaller without changing what they match or how it scores.
+//!
+//! A simplified [`Clause::Bool`] always has a `must`, a `filter` or a required `should`, so that
+//! evaluating it never has to ask what a `bool` without any of them matches (all documents, with
+//! score 0). Trees are as deep as the query they come from, which parsing has bounded.
+
+use super::Clause;
+
+/// Returns a clause that matches the same documents with the same scores, summed in the same order.
+#[must_use]
+pub fn simplify(clause: Clause) -> Clause {
+    match clause {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } => Parts {
+            must: each(must, simplify),
+            should: each(should, simplify),
+            filter: each(filter, simplify_filter),
+            must_not: each(must_not, simplify_filter),
+            minimum_should_match: minimum_should_match as usize,
+        }
+        .into_clause(),
+        Clause::DisMax {
+            clauses,
+            tie_breaker,
+        } => best_of(each(clauses, simplify), tie_breaker),
+        Clause::Constant(inner) => match simplify_filter(*inner) {
+            plain @ (Clause::MatchAll | Clause::MatchNone) => plain,
+            inner => Clause::Constant(Box::new(inner)),
+        },
+        Clause::Demote {
+            positive,
+            negative,
+            factor,
+        } => demote(simplify(*positive), simplify_filter(*negative), factor),
+        Clause::Boost { clause, factor } => match simplify(*clause) {
+            Clause::MatchNone => Clause::MatchNone,
+            // A factor of exactly 1 changes no bit.
+            clause if factor.to_bits() == 1.0_f32.to_bits() => clause,
+            clause => Clause::Boost {
+                clause: Box::new(clause),
+                factor,
+            },
+        },
+        leaf => simplify_leaf(leaf),
+    }
+}
+
+/// Returns a clause that matches the same documents; what it scores is forgotten.
+#[must_use]
+pub fn simplify_filter(clause: Clause) -> Clause {
+    match clause {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } => {
+            let required = must.into_iter().chain(filter).collect();
+            // Optional clauses only score.
+            let optional = if minimum_should_match == 0 {
+                Vec::new()
+            } else {
+                should
+            };
+            Parts {
+                must: Vec::new(),
+                should: each(optional, simplify_filter),
+                filter: each(required, simplify_filter),
+                must_not: each(must_not, simplify_filter),
+                minimum_should_match: minimum_should_match as usize,
+            }
+            .into_filter()
+        }
+        Clause::DisMax { clauses, .. } => Parts {
+            should: each(clauses, simplify_filter),
+            minimum_should_match: 1,
+            ..Parts::default()
+        }
+        .into_filter(),
+        Clause::Constant(inner) => simplify_filter(*inner),
+        Clause::Demote { positive, .. } => simplify_filter(*positive),
+        Clause::Boost { clause, .. } => simplify_filter(*clause),
+        leaf => simplify_leaf(leaf),
+    }
+}
+
+fn each(clauses: Vec<Clause>, step: fn(Clause) -> Clause) -> Vec<Clause> {
+    clauses.into_iter().map(step).collect()
+}
+
+/// The parts of a `bool`, each already simplified.
+#[derive(Default)]
+struct Parts {
+    must: Vec<Clause>,
+    should: Vec<Clause>,
+    filter: Vec<Clause>,
+    must_not: Vec<Clause>,
+    minimum_should_match: usize,
+}
+
+impl Parts {
+    fn into_clause(mut self) -> Clause {
+        if !self.fold() {
+            return Clause::MatchNone;
+        }
+        if self.should.len() == self.minimum_should_match {
+            // `must` is summed before `should`, so the order of the sum stays.
+            self.must.append(&mut self.should);
+            self.minimum_should_match = 0;
+        }
+        let is_must_alone = self.filter.is_empty() && self.must_not.is_empty();
+        if is_must_alone && self.should.is_empty() && self.must.len() == 1 {
+            return self.must.remove(0);
+        }
+        self.into_bool()
+    }
+
+    fn into_filter(mut self) -> Clause {
+        if !self.fold() {
+            return Clause::MatchNone;
+        }
+        if self.should.len() == self.minimum_should_match {
+            self.filter.append(&mut self.should);
+            self.minimum_should_match = 0;
+            self.flatten_filter();
+        }
+        if self.should.is_empty() && self.must_not.is_empty() && self.filter.len() <= 1 {
+            return self.filter.pop().unwrap_or(Clause::MatchAll);
+        }
+        if self.is_any_of() {
+            self.flatten_should();
+        }
+        self.into_bool()
+    }
+
+    /// Drops what cannot matter; `false` when nothing can match.
+    fn fold(&mut self) -> bool {
+        self.flatten_filter();
+        self.flatten_must_not();
+        let none = |clauses: &[Clause]| clauses.contains(&Clause::MatchNone);
+        self.should.retain(|clause| *clause != Clause::MatchNone);
+        !none(&self.must)
+            && !none(&self.filter)
+            && !self.must_not.contains(&Clause::MatchAll)
+            && self.minimum_should_match <= self.should.len()
+    }
+
+    /// Lifts the parts of conjunctions inside `filter`; drops what matches everything.
+    fn flatten_filter(&mut self) {
+        for clause in std::mem::take(&mut self.filter) {
+            match clause {
+                Clause::MatchAll => {}
+                Clause::Bool {
+                    must,
+                    should,
+                    filter,
+                    must_not,
+                    ..
+                } if must.is_empty() && should.is_empty() => {
+                    self.filter
+                        .extend(filter.into_iter().filter(|c| *c != Clause::MatchAll));
+                    self.must_not.extend(must_not);
+                }
+                clause => self.filter.push(clause),
+            }
+        }
+    }
+
+    /// Lifts the parts of disjunctions inside `must_not`; drops what matches nothing.
+    fn flatten_must_not(&mut self) {
+        for clause in std::mem::take(&mut self.must_not) {
+            match any_of(clause) {
+                Ok(alternatives) => self.must_not.extend(alternatives),
+                Err(Clause::MatchNone) => {}
+                Err(clause) => self.must_not.push(clause),
+            }
+        }
+    }
+
+    fn is_any_of(&self) -> bool {
+        self.minimum_should_match == 1 && self.filter.is_empty() && self.must_not.is_empty()
+    }
+
+    /// Lifts the parts of disjunctions inside a disjunction.
+    fn flatten_should(&mut self) {
+        for clause in std::mem::take(&mut self.should) {
+            match any_of(clause) {
+                Ok(alternatives) => self.should.extend(alternatives),
+                Err(clause) => self.should.push(clause),
+            }
+        }
+    }
+
+    fn into_bool(mut self) -> Clause {
+        if self.must.is_empty() && self.filter.is_empty() && self.minimum_should_match == 0 {
+            self.filter.push(Clause::MatchAll);
+        }
+        Clause::Bool {
+            must: self.must,
+            should: self.should,
+            filter: self.filter,
+            must_not: self.must_not,
+            // It is at most the number of clauses, which parsing has bounded.
+            minimum_should_match: u32::try_from(self.minimum_should_match).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Takes a plain disjunction apart; gives anything else back.
+fn any_of(clause: Clause) -> Result<Vec<Clause>, Clause> {
+    match clause {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match: 1,
+        } if must.is_empty() && filter.is_empty() && must_not.is_empty() => Ok(should),
+        other => Err(other),
+    }
+}
+
+fn best_of(mut clauses: Vec<Clause>, tie_breaker: f32) -> Clause {
+    clauses.retain(|clause| *clause != Clause::MatchNone);
+    match clauses.pop() {
+        None => Clause::MatchNone,
+        Some(only) if clauses.is_empty() => only,
+        Some(last) => {
+            clauses.push(last);
+            Clause::DisMax {
+                clauses,
+                tie_breaker,
+            }
+        }
+    }
+}
+
+fn demote(positive: Clause, negative: Clause, factor: f32) -> Clause {
+    if positive == Clause::MatchNone || negative == Clause::MatchNone {
+        return positive;
+    }
+    Clause::Demote {
+        positive: Box::new(positive),
+        negative: Box::new(negative),
+        factor,
+    }
+}
+
+fn simplify_leaf(leaf: Clause) -> Clause {
+    match leaf {
+        Clause::Synonyms { field, mut terms } if terms.len() <= 1 => match terms.pop() {
+            Some(term) => Clause::Term { field, term },
+            None => Clause::MatchNone,
+        },
+        Clause::Phrase {
+            field,
+            mut positions,
+            slop,
+        } => match positions.as_mut_slice() {
+            [] => Clause::MatchNone,
+            [(_, terms)] if terms.len() == 1 => Clause::Term {
+                field,
+                term: std::mem::take(&mut terms[0]),
+            },
+            _ => Clause::Phrase {
+                field,
+                positions,
+                slop,
+            },
+        },
+        leaf if is_empty(&leaf) => Clause::MatchNone,
+        leaf => leaf,
+    }
+}
+
+/// Whether a list of alternatives has none.
+fn is_empty(leaf: &Clause) -> bool {
+    match leaf {
+        Clause::Blended { terms, .. } => terms.is_empty(),
+        Clause::AnyOf { values, .. } => values.is_empty(),
+        Clause::Exists { fields } => fields.is_empty(),
+        Clause::Ids { ids } => ids.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::FieldPath;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn term(text: &str) -> Clause {
+        Clause::Term {
+            field: FieldPath::new("f"),
+            term: text.to_owned(),
+        }
+    }
+
+    fn boolean(must: Vec<Clause>, filter: Vec<Clause>, must_not: Vec<Clause>) -> Clause {
+        Clause::Bool {
+            must,
+            should: Vec::new(),
+            filter,
+            must_not,
+            minimum_should_match: 0,
+        }
+    }
+
+    #[test]
+    fn nested_filters_become_one() {
+        let inner = boolean(vec![term("b")], vec![Clause::MatchAll], vec![term("c")]);
+        let outer = boolean(vec![term("a")], vec![inner, Clause::MatchAll], vec![]);
+        assert_eq!(
+            simplify(outer),
+            boolean(vec![term("a")], vec![term("b")], vec![term("c")])
+        );
+    }
+
+    #[test]
+    fn what_cannot_match_is_nothing() {
+        let none = boolean(vec![term("a"), Clause::MatchNone], vec![], vec![]);
+        assert_eq!(simplify(none), Clause::MatchNone);
+        let excluded = boolean(vec![term("a")], vec![], vec![Clause::MatchAll]);
+        assert_eq!(simplify(excluded), Clause::MatchNone);
+        let empty = Clause::AnyOf {
+            field: FieldPath::new("f"),
+            values: Vec::new(),
+        };
+        assert_eq!(
+            simplify(Clause::Constant(Box::new(empty))),
+            Clause::MatchNone
+        );
+    }
+
+    #[test]
+    fn a_bool_without_required_clauses_says_that_it_matches_all() {
+        let negative = simplify(boolean(vec![], vec![], vec![term("a")]));
+        assert_eq!(
+            negative,
+            boolean(vec![], vec![Clause::MatchAll], vec![term("a")])
+        );
+    }
+
+    #[test]
+    fn single_clauses_lose_their_bool() {
+        let wrapped = boolean(
+            vec![boolean(vec![term("a")], vec![], vec![])],
+            vec![],
+            vec![],
+        );
+        assert_eq!(simplify(wrapped), term("a"));
+    }
+
+    /// Returns the score of a document that holds the terms whose bits are set.
+    fn score(clause: &Clause, document: u8) -> Option<f64> {
+        match clause {
+            Clause::MatchAll => Some(1.0),
+            Clause::Term { term, .. } => {
+                let bit = term.as_bytes()[0] - b'a';
+                (document & (1 << bit) != 0).then(|| 0.1 + f64::from(bit) * 0.37)
+            }
+            Clause::Bool {
+                must,
+                should,
+                filter,
+                must_not,
+                minimum_should_match,
+            } => {
+                let matches = |c: &Clause| score(c, document).is_some();
+                let optional: Vec<f64> = should.iter().filter_map(|c| score(c, document)).collect();
+                if !filter.iter().all(matches)
+                    || must_not.iter().any(matches)
+                    || optional.len() < *minimum_should_match as usize
+                {
+                    return None;
+                }
+                let mut sum = 0.0;
+                for clause in must {
+                    sum += score(clause, document)?;
+                }
+                Some(optional.iter().fold(sum, |sum, score| sum + score))
+            }
+            Clause::DisMax {
+                clauses,
+                tie_breaker,
+            } => {
+                let scores: Vec<f64> = clauses.iter().filter_map(|c| score(c, document)).collect();
+                let best = scores.iter().copied().reduce(f64::max)?;
+                let others: f64 = scores.iter().sum::<f64>() - best;
+                Some(if scores.len() == 1 {
+                    best
+                } else {
+                    best + f64::from(*tie_breaker) * others
+                })
+            }
+            Clause::Constant(inner) => score(inner, document).map(|_| 1.0),
+            Clause::Demote {
+                positive,
+                negative,
+                factor,
+            } => score(positive, document).map(|value| match score(negative, document) {
+                Some(_) => value * f64::from(*factor),
+                None => value,
+            }),
+            Clause::Boost { clause, factor } => {
+                score(clause, document).map(|value| value * f64::from(*factor))
+            }
+            _ => None,
+        }
+    }
+
+    fn any_clause() -> impl Strategy<Value = Clause> {
+        let leaf = prop_oneof![
+            4 => prop::sample::select(vec!["a", "b", "c"]).prop_map(term),
+            1 => Just(Clause::MatchAll),
+            1 => Just(Clause::MatchNone),
+        ];
+        leaf.prop_recursive(4, 40, 3, |inner| {
+            let some = prop::collection::vec(inner.clone(), 0..3);
+            let factor = prop::sample::select(vec![1.0_f32, 0.5, 3.0]);
+            prop_oneof![
+                4 => (some.clone(), some.clone(), some.clone(), some.clone(), 0..3_u32).prop_map(
+                    |(must, should, filter, must_not, minimum_should_match)| Clause::Bool {
+                        must, should, filter, must_not, minimum_should_match,
+                    }
+                ),
+                1 => (some, factor.clone()).prop_map(|(clauses, tie_breaker)| Clause::DisMax {
+                    clauses, tie_breaker,
+                }),
+                1 => inner.clone().prop_map(|c| Clause::Constant(Box::new(c))),
+                1 => (inner.clone(), inner.clone(), factor.clone()).prop_map(|(p, n, factor)| {
+                    Clause::Demote { positive: Box::new(p), negative: Box::new(n), factor }
+                }),
+                1 => (inner, factor).prop_map(|(c, factor)| Clause::Boost {
+                    clause: Box::new(c), factor,
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn matches_and_scores_stay(clause in any_clause()) {
+            let simple = simplify(clause.clone());
+            let filter = simplify_filter(clause.clone());
+            for document in 0..8 {
+                let expected = score(&clause, document);
+                prop_assert_eq!(score(&simple, document), expected);
+                prop_assert_eq!(score(&filter, document).is_some(), expected.is_some());
+            }
+        }
+
+        #[test]
+        fn simplifying_twice_changes_nothing(clause in any_clause()) {
+            let simple = simplify(clause.clone());
+            prop_assert_eq!(simplify(simple.clone()), simple);
+            let filter = simplify_filter(clause);
+            prop_assert_eq!(simplify_filter(filter.clone()), filter);
+        }
+    }
+}
