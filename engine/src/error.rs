@@ -64,6 +64,14 @@ pub enum EngineError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The answer would have more buckets than `search.max_buckets` allows.
+    #[error(
+        "Trying to create too many buckets. Must be less than or equal to: [{limit}] but this number of buckets was exceeded. This limit can be set by changing the [search.max_buckets] cluster level setting."
+    )]
+    TooManyBuckets {
+        /// Buckets allowed in all.
+        limit: usize,
+    },
     /// The request was cancelled.
     #[error("task cancelled")]
     Cancelled,
@@ -91,10 +99,22 @@ impl EngineError {
         move |source| Self::Io { action, source }
     }
 
+    /// Returns the dialect's name of the error's type.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Query(_) => "illegal_argument_exception",
+            Self::TooManyBuckets { .. } => "too_many_buckets_exception",
+            Self::CircuitBreaking { .. } => "circuit_breaking_exception",
+            Self::Cancelled => "task_cancelled_exception",
+            Self::DeadlineExceeded => "timeout_exception",
+            _ => "engine_exception",
+        }
+    }
+
     /// Returns whose fault it is and whether to try again.
     pub fn fault(&self) -> FaultKind {
         match self {
-            Self::Query(_) => FaultKind::CLIENT,
+            Self::Query(_) | Self::TooManyBuckets { .. } => FaultKind::CLIENT,
             Self::CircuitBreaking { .. } | Self::MappingBehind { .. } => FaultKind::BUSY,
             Self::DeadlineExceeded => FaultKind::BUSY,
             Self::Cancelled

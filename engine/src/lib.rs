@@ -5,21 +5,28 @@
 //! Does not: order writes, tail the log, open sockets, parse the dialect's queries.
 //! Called by `leaf`. Read [`copy`] first, then [`schema`] for the layout of an index.
 
+pub mod aggregate;
 pub mod copy;
 pub mod control;
 pub mod directory;
 pub mod doc_values;
 pub mod error;
 pub mod expand;
+pub mod explain;
+pub mod fetch;
 pub mod filter_cache;
 mod lower;
+pub mod partial;
 pub mod schema;
 pub mod score;
+mod sort_values;
 pub mod statistics;
 pub mod view;
 pub mod writer;
 
 pub use copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
-pub use schema::document::{DocumentError, DocumentParser, FieldValue, ParsedDocument};
+pub use schema::document::{
+    DocumentError, DocumentParser, FieldValue, ParsedDocument, grown_mapping,
+};
 pub use view::{SegmentView, StoredDocument, View};

@@ -1,0 +1,239 @@
+//! Aggregations of one shard: documents in, partial results out.
+//!
+//! Does: read columns block by block and put documents into buckets, to any depth, one collector
+//! per segment ([`Plan::segment`]); merge the segments of the shard ([`Plan::finish`]).
+//! Does not: find documents (`search` hands over matching ones), merge shards or write the answer
+//! ([`crate::partial`] does).
+//! Called by `search`. Read [`Plan`] first.
+//!
+//! A collector sees blocks of documents with the bucket of the parent each belongs to (its
+//! *owner*), assigns buckets of its own, numbered from 0 over all owners, and hands the block on to
+//! its children. At the end it gives one partial result per owner.
+//!
+//! tantivy's own aggregations are not used: they know no calendars and time zones, cut terms per
+//! segment, and give `top_hits` only doc values.
+
+pub(crate) mod bounds;
+pub(crate) mod rounding;
+
+mod distinct;
+mod filters;
+mod histogram;
+mod memory;
+mod metrics;
+mod node;
+mod range;
+pub(crate) mod source;
+pub(crate) mod term_keys;
+mod terms;
+mod top_hits;
+
+use std::sync::Arc;
+
+use gleaner_model::ShardKey;
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::resolved::{Clause, ShardQuery};
+use gleaner_query::search::SortTarget;
+use roaring::RoaringBitmap;
+use tantivy::DocId;
+
+use self::memory::Ledger;
+use self::node::{Block, Children, SegmentContext};
+use crate::control::{Control, MemoryAccount};
+use crate::error::EngineError;
+use crate::partial::terms::COMPLETE_KEYS;
+use crate::partial::{Aggregations, Partial};
+use crate::view::{SegmentView, View};
+
+/// Documents of a block handed to children or read for `global`, at most.
+const BLOCK: usize = 4_096;
+
+/// Finds the documents of a segment that match a clause, for `filter` and `filters`.
+pub trait FilterDocuments: Sync {
+    /// Returns the documents of `segment` that match `clause`; deleted ones may be among them.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the request must stop.
+    fn documents(
+        &self,
+        view: &View,
+        segment: &SegmentView,
+        clause: &Clause,
+    ) -> Result<Arc<RoaringBitmap>, EngineError>;
+}
+
+/// What aggregating needs beside the query.
+pub struct AggregationEnv<'a> {
+    /// What is searched.
+    pub view: &'a Arc<View>,
+    /// Which shard it is: hits of `top_hits` carry it.
+    pub shard: ShardKey,
+    /// Answers the queries of `filter` and `filters`.
+    pub documents: &'a dyn FilterDocuments,
+    /// The search's query: what `top_hits` highlights.
+    pub query: &'a Clause,
+    /// The request's memory.
+    pub memory: &'a Arc<MemoryAccount>,
+    /// Deadline and cancellation.
+    pub control: &'a Control,
+}
+
+/// The aggregations of a request over one shard.
+///
+/// One [`SegmentAggregator`] per segment, on any thread; segments without a matching document need
+/// one too (`global`, `min_doc_count: 0`). Memory is held until the plan is dropped.
+pub struct Plan<'a> {
+    aggregations: &'a [Aggregation],
+    filters: &'a [Clause],
+    now_ms: i64,
+    env: AggregationEnv<'a>,
+    ledger: Ledger,
+    needs_scores: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// Checks the aggregations of `query` against the shard's mapping.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for fields that cannot be aggregated so and for misplaced `global`.
+    pub fn new(query: &'a ShardQuery, env: AggregationEnv<'a>) -> Result<Self, EngineError> {
+        check_globals(&query.aggregations)?;
+        Ok(Self {
+            aggregations: &query.aggregations,
+            filters: &query.aggregation_filters,
+            now_ms: query.now_ms,
+            ledger: Ledger::open(env.memory)?,
+            needs_scores: needs_scores(&query.aggregations),
+            env,
+        })
+    }
+
+    /// Returns whether [`SegmentAggregator::collect_block`] must be given scores.
+    pub fn needs_scores(&self) -> bool {
+        self.needs_scores
+    }
+
+    /// Returns the collector of a segment.
+    ///
+    /// # Errors
+    /// When a column cannot be read or the request is wrong for a field.
+    pub fn segment(&self, ord: u32) -> Result<SegmentAggregator<'_>, EngineError> {
+        let segment = self.env.view.segments().get(ord as usize);
+        let segment = segment
+            .ok_or_else(|| EngineError::Internal(format!("segment {ord} is not of this view")))?;
+        let mut context = SegmentContext {
+            view: self.env.view,
+            segment,
+            shard: self.env.shard,
+            documents: self.env.documents,
+            filters: self.filters.iter(),
+            ledger: &self.ledger,
+            control: self.env.control,
+            now_ms: self.now_ms,
+            has_one_owner: true,
+        };
+        let children = Children::build(self.aggregations, &mut context)?;
+        Ok(SegmentAggregator {
+            children,
+            owners: vec![0; BLOCK],
+        })
+    }
+
+    /// Merges the partial results of all segments and completes them: long lists of terms are cut,
+    /// the hits of `top_hits` are read.
+    ///
+    /// # Errors
+    /// When documents cannot be read.
+    pub fn finish(&self, segments: Vec<Aggregations>) -> Result<Aggregations, EngineError> {
+        let mut merged = Aggregations::default();
+        for segment in segments {
+            merged.merge(segment)?;
+        }
+        for (partial, aggregation) in merged.0.iter_mut().zip(self.aggregations) {
+            if let (Partial::Terms(terms), AggregationKind::Terms(request)) =
+                (partial, &aggregation.kind)
+            {
+                terms.truncate(request, COMPLETE_KEYS);
+            }
+        }
+        top_hits::complete(&mut merged, self.aggregations, &self.env)?;
+        Ok(merged)
+    }
+}
+
+/// Collects the documents of one segment.
+pub struct SegmentAggregator<'a> {
+    children: Children<'a>,
+    owners: Vec<u32>,
+}
+
+impl SegmentAggregator<'_> {
+    /// Adds matching live documents, ascending, each once, later blocks after earlier ones.
+    ///
+    /// `scores`, canonical ones, stand beside `docs` and are needed when [`Plan::needs_scores`].
+    ///
+    /// # Errors
+    /// [`EngineError::CircuitBreaking`] when buckets take too much memory; read errors.
+    pub fn collect_block(
+        &mut self,
+        docs: &[DocId],
+        scores: Option<&[f32]>,
+    ) -> Result<(), EngineError> {
+        if self.owners.len() < docs.len() {
+            self.owners.resize(docs.len(), 0);
+        }
+        let owners = &self.owners[..docs.len()];
+        self.children.collect(&Block {
+            docs,
+            owners,
+            scores,
+        })
+    }
+
+    /// Returns the partial results of the segment.
+    ///
+    /// # Errors
+    /// When keys cannot be read or take too much memory.
+    pub fn finish(self) -> Result<Aggregations, EngineError> {
+        let mut per_owner = self.children.finish(1)?;
+        Ok(per_owner.pop().unwrap_or_default())
+    }
+}
+
+fn needs_scores(aggregations: &[Aggregation]) -> bool {
+    aggregations.iter().any(|aggregation| {
+        let by_itself = match &aggregation.kind {
+            AggregationKind::TopHits(request) => {
+                request.track_scores
+                    || request.sort.is_empty()
+                    || request
+                        .sort
+                        .iter()
+                        .any(|key| key.target == SortTarget::Score)
+            }
+            _ => false,
+        };
+        by_itself || needs_scores(&aggregation.sub)
+    })
+}
+
+fn check_globals(aggregations: &[Aggregation]) -> Result<(), EngineError> {
+    for parent in aggregations {
+        if parent
+            .sub
+            .iter()
+            .any(|sub| matches!(sub.kind, AggregationKind::Global))
+        {
+            let name = &parent.name;
+            return Err(EngineError::Query(format!(
+                "Aggregation [{name}] cannot have a global sub-aggregation. Global aggregations \
+                 can only be defined as top level aggregations"
+            )));
+        }
+        check_globals(&parent.sub)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

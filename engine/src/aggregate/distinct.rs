@@ -1,0 +1,170 @@
+//! `cardinality`: terms by ordinal, hashed once per segment; numbers by value.
+
+use gleaner_query::aggregation::ValueSource;
+use roaring::RoaringBitmap;
+use serde_json::Value;
+use tantivy::columnar::StrColumn;
+
+use super::bounds;
+use super::memory::Meter;
+use super::metrics::grow;
+use super::node::{Block, Node, SegmentContext};
+use super::source::{Source, ip_number, visit_column};
+use crate::doc_values::DocValues;
+use crate::error::EngineError;
+use crate::partial::Partial;
+use crate::partial::distinct::{
+    Distinct, hash_fraction, hash_ip, hash_text, hash_unsigned, hash_whole,
+};
+use crate::partial::key::{ValueFormat, ValueKind};
+
+pub(super) fn build<'a>(
+    request: &'a ValueSource,
+    threshold: u32,
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let opened = Source::open(request, context)?;
+    let missing = request.missing.as_ref();
+    let missing = missing
+        .map(|value| hash_value(value, &opened.format, context.now_ms))
+        .transpose()?;
+    let meter = context.ledger.meter();
+    Ok(match opened.values {
+        Some(DocValues::Terms(column)) => Box::new(TermsNode {
+            column,
+            missing,
+            threshold,
+            owners: Vec::new(),
+            meter,
+        }),
+        values => Box::new(ValuesNode {
+            values,
+            missing,
+            threshold,
+            owners: Vec::new(),
+            meter,
+        }),
+    })
+}
+
+/// Returns the hash of a value of a request.
+fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, EngineError> {
+    match (format.kind, value) {
+        (ValueKind::Keyword | ValueKind::Unmapped, Value::String(text)) => Ok(hash_text(text)),
+        (ValueKind::Keyword | ValueKind::Unmapped, other) => Ok(hash_text(&other.to_string())),
+        (ValueKind::Ip, Value::String(text)) => super::term_keys::parse_ip(text).map(hash_ip),
+        _ => bounds::number(value, format, now_ms).map(hash_fraction),
+    }
+}
+
+struct ValuesNode<'a> {
+    values: Option<DocValues>,
+    missing: Option<u64>,
+    threshold: u32,
+    owners: Vec<Distinct>,
+    meter: Meter<'a>,
+}
+
+impl Node for ValuesNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let threshold = self.threshold;
+        grow(&mut self.owners, block, &mut self.meter, || {
+            Distinct::new(threshold)
+        })?;
+        let owners = &mut self.owners;
+        let missing = self.missing;
+        let mut grown = 0;
+        let mut add = |i: usize, hash: Option<u64>| {
+            if let Some(hash) = hash.or(missing) {
+                let set = &mut owners[block.owners[i] as usize];
+                let before = set.num_bytes();
+                set.insert(hash);
+                grown += set.num_bytes().saturating_sub(before);
+            }
+        };
+        let docs = block.docs;
+        match &self.values {
+            None => (0..docs.len()).for_each(|i| add(i, None)),
+            Some(DocValues::I64(column) | DocValues::Date(column)) => {
+                visit_column(column, docs, |i, value| add(i, value.map(hash_whole)));
+            }
+            Some(DocValues::U64(column)) => {
+                visit_column(column, docs, |i, value| add(i, value.map(hash_unsigned)));
+            }
+            Some(DocValues::F64(column)) => {
+                visit_column(column, docs, |i, value| add(i, value.map(hash_fraction)));
+            }
+            Some(DocValues::Bool(column)) => {
+                visit_column(column, docs, |i, value| {
+                    add(i, value.map(|v| hash_whole(v.into())))
+                });
+            }
+            Some(DocValues::Ip(column)) => {
+                visit_column(column, docs, |i, v| {
+                    add(i, v.map(|v| hash_ip(ip_number(v))))
+                });
+            }
+            Some(DocValues::Terms(_)) => {}
+        }
+        self.meter.charge(grown)
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners
+            .resize(num_owners, Distinct::new(self.threshold));
+        Ok(self.owners.into_iter().map(Partial::Distinct).collect())
+    }
+}
+
+struct TermsNode<'a> {
+    column: StrColumn,
+    missing: Option<u64>,
+    threshold: u32,
+    owners: Vec<Ords>,
+    meter: Meter<'a>,
+}
+
+/// Ordinals of an owner, and whether a document had none.
+#[derive(Default)]
+struct Ords {
+    ords: RoaringBitmap,
+    has_missing: bool,
+}
+
+impl Node for TermsNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        grow(&mut self.owners, block, &mut self.meter, Ords::default)?;
+        let owners = &mut self.owners;
+        let mut added = 0;
+        visit_column(self.column.ords(), block.docs, |i, ord| {
+            let owner = &mut owners[block.owners[i] as usize];
+            match ord {
+                // Ordinals of a segment's terms fit 32 bits: it has fewer values than that.
+                Some(ord) => added += usize::from(owner.ords.insert(ord as u32)),
+                None => owner.has_missing = true,
+            }
+        });
+        self.meter.charge(added * 2)
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners.resize_with(num_owners, Ords::default);
+        let mut partials = Vec::with_capacity(num_owners);
+        for owner in self.owners {
+            let mut distinct = Distinct::new(self.threshold);
+            let ords: Vec<u64> = owner.ords.iter().map(u64::from).collect();
+            let mut insert =
+                |term: &[u8]| distinct.insert(hash_text(&String::from_utf8_lossy(term)));
+            self.column
+                .dictionary()
+                .sorted_ords_to_term_cb(&ords, &mut insert)
+                .map_err(EngineError::io("reading terms"))?;
+            if let Some(hash) = self.missing.filter(|_| owner.has_missing) {
+                distinct.insert(hash);
+            }
+            self.meter.charge(distinct.num_bytes())?;
+            partials.push(Partial::Distinct(distinct));
+        }
+        Ok(partials)
+    }
+}

@@ -1,0 +1,155 @@
+//! `histogram` and `date_histogram`.
+
+use std::collections::BTreeMap;
+
+use gleaner_query::aggregation::{Aggregation, DateHistogramAggregation, HistogramAggregation};
+use hashbrown::HashMap;
+
+use super::bounds;
+use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::rounding::{ReadyStarts, Rounding};
+use super::source::Numbers;
+use crate::error::EngineError;
+use crate::partial::key::{Fraction, Key, ValueFormat};
+use crate::partial::{Histogram, Partial};
+
+pub(super) fn build<'a>(
+    request: &'a HistogramAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let (numbers, format) = Numbers::open(&request.source, "histogram", context)?;
+    let cut = Cut::Numbers {
+        interval: request.interval,
+        offset: request.offset,
+    };
+    let node = HistogramNode {
+        numbers,
+        format,
+        cut,
+        hard_bounds: request.hard_bounds,
+        extended: None,
+        slots: HashMap::new(),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+    };
+    Ok(Box::new(node))
+}
+
+pub(super) fn build_date<'a>(
+    request: &'a DateHistogramAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let (numbers, mut format) = Numbers::open(&request.source, "date_histogram", context)?;
+    format.time_zone.clone_from(&request.time_zone);
+    let pair = |bounds: &Option<(serde_json::Value, serde_json::Value)>| match bounds {
+        None => Ok(None),
+        Some((min, max)) => {
+            let read = |value| bounds::date(value, &format, context.now_ms);
+            Ok::<_, EngineError>(Some((read(min)?, read(max)?)))
+        }
+    };
+    let hard_bounds = pair(&request.hard_bounds)?.map(|(min, max)| (min as f64, max as f64));
+    let extended = pair(&request.extended_bounds)?;
+    // Milliseconds of dates that have a calendar are exact as fractions.
+    let (min, max) = numbers.extent().unwrap_or((0.0, -1.0));
+    let starts = ReadyStarts::new(Rounding::new(request)?, min as i64, max as i64);
+    let node = HistogramNode {
+        numbers,
+        cut: Cut::Dates(starts),
+        hard_bounds,
+        extended,
+        slots: HashMap::new(),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+        format,
+    };
+    Ok(Box::new(node))
+}
+
+/// How values are cut into buckets.
+enum Cut {
+    Numbers { interval: f64, offset: f64 },
+    Dates(ReadyStarts),
+}
+
+impl Cut {
+    fn key(&mut self, value: f64) -> f64 {
+        match self {
+            // Adding 0 turns -0 into 0.
+            Self::Numbers { interval, offset } => ((value - *offset) / *interval).floor() + 0.0,
+            Self::Dates(starts) => starts.round(value as i64) as f64,
+        }
+    }
+}
+
+struct HistogramNode<'a> {
+    numbers: Numbers,
+    format: ValueFormat,
+    cut: Cut,
+    hard_bounds: Option<(f64, f64)>,
+    extended: Option<(i64, i64)>,
+    /// Bucket of (owner, bits of the key).
+    slots: HashMap<(u32, u64), u32>,
+    buckets: Buckets<'a>,
+}
+
+impl Node for HistogramNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let Self {
+            cut,
+            slots,
+            buckets,
+            hard_bounds,
+            ..
+        } = self;
+        let mut outcome = Ok(());
+        // Values ascend per document: equal keys follow one another.
+        let mut last = None;
+        self.numbers.visit(block.docs, |i, value| {
+            if hard_bounds.is_some_and(|(min, max)| value < min || value > max) {
+                return;
+            }
+            let key = cut.key(value).to_bits();
+            if last.replace((i, key)) == Some((i, key)) || outcome.is_err() {
+                return;
+            }
+            let place = (block.owners[i], key);
+            let slot = match slots.get(&place) {
+                Some(slot) => *slot,
+                None => match buckets.open() {
+                    Ok(slot) => *slots.entry(place).or_insert(slot),
+                    Err(error) => {
+                        outcome = Err(error);
+                        return;
+                    }
+                },
+            };
+            buckets.put(block, i, slot);
+        });
+        outcome?;
+        self.buckets.hand_on()
+    }
+
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let mut owners: Vec<Histogram> = (0..num_owners)
+            .map(|_| Histogram {
+                format: self.format.clone(),
+                extended: self.extended,
+                buckets: BTreeMap::new(),
+            })
+            .collect();
+        let mut buckets = self.buckets.finish()?;
+        let is_date = matches!(self.cut, Cut::Dates(_));
+        for ((owner, bits), slot) in self.slots {
+            let key = f64::from_bits(bits);
+            let key = if is_date {
+                Key::I64(key as i64)
+            } else {
+                Key::F64(Fraction::from(key))
+            };
+            let bucket = std::mem::take(&mut buckets[slot as usize]);
+            owners[owner as usize].buckets.insert(key, bucket);
+        }
+        Ok(owners.into_iter().map(Partial::Histogram).collect())
+    }
+}

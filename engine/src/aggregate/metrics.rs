@@ -1,0 +1,221 @@
+//! Metrics of numbers, and percentiles.
+
+use gleaner_query::aggregation::{Metric, ValueSource};
+
+use super::memory::Meter;
+use super::node::{Block, Node, SegmentContext};
+use super::source::{Numbers, Source, visit_column};
+use crate::doc_values::DocValues;
+use crate::error::EngineError;
+use crate::partial::Partial;
+use crate::partial::key::{ValueFormat, ValueKind};
+use crate::partial::numbers::Numbers as Sums;
+use crate::partial::sketch::Sketch;
+
+/// What the numbers of an owner take, roughly, in bytes.
+const OWNER_BYTES: usize = 64;
+
+pub(super) fn build<'a>(
+    metric: Metric,
+    source: &'a ValueSource,
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    if metric == Metric::ValueCount {
+        return build_count(source, context);
+    }
+    let what = match metric {
+        Metric::Avg => "avg",
+        Metric::Min => "min",
+        Metric::Max => "max",
+        Metric::Sum => "sum",
+        Metric::ValueCount => "value_count",
+        Metric::Stats => "stats",
+        Metric::ExtendedStats => "extended_stats",
+    };
+    let (numbers, format) = Numbers::open(source, what, context)?;
+    Ok(Box::new(MetricNode {
+        numbers,
+        format,
+        with_squares: metric == Metric::ExtendedStats,
+        owners: Vec::new(),
+        meter: context.ledger.meter(),
+    }))
+}
+
+pub(super) fn build_percentiles<'a>(
+    source: &'a ValueSource,
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let (numbers, format) = Numbers::open(source, "percentiles", context)?;
+    Ok(Box::new(PercentilesNode {
+        numbers,
+        format,
+        owners: Vec::new(),
+        meter: context.ledger.meter(),
+    }))
+}
+
+struct MetricNode<'a> {
+    numbers: Numbers,
+    format: ValueFormat,
+    with_squares: bool,
+    owners: Vec<Sums>,
+    meter: Meter<'a>,
+}
+
+impl Node for MetricNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let with_squares = self.with_squares;
+        grow(&mut self.owners, block, &mut self.meter, || {
+            Sums::new(with_squares)
+        })?;
+        let owners = &mut self.owners;
+        self.numbers.visit(block.docs, |i, value| {
+            owners[block.owners[i] as usize].add(value)
+        });
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners.resize(num_owners, Sums::new(self.with_squares));
+        let format = &self.format;
+        let partial = |numbers| Partial::Numbers {
+            format: format.clone(),
+            numbers,
+        };
+        Ok(self.owners.into_iter().map(partial).collect())
+    }
+}
+
+struct PercentilesNode<'a> {
+    numbers: Numbers,
+    format: ValueFormat,
+    owners: Vec<Sketch>,
+    meter: Meter<'a>,
+}
+
+impl Node for PercentilesNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        grow(&mut self.owners, block, &mut self.meter, Sketch::default)?;
+        let owners = &mut self.owners;
+        let mut grown = 0;
+        self.numbers.visit(block.docs, |i, value| {
+            let sketch = &mut owners[block.owners[i] as usize];
+            let before = sketch.num_bytes();
+            sketch.add(value);
+            grown += sketch.num_bytes().saturating_sub(before);
+        });
+        self.meter.charge(grown)
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners.resize_with(num_owners, Sketch::default);
+        let format = &self.format;
+        let partial = |sketch| Partial::Percentiles {
+            format: format.clone(),
+            sketch,
+        };
+        Ok(self.owners.into_iter().map(partial).collect())
+    }
+}
+
+/// `value_count`: of any type. Equal terms of a document count once, equal numbers each.
+fn build_count<'a>(
+    source: &'a ValueSource,
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let opened = Source::open(source, context)?;
+    Ok(Box::new(CountNode {
+        values: opened.values,
+        counts_missing: source.missing.is_some(),
+        // A count is no date.
+        format: ValueFormat {
+            kind: known(opened.format.kind),
+            ..ValueFormat::default()
+        },
+        owners: Vec::new(),
+        meter: context.ledger.meter(),
+    }))
+}
+
+fn known(kind: ValueKind) -> ValueKind {
+    if kind == ValueKind::Unmapped {
+        kind
+    } else {
+        ValueKind::Long
+    }
+}
+
+struct CountNode<'a> {
+    values: Option<DocValues>,
+    counts_missing: bool,
+    format: ValueFormat,
+    owners: Vec<u64>,
+    meter: Meter<'a>,
+}
+
+impl Node for CountNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        grow(&mut self.owners, block, &mut self.meter, || 0)?;
+        for (doc, owner) in block.docs.iter().zip(block.owners) {
+            let num_values = match &self.values {
+                None => 0,
+                Some(values) => num_values(values, *doc),
+            };
+            let counted = if num_values == 0 {
+                usize::from(self.counts_missing)
+            } else {
+                num_values
+            };
+            self.owners[*owner as usize] += counted as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners.resize(num_owners, 0);
+        let format = &self.format;
+        let partial = |count| Partial::Numbers {
+            format: format.clone(),
+            numbers: Sums {
+                count,
+                ..Sums::new(false)
+            },
+        };
+        Ok(self.owners.into_iter().map(partial).collect())
+    }
+}
+
+fn num_values(values: &DocValues, doc: u32) -> usize {
+    match values {
+        DocValues::Terms(column) => {
+            let mut last = None;
+            let mut distinct = 0;
+            visit_column(column.ords(), &[doc], |_, ord| {
+                distinct += usize::from(ord.is_some() && ord != last);
+                last = ord;
+            });
+            distinct
+        }
+        other => other.num_values(doc),
+    }
+}
+
+/// Makes room for the owners of a block.
+pub(super) fn grow<T>(
+    owners: &mut Vec<T>,
+    block: &Block<'_>,
+    meter: &mut Meter<'_>,
+    make: impl FnMut() -> T,
+) -> Result<(), EngineError> {
+    let needed = block
+        .owners
+        .iter()
+        .max()
+        .map_or(0, |owner| *owner as usize + 1);
+    if needed > owners.len() {
+        meter.charge((needed - owners.len()) * (OWNER_BYTES + size_of::<T>()))?;
+        owners.resize_with(needed, make);
+    }
+    Ok(())
+}

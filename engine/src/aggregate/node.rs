@@ -1,0 +1,221 @@
+//! The tree of collectors over one segment.
+
+use std::slice;
+
+use gleaner_model::ShardKey;
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::resolved::Clause;
+use tantivy::DocId;
+
+use super::memory::{Ledger, Meter};
+use super::{FilterDocuments, distinct, filters, histogram, metrics, range, terms, top_hits};
+use crate::control::Control;
+use crate::error::EngineError;
+use crate::partial::{Aggregations, Bucket, Partial};
+use crate::view::{SegmentView, View};
+
+/// Documents with the parent's bucket each belongs to; a document may stand there several times,
+/// under several owners.
+pub(super) struct Block<'b> {
+    pub(super) docs: &'b [DocId],
+    pub(super) owners: &'b [u32],
+    pub(super) scores: Option<&'b [f32]>,
+}
+
+impl Block<'_> {
+    pub(super) fn score(&self, i: usize) -> Option<f32> {
+        self.scores.map(|scores| scores[i])
+    }
+}
+
+/// Collects one aggregation over one segment.
+pub(super) trait Node: Send {
+    /// Adds documents.
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError>;
+
+    /// Returns one partial result per owner, `num_owners` in all.
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError>;
+}
+
+/// What building the collectors of a segment needs.
+pub(super) struct SegmentContext<'a> {
+    pub(super) view: &'a View,
+    pub(super) segment: &'a SegmentView,
+    pub(super) shard: ShardKey,
+    pub(super) documents: &'a dyn FilterDocuments,
+    /// Resolved queries that are not used yet, in depth-first order of appearance.
+    pub(super) filters: slice::Iter<'a, Clause>,
+    pub(super) ledger: &'a Ledger,
+    pub(super) control: &'a Control,
+    pub(super) now_ms: i64,
+    /// Whether all documents will come under owner 0.
+    pub(super) has_one_owner: bool,
+}
+
+impl<'a> SegmentContext<'a> {
+    /// Returns the resolved form of the next query inside the aggregations.
+    pub(super) fn next_filter(&mut self) -> Result<&'a Clause, EngineError> {
+        self.filters.next().ok_or_else(|| {
+            EngineError::Internal("an aggregation's query has no resolved form".to_owned())
+        })
+    }
+
+    fn build(&mut self, aggregation: &'a Aggregation) -> Result<Box<dyn Node + 'a>, EngineError> {
+        let sub = &aggregation.sub;
+        match &aggregation.kind {
+            AggregationKind::Terms(request) => terms::build(request, sub, self),
+            AggregationKind::Range(request) => range::build(request, sub, self),
+            AggregationKind::Histogram(request) => histogram::build(request, sub, self),
+            AggregationKind::DateHistogram(request) => histogram::build_date(request, sub, self),
+            AggregationKind::Filter(_) => filters::build_one(sub, self),
+            AggregationKind::Filters {
+                filters,
+                other_bucket,
+                ..
+            } => filters::build_many(filters.len(), other_bucket.is_some(), sub, self),
+            AggregationKind::Global => filters::build_global(sub, self),
+            AggregationKind::MissingValue { field } => filters::build_missing(field, sub, self),
+            AggregationKind::Metric(metric, source) => metrics::build(*metric, source, self),
+            AggregationKind::Percentiles { source, .. } => metrics::build_percentiles(source, self),
+            AggregationKind::Cardinality {
+                source,
+                precision_threshold,
+            } => distinct::build(source, *precision_threshold, self),
+            AggregationKind::TopHits(request) => top_hits::build(request, self),
+        }
+    }
+}
+
+/// The collectors below a bucket (or at the top).
+pub(super) struct Children<'a> {
+    nodes: Vec<Box<dyn Node + 'a>>,
+}
+
+impl<'a> Children<'a> {
+    pub(super) fn build(
+        aggregations: &'a [Aggregation],
+        context: &mut SegmentContext<'a>,
+    ) -> Result<Self, EngineError> {
+        let nodes = aggregations
+            .iter()
+            .map(|aggregation| context.build(aggregation));
+        Ok(Self {
+            nodes: nodes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Builds the children of an aggregation that may have more than one bucket.
+    pub(super) fn build_many(
+        aggregations: &'a [Aggregation],
+        context: &mut SegmentContext<'a>,
+    ) -> Result<Self, EngineError> {
+        let before = std::mem::replace(&mut context.has_one_owner, false);
+        let children = Self::build(aggregations, context);
+        context.has_one_owner = before;
+        children
+    }
+
+    pub(super) fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        self.nodes
+            .iter_mut()
+            .try_for_each(|node| node.collect(block))
+    }
+
+    /// Returns the partial results of each owner.
+    pub(super) fn finish(self, num_owners: usize) -> Result<Vec<Aggregations>, EngineError> {
+        let num_nodes = self.nodes.len();
+        let mut per_owner: Vec<Aggregations> = (0..num_owners)
+            .map(|_| Aggregations(Vec::with_capacity(num_nodes)))
+            .collect();
+        for node in self.nodes {
+            let partials = node.finish(num_owners)?;
+            for (list, partial) in per_owner.iter_mut().zip(partials) {
+                list.0.push(partial);
+            }
+        }
+        Ok(per_owner)
+    }
+}
+
+/// The buckets of one aggregation: counts, and what is handed on to the children.
+pub(super) struct Buckets<'a> {
+    counts: Vec<u64>,
+    children: Children<'a>,
+    docs: Vec<DocId>,
+    owners: Vec<u32>,
+    scores: Vec<f32>,
+    meter: Meter<'a>,
+}
+
+/// What a bucket takes beside its key, roughly, in bytes.
+const BUCKET_BYTES: usize = 96;
+
+impl<'a> Buckets<'a> {
+    pub(super) fn new(children: Children<'a>, meter: Meter<'a>) -> Self {
+        Self {
+            counts: Vec::new(),
+            children,
+            docs: Vec::new(),
+            owners: Vec::new(),
+            scores: Vec::new(),
+            meter,
+        }
+    }
+
+    /// Opens a bucket; returns its number.
+    pub(super) fn open(&mut self) -> Result<u32, EngineError> {
+        let number = u32::try_from(self.counts.len())
+            .map_err(|_| EngineError::Internal("more than 2^32 buckets in a segment".to_owned()))?;
+        self.meter.charge(BUCKET_BYTES)?;
+        self.counts.push(0);
+        Ok(number)
+    }
+
+    /// Opens all buckets below `num_buckets`.
+    pub(super) fn open_up_to(&mut self, num_buckets: usize) -> Result<(), EngineError> {
+        while self.counts.len() < num_buckets {
+            self.open()?;
+        }
+        Ok(())
+    }
+
+    /// Puts document `i` of `block` into a bucket.
+    pub(super) fn put(&mut self, block: &Block<'_>, i: usize, bucket: u32) {
+        self.counts[bucket as usize] += 1;
+        if !self.children.nodes.is_empty() {
+            self.docs.push(block.docs[i]);
+            self.owners.push(bucket);
+            self.scores.extend(block.score(i));
+        }
+    }
+
+    /// Hands the documents put since the last call to the children.
+    pub(super) fn hand_on(&mut self) -> Result<(), EngineError> {
+        if self.docs.is_empty() {
+            return Ok(());
+        }
+        let has_scores = self.scores.len() == self.docs.len();
+        self.children.collect(&Block {
+            docs: &self.docs,
+            owners: &self.owners,
+            scores: has_scores.then_some(&self.scores[..]),
+        })?;
+        self.docs.clear();
+        self.owners.clear();
+        self.scores.clear();
+        Ok(())
+    }
+
+    pub(super) fn meter(&mut self) -> &mut Meter<'a> {
+        &mut self.meter
+    }
+
+    /// Returns the buckets, by number.
+    pub(super) fn finish(self) -> Result<Vec<Bucket>, EngineError> {
+        let subs = self.children.finish(self.counts.len())?;
+        let pairs = self.counts.into_iter().zip(subs);
+        Ok(pairs
+            .map(|(doc_count, sub)| Bucket { doc_count, sub })
+            .collect())
+    }
+}

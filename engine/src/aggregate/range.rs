@@ -1,0 +1,99 @@
+//! `range` and `date_range`: ranges may overlap; a document counts once in each.
+
+use gleaner_query::aggregation::{Aggregation, RangeAggregation};
+
+use super::bounds;
+use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::source::Numbers;
+use crate::error::EngineError;
+use crate::partial::key::{ValueFormat, ValueKind};
+use crate::partial::{Bucket, Partial, RangeBucket, Ranges};
+
+pub(super) fn build<'a>(
+    request: &'a RangeAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let what = if request.is_date {
+        "date_range"
+    } else {
+        "range"
+    };
+    let (numbers, mut format) = Numbers::open(&request.source, what, context)?;
+    format.time_zone.clone_from(&request.time_zone);
+    if request.is_date && format.kind != ValueKind::Unmapped {
+        format.kind = ValueKind::Date;
+    }
+    let ranges = bounds::ranges(request, &format, context.now_ms)?;
+    Ok(Box::new(RangeNode {
+        numbers,
+        last_doc: vec![usize::MAX; ranges.len()],
+        ranges,
+        format,
+        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+    }))
+}
+
+struct RangeNode<'a> {
+    numbers: Numbers,
+    format: ValueFormat,
+    ranges: Vec<RangeBucket>,
+    /// Per range, the place in the block of the document that was put there last.
+    last_doc: Vec<usize>,
+    /// Bucket `owner × ranges + range`.
+    buckets: Buckets<'a>,
+}
+
+impl Node for RangeNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let num_ranges = self.ranges.len();
+        let num_owners = block
+            .owners
+            .iter()
+            .max()
+            .map_or(0, |owner| *owner as usize + 1);
+        self.buckets.open_up_to(num_owners * num_ranges)?;
+        self.last_doc.fill(usize::MAX);
+        let Self {
+            ranges,
+            last_doc,
+            buckets,
+            ..
+        } = self;
+        self.numbers.visit(block.docs, |i, value| {
+            for (number, range) in ranges.iter().enumerate() {
+                if range.holds(value) && last_doc[number] != i {
+                    last_doc[number] = i;
+                    let bucket = block.owners[i] as usize * num_ranges + number;
+                    // It is open: its number fits.
+                    buckets.put(block, i, bucket as u32);
+                }
+            }
+        });
+        self.buckets.hand_on()
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.buckets.open_up_to(num_owners * self.ranges.len())?;
+        let mut buckets = self.buckets.finish()?.into_iter();
+        let mut partials = Vec::with_capacity(num_owners);
+        for _ in 0..num_owners {
+            let with = |range: &RangeBucket, bucket: Bucket| RangeBucket {
+                bucket,
+                ..range.clone()
+            };
+            let pairs = self.ranges.iter().zip(buckets.by_ref());
+            partials.push(Partial::Ranges(Ranges {
+                format: self.format.clone(),
+                ranges: pairs.map(|(range, bucket)| with(range, bucket)).collect(),
+            }));
+        }
+        Ok(partials)
+    }
+}
+
+impl RangeBucket {
+    fn holds(&self, value: f64) -> bool {
+        self.from.is_none_or(|from| value >= from) && self.to.is_none_or(|to| value < to)
+    }
+}

@@ -1,0 +1,246 @@
+//! Keys of `terms` in one segment: what a column's values are, and which of them are wanted.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+
+use gleaner_query::aggregation::TermsFilter;
+use gleaner_query::resolved::Pattern;
+use serde_json::Value;
+use tantivy::DocId;
+use tantivy::columnar::{Column, StrColumn};
+use tantivy_fst::Automaton;
+
+use super::bounds;
+use super::source::{ip_number, visit_column};
+use crate::error::EngineError;
+use crate::expand::TermAutomaton;
+use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
+
+/// Values of one type of column as keys.
+pub(super) trait KeyColumn: Send {
+    /// A value as it is grouped by; equal values of two documents are equal here.
+    type Raw: Copy + Eq + Ord + Hash + Send;
+
+    /// Calls `f` with the place in `docs` and each value, or once with `None` without a value.
+    fn visit(&self, docs: &[DocId], f: impl FnMut(usize, Option<Self::Raw>));
+
+    /// Returns the keys of values, which are sorted and distinct.
+    fn keys(&self, raws: &[Self::Raw]) -> Result<Vec<Key>, EngineError>;
+
+    /// Returns the number of values where they are numbered from 0.
+    fn num_ordinals(&self) -> Option<usize>;
+
+    /// Returns a value's number where they are numbered from 0.
+    fn ordinal(raw: Self::Raw) -> usize;
+}
+
+/// Terms of a `keyword` by ordinal.
+pub(super) struct Terms(pub(super) StrColumn);
+
+impl KeyColumn for Terms {
+    type Raw = u64;
+
+    fn visit(&self, docs: &[DocId], f: impl FnMut(usize, Option<u64>)) {
+        visit_column(self.0.ords(), docs, f);
+    }
+
+    fn keys(&self, raws: &[u64]) -> Result<Vec<Key>, EngineError> {
+        let mut keys = Vec::with_capacity(raws.len());
+        let mut push =
+            |term: &[u8]| keys.push(Key::Text(String::from_utf8_lossy(term).into_owned()));
+        let dictionary = self.0.dictionary();
+        let found = dictionary.sorted_ords_to_term_cb(raws, &mut push);
+        match found.map_err(EngineError::io("reading terms"))? {
+            true => Ok(keys),
+            false => Err(EngineError::Corrupt(
+                "a column has terms beyond its dictionary".to_owned(),
+            )),
+        }
+    }
+
+    fn num_ordinals(&self) -> Option<usize> {
+        Some(self.0.dictionary().num_terms())
+    }
+
+    fn ordinal(raw: u64) -> usize {
+        raw as usize
+    }
+}
+
+/// Whole numbers, dates.
+pub(super) struct Whole(pub(super) Column<i64>);
+/// `unsigned_long`.
+pub(super) struct Unsigned(pub(super) Column<u64>);
+/// Fractions.
+pub(super) struct Fractions(pub(super) Column<f64>);
+/// Booleans.
+pub(super) struct Booleans(pub(super) Column<bool>);
+/// Addresses.
+pub(super) struct Addresses(pub(super) Column<Ipv6Addr>);
+
+/// Columns whose values are keys by themselves.
+macro_rules! value_column {
+    ($column:ty, $raw:ty, $to_raw:expr, $to_key:expr) => {
+        impl KeyColumn for $column {
+            type Raw = $raw;
+
+            fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, Option<$raw>)) {
+                visit_column(&self.0, docs, |i, value| f(i, value.map($to_raw)));
+            }
+
+            fn keys(&self, raws: &[$raw]) -> Result<Vec<Key>, EngineError> {
+                Ok(raws.iter().copied().map($to_key).collect())
+            }
+
+            fn num_ordinals(&self) -> Option<usize> {
+                None
+            }
+
+            fn ordinal(_: $raw) -> usize {
+                0
+            }
+        }
+    };
+}
+
+value_column!(Whole, i64, |value| value, Key::I64);
+value_column!(Unsigned, u64, |value| value, Key::U64);
+value_column!(Fractions, Fraction, Fraction::from, Key::F64);
+value_column!(Booleans, bool, |value| value, |value| Key::I64(
+    value.into()
+));
+value_column!(Addresses, u128, ip_number, Key::Ip);
+
+/// Reads a value of a request as a key of values of a type.
+pub(super) fn parse_key(
+    value: &Value,
+    format: &ValueFormat,
+    now_ms: i64,
+) -> Result<Key, EngineError> {
+    Ok(match format.kind {
+        ValueKind::Keyword | ValueKind::Unmapped => Key::Text(match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }),
+        ValueKind::Ip => Key::Ip(parse_ip(value.as_str().unwrap_or_default())?),
+        ValueKind::Double => Key::F64(Fraction::from(bounds::number(value, format, now_ms)?)),
+        ValueKind::Date => Key::I64(bounds::date(value, format, now_ms)?),
+        ValueKind::UnsignedLong => match whole_text(value).and_then(|text| text.parse().ok()) {
+            Some(value) => Key::U64(value),
+            None => Key::U64(bounds::number(value, format, now_ms)? as u64),
+        },
+        ValueKind::Long | ValueKind::Boolean => {
+            match whole_text(value).and_then(|text| text.parse().ok()) {
+                Some(value) => Key::I64(value),
+                None => Key::I64(bounds::number(value, format, now_ms)? as i64),
+            }
+        }
+    })
+}
+
+fn whole_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Reads an address in its IPv6 form.
+pub(super) fn parse_ip(text: &str) -> Result<u128, EngineError> {
+    let address = text.parse::<IpAddr>();
+    let address = address
+        .map_err(|_| EngineError::Query(format!("'{text}' is not an IP string literal.")))?;
+    Ok(u128::from(match address {
+        IpAddr::V4(short) => short.to_ipv6_mapped(),
+        IpAddr::V6(long) => long,
+    }))
+}
+
+/// Which keys a request wants.
+pub(super) struct KeyFilter {
+    include: Option<KeySet>,
+    exclude: Option<KeySet>,
+}
+
+enum KeySet {
+    Values(HashSet<Key>),
+    Matching(Box<TermAutomaton>),
+}
+
+impl KeyFilter {
+    /// Reads `include` and `exclude`; `None` where all keys are wanted.
+    pub(super) fn new(
+        include: Option<&TermsFilter>,
+        exclude: Option<&TermsFilter>,
+        format: &ValueFormat,
+        now_ms: i64,
+    ) -> Result<Option<Self>, EngineError> {
+        if include.is_none() && exclude.is_none() {
+            return Ok(None);
+        }
+        let set = |filter: Option<&TermsFilter>| {
+            filter
+                .map(|filter| KeySet::new(filter, format, now_ms))
+                .transpose()
+        };
+        Ok(Some(Self {
+            include: set(include)?,
+            exclude: set(exclude)?,
+        }))
+    }
+
+    /// Returns whether a key is wanted.
+    pub(super) fn accepts(&self, key: &Key) -> bool {
+        self.include.as_ref().is_none_or(|set| set.holds(key))
+            && !self.exclude.as_ref().is_some_and(|set| set.holds(key))
+    }
+}
+
+impl KeySet {
+    fn new(filter: &TermsFilter, format: &ValueFormat, now_ms: i64) -> Result<Self, EngineError> {
+        match filter {
+            TermsFilter::Values(values) => {
+                let keys = values.iter().map(|value| parse_key(value, format, now_ms));
+                keys.collect::<Result<_, _>>().map(Self::Values)
+            }
+            TermsFilter::Regex(expression) => {
+                if !matches!(format.kind, ValueKind::Keyword | ValueKind::Unmapped) {
+                    return Err(EngineError::Query(
+                        "Aggregation cannot support regular expression style include/exclude \
+                         settings as they can only be applied to string fields. Use an array of \
+                         values for include/exclude clauses"
+                            .to_owned(),
+                    ));
+                }
+                let expression = expression.clone();
+                let pattern = Pattern::Regexp {
+                    expression,
+                    ignore_case: false,
+                };
+                Ok(Self::Matching(Box::new(TermAutomaton::new(&pattern)?)))
+            }
+        }
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        match (self, key) {
+            (Self::Values(keys), key) => keys.contains(key),
+            (Self::Matching(automaton), Key::Text(text)) => matches(automaton, text),
+            (Self::Matching(_), _) => false,
+        }
+    }
+}
+
+/// Returns whether an automaton accepts a whole term.
+pub(crate) fn matches(automaton: &TermAutomaton, term: &str) -> bool {
+    let mut state = automaton.start();
+    for byte in term.bytes() {
+        if !automaton.can_match(&state) {
+            return false;
+        }
+        state = automaton.accept(&state, byte);
+    }
+    automaton.is_match(&state)
+}

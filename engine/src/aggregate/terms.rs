@@ -1,0 +1,320 @@
+//! `terms`: one bucket per value.
+
+use std::collections::BTreeMap;
+
+use gleaner_query::aggregation::{Aggregation, TermsAggregation};
+use hashbrown::HashMap;
+use tantivy::DocId;
+
+use super::BLOCK;
+use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::source::Source;
+use super::term_keys::{
+    Addresses, Booleans, Fractions, KeyColumn, KeyFilter, Terms, Unsigned, Whole, parse_key,
+};
+use crate::doc_values::DocValues;
+use crate::error::EngineError;
+use crate::partial::key::{Key, ValueFormat, ValueKind};
+use crate::partial::terms::{TermBucket, Terms as TermsPartial};
+use crate::partial::{Bucket, Partial};
+use crate::view::SegmentView;
+
+/// Mark of a value that has no bucket yet.
+const NONE: u32 = u32::MAX;
+/// Mark of a value that is not wanted.
+const UNWANTED: u32 = u32::MAX - 1;
+/// What a key takes beside its bucket, roughly, in bytes.
+const KEY_BYTES: usize = 64;
+
+pub(super) fn build<'a>(
+    request: &'a TermsAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let source = Source::open(&request.source, context)?;
+    let mut format = source.format;
+    let missing = request.source.missing.as_ref();
+    if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
+        format.kind = ValueKind::Keyword;
+    }
+    let missing = missing
+        .map(|value| parse_key(value, &format, context.now_ms))
+        .transpose()?;
+    let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
+    let parts = Parts {
+        filter: KeyFilter::new(include, exclude, &format, context.now_ms)?,
+        format,
+        missing,
+        counts_none: request.min_doc_count == 0,
+        segment: context.segment,
+        has_one_owner: context.has_one_owner,
+        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+    };
+    match source.values {
+        Some(DocValues::Terms(column)) => TermsNode::boxed(Terms(column), parts),
+        Some(DocValues::I64(column) | DocValues::Date(column)) => {
+            TermsNode::boxed(Whole(column), parts)
+        }
+        Some(DocValues::U64(column)) => TermsNode::boxed(Unsigned(column), parts),
+        Some(DocValues::F64(column)) => TermsNode::boxed(Fractions(column), parts),
+        Some(DocValues::Bool(column)) => TermsNode::boxed(Booleans(column), parts),
+        Some(DocValues::Ip(column)) => TermsNode::boxed(Addresses(column), parts),
+        None => TermsNode::boxed(Nothing, parts),
+    }
+}
+
+/// What does not depend on the type of the column.
+struct Parts<'a> {
+    format: ValueFormat,
+    filter: Option<KeyFilter>,
+    missing: Option<Key>,
+    /// Whether keys without a matching document are wanted.
+    counts_none: bool,
+    segment: &'a SegmentView,
+    has_one_owner: bool,
+    buckets: Buckets<'a>,
+}
+
+struct TermsNode<'a, C: KeyColumn> {
+    column: C,
+    parts: Parts<'a>,
+    slots: Slots<C::Raw>,
+    /// Per owner, the bucket of documents without a value.
+    missing_slots: HashMap<u32, u32>,
+    /// Whether a value is wanted, where that has been asked.
+    wanted: HashMap<C::Raw, bool>,
+}
+
+/// Bucket of each (owner, value).
+enum Slots<R> {
+    /// One owner, values numbered from 0: by number.
+    Dense(Vec<(u32, Option<R>)>),
+    /// Any.
+    Sparse(HashMap<(u32, R), u32>),
+}
+
+impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
+    fn boxed(column: C, mut parts: Parts<'a>) -> Result<Box<dyn Node + 'a>, EngineError> {
+        let slots = match column.num_ordinals().filter(|_| parts.has_one_owner) {
+            Some(num_ordinals) => {
+                parts
+                    .buckets
+                    .meter()
+                    .charge(num_ordinals * size_of::<(u32, Option<C::Raw>)>())?;
+                Slots::Dense(vec![(NONE, None); num_ordinals])
+            }
+            None => Slots::Sparse(HashMap::new()),
+        };
+        let (missing_slots, wanted) = (HashMap::new(), HashMap::new());
+        Ok(Box::new(Self {
+            column,
+            parts,
+            slots,
+            missing_slots,
+            wanted,
+        }))
+    }
+
+    /// Returns the bucket of a value; `None` where it is not wanted.
+    fn slot(&mut self, owner: u32, raw: C::Raw) -> Result<Option<u32>, EngineError> {
+        let known = match &self.slots {
+            Slots::Dense(slots) => slots.get(C::ordinal(raw)).map_or(NONE, |(slot, _)| *slot),
+            Slots::Sparse(slots) => slots.get(&(owner, raw)).copied().unwrap_or(NONE),
+        };
+        if known != NONE {
+            return Ok((known != UNWANTED).then_some(known));
+        }
+        let slot = if self.wants(raw)? {
+            self.parts.buckets.open()?
+        } else {
+            UNWANTED
+        };
+        match &mut self.slots {
+            Slots::Dense(slots) => {
+                if let Some(place) = slots.get_mut(C::ordinal(raw)) {
+                    *place = (slot, Some(raw));
+                }
+            }
+            Slots::Sparse(slots) => {
+                slots.insert((owner, raw), slot);
+            }
+        }
+        Ok((slot != UNWANTED).then_some(slot))
+    }
+
+    fn wants(&mut self, raw: C::Raw) -> Result<bool, EngineError> {
+        let Some(filter) = &self.parts.filter else {
+            return Ok(true);
+        };
+        if let Some(wanted) = self.wanted.get(&raw) {
+            return Ok(*wanted);
+        }
+        let wanted = self
+            .column
+            .keys(&[raw])?
+            .iter()
+            .all(|key| filter.accepts(key));
+        self.wanted.insert(raw, wanted);
+        Ok(wanted)
+    }
+
+    fn missing_slot(&mut self, owner: u32) -> Result<Option<u32>, EngineError> {
+        let Some(key) = &self.parts.missing else {
+            return Ok(None);
+        };
+        if self
+            .parts
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.accepts(key))
+        {
+            return Ok(None);
+        }
+        if let Some(slot) = self.missing_slots.get(&owner) {
+            return Ok(Some(*slot));
+        }
+        let slot = self.parts.buckets.open()?;
+        self.missing_slots.insert(owner, slot);
+        Ok(Some(slot))
+    }
+
+    /// Returns all values of live documents.
+    fn live_values(&self) -> Vec<C::Raw> {
+        let mut found = std::collections::BTreeSet::new();
+        let mut live = self.parts.segment.reader().doc_ids_alive();
+        loop {
+            let docs: Vec<DocId> = live.by_ref().take(BLOCK).collect();
+            if docs.is_empty() {
+                return found.into_iter().collect();
+            }
+            self.column.visit(&docs, |_, raw| found.extend(raw));
+        }
+    }
+
+    /// Returns the buckets as (owner, value, number), in no order.
+    fn taken_slots(&mut self) -> Vec<(u32, C::Raw, u32)> {
+        match &mut self.slots {
+            Slots::Dense(slots) => std::mem::take(slots)
+                .into_iter()
+                .filter_map(|(slot, raw)| raw.filter(|_| slot < UNWANTED).map(|raw| (0, raw, slot)))
+                .collect(),
+            Slots::Sparse(slots) => std::mem::take(slots)
+                .into_iter()
+                .filter(|(_, slot)| *slot < UNWANTED)
+                .map(|((owner, raw), slot)| (owner, raw, slot))
+                .collect(),
+        }
+    }
+}
+
+impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let mut found = Vec::with_capacity(block.docs.len());
+        // Values ascend per document: equal ones follow one another and count once.
+        self.column.visit(block.docs, |i, raw| {
+            if found.last() != Some(&(i, raw)) {
+                found.push((i, raw));
+            }
+        });
+        for (i, raw) in found {
+            let owner = block.owners[i];
+            let slot = match raw {
+                Some(raw) => self.slot(owner, raw)?,
+                None => self.missing_slot(owner)?,
+            };
+            if let Some(slot) = slot {
+                self.parts.buckets.put(block, i, slot);
+            }
+        }
+        self.parts.buckets.hand_on()
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let live = if self.parts.counts_none {
+            self.live_values()
+        } else {
+            Vec::new()
+        };
+        let slots = self.taken_slots();
+        let mut raws: Vec<C::Raw> = slots.iter().map(|(_, raw, _)| *raw).collect();
+        for raw in live {
+            if self.wants(raw)? {
+                raws.push(raw);
+            }
+        }
+        raws.sort_unstable();
+        raws.dedup();
+        let keys = self.column.keys(&raws)?;
+        self.parts.buckets.meter().charge(slots.len() * KEY_BYTES)?;
+        let Parts {
+            format,
+            missing,
+            counts_none,
+            buckets,
+            ..
+        } = self.parts;
+        let mut lists: Vec<BTreeMap<Key, TermBucket>> = vec![BTreeMap::new(); num_owners];
+        if counts_none {
+            let none: BTreeMap<Key, TermBucket> = keys
+                .iter()
+                .map(|key| (key.clone(), TermBucket::default()))
+                .collect();
+            lists.fill(none);
+        }
+        let mut buckets = buckets.finish()?;
+        let mut put = |owner: u32, key: Key, slot: u32| -> Result<(), EngineError> {
+            let bucket: Bucket = std::mem::take(&mut buckets[slot as usize]);
+            // The value that stands for none may also be the value of another document.
+            lists[owner as usize]
+                .entry(key)
+                .or_default()
+                .bucket
+                .merge(bucket)
+        };
+        for (owner, raw, slot) in slots {
+            let at = raws.binary_search(&raw).map_err(|_| lost())?;
+            put(owner, keys.get(at).ok_or_else(lost)?.clone(), slot)?;
+        }
+        if let Some(key) = missing {
+            for (owner, slot) in self.missing_slots {
+                put(owner, key.clone(), slot)?;
+            }
+        }
+        let partial = |buckets| {
+            Partial::Terms(TermsPartial {
+                format: format.clone(),
+                buckets,
+                unlisted: 0,
+                bound: 0,
+            })
+        };
+        Ok(lists.into_iter().map(partial).collect())
+    }
+}
+
+fn lost() -> EngineError {
+    EngineError::Internal("a bucket of `terms` lost its key".to_owned())
+}
+
+/// A column without values.
+struct Nothing;
+
+impl KeyColumn for Nothing {
+    type Raw = u8;
+
+    fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, Option<u8>)) {
+        (0..docs.len()).for_each(|i| f(i, None));
+    }
+
+    fn keys(&self, _: &[u8]) -> Result<Vec<Key>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    fn num_ordinals(&self) -> Option<usize> {
+        None
+    }
+
+    fn ordinal(_: u8) -> usize {
+        0
+    }
+}

@@ -1,0 +1,253 @@
+//! `top_hits`: the best documents of each bucket.
+//!
+//! A segment keeps places and sort values; ids and content are read for the shard's winners.
+
+use std::cmp::Ordering;
+
+use gleaner_model::ShardKey;
+use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
+use gleaner_query::answer::SortValue;
+use gleaner_query::order::compare_keys;
+use gleaner_query::resolved::TieBreak;
+use gleaner_query::search::{SortKey, SortTarget};
+use gleaner_query::source::filter_source;
+
+use super::AggregationEnv;
+use super::memory::Meter;
+use super::metrics::grow;
+use super::node::{Block, Node, SegmentContext};
+use crate::error::EngineError;
+use crate::fetch::{self, FetchSpec, HighlightSpec};
+use crate::partial::top_hits::{TopHit, TopHitContent, TopHits};
+use crate::partial::{Aggregations, Bucket, Partial};
+use crate::sort_values::SortReader;
+use crate::view::{SegmentView, place};
+
+/// What a hit takes before its content is read, roughly, in bytes.
+const HIT_BYTES: usize = 192;
+
+pub(super) fn build<'a>(
+    request: &'a TopHitsAggregation,
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let by_score = request.sort.is_empty()
+        || request
+            .sort
+            .iter()
+            .any(|key| key.target == SortTarget::Score);
+    let keys = request.sort.iter();
+    let readers =
+        keys.map(|key| SortReader::open(context.view, context.segment, key, context.now_ms));
+    let readers = readers.collect::<Result<_, _>>()?;
+    Ok(Box::new(TopHitsNode {
+        request,
+        segment: context.segment,
+        shard: context.shard,
+        keeps_score: by_score || request.track_scores,
+        readers,
+        owners: Vec::new(),
+        meter: context.ledger.meter(),
+    }))
+}
+
+struct TopHitsNode<'a> {
+    request: &'a TopHitsAggregation,
+    segment: &'a SegmentView,
+    shard: ShardKey,
+    keeps_score: bool,
+    readers: Vec<SortReader<'a>>,
+    owners: Vec<Best>,
+    meter: Meter<'a>,
+}
+
+/// The best documents of an owner.
+#[derive(Default)]
+struct Best {
+    total: u64,
+    max_score: Option<f32>,
+    /// In order.
+    hits: Vec<Candidate>,
+}
+
+/// A document that may be among the best.
+struct Candidate {
+    score: Option<f32>,
+    keys: Vec<SortValue>,
+    hash: u64,
+    doc: u32,
+}
+
+impl Candidate {
+    /// The order of hits, but for ids of one hash: inside a shard they stand as they were written.
+    fn compare(&self, other: &Self, sort: &[SortKey]) -> Ordering {
+        let by_score = || {
+            let of = |hit: &Self| hit.score.unwrap_or(0.0);
+            of(other).total_cmp(&of(self))
+        };
+        let order = if sort.is_empty() {
+            by_score()
+        } else {
+            compare_keys(sort, &self.keys, &other.keys)
+        };
+        order
+            .then_with(|| self.hash.cmp(&other.hash))
+            .then_with(|| self.doc.cmp(&other.doc))
+    }
+}
+
+impl TopHitsNode<'_> {
+    fn offer(&mut self, owner: u32, candidate: Candidate) -> Result<(), EngineError> {
+        let limit = self.request.from.saturating_add(self.request.size);
+        let best = &mut self.owners[owner as usize];
+        best.total += 1;
+        if let Some(score) = candidate.score {
+            best.max_score = Some(best.max_score.map_or(score, |max| max.max(score)));
+        }
+        let sort = &self.request.sort;
+        let at = best
+            .hits
+            .partition_point(|hit| hit.compare(&candidate, sort) == Ordering::Less);
+        if at >= limit {
+            return Ok(());
+        }
+        best.hits.insert(at, candidate);
+        if best.hits.len() > limit {
+            best.hits.truncate(limit);
+            return Ok(());
+        }
+        self.meter.charge(HIT_BYTES)
+    }
+
+    fn partial(&self, best: Best) -> Partial {
+        let mut top = TopHits::new(self.request);
+        top.total = best.total;
+        top.max_score = best.max_score;
+        for hit in best.hits {
+            top.insert(TopHit {
+                score: hit.score,
+                keys: hit.keys,
+                tie: TieBreak {
+                    hash: hit.hash,
+                    id: None,
+                },
+                shard: self.shard,
+                place: place(self.segment.ord(), hit.doc),
+                content: None,
+            });
+        }
+        Partial::TopHits(top)
+    }
+}
+
+impl Node for TopHitsNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        grow(&mut self.owners, block, &mut self.meter, Best::default)?;
+        for (i, doc) in block.docs.iter().enumerate() {
+            let score = block.score(i);
+            let keys = self.readers.iter().map(|reader| reader.value(*doc, score));
+            let candidate = Candidate {
+                keys: keys.collect::<Result<_, _>>()?,
+                score: score.filter(|_| self.keeps_score),
+                hash: self.segment.id_hashes().get_val(*doc),
+                doc: *doc,
+            };
+            self.offer(block.owners[i], candidate)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let mut owners = std::mem::take(&mut self.owners);
+        owners.resize_with(num_owners, Best::default);
+        Ok(owners.into_iter().map(|best| self.partial(best)).collect())
+    }
+}
+
+/// Reads the content of all hits that are still there after the segments were merged.
+pub(super) fn complete(
+    partials: &mut Aggregations,
+    aggregations: &[Aggregation],
+    env: &AggregationEnv<'_>,
+) -> Result<(), EngineError> {
+    for (partial, aggregation) in partials.0.iter_mut().zip(aggregations) {
+        if let (Partial::TopHits(hits), AggregationKind::TopHits(request)) =
+            (&mut *partial, &aggregation.kind)
+        {
+            read_content(hits, request, env)?;
+        } else if has_top_hits(&aggregation.sub) {
+            let mut below = |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, env);
+            for_each_bucket(partial, &mut below)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_top_hits(aggregations: &[Aggregation]) -> bool {
+    aggregations.iter().any(|aggregation| {
+        matches!(aggregation.kind, AggregationKind::TopHits(_)) || has_top_hits(&aggregation.sub)
+    })
+}
+
+fn for_each_bucket(
+    partial: &mut Partial,
+    f: &mut dyn FnMut(&mut Bucket) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    match partial {
+        Partial::Terms(terms) => terms
+            .buckets
+            .values_mut()
+            .try_for_each(|term| f(&mut term.bucket)),
+        Partial::Histogram(histogram) => histogram.buckets.values_mut().try_for_each(f),
+        Partial::Ranges(ranges) => ranges
+            .ranges
+            .iter_mut()
+            .try_for_each(|range| f(&mut range.bucket)),
+        Partial::Filters(buckets) => buckets.iter_mut().try_for_each(f),
+        Partial::Single(bucket) => f(bucket),
+        Partial::Numbers { .. }
+        | Partial::Distinct(_)
+        | Partial::Percentiles { .. }
+        | Partial::TopHits(_) => Ok(()),
+    }
+}
+
+fn read_content(
+    hits: &mut TopHits,
+    request: &TopHitsAggregation,
+    env: &AggregationEnv<'_>,
+) -> Result<(), EngineError> {
+    let places: Vec<u64> = hits.hits.iter().map(|hit| hit.place).collect();
+    let highlight = request.highlight.as_ref().map(|highlight| HighlightSpec {
+        highlight,
+        query: env.query,
+        field_queries: &[],
+    });
+    let spec = FetchSpec {
+        docvalue_fields: &request.docvalue_fields,
+        highlight,
+        ..FetchSpec::default()
+    };
+    let fetched = fetch::fetch(env.view, &places, &spec, env.control)?;
+    for (hit, content) in hits.hits.iter_mut().zip(fetched) {
+        let source = if request.source.enabled {
+            let filtered = filter_source(&content.source, &request.source);
+            Some(filtered.map_err(|error| EngineError::Corrupt(error.reason))?)
+        } else {
+            None
+        };
+        let fields = serde_json::to_string(&content.fields)
+            .map_err(|error| EngineError::Internal(format!("fields not encoded: {error}")))?;
+        hit.tie.id = Some(content.id.clone());
+        hit.content = Some(TopHitContent {
+            id: content.id,
+            routing: content.routing,
+            seq_no: content.seq_no,
+            term: content.term,
+            version: content.version,
+            source,
+            fields,
+            highlight: content.highlight.into_iter().collect(),
+        });
+    }
+    Ok(())
+}

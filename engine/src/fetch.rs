@@ -1,0 +1,108 @@
+//! The content of hits: `_source`, doc values, fields, fragments, explanations.
+//!
+//! Does: read documents by place, grouped by segment and in stored order, and return them in the
+//! order asked ([`fetch`]). Does not: filter `_source` (`gleaner_query::source` does, at the root,
+//! which has the whole of it).
+//! Called by `leaf` and by `top_hits`.
+
+pub mod decimal;
+pub mod highlight;
+
+mod doc_values;
+mod fields;
+
+use std::sync::Arc;
+
+use gleaner_query::answer::FetchedHit;
+use gleaner_query::resolved::{Clause, ShardQuery};
+use gleaner_query::search::{FieldFormat, Highlight};
+use indexmap::IndexMap;
+
+use crate::control::Control;
+use crate::error::EngineError;
+use crate::explain;
+use crate::view::View;
+
+/// What to return of each hit.
+#[derive(Clone, Copy, Default)]
+pub struct FetchSpec<'a> {
+    /// Doc values.
+    pub docvalue_fields: &'a [FieldFormat],
+    /// Values taken from `_source`.
+    pub fields: &'a [FieldFormat],
+    /// Fragments.
+    pub highlight: Option<HighlightSpec<'a>>,
+    /// Explain each hit's score under this query.
+    pub explain: Option<&'a ShardQuery>,
+}
+
+/// Highlighting with its queries resolved.
+#[derive(Clone, Copy)]
+pub struct HighlightSpec<'a> {
+    /// As asked.
+    pub highlight: &'a Highlight,
+    /// The search's query, or `highlight.query`, resolved.
+    pub query: &'a Clause,
+    /// `highlight_query` of single fields, resolved, by position in `highlight.fields`; may be
+    /// empty.
+    pub field_queries: &'a [Option<Clause>],
+}
+
+/// Reads the documents at `places`, numbers that `view` gave out; the answer is in their order.
+///
+/// # Errors
+/// When documents cannot be read, a field cannot be formatted as asked, or the request must stop:
+/// hits without content are of no use, so a deadline is an error here.
+pub fn fetch(
+    view: &Arc<View>,
+    places: &[u64],
+    spec: &FetchSpec<'_>,
+    control: &Control,
+) -> Result<Vec<FetchedHit>, EngineError> {
+    let doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
+    let fields = fields::Plan::new(view, spec.fields)?;
+    let highlighter = spec
+        .highlight
+        .map(|h| highlight::Highlighter::new(view, &h))
+        .transpose()?;
+    // Neighbours in the store share a block, which is decompressed once when they are read in turn.
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|i| places[*i]);
+    let mut hits: Vec<Option<FetchedHit>> = vec![None; places.len()];
+    for i in order {
+        control.check()?;
+        let document = view.document(places[i])?;
+        let mut shown = IndexMap::new();
+        doc_values.read(places[i], &mut shown)?;
+        let needs_source = !fields.is_empty() || highlighter.is_some();
+        let parsed = if needs_source {
+            parse(&document.source)?
+        } else {
+            serde_json::Value::Null
+        };
+        fields.read(&parsed, &mut shown);
+        let fragments = highlighter.as_ref().map(|h| h.fragments(&parsed));
+        let explanation = spec
+            .explain
+            .map(|query| explain::at_place(view, places[i], query));
+        hits[i] = Some(FetchedHit {
+            id: document.id,
+            routing: document.routing,
+            seq_no: document.seq_no,
+            term: document.term,
+            version: document.version,
+            source: document.source,
+            fields: shown,
+            highlight: fragments.unwrap_or_default(),
+            explanation: explanation
+                .transpose()?
+                .map(|explained| explained.explanation),
+        });
+    }
+    Ok(hits.into_iter().flatten().collect())
+}
+
+fn parse(source: &[u8]) -> Result<serde_json::Value, EngineError> {
+    serde_json::from_slice(source)
+        .map_err(|error| EngineError::Corrupt(format!("a stored `_source` is no JSON: {error}")))
+}

@@ -1,0 +1,157 @@
+//! `docvalue_fields`: values as the columns hold them, ascending.
+
+use std::net::Ipv6Addr;
+
+use gleaner_model::{FieldKind, FieldPath};
+use gleaner_query::date::{DateFormatter, TimeZone};
+use gleaner_query::search::FieldFormat;
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::decimal;
+use crate::aggregate::bounds;
+use crate::doc_values::DocValues;
+use crate::error::EngineError;
+use crate::partial::key::ip_text;
+use crate::schema::FieldHandle;
+use crate::view::{View, split_place};
+
+/// Fields to read, with their formats.
+pub(super) struct Plan<'v> {
+    view: &'v View,
+    fields: Vec<(FieldPath, &'v FieldHandle, Format)>,
+}
+
+/// How values of a field are shown.
+pub(super) enum Format {
+    /// As they are.
+    Raw,
+    /// Numbers by a pattern.
+    Decimal(String),
+    /// Dates.
+    Date(DateFormatter),
+}
+
+impl Format {
+    /// Reads the format of a field.
+    pub(super) fn new(kind: &FieldKind, asked: Option<&str>) -> Result<Self, EngineError> {
+        // `use_field_mapping` was the name of the default once.
+        let asked = asked.filter(|format| *format != "use_field_mapping");
+        Ok(match (kind, asked) {
+            (FieldKind::Date { format, .. }, asked) => {
+                Self::Date(bounds::formatter(Some(asked.unwrap_or(&format.0)))?)
+            }
+            (FieldKind::Number { .. }, Some(pattern)) => Self::Decimal(pattern.to_owned()),
+            _ => Self::Raw,
+        })
+    }
+
+    /// Shows a date.
+    pub(super) fn date(&self, ms: i64) -> Value {
+        match self {
+            Self::Date(formatter) => Value::from(formatter.format_in(ms, &TimeZone::UTC)),
+            _ => Value::from(ms),
+        }
+    }
+
+    fn number(&self, value: f64, raw: impl Into<Value>) -> Value {
+        match self {
+            Self::Decimal(pattern) => Value::from(decimal::format(pattern, value)),
+            _ => raw.into(),
+        }
+    }
+}
+
+impl<'v> Plan<'v> {
+    pub(super) fn new(view: &'v View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
+        let mut fields = Vec::new();
+        for FieldFormat {
+            field: pattern,
+            format,
+        } in asked
+        {
+            for (path, field) in view.mapping().matching(pattern) {
+                let is_named = pattern == path.as_str();
+                if !field.kind.has_doc_values() {
+                    if is_named && matches!(field.kind, FieldKind::Text { .. }) {
+                        return Err(no_doc_values(path));
+                    }
+                    continue;
+                }
+                if let Some(handle) = view.field(path.as_str()) {
+                    fields.push((
+                        path.clone(),
+                        handle,
+                        Format::new(&field.kind, format.as_deref())?,
+                    ));
+                }
+            }
+        }
+        Ok(Self { view, fields })
+    }
+
+    /// Adds the values of a document; fields without any are left out.
+    pub(super) fn read(
+        &self,
+        place: u64,
+        shown: &mut IndexMap<String, Vec<Value>>,
+    ) -> Result<(), EngineError> {
+        let (ord, doc) = split_place(place);
+        let Some(segment) = self.view.segments().get(ord as usize) else {
+            return Ok(());
+        };
+        for (path, handle, format) in &self.fields {
+            let Some(values) = DocValues::open(segment, handle)? else {
+                continue;
+            };
+            let values = shown_values(&values, doc, format)?;
+            if !values.is_empty() {
+                shown.insert(path.to_string(), values);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Value>, EngineError> {
+    Ok(match values {
+        DocValues::I64(c) => c
+            .values_for_doc(doc)
+            .map(|v| format.number(v as f64, v))
+            .collect(),
+        DocValues::U64(c) => c
+            .values_for_doc(doc)
+            .map(|v| format.number(v as f64, v))
+            .collect(),
+        DocValues::F64(c) => c.values_for_doc(doc).map(|v| format.number(v, v)).collect(),
+        DocValues::Bool(c) => c.values_for_doc(doc).map(Value::from).collect(),
+        DocValues::Date(c) => c.values_for_doc(doc).map(|v| format.date(v)).collect(),
+        DocValues::Ip(c) => c.values_for_doc(doc).map(ip_value).collect(),
+        DocValues::Terms(column) => {
+            let mut texts = Vec::new();
+            let mut last = None;
+            for ord in column.ords().values_for_doc(doc) {
+                // A term that was given twice is one doc value.
+                if last.replace(ord) != Some(ord) {
+                    let mut text = String::new();
+                    column
+                        .ord_to_str(ord, &mut text)
+                        .map_err(EngineError::io("reading terms"))?;
+                    texts.push(Value::from(text));
+                }
+            }
+            texts
+        }
+    })
+}
+
+fn ip_value(address: Ipv6Addr) -> Value {
+    Value::from(ip_text(u128::from(address)))
+}
+
+fn no_doc_values(path: &FieldPath) -> EngineError {
+    EngineError::Query(format!(
+        "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
+         [text]. Use doc values instead."
+    ))
+}

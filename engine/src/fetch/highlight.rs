@@ -1,0 +1,261 @@
+//! Highlighting: where the query's terms stand in a document's text, cut into fragments.
+//!
+//! Text comes from `_source` and is analysed again, so any field can be highlighted. Behaves as the
+//! dialect's `unified` highlighter: fragments are sentences near the asked size, each matching term
+//! (also those of a phrase) is marked by itself. Values added by `copy_to` are not in `_source` and
+//! are not highlighted.
+
+mod fragments;
+mod matcher;
+mod score;
+
+use std::sync::Arc;
+
+use gleaner_analysis::{Analyzer, Normalizer};
+use gleaner_model::{Field, FieldKind, FieldPath};
+use gleaner_query::resolved::Clause;
+use gleaner_query::search::HighlightOptions;
+use gleaner_query::source::values_at;
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use self::fragments::Passage;
+use self::matcher::{Matcher, Span};
+use super::HighlightSpec;
+use super::fields::source_path;
+use crate::error::EngineError;
+use crate::view::View;
+
+/// Highlights documents of one view.
+pub struct Highlighter {
+    fields: Vec<FieldPlan>,
+}
+
+/// One field to highlight.
+struct FieldPlan {
+    path: FieldPath,
+    source_path: FieldPath,
+    options: HighlightOptions,
+    /// The field itself and its `matched_fields`.
+    readers: Vec<Reader>,
+    /// Longer values of a `keyword` are not indexed and not highlighted.
+    ignore_above: Option<u32>,
+    /// Whether values are one term and never cut.
+    is_whole: bool,
+}
+
+/// How a field's text becomes terms, and which of them match.
+struct Reader {
+    terms: TermMaker,
+    matcher: Arc<Matcher>,
+}
+
+enum TermMaker {
+    Analyzer(Analyzer),
+    Whole(Option<Normalizer>),
+}
+
+impl Highlighter {
+    /// Prepares for the documents of `view`.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownAnalyzer`]; [`EngineError::Query`] for patterns that are refused.
+    pub fn new(view: &View, spec: &HighlightSpec<'_>) -> Result<Self, EngineError> {
+        let mut fields = Vec::new();
+        for (i, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
+            let query = spec
+                .field_queries
+                .get(i)
+                .and_then(Option::as_ref)
+                .unwrap_or(spec.query);
+            let default = spec.highlight.require_field_match;
+            let requires_match = options.require_field_match.unwrap_or(default);
+            for (path, field) in view.mapping().matching(pattern) {
+                let is_known = fields.iter().any(|plan: &FieldPlan| plan.path == *path);
+                if is_known
+                    || !matches!(
+                        field.kind,
+                        FieldKind::Text { .. } | FieldKind::Keyword { .. }
+                    )
+                {
+                    continue;
+                }
+                let plan = FieldPlan::new(view, (path, field), options, (query, requires_match))?;
+                fields.push(plan);
+            }
+        }
+        Ok(Self { fields })
+    }
+
+    /// Returns the fragments of each field of a document; fields without any are left out.
+    pub fn fragments(&self, source: &Value) -> IndexMap<String, Vec<String>> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|field| (field.path.to_string(), field.fragments(source)));
+        fields
+            .filter(|(_, fragments)| !fragments.is_empty())
+            .collect()
+    }
+}
+
+impl FieldPlan {
+    fn new(
+        view: &View,
+        (path, field): (&FieldPath, &Field),
+        options: &HighlightOptions,
+        (query, requires_match): (&Clause, bool),
+    ) -> Result<Self, EngineError> {
+        let mut readers = Vec::new();
+        let others = options
+            .matched_fields
+            .iter()
+            .filter(|other| other.as_str() != path.as_str());
+        for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
+            if let Some(field) = view.mapping().field(name) {
+                let matcher = Matcher::new(query, requires_match.then_some(name))?;
+                let terms = TermMaker::new(view, &field.kind)?;
+                readers.push(Reader {
+                    terms,
+                    matcher: Arc::new(matcher),
+                });
+            }
+        }
+        let ignore_above = match &field.kind {
+            FieldKind::Keyword { ignore_above, .. } => *ignore_above,
+            _ => None,
+        };
+        Ok(Self {
+            path: path.clone(),
+            source_path: source_path(path, field.is_multi_field),
+            options: options.clone(),
+            readers,
+            ignore_above,
+            is_whole: matches!(field.kind, FieldKind::Keyword { .. }),
+        })
+    }
+
+    fn fragments(&self, source: &Value) -> Vec<String> {
+        let texts: Vec<String> = values_at(source, self.source_path.as_str())
+            .into_iter()
+            .filter_map(text_of)
+            .filter(|text| self.is_kept(text))
+            .collect();
+        let mut passages = Vec::new();
+        for (number, text) in texts.iter().enumerate() {
+            let spans = self.spans(text);
+            if !spans.is_empty() {
+                let is_whole = self.is_whole || self.options.number_of_fragments == 0;
+                let size = (!is_whole).then_some(self.options.fragment_size);
+                passages.extend(fragments::cut(number, text, spans, size));
+            }
+        }
+        if passages.is_empty() {
+            let text = texts.first().map_or("", String::as_str);
+            let start = fragments::start_of(text, self.options.no_match_size);
+            let encoded = fragments::encoded(start, self.options.encode_html);
+            return if encoded.is_empty() {
+                Vec::new()
+            } else {
+                vec![encoded]
+            };
+        }
+        let chosen = self.choose(passages, &texts);
+        chosen
+            .iter()
+            .map(|passage| passage.marked(&texts[passage.value], &self.options))
+            .collect()
+    }
+
+    /// Keeps the best passages, in order of score or of place.
+    fn choose(&self, mut passages: Vec<Passage>, texts: &[String]) -> Vec<Passage> {
+        let limit = self.options.number_of_fragments;
+        if limit == 0 {
+            return passages;
+        }
+        let length = texts.iter().map(String::len).sum();
+        score::rate(&mut passages, length);
+        passages.sort_by(|a, b| {
+            b.score
+                .total_cmp(&a.score)
+                .then_with(|| a.place().cmp(&b.place()))
+        });
+        passages.truncate(limit);
+        if !self.options.order_by_score {
+            passages.sort_by_key(Passage::place);
+        }
+        passages
+    }
+
+    /// Returns where terms match, ascending, none overlapping another.
+    fn spans(&self, text: &str) -> Vec<Span> {
+        let limit = self.options.max_analyzed_offset;
+        let end = text
+            .char_indices()
+            .nth(limit)
+            .map_or(text.len(), |(end, _)| end);
+        let mut spans = Vec::new();
+        for reader in &self.readers {
+            reader.spans(&text[..end], &mut spans);
+        }
+        matcher::merge(spans)
+    }
+
+    fn is_kept(&self, text: &str) -> bool {
+        self.ignore_above
+            .is_none_or(|limit| text.chars().count() <= limit as usize)
+    }
+}
+
+impl Reader {
+    fn spans(&self, text: &str, spans: &mut Vec<Span>) {
+        match &self.terms {
+            TermMaker::Analyzer(analyzer) => self.matcher.find(&analyzer.analyze(text), spans),
+            TermMaker::Whole(normalizer) => {
+                let term = match normalizer {
+                    Some(normalizer) => normalizer.normalize(text),
+                    None => text.to_owned(),
+                };
+                if let Some(term) = self.matcher.term(&term) {
+                    spans.push(Span {
+                        start: 0,
+                        end: text.len(),
+                        term,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl TermMaker {
+    fn new(view: &View, kind: &FieldKind) -> Result<Self, EngineError> {
+        match kind {
+            FieldKind::Text { analyzer, .. } => {
+                let found = view.analyzers().analyzer(analyzer);
+                let found = found.ok_or_else(|| EngineError::UnknownAnalyzer(analyzer.clone()))?;
+                Ok(Self::Analyzer(found))
+            }
+            FieldKind::Keyword {
+                normalizer: Some(name),
+                ..
+            } => {
+                let found = view.analyzers().normalizer(name);
+                let found = found.ok_or_else(|| EngineError::UnknownAnalyzer(name.clone()))?;
+                Ok(Self::Whole(Some(found)))
+            }
+            _ => Ok(Self::Whole(None)),
+        }
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

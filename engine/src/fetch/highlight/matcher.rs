@@ -1,0 +1,213 @@
+//! Which terms of a field a query looks for, and where they stand in a text.
+
+use std::collections::HashMap;
+
+use gleaner_analysis::Token;
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::{Clause, Scalar};
+
+use crate::aggregate::term_keys::matches;
+use crate::error::EngineError;
+use crate::expand::TermAutomaton;
+
+/// A match in a text: bytes, on character boundaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Which of the query's terms, from 0 in order of appearance.
+    pub(super) term: usize,
+}
+
+/// What a query looks for in a field.
+#[derive(Default)]
+pub(super) struct Matcher {
+    terms: HashMap<String, usize>,
+    patterns: Vec<(TermAutomaton, usize)>,
+    phrases: Vec<Phrase>,
+    num_terms: usize,
+}
+
+struct Phrase {
+    /// Alternatives at each position.
+    slots: Vec<(u32, Vec<String>)>,
+    slop: u32,
+    /// Number of the first slot's term.
+    first: usize,
+}
+
+impl Matcher {
+    /// Gathers what `clause` looks for in `field`, or in any field where that is `None`. What must
+    /// not match is left out.
+    pub(super) fn new(clause: &Clause, field: Option<&str>) -> Result<Self, EngineError> {
+        let mut matcher = Self::default();
+        matcher.gather(clause, field)?;
+        Ok(matcher)
+    }
+
+    fn gather(&mut self, clause: &Clause, wanted: Option<&str>) -> Result<(), EngineError> {
+        let is_wanted = |field: &FieldPath| wanted.is_none_or(|wanted| wanted == field.as_str());
+        match clause {
+            Clause::Term { field, term } if is_wanted(field) => self.add_term(term),
+            Clause::Synonyms { field, terms } if is_wanted(field) => {
+                terms.iter().for_each(|term| self.add_term(term));
+            }
+            Clause::Blended { field, terms } if is_wanted(field) => {
+                terms.iter().for_each(|(term, _)| self.add_term(term));
+            }
+            Clause::Exact {
+                field,
+                value: Scalar::Text(term),
+            } if is_wanted(field) => {
+                self.add_term(term);
+            }
+            Clause::AnyOf { field, values } if is_wanted(field) => {
+                for value in values {
+                    if let Scalar::Text(term) = value {
+                        self.add_term(term);
+                    }
+                }
+            }
+            Clause::Phrase {
+                field,
+                positions,
+                slop,
+            } if is_wanted(field) => {
+                let (slots, first) = (positions.clone(), self.num_terms);
+                self.num_terms += slots.len();
+                self.phrases.push(Phrase {
+                    slots,
+                    slop: *slop,
+                    first,
+                });
+            }
+            Clause::Pattern { field, pattern } if is_wanted(field) => {
+                self.patterns
+                    .push((TermAutomaton::new(pattern)?, self.num_terms));
+                self.num_terms += 1;
+            }
+            Clause::Bool {
+                must,
+                should,
+                filter,
+                ..
+            } => {
+                for clause in must.iter().chain(should).chain(filter) {
+                    self.gather(clause, wanted)?;
+                }
+            }
+            Clause::DisMax { clauses, .. } => {
+                clauses
+                    .iter()
+                    .try_for_each(|clause| self.gather(clause, wanted))?;
+            }
+            Clause::Constant(inner)
+            | Clause::Boost { clause: inner, .. }
+            | Clause::Demote {
+                positive: inner, ..
+            } => self.gather(inner, wanted)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_term(&mut self, term: &str) {
+        let number = self.num_terms;
+        if *self.terms.entry(term.to_owned()).or_insert(number) == number {
+            self.num_terms += 1;
+        }
+    }
+
+    /// Returns the number of the query's term that a term of the field is; phrases aside.
+    pub(super) fn term(&self, term: &str) -> Option<usize> {
+        let by_pattern = || {
+            let mut patterns = self.patterns.iter();
+            patterns
+                .find(|(automaton, _)| matches(automaton, term))
+                .map(|(_, number)| *number)
+        };
+        self.terms.get(term).copied().or_else(by_pattern)
+    }
+
+    /// Adds the spans of all matches among the tokens of a text.
+    pub(super) fn find(&self, tokens: &[Token], spans: &mut Vec<Span>) {
+        for token in tokens {
+            if let Some(term) = self.term(&token.text) {
+                spans.push(Span {
+                    start: token.start,
+                    end: token.end,
+                    term,
+                });
+            }
+        }
+        if self.phrases.is_empty() {
+            return;
+        }
+        let mut places: HashMap<&str, Vec<&Token>> = HashMap::new();
+        for token in tokens {
+            places.entry(token.text.as_str()).or_default().push(token);
+        }
+        for phrase in &self.phrases {
+            phrase.find(&places, spans);
+        }
+    }
+}
+
+impl Phrase {
+    /// Marks each occurrence: from each place of the first slot, the nearest place of each other
+    /// slot, while the moves needed stay within the slop.
+    fn find(&self, places: &HashMap<&str, Vec<&Token>>, spans: &mut Vec<Span>) {
+        let candidates: Vec<Vec<&Token>> = self
+            .slots
+            .iter()
+            .map(|(_, terms)| at_slot(terms, places))
+            .collect();
+        let Some((first, _)) = candidates.split_first() else {
+            return;
+        };
+        for start in first {
+            let origin = i64::from(start.position) - i64::from(self.slots[0].0);
+            let mut found = Vec::with_capacity(candidates.len());
+            let (mut least, mut most) = (0_i64, 0_i64);
+            for (slot, tokens) in self.slots.iter().zip(&candidates) {
+                let wanted = origin + i64::from(slot.0);
+                let distance = |token: &&&Token| (i64::from(token.position) - wanted).abs();
+                let Some(nearest) = tokens.iter().min_by_key(distance) else {
+                    return;
+                };
+                let moved = i64::from(nearest.position) - wanted;
+                (least, most) = (least.min(moved), most.max(moved));
+                found.push(*nearest);
+            }
+            if most - least <= i64::from(self.slop) {
+                spans.extend(found.iter().enumerate().map(|(i, token)| Span {
+                    start: token.start,
+                    end: token.end,
+                    term: self.first + i,
+                }));
+            }
+        }
+    }
+}
+
+/// Returns the tokens that fit a slot, in order.
+fn at_slot<'t>(terms: &[String], places: &HashMap<&str, Vec<&'t Token>>) -> Vec<&'t Token> {
+    let found = terms.iter().filter_map(|term| places.get(term.as_str()));
+    let mut tokens: Vec<&Token> = found.flatten().copied().collect();
+    tokens.sort_by_key(|token| (token.position, token.start));
+    tokens
+}
+
+/// Sorts spans and joins those that overlap.
+pub(super) fn merge(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.start < span.end);
+    spans.sort_unstable();
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}

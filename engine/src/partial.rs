@@ -1,0 +1,336 @@
+//! Partial results of aggregations: what a segment, a shard or all shards know so far.
+//!
+//! Does: merge partial results, in any order and grouping, into the same result ([`Aggregations`]);
+//! carry them between nodes as versioned bytes ([`codec`]); make the answer of them ([`finalize`]).
+//! Does not: look at documents ([`crate::aggregate`] does).
+//! Called by `aggregate` (segments to shard), `leaf` (encoding) and `root` (decoding, merging).
+//!
+//! # Exact counts of terms
+//! A shard sends all its keys, unless there are more than [`terms::COMPLETE_KEYS`]: then it sends its
+//! best ones with a bound on the counts of the others. The root merges what it got and asks
+//! [`Aggregations::refine`] whether the bounds leave the answer open. While they do, it sends the
+//! aggregations returned there to the same shards (as another count-only request), merges the
+//! answers, joins them with [`Aggregations::refined_by`] and asks again. Two passes do in all but
+//! contrived cases: one that reads deeper, one that counts the candidates everywhere.
+
+pub mod codec;
+pub mod distinct;
+pub mod finalize;
+pub mod key;
+pub mod numbers;
+pub mod sketch;
+pub mod sum;
+pub mod terms;
+pub mod top_hits;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use gleaner_model::IndexUuid;
+use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric};
+use gleaner_query::answer::AggregationResult;
+use serde::{Deserialize, Serialize};
+
+use self::distinct::Distinct;
+use self::key::{Key, ValueFormat};
+use self::numbers::Numbers;
+use self::sketch::Sketch;
+use self::terms::Terms;
+use self::top_hits::TopHits;
+use crate::error::EngineError;
+
+pub use self::finalize::FinalizeContext;
+
+/// Partial results of a list of aggregations, in the order of the request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Aggregations(pub Vec<Partial>);
+
+/// Partial result of one aggregation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Partial {
+    /// `terms`.
+    Terms(Terms),
+    /// `histogram` and `date_histogram`.
+    Histogram(Histogram),
+    /// `range` and `date_range`.
+    Ranges(Ranges),
+    /// `filters`, in the order of the request; the bucket of the others is last.
+    Filters(Vec<Bucket>),
+    /// `filter`, `global`, `missing`.
+    Single(Bucket),
+    /// Metrics of numbers.
+    Numbers {
+        /// How values are shown.
+        format: ValueFormat,
+        /// The numbers.
+        numbers: Numbers,
+    },
+    /// `cardinality`.
+    Distinct(Distinct),
+    /// `percentiles`.
+    Percentiles {
+        /// How values are shown.
+        format: ValueFormat,
+        /// The distribution.
+        sketch: Sketch,
+    },
+    /// `top_hits`.
+    TopHits(TopHits),
+}
+
+/// Documents of a bucket and what was computed of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Documents.
+    pub doc_count: u64,
+    /// Sub-aggregations; empty when no shard has had a document for them.
+    pub sub: Aggregations,
+}
+
+/// Buckets of equal width.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// How keys are shown.
+    pub format: ValueFormat,
+    /// `extended_bounds` of dates in milliseconds, as the shard's mapping reads them.
+    pub extended: Option<(i64, i64)>,
+    /// Numbers: by bucket number (value − offset) / interval, rounded down. Dates: by start.
+    pub buckets: BTreeMap<Key, Bucket>,
+}
+
+/// Buckets between bounds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ranges {
+    /// How bounds are shown.
+    pub format: ValueFormat,
+    /// In the order of the request.
+    pub ranges: Vec<RangeBucket>,
+}
+
+/// One range, its bounds read by the shard's mapping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RangeBucket {
+    /// Lower bound, included.
+    pub from: Option<f64>,
+    /// Upper bound, excluded.
+    pub to: Option<f64>,
+    /// What it holds.
+    pub bucket: Bucket,
+}
+
+/// Reads, merges and finishes the partial results of all shards: the root's step for requests
+/// whose counts of terms need no second pass.
+///
+/// `names` has the indices' names, for hits of `top_hits`.
+///
+/// # Errors
+/// Those of [`Aggregations::decode`], [`Aggregations::merge`] and [`Aggregations::finalize`].
+pub fn reduce(
+    partials: &[Bytes],
+    aggregations: &[Aggregation],
+    names: &BTreeMap<IndexUuid, String>,
+) -> Result<Vec<AggregationResult>, EngineError> {
+    let merged = merge_encoded(partials)?;
+    merged.finalize(aggregations, &FinalizeContext::new(names))
+}
+
+/// Reads and merges the partial results of all shards.
+///
+/// # Errors
+/// Those of [`Aggregations::decode`] and [`Aggregations::merge`].
+pub fn merge_encoded(partials: &[Bytes]) -> Result<Aggregations, EngineError> {
+    let mut merged = Aggregations::default();
+    for bytes in partials {
+        merged.merge(Aggregations::decode(bytes)?)?;
+    }
+    Ok(merged)
+}
+
+impl Aggregations {
+    /// Adds the partial results of another segment or shard for the same request.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] when the two are of different requests.
+    pub fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        if self.0.is_empty() {
+            *self = other;
+            return Ok(());
+        }
+        if other.0.is_empty() {
+            return Ok(());
+        }
+        if self.0.len() != other.0.len() {
+            return Err(mismatch());
+        }
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            mine.merge(theirs)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the aggregations to ask all shards again, where counts of terms are not exact yet.
+    ///
+    /// `asked` is what the partial results answer. The new list has the same shape, so that the
+    /// resolved filters of the request fit it too.
+    pub fn refine(&self, asked: &[Aggregation]) -> Option<Vec<Aggregation>> {
+        let mut again = asked.to_vec();
+        let mut is_open = false;
+        for (partial, aggregation) in self.0.iter().zip(&mut again) {
+            if let (Partial::Terms(terms), AggregationKind::Terms(request)) =
+                (partial, &mut aggregation.kind)
+            {
+                is_open |= terms.refine(request);
+            }
+        }
+        is_open.then_some(again)
+    }
+
+    /// Joins the answers to [`Aggregations::refine`], merged over all shards, with these.
+    #[must_use]
+    pub fn refined_by(self, answer: Self) -> Self {
+        let pairs = self.0.into_iter().zip(answer.0);
+        Self(
+            pairs
+                .map(|(first, second)| first.refined_by(second))
+                .collect(),
+        )
+    }
+}
+
+impl Partial {
+    /// Returns the result of no documents.
+    pub fn empty(kind: &AggregationKind) -> Self {
+        match kind {
+            AggregationKind::Terms(_) => Self::Terms(Terms::default()),
+            AggregationKind::Histogram(_) | AggregationKind::DateHistogram(_) => {
+                Self::Histogram(Histogram::default())
+            }
+            AggregationKind::Range(_) => Self::Ranges(Ranges::default()),
+            AggregationKind::Filters {
+                filters,
+                other_bucket,
+                ..
+            } => {
+                let num_buckets = filters.len() + usize::from(other_bucket.is_some());
+                Self::Filters(vec![Bucket::default(); num_buckets])
+            }
+            AggregationKind::Filter(_)
+            | AggregationKind::Global
+            | AggregationKind::MissingValue { .. } => Self::Single(Bucket::default()),
+            AggregationKind::Metric(metric, _) => Self::Numbers {
+                format: ValueFormat::default(),
+                numbers: Numbers::new(*metric == Metric::ExtendedStats),
+            },
+            AggregationKind::Cardinality {
+                precision_threshold,
+                ..
+            } => Self::Distinct(Distinct::new(*precision_threshold)),
+            AggregationKind::Percentiles { .. } => Self::Percentiles {
+                format: ValueFormat::default(),
+                sketch: Sketch::default(),
+            },
+            AggregationKind::TopHits(request) => Self::TopHits(TopHits::new(request)),
+        }
+    }
+
+    fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        match (self, other) {
+            (Self::Terms(mine), Self::Terms(theirs)) => mine.merge(theirs),
+            (Self::Histogram(mine), Self::Histogram(theirs)) => mine.merge(theirs),
+            (Self::Ranges(mine), Self::Ranges(theirs)) => mine.merge(theirs),
+            (Self::Filters(mine), Self::Filters(theirs)) => merge_lists(mine, theirs),
+            (Self::Single(mine), Self::Single(theirs)) => mine.merge(theirs),
+            (
+                Self::Numbers { format, numbers },
+                Self::Numbers {
+                    format: their_format,
+                    numbers: theirs,
+                },
+            ) => {
+                format.merge(their_format);
+                numbers.merge(&theirs);
+                Ok(())
+            }
+            (Self::Distinct(mine), Self::Distinct(theirs)) => {
+                mine.merge(theirs);
+                Ok(())
+            }
+            (
+                Self::Percentiles { format, sketch },
+                Self::Percentiles {
+                    format: their_format,
+                    sketch: theirs,
+                },
+            ) => {
+                format.merge(their_format);
+                sketch.merge(theirs);
+                Ok(())
+            }
+            (Self::TopHits(mine), Self::TopHits(theirs)) => {
+                mine.merge(theirs);
+                Ok(())
+            }
+            _ => Err(mismatch()),
+        }
+    }
+
+    fn refined_by(self, second: Self) -> Self {
+        match (self, second) {
+            (Self::Terms(first), Self::Terms(second)) => Self::Terms(first.refined_by(second)),
+            (first, _) => first,
+        }
+    }
+}
+
+impl Bucket {
+    /// Adds the documents of another segment or shard.
+    pub(crate) fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        self.doc_count = self.doc_count.saturating_add(other.doc_count);
+        self.sub.merge(other.sub)
+    }
+}
+
+impl Histogram {
+    fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        self.format.merge(other.format);
+        self.extended = self.extended.or(other.extended);
+        for (key, bucket) in other.buckets {
+            self.buckets.entry(key).or_default().merge(bucket)?;
+        }
+        Ok(())
+    }
+}
+
+impl Ranges {
+    fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        if self.ranges.is_empty() {
+            *self = other;
+            return Ok(());
+        }
+        self.format.merge(other.format);
+        if other.ranges.is_empty() {
+            return Ok(());
+        }
+        if self.ranges.len() != other.ranges.len() {
+            return Err(mismatch());
+        }
+        for (mine, theirs) in self.ranges.iter_mut().zip(other.ranges) {
+            mine.bucket.merge(theirs.bucket)?;
+        }
+        Ok(())
+    }
+}
+
+fn merge_lists(mine: &mut [Bucket], theirs: Vec<Bucket>) -> Result<(), EngineError> {
+    if mine.len() != theirs.len() {
+        return Err(mismatch());
+    }
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        mine.merge(theirs)?;
+    }
+    Ok(())
+}
+
+fn mismatch() -> EngineError {
+    EngineError::Internal("partial aggregations of two requests met".to_owned())
+}

@@ -1,0 +1,191 @@
+//! From merged partial results to the answer: order, cut, fill gaps, show.
+//!
+//! Source of shapes and type names: Elasticsearch reference, *Aggregations*, and its YAML tests.
+
+mod buckets;
+mod format;
+mod histogram;
+mod metric;
+mod order;
+mod top_hits;
+
+use std::collections::BTreeMap;
+
+use gleaner_model::IndexUuid;
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::answer::{AggregationResult, AggregationValue};
+
+use super::{Aggregations, Partial};
+use crate::error::EngineError;
+
+/// Largest number of buckets in an answer by default (`search.max_buckets`).
+pub const DEFAULT_MAX_BUCKETS: usize = 65_535;
+
+/// What finishing needs beside partials and request.
+pub struct FinalizeContext<'a> {
+    /// Largest number of buckets in the answer, in all.
+    pub max_buckets: usize,
+    /// The request's time: milliseconds since the epoch. Only bounds of ranges over fields that no
+    /// shard has need it: shards have read all others.
+    pub now_ms: i64,
+    /// Names of the indices, for hits of `top_hits`.
+    pub names: &'a BTreeMap<IndexUuid, String>,
+}
+
+impl<'a> FinalizeContext<'a> {
+    /// Returns a context with the default limit.
+    pub fn new(names: &'a BTreeMap<IndexUuid, String>) -> Self {
+        Self {
+            max_buckets: DEFAULT_MAX_BUCKETS,
+            now_ms: 0,
+            names,
+        }
+    }
+}
+
+impl Aggregations {
+    /// Returns the answer to `aggregations`.
+    ///
+    /// Without partial results (no shard had documents) all results are of no documents.
+    ///
+    /// # Errors
+    /// [`EngineError::TooManyBuckets`]; [`EngineError::Query`] for an order by a metric that does
+    /// not exist; [`EngineError::Internal`] for partial results of another request.
+    pub fn finalize(
+        &self,
+        aggregations: &[Aggregation],
+        context: &FinalizeContext<'_>,
+    ) -> Result<Vec<AggregationResult>, EngineError> {
+        Finalizer {
+            context,
+            num_buckets: 0,
+        }
+        .list(self, aggregations)
+    }
+}
+
+/// One run of finishing.
+struct Finalizer<'a> {
+    context: &'a FinalizeContext<'a>,
+    num_buckets: usize,
+}
+
+impl Finalizer<'_> {
+    fn list(
+        &mut self,
+        partials: &Aggregations,
+        aggregations: &[Aggregation],
+    ) -> Result<Vec<AggregationResult>, EngineError> {
+        if partials.0.is_empty() {
+            let empty = aggregations
+                .iter()
+                .map(|a| Partial::empty(&a.kind))
+                .collect();
+            return aggregations
+                .iter()
+                .zip::<&Vec<Partial>>(&empty)
+                .map(|(a, p)| self.one(p, a))
+                .collect();
+        }
+        if partials.0.len() != aggregations.len() {
+            return Err(mismatch());
+        }
+        let pairs = aggregations.iter().zip(&partials.0);
+        pairs
+            .map(|(aggregation, partial)| self.one(partial, aggregation))
+            .collect()
+    }
+
+    fn one(
+        &mut self,
+        partial: &Partial,
+        aggregation: &Aggregation,
+    ) -> Result<AggregationResult, EngineError> {
+        Ok(AggregationResult {
+            name: aggregation.name.clone(),
+            type_name: type_name(&aggregation.kind, partial),
+            meta: aggregation.meta.clone(),
+            value: self.value(partial, aggregation)?,
+        })
+    }
+
+    fn value(
+        &mut self,
+        partial: &Partial,
+        aggregation: &Aggregation,
+    ) -> Result<AggregationValue, EngineError> {
+        let sub = &aggregation.sub;
+        match (&aggregation.kind, partial) {
+            (AggregationKind::Terms(request), Partial::Terms(terms)) => {
+                self.terms(request, terms, sub)
+            }
+            (AggregationKind::Histogram(request), Partial::Histogram(histogram)) => {
+                self.histogram(request, histogram, sub)
+            }
+            (AggregationKind::DateHistogram(request), Partial::Histogram(histogram)) => {
+                self.date_histogram(request, histogram, sub)
+            }
+            (AggregationKind::Range(request), Partial::Ranges(ranges)) => {
+                self.ranges(request, ranges, sub)
+            }
+            (AggregationKind::Filters { .. }, Partial::Filters(buckets)) => {
+                self.filters(&aggregation.kind, buckets, sub)
+            }
+            (
+                AggregationKind::Filter(_)
+                | AggregationKind::Global
+                | AggregationKind::MissingValue { .. },
+                Partial::Single(bucket),
+            ) => {
+                self.count_buckets(1)?;
+                Ok(AggregationValue::Single {
+                    doc_count: bucket.doc_count,
+                    sub: self.list(&bucket.sub, sub)?,
+                })
+            }
+            (AggregationKind::TopHits(request), Partial::TopHits(hits)) => {
+                top_hits::value(request, hits, self.context)
+            }
+            (kind, partial) => metric::value(kind, partial).ok_or_else(mismatch),
+        }
+    }
+
+    /// Adds to the buckets of the answer.
+    fn count_buckets(&mut self, num_buckets: usize) -> Result<(), EngineError> {
+        self.num_buckets = self.num_buckets.saturating_add(num_buckets);
+        let limit = self.context.max_buckets;
+        if self.num_buckets > limit {
+            return Err(EngineError::TooManyBuckets { limit });
+        }
+        Ok(())
+    }
+}
+
+/// Returns the prefix for `typed_keys`.
+fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
+    match kind {
+        AggregationKind::Terms(_) => match partial {
+            Partial::Terms(terms) => format::terms_type(terms.format.kind),
+            _ => "umterms",
+        },
+        AggregationKind::Range(request) if request.is_date => "date_range",
+        AggregationKind::Range(_) => "range",
+        AggregationKind::Histogram(_) => "histogram",
+        AggregationKind::DateHistogram(_) => "date_histogram",
+        AggregationKind::Filter(_) => "filter",
+        AggregationKind::Filters { .. } => "filters",
+        AggregationKind::Global => "global",
+        AggregationKind::MissingValue { .. } => "missing",
+        AggregationKind::Metric(metric, _) => metric::type_name(*metric),
+        AggregationKind::Cardinality { .. } => "cardinality",
+        AggregationKind::Percentiles { .. } => "tdigest_percentiles",
+        AggregationKind::TopHits(_) => "top_hits",
+    }
+}
+
+fn mismatch() -> EngineError {
+    EngineError::Internal("partial aggregations do not fit the request".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! How keys and numbers are shown: dates by their format, numbers by a pattern, booleans as words.
+
+use gleaner_query::answer::BucketKey;
+
+use super::super::key::{Key, ValueFormat, ValueKind, ip_text};
+use crate::aggregate::bounds;
+use crate::fetch::decimal;
+
+/// Returns the type name of `terms` over values of `kind`.
+pub(super) fn terms_type(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Unmapped => "umterms",
+        ValueKind::Keyword | ValueKind::Ip => "sterms",
+        ValueKind::Long | ValueKind::UnsignedLong | ValueKind::Boolean | ValueKind::Date => {
+            "lterms"
+        }
+        ValueKind::Double => "dterms",
+    }
+}
+
+/// Returns the key as it is answered.
+pub(super) fn bucket_key(key: &Key) -> BucketKey {
+    match key {
+        Key::I64(value) => BucketKey::I64(*value),
+        Key::U64(value) => BucketKey::U64(*value),
+        Key::F64(value) => BucketKey::F64(value.get()),
+        Key::Text(text) => BucketKey::Text(text.clone()),
+        Key::Ip(address) => BucketKey::Text(ip_text(*address)),
+    }
+}
+
+/// Returns the key's formatted form, where one is shown.
+pub(super) fn key_text(format: &ValueFormat, key: &Key) -> Option<String> {
+    match (format.kind, key) {
+        (ValueKind::Boolean, Key::I64(value)) => Some((*value != 0).to_string()),
+        (ValueKind::Date, Key::I64(value)) => date_text(format, *value),
+        (_, Key::I64(value)) => number_text(format, *value as f64),
+        (_, Key::U64(value)) => number_text(format, *value as f64),
+        (_, Key::F64(value)) => number_text(format, value.get()),
+        (_, Key::Text(_) | Key::Ip(_)) => None,
+    }
+}
+
+/// Returns the formatted form of a number: of a date, or where the request has a pattern.
+pub(super) fn number_text(format: &ValueFormat, value: f64) -> Option<String> {
+    match format.kind {
+        // Means of dates are cut to whole milliseconds, as Elasticsearch does.
+        ValueKind::Date => date_text(format, value as i64),
+        _ => format
+            .pattern
+            .as_deref()
+            .map(|pattern| decimal::format(pattern, value)),
+    }
+}
+
+/// Returns a bound as it stands in the key of a range.
+pub(super) fn bound_text(format: &ValueFormat, value: f64) -> String {
+    number_text(format, value).unwrap_or_else(|| decimal::java_text(value))
+}
+
+fn date_text(format: &ValueFormat, ms: i64) -> Option<String> {
+    let zone = bounds::zone(format.time_zone.as_deref()).ok()?;
+    let formatter = bounds::formatter(format.pattern.as_deref()).ok()?;
+    Some(formatter.format_in(ms, &zone))
+}

@@ -1,0 +1,148 @@
+//! `histogram` and `date_histogram`: gaps are filled, then buckets are ordered.
+
+use std::collections::BTreeMap;
+
+use gleaner_query::aggregation::{
+    Aggregation, BucketOrder, DateHistogramAggregation, HistogramAggregation,
+};
+use gleaner_query::answer::AggregationValue;
+
+use super::{Finalizer, order};
+use crate::aggregate::rounding::Rounding;
+use crate::error::EngineError;
+use crate::partial::key::{Fraction, Key, ValueFormat};
+use crate::partial::{Bucket, Histogram};
+
+/// How buckets are ordered and returned.
+struct Shape<'a> {
+    format: &'a ValueFormat,
+    order: &'a [(BucketOrder, bool)],
+    min_doc_count: u64,
+    keyed: bool,
+}
+
+impl Finalizer<'_> {
+    pub(super) fn histogram(
+        &mut self,
+        request: &HistogramAggregation,
+        partial: &Histogram,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EngineError> {
+        let number = |value: f64| ((value - request.offset) / request.interval).floor();
+        let key =
+            |number: f64| Key::F64(Fraction::from(number * request.interval + request.offset));
+        let mut filled: BTreeMap<Key, &Bucket> = BTreeMap::new();
+        let empty = Bucket::default();
+        if request.min_doc_count == 0 {
+            let keys = partial.buckets.keys().filter_map(fraction);
+            let bounds = request
+                .extended_bounds
+                .map(|(min, max)| [number(min), number(max)]);
+            let numbers = keys.chain(bounds.into_iter().flatten());
+            let (first, last) = extent(numbers);
+            self.check_room(last - first)?;
+            let mut at = first;
+            while at <= last {
+                filled.insert(key(at), &empty);
+                at += 1.0;
+            }
+        }
+        for (number, bucket) in &partial.buckets {
+            filled.insert(fraction(number).map_or_else(|| number.clone(), key), bucket);
+        }
+        let shape = Shape {
+            format: &partial.format,
+            order: &request.order,
+            min_doc_count: request.min_doc_count,
+            keyed: request.keyed,
+        };
+        self.intervals(&shape, &filled, sub)
+    }
+
+    pub(super) fn date_histogram(
+        &mut self,
+        request: &DateHistogramAggregation,
+        partial: &Histogram,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EngineError> {
+        let rounding = Rounding::new(request)?;
+        let mut filled: BTreeMap<Key, &Bucket> = BTreeMap::new();
+        let empty = Bucket::default();
+        if request.min_doc_count == 0 {
+            let keys = partial.buckets.keys().filter_map(whole);
+            let bounds = partial
+                .extended
+                .map(|(min, max)| [rounding.round(min), rounding.round(max)]);
+            let all: Vec<i64> = keys.chain(bounds.into_iter().flatten()).collect();
+            if let (Some(first), Some(last)) = (all.iter().min(), all.iter().max()) {
+                let width = rounding.min_width_ms() as f64;
+                self.check_room((*last as f64 - *first as f64) / width / 2.0)?;
+                let mut at = *first;
+                while at <= *last {
+                    filled.insert(Key::I64(at), &empty);
+                    self.check_room(filled.len() as f64)?;
+                    at = rounding.next(at);
+                }
+            }
+        }
+        for (key, bucket) in &partial.buckets {
+            filled.insert(key.clone(), bucket);
+        }
+        let shape = Shape {
+            format: &partial.format,
+            order: &request.order,
+            min_doc_count: request.min_doc_count,
+            keyed: request.keyed,
+        };
+        self.intervals(&shape, &filled, sub)
+    }
+
+    fn intervals(
+        &mut self,
+        shape: &Shape<'_>,
+        filled: &BTreeMap<Key, &Bucket>,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EngineError> {
+        let pairs = filled.iter().map(|(key, bucket)| (key, *bucket));
+        let mut buckets: Vec<(&Key, &Bucket)> = pairs
+            .filter(|(_, bucket)| bucket.doc_count >= shape.min_doc_count)
+            .collect();
+        if !shape.order.is_empty() {
+            order::sort(&mut buckets, shape.order, sub)?;
+        }
+        Ok(AggregationValue::Buckets {
+            buckets: self.keyed_buckets(shape.format, &buckets, sub)?,
+            keyed: shape.keyed,
+            terms: None,
+        })
+    }
+
+    /// Refuses a filling before it is made.
+    fn check_room(&self, num_buckets: f64) -> Result<(), EngineError> {
+        let limit = self.context.max_buckets;
+        if num_buckets > limit as f64 {
+            return Err(EngineError::TooManyBuckets { limit });
+        }
+        Ok(())
+    }
+}
+
+/// Smallest and largest; an empty extent where there are none.
+fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    numbers.fold(start, |(min, max), n| (min.min(n), max.max(n)))
+}
+
+fn fraction(key: &Key) -> Option<f64> {
+    match key {
+        Key::F64(value) => Some(value.get()),
+        _ => None,
+    }
+}
+
+fn whole(key: &Key) -> Option<i64> {
+    match key {
+        Key::I64(value) => Some(*value),
+        _ => None,
+    }
+}

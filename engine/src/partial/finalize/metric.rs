@@ -1,0 +1,151 @@
+//! Metrics: numbers with their formatted forms.
+
+use gleaner_query::aggregation::{AggregationKind, Metric};
+use gleaner_query::answer::{AggregationValue, Stats};
+
+use super::format::number_text;
+use crate::partial::Partial;
+use crate::partial::key::ValueFormat;
+use crate::partial::numbers::Numbers;
+
+/// Returns the value of a metric; `None` where the partial result is of another kind.
+pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<AggregationValue> {
+    match (kind, partial) {
+        (AggregationKind::Metric(metric, _), Partial::Numbers { format, numbers }) => {
+            Some(numbers_value(*metric, format, numbers))
+        }
+        (AggregationKind::Cardinality { .. }, Partial::Distinct(distinct)) => {
+            Some(AggregationValue::Number {
+                value: Some(distinct.count() as f64),
+                as_string: None,
+            })
+        }
+        (
+            AggregationKind::Percentiles {
+                percents, keyed, ..
+            },
+            Partial::Percentiles { format, sketch },
+        ) => {
+            let values: Vec<(f64, Option<f64>)> = percents
+                .iter()
+                .map(|p| (*p, sketch.percentile(*p)))
+                .collect();
+            let texts = values
+                .iter()
+                .map(|(_, value)| number_text(format, (*value)?));
+            Some(AggregationValue::Percentiles {
+                as_strings: texts.collect(),
+                values,
+                keyed: *keyed,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn numbers_value(metric: Metric, format: &ValueFormat, numbers: &Numbers) -> AggregationValue {
+    match single(metric, numbers) {
+        Some(value) => AggregationValue::Number {
+            value,
+            as_string: match metric {
+                Metric::ValueCount => None,
+                _ => value.and_then(|value| number_text(format, value)),
+            },
+        },
+        None => AggregationValue::Stats(stats(metric, format, numbers)),
+    }
+}
+
+/// Returns the number of a metric that has one.
+fn single(metric: Metric, numbers: &Numbers) -> Option<Option<f64>> {
+    let some = (numbers.count > 0).then_some(());
+    match metric {
+        Metric::Avg => Some(numbers.mean()),
+        Metric::Min => Some(some.map(|()| numbers.min)),
+        Metric::Max => Some(some.map(|()| numbers.max)),
+        Metric::Sum => Some(Some(numbers.sum.value())),
+        Metric::ValueCount => Some(Some(numbers.count as f64)),
+        Metric::Stats | Metric::ExtendedStats => None,
+    }
+}
+
+fn stats(metric: Metric, format: &ValueFormat, numbers: &Numbers) -> Stats {
+    let sum = numbers.sum.value();
+    let as_strings = numbers.mean().and_then(|mean| {
+        let text = |value| number_text(format, value);
+        Some([
+            text(numbers.min)?,
+            text(numbers.max)?,
+            text(mean)?,
+            text(sum)?,
+        ])
+    });
+    let squares = numbers
+        .squares
+        .as_ref()
+        .map(super::super::sum::ExactSum::value);
+    Stats {
+        count: numbers.count,
+        min: numbers.min,
+        max: numbers.max,
+        sum,
+        sum_of_squares: squares.filter(|_| metric == Metric::ExtendedStats),
+        as_strings,
+    }
+}
+
+/// Returns a number below an aggregation by which buckets can be ordered, such as `max` of `stats`.
+pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) -> Option<f64> {
+    match (kind, partial) {
+        (AggregationKind::Metric(metric, _), Partial::Numbers { numbers, .. }) => {
+            match single(*metric, numbers) {
+                Some(value) => {
+                    (name == "value" || name.is_empty()).then(|| value.unwrap_or(f64::NAN))
+                }
+                None => stats_property(numbers, name),
+            }
+        }
+        (AggregationKind::Cardinality { .. }, Partial::Distinct(distinct)) => {
+            (name == "value" || name.is_empty()).then(|| distinct.count() as f64)
+        }
+        (AggregationKind::Percentiles { .. }, Partial::Percentiles { sketch, .. }) => {
+            let percent: f64 = name.parse().ok()?;
+            Some(sketch.percentile(percent).unwrap_or(f64::NAN))
+        }
+        _ => None,
+    }
+}
+
+fn stats_property(numbers: &Numbers, name: &str) -> Option<f64> {
+    let count = numbers.count as f64;
+    let sum = numbers.sum.value();
+    let squares = numbers
+        .squares
+        .as_ref()
+        .map(super::super::sum::ExactSum::value);
+    let variance = squares.map(|squares| ((squares - sum * sum / count) / count).max(0.0));
+    match name {
+        "count" => Some(count),
+        "min" => Some(numbers.min),
+        "max" => Some(numbers.max),
+        "sum" => Some(sum),
+        "avg" => Some(numbers.mean().unwrap_or(f64::NAN)),
+        "sum_of_squares" => squares,
+        "variance" | "variance_population" => variance,
+        "std_deviation" | "std_deviation_population" => variance.map(f64::sqrt),
+        _ => None,
+    }
+}
+
+/// Returns the prefix for `typed_keys`.
+pub(super) fn type_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Avg => "avg",
+        Metric::Min => "min",
+        Metric::Max => "max",
+        Metric::Sum => "sum",
+        Metric::ValueCount => "value_count",
+        Metric::Stats => "stats",
+        Metric::ExtendedStats => "extended_stats",
+    }
+}

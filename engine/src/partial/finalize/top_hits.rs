@@ -1,0 +1,64 @@
+//! `top_hits`: the hits of a bucket.
+
+use bytes::Bytes;
+use gleaner_query::aggregation::TopHitsAggregation;
+use gleaner_query::answer::{AggregationValue, FetchedHit, Hit, SortValue};
+use serde_json::Value;
+
+use super::FinalizeContext;
+use crate::error::EngineError;
+use crate::partial::top_hits::{TopHit, TopHits};
+
+pub(super) fn value(
+    request: &TopHitsAggregation,
+    hits: &TopHits,
+    context: &FinalizeContext<'_>,
+) -> Result<AggregationValue, EngineError> {
+    let window = hits.hits.iter().skip(request.from).take(request.size);
+    Ok(AggregationValue::TopHits {
+        total: hits.total,
+        max_score: hits.max_score,
+        hits: window
+            .map(|hit| returned(hit, context))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn returned(hit: &TopHit, context: &FinalizeContext<'_>) -> Result<Hit, EngineError> {
+    let missing = || EngineError::Internal("a hit of `top_hits` came without content".to_owned());
+    let content = hit.content.as_ref().ok_or_else(missing)?;
+    let fields = serde_json::from_str(&content.fields)
+        .map_err(|error| EngineError::Corrupt(format!("fields of `top_hits`: {error}")))?;
+    Ok(Hit {
+        index: context
+            .names
+            .get(&hit.shard.index)
+            .cloned()
+            .unwrap_or_default(),
+        score: hit.score,
+        sort: hit.keys.iter().map(shown).collect(),
+        content: FetchedHit {
+            id: content.id.clone(),
+            routing: content.routing.clone(),
+            seq_no: content.seq_no,
+            term: content.term,
+            version: content.version,
+            source: Bytes::new(),
+            fields,
+            highlight: content.highlight.iter().cloned().collect(),
+            explanation: None,
+        },
+        source: content.source.clone(),
+        shard: hit.shard.shard.0,
+    })
+}
+
+fn shown(value: &SortValue) -> Value {
+    match value {
+        SortValue::I64(value) => Value::from(*value),
+        SortValue::U64(value) => Value::from(*value),
+        SortValue::F64(value) => Value::from(*value),
+        SortValue::Text(text) => Value::from(text.as_str()),
+        SortValue::Missing => Value::Null,
+    }
+}

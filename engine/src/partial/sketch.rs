@@ -1,0 +1,294 @@
+//! Percentiles: exact while values are few, then a sketch with bounded relative error.
+//!
+//! Source: C. Masson et al., *DDSketch* (VLDB 2019). Values fall into buckets whose bounds grow by
+//! γ = (1 + α) / (1 − α); a percentile is within α = 0.5 % of a value at that rank. A bucket's count
+//! does not depend on the order in which values come, so no layout of shards changes the result
+//! (a t-digest's does).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Relative error of a percentile once there are more than [`EXACT`] values.
+const ALPHA: f64 = 0.005;
+/// Values kept as they are: 16 KiB.
+const EXACT: usize = 2_048;
+
+/// The distribution of numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Shape", into = "Shape")]
+pub struct Sketch(Shape);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    /// All values, at most [`EXACT`], in order of size.
+    Exact(Vec<f64>),
+    /// Counts per bucket.
+    Buckets(Box<Buckets>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Buckets {
+    /// Smallest value.
+    min: f64,
+    /// Largest value.
+    max: f64,
+    /// Values that are 0.
+    zeros: u64,
+    /// Positive values: bucket `i` holds (γ^(i−1), γ^i].
+    positive: BTreeMap<i32, u64>,
+    /// Negative values by magnitude.
+    negative: BTreeMap<i32, u64>,
+}
+
+impl From<Sketch> for Shape {
+    fn from(sketch: Sketch) -> Self {
+        sketch.0
+    }
+}
+
+impl TryFrom<Shape> for Sketch {
+    type Error = &'static str;
+
+    fn try_from(shape: Shape) -> Result<Self, Self::Error> {
+        let is_sound = match &shape {
+            Shape::Exact(values) => {
+                values.len() <= EXACT
+                    && values.iter().all(|v| !v.is_nan())
+                    && values.is_sorted_by(|a, b| a.total_cmp(b).is_le())
+            }
+            Shape::Buckets(buckets) => buckets.is_sound(),
+        };
+        if is_sound {
+            Ok(Self(shape))
+        } else {
+            Err("sketch of percentiles is damaged")
+        }
+    }
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self(Shape::Exact(Vec::new()))
+    }
+}
+
+impl Sketch {
+    /// Adds a value.
+    pub fn add(&mut self, value: f64) {
+        // -0 becomes 0, so that the order of equal values cannot differ.
+        let value = value + 0.0;
+        match &mut self.0 {
+            Shape::Exact(values) => {
+                let at = values.partition_point(|v| v.total_cmp(&value).is_lt());
+                values.insert(at, value);
+                if values.len() > EXACT {
+                    self.thin();
+                }
+            }
+            Shape::Buckets(buckets) => buckets.add(value, 1),
+        }
+    }
+
+    /// Adds the values of another sketch.
+    pub fn merge(&mut self, other: Self) {
+        match other.0 {
+            Shape::Exact(values) => self.merge_values(&values),
+            Shape::Buckets(theirs) => {
+                self.thin();
+                if let Shape::Buckets(mine) = &mut self.0 {
+                    mine.merge(&theirs);
+                }
+            }
+        }
+    }
+
+    /// Returns the value at `percent` (0 to 100); `None` without values.
+    ///
+    /// Exact values are interpolated linearly between the two nearest ranks.
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        let share = percent.clamp(0.0, 100.0) / 100.0;
+        match &self.0 {
+            Shape::Exact(values) => interpolate(values, share),
+            Shape::Buckets(buckets) => Some(buckets.at(share)),
+        }
+    }
+
+    /// Returns the memory it takes, roughly, in bytes.
+    pub fn num_bytes(&self) -> usize {
+        match &self.0 {
+            Shape::Exact(values) => values.len() * 8,
+            Shape::Buckets(b) => (b.positive.len() + b.negative.len()) * 24,
+        }
+    }
+
+    fn merge_values(&mut self, theirs: &[f64]) {
+        match &mut self.0 {
+            Shape::Exact(values) => {
+                values.extend_from_slice(theirs);
+                values.sort_by(f64::total_cmp);
+                if values.len() > EXACT {
+                    self.thin();
+                }
+            }
+            Shape::Buckets(buckets) => theirs.iter().for_each(|value| buckets.add(*value, 1)),
+        }
+    }
+
+    fn thin(&mut self) {
+        if let Shape::Exact(values) = &self.0 {
+            let mut buckets = Buckets {
+                min: f64::INFINITY,
+                max: f64::NEG_INFINITY,
+                zeros: 0,
+                positive: BTreeMap::new(),
+                negative: BTreeMap::new(),
+            };
+            values.iter().for_each(|value| buckets.add(*value, 1));
+            self.0 = Shape::Buckets(Box::new(buckets));
+        }
+    }
+}
+
+impl Buckets {
+    fn add(&mut self, value: f64, count: u64) {
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        if value == 0.0 {
+            self.zeros += count;
+        } else if value > 0.0 {
+            *self.positive.entry(bucket(value)).or_default() += count;
+        } else {
+            *self.negative.entry(bucket(-value)).or_default() += count;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.zeros = self.zeros.saturating_add(other.zeros);
+        for (index, count) in &other.positive {
+            let sum = self.positive.entry(*index).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        for (index, count) in &other.negative {
+            let sum = self.negative.entry(*index).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        !self.min.is_nan() && !self.max.is_nan() && self.min <= self.max
+    }
+
+    /// The value at a share of the ranks.
+    fn at(&self, share: f64) -> f64 {
+        if share == 0.0 {
+            return self.min;
+        }
+        if share == 1.0 {
+            return self.max;
+        }
+        let counts = || self.negative.values().chain(self.positive.values());
+        let total = counts().fold(self.zeros, |sum, count| sum.saturating_add(*count));
+        let rank = share * (total.saturating_sub(1)) as f64;
+        let mut seen = 0_u64;
+        let negative = self.negative.iter().rev().map(|(i, n)| (-middle(*i), *n));
+        let positive = self.positive.iter().map(|(i, n)| (middle(*i), *n));
+        for (value, count) in negative.chain([(0.0, self.zeros)]).chain(positive) {
+            seen = seen.saturating_add(count);
+            if seen as f64 > rank {
+                return value.clamp(self.min, self.max);
+            }
+        }
+        self.max
+    }
+}
+
+fn growth() -> f64 {
+    (1.0 + ALPHA) / (1.0 - ALPHA)
+}
+
+/// Returns the bucket of a positive value; all of f64 lies within ±75,000.
+fn bucket(value: f64) -> i32 {
+    (value.ln() / growth().ln()).ceil() as i32
+}
+
+/// Returns the value that is within α of all of a bucket.
+fn middle(bucket: i32) -> f64 {
+    2.0 * growth().powi(bucket) / (growth() + 1.0)
+}
+
+fn interpolate(values: &[f64], share: f64) -> Option<f64> {
+    let last = values.len().checked_sub(1)?;
+    let rank = share * last as f64;
+    let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
+    let (low_value, high_value) = (values[low], values[high.min(last)]);
+    if low == high {
+        return Some(low_value);
+    }
+    Some(low_value + (rank - low as f64) * (high_value - low_value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sketch(values: impl Iterator<Item = f64>) -> Sketch {
+        let mut sketch = Sketch::default();
+        values.for_each(|value| sketch.add(value));
+        sketch
+    }
+
+    #[test]
+    fn few_values_are_interpolated_exactly() {
+        let sketch = sketch([3.0, 1.0, 2.0, 4.0].into_iter());
+        let found: Vec<_> = [0.0, 25.0, 50.0, 100.0]
+            .map(|p| sketch.percentile(p))
+            .to_vec();
+        assert_eq!(found, [Some(1.0), Some(1.75), Some(2.5), Some(4.0)]);
+        assert_eq!(Sketch::default().percentile(50.0), None);
+    }
+
+    #[test]
+    fn many_values_stay_within_the_stated_error() {
+        let sketch = sketch((-20_000..=60_000).map(f64::from));
+        for percent in [0.0, 1.0, 5.0, 24.0, 50.0, 75.0, 99.0, 99.9, 100.0] {
+            let actual = percent / 100.0 * 80_000.0 - 20_000.0;
+            let found = sketch.percentile(percent).expect("there are values");
+            // Ranks are whole: one step beside the relative error.
+            assert!(
+                (found - actual).abs() <= ALPHA * actual.abs() + 1.0,
+                "{percent}: {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn merged_parts_equal_the_whole_in_any_order() {
+        for step in [1, 100] {
+            let values = || {
+                (0..10_000)
+                    .step_by(step)
+                    .map(|v| f64::from(v) * 0.37 - 500.0)
+            };
+            let whole = sketch(values());
+            let parts = || {
+                [
+                    sketch(values().skip(70)),
+                    sketch(values().take(30)),
+                    sketch(values().take(70).skip(30)),
+                ]
+            };
+            let mut forward = Sketch::default();
+            parts().into_iter().for_each(|part| forward.merge(part));
+            let mut backward = Sketch::default();
+            parts()
+                .into_iter()
+                .rev()
+                .for_each(|part| backward.merge(part));
+            assert_eq!(forward, whole);
+            assert_eq!(backward, whole);
+        }
+    }
+}

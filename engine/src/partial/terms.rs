@@ -1,0 +1,289 @@
+//! Partial result of `terms`: keys with counts, complete or with a bound on what is not listed.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Bucket;
+use super::key::{Key, ValueFormat, ValueKind, ip_text};
+use crate::error::EngineError;
+
+/// A shard with at most so many keys sends all of them, and counts are exact at once.
+pub const COMPLETE_KEYS: usize = 100_000;
+/// How much deeper a shard is asked to look when bounds leave the answer open.
+const DEEPER: usize = 8;
+
+/// Keys with their buckets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How keys are shown.
+    pub format: ValueFormat,
+    /// Keys listed.
+    pub buckets: BTreeMap<Key, TermBucket>,
+    /// Documents in buckets that are not listed (a document counts once per key).
+    pub unlisted: u64,
+    /// Most documents that a key can have in shards that do not list it; 0 where lists are complete.
+    pub bound: u64,
+}
+
+/// A bucket of a key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TermBucket {
+    /// Documents counted so far.
+    pub bucket: Bucket,
+    /// Most documents that shards without this key in their lists can add.
+    pub error: u64,
+}
+
+impl Terms {
+    /// Adds another shard's keys.
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        self.format.merge(other.format);
+        self.unlisted = self.unlisted.saturating_add(other.unlisted);
+        if other.bound > 0 {
+            for (key, mine) in &mut self.buckets {
+                if !other.buckets.contains_key(key) {
+                    mine.error = mine.error.saturating_add(other.bound);
+                }
+            }
+        }
+        for (key, theirs) in other.buckets {
+            match self.buckets.entry(key) {
+                Entry::Occupied(mut entry) => {
+                    let mine = entry.get_mut();
+                    mine.error = mine.error.saturating_add(theirs.error);
+                    mine.bucket.merge(theirs.bucket)?;
+                }
+                Entry::Vacant(entry) => {
+                    let error = theirs.error.saturating_add(self.bound);
+                    entry.insert(TermBucket { error, ..theirs });
+                }
+            }
+        }
+        self.bound = self.bound.saturating_add(other.bound);
+        Ok(())
+    }
+
+    /// Cuts a shard's complete list to what the request needs, where it is long.
+    ///
+    /// Only orders that allow it are cut: by count, descending (with a bound left), or by key
+    /// (the first keys of all shards hold the first keys of the whole).
+    pub fn truncate(&mut self, request: &TermsAggregation, limit: usize) {
+        let wanted = shard_size(request);
+        let counts_a_list = matches!(request.include, Some(TermsFilter::Values(_)));
+        if self.buckets.len() <= limit.max(wanted) || counts_a_list {
+            return;
+        }
+        match request.order.first() {
+            None | Some((BucketOrder::Count, true)) => self.keep_largest(wanted),
+            Some((BucketOrder::Key, descending)) if request.min_doc_count <= 1 => {
+                self.keep_first(wanted, *descending);
+            }
+            _ => {}
+        }
+    }
+
+    fn keep_largest(&mut self, wanted: usize) {
+        let mut counts: Vec<u64> = self.counts().collect();
+        if wanted == 0 || counts.len() <= wanted {
+            return;
+        }
+        let (_, last, _) = counts.select_nth_unstable_by_key(wanted - 1, |count| Reverse(*count));
+        // Of the keys with the last count the smallest stay; the bound covers the others.
+        let floor = *last;
+        let mut dropped = 0;
+        let mut bound = 0;
+        let mut room = wanted - counts.iter().filter(|count| **count > floor).count();
+        self.buckets.retain(|_, term| {
+            let count = term.bucket.doc_count;
+            let fills = count == floor && room > 0;
+            room -= usize::from(fills);
+            let keeps = count > floor || fills;
+            if !keeps {
+                dropped += count;
+                bound = bound.max(count);
+            }
+            keeps
+        });
+        self.unlisted += dropped;
+        self.bound = bound;
+    }
+
+    fn keep_first(&mut self, wanted: usize, descending: bool) {
+        let surplus = self.buckets.len().saturating_sub(wanted);
+        for _ in 0..surplus {
+            let dropped = if descending {
+                self.buckets.pop_first()
+            } else {
+                self.buckets.pop_last()
+            };
+            self.unlisted += dropped.map_or(0, |(_, term)| term.bucket.doc_count);
+        }
+    }
+
+    /// Changes `request` into what must be asked again; returns whether anything must.
+    pub(super) fn refine(&self, request: &mut TermsAggregation) -> bool {
+        if self.bound == 0 || request.size == 0 {
+            return false;
+        }
+        let mut counts: Vec<u64> = self.counts().collect();
+        counts.sort_unstable_by_key(|count| Reverse(*count));
+        let last_winner = counts.get(request.size - 1).copied().unwrap_or(0);
+        if self.bound >= last_winner {
+            request.shard_size = Some(shard_size(request).saturating_mul(DEEPER));
+            return true;
+        }
+        let candidates: Vec<(&Key, &TermBucket)> = self
+            .buckets
+            .iter()
+            .filter(|(_, term)| term.bucket.doc_count.saturating_add(term.error) >= last_winner)
+            .collect();
+        if candidates.iter().all(|(_, term)| term.error == 0) {
+            return false;
+        }
+        let values = candidates
+            .iter()
+            .map(|(key, _)| self.format.key_value(key))
+            .collect();
+        request.include = Some(TermsFilter::Values(values));
+        request.exclude = None;
+        true
+    }
+
+    /// Takes the counts of the second pass and keeps the total of the first.
+    pub(super) fn refined_by(self, second: Self) -> Self {
+        if self.bound == 0 {
+            return self;
+        }
+        let listed = |terms: &Self| terms.counts().fold(terms.unlisted, u64::saturating_add);
+        let unlisted = listed(&self)
+            .saturating_sub(listed(&second))
+            .saturating_add(second.unlisted);
+        Self { unlisted, ..second }
+    }
+
+    fn counts(&self) -> impl Iterator<Item = u64> {
+        self.buckets.values().map(|term| term.bucket.doc_count)
+    }
+}
+
+impl ValueFormat {
+    /// Returns a key as the dialect writes it in `include`.
+    fn key_value(&self, key: &Key) -> Value {
+        match key {
+            Key::I64(value) if self.kind == ValueKind::Boolean => Value::Bool(*value != 0),
+            Key::I64(value) => Value::from(*value),
+            Key::U64(value) => Value::from(*value),
+            Key::F64(value) => Value::from(value.get()),
+            Key::Text(text) => Value::from(text.as_str()),
+            Key::Ip(address) => Value::from(ip_text(*address)),
+        }
+    }
+}
+
+/// Returns the candidates a shard sends: at least those that are returned.
+fn shard_size(request: &TermsAggregation) -> usize {
+    let default = request
+        .size
+        .saturating_add(request.size / 2)
+        .saturating_add(10);
+    request.shard_size.unwrap_or(default).max(request.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(size: usize) -> TermsAggregation {
+        TermsAggregation {
+            source: gleaner_query::aggregation::ValueSource {
+                field: "tag".to_owned(),
+                missing: None,
+                format: None,
+            },
+            size,
+            shard_size: None,
+            min_doc_count: 1,
+            order: vec![],
+            include: None,
+            exclude: None,
+            show_term_doc_count_error: false,
+        }
+    }
+
+    /// What a shard would send.
+    fn shard(counts: &BTreeMap<i64, u64>, request: &TermsAggregation) -> Terms {
+        let mut terms = Terms::default();
+        for (key, count) in counts {
+            let is_included = match &request.include {
+                Some(TermsFilter::Values(values)) => values.contains(&Value::from(*key)),
+                _ => true,
+            };
+            if is_included {
+                let bucket = Bucket {
+                    doc_count: *count,
+                    ..Bucket::default()
+                };
+                terms
+                    .buckets
+                    .insert(Key::I64(*key), TermBucket { bucket, error: 0 });
+            }
+        }
+        terms.truncate(request, 0);
+        terms
+    }
+
+    fn merged(shards: &[BTreeMap<i64, u64>], request: &TermsAggregation) -> Terms {
+        let mut all = Terms::default();
+        for counts in shards {
+            all.merge(shard(counts, request)).expect("one request");
+        }
+        all
+    }
+
+    fn best(counts: impl Iterator<Item = (i64, u64)>, size: usize) -> Vec<(i64, u64)> {
+        let mut counts: Vec<_> = counts.filter(|(_, n)| *n > 0).collect();
+        counts.sort_by_key(|(key, count)| (Reverse(*count), *key));
+        counts.truncate(size);
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn refined_counts_are_exact_for_any_spread_over_shards(
+            shards in prop::collection::vec(prop::collection::btree_map(0_i64..200, 1_u64..40, 0..120), 1..6),
+            size in 1_usize..6,
+            shard_size in 1_usize..12,
+        ) {
+            let mut request = request(size);
+            request.shard_size = Some(shard_size);
+            let mut terms = merged(&shards, &request);
+            let mut passes = 0;
+            while terms.refine(&mut request) {
+                passes += 1;
+                prop_assert!(passes < 8, "it must come to an end");
+                terms = terms.refined_by(merged(&shards, &request));
+            }
+            let mut whole = BTreeMap::<i64, u64>::new();
+            for (key, count) in shards.iter().flatten() {
+                *whole.entry(*key).or_default() += count;
+            }
+            let total: u64 = whole.values().sum();
+            let found = best(terms.buckets.iter().map(|(key, term)| match key {
+                Key::I64(key) => (*key, term.bucket.doc_count),
+                other => unreachable!("{other:?}"),
+            }), size);
+            prop_assert_eq!(&found, &best(whole.into_iter(), size));
+            let known: u64 = terms.counts().sum::<u64>() + terms.unlisted;
+            prop_assert_eq!(known, total);
+        }
+    }
+}
