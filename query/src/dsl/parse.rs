@@ -90,6 +90,15 @@ const NOT_SUPPORTED: [&str; 38] = [
 
 /// Reads a query such as `{"match": {"title": "rust"}}`.
 ///
+/// ```
+/// use gleaner_query::{Limits, dsl::parse_query};
+///
+/// let limits = Limits::default();
+/// assert!(parse_query(&serde_json::json!({"match": {"title": "rust"}}), &limits).is_ok());
+/// let fault = parse_query(&serde_json::json!({"macth": {}}), &limits).unwrap_err();
+/// assert_eq!(fault.reason, "unknown query [macth] did you mean [match]?");
+/// ```
+///
 /// # Errors
 /// `parsing_exception` and its kin for what is unknown, misplaced or of a wrong type, by name;
 /// `too_many_clauses` above [`Limits::clauses`], `illegal_argument_exception` above the other
