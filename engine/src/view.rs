@@ -5,6 +5,7 @@
 
 mod segment;
 mod stored;
+mod version;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
 pub use segment::{NormHistogram, SegmentCaches, SegmentKey, SegmentView};
 pub use stored::StoredDocument;
+pub use version::DocumentVersion;
 
 use crate::{EngineError, schema::FieldHandle, schema::Fields};
 
@@ -117,7 +119,9 @@ impl View {
     /// # Errors
     /// When the index cannot be read.
     pub fn find(&self, id: &DocumentId) -> Result<Option<StoredDocument>, EngineError> {
-        self.find_place(id)?.map(|place| self.document(place)).transpose()
+        self.find_place(id)?
+            .map(|place| self.document(place))
+            .transpose()
     }
 
     /// Returns the place of the live document of `id`, without reading it.
@@ -154,8 +158,9 @@ impl View {
         let (ord, doc) = split_place(place);
         let segment = self.segments.get(ord as usize);
         let segment = segment.filter(|segment| doc < segment.reader().max_doc());
-        let segment = segment
-            .ok_or_else(|| EngineError::Internal(format!("place {place:#x} is not of this view")))?;
+        let segment = segment.ok_or_else(|| {
+            EngineError::Internal(format!("place {place:#x} is not of this view"))
+        })?;
         stored::read(self, segment, doc)
     }
 }
