@@ -1,82 +1,25 @@
 //! A shard copy's index as `leaf` holds it: operations in, views out, durable commits.
 
+mod options;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_log::files::{Files, RealFiles};
 use gleaner_model::{Generation, Mapping, Operation, SeqNo, ShardKey};
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
 use tantivy::{ReloadPolicy, Searcher};
 
+pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
+
 use crate::EngineError;
-use crate::directory::{CommitMeta, Reading, ShardDirectory};
+use crate::directory::{CommitMeta, ShardDirectory};
 use crate::schema::Fields;
 use crate::view::{View, ViewParts};
-use crate::writer::{MergeOptions, Writer};
-
-/// What a copy has to know of its index.
-#[derive(Debug, Clone)]
-pub struct ShardMeta {
-    /// The shard, for messages.
-    pub key: ShardKey,
-    /// The mapping in force.
-    pub mapping: Arc<Mapping>,
-    /// The analyzers of the index's settings.
-    pub analyzers: Arc<AnalyzerRegistry>,
-}
-
-/// How a copy uses the machine.
-#[derive(Debug, Clone)]
-pub struct ShardOptions {
-    /// Bytes of documents not yet flushed, beyond which a segment is written; raised to 15,000,000,
-    /// below which tantivy does not work.
-    pub memory_budget_bytes: usize,
-    /// When segments are merged.
-    pub merges: MergeOptions,
-    /// Where files are.
-    pub files: Arc<dyn Files>,
-    /// How files are read.
-    pub reading: Reading,
-}
-
-impl Default for ShardOptions {
-    fn default() -> Self {
-        Self {
-            memory_budget_bytes: 32_000_000,
-            merges: MergeOptions::default(),
-            files: Arc::new(RealFiles),
-            reading: Reading::Mapped,
-        }
-    }
-}
-
-/// How far a durable commit reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Every operation before this one is durably in the index; the log may be trimmed below it.
-    pub next_seq_no: SeqNo,
-    /// What searches of the commit see.
-    pub generation: Generation,
-}
-
-/// Figures of a copy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ShardStats {
-    /// Live documents that searches see.
-    pub documents: u64,
-    /// Deleted documents that merges have not removed yet.
-    pub deleted: u64,
-    /// Segments that searches see.
-    pub segments: usize,
-    /// Bytes of the folder.
-    pub store_bytes: u64,
-    /// Indexing memory set aside while the writer is open.
-    pub writer_bytes: u64,
-}
+use crate::writer::Writer;
 
 /// One shard copy's index; share it by `Arc`.
 pub struct ShardIndex {
@@ -108,11 +51,25 @@ impl ShardIndex {
         let files = Arc::clone(&options.files);
         let (directory, commit) = ShardDirectory::open(folder, files, options.reading)?;
         let writer_bytes = options.memory_budget_bytes as u64;
-        let ShardMeta { key, mapping, analyzers } = meta;
-        let next_seq_no = commit.as_ref().map_or(SeqNo(0), |commit| commit.next_seq_no);
-        let writer =
-            Writer::open(directory.clone(), commit.as_ref(), mapping, Arc::clone(&analyzers), options)?;
-        let generation = Generation { mapping: writer.mapping().version, visible: next_seq_no };
+        let ShardMeta {
+            key,
+            mapping,
+            analyzers,
+        } = meta;
+        let next_seq_no = commit
+            .as_ref()
+            .map_or(SeqNo(0), |commit| commit.next_seq_no);
+        let writer = Writer::open(
+            directory.clone(),
+            commit.as_ref(),
+            mapping,
+            Arc::clone(&analyzers),
+            options,
+        )?;
+        let generation = Generation {
+            mapping: writer.mapping().version,
+            visible: next_seq_no,
+        };
         let parts = ViewParts {
             id: ViewId(0),
             generation,
@@ -131,7 +88,13 @@ impl ShardIndex {
             next_view: AtomicU64::new(1),
             writer_bytes,
         };
-        Ok((index, Checkpoint { next_seq_no, generation }))
+        Ok((
+            index,
+            Checkpoint {
+                next_seq_no,
+                generation,
+            },
+        ))
     }
 
     /// Returns the shard.
@@ -180,20 +143,42 @@ impl ShardIndex {
     pub fn refresh(&self, visible: SeqNo) -> Result<Generation, EngineError> {
         let mut writer = self.writer.lock();
         if writer.next_seq_no() < visible {
-            return Err(EngineError::Gap { expected: writer.next_seq_no(), found: visible });
+            return Err(EngineError::Gap {
+                expected: writer.next_seq_no(),
+                found: visible,
+            });
         }
         writer.flush()?;
         let before = self.view.load_full();
-        let generation =
-            Generation { mapping: writer.mapping().version, visible: writer.next_seq_no() };
+        let generation = Generation {
+            mapping: writer.mapping().version,
+            visible: writer.next_seq_no(),
+        };
         let meta_changes = self.directory.meta_changes();
         let has_changed = meta_changes != self.seen_meta.load(Ordering::Acquire);
-        if !has_changed && generation == before.generation() {
-            return Ok(generation);
+        if has_changed || generation != before.generation() {
+            let after = self.next_view(&writer, generation, &before, has_changed)?;
+            self.view.store(Arc::new(after));
+            self.seen_meta.store(meta_changes, Ordering::Release);
         }
-        let searcher = if has_changed { open_searcher(&writer)? } else { before.searcher().clone() };
+        Ok(generation)
+    }
+
+    /// Makes the view after `before`; segments are opened again only when they `changed`.
+    fn next_view(
+        &self,
+        writer: &Writer,
+        generation: Generation,
+        before: &View,
+        changed: bool,
+    ) -> Result<View, EngineError> {
+        let searcher = if changed {
+            open_searcher(writer)?
+        } else {
+            before.searcher().clone()
+        };
         let is_same_mapping = before.fields().mapping_version() == generation.mapping;
-        let fields = if is_same_mapping && !has_changed {
+        let fields = if is_same_mapping && !changed {
             Arc::clone(before.shared_fields())
         } else {
             Arc::new(Fields::new(writer.mapping(), searcher.schema())?)
@@ -206,9 +191,7 @@ impl ShardIndex {
             fields,
             searcher,
         };
-        self.view.store(Arc::new(View::new(parts, Some(&before))?));
-        self.seen_meta.store(meta_changes, Ordering::Release);
-        Ok(generation)
+        View::new(parts, Some(before))
     }
 
     /// Makes everything applied durable: files first, then the meta with the checkpoint inside.
@@ -219,7 +202,10 @@ impl ShardIndex {
     /// As [`Self::apply`]; the commit before still stands.
     pub fn commit(&self) -> Result<Checkpoint, EngineError> {
         let commit: CommitMeta = self.writer.lock().persist()?;
-        Ok(Checkpoint { next_seq_no: commit.next_seq_no, generation: commit.generation() })
+        Ok(Checkpoint {
+            next_seq_no: commit.next_seq_no,
+            generation: commit.generation(),
+        })
     }
 
     /// Merges down to at most `max_segments` segments (at least 1) and waits; shown by the next
@@ -268,12 +254,23 @@ impl ShardIndex {
             deleted: view.segments().iter().fold(0, deleted),
             segments: view.segments().len(),
             store_bytes: self.directory.num_bytes()?,
-            writer_bytes: if self.writer.lock().is_open() { self.writer_bytes } else { 0 },
+            writer_bytes: if self.writer.lock().is_open() {
+                self.writer_bytes
+            } else {
+                0
+            },
         })
     }
 }
 
 fn open_searcher(writer: &Writer) -> Result<Searcher, EngineError> {
-    let reader = writer.index().reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+    let reader = writer
+        .index()
+        .reader_builder()
+        .reload_policy(ReloadPolicy::Manual)
+        .try_into()?;
     Ok(reader.searcher())
 }
+
+#[cfg(test)]
+mod tests;

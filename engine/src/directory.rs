@@ -9,23 +9,25 @@ mod gate;
 mod handle;
 mod meta;
 mod norms;
+mod persist;
+mod state;
 mod tantivy_seam;
 mod write;
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gleaner_log::files::{Files, write_all_at};
+use gleaner_log::files::Files;
 use parking_lot::{Mutex, RwLock};
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::Field as Column;
 
 use gate::Gate;
 pub use meta::{CommitMeta, Segments};
+use state::State;
 
 use crate::EngineError;
 
@@ -69,55 +71,6 @@ struct Shared {
     meta_gate: Arc<Gate>,
 }
 
-#[derive(Default)]
-struct State {
-    /// `meta.json` as tantivy last wrote it.
-    meta: Option<Arc<[u8]>>,
-    /// tantivy's list of its files; worth nothing after a restart.
-    managed: Option<Arc<[u8]>>,
-    /// Segments of `meta`.
-    live: Segments,
-    /// Segments that the meta on disk names.
-    durable: Segments,
-    /// Segments of the meta that is being made durable.
-    pending: Segments,
-    /// Files that are not yet known to be on disk, with the epoch that writes them.
-    unsynced: HashMap<PathBuf, u64>,
-    /// Files whose deletion waits until no meta names them.
-    postponed: HashSet<PathBuf>,
-    /// The epoch whose handles may write.
-    epoch: u64,
-    /// Columns of the schema that have norms.
-    norm_columns: Arc<[Column]>,
-    /// Documents of each segment that a meta has named and whose norms are on disk.
-    max_docs: HashMap<PathBuf, u32>,
-}
-
-impl State {
-    fn set_live(&mut self, segments: Segments) {
-        self.max_docs.extend(segments.norm_files());
-        self.live = segments;
-    }
-
-    /// Returns the files that can be deleted now: those whose deletion was put off and that no meta
-    /// names any more, and what abandoned merges of earlier epochs left.
-    fn take_dead_files(&mut self) -> Vec<PathBuf> {
-        let Self { live, durable, postponed, unsynced, epoch, .. } = self;
-        let is_named = |path: &PathBuf| live.name(path) || durable.name(path);
-        let mut dead: Vec<PathBuf> = postponed.extract_if(|path| !is_named(path)).collect();
-        let abandoned = unsynced.iter().filter(|(path, of)| **of < *epoch && !is_named(path));
-        dead.extend(abandoned.map(|(path, _)| path.clone()));
-        dead.iter().for_each(|path| self.forget(path));
-        dead
-    }
-
-    /// Forgets a file that is being deleted.
-    fn forget(&mut self, path: &Path) {
-        self.unsynced.remove(path);
-        self.max_docs.remove(path);
-    }
-}
-
 impl ShardDirectory {
     /// Opens `folder`, which is made when it does not exist, at its last durable commit; files that
     /// commit does not name are removed.
@@ -130,16 +83,31 @@ impl ShardDirectory {
         files: Arc<dyn Files>,
         reading: Reading,
     ) -> Result<(Self, Option<CommitMeta>), EngineError> {
-        files.create_dir_all(folder).map_err(EngineError::io("making the folder"))?;
+        files
+            .create_dir_all(folder)
+            .map_err(EngineError::io("making the folder"))?;
+        if let Some(parent) = folder.parent() {
+            files
+                .sync_dir(parent)
+                .map_err(EngineError::io("making the folder durable"))?;
+        }
         let meta = read_whole(&*files, &folder.join(META))?;
         let commit = meta.as_deref().map(CommitMeta::parse).transpose()?;
-        let segments = commit.as_ref().map(|commit| commit.segments.clone()).unwrap_or_default();
+        let segments = commit
+            .as_ref()
+            .map(|commit| commit.segments.clone())
+            .unwrap_or_default();
         remove_strays(&*files, folder, &segments)?;
         let mapped = match reading {
-            Reading::Mapped => Some(MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?),
+            Reading::Mapped => {
+                Some(MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?)
+            }
             Reading::Copied => None,
         };
-        let mut state = State { meta: meta.map(Arc::from), ..State::default() };
+        let mut state = State {
+            meta: meta.map(Arc::from),
+            ..State::default()
+        };
         state.durable = segments.clone();
         state.set_live(segments);
         let shared = Shared {
@@ -152,7 +120,13 @@ impl ShardDirectory {
             writer_gate: Arc::default(),
             meta_gate: Arc::default(),
         };
-        Ok((Self { shared: Arc::new(shared), epoch: 0 }, commit))
+        Ok((
+            Self {
+                shared: Arc::new(shared),
+                epoch: 0,
+            },
+            commit,
+        ))
     }
 
     /// Returns a handle that takes writing over from all others.
@@ -162,7 +136,10 @@ impl ShardDirectory {
         state.epoch += 1;
         // The list names files of the epoch before, which its own threads may yet delete.
         state.managed = None;
-        Self { shared: Arc::clone(&self.shared), epoch: state.epoch }
+        Self {
+            shared: Arc::clone(&self.shared),
+            epoch: state.epoch,
+        }
     }
 
     /// Says which columns have norms: segments written before a column existed read as having norm
@@ -187,7 +164,8 @@ impl ShardDirectory {
     /// [`EngineError::Corrupt`] when `meta` is not one.
     pub fn set_meta(&self, meta: &[u8]) -> Result<(), EngineError> {
         let segments = Segments::parse(meta)?;
-        self.shared.set_meta(&mut self.shared.state.write(), meta, segments);
+        self.shared
+            .set_meta(&mut self.shared.state.write(), meta, segments);
         Ok(())
     }
 
@@ -201,10 +179,12 @@ impl ShardDirectory {
     pub fn persist(&self) -> Result<CommitMeta, EngineError> {
         let shared = &*self.shared;
         let _one_at_a_time = shared.persisting.lock();
-        let (meta, commit, unsynced) = shared.begin_persist()?;
-        shared.write_durably(&meta, &unsynced).map_err(EngineError::io("a durable commit"))?;
-        shared.end_persist(&commit.segments, &unsynced);
-        Ok(commit)
+        let pending = shared.begin_persist()?;
+        shared
+            .write_durably(&pending)
+            .map_err(EngineError::io("a durable commit"))?;
+        shared.end_persist(&pending);
+        Ok(pending.commit)
     }
 
     /// Returns the bytes of all files in the folder.
@@ -234,66 +214,22 @@ impl Shared {
         state.set_live(segments);
         self.meta_changes.fetch_add(1, Ordering::AcqRel);
     }
-
-    /// Pins the meta in memory: from here on the files it names stay.
-    fn begin_persist(&self) -> Result<(Arc<[u8]>, CommitMeta, Vec<PathBuf>), EngineError> {
-        let mut state = self.state.write();
-        let meta = state.meta.clone();
-        let meta = meta.ok_or_else(|| EngineError::Internal("nothing was committed".to_owned()))?;
-        let commit = CommitMeta::parse(&meta)?;
-        let unsynced = state.unsynced.keys().filter(|path| commit.segments.name(path));
-        let unsynced = unsynced.cloned().collect();
-        state.pending = commit.segments.clone();
-        Ok((meta, commit, unsynced))
-    }
-
-    fn write_durably(&self, meta: &[u8], unsynced: &[PathBuf]) -> io::Result<()> {
-        for path in unsynced {
-            match self.files.open(&self.folder.join(path)) {
-                Ok(file) => file.sync()?,
-                // A segment need not have every file (delete lists, for one).
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.files.sync_dir(&self.folder)?;
-        let next = self.folder.join(META_NEXT);
-        let file = self.files.create(&next)?;
-        write_all_at(&*file, 0, meta)?;
-        file.sync()?;
-        self.files.rename(&next, &self.folder.join(META))?;
-        self.files.sync_dir(&self.folder)
-    }
-
-    fn end_persist(&self, segments: &Segments, synced: &[PathBuf]) {
-        let mut state = self.state.write();
-        state.durable = segments.clone();
-        state.pending = Segments::default();
-        for path in synced {
-            state.unsynced.remove(path);
-        }
-        let free = state.take_dead_files();
-        drop(state);
-        for path in free {
-            match self.files.remove_file(&self.folder.join(&path)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(?path, %error, "a dead file stays until a restart"),
-            }
-        }
-    }
 }
 
 impl fmt::Debug for ShardDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ShardDirectory").field(&self.shared.folder).finish()
+        f.debug_tuple("ShardDirectory")
+            .field(&self.shared.folder)
+            .finish()
     }
 }
 
 /// Returns the bytes of a file, or `None` when there is no such file.
 fn read_whole(files: &dyn Files, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
     match files.open(path) {
-        Ok(file) => handle::read_all(&*file).map(Some).map_err(EngineError::io("reading")),
+        Ok(file) => handle::read_all(&*file)
+            .map(Some)
+            .map_err(EngineError::io("reading")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(EngineError::io("reading")(error)),
     }

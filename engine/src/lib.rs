@@ -19,6 +19,7 @@ mod lower;
 pub mod partial;
 pub mod schema;
 pub mod score;
+pub mod search;
 mod sort_values;
 pub mod statistics;
 pub mod view;

@@ -9,7 +9,7 @@ mod merging;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_model::{DocumentId, Mapping, Operation, OperationKind, SeqNo};
+use gleaner_model::{DocumentId, Mapping, MappingVersion, Operation, OperationKind, SeqNo};
 use tantivy::index::Index;
 use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
 use tantivy::store::Compressor;
@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     index: Index,
     fields: Arc<Fields>,
     builder: DocumentBuilder,
+    /// The mapping whose fields the schema is known to hold.
+    covered: Option<MappingVersion>,
     /// `None` until the first write and after a pause.
     tantivy: Option<IndexWriter>,
     next_seq_no: SeqNo,
@@ -65,6 +67,7 @@ impl Writer {
             index,
             fields,
             builder,
+            covered: None,
             tantivy: None,
             next_seq_no,
             num_pending: 0,
@@ -93,7 +96,6 @@ impl Writer {
         self.next_seq_no
     }
 
-
     pub(crate) fn is_open(&self) -> bool {
         self.tantivy.is_some()
     }
@@ -112,11 +114,17 @@ impl Writer {
             return Ok(());
         }
         if seq_no > self.next_seq_no {
-            return Err(EngineError::Gap { expected: self.next_seq_no, found: seq_no });
+            return Err(EngineError::Gap {
+                expected: self.next_seq_no,
+                found: seq_no,
+            });
         }
         if op.mapping > self.mapping.version {
             let have = self.mapping.version;
-            return Err(EngineError::MappingBehind { have, needed: op.mapping });
+            return Err(EngineError::MappingBehind {
+                have,
+                needed: op.mapping,
+            });
         }
         self.guarded(|writer| writer.apply_in_order(seq_no, op))?;
         self.next_seq_no = seq_no.next();
@@ -125,10 +133,20 @@ impl Writer {
 
     fn apply_in_order(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
         match &op.kind {
-            OperationKind::Index { id, routing, version, source } => {
+            OperationKind::Index {
+                id,
+                routing,
+                version,
+                source,
+            } => {
                 self.ensure_schema()?;
-                let identity =
-                    Identity { id, routing: routing.as_deref(), seq_no, version: *version, term: op.term };
+                let identity = Identity {
+                    id,
+                    routing: routing.as_deref(),
+                    seq_no,
+                    version: *version,
+                    term: op.term,
+                };
                 let document = self.builder.build(&identity, source);
                 // A first version has nothing to replace: looking its id up in every segment would
                 // cost more than indexing it.
@@ -177,7 +195,10 @@ impl Writer {
                 (commit.next_seq_no, commit.mapping) == (writer.next_seq_no, writer.mapping.version)
             };
             // Records that change no document move the checkpoint too.
-            if !writer.meta_in_memory().is_ok_and(|commit| is_current(&commit)) {
+            if !writer
+                .meta_in_memory()
+                .is_ok_and(|commit| is_current(&commit))
+            {
                 writer.write_checkpoint()?;
             }
             writer.directory.persist()
@@ -211,7 +232,9 @@ impl Writer {
             writer.set_merge_policy(self.options.merges.policy());
             self.tantivy = Some(writer);
         }
-        self.tantivy.as_mut().ok_or_else(|| EngineError::Internal("no writer".to_owned()))
+        self.tantivy
+            .as_mut()
+            .ok_or_else(|| EngineError::Internal("no writer".to_owned()))
     }
 
     /// Runs `action` unless an earlier one failed; a failure is remembered.

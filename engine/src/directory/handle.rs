@@ -15,12 +15,18 @@ impl Shared {
     /// Opens a file of a segment; norms of columns that are younger than the segment are added.
     pub(super) fn open_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         let stored = self.open_stored(path)?;
-        if path.extension().is_none_or(|extension| extension != meta::NORMS) {
+        if path
+            .extension()
+            .is_none_or(|extension| extension != meta::NORMS)
+        {
             return Ok(stored);
         }
         let (columns, max_doc) = {
             let state = self.state.read();
-            (Arc::clone(&state.norm_columns), state.max_docs.get(path).copied())
+            (
+                Arc::clone(&state.norm_columns),
+                state.max_docs.get(path).copied(),
+            )
         };
         // A segment that no meta names yet was written under the present schema.
         let Some(max_doc) = max_doc else {
@@ -35,10 +41,13 @@ impl Shared {
             return mapped.get_file_handle(path);
         }
         let opened = self.files.open(&self.folder.join(path));
-        let bytes = opened.and_then(|file| read_all(&*file)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => OpenReadError::FileDoesNotExist(path.to_owned()),
-            _ => OpenReadError::wrap_io_error(error, path.to_owned()),
-        })?;
+        let bytes =
+            opened
+                .and_then(|file| read_all(&*file))
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => OpenReadError::FileDoesNotExist(path.to_owned()),
+                    _ => OpenReadError::wrap_io_error(error, path.to_owned()),
+                })?;
         Ok(Arc::new(OwnedBytes::new(bytes)))
     }
 }

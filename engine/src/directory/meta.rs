@@ -86,7 +86,11 @@ impl CommitMeta {
             return Err(damaged());
         }
         if head.format > FORMAT {
-            return Err(EngineError::Newer { what: "checkpoint", found: head.format, known: FORMAT });
+            return Err(EngineError::Newer {
+                what: "checkpoint",
+                found: head.format,
+                known: FORMAT,
+            });
         }
         let payload: Payload = serde_json::from_str(payload).map_err(|_| damaged())?;
         Ok(Self {
@@ -98,13 +102,21 @@ impl CommitMeta {
 
     /// Returns the commit payload for a checkpoint.
     pub fn payload(next_seq_no: SeqNo, mapping: MappingVersion) -> String {
-        let payload = Payload { magic: MAGIC.to_owned(), format: FORMAT, next_seq_no, mapping };
+        let payload = Payload {
+            magic: MAGIC.to_owned(),
+            format: FORMAT,
+            next_seq_no,
+            mapping,
+        };
         serde_json::to_string(&payload).expect("numbers and a constant always serialise")
     }
 
     /// Returns what searches of this commit see: everything before `next_seq_no`.
     pub fn generation(&self) -> Generation {
-        Generation { mapping: self.mapping, visible: self.next_seq_no }
+        Generation {
+            mapping: self.mapping,
+            visible: self.next_seq_no,
+        }
     }
 }
 
@@ -126,20 +138,27 @@ impl Segments {
             return false;
         };
         match rest.strip_suffix(".del") {
-            Some(opstamp) => entry.delete_opstamp.is_some_and(|named| opstamp == named.to_string()),
+            Some(opstamp) => entry
+                .delete_opstamp
+                .is_some_and(|named| opstamp == named.to_string()),
             None => rest != "store.temp",
         }
     }
 
     /// Returns each segment's file of norms with its number of documents, live and deleted.
     pub(super) fn norm_files(&self) -> impl Iterator<Item = (PathBuf, u32)> {
-        self.0.iter().map(|(id, entry)| (PathBuf::from(format!("{id}.{NORMS}")), entry.max_doc))
+        self.0
+            .iter()
+            .map(|(id, entry)| (PathBuf::from(format!("{id}.{NORMS}")), entry.max_doc))
     }
 
     fn of(segments: Vec<Segment>) -> Self {
         let entry = |segment: Segment| {
             let delete_opstamp = segment.deletes.map(|deletes| deletes.opstamp);
-            let entry = SegmentEntry { max_doc: segment.max_doc, delete_opstamp };
+            let entry = SegmentEntry {
+                max_doc: segment.max_doc,
+                delete_opstamp,
+            };
             (segment.segment_id.replace('-', ""), entry)
         };
         Self(segments.into_iter().map(entry).collect())
@@ -163,14 +182,19 @@ mod tests {
             "max_doc": 7,
             "deletes": {"num_deleted_docs": 1, "opstamp": 42},
         });
-        serde_json::json!({"segments": [segment], "payload": payload}).to_string().into_bytes()
+        serde_json::json!({"segments": [segment], "payload": payload})
+            .to_string()
+            .into_bytes()
     }
 
     #[test]
     fn a_commit_survives_its_payload() {
         let payload = CommitMeta::payload(SeqNo(9), MappingVersion(3));
         let commit = CommitMeta::parse(&meta(&payload)).expect("it is ours");
-        assert_eq!((commit.next_seq_no, commit.mapping), (SeqNo(9), MappingVersion(3)));
+        assert_eq!(
+            (commit.next_seq_no, commit.mapping),
+            (SeqNo(9), MappingVersion(3))
+        );
     }
 
     #[test]
@@ -183,7 +207,17 @@ mod tests {
     fn newer_formats_are_refused_by_name() {
         let payload = r#"{"magic":"gleaner-checkpoint","format":2,"position":{}}"#;
         let error = CommitMeta::parse(&meta(payload)).expect_err("it is newer");
-        assert!(matches!(error, EngineError::Newer { found: 2, known: 1, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                EngineError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         let error = CommitMeta::parse(&meta("{}")).expect_err("it is not ours");
         assert!(matches!(error, EngineError::Corrupt(_)), "{error}");
     }

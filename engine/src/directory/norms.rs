@@ -27,8 +27,17 @@ pub(super) fn complete(
     max_doc: u32,
 ) -> io::Result<Arc<dyn FileHandle>> {
     let composite = Composite::read(&*stored)?;
-    let is_missing = |column: &&Column| composite.parts.iter().all(|part| part.column != column.field_id());
-    let missing: Vec<u32> = columns.iter().filter(is_missing).map(|column| column.field_id()).collect();
+    let is_missing = |column: &&Column| {
+        composite
+            .parts
+            .iter()
+            .all(|part| part.column != column.field_id())
+    };
+    let missing: Vec<u32> = columns
+        .iter()
+        .filter(is_missing)
+        .map(|column| column.field_id())
+        .collect();
     if missing.is_empty() {
         return Ok(stored);
     }
@@ -36,13 +45,21 @@ pub(super) fn complete(
     let mut parts = composite.parts;
     for (i, column) in missing.iter().enumerate() {
         let start = composite.body_len + i * zeros.len();
-        parts.push(Part { column: *column, start });
+        parts.push(Part {
+            column: *column,
+            start,
+        });
     }
     let mut tail = encode_index(&parts);
     tail.extend_from_slice(&composite.footer);
     let num_zeroed = missing.len();
-    let completed =
-        Completed { stored, body_len: composite.body_len, zeros, num_zeroed, tail: OwnedBytes::new(tail) };
+    let completed = Completed {
+        stored,
+        body_len: composite.body_len,
+        zeros,
+        num_zeroed,
+        tail: OwnedBytes::new(tail),
+    };
     Ok(Arc::new(completed))
 }
 
@@ -71,7 +88,11 @@ impl Composite {
         let index_len = read_u32(file, index_end)? as usize;
         let body_len = end_of(index_end, index_len)?;
         let index = file.read_bytes(body_len..index_end)?;
-        Ok(Self { parts: decode_index(index.as_slice())?, body_len, footer })
+        Ok(Self {
+            parts: decode_index(index.as_slice())?,
+            body_len,
+            footer,
+        })
     }
 }
 
@@ -92,7 +113,10 @@ fn decode_index(mut bytes: &[u8]) -> io::Result<Vec<Part>> {
         let (column, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
         bytes = rest;
         take_varint(&mut bytes)?;
-        parts.push(Part { column: u32::from_le_bytes(*column), start });
+        parts.push(Part {
+            column: u32::from_le_bytes(*column),
+            start,
+        });
     }
     Ok(parts)
 }
@@ -186,7 +210,9 @@ impl FileHandle for Completed {
 
 impl fmt::Debug for Completed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completed").field("num_zeroed", &self.num_zeroed).finish_non_exhaustive()
+        f.debug_struct("Completed")
+            .field("num_zeroed", &self.num_zeroed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,7 +226,10 @@ mod tests {
         let mut bytes = Vec::new();
         let mut index = Vec::new();
         for (column, norms) in parts {
-            index.push(Part { column: *column, start: bytes.len() });
+            index.push(Part {
+                column: *column,
+                start: bytes.len(),
+            });
             bytes.extend_from_slice(norms);
         }
         bytes.extend(encode_index(&index));
@@ -223,7 +252,10 @@ mod tests {
         for len in 0..stored(&[(3, vec![7, 8, 9])]).len() - 10 {
             let bytes = stored(&[(3, vec![7, 8, 9])])[..len].to_vec();
             let handle: Arc<dyn FileHandle> = Arc::new(OwnedBytes::new(bytes));
-            assert!(complete(handle, &[Column::from_field_id(4)], 3).is_err(), "{len}");
+            assert!(
+                complete(handle, &[Column::from_field_id(4)], 3).is_err(),
+                "{len}"
+            );
         }
     }
 

@@ -33,12 +33,16 @@ impl Directory for ShardDirectory {
         }
         state.forget(path);
         drop(state);
-        self.shared.files.remove_file(&self.shared.folder.join(path)).map_err(|error| {
-            match error.kind() {
+        self.shared
+            .files
+            .remove_file(&self.shared.folder.join(path))
+            .map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => DeleteError::FileDoesNotExist(path.to_owned()),
-                _ => DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() },
-            }
-        })
+                _ => DeleteError::IoError {
+                    io_error: Arc::new(error),
+                    filepath: path.to_owned(),
+                },
+            })
     }
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
@@ -58,7 +62,11 @@ impl Directory for ShardDirectory {
         if state.epoch != self.epoch {
             return Err(failed(io::Error::other("a newer writer has taken over")));
         }
-        let file = self.shared.files.create(&self.shared.folder.join(path)).map_err(failed)?;
+        let file = self
+            .shared
+            .files
+            .create(&self.shared.folder.join(path))
+            .map_err(failed)?;
         state.unsynced.insert(path.to_owned(), self.epoch);
         Ok(BufWriter::new(Box::new(SegmentFile { file, written: 0 })))
     }
@@ -99,8 +107,16 @@ impl Directory for ShardDirectory {
     /// Locks within the process; that no other process opens the folder is the leaf's care.
     fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
         let is_writer = lock.filepath == INDEX_WRITER_LOCK.filepath;
-        let gate = if is_writer { &self.shared.writer_gate } else { &self.shared.meta_gate };
-        let guard = if lock.is_blocking { Some(gate.enter()) } else { gate.try_enter() };
+        let gate = if is_writer {
+            &self.shared.writer_gate
+        } else {
+            &self.shared.meta_gate
+        };
+        let guard = if lock.is_blocking {
+            Some(gate.enter())
+        } else {
+            gate.try_enter()
+        };
         let guard = guard.ok_or(LockError::LockBusy)?;
         Ok(DirectoryLock::from(Box::new(guard)))
     }

@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{FieldPath, Mapping};
+use gleaner_query::mapping::{MappingRules, infer_document};
+use serde_json::{Map, Value};
 
 pub use convert::{MAX_TERM_BYTES, quantise};
 pub use error::DocumentError;
@@ -53,8 +55,8 @@ pub enum FieldValue<'a> {
 pub struct ParsedDocument<'a> {
     /// Values in the order in which they stand; a path occurs once per value.
     pub values: Vec<(FieldPath, FieldValue<'a>)>,
-    /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping has to
-    /// grow before the document can be ordered (`gleaner_query::mapping::infer_document`).
+    /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping may have
+    /// to grow before the document can be ordered, see [`grown_mapping`].
     pub has_new_fields: bool,
 }
 
@@ -70,7 +72,9 @@ impl DocumentParser {
     /// A format or normalizer that does not exist cannot be in a mapping that was checked when it
     /// was put; values of such a field are malformed.
     pub fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry) -> Self {
-        Self { plan: Arc::new(Plan::new(mapping, analyzers)) }
+        Self {
+            plan: Arc::new(Plan::new(mapping, analyzers)),
+        }
     }
 
     /// Reads the document `id`, strictly.
@@ -84,7 +88,32 @@ impl DocumentParser {
     ) -> Result<ParsedDocument<'a>, DocumentError> {
         let walked = walk::strictly(&self.plan, id, source)?;
         let path = |node: u32| self.plan.node(node).path.clone();
-        let values = walked.values.into_iter().map(|(node, value)| (path(node), value)).collect();
-        Ok(ParsedDocument { values, has_new_fields: walked.has_unknown })
+        let values = walked
+            .values
+            .into_iter()
+            .map(|(node, value)| (path(node), value))
+            .collect();
+        Ok(ParsedDocument {
+            values,
+            has_new_fields: walked.has_unknown,
+        })
     }
+}
+
+/// Returns the mapping that a document needs, or `None` when `mapping` holds all its fields.
+///
+/// Agree on it with the coordinator, then parse the document under what was agreed.
+///
+/// # Errors
+/// [`DocumentError::Json`]; [`DocumentError::Mapping`] for fields that the mapping cannot take.
+pub fn grown_mapping(
+    source: &[u8],
+    mapping: &Mapping,
+    rules: &MappingRules,
+) -> Result<Option<Mapping>, DocumentError> {
+    let document: Map<String, Value> =
+        serde_json::from_slice(source).map_err(|error| DocumentError::Json {
+            reason: error.to_string(),
+        })?;
+    infer_document(&document, mapping, rules).map_err(DocumentError::Mapping)
 }

@@ -70,11 +70,19 @@ impl Fields {
             let Ok(column) = schema.get_field(&name) else {
                 continue;
             };
-            let handle =
-                FieldHandle { column, name, ordinal: field.ordinal, kind: field.kind.clone() };
+            let handle = FieldHandle {
+                column,
+                name,
+                ordinal: field.ordinal,
+                kind: field.kind.clone(),
+            };
             handles.insert(path.clone(), handle);
         }
-        Ok(Self { mapping: mapping.version, system: SystemFields::new(schema)?, handles })
+        Ok(Self {
+            mapping: mapping.version,
+            system: SystemFields::new(schema)?,
+            handles,
+        })
     }
 
     /// Returns the version of the mapping.
@@ -94,12 +102,14 @@ impl Fields {
 
     /// Returns the column of `path` when it is a `text` field.
     pub fn text(&self, path: &str) -> Option<&FieldHandle> {
-        self.get(path).filter(|handle| matches!(handle.kind, FieldKind::Text { .. }))
+        self.get(path)
+            .filter(|handle| matches!(handle.kind, FieldKind::Text { .. }))
     }
 
     /// Returns the column of `path` when it is a `keyword` field.
     pub fn keyword(&self, path: &str) -> Option<&FieldHandle> {
-        self.get(path).filter(|handle| matches!(handle.kind, FieldKind::Keyword { .. }))
+        self.get(path)
+            .filter(|handle| matches!(handle.kind, FieldKind::Keyword { .. }))
     }
 
     /// Returns all columns with their paths, in no order.
@@ -156,8 +166,13 @@ pub fn grown_schema(schema: &Schema, mapping: &Mapping) -> Option<Schema> {
 
 /// Returns the columns of `schema` that have norms.
 pub fn columns_with_norms(schema: &Schema) -> Vec<Column> {
-    let has_norms = |entry: &tantivy::schema::FieldEntry| entry.is_indexed() && entry.has_fieldnorms();
-    schema.fields().filter(|(_, entry)| has_norms(entry)).map(|(column, _)| column).collect()
+    let has_norms =
+        |entry: &tantivy::schema::FieldEntry| entry.is_indexed() && entry.has_fieldnorms();
+    schema
+        .fields()
+        .filter(|(_, entry)| has_norms(entry))
+        .map(|(column, _)| column)
+        .collect()
 }
 
 fn append_missing(builder: &mut SchemaBuilder, schema: &Schema, mapping: &Mapping) -> bool {
@@ -178,11 +193,19 @@ fn append_missing(builder: &mut SchemaBuilder, schema: &Schema, mapping: &Mappin
 
 fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
     match kind {
-        FieldKind::Text { analyzer, index, .. } => {
+        FieldKind::Text {
+            analyzer, index, ..
+        } => {
             builder.add_text_field(name, text_options(analyzer, *index));
         }
-        FieldKind::Keyword { index, doc_values, .. } => {
-            let mut options = if *index { term_options() } else { TextOptions::default() };
+        FieldKind::Keyword {
+            index, doc_values, ..
+        } => {
+            let mut options = if *index {
+                term_options()
+            } else {
+                TextOptions::default()
+            };
             if *doc_values {
                 options = options.set_fast(tokens::WHOLE);
             }
@@ -200,7 +223,9 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
         FieldKind::Boolean { .. } => {
             builder.add_bool_field(name, numeric_options(kind));
         }
-        FieldKind::Ip { index, doc_values, .. } => {
+        FieldKind::Ip {
+            index, doc_values, ..
+        } => {
             let mut options = IpAddrOptions::default();
             if *index {
                 options = options.set_indexed();

@@ -30,12 +30,20 @@ pub fn register_analyzers(
     analyzers: &AnalyzerRegistry,
 ) -> Result<(), EngineError> {
     for field in mapping.fields.values() {
-        let FieldKind::Text { analyzer: name, index: true, .. } = &field.kind else {
+        let FieldKind::Text {
+            analyzer: name,
+            index: true,
+            ..
+        } = &field.kind
+        else {
             continue;
         };
         let analyzer = analyzers.analyzer(name);
         let analyzer = analyzer.ok_or_else(|| EngineError::UnknownAnalyzer(name.clone()))?;
-        manager.register(&tokenizer_name(name), AnalysisTokenizer::new(analyzer.clone()));
+        manager.register(
+            &tokenizer_name(name),
+            AnalysisTokenizer::new(analyzer.clone()),
+        );
     }
     Ok(())
 }
@@ -65,7 +73,10 @@ struct Slot {
 
 impl AnalysisTokenizer {
     fn new(analyzer: Analyzer) -> Self {
-        Self { analyzer, buffer: Buffer::default() }
+        Self {
+            analyzer,
+            buffer: Buffer::default(),
+        }
     }
 }
 
@@ -89,7 +100,9 @@ impl Tokenizer for AnalysisTokenizer {
         // are kept and position lengths are not, so the last token carries the analyzer's gap.
         let gap = self.analyzer.position_increment_gap();
         if let Some(last) = buffer.slots.last_mut() {
-            let end = num_positions.saturating_add(gap).saturating_sub(TANTIVY_GAP);
+            let end = num_positions
+                .saturating_add(gap)
+                .saturating_sub(TANTIVY_GAP);
             last.position_length = last.position_length.max(end.saturating_sub(last.position));
         }
         buffer
@@ -101,7 +114,10 @@ impl TokenStream for &mut Buffer {
         let Some(slot) = self.slots.get(self.next) else {
             return false;
         };
-        let start = self.next.checked_sub(1).map_or(0, |before| self.slots[before].text_end);
+        let start = self
+            .next
+            .checked_sub(1)
+            .map_or(0, |before| self.slots[before].text_end);
         self.token.text.clear();
         self.token.text.push_str(&self.text[start..slot.text_end]);
         self.token.position = slot.position as usize;

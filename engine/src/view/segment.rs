@@ -23,7 +23,10 @@ pub struct SegmentKey {
 
 impl SegmentKey {
     pub(crate) fn of(reader: &SegmentReader) -> Self {
-        Self { segment: reader.segment_id(), num_deleted: reader.num_deleted_docs() }
+        Self {
+            segment: reader.segment_id(),
+            num_deleted: reader.num_deleted_docs(),
+        }
     }
 }
 
@@ -57,7 +60,14 @@ impl SegmentView {
         let fast = reader.fast_fields();
         let id_hash = fast.column_first_or_default(names::ID_HASH)?;
         let seq_no = fast.column_first_or_default(names::SEQ_NO)?;
-        Ok(Self { key: SegmentKey::of(&reader), reader, ord, id_hash, seq_no, caches })
+        Ok(Self {
+            key: SegmentKey::of(&reader),
+            reader,
+            ord,
+            id_hash,
+            seq_no,
+            caches,
+        })
     }
 
     /// Returns tantivy's reader of the segment.
@@ -104,7 +114,10 @@ impl SegmentView {
             return Ok(Arc::clone(histogram));
         }
         let histogram = Arc::new(self.count_norms(column)?);
-        self.caches.norms.write().insert(column, Arc::clone(&histogram));
+        self.caches
+            .norms
+            .write()
+            .insert(column, Arc::clone(&histogram));
         Ok(histogram)
     }
 

@@ -36,12 +36,19 @@ pub(super) fn read(
     let address = DocAddress::new(segment.ord(), doc);
     let stored: TantivyDocument = view.searcher().doc(address)?;
     let system = view.fields().system();
-    let text = |field| stored.get_first(field).and_then(|value| value.as_str().map(str::to_owned));
+    let text = |field| {
+        stored
+            .get_first(field)
+            .and_then(|value| value.as_str().map(str::to_owned))
+    };
     let id = text(system.id).and_then(|id| DocumentId::parse(&id).ok());
     let id = id.ok_or_else(|| EngineError::Corrupt(format!("document {address:?} has no id")))?;
-    let source = stored.get_first(system.source).and_then(|value| value.as_bytes().map(Bytes::copy_from_slice));
+    let source = stored
+        .get_first(system.source)
+        .and_then(|value| value.as_bytes().map(Bytes::copy_from_slice));
     let fast = segment.reader().fast_fields();
-    let number = |name: &str| Ok::<u64, EngineError>(fast.column_first_or_default(name)?.get_val(doc));
+    let number =
+        |name: &str| Ok::<u64, EngineError>(fast.column_first_or_default(name)?.get_val(doc));
     Ok(StoredDocument {
         id,
         routing: text(system.routing),

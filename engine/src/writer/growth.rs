@@ -20,7 +20,9 @@ use crate::schema::fields::{self, Fields};
 /// Opens the index at the directory's meta in memory.
 pub(super) fn open_index(directory: &ShardDirectory) -> Result<Index, EngineError> {
     let directory = directory.next_epoch();
-    let meta = directory.meta().ok_or_else(|| EngineError::Internal("no meta".to_owned()))?;
+    let meta = directory
+        .meta()
+        .ok_or_else(|| EngineError::Internal("no meta".to_owned()))?;
     let meta: Value = parse(&meta)?;
     let schema: Schema = serde_json::from_value(meta["schema"].clone())
         .map_err(|error| EngineError::Corrupt(format!("the schema cannot be read: {error}")))?;
@@ -32,7 +34,7 @@ pub(super) fn open_index(directory: &ShardDirectory) -> Result<Index, EngineErro
 impl Writer {
     /// Makes the schema hold every field of the mapping.
     pub(super) fn ensure_schema(&mut self) -> Result<(), EngineError> {
-        if self.fields.mapping_version() == self.mapping.version {
+        if self.covered == Some(self.mapping.version) {
             return Ok(());
         }
         if let Some(schema) = fields::grown_schema(&self.index.schema(), &self.mapping) {
@@ -42,6 +44,7 @@ impl Writer {
         self.fields = Arc::new(Fields::new(&self.mapping, &self.index.schema())?);
         let fields = Arc::clone(&self.fields);
         self.builder = DocumentBuilder::new(&self.mapping, &self.analyzers, fields);
+        self.covered = Some(self.mapping.version);
         Ok(())
     }
 

@@ -53,13 +53,27 @@ pub(super) fn force(writer: &mut Writer, max_segments: usize) -> Result<(), Engi
     if let Some(tantivy) = writer.tantivy.take() {
         tantivy.wait_merging_threads()?;
     }
+    let ids = smallest(writer, max_segments)?;
+    if !ids.is_empty() {
+        writer.tantivy()?.merge(&ids).wait()?;
+    }
+    Ok(())
+}
+
+/// Returns the segments to merge into one so that at most `max_segments` are left.
+///
+/// Only ids leave this function: a meta that is held keeps the files of its segment on disk.
+fn smallest(writer: &Writer, max_segments: usize) -> Result<Vec<SegmentId>, EngineError> {
     let mut segments = writer.index.searchable_segment_metas()?;
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.num_docs()));
-    let has_deletes = segments.iter().any(|segment| segment.num_deleted_docs() > 0);
+    let has_deletes = segments
+        .iter()
+        .any(|segment| segment.num_deleted_docs() > 0);
     if segments.len() <= max_segments && !(max_segments == 1 && has_deletes) {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let ids: Vec<SegmentId> = segments[max_segments - 1..].iter().map(|segment| segment.id()).collect();
-    writer.tantivy()?.merge(&ids).wait()?;
-    Ok(())
+    Ok(segments[max_segments - 1..]
+        .iter()
+        .map(tantivy::SegmentMeta::id)
+        .collect())
 }

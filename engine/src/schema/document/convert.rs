@@ -62,9 +62,15 @@ impl Leaf {
     /// Returns whether a malformed value is skipped instead of refusing the document.
     pub(super) fn ignores_malformed(&self) -> bool {
         match &self.kind {
-            FieldKind::Number { ignore_malformed, .. }
-            | FieldKind::Date { ignore_malformed, .. }
-            | FieldKind::Ip { ignore_malformed, .. } => *ignore_malformed,
+            FieldKind::Number {
+                ignore_malformed, ..
+            }
+            | FieldKind::Date {
+                ignore_malformed, ..
+            }
+            | FieldKind::Ip {
+                ignore_malformed, ..
+            } => *ignore_malformed,
             FieldKind::Text { .. }
             | FieldKind::Keyword { .. }
             | FieldKind::Boolean { .. }
@@ -78,7 +84,8 @@ impl Leaf {
         ignore_above: Option<u32>,
     ) -> Result<Option<FieldValue<'a>>, Mismatch> {
         let text = owned_text(scalar);
-        let is_longer = |limit: u32| text.len() > limit as usize && text.chars().count() > limit as usize;
+        let is_longer =
+            |limit: u32| text.len() > limit as usize && text.chars().count() > limit as usize;
         if ignore_above.is_some_and(is_longer) {
             return Ok(None);
         }
@@ -137,7 +144,9 @@ fn read_ip(scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => Ok(FieldValue::Ip(address.to_ipv6_mapped())),
         Ok(IpAddr::V6(address)) => Ok(FieldValue::Ip(address)),
-        Err(_) => Err(Mismatch::Malformed(format!("'{text}' is not an IP string literal."))),
+        Err(_) => Err(Mismatch::Malformed(format!(
+            "'{text}' is not an IP string literal."
+        ))),
     }
 }
 
@@ -149,17 +158,25 @@ fn read_number(
     if let Scalar::Text(text) = scalar {
         if !coerce {
             let name = number.type_name();
-            return Err(Mismatch::Malformed(format!("{name} value passed as String")));
+            return Err(Mismatch::Malformed(format!(
+                "{name} value passed as String"
+            )));
         }
         if text.is_empty() {
             return Ok(None);
         }
     }
     if let Scalar::Bool(value) = scalar {
-        return Err(Mismatch::Malformed(format!("For input string: \"{value}\"")));
+        return Err(Mismatch::Malformed(format!(
+            "For input string: \"{value}\""
+        )));
     }
-    if number.is_integral() { read_integral(scalar, number, coerce) } else { read_fraction(scalar, number) }
-        .map(Some)
+    if number.is_integral() {
+        read_integral(scalar, number, coerce)
+    } else {
+        read_fraction(scalar, number)
+    }
+    .map(Some)
 }
 
 /// A JSON number or its text as an exact integer, or as the nearest fraction.
@@ -181,7 +198,10 @@ fn read_integral(
     };
     let out_of_range = || {
         let name = number.type_name();
-        Mismatch::Malformed(format!("Value [{}] is out of range for a {name}", scalar.text()))
+        Mismatch::Malformed(format!(
+            "Value [{}] is out of range for a {name}",
+            scalar.text()
+        ))
     };
     let integer = match parsed {
         Parsed::Integer(value) => value,
@@ -189,7 +209,10 @@ fn read_integral(
             return Err(out_of_range());
         }
         Parsed::Fraction(value) if value.fract() != 0.0 && !coerce => {
-            return Err(Mismatch::Malformed(format!("Value [{}] has a decimal part", scalar.text())));
+            return Err(Mismatch::Malformed(format!(
+                "Value [{}] has a decimal part",
+                scalar.text()
+            )));
         }
         Parsed::Fraction(value) => value.trunc() as i128,
     };
@@ -262,5 +285,9 @@ fn round_to_half(value: f64) -> f64 {
     let exponent = value.abs().max(SMALLEST_NORMAL).log2().floor();
     let step = (exponent - 10.0).exp2();
     let rounded = (value / step).round_ties_even() * step;
-    if rounded.abs() > LARGEST { f64::INFINITY.copysign(value) } else { rounded }
+    if rounded.abs() > LARGEST {
+        f64::INFINITY.copysign(value)
+    } else {
+        rounded
+    }
 }

@@ -59,6 +59,9 @@ pub enum DocumentError {
         /// Full path of the field.
         field: String,
     },
+    /// The mapping cannot take a new field.
+    #[error(transparent)]
+    Mapping(gleaner_query::QueryError),
     /// The document is not a JSON object.
     #[error("failed to parse: {reason}")]
     Json {
@@ -71,6 +74,7 @@ impl DocumentError {
     /// Returns the dialect's error type.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Mapping(error) => error.kind.name(),
             Self::Strict { .. } => "strict_dynamic_mapping_exception",
             Self::ImmenseTerm { .. } => "illegal_argument_exception",
             Self::Duplicate { .. } => "x_content_parse_exception",

@@ -42,7 +42,11 @@ struct Target {
 }
 
 impl DocumentBuilder {
-    pub(crate) fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry, fields: Arc<Fields>) -> Self {
+    pub(crate) fn new(
+        mapping: &Mapping,
+        analyzers: &AnalyzerRegistry,
+        fields: Arc<Fields>,
+    ) -> Self {
         let plan = DocumentParser::new(mapping, analyzers).plan;
         let mut targets = vec![None; plan.len()];
         for (number, leaf) in plan.leaves() {
@@ -54,7 +58,11 @@ impl DocumentBuilder {
                 is_sorted: !matches!(leaf.kind, FieldKind::Text { .. }),
             });
         }
-        Self { plan, fields, targets }
+        Self {
+            plan,
+            fields,
+            targets,
+        }
     }
 
     /// Builds a document; what the mapping does not take of `source` is left out.
@@ -86,7 +94,10 @@ impl DocumentBuilder {
         let mut rest = values.as_mut_slice();
         while let Some((number, _)) = rest.first() {
             let number = *number;
-            let len = rest.iter().take_while(|(other, _)| *other == number).count();
+            let len = rest
+                .iter()
+                .take_while(|(other, _)| *other == number)
+                .count();
             let (run, after) = rest.split_at_mut(len);
             if len > 1 && self.targets[number as usize].is_some_and(|target| target.is_sorted) {
                 run.sort_by(|(_, a), (_, b)| a.total_order(b));

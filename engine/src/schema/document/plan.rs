@@ -52,7 +52,10 @@ impl Plan {
     pub(super) fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry) -> Self {
         let root = Node {
             path: FieldPath::new(""),
-            kind: NodeKind::Object { dynamic: mapping.dynamic, is_enabled: true },
+            kind: NodeKind::Object {
+                dynamic: mapping.dynamic,
+                is_enabled: true,
+            },
             children: HashMap::new(),
         };
         let mut plan = Self { nodes: vec![root] };
@@ -63,9 +66,15 @@ impl Plan {
         }
         for (path, field) in &mapping.fields {
             let number = numbers[path.as_str()];
-            let copies = field.copy_to.iter().filter_map(|to| numbers.get(to.as_str()).copied());
+            let copies = field
+                .copy_to
+                .iter()
+                .filter_map(|to| numbers.get(to.as_str()).copied());
             plan.with_leaf(number, |leaf| leaf.copies.extend(copies));
-            let parent = path.as_str().rsplit_once('.').and_then(|(parent, _)| numbers.get(parent));
+            let parent = path
+                .as_str()
+                .rsplit_once('.')
+                .and_then(|(parent, _)| numbers.get(parent));
             if let Some(parent) = parent.filter(|_| field.is_multi_field) {
                 plan.with_leaf(*parent, |leaf| leaf.multi_fields.push(number));
             }
@@ -88,10 +97,13 @@ impl Plan {
 
     /// Returns the leaves with their numbers.
     pub(super) fn leaves(&self) -> impl Iterator<Item = (usize, &Leaf)> {
-        self.nodes.iter().enumerate().filter_map(|(number, node)| match &node.kind {
-            NodeKind::Leaf(leaf) => Some((number, &**leaf)),
-            NodeKind::Object { .. } => None,
-        })
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(number, node)| match &node.kind {
+                NodeKind::Leaf(leaf) => Some((number, &**leaf)),
+                NodeKind::Object { .. } => None,
+            })
     }
 
     fn insert(&mut self, path: &FieldPath, field: &Field, analyzers: &AnalyzerRegistry) -> u32 {
@@ -109,9 +121,15 @@ impl Plan {
         };
         // A multi-field has no place in documents: only its parent feeds it.
         if !field.is_multi_field {
-            self.nodes[parent as usize].children.insert(name.into(), number);
+            self.nodes[parent as usize]
+                .children
+                .insert(name.into(), number);
         }
-        self.nodes.push(Node { path: path.clone(), kind, children: HashMap::new() });
+        self.nodes.push(Node {
+            path: path.clone(),
+            kind,
+            children: HashMap::new(),
+        });
         number
     }
 
@@ -142,7 +160,10 @@ impl Leaf {
             _ => None,
         };
         let normalizer = match kind {
-            FieldKind::Keyword { normalizer: Some(name), .. } => analyzers.normalizer(name),
+            FieldKind::Keyword {
+                normalizer: Some(name),
+                ..
+            } => analyzers.normalizer(name),
             _ => None,
         };
         let mut leaf = Self {

@@ -1,16 +1,16 @@
 //! The walk over a document's JSON: no tree is built, text is borrowed where it holds no escapes.
 
-use std::borrow::Cow;
-use std::fmt;
+mod visit;
 
 use gleaner_model::Dynamic;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserializer;
+use serde::de::{Error, MapAccess};
 use serde_json::Value;
 
 use super::convert::{Mismatch, Scalar};
-use super::plan::{Leaf, NodeKind, Plan, ROOT};
+use super::plan::{Leaf, NodeKind, Plan};
 use super::{DocumentError, FieldValue};
+use visit::{KeySeed, RootVisitor, ValueSeed};
 
 /// What a walk found.
 #[derive(Default)]
@@ -31,7 +31,9 @@ pub(super) fn strictly<'de>(
     let read = walk.read(source);
     match (walk.refused, read) {
         (Some(refused), _) => Err(refused),
-        (None, Err(error)) => Err(DocumentError::Json { reason: error.to_string() }),
+        (None, Err(error)) => Err(DocumentError::Json {
+            reason: error.to_string(),
+        }),
         (None, Ok(())) => Ok(walk.found),
     }
 }
@@ -70,8 +72,19 @@ enum Place {
 
 impl<'p, 'de> Walk<'p, 'de> {
     fn new(plan: &'p Plan, strict: Option<&'p str>) -> Self {
-        let seen_in = if strict.is_some() { vec![0; plan.len()] } else { Vec::new() };
-        Self { plan, strict, found: Walked::default(), refused: None, seen_in, num_objects: 0 }
+        let seen_in = if strict.is_some() {
+            vec![0; plan.len()]
+        } else {
+            Vec::new()
+        };
+        Self {
+            plan,
+            strict,
+            found: Walked::default(),
+            refused: None,
+            seen_in,
+            num_objects: 0,
+        }
     }
 
     fn read(&mut self, source: &'de [u8]) -> Result<(), serde_json::Error> {
@@ -101,13 +114,19 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     /// Goes from an object along `key`, which may be a path.
     fn step<E: Error>(&mut self, from: u32, object: u32, key: &str) -> Result<Place, E> {
+        if key.split('.').any(|name| name.trim().is_empty()) {
+            self.refuse(DocumentError::EmptyName {
+                name: key.to_owned(),
+            })?;
+            return Ok(Place::Ignored);
+        }
         let mut node = from;
         for name in key.split('.') {
-            if name.trim().is_empty() {
-                self.refuse(DocumentError::EmptyName { name: key.to_owned() })?;
-                return Ok(Place::Ignored);
-            }
-            let NodeKind::Object { dynamic, is_enabled: true } = self.plan.node(node).kind else {
+            let NodeKind::Object {
+                dynamic,
+                is_enabled: true,
+            } = self.plan.node(node).kind
+            else {
                 return Ok(Place::Ignored);
             };
             match self.plan.child(node, name) {
@@ -118,7 +137,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         if let Some(seen_in) = self.seen_in.get_mut(node as usize)
             && std::mem::replace(seen_in, object) == object
         {
-            self.refuse(DocumentError::Duplicate { name: key.to_owned() })?;
+            self.refuse(DocumentError::Duplicate {
+                name: key.to_owned(),
+            })?;
         }
         Ok(Place::Node(node))
     }
@@ -132,7 +153,10 @@ impl<'p, 'de> Walk<'p, 'de> {
                     "" => "_doc".to_owned(),
                     path => path.to_owned(),
                 };
-                self.refuse(DocumentError::Strict { name: name.to_owned(), parent })?;
+                self.refuse(DocumentError::Strict {
+                    name: name.to_owned(),
+                    parent,
+                })?;
                 Ok(Place::Ignored)
             }
         }
@@ -146,31 +170,32 @@ impl<'p, 'de> Walk<'p, 'de> {
                 Ok(())
             }
             Place::Node(number) => match &self.plan.node(number).kind {
-                NodeKind::Object { is_enabled: false, .. } => Ok(()),
+                NodeKind::Object {
+                    is_enabled: false, ..
+                } => Ok(()),
                 NodeKind::Object { .. } => self.refuse(self.not_an_object(number)),
                 NodeKind::Leaf(leaf) => {
                     self.value(number, leaf, scalar)?;
                     // Copies do not chain: `value` does not look at them.
-                    leaf.copies.iter().try_for_each(|copy| self.feed(*copy, scalar))
+                    leaf.copies
+                        .iter()
+                        .try_for_each(|copy| self.feed(*copy, scalar))
                 }
             },
         }
     }
 
     /// Gives a value to a field and to its multi-fields.
-    fn value<E: Error>(
-        &mut self,
-        number: u32,
-        leaf: &Leaf,
-        scalar: &Scalar<'de>,
-    ) -> Result<(), E> {
+    fn value<E: Error>(&mut self, number: u32, leaf: &Leaf, scalar: &Scalar<'de>) -> Result<(), E> {
         match leaf.read(scalar) {
             Ok(Some(value)) => self.found.values.push((number, value)),
             Ok(None) => {}
             Err(Mismatch::Malformed(_)) if leaf.ignores_malformed() => {}
             Err(mismatch) => self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch))?,
         }
-        leaf.multi_fields.iter().try_for_each(|fed| self.feed(*fed, scalar))
+        leaf.multi_fields
+            .iter()
+            .try_for_each(|fed| self.feed(*fed, scalar))
     }
 
     fn feed<E: Error>(&mut self, number: u32, scalar: &Scalar<'de>) -> Result<(), E> {
@@ -184,8 +209,12 @@ impl<'p, 'de> Walk<'p, 'de> {
         if let Place::Node(number) = place
             && let NodeKind::Leaf(leaf) = &self.plan.node(number).kind
         {
-            self.found.values.extend(leaf.null.clone().map(|value| (number, value)));
-            leaf.multi_fields.iter().for_each(|fed| self.null(Place::Node(*fed)));
+            self.found
+                .values
+                .extend(leaf.null.clone().map(|value| (number, value)));
+            leaf.multi_fields
+                .iter()
+                .for_each(|fed| self.null(Place::Node(*fed)));
         }
     }
 
@@ -240,127 +269,4 @@ fn preview(value: &Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-struct RootVisitor<'w, 'p, 'de>(&'w mut Walk<'p, 'de>);
-
-impl<'de> Visitor<'de> for RootVisitor<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.0.object(ROOT, map)
-    }
-}
-
-struct KeySeed;
-
-impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(KeySeed)
-    }
-}
-
-impl<'de> Visitor<'de> for KeySeed {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// Reads one value at a place.
-struct ValueSeed<'w, 'p, 'de> {
-    walk: &'w mut Walk<'p, 'de>,
-    place: Place,
-}
-
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.place == Place::Ignored {
-            return deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ());
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.walk.scalar(self.place, &Scalar::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.walk.scalar(self.place, &Scalar::I64(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        let scalar = i64::try_from(value).map_or(Scalar::U64(value), Scalar::I64);
-        self.walk.scalar(self.place, &scalar)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.walk.scalar(self.place, &Scalar::F64(value))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
-        self.walk.scalar(self.place, &Scalar::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.walk.scalar(self.place, &Scalar::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.walk.null(self.place);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Self { walk, place } = self;
-        while items.next_element_seed(ValueSeed { walk: &mut *walk, place })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let Self { walk, place } = self;
-        let Place::Node(number) = place else {
-            walk.found.has_unknown = true;
-            return ignore(map);
-        };
-        match walk.plan.node(number).kind {
-            NodeKind::Object { is_enabled: true, .. } => walk.object(number, map),
-            NodeKind::Object { .. } => ignore(map),
-            NodeKind::Leaf(_) => {
-                let value = Value::Object(serde::Deserialize::deserialize(
-                    MapAccessDeserializer::new(map),
-                )?);
-                walk.object_for_leaf(number, &value)
-            }
-        }
-    }
-}
-
-fn ignore<'de, A: MapAccess<'de>>(map: A) -> Result<(), A::Error> {
-    IgnoredAny.visit_map(map).map(|_| ())
 }

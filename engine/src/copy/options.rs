@@ -1,0 +1,70 @@
+//! What goes into a shard copy and what it tells of itself.
+
+use std::sync::Arc;
+
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_log::files::{Files, RealFiles};
+use gleaner_model::{Generation, Mapping, SeqNo, ShardKey};
+
+use crate::directory::Reading;
+use crate::writer::MergeOptions;
+
+/// What a copy has to know of its index.
+#[derive(Debug, Clone)]
+pub struct ShardMeta {
+    /// The shard, for messages.
+    pub key: ShardKey,
+    /// The mapping in force.
+    pub mapping: Arc<Mapping>,
+    /// The analyzers of the index's settings.
+    pub analyzers: Arc<AnalyzerRegistry>,
+}
+
+/// How a copy uses the machine.
+#[derive(Debug, Clone)]
+pub struct ShardOptions {
+    /// Bytes of documents not yet flushed, beyond which a segment is written; raised to 15,000,000,
+    /// below which tantivy does not work.
+    pub memory_budget_bytes: usize,
+    /// When segments are merged.
+    pub merges: MergeOptions,
+    /// Where files are.
+    pub files: Arc<dyn Files>,
+    /// How files are read.
+    pub reading: Reading,
+}
+
+impl Default for ShardOptions {
+    fn default() -> Self {
+        Self {
+            memory_budget_bytes: 32_000_000,
+            merges: MergeOptions::default(),
+            files: Arc::new(RealFiles),
+            reading: Reading::Mapped,
+        }
+    }
+}
+
+/// How far a durable commit reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Every operation before this one is durably in the index; the log may be trimmed below it.
+    pub next_seq_no: SeqNo,
+    /// What searches of the commit see.
+    pub generation: Generation,
+}
+
+/// Figures of a copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Live documents that searches see.
+    pub documents: u64,
+    /// Deleted documents that merges have not removed yet.
+    pub deleted: u64,
+    /// Segments that searches see.
+    pub segments: usize,
+    /// Bytes of the folder.
+    pub store_bytes: u64,
+    /// Indexing memory set aside while the writer is open.
+    pub writer_bytes: u64,
+}

@@ -1,0 +1,316 @@
+//! Applying, refreshing, committing, opening again.
+
+use super::*;
+
+#[test]
+fn nothing_is_visible_before_a_refresh_and_everything_after() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({"title": "one"}));
+    copy.put("b", 1, &json!({"title": "two"}));
+    assert!(copy.visible().is_empty());
+    copy.refresh();
+    assert_eq!(copy.visible(), expected(&copy.log, 2));
+    let generation = copy.index().view().generation();
+    assert_eq!(
+        (generation.mapping, generation.visible),
+        (copy.mapping.version, SeqNo(2))
+    );
+}
+
+#[test]
+fn an_update_replaces_and_a_delete_removes_within_and_across_refreshes() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({"title": "one"}));
+    copy.put("a", 2, &json!({"title": "two"}));
+    copy.put("b", 1, &json!({"title": "x"}));
+    copy.delete("b", 2);
+    copy.refresh();
+    assert_eq!(copy.visible(), [r#"a:2:{"title":"two"}"#]);
+    copy.put("a", 3, &json!({"title": "three"}));
+    copy.put("b", 3, &json!({"title": "y"}));
+    copy.refresh();
+    assert_eq!(
+        copy.visible(),
+        [r#"a:3:{"title":"three"}"#, r#"b:3:{"title":"y"}"#]
+    );
+    copy.delete("a", 4);
+    copy.refresh();
+    assert_eq!(copy.visible(), [r#"b:3:{"title":"y"}"#]);
+}
+
+#[test]
+fn a_document_is_found_by_its_id_with_all_that_was_logged() {
+    let mut copy = Copy::new(text_mapping());
+    let source = Bytes::from_static(b" { \"title\" : \"as received\" } ");
+    let kind = OperationKind::Index {
+        id: id("a"),
+        routing: Some("r".to_owned()),
+        version: Version(7),
+        source: source.clone(),
+    };
+    copy.put("other", 1, &json!({}));
+    copy.order(kind);
+    copy.refresh();
+    let view = copy.index().view();
+    let found = view
+        .find(&id("a"))
+        .expect("it can be read")
+        .expect("it is there");
+    assert_eq!(found.source, source);
+    assert_eq!(found.routing.as_deref(), Some("r"));
+    assert_eq!(
+        (found.seq_no, found.term, found.version),
+        (SeqNo(1), PrimaryTerm(1), Version(7))
+    );
+    assert_eq!(view.document(found.place).expect("it can be read"), found);
+    assert_eq!(view.find(&id("b")).expect("it can be read"), None);
+    assert!(view.document(found.place + 100).is_err());
+}
+
+#[test]
+fn a_view_stays_as_it_was_whatever_is_written_and_merged() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({"title": "one"}));
+    copy.refresh();
+    let before = copy.index().view();
+    copy.delete("a", 2);
+    copy.put("b", 1, &json!({}));
+    copy.refresh();
+    copy.index().force_merge(1).expect("it merges");
+    copy.index().commit().expect("it commits");
+    copy.refresh();
+    assert_eq!(before.num_documents(), 1);
+    let found = before
+        .find(&id("a"))
+        .expect("it can be read")
+        .expect("it is there");
+    assert_eq!(&found.source[..], br#"{"title":"one"}"#);
+    assert_eq!(copy.visible(), ["b:1:{}"]);
+}
+
+#[test]
+fn refreshing_without_change_keeps_the_view_and_merging_keeps_the_generation() {
+    let mut copy = Copy::new(text_mapping());
+    for i in 0..4 {
+        copy.put(&i.to_string(), 1, &json!({}));
+        copy.refresh();
+    }
+    let before = copy.index().view();
+    copy.refresh();
+    assert!(Arc::ptr_eq(&before, &copy.index().view()));
+    copy.index().force_merge(1).expect("it merges");
+    copy.refresh();
+    let after = copy.index().view();
+    assert_eq!(after.generation(), before.generation());
+    assert!(after.id() > before.id());
+    assert_eq!((before.segments().len(), after.segments().len()), (4, 1));
+}
+
+#[test]
+fn operations_out_of_order_or_under_an_unknown_mapping_change_nothing() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({}));
+    let operation = copy.log[0].clone();
+    copy.index()
+        .apply(SeqNo(0), &operation)
+        .expect("what was applied is skipped");
+    let error = copy
+        .index()
+        .apply(SeqNo(2), &operation)
+        .expect_err("1 is missing");
+    assert!(
+        matches!(
+            error,
+            EngineError::Gap {
+                expected: SeqNo(1),
+                found: SeqNo(2)
+            }
+        ),
+        "{error}"
+    );
+    let newer = Operation {
+        mapping: MappingVersion(99),
+        ..operation
+    };
+    let error = copy
+        .index()
+        .apply(SeqNo(1), &newer)
+        .expect_err("the mapping is unknown");
+    assert!(
+        matches!(error, EngineError::MappingBehind { .. }),
+        "{error}"
+    );
+    let error = copy.index().refresh(SeqNo(2)).expect_err("1 is missing");
+    assert!(matches!(error, EngineError::Gap { .. }), "{error}");
+    copy.refresh();
+    assert_eq!(copy.visible(), ["a:1:{}"]);
+}
+
+#[test]
+fn a_copy_opens_at_its_checkpoint_and_replaying_doubles_nothing() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({}));
+    copy.put("b", 1, &json!({}));
+    let committed = copy.index().commit().expect("it commits");
+    assert_eq!(committed.next_seq_no, SeqNo(2));
+    assert!(copy.visible().is_empty(), "a commit shows nothing new");
+    copy.put("c", 1, &json!({}));
+    copy.delete("a", 2);
+    copy.refresh();
+    let checkpoint = copy.open().expect("it opens");
+    assert_eq!(checkpoint, committed);
+    assert_eq!(copy.visible(), expected(&copy.log, 2));
+    copy.replay(SeqNo(0));
+    copy.refresh();
+    assert_eq!(copy.visible(), expected(&copy.log, 4));
+}
+
+#[test]
+fn records_that_change_no_document_move_the_checkpoint() {
+    let mut copy = Copy::new(text_mapping());
+    copy.order(OperationKind::NoOp);
+    assert_eq!(
+        copy.index().commit().expect("it commits").next_seq_no,
+        SeqNo(1)
+    );
+    copy.put("a", 1, &json!({}));
+    copy.index().commit().expect("it commits");
+    copy.order(OperationKind::Refresh);
+    assert_eq!(
+        copy.index().commit().expect("it commits").next_seq_no,
+        SeqNo(3)
+    );
+    copy.index().close_writer().expect("it closes");
+    copy.order(OperationKind::NoOp);
+    assert_eq!(
+        copy.index().commit().expect("it commits").next_seq_no,
+        SeqNo(4)
+    );
+    assert_eq!(copy.open().expect("it opens").next_seq_no, SeqNo(4));
+    assert_eq!(copy.visible(), ["a:1:{}"]);
+}
+
+#[test]
+fn a_closed_writer_gives_memory_back_and_opens_again() {
+    let mut copy = Copy::new(text_mapping());
+    assert_eq!(
+        copy.index().stats().expect("it can be read").writer_bytes,
+        0
+    );
+    copy.put("a", 1, &json!({}));
+    assert!(copy.index().stats().expect("it can be read").writer_bytes >= 15_000_000);
+    copy.index().close_writer().expect("it closes");
+    assert_eq!(
+        copy.index().stats().expect("it can be read").writer_bytes,
+        0
+    );
+    copy.put("a", 2, &json!({}));
+    copy.refresh();
+    assert_eq!(copy.visible(), ["a:2:{}"]);
+    let stats = copy.index().stats().expect("it can be read");
+    assert_eq!((stats.documents, stats.segments), (1, 1));
+}
+
+#[test]
+fn content_that_the_mapping_does_not_take_is_left_out_and_kept_in_the_source() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put(
+        "a",
+        1,
+        &json!({"n": "no number", "title": {"o": 1}, "unknown": [1]}),
+    );
+    copy.refresh();
+    assert_eq!(copy.visible().len(), 1);
+    let view = copy.index().view();
+    let handle = view.field("n").expect("it is mapped");
+    let column = crate::doc_values::DocValues::open(&view.segments()[0], handle);
+    assert!(
+        column
+            .expect("it can be read")
+            .is_none_or(|column| column.num_values(0) == 0)
+    );
+}
+
+#[test]
+fn newer_folders_are_refused_by_name_and_damaged_ones_with_a_reason() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({}));
+    copy.index().close().expect("it closes");
+    let path = Path::new(FOLDER).join("meta.json");
+    let whole = copy.files.bytes(&path).expect("it was written");
+    let text = String::from_utf8(whole.clone()).expect("it is text");
+    let newer = text.replace(r#"\"format\":1"#, r#"\"format\":2"#);
+    assert_ne!(newer, text);
+    for (bytes, is_newer) in [
+        (newer.into_bytes(), true),
+        (whole[..whole.len() / 2].to_vec(), false),
+        (b"{}".to_vec(), false),
+    ] {
+        copy.files.replace(&path, bytes).expect("it is there");
+        match copy.open().expect_err("it cannot be read") {
+            EngineError::Newer { found, known, .. } => {
+                assert!(is_newer && found == 2 && known == 1);
+            }
+            EngineError::Corrupt(_) => assert!(!is_newer),
+            other => panic!("{other}"),
+        }
+    }
+    copy.files.replace(&path, whole).expect("it is there");
+    copy.open().expect("the folder was left alone");
+    assert_eq!(copy.visible(), ["a:1:{}"]);
+}
+
+#[test]
+fn files_that_no_commit_names_are_removed_at_the_start() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({}));
+    copy.index().commit().expect("it commits");
+    let named = copy.files.paths().len();
+    copy.put("b", 1, &json!({}));
+    copy.refresh();
+    assert!(copy.files.paths().len() > named);
+    copy.open().expect("it opens");
+    assert_eq!(copy.files.paths().len(), named);
+}
+
+#[test]
+fn merged_segments_leave_the_disk_with_the_commit_after() {
+    let mut copy = Copy::new(text_mapping());
+    for i in 0..3 {
+        copy.put(&i.to_string(), 1, &json!({"title": "x"}));
+        copy.refresh();
+    }
+    copy.index().commit().expect("it commits");
+    let before = copy.files.paths().len();
+    copy.index().force_merge(1).expect("it merges");
+    assert!(
+        copy.files.paths().len() >= before,
+        "the durable commit still names them"
+    );
+    copy.index().commit().expect("it commits");
+    assert!(copy.files.paths().len() < before);
+    copy.open().expect("it opens");
+    assert_eq!(copy.visible().len(), 3);
+}
+
+#[test]
+fn positions_of_several_values_lie_a_gap_apart() {
+    use tantivy::query::PhraseQuery;
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({"title": ["one two", "", "three"]}));
+    copy.refresh();
+    let view = copy.index().view();
+    let column = view.field("title").expect("it is mapped").column;
+    let count = |distance: usize| {
+        let term = |text| tantivy::Term::from_field_text(column, text);
+        let terms = vec![(0, term("two")), (distance, term("three"))];
+        let query = PhraseQuery::new_with_offset(terms);
+        view.searcher()
+            .search(&query, &tantivy::collector::Count)
+            .expect("it can be searched")
+    };
+    // "one two" ends at 2, the empty value adds a gap of tantivy's own.
+    let found: Vec<usize> = (1..400).filter(|distance| count(*distance) > 0).collect();
+    assert_eq!(found.len(), 1);
+    assert!(found[0] > 100, "{found:?}");
+}

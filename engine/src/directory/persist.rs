@@ -1,0 +1,75 @@
+//! The steps of a durable commit.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gleaner_log::files::write_all_at;
+
+use super::{CommitMeta, META, META_NEXT, Segments, Shared};
+use crate::EngineError;
+
+/// A meta on its way to the disk.
+pub(super) struct Pending {
+    meta: Arc<[u8]>,
+    pub(super) commit: CommitMeta,
+    /// Files it names that are not yet known to be on disk.
+    unsynced: Vec<PathBuf>,
+}
+
+impl Shared {
+    /// Pins the meta in memory: from here on the files it names stay.
+    pub(super) fn begin_persist(&self) -> Result<Pending, EngineError> {
+        let mut state = self.state.write();
+        let meta = state.meta.clone();
+        let meta = meta.ok_or_else(|| EngineError::Internal("nothing was committed".to_owned()))?;
+        let commit = CommitMeta::parse(&meta)?;
+        let unsynced = state
+            .unsynced
+            .keys()
+            .filter(|path| commit.segments.name(path));
+        let unsynced = unsynced.cloned().collect();
+        state.pending = commit.segments.clone();
+        Ok(Pending {
+            meta,
+            commit,
+            unsynced,
+        })
+    }
+
+    pub(super) fn write_durably(&self, pending: &Pending) -> io::Result<()> {
+        for path in &pending.unsynced {
+            match self.files.open(&self.folder.join(path)) {
+                Ok(file) => file.sync()?,
+                // A segment need not have every file (delete lists, for one).
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.files.sync_dir(&self.folder)?;
+        let next = self.folder.join(META_NEXT);
+        let file = self.files.create(&next)?;
+        write_all_at(&*file, 0, &pending.meta)?;
+        file.sync()?;
+        self.files.rename(&next, &self.folder.join(META))?;
+        self.files.sync_dir(&self.folder)
+    }
+
+    pub(super) fn end_persist(&self, persisted: &Pending) {
+        let mut state = self.state.write();
+        state.durable = persisted.commit.segments.clone();
+        state.pending = Segments::default();
+        for path in &persisted.unsynced {
+            state.unsynced.remove(path);
+        }
+        let free = state.take_dead_files();
+        drop(state);
+        for path in free {
+            match self.files.remove_file(&self.folder.join(&path)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => tracing::warn!(?path, %error, "a dead file stays until a restart"),
+            }
+        }
+    }
+}
