@@ -4,7 +4,9 @@ use gleaner_log::files::{Fault, Operation, SimulatedFiles, Survival};
 use gleaner_log::{LogError, LogOptions, Record, ShardLog};
 use gleaner_model::PrimaryTerm;
 
-use crate::world::{Dice, append, file, fill, open, options, payload, read_all, shard};
+use crate::world::{
+    Dice, append, file, fill, open, options, payload, read_all, scale, seed, shard,
+};
 
 /// How a look at a damaged log ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,8 +156,9 @@ async fn flip(files: &SimulatedFiles, acknowledged: &[Record], num_flips: u64, s
 async fn a_flipped_bit_of_a_closed_log_is_never_silent() {
     let files = SimulatedFiles::new();
     let acknowledged = filled(&files, 1000, 30_000).await;
-    let refused = flip(&files, &acknowledged, 1500, 1).await;
-    println!("closed log: 1500 flips, {refused} refused, 0 silent");
+    let num_flips = 1500 * scale();
+    let refused = flip(&files, &acknowledged, num_flips, seed(1)).await;
+    println!("closed log: {num_flips} flips, {refused} refused, 0 silent");
 }
 
 #[tokio::test]
@@ -169,8 +172,9 @@ async fn a_flipped_bit_of_a_killed_log_is_never_silent() {
     let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
     let killed = files.fork();
     killed.reboot(Survival::All);
-    let refused = flip(&killed, &acknowledged, 1000, 2).await;
-    println!("killed log: 1000 flips, {refused} refused, 0 silent");
+    let num_flips = 1000 * scale();
+    let refused = flip(&killed, &acknowledged, num_flips, seed(2)).await;
+    println!("killed log: {num_flips} flips, {refused} refused, 0 silent");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Appends that wait together share a sync; what does not fit in the queue is refused at once.
 
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use gleaner_log::files::{Entry, File, Files, SimulatedFiles, Survival};
@@ -47,11 +49,30 @@ impl Gate {
         state.num_waiting -= 1;
     }
 
+    /// Returns once a commit thread stands before the gate.
     fn wait_for_waiter(&self) {
         let mut state = self.state.lock();
         while state.num_waiting == 0 {
-            self.changed.wait(&mut state);
+            let waited = self.changed.wait_for(&mut state, Duration::from_secs(20));
+            assert!(!waited.timed_out(), "nothing is synced");
         }
+    }
+}
+
+/// The gated disk of a test; opens the gate when the test ends, so that a failed one ends too.
+struct Held(GatedFiles);
+
+impl Deref for Held {
+    type Target = GatedFiles;
+
+    fn deref(&self) -> &GatedFiles {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gate.set_closed(false);
     }
 }
 
@@ -116,11 +137,11 @@ impl File for GatedFile {
     }
 }
 
-fn gated(queue_len: usize) -> (LocalLog, GatedFiles) {
+fn gated(queue_len: usize) -> (LocalLog, Held) {
     gated_within(queue_len, usize::MAX)
 }
 
-fn gated_within(queue_len: usize, queue_bytes: usize) -> (LocalLog, GatedFiles) {
+fn gated_within(queue_len: usize, queue_bytes: usize) -> (LocalLog, Held) {
     let files = GatedFiles {
         files: SimulatedFiles::new(),
         gate: Arc::default(),
@@ -131,7 +152,7 @@ fn gated_within(queue_len: usize, queue_bytes: usize) -> (LocalLog, GatedFiles) 
         files: Arc::new(files.clone()),
         ..options(&files.files)
     };
-    (open(options).0, files)
+    (open(options).0, Held(files))
 }
 
 type Answer<'a> = BoxFuture<'a, Result<Appended, LogError>>;

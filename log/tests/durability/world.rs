@@ -92,6 +92,22 @@ pub(crate) async fn fill(log: &dyn ShardLog, shard: ShardKey, number: u64) {
     }
 }
 
+/// How many times more is tried when `GLEANER_PROVE` is set, as `cargo xtask prove` does.
+pub(crate) fn scale() -> u64 {
+    if std::env::var_os("GLEANER_PROVE").is_some() {
+        40
+    } else {
+        1
+    }
+}
+
+/// Returns a seed for this run: `base`, moved by `GLEANER_SEED` if that is set.
+pub(crate) fn seed(base: u64) -> u64 {
+    let moved = std::env::var("GLEANER_SEED").ok();
+    let moved: u64 = moved.and_then(|text| text.parse().ok()).unwrap_or(0);
+    base.wrapping_add(moved.wrapping_mul(1000))
+}
+
 /// SplitMix64: the same dice for the same seed.
 pub(crate) struct Dice(pub(crate) u64);
 
