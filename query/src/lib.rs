@@ -8,6 +8,7 @@
 //! Read [`dsl::Query`] first, then [`resolved::Clause`].
 
 pub mod aggregation;
+pub mod alias;
 pub mod answer;
 pub mod canonical;
 pub mod date;
@@ -21,6 +22,7 @@ pub mod order;
 pub mod query_string;
 pub mod resolved;
 pub mod search;
+pub mod settings;
 pub mod source;
 pub mod units;
 

@@ -144,4 +144,4 @@ fn malformed(reason: impl Into<String>) -> QueryError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

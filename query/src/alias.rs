@@ -1,0 +1,257 @@
+//! Aliases: their bodies, and the actions of `_aliases` applied to a cluster state.
+
+mod apply;
+
+use std::collections::BTreeMap;
+
+use gleaner_model::{Alias, IndexName, NameError};
+use serde_json::{Map, Value};
+
+pub use apply::{AliasChanges, apply_alias_actions};
+
+use crate::dsl::parse_query;
+use crate::error::{ErrorType, QueryError};
+use crate::json::scalar_text;
+use crate::limits::Limits;
+
+/// One action of `_aliases`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AliasAction {
+    /// Gives each alias to each index.
+    Add {
+        /// Index expressions.
+        indices: Vec<String>,
+        /// Names.
+        aliases: Vec<IndexName>,
+        /// What the alias is.
+        alias: Box<Alias>,
+    },
+    /// Takes aliases from indices.
+    Remove {
+        /// Index expressions.
+        indices: Vec<String>,
+        /// Names or patterns.
+        aliases: Vec<String>,
+        /// Whether an alias that no index bears is an error; `None` only when it is not a pattern.
+        must_exist: Option<bool>,
+    },
+    /// Deletes indices in the same step.
+    RemoveIndex {
+        /// Index expressions.
+        indices: Vec<String>,
+        /// Whether an index that is missing is an error (default true).
+        must_exist: bool,
+    },
+}
+
+/// Checks the name of an alias.
+///
+/// # Errors
+/// `invalid_alias_name_exception` naming the rule that is broken.
+pub fn parse_alias_name(name: &str) -> Result<IndexName, QueryError> {
+    let invalid = |rule: &str| {
+        let reason = format!("Invalid alias name [{name}]: {rule}");
+        QueryError::new(ErrorType::InvalidAliasName, reason)
+    };
+    IndexName::parse(name).map_err(|fault| match fault {
+        NameError::Index { rule, .. } => invalid(rule),
+        other => invalid(&other.to_string()),
+    })
+}
+
+/// Reads `{"name": {…}, …}`.
+///
+/// # Errors
+/// As [`parse_alias_name`] and [`parse_alias`].
+pub fn parse_aliases(
+    value: &Value,
+    limits: &Limits,
+) -> Result<BTreeMap<IndexName, Alias>, QueryError> {
+    let Some(entries) = value.as_object() else {
+        return Err(QueryError::parsing("key [aliases] must be an object"));
+    };
+    entries
+        .iter()
+        .map(|(name, body)| Ok((parse_alias_name(name)?, parse_alias(body, limits)?)))
+        .collect()
+}
+
+/// Reads the body of one alias; null is an alias without conditions.
+///
+/// # Errors
+/// `parsing_exception` for an unknown key, or what the filter's query refuses.
+pub fn parse_alias(value: &Value, limits: &Limits) -> Result<Alias, QueryError> {
+    let mut alias = Alias::default();
+    match value {
+        Value::Null => {}
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                if !read_part(&mut alias, key, value, limits)? {
+                    let reason = format!("Unknown field [{key}] in alias");
+                    return Err(QueryError::parsing(reason));
+                }
+            }
+        }
+        _ => return Err(QueryError::parsing("an alias must be an object")),
+    }
+    settle_routing(&mut alias, value);
+    Ok(alias)
+}
+
+/// Reads one key of an alias; `false` where there is no such key.
+fn read_part(
+    alias: &mut Alias,
+    key: &str,
+    value: &Value,
+    limits: &Limits,
+) -> Result<bool, QueryError> {
+    match key {
+        "filter" if !value.is_null() => {
+            parse_query(value, limits)?;
+            alias.filter = Some(value.clone());
+        }
+        "filter" | "routing" => {}
+        "index_routing" | "indexRouting" | "index-routing" => {
+            alias.index_routing = text(key, value)?;
+        }
+        "search_routing" | "searchRouting" | "search-routing" => {
+            alias.search_routing = text(key, value)?;
+        }
+        "is_write_index" => alias.is_write_index = flag(key, value)?,
+        "is_hidden" => alias.is_hidden = flag(key, value)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// `routing` stands for whichever of the two is not given.
+fn settle_routing(alias: &mut Alias, value: &Value) {
+    let Some(routing) = value.get("routing").and_then(scalar_text) else {
+        return;
+    };
+    alias.index_routing.get_or_insert_with(|| routing.clone());
+    alias.search_routing.get_or_insert(routing);
+}
+
+/// Reads the body of `_aliases`.
+///
+/// # Errors
+/// `parsing_exception` for unknown actions and keys, `action_request_validation_exception` for
+/// missing ones, and whatever aliases refuse.
+pub fn parse_alias_actions(body: &Value, limits: &Limits) -> Result<Vec<AliasAction>, QueryError> {
+    let entries = body.as_object();
+    if let Some(key) = entries.and_then(|entries| entries.keys().find(|key| *key != "actions")) {
+        let reason = format!("[aliases] unknown field [{key}]");
+        return Err(QueryError::new(ErrorType::XContentParse, reason));
+    }
+    let actions = entries.and_then(|entries| entries.get("actions"));
+    let Some(actions) = actions.and_then(Value::as_array) else {
+        return Err(QueryError::parsing("[aliases] needs a list of [actions]"));
+    };
+    if actions.is_empty() {
+        let reason = "Validation Failed: 1: Must specify at least one alias action;";
+        return Err(QueryError::new(ErrorType::Validation, reason));
+    }
+    actions
+        .iter()
+        .map(|action| parse_action(action, limits))
+        .collect()
+}
+
+fn parse_action(action: &Value, limits: &Limits) -> Result<AliasAction, QueryError> {
+    let entry = action.as_object().filter(|named| named.len() == 1);
+    let entry = entry.and_then(|named| named.iter().next());
+    let Some((kind, body)) = entry.and_then(|(kind, body)| Some((kind, body.as_object()?))) else {
+        return Err(QueryError::parsing(
+            "an alias action must be an object with one of [add], [remove], [remove_index]",
+        ));
+    };
+    let is_add = match kind.as_str() {
+        "add" => true,
+        "remove" | "remove_index" => false,
+        _ => {
+            let reason = format!("[alias_action] unknown field [{kind}]");
+            return Err(QueryError::new(ErrorType::XContentParse, reason));
+        }
+    };
+    let mut alias = Alias::default();
+    for (key, value) in body {
+        let is_target = matches!(key.as_str(), "index" | "indices" | "alias" | "aliases");
+        if is_target || key == "must_exist" || is_add && read_part(&mut alias, key, value, limits)?
+        {
+            continue;
+        }
+        let reason = format!("[{kind}] unknown field [{key}]");
+        return Err(QueryError::new(ErrorType::XContentParse, reason));
+    }
+    let indices = names(kind, body, "index", "indices")?;
+    let must_exist = match body.get("must_exist") {
+        Some(value) => flag("must_exist", value)?,
+        None => None,
+    };
+    if kind == "remove_index" {
+        let must_exist = must_exist.unwrap_or(true);
+        return Ok(AliasAction::RemoveIndex {
+            indices,
+            must_exist,
+        });
+    }
+    let aliases = names(kind, body, "alias", "aliases")?;
+    if !is_add {
+        return Ok(AliasAction::Remove {
+            indices,
+            aliases,
+            must_exist,
+        });
+    }
+    settle_routing(&mut alias, &Value::Object(body.clone()));
+    Ok(AliasAction::Add {
+        indices,
+        aliases: aliases
+            .iter()
+            .map(|name| parse_alias_name(name))
+            .collect::<Result<_, _>>()?,
+        alias: Box::new(alias),
+    })
+}
+
+/// Reads the names under a singular or plural key.
+fn names(
+    kind: &str,
+    body: &Map<String, Value>,
+    one: &str,
+    several: &str,
+) -> Result<Vec<String>, QueryError> {
+    let read = |value: &Value| value.as_str().filter(|n| !n.is_empty()).map(str::to_owned);
+    let found = match (body.get(one), body.get(several)) {
+        (Some(value), None) => read(value).map(|name| vec![name]),
+        (None, Some(Value::Array(items))) => items.iter().map(read).collect(),
+        (None, Some(value)) => read(value).map(|name| vec![name]),
+        _ => None,
+    };
+    found.filter(|names| !names.is_empty()).ok_or_else(|| {
+        let reason = format!("One of [{one}] or [{several}] is required, in action [{kind}]");
+        QueryError::illegal(reason)
+    })
+}
+
+fn text(key: &str, value: &Value) -> Result<Option<String>, QueryError> {
+    match (value, scalar_text(value)) {
+        (Value::Null, _) => Ok(None),
+        (_, Some(text)) => Ok(Some(text)),
+        _ => Err(QueryError::parsing(format!("[{key}] must be a string"))),
+    }
+}
+
+fn flag(key: &str, value: &Value) -> Result<Option<bool>, QueryError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(*flag)),
+        Value::String(text) if text == "true" => Ok(Some(true)),
+        Value::String(text) if text == "false" => Ok(Some(false)),
+        _ => Err(QueryError::parsing(format!("[{key}] must be a boolean"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

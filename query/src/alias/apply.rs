@@ -1,0 +1,165 @@
+//! Actions on aliases, all or none, against one cluster state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{Alias, ClusterState, IndexName, IndexUuid};
+
+use super::AliasAction;
+use crate::error::{ErrorType, QueryError};
+use crate::names::{self, ExpandWildcards, ResolveOptions};
+
+/// What a list of actions comes to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AliasChanges {
+    /// All aliases of each index that changes.
+    pub aliases: BTreeMap<IndexUuid, BTreeMap<IndexName, Alias>>,
+    /// Indices to delete.
+    pub removed: BTreeSet<IndexUuid>,
+}
+
+/// Works out what `actions` change, in order; nothing changes on an error.
+///
+/// # Errors
+/// `index_not_found_exception`, `aliases_not_found_exception`, `invalid_alias_name_exception` for
+/// an alias with an index's name, `illegal_argument_exception` for two write indices.
+pub fn apply_alias_actions(
+    actions: &[AliasAction],
+    state: &ClusterState,
+) -> Result<AliasChanges, QueryError> {
+    let mut changes = AliasChanges::default();
+    // Indices go first, so that an alias may take the name of one deleted in the same request.
+    for action in actions {
+        if let AliasAction::RemoveIndex {
+            indices,
+            must_exist,
+        } = action
+        {
+            let found = targets(indices, state, *must_exist)?;
+            changes.removed.extend(found);
+        }
+    }
+    for action in actions {
+        match action {
+            AliasAction::Add {
+                indices,
+                aliases,
+                alias,
+            } => add(&mut changes, state, (indices, aliases), alias)?,
+            AliasAction::Remove {
+                indices,
+                aliases,
+                must_exist,
+            } => remove(&mut changes, state, (indices, aliases), *must_exist)?,
+            AliasAction::RemoveIndex { .. } => {}
+        }
+    }
+    check_write_indices(&changes, state)?;
+    Ok(changes)
+}
+
+fn add(
+    changes: &mut AliasChanges,
+    state: &ClusterState,
+    (indices, names): (&[String], &[IndexName]),
+    alias: &Alias,
+) -> Result<(), QueryError> {
+    for name in names {
+        let same = state.index_named(name.as_str());
+        if same.is_some_and(|index| !changes.removed.contains(&index.uuid)) {
+            let reason = format!(
+                "Invalid alias name [{name}]: an index or data stream exists with the same name \
+                 as the alias"
+            );
+            return Err(QueryError::new(ErrorType::InvalidAliasName, reason));
+        }
+    }
+    for uuid in targets(indices, state, true)? {
+        if changes.removed.contains(&uuid) {
+            continue;
+        }
+        let aliases = entry(changes, state, uuid);
+        for name in names {
+            aliases.insert(name.clone(), alias.clone());
+        }
+    }
+    Ok(())
+}
+
+fn remove(
+    changes: &mut AliasChanges,
+    state: &ClusterState,
+    (indices, patterns): (&[String], &[String]),
+    must_exist: Option<bool>,
+) -> Result<(), QueryError> {
+    let targets = targets(indices, state, true)?;
+    for pattern in patterns {
+        let text = if pattern == "_all" { "*" } else { pattern };
+        let mut is_found = false;
+        for uuid in &targets {
+            let aliases = entry(changes, state, *uuid);
+            let before = aliases.len();
+            aliases.retain(|name, _| !matches_pattern(text, name.as_str()));
+            is_found |= aliases.len() < before;
+        }
+        if !is_found && must_exist.unwrap_or(!text.contains('*')) {
+            let reason = format!("aliases [{pattern}] missing");
+            return Err(QueryError::new(ErrorType::AliasesNotFound, reason));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the aliases of an index as they are so far.
+fn entry<'a>(
+    changes: &'a mut AliasChanges,
+    state: &ClusterState,
+    uuid: IndexUuid,
+) -> &'a mut BTreeMap<IndexName, Alias> {
+    changes.aliases.entry(uuid).or_insert_with(|| {
+        let index = state.indices.get(&uuid);
+        index.map(|index| index.aliases.clone()).unwrap_or_default()
+    })
+}
+
+/// Returns the indices named; aliases do not count.
+fn targets(
+    expressions: &[String],
+    state: &ClusterState,
+    must_exist: bool,
+) -> Result<Vec<IndexUuid>, QueryError> {
+    let options = ResolveOptions {
+        ignore_unavailable: !must_exist,
+        allow_no_indices: !must_exist,
+        expand_wildcards: ExpandWildcards::ALL,
+        allow_closed: true,
+        ignore_aliases: true,
+    };
+    let found = names::resolve(&expressions.join(","), state, &options)?;
+    Ok(found.into_iter().map(|index| index.meta.uuid).collect())
+}
+
+/// Refuses two write indices of one alias.
+fn check_write_indices(changes: &AliasChanges, state: &ClusterState) -> Result<(), QueryError> {
+    let mut writers: BTreeMap<&IndexName, Vec<&str>> = BTreeMap::new();
+    for (uuid, index) in &state.indices {
+        if changes.removed.contains(uuid) {
+            continue;
+        }
+        for (name, alias) in changes.aliases.get(uuid).unwrap_or(&index.aliases) {
+            if alias.is_write_index == Some(true) {
+                writers.entry(name).or_default().push(index.name.as_str());
+            }
+        }
+    }
+    match writers.iter_mut().find(|(_, indices)| indices.len() > 1) {
+        None => Ok(()),
+        Some((name, indices)) => {
+            indices.sort_unstable();
+            Err(QueryError::illegal(format!(
+                "alias [{name}] has more than one write index [{}]",
+                indices.join(",")
+            )))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Alias bodies and actions against a small cluster.
+
+use std::sync::Arc;
+
+use gleaner_model::{ClusterState, IndexMeta, IndexUuid};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn cluster() -> ClusterState {
+    let index = |number: u8, name: &str, alias: &str| {
+        let uuid = IndexUuid([number; 16]);
+        let write = Alias {
+            is_write_index: Some(true),
+            ..Alias::default()
+        };
+        let meta = IndexMeta {
+            uuid,
+            name: IndexName::parse(name).unwrap(),
+            created_ms: 0,
+            settings: gleaner_model::IndexSettings::default(),
+            mapping: Arc::default(),
+            aliases: [(IndexName::parse(alias).unwrap(), write)].into(),
+            primary_terms: Vec::new(),
+            is_closed: false,
+        };
+        (uuid, Arc::new(meta))
+    };
+    ClusterState {
+        indices: [index(1, "i1", "a1"), index(2, "i2", "a2")].into(),
+        ..ClusterState::default()
+    }
+}
+
+fn apply(actions: &Value) -> Result<AliasChanges, QueryError> {
+    let actions = parse_alias_actions(&json!({"actions": actions}), &Limits::default())?;
+    apply_alias_actions(&actions, &cluster())
+}
+
+/// Returns the aliases of index `number` after the actions.
+fn aliases(actions: &Value, number: u8) -> Vec<String> {
+    let changes = apply(actions).unwrap();
+    let aliases = &changes.aliases[&IndexUuid([number; 16])];
+    aliases.keys().map(ToString::to_string).collect()
+}
+
+#[test]
+fn bodies_are_read() {
+    let limits = Limits::default();
+    let body = json!({"filter": {"term": {"u": 1}}, "routing": "1", "search_routing": "1,2", "is_write_index": true, "is_hidden": false});
+    let alias = parse_alias(&body, &limits).unwrap();
+    assert_eq!(alias.index_routing.as_deref(), Some("1"));
+    assert_eq!(alias.search_routing.as_deref(), Some("1,2"));
+    assert_eq!(
+        (alias.is_write_index, alias.is_hidden),
+        (Some(true), Some(false))
+    );
+    assert_eq!(parse_alias(&Value::Null, &limits), Ok(Alias::default()));
+    for wrong in [
+        json!([]),
+        json!({"foo": 1}),
+        json!({"filter": {"nope": {}}}),
+        json!({"is_hidden": 3}),
+    ] {
+        assert!(parse_alias(&wrong, &limits).is_err(), "{wrong}");
+    }
+    assert_eq!(
+        parse_alias_name("A").unwrap_err().reason,
+        "Invalid alias name [A]: must be lowercase"
+    );
+}
+
+#[test]
+fn actions_change_aliases() {
+    assert_eq!(
+        aliases(&json!([{"add": {"index": "i1", "alias": "b"}}]), 1),
+        ["a1", "b"]
+    );
+    assert_eq!(
+        aliases(
+            &json!([{"add": {"indices": ["i*"], "aliases": ["b", "c"]}}]),
+            2
+        ),
+        ["a2", "b", "c"]
+    );
+    assert_eq!(
+        aliases(&json!([{"remove": {"index": "i1", "alias": "a1"}}]), 1),
+        [""; 0]
+    );
+    assert_eq!(
+        aliases(
+            &json!([{"remove": {"index": "i1", "alias": "a*"}}, {"add": {"index": "i1", "alias": "z"}}]),
+            1
+        ),
+        ["z"]
+    );
+    let swap =
+        apply(&json!([{"add": {"index": "i2", "alias": "i1"}}, {"remove_index": {"index": "i1"}}]))
+            .unwrap();
+    assert!(swap.removed.contains(&IndexUuid([1; 16])));
+    assert!(
+        apply(&json!([{"remove": {"index": "i1", "alias": "x", "must_exist": false}}])).is_ok()
+    );
+    assert!(apply(&json!([{"remove_index": {"index": "nope", "must_exist": false}}])).is_ok());
+}
+
+#[test]
+fn wrong_actions_are_refused_by_name() {
+    for (actions, reason) in [
+        (
+            json!([]),
+            "Validation Failed: 1: Must specify at least one alias action;",
+        ),
+        (json!([{"set": {}}]), "[alias_action] unknown field [set]"),
+        (
+            json!([{"remove": {"index": "i1", "alias": "a1", "filter": {}}}]),
+            "[remove] unknown field [filter]",
+        ),
+        (
+            json!([{"add": {"alias": "b"}}]),
+            "One of [index] or [indices] is required, in action [add]",
+        ),
+        (
+            json!([{"add": {"index": "i1"}}]),
+            "One of [alias] or [aliases] is required, in action [add]",
+        ),
+        (
+            json!([{"add": {"index": "nope", "alias": "b"}}]),
+            "no such index [nope]",
+        ),
+        (
+            json!([{"add": {"index": "i1", "alias": "i2"}}]),
+            "Invalid alias name [i2]: an index or data stream exists with the same name as the alias",
+        ),
+        (
+            json!([{"remove": {"index": "i1", "alias": "x"}}]),
+            "aliases [x] missing",
+        ),
+        (
+            json!([{"add": {"index": "i2", "alias": "a1", "is_write_index": true}}]),
+            "alias [a1] has more than one write index [i1,i2]",
+        ),
+    ] {
+        assert_eq!(apply(&actions).unwrap_err().reason, reason);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_actions_panic(value in crate::mapping::tests::any_json(), kind in "add|remove|remove_index", key in "index|alias|filter|routing") {
+        drop(apply(&json!([{kind: {"index": "i*", "alias": "a*", key: value}}])));
+    }
+}

@@ -1,0 +1,168 @@
+//! Index settings and the body that creates an index.
+//!
+//! Does: read settings, flat or nested, with or without `index.` ([`parse_index_settings`]), change
+//! dynamic ones ([`update_index_settings`]), read a whole create-index body
+//! ([`parse_create_index`]). Which settings exist, and which have an effect, stands in [`known`].
+//! Does not: check analyzers ([`IndexSettings::analysis`] is for the room of that name).
+
+mod create;
+mod flat;
+mod given;
+mod known;
+
+use gleaner_model::IndexSettings;
+use gleaner_model::settings::routing_slots_for;
+use serde_json::{Map, Value};
+
+pub use create::{NewIndex, parse_create_index};
+
+use crate::error::{ErrorType, QueryError};
+use given::Given;
+use known::{Effect, Scope};
+
+/// Prefix of the analysis settings, which stay a tree.
+const ANALYSIS: &str = "index.analysis.";
+
+/// Reads the settings of a new index; what is not given has its default.
+///
+/// # Errors
+/// `illegal_argument_exception` naming a setting that is unknown, refused or out of range.
+pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> {
+    let mut settings = IndexSettings::default();
+    let entries = flat::flatten(value)?;
+    for (key, value) in &entries {
+        if !value.is_null() {
+            apply(&mut settings, key, value)?;
+        }
+    }
+    settings.analysis = flat::nest(&entries, ANALYSIS)?;
+    settings.routing_slots = routing_slots_for(settings.number_of_shards);
+    settings.declared = entries
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key, flat::shown(&value)))
+        .collect();
+    declare_numbers(&mut settings);
+    Ok(settings)
+}
+
+/// Changes settings of an index that exists; `null` gives a setting its default again.
+///
+/// # Errors
+/// `illegal_argument_exception` as [`parse_index_settings`], and for settings that are fixed at
+/// creation, or while the index is open.
+pub fn update_index_settings(
+    current: &IndexSettings,
+    value: &Value,
+    index: &str,
+    is_closed: bool,
+) -> Result<IndexSettings, QueryError> {
+    let value = match value.as_object() {
+        Some(body) if body.len() == 1 => body.get("settings").unwrap_or(value),
+        _ => value,
+    };
+    let entries = flat::flatten(value)?;
+    check_scopes(&entries, index, is_closed)?;
+    let mut declared = current.declared.clone();
+    for (key, value) in &entries {
+        // An absent key has no place to keep; order of the others stays.
+        if value.is_null() {
+            declared.shift_remove(key);
+        } else {
+            declared.insert(key.clone(), flat::shown(value));
+        }
+    }
+    let mut settings = IndexSettings::default();
+    for (key, value) in &declared {
+        apply(&mut settings, key, value)?;
+    }
+    settings.analysis = current.analysis.clone();
+    if entries.keys().any(|key| key.starts_with(ANALYSIS)) {
+        let added = flat::nest(&entries, ANALYSIS)?;
+        flat::overlay(&mut settings.analysis, &added);
+    }
+    settings.routing_slots = current.routing_slots;
+    settings.declared = declared;
+    declare_numbers(&mut settings);
+    Ok(settings)
+}
+
+/// Reads one setting into its typed place.
+fn apply(settings: &mut IndexSettings, key: &str, value: &Value) -> Result<(), QueryError> {
+    if key.starts_with(ANALYSIS) {
+        return Ok(());
+    }
+    match known::find(key).map(|known| &known.effect) {
+        Some(Effect::Set(set)) => set(settings, &Given { key, value }),
+        Some(Effect::Accepted) => Ok(()),
+        Some(Effect::Refused(why)) => Err(wrong(format!("setting [{key}] {why}"))),
+        Some(Effect::Only(wanted)) => {
+            let text = Given { key, value }.text()?;
+            if text == *wanted {
+                return Ok(());
+            }
+            Err(wrong(format!(
+                "setting [{key}] of [{text}] is not supported, only [{wanted}] is"
+            )))
+        }
+        None => Err(unknown(key)),
+    }
+}
+
+/// Refuses settings that cannot change now.
+fn check_scopes(
+    entries: &Map<String, Value>,
+    index: &str,
+    is_closed: bool,
+) -> Result<(), QueryError> {
+    let mut fixed = Vec::new();
+    for key in entries.keys() {
+        let scope = if key.starts_with(ANALYSIS) {
+            Scope::Static
+        } else {
+            known::find(key).ok_or_else(|| unknown(key))?.scope
+        };
+        match scope {
+            Scope::Final => {
+                return Err(wrong(format!(
+                    "final {index} setting [{key}], not updateable"
+                )));
+            }
+            Scope::Static if !is_closed => fixed.push(key.as_str()),
+            Scope::Static | Scope::Dynamic => {}
+        }
+    }
+    if fixed.is_empty() {
+        return Ok(());
+    }
+    fixed.sort_unstable();
+    Err(wrong(format!(
+        "Can't update non dynamic settings [[{}]] for open indices [[{index}]]",
+        fixed.join(", ")
+    )))
+}
+
+/// Echoes shard and replica counts even where nobody gave them, as the dialect does.
+fn declare_numbers(settings: &mut IndexSettings) {
+    for (key, number) in [
+        ("index.number_of_shards", settings.number_of_shards),
+        ("index.number_of_replicas", settings.number_of_replicas),
+    ] {
+        let text = Value::from(number.to_string());
+        settings.declared.entry(key).or_insert(text);
+    }
+}
+
+fn wrong(reason: String) -> QueryError {
+    QueryError::new(ErrorType::Settings, reason)
+}
+
+fn unknown(key: &str) -> QueryError {
+    wrong(format!(
+        "unknown setting [{key}] please check that any required plugins are installed, or check \
+         the breaking changes documentation for removed settings"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

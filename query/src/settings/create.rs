@@ -1,0 +1,56 @@
+//! The body that creates an index.
+
+use std::collections::BTreeMap;
+
+use gleaner_model::{Alias, IndexName, IndexSettings, Mapping};
+use serde_json::Value;
+
+use super::parse_index_settings;
+use crate::alias::parse_aliases;
+use crate::error::QueryError;
+use crate::limits::Limits;
+use crate::mapping::{MappingRules, parse_mapping};
+
+/// What a new index is to be.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NewIndex {
+    /// Its settings.
+    pub settings: IndexSettings,
+    /// Its mapping.
+    pub mapping: Mapping,
+    /// Its aliases.
+    pub aliases: BTreeMap<IndexName, Alias>,
+}
+
+/// Reads `{"settings": …, "mappings": …, "aliases": …}`; null and `{}` are all defaults.
+///
+/// # Errors
+/// `parsing_exception` for any other key, and whatever its parts refuse.
+pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
+    let entries = match body {
+        Value::Null => return Ok(NewIndex::default()),
+        Value::Object(entries) => entries,
+        _ => return Err(QueryError::parsing("the body must be an object")),
+    };
+    if let Some(key) = entries
+        .keys()
+        .find(|key| !matches!(key.as_str(), "settings" | "mappings" | "aliases"))
+    {
+        let reason = format!("unknown key [{key}] for create index");
+        return Err(QueryError::parsing(reason));
+    }
+    let settings = parse_index_settings(entries.get("settings").unwrap_or(&Value::Null))?;
+    let mapping = match entries.get("mappings") {
+        None | Some(Value::Null) => Mapping::default(),
+        Some(mappings) => parse_mapping(mappings, None, &MappingRules::from(&settings))?,
+    };
+    let aliases = match entries.get("aliases") {
+        None | Some(Value::Null) => BTreeMap::new(),
+        Some(aliases) => parse_aliases(aliases, limits)?,
+    };
+    Ok(NewIndex {
+        settings,
+        mapping,
+        aliases,
+    })
+}

@@ -1,0 +1,115 @@
+//! Settings between their two shapes: nested objects and dotted keys.
+
+use serde_json::{Map, Value};
+
+use super::wrong;
+use crate::error::QueryError;
+use crate::json::scalar_text;
+
+/// Deepest nesting of settings.
+const MAX_DEPTH: usize = 32;
+
+/// Returns every setting under its dotted key, with `index.` in front; lists are values.
+///
+/// # Errors
+/// `illegal_argument_exception` when `value` is no object, too deep, or gives a key twice.
+pub(super) fn flatten(value: &Value) -> Result<Map<String, Value>, QueryError> {
+    let mut flat = Map::new();
+    match value {
+        Value::Null => {}
+        Value::Object(entries) => collect(entries, "", MAX_DEPTH, &mut flat)?,
+        _ => return Err(wrong("key [settings] must be an object".to_owned())),
+    }
+    Ok(flat)
+}
+
+fn collect(
+    entries: &Map<String, Value>,
+    prefix: &str,
+    levels_left: usize,
+    flat: &mut Map<String, Value>,
+) -> Result<(), QueryError> {
+    let Some(levels_left) = levels_left.checked_sub(1) else {
+        return Err(wrong(format!("settings are nested too deep at [{prefix}]")));
+    };
+    for (key, value) in entries {
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                collect(inner, &path, levels_left, flat)?;
+            }
+            Value::Object(_) if !path.contains("analysis.") => {}
+            _ => {
+                let path = with_index(path);
+                if flat.contains_key(&path) {
+                    return Err(wrong(format!("duplicate settings key [{path}] found")));
+                }
+                flat.insert(path, value.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn with_index(path: String) -> String {
+    if path.starts_with("index.") {
+        path
+    } else {
+        format!("index.{path}")
+    }
+}
+
+/// Returns the settings below `prefix` as a tree.
+///
+/// # Errors
+/// `illegal_argument_exception` where a key is both a value and a prefix of others.
+pub(super) fn nest(flat: &Map<String, Value>, prefix: &str) -> Result<Value, QueryError> {
+    let mut tree = Map::new();
+    for (key, value) in flat {
+        let Some(path) = key.strip_prefix(prefix).filter(|_| !value.is_null()) else {
+            continue;
+        };
+        let conflict = || wrong(format!("setting [{key}] conflicts with a setting above it"));
+        let mut at = &mut tree;
+        let mut parts = path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                if at.contains_key(part) {
+                    return Err(conflict());
+                }
+                at.insert(part.to_owned(), value.clone());
+                break;
+            }
+            let inner = at
+                .entry(part)
+                .or_insert_with(|| Value::Object(Map::new()))
+                .as_object_mut();
+            at = inner.ok_or_else(conflict)?;
+        }
+    }
+    Ok(Value::Object(tree))
+}
+
+/// Puts the leaves of `added` over those of `base`.
+pub(super) fn overlay(base: &mut Value, added: &Value) {
+    match (base, added) {
+        (Value::Object(base), Value::Object(added)) => {
+            for (key, value) in added {
+                overlay(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, added) => *base = added.clone(),
+    }
+}
+
+/// Returns a value as the dialect echoes it: scalars are text.
+pub(super) fn shown(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(shown).collect(),
+        _ => scalar_text(value).map_or_else(|| value.clone(), Value::from),
+    }
+}

@@ -1,0 +1,183 @@
+//! The settings an index has: which we act on, which have no effect here, which are refused.
+
+use gleaner_model::IndexSettings;
+
+use super::given::Given;
+use super::wrong;
+use crate::error::QueryError;
+use crate::units::parse_time;
+
+/// When a setting may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// At any time.
+    Dynamic,
+    /// While the index is closed.
+    Static,
+    /// Never.
+    Final,
+}
+
+/// What a setting does.
+pub(super) enum Effect {
+    /// It is read into its place.
+    Set(fn(&mut IndexSettings, &Given) -> Result<(), QueryError>),
+    /// It is kept and echoed; it tunes what we do not have.
+    Accepted,
+    /// It is taken with this one value, which is how things are.
+    Only(&'static str),
+    /// It would change what is found or how it ranks, and is not there.
+    Refused(&'static str),
+}
+
+/// A setting, or a family of them when the key ends with `*`.
+pub(super) struct Known {
+    key: &'static str,
+    pub(super) scope: Scope,
+    pub(super) effect: Effect,
+}
+
+const LATER: &str = "is not supported";
+const PRIVATE: &str = "is private and can not be set explicitly";
+
+const fn dynamic(key: &'static str, effect: Effect) -> Known {
+    Known {
+        key,
+        scope: Scope::Dynamic,
+        effect,
+    }
+}
+
+const fn fixed(key: &'static str, effect: Effect) -> Known {
+    Known {
+        key,
+        scope: Scope::Static,
+        effect,
+    }
+}
+
+const fn last(key: &'static str, effect: Effect) -> Known {
+    Known {
+        key,
+        scope: Scope::Final,
+        effect,
+    }
+}
+
+/// Exact keys come before families.
+#[rustfmt::skip]
+const KNOWN: &[Known] = &[
+    last("index.number_of_shards", Effect::Set(|s, given| {
+        s.number_of_shards = given.number(1, 1_024)? as u32;
+        Ok(())
+    })),
+    last("index.number_of_routing_shards", Effect::Set(|_, given| given.number(1, 1 << 30).map(drop))),
+    dynamic("index.number_of_replicas", Effect::Set(|s, given| {
+        s.number_of_replicas = given.number(0, 1_024)? as u32;
+        Ok(())
+    })),
+    dynamic("index.refresh_interval", Effect::Set(refresh_interval)),
+    dynamic("index.max_result_window", Effect::Set(|s, given| { s.max_result_window = given.count(1)?; Ok(()) })),
+    dynamic("index.mapping.total_fields.limit", Effect::Set(|s, given| { s.total_fields_limit = given.count(0)?; Ok(()) })),
+    dynamic("index.mapping.depth.limit", Effect::Set(|s, given| { s.depth_limit = given.count(1)?; Ok(()) })),
+    dynamic("index.mapping.field_name_length.limit", Effect::Set(|s, given| {
+        // The default is the largest number a long holds.
+        s.field_name_length_limit = given.number(1, i64::MAX as u64)? as usize;
+        Ok(())
+    })),
+    dynamic("index.max_ngram_diff", Effect::Set(|s, given| { s.max_ngram_diff = given.count(0)?; Ok(()) })),
+    dynamic("index.max_terms_count", Effect::Set(|s, given| { s.max_terms_count = given.count(1)?; Ok(()) })),
+    dynamic("index.max_regex_length", Effect::Set(|s, given| { s.max_regex_length = given.count(1)?; Ok(()) })),
+    dynamic("index.blocks.read_only", Effect::Set(|s, given| { s.blocks.read_only = given.flag()?; Ok(()) })),
+    dynamic("index.blocks.read_only_allow_delete", Effect::Set(|s, given| { s.blocks.read_only_allow_delete = given.flag()?; Ok(()) })),
+    dynamic("index.blocks.write", Effect::Set(|s, given| { s.blocks.write = given.flag()?; Ok(()) })),
+    dynamic("index.blocks.read", Effect::Set(|s, given| { s.blocks.read = given.flag()?; Ok(()) })),
+    dynamic("index.blocks.metadata", Effect::Set(|s, given| { s.blocks.metadata = given.flag()?; Ok(()) })),
+    dynamic("index.query.default_field", Effect::Set(|s, given| { s.default_fields = given.texts()?; Ok(()) })),
+    dynamic("index.hidden", Effect::Set(|s, given| { s.hidden = given.flag()?; Ok(()) })),
+
+    // Kept for the user: they tune what works in another way here.
+    dynamic("index.auto_expand_replicas", Effect::Accepted),
+    dynamic("index.priority", Effect::Accepted),
+    dynamic("index.gc_deletes", Effect::Accepted),
+    dynamic("index.max_inner_result_window", Effect::Accepted),
+    dynamic("index.max_rescore_window", Effect::Accepted),
+    dynamic("index.max_docvalue_fields_search", Effect::Accepted),
+    dynamic("index.max_script_fields", Effect::Accepted),
+    dynamic("index.max_shingle_diff", Effect::Accepted),
+    dynamic("index.max_refresh_listeners", Effect::Accepted),
+    dynamic("index.max_slices_per_scroll", Effect::Accepted),
+    dynamic("index.max_adjacency_matrix_filters", Effect::Accepted),
+    dynamic("index.analyze.max_token_count", Effect::Accepted),
+    dynamic("index.highlight.max_analyzed_offset", Effect::Accepted),
+    dynamic("index.highlight.weight_matches_mode.enabled", Effect::Accepted),
+    dynamic("index.requests.cache.enable", Effect::Accepted),
+    dynamic("index.warmer.enabled", Effect::Accepted),
+    dynamic("index.flush_after_merge", Effect::Accepted),
+    dynamic("index.mapping.nested_fields.limit", Effect::Accepted),
+    dynamic("index.mapping.nested_objects.limit", Effect::Accepted),
+    dynamic("index.mapping.dimension_fields.limit", Effect::Accepted),
+    dynamic("index.search.idle.after", Effect::Accepted),
+    dynamic("index.search.throttled", Effect::Accepted),
+    dynamic("index.write.wait_for_active_shards", Effect::Accepted),
+    dynamic("index.unassigned.node_left.delayed_timeout", Effect::Accepted),
+    fixed("index.codec", Effect::Accepted),
+    fixed("index.queries.cache.enabled", Effect::Accepted),
+    fixed("index.load_fixed_bitset_filters_eagerly", Effect::Accepted),
+    fixed("index.shard.check_on_startup", Effect::Accepted),
+    fixed("index.data_path", Effect::Accepted),
+    fixed("index.query_string.lenient", Effect::Only("false")),
+    last("index.soft_deletes.enabled", Effect::Accepted),
+    dynamic("index.soft_deletes.retention_lease.period", Effect::Accepted),
+    dynamic("index.query.parse.allow_unmapped_fields", Effect::Only("true")),
+    dynamic("index.mapping.total_fields.ignore_dynamic_beyond_limit", Effect::Only("false")),
+    dynamic("index.mapping.ignore_above", Effect::Refused(LATER)),
+    dynamic("index.default_pipeline", Effect::Only("_none")),
+    dynamic("index.final_pipeline", Effect::Only("_none")),
+    fixed("index.mapping.coerce", Effect::Only("true")),
+    fixed("index.mapping.ignore_malformed", Effect::Only("false")),
+    fixed("index.mapping.source.mode", Effect::Only("stored")),
+    last("index.routing_partition_size", Effect::Only("1")),
+    last("index.mode", Effect::Only("standard")),
+
+    // Families.
+    dynamic("index.search.slowlog.*", Effect::Accepted),
+    dynamic("index.indexing.*", Effect::Accepted),
+    dynamic("index.merge.*", Effect::Accepted),
+    dynamic("index.translog.*", Effect::Accepted),
+    dynamic("index.routing.*", Effect::Accepted),
+    dynamic("index.allocation.*", Effect::Accepted),
+    dynamic("index.lifecycle.*", Effect::Accepted),
+    fixed("index.store.*", Effect::Accepted),
+    last("index.similarity.*", Effect::Refused("is not supported: scores are BM25 with k1 = 1.2 and b = 0.75")),
+    last("index.sort.*", Effect::Refused(LATER)),
+    last("index.knn*", Effect::Refused(LATER)),
+    last("index.time_series.*", Effect::Refused(LATER)),
+    last("index.routing_path", Effect::Refused(LATER)),
+    last("index.uuid", Effect::Refused(PRIVATE)),
+    last("index.creation_date", Effect::Refused(PRIVATE)),
+    last("index.provided_name", Effect::Refused(PRIVATE)),
+    last("index.version.*", Effect::Refused(PRIVATE)),
+];
+
+/// Returns the setting of that key, or the family it belongs to.
+pub(super) fn find(key: &str) -> Option<&'static Known> {
+    KNOWN
+        .iter()
+        .find(|known| match known.key.strip_suffix('*') {
+            Some(family) => key.starts_with(family),
+            None => known.key == key,
+        })
+}
+
+fn refresh_interval(settings: &mut IndexSettings, given: &Given) -> Result<(), QueryError> {
+    let interval = parse_time(&given.text()?, given.key)?;
+    settings.refresh_interval_ms = match interval {
+        None => None,
+        Some(interval) => Some(
+            u64::try_from(interval.as_millis())
+                .map_err(|_| wrong(format!("setting [{}] is too long", given.key)))?,
+        ),
+    };
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Settings given, echoed, changed; bodies that create an index.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::limits::Limits;
+
+fn reason(result: Result<IndexSettings, QueryError>) -> String {
+    result.expect_err("refused").reason
+}
+
+#[test]
+fn all_shapes_mean_the_same() {
+    for value in [
+        json!({"number_of_shards": 3, "blocks.write": true}),
+        json!({"index": {"number_of_shards": "3", "blocks": {"write": "true"}}}),
+        json!({"index.number_of_shards": "3", "index": {"blocks.write": true}}),
+    ] {
+        let settings = parse_index_settings(&value).unwrap();
+        assert_eq!(
+            (settings.number_of_shards, settings.blocks.write),
+            (3, true)
+        );
+        assert_eq!(settings.routing_slots % 3, 0);
+        assert_eq!(settings.declared["index.number_of_shards"], "3");
+        assert_eq!(settings.declared["index.number_of_replicas"], "1");
+        assert_eq!(settings.declared["index.blocks.write"], "true");
+    }
+    let plain = parse_index_settings(&Value::Null).unwrap();
+    assert_eq!(
+        (plain.number_of_shards, plain.refresh_interval_ms),
+        (4, Some(1_000))
+    );
+}
+
+#[test]
+fn settings_have_their_types() {
+    let settings = parse_index_settings(&json!({
+        "refresh_interval": "30s", "max_result_window": 5, "mapping.total_fields.limit": 7,
+        "mapping": {"depth": {"limit": 3}, "field_name_length.limit": 9}, "hidden": true,
+        "query.default_field": ["title", "body"], "merge.scheduler.max_thread_count": 1,
+        "analysis": {"analyzer": {"my": {"type": "custom", "filter": ["lowercase"], "max": 3}}}
+    }))
+    .unwrap();
+    assert_eq!(settings.refresh_interval_ms, Some(30_000));
+    assert_eq!(settings.max_result_window, 5);
+    assert_eq!((settings.total_fields_limit, settings.depth_limit), (7, 3));
+    assert_eq!(settings.field_name_length_limit, 9);
+    assert!(settings.hidden);
+    assert_eq!(settings.default_fields, ["title", "body"]);
+    assert_eq!(
+        settings.analysis,
+        json!({"analyzer": {"my": {"type": "custom", "filter": ["lowercase"], "max": 3}}})
+    );
+    assert_eq!(settings.declared["index.analysis.analyzer.my.max"], "3");
+    let never = parse_index_settings(&json!({"refresh_interval": -1})).unwrap();
+    assert_eq!(never.refresh_interval_ms, None);
+}
+
+#[test]
+fn wrong_settings_are_refused_by_name() {
+    for (value, expected) in [
+        (
+            json!({"foo": 1}),
+            "unknown setting [index.foo] please check that any required plugins are installed, or check the breaking changes documentation for removed settings",
+        ),
+        (
+            json!({"number_of_shards": 0}),
+            "Failed to parse value [0] for setting [index.number_of_shards] must be >= 1",
+        ),
+        (
+            json!({"number_of_shards": 2000}),
+            "Failed to parse value [2000] for setting [index.number_of_shards] must be <= 1024",
+        ),
+        (
+            json!({"number_of_replicas": "x"}),
+            "Failed to parse value [x] for setting [index.number_of_replicas]",
+        ),
+        (
+            json!({"blocks.read": 1}),
+            "Failed to parse value [1] as only [true] or [false] are allowed. Setting [index.blocks.read]",
+        ),
+        (
+            json!({"similarity.default.type": "BM25"}),
+            "setting [index.similarity.default.type] is not supported: scores are BM25 with k1 = 1.2 and b = 0.75",
+        ),
+        (
+            json!({"sort.field": "x"}),
+            "setting [index.sort.field] is not supported",
+        ),
+        (
+            json!({"uuid": "x"}),
+            "setting [index.uuid] is private and can not be set explicitly",
+        ),
+        (
+            json!({"mode": "time_series"}),
+            "setting [index.mode] of [time_series] is not supported, only [standard] is",
+        ),
+        (
+            json!({"hidden": true, "index.hidden": true}),
+            "duplicate settings key [index.hidden] found",
+        ),
+        (json!([]), "key [settings] must be an object"),
+    ] {
+        assert_eq!(reason(parse_index_settings(&value)), expected);
+    }
+}
+
+#[test]
+fn only_dynamic_settings_change_while_open() {
+    let old = parse_index_settings(
+        &json!({"number_of_shards": 2, "refresh_interval": "5s", "codec": "x"}),
+    )
+    .unwrap();
+    let update = |value: Value, is_closed| update_index_settings(&old, &value, "x", is_closed);
+    let new = update(
+        json!({"index": {"number_of_replicas": 0, "refresh_interval": null}}),
+        false,
+    )
+    .unwrap();
+    assert_eq!((new.number_of_shards, new.number_of_replicas), (2, 0));
+    assert_eq!(new.refresh_interval_ms, Some(1_000));
+    assert_eq!(new.routing_slots, old.routing_slots);
+    assert!(!new.declared.contains_key("index.refresh_interval"));
+    assert_eq!(new.declared["index.codec"], "x");
+    assert_eq!(
+        update(json!({"settings": {"max_result_window": 3}}), false)
+            .unwrap()
+            .max_result_window,
+        3
+    );
+    assert_eq!(
+        reason(update(
+            json!({"codec": "y", "analysis.analyzer.a.type": "simple"}),
+            false
+        )),
+        "Can't update non dynamic settings [[index.analysis.analyzer.a.type, index.codec]] for open indices [[x]]"
+    );
+    assert_eq!(
+        reason(update(json!({"number_of_shards": 3}), true)),
+        "final x setting [index.number_of_shards], not updateable"
+    );
+    let closed = update(json!({"analysis.analyzer.a.type": "simple"}), true).unwrap();
+    assert_eq!(
+        closed.analysis,
+        json!({"analyzer": {"a": {"type": "simple"}}})
+    );
+}
+
+#[test]
+fn a_body_creates_an_index() {
+    let limits = Limits::default();
+    let body = json!({
+        "settings": {"number_of_shards": 1, "analysis": {"analyzer": {"default": {"type": "simple"}}}},
+        "mappings": {"properties": {"t": {"type": "text"}}},
+        "aliases": {"a": {"filter": {"term": {"t": "x"}}, "routing": 1}}
+    });
+    let new = parse_create_index(&body, &limits).unwrap();
+    assert_eq!(new.settings.number_of_shards, 1);
+    assert_eq!(new.mapping.fields.len(), 1);
+    let alias = new.aliases.values().next().unwrap();
+    assert_eq!(alias.index_routing.as_deref(), Some("1"));
+    assert_eq!(
+        parse_create_index(&Value::Null, &limits),
+        Ok(NewIndex::default())
+    );
+    let error = parse_create_index(&json!({"mapping": {}}), &limits).unwrap_err();
+    assert_eq!(error.reason, "unknown key [mapping] for create index");
+}
+
+proptest! {
+    #[test]
+    fn no_settings_panic(value in crate::mapping::tests::any_json(), key in "(index\\.)?[a-z_.]{0,24}") {
+        drop(parse_index_settings(&value));
+        let entry = Value::Object([(key, value)].into_iter().collect());
+        drop(parse_index_settings(&entry));
+        drop(update_index_settings(&IndexSettings::default(), &entry, "x", true));
+        drop(parse_create_index(&entry, &Limits::default()));
+    }
+
+    #[test]
+    fn what_is_echoed_is_read_again(shards in 1_u32..1_024, window in 1_usize..100_000, seconds in 0_u64..1_000) {
+        let given = json!({"number_of_shards": shards, "max_result_window": window, "refresh_interval": format!("{seconds}s")});
+        let settings = parse_index_settings(&given).unwrap();
+        prop_assert_eq!(parse_index_settings(&Value::Object(settings.declared.clone())), Ok(settings));
+    }
+}
