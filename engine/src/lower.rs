@@ -14,6 +14,7 @@ mod values;
 
 use std::sync::Arc;
 
+use gleaner_model::FieldPath;
 use gleaner_query::resolved::Clause;
 use tantivy::query::{AllWeight, EmptyWeight, Weight};
 
@@ -49,6 +50,41 @@ pub(crate) fn query(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight
         Clause::Term { .. } => compound::union_of_one(weight),
         _ => weight,
     })
+}
+
+/// Returns a weight that only matches, for the whole query: bitmaps are kept of its filters, not
+/// of itself.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn unscored(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
+    matching(scope, clause)
+}
+
+/// Returns the fields of a clause that tantivy prunes by block maxima (a term, a conjunction or a
+/// disjunction of terms, all of text fields); `None` for any other.
+pub(crate) fn pruned_fields<'q>(view: &View, clause: &'q Clause) -> Option<Vec<&'q FieldPath>> {
+    let (clause, _) = simplify(clause, 1.0);
+    let term = |clause: &'q Clause| match simplify(clause, 1.0).0 {
+        Clause::Term { field, .. } => view.fields().text(field.as_str()).map(|_| field),
+        _ => None,
+    };
+    match clause {
+        Clause::Term { .. } => Some(vec![term(clause)?]),
+        Clause::Blended { field, .. } => {
+            view.fields().text(field.as_str()).map(|_| vec![field])
+        }
+        Clause::Bool { must, should, filter, must_not, minimum_should_match }
+            if filter.is_empty() && must_not.is_empty() =>
+        {
+            match (must.as_slice(), should.as_slice(), minimum_should_match) {
+                (all, [], 0) if !all.is_empty() => all.iter().map(term).collect(),
+                ([], any, 0 | 1) if !any.is_empty() => any.iter().map(term).collect(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// Returns a weight that only matches; bitmaps of it may be kept.

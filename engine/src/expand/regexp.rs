@@ -9,14 +9,14 @@ use std::fmt::Write as _;
 use crate::EngineError;
 
 /// Returns an expression that matches `text` alone.
-pub fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     text.chars().for_each(|c| push_literal(&mut out, c));
     out
 }
 
 /// Translates `*` (any run), `?` (one character) and `\` (takes the next as it is).
-pub fn from_wildcard(pattern: &str) -> String {
+pub(super) fn from_wildcard(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -35,7 +35,7 @@ pub fn from_wildcard(pattern: &str) -> String {
 /// # Errors
 /// [`EngineError::Query`] for operators that are not offered, and unfinished escapes, quotes or
 /// classes.
-pub fn from_lucene(expression: &str) -> Result<String, EngineError> {
+pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
     let refuse = |what: &str| {
         EngineError::Query(format!("regular expression [{expression}] is refused: {what}"))
     };

@@ -1,1 +1,202 @@
-//! placeholder
+//! How a canonical score came about, with the numbers used.
+//!
+//! Each node opens a cursor of its own on the one document, so its value is what ranking computes,
+//! to the bit. Meant for a few documents of an answer, not for speed.
+
+use std::sync::Arc;
+
+use gleaner_model::FieldPath;
+use gleaner_query::answer::Explanation;
+use gleaner_query::resolved::{Clause, ShardQuery};
+use tantivy::{DocId, SegmentReader};
+
+use super::bm25::{B, K1, LengthNorms};
+use super::canonical::{Asked, Cursor};
+use super::model::{Model, TermNumbers};
+use crate::control::Control;
+use crate::filter_cache::{FilterCache, FilterCacheOptions};
+use crate::lower::Scope;
+use crate::view::split_place;
+use crate::{EngineError, View};
+
+/// Explains the score of the document at `place`; `None` where the query does not match it.
+///
+/// # Errors
+/// [`EngineError::MissingStatistics`], and when the index cannot be read.
+pub(crate) fn explain(
+    view: &Arc<View>,
+    place: u64,
+    query: &ShardQuery,
+) -> Result<Option<Explanation>, EngineError> {
+    let (ord, doc) = split_place(place);
+    let segment = view.segments().get(ord as usize).filter(|s| doc < s.reader().max_doc());
+    let segment = segment
+        .ok_or_else(|| EngineError::Internal(format!("place {place:#x} is not of this view")))?;
+    let scope = Scope {
+        view,
+        model: &Arc::new(Model::new(Arc::clone(&query.statistics))),
+        control: &Arc::new(Control::unlimited()),
+        // One document is no reason to keep bitmaps.
+        filters: &Arc::new(FilterCache::new(FilterCacheOptions {
+            budget_bytes: 0,
+            ..FilterCacheOptions::default()
+        })),
+    };
+    Explainer { scope, reader: segment.reader(), doc }.node(&query.query, 1.0)
+}
+
+struct Explainer<'a> {
+    scope: Scope<'a>,
+    reader: &'a SegmentReader,
+    doc: DocId,
+}
+
+impl Explainer<'_> {
+    fn node(&self, clause: &Clause, boost: f64) -> Result<Option<Explanation>, EngineError> {
+        let mut cursor = Cursor::open(&self.scope, self.reader, clause, boost, Asked::Any)?;
+        let Some(score) = cursor.score(self.doc) else {
+            return Ok(None);
+        };
+        let frequency = cursor.frequency(self.doc);
+        let (description, details) = self.parts(clause, boost, frequency)?;
+        Ok(Some(Explanation { value: score as f32, description, details }))
+    }
+
+    fn parts(
+        &self,
+        clause: &Clause,
+        boost: f64,
+        frequency: Option<(f64, u32)>,
+    ) -> Result<(String, Vec<Explanation>), EngineError> {
+        let model = self.scope.model;
+        Ok(match clause {
+            Clause::Term { field, term } => {
+                let idf = idf_of(model.term(field, term)?);
+                self.weight(field, term, (boost, vec![idf], frequency))
+            }
+            Clause::Synonyms { field, terms } => {
+                let idf = idf_of(model.group(field, terms)?);
+                self.weight(field, &format!("Synonym({})", terms.join(" ")), (boost, vec![idf], frequency))
+            }
+            Clause::Phrase { field, positions, .. } => {
+                let mut idfs = Vec::new();
+                for term in positions.iter().flat_map(|(_, terms)| terms) {
+                    idfs.push(idf_of(model.term(field, term)?));
+                }
+                let text: Vec<String> =
+                    positions.iter().map(|(_, terms)| terms.join("|")).collect();
+                self.weight(field, &format!("\"{}\"", text.join(" ")), (boost, idfs, frequency))
+            }
+            Clause::Boost { clause, factor } => {
+                let inner = self.node(clause, boost * f64::from(*factor))?;
+                (format!("boost of {factor}, applied to:"), inner.into_iter().collect())
+            }
+            Clause::Blended { field, terms } => {
+                let idf = model.group(field, terms.iter().map(|(term, _)| term))?;
+                let mut details = vec![idf_of(idf)];
+                for (term, factor) in terms {
+                    let alone = vec![(term.clone(), *factor)];
+                    details.extend(self.alone(field, terms, &alone, boost)?);
+                }
+                (format!("sum over the terms of {field} that a fuzzy term stands for:"), details)
+            }
+            Clause::Bool { must, should, .. } => {
+                ("sum of:".to_owned(), self.all(must.iter().chain(should), boost)?)
+            }
+            Clause::DisMax { clauses, tie_breaker } => (
+                format!("max plus {tie_breaker} times others of:"),
+                self.all(clauses, boost)?,
+            ),
+            Clause::Demote { positive, factor, .. } => (
+                format!("score, times {factor} where the negative query matches, of:"),
+                self.all([positive.as_ref()], boost)?,
+            ),
+            _ => (format!("constant score, boost {boost}"), Vec::new()),
+        })
+    }
+
+    fn all<'c>(
+        &self,
+        clauses: impl IntoIterator<Item = &'c Clause>,
+        boost: f64,
+    ) -> Result<Vec<Explanation>, EngineError> {
+        let mut details = Vec::new();
+        for clause in clauses {
+            details.extend(self.node(clause, boost)?);
+        }
+        Ok(details)
+    }
+
+    /// A term of a blended group: it takes the group's document frequency.
+    fn alone(
+        &self,
+        field: &FieldPath,
+        group: &[(String, f32)],
+        only: &[(String, f32)],
+        boost: f64,
+    ) -> Result<Option<Explanation>, EngineError> {
+        // The others stay in the group with factor 0, so that the group's numbers stay.
+        let terms = group.iter().map(|(term, factor)| {
+            let is_it = only.iter().any(|(wanted, _)| wanted == term);
+            (term.clone(), if is_it { *factor } else { 0.0 })
+        });
+        let clause = Clause::Blended { field: field.clone(), terms: terms.collect() };
+        let mut cursor = Cursor::open(&self.scope, self.reader, &clause, boost, Asked::Any)?;
+        let score = cursor.score(self.doc).filter(|score| *score > 0.0);
+        let description = |(term, factor): &(String, f32)| format!("{field}:{term}^{factor}");
+        Ok(score.map(|score| Explanation {
+            value: score as f32,
+            description: only.iter().map(description).collect(),
+            details: Vec::new(),
+        }))
+    }
+
+    fn weight(
+        &self,
+        field: &FieldPath,
+        what: &str,
+        (boost, idfs, frequency): (f64, Vec<Explanation>, Option<(f64, u32)>),
+    ) -> (String, Vec<Explanation>) {
+        let mut details = vec![leaf(boost, "boost")];
+        details.extend(idfs);
+        let description = match (frequency, self.scope.model.norms(field)) {
+            (Some((frequency, length)), Some(norms)) => {
+                details.push(tf_of(frequency, length, norms));
+                format!("weight({field}:{what}) [BM25], boost * idf * {} * tf of:", K1 + 1.0)
+            }
+            _ => format!("weight({field}:{what}), boost * idf of:"),
+        };
+        (description, details)
+    }
+}
+
+fn leaf(value: f64, description: impl Into<String>) -> Explanation {
+    Explanation { value: value as f32, description: description.into(), details: Vec::new() }
+}
+
+fn idf_of(numbers: TermNumbers) -> Explanation {
+    Explanation {
+        value: numbers.idf as f32,
+        description: "idf, computed as log(1 + (N - n + 0.5) / (n + 0.5)) from:".to_owned(),
+        details: vec![
+            leaf(numbers.matching as f64, "n, number of documents containing term"),
+            leaf(numbers.documents as f64, "N, total number of documents with field"),
+        ],
+    }
+}
+
+fn tf_of(frequency: f64, length: u32, norms: &LengthNorms) -> Explanation {
+    let norm = super::bm25::norm_of(length, norms.average());
+    Explanation {
+        value: (frequency / (frequency + norm)) as f32,
+        description: "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:"
+            .to_owned(),
+        details: vec![
+            leaf(frequency, "freq, occurrences of term within document"),
+            leaf(K1, "k1, term saturation parameter"),
+            leaf(B, "b, length normalization parameter"),
+            leaf(f64::from(length), "dl, length of field (approximate)"),
+            leaf(norms.average(), "avgdl, average length of field"),
+        ],
+    }
+}

@@ -1,0 +1,127 @@
+//! The query phase on one leaf: the best hits, totals and aggregations of all its shards at once.
+//!
+//! Every (shard, segment) is a task of its own; tasks share the k-th best score, so a segment is
+//! pruned by what all others have found, and the count of matches, so that counting stops at the
+//! limit. Evaluation goes in blocks of at most 4,096 documents with a look at the clock between
+//! them. Where tantivy prunes by block maxima (terms, conjunctions and disjunctions of terms), the
+//! look comes every 1,024 documents that pass the threshold: between two of them tantivy may skip
+//! or score any number of documents, at most one segment's.
+//!
+//! Does not: merge with other leaves, fetch documents, wait for a place on the pool (the caller
+//! lets in at most as many searches as there are cores).
+
+mod aggregations;
+mod answer;
+mod count;
+mod prune;
+mod rank;
+mod request;
+mod sorting;
+mod walk;
+
+use std::sync::Arc;
+
+use gleaner_model::ShardKey;
+use gleaner_query::answer::ShardHits;
+use gleaner_query::resolved::ShardQuery;
+use rayon::prelude::*;
+
+use crate::control::{Control, MemoryAccount};
+use crate::filter_cache::FilterCache;
+use crate::{EngineError, View};
+
+pub(crate) use aggregations::LiveFilters;
+use request::Request;
+
+/// A shard to search: what of it is visible.
+#[derive(Clone)]
+pub struct Target {
+    /// Which shard.
+    pub key: ShardKey,
+    /// Its documents.
+    pub view: Arc<View>,
+}
+
+/// What a search draws on.
+#[derive(Clone, Copy)]
+pub struct SearchEnv<'a> {
+    /// Deadline and cancellation.
+    pub control: &'a Arc<Control>,
+    /// Bitmaps of filters.
+    pub filters: &'a Arc<FilterCache>,
+    /// The request's memory.
+    pub memory: &'a Arc<MemoryAccount>,
+    /// Threads to spread segments over; `None` uses the caller's.
+    pub pool: Option<&'a rayon::ThreadPool>,
+}
+
+/// Postings or documents below which a search stays on the caller's thread: handing over costs some
+/// 35 µs.
+const INLINE_WORK: u64 = 32_768;
+
+/// Evaluates `query` on all `targets`; one answer per target, in the same order.
+///
+/// The hits are the best `top` of all targets together: a shard's list leaves out what other
+/// targets of the same call have pushed off. When the deadline passes, answers are of what was
+/// seen, with `timed_out`. A shard that fails takes no place from the others.
+pub fn search(
+    targets: &[Target],
+    query: &ShardQuery,
+    env: &SearchEnv<'_>,
+) -> Vec<Result<ShardHits, EngineError>> {
+    let mut answers: Vec<Option<Result<ShardHits, EngineError>>> =
+        targets.iter().map(|_| None).collect();
+    loop {
+        let open: Vec<usize> = (0..targets.len()).filter(|&at| answers[at].is_none()).collect();
+        let now: Vec<&Target> = open.iter().map(|&at| &targets[at]).collect();
+        let found = attempt(&now, query, env);
+        let has_failed = found.iter().any(Result::is_err) && found.iter().any(Result::is_ok);
+        for (at, answer) in open.into_iter().zip(found) {
+            // Hits of a shard that failed may have pushed off others': go without it.
+            if !has_failed || answer.is_err() {
+                answers[at] = Some(answer);
+            }
+        }
+        if !has_failed {
+            break;
+        }
+    }
+    answers.into_iter().flatten().collect()
+}
+
+fn attempt(
+    targets: &[&Target],
+    query: &ShardQuery,
+    env: &SearchEnv<'_>,
+) -> Vec<Result<ShardHits, EngineError>> {
+    let filters: Vec<LiveFilters> =
+        targets.iter().map(|target| LiveFilters::new(target, env)).collect();
+    let request = match Request::new(targets, &filters, query, env) {
+        Ok(request) => request,
+        Err(error) => return fail_all(targets.len(), &error),
+    };
+    let tasks = request.tasks();
+    match env.pool {
+        Some(pool) if tasks.len() > 1 && request.estimated_work() >= INLINE_WORK => {
+            pool.install(|| tasks.par_iter().for_each(|task| request.run(task)));
+        }
+        _ => tasks.iter().for_each(|task| request.run(task)),
+    }
+    request.into_answers()
+}
+
+/// The same failure for every shard; errors cannot be cloned, so the text is.
+fn fail_all(num_targets: usize, error: &EngineError) -> Vec<Result<ShardHits, EngineError>> {
+    let again = || match error {
+        EngineError::Query(reason) => EngineError::Query(reason.clone()),
+        EngineError::Cancelled => EngineError::Cancelled,
+        EngineError::CircuitBreaking { what, wanted, limit } => {
+            EngineError::CircuitBreaking { what, wanted: *wanted, limit: *limit }
+        }
+        EngineError::MissingStatistics { what } => {
+            EngineError::MissingStatistics { what: what.clone() }
+        }
+        other => EngineError::Internal(other.to_string()),
+    };
+    (0..num_targets).map(|_| Err(again())).collect()
+}

@@ -1,0 +1,146 @@
+//! From what tasks left behind to one answer per shard.
+
+use std::sync::atomic::Ordering;
+
+use gleaner_model::SeqNo;
+use gleaner_query::answer::{ShardHit, ShardHits, SortValue};
+use gleaner_query::resolved::TieBreak;
+use tantivy::DocId;
+
+use super::rank;
+use super::request::{Order, Request};
+use super::sorting::{self, SortedHit};
+use crate::EngineError;
+use crate::score::top::{Scored, SharedTop};
+use crate::view::split_place;
+
+/// Makes the answers of all shards.
+pub(super) fn assemble(mut request: Request<'_>) -> Vec<Result<ShardHits, EngineError>> {
+    let mut hits = match best(&mut request) {
+        Ok(hits) => hits,
+        Err(error) => return super::fail_all(request.shards.len(), &error),
+    };
+    let num_shards = request.shards.len();
+    let mut answers = Vec::with_capacity(num_shards);
+    for index in 0..num_shards {
+        let own = std::mem::take(&mut hits[index]);
+        answers.push(answer(&mut request, index, own));
+    }
+    answers
+}
+
+fn answer(
+    request: &mut Request<'_>,
+    index: usize,
+    hits: Vec<ShardHit>,
+) -> Result<ShardHits, EngineError> {
+    let is_by_score = matches!(request.order, Order::Score(None));
+    let shard = &mut request.shards[index];
+    let mut found = std::mem::take(shard.found.get_mut());
+    if let Some(error) = found.error {
+        return Err(error);
+    }
+    let aggregations = match &shard.aggregations {
+        None => None,
+        Some(plan) => {
+            found.aggregations.sort_by_key(|(ord, _)| *ord);
+            let partials = found.aggregations.into_iter().map(|(_, partial)| partial).collect();
+            Some(plan.finish(partials)?.encode()?)
+        }
+    };
+    let best_score = hits.iter().filter_map(|hit| hit.score).reduce(f32::max);
+    Ok(ShardHits {
+        generation: shard.target.view.generation(),
+        view: shard.target.view.id(),
+        num_documents: shard.target.view.num_documents(),
+        total: shard.total.load(Ordering::Relaxed),
+        max_score: if is_by_score { best_score } else { found.max_score },
+        hits,
+        aggregations,
+        timed_out: shard.is_late.load(Ordering::Relaxed),
+        terminated_early: shard.is_terminated.load(Ordering::Relaxed),
+    })
+}
+
+/// Returns the best hits of all shards together, each with its shard.
+fn best(request: &mut Request<'_>) -> Result<Vec<Vec<ShardHit>>, EngineError> {
+    let ranked = match &request.order {
+        Order::None => Vec::new(),
+        Order::Score(_) => {
+            let top = std::mem::replace(&mut request.top, SharedTop::new(0));
+            let entries = top.into_sorted(|a, b| request.compare_ids(a, b));
+            let has_keys = !request.query.sort.is_empty();
+            let with_keys = |scored: Scored| {
+                let score = SortValue::F64(f64::from(scored.score));
+                SortedHit { keys: if has_keys { vec![score] } else { Vec::new() }, scored }
+            };
+            entries.into_iter().map(with_keys).collect()
+        }
+        Order::Keys(_) => {
+            let shards = request.shards.iter();
+            let all = shards.flat_map(|shard| std::mem::take(&mut shard.found.lock().sorted));
+            let merged = sorting::merge(request, all.collect());
+            score_sorted(request, merged)?
+        }
+    };
+    let has_scores = matches!(request.order, Order::Score(_)) || request.needs_scores;
+    let mut hits: Vec<Vec<ShardHit>> = request.shards.iter().map(|_| Vec::new()).collect();
+    for (at, hit) in ranked.iter().enumerate() {
+        let ties = |other: Option<&SortedHit>| {
+            other.is_some_and(|other| {
+                other.scored.hash == hit.scored.hash && other.scored.score == hit.scored.score
+            })
+        };
+        let before = at.checked_sub(1).and_then(|before| ranked.get(before));
+        let needs_id = ties(before) || ties(ranked.get(at + 1));
+        hits[hit.scored.target].push(shard_hit(request, hit, needs_id, has_scores)?);
+    }
+    Ok(hits)
+}
+
+fn shard_hit(
+    request: &Request<'_>,
+    hit: &SortedHit,
+    needs_id: bool,
+    has_scores: bool,
+) -> Result<ShardHit, EngineError> {
+    let Scored { score, hash, target, place } = hit.scored;
+    let (ord, doc) = split_place(place);
+    let segment = &request.shards[target].target.view.segments()[ord as usize];
+    let id = if needs_id { Some(request.id_of(target, place)?) } else { None };
+    Ok(ShardHit {
+        score: has_scores.then_some(score),
+        keys: hit.keys.clone(),
+        tie: TieBreak { hash, id },
+        seq_no: SeqNo(segment.seq_nos().get_val(doc)),
+        place,
+    })
+}
+
+/// Scores hits that were ordered by keys, where scores are wanted.
+fn score_sorted(
+    request: &Request<'_>,
+    mut hits: Vec<SortedHit>,
+) -> Result<Vec<SortedHit>, EngineError> {
+    if !request.needs_scores {
+        return Ok(hits);
+    }
+    let mut by_place: Vec<usize> = (0..hits.len()).collect();
+    by_place.sort_by_key(|&at| (hits[at].scored.target, hits[at].scored.place));
+    let mut open: Option<((usize, u32), crate::score::canonical::Cursor)> = None;
+    for at in by_place {
+        let scored = &mut hits[at].scored;
+        let (ord, doc): (u32, DocId) = split_place(scored.place);
+        let place = (scored.target, ord);
+        let cursor = match &mut open {
+            Some((known, cursor)) if *known == place => cursor,
+            slot => {
+                let shard = &request.shards[scored.target];
+                let segment = &shard.target.view.segments()[ord as usize];
+                &mut slot.insert((place, rank::open(request, shard, segment)?)).1
+            }
+        };
+        scored.score = cursor.score(doc).unwrap_or_default() as f32;
+    }
+    Ok(hits)
+}

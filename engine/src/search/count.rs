@@ -1,0 +1,137 @@
+//! Totals: `hits.total` = min(matches, limit) must not depend on the layout.
+//!
+//! The count is exact up to the limit: it stops only when the shards together have reached it. The
+//! limit is shared, so one shard may stop because another has counted enough.
+
+use std::sync::atomic::Ordering;
+
+use gleaner_query::resolved::Clause;
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet};
+
+use super::Target;
+use super::request::{Request, Shard};
+use crate::EngineError;
+use crate::lower;
+use crate::statistics::live_frequency;
+use crate::view::SegmentView;
+
+/// Matches up to which tantivy counts by itself, in less than a millisecond.
+const AT_ONCE: u32 = 262_144;
+/// Buffers between two looks at clock and limit: 4,096 documents.
+const BUFFERS_PER_CHECK: usize = 4_096 / COLLECT_BLOCK_BUFFER_LEN;
+
+/// What is known of a total without a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Exactly(u64),
+    AtLeast(u64),
+}
+
+impl Known {
+    pub(super) fn at_least(self) -> u64 {
+        match self {
+            Self::Exactly(total) | Self::AtLeast(total) => total,
+        }
+    }
+
+    pub(super) fn is_exact(&self) -> bool {
+        matches!(self, Self::Exactly(_))
+    }
+}
+
+/// Returns what numbers that are kept anyway say of a shard's matches.
+pub(super) fn known(request: &Request<'_>, target: &Target) -> Result<Known, EngineError> {
+    known_of(request, target, request.clause)
+}
+
+fn known_of(
+    request: &Request<'_>,
+    target: &Target,
+    clause: &Clause,
+) -> Result<Known, EngineError> {
+    let view = &target.view;
+    Ok(match lower::simplify(clause, 1.0).0 {
+        Clause::MatchAll => Known::Exactly(view.num_documents()),
+        Clause::MatchNone => Known::Exactly(0),
+        Clause::Term { field, term } => match view.field(field.as_str()) {
+            Some(handle) if handle.kind.is_indexed() => {
+                Known::Exactly(live_frequency(view, handle, term, request.env.control)?)
+            }
+            _ => Known::Exactly(0),
+        },
+        Clause::Constant(inner) => known_of(request, target, inner)?,
+        Clause::Bool { must, should, filter, must_not, minimum_should_match }
+            if must.is_empty()
+                && filter.is_empty()
+                && must_not.is_empty()
+                && *minimum_should_match <= 1 =>
+        {
+            let mut most = 0;
+            for clause in should {
+                most = most.max(known_of(request, target, clause)?.at_least());
+            }
+            Known::AtLeast(most)
+        }
+        _ => Known::AtLeast(0),
+    })
+}
+
+/// Counts a segment's matches, where the shard counts apart from ranking.
+pub(super) fn segment(
+    request: &Request<'_>,
+    shard: &Shard<'_>,
+    segment: &SegmentView,
+) -> Result<(), EngineError> {
+    let Some(weight) = &shard.counting else {
+        return Ok(());
+    };
+    if is_enough(request) {
+        return Ok(());
+    }
+    let reader = segment.reader();
+    let mut docs = weight.scorer(reader, 1.0)?;
+    if !reader.has_deletes() && shard.post_filter.is_none() && docs.size_hint() <= AT_ONCE {
+        add(request, shard, u64::from(docs.count_including_deleted()));
+        return Ok(());
+    }
+    let mut gate = shard.post_filter.as_ref().map(|gate| gate.scorer(reader, 1.0)).transpose()?;
+    let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
+    loop {
+        let mut counted = 0;
+        let mut is_done = false;
+        for _ in 0..BUFFERS_PER_CHECK {
+            let num_filled = docs.fill_buffer(&mut buffer);
+            for &doc in &buffer[..num_filled] {
+                let is_let_through = gate.as_mut().is_none_or(|gate| {
+                    if gate.doc() < doc {
+                        gate.seek(doc);
+                    }
+                    gate.doc() == doc
+                });
+                counted += u64::from(is_let_through && segment.is_alive(doc));
+            }
+            is_done = num_filled < buffer.len();
+            if is_done {
+                break;
+            }
+        }
+        add(request, shard, counted);
+        if is_done || is_enough(request) {
+            return Ok(());
+        }
+        request.env.control.check()?;
+    }
+}
+
+/// Adds to the totals of the shard and of the request.
+pub(super) fn add(request: &Request<'_>, shard: &Shard<'_>, matches: u64) {
+    if request.count_limit > 0 && matches > 0 {
+        shard.total.fetch_add(matches, Ordering::Relaxed);
+        request.counted.fetch_add(matches, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether nothing needs to be counted any more.
+pub(super) fn is_enough(request: &Request<'_>) -> bool {
+    request.counted.load(Ordering::Relaxed) >= request.count_limit
+}

@@ -1,0 +1,119 @@
+//! From a candidate to an entry of the top: canonical score, tie-break, starting point.
+
+use std::cmp::Ordering;
+
+use gleaner_model::DocumentId;
+use tantivy::DocId;
+
+use super::request::{AfterScore, Order, Request, Shard};
+use crate::EngineError;
+use crate::score::canonical::{Asked, Cursor};
+use crate::score::top::Scored;
+use crate::view::{SegmentView, place};
+
+/// Ranks candidates of one segment, in ascending order of documents.
+pub(super) struct Ranker<'r, 'q> {
+    request: &'r Request<'q>,
+    shard: &'r Shard<'q>,
+    segment: &'r SegmentView,
+    /// Opened with the first candidate.
+    cursor: Option<Cursor>,
+}
+
+impl<'r, 'q> Ranker<'r, 'q> {
+    pub(super) fn new(
+        request: &'r Request<'q>,
+        shard: &'r Shard<'q>,
+        segment: &'r SegmentView,
+    ) -> Self {
+        Self { request, shard, segment, cursor: None }
+    }
+
+    /// Offers a matching live document, if its score may be enough.
+    pub(super) fn consider(&mut self, doc: DocId, approximate: f32) -> Result<(), EngineError> {
+        if self.request.slack.may_reach(approximate, self.request.top.reach()) {
+            let score = self.score(doc)?;
+            self.enter(doc, score)?;
+        }
+        Ok(())
+    }
+
+    /// Offers a matching live document whose canonical score is `score`.
+    pub(super) fn enter(&self, doc: DocId, score: f32) -> Result<(), EngineError> {
+        if score < self.request.top.reach() {
+            return Ok(());
+        }
+        let hash = self.segment.id_hashes().get_val(doc);
+        if !self.request.top.may_enter(score, hash) {
+            return Ok(());
+        }
+        let place = place(self.segment.ord(), doc);
+        let entry = Scored { score, hash, target: self.shard.index, place };
+        if let Order::Score(Some(after)) = &self.request.order
+            && !comes_after(self.request, after, &entry)?
+        {
+            return Ok(());
+        }
+        self.request.top.offer(entry, |a, b| self.request.compare_ids(a, b));
+        Ok(())
+    }
+
+    /// Returns the canonical score of a matching document; documents never fall.
+    pub(super) fn score(&mut self, doc: DocId) -> Result<f32, EngineError> {
+        let cursor = match &mut self.cursor {
+            Some(cursor) => cursor,
+            none => none.insert(open(self.request, self.shard, self.segment)?),
+        };
+        cursor.score(doc).map(|score| score as f32).ok_or_else(|| {
+            EngineError::Internal(format!("document {doc} matches and has no canonical score"))
+        })
+    }
+}
+
+/// Opens a cursor for documents that match the query.
+pub(super) fn open(
+    request: &Request<'_>,
+    shard: &Shard<'_>,
+    segment: &SegmentView,
+) -> Result<Cursor, EngineError> {
+    let scope = request.scope(shard.target);
+    Cursor::open(&scope, segment.reader(), request.clause, request.boost, Asked::Matching)
+}
+
+fn comes_after(
+    request: &Request<'_>,
+    after: &AfterScore,
+    entry: &Scored,
+) -> Result<bool, EngineError> {
+    let score = f64::from(entry.score);
+    if score != after.score {
+        return Ok(score < after.score);
+    }
+    let Some(tie) = &after.tie else {
+        return Ok(false);
+    };
+    Ok(match (entry.hash.cmp(&tie.hash), &tie.id) {
+        (Ordering::Equal, Some(id)) => request.id_of(entry.target, entry.place)? > *id,
+        (ordering, _) => ordering == Ordering::Greater,
+    })
+}
+
+impl Request<'_> {
+    /// Reads a document's id.
+    pub(super) fn id_of(&self, target: usize, place: u64) -> Result<DocumentId, EngineError> {
+        Ok(self.shards[target].target.view.document(place)?.id)
+    }
+
+    /// Orders two documents of equal hash: by id, then (the same id in two shards) by shard.
+    pub(super) fn compare_ids(&self, a: &Scored, b: &Scored) -> Ordering {
+        let places = (a.target, a.place).cmp(&(b.target, b.place));
+        if places == Ordering::Equal {
+            return places;
+        }
+        match (self.id_of(a.target, a.place), self.id_of(b.target, b.place)) {
+            (Ok(one), Ok(other)) => one.cmp(&other).then(places),
+            // What cannot be read here will fail to be fetched, with its reason.
+            _ => places,
+        }
+    }
+}

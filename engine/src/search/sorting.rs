@@ -1,0 +1,155 @@
+//! Ordering by sort keys.
+//!
+//! Inside a segment, keys are compared in raw form (a number that orders like the value; for
+//! keywords the ordinal of the term), and only the best are resolved to values. Segments and shards
+//! are merged by value, then by the hash of the id, so the layout changes nothing.
+
+mod field;
+mod key;
+mod mode;
+mod start;
+
+use std::cmp::Ordering;
+
+use gleaner_model::ShardKey;
+use gleaner_query::answer::SortValue;
+use gleaner_query::order::compare_keys;
+use gleaner_query::resolved::ShardQuery;
+use gleaner_query::search::{SortKey, SortTarget};
+use tantivy::DocId;
+
+use self::key::{KeyReader, Raw};
+use self::start::Start;
+use super::Target;
+use super::request::Request;
+use crate::EngineError;
+use crate::score::top::{Heap, Scored};
+use crate::view::{SegmentView, View, place};
+
+/// How hits are ordered, beside the query's keys.
+#[derive(Default)]
+pub(super) struct Sorting {
+    needs_scores: bool,
+}
+
+/// A hit with the values of its keys.
+pub(super) struct SortedHit {
+    pub(super) keys: Vec<SortValue>,
+    /// Hash, shard and place; the score is not used.
+    pub(super) scored: Scored,
+}
+
+impl Sorting {
+    /// Returns the order of `keys`.
+    pub(super) fn new(keys: &[SortKey]) -> Self {
+        Self { needs_scores: keys.iter().any(|key| key.target == SortTarget::Score) }
+    }
+
+    /// Returns whether the score is among the keys.
+    pub(super) fn needs_scores(&self) -> bool {
+        self.needs_scores
+    }
+
+    /// Returns what sorts the matches of a segment.
+    pub(super) fn segment<'r>(
+        &self,
+        query: &'r ShardQuery,
+        target: &Target,
+        segment: &'r SegmentView,
+    ) -> Result<SegmentSorter<'r>, EngineError> {
+        let readers = key_readers(&query.sort, &target.view, target.key, segment)?;
+        let start = Start::of(query, &target.view, &readers)?;
+        Ok(SegmentSorter { readers, start, segment, heap: Heap::new(query.top) })
+    }
+}
+
+/// Opens the keys of an order on one segment.
+fn key_readers(
+    keys: &[SortKey],
+    view: &View,
+    shard: ShardKey,
+    segment: &SegmentView,
+) -> Result<Vec<KeyReader>, EngineError> {
+    keys.iter().map(|key| KeyReader::open(key, view, shard, segment)).collect()
+}
+
+/// Finds the best of a segment.
+pub(super) struct SegmentSorter<'r> {
+    readers: Vec<KeyReader>,
+    start: Option<Start>,
+    segment: &'r SegmentView,
+    heap: Heap<RawHit>,
+}
+
+struct RawHit {
+    keys: Vec<Raw>,
+    hash: u64,
+    doc: DocId,
+}
+
+impl SegmentSorter<'_> {
+    /// Offers a matching live document.
+    pub(super) fn offer(&mut self, doc: DocId, score: Option<f32>) -> Result<(), EngineError> {
+        let Some((first_reader, rest)) = self.readers.split_first() else {
+            return Err(EngineError::Internal("an order without keys".to_owned()));
+        };
+        let first = first_reader.read(doc, score);
+        if let Some(worst) = self.heap.worst()
+            && first_reader.compare(&first, &worst.keys[0]) == Ordering::Greater
+        {
+            return Ok(());
+        }
+        let mut keys = Vec::with_capacity(self.readers.len());
+        keys.push(first);
+        keys.extend(rest.iter().map(|reader| reader.read(doc, score)));
+        let hash = self.segment.id_hashes().get_val(doc);
+        if let Some(start) = &self.start
+            && !start.is_before(&self.readers, &keys, hash)
+        {
+            return Ok(());
+        }
+        let readers = &self.readers;
+        self.heap.offer(RawHit { keys, hash, doc }, |a, b| compare_raw(readers, a, b));
+        Ok(())
+    }
+
+    /// Resolves the keys of the best.
+    pub(super) fn finish(
+        self,
+        target: usize,
+    ) -> Result<Vec<SortedHit>, EngineError> {
+        let mut hits = Vec::new();
+        for raw in self.heap.into_entries() {
+            let keys = self.readers.iter().zip(raw.keys).map(|(reader, key)| reader.resolve(key));
+            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            let place = place(self.segment.ord(), raw.doc);
+            let scored = Scored { score: 0.0, hash: raw.hash, target, place };
+            let hit = SortedHit { keys, scored };
+            hits.push(hit);
+        }
+        Ok(hits)
+    }
+}
+
+/// Live ids of a segment are unique, so equal hashes mean a collision of 64 bits; it is settled by
+/// number here, by id where segments are merged.
+fn compare_raw(readers: &[KeyReader], a: &RawHit, b: &RawHit) -> Ordering {
+    for (reader, (one, other)) in readers.iter().zip(a.keys.iter().zip(&b.keys)) {
+        let ordering = reader.compare(one, other);
+        if ordering != Ordering::Equal {
+            return ordering;
+        }
+    }
+    a.hash.cmp(&b.hash).then(a.doc.cmp(&b.doc))
+}
+
+/// Merges the hits of all segments and shards; the best first, `top` of them.
+pub(super) fn merge(request: &Request<'_>, mut hits: Vec<SortedHit>) -> Vec<SortedHit> {
+    hits.sort_by(|a, b| {
+        compare_keys(&request.query.sort, &a.keys, &b.keys)
+            .then_with(|| a.scored.hash.cmp(&b.scored.hash))
+            .then_with(|| request.compare_ids(&a.scored, &b.scored))
+    });
+    hits.truncate(request.query.top);
+    hits
+}

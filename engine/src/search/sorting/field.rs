@@ -1,0 +1,61 @@
+//! Which fields can be sorted by, and what kind of values they have.
+
+use gleaner_model::{FieldKind, NumberKind};
+use gleaner_query::search::{SortKey, SortMode};
+
+use super::key::Kind;
+use crate::EngineError;
+use crate::view::View;
+
+/// Returns the kind of values of the field `key` sorts by.
+///
+/// # Errors
+/// [`EngineError::Query`] for fields that are unknown (without `unmapped_type`), keep no doc
+/// values, or have no such mode.
+pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, EngineError> {
+    let Some(field) = view.mapping().field(path) else {
+        return match &key.unmapped_type {
+            Some(type_name) => Ok(of_unmapped(type_name)),
+            None => Err(EngineError::Query(format!(
+                "No mapping found for [{path}] in order to sort on"
+            ))),
+        };
+    };
+    let kind = of_field(path, &field.kind)?;
+    let needs_numbers = matches!(key.mode, Some(SortMode::Sum | SortMode::Avg | SortMode::Median));
+    if kind == Kind::Text && needs_numbers {
+        return Err(EngineError::Query(format!(
+            "sort mode of [{path}] must be min or max: its values are no numbers"
+        )));
+    }
+    Ok(kind)
+}
+
+fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
+    if !kind.has_doc_values() {
+        let type_name = kind.type_name();
+        return Err(EngineError::Query(match kind {
+            FieldKind::Text { .. } => format!(
+                "Fielddata is disabled on [{path}]. Text fields are not optimised for operations \
+                 that require per-document field data like aggregations and sorting, so these \
+                 operations are disabled by default. Please use a keyword field instead."
+            ),
+            _ => format!("Can't sort on field [{path}] of type [{type_name}] without doc values"),
+        }));
+    }
+    Ok(match kind {
+        FieldKind::Keyword { .. } | FieldKind::Ip { .. } => Kind::Text,
+        FieldKind::Number { number: NumberKind::UnsignedLong, .. } => Kind::Unsigned,
+        FieldKind::Number { number, .. } if !number.is_integral() => Kind::Fraction,
+        _ => Kind::Whole,
+    })
+}
+
+fn of_unmapped(type_name: &str) -> Kind {
+    match type_name {
+        "keyword" | "ip" | "text" => Kind::Text,
+        "double" | "float" | "half_float" | "scaled_float" => Kind::Fraction,
+        "unsigned_long" => Kind::Unsigned,
+        _ => Kind::Whole,
+    }
+}

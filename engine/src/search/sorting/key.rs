@@ -1,0 +1,247 @@
+//! One sort key on one segment: a document's value in a form that compares fast.
+
+use std::cmp::Ordering;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use gleaner_model::ShardKey;
+use gleaner_query::answer::SortValue;
+use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
+use tantivy::columnar::{Column, ColumnValues, StrColumn};
+use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
+
+use super::{field, mode, start};
+use crate::EngineError;
+use crate::doc_values::DocValues;
+use crate::partial::key::ip_text;
+use crate::view::{SegmentView, View};
+
+/// Bits of a document's place in index order that hold its seq_no; the shard's number is above.
+///
+/// With 10 bits of shards the number stays exact in clients that read JSON as doubles.
+const SEQ_NO_BITS: u32 = 40;
+
+/// A value as it is compared within a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Raw {
+    /// No value, where these stand first.
+    First,
+    /// Orders like the value.
+    Number(u64),
+    /// The value itself.
+    Text(String),
+    /// No value, where these stand last.
+    Last,
+}
+
+/// What kind of values a key has, for all segments alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Whole,
+    Unsigned,
+    Fraction,
+    Text,
+}
+
+/// Reads one key of the order.
+pub(super) struct KeyReader {
+    pub(super) kind: Kind,
+    descending: bool,
+    mode: SortMode,
+    missing: Raw,
+    /// The value that stands for a missing one, as it is returned.
+    missing_value: Option<SortValue>,
+    source: Source,
+}
+
+enum Source {
+    /// No document of the segment has a value.
+    Nothing,
+    Score,
+    /// A number of the document, below bits that are the same for all of the shard.
+    System(u64, Arc<dyn ColumnValues<u64>>),
+    Whole(Column<i64>),
+    Unsigned(Column<u64>),
+    Fraction(Column<f64>),
+    Boolean(Column<bool>),
+    Ip(Column<Ipv6Addr>),
+    Terms(StrColumn),
+}
+
+impl KeyReader {
+    /// Opens `key` on `segment`.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for fields that cannot be sorted by; read errors.
+    pub(super) fn open(
+        key: &SortKey,
+        view: &View,
+        shard: ShardKey,
+        segment: &SegmentView,
+    ) -> Result<Self, EngineError> {
+        let (source, kind) = source_of(key, view, shard, segment)?;
+        let default_mode = if key.descending { SortMode::Max } else { SortMode::Min };
+        let mut reader = Self {
+            kind,
+            descending: key.descending,
+            mode: key.mode.unwrap_or(default_mode),
+            missing: Raw::Last,
+            missing_value: None,
+            source,
+        };
+        match &key.missing {
+            Missing::Last => {}
+            Missing::First => reader.missing = Raw::First,
+            Missing::Value(value) => {
+                let value = start::read_value(key, view, kind, value)?;
+                reader.missing = reader.raw_of(&value)?;
+                reader.missing_value = Some(value);
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Compares two values in the key's direction.
+    pub(super) fn compare(&self, a: &Raw, b: &Raw) -> Ordering {
+        let rank = |raw: &Raw| match raw {
+            Raw::First => 0,
+            Raw::Number(_) | Raw::Text(_) => 1,
+            Raw::Last => 2,
+        };
+        let ascending = match (a, b) {
+            (Raw::Number(a), Raw::Number(b)) => a.cmp(b),
+            (Raw::Text(a), Raw::Text(b)) => a.cmp(b),
+            _ => return rank(a).cmp(&rank(b)),
+        };
+        if self.descending { ascending.reverse() } else { ascending }
+    }
+
+    /// Returns the value of a document.
+    pub(super) fn read(&self, doc: DocId, score: Option<f32>) -> Raw {
+        let is_max = self.mode == SortMode::Max;
+        let number = match &self.source {
+            Source::Nothing => None,
+            Source::Score => score.map(|score| f64_to_u64(f64::from(score))),
+            Source::System(bits, numbers) => Some(bits | numbers.get_val(doc)),
+            Source::Whole(column) => {
+                mode::whole(self.mode, column.values_for_doc(doc)).map(i64_to_u64)
+            }
+            Source::Unsigned(column) => mode::unsigned(self.mode, column.values_for_doc(doc)),
+            Source::Fraction(column) => {
+                mode::fraction(self.mode, column.values_for_doc(doc)).map(f64_to_u64)
+            }
+            Source::Boolean(column) => {
+                let values = column.values_for_doc(doc).map(i64::from);
+                mode::whole(self.mode, values).map(i64_to_u64)
+            }
+            Source::Ip(column) => {
+                let values = column.values_for_doc(doc);
+                let chosen = if is_max { values.max() } else { values.min() };
+                let text = chosen.map(|ip| Raw::Text(ip_text(ip.to_bits())));
+                return text.unwrap_or_else(|| self.missing.clone());
+            }
+            Source::Terms(column) => {
+                let ords = column.term_ords(doc);
+                let ord = if is_max { ords.max() } else { ords.min() };
+                // Odd, so that values no document has stand between.
+                ord.map(|ord| 2 * ord + 1)
+            }
+        };
+        number.map_or_else(|| self.missing.clone(), Raw::Number)
+    }
+
+    /// Returns the value that `raw`, read here, stands for.
+    pub(super) fn resolve(&self, raw: Raw) -> Result<SortValue, EngineError> {
+        if let Some(value) = &self.missing_value
+            && raw == self.missing
+        {
+            return Ok(value.clone());
+        }
+        Ok(match (raw, self.kind) {
+            (Raw::First | Raw::Last, _) => SortValue::Missing,
+            (Raw::Text(text), _) => SortValue::Text(text),
+            (Raw::Number(bits), Kind::Whole) => SortValue::I64(u64_to_i64(bits)),
+            (Raw::Number(value), Kind::Unsigned) => SortValue::U64(value),
+            (Raw::Number(bits), Kind::Fraction) => SortValue::F64(u64_to_f64(bits)),
+            (Raw::Number(odd), Kind::Text) => SortValue::Text(self.term(odd / 2)?),
+        })
+    }
+
+    /// Returns how `value`, of this key's kind, compares within the segment.
+    pub(super) fn raw_of(&self, value: &SortValue) -> Result<Raw, EngineError> {
+        Ok(match value {
+            SortValue::Missing if self.missing == Raw::First => Raw::First,
+            SortValue::Missing => Raw::Last,
+            SortValue::I64(value) => Raw::Number(i64_to_u64(*value)),
+            SortValue::U64(value) => Raw::Number(*value),
+            SortValue::F64(value) => Raw::Number(f64_to_u64(*value)),
+            SortValue::Text(text) => match &self.source {
+                Source::Terms(column) => Raw::Number(place_of(column, text)?),
+                _ => Raw::Text(text.clone()),
+            },
+        })
+    }
+
+    fn term(&self, ord: u64) -> Result<String, EngineError> {
+        let mut text = String::new();
+        let Source::Terms(column) = &self.source else {
+            return Err(EngineError::Internal("a term of a key without terms".to_owned()));
+        };
+        column.ord_to_str(ord, &mut text).map_err(EngineError::io("reading a term"))?;
+        Ok(text)
+    }
+}
+
+fn source_of(
+    key: &SortKey,
+    view: &View,
+    shard: ShardKey,
+    segment: &SegmentView,
+) -> Result<(Source, Kind), EngineError> {
+    let path = match &key.target {
+        SortTarget::Score => return Ok((Source::Score, Kind::Fraction)),
+        SortTarget::Doc => {
+            let shard = u64::from(shard.shard.0) << SEQ_NO_BITS;
+            return Ok((Source::System(shard, Arc::clone(segment.seq_nos())), Kind::Unsigned));
+        }
+        SortTarget::ShardDoc => {
+            return Ok((Source::System(0, Arc::clone(segment.id_hashes())), Kind::Unsigned));
+        }
+        SortTarget::Field(path) => path.as_str(),
+    };
+    if path == "_seq_no" {
+        return Ok((Source::System(0, Arc::clone(segment.seq_nos())), Kind::Unsigned));
+    }
+    let kind = field::kind(key, path, view)?;
+    let values = match view.field(path) {
+        Some(handle) => DocValues::open(segment, handle)?,
+        None => None,
+    };
+    let source = match values {
+        None => Source::Nothing,
+        Some(DocValues::I64(column) | DocValues::Date(column)) => Source::Whole(column),
+        Some(DocValues::U64(column)) => Source::Unsigned(column),
+        Some(DocValues::F64(column)) => Source::Fraction(column),
+        Some(DocValues::Bool(column)) => Source::Boolean(column),
+        Some(DocValues::Ip(column)) => Source::Ip(column),
+        Some(DocValues::Terms(column)) => Source::Terms(column),
+    };
+    Ok((source, kind))
+}
+
+/// Returns where `text` stands among a column's terms: odd at a term, even between two.
+fn place_of(column: &StrColumn, text: &str) -> Result<u64, EngineError> {
+    let (mut low, mut high) = (0, column.num_terms() as u64);
+    let mut term = String::new();
+    while low < high {
+        let middle = low + (high - low) / 2;
+        term.clear();
+        column.ord_to_str(middle, &mut term).map_err(EngineError::io("reading a term"))?;
+        match term.as_str().cmp(text) {
+            Ordering::Equal => return Ok(2 * middle + 1),
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+        }
+    }
+    Ok(2 * low)
+}

@@ -1,0 +1,63 @@
+//! Which of several values counts (`mode`). A column keeps a document's values ascending.
+
+use gleaner_query::search::SortMode;
+
+/// Of whole numbers; means and medians are rounded (Elasticsearch's `MultiValueMode`).
+pub(super) fn whole(mode: SortMode, mut values: impl Iterator<Item = i64>) -> Option<i64> {
+    match mode {
+        SortMode::Min => values.next(),
+        SortMode::Max => values.last(),
+        SortMode::Sum => values.reduce(i64::saturating_add),
+        SortMode::Avg | SortMode::Median => {
+            fraction(mode, values.map(|value| value as f64)).map(|value| value.round() as i64)
+        }
+    }
+}
+
+/// Of whole numbers without sign; as [`whole`].
+pub(super) fn unsigned(mode: SortMode, mut values: impl Iterator<Item = u64>) -> Option<u64> {
+    match mode {
+        SortMode::Min => values.next(),
+        SortMode::Max => values.last(),
+        SortMode::Sum => values.reduce(u64::saturating_add),
+        SortMode::Avg | SortMode::Median => {
+            fraction(mode, values.map(|value| value as f64)).map(|value| value.round() as u64)
+        }
+    }
+}
+
+/// Of fractions.
+pub(super) fn fraction(mode: SortMode, mut values: impl Iterator<Item = f64>) -> Option<f64> {
+    match mode {
+        SortMode::Min => values.next(),
+        SortMode::Max => values.last(),
+        SortMode::Sum => values.reduce(|a, b| a + b),
+        SortMode::Avg => {
+            let (sum, count) = values.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
+            (count > 0.0).then(|| sum / count)
+        }
+        SortMode::Median => {
+            let values: Vec<f64> = values.collect();
+            let last = values.len().checked_sub(1)?;
+            Some(f64::midpoint(values[last / 2], values[last.div_ceil(2)]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mode_picks_its_value() {
+        let values = || [1i64, 2, 4, 8].into_iter();
+        let picked = |mode| whole(mode, values());
+        assert_eq!(picked(SortMode::Min), Some(1));
+        assert_eq!(picked(SortMode::Max), Some(8));
+        assert_eq!(picked(SortMode::Sum), Some(15));
+        assert_eq!(picked(SortMode::Avg), Some(4));
+        assert_eq!(picked(SortMode::Median), Some(3));
+        assert_eq!(whole(SortMode::Avg, std::iter::empty()), None);
+        assert_eq!(fraction(SortMode::Median, [1.0, 2.5].into_iter()), Some(1.75));
+    }
+}

@@ -1,0 +1,144 @@
+//! Where to go on: `search_after` and scrolls.
+
+use std::cmp::Ordering;
+
+use gleaner_model::FieldKind;
+use gleaner_query::answer::SortValue;
+use gleaner_query::date::DateFormatter;
+use gleaner_query::resolved::ShardQuery;
+use gleaner_query::search::{SortKey, SortTarget};
+use serde_json::Value;
+
+use super::key::{KeyReader, Kind, Raw};
+use crate::EngineError;
+use crate::view::View;
+
+/// A point of the order, as one segment compares it; hits come after it.
+pub(super) struct Start {
+    keys: Vec<Raw>,
+    /// `None`: hits with equal keys are left out.
+    hash: Option<u64>,
+}
+
+impl Start {
+    /// Returns the point `query` goes on after.
+    ///
+    /// A document whose keys and hash are equal to it is taken as the one gone on after.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for values that do not fit their keys.
+    pub(super) fn of(
+        query: &ShardQuery,
+        view: &View,
+        readers: &[KeyReader],
+    ) -> Result<Option<Self>, EngineError> {
+        let (values, hash) = match (&query.after, &query.search_after) {
+            (Some(after), _) => (after.keys.clone(), after.tie.as_ref().map(|tie| tie.hash)),
+            (None, Some(values)) => read_all(query, view, readers, values)?,
+            (None, None) => return Ok(None),
+        };
+        let keys = readers.iter().zip(&values).map(|(reader, value)| reader.raw_of(value));
+        Ok(Some(Self { keys: keys.collect::<Result<_, _>>()?, hash }))
+    }
+
+    /// Returns whether a document with these keys comes after this point.
+    pub(super) fn is_before(&self, readers: &[KeyReader], keys: &[Raw], hash: u64) -> bool {
+        for (reader, (key, start)) in readers.iter().zip(keys.iter().zip(&self.keys)) {
+            match reader.compare(key, start) {
+                Ordering::Greater => return true,
+                Ordering::Less => return false,
+                Ordering::Equal => {}
+            }
+        }
+        self.hash.is_some_and(|start| hash > start)
+    }
+}
+
+/// Reads the values a client gave back, with the hash that may follow them.
+fn read_all(
+    query: &ShardQuery,
+    view: &View,
+    readers: &[KeyReader],
+    values: &[Value],
+) -> Result<(Vec<SortValue>, Option<u64>), EngineError> {
+    let num_keys = query.sort.len();
+    let hash = match values.len() {
+        len if len == num_keys => None,
+        len if len == num_keys + 1 => Some(values[num_keys].as_u64().ok_or_else(|| {
+            let value = &values[num_keys];
+            EngineError::Query(format!("search_after: [{value}] is no tie-break"))
+        })?),
+        len => {
+            return Err(EngineError::Query(format!(
+                "search_after has {len} value(s) but sort has {num_keys}."
+            )));
+        }
+    };
+    let keys = query.sort.iter().zip(readers).zip(values);
+    let keys = keys.map(|((key, reader), value)| read_value(key, view, reader.kind, value));
+    Ok((keys.collect::<Result<_, _>>()?, hash))
+}
+
+/// Reads a value by the type of its key's field.
+///
+/// # Errors
+/// [`EngineError::Query`] where it does not fit.
+pub(super) fn read_value(
+    key: &SortKey,
+    view: &View,
+    kind: Kind,
+    value: &Value,
+) -> Result<SortValue, EngineError> {
+    if value.is_null() {
+        return Ok(SortValue::Missing);
+    }
+    let read = match kind {
+        Kind::Fraction => number(value, Value::as_f64).map(SortValue::F64),
+        Kind::Unsigned => number(value, Value::as_u64).map(SortValue::U64),
+        Kind::Text => Some(SortValue::Text(match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })),
+        Kind::Whole => whole(key, view, value)?.map(SortValue::I64),
+    };
+    read.ok_or_else(|| {
+        let target = &key.target;
+        EngineError::Query(format!("Failed to parse value [{value}] for sort key {target:?}"))
+    })
+}
+
+fn number<T: std::str::FromStr>(value: &Value, get: fn(&Value) -> Option<T>) -> Option<T> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        other => get(other),
+    }
+}
+
+fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, EngineError> {
+    if let Value::Bool(value) = value {
+        return Ok(Some(i64::from(*value)));
+    }
+    if let Some(number) = value.as_i64() {
+        return Ok(Some(number));
+    }
+    let Value::String(text) = value else {
+        // A fraction between two whole numbers: the one before it orders the same.
+        return Ok(value.as_f64().map(|fraction| fraction.floor() as i64));
+    };
+    let field = match &key.target {
+        SortTarget::Field(path) => view.mapping().field(path),
+        _ => None,
+    };
+    match field.map(|field| &field.kind) {
+        Some(FieldKind::Date { format, .. }) => {
+            let pattern = key.format.as_deref().unwrap_or(&format.0);
+            let parsed = DateFormatter::parse_pattern(pattern).and_then(|format| format.parse(text));
+            parsed.map(Some).map_err(|error| EngineError::Query(error.to_string()))
+        }
+        _ => match text.as_str() {
+            "true" => Ok(Some(1)),
+            "false" => Ok(Some(0)),
+            digits => Ok(digits.parse().ok()),
+        },
+    }
+}
