@@ -1,7 +1,11 @@
 //! Aggregations as asked: a typed tree per name.
 
+mod parse;
+
 use serde::Serialize;
 use serde_json::Value;
+
+pub use parse::parse_aggregations;
 
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
@@ -21,6 +25,10 @@ pub struct Aggregation {
 
 /// What an aggregation computes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request holds few of them, and they are not moved"
+)]
 pub enum AggregationKind {
     /// One bucket per value.
     Terms(TermsAggregation),

@@ -18,7 +18,7 @@ pub use sort::parse_sort;
 pub use uri::apply_uri_parameters;
 
 use super::{PointInTime, SearchRequest, TrackTotal};
-use crate::aggregation::Aggregation;
+use crate::aggregation::parse_aggregations;
 use crate::dsl::{Query, parse_query};
 use crate::error::{ErrorType, QueryError};
 use crate::json::{self, ObjectReader, scalar_text, token_name};
@@ -119,11 +119,6 @@ fn read_queries(
         request.indices_boost = indices_boost(value)?;
     }
     Ok(())
-}
-
-fn parse_aggregations(value: &Value, limits: &Limits) -> Result<Vec<Aggregation>, QueryError> {
-    let _: (&Value, &Limits) = (value, limits);
-    Err(QueryError::parsing("[aggs] is not supported"))
 }
 
 fn read_window(

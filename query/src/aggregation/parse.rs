@@ -1,0 +1,295 @@
+//! From JSON to [`Aggregation`] trees; unknown, misplaced and unsupported parts by name.
+
+mod bucket;
+mod histogram;
+mod metric;
+mod order;
+mod source;
+mod terms;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use super::{Aggregation, AggregationKind};
+use crate::error::{ErrorType, QueryError};
+use crate::json::{did_you_mean, token_name};
+use crate::limits::Limits;
+
+/// Aggregations that we have.
+const KINDS: [&str; 22] = [
+    "avg",
+    "cardinality",
+    "date_histogram",
+    "date_range",
+    "extended_stats",
+    "filter",
+    "filters",
+    "global",
+    "histogram",
+    "max",
+    "min",
+    "missing",
+    "percentiles",
+    "range",
+    "stats",
+    "sum",
+    "terms",
+    "top_hits",
+    "value_count",
+    "aggs",
+    "aggregations",
+    "meta",
+];
+
+/// Aggregations of the dialect that are refused by name.
+const NOT_SUPPORTED: [&str; 54] = [
+    "adjacency_matrix",
+    "auto_date_histogram",
+    "avg_bucket",
+    "boxplot",
+    "bucket_correlation",
+    "bucket_count_ks_test",
+    "bucket_script",
+    "bucket_selector",
+    "bucket_sort",
+    "categorize_text",
+    "change_point",
+    "children",
+    "composite",
+    "cumulative_cardinality",
+    "cumulative_sum",
+    "derivative",
+    "diversified_sampler",
+    "extended_stats_bucket",
+    "frequent_item_sets",
+    "geo_bounds",
+    "geo_centroid",
+    "geo_distance",
+    "geo_line",
+    "geohash_grid",
+    "geohex_grid",
+    "geotile_grid",
+    "inference",
+    "ip_prefix",
+    "ip_range",
+    "matrix_stats",
+    "max_bucket",
+    "median_absolute_deviation",
+    "min_bucket",
+    "moving_fn",
+    "moving_percentiles",
+    "multi_terms",
+    "nested",
+    "normalize",
+    "parent",
+    "percentile_ranks",
+    "percentiles_bucket",
+    "random_sampler",
+    "rare_terms",
+    "rate",
+    "reverse_nested",
+    "sampler",
+    "scripted_metric",
+    "serial_diff",
+    "significant_terms",
+    "significant_text",
+    "stats_bucket",
+    "string_stats",
+    "sum_bucket",
+    "variable_width_histogram",
+];
+
+/// Other aggregations of the dialect that are refused by name.
+const NOT_SUPPORTED_METRICS: [&str; 4] = ["t_test", "time_series", "top_metrics", "weighted_avg"];
+
+/// Reads `{"name": {"kind": {…}, "aggs": {…}, "meta": {…}}, …}`, in the order given.
+///
+/// # Errors
+/// `parsing_exception` and its kin for what is unknown, misplaced, not supported or of a wrong
+/// type, by name; `illegal_argument_exception` for values out of range and beyond the limits.
+/// Levels beyond [`Limits::query_depth`] are never entered.
+pub fn parse_aggregations(value: &Value, limits: &Limits) -> Result<Vec<Aggregation>, QueryError> {
+    let mut parser = Parser {
+        limits,
+        num_aggregations: 0,
+    };
+    parser.level(value, 1)
+}
+
+/// What the readers of single kinds need to know.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    /// The aggregation's name, for messages.
+    name: &'a str,
+    limits: &'a Limits,
+}
+
+/// Reads one tree and counts what it holds.
+struct Parser<'l> {
+    limits: &'l Limits,
+    num_aggregations: usize,
+}
+
+impl Parser<'_> {
+    fn level(&mut self, value: &Value, depth: usize) -> Result<Vec<Aggregation>, QueryError> {
+        if depth > self.limits.query_depth {
+            return Err(QueryError::illegal(format!(
+                "The nested depth of the aggregations exceeds the maximum of [{}]",
+                self.limits.query_depth
+            )));
+        }
+        let entries = value.as_object().ok_or_else(|| {
+            QueryError::parsing(format!(
+                "Expected [START_OBJECT] under [aggs], but got a [{}]",
+                token_name(value)
+            ))
+        })?;
+        entries
+            .iter()
+            .map(|(name, body)| self.aggregation(name, body, depth))
+            .collect()
+    }
+
+    fn aggregation(
+        &mut self,
+        name: &str,
+        body: &Value,
+        depth: usize,
+    ) -> Result<Aggregation, QueryError> {
+        self.count()?;
+        if name.is_empty() || name.contains(['[', ']', '>']) {
+            return Err(QueryError::parsing(format!(
+                "Invalid aggregation name [{name}]. Aggregation names can contain any character \
+                 except '[', ']', and '>'"
+            )));
+        }
+        let Some(body) = body.as_object() else {
+            return Err(QueryError::parsing(format!(
+                "Aggregation definition for [{name}] starts with a [{}], expected a \
+                 [START_OBJECT].",
+                token_name(body)
+            )));
+        };
+        let (kind_name, kind_body) = definition(name, body)?;
+        let context = Context {
+            name,
+            limits: self.limits,
+        };
+        let kind = read_kind(kind_name, kind_body, context)?;
+        if matches!(kind, AggregationKind::Global) && depth > 1 {
+            return Err(QueryError::illegal(format!(
+                "Aggregator [{name}] of type [global] cannot be a sub-aggregation: it can only be \
+                 at the top level"
+            )));
+        }
+        let sub = match body.get("aggs").or_else(|| body.get("aggregations")) {
+            None => Vec::new(),
+            Some(sub) => self.level(sub, depth + 1)?,
+        };
+        if !sub.is_empty() && !has_buckets(&kind) {
+            return Err(QueryError::new(
+                ErrorType::IllegalArgument,
+                format!("Aggregator [{name}] of type [{kind_name}] cannot accept sub-aggregations"),
+            ));
+        }
+        order::check(&kind, &sub)?;
+        Ok(Aggregation {
+            name: name.to_owned(),
+            kind,
+            sub,
+            meta: body.get("meta").cloned(),
+        })
+    }
+
+    fn count(&mut self) -> Result<(), QueryError> {
+        self.num_aggregations += 1;
+        if self.num_aggregations > self.limits.aggregations {
+            return Err(QueryError::illegal(format!(
+                "The number of aggregations exceeds the maximum of [{}]",
+                self.limits.aggregations
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Finds the one kind among an aggregation's keys.
+fn definition<'a>(
+    name: &str,
+    body: &'a Map<String, Value>,
+) -> Result<(&'a str, &'a Value), QueryError> {
+    if body.contains_key("aggs") && body.contains_key("aggregations") {
+        return Err(QueryError::parsing(format!(
+            "Found two sub aggregation definitions under [{name}]"
+        )));
+    }
+    if body.get("meta").is_some_and(|meta| !meta.is_object()) {
+        return Err(QueryError::parsing(format!(
+            "Expected [START_OBJECT] under [meta], but got another token in [{name}]"
+        )));
+    }
+    let is_kind = |key: &str| !matches!(key, "aggs" | "aggregations" | "meta");
+    let mut kinds = body.iter().filter(|(key, _)| is_kind(key));
+    match (kinds.next(), kinds.next()) {
+        (Some((kind, value)), None) => Ok((kind, value)),
+        (Some((one, _)), Some((two, _))) => Err(QueryError::parsing(format!(
+            "Found two aggregation type definitions in [{name}]: [{one}] and [{two}]"
+        ))),
+        (None, _) => Err(QueryError::parsing(format!(
+            "Missing definition for aggregation [{name}]"
+        ))),
+    }
+}
+
+fn read_kind(
+    kind: &str,
+    body: &Value,
+    context: Context<'_>,
+) -> Result<AggregationKind, QueryError> {
+    match kind {
+        "terms" => terms::read(body, context),
+        "range" => bucket::range(body, context, false),
+        "date_range" => bucket::range(body, context, true),
+        "histogram" => histogram::read(body, context),
+        "date_histogram" => histogram::read_dates(body, context),
+        "filter" => bucket::filter(body, context),
+        "filters" => bucket::filters(body, context),
+        "global" => bucket::global(body),
+        "missing" => bucket::missing(body),
+        "cardinality" => metric::cardinality(body, context),
+        "percentiles" => metric::percentiles(body, context),
+        "top_hits" => metric::top_hits(body, context),
+        _ => match metric::kind(kind) {
+            Some(found) => metric::read(found, kind, body, context),
+            None => Err(unknown(kind)),
+        },
+    }
+}
+
+fn unknown(kind: &str) -> QueryError {
+    if NOT_SUPPORTED.contains(&kind) || NOT_SUPPORTED_METRICS.contains(&kind) {
+        return QueryError::parsing(format!("aggregation type [{kind}] is not supported"));
+    }
+    let hint = did_you_mean(kind, KINDS);
+    QueryError::parsing(format!("Unknown aggregation type [{kind}]{hint}"))
+}
+
+/// Returns whether a kind makes buckets, in which others may be computed.
+fn has_buckets(kind: &AggregationKind) -> bool {
+    match kind {
+        AggregationKind::Terms(_)
+        | AggregationKind::Range(_)
+        | AggregationKind::Histogram(_)
+        | AggregationKind::DateHistogram(_)
+        | AggregationKind::Filter(_)
+        | AggregationKind::Filters { .. }
+        | AggregationKind::Global
+        | AggregationKind::MissingValue { .. } => true,
+        AggregationKind::Metric(..)
+        | AggregationKind::Cardinality { .. }
+        | AggregationKind::Percentiles { .. }
+        | AggregationKind::TopHits(_) => false,
+    }
+}

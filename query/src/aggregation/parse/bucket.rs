@@ -1,0 +1,160 @@
+//! `range`, `date_range`, `filter`, `filters`, `global`, `missing`.
+
+use serde_json::{Map, Value};
+
+use super::{Context, source};
+use crate::aggregation::{AggregationKind, AggregationRange, RangeAggregation};
+use crate::dsl::{Query, parse_query};
+use crate::error::QueryError;
+use crate::json::ObjectReader;
+
+/// Most ranges or filters of one aggregation.
+const MAX_PARTS: usize = 1_024;
+/// Key of the bucket for what matches no filter.
+const OTHER: &str = "_other_";
+
+/// Reads the body of `range` or `date_range`.
+pub(super) fn range(
+    body: &Value,
+    context: Context<'_>,
+    is_date: bool,
+) -> Result<AggregationKind, QueryError> {
+    let name = if is_date { "date_range" } else { "range" };
+    let mut reader = ObjectReader::part(name, body)?;
+    let source = source::read(&mut reader)?;
+    let keyed = reader.boolean("keyed")?.unwrap_or(false);
+    let time_zone = if is_date {
+        source::time_zone(&mut reader)?
+    } else {
+        None
+    };
+    let ranges = match reader.take("ranges") {
+        Some(Value::Array(items)) => items.as_slice(),
+        Some(value) => return Err(reader.wrong("ranges", "an array", value)),
+        None => &[],
+    };
+    check_number("ranges", ranges.len(), name, context)?;
+    let ranges = ranges
+        .iter()
+        .map(|range| one_range(range, is_date))
+        .collect::<Result<_, _>>()?;
+    reader.finish()?;
+    Ok(AggregationKind::Range(RangeAggregation {
+        source,
+        ranges,
+        keyed,
+        is_date,
+        time_zone,
+    }))
+}
+
+fn one_range(value: &Value, is_date: bool) -> Result<AggregationRange, QueryError> {
+    let mut reader = ObjectReader::part("range", value)?;
+    let key = match reader.take("key") {
+        None | Some(Value::Null) => None,
+        Some(_) => reader.text("key")?,
+    };
+    let from = bound(&mut reader, "from", is_date)?;
+    let to = bound(&mut reader, "to", is_date)?;
+    reader.finish()?;
+    Ok(AggregationRange { key, from, to })
+}
+
+fn bound(
+    reader: &mut ObjectReader<'_>,
+    key: &'static str,
+    is_date: bool,
+) -> Result<Option<Value>, QueryError> {
+    let Some(value) = reader.take(key).filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let is_fit = match value {
+        Value::String(_) if is_date => true,
+        _ => source::number(value).is_some(),
+    };
+    if !is_fit {
+        let wanted = if is_date { "a date" } else { "a number" };
+        return Err(reader.wrong(key, wanted, value));
+    }
+    Ok(Some(value.clone()))
+}
+
+fn check_number(
+    what: &str,
+    number: usize,
+    kind: &str,
+    context: Context<'_>,
+) -> Result<(), QueryError> {
+    let name = context.name;
+    match number {
+        0 => Err(QueryError::illegal(format!(
+            "No [{what}] specified for the [{name}] aggregation"
+        ))),
+        1..=MAX_PARTS => Ok(()),
+        _ => Err(QueryError::illegal(format!(
+            "[{kind}] aggregation [{name}] has [{number}] {what}, more than the maximum of \
+             [{MAX_PARTS}]"
+        ))),
+    }
+}
+
+/// Reads the body of `filter`: a query.
+pub(super) fn filter(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
+    query(body, context).map(AggregationKind::Filter)
+}
+
+/// Reads a query; `{}` matches everything.
+fn query(body: &Value, context: Context<'_>) -> Result<Query, QueryError> {
+    if body.as_object().is_some_and(Map::is_empty) {
+        return Ok(Query::MatchAll { boost: 1.0 });
+    }
+    parse_query(body, context.limits)
+}
+
+/// Reads the body of `filters`.
+pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
+    let mut reader = ObjectReader::part("filters", body)?;
+    let (filters, is_keyed): (Vec<(String, Query)>, bool) = match reader.take("filters") {
+        Some(Value::Object(named)) => {
+            let read = |(key, body): (&String, _)| Ok((key.clone(), query(body, context)?));
+            (
+                named.iter().map(read).collect::<Result<_, QueryError>>()?,
+                true,
+            )
+        }
+        Some(Value::Array(items)) => {
+            let read = |(at, body): (usize, _)| Ok((at.to_string(), query(body, context)?));
+            let filters = items.iter().enumerate().map(read);
+            (filters.collect::<Result<_, QueryError>>()?, false)
+        }
+        Some(value) => return Err(reader.wrong("filters", "an object or an array", value)),
+        None => (Vec::new(), false),
+    };
+    check_number("filters", filters.len(), "filters", context)?;
+    let has_other = reader.boolean("other_bucket")?;
+    let other_key = reader.text("other_bucket_key")?;
+    reader.finish()?;
+    // A key for the other bucket asks for the bucket.
+    let is_wanted = has_other.unwrap_or(other_key.is_some());
+    let other_bucket = is_wanted.then(|| other_key.unwrap_or_else(|| OTHER.to_owned()));
+    Ok(AggregationKind::Filters {
+        filters,
+        is_keyed,
+        other_bucket,
+    })
+}
+
+/// Reads the body of `global`, which is empty.
+pub(super) fn global(body: &Value) -> Result<AggregationKind, QueryError> {
+    ObjectReader::part("global", body)?.finish()?;
+    Ok(AggregationKind::Global)
+}
+
+/// Reads the body of `missing`.
+pub(super) fn missing(body: &Value) -> Result<AggregationKind, QueryError> {
+    let mut reader = ObjectReader::part("missing", body)?;
+    reader.unsupported(&["missing", "script"])?;
+    let field = source::field(&mut reader)?;
+    reader.finish()?;
+    Ok(AggregationKind::MissingValue { field })
+}

@@ -1,0 +1,122 @@
+//! `order`: what buckets are ordered by.
+
+use serde_json::Value;
+
+use crate::aggregation::{Aggregation, AggregationKind, BucketOrder};
+use crate::error::QueryError;
+use crate::json::ObjectReader;
+
+/// Most keys of an order.
+const MAX_KEYS: usize = 16;
+
+/// Reads `order`: `{"_count": "asc"}` or a list of such objects; `None` where there is none.
+pub(super) fn read(
+    reader: &mut ObjectReader<'_>,
+) -> Result<Option<Vec<(BucketOrder, bool)>>, QueryError> {
+    let Some(value) = reader.take("order") else {
+        return Ok(None);
+    };
+    let items = match value {
+        Value::Array(items) => items.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    if items.is_empty() || items.len() > MAX_KEYS {
+        return Err(reader.wrong("order", "1 to 16 keys", value));
+    }
+    let mut order = Vec::new();
+    for item in items {
+        let entry = item.as_object().filter(|entry| entry.len() == 1);
+        let Some((key, direction)) = entry.and_then(|entry| entry.iter().next()) else {
+            return Err(reader.wrong("order", "an object with one key", item));
+        };
+        order.push((by(key), is_descending(direction)?));
+    }
+    Ok(Some(order))
+}
+
+fn by(key: &str) -> BucketOrder {
+    match key {
+        "_count" => BucketOrder::Count,
+        // `_term` and `_time` are what `_key` was called before.
+        "_key" | "_term" | "_time" => BucketOrder::Key,
+        path => BucketOrder::Metric(path.to_owned()),
+    }
+}
+
+fn is_descending(direction: &Value) -> Result<bool, QueryError> {
+    let text = direction.as_str().unwrap_or_default();
+    if text.eq_ignore_ascii_case("asc") {
+        return Ok(false);
+    }
+    if text.eq_ignore_ascii_case("desc") {
+        return Ok(true);
+    }
+    Err(QueryError::parsing(format!(
+        "Unknown order direction [{}]",
+        direction
+            .as_str()
+            .map_or_else(|| direction.to_string(), str::to_owned)
+    )))
+}
+
+/// Refuses an order by a metric that is not among the sub-aggregations.
+pub(super) fn check(kind: &AggregationKind, sub: &[Aggregation]) -> Result<(), QueryError> {
+    let order = match kind {
+        AggregationKind::Terms(terms) => &terms.order,
+        AggregationKind::Histogram(histogram) => &histogram.order,
+        AggregationKind::DateHistogram(histogram) => &histogram.order,
+        _ => return Ok(()),
+    };
+    for (by, _) in order {
+        if let BucketOrder::Metric(path) = by
+            && !leads_to_metric(path, sub)
+        {
+            return Err(QueryError::illegal(format!(
+                "Invalid aggregator order path [{path}]. The provided aggregation either does not \
+                 exist, or is a pipeline aggregation and cannot be used to sort the buckets."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Follows `bucket>bucket>metric.value`; buckets on the way must be single.
+fn leads_to_metric(path: &str, sub: &[Aggregation]) -> bool {
+    let named = |name: &str| sub.iter().find(|aggregation| aggregation.name == name);
+    match path.split_once('>') {
+        Some((name, rest)) => named(name).is_some_and(|aggregation| {
+            let is_single = matches!(
+                aggregation.kind,
+                AggregationKind::Filter(_)
+                    | AggregationKind::Global
+                    | AggregationKind::MissingValue { .. }
+            );
+            is_single && leads_to_metric(rest, &aggregation.sub)
+        }),
+        None => {
+            let bracket = path.strip_suffix(']').and_then(|path| path.split_once('['));
+            let parts = bracket.or_else(|| path.rsplit_once('.'));
+            named(path)
+                .or_else(|| named(parts?.0))
+                .is_some_and(|aggregation| is_number(&aggregation.kind))
+        }
+    }
+}
+
+fn is_number(kind: &AggregationKind) -> bool {
+    match kind {
+        AggregationKind::Metric(..)
+        | AggregationKind::Cardinality { .. }
+        | AggregationKind::Percentiles { .. }
+        // By their document counts.
+        | AggregationKind::Filter(_)
+        | AggregationKind::Global
+        | AggregationKind::MissingValue { .. } => true,
+        AggregationKind::Terms(_)
+        | AggregationKind::Range(_)
+        | AggregationKind::Histogram(_)
+        | AggregationKind::DateHistogram(_)
+        | AggregationKind::Filters { .. }
+        | AggregationKind::TopHits(_) => false,
+    }
+}
