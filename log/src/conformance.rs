@@ -143,6 +143,10 @@ async fn a_repeated_append_is_answered_not_applied(log: &dyn ShardLog, shard: Sh
     assert_eq!(append(log, numbered(1, 5)).await, span(0, 1, false));
     assert_eq!(append(log, numbered(2, 5)).await, span(2, 3, false));
     assert_eq!(append(log, numbered(1, 5)).await, span(0, 1, true));
+    let produced = |id, sequence| log.produced(shard, ProducerSequence { id, sequence });
+    assert_eq!(produced(1, 5).await.expect("known"), Some(span(0, 1, true)));
+    assert_eq!(produced(1, 6).await.expect("unknown"), None);
+    assert_eq!(produced(3, 5).await.expect("unknown"), None);
     // Repetition is recognised before the tail is compared: the first try has moved it.
     let again = Append {
         expected_last: Some(SeqNo(1)),

@@ -14,7 +14,7 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use crate::error::LogError;
 use crate::files::parent;
 use crate::options::LogOptions;
-use crate::shard_log::{Append, Appended};
+use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer, shard_dir};
 
@@ -34,6 +34,7 @@ pub(crate) enum Control {
     Fence(ShardKey, PrimaryTerm, Reply<Option<SeqNo>>),
     Trim(ShardKey, SeqNo, Reply<SeqNo>),
     Remove(ShardKey, Reply<()>),
+    Produced(ShardKey, ProducerSequence, Reply<Option<Appended>>),
 }
 
 /// Payload bytes counted as waiting until this is dropped.
@@ -215,6 +216,13 @@ impl Lane {
             Control::Remove(key, reply) => {
                 let removed = self.remove(key);
                 answer(reply, removed);
+            }
+            Control::Produced(key, producer, reply) => {
+                let produced = match self.exists(key) {
+                    true => self.writer(key).and_then(|shard| shard.produced(producer)),
+                    false => Ok(None),
+                };
+                answer(reply, produced);
             }
         }
     }

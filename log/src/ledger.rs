@@ -7,7 +7,7 @@ use twox_hash::XxHash3_64;
 use crate::error::LogError;
 use crate::format::BatchHeader;
 use crate::producers::{Producers, Span};
-use crate::shard_log::{Append, Appended};
+use crate::shard_log::{Append, Appended, ProducerSequence};
 
 /// Limits every implementation applies before anything else.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,12 @@ impl Ledger {
     /// Hash over all records accepted so far.
     pub(crate) fn chain(&self) -> u64 {
         self.chain
+    }
+
+    /// Returns where a producer's append stands, if it is remembered.
+    pub(crate) fn produced(&self, producer: ProducerSequence) -> Option<Appended> {
+        let span = self.producers.get(producer.id)?;
+        (span.sequence == producer.sequence).then(|| span.appended())
     }
 
     /// Decides about an append without changing anything.

@@ -17,7 +17,7 @@ use crate::files::create_durable_dir;
 use crate::lane::{Control, Counters, Lane, Permit, REMOVED, Request, Round};
 use crate::options::LogOptions;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
-use crate::shard_log::{Append, Appended, ReadBatch, Record, ShardLog};
+use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};
 use crate::view::{ShardView, Views};
 use crate::writer::{Reply, ShardWriter};
 
@@ -236,6 +236,17 @@ impl ShardLog for LocalLog {
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
         self.ask(shard, |reply| {
             Request::Control(Control::Remove(shard, reply))
+        })
+        .await
+    }
+
+    async fn produced(
+        &self,
+        shard: ShardKey,
+        producer: ProducerSequence,
+    ) -> Result<Option<Appended>, LogError> {
+        self.ask(shard, |reply| {
+            Request::Control(Control::Produced(shard, producer, reply))
         })
         .await
     }

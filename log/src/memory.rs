@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::LogError;
 use crate::ledger::{Admission, Ledger, Limits};
 use crate::options::LogOptions;
-use crate::shard_log::{Append, Appended, ReadBatch, Record, ShardLog};
+use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};
 
 /// A [`ShardLog`] that forgets everything when it is dropped.
 ///
@@ -140,6 +140,16 @@ impl ShardLog for MemoryLog {
     async fn tail(&self, shard: ShardKey) -> Result<Option<SeqNo>, LogError> {
         let shards = self.shards.lock();
         Ok(shards.get(&shard).and_then(|shard| shard.ledger.tail()))
+    }
+
+    async fn produced(
+        &self,
+        shard: ShardKey,
+        producer: ProducerSequence,
+    ) -> Result<Option<Appended>, LogError> {
+        let shards = self.shards.lock();
+        let shard = shards.get(&shard);
+        Ok(shard.and_then(|shard| shard.ledger.produced(producer)))
     }
 
     async fn fence(&self, shard: ShardKey, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {

@@ -149,6 +149,17 @@ pub trait ShardLog: Send + Sync {
     /// [`LogError::Io`]; the shard may then come back at the next start.
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
 
+    /// Returns where an append stands that this producer made before; `None` when the log does not
+    /// know it, or not any more. Appends queued before the call are counted.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`].
+    async fn produced(
+        &self,
+        shard: ShardKey,
+        producer: ProducerSequence,
+    ) -> Result<Option<Appended>, LogError>;
+
     /// Returns the hash over all records up to `at`, that one included; `None` when it is not held.
     ///
     /// Two logs that agree on it at some position agree on every record up to there.

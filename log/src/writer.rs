@@ -25,7 +25,7 @@ use crate::ledger::{Admission, Ledger};
 use crate::options::LogOptions;
 use crate::recovery::Recovered;
 use crate::segment::{self, Entry, Segment, SparseIndex};
-use crate::shard_log::{Append, Appended};
+use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::state_file::{State, StateFile};
 use crate::view::ShardView;
 
@@ -297,6 +297,15 @@ impl ShardWriter {
             }
         }
         Ok(self.ledger.tail())
+    }
+
+    /// Returns where a producer's append stands, if the shard remembers it.
+    pub(crate) fn produced(
+        &self,
+        producer: ProducerSequence,
+    ) -> Result<Option<Appended>, LogError> {
+        self.check()?;
+        Ok(self.ledger.produced(producer))
     }
 
     /// Removes whole segments below a position.

@@ -44,7 +44,7 @@ impl IndexUuid {
     /// [`NameError::Uuid`] for any other text.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let wrong = || NameError::Uuid(text.to_owned());
-        if text.len() != 32 || !text.is_ascii() {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(wrong());
         }
         let mut bytes = [0; 16];
@@ -295,6 +295,7 @@ mod tests {
         let uuid = IndexUuid([7; 16]);
         assert_eq!(IndexUuid::parse(&uuid.to_string()), Ok(uuid));
         assert!(IndexUuid::parse("zz").is_err());
+        assert!(IndexUuid::parse(&"+f".repeat(16)).is_err());
         assert!(IndexUuid::parse(&"é".repeat(16)).is_err());
     }
 }
