@@ -1,0 +1,143 @@
+//! The leaf as roots see it: every call of [`LeafClient`] on the shards of this node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::search::{
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
+    SearchCall, StatisticsAnswer, StatisticsCall,
+};
+use gleaner_proto::write::{WriteAnswer, WriteCall};
+use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_query::answer::{FetchedHit, ShardHits};
+
+use crate::Leaf;
+
+/// How long administrative calls wait for a shard that is being opened.
+const OPENING_PATIENCE: Duration = Duration::from_secs(30);
+
+#[async_trait]
+impl LeafClient for Leaf {
+    async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
+        self.count_statistics(call).await
+    }
+
+    async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        self.expand_patterns(call).await
+    }
+
+    async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
+        self.search_shards(call).await
+    }
+
+    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+        self.fetch_hits(call).await
+    }
+
+    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+        self.explain_document(call).await
+    }
+
+    async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
+        let mut pinned = Vec::with_capacity(call.shards.len());
+        for key in call.shards {
+            let shard = self.shard(key, OPENING_PATIENCE).await;
+            pinned.push(shard.map(|shard| {
+                let view = shard.engine().view();
+                shard.views.pin(&view, call.keep_alive);
+                PinnedView {
+                    shard: key,
+                    view: view.id(),
+                }
+            }));
+        }
+        pinned
+    }
+
+    async fn renew_views(
+        &self,
+        views: Vec<PinnedView>,
+        keep_alive: Duration,
+    ) -> Vec<Result<(), LeafFault>> {
+        let mut renewed = Vec::with_capacity(views.len());
+        for pinned in views {
+            let missing = LeafFault::ViewMissing {
+                shard: pinned.shard,
+                view: pinned.view.0,
+            };
+            let shard = self.shard(pinned.shard, OPENING_PATIENCE).await;
+            renewed.push(shard.and_then(|shard| {
+                if shard.views.renew(pinned.view, keep_alive) {
+                    Ok(())
+                } else {
+                    Err(missing)
+                }
+            }));
+        }
+        renewed
+    }
+
+    async fn release_views(&self, views: Vec<PinnedView>) -> usize {
+        let held = |pinned: &PinnedView| {
+            self.open_now(pinned.shard)
+                .is_some_and(|shard| shard.views.release(pinned.view))
+        };
+        views.iter().filter(|pinned| held(pinned)).count()
+    }
+
+    async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
+        let shard = self.shard(call.shard, call.remaining).await?;
+        self.write_shard(&shard, call).await
+    }
+
+    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+        let shard = self.shard(call.shard, call.remaining).await?;
+        self.get_documents(&shard, call).await
+    }
+
+    async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
+        let shard = self.shard(shard, OPENING_PATIENCE).await?;
+        self.refresh_shard(&shard).await
+    }
+
+    async fn wait_for_refresh(
+        &self,
+        shard: ShardKey,
+        seq_no: SeqNo,
+        deadline: Duration,
+    ) -> Result<Generation, LeafFault> {
+        let shard = self.shard(shard, deadline).await?;
+        self.wait_visible(&shard, seq_no, deadline).await
+    }
+
+    async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        let shard = self.shard(shard, OPENING_PATIENCE).await?;
+        self.flush_shard(&shard).await
+    }
+
+    async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
+        let shard = self.shard(shard, OPENING_PATIENCE).await?;
+        self.refresh_shard(&shard).await?;
+        let merging = Arc::clone(&shard);
+        let merged = tokio::task::spawn_blocking(move || {
+            merging.engine().force_merge(max_segments)?;
+            merging.applier.refresh_view()
+        });
+        let reason = match merged.await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(LeafFault::Internal {
+            shard: shard.key,
+            reason,
+        })
+    }
+
+    async fn shard_states(&self) -> Vec<ShardState> {
+        self.states().await
+    }
+}

@@ -1,0 +1,77 @@
+//! Failures of log and engine → faults of a shard.
+
+use gleaner_engine::EngineError;
+use gleaner_log::LogError;
+use gleaner_model::{PrimaryTerm, ShardKey};
+use gleaner_proto::LeafFault;
+
+use crate::pool::PoolFault;
+
+/// Returns the fault a failure of the log is.
+pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
+    let reason = error.to_string();
+    match error {
+        LogError::Fenced { current } => LeafFault::Fenced {
+            shard,
+            current: *current,
+            asked: PrimaryTerm(0),
+        },
+        LogError::DiskFull { .. } => LeafFault::DiskFull { shard },
+        LogError::Busy => LeafFault::Rejected {
+            queue: "log",
+            capacity: 0,
+        },
+        LogError::TooLarge { .. } => LeafFault::BadQuery {
+            kind: "illegal_argument_exception",
+            reason,
+        },
+        LogError::Corrupt { .. }
+        | LogError::Poisoned { .. }
+        | LogError::UnsupportedVersion { .. } => LeafFault::Stopped { shard, reason },
+        LogError::SeqMismatch { .. } | LogError::Indeterminate { .. } => {
+            LeafFault::Indeterminate { shard, reason }
+        }
+        _ => LeafFault::Internal { shard, reason },
+    }
+}
+
+/// Returns the fault a failure of the engine is.
+pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
+    let reason = error.to_string();
+    match error {
+        EngineError::Query(_) => LeafFault::BadQuery {
+            kind: "query_shard_exception",
+            reason,
+        },
+        EngineError::TooManyBuckets { .. } => LeafFault::BadQuery {
+            kind: "too_many_buckets_exception",
+            reason,
+        },
+        EngineError::CircuitBreaking {
+            what,
+            wanted,
+            limit,
+        } => LeafFault::Memory {
+            account: what,
+            wanted_bytes: *wanted,
+            limit_bytes: *limit,
+        },
+        EngineError::DeadlineExceeded => LeafFault::DeadlinePassed { shard },
+        EngineError::Poisoned | EngineError::Corrupt(_) | EngineError::Newer { .. } => {
+            LeafFault::Stopped { shard, reason }
+        }
+        _ => LeafFault::Internal { shard, reason },
+    }
+}
+
+/// Returns the fault of a job that gave no result.
+pub(crate) fn pool_fault(shard: ShardKey, fault: &PoolFault) -> LeafFault {
+    match fault {
+        PoolFault::Rejected(fault) => fault.clone(),
+        PoolFault::Late => LeafFault::DeadlinePassed { shard },
+        PoolFault::Panicked => LeafFault::Internal {
+            shard,
+            reason: "the evaluation panicked".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,111 @@
+//! Shard copies on a node: search, fetch, write as primary, refresh, checkpoint, recovery.
+//!
+//! Does: open the copies that the cluster state gives this node, recover them from their logs,
+//! order writes, make them durable and visible, evaluate queries on a pool of their own.
+//! Does not: route, merge over leaves, render.
+//! Called through `proto::LeafClient`. Read [`Leaf`] first, then `write` for the life of a write.
+
+mod client;
+mod fault;
+mod get;
+mod idempotency;
+mod maintenance;
+mod mapping;
+mod pool;
+mod recovery;
+mod refresh;
+mod search;
+mod shard;
+mod update;
+mod versions;
+mod views;
+mod watermark;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_coordinator::Coordinator;
+use gleaner_engine::control::MemoryAccount;
+use gleaner_engine::filter_cache::FilterCache;
+use gleaner_log::ShardLog;
+use gleaner_model::ShardKey;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use pool::Pool;
+use shard::Slot;
+
+/// What a leaf may use up; every number has a default.
+#[derive(Debug, Clone)]
+pub struct LeafOptions {
+    /// Folder of the shards' indices.
+    pub folder: PathBuf,
+    /// Threads that evaluate queries, ≥ 1; default the number of cores.
+    pub search_threads: usize,
+    /// Searches that may wait for a thread; default 1,000, then they are rejected.
+    pub search_queue: usize,
+    /// Bytes that all queries together may hold; default 1 GiB.
+    pub query_memory_bytes: u64,
+    /// Bytes that one query may hold; default 256 MiB.
+    pub memory_per_query_bytes: u64,
+    /// Bytes of cached filters; default 128 MiB.
+    pub filter_cache_bytes: u64,
+    /// Bytes of documents not yet in segments, per shard that is written to; default 32 MB.
+    pub indexing_memory_bytes: usize,
+    /// Bytes of writes that may be under way on the leaf; default 512 MiB, then they are rejected.
+    pub write_queue_bytes: usize,
+    /// Operations not yet durably committed after which a durable commit is made; default 500,000.
+    pub flush_operations: u64,
+    /// Longest time an operation waits for its durable commit; default 60 s. A restart replays what
+    /// is not committed.
+    pub flush_interval: Duration,
+    /// How long a deleted document's version is remembered; default 60 s (`index.gc_deletes`).
+    pub tombstone_age: Duration,
+    /// Share of the disk in use from which indices refuse writes; default 0.95.
+    pub flood_stage: f64,
+    /// Share of the disk in use below which they take them again; default 0.90.
+    pub high_watermark: f64,
+    /// Clock: milliseconds since the epoch.
+    pub clock: fn() -> i64,
+}
+
+impl LeafOptions {
+    /// Returns the defaults for shards in `folder`.
+    pub fn new(folder: PathBuf, clock: fn() -> i64) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            folder,
+            search_threads: cores,
+            search_queue: 1_000,
+            query_memory_bytes: 1 << 30,
+            memory_per_query_bytes: 256 << 20,
+            filter_cache_bytes: 128 << 20,
+            indexing_memory_bytes: 32_000_000,
+            write_queue_bytes: 512 << 20,
+            flush_operations: 500_000,
+            flush_interval: Duration::from_secs(60),
+            tombstone_age: Duration::from_secs(60),
+            flood_stage: 0.95,
+            high_watermark: 0.90,
+            clock,
+        }
+    }
+}
+
+/// A node's shard copies. Share it by `Arc`; it answers through `proto::LeafClient`.
+pub struct Leaf {
+    options: LeafOptions,
+    coordinator: Arc<dyn Coordinator>,
+    log: Arc<dyn ShardLog>,
+    pool: Pool,
+    memory: Arc<MemoryAccount>,
+    filters: Arc<FilterCache>,
+    write_permits: Arc<tokio::sync::Semaphore>,
+    shards: Mutex<BTreeMap<ShardKey, Slot>>,
+    /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
+    changes: watch::Sender<u64>,
+    stopping: watch::Sender<bool>,
+}

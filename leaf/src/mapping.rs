@@ -1,0 +1,110 @@
+//! New fields: found before a document is written, agreed with the coordinator, then used.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gleaner_coordinator::{CoordinatorError, update};
+use gleaner_engine::schema::document::{DocumentError, DocumentParser, grown_mapping};
+use gleaner_model::{IndexMeta, Mapping};
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::WriteFault;
+use gleaner_query::mapping::MappingRules;
+
+use crate::Leaf;
+use crate::shard::Shard;
+
+/// Returns the item's fault that a refused document is.
+pub(crate) fn document_fault(error: &DocumentError) -> WriteFault {
+    let cause = error
+        .cause()
+        .map(|(kind, reason)| (kind, reason.to_owned()));
+    WriteFault::Document {
+        kind: error.kind(),
+        reason: error.to_string(),
+        cause,
+    }
+}
+
+impl Leaf {
+    /// Adds the fields of `documents` to the index's mapping, for the whole cluster, and takes the
+    /// new mapping over. Returns the documents whose fields the mapping cannot take, with the fault.
+    ///
+    /// Two shards that infer different types meet here: the first wins, the other plans its
+    /// documents again under the winner's type.
+    pub(crate) async fn add_fields(
+        &self,
+        shard: &Arc<Shard>,
+        documents: &[Bytes],
+    ) -> Result<Vec<(Bytes, WriteFault)>, LeafFault> {
+        let mut refused = Vec::new();
+        let internal = |reason: String| LeafFault::Internal {
+            shard: shard.key,
+            reason,
+        };
+        let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
+            refused.clear();
+            let Some(index) = state.indices.get(&shard.key.index) else {
+                return Ok(None);
+            };
+            let Some(mapping) = grown(index, documents, &mut refused) else {
+                return Ok(None);
+            };
+            let mut next = state.clone();
+            let index = IndexMeta {
+                mapping: Arc::new(mapping),
+                ..IndexMeta::clone(index)
+            };
+            next.indices.insert(shard.key.index, Arc::new(index));
+            Ok(Some(next))
+        })
+        .await
+        .map_err(|error| internal(format!("new fields could not be agreed: {error}")))?;
+        match state.indices.get(&shard.key.index) {
+            Some(index) => {
+                shard.take_meta(index);
+                Ok(refused)
+            }
+            None => Err(LeafFault::NotHere { shard: shard.key }),
+        }
+    }
+}
+
+/// Returns the mapping with the documents' fields; `None` when it has them all.
+fn grown(
+    index: &IndexMeta,
+    documents: &[Bytes],
+    refused: &mut Vec<(Bytes, WriteFault)>,
+) -> Option<Mapping> {
+    let rules = MappingRules::from(&index.settings);
+    let mut mapping: Option<Mapping> = None;
+    for source in documents {
+        let current = mapping.as_ref().unwrap_or(&index.mapping);
+        match grown_mapping(source, current, &rules) {
+            Ok(None) => {}
+            Ok(Some(next)) => mapping = Some(next),
+            Err(error) => refused.push((source.clone(), document_fault(&error))),
+        }
+    }
+    if let Some(mapping) = &mut mapping {
+        mapping.version.0 = index.mapping.version.0 + 1;
+    }
+    mapping
+}
+
+impl Shard {
+    /// Takes over what the cluster state says of the index; older states are ignored.
+    pub(crate) fn take_meta(&self, index: &Arc<IndexMeta>) {
+        let _taking = self.taking_meta.lock();
+        let known = self.index.load();
+        if known.mapping.version > index.mapping.version {
+            return;
+        }
+        if known.mapping.version < index.mapping.version {
+            let parser = DocumentParser::new(&index.mapping, &self.analyzers);
+            self.parser.store(Arc::new(parser));
+            self.engine()
+                .set_mapping(Arc::clone(&index.mapping), Arc::clone(&self.analyzers));
+        }
+        self.index.store(Arc::clone(index));
+    }
+}

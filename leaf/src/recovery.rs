@@ -1,0 +1,283 @@
+//! Opening shard copies: the last durable commit, then the log from there.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_coordinator::{CoordinatorError, update};
+use gleaner_engine::copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
+use gleaner_engine::schema::document::DocumentParser;
+use gleaner_log::LogError;
+use gleaner_model::{IndexMeta, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_proto::LeafFault;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::Leaf;
+use crate::fault::log_fault;
+use crate::shard::{Applier, Counters, Flushes, Primary, Shard};
+use crate::versions::VersionMap;
+use crate::views::Views;
+
+/// Largest page read from the log at once, in bytes.
+const PAGE_BYTES: usize = 8 << 20;
+
+impl Leaf {
+    /// Opens the copy of `key`: engine at its checkpoint, a new primary term, the log replayed,
+    /// everything in it visible.
+    pub(crate) async fn open_shard(
+        &self,
+        key: ShardKey,
+        index: Arc<IndexMeta>,
+        analyzers: Arc<AnalyzerRegistry>,
+    ) -> Result<Arc<Shard>, String> {
+        let started = Instant::now();
+        let (engine, checkpoint) = self.open_engine(key, &index, &analyzers).await?;
+        let tail = self
+            .log
+            .tail(key)
+            .await
+            .map_err(|error| error.to_string())?;
+        check_tail(checkpoint, tail)?;
+        let term = self.take_term(key, tail.is_some()).await?;
+        let engine = Arc::new(engine);
+        let next = tail.map_or(SeqNo(0), SeqNo::next);
+        let replayed = self
+            .replay(key, &engine, checkpoint.next_seq_no, next)
+            .await?;
+        let parser = DocumentParser::new(&index.mapping, &analyzers);
+        let primary = Primary {
+            term,
+            next,
+            versions: VersionMap::default(),
+            needs_resync: false,
+        };
+        let shard = Arc::new(Shard {
+            key,
+            log: Arc::clone(&self.log),
+            index: ArcSwap::new(index),
+            analyzers,
+            parser: ArcSwap::from_pointee(parser),
+            taking_meta: Mutex::new(()),
+            primary: Arc::new(tokio::sync::Mutex::new(primary)),
+            applier: Applier::new(engine, next),
+            views: Views::default(),
+            in_flight: watch::Sender::new(0),
+            counters: Counters::default(),
+            flushes: Mutex::new(Flushes {
+                committed: checkpoint.next_seq_no,
+                since: Instant::now(),
+            }),
+        });
+        if replayed > 0 {
+            self.refresh_shard(&shard)
+                .await
+                .map_err(|fault| fault.to_string())?;
+            let took_ms = started.elapsed().as_millis() as u64;
+            tracing::info!(shard = %key, replayed, took_ms, "log replayed");
+        }
+        Ok(shard)
+    }
+
+    async fn open_engine(
+        &self,
+        key: ShardKey,
+        index: &Arc<IndexMeta>,
+        analyzers: &Arc<AnalyzerRegistry>,
+    ) -> Result<(ShardIndex, Checkpoint), String> {
+        let folder = self
+            .options
+            .folder
+            .join(key.index.to_string())
+            .join(key.shard.to_string());
+        let mapping = Arc::clone(&index.mapping);
+        let meta = ShardMeta {
+            key,
+            mapping,
+            analyzers: Arc::clone(analyzers),
+        };
+        let memory_budget_bytes = self.options.indexing_memory_bytes;
+        let options = ShardOptions {
+            memory_budget_bytes,
+            ..ShardOptions::default()
+        };
+        let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
+        match opened.await {
+            Ok(opened) => opened.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Takes a primary term above every older one and fences the log with it. A shard that was
+    /// never written keeps the term it was made with.
+    async fn take_term(&self, key: ShardKey, was_written: bool) -> Result<PrimaryTerm, String> {
+        let mut at_least = PrimaryTerm(1);
+        loop {
+            let term = self.raise_term(key, at_least, was_written).await?;
+            match self.log.fence(key, term).await {
+                Ok(_) => return Ok(term),
+                Err(LogError::Fenced { current }) if current >= term => {
+                    at_least = PrimaryTerm(current.0 + 1);
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    async fn raise_term(
+        &self,
+        key: ShardKey,
+        at_least: PrimaryTerm,
+        was_written: bool,
+    ) -> Result<PrimaryTerm, String> {
+        let shard = key.shard.0 as usize;
+        let mut taken = at_least;
+        update::<CoordinatorError, _>(&*self.coordinator, |state| {
+            let Some(index) = state.indices.get(&key.index) else {
+                return Ok(None);
+            };
+            let current = index
+                .primary_terms
+                .get(shard)
+                .copied()
+                .unwrap_or(PrimaryTerm(1));
+            taken = at_least.max(PrimaryTerm(current.0 + u64::from(was_written)));
+            if taken == current {
+                return Ok(None);
+            }
+            let mut next = state.clone();
+            let mut index = IndexMeta::clone(index);
+            index.primary_terms[shard] = taken;
+            next.indices.insert(key.index, Arc::new(index));
+            Ok(Some(next))
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+        Ok(taken)
+    }
+
+    /// Applies records `from..to` of the log; returns how many documents they wrote.
+    async fn replay(
+        &self,
+        key: ShardKey,
+        engine: &Arc<ShardIndex>,
+        mut from: SeqNo,
+        to: SeqNo,
+    ) -> Result<u64, String> {
+        let mut written = 0;
+        while from < to {
+            let page = self
+                .log
+                .read(key, from, PAGE_BYTES)
+                .await
+                .map_err(|error| error.to_string())?;
+            if page.records.is_empty() || page.first_available > from {
+                let first = page.first_available;
+                return Err(format!("its log begins at {first}, but {from} is needed"));
+            }
+            let next = page.next;
+            let engine = Arc::clone(engine);
+            let applied = tokio::task::spawn_blocking(move || apply_page(&engine, &page.records));
+            written += applied.await.map_err(|error| error.to_string())??;
+            from = next;
+        }
+        Ok(written)
+    }
+
+    /// Reads again what the log holds after an append whose outcome is unknown.
+    pub(crate) async fn resync(
+        &self,
+        shard: &Arc<Shard>,
+        primary: &mut Primary,
+    ) -> Result<(), LeafFault> {
+        // Everyone who enqueued before is done when the count is 0: nobody enqueues while we hold
+        // the primary.
+        let mut in_flight = shard.in_flight.subscribe();
+        if in_flight.wait_for(|count| *count == 0).await.is_err() {
+            return Err(LeafFault::NotHere { shard: shard.key });
+        }
+        let fault = |error: LogError| log_fault(shard.key, &error);
+        let tail = shard.log.tail(shard.key).await.map_err(fault)?;
+        let next = tail.map_or(SeqNo(0), SeqNo::next);
+        self.catch_up(shard, next).await?;
+        primary.versions.clear();
+        primary.next = next;
+        // With an empty map every document must be visible in the index.
+        let visible = shard.engine().view().generation().visible;
+        if visible < next {
+            let applier = Arc::clone(shard);
+            let shown = tokio::task::spawn_blocking(move || applier.engine().refresh(next)).await;
+            let reason = match shown {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(reason) = reason {
+                return Err(LeafFault::Stopped {
+                    shard: shard.key,
+                    reason,
+                });
+            }
+        }
+        primary.needs_resync = false;
+        tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
+        Ok(())
+    }
+
+    async fn catch_up(&self, shard: &Arc<Shard>, next: SeqNo) -> Result<(), LeafFault> {
+        let stopped = |reason: String| LeafFault::Stopped {
+            shard: shard.key,
+            reason,
+        };
+        let mut from = shard.applier.next();
+        while from < next {
+            let page = shard.log.read(shard.key, from, PAGE_BYTES).await;
+            let page = page.map_err(|error| log_fault(shard.key, &error))?;
+            let mut operations = Vec::with_capacity(page.records.len());
+            for record in &page.records {
+                let operation = Operation::decode(&record.payload);
+                operations.push(operation.map_err(|error| stopped(error.to_string()))?);
+            }
+            if operations.is_empty() {
+                return Err(stopped(format!("its log lacks operation {from}")));
+            }
+            let applier = Arc::clone(shard);
+            let offered =
+                tokio::task::spawn_blocking(move || applier.applier.offer(from, operations)).await;
+            offered
+                .map_err(|error| stopped(error.to_string()))?
+                .map_err(stopped)?;
+            from = page.next;
+        }
+        Ok(())
+    }
+}
+
+fn apply_page(engine: &ShardIndex, records: &[gleaner_log::Record]) -> Result<u64, String> {
+    let mut written = 0;
+    for record in records {
+        let operation = Operation::decode(&record.payload).map_err(|error| error.to_string())?;
+        engine
+            .apply(record.seq_no, &operation)
+            .map_err(|error| error.to_string())?;
+        match operation.kind {
+            OperationKind::Index { .. } | OperationKind::Delete { .. } => written += 1,
+            OperationKind::Refresh | OperationKind::NoOp => {}
+        }
+    }
+    Ok(written)
+}
+
+/// The index may not know more than the log: then the log has lost something.
+fn check_tail(checkpoint: Checkpoint, tail: Option<SeqNo>) -> Result<(), String> {
+    let next = tail.map_or(SeqNo(0), SeqNo::next);
+    if checkpoint.next_seq_no <= next {
+        return Ok(());
+    }
+    Err(format!(
+        "its log ends before {next}, but operations up to {} were acknowledged: the log has lost \
+         records; restore it from a copy",
+        checkpoint.next_seq_no
+    ))
+}

@@ -1,0 +1,82 @@
+//! Making writes visible: refresh records in the log, and those who wait for them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gleaner_model::{Generation, OperationKind, SeqNo};
+use gleaner_proto::LeafFault;
+
+use crate::Leaf;
+use crate::shard::Shard;
+
+/// Bytes of not yet visible documents in a version map beyond which a refresh is due at once.
+const MAX_UNSEEN_BYTES: usize = 64 << 20;
+
+impl Leaf {
+    /// Makes every operation ordered before the call visible; returns what searches see then.
+    pub(crate) async fn refresh_shard(&self, shard: &Arc<Shard>) -> Result<Generation, LeafFault> {
+        let primary = Arc::clone(&shard.primary).lock_owned().await;
+        let seen = shard.engine().view().generation();
+        let has_news = primary.next > seen.visible || primary.needs_resync;
+        if !has_news {
+            drop(primary);
+            return Ok(seen);
+        }
+        self.write_own(shard, primary, OperationKind::Refresh)
+            .await?;
+        shard.counters.refresh.fetch_add(1, Ordering::Relaxed);
+        let generation = shard.engine().view().generation();
+        let mut primary = shard.primary.lock().await;
+        primary
+            .versions
+            .prune(generation.visible, self.options.tombstone_age);
+        Ok(generation)
+    }
+
+    /// Waits until `seq_no` is visible; forces a refresh when none comes by itself.
+    pub(crate) async fn wait_visible(
+        &self,
+        shard: &Arc<Shard>,
+        seq_no: SeqNo,
+        deadline: Duration,
+    ) -> Result<Generation, LeafFault> {
+        let interval = shard.index.load().settings.refresh_interval_ms;
+        let mut visible = shard.applier.visible();
+        if let Some(interval) = interval {
+            // Two intervals: the refresh that is under way may have begun before the write.
+            let patience = Duration::from_millis(interval.saturating_mul(2) + 100).min(deadline);
+            let shown = visible.wait_for(|generation| generation.visible > seq_no);
+            if let Ok(Ok(generation)) = tokio::time::timeout(patience, shown).await {
+                return Ok(*generation);
+            }
+        }
+        self.refresh_shard(shard).await
+    }
+
+    /// Refreshes the shard whenever its interval has passed and there is something to show.
+    pub(crate) async fn refresh_periodically(self: Arc<Self>, shard: Arc<Shard>) {
+        let mut stopping = self.stopping.subscribe();
+        let mut visible = shard.applier.visible();
+        loop {
+            let interval = shard.index.load().settings.refresh_interval_ms;
+            let pause = Duration::from_millis(interval.unwrap_or(1_000).max(10));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            if !self.holds(&shard) {
+                return;
+            }
+            let unseen_bytes = shard.primary.lock().await.versions.bytes();
+            if interval.is_none() && unseen_bytes < MAX_UNSEEN_BYTES {
+                continue;
+            }
+            if let Err(fault) = self.refresh_shard(&shard).await {
+                tracing::warn!(shard = %shard.key, %fault, "refresh failed");
+                // Nothing new will show by trying faster; wait for a write or the next interval.
+                visible.borrow_and_update();
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The reading calls: views chosen, work handed to the pool, faults per shard.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gleaner_engine::control::{Control, MemoryAccount};
+use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
+use gleaner_engine::filter_cache::FilterCache;
+use gleaner_engine::search::SearchEnv;
+use gleaner_engine::{EngineError, View, expand, explain, fetch, search, statistics};
+use gleaner_proto::LeafFault;
+use gleaner_proto::search::{
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchWhat, SearchCall,
+    ShardView, StatisticsAnswer, StatisticsCall,
+};
+use gleaner_query::answer::{FetchedHit, ShardHits};
+
+use crate::Leaf;
+use crate::fault::{engine_fault, pool_fault};
+use crate::get::document;
+use crate::pool::PoolFault;
+use crate::shard::{Counters, Shard};
+
+/// A shard of a call with the view to read; or why it cannot be read.
+type Target = Result<(Arc<Shard>, Arc<View>), LeafFault>;
+
+impl Leaf {
+    /// Finds the views that a call names; waits for shards that are being opened.
+    async fn targets(&self, asked: &[ShardView], remaining: Duration) -> Vec<Target> {
+        let mut targets = Vec::with_capacity(asked.len());
+        for asked in asked {
+            targets.push(self.target(*asked, remaining).await);
+        }
+        targets
+    }
+
+    async fn target(&self, asked: ShardView, remaining: Duration) -> Target {
+        let shard = self.shard(asked.shard, remaining).await?;
+        let view = match asked.view {
+            None => shard.engine().view(),
+            Some(id) => match shard.views.find(id) {
+                Some(view) => view,
+                None => {
+                    return Err(LeafFault::ViewMissing {
+                        shard: asked.shard,
+                        view: id.0,
+                    });
+                }
+            },
+        };
+        if asked.view.is_none() {
+            shard.views.keep(&view);
+        }
+        Ok((shard, view))
+    }
+
+    pub(crate) async fn count_statistics(
+        &self,
+        call: StatisticsCall,
+    ) -> Vec<Result<StatisticsAnswer, LeafFault>> {
+        let targets = self.targets(&call.shards, call.remaining).await;
+        let request = call.request;
+        self.each(targets, call.remaining, move |view, control| {
+            let statistics = statistics::statistics(view, &request, control)?;
+            Ok(StatisticsAnswer {
+                view: view.id(),
+                generation: view.generation(),
+                statistics,
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn expand_patterns(
+        &self,
+        call: ExpandCall,
+    ) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        let targets = self.targets(&call.shards, call.remaining).await;
+        let requests = call.requests;
+        self.each(targets, call.remaining, move |view, control| {
+            let candidates = requests
+                .iter()
+                .map(|request| expand::expand(view, request, control));
+            let candidates = candidates.collect::<Result<_, _>>()?;
+            Ok(ExpandAnswer {
+                view: view.id(),
+                generation: view.generation(),
+                candidates,
+            })
+        })
+        .await
+    }
+
+    /// Does the same on each view, on the pool, and answers per shard.
+    async fn each<T, F>(
+        &self,
+        targets: Vec<Target>,
+        remaining: Duration,
+        job: F,
+    ) -> Vec<Result<T, LeafFault>>
+    where
+        T: Send + 'static,
+        F: Fn(&Arc<View>, &Control) -> Result<T, EngineError> + Send + 'static,
+    {
+        let views: Vec<Arc<View>> = targets
+            .iter()
+            .filter_map(|t| Some(Arc::clone(&t.as_ref().ok()?.1)))
+            .collect();
+        let outcome = self
+            .pool
+            .run(remaining, move |control| {
+                views
+                    .iter()
+                    .map(|view| job(view, control))
+                    .collect::<Vec<_>>()
+            })
+            .await;
+        joined(targets, outcome)
+    }
+
+    pub(crate) async fn search_shards(
+        &self,
+        call: SearchCall,
+    ) -> Vec<Result<ShardHits, LeafFault>> {
+        let started = Instant::now();
+        let targets = self.targets(&call.shards, call.remaining).await;
+        let readable: Vec<(Arc<Shard>, Arc<View>)> = targets
+            .iter()
+            .filter_map(|target| target.as_ref().ok().cloned())
+            .collect();
+        let views: Vec<search::Target> = readable
+            .iter()
+            .map(|(shard, view)| search::Target {
+                key: shard.key,
+                view: Arc::clone(view),
+            })
+            .collect();
+        let (query, means) = (call.query, self.means());
+        let outcome = self
+            .pool
+            .run(call.remaining, move |control| {
+                search::search(&views, &query, &means.with(control))
+            })
+            .await;
+        for (shard, _) in readable {
+            let counters = &shard.counters;
+            Counters::add(&counters.query, &counters.query_us, started.elapsed());
+        }
+        joined(targets, outcome)
+    }
+
+    fn means(&self) -> Means {
+        let memory = self
+            .memory
+            .child("request", self.options.memory_per_query_bytes);
+        Means {
+            filters: Arc::clone(&self.filters),
+            memory,
+            pool: self.pool.rayon(),
+        }
+    }
+
+    pub(crate) async fn fetch_hits(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+        let started = Instant::now();
+        let asked = ShardView {
+            shard: call.shard,
+            view: Some(call.view),
+        };
+        let (shard, view) = self.target(asked, call.remaining).await?;
+        let key = shard.key;
+        let (places, what) = (call.places, call.what);
+        let outcome = self
+            .pool
+            .run(call.remaining.max(FETCH_PATIENCE), move |control| {
+                fetch::fetch(&view, &places, &spec(&what), control)
+            })
+            .await;
+        Counters::add(
+            &shard.counters.fetch,
+            &shard.counters.fetch_us,
+            started.elapsed(),
+        );
+        match outcome {
+            Ok(hits) => hits.map_err(|error| engine_fault(key, &error)),
+            Err(fault) => Err(pool_fault(key, &fault)),
+        }
+    }
+
+    pub(crate) async fn explain_document(
+        &self,
+        call: ExplainCall,
+    ) -> Result<Option<ExplainAnswer>, LeafFault> {
+        let (shard, view) = self.target(call.shard, call.remaining).await?;
+        let key = shard.key;
+        let (id, query) = (call.id, call.query);
+        let outcome = self
+            .pool
+            .run(call.remaining, move |_| {
+                let Some(stored) = view.find(&id)? else {
+                    return Ok(None);
+                };
+                let explained = explain::at_place(&view, stored.place, &query)?;
+                let (matched, explanation) = (explained.matched, explained.explanation);
+                let document = document(stored);
+                Ok::<_, EngineError>(Some(ExplainAnswer {
+                    matched,
+                    explanation,
+                    document,
+                }))
+            })
+            .await;
+        match outcome {
+            Ok(answer) => answer.map_err(|error| engine_fault(key, &error)),
+            Err(fault) => Err(pool_fault(key, &fault)),
+        }
+    }
+}
+
+/// Least time a fetch is given: hits that were ranked in time are worth a short wait.
+const FETCH_PATIENCE: Duration = Duration::from_millis(250);
+
+/// What an evaluation may use.
+struct Means {
+    filters: Arc<FilterCache>,
+    memory: Arc<MemoryAccount>,
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl Means {
+    fn with<'a>(&'a self, control: &'a Arc<Control>) -> SearchEnv<'a> {
+        let (filters, memory) = (&self.filters, &self.memory);
+        SearchEnv {
+            control,
+            filters,
+            memory,
+            pool: Some(&self.pool),
+        }
+    }
+}
+
+fn spec(what: &FetchWhat) -> FetchSpec<'_> {
+    FetchSpec {
+        docvalue_fields: &what.docvalue_fields,
+        fields: &what.fields,
+        highlight: what.highlight.as_ref().map(|what| HighlightSpec {
+            highlight: &what.highlight,
+            query: &what.query,
+            field_queries: &what.field_queries,
+        }),
+        explain: what.explain.as_deref(),
+    }
+}
+
+/// Puts results back beside the shards that could be read, and faults beside the others.
+fn joined<T>(
+    targets: Vec<Target>,
+    outcome: Result<Vec<Result<T, EngineError>>, PoolFault>,
+) -> Vec<Result<T, LeafFault>> {
+    let mut results = outcome.map(Vec::into_iter);
+    let one = |target: Target| {
+        let (shard, _) = target?;
+        match &mut results {
+            Err(fault) => Err(pool_fault(shard.key, fault)),
+            Ok(results) => match results.next() {
+                Some(result) => result.map_err(|error| engine_fault(shard.key, &error)),
+                None => Err(LeafFault::Internal {
+                    shard: shard.key,
+                    reason: "the evaluation answered for fewer shards than it was asked".to_owned(),
+                }),
+            },
+        }
+    };
+    targets.into_iter().map(one).collect()
+}

@@ -1,0 +1,423 @@
+//! What a batch of writes does: versions, conflicts, operations. Decides, changes nothing.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use gleaner_engine::schema::document::DocumentParser;
+use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Version};
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::{
+    Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult,
+};
+
+use crate::mapping::document_fault;
+use crate::shard::{Primary, Shard};
+use crate::update::{self, Merged};
+use crate::versions::{Content, Latest};
+
+/// What planning found.
+pub(crate) enum Planned {
+    /// The mapping must learn the fields of these documents first; nothing was decided.
+    NeedsFields(Vec<Bytes>),
+    /// Ready to be appended.
+    Ready(Plan),
+}
+
+/// A batch, decided.
+pub(crate) struct Plan {
+    /// Operations in order, the first at the primary's `next`.
+    pub(crate) operations: Vec<Operation>,
+    /// One per item.
+    pub(crate) outcomes: Vec<Result<WriteOutcome, WriteFault>>,
+    /// Latest write per document, for the version map.
+    pub(crate) latest: HashMap<DocumentId, Latest>,
+}
+
+/// Plans `items` on top of what `primary` knows.
+pub(crate) fn plan(
+    shard: &Shard,
+    primary: &Primary,
+    items: &[WriteItem],
+    refused: &[(Bytes, WriteFault)],
+    now_ms: i64,
+) -> Result<Planned, LeafFault> {
+    let index = shard.index.load_full();
+    let parser = shard.parser.load_full();
+    let mut planner = Planner {
+        shard,
+        primary,
+        index: &index,
+        parser: &parser,
+        refused,
+        now_ms,
+        operations: Vec::with_capacity(items.len()),
+        latest: HashMap::with_capacity(items.len()),
+        unmapped: Vec::new(),
+    };
+    let mut outcomes = Vec::with_capacity(items.len());
+    for item in items {
+        outcomes.push(planner.item(item)?);
+    }
+    if !planner.unmapped.is_empty() {
+        return Ok(Planned::NeedsFields(planner.unmapped));
+    }
+    let Planner {
+        operations, latest, ..
+    } = planner;
+    Ok(Planned::Ready(Plan {
+        operations,
+        outcomes,
+        latest,
+    }))
+}
+
+struct Planner<'a> {
+    shard: &'a Shard,
+    primary: &'a Primary,
+    index: &'a IndexMeta,
+    parser: &'a DocumentParser,
+    /// Documents whose new fields the mapping cannot take.
+    refused: &'a [(Bytes, WriteFault)],
+    now_ms: i64,
+    operations: Vec<Operation>,
+    latest: HashMap<DocumentId, Latest>,
+    /// Documents with fields that the mapping lacks.
+    unmapped: Vec<Bytes>,
+}
+
+type Outcome = Result<WriteOutcome, WriteFault>;
+
+impl Planner<'_> {
+    /// Plans one item. The outer error is the shard's, the inner one the item's.
+    fn item(&mut self, item: &WriteItem) -> Result<Outcome, LeafFault> {
+        let current = self.current(item)?;
+        if let Err(fault) = check(item, current.as_ref()) {
+            return Ok(Err(fault));
+        }
+        match &item.action {
+            WriteAction::Index { source, create } => {
+                let is_live = current.as_ref().is_some_and(|latest| !latest.is_deleted);
+                if *create && is_live {
+                    return Ok(Err(exists(item, current.as_ref())));
+                }
+                let put = Put {
+                    routing: item.routing.clone(),
+                    source: source.clone(),
+                    is_live,
+                };
+                Ok(self.put(item, current.as_ref(), put))
+            }
+            WriteAction::Delete => Ok(Ok(self.delete(item, current.as_ref()))),
+            WriteAction::Update(update) => self.update(item, update, current.as_ref()),
+        }
+    }
+
+    /// Returns the latest write of the item's document: of this batch, not yet visible, or visible.
+    fn current(&self, item: &WriteItem) -> Result<Option<Known>, LeafFault> {
+        if item.is_fresh_id {
+            return Ok(None);
+        }
+        if let Some(latest) = self.latest.get(&item.id) {
+            return Ok(Some(Known::from(latest)));
+        }
+        if let Some(latest) = self.primary.versions.get(&item.id) {
+            return Ok(Some(Known::from(latest)));
+        }
+        let found = self.shard.engine().view().find_version(&item.id);
+        let found = found.map_err(|error| self.internal(&error))?;
+        Ok(found.map(|found| Known {
+            seq_no: found.seq_no,
+            term: found.term,
+            version: found.version,
+            is_deleted: false,
+        }))
+    }
+
+    /// Returns the live document's routing and source.
+    fn content(&self, id: &DocumentId) -> Result<Option<Content>, LeafFault> {
+        let latest = self
+            .latest
+            .get(id)
+            .or_else(|| self.primary.versions.get(id));
+        if let Some(latest) = latest {
+            return Ok(latest.content.clone());
+        }
+        let found = self
+            .shard
+            .engine()
+            .view()
+            .find(id)
+            .map_err(|error| self.internal(&error))?;
+        Ok(found.map(|found| Content {
+            routing: found.routing,
+            source: found.source,
+        }))
+    }
+
+    fn internal(&self, error: &gleaner_engine::EngineError) -> LeafFault {
+        LeafFault::Internal {
+            shard: self.shard.key,
+            reason: error.to_string(),
+        }
+    }
+
+    fn put(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> Outcome {
+        let parsed = self.parser.parse(item.id.as_str(), &put.source);
+        if parsed
+            .map_err(|error| document_fault(&error))?
+            .has_new_fields
+        {
+            if let Some((_, fault)) = self
+                .refused
+                .iter()
+                .find(|(source, _)| *source == put.source)
+            {
+                return Err(fault.clone());
+            }
+            self.unmapped.push(put.source.clone());
+        }
+        let version = next_version(item.condition, current);
+        if put.is_live && version == Version(1) {
+            // The engine takes version 1 for a new document: remove the one that is there.
+            let kind = OperationKind::Delete {
+                id: item.id.clone(),
+                routing: None,
+                version,
+            };
+            self.push(kind);
+        }
+        let Put {
+            routing,
+            source,
+            is_live,
+        } = put;
+        let content = Content {
+            routing: routing.clone(),
+            source: source.clone(),
+        };
+        let id = item.id.clone();
+        let seq_no = self.push(OperationKind::Index {
+            id,
+            routing,
+            version,
+            source,
+        });
+        self.remember(item, seq_no, version, Some(content));
+        let result = if is_live {
+            WriteResult::Updated
+        } else {
+            WriteResult::Created
+        };
+        Ok(self.outcome(result, version, seq_no))
+    }
+
+    fn delete(&mut self, item: &WriteItem, current: Option<&Known>) -> WriteOutcome {
+        let version = next_version(item.condition, current);
+        let is_live = current.is_some_and(|latest| !latest.is_deleted);
+        let (id, routing) = (item.id.clone(), item.routing.clone());
+        let seq_no = self.push(OperationKind::Delete {
+            id,
+            routing,
+            version,
+        });
+        self.remember(item, seq_no, version, None);
+        let result = if is_live {
+            WriteResult::Deleted
+        } else {
+            WriteResult::NotFound
+        };
+        self.outcome(result, version, seq_no)
+    }
+
+    fn update(
+        &mut self,
+        item: &WriteItem,
+        update: &Update,
+        current: Option<&Known>,
+    ) -> Result<Outcome, LeafFault> {
+        let live = current.filter(|latest| !latest.is_deleted);
+        let content = if live.is_some() {
+            self.content(&item.id)?
+        } else {
+            None
+        };
+        let merged = match update::merge(update, content.as_ref(), &item.id) {
+            Ok(merged) => merged,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let (put, source) = match (merged, live) {
+            (Merged::Noop(source), Some(live)) => {
+                let source = returned(update, &source);
+                let (version, seq_no, term) = (live.version, live.seq_no, live.term);
+                let result = WriteResult::Noop;
+                return Ok(Ok(WriteOutcome {
+                    result,
+                    version,
+                    seq_no,
+                    term,
+                    source,
+                }));
+            }
+            (Merged::Noop(source) | Merged::Changed(source), _) => {
+                let routing = content.and_then(|content| content.routing);
+                let routing = routing.or_else(|| item.routing.clone());
+                let put = Put {
+                    routing,
+                    source: source.clone(),
+                    is_live: live.is_some(),
+                };
+                (put, source)
+            }
+        };
+        let outcome = self.put(item, current, put);
+        Ok(outcome.map(|outcome| WriteOutcome {
+            source: returned(update, &source),
+            ..outcome
+        }))
+    }
+
+    fn push(&mut self, kind: OperationKind) -> SeqNo {
+        let seq_no = SeqNo(self.primary.next.0 + self.operations.len() as u64);
+        self.operations.push(Operation {
+            term: self.primary.term,
+            mapping: self.index.mapping.version,
+            timestamp_ms: self.now_ms,
+            kind,
+        });
+        seq_no
+    }
+
+    fn remember(
+        &mut self,
+        item: &WriteItem,
+        seq_no: SeqNo,
+        version: Version,
+        content: Option<Content>,
+    ) {
+        let latest = Latest {
+            seq_no,
+            term: self.primary.term,
+            version,
+            content,
+        };
+        self.latest.insert(item.id.clone(), latest);
+    }
+
+    fn outcome(&self, result: WriteResult, version: Version, seq_no: SeqNo) -> WriteOutcome {
+        WriteOutcome {
+            result,
+            version,
+            seq_no,
+            term: self.primary.term,
+            source: None,
+        }
+    }
+}
+
+struct Put {
+    routing: Option<String>,
+    source: Bytes,
+    is_live: bool,
+}
+
+/// What is known of a document before a write.
+struct Known {
+    seq_no: SeqNo,
+    term: gleaner_model::PrimaryTerm,
+    version: Version,
+    is_deleted: bool,
+}
+
+impl From<&Latest> for Known {
+    fn from(latest: &Latest) -> Self {
+        Self {
+            seq_no: latest.seq_no,
+            term: latest.term,
+            version: latest.version,
+            is_deleted: latest.content.is_none(),
+        }
+    }
+}
+
+fn returned(update: &Update, source: &Bytes) -> Option<Bytes> {
+    update.returned_source.as_ref().map(|_| source.clone())
+}
+
+fn next_version(condition: Condition, current: Option<&Known>) -> Version {
+    match condition {
+        Condition::ExternalGreater(version) | Condition::ExternalGreaterOrEqual(version) => version,
+        Condition::None | Condition::Is { .. } | Condition::InternalVersion(_) => {
+            current.map_or(Version(1), |latest| Version(latest.version.0 + 1))
+        }
+    }
+}
+
+/// Checks the item's condition against the latest write, in the dialect's words.
+fn check(item: &WriteItem, current: Option<&Known>) -> Result<(), WriteFault> {
+    let live = current.filter(|latest| !latest.is_deleted);
+    match item.condition {
+        Condition::None => Ok(()),
+        Condition::Is { seq_no, term } => match live {
+            Some(live) if live.seq_no == seq_no && live.term == term => Ok(()),
+            Some(live) => Err(conflict(
+                item,
+                format!(
+                    "required seqNo [{seq_no}], primary term [{term}]. current document has seqNo \
+                     [{}] and primary term [{}]",
+                    live.seq_no, live.term
+                ),
+            )),
+            None => Err(conflict(
+                item,
+                format!(
+                    "required seqNo [{seq_no}], primary term [{term}]. but no document was found"
+                ),
+            )),
+        },
+        Condition::ExternalGreater(version) => match current {
+            Some(known) if known.version >= version => Err(conflict(
+                item,
+                format!(
+                    "current version [{}] is higher or equal to the one provided [{version}]",
+                    known.version
+                ),
+            )),
+            _ => Ok(()),
+        },
+        Condition::ExternalGreaterOrEqual(version) => match current {
+            Some(known) if known.version > version => Err(conflict(
+                item,
+                format!(
+                    "current version [{}] is higher than the one provided [{version}]",
+                    known.version
+                ),
+            )),
+            _ => Ok(()),
+        },
+        Condition::InternalVersion(version) => match live {
+            Some(live) if live.version == version => Ok(()),
+            live => {
+                let found = live.map_or("-1".to_owned(), |live| live.version.to_string());
+                let reason = format!(
+                    "current version [{found}] is different than the one provided [{version}]"
+                );
+                Err(conflict(item, reason))
+            }
+        },
+    }
+}
+
+fn exists(item: &WriteItem, current: Option<&Known>) -> WriteFault {
+    let version = current.map_or(Version(1), |latest| latest.version);
+    conflict(
+        item,
+        format!("document already exists (current version [{version}])"),
+    )
+}
+
+fn conflict(item: &WriteItem, reason: String) -> WriteFault {
+    WriteFault::VersionConflict {
+        id: item.id.clone(),
+        reason,
+    }
+}

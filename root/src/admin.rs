@@ -1,0 +1,326 @@
+//! Changes of index metadata: always a compare-and-swap on the cluster state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gleaner_coordinator::update;
+use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid, PrimaryTerm};
+use gleaner_query::alias::{self, AliasAction};
+use gleaner_query::mapping::{MappingRules, analyzers, parse_mapping};
+use gleaner_query::names::{self, ResolveOptions};
+use gleaner_query::settings::update_index_settings;
+use serde_json::Value;
+
+pub use gleaner_query::settings::NewIndex;
+
+use crate::{Root, RootError, analyzers as registry};
+
+impl Root {
+    /// Creates an index; its shards are opened by the leaves as soon as they hear of it.
+    ///
+    /// # Errors
+    /// [`RootError::IndexExists`], names and settings that break a rule.
+    pub async fn create_index(
+        &self,
+        name: &str,
+        new: NewIndex,
+    ) -> Result<Arc<IndexMeta>, RootError> {
+        let name = IndexName::parse(name)?;
+        check_analyzers(&new)?;
+        let uuid = IndexUuid(rand::random());
+        let created_ms = self.now_ms();
+        let state = self
+            .change(|state| {
+                check_free(state, name.as_str(), false)?;
+                for alias in new.aliases.keys() {
+                    check_free(state, alias.as_str(), true)?;
+                }
+                let NewIndex {
+                    settings,
+                    mapping,
+                    aliases,
+                } = new.clone();
+                let terms = vec![PrimaryTerm(1); settings.number_of_shards as usize];
+                let index = IndexMeta {
+                    uuid,
+                    name: name.clone(),
+                    created_ms,
+                    settings,
+                    mapping: Arc::new(mapping),
+                    aliases,
+                    primary_terms: terms,
+                    is_closed: false,
+                };
+                let mut next = state.clone();
+                next.indices.insert(uuid, Arc::new(index));
+                Ok(Some(next))
+            })
+            .await?;
+        let created = state.indices.get(&uuid).cloned();
+        created.ok_or_else(|| RootError::IndexNotFound(name.to_string()))
+    }
+
+    /// Deletes the indices named; aliases may not be named.
+    ///
+    /// # Errors
+    /// [`RootError::Query`] when a name is missing or is an alias.
+    pub async fn delete_indices(
+        &self,
+        expression: &str,
+        options: &ResolveOptions,
+    ) -> Result<(), RootError> {
+        let options = ResolveOptions {
+            ignore_aliases: true,
+            allow_closed: true,
+            ..*options
+        };
+        self.change(|state| {
+            let found = names::resolve(expression, state, &options)?;
+            for found in &found {
+                if found.meta.settings.blocks.read_only {
+                    let index = found.meta.name.to_string();
+                    return Err(RootError::Blocked {
+                        index,
+                        block: READ_ONLY,
+                    });
+                }
+            }
+            if found.is_empty() {
+                return Ok(None);
+            }
+            let mut next = state.clone();
+            next.indices
+                .retain(|uuid, _| !found.iter().any(|found| found.meta.uuid == *uuid));
+            Ok(Some(next))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Merges `body` into the mappings of the indices named.
+    ///
+    /// # Errors
+    /// What cannot be read or merged; no index is changed then.
+    pub async fn put_mapping(
+        &self,
+        expression: &str,
+        options: &ResolveOptions,
+        body: &Value,
+        write_index_only: bool,
+    ) -> Result<(), RootError> {
+        self.change_indices(expression, options, |index| {
+            if write_index_only && !is_write_index(index, expression) {
+                return Ok(None);
+            }
+            check_metadata_block(index)?;
+            let rules = MappingRules::from(&index.settings);
+            let mapping = parse_mapping(body, Some(&index.mapping), &rules)?;
+            check_known(&mapping, &*self.analyzers.of(index)?)?;
+            if mapping == *index.mapping {
+                return Ok(None);
+            }
+            Ok(Some(IndexMeta {
+                mapping: Arc::new(mapping),
+                ..index.clone()
+            }))
+        })
+        .await
+    }
+
+    /// Changes dynamic settings of the indices named.
+    ///
+    /// # Errors
+    /// Settings that are unknown, fixed, or out of range; no index is changed then.
+    pub async fn put_settings(
+        &self,
+        expression: &str,
+        options: &ResolveOptions,
+        body: &Value,
+        preserve_existing: bool,
+    ) -> Result<(), RootError> {
+        self.change_indices(expression, options, |index| {
+            let body = if preserve_existing {
+                without_known(body, index)
+            } else {
+                body.clone()
+            };
+            let name = index.name.as_str();
+            let settings = update_index_settings(&index.settings, &body, name, index.is_closed)?;
+            Ok(Some(IndexMeta {
+                settings,
+                ..index.clone()
+            }))
+        })
+        .await
+    }
+
+    /// Opens or closes the indices named.
+    ///
+    /// # Errors
+    /// [`RootError::Query`] when a name is missing.
+    pub async fn set_closed(
+        &self,
+        expression: &str,
+        options: &ResolveOptions,
+        is_closed: bool,
+    ) -> Result<(), RootError> {
+        let options = ResolveOptions {
+            allow_closed: true,
+            ..*options
+        };
+        self.change_indices(expression, &options, |index| {
+            Ok((index.is_closed != is_closed).then(|| IndexMeta {
+                is_closed,
+                ..index.clone()
+            }))
+        })
+        .await
+    }
+
+    /// Applies alias actions, all or none.
+    ///
+    /// # Errors
+    /// Names that are missing or break a rule.
+    pub async fn update_aliases(&self, actions: &[AliasAction]) -> Result<(), RootError> {
+        self.change(|state| {
+            let changes = alias::apply_alias_actions(actions, state)?;
+            let mut next = state.clone();
+            for (uuid, aliases) in changes.aliases {
+                if let Some(index) = next.indices.get_mut(&uuid) {
+                    Arc::make_mut(index).aliases = aliases;
+                }
+            }
+            for uuid in changes.removed {
+                next.indices.remove(&uuid);
+            }
+            Ok((next.indices != state.indices).then_some(next))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Changes settings of the cluster that outlive a restart; `null` removes one.
+    ///
+    /// # Errors
+    /// [`RootError::Coordinator`].
+    pub async fn put_cluster_settings(
+        &self,
+        changes: &BTreeMap<String, Value>,
+    ) -> Result<Arc<ClusterState>, RootError> {
+        self.change(|state| {
+            let mut next = state.clone();
+            for (key, value) in changes {
+                if value.is_null() {
+                    next.persistent_settings.shift_remove(key);
+                } else {
+                    next.persistent_settings.insert(key.clone(), value.clone());
+                }
+            }
+            Ok((next.persistent_settings != state.persistent_settings).then_some(next))
+        })
+        .await
+    }
+
+    async fn change_indices<F>(
+        &self,
+        expression: &str,
+        options: &ResolveOptions,
+        mut change: F,
+    ) -> Result<(), RootError>
+    where
+        F: FnMut(&IndexMeta) -> Result<Option<IndexMeta>, RootError>,
+    {
+        self.change(|state| {
+            let mut next = None;
+            for found in names::resolve(expression, state, options)? {
+                if let Some(index) = change(&found.meta)? {
+                    let next = next.get_or_insert_with(|| state.clone());
+                    next.indices.insert(index.uuid, Arc::new(index));
+                }
+            }
+            Ok(next)
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn change<F>(&self, change: F) -> Result<Arc<ClusterState>, RootError>
+    where
+        F: FnMut(&ClusterState) -> Result<Option<ClusterState>, RootError>,
+    {
+        update::<RootError, F>(&*self.coordinator, change).await
+    }
+}
+
+const READ_ONLY: &str = "FORBIDDEN/5/index read-only (api)";
+
+fn is_write_index(index: &IndexMeta, expression: &str) -> bool {
+    index
+        .aliases
+        .get(expression)
+        .is_none_or(|alias| alias.is_write_index != Some(false))
+}
+
+fn check_metadata_block(index: &IndexMeta) -> Result<(), RootError> {
+    let blocks = index.settings.blocks;
+    let block = match blocks {
+        _ if blocks.read_only => READ_ONLY,
+        _ if blocks.metadata => "FORBIDDEN/9/index metadata (api)",
+        _ => return Ok(()),
+    };
+    Err(RootError::Blocked {
+        index: index.name.to_string(),
+        block,
+    })
+}
+
+/// Refuses a name that an index bears, or an alias where an index is to be made.
+fn check_free(state: &ClusterState, name: &str, is_alias: bool) -> Result<(), RootError> {
+    if let Some(index) = state.index_named(name) {
+        let uuid = index.uuid.to_string();
+        return Err(RootError::IndexExists {
+            name: name.to_owned(),
+            uuid,
+        });
+    }
+    if !is_alias && state.aliased(name).next().is_some() {
+        let kind = gleaner_query::error::ErrorType::InvalidIndexName;
+        let reason = format!("Invalid index name [{name}], already exists as alias");
+        return Err(gleaner_query::QueryError::new(kind, reason).into());
+    }
+    Ok(())
+}
+
+fn check_analyzers(new: &NewIndex) -> Result<(), RootError> {
+    check_known(&new.mapping, &registry::build(&new.settings)?)
+}
+
+/// Refuses a mapping that names an analyzer or normalizer its index does not define.
+fn check_known(
+    mapping: &gleaner_model::Mapping,
+    registry: &gleaner_analysis::AnalyzerRegistry,
+) -> Result<(), RootError> {
+    for (path, name) in analyzers(mapping) {
+        if registry.analyzer(name).is_none() && registry.normalizer(name).is_none() {
+            let kind = gleaner_query::error::ErrorType::MapperParsing;
+            let reason = format!("analyzer [{name}] has not been configured in mappings: [{path}]");
+            return Err(gleaner_query::QueryError::new(kind, reason).into());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the settings that the index has not declared yet.
+fn without_known(body: &Value, index: &IndexMeta) -> Value {
+    let Some(entries) = body.as_object() else {
+        return body.clone();
+    };
+    let declared = &index.settings.declared;
+    let is_new =
+        |key: &str| !declared.contains_key(key) && !declared.contains_key(&format!("index.{key}"));
+    let kept = entries.iter().filter(|(key, _)| is_new(key));
+    Value::Object(
+        kept.map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    )
+}

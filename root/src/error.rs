@@ -1,0 +1,130 @@
+//! Why the root could not answer.
+
+use gleaner_coordinator::CoordinatorError;
+use gleaner_model::{FaultKind, NameError};
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::WriteFault;
+use gleaner_query::QueryError;
+
+use crate::response::ShardFailure;
+
+/// A failure of a whole request; failures of single shards or items are values in the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// The request cannot be understood or asked of this index.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A query of an index failed to resolve.
+    #[error("{source}")]
+    QueryOfIndex {
+        /// The index.
+        index: String,
+        /// Its UUID.
+        uuid: String,
+        /// What is wrong.
+        source: QueryError,
+    },
+    /// A name or an id breaks a rule.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No index or alias of that name.
+    #[error("no such index [{0}]")]
+    IndexNotFound(String),
+    /// An index or alias of that name exists.
+    #[error("index [{name}/{uuid}] already exists")]
+    IndexExists {
+        /// The name.
+        name: String,
+        /// UUID of the index that bears it.
+        uuid: String,
+    },
+    /// The index is closed.
+    #[error("closed")]
+    IndexClosed(String),
+    /// A block forbids it.
+    #[error("index [{index}] blocked by: [{block}];")]
+    Blocked {
+        /// The index.
+        index: String,
+        /// Which block: `FORBIDDEN/8/index write (api)` and its kin.
+        block: &'static str,
+    },
+    /// No alias of that name.
+    #[error("aliases [{0}] missing")]
+    AliasMissing(String),
+    /// No shard could answer.
+    #[error("all shards failed")]
+    AllShardsFailed {
+        /// `query` or `fetch`.
+        phase: &'static str,
+        /// Why, per shard.
+        failures: Vec<ShardFailure>,
+    },
+    /// Some shards could not answer and the client does not accept partial answers.
+    #[error("Partial shards failure")]
+    PartialRefused {
+        /// Why, per shard.
+        failures: Vec<ShardFailure>,
+    },
+    /// The scroll or point in time is gone or was never there.
+    #[error("No search context found for id [{0}]")]
+    ContextMissing(String),
+    /// A scroll or point-in-time id cannot be read.
+    #[error("{0}")]
+    BadToken(String),
+    /// A leaf failed a call that has no partial answer.
+    #[error(transparent)]
+    Leaf(#[from] LeafFault),
+    /// A write was refused.
+    #[error(transparent)]
+    Write(#[from] WriteFault),
+    /// Metadata could not be read or changed.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+    /// Analysis settings cannot be used.
+    #[error("{reason}")]
+    Analysis {
+        /// The dialect's error type.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No leaf serves the shard.
+    #[error("primary shard is not active")]
+    NoLeaf {
+        /// The index.
+        index: String,
+        /// The shard.
+        shard: u32,
+    },
+    /// A broken invariant.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl RootError {
+    /// Returns whose fault it is and whether to try again.
+    pub fn fault_kind(&self) -> FaultKind {
+        match self {
+            Self::Leaf(fault) => fault.fault_kind(),
+            Self::Coordinator(error) => error.fault_kind(),
+            Self::AllShardsFailed { failures, .. } | Self::PartialRefused { failures } => failures
+                .first()
+                .map_or(FaultKind::LEAF, |failure| failure.fault.fault_kind()),
+            Self::NoLeaf { .. } => FaultKind::LEAF,
+            Self::Internal(_) => FaultKind::INTERNAL,
+            Self::Query(_)
+            | Self::QueryOfIndex { .. }
+            | Self::Name(_)
+            | Self::IndexNotFound(_)
+            | Self::IndexExists { .. }
+            | Self::IndexClosed(_)
+            | Self::Blocked { .. }
+            | Self::AliasMissing(_)
+            | Self::ContextMissing(_)
+            | Self::BadToken(_)
+            | Self::Write(_)
+            | Self::Analysis { .. } => FaultKind::CLIENT,
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Writes: resolve → route → group by shard → write → answer in order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::join_all;
+use gleaner_model::{DocumentId, IndexMeta, SeqNo, ShardKey};
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::{
+    Condition, Idempotency, WriteAction, WriteCall, WriteFault, WriteItem, WriteOutcome,
+};
+use gleaner_query::QueryError;
+use gleaner_query::names;
+use gleaner_shard_router::shard_of;
+use twox_hash::XxHash3_128;
+
+use crate::deadline::Deadline;
+use crate::{Root, RootError};
+
+/// One write as the client asked for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IngestItem {
+    /// Index or alias.
+    pub index: String,
+    /// The document; `None` lets the root make an id (only for documents that are put whole).
+    pub id: Option<String>,
+    /// Routing value.
+    pub routing: Option<String>,
+    /// What to do.
+    pub action: WriteAction,
+    /// What must hold before.
+    pub condition: Condition,
+    /// Whether `index` must be an alias.
+    pub require_alias: bool,
+}
+
+/// When written documents become visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RefreshPolicy {
+    /// By the next refresh.
+    #[default]
+    None,
+    /// At once: the shards written to are refreshed.
+    Immediate,
+    /// The answer waits for the next refresh.
+    WaitFor,
+}
+
+/// What holds for all items of a request.
+#[derive(Debug, Clone, Default)]
+pub struct IngestOptions {
+    /// When written documents become visible.
+    pub refresh: RefreshPolicy,
+    /// By when an answer is owed.
+    pub timeout: Option<Duration>,
+    /// The client's key for sending the request again without applying it twice.
+    pub idempotency_key: Option<String>,
+}
+
+/// The answer to one item.
+#[derive(Debug)]
+pub struct IngestResult {
+    /// Name of the index written to; the name as asked when it could not be resolved.
+    pub index: String,
+    /// The document; as asked or as made.
+    pub id: String,
+    /// The shard written to.
+    pub shard: Option<ShardKey>,
+    /// What happened.
+    pub outcome: Result<WriteOutcome, RootError>,
+    /// Whether the shard was refreshed for this request.
+    pub forced_refresh: bool,
+}
+
+struct Routed {
+    at: usize,
+    index: Arc<IndexMeta>,
+    item: WriteItem,
+}
+
+impl Root {
+    /// Applies writes, shard by shard in parallel, and answers in the order of `items`; each item
+    /// succeeds or fails by itself.
+    ///
+    /// # Cancel safety
+    /// A dropped future may still have written: treat the outcome as unknown.
+    pub async fn ingest(
+        &self,
+        items: Vec<IngestItem>,
+        options: &IngestOptions,
+    ) -> Vec<IngestResult> {
+        let deadline = Deadline::after(options.timeout.unwrap_or(self.options.write_timeout));
+        let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
+        let mut groups: BTreeMap<ShardKey, Vec<Routed>> = BTreeMap::new();
+        let mut made: HashMap<String, Result<Arc<IndexMeta>, Arc<RootError>>> = HashMap::new();
+        for (at, item) in items.into_iter().enumerate() {
+            let (index, id) = (item.index.clone(), item.id.clone().unwrap_or_default());
+            match self.route(at, item, options, &mut made).await {
+                Ok((shard, routed)) => groups.entry(shard).or_default().push(routed),
+                Err(error) => results[at] = Some(refused(index, id, error)),
+            }
+        }
+        let shards = groups.into_iter();
+        let written =
+            shards.map(|(shard, routed)| self.write_shard(shard, routed, options, deadline));
+        for (at, result) in join_all(written).await.into_iter().flatten() {
+            results[at] = Some(result);
+        }
+        let answered = "every item was refused, or is in exactly one group that answered";
+        results
+            .into_iter()
+            .map(|result| result.expect(answered))
+            .collect()
+    }
+
+    async fn route(
+        &self,
+        at: usize,
+        item: IngestItem,
+        options: &IngestOptions,
+        made: &mut HashMap<String, Result<Arc<IndexMeta>, Arc<RootError>>>,
+    ) -> Result<(ShardKey, Routed), RootError> {
+        let (index, alias_routing) = self.write_index(&item, made).await?;
+        check_blocks(&index)?;
+        let id = match &item.id {
+            Some(id) => DocumentId::parse(id)?,
+            None => DocumentId::parse(&made_id(options.idempotency_key.as_deref(), at))?,
+        };
+        let routing = item.routing.or(alias_routing);
+        if routing.is_none() && index.mapping.routing_required {
+            return Err(RootError::Write(WriteFault::Document {
+                kind: "routing_missing_exception",
+                reason: format!("routing is required for [{}]/[{id}]", index.name),
+                cause: None,
+            }));
+        }
+        let settings = &index.settings;
+        let key = routing.as_deref().unwrap_or(id.as_str());
+        let shard = shard_of(key, settings.routing_slots, settings.number_of_shards);
+        let shard = ShardKey {
+            index: index.uuid,
+            shard,
+        };
+        // An id derived from a client's key may be there already: from the request's first try.
+        let is_fresh_id = item.id.is_none() && options.idempotency_key.is_none();
+        let (action, condition) = (item.action, item.condition);
+        let item = WriteItem {
+            id,
+            routing,
+            action,
+            condition,
+            is_fresh_id,
+        };
+        Ok((shard, Routed { at, index, item }))
+    }
+
+    /// Returns the index a write goes to and its alias's routing; creates it when it may.
+    async fn write_index(
+        &self,
+        item: &IngestItem,
+        made: &mut HashMap<String, Result<Arc<IndexMeta>, Arc<RootError>>>,
+    ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
+        let state = self.state();
+        if let Some(found) = names::resolve_write(&item.index, &state)? {
+            if item.require_alias && found.meta.name.as_str() == item.index {
+                return Err(missing_alias(&item.index));
+            }
+            return Ok((found.meta, found.index_routing));
+        }
+        if item.require_alias {
+            return Err(missing_alias(&item.index));
+        }
+        if !self.options.auto_create_index {
+            return Err(RootError::IndexNotFound(item.index.clone()));
+        }
+        let name = item.index.clone();
+        if !made.contains_key(&name) {
+            let created = self.create_missing(&name).await.map_err(Arc::new);
+            made.insert(name.clone(), created);
+        }
+        match &made[&name] {
+            Ok(index) => Ok((Arc::clone(index), None)),
+            Err(error) => Err(RootError::IndexNotFound(format!("{name}] and [{error}"))),
+        }
+    }
+
+    async fn create_missing(&self, name: &str) -> Result<Arc<IndexMeta>, RootError> {
+        match self
+            .create_index(name, crate::admin::NewIndex::default())
+            .await
+        {
+            Ok(index) => Ok(index),
+            // Someone else was faster: that index is as good.
+            Err(RootError::IndexExists { .. }) => {
+                let state = self.state();
+                let index = state.index_named(name).cloned();
+                index.ok_or_else(|| RootError::IndexNotFound(name.to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_shard(
+        &self,
+        shard: ShardKey,
+        routed: Vec<Routed>,
+        options: &IngestOptions,
+        deadline: Deadline,
+    ) -> Vec<(usize, IngestResult)> {
+        let index = Arc::clone(&routed[0].index);
+        let positions: Vec<(usize, DocumentId)> = routed
+            .iter()
+            .map(|routed| (routed.at, routed.item.id.clone()))
+            .collect();
+        let items = routed.into_iter().map(|routed| routed.item).collect();
+        let outcome = self
+            .call_primary(&index, shard, items, options, deadline)
+            .await;
+        let (outcomes, refreshed) = match outcome {
+            Ok(outcomes) => {
+                let refreshed = self
+                    .make_visible(shard, &outcomes, options.refresh, deadline)
+                    .await;
+                (
+                    outcomes
+                        .into_iter()
+                        .map(|o| o.map_err(RootError::from))
+                        .collect(),
+                    refreshed,
+                )
+            }
+            Err(fault) => {
+                let each = |_: &(usize, DocumentId)| Err(WriteFault::Shard(fault.clone()).into());
+                (
+                    positions
+                        .iter()
+                        .map(each)
+                        .collect::<Vec<Result<_, RootError>>>(),
+                    false,
+                )
+            }
+        };
+        let results = positions.into_iter().zip(outcomes);
+        results
+            .map(|((at, id), outcome)| {
+                let result = IngestResult {
+                    index: index.name.to_string(),
+                    id: id.to_string(),
+                    shard: Some(shard),
+                    outcome,
+                    forced_refresh: refreshed,
+                };
+                (at, result)
+            })
+            .collect()
+    }
+
+    async fn call_primary(
+        &self,
+        index: &IndexMeta,
+        shard: ShardKey,
+        items: Vec<WriteItem>,
+        options: &IngestOptions,
+        deadline: Deadline,
+    ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
+        let located = self
+            .leaves
+            .primary(shard)
+            .ok_or(LeafFault::NotHere { shard })?;
+        let term = index
+            .primary_terms
+            .get(shard.shard.0 as usize)
+            .copied()
+            .unwrap_or_default();
+        let idempotency = options.idempotency_key.as_ref().map(|key| Idempotency {
+            producer: XxHash3_128::oneshot(key.as_bytes()),
+            sequence: 0,
+        });
+        let expected = items.len();
+        let remaining = deadline.remaining();
+        let call = WriteCall {
+            shard,
+            term,
+            items,
+            idempotency,
+            remaining,
+        };
+        let answer = tokio::time::timeout(remaining, located.client.write(call)).await;
+        let late = || LeafFault::Indeterminate {
+            shard,
+            reason: "the deadline passed before the primary answered".to_owned(),
+        };
+        let answer = answer.map_err(|_| late())??;
+        if answer.items.len() != expected {
+            let reason = "the primary answered for another number of items".to_owned();
+            return Err(LeafFault::Indeterminate { shard, reason });
+        }
+        Ok(answer.items)
+    }
+
+    /// Makes what was written visible as asked; returns whether a refresh was forced.
+    async fn make_visible(
+        &self,
+        shard: ShardKey,
+        outcomes: &[Result<WriteOutcome, WriteFault>],
+        policy: RefreshPolicy,
+        deadline: Deadline,
+    ) -> bool {
+        let last: Option<SeqNo> = outcomes
+            .iter()
+            .filter_map(|outcome| Some(outcome.as_ref().ok()?.seq_no))
+            .max();
+        let (Some(last), Some(located)) = (last, self.leaves.primary(shard)) else {
+            return false;
+        };
+        let outcome = match policy {
+            RefreshPolicy::None => return false,
+            RefreshPolicy::Immediate => located.client.refresh(shard).await,
+            RefreshPolicy::WaitFor => {
+                let remaining = deadline.remaining();
+                located
+                    .client
+                    .wait_for_refresh(shard, last, remaining)
+                    .await
+            }
+        };
+        if let Err(fault) = outcome {
+            tracing::warn!(%shard, %fault, "written documents are durable but not visible yet");
+            return false;
+        }
+        policy == RefreshPolicy::Immediate
+    }
+
+    /// Refreshes all shards of the indices named; returns the shards asked and the faults.
+    ///
+    /// # Errors
+    /// [`RootError`] when the names cannot be resolved.
+    pub async fn refresh(
+        &self,
+        target: &crate::plan::Target,
+    ) -> Result<Vec<(ShardKey, Result<(), LeafFault>)>, RootError> {
+        self.each_shard(target, |client, shard| async move {
+            client.refresh(shard).await.map(|_| ())
+        })
+        .await
+    }
+}
+
+fn refused(index: String, id: String, error: RootError) -> IngestResult {
+    IngestResult {
+        index,
+        id,
+        shard: None,
+        outcome: Err(error),
+        forced_refresh: false,
+    }
+}
+
+fn missing_alias(name: &str) -> RootError {
+    RootError::IndexNotFound(format!(
+        "{name}] and [require_alias] request flag is [true] and [{name}] is not an alias"
+    ))
+}
+
+fn check_blocks(index: &IndexMeta) -> Result<(), RootError> {
+    let blocks = index.settings.blocks;
+    let name = index.name.to_string();
+    if index.is_closed {
+        return Err(RootError::IndexClosed(name));
+    }
+    let block = match blocks {
+        _ if blocks.read_only => "FORBIDDEN/5/index read-only (api)",
+        _ if blocks.read_only_allow_delete => {
+            "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has \
+             read-only-allow-delete block"
+        }
+        _ if blocks.write => "FORBIDDEN/8/index write (api)",
+        _ => return Ok(()),
+    };
+    Err(RootError::Blocked { index: name, block })
+}
+
+/// Makes an id: random, or derived from the client's key so that a request sent again makes the
+/// same ids.
+fn made_id(key: Option<&str>, at: usize) -> String {
+    let bits: u128 = match key {
+        None => rand::random(),
+        Some(key) => XxHash3_128::oneshot_with_seed(at as u64, key.as_bytes()),
+    };
+    // 120 bits are 20 characters without padding, as the dialect's own ids.
+    URL_SAFE_NO_PAD.encode(&bits.to_be_bytes()[..15])
+}
+
+/// Checks the combination of a write's parameters, as the dialect words it.
+///
+/// # Errors
+/// [`QueryError`] (`action_request_validation_exception`) naming what does not go together.
+pub fn check_item(item: &IngestItem) -> Result<(), QueryError> {
+    let refused = |reason: &str| {
+        let kind = gleaner_query::error::ErrorType::Validation;
+        Err(QueryError::new(
+            kind,
+            format!("Validation Failed: 1: {reason};"),
+        ))
+    };
+    let conditional = matches!(item.condition, Condition::Is { .. });
+    let external = matches!(
+        item.condition,
+        Condition::ExternalGreater(_) | Condition::ExternalGreaterOrEqual(_)
+    );
+    match &item.action {
+        WriteAction::Index { create: true, .. } if conditional => {
+            refused("create operations do not support compare and set. use index instead")
+        }
+        WriteAction::Index { create: true, .. } if external => {
+            refused("create operations only support internal versioning. use index instead")
+        }
+        WriteAction::Update(_) if external => refused(
+            "internal versioning can not be used for optimistic concurrency control. Please use \
+             `if_seq_no` and `if_primary_term` instead",
+        ),
+        WriteAction::Update(_) | WriteAction::Delete if item.id.is_none() => {
+            refused("an id must be provided if version type or value are set")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,215 @@
+//! Which shards to ask, and what: names → indices → resolved queries.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gleaner_model::{IndexMeta, ShardKey};
+use gleaner_proto::search::ShardView;
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::dsl::Query;
+use gleaner_query::names::{self, ResolveOptions};
+use gleaner_query::resolved::Clause;
+use gleaner_query::search::SearchRequest;
+use gleaner_shard_router::shard_of;
+
+use crate::resolve::{Expansions, Resolver};
+use crate::{Root, RootError};
+
+/// Which indices a request names.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// Names, aliases, wildcards, comma-separated; `None` or empty is all.
+    pub expression: Option<String>,
+    /// What to do with names that are missing, closed or hidden.
+    pub options: ResolveOptions,
+    /// Routing values, comma-separated: only their shards are asked.
+    pub routing: Option<String>,
+}
+
+/// What one index is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexPlan {
+    pub(crate) index: Arc<IndexMeta>,
+    pub(crate) shards: Vec<ShardView>,
+    /// Filters of the aliases it was reached through; any of them must match.
+    pub(crate) alias_filters: Vec<Query>,
+    /// The same filters as JSON text, for ids of scrolls and points in time.
+    pub(crate) alias_filter_texts: Vec<String>,
+    /// Factor on its scores.
+    pub(crate) boost: f32,
+    /// The resolved queries; made by [`Root::resolve_plan`].
+    pub(crate) resolved: Resolved,
+}
+
+/// The queries of a request, resolved for one index.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    pub(crate) query: Clause,
+    pub(crate) post_filter: Option<Clause>,
+    pub(crate) aggregation_filters: Vec<Clause>,
+}
+
+impl Default for Resolved {
+    fn default() -> Self {
+        Self {
+            query: Clause::MatchAll,
+            post_filter: None,
+            aggregation_filters: Vec::new(),
+        }
+    }
+}
+
+impl Root {
+    /// Returns the indices and shards that `target` names, nothing resolved yet.
+    pub(crate) fn targets(&self, target: &Target) -> Result<Vec<IndexPlan>, RootError> {
+        let state = self.state();
+        let expression = target.expression.as_deref().unwrap_or("_all");
+        let found = names::resolve(expression, &state, &target.options)?;
+        let mut plans = Vec::with_capacity(found.len());
+        for found in found {
+            let index = found.meta;
+            if index.is_closed {
+                return Err(RootError::IndexClosed(index.name.to_string()));
+            }
+            if index.settings.blocks.read {
+                let block = "FORBIDDEN/7/index read (api)";
+                return Err(RootError::Blocked {
+                    index: index.name.to_string(),
+                    block,
+                });
+            }
+            let routing = target
+                .routing
+                .as_deref()
+                .or(found.search_routing.as_deref());
+            let alias_filters = found
+                .filters
+                .iter()
+                .map(|filter| gleaner_query::dsl::parse_query(filter, &self.options.limits))
+                .collect::<Result<_, _>>()?;
+            let alias_filter_texts = found.filters.iter().map(ToString::to_string).collect();
+            let shards = routed_shards(&index, routing);
+            plans.push(IndexPlan {
+                index,
+                shards,
+                alias_filters,
+                alias_filter_texts,
+                boost: 1.0,
+                resolved: Resolved::default(),
+            });
+        }
+        Ok(plans)
+    }
+
+    /// Resolves the request's queries for one index.
+    pub(crate) fn resolve_plan(
+        &self,
+        plan: &mut IndexPlan,
+        request: &SearchRequest,
+        now_ms: i64,
+        expansions: &mut Expansions,
+    ) -> Result<(), RootError> {
+        let analyzers = self.analyzers.of(&plan.index)?;
+        let limits = &self.options.limits;
+        let index = Arc::clone(&plan.index);
+        let mut resolver = Resolver {
+            index: &index,
+            analyzers: &analyzers,
+            limits,
+            now_ms,
+            expansions,
+        };
+        let resolved = resolve_request(&mut resolver, request, plan);
+        plan.resolved = resolved.map_err(|source| RootError::QueryOfIndex {
+            index: index.name.to_string(),
+            uuid: index.uuid.to_string(),
+            source,
+        })?;
+        Ok(())
+    }
+}
+
+fn resolve_request(
+    resolver: &mut Resolver<'_>,
+    request: &SearchRequest,
+    plan: &IndexPlan,
+) -> Result<Resolved, gleaner_query::QueryError> {
+    let everything = Query::MatchAll { boost: 1.0 };
+    let mut query = resolver.resolve(request.query.as_ref().unwrap_or(&everything))?;
+    if plan.boost != 1.0 {
+        query = Clause::Boost {
+            clause: Box::new(query),
+            factor: plan.boost,
+        };
+    }
+    if !plan.alias_filters.is_empty() {
+        let filters = plan
+            .alias_filters
+            .iter()
+            .map(|filter| resolver.resolve(filter));
+        query = filtered(query, filters.collect::<Result<_, _>>()?);
+    }
+    let post_filter = request
+        .post_filter
+        .as_ref()
+        .map(|q| resolver.resolve(q))
+        .transpose()?;
+    let mut queries = Vec::new();
+    aggregation_queries(&request.aggregations, &mut queries);
+    let filters = queries.into_iter().map(|query| resolver.resolve(query));
+    let aggregation_filters = filters.collect::<Result<_, _>>()?;
+    Ok(Resolved {
+        query,
+        post_filter,
+        aggregation_filters,
+    })
+}
+
+/// Collects the queries inside aggregations, depth first in order of appearance.
+fn aggregation_queries<'a>(aggregations: &'a [Aggregation], queries: &mut Vec<&'a Query>) {
+    for aggregation in aggregations {
+        match &aggregation.kind {
+            AggregationKind::Filter(query) => queries.push(query),
+            AggregationKind::Filters { filters, .. } => {
+                queries.extend(filters.iter().map(|(_, query)| query));
+            }
+            _ => {}
+        }
+        aggregation_queries(&aggregation.sub, queries);
+    }
+}
+
+/// Requires any of `filters` beside `query`.
+fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
+    let any = Clause::Bool {
+        must: Vec::new(),
+        should: filters,
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 1,
+    };
+    Clause::Bool {
+        must: vec![query],
+        should: Vec::new(),
+        filter: vec![any],
+        must_not: Vec::new(),
+        minimum_should_match: 0,
+    }
+}
+
+/// Returns the shards of `index` that documents with one of the routing values can be on.
+fn routed_shards(index: &IndexMeta, routing: Option<&str>) -> Vec<ShardView> {
+    let settings = &index.settings;
+    let newest = |shard| ShardView { shard, view: None };
+    let Some(routing) = routing else {
+        return index.shards().map(newest).collect();
+    };
+    let shards: BTreeSet<ShardKey> = routing
+        .split(',')
+        .map(|value| ShardKey {
+            index: index.uuid,
+            shard: shard_of(value, settings.routing_slots, settings.number_of_shards),
+        })
+        .collect();
+    shards.into_iter().map(newest).collect()
+}

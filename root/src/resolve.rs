@@ -1,0 +1,527 @@
+//! The query as asked → the tree that leaves evaluate, for one index.
+//!
+//! Text is analysed here, once; patterns that score (fuzzy terms, phrase prefixes) need the terms
+//! they stand for, which only the shards know. The first pass notes what to ask in
+//! [`Expansions::wanted`]; the second finds the merged answers. Everything else is decided by the
+//! mapping alone, so all shards evaluate the same tree.
+
+mod fields;
+mod multi;
+mod range;
+mod text;
+mod values;
+
+use std::collections::BTreeMap;
+
+use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping};
+use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, PatternQuery, Query, TermQuery};
+use gleaner_query::error::ErrorType;
+use gleaner_query::limits::Limits;
+use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};
+use gleaner_query::{QueryError, query_string};
+
+pub use fields::expand_fields;
+
+/// Terms that scored patterns stand for, asked of the shards between two passes.
+#[derive(Debug, Default)]
+pub struct Expansions {
+    /// Answers by question.
+    known: BTreeMap<String, Vec<ExpansionCandidate>>,
+    /// Questions without an answer yet, each once.
+    pub wanted: Vec<ExpansionRequest>,
+}
+
+impl Expansions {
+    /// Records the merged answer to `request`.
+    pub fn answer(&mut self, request: &ExpansionRequest, candidates: Vec<ExpansionCandidate>) {
+        self.known.insert(key(request), candidates);
+    }
+
+    fn look_up(&mut self, request: ExpansionRequest) -> Option<&[ExpansionCandidate]> {
+        let key = key(&request);
+        if !self.known.contains_key(&key) {
+            if !self.wanted.contains(&request) {
+                self.wanted.push(request);
+            }
+            return None;
+        }
+        self.known.get(&key).map(Vec::as_slice)
+    }
+}
+
+fn key(request: &ExpansionRequest) -> String {
+    format!("{request:?}")
+}
+
+/// Resolves queries for one index.
+pub struct Resolver<'a> {
+    /// The index.
+    pub index: &'a IndexMeta,
+    /// Its analyzers.
+    pub analyzers: &'a AnalyzerRegistry,
+    /// Limits on requests.
+    pub limits: &'a Limits,
+    /// The request's time, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Terms that patterns stand for.
+    pub expansions: &'a mut Expansions,
+}
+
+impl Resolver<'_> {
+    /// Returns the tree for `query`.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the query cannot be asked of this index.
+    pub fn resolve(&mut self, query: &Query) -> Result<Clause, QueryError> {
+        match query {
+            Query::MatchAll { boost } => Ok(boosted(Clause::MatchAll, *boost)),
+            Query::MatchNone => Ok(Clause::MatchNone),
+            Query::Match(query) => self.match_text(query),
+            Query::MatchPhrase(query) => self.match_phrase(query),
+            Query::MatchPhrasePrefix(query) => self.match_phrase_prefix(query),
+            Query::MatchBoolPrefix(query) => self.match_bool_prefix(query),
+            Query::MultiMatch(query) => self.multi_match(query),
+            Query::Term(query) => self.term(query),
+            Query::Terms(query) => self.terms(query),
+            Query::Range(query) => self.range(query),
+            Query::Exists { field, boost } => Ok(boosted(self.exists(field), *boost)),
+            Query::Ids { values, boost } => Ok(boosted(ids(values), *boost)),
+            Query::Prefix(query) => self.pattern(query, PatternKind::Prefix),
+            Query::Wildcard(query) => self.pattern(query, PatternKind::Wildcard),
+            Query::Regexp(query) => self.pattern(query, PatternKind::Regexp),
+            Query::Fuzzy(query) => self.fuzzy(query),
+            Query::Bool(query) => self.bool(query),
+            Query::ConstantScore { filter, boost } => {
+                let filter = self.resolve(filter)?;
+                Ok(boosted(Clause::Constant(Box::new(filter)), *boost))
+            }
+            Query::DisMax {
+                queries,
+                tie_breaker,
+                boost,
+            } => {
+                let clauses = self.resolve_all(queries)?;
+                Ok(boosted(
+                    Clause::DisMax {
+                        clauses,
+                        tie_breaker: *tie_breaker,
+                    },
+                    *boost,
+                ))
+            }
+            Query::Boosting {
+                positive,
+                negative,
+                negative_boost,
+                boost,
+            } => {
+                let positive = Box::new(self.resolve(positive)?);
+                let negative = Box::new(self.resolve(negative)?);
+                let factor = *negative_boost;
+                Ok(boosted(
+                    Clause::Demote {
+                        positive,
+                        negative,
+                        factor,
+                    },
+                    *boost,
+                ))
+            }
+            Query::QueryString(query) => {
+                let parsed = query_string::parse(query, self.limits)?;
+                Ok(boosted(self.resolve(&parsed)?, query.boost))
+            }
+            Query::SimpleQueryString(query) => {
+                let parsed = query_string::parse_simple(query, self.limits)?;
+                Ok(boosted(self.resolve(&parsed)?, query.boost))
+            }
+        }
+    }
+
+    fn resolve_all(&mut self, queries: &[Query]) -> Result<Vec<Clause>, QueryError> {
+        queries.iter().map(|query| self.resolve(query)).collect()
+    }
+
+    /// Resolves clauses and leaves out those whose text says nothing (all stop words).
+    fn resolve_said(&mut self, queries: &[Query]) -> Result<Vec<Clause>, QueryError> {
+        let mut clauses = self.resolve_all(queries)?;
+        clauses.retain(|clause| !is_unsaid(clause));
+        Ok(clauses)
+    }
+
+    fn bool(&mut self, query: &BoolQuery) -> Result<Clause, QueryError> {
+        let must = self.resolve_said(&query.must)?;
+        let should = self.resolve_said(&query.should)?;
+        let filter = self.resolve_said(&query.filter)?;
+        let must_not = self.resolve_said(&query.must_not)?;
+        let was_said = query.must.len() + query.should.len() + query.filter.len();
+        if was_said > 0 && must.is_empty() && should.is_empty() && filter.is_empty() {
+            return Ok(unsaid());
+        }
+        if must.is_empty() && should.is_empty() && filter.is_empty() && must_not.is_empty() {
+            return Ok(boosted(Clause::MatchAll, query.boost));
+        }
+        let optional = should.len() as u32;
+        let minimum_should_match = match &query.minimum_should_match {
+            Some(minimum) => required(minimum, optional),
+            None if must.is_empty() && filter.is_empty() => u32::from(optional > 0),
+            None => 0,
+        };
+        let clause = Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        };
+        Ok(boosted(clause, query.boost))
+    }
+
+    fn term(&mut self, query: &TermQuery) -> Result<Clause, QueryError> {
+        if let Some(clause) = self.system_term(&query.field, std::slice::from_ref(&query.value)) {
+            return Ok(boosted(clause, query.boost));
+        }
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        let clause = if query.case_insensitive {
+            let text = values::text_of(&query.value);
+            let pattern = escape_wildcard(&self.normalized(&field, &text));
+            Clause::Pattern {
+                field: path,
+                pattern: Pattern::Wildcard {
+                    pattern,
+                    ignore_case: true,
+                },
+            }
+        } else {
+            self.exact(&path, &field, &query.value)?
+        };
+        Ok(boosted(clause, query.boost))
+    }
+
+    fn terms(&mut self, query: &gleaner_query::dsl::TermsQuery) -> Result<Clause, QueryError> {
+        let limit = self.index.settings.max_terms_count;
+        if query.values.len() > limit {
+            return Err(QueryError::illegal(format!(
+                "The number of terms [{}] used in the Terms Query request has exceeded the allowed \
+                 maximum of [{limit}]. This maximum can be set by changing the \
+                 [index.max_terms_count] index level setting.",
+                query.values.len()
+            )));
+        }
+        if let Some(clause) = self.system_term(&query.field, &query.values) {
+            return Ok(boosted(Clause::Constant(Box::new(clause)), query.boost));
+        }
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        let mut wanted = Vec::with_capacity(query.values.len());
+        let mut ranges = Vec::new();
+        for value in &query.values {
+            match self.exact(&path, &field, value)? {
+                Clause::Exact { value, .. } => wanted.push(value),
+                Clause::Term { term, .. } => wanted.push(Scalar::Text(term)),
+                Clause::MatchNone => {}
+                other => ranges.push(other),
+            }
+        }
+        wanted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        wanted.dedup();
+        if !wanted.is_empty() {
+            ranges.push(Clause::AnyOf {
+                field: path,
+                values: wanted,
+            });
+        }
+        let clause = match ranges.len() {
+            0 => Clause::MatchNone,
+            1 => ranges.remove(0),
+            _ => Clause::Constant(Box::new(any_of(ranges))),
+        };
+        Ok(boosted(clause, query.boost))
+    }
+
+    /// Answers terms on `_id` and `_index`; `None` for ordinary fields.
+    fn system_term(&self, field: &str, wanted: &[serde_json::Value]) -> Option<Clause> {
+        let texts: Vec<String> = wanted.iter().map(values::text_of).collect();
+        match field {
+            "_id" => Some(ids(&texts)),
+            "_index" => {
+                let name = self.index.name.as_str();
+                let aliases = &self.index.aliases;
+                let matches = texts.iter().any(|text| {
+                    gleaner_model::mapping::matches_pattern(text, name)
+                        || aliases.contains_key(text.as_str())
+                });
+                Some(if matches {
+                    Clause::MatchAll
+                } else {
+                    Clause::MatchNone
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn exists(&self, field: &str) -> Clause {
+        if matches!(field, "_id" | "_index" | "_source" | "_seq_no" | "_version") {
+            return Clause::MatchAll;
+        }
+        let prefix = format!("{field}.");
+        let fields: Vec<FieldPath> = self
+            .mapping()
+            .fields
+            .iter()
+            .filter(|(path, found)| {
+                let path = path.as_str();
+                !matches!(found.kind, FieldKind::Object { .. })
+                    && (path == field
+                        || gleaner_model::mapping::matches_pattern(field, path)
+                        || (path.starts_with(&prefix) && !found.is_multi_field))
+            })
+            .map(|(path, _)| path.clone())
+            .collect();
+        if fields.is_empty() {
+            Clause::MatchNone
+        } else {
+            Clause::Exists { fields }
+        }
+    }
+
+    /// Resolves a clause on each field that a pattern such as `*` stands for, leniently: fields whose
+    /// type the clause cannot be asked of are left out.
+    fn on_each_field<Q: Clone>(
+        &mut self,
+        query: &Q,
+        pattern: &str,
+        set_field: fn(&mut Q, String),
+        resolve: impl Fn(&mut Self, &Q) -> Result<Clause, QueryError>,
+    ) -> Clause {
+        let mut clauses = Vec::new();
+        for field in fields::search_fields(self.index, &[(pattern.to_owned(), 1.0)]) {
+            let mut query = query.clone();
+            set_field(&mut query, field.path.as_str().to_owned());
+            match resolve(self, &query) {
+                Ok(Clause::MatchNone) | Err(_) => {}
+                Ok(clause) => clauses.push(clause),
+            }
+        }
+        match clauses.len() {
+            0 => Clause::MatchNone,
+            1 => clauses.remove(0),
+            _ => Clause::DisMax { clauses, tie_breaker: 0.0 },
+        }
+    }
+
+    fn pattern(&mut self, query: &PatternQuery, kind: PatternKind) -> Result<Clause, QueryError> {
+        if query.field.contains('*') {
+            return Ok(self.on_each_field(
+                query,
+                &query.field,
+                |query, field| query.field = field,
+                |resolver, query| resolver.pattern(query, kind),
+            ));
+        }
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if !matches!(
+            field.kind,
+            FieldKind::Text { .. } | FieldKind::Keyword { .. }
+        ) {
+            return Err(QueryError::new(
+                ErrorType::QueryShard,
+                format!(
+                    "Can only use {} queries on keyword, text and wildcard fields - not on [{}] \
+                     which is of type [{}]",
+                    kind.name(),
+                    query.field,
+                    field.kind.type_name()
+                ),
+            ));
+        }
+        let ignore_case = query.case_insensitive;
+        let value = match kind {
+            PatternKind::Regexp => query.value.clone(),
+            PatternKind::Prefix | PatternKind::Wildcard if query.normalize => {
+                self.normalized_pattern(&field, &query.value)
+            }
+            PatternKind::Prefix | PatternKind::Wildcard => self.normalized(&field, &query.value),
+        };
+        let pattern = match kind {
+            PatternKind::Prefix => Pattern::Prefix {
+                prefix: value,
+                ignore_case,
+            },
+            PatternKind::Wildcard => Pattern::Wildcard {
+                pattern: value,
+                ignore_case,
+            },
+            PatternKind::Regexp => self.checked_regexp(value, ignore_case)?,
+        };
+        Ok(boosted(
+            Clause::Pattern {
+                field: path,
+                pattern,
+            },
+            query.boost,
+        ))
+    }
+
+    fn checked_regexp(&self, expression: String, ignore_case: bool) -> Result<Pattern, QueryError> {
+        let limit = self.index.settings.max_regex_length;
+        if expression.chars().count() > limit {
+            return Err(QueryError::illegal(format!(
+                "The length of regex [{}] used in the Regexp Query request has exceeded the \
+                 allowed maximum of [{limit}]. This maximum can be set by changing the \
+                 [index.max_regex_length] index level setting.",
+                expression.chars().count()
+            )));
+        }
+        Ok(Pattern::Regexp {
+            expression,
+            ignore_case,
+        })
+    }
+
+    fn mapping(&self) -> &Mapping {
+        &self.index.mapping
+    }
+
+    /// Returns the field to search; `None` when the mapping does not know it.
+    fn indexed_field(&self, path: &str) -> Result<Option<(FieldPath, Field)>, QueryError> {
+        let Some((path, field)) = self.mapping().fields.get_key_value(path) else {
+            return Ok(None);
+        };
+        if matches!(field.kind, FieldKind::Object { .. }) {
+            return Ok(None);
+        }
+        if !field.kind.is_indexed() {
+            return Err(QueryError::new(
+                ErrorType::QueryShard,
+                format!(
+                    "failed to create query: Cannot search on field [{path}] since it is not \
+                     indexed."
+                ),
+            ));
+        }
+        Ok(Some((path.clone(), field.clone())))
+    }
+
+    fn analyzer_named(&self, name: &str) -> Result<Analyzer, QueryError> {
+        self.analyzers
+            .analyzer(name)
+            .ok_or_else(|| QueryError::illegal(format!("[match] analyzer [{name}] not found")))
+    }
+}
+
+/// Which kind of pattern a clause holds.
+#[derive(Clone, Copy)]
+enum PatternKind {
+    Prefix,
+    Wildcard,
+    Regexp,
+}
+
+impl PatternKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix",
+            Self::Wildcard => "wildcard",
+            Self::Regexp => "regexp",
+        }
+    }
+}
+
+/// Puts a factor on a clause's score; a factor of 1 adds nothing.
+fn boosted(clause: Clause, factor: f32) -> Clause {
+    if factor == 1.0 || matches!(clause, Clause::MatchNone) || is_unsaid(&clause) {
+        clause
+    } else {
+        Clause::Boost {
+            clause: Box::new(clause),
+            factor,
+        }
+    }
+}
+
+/// Returns what a text that says nothing becomes in a query string: the clause around it leaves it
+/// out; alone it matches nothing, as no field has a value there.
+fn unsaid() -> Clause {
+    Clause::Exists { fields: Vec::new() }
+}
+
+fn is_unsaid(clause: &Clause) -> bool {
+    matches!(clause, Clause::Exists { fields } if fields.is_empty())
+}
+
+/// Joins clauses by OR.
+fn any_of(should: Vec<Clause>) -> Clause {
+    Clause::Bool {
+        must: Vec::new(),
+        should,
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 1,
+    }
+}
+
+/// Joins clauses by AND.
+fn all_of(must: Vec<Clause>) -> Clause {
+    Clause::Bool {
+        must,
+        should: Vec::new(),
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 0,
+    }
+}
+
+fn ids(texts: &[String]) -> Clause {
+    let mut ids: Vec<DocumentId> = texts
+        .iter()
+        .filter_map(|id| DocumentId::parse(id).ok())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    if ids.is_empty() {
+        Clause::MatchNone
+    } else {
+        Clause::Ids { ids }
+    }
+}
+
+fn escape_wildcard(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// Returns how many of `optional` clauses `minimum` asks for, 0 to `optional` + 1 (more than there
+/// are can never match). Source: Elasticsearch, *minimum_should_match parameter*.
+fn required(minimum: &MinimumShouldMatch, optional: u32) -> u32 {
+    let total = i64::from(optional);
+    let wanted = match minimum {
+        MinimumShouldMatch::Count(count) if *count < 0 => total + i64::from(*count),
+        MinimumShouldMatch::Count(count) => i64::from(*count),
+        MinimumShouldMatch::Percent(percent) if *percent < 0 => {
+            total - total * i64::from(-*percent) / 100
+        }
+        MinimumShouldMatch::Percent(percent) => total * i64::from(*percent) / 100,
+        MinimumShouldMatch::Conditional(rules) => {
+            let rule = rules.iter().rfind(|(above, _)| optional > *above);
+            return rule.map_or(optional, |(_, rule)| required(rule, optional));
+        }
+    };
+    wanted.clamp(0, total + 1) as u32
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! `multi_match`: one text over several fields.
+
+use gleaner_model::{Field, FieldKind, FieldPath};
+use gleaner_query::QueryError;
+use gleaner_query::dsl::{
+    MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, MultiMatchQuery, MultiMatchType,
+};
+use gleaner_query::resolved::Clause;
+
+use super::fields::{SearchField, search_fields};
+use super::{Resolver, boosted, is_unsaid, unsaid};
+
+impl Resolver<'_> {
+    pub(crate) fn multi_match(&mut self, query: &MultiMatchQuery) -> Result<Clause, QueryError> {
+        if query.kind == MultiMatchType::CrossFields {
+            return Err(QueryError::illegal(
+                "[multi_match] type [cross_fields] is not supported; use [best_fields], \
+                 [most_fields], [phrase], [phrase_prefix] or [bool_prefix]",
+            ));
+        }
+        let mut clauses = Vec::new();
+        let mut says_nothing = false;
+        for searched in search_fields(self.index, &query.fields) {
+            match self.one_field(query, &searched)? {
+                Some(clause) if is_unsaid(&clause) => says_nothing = true,
+                Some(clause) => clauses.push(boosted(clause, searched.boost)),
+                None => {}
+            }
+        }
+        let tie_breaker = query.tie_breaker.unwrap_or(match query.kind {
+            MultiMatchType::MostFields | MultiMatchType::BoolPrefix => 1.0,
+            MultiMatchType::BestFields
+            | MultiMatchType::CrossFields
+            | MultiMatchType::Phrase
+            | MultiMatchType::PhrasePrefix => 0.0,
+        });
+        let clause = match clauses.len() {
+            0 if says_nothing => unsaid(),
+            0 => Clause::MatchNone,
+            1 => clauses.remove(0),
+            _ => Clause::DisMax {
+                clauses,
+                tie_breaker,
+            },
+        };
+        Ok(boosted(clause, query.boost))
+    }
+
+    /// Returns the clause on one field; `None` where the field cannot take part.
+    fn one_field(
+        &mut self,
+        query: &MultiMatchQuery,
+        searched: &SearchField,
+    ) -> Result<Option<Clause>, QueryError> {
+        let Some((path, field)) = self.indexed_field(searched.path.as_str())? else {
+            return Ok(None);
+        };
+        let clause = match query.kind {
+            MultiMatchType::Phrase => self.match_phrase(&phrase_of(query, &path)),
+            MultiMatchType::PhrasePrefix => self.phrase_prefix_of(query, &path, &field),
+            MultiMatchType::BoolPrefix => self.match_bool_prefix(&match_of(query, &path)),
+            MultiMatchType::BestFields
+            | MultiMatchType::MostFields
+            | MultiMatchType::CrossFields => {
+                self.match_field(&path, &field, &query.query, &query.options)
+            }
+        };
+        match clause {
+            Ok(clause) => Ok(Some(clause)),
+            // A field that the client did not name, or lenient: text that is no value of its type
+            // matches nothing there.
+            Err(_) if searched.from_pattern || query.options.lenient => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn phrase_prefix_of(
+        &mut self,
+        query: &MultiMatchQuery,
+        path: &FieldPath,
+        field: &Field,
+    ) -> Result<Clause, QueryError> {
+        if !matches!(field.kind, FieldKind::Text { .. }) {
+            return self.match_field(path, field, &query.query, &query.options);
+        }
+        let max_expansions = query.options.max_expansions;
+        let phrase = phrase_of(query, path);
+        self.match_phrase_prefix(&MatchPhrasePrefixQuery {
+            phrase,
+            max_expansions,
+        })
+    }
+}
+
+fn phrase_of(query: &MultiMatchQuery, path: &FieldPath) -> MatchPhraseQuery {
+    MatchPhraseQuery {
+        field: path.as_str().to_owned(),
+        query: query.query.clone(),
+        slop: query.slop,
+        analyzer: query.options.analyzer.clone(),
+        zero_terms_query: query.options.zero_terms_query,
+        boost: 1.0,
+    }
+}
+
+fn match_of(query: &MultiMatchQuery, path: &FieldPath) -> MatchQuery {
+    MatchQuery {
+        field: path.as_str().to_owned(),
+        query: query.query.clone(),
+        options: query.options.clone(),
+        boost: 1.0,
+    }
+}

@@ -1,0 +1,176 @@
+//! `range`: bounds as given → bounds as the index holds values.
+
+use std::ops::Bound;
+
+use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
+use gleaner_query::QueryError;
+use gleaner_query::date::{DateFormatter, TimeZone, parse_date_math};
+use gleaner_query::dsl::RangeQuery;
+use gleaner_query::error::ErrorType;
+use gleaner_query::resolved::{Clause, Scalar};
+use serde_json::Value;
+
+use super::values::{self, Number};
+use super::{Resolver, boosted};
+
+/// Returns the clause for values between bounds.
+pub(crate) fn between(field: &FieldPath, lower: Bound<Scalar>, upper: Bound<Scalar>) -> Clause {
+    Clause::Range {
+        field: field.clone(),
+        lower,
+        upper,
+    }
+}
+
+impl Resolver<'_> {
+    pub(crate) fn range(&mut self, query: &RangeQuery) -> Result<Clause, QueryError> {
+        if query.field.contains('*') {
+            let field = query.field.as_str();
+            let set_field = |query: &mut RangeQuery, field| query.field = field;
+            return Ok(self.on_each_field(query, field, set_field, Self::range));
+        }
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if query.lower.is_none() && query.upper.is_none() {
+            return Ok(boosted(Clause::Exists { fields: vec![path] }, query.boost));
+        }
+        let lower = self.bound(query, &field, query.lower.as_ref(), true)?;
+        let upper = self.bound(query, &field, query.upper.as_ref(), false)?;
+        let (Some(lower), Some(upper)) = (lower, upper) else {
+            return Ok(Clause::MatchNone);
+        };
+        Ok(boosted(between(&path, lower, upper), query.boost))
+    }
+
+    /// Returns one bound; `None` when no value of the field's type can satisfy it.
+    fn bound(
+        &self,
+        query: &RangeQuery,
+        field: &Field,
+        bound: Option<&(Value, bool)>,
+        is_lower: bool,
+    ) -> Result<Option<Bound<Scalar>>, QueryError> {
+        let Some((value, included)) = bound else {
+            return Ok(Some(Bound::Unbounded));
+        };
+        let included = *included;
+        let made = |scalar| {
+            if included {
+                Bound::Included(scalar)
+            } else {
+                Bound::Excluded(scalar)
+            }
+        };
+        match &field.kind {
+            FieldKind::Text { .. } => Ok(Some(made(Scalar::Text(values::text_of(value))))),
+            FieldKind::Keyword { .. } => {
+                let text = self.normalized(field, &values::text_of(value));
+                Ok(Some(made(Scalar::Text(text))))
+            }
+            FieldKind::Number { number, .. } => Ok(number_bound(
+                *number,
+                values::number(value)?,
+                Edge { is_lower, included },
+            )),
+            FieldKind::Date { format, .. } => {
+                let format = query.format.as_deref().unwrap_or(&format.0);
+                // `gt` and `lte` mean the end of what the text leaves open, `gte` and `lt` its start.
+                let round_up = is_lower != included;
+                let zone = query.time_zone.as_deref();
+                let instant = self.date_bound(value, format, zone, round_up)?;
+                Ok(Some(made(Scalar::Date(instant))))
+            }
+            FieldKind::Ip { .. } => {
+                let text = values::text_of(value);
+                let address = values::ip(&text).ok_or_else(|| {
+                    QueryError::new(
+                        ErrorType::QueryShard,
+                        format!("failed to create query: '{text}' is not an IP string literal."),
+                    )
+                })?;
+                Ok(Some(made(Scalar::Ip(address))))
+            }
+            FieldKind::Boolean { .. } => match self.exact(&FieldPath::new(""), field, value)? {
+                Clause::Exact { value, .. } => Ok(Some(made(value))),
+                _ => Ok(None),
+            },
+            FieldKind::Object { .. } => Ok(None),
+        }
+    }
+
+    /// Returns the instant a date or date math stands for.
+    pub(crate) fn date_bound(
+        &self,
+        value: &Value,
+        format: &str,
+        time_zone: Option<&str>,
+        round_up: bool,
+    ) -> Result<i64, QueryError> {
+        let formatter = DateFormatter::parse_pattern(format)?;
+        let zone = time_zone.map_or(Ok(TimeZone::UTC), TimeZone::parse)?;
+        parse_date_math(
+            &values::text_of(value),
+            self.now_ms,
+            &formatter,
+            round_up,
+            &zone,
+        )
+    }
+}
+
+/// Which end of a range, and whether the bound itself belongs to it.
+#[derive(Clone, Copy)]
+struct Edge {
+    is_lower: bool,
+    included: bool,
+}
+
+fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Scalar>> {
+    let made = |scalar| {
+        if edge.included {
+            Bound::Included(scalar)
+        } else {
+            Bound::Excluded(scalar)
+        }
+    };
+    match kind {
+        NumberKind::Double
+        | NumberKind::Float
+        | NumberKind::HalfFloat
+        | NumberKind::ScaledFloat { .. } => Some(made(Scalar::F64(number.as_f64()))),
+        NumberKind::UnsignedLong => integer_bound(number, edge, 0, i128::from(u64::MAX))
+            .map(|bound| bound.map(|n| Scalar::U64(n as u64))),
+        NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => {
+            integer_bound(number, edge, i128::from(i64::MIN), i128::from(i64::MAX))
+                .map(|bound| bound.map(|n| Scalar::I64(n as i64)))
+        }
+    }
+}
+
+/// Fits a bound to whole numbers of `min..=max`; `None` when nothing satisfies it.
+fn integer_bound(number: Number, edge: Edge, min: i128, max: i128) -> Option<Bound<i128>> {
+    let closed = match number {
+        Number::Whole(whole) => match (edge.included, edge.is_lower) {
+            (true, _) => whole,
+            (false, true) => whole.saturating_add(1),
+            (false, false) => whole.saturating_sub(1),
+        },
+        Number::Fraction(fraction) => {
+            let (down, up) = (fraction.floor() as i128, fraction.ceil() as i128);
+            match (edge.is_lower, fraction.fract() == 0.0 && !edge.included) {
+                (true, false) => up,
+                (true, true) => up.saturating_add(1),
+                (false, false) => down,
+                (false, true) => down.saturating_sub(1),
+            }
+        }
+    };
+    match edge.is_lower {
+        true if closed > max => None,
+        true if closed < min => Some(Bound::Unbounded),
+        false if closed < min => None,
+        false if closed > max => Some(Bound::Unbounded),
+        _ => Some(Bound::Included(closed)),
+    }
+}

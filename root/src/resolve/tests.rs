@@ -1,0 +1,1 @@
+//! Queries resolved against mappings: tables of what becomes what.

@@ -1,0 +1,399 @@
+//! Clauses over analysed text: `match` and its kin, `fuzzy`.
+
+use gleaner_analysis::Analyzer;
+use gleaner_model::{Field, FieldKind, FieldPath};
+use gleaner_query::QueryError;
+use gleaner_query::dsl::{
+    Fuzziness, FuzzyQuery, MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, Operator,
+    TextOptions, ZeroTerms,
+};
+use gleaner_query::error::ErrorType;
+use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
+use serde_json::Value;
+
+use super::{Resolver, all_of, any_of, boosted, required, unsaid, values};
+
+/// The terms at one position of an analysed text.
+type Position = (u32, Vec<String>);
+
+impl Resolver<'_> {
+    pub(crate) fn match_text(&mut self, query: &MatchQuery) -> Result<Clause, QueryError> {
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        let clause = self.match_field(&path, &field, &query.query, &query.options)?;
+        Ok(boosted(clause, query.boost))
+    }
+
+    /// Returns `match` of a value on one field, without its factor.
+    pub(crate) fn match_field(
+        &mut self,
+        path: &FieldPath,
+        field: &Field,
+        value: &Value,
+        options: &TextOptions,
+    ) -> Result<Clause, QueryError> {
+        if !matches!(field.kind, FieldKind::Text { .. }) {
+            return self.match_exact(path, field, value, options);
+        }
+        let analyzer = self.search_analyzer(field, options.analyzer.as_deref())?;
+        let positions = positions(&analyzer, &values::text_of(value));
+        let clauses = self.clauses_of(path, &positions, options);
+        Ok(joined(clauses, options))
+    }
+
+    fn match_exact(
+        &mut self,
+        path: &FieldPath,
+        field: &Field,
+        value: &Value,
+        options: &TextOptions,
+    ) -> Result<Clause, QueryError> {
+        let fuzzy = options
+            .fuzziness
+            .filter(|_| matches!(field.kind, FieldKind::Keyword { .. }));
+        if let Some(fuzziness) = fuzzy {
+            let term = self.normalized(field, &values::text_of(value));
+            return Ok(self.fuzzy_term(path, &term, &fuzzy_options(fuzziness, options)));
+        }
+        match self.exact(path, field, value) {
+            Err(_) if options.lenient => Ok(Clause::MatchNone),
+            other => other,
+        }
+    }
+
+    fn clauses_of(
+        &mut self,
+        path: &FieldPath,
+        positions: &[Position],
+        options: &TextOptions,
+    ) -> Vec<Clause> {
+        let mut clauses = Vec::with_capacity(positions.len());
+        for (_, terms) in positions {
+            let clause = match (options.fuzziness, terms.as_slice()) {
+                (Some(fuzziness), [term]) => {
+                    self.fuzzy_term(path, term, &fuzzy_options(fuzziness, options))
+                }
+                _ => plain(path, terms),
+            };
+            clauses.push(clause);
+        }
+        clauses
+    }
+
+    pub(crate) fn match_bool_prefix(&mut self, query: &MatchQuery) -> Result<Clause, QueryError> {
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if !matches!(field.kind, FieldKind::Text { .. }) {
+            return self.match_text(query);
+        }
+        let analyzer = self.search_analyzer(&field, query.options.analyzer.as_deref())?;
+        let mut positions = positions(&analyzer, &values::text_of(&query.query));
+        let Some((_, last)) = positions.pop() else {
+            return Ok(Clause::MatchNone);
+        };
+        let mut clauses = self.clauses_of(&path, &positions, &query.options);
+        let prefixes = last.into_iter().map(|prefix| Clause::Pattern {
+            field: path.clone(),
+            pattern: Pattern::Prefix {
+                prefix,
+                ignore_case: false,
+            },
+        });
+        let mut prefixes: Vec<Clause> = prefixes.collect();
+        clauses.push(if prefixes.len() == 1 {
+            prefixes.remove(0)
+        } else {
+            any_of(prefixes)
+        });
+        Ok(boosted(joined(clauses, &query.options), query.boost))
+    }
+
+    pub(crate) fn match_phrase(&mut self, query: &MatchPhraseQuery) -> Result<Clause, QueryError> {
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if !matches!(field.kind, FieldKind::Text { .. }) {
+            return Ok(boosted(
+                self.exact(&path, &field, &query.query)?,
+                query.boost,
+            ));
+        }
+        let analyzer = self.search_analyzer(&field, query.analyzer.as_deref())?;
+        let positions = positions(&analyzer, &values::text_of(&query.query));
+        let clause = match positions.as_slice() {
+            [] => zero_terms(query.zero_terms_query),
+            [(_, terms)] => plain(&path, terms),
+            _ => phrase(&path, positions, query.slop),
+        };
+        Ok(boosted(clause, query.boost))
+    }
+
+    pub(crate) fn match_phrase_prefix(
+        &mut self,
+        query: &MatchPhrasePrefixQuery,
+    ) -> Result<Clause, QueryError> {
+        let phrase_query = &query.phrase;
+        let Some((path, field)) = self.indexed_field(&phrase_query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if !matches!(field.kind, FieldKind::Text { .. }) {
+            return Err(QueryError::new(
+                ErrorType::QueryShard,
+                format!(
+                    "Can only use phrase prefix queries on text fields - not on [{path}] which is \
+                     of type [{}]",
+                    field.kind.type_name()
+                ),
+            ));
+        }
+        let analyzer = self.search_analyzer(&field, phrase_query.analyzer.as_deref())?;
+        let mut positions = positions(&analyzer, &values::text_of(&phrase_query.query));
+        let Some((position, last)) = positions.pop() else {
+            return Ok(zero_terms(phrase_query.zero_terms_query));
+        };
+        if positions.is_empty() {
+            let clauses = last.into_iter().map(|prefix| Clause::Pattern {
+                field: path.clone(),
+                pattern: Pattern::Prefix {
+                    prefix,
+                    ignore_case: false,
+                },
+            });
+            let mut clauses: Vec<Clause> = clauses.collect();
+            let clause = if clauses.len() == 1 {
+                clauses.remove(0)
+            } else {
+                any_of(clauses)
+            };
+            return Ok(boosted(clause, phrase_query.boost));
+        }
+        let terms = self.prefix_terms(&path, &last, query.max_expansions as usize);
+        if terms.is_empty() {
+            return Ok(Clause::MatchNone);
+        }
+        positions.push((position, terms));
+        Ok(boosted(
+            phrase(&path, positions, phrase_query.slop),
+            phrase_query.boost,
+        ))
+    }
+
+    fn prefix_terms(&mut self, path: &FieldPath, prefixes: &[String], limit: usize) -> Vec<String> {
+        let mut terms = Vec::new();
+        for prefix in prefixes {
+            let pattern = Pattern::Prefix {
+                prefix: prefix.clone(),
+                ignore_case: false,
+            };
+            let request = ExpansionRequest {
+                field: path.clone(),
+                pattern,
+                limit,
+            };
+            let found = self.expansions.look_up(request).unwrap_or_default();
+            terms.extend(found.iter().map(|candidate| candidate.term.clone()));
+        }
+        terms.sort();
+        terms.dedup();
+        terms
+    }
+
+    pub(crate) fn fuzzy(&mut self, query: &FuzzyQuery) -> Result<Clause, QueryError> {
+        if query.field.contains('*') {
+            let field = query.field.as_str();
+            let set_field = |query: &mut FuzzyQuery, field| query.field = field;
+            return Ok(self.on_each_field(query, field, set_field, Self::fuzzy));
+        }
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if !matches!(
+            field.kind,
+            FieldKind::Text { .. } | FieldKind::Keyword { .. }
+        ) {
+            return Err(QueryError::illegal(format!(
+                "Can only use fuzzy queries on keyword and text fields - not on [{path}] which is \
+                 of type [{}]",
+                field.kind.type_name()
+            )));
+        }
+        let options = FuzzyTermOptions {
+            fuzziness: query.fuzziness,
+            prefix_length: query.prefix_length,
+            max_expansions: query.max_expansions as usize,
+            transpositions: query.transpositions,
+        };
+        let term = self.normalized(&field, &query.value);
+        Ok(boosted(
+            self.fuzzy_term(&path, &term, &options),
+            query.boost,
+        ))
+    }
+
+    /// Returns the terms within the edit distance, each with the factor 1 − distance / length of
+    /// the shorter term (Lucene, `FuzzyTermsEnum`).
+    fn fuzzy_term(&mut self, path: &FieldPath, term: &str, options: &FuzzyTermOptions) -> Clause {
+        let length = term.chars().count();
+        let distance = edits(options.fuzziness, length);
+        if distance == 0 {
+            return Clause::Term {
+                field: path.clone(),
+                term: term.to_owned(),
+            };
+        }
+        let pattern = Pattern::Fuzzy {
+            term: term.to_owned(),
+            distance,
+            prefix_length: options.prefix_length,
+            transpositions: options.transpositions,
+        };
+        let request = ExpansionRequest {
+            field: path.clone(),
+            pattern,
+            limit: options.max_expansions.max(1),
+        };
+        let Some(candidates) = self.expansions.look_up(request) else {
+            return Clause::MatchNone;
+        };
+        let terms: Vec<(String, f32)> = candidates
+            .iter()
+            .map(|candidate| {
+                let shorter = candidate.term.chars().count().min(length).max(1) as f32;
+                (
+                    candidate.term.clone(),
+                    1.0 - f32::from(candidate.distance) / shorter,
+                )
+            })
+            .filter(|(_, factor)| *factor > 0.0)
+            .collect();
+        if terms.is_empty() {
+            Clause::MatchNone
+        } else {
+            Clause::Blended {
+                field: path.clone(),
+                terms,
+            }
+        }
+    }
+
+    /// Returns a term or pattern of a query string after the parts of the field's analysis that work
+    /// on single terms (case, accents).
+    pub(crate) fn normalized_pattern(&self, field: &Field, text: &str) -> String {
+        match self.search_analyzer(field, None) {
+            Ok(analyzer) if matches!(field.kind, FieldKind::Text { .. }) => {
+                analyzer.normalize(text)
+            }
+            _ => self.normalized(field, text),
+        }
+    }
+
+    fn search_analyzer(&self, field: &Field, wanted: Option<&str>) -> Result<Analyzer, QueryError> {
+        let FieldKind::Text {
+            analyzer,
+            search_analyzer,
+            ..
+        } = &field.kind
+        else {
+            return self.analyzer_named("keyword");
+        };
+        let name = wanted.or(search_analyzer.as_deref()).unwrap_or(analyzer);
+        self.analyzer_named(name)
+    }
+}
+
+struct FuzzyTermOptions {
+    fuzziness: Fuzziness,
+    prefix_length: u32,
+    max_expansions: usize,
+    transpositions: bool,
+}
+
+fn fuzzy_options(fuzziness: Fuzziness, options: &TextOptions) -> FuzzyTermOptions {
+    FuzzyTermOptions {
+        fuzziness,
+        prefix_length: options.prefix_length,
+        max_expansions: options.max_expansions as usize,
+        transpositions: options.fuzzy_transpositions,
+    }
+}
+
+fn edits(fuzziness: Fuzziness, length: usize) -> u8 {
+    match fuzziness {
+        Fuzziness::Edits(edits) => edits,
+        Fuzziness::Auto { low, .. } if length < low as usize => 0,
+        Fuzziness::Auto { high, .. } if length < high as usize => 1,
+        Fuzziness::Auto { .. } => 2,
+    }
+}
+
+/// Groups the tokens of a text by position, keeping each term once.
+fn positions(analyzer: &Analyzer, text: &str) -> Vec<Position> {
+    let mut positions: Vec<Position> = Vec::new();
+    for token in analyzer.analyze(text) {
+        match positions
+            .iter_mut()
+            .find(|(position, _)| *position == token.position)
+        {
+            Some((_, terms)) if terms.contains(&token.text) => {}
+            Some((_, terms)) => terms.push(token.text),
+            None => positions.push((token.position, vec![token.text])),
+        }
+    }
+    positions.sort_by_key(|(position, _)| *position);
+    positions
+}
+
+fn plain(path: &FieldPath, terms: &[String]) -> Clause {
+    match terms {
+        [term] => Clause::Term {
+            field: path.clone(),
+            term: term.clone(),
+        },
+        terms => Clause::Synonyms {
+            field: path.clone(),
+            terms: terms.to_vec(),
+        },
+    }
+}
+
+fn phrase(path: &FieldPath, mut positions: Vec<Position>, slop: u32) -> Clause {
+    let first = positions.first().map_or(0, |(position, _)| *position);
+    for (position, _) in &mut positions {
+        *position -= first;
+    }
+    Clause::Phrase {
+        field: path.clone(),
+        positions,
+        slop,
+    }
+}
+
+fn joined(mut clauses: Vec<Clause>, options: &TextOptions) -> Clause {
+    let optional = clauses.len() as u32;
+    match (clauses.len(), options.operator) {
+        (0, _) => zero_terms(options.zero_terms_query),
+        (1, _) => clauses.remove(0),
+        (_, Operator::And) => all_of(clauses),
+        (_, Operator::Or) => {
+            let minimum = options.minimum_should_match.as_ref();
+            let minimum_should_match = minimum.map_or(1, |m| required(m, optional).max(1));
+            Clause::Bool {
+                must: Vec::new(),
+                should: clauses,
+                filter: Vec::new(),
+                must_not: Vec::new(),
+                minimum_should_match,
+            }
+        }
+    }
+}
+
+fn zero_terms(zero_terms: ZeroTerms) -> Clause {
+    match zero_terms {
+        ZeroTerms::None => Clause::MatchNone,
+        ZeroTerms::All => Clause::MatchAll,
+        ZeroTerms::Ignore => unsaid(),
+    }
+}

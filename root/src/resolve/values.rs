@@ -1,0 +1,210 @@
+//! JSON values → values as the index holds them.
+
+use std::net::IpAddr;
+use std::ops::Bound;
+
+use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
+use gleaner_query::QueryError;
+use gleaner_query::error::ErrorType;
+use gleaner_query::resolved::{Clause, Scalar};
+use serde_json::Value;
+
+use super::{Resolver, range};
+
+/// Returns the text a value stands for: strings as they are, others as JSON.
+pub(crate) fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn not_a_value(value: &Value) -> QueryError {
+    QueryError::new(
+        ErrorType::QueryShard,
+        format!(
+            "failed to create query: For input string: \"{}\"",
+            text_of(value)
+        ),
+    )
+}
+
+/// Reads a number; integers beyond 2⁵³ keep their digits.
+pub(crate) fn number(value: &Value) -> Result<Number, QueryError> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Bool(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
+            return Err(not_a_value(value));
+        }
+    };
+    if let Ok(whole) = text.parse::<i128>() {
+        return Ok(Number::Whole(whole));
+    }
+    match text.parse::<f64>() {
+        Ok(fraction) if fraction.is_finite() => Ok(Number::Fraction(fraction)),
+        _ => Err(not_a_value(value)),
+    }
+}
+
+/// A number before it is fitted to a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Number {
+    Whole(i128),
+    Fraction(f64),
+}
+
+impl Number {
+    pub(crate) fn as_f64(self) -> f64 {
+        match self {
+            Self::Whole(whole) => whole as f64,
+            Self::Fraction(fraction) => fraction,
+        }
+    }
+}
+
+/// Returns the IPv6 form of an address, IPv4 mapped.
+pub(crate) fn ip(text: &str) -> Option<u128> {
+    match text.parse::<IpAddr>().ok()? {
+        IpAddr::V4(v4) => Some(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(v6) => Some(v6.to_bits()),
+    }
+}
+
+impl Resolver<'_> {
+    /// Returns the clause for one exact value; text is not analysed.
+    pub(crate) fn exact(
+        &self,
+        path: &FieldPath,
+        field: &Field,
+        value: &Value,
+    ) -> Result<Clause, QueryError> {
+        let exact = |value| Clause::Exact {
+            field: path.clone(),
+            value,
+        };
+        match &field.kind {
+            FieldKind::Text { .. } => Ok(Clause::Term {
+                field: path.clone(),
+                term: text_of(value),
+            }),
+            FieldKind::Keyword { .. } => {
+                let term = self.normalized(field, &text_of(value));
+                Ok(Clause::Term {
+                    field: path.clone(),
+                    term,
+                })
+            }
+            FieldKind::Number { number: kind, .. } => {
+                Ok(exact_number(*kind, number(value)?).map_or(Clause::MatchNone, exact))
+            }
+            FieldKind::Boolean { .. } => Ok(exact(Scalar::Bool(boolean(value)?))),
+            FieldKind::Date { format, .. } => {
+                let lower = self.date_bound(value, &format.0, None, false)?;
+                let upper = self.date_bound(value, &format.0, None, true)?;
+                Ok(range::between(
+                    path,
+                    Bound::Included(Scalar::Date(lower)),
+                    Bound::Included(Scalar::Date(upper)),
+                ))
+            }
+            FieldKind::Ip { .. } => ip_clause(path, value),
+            FieldKind::Object { .. } => Ok(Clause::MatchNone),
+        }
+    }
+
+    /// Returns `text` after the normalizer of a keyword field; unchanged for others.
+    pub(crate) fn normalized(&self, field: &Field, text: &str) -> String {
+        let FieldKind::Keyword {
+            normalizer: Some(name),
+            ..
+        } = &field.kind
+        else {
+            return text.to_owned();
+        };
+        let normalizer = self.analyzers.normalizer(name);
+        normalizer.map_or_else(|| text.to_owned(), |normalizer| normalizer.normalize(text))
+    }
+}
+
+fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
+    match kind {
+        NumberKind::Double => Some(Scalar::F64(number.as_f64())),
+        NumberKind::Float | NumberKind::HalfFloat => Some(Scalar::F64(
+            gleaner_model::mapping::round_to(kind, number.as_f64()),
+        )),
+        NumberKind::ScaledFloat { factor } => {
+            Some(Scalar::F64((number.as_f64() * factor).round() / factor))
+        }
+        NumberKind::UnsignedLong => whole(number)
+            .and_then(|n| u64::try_from(n).ok())
+            .map(Scalar::U64),
+        NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => {
+            whole(number)
+                .and_then(|n| i64::try_from(n).ok())
+                .map(Scalar::I64)
+        }
+    }
+}
+
+fn whole(number: Number) -> Option<i128> {
+    match number {
+        Number::Whole(whole) => Some(whole),
+        Number::Fraction(fraction) if fraction.fract() == 0.0 => Some(fraction as i128),
+        Number::Fraction(_) => None,
+    }
+}
+
+fn boolean(value: &Value) -> Result<bool, QueryError> {
+    match value {
+        Value::Bool(value) => Ok(*value),
+        Value::String(text) if text == "true" => Ok(true),
+        Value::String(text) if text == "false" || text.is_empty() => Ok(false),
+        other => Err(QueryError::new(
+            ErrorType::QueryShard,
+            format!(
+                "failed to create query: Can't parse boolean value [{}], expected [true] or [false]",
+                text_of(other)
+            ),
+        )),
+    }
+}
+
+/// One address, or a network such as `10.0.0.0/8`.
+fn ip_clause(path: &FieldPath, value: &Value) -> Result<Clause, QueryError> {
+    let text = text_of(value);
+    let malformed = || {
+        QueryError::new(
+            ErrorType::QueryShard,
+            format!("failed to create query: '{text}' is not an IP string literal."),
+        )
+    };
+    let Some((address, prefix)) = text.split_once('/') else {
+        let value = Scalar::Ip(ip(&text).ok_or_else(malformed)?);
+        return Ok(Clause::Exact {
+            field: path.clone(),
+            value,
+        });
+    };
+    let bits: u32 = prefix.parse().map_err(|_| malformed())?;
+    let bits = if address.contains(':') {
+        bits
+    } else {
+        bits + 96
+    };
+    if bits > 128 {
+        return Err(malformed());
+    }
+    let host = if bits == 0 {
+        u128::MAX
+    } else {
+        (1_u128 << (128 - bits)).wrapping_sub(1)
+    };
+    let host = if bits == 128 { 0 } else { host };
+    let first = ip(address).ok_or_else(malformed)? & !host;
+    Ok(range::between(
+        path,
+        Bound::Included(Scalar::Ip(first)),
+        Bound::Included(Scalar::Ip(first | host)),
+    ))
+}
