@@ -16,7 +16,7 @@ use tantivy::{ReloadPolicy, Searcher};
 pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
 
 use crate::EngineError;
-use crate::directory::{CommitMeta, ShardDirectory};
+use crate::directory::ShardDirectory;
 use crate::schema::Fields;
 use crate::view::{View, ViewParts};
 use crate::writer::Writer;
@@ -201,7 +201,13 @@ impl ShardIndex {
     /// # Errors
     /// As [`Self::apply`]; the commit before still stands.
     pub fn commit(&self) -> Result<Checkpoint, EngineError> {
-        let commit: CommitMeta = self.writer.lock().persist()?;
+        self.writer.lock().prepare_persist()?;
+        // Applying goes on while the disk is busy: the directory has pinned what it writes.
+        let commit = self.directory.persist();
+        if commit.is_err() {
+            self.writer.lock().poison();
+        }
+        let commit = commit?;
         Ok(Checkpoint {
             next_seq_no: commit.next_seq_no,
             generation: commit.generation(),

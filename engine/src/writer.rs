@@ -3,6 +3,7 @@
 //! tantivy's writer costs threads and memory, so it is opened by the first write and can be closed
 //! when idle. A field that the schema lacks makes the schema grow: see [`growth`].
 
+mod backlog;
 mod growth;
 mod merging;
 
@@ -17,11 +18,16 @@ use tantivy::{IndexSettings, IndexWriter, TantivyDocument, Term};
 
 pub use merging::MergeOptions;
 
+use backlog::{Backlog, Queued};
+
 use crate::directory::{CommitMeta, ShardDirectory};
 use crate::schema::document::{DocumentBuilder, Identity};
 use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
+
+/// Bytes of a queued document beside its content, roughly.
+const DOCUMENT_BYTES: usize = 512;
 
 /// Applies operations to the index; one per copy, behind a lock.
 pub(crate) struct Writer {
@@ -35,7 +41,8 @@ pub(crate) struct Writer {
     /// The mapping whose fields the schema is known to hold.
     covered: Option<MappingVersion>,
     /// `None` until the first write and after a pause.
-    tantivy: Option<IndexWriter>,
+    tantivy: Option<IndexWriter<Queued>>,
+    backlog: Backlog,
     next_seq_no: SeqNo,
     /// Operations that the meta in memory does not hold yet.
     num_pending: u64,
@@ -69,6 +76,7 @@ impl Writer {
             builder,
             covered: None,
             tantivy: None,
+            backlog: Backlog::default(),
             next_seq_no,
             num_pending: 0,
             is_poisoned: false,
@@ -153,15 +161,19 @@ impl Writer {
                 if version.0 != 1 {
                     self.delete(id)?;
                 }
-                self.add(document)
+                self.add(document, source.len())
             }
             OperationKind::Delete { id, .. } => self.delete(id),
             OperationKind::Refresh | OperationKind::NoOp => Ok(()),
         }
     }
 
-    fn add(&mut self, document: TantivyDocument) -> Result<(), EngineError> {
-        self.tantivy()?.add_document(document)?;
+    fn add(&mut self, document: TantivyDocument, source_len: usize) -> Result<(), EngineError> {
+        // The document holds its source once and its values once more.
+        let queued = self
+            .backlog
+            .enqueue(document, 2 * source_len + DOCUMENT_BYTES);
+        self.tantivy()?.add_document(queued)?;
         self.num_pending += 1;
         Ok(())
     }
@@ -178,7 +190,8 @@ impl Writer {
         self.guarded(|writer| {
             if writer.num_pending > 0 {
                 let payload = CommitMeta::payload(writer.next_seq_no, writer.mapping.version);
-                let mut prepared: PreparedCommit<'_> = writer.tantivy()?.prepare_commit()?;
+                let mut prepared: PreparedCommit<'_, Queued> =
+                    writer.tantivy()?.prepare_commit()?;
                 prepared.set_payload(&payload);
                 prepared.commit()?;
                 writer.num_pending = 0;
@@ -187,22 +200,23 @@ impl Writer {
         })
     }
 
-    /// Flushes and makes the result durable.
-    pub(crate) fn persist(&mut self) -> Result<CommitMeta, EngineError> {
+    /// Flushes, so that the meta in memory is what a durable commit has to write.
+    pub(crate) fn prepare_persist(&mut self) -> Result<(), EngineError> {
         self.flush()?;
         self.guarded(|writer| {
-            let is_current = |commit: &CommitMeta| {
-                (commit.next_seq_no, commit.mapping) == (writer.next_seq_no, writer.mapping.version)
-            };
+            let commit = writer.meta_in_memory();
+            let current = (writer.next_seq_no, writer.mapping.version);
             // Records that change no document move the checkpoint too.
-            if !writer
-                .meta_in_memory()
-                .is_ok_and(|commit| is_current(&commit))
-            {
-                writer.write_checkpoint()?;
+            if commit.is_ok_and(|commit| (commit.next_seq_no, commit.mapping) == current) {
+                return Ok(());
             }
-            writer.directory.persist()
+            writer.write_checkpoint()
         })
+    }
+
+    /// Refuses everything from now on.
+    pub(crate) fn poison(&mut self) {
+        self.is_poisoned = true;
     }
 
     /// Merges down to at most `max_segments` segments, at least 1, and waits for it.
@@ -221,14 +235,14 @@ impl Writer {
     }
 
     /// Returns tantivy's writer, opening it.
-    fn tantivy(&mut self) -> Result<&mut IndexWriter, EngineError> {
+    fn tantivy(&mut self) -> Result<&mut IndexWriter<Queued>, EngineError> {
         if self.tantivy.is_none() {
             let options = IndexWriterOptions::builder()
                 .num_worker_threads(1)
                 .memory_budget_per_thread(self.options.memory_budget_bytes)
                 .num_merge_threads(1)
                 .build();
-            let writer = self.index.writer_with_options(options)?;
+            let writer: IndexWriter<Queued> = self.index.writer_with_options(options)?;
             writer.set_merge_policy(self.options.merges.policy());
             self.tantivy = Some(writer);
         }

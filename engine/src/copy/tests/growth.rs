@@ -125,6 +125,14 @@ fn the_norms_of_a_late_field_are_zero_in_older_segments() {
 }
 
 #[test]
+fn without_the_added_norms_old_and_new_segments_do_not_merge() {
+    let late = written(false);
+    late.index().directory.set_norm_columns(Vec::new());
+    let error = late.index().force_merge(1).expect_err("tantivy needs them");
+    assert!(matches!(error, EngineError::Tantivy(_)), "{error}");
+}
+
+#[test]
 fn a_grown_schema_survives_a_restart_before_and_after_documents_use_it() {
     let mut copy = Copy::new(mapping(&declared(false)));
     copy.put("0", 1, &document(0, false));
