@@ -36,7 +36,7 @@ pub struct IndexSettings {
     pub max_result_window: usize,
     /// Largest number of fields (default 1,000).
     pub total_fields_limit: usize,
-    /// Deepest nesting of object fields (default 20).
+    /// Deepest nesting of object fields, 1 to 1,000 (default 20).
     pub depth_limit: usize,
     /// Longest name of a field in characters (default unlimited).
     pub field_name_length_limit: usize,

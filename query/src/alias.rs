@@ -32,7 +32,7 @@ pub enum AliasAction {
         indices: Vec<String>,
         /// Names or patterns.
         aliases: Vec<String>,
-        /// Whether an alias that no index bears is an error; `None` only when it is not a pattern.
+        /// Whether an alias that no index bears is an error; `None`: for names, not for patterns.
         must_exist: Option<bool>,
     },
     /// Deletes indices in the same step.

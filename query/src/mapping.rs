@@ -23,6 +23,9 @@ pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};
 
+/// Characters of a path that an error message shows.
+const SHOWN_CHARS: usize = 256;
+
 /// What the index's settings say about its mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MappingRules {
@@ -133,8 +136,9 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
 }
 
 fn too_deep(path: &str, depth: usize) -> QueryError {
+    let start: String = path.chars().take(SHOWN_CHARS).collect();
     QueryError::illegal(format!(
-        "Limit of mapping depth [{depth}] has been exceeded due to object field [{path}]"
+        "Limit of mapping depth [{depth}] has been exceeded due to object field [{start}]"
     ))
 }
 

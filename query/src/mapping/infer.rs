@@ -6,7 +6,7 @@ use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping};
 use serde_json::{Map, Value, json};
 
 use super::properties::{self, Draft};
-use super::{MappingRules, check_limits, malformed, merge, template};
+use super::{MappingRules, check_limits, malformed, merge, template, too_deep};
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
 
@@ -125,6 +125,10 @@ impl<'a> Inference<'a> {
             Dynamic::Strict => return Err(strict(path, ancestor)),
             Dynamic::True => {}
         }
+        // Before anything is added: a name of many dots would cost the square of its length.
+        if path.split('.').count() > self.rules.depth + 1 {
+            return Err(too_deep(path, self.rules.depth));
+        }
         let known = ancestor.map_or(0, |ancestor| ancestor.len() + 1);
         for (dot, _) in path.match_indices('.').filter(|(dot, _)| *dot >= known) {
             self.add_object(&path[..dot])?;
@@ -224,7 +228,7 @@ impl<'a> Inference<'a> {
     }
 
     fn inferred_text(&self, text: &str) -> Inferred {
-        let is_number = text.parse::<f64>().is_ok();
+        let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
         // Pure numbers are no dates: years and epochs would be guessed too often.
         if self.mapping.date_detection && !is_number {
             let formats = &self.mapping.dynamic_date_formats;

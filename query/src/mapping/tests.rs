@@ -2,7 +2,7 @@
 
 use gleaner_model::{Dynamic, FieldKind, Mapping};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 
@@ -213,6 +213,20 @@ fn limits_hold() {
         let error = parse_mapping(&json!({"properties": value}), None, &rules).unwrap_err();
         assert_eq!(error.reason, reason);
     }
+}
+
+#[test]
+fn a_name_of_many_dots_is_refused_before_it_costs() {
+    let name = "a.".repeat(100_000) + "a";
+    let document = Value::Object([(name.clone(), json!(1))].into_iter().collect());
+    assert!(infer(&json!({}), &document).unwrap_err().reason.len() < 400);
+    let declared = json!({"properties": {name: {"type": "long"}}});
+    assert!(
+        parse(&declared)
+            .unwrap_err()
+            .reason
+            .starts_with("Limit of mapping depth [20]")
+    );
 }
 
 fn infer(mapping: &Value, document: &Value) -> Result<Option<Value>, QueryError> {
@@ -436,6 +450,27 @@ proptest! {
         let rules = MappingRules::default();
         if let Ok(Some(grown)) = infer_document(document, &Mapping::default(), &rules) {
             prop_assert_eq!(infer_document(document, &grown, &rules), Ok(None));
+        }
+    }
+
+    #[test]
+    fn ordinals_are_unique_and_never_change(
+        rounds in prop::collection::vec(
+            prop::collection::vec((0..6_usize, 0..3_usize), 1..5), 1..5),
+    ) {
+        let paths = ["a", "b", "o.x", "o.y", "o.p.q", "t"];
+        let kinds = [json!({"type": "long"}), json!({"type": "text", "fields": {"raw": {"type": "keyword"}}}), json!({"type": "keyword"})];
+        let mut mapping = Mapping::default();
+        for round in rounds {
+            let properties: Map<_, _> = round.iter().map(|(p, k)| (paths[*p].to_owned(), kinds[*k].clone())).collect();
+            let Ok(grown) = update(&mapping, &json!({"properties": properties})) else { continue };
+            for (path, field) in &mapping.fields {
+                prop_assert_eq!(grown.fields[path].ordinal, field.ordinal);
+            }
+            let ordinals: std::collections::BTreeSet<_> = grown.fields.values().map(|f| f.ordinal).collect();
+            prop_assert_eq!(ordinals.len(), grown.fields.len());
+            prop_assert!(grown.fields.values().all(|f| f.ordinal < grown.next_ordinal()));
+            mapping = grown;
         }
     }
 }

@@ -79,7 +79,7 @@ const KNOWN: &[Known] = &[
     dynamic("index.refresh_interval", Effect::Set(refresh_interval)),
     dynamic("index.max_result_window", Effect::Set(|s, given| { s.max_result_window = given.count(1)?; Ok(()) })),
     dynamic("index.mapping.total_fields.limit", Effect::Set(|s, given| { s.total_fields_limit = given.count(0)?; Ok(()) })),
-    dynamic("index.mapping.depth.limit", Effect::Set(|s, given| { s.depth_limit = given.count(1)?; Ok(()) })),
+    dynamic("index.mapping.depth.limit", Effect::Set(|s, given| { s.depth_limit = given.number(1, 1_000)? as usize; Ok(()) })),
     dynamic("index.mapping.field_name_length.limit", Effect::Set(|s, given| {
         // The default is the largest number a long holds.
         s.field_name_length_limit = given.number(1, i64::MAX as u64)? as usize;
