@@ -70,8 +70,6 @@ pub struct AggregationEnv<'a> {
     pub shard: ShardKey,
     /// Answers the queries of `filter` and `filters`.
     pub documents: &'a dyn FilterDocuments,
-    /// The search's query: what `top_hits` highlights.
-    pub query: &'a Clause,
     /// The request's memory.
     pub memory: &'a Arc<MemoryAccount>,
     /// Deadline and cancellation.
@@ -85,6 +83,7 @@ pub struct AggregationEnv<'a> {
 pub struct Plan<'a> {
     aggregations: &'a [Aggregation],
     filters: &'a [Clause],
+    query: &'a Clause,
     now_ms: i64,
     env: AggregationEnv<'a>,
     ledger: Ledger,
@@ -92,15 +91,15 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Checks the aggregations of `query` against the shard's mapping.
+    /// Prepares the aggregations of `query`. `global` stands at the top: parsing sees to it.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be aggregated so and for misplaced `global`.
+    /// [`EngineError::CircuitBreaking`] when the request's memory is used up.
     pub fn new(query: &'a ShardQuery, env: AggregationEnv<'a>) -> Result<Self, EngineError> {
-        check_globals(&query.aggregations)?;
         Ok(Self {
             aggregations: &query.aggregations,
             filters: &query.aggregation_filters,
+            query: &query.query,
             now_ms: query.now_ms,
             ledger: Ledger::open(env.memory)?,
             needs_scores: needs_scores(&query.aggregations),
@@ -156,7 +155,7 @@ impl<'a> Plan<'a> {
                 terms.truncate(request, COMPLETE_KEYS);
             }
         }
-        top_hits::complete(&mut merged, self.aggregations, &self.env)?;
+        top_hits::complete(&mut merged, self.aggregations, (self.query, &self.env))?;
         Ok(merged)
     }
 }
@@ -217,23 +216,7 @@ fn needs_scores(aggregations: &[Aggregation]) -> bool {
     })
 }
 
-fn check_globals(aggregations: &[Aggregation]) -> Result<(), EngineError> {
-    for parent in aggregations {
-        if parent
-            .sub
-            .iter()
-            .any(|sub| matches!(sub.kind, AggregationKind::Global))
-        {
-            let name = &parent.name;
-            return Err(EngineError::Query(format!(
-                "Aggregation [{name}] cannot have a global sub-aggregation. Global aggregations \
-                 can only be defined as top level aggregations"
-            )));
-        }
-        check_globals(&parent.sub)?;
-    }
-    Ok(())
-}
-
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -106,3 +106,6 @@ fn parse(source: &[u8]) -> Result<serde_json::Value, EngineError> {
     serde_json::from_slice(source)
         .map_err(|error| EngineError::Corrupt(format!("a stored `_source` is no JSON: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use gleaner_model::ShardKey;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::compare_keys;
-use gleaner_query::resolved::TieBreak;
+use gleaner_query::resolved::{Clause, TieBreak};
 use gleaner_query::search::{SortKey, SortTarget};
 use gleaner_query::source::filter_source;
 
@@ -167,15 +167,16 @@ impl Node for TopHitsNode<'_> {
 pub(super) fn complete(
     partials: &mut Aggregations,
     aggregations: &[Aggregation],
-    env: &AggregationEnv<'_>,
+    context: (&Clause, &AggregationEnv<'_>),
 ) -> Result<(), EngineError> {
     for (partial, aggregation) in partials.0.iter_mut().zip(aggregations) {
         if let (Partial::TopHits(hits), AggregationKind::TopHits(request)) =
             (&mut *partial, &aggregation.kind)
         {
-            read_content(hits, request, env)?;
+            read_content(hits, request, context)?;
         } else if has_top_hits(&aggregation.sub) {
-            let mut below = |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, env);
+            let mut below =
+                |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, context);
             for_each_bucket(partial, &mut below)?;
         }
     }
@@ -214,12 +215,12 @@ fn for_each_bucket(
 fn read_content(
     hits: &mut TopHits,
     request: &TopHitsAggregation,
-    env: &AggregationEnv<'_>,
+    (query, env): (&Clause, &AggregationEnv<'_>),
 ) -> Result<(), EngineError> {
     let places: Vec<u64> = hits.hits.iter().map(|hit| hit.place).collect();
     let highlight = request.highlight.as_ref().map(|highlight| HighlightSpec {
         highlight,
-        query: env.query,
+        query,
         field_queries: &[],
     });
     let spec = FetchSpec {

@@ -1,1 +1,362 @@
-//! tests
+//! Tables of texts, queries and fragments.
+
+use std::sync::Arc;
+
+use gleaner_query::resolved::Pattern;
+use gleaner_query::search::Highlight;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::aggregate::testing::{Index, Layout, mapping};
+use crate::fetch::HighlightSpec;
+
+const LAYOUT: Layout = Layout {
+    shards: 1,
+    segments: 1,
+    has_deletes: false,
+};
+
+fn view() -> Arc<View> {
+    let mapping = mapping(&json!({
+        "body": {"type": "text", "fields": {"english": {"type": "text", "analyzer": "english"}, "raw": {"type": "keyword"}}},
+        "title": {"type": "text"},
+        "tag": {"type": "keyword", "ignore_above": 8},
+    }));
+    let documents = vec![(
+        "d".to_owned(),
+        json!({"body": "x", "title": "x", "tag": "x"}),
+    )];
+    Index::new(&mapping, &documents, LAYOUT).views().remove(0)
+}
+
+fn term(field: &str, term: &str) -> Clause {
+    Clause::Term {
+        field: FieldPath::new(field),
+        term: term.to_owned(),
+    }
+}
+
+fn should(clauses: Vec<Clause>) -> Clause {
+    Clause::Bool {
+        must: vec![],
+        should: clauses,
+        filter: vec![],
+        must_not: vec![term("body", "brown")],
+        minimum_should_match: 1,
+    }
+}
+
+/// Highlights one field of a document.
+fn highlighted(
+    field: &str,
+    source: &Value,
+    query: &Clause,
+    options: HighlightOptions,
+) -> Vec<String> {
+    let highlight = Highlight {
+        fields: vec![(field.to_owned(), options)],
+        require_field_match: true,
+        query: None,
+    };
+    let spec = HighlightSpec {
+        highlight: &highlight,
+        query,
+        field_queries: &[],
+    };
+    let highlighter = Highlighter::new(&view(), &spec).expect("the fields are known");
+    highlighter
+        .fragments(source)
+        .shift_remove(field)
+        .unwrap_or_default()
+}
+
+fn body(text: &str, query: &Clause, options: HighlightOptions) -> Vec<String> {
+    highlighted("body", &json!({ "body": text }), query, options)
+}
+
+#[test]
+fn terms_patterns_and_groups_are_marked_but_not_what_must_not_match() {
+    let text = "The quick brown fox is brown";
+    let field = FieldPath::new("body");
+    let prefix = Pattern::Prefix {
+        prefix: "qu".to_owned(),
+        ignore_case: false,
+    };
+    let fuzzy = Pattern::Fuzzy {
+        term: "fax".to_owned(),
+        distance: 1,
+        prefix_length: 0,
+        transpositions: true,
+    };
+    for (query, expected) in [
+        (
+            term("body", "brown"),
+            "The quick <em>brown</em> fox is <em>brown</em>",
+        ),
+        (
+            should(vec![term("body", "fox")]),
+            "The quick brown <em>fox</em> is brown",
+        ),
+        (
+            Clause::Pattern {
+                field: field.clone(),
+                pattern: prefix,
+            },
+            "The <em>quick</em> brown fox is brown",
+        ),
+        (
+            Clause::Pattern {
+                field: field.clone(),
+                pattern: fuzzy,
+            },
+            "The quick brown <em>fox</em> is brown",
+        ),
+        (
+            Clause::Synonyms {
+                field: field.clone(),
+                terms: vec!["fast".to_owned(), "quick".to_owned()],
+            },
+            "The <em>quick</em> brown fox is brown",
+        ),
+        (
+            Clause::Constant(Box::new(Clause::Boost {
+                clause: Box::new(term("body", "is")),
+                factor: 2.0,
+            })),
+            "The quick brown fox <em>is</em> brown",
+        ),
+    ] {
+        assert_eq!(body(text, &query, HighlightOptions::default()), [expected]);
+    }
+}
+
+fn phrase(terms: &[&str], slop: u32) -> Clause {
+    let slots = terms
+        .iter()
+        .enumerate()
+        .map(|(i, term)| (i as u32, vec![(*term).to_owned()]));
+    Clause::Phrase {
+        field: FieldPath::new("body"),
+        positions: slots.collect(),
+        slop,
+    }
+}
+
+#[test]
+fn phrases_are_marked_only_where_they_stand() {
+    for (query, expected) in [
+        (
+            phrase(&["brown", "fox"], 0),
+            vec!["a brown dog, a <em>brown</em> <em>fox</em>"],
+        ),
+        (phrase(&["fox", "brown"], 0), vec![]),
+        (
+            phrase(&["brown", "a"], 1),
+            vec!["a <em>brown</em> dog, <em>a</em> brown fox"],
+        ),
+    ] {
+        assert_eq!(
+            body(
+                "a brown dog, a brown fox",
+                &query,
+                HighlightOptions::default()
+            ),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_query_on_another_field_counts_only_without_field_match() {
+    let query = term("title", "fox");
+    assert!(body("a fox", &query, HighlightOptions::default()).is_empty());
+    let any = HighlightOptions {
+        require_field_match: Some(false),
+        ..HighlightOptions::default()
+    };
+    assert_eq!(body("a fox", &query, any), ["a <em>fox</em>"]);
+    let matched = HighlightOptions {
+        matched_fields: vec!["body.english".to_owned()],
+        ..HighlightOptions::default()
+    };
+    assert_eq!(
+        body("two foxes", &term("body.english", "fox"), matched),
+        ["two <em>foxes</em>"]
+    );
+}
+
+#[test]
+fn multi_fields_take_their_parents_text_and_keywords_are_marked_whole() {
+    let source =
+        json!({"body": ["Two foxes", "a fox"], "tag": ["red fox", "much too long a tag", "x"]});
+    let default = HighlightOptions::default;
+    assert_eq!(
+        highlighted(
+            "body.english",
+            &source,
+            &term("body.english", "fox"),
+            default()
+        ),
+        ["Two <em>foxes</em>", "a <em>fox</em>"]
+    );
+    assert_eq!(
+        highlighted("body.raw", &source, &term("body.raw", "a fox"), default()),
+        ["<em>a fox</em>"]
+    );
+    assert_eq!(
+        highlighted("tag", &source, &term("tag", "red fox"), default()),
+        ["<em>red fox</em>"]
+    );
+    assert!(
+        highlighted(
+            "tag",
+            &source,
+            &term("tag", "much too long a tag"),
+            default()
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn fragments_are_sentences_near_the_size() {
+    let text = "First there is one. The fox comes second. A third one follows. The fox ends the story here.";
+    let size = |fragment_size, number_of_fragments| HighlightOptions {
+        fragment_size,
+        number_of_fragments,
+        ..HighlightOptions::default()
+    };
+    let query = term("body", "fox");
+    assert_eq!(
+        body(text, &query, size(30, 5)),
+        [
+            "The <em>fox</em> comes second.",
+            "The <em>fox</em> ends the story here."
+        ],
+    );
+    assert_eq!(
+        body(text, &query, size(50, 5)),
+        [
+            "The <em>fox</em> comes second. A third one follows.",
+            "The <em>fox</em> ends the story here."
+        ],
+    );
+    assert_eq!(body(text, &query, size(30, 1)).len(), 1);
+    assert_eq!(
+        body(text, &query, size(30, 0)),
+        [text.replace("fox", "<em>fox</em>")],
+        "0 fragments are the whole field"
+    );
+}
+
+#[test]
+fn long_sentences_are_cut_at_words() {
+    let text = format!("{} the fox {}", "before ".repeat(40), "after ".repeat(40));
+    let options = HighlightOptions {
+        fragment_size: 40,
+        ..HighlightOptions::default()
+    };
+    let found = body(&text, &term("body", "fox"), options);
+    assert_eq!(found.len(), 1);
+    let plain = found[0].replace("<em>", "").replace("</em>", "");
+    assert!(
+        text.contains(&plain) && plain.chars().count() <= 60,
+        "{plain}"
+    );
+    assert!(
+        plain.starts_with("before") && plain.contains("fox"),
+        "{plain}"
+    );
+}
+
+#[test]
+fn fragments_are_ordered_by_score_when_asked() {
+    let text = "One fox only. Nothing to see in this sentence. A quick fox and another quick fox.";
+    let query = should(vec![term("body", "quick"), term("body", "fox")]);
+    let by_score = HighlightOptions {
+        fragment_size: 40,
+        order_by_score: true,
+        ..HighlightOptions::default()
+    };
+    assert!(body(text, &query, by_score)[0].starts_with("A <em>quick</em>"));
+    let one = HighlightOptions {
+        fragment_size: 40,
+        number_of_fragments: 1,
+        ..HighlightOptions::default()
+    };
+    assert!(body(text, &query, one)[0].starts_with("A <em>quick</em>"));
+}
+
+#[test]
+fn texts_without_a_match_give_their_start_only_when_asked() {
+    let query = term("body", "fox");
+    let text = "Nothing here matches. Really nothing at all.";
+    assert!(body(text, &query, HighlightOptions::default()).is_empty());
+    for (no_match_size, expected) in [
+        (30, "Nothing here matches."),
+        (10, "Nothing here"),
+        (1_000, text),
+    ] {
+        let options = HighlightOptions {
+            no_match_size,
+            ..HighlightOptions::default()
+        };
+        assert_eq!(body(text, &query, options), [expected]);
+    }
+}
+
+#[test]
+fn tags_and_html_are_written_as_asked() {
+    let options = HighlightOptions {
+        pre_tags: vec!["<b>".to_owned(), "<i>".to_owned()],
+        post_tags: vec!["</b>".to_owned(), "</i>".to_owned()],
+        encode_html: true,
+        ..HighlightOptions::default()
+    };
+    let query = should(vec![
+        term("body", "fox"),
+        term("body", "dog"),
+        term("body", "cat"),
+    ]);
+    assert_eq!(
+        body("fox & dog < cat", &query, options),
+        ["<b>fox</b> &amp; <i>dog</i> &lt; <i>cat</i>"]
+    );
+}
+
+#[test]
+fn text_beyond_the_limit_is_not_analysed() {
+    let options = HighlightOptions {
+        max_analyzed_offset: 10,
+        ..HighlightOptions::default()
+    };
+    assert_eq!(
+        body("äö fox and a fox", &term("body", "fox"), options),
+        ["äö <em>fox</em> and a fox"]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn without_tags_fragments_are_pieces_of_the_text(
+        text in "([a-cäß😀]{1,4}[ .!\\n]{1,2}){0,60}",
+        size in 0_usize..60,
+        fragments in 0_usize..4,
+    ) {
+        let options = HighlightOptions {
+            pre_tags: vec![String::new()],
+            post_tags: vec![String::new()],
+            fragment_size: size,
+            number_of_fragments: fragments,
+            no_match_size: size,
+            ..HighlightOptions::default()
+        };
+        let query = should(vec![term("body", "a"), term("body", "ß"), phrase(&["b", "c"], 1)]);
+        for fragment in body(&text, &query, options) {
+            prop_assert!(text.contains(&fragment), "{fragment:?} in {text:?}");
+        }
+    }
+}

@@ -1,1 +1,261 @@
-//! tests
+//! Shapes of answers: orders, cuts, gaps, formats.
+
+use std::collections::BTreeMap;
+
+use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket as Answer, BucketKey};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::aggregate::testing::parse;
+use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
+use crate::partial::terms::{TermBucket, Terms};
+use crate::partial::{Bucket, Histogram};
+
+fn finalized(partial: Partial, request: &Value) -> Result<AggregationResult, EngineError> {
+    let names = BTreeMap::new();
+    let context = FinalizeContext {
+        max_buckets: 20,
+        ..FinalizeContext::new(&names)
+    };
+    let mut results =
+        Aggregations(vec![partial]).finalize(&parse(&json!({"x": request})), &context)?;
+    Ok(results.remove(0))
+}
+
+fn buckets(result: AggregationResult) -> Vec<Answer> {
+    match result.value {
+        AggregationValue::Buckets { buckets, .. } => buckets,
+        other => panic!("not buckets: {other:?}"),
+    }
+}
+
+fn keys_and_counts(result: AggregationResult) -> Vec<(String, u64)> {
+    let shown = |bucket: Answer| {
+        let key = match bucket.key {
+            BucketKey::Text(text) => text,
+            BucketKey::I64(number) => number.to_string(),
+            BucketKey::U64(number) => number.to_string(),
+            BucketKey::F64(number) => number.to_string(),
+            BucketKey::Range { key, .. } => key,
+        };
+        (bucket.key_as_string.unwrap_or(key), bucket.doc_count)
+    };
+    buckets(result).into_iter().map(shown).collect()
+}
+
+fn count(doc_count: u64) -> Bucket {
+    Bucket {
+        doc_count,
+        ..Bucket::default()
+    }
+}
+
+fn terms(kind: ValueKind, counts: &[(Key, u64)]) -> Partial {
+    let bucket = |n: u64| TermBucket {
+        bucket: count(n),
+        error: 0,
+    };
+    Partial::Terms(Terms {
+        format: ValueFormat {
+            kind,
+            ..ValueFormat::default()
+        },
+        buckets: counts
+            .iter()
+            .map(|(key, n)| (key.clone(), bucket(*n)))
+            .collect(),
+        unlisted: 0,
+        bound: 0,
+    })
+}
+
+fn text(key: &str) -> Key {
+    Key::Text(key.to_owned())
+}
+
+#[test]
+fn terms_are_ordered_by_count_then_key_and_cut() {
+    let partial = terms(
+        ValueKind::Keyword,
+        &[
+            (text("a"), 1),
+            (text("b"), 5),
+            (text("c"), 5),
+            (text("d"), 2),
+        ],
+    );
+    let result =
+        finalized(partial, &json!({"terms": {"field": "f", "size": 2}})).expect("it is good");
+    assert_eq!(result.type_name, "sterms");
+    let AggregationValue::Buckets {
+        terms: Some(totals),
+        ..
+    } = &result.value
+    else {
+        panic!("not terms: {result:?}");
+    };
+    assert_eq!((totals.sum_other, totals.error_upper_bound), (3, 0));
+    assert_eq!(
+        keys_and_counts(result),
+        [("b".to_owned(), 5), ("c".to_owned(), 5)]
+    );
+}
+
+#[test]
+fn terms_follow_the_order_asked_for() {
+    let partial = || {
+        terms(
+            ValueKind::Long,
+            &[(Key::I64(-1), 1), (Key::I64(3), 5), (Key::I64(20), 2)],
+        )
+    };
+    for (order, expected) in [
+        (json!({"_key": "asc"}), ["-1", "3", "20"]),
+        (json!({"_key": "desc"}), ["20", "3", "-1"]),
+        (json!({"_count": "asc"}), ["-1", "20", "3"]),
+    ] {
+        let request = json!({"terms": {"field": "f", "order": order}});
+        let found = keys_and_counts(finalized(partial(), &request).expect("it is good"));
+        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, expected);
+    }
+}
+
+#[test]
+fn booleans_and_dates_are_shown_as_words() {
+    let request = json!({"terms": {"field": "f"}});
+    let booleans = terms(ValueKind::Boolean, &[(Key::I64(0), 1), (Key::I64(1), 2)]);
+    let found = finalized(booleans, &request).expect("it is good");
+    assert_eq!(
+        keys_and_counts(found),
+        [("true".to_owned(), 2), ("false".to_owned(), 1)]
+    );
+    let dates = terms(ValueKind::Date, &[(Key::I64(0), 1)]);
+    let found = finalized(dates, &request).expect("it is good");
+    assert_eq!(
+        keys_and_counts(found),
+        [("1970-01-01T00:00:00.000Z".to_owned(), 1)]
+    );
+}
+
+fn histogram(keys: &[(f64, u64)]) -> Partial {
+    let format = ValueFormat {
+        kind: ValueKind::Double,
+        ..ValueFormat::default()
+    };
+    let buckets = keys
+        .iter()
+        .map(|(key, n)| (Key::F64(Fraction::from(*key)), count(*n)))
+        .collect();
+    Partial::Histogram(Histogram {
+        format,
+        extended: None,
+        buckets,
+    })
+}
+
+#[test]
+fn gaps_of_histograms_are_filled_and_bounds_extended() {
+    let request = json!({"histogram": {"field": "f", "interval": 5, "offset": 1, "extended_bounds": {"min": -4, "max": 16}}});
+    let found = finalized(histogram(&[(0.0, 2), (2.0, 1)]), &request).expect("it is good");
+    let expected = [(-4, 0), (1, 2), (6, 0), (11, 1), (16, 0)];
+    assert_eq!(
+        keys_and_counts(found),
+        expected.map(|(key, n)| (key.to_string(), n))
+    );
+    let request = json!({"histogram": {"field": "f", "interval": 5, "min_doc_count": 1, "order": {"_key": "desc"}}});
+    let found = finalized(histogram(&[(0.0, 2), (2.0, 1)]), &request).expect("it is good");
+    assert_eq!(
+        keys_and_counts(found),
+        [("10".to_owned(), 1), ("0".to_owned(), 2)]
+    );
+}
+
+#[test]
+fn too_many_buckets_are_refused_before_they_are_made() {
+    let request = json!({"histogram": {"field": "f", "interval": 1}});
+    let refused = finalized(histogram(&[(0.0, 1), (1e15, 1)]), &request).expect_err("too many");
+    assert!(matches!(refused, EngineError::TooManyBuckets { limit: 20 }));
+    let dates = Partial::Histogram(Histogram {
+        format: ValueFormat {
+            kind: ValueKind::Date,
+            ..ValueFormat::default()
+        },
+        extended: None,
+        buckets: [(Key::I64(0), count(1)), (Key::I64(i64::MAX / 2), count(1))].into(),
+    });
+    let request = json!({"date_histogram": {"field": "f", "calendar_interval": "day"}});
+    assert!(matches!(
+        finalized(dates, &request),
+        Err(EngineError::TooManyBuckets { .. })
+    ));
+}
+
+#[test]
+fn calendar_gaps_follow_the_time_zone() {
+    // 2020-03-28 and 2020-03-30, midnight in Berlin; clocks change in between.
+    let (first, last) = (1_585_350_000_000, 1_585_519_200_000);
+    let dates = Partial::Histogram(Histogram {
+        format: ValueFormat {
+            kind: ValueKind::Date,
+            pattern: Some("yyyy-MM-dd'T'HH:mmXXX".to_owned()),
+            time_zone: Some("Europe/Berlin".to_owned()),
+        },
+        extended: None,
+        buckets: [(Key::I64(first), count(1)), (Key::I64(last), count(1))].into(),
+    });
+    let request = json!({"date_histogram": {"field": "f", "calendar_interval": "1d", "time_zone": "Europe/Berlin"}});
+    let found = keys_and_counts(finalized(dates, &request).expect("it is good"));
+    let expected = [
+        "2020-03-28T00:00+01:00",
+        "2020-03-29T00:00+01:00",
+        "2020-03-30T00:00+02:00",
+    ];
+    assert_eq!(
+        found
+            .iter()
+            .map(|(key, _)| key.as_str())
+            .collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn no_partial_results_give_the_results_of_no_documents() {
+    let request = parse(&json!({
+        "t": {"terms": {"field": "f"}},
+        "r": {"range": {"field": "f", "ranges": [{"to": 5}, {"from": 5, "to": 7.5}, {"from": 7.5}]}},
+        "a": {"avg": {"field": "f"}},
+        "s": {"sum": {"field": "f"}},
+        "c": {"cardinality": {"field": "f"}},
+        "m": {"missing": {"field": "f"}, "aggs": {"n": {"max": {"field": "g"}}}},
+    }));
+    let names = BTreeMap::new();
+    let results = Aggregations::default()
+        .finalize(&request, &FinalizeContext::new(&names))
+        .expect("it is good");
+    let types: Vec<&str> = results.iter().map(|result| result.type_name).collect();
+    assert_eq!(
+        types,
+        ["umterms", "range", "avg", "sum", "cardinality", "missing"]
+    );
+    let keys = keys_and_counts(results[1].clone());
+    assert_eq!(
+        keys.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+        ["*-5.0", "5.0-7.5", "7.5-*"]
+    );
+    assert_eq!(
+        results[2].value,
+        AggregationValue::Number {
+            value: None,
+            as_string: None
+        }
+    );
+    assert_eq!(
+        results[3].value,
+        AggregationValue::Number {
+            value: Some(0.0),
+            as_string: None
+        }
+    );
+}

@@ -1,0 +1,122 @@
+//! The same documents give the same answer, to the bit, however they lie.
+
+use std::ops::Bound;
+
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::{Clause, Scalar};
+
+use super::*;
+
+/// One of everything, nested.
+fn request() -> Value {
+    let metrics = json!({
+        "total": {"sum": {"field": "price"}},
+        "stats": {"extended_stats": {"field": "price"}},
+        "distinct": {"cardinality": {"field": "tag", "precision_threshold": 3}},
+        "spread": {"percentiles": {"field": "n"}},
+        "best": {"top_hits": {"size": 2, "_source": ["n"]}},
+        "sorted": {"top_hits": {"size": 3, "from": 1, "sort": [{"n": {"order": "desc", "mode": "min"}}, "tag"], "docvalue_fields": ["when"]}},
+    });
+    json!({
+        "tags": {"terms": {"field": "tag", "size": 5, "missing": "none"}, "aggs": {
+            "months": {"date_histogram": {"field": "when", "calendar_interval": "month", "time_zone": "Europe/Berlin"}, "aggs": metrics},
+            "avg": {"avg": {"field": "price"}},
+        }},
+        "by_price": {"terms": {"field": "tag", "order": {"stats.max": "asc"}}, "aggs": {"stats": {"stats": {"field": "price"}}}},
+        "numbers": {"terms": {"field": "n", "order": {"_key": "desc"}, "min_doc_count": 2}},
+        "all_tags": {"filter": {"term": {"tag": "t1"}}, "aggs": {"zero": {"terms": {"field": "tag", "min_doc_count": 0, "size": 50}}}},
+        "bigs": {"terms": {"field": "big"}},
+        "prices": {"terms": {"field": "price", "size": 3}},
+        "oks": {"terms": {"field": "ok"}},
+        "ips": {"terms": {"field": "from", "exclude": ["10.0.0.1"]}},
+        "some": {"terms": {"field": "tag", "include": "t[0-3]", "exclude": ["t2"]}},
+        "ranges": {"range": {"field": "n", "ranges": [{"to": 0}, {"from": -5, "to": 5}, {"from": 5}]}, "aggs": {"m": {"max": {"field": "when"}}}},
+        "dates": {"date_range": {"field": "when", "ranges": [{"to": "2020-03-01||/M"}, {"from": "now-6M/M"}]}},
+        "steps": {"histogram": {"field": "price", "interval": 250_000, "offset": 10}, "aggs": {"c": {"value_count": {"field": "tag"}}}},
+        "weeks": {"date_histogram": {"field": "when", "fixed_interval": "7d", "offset": "+6h", "min_doc_count": 1}},
+        "named": {"filters": {"other_bucket_key": "rest", "filters": {"a": {"term": {"tag": "t1"}}, "b": {"range": {"n": {"gte": 0}}}}}, "aggs": {"p": {"percentiles": {"field": "price", "percents": [10, 50]}}}},
+        "none": {"missing": {"field": "price"}, "aggs": {"ips": {"cardinality": {"field": "from"}}}},
+        "all": {"global": {}, "aggs": {"total": {"sum": {"field": "price"}}}},
+    })
+}
+
+fn filters() -> Vec<Clause> {
+    let tag = Clause::Term {
+        field: FieldPath::new("tag"),
+        term: "t1".to_owned(),
+    };
+    let range = Clause::Range {
+        field: FieldPath::new("n"),
+        lower: Bound::Included(Scalar::I64(0)),
+        upper: Bound::Unbounded,
+    };
+    vec![tag.clone(), tag, range]
+}
+
+const LAYOUTS: [Layout; 5] = [
+    Layout {
+        shards: 3,
+        segments: 1,
+        has_deletes: false,
+    },
+    Layout {
+        shards: 8,
+        segments: 1,
+        has_deletes: true,
+    },
+    Layout {
+        shards: 1,
+        segments: 6,
+        has_deletes: false,
+    },
+    Layout {
+        shards: 1,
+        segments: 6,
+        has_deletes: true,
+    },
+    Layout {
+        shards: 3,
+        segments: 6,
+        has_deletes: true,
+    },
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn layout_changes_nothing(documents in documents(1..150)) {
+        let expected = single(&documents).aggregate(&request(), filters()).expect("it is good");
+        for layout in LAYOUTS {
+            let index = Index::new(&fields(), &documents, layout);
+            let mut found = index.aggregate(&request(), filters()).expect("it is good");
+            let mut wanted = expected.clone();
+            found.iter_mut().chain(&mut wanted).for_each(forget_places);
+            for (found, wanted) in found.iter().zip(&wanted) {
+                prop_assert_eq!(found, wanted, "{:?}", layout);
+            }
+        }
+    }
+}
+
+/// Hits say which shard they are in and which write they came from: that is the layout itself.
+fn forget_places(result: &mut gleaner_query::answer::AggregationResult) {
+    use gleaner_query::answer::AggregationValue;
+    match &mut result.value {
+        AggregationValue::Buckets { buckets, .. } => {
+            buckets
+                .iter_mut()
+                .flat_map(|bucket| &mut bucket.sub)
+                .for_each(forget_places);
+        }
+        AggregationValue::Single { sub, .. } => sub.iter_mut().for_each(forget_places),
+        AggregationValue::TopHits { hits, .. } => {
+            for hit in hits {
+                hit.shard = 0;
+                hit.content.seq_no.0 = 0;
+                hit.content.version.0 = 0;
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,85 @@
+//! What cannot be aggregated is refused by name.
+
+use super::*;
+use crate::error::EngineError;
+
+fn refused(request: &Value) -> String {
+    let documents = vec![("d".to_owned(), json!({"tag": "a", "body": "text", "n": 1}))];
+    let result = single(&documents).aggregate(&json!({"x": request}), vec![]);
+    match result {
+        Err(error @ EngineError::Query(_)) => error.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn fields_without_fitting_values_are_refused() {
+    for (request, start) in [
+        (
+            json!({"terms": {"field": "body"}}),
+            "Fielddata is disabled on [body]",
+        ),
+        (
+            json!({"avg": {"field": "tag"}}),
+            "Field [tag] of type [keyword] is not supported for aggregation [avg]",
+        ),
+        (
+            json!({"terms": {"field": "n", "include": "1.*"}}),
+            "Aggregation cannot support regular expression",
+        ),
+    ] {
+        let reason = refused(&request);
+        assert!(reason.starts_with(start), "{reason}");
+    }
+}
+
+#[test]
+fn buckets_beyond_the_memory_limit_are_refused() {
+    use crate::aggregate::{AggregationEnv, Plan, testing};
+    use crate::control::{Control, MemoryAccount};
+
+    struct NoFilters;
+    impl crate::aggregate::FilterDocuments for NoFilters {
+        fn documents(
+            &self,
+            _: &crate::View,
+            _: &crate::SegmentView,
+            _: &gleaner_query::resolved::Clause,
+        ) -> Result<std::sync::Arc<roaring::RoaringBitmap>, EngineError> {
+            unreachable!("there are no filters")
+        }
+    }
+
+    let documents: Documents = (0..3_000)
+        .map(|i| (format!("d{i}"), json!({"n": i})))
+        .collect();
+    let view = single(&documents).views().remove(0);
+    let query = testing::query(
+        testing::parse(&json!({"x": {"terms": {"field": "n"}}})),
+        vec![],
+    );
+    let memory = MemoryAccount::root("request", 100_000);
+    let control = Control::unlimited();
+    let shard = gleaner_model::ShardKey {
+        index: gleaner_model::IndexUuid([1; 16]),
+        shard: gleaner_model::ShardNumber(0),
+    };
+    let env = AggregationEnv {
+        view: &view,
+        shard,
+        documents: &NoFilters,
+        memory: &memory,
+        control: &control,
+    };
+    let plan = Plan::new(&query, env).expect("it is good");
+    let mut aggregator = plan.segment(0).expect("there is one segment");
+    let docs: Vec<u32> = (0..3_000).collect();
+    let outcome = aggregator.collect_block(&docs, None);
+    assert!(
+        matches!(outcome, Err(EngineError::CircuitBreaking { .. })),
+        "{outcome:?}"
+    );
+    drop(aggregator);
+    drop(plan);
+    assert_eq!(memory.held_bytes(), 0);
+}
