@@ -2,7 +2,7 @@
 //!
 //! Does: read settings, flat or nested, with or without `index.` ([`parse_index_settings`]), change
 //! dynamic ones ([`update_index_settings`]), read a whole create-index body
-//! ([`parse_create_index`]). Which settings exist, and which have an effect, stands in [`known`].
+//! ([`parse_create_index`]). Which settings exist, and which have an effect, stands in one table (`known`).
 //! Does not: check analyzers ([`IndexSettings::analysis`] is for the room of that name).
 
 mod create;
