@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gleaner_log::files::Files;
 use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::Field as Column;
 
@@ -130,16 +131,24 @@ impl ShardDirectory {
     }
 
     /// Returns a handle that takes writing over from all others.
-    #[must_use]
-    pub fn next_epoch(&self) -> Self {
-        let mut state = self.shared.state.write();
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] when the folder cannot be read.
+    pub fn next_epoch(&self) -> Result<Self, EngineError> {
+        let shared = &*self.shared;
+        let entries = shared.files.list(&shared.folder);
+        let entries = entries.map_err(EngineError::io("listing"))?;
+        let mut state = shared.state.write();
         state.epoch += 1;
-        // The list names files of the epoch before, which its own threads may yet delete.
-        state.managed = None;
-        Self {
+        // tantivy only deletes files that it finds in its list.
+        let is_named = |name: &String| state.live.name(Path::new(name));
+        let names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+        let managed: Vec<String> = names.into_iter().filter(is_named).collect();
+        state.managed = Some(Value::from(managed).to_string().into_bytes().into());
+        Ok(Self {
             shared: Arc::clone(&self.shared),
             epoch: state.epoch,
-        }
+        })
     }
 
     /// Says which columns have norms: segments written before a column existed read as having norm

@@ -19,7 +19,7 @@ use crate::schema::fields::{self, Fields};
 
 /// Opens the index at the directory's meta in memory.
 pub(super) fn open_index(directory: &ShardDirectory) -> Result<Index, EngineError> {
-    let directory = directory.next_epoch();
+    let directory = directory.next_epoch()?;
     let meta = directory
         .meta()
         .ok_or_else(|| EngineError::Internal("no meta".to_owned()))?;
@@ -52,7 +52,7 @@ impl Writer {
         self.flush()?;
         // Running merges are abandoned: they would end under the old schema. Their epoch ends
         // first, so that none of them writes the meta after us.
-        self.directory = self.directory.next_epoch();
+        self.directory = self.directory.next_epoch()?;
         self.tantivy = None;
         let schema = serde_json::to_value(schema);
         let schema = schema.map_err(|error| EngineError::Internal(error.to_string()))?;
