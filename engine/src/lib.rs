@@ -20,7 +20,6 @@ pub mod partial;
 pub mod schema;
 pub mod score;
 pub mod search;
-mod sort_values;
 pub mod statistics;
 pub mod view;
 pub mod writer;

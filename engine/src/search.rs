@@ -31,6 +31,7 @@ use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
+pub(crate) use sorting::{KeyReader, Raw};
 use request::Request;
 
 /// A shard to search: what of it is visible.

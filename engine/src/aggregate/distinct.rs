@@ -96,12 +96,12 @@ impl Node for ValuesNode<'_> {
             }
             Some(DocValues::Bool(column)) => {
                 visit_column(column, docs, |i, value| {
-                    add(i, value.map(|v| hash_whole(v.into())))
+                    add(i, value.map(|v| hash_whole(v.into())));
                 });
             }
             Some(DocValues::Ip(column)) => {
                 visit_column(column, docs, |i, v| {
-                    add(i, v.map(|v| hash_ip(ip_number(v))))
+                    add(i, v.map(|v| hash_ip(ip_number(v))));
                 });
             }
             Some(DocValues::Terms(_)) => {}

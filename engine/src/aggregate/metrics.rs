@@ -71,7 +71,7 @@ impl Node for MetricNode<'_> {
         })?;
         let owners = &mut self.owners;
         self.numbers.visit(block.docs, |i, value| {
-            owners[block.owners[i] as usize].add(value)
+            owners[block.owners[i] as usize].add(value);
         });
         Ok(())
     }

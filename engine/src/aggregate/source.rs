@@ -112,17 +112,17 @@ impl Numbers {
             }
             Some(DocValues::I64(column) | DocValues::Date(column)) => {
                 visit(column, docs, missing, |i, value: Either<i64>| {
-                    f(i, value.number(|v| v as f64))
+                    f(i, value.number(|v| v as f64));
                 });
             }
             Some(DocValues::U64(column)) => {
                 visit(column, docs, missing, |i, value: Either<u64>| {
-                    f(i, value.number(|v| v as f64))
+                    f(i, value.number(|v| v as f64));
                 });
             }
             Some(DocValues::F64(column)) => {
                 visit(column, docs, missing, |i, value: Either<f64>| {
-                    f(i, value.number(|v| v))
+                    f(i, value.number(|v| v));
                 });
             }
             Some(DocValues::Bool(column)) => {

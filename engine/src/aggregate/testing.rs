@@ -83,13 +83,13 @@ impl Index {
     pub(crate) fn aggregate(
         &self,
         request: &Value,
-        filters: Vec<Clause>,
+        filters: &[Clause],
     ) -> Result<Vec<AggregationResult>, EngineError> {
         let aggregations = parse(request);
         let mut asked = aggregations.clone();
-        let mut merged = self.scatter(&asked, &filters)?;
+        let mut merged = self.scatter(&asked, filters)?;
         while let Some(again) = merged.refine(&asked) {
-            merged = merged.refined_by(self.scatter(&again, &filters)?);
+            merged = merged.refined_by(self.scatter(&again, filters)?);
             asked = again;
         }
         let names = BTreeMap::from([(IndexUuid([1; 16]), "library".to_owned())]);

@@ -6,10 +6,8 @@ use std::cmp::Ordering;
 
 use gleaner_model::ShardKey;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
-use gleaner_query::answer::SortValue;
-use gleaner_query::order::compare_keys;
 use gleaner_query::resolved::{Clause, TieBreak};
-use gleaner_query::search::{SortKey, SortTarget};
+use gleaner_query::search::SortTarget;
 use gleaner_query::source::filter_source;
 
 use super::AggregationEnv;
@@ -20,7 +18,7 @@ use crate::error::EngineError;
 use crate::fetch::{self, FetchSpec, HighlightSpec};
 use crate::partial::top_hits::{TopHit, TopHitContent, TopHits};
 use crate::partial::{Aggregations, Bucket, Partial};
-use crate::sort_values::SortReader;
+use crate::search::{KeyReader, Raw};
 use crate::view::{SegmentView, place};
 
 /// What a hit takes before its content is read, roughly, in bytes.
@@ -37,7 +35,7 @@ pub(super) fn build<'a>(
             .any(|key| key.target == SortTarget::Score);
     let keys = request.sort.iter();
     let readers =
-        keys.map(|key| SortReader::open(context.view, context.segment, key, context.now_ms));
+        keys.map(|key| KeyReader::open(key, context.view, context.shard, context.segment));
     let readers = readers.collect::<Result<_, _>>()?;
     Ok(Box::new(TopHitsNode {
         request,
@@ -55,7 +53,7 @@ struct TopHitsNode<'a> {
     segment: &'a SegmentView,
     shard: ShardKey,
     keeps_score: bool,
-    readers: Vec<SortReader<'a>>,
+    readers: Vec<KeyReader>,
     owners: Vec<Best>,
     meter: Meter<'a>,
 }
@@ -72,22 +70,24 @@ struct Best {
 /// A document that may be among the best.
 struct Candidate {
     score: Option<f32>,
-    keys: Vec<SortValue>,
+    keys: Vec<Raw>,
     hash: u64,
     doc: u32,
 }
 
 impl Candidate {
     /// The order of hits, but for ids of one hash: inside a shard they stand as they were written.
-    fn compare(&self, other: &Self, sort: &[SortKey]) -> Ordering {
+    fn compare(&self, other: &Self, readers: &[KeyReader]) -> Ordering {
         let by_score = || {
             let of = |hit: &Self| hit.score.unwrap_or(0.0);
             of(other).total_cmp(&of(self))
         };
-        let order = if sort.is_empty() {
+        let mut keys = readers.iter().zip(self.keys.iter().zip(&other.keys));
+        let order = if readers.is_empty() {
             by_score()
         } else {
-            compare_keys(sort, &self.keys, &other.keys)
+            keys.find_map(|(reader, (a, b))| Some(reader.compare(a, b)).filter(|o| o.is_ne()))
+                .unwrap_or(Ordering::Equal)
         };
         order
             .then_with(|| self.hash.cmp(&other.hash))
@@ -103,10 +103,10 @@ impl TopHitsNode<'_> {
         if let Some(score) = candidate.score {
             best.max_score = Some(best.max_score.map_or(score, |max| max.max(score)));
         }
-        let sort = &self.request.sort;
+        let readers = &self.readers;
         let at = best
             .hits
-            .partition_point(|hit| hit.compare(&candidate, sort) == Ordering::Less);
+            .partition_point(|hit| hit.compare(&candidate, readers) == Ordering::Less);
         if at >= limit {
             return Ok(());
         }
@@ -118,14 +118,16 @@ impl TopHitsNode<'_> {
         self.meter.charge(HIT_BYTES)
     }
 
-    fn partial(&self, best: Best) -> Partial {
+    fn partial(&self, best: Best) -> Result<Partial, EngineError> {
         let mut top = TopHits::new(self.request);
         top.total = best.total;
         top.max_score = best.max_score;
         for hit in best.hits {
+            let keys = self.readers.iter().zip(hit.keys);
+            let keys = keys.map(|(reader, key)| reader.resolve(key));
             top.insert(TopHit {
                 score: hit.score,
-                keys: hit.keys,
+                keys: keys.collect::<Result<_, _>>()?,
                 tie: TieBreak {
                     hash: hit.hash,
                     id: None,
@@ -135,7 +137,7 @@ impl TopHitsNode<'_> {
                 content: None,
             });
         }
-        Partial::TopHits(top)
+        Ok(Partial::TopHits(top))
     }
 }
 
@@ -144,9 +146,9 @@ impl Node for TopHitsNode<'_> {
         grow(&mut self.owners, block, &mut self.meter, Best::default)?;
         for (i, doc) in block.docs.iter().enumerate() {
             let score = block.score(i);
-            let keys = self.readers.iter().map(|reader| reader.value(*doc, score));
+            let keys = self.readers.iter();
             let candidate = Candidate {
-                keys: keys.collect::<Result<_, _>>()?,
+                keys: keys.map(|reader| reader.read(*doc, score)).collect(),
                 score: score.filter(|_| self.keeps_score),
                 hash: self.segment.id_hashes().get_val(*doc),
                 doc: *doc,
@@ -159,7 +161,7 @@ impl Node for TopHitsNode<'_> {
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let mut owners = std::mem::take(&mut self.owners);
         owners.resize_with(num_owners, Best::default);
-        Ok(owners.into_iter().map(|best| self.partial(best)).collect())
+        owners.into_iter().map(|best| self.partial(best)).collect()
     }
 }
 

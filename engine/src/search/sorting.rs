@@ -18,7 +18,7 @@ use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
 use tantivy::DocId;
 
-use self::key::{KeyReader, Raw};
+pub(crate) use self::key::{KeyReader, Raw};
 use self::start::Start;
 use super::Target;
 use super::request::Request;

@@ -86,10 +86,10 @@ proptest! {
 
     #[test]
     fn layout_changes_nothing(documents in documents(1..150)) {
-        let expected = single(&documents).aggregate(&request(), filters()).expect("it is good");
+        let expected = single(&documents).aggregate(&request(), &filters()).expect("it is good");
         for layout in LAYOUTS {
             let index = Index::new(&fields(), &documents, layout);
-            let mut found = index.aggregate(&request(), filters()).expect("it is good");
+            let mut found = index.aggregate(&request(), &filters()).expect("it is good");
             let mut wanted = expected.clone();
             found.iter_mut().chain(&mut wanted).for_each(forget_places);
             for (found, wanted) in found.iter().zip(&wanted) {

@@ -15,7 +15,7 @@ fn one(documents: &Documents, request: &Value) -> AggregationResult {
     };
     let index = Index::new(&fields(), documents, layout);
     index
-        .aggregate(&json!({"x": request}), vec![])
+        .aggregate(&json!({"x": request}), &[])
         .expect("it is good")
         .remove(0)
 }

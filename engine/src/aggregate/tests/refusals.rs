@@ -5,7 +5,7 @@ use crate::error::EngineError;
 
 fn refused(request: &Value) -> String {
     let documents = vec![("d".to_owned(), json!({"tag": "a", "body": "text", "n": 1}))];
-    let result = single(&documents).aggregate(&json!({"x": request}), vec![]);
+    let result = single(&documents).aggregate(&json!({"x": request}), &[]);
     match result {
         Err(error @ EngineError::Query(_)) => error.to_string(),
         other => panic!("not refused: {other:?}"),

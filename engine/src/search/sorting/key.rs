@@ -23,7 +23,7 @@ const SEQ_NO_BITS: u32 = 40;
 
 /// A value as it is compared within a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Raw {
+pub(crate) enum Raw {
     /// No value, where these stand first.
     First,
     /// Orders like the value.
@@ -44,7 +44,7 @@ pub(super) enum Kind {
 }
 
 /// Reads one key of the order.
-pub(super) struct KeyReader {
+pub(crate) struct KeyReader {
     pub(super) kind: Kind,
     descending: bool,
     mode: SortMode,
@@ -73,7 +73,7 @@ impl KeyReader {
     ///
     /// # Errors
     /// [`EngineError::Query`] for fields that cannot be sorted by; read errors.
-    pub(super) fn open(
+    pub(crate) fn open(
         key: &SortKey,
         view: &View,
         shard: ShardKey,
@@ -102,7 +102,7 @@ impl KeyReader {
     }
 
     /// Compares two values in the key's direction.
-    pub(super) fn compare(&self, a: &Raw, b: &Raw) -> Ordering {
+    pub(crate) fn compare(&self, a: &Raw, b: &Raw) -> Ordering {
         let rank = |raw: &Raw| match raw {
             Raw::First => 0,
             Raw::Number(_) | Raw::Text(_) => 1,
@@ -117,7 +117,7 @@ impl KeyReader {
     }
 
     /// Returns the value of a document.
-    pub(super) fn read(&self, doc: DocId, score: Option<f32>) -> Raw {
+    pub(crate) fn read(&self, doc: DocId, score: Option<f32>) -> Raw {
         let is_max = self.mode == SortMode::Max;
         let number = match &self.source {
             Source::Nothing => None,
@@ -151,7 +151,7 @@ impl KeyReader {
     }
 
     /// Returns the value that `raw`, read here, stands for.
-    pub(super) fn resolve(&self, raw: Raw) -> Result<SortValue, EngineError> {
+    pub(crate) fn resolve(&self, raw: Raw) -> Result<SortValue, EngineError> {
         if let Some(value) = &self.missing_value
             && raw == self.missing
         {
