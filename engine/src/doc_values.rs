@@ -7,8 +7,10 @@ use tantivy::columnar::{Column, StrColumn};
 
 use crate::{EngineError, SegmentView, schema::FieldHandle};
 
-/// The column of a field in one segment. Several values of a document are in ascending order for
-/// numbers, and in ascending order of term ordinal for terms, each kept as often as it was given.
+/// The column of a field in one segment.
+///
+/// Several values of a document stand in ascending order; numbers as often as they were given, equal
+/// terms once. Ordinals of terms follow the order of their bytes, within the segment.
 #[derive(Clone)]
 pub enum DocValues {
     /// `long`, `integer`, `short`, `byte`.

@@ -1,5 +1,6 @@
 //! A shard copy as a whole, on a disk in memory.
 
+mod content;
 mod crash;
 mod growth;
 mod life;

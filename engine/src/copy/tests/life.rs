@@ -39,35 +39,6 @@ fn an_update_replaces_and_a_delete_removes_within_and_across_refreshes() {
 }
 
 #[test]
-fn a_document_is_found_by_its_id_with_all_that_was_logged() {
-    let mut copy = Copy::new(text_mapping());
-    let source = Bytes::from_static(b" { \"title\" : \"as received\" } ");
-    let kind = OperationKind::Index {
-        id: id("a"),
-        routing: Some("r".to_owned()),
-        version: Version(7),
-        source: source.clone(),
-    };
-    copy.put("other", 1, &json!({}));
-    copy.order(kind);
-    copy.refresh();
-    let view = copy.index().view();
-    let found = view
-        .find(&id("a"))
-        .expect("it can be read")
-        .expect("it is there");
-    assert_eq!(found.source, source);
-    assert_eq!(found.routing.as_deref(), Some("r"));
-    assert_eq!(
-        (found.seq_no, found.term, found.version),
-        (SeqNo(1), PrimaryTerm(1), Version(7))
-    );
-    assert_eq!(view.document(found.place).expect("it can be read"), found);
-    assert_eq!(view.find(&id("b")).expect("it can be read"), None);
-    assert!(view.document(found.place + 100).is_err());
-}
-
-#[test]
 fn a_view_stays_as_it_was_whatever_is_written_and_merged() {
     let mut copy = Copy::new(text_mapping());
     copy.put("a", 1, &json!({"title": "one"}));
@@ -104,6 +75,25 @@ fn refreshing_without_change_keeps_the_view_and_merging_keeps_the_generation() {
     assert_eq!(after.generation(), before.generation());
     assert!(after.id() > before.id());
     assert_eq!((before.segments().len(), after.segments().len()), (4, 1));
+}
+
+#[test]
+fn a_refresh_syncs_nothing_and_a_commit_only_what_is_new() {
+    let mut copy = Copy::new(text_mapping());
+    copy.put("a", 1, &json!({}));
+    let before = copy.files.num_syncs();
+    copy.refresh();
+    assert_eq!(copy.files.num_syncs(), before);
+    copy.index().commit().expect("it commits");
+    let first = copy.files.num_syncs() - before;
+    assert!(first > 0);
+    copy.order(OperationKind::NoOp);
+    copy.index().commit().expect("it commits");
+    let second = copy.files.num_syncs() - before - first;
+    assert!(
+        second < first,
+        "{second} < {first}: the segment was on disk already"
+    );
 }
 
 #[test]
@@ -212,26 +202,6 @@ fn a_closed_writer_gives_memory_back_and_opens_again() {
 }
 
 #[test]
-fn content_that_the_mapping_does_not_take_is_left_out_and_kept_in_the_source() {
-    let mut copy = Copy::new(text_mapping());
-    copy.put(
-        "a",
-        1,
-        &json!({"n": "no number", "title": {"o": 1}, "unknown": [1]}),
-    );
-    copy.refresh();
-    assert_eq!(copy.visible().len(), 1);
-    let view = copy.index().view();
-    let handle = view.field("n").expect("it is mapped");
-    let column = crate::doc_values::DocValues::open(&view.segments()[0], handle);
-    assert!(
-        column
-            .expect("it can be read")
-            .is_none_or(|column| column.num_values(0) == 0)
-    );
-}
-
-#[test]
 fn newer_folders_are_refused_by_name_and_damaged_ones_with_a_reason() {
     let mut copy = Copy::new(text_mapping());
     copy.put("a", 1, &json!({}));
@@ -299,23 +269,47 @@ fn merged_segments_leave_the_disk_with_the_commit_after() {
 }
 
 #[test]
-fn positions_of_several_values_lie_a_gap_apart() {
-    use tantivy::query::PhraseQuery;
-    let mut copy = Copy::new(text_mapping());
-    copy.put("a", 1, &json!({"title": ["one two", "", "three"]}));
-    copy.refresh();
-    let view = copy.index().view();
-    let column = view.field("title").expect("it is mapped").column;
-    let count = |distance: usize| {
-        let term = |text| tantivy::Term::from_field_text(column, text);
-        let terms = vec![(0, term("two")), (distance, term("three"))];
-        let query = PhraseQuery::new_with_offset(terms);
-        view.searcher()
-            .search(&query, &tantivy::collector::Count)
-            .expect("it can be searched")
+fn a_copy_lives_on_real_files_read_by_memory_map() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || {
+        let key = ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(0),
+        };
+        let meta = ShardMeta {
+            key,
+            mapping: text_mapping(),
+            analyzers: Arc::new(AnalyzerRegistry::builtin()),
+        };
+        ShardIndex::open(folder.path(), meta, ShardOptions::default()).expect("it opens")
     };
-    // "one two" ends at 2, the empty value adds a gap of tantivy's own.
-    let found: Vec<usize> = (1..400).filter(|distance| count(*distance) > 0).collect();
-    assert_eq!(found.len(), 1);
-    assert!(found[0] > 100, "{found:?}");
+    let (index, checkpoint) = open();
+    assert_eq!(checkpoint.next_seq_no, SeqNo(0));
+    for i in 0..20 {
+        let kind = OperationKind::Index {
+            id: id(&i.to_string()),
+            routing: None,
+            version: Version(1),
+            source: Bytes::from_static(b"{\"title\": \"x\"}"),
+        };
+        let operation = Operation {
+            term: PrimaryTerm(1),
+            mapping: MappingVersion(1),
+            timestamp_ms: 0,
+            kind,
+        };
+        index.apply(SeqNo(i), &operation).expect("it is in order");
+        index.refresh(SeqNo(i + 1)).expect("all was applied");
+    }
+    assert_eq!(index.view().num_documents(), 20);
+    let closed = index.close().expect("it closes");
+    drop(index);
+    let (index, checkpoint) = open();
+    assert_eq!(checkpoint, closed);
+    let found = index
+        .view()
+        .find(&id("7"))
+        .expect("it can be read")
+        .expect("it is there");
+    assert_eq!(&found.source[..], b"{\"title\": \"x\"}");
 }

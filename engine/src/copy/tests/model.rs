@@ -100,6 +100,62 @@ impl History {
     }
 }
 
+#[test]
+fn commits_beside_writes_refreshes_and_merges_are_whole() {
+    let merges = MergeOptions {
+        min_segments: 2,
+        ..MergeOptions::default()
+    };
+    let mut copy = Copy::with_merges(text_mapping(), merges);
+    let operation = |i: u64| Operation {
+        term: PrimaryTerm(1),
+        mapping: MappingVersion(1),
+        timestamp_ms: 0,
+        kind: OperationKind::Index {
+            id: id(&(i % 40).to_string()),
+            routing: None,
+            version: Version(1 + i / 40),
+            source: Bytes::from(json!({"title": format!("word {i}")}).to_string()),
+        },
+    };
+    copy.log = (0..400).map(operation).collect();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        let committing = threads.spawn(|| {
+            let mut last = SeqNo(0);
+            for _ in 0..10_000 {
+                if is_done.load(std::sync::atomic::Ordering::Acquire) {
+                    break;
+                }
+                let checkpoint = copy.index().commit().expect("it commits");
+                assert!(checkpoint.next_seq_no >= last);
+                last = checkpoint.next_seq_no;
+            }
+            last
+        });
+        for at in 0..copy.log.len() {
+            copy.apply(at).expect("it is in order");
+            if at % 7 == 6 {
+                copy.index()
+                    .refresh(SeqNo(at as u64 + 1))
+                    .expect("all was applied");
+            }
+        }
+        is_done.store(true, std::sync::atomic::Ordering::Release);
+        committing.join().expect("it does not panic")
+    });
+    copy.index = None;
+    copy.files.reboot(Survival::Synced);
+    let checkpoint = copy.open().expect("it opens");
+    assert_eq!(
+        copy.visible(),
+        expected(&copy.log, checkpoint.next_seq_no.0)
+    );
+    copy.replay(checkpoint.next_seq_no);
+    copy.refresh();
+    assert_eq!(copy.visible(), expected(&copy.log, 400));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
