@@ -55,7 +55,7 @@ pub enum RootError {
     /// No shard could answer.
     #[error("all shards failed")]
     AllShardsFailed {
-        /// `query` or `fetch`.
+        /// Which phase: `query`, `fetch`, `open_pit`.
         phase: &'static str,
         /// Why, per shard.
         failures: Vec<ShardFailure>,

@@ -10,7 +10,7 @@ use gleaner_proto::search::{FetchCall, FetchWhat, HighlightWhat};
 use gleaner_query::answer::{FetchedHit, Hit, SortValue, ViewId};
 use gleaner_query::dsl::Query;
 use gleaner_query::resolved::Clause;
-use gleaner_query::search::Highlight;
+use gleaner_query::search::{Highlight, SearchRequest, SortKey, SortTarget};
 use gleaner_query::source::filter_source;
 use serde_json::Value;
 
@@ -214,9 +214,7 @@ fn joined(
     } else {
         None
     };
-    let by_score = |key: &gleaner_query::search::SortKey| {
-        key.target == gleaner_query::search::SortTarget::Score
-    };
+    let by_score = |key: &SortKey| key.target == SortTarget::Score;
     let score = if request.sort.iter().any(by_score) {
         ranked.hit.score
     } else {
@@ -225,11 +223,23 @@ fn joined(
     Ok(Hit {
         index: plans[ranked.plan].index.name.to_string(),
         score,
-        sort: ranked.hit.keys.iter().map(sort_json).collect(),
+        sort: sort_values(request, ranked),
         content,
         source,
         shard: ranked.shard.shard.0,
     })
+}
+
+/// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so
+/// that documents with equal keys are neither repeated nor skipped. The tie-break is text: it has
+/// more digits than a JSON reader's double keeps.
+fn sort_values(request: &SearchRequest, ranked: &Ranked) -> Vec<Value> {
+    let mut values: Vec<Value> = ranked.hit.keys.iter().map(sort_json).collect();
+    let is_total = |key: &SortKey| matches!(key.target, SortTarget::Doc | SortTarget::ShardDoc);
+    if !values.is_empty() && !request.sort.iter().any(is_total) {
+        values.push(Value::from(ranked.hit.tie.hash.to_string()));
+    }
+    values
 }
 
 /// Returns a sort value as it is rendered and as `search_after` takes it back.

@@ -311,7 +311,10 @@ impl Resolver<'_> {
         match clauses.len() {
             0 => Clause::MatchNone,
             1 => clauses.remove(0),
-            _ => Clause::DisMax { clauses, tie_breaker: 0.0 },
+            _ => Clause::DisMax {
+                clauses,
+                tie_breaker: 0.0,
+            },
         }
     }
 

@@ -312,7 +312,10 @@ pub(crate) fn shard_query(plan: &IndexPlan, asked: &Asked<'_>) -> ShardQuery {
         top: request.from + request.size(),
         sort: request.sort.clone(),
         after: asked.options.after.clone(),
-        search_after: request.search_after.clone(),
+        search_after: request
+            .search_after
+            .as_deref()
+            .map(|v| start_of(v, request.sort.len())),
         track_scores: request.track_scores,
         track_total: request.track_total_hits,
         min_score: request.min_score,
@@ -321,6 +324,17 @@ pub(crate) fn shard_query(plan: &IndexPlan, asked: &Asked<'_>) -> ShardQuery {
         terminate_after: request.terminate_after,
         now_ms: asked.now_ms,
     }
+}
+
+/// Reads the tie-break that follows the keys, which travels as text.
+fn start_of(values: &[serde_json::Value], num_keys: usize) -> Vec<serde_json::Value> {
+    let mut values = values.to_vec();
+    if let Some(tie) = values.get_mut(num_keys)
+        && let Some(Ok(hash)) = tie.as_str().map(str::parse::<u64>)
+    {
+        *tie = hash.into();
+    }
+    values
 }
 
 fn needs_scores(request: &SearchRequest) -> bool {

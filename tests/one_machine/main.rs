@@ -1,0 +1,5 @@
+//! One node in one process: what is written is found, exactly, and is there after a restart.
+
+mod layouts;
+mod reading;
+mod writing;

@@ -1,0 +1,252 @@
+//! Searches: queries, order, pages, aggregations, scrolls, points in time.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use gleaner_query::answer::{AggregationValue, BucketKey};
+use gleaner_query::search::PointInTime;
+use gleaner_root::plan::Target;
+use gleaner_root::scroll::ScrollOrigin;
+use gleaner_root::search::SearchOptions;
+use gleaner_testkit::Node;
+use serde_json::{Value, json};
+
+async fn library() -> Result<Node> {
+    let node = Node::start().await?;
+    let mapping = json!({"mappings": {"properties": {
+        "title": {"type": "text"},
+        "tag": {"type": "keyword"},
+        "year": {"type": "integer"},
+        "date": {"type": "date"},
+    }}});
+    node.create("books", &mapping).await?;
+    let documents: Vec<(String, Value)> = (0..200)
+        .map(|n| {
+            let source = json!({
+                "title": format!("volume {n} of the {} series", if n % 3 == 0 { "long" } else { "short" }),
+                "tag": format!("t{}", n % 7),
+                "year": 1900 + n % 50,
+                "date": format!("2020-{:02}-{:02}", n % 12 + 1, n % 28 + 1),
+            });
+            (format!("{n:03}"), source)
+        })
+        .collect();
+    node.put("books", &documents).await?;
+    Ok(node)
+}
+
+fn target() -> Target {
+    Target {
+        expression: Some("books".to_owned()),
+        ..Target::default()
+    }
+}
+
+async fn total(node: &Node, query: Value) -> Result<u64> {
+    let response = node
+        .search("books", &json!({"query": query, "size": 0}))
+        .await?;
+    Ok(response.total.expect("counted").value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_of_every_kind_match_what_they_should() -> Result<()> {
+    let node = library().await?;
+    for (query, expected) in [
+        (json!({"match_all": {}}), 200),
+        (json!({"match": {"title": "long"}}), 67),
+        (
+            json!({"match": {"title": {"query": "volume 7", "operator": "and"}}}),
+            1,
+        ),
+        (
+            json!({"match": {"title": {"query": "lonk", "fuzziness": 1}}}),
+            67,
+        ),
+        (json!({"match_phrase": {"title": "the long series"}}), 67),
+        (
+            json!({"match_phrase": {"title": {"query": "long the", "slop": 3}}}),
+            67,
+        ),
+        (json!({"match_phrase_prefix": {"title": "the lon"}}), 67),
+        (
+            json!({"multi_match": {"query": "long", "fields": ["title^3", "tag"]}}),
+            67,
+        ),
+        (json!({"term": {"tag": "t0"}}), 29),
+        (json!({"terms": {"tag": ["t0", "t1"]}}), 58),
+        (json!({"term": {"year": 1900}}), 4),
+        (json!({"range": {"year": {"gte": 1900, "lt": 1902}}}), 8),
+        (
+            json!({"range": {"date": {"gte": "2020-03-01", "lte": "2020-03-31"}}}),
+            17,
+        ),
+        (
+            json!({"range": {"date": {"gte": "2020-03-01||/M", "lt": "2020-03-01||+1M/M"}}}),
+            17,
+        ),
+        (json!({"exists": {"field": "tag"}}), 200),
+        (json!({"exists": {"field": "nothing"}}), 0),
+        (json!({"ids": {"values": ["000", "199", "200"]}}), 2),
+        (json!({"prefix": {"tag": "t"}}), 200),
+        (json!({"wildcard": {"tag": "?0"}}), 29),
+        (json!({"regexp": {"tag": "t[0-1]"}}), 58),
+        (
+            json!({"fuzzy": {"tag": {"value": "t00", "fuzziness": 1}}}),
+            29,
+        ),
+        (
+            json!({"constant_score": {"filter": {"term": {"tag": "t0"}}}}),
+            29,
+        ),
+        (
+            json!({"dis_max": {"queries": [{"term": {"tag": "t0"}}, {"term": {"tag": "t1"}}]}}),
+            58,
+        ),
+        (
+            json!({"boosting": {"positive": {"term": {"tag": "t0"}},
+            "negative": {"match": {"title": "long"}}, "negative_boost": 0.5}}),
+            29,
+        ),
+        (
+            json!({"query_string": {"query": "title:long AND tag:t0"}}),
+            10,
+        ),
+        (json!({"query_string": {"query": "long -tag:t0"}}), 57),
+        (
+            json!({"simple_query_string": {"query": "\"the long\" -volume", "fields": ["title"]}}),
+            67,
+        ),
+        (
+            json!({"bool": {"must": [{"match": {"title": "long"}}], "filter": [{"term": {"tag": "t0"}}],
+            "must_not": [{"range": {"year": {"lt": 1925}}}]}}),
+            5,
+        ),
+    ] {
+        assert_eq!(total(&node, query.clone()).await?, expected, "{query}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_by_search_after_meet_every_document_once() -> Result<()> {
+    let node = library().await?;
+    let sort = json!([{"year": "desc"}, {"tag": "asc"}]);
+    let mut seen = Vec::new();
+    let mut after: Option<Vec<Value>> = None;
+    loop {
+        let mut body = json!({"sort": sort, "size": 33});
+        if let Some(after) = &after {
+            body["search_after"] = json!(after);
+        }
+        let response = node.search("books", &body).await?;
+        let Some(last) = response.hits.last() else {
+            break;
+        };
+        after = Some(last.sort.clone());
+        seen.extend(response.hits.iter().map(|hit| hit.content.id.to_string()));
+    }
+    assert_eq!(seen.len(), 200);
+    let mut unique = seen.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scroll_walks_a_frozen_view() -> Result<()> {
+    let node = library().await?;
+    for sort in [json!(["_doc"]), json!(["_score"]), json!([{"year": "asc"}])] {
+        let body = json!({"sort": sort, "size": 30, "query": {"match": {"title": "series"}}});
+        let origin = ScrollOrigin {
+            body: body.to_string().into(),
+            parameters: Vec::new(),
+        };
+        let keep_alive = Duration::from_secs(60);
+        let mut page = node
+            .root
+            .start_scroll(&target(), origin, keep_alive, &SearchOptions::default())
+            .await?;
+        let late = (format!("late-{sort}"), json!({"title": "late series"}));
+        node.put("books", &[late]).await?;
+        let mut seen = Vec::new();
+        while !page.hits.is_empty() {
+            seen.extend(page.hits.iter().map(|hit| hit.content.id.to_string()));
+            let id = page.scroll_id.take().expect("a scroll has an id");
+            page = node.root.continue_scroll(&id, None).await?;
+        }
+        assert!(
+            !seen.iter().any(|id| *id == format!("late-{sort}")),
+            "{sort}"
+        );
+        let before = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), before, "{sort}");
+        assert!(before >= 200, "{sort}: {before}");
+        let id = page.scroll_id.expect("a scroll has an id");
+        assert_eq!(node.root.clear_scrolls(&[id.clone()]).await?, 1);
+        assert!(node.root.continue_scroll(&id, None).await.is_err());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_point_in_time_does_not_see_later_writes() -> Result<()> {
+    let node = library().await?;
+    let id = node
+        .root
+        .open_pit(&target(), Duration::from_secs(60))
+        .await?;
+    node.put("books", &[("later".to_owned(), json!({"title": "later"}))])
+        .await?;
+    let mut request = gleaner_query::search::SearchRequest {
+        pit: Some(PointInTime {
+            id: id.clone(),
+            keep_alive: None,
+        }),
+        size: Some(0),
+        ..Default::default()
+    };
+    let options = SearchOptions::default();
+    let pinned = node
+        .root
+        .search(&Target::default(), &request, &options)
+        .await?;
+    assert_eq!(pinned.total.expect("counted").value, 200);
+    assert_eq!(node.root.close_pits(&[id]).await?, [true]);
+    request.pit = None;
+    let newest = node.root.search(&target(), &request, &options).await?;
+    assert_eq!(newest.total.expect("counted").value, 201);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aggregations_are_merged_over_shards() -> Result<()> {
+    let node = library().await?;
+    let body = json!({"size": 0, "aggs": {
+        "tags": {"terms": {"field": "tag", "size": 3}, "aggs": {"years": {"avg": {"field": "year"}}}},
+        "months": {"date_histogram": {"field": "date", "calendar_interval": "month"}},
+        "all": {"stats": {"field": "year"}},
+    }});
+    let response = node.search("books", &body).await?;
+    let AggregationValue::Buckets { buckets, .. } = &response.aggregations[0].value else {
+        panic!("terms has buckets");
+    };
+    let keys: Vec<(BucketKey, u64)> = buckets
+        .iter()
+        .map(|bucket| (bucket.key.clone(), bucket.doc_count))
+        .collect();
+    let text = |key: &str| BucketKey::Text(key.to_owned());
+    assert_eq!(keys, [(text("t0"), 29), (text("t1"), 29), (text("t2"), 29)]);
+    let AggregationValue::Buckets { buckets, .. } = &response.aggregations[1].value else {
+        panic!("date_histogram has buckets");
+    };
+    assert_eq!(buckets.len(), 12);
+    let AggregationValue::Stats(stats) = &response.aggregations[2].value else {
+        panic!("stats has numbers");
+    };
+    assert_eq!((stats.count, stats.min, stats.max), (200, 1900.0, 1949.0));
+    Ok(())
+}
