@@ -287,6 +287,18 @@ impl Leaf {
         states
     }
 
+    /// Stops without a last durable commit, as a crash would: the log has what was acknowledged.
+    /// Returns when no background work holds the shards any more.
+    pub async fn abandon(&self) {
+        self.stopping.send_replace(true);
+        for shard in self.open_shards() {
+            let mut in_flight = shard.in_flight.subscribe();
+            if in_flight.wait_for(|count| *count == 0).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Stops: no more background work, everything applied is made durable.
     pub async fn stop(&self) {
         self.stopping.send_replace(true);
