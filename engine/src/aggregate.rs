@@ -16,6 +16,7 @@
 pub(crate) mod bounds;
 pub(crate) mod rounding;
 
+mod described;
 mod distinct;
 mod filters;
 mod histogram;
@@ -88,19 +89,24 @@ pub struct Plan<'a> {
     env: AggregationEnv<'a>,
     ledger: Ledger,
     needs_scores: bool,
+    /// The result of no documents.
+    described: Aggregations,
 }
 
 impl<'a> Plan<'a> {
-    /// Prepares the aggregations of `query`. `global` stands at the top: parsing sees to it.
+    /// Checks the aggregations of `query` against the shard's mapping. `global` stands at the top:
+    /// parsing sees to it.
     ///
     /// # Errors
-    /// [`EngineError::CircuitBreaking`] when the request's memory is used up.
+    /// [`EngineError::Query`] for fields that cannot be aggregated so, for values that cannot be
+    /// read; [`EngineError::CircuitBreaking`] when the request's memory is used up.
     pub fn new(query: &'a ShardQuery, env: AggregationEnv<'a>) -> Result<Self, EngineError> {
         Ok(Self {
             aggregations: &query.aggregations,
             filters: &query.aggregation_filters,
             query: &query.query,
             now_ms: query.now_ms,
+            described: described::all(&query.aggregations, env.view, query.now_ms)?,
             ledger: Ledger::open(env.memory)?,
             needs_scores: needs_scores(&query.aggregations),
             env,
@@ -144,7 +150,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// When documents cannot be read.
     pub fn finish(&self, segments: Vec<Aggregations>) -> Result<Aggregations, EngineError> {
-        let mut merged = Aggregations::default();
+        let mut merged = self.described.clone();
         for segment in segments {
             merged.merge(segment)?;
         }

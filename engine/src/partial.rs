@@ -32,7 +32,7 @@ use gleaner_query::answer::AggregationResult;
 use serde::{Deserialize, Serialize};
 
 use self::distinct::Distinct;
-use self::key::{Key, ValueFormat};
+use self::key::{Key, ValueFormat, ValueKind};
 use self::numbers::Numbers;
 use self::sketch::Sketch;
 use self::terms::Terms;
@@ -302,12 +302,12 @@ impl Histogram {
 }
 
 impl Ranges {
-    fn merge(&mut self, other: Self) -> Result<(), EngineError> {
-        if self.ranges.is_empty() {
-            *self = other;
-            return Ok(());
+    /// Bounds are those of a shard that knows the field: another cannot know their format.
+    fn merge(&mut self, mut other: Self) -> Result<(), EngineError> {
+        let is_unknown = |ranges: &Self| ranges.format.kind == ValueKind::Unmapped;
+        if self.ranges.is_empty() || (is_unknown(self) && !is_unknown(&other)) {
+            std::mem::swap(self, &mut other);
         }
-        self.format.merge(other.format);
         if other.ranges.is_empty() {
             return Ok(());
         }

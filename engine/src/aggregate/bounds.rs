@@ -22,22 +22,21 @@ pub(crate) fn formatter(pattern: Option<&str>) -> Result<DateFormatter, EngineEr
     DateFormatter::parse_pattern(pattern.unwrap_or(DateFormat::DEFAULT)).map_err(refused)
 }
 
-/// Reads a date: a number of milliseconds, or text in the format, with date math.
+/// Reads a date: text in the format, with date math. A number is read as its text is
+/// (`epoch_second`!), and as milliseconds where the format reads no numbers.
 pub(crate) fn date(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<i64, EngineError> {
-    match value {
-        Value::Number(number) => number
-            .as_i64()
-            .or_else(|| number.as_f64().map(|ms| ms as i64))
-            .ok_or_else(|| unreadable(value)),
-        Value::String(text) => {
-            let formatter = formatter(format.pattern.as_deref())?;
-            let zone = zone(format.time_zone.as_deref())?;
-            let found = parse_date_math(text, now_ms, &formatter, false, &zone);
-            // A text of digits is milliseconds for formats that do not read numbers.
-            found.or_else(|error| text.parse().map_err(|_| refused(error)))
-        }
-        _ => Err(unreadable(value)),
-    }
+    let text = match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if whole.trunc() == whole => (whole as i64).to_string(),
+            _ => number.to_string(),
+        },
+        Value::String(text) => text.clone(),
+        _ => return Err(unreadable(value)),
+    };
+    let formatter = formatter(format.pattern.as_deref())?;
+    let zone = zone(format.time_zone.as_deref())?;
+    let found = parse_date_math(&text, now_ms, &formatter, false, &zone);
+    found.or_else(|error| text.parse().map_err(|_| refused(error)))
 }
 
 /// Reads a number: of a date field milliseconds, of a boolean 0 or 1.

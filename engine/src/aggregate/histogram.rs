@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use gleaner_query::aggregation::{Aggregation, DateHistogramAggregation, HistogramAggregation};
 use hashbrown::HashMap;
+use serde_json::Value;
 
 use super::bounds;
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
 use super::rounding::{ReadyStarts, Rounding};
 use super::source::Numbers;
 use crate::error::EngineError;
-use crate::partial::key::{Fraction, Key, ValueFormat};
+use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::partial::{Histogram, Partial};
 
 pub(super) fn build<'a>(
@@ -42,15 +43,9 @@ pub(super) fn build_date<'a>(
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let (numbers, mut format) = Numbers::open(&request.source, "date_histogram", context)?;
     format.time_zone.clone_from(&request.time_zone);
-    let pair = |bounds: &Option<(serde_json::Value, serde_json::Value)>| match bounds {
-        None => Ok(None),
-        Some((min, max)) => {
-            let read = |value| bounds::date(value, &format, context.now_ms);
-            Ok::<_, EngineError>(Some((read(min)?, read(max)?)))
-        }
-    };
-    let hard_bounds = pair(&request.hard_bounds)?.map(|(min, max)| (min as f64, max as f64));
-    let extended = pair(&request.extended_bounds)?;
+    let hard_bounds = date_bounds(request.hard_bounds.as_ref(), &format, context.now_ms)?;
+    let hard_bounds = hard_bounds.map(|(min, max)| (min as f64, max as f64));
+    let extended = date_bounds(request.extended_bounds.as_ref(), &format, context.now_ms)?;
     // Milliseconds of dates that have a calendar are exact as fractions.
     let (min, max) = numbers.extent().unwrap_or((0.0, -1.0));
     let starts = ReadyStarts::new(Rounding::new(request)?, min as i64, max as i64);
@@ -64,6 +59,23 @@ pub(super) fn build_date<'a>(
         format,
     };
     Ok(Box::new(node))
+}
+
+/// Reads a pair of dates; none where the field is unknown here and they need its format.
+pub(super) fn date_bounds(
+    bounds: Option<&(Value, Value)>,
+    format: &ValueFormat,
+    now_ms: i64,
+) -> Result<Option<(i64, i64)>, EngineError> {
+    let Some((min, max)) = bounds else {
+        return Ok(None);
+    };
+    let read = |value| bounds::date(value, format, now_ms);
+    match (read(min), read(max)) {
+        (Ok(min), Ok(max)) => Ok(Some((min, max))),
+        _ if format.kind == ValueKind::Unmapped => Ok(None),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
 }
 
 /// How values are cut into buckets.

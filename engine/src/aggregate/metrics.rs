@@ -23,16 +23,7 @@ pub(super) fn build<'a>(
     if metric == Metric::ValueCount {
         return build_count(source, context);
     }
-    let what = match metric {
-        Metric::Avg => "avg",
-        Metric::Min => "min",
-        Metric::Max => "max",
-        Metric::Sum => "sum",
-        Metric::ValueCount => "value_count",
-        Metric::Stats => "stats",
-        Metric::ExtendedStats => "extended_stats",
-    };
-    let (numbers, format) = Numbers::open(source, what, context)?;
+    let (numbers, format) = Numbers::open(source, name(metric), context)?;
     Ok(Box::new(MetricNode {
         numbers,
         format,
@@ -40,6 +31,19 @@ pub(super) fn build<'a>(
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
+}
+
+/// Returns the metric's name in requests.
+pub(super) fn name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Avg => "avg",
+        Metric::Min => "min",
+        Metric::Max => "max",
+        Metric::Sum => "sum",
+        Metric::ValueCount => "value_count",
+        Metric::Stats => "stats",
+        Metric::ExtendedStats => "extended_stats",
+    }
 }
 
 pub(super) fn build_percentiles<'a>(
@@ -128,21 +132,21 @@ fn build_count<'a>(
     Ok(Box::new(CountNode {
         values: opened.values,
         counts_missing: source.missing.is_some(),
-        // A count is no date.
-        format: ValueFormat {
-            kind: known(opened.format.kind),
-            ..ValueFormat::default()
-        },
+        format: count_format(&opened.format),
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
 }
 
-fn known(kind: ValueKind) -> ValueKind {
-    if kind == ValueKind::Unmapped {
-        kind
-    } else {
-        ValueKind::Long
+/// A count is no date, whatever it counts.
+pub(super) fn count_format(counted: &ValueFormat) -> ValueFormat {
+    let kind = match counted.kind {
+        ValueKind::Unmapped => ValueKind::Unmapped,
+        _ => ValueKind::Long,
+    };
+    ValueFormat {
+        kind,
+        ..ValueFormat::default()
     }
 }
 

@@ -21,10 +21,7 @@ pub(super) fn build<'a>(
     };
     let (numbers, mut format) = Numbers::open(&request.source, what, context)?;
     format.time_zone.clone_from(&request.time_zone);
-    if request.is_date && format.kind != ValueKind::Unmapped {
-        format.kind = ValueKind::Date;
-    }
-    let ranges = bounds::ranges(request, &format, context.now_ms)?;
+    let ranges = read_bounds(request, &format, context.now_ms)?;
     Ok(Box::new(RangeNode {
         numbers,
         last_doc: vec![usize::MAX; ranges.len()],
@@ -32,6 +29,18 @@ pub(super) fn build<'a>(
         format,
         buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
     }))
+}
+
+/// Reads the bounds; none where the field is unknown here and they need its format.
+pub(super) fn read_bounds(
+    request: &RangeAggregation,
+    format: &ValueFormat,
+    now_ms: i64,
+) -> Result<Vec<RangeBucket>, EngineError> {
+    match bounds::ranges(request, format, now_ms) {
+        Err(_) if format.kind == ValueKind::Unmapped => Ok(Vec::new()),
+        read => read,
+    }
 }
 
 struct RangeNode<'a> {

@@ -39,38 +39,50 @@ impl Source {
         pattern: Option<&str>,
         (view, segment): (&View, &SegmentView),
     ) -> Result<Self, EngineError> {
-        let Some(field) = view.mapping().field(path) else {
-            let pattern = pattern.map(str::to_owned);
-            return Ok(Self {
-                format: ValueFormat {
-                    pattern,
-                    ..ValueFormat::default()
-                },
-                values: None,
-            });
-        };
-        check_aggregatable(path, &field.kind)?;
+        let format = format(view, path, pattern)?;
         let values = match view.field(path) {
             Some(handle) => DocValues::open(segment, handle)?,
             None => None,
         };
-        Ok(Self {
-            format: format_of(&field.kind, pattern),
-            values,
-        })
+        Ok(Self { format, values })
     }
+}
 
-    /// Refuses fields without numbers.
-    pub(super) fn check_numeric(&self, path: &str, what: &str) -> Result<(), EngineError> {
-        let name = match self.format.kind {
-            ValueKind::Keyword => "keyword",
-            ValueKind::Ip => "ip",
-            _ => return Ok(()),
-        };
-        Err(EngineError::Query(format!(
-            "Field [{path}] of type [{name}] is not supported for aggregation [{what}]"
-        )))
+/// Returns how values of a field are shown; `pattern` is the request's format.
+///
+/// # Errors
+/// [`EngineError::Query`] for fields without doc values.
+pub(super) fn format(
+    view: &View,
+    path: &str,
+    pattern: Option<&str>,
+) -> Result<ValueFormat, EngineError> {
+    match view.mapping().field(path) {
+        None => Ok(ValueFormat {
+            pattern: pattern.map(str::to_owned),
+            ..ValueFormat::default()
+        }),
+        Some(field) => {
+            check_aggregatable(path, &field.kind)?;
+            Ok(format_of(&field.kind, pattern))
+        }
     }
+}
+
+/// Refuses fields without numbers; `what` names the aggregation.
+pub(super) fn check_numeric(
+    format: &ValueFormat,
+    path: &str,
+    what: &str,
+) -> Result<(), EngineError> {
+    let name = match format.kind {
+        ValueKind::Keyword => "keyword",
+        ValueKind::Ip => "ip",
+        _ => return Ok(()),
+    };
+    Err(EngineError::Query(format!(
+        "Field [{path}] of type [{name}] is not supported for aggregation [{what}]"
+    )))
 }
 
 /// Numbers of a field: dates as milliseconds, booleans as 0 and 1.
@@ -87,11 +99,13 @@ impl Numbers {
         context: &SegmentContext<'_>,
     ) -> Result<(Self, ValueFormat), EngineError> {
         let opened = Source::open(source, context)?;
-        opened.check_numeric(&source.field, what)?;
-        let missing = source.missing.as_ref();
-        let missing = missing
-            .map(|value| bounds::number(value, &opened.format, context.now_ms))
-            .transpose()?;
+        check_numeric(&opened.format, &source.field, what)?;
+        let read = |value| bounds::number(value, &opened.format, context.now_ms);
+        let missing = match source.missing.as_ref().map(read).transpose() {
+            // It may need the format of a field that is unknown here.
+            Err(_) if opened.format.kind == ValueKind::Unmapped => None,
+            read => read?,
+        };
         Ok((
             Self {
                 values: opened.values,

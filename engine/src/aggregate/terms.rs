@@ -32,17 +32,13 @@ pub(super) fn build<'a>(
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let source = Source::open(&request.source, context)?;
-    let mut format = source.format;
-    let missing = request.source.missing.as_ref();
-    if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
-        format.kind = ValueKind::Keyword;
-    }
-    let missing = missing
-        .map(|value| parse_key(value, &format, context.now_ms))
-        .transpose()?;
-    let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
+    let Asked {
+        format,
+        missing,
+        filter,
+    } = Asked::read(request, source.format, context.now_ms)?;
     let parts = Parts {
-        filter: KeyFilter::new(include, exclude, &format, context.now_ms)?,
+        filter,
         format,
         missing,
         counts_none: request.min_doc_count == 0,
@@ -60,6 +56,37 @@ pub(super) fn build<'a>(
         Some(DocValues::Bool(column)) => TermsNode::boxed(Booleans(column), parts),
         Some(DocValues::Ip(column)) => TermsNode::boxed(Addresses(column), parts),
         None => TermsNode::boxed(Nothing, parts),
+    }
+}
+
+/// The values of a request, read by the type of its field.
+pub(super) struct Asked {
+    pub(super) format: ValueFormat,
+    missing: Option<Key>,
+    filter: Option<KeyFilter>,
+}
+
+impl Asked {
+    /// Reads the values of `request`.
+    pub(super) fn read(
+        request: &TermsAggregation,
+        mut format: ValueFormat,
+        now_ms: i64,
+    ) -> Result<Self, EngineError> {
+        let missing = request.source.missing.as_ref();
+        if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
+            format.kind = ValueKind::Keyword;
+        }
+        let missing = missing
+            .map(|value| parse_key(value, &format, now_ms))
+            .transpose()?;
+        let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
+        let filter = KeyFilter::new(include, exclude, &format, now_ms)?;
+        Ok(Self {
+            format,
+            missing,
+            filter,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Aggregations against naive computation, and the same for any layout.
 
+mod dates;
 mod layout;
 mod naive;
 mod refusals;

@@ -105,7 +105,8 @@ impl Sketch {
 
     /// Returns the value at `percent` (0 to 100); `None` without values.
     ///
-    /// Exact values are interpolated linearly between the two nearest ranks.
+    /// The k-th of n values stands at share (k − ½) / n; between two exact values it is interpolated
+    /// linearly, as a t-digest does.
     pub fn percentile(&self, percent: f64) -> Option<f64> {
         let share = percent.clamp(0.0, 100.0) / 100.0;
         match &self.0 {
@@ -191,7 +192,8 @@ impl Buckets {
         }
         let counts = || self.negative.values().chain(self.positive.values());
         let total = counts().fold(self.zeros, |sum, count| sum.saturating_add(*count));
-        let rank = share * (total.saturating_sub(1)) as f64;
+        // Rank 0 is the first value.
+        let rank = (share * total as f64 - 0.5).max(0.0);
         let mut seen = 0_u64;
         let negative = self.negative.iter().rev().map(|(i, n)| (-middle(*i), *n));
         let positive = self.positive.iter().map(|(i, n)| (middle(*i), *n));
@@ -221,7 +223,7 @@ fn middle(bucket: i32) -> f64 {
 
 fn interpolate(values: &[f64], share: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
-    let rank = share * last as f64;
+    let rank = (share * values.len() as f64 - 0.5).clamp(0.0, last as f64);
     let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
     let (low_value, high_value) = (values[low], values[high.min(last)]);
     if low == high {
@@ -246,7 +248,7 @@ mod tests {
         let found: Vec<_> = [0.0, 25.0, 50.0, 100.0]
             .map(|p| sketch.percentile(p))
             .to_vec();
-        assert_eq!(found, [Some(1.0), Some(1.75), Some(2.5), Some(4.0)]);
+        assert_eq!(found, [Some(1.0), Some(1.5), Some(2.5), Some(4.0)]);
         assert_eq!(Sketch::default().percentile(50.0), None);
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Bucket;
-use super::key::{Key, ValueFormat, ValueKind, ip_text};
+use super::key::{Fraction, Key, ValueFormat, ValueKind, ip_text};
 use crate::error::EngineError;
 
 /// A shard with at most so many keys sends all of them, and counts are exact at once.
@@ -40,8 +40,20 @@ pub struct TermBucket {
 }
 
 impl Terms {
-    /// Adds another shard's keys.
-    pub(super) fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+    /// Adds another shard's keys. Whole numbers of one index and fractions of another meet as
+    /// fractions.
+    pub(super) fn merge(&mut self, mut other: Self) -> Result<(), EngineError> {
+        match (self.format.kind, other.format.kind) {
+            (a, b) if a == b => {}
+            (ValueKind::Double, ValueKind::Long | ValueKind::UnsignedLong) => other.widen()?,
+            (ValueKind::Long | ValueKind::UnsignedLong, ValueKind::Double) => self.widen()?,
+            (ValueKind::Long, ValueKind::UnsignedLong)
+            | (ValueKind::UnsignedLong, ValueKind::Long) => {
+                self.widen()?;
+                other.widen()?;
+            }
+            _ => {}
+        }
         self.format.merge(other.format);
         self.unlisted = self.unlisted.saturating_add(other.unlisted);
         if other.bound > 0 {
@@ -65,6 +77,23 @@ impl Terms {
             }
         }
         self.bound = self.bound.saturating_add(other.bound);
+        Ok(())
+    }
+
+    /// Turns whole numbers into fractions.
+    fn widen(&mut self) -> Result<(), EngineError> {
+        self.format.kind = ValueKind::Double;
+        for (key, term) in std::mem::take(&mut self.buckets) {
+            let key = match key {
+                Key::I64(value) => Key::F64(Fraction::from(value as f64)),
+                Key::U64(value) => Key::F64(Fraction::from(value as f64)),
+                other => other,
+            };
+            // Beyond 2^53 two whole numbers may become one fraction.
+            let mine = self.buckets.entry(key).or_default();
+            mine.error = mine.error.max(term.error);
+            mine.bucket.merge(term.bucket)?;
+        }
         Ok(())
     }
 
@@ -254,6 +283,35 @@ mod tests {
         counts.sort_by_key(|(key, count)| (Reverse(*count), *key));
         counts.truncate(size);
         counts
+    }
+
+    #[test]
+    fn whole_numbers_and_fractions_meet_as_fractions() {
+        let with = |kind, keys: &[Key]| Terms {
+            format: ValueFormat {
+                kind,
+                ..ValueFormat::default()
+            },
+            buckets: keys
+                .iter()
+                .map(|key| {
+                    let bucket = Bucket {
+                        doc_count: 1,
+                        ..Bucket::default()
+                    };
+                    (key.clone(), TermBucket { bucket, error: 0 })
+                })
+                .collect(),
+            ..Terms::default()
+        };
+        let long = || with(ValueKind::Long, &[Key::I64(10), Key::I64(100)]);
+        let fractions = [10.0, 14.6].map(|key| Key::F64(Fraction::from(key)));
+        let double = || with(ValueKind::Double, &fractions);
+        let (mut one, mut other) = (long(), double());
+        one.merge(double()).expect("they fit");
+        other.merge(long()).expect("they fit");
+        assert_eq!(one, other);
+        assert_eq!(one.counts().collect::<Vec<_>>(), [2, 1, 1]);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use super::format::{bound_text, bucket_key, key_text, number_text};
 use super::{Finalizer, mismatch, order};
 use crate::aggregate::bounds;
 use crate::error::EngineError;
-use crate::partial::key::{Key, ValueFormat};
+use crate::partial::key::{Key, ValueFormat, ValueKind};
 use crate::partial::terms::Terms;
 use crate::partial::{Bucket, RangeBucket, Ranges};
 
@@ -71,9 +71,13 @@ impl Finalizer<'_> {
         partial: &Ranges,
         sub: &[Aggregation],
     ) -> Result<AggregationValue, EngineError> {
+        let mut format = partial.format.clone();
+        if request.is_date {
+            format.kind = ValueKind::Date;
+        }
         let unmapped;
         let ranges = if partial.ranges.is_empty() {
-            unmapped = bounds::ranges(request, &partial.format, self.context.now_ms)?;
+            unmapped = bounds::ranges(request, &format, self.context.now_ms)?;
             &unmapped
         } else {
             &partial.ranges
@@ -91,7 +95,7 @@ impl Finalizer<'_> {
         keyed.sort_by(|(_, a), (_, b)| compare_bounds(a, b));
         let mut buckets = Vec::with_capacity(keyed.len());
         for (key, range) in keyed {
-            buckets.push(self.range(&partial.format, key, range, sub)?);
+            buckets.push(self.range(&format, key, range, sub)?);
         }
         Ok(AggregationValue::Buckets {
             buckets,

@@ -1,0 +1,122 @@
+//! Dates: bounds in the field's format, time zones, empty and unmapped shards.
+
+use gleaner_query::answer::{AggregationResult, AggregationValue, BucketKey};
+
+use super::*;
+
+fn index(when: &[i64]) -> Index {
+    let mapping = mapping(&json!({
+        "when": {"type": "date", "format": "epoch_second"},
+        "day": {"type": "date"},
+    }));
+    let source = |second: &i64| json!({"when": second, "day": second * 1_000});
+    let documents: Documents = when
+        .iter()
+        .enumerate()
+        .map(|(i, second)| (format!("d{i}"), source(second)))
+        .collect();
+    let layout = Layout {
+        shards: 3,
+        segments: 1,
+        has_deletes: false,
+    };
+    Index::new(&mapping, &documents, layout)
+}
+
+fn one(index: &Index, request: &Value) -> AggregationResult {
+    let found = index.aggregate(&json!({ "x": request }), &[]);
+    found.expect("it is good").remove(0)
+}
+
+/// Shown keys with counts.
+fn shown(result: &AggregationResult) -> Vec<(String, u64)> {
+    let AggregationValue::Buckets { buckets, .. } = &result.value else {
+        panic!("not buckets: {result:?}");
+    };
+    let buckets = buckets.iter().map(|bucket| {
+        let key = match &bucket.key {
+            BucketKey::Range { key, .. } => Some(key.clone()),
+            _ => bucket.key_as_string.clone(),
+        };
+        (key.expect("dates are shown"), bucket.doc_count)
+    });
+    buckets.collect()
+}
+
+#[test]
+fn bounds_are_read_in_the_fields_format() {
+    let index = index(&[1_000, 2_000, 3_000]);
+    let ranges = json!([{"from": 1000, "to": 3000}, {"from": "3000"}]);
+    let found = one(
+        &index,
+        &json!({"date_range": {"field": "when", "ranges": ranges}}),
+    );
+    assert_eq!(
+        shown(&found),
+        [("1000-3000".to_owned(), 2), ("3000-*".to_owned(), 1)]
+    );
+}
+
+#[test]
+fn ranges_over_an_unknown_field_still_have_dates() {
+    let ranges = json!([{"from": "2020-01-01T00:00:00Z"}]);
+    let found = one(
+        &index(&[1]),
+        &json!({"date_range": {"field": "nothing", "ranges": ranges}}),
+    );
+    assert_eq!(
+        shown(&found),
+        [("2020-01-01T00:00:00.000Z-*".to_owned(), 0)]
+    );
+}
+
+#[test]
+fn fixed_intervals_follow_the_clocks_of_a_zone() {
+    // 2016-01-01T00:00Z is still the last day of 2015 in Phoenix.
+    let found = one(
+        &index(&[1_451_606_400]),
+        &json!({"date_histogram": {"field": "day", "fixed_interval": "1d", "time_zone": "America/Phoenix"}}),
+    );
+    assert_eq!(
+        shown(&found),
+        [("2015-12-31T00:00:00.000-07:00".to_owned(), 1)]
+    );
+    // Clocks in Berlin go from 02:00 to 03:00 on 2020-03-29; days stay days.
+    let hours: Vec<i64> = (0..48).map(|hour| 1_585_436_400 + hour * 3_600).collect();
+    let found = one(
+        &index(&hours),
+        &json!({"date_histogram": {"field": "day", "fixed_interval": "24h", "time_zone": "Europe/Berlin"}}),
+    );
+    let expected = [
+        ("2020-03-29T00:00:00.000+01:00", 23),
+        ("2020-03-30T00:00:00.000+02:00", 24),
+        ("2020-03-31T00:00:00.000+02:00", 1),
+    ];
+    assert_eq!(shown(&found), expected.map(|(key, n)| (key.to_owned(), n)));
+}
+
+#[test]
+fn an_empty_index_knows_types_and_bounds() {
+    let index = index(&[]);
+    let extended = json!({"min": "2020-01-01", "max": "2020-01-02"});
+    let found = one(
+        &index,
+        &json!({"date_histogram": {"field": "day", "calendar_interval": "day", "extended_bounds": extended}}),
+    );
+    let expected = ["2020-01-01T00:00:00.000Z", "2020-01-02T00:00:00.000Z"];
+    assert_eq!(shown(&found), expected.map(|key| (key.to_owned(), 0)));
+    let terms = one(&index, &json!({"terms": {"field": "day"}}));
+    assert_eq!(terms.type_name, "lterms");
+    let unmapped = one(&index, &json!({"terms": {"field": "nothing"}}));
+    assert_eq!(unmapped.type_name, "umterms");
+}
+
+#[test]
+fn means_of_dates_are_dates() {
+    let found = one(&index(&[10, 21]), &json!({"avg": {"field": "day"}}));
+    let expected = AggregationValue::Number {
+        value: Some(15_500.0),
+        as_string: Some("1970-01-01T00:00:15.500Z".to_owned()),
+    };
+    assert_eq!(found.value, expected);
+}
