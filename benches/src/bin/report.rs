@@ -1,0 +1,59 @@
+//! Measures us against the baseline and writes `docs/reports/0001-one-machine.md`.
+//!
+//! `cargo run --release -p gleaner-benches --bin report -- --quick`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Parser;
+use gleaner_benches::corpus::Size;
+use gleaner_benches::report::{self, Options};
+use gleaner_datasets::catalog;
+
+/// Compares the engine and the server with bare tantivy on the same documents and queries.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Fewer documents, queries and rounds: minutes instead of a quarter of an hour.
+    #[arg(long)]
+    quick: bool,
+    /// The folder of shared collections; generated documents where there is none.
+    #[arg(long, env = "GLEANER_DATA")]
+    data: Option<PathBuf>,
+    /// The server's binary, for the sections over HTTP.
+    #[arg(long, default_value = "target/release/gleaner")]
+    server: PathBuf,
+    /// Leave the sections over HTTP out.
+    #[arg(long)]
+    no_server: bool,
+    /// Where the page is written.
+    #[arg(long, default_value = "docs/reports/0001-one-machine.md")]
+    out: PathBuf,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let options = Options {
+        data: catalog::locate(arguments.data.as_deref()),
+        size: if arguments.quick {
+            Size::QUICK
+        } else {
+            Size::FULL
+        },
+        per_class: if arguments.quick { 40 } else { 100 },
+        rounds: if arguments.quick { 5 } else { 10 },
+        server: (!arguments.no_server)
+            .then(|| absolute(&arguments.server))
+            .transpose()?,
+        command: command(arguments.quick),
+    };
+    report::write_page(&arguments.out, &options)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    Ok(std::path::absolute(path)?)
+}
+
+fn command(is_quick: bool) -> String {
+    let flag = if is_quick { " -- --quick" } else { "" };
+    format!("cargo run --release -p gleaner-benches --bin report{flag}")
+}

@@ -1,0 +1,133 @@
+//! Runners over the same queries, turn by turn, so that other work on the machine meets them alike.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use crate::queries::{Class, Query};
+
+/// One way to answer all queries.
+pub struct Runner<'a> {
+    /// Its column in tables.
+    pub name: &'static str,
+    /// Answers the query at a position; returns how many hits or matches, so nothing is optimised
+    /// away.
+    pub answer: Box<dyn FnMut(usize) -> u64 + 'a>,
+}
+
+/// What a runner took for the queries of a class.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Figures {
+    /// Mean over the queries of each one's best time on the clock, µs.
+    pub wall_us: f64,
+    /// CPU time of the process per query, µs: the best round over the class.
+    pub cpu_us: f64,
+    /// Median over the queries of each one's best time, µs.
+    pub p50_us: f64,
+}
+
+/// Figures by runner and class.
+pub type Results = BTreeMap<&'static str, BTreeMap<Class, Figures>>;
+
+/// Lets all runners answer all `queries`, `rounds` times after one to warm up.
+///
+/// Each query counts with its best round (as in the search-benchmark-game): the rest is other work
+/// on the machine. CPU time is that of the whole process, threads of pools included.
+pub fn run(queries: &[Query], rounds: usize, runners: &mut [Runner<'_>]) -> Results {
+    let mut best: Vec<Vec<Duration>> = vec![vec![Duration::MAX; queries.len()]; runners.len()];
+    let mut cpu: Vec<BTreeMap<Class, f64>> = vec![BTreeMap::new(); runners.len()];
+    for round in 0..=rounds {
+        for (number, runner) in runners.iter_mut().enumerate() {
+            for class in Class::ALL {
+                let before = process_cpu();
+                let num_queries = pass(queries, class, runner, &mut best[number]);
+                let spent =
+                    (process_cpu() - before).as_secs_f64() * 1e6 / num_queries.max(1) as f64;
+                let least = cpu[number].entry(class).or_insert(f64::MAX);
+                // The first round fills caches.
+                if round > 0 {
+                    *least = least.min(spent);
+                }
+            }
+        }
+    }
+    let mut results = Results::new();
+    for (number, runner) in runners.iter().enumerate() {
+        let by_class = Class::ALL.map(|class| {
+            let times = queries
+                .iter()
+                .zip(&best[number])
+                .filter(|(query, _)| query.class == class);
+            let mut times: Vec<f64> = times.map(|(_, time)| time.as_secs_f64() * 1e6).collect();
+            times.sort_by(f64::total_cmp);
+            let figures = Figures {
+                wall_us: times.iter().sum::<f64>() / times.len().max(1) as f64,
+                cpu_us: cpu[number][&class],
+                p50_us: times.get(times.len() / 2).copied().unwrap_or_default(),
+            };
+            (class, figures)
+        });
+        results.insert(runner.name, by_class.into_iter().collect());
+    }
+    results
+}
+
+fn pass(queries: &[Query], class: Class, runner: &mut Runner<'_>, best: &mut [Duration]) -> usize {
+    let mut num_queries = 0;
+    for position in (0..queries.len()).filter(|&position| queries[position].class == class) {
+        let start = Instant::now();
+        std::hint::black_box((runner.answer)(position));
+        best[position] = best[position].min(start.elapsed());
+        num_queries += 1;
+    }
+    num_queries
+}
+
+/// Returns the geometric mean of `ratios`; 0 for none.
+pub fn geometric_mean(ratios: &[f64]) -> f64 {
+    if ratios.is_empty() {
+        return 0.0;
+    }
+    let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+    (logarithms / ratios.len() as f64).exp()
+}
+
+/// Returns the CPU time of this process, all threads together.
+pub fn process_cpu() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(tv_sec.unsigned_abs(), tv_nsec as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_a_ratio_and_its_inverse_is_one() {
+        assert!((geometric_mean(&[4.0, 0.25]) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn every_runner_answers_every_query_once_per_round() {
+        let query = |class| Query {
+            class,
+            terms: vec!["a".into()],
+            filter: None,
+        };
+        let queries = [query(Class::Or), query(Class::Term), query(Class::Or)];
+        let mut answered = vec![0; queries.len()];
+        let answer = Box::new(|position: usize| {
+            answered[position] += 1;
+            0
+        });
+        let mut runners = [Runner {
+            name: "one",
+            answer,
+        }];
+        let results = run(&queries, 4, &mut runners);
+        assert_eq!(results["one"].len(), Class::ALL.len());
+        drop(runners);
+        assert_eq!(answered, [5, 5, 5]);
+    }
+}

@@ -1,0 +1,109 @@
+//! The page that compares us with the baseline, measured in one run.
+//!
+//! Read [`write_page`] first: it measures section by section and writes what it found.
+
+pub mod loading;
+mod machine;
+pub mod searching;
+pub mod serving;
+mod table;
+pub mod writing;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::corpus::{Corpus, SEED, Size};
+pub use table::Table;
+
+/// What is measured, and how thoroughly.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of shared collections; `None` uses generated documents.
+    pub data: Option<PathBuf>,
+    /// Documents.
+    pub size: Size,
+    /// Queries of each class.
+    pub per_class: usize,
+    /// Rounds over all queries, after one to warm up.
+    pub rounds: usize,
+    /// The server's binary; `None` leaves the sections over HTTP out.
+    pub server: Option<PathBuf>,
+    /// How the report was started.
+    pub command: String,
+}
+
+/// A part of the page.
+#[derive(Debug, Clone, Default)]
+pub struct Section {
+    /// Its heading.
+    pub title: &'static str,
+    /// What was compared and how.
+    pub method: String,
+    /// What was found.
+    pub tables: Vec<Table>,
+    /// What else must be known to read the tables.
+    pub remarks: Vec<String>,
+}
+
+/// Measures everything and writes the page to `path`.
+///
+/// # Errors
+/// When something cannot be measured or written; nothing is written then.
+pub fn write_page(path: &Path, options: &Options) -> Result<()> {
+    let corpus = Corpus::load(options.data.as_deref(), options.size)?;
+    let mut sections = vec![
+        searching::measure(&corpus, options).context("searching")?,
+        writing::measure(&corpus).context("writing")?,
+    ];
+    match &options.server {
+        Some(server) => {
+            sections.push(serving::measure(&corpus, options, server).context("serving")?);
+            sections.extend(loading::measure(&corpus, server).context("loading")?);
+        }
+        None => tell("no server given: the sections over HTTP are left out"),
+    }
+    let page = render(&corpus, options, &sections);
+    std::fs::write(path, page).with_context(|| path.display().to_string())
+}
+
+/// Tells how far a run has come, on stderr.
+pub(crate) fn tell(message: &str) {
+    use std::io::Write;
+    // Progress that cannot be shown is no reason to stop.
+    drop(writeln!(std::io::stderr(), "report: {message}"));
+}
+
+fn render(corpus: &Corpus, options: &Options, sections: &[Section]) -> String {
+    let mut page = format!(
+        "# 0001: one machine, against bare tantivy\n\n\
+         Written by `{}`; all figures are of that one run, so they may be compared with each other \
+         and with nothing else. Ratios are ours / bare unless a heading says otherwise.\n\n{}\n\
+         Documents: {}, {:.0} MB of JSON, shuffled with seed {SEED}; fields `title` and `body` \
+         (text), `category` and `kind` (keyword), `published` (date). Queries: of the \
+         search-benchmark-game, {} of each class, on `body`.\n\n\
+         **The baseline** is tantivy 0.27, the library our engine stands on, built with the same \
+         profile and used as its own examples do, on one segment. It is *inexact* beyond one segment of one \
+         shard: it ranks each segment by its own statistics or prunes by bounds that global \
+         statistics break. It has no shards, no refresh, no versions, no total that stays the same \
+         when the layout changes. What a ratio above 1 buys is that.\n",
+        options.command,
+        machine::facts(),
+        corpus.origin,
+        corpus.num_bytes() as f64 / 1e6,
+        options.per_class,
+    );
+    for section in sections {
+        page += &format!("\n## {}\n\n{}\n", section.title, section.method);
+        for table in &section.tables {
+            page += &format!("\n{table}");
+        }
+        if !section.remarks.is_empty() {
+            page.push('\n');
+        }
+        for remark in &section.remarks {
+            page += &format!("- {remark}\n");
+        }
+    }
+    page
+}
