@@ -70,6 +70,16 @@ impl Input {
             progress,
         })
     }
+
+    /// Returns how many compressed bytes there are.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Returns a handle that tells how many compressed bytes were read.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
 }
 
 /// Counts the bytes that pass, compressed as they are.

@@ -1,0 +1,152 @@
+//! The configuration of `gleaner serve`: flags over environment over file over defaults.
+//!
+//! A setting has one name everywhere: `search_threads` in the file, `--search-threads` as a flag,
+//! `GLEANER_SEARCH_THREADS` in the environment. The layers are tables that are laid over each other,
+//! so no setting can be forgotten in between; keys that nobody knows are refused.
+
+mod flags;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub(crate) use flags::Flags;
+pub(crate) use units::{ByteSize, Span};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One line a message, for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Whose dialect the server says it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Distribution {
+    /// What elasticsearch-py and its kin expect.
+    Elasticsearch,
+    /// What opensearch-py and its kin expect.
+    Opensearch,
+}
+
+/// Every setting of a server, resolved. Meanings and units stand at the flags.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: String,
+    /// Empty: the address that is listened on.
+    pub(crate) publish_address: String,
+    pub(crate) cluster_name: String,
+    pub(crate) node_name: String,
+    pub(crate) distribution: Distribution,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) auto_create_index: bool,
+    pub(crate) search_timeout: Span,
+    /// 0: one per core.
+    pub(crate) search_threads: usize,
+    pub(crate) search_queue: usize,
+    pub(crate) query_memory: ByteSize,
+    pub(crate) memory_per_query: ByteSize,
+    pub(crate) filter_cache: ByteSize,
+    pub(crate) indexing_memory: ByteSize,
+    pub(crate) write_queue: ByteSize,
+    pub(crate) flush_operations: u64,
+    pub(crate) flush_interval: Span,
+    pub(crate) flood_stage: f64,
+    pub(crate) high_watermark: f64,
+    pub(crate) max_bulk: ByteSize,
+    pub(crate) max_body: ByteSize,
+    pub(crate) shutdown_grace: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let seconds = |number| Span(std::time::Duration::from_secs(number));
+        Self {
+            data: "gleaner-data".into(),
+            listen: "127.0.0.1:9200".to_owned(),
+            publish_address: String::new(),
+            cluster_name: "gleaner".to_owned(),
+            node_name: "gleaner-1".to_owned(),
+            distribution: Distribution::Elasticsearch,
+            // The engine's library tells of every merge at `info`.
+            log: "info,tantivy=warn".to_owned(),
+            log_format: LogFormat::Text,
+            auto_create_index: true,
+            search_timeout: seconds(60),
+            search_threads: 0,
+            search_queue: 1_000,
+            query_memory: ByteSize(1 << 30),
+            memory_per_query: ByteSize(256 << 20),
+            filter_cache: ByteSize(128 << 20),
+            indexing_memory: ByteSize(32 << 20),
+            write_queue: ByteSize(512 << 20),
+            flush_operations: 500_000,
+            flush_interval: seconds(60),
+            flood_stage: 0.95,
+            high_watermark: 0.90,
+            max_bulk: ByteSize(100 << 20),
+            max_body: ByteSize(32 << 20),
+            shutdown_grace: seconds(30),
+        }
+    }
+}
+
+impl Config {
+    /// Lays flags (which hold the environment's values too) over the file over the defaults.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a key that nobody knows, a value that means nothing.
+    pub(crate) fn resolve(flags: &Flags, file: Option<&Path>) -> Result<Self> {
+        let mut table = match file {
+            Some(path) => read(path).with_context(|| format!("in `{}`", path.display()))?,
+            None => Table::new(),
+        };
+        table.extend(Table::try_from(flags).context("cannot lay flags over the file")?);
+        let config: Self = table.try_into()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Writes the configuration as the file that would give it.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (flood, high) = (self.flood_stage, self.high_watermark);
+        ensure!(
+            0.0 < high && high <= flood && flood <= 1.0,
+            "wanted 0 < high_watermark <= flood_stage <= 1, saw {high} and {flood}"
+        );
+        ensure!(
+            self.search_queue > 0,
+            "`search_queue` is 0: no search could wait"
+        );
+        ensure!(
+            self.indexing_memory.0 >= 15_000_000,
+            "`indexing_memory` is {}, a writer needs 15000000b at least",
+            self.indexing_memory
+        );
+        Ok(())
+    }
+}
+
+/// Reads a file, and refuses what is wrong in it before other layers hide where it came from.
+fn read(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).context("cannot read the configuration")?;
+    toml::from_str::<Config>(&text)?;
+    Ok(toml::from_str(&text)?)
+}
+
+#[cfg(test)]
+mod tests;

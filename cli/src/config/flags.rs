@@ -1,0 +1,111 @@
+//! The flags of `gleaner serve`, each with its variable.
+//!
+//! A flag that is absent leaves its setting to the file and to the defaults of [`super::Config`],
+//! whose fields bear the same names; a test compares them.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{ByteSize, Distribution, LogFormat, Span};
+
+/// Settings given on the command line or in the environment.
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+pub(crate) struct Flags {
+    /// Folder of everything that is kept; made when absent [default: gleaner-data]
+    #[arg(long, env = "GLEANER_DATA", value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:9200]
+    #[arg(long, env = "GLEANER_LISTEN", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<String>,
+    /// Address that clients which sniff are told [default: the one listened on]
+    #[arg(long, env = "GLEANER_PUBLISH_ADDRESS", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publish_address: Option<String>,
+    /// Name of the cluster, given when its folder is made [default: gleaner]
+    #[arg(long, env = "GLEANER_CLUSTER_NAME", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_name: Option<String>,
+    /// Name of this node [default: gleaner-1]
+    #[arg(long, env = "GLEANER_NODE_NAME", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_name: Option<String>,
+    /// Whose dialect the server says it speaks [default: elasticsearch]
+    #[arg(long, env = "GLEANER_DISTRIBUTION", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distribution: Option<Distribution>,
+    /// What to log: error, warn, info, debug, trace, or per module [default: info]
+    #[arg(long, env = "GLEANER_LOG", value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "GLEANER_LOG_FORMAT", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+    /// Does a write to an unknown index make it? [default: true]
+    #[arg(long, env = "GLEANER_AUTO_CREATE_INDEX", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_create_index: Option<bool>,
+    /// Deadline of searches that name none [default: 60s]
+    #[arg(long, env = "GLEANER_SEARCH_TIMEOUT", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_timeout: Option<Span>,
+    /// Threads that evaluate queries; 0 is one per core [default: 0]
+    #[arg(long, env = "GLEANER_SEARCH_THREADS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_threads: Option<usize>,
+    /// Searches that may wait for a thread before they are rejected [default: 1000]
+    #[arg(long, env = "GLEANER_SEARCH_QUEUE", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_queue: Option<usize>,
+    /// Memory of all queries together [default: 1gb]
+    #[arg(long, env = "GLEANER_QUERY_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_memory: Option<ByteSize>,
+    /// Memory of one query [default: 256mb]
+    #[arg(long, env = "GLEANER_MEMORY_PER_QUERY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_per_query: Option<ByteSize>,
+    /// Memory of cached filters [default: 128mb]
+    #[arg(long, env = "GLEANER_FILTER_CACHE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter_cache: Option<ByteSize>,
+    /// Documents not yet in segments, per shard written to [default: 32mb]
+    #[arg(long, env = "GLEANER_INDEXING_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    indexing_memory: Option<ByteSize>,
+    /// Writes under way before they are rejected [default: 512mb]
+    #[arg(long, env = "GLEANER_WRITE_QUEUE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_queue: Option<ByteSize>,
+    /// Operations after which a shard commits durably [default: 500000]
+    #[arg(long, env = "GLEANER_FLUSH_OPERATIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flush_operations: Option<u64>,
+    /// Longest wait for a durable commit; a restart replays the rest [default: 60s]
+    #[arg(long, env = "GLEANER_FLUSH_INTERVAL", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flush_interval: Option<Span>,
+    /// Share of the disk in use from which indices refuse writes [default: 0.95]
+    #[arg(long, env = "GLEANER_FLOOD_STAGE", value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flood_stage: Option<f64>,
+    /// Share of the disk in use below which they take them again [default: 0.9]
+    #[arg(long, env = "GLEANER_HIGH_WATERMARK", value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    high_watermark: Option<f64>,
+    /// Largest body of a bulk request, unpacked [default: 100mb]
+    #[arg(long, env = "GLEANER_MAX_BULK", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bulk: Option<ByteSize>,
+    /// Largest body of any other request, unpacked [default: 32mb]
+    #[arg(long, env = "GLEANER_MAX_BODY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_body: Option<ByteSize>,
+    /// Time that open requests have to end at shutdown [default: 30s]
+    #[arg(long, env = "GLEANER_SHUTDOWN_GRACE", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shutdown_grace: Option<Span>,
+}

@@ -1,0 +1,85 @@
+//! Tests of the layers: each over the one below, none silently.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+fn flags(line: &[&str]) -> Flags {
+    Line::try_parse_from([&["gleaner"], line].concat())
+        .expect("valid flags")
+        .flags
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    file
+}
+
+#[test]
+fn flags_stand_over_the_file_and_the_file_over_defaults() {
+    let file =
+        file("cluster_name = \"from file\"\nlisten = \"0.0.0.0:1\"\nquery_memory = \"2gb\"\n");
+    let flags = flags(&["--listen", "127.0.0.1:7", "--search-threads", "3"]);
+    let config = Config::resolve(&flags, Some(file.path())).expect("valid");
+    assert_eq!(config.listen, "127.0.0.1:7", "flag over file");
+    assert_eq!(config.cluster_name, "from file", "file over default");
+    assert_eq!(config.query_memory, ByteSize(2 << 30));
+    assert_eq!(config.search_threads, 3);
+    assert_eq!(config.node_name, Config::default().node_name);
+}
+
+#[test]
+fn unknown_keys_and_bad_values_are_refused_by_name() {
+    let refused = |text: &str| {
+        let file = file(text);
+        let error = Config::resolve(&flags(&[]), Some(file.path())).expect_err("refused");
+        format!("{error:#}")
+    };
+    assert!(refused("listne = \"x\"").contains("unknown field `listne`"));
+    assert!(refused("query_memory = \"2 cups\"").contains("2 cups"));
+    assert!(refused("flood_stage = 0.5").contains("high_watermark"));
+    assert!(refused("search_queue = 0").contains("search_queue"));
+    let absent = Config::resolve(&flags(&[]), Some(Path::new("/no/such/file")));
+    assert!(format!("{:#}", absent.expect_err("absent")).contains("/no/such/file"));
+}
+
+#[test]
+fn what_is_printed_gives_the_same_configuration_again() {
+    let config = Config {
+        search_queue: 77,
+        ..Config::default()
+    };
+    let printed = file(&config.to_toml().expect("TOML"));
+    let again = Config::resolve(&flags(&[]), Some(printed.path())).expect("valid");
+    assert_eq!(again, config);
+}
+
+#[test]
+fn every_setting_has_a_flag_and_a_variable() {
+    let settings = Table::try_from(Config::default()).expect("a table");
+    let command = <Line as clap::CommandFactory>::command();
+    for name in settings.keys() {
+        let flag = command
+            .get_arguments()
+            .find(|flag| flag.get_id() == name.as_str());
+        let flag = flag.unwrap_or_else(|| panic!("no flag for `{name}`"));
+        let variable = flag
+            .get_env()
+            .and_then(|name| name.to_str())
+            .expect("a variable");
+        assert_eq!(variable, format!("GLEANER_{}", name.to_uppercase()));
+        assert_eq!(flag.get_long(), Some(name.replace('_', "-").as_str()));
+    }
+}
+
+#[test]
+fn the_defaults_are_frozen() {
+    insta::assert_snapshot!(Config::default().to_toml().expect("TOML"));
+}

@@ -1,0 +1,109 @@
+//! Sizes and times as people write them: `512mb`, `30s`. The units are those of the dialect.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use gleaner_query::{
+    QueryError,
+    units::{parse_bytes, parse_time},
+};
+use serde::{Deserialize, Serialize};
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct ByteSize(pub(crate) u64);
+
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl ByteSize {
+    /// Returns the bytes as the platform counts memory.
+    pub(crate) fn in_memory(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        parse_bytes(text, "size").map(Self)
+    }
+}
+
+impl FromStr for Span {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        // No limit is the longest time there is.
+        parse_time(text, "time").map(|time| Self(time.unwrap_or(Duration::from_millis(u64::MAX))))
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("gb", 30), ("mb", 20), ("kb", 10)];
+        let fits = |shift: u32| self.0 > 0 && self.0.is_multiple_of(1 << shift);
+        match units.into_iter().find(|(_, shift)| fits(*shift)) {
+            Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}b", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            whole if whole >= u128::from(u64::MAX) => f.write_str("-1"),
+            whole if whole.is_multiple_of(1000) => write!(f, "{}s", whole / 1000),
+            whole => write!(f, "{whole}ms"),
+        }
+    }
+}
+
+impl From<ByteSize> for String {
+    fn from(size: ByteSize) -> Self {
+        size.to_string()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        span.to_string()
+    }
+}
+
+impl TryFrom<String> for ByteSize {
+    type Error = QueryError;
+
+    fn try_from(text: String) -> Result<Self, QueryError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = QueryError;
+
+    fn try_from(text: String) -> Result<Self, QueryError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        for text in ["512mb", "1gb", "7b", "1536b", "3kb", "0b"] {
+            assert_eq!(text.parse::<ByteSize>().expect("a size").to_string(), text);
+        }
+        for text in ["30s", "1500ms", "-1", "0s"] {
+            assert_eq!(text.parse::<Span>().expect("a time").to_string(), text);
+        }
+        assert_eq!("2m".parse::<Span>().expect("a time").to_string(), "120s");
+        assert!("12".parse::<ByteSize>().is_err() && "soon".parse::<Span>().is_err());
+    }
+}

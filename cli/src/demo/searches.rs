@@ -1,0 +1,125 @@
+//! The searches that the demo runs and shows: words, a phrase with a filter, an aggregation.
+
+use gleaner_datasets::Generator;
+use serde_json::{Value, json};
+
+/// A search to try.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Search {
+    /// What it finds, in words.
+    pub(super) about: &'static str,
+    /// Body of the request.
+    pub(super) body: Value,
+    /// The field that names a hit for people.
+    pub(super) title: &'static str,
+}
+
+impl Search {
+    /// Writes the search as a command for a shell.
+    pub(super) fn curl(&self, address: &str, index: &str) -> String {
+        // A quote inside single quotes ends them, adds one, and opens them again.
+        let body = self.body.to_string().replace('\'', r"'\''");
+        format!(
+            "curl -s 'http://{address}/{index}/_search?pretty' \
+             -H 'Content-Type: application/json' -d '{body}'"
+        )
+    }
+}
+
+/// Searches over the crates of a registry.
+pub(super) fn of_crates() -> Vec<Search> {
+    let source = json!(["crate", "version", "path", "title"]);
+    vec![
+        Search {
+            about: "words, ranked over title and text, with what matched",
+            body: json!({
+                "query": {"multi_match": {
+                    "query": "work stealing thread pool",
+                    "fields": ["title^3", "body"],
+                }},
+                "highlight": {"fields": {"body": {"fragment_size": 100, "number_of_fragments": 1}}},
+                "_source": source, "size": 3,
+            }),
+            title: "title",
+        },
+        Search {
+            about: "a phrase, only in READMEs and guides",
+            body: json!({
+                "query": {"bool": {
+                    "must": {"match_phrase": {"body": "zero copy"}},
+                    "filter": {"terms": {"kind": ["readme", "guide", "changelog", "doc"]}},
+                }},
+                "_source": source, "size": 3,
+            }),
+            title: "title",
+        },
+        Search {
+            about: "licences and kinds of what speaks of unsafe code",
+            body: json!({
+                "query": {"match": {"body": "unsafe"}},
+                "size": 0,
+                "aggs": {
+                    "licences": {"terms": {"field": "licence", "size": 5}},
+                    "kinds": {"terms": {"field": "kind"}},
+                },
+            }),
+            title: "title",
+        },
+    ]
+}
+
+/// Searches over generated text, whose words mean nothing.
+pub(super) fn of_generated(generator: &Generator) -> Vec<Search> {
+    vec![
+        Search {
+            about: "words, ranked over title and text, with what matched",
+            body: json!({
+                "query": {"multi_match": {
+                    "query": generator.query(0),
+                    "fields": ["title^3", "body"],
+                }},
+                "highlight": {"fields": {"body": {"fragment_size": 100, "number_of_fragments": 1}}},
+                "_source": ["title", "category"], "size": 3,
+            }),
+            title: "title",
+        },
+        Search {
+            about: "one category, well rated, newest first",
+            body: json!({
+                "query": {"bool": {"filter": [
+                    {"term": {"category": "astronomy"}},
+                    {"range": {"rating": {"gte": 4}}},
+                ]}},
+                "sort": [{"published": "desc"}],
+                "_source": ["title", "published", "rating"], "size": 3,
+            }),
+            title: "title",
+        },
+        Search {
+            about: "documents per year, and what they cost",
+            body: json!({
+                "size": 0,
+                "aggs": {"years": {
+                    "date_histogram": {"field": "published", "calendar_interval": "year"},
+                    "aggs": {"price": {"avg": {"field": "price"}}},
+                }},
+            }),
+            title: "title",
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_a_command_for_a_shell() {
+        let search = Search { about: "", body: json!({"q": "it's"}), title: "title" };
+        assert_eq!(
+            search.curl("127.0.0.1:1", "crates"),
+            "curl -s 'http://127.0.0.1:1/crates/_search?pretty' \
+             -H 'Content-Type: application/json' -d '{\"q\":\"it'\\''s\"}'"
+        );
+    }
+}

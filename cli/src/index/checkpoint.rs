@@ -1,0 +1,280 @@
+//! The checkpoint file: up to where each input is acknowledged, and what the load was asked to do.
+//!
+//! Everything before a position is acknowledged or in the dead-letter file; what comes after may be,
+//! and is sent again under the same ids. The file is JSON, replaced as a whole: written beside the
+//! old one, synced, renamed.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::{batch::Reached, identity::Identity};
+
+/// The version of the file's layout.
+const FORMAT: u32 = 1;
+
+/// What must be the same when a load goes on, or ids and places would not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Task {
+    /// Address of the server.
+    pub(crate) url: String,
+    pub(crate) index: String,
+    /// `--format`, or `auto`.
+    pub(crate) format: String,
+    pub(crate) id_field: Option<String>,
+    pub(crate) routing_field: Option<String>,
+}
+
+/// How far one file has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileProgress {
+    /// Absolute path.
+    path: PathBuf,
+    identity: Identity,
+    /// Documents from the start that are settled.
+    position: u64,
+    /// Is all of it settled?
+    is_whole: bool,
+}
+
+/// The content of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    gleaner_checkpoint: u32,
+    /// Random; part of every idempotency key of this load.
+    pub(crate) load: String,
+    pub(crate) task: Task,
+    /// Documents acknowledged, over all runs.
+    pub(crate) accepted: u64,
+    /// Documents refused, over all runs.
+    pub(crate) refused: u64,
+    /// The length of the dead-letter file that belongs to this checkpoint.
+    pub(crate) dead_letter_bytes: u64,
+    files: Vec<FileProgress>,
+}
+
+impl Checkpoint {
+    /// Starts a new load; `load` is its random name.
+    pub(crate) fn new(load: String, task: Task) -> Self {
+        Self {
+            gleaner_checkpoint: FORMAT,
+            load,
+            task,
+            accepted: 0,
+            refused: 0,
+            dead_letter_bytes: 0,
+            files: Vec::new(),
+        }
+    }
+
+    /// Reads the checkpoint at `path`; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When it is damaged or newer, or belongs to another task: going on would mix two loads.
+    pub(crate) fn read(path: &Path, task: &Task) -> Result<Option<Self>> {
+        let shown = path.display();
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read `{shown}`")),
+        };
+        let read: Self = serde_json::from_slice(&bytes)
+            .with_context(|| format!("`{shown}` is no checkpoint"))?;
+        ensure!(
+            read.gleaner_checkpoint <= FORMAT,
+            "checkpoint `{shown}` has format {}, this version reads up to {FORMAT}",
+            read.gleaner_checkpoint
+        );
+        ensure!(
+            read.task == *task,
+            "checkpoint `{shown}` belongs to another load ({}); use another file, or remove it",
+            read.task.difference(task)
+        );
+        Ok(Some(read))
+    }
+
+    /// Writes the checkpoint so that a crash leaves the old one or the new one.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        self.replace(path)
+            .with_context(|| format!("cannot write checkpoint `{}`", path.display()))
+    }
+
+    fn replace(&self, path: &Path) -> io::Result<()> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+
+    /// Returns where reading of a file goes on: its position, or `None` when it is all settled.
+    /// A file that is not known yet is taken in.
+    ///
+    /// # Errors
+    /// When the file has changed: its positions then mean other documents.
+    pub(crate) fn resume(&mut self, path: &Path, identity: &Identity) -> Result<Option<u64>> {
+        match self.files.iter().find(|file| file.path == path) {
+            Some(file) => {
+                ensure!(
+                    file.identity == *identity,
+                    "`{}` has changed since the checkpoint was written; remove the checkpoint to \
+                     load it anew",
+                    path.display()
+                );
+                Ok((!file.is_whole).then_some(file.position))
+            }
+            None => {
+                self.files.push(FileProgress {
+                    path: path.to_path_buf(),
+                    identity: identity.clone(),
+                    position: 0,
+                    is_whole: false,
+                });
+                Ok(Some(0))
+            }
+        }
+    }
+
+    /// Moves the file at `path` on.
+    pub(crate) fn advance(&mut self, path: &Path, reached: Reached) {
+        if let Some(file) = self.files.iter_mut().find(|file| file.path == path) {
+            file.position = reached.position;
+            file.is_whole = reached.is_whole;
+        }
+    }
+}
+
+impl Task {
+    /// Names the first thing that differs.
+    fn difference(&self, other: &Self) -> String {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        let pairs = [
+            ("url", self.url.clone(), other.url.clone()),
+            ("index", self.index.clone(), other.index.clone()),
+            ("format", self.format.clone(), other.format.clone()),
+            ("id field", shown(&self.id_field), shown(&other.id_field)),
+            (
+                "routing field",
+                shown(&self.routing_field),
+                shown(&other.routing_field),
+            ),
+        ];
+        let different = pairs.into_iter().find(|(_, ours, theirs)| ours != theirs);
+        different.map_or_else(String::new, |(name, ours, theirs)| {
+            format!("{name} `{ours}`, not `{theirs}`")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(index: &str) -> Task {
+        Task {
+            url: "http://host/".to_owned(),
+            index: index.to_owned(),
+            format: "auto".to_owned(),
+            id_field: None,
+            routing_field: None,
+        }
+    }
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        data: PathBuf,
+        checkpoint: PathBuf,
+    }
+
+    fn place() -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data.ndjson");
+        fs::write(&data, "{}\n").expect("written");
+        let checkpoint = folder.path().join("load.checkpoint");
+        Place {
+            data,
+            checkpoint,
+            _folder: folder,
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_read_as_it_was_written() {
+        let place = place();
+        let identity = Identity::of_file(&place.data).expect("a file");
+        assert_eq!(
+            Checkpoint::read(&place.checkpoint, &task("a")).expect("absent"),
+            None
+        );
+
+        let mut checkpoint = Checkpoint::new("l".to_owned(), task("a"));
+        assert_eq!(
+            checkpoint.resume(&place.data, &identity).expect("new"),
+            Some(0)
+        );
+        checkpoint.advance(
+            &place.data,
+            Reached {
+                input: 0,
+                position: 7,
+                is_whole: false,
+            },
+        );
+        checkpoint.write(&place.checkpoint).expect("written");
+
+        let mut read = Checkpoint::read(&place.checkpoint, &task("a"))
+            .expect("valid")
+            .expect("there");
+        assert_eq!(read, checkpoint);
+        assert_eq!(read.resume(&place.data, &identity).expect("known"), Some(7));
+        read.advance(
+            &place.data,
+            Reached {
+                input: 0,
+                position: 9,
+                is_whole: true,
+            },
+        );
+        assert_eq!(read.resume(&place.data, &identity).expect("known"), None);
+    }
+
+    #[test]
+    fn another_task_and_a_changed_file_are_refused() {
+        let place = place();
+        let identity = Identity::of_file(&place.data).expect("a file");
+        let mut checkpoint = Checkpoint::new("l".to_owned(), task("a"));
+        checkpoint.resume(&place.data, &identity).expect("new");
+        checkpoint.write(&place.checkpoint).expect("written");
+        let error = Checkpoint::read(&place.checkpoint, &task("b")).expect_err("another index");
+        assert!(error.to_string().contains("index `a`, not `b`"), "{error}");
+
+        fs::write(&place.data, "{}\n{}\n").expect("written");
+        let changed = Identity::of_file(&place.data).expect("a file");
+        let error = checkpoint
+            .resume(&place.data, &changed)
+            .expect_err("another content");
+        assert!(error.to_string().contains("has changed"), "{error}");
+    }
+
+    #[test]
+    fn damaged_and_newer_files_are_refused() {
+        let place = place();
+        fs::write(&place.checkpoint, "{\"gleaner_checkpoint\": 1,").expect("written");
+        assert!(Checkpoint::read(&place.checkpoint, &task("a")).is_err());
+        let mut newer = Checkpoint::new("l".to_owned(), task("a"));
+        newer.gleaner_checkpoint = FORMAT + 1;
+        newer.write(&place.checkpoint).expect("written");
+        let error = Checkpoint::read(&place.checkpoint, &task("a")).expect_err("newer");
+        assert!(error.to_string().contains("format 2"), "{error}");
+    }
+}

@@ -1,0 +1,348 @@
+//! Brings one batch to the server, whatever it takes: sends, splits, waits, sends again.
+//!
+//! | the server says | what happens |
+//! | --- | --- |
+//! | an item is in, or a delete finds nothing | counted as accepted |
+//! | an item is rejected with 429, 502, 503 or 504 | only it is sent again, after a wait |
+//! | another fault of an item | refused, with the server's reason |
+//! | 429, 502, 503, 504, or nothing | the whole request is sent again under the same key |
+//! | 413 | the request is sent in halves |
+//! | another status | the load stops: no document is at fault |
+//!
+//! `Idempotency-Key` names the load, the body and how often the server has *answered* it: a server
+//! that knows the header applies a request once, though its answer was lost; and one that rejected
+//! an item is asked anew, not told to repeat its answer.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::{Method, StatusCode, header};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    backoff::{Backoff, retry_after},
+    batch::{Batch, Refusal},
+    identity,
+    ledger::Settled,
+    record::Record,
+};
+use crate::remote::{Remote, cause, reason};
+
+/// Where batches go, and how patiently.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) remote: Remote,
+    pub(crate) index: String,
+    /// Query parameter `pipeline`.
+    pub(crate) pipeline: Option<String>,
+    /// The load's random name, kept in its checkpoint.
+    pub(crate) load: String,
+    /// How long a batch may get nowhere before the load stops.
+    pub(crate) patience: Duration,
+}
+
+/// What came back.
+enum Answer {
+    /// One outcome per record, in order.
+    Items(Vec<Outcome>, Option<Duration>),
+    /// The server did not take the request, or nobody knows whether it did.
+    NotNow {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
+    /// The body is too long for it.
+    TooLarge { reason: String },
+}
+
+/// What became of one record.
+enum Outcome {
+    Accepted,
+    /// The server is busy; the reason is for the case that this goes on for too long.
+    Rejected(String),
+    Refused(String),
+}
+
+#[derive(Deserialize)]
+struct BulkAnswer {
+    items: Vec<BTreeMap<String, Item>>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    status: u16,
+    error: Option<Value>,
+}
+
+/// What a batch has come to so far.
+#[derive(Default)]
+struct Delivered {
+    accepted: u64,
+    refusals: Vec<Refusal>,
+    backoff: Backoff,
+    /// Since when nothing was accepted or refused.
+    stuck_since: Option<Instant>,
+    /// How often the server has answered with rejections.
+    num_rejections: u32,
+}
+
+impl Delivery {
+    /// Sends `batch` until each of its documents is accepted or refused.
+    ///
+    /// # Errors
+    /// When the server refuses the request itself, or stays busy beyond the load's patience. Part of
+    /// the batch may then be in.
+    pub(crate) async fn deliver(&self, batch: Batch) -> Result<Settled> {
+        let mut delivered = Delivered {
+            refusals: batch.unreadable,
+            ..Delivered::default()
+        };
+        let mut parts = VecDeque::new();
+        parts.extend((!batch.records.is_empty()).then_some(batch.records));
+        while let Some(part) = parts.pop_front() {
+            match self.send(&part, delivered.num_rejections).await? {
+                Answer::Items(outcomes, asked) => {
+                    let (rejected, reason) = delivered.sort_out(part, outcomes);
+                    if !rejected.is_empty() {
+                        delivered.num_rejections += 1;
+                        parts.push_front(rejected);
+                        self.wait(&mut delivered, &reason, asked).await?;
+                    }
+                }
+                Answer::NotNow {
+                    reason,
+                    retry_after,
+                } => {
+                    parts.push_front(part);
+                    self.wait(&mut delivered, &reason, retry_after).await?;
+                }
+                Answer::TooLarge { reason } => delivered.split(part, reason, &mut parts),
+            }
+        }
+        let Delivered {
+            accepted,
+            mut refusals,
+            ..
+        } = delivered;
+        refusals.sort_by_key(|refusal| (refusal.place.input, refusal.place.position));
+        Ok(Settled {
+            number: batch.number,
+            accepted,
+            refusals,
+            reached: batch.reached,
+        })
+    }
+
+    async fn send(&self, records: &[Record], num_rejections: u32) -> Result<Answer> {
+        let mut body = Vec::with_capacity(records.iter().map(Record::num_bytes).sum());
+        records.iter().for_each(|record| record.write_to(&mut body));
+        let key = format!("{}-{}-{num_rejections}", self.load, identity::hash(&body));
+        let mut request = self
+            .remote
+            .request(Method::POST, &[&self.index, "_bulk"])
+            .header(header::CONTENT_TYPE, "application/x-ndjson")
+            .header("Idempotency-Key", key)
+            .body(body);
+        if let Some(pipeline) = &self.pipeline {
+            request = request.query(&[("pipeline", pipeline)]);
+        }
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_builder() => {
+                return Err(error).context("cannot build a request");
+            }
+            Err(error) => return Ok(lost(&error)),
+        };
+        let status = answer.status();
+        let asked = answer.headers().get(header::RETRY_AFTER);
+        let asked = retry_after(asked.and_then(|value| value.to_str().ok()));
+        match answer.bytes().await {
+            Err(error) => Ok(lost(&error)),
+            Ok(body) if is_busy(status.as_u16()) => Ok(Answer::NotNow {
+                reason: reason(status, &body),
+                retry_after: asked,
+            }),
+            Ok(body) if status == StatusCode::PAYLOAD_TOO_LARGE => Ok(Answer::TooLarge {
+                reason: reason(status, &body),
+            }),
+            Ok(body) if !status.is_success() => bail!(reason(status, &body)),
+            Ok(body) => Ok(Answer::Items(outcomes(records, &body)?, asked)),
+        }
+    }
+
+    /// Waits before the next try, unless the batch has been getting nowhere for too long.
+    async fn wait(
+        &self,
+        delivered: &mut Delivered,
+        reason: &str,
+        asked: Option<Duration>,
+    ) -> Result<()> {
+        let since = *delivered.stuck_since.get_or_insert_with(Instant::now);
+        ensure!(
+            since.elapsed() < self.patience,
+            "gave up after {} seconds without progress: {reason}",
+            self.patience.as_secs()
+        );
+        let wait = delivered.backoff.next(asked, rand::random());
+        tracing::info!(
+            reason,
+            wait_ms = wait.as_millis(),
+            "server is busy or away; will try again"
+        );
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
+
+impl Delivered {
+    /// Counts what is settled; returns what has to be sent again, and the first reason why.
+    fn sort_out(&mut self, records: Vec<Record>, outcomes: Vec<Outcome>) -> (Vec<Record>, String) {
+        let num_records = records.len();
+        let (mut rejected, mut first_reason) = (Vec::new(), String::new());
+        for (record, outcome) in records.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Accepted => self.accepted += 1,
+                Outcome::Refused(reason) => self.refuse(record, reason),
+                Outcome::Rejected(reason) => {
+                    if rejected.is_empty() {
+                        first_reason = reason;
+                    }
+                    rejected.push(record);
+                }
+            }
+        }
+        if rejected.len() < num_records {
+            self.backoff.reset();
+            self.stuck_since = None;
+        }
+        (rejected, first_reason)
+    }
+
+    fn split(&mut self, mut part: Vec<Record>, reason: String, parts: &mut VecDeque<Vec<Record>>) {
+        if part.len() > 1 {
+            let second = part.split_off(part.len() / 2);
+            parts.push_front(second);
+            parts.push_front(part);
+        } else if let Some(record) = part.pop() {
+            self.refuse(record, reason);
+        }
+    }
+
+    fn refuse(&mut self, record: Record, reason: String) {
+        self.refusals.push(Refusal {
+            place: record.place,
+            reason,
+            record: Some(record),
+        });
+    }
+}
+
+fn is_busy(status: u16) -> bool {
+    matches!(status, 429 | 502 | 503 | 504)
+}
+
+fn lost(error: &reqwest::Error) -> Answer {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(deeper) = source {
+        reason = format!("{reason}: {deeper}");
+        source = deeper.source();
+    }
+    Answer::NotNow {
+        reason,
+        retry_after: None,
+    }
+}
+
+/// Reads what became of each record.
+fn outcomes(records: &[Record], body: &[u8]) -> Result<Vec<Outcome>> {
+    let answer: BulkAnswer =
+        serde_json::from_slice(body).context("the server's answer to a bulk request is odd")?;
+    ensure!(
+        answer.items.len() == records.len(),
+        "the server answered {} items to a request of {}",
+        answer.items.len(),
+        records.len()
+    );
+    let items = answer.items.into_iter().map(|item| item.into_iter().next());
+    let outcome = |(record, item): (&Record, Option<(String, Item)>)| {
+        let (action, item) = item.context("the server answered an item without an action")?;
+        Ok(match item.error {
+            None => Outcome::Accepted,
+            Some(error) if is_busy(item.status) => Outcome::Rejected(cause(&error)),
+            // Ids of ours are nobody else's: an earlier try of this very document got through.
+            Some(_) if item.status == 409 && action == "create" && record.has_derived_id => {
+                Outcome::Accepted
+            }
+            Some(error) => Outcome::Refused(cause(&error)),
+        })
+    };
+    records.iter().zip(items).map(outcome).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::record::Place;
+
+    fn record(has_derived_id: bool) -> Record {
+        Record {
+            place: Place {
+                input: 0,
+                position: 0,
+            },
+            action: "{\"create\":{}}".to_owned(),
+            source: Some("{}".to_owned()),
+            has_derived_id,
+        }
+    }
+
+    fn told(has_derived_id: bool, item: &str) -> String {
+        let body = format!("{{\"errors\":true,\"items\":[{item}]}}");
+        let outcomes = outcomes(&[record(has_derived_id)], body.as_bytes()).expect("an answer");
+        match outcomes.into_iter().next().expect("one") {
+            Outcome::Accepted => "accepted".to_owned(),
+            Outcome::Rejected(reason) => format!("rejected {reason}"),
+            Outcome::Refused(reason) => format!("refused {reason}"),
+        }
+    }
+
+    #[test]
+    fn items_are_accepted_rejected_or_refused() {
+        let item = |action: &str, status: u16, error: &str| {
+            format!("{{\"{action}\":{{\"_id\":\"1\",\"status\":{status}{error}}}}}")
+        };
+        let error = r#","error":{"type":"t","reason":"r"}"#;
+        assert_eq!(told(false, &item("index", 201, "")), "accepted");
+        assert_eq!(told(false, &item("delete", 404, "")), "accepted");
+        assert_eq!(told(false, &item("index", 429, error)), "rejected t: r");
+        assert_eq!(told(false, &item("index", 503, error)), "rejected t: r");
+        assert_eq!(told(false, &item("index", 400, error)), "refused t: r");
+        assert_eq!(told(false, &item("create", 409, error)), "refused t: r");
+        assert_eq!(told(true, &item("create", 409, error)), "accepted");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_an_error() {
+        for body in ["{\"items\":[]}", "{\"items\":[{}]}", "{}", "<html>"] {
+            assert!(
+                outcomes(&[record(false)], body.as_bytes()).is_err(),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn too_large_a_request_is_halved_down_to_one_document() {
+        let mut delivered = Delivered::default();
+        let mut parts = VecDeque::new();
+        delivered.split(vec![record(false); 3], "413".to_owned(), &mut parts);
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
+        delivered.split(vec![record(false)], "413".to_owned(), &mut parts);
+        assert_eq!(delivered.refusals.len(), 1);
+    }
+}

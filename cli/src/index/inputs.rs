@@ -1,0 +1,174 @@
+//! The files that were named, folders walked, each with its layout.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use gleaner_datasets::read::Format;
+use walkdir::{DirEntry, WalkDir};
+
+/// The name that stands for standard input.
+const STDIN: &str = "-";
+
+/// Something to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InputFile {
+    /// As messages call it.
+    pub(crate) shown: String,
+    /// Absolute path; `None` is standard input.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) format: Format,
+    /// Its size; `None` for what has none.
+    pub(crate) num_bytes: Option<u64>,
+}
+
+/// Finds what `names` stand for, in their order; a folder's files are sorted by name.
+///
+/// In a folder, only files whose name tells a layout are taken, unless `format` says it for all;
+/// hidden ones never are.
+///
+/// # Errors
+/// What is not there, has no known layout, or is named twice.
+pub(crate) fn find(names: &[PathBuf], format: Option<Format>) -> Result<Vec<InputFile>> {
+    let mut inputs = Vec::new();
+    for name in names {
+        if name.as_os_str() == STDIN {
+            let format = format.unwrap_or(Format::Ndjson);
+            let shown = "stdin".to_owned();
+            inputs.push(InputFile {
+                shown,
+                path: None,
+                format,
+                num_bytes: None,
+            });
+        } else if name.is_dir() {
+            walk(name, format, &mut inputs)?;
+        } else {
+            let format = format.or_else(|| Format::of_path(name)).with_context(|| {
+                format!(
+                    "`{}`: its name tells no layout; say it with --format",
+                    name.display()
+                )
+            })?;
+            inputs.push(input(name, format)?);
+        }
+    }
+    for (index, input) in inputs.iter().enumerate() {
+        let is_twice = inputs[..index].iter().any(|other| other.path == input.path);
+        ensure!(!is_twice, "`{}` is named twice", input.shown);
+    }
+    Ok(inputs)
+}
+
+fn walk(folder: &Path, format: Option<Format>, inputs: &mut Vec<InputFile>) -> Result<()> {
+    let num_before = inputs.len();
+    let is_shown = |entry: &DirEntry| {
+        entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
+    for entry in WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(is_shown)
+    {
+        let entry = entry.with_context(|| format!("cannot walk `{}`", folder.display()))?;
+        let format = format.or_else(|| Format::of_path(entry.path()));
+        if let Some(format) = format.filter(|_| entry.path().is_file()) {
+            inputs.push(input(entry.path(), format)?);
+        }
+    }
+    if inputs.len() == num_before {
+        bail!(
+            "no file in `{}` has a known ending; say the layout with --format",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+fn input(path: &Path, format: Format) -> Result<InputFile> {
+    let shown = path.display().to_string();
+    let absolute = path
+        .canonicalize()
+        .with_context(|| format!("cannot open `{shown}`"))?;
+    let metadata = absolute
+        .metadata()
+        .with_context(|| format!("cannot open `{shown}`"))?;
+    let num_bytes = metadata.is_file().then_some(metadata.len());
+    Ok(InputFile {
+        shown,
+        path: Some(absolute),
+        format,
+        num_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deep = folder.path().join("deep");
+        fs::create_dir(&deep).expect("made");
+        for name in [
+            "b.csv",
+            "a.ndjson.gz",
+            "notes.txt",
+            ".hidden.json",
+            "deep/c.json",
+        ] {
+            fs::write(folder.path().join(name), "x").expect("written");
+        }
+        folder
+    }
+
+    #[test]
+    fn folders_are_walked_in_order_and_take_what_tells_its_layout() {
+        let folder = folder();
+        let found = find(&[folder.path().to_path_buf()], None).expect("found");
+        let told: Vec<_> = found
+            .iter()
+            .map(|input| {
+                (
+                    input.shown.rsplit('/').next().expect("a name"),
+                    input.format,
+                )
+            })
+            .collect();
+        let expected = [
+            ("a.ndjson.gz", Format::Ndjson),
+            ("b.csv", Format::Csv),
+            ("c.json", Format::Json),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(found[0].num_bytes, Some(1));
+        let all = find(&[folder.path().to_path_buf()], Some(Format::Bulk)).expect("found");
+        assert_eq!(
+            all.len(),
+            4,
+            "an explicit layout takes all but hidden files"
+        );
+    }
+
+    #[test]
+    fn unknown_layouts_absent_files_and_doubles_are_refused() {
+        let folder = folder();
+        let told = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
+            find(&names, None).expect_err("refused").to_string()
+        };
+        assert!(told(&["notes.txt"]).contains("--format"));
+        assert!(told(&["gone.csv"]).contains("cannot open"));
+        assert!(told(&["b.csv", "deep/../b.csv"]).contains("named twice"));
+    }
+
+    #[test]
+    fn standard_input_is_ndjson_unless_it_is_said() {
+        let found = find(&[PathBuf::from("-")], None).expect("found");
+        assert_eq!(
+            (found[0].format, found[0].path.clone()),
+            (Format::Ndjson, None)
+        );
+    }
+}

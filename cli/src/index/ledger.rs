@@ -1,0 +1,241 @@
+//! The ledger: takes settled batches in any order, writes them down in the order of the input.
+//!
+//! A checkpoint says "everything before this position", so a batch counts only when all before it
+//! are settled. Letters of a batch reach the disk before the checkpoint that covers it.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    batch::{Reached, Refusal},
+    checkpoint::Checkpoint,
+    dead_letter::DeadLetters,
+};
+
+/// How long a checkpoint may lag behind; what lies between is sent again after a crash.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How many reasons are kept for the end of the load.
+const NUM_EXAMPLES: usize = 5;
+
+/// A batch whose every document is either acknowledged or refused.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) number: u64,
+    pub(crate) accepted: u64,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) reached: Vec<Reached>,
+}
+
+/// An input as messages and checkpoints call it.
+#[derive(Debug, Clone)]
+pub(crate) struct InputName {
+    pub(crate) shown: String,
+    /// Absolute path; `None` for what a checkpoint cannot keep.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Keeps the books of a load.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    inputs: Vec<InputName>,
+    checkpoint: Option<(PathBuf, Checkpoint)>,
+    letters: Option<DeadLetters>,
+    /// Settled batches that wait for one before them.
+    waiting: BTreeMap<u64, Settled>,
+    /// The number of the first batch that is not written down.
+    next: u64,
+    accepted: u64,
+    refused: u64,
+    examples: Vec<String>,
+    written: Instant,
+}
+
+impl Ledger {
+    /// Opens the books over `inputs`; without a checkpoint or dead-letter file they are not kept.
+    pub(crate) fn new(
+        inputs: Vec<InputName>,
+        checkpoint: Option<(PathBuf, Checkpoint)>,
+        letters: Option<DeadLetters>,
+    ) -> Self {
+        Self {
+            inputs,
+            checkpoint,
+            letters,
+            waiting: BTreeMap::new(),
+            next: 0,
+            accepted: 0,
+            refused: 0,
+            examples: Vec::new(),
+            written: Instant::now(),
+        }
+    }
+
+    /// Returns the number of the first batch that is not written down yet.
+    pub(crate) fn next_batch(&self) -> u64 {
+        self.next
+    }
+
+    /// Returns documents acknowledged in this run.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Returns documents refused in this run.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Returns documents refused by this load, in this run and those before.
+    pub(crate) fn refused_ever(&self) -> u64 {
+        self.checkpoint
+            .as_ref()
+            .map_or(self.refused, |(_, checkpoint)| checkpoint.refused)
+    }
+
+    /// Returns the first few reasons of refusals, with their places.
+    pub(crate) fn examples(&self) -> &[String] {
+        &self.examples
+    }
+
+    /// Takes a settled batch, and writes down every batch that is now complete.
+    pub(crate) fn settle(&mut self, settled: Settled) -> Result<()> {
+        self.accepted += settled.accepted;
+        self.refused += settled.refusals.len() as u64;
+        for refusal in &settled.refusals {
+            if self.examples.len() < NUM_EXAMPLES {
+                let name = &self.inputs[refusal.place.input].shown;
+                let place = refusal.place.position;
+                self.examples
+                    .push(format!("{name}, document {place}: {}", refusal.reason));
+            }
+        }
+        self.waiting.insert(settled.number, settled);
+        while let Some(settled) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            self.write_down(&settled)?;
+        }
+        if self.written.elapsed() >= CHECKPOINT_INTERVAL {
+            self.save()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Brings letters and checkpoint to disk.
+    pub(crate) fn save(&mut self) -> Result<()> {
+        let num_bytes = match &mut self.letters {
+            Some(letters) => letters
+                .sync()
+                .context("cannot write the dead-letter file")?,
+            None => 0,
+        };
+        if let Some((path, checkpoint)) = &mut self.checkpoint {
+            checkpoint.dead_letter_bytes = num_bytes;
+            checkpoint.write(path)?;
+        }
+        self.written = Instant::now();
+        Ok(())
+    }
+
+    fn write_down(&mut self, settled: &Settled) -> Result<()> {
+        if let Some(letters) = &mut self.letters {
+            for refusal in &settled.refusals {
+                let name = &self.inputs[refusal.place.input].shown;
+                letters
+                    .append(name, refusal)
+                    .context("cannot write the dead-letter file")?;
+            }
+        }
+        if let Some((_, checkpoint)) = &mut self.checkpoint {
+            checkpoint.accepted += settled.accepted;
+            checkpoint.refused += settled.refusals.len() as u64;
+            for reached in &settled.reached {
+                if let Some(path) = &self.inputs[reached.input].path {
+                    checkpoint.advance(path, *reached);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{checkpoint::Task, identity::Identity, record::Place};
+
+    fn settled(number: u64, position: u64, refused: Option<u64>) -> Settled {
+        let refusal = |position| Refusal {
+            place: Place { input: 0, position },
+            reason: format!("reason {position}"),
+            record: None,
+        };
+        Settled {
+            number,
+            accepted: 2,
+            refusals: refused.map(refusal).into_iter().collect(),
+            reached: vec![Reached {
+                input: 0,
+                position,
+                is_whole: false,
+            }],
+        }
+    }
+
+    #[test]
+    fn the_checkpoint_waits_for_the_batch_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        std::fs::write(&data, "x").expect("written");
+        let identity = Identity::of_file(&data).expect("a file");
+        let task = Task {
+            url: String::new(),
+            index: String::new(),
+            format: String::new(),
+            id_field: None,
+            routing_field: None,
+        };
+        let mut checkpoint = Checkpoint::new("l".to_owned(), task.clone());
+        checkpoint.resume(&data, &identity).expect("new");
+        let path = folder.path().join("checkpoint");
+        let dead = folder.path().join("dead");
+        let input = InputName {
+            shown: "data".to_owned(),
+            path: Some(data.clone()),
+        };
+        let letters = DeadLetters::open(&dead, 0).expect("opens");
+        let mut ledger = Ledger::new(vec![input], Some((path.clone(), checkpoint)), Some(letters));
+
+        let kept = || {
+            let read = Checkpoint::read(&path, &task)
+                .expect("valid")
+                .expect("there");
+            let position = read.clone().resume(&data, &identity).expect("known");
+            (position, read.accepted, read.refused)
+        };
+        ledger.settle(settled(1, 6, Some(5))).expect("taken");
+        ledger.save().expect("saved");
+        assert_eq!(kept(), (Some(0), 0, 0), "batch 0 is still on its way");
+        assert_eq!(std::fs::read_to_string(&dead).expect("there"), "");
+
+        ledger.settle(settled(0, 3, None)).expect("taken");
+        ledger.save().expect("saved");
+        assert_eq!(kept(), (Some(6), 4, 1));
+        assert!(
+            std::fs::read_to_string(&dead)
+                .expect("there")
+                .contains("reason 5")
+        );
+        assert_eq!(
+            (ledger.next_batch(), ledger.accepted(), ledger.refused()),
+            (2, 4, 1)
+        );
+        assert_eq!(ledger.examples(), ["data, document 5: reason 5"]);
+    }
+}

@@ -1,0 +1,87 @@
+//! The binary `gleaner`: one command a module.
+//!
+//! Does: read flags, environment and files; wire rooms into a process; load, search and show.
+//! Does not: anything that a room does. Only here is configuration read, and only here the process
+//! ends. Read [`arguments`] first.
+
+mod arguments;
+mod completions;
+mod config;
+mod dataset;
+mod exit;
+mod index;
+mod logging;
+mod man;
+mod remote;
+mod search;
+mod signals;
+mod terminal;
+
+use std::{
+    io::{self, Write, stderr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use config::LogFormat;
+use exit::Exit;
+
+/// How long threads that hang on a pipe are waited for at the end.
+const SHUTDOWN: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::Failure
+            } else {
+                Exit::Success
+            };
+            // Nobody is there to be told that nobody is there.
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    match run(arguments) {
+        Ok(exit) => exit.into(),
+        // `gleaner … | head` is content with what it got.
+        Err(error) if is_broken_pipe(&error) => Exit::Success.into(),
+        Err(error) => {
+            drop(writeln!(stderr(), "error: {error:#}"));
+            Exit::Failure.into()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let verbosity = arguments.verbose;
+    logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
+    let exit = runtime.block_on(async {
+        match arguments.command {
+            Command::Index(arguments) => index::run(arguments).await,
+            Command::Search(arguments) => search::run(arguments).await,
+            Command::Dataset(arguments) => dataset::run(arguments),
+            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Man(arguments) => man::run(&arguments),
+        }
+    });
+    runtime.shutdown_timeout(SHUTDOWN);
+    exit
+}
+
+/// Did standard output close? Writes to it carry no context; those to files and sockets do.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io_error = error
+        .downcast_ref::<io::Error>()
+        .filter(|_| error.chain().len() == 1);
+    io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,256 @@
+//! A server of the dialect, reached over HTTP: address, identity, answers and faults.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::Value;
+
+/// How long the server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which server, and who asks.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RemoteArguments {
+    /// Address of the server, or of any other server of the dialect
+    #[arg(long, env = "GLEANER_URL", default_value = "http://127.0.0.1:9200")]
+    pub(crate) url: String,
+    /// Basic authentication, as NAME:PASSWORD
+    #[arg(
+        long,
+        value_name = "NAME:PASSWORD",
+        env = "GLEANER_USER",
+        hide_env_values = true
+    )]
+    user: Option<String>,
+    /// API key, as the server gave it (base64 of id:key)
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "GLEANER_API_KEY",
+        hide_env_values = true
+    )]
+    #[arg(conflicts_with = "user")]
+    api_key: Option<String>,
+    /// A further header on each request; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Seconds until a request is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+impl RemoteArguments {
+    /// Returns arguments for a server of our own that asks for nothing.
+    pub(crate) fn at(url: String) -> Self {
+        Self {
+            url,
+            user: None,
+            api_key: None,
+            headers: Vec::new(),
+            timeout: 120,
+        }
+    }
+}
+
+/// A server that can be asked. Cheap to clone; connections are shared.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    client: Client,
+    base: Url,
+}
+
+impl Remote {
+    /// Checks the address and the headers; nothing is sent yet.
+    pub(crate) fn new(arguments: &RemoteArguments) -> Result<Self> {
+        let (base, user) = address(&arguments.url)?;
+        let mut headers = HeaderMap::new();
+        for header in &arguments.headers {
+            let (name, value) = header
+                .split_once(':')
+                .with_context(|| format!("`--header {header}`: wanted `NAME: VALUE`"))?;
+            headers.insert(name.trim().parse::<HeaderName>()?, value.trim().parse()?);
+        }
+        if let Some(value) = authorization(arguments, user)? {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = Client::builder()
+            .default_headers(headers)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(Duration::from_secs(arguments.timeout))
+            .build()
+            .context("cannot prepare the HTTP client")?;
+        Ok(Self { client, base })
+    }
+
+    /// Begins a request; `path` is given in segments, which are escaped here.
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .expect("`address` only lets http and https in, which have a path")
+            .pop_if_empty()
+            .extend(path);
+        self.client.request(method, url)
+    }
+
+    /// Returns the address without a password, for messages and checkpoints.
+    pub(crate) fn address(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Asks who is there, so that a wrong address fails before a load begins.
+    pub(crate) async fn greet(&self) -> Result<()> {
+        let answer = self.request(Method::GET, &[]).send().await;
+        let answer = answer.with_context(|| format!("no server answers at {}", self.base))?;
+        // Overload is a matter for the load's own patience.
+        if answer.status() != StatusCode::TOO_MANY_REQUESTS && !answer.status().is_server_error() {
+            json(answer).await.map(drop)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the answer's body, or the server's reason as an error.
+pub(crate) async fn json(answer: Response) -> Result<Value> {
+    let status = answer.status();
+    let body = answer.bytes().await.context("the answer broke off")?;
+    if !status.is_success() {
+        bail!(reason(status, &body));
+    }
+    serde_json::from_slice(&body).context("the server answered something else than JSON")
+}
+
+/// Words a fault of the server: its status, and the reason it gives in its body.
+pub(crate) fn reason(status: StatusCode, body: &[u8]) -> String {
+    let code = status.as_u16();
+    match serde_json::from_slice::<Value>(body)
+        .ok()
+        .as_ref()
+        .and_then(|body| body.get("error"))
+    {
+        Some(error) => format!("the server refused with {code}: {}", cause(error)),
+        None => {
+            let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
+            format!("the server answered {status}: {}", text.trim())
+        }
+    }
+}
+
+/// Words the `error` member of an answer or an item: `type: reason`, or what else stands there.
+pub(crate) fn cause(error: &Value) -> String {
+    match (error["type"].as_str(), error["reason"].as_str()) {
+        (Some(kind), Some(reason)) => match error["caused_by"]["reason"].as_str() {
+            Some(deeper) => format!("{kind}: {reason}: {deeper}"),
+            None => format!("{kind}: {reason}"),
+        },
+        _ => error
+            .as_str()
+            .map_or_else(|| error.to_string(), str::to_owned),
+    }
+}
+
+/// Splits name and password off the address, so that they stand in no message.
+fn address(text: &str) -> Result<(Url, Option<(String, String)>)> {
+    let has_scheme = text.contains("://");
+    let whole = if has_scheme {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let mut url = Url::parse(&whole).with_context(|| format!("`{text}` is no address"))?;
+    ensure!(
+        url.scheme() == "http" && url.has_host(),
+        "`{text}`: this build speaks http only; reach https servers through a local proxy"
+    );
+    let user = (!url.username().is_empty()).then(|| {
+        (
+            url.username().to_owned(),
+            url.password().unwrap_or_default().to_owned(),
+        )
+    });
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    cleared.expect("http addresses with a host can have their user cleared");
+    Ok((url, user))
+}
+
+fn authorization(
+    arguments: &RemoteArguments,
+    in_address: Option<(String, String)>,
+) -> Result<Option<HeaderValue>> {
+    let text = if let Some(key) = &arguments.api_key {
+        format!("ApiKey {key}")
+    } else if let Some(user) = &arguments.user {
+        ensure!(user.contains(':'), "`--user`: wanted NAME:PASSWORD");
+        format!("Basic {}", base64(user.as_bytes()))
+    } else if let Some((name, password)) = in_address {
+        format!("Basic {}", base64(format!("{name}:{password}").as_bytes()))
+    } else {
+        return Ok(None);
+    };
+    let mut value = HeaderValue::from_str(&text).context("the credentials are no header value")?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_lack_its_scheme_and_never_shows_a_password() {
+        let (url, user) = address("localhost:9200/prefix/").expect("an address");
+        assert_eq!(
+            (url.as_str(), user),
+            ("http://localhost:9200/prefix/", None)
+        );
+        let (url, user) = address("http://me:secret@host:1").expect("an address");
+        assert_eq!(url.as_str(), "http://host:1/");
+        assert_eq!(user, Some(("me".to_owned(), "secret".to_owned())));
+        for wrong in ["ftp://host", "http://", ""] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn segments_are_escaped_and_follow_a_prefix() {
+        let arguments = RemoteArguments::at("http://host:1/prefix/".to_owned());
+        let remote = Remote::new(&arguments).expect("an address");
+        let request = remote
+            .request(Method::POST, &["a/b", "_bulk"])
+            .build()
+            .expect("a request");
+        assert_eq!(request.url().as_str(), "http://host:1/prefix/a%2Fb/_bulk");
+    }
+
+    #[test]
+    fn credentials_become_the_header_of_their_kind() {
+        let of = |user: Option<&str>, key: Option<&str>| {
+            let mut arguments = RemoteArguments::at("host".to_owned());
+            arguments.user = user.map(str::to_owned);
+            arguments.api_key = key.map(str::to_owned);
+            authorization(&arguments, None).map(|value| value.expect("credentials"))
+        };
+        assert_eq!(of(Some("a:b"), None).expect("valid"), "Basic YTpi");
+        assert_eq!(of(None, Some("k")).expect("valid"), "ApiKey k");
+        assert!(of(Some("only-a-name"), None).is_err());
+    }
+
+    #[test]
+    fn reasons_name_type_and_cause() {
+        let body =
+            br#"{"error":{"type":"a","reason":"b","caused_by":{"reason":"c"}},"status":400}"#;
+        let told = reason(StatusCode::BAD_REQUEST, body);
+        assert_eq!(told, "the server refused with 400: a: b: c");
+        let told = reason(StatusCode::BAD_GATEWAY, b"<html>");
+        assert_eq!(told, "the server answered 502 Bad Gateway: <html>");
+    }
+}

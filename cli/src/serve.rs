@@ -1,0 +1,103 @@
+//! `gleaner serve`: everything in one process, on one folder.
+
+pub(crate) mod folder;
+pub(crate) mod node;
+
+use std::{
+    io::{self, Write, stdout},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, anyhow};
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{Config, Flags},
+    exit::Exit,
+    logging, signals,
+};
+use folder::DataFolder;
+use node::Node;
+
+/// Serve an index folder over HTTP, in the dialect that search clients speak.
+///
+/// Settings come from flags, over the environment, over the file, over defaults. SIGINT and SIGTERM
+/// end it in order: open requests are answered and everything is committed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArguments {
+    /// File of settings, in TOML
+    #[arg(long, value_name = "FILE", env = "GLEANER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print the settings in force, as such a file, and end
+    #[arg(long)]
+    print_config: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Runs the command; `verbosity` is how often `-v` was given.
+pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit> {
+    let config = Config::resolve(&arguments.flags, arguments.config.as_deref())?;
+    if arguments.print_config {
+        stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(Exit::Success);
+    }
+    let filter = if verbosity > 0 { logging::filter_of(verbosity + 1) } else { &config.log };
+    logging::install(filter, config.log_format)?;
+    let stop = signals::stop_asked()?;
+    let folder = DataFolder::take(&config.data)?;
+    let listener = listen(&config.listen).await?;
+    let address = listener.local_addr().context("the listener has no address")?.to_string();
+    let is_new = folder.is_new();
+    let node = Node::start(folder, &config)?;
+    tracing::info!(%address, data = %config.data.display(), "serving");
+    if is_new {
+        stdout().write_all(first_steps(&address).as_bytes())?;
+    }
+    node.serve(listener, &config, stop).await?;
+    tracing::info!("stopped; everything is committed");
+    Ok(Exit::Success)
+}
+
+/// Listens on `address`.
+///
+/// # Errors
+/// A port that is taken or not allowed, an address that is not this machine's; each in words.
+pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "{address} is taken: another server listens there; choose another with --listen"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("{address} is not allowed: ports below 1024 belong to the system")
+        }
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })
+}
+
+fn first_steps(address: &str) -> String {
+    format!(
+        "A new folder. Try:
+
+  curl 'http://{address}/'
+  curl -X POST 'http://{address}/notes/_doc/1?refresh=true' -H 'Content-Type: application/json' \\
+    -d '{{\"title\": \"First\", \"text\": \"what others scattered\"}}'
+  curl 'http://{address}/notes/_search?q=scattered&pretty'
+  gleaner index --url http://{address} --index notes FILE.ndjson
+
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named() {
+        let first = listen("127.0.0.1:0").await.expect("a free port");
+        let address = first.local_addr().expect("an address").to_string();
+        let error = listen(&address).await.expect_err("taken").to_string();
+        assert!(error.starts_with(&format!("{address} is taken")), "{error}");
+    }
+}

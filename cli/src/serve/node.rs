@@ -1,0 +1,179 @@
+//! A server in one process: coordinator, log, leaf, root and the dialect, wired.
+//!
+//! The same layers as on many machines; only the thick arrows are calls.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result};
+use gleaner_api::{ApiOptions, Distribution as Dialect};
+use gleaner_coordinator::{Coordinator, Embedded};
+use gleaner_leaf::{Leaf, LeafOptions};
+use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
+use gleaner_model::{ClusterState, NodeId};
+use gleaner_proto::LeafClient;
+use gleaner_root::{Located, Root, RootOptions, leaves::SingleLeaf};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::{net::TcpListener, task::block_in_place};
+
+use super::folder::DataFolder;
+use crate::config::{Config, Distribution};
+
+/// How often the recorder of metrics tidies up what it has gathered.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// A server that has its folder and its shards, and does not listen yet.
+pub(crate) struct Node {
+    leaf: Arc<Leaf>,
+    root: Arc<Root>,
+    metrics: PrometheusHandle,
+    /// Kept until all else has ended.
+    _folder: DataFolder,
+}
+
+impl Node {
+    /// Opens what lies in the folder; shards recover in the background.
+    ///
+    /// # Errors
+    /// When the cluster state or the log cannot be opened. A damaged shard stops only itself.
+    pub(crate) fn start(folder: DataFolder, config: &Config) -> Result<Self> {
+        let metrics = metrics()?;
+        let (coordinator, log) = block_in_place(|| open(&folder, config))?;
+        let options = leaf_options(&folder, config);
+        let leaf = Leaf::start(options, Arc::clone(&coordinator), log);
+        let leaf = leaf.context("cannot start the leaf's threads")?;
+        let client: Arc<dyn LeafClient> = Arc::clone(&leaf) as Arc<dyn LeafClient>;
+        let located = Located { node: NodeId(config.node_name.as_str().into()), client };
+        let leaves = Arc::new(SingleLeaf(located));
+        let root = Root::new(coordinator, leaves, root_options(config), now_ms);
+        Ok(Self { leaf, root: Arc::new(root), metrics, _folder: folder })
+    }
+
+    /// Answers requests until `stop` completes, then ends in order: no new connections, open
+    /// requests get their grace, everything applied is committed durably.
+    ///
+    /// # Errors
+    /// When the server itself fails; what was acknowledged is in the log either way.
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        config: &Config,
+        stop: impl Future<Output = ()>,
+    ) -> Result<()> {
+        let options = api_options(&listener, config)?;
+        let router = gleaner_api::router(
+            Arc::clone(&self.root),
+            options.clone(),
+            Some(self.metrics.clone()),
+        );
+        let upkeep = tokio::spawn(upkeep(self.metrics.clone()));
+        let served = gleaner_api::serve(listener, router, &options, stop).await;
+        upkeep.abort();
+        self.leaf.stop().await;
+        served.context("the server failed")
+    }
+}
+
+fn metrics() -> Result<PrometheusHandle> {
+    PrometheusBuilder::new().install_recorder().context("cannot install the recorder of metrics")
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+fn open(
+    folder: &DataFolder,
+    config: &Config,
+) -> Result<(Arc<dyn Coordinator>, Arc<dyn ShardLog>)> {
+    let initial = ClusterState {
+        cluster_uuid: format!("{:032x}", rand::random::<u128>()),
+        cluster_name: config.cluster_name.clone(),
+        ..ClusterState::default()
+    };
+    let coordinator =
+        Embedded::open(folder.path(), initial).context("cannot open the cluster state")?;
+    let (log, report) =
+        LocalLog::open(&folder.log(), LogOptions::default()).context("cannot open the log")?;
+    tell(&report);
+    Ok((Arc::new(coordinator), Arc::new(log)))
+}
+
+/// Says what opening the log found; a torn tail was never acknowledged, damage stops its shard.
+fn tell(report: &OpenReport) {
+    for shard in &report.shards {
+        if let Some(cut) = &shard.cut {
+            tracing::warn!(
+                shard = %shard.shard,
+                segment = %cut.segment.display(),
+                offset = cut.offset,
+                num_bytes = cut.num_bytes,
+                reason = cut.reason,
+                "a torn tail was cut off the log; none of it was acknowledged"
+            );
+        }
+        if let Some(error) = &shard.failed {
+            tracing::error!(shard = %shard.shard, %error, "the log of a shard is damaged");
+        }
+    }
+}
+
+fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions {
+    let defaults = LeafOptions::new(folder.indices(), now_ms);
+    LeafOptions {
+        search_threads: match config.search_threads {
+            0 => defaults.search_threads,
+            threads => threads,
+        },
+        search_queue: config.search_queue,
+        query_memory_bytes: config.query_memory.0,
+        memory_per_query_bytes: config.memory_per_query.0,
+        filter_cache_bytes: config.filter_cache.0,
+        indexing_memory_bytes: config.indexing_memory.in_memory(),
+        write_queue_bytes: config.write_queue.in_memory(),
+        flush_operations: config.flush_operations,
+        flush_interval: config.flush_interval.0,
+        flood_stage: config.flood_stage,
+        high_watermark: config.high_watermark,
+        ..defaults
+    }
+}
+
+fn root_options(config: &Config) -> RootOptions {
+    RootOptions {
+        default_timeout: config.search_timeout.0,
+        auto_create_index: config.auto_create_index,
+        ..RootOptions::default()
+    }
+}
+
+fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
+    let publish_address = match config.publish_address.as_str() {
+        "" => listener.local_addr().context("the listener has no address")?.to_string(),
+        address => address.to_owned(),
+    };
+    Ok(ApiOptions {
+        node_name: config.node_name.clone(),
+        publish_address,
+        distribution: match config.distribution {
+            Distribution::Elasticsearch => Dialect::Elasticsearch,
+            Distribution::Opensearch => Dialect::OpenSearch,
+        },
+        max_bulk_bytes: config.max_bulk.in_memory(),
+        max_body_bytes: config.max_body.in_memory(),
+        shutdown_grace: config.shutdown_grace.0,
+        ..ApiOptions::default()
+    })
+}
+
+/// Returns milliseconds since the epoch: the clock of the whole process.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

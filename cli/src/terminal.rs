@@ -1,0 +1,99 @@
+//! What a person sees: whether there is a terminal, colours, clean text, numbers with commas.
+
+use std::io::{IsTerminal, stderr, stdout};
+
+/// Colours for output on a terminal; all empty where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Palette {
+    /// What was searched for.
+    pub(crate) highlight: &'static str,
+    /// Headings and names.
+    pub(crate) strong: &'static str,
+    /// Scores, places, what is read last.
+    pub(crate) faint: &'static str,
+    /// Back to normal.
+    pub(crate) reset: &'static str,
+}
+
+impl Palette {
+    const COLOURED: Self = Self {
+        highlight: "\x1b[1;33m",
+        strong: "\x1b[1m",
+        faint: "\x1b[2m",
+        reset: "\x1b[0m",
+    };
+    /// No colours at all.
+    pub(crate) const PLAIN: Self = Self {
+        highlight: "",
+        strong: "",
+        faint: "",
+        reset: "",
+    };
+
+    /// Returns colours when standard output is a terminal and `NO_COLOR` is not set.
+    pub(crate) fn of_stdout() -> Self {
+        let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if stdout().is_terminal() && !is_unwanted {
+            Self::COLOURED
+        } else {
+            Self::PLAIN
+        }
+    }
+}
+
+/// Is somebody watching progress?
+pub(crate) fn is_watched() -> bool {
+    stderr().is_terminal()
+}
+
+/// Writes a number with commas between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Makes text of a document safe for one line of a terminal: control characters become spaces.
+///
+/// A document could else move the cursor, change the title or colour what follows.
+pub(crate) fn one_line(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean
+        .collect::<String>()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Cuts to `width` characters, with `…` where something was left out.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let texts = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn text_cannot_steer_the_terminal() {
+        assert_eq!(one_line("a\n\tb\x1b[31m \u{9b}2Jc"), "a b [31m 2Jc");
+        assert_eq!(cut("héllo", 5), "héllo");
+        assert_eq!(cut("héllo!", 5), "héll…");
+    }
+}
