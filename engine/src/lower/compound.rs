@@ -7,6 +7,7 @@ use tantivy::query::{
 };
 use tantivy::{DocId, Score, SeekDangerResult, SegmentReader};
 
+use super::excluded::Excluded;
 use super::{Scope, constant, filter, matching, scored};
 use crate::EngineError;
 
@@ -77,7 +78,7 @@ fn bool_weight(
         weights.push((Occur::Must, without_score(Box::new(AllWeight))));
     }
     for clause in must_not {
-        weights.push((Occur::MustNot, filter(scope, clause)?));
+        weights.push((Occur::MustNot, Box::new(Excluded(filter(scope, clause)?))));
     }
     let minimum = minimum_should_match(clause);
     if minimum > should.len() {

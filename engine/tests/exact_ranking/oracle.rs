@@ -1,0 +1,204 @@
+//! A naive search: every document, every clause, one list, one sort.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use gleaner_model::FieldPath;
+use gleaner_model::hash::tie_break_hash;
+use gleaner_query::resolved::{
+    Clause, FieldStatistics, Scalar, Statistics, StatisticsRequest,
+};
+use tantivy::fieldnorm::FieldNormReader;
+
+use crate::corpus::{Corpus, Document, word};
+use crate::layout::Found;
+
+/// Ranks all live documents.
+pub(crate) fn search(
+    corpus: &Corpus,
+    clause: &Clause,
+    statistics: &Statistics,
+    top: usize,
+) -> Found {
+    let scored = |document: &Document| Some((score(clause, document, statistics)? as f32, document.id.clone()));
+    let mut hits: Vec<(f32, String)> = corpus.live.values().filter_map(scored).collect();
+    hits.sort_by(|a, b| {
+        let by_hash = || tie_break_hash(&a.1).cmp(&tie_break_hash(&b.1));
+        b.0.total_cmp(&a.0).then_with(by_hash).then_with(|| a.1.cmp(&b.1))
+    });
+    let total = hits.len() as u64;
+    hits.truncate(top);
+    Found { hits: hits.into_iter().map(|(score, id)| (id, score.to_bits())).collect(), total }
+}
+
+/// Counts what a query needs, naively.
+pub(crate) fn statistics(corpus: &Corpus, clause: &Clause) -> Statistics {
+    let mut request = StatisticsRequest::default();
+    request.collect(clause);
+    let mut answer = Statistics::default();
+    for (field, terms) in &request.fields {
+        let texts = || corpus.live.values().map(|document| words(document, field));
+        let with_field = || texts().filter(|words| !words.is_empty());
+        let numbers = FieldStatistics {
+            documents: with_field().count() as u64,
+            total_length: with_field().map(|words| u64::from(quantised(words.len()))).sum(),
+        };
+        answer.fields.insert(field.clone(), numbers);
+        let count = |term: &String| texts().filter(|words| words.contains(term)).count() as u64;
+        let counts: BTreeMap<String, u64> =
+            terms.iter().map(|term| (term.clone(), count(term))).collect();
+        answer.terms.insert(field.clone(), counts);
+    }
+    answer
+}
+
+fn quantised(length: usize) -> u32 {
+    FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(length as u32))
+}
+
+fn words(document: &Document, field: &FieldPath) -> Vec<String> {
+    match field.as_str() {
+        "title" => document.title.iter().map(|&w| word(w)).collect(),
+        "body" => document.body.iter().map(|&w| word(w)).collect(),
+        "tag" => vec![format!("t{}", document.tag)],
+        other => panic!("no field {other}"),
+    }
+}
+
+/// Returns the score of a document, `None` where it does not match.
+pub(crate) fn score(clause: &Clause, document: &Document, numbers: &Statistics) -> Option<f64> {
+    boosted(clause, document, numbers, 1.0)
+}
+
+fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f64) -> Option<f64> {
+    let inner = |clause: &Clause| boosted(clause, document, numbers, boost);
+    match clause {
+        Clause::MatchAll => Some(boost),
+        Clause::MatchNone => None,
+        Clause::Term { field, term } => {
+            let weight = boost * idf(numbers, field, &[term]);
+            frequency_score(document, numbers, field, weight, count(document, field, &[term]))
+        }
+        Clause::Synonyms { field, terms } => {
+            let terms: Vec<&String> = terms.iter().collect();
+            let weight = boost * idf(numbers, field, &terms);
+            frequency_score(document, numbers, field, weight, count(document, field, &terms))
+        }
+        Clause::Blended { field, terms } => {
+            let group: Vec<&String> = terms.iter().map(|(term, _)| term).collect();
+            let idf = idf(numbers, field, &group);
+            let scores = terms.iter().filter_map(|(term, factor)| {
+                let weight = boost * f64::from(*factor) * idf;
+                frequency_score(document, numbers, field, weight, count(document, field, &[term]))
+            });
+            let scores: Vec<f64> = scores.collect();
+            (!scores.is_empty()).then(|| scores.iter().sum())
+        }
+        Clause::Phrase { field, positions, slop: 0 } => {
+            let idf: f64 =
+                positions.iter().flat_map(|(_, terms)| terms).map(|term| idf(numbers, field, &[term])).sum();
+            frequency_score(document, numbers, field, boost * idf, phrase_count(document, field, positions))
+        }
+        Clause::Bool { must, should, filter, must_not, minimum_should_match } => {
+            let fails = |clause: &Clause| inner_matches(clause, document);
+            if must_not.iter().any(fails) || !filter.iter().all(fails) {
+                return None;
+            }
+            let mut sum = 0.0;
+            for clause in must {
+                sum += inner(clause)?;
+            }
+            let mut matching = 0;
+            for score in should.iter().filter_map(inner) {
+                sum += score;
+                matching += 1;
+            }
+            let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
+            (matching >= (*minimum_should_match).max(u32::from(is_required))).then_some(sum)
+        }
+        Clause::DisMax { clauses, tie_breaker } => {
+            let scores: Vec<f64> = clauses.iter().filter_map(inner).collect();
+            let best = scores.iter().copied().reduce(f64::max)?;
+            Some(best + f64::from(*tie_breaker) * (scores.iter().sum::<f64>() - best))
+        }
+        Clause::Constant(clause) => inner_matches(clause, document).then_some(boost),
+        Clause::Demote { positive, negative, factor } => {
+            let score = inner(positive)?;
+            Some(if inner_matches(negative, document) { score * f64::from(*factor) } else { score })
+        }
+        Clause::Boost { clause, factor } => {
+            boosted(clause, document, numbers, boost * f64::from(*factor))
+        }
+        _ => inner_matches(clause, document).then_some(boost),
+    }
+}
+
+fn inner_matches(clause: &Clause, document: &Document) -> bool {
+    match clause {
+        Clause::Term { field, term } => words(document, field).contains(term),
+        Clause::Phrase { field, positions, .. } => phrase_count(document, field, positions) > 0.0,
+        Clause::Range { lower, upper, .. } => {
+            let value = document.number;
+            let is_above = match lower {
+                Bound::Included(Scalar::I64(bound)) => value >= *bound,
+                Bound::Excluded(Scalar::I64(bound)) => value > *bound,
+                _ => true,
+            };
+            let is_below = match upper {
+                Bound::Included(Scalar::I64(bound)) => value <= *bound,
+                Bound::Excluded(Scalar::I64(bound)) => value < *bound,
+                _ => true,
+            };
+            is_above && is_below
+        }
+        Clause::AnyOf { field, values } => values.iter().any(|value| {
+            matches!(value, Scalar::Text(text) if words(document, field).contains(text))
+        }),
+        Clause::Exists { fields } => {
+            fields.iter().any(|field| field.as_str() == "number" || !words(document, field).is_empty())
+        }
+        Clause::Ids { ids } => ids.iter().any(|id| id.as_str() == document.id),
+        other => panic!("the oracle does not filter by {other:?}"),
+    }
+}
+
+fn idf(numbers: &Statistics, field: &FieldPath, terms: &[&String]) -> f64 {
+    let all = numbers.fields[field].documents as f64;
+    let of = |term: &&String| numbers.terms[field][*term];
+    let n = terms.iter().map(of).max().unwrap() as f64;
+    (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
+}
+
+fn count(document: &Document, field: &FieldPath, terms: &[&String]) -> f64 {
+    words(document, field).iter().filter(|word| terms.contains(word)).count() as f64
+}
+
+fn phrase_count(document: &Document, field: &FieldPath, positions: &[(u32, Vec<String>)]) -> f64 {
+    let words = words(document, field);
+    let matches = |start: &usize| {
+        positions.iter().all(|(offset, terms)| {
+            words.get(start + *offset as usize).is_some_and(|word| terms.contains(word))
+        })
+    };
+    (0..words.len()).filter(matches).count() as f64
+}
+
+fn frequency_score(
+    document: &Document,
+    numbers: &Statistics,
+    field: &FieldPath,
+    weight: f64,
+    frequency: f64,
+) -> Option<f64> {
+    if frequency == 0.0 {
+        return None;
+    }
+    if field.as_str() == "tag" {
+        return Some(weight);
+    }
+    let numbers = numbers.fields[field];
+    let average = numbers.total_length as f64 / numbers.documents as f64;
+    let length = f64::from(quantised(words(document, field).len()));
+    let norm = 1.2 * (1.0 - 0.75 + 0.75 * length / average);
+    Some(weight * ((1.2 + 1.0) * frequency / (frequency + norm)))
+}

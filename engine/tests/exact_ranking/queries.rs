@@ -1,0 +1,165 @@
+//! Random queries of every scored kind.
+
+use std::ops::Bound;
+
+use gleaner_model::{DocumentId, FieldPath};
+use gleaner_query::resolved::{Clause, Scalar};
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use crate::corpus::{Corpus, VOCABULARY, body, draw_word, tag, title, word};
+
+/// Draws a query; plain disjunctions, conjunctions and terms come most often.
+pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
+    match rng.random_range(0..20) {
+        0..=3 => term(rng),
+        4..=7 => should(terms(rng, 2)),
+        8 | 9 => should(terms(rng, 3)),
+        10 | 11 => must(terms(rng, 2)),
+        12 => phrase(rng, corpus),
+        13 => Clause::DisMax { clauses: terms(rng, 3), tie_breaker: [0.0, 0.3, 1.0][rng.random_range(0..3)] },
+        14 => Clause::Demote {
+            positive: Box::new(should(terms(rng, 2))),
+            negative: Box::new(filter(rng, corpus)),
+            factor: 0.5,
+        },
+        15 => Clause::Synonyms { field: body(), terms: distinct_words(rng, 2) },
+        16 => {
+            let group = distinct_words(rng, 3);
+            Clause::Blended { field: body(), terms: group.into_iter().zip([1.0, 0.8, 0.5]).collect() }
+        }
+        _ => compound(rng, corpus),
+    }
+}
+
+/// Draws `count` words of a query.
+pub(crate) fn words(rng: &mut StdRng, count: usize) -> Vec<u32> {
+    (0..count).map(|_| asked_word(rng)).collect()
+}
+
+fn asked_word(rng: &mut StdRng) -> u32 {
+    let word = draw_word(rng);
+    if rng.random_bool(0.4) { VOCABULARY + word } else { word }
+}
+
+fn distinct_words(rng: &mut StdRng, count: usize) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    while found.len() < count {
+        let new = word(asked_word(rng));
+        if !found.contains(&new) {
+            found.push(new);
+        }
+    }
+    found
+}
+
+fn field(rng: &mut StdRng) -> FieldPath {
+    if rng.random_bool(0.75) { body() } else { title() }
+}
+
+fn term(rng: &mut StdRng) -> Clause {
+    let clause = match rng.random_range(0..12) {
+        0 => Clause::Term { field: tag(), term: format!("t{}", rng.random_range(0..6)) },
+        _ => Clause::Term { field: field(rng), term: word(asked_word(rng)) },
+    };
+    if rng.random_bool(0.2) {
+        let factor = [0.0, 0.1, 2.0, 7.5][rng.random_range(0..4)];
+        return Clause::Boost { clause: Box::new(clause), factor };
+    }
+    clause
+}
+
+fn terms(rng: &mut StdRng, count: usize) -> Vec<Clause> {
+    (0..count).map(|_| term(rng)).collect()
+}
+
+fn should(clauses: Vec<Clause>) -> Clause {
+    Clause::Bool {
+        must: Vec::new(),
+        should: clauses,
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 1,
+    }
+}
+
+fn must(clauses: Vec<Clause>) -> Clause {
+    Clause::Bool {
+        must: clauses,
+        should: Vec::new(),
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 0,
+    }
+}
+
+/// Two or three words that stand together somewhere, sometimes with an alternative.
+fn phrase(rng: &mut StdRng, corpus: &Corpus) -> Clause {
+    let documents: Vec<_> = corpus.live.values().filter(|d| d.body.len() > 3).collect();
+    let text = &documents[rng.random_range(0..documents.len())].body;
+    let start = rng.random_range(0..text.len() - 2);
+    let num_words = rng.random_range(2..=3);
+    let mut positions: Vec<(u32, Vec<String>)> = (0..num_words)
+        .map(|at| (at as u32, vec![word(text[start + at])]))
+        .collect();
+    if rng.random_bool(0.3) {
+        positions[1].1.push(word(asked_word(rng)));
+        positions[1].1.dedup();
+    }
+    Clause::Phrase { field: body(), positions, slop: 0 }
+}
+
+fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
+    match rng.random_range(0..6) {
+        0 => Clause::Term { field: tag(), term: format!("t{}", rng.random_range(0..5)) },
+        1 => Clause::AnyOf {
+            field: tag(),
+            values: (0..2).map(|at| Scalar::Text(format!("t{}", at * 2))).collect(),
+        },
+        2 => {
+            let lower = rng.random_range(-60..40);
+            Clause::Range {
+                field: FieldPath::new("number"),
+                lower: Bound::Included(Scalar::I64(lower)),
+                upper: Bound::Excluded(Scalar::I64(lower + rng.random_range(1..60))),
+            }
+        }
+        3 => Clause::Exists { fields: vec![title()] },
+        4 => phrase(rng, corpus),
+        _ => {
+            let ids = (0..200).map(|_| format!("d{}", rng.random_range(0..3_000)));
+            let mut ids: Vec<DocumentId> = ids.map(|id| DocumentId::parse(&id).unwrap()).collect();
+            ids.sort();
+            ids.dedup();
+            Clause::Ids { ids }
+        }
+    }
+}
+
+/// Filters, exclusions, minimum_should_match, nesting.
+fn compound(rng: &mut StdRng, corpus: &Corpus) -> Clause {
+    let num_must = rng.random_range(0..3);
+    let num_should = rng.random_range(0..4);
+    let mut should: Vec<Clause> = terms(rng, num_should);
+    if rng.random_bool(0.3) {
+        should.push(must(vec![term(rng), Clause::Constant(Box::new(filter(rng, corpus)))]));
+    }
+    let minimum = rng.random_range(0..=should.len().min(2)) as u32;
+    let num_filters = rng.random_range(0..2);
+    let clause = Clause::Bool {
+        must: terms(rng, num_must),
+        should,
+        filter: (0..num_filters).map(|_| filter(rng, corpus)).collect(),
+        must_not: (0..rng.random_range(0..2)).map(|_| filter(rng, corpus)).collect(),
+        minimum_should_match: minimum,
+    };
+    match &clause {
+        // Nothing asked for at all has its own rule, tested apart.
+        Clause::Bool { must, should, filter, .. }
+            if must.is_empty() && should.is_empty() && filter.is_empty() =>
+        {
+            self::should(terms(rng, 2))
+        }
+        _ => clause,
+    }
+}
