@@ -1,9 +1,12 @@
-//! What tests share: a whole node in one process.
+//! What tests share: a whole node in one process, the real binary, the exhaustive oracle.
 //!
 //! Does: wire coordinator, log, leaf and root in a temporary folder ([`node::Node`]), and stop and
-//! start them again on the same data.
-//! Does not: speak HTTP (tests of the dialect run the binary).
+//! start them again on the same data; say what a search must answer ([`oracle::Oracle`]); size and
+//! seed runs ([`run`]).
+//! Does not: test anything itself.
 
 pub mod node;
+pub mod oracle;
+pub mod run;
 
 pub use node::Node;
