@@ -9,6 +9,7 @@
 pub mod admin;
 mod aggregations;
 pub mod analyzers;
+pub mod by_query;
 pub mod deadline;
 pub mod error;
 mod fetch;

@@ -74,6 +74,15 @@ impl Root {
             .await
     }
 
+    /// Returns the search that a scroll repeats.
+    ///
+    /// # Errors
+    /// [`RootError::BadToken`] for an id that cannot be read.
+    pub fn scrolled_search(&self, id: &str) -> Result<SearchRequest, RootError> {
+        let state: ScrollState = token::decode(Kind::Scroll, id)?;
+        self.scrolled(&state.body, &state.parameters)
+    }
+
     /// Ends scrolls; returns how many of them were still alive.
     ///
     /// # Errors

@@ -1,0 +1,219 @@
+//! Deletes by query: pages of a scroll, each deleted under the condition that it has not changed.
+
+use std::time::{Duration, Instant};
+
+use gleaner_proto::write::{Condition, WriteAction, WriteFault, WriteResult};
+use gleaner_query::answer::Hit;
+use gleaner_query::search::{SearchRequest, SourceFilter};
+
+use crate::ingest::{IngestItem, IngestOptions, IngestResult};
+use crate::plan::Target;
+use crate::search::SearchOptions;
+use crate::{Root, RootError};
+
+/// What is to be deleted, and how.
+#[derive(Debug, Clone)]
+pub struct ByQueryRequest {
+    /// The query, and the order in which matches are taken.
+    pub search: SearchRequest,
+    /// Documents deleted together, ≥ 1; the dialect's default is 1,000.
+    pub page_size: usize,
+    /// Documents deleted at most; `None` is all.
+    pub max_docs: Option<usize>,
+    /// Whether documents that changed meanwhile are left and counted; else the first ends it.
+    pub is_proceeding_on_conflicts: bool,
+    /// Whether the shards are refreshed at the end.
+    pub is_refreshed: bool,
+    /// Deletes per second at most; `None` is as fast as it goes.
+    pub requests_per_second: Option<f64>,
+    /// Longest time between two pages.
+    pub keep_alive: Duration,
+}
+
+/// What a delete by query did.
+#[derive(Debug, Default)]
+pub struct ByQueryReport {
+    /// From reception to the end.
+    pub took: Duration,
+    /// Whether a page's search ran out of time.
+    pub timed_out: bool,
+    /// Matches, at most `max_docs`.
+    pub total: u64,
+    /// Documents deleted.
+    pub deleted: u64,
+    /// Pages.
+    pub batches: u64,
+    /// Documents that had changed since the query saw them.
+    pub version_conflicts: u64,
+    /// Time spent waiting for the rate.
+    pub throttled: Duration,
+    /// The rate that was asked for.
+    pub requests_per_second: Option<f64>,
+    /// Why it ended early.
+    pub failures: Vec<ByQueryFailure>,
+}
+
+/// One document that could not be deleted.
+#[derive(Debug)]
+pub struct ByQueryFailure {
+    /// Its index.
+    pub index: String,
+    /// Its id.
+    pub id: String,
+    /// What happened.
+    pub error: RootError,
+}
+
+impl Root {
+    /// Deletes what a query finds: each document as the query saw it, or not at all.
+    ///
+    /// # Errors
+    /// What the search fails with before anything was deleted, or on a later page (what was deleted
+    /// stays deleted). Failures of single documents are in the report.
+    ///
+    /// # Cancel safety
+    /// A dropped future may have deleted a part.
+    pub async fn delete_by_query(
+        &self,
+        target: &Target,
+        request: &ByQueryRequest,
+    ) -> Result<ByQueryReport, RootError> {
+        let started = Instant::now();
+        let rate = request.requests_per_second;
+        let mut report = ByQueryReport { requests_per_second: rate, ..ByQueryReport::default() };
+        let state = self.pin(target, request.keep_alive).await?;
+        let outcome = self.delete_pages(&state, request, &mut report).await;
+        self.release(&state).await;
+        outcome?;
+        if request.is_refreshed {
+            self.refresh(target).await?;
+        }
+        report.took = started.elapsed();
+        Ok(report)
+    }
+
+    async fn delete_pages(
+        &self,
+        state: &crate::token::PointInTimeState,
+        request: &ByQueryRequest,
+        report: &mut ByQueryReport,
+    ) -> Result<(), RootError> {
+        let mut options = SearchOptions { refuse_partial: true, ..SearchOptions::default() };
+        let mut left = request.max_docs.unwrap_or(usize::MAX);
+        while left > 0 {
+            let page = page_search(request, left);
+            let deadline = crate::deadline::Deadline::after(
+                page.timeout.unwrap_or(self.options().default_timeout),
+            );
+            self.renew(state).await;
+            let mut plans = self.plans_of(state)?;
+            let mut response = self.search_plans(&mut plans, &page, &options, deadline).await?;
+            if report.batches == 0 {
+                let matches = response.total.map_or(0, |total| total.value);
+                report.total = matches.min(left as u64);
+            }
+            if response.hits.is_empty() {
+                return Ok(());
+            }
+            report.timed_out |= response.timed_out;
+            report.batches += 1;
+            let num_hits = response.hits.len();
+            left -= num_hits.min(left);
+            let last = response.last.take();
+            let begun = Instant::now();
+            let is_ended = self.delete_hits(response.hits, request, report).await;
+            let Some((keys, tie)) = last else { return Ok(()) };
+            options.after = Some(gleaner_query::resolved::After { keys, tie: Some(tie) });
+            if is_ended || num_hits < page.size() || left == 0 {
+                return Ok(());
+            }
+            throttle(request, num_hits, begun, report).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes one page; returns whether to end here.
+    async fn delete_hits(
+        &self,
+        hits: Vec<Hit>,
+        request: &ByQueryRequest,
+        report: &mut ByQueryReport,
+    ) -> bool {
+        let items = hits.into_iter().map(deletion).collect();
+        let results = self.ingest(items, &IngestOptions::default()).await;
+        let mut is_ended = false;
+        for IngestResult { index, id, outcome, .. } in results {
+            match outcome {
+                Ok(outcome) if outcome.result == WriteResult::Deleted => report.deleted += 1,
+                Ok(_) => report.version_conflicts += 1,
+                Err(error) => {
+                    let conflict = WriteFaultKind::of(&error) == WriteFaultKind::Conflict;
+                    report.version_conflicts += u64::from(conflict);
+                    if conflict && request.is_proceeding_on_conflicts {
+                        continue;
+                    }
+                    is_ended = true;
+                    report.failures.push(ByQueryFailure { index, id, error });
+                }
+            }
+        }
+        is_ended
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WriteFaultKind {
+    Conflict,
+    Other,
+}
+
+impl WriteFaultKind {
+    fn of(error: &RootError) -> Self {
+        match error {
+            RootError::Write(WriteFault::VersionConflict { .. }) => Self::Conflict,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A page needs no content, only ids, routings and seq_nos.
+fn page_search(request: &ByQueryRequest, left: usize) -> SearchRequest {
+    SearchRequest {
+        from: 0,
+        size: Some(request.page_size.min(left)),
+        source: SourceFilter { enabled: false, ..SourceFilter::default() },
+        track_total_hits: gleaner_query::search::TrackTotal::Exact,
+        aggregations: Vec::new(),
+        highlight: None,
+        explain: false,
+        profile: false,
+        pit: None,
+        ..request.search.clone()
+    }
+}
+
+fn deletion(hit: Hit) -> IngestItem {
+    let content = hit.content;
+    IngestItem {
+        index: hit.index,
+        id: Some(content.id.to_string()),
+        routing: content.routing,
+        action: WriteAction::Delete,
+        condition: Condition::Is { seq_no: content.seq_no, term: content.term },
+        require_alias: false,
+    }
+}
+
+/// Waits until the page has taken as long as its share of the rate.
+async fn throttle(
+    request: &ByQueryRequest,
+    num_hits: usize,
+    begun: Instant,
+    report: &mut ByQueryReport,
+) {
+    let Some(rate) = request.requests_per_second else { return };
+    let due = Duration::from_secs_f64((num_hits as f64 / rate).min(request.keep_alive.as_secs_f64()));
+    let pause = due.saturating_sub(begun.elapsed());
+    report.throttled += pause;
+    tokio::time::sleep(pause).await;
+}
