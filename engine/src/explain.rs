@@ -56,3 +56,6 @@ pub fn at_place(
         }),
     })
 }
+
+#[cfg(test)]
+mod tests;

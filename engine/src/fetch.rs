@@ -59,7 +59,7 @@ pub fn fetch(
     spec: &FetchSpec<'_>,
     control: &Control,
 ) -> Result<Vec<FetchedHit>, EngineError> {
-    let doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
+    let mut doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
     let fields = fields::Plan::new(view, spec.fields)?;
     let highlighter = spec
         .highlight

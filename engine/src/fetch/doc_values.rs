@@ -20,6 +20,8 @@ use crate::view::{View, split_place};
 pub(super) struct Plan<'v> {
     view: &'v View,
     fields: Vec<(FieldPath, &'v FieldHandle, Format)>,
+    /// The columns of the segment that was read last, beside `fields`.
+    opened: Option<(u32, Vec<Option<DocValues>>)>,
 }
 
 /// How values of a field are shown.
@@ -87,29 +89,43 @@ impl<'v> Plan<'v> {
                 }
             }
         }
-        Ok(Self { view, fields })
+        Ok(Self {
+            view,
+            fields,
+            opened: None,
+        })
     }
 
     /// Adds the values of a document; fields without any are left out.
     pub(super) fn read(
-        &self,
+        &mut self,
         place: u64,
         shown: &mut IndexMap<String, Vec<Value>>,
     ) -> Result<(), EngineError> {
         let (ord, doc) = split_place(place);
-        let Some(segment) = self.view.segments().get(ord as usize) else {
-            return Ok(());
+        let columns = match self.opened.take() {
+            Some((opened, columns)) if opened == ord => columns,
+            _ => self.open(ord)?,
         };
-        for (path, handle, format) in &self.fields {
-            let Some(values) = DocValues::open(segment, handle)? else {
-                continue;
-            };
-            let values = shown_values(&values, doc, format)?;
+        for ((path, _, format), column) in self.fields.iter().zip(&columns) {
+            let Some(column) = column else { continue };
+            let values = shown_values(column, doc, format)?;
             if !values.is_empty() {
                 shown.insert(path.to_string(), values);
             }
         }
+        self.opened = Some((ord, columns));
         Ok(())
+    }
+
+    fn open(&self, ord: u32) -> Result<Vec<Option<DocValues>>, EngineError> {
+        let Some(segment) = self.view.segments().get(ord as usize) else {
+            return Ok(Vec::new());
+        };
+        let handles = self.fields.iter().map(|(_, handle, _)| handle);
+        handles
+            .map(|handle| DocValues::open(segment, handle))
+            .collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `fields`: values taken from `_source` by path, as the mapping reads them.
 
 use gleaner_model::{FieldKind, FieldPath, NumberKind};
+use gleaner_query::date::DateFormatter;
 use gleaner_query::search::FieldFormat;
 use gleaner_query::source::values_at;
 use indexmap::IndexMap;
@@ -22,6 +23,8 @@ struct FieldPlan {
     source_path: FieldPath,
     kind: FieldKind,
     format: Format,
+    /// Reads dates.
+    dates: Option<DateFormatter>,
 }
 
 impl Plan {
@@ -40,11 +43,16 @@ impl Plan {
                 let format = Format::new(&field.kind, format.as_deref())?;
                 let source_path = source_path(path, field.is_multi_field);
                 let kind = field.kind.clone();
+                let dates = match &kind {
+                    FieldKind::Date { format, .. } => Some(bounds::formatter(Some(&format.0))?),
+                    _ => None,
+                };
                 fields.push(FieldPlan {
                     path: path.clone(),
                     source_path,
                     kind,
                     format,
+                    dates,
                 });
             }
         }
@@ -71,13 +79,11 @@ impl FieldPlan {
     fn shown(&self, value: &Value) -> Option<Value> {
         match (&self.kind, value) {
             (_, Value::Null) => None,
-            (FieldKind::Date { format, .. }, value) => {
-                let ms = match value {
-                    Value::String(text) => {
-                        bounds::formatter(Some(&format.0)).ok()?.parse(text).ok()?
-                    }
-                    other => other.as_i64()?,
-                };
+            (FieldKind::Date { .. }, value) => {
+                // Numbers are read as their text is, as when they were indexed.
+                let text = text_of(value);
+                let ms = self.dates.as_ref()?.parse(&text).ok();
+                let ms = ms.or_else(|| text.parse().ok())?;
                 Some(self.format.date(ms))
             }
             (FieldKind::Number { number, .. }, Value::String(text)) => number_of(*number, text),

@@ -146,3 +146,14 @@ fn text_has_no_doc_values() {
         "{refused}"
     );
 }
+
+#[test]
+fn places_of_another_view_are_refused() {
+    let view = index(&vec![("d".to_owned(), json!({}))]).views().remove(0);
+    let far = place(99, 0);
+    assert!(fetch(&view, &[far], &FetchSpec::default(), &Control::unlimited()).is_err());
+    let stopped = Control::unlimited();
+    stopped.cancel();
+    let refused = fetch(&view, &[0], &FetchSpec::default(), &stopped);
+    assert!(matches!(refused, Err(EngineError::Cancelled)));
+}

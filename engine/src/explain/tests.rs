@@ -1,0 +1,125 @@
+//! Explanations against the scores of searches.
+
+use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_query::resolved::{Clause, StatisticsRequest};
+use serde_json::json;
+
+use super::*;
+use crate::aggregate::testing::{self, Documents, Index, Layout, mapping};
+use crate::control::{Control, MemoryAccount};
+use crate::filter_cache::{FilterCache, FilterCacheOptions};
+use crate::search::{SearchEnv, Target, search};
+use crate::statistics::statistics;
+
+fn view() -> Arc<View> {
+    let mapping = mapping(&json!({"body": {"type": "text"}, "tag": {"type": "keyword"}}));
+    let words = ["red", "fox", "runs", "over", "the", "lazy", "dog"];
+    let document = |i: usize| {
+        let body: Vec<&str> = (0..=i % 9)
+            .map(|k| words[(i * k + k) % words.len()])
+            .collect();
+        let tag = if i % 3 == 0 { "a" } else { "b" };
+        (format!("d{i}"), json!({"body": body.join(" "), "tag": tag}))
+    };
+    let documents: Documents = (0..60).map(document).collect();
+    let layout = Layout {
+        shards: 1,
+        segments: 3,
+        has_deletes: true,
+    };
+    Index::new(&mapping, &documents, layout).views().remove(0)
+}
+
+fn body(term: &str) -> Clause {
+    Clause::Term {
+        field: FieldPath::new("body"),
+        term: term.to_owned(),
+    }
+}
+
+fn queries() -> Vec<Clause> {
+    let tag = Clause::Term {
+        field: FieldPath::new("tag"),
+        term: "a".to_owned(),
+    };
+    let phrase = Clause::Phrase {
+        field: FieldPath::new("body"),
+        positions: vec![(0, vec!["red".to_owned()]), (1, vec!["fox".to_owned()])],
+        slop: 2,
+    };
+    let boosted = Clause::Boost {
+        clause: Box::new(body("dog")),
+        factor: 2.5,
+    };
+    vec![
+        body("fox"),
+        phrase.clone(),
+        Clause::DisMax {
+            clauses: vec![body("red"), boosted.clone()],
+            tie_breaker: 0.3,
+        },
+        Clause::Bool {
+            must: vec![body("red")],
+            should: vec![boosted, phrase, tag.clone()],
+            filter: vec![],
+            must_not: vec![body("lazy")],
+            minimum_should_match: 0,
+        },
+        Clause::Constant(Box::new(tag)),
+    ]
+}
+
+#[test]
+fn the_value_of_an_explanation_is_the_score_to_the_bit() {
+    let view = view();
+    let key = ShardKey {
+        index: IndexUuid([1; 16]),
+        shard: ShardNumber(0),
+    };
+    let control = Arc::new(Control::unlimited());
+    let env = SearchEnv {
+        control: &control,
+        filters: &Arc::new(FilterCache::new(FilterCacheOptions::default())),
+        memory: &MemoryAccount::root("test", 1 << 30),
+        pool: None,
+    };
+    for clause in queries() {
+        let mut wanted = StatisticsRequest::default();
+        wanted.collect(&clause);
+        let numbers = statistics(&view, &wanted, &control).expect("the index can be read");
+        let mut query = testing::query(vec![], vec![]);
+        (query.query, query.top, query.statistics) = (clause, 100, Arc::new(numbers));
+        let target = Target {
+            key,
+            view: Arc::clone(&view),
+        };
+        let answer = search(&[target], &query, &env)
+            .remove(0)
+            .expect("it is good");
+        assert!(!answer.hits.is_empty());
+        for hit in answer.hits {
+            let explained = at_place(&view, hit.place, &query).expect("the index can be read");
+            assert!(explained.matched);
+            let score = hit.score.expect("it is scored");
+            assert_eq!(explained.explanation.value.to_bits(), score.to_bits());
+            assert!(!explained.explanation.description.is_empty());
+        }
+    }
+}
+
+#[test]
+fn documents_that_do_not_match_or_do_not_exist_are_told_apart() {
+    let view = view();
+    let query = gleaner_query::resolved::ShardQuery {
+        query: Clause::MatchNone,
+        ..testing::query(vec![], vec![])
+    };
+    let of = |id: &str| {
+        let id = DocumentId::parse(id).expect("a good id");
+        of_document(&view, &id, &query).expect("the index can be read")
+    };
+    let explained = of("d1").expect("it exists");
+    assert!(!explained.matched);
+    assert_eq!(explained.explanation.value.to_bits(), 0.0_f32.to_bits());
+    assert_eq!(of("gone-d1"), None);
+}
