@@ -1,6 +1,7 @@
 //! The baseline: tantivy as its own examples use it, with the same fields.
 
 mod query;
+pub mod server;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tantivy::collector::{Count, TopDocs};
 use tantivy::indexer::NoMergePolicy;
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema,
-    TextFieldIndexing, TextOptions,
+    TextFieldIndexing, TextOptions, Value,
 };
 use tantivy::{Index, IndexWriter, Searcher, TantivyDocument};
 
@@ -63,6 +64,18 @@ impl Bare {
             tokens::register_analyzers(index.tokenizers(), &ours::mapping(), &registry)?;
         }
         Ok(Self { index, fields })
+    }
+
+    /// Opens the index that [`Bare::create`] made in `folder` with [`Tokens::Ours`].
+    ///
+    /// # Errors
+    /// When tantivy refuses.
+    pub fn open_in(folder: &Path) -> Result<Self> {
+        let (_, fields) = schema(Tokens::Ours);
+        Ok(Self {
+            index: Index::open_in_dir(folder)?,
+            fields,
+        })
     }
 
     /// Returns a writer of one thread.
@@ -194,23 +207,26 @@ impl BareSearch {
             .expect("the index is whole") as u64
     }
 
-    /// Returns the stored sources of the ten best, with their scores.
+    /// Returns scores, ids and stored sources of the ten best.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn fetch_top(&self, query: &dyn tantivy::query::Query) -> Result<Vec<(f32, Vec<u8>)>> {
-        use tantivy::schema::Value;
+    pub fn fetch_top(
+        &self,
+        query: &dyn tantivy::query::Query,
+    ) -> Result<Vec<(f32, String, Vec<u8>)>> {
         let top = TopDocs::with_limit(10).order_by_score();
         let mut hits = Vec::new();
         for (score, address) in self.searcher.search(query, &top)? {
             let document: TantivyDocument = self.searcher.doc(address)?;
+            let id = document
+                .get_first(self.fields.id)
+                .and_then(|value| value.as_str());
             let source = document
                 .get_first(self.fields.source)
                 .and_then(|value| value.as_bytes());
-            hits.push((
-                score,
-                source.context("a document without a source")?.to_vec(),
-            ));
+            let (id, source) = id.zip(source).context("a document without id or source")?;
+            hits.push((score, id.to_owned(), source.to_vec()));
         }
         Ok(hits)
     }

@@ -6,9 +6,11 @@
 //! Called by the criterion benches and by the binary `report`. Read [`race`] first.
 
 pub mod bare;
+pub mod client;
 pub mod corpus;
 pub mod group_commit;
 pub mod ours;
+pub mod process;
 pub mod queries;
 pub mod race;
 pub mod report;

@@ -7,11 +7,12 @@ use anyhow::{Context, Result};
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_datasets::query_set::{self, Class as Tag, TaggedQuery};
 use gleaner_datasets::{Generator, Input};
+use serde::{Deserialize, Serialize};
 
 use crate::corpus::SEED;
 
 /// The classes whose ratios are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// One term.
     Term,
@@ -48,7 +49,7 @@ impl Class {
 }
 
 /// What a filtered query lets through.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Filter {
     /// Documents whose `kind` is this.
     Kind(String),
@@ -58,7 +59,7 @@ pub enum Filter {
 }
 
 /// A query on the field `body`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// Its class.
     pub class: Class,

@@ -74,6 +74,28 @@ pub fn index_bare(corpus: &Corpus, settled: Settled) -> Result<WriteRate> {
     rate(corpus.sources.len(), start, cpu, folder.path())
 }
 
+/// As [`index_bare`], with a commit each time `interval` has passed.
+///
+/// # Errors
+/// When tantivy refuses.
+pub fn index_bare_refreshing(corpus: &Corpus, interval: Duration) -> Result<WriteRate> {
+    let folder = TempDir::new()?;
+    let (start, cpu) = (Instant::now(), process_cpu());
+    let bare = Bare::create(folder.path(), Tokens::Stock)?;
+    let mut writer = bare.writer()?;
+    let mut committed = Instant::now();
+    for source in &corpus.sources {
+        writer.add_document(bare.document(source)?)?;
+        if committed.elapsed() >= interval {
+            writer.commit()?;
+            committed = Instant::now();
+        }
+    }
+    writer.commit()?;
+    writer.wait_merging_threads()?;
+    rate(corpus.sources.len(), start, cpu, folder.path())
+}
+
 /// Indexes `corpus` into shard copies by applying operations, as a leaf does from its log.
 ///
 /// # Errors

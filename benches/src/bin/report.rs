@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Parser;
+use gleaner_benches::bare::server;
 use gleaner_benches::corpus::Size;
 use gleaner_benches::report::{self, Options};
 use gleaner_datasets::catalog;
@@ -25,6 +26,12 @@ struct Arguments {
     /// Leave the sections over HTTP out.
     #[arg(long)]
     no_server: bool,
+    /// Serve the baseline's index in this folder instead; for the report itself.
+    #[arg(long, hide = true, requires = "listen")]
+    serve_bare: Option<PathBuf>,
+    /// Where the baseline listens.
+    #[arg(long, hide = true, default_value = "127.0.0.1:0")]
+    listen: String,
     /// Where the page is written.
     #[arg(long, default_value = "docs/reports/0001-one-machine.md")]
     out: PathBuf,
@@ -32,6 +39,9 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(folder) = &arguments.serve_bare {
+        return server::serve(folder, &arguments.listen);
+    }
     let options = Options {
         data: catalog::locate(arguments.data.as_deref()),
         size: if arguments.quick {

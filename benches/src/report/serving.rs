@@ -1,7 +1,198 @@
-//! Searches over HTTP.
-use super::{Options, Section};
+//! Searches over HTTP: our server with one shard against a bare handler around tantivy.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Options, Section, Table, tell};
+use crate::bare::{Bare, Tokens};
+use crate::client::Client;
 use crate::corpus::Corpus;
-/// x
-pub fn measure(_: &Corpus, _: &Options, _: &std::path::Path) -> anyhow::Result<Section> {
-    Ok(Section::default())
+use crate::process::Server;
+use crate::queries::{self, Class, Filter, Query};
+use crate::race::geometric_mean;
+use crate::report::loading;
+
+/// Index of our server that is searched.
+const INDEX: &str = "articles";
+
+/// A side: its connection, and a path and body for each query.
+struct Side {
+    client: Client,
+    path: String,
+    bodies: Vec<Vec<u8>>,
+    best: Vec<Duration>,
+}
+
+/// Loads both servers and times every query on each, one client on one connection.
+///
+/// # Errors
+/// When a server does not start or refuses a request.
+pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Section> {
+    tell("loading the server and the bare handler");
+    let queries = queries::sample(options.data.as_deref(), options.per_class)?;
+    let folder = TempDir::new()?;
+    let (bare, ours) = start(corpus, binary, folder.path())?;
+    tell("timing searches over HTTP");
+    let total = |query: &Query| body(query, &json!(10_000));
+    let no_total = |query: &Query| body(query, &json!(false));
+    let search = format!("/{INDEX}/_search");
+    let mut sides = [
+        Side::new(
+            &bare,
+            "/search".to_owned(),
+            queries
+                .iter()
+                .map(serde_json::to_vec)
+                .collect::<Result<_, _>>()?,
+        )?,
+        Side::new(
+            &ours,
+            search.clone(),
+            queries.iter().map(no_total).collect(),
+        )?,
+        Side::new(&ours, search, queries.iter().map(total).collect())?,
+    ];
+    for _ in 0..=options.rounds {
+        for side in &mut sides {
+            side.round()?;
+        }
+    }
+    Ok(Section {
+        title: "Searches over HTTP",
+        method: format!(
+            "One client on one kept connection; ten hits with their `_source`; {} rounds in turns, \
+             each query's best time; median and mean over the queries. Bare is an axum handler \
+             that runs tantivy's `TopDocs` and renders the sources; the query reaches it as terms. \
+             Ours is `gleaner serve`, one shard of one segment: parses the dialect, analyses text, \
+             counts statistics, scatters, merges, fetches, renders.",
+            options.rounds
+        ),
+        tables: vec![table(&queries, &sides)],
+        remarks: Vec::new(),
+    })
+}
+
+fn start(corpus: &Corpus, binary: &Path, folder: &Path) -> Result<(Server, Server)> {
+    let bare_folder = folder.join("bare");
+    std::fs::create_dir(&bare_folder)?;
+    drop(Bare::create(&bare_folder, Tokens::Ours)?.fill(&corpus.sources, 1)?);
+    let own = std::env::current_exe()?;
+    let arguments = ["--serve-bare", &bare_folder.to_string_lossy()];
+    let bare = Server::start(&own, &arguments, &folder.join("bare.log"), "/")?;
+    let ours = loading::start(binary, folder)?;
+    let mut client = ours.client()?;
+    loading::create(&mut client, INDEX, 1, "-1")?;
+    for bulk in loading::bulks(corpus, 5 << 20) {
+        loading::send(&mut client, INDEX, &bulk)?;
+    }
+    client.expect(
+        "POST",
+        &format!("/{INDEX}/_forcemerge?max_num_segments=1"),
+        b"",
+    )?;
+    client.expect("POST", &format!("/{INDEX}/_refresh"), b"")?;
+    let count: Value =
+        serde_json::from_slice(client.expect("GET", &format!("/{INDEX}/_count"), b"")?)?;
+    ensure!(
+        count["count"] == corpus.sources.len(),
+        "the server holds {count}"
+    );
+    Ok((bare, ours))
+}
+
+impl Side {
+    fn new(server: &Server, path: String, bodies: Vec<Vec<u8>>) -> Result<Self> {
+        let best = vec![Duration::MAX; bodies.len()];
+        Ok(Self {
+            client: server.client()?,
+            path,
+            bodies,
+            best,
+        })
+    }
+
+    fn round(&mut self) -> Result<()> {
+        for (body, best) in self.bodies.iter().zip(&mut self.best) {
+            let start = Instant::now();
+            self.client.expect("POST", &self.path, body)?;
+            *best = (*best).min(start.elapsed());
+        }
+        Ok(())
+    }
+
+    /// Returns the sorted times of a class, µs; of all queries for `None`.
+    fn times(&self, queries: &[Query], class: Option<Class>) -> Vec<f64> {
+        let of_class = |query: &Query| class.is_none_or(|class| query.class == class);
+        let times = queries
+            .iter()
+            .zip(&self.best)
+            .filter(|(query, _)| of_class(query));
+        let mut times: Vec<f64> = times.map(|(_, time)| time.as_secs_f64() * 1e6).collect();
+        times.sort_by(f64::total_cmp);
+        times
+    }
+}
+
+fn table(queries: &[Query], sides: &[Side; 3]) -> Table {
+    let mut table = Table::new([
+        "latency, µs",
+        "bare p50 / mean",
+        "ours p50 / mean",
+        "ours / bare, p50",
+        "ours / bare, mean",
+        "with total to 10,000: p50 / mean",
+    ]);
+    let mut ratios = Vec::new();
+    let classes = Class::ALL.map(Some).into_iter().chain([None]);
+    for class in classes {
+        let [bare, ours, total] = sides.each_ref().map(|side| {
+            let times = side.times(queries, class);
+            let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
+            (
+                times.get(times.len() / 2).copied().unwrap_or_default(),
+                mean,
+            )
+        });
+        let pair = |(p50, mean): (f64, f64)| format!("{p50:.0} / {mean:.0}");
+        ratios.extend(class.map(|_| ours.0 / bare.0));
+        table.row([
+            class.map_or("**all**", Class::name).to_owned(),
+            pair(bare),
+            pair(ours),
+            format!("{:.2}", ours.0 / bare.0),
+            format!("{:.2}", ours.1 / bare.1),
+            pair(total),
+        ]);
+    }
+    let mean = format!("**{:.2}**", geometric_mean(&ratios));
+    table.row(["**geometric mean**", "", "", &mean, "", ""]);
+    table
+}
+
+/// Returns the search in the dialect.
+fn body(query: &Query, track_total: &Value) -> Vec<u8> {
+    let text = query.terms.join(" ");
+    let matching =
+        |operator| json!({"match": {"body": {"query": text.as_str(), "operator": operator}}});
+    let asked = match query.class {
+        Class::Term | Class::Or => matching("or"),
+        Class::And => matching("and"),
+        Class::Phrase => json!({"match_phrase": {"body": text}}),
+        Class::Filtered => {
+            let filter = query.filter.as_ref().map(|filter| match filter {
+                Filter::Kind(kind) => json!({"term": {"kind": kind}}),
+                Filter::Published(from, to) => {
+                    json!({"range": {"published": {"gte": from, "lt": to}}})
+                }
+            });
+            json!({"bool": {"must": matching("and"), "filter": filter}})
+        }
+    };
+    json!({"query": asked, "track_total_hits": track_total})
+        .to_string()
+        .into_bytes()
 }

@@ -1,0 +1,97 @@
+//! The baseline over HTTP: handlers of axum straight on tantivy and on a group commit.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Bare, BareSearch};
+use crate::group_commit::GroupCommit;
+use crate::queries::Query;
+
+/// What the handlers share.
+struct Shared {
+    index: BareSearch,
+    log: GroupCommit,
+}
+
+/// Answer in the shape of the dialect's, as far as clients need it.
+#[derive(Serialize)]
+struct Answer {
+    took: u64,
+    hits: Hits,
+}
+
+#[derive(Serialize)]
+struct Hits {
+    hits: Vec<Hit>,
+}
+
+#[derive(Serialize)]
+struct Hit {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(rename = "_score")]
+    score: f32,
+    #[serde(rename = "_source")]
+    source: Box<RawValue>,
+}
+
+/// Serves the index in `folder` at `listen` until the process is killed: `POST /search` (a
+/// [`Query`] as JSON), `POST /append` (bytes, answered once they are on the disk), `GET /`.
+///
+/// # Errors
+/// When the index or the address cannot be opened.
+pub fn serve(folder: &Path, listen: &str) -> Result<()> {
+    let index = Bare::open_in(folder)?.open()?;
+    let log = GroupCommit::open(&folder.join("appends"))?;
+    let app = Router::new()
+        .route("/", get(|| async { StatusCode::OK }))
+        .route("/search", post(search))
+        .route("/append", post(append))
+        .with_state(Arc::new(Shared { index, log }));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(listen).await?;
+        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+            // A stream that keeps Nagle's algorithm is slower, not wrong.
+            drop(stream.set_nodelay(true));
+        });
+        Ok(axum::serve(listener, app).await?)
+    })
+}
+
+async fn search(State(shared): State<Arc<Shared>>, Json(query): Json<Query>) -> Json<Answer> {
+    let start = std::time::Instant::now();
+    let index = &shared.index;
+    let found = index
+        .fetch_top(index.query(&query).as_ref())
+        .unwrap_or_default();
+    let hits = found.into_iter().filter_map(|(score, id, source)| {
+        let source = RawValue::from_string(String::from_utf8(source).ok()?).ok()?;
+        Some(Hit { id, score, source })
+    });
+    let hits = Hits {
+        hits: hits.collect(),
+    };
+    Json(Answer {
+        took: start.elapsed().as_millis() as u64,
+        hits,
+    })
+}
+
+async fn append(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    match shared.log.append(body).await {
+        Ok(()) => StatusCode::CREATED,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
