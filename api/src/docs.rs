@@ -1,0 +1,89 @@
+//! `docs/rest-api.md`, made from the tables of routes.
+
+use std::fmt::Write as _;
+
+use crate::parameters::groups::COMMON;
+use crate::route::{Handling, Parameter, Route, parameter_tables};
+
+/// What the page says before its tables.
+const HEAD: &str = "\
+# The REST interface
+
+<!-- Made from the tables in `api/src/routes`; `UPDATE=1 cargo test -p gleaner-api` writes it anew. -->
+
+Each route lists its parameters: those that do what the dialect says, those that are accepted and
+change nothing (the answer carries a `Warning` header saying why), and those that are refused by
+name. Any other parameter is refused with status 400.
+
+";
+
+/// Returns the whole page.
+pub fn rest_api_page() -> String {
+    let mut page = HEAD.to_owned();
+    page.push_str("## Every route\n\n");
+    parameters(COMMON.iter(), &mut page);
+    let (refused, served): (Vec<&Route>, Vec<&Route>) =
+        parameter_tables().partition(|route| route.is_refused);
+    for route in served {
+        writeln!(page, "## {}\n", route.name).expect("a string takes all");
+        paths(route, &mut page);
+        parameters(route.parameters.iter().copied().flatten(), &mut page);
+    }
+    page.push_str("## Refused by name\n\n| feature | paths |\n| --- | --- |\n");
+    for route in refused {
+        let paths: Vec<String> = route.paths.iter().map(|path| format!("`{path}`")).collect();
+        let name = route.name.replace('|', "\\|");
+        writeln!(page, "| {name} | {} |", paths.join(", ")).expect("a string takes all");
+    }
+    page
+}
+
+fn paths(route: &Route, page: &mut String) {
+    let methods: Vec<&str> = route.methods.iter().map(http::Method::as_str).collect();
+    for path in route.paths {
+        writeln!(page, "    {} {path}", methods.join("|")).expect("a string takes all");
+    }
+    page.push('\n');
+}
+
+fn parameters<'a>(parameters: impl Iterator<Item = &'a Parameter>, page: &mut String) {
+    let (mut honoured, mut others) = (Vec::new(), Vec::new());
+    for parameter in parameters {
+        let name = parameter.name;
+        match parameter.handling {
+            Handling::Honoured => honoured.push(format!("`{name}`")),
+            Handling::NoEffect(why) => others.push(format!("- without effect: `{name}` ({why})")),
+            Handling::Refused(what) => others.push(format!("- refused: `{name}` ({what})")),
+        }
+    }
+    if !honoured.is_empty() {
+        writeln!(page, "- honoured: {}", honoured.join(", ")).expect("a string takes all");
+    }
+    for line in &others {
+        writeln!(page, "{line}").expect("a string takes all");
+    }
+    if !honoured.is_empty() || !others.is_empty() {
+        page.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_page_is_what_the_tables_say() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rest-api.md");
+        let page = rest_api_page();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&file, &page).expect("the page can be written");
+        }
+        let committed = std::fs::read_to_string(&file).expect("docs/rest-api.md is committed");
+        assert!(
+            committed == page,
+            "docs/rest-api.md is out of date: run with UPDATE=1"
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! Failures of the root in the dialect's words.
+
+use gleaner_coordinator::CoordinatorError;
+use gleaner_model::IndexUuid;
+use gleaner_root::{RootError, ShardFailure};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::ApiError;
+use crate::render::uuid_text;
+
+impl From<RootError> for ApiError {
+    fn from(error: RootError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&RootError> for ApiError {
+    fn from(error: &RootError) -> Self {
+        let reason = error.to_string();
+        match error {
+            RootError::Query(error) => Self::from(error.clone()),
+            RootError::QueryOfIndex {
+                index,
+                uuid,
+                source,
+            } => query_of_index(index, uuid, source),
+            RootError::Name(error) => Self::from(error.clone()),
+            RootError::IndexNotFound(name) => missing_index(name, reason),
+            RootError::IndexExists { name, uuid } => {
+                let uuid = shown_uuid(uuid);
+                let reason = format!("index [{name}/{uuid}] already exists");
+                Self::new(
+                    StatusCode::BAD_REQUEST,
+                    "resource_already_exists_exception",
+                    reason,
+                )
+                .with("index_uuid", uuid)
+                .with("index", name.as_str())
+            }
+            RootError::IndexClosed(name) => {
+                Self::new(StatusCode::BAD_REQUEST, "index_closed_exception", reason)
+                    .with("index", name.as_str())
+            }
+            RootError::Blocked { block, .. } => {
+                let status = if block.starts_with("TOO_MANY_REQUESTS") {
+                    StatusCode::TOO_MANY_REQUESTS
+                } else {
+                    StatusCode::FORBIDDEN
+                };
+                Self::new(status, "cluster_block_exception", reason)
+            }
+            RootError::AliasMissing(name) => {
+                Self::new(StatusCode::NOT_FOUND, "aliases_not_found_exception", reason)
+                    .with("resource.type", "aliases")
+                    .with("resource.id", name.as_str())
+            }
+            RootError::AllShardsFailed { phase, failures } => {
+                failed_shards(phase, failures, reason)
+            }
+            RootError::PartialRefused { failures } => failed_shards("query", failures, reason),
+            RootError::ContextMissing(_) => Self::new(
+                StatusCode::NOT_FOUND,
+                "search_context_missing_exception",
+                reason,
+            ),
+            RootError::BadToken(_) => Self::illegal(reason),
+            RootError::Leaf(fault) => Self::from(fault),
+            RootError::Write(fault) => Self::from(fault),
+            RootError::Coordinator(error) => coordinator(error, reason),
+            RootError::Analysis { kind, .. } => Self::new(StatusCode::BAD_REQUEST, *kind, reason),
+            RootError::NoLeaf { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable_shards_exception",
+                reason,
+            ),
+            RootError::Internal(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+            }
+        }
+    }
+}
+
+fn missing_index(name: &str, reason: String) -> ApiError {
+    // The root words some refusals as `name] and [why`: the name ends at the first bracket.
+    let named = name.split_once(']').map_or(name, |(named, _)| named);
+    let reason = match reason.strip_suffix(']') {
+        Some(bare) if bare.ends_with("is not an alias") => bare.to_owned(),
+        _ => reason,
+    };
+    ApiError {
+        reason,
+        ..ApiError::index_not_found(named)
+    }
+}
+
+/// Returns the UUID as the dialect writes it, from its 32 digits.
+fn shown_uuid(digits: &str) -> String {
+    IndexUuid::parse(digits).map_or_else(|_| digits.to_owned(), |uuid| uuid_text(&uuid))
+}
+
+fn query_of_index(index: &str, uuid: &str, source: &gleaner_query::QueryError) -> ApiError {
+    let cause = ApiError::from(source.clone())
+        .with("index_uuid", shown_uuid(uuid))
+        .with("index", index);
+    let failed = json!([{"shard": 0, "index": index, "node": null, "reason": cause.to_json()}]);
+    ApiError::new(
+        cause.status,
+        "search_phase_execution_exception",
+        "all shards failed",
+    )
+    .with("phase", "query")
+    .with("grouped", true)
+    .with("failed_shards", failed)
+    .rooted_in(vec![cause.clone()])
+    .caused_by(cause)
+}
+
+/// One entry per distinct reason and index, as the dialect groups them.
+fn failed_shards(phase: &str, failures: &[ShardFailure], reason: String) -> ApiError {
+    let mut grouped: Vec<(&ShardFailure, ApiError)> = Vec::new();
+    for failure in failures {
+        let error = ApiError::from(&failure.fault);
+        let is_known = grouped
+            .iter()
+            .any(|(known, kept)| known.index == failure.index && kept.kind() == error.kind());
+        if !is_known {
+            grouped.push((
+                failure,
+                error.for_index(&failure.index, &failure.shard.index),
+            ));
+        }
+    }
+    let status = grouped.iter().map(|(_, error)| error.status).max();
+    let shown: Vec<Value> = grouped
+        .iter()
+        .map(|(failure, e)| shard_failure(failure, e))
+        .collect();
+    ApiError::new(
+        status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        "search_phase_execution_exception",
+        reason,
+    )
+    .with("phase", phase)
+    .with("grouped", true)
+    .with("failed_shards", shown)
+    .rooted_in(grouped.into_iter().map(|(_, error)| error).collect())
+}
+
+/// Returns an entry of `failed_shards` or `_shards.failures`.
+pub(crate) fn shard_failure(failure: &ShardFailure, error: &ApiError) -> Value {
+    let mut object = Map::new();
+    object.insert("shard".to_owned(), Value::from(failure.shard.shard.0));
+    object.insert("index".to_owned(), Value::from(failure.index.as_str()));
+    let node = failure.node.as_ref().map(ToString::to_string);
+    object.insert("node".to_owned(), Value::from(node));
+    object.insert("reason".to_owned(), error.to_json());
+    Value::Object(object)
+}
+
+fn coordinator(error: &CoordinatorError, reason: String) -> ApiError {
+    match error {
+        CoordinatorError::Conflict { .. } | CoordinatorError::Contention { .. } => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "process_cluster_event_timeout_exception",
+            reason,
+        ),
+        CoordinatorError::Store { .. } | CoordinatorError::Unreadable { .. } => {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The REST dialect: Elasticsearch's and OpenSearch's HTTP interface over a [`Root`].
+//!
+//! Does: routes, parameters, content types, limits on bodies, rendering, one table of errors.
+//! Does not: evaluate, plan, merge, keep data; parse queries, mappings, settings (`query` does).
+//! Called by `cli`, which wires [`router`] and [`serve`]. Read [`route::Route`] first: each route is
+//! one static table of its paths, methods and parameters, and the documentation is made of them.
+
+mod contexts;
+pub mod docs;
+mod error;
+mod middleware;
+pub mod options;
+mod parameters;
+mod render;
+mod request;
+mod response;
+pub mod route;
+mod routes;
+mod server;
+mod service;
+
+pub use options::{ApiOptions, Distribution};
+pub use route::parameter_tables;
+pub use server::serve;
+pub use service::router;
+
+#[cfg(doc)]
+use gleaner_root::Root;

@@ -1,0 +1,74 @@
+//! What the REST interface may use up and how it presents itself.
+
+use std::time::Duration;
+
+/// Whose dialect the server says it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Distribution {
+    /// Elasticsearch 8.19.
+    #[default]
+    Elasticsearch,
+    /// OpenSearch 2.19: `version.distribution` is set.
+    OpenSearch,
+}
+
+impl Distribution {
+    /// Returns the version that clients are told.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => "8.19.0",
+            Self::OpenSearch => "2.19.0",
+        }
+    }
+}
+
+/// Settings of the REST interface; every number has a default.
+#[derive(Debug, Clone)]
+pub struct ApiOptions {
+    /// Name of this node for people.
+    pub node_name: String,
+    /// Address that clients which sniff are told, `HOST:PORT`.
+    pub publish_address: String,
+    /// Whose dialect the server says it speaks; default Elasticsearch.
+    pub distribution: Distribution,
+    /// Largest body of `_bulk` in bytes, after unpacking; default 100 MiB, as
+    /// `http.max_content_length`.
+    pub max_bulk_bytes: usize,
+    /// Largest body of any other request in bytes, after unpacking; default 32 MiB. It is held in
+    /// memory while the request is read.
+    pub max_body_bytes: usize,
+    /// Largest ratio of unpacked to packed bytes of a gzip body, looked at from 1 MiB unpacked on;
+    /// default 250 (gzip can reach 1,032; real bulk bodies stay below 60).
+    pub max_gzip_ratio: usize,
+    /// Items of a bulk that are written together; default 1,000.
+    pub bulk_chunk_items: usize,
+    /// Bytes of a bulk's body that are written together; default 4 MiB.
+    pub bulk_chunk_bytes: usize,
+    /// Searches of one `_msearch` that run at once, when the request does not say; default 8.
+    pub max_concurrent_searches: usize,
+    /// Time in which a connection must send a request's head; default 30 s.
+    pub header_read_timeout: Duration,
+    /// Longest pause between two pieces of a body; default 60 s.
+    pub body_read_timeout: Duration,
+    /// Time that open requests are given to end at shutdown; default 30 s.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            node_name: "gleaner-1".to_owned(),
+            publish_address: "127.0.0.1:9200".to_owned(),
+            distribution: Distribution::default(),
+            max_bulk_bytes: 100 << 20,
+            max_body_bytes: 32 << 20,
+            max_gzip_ratio: 250,
+            bulk_chunk_items: 1_000,
+            bulk_chunk_bytes: 4 << 20,
+            max_concurrent_searches: 8,
+            header_read_timeout: Duration::from_secs(30),
+            body_read_timeout: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}

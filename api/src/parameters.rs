@@ -1,0 +1,220 @@
+//! URI parameters: read, checked against the route's table, typed.
+
+pub(crate) mod groups;
+
+use std::time::Duration;
+
+use gleaner_query::json::did_you_mean;
+use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+use gleaner_query::units::parse_time;
+
+use crate::error::ApiError;
+use crate::route::{Handling, Route};
+
+/// The parameters of a request, in the order given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads the query part of a URI.
+    ///
+    /// # Errors
+    /// 400 for escapes that are not UTF-8 and for a name given twice.
+    pub(crate) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for pair in query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            // The last one holds, as in the dialect.
+            pairs.retain(|(known, _)| *known != name);
+            pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Checks every name against the route's table; returns the warnings due.
+    ///
+    /// # Errors
+    /// 400 naming a parameter that is unknown or refused.
+    pub(crate) fn check(&self, route: &Route, path: &str) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
+        for (name, value) in &self.0 {
+            match route.parameter(name).map(|parameter| parameter.handling) {
+                Some(Handling::Honoured) => {}
+                Some(Handling::NoEffect(why)) => {
+                    warnings.push(format!(
+                        "parameter [{name}] of [{}] has no effect: {why}",
+                        route.name
+                    ));
+                }
+                // A feature that is switched off is not asked for.
+                Some(Handling::Refused(_)) if value == "false" => {}
+                Some(Handling::Refused(what)) => {
+                    return Err(ApiError::illegal(format!(
+                        "request [{path}] contains parameter [{name}]: {what} is not supported"
+                    )));
+                }
+                None => return Err(unrecognized(name, route, path)),
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Returns the value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns all pairs.
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// Returns a flag; present without a value is true.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some("true" | "") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(other) => Err(ApiError::illegal(format!(
+                "Failed to parse value [{other}] as only [true] or [false] are allowed."
+            ))),
+        }
+    }
+
+    /// Returns whether a flag is given and true.
+    pub(crate) fn is_set(&self, name: &str) -> Result<bool, ApiError> {
+        Ok(self.flag(name)?.unwrap_or(false))
+    }
+
+    /// Returns a whole number.
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| {
+            ApiError::illegal(format!(
+                "Failed to parse int parameter [{name}] with value [{text}]"
+            ))
+        })
+    }
+
+    /// Returns a time with its unit; `-1` is none.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Duration>, ApiError> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        Ok(parse_time(text, name)?)
+    }
+
+    /// Returns a comma-separated list.
+    pub(crate) fn list(&self, name: &str) -> Option<Vec<String>> {
+        self.get(name).map(comma_list)
+    }
+
+    /// Returns what an index expression may leave out, over a route's defaults.
+    pub(crate) fn resolve_options(
+        &self,
+        defaults: ResolveOptions,
+    ) -> Result<ResolveOptions, ApiError> {
+        let mut options = defaults;
+        if let Some(flag) = self.flag("ignore_unavailable")? {
+            options.ignore_unavailable = flag;
+        }
+        if let Some(flag) = self.flag("allow_no_indices")? {
+            options.allow_no_indices = flag;
+        }
+        if let Some(text) = self.get("expand_wildcards") {
+            options.expand_wildcards = ExpandWildcards::parse(text)?;
+        }
+        Ok(options)
+    }
+}
+
+/// Splits at commas; empty items are left out.
+pub(crate) fn comma_list(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn unrecognized(name: &str, route: &Route, path: &str) -> ApiError {
+    let names = route.all_parameters().map(|parameter| parameter.name);
+    let hint = did_you_mean(name, names);
+    let hint = if hint.is_empty() {
+        hint
+    } else {
+        format!(" ->{hint}")
+    };
+    ApiError::illegal(format!(
+        "request [{path}] contains unrecognized parameter: [{name}]{hint}"
+    ))
+}
+
+fn decode(text: &str) -> Result<String, ApiError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(hex_digit));
+                let [Some(high), Some(low)] = digits else {
+                    return Err(ApiError::illegal(format!(
+                        "unterminated escape sequence in [{text}]"
+                    )));
+                };
+                bytes.push(high << 4 | low);
+            }
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| ApiError::illegal(format!("[{text}] is not UTF-8 once unescaped")))
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|digit| digit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_unescaped_and_the_last_of_a_name_holds() {
+        let parsed = Parameters::parse(Some("q=a%20b+c&pretty&q=%C3%A9")).expect("well formed");
+        assert_eq!(parsed.get("q"), Some("é"));
+        assert_eq!(parsed.flag("pretty").ok().flatten(), Some(true));
+    }
+
+    #[test]
+    fn broken_escapes_are_refused() {
+        for query in ["a=%", "a=%4", "a=%zz", "a=%ff"] {
+            assert!(Parameters::parse(Some(query)).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn unknown_parameters_are_named_with_a_hint() {
+        let route = crate::route::parameter_tables()
+            .find(|r| r.name == "search")
+            .expect("a route");
+        let parsed = Parameters::parse(Some("form=1")).expect("well formed");
+        let error = parsed.check(route, "/i/_search").expect_err("unknown");
+        assert!(
+            error.reason().contains("unrecognized parameter: [form]"),
+            "{}",
+            error.reason()
+        );
+    }
+}

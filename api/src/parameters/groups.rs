@@ -1,0 +1,150 @@
+//! Groups of parameters that several routes share.
+
+use crate::route::Parameter;
+
+const AT_ONCE: &str = "metadata is changed at once or not at all";
+const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
+const ONE_ROUND: &str = "all shards are asked in one round";
+
+/// What every route takes.
+pub(crate) const COMMON: &[Parameter] = &[
+    Parameter::honoured("pretty"),
+    Parameter::honoured("filter_path"),
+    Parameter::honoured("format"),
+    Parameter::no_effect("human", "quantities are shown as numbers"),
+    Parameter::no_effect("error_trace", "errors carry no stack traces"),
+];
+
+/// A body given in the URI.
+pub(crate) const SOURCE: &[Parameter] = &[
+    Parameter::honoured("source"),
+    Parameter::honoured("source_content_type"),
+];
+
+/// How names of indices are resolved.
+pub(crate) const INDICES: &[Parameter] = &[
+    Parameter::honoured("ignore_unavailable"),
+    Parameter::honoured("allow_no_indices"),
+    Parameter::honoured("expand_wildcards"),
+    Parameter::no_effect("ignore_throttled", "no index is frozen"),
+];
+
+/// Changes of metadata.
+pub(crate) const METADATA: &[Parameter] = &[
+    Parameter::no_effect("master_timeout", AT_ONCE),
+    Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
+    Parameter::no_effect("timeout", AT_ONCE),
+];
+
+/// Readings of metadata.
+pub(crate) const METADATA_READ: &[Parameter] = &[
+    Parameter::no_effect("local", "every node answers from the agreed state"),
+    Parameter::no_effect("master_timeout", AT_ONCE),
+    Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
+];
+
+/// Waiting for copies.
+pub(crate) const ACTIVE_SHARDS: &[Parameter] =
+    &[Parameter::no_effect("wait_for_active_shards", ONE_COPY)];
+
+/// Mapping types of older versions.
+pub(crate) const TYPES: &[Parameter] = &[Parameter::refused(
+    "include_type_name",
+    "a mapping type (removed in version 8)",
+)];
+
+/// What of `_source` is returned.
+pub(crate) const SOURCE_FILTER: &[Parameter] = &[
+    Parameter::honoured("_source"),
+    Parameter::honoured("_source_includes"),
+    Parameter::honoured("_source_excludes"),
+];
+
+/// URI search.
+pub(crate) const URI_QUERY: &[Parameter] = &[
+    Parameter::honoured("q"),
+    Parameter::honoured("df"),
+    Parameter::honoured("default_operator"),
+    Parameter::honoured("analyzer"),
+    Parameter::honoured("analyze_wildcard"),
+    Parameter::honoured("lenient"),
+];
+
+/// Which copies are asked.
+pub(crate) const COPIES: &[Parameter] = &[
+    Parameter::honoured("routing"),
+    Parameter::no_effect("preference", "every copy gives the same answer"),
+];
+
+/// A search's own.
+pub(crate) const SEARCH: &[Parameter] = &[
+    Parameter::honoured("from"),
+    Parameter::honoured("size"),
+    Parameter::honoured("sort"),
+    Parameter::honoured("track_scores"),
+    Parameter::honoured("track_total_hits"),
+    Parameter::honoured("explain"),
+    Parameter::honoured("version"),
+    Parameter::honoured("seq_no_primary_term"),
+    Parameter::honoured("timeout"),
+    Parameter::honoured("terminate_after"),
+    Parameter::honoured("min_score"),
+    Parameter::honoured("stats"),
+    Parameter::honoured("stored_fields"),
+    Parameter::honoured("docvalue_fields"),
+    Parameter::honoured("scroll"),
+    Parameter::honoured("rest_total_hits_as_int"),
+    Parameter::honoured("typed_keys"),
+    Parameter::honoured("allow_partial_search_results"),
+    Parameter::honoured("search_type"),
+    Parameter::no_effect("request_cache", "there is no request cache"),
+    Parameter::no_effect("batched_reduce_size", ONE_ROUND),
+    Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
+    Parameter::no_effect("pre_filter_shard_size", ONE_ROUND),
+    Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
+    Parameter::no_effect("cancel_after_time_interval", "`timeout` bounds a search"),
+    Parameter::no_effect("phase_took", "`profile` shows the phases"),
+    Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
+    Parameter::no_effect(
+        "include_named_queries_score",
+        "named queries are not returned",
+    ),
+    Parameter::refused("suggest_field", "suggest"),
+    Parameter::refused("suggest_mode", "suggest"),
+    Parameter::refused("suggest_size", "suggest"),
+    Parameter::refused("suggest_text", "suggest"),
+    Parameter::refused("search_pipeline", "a search pipeline"),
+];
+
+/// A write of one document.
+pub(crate) const WRITE: &[Parameter] = &[
+    Parameter::honoured("refresh"),
+    Parameter::honoured("routing"),
+    Parameter::honoured("timeout"),
+    Parameter::honoured("require_alias"),
+    Parameter::no_effect("require_data_stream", "there are no data streams"),
+    Parameter::refused("pipeline", "an ingest pipeline"),
+];
+
+/// What must hold for a write.
+pub(crate) const CONDITIONS: &[Parameter] = &[
+    Parameter::honoured("if_seq_no"),
+    Parameter::honoured("if_primary_term"),
+    Parameter::honoured("version"),
+    Parameter::honoured("version_type"),
+];
+
+/// A table of `_cat`.
+pub(crate) const CAT: &[Parameter] = &[
+    Parameter::honoured("v"),
+    Parameter::honoured("h"),
+    Parameter::honoured("s"),
+    Parameter::honoured("help"),
+    Parameter::honoured("bytes"),
+    Parameter::honoured("time"),
+    Parameter::honoured("ts"),
+    Parameter::no_effect("size", "counts are shown whole"),
+    Parameter::no_effect("local", "every node answers from the agreed state"),
+    Parameter::no_effect("master_timeout", AT_ONCE),
+    Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
+];

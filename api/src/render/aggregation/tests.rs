@@ -1,0 +1,131 @@
+use gleaner_query::answer::Stats;
+
+use super::*;
+
+fn result(name: &str, type_name: &'static str, value: AggregationValue) -> AggregationResult {
+    AggregationResult {
+        name: name.to_owned(),
+        type_name,
+        meta: None,
+        value,
+    }
+}
+
+fn shown(result: AggregationResult) -> Value {
+    Value::Object(AggregationForm::default().results(&[result]))
+}
+
+fn bucket(key: BucketKey, doc_count: u64) -> Bucket {
+    Bucket {
+        key,
+        key_as_string: None,
+        doc_count,
+        sub: Vec::new(),
+    }
+}
+
+#[test]
+fn terms_show_what_was_left_out() {
+    let totals = TermsTotals {
+        error_upper_bound: 0,
+        sum_other: 4,
+        show_error: false,
+    };
+    let value = AggregationValue::Buckets {
+        buckets: vec![bucket(BucketKey::Text("a".to_owned()), 3)],
+        keyed: false,
+        terms: Some(totals),
+    };
+    assert_eq!(
+        shown(result("tags", "sterms", value)),
+        json!({"tags": {
+            "doc_count_error_upper_bound": 0,
+            "sum_other_doc_count": 4,
+            "buckets": [{"key": "a", "doc_count": 3}],
+        }})
+    );
+}
+
+#[test]
+fn keyed_ranges_stand_under_their_key() {
+    let key = BucketKey::Range {
+        key: "*-10.0".to_owned(),
+        from: None,
+        to: Some((10.0, None)),
+    };
+    let value = AggregationValue::Buckets {
+        buckets: vec![bucket(key, 2)],
+        keyed: true,
+        terms: None,
+    };
+    assert_eq!(
+        shown(result("prices", "range", value)),
+        json!({"prices": {"buckets": {"*-10.0": {"to": 10.0, "doc_count": 2}}}})
+    );
+}
+
+#[test]
+fn counts_are_whole_and_averages_are_not() {
+    let number = |value| AggregationValue::Number {
+        value: Some(value),
+        as_string: None,
+    };
+    assert_eq!(
+        shown(result("n", "value_count", number(3.0))).to_string(),
+        r#"{"n":{"value":3}}"#
+    );
+    assert_eq!(
+        shown(result("n", "avg", number(3.0))).to_string(),
+        r#"{"n":{"value":3.0}}"#
+    );
+}
+
+#[test]
+fn stats_of_nothing_are_null() {
+    let stats = Stats {
+        count: 0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+        sum: 0.0,
+        sum_of_squares: None,
+        as_strings: None,
+    };
+    assert_eq!(
+        shown(result("s", "stats", AggregationValue::Stats(stats))),
+        json!({"s": {"count": 0, "min": null, "max": null, "avg": null, "sum": 0.0}})
+    );
+}
+
+#[test]
+fn extended_stats_have_spread() {
+    let stats = Stats {
+        count: 2,
+        min: 1.0,
+        max: 3.0,
+        sum: 4.0,
+        sum_of_squares: Some(10.0),
+        as_strings: None,
+    };
+    let shown = shown(result(
+        "s",
+        "extended_stats",
+        AggregationValue::Stats(stats),
+    ));
+    assert_eq!(shown["s"]["variance"], json!(1.0));
+    assert_eq!(shown["s"]["variance_sampling"], json!(2.0));
+    assert_eq!(shown["s"]["std_deviation_bounds"]["upper"], json!(4.0));
+}
+
+#[test]
+fn typed_keys_carry_the_type() {
+    let form = AggregationForm {
+        has_typed_keys: true,
+        ..AggregationForm::default()
+    };
+    let value = AggregationValue::Single {
+        doc_count: 1,
+        sub: Vec::new(),
+    };
+    let shown = form.results(&[result("f", "filter", value)]);
+    assert_eq!(Value::Object(shown), json!({"filter#f": {"doc_count": 1}}));
+}

@@ -1,0 +1,89 @@
+//! One hit as the dialect writes it.
+
+use gleaner_model::NodeId;
+use gleaner_query::answer::{Explanation, Hit};
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// What is shown of hits.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HitForm {
+    /// `_version`.
+    pub(crate) has_version: bool,
+    /// `_seq_no` and `_primary_term`.
+    pub(crate) has_seq_no: bool,
+    /// `_shard` and `_node`, beside `_explanation`: the node that is told.
+    pub(crate) explained_on: Option<NodeId>,
+    /// Whether `_id` is left out (`stored_fields=_none_`).
+    pub(crate) is_bare: bool,
+    /// Whether `_source` is left out although the hit has it (`stored_fields` without it).
+    pub(crate) is_without_source: bool,
+}
+
+/// A hit, in the dialect's order of keys.
+#[derive(Serialize)]
+pub(crate) struct HitBody<'a> {
+    #[serde(rename = "_shard", skip_serializing_if = "Option::is_none")]
+    shard: Option<String>,
+    #[serde(rename = "_node", skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    #[serde(rename = "_index")]
+    index: &'a str,
+    #[serde(rename = "_id", skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(rename = "_version", skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    #[serde(rename = "_seq_no", skip_serializing_if = "Option::is_none")]
+    seq_no: Option<u64>,
+    #[serde(rename = "_primary_term", skip_serializing_if = "Option::is_none")]
+    term: Option<u64>,
+    #[serde(rename = "_score")]
+    score: Option<f32>,
+    #[serde(rename = "_routing", skip_serializing_if = "Option::is_none")]
+    routing: Option<&'a str>,
+    #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
+    source: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    fields: &'a IndexMap<String, Vec<Value>>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    highlight: &'a IndexMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    sort: &'a [Value],
+    #[serde(rename = "_explanation", skip_serializing_if = "Option::is_none")]
+    explanation: Option<&'a Explanation>,
+}
+
+impl<'a> HitBody<'a> {
+    /// Returns the form of `hit`; a `_source` that is no JSON is left out.
+    pub(crate) fn new(hit: &'a Hit, form: &'a HitForm) -> Self {
+        let content = &hit.content;
+        let source = hit
+            .source
+            .as_deref()
+            .filter(|_| !form.is_bare && !form.is_without_source);
+        let explained = form.explained_on.as_ref();
+        Self {
+            shard: explained.map(|_| format!("[{}][{}]", hit.index, hit.shard)),
+            node: explained.map(|node| &*node.0),
+            index: &hit.index,
+            id: (!form.is_bare).then(|| content.id.as_str()),
+            version: form.has_version.then_some(content.version.0),
+            seq_no: form.has_seq_no.then_some(content.seq_no.0),
+            term: form.has_seq_no.then_some(content.term.0),
+            score: hit.score,
+            routing: content.routing.as_deref(),
+            source: source.and_then(raw),
+            fields: &content.fields,
+            highlight: &content.highlight,
+            sort: &hit.sort,
+            explanation: content.explanation.as_ref(),
+        }
+    }
+}
+
+/// Returns JSON bytes to be copied into an answer as they are.
+pub(crate) fn raw(bytes: &[u8]) -> Option<&RawValue> {
+    serde_json::from_slice(bytes).ok()
+}

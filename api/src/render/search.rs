@@ -1,0 +1,169 @@
+//! A search's answer as the dialect writes it.
+
+use gleaner_query::search::SearchRequest;
+use gleaner_root::{SearchResponse, Total};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::aggregation::AggregationForm;
+use super::hit::{HitBody, HitForm};
+use super::shards;
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+
+/// How a search's answer is written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SearchForm {
+    pub(crate) hits: HitForm,
+    pub(crate) aggregations: AggregationForm,
+}
+
+impl SearchForm {
+    /// Reads the form from the request and its URI.
+    ///
+    /// # Errors
+    /// 400 for plain totals of a search that does not count all.
+    pub(crate) fn of(request: &SearchRequest, parameters: &Parameters) -> Result<Self, ApiError> {
+        let has_plain_totals = parameters.is_set("rest_total_hits_as_int")?;
+        let stored = request.stored_fields.as_deref().unwrap_or_default();
+        let is_bare = stored.iter().any(|field| field == "_none_");
+        let is_source_asked =
+            stored.iter().any(|field| field == "_source") || parameters.get("_source").is_some();
+        Ok(Self {
+            hits: HitForm {
+                has_version: request.version,
+                has_seq_no: request.seq_no_primary_term,
+                explained_on: None,
+                is_bare,
+                is_without_source: request.stored_fields.is_some() && !is_source_asked,
+            },
+            aggregations: AggregationForm {
+                has_typed_keys: parameters.is_set("typed_keys")?,
+                has_plain_totals,
+            },
+        })
+    }
+}
+
+/// The answer, borrowed: `_source` is copied once, into the body.
+#[derive(Serialize)]
+pub(crate) struct SearchBody<'a> {
+    #[serde(rename = "_scroll_id", skip_serializing_if = "Option::is_none")]
+    scroll_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pit_id: Option<&'a str>,
+    took: u64,
+    timed_out: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminated_early: Option<bool>,
+    #[serde(rename = "_shards")]
+    shards: Value,
+    hits: Hits<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aggregations: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Value>,
+    /// Only inside `_msearch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Hits<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Value>,
+    max_score: Option<f32>,
+    hits: Vec<HitBody<'a>>,
+}
+
+impl<'a> SearchBody<'a> {
+    /// Returns the body of `response` in `form`.
+    pub(crate) fn new(response: &'a SearchResponse, form: &'a SearchForm) -> Self {
+        let hits = response
+            .hits
+            .iter()
+            .map(|hit| HitBody::new(hit, &form.hits))
+            .collect();
+        let total = total(response.total, form.aggregations.has_plain_totals);
+        let aggregations = (!response.aggregations.is_empty())
+            .then(|| form.aggregations.results(&response.aggregations));
+        Self {
+            scroll_id: response.scroll_id.as_deref(),
+            pit_id: response.pit_id.as_deref(),
+            took: response.took.as_millis() as u64,
+            timed_out: response.timed_out,
+            terminated_early: response.terminated_early,
+            shards: shards::of_search(&response.shards),
+            hits: Hits {
+                total,
+                max_score: response.max_score,
+                hits,
+            },
+            aggregations,
+            profile: (!response.profile.is_empty()).then(|| profile(response)),
+            status: None,
+        }
+    }
+}
+
+/// A total that was not asked for is left out, or −1 where only a number may stand.
+fn total(total: Option<Total>, is_plain: bool) -> Option<Value> {
+    match (total, is_plain) {
+        (Some(total), true) => Some(json!(total.value)),
+        (None, true) => Some(json!(-1)),
+        (Some(total), false) => {
+            let relation = if total.is_exact { "eq" } else { "gte" };
+            Some(json!({"value": total.value, "relation": relation}))
+        }
+        (None, false) => None,
+    }
+}
+
+/// The calls to leaves with their times: our own shape, the root sees no deeper.
+fn profile(response: &SearchResponse) -> Value {
+    let calls = response.profile.iter().map(|call| {
+        json!({
+            "phase": call.phase,
+            "node": call.node.to_string(),
+            "shards": call.shards.iter().map(|shard| shard.shard.0).collect::<Vec<_>>(),
+            "started_after_nanos": call.started_after.as_nanos() as u64,
+            "time_in_nanos": call.took.as_nanos() as u64,
+        })
+    });
+    json!({"calls": calls.collect::<Vec<_>>()})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_objects_or_numbers() {
+        let some = Some(Total {
+            value: 10,
+            is_exact: false,
+        });
+        assert_eq!(
+            total(some, false),
+            Some(json!({"value": 10, "relation": "gte"}))
+        );
+        assert_eq!(total(some, true), Some(json!(10)));
+        assert_eq!(total(None, false), None);
+        assert_eq!(total(None, true), Some(json!(-1)));
+    }
+
+    #[test]
+    fn an_empty_answer_has_all_the_keys_clients_read() {
+        let response = SearchResponse::default();
+        let form = SearchForm::default();
+        let shown = serde_json::to_value(SearchBody::new(&response, &form)).expect("plain data");
+        assert_eq!(
+            shown,
+            json!({
+                "took": 0, "timed_out": false,
+                "_shards": {"total": 0, "successful": 0, "skipped": 0, "failed": 0},
+                "hits": {"max_score": null, "hits": []},
+            })
+        );
+    }
+}

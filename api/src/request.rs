@@ -1,0 +1,136 @@
+//! A request on its way to a handler.
+
+mod body;
+mod content_type;
+mod lines;
+pub(crate) mod target;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use bytes::Bytes;
+use gleaner_query::json;
+use gleaner_root::Root;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+use crate::route::Route;
+use crate::service::App;
+
+pub(crate) use body::BodyReader;
+pub(crate) use lines::Lines;
+
+/// A request with its route found and its parameters checked.
+pub(crate) struct Request {
+    pub(crate) app: Arc<App>,
+    pub(crate) route: &'static Route,
+    pub(crate) headers: HeaderMap,
+    pub(crate) parameters: Parameters,
+    /// Parts of the path by name, unescaped.
+    pub(crate) parts: Vec<(String, String)>,
+    /// Behind a lock only because a body cannot be shared between threads, which a request can.
+    pub(crate) body: Mutex<Body>,
+    pub(crate) started: Instant,
+}
+
+impl Request {
+    /// Returns the root.
+    pub(crate) fn root(&self) -> &Root {
+        &self.app.root
+    }
+
+    /// Returns a part of the path.
+    pub(crate) fn part(&self, name: &str) -> Option<&str> {
+        self.parts
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns a part that the route's paths all have.
+    ///
+    /// # Errors
+    /// 500 when the route's table lacks it.
+    pub(crate) fn required_part(&self, name: &str) -> Result<&str, ApiError> {
+        let missing = || {
+            let reason = format!("route [{}] has no part [{name}]", self.route.name);
+            ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+        };
+        self.part(name).ok_or_else(missing)
+    }
+
+    /// Returns the whole body, unpacked, or the `source` parameter where there is no body.
+    ///
+    /// # Errors
+    /// 406 for a type that is not JSON, 413 when it is too large, 400 when it is not UTF-8.
+    pub(crate) async fn bytes(&mut self) -> Result<Bytes, ApiError> {
+        let limit = self.app.options.max_body_bytes;
+        let body = self.read_all(limit).await?;
+        if !body.is_empty() {
+            return Ok(body);
+        }
+        let Some(source) = self.parameters.get("source") else {
+            return Ok(body);
+        };
+        if let Some(kind) = self.parameters.get("source_content_type") {
+            content_type::check(kind)?;
+        } else {
+            return Err(ApiError::illegal(
+                "source and source_content_type parameters are required",
+            ));
+        }
+        Ok(Bytes::copy_from_slice(source.as_bytes()))
+    }
+
+    async fn read_all(&mut self, limit: usize) -> Result<Bytes, ApiError> {
+        let mut reader = self.body_reader(limit)?;
+        let mut whole = Vec::new();
+        while let Some(piece) = reader.next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        if !whole.trim_ascii().is_empty() {
+            content_type::check_present(&self.headers)?;
+            if std::str::from_utf8(&whole).is_err() {
+                return Err(ApiError::parse("request body is not UTF-8"));
+            }
+        }
+        Ok(Bytes::from(whole))
+    }
+
+    /// Takes the body to be read piece by piece.
+    ///
+    /// # Errors
+    /// 406 or 415 for a type or encoding that is not read.
+    pub(crate) fn body_reader(&mut self, limit: usize) -> Result<BodyReader, ApiError> {
+        if let Some(kind) = content_type::of(&self.headers)? {
+            content_type::check(kind)?;
+        }
+        let body = std::mem::replace(self.body.get_mut(), Body::empty());
+        BodyReader::new(body, &self.headers, &self.app.options, limit)
+    }
+
+    /// Returns the body as JSON; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Request::bytes`], and 400 for what is not JSON.
+    pub(crate) async fn json(&mut self) -> Result<Option<Value>, ApiError> {
+        let body = self.bytes().await?;
+        if body.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(json::read(&body, &self.root().options().limits)?))
+    }
+
+    /// Returns the body as JSON.
+    ///
+    /// # Errors
+    /// As [`Request::json`], and 400 when there is none.
+    pub(crate) async fn required_json(&mut self) -> Result<Value, ApiError> {
+        let body = self.json().await?;
+        body.ok_or_else(|| ApiError::parse("request body is required"))
+    }
+}

@@ -1,0 +1,258 @@
+//! Bodies read piece by piece: unpacked, counted, never waited for without end.
+
+use std::io::Write;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use futures::StreamExt;
+use http::{HeaderMap, StatusCode, header};
+
+use crate::error::ApiError;
+use crate::options::ApiOptions;
+
+/// Packed bytes given to the decoder at once: what comes out is at most 1,032 times as much.
+const PACKED_SLICE: usize = 4 << 10;
+
+/// Unpacked bytes from which the ratio is looked at: small bodies pack as well as they like.
+const RATIO_FROM: usize = 1 << 20;
+
+/// Reads a body up to a limit.
+pub(crate) struct BodyReader {
+    stream: BodyDataStream,
+    unpacking: Option<Unpacking>,
+    limit: usize,
+    num_read: usize,
+    pause: Duration,
+}
+
+impl BodyReader {
+    /// Prepares to read `body`; a body that says it is larger than `limit` is refused at once.
+    pub(crate) fn new(
+        body: Body,
+        headers: &HeaderMap,
+        options: &ApiOptions,
+        limit: usize,
+    ) -> Result<Self, ApiError> {
+        let told = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok());
+        if told
+            .and_then(|text| text.parse::<usize>().ok())
+            .is_some_and(|told| told > limit)
+        {
+            return Err(too_large(limit));
+        }
+        let unpacking = match headers
+            .get(header::CONTENT_ENCODING)
+            .map(|value| value.as_bytes())
+        {
+            None | Some(b"identity" | b"") => None,
+            Some(b"gzip" | b"x-gzip") => Some(Unpacking::new(options.max_gzip_ratio, limit)),
+            Some(other) => {
+                let reason = format!(
+                    "Content-Encoding [{}] is not supported, [gzip] is",
+                    String::from_utf8_lossy(other)
+                );
+                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                return Err(ApiError::new(status, "media_type_header_exception", reason));
+            }
+        };
+        let pause = options.body_read_timeout;
+        Ok(Self {
+            stream: body.into_data_stream(),
+            unpacking,
+            limit,
+            num_read: 0,
+            pause,
+        })
+    }
+
+    /// Returns the next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// 413 beyond the limit, 408 after too long a pause, 400 for a body that breaks off or is not
+    /// gzip.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            let waited = tokio::time::timeout(self.pause, self.stream.next()).await;
+            let Some(received) = waited.map_err(|_| paused())? else {
+                return self.finish();
+            };
+            let received = received
+                .map_err(|error| ApiError::parse(format!("the request body broke off: {error}")))?;
+            let piece = match &mut self.unpacking {
+                None => received,
+                Some(unpacking) => unpacking.feed(&received)?,
+            };
+            self.num_read += piece.len();
+            if self.num_read > self.limit {
+                return Err(too_large(self.limit));
+            }
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let Some(unpacking) = self.unpacking.take() else {
+            return Ok(None);
+        };
+        let piece = unpacking.finish()?;
+        self.num_read += piece.len();
+        if self.num_read > self.limit {
+            return Err(too_large(self.limit));
+        }
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+}
+
+/// A gzip body on its way.
+struct Unpacking {
+    decoder: MultiGzDecoder<Vec<u8>>,
+    num_packed: usize,
+    num_unpacked: usize,
+    max_ratio: usize,
+    limit: usize,
+}
+
+impl Unpacking {
+    fn new(max_ratio: usize, limit: usize) -> Self {
+        let decoder = MultiGzDecoder::new(Vec::new());
+        Self {
+            decoder,
+            num_packed: 0,
+            num_unpacked: 0,
+            max_ratio,
+            limit,
+        }
+    }
+
+    fn feed(&mut self, packed: &[u8]) -> Result<Bytes, ApiError> {
+        let mut unpacked = Vec::new();
+        for slice in packed.chunks(PACKED_SLICE) {
+            self.decoder
+                .write_all(slice)
+                .map_err(|error| not_gzip(&error))?;
+            self.num_packed += slice.len();
+            self.take(&mut unpacked)?;
+        }
+        Ok(Bytes::from(unpacked))
+    }
+
+    fn take(&mut self, unpacked: &mut Vec<u8>) -> Result<(), ApiError> {
+        let out = self.decoder.get_mut();
+        self.num_unpacked += out.len();
+        unpacked.append(out);
+        if self.num_unpacked > self.limit {
+            return Err(too_large(self.limit));
+        }
+        let allowed = self
+            .num_packed
+            .saturating_mul(self.max_ratio)
+            .max(RATIO_FROM);
+        if self.num_unpacked > allowed {
+            return Err(ApiError::too_large(format!(
+                "the gzip body unpacks to more than [{}] times its size",
+                self.max_ratio
+            )));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Bytes, ApiError> {
+        if self.num_packed == 0 {
+            return Ok(Bytes::new());
+        }
+        self.decoder
+            .try_finish()
+            .map_err(|error| not_gzip(&error))?;
+        let mut unpacked = Vec::new();
+        self.take(&mut unpacked)?;
+        Ok(Bytes::from(unpacked))
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::too_large(format!(
+        "the request body is larger than the limit of [{limit}] bytes"
+    ))
+}
+
+fn paused() -> ApiError {
+    let reason = "the request body did not arrive in time";
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout_exception", reason)
+}
+
+fn not_gzip(error: &std::io::Error) -> ApiError {
+    ApiError::parse(format!(
+        "the request body is not gzip as its Content-Encoding says: {error}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(content).expect("a vector takes all");
+        encoder.finish().expect("a vector takes all")
+    }
+
+    async fn read(
+        body: Vec<u8>,
+        limit: usize,
+        encoding: &'static str,
+    ) -> Result<Vec<u8>, ApiError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_ENCODING,
+            encoding.parse().expect("a header"),
+        );
+        let options = ApiOptions::default();
+        let mut reader = BodyReader::new(Body::from(body), &headers, &options, limit)?;
+        let mut whole = Vec::new();
+        while let Some(piece) = reader.next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole)
+    }
+
+    #[tokio::test]
+    async fn gzip_is_unpacked() {
+        let text = b"{\"a\":1}\n".repeat(1_000);
+        assert_eq!(
+            read(packed(&text), 1 << 20, "gzip").await.expect("fits"),
+            text
+        );
+    }
+
+    #[tokio::test]
+    async fn a_gzip_bomb_is_413() {
+        let bomb = packed(&vec![b' '; 40 << 20]);
+        let error = read(bomb, 100 << 20, "gzip").await.expect_err("a bomb");
+        assert_eq!(error.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_limit_is_413() {
+        let error = read(vec![b'a'; 11], 10, "identity")
+            .await
+            .expect_err("too large");
+        assert_eq!(error.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn a_torn_gzip_body_is_400() {
+        let mut torn = packed(&b"{\"a\":1}\n".repeat(1_000));
+        torn.truncate(20);
+        let error = read(torn, 1 << 20, "gzip").await.expect_err("torn");
+        assert_eq!(error.status, StatusCode::BAD_REQUEST);
+    }
+}

@@ -1,0 +1,243 @@
+//! What a request names: indices, documents, conditions.
+
+use gleaner_model::{PrimaryTerm, SeqNo, Version};
+use gleaner_proto::write::Condition;
+use gleaner_query::names::{ResolveOptions, expand_date_math};
+use gleaner_query::search::{SearchRequest, SourceFilter, apply_uri_parameters};
+use gleaner_root::ingest::{IngestOptions, RefreshPolicy};
+use gleaner_root::plan::Target;
+
+use super::Request;
+use crate::error::ApiError;
+
+impl Request {
+    /// Returns the index expression of the path with dates put in; `None` is all.
+    pub(crate) fn expression(&self) -> Result<Option<String>, ApiError> {
+        let Some(text) = self.part("index") else {
+            return Ok(None);
+        };
+        Ok(Some(expand_date_math(text, self.root().now_ms())?))
+    }
+
+    /// Returns the one index or alias of the path, with dates put in.
+    pub(crate) fn index_name(&self) -> Result<String, ApiError> {
+        Ok(expand_date_math(
+            self.required_part("index")?,
+            self.root().now_ms(),
+        )?)
+    }
+
+    /// Returns which indices the request names.
+    pub(crate) fn target(&self) -> Result<Target, ApiError> {
+        self.target_with(ResolveOptions::default())
+    }
+
+    /// Returns which indices the request names, under a route's own defaults.
+    pub(crate) fn target_with(&self, defaults: ResolveOptions) -> Result<Target, ApiError> {
+        Ok(Target {
+            expression: self.expression()?,
+            options: self.parameters.resolve_options(defaults)?,
+            routing: self.parameters.get("routing").map(str::to_owned),
+        })
+    }
+
+    /// Returns what of `_source` the URI asks for; `None` when it says nothing.
+    pub(crate) fn source_filter(&self) -> Result<Option<SourceFilter>, ApiError> {
+        let is_source = |name: &str| name.starts_with("_source");
+        let pairs: Vec<_> = self
+            .parameters
+            .pairs()
+            .iter()
+            .filter(|(name, _)| is_source(name))
+            .cloned()
+            .collect();
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let mut request = SearchRequest::default();
+        apply_uri_parameters(&mut request, &pairs, &self.root().options().limits)?;
+        Ok(Some(request.source))
+    }
+
+    /// Returns what holds for the writes of the request.
+    pub(crate) fn ingest_options(&self) -> Result<IngestOptions, ApiError> {
+        Ok(IngestOptions {
+            refresh: refresh_policy(self.parameters.get("refresh"))?,
+            timeout: self.parameters.time("timeout")?,
+            idempotency_key: None,
+        })
+    }
+
+    /// Returns what must hold for the document that the request writes.
+    pub(crate) fn condition(&self) -> Result<Condition, ApiError> {
+        let parameters = &self.parameters;
+        Wanted {
+            seq_no: parameters.number("if_seq_no")?,
+            term: parameters.number("if_primary_term")?,
+            version: parameters.number("version")?,
+            version_type: parameters.get("version_type"),
+        }
+        .condition()
+    }
+}
+
+/// Reads a `refresh` parameter.
+pub(crate) fn refresh_policy(text: Option<&str>) -> Result<RefreshPolicy, ApiError> {
+    match text {
+        None | Some("false") => Ok(RefreshPolicy::None),
+        Some("true" | "") => Ok(RefreshPolicy::Immediate),
+        Some("wait_for") => Ok(RefreshPolicy::WaitFor),
+        Some(other) => Err(ApiError::illegal(format!(
+            "Unknown value for refresh: [{other}]."
+        ))),
+    }
+}
+
+/// Conditions of a write as given, by parameters or on a bulk's action line.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) seq_no: Option<i64>,
+    pub(crate) term: Option<i64>,
+    pub(crate) version: Option<i64>,
+    pub(crate) version_type: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    /// Returns the condition, or why the parts do not go together.
+    pub(crate) fn condition(&self) -> Result<Condition, ApiError> {
+        let invalid = |reason: &str| Err(ApiError::validation(&[reason.to_owned()]));
+        match (self.seq_no, self.term) {
+            (None, None) => {}
+            (Some(seq_no), Some(term)) => {
+                if self.version.is_some() {
+                    return invalid("compare and write operations can not use versioning");
+                }
+                let seq_no = u64::try_from(seq_no).map_err(|_| {
+                    ApiError::illegal(format!(
+                        "sequence numbers must be non negative. got [{seq_no}]."
+                    ))
+                })?;
+                let term = u64::try_from(term)
+                    .ok()
+                    .filter(|term| *term > 0)
+                    .ok_or_else(|| {
+                        ApiError::illegal(format!(
+                            "primary term must be non negative. got [{term}]"
+                        ))
+                    })?;
+                return Ok(Condition::Is {
+                    seq_no: SeqNo(seq_no),
+                    term: PrimaryTerm(term),
+                });
+            }
+            (Some(_), None) => return invalid("ifSeqNo is set, but primary term is [0]"),
+            (None, Some(term)) => {
+                return invalid(&format!(
+                    "ifSeqNo is unassigned, but primary term is [{term}]"
+                ));
+            }
+        }
+        self.versioned()
+    }
+
+    fn versioned(&self) -> Result<Condition, ApiError> {
+        let invalid = |reason: String| Err(ApiError::validation(&[reason]));
+        let version = match self.version {
+            None => None,
+            Some(version) => match u64::try_from(version) {
+                Ok(version) => Some(Version(version)),
+                Err(_) => {
+                    let kind = self.version_type.unwrap_or("internal").to_uppercase();
+                    return invalid(format!(
+                        "illegal version value [{version}] for version type [{kind}]"
+                    ));
+                }
+            },
+        };
+        match (self.version_type, version) {
+            (None | Some("internal"), None) => Ok(Condition::None),
+            (None | Some("internal"), Some(_)) => invalid(
+                "internal versioning can not be used for optimistic concurrency control. Please \
+                 use `if_seq_no` and `if_primary_term` instead"
+                    .to_owned(),
+            ),
+            (Some("external" | "external_gt"), Some(version)) => {
+                Ok(Condition::ExternalGreater(version))
+            }
+            (Some("external_gte"), Some(version)) => Ok(Condition::ExternalGreaterOrEqual(version)),
+            (Some(kind @ ("external" | "external_gt" | "external_gte")), None) => invalid(format!(
+                "illegal version value [-3] for version type [{}]",
+                kind.to_uppercase()
+            )),
+            (Some(other), _) => Err(ApiError::illegal(format!(
+                "No version type match [{other}]"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_or_refused() {
+        let is = Wanted {
+            seq_no: Some(3),
+            term: Some(1),
+            ..Wanted::default()
+        };
+        let read = Condition::Is {
+            seq_no: SeqNo(3),
+            term: PrimaryTerm(1),
+        };
+        assert_eq!(is.condition().ok(), Some(read));
+        let external = Wanted {
+            version: Some(5),
+            version_type: Some("external"),
+            ..Wanted::default()
+        };
+        assert_eq!(
+            external.condition().ok(),
+            Some(Condition::ExternalGreater(Version(5)))
+        );
+        for wrong in [
+            Wanted {
+                seq_no: Some(3),
+                ..Wanted::default()
+            },
+            Wanted {
+                term: Some(3),
+                ..Wanted::default()
+            },
+            Wanted {
+                version: Some(3),
+                ..Wanted::default()
+            },
+            Wanted {
+                version: Some(-3),
+                version_type: Some("external"),
+                ..Wanted::default()
+            },
+            Wanted {
+                version_type: Some("force"),
+                ..Wanted::default()
+            },
+        ] {
+            assert!(wrong.condition().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_refresh_is_true() {
+        assert_eq!(
+            refresh_policy(Some("")).ok(),
+            Some(RefreshPolicy::Immediate)
+        );
+        assert_eq!(
+            refresh_policy(Some("wait_for")).ok(),
+            Some(RefreshPolicy::WaitFor)
+        );
+        assert!(refresh_policy(Some("yes")).is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! Answers: JSON, tables and plain text, in the form the client asked for.
+
+mod filter_path;
+mod table;
+mod yaml;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+
+pub(crate) use filter_path::FilterPath;
+pub(crate) use table::{Cell, Column, Table};
+
+/// An answer before it is given its form.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    content: Content,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+enum Content {
+    /// Compact JSON.
+    Json(Bytes),
+    Text(String),
+    Table(Box<Table>),
+    Empty,
+    /// Goes out as it is made; no form but compact JSON.
+    Stream(Body),
+}
+
+impl Reply {
+    /// Returns a 200 with `body` as JSON.
+    pub(crate) fn json(body: &impl Serialize) -> Self {
+        Self::with_status(StatusCode::OK, body)
+    }
+
+    /// Returns an answer with `body` as JSON.
+    pub(crate) fn with_status(status: StatusCode, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(bytes) => Self::of(status, Content::Json(Bytes::from(bytes))),
+            Err(error) => {
+                let reason = format!("the answer could not be written as JSON: {error}");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Self::error(&ApiError::new(status, "exception", reason))
+            }
+        }
+    }
+
+    /// Returns an answer whose body is JSON text already.
+    pub(crate) fn raw_json(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::of(status, Content::Json(body.into()))
+    }
+
+    /// Returns an answer that is sent while it is made.
+    pub(crate) fn streamed(body: Body) -> Self {
+        Self::of(StatusCode::OK, Content::Stream(body))
+    }
+
+    /// Returns a 200 with plain text.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::of(StatusCode::OK, Content::Text(text.into()))
+    }
+
+    /// Returns a 200 with a table of `_cat`.
+    pub(crate) fn table(table: Table) -> Self {
+        Self::of(StatusCode::OK, Content::Table(Box::new(table)))
+    }
+
+    /// Returns an answer without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self::of(status, Content::Empty)
+    }
+
+    /// Returns an answer to HEAD: 200 when it is there, else 404.
+    pub(crate) fn exists(is_there: bool) -> Self {
+        Self::empty(if is_there {
+            StatusCode::OK
+        } else {
+            StatusCode::NOT_FOUND
+        })
+    }
+
+    /// Returns the answer that reports `error`.
+    pub(crate) fn error(error: &ApiError) -> Self {
+        Self::with_status(error.status, &error.to_body())
+    }
+
+    fn of(status: StatusCode, content: Content) -> Self {
+        Self {
+            status,
+            content,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Adds a header.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+}
+
+/// The form an answer is to have.
+#[derive(Debug, Default)]
+pub(crate) struct Form {
+    filter: Option<FilterPath>,
+    is_pretty: bool,
+    is_yaml: bool,
+    is_json: bool,
+}
+
+impl Form {
+    /// Reads the form from the URI and the `Accept` header.
+    ///
+    /// # Errors
+    /// 400 for `format=cbor` and other forms that are not written.
+    pub(crate) fn of(parameters: &Parameters, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let accept = headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        let accepted = accept
+            .unwrap_or_default()
+            .split([',', ';'])
+            .next()
+            .unwrap_or_default();
+        let wanted = parameters.get("format").unwrap_or(match accepted.trim() {
+            "application/yaml" => "yaml",
+            "application/json" | "application/vnd.elasticsearch+json" => "json",
+            "application/cbor" | "application/smile" => "cbor",
+            _ => "",
+        });
+        let (is_yaml, is_json) = match wanted {
+            "yaml" => (true, true),
+            "json" => (false, true),
+            "cbor" | "smile" => {
+                let reason =
+                    format!("responses as [{wanted}] are not supported, [json] and [yaml] are");
+                return Err(ApiError::illegal(reason));
+            }
+            // `text` and the unknown: as the route has it.
+            _ => (false, false),
+        };
+        let filter = parameters
+            .get("filter_path")
+            .map(FilterPath::parse)
+            .filter(|f| !f.is_empty());
+        Ok(Self {
+            filter,
+            is_pretty: parameters.is_set("pretty")?,
+            is_yaml,
+            is_json,
+        })
+    }
+
+    /// Whether the JSON goes out as it was made.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.filter.is_none() && !self.is_pretty && !self.is_yaml
+    }
+}
+
+impl Reply {
+    /// Gives the answer its form.
+    ///
+    /// # Errors
+    /// 400 for columns that a table does not have.
+    pub(crate) fn into_response(
+        self,
+        form: &Form,
+        parameters: &Parameters,
+    ) -> Result<http::Response<Body>, ApiError> {
+        let (kind, body) = match self.content {
+            Content::Empty => (None, Body::empty()),
+            Content::Text(text) => (Some(TEXT), Body::from(text)),
+            Content::Stream(body) => (Some(JSON), body),
+            Content::Table(table) if !form.is_json => {
+                (Some(TEXT), Body::from(table.to_text(parameters)?))
+            }
+            Content::Table(table) => {
+                let json = table.to_json(parameters)?;
+                let bytes = serde_json::to_vec(&json).unwrap_or_default();
+                let (kind, bytes) = shaped(Bytes::from(bytes), form);
+                (Some(kind), Body::from(bytes))
+            }
+            Content::Json(bytes) => {
+                let (kind, bytes) = shaped(bytes, form);
+                (Some(kind), Body::from(bytes))
+            }
+        };
+        let mut response = http::Response::new(body);
+        *response.status_mut() = self.status;
+        if let Some(kind) = kind {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        for (name, value) in self.headers {
+            response.headers_mut().append(name, value);
+        }
+        Ok(response)
+    }
+}
+
+const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
+const TEXT: &str = "text/plain; charset=UTF-8";
+
+/// Filters and prints compact JSON as asked.
+fn shaped(bytes: Bytes, form: &Form) -> (&'static str, Bytes) {
+    if form.is_plain() {
+        return (JSON, bytes);
+    }
+    let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
+        return (JSON, bytes);
+    };
+    if let Some(filter) = &form.filter {
+        value = filter.apply(value);
+    }
+    if form.is_yaml {
+        return (YAML, Bytes::from(yaml::to_yaml(&value)));
+    }
+    let printed = if form.is_pretty {
+        serde_json::to_vec_pretty(&value).map(|mut text| {
+            text.push(b'\n');
+            text
+        })
+    } else {
+        serde_json::to_vec(&value)
+    };
+    (JSON, printed.map_or(bytes, Bytes::from))
+}

@@ -1,0 +1,351 @@
+//! Tables of `_cat`: columns chosen, rows ordered, printed as text or JSON.
+
+use std::cmp::Ordering;
+use std::fmt::Write as _;
+
+use gleaner_model::mapping::matches_pattern;
+use serde_json::{Map, Value};
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    /// Full name.
+    pub(crate) name: &'static str,
+    /// Short names, comma-separated.
+    pub(crate) aliases: &'static str,
+    /// What it holds, for `help`.
+    pub(crate) description: &'static str,
+    /// Whether it is shown when no columns are named.
+    pub(crate) is_default: bool,
+    /// Whether values stand at the right.
+    pub(crate) is_number: bool,
+}
+
+impl Column {
+    /// A text that is shown when no columns are named.
+    pub(crate) const fn text(
+        name: &'static str,
+        aliases: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            aliases,
+            description: about,
+            is_default: true,
+            is_number: false,
+        }
+    }
+
+    /// A number that is shown when no columns are named.
+    pub(crate) const fn number(
+        name: &'static str,
+        aliases: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            aliases,
+            description: about,
+            is_default: true,
+            is_number: true,
+        }
+    }
+
+    /// The same column, shown only by name.
+    pub(crate) const fn on_demand(self) -> Self {
+        Self {
+            is_default: false,
+            ..self
+        }
+    }
+
+    fn bears(&self, name: &str) -> bool {
+        self.name == name || self.aliases.split(',').any(|alias| alias == name)
+    }
+}
+
+/// A value: as shown, and as ordered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cell {
+    shown: Option<String>,
+    number: Option<f64>,
+}
+
+impl Cell {
+    /// A quantity that is shown with a unit.
+    pub(crate) fn quantity(shown: String, number: f64) -> Self {
+        Self {
+            shown: Some(shown),
+            number: Some(number),
+        }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(shown: String) -> Self {
+        Self {
+            shown: Some(shown),
+            number: None,
+        }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(shown: &str) -> Self {
+        Self::from(shown.to_owned())
+    }
+}
+
+impl From<u64> for Cell {
+    fn from(number: u64) -> Self {
+        Self {
+            shown: Some(number.to_string()),
+            number: Some(number as f64),
+        }
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or_else(Self::default, Into::into)
+    }
+}
+
+/// Rows of cells, one per column.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) columns: &'static [Column],
+    pub(crate) rows: Vec<Vec<Cell>>,
+}
+
+/// A column as chosen: by position, under the name it was asked by.
+struct Chosen {
+    at: usize,
+    title: String,
+}
+
+impl Table {
+    /// Prints columns that line up, one row a line.
+    pub(crate) fn to_text(&self, parameters: &Parameters) -> Result<String, ApiError> {
+        if parameters.is_set("help")? {
+            return Ok(self.help());
+        }
+        let (chosen, order) = self.arranged(parameters)?;
+        let has_header = parameters.is_set("v")?;
+        let mut lines: Vec<Vec<&str>> = Vec::new();
+        if has_header {
+            lines.push(chosen.iter().map(|column| column.title.as_str()).collect());
+        }
+        for row in order {
+            let cells = chosen
+                .iter()
+                .map(|c| self.rows[row][c.at].shown.as_deref().unwrap_or(""));
+            lines.push(cells.collect());
+        }
+        let are_numbers: Vec<bool> = chosen
+            .iter()
+            .map(|column| self.columns[column.at].is_number)
+            .collect();
+        Ok(aligned(&lines, &are_numbers))
+    }
+
+    /// Prints a list of objects, all values as text.
+    pub(crate) fn to_json(&self, parameters: &Parameters) -> Result<Value, ApiError> {
+        let (chosen, order) = self.arranged(parameters)?;
+        let object = |row: usize| {
+            let cells = chosen.iter().map(|column| {
+                let shown = self.rows[row][column.at].shown.clone();
+                (column.title.clone(), Value::from(shown))
+            });
+            Value::Object(cells.collect::<Map<_, _>>())
+        };
+        Ok(order.into_iter().map(object).collect())
+    }
+
+    fn help(&self) -> String {
+        let lines: Vec<Vec<&str>> = self
+            .columns
+            .iter()
+            .map(|c| {
+                vec![
+                    c.name,
+                    "|",
+                    if c.aliases.is_empty() { "-" } else { c.aliases },
+                    "|",
+                    c.description,
+                ]
+            })
+            .collect();
+        aligned(&lines, &[false; 5])
+    }
+
+    fn arranged(&self, parameters: &Parameters) -> Result<(Vec<Chosen>, Vec<usize>), ApiError> {
+        let chosen = match parameters.list("h") {
+            None => self.defaults(),
+            Some(names) => self.named(&names)?,
+        };
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        if let Some(keys) = parameters.list("s") {
+            let keys = keys
+                .iter()
+                .map(|key| self.sort_key(key))
+                .collect::<Result<Vec<_>, _>>()?;
+            order.sort_by(|a, b| self.compare(&keys, *a, *b));
+        }
+        Ok((chosen, order))
+    }
+
+    fn defaults(&self) -> Vec<Chosen> {
+        let shown = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.is_default);
+        shown
+            .map(|(at, column)| Chosen {
+                at,
+                title: column.name.to_owned(),
+            })
+            .collect()
+    }
+
+    /// Unknown names are left out, as the dialect does; patterns name all that match.
+    fn named(&self, names: &[String]) -> Result<Vec<Chosen>, ApiError> {
+        let mut chosen = Vec::new();
+        for name in names {
+            let columns = self.columns.iter().enumerate();
+            if name.contains('*') {
+                let matching = columns.filter(|(_, column)| matches_pattern(name, column.name));
+                chosen.extend(matching.map(|(at, c)| Chosen {
+                    at,
+                    title: c.name.to_owned(),
+                }));
+            } else {
+                let borne = columns.filter(|(_, column)| column.bears(name)).take(1);
+                chosen.extend(borne.map(|(at, _)| Chosen {
+                    at,
+                    title: name.clone(),
+                }));
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn sort_key(&self, text: &str) -> Result<(usize, bool), ApiError> {
+        let (name, descending) = match text.rsplit_once(':') {
+            Some((name, "desc")) => (name, true),
+            Some((name, "asc")) => (name, false),
+            _ => (text, false),
+        };
+        let at = self.columns.iter().position(|column| column.bears(name));
+        let unknown = || {
+            let reason = format!("Unable to sort by unknown sort key `{name}`");
+            ApiError::new(
+                http::StatusCode::BAD_REQUEST,
+                "unsupported_operation_exception",
+                reason,
+            )
+        };
+        Ok((at.ok_or_else(unknown)?, descending))
+    }
+
+    fn compare(&self, keys: &[(usize, bool)], a: usize, b: usize) -> Ordering {
+        for (at, descending) in keys {
+            let (a, b) = (&self.rows[a][*at], &self.rows[b][*at]);
+            let order = match (a.number, b.number) {
+                (Some(a), Some(b)) => a.total_cmp(&b),
+                _ => a.shown.cmp(&b.shown),
+            };
+            if order.is_ne() {
+                return if *descending { order.reverse() } else { order };
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+/// Pads cells to the widest of their column; nothing follows the last left-standing cell.
+fn aligned(lines: &[Vec<&str>], are_numbers: &[bool]) -> String {
+    let width = |at: usize| {
+        lines
+            .iter()
+            .map(|line| line[at].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..are_numbers.len()).map(width).collect();
+    let mut out = String::new();
+    for line in lines {
+        for (at, cell) in line.iter().enumerate() {
+            let is_last = at + 1 == line.len();
+            let width = widths[at];
+            let written = match (are_numbers[at], is_last) {
+                (true, _) => write!(out, "{cell:>width$}"),
+                (false, true) => write!(out, "{cell}"),
+                (false, false) => write!(out, "{cell:<width$}"),
+            };
+            written.expect("a string takes all");
+            if !is_last {
+                out.push(' ');
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: &[Column] = &[
+        Column::text("index", "i,idx", "name"),
+        Column::number("docs.count", "dc", "documents"),
+        Column::text("extra", "", "more").on_demand(),
+    ];
+
+    fn table() -> Table {
+        let row = |name: &str, count: u64| vec![name.into(), count.into(), Cell::default()];
+        Table {
+            columns: COLUMNS,
+            rows: vec![row("books", 9), row("a", 10)],
+        }
+    }
+
+    fn text(query: &str) -> String {
+        let parameters = Parameters::parse(Some(query)).expect("well formed");
+        table().to_text(&parameters).expect("known columns")
+    }
+
+    #[test]
+    fn columns_line_up_under_their_titles() {
+        assert_eq!(
+            text("v"),
+            "index docs.count\nbooks          9\na             10\n"
+        );
+        assert_eq!(text(""), "books  9\na     10\n");
+    }
+
+    #[test]
+    fn columns_are_chosen_and_rows_ordered() {
+        assert_eq!(text("h=dc,i&s=docs.count:desc"), "10 a\n 9 books\n");
+        assert_eq!(text("h=i&s=i"), "a\nbooks\n");
+    }
+
+    #[test]
+    fn json_rows_bear_the_names_asked_for() {
+        let parameters = Parameters::parse(Some("h=i,extra")).expect("well formed");
+        let json = table().to_json(&parameters).expect("known columns");
+        assert_eq!(json[0], serde_json::json!({"i": "books", "extra": null}));
+    }
+
+    #[test]
+    fn an_unknown_sort_key_is_refused() {
+        let parameters = Parameters::parse(Some("s=nope")).expect("well formed");
+        assert!(table().to_text(&parameters).is_err());
+    }
+}

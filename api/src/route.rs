@@ -1,0 +1,97 @@
+//! A route: paths, methods, parameters, handler. The static tables that everything is made from.
+
+use futures::future::BoxFuture;
+use http::Method;
+
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::routes;
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Reply, ApiError>;
+
+/// Answers a request of one route.
+pub(crate) type Handler = fn(Request) -> BoxFuture<'static, Answer>;
+
+/// One operation of the dialect.
+pub struct Route {
+    /// Name in the documentation, for example `indices.create`.
+    pub name: &'static str,
+    /// Methods it answers.
+    pub methods: &'static [Method],
+    /// Paths it answers; parts in braces.
+    pub paths: &'static [&'static str],
+    /// Groups of parameters beside the ones every route takes ([`crate::parameter_tables`] lists
+    /// both).
+    pub parameters: &'static [&'static [Parameter]],
+    /// Answers.
+    pub(crate) handler: Handler,
+    /// Whether it is known only to be refused by name.
+    pub is_refused: bool,
+}
+
+/// A URI parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    /// Name.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub handling: Handling,
+}
+
+/// What becomes of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handling {
+    /// It does what the dialect says.
+    Honoured,
+    /// It is accepted, changes nothing, and the answer says so in a `Warning` header; why.
+    NoEffect(&'static str),
+    /// The request is refused; what is not supported.
+    Refused(&'static str),
+}
+
+impl Parameter {
+    /// Returns a parameter that does what the dialect says.
+    pub(crate) const fn honoured(name: &'static str) -> Self {
+        Self {
+            name,
+            handling: Handling::Honoured,
+        }
+    }
+
+    /// Returns a parameter that changes nothing because of `why`.
+    pub(crate) const fn no_effect(name: &'static str, why: &'static str) -> Self {
+        Self {
+            name,
+            handling: Handling::NoEffect(why),
+        }
+    }
+
+    /// Returns a parameter of a feature that is not there.
+    pub(crate) const fn refused(name: &'static str, what: &'static str) -> Self {
+        Self {
+            name,
+            handling: Handling::Refused(what),
+        }
+    }
+}
+
+impl Route {
+    /// Returns every parameter of the route, the common ones last.
+    pub fn all_parameters(&self) -> impl Iterator<Item = &'static Parameter> {
+        let own = self.parameters.iter().copied().flatten();
+        own.chain(crate::parameters::groups::COMMON)
+    }
+
+    /// Returns the parameter of that name.
+    pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
+        self.all_parameters()
+            .find(|parameter| parameter.name == name)
+    }
+}
+
+/// Returns all routes with their tables of parameters.
+pub fn parameter_tables() -> impl Iterator<Item = &'static Route> {
+    routes::TABLES.iter().copied().flatten()
+}

@@ -1,0 +1,58 @@
+//! All routes, one file per noun of the URL.
+
+mod alias;
+mod analyze;
+mod bulk;
+mod by_query;
+mod cat;
+mod cluster;
+mod count;
+mod document;
+mod explain;
+mod field_caps;
+mod index;
+mod info;
+mod maintenance;
+mod mapping;
+mod mget;
+mod msearch;
+mod nodes;
+mod point_in_time;
+mod refused;
+mod scroll;
+mod search;
+mod settings;
+mod stats;
+mod update;
+mod validate;
+
+use crate::route::Route;
+
+/// The tables of all routes, in the order of the documentation.
+pub(crate) static TABLES: &[&[Route]] = &[
+    info::ROUTES,
+    search::ROUTES,
+    msearch::ROUTES,
+    count::ROUTES,
+    scroll::ROUTES,
+    point_in_time::ROUTES,
+    explain::ROUTES,
+    validate::ROUTES,
+    field_caps::ROUTES,
+    bulk::ROUTES,
+    document::ROUTES,
+    update::ROUTES,
+    mget::ROUTES,
+    by_query::ROUTES,
+    index::ROUTES,
+    mapping::ROUTES,
+    settings::ROUTES,
+    alias::ROUTES,
+    analyze::ROUTES,
+    maintenance::ROUTES,
+    cluster::ROUTES,
+    nodes::ROUTES,
+    stats::ROUTES,
+    cat::ROUTES,
+    refused::ROUTES,
+];

@@ -1,0 +1,182 @@
+//! `_alias` and `_aliases`.
+
+mod selection;
+
+use gleaner_query::alias::{AliasAction, parse_alias, parse_alias_actions, parse_alias_name};
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use http::{Method, StatusCode};
+use serde_json::{Map, Value};
+
+use super::index::{acknowledged, metadata_defaults, shown_aliases};
+use crate::error::ApiError;
+use crate::parameters::comma_list;
+use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Route};
+
+use selection::Selection;
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "indices.update_aliases",
+        methods: &[Method::POST],
+        paths: &["/_aliases"],
+        parameters: &[METADATA],
+        handler: |request| Box::pin(update(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.get_alias",
+        methods: &[Method::GET],
+        paths: &[
+            "/_alias",
+            "/_aliases",
+            "/_alias/{name}",
+            "/{index}/_alias",
+            "/{index}/_aliases",
+            "/{index}/_alias/{name}",
+        ],
+        parameters: &[INDICES, METADATA_READ],
+        handler: |request| Box::pin(async move { get(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.exists_alias",
+        methods: &[Method::HEAD],
+        paths: &[
+            "/_alias/{name}",
+            "/{index}/_alias/{name}",
+            "/{index}/_alias",
+        ],
+        parameters: &[INDICES, METADATA_READ],
+        handler: |request| Box::pin(async move { exists(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.put_alias",
+        methods: &[Method::PUT, Method::POST],
+        paths: &["/{index}/_alias/{name}", "/{index}/_aliases/{name}"],
+        parameters: &[METADATA],
+        handler: |request| Box::pin(put(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.delete_alias",
+        methods: &[Method::DELETE],
+        paths: &["/{index}/_alias/{name}", "/{index}/_aliases/{name}"],
+        parameters: &[METADATA],
+        handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+];
+
+async fn update(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let actions = parse_alias_actions(&body, &request.root().options().limits)?;
+    request.root().update_aliases(&actions).await?;
+    Ok(acknowledged())
+}
+
+async fn put(mut request: Request) -> Answer {
+    let body = request.json().await?.unwrap_or(Value::Null);
+    let alias = parse_alias(&body, &request.root().options().limits)?;
+    let action = AliasAction::Add {
+        indices: comma_list(&request.index_name()?),
+        aliases: vec![parse_alias_name(request.required_part("name")?)?],
+        alias: Box::new(alias),
+    };
+    request.root().update_aliases(&[action]).await?;
+    Ok(acknowledged())
+}
+
+async fn delete(request: Request) -> Answer {
+    let indices = comma_list(&request.index_name()?);
+    let aliases = comma_list(request.required_part("name")?);
+    let all = |name: String| if name == "_all" { "*".to_owned() } else { name };
+    let aliases: Vec<String> = aliases.into_iter().map(all).collect();
+    let action = AliasAction::Remove {
+        indices,
+        aliases,
+        must_exist: Some(true),
+    };
+    request.root().update_aliases(&[action]).await?;
+    Ok(acknowledged())
+}
+
+/// The aliases selected, per index, and the names that no index bears.
+struct Selected {
+    indices: Map<String, Value>,
+    missing: Vec<String>,
+}
+
+fn select(request: &Request) -> Result<Selected, ApiError> {
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards::ALL,
+        ..metadata_defaults()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let expression = request.expression()?.unwrap_or_default();
+    let state = request.root().state();
+    let found = names::resolve(&expression, &state, &options)?;
+    let Some(text) = request.part("name") else {
+        let indices = found.iter().map(|found| {
+            let aliases = shown_aliases(&found.meta, &|_| true);
+            (
+                found.meta.name.to_string(),
+                serde_json::json!({"aliases": aliases}),
+            )
+        });
+        return Ok(Selected {
+            indices: indices.collect(),
+            missing: Vec::new(),
+        });
+    };
+    let selection = Selection::parse(text);
+    let mut indices = Map::new();
+    for found in &found {
+        let aliases = shown_aliases(&found.meta, &|name| selection.contains(name.as_str()));
+        if aliases
+            .as_object()
+            .is_some_and(|aliases| !aliases.is_empty())
+        {
+            let shown = serde_json::json!({"aliases": aliases});
+            indices.insert(found.meta.name.to_string(), shown);
+        }
+    }
+    let borne = |name: &str| {
+        found
+            .iter()
+            .any(|found| found.meta.aliases.contains_key(name))
+    };
+    let missing = selection.missing(&borne);
+    Ok(Selected { indices, missing })
+}
+
+fn get(request: &Request) -> Answer {
+    let Selected { indices, missing } = select(request)?;
+    if missing.is_empty() {
+        return Ok(Reply::json(&indices));
+    }
+    let noun = if missing.len() == 1 {
+        "alias"
+    } else {
+        "aliases"
+    };
+    let mut body = Map::new();
+    body.insert(
+        "error".to_owned(),
+        format!("{noun} [{}] missing", missing.join(",")).into(),
+    );
+    body.insert("status".to_owned(), StatusCode::NOT_FOUND.as_u16().into());
+    body.extend(indices);
+    Ok(Reply::with_status(StatusCode::NOT_FOUND, &body))
+}
+
+fn exists(request: &Request) -> Answer {
+    match select(request) {
+        Ok(selected) => Ok(Reply::exists(!selected.indices.is_empty())),
+        Err(error) if error.status == StatusCode::NOT_FOUND => Ok(Reply::exists(false)),
+        Err(error) => Err(error),
+    }
+}

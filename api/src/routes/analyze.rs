@@ -1,0 +1,208 @@
+//! `_analyze`: text → tokens, shown.
+
+mod shown;
+
+use gleaner_analysis::{AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis};
+use gleaner_model::{FieldKind, IndexMeta};
+use gleaner_query::json::{ObjectReader, scalar_text};
+use gleaner_query::names;
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::parameters::groups::SOURCE;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Route};
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "indices.analyze",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/_analyze", "/{index}/_analyze"],
+    parameters: &[SOURCE],
+    handler: |request| Box::pin(analyze(request)),
+    is_refused: false,
+}];
+
+/// Most tokens of one answer (`index.analyze.max_token_count`).
+const MAX_TOKENS: usize = 10_000;
+
+/// What is to be analysed, and how.
+#[derive(Default)]
+struct Asked {
+    analyzer: Option<String>,
+    normalizer: Option<String>,
+    tokenizer: Option<Value>,
+    filters: Option<Vec<Value>>,
+    char_filters: Option<Vec<Value>>,
+    field: Option<String>,
+    texts: Vec<String>,
+    is_explained: bool,
+    attributes: Vec<String>,
+}
+
+impl Asked {
+    fn parse(body: &Value) -> Result<Self, ApiError> {
+        let mut reader = ObjectReader::part("analyze", body)?;
+        let texts = match reader.take("text") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(items)) => items.iter().filter_map(scalar_text).collect(),
+            Some(other) => scalar_text(other).into_iter().collect(),
+        };
+        let mut list = |key| reader.take(key).map(as_list);
+        let asked = Self {
+            filters: list("filter"),
+            char_filters: list("char_filter"),
+            tokenizer: reader.take("tokenizer").cloned(),
+            analyzer: reader.text("analyzer")?,
+            normalizer: reader.text("normalizer")?,
+            field: reader.text("field")?,
+            is_explained: reader.boolean("explain")?.unwrap_or(false),
+            attributes: reader.texts("attributes")?.unwrap_or_default(),
+            texts,
+        };
+        if let Some((key, _)) = reader.rest().next() {
+            let reason = format!(
+                "Unknown parameter [{key}] in request body or parameter is of the wrong type"
+            );
+            return Err(ApiError::illegal(reason));
+        }
+        if asked.texts.is_empty() {
+            return Err(ApiError::validation(&["text is missing".to_owned()]));
+        }
+        Ok(asked)
+    }
+
+    fn is_custom(&self) -> bool {
+        self.tokenizer.is_some() || self.filters.is_some() || self.char_filters.is_some()
+    }
+}
+
+fn as_list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items.clone(),
+        other => vec![other.clone()],
+    }
+}
+
+async fn analyze(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let asked = Asked::parse(&body)?;
+    let index = index(&request)?;
+    let registry = match &index {
+        Some(index) => {
+            AnalyzerRegistry::from_settings(&index.settings.analysis).map_err(refused)?
+        }
+        None => AnalyzerRegistry::builtin(),
+    };
+    if let Some(name) = normalizer_name(&asked, index.as_deref())? {
+        let normalizer = registry.normalizer(&name).ok_or_else(|| {
+            ApiError::illegal(format!("failed to find normalizer under [{name}]"))
+        })?;
+        let terms: Vec<String> = asked
+            .texts
+            .iter()
+            .map(|text| normalizer.normalize(text))
+            .collect();
+        return Ok(Reply::json(&shown::normalized(&asked.texts, &terms)));
+    }
+    let analyzer = choose(&asked, &registry, index.as_deref())?;
+    let texts: Vec<&str> = asked.texts.iter().map(String::as_str).collect();
+    let offsets = shown::Offsets::new(&texts);
+    if asked.is_explained {
+        let explanation = analyzer.explain(&texts);
+        return Ok(Reply::json(&shown::explained(
+            &explanation,
+            &offsets,
+            &asked.attributes,
+        )));
+    }
+    let tokens = analyzer.analyze_values(&texts, analyzer.position_increment_gap());
+    if tokens.len() > MAX_TOKENS {
+        let reason = format!(
+            "The number of tokens produced by calling _analyze has exceeded the allowed maximum of \
+             [{MAX_TOKENS}]. This limit can be set by changing the [index.analyze.max_token_count] \
+             index level setting."
+        );
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "illegal_state_exception",
+            reason,
+        ));
+    }
+    Ok(Reply::json(&shown::tokens(&tokens, &offsets)))
+}
+
+/// Returns the one index the path names.
+fn index(request: &Request) -> Result<Option<std::sync::Arc<IndexMeta>>, ApiError> {
+    let Some(name) = request.expression()? else {
+        return Ok(None);
+    };
+    let found = names::resolve_single(&name, &request.root().state())?;
+    let found = found.ok_or_else(|| ApiError::index_not_found(&name))?;
+    Ok(Some(found.meta))
+}
+
+/// Returns the normalizer to use: as asked, or that of the keyword field asked for.
+fn normalizer_name(asked: &Asked, index: Option<&IndexMeta>) -> Result<Option<String>, ApiError> {
+    if let Some(name) = &asked.normalizer {
+        if asked.analyzer.is_some() || asked.tokenizer.is_some() {
+            let reason = "tokenizer/analyze should be null if normalizer is specified";
+            return Err(ApiError::validation(&[reason.to_owned()]));
+        }
+        return Ok(Some(name.clone()));
+    }
+    let field = asked
+        .field
+        .as_deref()
+        .and_then(|field| index?.mapping.field(field));
+    match field.map(|field| &field.kind) {
+        Some(FieldKind::Keyword { normalizer, .. }) => Ok(normalizer.clone()),
+        _ => Ok(None),
+    }
+}
+
+fn choose(
+    asked: &Asked,
+    registry: &AnalyzerRegistry,
+    index: Option<&IndexMeta>,
+) -> Result<Analyzer, ApiError> {
+    if let Some(name) = &asked.analyzer {
+        return registry.require_analyzer(name).map_err(refused);
+    }
+    if asked.is_custom() {
+        let parts = CustomAnalysis {
+            tokenizer: asked.tokenizer.as_ref(),
+            filters: asked.filters.as_deref().unwrap_or_default(),
+            char_filters: asked.char_filters.as_deref().unwrap_or_default(),
+        };
+        return registry.custom(parts).map_err(refused);
+    }
+    let Some(field) = &asked.field else {
+        return Ok(registry.default_analyzer());
+    };
+    let Some(index) = index else {
+        let reason = "No analysis can be done by field without an index";
+        return Err(ApiError::illegal(reason));
+    };
+    match index.mapping.field(field).map(|field| &field.kind) {
+        Some(FieldKind::Text { analyzer, .. }) => {
+            registry.require_analyzer(analyzer).map_err(refused)
+        }
+        Some(FieldKind::Keyword { .. }) => registry.require_analyzer("keyword").map_err(refused),
+        Some(other) => Err(ApiError::illegal(format!(
+            "Can't process field [{field}], Analysis requests are only supported on tokenized \
+             fields, not [{}]",
+            other.type_name()
+        ))),
+        None => Ok(registry.default_analyzer()),
+    }
+}
+
+fn refused(error: AnalysisError) -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        error.error_type(),
+        error.to_string(),
+    )
+}

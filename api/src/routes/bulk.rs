@@ -1,0 +1,122 @@
+//! `_bulk`: many writes in one body, read line by line.
+//!
+//! The body is cut into chunks of [`crate::ApiOptions::bulk_chunk_items`] items or
+//! [`crate::ApiOptions::bulk_chunk_bytes`] bytes; borders depend on the body alone, so that a
+//! request sent again with its idempotency key has the same chunks. A chunk is written while the
+//! next one is read, and answered in order. A malformed line refuses the request; chunks before it
+//! stand written, those of a body of one chunk do not.
+
+mod action;
+mod answer;
+mod chunk;
+
+use axum::body::Body;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{Method, StatusCode};
+
+use crate::error::ApiError;
+use crate::parameters::groups::{ACTIVE_SHARDS, SOURCE_FILTER, WRITE};
+use crate::request::{Lines, Request};
+use crate::response::{Form, Reply};
+use crate::route::{Answer, Parameter, Route};
+
+use answer::Run;
+use chunk::{Chunks, Defaults};
+
+const BULK: &[Parameter] = &[
+    Parameter::no_effect("batch_size", "chunks are cut by the server's settings"),
+    Parameter::refused("list_executed_pipelines", "an ingest pipeline"),
+];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "bulk",
+    methods: &[Method::POST, Method::PUT],
+    paths: &["/_bulk", "/{index}/_bulk"],
+    parameters: &[BULK, WRITE, SOURCE_FILTER, ACTIVE_SHARDS],
+    handler: |request| Box::pin(bulk(request)),
+    is_refused: false,
+}];
+
+/// Bytes of an answer above which it is sent while it is made.
+const STREAM_FROM: usize = 16 << 20;
+
+async fn bulk(mut request: Request) -> Answer {
+    let mut run = prepare(&mut request)?;
+    let is_plain = Form::of(&request.parameters, &request.headers)?.is_plain();
+    let mut items = BytesMut::new();
+    while let Some(piece) = run.next().await? {
+        items.put(piece);
+        if is_plain && items.len() > STREAM_FROM {
+            return Ok(streamed(run, items.freeze()));
+        }
+    }
+    if run.num_items == 0 {
+        return Err(ApiError::validation(&["no requests added".to_owned()]));
+    }
+    let mut body = BytesMut::with_capacity(items.len() + 64);
+    let head = format!(
+        "{{\"took\":{},\"errors\":{},\"items\":[",
+        run.took_ms(),
+        run.has_errors
+    );
+    body.put(head.as_bytes());
+    body.put(items);
+    body.put(&b"]}"[..]);
+    Ok(Reply::raw_json(StatusCode::OK, body.freeze()))
+}
+
+fn prepare(request: &mut Request) -> Result<Run, ApiError> {
+    let defaults = Defaults {
+        index: request.expression()?,
+        routing: request.parameters.get("routing").map(str::to_owned),
+        require_alias: request.parameters.is_set("require_alias")?,
+        source: request.source_filter()?,
+    };
+    let options = request.ingest_options()?;
+    let key = ["idempotency-key", "x-gleaner-idempotency-key"]
+        .iter()
+        .find_map(|name| request.headers.get(*name))
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let is_typed = request.headers.contains_key(http::header::CONTENT_TYPE);
+    if !is_typed {
+        let reason = "Content-Type header [] is not supported";
+        let status = StatusCode::NOT_ACCEPTABLE;
+        return Err(ApiError::new(status, "media_type_header_exception", reason));
+    }
+    let reader = request.body_reader(request.app.options.max_bulk_bytes)?;
+    let chunks = Chunks::new(Lines::new(reader), defaults, &request.app);
+    Ok(Run::new(
+        std::sync::Arc::clone(&request.app),
+        chunks,
+        options,
+        key,
+        request.started,
+    ))
+}
+
+/// Sends what is there and the rest as it is made; what is known only at the end stands last. A
+/// fault now can only cut the answer off: the client then knows that the outcome is not told.
+fn streamed(run: Run, first: Bytes) -> Reply {
+    let begin = Bytes::from_static(b"{\"items\":[");
+    let opening = futures::stream::iter([Ok::<_, ApiError>(begin), Ok(first)]);
+    let rest = futures::stream::unfold(Some(run), |run| async move {
+        let mut run = run?;
+        match run.next().await {
+            Ok(Some(piece)) => Some((Ok(piece), Some(run))),
+            Ok(None) => {
+                let end = format!(
+                    "],\"errors\":{},\"took\":{}}}",
+                    run.has_errors,
+                    run.took_ms()
+                );
+                Some((Ok(Bytes::from(end)), None))
+            }
+            Err(error) => {
+                tracing::warn!(reason = error.reason(), "a bulk answer was cut off");
+                Some((Err(error), None))
+            }
+        }
+    });
+    Reply::streamed(Body::from_stream(futures::StreamExt::chain(opening, rest)))
+}

@@ -1,0 +1,248 @@
+//! Action lines: `{"index": {"_index": "books", "_id": "1"}}`.
+
+use gleaner_proto::write::Condition;
+use gleaner_query::Limits;
+use gleaner_query::json::{self, scalar_text, token_name};
+use gleaner_query::search::{SourceFilter, parse_source_filter};
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::request::target::Wanted;
+
+/// What an action line asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Action {
+    pub(super) kind: ActionKind,
+    pub(super) index: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) routing: Option<String>,
+    pub(super) require_alias: Option<bool>,
+    pub(super) retry_on_conflict: u32,
+    pub(super) source: Option<SourceFilter>,
+    pub(super) condition: Condition,
+}
+
+/// The four actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ActionKind {
+    Index,
+    Create,
+    Update,
+    Delete,
+}
+
+impl ActionKind {
+    /// Whether a document stands on the next line.
+    pub(super) fn has_body(self) -> bool {
+        self != Self::Delete
+    }
+}
+
+/// Reads the action on line `number` of the body, counted from 1.
+///
+/// # Errors
+/// 400 naming the line and what is wrong on it.
+pub(super) fn parse(text: &[u8], number: usize, limits: &Limits) -> Result<Action, ApiError> {
+    let line = json::read(text, limits)?;
+    let malformed = |what: &str| {
+        ApiError::illegal(format!("Malformed action/metadata line [{number}], {what}"))
+    };
+    let Value::Object(entries) = &line else {
+        let found = token_name(&line);
+        return Err(malformed(&format!(
+            "expected START_OBJECT but found [{found}]"
+        )));
+    };
+    let mut entries = entries.iter();
+    let Some((name, parameters)) = entries.next() else {
+        return Err(malformed("expected FIELD_NAME but found [END_OBJECT]"));
+    };
+    let kind = match name.as_str() {
+        "index" => ActionKind::Index,
+        "create" => ActionKind::Create,
+        "update" => ActionKind::Update,
+        "delete" => ActionKind::Delete,
+        other => {
+            return Err(malformed(&format!(
+                "expected field [create], [delete], [index] or [update] but found [{other}]"
+            )));
+        }
+    };
+    if entries.next().is_some() {
+        return Err(malformed("expected END_OBJECT but found [FIELD_NAME]"));
+    }
+    let Value::Object(parameters) = parameters else {
+        let found = token_name(parameters);
+        return Err(malformed(&format!(
+            "expected START_OBJECT but found [{found}]"
+        )));
+    };
+    Reading {
+        number,
+        action: Action::of(kind),
+        wanted: Wanted::default(),
+    }
+    .read(parameters)
+}
+
+impl Action {
+    fn of(kind: ActionKind) -> Self {
+        Self {
+            kind,
+            index: None,
+            id: None,
+            routing: None,
+            require_alias: None,
+            retry_on_conflict: 0,
+            source: None,
+            condition: Condition::None,
+        }
+    }
+}
+
+struct Reading<'a> {
+    number: usize,
+    action: Action,
+    wanted: Wanted<'a>,
+}
+
+impl<'a> Reading<'a> {
+    fn read(mut self, parameters: &'a serde_json::Map<String, Value>) -> Result<Action, ApiError> {
+        for (name, value) in parameters {
+            self.parameter(name, value)?;
+        }
+        self.action.condition = self.wanted.condition()?;
+        Ok(self.action)
+    }
+
+    fn parameter(&mut self, name: &str, value: &'a Value) -> Result<(), ApiError> {
+        let text = || match value {
+            Value::Null => Ok(None),
+            _ => scalar_text(value)
+                .map(Some)
+                .ok_or_else(|| self.not_simple(name, value)),
+        };
+        let (text, action) = match name {
+            "_source" => {
+                self.action.source = Some(parse_source_filter(value)?);
+                return Ok(());
+            }
+            _ => (text()?, &mut self.action),
+        };
+        match name {
+            "_index" => action.index = text,
+            "_id" => action.id = text,
+            "routing" | "_routing" => action.routing = text,
+            "require_alias" => action.require_alias = text.map(|text| text == "true"),
+            "retry_on_conflict" | "_retry_on_conflict" => {
+                action.retry_on_conflict = number(name, text)?.unwrap_or(0);
+            }
+            "if_seq_no" => self.wanted.seq_no = number(name, text)?,
+            "if_primary_term" => self.wanted.term = number(name, text)?,
+            "version" | "_version" => self.wanted.version = number(name, text)?,
+            "version_type" | "_version_type" => self.wanted.version_type = value.as_str(),
+            "op_type" => self.op_type(text.as_deref().unwrap_or("index"))?,
+            "pipeline" if text.as_deref().is_none_or(|text| text == "_none") => {}
+            "pipeline" => return Err(ApiError::unsupported("ingest pipeline")),
+            // The one type there is, from older clients; and what no index here can be.
+            "_type" if text.as_deref().is_none_or(|text| text == "_doc") => {}
+            "require_data_stream" if text.as_deref() == Some("false") => {}
+            "dynamic_templates" => return Err(ApiError::unsupported("dynamic_templates in bulk")),
+            _ => {
+                let line = self.number;
+                return Err(ApiError::illegal(format!(
+                    "Action/metadata line [{line}] contains an unknown parameter [{name}]"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn op_type(&mut self, text: &str) -> Result<(), ApiError> {
+        match (self.action.kind, text) {
+            (ActionKind::Index | ActionKind::Create, "create") => {
+                self.action.kind = ActionKind::Create;
+                Ok(())
+            }
+            (_, "index") => Ok(()),
+            (_, other) => Err(ApiError::illegal(format!(
+                "opType must be 'create' or 'index', found: [{other}]"
+            ))),
+        }
+    }
+
+    fn not_simple(&self, name: &str, value: &Value) -> ApiError {
+        ApiError::illegal(format!(
+            "Malformed action/metadata line [{}], expected a simple value for field [{name}] but \
+             found [{}]",
+            self.number,
+            token_name(value)
+        ))
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: Option<String>) -> Result<Option<T>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        ApiError::illegal(format!(
+            "Failed to parse number [{text}] of parameter [{name}]"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{PrimaryTerm, SeqNo, Version};
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Action, ApiError> {
+        parse(text.as_bytes(), 3, &Limits::default())
+    }
+
+    #[test]
+    fn parameters_of_an_action_are_read() {
+        let action = read(
+            r#"{"index":{"_index":"a","_id":7,"routing":"r","version":2,"version_type":"external"}}"#,
+        )
+        .expect("well formed");
+        assert_eq!(action.kind, ActionKind::Index);
+        assert_eq!(action.id.as_deref(), Some("7"));
+        assert_eq!(action.condition, Condition::ExternalGreater(Version(2)));
+        let action = read(r#"{"update":{"_id":"1","if_seq_no":3,"if_primary_term":1}}"#);
+        let wanted = Condition::Is {
+            seq_no: SeqNo(3),
+            term: PrimaryTerm(1),
+        };
+        assert_eq!(action.expect("well formed").condition, wanted);
+        let action = read(r#"{"index":{"op_type":"create"}}"#).expect("well formed");
+        assert_eq!(action.kind, ActionKind::Create);
+    }
+
+    #[test]
+    fn malformed_lines_are_named_by_number() {
+        for (text, part) in [
+            ("{}", "line [3], expected FIELD_NAME but found [END_OBJECT]"),
+            (
+                "[]",
+                "line [3], expected START_OBJECT but found [START_ARRAY]",
+            ),
+            (r#"{"put":{}}"#, "but found [put]"),
+            (
+                r#"{"index":1}"#,
+                "expected START_OBJECT but found [VALUE_NUMBER]",
+            ),
+            (r#"{"index":{},"x":1}"#, "expected END_OBJECT"),
+            (
+                r#"{"index":{"_id":{}}}"#,
+                "expected a simple value for field [_id]",
+            ),
+            (r#"{"index":{"_idx":"1"}}"#, "unknown parameter [_idx]"),
+            (r#"{"index":{"pipeline":"p"}}"#, "ingest pipeline"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.reason().contains(part), "{text}: {}", error.reason());
+        }
+        assert!(read("{\"index\"").is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! `_cat`: tables for people.
+
+mod aliases;
+mod count;
+mod health;
+mod indices;
+mod nodes;
+mod shards;
+
+use http::Method;
+
+use crate::parameters::Parameters;
+use crate::parameters::groups::{CAT, INDICES};
+use crate::render::units;
+use crate::response::{Cell, Column, Reply, Table};
+use crate::route::{Answer, Parameter, Route};
+
+const INDICES_OWN: &[Parameter] = &[
+    Parameter::honoured("health"),
+    Parameter::honoured("pri"),
+    Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
+];
+const NODES_OWN: &[Parameter] = &[
+    Parameter::honoured("full_id"),
+    Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "cat.help",
+        methods: &[Method::GET],
+        paths: &["/_cat"],
+        parameters: &[CAT],
+        handler: |_| Box::pin(async { Ok(Reply::text(help())) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.indices",
+        methods: &[Method::GET],
+        paths: &["/_cat/indices", "/_cat/indices/{index}"],
+        parameters: &[INDICES_OWN, CAT, INDICES],
+        handler: |request| Box::pin(indices::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.count",
+        methods: &[Method::GET],
+        paths: &["/_cat/count", "/_cat/count/{index}"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(count::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.health",
+        methods: &[Method::GET],
+        paths: &["/_cat/health"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(health::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.shards",
+        methods: &[Method::GET],
+        paths: &["/_cat/shards", "/_cat/shards/{index}"],
+        parameters: &[CAT, INDICES],
+        handler: |request| Box::pin(shards::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.aliases",
+        methods: &[Method::GET],
+        paths: &["/_cat/aliases", "/_cat/aliases/{name}"],
+        parameters: &[CAT, INDICES],
+        handler: |request| Box::pin(async move { aliases::table(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.nodes",
+        methods: &[Method::GET],
+        paths: &["/_cat/nodes"],
+        parameters: &[NODES_OWN, CAT],
+        handler: |request| Box::pin(async move { Ok(nodes::nodes(&request)) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.master",
+        methods: &[Method::GET],
+        paths: &["/_cat/master", "/_cat/cluster_manager"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(async move { Ok(nodes::master(&request)) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.templates",
+        methods: &[Method::GET],
+        paths: &["/_cat/templates", "/_cat/templates/{name}"],
+        parameters: &[CAT],
+        handler: |_| Box::pin(async { templates() }),
+        is_refused: false,
+    },
+];
+
+fn help() -> String {
+    let mut paths: Vec<&str> = ROUTES
+        .iter()
+        .flat_map(|route| route.paths)
+        .copied()
+        .filter(|path| *path != "/_cat")
+        .collect();
+    paths.sort_unstable();
+    let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
+    format!("=^.^=\n{lines}")
+}
+
+const TEMPLATES: &[Column] = &[
+    Column::text("name", "n", "template name"),
+    Column::text("index_patterns", "t", "template index patterns"),
+    Column::text("order", "o,p", "template application order/priority number"),
+    Column::text("version", "v", "version"),
+    Column::text(
+        "composed_of",
+        "c",
+        "component templates comprising index template",
+    ),
+];
+
+/// There are no templates yet.
+fn templates() -> Answer {
+    Ok(Reply::table(Table {
+        columns: TEMPLATES,
+        rows: Vec::new(),
+    }))
+}
+
+/// Returns a size in the unit that the request asks for.
+fn size(bytes: u64, parameters: &Parameters) -> Cell {
+    let unit = parameters.get("bytes");
+    let shown = unit.and_then(|unit| units::size_in(bytes, unit));
+    Cell::quantity(
+        shown.unwrap_or_else(|| units::size_text(bytes)),
+        bytes as f64,
+    )
+}
+
+/// Returns a time in the unit that the request asks for.
+fn time(millis: u64, parameters: &Parameters) -> Cell {
+    let shown = match parameters.get("time") {
+        Some("nanos") => (millis * 1_000_000).to_string(),
+        Some("micros") => (millis * 1_000).to_string(),
+        Some("ms") => millis.to_string(),
+        Some("s") => (millis / 1_000).to_string(),
+        Some("m") => (millis / 60_000).to_string(),
+        Some("h") => (millis / 3_600_000).to_string(),
+        Some("d") => (millis / 86_400_000).to_string(),
+        _ => units::time_text(millis),
+    };
+    Cell::quantity(shown, millis as f64)
+}

@@ -1,0 +1,61 @@
+//! `_cat/aliases`.
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_query::names::ExpandWildcards;
+
+use crate::parameters::comma_list;
+use crate::request::Request;
+use crate::response::{Cell, Column, Reply, Table};
+use crate::route::Answer;
+
+const COLUMNS: &[Column] = &[
+    Column::text("alias", "a", "alias name"),
+    Column::text("index", "i,idx", "index alias points to"),
+    Column::text("filter", "f,fi", "filter"),
+    Column::text("routing.index", "ri,routingIndex", "index routing"),
+    Column::text("routing.search", "rs,routingSearch", "search routing"),
+    Column::text("is_write_index", "w,isWriteIndex", "write index"),
+];
+
+/// Shows hidden aliases too unless wildcards are told not to reach them.
+pub(super) fn table(request: &Request) -> Answer {
+    let expand = match request.parameters.get("expand_wildcards") {
+        Some(text) => ExpandWildcards::parse(text)?,
+        None => ExpandWildcards::ALL,
+    };
+    let names = request.part("name").map(comma_list);
+    let state = request.root().state();
+    let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
+    for index in state.indices.values() {
+        for (name, alias) in &index.aliases {
+            let is_named = names.as_ref().is_none_or(|names| {
+                names
+                    .iter()
+                    .any(|wanted| wanted == "_all" || matches_pattern(wanted, name.as_str()))
+            });
+            let is_hidden = alias.is_hidden.unwrap_or(false);
+            if !is_named || (is_hidden && !expand.hidden) {
+                continue;
+            }
+            let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or("-"));
+            let is_write = alias
+                .is_write_index
+                .map_or("-".to_owned(), |flag| flag.to_string());
+            let row = vec![
+                name.as_str().into(),
+                index.name.as_str().into(),
+                if alias.filter.is_some() { "*" } else { "-" }.into(),
+                text(&alias.index_routing),
+                text(&alias.search_routing),
+                is_write.into(),
+            ];
+            rows.push((format!("{name}\0{}", index.name), row));
+        }
+    }
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(Reply::table(Table {
+        columns: COLUMNS,
+        rows,
+    }))
+}

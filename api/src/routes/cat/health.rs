@@ -1,0 +1,96 @@
+//! `_cat/health`.
+
+use super::count::clock_text;
+use crate::request::Request;
+use crate::response::{Cell, Column, Reply, Table};
+use crate::route::Answer;
+use crate::routes::cluster::Health;
+
+const COLUMNS: &[Column] = &[
+    Column::text("epoch", "t,time", "seconds since 1970-01-01 00:00:00"),
+    Column::text("timestamp", "ts,hms,hhmmss", "time in HH:MM:SS"),
+    Column::text("cluster", "cl", "cluster name"),
+    Column::text("status", "st", "health status"),
+    Column::number("node.total", "nt,nodeTotal", "total number of nodes"),
+    Column::number(
+        "node.data",
+        "nd,nodeData",
+        "number of nodes that can store data",
+    ),
+    Column::number(
+        "shards",
+        "t,sh,shards.total,shardsTotal",
+        "total number of shards",
+    ),
+    Column::number(
+        "pri",
+        "p,shards.primary,shardsPrimary",
+        "number of primary shards",
+    ),
+    Column::number(
+        "relo",
+        "r,shards.relocating,shardsRelocating",
+        "number of relocating nodes",
+    ),
+    Column::number(
+        "init",
+        "i,shards.initializing,shardsInitializing",
+        "number of initializing nodes",
+    ),
+    Column::number(
+        "unassign",
+        "u,shards.unassigned,shardsUnassigned",
+        "number of unassigned shards",
+    ),
+    Column::number(
+        "pending_tasks",
+        "pt,pendingTasks",
+        "number of pending tasks",
+    ),
+    Column::number(
+        "max_task_wait_time",
+        "mtwt,maxTaskWaitTime",
+        "wait time of longest task pending",
+    ),
+    Column::number(
+        "active_shards_percent",
+        "asp,activeShardsPercent",
+        "active number of shards in percent",
+    ),
+];
+
+pub(super) async fn table(request: Request) -> Answer {
+    let copies = request.root().shard_states().await;
+    let state = request.root().state();
+    let health = Health::of_all(state.indices.values().map(|index| &**index), &copies);
+    let num_nodes = request.root().leaves().all().len() as u64;
+    let seconds = request.root().now_ms() / 1_000;
+    let has_time = request.parameters.flag("ts")?.unwrap_or(true);
+    let shown = |text: String| {
+        if has_time {
+            Cell::from(text)
+        } else {
+            Cell::default()
+        }
+    };
+    let row = vec![
+        shown(seconds.to_string()),
+        shown(clock_text(seconds)),
+        state.cluster_name.as_str().into(),
+        health.level.as_str().into(),
+        num_nodes.into(),
+        num_nodes.into(),
+        health.active.into(),
+        health.active_primaries.into(),
+        0_u64.into(),
+        health.initializing.into(),
+        health.unassigned.into(),
+        0_u64.into(),
+        "-".into(),
+        format!("{:.1}%", health.active_percent()).into(),
+    ];
+    Ok(Reply::table(Table {
+        columns: COLUMNS,
+        rows: vec![row],
+    }))
+}

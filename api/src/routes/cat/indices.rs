@@ -1,0 +1,186 @@
+//! `_cat/indices`.
+
+use gleaner_model::IndexMeta;
+use gleaner_proto::read::ShardState;
+use gleaner_query::date::DateFormatter;
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_root::read::LocatedShard;
+
+use super::{size, time};
+use crate::parameters::Parameters;
+use crate::render::uuid_text;
+use crate::request::Request;
+use crate::response::{Cell, Column, Reply, Table};
+use crate::route::Answer;
+use crate::routes::cluster::{Health, HealthLevel};
+
+const COLUMNS: &[Column] = &[
+    Column::text("health", "h", "current health status"),
+    Column::text("status", "s", "open/close status"),
+    Column::text("index", "i,idx", "index name"),
+    Column::text("uuid", "id,uuid", "index uuid"),
+    Column::number(
+        "pri",
+        "p,shards.primary,shardsPrimary",
+        "number of primary shards",
+    ),
+    Column::number(
+        "rep",
+        "r,shards.replica,shardsReplica",
+        "number of replica shards",
+    ),
+    Column::number("docs.count", "dc,docsCount", "available docs"),
+    Column::number("docs.deleted", "dd,docsDeleted", "deleted docs"),
+    Column::text(
+        "creation.date",
+        "cd",
+        "index creation date (millisecond value)",
+    )
+    .on_demand(),
+    Column::text(
+        "creation.date.string",
+        "cds",
+        "index creation date (as string)",
+    )
+    .on_demand(),
+    Column::number(
+        "store.size",
+        "ss,storeSize",
+        "store size of primaries & replicas",
+    ),
+    Column::number("pri.store.size", "", "store size of primaries"),
+    Column::number("flush.total", "ft,flushTotal", "number of flushes").on_demand(),
+    Column::number("get.total", "gto,getTotal", "number of get ops").on_demand(),
+    Column::number(
+        "indexing.index_total",
+        "iito,indexingIndexTotal",
+        "number of indexing ops",
+    )
+    .on_demand(),
+    Column::number(
+        "indexing.index_time",
+        "iiti,indexingIndexTime",
+        "time spent in indexing",
+    )
+    .on_demand(),
+    Column::number(
+        "indexing.index_failed",
+        "iif,indexingIndexFailed",
+        "failed indexing ops",
+    )
+    .on_demand(),
+    Column::number(
+        "indexing.delete_total",
+        "idto,indexingDeleteTotal",
+        "number of delete ops",
+    )
+    .on_demand(),
+    Column::number("refresh.total", "rto,refreshTotal", "total refreshes").on_demand(),
+    Column::number(
+        "search.query_total",
+        "sqto,searchQueryTotal",
+        "total query phase ops",
+    )
+    .on_demand(),
+    Column::number(
+        "search.query_time",
+        "sqti,searchQueryTime",
+        "time spent in query phase",
+    )
+    .on_demand(),
+    Column::number(
+        "search.fetch_total",
+        "sfto,searchFetchTotal",
+        "total fetch ops",
+    )
+    .on_demand(),
+    Column::number(
+        "search.fetch_time",
+        "sfti,searchFetchTime",
+        "time spent in fetch phase",
+    )
+    .on_demand(),
+    Column::number("segments.count", "sc,segmentsCount", "number of segments").on_demand(),
+];
+
+pub(super) async fn table(request: Request) -> Answer {
+    let wanted = request
+        .parameters
+        .get("health")
+        .map(HealthLevel::parse)
+        .transpose()?;
+    // The table without names shows all that is not hidden, closed ones too.
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards {
+            open: true,
+            closed: true,
+            hidden: false,
+        },
+        allow_closed: true,
+        ..ResolveOptions::default()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let expression = request.expression()?.unwrap_or_default();
+    let found = names::resolve(&expression, &request.root().state(), &options)?;
+    let copies = request.root().shard_states().await;
+    let mut rows = Vec::with_capacity(found.len());
+    for found in &found {
+        let health = Health::of_index(&found.meta, &copies).level;
+        if wanted.is_none_or(|wanted| wanted == health) {
+            rows.push(row(&found.meta, health, &copies, &request.parameters));
+        }
+    }
+    Ok(Reply::table(Table {
+        columns: COLUMNS,
+        rows,
+    }))
+}
+
+fn row(
+    index: &IndexMeta,
+    health: HealthLevel,
+    copies: &[LocatedShard],
+    parameters: &Parameters,
+) -> Vec<Cell> {
+    let own = copies.iter().filter(|copy| copy.index.uuid == index.uuid);
+    let sum = |of: fn(&ShardState) -> u64| -> Option<u64> {
+        // A closed index is not asked what it holds.
+        (!index.is_closed).then(|| own.clone().map(|copy| of(&copy.state)).sum())
+    };
+    let store: Cell = sum(|s| s.store_bytes)
+        .map(|bytes| size(bytes, parameters))
+        .into();
+    let timed = |millis: Option<u64>| -> Cell { millis.map(|ms| time(ms, parameters)).into() };
+    let status = if index.is_closed { "close" } else { "open" };
+    vec![
+        health.as_str().into(),
+        status.into(),
+        index.name.as_str().into(),
+        uuid_text(&index.uuid).into(),
+        u64::from(index.settings.number_of_shards).into(),
+        u64::from(index.settings.number_of_replicas).into(),
+        sum(|s| s.num_documents).into(),
+        sum(|s| s.num_deleted).into(),
+        Cell::quantity(index.created_ms.to_string(), index.created_ms as f64),
+        date_text(index.created_ms).into(),
+        store.clone(),
+        store,
+        sum(|s| s.counters.flush_total).into(),
+        sum(|s| s.counters.get_total).into(),
+        sum(|s| s.counters.index_total).into(),
+        timed(sum(|s| s.counters.index_time_ms)),
+        sum(|s| s.counters.index_failed).into(),
+        sum(|s| s.counters.delete_total).into(),
+        sum(|s| s.counters.refresh_total).into(),
+        sum(|s| s.counters.query_total).into(),
+        timed(sum(|s| s.counters.query_time_ms)),
+        sum(|s| s.counters.fetch_total).into(),
+        timed(sum(|s| s.counters.fetch_time_ms)),
+        sum(|s| s.num_segments).into(),
+    ]
+}
+
+fn date_text(millis: i64) -> Option<String> {
+    let formatter = DateFormatter::parse_pattern("strict_date_time").ok()?;
+    Some(formatter.format(millis))
+}

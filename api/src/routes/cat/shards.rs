@@ -1,0 +1,114 @@
+//! `_cat/shards`: every copy that is, and every copy that should be.
+
+use gleaner_model::IndexMeta;
+use gleaner_proto::read::ShardPhase;
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_root::read::LocatedShard;
+
+use super::size;
+use crate::request::Request;
+use crate::response::{Cell, Column, Reply, Table};
+use crate::route::Answer;
+
+const COLUMNS: &[Column] = &[
+    Column::text("index", "i,idx", "index name"),
+    Column::text("shard", "s,sh", "shard name"),
+    Column::text("prirep", "p,pr,primaryOrReplica", "primary or replica"),
+    Column::text("state", "st", "shard state"),
+    Column::number("docs", "d,dc", "number of docs in shard"),
+    Column::number(
+        "store",
+        "sto",
+        "store size of shard (how much disk it uses)",
+    ),
+    Column::text("ip", "", "ip of node where it lives"),
+    Column::text("id", "", "unique id of node where it lives").on_demand(),
+    Column::text("node", "n", "name of node where it lives"),
+    Column::text("unassigned.reason", "ur", "reason shard became unassigned").on_demand(),
+    Column::number("segments.count", "sc,segmentsCount", "number of segments").on_demand(),
+    Column::number("seq_no.max", "sqm,maxSeqNo", "max sequence number").on_demand(),
+];
+
+pub(super) async fn table(request: Request) -> Answer {
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards::ALL,
+        allow_closed: true,
+        ..ResolveOptions::default()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let expression = request.expression()?.unwrap_or_default();
+    let found = names::resolve(&expression, &request.root().state(), &options)?;
+    let copies = request.root().shard_states().await;
+    let mut rows = Vec::new();
+    for found in &found {
+        for number in 0..found.meta.settings.number_of_shards {
+            add(&request, &found.meta, number, &copies, &mut rows);
+        }
+    }
+    Ok(Reply::table(Table {
+        columns: COLUMNS,
+        rows,
+    }))
+}
+
+/// Adds the copies of one shard: the first there is leads, and what is missing is unassigned.
+fn add(
+    request: &Request,
+    index: &IndexMeta,
+    number: u32,
+    copies: &[LocatedShard],
+    rows: &mut Vec<Vec<Cell>>,
+) {
+    let own = copies
+        .iter()
+        .filter(|copy| copy.state.shard.index == index.uuid && copy.state.shard.shard.0 == number);
+    let mut num_copies = 0;
+    for copy in own {
+        rows.push(row(
+            request,
+            index,
+            copy,
+            if num_copies == 0 { "p" } else { "r" },
+        ));
+        num_copies += 1;
+    }
+    for missing in num_copies..=index.settings.number_of_replicas {
+        let mut row = vec![Cell::default(); COLUMNS.len()];
+        row[0] = index.name.as_str().into();
+        row[1] = number.to_string().into();
+        row[2] = if missing == 0 { "p" } else { "r" }.into();
+        row[3] = "UNASSIGNED".into();
+        row[9] = "INDEX_CREATED".into();
+        rows.push(row);
+    }
+}
+
+fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static str) -> Vec<Cell> {
+    let state = &copy.state;
+    let address = &request.app.options.publish_address;
+    let ip = address
+        .rsplit_once(':')
+        .map_or(address.as_str(), |(host, _)| host);
+    let phase = match state.phase {
+        ShardPhase::Started => "STARTED",
+        ShardPhase::Recovering => "INITIALIZING",
+        ShardPhase::Failed => "UNASSIGNED",
+    };
+    vec![
+        index.name.as_str().into(),
+        Cell::quantity(
+            state.shard.shard.to_string(),
+            f64::from(state.shard.shard.0),
+        ),
+        role.into(),
+        phase.into(),
+        state.num_documents.into(),
+        size(state.store_bytes, &request.parameters),
+        ip.into(),
+        copy.node.to_string().into(),
+        request.app.options.node_name.as_str().into(),
+        state.reason.clone().into(),
+        state.num_segments.into(),
+        state.max_seq_no.map(|seq_no| seq_no.0).into(),
+    ]
+}

@@ -1,0 +1,85 @@
+//! `_cluster`: health, settings, state, statistics.
+
+mod health;
+mod settings;
+mod state;
+
+use http::Method;
+
+use crate::parameters::groups::{INDICES, METADATA_READ};
+use crate::route::{Parameter, Route};
+
+pub(super) use health::{Health, HealthLevel};
+
+const HEALTH: &[Parameter] = &[
+    Parameter::honoured("level"),
+    Parameter::honoured("timeout"),
+    Parameter::honoured("wait_for_status"),
+    Parameter::honoured("wait_for_nodes"),
+    Parameter::honoured("wait_for_active_shards"),
+    Parameter::honoured("wait_for_no_initializing_shards"),
+    Parameter::no_effect("wait_for_no_relocating_shards", "shards do not move"),
+    Parameter::no_effect("wait_for_events", "changes of metadata are not queued"),
+];
+const SETTINGS: &[Parameter] = &[
+    Parameter::honoured("flat_settings"),
+    Parameter::honoured("include_defaults"),
+    Parameter::no_effect("timeout", "metadata is changed at once or not at all"),
+];
+const STATE: &[Parameter] = &[
+    Parameter::honoured("flat_settings"),
+    Parameter::no_effect("wait_for_metadata_version", "the newest state is answered"),
+    Parameter::no_effect("wait_for_timeout", "the newest state is answered"),
+];
+const STATS: &[Parameter] = &[
+    Parameter::no_effect("timeout", "leaves answer from memory"),
+    Parameter::no_effect("flat_settings", "the answer shows no settings"),
+    Parameter::no_effect("include_remotes", "there are no remote clusters"),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "cluster.health",
+        methods: &[Method::GET, Method::HEAD],
+        paths: &["/_cluster/health", "/_cluster/health/{index}"],
+        parameters: &[HEALTH, INDICES, METADATA_READ],
+        handler: |request| Box::pin(health::answer(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.get_settings",
+        methods: &[Method::GET],
+        paths: &["/_cluster/settings"],
+        parameters: &[SETTINGS, METADATA_READ],
+        handler: |request| Box::pin(async move { settings::get(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.put_settings",
+        methods: &[Method::PUT],
+        paths: &["/_cluster/settings"],
+        parameters: &[SETTINGS, METADATA_READ],
+        handler: |request| Box::pin(settings::put(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.state",
+        methods: &[Method::GET],
+        paths: &[
+            "/_cluster/state",
+            "/_cluster/state/{metric}",
+            "/_cluster/state/{metric}/{index}",
+        ],
+        parameters: &[STATE, INDICES, METADATA_READ],
+        handler: |request| Box::pin(state::get(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.stats",
+        methods: &[Method::GET],
+        paths: &["/_cluster/stats"],
+        parameters: &[STATS],
+        handler: |request| Box::pin(state::stats(request)),
+        is_refused: false,
+    },
+];

@@ -1,0 +1,130 @@
+//! `_cluster/settings`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::Answer;
+use crate::routes::index::nested_settings;
+
+pub(super) fn get(request: &Request) -> Answer {
+    let state = request.root().state();
+    let is_flat = request.parameters.is_set("flat_settings")?;
+    let mut shown = json!({
+        "persistent": shaped(&state.persistent_settings, is_flat),
+        "transient": {},
+    });
+    if request.parameters.is_set("include_defaults")? {
+        shown["defaults"] = shaped(&defaults(request), is_flat);
+    }
+    Ok(Reply::json(&shown))
+}
+
+/// What holds on this node.
+fn defaults(request: &Request) -> Map<String, Value> {
+    let options = request.root().options();
+    let limits = &options.limits;
+    let known = [
+        (
+            "action.auto_create_index",
+            options.auto_create_index.to_string(),
+        ),
+        (
+            "search.max_keep_alive",
+            format!("{}s", options.max_keep_alive.as_secs()),
+        ),
+        (
+            "search.default_search_timeout",
+            format!("{}s", options.default_timeout.as_secs()),
+        ),
+        (
+            "indices.query.bool.max_clause_count",
+            limits.clauses.to_string(),
+        ),
+        (
+            "indices.query.bool.max_nested_depth",
+            limits.query_depth.to_string(),
+        ),
+    ];
+    known
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Value::from(value)))
+        .collect()
+}
+
+fn shaped(flat: &Map<String, Value>, is_flat: bool) -> Value {
+    if is_flat {
+        Value::Object(flat.clone())
+    } else {
+        nested_settings(flat)
+    }
+}
+
+pub(super) async fn put(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let Value::Object(entries) = body else {
+        return Err(ApiError::parse("the body must be an object"));
+    };
+    let is_flat = request.parameters.is_set("flat_settings")?;
+    let mut persistent = BTreeMap::new();
+    for (key, value) in &entries {
+        let mut flat = BTreeMap::new();
+        flatten("", value, &mut flat)?;
+        match key.as_str() {
+            "persistent" => persistent = flat,
+            // Deleting what nobody can set changes nothing.
+            "transient" if flat.values().all(Value::is_null) => {}
+            "transient" => return Err(ApiError::unsupported("transient cluster settings")),
+            other => {
+                return Err(ApiError::illegal(format!(
+                    "unknown key [{other}] in cluster settings"
+                )));
+            }
+        }
+    }
+    if persistent.is_empty() && !entries.contains_key("transient") {
+        return Err(ApiError::validation(&["no settings to update".to_owned()]));
+    }
+    if let Some((key, _)) = persistent.iter().find(|(_, value)| !value.is_null()) {
+        // A value that nothing would read must not be acknowledged.
+        return Err(ApiError::illegal(format!(
+            "persistent setting [{key}], not recognized"
+        )));
+    }
+    request.root().put_cluster_settings(&persistent).await?;
+    let acknowledged: Map<String, Value> = persistent
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    Ok(Reply::json(&json!({
+        "acknowledged": true,
+        "persistent": shaped(&acknowledged, is_flat),
+        "transient": {},
+    })))
+}
+
+fn flatten(
+    prefix: &str,
+    value: &Value,
+    flat: &mut BTreeMap<String, Value>,
+) -> Result<(), ApiError> {
+    let Value::Object(entries) = value else {
+        if prefix.is_empty() {
+            return Err(ApiError::parse("settings must be an object"));
+        }
+        flat.insert(prefix.to_owned(), value.clone());
+        return Ok(());
+    };
+    for (key, value) in entries {
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        flatten(&path, value, flat)?;
+    }
+    Ok(())
+}

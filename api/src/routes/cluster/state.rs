@@ -1,0 +1,152 @@
+//! `_cluster/state` and `_cluster/stats`: enough for tools that look at indices and nodes.
+
+use gleaner_query::mapping::mapping_tree;
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use serde_json::{Map, Value, json};
+
+use super::health::Health;
+use crate::parameters::comma_list;
+use crate::render::uuid_text;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::Answer;
+use crate::routes::index::shown_settings;
+
+pub(super) async fn get(request: Request) -> Answer {
+    let metrics = request.part("metric").map(comma_list);
+    let has = |name: &str| {
+        metrics
+            .as_ref()
+            .is_none_or(|m| m.iter().any(|metric| metric == name || metric == "_all"))
+    };
+    let state = request.root().state();
+    let leaves = request.root().leaves().all();
+    let mut shown = json!({
+        "cluster_name": state.cluster_name,
+        "cluster_uuid": state.cluster_uuid,
+    });
+    if has("version") {
+        shown["version"] = state.version.into();
+        shown["state_uuid"] = format!("{}-{}", state.cluster_uuid, state.version).into();
+    }
+    let master = leaves.first().map(|located| located.node.to_string());
+    if has("master_node") || has("cluster_manager_node") {
+        shown["master_node"] = master.clone().into();
+    }
+    if has("nodes") {
+        let nodes = leaves.iter().map(|located| {
+            let address = &request.app.options.publish_address;
+            (
+                located.node.to_string(),
+                json!({"name": request.app.options.node_name, "transport_address": address}),
+            )
+        });
+        shown["nodes"] = Value::Object(nodes.collect());
+    }
+    if has("blocks") {
+        shown["blocks"] = json!({});
+    }
+    if has("metadata") {
+        shown["metadata"] = metadata(&request)?;
+    }
+    if has("routing_table") {
+        shown["routing_table"] = routing_table(&request).await?;
+    }
+    Ok(Reply::json(&shown))
+}
+
+fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, crate::error::ApiError> {
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards::ALL,
+        allow_closed: true,
+        ..ResolveOptions::default()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let expression = request.expression()?.unwrap_or_default();
+    Ok(names::resolve(
+        &expression,
+        &request.root().state(),
+        &options,
+    )?)
+}
+
+fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
+    let mut indices = Map::new();
+    for found in resolved(request)? {
+        let index = &found.meta;
+        let mut object = Map::new();
+        let state = if index.is_closed { "close" } else { "open" };
+        object.insert("state".to_owned(), state.into());
+        shown_settings(index, &request.parameters, None, &mut object)?;
+        object.insert(
+            "mappings".to_owned(),
+            json!({"_doc": mapping_tree(&index.mapping)}),
+        );
+        let aliases: Vec<&str> = index.aliases.keys().map(|name| name.as_str()).collect();
+        object.insert("aliases".to_owned(), json!(aliases));
+        let terms: Map<String, Value> = index
+            .primary_terms
+            .iter()
+            .enumerate()
+            .map(|(shard, term)| (shard.to_string(), term.0.into()))
+            .collect();
+        object.insert("primary_terms".to_owned(), Value::Object(terms));
+        indices.insert(index.name.to_string(), Value::Object(object));
+    }
+    let uuid = &request.root().state().cluster_uuid;
+    Ok(json!({"cluster_uuid": uuid, "templates": {}, "indices": indices}))
+}
+
+async fn routing_table(request: &Request) -> Result<Value, crate::error::ApiError> {
+    let copies = request.root().shard_states().await;
+    let mut indices = Map::new();
+    for found in resolved(request)? {
+        let mut shards = Map::new();
+        for copy in copies
+            .iter()
+            .filter(|copy| copy.index.uuid == found.meta.uuid)
+        {
+            let number = copy.state.shard.shard.0;
+            let entry = json!([{
+                "state": format!("{:?}", copy.state.phase).to_uppercase(),
+                "primary": true,
+                "node": copy.node.to_string(),
+                "relocating_node": null,
+                "shard": number,
+                "index": found.meta.name.as_str(),
+                "allocation_id": {"id": uuid_text(&found.meta.uuid)},
+            }]);
+            shards.insert(number.to_string(), entry);
+        }
+        indices.insert(found.meta.name.to_string(), json!({"shards": shards}));
+    }
+    Ok(json!({"indices": indices}))
+}
+
+pub(super) async fn stats(request: Request) -> Answer {
+    let copies = request.root().shard_states().await;
+    let state = request.root().state();
+    let health = Health::of_all(state.indices.values().map(|index| &**index), &copies);
+    let sum = |of: &dyn Fn(&gleaner_proto::read::ShardState) -> u64| -> u64 {
+        copies.iter().map(|copy| of(&copy.state)).sum()
+    };
+    let num_nodes = request.root().leaves().all().len();
+    Ok(Reply::json(&json!({
+        "_nodes": {"total": num_nodes, "successful": num_nodes, "failed": 0},
+        "cluster_name": state.cluster_name,
+        "cluster_uuid": state.cluster_uuid,
+        "timestamp": request.root().now_ms(),
+        "status": health.level.as_str(),
+        "indices": {
+            "count": state.indices.len(),
+            "shards": {"total": health.active, "primaries": health.active_primaries},
+            "docs": {"count": sum(&|s| s.num_documents), "deleted": sum(&|s| s.num_deleted)},
+            "store": {"size_in_bytes": sum(&|s| s.store_bytes)},
+            "segments": {"count": sum(&|s| s.num_segments)},
+        },
+        "nodes": {
+            "count": {"total": num_nodes, "data": num_nodes, "master": num_nodes},
+            "versions": [request.app.options.distribution.version()],
+        },
+    })))
+}

@@ -1,0 +1,252 @@
+//! `_doc`, `_create`, `_source`: single documents.
+
+use bytes::Bytes;
+use gleaner_proto::read::Document;
+use gleaner_proto::write::WriteAction;
+use gleaner_root::ingest::{IngestItem, check_item};
+use gleaner_root::read::GetRequest;
+use http::{Method, StatusCode};
+
+use crate::error::ApiError;
+use crate::parameters::groups::{ACTIVE_SHARDS, CONDITIONS, SOURCE_FILTER, WRITE};
+use crate::render::document::{self, DocumentForm};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const OP_TYPE: &[Parameter] = &[Parameter::honoured("op_type")];
+
+/// What a get takes.
+pub(super) const GET: &[Parameter] = &[
+    Parameter::honoured("routing"),
+    Parameter::honoured("realtime"),
+    Parameter::honoured("refresh"),
+    Parameter::honoured("stored_fields"),
+    Parameter::honoured("version"),
+    Parameter::honoured("version_type"),
+    Parameter::no_effect("preference", "every copy gives the same answer"),
+    Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "index",
+        methods: &[Method::PUT, Method::POST],
+        paths: &["/{index}/_doc/{id}"],
+        parameters: &[OP_TYPE, WRITE, CONDITIONS, ACTIVE_SHARDS],
+        handler: |request| Box::pin(put(request, false)),
+        is_refused: false,
+    },
+    Route {
+        name: "index (made id)",
+        methods: &[Method::POST],
+        paths: &["/{index}/_doc"],
+        parameters: &[OP_TYPE, WRITE, CONDITIONS, ACTIVE_SHARDS],
+        handler: |request| Box::pin(put(request, false)),
+        is_refused: false,
+    },
+    Route {
+        name: "create",
+        methods: &[Method::PUT, Method::POST],
+        paths: &["/{index}/_create/{id}"],
+        parameters: &[WRITE, CONDITIONS, ACTIVE_SHARDS],
+        handler: |request| Box::pin(put(request, true)),
+        is_refused: false,
+    },
+    Route {
+        name: "delete",
+        methods: &[Method::DELETE],
+        paths: &["/{index}/_doc/{id}"],
+        parameters: &[WRITE, CONDITIONS, ACTIVE_SHARDS],
+        handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "get, exists",
+        methods: &[Method::GET, Method::HEAD],
+        paths: &["/{index}/_doc/{id}"],
+        parameters: &[GET, SOURCE_FILTER],
+        handler: |request| Box::pin(get(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "get_source, exists_source",
+        methods: &[Method::GET, Method::HEAD],
+        paths: &["/{index}/_source/{id}"],
+        parameters: &[GET, SOURCE_FILTER],
+        handler: |request| Box::pin(get_source(request)),
+        is_refused: false,
+    },
+];
+
+async fn put(mut request: Request, is_create: bool) -> Answer {
+    let source = request.bytes().await?;
+    if source.trim_ascii().is_empty() {
+        return Err(ApiError::validation(&["source is missing".to_owned()]));
+    }
+    let create = match request.parameters.get("op_type") {
+        None => is_create,
+        Some("create") => true,
+        Some("index") if !is_create => false,
+        Some(other) => {
+            let reason = format!("opType must be 'create' or 'index', found: [{other}]");
+            return Err(ApiError::illegal(reason));
+        }
+    };
+    let item = item(&request, WriteAction::Index { source, create })?;
+    write(&request, item).await
+}
+
+async fn delete(request: Request) -> Answer {
+    let item = item(&request, WriteAction::Delete)?;
+    write(&request, item).await
+}
+
+/// Returns the write that the path and the parameters ask for.
+pub(super) fn item(request: &Request, action: WriteAction) -> Result<IngestItem, ApiError> {
+    Ok(IngestItem {
+        index: request.index_name()?,
+        id: request.part("id").map(str::to_owned),
+        routing: request.parameters.get("routing").map(str::to_owned),
+        action,
+        condition: request.condition()?,
+        require_alias: request.parameters.is_set("require_alias")?,
+    })
+}
+
+/// Writes one document and tells what became of it.
+pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
+    check_item(&item)?;
+    let options = request.ingest_options()?;
+    let result = request.root().ingest(vec![item], &options).await.pop();
+    let result = result.ok_or_else(|| {
+        let reason = "a write was not answered";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+    })?;
+    let (status, body) = document::written(&result, &request.root().state())?;
+    let reply = Reply::with_status(status, &body);
+    if status != StatusCode::CREATED {
+        return Ok(reply);
+    }
+    let id = percent_encoded(&result.id);
+    Ok(reply.with_header(
+        http::header::LOCATION,
+        &format!("/{}/_doc/{id}", result.index),
+    ))
+}
+
+fn percent_encoded(id: &str) -> String {
+    let mut out = String::new();
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+async fn find(request: &Request) -> Result<(String, Option<Document>), ApiError> {
+    let parameters = &request.parameters;
+    let get = GetRequest {
+        index: request.index_name()?,
+        id: request.required_part("id")?.to_owned(),
+        routing: parameters.get("routing").map(str::to_owned),
+        realtime: parameters.flag("realtime")?.unwrap_or(true),
+        refresh: parameters.is_set("refresh")?,
+    };
+    let (index, document) = request.root().get(&get).await?;
+    if let Some(document) = &document {
+        check_version(request, document)?;
+    }
+    Ok((index, document))
+}
+
+/// Refuses a document of another version than the one asked for.
+fn check_version(request: &Request, document: &Document) -> Result<(), ApiError> {
+    let wanted: Option<u64> = request.parameters.number("version")?;
+    match request.parameters.get("version_type") {
+        None | Some("internal" | "external" | "external_gt" | "external_gte") => {}
+        Some(other) => {
+            return Err(ApiError::illegal(format!(
+                "No version type match [{other}]"
+            )));
+        }
+    }
+    let Some(wanted) = wanted.filter(|wanted| *wanted != document.version.0) else {
+        return Ok(());
+    };
+    let reason = format!(
+        "[{}]: version conflict, current version [{}] is different than the one provided [{wanted}]",
+        document.id, document.version
+    );
+    Err(ApiError::new(
+        StatusCode::CONFLICT,
+        "version_conflict_engine_exception",
+        reason,
+    ))
+}
+
+async fn get(request: Request) -> Answer {
+    let form = DocumentForm::new(
+        request.source_filter()?,
+        request.parameters.list("stored_fields"),
+    );
+    let (index, document) = find(&request).await?;
+    let Some(document) = document else {
+        let id = request.required_part("id")?;
+        return Ok(Reply::with_status(
+            StatusCode::NOT_FOUND,
+            &document::missing(&index, id),
+        ));
+    };
+    let state = request.root().state();
+    let meta = state.index_named(&index).map(|meta| &**meta);
+    Ok(Reply::json(&document::found(
+        &index, &document, &form, meta,
+    )?))
+}
+
+async fn get_source(request: Request) -> Answer {
+    let filter = request.source_filter()?.unwrap_or_default();
+    if !filter.enabled {
+        let reason = "fetching source can not be disabled".to_owned();
+        return Err(ApiError::validation(&[reason]));
+    }
+    let (index, document) = find(&request).await?;
+    let state = request.root().state();
+    let has_source = state
+        .index_named(&index)
+        .is_none_or(|meta| meta.mapping.source_enabled);
+    let id = request.required_part("id")?;
+    match document {
+        Some(document) if has_source => {
+            let source: Bytes = gleaner_query::source::filter_source(&document.source, &filter)?;
+            Ok(Reply::raw_json(StatusCode::OK, source))
+        }
+        document => {
+            let what = if document.is_some() {
+                "Source"
+            } else {
+                "Document"
+            };
+            let reason = format!("{what} not found [{index}]/[{id}]");
+            Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                "resource_not_found_exception",
+                reason,
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_escaped_in_locations() {
+        assert_eq!(percent_encoded("a/b é"), "a%2Fb%20%C3%A9");
+    }
+}

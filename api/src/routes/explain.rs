@@ -1,0 +1,62 @@
+//! `_explain`: how one document's score comes about.
+
+use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_query_body};
+use gleaner_root::read::GetRequest;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::error::ApiError;
+use crate::parameters::groups::{COPIES, SOURCE, SOURCE_FILTER, URI_QUERY};
+use crate::render::document::{self, DocumentForm};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const EXPLAIN: &[Parameter] = &[Parameter::honoured("stored_fields")];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "explain",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/{index}/_explain/{id}"],
+    parameters: &[EXPLAIN, URI_QUERY, SOURCE_FILTER, COPIES, SOURCE],
+    handler: |request| Box::pin(explain(request)),
+    is_refused: false,
+}];
+
+async fn explain(mut request: Request) -> Answer {
+    let body = request.bytes().await?;
+    let limits = &request.root().options().limits;
+    let query = parse_query_body(&body, limits)?;
+    let mut search = SearchRequest {
+        query,
+        ..SearchRequest::default()
+    };
+    apply_uri_parameters(&mut search, request.parameters.pairs(), limits)?;
+    if search.query.is_none() {
+        return Err(ApiError::validation(&["query is missing".to_owned()]));
+    }
+    let get = GetRequest {
+        index: request.index_name()?,
+        id: request.required_part("id")?.to_owned(),
+        routing: request.parameters.get("routing").map(str::to_owned),
+        realtime: true,
+        refresh: false,
+    };
+    let (index, answer) = request.root().explain(&get, &search).await?;
+    let Some(answer) = answer else {
+        let shown = json!({"_index": index, "_id": get.id, "matched": false});
+        return Ok(Reply::with_status(StatusCode::NOT_FOUND, &shown));
+    };
+    let mut shown = json!({"_index": index, "_id": get.id, "matched": answer.matched});
+    shown["explanation"] = serde_json::to_value(&answer.explanation).unwrap_or_default();
+    let source = request.source_filter()?;
+    let stored_fields = request.parameters.list("stored_fields");
+    if source.is_some() || stored_fields.is_some() {
+        let form = DocumentForm::new(source, stored_fields);
+        let state = request.root().state();
+        let meta = state.index_named(&index).map(|meta| &**meta);
+        let found = document::found(&index, &answer.document, &form, meta)?;
+        shown["get"] = document::without_identity(found);
+    }
+    Ok(Reply::json(&shown))
+}

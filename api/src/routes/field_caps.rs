@@ -1,0 +1,208 @@
+//! `_field_caps`: what fields can do, over several indices.
+
+use std::collections::BTreeMap;
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{FieldKind, IndexMeta, Mapping};
+use gleaner_query::json::ObjectReader;
+use gleaner_query::names;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::parameters::groups::{INDICES, SOURCE};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const FIELD_CAPS: &[Parameter] = &[
+    Parameter::honoured("fields"),
+    Parameter::honoured("include_unmapped"),
+    Parameter::honoured("types"),
+    Parameter::refused("filters", "filtering of field capabilities"),
+    Parameter::refused("include_empty_fields", "leaving out empty fields"),
+];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "field_caps",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/_field_caps", "/{index}/_field_caps"],
+    parameters: &[FIELD_CAPS, INDICES, SOURCE],
+    handler: |request| Box::pin(field_caps(request)),
+    is_refused: false,
+}];
+
+/// System fields that can be asked for by name: name, type, searchable, aggregatable.
+const SYSTEM_FIELDS: [(&str, &str, bool, bool); 4] = [
+    ("_id", "_id", true, false),
+    ("_index", "_index", true, true),
+    ("_routing", "_routing", true, false),
+    ("_source", "_source", false, false),
+];
+
+/// What a field is in one index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Capability {
+    type_name: &'static str,
+    is_searchable: bool,
+    is_aggregatable: bool,
+}
+
+/// Field → type → indices with it.
+type Found<'a> = BTreeMap<String, BTreeMap<&'static str, Vec<(&'a str, Capability)>>>;
+
+async fn field_caps(mut request: Request) -> Answer {
+    let body = request.json().await?;
+    let mut wanted = request.parameters.list("fields").unwrap_or_default();
+    if let Some(body) = &body {
+        let mut reader = ObjectReader::part("field_caps_request", body)?;
+        if let Some(fields) = reader.texts("fields")? {
+            wanted = fields;
+        }
+        reader.unsupported(&["index_filter", "runtime_mappings"])?;
+        reader.finish()?;
+    }
+    if wanted.is_empty() {
+        return Err(ApiError::validation(&["no fields specified".to_owned()]));
+    }
+    let types = request.parameters.list("types");
+    let target = request.target()?;
+    let state = request.root().state();
+    let expression = target.expression.as_deref().unwrap_or_default();
+    let resolved = names::resolve(expression, &state, &target.options)?;
+    let mut found: Found<'_> = BTreeMap::new();
+    for index in &resolved {
+        collect(&index.meta, &wanted, types.as_deref(), &mut found);
+    }
+    let indices: Vec<&str> = resolved
+        .iter()
+        .map(|found| found.meta.name.as_str())
+        .collect();
+    let has_unmapped = request.parameters.is_set("include_unmapped")?;
+    let fields: Map<String, Value> = found
+        .iter()
+        .map(|(field, types)| (field.clone(), shown(types, &indices, has_unmapped)))
+        .collect();
+    Ok(Reply::json(&json!({"indices": indices, "fields": fields})))
+}
+
+fn collect<'a>(
+    index: &'a IndexMeta,
+    wanted: &[String],
+    types: Option<&[String]>,
+    found: &mut Found<'a>,
+) {
+    let is_wanted = |path: &str| wanted.iter().any(|pattern| matches_pattern(pattern, path));
+    let mut add = |path: &str, capability: Capability| {
+        let is_type = |name: &String| name == capability.type_name;
+        if is_wanted(path) && types.is_none_or(|types| types.iter().any(is_type)) {
+            let by_type = found.entry(path.to_owned()).or_default();
+            by_type
+                .entry(capability.type_name)
+                .or_default()
+                .push((index.name.as_str(), capability));
+        }
+    };
+    for (path, field) in &index.mapping.fields {
+        add(path.as_str(), capability(&field.kind));
+    }
+    for (name, type_name, is_searchable, is_aggregatable) in SYSTEM_FIELDS {
+        add(
+            name,
+            Capability {
+                type_name,
+                is_searchable,
+                is_aggregatable,
+            },
+        );
+    }
+    for path in implied_objects(&index.mapping) {
+        let type_name = "object";
+        add(
+            &path,
+            Capability {
+                type_name,
+                is_searchable: false,
+                is_aggregatable: false,
+            },
+        );
+    }
+}
+
+fn capability(kind: &FieldKind) -> Capability {
+    let is_object = matches!(kind, FieldKind::Object { .. });
+    Capability {
+        type_name: kind.type_name(),
+        is_searchable: !is_object && kind.is_indexed(),
+        is_aggregatable: !is_object && kind.has_doc_values(),
+    }
+}
+
+/// Returns the paths that are prefixes of fields but stand nowhere themselves.
+fn implied_objects(mapping: &Mapping) -> Vec<String> {
+    let mut objects = std::collections::BTreeSet::new();
+    for (path, field) in &mapping.fields {
+        if field.is_multi_field {
+            continue;
+        }
+        for (at, _) in path.as_str().match_indices('.') {
+            let prefix = &path.as_str()[..at];
+            if mapping.field(prefix).is_none() {
+                objects.insert(prefix.to_owned());
+            }
+        }
+    }
+    objects.into_iter().collect()
+}
+
+/// Returns a field's types; indices are named where the types or capabilities differ.
+fn shown(
+    types: &BTreeMap<&'static str, Vec<(&str, Capability)>>,
+    indices: &[&str],
+    has_unmapped: bool,
+) -> Value {
+    let mut object = Map::new();
+    let unmapped: Vec<&str> = indices
+        .iter()
+        .filter(|index| !types.values().flatten().any(|(name, _)| name == *index))
+        .copied()
+        .collect();
+    let is_unmapped_shown = has_unmapped && !unmapped.is_empty();
+    let is_mixed = types.len() > 1 || is_unmapped_shown;
+    for (type_name, of) in types {
+        let is_searchable = of.iter().all(|(_, capability)| capability.is_searchable);
+        let is_aggregatable = of.iter().all(|(_, capability)| capability.is_aggregatable);
+        let mut entry = json!({
+            "type": type_name,
+            "metadata_field": type_name.starts_with('_'),
+            "searchable": is_searchable,
+            "aggregatable": is_aggregatable,
+        });
+        let named = |lacks: &dyn Fn(&Capability) -> bool| -> Vec<&str> {
+            of.iter()
+                .filter(|(_, c)| lacks(c))
+                .map(|(name, _)| *name)
+                .collect()
+        };
+        if is_mixed {
+            entry["indices"] = json!(named(&|_| true));
+        }
+        let not_searchable = named(&|capability| !capability.is_searchable);
+        if !not_searchable.is_empty() && not_searchable.len() < of.len() {
+            entry["non_searchable_indices"] = json!(not_searchable);
+        }
+        let not_aggregatable = named(&|capability| !capability.is_aggregatable);
+        if !not_aggregatable.is_empty() && not_aggregatable.len() < of.len() {
+            entry["non_aggregatable_indices"] = json!(not_aggregatable);
+        }
+        object.insert((*type_name).to_owned(), entry);
+    }
+    if is_unmapped_shown {
+        let entry = json!({
+            "type": "unmapped", "metadata_field": false, "searchable": false,
+            "aggregatable": false, "indices": unmapped,
+        });
+        object.insert("unmapped".to_owned(), entry);
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,217 @@
+//! `/{index}`: create, get, exists, delete, open, close, block.
+
+mod show;
+
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_query::settings::parse_create_index;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::parameters::groups::{ACTIVE_SHARDS, INDICES, METADATA, METADATA_READ, TYPES};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+pub(super) use show::{nested_settings, shown_aliases, shown_settings};
+
+const SHOW: &[Parameter] = &[
+    Parameter::honoured("flat_settings"),
+    Parameter::honoured("include_defaults"),
+    Parameter::honoured("features"),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "indices.create",
+        methods: &[Method::PUT],
+        paths: &["/{index}"],
+        parameters: &[ACTIVE_SHARDS, METADATA, TYPES],
+        handler: |request| Box::pin(create(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.get",
+        methods: &[Method::GET],
+        paths: &["/{index}"],
+        parameters: &[SHOW, INDICES, METADATA_READ, TYPES],
+        handler: |request| Box::pin(async move { get(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.exists",
+        methods: &[Method::HEAD],
+        paths: &["/{index}"],
+        parameters: &[SHOW, INDICES, METADATA_READ, TYPES],
+        handler: |request| Box::pin(async move { exists(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.delete",
+        methods: &[Method::DELETE],
+        paths: &["/{index}"],
+        parameters: &[INDICES, METADATA],
+        handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.open",
+        methods: &[Method::POST],
+        paths: &["/{index}/_open", "/_open"],
+        parameters: &[INDICES, METADATA, ACTIVE_SHARDS],
+        handler: |request| Box::pin(set_closed(request, false)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.close",
+        methods: &[Method::POST],
+        paths: &["/{index}/_close", "/_close"],
+        parameters: &[INDICES, METADATA, ACTIVE_SHARDS],
+        handler: |request| Box::pin(set_closed(request, true)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.add_block",
+        methods: &[Method::PUT],
+        paths: &["/{index}/_block/{block}"],
+        parameters: &[INDICES, METADATA],
+        handler: |request| Box::pin(add_block(request)),
+        is_refused: false,
+    },
+];
+
+async fn create(mut request: Request) -> Answer {
+    let body = request.json().await?.unwrap_or(Value::Null);
+    let new = parse_create_index(&body, &request.root().options().limits)?;
+    let name = request.index_name()?;
+    let index = request.root().create_index(&name, new).await?;
+    Ok(Reply::json(&json!({
+        "acknowledged": true,
+        "shards_acknowledged": true,
+        "index": index.name.as_str(),
+    })))
+}
+
+/// What readings of metadata may name: closed indices too.
+pub(super) fn metadata_defaults() -> ResolveOptions {
+    ResolveOptions {
+        allow_closed: true,
+        ..ResolveOptions::default()
+    }
+}
+
+fn get(request: &Request) -> Answer {
+    let state = request.root().state();
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let expression = request.index_name()?;
+    let features = request.parameters.list("features");
+    let has = |name: &str| {
+        let is_it = |feature: &String| feature.trim_start_matches('_') == name;
+        features
+            .as_ref()
+            .is_none_or(|features| features.iter().any(is_it))
+    };
+    let mut shown = Map::new();
+    for found in names::resolve(&expression, &state, &options)? {
+        let index = &found.meta;
+        let mut object = Map::new();
+        if has("aliases") {
+            object.insert("aliases".to_owned(), shown_aliases(index, &|_| true));
+        }
+        if has("mappings") {
+            let tree = gleaner_query::mapping::mapping_tree(&index.mapping);
+            object.insert("mappings".to_owned(), tree);
+        }
+        if has("settings") {
+            shown_settings(index, &request.parameters, None, &mut object)?;
+        }
+        shown.insert(index.name.to_string(), Value::Object(object));
+    }
+    Ok(Reply::json(&shown))
+}
+
+fn exists(request: &Request) -> Answer {
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let expression = request.index_name()?;
+    let found = names::resolve(&expression, &request.root().state(), &options);
+    match found.map_err(ApiError::from) {
+        // A name that is left out because it is missing is missing all the same.
+        Ok(found) => Ok(Reply::exists(!found.is_empty() || expression.contains('*'))),
+        Err(error) if error.status == http::StatusCode::NOT_FOUND => Ok(Reply::exists(false)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete(request: Request) -> Answer {
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards {
+            open: true,
+            closed: true,
+            hidden: false,
+        },
+        ..metadata_defaults()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let expression = request.index_name()?;
+    request.root().delete_indices(&expression, &options).await?;
+    Ok(acknowledged())
+}
+
+async fn set_closed(request: Request, is_closed: bool) -> Answer {
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards {
+            open: is_closed,
+            closed: !is_closed,
+            hidden: false,
+        },
+        ..metadata_defaults()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let Some(expression) = request.expression()? else {
+        return Err(ApiError::validation(&["index is missing".to_owned()]));
+    };
+    let named = names::resolve(&expression, &request.root().state(), &options)?;
+    request
+        .root()
+        .set_closed(&expression, &options, is_closed)
+        .await?;
+    let mut shown = json!({"acknowledged": true, "shards_acknowledged": true});
+    if is_closed {
+        let closed = named
+            .iter()
+            .map(|found| (found.meta.name.to_string(), json!({"closed": true})));
+        shown["indices"] = Value::Object(closed.collect());
+    }
+    Ok(Reply::json(&shown))
+}
+
+async fn add_block(request: Request) -> Answer {
+    let block = request.required_part("block")?;
+    if !matches!(block, "read_only" | "write" | "read" | "metadata") {
+        return Err(ApiError::illegal(format!(
+            "No block found with name {block}"
+        )));
+    }
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let expression = request.index_name()?;
+    let named = names::resolve(&expression, &request.root().state(), &options)?;
+    let body = json!({format!("index.blocks.{block}"): true});
+    request
+        .root()
+        .put_settings(&expression, &options, &body, false)
+        .await?;
+    let indices: Vec<Value> = named
+        .iter()
+        .map(|f| json!({"name": f.meta.name.as_str(), "blocked": true}))
+        .collect();
+    Ok(Reply::json(&json!({
+        "acknowledged": true,
+        "shards_acknowledged": true,
+        "indices": indices,
+    })))
+}
+
+/// Returns the answer of changes that are done.
+pub(super) fn acknowledged() -> Reply {
+    Reply::json(&json!({"acknowledged": true}))
+}

@@ -1,0 +1,233 @@
+//! `_mget`: several documents by id.
+
+use gleaner_query::json::{ObjectReader, scalar_text};
+use gleaner_query::search::SourceFilter;
+use gleaner_query::search::parse_source_filter;
+use gleaner_root::read::GetRequest;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::parameters::groups::{SOURCE, SOURCE_FILTER};
+use crate::render::document::{self, DocumentForm};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const MGET: &[Parameter] = &[
+    Parameter::honoured("routing"),
+    Parameter::honoured("realtime"),
+    Parameter::honoured("refresh"),
+    Parameter::honoured("stored_fields"),
+    Parameter::no_effect("preference", "every copy gives the same answer"),
+    Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
+];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "mget",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/_mget", "/{index}/_mget"],
+    parameters: &[MGET, SOURCE_FILTER, SOURCE],
+    handler: |request| Box::pin(mget(request)),
+    is_refused: false,
+}];
+
+/// Most documents of one request: each is a call to a leaf.
+const MAX_DOCUMENTS: usize = 10_000;
+
+/// One document asked for.
+struct Wanted {
+    get: GetRequest,
+    form: DocumentForm,
+}
+
+/// What holds for documents that say nothing else.
+struct Defaults {
+    index: Option<String>,
+    routing: Option<String>,
+    source: Option<SourceFilter>,
+    stored_fields: Option<Vec<String>>,
+    realtime: bool,
+    refresh: bool,
+}
+
+async fn mget(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let parameters = &request.parameters;
+    let defaults = Defaults {
+        index: request.expression()?,
+        routing: parameters.get("routing").map(str::to_owned),
+        source: request.source_filter()?,
+        stored_fields: parameters.list("stored_fields"),
+        realtime: parameters.flag("realtime")?.unwrap_or(true),
+        refresh: parameters.is_set("refresh")?,
+    };
+    let wanted = parse(&body, &defaults)?;
+    let gets: Vec<GetRequest> = wanted.iter().map(|wanted| wanted.get.clone()).collect();
+    let answers = request.root().multi_get(&gets).await;
+    let state = request.root().state();
+    let mut docs = Vec::with_capacity(wanted.len());
+    for (wanted, answer) in wanted.iter().zip(answers) {
+        docs.push(match answer {
+            Ok((index, Some(found))) => {
+                let meta = state.index_named(&index).map(|meta| &**meta);
+                document::found(&index, &found, &wanted.form, meta)?
+            }
+            Ok((index, None)) => document::missing(&index, &wanted.get.id),
+            Err(error) => json!({
+                "_index": wanted.get.index,
+                "_id": wanted.get.id,
+                "error": ApiError::from(error).to_error_object(),
+            }),
+        });
+    }
+    Ok(Reply::json(&json!({"docs": docs})))
+}
+
+fn parse(body: &Value, defaults: &Defaults) -> Result<Vec<Wanted>, ApiError> {
+    let mut reader = ObjectReader::part("mget", body)?;
+    let docs = reader.take("docs");
+    let ids = reader.take("ids");
+    if let Some((key, _)) = reader.rest().next() {
+        return Err(ApiError::parse(format!(
+            "unknown key [{key}] for a START_ARRAY, expected [docs] or [ids]"
+        )));
+    }
+    let mut wanted = Vec::new();
+    for doc in list("docs", docs)? {
+        wanted.push(parse_doc(doc, defaults)?);
+    }
+    for id in list("ids", ids)? {
+        let id = scalar_text(id).ok_or_else(|| ApiError::illegal("ids must be texts"))?;
+        wanted.push(finished(defaults.index.clone(), Some(id), defaults));
+    }
+    check(&wanted)?;
+    Ok(wanted)
+}
+
+fn list<'a>(key: &str, value: Option<&'a Value>) -> Result<&'a [Value], ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(items)) => Ok(items),
+        Some(_) => Err(ApiError::parse(format!("[{key}] must be an array"))),
+    }
+}
+
+fn finished(index: Option<String>, id: Option<String>, defaults: &Defaults) -> Wanted {
+    Wanted {
+        get: GetRequest {
+            index: index.unwrap_or_default(),
+            id: id.unwrap_or_default(),
+            routing: defaults.routing.clone(),
+            realtime: defaults.realtime,
+            refresh: defaults.refresh,
+        },
+        form: DocumentForm::new(defaults.source.clone(), defaults.stored_fields.clone()),
+    }
+}
+
+fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<Wanted, ApiError> {
+    let mut reader = ObjectReader::part("docs", doc)?;
+    let mut text = |key| {
+        reader
+            .take(key)
+            .filter(|value| !value.is_null())
+            .and_then(scalar_text)
+    };
+    let index = text("_index")
+        .or_else(|| text("index"))
+        .or_else(|| defaults.index.clone());
+    let id = text("_id").or_else(|| text("id"));
+    let routing = text("routing").or_else(|| text("_routing"));
+    // Older clients name the one type there is.
+    reader.ignore(&[
+        "_type",
+        "version",
+        "_version",
+        "version_type",
+        "_version_type",
+    ]);
+    let source = reader
+        .take("_source")
+        .map(parse_source_filter)
+        .transpose()?;
+    let stored_fields = reader.texts("stored_fields")?;
+    reader.finish()?;
+    let mut wanted = finished(index, id, defaults);
+    wanted.get.routing = routing.or(wanted.get.routing);
+    if source.is_some() || stored_fields.is_some() {
+        let stored_fields = stored_fields.or_else(|| defaults.stored_fields.clone());
+        wanted.form = DocumentForm::new(source, stored_fields);
+    }
+    Ok(wanted)
+}
+
+fn check(wanted: &[Wanted]) -> Result<(), ApiError> {
+    if wanted.is_empty() {
+        return Err(ApiError::validation(&["no documents to get".to_owned()]));
+    }
+    if wanted.len() > MAX_DOCUMENTS {
+        let reason = format!(
+            "too many documents: [{}], at most [{MAX_DOCUMENTS}]",
+            wanted.len()
+        );
+        return Err(ApiError::validation(&[reason]));
+    }
+    let mut faults = Vec::new();
+    for (at, wanted) in wanted.iter().enumerate() {
+        if wanted.get.index.is_empty() {
+            faults.push(format!("index is missing for doc {at}"));
+        }
+        if wanted.get.id.is_empty() {
+            faults.push(format!("id is missing for doc {at}"));
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::validation(&faults))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults(index: Option<&str>) -> Defaults {
+        Defaults {
+            index: index.map(str::to_owned),
+            routing: None,
+            source: None,
+            stored_fields: None,
+            realtime: true,
+            refresh: false,
+        }
+    }
+
+    #[test]
+    fn documents_and_ids_are_read() {
+        let body = json!({"docs": [{"_id": 1, "_index": "b", "routing": 5}, {"_id": "2"}]});
+        let wanted = parse(&body, &defaults(Some("a"))).expect("well formed");
+        let seen: Vec<_> = wanted.iter().map(|w| (&*w.get.index, &*w.get.id)).collect();
+        assert_eq!(seen, [("b", "1"), ("a", "2")]);
+        assert_eq!(wanted[0].get.routing.as_deref(), Some("5"));
+        assert_eq!(
+            parse(&json!({"ids": ["3"]}), &defaults(Some("a")))
+                .expect("ids")
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_told_all_at_once() {
+        let body = json!({"docs": [{"_id": "1"}, {"_index": "a"}]});
+        let error = parse(&body, &defaults(None)).err().expect("incomplete");
+        assert_eq!(
+            error.reason(),
+            "Validation Failed: 1: index is missing for doc 0; 2: id is missing for doc 1;"
+        );
+        let error = parse(&json!({}), &defaults(None)).err().expect("empty");
+        assert!(error.reason().contains("no documents to get"));
+    }
+}

@@ -1,0 +1,216 @@
+//! `_msearch`: pairs of lines, a header and a search.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use gleaner_query::json::{self, ObjectReader, scalar_text};
+use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
+use gleaner_query::search::SearchRequest;
+use gleaner_root::plan::Target;
+use gleaner_root::search::SearchOptions;
+use http::{Method, StatusCode};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::search::parse_inner;
+use crate::error::ApiError;
+use crate::parameters::groups::{INDICES, SOURCE};
+use crate::render::search::{SearchBody, SearchForm};
+use crate::request::{Lines, Request};
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const MSEARCH: &[Parameter] = &[
+    Parameter::honoured("max_concurrent_searches"),
+    Parameter::honoured("typed_keys"),
+    Parameter::honoured("rest_total_hits_as_int"),
+    Parameter::honoured("search_type"),
+    Parameter::honoured("routing"),
+    Parameter::no_effect(
+        "max_concurrent_shard_requests",
+        "all shards are asked in one round",
+    ),
+    Parameter::no_effect("pre_filter_shard_size", "all shards are asked in one round"),
+    Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
+];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "msearch",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/_msearch", "/{index}/_msearch"],
+    parameters: &[MSEARCH, INDICES, SOURCE],
+    handler: |request| Box::pin(msearch(request)),
+    is_refused: false,
+}];
+
+/// Most searches of one request.
+const MAX_SEARCHES: usize = 10_000;
+
+/// One search: where, and its body not yet read.
+struct Part {
+    target: Target,
+    options: SearchOptions,
+    body: Bytes,
+}
+
+async fn msearch(mut request: Request) -> Answer {
+    let parts = read(&mut request).await?;
+    if parts.is_empty() {
+        return Err(ApiError::validation(&["no requests added".to_owned()]));
+    }
+    let concurrent = request.parameters.number("max_concurrent_searches")?;
+    let concurrent: usize = concurrent.unwrap_or(request.app.options.max_concurrent_searches);
+    if concurrent == 0 {
+        return Err(ApiError::illegal(
+            "maxConcurrentSearchRequests must be positive",
+        ));
+    }
+    let request = &request;
+    let answers: Vec<Box<RawValue>> = stream::iter(parts)
+        .map(|part| async move { answer(request, part).await })
+        .buffered(concurrent.min(request.app.options.max_concurrent_searches))
+        .collect()
+        .await;
+    let took = request.started.elapsed().as_millis() as u64;
+    #[derive(serde::Serialize)]
+    struct Body {
+        took: u64,
+        responses: Vec<Box<RawValue>>,
+    }
+    Ok(Reply::json(&Body {
+        took,
+        responses: answers,
+    }))
+}
+
+async fn answer(request: &Request, part: Part) -> Box<RawValue> {
+    let shown = match run(request, &part).await {
+        Ok((response, form)) => {
+            let mut body = SearchBody::new(&response, &form);
+            body.status = Some(StatusCode::OK.as_u16());
+            to_raw_value(&body)
+        }
+        Err(error) => to_raw_value(&error.to_body()),
+    };
+    shown.unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+async fn run(
+    request: &Request,
+    part: &Part,
+) -> Result<(gleaner_root::SearchResponse, SearchForm), ApiError> {
+    let search: SearchRequest = parse_inner(&part.body, request)?;
+    let form = SearchForm::of(&search, &request.parameters)?;
+    let response = request
+        .root()
+        .search(&part.target, &search, &part.options)
+        .await?;
+    Ok((response, form))
+}
+
+async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
+    let limit = request.app.options.max_body_bytes;
+    let mut lines = match request.parameters.get("source") {
+        Some(source) => {
+            *request.body.get_mut() = axum::body::Body::from(source.to_owned());
+            Lines::new(request.body_reader(limit)?)
+        }
+        None => Lines::new(request.body_reader(limit)?),
+    };
+    let mut parts = Vec::new();
+    while let Some(header) = lines.next().await? {
+        if header.text.trim_ascii().is_empty() && parts.is_empty() && !header.is_terminated {
+            break;
+        }
+        let Some(body) = lines.next().await? else {
+            if header.text.trim_ascii().is_empty() {
+                break;
+            }
+            return Err(unterminated());
+        };
+        if !body.is_terminated {
+            return Err(unterminated());
+        }
+        if parts.len() == MAX_SEARCHES {
+            let reason = format!("too many searches, at most [{MAX_SEARCHES}]");
+            return Err(ApiError::validation(&[reason]));
+        }
+        parts.push(part(request, &header.text, body.text)?);
+    }
+    Ok(parts)
+}
+
+fn unterminated() -> ApiError {
+    ApiError::illegal("The msearch request must be terminated by a newline [\\n]")
+}
+
+/// Reads a header line; what it does not say is as the URI has it.
+fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
+    let mut target = request.target()?;
+    let mut options = SearchOptions::default();
+    let header = header.trim_ascii();
+    if !header.is_empty() {
+        let value = json::read(header, &request.root().options().limits)?;
+        let mut reader = ObjectReader::part("msearch", &value)?;
+        if let Some(indices) = reader.take_any(&["index", "indices"]) {
+            let expression = expression(indices)?;
+            target.expression = Some(expand_date_math(&expression, request.root().now_ms())?);
+        }
+        if let Some(routing) = reader.take("routing").and_then(scalar_text) {
+            target.routing = Some(routing);
+        }
+        target.options = resolve_options(&mut reader, target.options)?;
+        let partial = reader.boolean("allow_partial_search_results")?;
+        options.refuse_partial = partial == Some(false);
+        reader.ignore(&[
+            "search_type",
+            "preference",
+            "request_cache",
+            "ccs_minimize_roundtrips",
+        ]);
+        reader.ignore(&["ignore_throttled", "type", "types"]);
+        if let Some((key, _)) = reader.rest().next() {
+            let reason = format!("key [{key}] is not supported in the metadata section");
+            return Err(ApiError::illegal(reason));
+        }
+    }
+    Ok(Part {
+        target,
+        options,
+        body,
+    })
+}
+
+fn expression(value: &Value) -> Result<String, ApiError> {
+    let name = |value: &Value| {
+        value
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| ApiError::illegal("index must be a text"))
+    };
+    match value {
+        Value::Array(items) => Ok(items
+            .iter()
+            .map(name)
+            .collect::<Result<Vec<_>, _>>()?
+            .join(",")),
+        other => name(other),
+    }
+}
+
+fn resolve_options(
+    reader: &mut ObjectReader<'_>,
+    defaults: ResolveOptions,
+) -> Result<ResolveOptions, ApiError> {
+    let mut options = defaults;
+    if let Some(flag) = reader.boolean("ignore_unavailable")? {
+        options.ignore_unavailable = flag;
+    }
+    if let Some(flag) = reader.boolean("allow_no_indices")? {
+        options.allow_no_indices = flag;
+    }
+    if let Some(words) = reader.take("expand_wildcards") {
+        options.expand_wildcards = ExpandWildcards::parse(&expression(words)?)?;
+    }
+    Ok(options)
+}

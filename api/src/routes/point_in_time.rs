@@ -1,0 +1,190 @@
+//! Points in time: `_pit` as Elasticsearch has it, `_search/point_in_time` as OpenSearch has it.
+
+use std::time::Duration;
+
+use gleaner_query::json::ObjectReader;
+use gleaner_query::names;
+use gleaner_root::plan::Target;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::contexts::ContextKind;
+use crate::error::ApiError;
+use crate::parameters::groups::{COPIES, INDICES};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const OPEN: &[Parameter] = &[
+    Parameter::honoured("keep_alive"),
+    Parameter::no_effect("allow_partial_pit_creation", "a point in time is whole"),
+    Parameter::no_effect("allow_partial_search_results", "a point in time is whole"),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "open_point_in_time",
+        methods: &[Method::POST],
+        paths: &["/{index}/_pit"],
+        parameters: &[OPEN, COPIES, INDICES],
+        handler: |request| Box::pin(open(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "close_point_in_time",
+        methods: &[Method::DELETE],
+        paths: &["/_pit"],
+        parameters: &[],
+        handler: |request| Box::pin(close(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "create_pit",
+        methods: &[Method::POST],
+        paths: &["/{index}/_search/point_in_time"],
+        parameters: &[OPEN, COPIES, INDICES],
+        handler: |request| Box::pin(create(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "delete_pit",
+        methods: &[Method::DELETE],
+        paths: &["/_search/point_in_time"],
+        parameters: &[],
+        handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "delete_all_pits",
+        methods: &[Method::DELETE],
+        paths: &["/_search/point_in_time/_all"],
+        parameters: &[],
+        handler: |request| Box::pin(delete_all(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "get_all_pits",
+        methods: &[Method::GET],
+        paths: &["/_search/point_in_time/_all"],
+        parameters: &[],
+        handler: |request| Box::pin(async move { Ok(list(&request)) }),
+        is_refused: false,
+    },
+];
+
+/// A point in time that was opened.
+struct Opened {
+    id: String,
+    created_ms: i64,
+    shards: Value,
+}
+
+async fn opened(request: &Request) -> Result<Opened, ApiError> {
+    let missing = || ApiError::validation(&["[keep_alive] is not specified".to_owned()]);
+    let keep_alive: Duration = request.parameters.time("keep_alive")?.ok_or_else(missing)?;
+    let target = request.target()?;
+    let id = request.root().open_pit(&target, keep_alive).await?;
+    let created_ms = request.root().now_ms();
+    request
+        .app
+        .contexts
+        .add(ContextKind::PointInTime, &id, keep_alive, created_ms);
+    Ok(Opened {
+        id,
+        created_ms,
+        shards: shards(request, &target)?,
+    })
+}
+
+/// A point in time that is open covers all its shards.
+fn shards(request: &Request, target: &Target) -> Result<Value, ApiError> {
+    let expression = target.expression.as_deref().unwrap_or_default();
+    let found = names::resolve(expression, &request.root().state(), &target.options)?;
+    let total: u32 = found
+        .iter()
+        .map(|found| found.meta.settings.number_of_shards)
+        .sum();
+    Ok(json!({"total": total, "successful": total, "skipped": 0, "failed": 0}))
+}
+
+async fn open(mut request: Request) -> Answer {
+    if request
+        .json()
+        .await?
+        .is_some_and(|body| body.get("index_filter").is_some())
+    {
+        return Err(ApiError::unsupported("index_filter of a point in time"));
+    }
+    let Opened { id, shards, .. } = opened(&request).await?;
+    Ok(Reply::json(&json!({"id": id, "_shards": shards})))
+}
+
+async fn create(request: Request) -> Answer {
+    let Opened {
+        id,
+        created_ms,
+        shards,
+    } = opened(&request).await?;
+    Ok(Reply::json(
+        &json!({"pit_id": id, "_shards": shards, "creation_time": created_ms}),
+    ))
+}
+
+async fn close(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let mut reader = ObjectReader::part("close_point_in_time", &body)?;
+    let id = reader.text("id")?;
+    reader.finish()?;
+    let id = id.ok_or_else(|| ApiError::validation(&["[id] is not specified".to_owned()]))?;
+    let ids = [id];
+    let is_freed = request.root().close_pits(&ids).await?;
+    request.app.contexts.forget(&ids);
+    let num_freed = is_freed.iter().filter(|freed| **freed).count();
+    let status = if num_freed > 0 {
+        StatusCode::OK
+    } else {
+        StatusCode::NOT_FOUND
+    };
+    Ok(Reply::with_status(
+        status,
+        &json!({"succeeded": num_freed > 0, "num_freed": num_freed}),
+    ))
+}
+
+async fn delete(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let mut reader = ObjectReader::part("delete_pit", &body)?;
+    let ids = reader.texts("pit_id")?.unwrap_or_default();
+    reader.finish()?;
+    if ids.is_empty() {
+        return Err(ApiError::validation(&["no pit ids specified".to_owned()]));
+    }
+    end(&request, ids).await
+}
+
+async fn delete_all(request: Request) -> Answer {
+    let opened = request.app.contexts.all(ContextKind::PointInTime);
+    end(&request, opened.into_iter().map(|known| known.id).collect()).await
+}
+
+async fn end(request: &Request, ids: Vec<String>) -> Answer {
+    let is_freed = request.root().close_pits(&ids).await?;
+    request.app.contexts.forget(&ids);
+    let pits = ids
+        .iter()
+        .zip(is_freed)
+        .map(|(id, freed)| json!({"pit_id": id, "successful": freed}));
+    Ok(Reply::json(&json!({"pits": pits.collect::<Vec<_>>()})))
+}
+
+fn list(request: &Request) -> Reply {
+    let opened = request.app.contexts.all(ContextKind::PointInTime);
+    let pits = opened.into_iter().map(|known| {
+        json!({
+            "pit_id": known.id,
+            "creation_time": known.created_ms,
+            "keep_alive": known.keep_alive.as_millis() as u64,
+        })
+    });
+    Reply::json(&json!({"pits": pits.collect::<Vec<_>>()}))
+}

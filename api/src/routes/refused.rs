@@ -1,0 +1,172 @@
+//! Routes of the dialect that are known but not there yet: refused by name.
+
+use http::Method;
+
+use crate::error::ApiError;
+use crate::route::Route;
+
+const ALL: &[Method] = &[
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::HEAD,
+];
+
+/// Returns a route that refuses whatever it is asked.
+const fn refused(name: &'static str, paths: &'static [&'static str]) -> Route {
+    Route {
+        name,
+        methods: ALL,
+        paths,
+        parameters: &[],
+        handler: |request| Box::pin(async move { Err(ApiError::unsupported(request.route.name)) }),
+        is_refused: true,
+    }
+}
+
+pub(super) static ROUTES: &[Route] = &[
+    refused(
+        "index templates",
+        &["/_index_template", "/_index_template/{name}"],
+    ),
+    refused(
+        "simulation of templates",
+        &[
+            "/_index_template/_simulate",
+            "/_index_template/_simulate/{name}",
+            "/_index_template/_simulate_index/{name}",
+        ],
+    ),
+    refused("legacy templates", &["/_template", "/_template/{name}"]),
+    refused(
+        "component templates",
+        &["/_component_template", "/_component_template/{name}"],
+    ),
+    refused("update by query", &["/{index}/_update_by_query"]),
+    refused("reindex", &["/_reindex"]),
+    refused(
+        "rethrottling",
+        &[
+            "/_reindex/{task}/_rethrottle",
+            "/_delete_by_query/{task}/_rethrottle",
+            "/_update_by_query/{task}/_rethrottle",
+        ],
+    ),
+    refused(
+        "tasks",
+        &[
+            "/_tasks",
+            "/_tasks/{task}",
+            "/_tasks/_cancel",
+            "/_tasks/{task}/_cancel",
+        ],
+    ),
+    refused(
+        "snapshots",
+        &[
+            "/_snapshot",
+            "/_snapshot/{name}",
+            "/_snapshot/{name}/{snapshot}",
+            "/_snapshot/{name}/{snapshot}/{action}",
+        ],
+    ),
+    refused(
+        "ingest pipelines",
+        &[
+            "/_ingest/pipeline",
+            "/_ingest/pipeline/{name}",
+            "/_ingest/pipeline/_simulate",
+            "/_ingest/pipeline/{name}/_simulate",
+        ],
+    ),
+    refused(
+        "rollover",
+        &["/{index}/_rollover", "/{index}/_rollover/{name}"],
+    ),
+    refused(
+        "split, shrink and clone",
+        &[
+            "/{index}/_split/{name}",
+            "/{index}/_shrink/{name}",
+            "/{index}/_clone/{name}",
+        ],
+    ),
+    refused(
+        "data streams",
+        &[
+            "/_data_stream",
+            "/_data_stream/{name}",
+            "/_data_stream/{name}/_stats",
+        ],
+    ),
+    refused(
+        "stored scripts",
+        &["/_scripts/{name}", "/_scripts/{name}/{context}"],
+    ),
+    refused(
+        "search templates",
+        &[
+            "/_search/template",
+            "/{index}/_search/template",
+            "/_msearch/template",
+            "/{index}/_msearch/template",
+            "/_render/template",
+            "/_render/template/{name}",
+        ],
+    ),
+    refused(
+        "term vectors",
+        &[
+            "/{index}/_termvectors",
+            "/{index}/_termvectors/{id}",
+            "/_mtermvectors",
+            "/{index}/_mtermvectors",
+        ],
+    ),
+    refused(
+        "asynchronous search",
+        &[
+            "/_async_search",
+            "/_async_search/{id}",
+            "/{index}/_async_search",
+        ],
+    ),
+    refused(
+        "search shards",
+        &["/_search_shards", "/{index}/_search_shards"],
+    ),
+    refused("resolving names", &["/_resolve/index/{name}"]),
+    refused(
+        "allocation",
+        &["/_cluster/allocation/explain", "/_cluster/reroute"],
+    ),
+    refused("pending tasks", &["/_cluster/pending_tasks"]),
+    refused("recovery statistics", &["/_recovery", "/{index}/_recovery"]),
+    refused("segment statistics", &["/_segments", "/{index}/_segments"]),
+    refused("security", &["/_security/{*rest}"]),
+    refused("rank evaluation", &["/_rank_eval", "/{index}/_rank_eval"]),
+    refused("vector search", &["/{index}/_knn_search"]),
+    refused("ES|QL", &["/_query"]),
+    refused("SQL", &["/_sql"]),
+    refused(
+        "other tables",
+        &[
+            "/_cat/allocation",
+            "/_cat/allocation/{node}",
+            "/_cat/fielddata",
+            "/_cat/nodeattrs",
+            "/_cat/pending_tasks",
+            "/_cat/plugins",
+            "/_cat/recovery",
+            "/_cat/recovery/{index}",
+            "/_cat/repositories",
+            "/_cat/segments",
+            "/_cat/segments/{index}",
+            "/_cat/snapshots",
+            "/_cat/snapshots/{name}",
+            "/_cat/tasks",
+            "/_cat/thread_pool",
+        ],
+    ),
+];

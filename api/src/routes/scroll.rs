@@ -1,0 +1,121 @@
+//! `_search/scroll`: next pages, ends.
+
+use std::time::Duration;
+
+use gleaner_query::json::ObjectReader;
+use gleaner_query::units::parse_time;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::contexts::ContextKind;
+use crate::error::ApiError;
+use crate::parameters::comma_list;
+use crate::parameters::groups::SOURCE;
+use crate::render::search::{SearchBody, SearchForm};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const SCROLL: &[Parameter] = &[
+    Parameter::honoured("scroll"),
+    Parameter::honoured("scroll_id"),
+    Parameter::honoured("rest_total_hits_as_int"),
+    Parameter::honoured("typed_keys"),
+];
+const CLEAR: &[Parameter] = &[Parameter::honoured("scroll_id")];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "scroll",
+        methods: &[Method::GET, Method::POST],
+        paths: &["/_search/scroll", "/_search/scroll/{scroll_id}"],
+        parameters: &[SCROLL, SOURCE],
+        handler: |request| Box::pin(scroll(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "clear_scroll",
+        methods: &[Method::DELETE],
+        paths: &["/_search/scroll", "/_search/scroll/{scroll_id}"],
+        parameters: &[CLEAR],
+        handler: |request| Box::pin(clear(request)),
+        is_refused: false,
+    },
+];
+
+/// What a request about scrolls names.
+#[derive(Debug, Default)]
+struct Named {
+    ids: Vec<String>,
+    keep_alive: Option<Duration>,
+}
+
+/// Reads path, parameters and body; what the body says holds.
+async fn named(request: &mut Request) -> Result<Named, ApiError> {
+    let body = request.bytes().await?;
+    let mut named = Named {
+        ids: request
+            .part("scroll_id")
+            .or_else(|| request.parameters.get("scroll_id"))
+            .map(comma_list)
+            .unwrap_or_default(),
+        keep_alive: request.parameters.time("scroll")?,
+    };
+    let text = body.trim_ascii();
+    // Older clients send the bare id.
+    if text.first().is_some_and(|byte| *byte != b'{') {
+        named.ids = vec![String::from_utf8_lossy(text).into_owned()];
+    } else if !text.is_empty() {
+        let value = gleaner_query::json::read(text, &request.root().options().limits)?;
+        let mut reader = ObjectReader::part("scroll", &value)?;
+        if let Some(ids) = reader.texts("scroll_id")? {
+            named.ids = ids;
+        }
+        if let Some(time) = reader.text("scroll")? {
+            named.keep_alive = parse_time(&time, "scroll")?;
+        }
+        if let Some((key, _)) = reader.rest().next() {
+            return Err(ApiError::illegal(format!(
+                "Unknown parameter [{key}] in request body or parameter is of the wrong type"
+            )));
+        }
+    }
+    Ok(named)
+}
+
+async fn scroll(mut request: Request) -> Answer {
+    let Named { ids, keep_alive } = named(&mut request).await?;
+    let [id] = ids.as_slice() else {
+        return Err(ApiError::validation(&["scrollId is missing".to_owned()]));
+    };
+    let search = request.root().scrolled_search(id)?;
+    let response = request.root().continue_scroll(id, keep_alive).await?;
+    let form = SearchForm::of(&search, &request.parameters)?;
+    Ok(Reply::json(&SearchBody::new(&response, &form)))
+}
+
+async fn clear(mut request: Request) -> Answer {
+    let Named { mut ids, .. } = named(&mut request).await?;
+    if ids.is_empty() {
+        return Err(ApiError::validation(
+            &["no scroll ids specified".to_owned()],
+        ));
+    }
+    let is_all = ids.iter().any(|id| id == "_all");
+    if is_all {
+        let opened = request.app.contexts.all(ContextKind::Scroll);
+        ids = opened.into_iter().map(|known| known.id).collect();
+    }
+    let num_freed = request.root().clear_scrolls(&ids).await?;
+    request.app.contexts.forget(&ids);
+    // As in the dialect: none of them alive is a 404 that still says how many.
+    let status = if num_freed > 0 || is_all {
+        StatusCode::OK
+    } else {
+        StatusCode::NOT_FOUND
+    };
+    Ok(Reply::with_status(
+        status,
+        &json!({"succeeded": true, "num_freed": num_freed}),
+    ))
+}

@@ -1,0 +1,143 @@
+//! `_search`.
+
+use bytes::Bytes;
+use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
+use gleaner_root::plan::Target;
+use gleaner_root::scroll::ScrollOrigin;
+use gleaner_root::search::SearchOptions;
+use http::Method;
+
+use crate::contexts::ContextKind;
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+use crate::parameters::groups::{COPIES, INDICES, SEARCH, SOURCE, SOURCE_FILTER, URI_QUERY};
+use crate::render::search::{SearchBody, SearchForm};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Route};
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "search",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/_search", "/{index}/_search"],
+    parameters: &[SEARCH, URI_QUERY, SOURCE_FILTER, COPIES, INDICES, SOURCE],
+    handler: |request| Box::pin(search(request)),
+    is_refused: false,
+}];
+
+async fn search(mut request: Request) -> Answer {
+    let body = request.bytes().await?;
+    let parameters = &request.parameters;
+    let mut search = parse_search(&body, &request.root().options().limits)?;
+    apply(&mut search, parameters, &request)?;
+    let target = request.target()?;
+    let options = options(parameters)?;
+    let mut form = SearchForm::of(&search, parameters)?;
+    if search.explain {
+        form.hits.explained_on = request
+            .root()
+            .leaves()
+            .all()
+            .pop()
+            .map(|located| located.node);
+    }
+    check(&search, parameters, &target)?;
+    let response = match parameters.time("scroll")? {
+        Some(keep_alive) => {
+            let origin = ScrollOrigin {
+                body,
+                parameters: parameters.pairs().to_vec(),
+            };
+            let root = request.root();
+            let response = root
+                .start_scroll(&target, origin, keep_alive, &options)
+                .await?;
+            if let Some(id) = &response.scroll_id {
+                let now_ms = root.now_ms();
+                request
+                    .app
+                    .contexts
+                    .add(ContextKind::Scroll, id, keep_alive, now_ms);
+            }
+            response
+        }
+        None => request.root().search(&target, &search, &options).await?,
+    };
+    if let Some(pit) = &search.pit {
+        request.app.contexts.renew(&pit.id, pit.keep_alive);
+    }
+    Ok(Reply::json(&SearchBody::new(&response, &form)))
+}
+
+fn apply(
+    search: &mut SearchRequest,
+    parameters: &Parameters,
+    request: &Request,
+) -> Result<(), ApiError> {
+    let limits = &request.root().options().limits;
+    apply_uri_parameters(search, parameters.pairs(), limits)?;
+    count_all_for_plain_totals(search, parameters)
+}
+
+/// A bare number cannot say "at least", so all hits are counted for it.
+fn count_all_for_plain_totals(
+    search: &mut SearchRequest,
+    parameters: &Parameters,
+) -> Result<(), ApiError> {
+    if !parameters.is_set("rest_total_hits_as_int")? {
+        return Ok(());
+    }
+    match search.track_total_hits {
+        TrackTotal::UpTo(limit) if limit != 10_000 => Err(ApiError::illegal(format!(
+            "[rest_total_hits_as_int] cannot be used if the tracking of total hits is not \
+             accurate, got {limit}"
+        ))),
+        TrackTotal::UpTo(_) => {
+            search.track_total_hits = TrackTotal::Exact;
+            Ok(())
+        }
+        TrackTotal::Exact | TrackTotal::No => Ok(()),
+    }
+}
+
+/// Returns what a search needs beside its body.
+pub(super) fn options(parameters: &Parameters) -> Result<SearchOptions, ApiError> {
+    let refuse_partial = parameters.flag("allow_partial_search_results")? == Some(false);
+    let mut options = SearchOptions::default();
+    options.refuse_partial = refuse_partial;
+    Ok(options)
+}
+
+/// Refuses what does not go together in the URI.
+fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Result<(), ApiError> {
+    match parameters.get("search_type") {
+        None | Some("query_then_fetch" | "dfs_query_then_fetch") => {}
+        Some(other) => {
+            return Err(ApiError::illegal(format!("No search type for [{other}]")));
+        }
+    }
+    if search.pit.is_none() {
+        return Ok(());
+    }
+    let mut faults = Vec::new();
+    if target.expression.is_some() {
+        faults.push("[indices] cannot be used with point in time. Do not specify any index with point in time.".to_owned());
+    }
+    for name in ["routing", "preference"] {
+        if parameters.get(name).is_some() {
+            faults.push(format!("[{name}] cannot be used with point in time"));
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::validation(&faults))
+    }
+}
+
+/// Reads a search that stands inside another body, as those of `_msearch` do.
+pub(super) fn parse_inner(body: &Bytes, request: &Request) -> Result<SearchRequest, ApiError> {
+    let mut search = parse_search(body, &request.root().options().limits)?;
+    count_all_for_plain_totals(&mut search, &request.parameters)?;
+    Ok(search)
+}

@@ -1,0 +1,88 @@
+//! `_settings` of indices: get and put.
+
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::index::{acknowledged, metadata_defaults, shown_settings};
+use crate::parameters::comma_list;
+use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const GET: &[Parameter] = &[
+    Parameter::honoured("flat_settings"),
+    Parameter::honoured("include_defaults"),
+];
+const PUT: &[Parameter] = &[
+    Parameter::honoured("preserve_existing"),
+    Parameter::no_effect("flat_settings", "the answer shows no settings"),
+    Parameter::refused(
+        "reopen",
+        "closing and opening an index for a static setting",
+    ),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "indices.get_settings",
+        methods: &[Method::GET],
+        paths: &[
+            "/_settings",
+            "/_settings/{name}",
+            "/{index}/_settings",
+            "/{index}/_settings/{name}",
+        ],
+        parameters: &[GET, INDICES, METADATA_READ],
+        handler: |request| Box::pin(async move { get(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.put_settings",
+        methods: &[Method::PUT],
+        paths: &["/_settings", "/{index}/_settings"],
+        parameters: &[PUT, INDICES, METADATA],
+        handler: |request| Box::pin(put(request)),
+        is_refused: false,
+    },
+];
+
+fn get(request: &Request) -> Answer {
+    let defaults = ResolveOptions {
+        expand_wildcards: ExpandWildcards {
+            open: true,
+            closed: true,
+            hidden: false,
+        },
+        ..metadata_defaults()
+    };
+    let options = request.parameters.resolve_options(defaults)?;
+    let expression = request.expression()?.unwrap_or_default();
+    let names = request.part("name").map(comma_list);
+    let state = request.root().state();
+    let mut shown = Map::new();
+    for found in names::resolve(&expression, &state, &options)? {
+        let mut object = Map::new();
+        shown_settings(
+            &found.meta,
+            &request.parameters,
+            names.as_deref(),
+            &mut object,
+        )?;
+        shown.insert(found.meta.name.to_string(), Value::Object(object));
+    }
+    Ok(Reply::json(&shown))
+}
+
+async fn put(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let expression = request.expression()?.unwrap_or_default();
+    let preserve = request.parameters.is_set("preserve_existing")?;
+    request
+        .root()
+        .put_settings(&expression, &options, &body, preserve)
+        .await?;
+    Ok(acknowledged())
+}

@@ -1,0 +1,202 @@
+//! `_stats` of indices.
+
+use gleaner_proto::read::ShardState;
+use gleaner_query::names;
+use gleaner_root::read::LocatedShard;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::index::metadata_defaults;
+use crate::error::ApiError;
+use crate::parameters::comma_list;
+use crate::parameters::groups::INDICES;
+use crate::render::uuid_text;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+
+const STATS: &[Parameter] = &[
+    Parameter::honoured("level"),
+    Parameter::no_effect("fields", "statistics are not kept by field"),
+    Parameter::no_effect("completion_fields", "statistics are not kept by field"),
+    Parameter::no_effect("fielddata_fields", "statistics are not kept by field"),
+    Parameter::no_effect("groups", "searches are not counted by group"),
+    Parameter::no_effect("types", "there are no types"),
+    Parameter::no_effect("include_segment_file_sizes", "file sizes are not listed"),
+    Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
+    Parameter::no_effect("forbid_closed_indices", "closed indices may be named"),
+];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "indices.stats",
+    methods: &[Method::GET],
+    paths: &[
+        "/_stats",
+        "/_stats/{metric}",
+        "/{index}/_stats",
+        "/{index}/_stats/{metric}",
+    ],
+    parameters: &[STATS, INDICES],
+    handler: |request| Box::pin(stats(request)),
+    is_refused: false,
+}];
+
+/// The sections that are shown; others of the dialect have no counters here.
+const METRICS: [&str; 10] = [
+    "docs", "store", "indexing", "get", "search", "refresh", "flush", "segments", "translog",
+    "seq_no",
+];
+
+/// Sections of the dialect that are empty here, and may be asked for.
+const EMPTY_METRICS: [&str; 8] = [
+    "merge",
+    "query_cache",
+    "fielddata",
+    "completion",
+    "request_cache",
+    "recovery",
+    "warmer",
+    "bulk",
+];
+
+/// Returns the counters of shards together.
+pub(super) fn sections<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) -> Value {
+    let sum = |of: fn(&ShardState) -> u64| -> u64 { states.clone().map(of).sum() };
+    json!({
+        "docs": {"count": sum(|s| s.num_documents), "deleted": sum(|s| s.num_deleted)},
+        "store": {"size_in_bytes": sum(|s| s.store_bytes), "reserved_in_bytes": 0},
+        "indexing": {
+            "index_total": sum(|s| s.counters.index_total),
+            "index_time_in_millis": sum(|s| s.counters.index_time_ms),
+            "index_current": 0,
+            "index_failed": sum(|s| s.counters.index_failed),
+            "delete_total": sum(|s| s.counters.delete_total),
+            "noop_update_total": sum(|s| s.counters.noop_total),
+            "is_throttled": false,
+        },
+        "get": {"total": sum(|s| s.counters.get_total)},
+        "search": {
+            "query_total": sum(|s| s.counters.query_total),
+            "query_time_in_millis": sum(|s| s.counters.query_time_ms),
+            "fetch_total": sum(|s| s.counters.fetch_total),
+            "fetch_time_in_millis": sum(|s| s.counters.fetch_time_ms),
+        },
+        "refresh": {"total": sum(|s| s.counters.refresh_total)},
+        "flush": {"total": sum(|s| s.counters.flush_total)},
+        "segments": {"count": sum(|s| s.num_segments)},
+        "translog": {"size_in_bytes": sum(|s| s.log_bytes)},
+    })
+}
+
+/// Which sections to show.
+struct Sections(Option<Vec<String>>);
+
+impl Sections {
+    fn parse(text: Option<&str>) -> Result<Self, ApiError> {
+        let Some(names) = text.map(comma_list) else {
+            return Ok(Self(None));
+        };
+        if names.iter().any(|name| name == "_all") {
+            return Ok(Self(None));
+        }
+        for name in &names {
+            if !METRICS.contains(&name.as_str()) && !EMPTY_METRICS.contains(&name.as_str()) {
+                let known = METRICS.into_iter().chain(EMPTY_METRICS);
+                let hint = gleaner_query::json::did_you_mean(name, known);
+                let hint = if hint.is_empty() {
+                    hint
+                } else {
+                    format!(" ->{hint}")
+                };
+                return Err(ApiError::illegal(format!(
+                    "request [/_stats/{name}] contains unrecognized metric: [{name}]{hint}"
+                )));
+            }
+        }
+        Ok(Self(Some(names)))
+    }
+
+    fn kept(&self, sections: Value) -> Value {
+        let (Some(names), Value::Object(sections)) = (&self.0, &sections) else {
+            return sections;
+        };
+        let kept = sections.iter().filter(|(name, _)| names.contains(name));
+        Value::Object(
+            kept.map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+}
+
+async fn stats(request: Request) -> Answer {
+    let shown_sections = Sections::parse(request.part("metric"))?;
+    let level = request.parameters.get("level").unwrap_or("indices");
+    if !matches!(level, "cluster" | "indices" | "shards") {
+        return Err(ApiError::illegal(format!(
+            "level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]"
+        )));
+    }
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let expression = request.expression()?.unwrap_or_default();
+    let found = names::resolve(&expression, &request.root().state(), &options)?;
+    let mut copies = request.root().shard_states().await;
+    copies.retain(|copy| found.iter().any(|found| found.meta.uuid == copy.index.uuid));
+    let both = |copies: &[&LocatedShard]| {
+        let states = copies.iter().map(|copy| &copy.state);
+        let shown = shown_sections.kept(sections(states));
+        // Only primaries are counted: there are no other copies on this node.
+        json!({"primaries": shown, "total": shown})
+    };
+    let total: u32 = found
+        .iter()
+        .map(|f| f.meta.settings.number_of_shards * (1 + f.meta.settings.number_of_replicas))
+        .sum();
+    let mut shown = json!({
+        "_shards": {"total": total, "successful": copies.len(), "failed": 0},
+        "_all": both(&copies.iter().collect::<Vec<_>>()),
+    });
+    if level != "cluster" {
+        let mut indices = Map::new();
+        for found in &found {
+            let own: Vec<&LocatedShard> = copies
+                .iter()
+                .filter(|copy| copy.index.uuid == found.meta.uuid)
+                .collect();
+            let mut object = both(&own);
+            object["uuid"] = uuid_text(&found.meta.uuid).into();
+            if level == "shards" {
+                object["shards"] = shards(&own, &shown_sections);
+            }
+            indices.insert(found.meta.name.to_string(), object);
+        }
+        shown["indices"] = Value::Object(indices);
+    }
+    Ok(Reply::json(&shown))
+}
+
+fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {
+    let mut object = Map::new();
+    for copy in copies {
+        let state = &copy.state;
+        let mut entry = shown.kept(sections(std::iter::once(state)));
+        entry["routing"] = json!({
+            "state": format!("{:?}", state.phase).to_uppercase(),
+            "primary": true,
+            "node": copy.node.to_string(),
+            "relocating_node": null,
+        });
+        let checkpoint = state.max_seq_no.map_or(-1, |seq_no| seq_no.0 as i64);
+        entry["seq_no"] = json!({
+            "max_seq_no": checkpoint,
+            "local_checkpoint": checkpoint,
+            "global_checkpoint": checkpoint,
+        });
+        entry["commit"] = json!({
+            "id": format!("{}-{}", state.shard, state.committed),
+            "generation": state.counters.flush_total,
+            "num_docs": state.num_documents,
+        });
+        object.insert(state.shard.shard.to_string(), json!([entry]));
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,92 @@
+//! Connections: HTTP/1.1 and HTTP/2 on one port, ended gracefully.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::options::ApiOptions;
+
+/// Pause after a connection could not be accepted: mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Requests of one HTTP/2 connection that may be open at once.
+const MAX_STREAMS: u32 = 256;
+
+/// Serves `router` on `listener` until `shutdown` is done, then ends open requests for at most
+/// [`ApiOptions::shutdown_grace`].
+///
+/// HTTP/2 is spoken to clients that begin with it (prior knowledge).
+///
+/// # Errors
+/// None for now: what goes wrong on one connection ends that connection and is logged.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: &ApiOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let builder = builder(options);
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => connect(stream, &router, &builder, &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let ended = tokio::time::timeout(options.shutdown_grace, graceful.shutdown()).await;
+    if ended.is_err() {
+        tracing::warn!(grace = ?options.shutdown_grace, "requests were cut off at shutdown");
+    }
+    Ok(())
+}
+
+fn builder(options: &ApiOptions) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_read_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS);
+    builder
+}
+
+fn connect(
+    stream: TcpStream,
+    router: &Router,
+    builder: &Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
+    let service = TowerToHyperService::new(router.clone());
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = &*error, "a connection ended with an error");
+        }
+    });
+}
