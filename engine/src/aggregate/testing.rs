@@ -254,7 +254,7 @@ fn fill(
     if layout.has_deletes {
         for (i, (id, _)) in documents.iter().enumerate() {
             let (_, other) = documents[(i + 1) % documents.len()];
-            if i % 3 == 0 {
+            if i.is_multiple_of(3) {
                 apply(put(id, 1, other));
             }
             apply(put(&format!("gone-{id}"), 1, other));

@@ -18,7 +18,7 @@ fn view() -> Arc<View> {
         let body: Vec<&str> = (0..=i % 9)
             .map(|k| words[(i * k + k) % words.len()])
             .collect();
-        let tag = if i % 3 == 0 { "a" } else { "b" };
+        let tag = if i.is_multiple_of(3) { "a" } else { "b" };
         (format!("d{i}"), json!({"body": body.join(" "), "tag": tag}))
     };
     let documents: Documents = (0..60).map(document).collect();
