@@ -254,3 +254,77 @@ fn remove_strays(files: &dyn Files, folder: &Path, named: &Segments) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use gleaner_log::files::SimulatedFiles;
+    use gleaner_model::{MappingVersion, SeqNo};
+    use serde_json::json;
+    use tantivy::Directory;
+    use tantivy::directory::TerminatingWrite;
+
+    use super::*;
+
+    const OLD: &str = "00000000000000000000000000000001";
+    const NEW: &str = "00000000000000000000000000000002";
+
+    fn directory() -> ShardDirectory {
+        let files = Arc::new(SimulatedFiles::new());
+        let opened = ShardDirectory::open(Path::new("/shard"), files, Reading::Copied);
+        opened.expect("an empty folder opens").0
+    }
+
+    fn write(directory: &ShardDirectory, segment: &str) -> PathBuf {
+        let path = PathBuf::from(format!("{segment}.store"));
+        let mut file = directory.open_write(&path).expect("there is room");
+        file.write_all(b"documents").expect("there is room");
+        file.terminate().expect("there is room");
+        path
+    }
+
+    fn name_only(directory: &ShardDirectory, segment: &str) {
+        let segments = json!([{"segment_id": segment, "max_doc": 1, "deletes": null}]);
+        let payload = CommitMeta::payload(SeqNo(1), MappingVersion(1));
+        let meta = json!({"segments": segments, "payload": payload}).to_string();
+        directory.set_meta(meta.as_bytes()).expect("it is a meta");
+    }
+
+    #[test]
+    fn files_of_a_meta_that_is_being_persisted_outlive_a_merge_meanwhile() {
+        let directory = directory();
+        let (old, new) = (write(&directory, OLD), write(&directory, NEW));
+        name_only(&directory, OLD);
+        let pending = directory.shared.begin_persist().expect("it has a meta");
+        name_only(&directory, NEW);
+        directory.delete(&old).expect("it is put off");
+        directory
+            .shared
+            .write_durably(&pending)
+            .expect("the disk is well");
+        directory.shared.end_persist(&pending);
+        assert!(
+            directory.exists(&old).expect("it can be asked"),
+            "the durable meta names it"
+        );
+        directory.persist().expect("the disk is well");
+        assert!(!directory.exists(&old).expect("it can be asked"));
+        assert!(directory.exists(&new).expect("it can be asked"));
+    }
+
+    #[test]
+    fn an_abandoned_writer_changes_nothing_and_its_files_are_swept() {
+        let directory = directory();
+        name_only(&directory, OLD);
+        let abandoned = write(&directory, NEW);
+        let next = directory.next_epoch().expect("the folder can be read");
+        let kept = write(&next, OLD);
+        assert!(directory.open_write(Path::new("x.store")).is_err());
+        assert!(directory.atomic_write(Path::new(META), b"{}").is_err());
+        directory.delete(&kept).expect("it is put off");
+        next.persist().expect("the disk is well");
+        assert!(next.exists(&kept).expect("it can be asked"));
+        assert!(!next.exists(&abandoned).expect("it can be asked"));
+    }
+}

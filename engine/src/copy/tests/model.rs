@@ -157,7 +157,7 @@ fn commits_beside_writes_refreshes_and_merges_are_whole() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
     #[test]
     fn searches_see_what_the_log_says(
         steps in proptest::collection::vec(step(), 1..40),
