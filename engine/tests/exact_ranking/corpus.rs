@@ -7,9 +7,11 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// Different words of short texts; long ones have as many of their own, numbered from here on.
+/// Different words of all texts.
 pub(crate) const VOCABULARY: u32 = 400;
-/// Classes of length; the longest is 100 times the shortest.
+/// Words of long texts only, numbered after the others.
+pub(crate) const PLANTED: u32 = 12;
+/// Classes of length; the longest is some 100 times the shortest.
 pub(crate) const CLASSES: usize = 8;
 
 /// One document.
@@ -109,14 +111,17 @@ impl Corpus {
 
 fn draw(rng: &mut StdRng, number: usize, repeats: f64) -> Document {
     // Many short documents and some long ones: the mean of all is far from the mean of a shard.
-    let is_long = rng.random_bool(0.12);
-    let class = if is_long { rng.random_range(6..CLASSES) } else { rng.random_range(0..6) };
-    let longest: usize = [4, 6, 9, 14, 22, 40, 400, 500][class];
-    let length: usize = rng.random_range(longest.div_ceil(4)..=longest);
-    let body = if rng.random_bool(repeats) {
-        vec![draw_word(rng); length]
-    } else {
-        bursty_text(rng, length)
+    let is_long = rng.random_bool(0.2);
+    let class = match is_long {
+        false => rng.random_range(0..6),
+        true => 6 + usize::from(rng.random_bool(0.85)),
+    };
+    let longest: usize = [3, 6, 9, 14, 22, 40, 60, 250][class];
+    let length: usize = rng.random_range(longest * 3 / 4..=longest);
+    let body = match (rng.random_bool(repeats), class) {
+        (true, _) => vec![draw_word(rng); length],
+        (false, 6..) => planted_text(rng, length, class),
+        (false, _) => bursty_text(rng, length),
     };
     let title = match rng.random_bool(0.3) {
         true => Vec::new(),
@@ -132,21 +137,34 @@ fn draw(rng: &mut StdRng, number: usize, repeats: f64) -> Document {
     }
 }
 
-/// Words come again in the text they stand in, as in real ones, so that tf varies. Long texts have
-/// words of their own, where the best pair of a block under the shard's mean length is not the best
-/// under that of all.
+/// Words come again in the text they stand in, as in real ones, so that tf varies.
 fn bursty_text(rng: &mut StdRng, length: usize) -> Vec<u32> {
     let mut text: Vec<u32> = Vec::with_capacity(length);
-    let is_long = length > 60;
     for _ in 0..length {
-        let next = if !text.is_empty() && rng.random_bool(0.25) {
-            text[rng.random_range(0..text.len())]
-        } else if is_long && rng.random_bool(0.7) {
-            VOCABULARY + draw_word(rng)
-        } else {
-            draw_word(rng)
+        let next = match text.is_empty() || rng.random_bool(0.7) {
+            true => draw_word(rng),
+            false => text[rng.random_range(0..text.len())],
         };
         text.push(next);
     }
+    text
+}
+
+/// Words of long texts only. Under the mean length of their shard the longest texts, which have
+/// nearly all of them and often, are the best of a block; under the mean of all documents the few
+/// shorter ones are, and tantivy's block maxima do not show it.
+fn planted_text(rng: &mut StdRng, length: usize, class: usize) -> Vec<u32> {
+    let (share, frequencies) = if class == CLASSES - 1 { (0.8, 5..=7) } else { (0.15, 3..=4) };
+    let mut text = Vec::with_capacity(length);
+    for planted in 0..PLANTED {
+        if rng.random_bool(share) {
+            let frequency = rng.random_range(frequencies.clone());
+            text.extend(std::iter::repeat_n(VOCABULARY + planted, frequency));
+        }
+    }
+    while text.len() < length {
+        text.push(draw_word(rng));
+    }
+    text.truncate(length);
     text
 }

@@ -7,7 +7,7 @@ use gleaner_query::resolved::{Clause, Scalar};
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::corpus::{Corpus, VOCABULARY, body, draw_word, tag, title, word};
+use crate::corpus::{Corpus, PLANTED, VOCABULARY, body, draw_word, tag, title, word};
 
 /// Draws a query; plain disjunctions, conjunctions and terms come most often.
 pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
@@ -37,9 +37,16 @@ pub(crate) fn words(rng: &mut StdRng, count: usize) -> Vec<u32> {
     (0..count).map(|_| asked_word(rng)).collect()
 }
 
+/// Returns a disjunction of words of the body.
+pub(crate) fn any_of(words: &[u32]) -> Clause {
+    should(words.iter().map(|&w| Clause::Term { field: body(), term: word(w) }).collect())
+}
+
 fn asked_word(rng: &mut StdRng) -> u32 {
-    let word = draw_word(rng);
-    if rng.random_bool(0.4) { VOCABULARY + word } else { word }
+    match rng.random_bool(0.4) {
+        true => VOCABULARY + rng.random_range(0..PLANTED),
+        false => draw_word(rng),
+    }
 }
 
 fn distinct_words(rng: &mut StdRng, count: usize) -> Vec<String> {

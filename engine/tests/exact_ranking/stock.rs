@@ -33,20 +33,12 @@ impl Bm25StatisticsProvider for Global<'_> {
 ///
 /// Both sides are tantivy's f32 scores, deleted documents left out.
 pub(crate) fn is_wrong(
-    corpus: &Corpus,
     cluster: &Cluster,
+    clause: &Clause,
     words: &[u32],
-    top: usize,
+    (corpus, top): (&Corpus, usize),
 ) -> (bool, bool) {
-    let clauses = words.iter().map(|&w| Clause::Term { field: body(), term: word(w) });
-    let clause = Clause::Bool {
-        must: Vec::new(),
-        should: clauses.collect(),
-        filter: Vec::new(),
-        must_not: Vec::new(),
-        minimum_should_match: 1,
-    };
-    let numbers = oracle::statistics(corpus, &clause);
+    let numbers = oracle::statistics(corpus, clause);
     let (mut pruned, mut all, mut is_shard_wrong) = (Vec::new(), Vec::new(), false);
     for target in &cluster.targets {
         let searcher = target.view.searcher();
