@@ -1,12 +1,15 @@
 //! What tests share: a whole node in one process, the real binary, the exhaustive oracle.
 //!
 //! Does: wire coordinator, log, leaf and root in a temporary folder ([`node::Node`]), and stop and
-//! start them again on the same data; say what a search must answer ([`oracle::Oracle`]); size and
-//! seed runs ([`run`]).
+//! start them again on the same data; start, ask and kill the binary ([`server::Server`]); say what
+//! a search must answer ([`oracle::Oracle`]); size and seed runs ([`run`]).
 //! Does not: test anything itself.
 
+pub mod http;
 pub mod node;
 pub mod oracle;
 pub mod run;
+pub mod server;
 
 pub use node::Node;
+pub use server::Server;
