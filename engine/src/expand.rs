@@ -52,7 +52,8 @@ pub fn expand(
     let mut after: Option<(u8, Vec<u8>)> = None;
     loop {
         let wanted = request.limit - candidates.len();
-        let found = first_terms(view, handle.column, &automaton, wanted, after.as_ref(), control)?;
+        let place = (view, handle.column);
+        let found = first_terms(place, &automaton, wanted, after.as_ref(), control)?;
         let is_last = found.len() < wanted;
         after = found.last().cloned();
         for (distance, term) in found {
@@ -72,8 +73,7 @@ pub fn expand(
 
 /// Returns the first `wanted` matching terms of all segments that come after `after`, in order.
 fn first_terms(
-    view: &View,
-    column: Column,
+    (view, column): (&View, Column),
     automaton: &TermAutomaton,
     wanted: usize,
     after: Option<&(u8, Vec<u8>)>,

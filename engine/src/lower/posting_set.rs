@@ -198,7 +198,7 @@ impl<'a> Union<'a> {
 
     fn add(&mut self, info: &TermInfo) -> tantivy::Result<()> {
         self.num_terms += 1;
-        if self.num_terms % TERMS_PER_CHECK == 0 {
+        if self.num_terms.is_multiple_of(TERMS_PER_CHECK) {
             self.control.check().map_err(cached::stopped)?;
         }
         let mut postings =

@@ -16,17 +16,12 @@ use crate::view::split_place;
 
 /// Makes the answers of all shards.
 pub(super) fn assemble(mut request: Request<'_>) -> Vec<Result<ShardHits, EngineError>> {
-    let mut hits = match best(&mut request) {
+    let hits = match best(&mut request) {
         Ok(hits) => hits,
         Err(error) => return super::fail_all(request.shards.len(), &error),
     };
-    let num_shards = request.shards.len();
-    let mut answers = Vec::with_capacity(num_shards);
-    for index in 0..num_shards {
-        let own = std::mem::take(&mut hits[index]);
-        answers.push(answer(&mut request, index, own));
-    }
-    answers
+    let hits = hits.into_iter().enumerate();
+    hits.map(|(index, own)| answer(&mut request, index, own)).collect()
 }
 
 fn answer(

@@ -8,6 +8,7 @@
 //! `GLEANER_PROVE` and `GLEANER_SEED` size and seed it, as in `cargo xtask prove`.
 
 mod corpus;
+mod features;
 mod layout;
 mod oracle;
 mod queries;

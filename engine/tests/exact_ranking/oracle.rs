@@ -165,7 +165,7 @@ fn inner_matches(clause: &Clause, document: &Document) -> bool {
 fn idf(numbers: &Statistics, field: &FieldPath, terms: &[&String]) -> f64 {
     let all = numbers.fields[field].documents as f64;
     let of = |term: &&String| numbers.terms[field][*term];
-    let n = terms.iter().map(of).max().unwrap() as f64;
+    let n = terms.iter().map(of).max().unwrap_or_default() as f64;
     (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
 }
 

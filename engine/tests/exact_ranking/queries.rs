@@ -135,7 +135,7 @@ fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         4 => phrase(rng, corpus),
         _ => {
             let ids = (0..200).map(|_| format!("d{}", rng.random_range(0..3_000)));
-            let mut ids: Vec<DocumentId> = ids.map(|id| DocumentId::parse(&id).unwrap()).collect();
+            let mut ids: Vec<DocumentId> = ids.map(|id| DocumentId::parse(&id).expect("a good id")).collect();
             ids.sort();
             ids.dedup();
             Clause::Ids { ids }
