@@ -309,7 +309,7 @@ pub(crate) fn shard_query(plan: &IndexPlan, asked: &Asked<'_>) -> ShardQuery {
         query: plan.resolved.query.clone(),
         post_filter: plan.resolved.post_filter.clone(),
         statistics: Arc::clone(&asked.statistics),
-        top: request.from + request.size(),
+        top: wanted_hits(request),
         sort: request.sort.clone(),
         after: asked.options.after.clone(),
         search_after: request
@@ -323,6 +323,15 @@ pub(crate) fn shard_query(plan: &IndexPlan, asked: &Asked<'_>) -> ShardQuery {
         aggregation_filters: Arc::new(plan.resolved.aggregation_filters.clone()),
         terminate_after: request.terminate_after,
         now_ms: asked.now_ms,
+    }
+}
+
+/// Returns how many hits each shard must give; none for an empty window, for which no scores are
+/// computed and no statistics asked.
+fn wanted_hits(request: &SearchRequest) -> usize {
+    match request.size() {
+        0 => 0,
+        size => request.from + size,
     }
 }
 
