@@ -89,13 +89,15 @@ impl Planner<'_> {
                 minimum,
             } => {
                 let is_free = must.is_empty() && filter.is_empty();
-                let by_default = usize::from(is_free && !should.is_empty());
+                // Nothing else is required: then one of the optional clauses is, whatever was said
+                // (Lucene, `BooleanWeight`).
+                let at_least = usize::from(is_free && !should.is_empty());
                 Node::Sum {
                     must: self.nodes(must),
                     should: self.nodes(should),
                     filter: self.nodes(filter),
                     must_not: self.nodes(must_not),
-                    minimum: minimum.unwrap_or(by_default),
+                    minimum: minimum.unwrap_or(0).max(at_least),
                 }
             }
             Clause::DisMax {

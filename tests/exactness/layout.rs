@@ -1,0 +1,142 @@
+//! The same history in indices of different shape.
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use gleaner_proto::write::{Condition, Update, WriteAction};
+use gleaner_root::ingest::{IngestItem, RefreshPolicy};
+use gleaner_root::plan::Target;
+use gleaner_shard_router::shard_of;
+use gleaner_testkit::Node;
+use serde_json::{Value, json};
+
+use crate::corpus::{Corpus, LONGEST, Step, mapping};
+
+/// Refreshes while the history is played: at least this many segments, before merges.
+const NUM_PARTS: usize = 6;
+
+/// What is merged to one segment per shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Merged {
+    Nothing,
+    /// The first half; deletes and updates of the second half then hit merged segments.
+    FirstHalf,
+    All,
+}
+
+/// The shape of an index.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) name: &'static str,
+    num_shards: u32,
+    merged: Merged,
+}
+
+/// What is compared.
+pub(crate) const LAYOUTS: [Layout; 7] = [
+    Layout::new("one-merged", 1, Merged::All),
+    Layout::new("one-parts", 1, Merged::Nothing),
+    Layout::new("three-merged", 3, Merged::All),
+    Layout::new("three-half", 3, Merged::FirstHalf),
+    Layout::new("three-parts", 3, Merged::Nothing),
+    Layout::new("eight-merged", 8, Merged::All),
+    Layout::new("eight-parts", 8, Merged::Nothing),
+];
+
+impl Layout {
+    const fn new(name: &'static str, num_shards: u32, merged: Merged) -> Self {
+        Self {
+            name,
+            num_shards,
+            merged,
+        }
+    }
+
+    /// Plays the history of `corpus` into a new index.
+    pub(crate) async fn build(self, node: &Node, corpus: &Corpus) -> Result<()> {
+        let settings = json!({"number_of_shards": self.num_shards, "refresh_interval": -1});
+        let body = json!({"settings": settings, "mappings": mapping()});
+        node.create(self.name, &body).await?;
+        let routing = self.routing_values(node)?;
+        let part = corpus.history.len().div_ceil(NUM_PARTS);
+        for (at, steps) in corpus.history.chunks(part).enumerate() {
+            let items = steps.iter().map(|step| self.item(step, &routing)).collect();
+            for result in node.ingest(items, RefreshPolicy::Immediate).await {
+                result
+                    .outcome
+                    .with_context(|| format!("{} `{}`", self.name, result.id))?;
+            }
+            let is_half = at + 1 == NUM_PARTS / 2;
+            if self.merged == Merged::FirstHalf && is_half {
+                self.merge(node).await?;
+            }
+        }
+        if self.merged == Merged::All {
+            self.merge(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Finds a routing value for each class, so that neighbouring classes meet in different shards.
+    fn routing_values(self, node: &Node) -> Result<Vec<String>> {
+        let state = node.root.state();
+        let mut indices = state.indices.values();
+        let index = indices
+            .find(|index| index.name.to_string() == self.name)
+            .context("the index was just made")?;
+        let slots = index.settings.routing_slots;
+        let leads_to = |value: &String, class: usize| {
+            shard_of(value, slots, self.num_shards).0 == class as u32 % self.num_shards
+        };
+        let value_of = |class| {
+            let mut values = (0..).map(|number| format!("r{number}"));
+            values
+                .find(|value| leads_to(value, class))
+                .context("numbers do not end")
+        };
+        (0..LONGEST.len()).map(value_of).collect()
+    }
+
+    fn item(self, step: &Step, routing: &[String]) -> IngestItem {
+        let (id, class, action) = match step {
+            Step::Put { id, class, source } => (id, class, index_action(source)),
+            Step::Update { id, class, part } => (id, class, update_action(part)),
+            Step::Delete { id, class } => (id, class, WriteAction::Delete),
+        };
+        IngestItem {
+            index: self.name.to_owned(),
+            id: Some(id.clone()),
+            routing: Some(routing[*class].clone()),
+            action,
+            condition: Condition::None,
+            require_alias: false,
+        }
+    }
+
+    async fn merge(self, node: &Node) -> Result<()> {
+        let target = Target {
+            expression: Some(self.name.to_owned()),
+            ..Target::default()
+        };
+        let merged = node.root.force_merge(&target, 1).await?;
+        ensure!(merged.len() == self.num_shards as usize, "{merged:?}");
+        for (shard, outcome) in merged {
+            outcome.with_context(|| format!("merging {shard:?}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn index_action(source: &Value) -> WriteAction {
+    WriteAction::Index {
+        source: Bytes::from(source.to_string()),
+        create: false,
+    }
+}
+
+fn update_action(part: &Value) -> WriteAction {
+    WriteAction::Update(Update {
+        doc: Some(Bytes::from(part.to_string())),
+        detect_noop: true,
+        ..Update::default()
+    })
+}

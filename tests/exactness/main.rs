@@ -1,0 +1,132 @@
+//! Layout changes nothing: whole nodes against the exhaustive oracle, over queries of the dialect.
+//!
+//! A history of puts, updates, deletes and duplicates is played into indices of 1, 3 and 8 shards,
+//! merged to one segment, left in several, or merged half way. Routing sends long documents to other
+//! shards than short ones, where ordinary collections would hide the faults. Every query must give
+//! the oracle's ids, order, scores (to the bit) and totals in every index.
+
+mod corpus;
+mod layout;
+mod queries;
+
+use anyhow::{Result, anyhow, ensure};
+use gleaner_datasets::Random;
+use gleaner_testkit::oracle::{Clause, Oracle};
+use gleaner_testkit::{Node, run};
+use serde_json::{Value, json};
+
+use corpus::Corpus;
+use layout::{LAYOUTS, Layout};
+
+/// Queries put to every layout: reduced, and in full.
+const NUM_QUERIES: (usize, usize) = (400, 20_000);
+/// Different corpora that the queries are spread over.
+const NUM_CORPORA: (usize, usize) = (1, 8);
+/// Steps of each corpus's history.
+const NUM_STEPS: (usize, usize) = (900, 4_000);
+
+/// A search and the window of hits that is looked at.
+struct Asked {
+    clause: Clause,
+    from: usize,
+    size: usize,
+    /// `track_total_hits`.
+    track: Value,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_layout_answers_as_the_oracle_does() -> Result<()> {
+    let num_corpora = run::sized(NUM_CORPORA.0, NUM_CORPORA.1);
+    let per_corpus = run::sized(NUM_QUERIES.0, NUM_QUERIES.1) / num_corpora;
+    let num_steps = run::sized(NUM_STEPS.0, NUM_STEPS.1);
+    let mut num_hits = 0;
+    for number in 0..num_corpora {
+        let mut random = Random::stream(run::seed(), number as u64);
+        let corpus = Corpus::generate(&mut random, num_steps);
+        let node = Node::start().await?;
+        for layout in LAYOUTS {
+            layout.build(&node, &corpus).await?;
+        }
+        for _ in 0..per_corpus {
+            let asked = draw(&mut random, &corpus.oracle);
+            num_hits += compare(&node, &corpus.oracle, &asked).await?;
+        }
+    }
+    ensure!(num_hits > per_corpus, "queries must find something");
+    run::report(
+        "exactness",
+        &json!({
+            "queries": per_corpus * num_corpora,
+            "searches": per_corpus * num_corpora * LAYOUTS.len(),
+            "hits_compared": num_hits,
+            "differences": 0,
+        }),
+    )
+}
+
+fn draw(random: &mut Random, oracle: &Oracle) -> Asked {
+    let size = [0, 1, 3, 10, 10, 10, 50][random.below(7) as usize];
+    let from = [0, 0, 0, 0, 5, 40][random.below(6) as usize];
+    let track = match random.below(3) {
+        0 => json!(true),
+        1 => json!(1 + random.below(300)),
+        _ => json!(10_000),
+    };
+    Asked {
+        clause: queries::draw(random, oracle),
+        from,
+        size,
+        track,
+    }
+}
+
+/// Puts one search to every layout; returns how many hits were compared.
+async fn compare(node: &Node, oracle: &Oracle, asked: &Asked) -> Result<usize> {
+    let expected = oracle.search(&asked.clause, asked.from, asked.size);
+    let limit = asked.track.as_u64().unwrap_or(u64::MAX);
+    let body = json!({
+        "query": asked.clause.to_json(),
+        "from": asked.from,
+        "size": asked.size,
+        "track_total_hits": asked.track,
+    });
+    for layout in LAYOUTS {
+        let Layout { name, .. } = layout;
+        let context = format!("seed {}, {name}: {body}", run::seed());
+        let response = node.search(name, &body).await;
+        let response = response.map_err(|error| {
+            anyhow!(
+                "{context}: {:?}",
+                error.downcast::<gleaner_root::RootError>()
+            )
+        })?;
+        ensure!(
+            response.shards.failures.is_empty(),
+            "{context}: {:?}",
+            response.shards
+        );
+        let total = response.total.expect("it was asked for").value;
+        let hits = response.hits.iter();
+        let score = |score: Option<f32>| score.expect("ordered by score").to_bits();
+        let found: Vec<_> = hits
+            .map(|hit| (hit.content.id.to_string(), score(hit.score)))
+            .collect();
+        for (at, (found, expected)) in found.iter().zip(&expected.hits).enumerate() {
+            ensure!(
+                found == expected,
+                "{context}\nhit {at}: {found:?}, oracle {expected:?}"
+            );
+        }
+        ensure!(
+            found.len() == expected.hits.len(),
+            "{context}\n{} hits",
+            found.len()
+        );
+        ensure!(
+            total == expected.total.min(limit),
+            "{context}\n{total} of {}",
+            expected.total
+        );
+    }
+    Ok(expected.hits.len() * LAYOUTS.len())
+}
