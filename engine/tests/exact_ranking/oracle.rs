@@ -10,7 +10,7 @@ use gleaner_query::resolved::{
 };
 use tantivy::fieldnorm::FieldNormReader;
 
-use crate::corpus::{Corpus, Document, word};
+use crate::corpus::{Corpus, Document};
 use crate::layout::Found;
 
 /// Ranks all live documents.
@@ -44,7 +44,7 @@ pub(crate) fn statistics(corpus: &Corpus, clause: &Clause) -> Statistics {
             total_length: with_field().map(|words| u64::from(quantised(words.len()))).sum(),
         };
         answer.fields.insert(field.clone(), numbers);
-        let count = |term: &String| texts().filter(|words| words.contains(term)).count() as u64;
+        let count = |term: &String| texts().filter(|words| words.contains(&number(term))).count() as u64;
         let counts: BTreeMap<String, u64> =
             terms.iter().map(|term| (term.clone(), count(term))).collect();
         answer.terms.insert(field.clone(), counts);
@@ -56,13 +56,19 @@ fn quantised(length: usize) -> u32 {
     FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(length as u32))
 }
 
-fn words(document: &Document, field: &FieldPath) -> Vec<String> {
+/// The words of a field by number.
+fn words<'d>(document: &'d Document, field: &FieldPath) -> &'d [u32] {
     match field.as_str() {
-        "title" => document.title.iter().map(|&w| word(w)).collect(),
-        "body" => document.body.iter().map(|&w| word(w)).collect(),
-        "tag" => vec![format!("t{}", document.tag)],
+        "title" => &document.title,
+        "body" => &document.body,
+        "tag" => std::slice::from_ref(&document.tag),
         other => panic!("no field {other}"),
     }
+}
+
+/// The number of a term: of `w12` or `t12`.
+fn number(term: &str) -> u32 {
+    term[1..].parse().expect("a term of the corpus")
 }
 
 /// Returns the score of a document, `None` where it does not match.
@@ -135,7 +141,7 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
 
 fn inner_matches(clause: &Clause, document: &Document) -> bool {
     match clause {
-        Clause::Term { field, term } => words(document, field).contains(term),
+        Clause::Term { field, term } => words(document, field).contains(&number(term)),
         Clause::Phrase { field, positions, .. } => phrase_count(document, field, positions) > 0.0,
         Clause::Range { lower, upper, .. } => {
             let value = document.number;
@@ -152,7 +158,7 @@ fn inner_matches(clause: &Clause, document: &Document) -> bool {
             is_above && is_below
         }
         Clause::AnyOf { field, values } => values.iter().any(|value| {
-            matches!(value, Scalar::Text(text) if words(document, field).contains(text))
+            matches!(value, Scalar::Text(text) if words(document, field).contains(&number(text)))
         }),
         Clause::Exists { fields } => {
             fields.iter().any(|field| field.as_str() == "number" || !words(document, field).is_empty())
@@ -170,14 +176,18 @@ fn idf(numbers: &Statistics, field: &FieldPath, terms: &[&String]) -> f64 {
 }
 
 fn count(document: &Document, field: &FieldPath, terms: &[&String]) -> f64 {
+    let terms: Vec<u32> = terms.iter().map(|term| number(term)).collect();
     words(document, field).iter().filter(|word| terms.contains(word)).count() as f64
 }
 
 fn phrase_count(document: &Document, field: &FieldPath, positions: &[(u32, Vec<String>)]) -> f64 {
     let words = words(document, field);
+    let wanted = |terms: &[String]| terms.iter().map(|term| number(term)).collect::<Vec<_>>();
+    let positions: Vec<(usize, Vec<u32>)> =
+        positions.iter().map(|(offset, terms)| (*offset as usize, wanted(terms))).collect();
     let matches = |start: &usize| {
         positions.iter().all(|(offset, terms)| {
-            words.get(start + *offset as usize).is_some_and(|word| terms.contains(word))
+            words.get(start + offset).is_some_and(|word| terms.contains(word))
         })
     };
     (0..words.len()).filter(matches).count() as f64
