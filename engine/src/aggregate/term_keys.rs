@@ -112,6 +112,29 @@ value_column!(Booleans, bool, |value| value, |value| Key::I64(
 ));
 value_column!(Addresses, u128, ip_number, Key::Ip);
 
+/// A column without values.
+pub(super) struct Nothing;
+
+impl KeyColumn for Nothing {
+    type Raw = u8;
+
+    fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, Option<u8>)) {
+        (0..docs.len()).for_each(|i| f(i, None));
+    }
+
+    fn keys(&self, _: &[u8]) -> Result<Vec<Key>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    fn num_ordinals(&self) -> Option<usize> {
+        None
+    }
+
+    fn ordinal(_: u8) -> usize {
+        0
+    }
+}
+
 /// Reads a value of a request as a key of values of a type.
 pub(super) fn parse_key(
     value: &Value,

@@ -1,20 +1,23 @@
 //! `terms`: one bucket per value.
 
+mod asked;
+
 use std::collections::BTreeMap;
 
 use gleaner_query::aggregation::{Aggregation, TermsAggregation};
 use hashbrown::HashMap;
 use tantivy::DocId;
 
+pub(super) use self::asked::Asked;
 use super::BLOCK;
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
 use super::source::Source;
 use super::term_keys::{
-    Addresses, Booleans, Fractions, KeyColumn, KeyFilter, Terms, Unsigned, Whole, parse_key,
+    Addresses, Booleans, Fractions, KeyColumn, KeyFilter, Nothing, Terms, Unsigned, Whole,
 };
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::{Key, ValueFormat, ValueKind};
+use crate::partial::key::{Key, ValueFormat};
 use crate::partial::terms::{TermBucket, Terms as TermsPartial};
 use crate::partial::{Bucket, Partial};
 use crate::view::SegmentView;
@@ -56,37 +59,6 @@ pub(super) fn build<'a>(
         Some(DocValues::Bool(column)) => TermsNode::boxed(Booleans(column), parts),
         Some(DocValues::Ip(column)) => TermsNode::boxed(Addresses(column), parts),
         None => TermsNode::boxed(Nothing, parts),
-    }
-}
-
-/// The values of a request, read by the type of its field.
-pub(super) struct Asked {
-    pub(super) format: ValueFormat,
-    missing: Option<Key>,
-    filter: Option<KeyFilter>,
-}
-
-impl Asked {
-    /// Reads the values of `request`.
-    pub(super) fn read(
-        request: &TermsAggregation,
-        mut format: ValueFormat,
-        now_ms: i64,
-    ) -> Result<Self, EngineError> {
-        let missing = request.source.missing.as_ref();
-        if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
-            format.kind = ValueKind::Keyword;
-        }
-        let missing = missing
-            .map(|value| parse_key(value, &format, now_ms))
-            .transpose()?;
-        let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
-        let filter = KeyFilter::new(include, exclude, &format, now_ms)?;
-        Ok(Self {
-            format,
-            missing,
-            filter,
-        })
     }
 }
 
@@ -321,27 +293,4 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
 
 fn lost() -> EngineError {
     EngineError::Internal("a bucket of `terms` lost its key".to_owned())
-}
-
-/// A column without values.
-struct Nothing;
-
-impl KeyColumn for Nothing {
-    type Raw = u8;
-
-    fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, Option<u8>)) {
-        (0..docs.len()).for_each(|i| f(i, None));
-    }
-
-    fn keys(&self, _: &[u8]) -> Result<Vec<Key>, EngineError> {
-        Ok(Vec::new())
-    }
-
-    fn num_ordinals(&self) -> Option<usize> {
-        None
-    }
-
-    fn ordinal(_: u8) -> usize {
-        0
-    }
 }

@@ -1,0 +1,41 @@
+//! What a `terms` request says about keys.
+
+use gleaner_query::aggregation::TermsAggregation;
+
+use crate::aggregate::term_keys::{KeyFilter, parse_key};
+use crate::error::EngineError;
+use crate::partial::key::{Key, ValueFormat, ValueKind};
+
+/// The values of a request, read by the type of its field.
+pub(in crate::aggregate) struct Asked {
+    /// How keys are shown.
+    pub(in crate::aggregate) format: ValueFormat,
+    /// The key of documents without a value.
+    pub(super) missing: Option<Key>,
+    /// Which keys are wanted.
+    pub(super) filter: Option<KeyFilter>,
+}
+
+impl Asked {
+    /// Reads the values of `request`.
+    pub(in crate::aggregate) fn read(
+        request: &TermsAggregation,
+        mut format: ValueFormat,
+        now_ms: i64,
+    ) -> Result<Self, EngineError> {
+        let missing = request.source.missing.as_ref();
+        if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
+            format.kind = ValueKind::Keyword;
+        }
+        let missing = missing
+            .map(|value| parse_key(value, &format, now_ms))
+            .transpose()?;
+        let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
+        let filter = KeyFilter::new(include, exclude, &format, now_ms)?;
+        Ok(Self {
+            format,
+            missing,
+            filter,
+        })
+    }
+}
