@@ -35,7 +35,10 @@ impl Control {
 
     /// Returns a control that stops at `deadline`.
     pub fn until(deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), ..Self::default() }
+        Self {
+            deadline: Some(deadline),
+            ..Self::default()
+        }
     }
 
     /// Calls the evaluation off; it ends at the next check.
@@ -88,13 +91,23 @@ pub struct MemoryAccount {
 impl MemoryAccount {
     /// Opens the node's account; `name` appears in refusals.
     pub fn root(name: &'static str, limit_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { name, limit_bytes, held_bytes: AtomicU64::new(0), parent: None })
+        Arc::new(Self {
+            name,
+            limit_bytes,
+            held_bytes: AtomicU64::new(0),
+            parent: None,
+        })
     }
 
     /// Opens an account that also draws on this one.
     pub fn child(self: &Arc<Self>, name: &'static str, limit_bytes: u64) -> Arc<Self> {
         let parent = Some(Arc::clone(self));
-        Arc::new(Self { name, limit_bytes, held_bytes: AtomicU64::new(0), parent })
+        Arc::new(Self {
+            name,
+            limit_bytes,
+            held_bytes: AtomicU64::new(0),
+            parent,
+        })
     }
 
     /// Returns the bytes held now.
@@ -109,15 +122,25 @@ impl MemoryAccount {
     /// nothing is reserved then.
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation, EngineError> {
         self.take(bytes)?;
-        Ok(Reservation { account: Arc::clone(self), bytes })
+        Ok(Reservation {
+            account: Arc::clone(self),
+            bytes,
+        })
     }
 
     fn take(&self, bytes: u64) -> Result<(), EngineError> {
-        let wanted = self.held_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let wanted = self
+            .held_bytes
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
         if wanted > self.limit_bytes {
             self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
             let limit = self.limit_bytes;
-            return Err(EngineError::CircuitBreaking { what: self.name, wanted, limit });
+            return Err(EngineError::CircuitBreaking {
+                what: self.name,
+                wanted,
+                limit,
+            });
         }
         if let Some(parent) = &self.parent
             && let Err(error) = parent.take(bytes)

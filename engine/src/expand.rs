@@ -37,7 +37,9 @@ pub fn expand(
 ) -> Result<Vec<ExpansionCandidate>, EngineError> {
     if request.limit > LIMIT {
         let limit = request.limit;
-        return Err(EngineError::Query(format!("[{limit}] expansions are more than {LIMIT}")));
+        return Err(EngineError::Query(format!(
+            "[{limit}] expansions are more than {LIMIT}"
+        )));
     }
     let automaton = TermAutomaton::new(&request.pattern)?;
     let Some(handle) = view.field(request.field.as_str()) else {
@@ -62,7 +64,11 @@ pub fn expand(
             };
             let documents = statistics::live_frequency(view, handle, &term, control)?;
             if documents > 0 {
-                candidates.push(ExpansionCandidate { distance, term, documents });
+                candidates.push(ExpansionCandidate {
+                    distance,
+                    term,
+                    documents,
+                });
             }
         }
         if is_last || candidates.len() == request.limit {

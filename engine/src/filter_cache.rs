@@ -40,7 +40,10 @@ pub struct FilterCacheOptions {
 
 impl Default for FilterCacheOptions {
     fn default() -> Self {
-        Self { budget_bytes: 64 << 20, min_segment_documents: 4_096 }
+        Self {
+            budget_bytes: 64 << 20,
+            min_segment_documents: 4_096,
+        }
     }
 }
 
@@ -99,7 +102,11 @@ impl FilterCache {
     /// Returns the bitmap of `key`.
     pub fn get(&self, key: &FilterKey) -> Option<Arc<RoaringBitmap>> {
         let found = self.bitmaps.get(key);
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         found
     }
@@ -177,12 +184,18 @@ mod tests {
     use super::*;
 
     fn key(filter: u128) -> FilterKey {
-        FilterKey { segment: SegmentId::generate_random(), filter }
+        FilterKey {
+            segment: SegmentId::generate_random(),
+            filter,
+        }
     }
 
     #[test]
     fn what_is_kept_stays_within_the_budget() {
-        let options = FilterCacheOptions { budget_bytes: 40_000, ..Default::default() };
+        let options = FilterCacheOptions {
+            budget_bytes: 40_000,
+            ..Default::default()
+        };
         let cache = FilterCache::new(options);
         for filter in 0..100 {
             let bitmap: RoaringBitmap = (0..2_000).map(|doc| doc * 3).collect();
@@ -208,7 +221,10 @@ mod tests {
     fn small_segments_and_an_empty_budget_are_not_cached() {
         let cache = FilterCache::new(FilterCacheOptions::default());
         assert!(cache.admits(4_096) && !cache.admits(4_095));
-        let none = FilterCacheOptions { budget_bytes: 0, ..Default::default() };
+        let none = FilterCacheOptions {
+            budget_bytes: 0,
+            ..Default::default()
+        };
         assert!(!FilterCache::new(none).admits(1 << 20));
     }
 

@@ -8,6 +8,7 @@
 mod cached;
 mod candidates;
 mod compound;
+mod excluded;
 mod posting_set;
 mod terms;
 mod values;
@@ -71,12 +72,14 @@ pub(crate) fn pruned_fields<'q>(view: &View, clause: &'q Clause) -> Option<Vec<&
     };
     match clause {
         Clause::Term { .. } => Some(vec![term(clause)?]),
-        Clause::Blended { field, .. } => {
-            view.fields().text(field.as_str()).map(|_| vec![field])
-        }
-        Clause::Bool { must, should, filter, must_not, minimum_should_match }
-            if filter.is_empty() && must_not.is_empty() =>
-        {
+        Clause::Blended { field, .. } => view.fields().text(field.as_str()).map(|_| vec![field]),
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } if filter.is_empty() && must_not.is_empty() => {
             match (must.as_slice(), should.as_slice(), minimum_should_match) {
                 (all, [], 0) if !all.is_empty() => all.iter().map(term).collect(),
                 ([], any, 0 | 1) if !any.is_empty() => any.iter().map(term).collect(),
@@ -101,9 +104,13 @@ pub(crate) fn simplify(clause: &Clause, boost: f64) -> (&Clause, f64) {
     match clause {
         Clause::Boost { clause, factor } => simplify(clause, boost * f64::from(*factor)),
         Clause::DisMax { clauses, .. } if clauses.len() == 1 => simplify(&clauses[0], boost),
-        Clause::Bool { must, should, filter, must_not, minimum_should_match }
-            if filter.is_empty() && must_not.is_empty() =>
-        {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } if filter.is_empty() && must_not.is_empty() => {
             match (must.as_slice(), should.as_slice(), minimum_should_match) {
                 ([only], [], 0) | ([], [only], 0 | 1) => simplify(only, boost),
                 _ => (clause, boost),
@@ -114,26 +121,28 @@ pub(crate) fn simplify(clause: &Clause, boost: f64) -> (&Clause, f64) {
 }
 
 /// Returns a weight whose scores are the clause's times `boost`.
-fn scored(
-    scope: &Scope<'_>,
-    clause: &Clause,
-    boost: f64,
-) -> Result<Box<dyn Weight>, EngineError> {
+fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weight>, EngineError> {
     let (clause, boost) = simplify(clause, boost);
     match clause {
         Clause::MatchNone => Ok(Box::new(EmptyWeight)),
         Clause::Term { field, term } => terms::term(scope, field, term, boost),
         Clause::Blended { field, terms } => terms::blended(scope, field, terms, boost),
-        Clause::Phrase { field, positions, slop } => {
-            terms::phrase(scope, clause, (field, positions, *slop), boost)
-        }
-        Clause::Synonyms { .. } | Clause::Demote { .. } => {
-            Ok(candidates::scored(scope, clause, boost, matching(scope, clause)?))
-        }
+        Clause::Phrase {
+            field,
+            positions,
+            slop,
+        } => terms::phrase(scope, clause, (field, positions, *slop), boost),
+        Clause::Synonyms { .. } | Clause::Demote { .. } => Ok(candidates::scored(
+            scope,
+            clause,
+            boost,
+            matching(scope, clause)?,
+        )),
         Clause::Bool { .. } => compound::bool_scored(scope, clause, boost),
-        Clause::DisMax { clauses, tie_breaker } => {
-            compound::dis_max(scope, clauses, *tie_breaker, boost)
-        }
+        Clause::DisMax {
+            clauses,
+            tie_breaker,
+        } => compound::dis_max(scope, clauses, *tie_breaker, boost),
         Clause::Constant(inner) => Ok(constant(filter(scope, inner)?, boost)),
         Clause::Boost { .. }
         | Clause::MatchAll
@@ -160,21 +169,27 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
             let terms: Vec<String> = terms.iter().map(|(term, _)| term.clone()).collect();
             posting_set::of_terms(scope, field, &terms)
         }
-        Clause::Phrase { field, positions, slop } => {
-            terms::phrase_matching(scope, clause, (field, positions, *slop))
-        }
-        Clause::Exact { field, value } => {
-            values::any_of(scope, field, std::slice::from_ref(value))
-        }
+        Clause::Phrase {
+            field,
+            positions,
+            slop,
+        } => terms::phrase_matching(scope, clause, (field, positions, *slop)),
+        Clause::Exact { field, value } => values::any_of(scope, field, std::slice::from_ref(value)),
         Clause::AnyOf { field, values } => values::any_of(scope, field, values),
-        Clause::Range { field, lower, upper } => values::range(scope, field, lower, upper),
+        Clause::Range {
+            field,
+            lower,
+            upper,
+        } => values::range(scope, field, lower, upper),
         Clause::Exists { fields } => values::exists(scope, fields),
         Clause::Ids { ids } => posting_set::of_ids(scope, ids),
         Clause::Pattern { field, pattern } => posting_set::of_pattern(scope, field, pattern),
         Clause::Bool { .. } => compound::bool_matching(scope, clause),
         Clause::DisMax { clauses, .. } => {
             let alternatives = clauses.iter().map(|clause| matching(scope, clause));
-            Ok(compound::any_matching(alternatives.collect::<Result<_, _>>()?))
+            Ok(compound::any_matching(
+                alternatives.collect::<Result<_, _>>()?,
+            ))
         }
         Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => filter(scope, inner),
         Clause::Demote { positive, .. } => matching(scope, positive),

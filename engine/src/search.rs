@@ -31,8 +31,8 @@ use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
-pub(crate) use sorting::{KeyReader, Raw};
 use request::Request;
+pub(crate) use sorting::{KeyReader, Raw};
 
 /// A shard to search: what of it is visible.
 #[derive(Clone)]
@@ -73,7 +73,9 @@ pub fn search(
     let mut answers: Vec<Option<Result<ShardHits, EngineError>>> =
         targets.iter().map(|_| None).collect();
     loop {
-        let open: Vec<usize> = (0..targets.len()).filter(|&at| answers[at].is_none()).collect();
+        let open: Vec<usize> = (0..targets.len())
+            .filter(|&at| answers[at].is_none())
+            .collect();
         let now: Vec<&Target> = open.iter().map(|&at| &targets[at]).collect();
         let found = attempt(&now, query, env);
         let has_failed = found.iter().any(Result::is_err) && found.iter().any(Result::is_ok);
@@ -95,8 +97,10 @@ fn attempt(
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> Vec<Result<ShardHits, EngineError>> {
-    let filters: Vec<LiveFilters> =
-        targets.iter().map(|target| LiveFilters::new(target, env)).collect();
+    let filters: Vec<LiveFilters> = targets
+        .iter()
+        .map(|target| LiveFilters::new(target, env))
+        .collect();
     let request = match Request::new(targets, &filters, query, env) {
         Ok(request) => request,
         Err(error) => return fail_all(targets.len(), &error),
@@ -116,9 +120,15 @@ fn fail_all(num_targets: usize, error: &EngineError) -> Vec<Result<ShardHits, En
     let again = || match error {
         EngineError::Query(reason) => EngineError::Query(reason.clone()),
         EngineError::Cancelled => EngineError::Cancelled,
-        EngineError::CircuitBreaking { what, wanted, limit } => {
-            EngineError::CircuitBreaking { what, wanted: *wanted, limit: *limit }
-        }
+        EngineError::CircuitBreaking {
+            what,
+            wanted,
+            limit,
+        } => EngineError::CircuitBreaking {
+            what,
+            wanted: *wanted,
+            limit: *limit,
+        },
         EngineError::MissingStatistics { what } => {
             EngineError::MissingStatistics { what: what.clone() }
         }

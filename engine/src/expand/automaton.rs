@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use gleaner_query::resolved::Pattern;
 use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
-use regex_automata::dfa::{Automaton as _, dense, StartKind};
+use regex_automata::Anchored;
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
-use regex_automata::Anchored;
 use tantivy_fst::Automaton;
 
 use super::regexp;
@@ -60,18 +60,28 @@ impl TermAutomaton {
     /// the limits, naming the pattern.
     pub fn new(pattern: &Pattern) -> Result<Self, EngineError> {
         match pattern {
-            Pattern::Prefix { prefix, ignore_case } => {
-                regular(prefix, &format!("{}(?s:.)*", regexp::literal(prefix)), *ignore_case)
-            }
-            Pattern::Wildcard { pattern, ignore_case } => {
-                regular(pattern, &regexp::from_wildcard(pattern), *ignore_case)
-            }
-            Pattern::Regexp { expression, ignore_case } => {
-                regular(expression, &regexp::from_lucene(expression)?, *ignore_case)
-            }
-            Pattern::Fuzzy { term, distance, prefix_length, transpositions } => {
-                fuzzy(term, *distance, *prefix_length, *transpositions)
-            }
+            Pattern::Prefix {
+                prefix,
+                ignore_case,
+            } => regular(
+                prefix,
+                &format!("{}(?s:.)*", regexp::literal(prefix)),
+                *ignore_case,
+            ),
+            Pattern::Wildcard {
+                pattern,
+                ignore_case,
+            } => regular(pattern, &regexp::from_wildcard(pattern), *ignore_case),
+            Pattern::Regexp {
+                expression,
+                ignore_case,
+            } => regular(expression, &regexp::from_lucene(expression)?, *ignore_case),
+            Pattern::Fuzzy {
+                term,
+                distance,
+                prefix_length,
+                transpositions,
+            } => fuzzy(term, *distance, *prefix_length, *transpositions),
         }
     }
 
@@ -139,16 +149,15 @@ impl Automaton for TermAutomaton {
     }
 }
 
-fn regular(
-    shown: &str,
-    expression: &str,
-    ignore_case: bool,
-) -> Result<TermAutomaton, EngineError> {
-    let too_complex = |reason: String| {
-        EngineError::Query(format!("pattern [{shown}] is refused: {reason}"))
-    };
+fn regular(shown: &str, expression: &str, ignore_case: bool) -> Result<TermAutomaton, EngineError> {
+    let too_complex =
+        |reason: String| EngineError::Query(format!("pattern [{shown}] is refused: {reason}"));
     let dfa = dense::Builder::new()
-        .syntax(syntax::Config::new().case_insensitive(ignore_case).dot_matches_new_line(true))
+        .syntax(
+            syntax::Config::new()
+                .case_insensitive(ignore_case)
+                .dot_matches_new_line(true),
+        )
         .thompson(thompson::Config::new().nfa_size_limit(Some(TABLE_LIMIT_BYTES)))
         .configure(
             dense::Config::new()
@@ -161,7 +170,10 @@ fn regular(
     let start = dfa
         .start_state(&start::Config::new().anchored(Anchored::Yes))
         .map_err(|error| too_complex(error.to_string()))?;
-    Ok(TermAutomaton::Regular { dfa: Box::new(dfa), start })
+    Ok(TermAutomaton::Regular {
+        dfa: Box::new(dfa),
+        start,
+    })
 }
 
 fn fuzzy(
@@ -170,7 +182,10 @@ fn fuzzy(
     prefix_length: u32,
     transpositions: bool,
 ) -> Result<TermAutomaton, EngineError> {
-    let split = term.char_indices().nth(prefix_length as usize).map_or(term.len(), |(at, _)| at);
+    let split = term
+        .char_indices()
+        .nth(prefix_length as usize)
+        .map_or(term.len(), |(at, _)| at);
     let (prefix, rest) = term.split_at(split);
     if rest.chars().count() > FUZZY_LIMIT_CHARS {
         return Err(EngineError::Query(format!(
@@ -233,11 +248,20 @@ mod tests {
 
     #[test]
     fn prefixes_and_wildcards_cover_the_whole_term() {
-        let prefix = |ignore_case| Pattern::Prefix { prefix: "a.b".to_owned(), ignore_case };
-        check(&prefix(false), &["a.b", "a.bc", "a.b\n"], &["axb", "A.b", "xa.b"]);
+        let prefix = |ignore_case| Pattern::Prefix {
+            prefix: "a.b".to_owned(),
+            ignore_case,
+        };
+        check(
+            &prefix(false),
+            &["a.b", "a.bc", "a.b\n"],
+            &["axb", "A.b", "xa.b"],
+        );
         check(&prefix(true), &["A.Bc"], &["axb"]);
-        let wildcard =
-            |text: &str| Pattern::Wildcard { pattern: text.to_owned(), ignore_case: false };
+        let wildcard = |text: &str| Pattern::Wildcard {
+            pattern: text.to_owned(),
+            ignore_case: false,
+        };
         check(&wildcard("a*c"), &["ac", "abc", "abxc"], &["abcd", "xac"]);
         check(&wildcard("a?c"), &["abc", "aéc"], &["ac", "abbc"]);
         check(&wildcard(r"a\*c"), &["a*c"], &["abc"]);
@@ -251,11 +275,18 @@ mod tests {
             prefix_length,
             transpositions,
         };
-        check(&fuzzy(1, 0, true), &["search", "serch", "saerch", "xearch"], &["sxxrch"]);
+        check(
+            &fuzzy(1, 0, true),
+            &["search", "serch", "saerch", "xearch"],
+            &["sxxrch"],
+        );
         check(&fuzzy(1, 0, false), &["serch"], &["saerch"]);
         check(&fuzzy(2, 3, true), &["search", "seaxxh"], &["xearch"]);
         let automaton = TermAutomaton::new(&fuzzy(2, 1, true)).unwrap();
-        assert_eq!((automaton.distance(b"search"), automaton.distance(b"serch")), (0, 1));
+        assert_eq!(
+            (automaton.distance(b"search"), automaton.distance(b"serch")),
+            (0, 1)
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub(super) fn from_wildcard(pattern: &str) -> String {
 /// classes.
 pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
     let refuse = |what: &str| {
-        EngineError::Query(format!("regular expression [{expression}] is refused: {what}"))
+        EngineError::Query(format!(
+            "regular expression [{expression}] is refused: {what}"
+        ))
     };
     let mut out = String::with_capacity(expression.len() + 8);
     let mut chars = expression.chars().peekable();
@@ -88,10 +90,7 @@ fn repeat_optional(out: &mut String, quantifier: char) {
 }
 
 /// Copies a class up to its `]`; `^` negates at the start, `-` makes ranges, `\` escapes.
-fn class(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    out: &mut String,
-) -> Option<()> {
+fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) -> Option<()> {
     out.push('[');
     if chars.peek() == Some(&'^') {
         chars.next();
@@ -139,7 +138,9 @@ mod tests {
     fn is_match(lucene: &str, term: &str) -> bool {
         let translated = from_lucene(lucene).unwrap();
         let whole = format!("(?s)^(?:{translated})$");
-        regex_automata::meta::Regex::new(&whole).unwrap().is_match(term)
+        regex_automata::meta::Regex::new(&whole)
+            .unwrap()
+            .is_match(term)
     }
 
     #[test]
@@ -165,7 +166,11 @@ mod tests {
             ("a+?b", "b", true),
             ("a|b", "b", true),
         ] {
-            assert_eq!(is_match(expression, term), expected, "{expression} on {term}");
+            assert_eq!(
+                is_match(expression, term),
+                expected,
+                "{expression} on {term}"
+            );
         }
     }
 

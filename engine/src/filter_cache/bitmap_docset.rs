@@ -26,8 +26,14 @@ impl BitmapDocSet {
     /// Returns a docset on the first document of `bitmap`.
     pub fn new(bitmap: Arc<RoaringBitmap>) -> Self {
         let size = u32::try_from(bitmap.len()).unwrap_or(u32::MAX);
-        let mut docset =
-            Self { bitmap, size, doc: 0, ahead: Vec::new(), at: 0, run: 8 };
+        let mut docset = Self {
+            bitmap,
+            size,
+            doc: 0,
+            ahead: Vec::new(),
+            at: 0,
+            run: 8,
+        };
         docset.refill(0);
         docset
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gleaner_query::resolved::{Clause, Pattern};
-use tantivy::query::{AllScorer, EmptyScorer, ConstScorer, Explanation, Scorer, Weight};
+use tantivy::query::{AllScorer, ConstScorer, EmptyScorer, Explanation, Scorer, Weight};
 use tantivy::{DocId, Score, SegmentReader, TantivyError};
 
 use super::Scope;
@@ -55,7 +55,10 @@ impl Weight for CachedFilter {
         if !self.cache.admits(reader.max_doc()) {
             return self.inner.scorer(reader, boost);
         }
-        let key = FilterKey { segment: reader.segment_id(), filter: self.fingerprint };
+        let key = FilterKey {
+            segment: reader.segment_id(),
+            filter: self.fingerprint,
+        };
         let bitmap = match self.cache.get(&key) {
             Some(bitmap) => bitmap,
             None if self.is_costly || self.cache.is_second_use(&key) => {

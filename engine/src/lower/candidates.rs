@@ -49,7 +49,10 @@ pub(super) fn matching(
     clause: &Clause,
     candidates: Box<dyn Weight>,
 ) -> Box<dyn Weight> {
-    Box::new(Candidates { is_scored: false, ..parts(scope, clause, 1.0, candidates) })
+    Box::new(Candidates {
+        is_scored: false,
+        ..parts(scope, clause, 1.0, candidates)
+    })
 }
 
 struct Candidates {
@@ -73,14 +76,22 @@ impl Weight for Candidates {
         };
         let boost = self.boost * f64::from(boost);
         let cursor = match &self.clause {
-            Clause::Phrase { field, positions, slop } if !self.is_scored => {
+            Clause::Phrase {
+                field,
+                positions,
+                slop,
+            } if !self.is_scored => {
                 Cursor::open_phrase_match(&scope, reader, field, positions, *slop)
             }
             clause => Cursor::open(&scope, reader, clause, boost, Asked::Any),
         };
         let cursor = cursor.map_err(|error| TantivyError::InternalError(error.to_string()))?;
         let docs = self.candidates.scorer(reader, 1.0)?;
-        let mut scorer = CandidateScorer { docs, cursor, score: 0.0 };
+        let mut scorer = CandidateScorer {
+            docs,
+            cursor,
+            score: 0.0,
+        };
         let first = scorer.docs.doc();
         scorer.settle(first);
         Ok(Box::new(scorer))
@@ -88,7 +99,9 @@ impl Weight for Candidates {
 
     fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
         // Explanations are made from canonical scores.
-        Err(TantivyError::InvalidArgument("not explained by tantivy".to_owned()))
+        Err(TantivyError::InvalidArgument(
+            "not explained by tantivy".to_owned(),
+        ))
     }
 }
 

@@ -17,7 +17,14 @@ type Lower = fn(&Scope<'_>, &Clause, f64) -> Result<Box<dyn Weight>, EngineError
 /// Returns how many of a `bool`'s `should` clauses must match: what was asked, and at least one
 /// where nothing else is required (Lucene's `BooleanQuery`).
 pub(crate) fn minimum_should_match(clause: &Clause) -> usize {
-    let Clause::Bool { must, should, filter, minimum_should_match, .. } = clause else {
+    let Clause::Bool {
+        must,
+        should,
+        filter,
+        minimum_should_match,
+        ..
+    } = clause
+    else {
         return 0;
     };
     let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
@@ -50,7 +57,13 @@ pub(super) fn bool_matching(
     if is_empty_bool(clause) {
         return Ok(Box::new(AllWeight));
     }
-    bool_weight(scope, clause, 1.0, |scope, clause, _| matching(scope, clause), false)
+    bool_weight(
+        scope,
+        clause,
+        1.0,
+        |scope, clause, _| matching(scope, clause),
+        false,
+    )
 }
 
 fn bool_weight(
@@ -60,10 +73,23 @@ fn bool_weight(
     lower: Lower,
     is_scored: bool,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    let Clause::Bool { must, should, filter: filters, must_not, .. } = clause else {
+    let Clause::Bool {
+        must,
+        should,
+        filter: filters,
+        must_not,
+        ..
+    } = clause
+    else {
         return Err(EngineError::Internal("not a bool clause".to_owned()));
     };
-    let without_score = |weight| if is_scored { constant(weight, 0.0) } else { weight };
+    let without_score = |weight| {
+        if is_scored {
+            constant(weight, 0.0)
+        } else {
+            weight
+        }
+    };
     let mut weights = Vec::new();
     for clause in must {
         weights.push((Occur::Must, lower(scope, clause, boost)?));
@@ -86,7 +112,11 @@ fn bool_weight(
     }
     // A minimum of 1 where nothing else is required is what tantivy means by 0.
     let is_implied = minimum == 1 && must.is_empty() && filters.is_empty();
-    Ok(sum(weights, if is_implied { 0 } else { minimum }, is_scored))
+    Ok(sum(
+        weights,
+        if is_implied { 0 } else { minimum },
+        is_scored,
+    ))
 }
 
 /// The largest score plus a share of the others.
@@ -114,7 +144,10 @@ pub(super) fn any_matching(mut weights: Vec<Box<dyn Weight>>) -> Box<dyn Weight>
     if weights.len() == 1 {
         return weights.swap_remove(0);
     }
-    let weights = weights.into_iter().map(|weight| (Occur::Should, weight)).collect();
+    let weights = weights
+        .into_iter()
+        .map(|weight| (Occur::Should, weight))
+        .collect();
     sum(weights, 0, false)
 }
 

@@ -17,7 +17,11 @@ impl Weight for Excluded {
             return Ok(scorer);
         }
         let next = scorer.doc();
-        Ok(Box::new(ExcludedScorer { scorer, next, is_valid: true }))
+        Ok(Box::new(ExcludedScorer {
+            scorer,
+            next,
+            is_valid: true,
+        }))
     }
 
     fn explain(&self, reader: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
@@ -42,13 +46,19 @@ impl ExcludedScorer {
 
 impl DocSet for ExcludedScorer {
     fn advance(&mut self) -> DocId {
-        debug_assert!(self.is_valid, "only asked about documents until one is found");
+        debug_assert!(
+            self.is_valid,
+            "only asked about documents until one is found"
+        );
         let doc = self.scorer.advance();
         self.stand_on(doc)
     }
 
     fn seek(&mut self, target: DocId) -> DocId {
-        debug_assert!(self.is_valid, "only asked about documents until one is found");
+        debug_assert!(
+            self.is_valid,
+            "only asked about documents until one is found"
+        );
         if self.next >= target {
             return self.next;
         }

@@ -15,7 +15,9 @@ use tantivy::query::{
     Weight,
 };
 use tantivy::schema::{Field as Column, IndexRecordOption};
-use tantivy::{DocId, DocSet, InvertedIndexReader, Score, SegmentReader, TERMINATED, TantivyError, Term};
+use tantivy::{
+    DocId, DocSet, InvertedIndexReader, Score, SegmentReader, TERMINATED, TantivyError, Term,
+};
 
 use super::{Scope, cached, compound};
 use crate::EngineError;
@@ -41,7 +43,9 @@ pub(super) fn of_terms(
         return Ok(Box::new(EmptyWeight));
     };
     require_index(field, handle)?;
-    let terms = terms.iter().map(|term| Term::from_field_text(handle.column, term));
+    let terms = terms
+        .iter()
+        .map(|term| Term::from_field_text(handle.column, term));
     of_list(scope, handle.column, terms.collect())
 }
 
@@ -51,7 +55,9 @@ pub(super) fn of_ids(
     ids: &[DocumentId],
 ) -> Result<Box<dyn Weight>, EngineError> {
     let column = scope.view.fields().system().id;
-    let terms = ids.iter().map(|id| Term::from_field_text(column, id.as_str()));
+    let terms = ids
+        .iter()
+        .map(|id| Term::from_field_text(column, id.as_str()));
     of_list(scope, column, terms.collect())
 }
 
@@ -65,7 +71,10 @@ pub(super) fn of_list(
         return Ok(Box::new(EmptyWeight));
     }
     if terms.len() > SIDE_BY_SIDE {
-        let terms = terms.iter().map(|term| term.serialized_value_bytes().to_vec()).collect();
+        let terms = terms
+            .iter()
+            .map(|term| term.serialized_value_bytes().to_vec())
+            .collect();
         return Ok(set(scope, column, Members::Listed(terms)));
     }
     let without_score = EnableScoring::disabled_from_searcher(scope.view.searcher());
@@ -110,7 +119,11 @@ pub(super) fn require_index(field: &FieldPath, handle: &FieldHandle) -> Result<(
 }
 
 fn set(scope: &Scope<'_>, column: Column, members: Members) -> Box<dyn Weight> {
-    Box::new(PostingSet { column, members, control: Arc::clone(scope.control) })
+    Box::new(PostingSet {
+        column,
+        members,
+        control: Arc::clone(scope.control),
+    })
 }
 
 /// Which terms.
@@ -173,12 +186,17 @@ impl Weight for PostingSet {
         if bitmap.is_empty() {
             return Ok(Box::new(EmptyScorer));
         }
-        Ok(Box::new(ConstScorer::new(BitmapDocSet::new(Arc::new(bitmap)), boost)))
+        Ok(Box::new(ConstScorer::new(
+            BitmapDocSet::new(Arc::new(bitmap)),
+            boost,
+        )))
     }
 
     fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
         // Explanations are made from canonical scores.
-        Err(TantivyError::InvalidArgument("not explained by tantivy".to_owned()))
+        Err(TantivyError::InvalidArgument(
+            "not explained by tantivy".to_owned(),
+        ))
     }
 }
 
@@ -193,7 +211,13 @@ struct Union<'a> {
 
 impl<'a> Union<'a> {
     fn new(inverted: &'a InvertedIndexReader, control: &'a Control) -> Self {
-        Self { inverted, control, bitmap: RoaringBitmap::new(), run: Vec::new(), num_terms: 0 }
+        Self {
+            inverted,
+            control,
+            bitmap: RoaringBitmap::new(),
+            run: Vec::new(),
+            num_terms: 0,
+        }
     }
 
     fn add(&mut self, info: &TermInfo) -> tantivy::Result<()> {
@@ -201,8 +225,9 @@ impl<'a> Union<'a> {
         if self.num_terms.is_multiple_of(TERMS_PER_CHECK) {
             self.control.check().map_err(cached::stopped)?;
         }
-        let mut postings =
-            self.inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+        let mut postings = self
+            .inverted
+            .read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
         while postings.doc() != TERMINATED {
             self.run.push(postings.doc());
             postings.advance();

@@ -37,7 +37,10 @@ pub(super) fn blended(
     terms: &[(String, f32)],
     boost: f64,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    let idf = scope.model.group(field, terms.iter().map(|(term, _)| term))?.idf;
+    let idf = scope
+        .model
+        .group(field, terms.iter().map(|(term, _)| term))?
+        .idf;
     let mut weights = Vec::with_capacity(terms.len());
     for (term, factor) in terms {
         let weight = boost * f64::from(*factor) * idf;
@@ -72,7 +75,10 @@ pub(super) fn phrase(
     let scoring = text.scoring(scope);
     let inner = query.weight(scoring)?;
     let assumed_idf = text.assumed_idf() * positions.len() as f64;
-    Ok(Box::new(Scaled { inner, factor: (boost * idf / assumed_idf) as Score }))
+    Ok(Box::new(Scaled {
+        inner,
+        factor: (boost * idf / assumed_idf) as Score,
+    }))
 }
 
 /// A phrase that only matches.
@@ -111,7 +117,10 @@ fn weighted_term(
     let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
     let inner = query.specialized_weight(text.scoring(scope))?;
     let factor = (weight / text.assumed_idf()) as Score;
-    Ok(Box::new(Scaled { inner: Box::new(inner), factor }))
+    Ok(Box::new(Scaled {
+        inner: Box::new(inner),
+        factor,
+    }))
 }
 
 /// tantivy's phrase where it does what we mean: no moves, one term per position.
@@ -123,9 +132,9 @@ fn plain_phrase(
     if slop > 0 || positions.len() < 2 || positions.iter().any(|(_, terms)| terms.len() != 1) {
         return None;
     }
-    let terms = positions.iter().map(|(offset, terms)| {
-        (*offset as usize, Term::from_field_text(column, &terms[0]))
-    });
+    let terms = positions
+        .iter()
+        .map(|(offset, terms)| (*offset as usize, Term::from_field_text(column, &terms[0])));
     Some(PhraseQuery::new_with_offset(terms.collect()))
 }
 
@@ -155,7 +164,10 @@ fn text_column(scope: &Scope<'_>, field: &FieldPath) -> Result<Option<TextColumn
     };
     posting_set::require_index(field, handle)?;
     let has_documents = scope.model.norms(field).is_some();
-    Ok(has_documents.then_some(TextColumn { column: handle.column, numbers }))
+    Ok(has_documents.then_some(TextColumn {
+        column: handle.column,
+        numbers,
+    }))
 }
 
 struct TextColumn {
@@ -206,7 +218,8 @@ impl Weight for Scaled {
         target: DocId,
         boost: Score,
     ) -> tantivy::Result<(SeekDangerResult, Box<dyn Scorer>)> {
-        self.inner.scorer_danger(reader, target, boost * self.factor)
+        self.inner
+            .scorer_danger(reader, target, boost * self.factor)
     }
 
     fn explain(&self, reader: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {

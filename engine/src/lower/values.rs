@@ -61,7 +61,12 @@ pub(super) fn range(
     }
     posting_set::require_index(field, handle)?;
     let bytes = |bound: Bound<Term>| bound.map(|term| term.serialized_value_bytes().to_vec());
-    Ok(posting_set::of_range(scope, handle.column, bytes(bounds.0), bytes(bounds.1)))
+    Ok(posting_set::of_range(
+        scope,
+        handle.column,
+        bytes(bounds.0),
+        bytes(bounds.1),
+    ))
 }
 
 /// Documents with a value in any of `fields`.

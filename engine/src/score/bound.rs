@@ -176,14 +176,25 @@ mod tests {
 
     #[test]
     fn equal_averages_need_hardly_any_factor() {
-        let lengths = Lengths { average: 200.0, shortest: 5, longest: 120 };
+        let lengths = Lengths {
+            average: 200.0,
+            shortest: 5,
+            longest: 120,
+        };
         assert!(shortfall(lengths, 200.0) < 1.002);
     }
 
     #[test]
     fn unknown_averages_forbid_pruning() {
-        let lengths = Lengths { average: 0.0, shortest: 1, longest: 1 };
-        assert_eq!(Slack::of(1).threshold(3.0, shortfall(lengths, 5.0)), f32::MIN);
+        let lengths = Lengths {
+            average: 0.0,
+            shortest: 1,
+            longest: 1,
+        };
+        assert_eq!(
+            Slack::of(1).threshold(3.0, shortfall(lengths, 5.0)),
+            f32::MIN
+        );
     }
 
     #[test]

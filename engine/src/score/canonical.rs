@@ -95,9 +95,18 @@ impl Cursor {
                 if scope.view.fields().text(field.as_str()).is_none() {
                     return Self::constant(scope, reader, clause, boost * idf, asked);
                 }
-                terms(scope, reader, field, std::slice::from_ref(term), boost * idf)?
+                terms(
+                    scope,
+                    reader,
+                    field,
+                    std::slice::from_ref(term),
+                    boost * idf,
+                )?
             }
-            Clause::Synonyms { field, terms: group } => {
+            Clause::Synonyms {
+                field,
+                terms: group,
+            } => {
                 let idf = scope.model.group(field, group)?.idf;
                 if scope.view.fields().text(field.as_str()).is_none() {
                     return Self::constant(scope, reader, clause, boost * idf, asked);
@@ -105,16 +114,29 @@ impl Cursor {
                 terms(scope, reader, field, group, boost * idf)?
             }
             Clause::Blended { field, terms } => blended(scope, reader, field, terms, boost)?,
-            Clause::Phrase { field, positions, slop } => {
-                phrase(scope, reader, field, positions, (*slop, boost))?
-            }
+            Clause::Phrase {
+                field,
+                positions,
+                slop,
+            } => phrase(scope, reader, field, positions, (*slop, boost))?,
             Clause::Bool { .. } => bool_cursor(scope, reader, clause, boost, asked)?,
-            Clause::DisMax { clauses, tie_breaker } => {
-                let asked = if clauses.len() == 1 { asked } else { Asked::Any };
+            Clause::DisMax {
+                clauses,
+                tie_breaker,
+            } => {
+                let asked = if clauses.len() == 1 {
+                    asked
+                } else {
+                    Asked::Any
+                };
                 let clauses = clauses.iter().map(|clause| open(clause, boost, asked));
                 Self::DisMax(f64::from(*tie_breaker), clauses.collect::<Result<_, _>>()?)
             }
-            Clause::Demote { positive, negative, factor } => Self::Demote(
+            Clause::Demote {
+                positive,
+                negative,
+                factor,
+            } => Self::Demote(
                 Box::new(open(positive, boost, asked)?),
                 lower::filter(scope, negative)?.scorer(reader, 1.0)?,
                 f64::from(*factor),
@@ -144,7 +166,9 @@ impl Cursor {
             return Ok(Self::Absent);
         };
         let slots = slots(reader, handle.column, positions)?;
-        Ok(slots.map_or(Self::Absent, |slots| Self::PhraseMatch(PhraseMatcher::new(slots, slop))))
+        Ok(slots.map_or(Self::Absent, |slots| {
+            Self::PhraseMatch(PhraseMatcher::new(slots, slop))
+        }))
     }
 
     fn constant(
@@ -182,7 +206,11 @@ impl Cursor {
             Self::DisMax(tie_breaker, cursors) => dis_max(*tie_breaker, cursors, doc),
             Self::Demote(positive, negative, factor) => {
                 let score = positive.score(doc)?;
-                Some(if holds(negative, doc) { score * *factor } else { score })
+                Some(if holds(negative, doc) {
+                    score * *factor
+                } else {
+                    score
+                })
             }
         }
     }
@@ -192,9 +220,7 @@ impl Cursor {
     pub(crate) fn frequency(&mut self, doc: DocId) -> Option<(f64, u32)> {
         match self {
             Self::Terms(terms) => Some((terms.frequency(doc), terms.lengths.length(doc))),
-            Self::Phrase(lengths, matcher) => {
-                Some((matcher.frequency(doc), lengths.length(doc)))
-            }
+            Self::Phrase(lengths, matcher) => Some((matcher.frequency(doc), lengths.length(doc))),
             _ => None,
         }
     }
@@ -207,15 +233,23 @@ impl Lengths {
         field: &FieldPath,
         weight: f64,
     ) -> Result<Option<(Self, Column)>, EngineError> {
-        let (Some(handle), Some(norms)) =
-            (scope.view.fields().text(field.as_str()), scope.model.norms(field))
-        else {
+        let (Some(handle), Some(norms)) = (
+            scope.view.fields().text(field.as_str()),
+            scope.model.norms(field),
+        ) else {
             return Ok(None);
         };
         let Some(ids) = reader.fieldnorms_readers().get_field(handle.column)? else {
             return Ok(None);
         };
-        Ok(Some((Self { weight, norms: Arc::clone(norms), ids }, handle.column)))
+        Ok(Some((
+            Self {
+                weight,
+                norms: Arc::clone(norms),
+                ids,
+            },
+            handle.column,
+        )))
     }
 
     fn score(&self, doc: DocId, frequency: f64) -> f64 {
@@ -251,7 +285,11 @@ impl Sum {
             sum += cursor.score(doc)?;
         }
         let mut num_matching = 0;
-        for score in self.should.iter_mut().filter_map(|cursor| cursor.score(doc)) {
+        for score in self
+            .should
+            .iter_mut()
+            .filter_map(|cursor| cursor.score(doc))
+        {
             sum += score;
             num_matching += 1;
         }
@@ -300,7 +338,10 @@ fn blended(
     group: &[(String, f32)],
     boost: f64,
 ) -> Result<Cursor, EngineError> {
-    let idf = scope.model.group(field, group.iter().map(|(term, _)| term))?.idf;
+    let idf = scope
+        .model
+        .group(field, group.iter().map(|(term, _)| term))?
+        .idf;
     let is_text = scope.view.fields().text(field.as_str()).is_some();
     let mut should = Vec::with_capacity(group.len());
     for (term, factor) in group {
@@ -308,12 +349,20 @@ fn blended(
         should.push(if is_text {
             terms(scope, reader, field, std::slice::from_ref(term), weight)?
         } else {
-            let clause = Clause::Term { field: field.clone(), term: term.clone() };
+            let clause = Clause::Term {
+                field: field.clone(),
+                term: term.clone(),
+            };
             Cursor::constant(scope, reader, &clause, weight, Asked::Any)?
         });
     }
     let (must, gates) = (Vec::new(), Vec::new());
-    Ok(Cursor::Sum(Sum { must, should, minimum_should_match: 1, gates }))
+    Ok(Cursor::Sum(Sum {
+        must,
+        should,
+        minimum_should_match: 1,
+        gates,
+    }))
 }
 
 fn phrase(
@@ -345,16 +394,28 @@ fn slots(
     let mut first_slot_of = BTreeMap::new();
     let mut slots = Vec::with_capacity(positions.len());
     for (at, (offset, terms)) in positions.iter().enumerate() {
-        let repeats = terms.iter().filter_map(|term| first_slot_of.get(term).copied()).min();
+        let repeats = terms
+            .iter()
+            .filter_map(|term| first_slot_of.get(term).copied())
+            .min();
         let group = repeats.unwrap_or(at);
         for term in terms {
             first_slot_of.entry(term).or_insert(group);
         }
-        let postings = read(reader, column, terms, IndexRecordOption::WithFreqsAndPositions)?;
+        let postings = read(
+            reader,
+            column,
+            terms,
+            IndexRecordOption::WithFreqsAndPositions,
+        )?;
         if postings.is_empty() {
             return Ok(None);
         }
-        slots.push(Slot { offset: *offset, postings, repeats });
+        slots.push(Slot {
+            offset: *offset,
+            postings,
+            repeats,
+        });
     }
     Ok((!slots.is_empty()).then_some(slots))
 }
@@ -366,11 +427,22 @@ fn bool_cursor(
     boost: f64,
     asked: Asked,
 ) -> Result<Cursor, EngineError> {
-    let Clause::Bool { must, should, filter, must_not, .. } = clause else {
+    let Clause::Bool {
+        must,
+        should,
+        filter,
+        must_not,
+        ..
+    } = clause
+    else {
         return Err(EngineError::Internal("not a bool clause".to_owned()));
     };
     let minimum_should_match = lower::minimum_should_match(clause);
-    let asked_of_should = if minimum_should_match == should.len() { asked } else { Asked::Any };
+    let asked_of_should = if minimum_should_match == should.len() {
+        asked
+    } else {
+        Asked::Any
+    };
     let open_all = |clauses: &[Clause], asked| -> Result<Vec<Cursor>, EngineError> {
         let open = |clause| Cursor::open(scope, reader, clause, boost, asked);
         clauses.iter().map(open).collect()

@@ -29,7 +29,10 @@ pub(crate) fn explain(
     query: &ShardQuery,
 ) -> Result<Option<Explanation>, EngineError> {
     let (ord, doc) = split_place(place);
-    let segment = view.segments().get(ord as usize).filter(|s| doc < s.reader().max_doc());
+    let segment = view
+        .segments()
+        .get(ord as usize)
+        .filter(|s| doc < s.reader().max_doc());
     let segment = segment
         .ok_or_else(|| EngineError::Internal(format!("place {place:#x} is not of this view")))?;
     let scope = Scope {
@@ -42,7 +45,12 @@ pub(crate) fn explain(
             ..FilterCacheOptions::default()
         })),
     };
-    Explainer { scope, reader: segment.reader(), doc }.node(&query.query, 1.0)
+    Explainer {
+        scope,
+        reader: segment.reader(),
+        doc,
+    }
+    .node(&query.query, 1.0)
 }
 
 struct Explainer<'a> {
@@ -59,7 +67,11 @@ impl Explainer<'_> {
         };
         let frequency = cursor.frequency(self.doc);
         let (description, details) = self.parts(clause, boost, frequency)?;
-        Ok(Some(Explanation { value: score as f32, description, details }))
+        Ok(Some(Explanation {
+            value: score as f32,
+            description,
+            details,
+        }))
     }
 
     fn parts(
@@ -76,20 +88,33 @@ impl Explainer<'_> {
             }
             Clause::Synonyms { field, terms } => {
                 let idf = idf_of(model.group(field, terms)?);
-                self.weight(field, &format!("Synonym({})", terms.join(" ")), (boost, vec![idf], frequency))
+                self.weight(
+                    field,
+                    &format!("Synonym({})", terms.join(" ")),
+                    (boost, vec![idf], frequency),
+                )
             }
-            Clause::Phrase { field, positions, .. } => {
+            Clause::Phrase {
+                field, positions, ..
+            } => {
                 let mut idfs = Vec::new();
                 for term in positions.iter().flat_map(|(_, terms)| terms) {
                     idfs.push(idf_of(model.term(field, term)?));
                 }
                 let text: Vec<String> =
                     positions.iter().map(|(_, terms)| terms.join("|")).collect();
-                self.weight(field, &format!("\"{}\"", text.join(" ")), (boost, idfs, frequency))
+                self.weight(
+                    field,
+                    &format!("\"{}\"", text.join(" ")),
+                    (boost, idfs, frequency),
+                )
             }
             Clause::Boost { clause, factor } => {
                 let inner = self.node(clause, boost * f64::from(*factor))?;
-                (format!("boost of {factor}, applied to:"), inner.into_iter().collect())
+                (
+                    format!("boost of {factor}, applied to:"),
+                    inner.into_iter().collect(),
+                )
             }
             Clause::Blended { field, terms } => {
                 let idf = model.group(field, terms.iter().map(|(term, _)| term))?;
@@ -98,16 +123,25 @@ impl Explainer<'_> {
                     let alone = vec![(term.clone(), *factor)];
                     details.extend(self.alone(field, terms, &alone, boost)?);
                 }
-                (format!("sum over the terms of {field} that a fuzzy term stands for:"), details)
+                (
+                    format!("sum over the terms of {field} that a fuzzy term stands for:"),
+                    details,
+                )
             }
-            Clause::Bool { must, should, .. } => {
-                ("sum of:".to_owned(), self.all(must.iter().chain(should), boost)?)
-            }
-            Clause::DisMax { clauses, tie_breaker } => (
+            Clause::Bool { must, should, .. } => (
+                "sum of:".to_owned(),
+                self.all(must.iter().chain(should), boost)?,
+            ),
+            Clause::DisMax {
+                clauses,
+                tie_breaker,
+            } => (
                 format!("max plus {tie_breaker} times others of:"),
                 self.all(clauses, boost)?,
             ),
-            Clause::Demote { positive, factor, .. } => (
+            Clause::Demote {
+                positive, factor, ..
+            } => (
                 format!("score, times {factor} where the negative query matches, of:"),
                 self.all([positive.as_ref()], boost)?,
             ),
@@ -140,7 +174,10 @@ impl Explainer<'_> {
             let is_it = only.iter().any(|(wanted, _)| wanted == term);
             (term.clone(), if is_it { *factor } else { 0.0 })
         });
-        let clause = Clause::Blended { field: field.clone(), terms: terms.collect() };
+        let clause = Clause::Blended {
+            field: field.clone(),
+            terms: terms.collect(),
+        };
         let mut cursor = Cursor::open(&self.scope, self.reader, &clause, boost, Asked::Any)?;
         let score = cursor.score(self.doc).filter(|score| *score > 0.0);
         let description = |(term, factor): &(String, f32)| format!("{field}:{term}^{factor}");
@@ -162,7 +199,10 @@ impl Explainer<'_> {
         let description = match (frequency, self.scope.model.norms(field)) {
             (Some((frequency, length)), Some(norms)) => {
                 details.push(tf_of(frequency, length, norms));
-                format!("weight({field}:{what}) [BM25], boost * idf * {} * tf of:", K1 + 1.0)
+                format!(
+                    "weight({field}:{what}) [BM25], boost * idf * {} * tf of:",
+                    K1 + 1.0
+                )
             }
             _ => format!("weight({field}:{what}), boost * idf of:"),
         };
@@ -171,7 +211,11 @@ impl Explainer<'_> {
 }
 
 fn leaf(value: f64, description: impl Into<String>) -> Explanation {
-    Explanation { value: value as f32, description: description.into(), details: Vec::new() }
+    Explanation {
+        value: value as f32,
+        description: description.into(),
+        details: Vec::new(),
+    }
 }
 
 fn idf_of(numbers: TermNumbers) -> Explanation {
@@ -179,8 +223,14 @@ fn idf_of(numbers: TermNumbers) -> Explanation {
         value: numbers.idf as f32,
         description: "idf, computed as log(1 + (N - n + 0.5) / (n + 0.5)) from:".to_owned(),
         details: vec![
-            leaf(numbers.matching as f64, "n, number of documents containing term"),
-            leaf(numbers.documents as f64, "N, total number of documents with field"),
+            leaf(
+                numbers.matching as f64,
+                "n, number of documents containing term",
+            ),
+            leaf(
+                numbers.documents as f64,
+                "N, total number of documents with field",
+            ),
         ],
     }
 }

@@ -44,7 +44,11 @@ impl Model {
 
     /// Returns how many postings the request's terms have in all shards.
     pub(crate) fn num_postings(&self) -> u64 {
-        self.statistics.terms.values().flat_map(|terms| terms.values()).sum()
+        self.statistics
+            .terms
+            .values()
+            .flat_map(|terms| terms.values())
+            .sum()
     }
 
     /// Returns the numbers of a field.
@@ -53,7 +57,9 @@ impl Model {
     /// [`EngineError::MissingStatistics`] when the root did not send them.
     pub(crate) fn field(&self, field: &FieldPath) -> Result<FieldStatistics, EngineError> {
         let known = self.statistics.fields.get(field).copied();
-        known.ok_or_else(|| EngineError::MissingStatistics { what: field.to_string() })
+        known.ok_or_else(|| EngineError::MissingStatistics {
+            what: field.to_string(),
+        })
     }
 
     /// Returns the length norms of a text field; `None` when no document has it.
@@ -68,11 +74,19 @@ impl Model {
     /// would make scores depend on the shard.
     pub(crate) fn term(&self, field: &FieldPath, term: &str) -> Result<TermNumbers, EngineError> {
         let documents = self.field(field)?.documents;
-        let known = self.statistics.terms.get(field).and_then(|terms| terms.get(term));
+        let known = self
+            .statistics
+            .terms
+            .get(field)
+            .and_then(|terms| terms.get(term));
         let matching = *known.ok_or_else(|| EngineError::MissingStatistics {
             what: format!("{field}:{term}"),
         })?;
-        Ok(TermNumbers { documents, matching, idf: bm25::idf(matching, documents) })
+        Ok(TermNumbers {
+            documents,
+            matching,
+            idf: bm25::idf(matching, documents),
+        })
     }
 
     /// Returns the numbers of a group of terms that count as one: the largest document frequency.
@@ -89,6 +103,10 @@ impl Model {
         for term in terms {
             matching = matching.max(self.term(field, term)?.matching);
         }
-        Ok(TermNumbers { documents, matching, idf: bm25::idf(matching, documents) })
+        Ok(TermNumbers {
+            documents,
+            matching,
+            idf: bm25::idf(matching, documents),
+        })
     }
 }

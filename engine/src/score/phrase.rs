@@ -31,7 +31,12 @@ impl PhraseMatcher {
     /// Returns a matcher; every slot has at least one posting list.
     pub(crate) fn new(slots: Vec<Slot>, slop: u32) -> Self {
         let places = slots.iter().map(|_| Vec::new()).collect();
-        Self { slots, slop, places, buffer: Vec::new() }
+        Self {
+            slots,
+            slop,
+            places,
+            buffer: Vec::new(),
+        }
     }
 
     /// Returns the phrase's frequency in `doc`, 0 where it does not occur. `doc` never falls.
@@ -42,7 +47,11 @@ impl PhraseMatcher {
                 return 0.0;
             }
         }
-        if self.slop == 0 { self.count_exact() } else { self.count_sloppy() }
+        if self.slop == 0 {
+            self.count_exact()
+        } else {
+            self.count_sloppy()
+        }
     }
 
     fn read_places(&mut self, at: usize, doc: DocId) {
@@ -54,7 +63,11 @@ impl PhraseMatcher {
             }
             if postings.doc() == doc {
                 postings.positions(&mut self.buffer);
-                places.extend(self.buffer.iter().map(|&p| i64::from(p) - i64::from(slot.offset)));
+                places.extend(
+                    self.buffer
+                        .iter()
+                        .map(|&p| i64::from(p) - i64::from(slot.offset)),
+                );
             }
         }
         if slot.postings.len() > 1 {
@@ -101,7 +114,11 @@ impl PhraseMatcher {
 }
 
 fn weight_of(width: i64, slop: i64) -> f64 {
-    if width <= slop { 1.0 / (1.0 + width as f64) } else { 0.0 }
+    if width <= slop {
+        1.0 / (1.0 + width as f64)
+    } else {
+        0.0
+    }
 }
 
 /// One place per slot, moving forwards.
@@ -115,7 +132,12 @@ struct Window<'a> {
 
 impl<'a> Window<'a> {
     fn open(slots: &'a [Slot], places: &'a [Vec<i64>]) -> Option<Self> {
-        let mut window = Self { slots, places, at: vec![0; slots.len()], end: i64::MIN };
+        let mut window = Self {
+            slots,
+            places,
+            at: vec![0; slots.len()],
+            end: i64::MIN,
+        };
         for slot in 0..slots.len() {
             if !window.leave_shared_tokens(slot, slot) {
                 return None;
@@ -131,9 +153,14 @@ impl<'a> Window<'a> {
 
     /// Returns the slot at the lowest place (the first of equals) and the next lowest place.
     fn two_lowest(&self) -> (usize, i64) {
-        let lowest = (0..self.at.len()).min_by_key(|&slot| self.place(slot)).unwrap_or(0);
+        let lowest = (0..self.at.len())
+            .min_by_key(|&slot| self.place(slot))
+            .unwrap_or(0);
         let others = (0..self.at.len()).filter(|&slot| slot != lowest);
-        let next = others.map(|slot| self.place(slot)).min().unwrap_or(i64::MAX);
+        let next = others
+            .map(|slot| self.place(slot))
+            .min()
+            .unwrap_or(i64::MAX);
         (lowest, next)
     }
 
@@ -177,19 +204,39 @@ mod tests {
     fn sloppy(slots: &[(u32, Option<usize>, &[u32])], slop: u32) -> f64 {
         let places = slots
             .iter()
-            .map(|(offset, _, at)| at.iter().map(|&p| i64::from(p) - i64::from(*offset)).collect())
+            .map(|(offset, _, at)| {
+                at.iter()
+                    .map(|&p| i64::from(p) - i64::from(*offset))
+                    .collect()
+            })
             .collect();
         let slots = slots
             .iter()
-            .map(|&(offset, repeats, _)| Slot { offset, postings: Vec::new(), repeats })
+            .map(|&(offset, repeats, _)| Slot {
+                offset,
+                postings: Vec::new(),
+                repeats,
+            })
             .collect();
-        let mut matcher = PhraseMatcher { slots, slop, places, buffer: Vec::new() };
-        if slop == 0 { matcher.count_exact() } else { matcher.count_sloppy() }
+        let mut matcher = PhraseMatcher {
+            slots,
+            slop,
+            places,
+            buffer: Vec::new(),
+        };
+        if slop == 0 {
+            matcher.count_exact()
+        } else {
+            matcher.count_sloppy()
+        }
     }
 
     #[test]
     fn exact_phrases_count_every_occurrence() {
-        assert_eq!(sloppy(&[(0, None, &[1, 5, 9]), (1, None, &[2, 7, 10])], 0), 2.0);
+        assert_eq!(
+            sloppy(&[(0, None, &[1, 5, 9]), (1, None, &[2, 7, 10])], 0),
+            2.0
+        );
         assert_eq!(sloppy(&[(0, None, &[1]), (2, None, &[3])], 0), 1.0);
     }
 

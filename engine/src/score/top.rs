@@ -16,12 +16,19 @@ pub(crate) struct Heap<T> {
 impl<T> Heap<T> {
     /// Returns an empty heap for `wanted` entries.
     pub(crate) fn new(wanted: usize) -> Self {
-        Self { entries: Vec::new(), wanted }
+        Self {
+            entries: Vec::new(),
+            wanted,
+        }
     }
 
     /// Returns the worst entry kept, once the heap is full.
     pub(crate) fn worst(&self) -> Option<&T> {
-        if self.entries.len() < self.wanted { None } else { self.entries.first() }
+        if self.entries.len() < self.wanted {
+            None
+        } else {
+            self.entries.first()
+        }
     }
 
     /// Takes `entry` in if it is among the best so far; `compare` is Less for what comes first.
@@ -125,9 +132,8 @@ impl SharedTop {
     /// Returns whether a document of this score and hash may get in.
     pub(crate) fn may_enter(&self, score: f32, hash: u64) -> bool {
         let heap = self.heap.lock();
-        heap.worst().is_none_or(|worst| {
-            score > worst.score || (score == worst.score && hash <= worst.hash)
-        })
+        heap.worst()
+            .is_none_or(|worst| score > worst.score || (score == worst.score && hash <= worst.hash))
     }
 
     /// Returns what was kept, best first.
@@ -147,7 +153,10 @@ pub(crate) fn compare_scored(
     b: &Scored,
     break_tie: &impl Fn(&Scored, &Scored) -> Ordering,
 ) -> Ordering {
-    let by_score = b.score.total_cmp(&a.score).then_with(|| a.hash.cmp(&b.hash));
+    let by_score = b
+        .score
+        .total_cmp(&a.score)
+        .then_with(|| a.hash.cmp(&b.hash));
     by_score.then_with(|| break_tie(a, b))
 }
 
@@ -178,7 +187,12 @@ mod tests {
     #[test]
     fn the_reach_is_the_worst_score_kept_once_full() {
         let top = SharedTop::new(2);
-        let entry = |score, hash| Scored { score, hash, target: 0, place: hash };
+        let entry = |score, hash| Scored {
+            score,
+            hash,
+            target: 0,
+            place: hash,
+        };
         let by_place = |a: &Scored, b: &Scored| a.place.cmp(&b.place);
         top.offer(entry(1.0, 5), by_place);
         assert_eq!(top.reach(), f32::NEG_INFINITY);

@@ -21,7 +21,8 @@ pub(super) fn assemble(mut request: Request<'_>) -> Vec<Result<ShardHits, Engine
         Err(error) => return super::fail_all(request.shards.len(), &error),
     };
     let hits = hits.into_iter().enumerate();
-    hits.map(|(index, own)| answer(&mut request, index, own)).collect()
+    hits.map(|(index, own)| answer(&mut request, index, own))
+        .collect()
 }
 
 fn answer(
@@ -39,7 +40,11 @@ fn answer(
         None => None,
         Some(plan) => {
             found.aggregations.sort_by_key(|(ord, _)| *ord);
-            let partials = found.aggregations.into_iter().map(|(_, partial)| partial).collect();
+            let partials = found
+                .aggregations
+                .into_iter()
+                .map(|(_, partial)| partial)
+                .collect();
             Some(plan.finish(partials)?.encode()?)
         }
     };
@@ -49,7 +54,11 @@ fn answer(
         view: shard.target.view.id(),
         num_documents: shard.target.view.num_documents(),
         total: shard.total.load(Ordering::Relaxed),
-        max_score: if is_by_score { best_score } else { found.max_score },
+        max_score: if is_by_score {
+            best_score
+        } else {
+            found.max_score
+        },
         hits,
         aggregations,
         timed_out: shard.is_late.load(Ordering::Relaxed),
@@ -67,7 +76,10 @@ fn best(request: &mut Request<'_>) -> Result<Vec<Vec<ShardHit>>, EngineError> {
             let has_keys = !request.query.sort.is_empty();
             let with_keys = |scored: Scored| {
                 let score = SortValue::F64(f64::from(scored.score));
-                SortedHit { keys: if has_keys { vec![score] } else { Vec::new() }, scored }
+                SortedHit {
+                    keys: if has_keys { vec![score] } else { Vec::new() },
+                    scored,
+                }
             };
             entries.into_iter().map(with_keys).collect()
         }
@@ -99,10 +111,19 @@ fn shard_hit(
     needs_id: bool,
     has_scores: bool,
 ) -> Result<ShardHit, EngineError> {
-    let Scored { score, hash, target, place } = hit.scored;
+    let Scored {
+        score,
+        hash,
+        target,
+        place,
+    } = hit.scored;
     let (ord, doc) = split_place(place);
     let segment = &request.shards[target].target.view.segments()[ord as usize];
-    let id = if needs_id { Some(request.id_of(target, place)?) } else { None };
+    let id = if needs_id {
+        Some(request.id_of(target, place)?)
+    } else {
+        None
+    };
     Ok(ShardHit {
         score: has_scores.then_some(score),
         keys: hit.keys.clone(),

@@ -44,11 +44,7 @@ pub(super) fn known(request: &Request<'_>, target: &Target) -> Result<Known, Eng
     known_of(request, target, request.clause)
 }
 
-fn known_of(
-    request: &Request<'_>,
-    target: &Target,
-    clause: &Clause,
-) -> Result<Known, EngineError> {
+fn known_of(request: &Request<'_>, target: &Target, clause: &Clause) -> Result<Known, EngineError> {
     let view = &target.view;
     Ok(match lower::simplify(clause, 1.0).0 {
         Clause::MatchAll => Known::Exactly(view.num_documents()),
@@ -60,11 +56,16 @@ fn known_of(
             _ => Known::Exactly(0),
         },
         Clause::Constant(inner) => known_of(request, target, inner)?,
-        Clause::Bool { must, should, filter, must_not, minimum_should_match }
-            if must.is_empty()
-                && filter.is_empty()
-                && must_not.is_empty()
-                && *minimum_should_match <= 1 =>
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } if must.is_empty()
+            && filter.is_empty()
+            && must_not.is_empty()
+            && *minimum_should_match <= 1 =>
         {
             let mut most = 0;
             for clause in should {
@@ -94,7 +95,11 @@ pub(super) fn segment(
         add(request, shard, u64::from(docs.count_including_deleted()));
         return Ok(());
     }
-    let mut gate = shard.post_filter.as_ref().map(|gate| gate.scorer(reader, 1.0)).transpose()?;
+    let mut gate = shard
+        .post_filter
+        .as_ref()
+        .map(|gate| gate.scorer(reader, 1.0))
+        .transpose()?;
     let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
     loop {
         let mut counted = 0;

@@ -47,19 +47,21 @@ pub(super) fn segment(
         Ok(threshold)
     };
     let first = threshold_of(request.top.reach());
-    shard.weight.for_each_pruning(first, segment.reader(), &mut |doc, approximate| {
-        if outcome.is_err() {
-            return f32::MAX;
-        }
-        match look(doc, approximate) {
-            Ok(threshold) => threshold,
-            Err(error) => {
-                outcome = Err(error);
-                // Nothing scores more: tantivy runs out without decoding another block.
-                f32::MAX
+    shard
+        .weight
+        .for_each_pruning(first, segment.reader(), &mut |doc, approximate| {
+            if outcome.is_err() {
+                return f32::MAX;
             }
-        }
-    })?;
+            match look(doc, approximate) {
+                Ok(threshold) => threshold,
+                Err(error) => {
+                    outcome = Err(error);
+                    // Nothing scores more: tantivy runs out without decoding another block.
+                    f32::MAX
+                }
+            }
+        })?;
     outcome
 }
 
@@ -80,12 +82,15 @@ fn shortfall(
     let view = &shard.target.view;
     let mut worst = 1.0_f64;
     for field in lower::pruned_fields(view, request.clause).unwrap_or_default() {
-        let (Some(handle), Some(norms)) =
-            (view.fields().text(field.as_str()), request.model.norms(field))
-        else {
+        let (Some(handle), Some(norms)) = (
+            view.fields().text(field.as_str()),
+            request.model.norms(field),
+        ) else {
             continue;
         };
-        let factor = segment.numbers().shortfall(segment, handle.column, norms.average())?;
+        let factor = segment
+            .numbers()
+            .shortfall(segment, handle.column, norms.average())?;
         worst = worst.max(factor);
     }
     Ok(worst)

@@ -26,12 +26,21 @@ impl<'r, 'q> Ranker<'r, 'q> {
         shard: &'r Shard<'q>,
         segment: &'r SegmentView,
     ) -> Self {
-        Self { request, shard, segment, cursor: None }
+        Self {
+            request,
+            shard,
+            segment,
+            cursor: None,
+        }
     }
 
     /// Offers a matching live document, if its score may be enough.
     pub(super) fn consider(&mut self, doc: DocId, approximate: f32) -> Result<(), EngineError> {
-        if self.request.slack.may_reach(approximate, self.request.top.reach()) {
+        if self
+            .request
+            .slack
+            .may_reach(approximate, self.request.top.reach())
+        {
             let score = self.score(doc)?;
             self.enter(doc, score)?;
         }
@@ -48,13 +57,20 @@ impl<'r, 'q> Ranker<'r, 'q> {
             return Ok(());
         }
         let place = place(self.segment.ord(), doc);
-        let entry = Scored { score, hash, target: self.shard.index, place };
+        let entry = Scored {
+            score,
+            hash,
+            target: self.shard.index,
+            place,
+        };
         if let Order::Score(Some(after)) = &self.request.order
             && !comes_after(self.request, after, &entry)?
         {
             return Ok(());
         }
-        self.request.top.offer(entry, |a, b| self.request.compare_ids(a, b));
+        self.request
+            .top
+            .offer(entry, |a, b| self.request.compare_ids(a, b));
         Ok(())
     }
 
@@ -77,7 +93,13 @@ pub(super) fn open(
     segment: &SegmentView,
 ) -> Result<Cursor, EngineError> {
     let scope = request.scope(shard.target);
-    Cursor::open(&scope, segment.reader(), request.clause, request.boost, Asked::Matching)
+    Cursor::open(
+        &scope,
+        segment.reader(),
+        request.clause,
+        request.boost,
+        Asked::Matching,
+    )
 }
 
 fn comes_after(

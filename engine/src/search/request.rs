@@ -9,8 +9,8 @@ use gleaner_query::search::{SortTarget, TrackTotal};
 use parking_lot::Mutex;
 use tantivy::query::Weight;
 
-use super::sorting::{SortedHit, Sorting};
 use super::aggregations::{self, LiveFilters};
+use super::sorting::{SortedHit, Sorting};
 use super::{SearchEnv, Target, answer, count, prune, walk};
 use crate::control::{Reservation, Stop};
 use crate::lower::{self, Scope};
@@ -129,7 +129,10 @@ impl<'a> Request<'a> {
         let (clause, boost) = lower::simplify(&query.query, 1.0);
         let slack = Slack::of(lower::num_nodes(clause)).with_dis_max(lower::widest_dis_max(clause));
         let order = order_of(query)?;
-        let num_segments: usize = targets.iter().map(|target| target.view.segments().len()).sum();
+        let num_segments: usize = targets
+            .iter()
+            .map(|target| target.view.segments().len())
+            .sum();
         let bytes = match order {
             Order::None => 0,
             Order::Score(_) => query.top as u64 * SCORED_BYTES,
@@ -211,7 +214,9 @@ impl<'a> Request<'a> {
             index,
             weight,
             counting,
-            post_filter: post_filter.map(|clause| lower::filter(&scope, clause)).transpose()?,
+            post_filter: post_filter
+                .map(|clause| lower::filter(&scope, clause))
+                .transpose()?,
             aggregations,
             way,
             total: AtomicU64::new(0),
@@ -278,7 +283,10 @@ impl<'a> Request<'a> {
             let task = |segments: &[SegmentView]| Task {
                 shard: shard.index,
                 segments: segments.iter().map(SegmentView::ord).collect(),
-                size: segments.iter().map(|segment| segment.reader().max_doc()).sum(),
+                size: segments
+                    .iter()
+                    .map(|segment| segment.reader().max_doc())
+                    .sum(),
             };
             if self.query.terminate_after.is_some() {
                 tasks.push(task(segments));
@@ -292,7 +300,12 @@ impl<'a> Request<'a> {
 
     /// Returns roughly how many postings or documents will be looked at.
     pub(super) fn estimated_work(&self) -> u64 {
-        let documents = || self.shards.iter().map(|shard| shard.target.view.num_documents()).sum();
+        let documents = || {
+            self.shards
+                .iter()
+                .map(|shard| shard.target.view.num_documents())
+                .sum()
+        };
         if self.shards.iter().all(|shard| shard.way == Way::Prune) {
             return self.model.num_postings().min(documents());
         }
@@ -358,7 +371,10 @@ fn order_of(query: &ShardQuery) -> Result<Order, EngineError> {
     }
     if let Some(after) = &query.after {
         let tie = after.tie.as_ref();
-        let tie = tie.map(|tie| AfterTie { hash: tie.hash, id: tie.id.clone() });
+        let tie = tie.map(|tie| AfterTie {
+            hash: tie.hash,
+            id: tie.id.clone(),
+        });
         let score = match after.keys.first() {
             Some(SortValue::F64(score)) => *score,
             other => return Err(EngineError::Internal(format!("{other:?} is no score"))),
@@ -369,10 +385,16 @@ fn order_of(query: &ShardQuery) -> Result<Order, EngineError> {
         return Ok(Order::Score(None));
     };
     let refuse = || EngineError::Query(format!("search_after {values:?} does not fit the sort"));
-    let score = values.first().and_then(serde_json::Value::as_f64).ok_or_else(refuse)?;
+    let score = values
+        .first()
+        .and_then(serde_json::Value::as_f64)
+        .ok_or_else(refuse)?;
     let tie = match values.get(1) {
         None => None,
-        Some(hash) => Some(AfterTie { hash: hash.as_u64().ok_or_else(refuse)?, id: None }),
+        Some(hash) => Some(AfterTie {
+            hash: hash.as_u64().ok_or_else(refuse)?,
+            id: None,
+        }),
     };
     Ok(Order::Score(Some(AfterScore { score, tie })))
 }

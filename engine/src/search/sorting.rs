@@ -42,7 +42,9 @@ pub(super) struct SortedHit {
 impl Sorting {
     /// Returns the order of `keys`.
     pub(super) fn new(keys: &[SortKey]) -> Self {
-        Self { needs_scores: keys.iter().any(|key| key.target == SortTarget::Score) }
+        Self {
+            needs_scores: keys.iter().any(|key| key.target == SortTarget::Score),
+        }
     }
 
     /// Returns whether the score is among the keys.
@@ -59,7 +61,12 @@ impl Sorting {
     ) -> Result<SegmentSorter<'r>, EngineError> {
         let readers = key_readers(&query.sort, &target.view, target.key, segment)?;
         let start = Start::of(query, &target.view, &readers)?;
-        Ok(SegmentSorter { readers, start, segment, heap: Heap::new(query.top) })
+        Ok(SegmentSorter {
+            readers,
+            start,
+            segment,
+            heap: Heap::new(query.top),
+        })
     }
 }
 
@@ -70,7 +77,9 @@ fn key_readers(
     shard: ShardKey,
     segment: &SegmentView,
 ) -> Result<Vec<KeyReader>, EngineError> {
-    keys.iter().map(|key| KeyReader::open(key, view, shard, segment)).collect()
+    keys.iter()
+        .map(|key| KeyReader::open(key, view, shard, segment))
+        .collect()
 }
 
 /// Finds the best of a segment.
@@ -109,21 +118,29 @@ impl SegmentSorter<'_> {
             return Ok(());
         }
         let readers = &self.readers;
-        self.heap.offer(RawHit { keys, hash, doc }, |a, b| compare_raw(readers, a, b));
+        self.heap.offer(RawHit { keys, hash, doc }, |a, b| {
+            compare_raw(readers, a, b)
+        });
         Ok(())
     }
 
     /// Resolves the keys of the best.
-    pub(super) fn finish(
-        self,
-        target: usize,
-    ) -> Result<Vec<SortedHit>, EngineError> {
+    pub(super) fn finish(self, target: usize) -> Result<Vec<SortedHit>, EngineError> {
         let mut hits = Vec::new();
         for raw in self.heap.into_entries() {
-            let keys = self.readers.iter().zip(raw.keys).map(|(reader, key)| reader.resolve(key));
+            let keys = self
+                .readers
+                .iter()
+                .zip(raw.keys)
+                .map(|(reader, key)| reader.resolve(key));
             let keys = keys.collect::<Result<Vec<_>, _>>()?;
             let place = place(self.segment.ord(), raw.doc);
-            let scored = Scored { score: 0.0, hash: raw.hash, target, place };
+            let scored = Scored {
+                score: 0.0,
+                hash: raw.hash,
+                target,
+                place,
+            };
             let hit = SortedHit { keys, scored };
             hits.push(hit);
         }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use tantivy::query::Scorer;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
+use super::count;
 use super::prune::holds;
 use super::rank::Ranker;
 use super::request::{Order, Request, Shard};
 use super::sorting::SegmentSorter;
-use super::count;
 use crate::EngineError;
 use crate::aggregate::SegmentAggregator;
 use crate::view::SegmentView;
@@ -130,7 +130,11 @@ impl<'r, 'q> Walk<'r, 'q> {
             shard,
             segment,
             ranker: Ranker::new(request, shard, segment),
-            gate: shard.post_filter.as_ref().map(|gate| gate.scorer(reader, 1.0)).transpose()?,
+            gate: shard
+                .post_filter
+                .as_ref()
+                .map(|gate| gate.scorer(reader, 1.0))
+                .transpose()?,
             aggregator: match &shard.aggregations {
                 Some(plan) => Some(plan.segment(segment.ord())?),
                 None => None,
@@ -184,7 +188,10 @@ impl<'r, 'q> Walk<'r, 'q> {
         let Some(limit) = self.request.query.terminate_after else {
             return false;
         };
-        let before = self.shard.seen.fetch_add(block.docs.len() as u64, Ordering::Relaxed);
+        let before = self
+            .shard
+            .seen
+            .fetch_add(block.docs.len() as u64, Ordering::Relaxed);
         let rest = usize::try_from(limit.saturating_sub(before)).unwrap_or(usize::MAX);
         let is_terminated = block.docs.len() >= rest;
         if is_terminated {
@@ -242,7 +249,9 @@ impl<'r, 'q> Walk<'r, 'q> {
         let aggregated = self.aggregator.map(SegmentAggregator::finish).transpose()?;
         let mut found = self.shard.found.lock();
         found.sorted.extend(sorted);
-        found.aggregations.extend(aggregated.map(|partial| (self.segment.ord(), partial)));
+        found
+            .aggregations
+            .extend(aggregated.map(|partial| (self.segment.ord(), partial)));
         if let Some(score) = self.max_score {
             found.max_score = Some(found.max_score.map_or(score, |most| most.max(score)));
         }

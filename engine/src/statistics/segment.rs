@@ -9,13 +9,13 @@ use tantivy::postings::SegmentPostings;
 use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocSet, TERMINATED, Term};
 
+use crate::EngineError;
 use crate::control::Control;
 use crate::doc_values::DocValues;
 use crate::schema::{FieldHandle, names};
 use crate::score::bm25::length_of;
 use crate::score::bound::{self, Lengths};
 use crate::view::SegmentView;
-use crate::EngineError;
 
 /// Terms whose corrected document frequency a segment remembers; some 100 bytes each.
 const FREQUENCIES_KEPT: u64 = 4_096;
@@ -42,7 +42,11 @@ pub struct SegmentNumbers {
 
 impl Default for SegmentNumbers {
     fn default() -> Self {
-        Self { fields: RwLock::default(), shortfalls: RwLock::default(), frequencies: Cache::new(FREQUENCIES_KEPT) }
+        Self {
+            fields: RwLock::default(),
+            shortfalls: RwLock::default(),
+            frequencies: Cache::new(FREQUENCIES_KEPT),
+        }
     }
 }
 
@@ -78,7 +82,9 @@ impl SegmentNumbers {
         let lengths = self.of_text(segment, column)?.lengths;
         // No document has the field: there is nothing to fall short of.
         let factor = lengths.map_or(1.0, |lengths| bound::shortfall(lengths, global_average));
-        self.shortfalls.write().insert(column, (global_average, factor));
+        self.shortfalls
+            .write()
+            .insert(column, (global_average, factor));
         Ok(factor)
     }
 
@@ -94,7 +100,10 @@ impl SegmentNumbers {
         self.remembered(handle.column, || {
             let documents = count_present(segment, handle)?;
             Ok(FieldNumbers {
-                live: FieldStatistics { documents, total_length: documents },
+                live: FieldStatistics {
+                    documents,
+                    total_length: documents,
+                },
                 lengths: None,
             })
         })
@@ -115,7 +124,9 @@ impl SegmentNumbers {
         let reader = segment.reader();
         if !reader.has_deletes() {
             let inverted = reader.inverted_index(term.field())?;
-            let frequency = inverted.doc_freq(term).map_err(EngineError::io("reading terms"))?;
+            let frequency = inverted
+                .doc_freq(term)
+                .map_err(EngineError::io("reading terms"))?;
             return Ok(u64::from(frequency));
         }
         if let Some(known) = self.frequencies.get(term) {
@@ -149,7 +160,10 @@ impl SegmentNumbers {
 
 fn count_norms(segment: &SegmentView, column: Column) -> Result<FieldNumbers, EngineError> {
     let reader = segment.reader();
-    let nothing = FieldNumbers { live: FieldStatistics::default(), lengths: None };
+    let nothing = FieldNumbers {
+        live: FieldStatistics::default(),
+        lengths: None,
+    };
     let Some(norms) = reader.fieldnorms_readers().get_field(column)? else {
         return Ok(nothing);
     };
@@ -194,7 +208,9 @@ fn count_present(segment: &SegmentView, handle: &FieldHandle) -> Result<u64, Eng
     let postings = inverted
         .read_postings(&term, IndexRecordOption::Basic)
         .map_err(EngineError::io("reading postings"))?;
-    postings.map_or(Ok(0), |postings| count_alive(segment, postings, &Control::unlimited()))
+    postings.map_or(Ok(0), |postings| {
+        count_alive(segment, postings, &Control::unlimited())
+    })
 }
 
 fn count_alive(

@@ -71,14 +71,20 @@ impl Corpus {
     /// They exceed tantivy's bound per term, and win so many queries that they hide other faults.
     pub(crate) fn with_repeats(seed: u64, num_documents: usize, repeats: f64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut corpus = Self { history: Vec::new(), live: BTreeMap::new() };
+        let mut corpus = Self {
+            history: Vec::new(),
+            live: BTreeMap::new(),
+        };
         for number in 0..num_documents {
             let mut document = draw(&mut rng, number, repeats);
             if rng.random_bool(0.1)
                 && let Some(other) = corpus.live.values().nth(number / 2)
             {
                 // Ties: the same content under another id.
-                document = Document { id: document.id, ..other.clone() };
+                document = Document {
+                    id: document.id,
+                    ..other.clone()
+                };
             }
             corpus.put(document);
             if rng.random_bool(0.1) {
@@ -98,7 +104,11 @@ impl Corpus {
             self.history.push(Step::Delete(victim, class));
         } else {
             // The class decides the shard: an update stays where it is.
-            let document = Document { id: victim, class, ..draw(rng, number, repeats) };
+            let document = Document {
+                id: victim,
+                class,
+                ..draw(rng, number, repeats)
+            };
             self.put(document);
         }
     }
@@ -125,7 +135,9 @@ fn draw(rng: &mut StdRng, number: usize, repeats: f64) -> Document {
     };
     let title = match rng.random_bool(0.3) {
         true => Vec::new(),
-        false => (0..rng.random_range(1..8)).map(|_| draw_word(rng)).collect(),
+        false => (0..rng.random_range(1..8))
+            .map(|_| draw_word(rng))
+            .collect(),
     };
     Document {
         id: format!("d{number}"),
@@ -154,7 +166,11 @@ fn bursty_text(rng: &mut StdRng, length: usize) -> Vec<u32> {
 /// nearly all of them and often, are the best of a block; under the mean of all documents the few
 /// shorter ones are, and tantivy's block maxima do not show it.
 fn planted_text(rng: &mut StdRng, length: usize, class: usize) -> Vec<u32> {
-    let (share, frequencies) = if class == CLASSES - 1 { (0.8, 5..=7) } else { (0.15, 3..=4) };
+    let (share, frequencies) = if class == CLASSES - 1 {
+        (0.8, 5..=7)
+    } else {
+        (0.15, 3..=4)
+    };
     let mut text = Vec::with_capacity(length);
     for planted in 0..PLANTED {
         if rng.random_bool(share) {

@@ -4,11 +4,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
+use gleaner_engine::EngineError;
 use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::expand::expand;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::search::{SearchEnv, search};
-use gleaner_engine::EngineError;
 use gleaner_model::FieldPath;
 use gleaner_model::hash::tie_break_hash;
 use gleaner_query::answer::{ShardHit, SortValue};
@@ -19,7 +19,10 @@ use serde_json::json;
 use crate::corpus::{self, Corpus, Document, PLANTED, VOCABULARY, body, tag, title, word};
 use crate::layout::{Cluster, LAYOUTS, Layout, query};
 
-const LAYOUT: Layout = Layout { shards: 3, segments: 3 };
+const LAYOUT: Layout = Layout {
+    shards: 3,
+    segments: 3,
+};
 
 fn cluster(size: usize) -> (Corpus, Cluster) {
     let corpus = Corpus::generate(5, size);
@@ -67,7 +70,11 @@ fn ids(cluster: &Cluster, query: &ShardQuery) -> Vec<String> {
 fn sorting_by_fields_gives_the_order_of_the_values() {
     let (corpus, cluster) = cluster(400);
     let sort = vec![key("tag", true), key("number", false)];
-    let query = ShardQuery { top: 60, sort, ..everything() };
+    let query = ShardQuery {
+        top: 60,
+        sort,
+        ..everything()
+    };
     let mut expected: Vec<&Document> = corpus.live.values().collect();
     expected.sort_by_key(|d| (std::cmp::Reverse(d.tag), d.number, tie_break_hash(&d.id)));
     let expected: Vec<&str> = expected.iter().take(60).map(|d| d.id.as_str()).collect();
@@ -84,16 +91,30 @@ fn pages_by_search_after_are_the_whole_order() {
     let mut pages: Vec<String> = Vec::new();
     let mut after = None;
     loop {
-        let query = ShardQuery { top: 37, sort: sort.clone(), search_after: after, ..everything() };
+        let query = ShardQuery {
+            top: 37,
+            sort: sort.clone(),
+            search_after: after,
+            ..everything()
+        };
         let page = hits(&cluster, &query);
         let Some((_, last)) = page.last() else {
             break;
         };
-        let SortValue::I64(number) = last.keys[0] else { panic!("a number") };
+        let SortValue::I64(number) = last.keys[0] else {
+            panic!("a number")
+        };
         after = Some(vec![json!(number), json!(last.tie.hash)]);
         pages.extend(page.into_iter().map(|(id, _)| id));
     }
-    let whole = ids(&cluster, &ShardQuery { top: 1_000, sort, ..everything() });
+    let whole = ids(
+        &cluster,
+        &ShardQuery {
+            top: 1_000,
+            sort,
+            ..everything()
+        },
+    );
     assert_eq!(pages, whole);
     assert_eq!(whole.len(), corpus.live.len());
 }
@@ -101,19 +122,37 @@ fn pages_by_search_after_are_the_whole_order() {
 #[test]
 fn pages_by_score_are_the_whole_order() {
     let (_, cluster) = cluster(300);
-    let clause = Clause::Term { field: body(), term: word(1) };
+    let clause = Clause::Term {
+        field: body(),
+        term: word(1),
+    };
     let statistics = Arc::new(cluster.statistics(&clause));
     let by_score = query(&clause, &statistics);
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
-        let page = ShardQuery { top: 7, search_after: after, ..by_score.clone() };
+        let page = ShardQuery {
+            top: 7,
+            search_after: after,
+            ..by_score.clone()
+        };
         let mut page = hits(&cluster, &page);
-        page.sort_by(|(_, a), (_, b)| b.score.unwrap().total_cmp(&a.score.unwrap()).then(a.tie.cmp(&b.tie)));
+        page.sort_by(|(_, a), (_, b)| {
+            b.score
+                .unwrap()
+                .total_cmp(&a.score.unwrap())
+                .then(a.tie.cmp(&b.tie))
+        });
         let Some((_, last)) = page.last() else {
             break;
         };
-        after = Some(vec![json!(f64::from(last.score.unwrap())), json!(last.tie.hash)]);
-        pages.extend(page.into_iter().map(|(id, hit)| (id, hit.score.unwrap().to_bits())));
+        after = Some(vec![
+            json!(f64::from(last.score.unwrap())),
+            json!(last.tie.hash),
+        ]);
+        pages.extend(
+            page.into_iter()
+                .map(|(id, hit)| (id, hit.score.unwrap().to_bits())),
+        );
     }
     let whole = cluster.search(&clause, &statistics, 1_000, TrackTotal::Exact);
     assert_eq!(pages, whole.hits);
@@ -122,19 +161,50 @@ fn pages_by_score_are_the_whole_order() {
 #[test]
 fn min_score_and_post_filter_change_totals_as_they_change_hits() {
     let (corpus, cluster) = cluster(300);
-    let clause = Clause::Term { field: body(), term: word(0) };
+    let clause = Clause::Term {
+        field: body(),
+        term: word(0),
+    };
     let statistics = Arc::new(cluster.statistics(&clause));
     let all = cluster.search(&clause, &statistics, 1_000, TrackTotal::Exact);
     let least = f32::from_bits(all.hits[all.hits.len() / 2].1);
-    let expected = all.hits.iter().filter(|(_, bits)| f32::from_bits(*bits) >= least).count();
-    let above = ShardQuery { min_score: Some(least), top: 1_000, ..query(&clause, &statistics) };
+    let expected = all
+        .hits
+        .iter()
+        .filter(|(_, bits)| f32::from_bits(*bits) >= least)
+        .count();
+    let above = ShardQuery {
+        min_score: Some(least),
+        top: 1_000,
+        ..query(&clause, &statistics)
+    };
     let answers = cluster.run(&above).unwrap();
-    assert_eq!(answers.iter().map(|answer| answer.total).sum::<u64>(), expected as u64);
-    assert_eq!(answers.iter().map(|answer| answer.hits.len()).sum::<usize>(), expected);
+    assert_eq!(
+        answers.iter().map(|answer| answer.total).sum::<u64>(),
+        expected as u64
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .map(|answer| answer.hits.len())
+            .sum::<usize>(),
+        expected
+    );
 
-    let gate = Clause::Term { field: tag(), term: "t1".to_owned() };
-    let gated = ShardQuery { post_filter: Some(gate), ..query(&clause, &statistics) };
-    let total: u64 = cluster.run(&gated).unwrap().iter().map(|answer| answer.total).sum();
+    let gate = Clause::Term {
+        field: tag(),
+        term: "t1".to_owned(),
+    };
+    let gated = ShardQuery {
+        post_filter: Some(gate),
+        ..query(&clause, &statistics)
+    };
+    let total: u64 = cluster
+        .run(&gated)
+        .unwrap()
+        .iter()
+        .map(|answer| answer.total)
+        .sum();
     let matches = |d: &&Document| d.body.contains(&0) && d.tag == 1;
     assert_eq!(total, corpus.live.values().filter(matches).count() as u64);
 }
@@ -142,7 +212,10 @@ fn min_score_and_post_filter_change_totals_as_they_change_hits() {
 #[test]
 fn totals_up_to_a_limit_do_not_depend_on_the_layout() {
     let corpus = Corpus::generate(6, 400);
-    let common = |number| Clause::Term { field: body(), term: word(number) };
+    let common = |number| Clause::Term {
+        field: body(),
+        term: word(number),
+    };
     let either = Clause::Bool {
         must: Vec::new(),
         should: vec![common(0), common(3)],
@@ -153,12 +226,18 @@ fn totals_up_to_a_limit_do_not_depend_on_the_layout() {
     for layout in LAYOUTS {
         let cluster = Cluster::build(&corpus, layout);
         let statistics = Arc::new(cluster.statistics(&either));
-        let exact = cluster.search(&either, &statistics, 3, TrackTotal::Exact).total;
+        let exact = cluster
+            .search(&either, &statistics, 3, TrackTotal::Exact)
+            .total;
         for limit in [1, 50, 100_000] {
-            let counted = cluster.search(&either, &statistics, 3, TrackTotal::UpTo(limit)).total;
+            let counted = cluster
+                .search(&either, &statistics, 3, TrackTotal::UpTo(limit))
+                .total;
             assert_eq!(counted.min(limit), exact.min(limit), "{layout:?} {limit}");
         }
-        let counted = cluster.search(&either, &statistics, 0, TrackTotal::Exact).total;
+        let counted = cluster
+            .search(&either, &statistics, 0, TrackTotal::Exact)
+            .total;
         assert_eq!(counted, exact);
     }
 }
@@ -173,14 +252,28 @@ fn a_cancelled_search_fails_and_a_late_one_answers_with_what_it_has() {
             memory: &MemoryAccount::root("test", 1 << 20),
             pool: None,
         };
-        search(&cluster.targets, &ShardQuery { sort: vec![key("number", false)], ..everything() }, &env)
+        search(
+            &cluster.targets,
+            &ShardQuery {
+                sort: vec![key("number", false)],
+                ..everything()
+            },
+            &env,
+        )
     };
     let cancelled = Control::unlimited();
     cancelled.cancel();
     let answers = run(cancelled);
-    assert!(answers.iter().all(|answer| matches!(answer, Err(EngineError::Cancelled))));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Err(EngineError::Cancelled)))
+    );
     let late = run(Control::until(Instant::now()));
-    assert!(late.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.timed_out)));
+    assert!(
+        late.iter()
+            .all(|answer| answer.as_ref().is_ok_and(|answer| answer.timed_out))
+    );
 }
 
 #[test]
@@ -192,14 +285,27 @@ fn too_large_a_window_breaks_the_circuit() {
         memory: &MemoryAccount::root("request", 1_000),
         pool: None,
     };
-    let answers = search(&cluster.targets, &ShardQuery { top: 10_000, ..everything() }, &env);
-    assert!(matches!(answers[0], Err(EngineError::CircuitBreaking { .. })));
+    let answers = search(
+        &cluster.targets,
+        &ShardQuery {
+            top: 10_000,
+            ..everything()
+        },
+        &env,
+    );
+    assert!(matches!(
+        answers[0],
+        Err(EngineError::CircuitBreaking { .. })
+    ));
 }
 
 #[test]
 fn terminate_after_looks_at_so_many_documents_of_each_shard() {
     let (_, cluster) = cluster(300);
-    let query = ShardQuery { terminate_after: Some(5), ..everything() };
+    let query = ShardQuery {
+        terminate_after: Some(5),
+        ..everything()
+    };
     for answer in cluster.run(&query).unwrap() {
         assert!(answer.terminated_early && answer.total == 5, "{answer:?}");
     }
@@ -210,20 +316,34 @@ fn expansions_are_the_first_live_terms_in_order() {
     let (corpus, cluster) = cluster(300);
     let request = ExpansionRequest {
         field: body(),
-        pattern: Pattern::Prefix { prefix: "w1".to_owned(), ignore_case: false },
+        pattern: Pattern::Prefix {
+            prefix: "w1".to_owned(),
+            ignore_case: false,
+        },
         limit: 20,
     };
     for target in &cluster.targets {
         let found = expand(&target.view, &request, &Control::unlimited()).unwrap();
-        let of_shard = |d: &&Document| d.class * LAYOUT.shards / corpus::CLASSES == target.key.shard.0 as usize;
+        let of_shard = |d: &&Document| {
+            d.class * LAYOUT.shards / corpus::CLASSES == target.key.shard.0 as usize
+        };
         let mut expected: Vec<String> = (0..VOCABULARY + PLANTED)
-            .filter(|w| corpus.live.values().filter(of_shard).any(|d| d.body.contains(w)))
+            .filter(|w| {
+                corpus
+                    .live
+                    .values()
+                    .filter(of_shard)
+                    .any(|d| d.body.contains(w))
+            })
             .map(word)
             .filter(|word| word.starts_with("w1"))
             .collect();
         expected.sort();
         expected.truncate(20);
-        assert_eq!(found.iter().map(|c| c.term.clone()).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            found.iter().map(|c| c.term.clone()).collect::<Vec<_>>(),
+            expected
+        );
         assert!(found.iter().all(|candidate| candidate.documents > 0));
     }
 }
@@ -232,7 +352,10 @@ fn expansions_are_the_first_live_terms_in_order() {
 fn filters_match_what_they_say_and_again_from_the_cache() {
     let (corpus, cluster) = cluster(600);
     let number = FieldPath::new("number");
-    let pattern = |pattern| Clause::Pattern { field: body(), pattern };
+    let pattern = |pattern| Clause::Pattern {
+        field: body(),
+        pattern,
+    };
     let cases: Vec<(Clause, Box<dyn Fn(&Document) -> bool>)> = vec![
         (
             Clause::Range {
@@ -249,9 +372,25 @@ fn filters_match_what_they_say_and_again_from_the_cache() {
             },
             Box::new(|d| (-10..20).contains(&d.number)),
         ),
-        (Clause::Exact { field: number, value: Scalar::I64(7) }, Box::new(|d| d.number == 7)),
-        (Clause::Exists { fields: vec![title()] }, Box::new(|d| !d.title.is_empty())),
-        (Clause::Exists { fields: vec![tag()] }, Box::new(|_| true)),
+        (
+            Clause::Exact {
+                field: number,
+                value: Scalar::I64(7),
+            },
+            Box::new(|d| d.number == 7),
+        ),
+        (
+            Clause::Exists {
+                fields: vec![title()],
+            },
+            Box::new(|d| !d.title.is_empty()),
+        ),
+        (
+            Clause::Exists {
+                fields: vec![tag()],
+            },
+            Box::new(|_| true),
+        ),
         (
             Clause::Range {
                 field: tag(),
@@ -261,11 +400,17 @@ fn filters_match_what_they_say_and_again_from_the_cache() {
             Box::new(|d| d.tag == 1 || d.tag == 2),
         ),
         (
-            pattern(Pattern::Wildcard { pattern: "w?1".to_owned(), ignore_case: false }),
+            pattern(Pattern::Wildcard {
+                pattern: "w?1".to_owned(),
+                ignore_case: false,
+            }),
             Box::new(|d| d.body.iter().any(|w| (10..100).contains(w) && w % 10 == 1)),
         ),
         (
-            pattern(Pattern::Regexp { expression: "w(7|30)".to_owned(), ignore_case: true }),
+            pattern(Pattern::Regexp {
+                expression: "w(7|30)".to_owned(),
+                ignore_case: true,
+            }),
             Box::new(|d| d.body.contains(&7) || d.body.contains(&30)),
         ),
         (Clause::MatchNone, Box::new(|_| false)),

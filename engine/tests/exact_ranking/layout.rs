@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_engine::control::{Control, MemoryAccount};
+use gleaner_engine::directory::Reading;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::search::{SearchEnv, Target, search};
 use gleaner_engine::statistics::statistics;
 use gleaner_engine::writer::MergeOptions;
-use gleaner_engine::directory::Reading;
 use gleaner_engine::{EngineError, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::files::SimulatedFiles;
 use gleaner_model::{
@@ -34,12 +34,30 @@ pub(crate) struct Layout {
 
 /// What is compared.
 pub(crate) const LAYOUTS: [Layout; 6] = [
-    Layout { shards: 1, segments: 1 },
-    Layout { shards: 1, segments: 6 },
-    Layout { shards: 3, segments: 1 },
-    Layout { shards: 3, segments: 6 },
-    Layout { shards: 8, segments: 1 },
-    Layout { shards: 8, segments: 6 },
+    Layout {
+        shards: 1,
+        segments: 1,
+    },
+    Layout {
+        shards: 1,
+        segments: 6,
+    },
+    Layout {
+        shards: 3,
+        segments: 1,
+    },
+    Layout {
+        shards: 3,
+        segments: 6,
+    },
+    Layout {
+        shards: 8,
+        segments: 1,
+    },
+    Layout {
+        shards: 8,
+        segments: 6,
+    },
 ];
 
 /// Hits of an answer: id and bits of the score.
@@ -74,16 +92,26 @@ impl Cluster {
                     kind,
                 };
                 let seq_no = SeqNo(num_applied[shard]);
-                indices[shard].apply(seq_no, &operation).expect("it is in order");
+                indices[shard]
+                    .apply(seq_no, &operation)
+                    .expect("it is in order");
                 num_applied[shard] += 1;
             }
             for (index, applied) in indices.iter().zip(&num_applied) {
                 index.refresh(SeqNo(*applied)).expect("it refreshes");
             }
         }
-        let options = FilterCacheOptions { min_segment_documents: 64, ..Default::default() };
+        let options = FilterCacheOptions {
+            min_segment_documents: 64,
+            ..Default::default()
+        };
         let filters = Arc::new(FilterCache::new(options));
-        let mut cluster = Self { indices, num_applied, targets: Vec::new(), filters };
+        let mut cluster = Self {
+            indices,
+            num_applied,
+            targets: Vec::new(),
+            filters,
+        };
         cluster.take_views();
         cluster
     }
@@ -95,13 +123,21 @@ impl Cluster {
             index.refresh(SeqNo(*applied)).expect("it refreshes");
         }
         self.take_views();
-        assert!(self.targets.iter().all(|target| target.view.segments().len() <= 1));
+        assert!(
+            self.targets
+                .iter()
+                .all(|target| target.view.segments().len() <= 1)
+        );
     }
 
     fn take_views(&mut self) {
         let indices = self.indices.iter();
-        self.targets =
-            indices.map(|index| Target { key: index.key(), view: index.view() }).collect();
+        self.targets = indices
+            .map(|index| Target {
+                key: index.key(),
+                view: index.view(),
+            })
+            .collect();
     }
 
     /// Collects the numbers of a query over all shards, as the root does.
@@ -124,7 +160,11 @@ impl Cluster {
         top: usize,
         track_total: TrackTotal,
     ) -> Found {
-        let query = ShardQuery { top, track_total, ..query(clause, statistics) };
+        let query = ShardQuery {
+            top,
+            track_total,
+            ..query(clause, statistics)
+        };
         self.merged(self.run(&query).expect("the query is good"))
     }
 
@@ -135,7 +175,10 @@ impl Cluster {
         statistics: &Arc<Statistics>,
         top: usize,
     ) -> Result<Vec<ShardHits>, EngineError> {
-        self.run(&ShardQuery { top, ..query(clause, statistics) })
+        self.run(&ShardQuery {
+            top,
+            ..query(clause, statistics)
+        })
     }
 
     pub(crate) fn run(&self, query: &ShardQuery) -> Result<Vec<ShardHits>, EngineError> {
@@ -159,8 +202,13 @@ impl Cluster {
             }
         }
         hits.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        let hits = hits.into_iter().map(|(score, _, id)| (id.as_str().to_owned(), score.to_bits()));
-        Found { hits: hits.collect(), total }
+        let hits = hits
+            .into_iter()
+            .map(|(score, _, id)| (id.as_str().to_owned(), score.to_bits()));
+        Found {
+            hits: hits.collect(),
+            total,
+        }
     }
 }
 
@@ -192,16 +240,28 @@ fn open(shard: usize) -> ShardIndex {
         "number": {"type": "long"},
     }});
     let mapping = parse_mapping(&declared, None, &MappingRules::default()).expect("it is good");
-    let key = ShardKey { index: IndexUuid([1; 16]), shard: ShardNumber(shard as u32) };
+    let key = ShardKey {
+        index: IndexUuid([1; 16]),
+        shard: ShardNumber(shard as u32),
+    };
     let analyzers = Arc::new(AnalyzerRegistry::builtin());
-    let meta = ShardMeta { key, mapping: Arc::new(mapping), analyzers };
+    let meta = ShardMeta {
+        key,
+        mapping: Arc::new(mapping),
+        analyzers,
+    };
     let options = ShardOptions {
-        merges: MergeOptions { is_enabled: false, ..MergeOptions::default() },
+        merges: MergeOptions {
+            is_enabled: false,
+            ..MergeOptions::default()
+        },
         files: Arc::new(SimulatedFiles::new()),
         reading: Reading::Copied,
         ..ShardOptions::default()
     };
-    ShardIndex::open(Path::new("/shard"), meta, options).expect("an empty folder opens").0
+    ShardIndex::open(Path::new("/shard"), meta, options)
+        .expect("an empty folder opens")
+        .0
 }
 
 fn operation(step: &Step) -> (usize, OperationKind) {
@@ -217,8 +277,11 @@ fn operation(step: &Step) -> (usize, OperationKind) {
             (document.class, kind)
         }
         Step::Delete(victim, class) => {
-            let kind =
-                OperationKind::Delete { id: id(victim), routing: None, version: Version(3) };
+            let kind = OperationKind::Delete {
+                id: id(victim),
+                routing: None,
+                version: Version(3),
+            };
             (*class, kind)
         }
     }

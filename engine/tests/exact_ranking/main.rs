@@ -29,11 +29,18 @@ use layout::{Cluster, LAYOUTS, Layout};
 const QUERIES: usize = 300;
 
 fn seed() -> u64 {
-    std::env::var("GLEANER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7)
+    std::env::var("GLEANER_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(7)
 }
 
 fn num_queries() -> usize {
-    if std::env::var_os("GLEANER_PROVE").is_some() { 20_000 } else { QUERIES }
+    if std::env::var_os("GLEANER_PROVE").is_some() {
+        20_000
+    } else {
+        QUERIES
+    }
 }
 
 /// Compares `num_queries` random queries on one layout; returns how many were compared.
@@ -59,7 +66,11 @@ fn compare(corpus: &Corpus, cluster: &Cluster, num_queries: usize, seed: u64) ->
             TrackTotal::UpTo(limit) => limit,
             _ => u64::MAX,
         };
-        assert_eq!(found.total.min(limit), expected.total.min(limit), "{context} {track:?}");
+        assert_eq!(
+            found.total.min(limit),
+            expected.total.min(limit),
+            "{context} {track:?}"
+        );
     }
     num_queries
 }
@@ -68,7 +79,11 @@ fn compare(corpus: &Corpus, cluster: &Cluster, num_queries: usize, seed: u64) ->
 fn hits_scores_and_totals_do_not_depend_on_the_layout() {
     let seed = seed();
     let per_layout = num_queries().div_ceil(2 * LAYOUTS.len());
-    let size = if num_queries() > QUERIES { 8_000 } else { 2_000 };
+    let size = if num_queries() > QUERIES {
+        8_000
+    } else {
+        2_000
+    };
     for (half, repeats) in [0.0, 0.03].into_iter().enumerate() {
         let corpus = Corpus::with_repeats(seed + half as u64, size, repeats);
         for (at, layout) in LAYOUTS.iter().enumerate() {
@@ -83,7 +98,10 @@ fn hits_scores_and_totals_do_not_depend_on_the_layout() {
 fn a_merge_changes_nothing() {
     let seed = seed() + 1_000;
     let corpus = Corpus::generate(seed, 1_200);
-    let layout = Layout { shards: 2, segments: 5 };
+    let layout = Layout {
+        shards: 2,
+        segments: 5,
+    };
     let mut cluster = Cluster::build(&corpus, layout);
     compare(&corpus, &cluster, 40, seed);
     cluster.merge();
@@ -110,7 +128,13 @@ fn statistics_are_those_of_live_documents() {
 #[test]
 fn stock_pruning_fails_where_ours_is_exact() {
     let corpus = Corpus::generate(seed(), 5_000);
-    let cluster = Cluster::build(&corpus, Layout { shards: 3, segments: 1 });
+    let cluster = Cluster::build(
+        &corpus,
+        Layout {
+            shards: 3,
+            segments: 1,
+        },
+    );
     let mut rng = StdRng::seed_from_u64(seed());
     let (mut in_shard, mut merged, num_queries) = (0, 0, 400);
     for number in 0..num_queries {
@@ -123,17 +147,27 @@ fn stock_pruning_fails_where_ours_is_exact() {
         merged += usize::from(wrong.1);
         let statistics = Arc::new(cluster.statistics(&clause));
         let found = cluster.search(&clause, &statistics, top, TrackTotal::Exact);
-        assert_eq!(found, oracle::search(&corpus, &clause, &statistics, top), "{words:?}");
+        assert_eq!(
+            found,
+            oracle::search(&corpus, &clause, &statistics, top),
+            "{words:?}"
+        );
     }
     println!("stock tantivy: {in_shard} shard lists, {merged} merged of {num_queries} wrong");
-    assert!(in_shard > 0 && merged > 0, "the corpus must be one that stock pruning gets wrong");
+    assert!(
+        in_shard > 0 && merged > 0,
+        "the corpus must be one that stock pruning gets wrong"
+    );
 }
 
 #[test]
 fn a_term_without_statistics_is_an_error() {
     let corpus = Corpus::generate(1, 50);
     let cluster = Cluster::build(&corpus, LAYOUTS[0]);
-    let clause = Clause::Term { field: corpus::body(), term: corpus::word(1) };
+    let clause = Clause::Term {
+        field: corpus::body(),
+        term: corpus::word(1),
+    };
     let nothing = Arc::new(Statistics::default());
     let error = cluster.try_search(&clause, &nothing, 10).unwrap_err();
     assert!(error.to_string().contains("no statistics came"), "{error}");

@@ -5,9 +5,7 @@ use std::ops::Bound;
 
 use gleaner_model::FieldPath;
 use gleaner_model::hash::tie_break_hash;
-use gleaner_query::resolved::{
-    Clause, FieldStatistics, Scalar, Statistics, StatisticsRequest,
-};
+use gleaner_query::resolved::{Clause, FieldStatistics, Scalar, Statistics, StatisticsRequest};
 use tantivy::fieldnorm::FieldNormReader;
 
 use crate::corpus::{Corpus, Document};
@@ -20,15 +18,28 @@ pub(crate) fn search(
     statistics: &Statistics,
     top: usize,
 ) -> Found {
-    let scored = |document: &Document| Some((score(clause, document, statistics)? as f32, document.id.clone()));
+    let scored = |document: &Document| {
+        Some((
+            score(clause, document, statistics)? as f32,
+            document.id.clone(),
+        ))
+    };
     let mut hits: Vec<(f32, String)> = corpus.live.values().filter_map(scored).collect();
     hits.sort_by(|a, b| {
         let by_hash = || tie_break_hash(&a.1).cmp(&tie_break_hash(&b.1));
-        b.0.total_cmp(&a.0).then_with(by_hash).then_with(|| a.1.cmp(&b.1))
+        b.0.total_cmp(&a.0)
+            .then_with(by_hash)
+            .then_with(|| a.1.cmp(&b.1))
     });
     let total = hits.len() as u64;
     hits.truncate(top);
-    Found { hits: hits.into_iter().map(|(score, id)| (id, score.to_bits())).collect(), total }
+    Found {
+        hits: hits
+            .into_iter()
+            .map(|(score, id)| (id, score.to_bits()))
+            .collect(),
+        total,
+    }
 }
 
 /// Counts what a query needs, naively.
@@ -41,12 +52,20 @@ pub(crate) fn statistics(corpus: &Corpus, clause: &Clause) -> Statistics {
         let with_field = || texts().filter(|words| !words.is_empty());
         let numbers = FieldStatistics {
             documents: with_field().count() as u64,
-            total_length: with_field().map(|words| u64::from(quantised(words.len()))).sum(),
+            total_length: with_field()
+                .map(|words| u64::from(quantised(words.len())))
+                .sum(),
         };
         answer.fields.insert(field.clone(), numbers);
-        let count = |term: &String| texts().filter(|words| words.contains(&number(term))).count() as u64;
-        let counts: BTreeMap<String, u64> =
-            terms.iter().map(|term| (term.clone(), count(term))).collect();
+        let count = |term: &String| {
+            texts()
+                .filter(|words| words.contains(&number(term)))
+                .count() as u64
+        };
+        let counts: BTreeMap<String, u64> = terms
+            .iter()
+            .map(|term| (term.clone(), count(term)))
+            .collect();
         answer.terms.insert(field.clone(), counts);
     }
     answer
@@ -83,29 +102,66 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
         Clause::MatchNone => None,
         Clause::Term { field, term } => {
             let weight = boost * idf(numbers, field, &[term]);
-            frequency_score(document, numbers, field, weight, count(document, field, &[term]))
+            frequency_score(
+                document,
+                numbers,
+                field,
+                weight,
+                count(document, field, &[term]),
+            )
         }
         Clause::Synonyms { field, terms } => {
             let terms: Vec<&String> = terms.iter().collect();
             let weight = boost * idf(numbers, field, &terms);
-            frequency_score(document, numbers, field, weight, count(document, field, &terms))
+            frequency_score(
+                document,
+                numbers,
+                field,
+                weight,
+                count(document, field, &terms),
+            )
         }
         Clause::Blended { field, terms } => {
             let group: Vec<&String> = terms.iter().map(|(term, _)| term).collect();
             let idf = idf(numbers, field, &group);
             let scores = terms.iter().filter_map(|(term, factor)| {
                 let weight = boost * f64::from(*factor) * idf;
-                frequency_score(document, numbers, field, weight, count(document, field, &[term]))
+                frequency_score(
+                    document,
+                    numbers,
+                    field,
+                    weight,
+                    count(document, field, &[term]),
+                )
             });
             let scores: Vec<f64> = scores.collect();
             (!scores.is_empty()).then(|| scores.iter().sum())
         }
-        Clause::Phrase { field, positions, slop: 0 } => {
-            let idf: f64 =
-                positions.iter().flat_map(|(_, terms)| terms).map(|term| idf(numbers, field, &[term])).sum();
-            frequency_score(document, numbers, field, boost * idf, phrase_count(document, field, positions))
+        Clause::Phrase {
+            field,
+            positions,
+            slop: 0,
+        } => {
+            let idf: f64 = positions
+                .iter()
+                .flat_map(|(_, terms)| terms)
+                .map(|term| idf(numbers, field, &[term]))
+                .sum();
+            frequency_score(
+                document,
+                numbers,
+                field,
+                boost * idf,
+                phrase_count(document, field, positions),
+            )
         }
-        Clause::Bool { must, should, filter, must_not, minimum_should_match } => {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } => {
             let fails = |clause: &Clause| inner_matches(clause, document);
             if must_not.iter().any(fails) || !filter.iter().all(fails) {
                 return None;
@@ -122,15 +178,26 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
             let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
             (matching >= (*minimum_should_match).max(u32::from(is_required))).then_some(sum)
         }
-        Clause::DisMax { clauses, tie_breaker } => {
+        Clause::DisMax {
+            clauses,
+            tie_breaker,
+        } => {
             let scores: Vec<f64> = clauses.iter().filter_map(inner).collect();
             let best = scores.iter().copied().reduce(f64::max)?;
             Some(best + f64::from(*tie_breaker) * (scores.iter().sum::<f64>() - best))
         }
         Clause::Constant(clause) => inner_matches(clause, document).then_some(boost),
-        Clause::Demote { positive, negative, factor } => {
+        Clause::Demote {
+            positive,
+            negative,
+            factor,
+        } => {
             let score = inner(positive)?;
-            Some(if inner_matches(negative, document) { score * f64::from(*factor) } else { score })
+            Some(if inner_matches(negative, document) {
+                score * f64::from(*factor)
+            } else {
+                score
+            })
         }
         Clause::Boost { clause, factor } => {
             boosted(clause, document, numbers, boost * f64::from(*factor))
@@ -177,17 +244,24 @@ fn idf(numbers: &Statistics, field: &FieldPath, terms: &[&String]) -> f64 {
 
 fn count(document: &Document, field: &FieldPath, terms: &[&String]) -> f64 {
     let terms: Vec<u32> = terms.iter().map(|term| number(term)).collect();
-    words(document, field).iter().filter(|word| terms.contains(word)).count() as f64
+    words(document, field)
+        .iter()
+        .filter(|word| terms.contains(word))
+        .count() as f64
 }
 
 fn phrase_count(document: &Document, field: &FieldPath, positions: &[(u32, Vec<String>)]) -> f64 {
     let words = words(document, field);
     let wanted = |terms: &[String]| terms.iter().map(|term| number(term)).collect::<Vec<_>>();
-    let positions: Vec<(usize, Vec<u32>)> =
-        positions.iter().map(|(offset, terms)| (*offset as usize, wanted(terms))).collect();
+    let positions: Vec<(usize, Vec<u32>)> = positions
+        .iter()
+        .map(|(offset, terms)| (*offset as usize, wanted(terms)))
+        .collect();
     let matches = |start: &usize| {
         positions.iter().all(|(offset, terms)| {
-            words.get(start + offset).is_some_and(|word| terms.contains(word))
+            words
+                .get(start + offset)
+                .is_some_and(|word| terms.contains(word))
         })
     };
     (0..words.len()).filter(matches).count() as f64

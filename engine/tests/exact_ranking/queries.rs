@@ -17,16 +17,25 @@ pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         8 | 9 => should(terms(rng, 3)),
         10 | 11 => must(terms(rng, 2)),
         12 => phrase(rng, corpus),
-        13 => Clause::DisMax { clauses: terms(rng, 3), tie_breaker: [0.0, 0.3, 1.0][rng.random_range(0..3)] },
+        13 => Clause::DisMax {
+            clauses: terms(rng, 3),
+            tie_breaker: [0.0, 0.3, 1.0][rng.random_range(0..3)],
+        },
         14 => Clause::Demote {
             positive: Box::new(should(terms(rng, 2))),
             negative: Box::new(filter(rng, corpus)),
             factor: 0.5,
         },
-        15 => Clause::Synonyms { field: body(), terms: distinct_words(rng, 2) },
+        15 => Clause::Synonyms {
+            field: body(),
+            terms: distinct_words(rng, 2),
+        },
         16 => {
             let group = distinct_words(rng, 3);
-            Clause::Blended { field: body(), terms: group.into_iter().zip([1.0, 0.8, 0.5]).collect() }
+            Clause::Blended {
+                field: body(),
+                terms: group.into_iter().zip([1.0, 0.8, 0.5]).collect(),
+            }
         }
         _ => compound(rng, corpus),
     }
@@ -39,7 +48,15 @@ pub(crate) fn words(rng: &mut StdRng, count: usize) -> Vec<u32> {
 
 /// Returns a disjunction of words of the body.
 pub(crate) fn any_of(words: &[u32]) -> Clause {
-    should(words.iter().map(|&w| Clause::Term { field: body(), term: word(w) }).collect())
+    should(
+        words
+            .iter()
+            .map(|&w| Clause::Term {
+                field: body(),
+                term: word(w),
+            })
+            .collect(),
+    )
 }
 
 fn asked_word(rng: &mut StdRng) -> u32 {
@@ -61,17 +78,30 @@ fn distinct_words(rng: &mut StdRng, count: usize) -> Vec<String> {
 }
 
 fn field(rng: &mut StdRng) -> FieldPath {
-    if rng.random_bool(0.75) { body() } else { title() }
+    if rng.random_bool(0.75) {
+        body()
+    } else {
+        title()
+    }
 }
 
 fn term(rng: &mut StdRng) -> Clause {
     let clause = match rng.random_range(0..12) {
-        0 => Clause::Term { field: tag(), term: format!("t{}", rng.random_range(0..6)) },
-        _ => Clause::Term { field: field(rng), term: word(asked_word(rng)) },
+        0 => Clause::Term {
+            field: tag(),
+            term: format!("t{}", rng.random_range(0..6)),
+        },
+        _ => Clause::Term {
+            field: field(rng),
+            term: word(asked_word(rng)),
+        },
     };
     if rng.random_bool(0.2) {
         let factor = [0.0, 0.1, 2.0, 7.5][rng.random_range(0..4)];
-        return Clause::Boost { clause: Box::new(clause), factor };
+        return Clause::Boost {
+            clause: Box::new(clause),
+            factor,
+        };
     }
     clause
 }
@@ -113,15 +143,24 @@ fn phrase(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         positions[1].1.push(word(asked_word(rng)));
         positions[1].1.dedup();
     }
-    Clause::Phrase { field: body(), positions, slop: 0 }
+    Clause::Phrase {
+        field: body(),
+        positions,
+        slop: 0,
+    }
 }
 
 fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
     match rng.random_range(0..6) {
-        0 => Clause::Term { field: tag(), term: format!("t{}", rng.random_range(0..5)) },
+        0 => Clause::Term {
+            field: tag(),
+            term: format!("t{}", rng.random_range(0..5)),
+        },
         1 => Clause::AnyOf {
             field: tag(),
-            values: (0..2).map(|at| Scalar::Text(format!("t{}", at * 2))).collect(),
+            values: (0..2)
+                .map(|at| Scalar::Text(format!("t{}", at * 2)))
+                .collect(),
         },
         2 => {
             let lower = rng.random_range(-60..40);
@@ -131,11 +170,15 @@ fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
                 upper: Bound::Excluded(Scalar::I64(lower + rng.random_range(1..60))),
             }
         }
-        3 => Clause::Exists { fields: vec![title()] },
+        3 => Clause::Exists {
+            fields: vec![title()],
+        },
         4 => phrase(rng, corpus),
         _ => {
             let ids = (0..200).map(|_| format!("d{}", rng.random_range(0..3_000)));
-            let mut ids: Vec<DocumentId> = ids.map(|id| DocumentId::parse(&id).expect("a good id")).collect();
+            let mut ids: Vec<DocumentId> = ids
+                .map(|id| DocumentId::parse(&id).expect("a good id"))
+                .collect();
             ids.sort();
             ids.dedup();
             Clause::Ids { ids }
@@ -149,7 +192,10 @@ fn compound(rng: &mut StdRng, corpus: &Corpus) -> Clause {
     let num_should = rng.random_range(0..4);
     let mut should: Vec<Clause> = terms(rng, num_should);
     if rng.random_bool(0.3) {
-        should.push(must(vec![term(rng), Clause::Constant(Box::new(filter(rng, corpus)))]));
+        should.push(must(vec![
+            term(rng),
+            Clause::Constant(Box::new(filter(rng, corpus))),
+        ]));
     }
     let minimum = rng.random_range(0..=should.len().min(2)) as u32;
     let num_filters = rng.random_range(0..2);
@@ -157,14 +203,19 @@ fn compound(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         must: terms(rng, num_must),
         should,
         filter: (0..num_filters).map(|_| filter(rng, corpus)).collect(),
-        must_not: (0..rng.random_range(0..2)).map(|_| filter(rng, corpus)).collect(),
+        must_not: (0..rng.random_range(0..2))
+            .map(|_| filter(rng, corpus))
+            .collect(),
         minimum_should_match: minimum,
     };
     match &clause {
         // Nothing asked for at all has its own rule, tested apart.
-        Clause::Bool { must, should, filter, .. }
-            if must.is_empty() && should.is_empty() && filter.is_empty() =>
-        {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            ..
+        } if must.is_empty() && should.is_empty() && filter.is_empty() => {
             self::should(terms(rng, 2))
         }
         _ => clause,

@@ -3,7 +3,9 @@
 use gleaner_query::resolved::{Clause, Statistics};
 use tantivy::Term;
 use tantivy::collector::TopDocs;
-use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, EnableScoring, Occur, Query, TermQuery};
+use tantivy::query::{
+    Bm25StatisticsProvider, BooleanQuery, EnableScoring, Occur, Query, TermQuery,
+};
 use tantivy::schema::{Field, IndexRecordOption};
 
 use crate::corpus::{Corpus, body, word};
@@ -47,8 +49,11 @@ pub(crate) fn is_wrong(
         let collector = TopDocs::with_limit(top).order_by_score();
         let provider = Global(&numbers);
         let hits = searcher.search_with_statistics_provider(&query, &collector, &provider);
-        let hits: Vec<f32> =
-            hits.expect("it searches").into_iter().map(|(score, _)| score).collect();
+        let hits: Vec<f32> = hits
+            .expect("it searches")
+            .into_iter()
+            .map(|(score, _)| score)
+            .collect();
         let scoring = EnableScoring::enabled_from_statistics_provider(&provider, searcher);
         let weight = query.weight(scoring).expect("it has a weight");
         let mut every = Vec::new();
@@ -80,5 +85,8 @@ fn disjunction(column: Field, words: &[u32]) -> Box<dyn Query> {
 fn best(mut scores: Vec<f32>, top: usize) -> Vec<i64> {
     scores.sort_by(|a, b| b.total_cmp(a));
     scores.truncate(top);
-    scores.into_iter().map(|score| (f64::from(score) * 1e4).round() as i64).collect()
+    scores
+        .into_iter()
+        .map(|score| (f64::from(score) * 1e4).round() as i64)
+        .collect()
 }

@@ -22,7 +22,10 @@ pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, Engin
         };
     };
     let kind = of_field(path, &field.kind)?;
-    let needs_numbers = matches!(key.mode, Some(SortMode::Sum | SortMode::Avg | SortMode::Median));
+    let needs_numbers = matches!(
+        key.mode,
+        Some(SortMode::Sum | SortMode::Avg | SortMode::Median)
+    );
     if kind == Kind::Text && needs_numbers {
         return Err(EngineError::Query(format!(
             "sort mode of [{path}] must be min or max: its values are no numbers"
@@ -45,7 +48,10 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
     }
     Ok(match kind {
         FieldKind::Keyword { .. } | FieldKind::Ip { .. } => Kind::Text,
-        FieldKind::Number { number: NumberKind::UnsignedLong, .. } => Kind::Unsigned,
+        FieldKind::Number {
+            number: NumberKind::UnsignedLong,
+            ..
+        } => Kind::Unsigned,
         FieldKind::Number { number, .. } if !number.is_integral() => Kind::Fraction,
         _ => Kind::Whole,
     })

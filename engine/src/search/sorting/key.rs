@@ -80,7 +80,11 @@ impl KeyReader {
         segment: &SegmentView,
     ) -> Result<Self, EngineError> {
         let (source, kind) = source_of(key, view, shard, segment)?;
-        let default_mode = if key.descending { SortMode::Max } else { SortMode::Min };
+        let default_mode = if key.descending {
+            SortMode::Max
+        } else {
+            SortMode::Min
+        };
         let mut reader = Self {
             kind,
             descending: key.descending,
@@ -113,7 +117,11 @@ impl KeyReader {
             (Raw::Text(a), Raw::Text(b)) => a.cmp(b),
             _ => return rank(a).cmp(&rank(b)),
         };
-        if self.descending { ascending.reverse() } else { ascending }
+        if self.descending {
+            ascending.reverse()
+        } else {
+            ascending
+        }
     }
 
     /// Returns the value of a document.
@@ -185,9 +193,13 @@ impl KeyReader {
     fn term(&self, ord: u64) -> Result<String, EngineError> {
         let mut text = String::new();
         let Source::Terms(column) = &self.source else {
-            return Err(EngineError::Internal("a term of a key without terms".to_owned()));
+            return Err(EngineError::Internal(
+                "a term of a key without terms".to_owned(),
+            ));
         };
-        column.ord_to_str(ord, &mut text).map_err(EngineError::io("reading a term"))?;
+        column
+            .ord_to_str(ord, &mut text)
+            .map_err(EngineError::io("reading a term"))?;
         Ok(text)
     }
 }
@@ -202,15 +214,24 @@ fn source_of(
         SortTarget::Score => return Ok((Source::Score, Kind::Fraction)),
         SortTarget::Doc => {
             let shard = u64::from(shard.shard.0) << SEQ_NO_BITS;
-            return Ok((Source::System(shard, Arc::clone(segment.seq_nos())), Kind::Unsigned));
+            return Ok((
+                Source::System(shard, Arc::clone(segment.seq_nos())),
+                Kind::Unsigned,
+            ));
         }
         SortTarget::ShardDoc => {
-            return Ok((Source::System(0, Arc::clone(segment.id_hashes())), Kind::Unsigned));
+            return Ok((
+                Source::System(0, Arc::clone(segment.id_hashes())),
+                Kind::Unsigned,
+            ));
         }
         SortTarget::Field(path) => path.as_str(),
     };
     if path == "_seq_no" {
-        return Ok((Source::System(0, Arc::clone(segment.seq_nos())), Kind::Unsigned));
+        return Ok((
+            Source::System(0, Arc::clone(segment.seq_nos())),
+            Kind::Unsigned,
+        ));
     }
     let kind = field::kind(key, path, view)?;
     let values = match view.field(path) {
@@ -236,7 +257,9 @@ fn place_of(column: &StrColumn, text: &str) -> Result<u64, EngineError> {
     while low < high {
         let middle = low + (high - low) / 2;
         term.clear();
-        column.ord_to_str(middle, &mut term).map_err(EngineError::io("reading a term"))?;
+        column
+            .ord_to_str(middle, &mut term)
+            .map_err(EngineError::io("reading a term"))?;
         match term.as_str().cmp(text) {
             Ordering::Equal => return Ok(2 * middle + 1),
             Ordering::Less => low = middle + 1,

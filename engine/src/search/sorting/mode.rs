@@ -58,6 +58,9 @@ mod tests {
         assert_eq!(picked(SortMode::Avg), Some(4));
         assert_eq!(picked(SortMode::Median), Some(3));
         assert_eq!(whole(SortMode::Avg, std::iter::empty()), None);
-        assert_eq!(fraction(SortMode::Median, [1.0, 2.5].into_iter()), Some(1.75));
+        assert_eq!(
+            fraction(SortMode::Median, [1.0, 2.5].into_iter()),
+            Some(1.75)
+        );
     }
 }

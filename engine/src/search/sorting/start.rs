@@ -37,8 +37,14 @@ impl Start {
             (None, Some(values)) => read_all(query, view, readers, values)?,
             (None, None) => return Ok(None),
         };
-        let keys = readers.iter().zip(&values).map(|(reader, value)| reader.raw_of(value));
-        Ok(Some(Self { keys: keys.collect::<Result<_, _>>()?, hash }))
+        let keys = readers
+            .iter()
+            .zip(&values)
+            .map(|(reader, value)| reader.raw_of(value));
+        Ok(Some(Self {
+            keys: keys.collect::<Result<_, _>>()?,
+            hash,
+        }))
     }
 
     /// Returns whether a document with these keys comes after this point.
@@ -103,7 +109,9 @@ pub(super) fn read_value(
     };
     read.ok_or_else(|| {
         let target = &key.target;
-        EngineError::Query(format!("Failed to parse value [{value}] for sort key {target:?}"))
+        EngineError::Query(format!(
+            "Failed to parse value [{value}] for sort key {target:?}"
+        ))
     })
 }
 
@@ -132,8 +140,11 @@ fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, Engin
     match field.map(|field| &field.kind) {
         Some(FieldKind::Date { format, .. }) => {
             let pattern = key.format.as_deref().unwrap_or(&format.0);
-            let parsed = DateFormatter::parse_pattern(pattern).and_then(|format| format.parse(text));
-            parsed.map(Some).map_err(|error| EngineError::Query(error.to_string()))
+            let parsed =
+                DateFormatter::parse_pattern(pattern).and_then(|format| format.parse(text));
+            parsed
+                .map(Some)
+                .map_err(|error| EngineError::Query(error.to_string()))
         }
         _ => match text.as_str() {
             "true" => Ok(Some(1)),
