@@ -15,6 +15,7 @@ use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 
 use crate::Leaf;
+use crate::views::MAX_HOLDERS;
 
 /// How long administrative calls wait for a shard that is being opened.
 const OPENING_PATIENCE: Duration = Duration::from_secs(30);
@@ -45,13 +46,19 @@ impl LeafClient for Leaf {
         let mut pinned = Vec::with_capacity(call.shards.len());
         for key in call.shards {
             let shard = self.shard(key, OPENING_PATIENCE).await;
-            pinned.push(shard.map(|shard| {
+            pinned.push(shard.and_then(|shard| {
                 let view = shard.engine().view();
-                shard.views.pin(&view, call.keep_alive);
-                PinnedView {
+                if !shard.views.pin(&view, call.holder, call.keep_alive) {
+                    return Err(LeafFault::Rejected {
+                        queue: "open contexts",
+                        capacity: MAX_HOLDERS,
+                    });
+                }
+                Ok(PinnedView {
                     shard: key,
                     view: view.id(),
-                }
+                    holder: call.holder,
+                })
             }));
         }
         pinned
@@ -70,7 +77,7 @@ impl LeafClient for Leaf {
             };
             let shard = self.shard(pinned.shard, OPENING_PATIENCE).await;
             renewed.push(shard.and_then(|shard| {
-                if shard.views.renew(pinned.view, keep_alive) {
+                if shard.views.renew(pinned.view, pinned.holder, keep_alive) {
                     Ok(())
                 } else {
                     Err(missing)
@@ -83,7 +90,7 @@ impl LeafClient for Leaf {
     async fn release_views(&self, views: Vec<PinnedView>) -> usize {
         let held = |pinned: &PinnedView| {
             self.open_now(pinned.shard)
-                .is_some_and(|shard| shard.views.release(pinned.view))
+                .is_some_and(|shard| shard.views.release(pinned.view, pinned.holder))
         };
         views.iter().filter(|pinned| held(pinned)).count()
     }
@@ -124,7 +131,7 @@ impl LeafClient for Leaf {
         let merging = Arc::clone(&shard);
         let merged = tokio::task::spawn_blocking(move || {
             merging.engine().force_merge(max_segments)?;
-            merging.applier.refresh_view()
+            merging.applier.show_applied()
         });
         let reason = match merged.await {
             Ok(Ok(_)) => return Ok(()),

@@ -1,5 +1,6 @@
 //! Documents by id: the latest acknowledged write, or what searches see.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,42 +24,66 @@ impl Leaf {
             .counters
             .get
             .fetch_add(call.ids.len() as u64, Ordering::Relaxed);
-        let mut documents = Vec::with_capacity(call.ids.len());
-        for id in call.ids {
-            let unseen = if call.realtime {
-                self.unseen(shard, &id).await
-            } else {
-                None
-            };
-            let document = match unseen {
-                Some(document) => document,
-                None => visible(shard, &id)?,
-            };
-            documents.push(document);
-        }
-        Ok(documents)
+        let unseen = if call.realtime {
+            self.unseen(shard, &call.ids).await?
+        } else {
+            HashMap::new()
+        };
+        let reading = Arc::clone(shard);
+        // Reading takes page faults and decompression, which the runtime's threads must not wait for.
+        let read = tokio::task::spawn_blocking(move || all(&reading, call.ids, unseen)).await;
+        read.unwrap_or_else(|error| {
+            Err(LeafFault::Internal {
+                shard: shard.key,
+                reason: format!("reading documents failed: {error}"),
+            })
+        })
     }
 
-    /// Returns the latest write of `id` when searches may not see it yet: the document, or that it
-    /// is deleted.
-    async fn unseen(&self, shard: &Arc<Shard>, id: &DocumentId) -> Option<Option<Document>> {
-        let primary = shard.primary.lock().await;
-        let latest = primary.versions.get(id)?;
-        Some(latest.content.as_ref().map(|content| Document {
-            id: id.clone(),
-            routing: content.routing.clone(),
-            seq_no: latest.seq_no,
-            term: latest.term,
-            version: latest.version,
-            source: content.source.clone(),
-        }))
+    /// Returns the latest writes that searches may not see yet: the document, or that it is deleted.
+    async fn unseen(&self, shard: &Arc<Shard>, ids: &[DocumentId]) -> Result<Unseen, LeafFault> {
+        let mut primary = Arc::clone(&shard.primary).lock_owned().await;
+        if shard.needs_resync.load(Ordering::Acquire) && shard.applier.failure().is_none() {
+            // The map may hold writes that have failed since.
+            self.resync(shard, &mut primary).await?;
+        }
+        let latest = ids
+            .iter()
+            .filter_map(|id| Some((id.clone(), primary.versions.get(id)?)));
+        Ok(latest
+            .map(|(id, latest)| {
+                let document = latest.content.as_ref().map(|content| Document {
+                    id: id.clone(),
+                    routing: content.routing.clone(),
+                    seq_no: latest.seq_no,
+                    term: latest.term,
+                    version: latest.version,
+                    source: content.source.clone(),
+                });
+                (id, document)
+            })
+            .collect())
     }
 }
 
-fn visible(shard: &Arc<Shard>, id: &DocumentId) -> Result<Option<Document>, LeafFault> {
-    let found = shard.engine().view().find(id);
-    let found = found.map_err(|error| engine_fault(shard.key, &error))?;
-    Ok(found.map(document))
+type Unseen = HashMap<DocumentId, Option<Document>>;
+
+fn all(
+    shard: &Shard,
+    ids: Vec<DocumentId>,
+    unseen: Unseen,
+) -> Result<Vec<Option<Document>>, LeafFault> {
+    // Taken after the version map was read: what has left the map since is visible in it.
+    let view = shard.engine().view();
+    let one = |id: DocumentId| match unseen.get(&id) {
+        Some(document) => Ok(document.clone()),
+        None => {
+            let found = view.find(&id);
+            let found = found.map_err(|error| engine_fault(shard.key, &error))?;
+            Ok(found.map(document))
+        }
+    };
+    ids.into_iter().map(one).collect()
 }
 
 /// Returns a stored document as it is answered.

@@ -14,8 +14,11 @@ mod mapping;
 mod pool;
 mod recovery;
 mod refresh;
+mod reopening;
 mod search;
 mod shard;
+#[cfg(test)]
+mod testing;
 mod update;
 mod versions;
 mod views;
@@ -25,7 +28,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
@@ -57,17 +60,26 @@ pub struct LeafOptions {
     pub indexing_memory_bytes: usize,
     /// Bytes of writes that may be under way on the leaf; default 512 MiB, then they are rejected.
     pub write_queue_bytes: usize,
+    /// Bytes of documents, per shard, that searches cannot see yet; default 16 MiB. Beyond it a
+    /// refresh is made at once, far beyond it writers wait for one.
+    pub unseen_bytes: usize,
     /// Operations not yet durably committed after which a durable commit is made; default 500,000.
     pub flush_operations: u64,
     /// Longest time an operation waits for its durable commit; default 60 s. A restart replays what
     /// is not committed.
     pub flush_interval: Duration,
+    /// How long a shard goes without writes before it gives back its writer's memory and threads;
+    /// default 5 min.
+    pub writer_idle: Duration,
     /// How long a deleted document's version is remembered; default 60 s (`index.gc_deletes`).
     pub tombstone_age: Duration,
     /// Share of the disk in use from which indices refuse writes; default 0.95.
     pub flood_stage: f64,
     /// Share of the disk in use below which they take them again; default 0.90.
     pub high_watermark: f64,
+    /// Free bytes that are enough whatever the share: a nearly full disk of terabytes still has
+    /// room. Default 4 GiB; half of it is the flood stage.
+    pub headroom_bytes: u64,
     /// Clock: milliseconds since the epoch.
     pub clock: fn() -> i64,
 }
@@ -85,11 +97,14 @@ impl LeafOptions {
             filter_cache_bytes: 128 << 20,
             indexing_memory_bytes: 32_000_000,
             write_queue_bytes: 512 << 20,
+            unseen_bytes: 16 << 20,
             flush_operations: 500_000,
             flush_interval: Duration::from_secs(60),
+            writer_idle: Duration::from_secs(300),
             tombstone_age: Duration::from_secs(60),
             flood_stage: 0.95,
             high_watermark: 0.90,
+            headroom_bytes: 4 << 30,
             clock,
         }
     }
@@ -108,4 +123,19 @@ pub struct Leaf {
     /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
     changes: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
+    /// Held while this leaf changes the cluster state, so that its shards do not race each other.
+    changing_metadata: tokio::sync::Mutex<()>,
+    /// Bounds how many shards are opened at once: each may replay a long log.
+    opening: tokio::sync::Semaphore,
+    /// When shards that failed are tried again.
+    retries: Mutex<BTreeMap<ShardKey, Retry>>,
+    /// Background tasks that hold the leaf.
+    tasks: Arc<watch::Sender<usize>>,
+}
+
+/// When a failed shard is opened again.
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    at: Instant,
+    pause: Duration,
 }

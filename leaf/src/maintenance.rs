@@ -1,14 +1,17 @@
 //! The leaf's life: taking shards over from the cluster state, durable commits, expiry, the end.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gleaner_analysis::AnalyzerRegistry;
+use futures::future::join_all;
 use gleaner_coordinator::Coordinator;
+use gleaner_engine::EngineError;
 use gleaner_engine::control::MemoryAccount;
+use gleaner_engine::copy::{Checkpoint, ShardIndex};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_log::ShardLog;
 use gleaner_model::{ClusterState, Generation, IndexMeta, SeqNo, ShardKey};
@@ -17,9 +20,13 @@ use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::fault::log_fault;
+use crate::mapping::analyzers_of;
 use crate::pool::Pool;
-use crate::shard::{Shard, Slot};
+use crate::reopening::release;
+use crate::shard::{Shard, Slot, told};
 use crate::watermark;
+use crate::write::stopped;
 use crate::{Leaf, LeafOptions};
 
 /// Time between rounds of commits and expiry.
@@ -47,13 +54,27 @@ impl Leaf {
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
+            changing_metadata: tokio::sync::Mutex::default(),
+            opening: tokio::sync::Semaphore::new(options.search_threads.max(2)),
+            retries: Mutex::default(),
+            tasks: Arc::new(watch::Sender::new(0)),
             options,
             coordinator,
             log,
         });
-        tokio::spawn(Arc::clone(&leaf).follow_state());
-        tokio::spawn(Arc::clone(&leaf).maintain());
+        leaf.spawn(Arc::clone(&leaf).follow_state());
+        leaf.spawn(Arc::clone(&leaf).maintain());
         Ok(leaf)
+    }
+
+    /// Runs a task that holds the leaf; its end is waited for when the leaf stops.
+    pub(crate) fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.send_modify(|tasks| *tasks += 1);
+        let task = Task(Arc::clone(&self.tasks));
+        tokio::spawn(async move {
+            work.await;
+            drop(task);
+        });
     }
 
     async fn follow_state(self: Arc<Self>) {
@@ -77,15 +98,20 @@ impl Leaf {
             .iter()
             .map(|(key, slot)| (*key, slot.clone()))
             .collect();
-        for (key, slot) in known {
-            match (state.indices.get(&key.index), slot) {
-                (Some(index), Slot::Open(shard)) => shard.take_meta(index),
-                (Some(_), Slot::Opening | Slot::Failed(_)) => {}
-                (None, slot) => self.remove(key, slot).await,
-            }
-        }
         for index in state.indices.values() {
             self.open_missing(index);
+        }
+        for (key, slot) in known {
+            match (state.indices.get(&key.index), slot) {
+                (Some(index), Slot::Open(shard)) => {
+                    if !Arc::ptr_eq(&shard.index.load(), index) {
+                        let leaf = Arc::clone(self);
+                        self.spawn(async move { shard.take_meta(&leaf.coordinator).await });
+                    }
+                }
+                (Some(_), Slot::Opening | Slot::Failed(_)) => {}
+                (None, slot) => self.remove(key, slot),
+            }
         }
     }
 
@@ -99,62 +125,81 @@ impl Leaf {
             shards.extend(missing.iter().map(|key| (*key, Slot::Opening)));
             missing
         };
-        if missing.is_empty() {
-            return;
-        }
-        let analyzers = AnalyzerRegistry::from_settings(&index.settings.analysis);
-        let analyzers = analyzers.map(Arc::new).map_err(|error| error.to_string());
         for key in missing {
-            let (leaf, index, analyzers) = (Arc::clone(self), Arc::clone(index), analyzers.clone());
-            tokio::spawn(async move {
-                let opened = match analyzers {
-                    Ok(analyzers) => leaf.open_shard(key, index, analyzers).await,
-                    Err(reason) => Err(reason),
-                };
-                leaf.opened(key, opened);
-            });
+            let (leaf, index) = (Arc::clone(self), Arc::clone(index));
+            self.spawn(async move { leaf.open(key, index).await });
         }
     }
 
-    fn opened(self: &Arc<Self>, key: ShardKey, opened: Result<Arc<Shard>, String>) {
-        let slot = match opened {
-            Ok(shard) => {
-                // The state may have moved on while the shard was opened.
-                if let Some(index) = self.coordinator.state().indices.get(&key.index) {
-                    shard.take_meta(index);
-                }
-                tokio::spawn(Arc::clone(self).refresh_periodically(Arc::clone(&shard)));
-                Slot::Open(shard)
-            }
+    /// Opens a shard whose slot says so.
+    pub(crate) async fn open(self: &Arc<Self>, key: ShardKey, index: Arc<IndexMeta>) {
+        // An error means that the semaphore is closed, which nobody does.
+        let permit = self.opening.acquire().await;
+        let opened = match analyzers_of(&index) {
+            Ok(analyzers) => self.open_shard(key, index, analyzers).await,
+            Err(reason) => Err(reason),
+        };
+        drop(permit);
+        if let Ok(shard) = &opened {
+            // The state may have moved on while the shard was opened.
+            shard.take_meta(&self.coordinator).await;
+        }
+        self.opened(key, opened);
+    }
+
+    /// Puts what opening came to into the shard's slot; a shard that was deleted meanwhile goes.
+    pub(crate) fn opened(self: &Arc<Self>, key: ShardKey, opened: Result<Arc<Shard>, String>) {
+        let slot = match &opened {
+            Ok(shard) => Slot::Open(Arc::clone(shard)),
             Err(reason) => {
                 tracing::error!(shard = %key, %reason, "shard cannot be opened; others go on");
-                Slot::Failed(reason.into())
+                Slot::Failed(reason.as_str().into())
             }
         };
-        if let Some(known) = self.shards.lock().get_mut(&key) {
-            *known = slot;
+        let is_wanted = match self.shards.lock().get_mut(&key) {
+            Some(known) => {
+                *known = slot.clone();
+                true
+            }
+            None => false,
+        };
+        match opened {
+            _ if !is_wanted => self.remove(key, slot),
+            Ok(shard) => self.spawn(Arc::clone(self).refresh_periodically(shard)),
+            Err(_) => {}
         }
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    async fn remove(&self, key: ShardKey, slot: Slot) {
+    /// Removes a shard of a deleted index, in the background. A shard that is being opened is
+    /// removed when it is open.
+    fn remove(self: &Arc<Self>, key: ShardKey, slot: Slot) {
         self.shards.lock().remove(&key);
         self.changes.send_modify(|changes| *changes += 1);
-        if let Err(error) = self.log.remove(key).await {
-            tracing::warn!(shard = %key, %error, "log of a deleted index stays on disk");
+        if matches!(slot, Slot::Opening) {
+            return;
         }
-        let folder = self.options.folder.join(key.index.to_string());
-        let removed = tokio::task::spawn_blocking(move || {
-            drop(slot);
-            remove_folder(&folder, key)
-        });
-        match removed.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(shard = %key, %error, "files of a deleted index stay on disk");
+        let leaf = Arc::clone(self);
+        self.spawn(async move {
+            if let Slot::Open(shard) = slot
+                // A batch under way would make log and files anew after they were removed.
+                && let Err(reason) = release(shard).await
+            {
+                tracing::warn!(shard = %key, %reason, "a deleted index is removed while in use");
             }
-            Err(error) => tracing::warn!(shard = %key, %error, "removal failed"),
-        }
+            if let Err(error) = leaf.log.remove(key).await {
+                tracing::warn!(shard = %key, %error, "log of a deleted index stays on disk");
+            }
+            let folder = leaf.options.folder.join(key.index.to_string());
+            let removed = tokio::task::spawn_blocking(move || remove_folder(&folder, key));
+            match removed.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(shard = %key, %error, "files of a deleted index stay on disk");
+                }
+                Err(error) => tracing::warn!(shard = %key, %error, "removal failed"),
+            }
+        });
     }
 
     /// Returns the open shard, waiting up to `patience` while it is being opened.
@@ -203,12 +248,6 @@ impl Leaf {
         }
     }
 
-    /// Returns whether the shard is still this leaf's.
-    pub(crate) fn holds(&self, shard: &Arc<Shard>) -> bool {
-        self.open_now(shard.key)
-            .is_some_and(|held| Arc::ptr_eq(&held, shard))
-    }
-
     fn open_shards(&self) -> Vec<Arc<Shard>> {
         let shards = self.shards.lock();
         let open = |slot: &Slot| match slot {
@@ -227,14 +266,42 @@ impl Leaf {
             }
             for shard in self.open_shards() {
                 shard.views.expire();
-                if self.is_flush_due(&shard)
-                    && let Err(fault) = self.flush_shard(&shard).await
-                {
-                    tracing::warn!(shard = %shard.key, %fault, "durable commit failed");
-                }
+                self.maintain_shard(&shard).await;
             }
             watermark::check(&*self.coordinator, &self.options).await;
+            self.reopen_failed();
         }
+    }
+
+    async fn maintain_shard(&self, shard: &Arc<Shard>) {
+        if shard.applier.failure().is_some() {
+            return;
+        }
+        if self.is_flush_due(shard)
+            && let Err(fault) = self.flush_shard(shard).await
+        {
+            tracing::warn!(shard = %shard.key, %fault, "durable commit failed");
+        }
+        if self.is_writer_idle(shard) {
+            let closing = Arc::clone(shard);
+            let closed = tokio::task::spawn_blocking(move || closing.engine().close_writer()).await;
+            if let Ok(Err(error)) = closed {
+                shard.applier.stop(&told(&error));
+            }
+        }
+    }
+
+    /// Returns whether the shard had no writes for long enough; `true` once per such time.
+    fn is_writer_idle(&self, shard: &Shard) -> bool {
+        let next = shard.applier.next();
+        let mut flushes = shard.flushes.lock();
+        let has_moved = flushes.idle_at != next;
+        let is_idle = !has_moved && flushes.idle_since.elapsed() >= self.options.writer_idle;
+        if has_moved || is_idle {
+            flushes.idle_at = next;
+            flushes.idle_since = Instant::now();
+        }
+        is_idle
     }
 
     fn is_flush_due(&self, shard: &Shard) -> bool {
@@ -247,21 +314,30 @@ impl Leaf {
 
     /// Makes everything applied durable in the index and trims the log below it.
     pub(crate) async fn flush_shard(&self, shard: &Arc<Shard>) -> Result<(), LeafFault> {
+        self.commit(shard, ShardIndex::commit).await
+    }
+
+    /// Makes a durable commit by `commit` and trims the log below it.
+    async fn commit(
+        &self,
+        shard: &Arc<Shard>,
+        commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
+    ) -> Result<(), LeafFault> {
         let committing = Arc::clone(shard);
-        let committed = tokio::task::spawn_blocking(move || committing.engine().commit()).await;
-        let failed = |reason: String| LeafFault::Internal {
-            shard: shard.key,
-            reason,
-        };
-        let checkpoint = committed
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(|error| failed(error.to_string()))?;
+        let committed = tokio::task::spawn_blocking(move || commit(committing.engine())).await;
+        let committed = committed.map_err(|error| error.to_string());
+        let committed = committed.and_then(|done| done.map_err(|error| told(&error)));
+        // An engine that failed to commit takes no more operations.
+        let checkpoint = committed.map_err(|reason| {
+            shard.applier.stop(&reason);
+            stopped(shard, &reason)
+        })?;
         // What is trimmed must be in the index; what is not yet visible is read back from memory.
         let trimmed = shard.log.trim(shard.key, checkpoint.next_seq_no).await;
-        trimmed.map_err(|error| failed(error.to_string()))?;
+        trimmed.map_err(|error| log_fault(shard.key, &error))?;
         shard.counters.flush.fetch_add(1, Ordering::Relaxed);
         let mut flushes = shard.flushes.lock();
-        flushes.committed = checkpoint.next_seq_no;
+        flushes.committed = flushes.committed.max(checkpoint.next_seq_no);
         flushes.since = Instant::now();
         Ok(())
     }
@@ -288,25 +364,47 @@ impl Leaf {
     }
 
     /// Stops without a last durable commit, as a crash would: the log has what was acknowledged.
-    /// Returns when no background work holds the shards any more.
+    /// Returns when nothing of this leaf runs any more.
     pub async fn abandon(&self) {
         self.stopping.send_replace(true);
-        for shard in self.open_shards() {
-            let mut in_flight = shard.in_flight.subscribe();
-            if in_flight.wait_for(|count| *count == 0).await.is_err() {
-                return;
-            }
+        join_all(self.open_shards().iter().map(|shard| shard.refuse_writes())).await;
+        self.wait_for_tasks().await;
+    }
+
+    /// Stops: writes are refused, those under way are finished, everything applied is made durable
+    /// and writers are closed. Returns when nothing of this leaf runs any more.
+    pub async fn stop(&self) {
+        self.stopping.send_replace(true);
+        let shards = self.open_shards();
+        join_all(shards.iter().map(|shard| self.close_shard(shard))).await;
+        drop(shards);
+        self.wait_for_tasks().await;
+    }
+
+    async fn close_shard(&self, shard: &Arc<Shard>) {
+        let has_failed = shard.applier.failure().is_some();
+        shard.refuse_writes().await;
+        if has_failed {
+            return;
+        }
+        if let Err(fault) = self.commit(shard, ShardIndex::close).await {
+            tracing::warn!(shard = %shard.key, %fault, "last durable commit failed; the log has it");
         }
     }
 
-    /// Stops: no more background work, everything applied is made durable.
-    pub async fn stop(&self) {
-        self.stopping.send_replace(true);
-        for shard in self.open_shards() {
-            if let Err(fault) = self.flush_shard(&shard).await {
-                tracing::warn!(shard = %shard.key, %fault, "last durable commit failed; the log has it");
-            }
-        }
+    async fn wait_for_tasks(&self) {
+        let mut tasks = self.tasks.subscribe();
+        // An error means that the sender is gone, and it lives in `self`.
+        drop(tasks.wait_for(|tasks| *tasks == 0).await);
+    }
+}
+
+/// A background task that runs; it holds no leaf, so that who waits for it finds the leaf let go.
+struct Task(Arc<watch::Sender<usize>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.send_modify(|tasks| *tasks -= 1);
     }
 }
 
@@ -323,7 +421,7 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
         } else {
             ShardPhase::Started
         },
-        reason: failure,
+        reason: failure.map(|reason| reason.to_string()),
         generation: shard.engine().view().generation(),
         max_seq_no: next.0.checked_sub(1).map(SeqNo),
         committed: shard.flushes.lock().committed,

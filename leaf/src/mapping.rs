@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_coordinator::{CoordinatorError, update};
+use gleaner_analysis::{AnalyzerRegistry, Limits};
+use gleaner_coordinator::{Coordinator, CoordinatorError, update};
 use gleaner_engine::schema::document::{DocumentError, DocumentParser, grown_mapping};
 use gleaner_model::{IndexMeta, Mapping};
 use gleaner_proto::LeafFault;
@@ -41,6 +42,7 @@ impl Leaf {
             shard: shard.key,
             reason,
         };
+        let _changing = self.changing_metadata.lock().await;
         let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
             refused.clear();
             let Some(index) = state.indices.get(&shard.key.index) else {
@@ -60,8 +62,8 @@ impl Leaf {
         .await
         .map_err(|error| internal(format!("new fields could not be agreed: {error}")))?;
         match state.indices.get(&shard.key.index) {
-            Some(index) => {
-                shard.take_meta(index);
+            Some(_) => {
+                shard.take_meta(&self.coordinator).await;
                 Ok(refused)
             }
             None => Err(LeafFault::NotHere { shard: shard.key }),
@@ -92,19 +94,60 @@ fn grown(
 }
 
 impl Shard {
-    /// Takes over what the cluster state says of the index; older states are ignored.
-    pub(crate) fn take_meta(&self, index: &Arc<IndexMeta>) {
+    /// Takes over what the newest cluster state says of the index.
+    ///
+    /// A newer mapping waits for the engine's writer, which a merge may hold for long, so that
+    /// happens off the runtime's threads.
+    pub(crate) async fn take_meta(self: &Arc<Self>, coordinator: &Arc<dyn Coordinator>) {
+        let (shard, coordinator) = (Arc::clone(self), Arc::clone(coordinator));
+        let taking = tokio::task::spawn_blocking(move || shard.take_meta_now(&*coordinator));
+        if let Err(error) = taking.await {
+            self.applier
+                .stop(&format!("a new mapping could not be taken over: {error}"));
+        }
+    }
+
+    fn take_meta_now(&self, coordinator: &dyn Coordinator) {
         let _taking = self.taking_meta.lock();
-        let known = self.index.load();
-        if known.mapping.version > index.mapping.version {
+        // Read under the lock, so that an older state never follows a newer one.
+        let state = coordinator.state();
+        let Some(index) = state.indices.get(&self.key.index) else {
+            return;
+        };
+        let known = self.index.load_full();
+        if Arc::ptr_eq(&known, index) || known.mapping.version > index.mapping.version {
             return;
         }
-        if known.mapping.version < index.mapping.version {
-            let parser = DocumentParser::new(&index.mapping, &self.analyzers);
-            self.parser.store(Arc::new(parser));
-            self.engine()
-                .set_mapping(Arc::clone(&index.mapping), Arc::clone(&self.analyzers));
+        if known.mapping.version == index.mapping.version {
+            self.index.store(Arc::clone(index));
+            return;
         }
+        if known.settings.analysis != index.settings.analysis {
+            match analyzers_of(index) {
+                Ok(analyzers) => self.analyzers.store(analyzers),
+                Err(reason) => {
+                    tracing::error!(shard = %self.key, reason, "analyzers stay as they were");
+                }
+            }
+        }
+        let analyzers = self.analyzers.load_full();
+        // The engine first: it must know the mapping of any record that is ordered. The parser
+        // last: see `write::plan`.
+        self.engine()
+            .set_mapping(Arc::clone(&index.mapping), Arc::clone(&analyzers));
         self.index.store(Arc::clone(index));
+        let parser = DocumentParser::new(&index.mapping, &analyzers);
+        self.parser.store(Arc::new(parser));
     }
+}
+
+/// Builds the analyzers that an index's settings declare, within its limits.
+pub(crate) fn analyzers_of(index: &IndexMeta) -> Result<Arc<AnalyzerRegistry>, String> {
+    let limits = Limits {
+        max_ngram_diff: index.settings.max_ngram_diff,
+        ..Limits::default()
+    };
+    AnalyzerRegistry::with_limits(&index.settings.analysis, limits)
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
 }

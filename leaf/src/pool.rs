@@ -5,7 +5,7 @@
 //! caller has gone, or whose deadline has passed while it waited, is dropped unevaluated.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use gleaner_engine::control::Control;
@@ -67,16 +67,15 @@ impl Pool {
         Arc::clone(&self.rayon)
     }
 
-    /// Evaluates `job` on the pool, within `remaining`.
+    /// Evaluates `job` on the pool, by `deadline`.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the evaluation at its next check.
-    pub(crate) async fn run<T, F>(&self, remaining: Duration, job: F) -> Result<T, PoolFault>
+    pub(crate) async fn run<T, F>(&self, deadline: Instant, job: F) -> Result<T, PoolFault>
     where
         T: Send + 'static,
         F: FnOnce(&Arc<Control>) -> T + Send + 'static,
     {
-        let deadline = Instant::now() + remaining;
         let control = Arc::new(Control::until(deadline));
         let cancel = CancelOnDrop(Arc::clone(&control));
         let (reply, answer) = oneshot::channel();
@@ -117,5 +116,94 @@ fn work(jobs: &Receiver<Job>) {
         if outcome.is_err() {
             tracing::error!("a query panicked; its request was answered with an error");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    /// Occupies the only thread until the returned sender is dropped.
+    fn occupy(pool: &Arc<Pool>) -> std::sync::mpsc::Sender<()> {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (started, has_started) = std::sync::mpsc::channel();
+        let pool = Arc::clone(pool);
+        tokio::spawn(async move {
+            let job = move |_: &Arc<Control>| {
+                started.send(()).expect("the test waits");
+                // An error means that the test let go.
+                drop(released.recv());
+            };
+            drop(pool.run(soon(), job).await);
+        });
+        has_started.recv().expect("the job starts");
+        release
+    }
+
+    fn pool(capacity: usize) -> Arc<Pool> {
+        Arc::new(Pool::start(1, capacity).expect("threads"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_queue_rejects_and_says_so() {
+        let pool = pool(1);
+        let release = occupy(&pool);
+        let mut waiting = Box::pin(pool.run(soon(), |_| 1));
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        let rejected = pool.run(soon(), |_| 2).await;
+        let Err(PoolFault::Rejected(LeafFault::Rejected { queue, capacity })) = rejected else {
+            panic!("there is no room");
+        };
+        assert_eq!((queue, capacity), ("search", 1));
+        drop(release);
+        assert!(matches!(waiting.await, Ok(1)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn late_and_abandoned_work_is_not_evaluated() {
+        let pool = pool(8);
+        let release = occupy(&pool);
+        let late = pool.run(Instant::now(), |_| panic!("too late"));
+        let mut abandoned = Box::pin(pool.run(soon(), |_| panic!("nobody waits")));
+        assert!(futures::poll!(abandoned.as_mut()).is_pending());
+        drop(abandoned);
+        let wanted = pool.run(soon(), |_| 3);
+        drop(release);
+        let (late, wanted): (Result<(), _>, _) = futures::join!(late, wanted);
+        assert!(matches!(late, Err(PoolFault::Late)));
+        assert!(matches!(wanted, Ok(3)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_abandoned_evaluation_is_told_to_stop() {
+        let pool = pool(1);
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let (stopped, has_stopped) = tokio::sync::oneshot::channel();
+        let running = pool.run(soon(), move |control| {
+            started.send(()).expect("the test waits");
+            while control.check().is_ok() {
+                std::thread::yield_now();
+            }
+            stopped.send(()).expect("the test waits");
+        });
+        tokio::select! {
+            _ = running => panic!("it runs until it is cancelled"),
+            _ = has_started => {}
+        }
+        has_stopped.await.expect("cancelled");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_is_one_failure_and_the_thread_goes_on() {
+        let pool = pool(1);
+        let panicked: Result<(), _> = pool.run(soon(), |_| panic!("as a test asks")).await;
+        assert!(matches!(panicked, Err(PoolFault::Panicked)));
+        assert!(matches!(pool.run(soon(), |_| 4).await, Ok(4)));
     }
 }

@@ -1,6 +1,7 @@
 //! Opening shard copies: the last durable commit, then the log from there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -12,13 +13,14 @@ use gleaner_log::LogError;
 use gleaner_model::{IndexMeta, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::Leaf;
 use crate::fault::log_fault;
-use crate::shard::{Applier, Counters, Flushes, Primary, Shard};
-use crate::versions::VersionMap;
+use crate::shard::{Applier, Counters, Flushes, Primary, Shard, told};
+use crate::versions::{Latest, VersionMap};
 use crate::views::Views;
+use crate::write::stopped;
 
 /// Largest page read from the log at once, in bytes.
 const PAGE_BYTES: usize = 8 << 20;
@@ -34,50 +36,62 @@ impl Leaf {
     ) -> Result<Arc<Shard>, String> {
         let started = Instant::now();
         let (engine, checkpoint) = self.open_engine(key, &index, &analyzers).await?;
-        let tail = self
-            .log
-            .tail(key)
-            .await
-            .map_err(|error| error.to_string())?;
+        let tail = self.log.tail(key).await.map_err(|error| told(&error))?;
         check_tail(checkpoint, tail)?;
         let term = self.take_term(key, tail.is_some()).await?;
         let engine = Arc::new(engine);
         let next = tail.map_or(SeqNo(0), SeqNo::next);
+        let mut versions = VersionMap::default();
         let replayed = self
-            .replay(key, &engine, checkpoint.next_seq_no, next)
+            .replay((key, &engine), checkpoint.next_seq_no, next, &mut versions)
             .await?;
+        let shard = Arc::new(self.shard_of(engine, (index, analyzers), (term, next), versions));
+        shard.flushes.lock().committed = checkpoint.next_seq_no;
+        if replayed > 0 {
+            shard.show_applied().await?;
+            let took_ms = started.elapsed().as_millis() as u64;
+            tracing::info!(shard = %key, replayed, took_ms, "log replayed");
+        }
+        Ok(shard)
+    }
+
+    fn shard_of(
+        &self,
+        engine: Arc<ShardIndex>,
+        (index, analyzers): (Arc<IndexMeta>, Arc<AnalyzerRegistry>),
+        (term, next): (PrimaryTerm, SeqNo),
+        versions: VersionMap,
+    ) -> Shard {
         let parser = DocumentParser::new(&index.mapping, &analyzers);
         let primary = Primary {
             term,
             next,
-            versions: VersionMap::default(),
-            needs_resync: false,
+            versions,
+            is_closed: false,
         };
-        let shard = Arc::new(Shard {
-            key,
+        let now = Instant::now();
+        let flushes = Flushes {
+            committed: next,
+            since: now,
+            idle_at: next,
+            idle_since: now,
+        };
+        Shard {
+            key: engine.key(),
             log: Arc::clone(&self.log),
             index: ArcSwap::new(index),
-            analyzers,
+            analyzers: ArcSwap::new(analyzers),
             parser: ArcSwap::from_pointee(parser),
             taking_meta: Mutex::new(()),
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
             applier: Applier::new(engine, next),
             views: Views::default(),
             in_flight: watch::Sender::new(0),
+            needs_resync: AtomicBool::new(false),
+            refresh_wanted: Notify::new(),
             counters: Counters::default(),
-            flushes: Mutex::new(Flushes {
-                committed: checkpoint.next_seq_no,
-                since: Instant::now(),
-            }),
-        });
-        if replayed > 0 {
-            self.refresh_shard(&shard)
-                .await
-                .map_err(|fault| fault.to_string())?;
-            let took_ms = started.elapsed().as_millis() as u64;
-            tracing::info!(shard = %key, replayed, took_ms, "log replayed");
+            flushes: Mutex::new(flushes),
         }
-        Ok(shard)
     }
 
     async fn open_engine(
@@ -104,7 +118,7 @@ impl Leaf {
         };
         let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
         match opened.await {
-            Ok(opened) => opened.map_err(|error| error.to_string()),
+            Ok(opened) => opened.map_err(|error| told(&error)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -114,13 +128,16 @@ impl Leaf {
     async fn take_term(&self, key: ShardKey, was_written: bool) -> Result<PrimaryTerm, String> {
         let mut at_least = PrimaryTerm(1);
         loop {
+            // One at a time: a swap per shard, all at once, would starve some of them.
+            let changing = self.changing_metadata.lock().await;
             let term = self.raise_term(key, at_least, was_written).await?;
+            drop(changing);
             match self.log.fence(key, term).await {
                 Ok(_) => return Ok(term),
                 Err(LogError::Fenced { current }) if current >= term => {
                     at_least = PrimaryTerm(current.0 + 1);
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(told(&error)),
             }
         }
     }
@@ -157,13 +174,14 @@ impl Leaf {
         Ok(taken)
     }
 
-    /// Applies records `from..to` of the log; returns how many documents they wrote.
+    /// Applies records `from..to` of the log and remembers the tombstones among them; returns how
+    /// many documents were written.
     async fn replay(
         &self,
-        key: ShardKey,
-        engine: &Arc<ShardIndex>,
+        (key, engine): (ShardKey, &Arc<ShardIndex>),
         mut from: SeqNo,
         to: SeqNo,
+        versions: &mut VersionMap,
     ) -> Result<u64, String> {
         let mut written = 0;
         while from < to {
@@ -171,15 +189,21 @@ impl Leaf {
                 .log
                 .read(key, from, PAGE_BYTES)
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| told(&error))?;
             if page.records.is_empty() || page.first_available > from {
                 let first = page.first_available;
                 return Err(format!("its log begins at {first}, but {from} is needed"));
             }
-            let next = page.next;
             let engine = Arc::clone(engine);
-            let applied = tokio::task::spawn_blocking(move || apply_page(&engine, &page.records));
-            written += applied.await.map_err(|error| error.to_string())??;
+            let applied = tokio::task::spawn_blocking(move || {
+                let decoded = apply_page(&engine, &page.records)?;
+                Ok::<_, String>((decoded, page.next))
+            });
+            let (operations, next) = applied.await.map_err(|error| error.to_string())??;
+            written += operations
+                .into_iter()
+                .map(|(seq_no, operation)| u64::from(remember(versions, seq_no, operation)))
+                .sum::<u64>();
             from = next;
         }
         Ok(written)
@@ -204,69 +228,82 @@ impl Leaf {
         primary.versions.clear();
         primary.next = next;
         // With an empty map every document must be visible in the index.
-        let visible = shard.engine().view().generation().visible;
-        if visible < next {
-            let applier = Arc::clone(shard);
-            let shown = tokio::task::spawn_blocking(move || applier.engine().refresh(next)).await;
-            let reason = match shown {
-                Ok(Ok(_)) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(reason) = reason {
-                return Err(LeafFault::Stopped {
-                    shard: shard.key,
-                    reason,
-                });
-            }
+        if shard.engine().view().generation().visible < next {
+            let shown = shard.show_applied().await;
+            shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
         }
-        primary.needs_resync = false;
+        shard.needs_resync.store(false, Ordering::Release);
         tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
         Ok(())
     }
 
     async fn catch_up(&self, shard: &Arc<Shard>, next: SeqNo) -> Result<(), LeafFault> {
-        let stopped = |reason: String| LeafFault::Stopped {
-            shard: shard.key,
-            reason,
-        };
         let mut from = shard.applier.next();
         while from < next {
             let page = shard.log.read(shard.key, from, PAGE_BYTES).await;
             let page = page.map_err(|error| log_fault(shard.key, &error))?;
-            let mut operations = Vec::with_capacity(page.records.len());
-            for record in &page.records {
-                let operation = Operation::decode(&record.payload);
-                operations.push(operation.map_err(|error| stopped(error.to_string()))?);
-            }
+            let operations = page.records.iter().map(|r| Operation::decode(&r.payload));
+            let operations = operations.collect::<Result<Vec<_>, _>>();
+            let operations = operations.map_err(|error| stopped(shard, &error.to_string()))?;
             if operations.is_empty() {
-                return Err(stopped(format!("its log lacks operation {from}")));
+                return Err(stopped(shard, &format!("its log lacks operation {from}")));
             }
             let applier = Arc::clone(shard);
             let offered =
                 tokio::task::spawn_blocking(move || applier.applier.offer(from, operations)).await;
             offered
-                .map_err(|error| stopped(error.to_string()))?
-                .map_err(stopped)?;
+                .map_err(|error| stopped(shard, &error.to_string()))?
+                .map_err(|reason| stopped(shard, &reason))?;
             from = page.next;
         }
         Ok(())
     }
 }
 
-fn apply_page(engine: &ShardIndex, records: &[gleaner_log::Record]) -> Result<u64, String> {
-    let mut written = 0;
+impl Shard {
+    /// Shows everything applied to searches, without a record in the log.
+    pub(crate) async fn show_applied(self: &Arc<Self>) -> Result<(), String> {
+        let shard = Arc::clone(self);
+        let shown = tokio::task::spawn_blocking(move || shard.applier.show_applied()).await;
+        match shown {
+            Ok(shown) => shown.map(|_| ()).map_err(|error| told(&error)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn apply_page(
+    engine: &ShardIndex,
+    records: &[gleaner_log::Record],
+) -> Result<Vec<(SeqNo, Operation)>, String> {
+    let mut operations = Vec::with_capacity(records.len());
     for record in records {
         let operation = Operation::decode(&record.payload).map_err(|error| error.to_string())?;
         engine
             .apply(record.seq_no, &operation)
-            .map_err(|error| error.to_string())?;
-        match operation.kind {
-            OperationKind::Index { .. } | OperationKind::Delete { .. } => written += 1,
-            OperationKind::Refresh | OperationKind::NoOp => {}
-        }
+            .map_err(|error| told(&error))?;
+        operations.push((record.seq_no, operation));
     }
-    Ok(written)
+    Ok(operations)
+}
+
+/// Keeps the tombstones of a replay: what is live will be visible, so only deletes would be
+/// forgotten. Returns whether the operation wrote a document.
+fn remember(versions: &mut VersionMap, seq_no: SeqNo, operation: Operation) -> bool {
+    match operation.kind {
+        OperationKind::Index { id, .. } => versions.forget(&id),
+        OperationKind::Delete { id, version, .. } => {
+            let latest = Latest {
+                seq_no,
+                term: operation.term,
+                version,
+                content: None,
+            };
+            versions.put(id, latest);
+        }
+        OperationKind::Refresh | OperationKind::NoOp => return false,
+    }
+    true
 }
 
 /// The index may not know more than the log: then the log has lost something.
@@ -281,3 +318,6 @@ fn check_tail(checkpoint: Checkpoint, tail: Option<SeqNo>) -> Result<(), String>
         checkpoint.next_seq_no
     ))
 }
+
+#[cfg(test)]
+mod tests;

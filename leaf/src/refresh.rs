@@ -10,15 +10,13 @@ use gleaner_proto::LeafFault;
 use crate::Leaf;
 use crate::shard::Shard;
 
-/// Bytes of not yet visible documents in a version map beyond which a refresh is due at once.
-const MAX_UNSEEN_BYTES: usize = 64 << 20;
-
 impl Leaf {
     /// Makes every operation ordered before the call visible; returns what searches see then.
     pub(crate) async fn refresh_shard(&self, shard: &Arc<Shard>) -> Result<Generation, LeafFault> {
         let primary = Arc::clone(&shard.primary).lock_owned().await;
         let seen = shard.engine().view().generation();
-        let has_news = primary.next > seen.visible || primary.needs_resync;
+        let needs_resync = shard.needs_resync.load(Ordering::Acquire);
+        let has_news = primary.next > seen.visible || needs_resync;
         if !has_news {
             drop(primary);
             return Ok(seen);
@@ -54,28 +52,24 @@ impl Leaf {
         self.refresh_shard(shard).await
     }
 
-    /// Refreshes the shard whenever its interval has passed and there is something to show.
+    /// Refreshes the shard whenever its interval has passed, or its version map is full, and there
+    /// is something to show. Ends with the shard.
     pub(crate) async fn refresh_periodically(self: Arc<Self>, shard: Arc<Shard>) {
         let mut stopping = self.stopping.subscribe();
-        let mut visible = shard.applier.visible();
         loop {
             let interval = shard.index.load().settings.refresh_interval_ms;
             let pause = Duration::from_millis(interval.unwrap_or(1_000).max(10));
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+            let is_full = tokio::select! {
+                () = tokio::time::sleep(pause) => false,
+                () = shard.refresh_wanted.notified() => true,
+                () = shard.applier.stopped() => return,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
-            }
-            if !self.holds(&shard) {
-                return;
-            }
-            let unseen_bytes = shard.primary.lock().await.versions.bytes();
-            if interval.is_none() && unseen_bytes < MAX_UNSEEN_BYTES {
+            };
+            if interval.is_none() && !is_full {
                 continue;
             }
             if let Err(fault) = self.refresh_shard(&shard).await {
                 tracing::warn!(shard = %shard.key, %fault, "refresh failed");
-                // Nothing new will show by trying faster; wait for a write or the next interval.
-                visible.borrow_and_update();
             }
         }
     }

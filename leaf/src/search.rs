@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::FilterCache;
@@ -25,17 +26,16 @@ use crate::shard::{Counters, Shard};
 type Target = Result<(Arc<Shard>, Arc<View>), LeafFault>;
 
 impl Leaf {
-    /// Finds the views that a call names; waits for shards that are being opened.
-    async fn targets(&self, asked: &[ShardView], remaining: Duration) -> Vec<Target> {
-        let mut targets = Vec::with_capacity(asked.len());
-        for asked in asked {
-            targets.push(self.target(*asked, remaining).await);
-        }
-        targets
+    /// Finds the views that a call names; waits a little for shards that are being opened, for all
+    /// at once, so that one that takes long keeps no other from answering.
+    async fn targets(&self, asked: &[ShardView], deadline: Instant) -> Vec<Target> {
+        join_all(asked.iter().map(|asked| self.target(*asked, deadline))).await
     }
 
-    async fn target(&self, asked: ShardView, remaining: Duration) -> Target {
-        let shard = self.shard(asked.shard, remaining).await?;
+    async fn target(&self, asked: ShardView, deadline: Instant) -> Target {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let patience = (remaining / 2).min(OPENING_PATIENCE);
+        let shard = self.shard(asked.shard, patience).await?;
         let view = match asked.view {
             None => shard.engine().view(),
             Some(id) => match shard.views.find(id) {
@@ -58,9 +58,10 @@ impl Leaf {
         &self,
         call: StatisticsCall,
     ) -> Vec<Result<StatisticsAnswer, LeafFault>> {
-        let targets = self.targets(&call.shards, call.remaining).await;
+        let deadline = Instant::now() + call.remaining;
+        let targets = self.targets(&call.shards, deadline).await;
         let request = call.request;
-        self.each(targets, call.remaining, move |view, control| {
+        self.each(targets, deadline, move |view, control| {
             let statistics = statistics::statistics(view, &request, control)?;
             Ok(StatisticsAnswer {
                 view: view.id(),
@@ -75,9 +76,10 @@ impl Leaf {
         &self,
         call: ExpandCall,
     ) -> Vec<Result<ExpandAnswer, LeafFault>> {
-        let targets = self.targets(&call.shards, call.remaining).await;
+        let deadline = Instant::now() + call.remaining;
+        let targets = self.targets(&call.shards, deadline).await;
         let requests = call.requests;
-        self.each(targets, call.remaining, move |view, control| {
+        self.each(targets, deadline, move |view, control| {
             let candidates = requests
                 .iter()
                 .map(|request| expand::expand(view, request, control));
@@ -95,7 +97,7 @@ impl Leaf {
     async fn each<T, F>(
         &self,
         targets: Vec<Target>,
-        remaining: Duration,
+        deadline: Instant,
         job: F,
     ) -> Vec<Result<T, LeafFault>>
     where
@@ -108,7 +110,7 @@ impl Leaf {
             .collect();
         let outcome = self
             .pool
-            .run(remaining, move |control| {
+            .run(deadline, move |control| {
                 views
                     .iter()
                     .map(|view| job(view, control))
@@ -123,7 +125,8 @@ impl Leaf {
         call: SearchCall,
     ) -> Vec<Result<ShardHits, LeafFault>> {
         let started = Instant::now();
-        let targets = self.targets(&call.shards, call.remaining).await;
+        let deadline = started + call.remaining;
+        let targets = self.targets(&call.shards, deadline).await;
         let readable: Vec<(Arc<Shard>, Arc<View>)> = targets
             .iter()
             .filter_map(|target| target.as_ref().ok().cloned())
@@ -138,7 +141,7 @@ impl Leaf {
         let (query, means) = (call.query, self.means());
         let outcome = self
             .pool
-            .run(call.remaining, move |control| {
+            .run(deadline, move |control| {
                 search::search(&views, &query, &means.with(control))
             })
             .await;
@@ -166,12 +169,13 @@ impl Leaf {
             shard: call.shard,
             view: Some(call.view),
         };
-        let (shard, view) = self.target(asked, call.remaining).await?;
+        let deadline = started + call.remaining.max(FETCH_PATIENCE);
+        let (shard, view) = self.target(asked, deadline).await?;
         let key = shard.key;
         let (places, what) = (call.places, call.what);
         let outcome = self
             .pool
-            .run(call.remaining.max(FETCH_PATIENCE), move |control| {
+            .run(deadline, move |control| {
                 fetch::fetch(&view, &places, &spec(&what), control)
             })
             .await;
@@ -190,12 +194,13 @@ impl Leaf {
         &self,
         call: ExplainCall,
     ) -> Result<Option<ExplainAnswer>, LeafFault> {
-        let (shard, view) = self.target(call.shard, call.remaining).await?;
+        let deadline = Instant::now() + call.remaining;
+        let (shard, view) = self.target(call.shard, deadline).await?;
         let key = shard.key;
         let (id, query) = (call.id, call.query);
         let outcome = self
             .pool
-            .run(call.remaining, move |_| {
+            .run(deadline, move |_| {
                 let Some(stored) = view.find(&id)? else {
                     return Ok(None);
                 };
@@ -215,6 +220,10 @@ impl Leaf {
         }
     }
 }
+
+/// Longest time a search waits for a shard that is being opened, within half of its deadline: a new
+/// index opens in milliseconds, a long replay is not waited for.
+const OPENING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Least time a fetch is given: hits that were ranked in time are worth a short wait.
 const FETCH_PATIENCE: Duration = Duration::from_millis(250);

@@ -60,6 +60,13 @@ impl VersionMap {
         }
     }
 
+    /// Forgets a document.
+    pub(crate) fn forget(&mut self, id: &DocumentId) {
+        if let Some(old) = self.entries.remove(id) {
+            self.bytes -= size_of_entry(id, &old.latest);
+        }
+    }
+
     /// Forgets documents that are visible (seq_no below `visible`) and tombstones that are visible
     /// and older than `tombstone_age`.
     pub(crate) fn prune(&mut self, visible: SeqNo, tombstone_age: Duration) {

@@ -12,6 +12,10 @@ use parking_lot::Mutex;
 /// its phases; a search that is slower begins again.
 const PHASE_AGE: Duration = Duration::from_secs(30);
 
+/// Scrolls and points in time that may hold views of one shard (`search.max_open_scroll_context`).
+/// Each may keep merged-away segments on disk.
+pub(crate) const MAX_HOLDERS: usize = 500;
+
 /// The views of one shard that someone may still ask for.
 #[derive(Default)]
 pub(crate) struct Views {
@@ -20,33 +24,41 @@ pub(crate) struct Views {
 
 struct Kept {
     view: Arc<View>,
-    expires: Instant,
-    /// Scrolls and points in time that hold it.
-    pins: usize,
+    /// For searches under way, which nobody releases.
+    phases_until: Instant,
+    /// Scrolls and points in time that hold it, each with its own end.
+    holders: BTreeMap<u64, Instant>,
+}
+
+impl Kept {
+    fn is_wanted(&mut self, now: Instant) -> bool {
+        self.holders.retain(|_, until| *until > now);
+        self.phases_until > now || !self.holders.is_empty()
+    }
 }
 
 impl Views {
     /// Keeps `view` for the next phase of a search.
     pub(crate) fn keep(&self, view: &Arc<View>) {
-        self.extend(view, PHASE_AGE, 0);
-    }
-
-    /// Keeps `view` for `keep_alive` on behalf of one more holder.
-    pub(crate) fn pin(&self, view: &Arc<View>, keep_alive: Duration) {
-        self.extend(view, keep_alive, 1);
-    }
-
-    fn extend(&self, view: &Arc<View>, age: Duration, pins: usize) {
-        let expires = Instant::now() + age;
+        let until = Instant::now() + PHASE_AGE;
         let mut kept = self.kept.lock();
-        let entry = kept.entry(view.id());
-        let entry = entry.or_insert_with(|| Kept {
-            view: Arc::clone(view),
-            expires,
-            pins: 0,
-        });
-        entry.expires = entry.expires.max(expires);
-        entry.pins += pins;
+        let entry = entry(&mut kept, view, until);
+        entry.phases_until = entry.phases_until.max(until);
+    }
+
+    /// Keeps `view` for `keep_alive` on behalf of `holder`; returns whether there was room for one
+    /// more.
+    pub(crate) fn pin(&self, view: &Arc<View>, holder: u64, keep_alive: Duration) -> bool {
+        let now = Instant::now();
+        let mut kept = self.kept.lock();
+        kept.retain(|_, kept| kept.is_wanted(now));
+        if kept.values().map(|kept| kept.holders.len()).sum::<usize>() >= MAX_HOLDERS {
+            return false;
+        }
+        entry(&mut kept, view, now)
+            .holders
+            .insert(holder, now + keep_alive);
+        true
     }
 
     /// Returns the view of that id, if it is still kept.
@@ -54,33 +66,112 @@ impl Views {
         self.kept.lock().get(&id).map(|kept| Arc::clone(&kept.view))
     }
 
-    /// Keeps a pinned view for another `keep_alive`; returns whether it was still there.
-    pub(crate) fn renew(&self, id: ViewId, keep_alive: Duration) -> bool {
-        let expires = Instant::now() + keep_alive;
+    /// Keeps a pinned view for another `keep_alive`; returns whether `holder` still held it. A view
+    /// of that id that another holder pinned, perhaps in an earlier life of this process, is not it.
+    pub(crate) fn renew(&self, id: ViewId, holder: u64, keep_alive: Duration) -> bool {
+        let now = Instant::now();
         let mut kept = self.kept.lock();
-        let Some(entry) = kept.get_mut(&id).filter(|entry| entry.pins > 0) else {
-            return false;
-        };
-        entry.expires = entry.expires.max(expires);
-        true
+        let until = kept
+            .get_mut(&id)
+            .and_then(|kept| kept.holders.get_mut(&holder));
+        match until.filter(|until| **until > now) {
+            Some(until) => {
+                *until = (now + keep_alive).max(*until);
+                true
+            }
+            None => false,
+        }
     }
 
-    /// Takes one holder off; returns whether it was one. Searches under way keep the view.
-    pub(crate) fn release(&self, id: ViewId) -> bool {
+    /// Takes `holder` off; returns whether it was one. Searches under way keep the view.
+    pub(crate) fn release(&self, id: ViewId, holder: u64) -> bool {
+        let now = Instant::now();
         let mut kept = self.kept.lock();
-        let Some(entry) = kept.get_mut(&id).filter(|entry| entry.pins > 0) else {
+        let Some(entry) = kept.get_mut(&id) else {
             return false;
         };
-        entry.pins -= 1;
-        if entry.pins == 0 {
+        let was_held = entry
+            .holders
+            .remove(&holder)
+            .is_some_and(|until| until > now);
+        if !entry.is_wanted(now) {
             kept.remove(&id);
         }
-        true
+        was_held
     }
 
     /// Forgets views whose time is over.
     pub(crate) fn expire(&self) {
         let now = Instant::now();
-        self.kept.lock().retain(|_, kept| kept.expires > now);
+        self.kept.lock().retain(|_, kept| kept.is_wanted(now));
+    }
+}
+
+fn entry<'a>(
+    kept: &'a mut BTreeMap<ViewId, Kept>,
+    view: &Arc<View>,
+    phases_until: Instant,
+) -> &'a mut Kept {
+    kept.entry(view.id()).or_insert_with(|| Kept {
+        view: Arc::clone(view),
+        phases_until,
+        holders: BTreeMap::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn view() -> Arc<View> {
+        testing::engine(1).view()
+    }
+
+    #[test]
+    fn a_holder_lets_go_of_its_own_pin_only() {
+        let (views, view) = (Views::default(), view());
+        assert!(views.pin(&view, 1, MINUTE) && views.pin(&view, 2, MINUTE));
+        assert!(views.release(view.id(), 1));
+        assert!(!views.release(view.id(), 1), "only once");
+        assert!(views.renew(view.id(), 2, MINUTE));
+        assert!(!views.renew(view.id(), 3, MINUTE), "never pinned");
+        assert!(views.release(view.id(), 2));
+        assert!(views.find(view.id()).is_none());
+    }
+
+    #[test]
+    fn a_search_under_way_keeps_the_view_that_its_last_holder_releases() {
+        let (views, view) = (Views::default(), view());
+        views.keep(&view);
+        assert!(views.pin(&view, 1, MINUTE));
+        assert!(views.release(view.id(), 1));
+        assert!(!views.renew(view.id(), 1, MINUTE));
+        assert!(views.find(view.id()).is_some(), "for its fetch phase");
+    }
+
+    #[test]
+    fn a_pin_ends_with_its_time() {
+        let (views, view) = (Views::default(), view());
+        assert!(views.pin(&view, 1, Duration::ZERO));
+        assert!(!views.renew(view.id(), 1, MINUTE));
+        views.expire();
+        assert!(views.find(view.id()).is_none());
+    }
+
+    #[test]
+    fn holders_are_bounded_and_ended_ones_make_room() {
+        let (views, view) = (Views::default(), view());
+        for holder in 0..MAX_HOLDERS as u64 {
+            let keep_alive = if holder == 7 { Duration::ZERO } else { MINUTE };
+            assert!(views.pin(&view, holder, keep_alive));
+        }
+        assert!(
+            views.pin(&view, 1_000, MINUTE),
+            "in place of the one that ended"
+        );
+        assert!(!views.pin(&view, 1_001, MINUTE));
     }
 }

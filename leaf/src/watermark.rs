@@ -9,26 +9,27 @@ use crate::LeafOptions;
 
 /// Blocks all indices above the flood stage and unblocks them below the high watermark.
 pub(crate) async fn check(coordinator: &dyn Coordinator, options: &LeafOptions) {
-    let Some(used) = used_share(options) else {
+    let Some(disk) = Disk::of(options) else {
         return;
     };
-    let should_block = if used >= options.flood_stage {
+    let should_block = if disk.is_flooded(options) {
         true
-    } else if used < options.high_watermark {
+    } else if disk.has_room(options) {
         false
     } else {
         return;
     };
+    let used_percent = disk.used_share() * 100.0;
     let changed =
         update::<CoordinatorError, _>(coordinator, |state| Ok(with_block(state, should_block)));
     let before = coordinator.state().version;
     match changed.await {
         Ok(state) if state.version == before => {}
         Ok(_) if should_block => tracing::warn!(
-            used_percent = used * 100.0,
+            used_percent,
             "disk passed the flood stage: all indices refuse writes until there is room"
         ),
-        Ok(_) => tracing::info!(used_percent = used * 100.0, "indices take writes again"),
+        Ok(_) => tracing::info!(used_percent, "indices take writes again"),
         Err(error) => tracing::warn!(%error, "disk block could not be changed"),
     }
 }
@@ -46,12 +47,86 @@ fn with_block(state: &ClusterState, should_block: bool) -> Option<ClusterState> 
     Some(next)
 }
 
-/// Returns the share of the disk in use; `None` when it cannot be told.
-fn used_share(options: &LeafOptions) -> Option<f64> {
-    let stat = rustix::fs::statvfs(&options.folder).ok()?;
-    if stat.f_blocks == 0 {
-        return None;
+/// How full the disk of the shards is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Disk {
+    /// Bytes in use.
+    used: u64,
+    /// Bytes that this process may still use.
+    free: u64,
+}
+
+impl Disk {
+    /// Asks the system; `None` when it does not tell. Some microseconds on a local disk.
+    pub(crate) fn of(options: &LeafOptions) -> Option<Self> {
+        let stat = rustix::fs::statvfs(&options.folder).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        (stat.f_blocks > 0).then(|| Self {
+            used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
+            free: bytes(stat.f_bavail),
+        })
     }
-    // What is free for others only (root's reserve) counts as used.
-    Some(1.0 - stat.f_bavail as f64 / stat.f_blocks as f64)
+
+    /// Returns the share in use of what this process could use, as `df` shows it.
+    fn used_share(self) -> f64 {
+        self.used as f64 / (self.used + self.free).max(1) as f64
+    }
+
+    /// Returns whether writes must stop.
+    pub(crate) fn is_flooded(self, options: &LeafOptions) -> bool {
+        self.used_share() >= options.flood_stage && self.free < options.headroom_bytes / 2
+    }
+
+    /// Returns whether writes may go on after a flood.
+    pub(crate) fn has_room(self, options: &LeafOptions) -> bool {
+        self.used_share() < options.high_watermark || self.free >= options.headroom_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use gleaner_model::IndexUuid;
+
+    use super::*;
+
+    fn options() -> LeafOptions {
+        LeafOptions::new(PathBuf::new(), || 0)
+    }
+
+    #[test]
+    fn a_small_disk_floods_by_share_and_a_large_one_by_what_is_left() {
+        let gib = 1_u64 << 30;
+        for (used, free, is_flooded, has_room) in [
+            (50 * gib, 50 * gib, false, true),
+            (92 * gib, 8 * gib, false, true),
+            (29 * gib, 2 * gib, false, false),
+            (96 * gib, gib, true, false),
+            (990 * gib, 10 * gib, false, true),
+        ] {
+            let disk = Disk { used, free };
+            assert_eq!(disk.is_flooded(&options()), is_flooded, "{disk:?}");
+            assert_eq!(disk.has_room(&options()), has_room, "{disk:?}");
+        }
+    }
+
+    #[test]
+    fn the_block_covers_every_index_and_is_set_once() {
+        let index = |n: u8| {
+            let mut state = ClusterState::default();
+            let uuid = IndexUuid([n; 16]);
+            state
+                .indices
+                .insert(uuid, Arc::new(crate::testing::index(n)));
+            state
+        };
+        let mut state = index(1);
+        state.indices.extend(index(2).indices);
+        let blocked = with_block(&state, true).expect("a change");
+        let is_blocked = |index: &Arc<IndexMeta>| index.settings.blocks.read_only_allow_delete;
+        assert!(blocked.indices.values().all(is_blocked));
+        assert_eq!(with_block(&blocked, true), None);
+        assert_eq!(with_block(&blocked, false), Some(state));
+    }
 }

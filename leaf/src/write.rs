@@ -12,10 +12,14 @@
 //!
 //! From `enqueue` on the work is a task of its own: a client that goes away leaves no gap between
 //! log and index. When an append fails, what the log holds is read again before the next write.
+//! The mark that asks for it is set without the primary's lock: whoever reads the log again holds
+//! that lock and waits until nobody is in flight.
 
 mod plan;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -30,7 +34,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
 use crate::fault::log_fault;
-use crate::shard::{Primary, Shard};
+use crate::shard::{InFlight, Primary, Shard};
 use plan::{Plan, Planned};
 
 /// Times that a request is planned again because its documents bring new fields.
@@ -38,6 +42,9 @@ const MAX_MAPPING_ROUNDS: usize = 32;
 
 /// Bytes of documents below which planning stays on the calling thread.
 const INLINE_BYTES: usize = 16 * 1024;
+
+/// Items up to which it does: each may look its id up in every segment, some microseconds.
+const INLINE_ITEMS: usize = 16;
 
 impl Leaf {
     /// Applies writes to one shard; see the module's head.
@@ -59,9 +66,9 @@ impl Leaf {
         };
         let started = Instant::now();
         let items = Arc::new(call.items);
-        let mut refused = Vec::new();
+        let mut refused = Refused::new();
         for _ in 0..MAX_MAPPING_ROUNDS {
-            let mut primary = Arc::clone(&shard.primary).lock_owned().await;
+            let mut primary = self.primary_with_room(shard).await?;
             self.prepare(shard, &mut primary, call.term).await?;
             if let Some(known) = call.idempotency {
                 let answered = self.answered_before(shard, known, &items).await?;
@@ -74,8 +81,8 @@ impl Leaf {
                 refused: refused.clone(),
                 bytes,
             };
-            let (guard, planned) = plan(shard, primary, work, self.options.clock).await;
-            match planned? {
+            let (guard, planned) = plan(shard, primary, work, self.options.clock).await?;
+            match planned {
                 Planned::NeedsFields(documents) => {
                     drop(guard);
                     refused.extend(self.add_fields(shard, &documents).await?);
@@ -101,7 +108,26 @@ impl Leaf {
         })
     }
 
-    /// Makes the primary fit to order writes: right term, known tail.
+    /// Locks the primary when its version map has room for more; a map far beyond its bound is
+    /// first made visible, at the writer's cost.
+    async fn primary_with_room(
+        &self,
+        shard: &Arc<Shard>,
+    ) -> Result<OwnedMutexGuard<Primary>, LeafFault> {
+        let bound = self.options.unseen_bytes;
+        let primary = Arc::clone(&shard.primary).lock_owned().await;
+        if primary.versions.bytes() > bound {
+            shard.refresh_wanted.notify_one();
+        }
+        if primary.versions.bytes() <= bound.saturating_mul(4) {
+            return Ok(primary);
+        }
+        drop(primary);
+        self.refresh_shard(shard).await?;
+        Ok(Arc::clone(&shard.primary).lock_owned().await)
+    }
+
+    /// Makes the primary fit to order writes: open, right term, known tail.
     async fn prepare(
         &self,
         shard: &Arc<Shard>,
@@ -109,9 +135,12 @@ impl Leaf {
         asked: PrimaryTerm,
     ) -> Result<(), LeafFault> {
         if let Some(reason) = shard.applier.failure() {
-            return Err(LeafFault::Stopped {
+            return Err(stopped(shard, &reason));
+        }
+        if primary.is_closed {
+            return Err(LeafFault::Recovering {
                 shard: shard.key,
-                reason,
+                progress: "its copy here is being closed".to_owned(),
             });
         }
         if asked > primary.term {
@@ -121,7 +150,7 @@ impl Leaf {
                 asked,
             });
         }
-        if primary.needs_resync {
+        if shard.needs_resync.load(Ordering::Acquire) {
             self.resync(shard, primary).await?;
         }
         Ok(())
@@ -144,21 +173,18 @@ impl Leaf {
             return Ok(outcomes);
         }
         let first = primary.next;
+        let in_flight = InFlight::begin(shard);
         let append = enqueue(shard, &primary, &operations, producer);
         primary.next = SeqNo(first.0 + operations.len() as u64);
         for (id, latest) in latest {
             primary.versions.put(id, latest);
         }
-        shard.in_flight.send_modify(|count| *count += 1);
         drop(primary);
         let task = {
             let shard = Arc::clone(shard);
             tokio::spawn(async move {
                 let outcome = finish(&shard, append, first, operations).await;
-                if outcome.is_err() {
-                    shard.primary.lock().await.needs_resync = true;
-                }
-                shard.in_flight.send_modify(|count| *count -= 1);
+                in_flight.end(outcome.is_ok());
                 outcome
             })
         };
@@ -244,25 +270,32 @@ async fn finish(
         });
     }
     let next = appended.last.next();
-    let (applying, stopped) = (Arc::clone(shard), shard.key);
+    let applying = Arc::clone(shard);
     let applied = tokio::task::spawn_blocking(move || applying.applier.offer(first, operations));
     let applied = match applied.await {
         Ok(Ok(())) => shard.applier.wait_applied(next).await,
         Ok(Err(reason)) => Err(reason),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(shard.applier.stop(&format!("applying failed: {error}"))),
     };
     // The write is durable; only this copy cannot show it.
-    applied.map_err(|reason| LeafFault::Stopped {
-        shard: stopped,
-        reason,
-    })
+    applied.map_err(|reason| stopped(shard, &reason))
 }
+
+/// Returns the fault of a shard that takes no more writes.
+pub(crate) fn stopped(shard: &Shard, reason: &str) -> LeafFault {
+    LeafFault::Stopped {
+        shard: shard.key,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Documents whose new fields the mapping could not take, with the fault.
+pub(crate) type Refused = HashMap<bytes::Bytes, WriteFault>;
 
 /// What is to be planned.
 struct Work {
     items: Arc<Vec<WriteItem>>,
-    /// Documents whose new fields the mapping could not take.
-    refused: Vec<(bytes::Bytes, WriteFault)>,
+    refused: Refused,
     bytes: usize,
 }
 
@@ -271,20 +304,24 @@ async fn plan(
     primary: OwnedMutexGuard<Primary>,
     work: Work,
     clock: fn() -> i64,
-) -> (OwnedMutexGuard<Primary>, Result<Planned, LeafFault>) {
+) -> Result<(OwnedMutexGuard<Primary>, Planned), LeafFault> {
+    let key = shard.key;
     let shard = Arc::clone(shard);
-    let bytes = work.bytes;
+    let is_small = work.bytes <= INLINE_BYTES && work.items.len() <= INLINE_ITEMS;
     let work = move || {
         let planned = plan::plan(&shard, &primary, &work.items, &work.refused, clock());
-        (primary, planned)
+        planned.map(|planned| (primary, planned))
     };
-    if bytes <= INLINE_BYTES {
+    if is_small {
         return work();
     }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(planned) => planned,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    let planned = tokio::task::spawn_blocking(work).await;
+    planned.unwrap_or_else(|error| {
+        Err(LeafFault::Internal {
+            shard: key,
+            reason: format!("planning the write failed: {error}"),
+        })
+    })
 }
 
 fn item_bytes(item: &WriteItem) -> usize {
@@ -317,3 +354,6 @@ fn count(shard: &Shard, items: &[Result<WriteOutcome, WriteFault>], started: Ins
         .index_us
         .fetch_add(started.elapsed().as_micros() as u64, Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,8 @@ pub struct OpenViewsCall {
     pub shards: Vec<ShardKey>,
     /// How long an unused view lives.
     pub keep_alive: Duration,
+    /// Who pins them: random, so that nobody releases or revives another's pin.
+    pub holder: u64,
 }
 
 /// A pinned view.
@@ -153,4 +155,6 @@ pub struct PinnedView {
     pub shard: ShardKey,
     /// The view.
     pub view: ViewId,
+    /// Who pinned it.
+    pub holder: u64,
 }

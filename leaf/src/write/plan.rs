@@ -14,6 +14,7 @@ use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Latest};
+use crate::write::Refused;
 
 /// What planning found.
 pub(crate) enum Planned {
@@ -38,11 +39,13 @@ pub(crate) fn plan(
     shard: &Shard,
     primary: &Primary,
     items: &[WriteItem],
-    refused: &[(Bytes, WriteFault)],
+    refused: &Refused,
     now_ms: i64,
 ) -> Result<Planned, LeafFault> {
-    let index = shard.index.load_full();
+    // In this order: `take_meta` stores the index first, so the index is never older than the
+    // parser, and a record never names an older mapping than the one its document was read under.
     let parser = shard.parser.load_full();
+    let index = shard.index.load_full();
     let mut planner = Planner {
         shard,
         primary,
@@ -77,7 +80,7 @@ struct Planner<'a> {
     index: &'a IndexMeta,
     parser: &'a DocumentParser,
     /// Documents whose new fields the mapping cannot take.
-    refused: &'a [(Bytes, WriteFault)],
+    refused: &'a Refused,
     now_ms: i64,
     operations: Vec<Operation>,
     latest: HashMap<DocumentId, Latest>,
@@ -167,11 +170,7 @@ impl Planner<'_> {
             .map_err(|error| document_fault(&error))?
             .has_new_fields
         {
-            if let Some((_, fault)) = self
-                .refused
-                .iter()
-                .find(|(source, _)| *source == put.source)
-            {
+            if let Some(fault) = self.refused.get(&put.source) {
                 return Err(fault.clone());
             }
             self.unmapped.push(put.source.clone());

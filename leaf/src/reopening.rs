@@ -1,0 +1,106 @@
+//! Failed shards are opened again: a full disk or a failed merge must not need a restart.
+//!
+//! A copy whose engine failed serves what it shows and takes no writes. Once the disk has room it
+//! is closed and opened at its last durable commit, and its log is replayed: what was acknowledged
+//! is in the log. Attempts come after 1 s, 2 s, 4 s and so on, at most 10 min apart.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gleaner_model::ShardKey;
+
+use crate::shard::{Shard, Slot};
+use crate::watermark::Disk;
+use crate::{Leaf, Retry};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// How long calls under way may hold a copy that is to be opened again.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Leaf {
+    /// Opens again the failed shards whose time has come, unless the disk is full.
+    pub(crate) fn reopen_failed(self: &Arc<Self>) {
+        let failed = self.failed_shards();
+        let due = self.due(&failed, Instant::now());
+        let is_full = Disk::of(&self.options).is_some_and(|disk| disk.is_flooded(&self.options));
+        if is_full {
+            return;
+        }
+        for key in due {
+            self.reopen(key);
+        }
+    }
+
+    fn failed_shards(&self) -> BTreeSet<ShardKey> {
+        let shards = self.shards.lock();
+        let has_failed = |slot: &Slot| match slot {
+            Slot::Open(shard) => shard.applier.failure().is_some(),
+            Slot::Failed(_) => true,
+            Slot::Opening => false,
+        };
+        let failed = shards.iter().filter(|(_, slot)| has_failed(slot));
+        failed.map(|(key, _)| *key).collect()
+    }
+
+    /// Returns which of `failed` are due; shards that went well for a while are forgotten.
+    fn due(&self, failed: &BTreeSet<ShardKey>, now: Instant) -> Vec<ShardKey> {
+        let mut retries = self.retries.lock();
+        retries.retain(|key, retry| failed.contains(key) || now < retry.at + retry.pause);
+        let mut due = Vec::new();
+        for key in failed {
+            let retry = retries.entry(*key).or_insert(Retry {
+                at: now + FIRST_PAUSE,
+                pause: FIRST_PAUSE,
+            });
+            if now >= retry.at {
+                retry.pause = (retry.pause * 2).min(LONGEST_PAUSE);
+                retry.at = now + retry.pause;
+                due.push(*key);
+            }
+        }
+        due
+    }
+
+    fn reopen(self: &Arc<Self>, key: ShardKey) {
+        let state = self.coordinator.state();
+        let Some(index) = state.indices.get(&key.index).cloned() else {
+            return;
+        };
+        let slot = match self.shards.lock().get_mut(&key) {
+            Some(slot) => std::mem::replace(slot, Slot::Opening),
+            None => return,
+        };
+        self.changes.send_modify(|changes| *changes += 1);
+        let leaf = Arc::clone(self);
+        self.spawn(async move {
+            let released = match slot {
+                Slot::Open(shard) => release(shard).await,
+                Slot::Opening | Slot::Failed(_) => Ok(()),
+            };
+            match released {
+                Ok(()) => leaf.open(key, index).await,
+                Err(reason) => leaf.opened(key, Err(reason)),
+            }
+        });
+    }
+}
+
+/// Closes a copy and waits until nobody uses it: two engines must not share its folder, and one that
+/// lives on would write into it after it was removed.
+pub(crate) async fn release(shard: Arc<Shard>) -> Result<(), String> {
+    shard.refuse_writes().await;
+    let engine = Arc::downgrade(shard.engine());
+    let dropped = tokio::task::spawn_blocking(move || drop(shard)).await;
+    dropped.map_err(|error| error.to_string())?;
+    let patience = Instant::now() + RELEASE_PATIENCE;
+    while engine.strong_count() > 0 {
+        if Instant::now() >= patience {
+            return Err("its old copy is still in use".to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}

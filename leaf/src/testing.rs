@@ -1,0 +1,311 @@
+//! What this room's unit tests share: an index's meta, an engine, a leaf on a log in memory.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
+use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
+use gleaner_log::{
+    Append, Appended, LogError, MemoryLog, ProducerSequence, ReadBatch, Record, ShardLog,
+};
+use gleaner_model::{
+    ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
+    SeqNo, ShardKey, ShardNumber,
+};
+use gleaner_proto::read::{Document, GetCall};
+use gleaner_proto::write::{Condition, WriteAction, WriteAnswer, WriteCall, WriteItem};
+use gleaner_proto::{LeafClient, LeafFault};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::shard::Shard;
+use crate::{Leaf, LeafOptions};
+
+/// Returns an index of one shard that is refreshed on demand only, told apart by `n`.
+pub(crate) fn index(n: u8) -> IndexMeta {
+    let settings = IndexSettings {
+        number_of_shards: 1,
+        refresh_interval_ms: None,
+        ..IndexSettings::default()
+    };
+    IndexMeta {
+        uuid: IndexUuid([n; 16]),
+        name: IndexName::parse(&format!("index-{n}")).expect("a good name"),
+        created_ms: 0,
+        settings,
+        mapping: Arc::new(Mapping::default()),
+        aliases: BTreeMap::new(),
+        primary_terms: vec![PrimaryTerm(1)],
+        is_closed: false,
+    }
+}
+
+/// Returns the only shard of index `n`.
+pub(crate) fn key(n: u8) -> ShardKey {
+    ShardKey {
+        index: IndexUuid([n; 16]),
+        shard: ShardNumber(0),
+    }
+}
+
+/// Returns an empty engine whose folder goes at once: good for views, not for writes.
+pub(crate) fn engine(n: u8) -> ShardIndex {
+    let folder = tempfile::tempdir().expect("a folder");
+    let meta = ShardMeta {
+        key: key(n),
+        mapping: Arc::new(Mapping::default()),
+        analyzers: Arc::new(AnalyzerRegistry::builtin()),
+    };
+    let opened = ShardIndex::open(folder.path(), meta, ShardOptions::default());
+    opened.expect("an empty engine").0
+}
+
+/// A log in memory whose appends can be held, refused, and whose shards can be damaged.
+#[derive(Default)]
+pub(crate) struct FaultyLog {
+    inner: MemoryLog,
+    fates: Mutex<VecDeque<oneshot::Receiver<bool>>>,
+    damaged: Mutex<BTreeSet<ShardKey>>,
+}
+
+impl FaultyLog {
+    /// Holds the next append without a fate until the returned sender says whether the disk has
+    /// room for it.
+    pub(crate) fn hold_next(&self) -> oneshot::Sender<bool> {
+        let (sender, receiver) = oneshot::channel();
+        self.fates.lock().push_back(receiver);
+        sender
+    }
+
+    /// Refuses the next append without a fate.
+    pub(crate) fn refuse_next(&self) {
+        self.hold_next().send(false).expect("the receiver is kept");
+    }
+
+    /// Makes every call for `shard` find it damaged.
+    pub(crate) fn damage(&self, shard: ShardKey) {
+        self.damaged.lock().insert(shard);
+    }
+
+    fn check(&self, shard: ShardKey) -> Result<(), LogError> {
+        if !self.damaged.lock().contains(&shard) {
+            return Ok(());
+        }
+        Err(LogError::Corrupt {
+            shard,
+            segment: PathBuf::from("segment"),
+            offset: 0,
+            reason: "made so by a test".to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl ShardLog for FaultyLog {
+    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        let fate = self.fates.lock().pop_front();
+        let shard = append.shard;
+        self.check(shard)?;
+        if let Some(fate) = fate
+            && !fate.await.unwrap_or(true)
+        {
+            return Err(LogError::DiskFull { shard });
+        }
+        self.inner.append(append).await
+    }
+
+    async fn read(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<ReadBatch, LogError> {
+        self.check(shard)?;
+        self.inner.read(shard, from, max_bytes).await
+    }
+
+    async fn read_one(&self, shard: ShardKey, seq_no: SeqNo) -> Result<Option<Record>, LogError> {
+        self.inner.read_one(shard, seq_no).await
+    }
+
+    async fn tail(&self, shard: ShardKey) -> Result<Option<SeqNo>, LogError> {
+        self.check(shard)?;
+        self.inner.tail(shard).await
+    }
+
+    async fn fence(&self, shard: ShardKey, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {
+        self.inner.fence(shard, term).await
+    }
+
+    async fn trim(&self, shard: ShardKey, below: SeqNo) -> Result<SeqNo, LogError> {
+        self.inner.trim(shard, below).await
+    }
+
+    async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
+        self.inner.remove(shard).await
+    }
+
+    async fn produced(
+        &self,
+        shard: ShardKey,
+        producer: ProducerSequence,
+    ) -> Result<Option<Appended>, LogError> {
+        self.inner.produced(shard, producer).await
+    }
+
+    async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError> {
+        self.inner.chain(shard, at).await
+    }
+}
+
+/// A leaf that holds index 1, its folder and its log.
+pub(crate) struct Fixture {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) coordinator: Arc<Embedded>,
+    pub(crate) log: Arc<FaultyLog>,
+    options: LeafOptions,
+    pub(crate) leaf: Arc<Leaf>,
+}
+
+impl Fixture {
+    /// Starts a leaf on a log in memory.
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// Starts a leaf with changed options.
+    pub(crate) fn with(change: impl FnOnce(&mut LeafOptions)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = LeafOptions::new(folder.path().to_owned(), || 0);
+        change(&mut options);
+        let coordinator = Arc::new(Embedded::in_memory(ClusterState::default()));
+        let log = Arc::new(FaultyLog::default());
+        let leaf = Leaf::start(
+            options.clone(),
+            Arc::clone(&coordinator) as _,
+            Arc::clone(&log) as _,
+        );
+        Self {
+            folder,
+            coordinator,
+            log,
+            options,
+            leaf: leaf.expect("threads"),
+        }
+    }
+
+    /// Changes the cluster state.
+    pub(crate) async fn change(&self, change: impl Fn(&mut ClusterState)) {
+        let changed = update::<CoordinatorError, _>(&*self.coordinator, |state| {
+            let mut next = state.clone();
+            change(&mut next);
+            Ok(Some(next))
+        });
+        changed.await.expect("memory takes it");
+    }
+
+    /// Makes index `n`.
+    pub(crate) async fn create(&self, n: u8) {
+        self.change(|state| {
+            let index = index(n);
+            state.indices.insert(index.uuid, Arc::new(index));
+        })
+        .await;
+    }
+
+    /// Returns the shard of index 1, which is made when it is not there.
+    pub(crate) async fn shard(&self) -> Arc<Shard> {
+        if !self.coordinator.state().indices.contains_key(&key(1).index) {
+            self.create(1).await;
+        }
+        self.leaf.shard(key(1), PATIENCE).await.expect("opens")
+    }
+
+    /// Writes to index 1.
+    pub(crate) async fn write(&self, items: Vec<WriteItem>) -> Result<WriteAnswer, LeafFault> {
+        self.shard().await;
+        self.leaf.write(call(items)).await
+    }
+
+    /// Returns a document of index 1, written but perhaps not visible.
+    pub(crate) async fn get(&self, id_text: &str) -> Option<Document> {
+        let get = GetCall {
+            shard: key(1),
+            ids: vec![id(id_text)],
+            realtime: true,
+            remaining: PATIENCE,
+        };
+        self.leaf.get(get).await.expect("reads").remove(0)
+    }
+
+    /// Stops as a crash would and starts again on the same log and folder.
+    pub(crate) async fn crash(self) -> Self {
+        self.leaf.abandon().await;
+        self.start_again()
+    }
+
+    /// Starts again after the leaf has stopped.
+    pub(crate) fn start_again(self) -> Self {
+        let Self {
+            folder,
+            coordinator,
+            log,
+            options,
+            leaf,
+        } = self;
+        drop(leaf);
+        let leaf = Leaf::start(
+            options.clone(),
+            Arc::clone(&coordinator) as _,
+            Arc::clone(&log) as _,
+        );
+        Self {
+            folder,
+            coordinator,
+            log,
+            options,
+            leaf: leaf.expect("threads"),
+        }
+    }
+}
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Returns an id.
+pub(crate) fn id(text: &str) -> DocumentId {
+    DocumentId::parse(text).expect("a good id")
+}
+
+/// Returns a write without conditions.
+pub(crate) fn item(id_text: &str, action: WriteAction) -> WriteItem {
+    WriteItem {
+        id: id(id_text),
+        routing: None,
+        action,
+        condition: Condition::None,
+        is_fresh_id: false,
+    }
+}
+
+/// Returns a write of a whole document.
+pub(crate) fn put(id_text: &str, source: &'static str) -> WriteItem {
+    let source = bytes::Bytes::from_static(source.as_bytes());
+    let create = false;
+    item(id_text, WriteAction::Index { source, create })
+}
+
+/// Returns a call that writes `items` to index 1.
+pub(crate) fn call(items: Vec<WriteItem>) -> WriteCall {
+    WriteCall {
+        shard: key(1),
+        term: PrimaryTerm(1),
+        items,
+        idempotency: None,
+        remaining: PATIENCE,
+    }
+}

@@ -1,0 +1,363 @@
+use std::future::Future;
+
+use bytes::Bytes;
+use gleaner_model::{PrimaryTerm, SeqNo, Version};
+use gleaner_proto::LeafClient;
+use gleaner_proto::write::{Condition, Update, WriteResult};
+
+use super::*;
+use crate::testing::{Fixture, PATIENCE, call, item, key, put};
+
+/// What an item comes to: result and version, or the kind of refusal.
+type Told = Result<(WriteResult, u64), &'static str>;
+
+fn told(outcome: &Result<WriteOutcome, WriteFault>) -> Told {
+    match outcome {
+        Ok(outcome) => Ok((outcome.result, outcome.version.0)),
+        Err(WriteFault::VersionConflict { .. }) => Err("conflict"),
+        Err(WriteFault::DocumentMissing { .. }) => Err("missing"),
+        Err(WriteFault::Document { .. }) => Err("document"),
+        Err(_) => Err("other"),
+    }
+}
+
+fn create(id: &str) -> WriteItem {
+    let source = Bytes::from_static(b"{}");
+    item(
+        id,
+        WriteAction::Index {
+            source,
+            create: true,
+        },
+    )
+}
+
+fn delete(id: &str) -> WriteItem {
+    item(id, WriteAction::Delete)
+}
+
+fn update(id: &str, doc: &'static str, is_upsert: bool) -> WriteItem {
+    let update = Update {
+        doc: Some(Bytes::from_static(doc.as_bytes())),
+        doc_as_upsert: is_upsert,
+        detect_noop: true,
+        ..Update::default()
+    };
+    item(id, WriteAction::Update(update))
+}
+
+fn when(item: WriteItem, condition: Condition) -> WriteItem {
+    WriteItem { condition, ..item }
+}
+
+fn table() -> Vec<(WriteItem, Told)> {
+    use WriteResult::{Created, Deleted, Noop, NotFound, Updated};
+    let above = |version| Condition::ExternalGreater(Version(version));
+    let at_least = |version| Condition::ExternalGreaterOrEqual(Version(version));
+    let is = |seq_no| Condition::Is {
+        seq_no: SeqNo(seq_no),
+        term: PrimaryTerm(1),
+    };
+    vec![
+        (put("a", "{}"), Ok((Created, 1))),
+        (put("a", "{}"), Ok((Updated, 2))),
+        (create("a"), Err("conflict")),
+        (delete("a"), Ok((Deleted, 3))),
+        (delete("a"), Ok((NotFound, 4))),
+        (create("a"), Ok((Created, 5))),
+        (when(put("a", "{}"), is(900)), Err("conflict")),
+        (when(put("never", " {}"), is(0)), Err("conflict")),
+        (when(put("a", "{}"), above(10)), Ok((Updated, 10))),
+        (when(put("a", "{}"), above(10)), Err("conflict")),
+        (when(put("a", "{}"), at_least(10)), Ok((Updated, 10))),
+        (
+            when(put("a", "{}"), Condition::InternalVersion(Version(9))),
+            Err("conflict"),
+        ),
+        (when(put("b", "{}"), above(5)), Ok((Created, 5))),
+        (when(delete("b"), above(4)), Err("conflict")),
+        (when(delete("b"), above(6)), Ok((Deleted, 6))),
+        (when(put("b", "{}"), above(6)), Err("conflict")),
+        (when(put("b", "{}"), above(7)), Ok((Created, 7))),
+        (update("c", r#"{"n":1}"#, false), Err("missing")),
+        (update("c", r#"{"n":1}"#, true), Ok((Created, 1))),
+        (update("c", r#"{"n":1}"#, false), Ok((Noop, 1))),
+        (update("c", r#"{"n":2}"#, false), Ok((Updated, 2))),
+        (put("d", "[]"), Err("document")),
+        (put("d", r#"{"n":"many"}"#), Err("document")),
+        (put("e", "{}"), Ok((Created, 1))),
+        (when(put("e", "{}"), at_least(1)), Ok((Updated, 1))),
+        (delete("e"), Ok((Deleted, 2))),
+    ]
+}
+
+async fn live(fixture: &Fixture) -> u64 {
+    fixture.leaf.refresh(key(1)).await.expect("refreshes");
+    fixture.shard().await.engine().view().num_documents()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_and_conflicts_are_the_same_one_by_one_and_in_one_batch() {
+    for is_refreshed in [false, true] {
+        let fixture = Fixture::start();
+        for (at, (item, expected)) in table().into_iter().enumerate() {
+            let answer = fixture.write(vec![item]).await.expect("written");
+            assert_eq!(told(&answer.items[0]), expected, "item {at}");
+            if is_refreshed {
+                fixture.leaf.refresh(key(1)).await.expect("refreshes");
+            }
+        }
+        assert_eq!(live(&fixture).await, 3);
+    }
+    let fixture = Fixture::start();
+    let (items, expected): (Vec<_>, Vec<_>) = table().into_iter().unzip();
+    let answer = fixture.write(items).await.expect("written");
+    assert_eq!(answer.items.iter().map(told).collect::<Vec<_>>(), expected);
+    assert_eq!(live(&fixture).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seq_no_that_was_answered_is_a_condition_that_holds() {
+    let fixture = Fixture::start();
+    let first = fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let first = first.items[0].clone().expect("taken");
+    let condition = Condition::Is {
+        seq_no: first.seq_no,
+        term: first.term,
+    };
+    let batch = vec![
+        when(put("a", "{}"), condition),
+        when(put("a", "{}"), condition),
+    ];
+    let answer = fixture.write(batch).await.expect("written");
+    let expected = [Ok((WriteResult::Updated, 2)), Err("conflict")];
+    assert_eq!(answer.items.iter().map(told).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_term_than_ours_is_fenced() {
+    let fixture = Fixture::start();
+    fixture.shard().await;
+    let term = PrimaryTerm(2);
+    let fenced = fixture
+        .leaf
+        .write(WriteCall {
+            term,
+            ..call(vec![put("a", "{}")])
+        })
+        .await;
+    let current = PrimaryTerm(1);
+    assert_eq!(
+        fenced,
+        Err(LeafFault::Fenced {
+            shard: key(1),
+            current,
+            asked: term
+        })
+    );
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(PATIENCE, what).await;
+    outcome.expect("nobody waits for ever")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_nothing_of_it_stays() {
+    let fixture = Fixture::start();
+    fixture
+        .write(vec![put("a", r#"{"n":1}"#)])
+        .await
+        .expect("written");
+    fixture.log.refuse_next();
+    let refused = fixture
+        .write(vec![put("a", r#"{"n":2}"#), put("b", "{}")])
+        .await;
+    assert_eq!(refused, Err(LeafFault::DiskFull { shard: key(1) }));
+    assert_eq!(fixture.get("b").await, None);
+    assert_eq!(fixture.get("a").await.expect("kept").version, Version(1));
+    let again = soon(fixture.write(vec![put("a", r#"{"n":3}"#)]))
+        .await
+        .expect("room again");
+    assert_eq!(told(&again.items[0]), Ok((WriteResult::Updated, 2)));
+    assert_eq!(live(&fixture).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_failure_while_the_log_is_read_again_blocks_nobody() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let fates = [fixture.log.hold_next(), fixture.log.hold_next()];
+    let write = |id| {
+        let leaf = Arc::clone(&fixture.leaf);
+        tokio::spawn(async move { leaf.write(call(vec![put(id, "{}")])).await })
+    };
+    let mut in_flight = shard.in_flight.subscribe();
+    let first = write("a");
+    soon(in_flight.wait_for(|count| *count == 1))
+        .await
+        .expect("the shard lives");
+    let second = write("b");
+    soon(in_flight.wait_for(|count| *count == 2))
+        .await
+        .expect("the shard lives");
+    let [first_fate, second_fate] = fates;
+    first_fate.send(false).expect("held");
+    assert!(soon(first).await.expect("ends").is_err());
+    // It holds the primary and waits for the second to end.
+    let third = write("c");
+    while shard.primary.try_lock().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    second_fate.send(false).expect("held");
+    assert!(soon(second).await.expect("ends").is_err());
+    let third = soon(third).await.expect("ends").expect("written");
+    assert_eq!(told(&third.items[0]), Ok((WriteResult::Created, 1)));
+    assert_eq!(live(&fixture).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_queued_behind_a_refused_batch_is_refused_too() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let fate = fixture.log.hold_next();
+    let leaf = Arc::clone(&fixture.leaf);
+    let first = tokio::spawn(async move { leaf.write(call(vec![put("a", "{}")])).await });
+    let mut in_flight = shard.in_flight.subscribe();
+    soon(in_flight.wait_for(|count| *count == 1))
+        .await
+        .expect("the shard lives");
+    let behind = fixture.write(vec![put("b", "{}")]).await;
+    assert!(
+        matches!(behind, Err(LeafFault::Indeterminate { .. })),
+        "{behind:?}"
+    );
+    fate.send(false).expect("held");
+    assert!(first.await.expect("ends").is_err());
+    soon(fixture.write(vec![put("c", "{}")]))
+        .await
+        .expect("written");
+    assert_eq!(live(&fixture).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_no_gap() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let fate = fixture.log.hold_next();
+    let mut write = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
+    let mut in_flight = shard.in_flight.subscribe();
+    tokio::select! {
+        _ = &mut write => panic!("it is held"),
+        begun = in_flight.wait_for(|count| *count == 1) => drop(begun),
+    }
+    drop(write);
+    fate.send(true).expect("held");
+    soon(fixture.write(vec![put("b", "{}")])).await.ok();
+    soon(fixture.write(vec![put("c", "{}")]))
+        .await
+        .expect("written");
+    assert!(fixture.get("a").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_nobody_sees_yet_are_bounded() {
+    let fixture = Fixture::with(|options| options.unseen_bytes = 8 << 10);
+    for round in 0..40 {
+        let ids = (0..20)
+            .map(|n| put(&format!("{round}-{n}"), r#"{"n":1}"#))
+            .collect();
+        fixture.write(ids).await.expect("written");
+        let held = fixture.shard().await.primary.lock().await.versions.bytes();
+        assert!(held < 48 << 10, "round {round} holds {held} bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_refresh_sees_the_write() {
+    let fixture = Fixture::start();
+    for interval in [None, Some(20)] {
+        fixture.shard().await;
+        fixture
+            .change(|state| {
+                let index = state.indices.get_mut(&key(1).index).expect("made");
+                Arc::make_mut(index).settings.refresh_interval_ms = interval;
+            })
+            .await;
+        let answer = fixture.write(vec![put("a", "{}")]).await.expect("written");
+        let seq_no = answer.items[0].as_ref().expect("taken").seq_no;
+        let waiting = fixture.leaf.wait_for_refresh(key(1), seq_no, PATIENCE);
+        let generation = soon(waiting).await.expect("refreshes");
+        assert!(generation.visible > seq_no);
+        assert_eq!(
+            fixture.shard().await.engine().view().generation(),
+            generation
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_again_tells_what_it_told_also_when_its_records_are_trimmed() {
+    let fixture = Fixture::start();
+    fixture.shard().await;
+    let idempotency = Some(gleaner_proto::write::Idempotency {
+        producer: 7,
+        sequence: 0,
+    });
+    let items = vec![
+        put("a", "{}"),
+        put("bad", "[]"),
+        put("b", "{}"),
+        delete("b"),
+    ];
+    let request = || WriteCall {
+        idempotency,
+        ..call(items.clone())
+    };
+    let first = fixture.leaf.write(request()).await.expect("written");
+    let again = fixture.leaf.write(request()).await.expect("answered");
+    assert!(again.duplicate);
+    assert_eq!(again.items, first.items);
+    fixture.leaf.flush(key(1)).await.expect("commits");
+    fixture.leaf.refresh(key(1)).await.expect("refreshes");
+    fixture.leaf.flush(key(1)).await.expect("commits and trims");
+    let trimmed = fixture.leaf.write(request()).await.expect("answered");
+    assert!(trimmed.duplicate);
+    assert_eq!(trimmed.items[..2], first.items[..2]);
+    assert_eq!(
+        told(&trimmed.items[2]),
+        Err("conflict"),
+        "it is not there any more"
+    );
+    assert_eq!(live(&fixture).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_write_says_that_the_queue_is_full() {
+    let fixture = Fixture::with(|options| options.write_queue_bytes = 128);
+    fixture.shard().await;
+    let fate = fixture.log.hold_next();
+    let leaf = Arc::clone(&fixture.leaf);
+    let first =
+        tokio::spawn(async move { leaf.write(call(vec![put("a", "{}"), put("b", "{}")])).await });
+    let shard = fixture.shard().await;
+    let mut in_flight = shard.in_flight.subscribe();
+    soon(in_flight.wait_for(|count| *count == 1))
+        .await
+        .expect("the shard lives");
+    let rejected = fixture.write(vec![put("c", "{}"), put("d", "{}")]).await;
+    assert_eq!(
+        rejected,
+        Err(LeafFault::Rejected {
+            queue: "write",
+            capacity: 128
+        })
+    );
+    fate.send(true).expect("held");
+    assert!(soon(first).await.expect("ends").is_ok());
+    assert!(
+        soon(async { fixture.write(vec![put("c", "{}")]).await })
+            .await
+            .is_ok()
+    );
+}
