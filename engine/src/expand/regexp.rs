@@ -45,14 +45,17 @@ pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
     let mut chars = expression.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '|' | '(' | ')' | '*' | '+' | '?' | '.' | '{' | '}' => {
+            '|' | ')' | '.' => out.push(c),
+            // `(?` means something else in the other syntax, and nothing in this one.
+            '(' if chars.peek() == Some(&'?') => return Err(refuse("`?` after `(`")),
+            '(' => out.push('('),
+            '*' | '+' | '?' => {
                 out.push(c);
-                // `(?` and `*?` mean something else in the other syntax.
-                if matches!(c, '(' | '*' | '+' | '?' | '}') && chars.peek() == Some(&'?') {
-                    out.push_str(if c == '(' { "(?:)" } else { "" });
-                    repeat_optional(&mut out, c);
-                    chars.next();
-                }
+                make_optional(&mut chars, &mut out, c);
+            }
+            '{' => {
+                repetition(&mut chars, &mut out).ok_or_else(|| refuse("unfinished `{`"))?;
+                make_optional(&mut chars, &mut out, '}');
             }
             '[' => class(&mut chars, &mut out).ok_or_else(|| refuse("unfinished `[`"))?,
             '"' => loop {
@@ -76,16 +79,40 @@ pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
     Ok(out)
 }
 
-/// A quantifier on a quantified expression: `a*?` is `(a*)?` in Lucene, which matches what `a*`
-/// does, as `a+?` is `a*`; for `a??` and `a{m}?` an empty alternative is what `?` adds.
-fn repeat_optional(out: &mut String, quantifier: char) {
-    match quantifier {
-        '+' => {
-            out.pop();
-            out.push('*');
+/// Takes a `?` after a quantifier: `a*?` is `(a*)?` in Lucene, which matches what `a*` does, as
+/// `a+?` is `a*`; in the other syntax it would say how greedy to be.
+fn make_optional(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    out: &mut String,
+    quantifier: char,
+) {
+    while chars.next_if_eq(&'?').is_some() {
+        match quantifier {
+            '+' if out.ends_with('+') => {
+                out.pop();
+                out.push('*');
+            }
+            '}' if out.ends_with('}') => out.push_str("{0,1}"),
+            _ => {}
         }
-        '}' => out.push_str("{0,1}"),
-        _ => {}
+    }
+}
+
+/// Copies the counts of a repetition up to its `}`.
+fn repetition(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    out: &mut String,
+) -> Option<()> {
+    out.push('{');
+    loop {
+        match chars.next()? {
+            '}' => {
+                out.push('}');
+                return Some(());
+            }
+            c if c == ',' || c.is_ascii_digit() => out.push(c),
+            _ => return None,
+        }
     }
 }
 
@@ -164,6 +191,8 @@ mod tests {
             (r"a\.b", "axb", false),
             (r"\d+", "123", true),
             ("a+?b", "b", true),
+            ("ab{2}?", "a", true),
+            ("ab{2}?", "ab", false),
             ("a|b", "b", true),
         ] {
             assert_eq!(
@@ -176,7 +205,9 @@ mod tests {
 
     #[test]
     fn operators_not_offered_are_refused_by_name() {
-        for expression in ["~a", "a&b", "<1-5>", "[ab", "\"ab", "a\\"] {
+        for expression in [
+            "(?i)a", "a{2", "a{x}", "~a", "a&b", "<1-5>", "[ab", "\"ab", "a\\",
+        ] {
             assert!(from_lucene(expression).is_err(), "{expression}");
         }
     }

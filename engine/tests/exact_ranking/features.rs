@@ -356,7 +356,8 @@ fn filters_match_what_they_say_and_again_from_the_cache() {
         field: body(),
         pattern,
     };
-    let cases: Vec<(Clause, Box<dyn Fn(&Document) -> bool>)> = vec![
+    type Says = Box<dyn Fn(&Document) -> bool>;
+    let cases: Vec<(Clause, Says)> = vec![
         (
             Clause::Range {
                 field: number.clone(),

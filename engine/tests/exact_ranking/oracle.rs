@@ -97,42 +97,19 @@ pub(crate) fn score(clause: &Clause, document: &Document, numbers: &Statistics) 
 
 fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f64) -> Option<f64> {
     let inner = |clause: &Clause| boosted(clause, document, numbers, boost);
+    let text = Text { document, numbers };
     match clause {
         Clause::MatchAll => Some(boost),
         Clause::MatchNone => None,
-        Clause::Term { field, term } => {
-            let weight = boost * idf(numbers, field, &[term]);
-            frequency_score(
-                document,
-                numbers,
-                field,
-                weight,
-                count(document, field, &[term]),
-            )
-        }
+        Clause::Term { field, term } => text.score(field, &[term], &[term], boost),
         Clause::Synonyms { field, terms } => {
             let terms: Vec<&String> = terms.iter().collect();
-            let weight = boost * idf(numbers, field, &terms);
-            frequency_score(
-                document,
-                numbers,
-                field,
-                weight,
-                count(document, field, &terms),
-            )
+            text.score(field, &terms, &terms, boost)
         }
         Clause::Blended { field, terms } => {
             let group: Vec<&String> = terms.iter().map(|(term, _)| term).collect();
-            let idf = idf(numbers, field, &group);
             let scores = terms.iter().filter_map(|(term, factor)| {
-                let weight = boost * f64::from(*factor) * idf;
-                frequency_score(
-                    document,
-                    numbers,
-                    field,
-                    weight,
-                    count(document, field, &[term]),
-                )
+                text.score(field, &group, &[term], boost * f64::from(*factor))
             });
             let scores: Vec<f64> = scores.collect();
             (!scores.is_empty()).then(|| scores.iter().sum())
@@ -142,41 +119,18 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
             positions,
             slop: 0,
         } => {
-            let idf: f64 = positions
-                .iter()
-                .flat_map(|(_, terms)| terms)
-                .map(|term| idf(numbers, field, &[term]))
-                .sum();
-            frequency_score(
-                document,
-                numbers,
-                field,
-                boost * idf,
-                phrase_count(document, field, positions),
-            )
+            let terms = positions.iter().flat_map(|(_, terms)| terms);
+            let idf: f64 = terms.map(|term| idf(numbers, field, &[term])).sum();
+            text.weigh(field, boost * idf, phrase_count(document, field, positions))
         }
         Clause::Bool {
-            must,
-            should,
-            filter,
-            must_not,
-            minimum_should_match,
+            must_not, filter, ..
         } => {
-            let fails = |clause: &Clause| inner_matches(clause, document);
-            if must_not.iter().any(fails) || !filter.iter().all(fails) {
+            let holds = |clause: &Clause| inner_matches(clause, document);
+            if must_not.iter().any(holds) || !filter.iter().all(holds) {
                 return None;
             }
-            let mut sum = 0.0;
-            for clause in must {
-                sum += inner(clause)?;
-            }
-            let mut matching = 0;
-            for score in should.iter().filter_map(inner) {
-                sum += score;
-                matching += 1;
-            }
-            let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
-            (matching >= (*minimum_should_match).max(u32::from(is_required))).then_some(sum)
+            sum(clause, inner)
         }
         Clause::DisMax {
             clauses,
@@ -192,17 +146,77 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
             negative,
             factor,
         } => {
-            let score = inner(positive)?;
-            Some(if inner_matches(negative, document) {
-                score * f64::from(*factor)
-            } else {
-                score
+            let demoted = inner_matches(negative, document);
+            inner(positive).map(|score| {
+                if demoted {
+                    score * f64::from(*factor)
+                } else {
+                    score
+                }
             })
         }
         Clause::Boost { clause, factor } => {
             boosted(clause, document, numbers, boost * f64::from(*factor))
         }
         _ => inner_matches(clause, document).then_some(boost),
+    }
+}
+
+/// The scored part of a `bool`.
+fn sum(clause: &Clause, score: impl Fn(&Clause) -> Option<f64>) -> Option<f64> {
+    let Clause::Bool {
+        must,
+        should,
+        filter,
+        minimum_should_match,
+        ..
+    } = clause
+    else {
+        panic!("not a bool");
+    };
+    let (mut sum, mut matching) = (0.0, 0);
+    for clause in must {
+        sum += score(clause)?;
+    }
+    for score in should.iter().filter_map(score) {
+        sum += score;
+        matching += 1;
+    }
+    let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
+    (matching >= (*minimum_should_match).max(u32::from(is_required))).then_some(sum)
+}
+
+/// A document under the numbers of a request.
+struct Text<'a> {
+    document: &'a Document,
+    numbers: &'a Statistics,
+}
+
+impl Text<'_> {
+    /// Scores `wanted` words that take the largest document frequency of `group`.
+    fn score(
+        &self,
+        field: &FieldPath,
+        group: &[&String],
+        wanted: &[&String],
+        boost: f64,
+    ) -> Option<f64> {
+        let weight = boost * idf(self.numbers, field, group);
+        self.weigh(field, weight, count(self.document, field, wanted))
+    }
+
+    fn weigh(&self, field: &FieldPath, weight: f64, frequency: f64) -> Option<f64> {
+        if frequency == 0.0 {
+            return None;
+        }
+        if field.as_str() == "tag" {
+            return Some(weight);
+        }
+        let numbers = self.numbers.fields[field];
+        let average = numbers.total_length as f64 / numbers.documents as f64;
+        let length = f64::from(quantised(words(self.document, field).len()));
+        let norm = 1.2 * (1.0 - 0.75 + 0.75 * length / average);
+        Some(weight * ((1.2 + 1.0) * frequency / (frequency + norm)))
     }
 }
 
@@ -265,24 +279,4 @@ fn phrase_count(document: &Document, field: &FieldPath, positions: &[(u32, Vec<S
         })
     };
     (0..words.len()).filter(matches).count() as f64
-}
-
-fn frequency_score(
-    document: &Document,
-    numbers: &Statistics,
-    field: &FieldPath,
-    weight: f64,
-    frequency: f64,
-) -> Option<f64> {
-    if frequency == 0.0 {
-        return None;
-    }
-    if field.as_str() == "tag" {
-        return Some(weight);
-    }
-    let numbers = numbers.fields[field];
-    let average = numbers.total_length as f64 / numbers.documents as f64;
-    let length = f64::from(quantised(words(document, field).len()));
-    let norm = 1.2 * (1.0 - 0.75 + 0.75 * length / average);
-    Some(weight * ((1.2 + 1.0) * frequency / (frequency + norm)))
 }
