@@ -3,8 +3,8 @@
 use clap::ArgAction;
 
 use crate::{
-    completions::CompletionsArguments, dataset::DatasetArguments, index::IndexArguments,
-    man::ManArguments, search::SearchArguments,
+    completions::CompletionsArguments, dataset::DatasetArguments, demo::DemoArguments,
+    index::IndexArguments, man::ManArguments, search::SearchArguments, serve::ServeArguments,
 };
 
 /// A distributed document-search engine that speaks the REST dialect you already use.
@@ -21,9 +21,47 @@ pub(crate) struct Arguments {
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Serve(ServeArguments),
+    Demo(DemoArguments),
     Index(IndexArguments),
     Search(SearchArguments),
     Dataset(DatasetArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    /// Writes the help of a command and of those below it, whatever the environment holds.
+    fn help(command: &mut Command, path: &str, text: &mut String) {
+        *command = command
+            .clone()
+            .mut_args(|argument| argument.hide_env_values(true));
+        *text += &format!("# {path}\n{}\n", command.render_long_help());
+        for below in command.get_subcommands_mut() {
+            let name = below.get_name().to_owned();
+            if name != "help" {
+                help(below, &format!("{path} {name}"), text);
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_is_frozen() {
+        let mut whole = Arguments::command().term_width(100);
+        whole.build();
+        let mut text = String::new();
+        help(&mut whole, "gleaner", &mut text);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
 }

@@ -10,9 +10,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
-use reqwest::Method;
-use serde_json::Value;
+use anyhow::{Context, Result};
+use gleaner_datasets::Corpus;
 use tokio::sync::watch;
 
 use crate::{
@@ -20,7 +19,6 @@ use crate::{
     dataset,
     exit::Exit,
     index::{
-        self,
         batch::Limits,
         delivery::Delivery,
         ledger::{InputName, Ledger},
@@ -29,20 +27,24 @@ use crate::{
         report::{Meter, Reporter},
     },
     logging,
-    remote::{self, Remote, RemoteArguments},
+    remote::{Remote, RemoteArguments},
     serve::{self, folder::DataFolder, node::Node},
     signals,
-    terminal::{Palette, cut, grouped, one_line},
+    terminal::grouped,
 };
 use corpus::DemoCorpus;
-use searches::Search;
 
 /// How long the server may be too busy to take a document.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the demo sends at once: small enough that the bar moves.
-const FLOW: Flow =
-    Flow { parallel: 4, limits: Limits { num_records: 1_000, num_bytes: 2 * 1024 * 1024 } };
+const FLOW: Flow = Flow {
+    parallel: 4,
+    limits: Limits {
+        num_records: 1_000,
+        num_bytes: 2 * 1024 * 1024,
+    },
+};
 
 /// Index the crates of this machine and search them.
 ///
@@ -70,52 +72,78 @@ pub(crate) struct DemoArguments {
 
 /// Runs the command; `verbosity` is how often `-v` was given.
 pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit> {
-    let config = Config { listen: arguments.listen.clone(), ..Config::default() };
+    let config = Config {
+        listen: arguments.listen.clone(),
+        ..Config::default()
+    };
     logging::install(logging::filter_of(verbosity), config.log_format)?;
+    // One watch from the beginning on: a Ctrl-C between two steps must not be lost.
+    let (ask, interrupted) = watch::channel(false);
+    let stop = signals::stop_asked()?;
+    tokio::spawn(async move {
+        stop.await;
+        ask.send_replace(true);
+    });
     // Lives as long as the command: a temporary folder goes with it.
     let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let data = arguments.data.clone().unwrap_or_else(|| temporary.path().join("data"));
+    let data = arguments
+        .data
+        .clone()
+        .unwrap_or_else(|| temporary.path().join("data"));
     let listener = serve::listen(&config.listen).await?;
-    let address = listener.local_addr().context("the listener has no address")?.to_string();
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?
+        .to_string();
     let node = Node::start(DataFolder::take(&data)?, &config)?;
-    let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(async move {
-        node.serve(listener, &config, is_asked(stopped)).await
-    });
-    let shown = show(&arguments, &address).await;
+    let (ask_server, asked_server) = watch::channel(false);
+    let server =
+        tokio::spawn(async move { node.serve(listener, &config, is_asked(asked_server)).await });
+    let shown = show(&arguments, &address, interrupted.clone()).await;
     let shown = match shown {
-        Ok(Exit::Success) if !arguments.once => {
+        Ok(exit @ (Exit::Success | Exit::Refused)) if !arguments.once => {
             writeln!(stdout(), "\nServing at http://{address} until Ctrl-C.")?;
-            signals::stop_asked()?.await;
-            Ok(Exit::Success)
+            is_asked(interrupted).await;
+            Ok(exit)
         }
         other => other,
     };
-    stop.send_replace(true);
+    ask_server.send_replace(true);
     server.await.context("the server failed")??;
     shown
 }
 
-async fn is_asked(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone means the same.
-    drop(stopped.wait_for(|stopped| *stopped).await);
+/// Completes when the sender has sent `true`, or is gone.
+async fn is_asked(mut asked: watch::Receiver<bool>) {
+    drop(asked.wait_for(|asked| *asked).await);
 }
 
 /// Loads, counts and searches, as any client would.
-async fn show(arguments: &DemoArguments, address: &str) -> Result<Exit> {
+async fn show(
+    arguments: &DemoArguments,
+    address: &str,
+    interrupted: watch::Receiver<bool>,
+) -> Result<Exit> {
     let cargo_home = dataset::cargo_home();
     let demo = DemoCorpus::find(cargo_home.as_deref(), arguments.limit)?;
     let name = demo.documents.name().to_owned();
     writeln!(stdout(), "Indexing {}", demo.about)?;
     let remote = Remote::new(&RemoteArguments::at(format!("http://{address}")))?;
-    create_index(&remote, &name, &demo.index).await?;
+    remote.create_index(&name, &demo.index).await?;
     let reporter = Reporter::new(arguments.quiet);
-    let Some(ledger) = load_corpus(&remote, &name, demo.documents, &reporter).await? else {
-        return Ok(Exit::Interrupted);
+    let input = InputName {
+        shown: name.clone(),
+        path: None,
     };
-    index::refresh(&remote, &name).await?;
+    let mut ledger = Ledger::new(vec![input], None, None);
+    let books = (&mut ledger, &reporter);
+    let (reading, delivery) = (reading(demo.documents), delivery(&remote, &name));
+    if load::run(reading, delivery, FLOW, books, is_asked(interrupted)).await? == End::Interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    remote.refresh_index(&name).await?;
     let elapsed = reporter.finish();
-    let count = count(&remote, &name).await?;
+    let count = remote.count_documents(&name).await?;
     writeln!(
         stdout(),
         "Indexed {} documents in {:.1} s over HTTP, each durable in the log; {} refused.",
@@ -127,79 +155,40 @@ async fn show(arguments: &DemoArguments, address: &str) -> Result<Exit> {
         writeln!(stdout(), "  refused: {example}")?;
     }
     for search in &demo.searches {
-        try_search(&remote, &name, search, address).await?;
+        search.show(&remote, &name, address).await?;
     }
     let (program, query) = ("gleaner search", "error handling");
-    writeln!(stdout(), "\nOr: {program} --url http://{address} --index {name} '{query}'")?;
-    Ok(if ledger.refused() == 0 { Exit::Success } else { Exit::Refused })
+    writeln!(
+        stdout(),
+        "\nOr: {program} --url http://{address} --index {name} '{query}'"
+    )?;
+    Ok(if ledger.refused() == 0 {
+        Exit::Success
+    } else {
+        Exit::Refused
+    })
 }
 
-/// Makes the index; one that an earlier demo left in the folder is filled again.
-async fn create_index(remote: &Remote, name: &str, body: &Value) -> Result<()> {
-    let answer = remote.request(Method::PUT, &[name]).json(body).send().await?;
-    let (status, body) = (answer.status(), answer.bytes().await?);
-    let exists = String::from_utf8_lossy(&body).contains("resource_already_exists_exception");
-    ensure!(status.is_success() || exists, remote::reason(status, &body));
-    Ok(())
-}
-
-/// Loads the corpus; `None` when the user stopped it.
-async fn load_corpus(
-    remote: &Remote,
-    index: &str,
-    corpus: gleaner_datasets::Corpus,
-    reporter: &Reporter,
-) -> Result<Option<Ledger>> {
+fn reading(corpus: Corpus) -> Reading {
     let meter = Arc::new(Meter::of(corpus.size()));
-    let input = InputName { shown: corpus.name().to_owned(), path: None };
-    let source = Source { content: Content::Corpus(corpus), identity: None, from: Some(0) };
-    let reading = Reading { sources: vec![source], options: ReadOptions::default(), meter };
-    let delivery = Delivery {
+    let source = Source {
+        content: Content::Corpus(corpus),
+        identity: None,
+        from: Some(0),
+    };
+    Reading {
+        sources: vec![source],
+        options: ReadOptions::default(),
+        meter,
+    }
+}
+
+fn delivery(remote: &Remote, index: &str) -> Delivery {
+    Delivery {
         remote: remote.clone(),
         index: index.to_owned(),
         pipeline: None,
         load: format!("{:016x}", rand::random::<u64>()),
         patience: PATIENCE,
-    };
-    let mut ledger = Ledger::new(vec![input], None, None);
-    let books = (&mut ledger, reporter);
-    let end = load::run(reading, delivery, FLOW, books, signals::stop_asked()?).await?;
-    Ok((end == End::Whole).then_some(ledger))
-}
-
-async fn count(remote: &Remote, index: &str) -> Result<u64> {
-    let answer = remote.request(Method::GET, &[index, "_count"]).send().await?;
-    let answer = remote::json(answer).await?;
-    answer["count"].as_u64().context("the server answered no count")
-}
-
-async fn try_search(remote: &Remote, index: &str, search: &Search, address: &str) -> Result<()> {
-    let request = remote.request(Method::POST, &[index, "_search"]).json(&search.body);
-    let answer = remote::json(request.send().await?).await?;
-    let Palette { strong, faint, reset, .. } = Palette::of_stdout();
-    let mut out = stdout().lock();
-    writeln!(out, "\n{strong}{}{reset}", search.about)?;
-    writeln!(out, "{}", search.curl(address, index))?;
-    let total = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
-    let took = answer["took"].as_u64().unwrap_or_default();
-    writeln!(out, "{faint}  {} match, {took} ms{reset}", grouped(total))?;
-    for hit in answer["hits"]["hits"].as_array().into_iter().flatten() {
-        let title = hit["_source"][search.title].as_str().unwrap_or_default();
-        let id = hit["_id"].as_str().unwrap_or_default();
-        writeln!(out, "  {}  {faint}{id}{reset}", cut(&one_line(title), 60))?;
     }
-    for (name, aggregation) in answer["aggregations"].as_object().into_iter().flatten() {
-        writeln!(out, "  {name}: {}", buckets(aggregation))?;
-    }
-    Ok(())
-}
-
-fn buckets(aggregation: &Value) -> String {
-    let buckets = aggregation["buckets"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let told = buckets.iter().take(6).map(|bucket| {
-        let key = bucket["key_as_string"].as_str().or_else(|| bucket["key"].as_str());
-        let count = bucket["doc_count"].as_u64().unwrap_or_default();
-        format!("{} {}", key.unwrap_or("?"), grouped(count))
-    });
-    told.collect::<Vec<_>>().join(", ")
 }

@@ -8,12 +8,14 @@ mod arguments;
 mod completions;
 mod config;
 mod dataset;
+mod demo;
 mod exit;
 mod index;
 mod logging;
 mod man;
 mod remote;
 mod search;
+mod serve;
 mod signals;
 mod terminal;
 
@@ -64,9 +66,13 @@ fn run(arguments: Arguments) -> Result<Exit> {
         .build()
         .context("cannot start threads")?;
     let verbosity = arguments.verbose;
-    logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
+    if !matches!(arguments.command, Command::Serve(_) | Command::Demo(_)) {
+        logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
+    }
     let exit = runtime.block_on(async {
         match arguments.command {
+            Command::Serve(arguments) => serve::run(arguments, verbosity).await,
+            Command::Demo(arguments) => demo::run(arguments, verbosity).await,
             Command::Index(arguments) => index::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,
             Command::Dataset(arguments) => dataset::run(arguments),

@@ -1,5 +1,7 @@
 //! A server of the dialect, reached over HTTP: address, identity, answers and faults.
 
+mod indices;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};

@@ -42,12 +42,19 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
         stdout().write_all(config.to_toml()?.as_bytes())?;
         return Ok(Exit::Success);
     }
-    let filter = if verbosity > 0 { logging::filter_of(verbosity + 1) } else { &config.log };
+    let filter = if verbosity > 0 {
+        logging::filter_of(verbosity + 1)
+    } else {
+        &config.log
+    };
     logging::install(filter, config.log_format)?;
     let stop = signals::stop_asked()?;
     let folder = DataFolder::take(&config.data)?;
     let listener = listen(&config.listen).await?;
-    let address = listener.local_addr().context("the listener has no address")?.to_string();
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?
+        .to_string();
     let is_new = folder.is_new();
     let node = Node::start(folder, &config)?;
     tracing::info!(%address, data = %config.data.display(), "serving");
@@ -64,15 +71,17 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
 /// # Errors
 /// A port that is taken or not allowed, an address that is not this machine's; each in words.
 pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => anyhow!(
-            "{address} is taken: another server listens there; choose another with --listen"
-        ),
-        io::ErrorKind::PermissionDenied => {
-            anyhow!("{address} is not allowed: ports below 1024 belong to the system")
-        }
-        _ => anyhow!("cannot listen on {address}: {error}"),
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => anyhow!(
+                "{address} is taken: another server listens there; choose another with --listen"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                anyhow!("{address} is not allowed: ports below 1024 belong to the system")
+            }
+            _ => anyhow!("cannot listen on {address}: {error}"),
+        })
 }
 
 fn first_steps(address: &str) -> String {

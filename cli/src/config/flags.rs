@@ -1,7 +1,9 @@
 //! The flags of `gleaner serve`, each with its variable.
 //!
 //! A flag that is absent leaves its setting to the file and to the defaults of [`super::Config`],
-//! whose fields bear the same names; a test compares them.
+//! whose fields bear the same names; a test compares them. Only `data` has another variable,
+//! `GLEANER_DATA_DIR`: `GLEANER_DATA` is where shared collections are read from, and a server must
+//! never take that folder for its own.
 
 use std::path::PathBuf;
 
@@ -13,7 +15,7 @@ use super::{ByteSize, Distribution, LogFormat, Span};
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 pub(crate) struct Flags {
     /// Folder of everything that is kept; made when absent [default: gleaner-data]
-    #[arg(long, env = "GLEANER_DATA", value_name = "DIR")]
+    #[arg(long, env = "GLEANER_DATA_DIR", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:9200]

@@ -74,7 +74,11 @@ fn every_setting_has_a_flag_and_a_variable() {
             .get_env()
             .and_then(|name| name.to_str())
             .expect("a variable");
-        assert_eq!(variable, format!("GLEANER_{}", name.to_uppercase()));
+        let expected = match name.as_str() {
+            "data" => "GLEANER_DATA_DIR".to_owned(),
+            name => format!("GLEANER_{}", name.to_uppercase()),
+        };
+        assert_eq!(variable, expected);
         assert_eq!(flag.get_long(), Some(name.replace('_', "-").as_str()));
     }
 }

@@ -1,22 +1,62 @@
 //! The searches that the demo runs and shows: words, a phrase with a filter, an aggregation.
 
+use std::io::{Write, stdout};
+
+use anyhow::Result;
 use gleaner_datasets::Generator;
+use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::{
+    remote::{self, Remote},
+    terminal::{Palette, cut, grouped, one_line},
+};
 
 /// A search to try.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Search {
     /// What it finds, in words.
-    pub(super) about: &'static str,
+    about: &'static str,
     /// Body of the request.
-    pub(super) body: Value,
+    body: Value,
     /// The field that names a hit for people.
-    pub(super) title: &'static str,
+    title: &'static str,
 }
 
 impl Search {
+    /// Runs the search and prints it with what it finds.
+    pub(super) async fn show(&self, remote: &Remote, index: &str, address: &str) -> Result<()> {
+        let request = remote
+            .request(Method::POST, &[index, "_search"])
+            .json(&self.body);
+        let answer = remote::json(request.send().await?).await?;
+        let Palette {
+            strong,
+            faint,
+            reset,
+            ..
+        } = Palette::of_stdout();
+        let mut out = stdout().lock();
+        writeln!(out, "\n{strong}{}{reset}", self.about)?;
+        writeln!(out, "{}", self.curl(address, index))?;
+        let total = answer["hits"]["total"]["value"]
+            .as_u64()
+            .unwrap_or_default();
+        let took = answer["took"].as_u64().unwrap_or_default();
+        writeln!(out, "{faint}  {} match, {took} ms{reset}", grouped(total))?;
+        for hit in answer["hits"]["hits"].as_array().into_iter().flatten() {
+            let title = hit["_source"][self.title].as_str().unwrap_or_default();
+            let id = hit["_id"].as_str().unwrap_or_default();
+            writeln!(out, "  {}  {faint}{id}{reset}", cut(&one_line(title), 60))?;
+        }
+        for (name, aggregation) in answer["aggregations"].as_object().into_iter().flatten() {
+            writeln!(out, "  {name}: {}", buckets(aggregation))?;
+        }
+        Ok(())
+    }
+
     /// Writes the search as a command for a shell.
-    pub(super) fn curl(&self, address: &str, index: &str) -> String {
+    fn curl(&self, address: &str, index: &str) -> String {
         // A quote inside single quotes ends them, adds one, and opens them again.
         let body = self.body.to_string().replace('\'', r"'\''");
         format!(
@@ -24,6 +64,21 @@ impl Search {
              -H 'Content-Type: application/json' -d '{body}'"
         )
     }
+}
+
+fn buckets(aggregation: &Value) -> String {
+    let buckets = aggregation["buckets"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let told = buckets.iter().take(6).map(|bucket| {
+        let key = bucket["key_as_string"]
+            .as_str()
+            .or_else(|| bucket["key"].as_str());
+        let count = bucket["doc_count"].as_u64().unwrap_or_default();
+        format!("{} {}", key.unwrap_or("?"), grouped(count))
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Searches over the crates of a registry.
@@ -43,7 +98,7 @@ pub(super) fn of_crates() -> Vec<Search> {
             title: "title",
         },
         Search {
-            about: "a phrase, only in READMEs and guides",
+            about: "a phrase, in documentation only",
             body: json!({
                 "query": {"bool": {
                     "must": {"match_phrase": {"body": "zero copy"}},
@@ -115,7 +170,11 @@ mod tests {
 
     #[test]
     fn a_search_is_a_command_for_a_shell() {
-        let search = Search { about: "", body: json!({"q": "it's"}), title: "title" };
+        let search = Search {
+            about: "",
+            body: json!({"q": "it's"}),
+            title: "title",
+        };
         assert_eq!(
             search.curl("127.0.0.1:1", "crates"),
             "curl -s 'http://127.0.0.1:1/crates/_search?pretty' \

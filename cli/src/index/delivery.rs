@@ -14,23 +14,22 @@
 //! an item is asked anew, not told to repeat its answer.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode, header};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     backoff::{Backoff, retry_after},
     batch::{Batch, Refusal},
     identity,
     ledger::Settled,
+    outcome::{Outcome, is_busy, outcomes},
     record::Record,
 };
-use crate::remote::{Remote, cause, reason};
+use crate::remote::{Remote, reason};
 
 /// Where batches go, and how patiently.
 #[derive(Debug)]
@@ -56,26 +55,6 @@ enum Answer {
     },
     /// The body is too long for it.
     TooLarge { reason: String },
-}
-
-/// What became of one record.
-enum Outcome {
-    Accepted,
-    /// The server is busy; the reason is for the case that this goes on for too long.
-    Rejected(String),
-    Refused(String),
-}
-
-#[derive(Deserialize)]
-struct BulkAnswer {
-    items: Vec<BTreeMap<String, Item>>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    #[serde(default)]
-    status: u16,
-    error: Option<Value>,
 }
 
 /// What a batch has come to so far.
@@ -241,10 +220,6 @@ impl Delivered {
     }
 }
 
-fn is_busy(status: u16) -> bool {
-    matches!(status, 429 | 502 | 503 | 504)
-}
-
 fn lost(error: &reqwest::Error) -> Answer {
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -258,38 +233,12 @@ fn lost(error: &reqwest::Error) -> Answer {
     }
 }
 
-/// Reads what became of each record.
-fn outcomes(records: &[Record], body: &[u8]) -> Result<Vec<Outcome>> {
-    let answer: BulkAnswer =
-        serde_json::from_slice(body).context("the server's answer to a bulk request is odd")?;
-    ensure!(
-        answer.items.len() == records.len(),
-        "the server answered {} items to a request of {}",
-        answer.items.len(),
-        records.len()
-    );
-    let items = answer.items.into_iter().map(|item| item.into_iter().next());
-    let outcome = |(record, item): (&Record, Option<(String, Item)>)| {
-        let (action, item) = item.context("the server answered an item without an action")?;
-        Ok(match item.error {
-            None => Outcome::Accepted,
-            Some(error) if is_busy(item.status) => Outcome::Rejected(cause(&error)),
-            // Ids of ours are nobody else's: an earlier try of this very document got through.
-            Some(_) if item.status == 409 && action == "create" && record.has_derived_id => {
-                Outcome::Accepted
-            }
-            Some(error) => Outcome::Refused(cause(&error)),
-        })
-    };
-    records.iter().zip(items).map(outcome).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::index::record::Place;
 
-    fn record(has_derived_id: bool) -> Record {
+    fn record() -> Record {
         Record {
             place: Place {
                 input: 0,
@@ -297,42 +246,7 @@ mod tests {
             },
             action: "{\"create\":{}}".to_owned(),
             source: Some("{}".to_owned()),
-            has_derived_id,
-        }
-    }
-
-    fn told(has_derived_id: bool, item: &str) -> String {
-        let body = format!("{{\"errors\":true,\"items\":[{item}]}}");
-        let outcomes = outcomes(&[record(has_derived_id)], body.as_bytes()).expect("an answer");
-        match outcomes.into_iter().next().expect("one") {
-            Outcome::Accepted => "accepted".to_owned(),
-            Outcome::Rejected(reason) => format!("rejected {reason}"),
-            Outcome::Refused(reason) => format!("refused {reason}"),
-        }
-    }
-
-    #[test]
-    fn items_are_accepted_rejected_or_refused() {
-        let item = |action: &str, status: u16, error: &str| {
-            format!("{{\"{action}\":{{\"_id\":\"1\",\"status\":{status}{error}}}}}")
-        };
-        let error = r#","error":{"type":"t","reason":"r"}"#;
-        assert_eq!(told(false, &item("index", 201, "")), "accepted");
-        assert_eq!(told(false, &item("delete", 404, "")), "accepted");
-        assert_eq!(told(false, &item("index", 429, error)), "rejected t: r");
-        assert_eq!(told(false, &item("index", 503, error)), "rejected t: r");
-        assert_eq!(told(false, &item("index", 400, error)), "refused t: r");
-        assert_eq!(told(false, &item("create", 409, error)), "refused t: r");
-        assert_eq!(told(true, &item("create", 409, error)), "accepted");
-    }
-
-    #[test]
-    fn an_answer_that_does_not_fit_is_an_error() {
-        for body in ["{\"items\":[]}", "{\"items\":[{}]}", "{}", "<html>"] {
-            assert!(
-                outcomes(&[record(false)], body.as_bytes()).is_err(),
-                "{body}"
-            );
+            has_derived_id: false,
         }
     }
 
@@ -340,9 +254,9 @@ mod tests {
     fn too_large_a_request_is_halved_down_to_one_document() {
         let mut delivered = Delivered::default();
         let mut parts = VecDeque::new();
-        delivered.split(vec![record(false); 3], "413".to_owned(), &mut parts);
+        delivered.split(vec![record(); 3], "413".to_owned(), &mut parts);
         assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
-        delivered.split(vec![record(false)], "413".to_owned(), &mut parts);
+        delivered.split(vec![record()], "413".to_owned(), &mut parts);
         assert_eq!(delivered.refusals.len(), 1);
     }
 }

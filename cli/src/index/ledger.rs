@@ -50,6 +50,7 @@ pub(crate) struct Ledger {
     waiting: BTreeMap<u64, Settled>,
     /// The number of the first batch that is not written down.
     next: u64,
+    settled_before: u64,
     accepted: u64,
     refused: u64,
     examples: Vec<String>,
@@ -63,7 +64,11 @@ impl Ledger {
         checkpoint: Option<(PathBuf, Checkpoint)>,
         letters: Option<DeadLetters>,
     ) -> Self {
+        let known = checkpoint
+            .as_ref()
+            .map(|(_, known)| known.accepted + known.refused);
         Self {
+            settled_before: known.unwrap_or_default(),
             inputs,
             checkpoint,
             letters,
@@ -79,6 +84,11 @@ impl Ledger {
     /// Returns the number of the first batch that is not written down yet.
     pub(crate) fn next_batch(&self) -> u64 {
         self.next
+    }
+
+    /// Returns documents that runs before this one settled, as far as the checkpoint knows.
+    pub(crate) fn settled_before(&self) -> u64 {
+        self.settled_before
     }
 
     /// Returns documents acknowledged in this run.

@@ -48,7 +48,11 @@ impl DataFolder {
         }
         sign(&mut lock).with_context(|| format!("cannot write to data folder `{shown}`"))?;
         let is_new = !path.join("cluster.json").exists();
-        Ok(Self { path: path.to_path_buf(), is_new, _lock: lock })
+        Ok(Self {
+            path: path.to_path_buf(),
+            is_new,
+            _lock: lock,
+        })
     }
 
     /// Returns whether nobody has worked here before.
@@ -73,7 +77,12 @@ impl DataFolder {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).read(true).write(true).open(path)
+    File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
 }
 
 fn sign(lock: &mut File) -> io::Result<()> {
@@ -102,7 +111,10 @@ mod tests {
         let first = DataFolder::take(&path).expect("free");
         assert!(first.is_new());
         let error = DataFolder::take(&path).expect_err("taken").to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(
+            error.contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
         drop(first);
         fs::write(path.join("cluster.json"), "{}").expect("written");
         assert!(!DataFolder::take(&path).expect("free again").is_new());
@@ -111,7 +123,12 @@ mod tests {
     #[test]
     fn a_file_in_the_way_is_named() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let error = DataFolder::take(file.path()).expect_err("no folder").to_string();
-        assert!(error.contains(&file.path().display().to_string()), "{error}");
+        let error = DataFolder::take(file.path())
+            .expect_err("no folder")
+            .to_string();
+        assert!(
+            error.contains(&file.path().display().to_string()),
+            "{error}"
+        );
     }
 }

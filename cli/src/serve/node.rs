@@ -45,10 +45,18 @@ impl Node {
         let leaf = Leaf::start(options, Arc::clone(&coordinator), log);
         let leaf = leaf.context("cannot start the leaf's threads")?;
         let client: Arc<dyn LeafClient> = Arc::clone(&leaf) as Arc<dyn LeafClient>;
-        let located = Located { node: NodeId(config.node_name.as_str().into()), client };
+        let located = Located {
+            node: NodeId(config.node_name.as_str().into()),
+            client,
+        };
         let leaves = Arc::new(SingleLeaf(located));
         let root = Root::new(coordinator, leaves, root_options(config), now_ms);
-        Ok(Self { leaf, root: Arc::new(root), metrics, _folder: folder })
+        Ok(Self {
+            leaf,
+            root: Arc::new(root),
+            metrics,
+            _folder: folder,
+        })
     }
 
     /// Answers requests until `stop` completes, then ends in order: no new connections, open
@@ -77,7 +85,9 @@ impl Node {
 }
 
 fn metrics() -> Result<PrometheusHandle> {
-    PrometheusBuilder::new().install_recorder().context("cannot install the recorder of metrics")
+    PrometheusBuilder::new()
+        .install_recorder()
+        .context("cannot install the recorder of metrics")
 }
 
 async fn upkeep(metrics: PrometheusHandle) {
@@ -88,10 +98,7 @@ async fn upkeep(metrics: PrometheusHandle) {
     }
 }
 
-fn open(
-    folder: &DataFolder,
-    config: &Config,
-) -> Result<(Arc<dyn Coordinator>, Arc<dyn ShardLog>)> {
+fn open(folder: &DataFolder, config: &Config) -> Result<(Arc<dyn Coordinator>, Arc<dyn ShardLog>)> {
     let initial = ClusterState {
         cluster_uuid: format!("{:032x}", rand::random::<u128>()),
         cluster_name: config.cluster_name.clone(),
@@ -155,7 +162,10 @@ fn root_options(config: &Config) -> RootOptions {
 
 fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
     let publish_address = match config.publish_address.as_str() {
-        "" => listener.local_addr().context("the listener has no address")?.to_string(),
+        "" => listener
+            .local_addr()
+            .context("the listener has no address")?
+            .to_string(),
         address => address.to_owned(),
     };
     Ok(ApiOptions {
@@ -174,6 +184,8 @@ fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
 
 /// Returns milliseconds since the epoch: the clock of the whole process.
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

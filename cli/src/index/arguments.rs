@@ -1,0 +1,106 @@
+//! The flags of `gleaner index`, and what they must not be together.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use gleaner_datasets::read::Format;
+
+use super::{batch::Limits, inputs::InputFile, load::Flow};
+use crate::{exit, remote::RemoteArguments};
+
+/// Load documents from files, folders or standard input.
+///
+/// NDJSON, JSON arrays, CSV, TSV and bulk-action files, each plain, gzip or zstd. Requests that the
+/// server is too busy for are sent again after a wait, and so are single documents that it rejected;
+/// documents that it refuses for what they are go to the dead-letter file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::OF_INDEX)]
+pub(crate) struct IndexArguments {
+    #[command(flatten)]
+    pub(super) remote: RemoteArguments,
+    /// Name of the index
+    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME")]
+    pub(super) index: String,
+    /// Layout of the files; by default told by their names, and ndjson for standard input
+    #[arg(long, value_parser = formats())]
+    pub(super) format: Option<Format>,
+    /// Field whose value becomes the `_id`; a document without it is refused
+    #[arg(long, value_name = "FIELD")]
+    pub(super) id_field: Option<String>,
+    /// Field whose value becomes the routing; a document without it is refused
+    #[arg(long, value_name = "FIELD")]
+    pub(super) routing_field: Option<String>,
+    /// Largest request, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 5 * 1024 * 1024)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    batch_bytes: u64,
+    /// Most documents in a request
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    batch_docs: u64,
+    /// Requests in flight; 1 keeps the order of operations
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    parallel: u16,
+    /// Seconds that a busy server may accept nothing before the load stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(super) patience: u64,
+    /// File that remembers how far the load has come: the same command goes on from there.
+    /// Documents without an id get one made of file and position, so none is doubled
+    #[arg(long, value_name = "FILE")]
+    pub(super) checkpoint: Option<PathBuf>,
+    /// File for refused documents, one JSON object a line: input, position, reason, document
+    #[arg(long, value_name = "FILE")]
+    pub(super) dead_letter: Option<PathBuf>,
+    /// JSON file with the mappings and settings of the index, used when it does not exist yet
+    #[arg(long, value_name = "FILE")]
+    pub(super) create_mapping: Option<PathBuf>,
+    /// Ingest pipeline on the server; `none` switches off an index's default one
+    #[arg(long, value_name = "NAME")]
+    pub(super) pipeline: Option<String>,
+    /// Do not make the documents visible to searches at the end
+    #[arg(long)]
+    pub(super) no_refresh: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Files and folders; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["ndjson", "json", "csv", "tsv", "bulk"])
+        .try_map(|name| name.parse::<Format>())
+}
+
+impl IndexArguments {
+    /// Returns how much is sent at once.
+    pub(super) fn flow(&self) -> Flow {
+        let limits = Limits {
+            num_records: usize::try_from(self.batch_docs).unwrap_or(usize::MAX),
+            num_bytes: usize::try_from(self.batch_bytes).unwrap_or(usize::MAX),
+        };
+        Flow {
+            parallel: usize::from(self.parallel),
+            limits,
+        }
+    }
+
+    /// Refuses combinations that cannot mean anything.
+    pub(super) fn check(&self, inputs: &[InputFile]) -> Result<()> {
+        let has_bulk = inputs.iter().any(|input| input.format == Format::Bulk);
+        ensure!(
+            !has_bulk || (self.id_field.is_none() && self.routing_field.is_none()),
+            "a bulk file says ids and routing on its action lines: leave out --id-field and \
+             --routing-field"
+        );
+        let has_stdin = inputs.iter().any(|input| input.path.is_none());
+        ensure!(
+            !has_stdin || self.checkpoint.is_none(),
+            "standard input cannot be read again: a load with --checkpoint needs files"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! The books of a load are opened: what was done before, and where each input begins.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::{
+    arguments::IndexArguments,
+    checkpoint::{Checkpoint, Task},
+    dead_letter::DeadLetters,
+    identity::Identity,
+    inputs::InputFile,
+    ledger::{InputName, Ledger},
+    reading::{Content, ReadOptions, Reading, Source},
+    report::Meter,
+};
+use crate::remote::Remote;
+
+/// Reads the checkpoint, if there is one, and says where each input begins.
+pub(super) fn open(
+    arguments: &IndexArguments,
+    inputs: Vec<InputFile>,
+    remote: &Remote,
+) -> Result<(Reading, Ledger, String)> {
+    let task = Task {
+        url: remote.address().to_owned(),
+        index: arguments.index.clone(),
+        format: arguments
+            .format
+            .map_or("auto".to_owned(), |format| format!("{format:?}")),
+        id_field: arguments.id_field.clone(),
+        routing_field: arguments.routing_field.clone(),
+    };
+    let fresh = || Checkpoint::new(format!("{:016x}", rand::random::<u64>()), task.clone());
+    let mut checkpoint = match &arguments.checkpoint {
+        Some(path) => Checkpoint::read(path, &task)?.unwrap_or_else(fresh),
+        None => fresh(),
+    };
+    let total = inputs
+        .iter()
+        .map(|input| input.num_bytes)
+        .sum::<Option<u64>>();
+    let mut names = Vec::new();
+    let mut sources = Vec::new();
+    for file in inputs {
+        names.push(InputName {
+            shown: file.shown.clone(),
+            path: file.path.clone(),
+        });
+        sources.push(source(
+            file,
+            arguments.checkpoint.as_ref().map(|_| &mut checkpoint),
+        )?);
+    }
+    let known_bytes = checkpoint.dead_letter_bytes;
+    let letters = arguments
+        .dead_letter
+        .as_ref()
+        .map(|path| DeadLetters::open(path, known_bytes));
+    let load = checkpoint.load.clone();
+    let kept = arguments.checkpoint.clone().map(|path| (path, checkpoint));
+    let options = ReadOptions {
+        id_field: arguments.id_field.clone(),
+        routing_field: arguments.routing_field.clone(),
+    };
+    let reading = Reading {
+        sources,
+        options,
+        meter: Arc::new(Meter::new(total)),
+    };
+    let mut ledger = Ledger::new(names, kept, letters.transpose()?);
+    // A checkpoint that cannot be written is better known before the first document.
+    ledger.save()?;
+    Ok((reading, ledger, load))
+}
+
+fn source(file: InputFile, checkpoint: Option<&mut Checkpoint>) -> Result<Source> {
+    let (identity, from) = match (&file.path, checkpoint) {
+        (Some(path), Some(checkpoint)) => {
+            let identity =
+                Identity::of_file(path).with_context(|| format!("cannot open `{}`", file.shown))?;
+            let from = checkpoint.resume(path, &identity)?;
+            (Some(identity), from)
+        }
+        _ => (None, Some(0)),
+    };
+    Ok(Source {
+        content: Content::File(file),
+        identity,
+        from,
+    })
+}

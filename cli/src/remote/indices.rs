@@ -1,0 +1,37 @@
+//! What is asked of an index around a load: make it, make documents visible, count them.
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Remote, json, reason};
+
+impl Remote {
+    /// Makes an index as `body` says; one that is there already is left as it is.
+    pub(crate) async fn create_index(&self, name: &str, body: &Value) -> Result<()> {
+        let answer = self.request(Method::PUT, &[name]).json(body).send().await;
+        let answer = answer.with_context(|| format!("cannot reach {}", self.base))?;
+        let (status, body) = (answer.status(), answer.bytes().await?);
+        let exists = String::from_utf8_lossy(&body).contains("resource_already_exists_exception");
+        ensure!(status.is_success() || exists, reason(status, &body));
+        Ok(())
+    }
+
+    /// Makes everything that was written visible to searches.
+    pub(crate) async fn refresh_index(&self, name: &str) -> Result<()> {
+        let answer = self.request(Method::POST, &[name, "_refresh"]).send().await;
+        let answer = answer.context("everything is in, but the refresh got no answer")?;
+        json(answer)
+            .await
+            .map(drop)
+            .context("everything is in, but cannot be refreshed")
+    }
+
+    /// Returns how many documents searches of the index see.
+    pub(crate) async fn count_documents(&self, name: &str) -> Result<u64> {
+        let answer = self.request(Method::GET, &[name, "_count"]).send().await?;
+        json(answer).await?["count"]
+            .as_u64()
+            .context("the server answered no count")
+    }
+}

@@ -1,0 +1,212 @@
+//! `gleaner serve` and `gleaner demo` as users run them: real processes, folders and ports.
+
+mod process;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use process::{Served, gleaner};
+use serde_json::Value;
+
+fn told(output: &Output) -> (i32, String) {
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// Runs a client command against the server.
+fn ask(served: &Served, line: &[&str]) -> (i32, String) {
+    let output = gleaner()
+        .env("GLEANER_URL", served.url())
+        .args(line)
+        .output();
+    told(&output.expect("it runs"))
+}
+
+fn search(served: &Served, index: &str, query: &str) -> Value {
+    let (code, said) = ask(served, &["search", "--index", index, "--json", query]);
+    assert_eq!(code, 0, "{said}");
+    serde_json::from_str(&said).expect("JSON")
+}
+
+#[test]
+fn documents_outlive_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.ndjson");
+    fs::write(&file, "{\"k\":\"x\",\"text\":\"scattered words\"}\n").expect("written");
+    let data = folder.path().join("data");
+
+    let first = Served::start(&data, &[]);
+    let file = file.to_str().expect("a name");
+    let (code, said) = ask(
+        &first,
+        &["index", "--index", "notes", "--id-field", "k", file],
+    );
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(
+        search(&first, "notes", "scattered")["hits"]["hits"][0]["_id"],
+        "x"
+    );
+    let (code, said) = first.stop();
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("curl") && said.contains("everything is committed"),
+        "{said}"
+    );
+
+    let again = Served::start(&data, &[]);
+    assert_eq!(
+        search(&again, "notes", "text:words")["hits"]["total"]["value"],
+        1
+    );
+    let (code, said) = again.stop();
+    assert_eq!(code, 0);
+    assert!(
+        !said.contains("Try:"),
+        "hints are for the first run: {said}"
+    );
+}
+
+#[test]
+fn a_folder_and_a_port_have_one_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let first = Served::start(&data, &[]);
+    let second = |data: &Path, listen: &str| {
+        let mut command = gleaner();
+        command
+            .arg("serve")
+            .arg("--data")
+            .arg(data)
+            .args(["--listen", listen]);
+        told(&command.output().expect("it runs"))
+    };
+    let (code, said) = second(&data, "127.0.0.1:0");
+    assert_eq!(code, 1);
+    assert!(said.contains("in use by another gleaner"), "{said}");
+    let address = first.url().replace("http://", "");
+    let (code, said) = second(&folder.path().join("other"), &address);
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("{address} is taken")), "{said}");
+}
+
+#[test]
+fn settings_are_printed_as_they_are_resolved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gleaner.toml");
+    fs::write(
+        &file,
+        "search_queue = 7\nnode_name = \"file\"\nlisten = \"file:1\"\n",
+    )
+    .expect("written");
+    let output = gleaner()
+        .env("GLEANER_NODE_NAME", "variable")
+        .env("GLEANER_LISTEN", "variable:1")
+        .args(["serve", "--print-config", "--listen", "flag:1", "--config"])
+        .arg(&file)
+        .output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 0, "{said}");
+    for line in [
+        "search_queue = 7",
+        "node_name = \"variable\"",
+        "listen = \"flag:1\"",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn the_demo_searches_generated_text_where_there_is_no_registry() {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = gleaner()
+        .env("CARGO_HOME", home.path())
+        .args([
+            "demo",
+            "--once",
+            "--listen",
+            "127.0.0.1:0",
+            "--limit",
+            "200",
+        ])
+        .output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("there is no cargo registry here"), "{said}");
+    assert!(said.contains("Indexed 200 documents"), "{said}");
+    assert_eq!(said.matches("curl -s").count(), 3, "{said}");
+}
+
+#[test]
+fn the_demo_gathers_the_crates_of_a_registry() {
+    let home = tempfile::tempdir().expect("a folder");
+    let krate = home.path().join("registry/src/here/pool-1.2.0");
+    fs::create_dir_all(krate.join("src")).expect("made");
+    let manifest = "[package]\nname = \"pool\"\nversion = \"1.2.0\"\nlicense = \"MIT\"\n";
+    fs::write(krate.join("Cargo.toml"), manifest).expect("written");
+    fs::write(
+        krate.join("README.md"),
+        "# Pool\nA work stealing thread pool.\n",
+    )
+    .expect("written");
+    let source = "/// Spawns unsafe work, and says in some more words what to keep in mind.\n\
+                  pub fn spawn() {}\n";
+    fs::write(krate.join("src/lib.rs"), source).expect("written");
+    let output = gleaner()
+        .env("CARGO_HOME", home.path())
+        .args(["demo", "--once", "--listen", "127.0.0.1:0", "--limit", "0"])
+        .output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("1 crates") && said.contains("Indexed 3 documents"),
+        "{said}"
+    );
+    assert!(said.contains("pool-1.2.0/README.md"), "{said}");
+    assert!(said.contains("licences: MIT 2"), "{said}");
+}
+
+#[test]
+fn pages_and_completions_are_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = gleaner()
+        .arg("man")
+        .arg(folder.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(told(&output).0, 0);
+    assert!(folder.path().join("gleaner-index.1").exists());
+    let output = gleaner()
+        .args(["completions", "bash"])
+        .output()
+        .expect("it runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("--dead-letter"));
+}
+
+/// Runs the commands of the README as they stand there, on one server.
+#[test]
+fn the_commands_of_the_readme_work() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = fs::read_to_string(readme).expect("the README is there");
+    let folder = tempfile::tempdir().expect("a folder");
+    let served = Served::start(&folder.path().join("data"), &[]);
+    let commands = process::commands_of(&readme);
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        let here = command.replace("http://127.0.0.1:9200", &served.url());
+        let output = Command::new("sh")
+            .args(["-ec", &here])
+            .current_dir(folder.path())
+            .env("PATH", process::path_with_gleaner())
+            .env("GLEANER_URL", served.url())
+            .output();
+        let (code, said) = told(&output.expect("sh runs"));
+        assert_eq!(code, 0, "`{command}` said {said}");
+        assert!(!said.contains("\"error\""), "`{command}` said {said}");
+    }
+}

@@ -1,0 +1,125 @@
+//! A running `gleaner serve`, and the binary itself.
+
+use std::{
+    ffi::OsString,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::JoinHandle,
+};
+
+use serde_json::Value;
+
+/// Returns the binary with an environment that is none of the machine's.
+pub(crate) fn gleaner() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gleaner"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GLEANER_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
+/// A server on a free port; killed when it is dropped.
+pub(crate) struct Served {
+    child: Child,
+    address: String,
+    /// Reads standard error to its end, so that the server never waits for us.
+    rest: Option<JoinHandle<String>>,
+}
+
+impl Served {
+    /// Starts a server on `data` and waits until it says that it serves.
+    pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
+        let mut child = gleaner()
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+                "--data",
+            ])
+            .arg(data)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut said = String::new();
+        let address = loop {
+            let mut line = String::new();
+            let num_bytes = lines.read_line(&mut line).expect("text");
+            assert!(num_bytes > 0, "the server ended: {said}");
+            said += &line;
+            let message: Value = serde_json::from_str(&line).expect("JSON lines");
+            if message["message"] == "serving" {
+                break message["address"].as_str().expect("an address").to_owned();
+            }
+        };
+        let rest = std::thread::spawn(move || {
+            let mut rest = String::new();
+            lines.read_to_string(&mut rest).expect("text");
+            said + &rest
+        });
+        Self {
+            child,
+            address,
+            rest: Some(rest),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Asks the server to stop; returns its exit code and all it said.
+    pub(crate) fn stop(mut self) -> (i32, String) {
+        let process = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &process]).status();
+        assert!(asked.expect("kill runs").success());
+        let code = self.child.wait().expect("it ends").code().unwrap_or(-1);
+        let mut said = self.rest.take().map_or_else(String::new, |rest| {
+            rest.join().expect("the reader does not panic")
+        });
+        let mut stdout = self.child.stdout.take().expect("it is piped");
+        stdout.read_to_string(&mut said).expect("text");
+        (code, said)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // After `stop` there is nothing left to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Returns the commands in the `sh` blocks of a page that need a server: continued lines joined,
+/// those that start one left out.
+pub(crate) fn commands_of(page: &str) -> Vec<String> {
+    let blocks = page
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
+    let lines = joined.iter().flat_map(|block| block.lines());
+    let is_run = |line: &&str| {
+        let starts_a_server = line.starts_with("gleaner serve") || line.starts_with("gleaner demo");
+        (line.starts_with("gleaner ") || line.starts_with("curl ")) && !starts_a_server
+    };
+    lines.filter(is_run).map(str::to_owned).collect()
+}
+
+/// Returns `PATH` with the folder of the binary in front.
+pub(crate) fn path_with_gleaner() -> OsString {
+    let binary = Path::new(env!("CARGO_BIN_EXE_gleaner"));
+    let mut path = OsString::from(binary.parent().expect("a folder"));
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path
+}
