@@ -31,7 +31,7 @@ use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
-use request::Request;
+use request::{Request, Unready};
 pub(crate) use sorting::{KeyReader, Raw};
 
 /// A shard to search: what of it is visible.
@@ -56,6 +56,9 @@ pub struct SearchEnv<'a> {
     pub pool: Option<&'a rayon::ThreadPool>,
 }
 
+/// What a shard answers.
+type Answer = Result<ShardHits, EngineError>;
+
 /// Postings or documents below which a search stays on the caller's thread: handing over costs some
 /// 35 µs.
 const INLINE_WORK: u64 = 32_768;
@@ -70,53 +73,78 @@ pub fn search(
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> Vec<Result<ShardHits, EngineError>> {
-    let mut answers: Vec<Option<Result<ShardHits, EngineError>>> =
-        targets.iter().map(|_| None).collect();
-    loop {
-        let open: Vec<usize> = (0..targets.len())
-            .filter(|&at| answers[at].is_none())
-            .collect();
-        let now: Vec<&Target> = open.iter().map(|&at| &targets[at]).collect();
-        let found = attempt(&now, query, env);
-        let has_failed = found.iter().any(Result::is_err) && found.iter().any(Result::is_ok);
-        for (at, answer) in open.into_iter().zip(found) {
-            // Hits of a shard that failed may have pushed off others': go without it.
-            if !has_failed || answer.is_err() {
-                answers[at] = Some(answer);
-            }
-        }
-        if !has_failed {
-            break;
-        }
-    }
-    answers.into_iter().flatten().collect()
+    search_inline_below(INLINE_WORK, targets, query, env)
 }
 
+fn search_inline_below(
+    inline_work: u64,
+    targets: &[Target],
+    query: &ShardQuery,
+    env: &SearchEnv<'_>,
+) -> Vec<Answer> {
+    let mut answers: Vec<Option<Answer>> = targets.iter().map(|_| None).collect();
+    loop {
+        let open = |at: &usize| answers[*at].is_none();
+        let open: Vec<usize> = (0..targets.len()).filter(open).collect();
+        let now: Vec<&Target> = open.iter().map(|&at| &targets[at]).collect();
+        let found = attempt(inline_work, &now, query, env);
+        let has_failed = |answer: &Option<Answer>| !matches!(answer, Some(Ok(_)));
+        let is_whole = found.iter().all(has_failed) || !found.iter().any(has_failed);
+        let mut is_done = true;
+        for (at, answer) in open.into_iter().zip(found) {
+            // Hits of a shard that failed may have pushed off others': go without it.
+            if is_whole || matches!(answer, Some(Err(_))) {
+                answers[at] = answer;
+            }
+            is_done &= answers[at].is_some();
+        }
+        if is_done {
+            return answers.into_iter().flatten().collect();
+        }
+    }
+}
+
+/// Evaluates once; `None` for shards that were not evaluated because another was not ready.
 fn attempt(
+    inline_work: u64,
     targets: &[&Target],
     query: &ShardQuery,
     env: &SearchEnv<'_>,
-) -> Vec<Result<ShardHits, EngineError>> {
-    let filters: Vec<LiveFilters> = targets
-        .iter()
-        .map(|target| LiveFilters::new(target, env))
-        .collect();
+) -> Vec<Option<Answer>> {
+    let filters = targets.iter().map(|target| LiveFilters::new(target, env));
+    let filters: Vec<LiveFilters> = filters.collect();
     let request = match Request::new(targets, &filters, query, env) {
         Ok(request) => request,
-        Err(error) => return fail_all(targets.len(), &error),
+        Err(Unready {
+            target: None,
+            error,
+        }) => {
+            return fail_all(targets.len(), &error)
+                .into_iter()
+                .map(Some)
+                .collect();
+        }
+        Err(Unready {
+            target: Some(failed),
+            error,
+        }) => {
+            let mut answers: Vec<Option<Answer>> = targets.iter().map(|_| None).collect();
+            answers[failed] = Some(Err(error));
+            return answers;
+        }
     };
     let tasks = request.tasks();
     match env.pool {
-        Some(pool) if tasks.len() > 1 && request.estimated_work() >= INLINE_WORK => {
+        Some(pool) if tasks.len() > 1 && request.estimated_work() >= inline_work => {
             pool.install(|| tasks.par_iter().for_each(|task| request.run(task)));
         }
         _ => tasks.iter().for_each(|task| request.run(task)),
     }
-    request.into_answers()
+    request.into_answers().into_iter().map(Some).collect()
 }
 
 /// The same failure for every shard; errors cannot be cloned, so the text is.
-fn fail_all(num_targets: usize, error: &EngineError) -> Vec<Result<ShardHits, EngineError>> {
+fn fail_all(num_targets: usize, error: &EngineError) -> Vec<Answer> {
     let again = || match error {
         EngineError::Query(reason) => EngineError::Query(reason.clone()),
         EngineError::Cancelled => EngineError::Cancelled,
@@ -136,3 +164,6 @@ fn fail_all(num_targets: usize, error: &EngineError) -> Vec<Result<ShardHits, En
     };
     (0..num_targets).map(|_| Err(again())).collect()
 }
+
+#[cfg(test)]
+mod tests;

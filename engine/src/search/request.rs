@@ -111,6 +111,32 @@ pub(super) struct Found {
     pub(super) max_score: Option<f32>,
 }
 
+/// Why a search could not be made ready.
+pub(super) struct Unready {
+    /// The shard that failed; `None`: all of them.
+    pub(super) target: Option<usize>,
+    /// What went wrong.
+    pub(super) error: EngineError,
+}
+
+impl Unready {
+    fn at(index: usize) -> impl FnOnce(EngineError) -> Self {
+        move |error| Self {
+            target: Some(index),
+            error,
+        }
+    }
+}
+
+impl From<EngineError> for Unready {
+    fn from(error: EngineError) -> Self {
+        Self {
+            target: None,
+            error,
+        }
+    }
+}
+
 /// Segments of one shard to evaluate one after the other.
 pub(super) struct Task {
     shard: usize,
@@ -125,7 +151,7 @@ impl<'a> Request<'a> {
         filters: &'a [LiveFilters],
         query: &'a ShardQuery,
         env: &'a SearchEnv<'a>,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self, Unready> {
         let (clause, boost) = lower::simplify(&query.query, 1.0);
         let slack = Slack::of(lower::num_nodes(clause)).with_dis_max(lower::widest_dis_max(clause));
         let order = order_of(query)?;
@@ -139,8 +165,9 @@ impl<'a> Request<'a> {
             Order::Keys(_) => (query.top * num_segments.max(1)) as u64 * SORTED_BYTES,
         };
         let mut plans = Vec::with_capacity(targets.len());
-        for (&target, documents) in targets.iter().zip(filters) {
-            plans.push(aggregations::plan(query, target, documents, env)?);
+        for (index, (&target, documents)) in targets.iter().zip(filters).enumerate() {
+            let plan = aggregations::plan(query, target, documents, env);
+            plans.push(plan.map_err(Unready::at(index))?);
         }
         let aggregations_need_scores = plans.iter().flatten().any(aggregate::Plan::needs_scores);
         let order_needs_scores = match &order {
@@ -172,7 +199,7 @@ impl<'a> Request<'a> {
         };
         for (index, (&target, plan)) in targets.iter().zip(plans).enumerate() {
             let shard = request.prepare(target, index, plan);
-            request.shards.push(shard?);
+            request.shards.push(shard.map_err(Unready::at(index))?);
         }
         request.count_what_is_known()?;
         Ok(request)
@@ -246,7 +273,7 @@ impl<'a> Request<'a> {
 
     /// Takes totals that need no walk; if they reach the limit, or are all that is wanted, nothing
     /// is counted any more.
-    fn count_what_is_known(&mut self) -> Result<(), EngineError> {
+    fn count_what_is_known(&mut self) -> Result<(), Unready> {
         let query = self.query;
         let is_plain = query.post_filter.is_none()
             && query.min_score.is_none()
@@ -256,7 +283,12 @@ impl<'a> Request<'a> {
         }
         let mut known = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
-            known.push(count::known(self, shard.target)?);
+            known.push(match count::known(self, shard.target) {
+                Ok(known) => known,
+                // Every task will find the same and say that it is late.
+                Err(EngineError::DeadlineExceeded) => return Ok(()),
+                Err(error) => return Err(Unready::at(shard.index)(error)),
+            });
         }
         let at_least: u64 = known.iter().map(|known| known.at_least()).sum();
         let is_settled = known.iter().all(count::Known::is_exact) || at_least >= self.count_limit;

@@ -1,0 +1,162 @@
+//! Many threads find what one finds.
+
+use std::sync::Arc;
+
+use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_query::answer::ShardHits;
+use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
+use serde_json::json;
+
+use super::{SearchEnv, Target, search, search_inline_below};
+use crate::EngineError;
+use crate::aggregate::testing::{Index, Layout, mapping};
+use crate::control::{Control, MemoryAccount};
+use crate::filter_cache::{FilterCache, FilterCacheOptions};
+use crate::statistics::statistics;
+
+fn targets() -> Vec<Target> {
+    let mapping = mapping(&json!({"text": {"type": "text"}, "n": {"type": "long"}}));
+    let words = ["ash", "beech", "cedar", "elm", "fir"];
+    let text = |i: usize| {
+        let picked = (0..=i % 7).map(|j| words[(i * 3 + j * j) % words.len()]);
+        picked.collect::<Vec<_>>().join(" ")
+    };
+    let document = |i| (format!("d{i}"), json!({"text": text(i), "n": i % 17}));
+    let layout = Layout {
+        shards: 3,
+        segments: 3,
+        has_deletes: true,
+    };
+    let index = Index::new(&mapping, &(0..600).map(document).collect(), layout);
+    let shard = |(shard, view)| Target {
+        key: ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(shard as u32),
+        },
+        view,
+    };
+    index.views().into_iter().enumerate().map(shard).collect()
+}
+
+fn either(words: &[&str]) -> Clause {
+    let field = FieldPath::new("text");
+    let term = |word: &&str| Clause::Term {
+        field: field.clone(),
+        term: (*word).to_owned(),
+    };
+    Clause::Bool {
+        must: Vec::new(),
+        should: words.iter().map(term).collect(),
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 1,
+    }
+}
+
+fn query(targets: &[Target], clause: Clause) -> ShardQuery {
+    let mut request = StatisticsRequest::default();
+    request.collect(&clause);
+    let mut numbers = Statistics::default();
+    for target in targets {
+        numbers.merge(&statistics(&target.view, &request, &Control::unlimited()).unwrap());
+    }
+    ShardQuery {
+        query: clause,
+        post_filter: None,
+        statistics: Arc::new(numbers),
+        top: 25,
+        sort: Vec::new(),
+        after: None,
+        search_after: None,
+        track_scores: false,
+        track_total: TrackTotal::Exact,
+        min_score: None,
+        aggregations: Arc::default(),
+        aggregation_filters: Arc::default(),
+        terminate_after: None,
+        now_ms: 0,
+    }
+}
+
+type Answers = Vec<Result<ShardHits, EngineError>>;
+
+fn run<T>(with: impl FnOnce(&SearchEnv<'_>) -> T, pool: Option<&rayon::ThreadPool>) -> T {
+    with(&SearchEnv {
+        control: &Arc::new(Control::unlimited()),
+        filters: &Arc::new(FilterCache::new(FilterCacheOptions::default())),
+        memory: &MemoryAccount::root("test", 1 << 30),
+        pool,
+    })
+}
+
+fn whole(answers: Answers) -> Vec<ShardHits> {
+    answers.into_iter().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn many_threads_find_what_one_finds() {
+    let targets = targets();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(4)
+        .build()
+        .unwrap();
+    let by_number = SortKey {
+        target: SortTarget::Field("n".to_owned()),
+        descending: true,
+        missing: Missing::Last,
+        mode: None,
+        unmapped_type: None,
+        format: None,
+        numeric_type: None,
+    };
+    let pruned = query(&targets, either(&["ash", "elm"]));
+    let walked = query(&targets, Clause::Constant(Box::new(either(&["cedar"]))));
+    let sorted = ShardQuery {
+        sort: vec![by_number],
+        ..walked.clone()
+    };
+    for query in [pruned, walked, sorted] {
+        let expected = whole(run(|env| search(&targets, &query, env), None));
+        assert!(
+            expected
+                .iter()
+                .map(|answer| answer.hits.len())
+                .sum::<usize>()
+                == 25
+        );
+        for _ in 0..50 {
+            let found = run(
+                |env| search_inline_below(0, &targets, &query, env),
+                Some(&pool),
+            );
+            assert_eq!(whole(found), expected);
+        }
+    }
+}
+
+#[test]
+fn a_shard_that_fails_takes_no_place_from_the_others() {
+    let mut targets = targets();
+    let other = mapping(&json!({"text": {"type": "text", "index": false}}));
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let unsearchable = Index::new(
+        &other,
+        &vec![("x".to_owned(), json!({"text": "ash"}))],
+        layout,
+    );
+    let query = query(&targets, either(&["ash"]));
+    let alone = whole(run(|env| search(&targets, &query, env), None));
+    let view = unsearchable.views().remove(0);
+    targets.push(Target {
+        view,
+        ..targets[0].clone()
+    });
+    let mut together = run(|env| search(&targets, &query, env), None);
+    assert!(together.pop().unwrap().is_err());
+    assert_eq!(whole(together), alone);
+}
