@@ -3,11 +3,12 @@
 //! ```text
 //! GLEANER_PROVE       set: the full size, as `cargo xtask prove` asks for
 //! GLEANER_SEED        the seed, a whole number; the same seed repeats the same run
+//! GLEANER_DATA        the folder of shared collections (default ../shared/data)
 //! GLEANER_REPORT_DIR  where reports go, as `<tier>-<seed>.json`
 //! ```
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -41,4 +42,12 @@ pub fn report(tier: &str, figures: &Value) -> Result<()> {
     let path = Path::new(&folder).join(format!("{tier}-{seed}.json"));
     std::fs::write(&path, figures.to_string())
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Returns a shared collection, when it is on this machine.
+pub fn shared_data(name: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = env::var_os("GLEANER_DATA").map_or_else(beside, PathBuf::from);
+    let path = folder.join(name);
+    path.exists().then_some(path)
 }

@@ -34,9 +34,9 @@ pub struct Start {
     pub data: PathBuf,
     /// Further arguments of `serve`.
     pub arguments: Vec<String>,
-    /// Largest file the process may write, in KiB (`ulimit -f`): a disk that is full for log and
-    /// segments alike. `None`: no limit.
-    pub file_limit_kib: Option<u64>,
+    /// Size of a disk of its own on the data folder, in bytes; `None`: the folder as it is. The disk
+    /// (a tmpfs in a mount namespace of the process) ends with the process.
+    pub disk_bytes: Option<usize>,
 }
 
 impl Start {
@@ -45,7 +45,7 @@ impl Start {
         Self {
             data: data.to_path_buf(),
             arguments: Vec::new(),
-            file_limit_kib: None,
+            disk_bytes: None,
         }
     }
 
@@ -80,14 +80,12 @@ impl Start {
 
     fn command(&self, address: SocketAddr, log: &Path) -> Result<Command> {
         let binary = binary()?;
-        let mut command = match self.file_limit_kib {
+        let mut command = match self.disk_bytes {
             None => Command::new(binary),
-            Some(kib) => {
-                // SIGXFSZ is ignored, so that a write fails with EFBIG instead of ending the process.
-                let limited = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
-                let mut shell = Command::new("bash");
-                shell.args(["-c", &limited]).arg(binary);
-                shell
+            Some(bytes) => {
+                let mut apart = self.on_own_disk(bytes);
+                apart.arg(binary);
+                apart
             }
         };
         let output = File::options().create(true).append(true).open(log)?;
@@ -98,6 +96,21 @@ impl Start {
             .stderr(output.try_clone()?)
             .stdout(output);
         Ok(command)
+    }
+
+    /// Returns a command that runs the program named by its next argument on a disk of its own.
+    fn on_own_disk(&self, bytes: usize) -> Command {
+        let mount = format!("mount -t tmpfs -o size={bytes} tmpfs \"$0\" && exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &mount]);
+        command.arg(&self.data);
+        command
+    }
+
+    /// Returns whether this machine lets us mount a disk of our own, as [`Self::disk_bytes`] asks.
+    pub fn has_own_disks(&self) -> bool {
+        let tried = self.on_own_disk(1 << 20).arg("true").output();
+        tried.is_ok_and(|output| output.status.success())
     }
 }
 
@@ -154,6 +167,12 @@ impl Server {
             .and_then(|kib| kib.parse().ok())
             .context("no `RssAnon`")?;
         Ok(kib * 1024)
+    }
+
+    /// Returns `path` as the process sees it, which may have mounts of its own.
+    pub fn seen_path(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// Ends the process as `kill -9` does, and waits until it is gone.

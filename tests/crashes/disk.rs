@@ -1,0 +1,112 @@
+//! A full disk: writes are refused in words, searches go on, and writes are taken when there is room.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use gleaner_testkit::Server;
+use gleaner_testkit::http::{Request, Response};
+use gleaner_testkit::server::Start;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+/// Size of the disk. Small, so that it is filled in no time; large enough for a shard.
+const DISK_BYTES: usize = 48 << 20;
+/// Bytes of each document.
+const DOCUMENT_BYTES: usize = 64 << 10;
+/// How long the server may take to notice that there is room.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
+
+async fn put(server: &Server, id: usize, text: &str) -> Result<Response> {
+    let body = json!({"text": text});
+    server
+        .send(&Request::json("PUT", &format!("/disk/_doc/d{id}"), &body))
+        .await
+}
+
+/// Refreshes and counts: whether the refresh worked, and how many documents searches see.
+async fn refresh_and_count(server: &Server) -> Result<(bool, u64)> {
+    let refresh = Request::new("POST", "/disk/_refresh");
+    let refreshed = server.send(&refresh).await?;
+    let is_whole = refreshed.status == 200 && refreshed.json()?["_shards"]["failed"] == 0;
+    let answer = server.send(&Request::new("GET", "/disk/_count")).await?;
+    let count = answer.ok()?["count"].as_u64();
+    Ok((is_whole, count.context("a count is a number")?))
+}
+
+/// Is this a refusal that says what is the matter?
+fn is_clear(refusal: &Response) -> bool {
+    let told = refusal.shown().to_lowercase();
+    [403, 429, 503, 507].contains(&refusal.status) && told.contains("disk")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_writes_in_words_and_takes_them_again_with_room() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    fs::create_dir(&data)?;
+    let mut start = Start::on(&data);
+    start.disk_bytes = Some(DISK_BYTES);
+    if !start.has_own_disks() {
+        println!("skipped: this machine lets nobody mount a small disk of their own");
+        return Ok(());
+    }
+    let server = start.spawn().await?;
+    let settings = json!({"settings": {"number_of_shards": 1}});
+    server
+        .send(&Request::json("PUT", "/disk", &settings))
+        .await?
+        .ok()?;
+    let filler = server.seen_path(&data.join("filler"));
+    fs::write(&filler, vec![1_u8; DISK_BYTES / 3])?;
+    let text = "word ".repeat(DOCUMENT_BYTES / 5);
+    let (num_written, refusal) = fill(&server, &text).await?;
+    ensure!(
+        is_clear(&refusal),
+        "a refusal in words: {}",
+        refusal.shown()
+    );
+    // Segments need room too: what is not visible yet must be owned up to by the refresh.
+    let (is_whole, found) = refresh_and_count(&server).await?;
+    let is_honest = found == num_written || (found < num_written && !is_whole);
+    let told = refusal.shown();
+    ensure!(
+        is_honest,
+        "found {found} of {num_written}, refresh {is_whole}, after {told}"
+    );
+    fs::remove_file(&filler)?;
+    recovered(&server, num_written as usize).await?;
+    let (is_whole, found) = refresh_and_count(&server).await?;
+    ensure!(
+        is_whole && found == num_written + 1,
+        "found {found} of {num_written} and one"
+    );
+    Ok(())
+}
+
+/// Writes until something is refused; returns how much was taken, and the refusal.
+async fn fill(server: &Server, text: &str) -> Result<(u64, Response)> {
+    for id in 0..4 * DISK_BYTES / DOCUMENT_BYTES {
+        let answer = put(server, id, text).await?;
+        if answer.status >= 300 {
+            return Ok((id as u64, answer));
+        }
+    }
+    bail!("a disk of {DISK_BYTES} bytes took four times as much")
+}
+
+async fn recovered(server: &Server, id: usize) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let answer = put(server, id, "small").await?;
+        if answer.status < 300 {
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < RECOVERS_WITHIN,
+            "still refused: {}",
+            answer.shown()
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+}

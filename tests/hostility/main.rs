@@ -1,0 +1,164 @@
+//! Random hostile requests over all endpoints of the running binary.
+//!
+//! Whatever is sent: no panic, no fault of ours as a 5xx, an error in the dialect's shape, memory
+//! within its limit, and afterwards the server still answers what it did before.
+
+mod bodies;
+mod numbers;
+mod requests;
+mod verdict;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use gleaner_datasets::Random;
+use gleaner_testkit::http::Request;
+use gleaner_testkit::{Server, run};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use requests::Hostile;
+use verdict::{Finding, judge};
+
+/// Requests: reduced, and in full.
+const NUM_REQUESTS: (usize, usize) = (1_000, 10_000);
+/// Clients that send at once.
+const NUM_CLIENTS: usize = 4;
+/// Most anonymous memory at any time, in bytes. The server's own accounts: 1 GiB for queries, of
+/// which one may hold 256 MiB; 32 MB to index in; bodies of four clients; the process itself.
+const MAX_ANONYMOUS_BYTES: u64 = 1 << 30;
+/// Longest time for one request; a search gives up after 60 s by itself.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Server::start(&folder.path().join("data")).await?;
+    prepare(server.address()).await?;
+    let per_client = run::sized(NUM_REQUESTS.0, NUM_REQUESTS.1).div_ceil(NUM_CLIENTS);
+    let mut clients = JoinSet::new();
+    for number in 0..NUM_CLIENTS {
+        clients.spawn(attack(server.address(), number as u64, per_client));
+    }
+    let (mut findings, mut slowest, mut peak) = (Vec::new(), Duration::ZERO, 0);
+    while !clients.is_empty() {
+        // Looks at the memory at least every 50 ms, until all clients are done.
+        let next = tokio::time::timeout(Duration::from_millis(50), clients.join_next());
+        if let Ok(Some(done)) = next.await {
+            let attacked = done?;
+            findings.extend(attacked.findings);
+            slowest = slowest.max(attacked.slowest);
+        }
+        ensure!(
+            server.is_alive()?,
+            "the process has ended: {}",
+            tail(&server)?
+        );
+        peak = peak.max(server.anonymous_bytes()?);
+    }
+    run::report(
+        "hostility",
+        &json!({
+            "requests": per_client * NUM_CLIENTS,
+            "faults": findings.len(),
+            "slowest_ms": slowest.as_millis() as u64,
+            "peak_anonymous_mib": peak >> 20,
+        }),
+    )?;
+    let printed = server.printed()?;
+    let panics: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.contains("panicked"))
+        .collect();
+    ensure!(panics.is_empty(), "seed {}: {panics:#?}", run::seed());
+    ensure!(
+        findings.is_empty(),
+        "seed {}:\n{}",
+        run::seed(),
+        findings.join("\n\n")
+    );
+    ensure!(peak <= MAX_ANONYMOUS_BYTES, "{} MiB of memory", peak >> 20);
+    still_serves(&server).await
+}
+
+/// What one client met.
+struct Attacked {
+    findings: Vec<String>,
+    slowest: Duration,
+}
+
+async fn attack(address: SocketAddr, client: u64, num_requests: usize) -> Attacked {
+    let mut random = Random::stream(run::seed(), client);
+    let mut attacked = Attacked {
+        findings: Vec::new(),
+        slowest: Duration::ZERO,
+    };
+    for number in 0..num_requests {
+        let hostile = Hostile::draw(&mut random);
+        let began = Instant::now();
+        let answer = hostile.request.send(address).await;
+        let took = began.elapsed();
+        attacked.slowest = attacked.slowest.max(took);
+        let finding = match judge(&hostile, answer) {
+            Some(finding) => Some(finding),
+            None if took > ANSWER_WITHIN => Some(Finding::Slow(took)),
+            None => None,
+        };
+        if let Some(finding) = finding {
+            let told = hostile.shown();
+            attacked.findings.push(format!(
+                "client {client} request {number}: {told}\n{finding}"
+            ));
+        }
+    }
+    attacked
+}
+
+/// An index with something to search in.
+async fn prepare(address: SocketAddr) -> Result<()> {
+    let body = json!({"settings": {"number_of_shards": 2}, "mappings": {"properties": {
+        "title": {"type": "text"}, "tag": {"type": "keyword"},
+        "n": {"type": "long"}, "at": {"type": "date"},
+    }}});
+    Request::json("PUT", "/stable", &body)
+        .send(address)
+        .await?
+        .ok()?;
+    let mut bulk = String::new();
+    for n in 0..500 {
+        let tag = "ab".repeat(1 + n % 40);
+        let source = json!({"title": format!("word{n} aaaaaaaaaaaaaaaaaaaaaaaa"), "tag": tag,
+            "n": n, "at": format!("20{:02}-01-01", n % 100)});
+        bulk.push_str(&format!("{{\"index\":{{\"_id\":\"{n}\"}}}}\n{source}\n"));
+    }
+    let request = Request::ndjson("POST", "/stable/_bulk?refresh=true", bulk);
+    let answer = request.send(address).await?.ok()?;
+    ensure!(answer["errors"] == false, "{answer}");
+    Ok(())
+}
+
+async fn still_serves(server: &Server) -> Result<()> {
+    let id = Request::json(
+        "PUT",
+        "/after/_doc/1?refresh=true",
+        &json!({"title": "still here"}),
+    );
+    server
+        .send(&id)
+        .await?
+        .ok()
+        .context("a write after the attack")?;
+    let answer = server
+        .send(&Request::new("GET", "/after/_search?q=here"))
+        .await?
+        .ok()?;
+    ensure!(answer["hits"]["total"]["value"] == 1, "{answer}");
+    Ok(())
+}
+
+fn tail(server: &Server) -> Result<String> {
+    let printed = server.printed()?;
+    let start = printed.len().saturating_sub(2_000);
+    Ok(printed.get(start..).unwrap_or(&printed).to_owned())
+}
