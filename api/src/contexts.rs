@@ -1,6 +1,7 @@
-//! Scrolls and points in time opened through this node, so that "all" can be listed and ended.
+//! Scrolls and points in time opened through this node, so that "all" can be listed and ended, and
+//! so that clients may keep to a scroll's first id.
 //!
-//! The ids themselves carry all state; this list only answers `_all`. It is bounded: of more than
+//! The ids themselves carry all state; nothing is lost with this list but that. It is bounded: of more than
 //! [`MAX_LISTED`] the oldest are no longer listed, but live on until they expire.
 
 use std::collections::VecDeque;
@@ -23,6 +24,8 @@ pub(crate) enum ContextKind {
 pub(crate) struct Opened {
     kind: ContextKind,
     pub(crate) id: String,
+    /// Id of the newest page, where pages have been asked for.
+    newest: String,
     pub(crate) created_ms: i64,
     pub(crate) keep_alive: Duration,
     since: Instant,
@@ -46,6 +49,7 @@ impl Contexts {
         opened.push_back(Opened {
             kind,
             id: id.to_owned(),
+            newest: id.to_owned(),
             created_ms,
             keep_alive,
             since,
@@ -61,9 +65,27 @@ impl Contexts {
         }
     }
 
+    /// Returns the id to go on with: a client that keeps to the first id of a scroll goes on where
+    /// it was; any later id stands for itself.
+    pub(crate) fn newest(&self, id: &str) -> String {
+        let opened = self.opened.lock();
+        let known = opened.iter().find(|known| known.id == id);
+        known.map_or_else(|| id.to_owned(), |known| known.newest.clone())
+    }
+
+    /// Notes that the page after `id` has the id `next`.
+    pub(crate) fn advance(&self, id: &str, next: &str) {
+        let mut opened = self.opened.lock();
+        if let Some(known) = opened.iter_mut().find(|known| known.newest == id) {
+            next.clone_into(&mut known.newest);
+            known.since = Instant::now();
+        }
+    }
+
     /// Leaves out contexts that were ended.
     pub(crate) fn forget(&self, ids: &[String]) {
-        self.opened.lock().retain(|known| !ids.contains(&known.id));
+        let is_named = |known: &Opened| ids.contains(&known.id) || ids.contains(&known.newest);
+        self.opened.lock().retain(|known| !is_named(known));
     }
 
     /// Returns all of a kind, the oldest first.
@@ -80,6 +102,18 @@ impl Contexts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_id_of_a_scroll_goes_on_where_it_was() {
+        let contexts = Contexts::default();
+        contexts.add(ContextKind::Scroll, "1", Duration::from_secs(60), 1);
+        contexts.advance("1", "2");
+        contexts.advance("2", "3");
+        assert_eq!(contexts.newest("1"), "3");
+        assert_eq!(contexts.newest("2"), "2");
+        contexts.forget(&["3".to_owned()]);
+        assert_eq!(contexts.newest("1"), "1");
+    }
 
     #[test]
     fn contexts_are_listed_until_they_are_ended() {

@@ -17,16 +17,22 @@ use crate::render::uuid_text;
 
 /// An answer that reports a failure: of a request, or of one item in it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{kind}: {reason}")]
+#[error("{}: {}", self.detail.kind, self.detail.reason)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
+    /// Boxed: answers that succeed should not carry its size about.
+    detail: Box<Detail>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Detail {
     kind: Cow<'static, str>,
     reason: String,
     /// Further fields: `index`, `resource.id`, `line`, …
     fields: Map<String, Value>,
     /// What lies beneath, where it is not the error itself.
     root_causes: Vec<ApiError>,
-    cause: Option<Box<ApiError>>,
+    cause: Option<ApiError>,
 }
 
 impl ApiError {
@@ -35,13 +41,14 @@ impl ApiError {
         kind: impl Into<Cow<'static, str>>,
         reason: impl Into<String>,
     ) -> Self {
-        Self {
-            status,
+        let detail = Detail {
             kind: kind.into(),
             reason: reason.into(),
-            fields: Map::new(),
-            root_causes: Vec::new(),
-            cause: None,
+            ..Detail::default()
+        };
+        Self {
+            status,
+            detail: Box::new(detail),
         }
     }
 
@@ -96,21 +103,27 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "index_not_found_exception", reason).for_missing(name)
     }
 
+    /// Returns the error in other words.
+    pub(crate) fn reworded(mut self, reason: impl Into<String>) -> Self {
+        self.detail.reason = reason.into();
+        self
+    }
+
     /// Adds a field.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+        self.detail.fields.insert(name.to_owned(), value.into());
         self
     }
 
     /// Adds what led to it.
     pub(crate) fn caused_by(mut self, cause: ApiError) -> Self {
-        self.cause = Some(Box::new(cause));
+        self.detail.cause = Some(cause);
         self
     }
 
     /// Adds what lies beneath.
     pub(crate) fn rooted_in(mut self, causes: Vec<ApiError>) -> Self {
-        self.root_causes = causes;
+        self.detail.root_causes = causes;
         self
     }
 
@@ -128,19 +141,20 @@ impl ApiError {
 
     /// Returns the dialect's type.
     pub(crate) fn kind(&self) -> &str {
-        &self.kind
+        &self.detail.kind
     }
 
     /// Returns the text for people.
     pub(crate) fn reason(&self) -> &str {
-        &self.reason
+        &self.detail.reason
     }
 
     /// Returns the text of what led to it, or its own.
     pub(crate) fn cause_reason(&self) -> &str {
-        self.cause
+        self.detail
+            .cause
             .as_ref()
-            .map_or(&self.reason, |cause| &cause.reason)
+            .map_or(self.reason(), Self::reason)
     }
 
     /// Returns type, reason, fields and cause: the error of an item or a shard.
@@ -148,8 +162,8 @@ impl ApiError {
         let mut object = Map::new();
         object.insert("type".to_owned(), Value::from(self.kind()));
         object.insert("reason".to_owned(), Value::from(self.reason()));
-        object.extend(self.fields.clone());
-        if let Some(cause) = &self.cause {
+        object.extend(self.detail.fields.clone());
+        if let Some(cause) = &self.detail.cause {
             object.insert("caused_by".to_owned(), cause.to_json());
         }
         Value::Object(object)
@@ -157,14 +171,12 @@ impl ApiError {
 
     /// Returns the `error` object of a whole answer: as [`ApiError::to_json`], with root causes.
     pub(crate) fn to_error_object(&self) -> Value {
-        let root_causes: Vec<Value> = if self.root_causes.is_empty() {
-            let own = Self {
-                cause: None,
-                ..self.clone()
-            };
+        let root_causes: Vec<Value> = if self.detail.root_causes.is_empty() {
+            let mut own = self.clone();
+            own.detail.cause = None;
             vec![own.to_json()]
         } else {
-            self.root_causes.iter().map(Self::to_json).collect()
+            self.detail.root_causes.iter().map(Self::to_json).collect()
         };
         let mut object = Map::new();
         object.insert("root_cause".to_owned(), Value::Array(root_causes));

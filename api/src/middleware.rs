@@ -57,6 +57,10 @@ pub(crate) async fn observe(request: Request<Body>, next: Next) -> Response<Body
 }
 
 /// Answers 500 where a handler panicked, and says so in the log.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
 pub(crate) fn answer_to_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     let text = panic
         .downcast_ref::<String>()

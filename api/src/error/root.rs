@@ -88,10 +88,7 @@ fn missing_index(name: &str, reason: String) -> ApiError {
         Some(bare) if bare.ends_with("is not an alias") => bare.to_owned(),
         _ => reason,
     };
-    ApiError {
-        reason,
-        ..ApiError::index_not_found(named)
-    }
+    ApiError::index_not_found(named).reworded(reason)
 }
 
 /// Returns the UUID as the dialect writes it, from its 32 digits.

@@ -9,6 +9,8 @@ use gleaner_query::source::{filter_source, values_at};
 use gleaner_root::RootError;
 use gleaner_root::ingest::IngestResult;
 use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
@@ -42,43 +44,79 @@ impl DocumentForm {
     }
 }
 
+/// A document as `GET` shows it; `_source` is copied as it is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Found {
+    #[serde(rename = "_index", skip_serializing_if = "Option::is_none")]
+    index: Option<String>,
+    #[serde(rename = "_id", skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "_version", skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    #[serde(rename = "_seq_no")]
+    seq_no: u64,
+    #[serde(rename = "_primary_term")]
+    term: u64,
+    #[serde(rename = "_routing", skip_serializing_if = "Option::is_none")]
+    routing: Option<String>,
+    found: bool,
+    #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
+    source: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    fields: Map<String, Value>,
+}
+
 /// Returns the document as `GET` shows it.
 pub(crate) fn found(
     index: &str,
     document: &Document,
     form: &DocumentForm,
     meta: Option<&IndexMeta>,
-) -> Result<Value, ApiError> {
-    let mut shown = Map::new();
-    shown.insert("_index".to_owned(), index.into());
-    shown.insert("_id".to_owned(), document.id.as_str().into());
-    shown.insert("_version".to_owned(), document.version.0.into());
-    shown.insert("_seq_no".to_owned(), document.seq_no.0.into());
-    shown.insert("_primary_term".to_owned(), document.term.0.into());
-    if let Some(routing) = &document.routing {
-        shown.insert("_routing".to_owned(), routing.as_str().into());
-    }
-    shown.insert("found".to_owned(), true.into());
+) -> Result<Found, ApiError> {
     let has_source = form.source.enabled && meta.is_none_or(|meta| meta.mapping.source_enabled);
-    if has_source {
-        let source = filter_source(&document.source, &form.source)?;
-        shown.insert("_source".to_owned(), parsed(&source)?);
-    }
-    if let (false, Some(meta)) = (form.stored_fields.is_empty(), meta) {
-        let fields = stored_values(&parsed(&document.source)?, &form.stored_fields, meta);
-        if !fields.is_empty() {
-            shown.insert("fields".to_owned(), Value::Object(fields));
+    let source = if has_source {
+        Some(raw(&filter_source(&document.source, &form.source)?)?)
+    } else {
+        None
+    };
+    let fields = match meta {
+        Some(meta) if !form.stored_fields.is_empty() => {
+            stored_values(&parsed(&document.source)?, &form.stored_fields, meta)
         }
-    }
-    Ok(Value::Object(shown))
+        _ => Map::new(),
+    };
+    Ok(Found {
+        index: Some(index.to_owned()),
+        id: Some(document.id.to_string()),
+        version: Some(document.version.0),
+        seq_no: document.seq_no.0,
+        term: document.term.0,
+        routing: document.routing.clone(),
+        found: true,
+        source,
+        fields,
+    })
 }
 
-/// Returns a found document without the names it was asked by, as `_explain` shows it.
-pub(crate) fn without_identity(mut found: Value) -> Value {
-    if let Some(object) = found.as_object_mut() {
-        object.retain(|key, _| !matches!(key.as_str(), "_index" | "_id" | "_version"));
+fn raw(source: &[u8]) -> Result<Box<RawValue>, ApiError> {
+    serde_json::from_slice(source).map_err(|error| damaged(&error))
+}
+
+fn damaged(error: &serde_json::Error) -> ApiError {
+    let reason = format!("a stored document is not JSON: {error}");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+}
+
+impl Found {
+    /// Leaves out the names it was asked by, as `_explain` shows it.
+    pub(crate) fn without_identity(self) -> Self {
+        Self {
+            index: None,
+            id: None,
+            version: None,
+            ..self
+        }
     }
-    found
 }
 
 /// Returns the answer for a document that is not there.
@@ -87,10 +125,7 @@ pub(crate) fn missing(index: &str, id: &str) -> Value {
 }
 
 fn parsed(source: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(source).map_err(|error| {
-        let reason = format!("a stored document is not JSON: {error}");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
-    })
+    serde_json::from_slice(source).map_err(|error| damaged(&error))
 }
 
 /// Fields are stored inside `_source`; those declared `"store": true` are taken from there.

@@ -18,6 +18,8 @@ pub(crate) struct HitForm {
     pub(crate) explained_on: Option<NodeId>,
     /// Whether `_id` is left out (`stored_fields=_none_`).
     pub(crate) is_bare: bool,
+    /// Sort values shown, the tie-break being the last; `None` is all.
+    pub(crate) num_sort_values: Option<usize>,
     /// Whether `_source` is left out although the hit has it (`stored_fields` without it).
     pub(crate) is_without_source: bool,
 }
@@ -77,7 +79,10 @@ impl<'a> HitBody<'a> {
             source: source.and_then(raw),
             fields: &content.fields,
             highlight: &content.highlight,
-            sort: &hit.sort,
+            sort: &hit.sort[..form
+                .num_sort_values
+                .unwrap_or(usize::MAX)
+                .min(hit.sort.len())],
             explanation: content.explanation.as_ref(),
         }
     }

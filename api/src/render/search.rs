@@ -35,6 +35,7 @@ impl SearchForm {
                 has_seq_no: request.seq_no_primary_term,
                 explained_on: None,
                 is_bare,
+                num_sort_values: num_sort_values(request),
                 is_without_source: request.stored_fields.is_some() && !is_source_asked,
             },
             aggregations: AggregationForm {
@@ -43,6 +44,17 @@ impl SearchForm {
             },
         })
     }
+}
+
+/// The tie-break is shown where pages are walked by it: in a point in time, as the dialect does, and
+/// to a client that gave one itself.
+fn num_sort_values(request: &SearchRequest) -> Option<usize> {
+    let num_keys = request.sort.len();
+    let gave_tie = request
+        .search_after
+        .as_ref()
+        .is_some_and(|after| after.len() > num_keys);
+    (request.pit.is_none() && !gave_tie).then_some(num_keys)
 }
 
 /// The answer, borrowed: `_source` is copied once, into the body.

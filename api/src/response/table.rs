@@ -1,5 +1,7 @@
 //! Tables of `_cat`: columns chosen, rows ordered, printed as text or JSON.
 
+mod cell;
+
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
@@ -8,6 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+
+pub(crate) use cell::Cell;
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
@@ -65,53 +69,6 @@ impl Column {
 
     fn bears(&self, name: &str) -> bool {
         self.name == name || self.aliases.split(',').any(|alias| alias == name)
-    }
-}
-
-/// A value: as shown, and as ordered.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Cell {
-    shown: Option<String>,
-    number: Option<f64>,
-}
-
-impl Cell {
-    /// A quantity that is shown with a unit.
-    pub(crate) fn quantity(shown: String, number: f64) -> Self {
-        Self {
-            shown: Some(shown),
-            number: Some(number),
-        }
-    }
-}
-
-impl From<String> for Cell {
-    fn from(shown: String) -> Self {
-        Self {
-            shown: Some(shown),
-            number: None,
-        }
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(shown: &str) -> Self {
-        Self::from(shown.to_owned())
-    }
-}
-
-impl From<u64> for Cell {
-    fn from(number: u64) -> Self {
-        Self {
-            shown: Some(number.to_string()),
-            number: Some(number as f64),
-        }
-    }
-}
-
-impl<T: Into<Cell>> From<Option<T>> for Cell {
-    fn from(value: Option<T>) -> Self {
-        value.map_or_else(Self::default, Into::into)
     }
 }
 
@@ -299,53 +256,4 @@ fn aligned(lines: &[Vec<&str>], are_numbers: &[bool]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COLUMNS: &[Column] = &[
-        Column::text("index", "i,idx", "name"),
-        Column::number("docs.count", "dc", "documents"),
-        Column::text("extra", "", "more").on_demand(),
-    ];
-
-    fn table() -> Table {
-        let row = |name: &str, count: u64| vec![name.into(), count.into(), Cell::default()];
-        Table {
-            columns: COLUMNS,
-            rows: vec![row("books", 9), row("a", 10)],
-        }
-    }
-
-    fn text(query: &str) -> String {
-        let parameters = Parameters::parse(Some(query)).expect("well formed");
-        table().to_text(&parameters).expect("known columns")
-    }
-
-    #[test]
-    fn columns_line_up_under_their_titles() {
-        assert_eq!(
-            text("v"),
-            "index docs.count\nbooks          9\na             10\n"
-        );
-        assert_eq!(text(""), "books  9\na     10\n");
-    }
-
-    #[test]
-    fn columns_are_chosen_and_rows_ordered() {
-        assert_eq!(text("h=dc,i&s=docs.count:desc"), "10 a\n 9 books\n");
-        assert_eq!(text("h=i&s=i"), "a\nbooks\n");
-    }
-
-    #[test]
-    fn json_rows_bear_the_names_asked_for() {
-        let parameters = Parameters::parse(Some("h=i,extra")).expect("well formed");
-        let json = table().to_json(&parameters).expect("known columns");
-        assert_eq!(json[0], serde_json::json!({"i": "books", "extra": null}));
-    }
-
-    #[test]
-    fn an_unknown_sort_key_is_refused() {
-        let parameters = Parameters::parse(Some("s=nope")).expect("well formed");
-        assert!(table().to_text(&parameters).is_err());
-    }
-}
+mod tests;

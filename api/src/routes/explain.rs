@@ -1,13 +1,15 @@
 //! `_explain`: how one document's score comes about.
 
+use gleaner_query::answer::Explanation;
 use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_query_body};
 use gleaner_root::read::GetRequest;
 use http::{Method, StatusCode};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, SOURCE, SOURCE_FILTER, URI_QUERY};
-use crate::render::document::{self, DocumentForm};
+use crate::render::document::{self, DocumentForm, Found};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -47,16 +49,32 @@ async fn explain(mut request: Request) -> Answer {
         let shown = json!({"_index": index, "_id": get.id, "matched": false});
         return Ok(Reply::with_status(StatusCode::NOT_FOUND, &shown));
     };
-    let mut shown = json!({"_index": index, "_id": get.id, "matched": answer.matched});
-    shown["explanation"] = serde_json::to_value(&answer.explanation).unwrap_or_default();
     let source = request.source_filter()?;
     let stored_fields = request.parameters.list("stored_fields");
+    let mut found = None;
     if source.is_some() || stored_fields.is_some() {
         let form = DocumentForm::new(source, stored_fields);
         let state = request.root().state();
         let meta = state.index_named(&index).map(|meta| &**meta);
-        let found = document::found(&index, &answer.document, &form, meta)?;
-        shown["get"] = document::without_identity(found);
+        found = Some(document::found(&index, &answer.document, &form, meta)?.without_identity());
     }
-    Ok(Reply::json(&shown))
+    Ok(Reply::json(&Body {
+        index: &index,
+        id: &get.id,
+        matched: answer.matched,
+        explanation: &answer.explanation,
+        get: found,
+    }))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "_index")]
+    index: &'a str,
+    #[serde(rename = "_id")]
+    id: &'a str,
+    matched: bool,
+    explanation: &'a Explanation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    get: Option<Found>,
 }

@@ -1,5 +1,6 @@
 //! `/{index}`: create, get, exists, delete, open, close, block.
 
+mod active;
 mod show;
 
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
@@ -13,6 +14,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
+use active::{ActiveShards, WAIT};
 pub(super) use show::{nested_settings, shown_aliases, shown_settings};
 
 const SHOW: &[Parameter] = &[
@@ -26,7 +28,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.create",
         methods: &[Method::PUT],
         paths: &["/{index}"],
-        parameters: &[ACTIVE_SHARDS, METADATA, TYPES],
+        parameters: &[WAIT, METADATA, TYPES],
         handler: |request| Box::pin(create(request)),
         is_refused: false,
     },
@@ -84,10 +86,12 @@ async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let new = parse_create_index(&body, &request.root().options().limits)?;
     let name = request.index_name()?;
+    let wanted = ActiveShards::of(&request)?;
     let index = request.root().create_index(&name, new).await?;
+    let is_active = wanted.wait(&request, &index).await;
     Ok(Reply::json(&json!({
         "acknowledged": true,
-        "shards_acknowledged": true,
+        "shards_acknowledged": is_active,
         "index": index.name.as_str(),
     })))
 }

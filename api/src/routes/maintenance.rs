@@ -80,6 +80,11 @@ async fn refresh(request: Request) -> Answer {
 }
 
 async fn flush(request: Request) -> Answer {
+    let waits = request.parameters.flag("wait_if_ongoing")?.unwrap_or(true);
+    if request.parameters.is_set("force")? && !waits {
+        let reason = "wait_if_ongoing must be true for a force flush".to_owned();
+        return Err(ApiError::validation(&[reason]));
+    }
     let outcomes = request.root().flush(&request.target()?).await?;
     Ok(answered(&request, &outcomes))
 }

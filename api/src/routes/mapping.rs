@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::index::{acknowledged, metadata_defaults};
+use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
 use crate::request::Request;
@@ -57,6 +58,10 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn put(mut request: Request) -> Answer {
     let body = request.required_json().await?;
+    if body.get("_doc").is_some() {
+        let reason = "Types cannot be provided in put mapping requests";
+        return Err(ApiError::illegal(reason));
+    }
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.index_name()?;
     let write_index_only = request.parameters.is_set("write_index_only")?;

@@ -5,6 +5,7 @@ use gleaner_query::search::SourceFilter;
 use gleaner_query::search::parse_source_filter;
 use gleaner_root::read::GetRequest;
 use http::Method;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
@@ -68,20 +69,26 @@ async fn mget(mut request: Request) -> Answer {
     let state = request.root().state();
     let mut docs = Vec::with_capacity(wanted.len());
     for (wanted, answer) in wanted.iter().zip(answers) {
-        docs.push(match answer {
+        let shown = match answer {
             Ok((index, Some(found))) => {
                 let meta = state.index_named(&index).map(|meta| &**meta);
-                document::found(&index, &found, &wanted.form, meta)?
+                to_raw_value(&document::found(&index, &found, &wanted.form, meta)?)
             }
-            Ok((index, None)) => document::missing(&index, &wanted.get.id),
-            Err(error) => json!({
+            Ok((index, None)) => to_raw_value(&document::missing(&index, &wanted.get.id)),
+            Err(error) => to_raw_value(&json!({
                 "_index": wanted.get.index,
                 "_id": wanted.get.id,
                 "error": ApiError::from(error).to_error_object(),
-            }),
-        });
+            })),
+        };
+        docs.push(shown.unwrap_or_else(|_| RawValue::NULL.to_owned()));
     }
-    Ok(Reply::json(&json!({"docs": docs})))
+    Ok(Reply::json(&Body { docs }))
+}
+
+#[derive(serde::Serialize)]
+struct Body {
+    docs: Vec<Box<RawValue>>,
 }
 
 fn parse(body: &Value, defaults: &Defaults) -> Result<Vec<Wanted>, ApiError> {
@@ -138,15 +145,9 @@ fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<Wanted, ApiError> {
         .or_else(|| text("index"))
         .or_else(|| defaults.index.clone());
     let id = text("_id").or_else(|| text("id"));
-    let routing = text("routing").or_else(|| text("_routing"));
+    let routing = text("routing");
     // Older clients name the one type there is.
-    reader.ignore(&[
-        "_type",
-        "version",
-        "_version",
-        "version_type",
-        "_version_type",
-    ]);
+    reader.ignore(&["_type", "version", "version_type"]);
     let source = reader
         .take("_source")
         .map(parse_source_filter)

@@ -88,8 +88,13 @@ async fn scroll(mut request: Request) -> Answer {
     let [id] = ids.as_slice() else {
         return Err(ApiError::validation(&["scrollId is missing".to_owned()]));
     };
-    let search = request.root().scrolled_search(id)?;
-    let response = request.root().continue_scroll(id, keep_alive).await?;
+    let contexts = &request.app.contexts;
+    let id = contexts.newest(id);
+    let search = request.root().scrolled_search(&id)?;
+    let response = request.root().continue_scroll(&id, keep_alive).await?;
+    if let Some(next) = &response.scroll_id {
+        contexts.advance(&id, next);
+    }
     let form = SearchForm::of(&search, &request.parameters)?;
     Ok(Reply::json(&SearchBody::new(&response, &form)))
 }

@@ -1,6 +1,7 @@
 //! `_search`.
 
 use bytes::Bytes;
+use gleaner_query::names;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
@@ -42,6 +43,7 @@ async fn search(mut request: Request) -> Answer {
             .map(|located| located.node);
     }
     check(&search, parameters, &target)?;
+    check_boosts(&search, &target, &request)?;
     let response = match parameters.time("scroll")? {
         Some(keep_alive) => {
             let origin = ScrollOrigin {
@@ -116,6 +118,17 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
             return Err(ApiError::illegal(format!("No search type for [{other}]")));
         }
     }
+    if parameters
+        .number::<i64>("batched_reduce_size")?
+        .is_some_and(|size| size < 2)
+    {
+        return Err(ApiError::illegal("batchedReduceSize must be >= 2"));
+    }
+    let is_cached = parameters.is_set("request_cache")?;
+    if is_cached && parameters.get("scroll").is_some() {
+        let reason = "[request_cache] cannot be used in a scroll context".to_owned();
+        return Err(ApiError::validation(&[reason]));
+    }
     if search.pit.is_none() {
         return Ok(());
     }
@@ -133,6 +146,18 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
     } else {
         Err(ApiError::validation(&faults))
     }
+}
+
+/// Refuses a boost for an index that is not there.
+fn check_boosts(
+    search: &SearchRequest,
+    target: &Target,
+    request: &Request,
+) -> Result<(), ApiError> {
+    for (name, _) in &search.indices_boost {
+        names::resolve(name, &request.root().state(), &target.options)?;
+    }
+    Ok(())
 }
 
 /// Reads a search that stands inside another body, as those of `_msearch` do.

@@ -46,7 +46,7 @@ async fn validate(mut request: Request) -> Answer {
             Err(error) => {
                 shown["valid"] = false.into();
                 let error = ApiError::from(error);
-                let text = format!("{}: {}", error.kind(), error.cause_reason());
+                let text = format!("{}[{}]", error.kind(), error.cause_reason());
                 explanations.push(json!({"index": index, "valid": false, "error": text}));
             }
         }
@@ -79,7 +79,7 @@ fn read(request: &Request, body: &[u8]) -> Result<SearchRequest, ApiError> {
 fn invalid(error: &ApiError, is_explained: bool) -> Reply {
     let mut shown = json!({"valid": false});
     if is_explained {
-        shown["error"] = format!("{}: {}", error.kind(), error.reason()).into();
+        shown["error"] = format!("{}[{}]", error.kind(), error.reason()).into();
     }
     Reply::json(&shown)
 }

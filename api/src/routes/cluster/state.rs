@@ -147,6 +147,8 @@ pub(super) async fn stats(request: Request) -> Answer {
         "nodes": {
             "count": {"total": num_nodes, "data": num_nodes, "master": num_nodes},
             "versions": [request.app.options.distribution.version()],
+            "discovery_types": {"single-node": num_nodes},
+            "packaging_types": [{"flavor": "default", "type": "gleaner", "count": num_nodes}],
         },
     })))
 }

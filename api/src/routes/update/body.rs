@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gleaner_proto::write::{Condition, Update};
+use gleaner_query::json::did_you_mean;
 use gleaner_query::search::parse_source_filter;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +16,19 @@ pub(in crate::routes) struct UpdateBody {
     pub(in crate::routes) update: Update,
     pub(in crate::routes) condition: Condition,
 }
+
+/// The keys there are, for hints.
+const KNOWN: [&str; 9] = [
+    "doc",
+    "upsert",
+    "script",
+    "doc_as_upsert",
+    "scripted_upsert",
+    "detect_noop",
+    "_source",
+    "if_seq_no",
+    "if_primary_term",
+];
 
 /// The keys as they stand; documents stay text.
 #[derive(Deserialize)]
@@ -98,7 +112,8 @@ fn read(body: &[u8]) -> Result<Keys<'_>, ApiError> {
     match keys.unknown.keys().next() {
         None => Ok(keys),
         Some(key) => {
-            let reason = format!("[UpdateRequest] unknown field [{key}]");
+            let hint = did_you_mean(key, KNOWN);
+            let reason = format!("[UpdateRequest] unknown field [{key}]{hint}");
             let kind = "x_content_parse_exception";
             Err(ApiError::new(http::StatusCode::BAD_REQUEST, kind, reason))
         }
@@ -137,7 +152,7 @@ mod tests {
             ("{}", "script or doc is missing"),
             (r#"{"doc_as_upsert": true}"#, "doc must be specified"),
             (r#"{"script": "x"}"#, "[script] is not supported"),
-            (r#"{"dac": {}}"#, "unknown field [dac]"),
+            (r#"{"dac": {}}"#, "unknown field [dac] did you mean [doc]?"),
             (r#"{"doc": 1}"#, "[doc] must be an object"),
             (r#"{"doc": "#, "[UpdateRequest]"),
         ] {
