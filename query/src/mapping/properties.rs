@@ -62,7 +62,7 @@ pub(super) fn read_field(
 /// Checks the parts of a name between dots.
 pub(super) fn check_name(name: &str) -> Result<(), QueryError> {
     if name.is_empty() {
-        return Err(malformed("field name cannot be an empty string"));
+        return Err(QueryError::illegal("field name cannot be an empty string"));
     }
     if name.split('.').any(|part| part.trim().is_empty()) {
         return Err(malformed(format!(
