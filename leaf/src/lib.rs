@@ -17,6 +17,8 @@ mod refresh;
 mod reopening;
 mod search;
 mod shard;
+mod states;
+mod stopping;
 #[cfg(test)]
 mod testing;
 mod update;

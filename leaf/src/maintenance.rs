@@ -1,4 +1,4 @@
-//! The leaf's life: taking shards over from the cluster state, durable commits, expiry, the end.
+//! The leaf's life: taking shards over from the cluster state, durable commits, expiry.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::EngineError;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_log::ShardLog;
-use gleaner_model::{ClusterState, Generation, IndexMeta, SeqNo, ShardKey};
+use gleaner_model::{ClusterState, IndexMeta, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -25,6 +23,7 @@ use crate::mapping::analyzers_of;
 use crate::pool::Pool;
 use crate::reopening::release;
 use crate::shard::{Shard, Slot, told};
+use crate::stopping::Task;
 use crate::watermark;
 use crate::write::stopped;
 use crate::{Leaf, LeafOptions};
@@ -248,7 +247,7 @@ impl Leaf {
         }
     }
 
-    fn open_shards(&self) -> Vec<Arc<Shard>> {
+    pub(crate) fn open_shards(&self) -> Vec<Arc<Shard>> {
         let shards = self.shards.lock();
         let open = |slot: &Slot| match slot {
             Slot::Open(shard) => Some(Arc::clone(shard)),
@@ -318,7 +317,7 @@ impl Leaf {
     }
 
     /// Makes a durable commit by `commit` and trims the log below it.
-    async fn commit(
+    pub(crate) async fn commit(
         &self,
         shard: &Arc<Shard>,
         commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
@@ -340,114 +339,6 @@ impl Leaf {
         flushes.committed = flushes.committed.max(checkpoint.next_seq_no);
         flushes.since = Instant::now();
         Ok(())
-    }
-
-    /// Returns the state of each shard.
-    pub(crate) async fn states(&self) -> Vec<ShardState> {
-        let slots: Vec<(ShardKey, Slot)> = self
-            .shards
-            .lock()
-            .iter()
-            .map(|(key, slot)| (*key, slot.clone()))
-            .collect();
-        let mut states = Vec::with_capacity(slots.len());
-        for (key, slot) in slots {
-            states.push(match slot {
-                Slot::Open(shard) => state_of(&shard).await,
-                Slot::Opening => closed_state(key, ShardPhase::Recovering, None),
-                Slot::Failed(reason) => {
-                    closed_state(key, ShardPhase::Failed, Some(reason.to_string()))
-                }
-            });
-        }
-        states
-    }
-
-    /// Stops without a last durable commit, as a crash would: the log has what was acknowledged.
-    /// Returns when nothing of this leaf runs any more.
-    pub async fn abandon(&self) {
-        self.stopping.send_replace(true);
-        join_all(self.open_shards().iter().map(|shard| shard.refuse_writes())).await;
-        self.wait_for_tasks().await;
-    }
-
-    /// Stops: writes are refused, those under way are finished, everything applied is made durable
-    /// and writers are closed. Returns when nothing of this leaf runs any more.
-    pub async fn stop(&self) {
-        self.stopping.send_replace(true);
-        let shards = self.open_shards();
-        join_all(shards.iter().map(|shard| self.close_shard(shard))).await;
-        drop(shards);
-        self.wait_for_tasks().await;
-    }
-
-    async fn close_shard(&self, shard: &Arc<Shard>) {
-        let has_failed = shard.applier.failure().is_some();
-        shard.refuse_writes().await;
-        if has_failed {
-            return;
-        }
-        if let Err(fault) = self.commit(shard, ShardIndex::close).await {
-            tracing::warn!(shard = %shard.key, %fault, "last durable commit failed; the log has it");
-        }
-    }
-
-    async fn wait_for_tasks(&self) {
-        let mut tasks = self.tasks.subscribe();
-        // An error means that the sender is gone, and it lives in `self`.
-        drop(tasks.wait_for(|tasks| *tasks == 0).await);
-    }
-}
-
-/// A background task that runs; it holds no leaf, so that who waits for it finds the leaf let go.
-struct Task(Arc<watch::Sender<usize>>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.send_modify(|tasks| *tasks -= 1);
-    }
-}
-
-async fn state_of(shard: &Arc<Shard>) -> ShardState {
-    let next = shard.primary.lock().await.next;
-    let reading = Arc::clone(shard);
-    let stats = tokio::task::spawn_blocking(move || reading.engine().stats()).await;
-    let stats = stats.ok().and_then(Result::ok).unwrap_or_default();
-    let failure = shard.applier.failure();
-    ShardState {
-        shard: shard.key,
-        phase: if failure.is_some() {
-            ShardPhase::Failed
-        } else {
-            ShardPhase::Started
-        },
-        reason: failure.map(|reason| reason.to_string()),
-        generation: shard.engine().view().generation(),
-        max_seq_no: next.0.checked_sub(1).map(SeqNo),
-        committed: shard.flushes.lock().committed,
-        num_documents: stats.documents,
-        num_deleted: stats.deleted,
-        num_segments: stats.segments as u64,
-        store_bytes: stats.store_bytes,
-        log_bytes: 0,
-        counters: shard.counters.snapshot(),
-    }
-}
-
-fn closed_state(shard: ShardKey, phase: ShardPhase, reason: Option<String>) -> ShardState {
-    ShardState {
-        shard,
-        phase,
-        reason,
-        generation: Generation::default(),
-        max_seq_no: None,
-        committed: SeqNo(0),
-        num_documents: 0,
-        num_deleted: 0,
-        num_segments: 0,
-        store_bytes: 0,
-        log_bytes: 0,
-        counters: ShardCounters::default(),
     }
 }
 

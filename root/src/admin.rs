@@ -35,6 +35,7 @@ impl Root {
                 for alias in new.aliases.keys() {
                     check_free(state, alias.as_str(), true)?;
                 }
+                check_shards(state, &new, self.options.max_shards)?;
                 let NewIndex {
                     settings,
                     mapping,
@@ -146,8 +147,18 @@ impl Root {
             };
             let name = index.name.as_str();
             let settings = update_index_settings(&index.settings, &body, name, index.is_closed)?;
+            if settings == index.settings {
+                return Ok(None);
+            }
+            let mut mapping = Arc::clone(&index.mapping);
+            if settings.analysis != index.settings.analysis {
+                registry::build(&settings)?;
+                // Leaves build analyzers anew with each version of the mapping.
+                Arc::make_mut(&mut mapping).version.0 += 1;
+            }
             Ok(Some(IndexMeta {
                 settings,
+                mapping,
                 ..index.clone()
             }))
         })
@@ -291,6 +302,22 @@ fn check_free(state: &ClusterState, name: &str, is_alias: bool) -> Result<(), Ro
     Ok(())
 }
 
+/// Refuses an index that would take the cluster beyond its shards: each costs memory and files.
+fn check_shards(state: &ClusterState, new: &NewIndex, limit: usize) -> Result<(), RootError> {
+    let shards_of = |index: &Arc<IndexMeta>| index.settings.number_of_shards as usize;
+    let open: usize = state.indices.values().map(shards_of).sum();
+    let added = new.settings.number_of_shards as usize;
+    if open + added <= limit {
+        return Ok(());
+    }
+    let kind = gleaner_query::error::ErrorType::Validation;
+    let reason = format!(
+        "Validation Failed: 1: this action would add [{added}] shards, but this cluster currently \
+         has [{open}]/[{limit}] maximum normal shards open;"
+    );
+    Err(gleaner_query::QueryError::new(kind, reason).into())
+}
+
 fn check_analyzers(new: &NewIndex) -> Result<(), RootError> {
     check_known(&new.mapping, &registry::build(&new.settings)?)
 }
@@ -324,3 +351,6 @@ fn without_known(body: &Value, index: &IndexMeta) -> Value {
             .collect(),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,23 @@
 //! Partial aggregations of shards → results, with a second question where counts are not exact yet.
 
 use gleaner_engine::EngineError;
-use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded};
+use gleaner_engine::partial::{FinalizeContext, merge_encoded};
 use gleaner_proto::LeafFault;
 use gleaner_query::aggregation::Aggregation;
-use gleaner_query::answer::AggregationResult;
+use gleaner_query::answer::{AggregationResult, ShardHits};
 use gleaner_query::search::{SearchRequest, TrackTotal};
 
 use bytes::Bytes;
 
 use crate::deadline::Deadline;
 use crate::plan::IndexPlan;
+use crate::response::ShardFailure;
 use crate::search::Asked;
 use crate::{Root, RootError};
 
 impl Root {
-    /// Merges partial results and finishes them. Shards that hold more terms than they sent are
+    /// Merges partial results and finishes them; returns them with the shards that failed on the
+    /// way. Shards that hold more terms than they sent are
     /// asked once more, for the counts of the candidates alone.
     pub(crate) async fn reduce(
         &self,
@@ -23,32 +25,41 @@ impl Root {
         partials: &[Bytes],
         asked: &Asked<'_>,
         deadline: Deadline,
-    ) -> Result<Vec<AggregationResult>, RootError> {
+    ) -> Result<(Vec<AggregationResult>, Vec<ShardFailure>), RootError> {
         let wanted = &asked.request.aggregations;
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let mut merged = merge_encoded(partials).map_err(refused)?;
+        let mut failures = Vec::new();
         if let Some(again) = merged.refine(wanted) {
-            let answer = self.ask_again(plans, again, asked, deadline).await?;
-            merged = merged.refined_by(answer);
+            let answers = self.ask_again(plans, again, asked, deadline).await;
+            let mut partials = Vec::with_capacity(answers.len());
+            for answer in answers {
+                match answer {
+                    Ok(hits) => partials.extend(hits.aggregations),
+                    Err(failure) => failures.push(failure),
+                }
+            }
+            merged = merged.refined_by(merge_encoded(&partials).map_err(refused)?);
         }
         let names = plans
             .iter()
             .map(|p| (p.index.uuid, p.index.name.to_string()))
             .collect();
-        merged
-            .finalize(wanted, &FinalizeContext::new(&names))
-            .map_err(refused)
+        let finished = merged.finalize(wanted, &FinalizeContext::new(&names));
+        Ok((finished.map_err(refused)?, failures))
     }
 
+    /// Asks the shards of `plans`, which name the views that answered before: counts of two moments
+    /// must not meet.
     async fn ask_again(
         &self,
         plans: &[IndexPlan],
         aggregations: Vec<Aggregation>,
         asked: &Asked<'_>,
         deadline: Deadline,
-    ) -> Result<Aggregations, RootError> {
+    ) -> Vec<Result<ShardHits, ShardFailure>> {
         let request = SearchRequest {
             size: Some(0),
             from: 0,
@@ -63,13 +74,7 @@ impl Root {
             now_ms: asked.now_ms,
         };
         let gathered = self.query_phase(plans, &asked, deadline).await;
-        let answers = gathered
-            .answers
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok);
-        let partials: Vec<Bytes> = answers.filter_map(|answer| answer.aggregations).collect();
-        merge_encoded(&partials).map_err(refused)
+        gathered.answers.into_iter().flatten().collect()
     }
 }
 

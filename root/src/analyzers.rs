@@ -8,7 +8,7 @@ use gleaner_model::{IndexMeta, IndexSettings, IndexUuid};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::RootError;
+use crate::{Root, RootError};
 
 /// Keeps the analyzers of each index until its analysis settings change.
 #[derive(Default)]
@@ -35,6 +35,16 @@ impl Cache {
         }
         built.insert(index.uuid, (settings.clone(), Arc::clone(&registry)));
         Ok(registry)
+    }
+}
+
+impl Root {
+    /// Returns the analyzers of `index`, as its documents are written and its queries planned with.
+    ///
+    /// # Errors
+    /// [`RootError::Analysis`] when its settings cannot be used.
+    pub fn analyzers_of(&self, index: &IndexMeta) -> Result<Arc<AnalyzerRegistry>, RootError> {
+        self.analyzers.of(index)
     }
 }
 

@@ -80,7 +80,10 @@ impl Root {
     ) -> Result<ByQueryReport, RootError> {
         let started = Instant::now();
         let rate = request.requests_per_second;
-        let mut report = ByQueryReport { requests_per_second: rate, ..ByQueryReport::default() };
+        let mut report = ByQueryReport {
+            requests_per_second: rate,
+            ..ByQueryReport::default()
+        };
         let state = self.pin(target, request.keep_alive).await?;
         let outcome = self.delete_pages(&state, request, &mut report).await;
         self.release(&state).await;
@@ -98,16 +101,23 @@ impl Root {
         request: &ByQueryRequest,
         report: &mut ByQueryReport,
     ) -> Result<(), RootError> {
-        let mut options = SearchOptions { refuse_partial: true, ..SearchOptions::default() };
+        let now_ms = Some(self.now_ms());
+        let mut options = SearchOptions {
+            refuse_partial: true,
+            now_ms,
+            ..SearchOptions::default()
+        };
         let mut left = request.max_docs.unwrap_or(usize::MAX);
         while left > 0 {
             let page = page_search(request, left);
             let deadline = crate::deadline::Deadline::after(
                 page.timeout.unwrap_or(self.options().default_timeout),
             );
-            self.renew(state).await;
+            self.renew(state).await?;
             let mut plans = self.plans_of(state)?;
-            let mut response = self.search_plans(&mut plans, &page, &options, deadline).await?;
+            let mut response = self
+                .search_plans(&mut plans, &page, &options, deadline)
+                .await?;
             if report.batches == 0 {
                 let matches = response.total.map_or(0, |total| total.value);
                 report.total = matches.min(left as u64);
@@ -122,9 +132,8 @@ impl Root {
             let last = response.last.take();
             let begun = Instant::now();
             let is_ended = self.delete_hits(response.hits, request, report).await;
-            let Some((keys, tie)) = last else { return Ok(()) };
-            options.after = Some(gleaner_query::resolved::After { keys, tie: Some(tie) });
-            if is_ended || num_hits < page.size() || left == 0 {
+            options.after = last;
+            if options.after.is_none() || is_ended || num_hits < page.size() || left == 0 {
                 return Ok(());
             }
             throttle(request, num_hits, begun, report).await;
@@ -142,7 +151,10 @@ impl Root {
         let items = hits.into_iter().map(deletion).collect();
         let results = self.ingest(items, &IngestOptions::default()).await;
         let mut is_ended = false;
-        for IngestResult { index, id, outcome, .. } in results {
+        for IngestResult {
+            index, id, outcome, ..
+        } in results
+        {
             match outcome {
                 Ok(outcome) if outcome.result == WriteResult::Deleted => report.deleted += 1,
                 Ok(_) => report.version_conflicts += 1,
@@ -181,7 +193,10 @@ fn page_search(request: &ByQueryRequest, left: usize) -> SearchRequest {
     SearchRequest {
         from: 0,
         size: Some(request.page_size.min(left)),
-        source: SourceFilter { enabled: false, ..SourceFilter::default() },
+        source: SourceFilter {
+            enabled: false,
+            ..SourceFilter::default()
+        },
         track_total_hits: gleaner_query::search::TrackTotal::Exact,
         aggregations: Vec::new(),
         highlight: None,
@@ -199,7 +214,10 @@ fn deletion(hit: Hit) -> IngestItem {
         id: Some(content.id.to_string()),
         routing: content.routing,
         action: WriteAction::Delete,
-        condition: Condition::Is { seq_no: content.seq_no, term: content.term },
+        condition: Condition::Is {
+            seq_no: content.seq_no,
+            term: content.term,
+        },
         require_alias: false,
     }
 }
@@ -211,8 +229,11 @@ async fn throttle(
     begun: Instant,
     report: &mut ByQueryReport,
 ) {
-    let Some(rate) = request.requests_per_second else { return };
-    let due = Duration::from_secs_f64((num_hits as f64 / rate).min(request.keep_alive.as_secs_f64()));
+    let Some(rate) = request.requests_per_second else {
+        return;
+    };
+    let due =
+        Duration::from_secs_f64((num_hits as f64 / rate).min(request.keep_alive.as_secs_f64()));
     let pause = due.saturating_sub(begun.elapsed());
     report.throttled += pause;
     tokio::time::sleep(pause).await;

@@ -88,7 +88,7 @@ impl Root {
         call: FetchCall,
         deadline: Deadline,
     ) -> Result<(Vec<FetchedHit>, CallProfile), ShardFailure> {
-        let shard = call.shard;
+        let (shard, expected) = (call.shard, call.places.len());
         let Some(located) = self.leaves.searcher(shard) else {
             return Err(failure(plan, shard, None, LeafFault::NotHere { shard }));
         };
@@ -106,6 +106,11 @@ impl Root {
                 LeafFault::DeadlinePassed { shard },
             )),
             Ok(Err(fault)) => Err(failure(plan, shard, Some(&node), fault)),
+            Ok(Ok(hits)) if hits.len() != expected => {
+                let reason = "the leaf fetched another number of hits than asked".to_owned();
+                let fault = LeafFault::Internal { shard, reason };
+                Err(failure(plan, shard, Some(&node), fault))
+            }
             Ok(Ok(hits)) => {
                 let shards = vec![shard];
                 Ok((
@@ -131,12 +136,15 @@ impl Root {
         let request = asked.request;
         plans
             .iter()
-            .map(|plan| {
+            .enumerate()
+            .map(|(at, plan)| {
                 let highlight = match &request.highlight {
                     Some(highlight) => Some(self.highlight_what(plan, highlight, asked.now_ms)?),
                     None => None,
                 };
-                let explain = request.explain.then(|| Arc::new(shard_query(plan, asked)));
+                let explain = request
+                    .explain
+                    .then(|| Arc::new(shard_query((at, plan), asked)));
                 Ok(Arc::new(FetchWhat {
                     docvalue_fields: request.docvalue_fields.clone(),
                     fields: request.fields.clone(),
@@ -223,7 +231,7 @@ fn joined(
     Ok(Hit {
         index: plans[ranked.plan].index.name.to_string(),
         score,
-        sort: sort_values(request, ranked),
+        sort: sort_values(request, ranked, plans.len()),
         content,
         source,
         shard: ranked.shard.shard.0,
@@ -232,12 +240,18 @@ fn joined(
 
 /// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so
 /// that documents with equal keys are neither repeated nor skipped. The tie-break is text: it has
-/// more digits than a JSON reader's double keeps.
-fn sort_values(request: &SearchRequest, ranked: &Ranked) -> Vec<Value> {
+/// more digits than a JSON reader's double keeps. Where several indices are searched, the index
+/// follows it: documents of one id in two of them tie in everything else.
+fn sort_values(request: &SearchRequest, ranked: &Ranked, num_plans: usize) -> Vec<Value> {
     let mut values: Vec<Value> = ranked.hit.keys.iter().map(sort_json).collect();
     let is_total = |key: &SortKey| matches!(key.target, SortTarget::Doc | SortTarget::ShardDoc);
     if !values.is_empty() && !request.sort.iter().any(is_total) {
-        values.push(Value::from(ranked.hit.tie.hash.to_string()));
+        let hash = ranked.hit.tie.hash;
+        values.push(Value::from(if num_plans > 1 {
+            format!("{hash}:{}", ranked.plan)
+        } else {
+            hash.to_string()
+        }));
     }
     values
 }

@@ -1,6 +1,6 @@
 //! Writes: resolve → route → group by shard → write → answer in order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,10 +95,9 @@ impl Root {
         let deadline = Deadline::after(options.timeout.unwrap_or(self.options.write_timeout));
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let mut groups: BTreeMap<ShardKey, Vec<Routed>> = BTreeMap::new();
-        let mut made: HashMap<String, Result<Arc<IndexMeta>, Arc<RootError>>> = HashMap::new();
         for (at, item) in items.into_iter().enumerate() {
             let (index, id) = (item.index.clone(), item.id.clone().unwrap_or_default());
-            match self.route(at, item, options, &mut made).await {
+            match self.route(at, item, options).await {
                 Ok((shard, routed)) => groups.entry(shard).or_default().push(routed),
                 Err(error) => results[at] = Some(refused(index, id, error)),
             }
@@ -121,9 +120,8 @@ impl Root {
         at: usize,
         item: IngestItem,
         options: &IngestOptions,
-        made: &mut HashMap<String, Result<Arc<IndexMeta>, Arc<RootError>>>,
     ) -> Result<(ShardKey, Routed), RootError> {
-        let (index, alias_routing) = self.write_index(&item, made).await?;
+        let (index, alias_routing) = self.write_index(&item).await?;
         check_blocks(&index)?;
         let id = match &item.id {
             Some(id) => DocumentId::parse(id)?,
@@ -161,7 +159,6 @@ impl Root {
     async fn write_index(
         &self,
         item: &IngestItem,
-        made: &mut HashMap<String, Result<Arc<IndexMeta>, Arc<RootError>>>,
     ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
         let state = self.state();
         if let Some(found) = names::resolve_write(&item.index, &state)? {
@@ -176,15 +173,7 @@ impl Root {
         if !self.options.auto_create_index {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
-        let name = item.index.clone();
-        if !made.contains_key(&name) {
-            let created = self.create_missing(&name).await.map_err(Arc::new);
-            made.insert(name.clone(), created);
-        }
-        match &made[&name] {
-            Ok(index) => Ok((Arc::clone(index), None)),
-            Err(error) => Err(RootError::IndexNotFound(format!("{name}] and [{error}"))),
-        }
+        Ok((self.create_missing(&item.index).await?, None))
     }
 
     async fn create_missing(&self, name: &str) -> Result<Arc<IndexMeta>, RootError> {
@@ -316,20 +305,23 @@ impl Root {
         let (Some(last), Some(located)) = (last, self.leaves.primary(shard)) else {
             return false;
         };
-        let outcome = match policy {
+        let remaining = deadline.remaining();
+        let client = located.client;
+        let shown = match policy {
             RefreshPolicy::None => return false,
-            RefreshPolicy::Immediate => located.client.refresh(shard).await,
-            RefreshPolicy::WaitFor => {
-                let remaining = deadline.remaining();
-                located
-                    .client
-                    .wait_for_refresh(shard, last, remaining)
-                    .await
-            }
+            RefreshPolicy::Immediate => client.refresh(shard),
+            RefreshPolicy::WaitFor => client.wait_for_refresh(shard, last, remaining),
         };
-        if let Err(fault) = outcome {
-            tracing::warn!(%shard, %fault, "written documents are durable but not visible yet");
-            return false;
+        match tokio::time::timeout(remaining, shown).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => {
+                tracing::warn!(%shard, %fault, "written documents are durable but not visible yet");
+                return false;
+            }
+            Err(_) => {
+                tracing::warn!(%shard, "written documents were not visible by the deadline");
+                return false;
+            }
         }
         policy == RefreshPolicy::Immediate
     }
@@ -428,3 +420,6 @@ pub fn check_item(item: &IngestItem) -> Result<(), QueryError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ pub mod analyzers;
 pub mod by_query;
 pub mod deadline;
 pub mod error;
+mod expansion;
 mod fetch;
 pub mod ingest;
 pub mod leaves;
@@ -24,6 +25,9 @@ pub mod response;
 pub mod scatter;
 pub mod scroll;
 pub mod search;
+mod statistics;
+#[cfg(test)]
+mod testing;
 mod token;
 
 use std::sync::Arc;
@@ -46,6 +50,8 @@ pub struct RootOptions {
     pub write_timeout: Duration,
     /// Longest `keep_alive` of scrolls and points in time; default 24 h.
     pub max_keep_alive: Duration,
+    /// Most shards of all indices together (`cluster.max_shards_per_node`); default 1,000.
+    pub max_shards: usize,
     /// Whether a write to an unknown index creates it; default true.
     pub auto_create_index: bool,
     /// Limits on requests.
@@ -58,17 +64,20 @@ impl Default for RootOptions {
             default_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             max_keep_alive: Duration::from_secs(24 * 3600),
+            max_shards: 1_000,
             auto_create_index: true,
             limits: Limits::default(),
         }
     }
 }
 
-/// Answers searches and writes by asking leaves. Cheap to share; keeps no state of requests.
+/// Answers searches and writes by asking leaves. Cheap to share; keeps no state of requests, only
+/// caches that any root could fill.
 pub struct Root {
     coordinator: Arc<dyn Coordinator>,
     leaves: Arc<dyn Leaves>,
     analyzers: analyzers::Cache,
+    statistics: statistics::Cache,
     options: RootOptions,
     clock: fn() -> i64,
 }
@@ -85,6 +94,7 @@ impl Root {
             coordinator,
             leaves,
             analyzers: analyzers::Cache::default(),
+            statistics: statistics::Cache::default(),
             options,
             clock,
         }

@@ -17,7 +17,8 @@ pub(crate) struct Ranked {
     pub(crate) hit: ShardHit,
 }
 
-/// Returns hits `from..from + size` of all shards by (score or sort keys, tie-break, shard).
+/// Returns hits `from..from + size` of all shards by (score or sort keys, tie-break,
+/// index, shard).
 ///
 /// `answers` holds (position of the plan, shard, its hits in order). Lists are as long as the
 /// window at most, so sorting them all at once costs little more than a heap of heads.
@@ -55,5 +56,10 @@ fn compare(a: &Ranked, b: &Ranked, sort: &[SortKey]) -> Ordering {
     };
     by_order
         .then_with(|| a.hit.tie.cmp(&b.hit.tie))
+        // Documents of one id in several indices: by index name, as the plans stand.
+        .then_with(|| a.plan.cmp(&b.plan))
         .then_with(|| a.shard.cmp(&b.shard))
 }
+
+#[cfg(test)]
+mod tests;

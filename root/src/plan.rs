@@ -8,11 +8,12 @@ use gleaner_proto::search::ShardView;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
-use gleaner_query::resolved::Clause;
+use gleaner_query::resolved::{Clause, simplify_filter};
 use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
 use crate::resolve::{Expansions, Resolver};
+use crate::response::ShardFailure;
 use crate::{Root, RootError};
 
 /// Which indices a request names.
@@ -39,6 +40,42 @@ pub(crate) struct IndexPlan {
     pub(crate) boost: f32,
     /// The resolved queries; made by [`Root::resolve_plan`].
     pub(crate) resolved: Resolved,
+    /// Shards that failed a phase before the query and are asked nothing more.
+    pub(crate) lost: Vec<ShardFailure>,
+    /// Shards that cannot match and are not asked.
+    pub(crate) skipped: u32,
+}
+
+impl IndexPlan {
+    /// Returns whether its resolved query matches nothing, whatever its shards hold.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        let matches_nothing =
+            |clause: &Clause| simplify_filter(clause.clone()) == Clause::MatchNone;
+        matches_nothing(&self.resolved.query)
+            || self
+                .resolved
+                .post_filter
+                .as_ref()
+                .is_some_and(matches_nothing)
+    }
+
+    /// Takes the answers of a phase, one per shard: shards that failed are lost to this search,
+    /// since an answer without their numbers must not pass for one with them.
+    pub(crate) fn settle<A>(&mut self, answers: Vec<Result<A, ShardFailure>>) -> Vec<A> {
+        let mut settled = Vec::with_capacity(answers.len());
+        let mut shards = Vec::with_capacity(answers.len());
+        for (shard, answer) in self.shards.iter().zip(answers) {
+            match answer {
+                Ok(answer) => {
+                    shards.push(*shard);
+                    settled.push(answer);
+                }
+                Err(failure) => self.lost.push(failure),
+            }
+        }
+        self.shards = shards;
+        settled
+    }
 }
 
 /// The queries of a request, resolved for one index.
@@ -96,6 +133,8 @@ impl Root {
                 alias_filter_texts,
                 boost: 1.0,
                 resolved: Resolved::default(),
+                lost: Vec::new(),
+                skipped: 0,
             });
         }
         Ok(plans)

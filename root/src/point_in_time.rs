@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use gleaner_proto::LeafFault;
 use gleaner_proto::search::{OpenViewsCall, PinnedView, ShardView};
 use gleaner_query::search::{PointInTime, SearchRequest};
 
@@ -52,7 +53,7 @@ impl Root {
         if let Some(keep_alive) = pit.keep_alive {
             state.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
-        self.renew(&state).await;
+        self.renew(&state).await?;
         let mut plans = self.plans_of(&state)?;
         let mut response = self
             .search_plans(&mut plans, request, options, deadline)
@@ -67,11 +68,16 @@ impl Root {
         keep_alive: Duration,
     ) -> Result<PointInTimeState, RootError> {
         let keep_alive = self.checked_keep_alive(keep_alive)?;
+        let holder: u64 = rand::random();
         let plans = self.targets(target)?;
         let deadline = Deadline::after(self.options.default_timeout);
         let gathered = scatter(&*self.leaves, &plans, deadline, "open_pit", |call| {
             let shards = call.shards.iter().map(|asked| asked.shard).collect();
-            let open = OpenViewsCall { shards, keep_alive };
+            let open = OpenViewsCall {
+                shards,
+                keep_alive,
+                holder,
+            };
             async move { call.client.open_views(open).await }
         })
         .await;
@@ -95,6 +101,7 @@ impl Root {
         let state = PointInTimeState {
             indices,
             keep_alive_ms: keep_alive.as_millis() as u64,
+            holder,
         };
         if failures.is_empty() {
             return Ok(state);
@@ -106,12 +113,16 @@ impl Root {
         })
     }
 
-    /// Returns the plans to search the views of `state`. An index that is gone has no context.
+    /// Returns the plans to search the views of `state`. An index that is gone has no context; one
+    /// that was closed is refused.
     pub(crate) fn plans_of(&self, state: &PointInTimeState) -> Result<Vec<IndexPlan>, RootError> {
         let cluster = self.state();
         let plan_of = |views: &IndexViews| {
             let index = cluster.indices.get(&views.uuid());
             let index = index.ok_or_else(|| RootError::ContextMissing(views.uuid().to_string()))?;
+            if index.is_closed {
+                return Err(RootError::IndexClosed(index.name.to_string()));
+            }
             let alias_filters = views
                 .alias_filters
                 .iter()
@@ -131,6 +142,8 @@ impl Root {
                 alias_filter_texts: views.alias_filters.clone(),
                 boost: 1.0,
                 resolved: Resolved::default(),
+                lost: Vec::new(),
+                skipped: 0,
             })
         };
         state.indices.iter().map(plan_of).collect()
@@ -145,14 +158,24 @@ impl Root {
         )?)
     }
 
-    pub(crate) async fn renew(&self, state: &PointInTimeState) {
+    /// Keeps the views of `state` for another `keep_alive`.
+    ///
+    /// # Errors
+    /// [`RootError::ContextMissing`] when one of them was released, has expired, or did not survive
+    /// a restart: an answer without it would be of another state. Shards that do not answer are left
+    /// to the search, which reports them.
+    pub(crate) async fn renew(&self, state: &PointInTimeState) -> Result<(), RootError> {
         let keep_alive = Duration::from_millis(state.keep_alive_ms);
         let renewals = pinned_views(state).into_iter().filter_map(|pinned| {
             let located = self.leaves.searcher(pinned.shard)?;
             Some(async move { located.client.renew_views(vec![pinned], keep_alive).await })
         });
-        // A view that is gone is reported by the search that needs it.
-        join_all(renewals).await;
+        for outcome in join_all(renewals).await.into_iter().flatten() {
+            if let Err(LeafFault::ViewMissing { shard, .. }) = outcome {
+                return Err(RootError::ContextMissing(shard.index.to_string()));
+            }
+        }
+        Ok(())
     }
 
     /// Releases the views of `state`; returns whether any was still there.
@@ -164,7 +187,7 @@ impl Root {
         join_all(releases).await.into_iter().sum::<usize>() > 0
     }
 
-    fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {
+    pub(crate) fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {
         let limit = self.options.max_keep_alive;
         if keep_alive <= limit {
             return Ok(keep_alive);
@@ -184,9 +207,11 @@ fn pinned_views(state: &PointInTimeState) -> Vec<PinnedView> {
         .indices
         .iter()
         .flat_map(|index| {
-            index
-                .pinned()
-                .map(|(shard, view)| PinnedView { shard, view })
+            index.pinned().map(|(shard, view)| PinnedView {
+                shard,
+                view,
+                holder: state.holder,
+            })
         })
         .collect()
 }

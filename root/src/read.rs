@@ -50,6 +50,63 @@ impl Root {
     /// # Errors
     /// [`RootError`] when the index is unknown or its shard does not answer.
     pub async fn get(&self, request: &GetRequest) -> Result<(String, Option<Document>), RootError> {
+        let mut found = self.multi_get(std::slice::from_ref(request)).await;
+        found
+            .pop()
+            .unwrap_or_else(|| Err(RootError::Internal("no answer".to_owned())))
+    }
+
+    /// Returns documents in the order asked, by one call per shard; each succeeds or fails by itself.
+    pub async fn multi_get(
+        &self,
+        requests: &[GetRequest],
+    ) -> Vec<Result<(String, Option<Document>), RootError>> {
+        let deadline = Deadline::after(self.options.default_timeout);
+        let mut groups: BTreeMap<(ShardKey, bool, bool), Vec<(usize, DocumentId)>> =
+            BTreeMap::new();
+        let mut answers = Vec::with_capacity(requests.len());
+        for (at, request) in requests.iter().enumerate() {
+            answers.push(self.locate(request).map(|(index, shard, id)| {
+                let group = (shard, request.realtime, request.refresh);
+                groups.entry(group).or_default().push((at, id));
+                (index.name.to_string(), None)
+            }));
+        }
+        let read = groups
+            .into_iter()
+            .map(|((shard, realtime, refresh), wanted)| async move {
+                let (places, ids): (Vec<usize>, Vec<DocumentId>) = wanted.into_iter().unzip();
+                let call = GetCall {
+                    shard,
+                    ids,
+                    realtime,
+                    remaining: deadline.remaining(),
+                };
+                (places, self.get_of_shard(call, refresh).await)
+            });
+        for (places, outcome) in join_all(read).await {
+            match outcome {
+                Ok(documents) => {
+                    for (at, document) in places.into_iter().zip(documents) {
+                        if let Ok((_, found)) = &mut answers[at] {
+                            *found = document;
+                        }
+                    }
+                }
+                Err(fault) => places
+                    .into_iter()
+                    .for_each(|at| answers[at] = Err(RootError::Leaf(fault.clone()))),
+            }
+        }
+        answers
+    }
+
+    /// Returns index, shard and id of a document. Routing decides the shard only: a document
+    /// reached by another routing of the same shard is found, as in the dialect.
+    fn locate(
+        &self,
+        request: &GetRequest,
+    ) -> Result<(Arc<IndexMeta>, ShardKey, DocumentId), RootError> {
         let (index, routing) = self.single_index(&request.index, request.routing.clone())?;
         let id = DocumentId::parse(&request.id)?;
         if index.mapping.routing_required && routing.is_none() {
@@ -62,31 +119,32 @@ impl Root {
             ));
         }
         let shard = shard_for(&index, routing.as_deref().unwrap_or(id.as_str()));
-        let located = self
-            .leaves
-            .primary(shard)
-            .ok_or(LeafFault::NotHere { shard })?;
-        if request.refresh {
-            located.client.refresh(shard).await?;
-        }
-        let call = GetCall {
-            shard,
-            ids: vec![id],
-            realtime: request.realtime,
-            remaining: self.options.default_timeout,
-        };
-        let document = located.client.get(call).await?.pop().flatten();
-        // Routing decides the shard only: a document reached by another routing of the same shard
-        // is found, as in the dialect.
-        Ok((index.name.to_string(), document))
+        Ok((index, shard, id))
     }
 
-    /// Returns documents in the order asked; each succeeds or fails by itself.
-    pub async fn multi_get(
+    async fn get_of_shard(
         &self,
-        requests: &[GetRequest],
-    ) -> Vec<Result<(String, Option<Document>), RootError>> {
-        join_all(requests.iter().map(|request| self.get(request))).await
+        call: GetCall,
+        refresh: bool,
+    ) -> Result<Vec<Option<Document>>, LeafFault> {
+        let (shard, remaining, expected) = (call.shard, call.remaining, call.ids.len());
+        let located = self.leaves.primary(shard);
+        let located = located.ok_or(LeafFault::NotHere { shard })?;
+        let read = async {
+            if refresh {
+                located.client.refresh(shard).await?;
+            }
+            located.client.get(call).await
+        };
+        let late = |_| LeafFault::DeadlinePassed { shard };
+        let documents = tokio::time::timeout(remaining, read)
+            .await
+            .map_err(late)??;
+        if documents.len() == expected {
+            return Ok(documents);
+        }
+        let reason = "the leaf read another number of documents than asked".to_owned();
+        Err(LeafFault::Internal { shard, reason })
     }
 
     /// Explains the score of one document under a query; `None` when there is no such document.
@@ -114,17 +172,17 @@ impl Root {
         };
         self.resolve_all(&mut plans, &request, now_ms, deadline, &mut calls)
             .await?;
-        let statistics = self
-            .statistics(&mut plans, &request, deadline, &mut calls)
+        let counted = self
+            .counted(&mut plans, (&request, false), deadline, &mut calls)
             .await;
         let options = SearchOptions::default();
         let asked = Asked {
             request: &request,
             options: &options,
-            statistics: Arc::new(statistics),
+            statistics: counted.statistics,
             now_ms,
         };
-        let query = Arc::new(shard_query(&plans[0], &asked));
+        let query = Arc::new(shard_query((0, &plans[0]), &asked));
         let shard = plans[0]
             .shards
             .iter()
@@ -137,15 +195,16 @@ impl Root {
         let located = self.leaves.searcher(asked_shard);
         let located = located.ok_or(LeafFault::NotHere { shard: asked_shard })?;
         let remaining = deadline.remaining();
-        let answer = located
-            .client
-            .explain(ExplainCall {
-                shard,
-                id,
-                query,
-                remaining,
-            })
-            .await?;
+        let explain = located.client.explain(ExplainCall {
+            shard,
+            id,
+            query,
+            remaining,
+        });
+        let late = |_| LeafFault::DeadlinePassed { shard: asked_shard };
+        let answer = tokio::time::timeout(remaining, explain)
+            .await
+            .map_err(late)??;
         Ok((index.name.to_string(), answer))
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_query::answer::{AggregationResult, Hit, SortValue};
-use gleaner_query::resolved::TieBreak;
+use gleaner_query::answer::{AggregationResult, Hit};
+
+use crate::token::Position;
 
 /// The answer to a search.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +33,8 @@ pub struct SearchResponse {
     pub pit_id: Option<String>,
     /// Timings, when asked for.
     pub profile: Vec<CallProfile>,
-    /// Keys and tie-break of the last hit of the window, for scrolls.
-    pub(crate) last: Option<(Vec<SortValue>, TieBreak)>,
+    /// The last hit of the window, for scrolls.
+    pub(crate) last: Option<Position>,
 }
 
 /// How many documents matched.

@@ -71,7 +71,7 @@ where
                 client: Arc::clone(&located.client),
                 plan: plan_at,
                 shards,
-                remaining: deadline.remaining(),
+                remaining: deadline.for_leaf(),
             };
             let future = timed(ask(call), deadline);
             calls.push(async move { (plan_at, located.node, positions, future.await) });
@@ -177,3 +177,6 @@ pub(crate) fn failure(
         fault,
     }
 }
+
+#[cfg(test)]
+mod tests;

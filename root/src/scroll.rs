@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use gleaner_query::answer::SortValue;
-use gleaner_query::resolved::{After, TieBreak};
+use gleaner_proto::LeafFault;
 use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_search};
 
 use crate::deadline::Deadline;
@@ -40,7 +39,7 @@ impl Root {
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
         let request = self.scrolled(&origin.body, &origin.parameters)?;
-        check_scrollable(&request)?;
+        self.check_scrollable(target, &request)?;
         let pit = self.pin(target, keep_alive).await?;
         let ScrollOrigin { body, parameters } = origin;
         let body = body.to_vec();
@@ -64,12 +63,13 @@ impl Root {
         keep_alive: Option<Duration>,
     ) -> Result<SearchResponse, RootError> {
         let mut state: ScrollState = token::decode(Kind::Scroll, id)?;
-        let request = self.scrolled(&state.body, &state.parameters)?;
+        let mut request = self.scrolled(&state.body, &state.parameters)?;
+        // Only the first page has them; they would be the same.
+        request.aggregations.clear();
         if let Some(keep_alive) = keep_alive {
-            state.pit.keep_alive_ms =
-                keep_alive.min(self.options.max_keep_alive).as_millis() as u64;
+            state.pit.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
-        self.renew(&state.pit).await;
+        self.renew(&state.pit).await?;
         self.next_page(state, &request, &SearchOptions::default())
             .await
     }
@@ -119,36 +119,47 @@ impl Root {
     ) -> Result<SearchResponse, RootError> {
         let deadline = Deadline::after(request.timeout.unwrap_or(self.options.default_timeout));
         let mut plans = self.plans_of(&state.pit)?;
-        let after = state.after.take().map(|(keys, tie)| After {
-            keys,
-            tie: Some(tie),
-        });
         let options = SearchOptions {
-            after: after.clone(),
+            after: state.after.clone(),
+            now_ms: Some(state.now_ms),
             ..options.clone()
         };
         let mut response = self
             .search_plans(&mut plans, request, &options, deadline)
             .await?;
-        let lost =
-            response.shards.failures.iter().any(|failure| {
-                matches!(failure.fault, gleaner_proto::LeafFault::ViewMissing { .. })
-            });
-        if lost {
-            return Err(RootError::ContextMissing(
-                state.pit.indices[0].uuid().to_string(),
-            ));
+        let lost = response
+            .shards
+            .failures
+            .iter()
+            .find(|failure| matches!(failure.fault, LeafFault::ViewMissing { .. }));
+        if let Some(lost) = lost {
+            return Err(RootError::ContextMissing(lost.shard.index.to_string()));
         }
-        state.after = match response.last.take() {
-            Some(last) => Some(last),
-            None => after.and_then(|after| Some((after.keys, after.tie?))),
-        };
+        state.after = response.last.take().or(state.after);
         response.scroll_id = Some(token::encode(Kind::Scroll, &state)?);
         Ok(response)
     }
+
+    fn check_scrollable(&self, target: &Target, request: &SearchRequest) -> Result<(), RootError> {
+        check_parts(request)?;
+        let plans = self.targets(target)?;
+        let limits = plans
+            .iter()
+            .map(|plan| plan.index.settings.max_result_window);
+        let size = request.size();
+        match limits.min().filter(|limit| size > *limit) {
+            None => Ok(()),
+            Some(limit) => Err(gleaner_query::QueryError::illegal(format!(
+                "Batch size is too large, size must be less than or equal to: [{limit}] but was \
+                 [{size}]. Scroll batch sizes cost as much memory as result windows so they are \
+                 controlled by the [index.max_result_window] index level setting."
+            ))
+            .into()),
+        }
+    }
 }
 
-fn check_scrollable(request: &SearchRequest) -> Result<(), RootError> {
+fn check_parts(request: &SearchRequest) -> Result<(), RootError> {
     let refused = |reason: &str| {
         let kind = gleaner_query::error::ErrorType::Validation;
         Err(gleaner_query::QueryError::new(kind, format!("Validation Failed: 1: {reason};")).into())
@@ -166,18 +177,4 @@ fn check_scrollable(request: &SearchRequest) -> Result<(), RootError> {
         return refused("using [point in time] is not allowed in a scroll context");
     }
     Ok(())
-}
-
-/// Returns where the page after `hit` begins.
-pub(crate) fn position_of(
-    score: Option<f32>,
-    keys: &[SortValue],
-    tie: &TieBreak,
-) -> (Vec<SortValue>, TieBreak) {
-    let keys = if keys.is_empty() {
-        vec![SortValue::F64(f64::from(score.unwrap_or(0.0)))]
-    } else {
-        keys.to_vec()
-    };
-    (keys, tie.clone())
 }

@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use gleaner_proto::LeafFault;
-use gleaner_proto::search::{ExpandCall, SearchCall, StatisticsCall};
-use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::{
-    After, ExpansionCandidate, ExpansionRequest, ShardQuery, Statistics, StatisticsRequest,
-};
-use gleaner_query::search::{SearchRequest, SortTarget, TrackTotal};
+use gleaner_proto::search::{SearchCall, ShardView};
+use gleaner_query::answer::{ShardHits, SortValue};
+use gleaner_query::resolved::{After, ShardQuery, Statistics, TieBreak};
+use gleaner_query::search::{SearchRequest, TrackTotal};
 
 use crate::deadline::Deadline;
 use crate::merge::{self, Ranked};
 use crate::plan::{IndexPlan, Target};
-use crate::resolve::Expansions;
 use crate::response::{CallProfile, SearchResponse, ShardFailure, ShardSummary, Total};
 use crate::scatter::{Gathered, scatter};
-use crate::scroll;
+use crate::token::Position;
 use crate::{Root, RootError};
 
 /// What a search needs beside its body.
@@ -24,11 +21,13 @@ use crate::{Root, RootError};
 pub struct SearchOptions {
     /// Whether an answer without some shards is refused (`allow_partial_search_results=false`).
     pub refuse_partial: bool,
-    /// Only hits after this point, with the tie-break (scroll); `search_after` without one else.
-    pub(crate) after: Option<After>,
+    /// Only hits after this one, with the tie-break (scroll); `search_after` without one else.
+    pub(crate) after: Option<Position>,
+    /// The request's time, where it began earlier than now (scroll): milliseconds since the epoch.
+    pub(crate) now_ms: Option<i64>,
 }
 
-/// Times that a search is begun again because a view it counted on is gone.
+/// Times that a search is begun again because a view it counted on is gone or is not the newest.
 const MAX_RESTARTS: usize = 3;
 
 impl Root {
@@ -62,28 +61,32 @@ impl Root {
     ) -> Result<SearchResponse, RootError> {
         self.check_window(plans, request)?;
         apply_boosts(plans, request);
-        let now_ms = self.now_ms();
+        let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
+        let is_pinned = is_pinned(plans);
         let mut calls = Vec::new();
         self.resolve_all(plans, request, now_ms, deadline, &mut calls)
             .await?;
-        let pinned = plans
-            .iter()
-            .flat_map(|p| &p.shards)
-            .any(|shard| shard.view.is_some());
-        for restarts in 0.. {
-            let statistics = self.statistics(plans, request, deadline, &mut calls).await;
+        skip_hopeless(plans, request);
+        let mut attempt = 0;
+        loop {
+            let counted = self
+                .counted(plans, (request, attempt == 0), deadline, &mut calls)
+                .await;
             let asked = Asked {
                 request,
                 options,
-                statistics: Arc::new(statistics),
+                statistics: Arc::clone(&counted.statistics),
                 now_ms,
             };
             let gathered = self.query_phase(plans, &asked, deadline).await;
-            if !pinned && restarts < MAX_RESTARTS && lost_a_view(&gathered) {
-                plans
-                    .iter_mut()
-                    .flat_map(|p| &mut p.shards)
-                    .for_each(|shard| shard.view = None);
+            self.note_views(plans, &gathered);
+            attempt += 1;
+            let may_restart = attempt <= MAX_RESTARTS && !deadline.has_passed();
+            if may_restart && !counted.is_confirmed_by(&gathered.answers) {
+                continue;
+            }
+            if may_restart && !is_pinned && lost_a_view(&gathered) {
+                shards_of(plans).for_each(|shard| shard.view = None);
                 continue;
             }
             calls.extend(gathered.calls);
@@ -94,9 +97,17 @@ impl Root {
             };
             return self.gather(plans, phase, deadline).await;
         }
-        Err(RootError::Internal(
-            "the search was begun too often".to_owned(),
-        ))
+    }
+
+    /// Remembers which views answered for the newest.
+    fn note_views(&self, plans: &[IndexPlan], gathered: &Gathered<ShardHits>) {
+        for (plan, answers) in plans.iter().zip(&gathered.answers) {
+            for (asked, answer) in plan.shards.iter().zip(answers) {
+                if let (None, Ok(hits)) = (asked.view, answer) {
+                    self.statistics.saw(asked.shard, hits.view);
+                }
+            }
+        }
     }
 
     fn check_window(&self, plans: &[IndexPlan], request: &SearchRequest) -> Result<(), RootError> {
@@ -117,101 +128,6 @@ impl Root {
         Err(gleaner_query::QueryError::illegal(reason).into())
     }
 
-    /// Resolves the queries of all plans, asking the shards what scored patterns stand for.
-    pub(crate) async fn resolve_all(
-        &self,
-        plans: &mut [IndexPlan],
-        request: &SearchRequest,
-        now_ms: i64,
-        deadline: Deadline,
-        calls: &mut Vec<CallProfile>,
-    ) -> Result<(), RootError> {
-        for at in 0..plans.len() {
-            let mut expansions = Expansions::default();
-            self.resolve_plan(&mut plans[at], request, now_ms, &mut expansions)?;
-            if expansions.wanted.is_empty() {
-                continue;
-            }
-            let wanted = Arc::new(std::mem::take(&mut expansions.wanted));
-            let plan = std::slice::from_mut(&mut plans[at]);
-            let gathered = self.expand(plan, &wanted, deadline).await;
-            calls.extend(gathered.calls);
-            let answers: Vec<_> = gathered
-                .answers
-                .into_iter()
-                .flatten()
-                .filter_map(Result::ok)
-                .collect();
-            for (n, request) in wanted.iter().enumerate() {
-                let lists = answers.iter().map(|answer| &answer.candidates[n]);
-                expansions.answer(request, merge_candidates(lists, request.limit));
-            }
-            self.resolve_plan(&mut plans[at], request, now_ms, &mut expansions)?;
-        }
-        Ok(())
-    }
-
-    async fn expand(
-        &self,
-        plans: &[IndexPlan],
-        requests: &Arc<Vec<ExpansionRequest>>,
-        deadline: Deadline,
-    ) -> Gathered<gleaner_proto::search::ExpandAnswer> {
-        scatter(&*self.leaves, plans, deadline, "expand", |call| {
-            let requests = Arc::clone(requests);
-            let expand = ExpandCall {
-                shards: call.shards,
-                requests,
-                remaining: call.remaining,
-            };
-            async move { call.client.expand(expand).await }
-        })
-        .await
-    }
-
-    /// Collects the numbers that scoring needs over all shards and binds each shard to the view
-    /// they were taken from; nothing is asked when nothing is scored.
-    pub(crate) async fn statistics(
-        &self,
-        plans: &mut [IndexPlan],
-        request: &SearchRequest,
-        deadline: Deadline,
-        calls: &mut Vec<CallProfile>,
-    ) -> Statistics {
-        let mut wanted = StatisticsRequest::default();
-        if needs_scores(request) {
-            plans
-                .iter()
-                .for_each(|plan| wanted.collect(&plan.resolved.query));
-        }
-        if wanted.fields.is_empty() {
-            return Statistics::default();
-        }
-        let wanted = Arc::new(wanted);
-        let gathered = scatter(&*self.leaves, plans, deadline, "statistics", |call| {
-            let request = Arc::clone(&wanted);
-            let asked = StatisticsCall {
-                shards: call.shards,
-                request,
-                remaining: call.remaining,
-            };
-            async move { call.client.statistics(asked).await }
-        })
-        .await;
-        calls.extend(gathered.calls);
-        let mut statistics = zeros(&wanted);
-        for (plan, answers) in plans.iter_mut().zip(gathered.answers) {
-            for (shard, answer) in plan.shards.iter_mut().zip(answers) {
-                // A shard that cannot count will fail the query phase and be reported there.
-                if let Ok(answer) = answer {
-                    shard.view = Some(answer.view);
-                    statistics.merge(&answer.statistics);
-                }
-            }
-        }
-        statistics
-    }
-
     pub(crate) async fn query_phase(
         &self,
         plans: &[IndexPlan],
@@ -220,6 +136,7 @@ impl Root {
     ) -> Gathered<ShardHits> {
         let queries: Vec<Arc<ShardQuery>> = plans
             .iter()
+            .enumerate()
             .map(|plan| Arc::new(shard_query(plan, asked)))
             .collect();
         scatter(&*self.leaves, plans, deadline, "query", |call| {
@@ -237,7 +154,7 @@ impl Root {
     /// Merges what the shards answered and fetches the winners.
     async fn gather(
         &self,
-        plans: &[IndexPlan],
+        plans: &mut [IndexPlan],
         phase: QueryPhase<'_>,
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
@@ -251,27 +168,29 @@ impl Root {
         let mut partials = Vec::new();
         let mut lists = Vec::new();
         let mut total = 0_u64;
-        for (at, (plan, answers)) in plans.iter().zip(answers).enumerate() {
-            for (shard, answer) in plan.shards.iter().zip(answers) {
-                response.shards.total += 1;
-                match answer {
-                    Err(failure) => note_failure(&mut response, failure),
-                    Ok(mut hits) => {
-                        note_success(&mut response, &hits, request);
-                        total = total.saturating_add(hits.total);
-                        partials.extend(hits.aggregations.take());
-                        lists.push((at, shard.shard, hits));
-                    }
-                }
+        for (at, (plan, answers)) in plans.iter_mut().zip(answers).enumerate() {
+            let answers = plan.settle(answers);
+            note_coverage(&mut response, plan);
+            for (shard, mut hits) in plan.shards.iter_mut().zip(answers) {
+                // What is asked from here on must come from what was searched.
+                shard.view = Some(hits.view);
+                note_success(&mut response, &hits, request);
+                total = total.saturating_add(hits.total);
+                partials.extend(hits.aggregations.take());
+                lists.push((at, shard.shard, hits));
             }
         }
         check_coverage(&response.shards, asked.options, "query")?;
         let ranked = merge::top(lists, &request.sort, request.from, request.size());
-        response.last = ranked
-            .last()
-            .map(|last| scroll::position_of(last.hit.score, &last.hit.keys, &last.hit.tie));
+        response.last = ranked.last().map(position_of);
         response.total = counted(total, request.track_total_hits);
-        response.aggregations = self.reduce(plans, &partials, &asked, deadline).await?;
+        let (aggregations, failures) = self.reduce(plans, &partials, &asked, deadline).await?;
+        response.aggregations = aggregations;
+        for failure in failures {
+            response.shards.successful = response.shards.successful.saturating_sub(1);
+            note_failure(&mut response, failure);
+        }
+        check_coverage(&response.shards, asked.options, "query")?;
         self.fetch(
             plans,
             &ranked,
@@ -285,6 +204,57 @@ impl Root {
         }
         response.took = deadline.elapsed();
         Ok(response)
+    }
+}
+
+fn is_pinned(plans: &[IndexPlan]) -> bool {
+    let mut shards = plans.iter().flat_map(|plan| &plan.shards);
+    shards.any(|shard| shard.view.is_some())
+}
+
+fn shards_of(plans: &mut [IndexPlan]) -> impl Iterator<Item = &mut ShardView> {
+    plans.iter_mut().flat_map(|plan| &mut plan.shards)
+}
+
+/// Leaves out the shards of indices whose query matches nothing whatever they hold. One shard is
+/// always asked, for what it says about the rest of the request. Aggregations are asked of all: they
+/// have results where nothing matches.
+fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
+    if !request.aggregations.is_empty() {
+        return;
+    }
+    let mut is_asked = plans.iter().any(|plan| !plan.is_hopeless());
+    for plan in plans {
+        if plan.is_hopeless() {
+            let kept = usize::from(!is_asked).min(plan.shards.len());
+            plan.skipped += (plan.shards.len() - kept) as u32;
+            plan.shards.truncate(kept);
+            is_asked |= kept > 0;
+        }
+    }
+}
+
+fn note_coverage(response: &mut SearchResponse, plan: &mut IndexPlan) {
+    let num_lost = plan.lost.len() as u32;
+    response.shards.total += plan.shards.len() as u32 + num_lost + plan.skipped;
+    response.shards.skipped += plan.skipped;
+    response.shards.successful += plan.skipped;
+    for failure in std::mem::take(&mut plan.lost) {
+        note_failure(response, failure);
+    }
+}
+
+fn position_of(last: &Ranked) -> Position {
+    let hit = &last.hit;
+    let keys = if hit.keys.is_empty() {
+        vec![SortValue::F64(f64::from(hit.score.unwrap_or(0.0)))]
+    } else {
+        hit.keys.clone()
+    };
+    Position {
+        keys,
+        tie: hit.tie.clone(),
+        plan: last.plan as u32,
     }
 }
 
@@ -302,20 +272,19 @@ struct QueryPhase<'a> {
     calls: Vec<CallProfile>,
 }
 
-/// Makes what the shards of one index are asked.
-pub(crate) fn shard_query(plan: &IndexPlan, asked: &Asked<'_>) -> ShardQuery {
+/// Makes what the shards of one index are asked; `at` is its position among the plans.
+pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) -> ShardQuery {
     let request = asked.request;
+    let num_keys = request.sort.len();
+    let values = request.search_after.as_deref();
     ShardQuery {
         query: plan.resolved.query.clone(),
         post_filter: plan.resolved.post_filter.clone(),
         statistics: Arc::clone(&asked.statistics),
-        top: wanted_hits(request),
+        top: request.from.saturating_add(request.size()),
         sort: request.sort.clone(),
-        after: asked.options.after.clone(),
-        search_after: request
-            .search_after
-            .as_deref()
-            .map(|v| start_of(v, request.sort.len())),
+        after: asked.options.after.as_ref().map(|last| after_of(last, at)),
+        search_after: values.map(|values| start_of(values, num_keys, at)),
         track_scores: request.track_scores,
         track_total: request.track_total_hits,
         min_score: request.min_score,
@@ -326,50 +295,53 @@ pub(crate) fn shard_query(plan: &IndexPlan, asked: &Asked<'_>) -> ShardQuery {
     }
 }
 
-/// Returns how many hits each shard must give; none for an empty window, for which no scores are
-/// computed and no statistics asked.
-fn wanted_hits(request: &SearchRequest) -> usize {
-    match request.size() {
-        0 => 0,
-        size => request.from + size,
+/// Returns where the hits after `last` begin in the index at position `at`.
+///
+/// Documents of one id in several indices have the same tie-break and come in the order of their
+/// indices, so those of a later index are still to come.
+fn after_of(last: &Position, at: usize) -> After {
+    let plan = last.plan as usize;
+    let tie = if at == plan {
+        last.tie.clone()
+    } else {
+        TieBreak {
+            hash: tie_for(last.tie.hash, plan, at),
+            id: None,
+        }
+    };
+    After {
+        keys: last.keys.clone(),
+        tie: Some(tie),
     }
 }
 
-/// Reads the tie-break that follows the keys, which travels as text.
-fn start_of(values: &[serde_json::Value], num_keys: usize) -> Vec<serde_json::Value> {
+/// Returns the hash that hits of the index at `at` must be above to come after one of `hash` in the
+/// index at `last`.
+fn tie_for(hash: u64, last: usize, at: usize) -> u64 {
+    if at > last {
+        hash.saturating_sub(1)
+    } else {
+        hash
+    }
+}
+
+/// Reads the tie-break that follows the keys, which travels as text: the hash, and where several
+/// indices were searched, the position of the hit's index.
+fn start_of(values: &[serde_json::Value], num_keys: usize, at: usize) -> Vec<serde_json::Value> {
     let mut values = values.to_vec();
     if let Some(tie) = values.get_mut(num_keys)
-        && let Some(Ok(hash)) = tie.as_str().map(str::parse::<u64>)
+        && let Some((hash, last)) = tie.as_str().and_then(read_tie)
     {
-        *tie = hash.into();
+        *tie = tie_for(hash, last.unwrap_or(at), at).into();
     }
     values
 }
 
-fn needs_scores(request: &SearchRequest) -> bool {
-    let by_score = request.sort.is_empty()
-        || request
-            .sort
-            .iter()
-            .any(|key| key.target == SortTarget::Score);
-    (by_score && request.size() > 0)
-        || request.track_scores
-        || request.min_score.is_some()
-        || request.explain
-        || !request.aggregations.is_empty()
-}
-
-fn zeros(wanted: &StatisticsRequest) -> Statistics {
-    let mut statistics = Statistics::default();
-    for (field, terms) in &wanted.fields {
-        statistics.fields.insert(
-            field.clone(),
-            gleaner_query::resolved::FieldStatistics::default(),
-        );
-        let counts = terms.iter().map(|term| (term.clone(), 0)).collect();
-        statistics.terms.insert(field.clone(), counts);
+fn read_tie(text: &str) -> Option<(u64, Option<usize>)> {
+    match text.split_once(':') {
+        None => Some((text.parse().ok()?, None)),
+        Some((hash, last)) => Some((hash.parse().ok()?, Some(last.parse().ok()?))),
     }
-    statistics
 }
 
 fn lost_a_view(gathered: &Gathered<ShardHits>) -> bool {
@@ -382,24 +354,6 @@ fn lost_a_view(gathered: &Gathered<ShardHits>) -> bool {
             })
         )
     })
-}
-
-/// Merges candidates of shards: by distance, then term; documents are summed.
-fn merge_candidates<'a>(
-    lists: impl Iterator<Item = &'a Vec<ExpansionCandidate>>,
-    limit: usize,
-) -> Vec<ExpansionCandidate> {
-    let mut merged: Vec<ExpansionCandidate> = lists.flatten().cloned().collect();
-    merged.sort();
-    merged.dedup_by(|next, kept| {
-        let same = next.term == kept.term;
-        if same {
-            kept.documents += next.documents;
-        }
-        same
-    });
-    merged.truncate(limit);
-    merged
 }
 
 fn apply_boosts(plans: &mut [IndexPlan], request: &SearchRequest) {
@@ -440,8 +394,12 @@ fn check_coverage(
         return Ok(());
     }
     // A query that one shard calls wrong is wrong: say so instead of answering in part.
-    let is_wrong = |failure: &&ShardFailure| matches!(failure.fault, LeafFault::BadQuery { .. });
-    if shards.successful == 0 || shards.failures.iter().find(is_wrong).is_some() {
+    let is_wrong = |failure: &ShardFailure| matches!(failure.fault, LeafFault::BadQuery { .. });
+    let is_late =
+        |failure: &ShardFailure| matches!(failure.fault, LeafFault::DeadlinePassed { .. });
+    // A search that ran out of time everywhere is answered as such: late, with nothing in it.
+    let has_nothing = shards.successful == 0 && !shards.failures.iter().all(is_late);
+    if has_nothing || shards.failures.iter().any(is_wrong) {
         return Err(RootError::AllShardsFailed {
             phase,
             failures: failures(),
@@ -472,3 +430,6 @@ fn counted(total: u64, track: TrackTotal) -> Option<Total> {
 
 /// The winners of a search, for the fetch phase.
 pub(crate) type Winners<'a> = &'a [Ranked];
+
+#[cfg(test)]
+mod tests;

@@ -60,12 +60,26 @@ impl IndexViews {
     }
 }
 
+/// A hit's place in the order of a search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// Its sort keys; the score where there are none.
+    pub(crate) keys: Vec<SortValue>,
+    /// Its tie-break.
+    pub(crate) tie: TieBreak,
+    /// Position of its index among those searched: documents of the same id in several indices tie
+    /// in everything else.
+    pub(crate) plan: u32,
+}
+
 /// State of a point in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PointInTimeState {
     pub(crate) indices: Vec<IndexViews>,
     /// Milliseconds an unused view lives.
     pub(crate) keep_alive_ms: u64,
+    /// Who pinned the views: random.
+    pub(crate) holder: u64,
 }
 
 /// State of a scroll.
@@ -76,8 +90,8 @@ pub(crate) struct ScrollState {
     pub(crate) body: Vec<u8>,
     /// Its URI parameters.
     pub(crate) parameters: Vec<(String, String)>,
-    /// Keys and tie-break of the last hit returned.
-    pub(crate) after: Option<(Vec<SortValue>, TieBreak)>,
+    /// The last hit returned.
+    pub(crate) after: Option<Position>,
     /// The request's time, fixed when the scroll began.
     pub(crate) now_ms: i64,
 }
@@ -134,6 +148,7 @@ mod tests {
         PointInTimeState {
             indices,
             keep_alive_ms: 60_000,
+            holder: 11,
         }
     }
 
@@ -145,6 +160,28 @@ mod tests {
             state()
         );
         assert_eq!(token, include_str!("token/point_in_time.v1").trim_end());
+    }
+
+    #[test]
+    fn a_scroll_survives_its_text_form_and_is_frozen() {
+        let hash = 5;
+        let scroll = ScrollState {
+            pit: state(),
+            body: b"{}".to_vec(),
+            parameters: vec![("size".to_owned(), "1".to_owned())],
+            after: Some(Position {
+                keys: vec![SortValue::F64(1.5), SortValue::Missing],
+                tie: TieBreak { hash, id: None },
+                plan: 1,
+            }),
+            now_ms: 7,
+        };
+        let token = encode(Kind::Scroll, &scroll).expect("encodes");
+        assert_eq!(
+            decode::<ScrollState>(Kind::Scroll, &token).expect("decodes"),
+            scroll
+        );
+        assert_eq!(token, include_str!("token/scroll.v1").trim_end());
     }
 
     #[test]

@@ -135,10 +135,14 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
         }
     };
     match kind {
-        NumberKind::Double
-        | NumberKind::Float
-        | NumberKind::HalfFloat
-        | NumberKind::ScaledFloat { .. } => Some(made(Scalar::F64(number.as_f64()))),
+        NumberKind::Double | NumberKind::ScaledFloat { .. } => {
+            Some(made(Scalar::F64(number.as_f64())))
+        }
+        // Values are rounded when they are written, so bounds are too: 0.1 is within `lte: 0.1`.
+        NumberKind::Float | NumberKind::HalfFloat => {
+            let rounded = gleaner_model::mapping::round_to(kind, number.as_f64());
+            Some(made(Scalar::F64(rounded)))
+        }
         NumberKind::UnsignedLong => integer_bound(number, edge, 0, i128::from(u64::MAX))
             .map(|bound| bound.map(|n| Scalar::U64(n as u64))),
         NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => {

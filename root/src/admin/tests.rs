@@ -1,0 +1,100 @@
+use gleaner_query::limits::Limits;
+use gleaner_query::settings::parse_create_index;
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Fixture, index};
+
+fn new(body: &Value) -> NewIndex {
+    parse_create_index(body, &Limits::default()).expect("a good body")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_create_one_name_one_wins() {
+    let fixture = Fixture::new([]);
+    let tries = (0..16).map(|_| fixture.root.create_index("books", NewIndex::default()));
+    let outcomes = futures::future::join_all(tries).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    let lost =
+        |outcome: &Result<_, RootError>| matches!(outcome, Err(RootError::IndexExists { .. }));
+    assert_eq!(outcomes.iter().filter(|outcome| lost(outcome)).count(), 15);
+    assert_eq!(fixture.root.state().indices.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_used_again_is_another_index() {
+    let fixture = Fixture::new([]);
+    let first = fixture
+        .root
+        .create_index("books", NewIndex::default())
+        .await
+        .expect("made");
+    fixture
+        .root
+        .delete_indices("books", &ResolveOptions::default())
+        .await
+        .expect("deleted");
+    let second = fixture
+        .root
+        .create_index("books", NewIndex::default())
+        .await
+        .expect("made");
+    assert_ne!(first.uuid, second.uuid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_mappings_are_merged_and_none_is_lost() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let options = ResolveOptions::default();
+    let bodies: Vec<Value> = (0..10)
+        .map(|n| json!({"properties": {format!("f{n}"): {"type": "keyword"}}}))
+        .collect();
+    let puts = bodies
+        .iter()
+        .map(|body| fixture.root.put_mapping("index-1", &options, body, false));
+    for outcome in futures::future::join_all(puts).await {
+        outcome.expect("merged");
+    }
+    let state = fixture.root.state();
+    let index = state.index_named("index-1").expect("there");
+    assert_eq!(
+        (index.mapping.fields.len(), index.mapping.version.0),
+        (10, 11)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_beyond_the_limit_are_refused() {
+    let fixture = Fixture::new([]);
+    let large = new(&json!({"settings": {"number_of_shards": 999}}));
+    fixture
+        .root
+        .create_index("large", large)
+        .await
+        .expect("made");
+    let refused = fixture.root.create_index("more", NewIndex::default()).await;
+    let reason = refused.expect_err("too many").to_string();
+    assert!(
+        reason.contains("[999]/[1000] maximum normal shards open"),
+        "{reason}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_change_nothing_change_nothing() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let options = ResolveOptions::default();
+    let body = json!({"index": {"refresh_interval": "5s"}});
+    fixture
+        .root
+        .put_settings("index-1", &options, &body, false)
+        .await
+        .expect("set");
+    let version = fixture.root.state().version;
+    fixture
+        .root
+        .put_settings("index-1", &options, &body, false)
+        .await
+        .expect("set");
+    assert_eq!(fixture.root.state().version, version);
+}

@@ -1,0 +1,135 @@
+use bytes::Bytes;
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Fixture, index, shard};
+
+fn item(index: &str, id: Option<&str>) -> IngestItem {
+    IngestItem {
+        index: index.to_owned(),
+        id: id.map(str::to_owned),
+        routing: None,
+        action: WriteAction::Index {
+            source: Bytes::from_static(b"{}"),
+            create: false,
+        },
+        condition: Condition::None,
+        require_alias: false,
+    }
+}
+
+async fn ingest(fixture: &Fixture, items: Vec<IngestItem>) -> Vec<IngestResult> {
+    fixture.root.ingest(items, &IngestOptions::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_stand_in_the_order_of_the_items() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let ids: Vec<String> = (0..50).map(|n| format!("id-{n}")).collect();
+    let items = ids.iter().map(|id| item("index-1", Some(id))).collect();
+    let results = ingest(&fixture, items).await;
+    assert_eq!(
+        results.iter().map(|result| &result.id).collect::<Vec<_>>(),
+        ids.iter().collect::<Vec<_>>()
+    );
+    assert_eq!(fixture.leaf.written.lock().len(), 2, "one call per shard");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_shard_fails_its_items_only() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let fault = LeafFault::DiskFull { shard: shard(1, 0) };
+    fixture.leaf.faults.lock().insert(shard(1, 0), fault);
+    let items = (0..50)
+        .map(|n| item("index-1", Some(&n.to_string())))
+        .collect();
+    for result in ingest(&fixture, items).await {
+        assert_eq!(result.outcome.is_err(), result.shard == Some(shard(1, 0)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_made_under_a_key_are_the_same_each_time_and_else_never() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let made = async |key: Option<&str>| {
+        let options = IngestOptions {
+            idempotency_key: key.map(str::to_owned),
+            ..IngestOptions::default()
+        };
+        let items = vec![item("index-1", None), item("index-1", None)];
+        let results = fixture.root.ingest(items, &options).await;
+        results
+            .into_iter()
+            .map(|result| result.id)
+            .collect::<Vec<_>>()
+    };
+    let (first, again, other) = (
+        made(Some("k")).await,
+        made(Some("k")).await,
+        made(Some("l")).await,
+    );
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+    assert_ne!(first[0], first[1]);
+    assert_ne!(made(None).await, made(None).await);
+    assert!(first.iter().all(|id| id.len() == 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_writers_to_a_missing_index_share_the_one_that_is_made() {
+    let fixture = Fixture::new([]);
+    let writes = (0..8).map(|n| {
+        ingest(
+            &fixture,
+            vec![item("new", Some(if n % 2 == 0 { "a" } else { "b" }))],
+        )
+    });
+    for results in futures::future::join_all(writes).await {
+        assert!(results[0].outcome.is_ok());
+    }
+    assert_eq!(fixture.root.state().indices.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_breaks_a_rule_is_told_so() {
+    let fixture = Fixture::new([]);
+    let results = ingest(&fixture, vec![item("Bad Name", Some("1"))]).await;
+    assert!(
+        matches!(results[0].outcome, Err(RootError::Name(_))),
+        "{:?}",
+        results[0].outcome
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_and_missing_routing_refuse_items() {
+    let mut blocked = index(1, &json!({}));
+    blocked.settings.blocks.write = true;
+    let mut flooded = index(2, &json!({}));
+    flooded.settings.blocks.read_only_allow_delete = true;
+    let mut closed = index(3, &json!({}));
+    closed.is_closed = true;
+    let routed = index(4, &json!({"_routing": {"required": true}}));
+    let fixture = Fixture::new([blocked, flooded, closed, routed]);
+    let items = (1..=4)
+        .map(|n| item(&format!("index-{n}"), Some("1")))
+        .collect();
+    let told: Vec<String> = ingest(&fixture, items)
+        .await
+        .into_iter()
+        .map(|result| result.outcome.expect_err("refused").to_string())
+        .collect();
+    assert!(
+        told[0].contains("FORBIDDEN/8/index write (api)"),
+        "{}",
+        told[0]
+    );
+    assert!(
+        told[1].contains("TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage"),
+        "{}",
+        told[1]
+    );
+    assert_eq!(told[2], "closed");
+    assert_eq!(told[3], "routing is required for [index-4]/[1]");
+    assert!(fixture.leaf.written.lock().is_empty());
+}

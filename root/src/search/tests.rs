@@ -1,0 +1,338 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gleaner_query::search::parse_search;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::plan::Target;
+use crate::response::ShardSummary;
+use crate::scroll::ScrollOrigin;
+use crate::testing::{Fixture, index, limits, shard};
+
+fn fixture() -> Fixture {
+    let mapping = json!({"properties": {"title": {"type": "text"}}});
+    let fixture = Fixture::new([index(1, &mapping), index(2, &mapping)]);
+    *fixture.leaf.hits.lock() = [
+        (shard(1, 0), vec![(3.0, 10), (1.0, 40)]),
+        (shard(1, 1), vec![(2.0, 20)]),
+        (shard(2, 0), vec![(2.0, 20), (1.0, 30)]),
+    ]
+    .into();
+    fixture
+}
+
+fn request(body: &Value) -> SearchRequest {
+    parse_search(body.to_string().as_bytes(), &limits()).expect("a good search")
+}
+
+async fn search(fixture: &Fixture, body: Value) -> Result<SearchResponse, RootError> {
+    search_with(fixture, body, &SearchOptions::default()).await
+}
+
+async fn search_with(
+    fixture: &Fixture,
+    body: Value,
+    options: &SearchOptions,
+) -> Result<SearchResponse, RootError> {
+    fixture
+        .root
+        .search(&Target::default(), &request(&body), options)
+        .await
+}
+
+fn ids(response: &SearchResponse) -> Vec<(&str, &str)> {
+    let hits = response.hits.iter();
+    hits.map(|hit| (hit.index.as_str(), hit.content.id.as_str()))
+        .collect()
+}
+
+const MATCH: &str = "match";
+
+fn matching() -> Value {
+    json!({"query": {MATCH: {"title": "fox"}}})
+}
+
+#[tokio::test]
+async fn hits_of_all_shards_are_one_list() {
+    let fixture = fixture();
+    let response = search(&fixture, matching()).await.expect("answered");
+    let expected = [
+        ("index-1", "10"),
+        ("index-1", "20"),
+        ("index-2", "20"),
+        ("index-2", "30"),
+        ("index-1", "40"),
+    ];
+    assert_eq!(ids(&response), expected);
+    assert_eq!(
+        response.total,
+        Some(Total {
+            value: 5,
+            is_exact: true
+        })
+    );
+    assert_eq!(response.max_score, Some(3.0));
+    assert_eq!((response.shards.total, response.shards.successful), (4, 4));
+}
+
+#[tokio::test]
+async fn totals_are_cut_at_the_limit_whatever_the_shards_counted() {
+    let fixture = fixture();
+    for (track, expected) in [
+        (
+            json!(3),
+            Some(Total {
+                value: 3,
+                is_exact: false,
+            }),
+        ),
+        (
+            json!(5),
+            Some(Total {
+                value: 5,
+                is_exact: true,
+            }),
+        ),
+        (
+            json!(true),
+            Some(Total {
+                value: 5,
+                is_exact: true,
+            }),
+        ),
+        (json!(false), None),
+    ] {
+        let response = search(&fixture, json!({"track_total_hits": track})).await;
+        assert_eq!(response.expect("answered").total, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_shard_makes_a_partial_answer_or_none_as_the_client_wants() {
+    let fixture = fixture();
+    let fault = LeafFault::NotHere { shard: shard(1, 0) };
+    fixture.leaf.faults.lock().insert(shard(1, 0), fault);
+    let partial = search(&fixture, matching())
+        .await
+        .expect("answered in part");
+    assert_eq!(
+        (partial.shards.successful, partial.shards.failures.len()),
+        (3, 1)
+    );
+    assert_eq!(partial.hits.len(), 3);
+    let whole = SearchOptions {
+        refuse_partial: true,
+        ..SearchOptions::default()
+    };
+    let refused = search_with(&fixture, matching(), &whole).await;
+    assert!(matches!(refused, Err(RootError::PartialRefused { .. })));
+}
+
+#[tokio::test]
+async fn a_query_that_one_shard_calls_wrong_is_wrong() {
+    let fixture = fixture();
+    let reason = "no such sort".to_owned();
+    let fault = LeafFault::BadQuery {
+        kind: "query_shard_exception",
+        reason,
+    };
+    fixture.leaf.faults.lock().insert(shard(2, 0), fault);
+    let refused = search(&fixture, matching()).await;
+    assert!(matches!(refused, Err(RootError::AllShardsFailed { .. })));
+}
+
+#[tokio::test]
+async fn a_search_late_everywhere_is_answered_as_timed_out() {
+    let fixture = fixture();
+    fixture
+        .leaf
+        .hanging
+        .lock()
+        .extend([shard(1, 0), shard(2, 0)]);
+    let late = search(&fixture, json!({"timeout": "40ms"}))
+        .await
+        .expect("answered");
+    assert!(late.timed_out);
+    assert_eq!((late.shards.successful, late.shards.failures.len()), (0, 4));
+    let whole = SearchOptions {
+        refuse_partial: true,
+        ..SearchOptions::default()
+    };
+    assert!(
+        search_with(&fixture, json!({"timeout": "40ms"}), &whole)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_search_of_no_index_finds_nothing() {
+    let fixture = Fixture::new([]);
+    let body = json!({"aggs": {"n": {"value_count": {"field": "n"}}}});
+    let response = search(&fixture, body).await.expect("answered");
+    assert_eq!((response.shards.total, response.hits.len()), (0, 0));
+    assert_eq!(
+        response.total,
+        Some(Total {
+            value: 0,
+            is_exact: true
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_window_beyond_the_limit_is_refused() {
+    let refused = search(&fixture(), json!({"from": 9_995, "size": 6})).await;
+    let reason = refused.expect_err("too large").to_string();
+    assert!(
+        reason.contains("must be less than or equal to: [10000] but was [10001]"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_search_counts_once_while_the_views_stay() {
+    let fixture = fixture();
+    for _ in 0..3 {
+        search(&fixture, matching()).await.expect("answered");
+    }
+    assert_eq!(
+        fixture.leaf.num_statistics.load(Ordering::Relaxed),
+        2,
+        "one call per index"
+    );
+}
+
+#[tokio::test]
+async fn numbers_of_an_older_view_are_not_used() {
+    let fixture = fixture();
+    search(&fixture, matching()).await.expect("answered");
+    fixture.leaf.views.lock().insert(shard(1, 1), 2);
+    let before = fixture.leaf.num_statistics.load(Ordering::Relaxed);
+    search(&fixture, matching()).await.expect("answered");
+    assert_eq!(
+        fixture.leaf.num_statistics.load(Ordering::Relaxed),
+        before + 2
+    );
+    let asked = fixture.leaf.asked.lock();
+    let views: Vec<_> = asked[&shard(1, 0).index]
+        .shards
+        .iter()
+        .map(|asked| asked.view)
+        .collect();
+    assert_eq!(
+        views,
+        [
+            Some(gleaner_query::answer::ViewId(1)),
+            Some(gleaner_query::answer::ViewId(2))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
+    let fixture = fixture();
+    let mut plans = fixture.root.targets(&Target::default()).expect("all");
+    let request = request(&matching());
+    let (options, deadline) = (
+        SearchOptions::default(),
+        Deadline::after(Duration::from_secs(60)),
+    );
+    let mut calls = Vec::new();
+    let resolved = fixture
+        .root
+        .resolve_all(&mut plans, &request, 0, deadline, &mut calls)
+        .await;
+    resolved.expect("resolves");
+    drop(
+        fixture
+            .root
+            .counted(&mut plans, (&request, false), deadline, &mut calls)
+            .await,
+    );
+    // The views are bound now, and one of them goes.
+    fixture.leaf.views.lock().insert(shard(1, 0), 2);
+    let pinned = fixture
+        .root
+        .search_plans(&mut plans.clone(), &request, &options, deadline)
+        .await;
+    let failures = pinned.expect("the others answer").shards.failures;
+    assert!(
+        matches!(failures[0].fault, LeafFault::ViewMissing { .. }),
+        "pinned views stay"
+    );
+    let fresh = search(&fixture, matching()).await.expect("answered");
+    assert_eq!(fresh.shards.failures, []);
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_match_is_not_asked() {
+    let titled = json!({"properties": {"title": {"type": "text"}}});
+    let fixture = Fixture::new([index(1, &titled), index(2, &json!({}))]);
+    let response = search(&fixture, matching()).await.expect("answered");
+    let ShardSummary {
+        total,
+        successful,
+        skipped,
+        ..
+    } = response.shards;
+    assert_eq!((total, successful, skipped), (4, 4, 2));
+    assert_eq!(fixture.leaf.num_searches.load(Ordering::Relaxed), 1);
+    let nowhere = json!({"query": {"term": {"nowhere": 1}}});
+    let response = search(&fixture, nowhere).await.expect("answered");
+    assert_eq!(
+        (response.shards.total, response.shards.skipped),
+        (4, 3),
+        "one is always asked"
+    );
+}
+
+#[tokio::test]
+async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
+    let fixture = fixture();
+    let origin = ScrollOrigin {
+        body: json!({"size": 2, "query": {MATCH: {"title": "fox"}}})
+            .to_string()
+            .into(),
+        parameters: Vec::new(),
+    };
+    let minute = Duration::from_secs(60);
+    let options = SearchOptions::default();
+    let first = fixture
+        .root
+        .start_scroll(&Target::default(), origin, minute, &options)
+        .await;
+    let first = first.expect("answered");
+    assert_eq!(ids(&first), [("index-1", "10"), ("index-1", "20")]);
+    let id = first.scroll_id.expect("a scroll has an id");
+    fixture
+        .root
+        .continue_scroll(&id, None)
+        .await
+        .expect("answered");
+    let asked = fixture.leaf.asked.lock();
+    let after = |n| {
+        let query = &asked[&shard(n, 0).index].query;
+        let after = query.after.clone().expect("a later page");
+        (after.keys, after.tie.expect("known").hash)
+    };
+    assert_eq!(after(1), (vec![SortValue::F64(2.0)], 20));
+    assert_eq!(
+        after(2),
+        (vec![SortValue::F64(2.0)], 19),
+        "its twin is still to come"
+    );
+}
+
+#[test]
+fn the_tie_break_of_a_hit_is_read_for_each_index() {
+    let values = [json!(1), json!("500:1")];
+    let tie = |at| start_of(&values, 1, at)[1].clone();
+    assert_eq!(
+        [tie(0), tie(1), tie(2)],
+        [json!(500), json!(500), json!(499)]
+    );
+    assert_eq!(start_of(&[json!(1), json!("500")], 1, 3)[1], json!(500));
+    assert_eq!(start_of(&[json!(1)], 1, 0), [json!(1)]);
+}
