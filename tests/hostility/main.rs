@@ -22,7 +22,7 @@ use requests::Hostile;
 use verdict::{Finding, judge};
 
 /// Requests: reduced, and in full.
-const NUM_REQUESTS: (usize, usize) = (1_000, 10_000);
+const NUM_REQUESTS: (usize, usize) = (1_200, 10_000);
 /// Clients that send at once.
 const NUM_CLIENTS: usize = 4;
 /// Most anonymous memory at any time, in bytes. The server's own accounts: 1 GiB for queries, of

@@ -46,6 +46,8 @@ pub(crate) fn judge(hostile: &Hostile, answer: Result<Response>) -> Option<Findi
     let is_readable = response.status < 400
         || hostile.breaks_http
         || hostile.request.method == "HEAD"
+        // The client itself may have asked for less of the error than there is.
+        || hostile.request.path.contains("filter_path=")
         || is_of_the_dialect(&response);
     (!is_readable).then(|| Finding::Shape(response.shown()))
 }
