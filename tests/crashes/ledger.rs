@@ -54,6 +54,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// Is the document known to be there?
+    pub(crate) fn is_live(&self, id: &str) -> bool {
+        let entry = self.entries.get(id);
+        let known = entry.and_then(|entry| entry.acknowledged);
+        known.is_some_and(|state| state.value.is_some())
+    }
+
     /// Returns how many writes have no answer.
     pub(crate) fn num_pending(&self) -> usize {
         self.entries

@@ -82,7 +82,8 @@ impl Client {
                 continue;
             }
             self.next = self.next.max(number + 1);
-            let value = (!is_old || number % 20 != 0).then(|| self.random.below(1 << 40));
+            let dies = is_old && number % 20 == 0 && self.ledger.is_live(&id);
+            let value = (!dies).then(|| self.random.below(1 << 40));
             if value.is_none() {
                 self.dead.insert(number);
             }

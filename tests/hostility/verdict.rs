@@ -65,7 +65,7 @@ fn is_of_the_dialect(response: &Response) -> bool {
             status && is_text("type") && is_text("reason") && causes.is_some_and(|c| !c.is_empty())
         }
         Value::String(_) => status,
-        _ => ["found", "result", "num_freed", "timed_out"]
+        _ => ["found", "result", "num_freed", "timed_out", "matched"]
             .iter()
             .any(|key| body.get(key).is_some()),
     }

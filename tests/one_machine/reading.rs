@@ -250,3 +250,61 @@ async fn aggregations_are_merged_over_shards() -> Result<()> {
     assert_eq!((stats.count, stats.min, stats.max), (200, 1900.0, 1949.0));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Result<()> {
+    let node = Node::start().await?;
+    let documents: Vec<(String, Value)> = (0..40)
+        .map(|n| (format!("{n}"), json!({"title": "same", "n": n % 3})))
+        .collect();
+    for index in ["twins-1", "twins-2"] {
+        node.put(index, &documents).await?;
+    }
+    let both = Target {
+        expression: Some("twins-*".to_owned()),
+        ..Target::default()
+    };
+    let options = SearchOptions::default();
+    for sort in [json!(["_score"]), json!([{"n": "asc"}])] {
+        let body = json!({"sort": sort, "size": 7, "query": {"match": {"title": "same"}}});
+        let origin = ScrollOrigin {
+            body: body.to_string().into(),
+            parameters: Vec::new(),
+        };
+        let minute = Duration::from_secs(60);
+        let mut page = node
+            .root
+            .start_scroll(&both, origin, minute, &options)
+            .await?;
+        let mut seen = Vec::new();
+        while !page.hits.is_empty() {
+            seen.extend(
+                page.hits
+                    .iter()
+                    .map(|hit| (hit.index.clone(), hit.content.id.clone())),
+            );
+            let id = page.scroll_id.take().expect("a scroll has an id");
+            page = node.root.continue_scroll(&id, None).await?;
+        }
+        let met = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!((met, seen.len()), (80, 80), "{sort}");
+        let mut after: Option<Value> = None;
+        let mut met = 0;
+        loop {
+            let mut body = body.clone();
+            if let Some(after) = &after {
+                body["search_after"] = after.clone();
+            }
+            let response = node.search("twins-*", &body).await?;
+            let Some(last) = response.hits.last() else {
+                break;
+            };
+            after = Some(json!(last.sort));
+            met += response.hits.len();
+        }
+        assert_eq!(met, 80, "{sort}");
+    }
+    Ok(())
+}

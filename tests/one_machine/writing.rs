@@ -247,3 +247,46 @@ async fn acknowledged_writes_survive_both_ways_of_stopping() -> Result<()> {
     assert!(outcome.term > PrimaryTerm(1), "each start is a new primary");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_that_infer_different_types_at_once_agree_on_one() -> Result<()> {
+    let node = Node::start().await?;
+    node.create("books", &json!({})).await?;
+    let sources = [
+        json!({"new": 7}),
+        json!({"new": "seven"}),
+        json!({"new": true}),
+    ];
+    let writes = (0..24).map(|n| {
+        let source = &sources[n % sources.len()];
+        node.ingest(
+            vec![item("books", &n.to_string(), source)],
+            RefreshPolicy::None,
+        )
+    });
+    let mut taken = 0;
+    for results in futures::future::join_all(writes).await {
+        for result in results {
+            match result.outcome {
+                Ok(_) => taken += 1,
+                Err(RootError::Write(WriteFault::Document { .. })) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+    let state = node.root.state();
+    let mapping = &state.index_named("books").expect("made").mapping;
+    assert!(mapping.field("new").is_some());
+    assert!(taken >= 8, "the winner's documents are taken: {taken}");
+    node.root.refresh(&Default::default()).await?;
+    let body = json!({"size": 0, "query": {"exists": {"field": "new"}}});
+    assert_eq!(
+        node.search("books", &body)
+            .await?
+            .total
+            .expect("counted")
+            .value,
+        taken
+    );
+    Ok(())
+}
