@@ -6,8 +6,8 @@
 //! Called by `leaf`. Read [`copy`] first, then [`schema`] for the layout of an index.
 
 pub mod aggregate;
-pub mod copy;
 pub mod control;
+pub mod copy;
 pub mod directory;
 pub mod doc_values;
 pub mod error;

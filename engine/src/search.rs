@@ -12,6 +12,7 @@
 
 mod aggregations;
 mod answer;
+mod candidates;
 mod count;
 mod prune;
 mod rank;

@@ -113,6 +113,13 @@ impl Slack {
         f64::from(approximate) * (1.0 + self.0) + Self::TINY >= f64::from(wanted)
     }
 
+    /// Returns a score that the canonical score of a document reaches whose f32 score is
+    /// `approximate`.
+    pub fn floor(self, approximate: f32) -> f32 {
+        let safe = f64::from(approximate) * (1.0 - self.0) - Self::TINY;
+        (safe as f32).next_down()
+    }
+
     /// Returns the threshold to hand to tantivy so that no document whose canonical score is
     /// `kth` or more is lost: below `kth / (shortfall · (1 + slack))`.
     pub fn threshold(self, kth: f32, shortfall: f64) -> f32 {

@@ -22,7 +22,9 @@ impl View {
     /// # Errors
     /// When the index cannot be read.
     pub fn find_version(&self, id: &DocumentId) -> Result<Option<DocumentVersion>, EngineError> {
-        let Some(place) = self.find_place(id)? else { return Ok(None) };
+        let Some(place) = self.find_place(id)? else {
+            return Ok(None);
+        };
         let (ord, doc) = split_place(place);
         let segment = &self.segments()[ord as usize];
         let fast = segment.reader().fast_fields();
