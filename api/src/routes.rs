@@ -7,6 +7,7 @@ mod by_query;
 mod cat;
 mod cluster;
 mod count;
+mod data_stream;
 mod document;
 mod explain;
 mod field_caps;
@@ -53,6 +54,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     cluster::ROUTES,
     nodes::ROUTES,
     stats::ROUTES,
+    data_stream::ROUTES,
     cat::ROUTES,
     refused::ROUTES,
 ];

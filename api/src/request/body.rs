@@ -46,7 +46,7 @@ impl BodyReader {
         }
         let unpacking = match headers
             .get(header::CONTENT_ENCODING)
-            .map(|value| value.as_bytes())
+            .map(http::HeaderValue::as_bytes)
         {
             None | Some(b"identity" | b"") => None,
             Some(b"gzip" | b"x-gzip") => Some(Unpacking::new(options.max_gzip_ratio, limit)),

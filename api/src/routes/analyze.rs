@@ -90,9 +90,8 @@ async fn analyze(mut request: Request) -> Answer {
     let asked = Asked::parse(&body)?;
     let index = index(&request)?;
     let registry = match &index {
-        Some(index) => {
-            AnalyzerRegistry::from_settings(&index.settings.analysis).map_err(refused)?
-        }
+        Some(index) => AnalyzerRegistry::from_settings(&index.settings.analysis)
+            .map_err(|error| refused(&error))?,
         None => AnalyzerRegistry::builtin(),
     };
     if let Some(name) = normalizer_name(&asked, index.as_deref())? {
@@ -168,7 +167,9 @@ fn choose(
     index: Option<&IndexMeta>,
 ) -> Result<Analyzer, ApiError> {
     if let Some(name) = &asked.analyzer {
-        return registry.require_analyzer(name).map_err(refused);
+        return registry
+            .require_analyzer(name)
+            .map_err(|error| refused(&error));
     }
     if asked.is_custom() {
         let parts = CustomAnalysis {
@@ -176,7 +177,7 @@ fn choose(
             filters: asked.filters.as_deref().unwrap_or_default(),
             char_filters: asked.char_filters.as_deref().unwrap_or_default(),
         };
-        return registry.custom(parts).map_err(refused);
+        return registry.custom(parts).map_err(|error| refused(&error));
     }
     let Some(field) = &asked.field else {
         return Ok(registry.default_analyzer());
@@ -186,10 +187,12 @@ fn choose(
         return Err(ApiError::illegal(reason));
     };
     match index.mapping.field(field).map(|field| &field.kind) {
-        Some(FieldKind::Text { analyzer, .. }) => {
-            registry.require_analyzer(analyzer).map_err(refused)
-        }
-        Some(FieldKind::Keyword { .. }) => registry.require_analyzer("keyword").map_err(refused),
+        Some(FieldKind::Text { analyzer, .. }) => registry
+            .require_analyzer(analyzer)
+            .map_err(|error| refused(&error)),
+        Some(FieldKind::Keyword { .. }) => registry
+            .require_analyzer("keyword")
+            .map_err(|error| refused(&error)),
         Some(other) => Err(ApiError::illegal(format!(
             "Can't process field [{field}], Analysis requests are only supported on tokenized \
              fields, not [{}]",
@@ -199,7 +202,7 @@ fn choose(
     }
 }
 
-fn refused(error: AnalysisError) -> ApiError {
+fn refused(error: &AnalysisError) -> ApiError {
     ApiError::new(
         StatusCode::BAD_REQUEST,
         error.error_type(),

@@ -59,7 +59,8 @@ pub(super) static ROUTES: &[Route] = &[
 async fn put(mut request: Request) -> Answer {
     let body = request.required_json().await?;
     if body.get("_doc").is_some() {
-        let reason = "Types cannot be provided in put mapping requests";
+        let reason = "Types cannot be provided in put mapping requests, unless the \
+                      include_type_name parameter is set to true.";
         return Err(ApiError::illegal(reason));
     }
     let options = request.parameters.resolve_options(metadata_defaults())?;

@@ -79,7 +79,7 @@ fn is_named(request: &Request, id: &str) -> bool {
     })
 }
 
-fn header(request: &Request, nodes: Map<String, Value>) -> Value {
+fn header(request: &Request, nodes: &Map<String, Value>) -> Value {
     json!({
         "_nodes": {"total": nodes.len(), "successful": nodes.len(), "failed": 0},
         "cluster_name": request.root().state().cluster_name,
@@ -118,7 +118,7 @@ fn info(request: &Request) -> Reply {
         });
         nodes.insert(id, node);
     }
-    Reply::json(&header(request, nodes))
+    Reply::json(&header(request, &nodes))
 }
 
 async fn stats(request: Request) -> Answer {
@@ -140,10 +140,10 @@ async fn stats(request: Request) -> Answer {
             "name": options.node_name,
             "transport_address": options.publish_address,
             "roles": ROLES,
-            "indices": super::stats::sections(states),
+            "indices": super::stats::sections(&states),
             "process": {"uptime_in_millis": request.app.started.elapsed().as_millis() as u64},
         });
         nodes.insert(id, node);
     }
-    Ok(Reply::json(&header(&request, nodes)))
+    Ok(Reply::json(&header(&request, &nodes)))
 }

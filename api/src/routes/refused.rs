@@ -92,14 +92,7 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_clone/{name}",
         ],
     ),
-    refused(
-        "data streams",
-        &[
-            "/_data_stream",
-            "/_data_stream/{name}",
-            "/_data_stream/{name}/_stats",
-        ],
-    ),
+    refused("data stream statistics", &["/_data_stream/{name}/_stats"]),
     refused(
         "stored scripts",
         &["/_scripts/{name}", "/_scripts/{name}/{context}"],

@@ -126,8 +126,11 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
     }
     let is_cached = parameters.is_set("request_cache")?;
     if is_cached && parameters.get("scroll").is_some() {
-        let reason = "[request_cache] cannot be used in a scroll context".to_owned();
-        return Err(ApiError::validation(&[reason]));
+        let mut faults = vec!["[request_cache] cannot be used in a scroll context".to_owned()];
+        if search.size == Some(0) {
+            faults.insert(0, "[size] cannot be [0] in a scroll context".to_owned());
+        }
+        return Err(ApiError::validation(&faults));
     }
     if search.pit.is_none() {
         return Ok(());

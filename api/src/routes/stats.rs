@@ -60,7 +60,7 @@ const EMPTY_METRICS: [&str; 8] = [
 ];
 
 /// Returns the counters of shards together.
-pub(super) fn sections<'a>(states: impl Iterator<Item = &'a ShardState> + Clone) -> Value {
+pub(super) fn sections<'a>(states: &(impl Iterator<Item = &'a ShardState> + Clone)) -> Value {
     let sum = |of: fn(&ShardState) -> u64| -> u64 { states.clone().map(of).sum() };
     json!({
         "docs": {"count": sum(|s| s.num_documents), "deleted": sum(|s| s.num_deleted)},
@@ -143,7 +143,7 @@ async fn stats(request: Request) -> Answer {
     copies.retain(|copy| found.iter().any(|found| found.meta.uuid == copy.index.uuid));
     let both = |copies: &[&LocatedShard]| {
         let states = copies.iter().map(|copy| &copy.state);
-        let shown = shown_sections.kept(sections(states));
+        let shown = shown_sections.kept(sections(&states));
         // Only primaries are counted: there are no other copies on this node.
         json!({"primaries": shown, "total": shown})
     };
@@ -178,7 +178,7 @@ fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {
     let mut object = Map::new();
     for copy in copies {
         let state = &copy.state;
-        let mut entry = shown.kept(sections(std::iter::once(state)));
+        let mut entry = shown.kept(sections(&std::iter::once(state)));
         entry["routing"] = json!({
             "state": format!("{:?}", state.phase).to_uppercase(),
             "primary": true,

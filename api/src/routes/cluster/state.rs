@@ -82,7 +82,11 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
             "mappings".to_owned(),
             json!({"_doc": mapping_tree(&index.mapping)}),
         );
-        let aliases: Vec<&str> = index.aliases.keys().map(|name| name.as_str()).collect();
+        let aliases: Vec<&str> = index
+            .aliases
+            .keys()
+            .map(gleaner_model::IndexName::as_str)
+            .collect();
         object.insert("aliases".to_owned(), json!(aliases));
         let terms: Map<String, Value> = index
             .primary_terms
