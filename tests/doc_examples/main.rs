@@ -1,0 +1,111 @@
+//! The examples of the README and of `docs/` are run: shell blocks in order, against a server.
+//!
+//! A block marked `sh` is a script; blocks of other languages are not run. `gleaner serve` in a
+//! script stands for the server that the test has started, on another port.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use gleaner_testkit::Server;
+use gleaner_testkit::server::binary;
+
+/// Where the documentation says the server listens.
+const DOCUMENTED: &str = "127.0.0.1:9200";
+
+/// A script with the place it stands at.
+struct Example {
+    place: String,
+    script: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_shell_example_ends_well() -> Result<()> {
+    if Command::new("curl").arg("--version").output().is_err() {
+        println!("skipped: no `curl` on this machine");
+        return Ok(());
+    }
+    let mut num_run = 0;
+    for page in pages()? {
+        let examples = examples(&page)?;
+        if examples.is_empty() {
+            continue;
+        }
+        // One page, one server: its examples build on each other.
+        let folder = tempfile::tempdir()?;
+        let server = Server::start(&folder.path().join("data")).await?;
+        let address = server.address().to_string();
+        for example in examples {
+            run(&example, &address, folder.path())?;
+            num_run += 1;
+        }
+    }
+    println!("{num_run} examples were run");
+    ensure!(num_run >= 4, "the README has shell examples");
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Returns the README and the pages of `docs/` itself; decisions and reports are history.
+fn pages() -> Result<Vec<PathBuf>> {
+    let mut pages = vec![root().join("README.md")];
+    for entry in fs::read_dir(root().join("docs"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "md") {
+            pages.push(path);
+        }
+    }
+    pages.sort();
+    Ok(pages)
+}
+
+fn examples(page: &Path) -> Result<Vec<Example>> {
+    let text = fs::read_to_string(page).with_context(|| page.display().to_string())?;
+    let mut examples = Vec::new();
+    let mut open: Option<(usize, Vec<&str>)> = None;
+    for (number, line) in text.lines().enumerate() {
+        match (&mut open, line) {
+            (None, "```sh") => open = Some((number + 1, Vec::new())),
+            (Some((start, lines)), "```") => {
+                let place = format!("{}:{start}", page.display());
+                let script = lines.join("\n");
+                examples.push(Example { place, script });
+                open = None;
+            }
+            // The server of the test stands for the one of the page.
+            (Some(_), line) if line.starts_with("gleaner serve --data") => {}
+            (Some((_, lines)), line) => lines.push(line),
+            _ => {}
+        }
+    }
+    Ok(examples)
+}
+
+/// Runs a script in `folder`; every command must end well, and every `curl` be answered well.
+fn run(example: &Example, address: &str, folder: &Path) -> Result<()> {
+    let script = example.script.replace(DOCUMENTED, address);
+    // Functions, so that the scripts stay as they are written.
+    let prelude = "curl() { command curl --fail-with-body \"$@\"; }\n";
+    let programs = binary()?.parent().context("a binary stands in a folder")?;
+    let path = env::var("PATH").unwrap_or_default();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &format!("{prelude}{script}")])
+        .current_dir(folder)
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("GLEANER_URL", format!("http://{address}"))
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let place = &example.place;
+    ensure!(
+        output.status.success(),
+        "{place}: {}\n{script}\n{printed}{told}",
+        output.status
+    );
+    Ok(())
+}
