@@ -31,7 +31,7 @@ impl Leaf {
         };
         let reading = Arc::clone(shard);
         // Reading takes page faults and decompression, which the runtime's threads must not wait for.
-        let read = tokio::task::spawn_blocking(move || all(&reading, call.ids, unseen)).await;
+        let read = tokio::task::spawn_blocking(move || all(&reading, call.ids, &unseen)).await;
         read.unwrap_or_else(|error| {
             Err(LeafFault::Internal {
                 shard: shard.key,
@@ -71,7 +71,7 @@ type Unseen = HashMap<DocumentId, Option<Document>>;
 fn all(
     shard: &Shard,
     ids: Vec<DocumentId>,
-    unseen: Unseen,
+    unseen: &Unseen,
 ) -> Result<Vec<Option<Document>>, LeafFault> {
     // Taken after the version map was read: what has left the map since is visible in it.
     let view = shard.engine().view();

@@ -62,7 +62,7 @@ fn merge_objects(document: &mut Map<String, Value>, change: Map<String, Value>) 
     for (key, new) in change {
         match (document.get_mut(&key), new) {
             (Some(Value::Object(old)), Value::Object(new)) => {
-                has_changed |= merge_objects(old, new)
+                has_changed |= merge_objects(old, new);
             }
             (Some(old), new) if *old == new => {}
             (_, new) => {

@@ -30,7 +30,7 @@ impl Root {
         if wanted.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let mut merged = merge_encoded(partials).map_err(refused)?;
+        let mut merged = merge_encoded(partials).map_err(|error| refused(&error))?;
         let mut failures = Vec::new();
         if let Some(again) = merged.refine(wanted) {
             let answers = self.ask_again(plans, again, asked, deadline).await;
@@ -41,14 +41,14 @@ impl Root {
                     Err(failure) => failures.push(failure),
                 }
             }
-            merged = merged.refined_by(merge_encoded(&partials).map_err(refused)?);
+            merged = merged.refined_by(merge_encoded(&partials).map_err(|error| refused(&error))?);
         }
         let names = plans
             .iter()
             .map(|p| (p.index.uuid, p.index.name.to_string()))
             .collect();
         let finished = merged.finalize(wanted, &FinalizeContext::new(&names));
-        Ok((finished.map_err(refused)?, failures))
+        Ok((finished.map_err(|error| refused(&error))?, failures))
     }
 
     /// Asks the shards of `plans`, which name the views that answered before: counts of two moments
@@ -78,7 +78,7 @@ impl Root {
     }
 }
 
-fn refused(error: EngineError) -> RootError {
+fn refused(error: &EngineError) -> RootError {
     let fault = LeafFault::BadQuery {
         kind: error.error_type(),
         reason: error.to_string(),

@@ -19,8 +19,7 @@ impl Root {
     pub(crate) async fn resolve_all(
         &self,
         plans: &mut [IndexPlan],
-        request: &SearchRequest,
-        now_ms: i64,
+        (request, now_ms): (&SearchRequest, i64),
         deadline: Deadline,
         calls: &mut Vec<CallProfile>,
     ) -> Result<(), RootError> {

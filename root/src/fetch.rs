@@ -30,8 +30,7 @@ impl Root {
         &self,
         plans: &[IndexPlan],
         winners: Winners<'_>,
-        asked: &Asked<'_>,
-        deadline: Deadline,
+        (asked, deadline): (&Asked<'_>, Deadline),
         (response, calls): (&mut SearchResponse, &mut Vec<CallProfile>),
     ) -> Result<(), RootError> {
         let what = self.fetch_what(plans, asked)?;

@@ -206,7 +206,7 @@ impl Root {
             .collect();
         let items = routed.into_iter().map(|routed| routed.item).collect();
         let outcome = self
-            .call_primary(&index, shard, items, options, deadline)
+            .call_primary(&index, shard, items, (options, deadline))
             .await;
         let (outcomes, refreshed) = match outcome {
             Ok(outcomes) => {
@@ -264,8 +264,7 @@ impl Root {
         index: &IndexMeta,
         shard: ShardKey,
         items: Vec<WriteItem>,
-        options: &IngestOptions,
-        deadline: Deadline,
+        (options, deadline): (&IngestOptions, Deadline),
     ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
         let located = self
             .leaves

@@ -44,6 +44,9 @@ pub struct LocatedShard {
     pub state: ShardState,
 }
 
+/// An index, and the resolved form of a query there or what is wrong with it.
+pub type Validated = (String, Result<String, RootError>);
+
 impl Root {
     /// Returns a document, or `None`, with the name of its index.
     ///
@@ -170,7 +173,7 @@ impl Root {
             explain: true,
             ..request.clone()
         };
-        self.resolve_all(&mut plans, &request, now_ms, deadline, &mut calls)
+        self.resolve_all(&mut plans, (&request, now_ms), deadline, &mut calls)
             .await?;
         let counted = self
             .counted(&mut plans, (&request, false), deadline, &mut calls)
@@ -216,7 +219,7 @@ impl Root {
         &self,
         target: &Target,
         request: &SearchRequest,
-    ) -> Result<Vec<(String, Result<String, RootError>)>, RootError> {
+    ) -> Result<Vec<Validated>, RootError> {
         let now_ms = self.now_ms();
         let checked = self.targets(target)?.into_iter().map(|mut plan| {
             let mut expansions = crate::resolve::Expansions::default();

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping};
-use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, PatternQuery, Query, TermQuery};
+use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
 use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};

@@ -64,7 +64,7 @@ impl Root {
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
         let is_pinned = is_pinned(plans);
         let mut calls = Vec::new();
-        self.resolve_all(plans, request, now_ms, deadline, &mut calls)
+        self.resolve_all(plans, (request, now_ms), deadline, &mut calls)
             .await?;
         skip_hopeless(plans, request);
         let mut attempt = 0;
@@ -194,8 +194,7 @@ impl Root {
         self.fetch(
             plans,
             &ranked,
-            &asked,
-            deadline,
+            (&asked, deadline),
             (&mut response, &mut calls),
         )
         .await?;

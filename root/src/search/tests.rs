@@ -242,7 +242,7 @@ async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     let mut calls = Vec::new();
     let resolved = fixture
         .root
-        .resolve_all(&mut plans, &request, 0, deadline, &mut calls)
+        .resolve_all(&mut plans, (&request, 0), deadline, &mut calls)
         .await;
     resolved.expect("resolves");
     drop(

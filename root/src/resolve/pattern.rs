@@ -1,0 +1,133 @@
+//! Clauses on the terms that a pattern matches, and on the fields that one does.
+
+use gleaner_model::FieldKind;
+use gleaner_query::QueryError;
+use gleaner_query::dsl::PatternQuery;
+use gleaner_query::error::ErrorType;
+use gleaner_query::resolved::{Clause, Pattern};
+
+use super::fields;
+use super::{Resolver, boosted};
+
+impl Resolver<'_> {
+    /// Resolves a clause on each field that a pattern such as `*` stands for, leniently: fields whose
+    /// type the clause cannot be asked of are left out.
+    pub(crate) fn on_each_field<Q: Clone>(
+        &mut self,
+        query: &Q,
+        pattern: &str,
+        set_field: fn(&mut Q, String),
+        resolve: impl Fn(&mut Self, &Q) -> Result<Clause, QueryError>,
+    ) -> Clause {
+        let mut clauses = Vec::new();
+        for field in fields::search_fields(self.index, &[(pattern.to_owned(), 1.0)]) {
+            let mut query = query.clone();
+            set_field(&mut query, field.path.as_str().to_owned());
+            match resolve(self, &query) {
+                Ok(Clause::MatchNone) | Err(_) => {}
+                Ok(clause) => clauses.push(clause),
+            }
+        }
+        match clauses.len() {
+            0 => Clause::MatchNone,
+            1 => clauses.remove(0),
+            _ => Clause::DisMax {
+                clauses,
+                tie_breaker: 0.0,
+            },
+        }
+    }
+
+    pub(crate) fn pattern(
+        &mut self,
+        query: &PatternQuery,
+        kind: PatternKind,
+    ) -> Result<Clause, QueryError> {
+        if query.field.contains('*') {
+            return Ok(self.on_each_field(
+                query,
+                &query.field,
+                |query, field| query.field = field,
+                |resolver, query| resolver.pattern(query, kind),
+            ));
+        }
+        let Some((path, field)) = self.indexed_field(&query.field)? else {
+            return Ok(Clause::MatchNone);
+        };
+        if !matches!(
+            field.kind,
+            FieldKind::Text { .. } | FieldKind::Keyword { .. }
+        ) {
+            return Err(QueryError::new(
+                ErrorType::QueryShard,
+                format!(
+                    "Can only use {} queries on keyword, text and wildcard fields - not on [{}] \
+                     which is of type [{}]",
+                    kind.name(),
+                    query.field,
+                    field.kind.type_name()
+                ),
+            ));
+        }
+        let ignore_case = query.case_insensitive;
+        let value = match kind {
+            PatternKind::Regexp => query.value.clone(),
+            PatternKind::Prefix | PatternKind::Wildcard if query.normalize => {
+                self.normalized_pattern(&field, &query.value)
+            }
+            PatternKind::Prefix | PatternKind::Wildcard => self.normalized(&field, &query.value),
+        };
+        let pattern = match kind {
+            PatternKind::Prefix => Pattern::Prefix {
+                prefix: value,
+                ignore_case,
+            },
+            PatternKind::Wildcard => Pattern::Wildcard {
+                pattern: value,
+                ignore_case,
+            },
+            PatternKind::Regexp => self.checked_regexp(value, ignore_case)?,
+        };
+        Ok(boosted(
+            Clause::Pattern {
+                field: path,
+                pattern,
+            },
+            query.boost,
+        ))
+    }
+
+    fn checked_regexp(&self, expression: String, ignore_case: bool) -> Result<Pattern, QueryError> {
+        let limit = self.index.settings.max_regex_length;
+        if expression.chars().count() > limit {
+            return Err(QueryError::illegal(format!(
+                "The length of regex [{}] used in the Regexp Query request has exceeded the \
+                 allowed maximum of [{limit}]. This maximum can be set by changing the \
+                 [index.max_regex_length] index level setting.",
+                expression.chars().count()
+            )));
+        }
+        Ok(Pattern::Regexp {
+            expression,
+            ignore_case,
+        })
+    }
+}
+
+/// Which kind of pattern a clause holds.
+#[derive(Clone, Copy)]
+pub(crate) enum PatternKind {
+    Prefix,
+    Wildcard,
+    Regexp,
+}
+
+impl PatternKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix",
+            Self::Wildcard => "wildcard",
+            Self::Regexp => "regexp",
+        }
+    }
+}
