@@ -33,6 +33,7 @@ pub fn seed() -> u64 {
 ///
 /// # Errors
 /// When the report cannot be written.
+#[expect(clippy::print_stdout, reason = "figures are read on the terminal")]
 pub fn report(tier: &str, figures: &Value) -> Result<()> {
     let seed = seed();
     println!("report {tier} seed {seed}: {figures}");

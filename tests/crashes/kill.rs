@@ -123,7 +123,7 @@ async fn commit_now_and_then(address: SocketAddr) {
 
 /// Adds half a record to a log in every other round, as a write that was cut off leaves it.
 fn damage_tail(data: &Path, random: &mut Random, round: usize) -> Result<()> {
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         return Ok(());
     }
     let Some(path) = crate::folder::newest_log_file(&data.join("log"))? else {

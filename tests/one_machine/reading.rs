@@ -186,7 +186,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         assert_eq!(seen.len(), before, "{sort}");
         assert!(before >= 200, "{sort}: {before}");
         let id = page.scroll_id.expect("a scroll has an id");
-        assert_eq!(node.root.clear_scrolls(&[id.clone()]).await?, 1);
+        assert_eq!(node.root.clear_scrolls(std::slice::from_ref(&id)).await?, 1);
         assert!(node.root.continue_scroll(&id, None).await.is_err());
     }
     Ok(())
