@@ -1,3 +1,5 @@
+//! Crashes, stops, damage, deletion: what a leaf finds again and what it says.
+
 use gleaner_log::ShardLog;
 use gleaner_model::Version;
 use gleaner_proto::LeafClient;

@@ -1,3 +1,5 @@
+//! Versions and conflicts, failed appends, bounds, requests sent again.
+
 use std::future::Future;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Races on the cluster state.
+
 use gleaner_query::limits::Limits;
 use gleaner_query::settings::parse_create_index;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Order of answers, made ids, blocks, indices made on the way.
+
 use bytes::Bytes;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! What each clause of the dialect becomes for each kind of field.
+
 use std::ops::Bound;
 
 use gleaner_query::dsl::parse_query;

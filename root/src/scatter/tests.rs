@@ -1,3 +1,5 @@
+//! Late, failing and miscounting leaves.
+
 use gleaner_proto::search::SearchCall;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::search::SearchRequest;

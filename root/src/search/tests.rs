@@ -1,3 +1,5 @@
+//! Coverage, totals, views and pages over a leaf that answers as told.
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
