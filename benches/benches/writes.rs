@@ -11,6 +11,9 @@ use gleaner_datasets::catalog;
 /// Single documents each of the writers appends in an iteration.
 const APPENDS: usize = 50;
 
+/// Indexes all documents and tells what it took.
+type Index = fn(&Corpus) -> Result<WriteRate>;
+
 fn indexing(criterion: &mut Criterion) {
     let given = std::env::var_os("GLEANER_DATA").map(std::path::PathBuf::from);
     let data = catalog::locate(given.as_deref());
@@ -24,7 +27,7 @@ fn indexing(criterion: &mut Criterion) {
         .sample_size(10)
         .measurement_time(Duration::from_secs(5));
     group.throughput(Throughput::Elements(size.total() as u64));
-    let sides: [(&str, fn(&Corpus) -> Result<WriteRate>); 3] = [
+    let sides: [(&str, Index); 3] = [
         ("bare", |corpus| {
             writes::index_bare(corpus, writes::Settled::Committed)
         }),

@@ -56,10 +56,10 @@ fn commit(mut file: File, receiver: &Receiver<Request>) {
         }
         let written = file.write_all(&bytes).and_then(|()| file.sync_data());
         for request in waiting {
-            let answer = written
-                .as_ref()
-                .map(|()| ())
-                .map_err(|error| error.kind().into());
+            let answer = match &written {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.kind().into()),
+            };
             // A writer that no longer waits needs no answer.
             drop(request.done.send(answer));
         }

@@ -6,6 +6,7 @@
 //! Called by the criterion benches and by the binary `report`. Read [`race`] first.
 
 pub mod bare;
+pub mod canned;
 pub mod client;
 pub mod corpus;
 pub mod group_commit;

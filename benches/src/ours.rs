@@ -1,6 +1,7 @@
 //! Our engine over the same documents: one or several shard copies in one process.
 
-use std::ops::Bound;
+mod clause;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,18 +15,19 @@ use gleaner_engine::statistics::statistics;
 use gleaner_engine::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_model::settings::routing_slots_for;
 use gleaner_model::{
-    DocumentId, FieldPath, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo,
-    ShardKey, ShardNumber, Version,
+    DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
+    ShardNumber, Version,
 };
 use gleaner_query::answer::ShardHits;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
-use gleaner_query::resolved::{Clause, Scalar, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
 use gleaner_query::search::TrackTotal;
 use rayon::ThreadPool;
 use serde_json::json;
 
 use crate::corpus::Corpus;
-use crate::queries::{Class, Filter, Query};
+use crate::queries::Query;
+pub use clause::clause;
 
 /// Returns the mapping of an article: the baseline's fields.
 ///
@@ -240,55 +242,5 @@ impl Ours {
         let answers = search::search(&self.targets, asked, &env).into_iter();
         let answers = answers.collect::<Result<Vec<_>, _>>().context("searching");
         answers.expect("the index is whole")
-    }
-}
-
-/// Returns `query` as the root resolves it.
-pub fn clause(query: &Query) -> Clause {
-    let body = FieldPath::new("body");
-    let term = |term: &String| Clause::Term {
-        field: body.clone(),
-        term: term.clone(),
-    };
-    let mut terms: Vec<Clause> = query.terms.iter().map(term).collect();
-    let combined = |must, should, filter| Clause::Bool {
-        must,
-        minimum_should_match: u32::from(!Vec::is_empty(&should)),
-        should,
-        filter,
-        must_not: Vec::new(),
-    };
-    match query.class {
-        Class::Term => terms.swap_remove(0),
-        Class::And => combined(terms, Vec::new(), Vec::new()),
-        Class::Or => combined(Vec::new(), terms, Vec::new()),
-        Class::Filtered => combined(
-            terms,
-            Vec::new(),
-            query.filter.iter().map(filter_clause).collect(),
-        ),
-        Class::Phrase => {
-            let terms = query.terms.iter().zip(0..);
-            let positions = terms.map(|(term, at)| (at, vec![term.clone()])).collect();
-            Clause::Phrase {
-                field: body,
-                positions,
-                slop: 0,
-            }
-        }
-    }
-}
-
-fn filter_clause(filter: &Filter) -> Clause {
-    match filter {
-        Filter::Kind(kind) => Clause::Term {
-            field: FieldPath::new("kind"),
-            term: kind.clone(),
-        },
-        Filter::Published(from, to) => Clause::Range {
-            field: FieldPath::new("published"),
-            lower: Bound::Included(Scalar::Date(*from)),
-            upper: Bound::Excluded(Scalar::Date(*to)),
-        },
     }
 }

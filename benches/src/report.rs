@@ -4,8 +4,10 @@
 
 pub mod loading;
 mod machine;
+pub mod memory;
 pub mod searching;
 pub mod serving;
+pub mod single;
 mod table;
 pub mod writing;
 
@@ -15,6 +17,11 @@ use anyhow::{Context, Result};
 
 use crate::corpus::{Corpus, SEED, Size};
 pub use table::Table;
+
+/// Names of the parts of a report, in their order.
+pub const PARTS: [&str; 6] = [
+    "queries", "writes", "serving", "loading", "memory", "single",
+];
 
 /// What is measured, and how thoroughly.
 #[derive(Debug, Clone)]
@@ -29,6 +36,8 @@ pub struct Options {
     pub rounds: usize,
     /// The server's binary; `None` leaves the sections over HTTP out.
     pub server: Option<PathBuf>,
+    /// Parts to measure, by name; empty is all of [`PARTS`].
+    pub only: Vec<String>,
     /// How the report was started.
     pub command: String,
 }
@@ -52,19 +61,30 @@ pub struct Section {
 /// When something cannot be measured or written; nothing is written then.
 pub fn write_page(path: &Path, options: &Options) -> Result<()> {
     let corpus = Corpus::load(options.data.as_deref(), options.size)?;
-    let mut sections = vec![
-        searching::measure(&corpus, options).context("searching")?,
-        writing::measure(&corpus).context("writing")?,
-    ];
-    match &options.server {
-        Some(server) => {
-            sections.push(serving::measure(&corpus, options, server).context("serving")?);
-            sections.extend(loading::measure(&corpus, server).context("loading")?);
+    let mut sections = Vec::new();
+    for part in PARTS {
+        if options.only.is_empty() || options.only.iter().any(|wanted| wanted == part) {
+            sections.extend(measure(part, &corpus, options).context(part)?);
         }
-        None => tell("no server given: the sections over HTTP are left out"),
     }
     let page = render(&corpus, options, &sections);
     std::fs::write(path, page).with_context(|| path.display().to_string())
+}
+
+/// Measures one of [`PARTS`]; `None` when it needs a server and none was given.
+fn measure(part: &str, corpus: &Corpus, options: &Options) -> Result<Option<Section>> {
+    Ok(Some(match (part, &options.server) {
+        ("queries", _) => searching::measure(corpus, options)?,
+        ("writes", _) => writing::measure(corpus)?,
+        ("serving", Some(server)) => serving::measure(corpus, options, server)?,
+        ("loading", Some(server)) => loading::measure(corpus, server)?,
+        ("memory", Some(server)) => memory::measure(corpus, server)?,
+        ("single", Some(server)) => single::measure(corpus, server)?,
+        _ => {
+            tell(&format!("{part}: left out, no server was given"));
+            return Ok(None);
+        }
+    }))
 }
 
 /// Tells how far a run has come, on stderr.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use gleaner_benches::bare::server;
 use gleaner_benches::corpus::Size;
-use gleaner_benches::report::{self, Options};
+use gleaner_benches::report::{self, Options, PARTS};
 use gleaner_datasets::catalog;
 
 /// Compares the engine and the server with bare tantivy on the same documents and queries.
@@ -26,6 +27,12 @@ struct Arguments {
     /// Leave the sections over HTTP out.
     #[arg(long)]
     no_server: bool,
+    /// Measure these parts only.
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS))]
+    only: Vec<String>,
+    /// Rounds over all queries, after one to warm up; 5 when quick, else 10.
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Serve the baseline's index in this folder instead; for the report itself.
     #[arg(long, hide = true, requires = "listen")]
     serve_bare: Option<PathBuf>,
@@ -50,11 +57,14 @@ fn main() -> Result<()> {
             Size::FULL
         },
         per_class: if arguments.quick { 40 } else { 100 },
-        rounds: if arguments.quick { 5 } else { 10 },
+        rounds: arguments
+            .rounds
+            .unwrap_or(if arguments.quick { 5 } else { 10 }),
         server: (!arguments.no_server)
             .then(|| absolute(&arguments.server))
             .transpose()?,
-        command: command(arguments.quick),
+        only: arguments.only,
+        command: command(),
     };
     report::write_page(&arguments.out, &options)
 }
@@ -63,7 +73,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(std::path::absolute(path)?)
 }
 
-fn command(is_quick: bool) -> String {
-    let flag = if is_quick { " -- --quick" } else { "" };
-    format!("cargo run --release -p gleaner-benches --bin report{flag}")
+/// Returns the command line, as it would be typed.
+fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let separator = if arguments.is_empty() { "" } else { " -- " };
+    let arguments = arguments.join(" ");
+    format!("cargo run --release -p gleaner-benches --bin report{separator}{arguments}")
 }

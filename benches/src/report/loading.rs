@@ -1,7 +1,6 @@
-//! Loads over HTTP: CPU and memory of the server during bulks, and single durable documents.
+//! Loads over HTTP: CPU of the server and size of its index.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +8,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Section, Table, tell};
-use crate::bare::{Bare, Tokens};
 use crate::client::Client;
 use crate::corpus::Corpus;
 use crate::ours;
@@ -17,27 +15,9 @@ use crate::process::Server;
 use crate::writes::{self, Settled};
 
 /// The index that is loaded.
-const INDEX: &str = "articles";
-/// Clients that write single documents.
-const NUM_CLIENTS: usize = 64;
-/// How long they write, per turn.
-const WRITING: Duration = Duration::from_secs(4);
-/// Bytes sent in each measure of memory, at least.
-const LOADED: usize = 200 << 20;
+pub(super) const INDEX: &str = "articles";
 /// Refresh interval of both sides.
 const REFRESH: Duration = Duration::from_secs(5);
-
-/// Measures bulks, memory and single writes.
-///
-/// # Errors
-/// When a server does not start or refuses a request.
-pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Vec<Section>> {
-    Ok(vec![
-        bulk(corpus, binary)?,
-        memory(corpus, binary)?,
-        single(corpus, binary)?,
-    ])
-}
 
 /// Starts our server on a folder of its own in `folder`.
 pub(super) fn start(binary: &Path, folder: &Path) -> Result<Server> {
@@ -92,7 +72,11 @@ pub(super) fn send(client: &mut Client, index: &str, body: &[u8]) -> Result<()> 
     Ok(())
 }
 
-fn bulk(corpus: &Corpus, binary: &Path) -> Result<Section> {
+/// Loads our server with one shard and with four, beside the baseline in this process.
+///
+/// # Errors
+/// When a server does not start or refuses a request.
+pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     tell("timing bulks over HTTP");
     let num_thousands = corpus.sources.len() as f64 / 1_000.0;
     let bare = writes::index_bare_refreshing(corpus, REFRESH)?;
@@ -163,124 +147,4 @@ fn bulk_ours(corpus: &Corpus, binary: &Path, shards: u32) -> Result<(Duration, D
     let stats: Value = serde_json::from_slice(client.expect("GET", "/_stats", b"")?)?;
     let bytes = stats["_all"]["primaries"]["store"]["size_in_bytes"].as_u64();
     Ok((wall, cpu, bytes.context("the statistics have no size")?))
-}
-
-fn memory(corpus: &Corpus, binary: &Path) -> Result<Section> {
-    tell("watching memory during bulks");
-    let mut table = Table::new([
-        "body, MiB",
-        "sent, MiB",
-        "RssAnon before, MiB",
-        "most during the load, MiB",
-    ]);
-    for mebibytes in [1, 10, 99] {
-        let folder = TempDir::new()?;
-        let server = start(binary, folder.path())?;
-        let mut client = server.client()?;
-        create(&mut client, INDEX, 4, "5s")?;
-        let before = server.anonymous_bytes()?;
-        let watch = server.watch_memory();
-        let mut num_sent = 0;
-        while num_sent < LOADED {
-            for body in bulks(corpus, mebibytes << 20) {
-                send(&mut client, INDEX, &body)?;
-                num_sent += body.len();
-            }
-        }
-        let in_mib = |bytes: u64| format!("{}", bytes >> 20);
-        table.row([
-            mebibytes.to_string(),
-            in_mib(num_sent as u64),
-            in_mib(before),
-            in_mib(watch.stop()),
-        ]);
-    }
-    Ok(Section {
-        title: "Memory during a load",
-        method: "A new server each time, an index of 4 shards, one client; the server's anonymous \
-                 resident memory (memory maps of index files are not in it), looked at every 10 ms. \
-                 100 MiB is the largest body that is taken, action lines included."
-            .to_owned(),
-        tables: vec![table],
-        remarks: Vec::new(),
-    })
-}
-
-fn single(corpus: &Corpus, binary: &Path) -> Result<Section> {
-    tell("timing single documents of 64 clients");
-    let folder = TempDir::new()?;
-    let bare_folder = folder.path().join("bare");
-    std::fs::create_dir(&bare_folder)?;
-    drop(Bare::create(&bare_folder, Tokens::Ours)?.fill(&corpus.sources[..1], 1)?);
-    let arguments = ["--serve-bare", &bare_folder.to_string_lossy()];
-    let own = std::env::current_exe()?;
-    let bare = Server::start(&own, &arguments, &folder.path().join("bare.log"), "/")?;
-    let ours = start(binary, folder.path())?;
-    create(&mut ours.client()?, INDEX, 4, "5s")?;
-    let next = AtomicUsize::new(0);
-    let (mut most_bare, mut most_ours) = (0.0_f64, 0.0_f64);
-    for _ in 0..2 {
-        most_bare = most_bare.max(clients(&bare, corpus, |client, source| {
-            client.expect("POST", "/append", source).map(|_| ())
-        })?);
-        most_ours = most_ours.max(clients(&ours, corpus, |client, source| {
-            let id = next.fetch_add(1, Ordering::Relaxed);
-            client
-                .expect("PUT", &format!("/{INDEX}/_doc/{id}"), source)
-                .map(|_| ())
-        })?);
-    }
-    let mut table = Table::new(["bare group commit, docs/s", "ours, docs/s", "ours / bare"]);
-    let ratio = format!("{:.2}", most_ours / most_bare);
-    table.row([format!("{most_bare:.0}"), format!("{most_ours:.0}"), ratio]);
-    Ok(Section {
-        title: "Single documents",
-        method: format!(
-            "{NUM_CLIENTS} clients on kept connections, each waits until its document is durable; \
-             documents of at most 2 kB; ours also checks and routes them, orders them by version, \
-             and indexes them with a refresh every 5 s, 4 shards. Bare is an axum handler that \
-             appends to one file and shares `fdatasync`s; nothing else. Clients and server share \
-             the cores. Best of two turns of {} s.",
-            WRITING.as_secs()
-        ),
-        tables: vec![table],
-        remarks: Vec::new(),
-    })
-}
-
-/// Lets all clients write for a while; returns documents per second.
-fn clients(
-    server: &Server,
-    corpus: &Corpus,
-    write: impl Fn(&mut Client, &[u8]) -> Result<()> + Sync,
-) -> Result<f64> {
-    let sources: Vec<_> = corpus
-        .sources
-        .iter()
-        .filter(|source| source.len() <= 2_000)
-        .collect();
-    let (start, num_written) = (Instant::now(), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        let client = |number: usize| {
-            let (sources, write, num_written) = (&sources, &write, &num_written);
-            move || -> Result<()> {
-                let mut client = server.client()?;
-                for source in sources.iter().cycle().skip(number * 100) {
-                    if start.elapsed() >= WRITING {
-                        break;
-                    }
-                    write(&mut client, source)?;
-                    num_written.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(())
-            }
-        };
-        let threads: Vec<_> = (0..NUM_CLIENTS)
-            .map(|number| scope.spawn(client(number)))
-            .collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().expect("clients do not panic"))
-    })?;
-    Ok(num_written.into_inner() as f64 / start.elapsed().as_secs_f64())
 }

@@ -1,0 +1,91 @@
+//! Searches of the baseline.
+
+use anyhow::{Context, Result};
+use tantivy::collector::{Count, TopDocs};
+use tantivy::schema::Value;
+use tantivy::{Searcher, TantivyDocument};
+
+use super::{Fields, query};
+use crate::queries::Query;
+
+/// The baseline, ready to search.
+pub struct BareSearch {
+    searcher: Searcher,
+    fields: Fields,
+}
+
+impl BareSearch {
+    pub(super) fn new(searcher: Searcher, fields: Fields) -> Self {
+        Self { searcher, fields }
+    }
+
+    /// Returns `query` as tantivy's own.
+    pub fn query(&self, query: &Query) -> Box<dyn tantivy::query::Query> {
+        query::build(&self.fields, query)
+    }
+
+    /// Returns the scores of the ten best.
+    ///
+    /// # Panics
+    /// When the index cannot be read.
+    pub fn top(&self, query: &dyn tantivy::query::Query) -> Vec<f32> {
+        let top = TopDocs::with_limit(10).order_by_score();
+        let hits = self
+            .searcher
+            .search(query, &top)
+            .expect("the index is whole");
+        hits.into_iter().map(|(score, _)| score).collect()
+    }
+
+    /// Returns the number of matches, with the ten best beside it.
+    ///
+    /// # Panics
+    /// When the index cannot be read.
+    pub fn top_and_count(&self, query: &dyn tantivy::query::Query) -> u64 {
+        let top = TopDocs::with_limit(10).order_by_score();
+        let (_, count) = self
+            .searcher
+            .search(query, &(top, Count))
+            .expect("the index is whole");
+        count as u64
+    }
+
+    /// Returns the number of matches.
+    ///
+    /// # Panics
+    /// When the index cannot be read.
+    pub fn count(&self, query: &dyn tantivy::query::Query) -> u64 {
+        self.searcher
+            .search(query, &Count)
+            .expect("the index is whole") as u64
+    }
+
+    /// Returns scores, ids and stored sources of the ten best.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn fetch_top(
+        &self,
+        query: &dyn tantivy::query::Query,
+    ) -> Result<Vec<(f32, String, Vec<u8>)>> {
+        let top = TopDocs::with_limit(10).order_by_score();
+        let mut hits = Vec::new();
+        for (score, address) in self.searcher.search(query, &top)? {
+            let document: TantivyDocument = self.searcher.doc(address)?;
+            let id = document
+                .get_first(self.fields.id)
+                .and_then(|value| value.as_str());
+            let source = document
+                .get_first(self.fields.source)
+                .and_then(|value| value.as_bytes());
+            let (id, source) = id.zip(source).context("a document without id or source")?;
+            hits.push((score, id.to_owned(), source.to_vec()));
+        }
+        Ok(hits)
+    }
+
+    /// Returns the number of segments.
+    pub fn num_segments(&self) -> usize {
+        self.searcher.segment_readers().len()
+    }
+}
