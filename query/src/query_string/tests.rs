@@ -1,3 +1,5 @@
+//! Texts of both query syntaxes and what they mean.
+
 use proptest::prelude::*;
 
 use super::{UriOptions, escape, expand, parse, parse_simple, parse_uri_query};

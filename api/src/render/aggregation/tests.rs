@@ -1,3 +1,5 @@
+//! Results of aggregations as the dialect shows them.
+
 use gleaner_query::answer::Stats;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Bodies: types, encodings, limits.
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 

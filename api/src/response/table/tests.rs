@@ -1,3 +1,5 @@
+//! Tables of `_cat`: columns, order, alignment.
+
 use super::*;
 
 const COLUMNS: &[Column] = &[

@@ -1,3 +1,5 @@
+//! Clauses as parsed: good, short, unknown and wrong.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

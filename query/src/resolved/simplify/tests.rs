@@ -1,3 +1,5 @@
+//! A simplified clause matches and scores as the one it was made of.
+
 use gleaner_model::FieldPath;
 use proptest::prelude::*;
 

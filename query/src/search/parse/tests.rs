@@ -1,3 +1,5 @@
+//! Search bodies and URI parameters as parsed.
+
 use std::time::Duration;
 
 use proptest::prelude::*;
