@@ -280,7 +280,7 @@ pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) ->
         query: plan.resolved.query.clone(),
         post_filter: plan.resolved.post_filter.clone(),
         statistics: Arc::clone(&asked.statistics),
-        top: request.from.saturating_add(request.size()),
+        top: wanted_hits(request),
         sort: request.sort.clone(),
         after: asked.options.after.as_ref().map(|last| after_of(last, at)),
         search_after: values.map(|values| start_of(values, num_keys, at)),
@@ -291,6 +291,15 @@ pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) ->
         aggregation_filters: Arc::new(plan.resolved.aggregation_filters.clone()),
         terminate_after: request.terminate_after,
         now_ms: asked.now_ms,
+    }
+}
+
+/// Returns how many hits each shard must give; none for an empty window, for which no scores are
+/// computed and no statistics asked.
+fn wanted_hits(request: &SearchRequest) -> usize {
+    match request.size() {
+        0 => 0,
+        size => request.from.saturating_add(size),
     }
 }
 

@@ -129,6 +129,17 @@ async fn queries_of_every_kind_match_what_they_should() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_window_counts_whatever_its_from() -> Result<()> {
+    let node = library().await?;
+    let query = json!({"match": {"title": "long"}});
+    let body = json!({"query": query, "from": 5, "size": 0});
+    let response = node.search("books", &body).await?;
+    assert_eq!(response.total.expect("counted").value, 67);
+    assert_eq!(response.hits, []);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_by_search_after_meet_every_document_once() -> Result<()> {
     let node = library().await?;
     let sort = json!([{"year": "desc"}, {"tag": "asc"}]);
