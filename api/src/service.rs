@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use gleaner_root::Root;
@@ -72,20 +73,27 @@ fn answering(route: &'static Route) -> MethodRouter<Arc<App>> {
         .unwrap_or(MethodFilter::TRACE);
     on(
         filter,
-        move |State(app): State<Arc<App>>, parts: RawPathParams, request: http::Request<Body>| {
-            let parts = parts
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
-            dispatch(app, route, parts, request)
-        },
+        move |State(app): State<Arc<App>>,
+              parts: Result<RawPathParams, RawPathParamsRejection>,
+              request: http::Request<Body>| { dispatch(app, route, named(parts), request) },
     )
+}
+
+/// Returns the path's named parts, or why the path is not text.
+fn named(
+    parts: Result<RawPathParams, RawPathParamsRejection>,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let parts = parts.map_err(|rejection| ApiError::illegal(rejection.body_text()))?;
+    let owned = parts
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ok(owned.collect())
 }
 
 async fn dispatch(
     app: Arc<App>,
     route: &'static Route,
-    parts: Vec<(String, String)>,
+    parts: Result<Vec<(String, String)>, ApiError>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
     let started = Instant::now();
@@ -97,6 +105,7 @@ async fn dispatch(
     let mut warnings = Vec::new();
     let answer = async {
         parsed?;
+        let parts = parts?;
         if let Err(error) = &form {
             return Err(error.clone());
         }

@@ -4,6 +4,7 @@
 //! Does not: anything that a room does. Only here is configuration read, and only here the process
 //! ends. Read [`arguments`] first.
 
+mod arenas;
 mod arguments;
 mod completions;
 mod config;
@@ -36,6 +37,7 @@ use exit::Exit;
 const SHUTDOWN: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
+    arenas::limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 /// The default of `indexing_memory`, per shard that is written to.
 const INDEXING_BUDGET_BYTES: u64 = 32_000_000;
-/// What everything else may take: 150 MiB, as the issue asks.
+/// What everything else may take: 150 MiB.
 const REST_BYTES: u64 = 150 << 20;
 /// Bodies sent, in MiB, in this order.
 const BODIES_MIB: [usize; 3] = [1, 10, 60];
@@ -24,7 +24,7 @@ async fn a_bulk_body_of_any_size_stays_within_the_indexing_budget_and_150_mib() 
     let limit = INDEXING_BUDGET_BYTES + REST_BYTES;
     let figures = json!({"limit_mib": limit >> 20, "one_shard": one.1, "four_shards": four.1});
     run::report("memory", &figures)?;
-    let worst = one.0;
+    let worst = one.0.max(four.0);
     ensure!(
         worst <= limit,
         "{} MiB of at most {} MiB",
