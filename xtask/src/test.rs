@@ -3,6 +3,8 @@
 //! To add a step, add a line to [`STEPS`]. Cheap checks stand first; whatever drives the built
 //! server stands last. Budget: 35 minutes on two cores from a cold cache.
 
+use std::path::PathBuf;
+
 use anyhow::{bail, ensure};
 
 use crate::{
@@ -26,10 +28,6 @@ const STEPS: &[&[Step]] = &[
         Step {
             name: "doc tests",
             run: doc_tests,
-        },
-        Step {
-            name: "build of the server",
-            run: build_server,
         },
     ],
     drive::STEPS,
@@ -70,7 +68,16 @@ fn workspace_tests(workspace: &Workspace) -> anyhow::Result<Outcome> {
         "--bins",
         "--tests",
     ];
-    run_tests(cargo(workspace, arguments))
+    let mut command = cargo(workspace, arguments);
+    // Cargo has built the binary, for the tests of its own package, before any test runs. Tests of
+    // other packages would build it again, with other features of the libraries below.
+    command.env("GLEANER_BINARY", binary(workspace));
+    run_tests(command)
+}
+
+/// The binary that [`workspace_tests`] has built.
+pub(crate) fn binary(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("debug/gleaner")
 }
 
 fn doc_tests(workspace: &Workspace) -> anyhow::Result<Outcome> {
@@ -80,9 +87,17 @@ fn doc_tests(workspace: &Workspace) -> anyhow::Result<Outcome> {
     ))
 }
 
-fn build_server(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    run_program(cargo(
-        workspace,
-        ["build", "--locked", "-p", "gleaner-cli", "--bin", "gleaner"],
-    ))
+/// Builds the binary as [`workspace_tests`] does: with a test of its package selected over the whole
+/// workspace, libraries have the features they have there and nothing is built twice.
+pub(crate) fn build_server(workspace: &Workspace) -> anyhow::Result<()> {
+    let arguments = [
+        "test",
+        "--workspace",
+        "--locked",
+        "--no-run",
+        "--test",
+        "serve",
+    ];
+    run_program(cargo(workspace, arguments))?;
+    Ok(())
 }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::workspace::Workspace;
+use crate::{test, workspace::Workspace};
 
 /// How long a server may take until it answers; ten times what a busy two-core machine takes.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -36,7 +36,8 @@ impl Server {
         fs::create_dir_all(&data)?;
         let log = workspace.scratch().join(format!("{name}.log"));
         let output = fs::File::create(&log)?;
-        let binary = workspace.target().join("debug/gleaner");
+        test::build_server(workspace)?;
+        let binary = test::binary(workspace);
         let child = Command::new(&binary)
             .args(["serve", "--listen", &address.to_string(), "--data"])
             .arg(&data)
