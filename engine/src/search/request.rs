@@ -75,7 +75,7 @@ pub(super) struct Shard<'a> {
     pub(super) target: &'a Target,
     pub(super) index: usize,
     /// Scores or only matches, as the request needs.
-    pub(super) weight: Box<dyn Weight>,
+    pub(super) weight: Arc<dyn Weight>,
     /// Only matches, where `weight` scores and matches are counted apart.
     pub(super) counting: Option<Box<dyn Weight>>,
     pub(super) post_filter: Option<Box<dyn Weight>>,
@@ -225,10 +225,10 @@ impl<'a> Request<'a> {
         let query = self.query;
         let way = self.way(target);
         let post_filter = query.post_filter.as_ref();
-        let weight = if self.needs_scores {
-            lower::query(&scope, &query.query)?
-        } else {
-            lower::unscored(&scope, self.clause)?
+        let weight = match self.twin(target, way) {
+            Some(twin) => Arc::clone(&twin.weight),
+            None if self.needs_scores => Arc::from(lower::query(&scope, &query.query)?),
+            None => Arc::from(lower::unscored(&scope, self.clause)?),
         };
         let counting = match way {
             Way::Prune | Way::Count if self.count_limit > 0 => {
@@ -252,6 +252,28 @@ impl<'a> Request<'a> {
             is_terminated: AtomicBool::new(false),
             found: Mutex::default(),
         })
+    }
+
+    /// Returns a shard made ready before whose weight serves this one too: of terms of text, in the
+    /// same columns. A term's weight is a table of 256 numbers, made once instead of per shard.
+    fn twin(&self, target: &Target, way: Way) -> Option<&Shard<'a>> {
+        if way != Way::Prune {
+            return None;
+        }
+        let fields = lower::pruned_fields(&target.view, self.clause)?;
+        let column = |view: &crate::View, field: &gleaner_model::FieldPath| {
+            view.fields()
+                .text(field.as_str())
+                .map(|handle| handle.column)
+        };
+        let has_same_columns = |shard: &&Shard<'a>| {
+            let other = &shard.target.view;
+            shard.way == Way::Prune
+                && fields
+                    .iter()
+                    .all(|field| column(other, field) == column(&target.view, field))
+        };
+        self.shards.iter().find(has_same_columns)
     }
 
     fn way(&self, target: &Target) -> Way {
