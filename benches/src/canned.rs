@@ -44,6 +44,7 @@ pub fn root(num_shards: u32) -> Root {
         mapping: ours::mapping(),
         aliases: std::collections::BTreeMap::new(),
         primary_terms: vec![PrimaryTerm(1); num_shards as usize],
+        copies: Vec::new(),
         is_closed: false,
     };
     let mut state = ClusterState::default();

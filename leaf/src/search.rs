@@ -168,6 +168,7 @@ impl Leaf {
         let asked = ShardView {
             shard: call.shard,
             view: Some(call.view),
+            at_least: None,
         };
         let deadline = started + call.remaining.max(FETCH_PATIENCE);
         let (shard, view) = self.target(asked, deadline).await?;

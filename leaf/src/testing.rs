@@ -40,6 +40,7 @@ pub(crate) fn index(n: u8) -> IndexMeta {
         mapping: Arc::new(Mapping::default()),
         aliases: BTreeMap::new(),
         primary_terms: vec![PrimaryTerm(1)],
+        copies: Vec::new(),
         is_closed: false,
     }
 }

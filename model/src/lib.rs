@@ -23,4 +23,4 @@ pub use mapping::{
 };
 pub use operation::{Operation, OperationKind, RecordError};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
-pub use state::{Alias, ClusterState, IndexMeta};
+pub use state::{Alias, ClusterState, IndexMeta, NodeMeta, Role};

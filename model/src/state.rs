@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{IndexName, IndexUuid, PrimaryTerm, ShardKey, ShardNumber};
+use crate::id::{IndexName, IndexUuid, NodeId, PrimaryTerm, ShardKey, ShardNumber};
 use crate::mapping::Mapping;
 use crate::settings::IndexSettings;
 
@@ -41,6 +41,10 @@ pub struct IndexMeta {
     pub aliases: BTreeMap<IndexName, Alias>,
     /// The primary term of each shard, by shard number.
     pub primary_terms: Vec<PrimaryTerm>,
+    /// The leaves that hold each shard's copies, by shard number, the primary first. Empty where one
+    /// process holds everything.
+    #[serde(default)]
+    pub copies: Vec<Vec<NodeId>>,
     /// Whether the index is closed to reads and writes.
     pub is_closed: bool,
 }
@@ -54,6 +58,37 @@ impl IndexMeta {
             shard: ShardNumber(shard),
         })
     }
+
+    /// Returns the leaves that hold `shard`, the primary first; empty where one process holds
+    /// everything.
+    pub fn copies_of(&self, shard: ShardNumber) -> &[NodeId] {
+        self.copies.get(shard.0 as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Holds shard copies.
+    Leaf,
+    /// Plans, scatters, gathers; answers the dialect.
+    Root,
+}
+
+/// A member of the cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeMeta {
+    /// What it does.
+    pub role: Role,
+    /// `host:port` at which other nodes call it.
+    pub address: String,
+    /// `host:port` at which clients call it; `None` for a node that does not answer them.
+    pub http_address: Option<String>,
+    /// Share of the shards it takes relative to others, > 0 (default 1).
+    pub weight: f64,
+    /// Failure domain: copies of a shard are spread over zones where there are several.
+    pub zone: Option<String>,
 }
 
 /// A snapshot of the cluster's metadata.
@@ -65,6 +100,9 @@ pub struct ClusterState {
     pub cluster_uuid: String,
     /// Its name for people.
     pub cluster_name: String,
+    /// The members, as a file names them. Empty where one process is the cluster.
+    #[serde(default)]
+    pub nodes: BTreeMap<NodeId, NodeMeta>,
     /// All indices.
     pub indices: BTreeMap<IndexUuid, Arc<IndexMeta>>,
     /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.

@@ -1,6 +1,6 @@
 //! Why a leaf did not answer for a shard.
 
-use gleaner_model::{FaultKind, Party, PrimaryTerm, Retry, ShardKey};
+use gleaner_model::{FaultKind, Party, PrimaryTerm, Retry, SeqNo, ShardKey};
 
 /// A leaf's refusal or failure, per shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,26 @@ pub enum LeafFault {
     NotHere {
         /// The shard asked for.
         shard: ShardKey,
+    },
+    /// The leaf could not be reached, or the connection broke before it answered.
+    #[error("the leaf of shard {shard} cannot be reached: {reason}")]
+    Unreachable {
+        /// The shard asked for.
+        shard: ShardKey,
+        /// Why.
+        reason: String,
+    },
+    /// The copy did not show what was wanted in time.
+    #[error(
+        "this copy of shard {shard} shows operations below {visible}, those below {wanted} are wanted"
+    )]
+    Behind {
+        /// The shard asked for.
+        shard: ShardKey,
+        /// What the request needs to be visible.
+        wanted: SeqNo,
+        /// What is visible.
+        visible: SeqNo,
     },
     /// The shard is being recovered from its log.
     #[error("shard {shard} is recovering: {progress}")]
@@ -105,9 +125,11 @@ impl LeafFault {
     /// Returns whose fault it is and whether to try again.
     pub fn fault_kind(&self) -> FaultKind {
         match self {
-            Self::NotHere { .. } | Self::Recovering { .. } | Self::Stopped { .. } => {
-                FaultKind::LEAF
-            }
+            Self::NotHere { .. }
+            | Self::Unreachable { .. }
+            | Self::Behind { .. }
+            | Self::Recovering { .. }
+            | Self::Stopped { .. } => FaultKind::LEAF,
             Self::DeadlinePassed { .. } | Self::Rejected { .. } | Self::Memory { .. } => {
                 FaultKind::BUSY
             }

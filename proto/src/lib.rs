@@ -7,12 +7,14 @@
 
 pub mod fault;
 pub mod read;
+pub mod replicate;
 pub mod search;
 pub mod write;
 
 use async_trait::async_trait;
 
 pub use fault::LeafFault;
+pub use replicate::ReplicationClient;
 
 /// The calls of one leaf. A call names the shards it is for; a leaf that does not hold one answers
 /// [`LeafFault::NotHere`] for it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{DocumentId, Generation, ShardKey};
+use gleaner_model::{DocumentId, Generation, SeqNo, ShardKey};
 use gleaner_query::answer::{Explanation, ViewId};
 use gleaner_query::resolved::{
     Clause, ExpansionCandidate, ExpansionRequest, ShardQuery, Statistics, StatisticsRequest,
@@ -17,6 +17,9 @@ pub struct ShardView {
     pub shard: ShardKey,
     /// The view; `None` is the newest.
     pub view: Option<ViewId>,
+    /// The newest view must show all operations below this: the copy waits for it while there is
+    /// time, then answers `LeafFault::Behind`. `None`: whatever it shows.
+    pub at_least: Option<SeqNo>,
 }
 
 /// Asks for numbers for scoring.

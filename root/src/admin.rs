@@ -50,6 +50,7 @@ impl Root {
                     mapping: Arc::new(mapping),
                     aliases,
                     primary_terms: terms,
+                    copies: Vec::new(),
                     is_closed: false,
                 };
                 let mut next = state.clone();

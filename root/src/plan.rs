@@ -239,7 +239,11 @@ fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
 /// Returns the shards of `index` that documents with one of the routing values can be on.
 fn routed_shards(index: &IndexMeta, routing: Option<&str>) -> Vec<ShardView> {
     let settings = &index.settings;
-    let newest = |shard| ShardView { shard, view: None };
+    let newest = |shard| ShardView {
+        shard,
+        view: None,
+        at_least: None,
+    };
     let Some(routing) = routing else {
         return index.shards().map(newest).collect();
     };

@@ -133,6 +133,7 @@ impl Root {
                 .map(|(shard, view)| ShardView {
                     shard,
                     view: Some(view),
+                    at_least: None,
                 })
                 .collect();
             Ok(IndexPlan {

@@ -194,6 +194,7 @@ impl Root {
         let shard = shard.unwrap_or(ShardView {
             shard: asked_shard,
             view: None,
+            at_least: None,
         });
         let located = self.leaves.searcher(asked_shard);
         let located = located.ok_or(LeafFault::NotHere { shard: asked_shard })?;

@@ -59,6 +59,7 @@ pub(crate) fn index(n: u8, mapping: &Value) -> IndexMeta {
         created_ms: 0,
         mapping: Arc::new(mapping.expect("a good mapping")),
         primary_terms: vec![PrimaryTerm(1); 2],
+        copies: Vec::new(),
         settings,
         aliases: BTreeMap::new(),
         is_closed: false,
@@ -234,6 +235,7 @@ impl LeafClient for FakeLeaf {
             let view = self.view(ShardView {
                 shard: *shard,
                 view: None,
+                at_least: None,
             })?;
             Ok(PinnedView {
                 shard: *shard,

@@ -9,7 +9,10 @@ use super::ApiError;
 impl From<&LeafFault> for ApiError {
     fn from(fault: &LeafFault) -> Self {
         let (status, kind) = match fault {
-            LeafFault::NotHere { .. } | LeafFault::Recovering { .. } => (
+            LeafFault::NotHere { .. }
+            | LeafFault::Unreachable { .. }
+            | LeafFault::Behind { .. }
+            | LeafFault::Recovering { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no_shard_available_action_exception",
             ),

@@ -23,6 +23,7 @@ fn cluster() -> ClusterState {
             mapping: Arc::default(),
             aliases: [(IndexName::parse(alias).unwrap(), write)].into(),
             primary_terms: Vec::new(),
+            copies: Vec::new(),
             is_closed: false,
         };
         (uuid, Arc::new(meta))

@@ -23,6 +23,7 @@ fn index(number: u8, name: &str, aliases: &[(&str, Alias)]) -> (IndexUuid, Arc<I
             .map(|(name, alias)| (named(name), alias.clone()))
             .collect(),
         primary_terms: Vec::new(),
+        copies: Vec::new(),
         is_closed: name.starts_with("closed"),
     };
     (uuid, Arc::new(meta))
