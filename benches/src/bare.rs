@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_engine::schema::tokens;
+use gleaner_model::settings::routing_slots_for;
 use tantivy::indexer::NoMergePolicy;
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema,
@@ -17,9 +18,9 @@ use tantivy::schema::{
 };
 use tantivy::{Index, IndexWriter, TantivyDocument};
 
-pub use search::BareSearch;
+pub use search::{BareSearch, BareShards};
 
-use crate::corpus::Article;
+use crate::corpus::{Article, Corpus};
 use crate::ours;
 
 /// Indexing memory of the baseline's writer, in bytes; what our shard copy has by default.
@@ -155,6 +156,26 @@ impl Bare {
             .searcher();
         Ok(BareSearch::new(searcher, self.fields))
     }
+}
+
+/// Indexes `corpus` into `num_shards` indexes of one segment each in `folder`, routed as a root does.
+///
+/// # Errors
+/// When tantivy refuses.
+pub fn fill_shards(folder: &Path, corpus: &Corpus, num_shards: u32) -> Result<BareShards> {
+    let slots = routing_slots_for(num_shards);
+    let mut parts = vec![Vec::new(); num_shards as usize];
+    for (article, source) in corpus.articles.iter().zip(&corpus.sources) {
+        let shard = gleaner_shard_router::shard_of(&article.id, slots, num_shards);
+        parts[shard.0 as usize].push(source.clone());
+    }
+    let mut shards = Vec::with_capacity(parts.len());
+    for (shard, sources) in parts.iter().enumerate() {
+        let folder = folder.join(shard.to_string());
+        std::fs::create_dir_all(&folder)?;
+        shards.push(Bare::create(&folder, Tokens::Ours)?.fill(sources, 1)?);
+    }
+    Ok(BareShards(shards))
 }
 
 fn schema(tokens: Tokens) -> (Schema, Fields) {

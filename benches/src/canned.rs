@@ -118,6 +118,7 @@ fn hits(shard: ShardKey) -> ShardHits {
         aggregations: None,
         timed_out: false,
         terminated_early: false,
+        times: None,
     }
 }
 

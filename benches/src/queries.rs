@@ -1,4 +1,6 @@
-//! The queries of the search-benchmark-game by class, sampled.
+//! Queries by class: of the search-benchmark-game, or words that stand together in the documents.
+
+mod own;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +11,7 @@ use gleaner_datasets::query_set::{self, Class as Tag, TaggedQuery};
 use gleaner_datasets::{Generator, Input};
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::SEED;
+use crate::corpus::{Corpus, SEED};
 
 /// The classes whose ratios are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,6 +58,45 @@ pub enum Filter {
     /// Documents published within these years, both included; milliseconds of their borders, the
     /// second excluded.
     Published(i64, i64),
+}
+
+/// Where queries come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// The search-benchmark-game's: what people ask; many match little of what is indexed here.
+    Game,
+    /// Words that stand together in the documents, and terms of all frequencies: as the measurements
+    /// were made that the targets come from.
+    Own,
+}
+
+impl Set {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Game, Self::Own];
+
+    /// Returns the set in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Game => "queries of the search-benchmark-game",
+            Self::Own => "queries drawn from the documents",
+        }
+    }
+
+    /// Returns up to `per_class` queries of each class.
+    ///
+    /// # Errors
+    /// When the game's set in `data` cannot be read.
+    pub fn queries(
+        self,
+        data: Option<&Path>,
+        corpus: &Corpus,
+        per_class: usize,
+    ) -> Result<Vec<Query>> {
+        match self {
+            Self::Game => sample(data, per_class),
+            Self::Own => own::draw(corpus, per_class, data.is_some()),
+        }
+    }
 }
 
 /// A query on the field `body`.

@@ -71,10 +71,10 @@ pub fn write_page(path: &Path, options: &Options) -> Result<()> {
     std::fs::write(path, page).with_context(|| path.display().to_string())
 }
 
-/// Measures one of [`PARTS`]; `None` when it needs a server and none was given.
-fn measure(part: &str, corpus: &Corpus, options: &Options) -> Result<Option<Section>> {
-    Ok(Some(match (part, &options.server) {
-        ("queries", _) => searching::measure(corpus, options)?,
+/// Measures one of [`PARTS`]; nothing when it needs a server and none was given.
+fn measure(part: &str, corpus: &Corpus, options: &Options) -> Result<Vec<Section>> {
+    let section = match (part, &options.server) {
+        ("queries", _) => return searching::measure(corpus, options),
         ("writes", _) => writing::measure(corpus)?,
         ("serving", Some(server)) => serving::measure(corpus, options, server)?,
         ("loading", Some(server)) => loading::measure(corpus, server)?,
@@ -82,9 +82,10 @@ fn measure(part: &str, corpus: &Corpus, options: &Options) -> Result<Option<Sect
         ("single", Some(server)) => single::measure(corpus, server)?,
         _ => {
             tell(&format!("{part}: left out, no server was given"));
-            return Ok(None);
+            return Ok(Vec::new());
         }
-    }))
+    };
+    Ok(vec![section])
 }
 
 /// Tells how far a run has come, on stderr.
@@ -100,8 +101,8 @@ fn render(corpus: &Corpus, options: &Options, sections: &[Section]) -> String {
          Written by `{}`; all figures are of that one run, so they may be compared with each other \
          and with nothing else. Ratios are ours / bare unless a heading says otherwise.\n\n{}\n\
          Documents: {}, {:.0} MB of JSON, shuffled with seed {SEED}; fields `title` and `body` \
-         (text), `category` and `kind` (keyword), `published` (date). Queries: of the \
-         search-benchmark-game, {} of each class, on `body`.\n\n\
+         (text), `category` and `kind` (keyword), `published` (date). Queries: {} of each class, on \
+         `body`.\n\n\
          **The baseline** is tantivy 0.27, the library our engine stands on, built with the same \
          profile and used as its own examples do, on one segment. It is *inexact* beyond one segment of one \
          shard: it ranks each segment by its own statistics or prunes by bounds that global \

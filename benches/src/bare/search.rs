@@ -89,3 +89,28 @@ impl BareSearch {
         self.searcher.segment_readers().len()
     }
 }
+
+/// Several indexes of the baseline over parts of the documents, asked in turn: what sharding costs
+/// when nothing is shared between shards.
+pub struct BareShards(pub(super) Vec<BareSearch>);
+
+impl BareShards {
+    /// Returns `query` as tantivy's own, for each shard.
+    pub fn query(&self, query: &Query) -> Vec<Box<dyn tantivy::query::Query>> {
+        self.0.iter().map(|shard| shard.query(query)).collect()
+    }
+
+    /// Returns the scores of the ten best, each by the numbers of its own shard.
+    ///
+    /// # Panics
+    /// When an index cannot be read.
+    pub fn top(&self, queries: &[Box<dyn tantivy::query::Query>]) -> Vec<f32> {
+        let shards = self.0.iter().zip(queries);
+        let mut scores: Vec<f32> = shards
+            .flat_map(|(shard, query)| shard.top(query.as_ref()))
+            .collect();
+        scores.sort_unstable_by(|one, other| other.total_cmp(one));
+        scores.truncate(10);
+        scores
+    }
+}

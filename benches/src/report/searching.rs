@@ -1,17 +1,17 @@
 //! Queries inside one process: top-10 and count, one shard and eight, by class.
 
-use std::collections::BTreeMap;
+mod tables;
 
 use anyhow::{Result, ensure};
 use rayon::ThreadPool;
 use tempfile::TempDir;
 
-use super::{Options, Section, Table, tell};
-use crate::bare::{Bare, BareSearch, Tokens};
+use super::{Options, Section, tell};
+use crate::bare::{self, Bare, BareSearch, BareShards, Tokens};
 use crate::corpus::Corpus;
 use crate::ours::{Ours, Wanted};
-use crate::queries::{self, Class, Query};
-use crate::race::{self, Figures, Results, Runner, geometric_mean};
+use crate::queries::{Query, Set};
+use crate::race::{self, Results, Runner};
 
 /// Threads of the pool in the measures of eight shards.
 const POOL_THREADS: usize = 2;
@@ -19,6 +19,7 @@ const POOL_THREADS: usize = 2;
 /// The indexes of both sides, over the same postings.
 struct Sides {
     bare: BareSearch,
+    bare_eight: BareShards,
     one: Ours,
     eight: Ours,
     pool: ThreadPool,
@@ -29,26 +30,36 @@ struct Sides {
 ///
 /// # Errors
 /// When an index cannot be built, or the sides disagree on a count.
-pub fn measure(corpus: &Corpus, options: &Options) -> Result<Section> {
-    tell("building indexes of 1 and 8 shards, and the baseline");
+pub fn measure(corpus: &Corpus, options: &Options) -> Result<Vec<Section>> {
+    tell("building indexes of 1 and 8 shards, and the baseline's");
     let sides = build(corpus)?;
-    let queries = queries::sample(options.data.as_deref(), options.per_class)?;
-    check_counts(&sides, &queries)?;
-    tell("timing queries");
-    let results = time(&sides, &queries, options.rounds)?;
+    let sets = Set::ALL.into_iter();
+    sets.map(|set| measure_set(set, &sides, corpus, options))
+        .collect()
+}
+
+fn measure_set(set: Set, sides: &Sides, corpus: &Corpus, options: &Options) -> Result<Section> {
+    let queries = set.queries(options.data.as_deref(), corpus, options.per_class)?;
+    check_counts(sides, &queries)?;
+    tell(&format!("timing {}", set.name()));
+    let results = time(sides, &queries, options.rounds)?;
     let method = format!(
-        "One thread unless a pool is named; queries are ready-made trees on both sides; each round \
+        "On {}. One thread unless a pool is named; queries are ready-made trees on both sides; each round \
          runs every side over every query, {} rounds. Times are the mean over the queries of each \
          one's best round (µs), CPU is that of the process in the best round (µs per query). Both \
          sides index the same tokens; all {} queries match the same number of documents on all \
          sides.",
+        set.name(),
         options.rounds,
         queries.len()
     );
     Ok(Section {
-        title: "Queries in one process",
+        title: match set {
+            Set::Game => "Queries in one process",
+            Set::Own => "Queries in one process, of the documents' own words",
+        },
         method,
-        tables: tables(&results),
+        tables: tables::all(&results),
         remarks: vec![
             "*statistics* counts what BM25 needs on every query, as a root does that has not kept \
              them; the other columns have them given. The baseline reads its own inside the query."
@@ -58,6 +69,11 @@ pub fn measure(corpus: &Corpus, options: &Options) -> Result<Section> {
                 .to_owned(),
             "Top-10 with a total: ours counts exactly up to 10,000 (the dialect's default), the \
              baseline counts all."
+                .to_owned(),
+            "*naive* is the baseline on eight indexes of the same documents, one after the other: \
+             nothing is shared between shards, and each ranks by its own statistics."
+                .to_owned(),
+            "*all queries* is the mean over all of them, so that slow queries weigh what they cost."
                 .to_owned(),
         ],
     })
@@ -69,6 +85,7 @@ fn build(corpus: &Corpus) -> Result<Sides> {
     std::fs::create_dir(&bare_folder)?;
     Ok(Sides {
         bare: Bare::create(&bare_folder, Tokens::Ours)?.fill(&corpus.sources, 1)?,
+        bare_eight: bare::fill_shards(&folder.path().join("bare-eight"), corpus, 8)?,
         one: Ours::fill(&folder.path().join("one"), corpus, 1)?,
         eight: Ours::fill(&folder.path().join("eight"), corpus, 8)?,
         pool: rayon::ThreadPoolBuilder::new()
@@ -107,12 +124,17 @@ fn check_counts(sides: &Sides, queries: &[Query]) -> Result<()> {
 fn time(sides: &Sides, queries: &[Query], rounds: usize) -> Result<Results> {
     let Sides {
         bare,
+        bare_eight,
         one,
         eight,
         pool,
         ..
     } = sides;
     let built: Vec<_> = queries.iter().map(|query| bare.query(query)).collect();
+    let built_eight: Vec<_> = queries
+        .iter()
+        .map(|query| bare_eight.query(query))
+        .collect();
     let asks = |ours: &Ours, wanted| -> Result<Vec<_>> {
         queries
             .iter()
@@ -134,6 +156,9 @@ fn time(sides: &Sides, queries: &[Query], rounds: usize) -> Result<Results> {
     }
     let mut runners = [
         runner("bare top", |at| bare.top(built[at].as_ref()).len() as u64),
+        runner("bare 8 top", |at| {
+            bare_eight.top(&built_eight[at]).len() as u64
+        }),
         runner("1 top", |at| one.search(&one_top[at], None)),
         runner("1 top statistics", |at| {
             one.search_with_statistics(&one_top[at], None)
@@ -151,96 +176,4 @@ fn time(sides: &Sides, queries: &[Query], rounds: usize) -> Result<Results> {
         runner("8 count", |at| eight.search(&eight_count[at], None)),
     ];
     Ok(race::run(queries, rounds, &mut runners))
-}
-
-fn tables(results: &Results) -> Vec<Table> {
-    vec![speeds(results), shards(results), times(results)]
-}
-
-/// Queries per second of ours over the baseline's: above 1 is faster.
-fn speeds(results: &Results) -> Table {
-    let columns = [
-        ("top-10", "bare top", "1 top"),
-        ("top-10 with statistics", "bare top", "1 top statistics"),
-        ("top-10 and total", "bare total", "1 total"),
-        ("count", "bare count", "1 count"),
-    ];
-    let headings = columns.iter().map(|(name, ..)| *name);
-    let mut table =
-        Table::new(std::iter::once("queries/s, 1 shard / bare (above 1: faster)").chain(headings));
-    let ratio = |bare: &Figures, ours: &Figures| bare.wall_us / ours.wall_us;
-    fill(
-        &mut table,
-        &columns.map(|(_, bare, ours)| ratios(results, bare, ours, ratio)),
-    );
-    table
-}
-
-/// CPU of eight shards over that of one.
-fn shards(results: &Results) -> Table {
-    let columns = [
-        ("top-10", "1 top", "8 top"),
-        ("top-10 on a pool", "1 top", "8 top pool"),
-        (
-            "top-10 with statistics",
-            "1 top statistics",
-            "8 top statistics",
-        ),
-        ("top-10 and total", "1 total", "8 total"),
-        ("count", "1 count", "8 count"),
-    ];
-    let headings = columns.iter().map(|(name, ..)| *name);
-    let mut table =
-        Table::new(std::iter::once("CPU, 8 shards / 1 shard (below 1: cheaper)").chain(headings));
-    let ratio = |one: &Figures, eight: &Figures| eight.cpu_us / one.cpu_us;
-    fill(
-        &mut table,
-        &columns.map(|(_, one, eight)| ratios(results, one, eight, ratio)),
-    );
-    table
-}
-
-fn ratios(
-    results: &Results,
-    base: &str,
-    other: &str,
-    ratio: impl Fn(&Figures, &Figures) -> f64,
-) -> BTreeMap<Class, f64> {
-    let pair = |class| ratio(&results[base][&class], &results[other][&class]);
-    Class::ALL
-        .into_iter()
-        .map(|class| (class, pair(class)))
-        .collect()
-}
-
-fn fill(table: &mut Table, columns: &[BTreeMap<Class, f64>]) {
-    for class in Class::ALL {
-        let cells = columns
-            .iter()
-            .map(|column| format!("{:.2}", column[&class]));
-        table.row(std::iter::once(class.name().to_owned()).chain(cells));
-    }
-    let mean = |column: &BTreeMap<Class, f64>| {
-        geometric_mean(&column.values().copied().collect::<Vec<_>>())
-    };
-    let means = columns
-        .iter()
-        .map(|column| format!("**{:.2}**", mean(column)));
-    table.row(std::iter::once("**geometric mean**".to_owned()).chain(means));
-}
-
-/// The figures behind the ratios.
-fn times(results: &Results) -> Table {
-    let names = Class::ALL.map(Class::name);
-    let mut table = Table::new(std::iter::once("mean µs (CPU µs)").chain(names));
-    for (name, by_class) in results {
-        let cell = |class| {
-            let Figures {
-                wall_us, cpu_us, ..
-            } = by_class[&class];
-            format!("{wall_us:.1} ({cpu_us:.1})")
-        };
-        table.row(std::iter::once((*name).to_owned()).chain(Class::ALL.map(cell)));
-    }
-    table
 }

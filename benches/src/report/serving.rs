@@ -12,7 +12,7 @@ use crate::bare::{Bare, Tokens};
 use crate::client::Client;
 use crate::corpus::Corpus;
 use crate::process::Server;
-use crate::queries::{self, Class, Filter, Query};
+use crate::queries::{Class, Filter, Query, Set};
 use crate::race::geometric_mean;
 use crate::report::loading;
 
@@ -33,33 +33,14 @@ struct Side {
 /// When a server does not start or refuses a request.
 pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Section> {
     tell("loading the server and the bare handler");
-    let queries = queries::sample(options.data.as_deref(), options.per_class)?;
     let folder = TempDir::new()?;
     let (bare, ours) = start(corpus, binary, folder.path())?;
-    tell("timing searches over HTTP");
-    let total = |query: &Query| body(query, &json!(10_000));
-    let no_total = |query: &Query| body(query, &json!(false));
-    let search = format!("/{INDEX}/_search");
-    let mut sides = [
-        Side::new(
-            &bare,
-            "/search".to_owned(),
-            queries
-                .iter()
-                .map(serde_json::to_vec)
-                .collect::<Result<_, _>>()?,
-        )?,
-        Side::new(
-            &ours,
-            search.clone(),
-            queries.iter().map(no_total).collect(),
-        )?,
-        Side::new(&ours, search, queries.iter().map(total).collect())?,
-    ];
-    for _ in 0..=options.rounds {
-        for side in &mut sides {
-            side.round()?;
-        }
+    let mut tables = Vec::new();
+    for set in Set::ALL {
+        tell(&format!("timing searches over HTTP: {}", set.name()));
+        let queries = set.queries(options.data.as_deref(), corpus, options.per_class)?;
+        let sides = race(&queries, (&bare, &ours), options.rounds)?;
+        tables.push(table(set, &queries, &sides));
     }
     Ok(Section {
         title: "Searches over HTTP",
@@ -71,9 +52,34 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
              counts statistics, scatters, merges, fetches, renders.",
             options.rounds
         ),
-        tables: vec![table(&queries, &sides)],
+        tables,
         remarks: Vec::new(),
     })
+}
+
+/// Lets both servers answer all `queries` in turns: bare, ours, ours with a total.
+fn race(queries: &[Query], (bare, ours): (&Server, &Server), rounds: usize) -> Result<[Side; 3]> {
+    let total = |query: &Query| body(query, &json!(10_000));
+    let no_total = |query: &Query| body(query, &json!(false));
+    let search = format!("/{INDEX}/_search");
+    let mut sides = [
+        Side::new(
+            bare,
+            "/search".to_owned(),
+            queries
+                .iter()
+                .map(serde_json::to_vec)
+                .collect::<Result<_, _>>()?,
+        )?,
+        Side::new(ours, search.clone(), queries.iter().map(no_total).collect())?,
+        Side::new(ours, search, queries.iter().map(total).collect())?,
+    ];
+    for _ in 0..=rounds {
+        for side in &mut sides {
+            side.round()?;
+        }
+    }
+    Ok(sides)
 }
 
 fn start(corpus: &Corpus, binary: &Path, folder: &Path) -> Result<(Server, Server)> {
@@ -137,9 +143,9 @@ impl Side {
     }
 }
 
-fn table(queries: &[Query], sides: &[Side; 3]) -> Table {
+fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
     let mut table = Table::new([
-        "latency, µs",
+        &format!("latency, µs: {}", set.name()),
         "bare p50 / mean",
         "ours p50 / mean",
         "ours / bare, p50",
