@@ -14,7 +14,7 @@ use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchWhat, SearchCall,
     ShardView, StatisticsAnswer, StatisticsCall,
 };
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits};
 
 use crate::Leaf;
 use crate::fault::{engine_fault, pool_fault};
@@ -142,7 +142,16 @@ impl Leaf {
         let outcome = self
             .pool
             .run(deadline, move |control| {
-                search::search(&views, &query, &means.with(control))
+                let begun = Instant::now();
+                let mut answers = search::search(&views, &query, &means.with(control));
+                let times = LeafTimes {
+                    queue: begun - started,
+                    evaluate: begun.elapsed(),
+                };
+                for answer in answers.iter_mut().flatten() {
+                    answer.times = Some(times);
+                }
+                answers
             })
             .await;
         for (shard, _) in readable {

@@ -1,5 +1,7 @@
 //! What leaves answer and what the root makes of it: domain types, rendered by `api`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gleaner_model::{DocumentId, Generation, PrimaryTerm, SeqNo, Version};
 use indexmap::IndexMap;
@@ -47,6 +49,18 @@ pub struct ShardHits {
     pub timed_out: bool,
     /// Whether `terminate_after` did.
     pub terminated_early: bool,
+    /// Where the leaf's time went; the same for all shards of a call, `None` when it did not tell.
+    pub times: Option<LeafTimes>,
+}
+
+/// Time a leaf spent on a call. Durations only: clocks of two machines are never compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeafTimes {
+    /// From reception to the start of the evaluation: shards being opened, copies catching up, the
+    /// queue in front of the search threads.
+    pub queue: Duration,
+    /// The evaluation of all shards of the call.
+    pub evaluate: Duration,
 }
 
 /// A view of a shard, kept alive on its leaf for the fetch phase, scroll or point in time.

@@ -149,6 +149,7 @@ impl FakeLeaf {
             aggregations: None,
             timed_out: false,
             terminated_early: false,
+            times: None,
         })
     }
 

@@ -63,6 +63,7 @@ fn answer(
         aggregations,
         timed_out: shard.is_late.load(Ordering::Relaxed),
         terminated_early: shard.is_terminated.load(Ordering::Relaxed),
+        times: None,
     })
 }
 

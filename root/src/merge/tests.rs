@@ -37,6 +37,7 @@ fn answer(mut hits: Vec<ShardHit>, top: usize) -> ShardHits {
         aggregations: None,
         timed_out: false,
         terminated_early: false,
+        times: None,
     }
 }
 
