@@ -11,6 +11,7 @@
 mod bench;
 mod command;
 mod drive;
+mod image;
 mod prove;
 mod report;
 mod setup;
@@ -36,6 +37,7 @@ usage: cargo xtask <command>
   deny    licences, advisories, sources and duplicates of dependencies
   arch    the architecture test alone
   prove   the long proofs: [--tier NAME] [--seed N] [--list]
+  image   the container image that deploy/compose.yaml runs: `gleaner:local`
   bench   the criterion benches; further words go to criterion
 
 environment:
@@ -70,6 +72,7 @@ fn run() -> anyhow::Result<bool> {
         "prove" => prove::run(&workspace, &rest)?,
         "bench" => Some(bench::run_benches(&workspace, &rest)),
         "setup" => Some(Report::of(&workspace, setup::STEPS)),
+        "image" => Some(Report::of(&workspace, image::STEPS)),
         "fmt" => Some(Report::of(&workspace, static_checks::FORMAT)),
         "lint" => Some(Report::of(&workspace, static_checks::LINT)),
         "deny" => Some(Report::of(&workspace, static_checks::DENY)),
