@@ -8,6 +8,7 @@
 pub mod http;
 pub mod node;
 pub mod oracle;
+pub mod proxy;
 pub mod run;
 pub mod server;
 
