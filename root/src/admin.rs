@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
 
-use crate::{Root, RootError, analyzers as registry};
+use crate::{Root, RootError, analyzers as registry, placing};
 
 impl Root {
     /// Creates an index; its shards are opened by the leaves as soon as they hear of it.
@@ -42,7 +42,7 @@ impl Root {
                     aliases,
                 } = new.clone();
                 let terms = vec![PrimaryTerm(1); settings.number_of_shards as usize];
-                let index = IndexMeta {
+                let mut index = IndexMeta {
                     uuid,
                     name: name.clone(),
                     created_ms,
@@ -53,6 +53,7 @@ impl Root {
                     copies: Vec::new(),
                     is_closed: false,
                 };
+                index.copies = placing::copies(state, &index)?;
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
                 Ok(Some(next))
@@ -110,7 +111,7 @@ impl Root {
         body: &Value,
         write_index_only: bool,
     ) -> Result<(), RootError> {
-        self.change_indices(expression, options, |index| {
+        self.change_indices(expression, options, |_, index| {
             if write_index_only && !is_write_index(index, expression) {
                 return Ok(None);
             }
@@ -140,7 +141,7 @@ impl Root {
         body: &Value,
         preserve_existing: bool,
     ) -> Result<(), RootError> {
-        self.change_indices(expression, options, |index| {
+        self.change_indices(expression, options, |state, index| {
             let body = if preserve_existing {
                 without_known(body, index)
             } else {
@@ -157,11 +158,18 @@ impl Root {
                 // Leaves build analyzers anew with each version of the mapping.
                 Arc::make_mut(&mut mapping).version.0 += 1;
             }
-            Ok(Some(IndexMeta {
+            let is_replicated_anew =
+                settings.number_of_replicas != index.settings.number_of_replicas;
+            let mut changed = IndexMeta {
                 settings,
                 mapping,
                 ..index.clone()
-            }))
+            };
+            // Without a table every leaf has the whole index, and a table would take it away.
+            if is_replicated_anew && !index.copies.is_empty() {
+                changed.copies = placing::copies(state, &changed)?;
+            }
+            Ok(Some(changed))
         })
         .await
     }
@@ -180,7 +188,7 @@ impl Root {
             allow_closed: true,
             ..*options
         };
-        self.change_indices(expression, &options, |index| {
+        self.change_indices(expression, &options, |_, index| {
             Ok((index.is_closed != is_closed).then(|| IndexMeta {
                 is_closed,
                 ..index.clone()
@@ -240,12 +248,12 @@ impl Root {
         mut change: F,
     ) -> Result<(), RootError>
     where
-        F: FnMut(&IndexMeta) -> Result<Option<IndexMeta>, RootError>,
+        F: FnMut(&ClusterState, &IndexMeta) -> Result<Option<IndexMeta>, RootError>,
     {
         self.change(|state| {
             let mut next = None;
             for found in names::resolve(expression, state, options)? {
-                if let Some(index) = change(&found.meta)? {
+                if let Some(index) = change(state, &found.meta)? {
                     let next = next.get_or_insert_with(|| state.clone());
                     next.indices.insert(index.uuid, Arc::new(index));
                 }

@@ -17,6 +17,7 @@ mod fetch;
 pub mod ingest;
 pub mod leaves;
 pub mod merge;
+mod placing;
 pub mod plan;
 pub mod point_in_time;
 pub mod read;

@@ -1,5 +1,6 @@
 //! Races on the cluster state.
 
+use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_query::limits::Limits;
 use gleaner_query::settings::parse_create_index;
 use serde_json::json;
@@ -99,4 +100,40 @@ async fn settings_that_change_nothing_change_nothing() {
         .await
         .expect("set");
     assert_eq!(fixture.root.state().version, version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_placed_on_the_leaves_and_again_for_more_replicas() {
+    let fixture = Fixture::new([]);
+    let member = |name: &str| {
+        let meta = NodeMeta {
+            role: Role::Leaf,
+            address: format!("{name}:9300"),
+            http_address: None,
+            weight: 1.0,
+            zone: None,
+        };
+        (NodeId(name.into()), meta)
+    };
+    let members = ["a", "b", "c"].map(member);
+    let joined = fixture.root.change(|state| {
+        let mut next = state.clone();
+        next.nodes.extend(members.clone());
+        Ok(Some(next))
+    });
+    joined.await.expect("joined");
+    let body = json!({"settings": {"number_of_shards": 4, "number_of_replicas": 1}});
+    let made = fixture.root.create_index("books", new(&body)).await;
+    let before = made.expect("made").copies.clone();
+    assert_eq!(before.len(), 4);
+    assert!(before.iter().all(|copies| copies.len() == 2));
+    let body = json!({"index": {"number_of_replicas": 2}});
+    let options = ResolveOptions::default();
+    let set = fixture.root.put_settings("books", &options, &body, false);
+    set.await.expect("set");
+    let state = fixture.root.state();
+    let after = &state.index_named("books").expect("there").copies;
+    for (before, after) in before.iter().zip(after) {
+        assert_eq!((&after[..2], after.len()), (&before[..], 3));
+    }
 }
