@@ -150,6 +150,10 @@ impl ShardLog for FaultyLog {
         self.inner.remove(shard).await
     }
 
+    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError> {
+        self.inner.begin_at(shard, at).await
+    }
+
     async fn produced(
         &self,
         shard: ShardKey,

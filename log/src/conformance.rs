@@ -24,6 +24,7 @@ pub async fn suite(log: &dyn ShardLog) {
     a_removed_shard_is_forgotten(log, shard(7)).await;
     chains_agree_whatever_the_batches(log, [shard(8), shard(9)]).await;
     an_empty_batch_is_refused(log, shard(10)).await;
+    a_log_begins_where_it_is_told_to(log, [shard(11), shard(12)]).await;
 }
 
 fn shard(number: u32) -> ShardKey {
@@ -255,4 +256,35 @@ async fn chains_agree_whatever_the_batches(log: &dyn ShardLog, shards: [ShardKey
 async fn an_empty_batch_is_refused(log: &dyn ShardLog, shard: ShardKey) {
     let refused = log.append(batch(shard, &[])).await;
     assert!(matches!(refused, Err(LogError::EmptyBatch)));
+}
+
+async fn a_log_begins_where_it_is_told_to(log: &dyn ShardLog, [new, used]: [ShardKey; 2]) {
+    append(log, batch(used, &["old", "older"])).await;
+    log.fence(used, PrimaryTerm(9)).await.expect("fence");
+    for shard in [new, used] {
+        log.begin_at(shard, SeqNo(7)).await.expect("begins");
+        assert_eq!(log.tail(shard).await.expect("tail"), Some(SeqNo(6)));
+        let before = log.read(shard, SeqNo(0), 100).await.expect("page");
+        assert!(before.records.is_empty(), "what was before is forgotten");
+        assert_eq!((before.first_available, before.next), (SeqNo(7), SeqNo(7)));
+        assert_eq!(log.read_one(shard, SeqNo(1)).await.expect("read"), None);
+        let other = Append {
+            expected_last: Some(SeqNo(1)),
+            ..batch(shard, &["a"])
+        };
+        let refused = log.append(other).await;
+        assert!(matches!(refused, Err(LogError::SeqMismatch { .. })));
+        let follows = Append {
+            expected_last: Some(SeqNo(6)),
+            ..batch(shard, &["a", "b"])
+        };
+        assert_eq!(append(log, follows).await, span(7, 8, false));
+        let expected =
+            [(7, "a"), (8, "b")].map(|(at, text)| (at, Bytes::from_static(text.as_bytes())));
+        assert_eq!(payloads(log, shard, 7).await, expected);
+    }
+    let chains = [new, used].map(|shard| log.chain(shard, SeqNo(8)));
+    let [one, other] = chains;
+    assert_eq!(one.await.expect("chain"), other.await.expect("chain"));
+    assert!(log.trim(new, SeqNo(8)).await.expect("trim") >= SeqNo(7));
 }

@@ -34,6 +34,7 @@ pub(crate) enum Control {
     Fence(ShardKey, PrimaryTerm, Reply<Option<SeqNo>>),
     Trim(ShardKey, SeqNo, Reply<SeqNo>),
     Remove(ShardKey, Reply<()>),
+    Begin(ShardKey, SeqNo, Reply<()>),
     Produced(ShardKey, ProducerSequence, Reply<Option<Appended>>),
 }
 
@@ -217,6 +218,10 @@ impl Lane {
                 let removed = self.remove(key);
                 answer(reply, removed);
             }
+            Control::Begin(key, at, reply) => {
+                let begun = self.begin(key, at);
+                answer(reply, begun);
+            }
             Control::Produced(key, producer, reply) => {
                 let produced = match self.exists(key) {
                     true => self.writer(key).and_then(|shard| shard.produced(producer)),
@@ -264,7 +269,19 @@ impl Lane {
         files.sync_dir(&parent(&dir)).map_err(io)?;
         files.remove_dir_all(&removed).map_err(io)
     }
+
+    /// Replaces a shard by an empty one that begins at `at`: laid out beside, then named.
+    fn begin(&mut self, key: ShardKey, at: SeqNo) -> Result<(), LogError> {
+        self.remove(key)?;
+        let (writer, view) = ShardWriter::begin(&self.root, key, at, &self.options)?;
+        self.views.write().insert(key, view);
+        self.shards.insert(key, writer);
+        Ok(())
+    }
 }
 
 /// Extension of the folder of a shard that is being removed.
 pub(crate) const REMOVED: &str = "removed";
+
+/// Extension of the folder of a shard that is being laid out.
+pub(crate) const UNFINISHED: &str = "unfinished";

@@ -14,7 +14,7 @@ use twox_hash::XxHash3_64;
 
 use crate::error::LogError;
 use crate::files::create_durable_dir;
-use crate::lane::{Control, Counters, Lane, Permit, REMOVED, Request, Round};
+use crate::lane::{Control, Counters, Lane, Permit, REMOVED, Request, Round, UNFINISHED};
 use crate::options::LogOptions;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
 use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};
@@ -240,6 +240,13 @@ impl ShardLog for LocalLog {
         .await
     }
 
+    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError> {
+        self.ask(shard, |reply| {
+            Request::Control(Control::Begin(shard, at, reply))
+        })
+        .await
+    }
+
     async fn produced(
         &self,
         shard: ShardKey,
@@ -288,7 +295,11 @@ impl Opened<'_> {
             let path = dir.join(&name);
             match name.parse().map(ShardNumber) {
                 Ok(shard) => self.shard(ShardKey { index, shard }, path),
-                Err(_) if path.extension().is_some_and(|ext| ext == REMOVED) => {
+                Err(_)
+                    if path
+                        .extension()
+                        .is_some_and(|ext| ext == REMOVED || ext == UNFINISHED) =>
+                {
                     let removed = self.options.files.remove_dir_all(&path);
                     removed.map_err(|error| LogError::io("remove", &path, error))?;
                 }

@@ -45,10 +45,10 @@ impl Default for MemoryLog {
 }
 
 impl Shard {
-    fn new(limits: Limits) -> Self {
+    fn new(first: u64, limits: Limits) -> Self {
         Self {
-            ledger: Ledger::new(0, PrimaryTerm(0), 0, limits),
-            first: 0,
+            ledger: Ledger::new(first, PrimaryTerm(0), 0, limits),
+            first,
             records: VecDeque::new(),
         }
     }
@@ -110,7 +110,7 @@ impl ShardLog for MemoryLog {
         let mut shards = self.shards.lock();
         let shard = shards.entry(append.shard);
         shard
-            .or_insert_with(|| Shard::new(self.limits))
+            .or_insert_with(|| Shard::new(0, self.limits))
             .append(&append, self.limits)
     }
 
@@ -156,7 +156,7 @@ impl ShardLog for MemoryLog {
         let mut shards = self.shards.lock();
         let shard = shards
             .entry(shard)
-            .or_insert_with(|| Shard::new(self.limits));
+            .or_insert_with(|| Shard::new(0, self.limits));
         shard.ledger.raise_fence(term)?;
         Ok(shard.ledger.tail())
     }
@@ -170,6 +170,12 @@ impl ShardLog for MemoryLog {
 
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
         self.shards.lock().remove(&shard);
+        Ok(())
+    }
+
+    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError> {
+        let begun = Shard::new(at.0, self.limits);
+        self.shards.lock().insert(shard, begun);
         Ok(())
     }
 

@@ -55,7 +55,8 @@ pub struct Appended {
 /// One payload of the log with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its position: 0 for the first ever, then one more per payload, without gaps.
+    /// Its position: 0 for the first ever (or where the log began), then one more per payload,
+    /// without gaps.
     pub seq_no: SeqNo,
     /// The term of the primary that ordered it; never falls along the log.
     pub term: PrimaryTerm,
@@ -78,11 +79,11 @@ pub struct ReadBatch {
 /// The durable, ordered record of the operations of many shards.
 ///
 /// *Order*: calls for one shard take effect one after the other; positions are 0, 1, 2, … without
-/// gaps. *Durability*: what an `Ok` of `append`, `fence` or `trim` told survives a crash of the
+/// gaps (from another one on after [`ShardLog::begin_at`]). *Durability*: what an `Ok` of `append`, `fence` or `trim` told survives a crash of the
 /// machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
 /// see durable records only. *Damage*: no wrong byte is served and nothing acknowledged is dropped
 /// in silence; a shard that cannot hold this answers [`LogError::Corrupt`] to every call but
-/// `remove`, and other shards go on.
+/// `remove` and `begin_at`, and other shards go on.
 ///
 /// Implementations are shared between threads and must pass
 /// [`crate::conformance::suite`].
@@ -148,6 +149,17 @@ pub trait ShardLog: Send + Sync {
     /// # Errors
     /// [`LogError::Io`]; the shard may then come back at the next start.
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
+
+    /// Makes the log of `shard` begin at `at`, without records; what it held is forgotten, fence and
+    /// producers too. For a copy whose files were made elsewhere and hold everything below `at`.
+    ///
+    /// Afterwards [`ShardLog::tail`] is the position before `at` and the next append gets `at`. The
+    /// hash of [`ShardLog::chain`] begins anew: compare it with logs that began at the same position.
+    /// After a crash in the middle the shard has no log, the one before, or the new one.
+    ///
+    /// # Errors
+    /// [`LogError::DiskFull`] and [`LogError::Io`].
+    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError>;
 
     /// Returns where an append stands that this producer made before; `None` when the log does not
     /// know it, or not any more. Appends queued before the call are counted.

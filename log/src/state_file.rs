@@ -66,7 +66,12 @@ pub(crate) struct StateFile {
 
 impl StateFile {
     /// Creates the file for a new shard, durable with its name when this returns.
-    pub(crate) fn create(files: &dyn Files, dir: &Path, shard: ShardKey) -> io::Result<Self> {
+    pub(crate) fn create(
+        files: &dyn Files,
+        dir: &Path,
+        shard: ShardKey,
+        first: State,
+    ) -> io::Result<Self> {
         let path = dir.join(FILE_NAME);
         let new = path.with_extension("new");
         let file = files.create(&new)?;
@@ -78,7 +83,7 @@ impl StateFile {
             current: State::default(),
             is_dirty: false,
         };
-        state.store(State::default())?;
+        state.store(first)?;
         files.rename(&new, &path)?;
         files.sync_dir(dir)?;
         Ok(state)

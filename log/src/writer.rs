@@ -16,14 +16,15 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use tokio::sync::oneshot;
 
 use crate::error::{LogError, is_disk_full};
-use crate::files::{File, create_durable_dir, parent, write_all_at};
+use crate::files::{File, Files, create_durable_dir, parent, write_all_at};
 use crate::format::{
     BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
     encode_batch,
 };
+use crate::lane::UNFINISHED;
 use crate::ledger::{Admission, Ledger};
 use crate::options::LogOptions;
-use crate::recovery::Recovered;
+use crate::recovery::{Recovered, open_shard};
 use crate::segment::{self, Entry, Segment, SparseIndex};
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::state_file::{State, StateFile};
@@ -77,7 +78,7 @@ impl ShardWriter {
         let files = options.files.as_ref();
         let state = create_durable_dir(files, &parent(&dir))
             .and_then(|()| create_durable_dir(files, &dir))
-            .and_then(|()| StateFile::create(files, &dir, shard))
+            .and_then(|()| StateFile::create(files, &dir, shard, State::default()))
             .map_err(|error| refused("create", &dir, shard, error))?;
         let recovered = Recovered {
             ledger: Ledger::new(0, PrimaryTerm(0), 0, options.limits()),
@@ -86,6 +87,29 @@ impl ShardWriter {
             cut: None,
             has_damaged_state_slot: false,
         };
+        Ok(Self::open(dir, shard, options, recovered))
+    }
+
+    /// Lays out a shard that begins at `at`, without records. Its folder appears with all that is in
+    /// it, so that a crash leaves no half of it.
+    pub(crate) fn begin(
+        root: &Path,
+        shard: ShardKey,
+        at: SeqNo,
+        options: &LogOptions,
+    ) -> Result<(Self, Arc<ShardView>), LogError> {
+        let dir = shard_dir(root, shard);
+        let unfinished = dir.with_extension(UNFINISHED);
+        let files = options.files.as_ref();
+        lay_out(files, &unfinished, shard, at)
+            .and_then(|()| files.rename(&unfinished, &dir))
+            .and_then(|()| files.sync_dir(&parent(&dir)))
+            .map_err(|error| refused("create", &dir, shard, error))?;
+        let recovered = open_shard(files, &dir, shard, options.limits())?;
+        let recovered = recovered.ok_or_else(|| {
+            let missing = io::Error::from(io::ErrorKind::NotFound);
+            LogError::io("open", &dir, missing)
+        })?;
         Ok(Self::open(dir, shard, options, recovered))
     }
 
@@ -386,6 +410,30 @@ impl ShardWriter {
             self.is_stopped = true;
         }
     }
+}
+
+/// Fills the folder of a shard whose log begins at `at`: an empty segment and the state file.
+fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, at: SeqNo) -> io::Result<()> {
+    match files.remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    create_durable_dir(files, &parent(dir))?;
+    create_durable_dir(files, dir)?;
+    let header = SegmentHeader {
+        shard,
+        first: at.0,
+        chain: 0,
+    };
+    let segment = files.create(&segment::path(dir, at.0))?;
+    write_all_at(segment.as_ref(), 0, &header.encode())?;
+    segment.sync()?;
+    let state = State {
+        first: at.0,
+        floor: at.0,
+        ..State::default()
+    };
+    StateFile::create(files, dir, shard, state).map(|_| ())
 }
 
 /// Returns the folder of a shard.

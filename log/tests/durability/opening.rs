@@ -141,6 +141,42 @@ async fn a_removed_shard_stays_removed_when_its_files_could_not_be() {
 }
 
 #[tokio::test]
+async fn a_power_cut_while_a_log_begins_leaves_the_old_one_none_or_the_new() {
+    let begin = async |files: &SimulatedFiles| {
+        let (log, _) = open(options(files));
+        fill(&log, shard(0), 3).await;
+        let first = files.num_operations();
+        (log.begin_at(shard(0), SeqNo(7)).await, first, log)
+    };
+    let files = SimulatedFiles::new();
+    let (begun, first, log) = begin(&files).await;
+    begun.expect("nothing fails");
+    drop(log);
+    let mut seen = std::collections::BTreeSet::new();
+    for edge in first..files.num_operations() {
+        for survival in [Survival::Synced, Survival::All, Survival::Random(edge)] {
+            let files = SimulatedFiles::new();
+            files.fail_operation(edge, Fault::PowerCut);
+            let (begun, _, log) = begin(&files).await;
+            drop(log);
+            files.reboot(survival);
+            let (log, report) = open(options(&files));
+            assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
+            let tail = log.tail(shard(0)).await.expect("tail");
+            assert!(begun.is_err() || tail == Some(SeqNo(6)), "edge {edge}");
+            seen.insert(tail);
+            log.begin_at(shard(0), SeqNo(9))
+                .await
+                .expect("begins again");
+            fill(&log, shard(0), 1).await;
+            assert_eq!(log.tail(shard(0)).await.expect("tail"), Some(SeqNo(9)));
+        }
+    }
+    let expected = [None, Some(SeqNo(2)), Some(SeqNo(6))];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
 async fn records_are_found_in_large_batches_and_many_segments() {
     let files = SimulatedFiles::new();
     let small = LogOptions {
