@@ -8,7 +8,7 @@
 use gleaner_model::ShardKey;
 use smallvec::SmallVec;
 
-use crate::rendezvous::{NodeHash, Standing, Weight};
+use crate::rendezvous::{Draw, NodeHash, Standing, Weight};
 
 /// How far beyond the mean a copy may be loaded before the next is taken.
 const SLACK: f64 = 1.25;
@@ -54,9 +54,15 @@ pub type Order = SmallVec<[usize; 4]>;
 /// assert_eq!(order_copies(shard, 42, &copies)[0], calm[1]);
 /// ```
 pub fn order_copies(shard: ShardKey, fingerprint: u128, candidates: &[Candidate]) -> Order {
+    let is_equal = |pair: &[Candidate]| pair[0].warmth == pair[1].warmth;
+    let are_equal = candidates.windows(2).all(is_equal);
     let standing = |copy: &Candidate| {
-        let weight = Weight::of_warmth(copy.warmth);
-        Standing::for_choice(shard, fingerprint, copy.node, weight)
+        let draw = Draw::for_choice(shard, fingerprint, copy.node);
+        if are_equal {
+            Standing::unweighted(draw)
+        } else {
+            Standing::weighted(draw, Weight::of_warmth(copy.warmth))
+        }
     };
     let mut ranked: SmallVec<[(Standing, usize); 4]> =
         candidates.iter().map(standing).zip(0..).collect();

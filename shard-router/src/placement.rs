@@ -122,7 +122,7 @@ pub enum PlacementError {
 /// order of shards and members does not matter, nor does naming a shard twice. No leaf exceeds the
 /// bound, neither with its primaries among all primaries nor with its copies among all copies.
 ///
-/// Takes time in proportion to shards × members, some 100 ns each.
+/// Takes time in proportion to shards × members, some 100 ns each; weights cost as much again.
 ///
 /// # Errors
 /// No members, a member twice, a weight out of range.

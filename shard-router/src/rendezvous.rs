@@ -63,49 +63,70 @@ impl Weight {
     }
 }
 
-/// How a node stands for a key: the least is the first choice. One of weight 0 comes after all others.
+/// What a node draws for a key: the larger, the better it stands among nodes of one weight.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
-    /// −log2(h), ≥ 1, 32 bits behind the binary point.
-    cost: u64,
-    weight: Weight,
+pub(crate) struct Draw {
+    hash: u64,
     node: NodeHash,
 }
 
-impl Standing {
-    /// Returns how `node` stands for holding a copy of `shard`.
-    pub(crate) fn for_placement(shard: ShardKey, node: NodeHash, weight: Weight) -> Self {
-        Self {
-            cost: cost(placement_draw(shard, node)),
-            weight,
-            node,
-        }
+impl Draw {
+    /// Returns what `node` draws for holding a copy of `shard`.
+    pub(crate) fn for_placement(shard: ShardKey, node: NodeHash) -> Self {
+        let hash = XxHash3_64::oneshot_with_seed(PLACEMENT_SEED, &pair(shard, node));
+        Self { hash, node }
     }
 
-    /// Returns how `node` stands for answering a query on `shard`.
-    pub(crate) fn for_choice(
-        shard: ShardKey,
-        fingerprint: u128,
-        node: NodeHash,
-        weight: Weight,
-    ) -> Self {
+    /// Returns what `node` draws for answering a query on `shard`.
+    pub(crate) fn for_choice(shard: ShardKey, fingerprint: u128, node: NodeHash) -> Self {
         let mut bytes = [0; 44];
         bytes[..28].copy_from_slice(&pair(shard, node));
         bytes[28..].copy_from_slice(&fingerprint.to_le_bytes());
+        let hash = XxHash3_64::oneshot_with_seed(CHOICE_SEED, &bytes);
+        Self { hash, node }
+    }
+}
+
+/// How a node stands for a key: the least is the first choice. One of weight 0 comes after all others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    draw: Draw,
+    weight: Weight,
+    /// −log2(h), ≥ 1, 32 bits behind the binary point; not known among nodes of one weight.
+    cost: u64,
+}
+
+impl Standing {
+    /// Returns the standing of a node among nodes of other weights.
+    pub(crate) fn weighted(draw: Draw, weight: Weight) -> Self {
+        let cost = cost(draw.hash);
+        Self { draw, weight, cost }
+    }
+
+    /// Returns the standing of a node among nodes of the same weight: the same order as with weights,
+    /// and no logarithm.
+    pub(crate) fn unweighted(draw: Draw) -> Self {
         Self {
-            cost: cost(XxHash3_64::oneshot_with_seed(CHOICE_SEED, &bytes)),
-            weight,
-            node,
+            draw,
+            weight: Weight(1),
+            cost: 0,
         }
     }
 }
 
 impl Ord for Standing {
     fn cmp(&self, other: &Self) -> Ordering {
-        let crosswise =
-            |one: &Self, two: &Self| u128::from(one.cost) * u128::from(two.weight.thousandths());
-        let by_cost = crosswise(self, other).cmp(&crosswise(other, self));
-        by_cost.then(self.node.cmp(&other.node))
+        // With one weight the draw decides alone, as a larger draw never costs more.
+        let by_cost = if self.weight == other.weight {
+            Ordering::Equal
+        } else {
+            let crosswise =
+                |one: &Self, two: &Self| u128::from(one.cost) * u128::from(two.weight.0);
+            crosswise(self, other).cmp(&crosswise(other, self))
+        };
+        by_cost
+            .then(other.draw.hash.cmp(&self.draw.hash))
+            .then(self.draw.node.cmp(&other.draw.node))
     }
 }
 
@@ -122,10 +143,6 @@ impl PartialEq for Standing {
 }
 
 impl Eq for Standing {}
-
-fn placement_draw(shard: ShardKey, node: NodeHash) -> u64 {
-    XxHash3_64::oneshot_with_seed(PLACEMENT_SEED, &pair(shard, node))
-}
 
 /// Lays out shard and node: `[0, 16)` UUID, `[16, 20)` shard, `[20, 28)` node, little-endian.
 fn pair(shard: ShardKey, node: NodeHash) -> [u8; 28] {
@@ -179,14 +196,10 @@ mod tests {
 
     #[test]
     fn hashes_and_logarithms_are_frozen() {
-        let (leaf, weight) = (node("leaf-1"), Weight::of_warmth(1.0));
-        let chosen = Standing::for_choice(shard(3), 42, leaf, weight);
-        let numbers = [
-            leaf.0,
-            placement_draw(shard(3), leaf),
-            cost(placement_draw(shard(3), leaf)),
-            chosen.cost,
-        ];
+        let leaf = node("leaf-1");
+        let placed = Draw::for_placement(shard(3), leaf).hash;
+        let chosen = Draw::for_choice(shard(3), 42, leaf).hash;
+        let numbers = [leaf.0, placed, cost(placed), cost(chosen)];
         assert_eq!(
             numbers.map(|number| format!("{number:x}")),
             [
@@ -216,7 +229,8 @@ mod tests {
         let nodes = ["a", "b", "c"].map(node);
         let mut firsts = [0_u32; 3];
         for number in 0..40_000 {
-            let of = |&i: &usize| Standing::for_placement(shard(number), nodes[i], weights[i]);
+            let draw = |i: usize| Draw::for_placement(shard(number), nodes[i]);
+            let of = |&i: &usize| Standing::weighted(draw(i), weights[i]);
             firsts[(0..3).min_by_key(of).expect("three")] += 1;
         }
         let expected = [5_000.0, 10_000.0, 25_000.0];
@@ -230,10 +244,25 @@ mod tests {
     }
 
     #[test]
+    fn equal_weights_give_the_order_of_none() {
+        let draws: Vec<Draw> = (0..100)
+            .map(|n| Draw::for_placement(shard(n), node("a")))
+            .collect();
+        let weighted = |i: &usize| Standing::weighted(draws[*i], Weight(7));
+        let unweighted = |i: &usize| Standing::unweighted(draws[*i]);
+        let [mut one, mut two] = [(); 2].map(|()| (0..100).collect::<Vec<usize>>());
+        one.sort_by_key(weighted);
+        two.sort_by_key(unweighted);
+        assert_eq!(one, two);
+        one.sort_by_key(|i| cost(draws[*i].hash));
+        assert_eq!(one, two);
+    }
+
+    #[test]
     fn a_weight_of_nothing_comes_last() {
-        let cold = Standing::for_placement(shard(0), node("a"), Weight(0));
-        let colder = Standing::for_placement(shard(0), node("b"), Weight(0));
-        let warm = Standing::for_placement(shard(0), node("c"), Weight(1));
+        let draw = |name| Draw::for_placement(shard(0), node(name));
+        let [cold, colder] = ["a", "b"].map(|name| Standing::weighted(draw(name), Weight(0)));
+        let warm = Standing::weighted(draw("c"), Weight(1));
         assert!(warm < cold && warm < colder && cold != colder);
         assert_eq!(Weight::of_warmth(f64::NAN), Weight(0));
         assert_eq!(Weight::of_warmth(7.0), Weight(1_000));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{NodeId, ShardKey};
 
 use super::{Member, PlacementError};
-use crate::rendezvous::{NodeHash, Standing, Weight};
+use crate::rendezvous::{Draw, NodeHash, Standing, Weight};
 
 /// A member's number: its place in the order of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,7 @@ pub(super) struct Fleet {
     leaves: Vec<LeafFacts>,
     /// [num_zones]: the leaves of each zone, at least one.
     zones: Vec<Vec<Leaf>>,
+    is_weighted: bool,
 }
 
 struct LeafFacts {
@@ -44,6 +45,7 @@ impl Fleet {
         let mut fleet = Self {
             leaves: Vec::with_capacity(sorted.len()),
             zones: Vec::new(),
+            is_weighted: false,
         };
         let mut named = BTreeMap::new();
         for member in sorted {
@@ -57,6 +59,8 @@ impl Fleet {
             }
             fleet.add(member, zone)?;
         }
+        let first = fleet.leaves[0].weight;
+        fleet.is_weighted = fleet.leaves.iter().any(|leaf| leaf.weight != first);
         Ok(fleet)
     }
 
@@ -109,7 +113,12 @@ impl Fleet {
     /// Returns how a leaf stands for a shard; of a shard's standings the least is its first choice.
     pub(super) fn standing(&self, shard: ShardKey, leaf: Leaf) -> Standing {
         let facts = &self.leaves[leaf.0];
-        Standing::for_placement(shard, facts.hash, facts.weight)
+        let draw = Draw::for_placement(shard, facts.hash);
+        if self.is_weighted {
+            Standing::weighted(draw, facts.weight)
+        } else {
+            Standing::unweighted(draw)
+        }
     }
 
     /// Returns all leaves, a shard's first choice first.
