@@ -1,6 +1,7 @@
 //! A shard copy's index as `leaf` holds it: operations in, views out, durable commits.
 
 mod options;
+mod pinned;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
+use gleaner_log::files::Files;
 use gleaner_model::{Generation, Mapping, Operation, SeqNo, ShardKey};
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
 use tantivy::{ReloadPolicy, Searcher};
 
 pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
+pub use pinned::{PinnedCommit, PinnedFile};
 
 use crate::EngineError;
 use crate::directory::ShardDirectory;
@@ -56,9 +59,6 @@ impl ShardIndex {
             mapping,
             analyzers,
         } = meta;
-        let next_seq_no = commit
-            .as_ref()
-            .map_or(SeqNo(0), |commit| commit.next_seq_no);
         let writer = Writer::open(
             directory.clone(),
             commit.as_ref(),
@@ -66,10 +66,7 @@ impl ShardIndex {
             Arc::clone(&analyzers),
             options,
         )?;
-        let generation = Generation {
-            mapping: writer.mapping().version,
-            visible: next_seq_no,
-        };
+        let generation = writer.generation();
         let parts = ViewParts {
             id: ViewId(0),
             generation,
@@ -91,10 +88,15 @@ impl ShardIndex {
         Ok((
             index,
             Checkpoint {
-                next_seq_no,
+                next_seq_no: generation.visible,
                 generation,
             },
         ))
+    }
+
+    /// Returns whether `folder` holds a durable commit.
+    pub fn is_committed(folder: &Path, files: &dyn Files) -> bool {
+        ShardDirectory::is_committed(folder, files)
     }
 
     /// Returns the shard.
@@ -150,13 +152,11 @@ impl ShardIndex {
         }
         writer.flush()?;
         let before = self.view.load_full();
-        let generation = Generation {
-            mapping: writer.mapping().version,
-            visible: writer.next_seq_no(),
-        };
+        let generation = writer.generation();
+        let is_same_mapping = writer.mapping().version == before.mapping().version;
         let meta_changes = self.directory.meta_changes();
         let has_changed = meta_changes != self.seen_meta.load(Ordering::Acquire);
-        if has_changed || generation != before.generation() {
+        if has_changed || generation != before.generation() || !is_same_mapping {
             let after = self.next_view(&writer, generation, &before, has_changed)?;
             self.view.store(Arc::new(after));
             self.seen_meta.store(meta_changes, Ordering::Release);
@@ -177,7 +177,7 @@ impl ShardIndex {
         } else {
             before.searcher().clone()
         };
-        let is_same_mapping = before.fields().mapping_version() == generation.mapping;
+        let is_same_mapping = before.fields().mapping_version() == writer.mapping().version;
         let fields = if is_same_mapping && !changed {
             Arc::clone(before.shared_fields())
         } else {

@@ -10,6 +10,7 @@ mod handle;
 mod meta;
 mod norms;
 mod persist;
+mod pin;
 mod state;
 mod tantivy_seam;
 mod write;
@@ -28,6 +29,7 @@ use tantivy::schema::Field as Column;
 
 use gate::Gate;
 pub use meta::{CommitMeta, Segments};
+pub use pin::Pin;
 use state::State;
 
 use crate::EngineError;
@@ -105,8 +107,10 @@ impl ShardDirectory {
             }
             Reading::Copied => None,
         };
+        let meta: Option<Arc<[u8]>> = meta.map(Arc::from);
         let mut state = State {
-            meta: meta.map(Arc::from),
+            durable_meta: meta.clone(),
+            meta,
             ..State::default()
         };
         state.durable = segments.clone();
@@ -128,6 +132,11 @@ impl ShardDirectory {
             },
             commit,
         ))
+    }
+
+    /// Returns whether `folder` holds a durable commit, whole or not.
+    pub fn is_committed(folder: &Path, files: &dyn Files) -> bool {
+        files.open(&folder.join(META)).is_ok()
     }
 
     /// Returns a handle that takes writing over from all others.

@@ -10,7 +10,9 @@ mod merging;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_model::{DocumentId, Mapping, MappingVersion, Operation, OperationKind, SeqNo};
+use gleaner_model::{
+    DocumentId, Generation, Mapping, MappingVersion, Operation, OperationKind, SeqNo,
+};
 use tantivy::index::Index;
 use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
 use tantivy::store::Compressor;
@@ -44,6 +46,9 @@ pub(crate) struct Writer {
     tantivy: Option<IndexWriter<Queued>>,
     backlog: Backlog,
     next_seq_no: SeqNo,
+    /// The newest mapping that an applied operation was ordered under: the same on every copy that
+    /// applied the same operations, whatever else its node has heard of.
+    ordered_under: MappingVersion,
     /// Operations that the meta in memory does not hold yet.
     num_pending: u64,
     /// Set by a failure that leaves the state of tantivy's writer unknown.
@@ -66,6 +71,7 @@ impl Writer {
         let fields = Arc::new(Fields::new(&mapping, &index.schema())?);
         let builder = DocumentBuilder::new(&mapping, &analyzers, Arc::clone(&fields));
         let next_seq_no = commit.map_or(SeqNo(0), |commit| commit.next_seq_no);
+        let ordered_under = commit.map_or(mapping.version, |commit| commit.mapping);
         let mut writer = Self {
             directory,
             options,
@@ -78,6 +84,7 @@ impl Writer {
             tantivy: None,
             backlog: Backlog::default(),
             next_seq_no,
+            ordered_under,
             num_pending: 0,
             is_poisoned: false,
         };
@@ -102,6 +109,14 @@ impl Writer {
 
     pub(crate) fn next_seq_no(&self) -> SeqNo {
         self.next_seq_no
+    }
+
+    /// Returns what searches see once all that was applied is shown.
+    pub(crate) fn generation(&self) -> Generation {
+        Generation {
+            mapping: self.ordered_under,
+            visible: self.next_seq_no,
+        }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -136,6 +151,7 @@ impl Writer {
         }
         self.guarded(|writer| writer.apply_in_order(seq_no, op))?;
         self.next_seq_no = seq_no.next();
+        self.ordered_under = self.ordered_under.max(op.mapping);
         Ok(())
     }
 
@@ -189,7 +205,7 @@ impl Writer {
     pub(crate) fn flush(&mut self) -> Result<(), EngineError> {
         self.guarded(|writer| {
             if writer.num_pending > 0 {
-                let payload = CommitMeta::payload(writer.next_seq_no, writer.mapping.version);
+                let payload = CommitMeta::payload(writer.next_seq_no, writer.ordered_under);
                 let mut prepared: PreparedCommit<'_, Queued> =
                     writer.tantivy()?.prepare_commit()?;
                 prepared.set_payload(&payload);
@@ -205,9 +221,9 @@ impl Writer {
         self.flush()?;
         self.guarded(|writer| {
             let commit = writer.meta_in_memory();
-            let current = (writer.next_seq_no, writer.mapping.version);
+            let current = writer.generation();
             // Records that change no document move the checkpoint too.
-            if commit.is_ok_and(|commit| (commit.next_seq_no, commit.mapping) == current) {
+            if commit.is_ok_and(|commit| commit.generation() == current) {
                 return Ok(());
             }
             writer.write_checkpoint()

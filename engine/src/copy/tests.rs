@@ -5,6 +5,7 @@ mod crash;
 mod growth;
 mod life;
 mod model;
+mod pinned;
 
 use std::path::Path;
 use std::sync::Arc;

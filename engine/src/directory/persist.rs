@@ -57,6 +57,7 @@ impl Shared {
 
     pub(super) fn end_persist(&self, persisted: &Pending) {
         let mut state = self.state.write();
+        state.durable_meta = Some(Arc::clone(&persisted.meta));
         state.durable = persisted.commit.segments.clone();
         state.pending = Segments::default();
         for path in &persisted.unsynced {
@@ -64,8 +65,13 @@ impl Shared {
         }
         let free = state.take_dead_files();
         drop(state);
-        for path in free {
-            match self.files.remove_file(&self.folder.join(&path)) {
+        self.remove(&free);
+    }
+
+    /// Removes files that nothing names.
+    pub(super) fn remove(&self, dead: &[PathBuf]) {
+        for path in dead {
+            match self.files.remove_file(&self.folder.join(path)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => tracing::warn!(?path, %error, "a dead file stays until a restart"),

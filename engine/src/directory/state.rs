@@ -1,6 +1,6 @@
 //! What a directory knows beside its files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,10 +16,16 @@ pub(super) struct State {
     pub(super) managed: Option<Arc<[u8]>>,
     /// Segments of `meta`.
     pub(super) live: Segments,
+    /// `meta.json` as it is on disk.
+    pub(super) durable_meta: Option<Arc<[u8]>>,
     /// Segments that the meta on disk names.
     pub(super) durable: Segments,
     /// Segments of the meta that is being made durable.
     pub(super) pending: Segments,
+    /// Segments of durable commits that someone copies, by pin.
+    pub(super) pins: BTreeMap<u64, Segments>,
+    /// Pins made so far.
+    pub(super) num_pins: u64,
     /// Files that are not yet known to be on disk, with the epoch that writes them.
     pub(super) unsynced: HashMap<PathBuf, u64>,
     /// Files whose deletion waits until no meta names them.
@@ -38,22 +44,25 @@ impl State {
         self.live = segments;
     }
 
-    /// Returns the files that can be deleted now: those whose deletion was put off and that no meta
+    /// Returns whether a file must stay: a meta names it, or a commit that is being copied.
+    pub(super) fn is_named(&self, path: &Path) -> bool {
+        let metas = [&self.live, &self.durable, &self.pending];
+        let mut all = metas.into_iter().chain(self.pins.values());
+        all.any(|segments| segments.name(path))
+    }
+
+    /// Returns the files that can be deleted now: those whose deletion was put off and that nothing
     /// names any more, and what abandoned merges of earlier epochs left.
     pub(super) fn take_dead_files(&mut self) -> Vec<PathBuf> {
-        let Self {
-            live,
-            durable,
-            postponed,
-            unsynced,
-            epoch,
-            ..
-        } = self;
-        let is_named = |path: &PathBuf| live.name(path) || durable.name(path);
-        let mut dead: Vec<PathBuf> = postponed.extract_if(|path| !is_named(path)).collect();
-        let abandoned = unsynced
+        let mut postponed = std::mem::take(&mut self.postponed);
+        let dead = postponed.extract_if(|path| !self.is_named(path));
+        let mut dead: Vec<PathBuf> = dead.collect();
+        self.postponed = postponed;
+        let is_abandoned = |path: &Path, of: u64| of < self.epoch && !self.is_named(path);
+        let abandoned = self
+            .unsynced
             .iter()
-            .filter(|(path, of)| **of < *epoch && !is_named(path));
+            .filter(|(path, of)| is_abandoned(path, **of));
         dead.extend(abandoned.map(|(path, _)| path.clone()));
         dead.iter().for_each(|path| self.forget(path));
         dead

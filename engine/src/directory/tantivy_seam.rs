@@ -24,10 +24,7 @@ impl Directory for ShardDirectory {
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
         let mut state = self.shared.state.write();
         let is_stale = state.epoch != self.epoch;
-        let is_named = [&state.live, &state.durable, &state.pending]
-            .into_iter()
-            .any(|segments| segments.name(path));
-        if is_named || is_stale {
+        if state.is_named(path) || is_stale {
             state.postponed.insert(path.to_owned());
             return Ok(());
         }

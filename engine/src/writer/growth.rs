@@ -63,7 +63,7 @@ impl Writer {
 
     /// Writes the checkpoint into the meta in memory although no document changed.
     pub(super) fn write_checkpoint(&mut self) -> Result<(), EngineError> {
-        let payload = CommitMeta::payload(self.next_seq_no, self.mapping.version);
+        let payload = CommitMeta::payload(self.next_seq_no, self.ordered_under);
         if self.tantivy.is_some() {
             // tantivy keeps a copy of the meta and would write the old payload back.
             let mut prepared = self.tantivy()?.prepare_commit()?;
