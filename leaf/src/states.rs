@@ -39,6 +39,7 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
     let failure = shard.applier.failure();
     ShardState {
         shard: shard.key,
+        is_primary: true,
         phase: if failure.is_some() {
             ShardPhase::Failed
         } else {
@@ -60,6 +61,7 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
 fn closed_state(shard: ShardKey, phase: ShardPhase, reason: Option<String>) -> ShardState {
     ShardState {
         shard,
+        is_primary: true,
         phase,
         reason,
         generation: Generation::default(),

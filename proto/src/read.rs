@@ -38,7 +38,7 @@ pub struct Document {
 /// Where a shard stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardPhase {
-    /// Reading its log.
+    /// Reading its log, or being made from another copy.
     Recovering,
     /// Serving.
     Started,
@@ -51,9 +51,11 @@ pub enum ShardPhase {
 pub struct ShardState {
     /// The shard.
     pub shard: ShardKey,
+    /// Whether this copy orders the shard's writes; the others follow it.
+    pub is_primary: bool,
     /// Where it stands.
     pub phase: ShardPhase,
-    /// Why it failed.
+    /// Why it failed, or how far it is while it recovers.
     pub reason: Option<String>,
     /// What searches see.
     pub generation: Generation,
