@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod filter_cache;
 mod lower;
 pub mod partial;
+pub mod postings;
 pub mod schema;
 pub mod score;
 pub mod search;

@@ -4,6 +4,7 @@
 //! - [`bm25`]: the formula, in f64.
 //! - [`model`]: the request's numbers, tabulated.
 //! - [`canonical`]: a document's score, in the query's clause order, rounded once.
+//! - [`weights`]: the score of a term in a document, for all who have its frequency and length.
 //! - [`bound`]: how far tantivy's block maxima may be wrong, and what to do about it.
 //! - [`top`]: the best hits, shared by all segments and shards.
 //!
@@ -16,3 +17,4 @@ pub(crate) mod explain;
 pub(crate) mod model;
 mod phrase;
 pub(crate) mod top;
+pub mod weights;

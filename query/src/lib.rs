@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mapping;
 pub mod names;
 pub mod order;
+pub mod postings;
 pub mod query_string;
 pub mod resolved;
 pub mod search;

@@ -56,6 +56,8 @@ pub struct SearchRequest {
     pub seq_no_primary_term: bool,
     /// Whether a timing of each shard is returned.
     pub profile: bool,
+    /// What is asked of leaves: whole queries, or single terms.
+    pub scatter: Scatter,
     /// By when an answer is owed; `None` is the node's default.
     pub timeout: Option<Duration>,
     /// Documents to look at per shard before stopping; `None` looks at all.
@@ -76,6 +78,16 @@ impl SearchRequest {
     pub fn size(&self) -> usize {
         self.size.unwrap_or(Self::DEFAULT_SIZE)
     }
+}
+
+/// How a query is spread over leaves (`scatter`). The answers are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Scatter {
+    /// `shards`: each shard evaluates the query on its documents.
+    #[default]
+    Shards,
+    /// `terms`: each term's posting list is asked for by itself, and the root combines them.
+    Terms,
 }
 
 /// How exactly hits are counted; `hits.total` = min(matches, limit).

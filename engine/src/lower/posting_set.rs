@@ -110,7 +110,7 @@ pub(super) fn of_pattern(
 }
 
 /// Refuses fields that are kept out of the index.
-pub(super) fn require_index(field: &FieldPath, handle: &FieldHandle) -> Result<(), EngineError> {
+pub(crate) fn require_index(field: &FieldPath, handle: &FieldHandle) -> Result<(), EngineError> {
     if handle.kind.is_indexed() {
         return Ok(());
     }

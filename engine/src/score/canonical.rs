@@ -15,8 +15,8 @@ use tantivy::query::Scorer;
 use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, Term};
 
-use super::bm25::LengthNorms;
 use super::phrase::{PhraseMatcher, Slot};
+use super::weights::TextWeight;
 use crate::EngineError;
 use crate::lower::{self, Scope};
 
@@ -52,9 +52,7 @@ pub(crate) enum Cursor {
 
 /// A field's lengths in a segment, with the weight of what is looked for.
 pub(crate) struct Lengths {
-    /// boost · idf.
-    weight: f64,
-    norms: Arc<LengthNorms>,
+    weight: TextWeight,
     ids: FieldNormReader,
 }
 
@@ -244,8 +242,7 @@ impl Lengths {
         };
         Ok(Some((
             Self {
-                weight,
-                norms: Arc::clone(norms),
+                weight: TextWeight::new(weight, Arc::clone(norms)),
                 ids,
             },
             handle.column,
@@ -253,7 +250,7 @@ impl Lengths {
     }
 
     fn score(&self, doc: DocId, frequency: f64) -> f64 {
-        self.weight * self.norms.saturated(frequency, self.ids.fieldnorm_id(doc))
+        self.weight.score(frequency, self.ids.fieldnorm_id(doc))
     }
 
     fn length(&self, doc: DocId) -> u32 {

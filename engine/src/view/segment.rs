@@ -1,7 +1,7 @@
 //! One segment of a view, with what is computed about it once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use tantivy::columnar::ColumnValues;
@@ -9,6 +9,7 @@ use tantivy::index::SegmentId;
 use tantivy::schema::Field as Column;
 use tantivy::{DocId, SegmentReader};
 
+use crate::postings::Runs;
 use crate::statistics::SegmentNumbers;
 use crate::{EngineError, schema::names};
 
@@ -46,6 +47,7 @@ pub struct SegmentView {
 pub struct SegmentCaches {
     norms: RwLock<HashMap<Column, Arc<NormHistogram>>>,
     numbers: SegmentNumbers,
+    runs: OnceLock<Runs>,
 }
 
 /// How many live documents have each norm id; `[0]` counts those without the field.
@@ -98,6 +100,12 @@ impl SegmentView {
     /// Returns each document's seq_no.
     pub fn seq_nos(&self) -> &Arc<dyn ColumnValues<u64>> {
         &self.seq_no
+    }
+
+    /// Returns the stretches of documents whose seq_nos ascend: one pass over them, the first time.
+    pub(crate) fn runs(&self) -> &Runs {
+        let find = || Runs::of(self.seq_no.as_ref());
+        self.caches.runs.get_or_init(find)
     }
 
     /// Returns the numbers that ranking has counted in the segment.

@@ -17,7 +17,7 @@ pub use highlight::parse_highlight;
 pub use sort::parse_sort;
 pub use uri::apply_uri_parameters;
 
-use super::{PointInTime, SearchRequest, TrackTotal};
+use super::{PointInTime, Scatter, SearchRequest, TrackTotal};
 use crate::aggregation::parse_aggregations;
 use crate::dsl::{Query, parse_query};
 use crate::error::{ErrorType, QueryError};
@@ -176,6 +176,9 @@ fn read_conduct(
     reader: &mut ObjectReader<'_>,
 ) -> Result<(), QueryError> {
     request.profile = reader.boolean("profile")?.unwrap_or(false);
+    if let Some(text) = reader.text("scatter")? {
+        request.scatter = parse_scatter(&text)?;
+    }
     if let Some(text) = reader.text("timeout")? {
         request.timeout = parse_time(&text, "timeout")?;
     }
@@ -239,6 +242,16 @@ fn parse_terminate_after(documents: i64) -> Result<Option<u64>, QueryError> {
         Ok(0) => Ok(None),
         Ok(documents) => Ok(Some(documents)),
         Err(_) => Err(QueryError::illegal("terminateAfter must be > 0")),
+    }
+}
+
+fn parse_scatter(text: &str) -> Result<Scatter, QueryError> {
+    match text {
+        "shards" => Ok(Scatter::Shards),
+        "terms" => Ok(Scatter::Terms),
+        _ => Err(QueryError::illegal(format!(
+            "[scatter] must be [shards] or [terms] but was [{text}]"
+        ))),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{apply_uri_parameters, parse_query_body, parse_search, parse_search_v
 use crate::dsl::Query;
 use crate::limits::Limits;
 use crate::search::{
-    FieldFormat, Missing, SearchRequest, SortMode, SortTarget, SourceFilter, TrackTotal,
+    FieldFormat, Missing, Scatter, SearchRequest, SortMode, SortTarget, SourceFilter, TrackTotal,
 };
 
 fn parse(body: &Value) -> SearchRequest {
@@ -59,6 +59,20 @@ fn a_whole_body_is_read() {
     assert_eq!(
         request.indices_boost,
         [("i*".to_owned(), 2.0), ("j".to_owned(), 1.0)]
+    );
+}
+
+#[test]
+fn a_query_is_spread_by_shards_or_by_terms_and_in_no_other_way() {
+    assert_eq!(parse(&json!({})).scatter, Scatter::Shards);
+    assert_eq!(
+        parse(&json!({"scatter": "shards"})).scatter,
+        Scatter::Shards
+    );
+    assert_eq!(parse(&json!({"scatter": "terms"})).scatter, Scatter::Terms);
+    assert_eq!(
+        fault(&json!({"scatter": "leaves"})),
+        "[scatter] must be [shards] or [terms] but was [leaves]"
     );
 }
 

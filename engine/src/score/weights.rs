@@ -1,0 +1,71 @@
+//! What a term adds to a document's canonical score, for all who know its frequency and length
+//! there: a [`Cursor`](super::canonical::Cursor) from the index, a root from posting lists.
+
+use std::sync::Arc;
+
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::Statistics;
+
+use super::bm25::LengthNorms;
+use super::model::Model;
+use crate::EngineError;
+
+/// A term of a text field under the request's numbers.
+#[derive(Debug, Clone)]
+pub struct TextWeight {
+    /// boost · idf.
+    weight: f64,
+    norms: Arc<LengthNorms>,
+}
+
+impl TextWeight {
+    pub(crate) fn new(weight: f64, norms: Arc<LengthNorms>) -> Self {
+        Self { weight, norms }
+    }
+
+    /// Returns the score of a document that holds the term `frequency` times and whose field has
+    /// this norm id.
+    pub fn score(&self, frequency: f64, norm_id: u8) -> f64 {
+        self.weight * self.norms.saturated(frequency, norm_id)
+    }
+}
+
+/// The weights of a request's terms.
+pub struct TermWeights(Model);
+
+impl TermWeights {
+    /// Tabulates `statistics`, which hold the numbers of every term asked about.
+    pub fn new(statistics: Arc<Statistics>) -> Self {
+        Self(Model::new(statistics))
+    }
+
+    /// Returns the weight of a term of a text field, its score multiplied by `boost`; `None` where no
+    /// document has the field.
+    ///
+    /// # Errors
+    /// [`EngineError::MissingStatistics`].
+    pub fn of_text(
+        &self,
+        field: &FieldPath,
+        term: &str,
+        boost: f64,
+    ) -> Result<Option<TextWeight>, EngineError> {
+        let weight = boost * self.0.term(field, term)?.idf;
+        let norms = self.0.norms(field);
+        Ok(norms.map(|norms| TextWeight::new(weight, Arc::clone(norms))))
+    }
+
+    /// Returns the score of every document that holds a term of a keyword field, multiplied by
+    /// `boost`.
+    ///
+    /// # Errors
+    /// [`EngineError::MissingStatistics`].
+    pub fn of_keyword(
+        &self,
+        field: &FieldPath,
+        term: &str,
+        boost: f64,
+    ) -> Result<f64, EngineError> {
+        Ok(boost * self.0.term(field, term)?.idf)
+    }
+}
