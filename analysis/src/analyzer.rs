@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use crate::{
+    buffer::TokenBuffer,
     char_filter::{self, CharFilter},
     filter::{Filter, Word},
     token::{Token, TokenList, TokenRef},
-    tokenizer::Tokenizer,
+    tokenizer::{Standard, Tokenizer},
 };
 
 /// Positions between two values of one field, so that no phrase matches across them;
@@ -101,6 +102,18 @@ impl Analyzer {
         self.chain.run(text, sink)
     }
 
+    /// Puts the tokens of one value into `buffer`, in order, in place of what it held.
+    pub fn analyze_to(&self, text: &str, buffer: &mut TokenBuffer) {
+        buffer.clear();
+        if let Some(tokenizer) = self.chain.lowercase_words() {
+            return buffer.fill_lowercase(tokenizer, text);
+        }
+        let num_positions = self.analyze_into(text, &mut |token| {
+            buffer.push(token.text, token.position, token.position_length);
+        });
+        buffer.set_num_positions(num_positions);
+    }
+
     /// Returns the tokens of a field with several values; see [`Analyzer::analyze_values_into`].
     pub fn analyze_values(&self, values: &[&str], gap: u32) -> Vec<Token> {
         let mut tokens = Vec::new();
@@ -144,6 +157,15 @@ impl Analyzer {
 }
 
 impl Chain {
+    /// Returns the tokenizer when the chain is the `standard` analyzer's: words in lower case.
+    fn lowercase_words(&self) -> Option<&Standard> {
+        let [filter] = self.filters.as_slice() else {
+            return None;
+        };
+        let is_plain = self.char_filters.is_empty() && filter.part.is_plain_lowercase();
+        self.tokenizer.part.as_standard().filter(|_| is_plain)
+    }
+
     /// Runs all parts; returns the number of positions.
     pub(crate) fn run(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         if self.char_filters.is_empty() {

@@ -86,6 +86,11 @@ pub(crate) trait WordFilter: fmt::Debug + Send + Sync {
     fn is_normalizing(&self) -> bool {
         false
     }
+
+    /// True for the `lowercase` of no particular language.
+    fn is_plain_lowercase(&self) -> bool {
+        false
+    }
 }
 
 /// Changes the tokens of a value as a whole.
@@ -113,6 +118,14 @@ impl Filter {
 
     pub(crate) fn list(filter: impl ListFilter + 'static) -> Self {
         Self::List(Arc::new(filter))
+    }
+
+    /// True for the `lowercase` of no particular language.
+    pub(crate) fn is_plain_lowercase(&self) -> bool {
+        match self {
+            Self::Word(filter) => filter.is_plain_lowercase(),
+            Self::List(_) => false,
+        }
     }
 
     /// Applies a word filter; list filters leave the word alone.

@@ -25,6 +25,7 @@
 //! - An offset at the edge of deleted text (`html_strip`) stays outside of the deletion.
 
 mod analyzer;
+mod buffer;
 mod char_filter;
 mod error;
 mod explanation;
@@ -39,6 +40,7 @@ mod tokenizer;
 mod unicode;
 
 pub use analyzer::{Analyzer, POSITION_INCREMENT_GAP};
+pub use buffer::{Term, TokenBuffer};
 pub use error::{AnalysisError, Component};
 pub use explanation::{Explanation, StageText, StageTokens};
 pub use normalizer::Normalizer;

@@ -24,6 +24,11 @@ pub(crate) trait Tokenizer: fmt::Debug + Send + Sync {
     /// Calls `sink` for each token, in order of start offset; returns the number of positions.
     fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32;
 
+    /// Returns the standard tokenizer if it is one, for the fast way through `standard`.
+    fn as_standard(&self) -> Option<&Standard> {
+        None
+    }
+
     /// True when it also lowercases, so that `normalize` must.
     fn lowercases(&self) -> bool {
         false

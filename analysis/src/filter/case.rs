@@ -38,6 +38,10 @@ impl WordFilter for Lowercase {
     fn is_normalizing(&self) -> bool {
         true
     }
+
+    fn is_plain_lowercase(&self) -> bool {
+        *self == Self::Plain
+    }
 }
 
 impl WordFilter for Uppercase {

@@ -42,43 +42,50 @@ fn class(bytes: &[u8], at: usize) -> Class {
     bytes.get(at).map_or(0, |&byte| CLASSES[usize::from(byte)])
 }
 
+/// Returns how many bytes from `at` on are part of a word, or are not.
+fn run(bytes: &[u8], at: usize, is_word: bool) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let is_other = |byte: &u8| (CLASSES[usize::from(*byte)] & WORD != 0) != is_word;
+    rest.iter().position(is_other).unwrap_or(rest.len())
+}
+
 /// Calls `word(start, end, kind)` for each word of `bytes`, which must be ASCII.
 pub(super) fn words(bytes: &[u8], mut word: impl FnMut(usize, usize, TokenKind)) {
-    let mut start = 0;
+    let mut start = run(bytes, 0, false);
     while start < bytes.len() {
-        if class(bytes, start) & WORD == 0 {
-            start += 1;
-            continue;
-        }
-        let (end, seen) = word_end(bytes, start);
+        let end = word_end(bytes, start);
         // A word of underscores only is no token.
-        if seen & LETTER != 0 {
-            word(start, end, TokenKind::AlphaNum);
-        } else if seen & DIGIT != 0 {
-            word(start, end, TokenKind::Num);
+        if let Some(kind) = kind(&bytes[start..end]) {
+            word(start, end, kind);
         }
-        start = end;
+        start = end + run(bytes, end, false);
     }
 }
 
-/// Returns the end of the word that starts at `start`, and all classes in it.
-fn word_end(bytes: &[u8], start: usize) -> (usize, Class) {
-    let mut seen = 0;
-    let mut last = 0;
+/// Returns the kind of a word by its letters and digits; `None` when it has neither.
+fn kind(word: &[u8]) -> Option<TokenKind> {
+    let mut kind = None;
+    for byte in word {
+        match CLASSES[usize::from(*byte)] {
+            LETTER => return Some(TokenKind::AlphaNum),
+            DIGIT => kind = Some(TokenKind::Num),
+            _ => {}
+        }
+    }
+    kind
+}
+
+/// Returns the end of the word that starts at `start`.
+fn word_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {
-        let mut current = class(bytes, at);
-        while current & WORD != 0 {
-            seen |= current;
-            last = current;
-            at += 1;
-            current = class(bytes, at);
-        }
-        let both = last & class(bytes, at + 1);
-        let joins = (current & JOINS_LETTERS != 0 && both & LETTER != 0)
-            || (current & JOINS_DIGITS != 0 && both & DIGIT != 0);
+        at += run(bytes, at, true);
+        let joint = class(bytes, at);
+        let both = class(bytes, at - 1) & class(bytes, at + 1);
+        let joins = (joint & JOINS_LETTERS != 0 && both & LETTER != 0)
+            || (joint & JOINS_DIGITS != 0 && both & DIGIT != 0);
         if !joins {
-            return (at, seen);
+            return at;
         }
         at += 1;
     }

@@ -25,13 +25,14 @@ impl Standard {
     }
 }
 
-impl Tokenizer for Standard {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+impl Standard {
+    /// Calls `emit(start, end, position, kind)` for each word; returns the number of positions.
+    pub(crate) fn words(&self, text: &str, emit: impl FnMut(usize, usize, u32, TokenKind)) -> u32 {
         let mut out = Output {
             text,
             max_token_length: self.max_token_length,
             position: 0,
-            sink,
+            emit,
         };
         let bytes = text.as_bytes();
         let mut start = 0;
@@ -46,6 +47,21 @@ impl Tokenizer for Standard {
             start = end;
         }
         out.position
+    }
+}
+
+impl Tokenizer for Standard {
+    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+        self.words(text, |start, end, position, kind| {
+            sink(TokenRef {
+                kind,
+                ..TokenRef::slice(text, (start, end), position)
+            });
+        })
+    }
+
+    fn as_standard(&self) -> Option<&Standard> {
+        Some(self)
     }
 }
 
@@ -81,18 +97,18 @@ fn first_non_ascii(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Numbers words, and cuts those that are too long.
-struct Output<'a, 's> {
+struct Output<'a, F> {
     text: &'a str,
     max_token_length: usize,
     position: u32,
-    sink: &'s mut dyn FnMut(TokenRef<'_>),
+    emit: F,
 }
 
-impl Output<'_, '_> {
+impl<F: FnMut(usize, usize, u32, TokenKind)> Output<'_, F> {
     fn word(&mut self, start: usize, end: usize, kind: TokenKind) {
         // A word has at least as many bytes as characters: the usual word needs no counting.
         if end - start <= self.max_token_length {
-            return self.emit(start, end, kind);
+            return self.number(start, end, kind);
         }
         let mut from = start;
         while from < end {
@@ -101,16 +117,13 @@ impl Output<'_, '_> {
                 .char_indices()
                 .nth(self.max_token_length)
                 .map_or(rest.len(), |(at, _)| at);
-            self.emit(from, from + length, kind);
+            self.number(from, from + length, kind);
             from += length;
         }
     }
 
-    fn emit(&mut self, start: usize, end: usize, kind: TokenKind) {
-        (self.sink)(TokenRef {
-            kind,
-            ..TokenRef::slice(self.text, (start, end), self.position)
-        });
+    fn number(&mut self, start: usize, end: usize, kind: TokenKind) {
+        (self.emit)(start, end, self.position, kind);
         self.position += 1;
     }
 }

@@ -3,7 +3,7 @@
 //! An analyzer pushes tokens, tantivy pulls them, so one value's tokens pass through a buffer that
 //! is reused: nothing is allocated per token.
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, TokenBuffer};
 use gleaner_model::{FieldKind, Mapping};
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager};
 
@@ -55,20 +55,12 @@ struct AnalysisTokenizer {
     buffer: Buffer,
 }
 
-/// The tokens of one value, end to end.
+/// The tokens of one value, and which of them is next.
 #[derive(Clone, Default)]
 struct Buffer {
-    text: String,
-    slots: Vec<Slot>,
+    tokens: TokenBuffer,
     next: usize,
     token: Token,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    text_end: usize,
-    position: u32,
-    position_length: u32,
 }
 
 impl AnalysisTokenizer {
@@ -85,43 +77,26 @@ impl Tokenizer for AnalysisTokenizer {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> &'a mut Buffer {
         let buffer = &mut self.buffer;
-        buffer.text.clear();
-        buffer.slots.clear();
         buffer.next = 0;
-        let num_positions = self.analyzer.analyze_into(text, &mut |token| {
-            buffer.text.push_str(token.text);
-            buffer.slots.push(Slot {
-                text_end: buffer.text.len(),
-                position: token.position,
-                position_length: token.position_length,
-            });
-        });
+        self.analyzer.analyze_to(text, &mut buffer.tokens);
         // tantivy puts the next value at the end of the longest token plus its own gap; positions
         // are kept and position lengths are not, so the last token carries the analyzer's gap.
         let gap = self.analyzer.position_increment_gap();
-        if let Some(last) = buffer.slots.last_mut() {
-            let end = num_positions
-                .saturating_add(gap)
-                .saturating_sub(TANTIVY_GAP);
-            last.position_length = last.position_length.max(end.saturating_sub(last.position));
-        }
+        let end = buffer.tokens.num_positions().saturating_add(gap);
+        buffer.tokens.extend_last(end.saturating_sub(TANTIVY_GAP));
         buffer
     }
 }
 
 impl TokenStream for &mut Buffer {
     fn advance(&mut self) -> bool {
-        let Some(slot) = self.slots.get(self.next) else {
+        let Some(term) = self.tokens.get(self.next) else {
             return false;
         };
-        let start = self
-            .next
-            .checked_sub(1)
-            .map_or(0, |before| self.slots[before].text_end);
         self.token.text.clear();
-        self.token.text.push_str(&self.text[start..slot.text_end]);
-        self.token.position = slot.position as usize;
-        self.token.position_length = slot.position_length as usize;
+        self.token.text.push_str(term.text);
+        self.token.position = term.position as usize;
+        self.token.position_length = term.position_length as usize;
         self.next += 1;
         true
     }
