@@ -158,7 +158,7 @@ fn statistics(call: &search::StatisticsCall) -> search::StatisticsAnswer {
 /// Refuses what no search asks.
 fn not_canned(what: &'static str) -> LeafFault {
     LeafFault::Rejected {
-        queue: what,
+        queue: what.into(),
         capacity: 0,
     }
 }

@@ -50,7 +50,7 @@ impl LeafClient for Leaf {
                 let view = shard.engine().view();
                 if !shard.views.pin(&view, call.holder, call.keep_alive) {
                     return Err(LeafFault::Rejected {
-                        queue: "open contexts",
+                        queue: "open contexts".into(),
                         capacity: MAX_HOLDERS,
                     });
                 }

@@ -18,11 +18,11 @@ pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
         },
         LogError::DiskFull { .. } => LeafFault::DiskFull { shard },
         LogError::Busy => LeafFault::Rejected {
-            queue: "log",
+            queue: "log".into(),
             capacity: 0,
         },
         LogError::TooLarge { .. } => LeafFault::BadQuery {
-            kind: "illegal_argument_exception",
+            kind: "illegal_argument_exception".into(),
             reason,
         },
         LogError::Corrupt { .. }
@@ -40,11 +40,11 @@ pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
     let reason = error.to_string();
     match error {
         EngineError::Query(_) => LeafFault::BadQuery {
-            kind: "query_shard_exception",
+            kind: "query_shard_exception".into(),
             reason,
         },
         EngineError::TooManyBuckets { .. } => LeafFault::BadQuery {
-            kind: "too_many_buckets_exception",
+            kind: "too_many_buckets_exception".into(),
             reason,
         },
         EngineError::CircuitBreaking {
@@ -52,7 +52,7 @@ pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
             wanted,
             limit,
         } => LeafFault::Memory {
-            account: what,
+            account: (*what).into(),
             wanted_bytes: *wanted,
             limit_bytes: *limit,
         },

@@ -18,9 +18,9 @@ use crate::shard::Shard;
 pub(crate) fn document_fault(error: &DocumentError) -> WriteFault {
     let cause = error
         .cause()
-        .map(|(kind, reason)| (kind, reason.to_owned()));
+        .map(|(kind, reason)| (kind.into(), reason.to_owned()));
     WriteFault::Document {
-        kind: error.kind(),
+        kind: error.kind().into(),
         reason: error.to_string(),
         cause,
     }

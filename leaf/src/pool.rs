@@ -95,7 +95,7 @@ impl Pool {
         {
             metrics::counter!("gleaner_search_rejected_total").increment(1);
             let fault = LeafFault::Rejected {
-                queue: "search",
+                queue: "search".into(),
                 capacity: self.capacity,
             };
             return Err(PoolFault::Rejected(fault));
@@ -159,7 +159,7 @@ mod tests {
         let Err(PoolFault::Rejected(LeafFault::Rejected { queue, capacity })) = rejected else {
             panic!("there is no room");
         };
-        assert_eq!((queue, capacity), ("search", 1));
+        assert_eq!((&*queue, capacity), ("search", 1));
         drop(release);
         assert!(matches!(waiting.await, Ok(1)));
     }

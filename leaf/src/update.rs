@@ -49,9 +49,9 @@ fn object(bytes: &Bytes) -> Result<Map<String, Value>, WriteFault> {
 
 fn malformed(error: &serde_json::Error) -> WriteFault {
     WriteFault::Document {
-        kind: "mapper_parsing_exception",
+        kind: "mapper_parsing_exception".into(),
         reason: "failed to parse".to_owned(),
-        cause: Some(("x_content_parse_exception", error.to_string())),
+        cause: Some(("x_content_parse_exception".into(), error.to_string())),
     }
 }
 

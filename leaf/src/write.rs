@@ -60,7 +60,7 @@ impl Leaf {
         let Ok(_permits) = permits else {
             metrics::counter!("gleaner_write_rejected_total").increment(1);
             return Err(LeafFault::Rejected {
-                queue: "write",
+                queue: "write".into(),
                 capacity,
             });
         };

@@ -1,5 +1,7 @@
 //! Why a leaf did not answer for a shard.
 
+use std::borrow::Cow;
+
 use gleaner_model::{FaultKind, Party, PrimaryTerm, Retry, SeqNo, ShardKey};
 
 /// A leaf's refusal or failure, per shard.
@@ -57,7 +59,7 @@ pub enum LeafFault {
     #[error("rejected: {queue} holds {capacity} tasks already")]
     Rejected {
         /// Which queue.
-        queue: &'static str,
+        queue: Cow<'static, str>,
         /// Its capacity.
         capacity: usize,
     },
@@ -65,7 +67,7 @@ pub enum LeafFault {
     #[error("[{account}] data too large: {wanted_bytes} bytes wanted, limit is {limit_bytes}")]
     Memory {
         /// Which account.
-        account: &'static str,
+        account: Cow<'static, str>,
         /// Bytes in use with the request.
         wanted_bytes: u64,
         /// Limit in bytes.
@@ -93,7 +95,7 @@ pub enum LeafFault {
     #[error("{reason}")]
     BadQuery {
         /// The dialect's error type, for example `query_shard_exception`.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         /// What is wrong.
         reason: String,
     },
@@ -109,6 +111,18 @@ pub enum LeafFault {
         /// The shard.
         shard: ShardKey,
         /// Why.
+        reason: String,
+    },
+    /// The leaf is of another version and does not know what was asked for.
+    #[error("the leaf's version does not support it: {what}")]
+    Unsupported {
+        /// What it does not know.
+        what: String,
+    },
+    /// The request or its answer is larger than a message may be.
+    #[error("message too large: {reason}")]
+    TooLarge {
+        /// How large it is, and the limit.
         reason: String,
     },
     /// A broken invariant or an I/O failure.
@@ -129,11 +143,14 @@ impl LeafFault {
             | Self::Unreachable { .. }
             | Self::Behind { .. }
             | Self::Recovering { .. }
-            | Self::Stopped { .. } => FaultKind::LEAF,
+            | Self::Stopped { .. }
+            | Self::Unsupported { .. } => FaultKind::LEAF,
             Self::DeadlinePassed { .. } | Self::Rejected { .. } | Self::Memory { .. } => {
                 FaultKind::BUSY
             }
-            Self::ViewMissing { .. } | Self::BadQuery { .. } => FaultKind::CLIENT,
+            Self::ViewMissing { .. } | Self::BadQuery { .. } | Self::TooLarge { .. } => {
+                FaultKind::CLIENT
+            }
             Self::Fenced { .. } => FaultKind::COORDINATOR,
             Self::DiskFull { .. } | Self::Indeterminate { .. } => FaultKind {
                 party: Party::Leaf,

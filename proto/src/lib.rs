@@ -1,20 +1,37 @@
-//! The border between root and leaf: the calls a leaf answers, as a trait over domain types.
+//! The borders between nodes: the calls they answer, as traits over domain types, and the wire.
 //!
-//! Does: define [`LeafClient`] with its requests and answers. In one process the leaf implements it
-//! directly and values pass without serialising; clients over a network stand behind the same trait.
-//! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does).
-//! Read [`LeafClient`] first.
+//! Does: define [`LeafClient`], [`ReplicationClient`], [`MetadataClient`] and [`NodeClient`] with
+//! their requests and answers. In one process they are implemented directly and values pass without
+//! serialising; [`GrpcLeaf`], [`GrpcMetadata`] and [`GrpcNode`] stand behind the same traits for
+//! another node, and [`serve`] answers them. The only room that knows messages.
+//! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does), know TLS yet.
+//! Read [`LeafClient`] first, then `docs/decisions/0011-wire.md`.
 
+pub mod client;
 pub mod fault;
+pub mod metadata;
+pub mod node;
 pub mod read;
 pub mod replicate;
 pub mod search;
+pub mod server;
+pub mod version;
+mod wire;
 pub mod write;
+
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 
+pub use client::{GRACE, GrpcLeaf, GrpcMetadata, GrpcNode, Peer};
 pub use fault::LeafFault;
+pub use metadata::MetadataClient;
+pub use node::NodeClient;
 pub use replicate::ReplicationClient;
+pub use server::{Services, serve};
+pub use version::Versions;
+pub use wire::MAX_MESSAGE_BYTES;
 
 /// The calls of one leaf. A call names the shards it is for; a leaf that does not hold one answers
 /// [`LeafFault::NotHere`] for it.

@@ -1,5 +1,6 @@
 //! Calls that write to one shard's primary.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -159,17 +160,17 @@ pub enum WriteFault {
     #[error("{reason}")]
     Document {
         /// The dialect's error type, for example `mapper_parsing_exception`.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         /// What is wrong, with field and value.
         reason: String,
         /// The cause: type and reason.
-        cause: Option<(&'static str, String)>,
+        cause: Option<(Cow<'static, str>, String)>,
     },
     /// The shard could not take the item now.
     #[error("{reason}")]
     Rejected {
         /// Reason code, for example `write_queue_full`.
-        code: &'static str,
+        code: Cow<'static, str>,
         /// For people.
         reason: String,
     },

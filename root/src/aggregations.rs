@@ -80,7 +80,7 @@ impl Root {
 
 fn refused(error: &EngineError) -> RootError {
     let fault = LeafFault::BadQuery {
-        kind: error.error_type(),
+        kind: error.error_type().into(),
         reason: error.to_string(),
     };
     RootError::Leaf(fault)

@@ -130,7 +130,7 @@ impl Root {
         let routing = item.routing.or(alias_routing);
         if routing.is_none() && index.mapping.routing_required {
             return Err(RootError::Write(WriteFault::Document {
-                kind: "routing_missing_exception",
+                kind: "routing_missing_exception".into(),
                 reason: format!("routing is required for [{}]/[{id}]", index.name),
                 cause: None,
             }));

@@ -115,7 +115,7 @@ impl Root {
         if index.mapping.routing_required && routing.is_none() {
             return Err(RootError::Write(
                 gleaner_proto::write::WriteFault::Document {
-                    kind: "routing_missing_exception",
+                    kind: "routing_missing_exception".into(),
                     reason: format!("routing is required for [{}]/[{id}]", index.name),
                     cause: None,
                 },

@@ -12,7 +12,8 @@ impl From<&LeafFault> for ApiError {
             LeafFault::NotHere { .. }
             | LeafFault::Unreachable { .. }
             | LeafFault::Behind { .. }
-            | LeafFault::Recovering { .. } => (
+            | LeafFault::Recovering { .. }
+            | LeafFault::Unsupported { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no_shard_available_action_exception",
             ),
@@ -40,7 +41,13 @@ impl From<&LeafFault> for ApiError {
             LeafFault::ViewMissing { .. } => {
                 (StatusCode::NOT_FOUND, "search_context_missing_exception")
             }
-            LeafFault::BadQuery { kind, .. } => (StatusCode::BAD_REQUEST, *kind),
+            LeafFault::BadQuery { kind, .. } => {
+                let reason = fault.to_string();
+                return Self::new(StatusCode::BAD_REQUEST, kind.clone(), reason);
+            }
+            LeafFault::TooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "content_too_long_exception")
+            }
             LeafFault::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),
         };
         let made = Self::new(status, kind, fault.to_string());
@@ -71,11 +78,13 @@ impl From<&WriteFault> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, "document_missing_exception", reason)
             }
             WriteFault::Document { kind, cause, .. } => {
-                let made = Self::new(StatusCode::BAD_REQUEST, *kind, reason);
+                let made = Self::new(StatusCode::BAD_REQUEST, kind.clone(), reason);
                 match cause {
-                    Some((kind, reason)) => {
-                        made.caused_by(Self::new(StatusCode::BAD_REQUEST, *kind, reason.as_str()))
-                    }
+                    Some((kind, reason)) => made.caused_by(Self::new(
+                        StatusCode::BAD_REQUEST,
+                        kind.clone(),
+                        reason.as_str(),
+                    )),
                     None => made,
                 }
             }
@@ -107,7 +116,7 @@ mod tests {
         };
         assert_eq!(ApiError::from(&conflict).status, StatusCode::CONFLICT);
         let full = LeafFault::Rejected {
-            queue: "search",
+            queue: "search".into(),
             capacity: 1,
         };
         let error = ApiError::from(&WriteFault::Shard(full));

@@ -351,7 +351,7 @@ async fn a_rejected_write_says_that_the_queue_is_full() {
     assert_eq!(
         rejected,
         Err(LeafFault::Rejected {
-            queue: "write",
+            queue: "write".into(),
             capacity: 128
         })
     );

@@ -136,7 +136,7 @@ async fn a_query_that_one_shard_calls_wrong_is_wrong() {
     let fixture = fixture();
     let reason = "no such sort".to_owned();
     let fault = LeafFault::BadQuery {
-        kind: "query_shard_exception",
+        kind: "query_shard_exception".into(),
         reason,
     };
     fixture.leaf.faults.lock().insert(shard(2, 0), fault);

@@ -1,0 +1,21 @@
+//! Compiles the `.proto` files to Rust, without a `protoc` binary.
+
+use std::error::Error;
+
+/// Files with services or with messages that no other file imports.
+const FILES: [&str; 4] = [
+    "gleaner/v1/leaf.proto",
+    "gleaner/v1/replication.proto",
+    "gleaner/v1/metadata.proto",
+    "gleaner/v1/node.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    tonic_prost_build::configure()
+        // Documents are slices of the message they came in, not copies.
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Clients of other nodes: the domain's traits over one connection per peer.
+//!
+//! A call fails within its deadline plus [`GRACE`], whatever the network does; a dropped call is
+//! cancelled on the peer. Nothing is sent twice.
+
+mod fault;
+mod leaf;
+mod metadata;
+mod node;
+mod peer;
+mod replication;
+
+use std::future::Future;
+use std::time::Duration;
+
+use gleaner_model::ShardKey;
+use tonic::{Response, Status};
+
+pub use leaf::GrpcLeaf;
+pub use metadata::GrpcMetadata;
+pub use node::GrpcNode;
+pub use peer::{BadAddress, Peer};
+
+use crate::LeafFault;
+use crate::wire::Wire;
+use fault::CallFault;
+
+/// How much longer than its deadline a call is waited for, so that a leaf that answers in time what
+/// it has is heard: two trips over a slow network.
+pub const GRACE: Duration = Duration::from_millis(25);
+
+/// Time for calls that have no deadline of their own and little to do.
+const SHORT_CALL: Duration = Duration::from_secs(10);
+
+/// Time for calls that write what is in memory to disk.
+const LONG_CALL: Duration = Duration::from_secs(600);
+
+/// Time for a merge of all segments.
+const MERGE_CALL: Duration = Duration::from_secs(6 * 3_600);
+
+/// Waits for an answer.
+async fn ask<M>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<M>, Status>> + Send,
+) -> Result<M, CallFault> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(CallFault::of(&status)),
+        Err(_elapsed) => Err(CallFault::Late),
+    }
+}
+
+/// Returns the answer for one shard.
+fn of_shard<T>(
+    shard: ShardKey,
+    answer: Result<<Result<T, LeafFault> as Wire>::Message, CallFault>,
+) -> Result<T, LeafFault>
+where
+    Result<T, LeafFault>: Wire,
+{
+    match answer {
+        Ok(message) => {
+            Result::from_message(message).unwrap_or_else(|error| Err(error.into_fault(shard)))
+        }
+        Err(fault) => Err(fault.of_shard(shard)),
+    }
+}
+
+/// Returns the answer for each shard; all fail when the call did.
+fn per_shard<T>(
+    shards: &[ShardKey],
+    answers: Result<Vec<<Result<T, LeafFault> as Wire>::Message>, CallFault>,
+) -> Vec<Result<T, LeafFault>>
+where
+    Result<T, LeafFault>: Wire,
+{
+    let answers = answers.and_then(|answers| {
+        let (num_answers, num_shards) = (answers.len(), shards.len());
+        if num_answers == num_shards {
+            Ok(answers)
+        } else {
+            let reason = format!("{num_answers} answers for {num_shards} shards");
+            Err(CallFault::Internal(reason))
+        }
+    });
+    match answers {
+        Ok(answers) => {
+            let both = shards.iter().zip(answers);
+            both.map(|(shard, answer)| of_shard(*shard, Ok(answer)))
+                .collect()
+        }
+        Err(fault) => {
+            let faults = shards
+                .iter()
+                .map(|shard| Err(fault.clone().of_shard(*shard)));
+            faults.collect()
+        }
+    }
+}

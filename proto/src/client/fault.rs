@@ -1,0 +1,112 @@
+//! Why a call as a whole failed, and what that means for a shard, a write, a node.
+
+use std::error::Error;
+
+use gleaner_model::ShardKey;
+use tonic::{Code, ConnectError, Status};
+
+use crate::LeafFault;
+use crate::metadata::MetadataFault;
+use crate::node::NodeFault;
+
+/// A call without an answer of the peer's domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CallFault {
+    /// No connection could be made: the peer has not seen the call.
+    Unreachable(String),
+    /// The connection broke, or the peer is stopping: it may have seen the call.
+    Broken(String),
+    /// The time is over.
+    Late,
+    /// The call or its answer is larger than a message may be.
+    TooLarge(String),
+    /// The peer is of another version.
+    Unsupported(String),
+    /// The peer failed, or answered what cannot be read.
+    Internal(String),
+}
+
+impl CallFault {
+    /// Reads a status: made here when it has a source, else sent by the peer.
+    pub(super) fn of(status: &Status) -> Self {
+        let reason = status.message().to_owned();
+        if status.code() == Code::OutOfRange {
+            return Self::TooLarge(reason);
+        }
+        if let Some(source) = status.source() {
+            return Self::of_transport(source);
+        }
+        match status.code() {
+            Code::Unimplemented | Code::FailedPrecondition => Self::Unsupported(reason),
+            Code::Unavailable | Code::Cancelled => Self::Broken(reason),
+            _ => Self::Internal(reason),
+        }
+    }
+
+    fn of_transport(error: &(dyn Error + 'static)) -> Self {
+        let mut is_connecting = false;
+        let mut deepest = error;
+        loop {
+            is_connecting |= deepest.is::<ConnectError>();
+            match deepest.source() {
+                Some(source) => deepest = source,
+                None => break,
+            }
+        }
+        let reason = deepest.to_string();
+        if is_connecting {
+            Self::Unreachable(reason)
+        } else {
+            Self::Broken(reason)
+        }
+    }
+
+    /// Returns what it means for a shard.
+    pub(super) fn of_shard(self, shard: ShardKey) -> LeafFault {
+        match self {
+            Self::Unreachable(reason) | Self::Broken(reason) => {
+                LeafFault::Unreachable { shard, reason }
+            }
+            Self::Late => LeafFault::DeadlinePassed { shard },
+            Self::TooLarge(reason) => LeafFault::TooLarge { reason },
+            Self::Unsupported(what) => LeafFault::Unsupported { what },
+            Self::Internal(reason) => LeafFault::Internal { shard, reason },
+        }
+    }
+
+    /// Returns what it means for a write to a shard, which may have been applied.
+    pub(super) fn of_write(self, shard: ShardKey) -> LeafFault {
+        let reason = match self {
+            Self::Broken(reason) | Self::Internal(reason) => reason,
+            Self::Late => "no answer in time".to_owned(),
+            sure => return sure.of_shard(shard),
+        };
+        LeafFault::Indeterminate { shard, reason }
+    }
+
+    /// Returns what it means for a call to the keeper of metadata.
+    pub(super) fn of_metadata(self) -> MetadataFault {
+        match self {
+            Self::Unreachable(reason) | Self::Broken(reason) | Self::Internal(reason) => {
+                MetadataFault::Unreachable { reason }
+            }
+            Self::Late => MetadataFault::Unreachable {
+                reason: "no answer in time".to_owned(),
+            },
+            Self::TooLarge(what) | Self::Unsupported(what) => MetadataFault::Unsupported { what },
+        }
+    }
+
+    /// Returns what it means for a call to a node.
+    pub(super) fn of_node(self) -> NodeFault {
+        match self {
+            Self::Unreachable(reason) | Self::Broken(reason) => NodeFault::Unreachable { reason },
+            Self::Late => NodeFault::Unreachable {
+                reason: "no answer in time".to_owned(),
+            },
+            Self::TooLarge(reason) | Self::Unsupported(reason) | Self::Internal(reason) => {
+                NodeFault::Unreadable { reason }
+            }
+        }
+    }
+}

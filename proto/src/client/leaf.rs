@@ -1,0 +1,223 @@
+//! A leaf on another node.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_query::answer::{FetchedHit, ShardHits};
+use tonic::transport::Channel;
+
+use super::fault::CallFault;
+use super::{
+    GRACE, LONG_CALL, MERGE_CALL, Peer, SHORT_CALL, ask, of_shard, per_shard, replication,
+};
+use crate::read::{Document, GetCall, ShardState};
+use crate::search::{
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
+    SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+};
+use crate::wire::v1::leaf_client::LeafClient as Stub;
+use crate::wire::{MAX_MESSAGE_BYTES, Wire, all, messages, millis, v1};
+use crate::write::{WriteAnswer, WriteCall};
+use crate::{LeafClient, LeafFault};
+
+/// A leaf on another node, as [`LeafClient`] and as [`crate::ReplicationClient`].
+///
+/// Queries inside aggregations and highlighting travel in their resolved form only: in the trees as
+/// parsed, `Query::MatchNone` or nothing stands in their place on the leaf.
+#[derive(Clone)]
+pub struct GrpcLeaf {
+    pub(super) peer: Peer,
+    stub: Stub<Channel>,
+    pub(super) replication: replication::Stub,
+}
+
+impl GrpcLeaf {
+    /// Returns the leaf that `peer` is.
+    pub fn new(peer: Peer) -> Self {
+        let stub = Stub::new(peer.channel())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let replication = replication::stub(&peer);
+        Self {
+            peer,
+            stub,
+            replication,
+        }
+    }
+
+    /// Returns the node.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn stub(&self) -> Stub<Channel> {
+        self.stub.clone()
+    }
+}
+
+fn keys(shards: &[ShardView]) -> Vec<ShardKey> {
+    shards.iter().map(|view| view.shard).collect()
+}
+
+fn limit(remaining: Duration) -> Duration {
+    remaining.saturating_add(GRACE)
+}
+
+#[async_trait]
+impl LeafClient for GrpcLeaf {
+    async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().statistics(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
+    }
+
+    async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().expand(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
+    }
+
+    async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().search(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
+    }
+
+    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().fetch(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        of_shard(call.shard, answer)
+    }
+
+    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().explain(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        of_shard(call.shard.shard, answer)
+    }
+
+    async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().open_views(request?).await };
+        let answer = ask(SHORT_CALL, sent).await;
+        per_shard(&call.shards, answer.map(|answers| answers.answers))
+    }
+
+    async fn renew_views(
+        &self,
+        views: Vec<PinnedView>,
+        keep_alive: Duration,
+    ) -> Vec<Result<(), LeafFault>> {
+        let request = self.peer.request(v1::RenewViewsCall {
+            views: messages(&views),
+            keep_alive_ms: millis(keep_alive),
+        });
+        let sent = async { self.stub().renew_views(request?).await };
+        let answer = ask(SHORT_CALL, sent).await;
+        let shards: Vec<ShardKey> = views.iter().map(|view| view.shard).collect();
+        per_shard(&shards, answer.map(|answers| answers.answers))
+    }
+
+    /// Views on a leaf that is away count as gone; they end by themselves.
+    async fn release_views(&self, views: Vec<PinnedView>) -> usize {
+        let request = self.peer.request(v1::ReleaseViewsCall {
+            views: messages(&views),
+        });
+        let sent = async { self.stub().release_views(request?).await };
+        match ask(SHORT_CALL, sent).await {
+            Ok(v1::ReleaseViewsAnswer { num_released }) => num_released as usize,
+            Err(fault) => {
+                self.warn("views not released", &fault);
+                0
+            }
+        }
+    }
+
+    async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
+        let (shard, request) = (call.shard, self.peer.request(call.to_message()));
+        let sent = async { self.stub().write(request?).await };
+        match ask(limit(call.remaining), sent).await {
+            Ok(message) => Result::from_message(message).unwrap_or_else(|error| {
+                // It was answered, so it was seen.
+                Err(CallFault::Internal(error.to_string()).of_write(shard))
+            }),
+            Err(fault) => Err(fault.of_write(shard)),
+        }
+    }
+
+    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().get(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        of_shard(call.shard, answer)
+    }
+
+    async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
+        let request = self.peer.request(shard_call(shard));
+        let sent = async { self.stub().refresh(request?).await };
+        of_shard(shard, ask(LONG_CALL, sent).await)
+    }
+
+    async fn wait_for_refresh(
+        &self,
+        shard: ShardKey,
+        seq_no: SeqNo,
+        deadline: Duration,
+    ) -> Result<Generation, LeafFault> {
+        let request = self.peer.request(v1::WaitForRefreshCall {
+            shard: Some(shard.to_message()),
+            seq_no: seq_no.0,
+            remaining_ms: millis(deadline),
+        });
+        let sent = async { self.stub().wait_for_refresh(request?).await };
+        let answer = ask(limit(deadline), sent).await;
+        of_shard(shard, answer)
+    }
+
+    async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        let request = self.peer.request(shard_call(shard));
+        let sent = async { self.stub().flush(request?).await };
+        of_shard(shard, ask(LONG_CALL, sent).await)
+    }
+
+    async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
+        let request = self.peer.request(v1::ForceMergeCall {
+            shard: Some(shard.to_message()),
+            max_segments: max_segments as u64,
+        });
+        let sent = async { self.stub().force_merge(request?).await };
+        let answer = ask(MERGE_CALL, sent).await;
+        of_shard(shard, answer)
+    }
+
+    /// A leaf that is away has no shards to speak of.
+    async fn shard_states(&self) -> Vec<ShardState> {
+        let request = self.peer.request(v1::ShardStatesCall {});
+        let sent = async { self.stub().shard_states(request?).await };
+        let answer = ask(SHORT_CALL, sent).await;
+        let states = answer.and_then(|answer| {
+            all(answer.states).map_err(|error| CallFault::Internal(error.to_string()))
+        });
+        states.unwrap_or_else(|fault| {
+            self.warn("states of shards not read", &fault);
+            Vec::new()
+        })
+    }
+}
+
+impl GrpcLeaf {
+    fn warn(&self, message: &'static str, fault: &CallFault) {
+        tracing::warn!(peer = self.peer.address(), ?fault, "{message}");
+    }
+}
+
+fn shard_call(shard: ShardKey) -> v1::ShardCall {
+    v1::ShardCall {
+        shard: Some(shard.to_message()),
+    }
+}

@@ -1,0 +1,178 @@
+//! One connection to one node.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::version::Versions;
+use crate::wire::{MAX_MESSAGE_BYTES, WIRE_HEADER};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long after a failed attempt none is made: calls that waited for that attempt fail with it,
+/// instead of waiting for an attempt each, one after the other.
+const HOLD_OFF: Duration = Duration::from_millis(200);
+
+/// How often a connection is tried with a ping.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the answer to a ping may take before the connection counts as broken.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Cancelled calls whose late frames are still recognised. Hedging cancels all the time.
+const MAX_CANCELLED: usize = 1_024;
+
+/// The text is no `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{address}` is not an address, `host:port` is wanted")]
+pub struct BadAddress {
+    /// The text.
+    pub address: String,
+}
+
+/// A node to call: one HTTP/2 connection, made with the first call and again after it broke.
+///
+/// Clones share the connection. Calls on it run at the same time and do not wait for each other.
+#[derive(Clone)]
+pub struct Peer {
+    channel: Channel,
+    versions: AsciiMetadataValue,
+    dialler: Arc<Dialler>,
+}
+
+impl Peer {
+    /// Returns the node at `address` (`host:port`); nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`BadAddress`] for any other text.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(address: &str) -> Result<Self, BadAddress> {
+        Self::speaking(address, Versions::OURS)
+    }
+
+    /// Returns the node at `address` for a caller that speaks `versions`.
+    pub(crate) fn speaking(address: &str, versions: Versions) -> Result<Self, BadAddress> {
+        let bad = || BadAddress {
+            address: address.to_owned(),
+        };
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| bad())?;
+        let authority = endpoint.uri().authority().ok_or_else(bad)?;
+        if authority.as_str() != address || authority.port_u16().is_none() || address.contains('@')
+        {
+            return Err(bad());
+        }
+        let dialler = Arc::new(Dialler {
+            address: address.to_owned(),
+            last_failure: Mutex::new(None),
+            num_connections: AtomicU64::new(0),
+        });
+        let channel = endpoint
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .http2_adaptive_window(true)
+            .http2_max_concurrent_reset_streams(MAX_CANCELLED)
+            // Frames that cross a cancellation are no attack, however many there are in a life.
+            .http2_max_local_error_reset_streams(None)
+            .connect_with_connector_lazy(dialler.clone().into_service());
+        let versions = versions.to_string().parse();
+        Ok(Self {
+            channel,
+            versions: versions.map_err(|_| bad())?,
+            dialler,
+        })
+    }
+
+    /// Returns the node's address.
+    pub fn address(&self) -> &str {
+        &self.dialler.address
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Returns a request with `message` that says which versions we speak; refuses a message that
+    /// the peer would refuse.
+    pub(super) fn request<M: Message>(&self, message: M) -> Result<Request<M>, Status> {
+        let num_bytes = message.encoded_len();
+        if num_bytes > MAX_MESSAGE_BYTES {
+            return Err(Status::out_of_range(format!(
+                "the call has {num_bytes} bytes, a message at most {MAX_MESSAGE_BYTES}"
+            )));
+        }
+        let mut request = Request::new(message);
+        let versions = self.versions.clone();
+        request.metadata_mut().insert(WIRE_HEADER, versions);
+        Ok(request)
+    }
+
+    /// Returns how many connections were made.
+    #[cfg(test)]
+    pub(crate) fn num_connections(&self) -> u64 {
+        self.dialler.num_connections.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes connections.
+struct Dialler {
+    address: String,
+    /// When the last attempt failed, and why; `None` after a success.
+    last_failure: Mutex<Option<(Instant, String)>>,
+    num_connections: AtomicU64,
+}
+
+impl Dialler {
+    fn into_service(
+        self: Arc<Self>,
+    ) -> impl tower::Service<
+        http::Uri,
+        Response = TokioIo<TcpStream>,
+        Error = io::Error,
+        Future: Send,
+    > + Send
+    + 'static {
+        tower::service_fn(move |_: http::Uri| {
+            let dialler = Arc::clone(&self);
+            async move { dialler.dial().await.map(TokioIo::new) }
+        })
+    }
+
+    async fn dial(&self) -> io::Result<TcpStream> {
+        if let Some((at, reason)) = &*self.last_failure.lock()
+            && at.elapsed() < HOLD_OFF
+        {
+            return Err(io::Error::other(reason.clone()));
+        }
+        let connected = match timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
+            Ok(Ok(stream)) => stream.set_nodelay(true).map(|()| stream),
+            Ok(Err(error)) => Err(error),
+            Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match connected {
+            Ok(stream) => {
+                *self.last_failure.lock() = None;
+                self.num_connections.fetch_add(1, Ordering::Relaxed);
+                Ok(stream)
+            }
+            Err(error) => {
+                let reason = format!("{}: {error}", self.address);
+                *self.last_failure.lock() = Some((Instant::now(), reason.clone()));
+                Err(io::Error::new(error.kind(), reason))
+            }
+        }
+    }
+}

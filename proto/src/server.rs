@@ -1,0 +1,152 @@
+//! The server of a node: its leaf, its metadata and itself, to other nodes.
+
+mod leaf;
+mod life;
+mod metadata;
+mod node;
+mod replication;
+mod version;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic::{Request, Status};
+
+use crate::metadata::MetadataClient;
+use crate::node::NodeClient;
+use crate::wire::v1::leaf_server::LeafServer;
+use crate::wire::v1::metadata_server::MetadataServer;
+use crate::wire::v1::node_server::NodeServer;
+use crate::wire::v1::replication_server::ReplicationServer;
+use crate::wire::{DecodeError, MAX_MESSAGE_BYTES, Wire};
+use crate::{LeafClient, ReplicationClient};
+use life::{Life, Stage};
+
+/// Calls at the same time on one connection; more wait at the caller.
+const MAX_CALLS: u32 = 4_096;
+
+/// How often a silent connection is tried with a ping.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the answer to a ping may take before the connection is closed.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long calls may go on after the stop before they are cut off.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What a node answers to other nodes; what is absent is refused as not supported.
+#[derive(Clone)]
+pub struct Services {
+    /// Who it is.
+    pub node: Arc<dyn NodeClient>,
+    /// Its leaf.
+    pub leaf: Option<Arc<dyn LeafClient>>,
+    /// What its leaf answers to leaves that copy its shards.
+    pub replication: Option<Arc<dyn ReplicationClient>>,
+    /// The metadata it keeps.
+    pub metadata: Option<Arc<dyn MetadataClient>>,
+}
+
+/// Why a server ended before it was stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("the server for other nodes failed")]
+pub struct ServeError(#[source] tonic::transport::Error);
+
+/// Answers calls on `listener` until `stop` is done and the calls in flight have ended.
+///
+/// After `stop`, no call is accepted, watches and waits for log records end at once, and what is
+/// still running after five seconds is dropped. The handler of a call that its caller gives up is
+/// dropped too; a panic in one fails that call alone.
+///
+/// # Errors
+/// [`ServeError`] when the server itself fails.
+pub async fn serve(
+    listener: TcpListener,
+    services: Services,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    serve_draining(listener, services, stop, DRAIN).await
+}
+
+/// As [`serve`], with another time for calls to end in.
+pub(crate) async fn serve_draining(
+    listener: TcpListener,
+    services: Services,
+    stop: impl Future<Output = ()> + Send,
+    drain: Duration,
+) -> Result<(), ServeError> {
+    let (stages, life) = life::begin();
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let stopping = async {
+        stop.await;
+        stages.send_replace(Stage::Draining);
+    };
+    let server = router(services, &life).serve_with_incoming_shutdown(incoming, stopping);
+    let cut_off = async {
+        life.draining().await;
+        tokio::time::sleep(drain).await;
+        stages.send_replace(Stage::Over);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(ServeError),
+        () = cut_off => unreachable!("it pends for ever"),
+    }
+}
+
+fn router(services: Services, life: &Life) -> Router {
+    let Services {
+        node,
+        leaf,
+        replication,
+        metadata,
+    } = services;
+    let leaf = leaf.map(|leaf| {
+        let service = LeafServer::new(leaf::Service::new(leaf, life.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        InterceptedService::new(service, version::check)
+    });
+    let replication = replication.map(|leaf| {
+        let service = ReplicationServer::new(replication::Service::new(leaf, life.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        InterceptedService::new(service, version::check)
+    });
+    let metadata = metadata.map(|keeper| {
+        let service = MetadataServer::new(metadata::Service::new(keeper, life.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        InterceptedService::new(service, version::check)
+    });
+    Server::builder()
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .http2_adaptive_window(Some(true))
+        .max_concurrent_streams(MAX_CALLS)
+        // A root that hedges cancels calls in bursts; the default (20) takes it for an attack and
+        // closes the connection with all other calls on it.
+        .http2_max_pending_accept_reset_streams(Some(MAX_CALLS as usize))
+        .add_service(NodeServer::new(node::Service::new(node, life.clone())))
+        .add_optional_service(leaf)
+        .add_optional_service(replication)
+        .add_optional_service(metadata)
+}
+
+/// Reads the call that a request carries.
+fn read<D: Wire>(request: Request<D::Message>) -> Result<D, Status> {
+    D::from_message(request.into_inner()).map_err(|error| refused(&error))
+}
+
+/// Returns the status of a call that cannot be read.
+fn refused(error: &DecodeError) -> Status {
+    match error {
+        DecodeError::Unknown { .. } => Status::unimplemented(error.to_string()),
+        _ => Status::invalid_argument(error.to_string()),
+    }
+}

@@ -1,0 +1,21 @@
+//! Which callers are understood.
+
+use tonic::{Request, Status};
+
+use crate::version::Versions;
+use crate::wire::WIRE_HEADER;
+
+/// Refuses a call whose caller shares no wire version with us.
+pub(super) fn check(request: Request<()>) -> Result<Request<()>, Status> {
+    let header = request.metadata().get(WIRE_HEADER);
+    let text = header.and_then(|value| value.to_str().ok());
+    let theirs = text.and_then(Versions::parse);
+    if theirs.is_some_and(|theirs| theirs.meets(Versions::OURS)) {
+        return Ok(request);
+    }
+    let theirs = text.unwrap_or("none");
+    Err(Status::failed_precondition(format!(
+        "this node speaks wire version {}, the caller {theirs}",
+        Versions::OURS
+    )))
+}

@@ -1,0 +1,65 @@
+//! Messages as they travel, and the only conversions between them and domain values.
+//!
+//! Reading is fallible and names what is wrong: a newer or hostile message never panics and never
+//! becomes a value that the domain could not have made. [`Wire`] is the one trait; trees are read by
+//! [`tree`], everything else field by field.
+
+mod aggregation;
+mod clause;
+mod error;
+mod explanation;
+mod fault;
+mod fetch;
+mod field;
+mod highlight;
+mod ids;
+mod metadata;
+mod node;
+mod order;
+mod outcome;
+mod query;
+mod read;
+mod replicate;
+mod scalar;
+mod search;
+mod statistics;
+mod tree;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::DecodeError;
+pub(crate) use field::{all, messages, millis};
+
+/// Largest message, in either direction: 64 MiB.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Most bytes of a file in one answer: 4 MiB.
+pub(crate) const MAX_FILE_PAGE_BYTES: usize = 4 << 20;
+
+/// Header of every call but those to `Node`: the wire versions that the caller speaks.
+pub(crate) const WIRE_HEADER: &str = "gleaner-wire";
+
+/// The generated messages, clients and servers of the package `gleaner.v1`.
+#[expect(
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "generated code is not written for our lints"
+)]
+pub(crate) mod v1 {
+    tonic::include_proto!("gleaner.v1");
+}
+
+/// A domain value that has a form on the wire.
+pub(crate) trait Wire: Sized {
+    /// Its form.
+    type Message;
+
+    /// Returns the message that stands for it.
+    fn to_message(&self) -> Self::Message;
+
+    /// Reads it back.
+    fn from_message(message: Self::Message) -> Result<Self, DecodeError>;
+}

@@ -1,0 +1,153 @@
+//! Clauses, read from post-order.
+
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::Clause;
+
+use super::super::field::{all, known, one};
+use super::super::ids::ids;
+use super::super::scalar::bound;
+use super::super::tree::{Forest, take, take_box};
+use super::super::v1::clause_node as node;
+use super::super::v1::clause_node::Kind;
+use super::super::{DecodeError, v1};
+use super::MAX_DEPTH;
+
+/// Reads one clause.
+pub(super) fn clause(message: v1::Clause) -> Result<Clause, DecodeError> {
+    let mut clauses = Forest::new("Clause", MAX_DEPTH);
+    for v1::ClauseNode { kind } in message.nodes {
+        add(&mut clauses, known(kind, "Clause")?)?;
+    }
+    clauses.into_one()
+}
+
+fn add(clauses: &mut Forest<Clause>, kind: Kind) -> Result<(), DecodeError> {
+    match kind {
+        Kind::Bool(node) => clauses.add(num_parts(&node)?, |parts| Ok(combined(&node, parts))),
+        Kind::DisMax(node::DisMax {
+            num_clauses,
+            tie_breaker,
+        }) => clauses.add(num_clauses as usize, |clauses| {
+            Ok(Clause::DisMax {
+                clauses,
+                tie_breaker,
+            })
+        }),
+        Kind::Constant(v1::Unit {}) => clauses.add(1, |parts| {
+            let inner = take_box(&mut parts.into_iter(), "Clause.constant")?;
+            Ok(Clause::Constant(inner))
+        }),
+        Kind::Demote(factor) => clauses.add(2, |parts| {
+            let mut parts = parts.into_iter();
+            Ok(Clause::Demote {
+                positive: take_box(&mut parts, "Clause.demote")?,
+                negative: take_box(&mut parts, "Clause.demote")?,
+                factor,
+            })
+        }),
+        Kind::Boost(factor) => clauses.add(1, |parts| {
+            let clause = take_box(&mut parts.into_iter(), "Clause.boost")?;
+            Ok(Clause::Boost { clause, factor })
+        }),
+        leaf => clauses.add(0, |_| leaf_clause(leaf)),
+    }
+}
+
+fn num_parts(node: &node::Bool) -> Result<usize, DecodeError> {
+    let node::Bool {
+        num_must,
+        num_should,
+        num_filter,
+        num_must_not,
+        minimum_should_match: _,
+    } = *node;
+    let counts = [num_must, num_should, num_filter, num_must_not];
+    let sum: u64 = counts.into_iter().map(u64::from).sum();
+    super::super::field::size(sum, "Bool")
+}
+
+/// Returns a `bool` of as many parts as it says.
+fn combined(node: &node::Bool, parts: Vec<Clause>) -> Clause {
+    let mut parts = parts.into_iter();
+    Clause::Bool {
+        must: take(&mut parts, node.num_must),
+        should: take(&mut parts, node.num_should),
+        filter: take(&mut parts, node.num_filter),
+        must_not: take(&mut parts, node.num_must_not),
+        minimum_should_match: node.minimum_should_match,
+    }
+}
+
+fn leaf_clause(kind: Kind) -> Result<Clause, DecodeError> {
+    Ok(match kind {
+        Kind::MatchAll(v1::Unit {}) => Clause::MatchAll,
+        Kind::MatchNone(v1::Unit {}) => Clause::MatchNone,
+        Kind::Term(node::Term { field, term }) => Clause::Term {
+            field: FieldPath::new(field),
+            term,
+        },
+        Kind::Synonyms(node::Synonyms { field, terms }) => Clause::Synonyms {
+            field: FieldPath::new(field),
+            terms,
+        },
+        Kind::Blended(node) => blended(node)?,
+        Kind::Exact(node::Exact { field, value }) => Clause::Exact {
+            field: FieldPath::new(field),
+            value: one(value, "Exact.value")?,
+        },
+        Kind::AnyOf(node::AnyOf { field, values }) => Clause::AnyOf {
+            field: FieldPath::new(field),
+            values: all(values)?,
+        },
+        Kind::Phrase(node::Phrase {
+            field,
+            positions,
+            slop,
+        }) => Clause::Phrase {
+            field: FieldPath::new(field),
+            positions: positions.into_iter().map(position).collect(),
+            slop,
+        },
+        Kind::Range(node::Range {
+            field,
+            lower,
+            upper,
+        }) => Clause::Range {
+            field: FieldPath::new(field),
+            lower: bound(lower)?,
+            upper: bound(upper)?,
+        },
+        Kind::Exists(node::Texts { texts }) => Clause::Exists {
+            fields: texts.into_iter().map(FieldPath::new).collect(),
+        },
+        Kind::Ids(node::Texts { texts }) => Clause::Ids { ids: ids(&texts)? },
+        Kind::Pattern(node::Matching { field, pattern }) => Clause::Pattern {
+            field: FieldPath::new(field),
+            pattern: one(pattern, "Matching.pattern")?,
+        },
+        Kind::Bool(_) | Kind::DisMax(_) | Kind::Constant(_) | Kind::Demote(_) | Kind::Boost(_) => {
+            unreachable!("clauses that hold others are read before")
+        }
+    })
+}
+
+fn position(node: node::Position) -> (u32, Vec<String>) {
+    let node::Position { position, terms } = node;
+    (position, terms)
+}
+
+fn blended(node: node::Blended) -> Result<Clause, DecodeError> {
+    let node::Blended {
+        field,
+        terms,
+        factors,
+    } = node;
+    if terms.len() != factors.len() {
+        let reason = format!("{} factors for {} terms", factors.len(), terms.len());
+        return Err(DecodeError::field("Blended", reason));
+    }
+    Ok(Clause::Blended {
+        field: FieldPath::new(field),
+        terms: terms.into_iter().zip(factors).collect(),
+    })
+}

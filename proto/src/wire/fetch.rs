@@ -1,0 +1,287 @@
+//! Calls and answers about single hits: their content, their explanation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::DocumentId;
+use gleaner_query::answer::{FetchedHit, ViewId};
+use gleaner_query::resolved::Clause;
+
+use super::field::{all, maybe, maybe_message, messages, millis, one};
+use super::{DecodeError, Wire, v1};
+use crate::read::Document;
+use crate::search::{ExplainAnswer, ExplainCall, FetchCall, FetchWhat, HighlightWhat};
+
+impl Wire for FetchCall {
+    type Message = v1::FetchCall;
+
+    fn to_message(&self) -> v1::FetchCall {
+        let Self {
+            shard,
+            view,
+            places,
+            what,
+            remaining,
+        } = self;
+        v1::FetchCall {
+            shard: Some(shard.to_message()),
+            view: view.0,
+            places: places.clone(),
+            what: Some(what.to_message()),
+            remaining_ms: millis(*remaining),
+        }
+    }
+
+    fn from_message(message: v1::FetchCall) -> Result<Self, DecodeError> {
+        let v1::FetchCall {
+            shard,
+            view,
+            places,
+            what,
+            remaining_ms,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "FetchCall.shard")?,
+            view: ViewId(view),
+            places,
+            what: Arc::new(one(what, "FetchCall.what")?),
+            remaining: Duration::from_millis(remaining_ms),
+        })
+    }
+}
+
+impl Wire for FetchWhat {
+    type Message = v1::FetchWhat;
+
+    fn to_message(&self) -> v1::FetchWhat {
+        let Self {
+            docvalue_fields,
+            fields,
+            highlight,
+            explain,
+        } = self;
+        v1::FetchWhat {
+            docvalue_fields: messages(docvalue_fields),
+            fields: messages(fields),
+            highlight: maybe_message(highlight.as_ref()),
+            explain: explain.as_ref().map(|query| query.to_message()),
+        }
+    }
+
+    fn from_message(message: v1::FetchWhat) -> Result<Self, DecodeError> {
+        let v1::FetchWhat {
+            docvalue_fields,
+            fields,
+            highlight,
+            explain,
+        } = message;
+        Ok(Self {
+            docvalue_fields: all(docvalue_fields)?,
+            fields: all(fields)?,
+            highlight: maybe(highlight)?,
+            explain: maybe(explain)?.map(Arc::new),
+        })
+    }
+}
+
+impl Wire for HighlightWhat {
+    type Message = v1::HighlightWhat;
+
+    fn to_message(&self) -> v1::HighlightWhat {
+        let Self {
+            highlight,
+            query,
+            field_queries,
+        } = self;
+        let field_query =
+            |query: &Option<Clause>| maybe_message(query.as_ref()).unwrap_or_default();
+        v1::HighlightWhat {
+            highlight: Some(highlight.to_message()),
+            query: Some(query.to_message()),
+            field_queries: field_queries.iter().map(field_query).collect(),
+        }
+    }
+
+    fn from_message(message: v1::HighlightWhat) -> Result<Self, DecodeError> {
+        let v1::HighlightWhat {
+            highlight,
+            query,
+            field_queries,
+        } = message;
+        let field_query = |query: v1::Clause| maybe((!query.nodes.is_empty()).then_some(query));
+        let field_queries = field_queries.into_iter().map(field_query);
+        Ok(Self {
+            highlight: one(highlight, "HighlightWhat.highlight")?,
+            query: one(query, "HighlightWhat.query")?,
+            field_queries: field_queries.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Wire for FetchedHit {
+    type Message = v1::FetchedHit;
+
+    fn to_message(&self) -> v1::FetchedHit {
+        let Self {
+            id,
+            routing,
+            seq_no,
+            term,
+            version,
+            source,
+            fields,
+            highlight,
+            explanation,
+        } = self;
+        let document = v1::Document {
+            id: id.as_str().to_owned(),
+            routing: routing.clone(),
+            seq_no: seq_no.0,
+            term: term.0,
+            version: version.0,
+            source: source.clone(),
+        };
+        let fields = fields.iter().map(|(field, values)| v1::FieldValues {
+            field: field.clone(),
+            values: messages(values),
+        });
+        let highlight = highlight
+            .iter()
+            .map(|(field, fragments)| v1::FieldFragments {
+                field: field.clone(),
+                fragments: fragments.clone(),
+            });
+        v1::FetchedHit {
+            document: Some(document),
+            fields: fields.collect(),
+            highlight: highlight.collect(),
+            explanation: maybe_message(explanation.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::FetchedHit) -> Result<Self, DecodeError> {
+        let v1::FetchedHit {
+            document,
+            fields,
+            highlight,
+            explanation,
+        } = message;
+        let Document {
+            id,
+            routing,
+            seq_no,
+            term,
+            version,
+            source,
+        } = one(document, "FetchedHit.document")?;
+        let fields = fields
+            .into_iter()
+            .map(|v1::FieldValues { field, values }| Ok((field, all(values)?)));
+        let highlight = highlight
+            .into_iter()
+            .map(|v1::FieldFragments { field, fragments }| (field, fragments));
+        Ok(Self {
+            id,
+            routing,
+            seq_no,
+            term,
+            version,
+            source,
+            fields: fields.collect::<Result<_, DecodeError>>()?,
+            highlight: highlight.collect(),
+            explanation: maybe(explanation)?,
+        })
+    }
+}
+
+impl Wire for Vec<FetchedHit> {
+    type Message = v1::FetchedHits;
+
+    fn to_message(&self) -> v1::FetchedHits {
+        v1::FetchedHits {
+            hits: messages(self),
+        }
+    }
+
+    fn from_message(message: v1::FetchedHits) -> Result<Self, DecodeError> {
+        all(message.hits)
+    }
+}
+
+impl Wire for ExplainCall {
+    type Message = v1::ExplainCall;
+
+    fn to_message(&self) -> v1::ExplainCall {
+        let Self {
+            shard,
+            id,
+            query,
+            remaining,
+        } = self;
+        v1::ExplainCall {
+            shard: Some(shard.to_message()),
+            id: id.as_str().to_owned(),
+            query: Some(query.to_message()),
+            remaining_ms: millis(*remaining),
+        }
+    }
+
+    fn from_message(message: v1::ExplainCall) -> Result<Self, DecodeError> {
+        let v1::ExplainCall {
+            shard,
+            id,
+            query,
+            remaining_ms,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "ExplainCall.shard")?,
+            id: DocumentId::parse(&id)?,
+            query: Arc::new(one(query, "ExplainCall.query")?),
+            remaining: Duration::from_millis(remaining_ms),
+        })
+    }
+}
+
+impl Wire for ExplainAnswer {
+    type Message = v1::ExplainedDocument;
+
+    fn to_message(&self) -> v1::ExplainedDocument {
+        let Self {
+            matched,
+            explanation,
+            document,
+        } = self;
+        v1::ExplainedDocument {
+            matched: *matched,
+            explanation: Some(explanation.to_message()),
+            document: Some(document.to_message()),
+        }
+    }
+
+    fn from_message(message: v1::ExplainedDocument) -> Result<Self, DecodeError> {
+        let v1::ExplainedDocument {
+            matched,
+            explanation,
+            document,
+        } = message;
+        Ok(Self {
+            matched,
+            explanation: one(explanation, "ExplainedDocument.explanation")?,
+            document: one(document, "ExplainedDocument.document")?,
+        })
+    }
+}
+
+impl Wire for Option<ExplainAnswer> {
+    type Message = v1::MaybeExplained;
+
+    fn to_message(&self) -> v1::MaybeExplained {
+        v1::MaybeExplained {
+            document: maybe_message(self.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::MaybeExplained) -> Result<Self, DecodeError> {
+        maybe(message.document)
+    }
+}

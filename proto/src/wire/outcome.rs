@@ -1,0 +1,83 @@
+//! Answers that are either good or a fault.
+
+use bytes::Bytes;
+use gleaner_model::Generation;
+use gleaner_query::answer::{FetchedHit, ShardHits};
+
+use super::field::known;
+use super::{DecodeError, Wire, v1};
+use crate::LeafFault;
+use crate::metadata::MetadataFault;
+use crate::read::Document;
+use crate::replicate::{LogPage, Snapshot};
+use crate::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
+use crate::write::{WriteAnswer, WriteFault, WriteOutcome};
+
+/// Converts `Result<$good, $fault>`; each answer has a message of its own, since protobuf has no
+/// type parameters.
+macro_rules! outcomes {
+    ($($answer:ident, $module:ident: $good:ty, $fault:ty;)*) => {$(
+        impl Wire for Result<$good, $fault> {
+            type Message = v1::$answer;
+
+            fn to_message(&self) -> v1::$answer {
+                use v1::$module::Outcome;
+                let outcome = match self {
+                    Ok(good) => Outcome::Good(good.to_message()),
+                    Err(fault) => Outcome::Fault(fault.to_message()),
+                };
+                v1::$answer { outcome: Some(outcome) }
+            }
+
+            fn from_message(message: v1::$answer) -> Result<Self, DecodeError> {
+                use v1::$module::Outcome;
+                Ok(match known(message.outcome, stringify!($answer))? {
+                    Outcome::Good(good) => Ok(Wire::from_message(good)?),
+                    Outcome::Fault(fault) => Err(Wire::from_message(fault)?),
+                })
+            }
+        }
+    )*};
+}
+
+outcomes! {
+    DoneAnswer, done_answer: (), LeafFault;
+    StatisticsAnswer, statistics_answer: StatisticsAnswer, LeafFault;
+    ExpandAnswer, expand_answer: ExpandAnswer, LeafFault;
+    SearchAnswer, search_answer: ShardHits, LeafFault;
+    FetchAnswer, fetch_answer: Vec<FetchedHit>, LeafFault;
+    ExplainAnswer, explain_answer: Option<ExplainAnswer>, LeafFault;
+    OpenViewsAnswer, open_views_answer: PinnedView, LeafFault;
+    GetAnswer, get_answer: Vec<Option<Document>>, LeafFault;
+    RefreshAnswer, refresh_answer: Generation, LeafFault;
+    WriteAnswer, write_answer: WriteAnswer, LeafFault;
+    WriteItemAnswer, write_item_answer: WriteOutcome, WriteFault;
+    LogTailAnswer, log_tail_answer: LogPage, LeafFault;
+    OpenSnapshotAnswer, open_snapshot_answer: Snapshot, LeafFault;
+    ReadFileAnswer, read_file_answer: Bytes, LeafFault;
+    StateAnswer, state_answer: Bytes, MetadataFault;
+}
+
+impl Wire for () {
+    type Message = v1::Unit;
+
+    fn to_message(&self) -> v1::Unit {
+        v1::Unit {}
+    }
+
+    fn from_message(_: v1::Unit) -> Result<Self, DecodeError> {
+        Ok(())
+    }
+}
+
+impl Wire for Bytes {
+    type Message = Bytes;
+
+    fn to_message(&self) -> Bytes {
+        self.clone()
+    }
+
+    fn from_message(message: Bytes) -> Result<Self, DecodeError> {
+        Ok(message)
+    }
+}

@@ -1,0 +1,86 @@
+//! What every shard is asked.
+
+use std::sync::Arc;
+
+use gleaner_query::resolved::ShardQuery;
+
+use super::aggregation::{aggregations, nodes};
+use super::field::{all, maybe, maybe_message, messages, one, size};
+use super::{DecodeError, Wire, v1};
+
+impl Wire for ShardQuery {
+    type Message = v1::ShardQuery;
+
+    fn to_message(&self) -> v1::ShardQuery {
+        let Self {
+            query,
+            post_filter,
+            statistics,
+            top,
+            sort,
+            after,
+            search_after,
+            track_scores,
+            track_total,
+            min_score,
+            aggregations,
+            aggregation_filters,
+            terminate_after,
+            now_ms,
+        } = self;
+        v1::ShardQuery {
+            query: Some(query.to_message()),
+            post_filter: maybe_message(post_filter.as_ref()),
+            statistics: Some(statistics.to_message()),
+            top: *top as u64,
+            sort: messages(sort),
+            after: maybe_message(after.as_ref()),
+            search_after: search_after.as_ref().map(|values| v1::SearchAfter {
+                values: messages(values),
+            }),
+            track_scores: *track_scores,
+            track_total: Some(track_total.to_message()),
+            min_score: *min_score,
+            aggregations: nodes(aggregations),
+            aggregation_filters: messages(aggregation_filters),
+            terminate_after: *terminate_after,
+            now_ms: *now_ms,
+        }
+    }
+
+    fn from_message(message: v1::ShardQuery) -> Result<Self, DecodeError> {
+        let v1::ShardQuery {
+            query,
+            post_filter,
+            statistics,
+            top,
+            sort,
+            after,
+            search_after,
+            track_scores,
+            track_total,
+            min_score,
+            aggregations: aggregation_nodes,
+            aggregation_filters,
+            terminate_after,
+            now_ms,
+        } = message;
+        let search_after = search_after.map(|v1::SearchAfter { values }| all(values));
+        Ok(Self {
+            query: one(query, "ShardQuery.query")?,
+            post_filter: maybe(post_filter)?,
+            statistics: Arc::new(one(statistics, "ShardQuery.statistics")?),
+            top: size(top, "ShardQuery.top")?,
+            sort: all(sort)?,
+            after: maybe(after)?,
+            search_after: search_after.transpose()?,
+            track_scores,
+            track_total: one(track_total, "ShardQuery.track_total")?,
+            min_score,
+            aggregations: Arc::new(aggregations(aggregation_nodes)?),
+            aggregation_filters: Arc::new(all(aggregation_filters)?),
+            terminate_after,
+            now_ms,
+        })
+    }
+}

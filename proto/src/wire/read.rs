@@ -1,0 +1,277 @@
+//! Single documents, pinned views and the state of shards.
+
+use std::time::Duration;
+
+use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, Version};
+use gleaner_query::answer::ViewId;
+
+use super::field::{all, maybe, maybe_message, member, messages, millis, one};
+use super::ids::{id_texts, ids};
+use super::{DecodeError, Wire, v1};
+use crate::read::{Document, GetCall, ShardCounters, ShardPhase, ShardState};
+use crate::search::{OpenViewsCall, PinnedView};
+
+impl Wire for Document {
+    type Message = v1::Document;
+
+    fn to_message(&self) -> v1::Document {
+        let Self {
+            id,
+            routing,
+            seq_no,
+            term,
+            version,
+            source,
+        } = self;
+        v1::Document {
+            id: id.as_str().to_owned(),
+            routing: routing.clone(),
+            seq_no: seq_no.0,
+            term: term.0,
+            version: version.0,
+            source: source.clone(),
+        }
+    }
+
+    fn from_message(message: v1::Document) -> Result<Self, DecodeError> {
+        let v1::Document {
+            id,
+            routing,
+            seq_no,
+            term,
+            version,
+            source,
+        } = message;
+        Ok(Self {
+            id: DocumentId::parse(&id)?,
+            routing,
+            seq_no: SeqNo(seq_no),
+            term: PrimaryTerm(term),
+            version: Version(version),
+            source,
+        })
+    }
+}
+
+impl Wire for Vec<Option<Document>> {
+    type Message = v1::Documents;
+
+    fn to_message(&self) -> v1::Documents {
+        let document = |document: &Option<Document>| v1::MaybeDocument {
+            document: maybe_message(document.as_ref()),
+        };
+        v1::Documents {
+            documents: self.iter().map(document).collect(),
+        }
+    }
+
+    fn from_message(message: v1::Documents) -> Result<Self, DecodeError> {
+        let documents = message.documents.into_iter();
+        documents.map(|one| maybe(one.document)).collect()
+    }
+}
+
+impl Wire for GetCall {
+    type Message = v1::GetCall;
+
+    fn to_message(&self) -> v1::GetCall {
+        let Self {
+            shard,
+            ids,
+            realtime,
+            remaining,
+        } = self;
+        v1::GetCall {
+            shard: Some(shard.to_message()),
+            ids: id_texts(ids),
+            realtime: *realtime,
+            remaining_ms: millis(*remaining),
+        }
+    }
+
+    fn from_message(message: v1::GetCall) -> Result<Self, DecodeError> {
+        let v1::GetCall {
+            shard,
+            ids: texts,
+            realtime,
+            remaining_ms,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "GetCall.shard")?,
+            ids: ids(&texts)?,
+            realtime,
+            remaining: Duration::from_millis(remaining_ms),
+        })
+    }
+}
+
+impl Wire for OpenViewsCall {
+    type Message = v1::OpenViewsCall;
+
+    fn to_message(&self) -> v1::OpenViewsCall {
+        let Self {
+            shards,
+            keep_alive,
+            holder,
+        } = self;
+        v1::OpenViewsCall {
+            shards: messages(shards),
+            keep_alive_ms: millis(*keep_alive),
+            holder: *holder,
+        }
+    }
+
+    fn from_message(message: v1::OpenViewsCall) -> Result<Self, DecodeError> {
+        let v1::OpenViewsCall {
+            shards,
+            keep_alive_ms,
+            holder,
+        } = message;
+        Ok(Self {
+            shards: all(shards)?,
+            keep_alive: Duration::from_millis(keep_alive_ms),
+            holder,
+        })
+    }
+}
+
+impl Wire for PinnedView {
+    type Message = v1::PinnedView;
+
+    fn to_message(&self) -> v1::PinnedView {
+        let Self {
+            shard,
+            view,
+            holder,
+        } = self;
+        v1::PinnedView {
+            shard: Some(shard.to_message()),
+            view: view.0,
+            holder: *holder,
+        }
+    }
+
+    fn from_message(message: v1::PinnedView) -> Result<Self, DecodeError> {
+        let v1::PinnedView {
+            shard,
+            view,
+            holder,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "PinnedView.shard")?,
+            view: ViewId(view),
+            holder,
+        })
+    }
+}
+
+impl Wire for ShardState {
+    type Message = v1::ShardState;
+
+    fn to_message(&self) -> v1::ShardState {
+        let Self {
+            shard,
+            phase,
+            reason,
+            generation,
+            max_seq_no,
+            committed,
+            num_documents,
+            num_deleted,
+            num_segments,
+            store_bytes,
+            log_bytes,
+            counters,
+            is_primary,
+        } = self;
+        v1::ShardState {
+            shard: Some(shard.to_message()),
+            phase: phase_message(*phase) as i32,
+            reason: reason.clone(),
+            generation: Some(generation.to_message()),
+            max_seq_no: max_seq_no.map(|seq_no| seq_no.0),
+            committed: committed.0,
+            num_documents: *num_documents,
+            num_deleted: *num_deleted,
+            num_segments: *num_segments,
+            store_bytes: *store_bytes,
+            log_bytes: *log_bytes,
+            counters: Some(counters.to_message()),
+            is_primary: *is_primary,
+        }
+    }
+
+    fn from_message(message: v1::ShardState) -> Result<Self, DecodeError> {
+        let v1::ShardState {
+            shard,
+            phase,
+            reason,
+            generation,
+            max_seq_no,
+            committed,
+            num_documents,
+            num_deleted,
+            num_segments,
+            store_bytes,
+            log_bytes,
+            counters,
+            is_primary,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "ShardState.shard")?,
+            phase: shard_phase(phase)?,
+            reason,
+            generation: one(generation, "ShardState.generation")?,
+            max_seq_no: max_seq_no.map(SeqNo),
+            committed: SeqNo(committed),
+            num_documents,
+            num_deleted,
+            num_segments,
+            store_bytes,
+            log_bytes,
+            counters: one(counters, "ShardState.counters")?,
+            is_primary,
+        })
+    }
+}
+
+fn phase_message(phase: ShardPhase) -> v1::ShardPhase {
+    match phase {
+        ShardPhase::Recovering => v1::ShardPhase::Recovering,
+        ShardPhase::Started => v1::ShardPhase::Started,
+        ShardPhase::Failed => v1::ShardPhase::Failed,
+    }
+}
+
+fn shard_phase(phase: i32) -> Result<ShardPhase, DecodeError> {
+    Ok(match member(phase, "ShardPhase")? {
+        v1::ShardPhase::Unspecified => return Err(DecodeError::Missing("ShardPhase")),
+        v1::ShardPhase::Recovering => ShardPhase::Recovering,
+        v1::ShardPhase::Started => ShardPhase::Started,
+        v1::ShardPhase::Failed => ShardPhase::Failed,
+    })
+}
+
+/// Converts a struct of numbers to a message of the same fields and back.
+macro_rules! numbers {
+    ($domain:ident: $($field:ident),*) => {
+        impl Wire for $domain {
+            type Message = v1::$domain;
+
+            fn to_message(&self) -> v1::$domain {
+                let Self { $($field),* } = *self;
+                v1::$domain { $($field),* }
+            }
+
+            fn from_message(message: v1::$domain) -> Result<Self, DecodeError> {
+                let v1::$domain { $($field),* } = message;
+                Ok(Self { $($field),* })
+            }
+        }
+    };
+}
+
+numbers!(
+    ShardCounters: index_total, index_time_ms, index_failed, delete_total, noop_total, query_total,
+    query_time_ms, fetch_total, fetch_time_ms, get_total, refresh_total, flush_total
+);

@@ -1,0 +1,241 @@
+//! Records and files of a shard's copy.
+
+use std::time::Duration;
+
+use gleaner_model::{NodeId, PrimaryTerm, SeqNo};
+
+use super::field::{all, messages, millis, one, size};
+use super::{DecodeError, Wire, v1};
+use crate::replicate::{
+    FileCall, LogPage, LogRecord, LogTailCall, Snapshot, SnapshotCall, SnapshotFile,
+};
+
+impl Wire for LogTailCall {
+    type Message = v1::LogTailCall;
+
+    fn to_message(&self) -> v1::LogTailCall {
+        let Self {
+            shard,
+            follower,
+            from,
+            max_bytes,
+            wait,
+        } = self;
+        v1::LogTailCall {
+            shard: Some(shard.to_message()),
+            follower: follower.to_string(),
+            from: from.0,
+            max_bytes: *max_bytes as u64,
+            wait_ms: millis(*wait),
+        }
+    }
+
+    fn from_message(message: v1::LogTailCall) -> Result<Self, DecodeError> {
+        let v1::LogTailCall {
+            shard,
+            follower,
+            from,
+            max_bytes,
+            wait_ms,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "LogTailCall.shard")?,
+            follower: NodeId(follower.into()),
+            from: SeqNo(from),
+            max_bytes: size(max_bytes, "LogTailCall.max_bytes")?,
+            wait: Duration::from_millis(wait_ms),
+        })
+    }
+}
+
+impl Wire for LogRecord {
+    type Message = v1::LogRecord;
+
+    fn to_message(&self) -> v1::LogRecord {
+        let Self {
+            seq_no,
+            term,
+            payload,
+        } = self;
+        v1::LogRecord {
+            seq_no: seq_no.0,
+            term: term.0,
+            payload: payload.clone(),
+        }
+    }
+
+    fn from_message(message: v1::LogRecord) -> Result<Self, DecodeError> {
+        let v1::LogRecord {
+            seq_no,
+            term,
+            payload,
+        } = message;
+        Ok(Self {
+            seq_no: SeqNo(seq_no),
+            term: PrimaryTerm(term),
+            payload,
+        })
+    }
+}
+
+impl Wire for LogPage {
+    type Message = v1::LogPage;
+
+    fn to_message(&self) -> v1::LogPage {
+        let Self {
+            records,
+            first_available,
+            end,
+            visible,
+        } = self;
+        v1::LogPage {
+            records: messages(records),
+            first_available: first_available.0,
+            end: end.0,
+            visible: visible.0,
+        }
+    }
+
+    fn from_message(message: v1::LogPage) -> Result<Self, DecodeError> {
+        let v1::LogPage {
+            records,
+            first_available,
+            end,
+            visible,
+        } = message;
+        Ok(Self {
+            records: all(records)?,
+            first_available: SeqNo(first_available),
+            end: SeqNo(end),
+            visible: SeqNo(visible),
+        })
+    }
+}
+
+impl Wire for SnapshotCall {
+    type Message = v1::OpenSnapshotCall;
+
+    fn to_message(&self) -> v1::OpenSnapshotCall {
+        let Self {
+            shard,
+            follower,
+            keep_alive,
+        } = self;
+        v1::OpenSnapshotCall {
+            shard: Some(shard.to_message()),
+            follower: follower.to_string(),
+            keep_alive_ms: millis(*keep_alive),
+        }
+    }
+
+    fn from_message(message: v1::OpenSnapshotCall) -> Result<Self, DecodeError> {
+        let v1::OpenSnapshotCall {
+            shard,
+            follower,
+            keep_alive_ms,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "OpenSnapshotCall.shard")?,
+            follower: NodeId(follower.into()),
+            keep_alive: Duration::from_millis(keep_alive_ms),
+        })
+    }
+}
+
+impl Wire for SnapshotFile {
+    type Message = v1::SnapshotFile;
+
+    fn to_message(&self) -> v1::SnapshotFile {
+        let Self {
+            name,
+            num_bytes,
+            crc32c,
+        } = self.clone();
+        v1::SnapshotFile {
+            name,
+            num_bytes,
+            crc32c,
+        }
+    }
+
+    fn from_message(message: v1::SnapshotFile) -> Result<Self, DecodeError> {
+        let v1::SnapshotFile {
+            name,
+            num_bytes,
+            crc32c,
+        } = message;
+        Ok(Self {
+            name,
+            num_bytes,
+            crc32c,
+        })
+    }
+}
+
+impl Wire for Snapshot {
+    type Message = v1::Snapshot;
+
+    fn to_message(&self) -> v1::Snapshot {
+        let Self {
+            id,
+            next_seq_no,
+            files,
+        } = self;
+        v1::Snapshot {
+            id: *id,
+            next_seq_no: next_seq_no.0,
+            files: messages(files),
+        }
+    }
+
+    fn from_message(message: v1::Snapshot) -> Result<Self, DecodeError> {
+        let v1::Snapshot {
+            id,
+            next_seq_no,
+            files,
+        } = message;
+        Ok(Self {
+            id,
+            next_seq_no: SeqNo(next_seq_no),
+            files: all(files)?,
+        })
+    }
+}
+
+impl Wire for FileCall {
+    type Message = v1::ReadFileCall;
+
+    fn to_message(&self) -> v1::ReadFileCall {
+        let Self {
+            shard,
+            snapshot,
+            name,
+            offset,
+            max_bytes,
+        } = self;
+        v1::ReadFileCall {
+            shard: Some(shard.to_message()),
+            snapshot: *snapshot,
+            name: name.clone(),
+            offset: *offset,
+            max_bytes: *max_bytes as u64,
+        }
+    }
+
+    fn from_message(message: v1::ReadFileCall) -> Result<Self, DecodeError> {
+        let v1::ReadFileCall {
+            shard,
+            snapshot,
+            name,
+            offset,
+            max_bytes,
+        } = message;
+        Ok(Self {
+            shard: one(shard, "ReadFileCall.shard")?,
+            snapshot,
+            name,
+            offset,
+            max_bytes: size(max_bytes, "ReadFileCall.max_bytes")?,
+        })
+    }
+}
