@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod fault;
+pub mod keeper;
 pub mod metadata;
 pub mod node;
 pub mod read;

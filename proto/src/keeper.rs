@@ -1,0 +1,238 @@
+//! One cluster state for many processes: kept by one of them, followed by the others.
+//!
+//! [`Keeper`] answers for a coordinator of its own process; [`Follower`] is a coordinator whose state
+//! lies with a keeper elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use gleaner_coordinator::{Coordinator, CoordinatorError};
+use gleaner_model::ClusterState;
+use tokio::sync::watch;
+
+use crate::metadata::{MetadataClient, MetadataFault, StateStream};
+
+/// Shortest and longest pause before a follower looks for its keeper again; it doubles in between.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Answers other nodes out of the coordinator of this process.
+pub struct Keeper(pub Arc<dyn Coordinator>);
+
+#[async_trait]
+impl MetadataClient for Keeper {
+    async fn state(&self) -> Result<Arc<ClusterState>, MetadataFault> {
+        Ok(self.0.state())
+    }
+
+    async fn watch(&self) -> Result<StateStream, MetadataFault> {
+        let receiver = self.0.watch();
+        let states =
+            futures::stream::unfold((receiver, true), |(mut receiver, is_first)| async move {
+                if !is_first {
+                    receiver.changed().await.ok()?;
+                }
+                let state = Arc::clone(&receiver.borrow_and_update());
+                Some((Ok(state), (receiver, false)))
+            });
+        Ok(states.boxed())
+    }
+
+    async fn compare_and_swap(
+        &self,
+        expected: u64,
+        next: ClusterState,
+    ) -> Result<Arc<ClusterState>, MetadataFault> {
+        let swapped = self.0.compare_and_swap(expected, next).await;
+        swapped.map_err(|error| match error {
+            CoordinatorError::Conflict { current, .. } => MetadataFault::Conflict { current },
+            other => MetadataFault::Store {
+                reason: other.to_string(),
+            },
+        })
+    }
+}
+
+/// A coordinator that follows a keeper: it shows the newest state it was told, also while the keeper
+/// is away, and changes it there.
+pub struct Follower {
+    keeper: Arc<dyn MetadataClient>,
+    state: Arc<watch::Sender<Arc<ClusterState>>>,
+    following: tokio::task::JoinHandle<()>,
+}
+
+impl Follower {
+    /// Asks `keeper` for the state, again until it answers, and follows it from then on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up.
+    pub async fn start(keeper: Arc<dyn MetadataClient>) -> Self {
+        let mut pause = PAUSES.0;
+        let first = loop {
+            match keeper.state().await {
+                Ok(state) => break state,
+                Err(fault) => tracing::warn!(%fault, "waiting for the cluster state"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = longer(pause);
+        };
+        Self::from(keeper, first)
+    }
+
+    /// Follows `keeper` from a state that it was in.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn from(keeper: Arc<dyn MetadataClient>, first: Arc<ClusterState>) -> Self {
+        let state = Arc::new(watch::Sender::new(first));
+        let following = tokio::spawn(follow(Arc::clone(&keeper), Arc::clone(&state)));
+        Self {
+            keeper,
+            state,
+            following,
+        }
+    }
+
+    fn saw(&self, state: &Arc<ClusterState>) {
+        take(&self.state, state);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(PAUSES.1)
+}
+
+/// Takes `state` over unless it is older than what is known.
+fn take(known: &watch::Sender<Arc<ClusterState>>, state: &Arc<ClusterState>) {
+    known.send_if_modified(|current| {
+        let is_newer = state.version > current.version;
+        if is_newer {
+            *current = Arc::clone(state);
+        }
+        is_newer
+    });
+}
+
+async fn follow(keeper: Arc<dyn MetadataClient>, known: Arc<watch::Sender<Arc<ClusterState>>>) {
+    let mut pause = PAUSES.0;
+    loop {
+        let broken = match keeper.watch().await {
+            Ok(mut states) => loop {
+                match states.next().await {
+                    Some(Ok(state)) => {
+                        take(&known, &state);
+                        pause = PAUSES.0;
+                    }
+                    Some(Err(fault)) => break fault.to_string(),
+                    None => break "the stream ended".to_owned(),
+                }
+            },
+            Err(fault) => fault.to_string(),
+        };
+        tracing::warn!(
+            reason = broken,
+            "the cluster state is not followed; trying again"
+        );
+        tokio::time::sleep(pause).await;
+        pause = longer(pause);
+    }
+}
+
+#[async_trait]
+impl Coordinator for Follower {
+    fn state(&self) -> Arc<ClusterState> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
+        self.state.subscribe()
+    }
+
+    async fn compare_and_swap(
+        &self,
+        expected: u64,
+        next: ClusterState,
+    ) -> Result<Arc<ClusterState>, CoordinatorError> {
+        match self.keeper.compare_and_swap(expected, next).await {
+            Ok(state) => {
+                self.saw(&state);
+                Ok(state)
+            }
+            Err(MetadataFault::Conflict { current }) => {
+                // Whoever tries again must decide on what is in force.
+                if let Ok(state) = self.keeper.state().await {
+                    self.saw(&state);
+                }
+                Err(CoordinatorError::Conflict { expected, current })
+            }
+            Err(fault) => Err(CoordinatorError::Store {
+                path: "the keeper of the cluster state".to_owned(),
+                source: std::io::Error::other(fault),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_coordinator::Embedded;
+
+    use super::*;
+
+    fn embedded(folder: &std::path::Path) -> Arc<dyn Coordinator> {
+        let initial = ClusterState::default();
+        std::fs::create_dir_all(folder).expect("a folder");
+        Arc::new(Embedded::open(folder, initial).expect("an empty folder"))
+    }
+
+    fn renamed(state: &ClusterState, name: &str) -> ClusterState {
+        ClusterState {
+            cluster_name: name.to_owned(),
+            ..state.clone()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn followers_pass_the_suite_of_coordinators() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut number = 0;
+        let fresh = || {
+            number += 1;
+            let kept = embedded(&folder.path().join(number.to_string()));
+            let first = kept.state();
+            Follower::from(Arc::new(Keeper(kept)), first)
+        };
+        gleaner_coordinator::conformance::suite(fresh).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_of_one_is_seen_by_the_other_and_a_lost_race_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keeper: Arc<dyn MetadataClient> = Arc::new(Keeper(embedded(folder.path())));
+        let one = Follower::start(Arc::clone(&keeper)).await;
+        let other = Follower::start(keeper).await;
+        let old = one.state();
+        let new = one
+            .compare_and_swap(old.version, renamed(&old, "barley"))
+            .await
+            .expect("nobody else");
+        let mut seen = other.watch();
+        seen.wait_for(|state| state.version == new.version)
+            .await
+            .expect("it follows");
+        let lost = other
+            .compare_and_swap(old.version, renamed(&old, "oats"))
+            .await;
+        assert!(
+            matches!(lost, Err(CoordinatorError::Conflict { current, .. }) if current == new.version)
+        );
+        assert_eq!(other.state().cluster_name, "barley");
+    }
+}
