@@ -3,8 +3,9 @@
 use clap::ArgAction;
 
 use crate::{
-    completions::CompletionsArguments, dataset::DatasetArguments, demo::DemoArguments,
-    index::IndexArguments, man::ManArguments, search::SearchArguments, serve::ServeArguments,
+    bench::BenchArguments, completions::CompletionsArguments, dataset::DatasetArguments,
+    demo::DemoArguments, index::IndexArguments, man::ManArguments, search::SearchArguments,
+    serve::ServeArguments,
 };
 
 /// A distributed document-search engine that speaks the REST dialect you already use.
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     Index(IndexArguments),
     Search(SearchArguments),
+    Bench(BenchArguments),
     Dataset(DatasetArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),

@@ -9,7 +9,8 @@ pub(crate) enum Exit {
     Success,
     /// Usage, connection, a file, the server: something stopped the command.
     Failure,
-    /// The load went through, and some documents were refused for what they are.
+    /// The load went through, and some documents were refused for what they are, or some searches
+    /// failed.
     Refused,
     /// The user ended it; a checkpoint says how far it came.
     Interrupted,
@@ -22,6 +23,14 @@ Exit codes:
   1    the load stopped: usage, a file, the connection or the server
   3    the load went through, some documents were refused (see --dead-letter)
   130  interrupted; with --checkpoint the same command goes on from there";
+
+/// The codes of `gleaner bench`, for its help.
+pub(crate) const OF_BENCH: &str = "\
+Exit codes:
+  0    every request was sent and answered
+  1    usage, a file, no server, a first query that is refused; or no request was answered
+  3    the run went through, some requests failed or were dropped
+  130  interrupted; the report is of what had been answered";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

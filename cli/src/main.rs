@@ -6,6 +6,7 @@
 
 mod arenas;
 mod arguments;
+mod bench;
 mod completions;
 mod config;
 mod dataset;
@@ -77,6 +78,7 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::Demo(arguments) => demo::run(arguments, verbosity).await,
             Command::Index(arguments) => index::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,
+            Command::Bench(arguments) => bench::run(arguments).await,
             Command::Dataset(arguments) => dataset::run(arguments),
             Command::Completions(arguments) => completions::run(&arguments),
             Command::Man(arguments) => man::run(&arguments),
