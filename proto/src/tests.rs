@@ -4,7 +4,7 @@ mod calls;
 mod faults;
 mod lifetime;
 mod metadata;
-mod samples;
+pub(crate) mod samples;
 mod stub;
 
 use std::sync::Arc;

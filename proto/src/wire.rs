@@ -46,6 +46,7 @@ pub(crate) const WIRE_HEADER: &str = "gleaner-wire";
 #[expect(
     unreachable_pub,
     clippy::allow_attributes,
+    clippy::too_many_lines,
     reason = "generated code is not written for our lints"
 )]
 pub(crate) mod v1 {

@@ -101,13 +101,14 @@ impl Peer {
         &self.dialler.address
     }
 
-    pub(super) fn channel(&self) -> Channel {
+    /// Returns the connection.
+    pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
     /// Returns a request with `message` that says which versions we speak; refuses a message that
     /// the peer would refuse.
-    pub(super) fn request<M: Message>(&self, message: M) -> Result<Request<M>, Status> {
+    pub(crate) fn request<M: Message>(&self, message: M) -> Result<Request<M>, Status> {
         let num_bytes = message.encoded_len();
         if num_bytes > MAX_MESSAGE_BYTES {
             return Err(Status::out_of_range(format!(

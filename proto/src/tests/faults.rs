@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_query::answer::ViewId;
+use gleaner_query::resolved::Clause;
 use tokio::net::TcpListener;
 
 use super::samples::{self, REMAINING, shard};
 use super::stub::Conduct;
 use super::{serve_at, services, soon, stub_leaf};
 use crate::search::FetchCall;
+use crate::wire::{Wire, v1};
 use crate::write::WriteAction;
 use crate::{GrpcLeaf, LeafClient, LeafFault, Peer, Versions};
 
@@ -146,6 +148,36 @@ async fn a_panic_fails_one_call_and_not_the_connection() {
     stub.conduct(Conduct::Answer);
     assert!(soon(leaf.fetch(fetch_call())).await.is_ok());
     assert_eq!(leaf.peer().num_connections(), 1);
+}
+
+#[tokio::test]
+async fn calls_that_cannot_be_read_are_refused_by_name_before_the_leaf_sees_them() {
+    let (stub, served, leaf) = stub_leaf().await;
+    let mut query = samples::query();
+    for _ in 0..300 {
+        query.query = Clause::Constant(Box::new(query.query));
+    }
+    let mut call = samples::search_call();
+    call.query = Arc::new(query);
+    let refused = soon(leaf.search(call)).await;
+    let Err(LeafFault::Internal { reason, .. }) = &refused[0] else {
+        panic!("{refused:?}");
+    };
+    assert!(reason.contains("deeper than 256 levels"), "{reason}");
+
+    // A clause as a newer root would send it.
+    let mut newer = samples::search_call().to_message();
+    let query = newer.query.as_mut().expect("it has one");
+    query.post_filter = Some(v1::Clause {
+        nodes: vec![v1::ClauseNode { kind: None }],
+    });
+    let peer = Peer::new(&served.address).expect("an address");
+    let request = peer.request(newer).expect("it is small");
+    let mut raw = v1::leaf_client::LeafClient::new(peer.channel());
+    let status = soon(raw.search(request)).await.expect_err("it is unknown");
+    assert_eq!(status.code(), tonic::Code::Unimplemented);
+    assert!(status.message().contains("`Clause`"), "{status}");
+    assert!(stub.calls.lock().is_empty(), "the leaf has seen one");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl StubLeaf {
     fn tell(&self, event: Event) {
         if let Some(events) = &*self.events.lock() {
             // A test may have stopped listening.
-            let _: Result<_, _> = events.send(event);
+            drop(events.send(event));
         }
     }
 
@@ -81,7 +81,7 @@ impl StubLeaf {
             Conduct::Panic => panic!("the stub was told to"),
             Conduct::Stall => {
                 let _dropped = Dropping(self);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

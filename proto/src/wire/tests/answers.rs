@@ -1,0 +1,345 @@
+//! Strategies for answers and faults.
+
+use std::time::Duration;
+
+use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
+use gleaner_query::answer::{Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, ViewId};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::calls::{bytes, shard};
+use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, value};
+use super::queries::{sort_value, tie_break};
+use crate::metadata::MetadataFault;
+use crate::node::{NodeInfo, Readiness};
+use crate::read::{Document, ShardCounters, ShardPhase, ShardState};
+use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
+use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
+use crate::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
+use crate::{LeafFault, Versions};
+
+pub(super) fn fault() -> impl Strategy<Value = LeafFault> {
+    let numbers = (any::<u64>(), any::<u64>(), any::<usize>());
+    (shard(), text(), text(), numbers, 0..16).prop_map(|(shard, name, reason, numbers, kind)| {
+        let (first, second, count) = numbers;
+        match kind {
+            0 => LeafFault::NotHere { shard },
+            1 => LeafFault::Unreachable { shard, reason },
+            2 => LeafFault::Behind {
+                shard,
+                wanted: SeqNo(first),
+                visible: SeqNo(second),
+            },
+            3 => LeafFault::Recovering {
+                shard,
+                progress: reason,
+            },
+            4 => LeafFault::Stopped { shard, reason },
+            5 => LeafFault::DeadlinePassed { shard },
+            6 => LeafFault::Rejected {
+                queue: name.into(),
+                capacity: count,
+            },
+            7 => LeafFault::Memory {
+                account: name.into(),
+                wanted_bytes: first,
+                limit_bytes: second,
+            },
+            8 => LeafFault::ViewMissing { shard, view: first },
+            9 => LeafFault::Fenced {
+                shard,
+                current: PrimaryTerm(first),
+                asked: PrimaryTerm(second),
+            },
+            10 => LeafFault::BadQuery {
+                kind: name.into(),
+                reason,
+            },
+            11 => LeafFault::DiskFull { shard },
+            12 => LeafFault::Indeterminate { shard, reason },
+            13 => LeafFault::Unsupported { what: reason },
+            14 => LeafFault::TooLarge { reason },
+            _ => LeafFault::Internal { shard, reason },
+        }
+    })
+}
+
+/// What is either good or a fault.
+pub(super) fn outcome<T: std::fmt::Debug>(
+    good: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Result<T, LeafFault>> {
+    prop_oneof![3 => good.prop_map(Ok), 1 => fault().prop_map(Err)]
+}
+
+pub(super) fn generation() -> impl Strategy<Value = Generation> {
+    (any::<u64>(), any::<u64>()).prop_map(|(mapping, visible)| Generation {
+        mapping: MappingVersion(mapping),
+        visible: SeqNo(visible),
+    })
+}
+
+fn view() -> impl Strategy<Value = ViewId> {
+    any::<u64>().prop_map(ViewId)
+}
+
+pub(super) fn statistics_answer() -> impl Strategy<Value = StatisticsAnswer> {
+    (view(), generation(), statistics()).prop_map(|(view, generation, statistics)| {
+        StatisticsAnswer {
+            view,
+            generation,
+            statistics,
+        }
+    })
+}
+
+pub(super) fn expand_answer() -> impl Strategy<Value = ExpandAnswer> {
+    let candidates = vec(vec(expansion_candidate(), 0..3), 0..3);
+    (view(), generation(), candidates).prop_map(|(view, generation, candidates)| ExpandAnswer {
+        view,
+        generation,
+        candidates,
+    })
+}
+
+pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
+    let keys = vec(sort_value(), 0..3);
+    let hit = (of(factor()), keys, tie_break(), any::<u64>(), any::<u64>()).prop_map(
+        |(score, keys, tie, seq_no, place)| ShardHit {
+            score,
+            keys,
+            tie,
+            seq_no: SeqNo(seq_no),
+            place,
+        },
+    );
+    let micros = || any::<u64>().prop_map(Duration::from_micros);
+    let times = (micros(), micros()).prop_map(|(queue, evaluate)| LeafTimes { queue, evaluate });
+    let counts = (any::<u64>(), any::<u64>(), of(factor()));
+    let flags = (any::<bool>(), any::<bool>(), of(times));
+    let what = (generation(), view(), of(bytes()));
+    (what, counts, vec(hit, 0..4), flags).prop_map(|(what, counts, hits, flags)| ShardHits {
+        generation: what.0,
+        view: what.1,
+        num_documents: counts.0,
+        total: counts.1,
+        hits,
+        max_score: counts.2,
+        aggregations: what.2,
+        timed_out: flags.0,
+        terminated_early: flags.1,
+        times: flags.2,
+    })
+}
+
+pub(super) fn document() -> impl Strategy<Value = Document> {
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+    (id(), of(text()), numbers, bytes()).prop_map(|(id, routing, numbers, source)| Document {
+        id,
+        routing,
+        seq_no: SeqNo(numbers.0),
+        term: PrimaryTerm(numbers.1),
+        version: Version(numbers.2),
+        source,
+    })
+}
+
+pub(super) fn explanation() -> impl Strategy<Value = Explanation> {
+    let node = |details: BoxedStrategy<Vec<Explanation>>| {
+        (factor(), text(), details).prop_map(|(value, description, details)| Explanation {
+            value,
+            description,
+            details,
+        })
+    };
+    node(Just(Vec::new()).boxed())
+        .prop_recursive(4, 16, 3, move |inner| node(vec(inner, 0..3).boxed()))
+}
+
+pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
+    let fields = vec((text(), vec(value(), 0..3)), 0..3);
+    let highlight = vec((text(), texts()), 0..3);
+    (document(), fields, highlight, of(explanation())).prop_map(
+        |(document, fields, highlight, explanation)| {
+            let Document {
+                id,
+                routing,
+                seq_no,
+                term,
+                version,
+                source,
+            } = document;
+            FetchedHit {
+                id,
+                routing,
+                seq_no,
+                term,
+                version,
+                source,
+                fields: fields.into_iter().collect(),
+                highlight: highlight.into_iter().collect(),
+                explanation,
+            }
+        },
+    )
+}
+
+pub(super) fn explain_answer() -> impl Strategy<Value = ExplainAnswer> {
+    (any::<bool>(), explanation(), document()).prop_map(|(matched, explanation, document)| {
+        ExplainAnswer {
+            matched,
+            explanation,
+            document,
+        }
+    })
+}
+
+pub(super) fn write_fault() -> impl Strategy<Value = WriteFault> {
+    let cause = (text(), text()).prop_map(|(kind, reason)| (kind.into(), reason));
+    prop_oneof![
+        (id(), text()).prop_map(|(id, reason)| WriteFault::VersionConflict { id, reason }),
+        id().prop_map(|id| WriteFault::DocumentMissing { id }),
+        (text(), text(), of(cause)).prop_map(|(kind, reason, cause)| WriteFault::Document {
+            kind: kind.into(),
+            reason,
+            cause,
+        }),
+        (text(), text()).prop_map(|(code, reason)| WriteFault::Rejected {
+            code: code.into(),
+            reason,
+        }),
+        text().prop_map(|reason| WriteFault::Blocked { reason }),
+        fault().prop_map(WriteFault::Shard),
+    ]
+}
+
+pub(super) fn write_answer() -> impl Strategy<Value = WriteAnswer> {
+    let results = [
+        WriteResult::Created,
+        WriteResult::Updated,
+        WriteResult::Deleted,
+        WriteResult::NotFound,
+        WriteResult::Noop,
+    ];
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+    let good =
+        (select(results.to_vec()), numbers, of(bytes())).prop_map(|(result, numbers, source)| {
+            WriteOutcome {
+                result,
+                version: Version(numbers.0),
+                seq_no: SeqNo(numbers.1),
+                term: PrimaryTerm(numbers.2),
+                source,
+            }
+        });
+    let item = prop_oneof![good.prop_map(Ok), write_fault().prop_map(Err)];
+    (vec(item, 0..4), any::<bool>()).prop_map(|(items, duplicate)| WriteAnswer { items, duplicate })
+}
+
+pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
+    let phases = [
+        ShardPhase::Recovering,
+        ShardPhase::Started,
+        ShardPhase::Failed,
+    ];
+    let place = (
+        shard(),
+        any::<bool>(),
+        select(phases.to_vec()),
+        of(text()),
+        generation(),
+    );
+    let numbers = any::<[u64; 6]>();
+    (place, of(any::<u64>()), numbers, any::<[u64; 12]>()).prop_map(
+        |(place, max_seq_no, numbers, counters)| ShardState {
+            shard: place.0,
+            is_primary: place.1,
+            phase: place.2,
+            reason: place.3,
+            generation: place.4,
+            max_seq_no: max_seq_no.map(SeqNo),
+            committed: SeqNo(numbers[0]),
+            num_documents: numbers[1],
+            num_deleted: numbers[2],
+            num_segments: numbers[3],
+            store_bytes: numbers[4],
+            log_bytes: numbers[5],
+            counters: ShardCounters {
+                index_total: counters[0],
+                index_time_ms: counters[1],
+                index_failed: counters[2],
+                delete_total: counters[3],
+                noop_total: counters[4],
+                query_total: counters[5],
+                query_time_ms: counters[6],
+                fetch_total: counters[7],
+                fetch_time_ms: counters[8],
+                get_total: counters[9],
+                refresh_total: counters[10],
+                flush_total: counters[11],
+            },
+        },
+    )
+}
+
+pub(super) fn log_page() -> impl Strategy<Value = LogPage> {
+    let record =
+        (any::<u64>(), any::<u64>(), bytes()).prop_map(|(seq_no, term, payload)| LogRecord {
+            seq_no: SeqNo(seq_no),
+            term: PrimaryTerm(term),
+            payload,
+        });
+    (vec(record, 0..4), any::<[u64; 3]>()).prop_map(|(records, numbers)| LogPage {
+        records,
+        first_available: SeqNo(numbers[0]),
+        end: SeqNo(numbers[1]),
+        visible: SeqNo(numbers[2]),
+    })
+}
+
+pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
+    let file =
+        (text(), any::<u64>(), any::<u32>()).prop_map(|(name, num_bytes, crc32c)| SnapshotFile {
+            name,
+            num_bytes,
+            crc32c,
+        });
+    (any::<u64>(), any::<u64>(), vec(file, 0..4)).prop_map(|(id, next_seq_no, files)| Snapshot {
+        id,
+        next_seq_no: SeqNo(next_seq_no),
+        files,
+    })
+}
+
+pub(super) fn metadata_fault() -> impl Strategy<Value = MetadataFault> {
+    prop_oneof![
+        any::<u64>().prop_map(|current| MetadataFault::Conflict { current }),
+        text().prop_map(|reason| MetadataFault::Unreachable { reason }),
+        text().prop_map(|reason| MetadataFault::Store { reason }),
+        text().prop_map(|what| MetadataFault::Unsupported { what }),
+    ]
+}
+
+pub(super) fn node_info() -> impl Strategy<Value = NodeInfo> {
+    let roles = [Role::Leaf, Role::Root];
+    let versions = (any::<u32>(), any::<u32>());
+    (text(), select(roles.to_vec()), text(), versions).prop_map(
+        |(id, role, build_version, wire)| NodeInfo {
+            id: NodeId(id.into()),
+            role,
+            build_version,
+            wire: Versions {
+                min: wire.0,
+                max: wire.1,
+            },
+        },
+    )
+}
+
+pub(super) fn readiness() -> impl Strategy<Value = Readiness> {
+    prop_oneof![
+        Just(Readiness::Ready),
+        text().prop_map(|reason| Readiness::NotReady { reason }),
+    ]
+}

@@ -1,0 +1,246 @@
+//! Strategies for calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gleaner_model::{IndexUuid, NodeId, PrimaryTerm, SeqNo, ShardKey, ShardNumber, Version};
+use gleaner_query::answer::ViewId;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use super::clauses::{clause, expansion_request, id, statistics_request, text};
+use super::queries::{field_format, highlight, shard_query, source_filter};
+use crate::read::GetCall;
+use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
+use crate::search::{
+    ExpandCall, ExplainCall, FetchCall, FetchWhat, HighlightWhat, OpenViewsCall, PinnedView,
+    SearchCall, ShardView, StatisticsCall,
+};
+use crate::write::{Condition, Idempotency, Update, WriteAction, WriteCall, WriteItem};
+
+pub(super) fn shard() -> impl Strategy<Value = ShardKey> {
+    (any::<[u8; 16]>(), any::<u32>()).prop_map(|(index, shard)| ShardKey {
+        index: IndexUuid(index),
+        shard: ShardNumber(shard),
+    })
+}
+
+pub(super) fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..20).prop_map(Bytes::from)
+}
+
+/// Whole milliseconds, as they travel.
+fn time() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_millis)
+}
+
+fn node() -> impl Strategy<Value = NodeId> {
+    text().prop_map(|text| NodeId(text.into()))
+}
+
+fn shard_view() -> impl Strategy<Value = ShardView> {
+    (shard(), of(any::<u64>()), of(any::<u64>())).prop_map(|(shard, view, at_least)| ShardView {
+        shard,
+        view: view.map(ViewId),
+        at_least: at_least.map(SeqNo),
+    })
+}
+
+fn shard_views() -> impl Strategy<Value = Vec<ShardView>> {
+    vec(shard_view(), 0..3)
+}
+
+pub(super) fn statistics_call() -> impl Strategy<Value = StatisticsCall> {
+    (shard_views(), statistics_request(), time()).prop_map(|(shards, request, remaining)| {
+        StatisticsCall {
+            shards,
+            request: Arc::new(request),
+            remaining,
+        }
+    })
+}
+
+pub(super) fn expand_call() -> impl Strategy<Value = ExpandCall> {
+    (shard_views(), vec(expansion_request(), 0..3), time()).prop_map(
+        |(shards, requests, remaining)| ExpandCall {
+            shards,
+            requests: Arc::new(requests),
+            remaining,
+        },
+    )
+}
+
+pub(super) fn search_call() -> impl Strategy<Value = SearchCall> {
+    (shard_views(), shard_query(), time()).prop_map(|(shards, query, remaining)| SearchCall {
+        shards,
+        query: Arc::new(query),
+        remaining,
+    })
+}
+
+fn fetch_what() -> impl Strategy<Value = FetchWhat> {
+    let highlight = (highlight(), clause(), vec(of(clause()), 0..3)).prop_map(
+        |(highlight, query, field_queries)| HighlightWhat {
+            highlight,
+            query,
+            field_queries,
+        },
+    );
+    let formats = || vec(field_format(), 0..3);
+    (formats(), formats(), of(highlight), of(shard_query())).prop_map(
+        |(docvalue_fields, fields, highlight, explain)| FetchWhat {
+            docvalue_fields,
+            fields,
+            highlight,
+            explain: explain.map(Arc::new),
+        },
+    )
+}
+
+pub(super) fn fetch_call() -> impl Strategy<Value = FetchCall> {
+    let places = vec(any::<u64>(), 0..4);
+    (shard(), any::<u64>(), places, fetch_what(), time()).prop_map(
+        |(shard, view, places, what, remaining)| FetchCall {
+            shard,
+            view: ViewId(view),
+            places,
+            what: Arc::new(what),
+            remaining,
+        },
+    )
+}
+
+pub(super) fn explain_call() -> impl Strategy<Value = ExplainCall> {
+    (shard_view(), id(), shard_query(), time()).prop_map(|(shard, id, query, remaining)| {
+        ExplainCall {
+            shard,
+            id,
+            query: Arc::new(query),
+            remaining,
+        }
+    })
+}
+
+pub(super) fn open_views_call() -> impl Strategy<Value = OpenViewsCall> {
+    (vec(shard(), 0..3), time(), any::<u64>()).prop_map(|(shards, keep_alive, holder)| {
+        OpenViewsCall {
+            shards,
+            keep_alive,
+            holder,
+        }
+    })
+}
+
+pub(super) fn pinned_view() -> impl Strategy<Value = PinnedView> {
+    (shard(), any::<u64>(), any::<u64>()).prop_map(|(shard, view, holder)| PinnedView {
+        shard,
+        view: ViewId(view),
+        holder,
+    })
+}
+
+pub(super) fn get_call() -> impl Strategy<Value = GetCall> {
+    (shard(), vec(id(), 0..3), any::<bool>(), time()).prop_map(
+        |(shard, ids, realtime, remaining)| GetCall {
+            shard,
+            ids,
+            realtime,
+            remaining,
+        },
+    )
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let version = || any::<u64>().prop_map(Version);
+    prop_oneof![
+        Just(Condition::None),
+        (any::<u64>(), any::<u64>()).prop_map(|(seq_no, term)| Condition::Is {
+            seq_no: SeqNo(seq_no),
+            term: PrimaryTerm(term),
+        }),
+        version().prop_map(Condition::ExternalGreater),
+        version().prop_map(Condition::ExternalGreaterOrEqual),
+        version().prop_map(Condition::InternalVersion),
+    ]
+}
+
+fn action() -> impl Strategy<Value = WriteAction> {
+    let flags = (any::<bool>(), any::<bool>(), any::<u32>());
+    let update = (of(bytes()), of(bytes()), flags, of(source_filter())).prop_map(
+        |(doc, upsert, flags, returned_source)| Update {
+            doc,
+            upsert,
+            doc_as_upsert: flags.0,
+            detect_noop: flags.1,
+            retry_on_conflict: flags.2,
+            returned_source,
+        },
+    );
+    prop_oneof![
+        (bytes(), any::<bool>()).prop_map(|(source, create)| WriteAction::Index { source, create }),
+        update.prop_map(WriteAction::Update),
+        Just(WriteAction::Delete),
+    ]
+}
+
+pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
+    let item = (id(), of(text()), action(), condition(), any::<bool>()).prop_map(
+        |(id, routing, action, condition, is_fresh_id)| WriteItem {
+            id,
+            routing,
+            action,
+            condition,
+            is_fresh_id,
+        },
+    );
+    let idempotency = (any::<u128>(), any::<u64>())
+        .prop_map(|(producer, sequence)| Idempotency { producer, sequence });
+    (
+        shard(),
+        any::<u64>(),
+        vec(item, 0..4),
+        of(idempotency),
+        time(),
+    )
+        .prop_map(|(shard, term, items, idempotency, remaining)| WriteCall {
+            shard,
+            term: PrimaryTerm(term),
+            items,
+            idempotency,
+            remaining,
+        })
+}
+
+pub(super) fn log_tail_call() -> impl Strategy<Value = LogTailCall> {
+    (shard(), node(), any::<u64>(), any::<usize>(), time()).prop_map(
+        |(shard, follower, from, max_bytes, wait)| LogTailCall {
+            shard,
+            follower,
+            from: SeqNo(from),
+            max_bytes,
+            wait,
+        },
+    )
+}
+
+pub(super) fn snapshot_call() -> impl Strategy<Value = SnapshotCall> {
+    (shard(), node(), time()).prop_map(|(shard, follower, keep_alive)| SnapshotCall {
+        shard,
+        follower,
+        keep_alive,
+    })
+}
+
+pub(super) fn file_call() -> impl Strategy<Value = FileCall> {
+    (shard(), any::<u64>(), text(), any::<u64>(), any::<usize>()).prop_map(
+        |(shard, snapshot, name, offset, max_bytes)| FileCall {
+            shard,
+            snapshot,
+            name,
+            offset,
+            max_bytes,
+        },
+    )
+}

@@ -1,0 +1,198 @@
+//! Strategies for values, clauses and statistics.
+
+use std::ops::Bound;
+
+use gleaner_model::{DocumentId, FieldPath};
+use gleaner_query::resolved::{
+    Clause, ExpansionCandidate, ExpansionRequest, FieldStatistics, Pattern, Scalar, Statistics,
+    StatisticsRequest,
+};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::num::{f32, f64};
+use proptest::prelude::*;
+use serde_json::Value;
+
+pub(super) fn text() -> impl Strategy<Value = String> {
+    "[a-zé. ]{0,6}"
+}
+
+pub(super) fn texts() -> impl Strategy<Value = Vec<String>> {
+    vec(text(), 0..4)
+}
+
+pub(super) fn id() -> impl Strategy<Value = DocumentId> {
+    "[a-zé]{1,6}".prop_map(|text| DocumentId::parse(&text).expect("short, not empty"))
+}
+
+pub(super) fn field() -> impl Strategy<Value = FieldPath> {
+    text().prop_map(FieldPath::new)
+}
+
+/// A factor or score; NaN has no place in any of them.
+pub(super) fn factor() -> impl Strategy<Value = f32> {
+    f32::NORMAL | f32::ZERO | f32::SUBNORMAL | f32::INFINITE
+}
+
+pub(super) fn fraction() -> impl Strategy<Value = f64> {
+    f64::NORMAL | f64::ZERO | f64::SUBNORMAL
+}
+
+pub(super) fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        fraction().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::Array),
+            vec((text(), inner), 0..4).prop_map(|parts| Value::Object(parts.into_iter().collect())),
+        ]
+    })
+}
+
+pub(super) fn scalar() -> impl Strategy<Value = Scalar> {
+    prop_oneof![
+        any::<i64>().prop_map(Scalar::I64),
+        any::<u64>().prop_map(Scalar::U64),
+        fraction().prop_map(Scalar::F64),
+        any::<bool>().prop_map(Scalar::Bool),
+        any::<i64>().prop_map(Scalar::Date),
+        any::<u128>().prop_map(Scalar::Ip),
+        text().prop_map(Scalar::Text),
+    ]
+}
+
+fn bound() -> impl Strategy<Value = Bound<Scalar>> {
+    prop_oneof![
+        Just(Bound::Unbounded),
+        scalar().prop_map(Bound::Included),
+        scalar().prop_map(Bound::Excluded),
+    ]
+}
+
+pub(super) fn pattern() -> impl Strategy<Value = Pattern> {
+    let fuzzy = (text(), any::<u8>(), any::<u32>(), any::<bool>());
+    prop_oneof![
+        (text(), any::<bool>()).prop_map(|(prefix, ignore_case)| Pattern::Prefix {
+            prefix,
+            ignore_case
+        }),
+        (text(), any::<bool>()).prop_map(|(pattern, ignore_case)| Pattern::Wildcard {
+            pattern,
+            ignore_case
+        }),
+        (text(), any::<bool>()).prop_map(|(expression, ignore_case)| Pattern::Regexp {
+            expression,
+            ignore_case
+        }),
+        fuzzy.prop_map(|(term, distance, prefix_length, transpositions)| {
+            Pattern::Fuzzy {
+                term,
+                distance,
+                prefix_length,
+                transpositions,
+            }
+        }),
+    ]
+}
+
+fn leaf_clause() -> impl Strategy<Value = Clause> {
+    let positions = vec((any::<u32>(), texts()), 0..3);
+    prop_oneof![
+        Just(Clause::MatchAll),
+        Just(Clause::MatchNone),
+        (field(), text()).prop_map(|(field, term)| Clause::Term { field, term }),
+        (field(), texts()).prop_map(|(field, terms)| Clause::Synonyms { field, terms }),
+        (field(), vec((text(), factor()), 0..4))
+            .prop_map(|(field, terms)| Clause::Blended { field, terms }),
+        (field(), scalar()).prop_map(|(field, value)| Clause::Exact { field, value }),
+        (field(), vec(scalar(), 0..4)).prop_map(|(field, values)| Clause::AnyOf { field, values }),
+        (field(), positions, any::<u32>()).prop_map(|(field, positions, slop)| Clause::Phrase {
+            field,
+            positions,
+            slop
+        }),
+        (field(), bound(), bound()).prop_map(|(field, lower, upper)| Clause::Range {
+            field,
+            lower,
+            upper
+        }),
+        vec(field(), 0..3).prop_map(|fields| Clause::Exists { fields }),
+        vec(id(), 0..3).prop_map(|ids| Clause::Ids { ids }),
+        (field(), pattern()).prop_map(|(field, pattern)| Clause::Pattern { field, pattern }),
+    ]
+}
+
+pub(super) fn clause() -> impl Strategy<Value = Clause> {
+    leaf_clause().prop_recursive(5, 32, 4, |inner| {
+        let some = || vec(inner.clone(), 0..3);
+        prop_oneof![
+            (some(), some(), some(), some(), any::<u32>()).prop_map(
+                |(must, should, filter, must_not, minimum_should_match)| Clause::Bool {
+                    must,
+                    should,
+                    filter,
+                    must_not,
+                    minimum_should_match,
+                }
+            ),
+            (some(), factor()).prop_map(|(clauses, tie_breaker)| Clause::DisMax {
+                clauses,
+                tie_breaker
+            }),
+            inner
+                .clone()
+                .prop_map(|clause| Clause::Constant(Box::new(clause))),
+            (inner.clone(), inner.clone(), factor()).prop_map(|(positive, negative, factor)| {
+                Clause::Demote {
+                    positive: Box::new(positive),
+                    negative: Box::new(negative),
+                    factor,
+                }
+            }),
+            (inner.clone(), factor()).prop_map(|(clause, factor)| Clause::Boost {
+                clause: Box::new(clause),
+                factor
+            }),
+        ]
+    })
+}
+
+pub(super) fn statistics() -> impl Strategy<Value = Statistics> {
+    let numbers =
+        (any::<u64>(), any::<u64>()).prop_map(|(documents, total_length)| FieldStatistics {
+            documents,
+            total_length,
+        });
+    let terms = btree_map(text(), any::<u64>(), 0..4);
+    (
+        btree_map(field(), numbers, 0..3),
+        btree_map(field(), terms, 0..3),
+    )
+        .prop_map(|(fields, terms)| Statistics { fields, terms })
+}
+
+pub(super) fn statistics_request() -> impl Strategy<Value = StatisticsRequest> {
+    btree_map(field(), btree_set(text(), 0..4), 0..3)
+        .prop_map(|fields| StatisticsRequest { fields })
+}
+
+pub(super) fn expansion_request() -> impl Strategy<Value = ExpansionRequest> {
+    (field(), pattern(), any::<usize>()).prop_map(|(field, pattern, limit)| ExpansionRequest {
+        field,
+        pattern,
+        limit,
+    })
+}
+
+pub(super) fn expansion_candidate() -> impl Strategy<Value = ExpansionCandidate> {
+    (any::<u8>(), text(), any::<u64>()).prop_map(|(distance, term, documents)| ExpansionCandidate {
+        distance,
+        term,
+        documents,
+    })
+}

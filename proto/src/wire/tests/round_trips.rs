@@ -1,0 +1,131 @@
+//! Whatever is sent arrives as it was.
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use super::answers::{
+    document, expand_answer, explain_answer, explanation, fault, fetched_hit, generation, log_page,
+    metadata_fault, node_info, outcome, readiness, shard_hits, shard_state, snapshot,
+    statistics_answer, write_answer, write_fault,
+};
+use super::calls::{
+    bytes, expand_call, explain_call, fetch_call, file_call, get_call, log_tail_call,
+    open_views_call, pinned_view, search_call, snapshot_call, statistics_call, write_call,
+};
+use super::clauses::{clause, value};
+use super::comes_back;
+use super::queries::shard_query;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn queries(clause in clause(), query in shard_query(), value in value()) {
+        comes_back(&clause);
+        comes_back(&query);
+        comes_back(&value);
+    }
+
+    #[test]
+    fn calls_of_the_query_phase(
+        statistics in statistics_call(),
+        expand in expand_call(),
+        search in search_call(),
+    ) {
+        comes_back(&statistics);
+        comes_back(&expand);
+        comes_back(&search);
+    }
+
+    #[test]
+    fn calls_for_documents(
+        fetch in fetch_call(),
+        explain in explain_call(),
+        get in get_call(),
+        write in write_call(),
+    ) {
+        comes_back(&fetch);
+        comes_back(&explain);
+        comes_back(&get);
+        comes_back(&write);
+    }
+
+    #[test]
+    fn calls_about_shards(
+        views in open_views_call(),
+        tail in log_tail_call(),
+        snapshot in snapshot_call(),
+        file in file_call(),
+    ) {
+        comes_back(&views);
+        comes_back(&tail);
+        comes_back(&snapshot);
+        comes_back(&file);
+    }
+
+    #[test]
+    fn answers_of_the_query_phase(
+        statistics in outcome(statistics_answer()),
+        expand in outcome(expand_answer()),
+        search in outcome(shard_hits()),
+    ) {
+        comes_back(&statistics);
+        comes_back(&expand);
+        comes_back(&search);
+    }
+
+    #[test]
+    fn answers_with_documents(
+        fetched in outcome(vec(fetched_hit(), 0..3)),
+        explained in outcome(of(explain_answer())),
+        got in outcome(vec(of(document()), 0..3)),
+        written in outcome(write_answer()),
+    ) {
+        comes_back(&fetched);
+        comes_back(&explained);
+        comes_back(&got);
+        comes_back(&written);
+    }
+
+    #[test]
+    fn answers_about_shards(
+        pinned in outcome(pinned_view()),
+        refreshed in outcome(generation()),
+        done in outcome(Just(())),
+        state in shard_state(),
+    ) {
+        comes_back(&pinned);
+        comes_back(&refreshed);
+        comes_back(&done);
+        comes_back(&state);
+    }
+
+    #[test]
+    fn answers_to_copies(
+        page in outcome(log_page()),
+        snapshot in outcome(snapshot()),
+        file in outcome(bytes()),
+    ) {
+        comes_back(&page);
+        comes_back(&snapshot);
+        comes_back(&file);
+    }
+
+    #[test]
+    fn faults_and_nodes(
+        leaf in fault(),
+        write in write_fault(),
+        metadata in metadata_fault(),
+        info in node_info(),
+        readiness in readiness(),
+        explanation in explanation(),
+    ) {
+        comes_back(&leaf);
+        comes_back(&write);
+        comes_back(&metadata);
+        comes_back(&info);
+        comes_back(&readiness);
+        comes_back(&explanation);
+    }
+}
