@@ -15,10 +15,12 @@ use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 
 use crate::Leaf;
+use crate::role::Role;
+use crate::shard::Shard;
 use crate::views::MAX_HOLDERS;
 
 /// How long administrative calls wait for a shard that is being opened.
-const OPENING_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const OPENING_PATIENCE: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl LeafClient for Leaf {
@@ -96,17 +98,22 @@ impl LeafClient for Leaf {
     }
 
     async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
-        let shard = self.shard(call.shard, call.remaining).await?;
+        let shard = self.primary_shard(call.shard, call.remaining).await?;
         self.write_shard(&shard, call).await
     }
 
     async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
-        let shard = self.shard(call.shard, call.remaining).await?;
+        // Only the primary knows what was acknowledged and is not visible yet.
+        let shard = if call.realtime {
+            self.primary_shard(call.shard, call.remaining).await?
+        } else {
+            self.shard(call.shard, call.remaining).await?
+        };
         self.get_documents(&shard, call).await
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
-        let shard = self.shard(shard, OPENING_PATIENCE).await?;
+        let shard = self.primary_shard(shard, OPENING_PATIENCE).await?;
         self.refresh_shard(&shard).await
     }
 
@@ -127,14 +134,16 @@ impl LeafClient for Leaf {
 
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         let shard = self.shard(shard, OPENING_PATIENCE).await?;
-        self.refresh_shard(&shard).await?;
+        if shard.role == Role::Primary {
+            self.refresh_shard(&shard).await?;
+        }
         let merging = Arc::clone(&shard);
         let merged = tokio::task::spawn_blocking(move || {
             merging.engine().force_merge(max_segments)?;
-            merging.applier.show_applied()
+            merging.applier.show_merges()
         });
         let reason = match merged.await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
@@ -146,5 +155,26 @@ impl LeafClient for Leaf {
 
     async fn shard_states(&self) -> Vec<ShardState> {
         self.states().await
+    }
+}
+
+impl Leaf {
+    /// Returns the shard as [`Leaf::shard`] does when this copy is the primary; another copy is
+    /// `NotHere`, so that the caller goes to the primary.
+    pub(crate) async fn primary_shard(
+        &self,
+        key: ShardKey,
+        patience: Duration,
+    ) -> Result<Arc<Shard>, LeafFault> {
+        let not_here = LeafFault::NotHere { shard: key };
+        // Before the wait: a replica may take long to open.
+        if self.role(&self.coordinator.state(), key) == Some(Role::Replica) {
+            return Err(not_here);
+        }
+        let shard = self.shard(key, patience).await?;
+        match shard.role {
+            Role::Primary => Ok(shard),
+            Role::Replica => Err(not_here),
+        }
     }
 }

@@ -1,22 +1,38 @@
 //! Shard copies on a node: search, fetch, write as primary, refresh, checkpoint, recovery.
 //!
 //! Does: open the copies that the cluster state gives this node, recover them from their logs,
-//! order writes, make them durable and visible, evaluate queries on a pool of their own.
-//! Does not: route, merge over leaves, render.
-//! Called through `proto::LeafClient`. Read [`Leaf`] first, then `write` for the life of a write.
+//! order writes as primary, make them durable and visible, evaluate queries on a pool of their own;
+//! as replica, copy the primary's files and follow its log.
+//! Does not: route, merge over leaves, render, take over from a primary that is gone.
+//! Called through `proto::LeafClient`, by other leaves through `proto::ReplicationClient`. Read
+//! [`Leaf`] first, then `write` for the life of a write and `replica` for that of a copy.
 
+mod applier;
 mod client;
+mod durable;
 mod fault;
+mod followers;
 mod get;
+mod growth;
 mod idempotency;
 mod maintenance;
 mod mapping;
+mod opening;
+pub mod peers;
 mod pool;
+mod readiness;
 mod recovery;
 mod refresh;
+mod removal;
 mod reopening;
+mod replica;
+mod replication;
+mod resync;
+mod role;
 mod search;
 mod shard;
+mod slots;
+mod snapshots;
 mod states;
 mod stopping;
 #[cfg(test)]
@@ -30,17 +46,20 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_log::ShardLog;
-use gleaner_model::ShardKey;
+use gleaner_model::{NodeId, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use peers::Peers;
 use pool::Pool;
+pub use readiness::Readiness;
 use shard::Slot;
 
 /// What a leaf may use up; every number has a default.
@@ -48,6 +67,9 @@ use shard::Slot;
 pub struct LeafOptions {
     /// Folder of the shards' indices.
     pub folder: PathBuf,
+    /// This node's name in the cluster state: the leaf opens the shards whose copies name it. `None`
+    /// (default): one process holds everything.
+    pub node: Option<NodeId>,
     /// Threads that evaluate queries, ≥ 1; default the number of cores.
     pub search_threads: usize,
     /// Searches that may wait for a thread; default 1,000, then they are rejected.
@@ -70,6 +92,11 @@ pub struct LeafOptions {
     /// Longest time an operation waits for its durable commit; default 60 s. A restart replays what
     /// is not committed.
     pub flush_interval: Duration,
+    /// How long a primary keeps its log for a copy that it does not hear of; default 5 min.
+    pub follower_patience: Duration,
+    /// Bytes of its log that a primary keeps for a copy that is behind; default 512 MiB. Beyond it
+    /// the copy begins again from files.
+    pub follower_log_bytes: u64,
     /// How long a shard goes without writes before it gives back its writer's memory and threads;
     /// default 5 min.
     pub writer_idle: Duration,
@@ -92,6 +119,7 @@ impl LeafOptions {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             folder,
+            node: None,
             search_threads: cores,
             search_queue: 1_000,
             query_memory_bytes: 1 << 30,
@@ -102,6 +130,8 @@ impl LeafOptions {
             unseen_bytes: 16 << 20,
             flush_operations: 500_000,
             flush_interval: Duration::from_secs(60),
+            follower_patience: Duration::from_secs(300),
+            follower_log_bytes: 512 << 20,
             writer_idle: Duration::from_secs(300),
             tombstone_age: Duration::from_secs(60),
             flood_stage: 0.95,
@@ -117,6 +147,7 @@ pub struct Leaf {
     options: LeafOptions,
     coordinator: Arc<dyn Coordinator>,
     log: Arc<dyn ShardLog>,
+    peers: Arc<dyn Peers>,
     pool: Pool,
     memory: Arc<MemoryAccount>,
     filters: Arc<FilterCache>,
@@ -127,8 +158,13 @@ pub struct Leaf {
     stopping: watch::Sender<bool>,
     /// Held while this leaf changes the cluster state, so that its shards do not race each other.
     changing_metadata: tokio::sync::Mutex<()>,
+    /// Numbers of snapshots handed out; begins at the time of the start, so that one of an earlier
+    /// life is not taken for another.
+    next_snapshot: AtomicU64,
     /// Bounds how many shards are opened at once: each may replay a long log.
     opening: tokio::sync::Semaphore,
+    /// Bounds how many replicas copy files at once.
+    copying: tokio::sync::Semaphore,
     /// When shards that failed are tried again.
     retries: Mutex<BTreeMap<ShardKey, Retry>>,
     /// Background tasks that hold the leaf.

@@ -1,29 +1,47 @@
 //! Opening shard copies: the last durable commit, then the log from there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{CoordinatorError, update};
+use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_engine::schema::document::DocumentParser;
 use gleaner_log::LogError;
 use gleaner_model::{IndexMeta, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
-use gleaner_proto::LeafFault;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::Leaf;
-use crate::fault::log_fault;
-use crate::shard::{Applier, Counters, Flushes, Primary, Shard, told};
+use crate::applier::{Applier, told};
+use crate::followers::Followers;
+use crate::role::Role;
+use crate::shard::{Counters, Flushes, Primary, Shard};
+use crate::snapshots::Snapshots;
 use crate::versions::{Latest, VersionMap};
 use crate::views::Views;
-use crate::write::stopped;
+
+/// Steps in which the bytes that a log is kept for followers are counted.
+const STEPS: u64 = 64;
+
+/// Where a copy goes on from.
+pub(crate) struct Begin {
+    pub(crate) role: Role,
+    pub(crate) term: PrimaryTerm,
+    /// Position after the last record of the log.
+    pub(crate) next: SeqNo,
+    /// Position after the last operation that the engine has.
+    pub(crate) applied: SeqNo,
+    /// Operations before are in the last durable commit.
+    pub(crate) committed: SeqNo,
+    pub(crate) versions: VersionMap,
+}
 
 /// Largest page read from the log at once, in bytes.
-const PAGE_BYTES: usize = 8 << 20;
+pub(crate) const PAGE_BYTES: usize = 8 << 20;
 
 impl Leaf {
     /// Opens the copy of `key`: engine at its checkpoint, a new primary term, the log replayed,
@@ -35,7 +53,8 @@ impl Leaf {
         analyzers: Arc<AnalyzerRegistry>,
     ) -> Result<Arc<Shard>, String> {
         let started = Instant::now();
-        let (engine, checkpoint) = self.open_engine(key, &index, &analyzers).await?;
+        let opened = self.open_engine(key, &index, &analyzers).await;
+        let (engine, checkpoint) = opened.map_err(|error| told(&error))?;
         let tail = self.log.tail(key).await.map_err(|error| told(&error))?;
         check_tail(checkpoint, tail)?;
         let term = self.take_term(key, tail.is_some()).await?;
@@ -45,23 +64,58 @@ impl Leaf {
         let replayed = self
             .replay((key, &engine), checkpoint.next_seq_no, next, &mut versions)
             .await?;
-        let shard = Arc::new(self.shard_of(engine, (index, analyzers), (term, next), versions));
-        shard.flushes.lock().committed = checkpoint.next_seq_no;
+        let begin = Begin {
+            role: Role::Primary,
+            term,
+            next,
+            applied: next,
+            committed: checkpoint.next_seq_no,
+            versions,
+        };
+        let shard = Arc::new(self.shard_of(engine, (index, analyzers), begin));
+        if self.is_refresh_before(key, next).await? {
+            shard.applier.mark(next);
+        }
         if replayed > 0 {
             shard.show_applied().await?;
             let took_ms = started.elapsed().as_millis() as u64;
             tracing::info!(shard = %key, replayed, took_ms, "log replayed");
         }
+        shard.want_mark(next);
         Ok(shard)
     }
 
-    fn shard_of(
+    /// Returns whether the log holds a refresh record right before `position`.
+    pub(crate) async fn is_refresh_before(
+        &self,
+        key: ShardKey,
+        position: SeqNo,
+    ) -> Result<bool, String> {
+        let Some(last) = position.0.checked_sub(1) else {
+            return Ok(false);
+        };
+        let record = self.log.read_one(key, SeqNo(last)).await;
+        let record = record.map_err(|error| told(&error))?;
+        let operation = record.map(|record| Operation::decode(&record.payload));
+        let operation = operation.transpose().map_err(|error| error.to_string())?;
+        Ok(operation.is_some_and(|operation| operation.kind == OperationKind::Refresh))
+    }
+
+    /// Puts together a copy that has been opened.
+    pub(crate) fn shard_of(
         &self,
         engine: Arc<ShardIndex>,
         (index, analyzers): (Arc<IndexMeta>, Arc<AnalyzerRegistry>),
-        (term, next): (PrimaryTerm, SeqNo),
-        versions: VersionMap,
+        begin: Begin,
     ) -> Shard {
+        let Begin {
+            role,
+            term,
+            next,
+            applied,
+            committed,
+            versions,
+        } = begin;
         let parser = DocumentParser::new(&index.mapping, &analyzers);
         let primary = Primary {
             term,
@@ -69,42 +123,45 @@ impl Leaf {
             versions,
             is_closed: false,
         };
+        let step_bytes = (self.options.follower_log_bytes / STEPS).max(1);
         let now = Instant::now();
         let flushes = Flushes {
-            committed: next,
+            committed,
+            trimmed: SeqNo(0),
             since: now,
             idle_at: next,
             idle_since: now,
         };
         Shard {
             key: engine.key(),
+            role,
             log: Arc::clone(&self.log),
             index: ArcSwap::new(index),
             analyzers: ArcSwap::new(analyzers),
             parser: ArcSwap::from_pointee(parser),
             taking_meta: Mutex::new(()),
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
-            applier: Applier::new(engine, next),
+            applier: Applier::new(engine, applied, step_bytes),
             views: Views::default(),
+            followers: Followers::default(),
+            snapshots: Snapshots::default(),
             in_flight: watch::Sender::new(0),
             needs_resync: AtomicBool::new(false),
             refresh_wanted: Notify::new(),
+            flush_wanted: AtomicBool::new(false),
             counters: Counters::default(),
             flushes: Mutex::new(flushes),
         }
     }
 
-    async fn open_engine(
+    /// Opens the engine in the copy's folder, at its last durable commit.
+    pub(crate) async fn open_engine(
         &self,
         key: ShardKey,
         index: &Arc<IndexMeta>,
         analyzers: &Arc<AnalyzerRegistry>,
-    ) -> Result<(ShardIndex, Checkpoint), String> {
-        let folder = self
-            .options
-            .folder
-            .join(key.index.to_string())
-            .join(key.shard.to_string());
+    ) -> Result<(ShardIndex, Checkpoint), EngineError> {
+        let folder = self.folders(key).copy;
         let mapping = Arc::clone(&index.mapping);
         let meta = ShardMeta {
             key,
@@ -117,10 +174,8 @@ impl Leaf {
             ..ShardOptions::default()
         };
         let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
-        match opened.await {
-            Ok(opened) => opened.map_err(|error| told(&error)),
-            Err(error) => Err(error.to_string()),
-        }
+        let opened = opened.await;
+        opened.unwrap_or_else(|error| Err(EngineError::Internal(error.to_string())))
     }
 
     /// Takes a primary term above every older one and fences the log with it. A shard that was
@@ -207,68 +262,6 @@ impl Leaf {
             from = next;
         }
         Ok(written)
-    }
-
-    /// Reads again what the log holds after an append whose outcome is unknown.
-    pub(crate) async fn resync(
-        &self,
-        shard: &Arc<Shard>,
-        primary: &mut Primary,
-    ) -> Result<(), LeafFault> {
-        // Everyone who enqueued before is done when the count is 0: nobody enqueues while we hold
-        // the primary.
-        let mut in_flight = shard.in_flight.subscribe();
-        if in_flight.wait_for(|count| *count == 0).await.is_err() {
-            return Err(LeafFault::NotHere { shard: shard.key });
-        }
-        let fault = |error: LogError| log_fault(shard.key, &error);
-        let tail = shard.log.tail(shard.key).await.map_err(fault)?;
-        let next = tail.map_or(SeqNo(0), SeqNo::next);
-        self.catch_up(shard, next).await?;
-        primary.versions.clear();
-        primary.next = next;
-        // With an empty map every document must be visible in the index.
-        if shard.engine().view().generation().visible < next {
-            let shown = shard.show_applied().await;
-            shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
-        }
-        shard.needs_resync.store(false, Ordering::Release);
-        tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
-        Ok(())
-    }
-
-    async fn catch_up(&self, shard: &Arc<Shard>, next: SeqNo) -> Result<(), LeafFault> {
-        let mut from = shard.applier.next();
-        while from < next {
-            let page = shard.log.read(shard.key, from, PAGE_BYTES).await;
-            let page = page.map_err(|error| log_fault(shard.key, &error))?;
-            let operations = page.records.iter().map(|r| Operation::decode(&r.payload));
-            let operations = operations.collect::<Result<Vec<_>, _>>();
-            let operations = operations.map_err(|error| stopped(shard, &error.to_string()))?;
-            if operations.is_empty() {
-                return Err(stopped(shard, &format!("its log lacks operation {from}")));
-            }
-            let applier = Arc::clone(shard);
-            let offered =
-                tokio::task::spawn_blocking(move || applier.applier.offer(from, operations)).await;
-            offered
-                .map_err(|error| stopped(shard, &error.to_string()))?
-                .map_err(|reason| stopped(shard, &reason))?;
-            from = page.next;
-        }
-        Ok(())
-    }
-}
-
-impl Shard {
-    /// Shows everything applied to searches, without a record in the log.
-    pub(crate) async fn show_applied(self: &Arc<Self>) -> Result<(), String> {
-        let shard = Arc::clone(self);
-        let shown = tokio::task::spawn_blocking(move || shard.applier.show_applied()).await;
-        match shown {
-            Ok(shown) => shown.map(|_| ()).map_err(|error| told(&error)),
-            Err(error) => Err(error.to_string()),
-        }
     }
 }
 

@@ -2,25 +2,53 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gleaner_model::{Generation, OperationKind, SeqNo};
 use gleaner_proto::LeafFault;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
-use crate::shard::Shard;
+use crate::role::Role;
+use crate::shard::{Primary, Shard};
 
 impl Leaf {
     /// Makes every operation ordered before the call visible; returns what searches see then.
     pub(crate) async fn refresh_shard(&self, shard: &Arc<Shard>) -> Result<Generation, LeafFault> {
         let primary = Arc::clone(&shard.primary).lock_owned().await;
         let seen = shard.engine().view().generation();
-        let needs_resync = shard.needs_resync.load(Ordering::Acquire);
-        let has_news = primary.next > seen.visible || needs_resync;
+        // Replicas come to show only what a record shows, so what was shown without one (after the
+        // log was read again) is news to them.
+        let shown = if shard.has_replicas() {
+            shard.applier.marked()
+        } else {
+            seen.visible
+        };
+        let has_news = primary.next > shown || shard.needs_resync.load(Ordering::Acquire);
         if !has_news {
-            drop(primary);
             return Ok(seen);
         }
+        self.order_refresh(shard, primary).await
+    }
+
+    /// Puts a refresh record at or after `position` into the log unless one is there.
+    pub(crate) async fn mark_shown(
+        &self,
+        shard: &Arc<Shard>,
+        position: SeqNo,
+    ) -> Result<(), LeafFault> {
+        let primary = Arc::clone(&shard.primary).lock_owned().await;
+        if shard.applier.marked() >= position {
+            return Ok(());
+        }
+        self.order_refresh(shard, primary).await.map(|_| ())
+    }
+
+    async fn order_refresh(
+        &self,
+        shard: &Arc<Shard>,
+        primary: OwnedMutexGuard<Primary>,
+    ) -> Result<Generation, LeafFault> {
         self.write_own(shard, primary, OperationKind::Refresh)
             .await?;
         shard.counters.refresh.fetch_add(1, Ordering::Relaxed);
@@ -32,13 +60,16 @@ impl Leaf {
         Ok(generation)
     }
 
-    /// Waits until `seq_no` is visible; forces a refresh when none comes by itself.
+    /// Waits until `seq_no` is visible; a primary forces a refresh when none comes by itself.
     pub(crate) async fn wait_visible(
         &self,
         shard: &Arc<Shard>,
         seq_no: SeqNo,
         deadline: Duration,
     ) -> Result<Generation, LeafFault> {
+        if shard.role == Role::Replica {
+            return shard.shows(seq_no.next(), Instant::now() + deadline).await;
+        }
         let interval = shard.index.load().settings.refresh_interval_ms;
         let mut visible = shard.applier.visible();
         if let Some(interval) = interval {
@@ -72,5 +103,33 @@ impl Leaf {
                 tracing::warn!(shard = %shard.key, %fault, "refresh failed");
             }
         }
+    }
+}
+
+impl Shard {
+    /// Waits until searches of this copy see all operations below `wanted`; refreshes nothing.
+    ///
+    /// # Errors
+    /// [`LeafFault::Behind`] when they do not by the deadline, or when the copy has stopped.
+    pub(crate) async fn shows(
+        &self,
+        wanted: SeqNo,
+        deadline: Instant,
+    ) -> Result<Generation, LeafFault> {
+        let mut visible = self.applier.visible();
+        let shown = visible.wait_for(|generation| generation.visible >= wanted);
+        let shown = tokio::time::timeout_at(deadline.into(), shown);
+        tokio::select! {
+            biased;
+            shown = shown => if let Ok(Ok(generation)) = shown {
+                return Ok(*generation);
+            },
+            () = self.applier.stopped() => {}
+        }
+        Err(LeafFault::Behind {
+            shard: self.key,
+            wanted,
+            visible: self.engine().view().generation().visible,
+        })
     }
 }

@@ -39,7 +39,7 @@ impl Leaf {
         let has_failed = |slot: &Slot| match slot {
             Slot::Open(shard) => shard.applier.failure().is_some(),
             Slot::Failed(_) => true,
-            Slot::Opening => false,
+            Slot::Opening(_) | Slot::Closing => false,
         };
         let failed = shards.iter().filter(|(_, slot)| has_failed(slot));
         failed.map(|(key, _)| *key).collect()
@@ -69,20 +69,18 @@ impl Leaf {
         let Some(index) = state.indices.get(&key.index).cloned() else {
             return;
         };
-        let slot = match self.shards.lock().get_mut(&key) {
-            Some(slot) => std::mem::replace(slot, Slot::Opening),
-            None => return,
+        let Some((slot, opening)) = self.begin_opening(key) else {
+            return;
         };
-        self.changes.send_modify(|changes| *changes += 1);
         let leaf = Arc::clone(self);
         self.spawn(async move {
             let released = match slot {
                 Slot::Open(shard) => release(shard).await,
-                Slot::Opening | Slot::Failed(_) => Ok(()),
+                Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => Ok(()),
             };
             match released {
-                Ok(()) => leaf.open(key, index).await,
-                Err(reason) => leaf.opened(key, Err(reason)),
+                Ok(()) => leaf.open(key, index, opening).await,
+                Err(reason) => drop(leaf.opened(key, Err(reason))),
             }
         });
     }

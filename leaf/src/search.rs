@@ -37,7 +37,12 @@ impl Leaf {
         let patience = (remaining / 2).min(OPENING_PATIENCE);
         let shard = self.shard(asked.shard, patience).await?;
         let view = match asked.view {
-            None => shard.engine().view(),
+            None => {
+                if let Some(wanted) = asked.at_least {
+                    shard.shows(wanted, deadline).await?;
+                }
+                shard.engine().view()
+            }
             Some(id) => match shard.views.find(id) {
                 Some(view) => view,
                 None => {

@@ -6,6 +6,7 @@ use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
 
 use crate::Leaf;
+use crate::role::Role;
 use crate::shard::{Shard, Slot};
 
 impl Leaf {
@@ -18,28 +19,36 @@ impl Leaf {
             .map(|(key, slot)| (*key, slot.clone()))
             .collect();
         let mut states = Vec::with_capacity(slots.len());
+        let state = self.coordinator.state();
         for (key, slot) in slots {
-            states.push(match slot {
-                Slot::Open(shard) => state_of(&shard).await,
-                Slot::Opening => closed_state(key, ShardPhase::Recovering, None),
-                Slot::Failed(reason) => {
-                    closed_state(key, ShardPhase::Failed, Some(reason.to_string()))
+            let (phase, reason) = match slot {
+                Slot::Open(shard) => {
+                    states.push(state_of(&shard).await);
+                    continue;
                 }
-            });
+                Slot::Opening(opening) => (ShardPhase::Recovering, opening.told()),
+                Slot::Failed(reason) => (ShardPhase::Failed, reason.to_string()),
+                Slot::Closing => continue,
+            };
+            let is_primary = self.role(&state, key) == Some(Role::Primary);
+            states.push(closed_state(key, is_primary, phase, reason));
         }
         states
     }
 }
 
 async fn state_of(shard: &Arc<Shard>) -> ShardState {
-    let next = shard.primary.lock().await.next;
+    let next = match shard.role {
+        Role::Primary => shard.primary.lock().await.next,
+        Role::Replica => shard.applier.next(),
+    };
     let reading = Arc::clone(shard);
     let stats = tokio::task::spawn_blocking(move || reading.engine().stats()).await;
     let stats = stats.ok().and_then(Result::ok).unwrap_or_default();
     let failure = shard.applier.failure();
     ShardState {
         shard: shard.key,
-        is_primary: true,
+        is_primary: shard.role == Role::Primary,
         phase: if failure.is_some() {
             ShardPhase::Failed
         } else {
@@ -58,12 +67,17 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
     }
 }
 
-fn closed_state(shard: ShardKey, phase: ShardPhase, reason: Option<String>) -> ShardState {
+fn closed_state(
+    shard: ShardKey,
+    is_primary: bool,
+    phase: ShardPhase,
+    reason: String,
+) -> ShardState {
     ShardState {
         shard,
-        is_primary: true,
+        is_primary,
         phase,
-        reason,
+        reason: Some(reason),
         generation: Generation::default(),
         max_seq_no: None,
         committed: SeqNo(0),

@@ -7,6 +7,7 @@ use gleaner_engine::copy::ShardIndex;
 use tokio::sync::watch;
 
 use crate::Leaf;
+use crate::role::Role;
 use crate::shard::Shard;
 
 impl Leaf {
@@ -31,7 +32,9 @@ impl Leaf {
     async fn close_shard(&self, shard: &Arc<Shard>) {
         let has_failed = shard.applier.failure().is_some();
         shard.refuse_writes().await;
-        if has_failed {
+        // A replica that shows less than it has applied leaves the rest to its log: see
+        // `flush_shard`.
+        if has_failed || (shard.role == Role::Replica && !shard.shows_all()) {
             return;
         }
         if let Err(fault) = self.commit(shard, ShardIndex::close).await {

@@ -2,9 +2,9 @@
 
 use gleaner_log::ShardLog;
 use gleaner_model::Version;
-use gleaner_proto::LeafClient;
 use gleaner_proto::read::ShardPhase;
 use gleaner_proto::write::{Condition, WriteAction, WriteCall, WriteItem};
+use gleaner_proto::{LeafClient, LeafFault};
 
 use super::*;
 use crate::testing::{Fixture, PATIENCE, call, item, key, put};

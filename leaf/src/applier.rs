@@ -1,0 +1,204 @@
+//! Applies operations to a copy in the order of the log, whoever brings them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gleaner_engine::EngineError;
+use gleaner_engine::copy::ShardIndex;
+use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::growth::{Growth, bytes_of};
+
+/// Applies durable operations in order, whoever brings them.
+pub(crate) struct Applier {
+    pub(crate) engine: Arc<ShardIndex>,
+    /// Held while operations are applied, which blocks; what others ask is in `progress`.
+    state: Mutex<Applying>,
+    progress: watch::Sender<Progress>,
+    visible: watch::Sender<Generation>,
+    /// Position after the newest refresh record that was applied.
+    marked: AtomicU64,
+    growth: Mutex<Growth>,
+}
+
+struct Applying {
+    next: SeqNo,
+    waiting: BTreeMap<SeqNo, Vec<Operation>>,
+}
+
+#[derive(Clone)]
+struct Progress {
+    next: SeqNo,
+    failed: Option<Arc<str>>,
+}
+
+impl Applier {
+    /// Returns an applier that goes on at `next`; the bytes applied are counted in steps of
+    /// `step_bytes`.
+    pub(crate) fn new(engine: Arc<ShardIndex>, next: SeqNo, step_bytes: u64) -> Self {
+        let visible = watch::Sender::new(engine.view().generation());
+        let state = Applying {
+            next,
+            waiting: BTreeMap::new(),
+        };
+        Self {
+            engine,
+            state: Mutex::new(state),
+            progress: watch::Sender::new(Progress { next, failed: None }),
+            visible,
+            marked: AtomicU64::new(0),
+            growth: Mutex::new(Growth::new(step_bytes)),
+        }
+    }
+
+    /// Hands over durable operations from `first` on; applies them, and those that waited for them,
+    /// when all before are applied. Blocks: call it where blocking is allowed.
+    pub(crate) fn offer(&self, first: SeqNo, operations: Vec<Operation>) -> Result<(), Arc<str>> {
+        let mut state = self.state.lock();
+        self.check()?;
+        if first >= state.next {
+            state.waiting.insert(first, operations);
+        }
+        loop {
+            let first = state.next;
+            let Some(operations) = state.waiting.remove(&first) else {
+                return Ok(());
+            };
+            for (n, operation) in operations.iter().enumerate() {
+                let seq_no = SeqNo(first.0 + n as u64);
+                if let Err(error) = self.apply(seq_no, operation) {
+                    let reason = told(&error);
+                    return Err(self.stop(&format!("operation {seq_no} was not applied: {reason}")));
+                }
+                state.next = seq_no.next();
+            }
+            let next = state.next;
+            let bytes = operations.iter().map(bytes_of).sum();
+            self.growth.lock().note(next, bytes);
+            self.progress.send_modify(|progress| progress.next = next);
+        }
+    }
+
+    fn apply(&self, seq_no: SeqNo, operation: &Operation) -> Result<(), EngineError> {
+        self.engine.apply(seq_no, operation)?;
+        if matches!(operation.kind, OperationKind::Refresh) {
+            let generation = self.engine.refresh(seq_no.next())?;
+            self.visible.send_replace(generation);
+            self.mark(seq_no.next());
+        }
+        Ok(())
+    }
+
+    /// Remembers that a refresh record stands right before `position`.
+    pub(crate) fn mark(&self, position: SeqNo) {
+        self.marked.fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// Returns the position after the newest refresh record that is known: what every copy of the
+    /// shard comes to show. 0 when none is.
+    pub(crate) fn marked(&self) -> SeqNo {
+        SeqNo(self.marked.load(Ordering::Acquire))
+    }
+
+    /// Returns the bytes of the operations applied from `position` on, since the copy was opened;
+    /// up to one step too many.
+    pub(crate) fn bytes_since(&self, position: SeqNo) -> u64 {
+        self.growth.lock().since(position)
+    }
+
+    /// Stops this copy: nothing is applied any more until it is opened again. Returns the reason it
+    /// stopped for, which is the first one given.
+    pub(crate) fn stop(&self, reason: &str) -> Arc<str> {
+        if self.close(reason) {
+            tracing::error!(shard = %self.engine.key(), reason, "shard stopped");
+        }
+        self.failure().unwrap_or_else(|| reason.into())
+    }
+
+    /// As [`Self::stop`], as a matter of course; returns whether it was still going.
+    pub(crate) fn close(&self, reason: &str) -> bool {
+        self.progress.send_if_modified(|progress| {
+            let was_going = progress.failed.is_none();
+            progress.failed.get_or_insert_with(|| reason.into());
+            was_going
+        })
+    }
+
+    /// Waits until this copy has stopped or is closed.
+    pub(crate) async fn stopped(&self) {
+        let mut progress = self.progress.subscribe();
+        // An error means that the sender is gone, and it lives in `self`.
+        drop(
+            progress
+                .wait_for(|progress| progress.failed.is_some())
+                .await,
+        );
+    }
+
+    /// Returns the next operation due.
+    pub(crate) fn next(&self) -> SeqNo {
+        self.progress.borrow().next
+    }
+
+    /// Returns why the shard has stopped, if it has.
+    pub(crate) fn failure(&self) -> Option<Arc<str>> {
+        self.progress.borrow().failed.clone()
+    }
+
+    fn check(&self) -> Result<(), Arc<str>> {
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Waits until everything before `next` is applied, or the shard has stopped.
+    pub(crate) async fn wait_applied(&self, next: SeqNo) -> Result<(), Arc<str>> {
+        let mut progress = self.progress.subscribe();
+        let reached = progress
+            .wait_for(|progress| progress.failed.is_some() || progress.next >= next)
+            .await;
+        match reached {
+            Ok(progress) if progress.next >= next => Ok(()),
+            Ok(progress) => Err(progress.failed.clone().unwrap_or_default()),
+            Err(_) => Err("shard was closed".into()),
+        }
+    }
+
+    /// Returns what searches see, as it changes.
+    pub(crate) fn visible(&self) -> watch::Receiver<Generation> {
+        self.visible.subscribe()
+    }
+
+    /// Shows everything applied, and merges and a new mapping, without a record of its own: after
+    /// the log was read again, and after a forced merge. Blocks.
+    pub(crate) fn show_applied(&self) -> Result<Generation, EngineError> {
+        let state = self.state.lock();
+        let generation = self.engine.refresh(state.next)?;
+        drop(state);
+        self.visible.send_replace(generation);
+        Ok(generation)
+    }
+
+    /// Shows what merges made of what searches see. When more was applied meanwhile the next refresh
+    /// shows them. Blocks.
+    pub(crate) fn show_merges(&self) -> Result<(), EngineError> {
+        let state = self.state.lock();
+        if state.next == self.engine.view().generation().visible {
+            self.engine.refresh(state.next)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns an error with its causes: the outer one alone often says too little.
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! Whether a leaf serves all that it is to serve.
+
+use gleaner_model::ShardKey;
+
+use crate::Leaf;
+use crate::shard::Slot;
+
+/// The copies that the cluster state gives a leaf, by what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Copies that serve. Their first view is open: no search has to wait for it.
+    pub open: usize,
+    /// Copies on their way, with how far they are.
+    pub opening: Vec<(ShardKey, String)>,
+    /// Copies that cannot be opened or have stopped, with the reason. They are tried again.
+    pub failed: Vec<(ShardKey, String)>,
+}
+
+impl Readiness {
+    /// Returns whether every copy serves.
+    pub fn is_ready(&self) -> bool {
+        self.opening.is_empty() && self.failed.is_empty()
+    }
+}
+
+impl Leaf {
+    /// Returns what became of the copies that this node is to hold.
+    pub fn readiness(&self) -> Readiness {
+        let state = self.coordinator.state();
+        let mut readiness = Readiness::default();
+        let shards = self.shards.lock();
+        for index in state.indices.values() {
+            for key in index.shards() {
+                if self.role_in(index, key.shard).is_some() {
+                    readiness.count(key, shards.get(&key));
+                }
+            }
+        }
+        readiness
+    }
+}
+
+impl Readiness {
+    fn count(&mut self, key: ShardKey, slot: Option<&Slot>) {
+        match slot {
+            Some(Slot::Open(shard)) => match shard.applier.failure() {
+                None => self.open += 1,
+                Some(reason) => self.failed.push((key, reason.to_string())),
+            },
+            Some(Slot::Failed(reason)) => self.failed.push((key, reason.to_string())),
+            Some(Slot::Opening(opening)) => self.opening.push((key, opening.told())),
+            Some(Slot::Closing) => {
+                let progress = "it is removed before it is made anew".to_owned();
+                self.opening.push((key, progress));
+            }
+            None => {
+                let progress = "it is about to be opened".to_owned();
+                self.opening.push((key, progress));
+            }
+        }
+    }
+}

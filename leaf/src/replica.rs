@@ -1,0 +1,214 @@
+//! A copy that follows: files of the primary, then its log.
+//!
+//! ```text
+//! state        on                                   next
+//! opening      own files and log fit                catching up
+//!              none, or they do not fit             copying
+//! copying      all files here and checked           opening
+//! catching up  all that the primary had and showed  serving
+//!              log trimmed, other history           copying
+//! serving      log trimmed, other history           copying
+//! any          damage                               failed: opened again later
+//!              not wanted any more, leaf stops      closed
+//! ```
+//!
+//! The copy serves only in *serving*, and goes on doing so when the primary is away. Calls that
+//! fail are repeated after growing pauses. The records it gets are made durable in its own log,
+//! under the same positions and terms, before they are applied; a refresh record makes them
+//! visible, so all copies come to show the same states.
+
+mod files;
+mod follow;
+mod own;
+mod pause;
+
+use std::sync::Arc;
+
+use gleaner_model::ShardKey;
+
+use crate::Leaf;
+use crate::opening::Opening;
+use crate::reopening::release;
+use crate::shard::{Shard, Slot};
+use follow::Follower;
+use pause::Pause;
+
+/// Why a copy does not go on as it is.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// It is not wanted any more, or the leaf stops.
+    Closed,
+    /// Something that may pass: another try may do.
+    Later(String),
+    /// What it has does not lead to what the primary has: it must begin again from files.
+    Files(String),
+    /// It is damaged, or this node's disk is.
+    Broken(String),
+}
+
+impl Halt {
+    /// Returns the halt of an error that may pass.
+    fn later(error: &dyn std::error::Error) -> Self {
+        Self::Later(crate::applier::told(error))
+    }
+
+    /// Returns the halt of an error that opening the copy again may cure.
+    fn broken(error: &dyn std::error::Error) -> Self {
+        Self::Broken(crate::applier::told(error))
+    }
+}
+
+/// What came of one life of a copy.
+enum Next {
+    /// Somebody else sees to it, or nobody has to.
+    End,
+    /// Try again at once.
+    Again,
+    /// Try again after a pause.
+    Pause,
+}
+
+impl Leaf {
+    /// Makes, opens and keeps the replica of `key` until it is closed or has failed.
+    pub(crate) async fn keep_replica(self: Arc<Self>, key: ShardKey, opening: Arc<Opening>) {
+        let mut keeper = Keeper {
+            leaf: self,
+            key,
+            opening,
+        };
+        let mut pause = Pause::default();
+        loop {
+            match keeper.live().await {
+                Next::End => return,
+                Next::Again => pause.reset(),
+                Next::Pause => {
+                    if keeper.until_closed(pause.wait()).await.is_err() {
+                        return keeper.give_up("it is not wanted any more");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Looks after one replica.
+struct Keeper {
+    leaf: Arc<Leaf>,
+    key: ShardKey,
+    /// What its slot says while it does not serve.
+    opening: Arc<Opening>,
+}
+
+impl Keeper {
+    /// One life of the copy: opened, caught up, serving.
+    async fn live(&mut self) -> Next {
+        let shard = match self.open().await {
+            Ok(shard) => shard,
+            Err(halt) => return self.halted(halt),
+        };
+        let mut follower = Follower::new(&self.leaf, &shard, &self.opening);
+        let caught_up = match follower.replay().await {
+            Ok(()) => follower.catch_up().await,
+            Err(halt) => Err(halt),
+        };
+        if let Err(halt) = caught_up {
+            drop(follower);
+            // Nobody else has it; its folder must be free before it is opened again.
+            return match release(shard).await {
+                Ok(()) => self.halted(halt),
+                Err(reason) => self.halted(Halt::Broken(reason)),
+            };
+        }
+        if !self.leaf.opened(self.key, Ok(Arc::clone(&shard))) {
+            return Next::End;
+        }
+        let visible = shard.engine().view().generation().visible;
+        tracing::info!(shard = %self.key, %visible, "replica serves");
+        drop(shard);
+        match follower.serve().await {
+            Halt::Files(reason) => {
+                drop(follower);
+                self.leave(reason).await
+            }
+            // The slot tells a failure, and failed copies are opened again by the leaf.
+            Halt::Closed | Halt::Later(_) | Halt::Broken(_) => Next::End,
+        }
+    }
+
+    /// Takes a copy that cannot follow any more out of service; it is to be made from files.
+    async fn leave(&mut self, reason: String) -> Next {
+        let Some((slot, opening)) = self.leaf.begin_opening(self.key) else {
+            return Next::End;
+        };
+        self.opening = opening;
+        let released = match slot {
+            Slot::Open(shard) => release(shard).await,
+            Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => Ok(()),
+        };
+        match released.map_err(Halt::Broken) {
+            Ok(()) => {
+                self.halted(Halt::Files(reason));
+                Next::Again
+            }
+            Err(halt) => self.halted(halt),
+        }
+    }
+
+    /// Decides what follows a halt of a copy that does not serve.
+    fn halted(&self, halt: Halt) -> Next {
+        match halt {
+            Halt::Closed => {
+                self.give_up("it is not wanted any more");
+                Next::End
+            }
+            Halt::Later(reason) => {
+                tracing::warn!(shard = %self.key, reason, "replica is tried again");
+                self.opening.tell(reason);
+                Next::Pause
+            }
+            Halt::Files(reason) => {
+                tracing::warn!(shard = %self.key, reason, "replica begins again from files");
+                self.opening.tell(reason);
+                if let Err(error) = files::begin(&self.leaf.folders(self.key)) {
+                    tracing::warn!(shard = %self.key, %error, "no folder for the files");
+                }
+                Next::Pause
+            }
+            Halt::Broken(reason) => {
+                self.leaf.opened(self.key, Err(reason));
+                Next::End
+            }
+        }
+    }
+
+    /// Ends an opening that is not wanted any more: whoever closed it has what is there removed. A
+    /// leaf that stops leaves its copies as they are.
+    fn give_up(&self, reason: &str) {
+        if !*self.leaf.stopping.borrow() {
+            self.leaf.opened(self.key, Err(reason.to_owned()));
+        }
+    }
+
+    async fn open(&self) -> Result<Arc<Shard>, Halt> {
+        let folders = self.leaf.folders(self.key);
+        if folders.is_to_be_copied() {
+            let permit = self.until_closed(self.leaf.copying.acquire()).await?;
+            self.copy_files(&folders).await?;
+            drop(permit);
+        }
+        self.open_own().await
+    }
+
+    /// Waits for `work` unless the copy is not wanted any more.
+    async fn until_closed<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        let mut stopping = self.leaf.stopping.subscribe();
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.opening.closed() => Err(Halt::Closed),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Closed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Copying the files of the primary's durable commit, page by page, checked and resumable.
+//!
+//! They gather in a folder beside the copy's. While that folder exists the copy is to be made from
+//! files, so a crash at any instant leaves either the copy as it was or one that is begun again:
+//!
+//! ```text
+//! folder made → files fetched → log removed → copy removed → folder renamed → log begun
+//! ```
+
+mod page;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_engine::copy::ShardIndex;
+use gleaner_log::files::RealFiles;
+use gleaner_proto::replicate::{Snapshot, SnapshotCall, SnapshotFile};
+use gleaner_proto::{LeafFault, ReplicationClient};
+
+use super::{Halt, Keeper};
+use crate::removal::{Folders, remove_dir};
+use page::{Incoming, MAX_TRIES};
+
+/// How long files of a snapshot stay on the primary when nothing is asked of them.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+/// Longest time the primary may take to commit and to sum its files.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Longest time a page may take.
+const PAGE_PATIENCE: Duration = Duration::from_secs(60);
+
+impl Folders {
+    /// Returns whether the copy has to be made from the primary's files.
+    pub(super) fn is_to_be_copied(&self) -> bool {
+        self.incoming.exists() || !ShardIndex::is_committed(&self.copy, &RealFiles)
+    }
+}
+
+/// Says on disk that the copy is to be made from files.
+pub(super) fn begin(folders: &Folders) -> std::io::Result<()> {
+    fs::create_dir_all(&folders.incoming)?;
+    sync_dir(&folders.index)
+}
+
+impl Keeper {
+    /// Makes the copy's folder anew from the files of a durable commit of the primary.
+    pub(super) async fn copy_files(&self, folders: &Folders) -> Result<(), Halt> {
+        begin(folders).map_err(|error| Halt::later(&error))?;
+        let primary = self.leaf.primary_of(self.key);
+        let primary = primary.ok_or_else(|| Halt::Later(super::follow::NO_PRIMARY.to_owned()))?;
+        self.opening.tell("the primary prepares its files");
+        let call = SnapshotCall {
+            shard: self.key,
+            follower: self.leaf.node(),
+            keep_alive: KEEP_ALIVE,
+        };
+        let snapshot = self
+            .asked(SNAPSHOT_PATIENCE, primary.open_snapshot(call))
+            .await?;
+        let fetched = self.fetch(&primary, &snapshot, folders).await;
+        // Best effort: the primary lets them go by itself after a while.
+        let closing = primary.close_snapshot(self.key, snapshot.id);
+        drop(self.asked(PAGE_PATIENCE, closing).await);
+        fetched?;
+        self.install(folders).await?;
+        let begun = self.leaf.log.begin_at(self.key, snapshot.next_seq_no).await;
+        begun.map_err(|error| Halt::later(&error))
+    }
+
+    async fn fetch(
+        &self,
+        primary: &Arc<dyn ReplicationClient>,
+        snapshot: &Snapshot,
+        folders: &Folders,
+    ) -> Result<(), Halt> {
+        let names: Vec<String> = snapshot.files.iter().map(|f| f.name.clone()).collect();
+        if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
+            return Err(Halt::Later(format!("`{name}` is no name of a file")));
+        }
+        let incoming = folders.incoming.clone();
+        blocking(move || remove_others(&incoming, &names)).await?;
+        let total: u64 = snapshot.files.iter().map(|file| file.num_bytes).sum();
+        let mut done = 0;
+        for file in &snapshot.files {
+            let fetching = Fetching {
+                primary,
+                snapshot: snapshot.id,
+                file,
+                folder: &folders.incoming,
+                before: (done, total),
+            };
+            self.file(fetching).await?;
+            done += file.num_bytes;
+        }
+        let incoming = folders.incoming.clone();
+        blocking(move || sync_dir(&incoming)).await
+    }
+
+    /// Fetches a file, or what is missing of it; a file that fails its checksum is fetched again.
+    async fn file(&self, fetching: Fetching<'_>) -> Result<(), Halt> {
+        let Fetching { file, folder, .. } = fetching;
+        for _ in 0..MAX_TRIES {
+            let (path, expected) = (folder.join(&file.name), file.clone());
+            let mut incoming = blocking(move || Incoming::open(&path, expected)).await?;
+            while !incoming.is_long_enough() {
+                let (done, total) = fetching.before;
+                self.opening.tell(format!(
+                    "its files are being copied, {} of {total} bytes",
+                    done + incoming.num_bytes()
+                ));
+                let call = incoming.next_page(self.key, fetching.snapshot);
+                let page = fetching.primary.read_file(call);
+                let page = self.asked(PAGE_PATIENCE, page).await?;
+                incoming = blocking(move || incoming.append(&page)).await?;
+            }
+            if blocking(move || incoming.finish()).await? {
+                return Ok(());
+            }
+            tracing::warn!(shard = %self.key, file = file.name, "copied file fails its checksum");
+        }
+        Err(Halt::Later(format!(
+            "`{}` does not arrive as it was sent",
+            file.name
+        )))
+    }
+
+    /// Puts the files in the place of the copy's.
+    async fn install(&self, folders: &Folders) -> Result<(), Halt> {
+        // Before the files: an old log must never be replayed on top of new ones.
+        let removed = self.leaf.log.remove(self.key).await;
+        removed.map_err(|error| Halt::later(&error))?;
+        let folders = folders.clone();
+        blocking(move || {
+            remove_dir(&folders.copy)?;
+            fs::rename(&folders.incoming, &folders.copy)?;
+            sync_dir(&folders.index)
+        })
+        .await
+    }
+
+    /// Waits for the answer of the primary, within `patience`.
+    async fn asked<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<T, LeafFault>>,
+    ) -> Result<T, Halt> {
+        let answer = self.until_closed(tokio::time::timeout(patience, call));
+        match answer.await? {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(fault)) => Err(Halt::later(&fault)),
+            Err(_) => Err(Halt::Later("the primary does not answer".to_owned())),
+        }
+    }
+}
+
+/// A file on its way.
+#[derive(Clone, Copy)]
+struct Fetching<'a> {
+    primary: &'a Arc<dyn ReplicationClient>,
+    snapshot: u64,
+    file: &'a SnapshotFile,
+    folder: &'a Path,
+    /// Bytes of the files before it, and of all files.
+    before: (u64, u64),
+}
+
+/// Runs work on files where blocking is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, Halt> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| Halt::later(&error)),
+        Err(error) => Err(Halt::later(&error)),
+    }
+}
+
+/// Whatever a primary sends, files are written into the folder and nowhere else.
+fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let is_normal = matches!(parts.next(), Some(std::path::Component::Normal(_)));
+    is_normal && parts.next().is_none() && !name.contains(['/', '\\', '\0'])
+}
+
+/// Removes files that an earlier try has left and the snapshot does not have.
+fn remove_others(folder: &Path, names: &[String]) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !names.iter().any(|wanted| name == wanted.as_str()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_dir(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_none() {
+        assert!(is_plain_name("meta.json") && is_plain_name("0a1b.store"));
+        for name in [
+            "",
+            ".",
+            "..",
+            "/etc/passwd",
+            "../x",
+            "a/b",
+            "a/",
+            "a\\b",
+            "a\0",
+        ] {
+            assert!(!is_plain_name(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Following the primary's log: pages into the copy's own log, durable, then applied.
+
+mod take;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_log::Record;
+use gleaner_model::SeqNo;
+use gleaner_proto::replicate::{LogPage, LogRecord, LogTailCall};
+
+use super::Halt;
+use super::pause::Pause;
+use crate::Leaf;
+use crate::opening::Opening;
+use crate::recovery::PAGE_BYTES as OWN_PAGE_BYTES;
+use crate::shard::Shard;
+
+/// Why nothing can be asked of the primary.
+pub(super) const NO_PRIMARY: &str = "the leaf of its primary is not known here";
+
+/// Bytes asked for at once.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// How long the primary is to wait for a record.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// How much longer an answer may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Follows the primary of one copy.
+pub(super) struct Follower {
+    leaf: Arc<Leaf>,
+    shard: Arc<Shard>,
+    opening: Arc<Opening>,
+    /// Position after the last record of the copy's own log.
+    next: SeqNo,
+    /// Whether the last record here was found to be the primary's too since the connection last
+    /// failed.
+    is_compared: bool,
+    pause: Pause,
+}
+
+/// What a copy must have before it serves: what the primary had when it was first asked.
+#[derive(Clone, Copy)]
+struct Goal {
+    end: SeqNo,
+    visible: SeqNo,
+}
+
+impl Follower {
+    /// Returns the follower of an opened copy.
+    pub(super) fn new(leaf: &Arc<Leaf>, shard: &Arc<Shard>, opening: &Arc<Opening>) -> Self {
+        Self {
+            leaf: Arc::clone(leaf),
+            shard: Arc::clone(shard),
+            opening: Arc::clone(opening),
+            next: shard.applier.next(),
+            is_compared: false,
+            pause: Pause::default(),
+        }
+    }
+
+    /// Applies what the copy's own log holds.
+    pub(super) async fn replay(&mut self) -> Result<(), Halt> {
+        // An error means that the semaphore is closed, which nobody does.
+        let leaf = Arc::clone(&self.leaf);
+        let _permit = leaf.opening.acquire().await;
+        let log = &leaf.log;
+        loop {
+            let page = log.read(self.shard.key, self.next, OWN_PAGE_BYTES).await;
+            let page = page.map_err(|error| Halt::broken(&error))?;
+            if page.records.is_empty() {
+                return Ok(());
+            }
+            self.apply(page.records.iter().map(|record| &record.payload))
+                .await?;
+            self.next = page.next;
+            self.opening
+                .tell(format!("its log is replayed up to {}", page.next));
+        }
+    }
+
+    /// Follows until the copy has, and shows, what the primary had and showed at the first answer.
+    pub(super) async fn catch_up(&mut self) -> Result<(), Halt> {
+        let mut goal = None;
+        loop {
+            // What the primary has is asked for at once, what comes next is waited for.
+            let wait = if goal.is_some() { WAIT } else { Duration::ZERO };
+            let mut page = self.next_page(wait).await?;
+            let goal = *goal.get_or_insert(Goal {
+                end: page.end,
+                visible: page.visible,
+            });
+            self.take(std::mem::take(&mut page.records)).await?;
+            if self.is_whole(goal, page.visible) {
+                return Ok(());
+            }
+            self.opening.tell(format!(
+                "it follows the primary, {} of {} operations are here",
+                self.next, page.end
+            ));
+        }
+    }
+
+    /// Returns whether the copy may serve. What it shows must be a state that all copies come to:
+    /// the files of a commit may hold more than the primary showed then.
+    fn is_whole(&self, goal: Goal, primary_shows: SeqNo) -> bool {
+        let shown = self.shard.engine().view().generation().visible;
+        let is_common = self.shard.applier.marked() == shown || shown <= primary_shows;
+        self.next >= goal.end && shown >= goal.visible && is_common
+    }
+
+    /// Follows until the copy is closed, fails, or must begin again from files.
+    pub(super) async fn serve(&mut self) -> Halt {
+        loop {
+            let taken = match self.next_page(WAIT).await {
+                Ok(page) => self.take(page.records).await,
+                Err(halt) => Err(halt),
+            };
+            match taken {
+                Ok(()) => {}
+                Err(Halt::Later(reason)) => {
+                    if let Err(halt) = self.later(reason).await {
+                        return halt;
+                    }
+                }
+                Err(Halt::Broken(reason)) => {
+                    return Halt::Broken(self.shard.applier.stop(&reason).to_string());
+                }
+                Err(halt) => return halt,
+            }
+        }
+    }
+
+    /// Returns the next page of the primary's log; tries until there is one.
+    async fn next_page(&mut self, wait: Duration) -> Result<LogPage, Halt> {
+        loop {
+            match self.ask(wait).await {
+                Ok(Some(page)) => {
+                    self.pause.reset();
+                    return Ok(page);
+                }
+                Ok(None) => {}
+                Err(Halt::Later(reason)) => self.later(reason).await?,
+                Err(halt) => return Err(halt),
+            }
+        }
+    }
+
+    /// Pauses after something that may pass.
+    async fn later(&mut self, reason: String) -> Result<(), Halt> {
+        tracing::debug!(shard = %self.shard.key, reason, "the primary is asked again");
+        self.is_compared = false;
+        self.opening.tell(reason);
+        let mut pause = std::mem::take(&mut self.pause);
+        let ended = self.until_ended(pause.wait()).await;
+        self.pause = pause;
+        ended
+    }
+
+    /// Asks once; `None` when the answer only told that both logs agree so far.
+    async fn ask(&mut self, wait: Duration) -> Result<Option<LogPage>, Halt> {
+        let key = self.shard.key;
+        let primary = self.leaf.primary_of(key);
+        let primary = primary.ok_or_else(|| Halt::Later(NO_PRIMARY.to_owned()))?;
+        let last = self.last_record().await?;
+        let call = LogTailCall {
+            shard: key,
+            follower: self.leaf.node(),
+            from: last.as_ref().map_or(self.next, |last| last.seq_no),
+            max_bytes: PAGE_BYTES,
+            wait,
+        };
+        let answer = tokio::time::timeout(wait + GRACE, primary.log_tail(call));
+        let answer = self.until_ended(answer).await?;
+        let answer = answer.map_err(|_| Halt::Later("the primary does not answer".to_owned()))?;
+        let mut page = answer.map_err(|fault| Halt::later(&fault))?;
+        self.check_range(&page)?;
+        if let Some(last) = last {
+            let has_compared = compare(&last, &mut page)?;
+            self.is_compared = true;
+            if !has_compared {
+                return Ok(None);
+            }
+        }
+        check_order(self.next, &page.records)?;
+        Ok(Some(page))
+    }
+
+    /// Returns the copy's last record when it is to be compared with the primary's.
+    async fn last_record(&self) -> Result<Option<Record>, Halt> {
+        let Some(last) = self.next.0.checked_sub(1) else {
+            return Ok(None);
+        };
+        if self.is_compared {
+            return Ok(None);
+        }
+        let record = self.leaf.log.read_one(self.shard.key, SeqNo(last)).await;
+        record.map_err(|error| Halt::broken(&error))
+    }
+
+    /// The primary's log must hold what is due here, and may not end before it.
+    fn check_range(&self, page: &LogPage) -> Result<(), Halt> {
+        let (next, first, end) = (self.next, page.first_available, page.end);
+        if first > next {
+            let reason = format!("the primary's log begins at {first}, {next} is due here");
+            return Err(Halt::Files(reason));
+        }
+        if end < next {
+            let reason = format!("the primary's log ends before {end}, {next} is due here");
+            return Err(Halt::Files(reason));
+        }
+        Ok(())
+    }
+
+    /// Waits for `work` unless the copy is closed, has failed, or the leaf stops.
+    async fn until_ended<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        let mut stopping = self.leaf.stopping.subscribe();
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.opening.closed() => Err(Halt::Closed),
+            () = self.shard.applier.stopped() => Err(Halt::Closed),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Closed),
+        }
+    }
+}
+
+/// Compares the last record here with the primary's at the same position and takes that out of the
+/// page; `false` when the primary does not have it any more: then the page is empty.
+fn compare(last: &Record, page: &mut LogPage) -> Result<bool, Halt> {
+    let Some(first) = page.records.first() else {
+        return Ok(false);
+    };
+    let is_same =
+        first.seq_no == last.seq_no && first.term == last.term && first.payload == last.payload;
+    if !is_same {
+        let at = last.seq_no;
+        return Err(Halt::Files(format!(
+            "the primary has another operation at {at} than this copy"
+        )));
+    }
+    page.records.remove(0);
+    Ok(true)
+}
+
+/// Records must go on where they are due, without a gap.
+fn check_order(next: SeqNo, records: &[LogRecord]) -> Result<(), Halt> {
+    let mut due = next;
+    for record in records {
+        if record.seq_no != due {
+            let found = record.seq_no;
+            return Err(Halt::Later(format!("{found} came where {due} was due")));
+        }
+        due = due.next();
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Opening what a replica has: its files at their checkpoint, and its log from there.
+
+use std::sync::Arc;
+
+use gleaner_engine::EngineError;
+use gleaner_engine::copy::{Checkpoint, ShardIndex};
+use gleaner_log::LogError;
+use gleaner_model::{IndexMeta, MappingVersion, PrimaryTerm, SeqNo};
+
+use super::{Halt, Keeper};
+use crate::mapping::analyzers_of;
+use crate::recovery::Begin;
+use crate::role::Role;
+use crate::shard::Shard;
+use crate::versions::VersionMap;
+
+/// An engine at its last durable commit, with what it was opened under.
+struct Opened {
+    engine: ShardIndex,
+    checkpoint: Checkpoint,
+    index: Arc<IndexMeta>,
+    analyzers: Arc<gleaner_analysis::AnalyzerRegistry>,
+}
+
+impl Keeper {
+    /// Opens the copy's own files and log; nothing of the log is applied yet.
+    pub(super) async fn open_own(&self) -> Result<Arc<Shard>, Halt> {
+        // An error means that the semaphore is closed, which nobody does.
+        let _permit = self.leaf.opening.acquire().await;
+        let Opened {
+            engine,
+            checkpoint,
+            index,
+            analyzers,
+        } = self.open_files().await?;
+        let next = self.open_log(checkpoint.next_seq_no).await?;
+        let term = index.primary_terms.get(self.key.shard.0 as usize);
+        let begin = Begin {
+            role: Role::Replica,
+            term: term.copied().unwrap_or(PrimaryTerm(1)),
+            next,
+            applied: checkpoint.next_seq_no,
+            committed: checkpoint.next_seq_no,
+            versions: VersionMap::default(),
+        };
+        let shard = (self.leaf).shard_of(Arc::new(engine), (index, analyzers), begin);
+        let shown = checkpoint.next_seq_no;
+        let is_marked = self.leaf.is_refresh_before(self.key, shown).await;
+        if is_marked.map_err(Halt::Broken)? {
+            shard.applier.mark(shown);
+        }
+        Ok(Arc::new(shard))
+    }
+
+    /// Opens the engine under a mapping that is as new as its commit.
+    async fn open_files(&self) -> Result<Opened, Halt> {
+        let mut needed = MappingVersion(0);
+        loop {
+            let index = self.index_at(needed).await?;
+            let analyzers = analyzers_of(&index).map_err(Halt::Broken)?;
+            let opened = self.leaf.open_engine(self.key, &index, &analyzers).await;
+            let (engine, checkpoint) = opened.map_err(|error| match error {
+                // What a newer version wrote is not thrown away.
+                EngineError::Newer { .. } => Halt::broken(&error),
+                _ => Halt::Files(format!(
+                    "its files cannot be opened: {}",
+                    crate::applier::told(&error)
+                )),
+            })?;
+            needed = checkpoint.generation.mapping;
+            if needed <= index.mapping.version {
+                return Ok(Opened {
+                    engine,
+                    checkpoint,
+                    index,
+                    analyzers,
+                });
+            }
+        }
+    }
+
+    /// Returns the index's meta as soon as its mapping is as new as `needed`.
+    async fn index_at(&self, needed: MappingVersion) -> Result<Arc<IndexMeta>, Halt> {
+        let mut states = self.leaf.coordinator.watch();
+        let news = states.wait_for(|state| {
+            let index = state.indices.get(&self.key.index);
+            index.is_none_or(|index| index.mapping.version >= needed)
+        });
+        let state = self.until_closed(news).await?.map_err(|_| Halt::Closed)?;
+        let index = state.indices.get(&self.key.index);
+        index.cloned().ok_or(Halt::Closed)
+    }
+
+    /// Returns the position after the last record of the copy's log, which must go on from
+    /// `checkpoint`. A log that is not there begins there: the files came from the primary.
+    async fn open_log(&self, checkpoint: SeqNo) -> Result<SeqNo, Halt> {
+        let log = &self.leaf.log;
+        let unfit =
+            |reason: String| Halt::Files(format!("its log does not fit its files: {reason}"));
+        let Some(tail) = log.tail(self.key).await.map_err(|e| log_halt(&e))? else {
+            let begun = log.begin_at(self.key, checkpoint).await;
+            begun.map_err(|error| Halt::later(&error))?;
+            return Ok(checkpoint);
+        };
+        let page = log.read(self.key, checkpoint, 1).await;
+        let first = page.map_err(|error| log_halt(&error))?.first_available;
+        let next = tail.next();
+        if first > checkpoint || next < checkpoint {
+            return Err(unfit(format!(
+                "it holds operations from {first} to {next}, the files end before {checkpoint}"
+            )));
+        }
+        Ok(next)
+    }
+}
+
+/// A log that is damaged is replaced, one of a newer version is not.
+fn log_halt(error: &LogError) -> Halt {
+    match error {
+        LogError::Corrupt { .. } => Halt::Files(crate::applier::told(error)),
+        _ => Halt::broken(error),
+    }
+}

@@ -1,0 +1,184 @@
+//! How a copy keeps up: restarts, mappings, refreshes, commits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gleaner_coordinator::{Coordinator, CoordinatorError};
+use gleaner_model::{ClusterState, SeqNo};
+use gleaner_proto::search::FetchCall;
+use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_query::resolved::{Clause, Statistics};
+use tokio::sync::watch;
+
+use super::cluster::*;
+use crate::testing::{PATIENCE, key};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_copy_goes_on_from_its_own_files_and_log() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write((0..9).map(|n| put(n, 0)).collect()).await;
+    cluster.assert_equal("b").await;
+    cluster.leaf("b").flush(key(1)).await.expect("commits");
+    cluster.write(vec![delete(3), put(4, 1)]).await;
+    cluster.assert_equal("b").await;
+    let fetched = cluster.wire().fetched.lock().clone();
+    for is_crash in [true, false] {
+        if is_crash {
+            cluster.crash("b").await;
+        } else {
+            cluster.stop("b").await;
+        }
+        cluster.write(vec![delete(5), put(6, 1), put(30, 2)]).await;
+        cluster.again("b");
+        cluster.assert_equal("b").await;
+    }
+    assert_eq!(
+        *cluster.wire().fetched.lock(),
+        fetched,
+        "no file was fetched"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_primary_is_followed_and_what_it_shows_without_a_record_too() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0), put(2, 0)]).await;
+    let before = cluster.refresh().await;
+    cluster.write(vec![put(3, 0)]).await;
+    cluster.crash("a").await;
+    cluster.again("a");
+    // The primary shows its whole log again; the copy comes to show it although nobody refreshes.
+    let shown = cluster
+        .leaf("b")
+        .wait_for_refresh(key(1), before.visible, PATIENCE);
+    shown.await.expect("it is shown");
+    assert!(cluster.documents("b").await[3].is_some());
+    cluster.assert_equal("b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_shows_and_commits_only_what_a_refresh_shows() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    cluster.write(vec![put(2, 0)]).await;
+    let shard = cluster.shard("b").await;
+    let applied = shard.applier.wait_applied(SeqNo(3));
+    soon(applied).await.expect("it follows");
+    let shown = shard.engine().view().generation();
+    cluster.leaf("b").flush(key(1)).await.expect("put off");
+    assert!(shard.flushes.lock().committed < SeqNo(3));
+    drop(shard);
+    cluster.stop("b").await;
+    cluster.again("b");
+    let shard = cluster.shard("b").await;
+    assert_eq!(shard.engine().view().generation(), shown);
+    cluster.leaf("b").flush(key(1)).await.expect("put off");
+    cluster.assert_equal("b").await;
+    soon(async {
+        while shard.flushes.lock().committed < SeqNo(4) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_needs_more_than_a_copy_shows_waits_or_is_told() {
+    let cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    let leaf = cluster.leaf("b");
+    let all = |at_least| search(Clause::MatchAll, Statistics::default(), newest(at_least));
+    let mut late = all(Some(SeqNo(2)));
+    late.remaining = MOMENT;
+    let behind = LeafFault::Behind {
+        shard: key(1),
+        wanted: SeqNo(2),
+        visible: SeqNo(0),
+    };
+    assert_eq!(found(leaf, late).await, Err(behind.clone()));
+    let waited = leaf.wait_for_refresh(key(1), SeqNo(1), MOMENT).await;
+    assert_eq!(waited, Err(behind), "a copy refreshes nothing by itself");
+    let waiting = found(leaf, all(Some(SeqNo(2))));
+    let (hits, generation) = tokio::join!(waiting, cluster.refresh());
+    assert_eq!(hits.expect("in time").generation, generation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hits_of_a_copy_are_fetched_from_the_view_that_ranked_them() {
+    let cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0), put(2, 0)]).await;
+    cluster.assert_equal("b").await;
+    let call = search(Clause::MatchAll, Statistics::default(), newest(None));
+    let hits = found(cluster.leaf("b"), call).await.expect("searches");
+    cluster.write(vec![delete(1), delete(2)]).await;
+    cluster.assert_equal("b").await;
+    cluster
+        .leaf("b")
+        .force_merge(key(1), 1)
+        .await
+        .expect("merges");
+    let fetch = FetchCall {
+        shard: key(1),
+        view: hits.view,
+        places: hits.hits.iter().map(|hit| hit.place).collect(),
+        what: Arc::default(),
+        remaining: PATIENCE,
+    };
+    let fetched = cluster.leaf("b").fetch(fetch).await.expect("it is kept");
+    assert_eq!(fetched.len(), 2);
+    cluster.assert_equal("b").await;
+}
+
+/// A coordinator that hears of changes only when it is told to.
+struct Slow {
+    inner: Arc<dyn Coordinator>,
+    known: watch::Sender<Arc<ClusterState>>,
+}
+
+impl Slow {
+    fn hear(&self) {
+        self.known.send_replace(self.inner.state());
+    }
+}
+
+#[async_trait]
+impl Coordinator for Slow {
+    fn state(&self) -> Arc<ClusterState> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
+        self.known.subscribe()
+    }
+
+    async fn compare_and_swap(
+        &self,
+        expected: u64,
+        next: ClusterState,
+    ) -> Result<Arc<ClusterState>, CoordinatorError> {
+        self.inner.compare_and_swap(expected, next).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_wait_for_the_mapping_they_were_ordered_under() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.crash("b").await;
+    let inner = Arc::clone(&cluster.coordinator) as Arc<dyn Coordinator>;
+    let slow = Arc::new(Slow {
+        known: watch::Sender::new(inner.state()),
+        inner,
+    });
+    cluster.set_coordinator("b", Arc::clone(&slow) as _);
+    cluster.again("b");
+    let shard = cluster.shard("b").await;
+    cluster.write(vec![put(1, 0)]).await;
+    let generation = cluster.refresh().await;
+    let last = SeqNo(generation.visible.0 - 1);
+    let waited = cluster.leaf("b").wait_for_refresh(key(1), last, MOMENT);
+    assert!(matches!(waited.await, Err(LeafFault::Behind { .. })));
+    assert_eq!(shard.applier.next(), SeqNo(0));
+    slow.hear();
+    cluster.assert_equal("b").await;
+}

@@ -1,0 +1,126 @@
+//! Logs that do not meet: trimmed too far, kept too long, of another history.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gleaner_log::{Append, MemoryLog, ShardLog};
+use gleaner_model::{PrimaryTerm, SeqNo};
+use gleaner_proto::LeafClient;
+
+use super::cluster::*;
+use crate::testing::key;
+
+async fn first_available(cluster: &Cluster) -> SeqNo {
+    let page = cluster.log("a").read(key(1), SeqNo(0), 1).await;
+    page.expect("memory").first_available
+}
+
+fn num_fetched(cluster: &Cluster) -> usize {
+    cluster.wire().fetched.lock().values().sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_kept_for_a_copy_that_is_away() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    let kept = cluster.refresh().await.visible;
+    cluster.crash("b").await;
+    cluster.write((0..9).map(|n| put(n, 1)).collect()).await;
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    let first = first_available(&cluster).await;
+    assert!(first < kept && kept.0 - first.0 <= 2, "{first} for {kept}");
+    let fetched = num_fetched(&cluster);
+    cluster.again("b");
+    cluster.assert_equal("b").await;
+    assert_eq!(num_fetched(&cluster), fetched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_away_for_too_long_begins_again_from_files() {
+    let mut cluster = Cluster::start_with(|options| {
+        options.follower_patience = Duration::ZERO;
+    })
+    .await;
+    cluster.add("b");
+    cluster.hold(&["a", "b"]).await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    cluster.crash("b").await;
+    cluster.write(vec![delete(1), put(2, 1)]).await;
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    assert_eq!(first_available(&cluster).await, SeqNo(4));
+    let fetched = num_fetched(&cluster);
+    cluster.again("b");
+    cluster.assert_equal("b").await;
+    assert!(num_fetched(&cluster) > fetched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serving_copy_that_lost_touch_begins_again_from_files() {
+    let mut cluster = Cluster::start_with(|options| options.follower_log_bytes = 2_000).await;
+    cluster.add("b");
+    cluster.hold(&["a", "b"]).await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    let shown = cluster.refresh().await.visible;
+    cluster.wire().is_away.send_replace(true);
+    cluster.write(vec![put(2, 0)]).await;
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    assert!(first_available(&cluster).await < shown, "within the limit");
+    for round in 1..4 {
+        let items = (0..NUM_IDS).map(|n| put(n, round));
+        cluster.write(items.collect()).await;
+    }
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    assert!(first_available(&cluster).await > shown, "beyond the limit");
+    let fetched = num_fetched(&cluster);
+    cluster.wire().is_away.send_replace(false);
+    let mut changes = cluster.leaf("b").changes.subscribe();
+    soon(async {
+        while num_fetched(&cluster) == fetched {
+            changes.changed().await.expect("the leaf lives");
+        }
+    })
+    .await;
+    cluster.assert_equal("b").await;
+}
+
+/// Appends `payload`, or its first record once more, to the log of a copy that is away.
+async fn begins_again_after(payload: Option<Bytes>) {
+    let mut cluster = Cluster::start().await;
+    let log = Arc::new(MemoryLog::default());
+    cluster.add_with("b", Arc::clone(&log) as _, |_| {});
+    cluster.hold(&["a", "b"]).await;
+    cluster.shard("b").await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    cluster.crash("b").await;
+    // Where the primary deletes a document, this copy's log has a record of nobody's.
+    let tail = log.tail(key(1)).await.expect("memory").expect("written");
+    let first = log.read_one(key(1), SeqNo(0)).await.expect("memory");
+    let other = Append {
+        shard: key(1),
+        term: PrimaryTerm(1),
+        expected_last: Some(tail),
+        producer: None,
+        batch: vec![payload.unwrap_or(first.expect("kept").payload)],
+    };
+    log.append(other).await.expect("memory");
+    cluster.write(vec![delete(1)]).await;
+    let fetched = num_fetched(&cluster);
+    cluster.again("b");
+    cluster.assert_equal("b").await;
+    assert!(num_fetched(&cluster) > fetched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_another_history_begins_again_from_files() {
+    begins_again_after(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_log_cannot_be_read_begins_again_from_files() {
+    begins_again_after(Some(Bytes::from_static(b"no operation"))).await;
+}

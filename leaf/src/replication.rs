@@ -1,0 +1,157 @@
+//! The primary as its followers see it: pages of its log, and the files of a durable commit.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gleaner_model::{SeqNo, ShardKey};
+use gleaner_proto::replicate::{
+    FileCall, LogPage, LogRecord, LogTailCall, Snapshot, SnapshotCall, SnapshotFile,
+};
+use gleaner_proto::{LeafFault, ReplicationClient};
+
+use crate::Leaf;
+use crate::client::OPENING_PATIENCE;
+use crate::fault::{engine_fault, log_fault};
+use crate::maintenance::drop_files;
+use crate::shard::Shard;
+use crate::snapshots::{Kept, MAX_SNAPSHOTS, read};
+use crate::write::stopped;
+
+/// Most bytes of records or of a file in one answer.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+
+/// The longest that a call waits for a record.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+#[async_trait]
+impl ReplicationClient for Leaf {
+    async fn log_tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
+        let deadline = Instant::now() + call.wait.min(LONGEST_WAIT);
+        let shard = self.primary_shard(call.shard, OPENING_PATIENCE).await?;
+        shard
+            .followers
+            .heard(&call.follower, call.from, Instant::now());
+        loop {
+            let page = page(&shard, &call).await?;
+            let is_waiting = page.records.is_empty()
+                && page.first_available <= call.from
+                && page.end == call.from;
+            if !is_waiting || deadline <= Instant::now() {
+                return Ok(page);
+            }
+            // What is applied is durable.
+            let next = shard.applier.wait_applied(call.from.next());
+            if let Ok(Err(reason)) = tokio::time::timeout_at(deadline.into(), next).await {
+                return Err(stopped(&shard, &reason));
+            }
+        }
+    }
+
+    async fn open_snapshot(&self, call: SnapshotCall) -> Result<Snapshot, LeafFault> {
+        let shard = self.primary_shard(call.shard, OPENING_PATIENCE).await?;
+        // From here on no commit trims the log beyond what the snapshot will need.
+        let committed = shard.flushes.lock().committed;
+        shard
+            .followers
+            .heard(&call.follower, committed, Instant::now());
+        self.flush_shard(&shard).await?;
+        let follower = call.follower.clone();
+        let (kept, files) = pinned(&shard, call).await?;
+        let next_seq_no = kept.commit.next_seq_no();
+        let id = self.next_snapshot.fetch_add(1, Ordering::Relaxed);
+        let (has_room, dropped) = shard.snapshots.keep(id, kept);
+        drop_files(dropped);
+        if !has_room {
+            return Err(LeafFault::Rejected {
+                queue: "snapshots".into(),
+                capacity: MAX_SNAPSHOTS,
+            });
+        }
+        shard
+            .followers
+            .heard(&follower, next_seq_no, Instant::now());
+        // A copy opened from the files shows all that is in them: let all copies come to show it.
+        self.mark_shown(&shard, next_seq_no).await?;
+        Ok(Snapshot {
+            id,
+            next_seq_no,
+            files,
+        })
+    }
+
+    async fn read_file(&self, call: FileCall) -> Result<Bytes, LeafFault> {
+        let shard = self.primary_shard(call.shard, OPENING_PATIENCE).await?;
+        let snapshot = shard.snapshots.find(call.snapshot);
+        let snapshot = snapshot.ok_or(LeafFault::ViewMissing {
+            shard: call.shard,
+            view: call.snapshot,
+        })?;
+        shard.followers.touch(&snapshot.follower, Instant::now());
+        let max_bytes = call.max_bytes.clamp(1, MAX_PAGE_BYTES);
+        let key = shard.key;
+        let reading = tokio::task::spawn_blocking(move || {
+            read(&snapshot, &call.name, call.offset, max_bytes)
+        });
+        match reading.await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => Err(internal(key, &error)),
+            Err(error) => Err(internal(key, &error)),
+        }
+    }
+
+    async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {
+        let shard = self.primary_shard(shard, OPENING_PATIENCE).await?;
+        drop_files(shard.snapshots.take(snapshot));
+        Ok(())
+    }
+}
+
+/// Reads a page of the log.
+async fn page(shard: &Arc<Shard>, call: &LogTailCall) -> Result<LogPage, LeafFault> {
+    let fault = |error: gleaner_log::LogError| log_fault(shard.key, &error);
+    let max_bytes = call.max_bytes.clamp(1, MAX_PAGE_BYTES);
+    let read = shard.log.read(shard.key, call.from, max_bytes).await;
+    let read = read.map_err(fault)?;
+    let tail = shard.log.tail(shard.key).await.map_err(fault)?;
+    let records = read.records.into_iter().map(|record| LogRecord {
+        seq_no: record.seq_no,
+        term: record.term,
+        payload: record.payload,
+    });
+    Ok(LogPage {
+        records: records.collect(),
+        first_available: read.first_available,
+        end: tail.map_or(SeqNo(0), SeqNo::next),
+        visible: shard.engine().view().generation().visible,
+    })
+}
+
+/// Pins the last durable commit and sums its files.
+async fn pinned(
+    shard: &Arc<Shard>,
+    call: SnapshotCall,
+) -> Result<(Arc<Kept>, Vec<SnapshotFile>), LeafFault> {
+    let key = shard.key;
+    let pinning = Arc::clone(shard);
+    let pinned = tokio::task::spawn_blocking(move || {
+        let commit = pinning.engine().pin_commit();
+        let commit = commit.map_err(|error| engine_fault(key, &error))?;
+        let files = pinning.snapshots.files(&commit);
+        let files = files.map_err(|error| internal(key, &error))?;
+        let kept = Kept::new(commit, call.follower, call.keep_alive);
+        Ok((Arc::new(kept), files))
+    });
+    pinned
+        .await
+        .unwrap_or_else(|error| Err(internal(key, &error)))
+}
+
+fn internal(shard: ShardKey, error: &dyn std::error::Error) -> LeafFault {
+    LeafFault::Internal {
+        shard,
+        reason: error.to_string(),
+    }
+}

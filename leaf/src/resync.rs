@@ -1,0 +1,84 @@
+//! After a failed append: what the log holds is read again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use gleaner_log::LogError;
+use gleaner_model::{Operation, SeqNo};
+use gleaner_proto::LeafFault;
+
+use crate::Leaf;
+use crate::applier::told;
+use crate::fault::log_fault;
+use crate::recovery::PAGE_BYTES;
+use crate::shard::{Primary, Shard};
+use crate::write::stopped;
+
+impl Leaf {
+    /// Reads again what the log holds after an append whose outcome is unknown.
+    pub(crate) async fn resync(
+        &self,
+        shard: &Arc<Shard>,
+        primary: &mut Primary,
+    ) -> Result<(), LeafFault> {
+        // Everyone who enqueued before is done then: nobody enqueues while we hold the primary.
+        shard.wait_idle().await;
+        let fault = |error: LogError| log_fault(shard.key, &error);
+        let tail = shard.log.tail(shard.key).await.map_err(fault)?;
+        let next = tail.map_or(SeqNo(0), SeqNo::next);
+        self.catch_up(shard, next).await?;
+        primary.versions.clear();
+        primary.next = next;
+        // With an empty map every document must be visible in the index.
+        if shard.engine().view().generation().visible < next {
+            let shown = shard.show_applied().await;
+            shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
+            shard.want_mark(next);
+        }
+        shard.needs_resync.store(false, Ordering::Release);
+        tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
+        Ok(())
+    }
+
+    async fn catch_up(&self, shard: &Arc<Shard>, next: SeqNo) -> Result<(), LeafFault> {
+        let mut from = shard.applier.next();
+        while from < next {
+            let page = shard.log.read(shard.key, from, PAGE_BYTES).await;
+            let page = page.map_err(|error| log_fault(shard.key, &error))?;
+            let operations = page.records.iter().map(|r| Operation::decode(&r.payload));
+            let operations = operations.collect::<Result<Vec<_>, _>>();
+            let operations = operations.map_err(|error| stopped(shard, &error.to_string()))?;
+            if operations.is_empty() {
+                return Err(stopped(shard, &format!("its log lacks operation {from}")));
+            }
+            let applier = Arc::clone(shard);
+            let offered =
+                tokio::task::spawn_blocking(move || applier.applier.offer(from, operations)).await;
+            offered
+                .map_err(|error| stopped(shard, &error.to_string()))?
+                .map_err(|reason| stopped(shard, &reason))?;
+            from = page.next;
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    /// Asks for a refresh record when searches see what no record shows: replicas would never come
+    /// to show it.
+    pub(crate) fn want_mark(&self, shown: SeqNo) {
+        if self.has_replicas() && self.applier.marked() < shown {
+            self.refresh_wanted.notify_one();
+        }
+    }
+
+    /// Shows everything applied to searches, without a record in the log.
+    pub(crate) async fn show_applied(self: &Arc<Self>) -> Result<(), String> {
+        let shard = Arc::clone(self);
+        let shown = tokio::task::spawn_blocking(move || shard.applier.show_applied()).await;
+        match shown {
+            Ok(shown) => shown.map(|_| ()).map_err(|error| told(&error)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
