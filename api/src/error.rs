@@ -109,6 +109,12 @@ impl ApiError {
         self
     }
 
+    /// Returns the error under another status.
+    pub(crate) fn at(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Adds a field.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.detail.fields.insert(name.to_owned(), value.into());

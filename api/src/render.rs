@@ -3,6 +3,7 @@
 pub(crate) mod aggregation;
 pub(crate) mod document;
 pub(crate) mod hit;
+pub(crate) mod profile;
 pub(crate) mod search;
 pub(crate) mod shards;
 pub(crate) mod units;

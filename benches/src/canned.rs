@@ -51,7 +51,7 @@ pub fn root(num_shards: u32) -> Root {
     state.indices.insert(index.uuid, Arc::new(index));
     let (sender, _) = watch::channel(Arc::new(state));
     let client: Arc<dyn LeafClient> = Arc::new(CannedLeaf);
-    let leaf = SingleLeaf(Located {
+    let leaf = SingleLeaf::new(Located {
         node: NodeId("canned".into()),
         client,
     });

@@ -9,9 +9,9 @@ use gleaner_query::search::{SearchRequest, TrackTotal};
 
 use bytes::Bytes;
 
-use crate::deadline::Deadline;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
+use crate::scatter::{Answer, Trip};
 use crate::search::Asked;
 use crate::{Root, RootError};
 
@@ -24,7 +24,7 @@ impl Root {
         plans: &[IndexPlan],
         partials: &[Bytes],
         asked: &Asked<'_>,
-        deadline: Deadline,
+        trip: &mut Trip,
     ) -> Result<(Vec<AggregationResult>, Vec<ShardFailure>), RootError> {
         let wanted = &asked.request.aggregations;
         if wanted.is_empty() {
@@ -33,11 +33,11 @@ impl Root {
         let mut merged = merge_encoded(partials).map_err(|error| refused(&error))?;
         let mut failures = Vec::new();
         if let Some(again) = merged.refine(wanted) {
-            let answers = self.ask_again(plans, again, asked, deadline).await;
+            let answers = self.ask_again(plans, again, asked, trip).await;
             let mut partials = Vec::with_capacity(answers.len());
             for answer in answers {
                 match answer {
-                    Ok(hits) => partials.extend(hits.aggregations),
+                    Ok(answer) => partials.extend(answer.value.aggregations),
                     Err(failure) => failures.push(failure),
                 }
             }
@@ -51,15 +51,15 @@ impl Root {
         Ok((finished.map_err(|error| refused(&error))?, failures))
     }
 
-    /// Asks the shards of `plans`, which name the views that answered before: counts of two moments
-    /// must not meet.
+    /// Asks the shards of `plans`, which are bound to what answered before: counts of two moments must
+    /// not meet.
     async fn ask_again(
         &self,
         plans: &[IndexPlan],
         aggregations: Vec<Aggregation>,
         asked: &Asked<'_>,
-        deadline: Deadline,
-    ) -> Vec<Result<ShardHits, ShardFailure>> {
+        trip: &mut Trip,
+    ) -> Vec<Result<Answer<ShardHits>, ShardFailure>> {
         let request = SearchRequest {
             size: Some(0),
             from: 0,
@@ -73,7 +73,7 @@ impl Root {
             statistics: std::sync::Arc::clone(&asked.statistics),
             now_ms: asked.now_ms,
         };
-        let gathered = self.query_phase(plans, &asked, deadline).await;
+        let gathered = self.query_phase(plans, &asked, trip).await;
         gathered.answers.into_iter().flatten().collect()
     }
 }

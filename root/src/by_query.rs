@@ -110,14 +110,10 @@ impl Root {
         let mut left = request.max_docs.unwrap_or(usize::MAX);
         while left > 0 {
             let page = page_search(request, left);
-            let deadline = crate::deadline::Deadline::after(
-                page.timeout.unwrap_or(self.options().default_timeout),
-            );
-            self.renew(state).await?;
+            let deadline = self.deadline_of(&page);
             let mut plans = self.plans_of(state)?;
-            let mut response = self
-                .search_plans(&mut plans, &page, &options, deadline)
-                .await?;
+            let search = self.search_plans(&mut plans, &page, &options, deadline);
+            let mut response = self.renewed(state, deadline, search).await?;
             if report.batches == 0 {
                 let matches = response.total.map_or(0, |total| total.value);
                 report.total = matches.min(left as u64);

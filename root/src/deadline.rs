@@ -1,11 +1,20 @@
 //! By when an answer is owed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Longest part of a deadline kept back from leaves.
 const HAND_OVER: Duration = Duration::from_millis(100);
 
+/// Time after the deadline in which hits are still fetched.
+const FETCH_GRACE: Duration = Duration::from_millis(15);
+
 /// A point in time on this machine's monotonic clock; what travels is the time left.
+///
+/// What is left is shared out so that the answer is whole by the deadline: leaves stop evaluating at
+/// nine tenths ([`Deadline::for_leaf`]), the root waits a little longer for what they hand over
+/// ([`Deadline::gather_by`]), and what remains is for merging and fetching.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     started: Instant,
@@ -33,7 +42,25 @@ impl Deadline {
     /// still be handed over, merged and fetched.
     pub fn for_leaf(&self) -> Duration {
         let remaining = self.remaining();
-        remaining - (remaining / 10).min(HAND_OVER)
+        remaining - kept_back(remaining)
+    }
+
+    /// Returns until when the answers of leaves asked now are waited for.
+    pub(crate) fn gather_by(&self) -> Instant {
+        let remaining = self.remaining();
+        self.owed - kept_back(remaining) / 4
+    }
+
+    /// Returns until when the winners' content is waited for: a little beyond the deadline, since what
+    /// was ranked in time is worth a short wait.
+    pub(crate) fn fetch_by(&self) -> Instant {
+        self.owed + FETCH_GRACE
+    }
+
+    /// Returns whether there is time to begin a search again: at least a tenth of all of it.
+    pub(crate) fn allows_another(&self) -> bool {
+        let (whole, remaining) = (self.owed - self.started, self.remaining());
+        !remaining.is_zero() && remaining >= whole / 10
     }
 
     /// Returns whether it has passed.
@@ -45,4 +72,13 @@ impl Deadline {
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+
+    /// Returns the time from its start to `moment`.
+    pub(crate) fn at(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.started)
+    }
+}
+
+fn kept_back(remaining: Duration) -> Duration {
+    (remaining / 10).min(HAND_OVER)
 }

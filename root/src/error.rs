@@ -66,6 +66,16 @@ pub enum RootError {
         /// Why, per shard.
         failures: Vec<ShardFailure>,
     },
+    /// The answer covers less than the client accepts.
+    #[error("the answer covers {share:.4} of the documents, min_coverage is {wanted}")]
+    CoverageTooLow {
+        /// Share wanted, 0 to 1.
+        wanted: f64,
+        /// Share seen for certain.
+        share: f64,
+        /// Why shards are missing; shards that were cut short are not listed.
+        failures: Vec<ShardFailure>,
+    },
     /// The scroll or point in time is gone or was never there.
     #[error("No search context found for id [{0}]")]
     ContextMissing(String),
@@ -108,7 +118,9 @@ impl RootError {
         match self {
             Self::Leaf(fault) => fault.fault_kind(),
             Self::Coordinator(error) => error.fault_kind(),
-            Self::AllShardsFailed { failures, .. } | Self::PartialRefused { failures } => failures
+            Self::AllShardsFailed { failures, .. }
+            | Self::PartialRefused { failures }
+            | Self::CoverageTooLow { failures, .. } => failures
                 .first()
                 .map_or(FaultKind::LEAF, |failure| failure.fault.fault_kind()),
             Self::NoLeaf { .. } => FaultKind::LEAF,

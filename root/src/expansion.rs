@@ -6,22 +6,20 @@ use gleaner_proto::search::{ExpandAnswer, ExpandCall};
 use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
 use gleaner_query::search::SearchRequest;
 
-use crate::deadline::Deadline;
+use crate::health::Phase;
 use crate::plan::IndexPlan;
 use crate::resolve::Expansions;
-use crate::response::CallProfile;
-use crate::scatter::scatter;
+use crate::scatter::{Answer, Trip};
 use crate::{Root, RootError};
 
 impl Root {
     /// Resolves the queries of all plans, asking the shards what scored patterns stand for. Shards
-    /// that were asked are bound to the view they answered from; those that failed are lost.
+    /// that were asked are bound to the moment they answered from; those that failed are lost.
     pub(crate) async fn resolve_all(
         &self,
         plans: &mut [IndexPlan],
         (request, now_ms): (&SearchRequest, i64),
-        deadline: Deadline,
-        calls: &mut Vec<CallProfile>,
+        trip: &mut Trip,
     ) -> Result<(), RootError> {
         let mut expansions: Vec<Expansions> = plans.iter().map(|_| Expansions::default()).collect();
         for (plan, expansions) in plans.iter_mut().zip(&mut expansions) {
@@ -38,21 +36,21 @@ impl Root {
             .iter()
             .map(|at| Arc::new(std::mem::take(&mut expansions[*at].wanted)))
             .collect();
-        let gathered = scatter(&*self.leaves, &asked, deadline, "expand", |call| {
-            let expand = ExpandCall {
-                shards: call.shards,
-                requests: Arc::clone(&wanted[call.plan]),
-                remaining: call.remaining,
-            };
-            async move { call.client.expand(expand).await }
-        })
-        .await;
-        calls.extend(gathered.calls);
+        let gathered = self
+            .scatter(&asked, trip, Phase::Expand, |call| {
+                let expand = ExpandCall {
+                    shards: call.shards,
+                    requests: Arc::clone(&wanted[call.plan]),
+                    remaining: call.remaining,
+                };
+                async move { call.located.client.expand(expand).await }
+            })
+            .await;
         for ((at, answers), wanted) in open.into_iter().zip(gathered.answers).zip(wanted) {
             let plan = &mut plans[at];
             let answers = plan.settle(answers);
-            for (shard, answer) in plan.shards.iter_mut().zip(&answers) {
-                shard.view = Some(answer.view);
+            for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(&answers) {
+                shard.bind(node, value.view, value.generation);
             }
             take_answers(&mut expansions[at], &wanted, &answers);
             self.resolve_plan(plan, request, now_ms, &mut expansions[at])?;
@@ -64,10 +62,10 @@ impl Root {
 fn take_answers(
     expansions: &mut Expansions,
     wanted: &[ExpansionRequest],
-    answers: &[ExpandAnswer],
+    answers: &[Answer<ExpandAnswer>],
 ) {
     for (n, request) in wanted.iter().enumerate() {
-        let lists = answers.iter().filter_map(|answer| answer.candidates.get(n));
+        let lists = answers.iter().filter_map(|a| a.value.candidates.get(n));
         expansions.answer(request, merge_candidates(lists, request.limit));
     }
 }

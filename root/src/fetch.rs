@@ -1,129 +1,99 @@
 //! The second trip: content of the winners, from the copies that ranked them.
+//!
+//! A view belongs to one copy. Where that copy is late or lost, another at the same generation ranks
+//! its shard once more: equal generations hold the same live documents, so the same hits win, and they
+//! are known again by their seq_no. Where no copy is at that generation any more, the search begins
+//! again.
+
+mod hit;
+mod of_shard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::join_all;
 use gleaner_model::ShardKey;
-use gleaner_proto::LeafFault;
-use gleaner_proto::search::{FetchCall, FetchWhat, HighlightWhat};
-use gleaner_query::answer::{FetchedHit, Hit, SortValue, ViewId};
+use gleaner_proto::search::{FetchWhat, HighlightWhat};
+use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::dsl::Query;
 use gleaner_query::resolved::Clause;
-use gleaner_query::search::{Highlight, SearchRequest, SortKey, SortTarget};
-use gleaner_query::source::filter_source;
-use serde_json::Value;
+use gleaner_query::search::Highlight;
 
-use crate::deadline::Deadline;
+use crate::health::Phase;
 use crate::merge::Ranked;
 use crate::plan::IndexPlan;
 use crate::resolve::{Expansions, Resolver};
-use crate::response::{CallProfile, SearchResponse, ShardFailure};
-use crate::scatter::failure;
-use crate::search::{Asked, Winners, shard_query};
+use crate::response::ShardFailure;
+use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
+use crate::search::{Asked, shard_query};
 use crate::{Root, RootError};
+use hit::joined;
+use of_shard::{Wanted, fetch_from};
+
+/// What was fetched.
+#[derive(Default)]
+pub(crate) struct Fetched {
+    /// The winners, in order, without those whose shard failed now.
+    pub(crate) hits: Vec<Hit>,
+    /// The shards that failed now.
+    pub(crate) failures: Vec<ShardFailure>,
+}
 
 impl Root {
-    /// Fetches the winners into `response.hits`, in order. A shard that fails now is reported and
-    /// its hits are left out.
+    /// Fetches the content of the winners.
     pub(crate) async fn fetch(
         &self,
         plans: &[IndexPlan],
-        winners: Winners<'_>,
-        (asked, deadline): (&Asked<'_>, Deadline),
-        (response, calls): (&mut SearchResponse, &mut Vec<CallProfile>),
-    ) -> Result<(), RootError> {
-        let what = self.fetch_what(plans, asked)?;
-        let groups = by_shard(winners);
-        let fetched = join_all(groups.iter().map(|((plan, shard, view), positions)| {
-            let places = positions.iter().map(|at| winners[*at].hit.place).collect();
-            let what = Arc::clone(&what[*plan]);
-            let call = FetchCall {
-                shard: *shard,
-                view: *view,
-                places,
-                what,
-                remaining: deadline.remaining(),
-            };
-            self.fetch_shard(&plans[*plan], call, deadline)
-        }))
-        .await;
-        let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
-        for ((_, positions), outcome) in groups.iter().zip(fetched) {
-            match outcome {
-                Ok((hits, profile)) => {
-                    calls.push(profile);
-                    positions
-                        .iter()
-                        .zip(hits)
-                        .for_each(|(at, hit)| contents[*at] = Some(hit));
-                }
-                Err(failure) => {
-                    response.timed_out |= matches!(failure.fault, LeafFault::DeadlinePassed { .. });
-                    response.shards.successful = response.shards.successful.saturating_sub(1);
-                    response.shards.failures.push(failure);
-                }
-            }
+        winners: &[Ranked],
+        (asked, trip): (&Asked<'_>, &mut Trip),
+    ) -> Result<Fetched, RootError> {
+        if winners.is_empty() {
+            return Ok(Fetched::default());
         }
-        let all_failed = !winners.is_empty() && contents.iter().all(Option::is_none);
-        if all_failed || (asked.options.refuse_partial && !response.shards.failures.is_empty()) {
-            let failures = response.shards.failures.clone();
-            return Err(RootError::AllShardsFailed {
-                phase: "fetch",
-                failures,
-            });
+        let what = self.fetch_what(plans, asked)?;
+        let wanted = by_shard(plans, winners)?;
+        let slots = wanted.iter().map(|wanted| self.fetch_slot(wanted));
+        let round = Round {
+            phase: Phase::Fetch,
+            slots: slots.collect(),
+            gather_by: trip.deadline.fetch_by(),
+            is_grouped: false,
+        };
+        let fetch = |call: LeafCall| {
+            let wanted = &wanted[call.slot];
+            let query = move || shard_query((wanted.plan, &plans[wanted.plan]), asked);
+            let what = Arc::clone(&what[wanted.plan]);
+            async move { vec![fetch_from(wanted, call, what, query).await] }
+        };
+        let (outcomes, _) = self.race(plans, round, trip, fetch).await;
+        let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
+        let mut fetched = Fetched::default();
+        for (wanted, outcome) in wanted.iter().zip(outcomes) {
+            match outcome {
+                Ok(answer) => {
+                    let both = wanted.positions.iter().zip(answer.value);
+                    both.for_each(|(at, hit)| contents[*at] = Some(hit));
+                }
+                Err(failure) => fetched.failures.push(failure),
+            }
         }
         for (ranked, content) in winners.iter().zip(contents) {
             if let Some(content) = content {
-                response.hits.push(joined(plans, ranked, content, asked)?);
+                fetched.hits.push(joined(plans, ranked, content, asked)?);
             }
         }
-        Ok(())
+        Ok(fetched)
     }
 
-    async fn fetch_shard(
-        &self,
-        plan: &IndexPlan,
-        call: FetchCall,
-        deadline: Deadline,
-    ) -> Result<(Vec<FetchedHit>, CallProfile), ShardFailure> {
-        let (shard, expected) = (call.shard, call.places.len());
-        let Some(located) = self.leaves.searcher(shard) else {
-            return Err(failure(plan, shard, None, LeafFault::NotHere { shard }));
-        };
-        let started_after = deadline.elapsed();
-        // What was ranked in time may be late by a little; half a second is not a hang.
-        let patience = deadline.remaining() + std::time::Duration::from_millis(500);
-        let outcome = tokio::time::timeout(patience, located.client.fetch(call)).await;
-        let took = deadline.elapsed().saturating_sub(started_after);
-        let node = located.node;
-        match outcome {
-            Err(_) => Err(failure(
-                plan,
-                shard,
-                Some(&node),
-                LeafFault::DeadlinePassed { shard },
-            )),
-            Ok(Err(fault)) => Err(failure(plan, shard, Some(&node), fault)),
-            Ok(Ok(hits)) if hits.len() != expected => {
-                let reason = "the leaf fetched another number of hits than asked".to_owned();
-                let fault = LeafFault::Internal { shard, reason };
-                Err(failure(plan, shard, Some(&node), fault))
-            }
-            Ok(Ok(hits)) => {
-                let shards = vec![shard];
-                Ok((
-                    hits,
-                    CallProfile {
-                        phase: "fetch",
-                        node,
-                        shards,
-                        started_after,
-                        took,
-                    },
-                ))
-            }
+    /// Returns the slot of a shard: the copy that ranked first, and the others where they can rank the
+    /// same.
+    fn fetch_slot<'a>(&self, wanted: &Wanted<'a>) -> Slot<'a, Vec<FetchedHit>> {
+        let shard = wanted.shard;
+        let mut slot = Slot::new(wanted.plan, shard, self.leaves.copies(shard.shard));
+        keep_order(&mut slot);
+        if shard.is_cut {
+            slot.untried.truncate(1);
         }
+        slot
     }
 
     /// Makes what is fetched of each hit, per plan.
@@ -189,79 +159,26 @@ impl Root {
     }
 }
 
-type ShardOfPlan = (usize, ShardKey, ViewId);
-
-fn by_shard(winners: Winners<'_>) -> Vec<(ShardOfPlan, Vec<usize>)> {
-    let mut groups: BTreeMap<ShardOfPlan, Vec<usize>> = BTreeMap::new();
+/// Groups the winners by their shards.
+fn by_shard<'a>(
+    plans: &'a [IndexPlan],
+    winners: &'a [Ranked],
+) -> Result<Vec<Wanted<'a>>, RootError> {
+    let mut groups: BTreeMap<(usize, ShardKey), Vec<usize>> = BTreeMap::new();
     for (at, ranked) in winners.iter().enumerate() {
-        groups
-            .entry((ranked.plan, ranked.shard, ranked.view))
-            .or_default()
-            .push(at);
+        let group = groups.entry((ranked.plan, ranked.shard));
+        group.or_default().push(at);
     }
-    groups.into_iter().collect()
-}
-
-/// Joins a ranked hit with its content.
-fn joined(
-    plans: &[IndexPlan],
-    ranked: &Ranked,
-    content: FetchedHit,
-    asked: &Asked<'_>,
-) -> Result<Hit, RootError> {
-    let request = asked.request;
-    let source = if request.source.enabled {
-        let filtered = filter_source(&content.source, &request.source);
-        Some(filtered.map_err(|error| RootError::Internal(error.to_string()))?)
-    } else {
-        None
+    let wanted = |((plan, shard), positions): ((usize, ShardKey), Vec<usize>)| {
+        let mut planned = plans[plan].shards.iter();
+        let planned = planned.find(|planned| planned.shard == shard);
+        let missing = || RootError::Internal(format!("a hit of shard {shard} has no plan"));
+        Ok(Wanted {
+            plan,
+            shard: planned.ok_or_else(missing)?,
+            ranked: positions.iter().map(|at| &winners[*at]).collect(),
+            positions,
+        })
     };
-    let score = if request.sort.is_empty() || request.track_scores {
-        ranked.hit.score
-    } else {
-        None
-    };
-    let by_score = |key: &SortKey| key.target == SortTarget::Score;
-    let score = if request.sort.iter().any(by_score) {
-        ranked.hit.score
-    } else {
-        score
-    };
-    Ok(Hit {
-        index: plans[ranked.plan].index.name.to_string(),
-        score,
-        sort: sort_values(request, ranked, plans.len()),
-        content,
-        source,
-        shard: ranked.shard.shard.0,
-    })
-}
-
-/// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so
-/// that documents with equal keys are neither repeated nor skipped. The tie-break is text: it has
-/// more digits than a JSON reader's double keeps. Where several indices are searched, the index
-/// follows it: documents of one id in two of them tie in everything else.
-fn sort_values(request: &SearchRequest, ranked: &Ranked, num_plans: usize) -> Vec<Value> {
-    let mut values: Vec<Value> = ranked.hit.keys.iter().map(sort_json).collect();
-    let is_total = |key: &SortKey| matches!(key.target, SortTarget::Doc | SortTarget::ShardDoc);
-    if !values.is_empty() && !request.sort.iter().any(is_total) {
-        let hash = ranked.hit.tie.hash;
-        values.push(Value::from(if num_plans > 1 {
-            format!("{hash}:{}", ranked.plan)
-        } else {
-            hash.to_string()
-        }));
-    }
-    values
-}
-
-/// Returns a sort value as it is rendered and as `search_after` takes it back.
-pub(crate) fn sort_json(value: &SortValue) -> Value {
-    match value {
-        SortValue::I64(n) => Value::from(*n),
-        SortValue::U64(n) => Value::from(*n),
-        SortValue::F64(n) => serde_json::Number::from_f64(*n).map_or(Value::Null, Value::Number),
-        SortValue::Text(text) => Value::from(text.as_str()),
-        SortValue::Missing => Value::Null,
-    }
+    groups.into_iter().map(wanted).collect()
 }

@@ -18,6 +18,7 @@ use gleaner_shard_router::shard_of;
 use twox_hash::XxHash3_128;
 
 use crate::deadline::Deadline;
+use crate::visibility::{CopyOutcome, Showing};
 use crate::{Root, RootError};
 
 /// One write as the client asked for it.
@@ -73,6 +74,9 @@ pub struct IngestResult {
     pub outcome: Result<WriteOutcome, RootError>,
     /// Whether the shard was refreshed for this request.
     pub forced_refresh: bool,
+    /// What became of a refresh that was asked for, on each copy, the primary first; empty where none
+    /// was.
+    pub shown: Arc<[CopyOutcome]>,
 }
 
 struct Routed {
@@ -208,30 +212,24 @@ impl Root {
         let outcome = self
             .call_primary(&index, shard, items, (options, deadline))
             .await;
-        let (outcomes, refreshed) = match outcome {
+        let (outcomes, shown): (Vec<Result<_, RootError>>, _) = match outcome {
             Ok(outcomes) => {
-                let refreshed = self
-                    .make_visible(shard, &outcomes, options.refresh, deadline)
-                    .await;
+                let shown = self.make_visible(shard, &outcomes, options.refresh, deadline);
+                let shown = shown.await;
+                let outcomes = outcomes.into_iter();
                 (
-                    outcomes
-                        .into_iter()
-                        .map(|o| o.map_err(RootError::from))
-                        .collect(),
-                    refreshed,
+                    outcomes.map(|o| o.map_err(RootError::from)).collect(),
+                    shown,
                 )
             }
             Err(fault) => {
                 let each = |_: &(usize, DocumentId)| Err(self.unwritten(&index, shard, &fault));
-                (
-                    positions
-                        .iter()
-                        .map(each)
-                        .collect::<Vec<Result<_, RootError>>>(),
-                    false,
-                )
+                (positions.iter().map(each).collect(), Vec::new())
             }
         };
+        let is_refreshed = shown.first().is_some_and(|primary| primary.outcome.is_ok());
+        let forced_refresh = is_refreshed && options.refresh == RefreshPolicy::Immediate;
+        let shown: Arc<[CopyOutcome]> = shown.into();
         let results = positions.into_iter().zip(outcomes);
         results
             .map(|((at, id), outcome)| {
@@ -240,7 +238,8 @@ impl Root {
                     id: id.to_string(),
                     shard: Some(shard),
                     outcome,
-                    forced_refresh: refreshed,
+                    forced_refresh,
+                    shown: Arc::clone(&shown),
                 };
                 (at, result)
             })
@@ -301,54 +300,30 @@ impl Root {
         Ok(answer.items)
     }
 
-    /// Makes what was written visible as asked; returns whether a refresh was forced.
+    /// Makes what was written visible as asked; returns what became of it on each copy.
     async fn make_visible(
         &self,
         shard: ShardKey,
         outcomes: &[Result<WriteOutcome, WriteFault>],
         policy: RefreshPolicy,
         deadline: Deadline,
-    ) -> bool {
+    ) -> Vec<CopyOutcome> {
         let last: Option<SeqNo> = outcomes
             .iter()
             .filter_map(|outcome| Some(outcome.as_ref().ok()?.seq_no))
             .max();
-        let (Some(last), Some(located)) = (last, self.leaves.primary(shard)) else {
-            return false;
+        let how = match (policy, last) {
+            (RefreshPolicy::None, _) | (_, None) => return Vec::new(),
+            (RefreshPolicy::Immediate, _) => Showing::Now,
+            (RefreshPolicy::WaitFor, Some(last)) => Showing::Next(last),
         };
-        let remaining = deadline.remaining();
-        let client = located.client;
-        let shown = match policy {
-            RefreshPolicy::None => return false,
-            RefreshPolicy::Immediate => client.refresh(shard),
-            RefreshPolicy::WaitFor => client.wait_for_refresh(shard, last, remaining),
-        };
-        match tokio::time::timeout(remaining, shown).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(fault)) => {
-                tracing::warn!(%shard, %fault, "written documents are durable but not visible yet");
-                return false;
-            }
-            Err(_) => {
-                tracing::warn!(%shard, "written documents were not visible by the deadline");
-                return false;
+        let shown = self.show(shard, how, deadline).await;
+        for CopyOutcome { node, outcome, .. } in &shown {
+            if let Err(fault) = outcome {
+                tracing::warn!(%shard, ?node, %fault, "written documents are durable but not visible on a copy yet");
             }
         }
-        policy == RefreshPolicy::Immediate
-    }
-
-    /// Refreshes all shards of the indices named; returns the shards asked and the faults.
-    ///
-    /// # Errors
-    /// [`RootError`] when the names cannot be resolved.
-    pub async fn refresh(
-        &self,
-        target: &crate::plan::Target,
-    ) -> Result<Vec<(ShardKey, Result<(), LeafFault>)>, RootError> {
-        self.each_shard(target, |client, shard| async move {
-            client.refresh(shard).await.map(|_| ())
-        })
-        .await
+        shown
     }
 }
 
@@ -359,6 +334,7 @@ fn refused(index: String, id: String, error: RootError) -> IngestResult {
         shard: None,
         outcome: Err(error),
         forced_refresh: false,
+        shown: Arc::default(),
     }
 }
 

@@ -1,9 +1,13 @@
 //! Where shards are: the root's view of the leaves.
 
+mod members;
+
 use std::sync::Arc;
 
 use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafClient;
+
+pub use members::Members;
 
 /// A leaf and how to reach it.
 #[derive(Clone)]
@@ -14,31 +18,41 @@ pub struct Located {
     pub client: Arc<dyn LeafClient>,
 }
 
-/// Finds the leaf to ask for a shard. Implementations answer from memory.
-pub trait Leaves: Send + Sync {
-    /// Returns the leaf that holds the primary of `shard`; `None` while nobody does.
-    fn primary(&self, shard: ShardKey) -> Option<Located>;
+/// The leaves that hold a shard, the primary first.
+pub type Copies = Arc<[Located]>;
 
-    /// Returns the leaf to search `shard` on; `None` while nobody serves it.
-    fn searcher(&self, shard: ShardKey) -> Option<Located>;
+/// Finds the leaves to ask for a shard. Implementations answer from memory, and often: a search asks
+/// once for each of its shards.
+pub trait Leaves: Send + Sync {
+    /// Returns the leaves that hold a copy of `shard`, the primary first; none while nobody does.
+    /// Whether they are alive is not said here.
+    fn copies(&self, shard: ShardKey) -> Copies;
+
+    /// Returns the leaf that holds the primary of `shard`; `None` while nobody does.
+    fn primary(&self, shard: ShardKey) -> Option<Located> {
+        self.copies(shard).first().cloned()
+    }
 
     /// Returns all leaves, each once.
     fn all(&self) -> Vec<Located>;
 }
 
 /// One leaf that holds every shard: the process of `serve`.
-pub struct SingleLeaf(pub Located);
+pub struct SingleLeaf(Copies);
+
+impl SingleLeaf {
+    /// Returns the only leaf there is.
+    pub fn new(leaf: Located) -> Self {
+        Self(Arc::new([leaf]))
+    }
+}
 
 impl Leaves for SingleLeaf {
-    fn primary(&self, _shard: ShardKey) -> Option<Located> {
-        Some(self.0.clone())
-    }
-
-    fn searcher(&self, _shard: ShardKey) -> Option<Located> {
-        Some(self.0.clone())
+    fn copies(&self, _shard: ShardKey) -> Copies {
+        Arc::clone(&self.0)
     }
 
     fn all(&self) -> Vec<Located> {
-        vec![self.0.clone()]
+        self.0.to_vec()
     }
 }

@@ -13,7 +13,9 @@ pub mod by_query;
 pub mod deadline;
 pub mod error;
 mod expansion;
+mod explain;
 mod fetch;
+mod health;
 pub mod ingest;
 pub mod leaves;
 pub mod merge;
@@ -26,10 +28,13 @@ pub mod response;
 pub mod scatter;
 pub mod scroll;
 pub mod search;
+mod shown;
 mod statistics;
 #[cfg(test)]
 mod testing;
 mod token;
+pub mod visibility;
+pub mod waterfall;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +45,7 @@ use gleaner_query::limits::Limits;
 
 pub use error::RootError;
 pub use leaves::{Leaves, Located};
-pub use response::{SearchResponse, ShardFailure, ShardSummary, Total};
+pub use response::{Coverage, SearchResponse, ShardFailure, ShardSummary, Total};
 
 /// What a root may use up; every number has a default.
 #[derive(Debug, Clone)]
@@ -55,6 +60,12 @@ pub struct RootOptions {
     pub max_shards: usize,
     /// Whether a write to an unknown index creates it; default true.
     pub auto_create_index: bool,
+    /// Share of the shard requests that may be sent to a second copy because the first is late, 0 to
+    /// 1; default 0.05. 0 sends none.
+    pub hedge_share: f64,
+    /// Whether the copy that is asked is chosen by load and warmth; else the primary is asked first.
+    /// Default true: switched off only to measure what it is worth.
+    pub is_choosing_copies: bool,
     /// Limits on requests.
     pub limits: Limits,
 }
@@ -67,6 +78,8 @@ impl Default for RootOptions {
             max_keep_alive: Duration::from_secs(24 * 3600),
             max_shards: 1_000,
             auto_create_index: true,
+            hedge_share: 0.05,
+            is_choosing_copies: true,
             limits: Limits::default(),
         }
     }
@@ -79,6 +92,8 @@ pub struct Root {
     leaves: Arc<dyn Leaves>,
     analyzers: analyzers::Cache,
     statistics: statistics::Cache,
+    health: Arc<health::Book>,
+    shown: shown::Shown,
     options: RootOptions,
     clock: fn() -> i64,
 }
@@ -96,6 +111,11 @@ impl Root {
             leaves,
             analyzers: analyzers::Cache::default(),
             statistics: statistics::Cache::default(),
+            health: Arc::new(health::Book::new(
+                options.hedge_share,
+                options.is_choosing_copies,
+            )),
+            shown: shown::Shown::default(),
             options,
             clock,
         }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use gleaner_model::ShardKey;
-use gleaner_query::answer::{ShardHit, ShardHits, ViewId};
+use gleaner_query::answer::{ShardHit, ShardHits};
 use gleaner_query::order;
 use gleaner_query::search::SortKey;
 
@@ -13,7 +13,6 @@ pub(crate) struct Ranked {
     /// Position of its index among the plans.
     pub(crate) plan: usize,
     pub(crate) shard: ShardKey,
-    pub(crate) view: ViewId,
     pub(crate) hit: ShardHit,
 }
 
@@ -30,13 +29,8 @@ pub(crate) fn top(
 ) -> Vec<Ranked> {
     let mut ranked: Vec<Ranked> = Vec::new();
     for (plan, shard, answer) in answers {
-        let view = answer.view;
-        ranked.extend(answer.hits.into_iter().map(|hit| Ranked {
-            plan,
-            shard,
-            view,
-            hit,
-        }));
+        let ranked_of = |hit| Ranked { plan, shard, hit };
+        ranked.extend(answer.hits.into_iter().map(ranked_of));
     }
     let wanted = from.saturating_add(size);
     if wanted < ranked.len() && wanted > 0 {

@@ -1,10 +1,11 @@
 //! Which shards to ask, and what: names → indices → resolved queries.
 
+mod shard;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gleaner_model::{IndexMeta, ShardKey};
-use gleaner_proto::search::ShardView;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
@@ -14,7 +15,10 @@ use gleaner_shard_router::shard_of;
 
 use crate::resolve::{Expansions, Resolver};
 use crate::response::ShardFailure;
+use crate::scatter::Answer;
 use crate::{Root, RootError};
+
+pub(crate) use shard::PlannedShard;
 
 /// Which indices a request names.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +35,7 @@ pub struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct IndexPlan {
     pub(crate) index: Arc<IndexMeta>,
-    pub(crate) shards: Vec<ShardView>,
+    pub(crate) shards: Vec<PlannedShard>,
     /// Filters of the aliases it was reached through; any of them must match.
     pub(crate) alias_filters: Vec<Query>,
     /// The same filters as JSON text, for ids of scrolls and points in time.
@@ -61,13 +65,16 @@ impl IndexPlan {
 
     /// Takes the answers of a phase, one per shard: shards that failed are lost to this search,
     /// since an answer without their numbers must not pass for one with them.
-    pub(crate) fn settle<A>(&mut self, answers: Vec<Result<A, ShardFailure>>) -> Vec<A> {
+    pub(crate) fn settle<A>(
+        &mut self,
+        answers: Vec<Result<Answer<A>, ShardFailure>>,
+    ) -> Vec<Answer<A>> {
         let mut settled = Vec::with_capacity(answers.len());
         let mut shards = Vec::with_capacity(answers.len());
-        for (shard, answer) in self.shards.iter().zip(answers) {
+        for (shard, answer) in self.shards.drain(..).zip(answers) {
             match answer {
                 Ok(answer) => {
-                    shards.push(*shard);
+                    shards.push(shard);
                     settled.push(answer);
                 }
                 Err(failure) => self.lost.push(failure),
@@ -126,6 +133,8 @@ impl Root {
                 .collect::<Result<_, _>>()?;
             let alias_filter_texts = found.filters.iter().map(ToString::to_string).collect();
             let shards = routed_shards(&index, routing);
+            let shards = shards.map(|shard| PlannedShard::newest(shard, self.shown.of(shard)));
+            let shards = shards.collect();
             plans.push(IndexPlan {
                 index,
                 shards,
@@ -237,22 +246,16 @@ fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
 }
 
 /// Returns the shards of `index` that documents with one of the routing values can be on.
-fn routed_shards(index: &IndexMeta, routing: Option<&str>) -> Vec<ShardView> {
+fn routed_shards(index: &IndexMeta, routing: Option<&str>) -> impl Iterator<Item = ShardKey> {
     let settings = &index.settings;
-    let newest = |shard| ShardView {
-        shard,
-        view: None,
-        at_least: None,
-    };
-    let Some(routing) = routing else {
-        return index.shards().map(newest).collect();
-    };
-    let shards: BTreeSet<ShardKey> = routing
-        .split(',')
-        .map(|value| ShardKey {
+    let routed: Option<BTreeSet<ShardKey>> = routing.map(|routing| {
+        let shards = routing.split(',').map(|value| ShardKey {
             index: index.uuid,
             shard: shard_of(value, settings.routing_slots, settings.number_of_shards),
-        })
-        .collect();
-    shards.into_iter().map(newest).collect()
+        });
+        shards.collect()
+    });
+    let all = routed.is_none().then(|| index.shards());
+    let routed = routed.into_iter().flatten();
+    all.into_iter().flatten().chain(routed)
 }

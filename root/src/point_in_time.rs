@@ -1,19 +1,21 @@
 //! Points in time: pinned views of shards, named by an opaque id.
 
+mod holders;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use gleaner_proto::LeafFault;
-use gleaner_proto::search::{OpenViewsCall, PinnedView, ShardView};
+use futures::future::{join, join_all};
+use gleaner_proto::search::OpenViewsCall;
 use gleaner_query::search::{PointInTime, SearchRequest};
 
 use crate::deadline::Deadline;
-use crate::plan::{IndexPlan, Resolved, Target};
+use crate::health::Phase;
+use crate::plan::{IndexPlan, PlannedShard, Resolved, Target};
 use crate::response::SearchResponse;
-use crate::scatter::scatter;
+use crate::scatter::Trip;
 use crate::search::SearchOptions;
-use crate::token::{self, IndexViews, Kind, PointInTimeState};
+use crate::token::{self, IndexViews, PointInTimeState};
 use crate::{Root, RootError};
 
 impl Root {
@@ -27,7 +29,7 @@ impl Root {
         keep_alive: Duration,
     ) -> Result<String, RootError> {
         let state = self.pin(target, keep_alive).await?;
-        token::encode(Kind::PointInTime, &state)
+        token::encode(&state)
     }
 
     /// Releases points in time; returns how many of the ids named views that were still there.
@@ -37,7 +39,7 @@ impl Root {
     pub async fn close_pits(&self, ids: &[String]) -> Result<Vec<bool>, RootError> {
         let states = ids
             .iter()
-            .map(|id| token::decode::<PointInTimeState>(Kind::PointInTime, id))
+            .map(|id| token::decode::<PointInTimeState>(id))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(join_all(states.iter().map(|state| self.release(state))).await)
     }
@@ -49,17 +51,27 @@ impl Root {
         options: &SearchOptions,
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
-        let mut state: PointInTimeState = token::decode(Kind::PointInTime, &pit.id)?;
+        let mut state: PointInTimeState = token::decode(&pit.id)?;
         if let Some(keep_alive) = pit.keep_alive {
             state.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
-        self.renew(&state).await?;
         let mut plans = self.plans_of(&state)?;
-        let mut response = self
-            .search_plans(&mut plans, request, options, deadline)
-            .await?;
-        response.pit_id = Some(token::encode(Kind::PointInTime, &state)?);
+        let search = self.search_plans(&mut plans, request, options, deadline);
+        let mut response = self.renewed(&state, deadline, search).await?;
+        response.pit_id = Some(token::encode(&state)?);
         Ok(response)
+    }
+
+    /// Searches and keeps the views alive at the same time: neither waits for the other.
+    pub(crate) async fn renewed<T>(
+        &self,
+        state: &PointInTimeState,
+        deadline: Deadline,
+        search: impl Future<Output = Result<T, RootError>>,
+    ) -> Result<T, RootError> {
+        let (renewed, answer) = join(self.renew(state, deadline), search).await;
+        renewed?;
+        answer
     }
 
     pub(crate) async fn pin(
@@ -70,39 +82,42 @@ impl Root {
         let keep_alive = self.checked_keep_alive(keep_alive)?;
         let holder: u64 = rand::random();
         let plans = self.targets(target)?;
-        let deadline = Deadline::after(self.options.default_timeout);
-        let gathered = scatter(&*self.leaves, &plans, deadline, "open_pit", |call| {
-            let shards = call.shards.iter().map(|asked| asked.shard).collect();
-            let open = OpenViewsCall {
-                shards,
-                keep_alive,
-                holder,
-            };
-            async move { call.client.open_views(open).await }
-        })
-        .await;
-        let mut indices = Vec::with_capacity(plans.len());
+        let mut trip = Trip::new(Deadline::after(self.options.default_timeout));
+        let gathered = self
+            .scatter(&plans, &mut trip, Phase::OpenViews, |call| {
+                let open = OpenViewsCall {
+                    shards: call.shards.iter().map(|asked| asked.shard).collect(),
+                    keep_alive,
+                    holder,
+                };
+                async move { call.located.client.open_views(open).await }
+            })
+            .await;
+        let mut state = PointInTimeState {
+            keep_alive_ms: keep_alive.as_millis() as u64,
+            holder,
+            ..PointInTimeState::default()
+        };
         let mut failures = Vec::new();
         for (plan, answers) in plans.iter().zip(gathered.answers) {
             let mut views = Vec::with_capacity(answers.len());
             for answer in answers {
                 match answer {
-                    Ok(pinned) => views.push((pinned.shard.shard.0, pinned.view.0)),
+                    Ok(answer) => {
+                        let pinned = answer.value;
+                        let node = state.number_of(&answer.node);
+                        views.push((pinned.shard.shard.0, pinned.view.0, node));
+                    }
                     Err(failure) => failures.push(failure),
                 }
             }
             let alias_filters = plan.alias_filter_texts.clone();
-            indices.push(IndexViews {
+            state.indices.push(IndexViews {
                 index: plan.index.uuid.0,
                 views,
                 alias_filters,
             });
         }
-        let state = PointInTimeState {
-            indices,
-            keep_alive_ms: keep_alive.as_millis() as u64,
-            holder,
-        };
         if failures.is_empty() {
             return Ok(state);
         }
@@ -128,13 +143,9 @@ impl Root {
                 .iter()
                 .map(|text| self.parse_filter(text))
                 .collect::<Result<Vec<_>, RootError>>()?;
-            let shards = views
-                .pinned()
-                .map(|(shard, view)| ShardView {
-                    shard,
-                    view: Some(view),
-                    at_least: None,
-                })
+            let shards = state
+                .pinned(views)
+                .map(|(shard, node, view)| PlannedShard::pinned(shard, node, view))
                 .collect();
             Ok(IndexPlan {
                 index: Arc::clone(index),
@@ -159,35 +170,6 @@ impl Root {
         )?)
     }
 
-    /// Keeps the views of `state` for another `keep_alive`.
-    ///
-    /// # Errors
-    /// [`RootError::ContextMissing`] when one of them was released, has expired, or did not survive
-    /// a restart: an answer without it would be of another state. Shards that do not answer are left
-    /// to the search, which reports them.
-    pub(crate) async fn renew(&self, state: &PointInTimeState) -> Result<(), RootError> {
-        let keep_alive = Duration::from_millis(state.keep_alive_ms);
-        let renewals = pinned_views(state).into_iter().filter_map(|pinned| {
-            let located = self.leaves.searcher(pinned.shard)?;
-            Some(async move { located.client.renew_views(vec![pinned], keep_alive).await })
-        });
-        for outcome in join_all(renewals).await.into_iter().flatten() {
-            if let Err(LeafFault::ViewMissing { shard, .. }) = outcome {
-                return Err(RootError::ContextMissing(shard.index.to_string()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Releases the views of `state`; returns whether any was still there.
-    pub(crate) async fn release(&self, state: &PointInTimeState) -> bool {
-        let releases = pinned_views(state).into_iter().filter_map(|pinned| {
-            let located = self.leaves.searcher(pinned.shard)?;
-            Some(async move { located.client.release_views(vec![pinned]).await })
-        });
-        join_all(releases).await.into_iter().sum::<usize>() > 0
-    }
-
     pub(crate) fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {
         let limit = self.options.max_keep_alive;
         if keep_alive <= limit {
@@ -201,18 +183,4 @@ impl Root {
         ))
         .into())
     }
-}
-
-fn pinned_views(state: &PointInTimeState) -> Vec<PinnedView> {
-    state
-        .indices
-        .iter()
-        .flat_map(|index| {
-            index.pinned().map(|(shard, view)| PinnedView {
-                shard,
-                view,
-                holder: state.holder,
-            })
-        })
-        .collect()
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::read::{Document, GetCall, ShardState};
-use gleaner_proto::search::{ExplainAnswer, ExplainCall, ShardView};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::names;
 use gleaner_query::search::SearchRequest;
@@ -15,8 +15,11 @@ use gleaner_shard_router::shard_of;
 
 use crate::deadline::Deadline;
 use crate::plan::Target;
-use crate::search::{Asked, SearchOptions, shard_query};
+use crate::visibility::CopyOutcome;
 use crate::{Root, RootError};
+
+/// Longest wait for the state of a leaf's shards: it answers from memory or not at all.
+const STATES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks for one document.
 #[derive(Debug, Clone, Default)]
@@ -150,68 +153,6 @@ impl Root {
         Err(LeafFault::Internal { shard, reason })
     }
 
-    /// Explains the score of one document under a query; `None` when there is no such document.
-    ///
-    /// # Errors
-    /// [`RootError`] when the query or the index is wrong or the shard does not answer.
-    pub async fn explain(
-        &self,
-        get: &GetRequest,
-        request: &SearchRequest,
-    ) -> Result<(String, Option<ExplainAnswer>), RootError> {
-        let (index, routing) = self.single_index(&get.index, get.routing.clone())?;
-        let id = DocumentId::parse(&get.id)?;
-        let asked_shard = shard_for(&index, routing.as_deref().unwrap_or(id.as_str()));
-        let deadline = Deadline::after(self.options.default_timeout);
-        let mut plans = self.targets(&Target {
-            expression: Some(get.index.clone()),
-            ..Target::default()
-        })?;
-        let now_ms = self.now_ms();
-        let mut calls = Vec::new();
-        let request = SearchRequest {
-            explain: true,
-            ..request.clone()
-        };
-        self.resolve_all(&mut plans, (&request, now_ms), deadline, &mut calls)
-            .await?;
-        let counted = self
-            .counted(&mut plans, (&request, false), deadline, &mut calls)
-            .await;
-        let options = SearchOptions::default();
-        let asked = Asked {
-            request: &request,
-            options: &options,
-            statistics: counted.statistics,
-            now_ms,
-        };
-        let query = Arc::new(shard_query((0, &plans[0]), &asked));
-        let shard = plans[0]
-            .shards
-            .iter()
-            .find(|shard| shard.shard == asked_shard)
-            .copied();
-        let shard = shard.unwrap_or(ShardView {
-            shard: asked_shard,
-            view: None,
-            at_least: None,
-        });
-        let located = self.leaves.searcher(asked_shard);
-        let located = located.ok_or(LeafFault::NotHere { shard: asked_shard })?;
-        let remaining = deadline.remaining();
-        let explain = located.client.explain(ExplainCall {
-            shard,
-            id,
-            query,
-            remaining,
-        });
-        let late = |_| LeafFault::DeadlinePassed { shard: asked_shard };
-        let answer = tokio::time::timeout(remaining, explain)
-            .await
-            .map_err(late)??;
-        Ok((index.name.to_string(), answer))
-    }
-
     /// Checks that a query can be asked of each index; returns its resolved form or what is wrong.
     ///
     /// # Errors
@@ -231,15 +172,19 @@ impl Root {
         Ok(checked.collect())
     }
 
-    /// Returns the state of every shard copy on every leaf, of known indices.
+    /// Returns the state of every shard copy on every leaf, of known indices; leaves that do not
+    /// answer are left out.
     pub async fn shard_states(&self) -> Vec<LocatedShard> {
         let state = self.state();
         let leaves = self.leaves.all();
-        let asked = leaves.iter().map(|located| located.client.shard_states());
+        let asked = leaves.iter().map(|located| {
+            let states = located.client.shard_states();
+            tokio::time::timeout(STATES_PATIENCE, states)
+        });
         let answers = join_all(asked).await;
         let mut found: BTreeMap<(String, ShardKey, NodeId), LocatedShard> = BTreeMap::new();
         for (located, states) in leaves.iter().zip(answers) {
-            for shard in states {
+            for shard in states.unwrap_or_default() {
                 let Some(index) = state.indices.get(&shard.shard.index) else {
                     continue;
                 };
@@ -263,7 +208,7 @@ impl Root {
         &self,
         target: &Target,
         action: F,
-    ) -> Result<Vec<(ShardKey, Result<(), LeafFault>)>, RootError>
+    ) -> Result<Vec<CopyOutcome>, RootError>
     where
         F: Fn(Arc<dyn LeafClient>, ShardKey) -> Fut,
         Fut: Future<Output = Result<(), LeafFault>>,
@@ -274,11 +219,17 @@ impl Root {
             .flat_map(|plan| plan.shards.iter().map(|shard| shard.shard));
         let actions = shards.map(|shard| {
             let located = self.leaves.primary(shard);
-            let outcome = located.map(|located| action(located.client, shard));
+            let node = located.as_ref().map(|located| located.node.clone());
+            let action = located.map(|located| action(located.client, shard));
             async move {
-                match outcome {
-                    Some(outcome) => (shard, outcome.await),
-                    None => (shard, Err(LeafFault::NotHere { shard })),
+                let outcome = match action {
+                    Some(action) => action.await,
+                    None => Err(LeafFault::NotHere { shard }),
+                };
+                CopyOutcome {
+                    shard,
+                    node,
+                    outcome,
                 }
             }
         });
@@ -289,10 +240,7 @@ impl Root {
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
-    pub async fn flush(
-        &self,
-        target: &Target,
-    ) -> Result<Vec<(ShardKey, Result<(), LeafFault>)>, RootError> {
+    pub async fn flush(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
         self.each_shard(
             target,
             |client, shard| async move { client.flush(shard).await },
@@ -308,7 +256,7 @@ impl Root {
         &self,
         target: &Target,
         max_segments: usize,
-    ) -> Result<Vec<(ShardKey, Result<(), LeafFault>)>, RootError> {
+    ) -> Result<Vec<CopyOutcome>, RootError> {
         self.each_shard(target, |client, shard| async move {
             client.force_merge(shard, max_segments).await
         })
@@ -316,7 +264,7 @@ impl Root {
     }
 
     /// Returns the one index behind a name, with the alias's routing where none was given.
-    fn single_index(
+    pub(crate) fn single_index(
         &self,
         name: &str,
         routing: Option<String>,
@@ -331,7 +279,7 @@ impl Root {
     }
 }
 
-fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
+pub(crate) fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
     let settings = &index.settings;
     let shard = shard_of(key, settings.routing_slots, settings.number_of_shards);
     ShardKey {

@@ -7,6 +7,7 @@ use gleaner_proto::LeafFault;
 use gleaner_query::answer::{AggregationResult, Hit};
 
 use crate::token::Position;
+use crate::waterfall::Waterfall;
 
 /// The answer to a search.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +18,10 @@ pub struct SearchResponse {
     pub timed_out: bool,
     /// Whether `terminate_after` did; `None` when it was not asked for.
     pub terminated_early: Option<bool>,
-    /// What the answer covers.
+    /// Which shards the answer is made of.
     pub shards: ShardSummary,
+    /// How much of what was asked it has seen.
+    pub coverage: Coverage,
     /// How many matched; `None` when it was not asked for.
     pub total: Option<Total>,
     /// Largest score; `None` when scores were not computed or nothing matched.
@@ -31,8 +34,8 @@ pub struct SearchResponse {
     pub scroll_id: Option<String>,
     /// The point in time searched.
     pub pit_id: Option<String>,
-    /// Timings, when asked for.
-    pub profile: Vec<CallProfile>,
+    /// Where the time went, when asked for.
+    pub profile: Option<Box<Waterfall>>,
     /// The last hit of the window, for scrolls.
     pub(crate) last: Option<Position>,
 }
@@ -46,7 +49,7 @@ pub struct Total {
     pub is_exact: bool,
 }
 
-/// Which shards an answer covers.
+/// Which shards an answer is made of.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ShardSummary {
     /// Shards that were to answer.
@@ -57,8 +60,41 @@ pub struct ShardSummary {
     pub skipped: u32,
     /// Why the others did not.
     pub failures: Vec<ShardFailure>,
-    /// Live documents in the shards that answered.
-    pub documents: u64,
+}
+
+/// How much of what was asked an answer has seen. Shards that could not match count nowhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Live documents in the shards that answered whole.
+    pub documents_seen: u64,
+    /// Those in shards whose evaluation the deadline cut short: some were seen, others not.
+    pub documents_cut: u64,
+    /// Those of all shards, the missing ones as last seen by this root; `None` when it never saw one.
+    pub documents_total: Option<u64>,
+    /// Shards that answered whole.
+    pub shards_seen: u32,
+    /// Shards that were cut short.
+    pub shards_cut: u32,
+    /// Shards that did not answer.
+    pub shards_missing: u32,
+}
+
+impl Coverage {
+    /// Returns the share of the documents that were seen for certain, 0 to 1; that of the shards
+    /// while nobody knows how many documents the missing ones hold. Of nothing, everything was seen.
+    pub fn share(&self) -> f64 {
+        let num_shards = self.shards_seen + self.shards_cut + self.shards_missing;
+        let (seen, total) = match self.documents_total {
+            Some(total) if total > 0 => (self.documents_seen as f64, total as f64),
+            _ => (f64::from(self.shards_seen), f64::from(num_shards)),
+        };
+        if total == 0.0 { 1.0 } else { seen / total }
+    }
+
+    /// Returns whether something was not seen for certain.
+    pub fn is_partial(&self) -> bool {
+        self.shards_cut + self.shards_missing > 0
+    }
 }
 
 /// Why a shard is missing from an answer.
@@ -68,23 +104,8 @@ pub struct ShardFailure {
     pub index: String,
     /// The shard.
     pub shard: ShardKey,
-    /// The leaf asked, when there was one.
+    /// The leaf asked last, when there was one.
     pub node: Option<NodeId>,
     /// What it said.
     pub fault: LeafFault,
-}
-
-/// Time of one call to a leaf, on the root's clock.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallProfile {
-    /// `statistics`, `expand`, `query` or `fetch`.
-    pub phase: &'static str,
-    /// The leaf.
-    pub node: NodeId,
-    /// The shards asked.
-    pub shards: Vec<ShardKey>,
-    /// From the request's start to the call.
-    pub started_after: Duration,
-    /// The call's time.
-    pub took: Duration,
 }

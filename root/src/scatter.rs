@@ -1,167 +1,213 @@
-//! One call per leaf and index, all at once, under one deadline.
+//! One round of calls: every shard asked of a copy, late copies of a second, failed ones elsewhere.
+//!
+//! Shards of one index whose chosen copies are on one leaf are one call, with one threshold for all.
+//! The first usable answer for a shard counts. Everything ends with the deadline: what is out then is
+//! dropped, which cancels it on its leaf, and its shards are reported as late. Nothing is spawned.
+//! Read [`Race`](race::Race) first; [`crate::health`] knows the leaves.
 
-use std::collections::BTreeMap;
+mod hedges;
+mod notes;
+mod race;
+mod run;
+mod slot;
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures::future::join_all;
 use gleaner_model::{NodeId, ShardKey};
+use gleaner_proto::LeafFault;
 use gleaner_proto::search::ShardView;
-use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_query::canonical::clause_fingerprint;
+use tokio::time::Instant;
 
+use crate::Root;
 use crate::deadline::Deadline;
-use crate::leaves::{Leaves, Located};
+use crate::health::Phase;
+use crate::leaves::Located;
 use crate::plan::IndexPlan;
-use crate::response::{CallProfile, ShardFailure};
+use crate::response::ShardFailure;
+use crate::waterfall::{self, Step, Waterfall};
+use race::{Race, Rules};
 
-/// The answers of one phase, in the order of the plans and their shards.
+pub(crate) use slot::{Answer, Dated, Slot};
+
+/// A search on its way through the rounds.
+pub(crate) struct Trip {
+    /// By when all of it must be over.
+    pub(crate) deadline: Deadline,
+    /// Leaves that lost what this search had from them: asked last.
+    pub(crate) shunned: Vec<NodeId>,
+    /// Where the time went, when asked for.
+    pub(crate) waterfall: Option<Waterfall>,
+}
+
+impl Trip {
+    /// Returns a trip that ends by `deadline`.
+    pub(crate) fn new(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            shunned: Vec::new(),
+            waterfall: None,
+        }
+    }
+
+    /// Notes what the root did itself since `started`.
+    pub(crate) fn did(&mut self, name: &'static str, started: Instant) {
+        if let Some(waterfall) = &mut self.waterfall {
+            waterfall.steps.push(Step {
+                name,
+                started_after: self.deadline.at(started),
+                took: started.elapsed(),
+            });
+        }
+    }
+}
+
+/// The answers of one round, in the order of the plans and their shards.
 pub(crate) struct Gathered<A> {
     /// Per plan, per shard.
-    pub(crate) answers: Vec<Vec<Result<A, ShardFailure>>>,
-    /// Time of each call.
-    pub(crate) calls: Vec<CallProfile>,
+    pub(crate) answers: Vec<Vec<Result<Answer<A>, ShardFailure>>>,
+    /// Whether answers stand side by side that do not fit: the round should be repeated.
+    pub(crate) is_mixed: bool,
+}
+
+/// What is asked in one round.
+pub(crate) struct Round<'a, A> {
+    pub(crate) phase: Phase,
+    pub(crate) slots: Vec<Slot<'a, A>>,
+    /// Until when answers are waited for.
+    pub(crate) gather_by: Instant,
+    /// Whether slots of one index and leaf are one call.
+    pub(crate) is_grouped: bool,
 }
 
 /// What a leaf is asked in one call.
 pub(crate) struct LeafCall {
     /// The leaf.
-    pub(crate) client: Arc<dyn LeafClient>,
+    pub(crate) located: Located,
     /// Position of the plan.
     pub(crate) plan: usize,
-    /// The shards.
+    /// Position of the first shard among the slots.
+    pub(crate) slot: usize,
+    /// The shards, of one index.
     pub(crate) shards: Vec<ShardView>,
     /// Time left.
     pub(crate) remaining: Duration,
 }
 
-/// Asks every shard of `plans` by one call per leaf and index; `ask` makes the call and returns one
-/// answer per shard, in order.
-///
-/// A call that is still out when the deadline passes is dropped, which cancels it on its leaf, and
-/// its shards are reported as late.
-pub(crate) async fn scatter<A, F, Fut>(
-    leaves: &dyn Leaves,
-    plans: &[IndexPlan],
-    deadline: Deadline,
-    phase: &'static str,
-    ask: F,
-) -> Gathered<A>
-where
-    F: Fn(LeafCall) -> Fut,
-    Fut: Future<Output = Vec<Result<A, LeafFault>>>,
-{
-    let mut answers: Vec<Vec<Option<Result<A, ShardFailure>>>> = plans
-        .iter()
-        .map(|plan| plan.shards.iter().map(|_| None).collect())
-        .collect();
-    let mut calls = Vec::new();
-    for (plan_at, plan) in plans.iter().enumerate() {
-        for (located, positions) in by_leaf(leaves, plan) {
-            let Some(located) = located else {
-                for at in positions {
-                    let shard = plan.shards[at].shard;
-                    let fault = LeafFault::NotHere { shard };
-                    answers[plan_at][at] = Some(Err(failure(plan, shard, None, fault)));
-                }
-                continue;
-            };
-            let shards = positions.iter().map(|at| plan.shards[*at]).collect();
-            let call = LeafCall {
-                client: Arc::clone(&located.client),
-                plan: plan_at,
-                shards,
-                remaining: deadline.for_leaf(),
-            };
-            let future = timed(ask(call), deadline);
-            calls.push(async move { (plan_at, located.node, positions, future.await) });
-        }
-    }
-    let mut profiles = Vec::with_capacity(calls.len());
-    for (plan_at, node, positions, timed) in join_all(calls).await {
-        let plan = &plans[plan_at];
-        let shards = positions.iter().map(|at| plan.shards[*at].shard).collect();
-        let (started_after, took) = (timed.started_after, timed.took);
-        profiles.push(CallProfile {
+impl Root {
+    /// Asks every shard of `plans`; `ask` makes a call and returns one answer per shard, in order.
+    pub(crate) async fn scatter<A, F, Fut>(
+        &self,
+        plans: &[IndexPlan],
+        trip: &mut Trip,
+        phase: Phase,
+        ask: F,
+    ) -> Gathered<A>
+    where
+        A: Dated,
+        F: Fn(LeafCall) -> Fut,
+        Fut: Future<Output = Vec<Result<A, LeafFault>>>,
+    {
+        let round = Round {
             phase,
-            node: node.clone(),
-            shards,
-            started_after,
-            took,
-        });
-        let mut outcomes = timed.outcomes.map(Vec::into_iter);
-        for at in positions {
-            let shard = plan.shards[at].shard;
-            let outcome = match &mut outcomes {
-                Some(outcomes) => outcomes.next().unwrap_or_else(|| {
-                    let reason = "the leaf answered for fewer shards than it was asked".to_owned();
-                    Err(LeafFault::Internal { shard, reason })
-                }),
-                None => Err(LeafFault::DeadlinePassed { shard }),
-            };
-            let outcome = outcome.map_err(|fault| failure(plan, shard, Some(&node), fault));
-            answers[plan_at][at] = Some(outcome);
+            slots: self.slots(plans, trip),
+            gather_by: trip.deadline.gather_by(),
+            is_grouped: true,
+        };
+        let (outcomes, is_mixed) = self.race(plans, round, trip, ask).await;
+        let mut outcomes = outcomes.into_iter();
+        let of_plan = |plan: &IndexPlan| outcomes.by_ref().take(plan.shards.len()).collect();
+        Gathered {
+            answers: plans.iter().map(of_plan).collect(),
+            is_mixed,
         }
     }
-    Gathered {
-        answers: complete(answers),
-        calls: profiles,
+
+    /// Runs a round; returns the outcomes of its slots in order, and whether they do not fit each
+    /// other.
+    pub(crate) async fn race<A, F, Fut>(
+        &self,
+        plans: &[IndexPlan],
+        round: Round<'_, A>,
+        trip: &mut Trip,
+        ask: F,
+    ) -> (Vec<Result<Answer<A>, ShardFailure>>, bool)
+    where
+        A: Dated,
+        F: Fn(LeafCall) -> Fut,
+        Fut: Future<Output = Vec<Result<A, LeafFault>>>,
+    {
+        let Round {
+            phase,
+            slots,
+            gather_by,
+            is_grouped,
+        } = round;
+        let has_choice = slots.iter().any(|slot| slot.copies.len() > 1);
+        let rules = Rules {
+            plans,
+            phase,
+            deadline: trip.deadline,
+            gather_by,
+            book: has_choice.then_some(&self.health),
+            is_grouped,
+            is_profiled: trip.waterfall.is_some(),
+        };
+        let mut race = Race::new(rules, slots);
+        run::run(&mut race, ask).await;
+        if let Some(waterfall) = &mut trip.waterfall {
+            waterfall::mark_stragglers(&mut race.profile);
+            waterfall.attempts.append(&mut race.profile);
+        }
+        let settled = "a race that has ended has settled every slot";
+        let outcomes = race.slots.into_iter();
+        let outcomes = outcomes.map(|slot| slot.outcome.expect(settled)).collect();
+        (outcomes, race.is_mixed)
+    }
+
+    /// Returns a slot for each shard of `plans`, its copies in the order in which to try them.
+    fn slots<'a, A>(&self, plans: &'a [IndexPlan], trip: &Trip) -> Vec<Slot<'a, A>> {
+        let of_plan = |(at, plan): (usize, &'a IndexPlan)| {
+            let slot = move |asked| Slot::new(at, asked, self.leaves.copies(asked.shard));
+            plan.shards.iter().map(slot)
+        };
+        let mut slots: Vec<Slot<'a, A>> = plans.iter().enumerate().flat_map(of_plan).collect();
+        let is_open = |slot: &Slot<'_, A>| slot.copies.len() > 1 && slot.asked.node.is_none();
+        if !slots.iter().any(is_open) {
+            slots.iter_mut().for_each(keep_order);
+            return slots;
+        }
+        let fingerprint = |plan: &IndexPlan| clause_fingerprint(&plan.resolved.query);
+        let fingerprints: Vec<u128> = plans.iter().map(fingerprint).collect();
+        let mut book = self.health.open();
+        for slot in &mut slots {
+            if is_open(slot) {
+                let (shard, fingerprint) = (slot.asked.shard, fingerprints[slot.plan]);
+                slot.untried = book.order(shard, &slot.copies, fingerprint, &trip.shunned);
+            } else {
+                keep_order(slot);
+            }
+        }
+        slots
     }
 }
 
-fn complete<A>(
-    answers: Vec<Vec<Option<Result<A, ShardFailure>>>>,
-) -> Vec<Vec<Result<A, ShardFailure>>> {
-    let answered = "every shard is in exactly one call, and every call was gathered";
-    answers
-        .into_iter()
-        .map(|shards| {
-            shards
-                .into_iter()
-                .map(|answer| answer.expect(answered))
-                .collect()
-        })
-        .collect()
-}
-
-struct Timed<A> {
-    started_after: Duration,
-    took: Duration,
-    /// `None` when the deadline passed first.
-    outcomes: Option<Vec<Result<A, LeafFault>>>,
-}
-
-/// Time after the deadline in which a leaf that stopped by itself may still hand over what it has.
-const GRACE: Duration = Duration::from_millis(5);
-
-async fn timed<A>(
-    call: impl Future<Output = Vec<Result<A, LeafFault>>>,
-    deadline: Deadline,
-) -> Timed<A> {
-    let (started_after, started) = (deadline.elapsed(), Instant::now());
-    let outcomes = tokio::time::timeout(deadline.remaining() + GRACE, call)
-        .await
-        .ok();
-    Timed {
-        started_after,
-        took: started.elapsed(),
-        outcomes,
+/// Leaves the copies of a slot in their order, but for the one that it is bound to: that comes first,
+/// and alone if no other can have its view.
+pub(crate) fn keep_order<A>(slot: &mut Slot<'_, A>) {
+    let (copies, asked) = (&slot.copies, slot.asked);
+    let held = asked.node.as_ref().and_then(|bound| {
+        let mut nodes = copies.iter().map(|copy| &copy.node);
+        nodes.position(|node| node == bound)
+    });
+    slot.untried.extend(held);
+    if asked.node.is_none() || !asked.is_pinned {
+        let others = (0..copies.len()).filter(|at| Some(*at) != held);
+        slot.untried.extend(others);
     }
-}
-
-/// Groups positions of a plan's shards by the leaf to ask.
-fn by_leaf(leaves: &dyn Leaves, plan: &IndexPlan) -> Vec<(Option<Located>, Vec<usize>)> {
-    let mut groups: BTreeMap<Option<NodeId>, (Option<Located>, Vec<usize>)> = BTreeMap::new();
-    for (at, asked) in plan.shards.iter().enumerate() {
-        let located = leaves.searcher(asked.shard);
-        let node = located.as_ref().map(|located| located.node.clone());
-        groups
-            .entry(node)
-            .or_insert_with(|| (located, Vec::new()))
-            .1
-            .push(at);
-    }
-    groups.into_values().collect()
 }
 
 pub(crate) fn failure(
@@ -177,6 +223,3 @@ pub(crate) fn failure(
         fault,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::plan::Target;
 use crate::response::SearchResponse;
 use crate::search::SearchOptions;
-use crate::token::{self, Kind, ScrollState};
+use crate::token::{self, ScrollState};
 use crate::{Root, RootError};
 
 /// The search that a scroll repeats, as received.
@@ -50,7 +50,8 @@ impl Root {
             after: None,
             now_ms: self.now_ms(),
         };
-        self.next_page(state, &request, options).await
+        let deadline = self.deadline_of(&request);
+        self.next_page(state, &request, (options, deadline)).await
     }
 
     /// Answers the next page.
@@ -62,16 +63,18 @@ impl Root {
         id: &str,
         keep_alive: Option<Duration>,
     ) -> Result<SearchResponse, RootError> {
-        let mut state: ScrollState = token::decode(Kind::Scroll, id)?;
+        let mut state: ScrollState = token::decode(id)?;
         let mut request = self.scrolled(&state.body, &state.parameters)?;
         // Only the first page has them; they would be the same.
         request.aggregations.clear();
         if let Some(keep_alive) = keep_alive {
             state.pit.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
-        self.renew(&state.pit).await?;
-        self.next_page(state, &request, &SearchOptions::default())
-            .await
+        let pit = state.pit.clone();
+        let deadline = self.deadline_of(&request);
+        let options = SearchOptions::default();
+        let page = self.next_page(state, &request, (&options, deadline));
+        self.renewed(&pit, deadline, page).await
     }
 
     /// Returns the search that a scroll repeats.
@@ -79,7 +82,7 @@ impl Root {
     /// # Errors
     /// [`RootError::BadToken`] for an id that cannot be read.
     pub fn scrolled_search(&self, id: &str) -> Result<SearchRequest, RootError> {
-        let state: ScrollState = token::decode(Kind::Scroll, id)?;
+        let state: ScrollState = token::decode(id)?;
         self.scrolled(&state.body, &state.parameters)
     }
 
@@ -90,7 +93,7 @@ impl Root {
     pub async fn clear_scrolls(&self, ids: &[String]) -> Result<usize, RootError> {
         let states = ids
             .iter()
-            .map(|id| token::decode::<ScrollState>(Kind::Scroll, id))
+            .map(|id| token::decode::<ScrollState>(id))
             .collect::<Result<Vec<_>, _>>()?;
         let released = join_all(states.iter().map(|state| self.release(&state.pit))).await;
         Ok(released.into_iter().filter(|released| *released).count())
@@ -115,9 +118,8 @@ impl Root {
         &self,
         mut state: ScrollState,
         request: &SearchRequest,
-        options: &SearchOptions,
+        (options, deadline): (&SearchOptions, Deadline),
     ) -> Result<SearchResponse, RootError> {
-        let deadline = Deadline::after(request.timeout.unwrap_or(self.options.default_timeout));
         let mut plans = self.plans_of(&state.pit)?;
         let options = SearchOptions {
             after: state.after.clone(),
@@ -136,7 +138,7 @@ impl Root {
             return Err(RootError::ContextMissing(lost.shard.index.to_string()));
         }
         state.after = response.last.take().or(state.after);
-        response.scroll_id = Some(token::encode(Kind::Scroll, &state)?);
+        response.scroll_id = Some(token::encode(&state)?);
         Ok(response)
     }
 

@@ -1,33 +1,43 @@
 //! The search's way: plan → expand → statistics → scatter → merge → fetch.
 
+mod coverage;
+mod gather;
+mod shard_query;
+
 use std::sync::Arc;
 
 use gleaner_proto::LeafFault;
-use gleaner_proto::search::{SearchCall, ShardView};
-use gleaner_query::answer::{ShardHits, SortValue};
-use gleaner_query::resolved::{After, ShardQuery, Statistics, TieBreak};
-use gleaner_query::search::{SearchRequest, TrackTotal};
+use gleaner_proto::search::SearchCall;
+use gleaner_query::answer::ShardHits;
+use gleaner_query::resolved::{ShardQuery, Statistics};
+use gleaner_query::search::SearchRequest;
+use tokio::time::Instant;
 
 use crate::deadline::Deadline;
-use crate::merge::{self, Ranked};
-use crate::plan::{IndexPlan, Target};
-use crate::response::{CallProfile, SearchResponse, ShardFailure, ShardSummary, Total};
-use crate::scatter::{Gathered, scatter};
+use crate::health::Phase;
+use crate::plan::{IndexPlan, PlannedShard, Target};
+use crate::response::{SearchResponse, ShardFailure};
+use crate::scatter::{Gathered, Trip};
 use crate::token::Position;
+use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
+
+pub(crate) use shard_query::shard_query;
 
 /// What a search needs beside its body.
 #[derive(Debug, Clone, Default)]
 pub struct SearchOptions {
     /// Whether an answer without some shards is refused (`allow_partial_search_results=false`).
     pub refuse_partial: bool,
+    /// Share of the documents that an answer must cover, 0 to 1 (`min_coverage`); `None` takes any.
+    pub min_coverage: Option<f64>,
     /// Only hits after this one, with the tie-break (scroll); `search_after` without one else.
     pub(crate) after: Option<Position>,
     /// The request's time, where it began earlier than now (scroll): milliseconds since the epoch.
     pub(crate) now_ms: Option<i64>,
 }
 
-/// Times that a search is begun again because a view it counted on is gone or is not the newest.
+/// Times that a search is begun again because something it counted on is gone or is not the newest.
 const MAX_RESTARTS: usize = 3;
 
 impl Root {
@@ -36,19 +46,27 @@ impl Root {
     /// # Errors
     /// [`RootError`] when the request is wrong, when no shard answered, or when partial answers are
     /// refused. Shards that failed are reported in the answer otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels everything that the search caused on leaves.
     pub async fn search(
         &self,
         target: &Target,
         request: &SearchRequest,
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
-        let deadline = Deadline::after(request.timeout.unwrap_or(self.options.default_timeout));
+        let deadline = self.deadline_of(request);
         if let Some(pit) = &request.pit {
             return self.search_pit(pit, request, options, deadline).await;
         }
         let mut plans = self.targets(target)?;
         self.search_plans(&mut plans, request, options, deadline)
             .await
+    }
+
+    /// Returns by when a search that begins now is owed.
+    pub(crate) fn deadline_of(&self, request: &SearchRequest) -> Deadline {
+        Deadline::after(request.timeout.unwrap_or(self.options.default_timeout))
     }
 
     /// Answers one search on the shards and views of `plans`.
@@ -62,49 +80,73 @@ impl Root {
         self.check_window(plans, request)?;
         apply_boosts(plans, request);
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
-        let is_pinned = is_pinned(plans);
-        let mut calls = Vec::new();
-        self.resolve_all(plans, (request, now_ms), deadline, &mut calls)
+        let mut trip = Trip::new(deadline);
+        trip.waterfall = request.profile.then(Waterfall::default);
+        let planning = Instant::now();
+        self.resolve_all(plans, (request, now_ms), &mut trip)
             .await?;
+        trip.did("plan", planning);
         skip_hopeless(plans, request);
-        let mut attempt = 0;
+        let asked = Asked {
+            request,
+            options,
+            statistics: Arc::default(),
+            now_ms,
+        };
+        let mut num_restarts = 0;
         loop {
-            let counted = self
-                .counted(plans, (request, attempt == 0), deadline, &mut calls)
-                .await;
-            let asked = Asked {
-                request,
-                options,
-                statistics: Arc::clone(&counted.statistics),
-                now_ms,
-            };
-            let gathered = self.query_phase(plans, &asked, deadline).await;
-            self.note_views(plans, &gathered);
-            attempt += 1;
-            let may_restart = attempt <= MAX_RESTARTS && !deadline.has_passed();
-            if may_restart && !counted.is_confirmed_by(&gathered.answers) {
-                continue;
+            let answer = self.pass(plans, &asked, &mut trip, num_restarts).await?;
+            if let Some(mut response) = answer {
+                response.took = deadline.elapsed();
+                response.profile = trip.waterfall.take().map(Box::new);
+                return Ok(response);
             }
-            if may_restart && !is_pinned && lost_a_view(&gathered) {
-                shards_of(plans).for_each(|shard| shard.view = None);
-                continue;
-            }
-            calls.extend(gathered.calls);
-            let phase = QueryPhase {
-                answers: gathered.answers,
-                asked,
-                calls,
-            };
-            return self.gather(plans, phase, deadline).await;
+            shards_of(plans).for_each(PlannedShard::unbind);
+            num_restarts += 1;
         }
     }
 
-    /// Remembers which views answered for the newest.
-    fn note_views(&self, plans: &[IndexPlan], gathered: &Gathered<ShardHits>) {
+    /// Goes once from statistics to hits; `None` when it must be begun again, which is never said
+    /// after [`MAX_RESTARTS`].
+    async fn pass(
+        &self,
+        plans: &mut [IndexPlan],
+        asked: &Asked<'_>,
+        trip: &mut Trip,
+        num_restarts: usize,
+    ) -> Result<Option<SearchResponse>, RootError> {
+        let may_guess = num_restarts == 0;
+        let counted = self.counted(plans, (asked.request, may_guess), trip).await;
+        let asked = Asked {
+            statistics: Arc::clone(&counted.statistics),
+            ..*asked
+        };
+        let gathered = self.query_phase(plans, &asked, trip).await;
+        self.note_generations(plans, &gathered);
+        if let Some(waterfall) = &mut trip.waterfall {
+            waterfall.statistics = counted.origin();
+            waterfall.num_restarts = num_restarts;
+        }
+        let may_restart = num_restarts < MAX_RESTARTS && trip.deadline.allows_another();
+        let is_torn = gathered.is_mixed
+            || !counted.is_confirmed_by(&gathered.answers)
+            || lost_a_view(plans, &gathered);
+        if may_restart && is_torn {
+            return Ok(None);
+        }
+        self.gather(plans, gathered.answers, &asked, (trip, may_restart))
+            .await
+    }
+
+    /// Remembers what the copies showed that were asked for their newest.
+    fn note_generations(&self, plans: &[IndexPlan], gathered: &Gathered<ShardHits>) {
         for (plan, answers) in plans.iter().zip(&gathered.answers) {
             for (asked, answer) in plan.shards.iter().zip(answers) {
-                if let (None, Ok(hits)) = (asked.view, answer) {
-                    self.statistics.saw(asked.shard, hits.view);
+                if let (false, Ok(answer)) = (asked.is_pinned, answer) {
+                    let hits = &answer.value;
+                    let num_documents = Some(hits.num_documents);
+                    self.statistics
+                        .saw(asked.shard, hits.generation, num_documents);
                 }
             }
         }
@@ -132,86 +174,27 @@ impl Root {
         &self,
         plans: &[IndexPlan],
         asked: &Asked<'_>,
-        deadline: Deadline,
+        trip: &mut Trip,
     ) -> Gathered<ShardHits> {
         let queries: Vec<Arc<ShardQuery>> = plans
             .iter()
             .enumerate()
             .map(|plan| Arc::new(shard_query(plan, asked)))
             .collect();
-        scatter(&*self.leaves, plans, deadline, "query", |call| {
+        self.scatter(plans, trip, Phase::Query, |call| {
             let query = Arc::clone(&queries[call.plan]);
             let search = SearchCall {
                 shards: call.shards,
                 query,
                 remaining: call.remaining,
             };
-            async move { call.client.search(search).await }
+            async move { call.located.client.search(search).await }
         })
         .await
     }
-
-    /// Merges what the shards answered and fetches the winners.
-    async fn gather(
-        &self,
-        plans: &mut [IndexPlan],
-        phase: QueryPhase<'_>,
-        deadline: Deadline,
-    ) -> Result<SearchResponse, RootError> {
-        let QueryPhase {
-            answers,
-            asked,
-            mut calls,
-        } = phase;
-        let request = asked.request;
-        let mut response = SearchResponse::default();
-        let mut partials = Vec::new();
-        let mut lists = Vec::new();
-        let mut total = 0_u64;
-        for (at, (plan, answers)) in plans.iter_mut().zip(answers).enumerate() {
-            let answers = plan.settle(answers);
-            note_coverage(&mut response, plan);
-            for (shard, mut hits) in plan.shards.iter_mut().zip(answers) {
-                // What is asked from here on must come from what was searched.
-                shard.view = Some(hits.view);
-                note_success(&mut response, &hits, request);
-                total = total.saturating_add(hits.total);
-                partials.extend(hits.aggregations.take());
-                lists.push((at, shard.shard, hits));
-            }
-        }
-        check_coverage(&response.shards, asked.options, "query")?;
-        let ranked = merge::top(lists, &request.sort, request.from, request.size());
-        response.last = ranked.last().map(position_of);
-        response.total = counted(total, request.track_total_hits);
-        let (aggregations, failures) = self.reduce(plans, &partials, &asked, deadline).await?;
-        response.aggregations = aggregations;
-        for failure in failures {
-            response.shards.successful = response.shards.successful.saturating_sub(1);
-            note_failure(&mut response, failure);
-        }
-        check_coverage(&response.shards, asked.options, "query")?;
-        self.fetch(
-            plans,
-            &ranked,
-            (&asked, deadline),
-            (&mut response, &mut calls),
-        )
-        .await?;
-        if request.profile {
-            response.profile = calls;
-        }
-        response.took = deadline.elapsed();
-        Ok(response)
-    }
 }
 
-fn is_pinned(plans: &[IndexPlan]) -> bool {
-    let mut shards = plans.iter().flat_map(|plan| &plan.shards);
-    shards.any(|shard| shard.view.is_some())
-}
-
-fn shards_of(plans: &mut [IndexPlan]) -> impl Iterator<Item = &mut ShardView> {
+fn shards_of(plans: &mut [IndexPlan]) -> impl Iterator<Item = &mut PlannedShard> {
     plans.iter_mut().flat_map(|plan| &mut plan.shards)
 }
 
@@ -233,31 +216,8 @@ fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
     }
 }
 
-fn note_coverage(response: &mut SearchResponse, plan: &mut IndexPlan) {
-    let num_lost = plan.lost.len() as u32;
-    response.shards.total += plan.shards.len() as u32 + num_lost + plan.skipped;
-    response.shards.skipped += plan.skipped;
-    response.shards.successful += plan.skipped;
-    for failure in std::mem::take(&mut plan.lost) {
-        note_failure(response, failure);
-    }
-}
-
-fn position_of(last: &Ranked) -> Position {
-    let hit = &last.hit;
-    let keys = if hit.keys.is_empty() {
-        vec![SortValue::F64(f64::from(hit.score.unwrap_or(0.0)))]
-    } else {
-        hit.keys.clone()
-    };
-    Position {
-        keys,
-        tie: hit.tie.clone(),
-        plan: last.plan as u32,
-    }
-}
-
 /// What all shards are asked in common.
+#[derive(Clone)]
 pub(crate) struct Asked<'a> {
     pub(crate) request: &'a SearchRequest,
     pub(crate) options: &'a SearchOptions,
@@ -265,102 +225,15 @@ pub(crate) struct Asked<'a> {
     pub(crate) now_ms: i64,
 }
 
-struct QueryPhase<'a> {
-    answers: Vec<Vec<Result<ShardHits, ShardFailure>>>,
-    asked: Asked<'a>,
-    calls: Vec<CallProfile>,
-}
-
-/// Makes what the shards of one index are asked; `at` is its position among the plans.
-pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) -> ShardQuery {
-    let request = asked.request;
-    let num_keys = request.sort.len();
-    let values = request.search_after.as_deref();
-    ShardQuery {
-        query: plan.resolved.query.clone(),
-        post_filter: plan.resolved.post_filter.clone(),
-        statistics: Arc::clone(&asked.statistics),
-        top: wanted_hits(request),
-        sort: request.sort.clone(),
-        after: asked.options.after.as_ref().map(|last| after_of(last, at)),
-        search_after: values.map(|values| start_of(values, num_keys, at)),
-        track_scores: request.track_scores,
-        track_total: request.track_total_hits,
-        min_score: request.min_score,
-        aggregations: Arc::new(request.aggregations.clone()),
-        aggregation_filters: Arc::new(plan.resolved.aggregation_filters.clone()),
-        terminate_after: request.terminate_after,
-        now_ms: asked.now_ms,
-    }
-}
-
-/// Returns how many hits each shard must give; none for an empty window, for which no scores are
-/// computed and no statistics asked.
-fn wanted_hits(request: &SearchRequest) -> usize {
-    match request.size() {
-        0 => 0,
-        size => request.from.saturating_add(size),
-    }
-}
-
-/// Returns where the hits after `last` begin in the index at position `at`.
-///
-/// Documents of one id in several indices have the same tie-break and come in the order of their
-/// indices, so those of a later index are still to come.
-fn after_of(last: &Position, at: usize) -> After {
-    let plan = last.plan as usize;
-    let tie = if at == plan {
-        last.tie.clone()
-    } else {
-        TieBreak {
-            hash: tie_for(last.tie.hash, plan, at),
-            id: None,
-        }
-    };
-    After {
-        keys: last.keys.clone(),
-        tie: Some(tie),
-    }
-}
-
-/// Returns the hash that hits of the index at `at` must be above to come after one of `hash` in the
-/// index at `last`.
-fn tie_for(hash: u64, last: usize, at: usize) -> u64 {
-    if at > last {
-        hash.saturating_sub(1)
-    } else {
-        hash
-    }
-}
-
-/// Reads the tie-break that follows the keys, which travels as text: the hash, and where several
-/// indices were searched, the position of the hit's index.
-fn start_of(values: &[serde_json::Value], num_keys: usize, at: usize) -> Vec<serde_json::Value> {
-    let mut values = values.to_vec();
-    if let Some(tie) = values.get_mut(num_keys)
-        && let Some((hash, last)) = tie.as_str().and_then(read_tie)
-    {
-        *tie = tie_for(hash, last.unwrap_or(at), at).into();
-    }
-    values
-}
-
-fn read_tie(text: &str) -> Option<(u64, Option<usize>)> {
-    match text.split_once(':') {
-        None => Some((text.parse().ok()?, None)),
-        Some((hash, last)) => Some((hash.parse().ok()?, Some(last.parse().ok()?))),
-    }
-}
-
-fn lost_a_view(gathered: &Gathered<ShardHits>) -> bool {
-    gathered.answers.iter().flatten().any(|answer| {
-        matches!(
-            answer,
-            Err(ShardFailure {
-                fault: LeafFault::ViewMissing { .. },
-                ..
-            })
-        )
+/// Returns whether a shard's moment is gone that the search itself chose: another will do.
+fn lost_a_view(plans: &[IndexPlan], gathered: &Gathered<ShardHits>) -> bool {
+    let shards = plans.iter().flat_map(|plan| &plan.shards);
+    let mut both = shards.zip(gathered.answers.iter().flatten());
+    both.any(|(shard, answer)| {
+        let is_gone = |failure: &ShardFailure| {
+            matches!(failure.fault, LeafFault::ViewMissing { .. }) && !shard.is_pinned
+        };
+        answer.as_ref().is_err_and(is_gone)
     })
 }
 
@@ -374,70 +247,6 @@ fn apply_boosts(plans: &mut [IndexPlan], request: &SearchRequest) {
         plan.boost = boost.map_or(1.0, |(_, factor)| *factor);
     }
 }
-
-fn note_failure(response: &mut SearchResponse, failure: ShardFailure) {
-    response.timed_out |= matches!(failure.fault, LeafFault::DeadlinePassed { .. });
-    response.shards.failures.push(failure);
-}
-
-fn note_success(response: &mut SearchResponse, hits: &ShardHits, request: &SearchRequest) {
-    response.shards.successful += 1;
-    response.shards.documents += hits.num_documents;
-    response.timed_out |= hits.timed_out;
-    if request.terminate_after.is_some_and(|limit| limit > 0) {
-        *response.terminated_early.get_or_insert(false) |= hits.terminated_early;
-    }
-    if let Some(score) = hits.max_score {
-        response.max_score = Some(response.max_score.map_or(score, |max| max.max(score)));
-    }
-}
-
-fn check_coverage(
-    shards: &ShardSummary,
-    options: &SearchOptions,
-    phase: &'static str,
-) -> Result<(), RootError> {
-    let failures = || shards.failures.clone();
-    if shards.failures.is_empty() {
-        return Ok(());
-    }
-    // A query that one shard calls wrong is wrong: say so instead of answering in part.
-    let is_wrong = |failure: &ShardFailure| matches!(failure.fault, LeafFault::BadQuery { .. });
-    let is_late =
-        |failure: &ShardFailure| matches!(failure.fault, LeafFault::DeadlinePassed { .. });
-    // A search that ran out of time everywhere is answered as such: late, with nothing in it.
-    let has_nothing = shards.successful == 0 && !shards.failures.iter().all(is_late);
-    if has_nothing || shards.failures.iter().any(is_wrong) {
-        return Err(RootError::AllShardsFailed {
-            phase,
-            failures: failures(),
-        });
-    }
-    if options.refuse_partial {
-        return Err(RootError::PartialRefused {
-            failures: failures(),
-        });
-    }
-    Ok(())
-}
-
-/// Returns min(total, limit), which does not depend on how documents are spread over shards.
-fn counted(total: u64, track: TrackTotal) -> Option<Total> {
-    match track {
-        TrackTotal::No => None,
-        TrackTotal::Exact => Some(Total {
-            value: total,
-            is_exact: true,
-        }),
-        TrackTotal::UpTo(limit) => Some(Total {
-            value: total.min(limit),
-            is_exact: total <= limit,
-        }),
-    }
-}
-
-/// The winners of a search, for the fetch phase.
-pub(crate) type Winners<'a> = &'a [Ranked];
 
 #[cfg(test)]
 mod tests;

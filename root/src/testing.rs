@@ -1,32 +1,23 @@
-//! What this room's unit tests share: an index's meta, and a leaf that answers as told.
+//! What this room's unit tests share: an index's meta, and leaves that answer as told.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod leaf;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use gleaner_coordinator::Embedded;
 use gleaner_model::{
-    ClusterState, Generation, IndexMeta, IndexName, IndexSettings, IndexUuid, NodeId, PrimaryTerm,
-    SeqNo, ShardKey, ShardNumber, Version,
+    ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, NodeId, PrimaryTerm, ShardKey,
+    ShardNumber,
 };
-use gleaner_proto::read::{Document, GetCall, ShardState};
-use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
-    SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
-};
-use gleaner_proto::write::{WriteAnswer, WriteCall, WriteOutcome, WriteResult};
-use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
 use gleaner_query::limits::Limits;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
-use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak};
-use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::leaves::SingleLeaf;
+use crate::leaves::{Copies, Leaves, SingleLeaf};
 use crate::{Located, Root, RootOptions};
+
+pub(crate) use leaf::FakeLeaf;
 
 /// The time of every request: 2026-01-01T00:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
@@ -77,240 +68,6 @@ pub(crate) fn state(indices: impl IntoIterator<Item = IndexMeta>) -> ClusterStat
     }
 }
 
-/// A hit of a fake leaf: score and tie-break.
-pub(crate) type FakeHit = (f32, u64);
-
-/// A leaf that holds whatever it is told, each shard at view 1 at first.
-#[derive(Default)]
-pub(crate) struct FakeLeaf {
-    /// Hits by shard, best first.
-    pub(crate) hits: Mutex<BTreeMap<ShardKey, Vec<FakeHit>>>,
-    /// Shards whose searches fail, and how.
-    pub(crate) faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
-    /// Shards that are never done.
-    pub(crate) hanging: Mutex<BTreeSet<ShardKey>>,
-    /// Newest view by shard.
-    pub(crate) views: Mutex<BTreeMap<ShardKey, u64>>,
-    /// Views that are kept although they are not the newest.
-    pub(crate) is_keeping_views: Mutex<bool>,
-    /// Shards that a search answers for although more were asked.
-    pub(crate) answers_at_most: Mutex<Option<usize>>,
-    pub(crate) num_statistics: AtomicUsize,
-    pub(crate) num_searches: AtomicUsize,
-    /// Queries asked last, by index.
-    pub(crate) asked: Mutex<BTreeMap<IndexUuid, SearchCall>>,
-    /// Write calls in the order they came.
-    pub(crate) written: Mutex<Vec<WriteCall>>,
-}
-
-impl FakeLeaf {
-    fn view(&self, asked: ShardView) -> Result<ViewId, LeafFault> {
-        let newest = self.views.lock().get(&asked.shard).copied().unwrap_or(1);
-        match asked.view {
-            Some(view) if view.0 != newest && !*self.is_keeping_views.lock() => {
-                Err(LeafFault::ViewMissing {
-                    shard: asked.shard,
-                    view: view.0,
-                })
-            }
-            Some(view) => Ok(view),
-            None => Ok(ViewId(newest)),
-        }
-    }
-
-    fn answer(&self, asked: ShardView, top: usize) -> Result<ShardHits, LeafFault> {
-        if let Some(fault) = self.faults.lock().get(&asked.shard) {
-            return Err(fault.clone());
-        }
-        let view = self.view(asked)?;
-        let all = self
-            .hits
-            .lock()
-            .get(&asked.shard)
-            .cloned()
-            .unwrap_or_default();
-        let hit = |(place, (score, hash)): (usize, &FakeHit)| ShardHit {
-            score: Some(*score),
-            keys: Vec::new(),
-            tie: TieBreak {
-                hash: *hash,
-                id: None,
-            },
-            seq_no: SeqNo(place as u64),
-            place: *hash,
-        };
-        Ok(ShardHits {
-            generation: Generation::default(),
-            view,
-            num_documents: 100,
-            total: all.len() as u64,
-            hits: all.iter().enumerate().map(hit).take(top).collect(),
-            max_score: all.first().map(|(score, _)| *score),
-            aggregations: None,
-            timed_out: false,
-            terminated_early: false,
-            times: None,
-        })
-    }
-
-    async fn hang(&self, shards: &[ShardView]) {
-        let is_hanging = shards
-            .iter()
-            .any(|asked| self.hanging.lock().contains(&asked.shard));
-        if is_hanging {
-            futures::future::pending::<()>().await;
-        }
-    }
-}
-
-#[async_trait]
-impl LeafClient for FakeLeaf {
-    async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
-        self.num_statistics.fetch_add(1, Ordering::Relaxed);
-        let mut statistics = Statistics::default();
-        for (field, terms) in &call.request.fields {
-            let numbers = FieldStatistics {
-                documents: 100,
-                total_length: 1_000,
-            };
-            statistics.fields.insert(field.clone(), numbers);
-            let counts = terms.iter().map(|term| (term.clone(), 7)).collect();
-            statistics.terms.insert(field.clone(), counts);
-        }
-        let answer = |asked: &ShardView| {
-            Ok(StatisticsAnswer {
-                view: self.view(*asked)?,
-                generation: Generation::default(),
-                statistics: statistics.clone(),
-            })
-        };
-        call.shards.iter().map(answer).collect()
-    }
-
-    async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
-        let answer = |asked: &ShardView| {
-            Ok(ExpandAnswer {
-                view: self.view(*asked)?,
-                generation: Generation::default(),
-                candidates: call.requests.iter().map(|_| Vec::new()).collect(),
-            })
-        };
-        call.shards.iter().map(answer).collect()
-    }
-
-    async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
-        self.num_searches.fetch_add(1, Ordering::Relaxed);
-        self.hang(&call.shards).await;
-        if let Some(first) = call.shards.first() {
-            self.asked.lock().insert(first.shard.index, call.clone());
-        }
-        let at_most = self.answers_at_most.lock().unwrap_or(usize::MAX);
-        let shards = call.shards.iter().take(at_most);
-        shards
-            .map(|asked| self.answer(*asked, call.query.top))
-            .collect()
-    }
-
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
-        let hit = |place: &u64| FetchedHit {
-            id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),
-            routing: None,
-            seq_no: SeqNo(0),
-            term: PrimaryTerm(1),
-            version: Version(1),
-            source: bytes::Bytes::from_static(b"{}"),
-            fields: Default::default(),
-            highlight: Default::default(),
-            explanation: None,
-        };
-        Ok(call.places.iter().map(hit).collect())
-    }
-
-    async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
-        Ok(None)
-    }
-
-    async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
-        let holder = call.holder;
-        let pinned = |shard: &ShardKey| {
-            let view = self.view(ShardView {
-                shard: *shard,
-                view: None,
-                at_least: None,
-            })?;
-            Ok(PinnedView {
-                shard: *shard,
-                view,
-                holder,
-            })
-        };
-        call.shards.iter().map(pinned).collect()
-    }
-
-    async fn renew_views(
-        &self,
-        views: Vec<PinnedView>,
-        _keep_alive: Duration,
-    ) -> Vec<Result<(), LeafFault>> {
-        views.iter().map(|_| Ok(())).collect()
-    }
-
-    async fn release_views(&self, views: Vec<PinnedView>) -> usize {
-        views.len()
-    }
-
-    async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
-        let shard = call.shard;
-        let num_items = call.items.len() as u64;
-        self.written.lock().push(call);
-        if let Some(fault) = self.faults.lock().get(&shard) {
-            return Err(fault.clone());
-        }
-        let outcome = |seq_no| {
-            Ok(WriteOutcome {
-                result: WriteResult::Created,
-                version: Version(1),
-                seq_no: SeqNo(seq_no),
-                term: PrimaryTerm(1),
-                source: None,
-            })
-        };
-        Ok(WriteAnswer {
-            items: (0..num_items).map(outcome).collect(),
-            duplicate: false,
-        })
-    }
-
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
-        Ok(call.ids.iter().map(|_| None).collect())
-    }
-
-    async fn refresh(&self, _shard: ShardKey) -> Result<Generation, LeafFault> {
-        Ok(Generation::default())
-    }
-
-    async fn wait_for_refresh(
-        &self,
-        _shard: ShardKey,
-        _seq_no: SeqNo,
-        _deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        Ok(Generation::default())
-    }
-
-    async fn flush(&self, _shard: ShardKey) -> Result<(), LeafFault> {
-        Ok(())
-    }
-
-    async fn force_merge(&self, _shard: ShardKey, _max_segments: usize) -> Result<(), LeafFault> {
-        Ok(())
-    }
-
-    async fn shard_states(&self) -> Vec<ShardState> {
-        Vec::new()
-    }
-}
-
 /// A root over one fake leaf that holds every shard.
 pub(crate) struct Fixture {
     pub(crate) leaf: Arc<FakeLeaf>,
@@ -326,9 +83,59 @@ impl Fixture {
             client: Arc::clone(&leaf) as _,
         };
         let coordinator = Arc::new(Embedded::in_memory(state(indices)));
-        let leaves = Arc::new(SingleLeaf(located));
+        let leaves = Arc::new(SingleLeaf::new(located));
         let root = Root::new(coordinator, leaves, RootOptions::default(), || NOW_MS);
         Self { leaf, root }
+    }
+}
+
+/// Fake leaves `leaf-0`, `leaf-1`, … that all hold every shard, each with views of its own.
+pub(crate) struct Cluster {
+    pub(crate) leaves: Vec<Arc<FakeLeaf>>,
+    pub(crate) root: Arc<Root>,
+}
+
+impl Cluster {
+    /// Returns a root with these options over `num_leaves`.
+    pub(crate) fn new(
+        num_leaves: usize,
+        indices: impl IntoIterator<Item = IndexMeta>,
+        options: RootOptions,
+    ) -> Self {
+        let leaf = |n: usize| FakeLeaf {
+            view_offset: 100 * n as u64,
+            ..FakeLeaf::default()
+        };
+        let leaves: Vec<Arc<FakeLeaf>> = (0..num_leaves).map(|n| Arc::new(leaf(n))).collect();
+        let located = leaves.iter().enumerate().map(|(n, leaf)| Located {
+            node: NodeId(format!("leaf-{n}").into()),
+            client: Arc::clone(leaf) as _,
+        });
+        let everywhere = Arc::new(Everywhere(located.collect()));
+        let coordinator = Arc::new(Embedded::in_memory(state(indices)));
+        let root = Root::new(coordinator, everywhere, options, || NOW_MS);
+        Self {
+            leaves,
+            root: Arc::new(root),
+        }
+    }
+
+    /// Does something to every leaf.
+    pub(crate) fn each(&self, act: impl Fn(&FakeLeaf)) {
+        self.leaves.iter().for_each(|leaf| act(leaf));
+    }
+}
+
+/// Leaves that all hold every shard.
+struct Everywhere(Copies);
+
+impl Leaves for Everywhere {
+    fn copies(&self, _shard: ShardKey) -> Copies {
+        Arc::clone(&self.0)
+    }
+
+    fn all(&self) -> Vec<Located> {
+        self.0.to_vec()
     }
 }
 

@@ -4,110 +4,57 @@
 //! ```text
 //! base64url, no padding, of
 //!   2 bytes  "GT"            magic
-//!   u8       1               format
+//!   u8       2               format; 1 is read too: its views do not say which copy holds them
 //!   u8       kind            1 point in time, 2 scroll
 //!   u32      crc32c of the body, little-endian
 //!   body     postcard
 //! ```
 
+mod state;
+mod v1;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
-use gleaner_query::answer::{SortValue, ViewId};
-use gleaner_query::resolved::TieBreak;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::RootError;
 
+pub(crate) use state::{IndexViews, PointInTimeState, Position, ScrollState};
+
 const MAGIC: &[u8; 2] = b"GT";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEAD_BYTES: usize = 8;
 
-/// What kind of id it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    PointInTime = 1,
-    Scroll = 2,
+/// State that an id carries.
+pub(crate) trait State: Serialize + DeserializeOwned {
+    /// What kind of id it is.
+    const KIND: u8;
+
+    /// What ids of format 1 carry.
+    type First: DeserializeOwned + Into<Self>;
 }
 
-/// Views of one index in a token.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct IndexViews {
-    pub(crate) index: [u8; 16],
-    /// Shard and view.
-    pub(crate) views: Vec<(u32, u64)>,
-    /// Filters of the aliases it was reached through, as JSON text.
-    pub(crate) alias_filters: Vec<String>,
-}
-
-impl IndexViews {
-    pub(crate) fn uuid(&self) -> IndexUuid {
-        IndexUuid(self.index)
-    }
-
-    pub(crate) fn pinned(&self) -> impl Iterator<Item = (ShardKey, ViewId)> {
-        let index = self.uuid();
-        self.views.iter().map(move |(shard, view)| {
-            (
-                ShardKey {
-                    index,
-                    shard: ShardNumber(*shard),
-                },
-                ViewId(*view),
-            )
-        })
-    }
-}
-
-/// A hit's place in the order of a search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Position {
-    /// Its sort keys; the score where there are none.
-    pub(crate) keys: Vec<SortValue>,
-    /// Its tie-break.
-    pub(crate) tie: TieBreak,
-    /// Position of its index among those searched: documents of the same id in several indices tie
-    /// in everything else.
-    pub(crate) plan: u32,
-}
-
-/// State of a point in time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PointInTimeState {
-    pub(crate) indices: Vec<IndexViews>,
-    /// Milliseconds an unused view lives.
-    pub(crate) keep_alive_ms: u64,
-    /// Who pinned the views: random.
-    pub(crate) holder: u64,
-}
-
-/// State of a scroll.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ScrollState {
-    pub(crate) pit: PointInTimeState,
-    /// The search's body as received.
-    pub(crate) body: Vec<u8>,
-    /// Its URI parameters.
-    pub(crate) parameters: Vec<(String, String)>,
-    /// The last hit returned.
-    pub(crate) after: Option<Position>,
-    /// The request's time, fixed when the scroll began.
-    pub(crate) now_ms: i64,
-}
-
-pub(crate) fn encode<T: Serialize>(kind: Kind, state: &T) -> Result<String, RootError> {
+/// Returns the id that carries `state`.
+///
+/// # Errors
+/// [`RootError::Internal`] when it cannot be encoded.
+pub(crate) fn encode<T: State>(state: &T) -> Result<String, RootError> {
     let body =
         postcard::to_stdvec(state).map_err(|error| RootError::Internal(error.to_string()))?;
     let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend([FORMAT, kind as u8]);
+    bytes.extend([FORMAT, T::KIND]);
     bytes.extend(crc32c::crc32c(&body).to_le_bytes());
     bytes.extend(body);
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, token: &str) -> Result<T, RootError> {
+/// Returns what an id carries.
+///
+/// # Errors
+/// [`RootError::BadToken`] for what is no id of this kind, is damaged, or of a newer version.
+pub(crate) fn decode<T: State>(token: &str) -> Result<T, RootError> {
     let bad = |why: &str| RootError::BadToken(format!("cannot read id [{}]: {why}", shown(token)));
     let bytes = URL_SAFE_NO_PAD
         .decode(token)
@@ -118,16 +65,21 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, token: &str) -> Result<T, 
     if &head[..2] != MAGIC {
         return Err(bad("it was not made by this engine"));
     }
-    if head[2] > FORMAT {
+    let format = head[2];
+    if format > FORMAT {
         return Err(bad("it was made by a newer version"));
     }
-    if head[3] != kind as u8 {
+    if head[3] != T::KIND {
         return Err(bad("it is an id of another kind"));
     }
     if head[4..] != crc32c::crc32c(body).to_le_bytes() {
         return Err(bad("it is damaged"));
     }
-    postcard::from_bytes(body).map_err(|_| bad("it is damaged"))
+    let read = match format {
+        FORMAT => postcard::from_bytes(body),
+        _ => postcard::from_bytes::<T::First>(body).map(Into::into),
+    };
+    read.map_err(|_| bad("it is damaged"))
 }
 
 /// Returns what of a token is fit for a message.
@@ -137,36 +89,30 @@ fn shown(token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_query::answer::SortValue;
+    use gleaner_query::resolved::TieBreak;
+
     use super::*;
 
-    fn state() -> PointInTimeState {
+    fn state(nodes: &[&str]) -> PointInTimeState {
+        let node = |at: u32| at.min(nodes.len() as u32);
         let indices = vec![IndexViews {
             index: [3; 16],
-            views: vec![(0, 7), (1, 9)],
+            views: vec![(0, 7, node(1)), (1, 9, node(2))],
             alias_filters: vec!["{}".to_owned()],
         }];
         PointInTimeState {
             indices,
+            nodes: nodes.iter().map(ToString::to_string).collect(),
             keep_alive_ms: 60_000,
             holder: 11,
         }
     }
 
-    #[test]
-    fn a_token_survives_its_text_form_and_is_frozen() {
-        let token = encode(Kind::PointInTime, &state()).expect("encodes");
-        assert_eq!(
-            decode::<PointInTimeState>(Kind::PointInTime, &token).expect("decodes"),
-            state()
-        );
-        assert_eq!(token, include_str!("token/point_in_time.v1").trim_end());
-    }
-
-    #[test]
-    fn a_scroll_survives_its_text_form_and_is_frozen() {
+    fn scroll(nodes: &[&str]) -> ScrollState {
         let hash = 5;
-        let scroll = ScrollState {
-            pit: state(),
+        ScrollState {
+            pit: state(nodes),
             body: b"{}".to_vec(),
             parameters: vec![("size".to_owned(), "1".to_owned())],
             after: Some(Position {
@@ -175,22 +121,63 @@ mod tests {
                 plan: 1,
             }),
             now_ms: 7,
-        };
-        let token = encode(Kind::Scroll, &scroll).expect("encodes");
+        }
+    }
+
+    const NODES: &[&str] = &["leaf-1", "leaf-2"];
+
+    #[test]
+    fn a_token_survives_its_text_form_and_is_frozen() {
+        let token = encode(&state(NODES)).expect("encodes");
+        let read: PointInTimeState = decode(&token).expect("decodes");
+        assert_eq!(read, state(NODES));
+        assert_eq!(token, include_str!("token/point_in_time.v2").trim_end());
+    }
+
+    #[test]
+    fn a_scroll_survives_its_text_form_and_is_frozen() {
+        let token = encode(&scroll(NODES)).expect("encodes");
         assert_eq!(
-            decode::<ScrollState>(Kind::Scroll, &token).expect("decodes"),
-            scroll
+            decode::<ScrollState>(&token).expect("decodes"),
+            scroll(NODES)
         );
-        assert_eq!(token, include_str!("token/scroll.v1").trim_end());
+        assert_eq!(token, include_str!("token/scroll.v2").trim_end());
+    }
+
+    #[test]
+    fn ids_of_the_first_format_name_no_copies() {
+        let token = include_str!("token/point_in_time.v1").trim_end();
+        let read: PointInTimeState = decode(token).expect("decodes");
+        assert_eq!(read, state(&[]));
+        assert!(
+            read.pinned(&read.indices[0])
+                .all(|(_, node, _)| node.is_none())
+        );
+        let token = include_str!("token/scroll.v1").trim_end();
+        assert_eq!(decode::<ScrollState>(token).expect("decodes"), scroll(&[]));
+    }
+
+    #[test]
+    fn a_view_is_on_the_copy_that_the_id_names() {
+        let state = state(NODES);
+        let nodes: Vec<_> = state
+            .pinned(&state.indices[0])
+            .map(|(shard, node, view)| (shard.shard.0, node.map(|n| n.to_string()), view.0))
+            .collect();
+        let expected = [
+            (0, Some("leaf-1".to_owned()), 7),
+            (1, Some("leaf-2".to_owned()), 9),
+        ];
+        assert_eq!(nodes, expected);
     }
 
     #[test]
     fn other_kinds_and_damaged_tokens_are_refused() {
-        let token = encode(Kind::PointInTime, &state()).expect("encodes");
-        assert!(decode::<ScrollState>(Kind::Scroll, &token).is_err());
+        let token = encode(&state(NODES)).expect("encodes");
+        assert!(decode::<ScrollState>(&token).is_err());
         for cut in 0..token.len() {
-            assert!(decode::<PointInTimeState>(Kind::PointInTime, &token[..cut]).is_err());
+            assert!(decode::<PointInTimeState>(&token[..cut]).is_err());
         }
-        assert!(decode::<PointInTimeState>(Kind::PointInTime, "é").is_err());
+        assert!(decode::<PointInTimeState>("é").is_err());
     }
 }

@@ -148,7 +148,7 @@ fn wire(folder: &Path) -> Result<(Arc<Leaf>, Arc<Root>)> {
         node: NodeId("node-1".into()),
         client: Arc::clone(&leaf) as _,
     };
-    let leaves = Arc::new(SingleLeaf(located));
+    let leaves = Arc::new(SingleLeaf::new(located));
     let root = Root::new(coordinator, leaves, RootOptions::default(), clock);
     Ok((leaf, Arc::new(root)))
 }

@@ -59,6 +59,14 @@ impl From<&RootError> for ApiError {
                 failed_shards(phase, failures, reason)
             }
             RootError::PartialRefused { failures } => failed_shards("query", failures, reason),
+            RootError::CoverageTooLow {
+                wanted,
+                share,
+                failures,
+            } => failed_shards("query", failures, reason)
+                .at(StatusCode::SERVICE_UNAVAILABLE)
+                .with("min_coverage", *wanted)
+                .with("coverage", *share),
             RootError::ContextMissing(_) => Self::new(
                 StatusCode::NOT_FOUND,
                 "search_context_missing_exception",

@@ -96,6 +96,7 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::honoured("rest_total_hits_as_int"),
     Parameter::honoured("typed_keys"),
     Parameter::honoured("allow_partial_search_results"),
+    Parameter::honoured("min_coverage"),
     Parameter::honoured("search_type"),
     Parameter::no_effect("request_cache", "there is no request cache"),
     Parameter::no_effect("batched_reduce_size", ONE_ROUND),

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::shards;
 use crate::error::ApiError;
 
 /// What of a document is returned.
@@ -172,21 +173,27 @@ pub(crate) fn written(
         .shard
         .and_then(|shard| state.indices.get(&shard.index))
         .map_or(0, |index| index.settings.number_of_replicas);
+    // The primary wrote it; other copies are counted where they were waited for.
+    let failures = shards::failures(&result.shown, state);
+    let num_shown = result.shown.len() - failures.len();
     // Nothing was written, so no copy took part.
     let copies = if outcome.result == WriteResult::Noop {
         (0, 0)
     } else {
-        (1 + replicas, 1)
+        (1 + replicas, num_shown.max(1))
     };
     let mut shown = json!({
         "_index": result.index,
         "_id": result.id,
         "_version": outcome.version.0,
         "result": word,
-        "_shards": {"total": copies.0, "successful": copies.1, "failed": 0},
+        "_shards": {"total": copies.0, "successful": copies.1, "failed": failures.len()},
         "_seq_no": outcome.seq_no.0,
         "_primary_term": outcome.term.0,
     });
+    if !failures.is_empty() {
+        shown["_shards"]["failures"] = failures.into();
+    }
     if result.forced_refresh {
         shown["forced_refresh"] = true.into();
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::aggregation::AggregationForm;
 use super::hit::{HitBody, HitForm};
+use super::profile::profile;
 use super::shards;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -16,6 +17,8 @@ use crate::parameters::Parameters;
 pub(crate) struct SearchForm {
     pub(crate) hits: HitForm,
     pub(crate) aggregations: AggregationForm,
+    /// Whether `_coverage` is shown of a whole answer too.
+    pub(crate) has_coverage: bool,
 }
 
 impl SearchForm {
@@ -42,6 +45,7 @@ impl SearchForm {
                 has_typed_keys: parameters.is_set("typed_keys")?,
                 has_plain_totals,
             },
+            has_coverage: parameters.get("min_coverage").is_some(),
         })
     }
 }
@@ -70,6 +74,9 @@ pub(crate) struct SearchBody<'a> {
     terminated_early: Option<bool>,
     #[serde(rename = "_shards")]
     shards: Value,
+    /// Ours: only where something was not seen, or a floor was asked for.
+    #[serde(rename = "_coverage", skip_serializing_if = "Option::is_none")]
+    coverage: Option<Value>,
     hits: Hits<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aggregations: Option<Map<String, Value>>,
@@ -106,13 +113,15 @@ impl<'a> SearchBody<'a> {
             timed_out: response.timed_out,
             terminated_early: response.terminated_early,
             shards: shards::of_search(&response.shards),
+            coverage: (response.coverage.is_partial() || form.has_coverage)
+                .then(|| shards::coverage(&response.coverage)),
             hits: Hits {
                 total,
                 max_score: response.max_score,
                 hits,
             },
             aggregations,
-            profile: (!response.profile.is_empty()).then(|| profile(response)),
+            profile: response.profile.as_deref().map(profile),
             status: None,
         }
     }
@@ -129,20 +138,6 @@ fn total(total: Option<Total>, is_plain: bool) -> Option<Value> {
         }
         (None, false) => None,
     }
-}
-
-/// The calls to leaves with their times: our own shape, the root sees no deeper.
-fn profile(response: &SearchResponse) -> Value {
-    let calls = response.profile.iter().map(|call| {
-        json!({
-            "phase": call.phase,
-            "node": call.node.to_string(),
-            "shards": call.shards.iter().map(|shard| shard.shard.0).collect::<Vec<_>>(),
-            "started_after_nanos": call.started_after.as_nanos() as u64,
-            "time_in_nanos": call.took.as_nanos() as u64,
-        })
-    });
-    json!({"calls": calls.collect::<Vec<_>>()})
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! `_shards`: what an answer covers.
 
+use std::collections::BTreeSet;
+
 use gleaner_model::{ClusterState, ShardKey};
-use gleaner_proto::LeafFault;
-use gleaner_root::{ShardFailure, ShardSummary};
+use gleaner_root::visibility::CopyOutcome;
+use gleaner_root::{Coverage, ShardFailure, ShardSummary};
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, shard_failure};
@@ -26,30 +28,34 @@ pub(crate) fn of_search(summary: &ShardSummary) -> Value {
     shown
 }
 
-/// Returns the summary of an operation on all copies: `total` counts the copies that should be,
-/// and only primaries took part.
-pub(crate) fn of_operation(
-    outcomes: &[(ShardKey, Result<(), LeafFault>)],
-    state: &ClusterState,
-) -> Value {
-    let mut total = 0;
-    let mut failures = Vec::new();
-    for (shard, outcome) in outcomes {
+/// Returns what an answer has seen of what was asked: our own object.
+pub(crate) fn coverage(coverage: &Coverage) -> Value {
+    json!({
+        "share": coverage.share(),
+        "documents": {
+            "seen": coverage.documents_seen,
+            "cut_short": coverage.documents_cut,
+            "total": coverage.documents_total,
+        },
+        "shards": {
+            "seen": coverage.shards_seen,
+            "cut_short": coverage.shards_cut,
+            "missing": coverage.shards_missing,
+        },
+    })
+}
+
+/// Returns the summary of an operation on shards: `total` counts the copies that should be, and those
+/// that took no part are neither successful nor failed.
+pub(crate) fn of_operation(outcomes: &[CopyOutcome], state: &ClusterState) -> Value {
+    let shards: BTreeSet<ShardKey> = outcomes.iter().map(|copy| copy.shard).collect();
+    let copies_of = |shard: &ShardKey| {
         let index = state.indices.get(&shard.index);
-        total += 1 + index.map_or(0, |index| index.settings.number_of_replicas);
-        if let Err(fault) = outcome {
-            let name = index.map_or_else(String::new, |index| index.name.to_string());
-            let failure = ShardFailure {
-                index: name,
-                shard: *shard,
-                node: None,
-                fault: fault.clone(),
-            };
-            failures.push(shard_failure(&failure, &ApiError::from(fault)));
-        }
-    }
+        1 + index.map_or(0, |index| index.settings.number_of_replicas)
+    };
+    let failures = failures(outcomes, state);
     let mut shown = json!({
-        "total": total,
+        "total": shards.iter().map(copies_of).sum::<u32>(),
         "successful": outcomes.len() - failures.len(),
         "failed": failures.len(),
     });
@@ -57,4 +63,20 @@ pub(crate) fn of_operation(
         shown["failures"] = Value::Array(failures);
     }
     shown
+}
+
+/// Returns an entry of `failures` for each copy that failed.
+pub(crate) fn failures(outcomes: &[CopyOutcome], state: &ClusterState) -> Vec<Value> {
+    let failed = outcomes.iter().filter_map(|copy| {
+        let fault = copy.outcome.as_ref().err()?;
+        let index = state.indices.get(&copy.shard.index);
+        let failure = ShardFailure {
+            index: index.map_or_else(String::new, |index| index.name.to_string()),
+            shard: copy.shard,
+            node: copy.node.clone(),
+            fault: fault.clone(),
+        };
+        Some(shard_failure(&failure, &ApiError::from(fault)))
+    });
+    failed.collect()
 }

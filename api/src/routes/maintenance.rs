@@ -1,7 +1,6 @@
 //! `_refresh`, `_flush`, `_forcemerge`, `_cache/clear`.
 
-use gleaner_model::ShardKey;
-use gleaner_proto::LeafFault;
+use gleaner_root::visibility::CopyOutcome;
 use http::Method;
 use serde_json::json;
 
@@ -69,7 +68,7 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
-fn answered(request: &Request, outcomes: &[(ShardKey, Result<(), LeafFault>)]) -> Reply {
+fn answered(request: &Request, outcomes: &[CopyOutcome]) -> Reply {
     let state = request.root().state();
     Reply::json(&json!({"_shards": shards::of_operation(outcomes, &state)}))
 }
@@ -123,7 +122,11 @@ async fn clear_cache(request: Request) -> Answer {
     let outcomes: Vec<_> = found
         .iter()
         .flat_map(|found| found.meta.shards())
-        .map(|shard| (shard, Ok(())))
+        .map(|shard| CopyOutcome {
+            shard,
+            node: None,
+            outcome: Ok(()),
+        })
         .collect();
     Ok(answered(&request, &outcomes))
 }

@@ -107,7 +107,28 @@ pub(super) fn options(parameters: &Parameters) -> Result<SearchOptions, ApiError
     let refuse_partial = parameters.flag("allow_partial_search_results")? == Some(false);
     let mut options = SearchOptions::default();
     options.refuse_partial = refuse_partial;
+    options.min_coverage = parameters.get("min_coverage").map(share).transpose()?;
     Ok(options)
+}
+
+/// Reads a share: 0 to 1, or percent.
+fn share(text: &str) -> Result<f64, ApiError> {
+    let (number, whole) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 100.0),
+        None => (text, 1.0),
+    };
+    let share = number
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .map(|number| number / whole);
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| {
+            ApiError::illegal(format!(
+                "[min_coverage] must be between [0] and [1] or [0%] and [100%], got [{text}]"
+            ))
+        })
 }
 
 /// Refuses what does not go together in the URI.
@@ -168,4 +189,25 @@ pub(super) fn parse_inner(body: &Bytes, request: &Request) -> Result<SearchReque
     let mut search = parse_search(body, &request.root().options().limits)?;
     count_all_for_plain_totals(&mut search, &request.parameters)?;
     Ok(search)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_fraction_or_percent() {
+        for (text, expected) in [
+            ("0.8", 0.8),
+            ("80%", 0.8),
+            ("1", 1.0),
+            ("0", 0.0),
+            ("100%", 1.0),
+        ] {
+            assert_eq!(share(text).ok(), Some(expected), "{text}");
+        }
+        for wrong in ["", "80", "1.01", "-1", "101%", "NaN", "all"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
 }

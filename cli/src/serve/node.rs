@@ -49,7 +49,7 @@ impl Node {
             node: NodeId(config.node_name.as_str().into()),
             client,
         };
-        let leaves = Arc::new(SingleLeaf(located));
+        let leaves = Arc::new(SingleLeaf::new(located));
         let root = Root::new(coordinator, leaves, root_options(config), now_ms);
         Ok(Self {
             leaf,

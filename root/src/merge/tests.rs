@@ -1,6 +1,7 @@
 //! Merging what was split is what was whole.
 
 use gleaner_model::{Generation, IndexUuid, SeqNo, ShardNumber};
+use gleaner_query::answer::ViewId;
 use gleaner_query::resolved::TieBreak;
 use proptest::prelude::*;
 

@@ -1,100 +1,298 @@
-//! Late, failing and miscounting leaves.
+//! Late, failing and miscounting leaves; second requests and their budget.
 
-use gleaner_proto::search::SearchCall;
+use std::sync::atomic::Ordering;
+
 use gleaner_query::answer::ShardHits;
-use gleaner_query::search::SearchRequest;
-use serde_json::json;
+use gleaner_query::search::{SearchRequest, parse_search};
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::*;
+use crate::RootOptions;
 use crate::plan::Target;
-use crate::search::{Asked, SearchOptions, shard_query};
-use crate::testing::{Fixture, NOW_MS, index, shard};
+use crate::search::{Asked, SearchOptions};
+use crate::testing::{Cluster, FakeLeaf, Fixture, NOW_MS, index, limits, shard};
+use crate::waterfall::{AttemptKind, AttemptOutcome};
 
-async fn searched(fixture: &Fixture, timeout: Duration) -> Gathered<ShardHits> {
-    let plans = fixture
-        .root
-        .targets(&Target::default())
-        .expect("all indices");
-    let (request, options) = (SearchRequest::default(), SearchOptions::default());
+async fn searched(root: &Root, time: Duration) -> (Gathered<ShardHits>, Waterfall) {
+    searched_for(root, time, &json!({})).await
+}
+
+async fn searched_for(
+    root: &Root,
+    time: Duration,
+    body: &Value,
+) -> (Gathered<ShardHits>, Waterfall) {
+    let mut plans = root.targets(&Target::default()).expect("all indices");
+    let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");
+    let mut trip = Trip::new(Deadline::after(time));
+    trip.waterfall = Some(Waterfall::default());
+    resolve(root, &mut plans, &request, &mut trip).await;
+    let options = SearchOptions::default();
     let asked = Asked {
         request: &request,
         options: &options,
-        statistics: Arc::default(),
+        statistics: Default::default(),
         now_ms: NOW_MS,
     };
-    let query = Arc::new(shard_query((0, &plans[0]), &asked));
-    let leaves = Arc::clone(fixture.root.leaves());
-    scatter(
-        &*leaves,
-        &plans,
-        Deadline::after(timeout),
-        "query",
-        |call| {
-            let search = SearchCall {
-                shards: call.shards,
-                query: Arc::clone(&query),
-                remaining: call.remaining,
-            };
-            async move { call.client.search(search).await }
-        },
-    )
-    .await
+    let gathered = root.query_phase(&plans, &asked, &mut trip).await;
+    (gathered, trip.waterfall.expect("profiled"))
 }
 
-fn fixture() -> Fixture {
-    Fixture::new([index(1, &json!({})), index(2, &json!({}))])
+async fn resolve(root: &Root, plans: &mut [IndexPlan], request: &SearchRequest, trip: &mut Trip) {
+    let resolved = root.resolve_all(plans, (request, NOW_MS), trip).await;
+    resolved.expect("resolves");
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Two leaves that both hold one index of two shards; the first is asked first.
+fn pair(hedge_share: f64) -> Cluster {
+    let options = RootOptions {
+        hedge_share,
+        is_choosing_copies: false,
+        ..RootOptions::default()
+    };
+    Cluster::new(2, [index(1, &json!({}))], options)
+}
+
+fn num_calls(cluster: &Cluster) -> [usize; 2] {
+    [0, 1].map(|n| cluster.leaves[n].num_calls.load(Ordering::Relaxed))
+}
+
+fn num_dropped(cluster: &Cluster) -> [usize; 2] {
+    [0, 1].map(|n| cluster.leaves[n].num_dropped.load(Ordering::Relaxed))
+}
+
+fn nodes(gathered: &Gathered<ShardHits>) -> Vec<&str> {
+    let answers = gathered.answers.iter().flatten();
+    answers
+        .map(|answer| answer.as_ref().map_or("none", |answer| &*answer.node.0))
+        .collect()
 }
 
 #[tokio::test]
 async fn each_index_is_one_call_and_answers_stand_beside_their_shards() {
-    let gathered = searched(&fixture(), Duration::from_secs(60)).await;
-    assert_eq!(gathered.calls.len(), 2);
-    let shards: Vec<_> = gathered
-        .calls
-        .iter()
-        .flat_map(|call| call.shards.clone())
-        .collect();
+    let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
+    let (gathered, waterfall) = searched(&fixture.root, MINUTE).await;
+    assert_eq!(waterfall.attempts.len(), 2);
+    let attempts = waterfall.attempts.iter();
+    let mut shards: Vec<_> = attempts.flat_map(|call| call.shards.clone()).collect();
+    shards.sort_unstable();
     assert_eq!(shards, [shard(1, 0), shard(1, 1), shard(2, 0), shard(2, 1)]);
     assert!(gathered.answers.iter().flatten().all(Result::is_ok));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_late_leaf_is_reported_and_keeps_nobody_waiting() {
-    let fixture = fixture();
+    let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
     fixture.leaf.hanging.lock().insert(shard(2, 1));
-    let gathered = searched(&fixture, Duration::from_millis(50)).await;
+    let begun = Instant::now();
+    let (gathered, _) = searched(&fixture.root, millis(50)).await;
+    assert!(begun.elapsed() <= millis(50), "{:?}", begun.elapsed());
     assert!(gathered.answers[0].iter().all(Result::is_ok));
     for answer in &gathered.answers[1] {
         let failure = answer.as_ref().expect_err("one call was late");
         assert!(matches!(failure.fault, LeafFault::DeadlinePassed { .. }));
         assert_eq!(failure.index, "index-2");
     }
+    assert_eq!(fixture.leaf.num_dropped.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
 async fn a_failing_shard_is_reported_beside_its_neighbour() {
-    let fixture = fixture();
+    let fixture = Fixture::new([index(1, &json!({}))]);
     let fault = LeafFault::NotHere { shard: shard(1, 1) };
-    fixture
-        .leaf
-        .faults
-        .lock()
-        .insert(shard(1, 1), fault.clone());
-    let gathered = searched(&fixture, Duration::from_secs(60)).await;
+    let told = fault.clone();
+    fixture.leaf.faults.lock().insert(shard(1, 1), told);
+    let (gathered, _) = searched(&fixture.root, MINUTE).await;
     assert!(gathered.answers[0][0].is_ok());
-    assert_eq!(
-        gathered.answers[0][1]
-            .as_ref()
-            .map_err(|failure| &failure.fault),
-        Err(&fault)
-    );
+    let failure = gathered.answers[0][1].as_ref().expect_err("a fault");
+    assert_eq!(failure.fault, fault);
 }
 
 #[tokio::test]
 async fn a_leaf_that_answers_for_fewer_shards_is_at_fault_for_the_rest() {
-    let fixture = fixture();
+    let fixture = Fixture::new([index(1, &json!({}))]);
     *fixture.leaf.answers_at_most.lock() = Some(1);
-    let gathered = searched(&fixture, Duration::from_secs(60)).await;
+    let (gathered, _) = searched(&fixture.root, MINUTE).await;
     let failure = gathered.answers[0][1].as_ref().expect_err("no answer");
     assert!(matches!(failure.fault, LeafFault::Internal { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_is_hedged_in_one_call_and_the_loser_is_dropped() {
+    let cluster = pair(0.05);
+    *cluster.leaves[0].delay.lock() = MINUTE;
+    let begun = Instant::now();
+    let (gathered, waterfall) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(nodes(&gathered), ["leaf-1", "leaf-1"]);
+    assert!(begun.elapsed() <= millis(30), "{:?}", begun.elapsed());
+    assert_eq!(
+        (num_calls(&cluster), num_dropped(&cluster)),
+        ([1, 1], [1, 0])
+    );
+    let attempts: Vec<_> = waterfall
+        .attempts
+        .iter()
+        .map(|call| (call.kind, call.outcome.clone(), call.is_straggler))
+        .collect();
+    let expected = [
+        (AttemptKind::Hedge, AttemptOutcome::Won, false),
+        (AttemptKind::First, AttemptOutcome::Lost, true),
+    ];
+    assert_eq!(attempts, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_late_copies_the_first_to_answer_wins() {
+    let cluster = pair(0.05);
+    *cluster.leaves[0].delay.lock() = millis(2_000);
+    *cluster.leaves[1].delay.lock() = millis(3_000);
+    let begun = Instant::now();
+    let (gathered, _) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(nodes(&gathered), ["leaf-0", "leaf-0"]);
+    assert_eq!(begun.elapsed(), millis(2_000));
+    assert_eq!(num_dropped(&cluster), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_fails_is_replaced_at_once() {
+    let cluster = pair(0.0);
+    *cluster.leaves[0].is_gone.lock() = true;
+    let begun = Instant::now();
+    let (gathered, waterfall) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(nodes(&gathered), ["leaf-1", "leaf-1"]);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(waterfall.attempts[1].kind, AttemptKind::Retry);
+    let failed = &waterfall.attempts[0].outcome;
+    assert!(matches!(
+        failed,
+        AttemptOutcome::Failed(LeafFault::Unreachable { .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_shard_that_a_copy_cannot_serve_is_asked_of_the_other_alone() {
+    let cluster = pair(0.0);
+    let progress = "half".to_owned();
+    let fault = LeafFault::Recovering {
+        shard: shard(1, 1),
+        progress,
+    };
+    cluster.leaves[0].faults.lock().insert(shard(1, 1), fault);
+    let (gathered, _) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(nodes(&gathered), ["leaf-0", "leaf-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_copies_fail_each_shard_says_so() {
+    let cluster = pair(0.05);
+    cluster.each(|leaf| *leaf.is_gone.lock() = true);
+    let (gathered, _) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(num_calls(&cluster), [1, 1]);
+    for answer in gathered.answers.iter().flatten() {
+        let failure = answer.as_ref().expect_err("nobody is there");
+        assert!(matches!(failure.fault, LeafFault::Unreachable { .. }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_query_is_not_asked_again() {
+    let cluster = pair(0.05);
+    let fault = LeafFault::BadQuery {
+        kind: "query_shard_exception".into(),
+        reason: "no such sort".to_owned(),
+    };
+    cluster.leaves[0].faults.lock().insert(shard(1, 0), fault);
+    searched(&cluster.root, MINUTE).await;
+    assert_eq!(num_calls(&cluster), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_budget_the_late_copy_is_waited_for() {
+    let cluster = pair(0.0);
+    *cluster.leaves[0].delay.lock() = millis(10_000);
+    let begun = Instant::now();
+    let (gathered, _) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(nodes(&gathered), ["leaf-0", "leaf-0"]);
+    assert_eq!(
+        (begun.elapsed(), num_calls(&cluster)),
+        (millis(10_000), [1, 0])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stops_second_requests() {
+    let cluster = pair(0.05);
+    cluster.root.health.open().rejected();
+    *cluster.leaves[0].delay.lock() = millis(500);
+    searched(&cluster.root, MINUTE).await;
+    assert_eq!(num_calls(&cluster), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_both_attempts() {
+    let cluster = pair(0.05);
+    cluster.each(|leaf| *leaf.delay.lock() = MINUTE);
+    let begun = Instant::now();
+    let (gathered, _) = searched(&cluster.root, millis(200)).await;
+    assert!(begun.elapsed() <= millis(200), "{:?}", begun.elapsed());
+    assert_eq!(nodes(&gathered), ["none", "none"]);
+    assert_eq!(num_dropped(&cluster), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_search_drops_every_attempt() {
+    let cluster = pair(0.05);
+    cluster.each(|leaf| *leaf.delay.lock() = MINUTE);
+    let given_up = timeout(millis(100), searched(&cluster.root, MINUTE)).await;
+    assert!(given_up.is_err());
+    assert_eq!(num_dropped(&cluster), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_left_out_hits_for_another_moments_sake_are_told() {
+    let cluster = pair(0.05);
+    let (slow, fast) = (&cluster.leaves[0], &cluster.leaves[1]);
+    *slow.delay.lock() = millis(500);
+    let progress = "half".to_owned();
+    let fault = LeafFault::Recovering {
+        shard: shard(1, 1),
+        progress,
+    };
+    fast.faults.lock().insert(shard(1, 1), fault);
+    let (gathered, _) = searched(&cluster.root, MINUTE).await;
+    assert_eq!(nodes(&gathered), ["leaf-1", "leaf-0"]);
+    assert!(!gathered.is_mixed, "the same generation on both");
+    fast.views.lock().insert(shard(1, 0), 2);
+    let (gathered, _) = searched(&cluster.root, MINUTE).await;
+    assert!(gathered.is_mixed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaf_that_turns_slow_costs_a_few_requests() {
+    let text = json!({"properties": {"n": {"type": "long"}}});
+    let cluster = Cluster::new(2, [index(1, &text)], RootOptions::default());
+    let slow: &FakeLeaf = &cluster.leaves[0];
+    cluster.each(|leaf| *leaf.delay.lock() = millis(2));
+    let mut slowest = Vec::new();
+    for n in 0..600 {
+        if n == 200 {
+            *slow.delay.lock() = millis(200);
+            slow.num_calls.store(0, Ordering::Relaxed);
+        }
+        let begun = Instant::now();
+        let query = json!({"query": {"term": {"n": n}}});
+        searched_for(&cluster.root, MINUTE, &query).await;
+        slowest.push(begun.elapsed());
+    }
+    let num_slow = slow.num_calls.load(Ordering::Relaxed);
+    assert!(num_slow <= 20, "{num_slow} of 400 searches asked it");
+    let longest = slowest[200..].iter().max();
+    assert!(longest < Some(&millis(20)), "{longest:?}");
 }

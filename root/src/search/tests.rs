@@ -1,14 +1,17 @@
 //! Coverage, totals, views and pages over a leaf that answers as told.
 
+mod copies;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gleaner_query::answer::SortValue;
 use gleaner_query::search::parse_search;
 use serde_json::{Value, json};
 
+use super::shard_query::start_of;
 use super::*;
-use crate::plan::Target;
-use crate::response::ShardSummary;
+use crate::response::{ShardSummary, Total};
 use crate::scroll::ScrollOrigin;
 use crate::testing::{Fixture, index, limits, shard};
 
@@ -241,18 +244,17 @@ async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
         SearchOptions::default(),
         Deadline::after(Duration::from_secs(60)),
     );
-    let mut calls = Vec::new();
+    let mut trip = Trip::new(deadline);
     let resolved = fixture
         .root
-        .resolve_all(&mut plans, (&request, 0), deadline, &mut calls)
+        .resolve_all(&mut plans, (&request, 0), &mut trip)
         .await;
     resolved.expect("resolves");
-    drop(
-        fixture
-            .root
-            .counted(&mut plans, (&request, false), deadline, &mut calls)
-            .await,
-    );
+    let counted = fixture
+        .root
+        .counted(&mut plans, (&request, false), &mut trip);
+    counted.await;
+    shards_of(&mut plans).for_each(|shard| shard.is_pinned = true);
     // The views are bound now, and one of them goes.
     fixture.leaf.views.lock().insert(shard(1, 0), 2);
     let pinned = fixture

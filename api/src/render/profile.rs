@@ -1,0 +1,189 @@
+//! `profile`: the dialect's `shards`, and beside it the waterfall: where the search's time went, call by
+//! call, on the root's clock.
+
+use std::time::Duration;
+
+use gleaner_root::waterfall::{AttemptKind, AttemptOutcome, LeafAttempt, Numbers, Step, Waterfall};
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+
+/// Returns the whole object.
+pub(crate) fn profile(waterfall: &Waterfall) -> Value {
+    let attempts: Vec<Value> = waterfall.attempts.iter().map(attempt).collect();
+    let steps: Vec<Value> = waterfall.steps.iter().map(step).collect();
+    json!({
+        "shards": shards(&waterfall.attempts),
+        "waterfall": {
+            "statistics": match waterfall.statistics {
+                Numbers::NotNeeded => "not_needed",
+                Numbers::Remembered => "remembered",
+                Numbers::Counted => "counted",
+            },
+            "restarts": waterfall.num_restarts,
+            "steps": steps,
+            "attempts": attempts,
+        },
+    })
+}
+
+fn nanos(time: Duration) -> Value {
+    Value::from(time.as_nanos() as u64)
+}
+
+fn step(step: &Step) -> Value {
+    json!({
+        "name": step.name,
+        "started_after_nanos": nanos(step.started_after),
+        "time_in_nanos": nanos(step.took),
+    })
+}
+
+fn attempt(attempt: &LeafAttempt) -> Value {
+    let shards: Vec<u32> = attempt.shards.iter().map(|shard| shard.shard.0).collect();
+    let mut shown = json!({
+        "phase": attempt.phase,
+        "kind": match attempt.kind {
+            AttemptKind::First => "first",
+            AttemptKind::Hedge => "hedge",
+            AttemptKind::Retry => "retry",
+        },
+        "node": attempt.node.to_string(),
+        "index": attempt.index,
+        "shards": shards,
+        "started_after_nanos": nanos(attempt.started_after),
+        "time_in_nanos": nanos(attempt.took),
+    });
+    if let (Some(times), Some(wire)) = (attempt.times, attempt.wire()) {
+        shown["queue_nanos"] = nanos(times.queue);
+        shown["evaluate_nanos"] = nanos(times.evaluate);
+        shown["wire_nanos"] = nanos(wire);
+    }
+    let (outcome, fault) = match &attempt.outcome {
+        AttemptOutcome::Won => ("won", None),
+        AttemptOutcome::Lost => ("lost", None),
+        AttemptOutcome::Late => ("late", None),
+        AttemptOutcome::Failed(fault) => ("failed", Some(fault)),
+    };
+    shown["outcome"] = outcome.into();
+    if let Some(fault) = fault {
+        shown["reason"] = ApiError::from(fault).to_json();
+    }
+    shown["straggler"] = attempt.is_straggler.into();
+    shown
+}
+
+/// Returns the dialect's entry for each shard that answered: what its leaf took for the call in which
+/// it was asked. Leaves do not time single clauses.
+fn shards(attempts: &[LeafAttempt]) -> Vec<Value> {
+    let won = |attempt: &&LeafAttempt| attempt.outcome == AttemptOutcome::Won;
+    let queries = attempts.iter().filter(won).filter(|a| a.phase == "query");
+    let mut shown = Vec::new();
+    for query in queries {
+        for shard in &query.shards {
+            let time = query.times.map_or(query.took, |times| times.evaluate);
+            let mut entry = json!({
+                "id": format!("[{}][{}][{}]", query.node, query.index, shard.shard),
+                "node_id": query.node.to_string(),
+                "shard_id": shard.shard.0,
+                "index": query.index,
+                "cluster": "(local)",
+                "searches": [{
+                    "query": [{
+                        "type": "query",
+                        "description": "all shards of the call together",
+                        "time_in_nanos": nanos(time),
+                        "breakdown": Map::new(),
+                    }],
+                    "rewrite_time": 0,
+                    "collector": [],
+                }],
+                "aggregations": [],
+            });
+            let fetched = |a: &&LeafAttempt| a.phase == "fetch" && a.shards.contains(shard);
+            if let Some(fetch) = attempts.iter().filter(won).find(fetched) {
+                entry["fetch"] = json!({
+                    "type": "fetch",
+                    "description": "",
+                    "time_in_nanos": nanos(fetch.took),
+                    "breakdown": Map::new(),
+                });
+            }
+            shown.push(entry);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{IndexUuid, NodeId, ShardKey, ShardNumber};
+    use gleaner_proto::LeafFault;
+    use gleaner_query::answer::LeafTimes;
+
+    use super::*;
+
+    fn call(phase: &'static str, node: &str, outcome: AttemptOutcome) -> LeafAttempt {
+        let shard = ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(3),
+        };
+        LeafAttempt {
+            phase,
+            node: NodeId(node.into()),
+            index: "books".to_owned(),
+            shards: vec![shard],
+            kind: AttemptKind::First,
+            started_after: Duration::from_nanos(5),
+            took: Duration::from_nanos(100),
+            times: None,
+            outcome,
+            is_straggler: false,
+        }
+    }
+
+    #[test]
+    fn the_wire_is_what_the_leaf_does_not_account_for() {
+        let times = LeafTimes {
+            queue: Duration::from_nanos(20),
+            evaluate: Duration::from_nanos(70),
+        };
+        let timed = LeafAttempt {
+            times: Some(times),
+            ..call("query", "a", AttemptOutcome::Won)
+        };
+        let shown = attempt(&timed);
+        assert_eq!(
+            (
+                &shown["queue_nanos"],
+                &shown["evaluate_nanos"],
+                &shown["wire_nanos"]
+            ),
+            (&json!(20), &json!(70), &json!(10))
+        );
+    }
+
+    #[test]
+    fn a_failed_call_says_why_and_is_no_shard_of_the_dialects() {
+        let queue = "search".into();
+        let fault = LeafFault::Rejected { queue, capacity: 1 };
+        let waterfall = Waterfall {
+            attempts: vec![
+                call("query", "a", AttemptOutcome::Failed(fault)),
+                call("query", "b", AttemptOutcome::Won),
+                call("fetch", "b", AttemptOutcome::Won),
+            ],
+            ..Waterfall::default()
+        };
+        let shown = profile(&waterfall);
+        let failed = &shown["waterfall"]["attempts"][0];
+        assert_eq!(failed["outcome"], "failed");
+        assert_eq!(failed["reason"]["type"], "es_rejected_execution_exception");
+        let shards = shown["shards"].as_array().expect("a list");
+        assert_eq!(
+            (shards.len(), &shards[0]["id"]),
+            (1, &json!("[b][books][3]"))
+        );
+        assert_eq!(shards[0]["fetch"]["time_in_nanos"], 100);
+    }
+}

@@ -1,0 +1,80 @@
+//! How one document's score comes about.
+
+use std::sync::Arc;
+
+use gleaner_model::DocumentId;
+use gleaner_proto::search::{ExplainAnswer, ExplainCall};
+use gleaner_query::search::SearchRequest;
+
+use crate::deadline::Deadline;
+use crate::health::Phase;
+use crate::plan::{PlannedShard, Target};
+use crate::read::{GetRequest, shard_for};
+use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
+use crate::search::{Asked, SearchOptions, shard_query};
+use crate::{Root, RootError};
+
+impl Root {
+    /// Explains the score of one document under a query; `None` when there is no such document.
+    ///
+    /// # Errors
+    /// [`RootError`] when the query or the index is wrong or the shard does not answer.
+    pub async fn explain(
+        &self,
+        get: &GetRequest,
+        request: &SearchRequest,
+    ) -> Result<(String, Option<ExplainAnswer>), RootError> {
+        let (index, routing) = self.single_index(&get.index, get.routing.clone())?;
+        let id = DocumentId::parse(&get.id)?;
+        let asked_shard = shard_for(&index, routing.as_deref().unwrap_or(id.as_str()));
+        let deadline = Deadline::after(self.options.default_timeout);
+        let mut plans = self.targets(&Target {
+            expression: Some(get.index.clone()),
+            ..Target::default()
+        })?;
+        let now_ms = self.now_ms();
+        let request = SearchRequest {
+            explain: true,
+            ..request.clone()
+        };
+        let mut trip = Trip::new(deadline);
+        self.resolve_all(&mut plans, (&request, now_ms), &mut trip)
+            .await?;
+        let counted = self.counted(&mut plans, (&request, false), &mut trip).await;
+        let options = SearchOptions::default();
+        let asked = Asked {
+            request: &request,
+            options: &options,
+            statistics: counted.statistics,
+            now_ms,
+        };
+        let query = Arc::new(shard_query((0, &plans[0]), &asked));
+        let mut shards = plans[0].shards.iter();
+        let planned = shards.find(|shard| shard.shard == asked_shard).cloned();
+        let planned = planned.unwrap_or_else(|| PlannedShard::newest(asked_shard, None));
+        let mut slot = Slot::new(0, &planned, self.leaves.copies(asked_shard));
+        keep_order(&mut slot);
+        let round = Round {
+            phase: Phase::Query,
+            slots: vec![slot],
+            gather_by: deadline.gather_by(),
+            is_grouped: false,
+        };
+        let explain = |call: LeafCall| {
+            let explain = ExplainCall {
+                shard: call.shards[0],
+                id: id.clone(),
+                query: Arc::clone(&query),
+                remaining: call.remaining,
+            };
+            async move { vec![call.located.client.explain(explain).await] }
+        };
+        let (mut outcomes, _) = self.race(&plans, round, &mut trip, explain).await;
+        let outcome = outcomes.pop();
+        let none = || RootError::Internal("no answer".to_owned());
+        match outcome.ok_or_else(none)? {
+            Ok(answer) => Ok((index.name.to_string(), answer.value)),
+            Err(failure) => Err(failure.fault.into()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! How many requests may be sent twice.
+//!
+//! A token bucket counted in shard requests, as the retry budgets of Finagle and Linkerd: each first
+//! request earns the share, each second one costs 1. It holds a small burst, so that a leaf that
+//! turns slow is bridged at once, and never more than that beyond the share.
+//!
+//! Under overload second requests only add to it, so none are sent
+//! - for a second after any leaf has refused work (`Rejected`), and
+//! - to a leaf on which searches have lately waited longer than they ran (see `Node::is_queueing`).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Most tokens kept: a search of some tens of shards on a leaf that has just turned slow.
+const BURST: f64 = 32.0;
+
+/// Tokens at the start.
+const AT_START: f64 = 16.0;
+
+/// How long a refusal counts.
+const OVERLOAD: Duration = Duration::from_secs(1);
+
+/// Tokens for second requests.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// Tokens earned by one first request: 0 to 1.
+    share: f64,
+    tokens: f64,
+    overloaded_until: Option<Instant>,
+}
+
+impl Budget {
+    pub(super) fn new(share: f64) -> Self {
+        let tokens = if share > 0.0 { AT_START } else { 0.0 };
+        Self {
+            share,
+            tokens,
+            overloaded_until: None,
+        }
+    }
+
+    /// Notes first requests.
+    pub(super) fn earn(&mut self, num_shards: usize) {
+        self.tokens = (self.tokens + num_shards as f64 * self.share).min(BURST);
+    }
+
+    /// Takes the tokens of second requests; returns whether they may be sent.
+    pub(super) fn spend(&mut self, num_shards: usize, now: Instant) -> bool {
+        let is_overloaded = self.overloaded_until.is_some_and(|until| until > now);
+        let cost = num_shards as f64;
+        if is_overloaded || self.tokens < cost {
+            return false;
+        }
+        self.tokens -= cost;
+        true
+    }
+
+    /// Notes that a leaf refused work.
+    pub(super) fn rejected(&mut self, now: Instant) {
+        self.overloaded_until = Some(now + OVERLOAD);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_requests_stay_within_the_share_and_a_burst() {
+        let (mut budget, now) = (Budget::new(0.05), Instant::now());
+        let mut num_sent = 0;
+        for _ in 0..10_000 {
+            budget.earn(8);
+            num_sent += usize::from(budget.spend(1, now));
+        }
+        assert!((4_000..=4_016).contains(&num_sent), "{num_sent}");
+        assert!(!Budget::new(0.0).spend(1, now));
+    }
+
+    #[test]
+    fn calm_times_save_up_no_more_than_the_burst() {
+        let (mut budget, now) = (Budget::new(0.05), Instant::now());
+        budget.earn(1_000_000);
+        assert!(budget.spend(32, now));
+        assert!(!budget.spend(1, now));
+    }
+
+    #[test]
+    fn a_refusal_stops_second_requests_for_a_second() {
+        let (mut budget, now) = (Budget::new(0.05), Instant::now());
+        budget.rejected(now);
+        assert!(!budget.spend(1, now));
+        assert!(budget.spend(1, now + OVERLOAD));
+    }
+}

@@ -1,0 +1,86 @@
+//! The leaves that hold the views of a point in time: kept alive there, and released.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use gleaner_model::{NodeId, ShardKey};
+use gleaner_proto::LeafFault;
+use gleaner_proto::search::PinnedView;
+use tokio::time::{timeout, timeout_at};
+
+use crate::deadline::Deadline;
+use crate::leaves::Located;
+use crate::token::PointInTimeState;
+use crate::{Root, RootError};
+
+/// Longest wait for a leaf to let go of views. One that is not reached lets go by itself when their
+/// time is over.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Root {
+    /// Keeps the views of `state` for another `keep_alive`, by one call per leaf.
+    ///
+    /// # Errors
+    /// [`RootError::ContextMissing`] when one of them was released, has expired, or did not survive
+    /// a restart: an answer without it would be of another state. Shards that do not answer are left
+    /// to the search, which reports them.
+    pub(crate) async fn renew(
+        &self,
+        state: &PointInTimeState,
+        deadline: Deadline,
+    ) -> Result<(), RootError> {
+        let keep_alive = Duration::from_millis(state.keep_alive_ms);
+        let renewals = self.holders(state).into_iter().map(|(leaf, views)| {
+            let patience = deadline.gather_by();
+            async move { timeout_at(patience, leaf.client.renew_views(views, keep_alive)).await }
+        });
+        let outcomes = join_all(renewals).await;
+        for outcome in outcomes.into_iter().flatten().flatten() {
+            if let Err(LeafFault::ViewMissing { shard, .. }) = outcome {
+                return Err(RootError::ContextMissing(shard.index.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases the views of `state`; returns whether any was still there.
+    pub(crate) async fn release(&self, state: &PointInTimeState) -> bool {
+        let releases = self
+            .holders(state)
+            .into_iter()
+            .map(|(leaf, views)| async move {
+                timeout(RELEASE_PATIENCE, leaf.client.release_views(views)).await
+            });
+        let released = join_all(releases).await;
+        released.into_iter().flatten().sum::<usize>() > 0
+    }
+
+    /// Returns the leaves that hold the views of `state`, each with what it holds. A leaf that is no
+    /// member any more is left out.
+    fn holders(&self, state: &PointInTimeState) -> Vec<(Located, Vec<PinnedView>)> {
+        let mut holders: BTreeMap<NodeId, (Located, Vec<PinnedView>)> = BTreeMap::new();
+        let views = state.indices.iter().flat_map(|views| state.pinned(views));
+        for (shard, node, view) in views {
+            let Some(located) = self.holder_of(shard, node.as_ref()) else {
+                continue;
+            };
+            let holder = holders.entry(located.node.clone());
+            let holder = holder.or_insert_with(|| (located, Vec::new()));
+            holder.1.push(PinnedView {
+                shard,
+                view,
+                holder: state.holder,
+            });
+        }
+        holders.into_values().collect()
+    }
+
+    /// Returns the copy of `shard` on `node`; the primary where none is named.
+    pub(crate) fn holder_of(&self, shard: ShardKey, node: Option<&NodeId>) -> Option<Located> {
+        let copies = self.leaves.copies(shard);
+        let mut copies = copies.iter();
+        let is_named = |copy: &&Located| node.is_none_or(|node| copy.node == *node);
+        copies.find(is_named).cloned()
+    }
+}

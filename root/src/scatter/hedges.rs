@@ -1,0 +1,77 @@
+//! Second requests: when they are due, where they go.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::race::{Race, Start};
+use super::slot::{Dated, Hedge};
+use crate::waterfall::AttemptKind;
+
+/// Least delay of a second request: what is faster is not worth one.
+const FLOOR: Duration = Duration::from_millis(1);
+
+impl<A: Dated> Race<'_, A> {
+    /// Plans second requests for slots that were just sent, where another copy is left.
+    pub(super) fn plan_hedges(&mut self, picks: &[(usize, usize)]) {
+        let Some(book) = self.rules.book.filter(|_| self.rules.phase.can_hedge()) else {
+            return;
+        };
+        let now = Instant::now();
+        let longest = self.rules.gather_by.saturating_duration_since(now) / 2;
+        if longest < FLOOR {
+            return;
+        }
+        let mut book = book.open();
+        for (at, _) in picks {
+            let slot = &mut self.slots[*at];
+            let key = (slot.asked.shard, self.rules.phase);
+            let backup = book.backup(key, &slot.copies, &slot.untried);
+            slot.hedge = backup.map(|(_, delay)| {
+                let delay = delay.clamp(FLOOR, longest);
+                let due = now + delay;
+                Hedge { due, delay }
+            });
+        }
+    }
+
+    /// Returns when to look again: when the first second request is due, at the latest at the end.
+    pub(super) fn wake_at(&self) -> Instant {
+        let waiting = self.slots.iter().filter(|slot| slot.is_waiting());
+        let dues = waiting.filter_map(|slot| Some(slot.hedge?.due));
+        dues.fold(self.rules.gather_by, Instant::min)
+    }
+
+    /// Makes the second requests that are due; returns their calls.
+    pub(super) fn hedge(&mut self) -> Vec<Start> {
+        let Some(book) = self.rules.book else {
+            return Vec::new();
+        };
+        let now = Instant::now();
+        let mut picks = Vec::new();
+        let mut book = book.open();
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            let due = slot.hedge.filter(|_| slot.is_waiting());
+            // Those that would be due soon go along: one call for them all.
+            let Some(hedge) = due.filter(|hedge| hedge.due <= now + hedge.delay / 2) else {
+                continue;
+            };
+            slot.hedge = None;
+            let key = (slot.asked.shard, self.rules.phase);
+            let Some((copy, _)) = book.backup(key, &slot.copies, &slot.untried) else {
+                continue;
+            };
+            if book.may_repeat(1) {
+                slot.untried.retain(|other| *other != copy);
+                picks.push((at, copy));
+            } else {
+                // The budget may allow it later; ever more seldom is it asked.
+                let delay = hedge.delay * 2;
+                let due = now + delay;
+                slot.hedge = Some(Hedge { due, delay });
+            }
+        }
+        drop(book);
+        self.launch(&picks, AttemptKind::Hedge)
+    }
+}

@@ -1,0 +1,229 @@
+//! The state of a round: which shard waits for which copy, and what is to be done next.
+//!
+//! ```text
+//! a slot (one shard)   waiting ── the first usable answer ──▶ settled
+//!                      waiting ── its attempt failed, copies are left ──▶ waiting, on the next copy
+//!                      waiting ── late, and the budget allows it ──▶ waiting, on two copies
+//!                      waiting ── no attempt and no copy left ──▶ settled, as failed
+//!                      waiting ── the round ends ──▶ settled, as late
+//! an attempt (a call)  open ── answered, or failed ──▶ over
+//!                      open ── all its slots are settled ──▶ over, cancelled
+//! ```
+//!
+//! Nothing here waits or calls: [`super::run`] does, and tells what happened.
+
+use futures::future::{AbortHandle, AbortRegistration};
+use gleaner_model::NodeId;
+use gleaner_proto::LeafFault;
+use tokio::time::Instant;
+
+use super::slot::{Answer, Dated, Slot};
+use super::{LeafCall, failure};
+use crate::deadline::Deadline;
+use crate::health::{Book, Phase, Ticket};
+use crate::plan::IndexPlan;
+use crate::waterfall::{AttemptKind, LeafAttempt};
+
+/// What holds for a whole round.
+pub(super) struct Rules<'a> {
+    pub(super) plans: &'a [IndexPlan],
+    pub(super) phase: Phase,
+    pub(super) deadline: Deadline,
+    /// Until when answers are waited for.
+    pub(super) gather_by: Instant,
+    /// What is known of the leaves; `None` where no shard has a second copy.
+    pub(super) book: Option<&'a std::sync::Arc<Book>>,
+    /// Whether the shards of one index on one leaf are one call.
+    pub(super) is_grouped: bool,
+    /// Whether attempts are written down.
+    pub(super) is_profiled: bool,
+}
+
+/// A call to be made.
+pub(super) struct Start {
+    pub(super) id: usize,
+    pub(super) call: LeafCall,
+    /// By which it can be cancelled.
+    pub(super) guard: Option<AbortRegistration>,
+}
+
+/// A call that was made.
+pub(super) struct Attempt {
+    pub(super) node: NodeId,
+    pub(super) slots: Vec<usize>,
+    pub(super) kind: AttemptKind,
+    pub(super) started: Instant,
+    pub(super) open: Option<Open>,
+}
+
+/// What a call under way holds.
+pub(super) struct Open {
+    pub(super) cancel: Option<AbortHandle>,
+    /// Counts it as load of its leaf.
+    _ticket: Option<Ticket>,
+}
+
+/// A slot and the copy to ask for it.
+type Pick = (usize, usize);
+
+pub(super) struct Race<'a, A> {
+    pub(super) rules: Rules<'a>,
+    pub(super) slots: Vec<Slot<'a, A>>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) profile: Vec<LeafAttempt>,
+    /// Whether answers were taken that left out hits for the sake of others which were not taken.
+    pub(super) is_mixed: bool,
+    num_waiting: usize,
+}
+
+impl<'a, A: Dated> Race<'a, A> {
+    pub(super) fn new(rules: Rules<'a>, slots: Vec<Slot<'a, A>>) -> Self {
+        Self {
+            num_waiting: slots.len(),
+            rules,
+            slots,
+            attempts: Vec::new(),
+            profile: Vec::new(),
+            is_mixed: false,
+        }
+    }
+
+    /// Returns whether every slot is settled.
+    pub(super) fn is_settled(&self) -> bool {
+        self.num_waiting == 0
+    }
+
+    /// Returns the calls that begin the round. Shards without a copy fail at once.
+    pub(super) fn begin(&mut self) -> Vec<Start> {
+        let mut picks = Vec::with_capacity(self.slots.len());
+        for at in 0..self.slots.len() {
+            if self.slots[at].untried.is_empty() {
+                let shard = self.slots[at].asked.shard;
+                let bound = self.slots[at].asked.node.clone();
+                self.fail(at, bound.as_ref(), LeafFault::NotHere { shard });
+            } else {
+                let copy = self.slots[at].untried.remove(0);
+                picks.push((at, copy));
+            }
+        }
+        if let Some(book) = self.rules.book {
+            book.open().asked(picks.len());
+        }
+        self.launch(&picks, AttemptKind::First)
+    }
+
+    /// Takes what a call gave; `None` is one that was cancelled. Returns the calls to make instead.
+    pub(super) fn answered(
+        &mut self,
+        id: usize,
+        results: Option<Vec<Result<A, LeafFault>>>,
+    ) -> Vec<Start> {
+        let Some(results) = results else {
+            return Vec::new();
+        };
+        self.attempts[id].open = None;
+        let results = self.complete(id, results);
+        self.note_answer(id, &results);
+        let node = self.attempts[id].node.clone();
+        let slots = std::mem::take(&mut self.attempts[id].slots);
+        let mut picks = Vec::new();
+        let (mut has_won, mut has_other) = (false, false);
+        for (at, result) in slots.iter().zip(results) {
+            let slot = &mut self.slots[*at];
+            slot.num_open -= 1;
+            match slot.checked(&node, result) {
+                Ok(value) if slot.is_waiting() => {
+                    has_won = true;
+                    let node = node.clone();
+                    self.settle(*at, Ok(Answer { node, value }));
+                }
+                Ok(value) => has_other |= !slot.has_seen(value.generation()),
+                Err(fault) => picks.extend(self.missed(*at, &node, fault)),
+            }
+        }
+        self.attempts[id].slots = slots;
+        // Shards of one call share a threshold: an answer beside another moment's may lack hits.
+        self.is_mixed |= has_won && has_other;
+        self.cancel_losers();
+        self.launch(&picks, AttemptKind::Retry)
+    }
+
+    /// Takes a slot's failure; returns the copy to ask next, if one is to be asked now.
+    fn missed(&mut self, at: usize, node: &NodeId, fault: LeafFault) -> Option<Pick> {
+        let slot = &mut self.slots[at];
+        let is_over = matches!(fault, LeafFault::BadQuery { .. });
+        if !slot.is_waiting() || (slot.num_open > 0 && !is_over) {
+            return None;
+        }
+        let is_in_time = Instant::now() < self.rules.gather_by;
+        if is_in_time && !slot.untried.is_empty() && slot.asked.is_worth_another_copy(&fault) {
+            return Some((at, slot.untried.remove(0)));
+        }
+        self.fail(at, Some(node), fault);
+        None
+    }
+
+    /// Groups picks by plan and leaf and writes their calls down as begun.
+    pub(super) fn launch(&mut self, picks: &[Pick], kind: AttemptKind) -> Vec<Start> {
+        let mut starts: Vec<Start> = Vec::new();
+        let first_id = self.attempts.len();
+        for (at, copy) in picks {
+            let slot = &mut self.slots[*at];
+            slot.num_open += 1;
+            let located = &slot.copies[*copy];
+            let view = slot.asked.view_on(&located.node);
+            let of_call = |start: &&mut Start| {
+                start.call.plan == slot.plan && start.call.located.node == located.node
+            };
+            let known = starts.iter_mut().find(of_call);
+            if let Some(start) = known.filter(|_| self.rules.is_grouped) {
+                start.call.shards.push(view);
+                self.attempts[start.id].slots.push(*at);
+                continue;
+            }
+            let id = first_id + starts.len();
+            let ticket = self.rules.book.map(|book| book.begin(&located.node));
+            let (cancel, guard) = match self.rules.book.map(|_| AbortHandle::new_pair()) {
+                Some((cancel, guard)) => (Some(cancel), Some(guard)),
+                None => (None, None),
+            };
+            let call = LeafCall {
+                located: located.clone(),
+                plan: slot.plan,
+                slot: *at,
+                shards: vec![view],
+                remaining: self.rules.deadline.for_leaf(),
+            };
+            starts.push(Start { id, call, guard });
+            self.attempts.push(Attempt {
+                node: located.node.clone(),
+                slots: vec![*at],
+                kind,
+                started: Instant::now(),
+                open: Some(Open {
+                    cancel,
+                    _ticket: ticket,
+                }),
+            });
+        }
+        if kind != AttemptKind::Hedge {
+            self.plan_hedges(picks);
+        }
+        starts
+    }
+
+    fn settle(&mut self, at: usize, outcome: Result<Answer<A>, crate::ShardFailure>) {
+        let slot = &mut self.slots[at];
+        debug_assert!(slot.is_waiting(), "a slot is settled once");
+        slot.outcome = Some(outcome);
+        slot.hedge = None;
+        self.num_waiting -= 1;
+    }
+
+    pub(super) fn fail(&mut self, at: usize, node: Option<&NodeId>, fault: LeafFault) {
+        let slot = &self.slots[at];
+        let plan = &self.rules.plans[slot.plan];
+        let failure = failure(plan, slot.asked.shard, node, fault);
+        self.settle(at, Err(failure));
+    }
+}

@@ -1,0 +1,59 @@
+//! The loop that makes a round's calls and waits for them.
+
+use std::future::Future;
+use std::pin::pin;
+
+use futures::StreamExt;
+use futures::future::{AbortRegistration, Abortable};
+use futures::stream::FuturesUnordered;
+use gleaner_proto::LeafFault;
+use tokio::time::{Instant, sleep_until};
+
+use super::LeafCall;
+use super::race::{Race, Start};
+use super::slot::Dated;
+
+/// Runs `race` to its end: every slot is settled then.
+///
+/// # Cancel safety
+/// Dropping the future drops every call under way, which cancels it on its leaf.
+pub(super) async fn run<A, F, Fut>(race: &mut Race<'_, A>, ask: F)
+where
+    A: Dated,
+    F: Fn(LeafCall) -> Fut,
+    Fut: Future<Output = Vec<Result<A, LeafFault>>>,
+{
+    let call = |start: Start| guarded(start.id, ask(start.call), start.guard);
+    let mut calls: FuturesUnordered<_> = race.begin().into_iter().map(call).collect();
+    let mut timer = pin!(sleep_until(race.wake_at()));
+    while !race.is_settled() {
+        let starts = tokio::select! {
+            biased;
+            Some((id, results)) = calls.next() => race.answered(id, results),
+            () = &mut timer => {
+                if Instant::now() >= race.rules.gather_by {
+                    break;
+                }
+                race.hedge()
+            }
+        };
+        calls.extend(starts.into_iter().map(call));
+        let wake_at = race.wake_at();
+        if timer.deadline() != wake_at {
+            timer.as_mut().reset(wake_at);
+        }
+    }
+    race.end();
+}
+
+/// Makes a call that can be cancelled from outside; it gives `None` then.
+async fn guarded<T>(
+    id: usize,
+    call: impl Future<Output = T>,
+    guard: Option<AbortRegistration>,
+) -> (usize, Option<T>) {
+    match guard {
+        Some(guard) => (id, Abortable::new(call, guard).await.ok()),
+        None => (id, Some(call.await)),
+    }
+}

@@ -1,0 +1,137 @@
+//! One shard of a round: which copies are left, and what was answered.
+
+use std::time::Duration;
+
+use gleaner_model::{Generation, NodeId};
+use gleaner_proto::LeafFault;
+use gleaner_proto::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
+use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits};
+use gleaner_shard_router::Order;
+use tokio::time::Instant;
+
+use crate::leaves::Copies;
+use crate::plan::PlannedShard;
+use crate::response::ShardFailure;
+
+/// What a leaf answered for a shard, and which leaf.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer<A> {
+    pub(crate) node: NodeId,
+    pub(crate) value: A,
+}
+
+/// An answer that says what it saw.
+pub(crate) trait Dated {
+    /// What was searched; `None` for calls that do not say.
+    fn generation(&self) -> Option<Generation> {
+        None
+    }
+
+    /// What the leaf says of its own time.
+    fn times(&self) -> Option<LeafTimes> {
+        None
+    }
+}
+
+impl Dated for ShardHits {
+    fn generation(&self) -> Option<Generation> {
+        Some(self.generation)
+    }
+
+    fn times(&self) -> Option<LeafTimes> {
+        self.times
+    }
+}
+
+impl Dated for StatisticsAnswer {
+    fn generation(&self) -> Option<Generation> {
+        Some(self.generation)
+    }
+}
+
+impl Dated for ExpandAnswer {
+    fn generation(&self) -> Option<Generation> {
+        Some(self.generation)
+    }
+}
+
+impl Dated for PinnedView {}
+
+impl Dated for Vec<FetchedHit> {}
+
+impl Dated for Option<ExplainAnswer> {}
+
+/// A second request that is planned for a shard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hedge {
+    pub(super) due: Instant,
+    pub(super) delay: Duration,
+}
+
+/// One shard of a round.
+pub(crate) struct Slot<'a, A> {
+    /// Position of its plan.
+    pub(crate) plan: usize,
+    pub(crate) asked: &'a PlannedShard,
+    pub(crate) copies: Copies,
+    /// Positions in `copies` of those not tried yet, the next first.
+    pub(crate) untried: Order,
+    /// Attempts under way.
+    pub(super) num_open: u32,
+    pub(super) hedge: Option<Hedge>,
+    pub(super) outcome: Option<Result<Answer<A>, ShardFailure>>,
+}
+
+impl<'a, A> Slot<'a, A> {
+    pub(crate) fn new(plan: usize, asked: &'a PlannedShard, copies: Copies) -> Self {
+        Self {
+            plan,
+            asked,
+            copies,
+            untried: Order::new(),
+            num_open: 0,
+            hedge: None,
+            outcome: None,
+        }
+    }
+
+    /// Returns whether it has no answer yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.outcome.is_none()
+    }
+}
+
+impl<A: Dated> Slot<'_, A> {
+    /// Returns whether its answer is of `generation`.
+    pub(super) fn has_seen(&self, generation: Option<Generation>) -> bool {
+        let answer = self
+            .outcome
+            .as_ref()
+            .and_then(|outcome| outcome.as_ref().ok());
+        answer.is_none_or(|answer| answer.value.generation() == generation)
+    }
+}
+
+impl<A: Dated> Slot<'_, A> {
+    /// Returns the answer, or why it is of no use: another copy must show the moment that the shard
+    /// is bound to.
+    pub(super) fn checked(
+        &self,
+        node: &NodeId,
+        result: Result<A, LeafFault>,
+    ) -> Result<A, LeafFault> {
+        let value = result?;
+        let asked = self.asked;
+        let is_bound_to_another = asked.node.as_ref().is_some_and(|bound| bound != node);
+        match (asked.generation, value.generation()) {
+            (Some(wanted), Some(seen)) if is_bound_to_another && wanted != seen => {
+                let view = asked.view.map_or(0, |view| view.0);
+                Err(LeafFault::ViewMissing {
+                    shard: asked.shard,
+                    view,
+                })
+            }
+            _ => Ok(value),
+        }
+    }
+}

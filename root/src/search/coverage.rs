@@ -1,0 +1,170 @@
+//! How much of what was asked an answer has seen, and whether that is enough.
+
+use gleaner_model::ShardKey;
+use gleaner_proto::LeafFault;
+use gleaner_query::answer::ShardHits;
+
+use super::SearchOptions;
+use crate::RootError;
+use crate::response::{Coverage, SearchResponse, ShardFailure, ShardSummary};
+
+/// What the shards that answered hold.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Vec<SeenShard>);
+
+#[derive(Debug)]
+struct SeenShard {
+    shard: ShardKey,
+    num_documents: u64,
+    /// Whether the evaluation was cut short.
+    is_cut: bool,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, shard: ShardKey, hits: &ShardHits) {
+        self.0.push(SeenShard {
+            shard,
+            num_documents: hits.num_documents,
+            is_cut: hits.timed_out,
+        });
+    }
+
+    /// Returns what an answer covers in which the shards of `summary.failures` are missing; `known`
+    /// tells how many documents a shard held when it was last seen.
+    pub(super) fn coverage(
+        &self,
+        summary: &ShardSummary,
+        known: impl Fn(ShardKey) -> Option<u64>,
+    ) -> Coverage {
+        let mut coverage = Coverage::default();
+        let failures = &summary.failures;
+        let is_missing = |shard| failures.iter().any(|failure| failure.shard == shard);
+        for seen in &self.0 {
+            if is_missing(seen.shard) {
+                continue;
+            }
+            let (shards, documents) = match seen.is_cut {
+                true => (&mut coverage.shards_cut, &mut coverage.documents_cut),
+                false => (&mut coverage.shards_seen, &mut coverage.documents_seen),
+            };
+            *shards += 1;
+            *documents += seen.num_documents;
+        }
+        coverage.shards_missing = failures.len() as u32;
+        let missing = |failure: &ShardFailure| {
+            let mut seen = self.0.iter();
+            let seen = seen.find(|seen| seen.shard == failure.shard);
+            seen.map_or_else(|| known(failure.shard), |seen| Some(seen.num_documents))
+        };
+        let missing: Option<u64> = failures.iter().map(missing).sum();
+        let answered = coverage.documents_seen + coverage.documents_cut;
+        coverage.documents_total = missing.map(|missing| answered + missing);
+        coverage
+    }
+}
+
+/// Refuses an answer that covers too little.
+pub(super) fn check(
+    response: &SearchResponse,
+    options: &SearchOptions,
+    phase: &'static str,
+) -> Result<(), RootError> {
+    let failures = &response.shards.failures;
+    // A query that one shard calls wrong is wrong: say so instead of answering in part.
+    let is_wrong = |failure: &ShardFailure| matches!(failure.fault, LeafFault::BadQuery { .. });
+    let is_late =
+        |failure: &ShardFailure| matches!(failure.fault, LeafFault::DeadlinePassed { .. });
+    // A search that ran out of time everywhere is answered as such: late, with nothing in it.
+    let has_nothing =
+        response.shards.successful == 0 && !failures.is_empty() && !failures.iter().all(is_late);
+    if has_nothing || failures.iter().any(is_wrong) {
+        return Err(RootError::AllShardsFailed {
+            phase,
+            failures: failures.clone(),
+        });
+    }
+    if options.refuse_partial && !failures.is_empty() {
+        return Err(RootError::PartialRefused {
+            failures: failures.clone(),
+        });
+    }
+    let share = response.coverage.share();
+    match options.min_coverage {
+        Some(wanted) if share < wanted => Err(RootError::CoverageTooLow {
+            wanted,
+            share,
+            failures: failures.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::Generation;
+    use gleaner_query::answer::ViewId;
+
+    use super::*;
+    use crate::testing::shard;
+
+    fn hits(num_documents: u64, timed_out: bool) -> ShardHits {
+        ShardHits {
+            generation: Generation::default(),
+            view: ViewId(1),
+            num_documents,
+            total: 0,
+            hits: Vec::new(),
+            max_score: None,
+            aggregations: None,
+            timed_out,
+            terminated_early: false,
+            times: None,
+        }
+    }
+
+    fn summary(missing: &[ShardKey]) -> ShardSummary {
+        let failure = |shard: &ShardKey| ShardFailure {
+            index: String::new(),
+            shard: *shard,
+            node: None,
+            fault: LeafFault::DeadlinePassed { shard: *shard },
+        };
+        ShardSummary {
+            failures: missing.iter().map(failure).collect(),
+            ..ShardSummary::default()
+        }
+    }
+
+    #[test]
+    fn documents_count_and_those_of_shards_cut_short_are_not_covered() {
+        let mut seen = Seen::default();
+        seen.add(shard(1, 0), &hits(600, false));
+        seen.add(shard(1, 1), &hits(100, true));
+        let coverage = seen.coverage(&summary(&[shard(1, 2)]), |_| Some(300));
+        assert_eq!(coverage.documents_total, Some(1_000));
+        assert_eq!(
+            (coverage.documents_seen, coverage.documents_cut),
+            (600, 100)
+        );
+        assert_eq!((coverage.shards_seen, coverage.shards_cut), (1, 1));
+        assert_eq!(coverage.share(), 0.6);
+    }
+
+    #[test]
+    fn shards_stand_for_documents_that_nobody_counted() {
+        let mut seen = Seen::default();
+        seen.add(shard(1, 0), &hits(600, false));
+        let coverage = seen.coverage(&summary(&[shard(1, 1)]), |_| None);
+        assert_eq!((coverage.documents_total, coverage.share()), (None, 0.5));
+    }
+
+    #[test]
+    fn a_shard_lost_after_it_was_searched_is_missing() {
+        let mut seen = Seen::default();
+        seen.add(shard(1, 0), &hits(75, false));
+        seen.add(shard(1, 1), &hits(25, false));
+        let coverage = seen.coverage(&summary(&[shard(1, 1)]), |_| None);
+        assert_eq!(coverage.share(), 0.75);
+        assert_eq!((coverage.shards_seen, coverage.shards_missing), (1, 1));
+    }
+}

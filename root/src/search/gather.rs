@@ -1,0 +1,175 @@
+//! From the shards' answers to the response: merge, reduce, fetch.
+
+use gleaner_proto::LeafFault;
+use gleaner_query::answer::{ShardHits, SortValue};
+use gleaner_query::search::{SearchRequest, TrackTotal};
+use tokio::time::Instant;
+
+use super::Asked;
+use super::coverage::{Seen, check};
+use crate::merge::{self, Ranked};
+use crate::plan::{IndexPlan, PlannedShard};
+use crate::response::{SearchResponse, ShardFailure, Total};
+use crate::scatter::{Answer, Trip};
+use crate::token::Position;
+use crate::{Root, RootError};
+
+impl Root {
+    /// Merges what the shards answered and fetches the winners. `None` when a copy lost meanwhile
+    /// what it had answered from, and `may_restart`: others will be asked.
+    pub(super) async fn gather(
+        &self,
+        plans: &mut [IndexPlan],
+        answers: Vec<Vec<Result<Answer<ShardHits>, ShardFailure>>>,
+        asked: &Asked<'_>,
+        (trip, may_restart): (&mut Trip, bool),
+    ) -> Result<Option<SearchResponse>, RootError> {
+        let request = asked.request;
+        let merging = Instant::now();
+        let mut response = SearchResponse::default();
+        let mut seen = Seen::default();
+        let mut partials = Vec::new();
+        let mut lists = Vec::new();
+        let mut total = 0_u64;
+        for (at, (plan, answers)) in plans.iter_mut().zip(answers).enumerate() {
+            let answers = plan.settle(answers);
+            note_lost(&mut response, plan);
+            for (shard, answer) in plan.shards.iter_mut().zip(answers) {
+                let Answer { node, value } = answer;
+                let mut hits = value;
+                // What is asked from here on must come from what was searched.
+                shard.bind(&node, hits.view, hits.generation);
+                shard.is_cut = hits.timed_out;
+                note_success(&mut response, &hits, request);
+                seen.add(shard.shard, &hits);
+                total = total.saturating_add(hits.total);
+                partials.extend(hits.aggregations.take());
+                lists.push((at, shard.shard, hits));
+            }
+        }
+        let known = |shard| self.statistics.num_documents(shard);
+        response.coverage = seen.coverage(&response.shards, known);
+        check(&response, asked.options, "query")?;
+        let ranked = merge::top(lists, &request.sort, request.from, request.size());
+        response.last = ranked.last().map(position_of);
+        response.total = counted(total, request.track_total_hits);
+        trip.did("merge", merging);
+        let reducing = Instant::now();
+        let (aggregations, failures) = self.reduce(plans, &partials, asked, trip).await?;
+        if !aggregations.is_empty() {
+            trip.did("reduce", reducing);
+        }
+        response.aggregations = aggregations;
+        let fetched = match may_restart && trip.lost_by(plans, &failures) {
+            true => return Ok(None),
+            false => self.fetch(plans, &ranked, (asked, trip)).await?,
+        };
+        if may_restart && trip.lost_by(plans, &fetched.failures) {
+            return Ok(None);
+        }
+        let num_ranked = ranked.len();
+        response.hits = fetched.hits;
+        for failure in failures.into_iter().chain(fetched.failures) {
+            response.shards.successful = response.shards.successful.saturating_sub(1);
+            note_failure(&mut response, failure);
+        }
+        response.coverage = seen.coverage(&response.shards, known);
+        let is_late =
+            |failure: &ShardFailure| matches!(failure.fault, LeafFault::DeadlinePassed { .. });
+        let has_nothing = num_ranked > 0 && response.hits.is_empty();
+        if has_nothing && !response.shards.failures.iter().all(is_late) {
+            let failures = response.shards.failures;
+            return Err(RootError::AllShardsFailed {
+                phase: "fetch",
+                failures,
+            });
+        }
+        check(&response, asked.options, "fetch")?;
+        Ok(Some(response))
+    }
+}
+
+impl Trip {
+    /// Returns whether something is lost that a new pass can have from other copies; the leaves that
+    /// lost it are asked last then.
+    fn lost_by(&mut self, plans: &[IndexPlan], failures: &[ShardFailure]) -> bool {
+        let lost = failures.iter().filter(|failure| is_passing(&failure.fault));
+        let lost: Vec<&PlannedShard> = lost
+            .filter_map(|failure| {
+                let mut shards = plans.iter().flat_map(|plan| &plan.shards);
+                shards.find(|planned| planned.shard == failure.shard && !planned.is_pinned)
+            })
+            .collect();
+        self.shunned
+            .extend(lost.iter().filter_map(|planned| planned.node.clone()));
+        !lost.is_empty()
+    }
+}
+
+/// Returns whether the fault is of the copy, not of the query or the time.
+fn is_passing(fault: &LeafFault) -> bool {
+    matches!(
+        fault,
+        LeafFault::ViewMissing { .. }
+            | LeafFault::NotHere { .. }
+            | LeafFault::Unreachable { .. }
+            | LeafFault::Recovering { .. }
+            | LeafFault::Stopped { .. }
+            | LeafFault::Behind { .. }
+    )
+}
+
+fn note_lost(response: &mut SearchResponse, plan: &IndexPlan) {
+    let num_lost = plan.lost.len() as u32;
+    response.shards.total += plan.shards.len() as u32 + num_lost + plan.skipped;
+    response.shards.skipped += plan.skipped;
+    response.shards.successful += plan.skipped;
+    for failure in &plan.lost {
+        note_failure(response, failure.clone());
+    }
+}
+
+fn note_failure(response: &mut SearchResponse, failure: ShardFailure) {
+    response.timed_out |= matches!(failure.fault, LeafFault::DeadlinePassed { .. });
+    response.shards.failures.push(failure);
+}
+
+fn note_success(response: &mut SearchResponse, hits: &ShardHits, request: &SearchRequest) {
+    response.shards.successful += 1;
+    response.timed_out |= hits.timed_out;
+    if request.terminate_after.is_some_and(|limit| limit > 0) {
+        *response.terminated_early.get_or_insert(false) |= hits.terminated_early;
+    }
+    if let Some(score) = hits.max_score {
+        response.max_score = Some(response.max_score.map_or(score, |max| max.max(score)));
+    }
+}
+
+fn position_of(last: &Ranked) -> Position {
+    let hit = &last.hit;
+    let keys = if hit.keys.is_empty() {
+        vec![SortValue::F64(f64::from(hit.score.unwrap_or(0.0)))]
+    } else {
+        hit.keys.clone()
+    };
+    Position {
+        keys,
+        tie: hit.tie.clone(),
+        plan: last.plan as u32,
+    }
+}
+
+/// Returns min(total, limit), which does not depend on how documents are spread over shards.
+fn counted(total: u64, track: TrackTotal) -> Option<Total> {
+    match track {
+        TrackTotal::No => None,
+        TrackTotal::Exact => Some(Total {
+            value: total,
+            is_exact: true,
+        }),
+        TrackTotal::UpTo(limit) => Some(Total {
+            value: total.min(limit),
+            is_exact: total <= limit,
+        }),
+    }
+}

@@ -1,0 +1,189 @@
+//! Searches over several copies: the copy that ranked is the one that is fetched from.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::*;
+use crate::RootOptions;
+use crate::testing::Cluster;
+
+/// Two leaves that hold one index of two shards, each with views of its own; the first leaf is asked
+/// first.
+fn cluster() -> Cluster {
+    let mapping = json!({"properties": {"title": {"type": "text"}}});
+    let options = RootOptions {
+        is_choosing_copies: false,
+        ..RootOptions::default()
+    };
+    let cluster = Cluster::new(2, [index(1, &mapping)], options);
+    cluster.each(|leaf| {
+        let hits = [
+            (shard(1, 0), vec![(3.0, 10), (1.0, 40)]),
+            (shard(1, 1), vec![(2.0, 20)]),
+        ];
+        leaf.hits.lock().extend(hits);
+    });
+    cluster
+}
+
+async fn found(cluster: &Cluster, body: Value) -> SearchResponse {
+    let (target, request) = (Target::default(), request(&body));
+    let options = SearchOptions::default();
+    let answer = cluster.root.search(&target, &request, &options).await;
+    answer.expect("answered")
+}
+
+fn places(response: &SearchResponse) -> Vec<&str> {
+    response
+        .hits
+        .iter()
+        .map(|hit| hit.content.id.as_str())
+        .collect()
+}
+
+fn fetches(cluster: &Cluster) -> [usize; 2] {
+    [0, 1].map(|n| cluster.leaves[n].num_fetches.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn hits_are_fetched_from_the_copy_that_ranked_them() {
+    let cluster = cluster();
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["10", "20", "40"]);
+    assert_eq!(fetches(&cluster), [2, 0]);
+}
+
+#[tokio::test]
+async fn a_copy_lost_at_fetch_time_is_replaced_by_one_at_the_same_generation() {
+    let cluster = cluster();
+    let reason = "reset".to_owned();
+    let fault = LeafFault::Unreachable {
+        shard: shard(1, 0),
+        reason,
+    };
+    let ranker = &cluster.leaves[0];
+    ranker.fetch_faults.lock().insert(shard(1, 0), fault);
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["10", "20", "40"]);
+    assert_eq!(response.shards.failures, []);
+    assert_eq!(fetches(&cluster), [2, 1]);
+    let again = cluster.leaves[1].asked.lock()[&shard(1, 0).index].clone();
+    let generation = gleaner_model::SeqNo(1);
+    assert_eq!(
+        (again.shards.len(), again.shards[0].at_least),
+        (1, Some(generation))
+    );
+}
+
+#[tokio::test]
+async fn where_the_other_copy_has_moved_on_the_search_begins_again_there() {
+    let cluster = cluster();
+    let reason = "reset".to_owned();
+    let fault = LeafFault::Unreachable {
+        shard: shard(1, 0),
+        reason,
+    };
+    let [ranker, other] = [&cluster.leaves[0], &cluster.leaves[1]];
+    ranker.fetch_faults.lock().insert(shard(1, 0), fault);
+    other.views.lock().insert(shard(1, 0), 2);
+    other.hits.lock().insert(shard(1, 0), vec![(5.0, 50)]);
+    // The leaf that lost what it had is asked last, also where no load decides.
+    let response = found(&cluster, matching()).await;
+    assert_eq!(response.shards.failures.len(), 0, "{:?}", response.shards);
+    assert_eq!(places(&response), ["50", "20"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_fetch_is_repeated_on_the_other_copy() {
+    let cluster = cluster();
+    *cluster.leaves[0].fetch_delay.lock() = Duration::from_secs(30);
+    let begun = Instant::now();
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["10", "20", "40"]);
+    assert!(
+        begun.elapsed() < Duration::from_millis(60),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn numbers_counted_on_one_copy_hold_on_another_at_the_same_generation() {
+    let cluster = cluster();
+    found(&cluster, matching()).await;
+    // From here on the other copy answers.
+    *cluster.leaves[0].is_gone.lock() = true;
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["10", "20", "40"]);
+    let counted = cluster.leaves[1].num_statistics.load(Ordering::Relaxed);
+    assert_eq!(counted, 0, "the numbers were remembered");
+}
+
+#[tokio::test]
+async fn a_point_in_time_is_searched_where_it_was_pinned() {
+    let cluster = cluster();
+    let minute = Duration::from_secs(60);
+    let id = cluster.root.open_pit(&Target::default(), minute).await;
+    let pit = json!({"pit": {"id": id.expect("pinned")}, "query": {MATCH: {"title": "fox"}}});
+    let response = found(&cluster, pit.clone()).await;
+    assert_eq!(places(&response), ["10", "20", "40"]);
+    let renewed: Vec<usize> = cluster
+        .leaves
+        .iter()
+        .map(|leaf| leaf.renewed.lock().len())
+        .collect();
+    assert_eq!(renewed, [2, 0]);
+    *cluster.leaves[0].is_gone.lock() = true;
+    let (target, request) = (Target::default(), request(&pit));
+    let options = SearchOptions::default();
+    let lost = cluster.root.search(&target, &request, &options).await;
+    assert!(
+        matches!(lost, Err(RootError::AllShardsFailed { .. })),
+        "no other copy has the view"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_covers_too_little_is_refused() {
+    let cluster = cluster();
+    found(&cluster, json!({})).await;
+    let fault = LeafFault::Memory {
+        account: "request".into(),
+        wanted_bytes: 2,
+        limit_bytes: 1,
+    };
+    cluster.leaves[0].faults.lock().insert(shard(1, 1), fault);
+    let response = found(&cluster, json!({})).await;
+    assert_eq!(response.coverage.documents_total, Some(200), "as last seen");
+    assert_eq!(response.coverage.share(), 0.5);
+    for (floor, is_refused) in [(0.5, false), (0.51, true)] {
+        let options = SearchOptions {
+            min_coverage: Some(floor),
+            ..SearchOptions::default()
+        };
+        let (target, request) = (Target::default(), SearchRequest::default());
+        let answer = cluster.root.search(&target, &request, &options).await;
+        let refused = matches!(answer, Err(RootError::CoverageTooLow { .. }));
+        assert_eq!(refused, is_refused, "{floor}");
+    }
+}
+
+#[tokio::test]
+async fn the_waterfall_names_phases_steps_and_the_origin_of_numbers() {
+    let cluster = cluster();
+    let mut profiled = matching();
+    profiled["profile"] = true.into();
+    let profile = |response: SearchResponse| response.profile.expect("asked for");
+    let first = profile(found(&cluster, profiled.clone()).await);
+    let phases: Vec<_> = first.attempts.iter().map(|call| call.phase).collect();
+    assert_eq!(phases, ["statistics", "query", "fetch", "fetch"]);
+    let steps: Vec<_> = first.steps.iter().map(|step| step.name).collect();
+    assert_eq!(steps, ["plan", "merge"]);
+    assert_eq!(first.statistics, crate::waterfall::Numbers::Counted);
+    let second = profile(found(&cluster, profiled).await);
+    assert_eq!(second.statistics, crate::waterfall::Numbers::Remembered);
+    assert_eq!(second.attempts.len(), 3);
+}

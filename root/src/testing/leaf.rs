@@ -1,0 +1,345 @@
+//! A leaf that answers as told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
+use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::search::{
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
+    SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+};
+use gleaner_proto::write::{WriteAnswer, WriteCall, WriteOutcome, WriteResult};
+use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
+use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak};
+use parking_lot::Mutex;
+
+/// A hit of a fake leaf: score and tie-break.
+pub(crate) type FakeHit = (f32, u64);
+
+/// A leaf that holds whatever it is told, each shard at view 1 at first.
+#[derive(Default)]
+pub(crate) struct FakeLeaf {
+    /// Hits by shard, best first.
+    pub(crate) hits: Mutex<BTreeMap<ShardKey, Vec<FakeHit>>>,
+    /// Shards whose searches fail, and how.
+    pub(crate) faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
+    /// Shards that are never done.
+    pub(crate) hanging: Mutex<BTreeSet<ShardKey>>,
+    /// Newest view by shard.
+    pub(crate) views: Mutex<BTreeMap<ShardKey, u64>>,
+    /// Views that are kept although they are not the newest.
+    pub(crate) is_keeping_views: Mutex<bool>,
+    /// Shards that a search answers for although more were asked.
+    pub(crate) answers_at_most: Mutex<Option<usize>>,
+    pub(crate) num_statistics: AtomicUsize,
+    pub(crate) num_searches: AtomicUsize,
+    /// Queries asked last, by index.
+    pub(crate) asked: Mutex<BTreeMap<IndexUuid, SearchCall>>,
+    /// Write calls in the order they came.
+    pub(crate) written: Mutex<Vec<WriteCall>>,
+    /// Time that each call of the search path takes.
+    pub(crate) delay: Mutex<Duration>,
+    /// Time that each fetch takes beyond that.
+    pub(crate) fetch_delay: Mutex<Duration>,
+    /// Whether nobody is there.
+    pub(crate) is_gone: Mutex<bool>,
+    /// Shards whose fetches fail, and how.
+    pub(crate) fetch_faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
+    /// Calls of the search path that came, and those that were dropped before they were answered.
+    pub(crate) num_calls: AtomicUsize,
+    pub(crate) num_dropped: AtomicUsize,
+    pub(crate) num_fetches: AtomicUsize,
+    /// Views asked of `renew_views` and `release_views`.
+    pub(crate) renewed: Mutex<Vec<PinnedView>>,
+    pub(crate) released: Mutex<Vec<PinnedView>>,
+    /// Added to the views: those of two copies are not the same at the same generation.
+    pub(crate) view_offset: u64,
+    /// Operations waited for by `wait_for_refresh`.
+    pub(crate) awaited: Mutex<Vec<SeqNo>>,
+}
+
+/// Counts a call as dropped unless it is done.
+struct Call<'a> {
+    leaf: &'a FakeLeaf,
+    is_done: bool,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.leaf.num_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl FakeLeaf {
+    /// Takes its time; fails for all when nobody is there.
+    async fn take_time(&self, shards: &[ShardView]) -> Result<(), LeafFault> {
+        self.num_calls.fetch_add(1, Ordering::Relaxed);
+        let mut call = Call {
+            leaf: self,
+            is_done: false,
+        };
+        self.hang(shards).await;
+        let delay = *self.delay.lock();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        call.is_done = true;
+        if *self.is_gone.lock() {
+            let (shard, reason) = (shards[0].shard, "nobody is there".to_owned());
+            return Err(LeafFault::Unreachable { shard, reason });
+        }
+        Ok(())
+    }
+
+    fn generation(&self, view: ViewId) -> Generation {
+        Generation {
+            mapping: MappingVersion(1),
+            visible: SeqNo(view.0 - self.view_offset),
+        }
+    }
+
+    fn view(&self, asked: ShardView) -> Result<ViewId, LeafFault> {
+        let newest = self.views.lock().get(&asked.shard).copied().unwrap_or(1) + self.view_offset;
+        match asked.view {
+            Some(view) if view.0 != newest && !*self.is_keeping_views.lock() => {
+                Err(LeafFault::ViewMissing {
+                    shard: asked.shard,
+                    view: view.0,
+                })
+            }
+            Some(view) => Ok(view),
+            None => Ok(ViewId(newest)),
+        }
+    }
+
+    fn answer(&self, asked: ShardView, top: usize) -> Result<ShardHits, LeafFault> {
+        if let Some(fault) = self.faults.lock().get(&asked.shard) {
+            return Err(fault.clone());
+        }
+        let view = self.view(asked)?;
+        let all = self
+            .hits
+            .lock()
+            .get(&asked.shard)
+            .cloned()
+            .unwrap_or_default();
+        let hit = |(place, (score, hash)): (usize, &FakeHit)| ShardHit {
+            score: Some(*score),
+            keys: Vec::new(),
+            tie: TieBreak {
+                hash: *hash,
+                id: None,
+            },
+            seq_no: SeqNo(place as u64),
+            place: *hash,
+        };
+        Ok(ShardHits {
+            generation: self.generation(view),
+            view,
+            num_documents: 100,
+            total: all.len() as u64,
+            hits: all.iter().enumerate().map(hit).take(top).collect(),
+            max_score: all.first().map(|(score, _)| *score),
+            aggregations: None,
+            timed_out: false,
+            terminated_early: false,
+            times: None,
+        })
+    }
+
+    async fn hang(&self, shards: &[ShardView]) {
+        let is_hanging = shards
+            .iter()
+            .any(|asked| self.hanging.lock().contains(&asked.shard));
+        if is_hanging {
+            futures::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl LeafClient for FakeLeaf {
+    async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
+        self.num_statistics.fetch_add(1, Ordering::Relaxed);
+        if let Err(fault) = self.take_time(&call.shards).await {
+            return call.shards.iter().map(|_| Err(fault.clone())).collect();
+        }
+        let mut statistics = Statistics::default();
+        for (field, terms) in &call.request.fields {
+            let numbers = FieldStatistics {
+                documents: 100,
+                total_length: 1_000,
+            };
+            statistics.fields.insert(field.clone(), numbers);
+            let counts = terms.iter().map(|term| (term.clone(), 7)).collect();
+            statistics.terms.insert(field.clone(), counts);
+        }
+        let answer = |asked: &ShardView| {
+            let view = self.view(*asked)?;
+            Ok(StatisticsAnswer {
+                view,
+                generation: self.generation(view),
+                statistics: statistics.clone(),
+            })
+        };
+        call.shards.iter().map(answer).collect()
+    }
+
+    async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        let answer = |asked: &ShardView| {
+            let view = self.view(*asked)?;
+            Ok(ExpandAnswer {
+                view,
+                generation: self.generation(view),
+                candidates: call.requests.iter().map(|_| Vec::new()).collect(),
+            })
+        };
+        call.shards.iter().map(answer).collect()
+    }
+
+    async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
+        self.num_searches.fetch_add(1, Ordering::Relaxed);
+        if let Err(fault) = self.take_time(&call.shards).await {
+            return call.shards.iter().map(|_| Err(fault.clone())).collect();
+        }
+        if let Some(first) = call.shards.first() {
+            self.asked.lock().insert(first.shard.index, call.clone());
+        }
+        let at_most = self.answers_at_most.lock().unwrap_or(usize::MAX);
+        let shards = call.shards.iter().take(at_most);
+        shards
+            .map(|asked| self.answer(*asked, call.query.top))
+            .collect()
+    }
+
+    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+        self.num_fetches.fetch_add(1, Ordering::Relaxed);
+        let asked = ShardView {
+            shard: call.shard,
+            view: Some(call.view),
+            at_least: None,
+        };
+        self.take_time(&[asked]).await?;
+        let delay = *self.fetch_delay.lock();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        if let Some(fault) = self.fetch_faults.lock().get(&call.shard) {
+            return Err(fault.clone());
+        }
+        self.view(asked)?;
+        let hit = |place: &u64| FetchedHit {
+            id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),
+            routing: None,
+            seq_no: SeqNo(0),
+            term: PrimaryTerm(1),
+            version: Version(1),
+            source: bytes::Bytes::from_static(b"{}"),
+            fields: Default::default(),
+            highlight: Default::default(),
+            explanation: None,
+        };
+        Ok(call.places.iter().map(hit).collect())
+    }
+
+    async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+        Ok(None)
+    }
+
+    async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
+        let holder = call.holder;
+        let pinned = |shard: &ShardKey| {
+            let view = self.view(ShardView {
+                shard: *shard,
+                view: None,
+                at_least: None,
+            })?;
+            Ok(PinnedView {
+                shard: *shard,
+                view,
+                holder,
+            })
+        };
+        call.shards.iter().map(pinned).collect()
+    }
+
+    async fn renew_views(
+        &self,
+        views: Vec<PinnedView>,
+        _keep_alive: Duration,
+    ) -> Vec<Result<(), LeafFault>> {
+        self.renewed.lock().extend(&views);
+        views.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn release_views(&self, views: Vec<PinnedView>) -> usize {
+        self.released.lock().extend(&views);
+        views.len()
+    }
+
+    async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
+        let shard = call.shard;
+        let num_items = call.items.len() as u64;
+        self.written.lock().push(call);
+        if let Some(fault) = self.faults.lock().get(&shard) {
+            return Err(fault.clone());
+        }
+        let outcome = |seq_no| {
+            Ok(WriteOutcome {
+                result: WriteResult::Created,
+                version: Version(1),
+                seq_no: SeqNo(seq_no),
+                term: PrimaryTerm(1),
+                source: None,
+            })
+        };
+        Ok(WriteAnswer {
+            items: (0..num_items).map(outcome).collect(),
+            duplicate: false,
+        })
+    }
+
+    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+        Ok(call.ids.iter().map(|_| None).collect())
+    }
+
+    async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
+        let newest = ShardView {
+            shard,
+            view: None,
+            at_least: None,
+        };
+        Ok(self.generation(self.view(newest)?))
+    }
+
+    async fn wait_for_refresh(
+        &self,
+        shard: ShardKey,
+        seq_no: SeqNo,
+        _deadline: Duration,
+    ) -> Result<Generation, LeafFault> {
+        self.awaited.lock().push(seq_no);
+        if let Some(fault) = self.faults.lock().get(&shard) {
+            return Err(fault.clone());
+        }
+        self.refresh(shard).await
+    }
+
+    async fn flush(&self, _shard: ShardKey) -> Result<(), LeafFault> {
+        Ok(())
+    }
+
+    async fn force_merge(&self, _shard: ShardKey, _max_segments: usize) -> Result<(), LeafFault> {
+        Ok(())
+    }
+
+    async fn shard_states(&self) -> Vec<ShardState> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,145 @@
+//! Making writes visible on every copy of their shard.
+//!
+//! The primary writes a refresh record into the log; the other copies reach the same generation when
+//! they have applied it. A copy that does not within the time is named in the answer, and no search
+//! through this root is answered with less from then on (see [`crate::shown`]).
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use gleaner_model::{Generation, NodeId, SeqNo, ShardKey};
+use gleaner_proto::LeafFault;
+use tokio::time::timeout;
+
+use crate::deadline::Deadline;
+use crate::leaves::Located;
+use crate::plan::Target;
+use crate::{Root, RootError};
+
+/// Longest wait for a copy that is not the primary, within the deadline: ten refreshes by default.
+const COPY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What became of an operation on one copy of a shard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyOutcome {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The leaf; `None` where the shard has none.
+    pub node: Option<NodeId>,
+    /// What happened.
+    pub outcome: Result<(), LeafFault>,
+}
+
+/// How the primary is made to show writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Showing {
+    /// By a refresh now, of all there is.
+    Now,
+    /// By its next refresh, up to this operation.
+    Next(SeqNo),
+}
+
+impl Root {
+    /// Refreshes all shards of the indices named on all their copies.
+    ///
+    /// # Errors
+    /// [`RootError`] when the names cannot be resolved.
+    pub async fn refresh(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
+        let deadline = Deadline::after(self.options.write_timeout);
+        let plans = self.targets(target)?;
+        let shards = plans.iter().flat_map(|plan| &plan.shards);
+        let shown = shards.map(|asked| self.show(asked.shard, Showing::Now, deadline));
+        Ok(join_all(shown).await.into_iter().flatten().collect())
+    }
+
+    /// Makes writes of `shard` visible on all copies; the first outcome is the primary's. When that
+    /// failed the others are not tried.
+    pub(crate) async fn show(
+        &self,
+        shard: ShardKey,
+        how: Showing,
+        deadline: Deadline,
+    ) -> Vec<CopyOutcome> {
+        let copies = self.leaves.copies(shard);
+        let Some((primary, others)) = copies.split_first() else {
+            return vec![CopyOutcome {
+                shard,
+                node: None,
+                outcome: Err(LeafFault::NotHere { shard }),
+            }];
+        };
+        let shown = self.show_on_primary(primary, shard, how, deadline).await;
+        let mut outcomes = vec![CopyOutcome {
+            shard,
+            node: Some(primary.node.clone()),
+            outcome: shown.as_ref().map(|_| ()).map_err(Clone::clone),
+        }];
+        if let Ok(generation) = shown
+            && !others.is_empty()
+        {
+            let visible = generation.visible;
+            self.shown.acknowledge(shard, visible, &self.state());
+            let followed = others.iter().map(|copy| async move {
+                CopyOutcome {
+                    shard,
+                    node: Some(copy.node.clone()),
+                    outcome: self.show_on_copy(copy, shard, visible, deadline).await,
+                }
+            });
+            outcomes.extend(join_all(followed).await);
+        }
+        outcomes
+    }
+
+    async fn show_on_primary(
+        &self,
+        primary: &Located,
+        shard: ShardKey,
+        how: Showing,
+        deadline: Deadline,
+    ) -> Result<Generation, LeafFault> {
+        let remaining = deadline.remaining();
+        let client = &primary.client;
+        let shown = match how {
+            Showing::Now => client.refresh(shard),
+            Showing::Next(seq_no) => client.wait_for_refresh(shard, seq_no, remaining),
+        };
+        let late = |_| LeafFault::DeadlinePassed { shard };
+        timeout(remaining, shown).await.map_err(late)?
+    }
+
+    async fn show_on_copy(
+        &self,
+        copy: &Located,
+        shard: ShardKey,
+        visible: SeqNo,
+        deadline: Deadline,
+    ) -> Result<(), LeafFault> {
+        let Some(last) = visible.0.checked_sub(1) else {
+            return Ok(());
+        };
+        if self.health.open().is_out(&copy.node, shard) {
+            let reason = "it has not answered lately and is tried again later".to_owned();
+            return Err(LeafFault::Unreachable { shard, reason });
+        }
+        let patience = deadline.remaining().min(COPY_PATIENCE);
+        let shown = copy.client.wait_for_refresh(shard, SeqNo(last), patience);
+        let late = |_| LeafFault::DeadlinePassed { shard };
+        let outcome = timeout(patience, shown).await.map_err(late)?;
+        if let Err(LeafFault::Unreachable { .. }) = &outcome {
+            self.health.open().unreachable(&copy.node);
+        }
+        let seen = outcome?.visible;
+        if seen >= visible {
+            return Ok(());
+        }
+        Err(LeafFault::Behind {
+            shard,
+            wanted: visible,
+            visible: seen,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
