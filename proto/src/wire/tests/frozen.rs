@@ -65,7 +65,10 @@ fn field_numbers_are_frozen() {
     lines.sort();
     let text = lines.join("\n").replace(".gleaner.v1.", "");
     is_as_before(
-        &text.replace("LABEL_", "").replace("TYPE_", "").replace(" \n", "\n"),
+        &text
+            .replace("LABEL_", "")
+            .replace("TYPE_", "")
+            .replace(" \n", "\n"),
         include_str!("fields.txt"),
     );
 }
