@@ -35,6 +35,7 @@ mod slots;
 mod snapshots;
 mod states;
 mod stopping;
+mod term;
 #[cfg(test)]
 mod testing;
 mod update;

@@ -6,11 +6,9 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_coordinator::{CoordinatorError, update};
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_engine::schema::document::DocumentParser;
-use gleaner_log::LogError;
 use gleaner_model::{IndexMeta, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -176,57 +174,6 @@ impl Leaf {
         let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
         let opened = opened.await;
         opened.unwrap_or_else(|error| Err(EngineError::Internal(error.to_string())))
-    }
-
-    /// Takes a primary term above every older one and fences the log with it. A shard that was
-    /// never written keeps the term it was made with.
-    async fn take_term(&self, key: ShardKey, was_written: bool) -> Result<PrimaryTerm, String> {
-        let mut at_least = PrimaryTerm(1);
-        loop {
-            // One at a time: a swap per shard, all at once, would starve some of them.
-            let changing = self.changing_metadata.lock().await;
-            let term = self.raise_term(key, at_least, was_written).await?;
-            drop(changing);
-            match self.log.fence(key, term).await {
-                Ok(_) => return Ok(term),
-                Err(LogError::Fenced { current }) if current >= term => {
-                    at_least = PrimaryTerm(current.0 + 1);
-                }
-                Err(error) => return Err(told(&error)),
-            }
-        }
-    }
-
-    async fn raise_term(
-        &self,
-        key: ShardKey,
-        at_least: PrimaryTerm,
-        was_written: bool,
-    ) -> Result<PrimaryTerm, String> {
-        let shard = key.shard.0 as usize;
-        let mut taken = at_least;
-        update::<CoordinatorError, _>(&*self.coordinator, |state| {
-            let Some(index) = state.indices.get(&key.index) else {
-                return Ok(None);
-            };
-            let current = index
-                .primary_terms
-                .get(shard)
-                .copied()
-                .unwrap_or(PrimaryTerm(1));
-            taken = at_least.max(PrimaryTerm(current.0 + u64::from(was_written)));
-            if taken == current {
-                return Ok(None);
-            }
-            let mut next = state.clone();
-            let mut index = IndexMeta::clone(index);
-            index.primary_terms[shard] = taken;
-            next.indices.insert(key.index, Arc::new(index));
-            Ok(Some(next))
-        })
-        .await
-        .map_err(|error| error.to_string())?;
-        Ok(taken)
     }
 
     /// Applies records `from..to` of the log and remembers the tombstones among them; returns how

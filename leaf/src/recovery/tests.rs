@@ -84,6 +84,13 @@ async fn a_damaged_shard_does_not_hurt_the_others() {
     let states = fixture.leaf.shard_states().await;
     let phases: Vec<ShardPhase> = states.iter().map(|state| state.phase).collect();
     assert_eq!(phases, [ShardPhase::Started, ShardPhase::Failed]);
+    let readiness = fixture.leaf.readiness();
+    assert!(!readiness.is_ready() && readiness.open == 1);
+    let failed = &readiness.failed[0];
+    assert!(
+        failed.0 == key(2) && failed.1.contains("damaged"),
+        "{failed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Following the primary's log: pages into the copy's own log, durable, then applied.
 
+mod agree;
 mod take;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use gleaner_log::Record;
 use gleaner_model::SeqNo;
-use gleaner_proto::replicate::{LogPage, LogRecord, LogTailCall};
+use gleaner_proto::replicate::{LogPage, LogTailCall};
 
 use super::Halt;
 use super::pause::Pause;
@@ -15,6 +16,7 @@ use crate::Leaf;
 use crate::opening::Opening;
 use crate::recovery::PAGE_BYTES as OWN_PAGE_BYTES;
 use crate::shard::Shard;
+use agree::{check_order, check_range, compare};
 
 /// Why nothing can be asked of the primary.
 pub(super) const NO_PRIMARY: &str = "the leaf of its primary is not known here";
@@ -176,7 +178,7 @@ impl Follower {
         let answer = self.until_ended(answer).await?;
         let answer = answer.map_err(|_| Halt::Later("the primary does not answer".to_owned()))?;
         let mut page = answer.map_err(|fault| Halt::later(&fault))?;
-        self.check_range(&page)?;
+        check_range(self.next, &page)?;
         if let Some(last) = last {
             let has_compared = compare(&last, &mut page)?;
             self.is_compared = true;
@@ -200,20 +202,6 @@ impl Follower {
         record.map_err(|error| Halt::broken(&error))
     }
 
-    /// The primary's log must hold what is due here, and may not end before it.
-    fn check_range(&self, page: &LogPage) -> Result<(), Halt> {
-        let (next, first, end) = (self.next, page.first_available, page.end);
-        if first > next {
-            let reason = format!("the primary's log begins at {first}, {next} is due here");
-            return Err(Halt::Files(reason));
-        }
-        if end < next {
-            let reason = format!("the primary's log ends before {end}, {next} is due here");
-            return Err(Halt::Files(reason));
-        }
-        Ok(())
-    }
-
     /// Waits for `work` unless the copy is closed, has failed, or the leaf stops.
     async fn until_ended<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
         let mut stopping = self.leaf.stopping.subscribe();
@@ -224,35 +212,4 @@ impl Follower {
             _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Closed),
         }
     }
-}
-
-/// Compares the last record here with the primary's at the same position and takes that out of the
-/// page; `false` when the primary does not have it any more: then the page is empty.
-fn compare(last: &Record, page: &mut LogPage) -> Result<bool, Halt> {
-    let Some(first) = page.records.first() else {
-        return Ok(false);
-    };
-    let is_same =
-        first.seq_no == last.seq_no && first.term == last.term && first.payload == last.payload;
-    if !is_same {
-        let at = last.seq_no;
-        return Err(Halt::Files(format!(
-            "the primary has another operation at {at} than this copy"
-        )));
-    }
-    page.records.remove(0);
-    Ok(true)
-}
-
-/// Records must go on where they are due, without a gap.
-fn check_order(next: SeqNo, records: &[LogRecord]) -> Result<(), Halt> {
-    let mut due = next;
-    for record in records {
-        if record.seq_no != due {
-            let found = record.seq_no;
-            return Err(Halt::Later(format!("{found} came where {due} was due")));
-        }
-        due = due.next();
-    }
-    Ok(())
 }

@@ -124,3 +124,51 @@ async fn a_copy_of_another_history_begins_again_from_files() {
 async fn a_copy_whose_log_cannot_be_read_begins_again_from_files() {
     begins_again_after(Some(Bytes::from_static(b"no operation"))).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_lost_its_log_follows_from_its_files_on() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    cluster.leaf("b").flush(key(1)).await.expect("commits");
+    cluster.crash("b").await;
+    cluster.log("b").remove(key(1)).await.expect("memory");
+    cluster.write(vec![delete(1), put(2, 0)]).await;
+    let fetched = num_fetched(&cluster);
+    cluster.again("b");
+    cluster.assert_equal("b").await;
+    assert_eq!(num_fetched(&cluster), fetched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_log_does_not_meet_its_files_begins_again_from_files() {
+    for begin in [1, 9] {
+        let mut cluster = Cluster::of_two().await;
+        cluster.write(vec![put(1, 0)]).await;
+        cluster.assert_equal("b").await;
+        cluster.leaf("b").flush(key(1)).await.expect("commits");
+        cluster.crash("b").await;
+        let log = cluster.log("b");
+        log.begin_at(key(1), SeqNo(begin)).await.expect("memory");
+        cluster.write((0..9).map(|n| put(n, 1)).collect()).await;
+        let fetched = num_fetched(&cluster);
+        cluster.again("b");
+        cluster.assert_equal("b").await;
+        assert!(num_fetched(&cluster) > fetched, "{begin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_giving_a_copy_up_and_replacing_it_leaves_it_given_up() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    cluster.leaf("b").flush(key(1)).await.expect("commits");
+    let folders = cluster.leaf("b").folders(key(1));
+    cluster.crash("b").await;
+    std::fs::create_dir(&folders.incoming).expect("there is room");
+    let fetched = num_fetched(&cluster);
+    cluster.again("b");
+    cluster.assert_equal("b").await;
+    assert!(num_fetched(&cluster) > fetched && !folders.incoming.exists());
+}

@@ -121,10 +121,20 @@ async fn files_of_a_snapshot_are_read_by_name_and_nothing_else_is() {
 async fn snapshots_are_bounded() {
     let cluster = Cluster::start().await;
     let leaf = cluster.leaf("a");
+    let forgotten = SnapshotCall {
+        keep_alive: std::time::Duration::ZERO,
+        ..snapshot("forgotten")
+    };
+    let forgotten = leaf.open_snapshot(forgotten).await.expect("there is room");
     for n in 0..crate::snapshots::MAX_SNAPSHOTS {
         let opened = leaf.open_snapshot(snapshot(&format!("leaf-{n}"))).await;
         opened.expect("there is room");
     }
+    let shard = cluster.shard("a").await;
+    assert!(
+        shard.snapshots.find(forgotten.id).is_none(),
+        "it made room when its time was over"
+    );
     let refused = leaf.open_snapshot(snapshot("one-more")).await;
     assert!(
         matches!(refused, Err(LeafFault::Rejected { .. })),
