@@ -58,7 +58,7 @@ use gleaner_model::{NodeId, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use peers::Peers;
+pub use peers::Peers;
 use pool::Pool;
 pub use readiness::Readiness;
 use shard::Slot;

@@ -179,12 +179,14 @@ impl Follower {
         let answer = answer.map_err(|_| Halt::Later("the primary does not answer".to_owned()))?;
         let mut page = answer.map_err(|fault| Halt::later(&fault))?;
         check_range(self.next, &page)?;
-        if let Some(last) = last {
-            let has_compared = compare(&last, &mut page)?;
-            self.is_compared = true;
-            if !has_compared {
-                return Ok(None);
-            }
+        let is_page = match last {
+            Some(last) => compare(&last, &mut page)?,
+            // A copy that was just made has no record yet.
+            None => true,
+        };
+        self.is_compared = true;
+        if !is_page {
+            return Ok(None);
         }
         check_order(self.next, &page.records)?;
         Ok(Some(page))

@@ -136,7 +136,7 @@ async fn a_primary_that_sends_damage_gets_no_copy() {
 async fn a_copy_serves_only_when_it_is_whole_and_then_without_its_primary() {
     let mut cluster = Cluster::start().await;
     rounds(&cluster, 0..3).await;
-    cluster.wire().is_held.send_replace(true);
+    cluster.wire().passing.send_replace(0);
     cluster.add("b");
     cluster.hold(&["a", "b"]).await;
     // The files are there as soon as they were fetched; the log is not.
@@ -163,7 +163,7 @@ async fn a_copy_serves_only_when_it_is_whole_and_then_without_its_primary() {
         "{readiness:?}"
     );
 
-    cluster.wire().is_held.send_replace(false);
+    cluster.wire().passing.send_replace(usize::MAX);
     cluster.assert_equal("b").await;
     cluster.wire().is_away.send_replace(true);
     let before = cluster.documents("b").await;
@@ -172,4 +172,44 @@ async fn a_copy_serves_only_when_it_is_whole_and_then_without_its_primary() {
     assert!(leaf.readiness().is_ready());
     cluster.wire().is_away.send_replace(false);
     cluster.assert_equal("b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_does_not_serve_before_it_has_all_that_the_primary_had() {
+    let mut cluster = Cluster::start().await;
+    cluster.wire().passing.send_replace(0);
+    cluster.wire().record_bytes.store(1, Ordering::Relaxed);
+    let mut asked = cluster.wire().asked.subscribe();
+    cluster.add("b");
+    cluster.hold(&["a", "b"]).await;
+    soon(asked.wait_for(|asked| *asked == 1))
+        .await
+        .expect("it asks");
+    cluster.write((0..5).map(|n| put(n, 0)).collect()).await;
+    cluster.refresh().await;
+    // Five documents and the refresh that shows them, one by one.
+    for pages in 1..6 {
+        cluster.wire().passing.send_replace(1);
+        let next = asked.wait_for(|asked| *asked == pages + 1);
+        drop(soon(next).await.expect("it asks"));
+        let early = cluster.leaf("b").shard(key(1), MOMENT).await;
+        assert!(matches!(early.err(), Some(LeafFault::Recovering { .. })));
+    }
+    cluster.wire().passing.send_replace(1);
+    let shown = cluster.shard("b").await.engine().view().num_documents();
+    assert_eq!(shown, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_snapshot_has_beyond_the_last_refresh_is_shown_by_all() {
+    let mut cluster = Cluster::start().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.refresh().await;
+    cluster.write(vec![put(2, 0)]).await;
+    cluster.add("b");
+    cluster.hold(&["a", "b"]).await;
+    let copy = cluster.shard("b").await.engine().view().generation();
+    let primary = cluster.shard("a").await.engine().view().generation();
+    assert_eq!(copy, primary);
+    assert!(cluster.documents("a").await[2].is_some());
 }

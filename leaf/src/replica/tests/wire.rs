@@ -24,8 +24,12 @@ pub(super) struct Wires {
 pub(super) struct Wire {
     /// Nobody is reached.
     pub(super) is_away: watch::Sender<bool>,
-    /// Calls for records are held back.
-    pub(super) is_held: watch::Sender<bool>,
+    /// Calls for records that still pass; the others are held back.
+    pub(super) passing: watch::Sender<usize>,
+    /// Calls for records that were made.
+    pub(super) asked: watch::Sender<usize>,
+    /// Largest page of records.
+    pub(super) record_bytes: AtomicUsize,
     /// Bytes of files that still pass.
     pub(super) budget: Mutex<usize>,
     /// Pages of files whose first byte is to be changed.
@@ -42,7 +46,9 @@ impl Default for Wires {
     fn default() -> Self {
         let wire = Wire {
             is_away: watch::Sender::new(false),
-            is_held: watch::Sender::new(false),
+            passing: watch::Sender::new(usize::MAX),
+            asked: watch::Sender::new(0),
+            record_bytes: AtomicUsize::new(usize::MAX),
             budget: Mutex::new(usize::MAX),
             wrong_pages: AtomicUsize::new(0),
             page_bytes: AtomicUsize::new(usize::MAX),
@@ -96,10 +102,14 @@ impl Line {
 
 #[async_trait]
 impl ReplicationClient for Line {
-    async fn log_tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
-        let mut held = self.wire.is_held.subscribe();
+    async fn log_tail(&self, mut call: LogTailCall) -> Result<LogPage, LeafFault> {
+        self.wire.asked.send_modify(|asked| *asked += 1);
+        let record_bytes = self.wire.record_bytes.load(Ordering::Relaxed);
+        call.max_bytes = call.max_bytes.min(record_bytes);
+        let mut passing = self.wire.passing.subscribe();
         self.call(call.shard, async {
-            drop(held.wait_for(|is_held| !*is_held).await);
+            drop(passing.wait_for(|passing| *passing > 0).await);
+            self.wire.passing.send_modify(|passing| *passing -= 1);
             self.to.log_tail(call).await
         })
         .await
