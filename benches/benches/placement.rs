@@ -35,10 +35,14 @@ fn tables(criterion: &mut Criterion) {
         let made = || place(&shards, &members, 2, Bound::default()).expect("good members");
         let table = made().copies;
         assert!(table.values().all(|copies| copies.len() == 2));
-        group.bench_function(BenchmarkId::new("place", &name), |b| b.iter(made));
+        group.bench_function(BenchmarkId::new("place", &name), |b| {
+            b.iter(made);
+        });
         let rest = &members[1..];
         let adapt = || replace(&table, &shards, rest, 2, Bound::default()).expect("good members");
-        group.bench_function(BenchmarkId::new("leave", &name), |b| b.iter(adapt));
+        group.bench_function(BenchmarkId::new("leave", &name), |b| {
+            b.iter(adapt);
+        });
     }
     group.finish();
 }
@@ -64,7 +68,7 @@ fn choice(criterion: &mut Criterion) {
         };
         assert_eq!(order().len(), num_copies, "each copy has its place");
         group.bench_function(BenchmarkId::new("copies", num_copies), |b| {
-            b.iter(&mut order)
+            b.iter(&mut order);
         });
     }
     group.finish();
