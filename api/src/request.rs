@@ -12,6 +12,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use gleaner_query::json;
 use gleaner_root::Root;
+use gleaner_root::tasks::Origin;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -41,6 +42,16 @@ impl Request {
     /// Returns the root.
     pub(crate) fn root(&self) -> &Root {
         &self.app.root
+    }
+
+    /// Returns what a list of tasks shows of who asked.
+    pub(crate) fn origin(&self, source: &Bytes) -> Origin {
+        let opaque_id = self.headers.get("x-opaque-id");
+        let opaque_id = opaque_id.and_then(|value| value.to_str().ok());
+        Origin {
+            opaque_id: opaque_id.map(str::to_owned),
+            source: source.clone(),
+        }
     }
 
     /// Returns a part of the path.

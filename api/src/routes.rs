@@ -24,6 +24,7 @@ mod scroll;
 mod search;
 mod settings;
 mod stats;
+mod tasks;
 mod update;
 mod validate;
 
@@ -54,6 +55,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     cluster::ROUTES,
     nodes::ROUTES,
     stats::ROUTES,
+    tasks::ROUTES,
     data_stream::ROUTES,
     cat::ROUTES,
     refused::ROUTES,

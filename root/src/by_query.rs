@@ -9,6 +9,7 @@ use gleaner_query::search::{SearchRequest, SourceFilter};
 use crate::ingest::{IngestItem, IngestOptions, IngestResult};
 use crate::plan::Target;
 use crate::search::SearchOptions;
+use crate::tasks::{Action, Origin};
 use crate::{Root, RootError};
 
 /// What is to be deleted, and how.
@@ -74,6 +75,17 @@ impl Root {
     /// # Cancel safety
     /// A dropped future may have deleted a part.
     pub async fn delete_by_query(
+        &self,
+        target: &Target,
+        request: &ByQueryRequest,
+        origin: &Origin,
+    ) -> Result<ByQueryReport, RootError> {
+        let named = (Action::DeleteByQuery, target.name());
+        let work = self.delete_all(target, request);
+        self.as_task(named, origin, work).await
+    }
+
+    async fn delete_all(
         &self,
         target: &Target,
         request: &ByQueryRequest,

@@ -107,6 +107,9 @@ pub enum RootError {
         /// The shard.
         shard: u32,
     },
+    /// The client, or another, asked to end it.
+    #[error("task cancelled [by user request]")]
+    TaskCancelled,
     /// A broken invariant.
     #[error("{0}")]
     Internal(String),
@@ -136,6 +139,7 @@ impl RootError {
             | Self::ContextMissing(_)
             | Self::BadToken(_)
             | Self::Write(_)
+            | Self::TaskCancelled
             | Self::Analysis { .. } => FaultKind::CLIENT,
         }
     }

@@ -11,7 +11,7 @@ mod of_shard;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gleaner_model::ShardKey;
+use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::search::{FetchWhat, HighlightWhat};
 use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::dsl::Query;
@@ -34,6 +34,8 @@ use of_shard::{Wanted, fetch_from};
 pub(crate) struct Fetched {
     /// The winners, in order, without those whose shard failed now.
     pub(crate) hits: Vec<Hit>,
+    /// The leaf that ranked each of them.
+    pub(crate) nodes: Vec<NodeId>,
     /// The shards that failed now.
     pub(crate) failures: Vec<ShardFailure>,
 }
@@ -77,8 +79,15 @@ impl Root {
             }
         }
         for (ranked, content) in winners.iter().zip(contents) {
-            if let Some(content) = content {
-                fetched.hits.push(joined(plans, ranked, content, asked)?);
+            let Some(content) = content else {
+                continue;
+            };
+            fetched.hits.push(joined(plans, ranked, content, asked)?);
+            if asked.request.explain {
+                let mut shards = plans[ranked.plan].shards.iter();
+                let planned = shards.find(|planned| planned.shard == ranked.shard);
+                let node = planned.and_then(|planned| planned.node.clone());
+                fetched.nodes.extend(node);
             }
         }
         Ok(fetched)

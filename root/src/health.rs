@@ -47,6 +47,12 @@ impl Phase {
         }
     }
 
+    /// Returns the shard requests that a second attempt for one shard makes: another copy has to rank
+    /// before it can fetch.
+    pub(crate) fn hedge_cost(self) -> usize {
+        if self == Self::Fetch { 2 } else { 1 }
+    }
+
     /// Returns whether a second copy may be asked for the same: not where the call leaves something
     /// behind on its leaf.
     pub(crate) fn can_hedge(self) -> bool {

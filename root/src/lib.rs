@@ -30,6 +30,7 @@ pub mod scroll;
 pub mod search;
 mod shown;
 mod statistics;
+pub mod tasks;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_coordinator::Coordinator;
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, NodeId};
 use gleaner_query::limits::Limits;
 
 pub use error::RootError;
@@ -50,6 +51,8 @@ pub use response::{Coverage, SearchResponse, ShardFailure, ShardSummary, Total};
 /// What a root may use up; every number has a default.
 #[derive(Debug, Clone)]
 pub struct RootOptions {
+    /// Name of this node, which ids of tasks begin with; default `root`.
+    pub node: NodeId,
     /// Deadline of searches that name none; default 60 s.
     pub default_timeout: Duration,
     /// Deadline of writes that name none; default 60 s, as the dialect's.
@@ -60,6 +63,8 @@ pub struct RootOptions {
     pub max_shards: usize,
     /// Whether a write to an unknown index creates it; default true.
     pub auto_create_index: bool,
+    /// Copies beside the primary of indices that do not say; default 1, as the dialect's.
+    pub default_replicas: u32,
     /// Share of the shard requests that may be sent to a second copy because the first is late, 0 to
     /// 1; default 0.05. 0 sends none.
     pub hedge_share: f64,
@@ -73,11 +78,13 @@ pub struct RootOptions {
 impl Default for RootOptions {
     fn default() -> Self {
         Self {
+            node: NodeId("root".into()),
             default_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             max_keep_alive: Duration::from_secs(24 * 3600),
             max_shards: 1_000,
             auto_create_index: true,
+            default_replicas: 1,
             hedge_share: 0.05,
             is_choosing_copies: true,
             limits: Limits::default(),
@@ -94,6 +101,7 @@ pub struct Root {
     statistics: statistics::Cache,
     health: Arc<health::Book>,
     shown: shown::Shown,
+    tasks: tasks::Tasks,
     options: RootOptions,
     clock: fn() -> i64,
 }
@@ -116,6 +124,7 @@ impl Root {
                 options.is_choosing_copies,
             )),
             shown: shown::Shown::default(),
+            tasks: tasks::Tasks::default(),
             options,
             clock,
         }

@@ -31,6 +31,13 @@ pub struct Target {
     pub routing: Option<String>,
 }
 
+impl Target {
+    /// Returns what was asked for, for people.
+    pub(crate) fn name(&self) -> &str {
+        self.expression.as_deref().unwrap_or("_all")
+    }
+}
+
 /// What one index is asked.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexPlan {
@@ -107,8 +114,7 @@ impl Root {
     /// Returns the indices and shards that `target` names, nothing resolved yet.
     pub(crate) fn targets(&self, target: &Target) -> Result<Vec<IndexPlan>, RootError> {
         let state = self.state();
-        let expression = target.expression.as_deref().unwrap_or("_all");
-        let found = names::resolve(expression, &state, &target.options)?;
+        let found = names::resolve(target.name(), &state, &target.options)?;
         let mut plans = Vec::with_capacity(found.len());
         for found in found {
             let index = found.meta;

@@ -28,6 +28,8 @@ pub struct SearchResponse {
     pub max_score: Option<f32>,
     /// The hits.
     pub hits: Vec<Hit>,
+    /// The leaf that ranked each hit, for searches that explain them; empty for others.
+    pub explained_on: Vec<NodeId>,
     /// The aggregations, in the order asked.
     pub aggregations: Vec<AggregationResult>,
     /// Id to continue the scroll with.

@@ -14,6 +14,7 @@ use crate::deadline::Deadline;
 use crate::plan::Target;
 use crate::response::SearchResponse;
 use crate::search::SearchOptions;
+use crate::tasks::{Action, Origin};
 use crate::token::{self, ScrollState};
 use crate::{Root, RootError};
 
@@ -40,6 +41,18 @@ impl Root {
     ) -> Result<SearchResponse, RootError> {
         let request = self.scrolled(&origin.body, &origin.parameters)?;
         self.check_scrollable(target, &request)?;
+        let named = (Action::Search, target.name());
+        let work = self.first_page(target, origin, (keep_alive, &request), options);
+        self.as_task(named, &options.origin, work).await
+    }
+
+    async fn first_page(
+        &self,
+        target: &Target,
+        origin: ScrollOrigin,
+        (keep_alive, request): (Duration, &SearchRequest),
+        options: &SearchOptions,
+    ) -> Result<SearchResponse, RootError> {
         let pit = self.pin(target, keep_alive).await?;
         let ScrollOrigin { body, parameters } = origin;
         let body = body.to_vec();
@@ -50,8 +63,8 @@ impl Root {
             after: None,
             now_ms: self.now_ms(),
         };
-        let deadline = self.deadline_of(&request);
-        self.next_page(state, &request, (options, deadline)).await
+        let deadline = self.deadline_of(request);
+        self.next_page(state, request, (options, deadline)).await
     }
 
     /// Answers the next page.
@@ -62,6 +75,7 @@ impl Root {
         &self,
         id: &str,
         keep_alive: Option<Duration>,
+        origin: &Origin,
     ) -> Result<SearchResponse, RootError> {
         let mut state: ScrollState = token::decode(id)?;
         let mut request = self.scrolled(&state.body, &state.parameters)?;
@@ -74,7 +88,8 @@ impl Root {
         let deadline = self.deadline_of(&request);
         let options = SearchOptions::default();
         let page = self.next_page(state, &request, (&options, deadline));
-        self.renewed(&pit, deadline, page).await
+        let work = self.renewed(&pit, deadline, page);
+        self.as_task((Action::Scroll, id), origin, work).await
     }
 
     /// Returns the search that a scroll repeats.

@@ -18,6 +18,7 @@ use crate::health::Phase;
 use crate::plan::{IndexPlan, PlannedShard, Target};
 use crate::response::{SearchResponse, ShardFailure};
 use crate::scatter::{Gathered, Trip};
+use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
@@ -31,6 +32,8 @@ pub struct SearchOptions {
     pub refuse_partial: bool,
     /// Share of the documents that an answer must cover, 0 to 1 (`min_coverage`); `None` takes any.
     pub min_coverage: Option<f64>,
+    /// Who asked, for the list of tasks.
+    pub origin: Origin,
     /// Only hits after this one, with the tie-break (scroll); `search_after` without one else.
     pub(crate) after: Option<Position>,
     /// The request's time, where it began earlier than now (scroll): milliseconds since the epoch.
@@ -55,13 +58,17 @@ impl Root {
         request: &SearchRequest,
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
-        let deadline = self.deadline_of(request);
-        if let Some(pit) = &request.pit {
-            return self.search_pit(pit, request, options, deadline).await;
-        }
-        let mut plans = self.targets(target)?;
-        self.search_plans(&mut plans, request, options, deadline)
-            .await
+        let work = async {
+            let deadline = self.deadline_of(request);
+            if let Some(pit) = &request.pit {
+                return self.search_pit(pit, request, options, deadline).await;
+            }
+            let mut plans = self.targets(target)?;
+            self.search_plans(&mut plans, request, options, deadline)
+                .await
+        };
+        let named = (Action::Search, target.name());
+        self.as_task(named, &options.origin, work).await
     }
 
     /// Returns by when a search that begins now is owed.

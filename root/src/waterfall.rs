@@ -68,6 +68,17 @@ pub enum AttemptKind {
     Retry,
 }
 
+impl AttemptKind {
+    /// Returns its name in profiles and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Hedge => "hedge",
+            Self::Retry => "retry",
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttemptOutcome {

@@ -82,6 +82,9 @@ impl From<&RootError> for ApiError {
                 "unavailable_shards_exception",
                 reason,
             ),
+            RootError::TaskCancelled => {
+                Self::new(StatusCode::BAD_REQUEST, "task_cancelled_exception", reason)
+            }
             RootError::Internal(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
             }

@@ -134,7 +134,7 @@ impl AggregationForm {
         let form = HitForm::default();
         let shown: Vec<Value> = hits
             .iter()
-            .filter_map(|hit| serde_json::to_value(HitBody::new(hit, &form)).ok())
+            .filter_map(|hit| serde_json::to_value(HitBody::new(hit, &form, None)).ok())
             .collect();
         let total = if self.has_plain_totals {
             json!(total)

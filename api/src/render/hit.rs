@@ -14,8 +14,6 @@ pub(crate) struct HitForm {
     pub(crate) has_version: bool,
     /// `_seq_no` and `_primary_term`.
     pub(crate) has_seq_no: bool,
-    /// `_shard` and `_node`, beside `_explanation`: the node that is told.
-    pub(crate) explained_on: Option<NodeId>,
     /// Whether `_id` is left out (`stored_fields=_none_`).
     pub(crate) is_bare: bool,
     /// Sort values shown, the tie-break being the last; `None` is all.
@@ -58,14 +56,14 @@ pub(crate) struct HitBody<'a> {
 }
 
 impl<'a> HitBody<'a> {
-    /// Returns the form of `hit`; a `_source` that is no JSON is left out.
-    pub(crate) fn new(hit: &'a Hit, form: &'a HitForm) -> Self {
+    /// Returns the form of `hit`; a `_source` that is no JSON is left out. One that is explained shows
+    /// its shard and the node that ranked it.
+    pub(crate) fn new(hit: &'a Hit, form: &'a HitForm, explained: Option<&'a NodeId>) -> Self {
         let content = &hit.content;
         let source = hit
             .source
             .as_deref()
             .filter(|_| !form.is_bare && !form.is_without_source);
-        let explained = form.explained_on.as_ref();
         Self {
             shard: explained.map(|_| format!("[{}][{}]", hit.index, hit.shard)),
             node: explained.map(|node| &*node.0),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gleaner_root::waterfall::{AttemptKind, AttemptOutcome, LeafAttempt, Numbers, Step, Waterfall};
+use gleaner_root::waterfall::{AttemptOutcome, LeafAttempt, Numbers, Step, Waterfall};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
@@ -43,11 +43,7 @@ fn attempt(attempt: &LeafAttempt) -> Value {
     let shards: Vec<u32> = attempt.shards.iter().map(|shard| shard.shard.0).collect();
     let mut shown = json!({
         "phase": attempt.phase,
-        "kind": match attempt.kind {
-            AttemptKind::First => "first",
-            AttemptKind::Hedge => "hedge",
-            AttemptKind::Retry => "retry",
-        },
+        "kind": attempt.kind.name(),
         "node": attempt.node.to_string(),
         "index": attempt.index,
         "shards": shards,
@@ -120,6 +116,7 @@ mod tests {
     use gleaner_model::{IndexUuid, NodeId, ShardKey, ShardNumber};
     use gleaner_proto::LeafFault;
     use gleaner_query::answer::LeafTimes;
+    use gleaner_root::waterfall::AttemptKind;
 
     use super::*;
 

@@ -36,7 +36,6 @@ impl SearchForm {
             hits: HitForm {
                 has_version: request.version,
                 has_seq_no: request.seq_no_primary_term,
-                explained_on: None,
                 is_bare,
                 num_sort_values: num_sort_values(request),
                 is_without_source: request.stored_fields.is_some() && !is_source_asked,
@@ -98,10 +97,9 @@ struct Hits<'a> {
 impl<'a> SearchBody<'a> {
     /// Returns the body of `response` in `form`.
     pub(crate) fn new(response: &'a SearchResponse, form: &'a SearchForm) -> Self {
-        let hits = response
-            .hits
-            .iter()
-            .map(|hit| HitBody::new(hit, &form.hits))
+        let hits = response.hits.iter().enumerate();
+        let hits = hits
+            .map(|(at, hit)| HitBody::new(hit, &form.hits, response.explained_on.get(at)))
             .collect();
         let total = total(response.total, form.aggregations.has_plain_totals);
         let aggregations = (!response.aggregations.is_empty())

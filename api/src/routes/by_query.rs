@@ -1,5 +1,6 @@
 //! `_delete_by_query`, waited for.
 
+use bytes::Bytes;
 use gleaner_query::json::{self, ObjectReader};
 use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_search};
 use gleaner_root::by_query::{ByQueryReport, ByQueryRequest};
@@ -49,7 +50,9 @@ async fn delete(mut request: Request) -> Answer {
     }
     let asked = asked(&request, body)?;
     let target = request.target()?;
-    let report = request.root().delete_by_query(&target, &asked).await?;
+    let origin = request.origin(&Bytes::new());
+    let root = request.root();
+    let report = root.delete_by_query(&target, &asked, &origin).await?;
     Ok(answered(&report))
 }
 

@@ -36,10 +36,9 @@ async fn count(mut request: Request) -> Answer {
     search.size = Some(0);
     search.track_total_hits = TrackTotal::Exact;
     let target = request.target()?;
-    let response = request
-        .root()
-        .search(&target, &search, &SearchOptions::default())
-        .await?;
+    let mut options = SearchOptions::default();
+    options.origin = request.origin(&body);
+    let response = request.root().search(&target, &search, &options).await?;
     let mut shown = json!({
         "count": response.total.map_or(0, |total| total.value),
         "_shards": shards::of_search(&response.shards),

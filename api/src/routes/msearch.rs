@@ -148,6 +148,7 @@ fn unterminated() -> ApiError {
 fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
     let mut target = request.target()?;
     let mut options = SearchOptions::default();
+    options.origin = request.origin(&body);
     let header = header.trim_ascii();
     if !header.is_empty() {
         let value = json::read(header, &request.root().options().limits)?;

@@ -63,7 +63,7 @@ const METRICS: [&str; 11] = [
 ];
 
 /// The roles a node tells; clients that sniff skip nodes that are masters only.
-const ROLES: [&str; 3] = ["data", "ingest", "master"];
+pub(super) const ROLES: [&str; 3] = ["data", "ingest", "master"];
 
 /// Returns whether the path names this node: by id, name, or a pattern that takes all in.
 fn is_named(request: &Request, id: &str) -> bool {

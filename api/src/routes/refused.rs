@@ -54,15 +54,6 @@ pub(super) static ROUTES: &[Route] = &[
         ],
     ),
     refused(
-        "tasks",
-        &[
-            "/_tasks",
-            "/_tasks/{task}",
-            "/_tasks/_cancel",
-            "/_tasks/{task}/_cancel",
-        ],
-    ),
-    refused(
         "snapshots",
         &[
             "/_snapshot",

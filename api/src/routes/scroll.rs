@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use gleaner_query::json::ObjectReader;
 use gleaner_query::units::parse_time;
 use http::{Method, StatusCode};
@@ -91,7 +92,9 @@ async fn scroll(mut request: Request) -> Answer {
     let contexts = &request.app.contexts;
     let id = contexts.newest(id);
     let search = request.root().scrolled_search(&id)?;
-    let response = request.root().continue_scroll(&id, keep_alive).await?;
+    let origin = request.origin(&Bytes::new());
+    let root = request.root();
+    let response = root.continue_scroll(&id, keep_alive, &origin).await?;
     if let Some(next) = &response.scroll_id {
         contexts.advance(&id, next);
     }

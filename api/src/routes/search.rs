@@ -32,16 +32,9 @@ async fn search(mut request: Request) -> Answer {
     let mut search = parse_search(&body, &request.root().options().limits)?;
     apply(&mut search, parameters, &request)?;
     let target = request.target()?;
-    let options = options(parameters)?;
-    let mut form = SearchForm::of(&search, parameters)?;
-    if search.explain {
-        form.hits.explained_on = request
-            .root()
-            .leaves()
-            .all()
-            .pop()
-            .map(|located| located.node);
-    }
+    let mut options = options(parameters)?;
+    options.origin = request.origin(&body);
+    let form = SearchForm::of(&search, parameters)?;
     check(&search, parameters, &target)?;
     check_boosts(&search, &target, &request)?;
     let response = match parameters.time("scroll")? {

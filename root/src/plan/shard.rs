@@ -90,6 +90,7 @@ impl PlannedShard {
                 | LeafFault::Behind { .. }
                 | LeafFault::Recovering { .. }
                 | LeafFault::Stopped { .. }
+                | LeafFault::Unsupported { .. }
                 | LeafFault::Rejected { .. }
                 | LeafFault::Internal { .. }
         );

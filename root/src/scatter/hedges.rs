@@ -61,7 +61,7 @@ impl<A: Dated> Race<'_, A> {
             let Some((copy, _)) = book.backup(key, &slot.copies, &slot.untried) else {
                 continue;
             };
-            if book.may_repeat(1) {
+            if book.may_repeat(self.rules.phase.hedge_cost()) {
                 slot.untried.retain(|other| *other != copy);
                 picks.push((at, copy));
             } else {

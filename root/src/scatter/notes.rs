@@ -46,7 +46,10 @@ impl<A: Dated> Race<'_, A> {
             if !has_answer && faults().any(is_nobody) {
                 book.unreachable(&attempt.node);
             } else {
-                let took = has_answer.then_some(took);
+                // Another copy than the one that ranked ranks first: not how long a fetch takes.
+                let is_usual =
+                    attempt.kind == AttemptKind::First || self.rules.phase != Phase::Fetch;
+                let took = (has_answer && is_usual).then_some(took);
                 book.answered(&attempt.node, self.key_of(id), took, times);
             }
             if faults().any(|fault| matches!(fault, LeafFault::Rejected { .. })) {
@@ -78,21 +81,25 @@ impl<A: Dated> Race<'_, A> {
         }
     }
 
-    /// Cancels the calls whose shards have all been answered by others.
-    pub(super) fn cancel_losers(&mut self) {
+    /// Cancels the calls whose shards have all been answered by others, the last of which took `winner`.
+    pub(super) fn cancel_losers(&mut self, winner: Duration) {
         for id in 0..self.attempts.len() {
             let attempt = &self.attempts[id];
             let is_wanted = |at: &usize| self.slots[*at].is_waiting();
             if attempt.open.is_none() || attempt.slots.iter().any(is_wanted) {
                 continue;
             }
-            // Another copy was asked later and answered sooner. A second request that lost says
-            // nothing: it had less time.
-            let is_slow = attempt.kind != AttemptKind::Hedge;
-            if let Some(book) = self.rules.book.filter(|_| is_slow) {
+            // A second request that lost says nothing: it had less time. The first one's leaf is slow
+            // when the same work was done elsewhere in half of the time; else the work is.
+            if let Some(book) = self
+                .rules
+                .book
+                .filter(|_| attempt.kind != AttemptKind::Hedge)
+            {
                 let took = attempt.started.elapsed();
                 let key = self.key_of(id);
-                book.open().given_up(&attempt.node, key, took, true);
+                let is_slow = took >= winner * 2;
+                book.open().given_up(&attempt.node, key, took, is_slow);
             }
             self.close_attempt(id, AttemptOutcome::Lost);
         }

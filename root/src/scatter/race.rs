@@ -144,7 +144,7 @@ impl<'a, A: Dated> Race<'a, A> {
         self.attempts[id].slots = slots;
         // Shards of one call share a threshold: an answer beside another moment's may lack hits.
         self.is_mixed |= has_won && has_other;
-        self.cancel_losers();
+        self.cancel_losers(self.attempts[id].started.elapsed());
         self.launch(&picks, AttemptKind::Retry)
     }
 
@@ -165,6 +165,14 @@ impl<'a, A: Dated> Race<'a, A> {
 
     /// Groups picks by plan and leaf and writes their calls down as begun.
     pub(super) fn launch(&mut self, picks: &[Pick], kind: AttemptKind) -> Vec<Start> {
+        if picks.is_empty() {
+            return Vec::new();
+        }
+        if self.rules.book.is_some() {
+            let labels = [("phase", self.rules.phase.name()), ("kind", kind.name())];
+            metrics::counter!("gleaner_shard_requests_total", &labels)
+                .increment(picks.len() as u64);
+        }
         let mut starts: Vec<Start> = Vec::new();
         let first_id = self.attempts.len();
         for (at, copy) in picks {

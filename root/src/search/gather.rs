@@ -69,6 +69,7 @@ impl Root {
         }
         let num_ranked = ranked.len();
         response.hits = fetched.hits;
+        response.explained_on = fetched.nodes;
         for failure in failures.into_iter().chain(fetched.failures) {
             response.shards.successful = response.shards.successful.saturating_sub(1);
             note_failure(&mut response, failure);

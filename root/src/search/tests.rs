@@ -312,7 +312,7 @@ async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
     let id = first.scroll_id.expect("a scroll has an id");
     fixture
         .root
-        .continue_scroll(&id, None)
+        .continue_scroll(&id, None, &Origin::default())
         .await
         .expect("answered");
     let asked = fixture.leaf.asked.lock();
