@@ -25,6 +25,8 @@ pub struct Control {
     is_cancelled: AtomicBool,
     /// Sticky, so that all threads stop together and the answer says `timed_out`.
     is_late: AtomicBool,
+    #[cfg(test)]
+    num_checks: AtomicU64,
 }
 
 impl Control {
@@ -51,6 +53,8 @@ impl Control {
     /// # Errors
     /// [`Stop::Cancelled`] after [`Control::cancel`], [`Stop::Deadline`] from the deadline on.
     pub fn check(&self) -> Result<(), Stop> {
+        #[cfg(test)]
+        self.num_checks.fetch_add(1, Ordering::Relaxed);
         if self.is_cancelled.load(Ordering::Relaxed) {
             return Err(Stop::Cancelled);
         }
@@ -62,6 +66,12 @@ impl Control {
             return Err(Stop::Deadline);
         }
         Ok(())
+    }
+
+    /// Returns how often it was checked.
+    #[cfg(test)]
+    pub(crate) fn num_checks(&self) -> u64 {
+        self.num_checks.load(Ordering::Relaxed)
     }
 
     /// Returns whether a check has found the deadline passed.

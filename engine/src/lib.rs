@@ -6,6 +6,7 @@
 //! Called by `leaf`. Read [`copy`] first, then [`schema`] for the layout of an index.
 
 pub mod aggregate;
+mod blocks;
 pub mod control;
 pub mod copy;
 pub mod directory;

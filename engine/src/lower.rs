@@ -2,8 +2,7 @@
 //!
 //! Weights made here match exactly what the clause says; their f32 scores are close to the
 //! canonical ones (within `score::bound::Slack`) and never decide an order. Statistics are the
-//! request's, never the searcher's. Where all scored clauses are terms of text fields, tantivy's
-//! block-max pruning applies: it recognises its own term scorers, which ours hand through.
+//! request's, never the searcher's.
 
 mod cached;
 mod candidates;
@@ -15,7 +14,6 @@ mod values;
 
 use std::sync::Arc;
 
-use gleaner_model::FieldPath;
 use gleaner_query::resolved::Clause;
 use tantivy::query::{AllWeight, EmptyWeight, Weight};
 
@@ -45,13 +43,7 @@ pub(crate) struct Scope<'a> {
 /// # Errors
 /// [`EngineError::MissingStatistics`], [`EngineError::Query`] for what cannot be evaluated.
 pub(crate) fn query(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
-    let (clause, boost) = simplify(clause, 1.0);
-    let weight = scored(scope, clause, boost)?;
-    // A lone term is pruned only as a union of one.
-    Ok(match clause {
-        Clause::Term { .. } => compound::union_of_one(weight),
-        _ => weight,
-    })
+    scored(scope, clause, 1.0)
 }
 
 /// Returns a weight that only matches, for the whole query: bitmaps are kept of its filters, not
@@ -63,34 +55,6 @@ pub(crate) fn unscored(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Wei
     matching(scope, clause)
 }
 
-/// Returns the fields of a clause that tantivy prunes by block maxima (a term, a conjunction or a
-/// disjunction of terms, all of text fields); `None` for any other.
-pub(crate) fn pruned_fields<'q>(view: &View, clause: &'q Clause) -> Option<Vec<&'q FieldPath>> {
-    let (clause, _) = simplify(clause, 1.0);
-    let term = |clause: &'q Clause| match simplify(clause, 1.0).0 {
-        Clause::Term { field, .. } => view.fields().text(field.as_str()).map(|_| field),
-        _ => None,
-    };
-    match clause {
-        Clause::Term { .. } => Some(vec![term(clause)?]),
-        Clause::Blended { field, .. } => view.fields().text(field.as_str()).map(|_| vec![field]),
-        Clause::Bool {
-            must,
-            should,
-            filter,
-            must_not,
-            minimum_should_match,
-        } if filter.is_empty() && must_not.is_empty() => {
-            match (must.as_slice(), should.as_slice(), minimum_should_match) {
-                (all, [], 0) if !all.is_empty() => all.iter().map(term).collect(),
-                ([], any, 0 | 1) if !any.is_empty() => any.iter().map(term).collect(),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
 /// Returns a weight that only matches; bitmaps of it may be kept.
 ///
 /// # Errors
@@ -98,6 +62,15 @@ pub(crate) fn pruned_fields<'q>(view: &View, clause: &'q Clause) -> Option<Vec<&
 pub(crate) fn filter(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
     let (clause, _) = simplify(clause, 1.0);
     cached::wrap(scope, clause, matching(scope, clause)?)
+}
+
+/// Returns a weight whose scorers may be asked by `seek_danger` about any ascending documents;
+/// bitmaps of it may be kept.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn gate(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
+    Ok(Box::new(excluded::Excluded(filter(scope, clause)?)))
 }
 
 /// Takes off what does not change matches: boosts, and a `bool` around a single scored clause.

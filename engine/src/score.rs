@@ -5,7 +5,7 @@
 //! - [`model`]: the request's numbers, tabulated.
 //! - [`canonical`]: a document's score, in the query's clause order, rounded once.
 //! - [`weights`]: the score of a term in a document, for all who have its frequency and length.
-//! - [`bound`]: how far tantivy's block maxima may be wrong, and what to do about it.
+//! - [`bound`]: what no document of a block or list scores more than.
 //! - [`top`]: the best hits, shared by all segments and shards.
 //!
 //! `docs/decisions/0004-exact-ranking.md` has the argument and the figures.

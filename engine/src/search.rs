@@ -2,17 +2,14 @@
 //!
 //! Every (shard, segment) is a task of its own; tasks share the k-th best score, so a segment is
 //! pruned by what all others have found, and the count of matches, so that counting stops at the
-//! limit. Evaluation goes in blocks of at most 4,096 documents with a look at the clock between
-//! them. Where tantivy prunes by block maxima (terms, conjunctions and disjunctions of terms), the
-//! look comes every 1,024 documents that pass the threshold: between two of them tantivy may skip
-//! or score any number of documents, at most one segment's.
+//! limit. Evaluation goes in blocks of at most 4,096 documents, skipped ones included, with a look
+//! at the clock between them.
 //!
 //! Does not: merge with other leaves, fetch documents, wait for a place on the pool (the caller
 //! lets in at most as many searches as there are cores).
 
 mod aggregations;
 mod answer;
-mod candidates;
 mod count;
 mod prune;
 mod rank;
@@ -112,8 +109,12 @@ fn attempt(
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> Vec<Option<Answer>> {
-    let filters = targets.iter().map(|target| LiveFilters::new(target, env));
-    let filters: Vec<LiveFilters> = filters.collect();
+    let filters: Vec<LiveFilters> = if query.aggregations.is_empty() {
+        Vec::new()
+    } else {
+        let of_target = |target: &&Target| LiveFilters::new(target, env);
+        targets.iter().map(of_target).collect()
+    };
     let request = match Request::new(targets, &filters, query, env) {
         Ok(request) => request,
         Err(Unready {

@@ -83,9 +83,17 @@ pub(crate) fn live_frequency(
     if !handle.kind.is_indexed() {
         return Ok(0);
     }
-    let term = Term::from_field_text(handle.column, term);
+    let is_text = matches!(handle.kind, FieldKind::Text { .. });
     let mut documents = 0;
     for segment in view.segments() {
+        if is_text
+            && !segment.reader().has_deletes()
+            && let Some(column) = segment.text_column(handle.column)?
+        {
+            documents += u64::from(column.frequency(term)?);
+            continue;
+        }
+        let term = Term::from_field_text(handle.column, term);
         documents += segment.numbers().live_frequency(segment, &term, control)?;
     }
     Ok(documents)

@@ -151,11 +151,6 @@ pub(super) fn any_matching(mut weights: Vec<Box<dyn Weight>>) -> Box<dyn Weight>
     sum(weights, 0, false)
 }
 
-/// A union of one: tantivy prunes a lone term scorer only inside a union.
-pub(super) fn union_of_one(weight: Box<dyn Weight>) -> Box<dyn Weight> {
-    sum(vec![(Occur::Should, weight)], 0, true)
-}
-
 fn sum(
     weights: Vec<(Occur, Box<dyn Weight>)>,
     minimum_should_match: usize,

@@ -1,4 +1,5 @@
-//! What a query must not match.
+//! Scorers that are only asked whether they match: of what a query must not match, and of the gates
+//! of ranked terms.
 //!
 //! tantivy asks an excluded scorer about documents before the one it stands on, which its phrase
 //! scorers do not allow (a debug assertion; undefined answers without). This stands between.

@@ -4,6 +4,9 @@
 //! idf = ln(1 + (N − n + 0.5) / (n + 0.5)): Robertson and Zaragoza, *The Probabilistic Relevance
 //! Framework* (2009), in the form of Lucene ≤ 7 and tantivy (the factor k1 + 1 is kept).
 
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 use tantivy::fieldnorm::FieldNormReader;
 
 /// Saturation of term frequency; fixed, because tantivy's block maxima are made with it.
@@ -22,11 +25,19 @@ pub fn idf(matching: u64, documents: u64) -> f64 {
     (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
 }
 
+/// Tables kept by [`LengthNorms::shared`], 3 KiB each.
+const TABLES_KEPT: usize = 64;
+
+/// The tables asked for lately, with the place of the next.
+static TABLES: RwLock<(Vec<Arc<LengthNorms>>, usize)> = RwLock::new((Vec::new(), 0));
+
 /// The length normalisation of one field: k1 · (1 − b + b · length / average) by norm id.
 #[derive(Debug, Clone)]
 pub struct LengthNorms {
     average: f64,
     by_id: Box<[f64; 256]>,
+    /// The same, rounded.
+    rounded: Box<[f32; 256]>,
 }
 
 impl LengthNorms {
@@ -36,7 +47,35 @@ impl LengthNorms {
         for (id, norm) in by_id.iter_mut().enumerate() {
             *norm = norm_of(length_of(id), average);
         }
-        Self { average, by_id }
+        let rounded = Box::new(by_id.map(|norm| norm as f32));
+        Self {
+            average,
+            by_id,
+            rounded,
+        }
+    }
+
+    /// Returns the table of `average`, made once for all fields, shards and queries that have the
+    /// same mean length: a query asks for the same few until documents change.
+    pub fn shared(average: f64) -> Arc<Self> {
+        let is_same = |table: &&Arc<Self>| table.average.to_bits() == average.to_bits();
+        if let Some(table) = TABLES.read().0.iter().find(is_same) {
+            return Arc::clone(table);
+        }
+        let table = Arc::new(Self::new(average));
+        let (tables, next) = &mut *TABLES.write();
+        if tables.len() < TABLES_KEPT {
+            tables.push(Arc::clone(&table));
+        } else {
+            tables[*next] = Arc::clone(&table);
+            *next = (*next + 1) % TABLES_KEPT;
+        }
+        table
+    }
+
+    /// Returns the norms by norm id, rounded.
+    pub fn rounded(&self) -> &[f32; 256] {
+        &self.rounded
     }
 
     /// Returns the mean length in tokens.
@@ -75,6 +114,17 @@ mod tests {
         assert!(idf(1, 100) > idf(2, 100));
         assert!(idf(100, 100) > 0.0);
         assert!((idf(1, 2) - 2f64.ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn tables_are_shared_by_average_and_bounded() {
+        let one = LengthNorms::shared(0.125);
+        assert!(Arc::ptr_eq(&one, &LengthNorms::shared(0.125)));
+        for n in 0..2 * TABLES_KEPT {
+            let average = 1e6 + n as f64;
+            assert_eq!(LengthNorms::shared(average).average(), average);
+        }
+        assert!(TABLES.read().0.len() <= TABLES_KEPT);
     }
 
     #[test]

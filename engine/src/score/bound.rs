@@ -1,32 +1,38 @@
-//! How far tantivy's block maxima may fall short of the truth, so that pruning stays exact.
+//! Upper bounds of scores, so that pruning stays exact.
 //!
 //! # The problem
 //! A posting block stores one pair (norm, tf): the best of its documents under the average length
 //! of the *segment*. Scored under the *global* average it need not be the best any more, so the
 //! "maximum" may be too low and pruning may drop a winner.
 //!
-//! # The factor
+//! # The bound
 //! Write n_s(d), n_g(d) for a document's length norm under the segment's and the global average,
 //! and q(d) = n_s(d) / n_g(d), which depends on the length only and is monotonic in it. A term's
-//! contribution is w · s(r) with r = tf / n_g and s(r) = r / (1 + r). Let m be the stored document
-//! and d any document of its block: tf_d / n_s(d) ≤ tf_m / n_s(m) =: ρ, hence r_d ≤ ρ · q(d), while
-//! r_m = ρ · q(m). So the truth exceeds the stored bound at most by
+//! contribution is W · s(r) with W = weight · (k1 + 1), r = tf / n_g and s(r) = r / (1 + r). Let m be
+//! the stored document and d any document of its block: tf_d / n_s(d) ≤ tf_m / n_s(m) =: ρ, hence
+//! r_d ≤ ρ · q(d) ≤ ρ · q_max, where q_max is q at the shortest or at the longest length of the
+//! segment. So no document of the block scores more than
 //!
-//! s(ρ·q(d)) / s(ρ·q(m)) = q(d)/q(m) · (1 + ρ·q(m)) / (1 + ρ·q(d)),
+//! W · s(ρ · q_max) = W · tf_m / (tf_m + n_s(m) / q_max).
 //!
-//! which, where q(d) > q(m), falls as ρ grows; and tf ≥ 1 gives ρ ≥ 1/n_s of the shorter of the
-//! two. [`shortfall`] is the maximum of this over the lengths that occur in the segment. q is
-//! monotonic, so one of the two is the longest length, and one loop over the lengths suffices.
+//! Where the averages agree q_max is 1 and this is the stored maximum itself. A block without a
+//! stored pair, and a list as a whole, are bounded by W, since s < 1. Weights are ≥ 0 and scores are
+//! sums, so bounds add up.
 //!
-//! tantivy also uses a global bound per term, the score at norm id 255 and a huge tf. Because norms
-//! are quantised downwards, a document that repeats one word may exceed it; [`shortfall`] takes
-//! that into account too (id i holds lengths up to length(i + 1) − 1, and tf ≤ length).
-//!
-//! Weights are ≥ 0 and scores are sums, so the largest factor of a query's fields bounds every sum:
-//! Σ truth ≤ F · Σ stored. A document is a winner only if its score reaches the k-th; a collector
-//! that hands out `k-th / F` therefore loses none. [`Slack`] adds what f32 arithmetic may lose.
+//! # Arithmetic
+//! Bounds are computed in f32 from a W raised by [`MARGIN`]: of the fewer than 16 roundings of 2⁻²⁴
+//! in one bound, and of those in a sum of [`MOST_TERMS`] of them, none makes it too low.
 
-use super::bm25::{length_of, norm_of};
+use std::sync::Arc;
+
+use super::bm25::{K1, LengthNorms};
+
+/// Share by which bounds are raised.
+pub(crate) const MARGIN: f64 = 2e-5;
+/// Bounds that may be added up under the margin.
+pub(crate) const MOST_TERMS: usize = 256;
+/// Smallest and largest weights whose bounds f32 can tell.
+const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-20..=1e20;
 
 /// Length of the field in the segment's documents, deleted ones included.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,50 +45,137 @@ pub struct Lengths {
     pub longest: u8,
 }
 
-/// Largest factor by which a true score may exceed tantivy's bound for the same block; ≥ 1.
-///
-/// Infinite where nothing is known (then nothing may be pruned).
-pub fn shortfall(segment: Lengths, global_average: f64) -> f64 {
-    let usable = |average: f64| average.is_finite() && average > 0.0;
-    if !usable(segment.average) || !usable(global_average) || segment.shortest == 0 {
-        return f64::INFINITY;
-    }
-    block_shortfall(segment, global_average).max(term_shortfall(segment, global_average))
+/// What the stored pairs of a segment are worth under a global average.
+pub(crate) struct BlockBound {
+    norms: Arc<LengthNorms>,
+    /// 1 / q_max.
+    shrink: f32,
 }
 
-fn block_shortfall(segment: Lengths, global_average: f64) -> f64 {
-    let norm_s = |id: u8| norm_of(length_of(usize::from(id)), segment.average);
-    let ratio = |id: u8| norm_s(id) / norm_of(length_of(usize::from(id)), global_average);
-    let longest = segment.longest;
-    let (q_longest, mut worst) = (ratio(longest), 1.0_f64);
-    for id in segment.shortest..longest {
-        let q = ratio(id);
-        let (q_true, q_stored) = (q.max(q_longest), q.min(q_longest));
-        // `id` is the shorter of the two.
-        let rho = 1.0 / norm_s(id);
-        worst = worst.max(q_true / q_stored * (1.0 + rho * q_stored) / (1.0 + rho * q_true));
+impl BlockBound {
+    /// Returns the bound of blocks; `None` where nothing is known of them.
+    pub(crate) fn new(lengths: Lengths, global: &LengthNorms) -> Option<Self> {
+        let is_usable = lengths.average.is_finite() && lengths.average > 0.0;
+        if !is_usable || lengths.shortest == 0 {
+            return None;
+        }
+        let norms = LengthNorms::shared(lengths.average);
+        let ratio = |id: u8| norms.get(id) / global.get(id);
+        let largest = ratio(lengths.shortest).max(ratio(lengths.longest));
+        Some(Self {
+            shrink: (1.0 / largest) as f32,
+            norms,
+        })
     }
-    worst
 }
 
-fn term_shortfall(segment: Lengths, global_average: f64) -> f64 {
-    /// The frequency tantivy uses for a term's largest score.
-    const HUGE_FREQUENCY: f64 = 2_013_265_944.0;
-    let saturated = |r: f64| r / (1.0 + r);
-    let bound = saturated(HUGE_FREQUENCY / norm_of(length_of(255), global_average));
-    let mut worst = 1.0_f64;
-    for id in segment.shortest..=segment.longest {
-        let longest_of_id = match id {
-            255 => f64::from(u32::MAX),
-            _ => f64::from(length_of(usize::from(id) + 1) - 1),
+/// The scores of one term in one segment: canonical ones, and bounds of them.
+pub(crate) struct Scale<'a> {
+    weight: f64,
+    /// W, raised by the margin.
+    most: f32,
+    norms: &'a LengthNorms,
+    norm_ids: &'a [u8],
+    blocks: Option<&'a BlockBound>,
+}
+
+impl<'a> Scale<'a> {
+    /// Returns whether bounds can be told for scores of this weight.
+    pub(crate) fn is_bounded(weight: f64) -> bool {
+        WEIGHTS.contains(&weight)
+    }
+
+    /// Returns the scale of a term of `weight` = boost · idf, which [`Scale::is_bounded`] takes.
+    pub(crate) fn new(
+        weight: f64,
+        norms: &'a LengthNorms,
+        norm_ids: &'a [u8],
+        blocks: Option<&'a BlockBound>,
+    ) -> Self {
+        let most = weight * (K1 + 1.0) * (1.0 + MARGIN);
+        Self {
+            weight,
+            most: most as f32,
+            norms,
+            norm_ids,
+            blocks,
+        }
+    }
+
+    /// Returns the canonical contribution of a document.
+    #[inline]
+    pub(crate) fn score(&self, doc: u32, frequency: u32) -> f64 {
+        let id = self.norm_ids[doc as usize];
+        self.weight * self.norms.saturated(f64::from(frequency), id)
+    }
+
+    /// Returns a bound of all contributions.
+    pub(crate) fn most(&self) -> f32 {
+        self.most
+    }
+
+    /// Returns a bound of the contributions of a block whose best document is `best`.
+    #[inline]
+    pub(crate) fn of_block(&self, best: Option<(u8, u32)>) -> f32 {
+        let (Some(bound), Some((id, frequency))) = (self.blocks, best) else {
+            return self.most;
         };
-        let norm = norm_of(length_of(usize::from(id)), global_average);
-        worst = worst.max(saturated(longest_of_id / norm) / bound);
+        // Without frequencies there is no best document.
+        if frequency == 0 {
+            return self.most;
+        }
+        let frequency = frequency as f32;
+        let norm = bound.norms.rounded()[usize::from(id)] * bound.shrink;
+        self.most * (frequency / (frequency + norm))
     }
-    worst
+
+    /// Returns a bound of a document's contribution: less than [`CLOSE`] of it too high.
+    #[inline]
+    pub(crate) fn of_document(&self, doc: u32, frequency: u32) -> f32 {
+        let frequency = rounded(frequency);
+        let norm = self.norms.rounded()[usize::from(self.norm_ids[doc as usize])];
+        self.most * (frequency / (frequency + norm))
+    }
+
+    /// Writes to `selected` the positions of those documents whose contribution may be `need` or
+    /// more; returns how many.
+    #[inline]
+    pub(crate) fn select(
+        &self,
+        documents: &[u32],
+        frequencies: &[u32],
+        need: f32,
+        selected: &mut [u8; 128],
+    ) -> usize {
+        // W · tf / (tf + n) ≥ need, without the division.
+        let spare = self.most - need;
+        let norms = self.norms.rounded();
+        let mut num_selected = 0;
+        for (position, (&doc, &frequency)) in documents.iter().zip(frequencies).enumerate() {
+            let norm = norms[usize::from(self.norm_ids[doc as usize])];
+            selected[num_selected & 127] = position as u8;
+            num_selected += usize::from(rounded(frequency) * spare >= need * norm);
+        }
+        num_selected
+    }
 }
 
-/// How far an f32 score may be from the canonical one, relatively.
+/// Returns a frequency, which is below 2³¹, as a float: signed numbers convert faster.
+#[inline]
+fn rounded(frequency: u32) -> f32 {
+    frequency as i32 as f32
+}
+
+/// Share of a bound of a document by which it may be too high.
+pub(crate) const CLOSE: f64 = 2.0 * MARGIN;
+
+/// Returns a score that a document's canonical score reaches when the bounds of its terms add up to
+/// `ceiling`.
+pub(crate) fn least(ceiling: f32) -> f32 {
+    (f64::from(ceiling) * (1.0 - CLOSE)) as f32
+}
+
+/// How far an f32 score of tantivy's may be from the canonical one, relatively.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slack(f64);
 
@@ -112,104 +205,119 @@ impl Slack {
     pub fn may_reach(self, approximate: f32, wanted: f32) -> bool {
         f64::from(approximate) * (1.0 + self.0) + Self::TINY >= f64::from(wanted)
     }
-
-    /// Returns a score that the canonical score of a document reaches whose f32 score is
-    /// `approximate`.
-    pub fn floor(self, approximate: f32) -> f32 {
-        let safe = f64::from(approximate) * (1.0 - self.0) - Self::TINY;
-        (safe as f32).next_down()
-    }
-
-    /// Returns the threshold to hand to tantivy so that no document whose canonical score is
-    /// `kth` or more is lost: below `kth / (shortfall · (1 + slack))`.
-    pub fn threshold(self, kth: f32, shortfall: f64) -> f32 {
-        let safe = f64::from(kth) / (shortfall * (1.0 + self.0)) - Self::TINY;
-        if safe <= 0.0 || safe.is_nan() {
-            return f32::MIN;
-        }
-        (safe as f32).next_down()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score::bm25::length_of;
     use proptest::prelude::*;
-
-    fn contribution(tf: f64, id: u8, average: f64) -> f64 {
-        let r = tf / norm_of(length_of(usize::from(id)), average);
-        r / (1.0 + r)
-    }
 
     fn longest_of(id: u8) -> u32 {
         length_of(usize::from(id) + 1) - 1
     }
 
+    /// Documents of a block: norm ids and frequencies, at most as large as the length allows.
+    fn block() -> impl Strategy<Value = Vec<(u8, u32)>> {
+        let document = (1u8..160, 0.0..1.0_f64).prop_map(|(id, share)| {
+            let frequency = 1.0 + (share * f64::from(longest_of(id) - 1)).floor();
+            (id, frequency as u32)
+        });
+        proptest::collection::vec(document, 1..40)
+    }
+
+    /// The pair that tantivy stores of a block, as the skip entry holds it.
+    fn stored(block: &[(u8, u32)], average: f64) -> (u8, u32) {
+        let norms = LengthNorms::new(average);
+        let value =
+            |&(id, tf): &(u8, u32)| tf as f32 / (tf as f32 + norms.rounded()[usize::from(id)]);
+        let best = block.iter().max_by(|a, b| value(a).total_cmp(&value(b)));
+        let (id, frequency) = *best.expect("a block has documents");
+        (id, if frequency < 255 { frequency } else { u32::MAX })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
-        fn no_document_of_a_block_exceeds_the_stored_bound_times_the_factor(
+        fn no_document_of_a_block_exceeds_its_bounds(
             segment_average in 0.5..5_000.0_f64,
             global_average in 0.5..5_000.0_f64,
-            documents in proptest::collection::vec((1u8..160, 0.0..1.0_f64), 1..40),
+            block in block(),
+            weight in 1e-6..1e6_f64,
         ) {
-            let ids = documents.iter().map(|&(id, _)| id);
+            let ids: Vec<u8> = block.iter().map(|&(id, _)| id).collect();
             let lengths = Lengths {
                 average: segment_average,
-                shortest: ids.clone().min().unwrap(),
-                longest: ids.max().unwrap(),
+                shortest: *ids.iter().min().unwrap(),
+                longest: *ids.iter().max().unwrap(),
             };
-            let factor = shortfall(lengths, global_average);
-            let block: Vec<(u8, f64)> = documents
-                .iter()
-                .map(|&(id, share)| (id, 1.0 + (share * f64::from(longest_of(id) - 1)).floor()))
-                .collect();
-            let stored = block
-                .iter()
-                .max_by(|a, b| {
-                    let left = contribution(a.1, a.0, segment_average);
-                    left.total_cmp(&contribution(b.1, b.0, segment_average))
-                })
-                .unwrap();
-            let bound = contribution(stored.1, stored.0, global_average);
-            for &(id, tf) in &block {
-                let truth = contribution(tf, id, global_average);
-                prop_assert!(truth <= bound * factor * (1.0 + 1e-12), "{truth} {bound} {factor}");
-                let r = 2_013_265_944.0 / norm_of(length_of(255), global_average);
-                prop_assert!(truth <= r / (1.0 + r) * factor * (1.0 + 1e-12));
+            let global = LengthNorms::new(global_average);
+            let bound = BlockBound::new(lengths, &global);
+            let scale = Scale::new(weight, &global, &ids, bound.as_ref());
+            let ceiling = scale.of_block(Some(stored(&block, segment_average)));
+            for (doc, &(_, frequency)) in (0..).zip(&block) {
+                let score = scale.score(doc, frequency) as f32;
+                let own = scale.of_document(doc, frequency);
+                prop_assert!(score <= ceiling && score <= scale.most(), "{score} {ceiling}");
+                prop_assert!(least(own) <= score && score <= own, "{score} {own}");
+            }
+        }
+
+        #[test]
+        fn what_is_selected_holds_all_that_reach_the_need(
+            average in 0.5..5_000.0_f64,
+            block in block(),
+            share in 0.0..1.1_f32,
+        ) {
+            let ids: Vec<u8> = block.iter().map(|&(id, _)| id).collect();
+            let frequencies: Vec<u32> = block.iter().map(|&(_, tf)| tf).collect();
+            let documents: Vec<u32> = (0..ids.len() as u32).collect();
+            let norms = LengthNorms::new(average);
+            let scale = Scale::new(3.0, &norms, &ids, None);
+            let need = share * scale.most();
+            let mut selected = [0; 128];
+            let num_selected = scale.select(&documents, &frequencies, need, &mut selected);
+            let selected = &selected[..num_selected];
+            for (position, (&doc, &frequency)) in documents.iter().zip(&frequencies).enumerate() {
+                let is_selected = selected.contains(&(position as u8));
+                let score = scale.score(doc, frequency) as f32;
+                prop_assert!(is_selected || score < need);
+                prop_assert!(!is_selected || f64::from(score) >= f64::from(need) * (1.0 - 1e-3));
             }
         }
     }
 
     #[test]
-    fn equal_averages_need_hardly_any_factor() {
+    fn equal_averages_bound_a_block_by_its_best_document() {
         let lengths = Lengths {
             average: 200.0,
             shortest: 5,
             longest: 120,
         };
-        assert!(shortfall(lengths, 200.0) < 1.002);
+        let global = LengthNorms::new(200.0);
+        let bound = BlockBound::new(lengths, &global).unwrap();
+        let ids = [40];
+        let scale = Scale::new(1.0, &global, &ids, Some(&bound));
+        let (ceiling, score) = (scale.of_block(Some((40, 7))), scale.score(0, 7) as f32);
+        assert!(ceiling >= score && ceiling < score * 1.0001);
     }
 
     #[test]
-    fn unknown_averages_forbid_pruning() {
+    fn unknown_averages_leave_only_the_bound_of_the_list() {
         let lengths = Lengths {
             average: 0.0,
             shortest: 1,
             longest: 1,
         };
-        assert_eq!(
-            Slack::of(1).threshold(3.0, shortfall(lengths, 5.0)),
-            f32::MIN
-        );
+        let global = LengthNorms::new(5.0);
+        assert!(BlockBound::new(lengths, &global).is_none());
+        let scale = Scale::new(1.0, &global, &[], None);
+        assert_eq!(scale.of_block(Some((1, 1))), scale.most());
     }
 
     #[test]
-    fn the_threshold_lies_below_the_kth_score() {
+    fn slack_lets_pass_what_is_close() {
         let slack = Slack::of(3);
-        assert!(slack.threshold(2.5, 1.0) < 2.5);
-        assert!(slack.threshold(2.5, 1.0) > 2.4999);
-        assert_eq!(slack.threshold(0.0, 1.0), f32::MIN);
         assert!(slack.may_reach(2.5, 2.5) && !slack.may_reach(2.4, 2.5));
     }
 }

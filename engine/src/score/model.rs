@@ -32,7 +32,7 @@ impl Model {
         let tabulated = |numbers: &FieldStatistics| {
             let average = numbers.total_length as f64 / numbers.documents as f64;
             let is_usable = numbers.documents > 0 && numbers.total_length > 0;
-            is_usable.then(|| Arc::new(LengthNorms::new(average)))
+            is_usable.then(|| LengthNorms::shared(average))
         };
         let norms = statistics
             .fields

@@ -129,6 +129,23 @@ impl SharedTop {
         }
     }
 
+    /// Offers documents by their scores; an entry is made of those only whose score is enough.
+    pub(crate) fn offer_all<E: FnOnce() -> Scored>(
+        &self,
+        entries: impl Iterator<Item = (f32, E)>,
+        break_tie: impl Fn(&Scored, &Scored) -> Ordering,
+    ) {
+        let mut heap = self.heap.lock();
+        for (score, entry) in entries {
+            if heap.worst().is_none_or(|worst| score >= worst.score) {
+                heap.offer(entry(), |a, b| compare_scored(a, b, &break_tie));
+            }
+        }
+        if let Some(worst) = heap.worst() {
+            self.reach.store(worst.score.to_bits(), Memory::Relaxed);
+        }
+    }
+
     /// Returns whether a document of this score and hash may get in.
     pub(crate) fn may_enter(&self, score: f32, hash: u64) -> bool {
         let heap = self.heap.lock();

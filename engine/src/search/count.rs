@@ -6,14 +6,15 @@
 use std::sync::atomic::Ordering;
 
 use gleaner_query::resolved::Clause;
+use tantivy::query::Weight;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet};
 
-use super::Target;
 use super::request::{Request, Shard};
-use crate::EngineError;
+use crate::control::Control;
 use crate::lower;
 use crate::statistics::live_frequency;
 use crate::view::SegmentView;
+use crate::{EngineError, View};
 
 /// Matches up to which tantivy counts by itself, in less than a millisecond.
 const AT_ONCE: u32 = 262_144;
@@ -40,22 +41,22 @@ impl Known {
 }
 
 /// Returns what numbers that are kept anyway say of a shard's matches.
-pub(super) fn known(request: &Request<'_>, target: &Target) -> Result<Known, EngineError> {
-    known_of(request, target, request.clause)
-}
-
-fn known_of(request: &Request<'_>, target: &Target, clause: &Clause) -> Result<Known, EngineError> {
-    let view = &target.view;
+///
+/// # Errors
+/// When the index cannot be read, or `control` stops the count.
+pub(super) fn known(view: &View, clause: &Clause, control: &Control) -> Result<Known, EngineError> {
     Ok(match lower::simplify(clause, 1.0).0 {
         Clause::MatchAll => Known::Exactly(view.num_documents()),
         Clause::MatchNone => Known::Exactly(0),
         Clause::Term { field, term } => match view.field(field.as_str()) {
             Some(handle) if handle.kind.is_indexed() => {
-                Known::Exactly(live_frequency(view, handle, term, request.env.control)?)
+                Known::Exactly(live_frequency(view, handle, term, control)?)
             }
-            _ => Known::Exactly(0),
+            // Such a query is refused.
+            Some(_) => Known::AtLeast(0),
+            None => Known::Exactly(0),
         },
-        Clause::Constant(inner) => known_of(request, target, inner)?,
+        Clause::Constant(inner) => known(view, inner, control)?,
         Clause::Bool {
             must,
             should,
@@ -69,7 +70,7 @@ fn known_of(request: &Request<'_>, target: &Target, clause: &Clause) -> Result<K
         {
             let mut most = 0;
             for clause in should {
-                most = most.max(known_of(request, target, clause)?.at_least());
+                most = most.max(known(view, clause, control)?.at_least());
             }
             Known::AtLeast(most)
         }
@@ -77,15 +78,13 @@ fn known_of(request: &Request<'_>, target: &Target, clause: &Clause) -> Result<K
     })
 }
 
-/// Counts a segment's matches, where the shard counts apart from ranking.
+/// Counts what `weight` matches in a segment.
 pub(super) fn segment(
     request: &Request<'_>,
     shard: &Shard<'_>,
     segment: &SegmentView,
+    weight: &dyn Weight,
 ) -> Result<(), EngineError> {
-    let Some(weight) = &shard.counting else {
-        return Ok(());
-    };
     if is_enough(request) {
         return Ok(());
     }

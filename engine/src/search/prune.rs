@@ -1,144 +1,182 @@
-//! Ranking by score with tantivy's block-max pruning.
+//! Ranking by score where bounds tell which documents cannot be among the best.
+//!
+//! A [`plan`] is made once per query; on each segment its terms become [`leaf`]s over posting lists,
+//! which [`one`], [`all`] or [`any`] walk, skipping blocks and documents that cannot reach the k-th
+//! score. What is left goes to a [`sink`] with its canonical score. The same walk counts matches, as
+//! long as they are wanted: then it skips nothing.
 
-use super::candidates::Candidates;
-use super::rank::Ranker;
-use super::request::{Order, Request, Shard};
-use crate::EngineError;
-use crate::lower;
+mod all;
+mod any;
+mod finalists;
+mod leaf;
+mod one;
+mod plan;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tantivy::DocSet;
+use tantivy::query::{AllScorer, EmptyScorer};
+use tantivy::schema::Field as Column;
+
+use super::request::{Request, Shard};
+use super::walk;
+use crate::blocks::{PostingList, TextColumn};
+use crate::score::bound::{BlockBound, Scale};
 use crate::view::SegmentView;
+use crate::{EngineError, lower};
+use leaf::Leaf;
+use plan::Kind;
+pub(super) use plan::{Plan, ShardPlan};
+use sink::{Gates, Sink};
 
-/// Documents above the threshold between two looks at the clock.
-const DOCUMENTS_PER_CHECK: u32 = 1_024;
+/// Postings of the terms per document of a filter from which on the filter leads the walk.
+const FILTER_LEADS: u64 = 8;
 
-/// Offers the segment's documents that may be among the best.
-///
-/// The threshold handed to tantivy is the k-th score lowered by what its block maxima and f32
-/// arithmetic may be wrong by, so no winner is skipped; see `score::bound`.
+/// Offers the segment's documents that may be among the best, and counts matches where a total is
+/// wanted.
 pub(super) fn segment(
     request: &Request<'_>,
     shard: &Shard<'_>,
     segment: &SegmentView,
+    (plan, own): (&Plan<'_>, &ShardPlan),
 ) -> Result<(), EngineError> {
-    let gate = match &shard.post_filter {
-        Some(gate) => Some(gate.scorer(segment.reader(), 1.0)?),
-        None => None,
+    let Some(columns) = open_columns(plan, own, segment)? else {
+        return walk_instead(request, shard, segment);
     };
-    let mut pruning = Pruning {
-        request,
-        segment,
-        shortfall: shortfall(request, shard, segment)?,
-        ranker: Ranker::new(request, shard, segment),
-        candidates: Candidates::new(request.query.top.max(1), request.slack),
-        gate,
-        reach: f32::MIN,
-        threshold: f32::MIN,
-        num_seen: 0,
+    let mut leaves = leaves(plan, own, &columns)?;
+    if leaves.is_empty() {
+        return Ok(());
+    }
+    let Some(gates) = open_gates(own, segment)? else {
+        return Ok(());
     };
-    let first = pruning.threshold();
-    let mut outcome = Ok(());
-    shard
-        .weight
-        .for_each_pruning(first, segment.reader(), &mut |doc, approximate| {
-            if outcome.is_err() {
-                return f32::MAX;
-            }
-            match pruning.look(doc, approximate) {
-                Ok(threshold) => threshold,
-                Err(error) => {
-                    outcome = Err(error);
-                    // Nothing scores more: tantivy runs out without decoding another block.
-                    f32::MAX
-                }
-            }
-        })?;
-    outcome?;
-    pruning.rank()
+    let lengths = leaves.iter().map(|leaf| u64::from(leaf.num_documents()));
+    let num_postings: u64 = match plan.kind {
+        Kind::All => lengths.min().unwrap_or(0),
+        Kind::Any => lengths.sum(),
+    };
+    if gates.num_let_through().saturating_mul(FILTER_LEADS) < num_postings {
+        return walk_instead(request, shard, segment);
+    }
+    let mut sink = Sink::new(request, shard, segment, gates);
+    let outcome = match (plan.kind, leaves.as_mut_slice()) {
+        (_, [only]) => one::drive(only, &mut sink),
+        (Kind::All, leaves) => all::drive(leaves, &mut sink),
+        (Kind::Any, leaves) => any::drive(leaves, &mut sink),
+    };
+    // What was seen before a stop is part of the answer.
+    sink.finish()?;
+    outcome
 }
 
-/// One segment on its way through tantivy's pruning.
-struct Pruning<'r, 'q> {
-    request: &'r Request<'q>,
-    segment: &'r SegmentView,
-    shortfall: f64,
-    ranker: Ranker<'r, 'q>,
-    candidates: Candidates,
-    gate: Option<Box<dyn tantivy::query::Scorer>>,
-    /// What a canonical score has to reach, and the threshold made of it.
-    reach: f32,
-    threshold: f32,
-    num_seen: u32,
+/// Looks at every match: exact too, and without need of the plan.
+fn walk_instead(
+    request: &Request<'_>,
+    shard: &Shard<'_>,
+    segment: &SegmentView,
+) -> Result<(), EngineError> {
+    let weight = lower::query(&request.scope(shard.target), &request.query.query)?;
+    walk::segment(request, shard, segment, weight.as_ref())
 }
 
-impl Pruning<'_, '_> {
-    /// Looks at a document above the threshold; returns the threshold for the next.
-    fn look(&mut self, doc: u32, approximate: f32) -> Result<f32, EngineError> {
-        self.num_seen += 1;
-        if self.num_seen.is_multiple_of(DOCUMENTS_PER_CHECK) {
-            self.request.env.control.check()?;
-        }
-        let is_candidate = self.request.slack.may_reach(approximate, self.reach)
-            && self.segment.is_alive(doc)
-            && self
-                .gate
-                .as_mut()
-                .is_none_or(|gate| holds(gate.as_mut(), doc));
-        if !is_candidate {
-            return Ok(self.threshold());
-        }
-        if matches!(self.request.order, Order::Score(Some(_))) {
-            // Whether it comes after the starting point is told by its canonical score alone.
-            self.ranker.consider(doc, approximate)?;
-        } else if self.candidates.push(doc, approximate) {
-            self.rank()?;
-        }
-        Ok(self.threshold())
-    }
+/// A column that the plan needs.
+struct OpenColumn {
+    column: Column,
+    text: Arc<TextColumn>,
+    bound: Option<BlockBound>,
+}
 
-    /// Computes the candidates' canonical scores and offers them.
-    fn rank(&mut self) -> Result<(), EngineError> {
-        for (doc, approximate) in self.candidates.take() {
-            self.ranker.consider(doc, approximate)?;
-        }
-        Ok(())
-    }
+type OpenColumns = SmallVec<[OpenColumn; 2]>;
 
-    fn threshold(&mut self) -> f32 {
-        let reach = self.request.top.reach().max(self.candidates.floor());
-        if reach != self.reach {
-            self.reach = reach;
-            self.threshold = self.request.slack.threshold(reach, self.shortfall);
+/// Opens the plan's columns; `None` when one cannot be read.
+fn open_columns(
+    plan: &Plan<'_>,
+    own: &ShardPlan,
+    segment: &SegmentView,
+) -> Result<Option<OpenColumns>, EngineError> {
+    let mut opened = OpenColumns::new();
+    for (term, column) in plan.terms.iter().zip(&own.columns) {
+        let (Some(column), Some(norms)) = (*column, &term.norms) else {
+            continue;
+        };
+        if opened.iter().any(|open| open.column == column) {
+            continue;
         }
-        self.threshold
+        let Some(text) = segment.text_column(column)? else {
+            return Ok(None);
+        };
+        let bound = text.lengths();
+        opened.push(OpenColumn {
+            column,
+            bound: bound.and_then(|lengths| BlockBound::new(lengths, norms)),
+            text,
+        });
     }
+    Ok(Some(opened))
+}
+
+/// Opens the lists of the plan's terms, those first that lead the walk least expensively; none when
+/// nothing can match.
+fn leaves<'a>(
+    plan: &'a Plan<'_>,
+    own: &ShardPlan,
+    columns: &'a [OpenColumn],
+) -> Result<Vec<Leaf<'a>>, EngineError> {
+    let mut lists: SmallVec<[(PostingList<'a>, Scale<'a>, usize); 8]> = SmallVec::new();
+    for (term, column) in plan.terms.iter().zip(&own.columns) {
+        let open = columns.iter().find(|open| Some(open.column) == *column);
+        let list = match open {
+            Some(open) => open.text.list(term.term)?,
+            None => None,
+        };
+        if let (Some(open), Some(list), Some(norms)) = (open, list, &term.norms) {
+            let scale = Scale::new(
+                term.weight,
+                norms,
+                open.text.norm_ids(),
+                open.bound.as_ref(),
+            );
+            lists.push((list, scale, lists.len()));
+        } else if plan.kind == Kind::All {
+            return Ok(Vec::new());
+        }
+    }
+    match plan.kind {
+        Kind::All => lists.sort_by_key(|(list, ..)| list.num_documents()),
+        Kind::Any => lists.sort_by(|(_, a, _), (_, b, _)| a.most().total_cmp(&b.most())),
+    }
+    let leaves = lists
+        .into_iter()
+        .map(|(list, scale, order)| Leaf::new(list, scale, order));
+    Ok(leaves.collect())
+}
+
+/// Opens the gates; `None` when nothing gets through.
+fn open_gates(own: &ShardPlan, segment: &SegmentView) -> Result<Option<Gates>, EngineError> {
+    let mut gates = Gates::default();
+    for gate in &own.gates {
+        let scorer = gate.weight.scorer(segment.reader(), 1.0)?;
+        let (is_all, is_none) = (scorer.is::<AllScorer>(), scorer.is::<EmptyScorer>());
+        let lets_all_through = if gate.is_wanted { is_all } else { is_none };
+        let lets_none_through = if gate.is_wanted { is_none } else { is_all };
+        if lets_none_through {
+            return Ok(None);
+        }
+        if !lets_all_through {
+            gates.push(scorer, gate.is_wanted);
+        }
+    }
+    Ok(Some(gates))
 }
 
 /// Returns whether `docset` holds `doc`, which never falls.
-pub(super) fn holds<D: tantivy::DocSet + ?Sized>(docset: &mut D, doc: u32) -> bool {
+pub(super) fn holds<D: DocSet + ?Sized>(docset: &mut D, doc: u32) -> bool {
     if docset.doc() < doc {
         docset.seek(doc);
     }
     docset.doc() == doc
-}
-
-/// The largest shortfall of the fields the query scores.
-fn shortfall(
-    request: &Request<'_>,
-    shard: &Shard<'_>,
-    segment: &SegmentView,
-) -> Result<f64, EngineError> {
-    let view = &shard.target.view;
-    let mut worst = 1.0_f64;
-    for field in lower::pruned_fields(view, request.clause).unwrap_or_default() {
-        let (Some(handle), Some(norms)) = (
-            view.fields().text(field.as_str()),
-            request.model.norms(field),
-        ) else {
-            continue;
-        };
-        let factor = segment
-            .numbers()
-            .shortfall(segment, handle.column, norms.average())?;
-        worst = worst.max(factor);
-    }
-    Ok(worst)
 }

@@ -52,17 +52,10 @@ impl<'r, 'q> Ranker<'r, 'q> {
         if score < self.request.top.reach() {
             return Ok(());
         }
-        let hash = self.segment.id_hashes().get_val(doc);
-        if !self.request.top.may_enter(score, hash) {
+        let entry = entry(self.shard, self.segment, doc, score);
+        if !self.request.top.may_enter(score, entry.hash) {
             return Ok(());
         }
-        let place = place(self.segment.ord(), doc);
-        let entry = Scored {
-            score,
-            hash,
-            target: self.shard.index,
-            place,
-        };
         if let Order::Score(Some(after)) = &self.request.order
             && !comes_after(self.request, after, &entry)?
         {
@@ -86,6 +79,16 @@ impl<'r, 'q> Ranker<'r, 'q> {
     }
 }
 
+/// Returns the entry of a document: reads its tie-break hash.
+pub(super) fn entry(shard: &Shard<'_>, segment: &SegmentView, doc: DocId, score: f32) -> Scored {
+    Scored {
+        score,
+        hash: segment.id_hashes().get_val(doc),
+        target: shard.index,
+        place: place(segment.ord(), doc),
+    }
+}
+
 /// Opens a cursor for documents that match the query.
 pub(super) fn open(
     request: &Request<'_>,
@@ -102,7 +105,8 @@ pub(super) fn open(
     )
 }
 
-fn comes_after(
+/// Returns whether `entry` stands behind the point to go on after.
+pub(super) fn comes_after(
     request: &Request<'_>,
     after: &AfterScore,
     entry: &Scored,

@@ -1,5 +1,6 @@
 //! A search made ready: numbers tabulated, clauses lowered, counters at zero.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use tantivy::query::Weight;
 
 use super::aggregations::{self, LiveFilters};
+use super::prune::{Plan, ShardPlan};
 use super::sorting::{SortedHit, Sorting};
 use super::{SearchEnv, Target, answer, count, prune, walk};
 use crate::control::{Reservation, Stop};
@@ -36,6 +38,8 @@ pub(super) struct Request<'a> {
     /// The query without outer boosts, and their product.
     pub(super) clause: &'a Clause,
     pub(super) boost: f64,
+    /// How the query is ranked without looking at every match; `None` where all are looked at.
+    plan: Option<Plan<'a>>,
     pub(super) slack: Slack,
     /// Whether any use of the matches needs their scores.
     pub(super) needs_scores: bool,
@@ -74,13 +78,9 @@ pub(super) struct AfterTie {
 pub(super) struct Shard<'a> {
     pub(super) target: &'a Target,
     pub(super) index: usize,
-    /// Scores or only matches, as the request needs.
-    pub(super) weight: Arc<dyn Weight>,
-    /// Only matches, where `weight` scores and matches are counted apart.
-    pub(super) counting: Option<Box<dyn Weight>>,
     pub(super) post_filter: Option<Box<dyn Weight>>,
     pub(super) aggregations: Option<aggregate::Plan<'a>>,
-    pub(super) way: Way,
+    way: Way,
     pub(super) total: AtomicU64,
     /// Documents looked at, for `terminate_after`.
     pub(super) seen: AtomicU64,
@@ -90,14 +90,13 @@ pub(super) struct Shard<'a> {
 }
 
 /// How a shard's segments are evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Every match is looked at.
-    Walk,
-    /// Matches are skipped by block maxima; they are counted apart.
-    Prune,
+enum Way {
+    /// Every match is looked at; the weight scores or only matches, as the request needs.
+    Walk(Box<dyn Weight>),
+    /// Documents are skipped by bounds.
+    Prune(ShardPlan),
     /// Matches are counted, nothing else is wanted.
-    Count,
+    Count(Box<dyn Weight>),
     /// Totals are known and nothing else is wanted.
     Nothing,
 }
@@ -140,7 +139,7 @@ impl From<EngineError> for Unready {
 /// Segments of one shard to evaluate one after the other.
 pub(super) struct Task {
     shard: usize,
-    segments: Vec<u32>,
+    segments: Range<usize>,
     size: u32,
 }
 
@@ -164,21 +163,28 @@ impl<'a> Request<'a> {
             Order::Score(_) => query.top as u64 * SCORED_BYTES,
             Order::Keys(_) => (query.top * num_segments.max(1)) as u64 * SORTED_BYTES,
         };
-        let mut plans = Vec::with_capacity(targets.len());
-        for (index, (&target, documents)) in targets.iter().zip(filters).enumerate() {
-            let plan = aggregations::plan(query, target, documents, env);
-            plans.push(plan.map_err(Unready::at(index))?);
+        let mut aggregations = Vec::with_capacity(targets.len());
+        for (index, &target) in targets.iter().enumerate() {
+            aggregations.push(match filters.get(index) {
+                Some(documents) => {
+                    aggregations::plan(query, target, documents, env).map_err(Unready::at(index))?
+                }
+                None => None,
+            });
         }
-        let aggregations_need_scores = plans.iter().flatten().any(aggregate::Plan::needs_scores);
+        let mut scored_by = aggregations.iter().flatten();
+        let aggregations_need_scores = scored_by.any(aggregate::Plan::needs_scores);
         let order_needs_scores = match &order {
             Order::None => false,
             Order::Score(_) => true,
             Order::Keys(sorting) => sorting.needs_scores() || query.track_scores,
         };
+        let model = Arc::new(Model::new(Arc::clone(&query.statistics)));
         let mut request = Self {
+            plan: plan_of(query, &order, (clause, boost), &model)?,
             query,
             env,
-            model: Arc::new(Model::new(Arc::clone(&query.statistics))),
+            model,
             shards: Vec::with_capacity(targets.len()),
             order,
             clause,
@@ -197,11 +203,16 @@ impl<'a> Request<'a> {
             },
             _memory: env.memory.reserve(bytes)?,
         };
-        for (index, (&target, plan)) in targets.iter().zip(plans).enumerate() {
-            let shard = request.prepare(target, index, plan);
-            request.shards.push(shard.map_err(Unready::at(index))?);
+        let totals = request.known_totals(targets)?;
+        for (index, (&target, plan)) in targets.iter().zip(aggregations).enumerate() {
+            let mut shard = request
+                .prepare(target, index, plan)
+                .map_err(Unready::at(index))?;
+            if let Some(totals) = &totals {
+                *shard.total.get_mut() = totals[index];
+            }
+            request.shards.push(shard);
         }
-        request.count_what_is_known()?;
         Ok(request)
     }
 
@@ -222,25 +233,11 @@ impl<'a> Request<'a> {
         aggregations: Option<aggregate::Plan<'a>>,
     ) -> Result<Shard<'a>, EngineError> {
         let scope = self.scope(target);
-        let query = self.query;
-        let way = self.way(target);
-        let post_filter = query.post_filter.as_ref();
-        let weight = match self.twin(target, way) {
-            Some(twin) => Arc::clone(&twin.weight),
-            None if self.needs_scores => Arc::from(lower::query(&scope, &query.query)?),
-            None => Arc::from(lower::unscored(&scope, self.clause)?),
-        };
-        let counting = match way {
-            Way::Prune | Way::Count if self.count_limit > 0 => {
-                Some(lower::unscored(&scope, self.clause)?)
-            }
-            _ => None,
-        };
+        let way = self.way(&scope)?;
+        let post_filter = self.query.post_filter.as_ref();
         Ok(Shard {
             target,
             index,
-            weight,
-            counting,
             post_filter: post_filter
                 .map(|clause| lower::filter(&scope, clause))
                 .transpose()?,
@@ -254,98 +251,79 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Returns a shard made ready before whose weight serves this one too: of terms of text, in the
-    /// same columns. A term's weight is a table of 256 numbers, made once instead of per shard.
-    fn twin(&self, target: &Target, way: Way) -> Option<&Shard<'a>> {
-        if way != Way::Prune {
-            return None;
-        }
-        let fields = lower::pruned_fields(&target.view, self.clause)?;
-        let column = |view: &crate::View, field: &gleaner_model::FieldPath| {
-            view.fields()
-                .text(field.as_str())
-                .map(|handle| handle.column)
-        };
-        let has_same_columns = |shard: &&Shard<'a>| {
-            let other = &shard.target.view;
-            shard.way == Way::Prune
-                && fields
-                    .iter()
-                    .all(|field| column(other, field) == column(&target.view, field))
-        };
-        self.shards.iter().find(has_same_columns)
-    }
-
-    fn way(&self, target: &Target) -> Way {
+    fn way(&self, scope: &Scope<'_>) -> Result<Way, EngineError> {
         let query = self.query;
-        let is_ranked = matches!(self.order, Order::Score(_));
-        let sees_all = !query.aggregations.is_empty()
-            || query.min_score.is_some()
-            || query.terminate_after.is_some();
-        if sees_all || matches!(self.order, Order::Keys(_)) {
-            return Way::Walk;
+        if sees_all(query, &self.order) {
+            return Ok(Way::Walk(if self.needs_scores {
+                lower::query(scope, &query.query)?
+            } else {
+                lower::unscored(scope, self.clause)?
+            }));
         }
-        let is_pruned = lower::pruned_fields(&target.view, self.clause).is_some();
-        match (is_ranked, is_pruned) {
-            (true, true) => Way::Prune,
-            (true, false) => Way::Walk,
-            (false, _) => Way::Count,
+        if matches!(self.order, Order::None) {
+            return Ok(if self.count_limit == 0 {
+                Way::Nothing
+            } else {
+                Way::Count(lower::unscored(scope, self.clause)?)
+            });
         }
+        Ok(match &self.plan {
+            Some(plan) if plan.fits(scope.view) => {
+                Way::Prune(plan.on_shard(scope, query.post_filter.as_ref())?)
+            }
+            _ => Way::Walk(lower::query(scope, &query.query)?),
+        })
     }
 
-    /// Takes totals that need no walk; if they reach the limit, or are all that is wanted, nothing
-    /// is counted any more.
-    fn count_what_is_known(&mut self) -> Result<(), Unready> {
+    /// Returns the totals that need no walk, if they reach the limit or are all that is wanted; then
+    /// nothing is counted any more.
+    fn known_totals(&mut self, targets: &[&Target]) -> Result<Option<Vec<u64>>, Unready> {
         let query = self.query;
         let is_plain = query.post_filter.is_none()
             && query.min_score.is_none()
             && query.terminate_after.is_none();
         if self.count_limit == 0 || !is_plain {
-            return Ok(());
+            return Ok(None);
         }
-        let mut known = Vec::with_capacity(self.shards.len());
-        for shard in &self.shards {
-            known.push(match count::known(self, shard.target) {
+        let mut totals = Vec::with_capacity(targets.len());
+        let mut is_exact = true;
+        for (index, target) in targets.iter().enumerate() {
+            let known = match count::known(&target.view, self.clause, self.env.control) {
                 Ok(known) => known,
                 // Every task will find the same and say that it is late.
-                Err(EngineError::DeadlineExceeded) => return Ok(()),
-                Err(error) => return Err(Unready::at(shard.index)(error)),
-            });
+                Err(EngineError::DeadlineExceeded) => return Ok(None),
+                Err(error) => return Err(Unready::at(index)(error)),
+            };
+            is_exact &= known.is_exact();
+            totals.push(known.at_least());
         }
-        let at_least: u64 = known.iter().map(|known| known.at_least()).sum();
-        let is_settled = known.iter().all(count::Known::is_exact) || at_least >= self.count_limit;
-        if !is_settled {
-            return Ok(());
+        if !is_exact && totals.iter().sum::<u64>() < self.count_limit {
+            return Ok(None);
         }
-        for (shard, known) in self.shards.iter_mut().zip(known) {
-            *shard.total.get_mut() = known.at_least();
-            shard.counting = None;
-            if shard.way == Way::Count {
-                shard.way = Way::Nothing;
-            }
-        }
-        // Walks for other reasons must not count again.
         self.count_limit = 0;
-        Ok(())
+        Ok(Some(totals))
     }
 
     /// Returns the work in pieces, largest first.
     pub(super) fn tasks(&self) -> Vec<Task> {
         let mut tasks = Vec::new();
-        for shard in self.shards.iter().filter(|shard| shard.way != Way::Nothing) {
+        let is_wanted = |shard: &&Shard<'_>| !matches!(shard.way, Way::Nothing);
+        for shard in self.shards.iter().filter(is_wanted) {
             let segments = shard.target.view.segments();
-            let task = |segments: &[SegmentView]| Task {
+            let sizes = segments.iter().map(|segment| segment.reader().max_doc());
+            let task = |segments: Range<usize>, size| Task {
                 shard: shard.index,
-                segments: segments.iter().map(SegmentView::ord).collect(),
-                size: segments
-                    .iter()
-                    .map(|segment| segment.reader().max_doc())
-                    .sum(),
+                segments,
+                size,
             };
             if self.query.terminate_after.is_some() {
-                tasks.push(task(segments));
+                tasks.push(task(0..segments.len(), sizes.sum()));
             } else {
-                tasks.extend(segments.chunks(1).map(task));
+                tasks.extend(
+                    sizes
+                        .enumerate()
+                        .map(|(ord, size)| task(ord..ord + 1, size)),
+                );
             }
         }
         tasks.sort_by_key(|task| std::cmp::Reverse(task.size));
@@ -360,7 +338,8 @@ impl<'a> Request<'a> {
                 .map(|shard| shard.target.view.num_documents())
                 .sum()
         };
-        if self.shards.iter().all(|shard| shard.way == Way::Prune) {
+        let is_pruned = |shard: &Shard<'_>| matches!(shard.way, Way::Prune(_));
+        if self.shards.iter().all(is_pruned) {
             return self.model.num_postings().min(documents());
         }
         documents()
@@ -369,8 +348,7 @@ impl<'a> Request<'a> {
     /// Evaluates a task; what it finds, and how it fails, is left with its shard.
     pub(super) fn run(&self, task: &Task) {
         let shard = &self.shards[task.shard];
-        for &ord in &task.segments {
-            let segment = &shard.target.view.segments()[ord as usize];
+        for segment in &shard.target.view.segments()[task.segments.clone()] {
             let outcome = match self.env.control.check() {
                 Ok(()) => self.evaluate(shard, segment),
                 Err(stop) => Err(stop.into()),
@@ -393,14 +371,11 @@ impl<'a> Request<'a> {
     }
 
     fn evaluate(&self, shard: &Shard<'a>, segment: &SegmentView) -> Result<(), EngineError> {
-        match shard.way {
-            Way::Walk => walk::segment(self, shard, segment),
-            Way::Prune => {
-                count::segment(self, shard, segment)?;
-                prune::segment(self, shard, segment)
-            }
-            Way::Count => count::segment(self, shard, segment),
-            Way::Nothing => Ok(()),
+        match (&shard.way, &self.plan) {
+            (Way::Walk(weight), _) => walk::segment(self, shard, segment, weight.as_ref()),
+            (Way::Prune(own), Some(plan)) => prune::segment(self, shard, segment, (plan, own)),
+            (Way::Count(weight), _) => count::segment(self, shard, segment, weight.as_ref()),
+            (Way::Prune(_), None) | (Way::Nothing, _) => Ok(()),
         }
     }
 
@@ -408,6 +383,27 @@ impl<'a> Request<'a> {
     pub(super) fn into_answers(self) -> Vec<Result<ShardHits, EngineError>> {
         answer::assemble(self)
     }
+}
+
+/// Returns whether every match has to be looked at.
+fn sees_all(query: &ShardQuery, order: &Order) -> bool {
+    !query.aggregations.is_empty()
+        || query.min_score.is_some()
+        || query.terminate_after.is_some()
+        || matches!(order, Order::Keys(_))
+}
+
+/// Returns how the query is ranked without looking at every match.
+fn plan_of<'a>(
+    query: &ShardQuery,
+    order: &Order,
+    (clause, boost): (&'a Clause, f64),
+    model: &Model,
+) -> Result<Option<Plan<'a>>, EngineError> {
+    if sees_all(query, order) || matches!(order, Order::None) {
+        return Ok(None);
+    }
+    Plan::new(clause, boost, model)
 }
 
 /// Reads order and starting point of a query.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use tantivy::query::Scorer;
+use tantivy::query::{Scorer, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
 use super::count;
@@ -17,14 +17,15 @@ use crate::view::SegmentView;
 /// Documents of a block, at most.
 const BLOCK: usize = 4_096;
 
-/// Evaluates a segment: totals, aggregations, hits.
+/// Evaluates a segment by what `weight` matches: totals, aggregations, hits.
 pub(super) fn segment(
     request: &Request<'_>,
     shard: &Shard<'_>,
     segment: &SegmentView,
+    weight: &dyn Weight,
 ) -> Result<(), EngineError> {
     let mut walk = Walk::open(request, shard, segment)?;
-    let mut docs = shard.weight.scorer(segment.reader(), 1.0)?;
+    let mut docs = weight.scorer(segment.reader(), 1.0)?;
     let mut block = Block::default();
     let mut outcome = Ok(());
     while docs.doc() != TERMINATED {

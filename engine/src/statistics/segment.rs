@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::doc_values::DocValues;
 use crate::schema::{FieldHandle, names};
 use crate::score::bm25::length_of;
-use crate::score::bound::{self, Lengths};
+use crate::score::bound::Lengths;
 use crate::view::SegmentView;
 
 /// Terms whose corrected document frequency a segment remembers; some 100 bytes each.
@@ -35,8 +35,6 @@ pub struct FieldNumbers {
 /// What was counted in a segment; valid as long as its live documents stay the same.
 pub struct SegmentNumbers {
     fields: RwLock<HashMap<Column, FieldNumbers>>,
-    /// By column, for the global average asked about last.
-    shortfalls: RwLock<HashMap<Column, (f64, f64)>>,
     frequencies: Cache<Term, u64>,
 }
 
@@ -44,7 +42,6 @@ impl Default for SegmentNumbers {
     fn default() -> Self {
         Self {
             fields: RwLock::default(),
-            shortfalls: RwLock::default(),
             frequencies: Cache::new(FREQUENCIES_KEPT),
         }
     }
@@ -61,31 +58,6 @@ impl SegmentNumbers {
         column: Column,
     ) -> Result<FieldNumbers, EngineError> {
         self.remembered(column, || count_norms(segment, column))
-    }
-
-    /// Returns how far block maxima of a `text` column may fall short of the truth when the mean
-    /// length of the field is `global_average`; ≥ 1 (`score::bound` has the argument).
-    ///
-    /// # Errors
-    /// When the norms cannot be read.
-    pub fn shortfall(
-        &self,
-        segment: &SegmentView,
-        column: Column,
-        global_average: f64,
-    ) -> Result<f64, EngineError> {
-        if let Some(&(average, factor)) = self.shortfalls.read().get(&column)
-            && average == global_average
-        {
-            return Ok(factor);
-        }
-        let lengths = self.of_text(segment, column)?.lengths;
-        // No document has the field: there is nothing to fall short of.
-        let factor = lengths.map_or(1.0, |lengths| bound::shortfall(lengths, global_average));
-        self.shortfalls
-            .write()
-            .insert(column, (global_average, factor));
-        Ok(factor)
     }
 
     /// Returns the numbers of a column without lengths: how many live documents have a value.

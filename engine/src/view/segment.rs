@@ -9,6 +9,7 @@ use tantivy::index::SegmentId;
 use tantivy::schema::Field as Column;
 use tantivy::{DocId, SegmentReader};
 
+use crate::blocks::TextColumn;
 use crate::postings::Runs;
 use crate::statistics::SegmentNumbers;
 use crate::{EngineError, schema::names};
@@ -47,6 +48,8 @@ pub struct SegmentView {
 pub struct SegmentCaches {
     norms: RwLock<HashMap<Column, Arc<NormHistogram>>>,
     numbers: SegmentNumbers,
+    /// `None` for columns whose lists cannot be read.
+    text: RwLock<hashbrown::HashMap<Column, Option<Arc<TextColumn>>>>,
     runs: OnceLock<Runs>,
 }
 
@@ -127,6 +130,23 @@ impl SegmentView {
             .write()
             .insert(column, Arc::clone(&histogram));
         Ok(histogram)
+    }
+
+    /// Returns a text column, open for ranking; `None` when its lists cannot be read
+    /// ([`TextColumn::open`]).
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(crate) fn text_column(
+        &self,
+        column: Column,
+    ) -> Result<Option<Arc<TextColumn>>, EngineError> {
+        if let Some(known) = self.caches.text.read().get(&column) {
+            return Ok(known.clone());
+        }
+        let opened = TextColumn::open(self, column)?.map(Arc::new);
+        self.caches.text.write().insert(column, opened.clone());
+        Ok(opened)
     }
 
     pub(crate) fn share_caches(&self) -> Arc<SegmentCaches> {

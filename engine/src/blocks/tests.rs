@@ -1,0 +1,136 @@
+//! Lists read here are those tantivy reads.
+
+use gleaner_model::FieldKind;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+use tantivy::postings::{Postings, SegmentPostings};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet, TERMINATED, Term};
+
+use super::{BLOCK, Cursor};
+use crate::aggregate::testing::{Index, Layout, mapping};
+use crate::score::bm25::LengthNorms;
+
+/// Words with their document frequencies: around the borders of blocks.
+const WORDS: [(&str, usize); 8] = [
+    ("one", 1),
+    ("few", 127),
+    ("full", 128),
+    ("more", 129),
+    ("two", 256),
+    ("many", 1_000),
+    ("most", 2_900),
+    ("all", 3_000),
+];
+
+fn index() -> Index {
+    let mapping = mapping(&json!({"text": {"type": "text"}}));
+    let mut rng = StdRng::seed_from_u64(3);
+    let document = |i: usize| {
+        let mut words = Vec::new();
+        for (word, frequency) in WORDS {
+            // Spread over all documents, the last one included.
+            if (i + 1) * frequency / 3_000 > i * frequency / 3_000 {
+                let tf = if rng.random_bool(0.01) {
+                    300
+                } else {
+                    rng.random_range(1..9)
+                };
+                words.extend(std::iter::repeat_n(word, tf));
+            }
+        }
+        (format!("d{i}"), json!({"text": words.join(" ")}))
+    };
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    Index::new(&mapping, &(0..3_000).map(document).collect(), layout)
+}
+
+#[test]
+fn lists_have_tantivys_documents_and_frequencies() {
+    let view = index().views().remove(0);
+    let handle = view.field("text").unwrap();
+    assert!(matches!(handle.kind, FieldKind::Text { .. }));
+    let segment = &view.segments()[0];
+    let column = segment.text_column(handle.column).unwrap().unwrap();
+    let norms = LengthNorms::new(column.lengths().unwrap().average);
+    let mut rng = StdRng::seed_from_u64(4);
+    for (word, frequency) in WORDS {
+        let list = column.list(word).unwrap().unwrap();
+        assert_eq!(list.num_documents() as usize, frequency);
+        assert_eq!(column.frequency(word).unwrap() as usize, frequency);
+        let theirs = || -> SegmentPostings {
+            let inverted = segment.reader().inverted_index(handle.column).unwrap();
+            let term = Term::from_field_text(handle.column, word);
+            let found = inverted.read_postings(&term, IndexRecordOption::WithFreqs);
+            found.unwrap().unwrap()
+        };
+
+        let (mut postings, mut place) = (theirs(), list.first());
+        let mut cursor = Cursor::new(list);
+        while place.len > 0 {
+            cursor.jump(place);
+            let block = cursor.decoded().unwrap();
+            assert_eq!(block.documents().len(), place.len as usize);
+            let value = |id: u8, tf: u32| f64::from(tf) / norms.get(id);
+            for (doc, tf) in block.documents().iter().zip(block.frequencies()) {
+                assert_eq!(
+                    (*doc, *tf),
+                    (postings.doc(), postings.term_freq()),
+                    "{word}"
+                );
+                assert!(*doc <= place.last && (*doc > place.before || place.index == 0));
+                let id = column.norm_ids()[*doc as usize];
+                let is_bounded = |(best, most)| value(id, *tf) <= value(best, most) * (1.0 + 1e-6);
+                assert!(place.best.is_none_or(is_bounded), "{word}");
+                postings.advance();
+            }
+            assert!(place.len < BLOCK as u32 || block.documents().last() == Some(&place.last));
+            place = list.next(&place);
+        }
+        assert_eq!(postings.doc(), TERMINATED);
+
+        for _ in 0..50 {
+            let (mut postings, mut cursor, mut target) = (theirs(), Cursor::new(list), 0);
+            while target < 3_100 {
+                while !cursor.approach(target) {}
+                let first = postings.doc();
+                let expected = if first < target {
+                    postings.seek(target)
+                } else {
+                    first
+                };
+                assert_eq!(cursor.find(target).unwrap(), expected, "{word}");
+                assert_eq!(cursor.document(), expected);
+                if postings.doc() == TERMINATED {
+                    break;
+                }
+                assert_eq!(cursor.frequency().unwrap(), postings.term_freq());
+                target = postings.doc();
+                let most = rng.random_range(1..700);
+                target += rng.random_range(1..=most);
+            }
+        }
+
+        let (mut cursor, mut end, mut taken) = (Cursor::new(list), 0, Vec::new());
+        while end < 3_100 {
+            end += rng.random_range(1..400);
+            cursor.find(cursor.place().before).unwrap();
+            while let Some((documents, frequencies)) = cursor.take_below(end).unwrap() {
+                assert!(documents.iter().all(|doc| *doc < end));
+                taken.extend(documents.iter().copied().zip(frequencies.iter().copied()));
+            }
+        }
+        let mut postings = theirs();
+        for found in taken {
+            assert_eq!(found, (postings.doc(), postings.term_freq()));
+            postings.advance();
+        }
+        assert_eq!(postings.doc(), TERMINATED);
+    }
+    assert!(column.list("none").unwrap().is_none());
+}

@@ -1,0 +1,57 @@
+//! Sums of bounds over a range of documents.
+
+use crate::EngineError;
+use crate::score::bound::Scale;
+
+/// Documents of a window; fewer in tests, whose lists are shorter.
+pub(super) const WIDTH: u32 = if cfg!(test) { 256 } else { 4_096 };
+
+/// A sum per document, and which documents have one.
+pub(super) struct Window {
+    sums: [f32; WIDTH as usize],
+    present: [u64; WIDTH as usize / 64],
+}
+
+impl Default for Box<Window> {
+    fn default() -> Self {
+        Box::new(Window {
+            sums: [0.0; WIDTH as usize],
+            present: [0; WIDTH as usize / 64],
+        })
+    }
+}
+
+impl Window {
+    /// Adds a term's documents, which lie in the window that begins with `start`.
+    pub(super) fn add(
+        &mut self,
+        start: u32,
+        documents: &[u32],
+        frequencies: &[u32],
+        scale: &Scale<'_>,
+    ) {
+        for (&doc, &frequency) in documents.iter().zip(frequencies) {
+            let at = (doc - start) as usize;
+            self.sums[at] += scale.of_document(doc, frequency);
+            self.present[at / 64] |= 1 << (at % 64);
+        }
+    }
+
+    /// Hands each document with its sum to `take`, ascending, and leaves the window empty, unless
+    /// `take` fails.
+    pub(super) fn drain(
+        &mut self,
+        start: u32,
+        mut take: impl FnMut(u32, f32) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        for (word, present) in self.present.iter_mut().enumerate() {
+            let mut rest = std::mem::take(present);
+            while rest != 0 {
+                let at = word * 64 + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                take(start + at as u32, std::mem::take(&mut self.sums[at]))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! Where the documents that pass go: live ones, through the gates, counted, and offered to the top.
+
+use tantivy::query::Scorer;
+use tantivy::{DocId, SeekDangerResult};
+
+use super::finalists::Finalists;
+use crate::EngineError;
+use crate::score::bound;
+use crate::search::count;
+use crate::search::rank;
+use crate::search::request::{AfterScore, Order, Request, Shard};
+use crate::view::SegmentView;
+
+/// Postings passed between two looks at the clock.
+const POSTINGS_PER_CHECK: u32 = 4_096;
+
+/// What matches must pass beside their terms; asked about ascending documents.
+#[derive(Default)]
+pub(super) struct Gates(Vec<(Box<dyn Scorer>, bool)>);
+
+impl Gates {
+    /// Adds one that must match, or must not.
+    pub(super) fn push(&mut self, scorer: Box<dyn Scorer>, is_wanted: bool) {
+        self.0.push((scorer, is_wanted));
+    }
+
+    /// Returns whether everything gets through.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns roughly how many documents get through, at most.
+    pub(super) fn num_let_through(&self) -> u64 {
+        let wanted = self.0.iter().filter(|(_, is_wanted)| *is_wanted);
+        let sizes = wanted.map(|(scorer, _)| u64::from(scorer.size_hint()));
+        sizes.min().unwrap_or(u64::MAX)
+    }
+
+    fn let_through(&mut self, doc: DocId) -> bool {
+        self.0.iter_mut().all(|(scorer, is_wanted)| {
+            (scorer.seek_danger(doc) == SeekDangerResult::Found) == *is_wanted
+        })
+    }
+}
+
+/// Takes the matches of one segment.
+pub(super) struct Sink<'r, 'q> {
+    request: &'r Request<'q>,
+    shard: &'r Shard<'q>,
+    segment: &'r SegmentView,
+    gates: Gates,
+    has_deletes: bool,
+    after: Option<&'r AfterScore>,
+    finalists: Finalists,
+    reach: f32,
+    is_counting: bool,
+    num_counted: u64,
+    /// Postings until the next look at the clock.
+    left: u32,
+}
+
+impl<'r, 'q> Sink<'r, 'q> {
+    pub(super) fn new(
+        request: &'r Request<'q>,
+        shard: &'r Shard<'q>,
+        segment: &'r SegmentView,
+        gates: Gates,
+    ) -> Self {
+        let after = match &request.order {
+            Order::Score(after) => after.as_ref(),
+            _ => None,
+        };
+        Self {
+            request,
+            shard,
+            segment,
+            gates,
+            has_deletes: segment.reader().has_deletes(),
+            after,
+            finalists: Finalists::new(request.query.top.max(1)),
+            reach: request.top.reach(),
+            is_counting: request.count_limit > 0 && !count::is_enough(request),
+            num_counted: 0,
+            left: POSTINGS_PER_CHECK,
+        }
+    }
+
+    /// Returns the score below which no document gets in; only grows.
+    pub(super) fn reach(&self) -> f32 {
+        self.reach
+    }
+
+    /// Learns what other segments have found.
+    pub(super) fn update_reach(&mut self) -> f32 {
+        let shared = self.request.top.reach();
+        self.reach = self.reach.max(shared).max(self.finalists.floor());
+        self.reach
+    }
+
+    /// Returns whether every match has to be brought here, whatever its score.
+    pub(super) fn is_counting(&self) -> bool {
+        self.is_counting
+    }
+
+    /// Returns whether documents may come in any order.
+    pub(super) fn takes_any_order(&self) -> bool {
+        self.gates.is_empty()
+    }
+
+    /// Notes that postings were decoded or skipped; stops the evaluation when its time is over.
+    #[inline]
+    pub(super) fn passed(&mut self, num_postings: u32) -> Result<(), EngineError> {
+        if num_postings <= self.left {
+            self.left -= num_postings;
+            return Ok(());
+        }
+        self.pause()
+    }
+
+    #[cold]
+    fn pause(&mut self) -> Result<(), EngineError> {
+        self.left = POSTINGS_PER_CHECK;
+        self.request.env.control.check()?;
+        if self.is_counting {
+            self.add_counted();
+            self.is_counting = !count::is_enough(self.request);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a match is a hit, and counts it; documents ascend if there are gates.
+    #[inline]
+    pub(super) fn admits(&mut self, doc: DocId) -> bool {
+        if self.has_deletes && !self.segment.is_alive(doc) {
+            return false;
+        }
+        if !self.gates.is_empty() && !self.gates.let_through(doc) {
+            return false;
+        }
+        self.num_counted += 1;
+        true
+    }
+
+    /// Takes an admitted document with its canonical score.
+    #[inline]
+    pub(super) fn offer(&mut self, doc: DocId, score: f32) -> Result<(), EngineError> {
+        debug_assert!(!self.finalists.has_unsettled(), "scores are settled first");
+        if score < self.reach || !self.comes_after(doc, score)? {
+            return Ok(());
+        }
+        self.finalists.push(doc, score);
+        self.finalists.settle();
+        self.finalists.count(score);
+        self.update_reach();
+        if self.finalists.is_crowded() && self.finalists.clean() {
+            self.hand_in();
+        }
+        Ok(())
+    }
+
+    /// Takes an admitted document whose score is at most `ceiling`; [`Sink::settle`] must follow.
+    #[inline]
+    pub(super) fn offer_unsettled(&mut self, doc: DocId, ceiling: f32) {
+        self.finalists.push(doc, ceiling);
+        // Whether it comes after the starting point is told by its canonical score alone.
+        if self.after.is_none() {
+            self.finalists.count(bound::least(ceiling));
+            self.update_reach();
+        }
+    }
+
+    /// Replaces the bounds of documents taken since the last time by what `score` says; it is asked
+    /// in order of arrival.
+    pub(super) fn settle(
+        &mut self,
+        mut score: impl FnMut(DocId) -> Result<f64, EngineError>,
+    ) -> Result<(), EngineError> {
+        if !self.finalists.has_unsettled() {
+            return Ok(());
+        }
+        self.finalists.clean();
+        for (doc, ceiling) in self.finalists.take_unsettled() {
+            if ceiling < self.reach {
+                continue;
+            }
+            let score = score(doc)? as f32;
+            debug_assert!(score <= ceiling && score >= bound::least(ceiling));
+            if !self.comes_after(doc, score)? {
+                continue;
+            }
+            self.finalists.push(doc, score);
+            if self.after.is_some() {
+                self.finalists.count(score);
+                self.update_reach();
+            }
+        }
+        self.finalists.settle();
+        if self.finalists.is_crowded() && self.finalists.clean() {
+            self.hand_in();
+        }
+        Ok(())
+    }
+
+    /// Hands in what is left.
+    pub(super) fn finish(mut self) -> Result<(), EngineError> {
+        self.add_counted();
+        // Unsettled ones are there only after a stop.
+        drop(self.finalists.take_unsettled());
+        self.finalists.clean();
+        self.hand_in();
+        Ok(())
+    }
+
+    fn comes_after(&self, doc: DocId, score: f32) -> Result<bool, EngineError> {
+        let Some(after) = self.after else {
+            return Ok(true);
+        };
+        if f64::from(score) != after.score {
+            return Ok(f64::from(score) < after.score);
+        }
+        let entry = rank::entry(self.shard, self.segment, doc, score);
+        rank::comes_after(self.request, after, &entry)
+    }
+
+    fn add_counted(&mut self) {
+        count::add(self.request, self.shard, self.num_counted);
+        self.num_counted = 0;
+    }
+
+    /// Offers the finalists to the top of all segments.
+    fn hand_in(&mut self) {
+        let (request, shard, segment) = (self.request, self.shard, self.segment);
+        let entries = self.finalists.take();
+        let entries =
+            entries.map(|(doc, score)| (score, move || rank::entry(shard, segment, doc, score)));
+        request
+            .top
+            .offer_all(entries, |a, b| request.compare_ids(a, b));
+    }
+}

@@ -1,0 +1,262 @@
+//! Pruned answers are those of a walk over every match, and the clock is looked at often enough.
+
+use std::sync::Arc;
+
+use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_query::answer::ShardHits;
+use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::search::TrackTotal;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+
+use crate::aggregate::testing::{self, Index, Layout, mapping};
+use crate::control::{Control, MemoryAccount};
+use crate::filter_cache::{FilterCache, FilterCacheOptions};
+use crate::search::{SearchEnv, Target, search};
+use crate::statistics::statistics;
+
+/// Draws one of about `vocabulary` words; small numbers are frequent.
+fn draw_word(rng: &mut StdRng, vocabulary: f64) -> String {
+    let uniform: f64 = rng.random();
+    format!("w{}", vocabulary.powf(uniform) as u32)
+}
+
+/// Lays documents of very different lengths out.
+fn targets(num_documents: usize, vocabulary: f64, layout: Layout) -> Vec<Target> {
+    let mapping = mapping(&json!({"text": {"type": "text"}, "kind": {"type": "keyword"}}));
+    let mut rng = StdRng::seed_from_u64(num_documents as u64);
+    let documents = (0..num_documents).map(|i| {
+        let length = 1 + (rng.random::<f64>().powi(6) * 150.0) as usize;
+        let mut words: Vec<String> = (0..length)
+            .map(|_| draw_word(&mut rng, vocabulary))
+            .collect();
+        if i % 50 == 0 {
+            // One word over and over.
+            words = vec![words.swap_remove(0); length];
+        }
+        let kind = format!("k{}", i % 3);
+        (
+            format!("d{i}"),
+            json!({"text": words.join(" "), "kind": kind}),
+        )
+    });
+    let index = Index::new(&mapping, &documents.collect(), layout);
+    let target = |(shard, view)| Target {
+        key: ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(shard as u32),
+        },
+        view,
+    };
+    index.views().into_iter().enumerate().map(target).collect()
+}
+
+fn draw_clause(rng: &mut StdRng, vocabulary: f64) -> Clause {
+    let text = FieldPath::new("text");
+    let num_terms = [1, 2, 2, 3, 3, 5, 9][rng.random_range(0..7)];
+    let mut terms = Vec::new();
+    for _ in 0..num_terms {
+        let term = Clause::Term {
+            field: text.clone(),
+            term: draw_word(rng, vocabulary),
+        };
+        terms.push(if rng.random_bool(0.2) {
+            let factor = rng.random_range(0.01..20.0);
+            let clause = Box::new(term);
+            Clause::Boost { clause, factor }
+        } else {
+            term
+        });
+    }
+    let kind = |number: u32| Clause::Term {
+        field: FieldPath::new("kind"),
+        term: format!("k{number}"),
+    };
+    let filter: Vec<Clause> = (0..u32::from(rng.random_bool(0.2))).map(kind).collect();
+    let must_not: Vec<Clause> = (0..u32::from(rng.random_bool(0.1)))
+        .map(|_| kind(1))
+        .collect();
+    let is_all = rng.random_bool(0.4);
+    let (must, should) = if is_all {
+        (terms, vec![])
+    } else {
+        (vec![], terms)
+    };
+    Clause::Bool {
+        must,
+        should,
+        filter,
+        must_not,
+        minimum_should_match: u32::from(!is_all),
+    }
+}
+
+fn numbers(targets: &[Target], clause: &Clause) -> Arc<Statistics> {
+    let mut request = StatisticsRequest::default();
+    request.collect(clause);
+    let mut numbers = Statistics::default();
+    for target in targets {
+        numbers.merge(&statistics(&target.view, &request, &Control::unlimited()).unwrap());
+    }
+    Arc::new(numbers)
+}
+
+fn draw_query(targets: &[Target], vocabulary: f64, rng: &mut StdRng) -> ShardQuery {
+    let clause = draw_clause(rng, vocabulary);
+    let numbers = numbers(targets, &clause);
+    ShardQuery {
+        query: clause,
+        statistics: numbers,
+        top: [1, 3, 10, 40, 400][rng.random_range(0..5)],
+        post_filter: rng.random_bool(0.1).then(|| Clause::Term {
+            field: FieldPath::new("kind"),
+            term: "k2".to_owned(),
+        }),
+        search_after: rng
+            .random_bool(0.1)
+            .then(|| vec![json!(rng.random_range(0.0..12.0))]),
+        track_total: [TrackTotal::No, TrackTotal::UpTo(300), TrackTotal::Exact]
+            [rng.random_range(0..3)],
+        ..testing::query(vec![], vec![])
+    }
+}
+
+fn run(targets: &[Target], query: &ShardQuery, control: &Arc<Control>) -> Vec<ShardHits> {
+    let answers = search(
+        targets,
+        query,
+        &SearchEnv {
+            control,
+            filters: &Arc::new(FilterCache::new(FilterCacheOptions::default())),
+            memory: &MemoryAccount::root("test", 1 << 30),
+            pool: None,
+        },
+    );
+    answers.into_iter().collect::<Result<_, _>>().unwrap()
+}
+
+/// Scores and places of the best, and the total up to the limit.
+fn outcome(query: &ShardQuery, answers: &[ShardHits]) -> (Vec<(u32, u64, u64)>, u64) {
+    let hits = answers.iter().flat_map(|answer| &answer.hits);
+    let mut hits: Vec<(u32, u64, u64)> = hits
+        .map(|hit| {
+            (
+                u32::MAX - hit.score.unwrap().to_bits(),
+                hit.tie.hash,
+                hit.place,
+            )
+        })
+        .collect();
+    hits.sort_unstable();
+    let limit = match query.track_total {
+        TrackTotal::No => 0,
+        TrackTotal::UpTo(limit) => limit,
+        TrackTotal::Exact => u64::MAX,
+    };
+    let total: u64 = answers.iter().map(|answer| answer.total).sum();
+    (hits, total.min(limit))
+}
+
+fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) {
+    let targets = targets(num_documents, vocabulary, layout);
+    let mut rng = StdRng::seed_from_u64(7);
+    let control = Arc::new(Control::unlimited());
+    for _ in 0..500 {
+        let query = draw_query(&targets, vocabulary, &mut rng);
+        // It has to look at every match to know when to stop.
+        let walked = ShardQuery {
+            terminate_after: Some(u64::MAX),
+            ..query.clone()
+        };
+        let expected = outcome(&query, &run(&targets, &walked, &control));
+        let found = outcome(&query, &run(&targets, &query, &control));
+        assert_eq!(found, expected, "{query:?}");
+    }
+}
+
+const ONE_SEGMENT: Layout = Layout {
+    shards: 1,
+    segments: 1,
+    has_deletes: false,
+};
+
+#[test]
+fn lists_of_many_blocks_rank_as_walked() {
+    assert_same_as_walked(15_000, 300.0, ONE_SEGMENT);
+}
+
+#[test]
+fn rare_and_frequent_terms_rank_as_walked() {
+    assert_same_as_walked(20_000, 5_000.0, ONE_SEGMENT);
+}
+
+#[test]
+fn many_segments_with_deletes_rank_as_walked() {
+    let layout = Layout {
+        shards: 2,
+        segments: 3,
+        has_deletes: true,
+    };
+    assert_same_as_walked(6_000, 300.0, layout);
+}
+
+/// 30,000 documents of `a` and `b` in equal numbers of which the first few are the best by far: no
+/// block behind them is above the threshold.
+fn best_first() -> Vec<Target> {
+    let mapping = mapping(&json!({"text": {"type": "text"}}));
+    let document = |i: usize| {
+        let text = if i < 20 {
+            "a b"
+        } else {
+            "a b c d e f g h i j k l"
+        };
+        (format!("d{i}"), json!({"text": text}))
+    };
+    let index = Index::new(&mapping, &(0..30_000).map(document).collect(), ONE_SEGMENT);
+    let key = ShardKey {
+        index: IndexUuid([1; 16]),
+        shard: ShardNumber(0),
+    };
+    let view = index.views().remove(0);
+    vec![Target { key, view }]
+}
+
+#[test]
+fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
+    let targets = best_first();
+    let term = |word: &str| Clause::Term {
+        field: FieldPath::new("text"),
+        term: word.to_owned(),
+    };
+    let combined = |must, should| Clause::Bool {
+        minimum_should_match: u32::from(!Vec::is_empty(&should)),
+        must,
+        should,
+        filter: vec![],
+        must_not: vec![],
+    };
+    let both = || vec![term("a"), term("b")];
+    for clause in [
+        term("a"),
+        combined(both(), vec![]),
+        combined(vec![], both()),
+    ] {
+        let query = ShardQuery {
+            statistics: numbers(&targets, &clause),
+            query: clause,
+            top: 10,
+            track_total: TrackTotal::No,
+            ..testing::query(vec![], vec![])
+        };
+        let control = Arc::new(Control::unlimited());
+        let answers = run(&targets, &query, &control);
+        assert_eq!(answers[0].hits.len(), 10);
+        let least = 30_000 / 4_096;
+        assert!(
+            control.num_checks() >= least,
+            "{} {query:?}",
+            control.num_checks()
+        );
+    }
+}
