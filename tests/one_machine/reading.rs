@@ -8,6 +8,7 @@ use gleaner_query::search::PointInTime;
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
+use gleaner_root::tasks::Origin;
 use gleaner_testkit::Node;
 use serde_json::{Value, json};
 
@@ -185,7 +186,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         while !page.hits.is_empty() {
             seen.extend(page.hits.iter().map(|hit| hit.content.id.to_string()));
             let id = page.scroll_id.take().expect("a scroll has an id");
-            page = node.root.continue_scroll(&id, None).await?;
+            page = node.root.continue_scroll(&id, None, &Origin::default()).await?;
         }
         assert!(
             !seen.iter().any(|id| *id == format!("late-{sort}")),
@@ -198,7 +199,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         assert!(before >= 200, "{sort}: {before}");
         let id = page.scroll_id.expect("a scroll has an id");
         assert_eq!(node.root.clear_scrolls(std::slice::from_ref(&id)).await?, 1);
-        assert!(node.root.continue_scroll(&id, None).await.is_err());
+        assert!(node.root.continue_scroll(&id, None, &Origin::default()).await.is_err());
     }
     Ok(())
 }
@@ -295,7 +296,7 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
                     .map(|hit| (hit.index.clone(), hit.content.id.clone())),
             );
             let id = page.scroll_id.take().expect("a scroll has an id");
-            page = node.root.continue_scroll(&id, None).await?;
+            page = node.root.continue_scroll(&id, None, &Origin::default()).await?;
         }
         let met = seen.len();
         seen.sort();
