@@ -11,6 +11,7 @@ mod error;
 mod middleware;
 pub mod options;
 mod parameters;
+mod probes;
 mod render;
 mod request;
 mod response;
@@ -20,6 +21,7 @@ mod server;
 mod service;
 
 pub use options::{ApiOptions, Distribution};
+pub use probes::probes;
 pub use route::parameter_tables;
 pub use server::serve;
 pub use service::router;

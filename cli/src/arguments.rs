@@ -3,8 +3,16 @@
 use clap::ArgAction;
 
 use crate::{
-    bench::BenchArguments, completions::CompletionsArguments, dataset::DatasetArguments,
-    demo::DemoArguments, index::IndexArguments, man::ManArguments, search::SearchArguments,
+    bench::BenchArguments,
+    cluster::ClusterArguments,
+    completions::CompletionsArguments,
+    dataset::DatasetArguments,
+    demo::DemoArguments,
+    health::HealthArguments,
+    index::IndexArguments,
+    man::ManArguments,
+    node::{LeafArguments, RootArguments},
+    search::SearchArguments,
     serve::ServeArguments,
 };
 
@@ -23,6 +31,10 @@ pub(crate) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Serve(ServeArguments),
+    Leaf(LeafArguments),
+    Root(RootArguments),
+    Cluster(ClusterArguments),
+    Health(HealthArguments),
     Demo(DemoArguments),
     Index(IndexArguments),
     Search(SearchArguments),

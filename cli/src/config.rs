@@ -13,6 +13,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::node::membership::Membership;
+
 pub(crate) use flags::Flags;
 pub(crate) use units::{ByteSize, Span};
 
@@ -50,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) auto_create_index: bool,
+    pub(crate) default_replicas: u32,
     pub(crate) search_timeout: Span,
     /// 0: one per core.
     pub(crate) search_threads: usize,
@@ -82,6 +85,7 @@ impl Default for Config {
             log: "info,tantivy=warn".to_owned(),
             log_format: LogFormat::Text,
             auto_create_index: true,
+            default_replicas: 1,
             search_timeout: seconds(60),
             search_threads: 0,
             search_queue: 1_000,
@@ -115,6 +119,29 @@ impl Config {
         let config: Self = table.try_into()?;
         config.check()?;
         Ok(config)
+    }
+
+    /// As [`Self::resolve`], from the file of a cluster's member: its table `[cluster]` is returned
+    /// apart.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], and when the file has no such table.
+    pub(crate) fn resolve_member(flags: &Flags, file: &Path) -> Result<(Self, Membership)> {
+        let in_file = || format!("in `{}`", file.display());
+        let text = std::fs::read_to_string(file).context("cannot read the configuration");
+        let mut table: Table =
+            toml::from_str(&text.with_context(in_file)?).with_context(in_file)?;
+        let cluster = table
+            .remove("cluster")
+            .context("there is no table `[cluster]` that names the members")
+            .with_context(in_file)?;
+        let membership = cluster.try_into().with_context(in_file)?;
+        // What is wrong in the file is told before flags hide where it came from.
+        table.clone().try_into::<Self>().with_context(in_file)?;
+        table.extend(Table::try_from(flags).context("cannot lay flags over the file")?);
+        let config: Self = table.try_into()?;
+        config.check()?;
+        Ok((config, membership))
     }
 
     /// Writes the configuration as the file that would give it.

@@ -7,14 +7,17 @@
 mod arenas;
 mod arguments;
 mod bench;
+mod cluster;
 mod completions;
 mod config;
 mod dataset;
 mod demo;
 mod exit;
+mod health;
 mod index;
 mod logging;
 mod man;
+mod node;
 mod remote;
 mod search;
 mod serve;
@@ -69,13 +72,21 @@ fn run(arguments: Arguments) -> Result<Exit> {
         .build()
         .context("cannot start threads")?;
     let verbosity = arguments.verbose;
-    if !matches!(arguments.command, Command::Serve(_) | Command::Demo(_)) {
+    let installs_its_own = matches!(
+        arguments.command,
+        Command::Serve(_) | Command::Demo(_) | Command::Leaf(_) | Command::Root(_)
+    );
+    if !installs_its_own {
         logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
     }
     let exit = runtime.block_on(async {
         match arguments.command {
             Command::Serve(arguments) => serve::run(arguments, verbosity).await,
             Command::Demo(arguments) => demo::run(arguments, verbosity).await,
+            Command::Leaf(arguments) => node::run_leaf(arguments, verbosity).await,
+            Command::Root(arguments) => node::run_root(arguments, verbosity).await,
+            Command::Cluster(arguments) => cluster::run(arguments).await,
+            Command::Health(arguments) => health::run(arguments).await,
             Command::Index(arguments) => index::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,

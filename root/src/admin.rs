@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_coordinator::update;
-use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid, PrimaryTerm};
+use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, PrimaryTerm};
 use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{MappingRules, analyzers, parse_mapping};
 use gleaner_query::names::{self, ResolveOptions};
@@ -14,6 +14,15 @@ use serde_json::Value;
 pub use gleaner_query::settings::NewIndex;
 
 use crate::{Root, RootError, analyzers as registry, placing};
+
+/// Sets the number of replicas of an index that says none.
+fn replicate(settings: &mut IndexSettings, replicas: u32) {
+    settings.number_of_replicas = replicas;
+    settings.declared.insert(
+        "index.number_of_replicas".to_owned(),
+        replicas.to_string().into(),
+    );
+}
 
 impl Root {
     /// Creates an index; its shards are opened by the leaves as soon as they hear of it.
@@ -37,10 +46,14 @@ impl Root {
                 }
                 check_shards(state, &new, self.options.max_shards)?;
                 let NewIndex {
-                    settings,
+                    mut settings,
+                    says_replicas,
                     mapping,
                     aliases,
                 } = new.clone();
+                if !says_replicas {
+                    replicate(&mut settings, self.options.default_replicas);
+                }
                 let terms = vec![PrimaryTerm(1); settings.number_of_shards as usize];
                 let mut index = IndexMeta {
                     uuid,

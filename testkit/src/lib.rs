@@ -5,12 +5,15 @@
 //! a search must answer ([`oracle::Oracle`]); size and seed runs ([`run`]).
 //! Does not: test anything itself.
 
+pub mod cluster;
 pub mod http;
 pub mod node;
 pub mod oracle;
 pub mod proxy;
 pub mod run;
 pub mod server;
+pub mod slow;
 
+pub use cluster::Cluster;
 pub use node::Node;
 pub use server::Server;

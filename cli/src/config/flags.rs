@@ -50,6 +50,10 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_AUTO_CREATE_INDEX", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     auto_create_index: Option<bool>,
+    /// Copies beside the primary of indices that do not say [default: 1]
+    #[arg(long, env = "GLEANER_DEFAULT_REPLICAS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_replicas: Option<u32>,
     /// Deadline of searches that name none [default: 60s]
     #[arg(long, env = "GLEANER_SEARCH_TIMEOUT", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]

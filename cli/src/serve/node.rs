@@ -84,13 +84,15 @@ impl Node {
     }
 }
 
-fn metrics() -> Result<PrometheusHandle> {
+/// Installs what records metrics.
+pub(crate) fn metrics() -> Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .install_recorder()
         .context("cannot install the recorder of metrics")
 }
 
-async fn upkeep(metrics: PrometheusHandle) {
+/// Tidies up recorded metrics, until it is aborted.
+pub(crate) async fn upkeep(metrics: PrometheusHandle) {
     let mut ticks = tokio::time::interval(METRICS_UPKEEP);
     loop {
         ticks.tick().await;
@@ -106,10 +108,15 @@ fn open(folder: &DataFolder, config: &Config) -> Result<(Arc<dyn Coordinator>, A
     };
     let coordinator =
         Embedded::open(folder.path(), initial).context("cannot open the cluster state")?;
+    Ok((Arc::new(coordinator), open_log(folder)?))
+}
+
+/// Opens the log in the folder and says what was found.
+pub(crate) fn open_log(folder: &DataFolder) -> Result<Arc<dyn ShardLog>> {
     let (log, report) =
         LocalLog::open(&folder.log(), LogOptions::default()).context("cannot open the log")?;
     tell(&report);
-    Ok((Arc::new(coordinator), Arc::new(log)))
+    Ok(Arc::new(log))
 }
 
 /// Says what opening the log found; a torn tail was never acknowledged, damage stops its shard.
@@ -131,7 +138,7 @@ fn tell(report: &OpenReport) {
     }
 }
 
-fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions {
+pub(crate) fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions {
     let defaults = LeafOptions::new(folder.indices(), now_ms);
     LeafOptions {
         search_threads: match config.search_threads {
@@ -152,15 +159,17 @@ fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions {
     }
 }
 
-fn root_options(config: &Config) -> RootOptions {
+pub(crate) fn root_options(config: &Config) -> RootOptions {
     RootOptions {
+        node: NodeId(config.node_name.as_str().into()),
         default_timeout: config.search_timeout.0,
         auto_create_index: config.auto_create_index,
+        default_replicas: config.default_replicas,
         ..RootOptions::default()
     }
 }
 
-fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
+pub(crate) fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
     let publish_address = match config.publish_address.as_str() {
         "" => listener
             .local_addr()
@@ -183,7 +192,7 @@ fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
 }
 
 /// Returns milliseconds since the epoch: the clock of the whole process.
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

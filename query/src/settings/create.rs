@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{Alias, IndexName, IndexSettings, Mapping};
 use serde_json::Value;
 
-use super::parse_index_settings;
+use super::{flat, parse_index_settings};
 use crate::alias::parse_aliases;
 use crate::error::QueryError;
 use crate::limits::Limits;
@@ -16,6 +16,8 @@ use crate::mapping::{MappingRules, parse_mapping};
 pub struct NewIndex {
     /// Its settings.
     pub settings: IndexSettings,
+    /// Whether its settings say how many replicas; else the cluster's default counts.
+    pub says_replicas: bool,
     /// Its mapping.
     pub mapping: Mapping,
     /// Its aliases.
@@ -39,7 +41,10 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
         let reason = format!("unknown key [{key}] for create index");
         return Err(QueryError::parsing(reason));
     }
-    let settings = parse_index_settings(entries.get("settings").unwrap_or(&Value::Null))?;
+    let given = entries.get("settings").unwrap_or(&Value::Null);
+    let settings = parse_index_settings(given)?;
+    let replicas = flat::flatten(given)?;
+    let replicas = replicas.get("index.number_of_replicas");
     let mapping = match entries.get("mappings") {
         None | Some(Value::Null) => Mapping::default(),
         Some(mappings) => parse_mapping(mappings, None, &MappingRules::from(&settings))?,
@@ -50,6 +55,7 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
     };
     Ok(NewIndex {
         settings,
+        says_replicas: replicas.is_some_and(|replicas| !replicas.is_null()),
         mapping,
         aliases,
     })

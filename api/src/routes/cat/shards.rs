@@ -51,7 +51,7 @@ pub(super) async fn table(request: Request) -> Answer {
     }))
 }
 
-/// Adds the copies of one shard: the first there is leads, and what is missing is unassigned.
+/// Adds the copies of one shard; what is missing is unassigned.
 fn add(
     request: &Request,
     index: &IndexMeta,
@@ -62,21 +62,24 @@ fn add(
     let own = copies
         .iter()
         .filter(|copy| copy.state.shard.index == index.uuid && copy.state.shard.shard.0 == number);
-    let mut num_copies = 0;
+    let (mut num_copies, mut has_primary) = (0, false);
     for copy in own {
-        rows.push(row(
-            request,
-            index,
-            copy,
-            if num_copies == 0 { "p" } else { "r" },
-        ));
+        let role = if copy.state.is_primary { "p" } else { "r" };
+        rows.push(row(request, index, copy, role));
+        has_primary |= copy.state.is_primary;
         num_copies += 1;
     }
     for missing in num_copies..=index.settings.number_of_replicas {
         let mut row = vec![Cell::default(); COLUMNS.len()];
         row[0] = index.name.as_str().into();
         row[1] = number.to_string().into();
-        row[2] = if missing == 0 { "p" } else { "r" }.into();
+        row[2] = if missing == 0 || !has_primary {
+            "p"
+        } else {
+            "r"
+        }
+        .into();
+        has_primary = true;
         row[3] = "UNASSIGNED".into();
         row[9] = "INDEX_CREATED".into();
         rows.push(row);
@@ -85,10 +88,7 @@ fn add(
 
 fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static str) -> Vec<Cell> {
     let state = &copy.state;
-    let address = &request.app.options.publish_address;
-    let ip = address
-        .rsplit_once(':')
-        .map_or(address.as_str(), |(host, _)| host);
+    let ip = super::nodes::host_of(request, &copy.node);
     let phase = match state.phase {
         ShardPhase::Started => "STARTED",
         ShardPhase::Recovering => "INITIALIZING",
@@ -106,7 +106,7 @@ fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static
         size(state.store_bytes, &request.parameters),
         ip.into(),
         copy.node.to_string().into(),
-        request.app.options.node_name.as_str().into(),
+        copy.node.to_string().into(),
         state.reason.clone().into(),
         state.num_segments.into(),
         state.max_seq_no.map(|seq_no| seq_no.0).into(),

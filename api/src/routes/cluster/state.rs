@@ -111,16 +111,20 @@ async fn routing_table(request: &Request) -> Result<Value, crate::error::ApiErro
             .filter(|copy| copy.index.uuid == found.meta.uuid)
         {
             let number = copy.state.shard.shard.0;
-            let entry = json!([{
+            let entry = json!({
                 "state": format!("{:?}", copy.state.phase).to_uppercase(),
-                "primary": true,
+                "primary": copy.state.is_primary,
                 "node": copy.node.to_string(),
                 "relocating_node": null,
                 "shard": number,
                 "index": found.meta.name.as_str(),
                 "allocation_id": {"id": uuid_text(&found.meta.uuid)},
-            }]);
-            shards.insert(number.to_string(), entry);
+            });
+            let entries = shards.entry(number.to_string());
+            let entries = entries.or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(entries) = entries {
+                entries.push(entry);
+            }
         }
         indices.insert(found.meta.name.to_string(), json!({"shards": shards}));
     }

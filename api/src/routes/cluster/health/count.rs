@@ -85,15 +85,18 @@ impl Health {
         };
         let (active, initializing) = (count(ShardPhase::Started), count(ShardPhase::Recovering));
         let wanted = 1 + u64::from(index.settings.number_of_replicas);
+        let is_primary =
+            |copy: &LocatedShard| copy.state.is_primary && copy.state.phase == ShardPhase::Started;
+        let has_primary = copies.iter().filter(is_copy).any(is_primary);
         let level = match active {
-            0 => HealthLevel::Red,
+            _ if !has_primary => HealthLevel::Red,
             _ if active < wanted => HealthLevel::Yellow,
             _ => HealthLevel::Green,
         };
         Self {
             level,
             primaries: 1,
-            active_primaries: active.min(1),
+            active_primaries: u64::from(has_primary),
             active,
             initializing,
             unassigned: wanted.saturating_sub(active + initializing),

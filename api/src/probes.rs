@@ -1,0 +1,72 @@
+//! Probes and metrics of nodes that do not speak the dialect.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use gleaner_proto::node::Readiness;
+use http::{StatusCode, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use tokio::sync::watch;
+
+/// Returns a service of `/_health/live`, `/_health/ready` (200 or 503, with the reason) and
+/// `/metrics`, as roots answer them too.
+pub fn probes(readiness: watch::Receiver<Readiness>, metrics: PrometheusHandle) -> Router {
+    let live = || async { json_body(StatusCode::OK, &json!({"status": "live"})) };
+    Router::new()
+        .route("/_health/live", get(live))
+        .route("/_health/ready", get(ready).with_state(readiness))
+        .route("/metrics", get(text).with_state(metrics))
+}
+
+async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> impl IntoResponse {
+    match &*readiness.borrow() {
+        Readiness::Ready => json_body(StatusCode::OK, &json!({"status": "ready"})),
+        Readiness::NotReady { reason } => json_body(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({"status": "not ready", "reason": reason}),
+        ),
+    }
+}
+
+async fn text(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (content_type, metrics.render())
+}
+
+fn json_body(status: StatusCode, body: &serde_json::Value) -> impl IntoResponse + use<> {
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    (status, content_type, body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_is_ready_when_it_says_so() {
+        let (tell, readiness) = watch::channel(Readiness::NotReady {
+            reason: "2 shards are being copied".to_owned(),
+        });
+        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let router = probes(readiness, metrics.handle());
+        let ask = |path: &str| {
+            let request = Request::get(path).body(axum::body::Body::empty());
+            router.clone().oneshot(request.expect("a request"))
+        };
+        let answer = ask("/_health/ready").await.expect("infallible");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 10).await;
+        let body = String::from_utf8_lossy(&body.expect("whole")).into_owned();
+        assert!(body.contains("2 shards are being copied"), "{body}");
+        tell.send_replace(Readiness::Ready);
+        for path in ["/_health/ready", "/_health/live", "/metrics"] {
+            let answer = ask(path).await.expect("infallible");
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        }
+    }
+}

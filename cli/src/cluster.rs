@@ -1,0 +1,256 @@
+//! `gleaner cluster up`: a root and its leaves on this machine, each a process of its own.
+
+mod map;
+mod process;
+
+use std::{
+    io::{Write, stdout},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use gleaner_coordinator::Coordinator;
+use gleaner_model::Role;
+use gleaner_proto::{GrpcMetadata, Peer, keeper::Follower};
+use toml::Table;
+
+use crate::{
+    exit::Exit,
+    node::membership::{Member, Membership},
+    serve::folder::DataFolder,
+    signals,
+};
+use map::{Entry, Map};
+use process::Process;
+
+/// Longest time a node is asked whether it is ready before it is asked again.
+const ASKED_FOR: Duration = Duration::from_secs(2);
+
+/// A local cluster of several processes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClusterArguments {
+    #[command(subcommand)]
+    command: ClusterCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ClusterCommand {
+    Up(UpArguments),
+}
+
+/// Start a root and leaves on this machine, and stop them in order at SIGINT or SIGTERM.
+///
+/// Everything lies in the data folder: a folder, a configuration and a log for each node, and
+/// `cluster.json`, which says what process each of them is and which shards it holds. Started again
+/// on the same folder, the cluster has the same documents.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpArguments {
+    /// How many leaves hold shards
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    leaves: u32,
+    /// On how many leaves each shard lies, where an index does not say otherwise
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    copies: u32,
+    /// Address to listen on for clients
+    #[arg(long, default_value = "127.0.0.1:9200", value_name = "HOST:PORT")]
+    listen: String,
+    /// Folder of everything that is kept; made when absent
+    #[arg(long, default_value = "gleaner-cluster", value_name = "DIR")]
+    data: PathBuf,
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
+    let ClusterCommand::Up(arguments) = arguments.command;
+    ensure!(
+        arguments.copies <= arguments.leaves,
+        "{} copies need as many leaves, there are to be {}",
+        arguments.copies,
+        arguments.leaves
+    );
+    up(&arguments).await
+}
+
+async fn up(arguments: &UpArguments) -> Result<Exit> {
+    let stop = signals::stop_asked()?;
+    let _folder = DataFolder::take(&arguments.data)?;
+    let data = std::path::absolute(&arguments.data)?;
+    let plan = Plan::of(arguments, &data)?;
+    let mut processes = plan.start(&data)?;
+    let outcome = tokio::select! {
+        outcome = serve(&plan, &data, &mut processes) => outcome,
+        () = stop => Ok(()),
+    };
+    // The root first: what it has taken it can still carry out.
+    for process in &mut processes {
+        process.stop().await;
+    }
+    outcome.map(|()| Exit::Success)
+}
+
+/// Runs until the root has ended, which is a failure.
+async fn serve(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
+    let client = reqwest::Client::builder()
+        .timeout(ASKED_FOR)
+        .no_proxy()
+        .build()?;
+    for process in processes.iter_mut() {
+        process.wait_until_ready(&client).await?;
+    }
+    let keeper = GrpcMetadata::new(Peer::new(plan.membership.keeper_address())?);
+    let follower = Follower::start(Arc::new(keeper)).await;
+    let mut states = follower.watch();
+    let path = data.join("cluster.json");
+    let mut map = plan.map(processes);
+    map.place(&states.borrow_and_update().clone());
+    map.write(&path)?;
+    tell(&plan.listen, arguments_of(plan), &path)?;
+    let mut ended: FuturesUnordered<_> = processes.iter_mut().map(outcome).collect();
+    loop {
+        tokio::select! {
+            changed = states.changed() => {
+                changed.context("the cluster state is not followed any more")?;
+                map.place(&states.borrow_and_update().clone());
+                map.write(&path)?;
+            }
+            Some((name, role, how)) = ended.next() => {
+                tracing::warn!(node = name, how, "a node ended");
+                for node in map.nodes.iter_mut().filter(|node| node.name == name) {
+                    node.pid = 0;
+                }
+                map.write(&path)?;
+                if role == Role::Root {
+                    bail!("node `{name}` ended: {how}; its log is in `{}`", data.display());
+                }
+            }
+        }
+    }
+}
+
+async fn outcome(process: &mut Process) -> (String, Role, String) {
+    let how = process.ended().await;
+    (process.name.clone(), process.role, how)
+}
+
+fn arguments_of(plan: &Plan) -> (usize, u32) {
+    (plan.membership.nodes.len() - 1, plan.copies)
+}
+
+fn tell(listen: &str, (num_leaves, copies): (usize, u32), map: &Path) -> Result<()> {
+    let text = format!(
+        "A root and {num_leaves} leaves, {copies} copies of each shard. Try:
+
+  curl 'http://{listen}/_cat/nodes?v'
+  gleaner index --url http://{listen} --index notes FILE.ndjson
+  curl 'http://{listen}/_cat/shards?v'
+
+Its processes and shards: {}
+",
+        map.display()
+    );
+    stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// The nodes that are to be, with their addresses.
+struct Plan {
+    membership: Membership,
+    listen: String,
+    copies: u32,
+}
+
+impl Plan {
+    /// Names the nodes and finds free ports for those that clients do not call.
+    fn of(arguments: &UpArguments, _data: &Path) -> Result<Self> {
+        // All at once, so that no port is found twice.
+        let wanted = 1 + 2 * arguments.leaves as usize;
+        let free: Vec<TcpListener> = (0..wanted)
+            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .collect::<Result<_, _>>()
+            .context("cannot find free ports")?;
+        let mut addresses = free.iter().map(|port| port.local_addr());
+        let mut next = || -> Result<String> {
+            let address = addresses.next().context("too few ports were asked for")?;
+            Ok(address?.to_string())
+        };
+        let root = Member {
+            name: "root-1".to_owned(),
+            role: Role::Root,
+            address: next()?,
+            http_address: Some(arguments.listen.clone()),
+            weight: 1.0,
+            zone: None,
+        };
+        let mut nodes = vec![root];
+        for number in 1..=arguments.leaves {
+            nodes.push(Member {
+                name: format!("leaf-{number}"),
+                role: Role::Leaf,
+                address: next()?,
+                http_address: Some(next()?),
+                weight: 1.0,
+                zone: None,
+            });
+        }
+        Ok(Self {
+            membership: Membership {
+                keeper: "root-1".to_owned(),
+                nodes,
+            },
+            listen: arguments.listen.clone(),
+            copies: arguments.copies,
+        })
+    }
+
+    /// Writes each node's configuration and starts it.
+    fn start(&self, data: &Path) -> Result<Vec<Process>> {
+        let start = |member: &Member| {
+            let config = data.join(format!("{}.toml", member.name));
+            std::fs::write(&config, self.config(member, data)?)
+                .with_context(|| format!("cannot write `{}`", config.display()))?;
+            let log = data.join(format!("{}.log", member.name));
+            let http_address = member.http_address.as_deref().unwrap_or_default();
+            Process::start((&member.name, member.role), &config, &log, http_address)
+        };
+        self.membership.nodes.iter().map(start).collect()
+    }
+
+    fn config(&self, member: &Member, data: &Path) -> Result<String> {
+        let mut table = Table::new();
+        let mut set = |name: &str, value: &str| table.insert(name.to_owned(), value.into());
+        set("node_name", &member.name);
+        set("data", &data.join(&member.name).to_string_lossy());
+        set("listen", member.http_address.as_deref().unwrap_or_default());
+        let replicas = i64::from(self.copies) - 1;
+        table.insert("default_replicas".to_owned(), replicas.into());
+        let cluster = Table::try_from(&self.membership)?;
+        table.insert("cluster".to_owned(), cluster.into());
+        Ok(toml::to_string(&table)?)
+    }
+
+    fn map(&self, processes: &[Process]) -> Map {
+        let entry = |(member, process): (&Member, &Process)| {
+            let http_address = process.http_address.clone();
+            Entry {
+                name: member.name.clone(),
+                role: member.role,
+                pid: process.pid(),
+                address: match member.role {
+                    Role::Root => http_address.clone(),
+                    Role::Leaf => member.address.clone(),
+                },
+                http_address,
+                shards: Vec::new(),
+            }
+        };
+        let nodes = self.membership.nodes.iter().zip(processes);
+        Map {
+            url: format!("http://{}", self.listen),
+            nodes: nodes.map(entry).collect(),
+        }
+    }
+}

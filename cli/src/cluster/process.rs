@@ -1,0 +1,147 @@
+//! The processes of a local cluster: started, awaited, stopped in order.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use gleaner_model::Role;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a node may take until it is ready: a restart replays its logs.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Pause between two looks at a process.
+const POLL: Duration = Duration::from_millis(20);
+/// How long a node may take until it has stopped in order.
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+
+/// A node in a process of its own. It stops in order when this one is gone: its standard input ends
+/// then.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) http_address: String,
+    log: PathBuf,
+    child: Child,
+}
+
+impl Process {
+    /// Starts a node on the configuration `config`; its output is added to `log`.
+    ///
+    /// # Errors
+    /// When there is no such program, or the log cannot be written.
+    pub(crate) fn start(
+        (name, role): (&str, Role),
+        config: &Path,
+        log: &Path,
+        http_address: &str,
+    ) -> Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let shown = log.display();
+        let output = File::options().create(true).append(true).open(log);
+        let output = output.with_context(|| format!("cannot write `{shown}`"))?;
+        let command = match role {
+            Role::Leaf => "leaf",
+            Role::Root => "root",
+        };
+        let child = Command::new(program)
+            .args([command, "--stop-with-input", "--config"])
+            .arg(config)
+            // What is set for this process is not meant for each of its nodes.
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| {
+                !name
+                    .to_str()
+                    .is_some_and(|name| name.starts_with("GLEANER_"))
+            }))
+            .stdin(Stdio::piped())
+            .stderr(output.try_clone()?)
+            .stdout(output)
+            .spawn()
+            .with_context(|| format!("cannot start node `{name}`"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            role,
+            http_address: http_address.to_owned(),
+            log: log.to_path_buf(),
+            child,
+        })
+    }
+
+    /// Returns its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time.
+    pub(crate) async fn wait_until_ready(&mut self, client: &reqwest::Client) -> Result<()> {
+        let until = Instant::now() + READY_WITHIN;
+        let url = format!("http://{}/_health/ready", self.http_address);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!(
+                    "node `{}` ended ({status}): {}",
+                    self.name,
+                    self.last_line()
+                );
+            }
+            let answer = client.get(&url).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                bail!(
+                    "node `{}` is not ready after {} s; its log is `{}`",
+                    self.name,
+                    READY_WITHIN.as_secs(),
+                    self.log.display()
+                );
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Waits until it has ended; returns how, in words.
+    pub(crate) async fn ended(&mut self) -> String {
+        match self.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Lets it end in order, or kills it when it takes too long.
+    pub(crate) async fn stop(&mut self) {
+        drop(self.child.stdin.take());
+        if timeout(STOPPED_WITHIN, self.wait()).await.is_err() {
+            tracing::warn!(
+                node = self.name,
+                "a node did not stop in time and is killed"
+            );
+            if let Err(error) = self.child.kill() {
+                tracing::warn!(node = self.name, %error, "a node could not be killed");
+            }
+        }
+    }
+
+    fn last_line(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        last.unwrap_or("it said nothing").to_owned()
+    }
+}

@@ -1,0 +1,45 @@
+//! `gleaner health`: does a node serve? For scripts, and for images without other tools.
+
+use std::{
+    io::{Write, stdout},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::exit::Exit;
+
+/// Ask a node whether it serves; the exit code is 0 when it is ready and 1 when it is not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HealthArguments {
+    /// The node
+    #[arg(
+        long,
+        default_value = "http://127.0.0.1:9200",
+        value_name = "URL",
+        env = "GLEANER_URL"
+    )]
+    url: String,
+    /// How long to wait for the answer, in seconds
+    #[arg(long, default_value_t = 2, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(arguments.timeout))
+        .no_proxy()
+        .build()?;
+    let url = format!("{}/_health/ready", arguments.url.trim_end_matches('/'));
+    let answer = client.get(&url).send().await;
+    let answer = answer.with_context(|| format!("`{}` does not answer", arguments.url))?;
+    let is_ready = answer.status().is_success();
+    let body = answer.text().await.unwrap_or_default();
+    writeln!(stdout(), "{}", body.trim())?;
+    Ok(if is_ready {
+        Exit::Success
+    } else {
+        Exit::Failure
+    })
+}

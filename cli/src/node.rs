@@ -1,0 +1,171 @@
+//! `gleaner leaf` and `gleaner root`: one role of a cluster in a process.
+
+mod leaf;
+pub(crate) mod membership;
+mod metadata;
+mod root;
+
+use std::{
+    io::{Write, stdout},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use gleaner_model::{NodeId, Role};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    config::{Config, Flags},
+    exit::Exit,
+    logging,
+    serve::{self, folder::DataFolder},
+    signals,
+};
+use membership::{Member, Membership};
+
+/// Hold shard copies and answer roots, as a member of a cluster.
+///
+/// The file names the members of the cluster in its table `[cluster]`; settings come from flags, over
+/// the environment, over the file, over defaults. It answers `/_health/live`, `/_health/ready` and
+/// `/metrics` on the address that it listens on, and roots and leaves on the address of its entry.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LeafArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+}
+
+/// Answer clients by asking leaves, as a member of a cluster.
+///
+/// The file names the members of the cluster in its table `[cluster]`; settings come from flags, over
+/// the environment, over the file, over defaults. Any number of roots can answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RootArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+}
+
+#[derive(Debug, clap::Args)]
+struct NodeArguments {
+    /// File of settings and members, in TOML
+    #[arg(long, value_name = "FILE", env = "GLEANER_CONFIG")]
+    config: PathBuf,
+    /// Address to listen on for other nodes [default: that of its entry]
+    #[arg(long, value_name = "HOST:PORT", env = "GLEANER_RPC_LISTEN")]
+    rpc_listen: Option<String>,
+    /// Print the settings in force, as such a file, and end
+    #[arg(long)]
+    print_config: bool,
+    /// Stop when standard input ends
+    #[arg(long, hide = true)]
+    stop_with_input: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Runs `gleaner leaf`.
+pub(crate) async fn run_leaf(arguments: LeafArguments, verbosity: u8) -> Result<Exit> {
+    let Some(setup) = Setup::read(&arguments.node, Role::Leaf, verbosity).await? else {
+        return Ok(Exit::Success);
+    };
+    leaf::run(setup, stop_asked(arguments.node.stop_with_input)?).await
+}
+
+/// Runs `gleaner root`.
+pub(crate) async fn run_root(arguments: RootArguments, verbosity: u8) -> Result<Exit> {
+    let Some(setup) = Setup::read(&arguments.node, Role::Root, verbosity).await? else {
+        return Ok(Exit::Success);
+    };
+    root::run(setup, stop_asked(arguments.node.stop_with_input)?).await
+}
+
+/// What a node has before it does anything.
+struct Setup {
+    config: Config,
+    membership: Membership,
+    /// Its entry among the members.
+    member: Member,
+    folder: DataFolder,
+    /// Where clients, or those who look after it, call it.
+    http: TcpListener,
+    /// Where other nodes call it.
+    rpc: TcpListener,
+}
+
+impl Setup {
+    /// Reads the configuration, takes the folder and listens; `None` when all that was wanted is the
+    /// configuration.
+    async fn read(arguments: &NodeArguments, role: Role, verbosity: u8) -> Result<Option<Self>> {
+        let (config, membership) = Config::resolve_member(&arguments.flags, &arguments.config)?;
+        membership.check()?;
+        let member = membership.member(&config.node_name, role)?.clone();
+        if arguments.print_config {
+            let text = format!(
+                "{}\n[cluster]\n{}",
+                config.to_toml()?,
+                toml::to_string(&membership)?.replace("[[nodes]]", "[[cluster.nodes]]")
+            );
+            stdout().write_all(text.as_bytes())?;
+            return Ok(None);
+        }
+        let filter = if verbosity > 0 {
+            logging::filter_of(verbosity + 1)
+        } else {
+            &config.log
+        };
+        logging::install(filter, config.log_format)?;
+        let folder = DataFolder::take(&config.data)?;
+        let http = serve::listen(&config.listen).await?;
+        let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);
+        let rpc = serve::listen(rpc).await?;
+        Ok(Some(Self {
+            config,
+            membership,
+            member,
+            folder,
+            http,
+            rpc,
+        }))
+    }
+
+    fn node_id(&self) -> NodeId {
+        NodeId(Arc::from(self.member.name.as_str()))
+    }
+
+    fn is_keeper(&self) -> bool {
+        self.member.name == self.membership.keeper
+    }
+}
+
+/// Returns what turns true at the first signal to stop, and when `with_input`, at the end of standard
+/// input.
+fn stop_asked(with_input: bool) -> Result<watch::Receiver<bool>> {
+    let signal = signals::stop_asked().context("cannot be stopped")?;
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = signal => {}
+            () = input_ended(), if with_input => {}
+        }
+        tell.send_replace(true);
+    });
+    Ok(stop)
+}
+
+/// Completes once `stop` is true.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that whoever would say so is gone: the process ends.
+    drop(stop.wait_for(|is_asked| *is_asked).await);
+}
+
+/// Completes when standard input ends. A thread of its own reads it: the process may end while that
+/// one waits.
+async fn input_ended() {
+    let (tell, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let copied = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        tell.send(copied)
+    });
+    // An error to read it is an end too.
+    drop(ended.await);
+}

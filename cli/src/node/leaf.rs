@@ -1,0 +1,142 @@
+//! The process of a leaf: shard copies, answered for over gRPC.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use gleaner_api::ApiOptions;
+use gleaner_leaf::{Leaf, LeafOptions, Peers};
+use gleaner_model::{ClusterState, NodeId, Role};
+use gleaner_proto::{
+    GrpcLeaf, Peer, ReplicationClient, Services,
+    node::{LocalNode, Readiness},
+};
+use tokio::{sync::watch, task::block_in_place};
+
+use super::{Setup, metadata, stopped};
+use crate::{exit::Exit, serve::node as wiring};
+
+/// Runs a leaf until `stop` says so.
+pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exit> {
+    let metrics = wiring::metrics()?;
+    let upkeep = tokio::spawn(wiring::upkeep(metrics.clone()));
+    let (tell, readiness) = watch::channel(Readiness::NotReady {
+        reason: "the cluster state is not known yet".to_owned(),
+    });
+    let Setup { http, rpc, .. } = &setup;
+    tracing::info!(
+        node = setup.member.name,
+        rpc = %rpc.local_addr()?,
+        http = %http.local_addr()?,
+        "leaf starting"
+    );
+    let metadata = tokio::select! {
+        opened = metadata::open(&setup) => opened?,
+        () = stopped(stop.clone()) => return Ok(Exit::Success),
+    };
+    let log = block_in_place(|| wiring::open_log(&setup.folder))?;
+    let options = LeafOptions {
+        node: Some(setup.node_id()),
+        ..wiring::leaf_options(&setup.folder, &setup.config)
+    };
+    let peers = Arc::new(Others {
+        state: metadata.coordinator.watch(),
+        known: Mutex::default(),
+    });
+    let leaf = Leaf::start_with(options, Arc::clone(&metadata.coordinator), log, peers)
+        .context("cannot start the leaf's threads")?;
+    let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
+    let node = LocalNode::new(
+        setup.node_id(),
+        Role::Leaf,
+        env!("CARGO_PKG_VERSION"),
+        readiness.clone(),
+    );
+    let services = Services {
+        node: Arc::new(node),
+        leaf: Some(Arc::clone(&leaf) as _),
+        replication: Some(Arc::clone(&leaf) as _),
+        metadata: metadata.keeper,
+    };
+    let probes = gleaner_api::probes(readiness, metrics);
+    let options = ApiOptions {
+        shutdown_grace: setup.config.shutdown_grace.0,
+        ..ApiOptions::default()
+    };
+    let (answered, probed) = tokio::join!(
+        gleaner_proto::serve(setup.rpc, services, stopped(stop.clone())),
+        gleaner_api::serve(setup.http, probes, &options, stopped(stop)),
+    );
+    telling.abort();
+    upkeep.abort();
+    leaf.stop().await;
+    answered.context("the server for other nodes failed")?;
+    probed.context("the server of probes failed")?;
+    tracing::info!("stopped; everything is committed");
+    Ok(Exit::Success)
+}
+
+/// The other leaves, by the addresses in the cluster state, with one connection each.
+struct Others {
+    state: watch::Receiver<Arc<ClusterState>>,
+    known: Mutex<BTreeMap<String, Arc<dyn ReplicationClient>>>,
+}
+
+impl Peers for Others {
+    fn replication(&self, node: &NodeId) -> Option<Arc<dyn ReplicationClient>> {
+        let address = self.state.borrow().nodes.get(node)?.address.clone();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known.get(&address) {
+            return Some(Arc::clone(client));
+        }
+        match Peer::new(&address) {
+            Ok(peer) => {
+                let client: Arc<dyn ReplicationClient> = Arc::new(GrpcLeaf::new(peer));
+                known.insert(address, Arc::clone(&client));
+                Some(client)
+            }
+            Err(error) => {
+                tracing::error!(%node, %error, "a member of the cluster cannot be called");
+                None
+            }
+        }
+    }
+}
+
+/// How often the copies are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Says whether all copies serve, whenever that changes.
+async fn tell_readiness(leaf: Arc<Leaf>, tell: watch::Sender<Readiness>) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        let now = told(&leaf.readiness());
+        tell.send_if_modified(|known| {
+            let has_changed = *known != now;
+            *known = now;
+            has_changed
+        });
+    }
+}
+
+fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
+    if copies.is_ready() {
+        return Readiness::Ready;
+    }
+    let (opening, failed) = (&copies.opening, &copies.failed);
+    let first = failed.first().or(opening.first());
+    let first = first.map(|(shard, why)| format!("; shard {shard}: {why}"));
+    Readiness::NotReady {
+        reason: format!(
+            "{} copies serve, {} are being opened, {} have failed{}",
+            copies.open,
+            opening.len(),
+            failed.len(),
+            first.unwrap_or_default()
+        ),
+    }
+}

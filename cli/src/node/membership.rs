@@ -1,0 +1,196 @@
+//! Who the members of a cluster are: the `[cluster]` table of a node's configuration.
+//!
+//! ```toml
+//! [cluster]
+//! keeper = "root-1"            # keeps the cluster state in its data folder
+//!
+//! [[cluster.nodes]]
+//! name = "root-1"
+//! role = "root"
+//! address = "10.0.0.1:9300"    # where other nodes call it
+//! http_address = "10.0.0.1:9200"
+//!
+//! [[cluster.nodes]]
+//! name = "leaf-1"
+//! role = "leaf"
+//! address = "10.0.0.2:9300"
+//! weight = 2.0                 # takes twice the shards of one with 1
+//! zone = "a"                   # copies of a shard are spread over zones
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, ensure};
+use gleaner_model::{NodeId, NodeMeta, Role};
+use serde::{Deserialize, Serialize};
+
+/// The members, and who keeps what they agree on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Membership {
+    /// Name of the node that keeps the cluster state.
+    pub(crate) keeper: String,
+    /// All members, the same in every node's file.
+    pub(crate) nodes: Vec<Member>,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Member {
+    /// Unique; the `node_name` of its process.
+    pub(crate) name: String,
+    /// What it does.
+    pub(crate) role: Role,
+    /// `HOST:PORT` at which other nodes call it.
+    pub(crate) address: String,
+    /// `HOST:PORT` at which clients call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) http_address: Option<String>,
+    /// Share of the shards relative to others, > 0.
+    #[serde(default = "one")]
+    pub(crate) weight: f64,
+    /// Failure domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) zone: Option<String>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Membership {
+    /// Checks what a file can get wrong.
+    ///
+    /// # Errors
+    /// A name twice, a keeper that is no member, a weight that is no share, no address.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for member in &self.nodes {
+            let name = &member.name;
+            ensure!(!name.is_empty(), "a member of the cluster has no name");
+            ensure!(
+                names.insert(name),
+                "two members of the cluster are named `{name}`"
+            );
+            ensure!(
+                member.weight.is_finite() && member.weight > 0.0,
+                "the weight of `{name}` is {}, wanted a number above 0",
+                member.weight
+            );
+            let has_port = member
+                .address
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+            ensure!(
+                has_port,
+                "the address of `{name}` is `{}`, wanted HOST:PORT",
+                member.address
+            );
+        }
+        ensure!(
+            names.contains(&self.keeper),
+            "`{}` is to keep the cluster state, but is no member",
+            self.keeper
+        );
+        Ok(())
+    }
+
+    /// Returns the member `name`, which must have `role`.
+    ///
+    /// # Errors
+    /// When there is none, or it is something else.
+    pub(crate) fn member(&self, name: &str, role: Role) -> Result<&Member> {
+        let found = self.nodes.iter().find(|member| member.name == name);
+        let member = found.with_context(|| {
+            let names: Vec<&str> = self
+                .nodes
+                .iter()
+                .map(|member| member.name.as_str())
+                .collect();
+            format!(
+                "`node_name` is `{name}`, which is no member of the cluster; members are {}",
+                names.join(", ")
+            )
+        })?;
+        ensure!(
+            member.role == role,
+            "`{name}` is a {:?} in the file and was started as a {role:?}",
+            member.role
+        );
+        Ok(member)
+    }
+
+    /// Returns the address of the keeper.
+    pub(crate) fn keeper_address(&self) -> &str {
+        let keeper = self.nodes.iter().find(|member| member.name == self.keeper);
+        keeper.map_or("", |keeper| &keeper.address)
+    }
+
+    /// Returns the members as the cluster state holds them.
+    pub(crate) fn nodes(&self) -> BTreeMap<NodeId, NodeMeta> {
+        let meta = |member: &Member| NodeMeta {
+            role: member.role,
+            address: member.address.clone(),
+            http_address: member.http_address.clone(),
+            weight: member.weight,
+            zone: member.zone.clone(),
+        };
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|member| (NodeId(member.name.as_str().into()), meta(member)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Membership> {
+        let membership: Membership = toml::from_str(text)?;
+        membership.check()?;
+        Ok(membership)
+    }
+
+    const ROOT: &str = "[[nodes]]\nname = 'r'\nrole = 'root'\naddress = 'h:1'\n";
+
+    #[test]
+    fn members_become_nodes_of_the_state() {
+        let text = format!(
+            "keeper = 'r'\n{ROOT}[[nodes]]\nname = 'l'\nrole = 'leaf'\naddress = 'h:2'\nzone = 'a'\n"
+        );
+        let membership = read(&text).expect("it is right");
+        let nodes = membership.nodes();
+        let leaf = &nodes[&NodeId("l".into())];
+        assert_eq!((leaf.role, leaf.weight), (Role::Leaf, 1.0));
+        assert_eq!(leaf.zone.as_deref(), Some("a"));
+        assert_eq!(membership.keeper_address(), "h:1");
+        let error = membership
+            .member("l", Role::Root)
+            .expect_err("another role");
+        assert!(error.to_string().contains("is a Leaf"), "{error}");
+        assert!(membership.member("x", Role::Leaf).is_err());
+    }
+
+    #[test]
+    fn what_a_file_gets_wrong_is_named() {
+        let cases = [
+            (format!("keeper = 'x'\n{ROOT}"), "`x`"),
+            (format!("keeper = 'r'\n{ROOT}{ROOT}"), "two members"),
+            (
+                format!("keeper = 'r'\n{ROOT}weight = 0.0\n"),
+                "weight of `r`",
+            ),
+            (
+                "keeper = 'r'\n[[nodes]]\nname = 'r'\nrole = 'root'\naddress = 'h'\n".to_owned(),
+                "HOST:PORT",
+            ),
+            (format!("keeper = 'r'\n{ROOT}wieght = 2\n"), "wieght"),
+        ];
+        for (text, expected) in cases {
+            let error = read(&text).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

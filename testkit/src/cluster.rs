@@ -1,0 +1,221 @@
+//! Roots and leaves in one process, talking over real sockets, each leaf behind a network that
+//! misbehaves as told.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
+use gleaner_leaf::{Leaf, LeafOptions, Peers};
+use gleaner_log::{LocalLog, LogOptions};
+use gleaner_model::{ClusterState, NodeId, NodeMeta, Role};
+use gleaner_proto::node::{LocalNode, Readiness};
+use gleaner_proto::{GrpcLeaf, Peer, ReplicationClient, Services};
+use gleaner_query::limits::Limits;
+use gleaner_query::settings::parse_create_index;
+use gleaner_root::leaves::Members;
+use gleaner_root::{Root, RootOptions};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::node::NOW_MS;
+use crate::proxy::Proxy;
+use crate::slow::Slow;
+
+/// How long copies may take until they serve, on a busy machine.
+const WHOLE_WITHIN: Duration = Duration::from_secs(60);
+
+fn clock() -> i64 {
+    NOW_MS
+}
+
+/// A root and leaves.
+pub struct Cluster {
+    folder: tempfile::TempDir,
+    coordinator: Arc<Embedded>,
+    /// The leaves, in the order of their names: `leaf-1`, `leaf-2` …
+    pub leaves: Vec<LeafNode>,
+    /// What requests go to.
+    pub root: Arc<Root>,
+}
+
+/// A leaf, what is between it and everybody else, and how slow it is.
+pub struct LeafNode {
+    /// Its name.
+    pub id: NodeId,
+    /// The network in front of it.
+    pub proxy: Proxy,
+    /// Its pace.
+    pub slow: Arc<Slow>,
+    leaf: Arc<Leaf>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Cluster {
+    /// Starts `num_leaves` leaves and a root with `options` on an empty folder.
+    ///
+    /// # Errors
+    /// When a folder or a port cannot be had.
+    pub async fn start(num_leaves: usize, options: RootOptions) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let initial = ClusterState {
+            cluster_name: "test".to_owned(),
+            ..ClusterState::default()
+        };
+        let coordinator = Arc::new(Embedded::open(folder.path(), initial)?);
+        let mut leaves = Vec::with_capacity(num_leaves);
+        for number in 1..=num_leaves {
+            let id = NodeId(format!("leaf-{number}").into());
+            leaves.push(LeafNode::start(folder.path(), id, &coordinator).await?);
+        }
+        enrol(&*coordinator, &leaves).await?;
+        let members = Arc::new(Members::new(&*coordinator, |_, meta| {
+            let peer = Peer::new(&meta.address).expect("the proxies have addresses");
+            Arc::new(GrpcLeaf::new(peer))
+        }));
+        let root = Root::new(Arc::clone(&coordinator) as _, members, options, clock);
+        Ok(Self {
+            folder,
+            coordinator,
+            leaves,
+            root: Arc::new(root),
+        })
+    }
+
+    /// Creates an index from a body of the dialect and waits until all its copies serve.
+    ///
+    /// # Errors
+    /// When the body is refused, or a copy does not come.
+    pub async fn create(&self, name: &str, body: &Value) -> Result<()> {
+        let new = parse_create_index(body, &Limits::default())?;
+        self.root.create_index(name, new).await?;
+        self.whole().await
+    }
+
+    /// Waits until every copy that the cluster state names serves.
+    ///
+    /// # Errors
+    /// When that takes too long; says which do not.
+    pub async fn whole(&self) -> Result<()> {
+        let started = tokio::time::Instant::now();
+        loop {
+            let missing: Vec<_> = self
+                .leaves
+                .iter()
+                .map(|node| (node.id.clone(), node.leaf.readiness()))
+                .filter(|(_, readiness)| !readiness.is_ready())
+                .collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < WHOLE_WITHIN, "not whole: {missing:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Returns the cluster state.
+    pub fn state(&self) -> Arc<ClusterState> {
+        self.coordinator.state()
+    }
+
+    /// Returns the leaf named by `id`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn leaf(&self, id: &NodeId) -> Result<&LeafNode> {
+        let found = self.leaves.iter().find(|node| node.id == *id);
+        found.with_context(|| format!("there is no leaf {id}"))
+    }
+
+    /// Returns the folder of all nodes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl LeafNode {
+    async fn start(folder: &Path, id: NodeId, coordinator: &Arc<Embedded>) -> Result<Self> {
+        let own = folder.join(&*id.0);
+        let (log, _) = LocalLog::open(&own.join("log"), LogOptions::default())?;
+        let options = LeafOptions {
+            node: Some(id.clone()),
+            ..LeafOptions::new(own.join("indices"), clock)
+        };
+        std::fs::create_dir_all(&options.folder)?;
+        let peers = Arc::new(Others(coordinator.watch()));
+        let leaf = Leaf::start_with(options, Arc::clone(coordinator) as _, Arc::new(log), peers)?;
+        let slow = Arc::new(Slow::new(Arc::clone(&leaf) as _));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let proxy = Proxy::before(listener.local_addr()?).await?;
+        let (stop, stopping) = watch::channel(false);
+        let (_, readiness) = watch::channel(Readiness::Ready);
+        let node = LocalNode::new(id.clone(), Role::Leaf, "test", readiness);
+        let services = Services {
+            node: Arc::new(node),
+            leaf: Some(Arc::clone(&slow) as _),
+            replication: Some(Arc::clone(&leaf) as _),
+            metadata: None,
+        };
+        let serving = tokio::spawn(async move {
+            let mut stopping = stopping;
+            let stop = async move {
+                // An error means that the node was dropped.
+                drop(stopping.wait_for(|is_asked| *is_asked).await);
+            };
+            if let Err(error) = gleaner_proto::serve(listener, services, stop).await {
+                tracing::error!(%error, "a leaf of a test does not serve any more");
+            }
+        });
+        Ok(Self {
+            id,
+            proxy,
+            slow,
+            leaf,
+            stop,
+            serving,
+        })
+    }
+}
+
+impl Drop for LeafNode {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.serving.abort();
+    }
+}
+
+/// The other leaves, through their proxies.
+struct Others(watch::Receiver<Arc<ClusterState>>);
+
+impl Peers for Others {
+    fn replication(&self, node: &NodeId) -> Option<Arc<dyn ReplicationClient>> {
+        let state = self.0.borrow();
+        let peer = Peer::new(&state.nodes.get(node)?.address).ok()?;
+        Some(Arc::new(GrpcLeaf::new(peer)))
+    }
+}
+
+/// Notes the leaves, at the addresses of their proxies.
+async fn enrol(coordinator: &dyn Coordinator, leaves: &[LeafNode]) -> Result<()> {
+    let meta = |node: &LeafNode| NodeMeta {
+        role: Role::Leaf,
+        address: node.proxy.address().to_string(),
+        http_address: None,
+        weight: 1.0,
+        zone: None,
+    };
+    update::<CoordinatorError, _>(coordinator, |state| {
+        let mut next = state.clone();
+        next.nodes = leaves
+            .iter()
+            .map(|node| (node.id.clone(), meta(node)))
+            .collect();
+        Ok(Some(next))
+    })
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! A leaf that is slow as told, whatever the machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::search::{
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
+    SearchCall, StatisticsAnswer, StatisticsCall,
+};
+use gleaner_proto::write::{WriteAnswer, WriteCall};
+use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_query::answer::{FetchedHit, ShardHits};
+use tokio::sync::watch;
+
+/// How slow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// As it is.
+    Normal,
+    /// Every reading call takes that many times as long.
+    Times(u32),
+    /// One in `one_in` reading calls takes `times` as long; which ones is decided by a counter, so
+    /// that runs are alike.
+    Sometimes {
+        /// The share's inverse.
+        one_in: u64,
+        /// How many times as long.
+        times: u32,
+    },
+    /// Reading calls never answer.
+    Never,
+}
+
+/// A leaf behind a pace.
+pub struct Slow {
+    leaf: Arc<dyn LeafClient>,
+    pace: watch::Sender<Pace>,
+    calls: AtomicU64,
+}
+
+impl Slow {
+    /// Returns `leaf` at its own pace.
+    pub fn new(leaf: Arc<dyn LeafClient>) -> Self {
+        Self {
+            leaf,
+            pace: watch::Sender::new(Pace::Normal),
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets the pace of calls that begin from now on.
+    pub fn set(&self, pace: Pace) {
+        self.pace.send_replace(pace);
+    }
+
+    /// Returns how many reading calls there were.
+    pub fn num_calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Answers `call` at the pace in force.
+    async fn paced<T>(&self, call: impl Future<Output = T> + Send) -> T {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let pace = *self.pace.borrow();
+        let started = Instant::now();
+        if pace == Pace::Never {
+            std::future::pending::<()>().await;
+        }
+        let answer = call.await;
+        let times = match pace {
+            Pace::Times(times) => times,
+            Pace::Sometimes { one_in, times } if number.is_multiple_of(one_in) => times,
+            _ => 1,
+        };
+        if times > 1 {
+            tokio::time::sleep(started.elapsed() * (times - 1)).await;
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl LeafClient for Slow {
+    async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
+        self.paced(self.leaf.statistics(call)).await
+    }
+
+    async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        self.paced(self.leaf.expand(call)).await
+    }
+
+    async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
+        self.paced(self.leaf.search(call)).await
+    }
+
+    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+        self.paced(self.leaf.fetch(call)).await
+    }
+
+    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+        self.paced(self.leaf.explain(call)).await
+    }
+
+    async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
+        self.leaf.open_views(call).await
+    }
+
+    async fn renew_views(
+        &self,
+        views: Vec<PinnedView>,
+        keep_alive: Duration,
+    ) -> Vec<Result<(), LeafFault>> {
+        self.leaf.renew_views(views, keep_alive).await
+    }
+
+    async fn release_views(&self, views: Vec<PinnedView>) -> usize {
+        self.leaf.release_views(views).await
+    }
+
+    async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
+        self.leaf.write(call).await
+    }
+
+    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+        self.leaf.get(call).await
+    }
+
+    async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
+        self.leaf.refresh(shard).await
+    }
+
+    async fn wait_for_refresh(
+        &self,
+        shard: ShardKey,
+        seq_no: SeqNo,
+        deadline: Duration,
+    ) -> Result<Generation, LeafFault> {
+        self.leaf.wait_for_refresh(shard, seq_no, deadline).await
+    }
+
+    async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        self.leaf.flush(shard).await
+    }
+
+    async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
+        self.leaf.force_merge(shard, max_segments).await
+    }
+
+    async fn shard_states(&self) -> Vec<ShardState> {
+        self.leaf.shard_states().await
+    }
+}
