@@ -93,20 +93,24 @@ pub trait LeafClient: Send + Sync {
     async fn release_views(&self, views: Vec<search::PinnedView>) -> usize;
 
     /// Applies writes to one shard as its primary, in order; on return every item that is `Ok` is
-    /// durable. Items of the same document see each other.
+    /// durable. Items of the same document see each other. A replica answers
+    /// [`LeafFault::NotHere`].
     async fn write(&self, call: write::WriteCall) -> Result<write::WriteAnswer, LeafFault>;
 
-    /// Returns documents by id, the newest acknowledged version when `realtime`.
+    /// Returns documents by id, the newest acknowledged version when `realtime`; only a primary knows
+    /// that, a replica answers [`LeafFault::NotHere`].
     async fn get(&self, call: read::GetCall) -> Result<Vec<Option<read::Document>>, LeafFault>;
 
-    /// Makes every write acknowledged before the call visible to searches.
+    /// Makes every write acknowledged before the call visible to searches of the primary; replicas
+    /// follow. A replica answers [`LeafFault::NotHere`].
     async fn refresh(
         &self,
         shard: gleaner_model::ShardKey,
     ) -> Result<gleaner_model::Generation, LeafFault>;
 
     /// Waits until the shard's visible generation includes `seq_no`, without forcing a refresh
-    /// unless none is due (`refresh_interval` −1 and too many waiters force one).
+    /// unless none is due (`refresh_interval` −1 and too many waiters force one). A replica forces
+    /// none: it answers [`LeafFault::Behind`] at the deadline.
     async fn wait_for_refresh(
         &self,
         shard: gleaner_model::ShardKey,
@@ -114,7 +118,8 @@ pub trait LeafClient: Send + Sync {
         deadline: std::time::Duration,
     ) -> Result<gleaner_model::Generation, LeafFault>;
 
-    /// Makes a durable commit and trims the log below it.
+    /// Makes a durable commit and trims the log below it; a replica makes it at its next refresh when
+    /// it has applied more than it shows.
     async fn flush(&self, shard: gleaner_model::ShardKey) -> Result<(), LeafFault>;
 
     /// Merges the shard's segments down to at most `max_segments`.
