@@ -22,7 +22,8 @@ use crate::filter_cache::FilterCache;
 use crate::score::model::Model;
 use crate::{EngineError, View};
 
-pub(crate) use compound::{is_empty_bool, minimum_should_match};
+pub(crate) use compound::is_empty_bool;
+pub use compound::minimum_should_match;
 pub(crate) use posting_set::require_index;
 
 /// What a clause is lowered against: one view, the request's numbers, and who may stop it.

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod keeper;
 pub mod metadata;
 pub mod node;
+pub mod postings;
 pub mod read;
 pub mod replicate;
 pub mod search;
@@ -61,6 +62,30 @@ pub trait LeafClient: Send + Sync {
         &self,
         call: search::SearchCall,
     ) -> Vec<Result<gleaner_query::answer::ShardHits, LeafFault>>;
+
+    /// Returns pages of a term's posting lists, per shard in the order asked.
+    ///
+    /// A leaf that knows nothing of it answers [`LeafFault::Unsupported`].
+    async fn postings(
+        &self,
+        call: postings::PostingsCall,
+    ) -> Vec<Result<postings::PostingsAnswer, LeafFault>> {
+        let what = "posting lists".to_owned();
+        let fault = LeafFault::Unsupported { what };
+        call.shards.iter().map(|_| Err(fault.clone())).collect()
+    }
+
+    /// Returns where documents stand that were found by number, per shard in the order asked.
+    ///
+    /// A leaf that knows nothing of it answers [`LeafFault::Unsupported`].
+    async fn locate(
+        &self,
+        call: postings::LocateCall,
+    ) -> Vec<Result<postings::LocateAnswer, LeafFault>> {
+        let what = "documents by number".to_owned();
+        let fault = LeafFault::Unsupported { what };
+        call.shards.iter().map(|_| Err(fault.clone())).collect()
+    }
 
     /// Returns the content of hits, in the order asked.
     async fn fetch(

@@ -17,6 +17,7 @@ mod metadata;
 mod node;
 mod order;
 mod outcome;
+mod postings;
 mod query;
 mod read;
 mod replicate;

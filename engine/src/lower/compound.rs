@@ -16,7 +16,7 @@ type Lower = fn(&Scope<'_>, &Clause, f64) -> Result<Box<dyn Weight>, EngineError
 
 /// Returns how many of a `bool`'s `should` clauses must match: what was asked, and at least one
 /// where nothing else is required (Lucene's `BooleanQuery`).
-pub(crate) fn minimum_should_match(clause: &Clause) -> usize {
+pub fn minimum_should_match(clause: &Clause) -> usize {
     let Clause::Bool {
         must,
         should,

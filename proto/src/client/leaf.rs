@@ -11,6 +11,7 @@ use super::fault::CallFault;
 use super::{
     GRACE, LONG_CALL, MERGE_CALL, Peer, SHORT_CALL, ask, of_shard, per_shard, replication,
 };
+use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{Document, GetCall, ShardState};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -85,6 +86,22 @@ impl LeafClient for GrpcLeaf {
         let sent = async { self.stub().search(request?).await };
         let answer = ask(limit(call.remaining), sent).await;
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
+    }
+
+    async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().postings(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        let shards: Vec<ShardKey> = call.shards.iter().map(|list| list.shard.shard).collect();
+        per_shard(&shards, answer.map(|answers| answers.answers))
+    }
+
+    async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().locate(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        let shards: Vec<ShardKey> = call.shards.iter().map(|of| of.shard.shard).collect();
+        per_shard(&shards, answer.map(|answers| answers.answers))
     }
 
     async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {

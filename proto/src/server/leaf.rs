@@ -51,6 +51,20 @@ impl v1::leaf_server::Leaf for Service {
         Ok(Response::new(v1::SearchAnswers { answers }))
     }
 
+    async fn postings(&self, request: Request<v1::PostingsCall>) -> Answer<v1::PostingsAnswers> {
+        let call = read(request)?;
+        let answers = self.life.run(self.leaf.postings(call)).await?;
+        let answers = messages(&answers);
+        Ok(Response::new(v1::PostingsAnswers { answers }))
+    }
+
+    async fn locate(&self, request: Request<v1::LocateCall>) -> Answer<v1::LocateAnswers> {
+        let call = read(request)?;
+        let answers = self.life.run(self.leaf.locate(call)).await?;
+        let answers = messages(&answers);
+        Ok(Response::new(v1::LocateAnswers { answers }))
+    }
+
     async fn fetch(&self, request: Request<v1::FetchCall>) -> Answer<v1::FetchAnswer> {
         let call = read(request)?;
         let answer = self.life.run(self.leaf.fetch(call)).await?;

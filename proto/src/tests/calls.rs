@@ -12,6 +12,7 @@ use super::samples::{self, REMAINING, id, shard, view};
 use super::stub::StubLeaf;
 use super::{serve_at, services, soon, stub_leaf};
 use crate::node::Readiness;
+use crate::postings::{ListOf, LocateCall, LocateIn, LocateSet, PostingsCall};
 use crate::read::GetCall;
 use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
 use crate::search::{
@@ -68,6 +69,42 @@ async fn calls_of_the_query_phase() {
     let answers = soon(leaf.search(call.clone())).await;
     arrived(&stub, call);
     assert_eq!(answers, [Ok(samples::hits()), not_here()]);
+}
+
+#[tokio::test]
+async fn calls_of_a_scatter_by_terms() {
+    let (stub, _served, leaf) = stub_leaf().await;
+    let list = |number, after: Option<u64>| ListOf {
+        shard: view(number),
+        after: after.map(SeqNo),
+    };
+    let call = PostingsCall {
+        shards: vec![list(0, None), list(1, Some(1 << 40))],
+        field: FieldPath::new("body"),
+        term: "cat".to_owned(),
+        is_weighted: true,
+        limit: 1_000,
+        remaining: REMAINING,
+    };
+    let answers = soon(leaf.postings(call.clone())).await;
+    arrived(&stub, call);
+    assert_eq!(answers, [Ok(samples::postings()), not_here()]);
+
+    let set = LocateSet {
+        documents: [7, 1 << 33].into_iter().collect(),
+        top: 1,
+    };
+    let shard_and = |number, sets| LocateIn {
+        shard: view(number),
+        sets,
+    };
+    let call = LocateCall {
+        shards: vec![shard_and(0, vec![set]), shard_and(1, Vec::new())],
+        remaining: REMAINING,
+    };
+    let answers = soon(leaf.locate(call.clone())).await;
+    arrived(&stub, call);
+    assert_eq!(answers, [Ok(samples::places()), not_here()]);
 }
 
 #[tokio::test]

@@ -13,10 +13,12 @@ use gleaner_query::answer::{
     Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, SortValue, ViewId,
 };
 use gleaner_query::dsl::Query;
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics, TieBreak};
+use gleaner_query::postings::{PostingList, Weights};
+use gleaner_query::resolved::{Clause, FieldStatistics, ShardQuery, Statistics, TieBreak};
 use gleaner_query::search::{FieldFormat, Missing, SortKey, SortTarget, SourceFilter, TrackTotal};
 use serde_json::json;
 
+use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
 use crate::read::{Document, ShardCounters, ShardPhase, ShardState};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
@@ -69,6 +71,47 @@ pub(crate) fn statistics() -> Statistics {
     terms.insert("cat".to_owned(), 2);
     terms.insert("dog".to_owned(), 1);
     statistics
+}
+
+pub(crate) fn postings() -> PostingsAnswer {
+    let mut weights = Weights::default();
+    weights.push(3, 40);
+    weights.push(300, 12);
+    PostingsAnswer {
+        view: ViewId(9),
+        generation: generation(),
+        num_documents: 5,
+        field: FieldStatistics {
+            documents: 5,
+            total_length: 60,
+        },
+        list: PostingList {
+            documents: [7, 1 << 33].into_iter().collect(),
+            weights: Some(weights),
+        },
+        is_last: true,
+        times: Some(LeafTimes {
+            queue: Duration::from_micros(15),
+            evaluate: Duration::from_micros(250),
+        }),
+    }
+}
+
+pub(crate) fn places() -> LocateAnswer {
+    LocateAnswer {
+        view: ViewId(9),
+        generation: generation(),
+        num_documents: 5,
+        sets: vec![vec![LocatedDocument {
+            seq_no: SeqNo(7),
+            place: 1 << 33,
+            tie: TieBreak {
+                hash: u64::MAX,
+                id: Some(id("a")),
+            },
+        }]],
+        times: None,
+    }
 }
 
 pub(crate) fn query() -> ShardQuery {

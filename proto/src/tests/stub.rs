@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::samples;
+use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{Document, GetCall, ShardState};
 use crate::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use crate::search::{
@@ -132,6 +133,16 @@ impl LeafClient for StubLeaf {
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
         self.note(&call).await;
         first_alone(call.shards.len(), samples::hits())
+    }
+
+    async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
+        self.note(&call).await;
+        first_alone(call.shards.len(), samples::postings())
+    }
+
+    async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
+        self.note(&call).await;
+        first_alone(call.shards.len(), samples::places())
     }
 
     async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {

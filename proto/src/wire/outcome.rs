@@ -8,6 +8,7 @@ use super::field::known;
 use super::{DecodeError, Wire, v1};
 use crate::LeafFault;
 use crate::metadata::MetadataFault;
+use crate::postings::{LocateAnswer, PostingsAnswer};
 use crate::read::Document;
 use crate::replicate::{LogPage, Snapshot};
 use crate::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
@@ -45,6 +46,8 @@ outcomes! {
     StatisticsAnswer, statistics_answer: StatisticsAnswer, LeafFault;
     ExpandAnswer, expand_answer: ExpandAnswer, LeafFault;
     SearchAnswer, search_answer: ShardHits, LeafFault;
+    PostingsAnswer, postings_answer: PostingsAnswer, LeafFault;
+    LocateAnswer, locate_answer: LocateAnswer, LeafFault;
     FetchAnswer, fetch_answer: Vec<FetchedHit>, LeafFault;
     ExplainAnswer, explain_answer: Option<ExplainAnswer>, LeafFault;
     OpenViewsAnswer, open_views_answer: PinnedView, LeafFault;

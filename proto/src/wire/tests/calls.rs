@@ -40,7 +40,7 @@ fn node() -> impl Strategy<Value = NodeId> {
     text().prop_map(|text| NodeId(text.into()))
 }
 
-fn shard_view() -> impl Strategy<Value = ShardView> {
+pub(super) fn shard_view() -> impl Strategy<Value = ShardView> {
     (shard(), of(any::<u64>()), of(any::<u64>())).prop_map(|(shard, view, at_least)| ShardView {
         shard,
         view: view.map(ViewId),

@@ -91,6 +91,10 @@ fn bytes_are_frozen() {
     let answers = super::super::messages(&answers);
     let answers = v1::SearchAnswers { answers };
     freeze("SearchAnswers", answers.encode_to_vec());
+    let answer = Ok::<_, LeafFault>(samples::postings());
+    freeze("PostingsAnswer", answer.to_message().encode_to_vec());
+    let answer = Ok::<_, LeafFault>(samples::places());
+    freeze("LocateAnswer", answer.to_message().encode_to_vec());
     let call = samples::write_call().to_message();
     freeze("WriteCall", call.encode_to_vec());
     let written = Ok::<WriteAnswer, LeafFault>(samples::written());
