@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -34,6 +35,14 @@ impl LeafClient for Leaf {
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
         self.search_shards(call).await
+    }
+
+    async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
+        self.posting_lists(call).await
+    }
+
+    async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
+        self.locate_documents(call).await
     }
 
     async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {

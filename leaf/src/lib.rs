@@ -20,6 +20,7 @@ mod mapping;
 mod opening;
 pub mod peers;
 mod pool;
+mod postings;
 mod readiness;
 mod recovery;
 mod refresh;

@@ -23,12 +23,12 @@ use crate::pool::PoolFault;
 use crate::shard::{Counters, Shard};
 
 /// A shard of a call with the view to read; or why it cannot be read.
-type Target = Result<(Arc<Shard>, Arc<View>), LeafFault>;
+pub(crate) type Target = Result<(Arc<Shard>, Arc<View>), LeafFault>;
 
 impl Leaf {
     /// Finds the views that a call names; waits a little for shards that are being opened, for all
     /// at once, so that one that takes long keeps no other from answering.
-    async fn targets(&self, asked: &[ShardView], deadline: Instant) -> Vec<Target> {
+    pub(crate) async fn targets(&self, asked: &[ShardView], deadline: Instant) -> Vec<Target> {
         join_all(asked.iter().map(|asked| self.target(*asked, deadline))).await
     }
 
@@ -290,7 +290,7 @@ fn spec(what: &FetchWhat) -> FetchSpec<'_> {
 }
 
 /// Puts results back beside the shards that could be read, and faults beside the others.
-fn joined<T>(
+pub(crate) fn joined<T>(
     targets: Vec<Target>,
     outcome: Result<Vec<Result<T, EngineError>>, PoolFault>,
 ) -> Vec<Result<T, LeafFault>> {
