@@ -119,8 +119,11 @@ impl Layout {
         };
         let merged = node.root.force_merge(&target, 1).await?;
         ensure!(merged.len() == self.num_shards as usize, "{merged:?}");
-        for (shard, outcome) in merged {
-            outcome.with_context(|| format!("merging {shard:?}"))?;
+        for merged in merged {
+            let shard = merged.shard;
+            merged
+                .outcome
+                .with_context(|| format!("merging {shard:?}"))?;
         }
         Ok(())
     }
