@@ -186,7 +186,10 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         while !page.hits.is_empty() {
             seen.extend(page.hits.iter().map(|hit| hit.content.id.to_string()));
             let id = page.scroll_id.take().expect("a scroll has an id");
-            page = node.root.continue_scroll(&id, None, &Origin::default()).await?;
+            page = node
+                .root
+                .continue_scroll(&id, None, &Origin::default())
+                .await?;
         }
         assert!(
             !seen.iter().any(|id| *id == format!("late-{sort}")),
@@ -199,7 +202,12 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         assert!(before >= 200, "{sort}: {before}");
         let id = page.scroll_id.expect("a scroll has an id");
         assert_eq!(node.root.clear_scrolls(std::slice::from_ref(&id)).await?, 1);
-        assert!(node.root.continue_scroll(&id, None, &Origin::default()).await.is_err());
+        assert!(
+            node.root
+                .continue_scroll(&id, None, &Origin::default())
+                .await
+                .is_err()
+        );
     }
     Ok(())
 }
@@ -296,7 +304,10 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
                     .map(|hit| (hit.index.clone(), hit.content.id.clone())),
             );
             let id = page.scroll_id.take().expect("a scroll has an id");
-            page = node.root.continue_scroll(&id, None, &Origin::default()).await?;
+            page = node
+                .root
+                .continue_scroll(&id, None, &Origin::default())
+                .await?;
         }
         let met = seen.len();
         seen.sort();
