@@ -1,9 +1,8 @@
 //! The second trip: content of the winners, from the copies that ranked them.
 //!
-//! A view belongs to one copy. Where that copy is late or lost, another at the same generation ranks
-//! its shard once more: equal generations hold the same live documents, so the same hits win, and they
-//! are known again by their seq_no. Where no copy is at that generation any more, the search begins
-//! again.
+//! A view belongs to one copy. Where that copy is late or lost, another looks the winners up by their
+//! numbers, which are the same on every copy and stand for one version of a document each. Where one
+//! has been replaced meanwhile, the search begins again.
 
 mod hit;
 mod of_shard;
@@ -62,9 +61,8 @@ impl Root {
         };
         let fetch = |call: LeafCall| {
             let wanted = &wanted[call.slot];
-            let query = move || shard_query((wanted.plan, &plans[wanted.plan]), asked);
             let what = Arc::clone(&what[wanted.plan]);
-            async move { vec![fetch_from(wanted, call, what, query).await] }
+            async move { vec![fetch_from(wanted, call, what).await] }
         };
         let (outcomes, _) = self.race(plans, round, trip, fetch).await;
         let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
@@ -93,15 +91,11 @@ impl Root {
         Ok(fetched)
     }
 
-    /// Returns the slot of a shard: the copy that ranked first, and the others where they can rank the
-    /// same.
+    /// Returns the slot of a shard: the copy that ranked it first, then the others.
     fn fetch_slot<'a>(&self, wanted: &Wanted<'a>) -> Slot<'a, Vec<FetchedHit>> {
         let shard = wanted.shard;
         let mut slot = Slot::new(wanted.plan, shard, self.leaves.copies(shard.shard));
         keep_order(&mut slot);
-        if shard.is_cut {
-            slot.untried.truncate(1);
-        }
         slot
     }
 

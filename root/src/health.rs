@@ -47,8 +47,8 @@ impl Phase {
         }
     }
 
-    /// Returns the shard requests that a second attempt for one shard makes: another copy has to rank
-    /// before it can fetch.
+    /// Returns the shard requests that a second attempt for one shard makes: another copy has to look
+    /// documents up before it can fetch them.
     pub(crate) fn hedge_cost(self) -> usize {
         if self == Self::Fetch { 2 } else { 1 }
     }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use gleaner_proto::LeafFault;
-use gleaner_proto::search::{FetchCall, FetchWhat, SearchCall};
+use gleaner_proto::postings::{LocateCall, LocateIn, LocateSet};
+use gleaner_proto::search::{FetchCall, FetchWhat};
 use gleaner_query::answer::{FetchedHit, ViewId};
-use gleaner_query::resolved::ShardQuery;
-use gleaner_query::search::TrackTotal;
 
 use crate::merge::Ranked;
 use crate::plan::PlannedShard;
@@ -21,12 +20,11 @@ pub(super) struct Wanted<'a> {
     pub(super) ranked: Vec<&'a Ranked>,
 }
 
-/// Fetches from one copy: the one that ranked, or another that ranks once more.
+/// Fetches from one copy: the one that ranked, or another that looks the documents up.
 pub(super) async fn fetch_from(
     wanted: &Wanted<'_>,
     call: LeafCall,
     what: Arc<FetchWhat>,
-    query: impl Fn() -> ShardQuery,
 ) -> Result<Vec<FetchedHit>, LeafFault> {
     let (planned, shard) = (wanted.shard, wanted.shard.shard);
     let client = &call.located.client;
@@ -36,7 +34,7 @@ pub(super) async fn fetch_from(
             let places = wanted.ranked.iter().map(|ranked| ranked.hit.place);
             (view, places.collect())
         }
-        _ => rank_again(wanted, &call, query()).await?,
+        _ => locate(wanted, &call).await?,
     };
     let fetch = FetchCall {
         shard,
@@ -53,42 +51,43 @@ pub(super) async fn fetch_from(
     Err(LeafFault::Internal { shard, reason })
 }
 
-/// Ranks a shard on another copy; returns its view and the winners' places there.
-async fn rank_again(
-    wanted: &Wanted<'_>,
-    call: &LeafCall,
-    query: ShardQuery,
-) -> Result<(ViewId, Vec<u64>), LeafFault> {
+/// Looks the winners up by number on a copy that did not rank them; returns its view and their places
+/// there.
+///
+/// A number stands for one version of a document, so what is found is what was ranked, whatever else
+/// that copy shows by now.
+async fn locate(wanted: &Wanted<'_>, call: &LeafCall) -> Result<(ViewId, Vec<u64>), LeafFault> {
     let shard = wanted.shard.shard;
-    let query = Arc::new(ShardQuery {
-        aggregations: Arc::default(),
-        aggregation_filters: Arc::default(),
-        track_total: TrackTotal::No,
-        ..query
-    });
-    let search = SearchCall {
-        shards: call.shards.clone(),
-        query,
+    let seq_nos = wanted.ranked.iter().map(|ranked| ranked.hit.seq_no.0);
+    let set = LocateSet {
+        documents: seq_nos.collect(),
+        top: wanted.ranked.len(),
+    };
+    let asked = LocateIn {
+        shard: call.shards[0],
+        sets: vec![set],
+    };
+    let locate = LocateCall {
+        shards: vec![asked],
         remaining: call.remaining,
     };
-    let answer = call.located.client.search(search).await.pop();
-    let reason = || "the leaf answered for no shard".to_owned();
+    let answer = call.located.client.locate(locate).await.pop();
     let none = || LeafFault::Internal {
         shard,
-        reason: reason(),
+        reason: "the leaf answered for no shard".to_owned(),
     };
-    let hits = answer.ok_or_else(none)??;
-    let moved_on = LeafFault::ViewMissing {
-        shard,
-        view: hits.view.0,
-    };
-    if Some(hits.generation) != wanted.shard.generation || hits.timed_out {
-        return Err(moved_on);
-    }
+    let mut found = answer.ok_or_else(none)??;
+    let view = found.view;
+    let documents = found.sets.pop().unwrap_or_default();
     let place_of = |ranked: &&Ranked| {
-        let same = hits.hits.iter().find(|hit| hit.seq_no == ranked.hit.seq_no);
-        same.map(|hit| hit.place)
+        let mut documents = documents.iter();
+        let same = documents.find(|document| document.seq_no == ranked.hit.seq_no);
+        same.map(|document| document.place)
     };
     let places: Option<Vec<u64>> = wanted.ranked.iter().map(place_of).collect();
-    Ok((hits.view, places.ok_or(moved_on)?))
+    let gone = LeafFault::ViewMissing {
+        shard,
+        view: view.0,
+    };
+    Ok((view, places.ok_or(gone)?))
 }

@@ -20,8 +20,6 @@ pub(crate) struct PlannedShard {
     pub(crate) generation: Option<Generation>,
     /// Whether the request names the view: no other will do.
     pub(crate) is_pinned: bool,
-    /// Whether its evaluation was cut short: no other copy would rank the same.
-    pub(crate) is_cut: bool,
     /// What a newest view must show at least.
     pub(crate) at_least: Option<SeqNo>,
 }
@@ -35,7 +33,6 @@ impl PlannedShard {
             view: None,
             generation: None,
             is_pinned: false,
-            is_cut: false,
             at_least,
         }
     }

@@ -11,6 +11,11 @@ use crate::waterfall::AttemptKind;
 /// Least delay of a second request: what is faster is not worth one.
 const FLOOR: Duration = Duration::from_millis(1);
 
+/// How long a copy may be silent until it is rather gone than slow. Its shard is asked of another copy
+/// then though the budget is used up: only so does a stopped leaf, whose connection stays open, cost
+/// no more than this until it is left out.
+const SILENCE: Duration = Duration::from_millis(100);
+
 impl<A: Dated> Race<'_, A> {
     /// Plans second requests for slots that were just sent, where another copy is left.
     pub(super) fn plan_hedges(&mut self, picks: &[(usize, usize)]) {
@@ -30,7 +35,11 @@ impl<A: Dated> Race<'_, A> {
             slot.hedge = backup.map(|(_, delay)| {
                 let delay = delay.clamp(FLOOR, longest);
                 let due = now + delay;
-                Hedge { due, delay }
+                Hedge {
+                    due,
+                    delay,
+                    since: now,
+                }
             });
         }
     }
@@ -61,14 +70,20 @@ impl<A: Dated> Race<'_, A> {
             let Some((copy, _)) = book.backup(key, &slot.copies, &slot.untried) else {
                 continue;
             };
-            if book.may_repeat(self.rules.phase.hedge_cost()) {
+            let cost = self.rules.phase.hedge_cost();
+            let is_silent = now - hedge.since >= SILENCE;
+            if book.may_repeat(cost) || (is_silent && book.must_repeat(cost)) {
                 slot.untried.retain(|other| *other != copy);
                 picks.push((at, copy));
             } else {
                 // The budget may allow it later; ever more seldom is it asked.
                 let delay = hedge.delay * 2;
                 let due = now + delay;
-                slot.hedge = Some(Hedge { due, delay });
+                slot.hedge = Some(Hedge {
+                    due,
+                    delay,
+                    ..hedge
+                });
             }
         }
         drop(book);

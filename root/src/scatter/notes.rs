@@ -46,7 +46,7 @@ impl<A: Dated> Race<'_, A> {
             if !has_answer && faults().any(is_nobody) {
                 book.unreachable(&attempt.node);
             } else {
-                // Another copy than the one that ranked ranks first: not how long a fetch takes.
+                // Another copy than the one that ranked looks up first: not how long a fetch takes.
                 let is_usual =
                     attempt.kind == AttemptKind::First || self.rules.phase != Phase::Fetch;
                 let took = (has_answer && is_usual).then_some(took);

@@ -66,6 +66,8 @@ impl Dated for Option<ExplainAnswer> {}
 pub(super) struct Hedge {
     pub(super) due: Instant,
     pub(super) delay: Duration,
+    /// When the first request was sent.
+    pub(super) since: Instant,
 }
 
 /// One shard of a round.

@@ -39,7 +39,6 @@ impl Root {
                 let mut hits = value;
                 // What is asked from here on must come from what was searched.
                 shard.bind(&node, hits.view, hits.generation);
-                shard.is_cut = hits.timed_out;
                 note_success(&mut response, &hits, request);
                 seen.add(shard.shard, &hits);
                 total = total.saturating_add(hits.total);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
+use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -53,6 +54,7 @@ pub(crate) struct FakeLeaf {
     pub(crate) num_calls: AtomicUsize,
     pub(crate) num_dropped: AtomicUsize,
     pub(crate) num_fetches: AtomicUsize,
+    pub(crate) num_located: AtomicUsize,
     /// Views asked of `renew_views` and `release_views`.
     pub(crate) renewed: Mutex<Vec<PinnedView>>,
     pub(crate) released: Mutex<Vec<PinnedView>>,
@@ -129,14 +131,14 @@ impl FakeLeaf {
             .get(&asked.shard)
             .cloned()
             .unwrap_or_default();
-        let hit = |(place, (score, hash)): (usize, &FakeHit)| ShardHit {
+        let hit = |(score, hash): &FakeHit| ShardHit {
             score: Some(*score),
             keys: Vec::new(),
             tie: TieBreak {
                 hash: *hash,
                 id: None,
             },
-            seq_no: SeqNo(place as u64),
+            seq_no: SeqNo(*hash),
             place: *hash,
         };
         Ok(ShardHits {
@@ -144,7 +146,7 @@ impl FakeLeaf {
             view,
             num_documents: 100,
             total: all.len() as u64,
-            hits: all.iter().enumerate().map(hit).take(top).collect(),
+            hits: all.iter().map(hit).take(top).collect(),
             max_score: all.first().map(|(score, _)| *score),
             aggregations: None,
             timed_out: false,
@@ -216,6 +218,35 @@ impl LeafClient for FakeLeaf {
         shards
             .map(|asked| self.answer(*asked, call.query.top))
             .collect()
+    }
+
+    async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
+        self.num_located.fetch_add(1, Ordering::Relaxed);
+        let answer = |asked: &LocateIn| {
+            let view = self.view(asked.shard)?;
+            let all = self.hits.lock().get(&asked.shard.shard).cloned();
+            let all = all.unwrap_or_default();
+            let of_set = |set: &LocateSet| {
+                let found = all.iter().filter(|(_, hash)| set.documents.contains(*hash));
+                let located = found.map(|(_, hash)| LocatedDocument {
+                    seq_no: SeqNo(*hash),
+                    place: *hash,
+                    tie: TieBreak {
+                        hash: *hash,
+                        id: None,
+                    },
+                });
+                located.collect()
+            };
+            Ok(LocateAnswer {
+                view,
+                generation: self.generation(view),
+                num_documents: 100,
+                sets: asked.sets.iter().map(of_set).collect(),
+                times: None,
+            })
+        };
+        call.shards.iter().map(answer).collect()
     }
 
     async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
