@@ -72,7 +72,7 @@ pub fn page(
     memory: &Arc<MemoryAccount>,
 ) -> Result<Page, EngineError> {
     let Some(handle) = view.field(wanted.field.as_str()) else {
-        return Ok(finish(Vec::new(), wanted.is_weighted, true));
+        return Ok(finish(&[], wanted.is_weighted, true));
     };
     lower::require_index(wanted.field, handle)?;
     let is_text = matches!(handle.kind, FieldKind::Text { .. });
@@ -97,7 +97,7 @@ pub fn page(
         walk.take(list, run, &mut gathered)?;
     }
     let (postings, is_last) = gathered.into_sorted();
-    Ok(finish(postings, is_weighted, is_last))
+    Ok(finish(&postings, is_weighted, is_last))
 }
 
 /// A term's postings in one segment.
@@ -211,14 +211,14 @@ impl Walk<'_> {
     }
 }
 
-fn finish(postings: Vec<Posting>, is_weighted: bool, is_last: bool) -> Page {
+fn finish(postings: &[Posting], is_weighted: bool, is_last: bool) -> Page {
     let seq_nos = postings.iter().map(|posting| posting.seq_no);
     // Two live documents never share a number, so each is larger than the one before.
     let documents = RoaringTreemap::from_sorted_iter(seq_nos)
         .unwrap_or_else(|_| postings.iter().map(|posting| posting.seq_no).collect());
     let weights = is_weighted.then(|| {
         let mut weights = Weights::default();
-        for posting in &postings {
+        for posting in postings {
             weights.push(posting.frequency, posting.norm_id);
         }
         weights

@@ -31,6 +31,8 @@ pub(crate) enum Phase {
     Expand,
     Statistics,
     Query,
+    Postings,
+    Locate,
     Fetch,
     OpenViews,
 }
@@ -42,6 +44,8 @@ impl Phase {
             Self::Expand => "expand",
             Self::Statistics => "statistics",
             Self::Query => "query",
+            Self::Postings => "postings",
+            Self::Locate => "locate",
             Self::Fetch => "fetch",
             Self::OpenViews => "open_pit",
         }

@@ -10,6 +10,7 @@ pub mod admin;
 mod aggregations;
 pub mod analyzers;
 pub mod by_query;
+mod by_term;
 pub mod deadline;
 pub mod error;
 mod expansion;
@@ -71,6 +72,11 @@ pub struct RootOptions {
     /// Whether the copy that is asked is chosen by load and warmth; else the primary is asked first.
     /// Default true: switched off only to measure what it is worth.
     pub is_choosing_copies: bool,
+    /// Bytes of posting lists that are remembered for searches scattered by terms; default 64 MiB.
+    pub term_lists_cache_bytes: u64,
+    /// Bytes of posting lists that all searches scattered by terms together may hold; default 1 GiB.
+    /// One of them may hold a quarter.
+    pub term_lists_memory_bytes: u64,
     /// Limits on requests.
     pub limits: Limits,
 }
@@ -87,6 +93,8 @@ impl Default for RootOptions {
             default_replicas: 1,
             hedge_share: 0.05,
             is_choosing_copies: true,
+            term_lists_cache_bytes: 64 << 20,
+            term_lists_memory_bytes: 1 << 30,
             limits: Limits::default(),
         }
     }
@@ -102,6 +110,7 @@ pub struct Root {
     health: Arc<health::Book>,
     shown: shown::Shown,
     tasks: tasks::Tasks,
+    terms: by_term::Means,
     options: RootOptions,
     clock: fn() -> i64,
 }
@@ -125,6 +134,7 @@ impl Root {
             )),
             shown: shown::Shown::default(),
             tasks: tasks::Tasks::default(),
+            terms: by_term::Means::new(&options),
             options,
             clock,
         }

@@ -10,7 +10,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::search::SearchCall;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{ShardQuery, Statistics};
-use gleaner_query::search::SearchRequest;
+use gleaner_query::search::{Scatter, SearchRequest};
 use tokio::time::Instant;
 
 use crate::deadline::Deadline;
@@ -23,7 +23,7 @@ use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
 
-pub(crate) use shard_query::shard_query;
+pub(crate) use shard_query::{shard_query, wanted_hits};
 
 /// What a search needs beside its body.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ pub struct SearchOptions {
 }
 
 /// Times that a search is begun again because something it counted on is gone or is not the newest.
-const MAX_RESTARTS: usize = 3;
+pub(crate) const MAX_RESTARTS: usize = 3;
 
 impl Root {
     /// Answers one search.
@@ -122,6 +122,9 @@ impl Root {
         trip: &mut Trip,
         num_restarts: usize,
     ) -> Result<Option<SearchResponse>, RootError> {
+        if asked.request.scatter == Scatter::Terms {
+            return self.pass_by_terms(plans, asked, trip, num_restarts).await;
+        }
         let may_guess = num_restarts == 0;
         let counted = self.counted(plans, (asked.request, may_guess), trip).await;
         let asked = Asked {

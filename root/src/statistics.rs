@@ -94,7 +94,7 @@ impl Root {
     }
 }
 
-fn needs_scores(request: &SearchRequest) -> bool {
+pub(crate) fn needs_scores(request: &SearchRequest) -> bool {
     let by_score = request.sort.is_empty()
         || request
             .sort
@@ -129,7 +129,7 @@ fn key_of(plans: &[IndexPlan], wanted: &StatisticsRequest) -> Vec<u8> {
     key
 }
 
-fn zeros(wanted: &StatisticsRequest) -> Statistics {
+pub(crate) fn zeros(wanted: &StatisticsRequest) -> Statistics {
     let mut statistics = Statistics::default();
     for (field, terms) in &wanted.fields {
         statistics

@@ -15,8 +15,26 @@ pub struct Waterfall {
     pub steps: Vec<Step>,
     /// Where the numbers for scoring came from; of the last try when it began again.
     pub statistics: Numbers,
+    /// What posting lists have cost; of the last try. `None` for a scatter by shards.
+    pub terms: Option<TermsCost>,
     /// Times that the search was begun again, because what it had counted on was gone.
     pub num_restarts: usize,
+}
+
+/// What the posting lists of a search scattered by terms have cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TermsCost {
+    /// Rounds of requests: 1 when all lists of each shard are of one generation at once, 0 when all
+    /// were remembered.
+    pub rounds: u32,
+    /// Requests for lists, pages and second requests included.
+    pub list_requests: u64,
+    /// Postings that came.
+    pub postings: u64,
+    /// Bytes of lists that came, as they travel.
+    pub list_bytes: u64,
+    /// Lists of shards that were remembered.
+    pub cache_hits: u64,
 }
 
 /// Where the numbers for scoring came from.
@@ -34,7 +52,7 @@ pub enum Numbers {
 /// One call to a leaf.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeafAttempt {
-    /// `expand`, `statistics`, `query`, `fetch` or `open_pit`.
+    /// `expand`, `statistics`, `query`, `postings`, `locate`, `fetch` or `open_pit`.
     pub phase: &'static str,
     /// The leaf.
     pub node: NodeId,
@@ -95,7 +113,7 @@ pub enum AttemptOutcome {
 /// Something that the root did itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// `plan`, `merge` or `reduce`.
+    /// `plan`, `merge` or `reduce`; `lists` and `rank` of a scatter by terms.
     pub name: &'static str,
     /// From the request's start.
     pub started_after: Duration,

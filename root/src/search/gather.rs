@@ -17,7 +17,7 @@ use crate::{Root, RootError};
 impl Root {
     /// Merges what the shards answered and fetches the winners. `None` when a copy lost meanwhile
     /// what it had answered from, and `may_restart`: others will be asked.
-    pub(super) async fn gather(
+    pub(crate) async fn gather(
         &self,
         plans: &mut [IndexPlan],
         answers: Vec<Vec<Result<Answer<ShardHits>, ShardFailure>>>,

@@ -34,7 +34,7 @@ pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) ->
 
 /// Returns how many hits each shard must give; none for an empty window, for which no scores are
 /// computed and no statistics asked.
-fn wanted_hits(request: &SearchRequest) -> usize {
+pub(crate) fn wanted_hits(request: &SearchRequest) -> usize {
     match request.size() {
         0 => 0,
         size => request.from.saturating_add(size),

@@ -155,6 +155,13 @@ impl Cache {
         self.counted.insert(key, guess);
     }
 
+    /// Returns what `shard` showed, when that was a moment ago.
+    pub(crate) fn newest(&self, shard: ShardKey) -> Option<Generation> {
+        let newest = self.newest.lock();
+        let known = newest.get(&shard)?;
+        (known.seen.elapsed() < FRESH).then_some(known.generation)
+    }
+
     /// Returns how many documents `shard` held when it was last searched.
     pub(crate) fn num_documents(&self, shard: ShardKey) -> Option<u64> {
         self.newest.lock().get(&shard)?.num_documents
