@@ -2,7 +2,8 @@
 //!
 //! A token bucket counted in shard requests, as the retry budgets of Finagle and Linkerd: each first
 //! request earns the share, each second one costs 1. It holds a small burst, so that a leaf that
-//! turns slow is bridged at once, and never more than that beyond the share.
+//! turns slow is bridged at once, and never more than that beyond the share. A leaf that is silent
+//! (see `hedges`) is bridged on credit: a second burst, paid back before another request is repeated.
 //!
 //! Under overload second requests only add to it, so none are sent
 //! - for a second after any leaf has refused work (`Rejected`), and
@@ -56,6 +57,18 @@ impl Budget {
         true
     }
 
+    /// As [`Self::spend`], for a request whose first copy has been silent so long that it is rather
+    /// gone than slow: tokens of the future are taken too, as many as are kept at most.
+    pub(super) fn overdraw(&mut self, num_shards: usize, now: Instant) -> bool {
+        let is_overloaded = self.overloaded_until.is_some_and(|until| until > now);
+        let cost = num_shards as f64;
+        if is_overloaded || self.share <= 0.0 || self.tokens - cost < -BURST {
+            return false;
+        }
+        self.tokens -= cost;
+        true
+    }
+
     /// Notes that a leaf refused work.
     pub(super) fn rejected(&mut self, now: Instant) {
         self.overloaded_until = Some(now + OVERLOAD);
@@ -84,6 +97,16 @@ mod tests {
         budget.earn(1_000_000);
         assert!(budget.spend(32, now));
         assert!(!budget.spend(1, now));
+    }
+
+    #[test]
+    fn silence_takes_tokens_of_the_future_and_no_more_than_a_burst() {
+        let (mut budget, now) = (Budget::new(0.05), Instant::now());
+        while budget.spend(1, now) {}
+        let num_sent = (0..1_000).filter(|_| budget.overdraw(1, now)).count();
+        assert_eq!(num_sent, 32);
+        assert!(!budget.spend(1, now));
+        assert!(!Budget::new(0.0).overdraw(1, now));
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl OpenBook<'_> {
         self.pages.budget.spend(num_shards, now)
     }
 
+    /// As [`Self::may_repeat`], for requests whose first copy is silent.
+    pub(crate) fn must_repeat(&mut self, num_shards: usize) -> bool {
+        let now = self.now;
+        self.pages.budget.overdraw(num_shards, now)
+    }
+
     /// Notes that `node` answered a call on `index`; `took` is its time when it counts.
     pub(crate) fn answered(
         &mut self,
