@@ -81,16 +81,16 @@ impl<A: Dated> Race<'_, A> {
         }
     }
 
-    /// Cancels the calls whose shards have all been answered by others, the last of which took `winner`.
-    pub(super) fn cancel_losers(&mut self, winner: Duration) {
+    /// Cancels the calls whose shards have all been answered by others.
+    pub(super) fn cancel_losers(&mut self) {
         for id in 0..self.attempts.len() {
             let attempt = &self.attempts[id];
             let is_wanted = |at: &usize| self.slots[*at].is_waiting();
             if attempt.open.is_none() || attempt.slots.iter().any(is_wanted) {
                 continue;
             }
-            // A second request that lost says nothing: it had less time. The first one's leaf is slow
-            // when the same work was done elsewhere in half of the time; else the work is.
+            // A second request that lost says nothing: it had less time. A first one lost to a copy that
+            // was asked later and answered sooner.
             if let Some(book) = self
                 .rules
                 .book
@@ -98,8 +98,7 @@ impl<A: Dated> Race<'_, A> {
             {
                 let took = attempt.started.elapsed();
                 let key = self.key_of(id);
-                let is_slow = took >= winner * 2;
-                book.open().given_up(&attempt.node, key, took, is_slow);
+                book.open().given_up(&attempt.node, key, took, true);
             }
             self.close_attempt(id, AttemptOutcome::Lost);
         }

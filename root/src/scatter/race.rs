@@ -144,7 +144,7 @@ impl<'a, A: Dated> Race<'a, A> {
         self.attempts[id].slots = slots;
         // Shards of one call share a threshold: an answer beside another moment's may lack hits.
         self.is_mixed |= has_won && has_other;
-        self.cancel_losers(self.attempts[id].started.elapsed());
+        self.cancel_losers();
         self.launch(&picks, AttemptKind::Retry)
     }
 
