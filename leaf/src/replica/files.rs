@@ -4,7 +4,7 @@
 //! files, so a crash at any instant leaves either the copy as it was or one that is begun again:
 //!
 //! ```text
-//! folder made → files fetched → log removed → copy removed → folder renamed → log begun
+//! folder made → files fetched → log removed → copy removed → folder renamed
 //! ```
 
 mod page;
@@ -65,9 +65,7 @@ impl Keeper {
         let closing = primary.close_snapshot(self.key, snapshot.id);
         drop(self.asked(PAGE_PATIENCE, closing).await);
         fetched?;
-        self.install(folders).await?;
-        let begun = self.leaf.log.begin_at(self.key, snapshot.next_seq_no).await;
-        begun.map_err(|error| Halt::later(&error))
+        self.install(folders).await
     }
 
     async fn fetch(
@@ -127,7 +125,7 @@ impl Keeper {
         )))
     }
 
-    /// Puts the files in the place of the copy's.
+    /// Puts the files in the place of the copy's; its log begins where they end when it is opened.
     async fn install(&self, folders: &Folders) -> Result<(), Halt> {
         // Before the files: an old log must never be replayed on top of new ones.
         let removed = self.leaf.log.remove(self.key).await;
