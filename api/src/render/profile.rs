@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gleaner_root::waterfall::{AttemptOutcome, LeafAttempt, Numbers, Step, Waterfall};
+use gleaner_root::waterfall::{AttemptOutcome, LeafAttempt, Numbers, Step, TermsCost, Waterfall};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
@@ -12,7 +12,7 @@ use crate::error::ApiError;
 pub(crate) fn profile(waterfall: &Waterfall) -> Value {
     let attempts: Vec<Value> = waterfall.attempts.iter().map(attempt).collect();
     let steps: Vec<Value> = waterfall.steps.iter().map(step).collect();
-    json!({
+    let mut shown = json!({
         "shards": shards(&waterfall.attempts),
         "waterfall": {
             "statistics": match waterfall.statistics {
@@ -24,6 +24,21 @@ pub(crate) fn profile(waterfall: &Waterfall) -> Value {
             "steps": steps,
             "attempts": attempts,
         },
+    });
+    if let Some(cost) = &waterfall.terms {
+        shown["waterfall"]["terms"] = terms(cost);
+    }
+    shown
+}
+
+/// What the posting lists of a scatter by terms have cost.
+fn terms(cost: &TermsCost) -> Value {
+    json!({
+        "rounds": cost.rounds,
+        "list_requests": cost.list_requests,
+        "postings": cost.postings,
+        "list_bytes": cost.list_bytes,
+        "cache_hits": cost.cache_hits,
     })
 }
 
@@ -158,6 +173,28 @@ mod tests {
             ),
             (&json!(20), &json!(70), &json!(10))
         );
+    }
+
+    #[test]
+    fn a_scatter_by_terms_says_what_its_lists_cost() {
+        let cost = TermsCost {
+            rounds: 1,
+            list_requests: 4,
+            postings: 30,
+            list_bytes: 200,
+            cache_hits: 2,
+        };
+        let waterfall = Waterfall {
+            terms: Some(cost),
+            ..Waterfall::default()
+        };
+        let shown = profile(&waterfall);
+        let expected = json!({
+            "rounds": 1, "list_requests": 4, "postings": 30, "list_bytes": 200, "cache_hits": 2
+        });
+        assert_eq!(shown["waterfall"]["terms"], expected);
+        let by_shards = profile(&Waterfall::default());
+        assert_eq!(by_shards["waterfall"].get("terms"), None);
     }
 
     #[test]
