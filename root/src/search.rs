@@ -2,6 +2,7 @@
 
 mod coverage;
 mod gather;
+mod preparing;
 mod shard_query;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
+use preparing::{apply_boosts, check_window, skip_hopeless};
 
 pub(crate) use shard_query::{shard_query, wanted_hits};
 
@@ -84,7 +86,7 @@ impl Root {
         options: &SearchOptions,
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
-        self.check_window(plans, request)?;
+        check_window(plans, request)?;
         apply_boosts(plans, request);
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
         let mut trip = Trip::new(deadline);
@@ -162,24 +164,6 @@ impl Root {
         }
     }
 
-    fn check_window(&self, plans: &[IndexPlan], request: &SearchRequest) -> Result<(), RootError> {
-        let window = request.from.saturating_add(request.size());
-        let limit = plans
-            .iter()
-            .map(|p| p.index.settings.max_result_window)
-            .min();
-        let Some(limit) = limit.filter(|limit| window > *limit) else {
-            return Ok(());
-        };
-        let reason = format!(
-            "Result window is too large, from + size must be less than or equal to: [{limit}] but \
-             was [{window}]. See the scroll api for a more efficient way to request large data \
-             sets. This limit can be set by changing the [index.max_result_window] index level \
-             setting."
-        );
-        Err(gleaner_query::QueryError::illegal(reason).into())
-    }
-
     pub(crate) async fn query_phase(
         &self,
         plans: &[IndexPlan],
@@ -208,24 +192,6 @@ fn shards_of(plans: &mut [IndexPlan]) -> impl Iterator<Item = &mut PlannedShard>
     plans.iter_mut().flat_map(|plan| &mut plan.shards)
 }
 
-/// Leaves out the shards of indices whose query matches nothing whatever they hold. One shard is
-/// always asked, for what it says about the rest of the request. Aggregations are asked of all: they
-/// have results where nothing matches.
-fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
-    if !request.aggregations.is_empty() {
-        return;
-    }
-    let mut is_asked = plans.iter().any(|plan| !plan.is_hopeless());
-    for plan in plans {
-        if plan.is_hopeless() {
-            let kept = usize::from(!is_asked).min(plan.shards.len());
-            plan.skipped += (plan.shards.len() - kept) as u32;
-            plan.shards.truncate(kept);
-            is_asked |= kept > 0;
-        }
-    }
-}
-
 /// What all shards are asked in common.
 #[derive(Clone)]
 pub(crate) struct Asked<'a> {
@@ -245,17 +211,6 @@ fn lost_a_view(plans: &[IndexPlan], gathered: &Gathered<ShardHits>) -> bool {
         };
         answer.as_ref().is_err_and(is_gone)
     })
-}
-
-fn apply_boosts(plans: &mut [IndexPlan], request: &SearchRequest) {
-    for plan in plans {
-        let name = plan.index.name.as_str();
-        let boost = request.indices_boost.iter().find(|(pattern, _)| {
-            gleaner_model::mapping::matches_pattern(pattern, name)
-                || plan.index.aliases.contains_key(pattern.as_str())
-        });
-        plan.boost = boost.map_or(1.0, |(_, factor)| *factor);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,55 @@
+//! What is settled before any shard is asked: the window, factors, shards that cannot match.
+
+use gleaner_query::search::SearchRequest;
+
+use crate::RootError;
+use crate::plan::IndexPlan;
+
+/// Refuses a window that no index searched allows.
+pub(super) fn check_window(plans: &[IndexPlan], request: &SearchRequest) -> Result<(), RootError> {
+    let window = request.from.saturating_add(request.size());
+    let limit = plans
+        .iter()
+        .map(|p| p.index.settings.max_result_window)
+        .min();
+    let Some(limit) = limit.filter(|limit| window > *limit) else {
+        return Ok(());
+    };
+    let reason = format!(
+        "Result window is too large, from + size must be less than or equal to: [{limit}] but \
+         was [{window}]. See the scroll api for a more efficient way to request large data \
+         sets. This limit can be set by changing the [index.max_result_window] index level \
+         setting."
+    );
+    Err(gleaner_query::QueryError::illegal(reason).into())
+}
+
+/// Leaves out the shards of indices whose query matches nothing whatever they hold. One shard is
+/// always asked, for what it says about the rest of the request. Aggregations are asked of all: they
+/// have results where nothing matches.
+pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
+    if !request.aggregations.is_empty() {
+        return;
+    }
+    let mut is_asked = plans.iter().any(|plan| !plan.is_hopeless());
+    for plan in plans {
+        if plan.is_hopeless() {
+            let kept = usize::from(!is_asked).min(plan.shards.len());
+            plan.skipped += (plan.shards.len() - kept) as u32;
+            plan.shards.truncate(kept);
+            is_asked |= kept > 0;
+        }
+    }
+}
+
+/// Sets the factors on the scores of indices.
+pub(super) fn apply_boosts(plans: &mut [IndexPlan], request: &SearchRequest) {
+    for plan in plans {
+        let name = plan.index.name.as_str();
+        let boost = request.indices_boost.iter().find(|(pattern, _)| {
+            gleaner_model::mapping::matches_pattern(pattern, name)
+                || plan.index.aliases.contains_key(pattern.as_str())
+        });
+        plan.boost = boost.map_or(1.0, |(_, factor)| *factor);
+    }
+}
