@@ -74,6 +74,11 @@ const BEGINNING: Duration = Duration::from_secs(10);
 /// Delay of a second request while nothing is known of any copy's times.
 const UNKNOWN: Duration = Duration::from_millis(25);
 
+/// How long a copy may be silent until it is rather gone than slow. Its shard is asked of another copy
+/// then, though the budget is used up and though that one was left out: only so does a stopped leaf,
+/// whose connection stays open, cost no more than this until it is left out itself.
+pub(crate) const SILENCE: Duration = Duration::from_millis(100);
+
 /// What is known of all leaves.
 #[derive(Debug)]
 pub(crate) struct Book {

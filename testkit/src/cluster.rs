@@ -15,13 +15,13 @@ use gleaner_proto::{GrpcLeaf, Peer, ReplicationClient, Services};
 use gleaner_query::limits::Limits;
 use gleaner_query::settings::parse_create_index;
 use gleaner_root::leaves::Members;
-use gleaner_root::{Root, RootOptions};
+use gleaner_root::{Root, RootOptions, SearchResponse};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::node::NOW_MS;
+use crate::node::{self, NOW_MS};
 use crate::proxy::Proxy;
 use crate::slow::Slow;
 
@@ -94,6 +94,22 @@ impl Cluster {
         let new = parse_create_index(body, &Limits::default())?;
         self.root.create_index(name, new).await?;
         self.whole().await
+    }
+
+    /// Puts documents and makes them visible on every copy; every one must be taken.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn put(&self, index: &str, documents: &[(String, Value)]) -> Result<()> {
+        node::put(&self.root, index, documents).await
+    }
+
+    /// Answers a search given as a body of the dialect.
+    ///
+    /// # Errors
+    /// When the search is refused.
+    pub async fn search(&self, index: &str, body: &Value) -> Result<SearchResponse> {
+        node::search(&self.root, index, body).await
     }
 
     /// Waits until every copy that the cluster state names serves.

@@ -77,16 +77,7 @@ impl Node {
     /// # Errors
     /// The first refusal.
     pub async fn put(&self, index: &str, documents: &[(String, Value)]) -> Result<()> {
-        let items = documents
-            .iter()
-            .map(|(id, source)| item(index, id, source))
-            .collect();
-        for result in self.ingest(items, RefreshPolicy::Immediate).await {
-            result
-                .outcome
-                .with_context(|| format!("document `{}`", result.id))?;
-        }
-        Ok(())
+        put(&self.root, index, documents).await
     }
 
     /// Applies writes and returns their answers.
@@ -107,16 +98,43 @@ impl Node {
     /// # Errors
     /// When the search is refused.
     pub async fn search(&self, index: &str, body: &Value) -> Result<SearchResponse> {
-        let request = parse_search(body.to_string().as_bytes(), &Limits::default())?;
-        let target = Target {
-            expression: Some(index.to_owned()),
-            ..Target::default()
-        };
-        Ok(self
-            .root
-            .search(&target, &request, &SearchOptions::default())
-            .await?)
+        search(&self.root, index, body).await
     }
+}
+
+/// Puts documents through `root` and makes them visible; every one must be taken.
+///
+/// # Errors
+/// The first refusal.
+pub async fn put(root: &Root, index: &str, documents: &[(String, Value)]) -> Result<()> {
+    let items = documents
+        .iter()
+        .map(|(id, source)| item(index, id, source))
+        .collect();
+    let options = IngestOptions {
+        refresh: RefreshPolicy::Immediate,
+        ..IngestOptions::default()
+    };
+    for result in root.ingest(items, &options).await {
+        result
+            .outcome
+            .with_context(|| format!("document `{}`", result.id))?;
+    }
+    Ok(())
+}
+
+/// Answers a search given as a body of the dialect.
+///
+/// # Errors
+/// When the search is refused.
+pub async fn search(root: &Root, index: &str, body: &Value) -> Result<SearchResponse> {
+    let request = parse_search(body.to_string().as_bytes(), &Limits::default())?;
+    let target = Target {
+        expression: Some(index.to_owned()),
+        ..Target::default()
+    };
+    let options = SearchOptions::default();
+    Ok(root.search(&target, &request, &options).await?)
 }
 
 /// Returns a write of a whole document.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -95,6 +96,14 @@ impl LeafClient for Slow {
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
         self.paced(self.leaf.search(call)).await
+    }
+
+    async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
+        self.paced(self.leaf.postings(call)).await
+    }
+
+    async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
+        self.paced(self.leaf.locate(call)).await
     }
 
     async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {

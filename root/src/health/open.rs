@@ -8,7 +8,7 @@ use gleaner_shard_router::{Candidate, Order, order_copies};
 use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
-use super::{Pages, Phase, UNKNOWN};
+use super::{Pages, Phase, SILENCE, UNKNOWN};
 use crate::leaves::Located;
 
 /// The book while it is locked.
@@ -58,7 +58,8 @@ impl OpenBook<'_> {
     }
 
     /// Returns which of `others` a call for `shard` is repeated on, and after what delay: the one
-    /// that answers soonest by its 95th percentile. Leaves that are out or queueing are none.
+    /// that answers soonest by its 95th percentile. Leaves that are queueing are none; one that is out
+    /// is better than none, once the first is silent.
     pub(crate) fn backup(
         &mut self,
         (shard, phase): (ShardKey, Phase),
@@ -66,16 +67,17 @@ impl OpenBook<'_> {
         others: &[usize],
     ) -> Option<(usize, Duration)> {
         let (now, key) = (self.now, (shard.index, phase));
-        let mut delays = others.iter().filter_map(|at| {
+        let delays = others.iter().filter_map(|at| {
             let node = self.pages.nodes.get(&copies[*at].node)?;
-            let is_able = !node.is_out(shard, now) && !node.is_queueing();
-            is_able.then(|| (*at, node.p95(key).unwrap_or(UNKNOWN)))
+            let delay = if node.is_out(shard, now) {
+                SILENCE
+            } else {
+                node.p95(key).unwrap_or(UNKNOWN)
+            };
+            (!node.is_queueing()).then_some((*at, delay))
         });
-        let first = delays.next()?;
-        Some(delays.fold(
-            first,
-            |best, next| if next.1 < best.1 { next } else { best },
-        ))
+        // The first of those that are alike: it is next in the order of choice.
+        delays.reduce(|best, next| if next.1 < best.1 { next } else { best })
     }
 
     /// Notes first requests.

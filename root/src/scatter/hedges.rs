@@ -6,15 +6,11 @@ use tokio::time::Instant;
 
 use super::race::{Race, Start};
 use super::slot::{Dated, Hedge};
+use crate::health::SILENCE;
 use crate::waterfall::AttemptKind;
 
 /// Least delay of a second request: what is faster is not worth one.
 const FLOOR: Duration = Duration::from_millis(1);
-
-/// How long a copy may be silent until it is rather gone than slow. Its shard is asked of another copy
-/// then though the budget is used up: only so does a stopped leaf, whose connection stays open, cost
-/// no more than this until it is left out.
-const SILENCE: Duration = Duration::from_millis(100);
 
 impl<A: Dated> Race<'_, A> {
     /// Plans second requests for slots that were just sent, where another copy is left.

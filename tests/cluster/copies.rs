@@ -1,0 +1,52 @@
+//! Any copy gives the answer of one shard, to the bit.
+
+use anyhow::Result;
+use gleaner_root::RootOptions;
+use gleaner_testkit::{Cluster, Node};
+
+use crate::{Answer, INDEX, answer, documents, index_body, searches};
+
+/// Returns the answers of one shard in one process.
+async fn oracle() -> Result<Vec<Answer>> {
+    let node = Node::start().await?;
+    node.create(INDEX, &index_body(1, 0)).await?;
+    let documents = documents();
+    node.put(INDEX, &documents).await?;
+    node.put(INDEX, &documents[..11]).await?;
+    let mut answers = Vec::new();
+    for search in searches() {
+        answers.push(answer(&node.search(INDEX, &search).await?));
+    }
+    Ok(answers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_and_copies_change_no_answer() -> Result<()> {
+    let expected = oracle().await?;
+    for (num_leaves, shards, replicas) in [(1, 3, 0), (4, 8, 1), (3, 3, 2)] {
+        let cluster = Cluster::start(num_leaves, RootOptions::default()).await?;
+        cluster.create(INDEX, &index_body(shards, replicas)).await?;
+        let documents = documents();
+        for chunk in documents.chunks(7) {
+            cluster.put(INDEX, chunk).await?;
+        }
+        cluster.put(INDEX, &documents[..11]).await?;
+        // Several times, so that several copies answer.
+        for _ in 0..3 {
+            for (search, expected) in searches().iter().zip(&expected) {
+                let response = cluster.search(INDEX, search).await?;
+                assert!(response.shards.failures.is_empty(), "{:?}", response.shards);
+                assert_eq!(
+                    answer(&response),
+                    *expected,
+                    "{num_leaves} leaves: {search}"
+                );
+            }
+        }
+        assert!(
+            cluster.leaves.iter().all(|leaf| leaf.slow.num_calls() > 0),
+            "every leaf was asked"
+        );
+    }
+    Ok(())
+}
