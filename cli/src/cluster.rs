@@ -172,7 +172,7 @@ impl Plan {
             .map(|_| TcpListener::bind("127.0.0.1:0"))
             .collect::<Result<_, _>>()
             .context("cannot find free ports")?;
-        let mut addresses = free.iter().map(|port| port.local_addr());
+        let mut addresses = free.iter().map(TcpListener::local_addr);
         let mut next = || -> Result<String> {
             let address = addresses.next().context("too few ports were asked for")?;
             Ok(address?.to_string())
