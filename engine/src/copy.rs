@@ -13,7 +13,7 @@ use gleaner_log::files::Files;
 use gleaner_model::{Generation, Mapping, Operation, SeqNo, ShardKey};
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
-use tantivy::{ReloadPolicy, Searcher};
+use tantivy::{FutureResult, ReloadPolicy, Searcher};
 
 pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
 pub use pinned::{PinnedCommit, PinnedFile};
@@ -22,7 +22,10 @@ use crate::EngineError;
 use crate::directory::ShardDirectory;
 use crate::schema::Fields;
 use crate::view::{View, ViewParts};
-use crate::writer::Writer;
+use crate::writer::{Forced, Writer};
+
+/// Times that a forced merge is begun again because its segments were gone when it ended.
+const MERGE_ATTEMPTS: usize = 4;
 
 /// One shard copy's index; share it by `Arc`.
 pub struct ShardIndex {
@@ -32,7 +35,6 @@ pub struct ShardIndex {
     writer: Mutex<Writer>,
     view: ArcSwap<View>,
     next_view: AtomicU64,
-    writer_bytes: u64,
     /// The directory's count of meta changes that the view was taken at.
     seen_meta: AtomicU64,
 }
@@ -48,12 +50,10 @@ impl ShardIndex {
     pub fn open(
         folder: &Path,
         meta: ShardMeta,
-        mut options: ShardOptions,
+        options: ShardOptions,
     ) -> Result<(Self, Checkpoint), EngineError> {
-        options.memory_budget_bytes = options.memory_budget_bytes.max(15_000_000);
         let files = Arc::clone(&options.files);
         let (directory, commit) = ShardDirectory::open(folder, files, options.reading)?;
-        let writer_bytes = options.memory_budget_bytes as u64;
         let ShardMeta {
             key,
             mapping,
@@ -83,7 +83,6 @@ impl ShardIndex {
             writer: Mutex::new(writer),
             view: ArcSwap::from_pointee(View::new(parts, None)?),
             next_view: AtomicU64::new(1),
-            writer_bytes,
         };
         Ok((
             index,
@@ -131,7 +130,45 @@ impl ShardIndex {
     /// [`EngineError::Gap`] and [`EngineError::MappingBehind`] change nothing. After any other the
     /// copy is [`EngineError::Poisoned`] and must be opened again.
     pub fn apply(&self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
-        self.writer.lock().apply(seq_no, op)
+        self.apply_all(seq_no, std::slice::from_ref(op))
+    }
+
+    /// As [`Self::apply`], for operations that follow each other from `first` on.
+    ///
+    /// # Errors
+    /// As [`Self::apply`]; operations before the one that was refused are applied.
+    pub fn apply_all(&self, first: SeqNo, operations: &[Operation]) -> Result<(), EngineError> {
+        self.writer.lock().apply_all(first, operations)
+    }
+
+    /// As [`Self::apply_all`] when that can be done without waiting; else `None`, and nothing is
+    /// done: somebody uses the writer, or it has to be opened, or too many documents wait.
+    pub fn try_apply_all(
+        &self,
+        first: SeqNo,
+        operations: &[Operation],
+    ) -> Option<Result<(), EngineError>> {
+        let mut writer = self.writer.try_lock()?;
+        let can_apply = writer.can_apply_now(operations);
+        can_apply.then(|| writer.apply_all(first, operations))
+    }
+
+    /// Returns whether this copy should put its documents into a segment: the node's indexing memory
+    /// is used up, and this copy holds most of it. A copy that goes on being written to does so by
+    /// itself.
+    pub fn must_give_way(&self) -> bool {
+        self.writer
+            .try_lock()
+            .is_some_and(|writer| writer.must_flush())
+    }
+
+    /// Puts the documents applied so far into a segment; searches do not see it before the next
+    /// refresh.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn give_way(&self) -> Result<(), EngineError> {
+        self.writer.lock().flush()
     }
 
     /// Makes what was applied visible, without fsync; returns what searches see now.
@@ -215,12 +252,32 @@ impl ShardIndex {
     }
 
     /// Merges down to at most `max_segments` segments (at least 1) and waits; shown by the next
-    /// refresh. Applying waits meanwhile.
+    /// refresh. Operations are applied meanwhile; what they add is not merged.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// As [`Self::apply`]. A merge that fails leaves everything as it was.
     pub fn force_merge(&self, max_segments: usize) -> Result<(), EngineError> {
-        self.writer.lock().force_merge(max_segments)
+        let merged = self.merge_down(max_segments.max(1));
+        self.writer.lock().resume_merging();
+        merged
+    }
+
+    fn merge_down(&self, max_segments: usize) -> Result<(), EngineError> {
+        // Its own outcome does not matter: the segment may be part of a merge that runs.
+        let barrier = self.writer.lock().start_merge(Forced::Barrier)?;
+        if let Some(barrier) = barrier {
+            drop(barrier.wait());
+        }
+        let mut attempts_left = MERGE_ATTEMPTS;
+        loop {
+            let merge = self.writer.lock().start_merge(Forced::Down(max_segments))?;
+            attempts_left -= 1;
+            match merge.map(FutureResult::wait) {
+                None | Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) if attempts_left == 0 => return Err(error.into()),
+                Some(Err(error)) => tracing::debug!(%error, "a forced merge is tried again"),
+            }
+        }
     }
 
     /// Gives back the writer's memory and threads, after waiting for running merges; the next write
@@ -260,11 +317,7 @@ impl ShardIndex {
             deleted: view.segments().iter().fold(0, deleted),
             segments: view.segments().len(),
             store_bytes: self.directory.num_bytes()?,
-            writer_bytes: if self.writer.lock().is_open() {
-                self.writer_bytes
-            } else {
-                0
-            },
+            writer_bytes: self.writer.lock().held_bytes() as u64,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! A view never changes: its segments, live documents and mapping stay until the last handle is
 //! dropped, whatever is written or merged meanwhile.
 
+mod id_filter;
 mod segment;
 mod stored;
 mod version;
@@ -10,6 +11,7 @@ mod version;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
+use gleaner_model::hash::tie_break_hash;
 use gleaner_model::{DocumentId, Generation, Mapping};
 use gleaner_query::answer::ViewId;
 use tantivy::schema::IndexRecordOption;
@@ -48,10 +50,7 @@ impl View {
     pub(crate) fn new(parts: ViewParts, before: Option<&Self>) -> Result<Self, EngineError> {
         let mut segments = Vec::with_capacity(parts.searcher.segment_readers().len());
         for (ord, reader) in parts.searcher.segment_readers().iter().enumerate() {
-            let key = SegmentKey::of(reader);
-            let known = before.and_then(|view| view.segments.iter().find(|s| s.key() == key));
-            let caches = known.map(SegmentView::share_caches).unwrap_or_default();
-            segments.push(SegmentView::open(reader.clone(), ord as u32, caches)?);
+            segments.push(SegmentView::open(reader.clone(), ord as u32, before)?);
         }
         Ok(Self {
             id: parts.id,
@@ -131,7 +130,11 @@ impl View {
     pub fn find_place(&self, id: &DocumentId) -> Result<Option<u64>, EngineError> {
         let term = Term::from_field_text(self.fields.system().id, id.as_str());
         // Segments stand by size, largest first; a recent write is more likely in a small one.
+        let hash = tie_break_hash(id.as_str());
         for segment in self.segments.iter().rev() {
+            if !segment.may_have_id(hash) {
+                continue;
+            }
             let reader = segment.reader();
             let inverted = reader.inverted_index(term.field())?;
             let postings = inverted

@@ -5,6 +5,7 @@
 
 mod backlog;
 mod growth;
+mod memory;
 mod merging;
 
 use std::sync::Arc;
@@ -18,18 +19,18 @@ use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
 use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, TantivyDocument, Term};
 
+pub use memory::IndexingMemory;
+pub(crate) use merging::Forced;
 pub use merging::MergeOptions;
 
-use backlog::{Backlog, Queued};
+use backlog::{Batch, Queued, waiting_bytes};
+use memory::{Gauge, Share};
 
 use crate::directory::{CommitMeta, ShardDirectory};
 use crate::schema::document::{DocumentBuilder, Identity};
 use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
-
-/// Bytes of a queued document beside its content, roughly.
-const DOCUMENT_BYTES: usize = 512;
 
 /// Applies operations to the index; one per copy, behind a lock.
 pub(crate) struct Writer {
@@ -44,7 +45,9 @@ pub(crate) struct Writer {
     covered: Option<MappingVersion>,
     /// `None` until the first write and after a pause.
     tantivy: Option<IndexWriter<Queued>>,
-    backlog: Backlog,
+    share: Arc<Share>,
+    /// Applied, and not handed to tantivy yet.
+    batch: Batch,
     next_seq_no: SeqNo,
     /// The newest mapping that an applied operation was ordered under: the same on every copy that
     /// applied the same operations, whatever else its node has heard of.
@@ -67,7 +70,8 @@ impl Writer {
         if commit.is_none() {
             create(&directory, &mapping)?;
         }
-        let index = growth::open_index(&directory)?;
+        let share = Share::new(&options.memory);
+        let index = growth::open_index(&directory, &share)?;
         let fields = Arc::new(Fields::new(&mapping, &index.schema())?);
         let builder = DocumentBuilder::new(&mapping, &analyzers, Arc::clone(&fields));
         let next_seq_no = commit.map_or(SeqNo(0), |commit| commit.next_seq_no);
@@ -82,7 +86,8 @@ impl Writer {
             builder,
             covered: None,
             tantivy: None,
-            backlog: Backlog::default(),
+            share,
+            batch: Batch::default(),
             next_seq_no,
             ordered_under,
             num_pending: 0,
@@ -131,8 +136,38 @@ impl Writer {
         }
     }
 
-    /// Applies one operation; see [`crate::ShardIndex::apply`].
-    pub(crate) fn apply(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
+    /// Applies operations; see [`crate::ShardIndex::apply_all`].
+    pub(crate) fn apply_all(
+        &mut self,
+        first: SeqNo,
+        operations: &[Operation],
+    ) -> Result<(), EngineError> {
+        let mut seq_no = first;
+        let mut applied = Ok(());
+        for operation in operations {
+            applied = self.apply(seq_no, operation);
+            if applied.is_err() {
+                break;
+            }
+            seq_no = seq_no.next();
+        }
+        // Also what came before an operation that was refused.
+        self.send()?;
+        applied
+    }
+
+    /// Returns whether operations can be applied without waiting: not for a thread, a segment, or
+    /// room in a queue.
+    pub(crate) fn can_apply_now(&self, operations: &[Operation]) -> bool {
+        let bytes = |operation: &Operation| match &operation.kind {
+            OperationKind::Index { source, .. } => waiting_bytes(source.len()),
+            OperationKind::Delete { .. } | OperationKind::Refresh | OperationKind::NoOp => 0,
+        };
+        let is_prepared = self.is_open() && self.covered == Some(self.mapping.version);
+        is_prepared && self.share.has_room(operations.iter().map(bytes).sum())
+    }
+
+    fn apply(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
         if seq_no < self.next_seq_no {
             return Ok(());
         }
@@ -175,34 +210,49 @@ impl Writer {
                 // A first version has nothing to replace: looking its id up in every segment would
                 // cost more than indexing it.
                 if version.0 != 1 {
-                    self.delete(id)?;
+                    self.delete(id);
                 }
-                self.add(document, source.len())
+                self.batch.add(document, source.len());
             }
             OperationKind::Delete { id, .. } => self.delete(id),
-            OperationKind::Refresh | OperationKind::NoOp => Ok(()),
+            OperationKind::Refresh | OperationKind::NoOp => {}
         }
-    }
-
-    fn add(&mut self, document: TantivyDocument, source_len: usize) -> Result<(), EngineError> {
-        // The document holds its source once and its values once more.
-        let queued = self
-            .backlog
-            .enqueue(document, 2 * source_len + DOCUMENT_BYTES);
-        self.tantivy()?.add_document(queued)?;
-        self.num_pending += 1;
+        if self.batch.is_full() {
+            self.send()?;
+        }
         Ok(())
     }
 
-    fn delete(&mut self, id: &DocumentId) -> Result<(), EngineError> {
+    fn delete(&mut self, id: &DocumentId) {
         let term = Term::from_field_text(self.fields.system().id, id.as_str());
-        self.tantivy()?.delete_term(term);
-        self.num_pending += 1;
-        Ok(())
+        self.batch.delete(term);
+    }
+
+    /// Hands the batch to tantivy; waits while too much waits there.
+    fn send(&mut self) -> Result<(), EngineError> {
+        if self.batch.len() == 0 {
+            return Ok(());
+        }
+        self.guarded(|writer| {
+            writer.num_pending += writer.batch.len() as u64;
+            writer.tantivy()?;
+            let Some(tantivy) = &writer.tantivy else {
+                return Ok(());
+            };
+            if writer.batch.has_documents() {
+                tantivy.run(writer.batch.take(&writer.share))?;
+            } else {
+                for term in writer.batch.take_deletions() {
+                    tantivy.delete_term(term);
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Puts what was applied into the meta in memory, with the checkpoint inside; no fsync.
     pub(crate) fn flush(&mut self) -> Result<(), EngineError> {
+        self.send()?;
         self.guarded(|writer| {
             if writer.num_pending > 0 {
                 let payload = CommitMeta::payload(writer.next_seq_no, writer.ordered_under);
@@ -235,10 +285,18 @@ impl Writer {
         self.is_poisoned = true;
     }
 
-    /// Merges down to at most `max_segments` segments, at least 1, and waits for it.
-    pub(crate) fn force_merge(&mut self, max_segments: usize) -> Result<(), EngineError> {
-        self.flush()?;
-        self.guarded(|writer| merging::force(writer, max_segments.max(1)))
+    /// Returns the bytes of the segment in the making, estimated; 0 while the writer is closed.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.tantivy {
+            Some(_) => self.share.buffered_bytes().max(memory::EMPTY_BYTES),
+            None => 0,
+        }
+    }
+
+    /// Returns whether the segment in the making should be written out: the node's indexing memory
+    /// is used up, and this shard holds most of it.
+    pub(crate) fn must_flush(&self) -> bool {
+        self.share.must_flush()
     }
 
     /// Gives back the memory and threads of tantivy's writer; waits for running merges.
@@ -255,7 +313,7 @@ impl Writer {
         if self.tantivy.is_none() {
             let options = IndexWriterOptions::builder()
                 .num_worker_threads(1)
-                .memory_budget_per_thread(self.options.memory_budget_bytes)
+                .memory_budget_per_thread(self.share.writer_limit())
                 .num_merge_threads(1)
                 .build();
             let writer: IndexWriter<Queued> = self.index.writer_with_options(options)?;

@@ -7,7 +7,7 @@ use gleaner_log::files::{Files, RealFiles};
 use gleaner_model::{Generation, Mapping, SeqNo, ShardKey};
 
 use crate::directory::Reading;
-use crate::writer::MergeOptions;
+use crate::writer::{IndexingMemory, MergeOptions};
 
 /// What a copy has to know of its index.
 #[derive(Debug, Clone)]
@@ -23,9 +23,8 @@ pub struct ShardMeta {
 /// How a copy uses the machine.
 #[derive(Debug, Clone)]
 pub struct ShardOptions {
-    /// Bytes of documents not yet flushed, beyond which a segment is written; raised to 15,000,000,
-    /// below which tantivy does not work.
-    pub memory_budget_bytes: usize,
+    /// The indexing memory of the node, shared with its other copies.
+    pub memory: Arc<IndexingMemory>,
     /// When segments are merged.
     pub merges: MergeOptions,
     /// Where files are.
@@ -34,10 +33,14 @@ pub struct ShardOptions {
     pub reading: Reading,
 }
 
+/// Indexing memory of a copy that shares it with none: three quarters, 32 MB, are for the segment in
+/// the making.
+const DEFAULT_MEMORY_BYTES: usize = 43_000_000;
+
 impl Default for ShardOptions {
     fn default() -> Self {
         Self {
-            memory_budget_bytes: 32_000_000,
+            memory: IndexingMemory::new(DEFAULT_MEMORY_BYTES),
             merges: MergeOptions::default(),
             files: Arc::new(RealFiles),
             reading: Reading::Mapped,
@@ -65,6 +68,6 @@ pub struct ShardStats {
     pub segments: usize,
     /// Bytes of the folder.
     pub store_bytes: u64,
-    /// Indexing memory set aside while the writer is open.
+    /// Indexing memory that the segment in the making takes, estimated.
     pub writer_bytes: u64,
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
 use crate::EngineError;
 use crate::directory::Reading;
-use crate::writer::MergeOptions;
+use crate::writer::{IndexingMemory, MergeOptions};
 
 const FOLDER: &str = "/shard";
 
@@ -32,6 +32,7 @@ struct Copy {
     files: SimulatedFiles,
     mapping: Arc<Mapping>,
     merges: MergeOptions,
+    memory: Arc<IndexingMemory>,
     log: Vec<Operation>,
     index: Option<ShardIndex>,
 }
@@ -64,6 +65,7 @@ impl Copy {
             files,
             mapping,
             merges,
+            memory: ShardOptions::default().memory,
             log: Vec::new(),
             index: None,
         };
@@ -85,6 +87,7 @@ impl Copy {
         };
         let options = ShardOptions {
             merges: self.merges.clone(),
+            memory: Arc::clone(&self.memory),
             files: Arc::new(self.files.clone()),
             reading: Reading::Copied,
             ..ShardOptions::default()

@@ -9,9 +9,11 @@ use tantivy::index::SegmentId;
 use tantivy::schema::Field as Column;
 use tantivy::{DocId, SegmentReader};
 
+use super::id_filter::IdFilter;
 use crate::blocks::TextColumn;
 use crate::postings::Runs;
 use crate::statistics::SegmentNumbers;
+use crate::view::View;
 use crate::{EngineError, schema::names};
 
 /// Identity of a segment's content: equal keys mean the same documents, live and deleted.
@@ -40,6 +42,8 @@ pub struct SegmentView {
     id_hash: Arc<dyn ColumnValues<u64>>,
     seq_no: Arc<dyn ColumnValues<u64>>,
     caches: Arc<SegmentCaches>,
+    /// Of all its documents, deleted or not.
+    ids: Arc<OnceLock<IdFilter>>,
 }
 
 /// What is computed about a segment's content at most once; views share it while the content is
@@ -60,18 +64,27 @@ impl SegmentView {
     pub(crate) fn open(
         reader: SegmentReader,
         ord: u32,
-        caches: Arc<SegmentCaches>,
+        before: Option<&View>,
     ) -> Result<Self, EngineError> {
+        let key = SegmentKey::of(&reader);
+        let mut known = before.into_iter().flat_map(View::segments);
+        let same = known.find(|known| known.key.segment == key.segment);
+        let ids = same.map(|same| Arc::clone(&same.ids)).unwrap_or_default();
+        let caches = same.filter(|same| same.key == key);
+        let caches = caches
+            .map(|same| Arc::clone(&same.caches))
+            .unwrap_or_default();
         let fast = reader.fast_fields();
         let id_hash = fast.column_first_or_default(names::ID_HASH)?;
         let seq_no = fast.column_first_or_default(names::SEQ_NO)?;
         Ok(Self {
-            key: SegmentKey::of(&reader),
+            key,
             reader,
             ord,
             id_hash,
             seq_no,
             caches,
+            ids,
         })
     }
 
@@ -98,6 +111,13 @@ impl SegmentView {
     /// Returns the tie-break hash of each document's id.
     pub fn id_hashes(&self) -> &Arc<dyn ColumnValues<u64>> {
         &self.id_hash
+    }
+
+    /// Returns whether a document, live or not, may have the id with this tie-break hash; when not,
+    /// the segment need not be asked.
+    pub(crate) fn may_have_id(&self, hash: u64) -> bool {
+        let filter = self.ids.get_or_init(|| IdFilter::of(&*self.id_hash));
+        filter.may_have(hash)
     }
 
     /// Returns each document's seq_no.

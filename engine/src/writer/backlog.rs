@@ -1,65 +1,106 @@
-//! Bounds the bytes of documents that wait for tantivy's indexing thread.
+//! Documents that wait for tantivy's indexing thread, counted in bytes.
 //!
-//! tantivy's queue counts documents (10,000 of them), so a run of large ones would take memory that
-//! no budget knows of. Here each document holds a permit for its bytes until it is indexed.
+//! tantivy's queue counts batches (10,000 of them), so a run of large documents would take memory
+//! that no budget knows of. Here each batch holds a permit for its bytes until it is indexed.
 
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
 use tantivy::TantivyDocument;
+use tantivy::Term;
+use tantivy::indexer::UserOperation;
 use tantivy::schema::Field as Column;
 use tantivy::schema::document::Document;
 
-/// Bytes that may wait; a single larger document passes when nothing else waits.
-const LIMIT_BYTES: usize = 8_000_000;
+use super::memory::{Permit, Share};
 
-/// The bytes that wait. Cheap to clone; clones share the count.
-#[derive(Clone, Default)]
-pub(super) struct Backlog {
-    shared: Arc<Shared>,
-}
+/// Bytes of a document beside its content, roughly.
+const DOCUMENT_BYTES: usize = 512;
 
-#[derive(Default)]
-struct Shared {
-    waiting_bytes: Mutex<usize>,
-    freed: Condvar,
-}
+/// Operations in a batch, and bytes of documents: enough that waking the indexing thread costs
+/// little, not so much that it waits.
+const BATCH_OPERATIONS: usize = 64;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// A document on its way to the indexing thread.
 pub(super) struct Queued {
     document: TantivyDocument,
-    _permit: Permit,
+    source_bytes: usize,
+    /// Its batch's.
+    _permit: Arc<Permit>,
 }
 
-struct Permit {
-    shared: Arc<Shared>,
+impl Queued {
+    /// Returns what the document adds to a segment in the making, roughly.
+    pub(super) fn indexed_bytes(&self) -> usize {
+        self.source_bytes + DOCUMENT_BYTES / 4
+    }
+}
+
+/// Operations that are sent together.
+#[derive(Default)]
+pub(super) struct Batch {
+    operations: Vec<Pending>,
     bytes: usize,
 }
 
-impl Backlog {
-    /// Waits for room. The indexing thread makes it; when that thread dies, its queue is dropped
-    /// and so is every permit.
-    pub(super) fn enqueue(&self, document: TantivyDocument, bytes: usize) -> Queued {
-        let mut waiting_bytes = self.shared.waiting_bytes.lock();
-        let is_full = |waiting: &mut usize| *waiting > 0 && *waiting + bytes > LIMIT_BYTES;
-        self.shared.freed.wait_while(&mut waiting_bytes, is_full);
-        *waiting_bytes += bytes;
-        let permit = Permit {
-            shared: Arc::clone(&self.shared),
-            bytes,
+enum Pending {
+    Add(TantivyDocument, usize),
+    Delete(Term),
+}
+
+impl Batch {
+    /// Adds a document made from `source_bytes` of JSON.
+    pub(super) fn add(&mut self, document: TantivyDocument, source_bytes: usize) {
+        self.bytes += waiting_bytes(source_bytes);
+        self.operations.push(Pending::Add(document, source_bytes));
+    }
+
+    /// Deletes what matches `term` among the documents before.
+    pub(super) fn delete(&mut self, term: Term) {
+        self.operations.push(Pending::Delete(term));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Returns whether there are documents among the operations.
+    pub(super) fn has_documents(&self) -> bool {
+        self.bytes > 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.operations.len() >= BATCH_OPERATIONS || self.bytes >= BATCH_BYTES
+    }
+
+    /// Empties a batch of deletions.
+    pub(super) fn take_deletions(&mut self) -> impl Iterator<Item = Term> {
+        self.operations
+            .drain(..)
+            .filter_map(|pending| match pending {
+                Pending::Delete(term) => Some(term),
+                Pending::Add(..) => None,
+            })
+    }
+
+    /// Empties the batch into tantivy's operations, once there is room for its bytes.
+    pub(super) fn take(&mut self, share: &Arc<Share>) -> Vec<UserOperation<Queued>> {
+        let permit = Arc::new(share.wait_for_room(std::mem::take(&mut self.bytes)));
+        let queued = |pending| match pending {
+            Pending::Delete(term) => UserOperation::Delete(term),
+            Pending::Add(document, source_bytes) => UserOperation::Add(Queued {
+                document,
+                source_bytes,
+                _permit: Arc::clone(&permit),
+            }),
         };
-        Queued {
-            document,
-            _permit: permit,
-        }
+        self.operations.drain(..).map(queued).collect()
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        *self.shared.waiting_bytes.lock() -= self.bytes;
-        self.shared.freed.notify_one();
-    }
+/// Returns what a document takes while it waits: its source once and its values once more.
+pub(super) fn waiting_bytes(source_bytes: usize) -> usize {
+    2 * source_bytes + DOCUMENT_BYTES
 }
 
 impl Document for Queued {
@@ -72,31 +113,5 @@ impl Document for Queued {
 
     fn get_sorted_field_values(&self) -> Vec<(Column, Vec<Self::Value<'_>>)> {
         self.document.get_sorted_field_values()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn documents_wait_for_room_and_large_ones_pass_alone() {
-        let backlog = Backlog::default();
-        let large = backlog.enqueue(TantivyDocument::new(), 3 * LIMIT_BYTES);
-        let (entered, has_entered) = mpsc::channel();
-        let other = backlog.clone();
-        let waiter = thread::spawn(move || {
-            let queued = other.enqueue(TantivyDocument::new(), 1);
-            entered.send(()).expect("the test listens");
-            drop(queued);
-        });
-        assert!(has_entered.try_recv().is_err());
-        drop(large);
-        has_entered.recv().expect("there is room now");
-        waiter.join().expect("it does not panic");
-        assert_eq!(*backlog.shared.waiting_bytes.lock(), 0);
     }
 }

@@ -12,13 +12,17 @@ use tantivy::index::Index;
 use tantivy::schema::Schema;
 
 use super::Writer;
+use super::memory::{Gauge, Share};
 use crate::EngineError;
 use crate::directory::{CommitMeta, ShardDirectory};
 use crate::schema::document::DocumentBuilder;
 use crate::schema::fields::{self, Fields};
 
 /// Opens the index at the directory's meta in memory.
-pub(super) fn open_index(directory: &ShardDirectory) -> Result<Index, EngineError> {
+pub(super) fn open_index(
+    directory: &ShardDirectory,
+    share: &Arc<Share>,
+) -> Result<Index, EngineError> {
     let directory = directory.next_epoch()?;
     let meta = directory
         .meta()
@@ -28,7 +32,9 @@ pub(super) fn open_index(directory: &ShardDirectory) -> Result<Index, EngineErro
         .map_err(|error| EngineError::Corrupt(format!("the schema cannot be read: {error}")))?;
     // Norms must be complete before tantivy opens a segment.
     directory.set_norm_columns(fields::columns_with_norms(&schema));
-    Ok(Index::open(directory)?)
+    let mut index = Index::open(directory)?;
+    index.register_plugin(Arc::new(Gauge(Arc::clone(share))));
+    Ok(index)
 }
 
 impl Writer {
@@ -57,7 +63,7 @@ impl Writer {
         let schema = serde_json::to_value(schema);
         let schema = schema.map_err(|error| EngineError::Internal(error.to_string()))?;
         self.change_meta(|meta| meta["schema"] = schema)?;
-        self.index = open_index(&self.directory)?;
+        self.index = open_index(&self.directory, &self.share)?;
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! When segments are merged.
 
 use tantivy::index::SegmentId;
+use tantivy::indexer::NoMergePolicy;
 use tantivy::merge_policy::{LogMergePolicy, MergePolicy};
+use tantivy::{FutureResult, SegmentMeta};
 
 use super::Writer;
 use crate::EngineError;
@@ -36,7 +38,7 @@ impl Default for MergeOptions {
 impl MergeOptions {
     pub(super) fn policy(&self) -> Box<dyn MergePolicy> {
         if !self.is_enabled {
-            return Box::new(tantivy::merge_policy::NoMergePolicy);
+            return Box::new(NoMergePolicy);
         }
         let mut policy = LogMergePolicy::default();
         policy.set_min_num_segments(self.min_segments);
@@ -47,17 +49,50 @@ impl MergeOptions {
     }
 }
 
-/// Merges until at most `max_segments` are left: the smallest ones into one.
-pub(super) fn force(writer: &mut Writer, max_segments: usize) -> Result<(), EngineError> {
-    // Background merges hold segments; they must have ended before ours can take them.
-    if let Some(tantivy) = writer.tantivy.take() {
-        tantivy.wait_merging_threads()?;
+/// A merge that runs. Waiting for it needs no lock on the writer.
+pub(crate) type Running = FutureResult<Option<SegmentMeta>>;
+
+/// What a forced merge merges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forced {
+    /// The smallest segment, by itself. There is one thread for merges, so when it has ended, those
+    /// that were asked for before have too.
+    Barrier,
+    /// The smallest ones into one, so that this many are left.
+    Down(usize),
+}
+
+impl Writer {
+    /// Starts a merge; `None` when there is nothing to merge. No other merges are begun until
+    /// [`Writer::resume_merging`].
+    ///
+    /// It fails by itself when one of its segments is gone by then: another merge had it, or the
+    /// schema has grown meanwhile.
+    pub(crate) fn start_merge(&mut self, forced: Forced) -> Result<Option<Running>, EngineError> {
+        self.flush()?;
+        self.guarded(|writer| {
+            let mut ids = match forced {
+                Forced::Down(max_segments) => smallest(writer, max_segments)?,
+                Forced::Barrier => smallest(writer, 1)?,
+            };
+            if ids.is_empty() {
+                return Ok(None);
+            }
+            if forced == Forced::Barrier {
+                ids.drain(..ids.len() - 1);
+            }
+            let tantivy = writer.tantivy()?;
+            tantivy.set_merge_policy(Box::new(NoMergePolicy));
+            Ok(Some(tantivy.merge(&ids)))
+        })
     }
-    let ids = smallest(writer, max_segments)?;
-    if !ids.is_empty() {
-        writer.tantivy()?.merge(&ids).wait()?;
+
+    /// Lets segments be merged in the background again.
+    pub(crate) fn resume_merging(&mut self) {
+        if let Some(tantivy) = &self.tantivy {
+            tantivy.set_merge_policy(self.options.merges.policy());
+        }
     }
-    Ok(())
 }
 
 /// Returns the segments to merge into one so that at most `max_segments` are left.
@@ -74,6 +109,6 @@ fn smallest(writer: &Writer, max_segments: usize) -> Result<Vec<SegmentId>, Engi
     }
     Ok(segments[max_segments - 1..]
         .iter()
-        .map(tantivy::SegmentMeta::id)
+        .map(SegmentMeta::id)
         .collect())
 }
