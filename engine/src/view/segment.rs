@@ -169,10 +169,6 @@ impl SegmentView {
         Ok(opened)
     }
 
-    pub(crate) fn share_caches(&self) -> Arc<SegmentCaches> {
-        Arc::clone(&self.caches)
-    }
-
     fn count_norms(&self, column: Column) -> Result<NormHistogram, EngineError> {
         let norms = self.reader.get_fieldnorms_reader(column)?;
         let mut histogram = [0; 256];
