@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 
-pub(crate) use filter_path::FilterPath;
+pub(crate) use filter_path::{FilterPath, Share};
 pub(crate) use table::{Cell, Column, Table};
 
 /// An answer before it is given its form.
@@ -26,6 +26,8 @@ pub(crate) struct Reply {
 enum Content {
     /// Compact JSON.
     Json(Bytes),
+    /// JSON that has its form already.
+    Formed(Bytes),
     Text(String),
     Table(Box<Table>),
     Empty,
@@ -54,6 +56,11 @@ impl Reply {
     /// Returns an answer whose body is JSON text already.
     pub(crate) fn raw_json(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self::of(status, Content::Json(body.into()))
+    }
+
+    /// Returns a 200 whose body is compact JSON, filtered already.
+    pub(crate) fn formed_json(body: impl Into<Bytes>) -> Self {
+        Self::of(StatusCode::OK, Content::Formed(body.into()))
     }
 
     /// Returns an answer that is sent while it is made.
@@ -160,8 +167,18 @@ impl Form {
     }
 
     /// Whether the JSON goes out as it was made.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.filter.is_none() && !self.is_pretty && !self.is_yaml
+    fn is_plain(&self) -> bool {
+        self.filter.is_none() && self.is_compact()
+    }
+
+    /// Whether the JSON goes out without white space, filtered or not.
+    pub(crate) fn is_compact(&self) -> bool {
+        !self.is_pretty && !self.is_yaml
+    }
+
+    /// Returns what is sent of the answer; `None` is all of it.
+    pub(crate) fn filter(&self) -> Option<&FilterPath> {
+        self.filter.as_ref()
     }
 }
 
@@ -179,6 +196,7 @@ impl Reply {
             Content::Empty => (None, Body::empty()),
             Content::Text(text) => (Some(TEXT), Body::from(text)),
             Content::Stream(body) => (Some(JSON), body),
+            Content::Formed(bytes) => (Some(JSON), Body::from(bytes)),
             Content::Table(table) if !form.is_json => {
                 (Some(TEXT), Body::from(table.to_text(parameters)?))
             }

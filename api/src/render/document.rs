@@ -153,11 +153,56 @@ fn stored_values(source: &Value, wanted: &[String], meta: &IndexMeta) -> Map<Str
     fields
 }
 
+/// One write as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Written<'a> {
+    #[serde(rename = "_index")]
+    index: &'a str,
+    #[serde(rename = "_id")]
+    id: &'a str,
+    #[serde(rename = "_version")]
+    version: u64,
+    result: &'static str,
+    #[serde(rename = "_shards")]
+    copies: Copies,
+    #[serde(rename = "_seq_no")]
+    seq_no: u64,
+    #[serde(rename = "_primary_term")]
+    term: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced_refresh: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    get: Option<Value>,
+    /// Among others, each answer tells its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+}
+
+/// Copies of the shard that took part in a write.
+#[derive(Debug, Serialize)]
+struct Copies {
+    total: u32,
+    successful: usize,
+    failed: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<Value>,
+}
+
+impl Written<'_> {
+    /// Adds the status, as answers of `_bulk` have it.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self {
+            status: Some(status.as_u16()),
+            ..self
+        }
+    }
+}
+
 /// Returns status and body of one write; `Err` when it was refused.
-pub(crate) fn written(
-    result: &IngestResult,
+pub(crate) fn written<'a>(
+    result: &'a IngestResult,
     state: &ClusterState,
-) -> Result<(StatusCode, Value), ApiError> {
+) -> Result<(StatusCode, Written<'a>), ApiError> {
     let outcome = result
         .outcome
         .as_ref()
@@ -169,43 +214,49 @@ pub(crate) fn written(
         WriteResult::NotFound => (StatusCode::NOT_FOUND, "not_found"),
         WriteResult::Noop => (StatusCode::OK, "noop"),
     };
-    let replicas = result
-        .shard
-        .and_then(|shard| state.indices.get(&shard.index))
-        .map_or(0, |index| index.settings.number_of_replicas);
-    // The primary wrote it; other copies are counted where they were waited for.
-    let failures = shards::failures(&result.shown, state);
-    let num_shown = result.shown.len() - failures.len();
-    // Nothing was written, so no copy took part.
-    let copies = if outcome.result == WriteResult::Noop {
-        (0, 0)
-    } else {
-        (1 + replicas, num_shown.max(1))
-    };
-    let mut shown = json!({
-        "_index": result.index,
-        "_id": result.id,
-        "_version": outcome.version.0,
-        "result": word,
-        "_shards": {"total": copies.0, "successful": copies.1, "failed": failures.len()},
-        "_seq_no": outcome.seq_no.0,
-        "_primary_term": outcome.term.0,
-    });
-    if !failures.is_empty() {
-        shown["_shards"]["failures"] = failures.into();
-    }
-    if result.forced_refresh {
-        shown["forced_refresh"] = true.into();
-    }
-    if let Some(source) = &outcome.source {
-        shown["get"] = json!({
+    let get = match &outcome.source {
+        Some(source) => Some(json!({
             "_seq_no": outcome.seq_no.0,
             "_primary_term": outcome.term.0,
             "found": true,
             "_source": parsed(source)?,
-        });
+        })),
+        None => None,
+    };
+    let written = Written {
+        index: &result.index,
+        id: &result.id,
+        version: outcome.version.0,
+        result: word,
+        copies: copies(result, outcome.result, state),
+        seq_no: outcome.seq_no.0,
+        term: outcome.term.0,
+        forced_refresh: result.forced_refresh.then_some(true),
+        get,
+        status: None,
+    };
+    Ok((status, written))
+}
+
+fn copies(result: &IngestResult, what: WriteResult, state: &ClusterState) -> Copies {
+    let index = result
+        .shard
+        .and_then(|shard| state.indices.get(&shard.index));
+    let num_replicas = index.map_or(0, |index| index.settings.number_of_replicas);
+    // The primary wrote it; other copies are counted where they were waited for.
+    let failures = shards::failures(&result.shown, state);
+    let num_shown = result.shown.len() - failures.len();
+    // Nothing was written, so no copy took part.
+    let (total, successful) = match what {
+        WriteResult::Noop => (0, 0),
+        _ => (1 + num_replicas, num_shown.max(1)),
+    };
+    Copies {
+        total,
+        successful,
+        failed: failures.len(),
+        failures,
     }
-    Ok((status, shown))
 }
 
 /// Returns the error of a refused write, with the place it was refused at.

@@ -4,7 +4,7 @@ use gleaner_model::mapping::matches_pattern;
 use serde_json::{Map, Value};
 
 /// Patterns of paths to keep and, with a `-` in front, to leave out.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct FilterPath {
     includes: Vec<Vec<String>>,
     excludes: Vec<Vec<String>>,
@@ -31,6 +31,20 @@ impl FilterPath {
         self.includes.is_empty() && self.excludes.is_empty()
     }
 
+    /// Returns how much of what stands under `key` at the top can be left.
+    pub(crate) fn share_of(&self, key: &str) -> Share {
+        let excluded = step(&rest_of(&self.excludes), key);
+        let included = step(&rest_of(&self.includes), key);
+        let is_included = self.includes.is_empty() || is_matched(&included);
+        if is_matched(&excluded) || (included.is_empty() && !is_included) {
+            Share::Nothing
+        } else if is_included && excluded.is_empty() {
+            Share::Whole
+        } else {
+            Share::Part
+        }
+    }
+
     /// Returns what is left of `value`; an empty object when nothing is.
     pub(crate) fn apply(&self, value: Value) -> Value {
         let kept = if self.includes.is_empty() {
@@ -44,6 +58,15 @@ impl FilterPath {
         };
         left.unwrap_or_else(|| Value::Object(Map::new()))
     }
+}
+
+/// How much of a part of an answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    Whole,
+    /// Each element has to be looked at.
+    Part,
+    Nothing,
 }
 
 fn parts(pattern: &str) -> Vec<String> {
@@ -194,6 +217,24 @@ mod tests {
         assert_eq!(filtered("-hits,-nodes"), json!({"took": 1}));
         assert_eq!(filtered("nodes.n1,-**.a"), json!({}));
         assert_eq!(filtered("hits,-hits.hits"), json!({"hits": {"total": 2}}));
+    }
+
+    #[test]
+    fn the_share_of_a_key_is_known_before_the_answer() {
+        for (path, share) in [
+            ("errors", Share::Nothing),
+            ("errors,hits", Share::Whole),
+            ("h*s", Share::Whole),
+            ("**", Share::Whole),
+            ("hits.total", Share::Part),
+            ("**.total", Share::Part),
+            ("-took", Share::Whole),
+            ("-hits", Share::Nothing),
+            ("hits,-hits.total", Share::Part),
+            ("hits.total,-hits", Share::Nothing),
+        ] {
+            assert_eq!(FilterPath::parse(path).share_of("hits"), share, "{path}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod action;
 mod answer;
 mod chunk;
+mod items;
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -22,6 +23,7 @@ use crate::route::{Answer, Parameter, Route};
 
 use answer::Run;
 use chunk::{Chunks, Defaults};
+use items::Items;
 
 const BULK: &[Parameter] = &[
     Parameter::no_effect("batch_size", "chunks are cut by the server's settings"),
@@ -38,34 +40,47 @@ pub(super) static ROUTES: &[Route] = &[Route {
 }];
 
 /// Bytes of an answer above which it is sent while it is made.
-const STREAM_FROM: usize = 16 << 20;
+const STREAM_FROM: usize = 4 << 20;
 
 async fn bulk(mut request: Request) -> Answer {
-    let mut run = prepare(&mut request)?;
-    let is_plain = Form::of(&request.parameters, &request.headers)?.is_plain();
-    let mut items = BytesMut::new();
+    let form = Form::of(&request.parameters, &request.headers)?;
+    // What is printed for people or as YAML is formed as a whole, at the end.
+    let is_compact = form.is_compact();
+    let items = Items::new(form.filter().filter(|_| is_compact));
+    let mut run = prepare(&mut request, items)?;
+    let mut rendered = BytesMut::new();
     while let Some(piece) = run.next().await? {
-        items.put(piece);
-        if is_plain && items.len() > STREAM_FROM {
-            return Ok(streamed(run, items.freeze()));
+        rendered.put(piece);
+        if is_compact && rendered.len() > STREAM_FROM {
+            return Ok(streamed(run, rendered.freeze()));
         }
     }
-    if run.num_items == 0 {
+    if run.items.num_items == 0 {
         return Err(ApiError::validation(&["no requests added".to_owned()]));
     }
-    let mut body = BytesMut::with_capacity(items.len() + 64);
-    let head = format!(
-        "{{\"took\":{},\"errors\":{},\"items\":[",
-        run.took_ms(),
-        run.has_errors
-    );
-    body.put(head.as_bytes());
-    body.put(items);
-    body.put(&b"]}"[..]);
-    Ok(Reply::raw_json(StatusCode::OK, body.freeze()))
+    let body = whole(&run, &rendered);
+    Ok(if is_compact {
+        Reply::formed_json(body)
+    } else {
+        Reply::raw_json(StatusCode::OK, body)
+    })
 }
 
-fn prepare(request: &mut Request) -> Result<Run, ApiError> {
+/// Returns the answer of a bulk that has ended.
+fn whole(run: &Run, rendered: &[u8]) -> Bytes {
+    let mut members: Vec<Vec<u8>> = run
+        .items
+        .head(run.took_ms())
+        .into_iter()
+        .map(|(name, value)| format!("\"{name}\":{value}").into_bytes())
+        .collect();
+    if run.items.are_shown() {
+        members.push([b"\"items\":[", rendered, b"]"].concat());
+    }
+    [b"{", &members.join(&b',')[..], b"}"].concat().into()
+}
+
+fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
     let defaults = Defaults {
         index: request.expression()?,
         routing: request.parameters.get("routing").map(str::to_owned),
@@ -89,8 +104,8 @@ fn prepare(request: &mut Request) -> Result<Run, ApiError> {
     Ok(Run::new(
         std::sync::Arc::clone(&request.app),
         chunks,
-        options,
-        key,
+        (options, key),
+        items,
         request.started,
     ))
 }
@@ -105,11 +120,11 @@ fn streamed(run: Run, first: Bytes) -> Reply {
         match run.next().await {
             Ok(Some(piece)) => Some((Ok(piece), Some(run))),
             Ok(None) => {
-                let end = format!(
-                    "],\"errors\":{},\"took\":{}}}",
-                    run.has_errors,
-                    run.took_ms()
-                );
+                let mut end = "]".to_owned();
+                for (name, value) in run.items.head(run.took_ms()).iter().rev() {
+                    end.push_str(&format!(",\"{name}\":{value}"));
+                }
+                end.push('}');
                 Some((Ok(Bytes::from(end)), None))
             }
             Err(error) => {

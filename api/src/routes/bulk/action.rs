@@ -4,6 +4,7 @@ use gleaner_proto::write::Condition;
 use gleaner_query::Limits;
 use gleaner_query::json::{self, scalar_text, token_name};
 use gleaner_query::search::{SourceFilter, parse_source_filter};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -43,6 +44,53 @@ impl ActionKind {
 /// # Errors
 /// 400 naming the line and what is wrong on it.
 pub(super) fn parse(text: &[u8], number: usize, limits: &Limits) -> Result<Action, ApiError> {
+    match parse_usual(text) {
+        Some(action) => Ok(action),
+        None => parse_any(text, number, limits),
+    }
+}
+
+/// The usual line: one action, and texts that say where. It is read without building a tree.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Usual {
+    Index(Place),
+    Create(Place),
+    Update(Place),
+    Delete(Place),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    #[serde(rename = "_index")]
+    index: Option<String>,
+    #[serde(rename = "_id")]
+    id: Option<String>,
+    routing: Option<String>,
+}
+
+/// Returns the action of a usual line; `None` for any other, good or bad.
+fn parse_usual(text: &[u8]) -> Option<Action> {
+    // serde would take an array for the parameters too.
+    if text.contains(&b'[') {
+        return None;
+    }
+    let (kind, place) = match serde_json::from_slice(text).ok()? {
+        Usual::Index(place) => (ActionKind::Index, place),
+        Usual::Create(place) => (ActionKind::Create, place),
+        Usual::Update(place) => (ActionKind::Update, place),
+        Usual::Delete(place) => (ActionKind::Delete, place),
+    };
+    Some(Action {
+        index: place.index,
+        id: place.id,
+        routing: place.routing,
+        ..Action::of(kind)
+    })
+}
+
+fn parse_any(text: &[u8], number: usize, limits: &Limits) -> Result<Action, ApiError> {
     let line = json::read(text, limits)?;
     let malformed = |what: &str| {
         ApiError::illegal(format!("Malformed action/metadata line [{number}], {what}"))
@@ -217,6 +265,29 @@ mod tests {
         assert_eq!(action.expect("well formed").condition, wanted);
         let action = read(r#"{"index":{"op_type":"create"}}"#).expect("well formed");
         assert_eq!(action.kind, ActionKind::Create);
+    }
+
+    #[test]
+    fn a_usual_line_is_read_as_any_line_is() {
+        for text in [
+            r#"{"index":{"_index":"a","_id":"1","routing":"r"}}"#,
+            r#" { "create" : { "_id" : "\u00e9\n" } } "#,
+            r#"{"delete":{"_index":null,"_id":"x"}}"#,
+            r#"{"update":{}}"#,
+        ] {
+            let usual = parse_usual(text.as_bytes()).expect(text);
+            let any = parse_any(text.as_bytes(), 1, &Limits::default());
+            assert_eq!(usual, any.expect(text));
+        }
+        for text in [
+            r#"{"index":["a","1"]}"#,
+            r#"{"index":{"_id":1}}"#,
+            r#"{"index":{"_id":"1","_id":"2"}}"#,
+            r#"{"index":{},"delete":{}}"#,
+            r#""index""#,
+        ] {
+            assert_eq!(parse_usual(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

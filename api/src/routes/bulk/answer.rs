@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use gleaner_root::ingest::{IngestItem, IngestOptions};
-use serde_json::{Map, Value, json};
+use gleaner_model::ClusterState;
+use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult};
+use serde_json::{Value, json};
 
 use super::chunk::{Chunks, Item};
+use super::items::Items;
 use crate::error::ApiError;
 use crate::render::document;
 use crate::service::App;
@@ -22,16 +24,15 @@ pub(super) struct Run {
     /// The chunk read while the one before was written.
     ahead: Option<Vec<Item>>,
     ordinal: u64,
-    pub(super) num_items: usize,
-    pub(super) has_errors: bool,
+    pub(super) items: Items,
 }
 
 impl Run {
     pub(super) fn new(
         app: Arc<App>,
         chunks: Chunks,
-        options: IngestOptions,
-        key: Option<String>,
+        (options, key): (IngestOptions, Option<String>),
+        items: Items,
         started: Instant,
     ) -> Self {
         Self {
@@ -42,8 +43,7 @@ impl Run {
             started,
             ahead: None,
             ordinal: 0,
-            num_items: 0,
-            has_errors: false,
+            items,
         }
     }
 
@@ -52,8 +52,8 @@ impl Run {
         self.started.elapsed().as_millis() as u64
     }
 
-    /// Writes the next chunk, reads the one after it meanwhile, and returns the answers as JSON
-    /// separated by commas; `None` after the last.
+    /// Writes the next chunk, reads the one after it meanwhile, and returns the answers that are
+    /// shown, as JSON separated by commas; `None` after the last.
     ///
     /// # Errors
     /// As [`Chunks::next`]; the chunk that was being written then is written all the same.
@@ -72,85 +72,91 @@ impl Run {
             .map(|key| format!("{key}/{}", self.ordinal));
         self.ordinal += 1;
         let app = Arc::clone(&self.app);
-        let writing = answers(&app, chunk, &options);
-        let (answers, ahead) = futures::join!(writing, self.chunks.next());
+        let (asked, writes) = parted(chunk);
+        let writing = app.root.ingest(writes, &options);
+        let (results, ahead) = futures::join!(writing, self.chunks.next());
         self.ahead = ahead?;
-        let is_first = self.num_items == 0;
-        self.num_items += answers.len();
-        Ok(Some(self.joined(&answers, is_first)))
+        self.show(asked, &results);
+        Ok(Some(self.items.take()))
     }
 
-    fn joined(&mut self, answers: &[Value], is_first: bool) -> Bytes {
-        let mut out = String::new();
-        for (at, answer) in answers.iter().enumerate() {
-            if !(is_first && at == 0) {
-                out.push(',');
+    fn show(&mut self, asked: Vec<Asked>, results: &[IngestResult]) {
+        let state = self.app.root.state();
+        let mut results = results.iter();
+        for asked in asked {
+            match asked {
+                Asked::Write { name, has_id } => {
+                    if let Some(result) = results.next() {
+                        self.show_result(name, has_id, result, &state);
+                    }
+                }
+                Asked::Refused { name, body } => self.items.add(name, &body, true),
             }
-            let inner = answer.as_object().and_then(|object| object.values().next());
-            self.has_errors |= inner.is_some_and(|inner| inner.get("error").is_some());
-            out.push_str(&answer.to_string());
         }
-        Bytes::from(out)
+    }
+
+    fn show_result(
+        &mut self,
+        name: &'static str,
+        has_id: bool,
+        result: &IngestResult,
+        state: &ClusterState,
+    ) {
+        match document::written(result, state) {
+            Ok((status, written)) => self.items.add(name, &written.with_status(status), false),
+            Err(error) => {
+                let id = Some(result.id.as_str()).filter(|_| has_id);
+                self.items
+                    .add(name, &refusal(&result.index, id, &error), true);
+            }
+        }
     }
 }
 
-/// Writes a chunk; returns the answer of each item, refused ones included, in order.
-async fn answers(app: &App, chunk: Vec<Item>, options: &IngestOptions) -> Vec<Value> {
-    let mut shown: Vec<Option<Value>> = Vec::with_capacity(chunk.len());
-    let mut names = Vec::new();
-    let mut writes: Vec<IngestItem> = Vec::new();
+/// What is answered for an item.
+enum Asked {
+    /// The next of the results.
+    Write {
+        name: &'static str,
+        has_id: bool,
+    },
+    Refused {
+        name: &'static str,
+        body: Value,
+    },
+}
+
+/// Takes the writes out of a chunk; the rest says in which order items are answered.
+fn parted(chunk: Vec<Item>) -> (Vec<Asked>, Vec<IngestItem>) {
+    let mut asked = Vec::with_capacity(chunk.len());
+    let mut writes = Vec::with_capacity(chunk.len());
     for item in chunk {
-        match item {
+        asked.push(match item {
             Item::Write(item) => {
-                names.push((
-                    shown.len(),
-                    document::action_name(&item.action),
-                    item.id.is_some(),
-                ));
+                let name = document::action_name(&item.action);
+                let has_id = item.id.is_some();
                 writes.push(item);
-                shown.push(None);
+                Asked::Write { name, has_id }
             }
             Item::Refused {
                 name,
                 index,
                 id,
                 error,
-            } => {
-                shown.push(Some(refusal(name, &index, id.as_deref(), &error)));
-            }
-        }
-    }
-    let results = app.root.ingest(writes, options).await;
-    let state = app.root.state();
-    for ((at, name, has_id), result) in names.into_iter().zip(results) {
-        shown[at] = Some(match document::written(&result, &state) {
-            Ok((status, mut body)) => {
-                body["status"] = status.as_u16().into();
-                single(name, body)
-            }
-            Err(error) => {
-                let id = Some(result.id.as_str()).filter(|_| has_id);
-                refusal(name, &result.index, id, &error)
-            }
+            } => Asked::Refused {
+                name,
+                body: refusal(&index, id.as_deref(), &error),
+            },
         });
     }
-    shown.into_iter().flatten().collect()
+    (asked, writes)
 }
 
-fn refusal(name: &str, index: &str, id: Option<&str>, error: &ApiError) -> Value {
-    single(
-        name,
-        json!({
-            "_index": index,
-            "_id": id,
-            "status": error.status.as_u16(),
-            "error": error.to_json(),
-        }),
-    )
-}
-
-fn single(name: &str, body: Value) -> Value {
-    let mut object = Map::new();
-    object.insert(name.to_owned(), body);
-    Value::Object(object)
+fn refusal(index: &str, id: Option<&str>, error: &ApiError) -> Value {
+    json!({
+        "_index": index,
+        "_id": id,
+        "status": error.status.as_u16(),
+        "error": error.to_json(),
+    })
 }

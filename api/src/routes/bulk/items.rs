@@ -1,0 +1,157 @@
+//! The `items` of a bulk answer, as far as they are sent.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::response::{FilterPath, Share};
+
+/// Renders answers one by one, so that an answer of any length needs no tree of all of it.
+pub(super) struct Items {
+    filter: Option<FilterPath>,
+    share: Share,
+    rendered: Vec<u8>,
+    /// Items shown so far.
+    pub(super) num_shown: usize,
+    /// Items answered so far.
+    pub(super) num_items: usize,
+    pub(super) has_errors: bool,
+}
+
+impl Items {
+    /// Shows what `filter` leaves of each item.
+    pub(super) fn new(filter: Option<&FilterPath>) -> Self {
+        Self {
+            filter: filter.cloned(),
+            share: filter.map_or(Share::Whole, |filter| filter.share_of("items")),
+            rendered: Vec::new(),
+            num_shown: 0,
+            num_items: 0,
+            has_errors: false,
+        }
+    }
+
+    /// Adds the answer to an action.
+    pub(super) fn add(&mut self, name: &'static str, body: &impl Serialize, is_error: bool) {
+        self.num_items += 1;
+        self.has_errors |= is_error;
+        match self.share {
+            Share::Nothing => {}
+            Share::Whole => {
+                self.separate();
+                let written = serde_json::to_writer(&mut self.rendered, &Named { name, body });
+                written.expect("memory takes every byte, and all keys are texts");
+            }
+            Share::Part => {
+                if let Some(left) = self.filtered(&Named { name, body }) {
+                    self.separate();
+                    self.rendered.extend_from_slice(left.to_string().as_bytes());
+                }
+            }
+        }
+    }
+
+    /// Returns what was rendered since the last call, separated by commas.
+    pub(super) fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.rendered).into()
+    }
+
+    /// Returns the answer's other members, as far as they are sent.
+    pub(super) fn head(&self, took_ms: u64) -> Map<String, Value> {
+        let head = json!({"took": took_ms, "errors": self.has_errors});
+        match self.apply(head) {
+            Value::Object(head) => head,
+            _ => Map::new(),
+        }
+    }
+
+    /// Returns whether the answer has `items` at all.
+    pub(super) fn are_shown(&self) -> bool {
+        self.share == Share::Whole || self.num_shown > 0
+    }
+
+    fn separate(&mut self) {
+        if self.num_shown > 0 {
+            self.rendered.push(b',');
+        }
+        self.num_shown += 1;
+    }
+
+    fn apply(&self, value: Value) -> Value {
+        match &self.filter {
+            Some(filter) => filter.apply(value),
+            None => value,
+        }
+    }
+
+    /// Filters look at each element of an array by itself, so one item may stand for all.
+    fn filtered(&self, item: &impl Serialize) -> Option<Value> {
+        let item = serde_json::to_value(item).ok()?;
+        let mut left = self.apply(json!({ "items": [item] }));
+        left.get_mut("items")?.as_array_mut()?.pop()
+    }
+}
+
+/// `{"index": {…}}`.
+struct Named<'a, T> {
+    name: &'static str,
+    body: &'a T,
+}
+
+impl<T: Serialize> Serialize for Named<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.name, self.body)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers() -> Vec<(&'static str, Value)> {
+        vec![
+            (
+                "index",
+                json!({"_id": "1", "status": 201, "_shards": {"total": 1}}),
+            ),
+            ("delete", json!({"_id": "2", "status": 404})),
+            (
+                "index",
+                json!({"_id": null, "status": 400, "error": {"type": "x"}}),
+            ),
+        ]
+    }
+
+    #[test]
+    fn filtering_item_by_item_is_filtering_the_answer() {
+        let all: Vec<Value> = answers()
+            .into_iter()
+            .map(|(name, body)| json!({ name: body }))
+            .collect();
+        let whole = json!({"took": 3, "errors": true, "items": all});
+        for path in [
+            "errors",
+            "took,items",
+            "items.*.error",
+            "items.*.status,took",
+            "**._id",
+            "-items",
+            "-items.*._shards",
+            "items,-items.delete",
+            "items.index.nothing",
+        ] {
+            let filter = FilterPath::parse(path);
+            let mut items = Items::new(Some(&filter));
+            for (name, body) in answers() {
+                items.add(name, &body, body.get("error").is_some());
+            }
+            let mut answer = items.head(3);
+            if items.are_shown() {
+                let rendered = [b"[", &items.take()[..], b"]"].concat();
+                let rendered = serde_json::from_slice(&rendered).expect("JSON");
+                answer.insert("items".to_owned(), rendered);
+            }
+            assert_eq!(Value::Object(answer), filter.apply(whole.clone()), "{path}");
+        }
+    }
+}
