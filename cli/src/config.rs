@@ -92,7 +92,7 @@ impl Default for Config {
             query_memory: ByteSize(1 << 30),
             memory_per_query: ByteSize(256 << 20),
             filter_cache: ByteSize(128 << 20),
-            indexing_memory: ByteSize(32 << 20),
+            indexing_memory: ByteSize(128 << 20),
             write_queue: ByteSize(512 << 20),
             flush_operations: 500_000,
             flush_interval: seconds(60),
@@ -160,8 +160,8 @@ impl Config {
             "`search_queue` is 0: no search could wait"
         );
         ensure!(
-            self.indexing_memory.0 >= 15_000_000,
-            "`indexing_memory` is {}, a writer needs 15000000b at least",
+            self.indexing_memory.0 >= 20_000_000,
+            "`indexing_memory` is {}, writers need 20000000b at least",
             self.indexing_memory
         );
         Ok(())

@@ -17,14 +17,14 @@ use gleaner_model::{
 use tantivy::index::Index;
 use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
 use tantivy::store::Compressor;
-use tantivy::{IndexSettings, IndexWriter, TantivyDocument, Term};
+use tantivy::{IndexSettings, IndexWriter, Term};
 
 pub use memory::IndexingMemory;
 pub(crate) use merging::Forced;
 pub use merging::MergeOptions;
 
 use backlog::{Batch, Queued, waiting_bytes};
-use memory::{Gauge, Share};
+use memory::Share;
 
 use crate::directory::{CommitMeta, ShardDirectory};
 use crate::schema::document::{DocumentBuilder, Identity};

@@ -54,6 +54,7 @@ use std::time::{Duration, Instant};
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::filter_cache::FilterCache;
+use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
 use gleaner_model::{NodeId, ShardKey};
 use parking_lot::Mutex;
@@ -82,7 +83,8 @@ pub struct LeafOptions {
     pub memory_per_query_bytes: u64,
     /// Bytes of cached filters; default 128 MiB.
     pub filter_cache_bytes: u64,
-    /// Bytes of documents not yet in segments, per shard that is written to; default 32 MB.
+    /// Bytes of documents not yet in segments, of all shards together; default 128 MiB. A shard that
+    /// is written to takes 7 MiB at least.
     pub indexing_memory_bytes: usize,
     /// Bytes of writes that may be under way on the leaf; default 512 MiB, then they are rejected.
     pub write_queue_bytes: usize,
@@ -127,7 +129,7 @@ impl LeafOptions {
             query_memory_bytes: 1 << 30,
             memory_per_query_bytes: 256 << 20,
             filter_cache_bytes: 128 << 20,
-            indexing_memory_bytes: 32_000_000,
+            indexing_memory_bytes: 128 << 20,
             write_queue_bytes: 512 << 20,
             unseen_bytes: 16 << 20,
             flush_operations: 500_000,
@@ -153,6 +155,8 @@ pub struct Leaf {
     pool: Pool,
     memory: Arc<MemoryAccount>,
     filters: Arc<FilterCache>,
+    /// Shared by the writers of all shards.
+    indexing: Arc<IndexingMemory>,
     write_permits: Arc<tokio::sync::Semaphore>,
     shards: Mutex<BTreeMap<ShardKey, Slot>>,
     /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
+use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
 use gleaner_model::{ClusterState, IndexMeta, ShardKey};
 use parking_lot::Mutex;
@@ -63,6 +64,7 @@ impl Leaf {
                 budget_bytes: options.filter_cache_bytes,
                 ..FilterCacheOptions::default()
             })),
+            indexing: IndexingMemory::new(options.indexing_memory_bytes),
             write_permits: Arc::new(tokio::sync::Semaphore::new(options.write_queue_bytes / 64)),
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),

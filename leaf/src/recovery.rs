@@ -166,9 +166,8 @@ impl Leaf {
             mapping,
             analyzers: Arc::clone(analyzers),
         };
-        let memory_budget_bytes = self.options.indexing_memory_bytes;
         let options = ShardOptions {
-            memory_budget_bytes,
+            memory: Arc::clone(&self.indexing),
             ..ShardOptions::default()
         };
         let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));

@@ -8,8 +8,8 @@ use gleaner_testkit::{Server, run};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
-/// The default of `indexing_memory`, per shard that is written to.
-const INDEXING_BUDGET_BYTES: u64 = 32_000_000;
+/// The default of `indexing_memory`, whatever the number of shards.
+const INDEXING_BUDGET_BYTES: u64 = 128 << 20;
 /// What everything else may take: 150 MiB.
 const REST_BYTES: u64 = 150 << 20;
 /// Bodies sent, in MiB, in this order.

@@ -78,7 +78,7 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_FILTER_CACHE", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     filter_cache: Option<ByteSize>,
-    /// Documents not yet in segments, per shard written to [default: 32mb]
+    /// Documents not yet in segments, of all shards together [default: 128mb]
     #[arg(long, env = "GLEANER_INDEXING_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     indexing_memory: Option<ByteSize>,
