@@ -90,7 +90,6 @@ impl Copy {
             memory: Arc::clone(&self.memory),
             files: Arc::new(self.files.clone()),
             reading: Reading::Copied,
-            ..ShardOptions::default()
         };
         let (index, checkpoint) = ShardIndex::open(Path::new(FOLDER), meta, options)?;
         self.index = Some(index);
