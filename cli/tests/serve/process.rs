@@ -99,8 +99,8 @@ impl Drop for Served {
     }
 }
 
-/// Returns the commands in the `sh` blocks of a page that need a server: continued lines joined,
-/// those that start one left out.
+/// Returns the commands in the `sh` blocks of a page that need a server, and those that write their
+/// files: continued lines joined, those that start a server left out.
 pub(crate) fn commands_of(page: &str) -> Vec<String> {
     let blocks = page
         .split("```sh\n")
@@ -110,7 +110,10 @@ pub(crate) fn commands_of(page: &str) -> Vec<String> {
     let lines = joined.iter().flat_map(|block| block.lines());
     let is_run = |line: &&str| {
         let starts_a_server = line.starts_with("gleaner serve") || line.starts_with("gleaner demo");
-        (line.starts_with("gleaner ") || line.starts_with("curl ")) && !starts_a_server
+        let is_known = ["gleaner ", "curl ", "printf "]
+            .iter()
+            .any(|word| line.starts_with(word));
+        is_known && !starts_a_server
     };
     lines.filter(is_run).map(str::to_owned).collect()
 }
