@@ -24,9 +24,31 @@ pub(crate) struct Applier {
     growth: Mutex<Growth>,
 }
 
+/// Batches that are applied in one go where nobody may wait: some tens of microseconds each.
+const MAX_AT_ONCE: usize = 8;
+
 struct Applying {
     next: SeqNo,
     waiting: BTreeMap<SeqNo, Vec<Operation>>,
+}
+
+impl Applying {
+    /// Takes operations in; those that are applied already are dropped.
+    fn take_in(&mut self, first: SeqNo, operations: Vec<Operation>) {
+        if first >= self.next && !operations.is_empty() {
+            self.waiting.insert(first, operations);
+        }
+    }
+
+    /// Returns the batch that is next, if it is here.
+    fn due(&mut self) -> Option<(SeqNo, Vec<Operation>)> {
+        let first = self.next;
+        self.waiting.remove(&first).map(|due| (first, due))
+    }
+}
+
+fn is_refresh(operation: &Operation) -> bool {
+    matches!(operation.kind, OperationKind::Refresh)
 }
 
 #[derive(Clone)]
@@ -59,37 +81,81 @@ impl Applier {
     pub(crate) fn offer(&self, first: SeqNo, operations: Vec<Operation>) -> Result<(), Arc<str>> {
         let mut state = self.state.lock();
         self.check()?;
-        if first >= state.next {
-            state.waiting.insert(first, operations);
+        state.take_in(first, operations);
+        while let Some((first, operations)) = state.due() {
+            self.apply(first, &operations)?;
+            self.advance(&mut state, &operations);
         }
-        loop {
-            let first = state.next;
-            let Some(operations) = state.waiting.remove(&first) else {
-                return Ok(());
+        Ok(())
+    }
+
+    /// As [`Self::offer`], without waiting for anybody: returns operations that have to be offered
+    /// where blocking is allowed, as nothing shows yet whether they can be applied at once. None of
+    /// them is not the same as an empty list, which asks to apply what else is waiting.
+    pub(crate) fn offer_now(
+        &self,
+        first: SeqNo,
+        operations: Vec<Operation>,
+    ) -> Result<Option<Vec<Operation>>, Arc<str>> {
+        let Some(mut state) = self.state.try_lock() else {
+            return Ok(Some(operations));
+        };
+        self.check()?;
+        state.take_in(first, operations);
+        for _ in 0..MAX_AT_ONCE {
+            let Some((first, operations)) = state.due() else {
+                return Ok(None);
             };
-            for (n, operation) in operations.iter().enumerate() {
-                let seq_no = SeqNo(first.0 + n as u64);
-                if let Err(error) = self.apply(seq_no, operation) {
-                    let reason = told(&error);
-                    return Err(self.stop(&format!("operation {seq_no} was not applied: {reason}")));
-                }
-                state.next = seq_no.next();
+            if !self.apply_now(first, &operations)? {
+                state.waiting.insert(first, operations);
+                break;
             }
-            let next = state.next;
-            let bytes = operations.iter().map(bytes_of).sum();
-            self.growth.lock().note(next, bytes);
-            self.progress.send_modify(|progress| progress.next = next);
+            self.advance(&mut state, &operations);
+        }
+        Ok(Some(Vec::new()))
+    }
+
+    /// Notes that the operations due were applied.
+    fn advance(&self, state: &mut Applying, operations: &[Operation]) {
+        let next = SeqNo(state.next.0 + operations.len() as u64);
+        state.next = next;
+        let bytes = operations.iter().map(bytes_of).sum();
+        self.growth.lock().note(next, bytes);
+        self.progress.send_modify(|progress| progress.next = next);
+    }
+
+    /// Applies operations; what stands before a refresh record is shown by it.
+    fn apply(&self, first: SeqNo, operations: &[Operation]) -> Result<(), Arc<str>> {
+        let mut next = first;
+        for run in operations.split_inclusive(is_refresh) {
+            let applied = self.engine.apply_all(next, run);
+            applied.map_err(|error| self.refused(&error))?;
+            next = SeqNo(next.0 + run.len() as u64);
+            if run.last().is_some_and(is_refresh) {
+                let shown = self.engine.refresh(next);
+                let generation = shown.map_err(|error| self.refused(&error))?;
+                self.visible.send_replace(generation);
+                self.mark(next);
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies operations if that needs no waiting; returns whether they are applied.
+    fn apply_now(&self, first: SeqNo, operations: &[Operation]) -> Result<bool, Arc<str>> {
+        if operations.iter().any(is_refresh) {
+            return Ok(false);
+        }
+        match self.engine.try_apply_all(first, operations) {
+            Some(applied) => applied.map(|()| true).map_err(|error| self.refused(&error)),
+            None => Ok(false),
         }
     }
 
-    fn apply(&self, seq_no: SeqNo, operation: &Operation) -> Result<(), EngineError> {
-        self.engine.apply(seq_no, operation)?;
-        if matches!(operation.kind, OperationKind::Refresh) {
-            let generation = self.engine.refresh(seq_no.next())?;
-            self.visible.send_replace(generation);
-            self.mark(seq_no.next());
-        }
-        Ok(())
+    /// Stops over an operation that the engine refused.
+    fn refused(&self, error: &EngineError) -> Arc<str> {
+        let (seq_no, reason) = (self.engine.next_seq_no(), told(error));
+        self.stop(&format!("operation {seq_no} was not applied: {reason}"))
     }
 
     /// Remembers that a refresh record stands right before `position`.
@@ -154,6 +220,9 @@ impl Applier {
 
     /// Waits until everything before `next` is applied, or the shard has stopped.
     pub(crate) async fn wait_applied(&self, next: SeqNo) -> Result<(), Arc<str>> {
+        if self.next() >= next {
+            return Ok(());
+        }
         let mut progress = self.progress.subscribe();
         let reached = progress
             .wait_for(|progress| progress.failed.is_some() || progress.next >= next)

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gleaner_engine::StoredDocument;
-use gleaner_model::DocumentId;
+use gleaner_model::{DocumentId, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Document, GetCall};
 
 use crate::Leaf;
 use crate::fault::engine_fault;
 use crate::shard::Shard;
+use crate::versions::{Latest, Written};
 
 impl Leaf {
     /// Returns documents in the order asked.
@@ -49,20 +50,32 @@ impl Leaf {
         }
         let latest = ids
             .iter()
-            .filter_map(|id| Some((id.clone(), primary.versions.get(id)?)));
-        Ok(latest
-            .map(|(id, latest)| {
-                let document = latest.content.as_ref().map(|content| Document {
-                    id: id.clone(),
-                    routing: content.routing.clone(),
-                    seq_no: latest.seq_no,
-                    term: latest.term,
-                    version: latest.version,
-                    source: content.source.clone(),
-                });
-                (id, document)
-            })
-            .collect())
+            .filter_map(|id| Some((id.clone(), primary.versions.get(id)?.clone())));
+        let latest: Vec<(DocumentId, Latest)> = latest.collect();
+        drop(primary);
+        let in_log = latest
+            .iter()
+            .filter(|(_, latest)| matches!(latest.document, Written::InLog));
+        let in_log: Vec<SeqNo> = in_log.map(|(_, latest)| latest.seq_no).collect();
+        let mut read = self.contents_at(shard, &in_log).await?;
+        let written = latest.into_iter().filter_map(|(id, latest)| {
+            let content = match latest.document {
+                Written::Deleted => None,
+                Written::Here(content) => Some(content),
+                // What is in the log no more is visible now.
+                Written::InLog => Some(read.remove(&latest.seq_no)?),
+            };
+            let document = content.map(|content| Document {
+                id: id.clone(),
+                routing: content.routing,
+                seq_no: latest.seq_no,
+                term: latest.term,
+                version: latest.version,
+                source: content.source,
+            });
+            Some((id, document))
+        });
+        Ok(written.collect())
     }
 }
 

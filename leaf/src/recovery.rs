@@ -19,7 +19,7 @@ use crate::followers::Followers;
 use crate::role::Role;
 use crate::shard::{Counters, Flushes, Primary, Shard};
 use crate::snapshots::Snapshots;
-use crate::versions::{Latest, VersionMap};
+use crate::versions::{Latest, VersionMap, Written};
 use crate::views::Views;
 
 /// Steps in which the bytes that a log is kept for followers are counted.
@@ -236,7 +236,7 @@ fn remember(versions: &mut VersionMap, seq_no: SeqNo, operation: Operation) -> b
                 seq_no,
                 term: operation.term,
                 version,
-                content: None,
+                document: Written::Deleted,
             };
             versions.put(id, latest);
         }

@@ -1,9 +1,10 @@
 //! The version map: latest writes that searches cannot see yet, and recent tombstones.
 //!
 //! It decides conflicts and serves real-time reads. Everything visible is looked up in the index;
-//! entries leave the map when a refresh shows them, tombstones some time after.
+//! entries leave the map when a refresh shows them, tombstones some time after. Documents themselves
+//! are kept for a while only: the log has them too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,8 +16,32 @@ pub(crate) struct Latest {
     pub(crate) seq_no: SeqNo,
     pub(crate) term: PrimaryTerm,
     pub(crate) version: Version,
-    /// The document; `None` when it was deleted.
-    pub(crate) content: Option<Content>,
+    pub(crate) document: Written,
+}
+
+/// What a write left of a document.
+#[derive(Debug, Clone)]
+pub(crate) enum Written {
+    /// Nothing.
+    Deleted,
+    /// This.
+    Here(Content),
+    /// What the log has at its position.
+    InLog,
+}
+
+impl Latest {
+    pub(crate) fn is_deleted(&self) -> bool {
+        matches!(self.document, Written::Deleted)
+    }
+
+    /// Returns the bytes of its document that are kept here.
+    fn kept_bytes(&self) -> usize {
+        match &self.document {
+            Written::Here(content) => content.source.len(),
+            Written::Deleted | Written::InLog => 0,
+        }
+    }
 }
 
 /// A document as written.
@@ -35,7 +60,12 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct VersionMap {
     entries: HashMap<DocumentId, Entry>,
-    bytes: usize,
+    /// Documents that may be kept here, the oldest first.
+    kept: VecDeque<(SeqNo, DocumentId)>,
+    /// Of entries, their ids and `kept`.
+    entry_bytes: usize,
+    /// Of documents kept here.
+    kept_bytes: usize,
 }
 
 /// Bytes an entry takes beside id and source; a rough figure is enough for a bound.
@@ -49,21 +79,41 @@ impl VersionMap {
 
     /// Remembers a write.
     pub(crate) fn put(&mut self, id: DocumentId, latest: Latest) {
-        self.bytes += size_of_entry(&id, &latest);
+        self.forget(&id);
+        self.entry_bytes += size_of_entry(&id);
+        let kept_bytes = latest.kept_bytes();
+        if kept_bytes > 0 {
+            self.kept.push_back((latest.seq_no, id.clone()));
+            self.kept_bytes += kept_bytes;
+        }
         let entry = Entry {
             latest,
             written: Instant::now(),
         };
-        let key = id.clone();
-        if let Some(old) = self.entries.insert(id, entry) {
-            self.bytes -= size_of_entry(&key, &old.latest);
-        }
+        self.entries.insert(id, entry);
     }
 
     /// Forgets a document.
     pub(crate) fn forget(&mut self, id: &DocumentId) {
         if let Some(old) = self.entries.remove(id) {
-            self.bytes -= size_of_entry(id, &old.latest);
+            self.entry_bytes -= size_of_entry(id);
+            self.kept_bytes -= old.latest.kept_bytes();
+        }
+    }
+
+    /// Lets go of the oldest documents kept here beyond `limit` bytes; those from `durable` on stay,
+    /// as the log may not have them yet.
+    pub(crate) fn leave_to_log(&mut self, limit: usize, durable: SeqNo) {
+        while self.kept_bytes > limit || self.kept.len() > MAX_STALE * self.entries.len() {
+            let Some((seq_no, id)) = self.kept.pop_front_if(|(seq_no, _)| *seq_no < durable) else {
+                return;
+            };
+            let entry = self.entries.get_mut(&id);
+            // A newer write may have taken its place.
+            if let Some(entry) = entry.filter(|entry| entry.latest.seq_no == seq_no) {
+                self.kept_bytes -= entry.latest.kept_bytes();
+                entry.latest.document = Written::InLog;
+            }
         }
     }
 
@@ -71,36 +121,37 @@ impl VersionMap {
     /// and older than `tombstone_age`.
     pub(crate) fn prune(&mut self, visible: SeqNo, tombstone_age: Duration) {
         let now = Instant::now();
-        self.entries.retain(|_, entry| {
+        let (mut entry_bytes, mut kept_bytes) = (0, 0);
+        self.entries.retain(|id, entry| {
             let is_visible = entry.latest.seq_no < visible;
             let is_young = now.duration_since(entry.written) < tombstone_age;
-            !is_visible || (entry.latest.content.is_none() && is_young)
+            let stays = !is_visible || (entry.latest.is_deleted() && is_young);
+            if stays {
+                entry_bytes += size_of_entry(id);
+                kept_bytes += entry.latest.kept_bytes();
+            }
+            stays
         });
-        self.bytes = self
-            .entries
-            .iter()
-            .map(|(id, entry)| size_of_entry(id, &entry.latest))
-            .sum();
+        (self.entry_bytes, self.kept_bytes) = (entry_bytes, kept_bytes);
+        self.kept.retain(|(seq_no, _)| *seq_no >= visible);
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.bytes = 0;
+        *self = Self::default();
     }
 
     /// Returns the bytes held, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.entry_bytes + self.kept_bytes
     }
 }
 
-fn size_of_entry(id: &DocumentId, latest: &Latest) -> usize {
-    let content = latest
-        .content
-        .as_ref()
-        .map_or(0, |content| content.source.len());
-    ENTRY_BYTES + id.as_str().len() + content
+/// Entries of `kept` for each document: some are of writes that were replaced.
+const MAX_STALE: usize = 4;
+
+fn size_of_entry(id: &DocumentId) -> usize {
+    ENTRY_BYTES + id.as_str().len()
 }
 
 #[cfg(test)]
@@ -112,15 +163,17 @@ mod tests {
     }
 
     fn latest(seq_no: u64, source: Option<&'static str>) -> Latest {
-        let content = source.map(|source| Content {
-            routing: None,
-            source: source.into(),
+        let document = source.map_or(Written::Deleted, |source| {
+            Written::Here(Content {
+                routing: None,
+                source: source.into(),
+            })
         });
         Latest {
             seq_no: SeqNo(seq_no),
             term: PrimaryTerm(1),
             version: Version(1),
-            content,
+            document,
         }
     }
 
@@ -146,5 +199,25 @@ mod tests {
         let before = map.bytes();
         map.put(id("a"), latest(1, Some("{\"long\":true}")));
         assert_eq!(map.bytes(), before);
+    }
+
+    #[test]
+    fn the_oldest_durable_documents_are_left_to_the_log() {
+        let mut map = VersionMap::default();
+        for n in 0..4 {
+            map.put(id(&n.to_string()), latest(n, Some("{\"ten\":10}")));
+        }
+        map.put(id("0"), latest(4, Some("{}")));
+        let is_here = |map: &VersionMap, name: &str| {
+            let latest = map.get(&id(name)).expect("remembered");
+            matches!(latest.document, Written::Here(_))
+        };
+        map.leave_to_log(0, SeqNo(2));
+        let here = ["0", "1", "2", "3"].map(|name| is_here(&map, name));
+        assert_eq!(here, [true, false, true, true]);
+        map.leave_to_log(5, SeqNo(5));
+        let here = ["0", "1", "2", "3"].map(|name| is_here(&map, name));
+        assert_eq!(here, [true, false, false, false]);
+        assert_eq!(map.get(&id("1")).expect("remembered").version, Version(1));
     }
 }

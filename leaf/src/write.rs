@@ -15,6 +15,7 @@
 //! The mark that asks for it is set without the primary's lock: whoever reads the log again holds
 //! that lock and waits until nobody is in flight.
 
+mod contents;
 mod plan;
 
 use std::collections::HashMap;
@@ -34,11 +35,14 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
 use crate::fault::log_fault;
+use crate::growth::bytes_of;
 use crate::shard::{InFlight, Primary, Shard};
+use crate::versions::Content;
 use plan::{Plan, Planned};
 
-/// Times that a request is planned again because its documents bring new fields.
-const MAX_MAPPING_ROUNDS: usize = 32;
+/// Times that a request is planned: its documents may bring new fields, and what it updates may have
+/// to be read from the log.
+const MAX_ROUNDS: usize = 32;
 
 /// Bytes of documents below which planning stays on the calling thread.
 const INLINE_BYTES: usize = 16 * 1024;
@@ -66,8 +70,8 @@ impl Leaf {
         };
         let started = Instant::now();
         let items = Arc::new(call.items);
-        let mut refused = Refused::new();
-        for _ in 0..MAX_MAPPING_ROUNDS {
+        let mut learnt = Known::default();
+        for _ in 0..MAX_ROUNDS {
             let mut primary = self.primary_with_room(shard).await?;
             self.prepare(shard, &mut primary, call.term).await?;
             if let Some(known) = call.idempotency {
@@ -78,14 +82,20 @@ impl Leaf {
             }
             let work = Work {
                 items: Arc::clone(&items),
-                refused: refused.clone(),
+                learnt: learnt.clone(),
                 bytes,
             };
             let (guard, planned) = plan(shard, primary, work, self.options.clock).await?;
             match planned {
                 Planned::NeedsFields(documents) => {
                     drop(guard);
-                    refused.extend(self.add_fields(shard, &documents).await?);
+                    let refused = self.add_fields(shard, &documents).await?;
+                    learnt.refused.extend(refused);
+                }
+                Planned::NeedsContents(positions) => {
+                    drop(guard);
+                    let contents = self.contents_at(shard, &positions).await?;
+                    learnt.contents.extend(contents);
                 }
                 Planned::Ready(plan) => {
                     let producer = call.idempotency.map(|known| ProducerSequence {
@@ -101,7 +111,7 @@ impl Leaf {
                 }
             }
         }
-        let reason = "the mapping kept changing while documents with new fields were written";
+        let reason = "the mapping, or the documents to update, kept changing while it was planned";
         Err(LeafFault::Internal {
             shard: shard.key,
             reason: reason.to_owned(),
@@ -179,6 +189,8 @@ impl Leaf {
         for (id, latest) in latest {
             primary.versions.put(id, latest);
         }
+        let (limit, durable) = (self.options.unseen_bytes / 4, shard.applier.next());
+        primary.versions.leave_to_log(limit, durable);
         drop(primary);
         let task = {
             let shard = Arc::clone(shard);
@@ -269,16 +281,37 @@ async fn finish(
             reason,
         });
     }
-    let next = appended.last.next();
-    let applying = Arc::clone(shard);
-    let applied = tokio::task::spawn_blocking(move || applying.applier.offer(first, operations));
-    let applied = match applied.await {
-        Ok(Ok(())) => shard.applier.wait_applied(next).await,
-        Ok(Err(reason)) => Err(reason),
-        Err(error) => Err(shard.applier.stop(&format!("applying failed: {error}"))),
-    };
+    let applied = apply(shard, first, operations, appended.last.next()).await;
     // The write is durable; only this copy cannot show it.
     applied.map_err(|reason| stopped(shard, &reason))
+}
+
+/// Applies durable operations that end before `next`: at once when they are few and nothing is in
+/// the way, else on a thread that may block.
+async fn apply(
+    shard: &Arc<Shard>,
+    first: SeqNo,
+    operations: Vec<Operation>,
+    next: SeqNo,
+) -> Result<(), Arc<str>> {
+    let is_small = operations.len() <= INLINE_ITEMS
+        && operations.iter().map(bytes_of).sum::<u64>() <= INLINE_BYTES as u64;
+    let left = if is_small {
+        shard.applier.offer_now(first, operations)?
+    } else {
+        Some(operations)
+    };
+    if let Some(operations) = left {
+        let applying = Arc::clone(shard);
+        let offer = move || applying.applier.offer(first, operations);
+        match tokio::task::spawn_blocking(offer).await {
+            Ok(applied) => applied?,
+            Err(error) => {
+                return Err(shard.applier.stop(&format!("applying failed: {error}")));
+            }
+        }
+    }
+    shard.applier.wait_applied(next).await
 }
 
 /// Returns the fault of a shard that takes no more writes.
@@ -292,10 +325,18 @@ pub(crate) fn stopped(shard: &Shard, reason: &str) -> LeafFault {
 /// Documents whose new fields the mapping could not take, with the fault.
 pub(crate) type Refused = HashMap<bytes::Bytes, WriteFault>;
 
+/// What was found out for a request between its plans.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) refused: Refused,
+    /// Documents that only the log has, by position.
+    pub(crate) contents: HashMap<SeqNo, Content>,
+}
+
 /// What is to be planned.
 struct Work {
     items: Arc<Vec<WriteItem>>,
-    refused: Refused,
+    learnt: Known,
     bytes: usize,
 }
 
@@ -309,7 +350,7 @@ async fn plan(
     let shard = Arc::clone(shard);
     let is_small = work.bytes <= INLINE_BYTES && work.items.len() <= INLINE_ITEMS;
     let work = move || {
-        let planned = plan::plan(&shard, &primary, &work.items, &work.refused, clock());
+        let planned = plan::plan(&shard, &primary, &work.items, &work.learnt, clock());
         planned.map(|planned| (primary, planned))
     };
     if is_small {

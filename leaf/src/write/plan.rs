@@ -13,13 +13,15 @@ use gleaner_proto::write::{
 use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
-use crate::versions::{Content, Latest};
-use crate::write::Refused;
+use crate::versions::{Content, Latest, Written};
+use crate::write::Known as Learnt;
 
 /// What planning found.
 pub(crate) enum Planned {
     /// The mapping must learn the fields of these documents first; nothing was decided.
     NeedsFields(Vec<Bytes>),
+    /// These documents must be read from the log first; nothing was decided.
+    NeedsContents(Vec<SeqNo>),
     /// Ready to be appended.
     Ready(Plan),
 }
@@ -39,9 +41,13 @@ pub(crate) fn plan(
     shard: &Shard,
     primary: &Primary,
     items: &[WriteItem],
-    refused: &Refused,
+    learnt: &Learnt,
     now_ms: i64,
 ) -> Result<Planned, LeafFault> {
+    let missing = left_to_log(primary, items, learnt);
+    if !missing.is_empty() {
+        return Ok(Planned::NeedsContents(missing));
+    }
     // In this order: `take_meta` stores the index first, so the index is never older than the
     // parser, and a record never names an older mapping than the one its document was read under.
     let parser = shard.parser.load_full();
@@ -51,7 +57,7 @@ pub(crate) fn plan(
         primary,
         index: &index,
         parser: &parser,
-        refused,
+        learnt,
         now_ms,
         operations: Vec::with_capacity(items.len()),
         latest: HashMap::with_capacity(items.len()),
@@ -74,13 +80,25 @@ pub(crate) fn plan(
     }))
 }
 
+/// Returns the positions of documents that updates change and that only the log has.
+fn left_to_log(primary: &Primary, items: &[WriteItem], learnt: &Learnt) -> Vec<SeqNo> {
+    let updates = items
+        .iter()
+        .filter(|item| matches!(item.action, WriteAction::Update(_)));
+    let latest = updates.filter_map(|item| primary.versions.get(&item.id));
+    let in_log = latest.filter(|latest| matches!(latest.document, Written::InLog));
+    in_log
+        .map(|latest| latest.seq_no)
+        .filter(|seq_no| !learnt.contents.contains_key(seq_no))
+        .collect()
+}
+
 struct Planner<'a> {
     shard: &'a Shard,
     primary: &'a Primary,
     index: &'a IndexMeta,
     parser: &'a DocumentParser,
-    /// Documents whose new fields the mapping cannot take.
-    refused: &'a Refused,
+    learnt: &'a Learnt,
     now_ms: i64,
     operations: Vec<Operation>,
     latest: HashMap<DocumentId, Latest>,
@@ -143,7 +161,11 @@ impl Planner<'_> {
             .get(id)
             .or_else(|| self.primary.versions.get(id));
         if let Some(latest) = latest {
-            return Ok(latest.content.clone());
+            return Ok(match &latest.document {
+                Written::Deleted => None,
+                Written::Here(content) => Some(content.clone()),
+                Written::InLog => self.learnt.contents.get(&latest.seq_no).cloned(),
+            });
         }
         let found = self
             .shard
@@ -170,7 +192,7 @@ impl Planner<'_> {
             .map_err(|error| document_fault(&error))?
             .has_new_fields
         {
-            if let Some(fault) = self.refused.get(&put.source) {
+            if let Some(fault) = self.learnt.refused.get(&put.source) {
                 return Err(fault.clone());
             }
             self.unmapped.push(put.source.clone());
@@ -201,7 +223,7 @@ impl Planner<'_> {
             version,
             source,
         });
-        self.remember(item, seq_no, version, Some(content));
+        self.remember(item, seq_no, version, Written::Here(content));
         let result = if is_live {
             WriteResult::Updated
         } else {
@@ -219,7 +241,7 @@ impl Planner<'_> {
             routing,
             version,
         });
-        self.remember(item, seq_no, version, None);
+        self.remember(item, seq_no, version, Written::Deleted);
         let result = if is_live {
             WriteResult::Deleted
         } else {
@@ -286,18 +308,12 @@ impl Planner<'_> {
         seq_no
     }
 
-    fn remember(
-        &mut self,
-        item: &WriteItem,
-        seq_no: SeqNo,
-        version: Version,
-        content: Option<Content>,
-    ) {
+    fn remember(&mut self, item: &WriteItem, seq_no: SeqNo, version: Version, document: Written) {
         let latest = Latest {
             seq_no,
             term: self.primary.term,
             version,
-            content,
+            document,
         };
         self.latest.insert(item.id.clone(), latest);
     }
@@ -333,7 +349,7 @@ impl From<&Latest> for Known {
             seq_no: latest.seq_no,
             term: latest.term,
             version: latest.version,
-            is_deleted: latest.content.is_none(),
+            is_deleted: latest.is_deleted(),
         }
     }
 }

@@ -1,0 +1,140 @@
+//! Documents that nobody sees yet and that the version map has left to the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gleaner_model::{Operation, OperationKind, SeqNo};
+use gleaner_proto::LeafFault;
+
+use crate::Leaf;
+use crate::fault::log_fault;
+use crate::shard::Shard;
+use crate::versions::Content;
+
+impl Leaf {
+    /// Returns the documents that were written at `positions`. Those that the log has no more are
+    /// durable in the index: a refresh shows them, and they are left out.
+    pub(crate) async fn contents_at(
+        &self,
+        shard: &Arc<Shard>,
+        positions: &[SeqNo],
+    ) -> Result<HashMap<SeqNo, Content>, LeafFault> {
+        let mut contents = HashMap::with_capacity(positions.len());
+        let mut is_trimmed = false;
+        for position in positions {
+            let record = shard.log.read_one(shard.key, *position).await;
+            match record.map_err(|error| log_fault(shard.key, &error))? {
+                Some(record) => {
+                    contents.insert(*position, content(shard, *position, &record.payload)?);
+                }
+                None => is_trimmed = true,
+            }
+        }
+        if is_trimmed {
+            self.refresh_shard(shard).await?;
+        }
+        Ok(contents)
+    }
+}
+
+fn content(shard: &Shard, position: SeqNo, payload: &bytes::Bytes) -> Result<Content, LeafFault> {
+    let operation = Operation::decode(payload);
+    match operation.map(|operation| operation.kind) {
+        Ok(OperationKind::Index {
+            routing, source, ..
+        }) => Ok(Content { routing, source }),
+        other => Err(LeafFault::Internal {
+            shard: shard.key,
+            reason: format!("the log has no document at {position}: {other:?}"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use bytes::Bytes;
+    use gleaner_proto::write::{Update, WriteAction, WriteResult};
+
+    use crate::testing::{Fixture, item, put};
+    use crate::versions::Written;
+
+    /// A document of some 600 bytes; 1,024 are kept.
+    fn long() -> &'static str {
+        static LONG: OnceLock<String> = OnceLock::new();
+        LONG.get_or_init(|| format!(r#"{{"n":1,"text":"{}"}}"#, "a".repeat(600)))
+    }
+
+    /// Returns a leaf whose documents `a` and `b` are in the log only, and searches see neither.
+    async fn left_to_log() -> Fixture {
+        let fixture = Fixture::with(|options| options.unseen_bytes = 4 << 10);
+        fixture.shard().await;
+        fixture
+            .change(|state| {
+                for index in state.indices.values_mut() {
+                    std::sync::Arc::make_mut(index).settings.refresh_interval_ms = None;
+                }
+            })
+            .await;
+        for id in ["a", "b", "c"] {
+            fixture.write(vec![put(id, long())]).await.expect("written");
+        }
+        fixture.write(vec![put("d", "{}")]).await.expect("written");
+        let shard = fixture.shard().await;
+        let primary = shard.primary.lock().await;
+        for id in ["a", "b"] {
+            let latest = primary.versions.get(&crate::testing::id(id));
+            let document = &latest.expect("remembered").document;
+            assert!(matches!(document, Written::InLog), "{id}: {document:?}");
+        }
+        drop(primary);
+        fixture
+    }
+
+    async fn update(fixture: &Fixture, id: &str, doc: &'static str) -> (WriteResult, u64) {
+        let update = Update {
+            doc: Some(Bytes::from_static(doc.as_bytes())),
+            detect_noop: true,
+            ..Update::default()
+        };
+        let written = fixture.write(vec![item(id, WriteAction::Update(update))]);
+        let mut answer = written.await.expect("written");
+        let outcome = answer.items.remove(0).expect("taken");
+        (outcome.result, outcome.version.0)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn documents_are_read_and_updated_from_the_log() {
+        let fixture = left_to_log().await;
+        let document = fixture.get("a").await.expect("written");
+        assert_eq!(
+            (&*document.source, document.seq_no.0),
+            (long().as_bytes(), 0)
+        );
+        let (noop, updated) = (r#"{"n":1}"#, r#"{"n":2}"#);
+        assert_eq!(update(&fixture, "a", noop).await, (WriteResult::Noop, 1));
+        assert_eq!(
+            update(&fixture, "b", updated).await,
+            (WriteResult::Updated, 2)
+        );
+        let document = fixture.get("b").await.expect("written");
+        assert!(document.source.starts_with(br#"{"n":2,"text":"aaa"#));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_log_has_no_more_is_in_the_index() {
+        let fixture = left_to_log().await;
+        let shard = fixture.shard().await;
+        fixture.leaf.flush_shard(&shard).await.expect("commits");
+        let position = crate::testing::id("a");
+        let latest = shard.primary.lock().await.versions.get(&position).cloned();
+        let seq_no = latest.expect("remembered").seq_no;
+        let record = shard.log.read_one(shard.key, seq_no).await;
+        assert!(record.expect("reads").is_none(), "the log was not trimmed");
+        let updated = update(&fixture, "a", r#"{"n":2}"#).await;
+        assert_eq!(updated, (WriteResult::Updated, 2));
+        let document = fixture.get("b").await.expect("written");
+        assert_eq!(&*document.source, long().as_bytes());
+    }
+}
