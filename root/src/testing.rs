@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::leaves::{Copies, Leaves, SingleLeaf};
 use crate::{Located, Root, RootOptions};
 
-pub(crate) use leaf::FakeLeaf;
+pub(crate) use leaf::{Draw, FakeLeaf};
 
 /// The time of every request: 2026-01-01T00:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
@@ -89,16 +89,26 @@ impl Fixture {
     }
 }
 
-/// Fake leaves `leaf-0`, `leaf-1`, … that all hold every shard, each with views of its own.
+/// Fake leaves `leaf-0`, `leaf-1`, … each with views of its own.
 pub(crate) struct Cluster {
     pub(crate) leaves: Vec<Arc<FakeLeaf>>,
     pub(crate) root: Arc<Root>,
 }
 
 impl Cluster {
-    /// Returns a root with these options over `num_leaves`.
+    /// Returns a root with these options over leaves that all hold every shard.
     pub(crate) fn new(
         num_leaves: usize,
+        indices: impl IntoIterator<Item = IndexMeta>,
+        options: RootOptions,
+    ) -> Self {
+        Self::with_copies((num_leaves, num_leaves), indices, options)
+    }
+
+    /// Returns a root over leaves of which as many hold each shard as `num_copies`: the leaf of the
+    /// shard's number, and those after it.
+    pub(crate) fn with_copies(
+        (num_leaves, num_copies): (usize, usize),
         indices: impl IntoIterator<Item = IndexMeta>,
         options: RootOptions,
     ) -> Self {
@@ -111,9 +121,21 @@ impl Cluster {
             node: NodeId(format!("leaf-{n}").into()),
             client: Arc::clone(leaf) as _,
         });
-        let everywhere = Arc::new(Everywhere(located.collect()));
+        let all: Vec<Located> = located.collect();
+        let copies_from = |first: usize| -> Copies {
+            let copies = (first..first + num_copies).map(|n| all[n % num_leaves].clone());
+            copies.collect()
+        };
+        // Where all hold all, the first leaf is every shard's primary.
+        let num_primaries = if num_copies < num_leaves {
+            num_leaves
+        } else {
+            1
+        };
+        let copies = (0..num_primaries).map(copies_from).collect();
+        let placed = Arc::new(Placed { all, copies });
         let coordinator = Arc::new(Embedded::in_memory(state(indices)));
-        let root = Root::new(coordinator, everywhere, options, || NOW_MS);
+        let root = Root::new(coordinator, placed, options, || NOW_MS);
         Self {
             leaves,
             root: Arc::new(root),
@@ -126,16 +148,20 @@ impl Cluster {
     }
 }
 
-/// Leaves that all hold every shard.
-struct Everywhere(Copies);
+/// Leaves that hold shards by their numbers.
+struct Placed {
+    all: Vec<Located>,
+    /// By the shard's number, in turn.
+    copies: Vec<Copies>,
+}
 
-impl Leaves for Everywhere {
-    fn copies(&self, _shard: ShardKey) -> Copies {
-        Arc::clone(&self.0)
+impl Leaves for Placed {
+    fn copies(&self, shard: ShardKey) -> Copies {
+        Arc::clone(&self.copies[shard.shard.0 as usize % self.copies.len()])
     }
 
     fn all(&self) -> Vec<Located> {
-        self.0.to_vec()
+        self.all.clone()
     }
 }
 

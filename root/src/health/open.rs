@@ -69,15 +69,14 @@ impl OpenBook<'_> {
         let (now, key) = (self.now, (shard.index, phase));
         let delays = others.iter().filter_map(|at| {
             let node = self.pages.nodes.get(&copies[*at].node)?;
-            let delay = if node.is_out(shard, now) {
-                SILENCE
-            } else {
-                node.p95(key).unwrap_or(UNKNOWN)
-            };
-            (!node.is_queueing()).then_some((*at, delay))
+            let is_out = node.is_out(shard, now);
+            let usual = node.p95(key).unwrap_or(UNKNOWN);
+            let delay = if is_out { usual.max(SILENCE) } else { usual };
+            (!node.is_queueing()).then_some((is_out, delay, *at))
         });
         // The first of those that are alike: it is next in the order of choice.
-        delays.reduce(|best, next| if next.1 < best.1 { next } else { best })
+        let soonest = delays.min_by_key(|(is_out, delay, _)| (*is_out, *delay));
+        soonest.map(|(_, delay, at)| (at, delay))
     }
 
     /// Notes first requests.
@@ -85,10 +84,11 @@ impl OpenBook<'_> {
         self.pages.budget.earn(num_shards);
     }
 
-    /// Takes the cost of second requests; returns whether they may be sent.
-    pub(crate) fn may_repeat(&mut self, num_shards: usize) -> bool {
+    /// Takes the cost of second requests; returns whether they may be sent. More may be of those that
+    /// are very late.
+    pub(crate) fn may_repeat(&mut self, num_shards: usize, is_very_late: bool) -> bool {
         let now = self.now;
-        self.pages.budget.spend(num_shards, now)
+        self.pages.budget.spend(num_shards, is_very_late, now)
     }
 
     /// As [`Self::may_repeat`], for requests whose first copy is silent.

@@ -12,8 +12,12 @@ use crate::waterfall::AttemptKind;
 /// Least delay of a second request: what is faster is not worth one.
 const FLOOR: Duration = Duration::from_millis(1);
 
+/// A call is very late after so many times the delay of its second request. Where times end as those
+/// of queues do, one in two hundred is.
+const VERY_LATE: f64 = 1.5;
+
 impl<A: Dated> Race<'_, A> {
-    /// Plans second requests for slots that were just sent, where another copy is left.
+    /// Plans further requests for slots that were just sent, where there is another copy to ask.
     pub(super) fn plan_hedges(&mut self, picks: &[(usize, usize)]) {
         let Some(book) = self.rules.book.filter(|_| self.rules.phase.can_hedge()) else {
             return;
@@ -27,14 +31,13 @@ impl<A: Dated> Race<'_, A> {
         for (at, _) in picks {
             let slot = &mut self.slots[*at];
             let key = (slot.asked.shard, self.rules.phase);
-            let backup = book.backup(key, &slot.copies, &slot.untried);
+            let backup = book.backup(key, &slot.copies, slot.others());
             slot.hedge = backup.map(|(_, delay)| {
                 let delay = delay.clamp(FLOOR, longest);
-                let due = now + delay;
                 Hedge {
-                    due,
-                    delay,
                     since: now,
+                    delay,
+                    due: now + delay,
                 }
             });
         }
@@ -63,23 +66,18 @@ impl<A: Dated> Race<'_, A> {
             };
             slot.hedge = None;
             let key = (slot.asked.shard, self.rules.phase);
-            let Some((copy, _)) = book.backup(key, &slot.copies, &slot.untried) else {
+            let Some((copy, _)) = book.backup(key, &slot.copies, slot.others()) else {
                 continue;
             };
             let cost = self.rules.phase.hedge_cost();
-            let is_silent = now - hedge.since >= SILENCE;
-            if book.may_repeat(cost) || (is_silent && book.must_repeat(cost)) {
-                slot.untried.retain(|other| *other != copy);
+            let late = now - hedge.since;
+            let is_allowed = book.may_repeat(cost, late >= hedge.delay.mul_f64(VERY_LATE));
+            if is_allowed || (late >= SILENCE && book.must_repeat(cost)) {
                 picks.push((at, copy));
             } else {
-                // The budget may allow it later; ever more seldom is it asked.
-                let delay = hedge.delay * 2;
-                let due = now + delay;
-                slot.hedge = Some(Hedge {
-                    due,
-                    delay,
-                    ..hedge
-                });
+                // The budget may allow it later.
+                let due = hedge.since + (hedge.due - hedge.since).mul_f64(VERY_LATE);
+                slot.hedge = Some(Hedge { due, ..hedge });
             }
         }
         drop(book);

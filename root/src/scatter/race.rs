@@ -102,8 +102,7 @@ impl<'a, A: Dated> Race<'a, A> {
                 let bound = self.slots[at].asked.node.clone();
                 self.fail(at, bound.as_ref(), LeafFault::NotHere { shard });
             } else {
-                let copy = self.slots[at].untried.remove(0);
-                picks.push((at, copy));
+                picks.push((at, self.slots[at].untried[0]));
             }
         }
         if let Some(book) = self.rules.book {
@@ -151,13 +150,14 @@ impl<'a, A: Dated> Race<'a, A> {
     /// Takes a slot's failure; returns the copy to ask next, if one is to be asked now.
     fn missed(&mut self, at: usize, node: &NodeId, fault: LeafFault) -> Option<Pick> {
         let slot = &mut self.slots[at];
+        slot.failed_on(node);
         let is_over = matches!(fault, LeafFault::BadQuery { .. });
         if !slot.is_waiting() || (slot.num_open > 0 && !is_over) {
             return None;
         }
         let is_in_time = Instant::now() < self.rules.gather_by;
         if is_in_time && !slot.untried.is_empty() && slot.asked.is_worth_another_copy(&fault) {
-            return Some((at, slot.untried.remove(0)));
+            return Some((at, slot.untried[0]));
         }
         self.fail(at, Some(node), fault);
         None
@@ -177,7 +177,7 @@ impl<'a, A: Dated> Race<'a, A> {
         let first_id = self.attempts.len();
         for (at, copy) in picks {
             let slot = &mut self.slots[*at];
-            slot.num_open += 1;
+            slot.ask_of(*copy);
             let located = &slot.copies[*copy];
             let view = slot.asked.view_on(&located.node);
             let of_call = |start: &&mut Start| {
@@ -214,9 +214,7 @@ impl<'a, A: Dated> Race<'a, A> {
                 }),
             });
         }
-        if kind != AttemptKind::Hedge {
-            self.plan_hedges(picks);
-        }
+        self.plan_hedges(picks);
         starts
     }
 

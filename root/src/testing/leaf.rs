@@ -21,6 +21,10 @@ use parking_lot::Mutex;
 /// A hit of a fake leaf: score and tie-break.
 pub(crate) type FakeHit = (f32, u64);
 
+/// What draws times, if anything.
+#[derive(Default)]
+pub(crate) struct Draw(pub(crate) Option<Box<dyn FnMut() -> Duration + Send>>);
+
 /// A leaf that holds whatever it is told, each shard at view 1 at first.
 #[derive(Default)]
 pub(crate) struct FakeLeaf {
@@ -44,6 +48,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) written: Mutex<Vec<WriteCall>>,
     /// Time that each call of the search path takes.
     pub(crate) delay: Mutex<Duration>,
+    /// Draws the time of the next call, instead.
+    pub(crate) draw: Mutex<Draw>,
     /// Time that each fetch takes beyond that.
     pub(crate) fetch_delay: Mutex<Duration>,
     /// Whether nobody is there.
@@ -87,7 +93,8 @@ impl FakeLeaf {
             is_done: false,
         };
         self.hang(shards).await;
-        let delay = *self.delay.lock();
+        let drawn = self.draw.lock().0.as_mut().map(|draw| draw());
+        let delay = drawn.unwrap_or_else(|| *self.delay.lock());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
