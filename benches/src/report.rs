@@ -3,7 +3,7 @@
 //! Read [`write_page`] first: it measures section by section and writes what it found.
 
 pub mod loading;
-mod machine;
+pub(crate) mod machine;
 pub mod memory;
 pub mod searching;
 pub mod serving;

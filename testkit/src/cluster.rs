@@ -1,6 +1,8 @@
 //! Roots and leaves in one process, talking over real sockets, each leaf behind a network that
 //! misbehaves as told.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +52,35 @@ pub struct LeafNode {
     pub proxy: Proxy,
     /// Its pace.
     pub slow: Arc<Slow>,
+    /// Clients of its proxy and of itself, each with one connection.
+    clients: Clients,
     leaf: Arc<Leaf>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+}
+
+/// How a root reaches the leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Through their proxies, which count bytes and misbehave as told.
+    Proxied,
+    /// Straight to their sockets, where nothing is lost to a proxy.
+    Direct,
+}
+
+#[derive(Clone)]
+struct Clients {
+    proxied: Arc<GrpcLeaf>,
+    direct: Arc<GrpcLeaf>,
+}
+
+impl Clients {
+    fn of(&self, way: Way) -> Arc<GrpcLeaf> {
+        match way {
+            Way::Proxied => Arc::clone(&self.proxied),
+            Way::Direct => Arc::clone(&self.direct),
+        }
+    }
 }
 
 impl Cluster {
@@ -73,17 +101,18 @@ impl Cluster {
             leaves.push(LeafNode::start(folder.path(), id, &coordinator).await?);
         }
         enrol(&*coordinator, &leaves).await?;
-        let members = Arc::new(Members::new(&*coordinator, |_, meta| {
-            let peer = Peer::new(&meta.address).expect("the proxies have addresses");
-            Arc::new(GrpcLeaf::new(peer))
-        }));
-        let root = Root::new(Arc::clone(&coordinator) as _, members, options, clock);
+        let root = root(&coordinator, &leaves, Way::Proxied, options);
         Ok(Self {
             folder,
             coordinator,
             leaves,
             root: Arc::new(root),
         })
+    }
+
+    /// Returns another root, which has seen nothing yet, on the connections that are open.
+    pub fn another_root(&self, way: Way, options: RootOptions) -> Root {
+        root(&self.coordinator, &self.leaves, way, options)
     }
 
     /// Creates an index from a body of the dialect and waits until all its copies serve.
@@ -166,7 +195,16 @@ impl LeafNode {
         let leaf = Leaf::start_with(options, Arc::clone(coordinator) as _, Arc::new(log), peers)?;
         let slow = Arc::new(Slow::new(Arc::clone(&leaf) as _));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let proxy = Proxy::before(listener.local_addr()?).await?;
+        let address = listener.local_addr()?;
+        let proxy = Proxy::before(address).await?;
+        let client = |address: SocketAddr| -> Result<_> {
+            let peer = Peer::new(&address.to_string())?;
+            Ok(Arc::new(GrpcLeaf::new(peer)))
+        };
+        let clients = Clients {
+            proxied: client(proxy.address())?,
+            direct: client(address)?,
+        };
         let (stop, stopping) = watch::channel(false);
         let (_, readiness) = watch::channel(Readiness::Ready);
         let node = LocalNode::new(id.clone(), Role::Leaf, "test", readiness);
@@ -190,6 +228,7 @@ impl LeafNode {
             id,
             proxy,
             slow,
+            clients,
             leaf,
             stop,
             serving,
@@ -202,6 +241,17 @@ impl Drop for LeafNode {
         self.stop.send_replace(true);
         self.serving.abort();
     }
+}
+
+/// Makes a root that knows the leaves.
+fn root(coordinator: &Arc<Embedded>, leaves: &[LeafNode], way: Way, options: RootOptions) -> Root {
+    let clients: BTreeMap<NodeId, Clients> = leaves
+        .iter()
+        .map(|node| (node.id.clone(), node.clients.clone()))
+        .collect();
+    let members = Members::new(&**coordinator, move |node, _| clients[node].of(way));
+    let coordinator = Arc::clone(coordinator) as _;
+    Root::new(coordinator, Arc::new(members), options, clock)
 }
 
 /// The other leaves, through their proxies.

@@ -41,8 +41,35 @@ pub enum Fault {
 pub struct Proxy {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
-    accepted: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     serving: JoinHandle<()>,
+}
+
+/// What came to a proxy so far.
+#[derive(Debug, Default)]
+struct Counts {
+    connections: AtomicU64,
+    bytes_there: AtomicU64,
+    bytes_back: AtomicU64,
+}
+
+impl Counts {
+    fn add(&self, num_bytes: usize, direction: Direction) {
+        let sum = match direction {
+            Direction::There => &self.bytes_there,
+            Direction::Back => &self.bytes_back,
+        };
+        sum.fetch_add(num_bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of all connections, as they stand on the wire above TCP: frames and headers included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// To the upstream.
+    pub there: u64,
+    /// From it.
+    pub back: u64,
 }
 
 impl Proxy {
@@ -54,17 +81,17 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let fault = watch::Sender::new(Fault::None);
-        let accepted = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let serving = tokio::spawn(serve(
             listener,
             upstream,
             fault.subscribe(),
-            Arc::clone(&accepted),
+            Arc::clone(&counts),
         ));
         Ok(Self {
             address,
             fault,
-            accepted,
+            counts,
             serving,
         })
     }
@@ -81,7 +108,15 @@ impl Proxy {
 
     /// Returns how many connections were accepted.
     pub fn num_accepted(&self) -> u64 {
-        self.accepted.load(Ordering::Relaxed)
+        self.counts.connections.load(Ordering::Relaxed)
+    }
+
+    /// Returns the bytes that were taken so far, whether they arrived or not.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            there: self.counts.bytes_there.load(Ordering::Relaxed),
+            back: self.counts.bytes_back.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -95,18 +130,28 @@ async fn serve(
     listener: TcpListener,
     upstream: SocketAddr,
     fault: watch::Receiver<Fault>,
-    accepted: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 ) {
     // Connections end with the proxy.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        accepted.fetch_add(1, Ordering::Relaxed);
-        connections.spawn(connect(client, upstream, fault.clone()));
+        counts.connections.fetch_add(1, Ordering::Relaxed);
+        connections.spawn(connect(
+            client,
+            upstream,
+            fault.clone(),
+            Arc::clone(&counts),
+        ));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connect(client: TcpStream, upstream: SocketAddr, mut fault: watch::Receiver<Fault>) {
+async fn connect(
+    client: TcpStream,
+    upstream: SocketAddr,
+    mut fault: watch::Receiver<Fault>,
+    counts: Arc<Counts>,
+) {
     let is_reset = |fault: &Fault| *fault == Fault::Reset;
     reset_on_drop(&client);
     if is_reset(&fault.borrow()) {
@@ -123,10 +168,11 @@ async fn connect(client: TcpStream, upstream: SocketAddr, mut fault: watch::Rece
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let (there, back) = (fault.clone(), fault.clone());
+    let (asked, answered) = (Direction::There, Direction::Back);
     tokio::select! {
         // Either half ending ends both: close enough for connections that are never half closed.
-        () = pump(from_client, to_server, there, Direction::There) => {}
-        () = pump(from_server, to_client, back, Direction::Back) => {}
+        () = pump((from_client, to_server), there, asked, &counts) => {}
+        () = pump((from_server, to_client), back, answered, &counts) => {}
         _ = fault.wait_for(is_reset) => {}
     }
 }
@@ -147,16 +193,17 @@ enum Direction {
 type Piece = (Instant, Vec<u8>);
 
 async fn pump(
-    mut from: OwnedReadHalf,
-    to: OwnedWriteHalf,
+    (mut from, to): (OwnedReadHalf, OwnedWriteHalf),
     fault: watch::Receiver<Fault>,
     direction: Direction,
+    counts: &Counts,
 ) {
     let (send, pieces) = mpsc::channel::<Piece>(IN_FLIGHT);
     let writing = write(to, pieces, fault.clone(), direction);
     let reading = async {
         let mut chunk = vec![0; CHUNK];
         while let Ok(read @ 1..) = from.read(&mut chunk).await {
+            counts.add(read, direction);
             let delay = match (*fault.borrow(), direction) {
                 (Fault::Delay(delay), Direction::Back) => delay,
                 _ => Duration::ZERO,
@@ -253,6 +300,7 @@ mod tests {
         proxy.set(Fault::None);
         assert_eq!(waiting.await.expect("it passes again"), b'x');
         assert_eq!(proxy.num_accepted(), 1);
+        assert_eq!(proxy.traffic(), Traffic { there: 2, back: 2 });
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Returns one paragraph: processor, memory, system, compiler, revision, load.
-pub(super) fn facts() -> String {
+pub(crate) fn facts() -> String {
     let unknown = || "unknown".to_owned();
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(unknown);
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_else(unknown);
