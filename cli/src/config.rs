@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) auto_create_index: bool,
     pub(crate) default_replicas: u32,
     pub(crate) search_timeout: Span,
+    pub(crate) hedge_share: f64,
+    pub(crate) choose_copies: bool,
     /// 0: one per core.
     pub(crate) search_threads: usize,
     pub(crate) search_queue: usize,
@@ -87,6 +89,8 @@ impl Default for Config {
             auto_create_index: true,
             default_replicas: 1,
             search_timeout: seconds(60),
+            hedge_share: 0.05,
+            choose_copies: true,
             search_threads: 0,
             search_queue: 1_000,
             query_memory: ByteSize(1 << 30),
@@ -154,6 +158,11 @@ impl Config {
         ensure!(
             0.0 < high && high <= flood && flood <= 1.0,
             "wanted 0 < high_watermark <= flood_stage <= 1, saw {high} and {flood}"
+        );
+        ensure!(
+            (0.0..=1.0).contains(&self.hedge_share),
+            "`hedge_share` is {}, wanted 0 to 1",
+            self.hedge_share
         );
         ensure!(
             self.search_queue > 0,

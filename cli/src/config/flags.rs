@@ -58,6 +58,14 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_SEARCH_TIMEOUT", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     search_timeout: Option<Span>,
+    /// Share of shard requests that may go to a second copy as well [default: 0.05]
+    #[arg(long, env = "GLEANER_HEDGE_SHARE", value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hedge_share: Option<f64>,
+    /// Is the copy to ask chosen by load? Else the primary is asked first [default: true]
+    #[arg(long, env = "GLEANER_CHOOSE_COPIES", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choose_copies: Option<bool>,
     /// Threads that evaluate queries; 0 is one per core [default: 0]
     #[arg(long, env = "GLEANER_SEARCH_THREADS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use gleaner_proto::{
     GrpcLeaf, LeafClient, Peer, Services,
     node::{LocalNode, Readiness},
 };
-use gleaner_root::{Root, leaves::Members};
+use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 
 use super::{Setup, metadata, stopped};
@@ -37,7 +37,12 @@ pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exi
         Peer::new(&member.address)?;
     }
     let leaves = Arc::new(Members::new(&*metadata.coordinator, client_of));
-    let options = wiring::root_options(&setup.config);
+    // Only here: a server in one process has no second copy to ask.
+    let options = RootOptions {
+        hedge_share: setup.config.hedge_share,
+        is_choosing_copies: setup.config.choose_copies,
+        ..wiring::root_options(&setup.config)
+    };
     let root = Root::new(
         Arc::clone(&metadata.coordinator),
         leaves,
