@@ -101,6 +101,17 @@ impl Corpus {
         })
     }
 
+    /// Returns the first `limit` of the documents.
+    #[must_use]
+    pub fn first(&self, limit: usize) -> Self {
+        let limit = limit.min(self.articles.len());
+        Self {
+            articles: self.articles[..limit].to_vec(),
+            sources: self.sources[..limit].to_vec(),
+            origin: format!("{limit} of {}", self.origin),
+        }
+    }
+
     /// Returns the bytes of all documents as JSON.
     pub fn num_bytes(&self) -> usize {
         self.sources.iter().map(Bytes::len).sum()

@@ -12,7 +12,7 @@ use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::search::{self, SearchEnv, Target};
 use gleaner_engine::statistics::statistics;
-use gleaner_engine::{ShardIndex, ShardMeta, ShardOptions};
+use gleaner_engine::{EngineError, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_model::settings::routing_slots_for;
 use gleaner_model::{
     DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
@@ -226,6 +226,27 @@ impl Ours {
         } else {
             answers.iter().map(|answer| answer.total).sum()
         }
+    }
+
+    /// Answers under `control`; the first error of a shard is the answer's.
+    ///
+    /// # Errors
+    /// Also when the evaluation is called off.
+    pub fn answers_under(
+        &self,
+        control: &Arc<Control>,
+        asked: &ShardQuery,
+        pool: &ThreadPool,
+    ) -> Result<Vec<ShardHits>, EngineError> {
+        let env = SearchEnv {
+            control,
+            filters: &self.filters,
+            memory: &self.memory,
+            pool: Some(pool),
+        };
+        search::search(&self.targets, asked, &env)
+            .into_iter()
+            .collect()
     }
 
     /// Returns what the shards answer.

@@ -86,23 +86,7 @@ impl Server {
     /// # Errors
     /// When the process has ended.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name before may hold spaces; it ends with the last parenthesis.
-        let (_, fields) = stat
-            .rsplit_once(") ")
-            .context("a stat file without a name")?;
-        let field = |at: usize| {
-            fields
-                .split(' ')
-                .nth(at)
-                .and_then(|text| text.parse::<u64>().ok())
-        };
-        let ticks = field(11)
-            .zip(field(12))
-            .context("a stat file without times")?;
-        Ok(Duration::from_millis(
-            (ticks.0 + ticks.1) * 1_000 / TICKS_PER_SECOND,
-        ))
+        cpu_of(self.child.id())
     }
 
     /// Returns the CPU time once the server has stopped using any.
@@ -156,6 +140,30 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Returns the CPU time that the process `pid` has used, user and system, all threads.
+///
+/// # Errors
+/// When there is no such process.
+pub fn cpu_of(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name before may hold spaces; it ends with the last parenthesis.
+    let (_, fields) = stat
+        .rsplit_once(") ")
+        .context("a stat file without a name")?;
+    let field = |at: usize| {
+        fields
+            .split(' ')
+            .nth(at)
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let ticks = field(11)
+        .zip(field(12))
+        .context("a stat file without times")?;
+    Ok(Duration::from_millis(
+        (ticks.0 + ticks.1) * 1_000 / TICKS_PER_SECOND,
+    ))
 }
 
 /// A thread that looks at a server's memory every 10 ms.

@@ -20,7 +20,7 @@ pub(super) const INDEX: &str = "articles";
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// Starts our server on a folder of its own in `folder`.
-pub(super) fn start(binary: &Path, folder: &Path) -> Result<Server> {
+pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Server> {
     let data = folder.join("gleaner");
     let arguments = ["serve", "--data", &data.to_string_lossy()];
     Server::start(
@@ -42,7 +42,7 @@ pub(super) fn create(client: &mut Client, index: &str, shards: u32, refresh: &st
 }
 
 /// Returns the corpus as bulk bodies of about `num_bytes` each.
-pub(super) fn bulks(corpus: &Corpus, num_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+pub(crate) fn bulks(corpus: &Corpus, num_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
     let mut documents = corpus.articles.iter().zip(&corpus.sources).peekable();
     std::iter::from_fn(move || {
         documents.peek()?;
@@ -65,7 +65,7 @@ fn action(body: &mut Vec<u8>, id: &str, source: &[u8]) {
 }
 
 /// Sends one bulk; every item must be taken.
-pub(super) fn send(client: &mut Client, index: &str, body: &[u8]) -> Result<()> {
+pub(crate) fn send(client: &mut Client, index: &str, body: &[u8]) -> Result<()> {
     let answer = client.expect("POST", &format!("/{index}/_bulk?filter_path=errors"), body)?;
     let answer: Value = serde_json::from_slice(answer)?;
     ensure!(answer["errors"] == false, "a bulk had errors: {answer}");

@@ -180,7 +180,7 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
 }
 
 /// Returns the search in the dialect.
-fn body(query: &Query, track_total: &Value) -> Vec<u8> {
+pub(crate) fn body(query: &Query, track_total: &Value) -> Vec<u8> {
     let text = query.terms.join(" ");
     let matching =
         |operator| json!({"match": {"body": {"query": text.as_str(), "operator": operator}}});
