@@ -3,7 +3,8 @@
 //! Does: define [`LeafClient`], [`ReplicationClient`], [`MetadataClient`] and [`NodeClient`] with
 //! their requests and answers. In one process they are implemented directly and values pass without
 //! serialising; [`GrpcLeaf`], [`GrpcMetadata`] and [`GrpcNode`] stand behind the same traits for
-//! another node, and [`serve`] answers them. The only room that knows messages.
+//! another node, and [`serve`] answers them. [`serve_on`] and [`Peer::over`] are the same on any
+//! stream of bytes. The only room that knows messages.
 //! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does), know TLS yet.
 //! Read [`LeafClient`] first, then `docs/decisions/0011-wire.md`.
 
@@ -31,7 +32,7 @@ pub use fault::LeafFault;
 pub use metadata::MetadataClient;
 pub use node::NodeClient;
 pub use replicate::ReplicationClient;
-pub use server::{Services, serve};
+pub use server::{Services, serve, serve_on};
 pub use version::Versions;
 pub use wire::MAX_MESSAGE_BYTES;
 

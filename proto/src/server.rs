@@ -1,5 +1,6 @@
 //! The server of a node: its leaf, its metadata and itself, to other nodes.
 
+mod accepted;
 mod leaf;
 mod life;
 mod metadata;
@@ -8,9 +9,12 @@ mod replication;
 mod version;
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
@@ -25,6 +29,7 @@ use crate::wire::v1::node_server::NodeServer;
 use crate::wire::v1::replication_server::ReplicationServer;
 use crate::wire::{DecodeError, MAX_MESSAGE_BYTES, Wire};
 use crate::{LeafClient, ReplicationClient};
+use accepted::Accepted;
 use life::{Life, Stage};
 
 /// Calls at the same time on one connection; more wait at the caller.
@@ -73,6 +78,23 @@ pub async fn serve(
     serve_draining(listener, services, stop, DRAIN).await
 }
 
+/// As [`serve`], on connections that come from elsewhere than a TCP listener: a network that is
+/// simulated, or lies in one process. An error among them is one connection that failed; the server
+/// ends when there are no more and those it has are closed.
+///
+/// # Errors
+/// [`ServeError`] when the server itself fails.
+pub async fn serve_on<S>(
+    incoming: impl Stream<Item = io::Result<S>>,
+    services: Services,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    serve_on_draining(incoming, services, stop, DRAIN).await
+}
+
 /// As [`serve`], with another time for calls to end in.
 pub(crate) async fn serve_draining(
     listener: TcpListener,
@@ -80,8 +102,21 @@ pub(crate) async fn serve_draining(
     stop: impl Future<Output = ()> + Send,
     drain: Duration,
 ) -> Result<(), ServeError> {
-    let (stages, life) = life::begin();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    serve_on_draining(incoming, services, stop, drain).await
+}
+
+async fn serve_on_draining<S>(
+    incoming: impl Stream<Item = io::Result<S>>,
+    services: Services,
+    stop: impl Future<Output = ()> + Send,
+    drain: Duration,
+) -> Result<(), ServeError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (stages, life) = life::begin();
+    let incoming = incoming.map(|stream| stream.map(Accepted));
     let stopping = async {
         stop.await;
         stages.send_replace(Stage::Draining);

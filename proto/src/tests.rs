@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod lifetime;
 mod metadata;
+mod over;
 pub(crate) mod samples;
 mod stub;
 

@@ -1,5 +1,6 @@
 //! One connection to one node.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tonic::metadata::AsciiMetadataValue;
@@ -63,8 +65,44 @@ impl Peer {
         Self::speaking(address, Versions::OURS)
     }
 
+    /// Returns the node at `address` (`host:port`), reached by streams of bytes that `connect` makes
+    /// instead of TCP: for networks that are simulated, or lie in one process.
+    ///
+    /// Each connection is one stream. `connect` is called as a TCP connection would be made: with the
+    /// first call and after one broke, with the same time to take and the same pause after a failure.
+    ///
+    /// # Errors
+    /// [`BadAddress`] as [`Peer::new`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn over<C, F, S>(address: &str, connect: C) -> Result<Self, BadAddress>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Self::made((address, Versions::OURS), connect)
+    }
+
     /// Returns the node at `address` for a caller that speaks `versions`.
     pub(crate) fn speaking(address: &str, versions: Versions) -> Result<Self, BadAddress> {
+        let target = address.to_owned();
+        Self::made((address, versions), move || {
+            let target = target.clone();
+            async move {
+                let stream = TcpStream::connect(&target).await?;
+                stream.set_nodelay(true).map(|()| stream)
+            }
+        })
+    }
+
+    fn made<C, F, S>((address, versions): (&str, Versions), connect: C) -> Result<Self, BadAddress>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let bad = || BadAddress {
             address: address.to_owned(),
         };
@@ -87,7 +125,7 @@ impl Peer {
             .http2_max_concurrent_reset_streams(MAX_CANCELLED)
             // Frames that cross a cancellation are no attack, however many there are in a life.
             .http2_max_local_error_reset_streams(None)
-            .connect_with_connector_lazy(dialler.clone().into_service());
+            .connect_with_connector_lazy(connector(Arc::clone(&dialler), connect));
         let versions = versions.to_string().parse();
         Ok(Self {
             channel,
@@ -136,31 +174,38 @@ struct Dialler {
     num_connections: AtomicU64,
 }
 
-impl Dialler {
-    fn into_service(
-        self: Arc<Self>,
-    ) -> impl tower::Service<
-        http::Uri,
-        Response = TokioIo<TcpStream>,
-        Error = io::Error,
-        Future: Send,
-    > + Send
-    + 'static {
-        tower::service_fn(move |_: http::Uri| {
-            let dialler = Arc::clone(&self);
-            async move { dialler.dial().await.map(TokioIo::new) }
-        })
-    }
+/// Returns the service by which a channel makes its connections.
+fn connector<C, F, S>(
+    dialler: Arc<Dialler>,
+    connect: C,
+) -> impl tower::Service<http::Uri, Response = TokioIo<S>, Error = io::Error, Future: Send>
++ Send
++ 'static
+where
+    C: Fn() -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connect = Arc::new(connect);
+    tower::service_fn(move |_: http::Uri| {
+        let (dialler, connect) = (Arc::clone(&dialler), Arc::clone(&connect));
+        async move { dialler.dial(&*connect).await.map(TokioIo::new) }
+    })
+}
 
-    async fn dial(&self) -> io::Result<TcpStream> {
+impl Dialler {
+    async fn dial<C, F, S>(&self, connect: &C) -> io::Result<S>
+    where
+        C: Fn() -> F,
+        F: Future<Output = io::Result<S>>,
+    {
         if let Some((at, reason)) = &*self.last_failure.lock()
             && at.elapsed() < HOLD_OFF
         {
             return Err(io::Error::other(reason.clone()));
         }
-        let connected = match timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
-            Ok(Ok(stream)) => stream.set_nodelay(true).map(|()| stream),
-            Ok(Err(error)) => Err(error),
+        let connected = match timeout(CONNECT_TIMEOUT, connect()).await {
+            Ok(connected) => connected,
             Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
         };
         match connected {
