@@ -27,7 +27,7 @@ use crate::wire::v1::leaf_server::LeafServer;
 use crate::wire::v1::metadata_server::MetadataServer;
 use crate::wire::v1::node_server::NodeServer;
 use crate::wire::v1::replication_server::ReplicationServer;
-use crate::wire::{DecodeError, MAX_MESSAGE_BYTES, Wire};
+use crate::wire::{CONNECTION_WINDOW, DecodeError, MAX_MESSAGE_BYTES, STREAM_WINDOW, Wire};
 use crate::{LeafClient, ReplicationClient};
 use accepted::Accepted;
 use life::{Life, Stage};
@@ -162,7 +162,8 @@ fn router(services: Services, life: &Life) -> Router {
     Server::builder()
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
-        .http2_adaptive_window(Some(true))
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
         .max_concurrent_streams(MAX_CALLS)
         // A root that hedges cancels calls in bursts; the default (20) takes it for an attack and
         // closes the connection with all other calls on it.

@@ -37,6 +37,16 @@ pub(crate) use field::{all, messages, millis};
 /// Largest message, in either direction: 64 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
+/// Bytes that may be on their way on one connection: 16 MiB, as far as a window that adapts grows.
+///
+/// It is fixed because h2 counts short frames that nobody has read yet against half of the window that
+/// a connection begins with, and closes it beyond. A window that adapts begins with 64 KiB: some 130
+/// answers of a few bytes at once, as hedging and small shards make them, ended all calls on it.
+pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// Bytes that may be on their way to one call: 4 MiB, a page of a file.
+pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
+
 /// Most bytes of a file in one answer: 4 MiB.
 pub(crate) const MAX_FILE_PAGE_BYTES: usize = 4 << 20;
 

@@ -17,7 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::version::Versions;
-use crate::wire::{MAX_MESSAGE_BYTES, WIRE_HEADER};
+use crate::wire::{CONNECTION_WINDOW, MAX_MESSAGE_BYTES, STREAM_WINDOW, WIRE_HEADER};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -121,7 +121,8 @@ impl Peer {
             .http2_keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true)
-            .http2_adaptive_window(true)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW)
             .http2_max_concurrent_reset_streams(MAX_CANCELLED)
             // Frames that cross a cancellation are no attack, however many there are in a life.
             .http2_max_local_error_reset_streams(None)

@@ -47,6 +47,19 @@ async fn a_storm_of_cancelled_calls_leaves_the_connection_whole() {
 }
 
 #[tokio::test]
+async fn a_burst_of_short_answers_leaves_the_connection_whole() {
+    let (_stub, _served, leaf) = stub_leaf().await;
+    for _ in 0..5 {
+        // More short frames unread at once than h2 puts up with on a window of the default size.
+        let calls = (0..2_000).map(|_| leaf.refresh(shard(0)));
+        for answer in soon(futures::future::join_all(calls)).await {
+            assert_eq!(answer, Ok(samples::generation()));
+        }
+    }
+    assert_eq!(leaf.peer().num_connections(), 1);
+}
+
+#[tokio::test]
 async fn a_stop_ends_waits_at_once_and_lets_calls_end() {
     let (stub, served, leaf) = stub_leaf().await;
     let mut events = stub.events();
