@@ -19,6 +19,8 @@ const DOCUMENTS: usize = 20_000;
 const DEADLINE: Duration = Duration::from_millis(50);
 /// Most searches per second.
 const RATE: f64 = 100.0;
+/// Kinds of answers that the page names, the most frequent ones.
+const SHOWN: usize = 6;
 /// Seconds at the rate that do not count.
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -80,7 +82,6 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
             .filter(|outcome| wanted(&outcome.answer))
             .count()
     };
-    tell(&format!("answered: {:?}", kinds(&outcomes)));
     let num_exact = count(&|answer| *answer == Answer::Partial(lost.clone()));
     let num_failed = count(&|answer| matches!(answer, Answer::Failed(_)));
     let exact = targets::ALL.cell(num_exact as f64 / outcomes.len() as f64);
@@ -99,18 +100,34 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
             format!(
                 "Share of the answers that are partial and name exactly shards {lost:?}: {exact}."
             ),
+            format!("Of all answers: {}.", lacks(&outcomes)),
             format!("Failed: {}.", targets::NONE.cell(num_failed as f64)),
         ],
     })
 }
 
-/// Returns how often each answer was given.
-fn kinds(outcomes: &[Outcome]) -> BTreeMap<String, usize> {
-    let mut kinds = BTreeMap::new();
+/// Returns how many answers lacked what, in words.
+fn lacks(outcomes: &[Outcome]) -> String {
+    let mut lacks: BTreeMap<String, usize> = BTreeMap::new();
     for outcome in outcomes {
-        *kinds.entry(format!("{:?}", outcome.answer)).or_default() += 1;
+        let lack = match &outcome.answer {
+            Answer::Whole => "lack nothing".to_owned(),
+            Answer::Partial(missing) if missing.is_empty() => "were cut short".to_owned(),
+            Answer::Partial(missing) => format!("lack shards {missing:?}"),
+            Answer::Failed(why) => {
+                tell(&format!("a search failed: {why}"));
+                "are errors".to_owned()
+            }
+        };
+        *lacks.entry(lack).or_default() += 1;
     }
-    kinds
+    let mut lacks: Vec<(usize, String)> = lacks.into_iter().map(|(lack, n)| (n, lack)).collect();
+    lacks.sort_unstable_by(|one, other| other.cmp(one));
+    let told = lacks
+        .iter()
+        .take(SHOWN)
+        .map(|(n, lack)| format!("{n} {lack}"));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn row(table: &mut Table, name: &str, latencies: &Latencies, has_target: bool) {
@@ -131,4 +148,31 @@ fn row(table: &mut Table, name: &str, latencies: &Latencies, has_target: bool) {
         within(60.0, targets::WITHIN_60_MS),
         within(75.0, targets::WITHIN_75_MS),
     ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn what_answers_lack_is_told_by_number() {
+        let answers = [
+            Answer::Partial(vec![3]),
+            Answer::Whole,
+            Answer::Partial(vec![3]),
+            Answer::Partial(vec![]),
+            Answer::Partial(vec![3]),
+            Answer::Partial(vec![]),
+        ];
+        let outcomes = answers.map(|answer| Outcome {
+            due: Instant::now(),
+            latency: Duration::ZERO,
+            answer,
+        });
+        assert_eq!(
+            lacks(&outcomes),
+            "3 lack shards [3], 2 were cut short, 1 lack nothing"
+        );
+    }
 }

@@ -83,7 +83,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
 }
 
 fn rounds(bench: &Bench) -> usize {
-    bench.options.sized(2, 4)
+    bench.options.sized(2, 3)
 }
 
 fn in_turns(

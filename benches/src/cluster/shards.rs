@@ -45,7 +45,7 @@ const BATCH: usize = 1_000;
 /// When an index cannot be built.
 pub(super) fn measure(bench: &Bench) -> Result<Section> {
     let corpus = bench.corpus.first(bench.options.sized(5_000, DOCUMENTS));
-    let rounds = bench.options.sized(3, 6);
+    let rounds = bench.options.sized(3, 4);
     let folder = TempDir::new()?;
     let engine = engine(folder.path(), &corpus, &bench.queries, rounds)?;
     let whole = whole(&bench.runtime, &corpus, &bench.queries, rounds)?;

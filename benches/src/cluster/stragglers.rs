@@ -277,7 +277,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(lines.len(), 12);
         assert!(lines[4].contains("| 1.50 (target ≤ 2: met) | 1.50 (target ≤ 2: met) |"));
-        assert!(lines[4].contains("0.06 (target ≤ 0.05: **missed**)"));
+        assert!(lines[4].contains("0.06000 (target ≤ 0.05: **missed**)"));
         assert!(lines[8].contains("3.00 (target ≤ 2: **missed**)"));
         assert!(!lines[5].contains("target"));
         assert!(!lines[0].contains("target ≤ 2"));

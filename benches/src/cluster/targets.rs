@@ -51,9 +51,14 @@ impl Target {
             "**missed**"
         };
         // What is shown must not round a miss to a hit.
-        let shown = match format!("{seen:.2}").parse::<f64>() {
-            _ if seen.fract() == 0.0 => format!("{seen}"),
-            Ok(rounded) if self.is_met(rounded) == self.is_met(seen) => format!("{seen:.2}"),
+        let rounded = format!("{seen:.2}");
+        let is_faithful = seen.abs() >= 0.1
+            && rounded
+                .parse()
+                .is_ok_and(|rounded| self.is_met(rounded) == self.is_met(seen));
+        let shown = match seen {
+            seen if seen.fract() == 0.0 => format!("{seen}"),
+            _ if is_faithful => rounded,
             _ => format!("{seen:.5}"),
         };
         format!("{shown} (target {sign} {bound}: {verdict})")
@@ -80,6 +85,7 @@ mod tests {
 
     #[test]
     fn rounding_hides_no_miss() {
+        assert_eq!(EXTRA_REQUESTS.cell(0.00312), "0.00312 (target ≤ 0.05: met)");
         assert_eq!(ALL.cell(0.9999), "0.99990 (target ≥ 1: **missed**)");
         assert_eq!(
             NETWORK_CPU.cell(1.701),
