@@ -10,6 +10,7 @@
 
 mod aggregations;
 mod answer;
+mod brief;
 mod count;
 mod prune;
 mod rank;
@@ -29,6 +30,7 @@ use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
+pub use brief::is_brief;
 use request::{Request, Unready};
 pub(crate) use sorting::{KeyReader, Raw};
 

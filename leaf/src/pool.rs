@@ -2,13 +2,16 @@
 //!
 //! tokio hands work over through a bounded channel; as many workers as there are cores take it and
 //! spread large queries over one rayon pool, so at most that many queries share the cores at once. Work whose
-//! caller has gone, or whose deadline has passed while it waited, is dropped unevaluated.
+//! caller has gone, or whose deadline has passed while it waited, is dropped unevaluated. What is known to
+//! be brief is evaluated where it is asked for: two hand-overs take longer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use gleaner_engine::control::Control;
+use gleaner_model::metric;
 use gleaner_proto::LeafFault;
 use tokio::sync::oneshot;
 
@@ -67,6 +70,27 @@ impl Pool {
         Arc::clone(&self.rayon)
     }
 
+    /// Evaluates a job of less than a millisecond: on the caller's thread when nobody waits for the
+    /// pool, as handing it over would take longer; else as [`Self::run`].
+    pub(crate) async fn run_brief<T, F>(&self, deadline: Instant, job: F) -> Result<T, PoolFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Arc<Control>) -> T + Send + 'static,
+    {
+        if !self.queue.is_empty() {
+            return self.run(deadline, job).await;
+        }
+        if Instant::now() >= deadline {
+            return Err(PoolFault::Late);
+        }
+        let control = Arc::new(Control::until(deadline));
+        let evaluate = AssertUnwindSafe(|| job(&control));
+        std::panic::catch_unwind(evaluate).map_err(|_| {
+            tell_panic();
+            PoolFault::Panicked
+        })
+    }
+
     /// Evaluates `job` on the pool, by `deadline`.
     ///
     /// # Cancel safety
@@ -93,7 +117,7 @@ impl Pool {
         });
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(job)
         {
-            metrics::counter!("gleaner_search_rejected_total").increment(1);
+            metrics::counter!(metric::SEARCH_REJECTED.name).increment(1);
             let fault = LeafFault::Rejected {
                 queue: "search".into(),
                 capacity: self.capacity,
@@ -112,11 +136,14 @@ impl Pool {
 
 fn work(jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-        if outcome.is_err() {
-            tracing::error!("a query panicked; its request was answered with an error");
+        if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
+            tell_panic();
         }
     }
+}
+
+fn tell_panic() {
+    tracing::error!("a query panicked; its request was answered with an error");
 }
 
 #[cfg(test)]
@@ -196,6 +223,27 @@ mod tests {
             _ = has_started => {}
         }
         has_stopped.await.expect("cancelled");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn brief_work_is_done_in_place_unless_others_wait() {
+        let pool = pool(8);
+        let here = std::thread::current().id();
+        let thread = |_: &Arc<Control>| std::thread::current().id();
+        let done = futures::poll!(Box::pin(pool.run_brief(soon(), thread)));
+        assert!(matches!(done, std::task::Poll::Ready(Ok(id)) if id == here));
+        let late = pool.run_brief(Instant::now(), |_| panic!("too late"));
+        assert!(matches!(late.await, Err::<(), _>(PoolFault::Late)));
+        let panicked: Result<(), _> = pool.run_brief(soon(), |_| panic!("as a test asks")).await;
+        assert!(matches!(panicked, Err(PoolFault::Panicked)));
+        let release = occupy(&pool);
+        let mut waiting = Box::pin(pool.run(soon(), |_| 1));
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        let mut brief = Box::pin(pool.run_brief(soon(), |_| 2));
+        assert!(futures::poll!(brief.as_mut()).is_pending());
+        drop(release);
+        assert!(matches!(waiting.await, Ok(1)));
+        assert!(matches!(brief.await, Ok(2)));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,159 @@
+//! Which searches are so short that handing them to another thread costs more than they do.
+
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
+
+use super::Target;
+
+/// Postings or documents that a brief search looks at, at most: half a millisecond of a core where
+/// nothing is pruned.
+const MOST_WORK: u64 = 98_304;
+
+/// Hits that it ranks, at most.
+const MOST_HITS: usize = 100;
+
+/// Documents among which every search is brief, aggregations and sorts too.
+const FEW_DOCUMENTS: u64 = 2_048;
+
+/// Returns whether a search of `targets` takes at most about half a millisecond, by numbers that are
+/// at hand: nothing is read. It says `false` where it does not know.
+pub fn is_brief(targets: &[Target], query: &ShardQuery) -> bool {
+    let documents = targets
+        .iter()
+        .map(|target| target.view.num_documents())
+        .sum();
+    is_brief_among(documents, query)
+}
+
+fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
+    let filters = query.post_filter.iter().chain(&*query.aggregation_filters);
+    let work = Work {
+        documents,
+        statistics: &query.statistics,
+    };
+    let clauses = std::iter::once(&query.query).chain(filters);
+    let looked_at: u64 = clauses.map(|clause| work.of(clause)).sum();
+    if documents <= FEW_DOCUMENTS {
+        return looked_at <= MOST_WORK;
+    }
+    let ranks_by_score = query.sort.is_empty() && query.aggregations.is_empty();
+    ranks_by_score && query.top <= MOST_HITS && looked_at <= MOST_WORK
+}
+
+/// What is known before anything is read.
+struct Work<'a> {
+    documents: u64,
+    statistics: &'a Statistics,
+}
+
+impl Work<'_> {
+    /// Returns how many postings or documents a clause looks at, at most.
+    fn of(&self, clause: &Clause) -> u64 {
+        let all = |clauses: &[Clause]| clauses.iter().map(|clause| self.of(clause)).sum::<u64>();
+        match clause {
+            Clause::MatchNone => 0,
+            Clause::MatchAll | Clause::Pattern { .. } => self.documents,
+            // A column is read a word at a time, and a filter is remembered.
+            Clause::Exact { .. }
+            | Clause::AnyOf { .. }
+            | Clause::Range { .. }
+            | Clause::Exists { .. } => self.documents / 4,
+            Clause::Ids { ids } => 16 * ids.len() as u64,
+            Clause::Term { field, term } => self.list(field, term),
+            Clause::Synonyms { field, terms } => {
+                terms.iter().map(|term| self.list(field, term)).sum()
+            }
+            Clause::Blended { field, terms } => {
+                terms.iter().map(|(term, _)| self.list(field, term)).sum()
+            }
+            Clause::Phrase {
+                field, positions, ..
+            } => {
+                let terms = positions.iter().flat_map(|(_, terms)| terms);
+                // Positions are many times what documents are.
+                4 * terms.map(|term| self.list(field, term)).sum::<u64>()
+            }
+            Clause::Bool {
+                must,
+                should,
+                filter,
+                must_not,
+                ..
+            } => all(must) + all(should) + all(filter) + all(must_not),
+            Clause::DisMax { clauses, .. } => all(clauses),
+            Clause::Constant(clause) | Clause::Boost { clause, .. } => self.of(clause),
+            Clause::Demote {
+                positive, negative, ..
+            } => self.of(positive) + self.of(negative),
+        }
+    }
+
+    /// Returns how long a posting list is, at most: known of terms that score.
+    fn list(&self, field: &FieldPath, term: &str) -> u64 {
+        let terms = self.statistics.terms.get(field);
+        let known = terms.and_then(|terms| terms.get(term)).copied();
+        known.unwrap_or(self.documents / 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Returns a query for the ten best of a million documents, of which 1,000 have the term `rare`
+    /// and 400,000 `common`.
+    fn query(clause: Clause) -> ShardQuery {
+        let mut statistics = Statistics::default();
+        let terms = [("rare".to_owned(), 1_000), ("common".to_owned(), 400_000)];
+        statistics.terms.insert(field(), terms.into());
+        ShardQuery {
+            query: clause,
+            statistics: Arc::new(statistics),
+            top: 10,
+            ..crate::aggregate::testing::query(vec![], vec![])
+        }
+    }
+
+    fn field() -> FieldPath {
+        FieldPath::new("body")
+    }
+
+    fn term(term: &str) -> Clause {
+        let (field, term) = (field(), term.to_owned());
+        Clause::Term { field, term }
+    }
+
+    fn any(should: Vec<Clause>, filter: Vec<Clause>) -> Clause {
+        Clause::Bool {
+            must: vec![],
+            should,
+            filter,
+            must_not: vec![],
+            minimum_should_match: 0,
+        }
+    }
+
+    #[test]
+    fn searches_are_brief_by_the_length_of_their_lists() {
+        let is_brief = |clause: Clause| is_brief_among(1_000_000, &query(clause));
+        assert!(is_brief(term("rare")));
+        assert!(!is_brief(term("common")));
+        assert!(is_brief(any(vec![term("rare"), term("rare")], vec![])));
+        assert!(!is_brief(any(vec![term("rare"), term("common")], vec![])));
+        assert!(!is_brief(any(vec![term("rare")], vec![term("unknown")])));
+        assert!(!is_brief(Clause::MatchAll));
+        assert!(is_brief(Clause::MatchNone));
+    }
+
+    #[test]
+    fn what_looks_at_every_match_is_brief_among_few_documents_only() {
+        let many_hits = ShardQuery {
+            top: 10_000,
+            ..query(term("rare"))
+        };
+        assert!(!is_brief_among(1_000_000, &many_hits));
+        assert!(is_brief_among(1_000, &many_hits));
+    }
+}
