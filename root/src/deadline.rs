@@ -51,6 +51,12 @@ impl Deadline {
         self.owed - kept_back(remaining) / 4
     }
 
+    /// Returns until when answers are waited for that only prepare a question: half of what is left,
+    /// so that a leaf that says nothing leaves the others time to be asked.
+    pub(crate) fn prepare_by(&self) -> Instant {
+        self.owed - self.remaining() / 2
+    }
+
     /// Returns until when the winners' content is waited for: a little beyond the deadline, since what
     /// was ranked in time is worth a short wait.
     pub(crate) fn fetch_by(&self) -> Instant {

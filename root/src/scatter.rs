@@ -114,7 +114,10 @@ impl Root {
         let round = Round {
             phase,
             slots: self.slots(plans, trip),
-            gather_by: trip.deadline.gather_by(),
+            gather_by: match phase {
+                Phase::Statistics | Phase::Expand => trip.deadline.prepare_by(),
+                _ => trip.deadline.gather_by(),
+            },
             is_grouped: true,
         };
         let (outcomes, is_mixed) = self.race(plans, round, trip, ask).await;

@@ -250,6 +250,27 @@ async fn the_deadline_ends_all_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leaf_that_says_nothing_takes_its_own_shards_alone() {
+    let mut index = index(1, &json!({"properties": {"title": {"type": "text"}}}));
+    index.settings.number_of_shards = 2;
+    let cluster = Cluster::with_copies((2, 1), [index], RootOptions::default());
+    cluster.each(|leaf| {
+        let hits = (0..2).map(|n| (shard(1, n), vec![(1.0, 1)]));
+        leaf.hits.lock().extend(hits);
+    });
+    *cluster.leaves[1].delay.lock() = MINUTE;
+    let body = json!({"query": {"match": {"title": "word"}}, "timeout": "50ms"});
+    let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");
+    let begun = Instant::now();
+    let (target, options) = (Target::default(), SearchOptions::default());
+    let response = cluster.root.search(&target, &request, &options).await;
+    let response = response.expect("a partial answer");
+    assert!(begun.elapsed() <= millis(50), "{:?}", begun.elapsed());
+    let failed: Vec<_> = response.shards.failures.iter().map(|f| f.shard).collect();
+    assert_eq!((response.hits.len(), failed.len()), (1, 1), "{failed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropping_the_search_drops_every_attempt() {
     let cluster = pair(0.05);
     cluster.each(|leaf| *leaf.delay.lock() = MINUTE);
