@@ -216,9 +216,11 @@ fn table(rows: &[Vec<Row>]) -> Table {
             let has_target = at == 0;
             let ratio = |quantile: f64| {
                 let ratio = row.latencies.at(quantile) / healthy.at(quantile);
-                match has_target && *state != State::Healthy && quantile > 0.5 {
-                    true => targets::TAIL.cell(ratio),
-                    false => format!("{ratio:.2}"),
+                let is_bound = has_target && *state != State::Healthy;
+                match quantile {
+                    0.5 if is_bound => targets::MEDIAN.cell(ratio),
+                    0.999 if is_bound => targets::TAIL.cell(ratio),
+                    _ => format!("{ratio:.2}"),
                 }
             };
             let count = |number: usize| match has_target {

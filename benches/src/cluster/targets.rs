@@ -9,8 +9,10 @@ pub(super) enum Target {
     AtLeast(f64),
 }
 
-/// p99 and p99.9 with slow leaves and all means on, as multiples of the healthy ones.
-pub(super) const TAIL: Target = Target::AtMost(2.0);
+/// p50 with slow leaves and all means on, as a multiple of the healthy one.
+pub(super) const MEDIAN: Target = Target::AtMost(1.1);
+/// p99.9, likewise.
+pub(super) const TAIL: Target = Target::AtMost(1.5);
 /// Second requests among the first ones: the root's default share.
 pub(super) const EXTRA_REQUESTS: Target = Target::AtMost(0.05);
 /// Searches that fail, or miss shards, while a copy of each shard is left.
