@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use gleaner_model::metric;
 use gleaner_root::Root;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -165,7 +166,7 @@ fn observe(route: &'static str, status: StatusCode, started: Instant) {
         ("route", route.to_owned()),
         ("status", status.as_u16().to_string()),
     ];
-    metrics::histogram!("gleaner_http_request_seconds", &labels).record(started.elapsed());
+    metrics::histogram!(metric::HTTP_REQUEST_SECONDS.name, &labels).record(started.elapsed());
 }
 
 /// A path that is known under other methods.

@@ -12,6 +12,7 @@ mod client;
 mod durable;
 mod fault;
 mod followers;
+mod gauges;
 mod get;
 mod growth;
 mod idempotency;
@@ -88,8 +89,9 @@ pub struct LeafOptions {
     pub indexing_memory_bytes: usize,
     /// Bytes of writes that may be under way on the leaf; default 512 MiB, then they are rejected.
     pub write_queue_bytes: usize,
-    /// Bytes of documents, per shard, that searches cannot see yet; default 16 MiB. Beyond it a
-    /// refresh is made at once, far beyond it writers wait for one.
+    /// Bytes remembered of documents, per shard, that searches cannot see yet: their ids and versions,
+    /// and the newest of themselves, up to a quarter of it. Default 16 MiB. Beyond it a refresh is made
+    /// at once, far beyond it writers wait for one.
     pub unseen_bytes: usize,
     /// Operations not yet durably committed after which a durable commit is made; default 500,000.
     pub flush_operations: u64,

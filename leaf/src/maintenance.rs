@@ -199,6 +199,7 @@ impl Leaf {
                 drop_files(shard.snapshots.expired());
                 self.maintain_shard(&shard).await;
             }
+            self.set_gauges();
             watermark::check(&*self.coordinator, &self.options).await;
             self.reopen_failed();
         }

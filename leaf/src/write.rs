@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use futures::future::BoxFuture;
 use gleaner_log::{Append, Appended, LogError, ProducerSequence};
-use gleaner_model::{Operation, PrimaryTerm, SeqNo};
+use gleaner_model::{Operation, PrimaryTerm, SeqNo, metric};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
     WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
@@ -62,7 +62,7 @@ impl Leaf {
         let permits = (bytes.min(capacity) / 64).max(1) as u32;
         let permits = Arc::clone(&self.write_permits).try_acquire_many_owned(permits);
         let Ok(_permits) = permits else {
-            metrics::counter!("gleaner_write_rejected_total").increment(1);
+            metrics::counter!(metric::WRITE_REJECTED.name).increment(1);
             return Err(LeafFault::Rejected {
                 queue: "write".into(),
                 capacity,

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod hash;
 pub mod id;
 pub mod mapping;
+pub mod metric;
 pub mod operation;
 pub mod settings;
 pub mod state;

@@ -48,6 +48,9 @@ pub struct IndexSettings {
     pub max_terms_count: usize,
     /// Largest regular expression in characters (default 1,000).
     pub max_regex_length: usize,
+    /// Largest number of `docvalue_fields` of a search (default 100).
+    #[serde(default = "default_docvalue_fields")]
+    pub max_docvalue_fields: usize,
     /// Blocks in force.
     pub blocks: Blocks,
     /// `analysis` as declared; `analysis::AnalyzerRegistry::from_settings` reads it.
@@ -74,12 +77,18 @@ impl Default for IndexSettings {
             max_ngram_diff: 1,
             max_terms_count: 65_536,
             max_regex_length: 1_000,
+            max_docvalue_fields: default_docvalue_fields(),
             blocks: Blocks::default(),
             analysis: serde_json::Value::Object(serde_json::Map::new()),
             default_fields: vec!["*".to_owned()],
             declared: serde_json::Map::new(),
         }
     }
+}
+
+/// Settings written before there was this limit have the default.
+fn default_docvalue_fields() -> usize {
+    100
 }
 
 /// Returns the number of routing slots for `shards`: the largest multiple of it that is at most

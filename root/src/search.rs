@@ -23,7 +23,7 @@ use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
-use preparing::{apply_boosts, check_window, skip_hopeless};
+use preparing::{apply_boosts, check_limits, skip_hopeless};
 
 pub(crate) use shard_query::{shard_query, wanted_hits};
 
@@ -86,7 +86,7 @@ impl Root {
         options: &SearchOptions,
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
-        check_window(plans, request)?;
+        check_limits(plans, request)?;
         apply_boosts(plans, request);
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
         let mut trip = Trip::new(deadline);

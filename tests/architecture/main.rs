@@ -59,6 +59,10 @@ const RULES: &[(&str, Rule)] = &[
         sources::stray_unsafe,
     ),
     (
+        "a metric's name stands in `model/src/metric.rs`",
+        sources::unlisted_metrics,
+    ),
+    (
         "a module is `foo.rs` and `foo/`, never `mod.rs`",
         sources::mod_files,
     ),

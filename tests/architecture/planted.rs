@@ -210,6 +210,15 @@ fn unsafe_code_outside_the_named_modules_is_found() {
 }
 
 #[test]
+fn a_metric_named_where_it_is_counted_is_found() {
+    let listed = "fn f() { metrics::counter!(metric::SHARDS.name).increment(1); }";
+    assert!(sources::unlisted_metrics(&house_with("leaf/src/lib.rs", listed)).is_empty());
+    let stray = "fn f() { metrics::counter!(\"gleaner_stray_total\").increment(1); }";
+    let house = house_with("leaf/src/lib.rs", stray);
+    assert_found(sources::unlisted_metrics, &house, "no list names");
+}
+
+#[test]
 fn files_with_the_wrong_shape_are_found() {
     assert_found(
         sources::mod_files,

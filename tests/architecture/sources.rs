@@ -150,6 +150,24 @@ pub(crate) fn stray_unsafe(house: &House) -> Vec<Violation> {
     violations
 }
 
+/// Finds metrics whose name does not come from the list of all.
+pub(crate) fn unlisted_metrics(house: &House) -> Vec<Violation> {
+    let macros = ["counter!(", "gauge!(", "histogram!("];
+    let is_unlisted = |source: &&Source| {
+        macros.iter().any(|name| {
+            let calls = source.product.split(name).skip(1);
+            // A literal name is blanked, so what follows it comes first.
+            calls
+                .map(str::trim_start)
+                .any(|rest| !rest.starts_with(char::is_alphabetic))
+        })
+    };
+    let found = house.sources.iter().filter(is_unlisted);
+    found
+        .map(|source| Violation::new(&source.path, "counts what no list names"))
+        .collect()
+}
+
 /// Finds files called `mod.rs`.
 pub(crate) fn mod_files(house: &House) -> Vec<Violation> {
     let is_mod = |source: &&Source| source.path.ends_with("/mod.rs");

@@ -12,6 +12,7 @@ use gleaner_api::{ApiOptions, Distribution as Dialect};
 use gleaner_coordinator::{Coordinator, Embedded};
 use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
+use gleaner_model::metric::{self, MetricKind};
 use gleaner_model::{ClusterState, NodeId};
 use gleaner_proto::LeafClient;
 use gleaner_root::{Located, Root, RootOptions, leaves::SingleLeaf};
@@ -86,9 +87,16 @@ impl Node {
 
 /// Installs what records metrics.
 pub(crate) fn metrics() -> Result<PrometheusHandle> {
-    PrometheusBuilder::new()
-        .install_recorder()
-        .context("cannot install the recorder of metrics")
+    let recorder = PrometheusBuilder::new().install_recorder();
+    let handle = recorder.context("cannot install the recorder of metrics")?;
+    for metric in metric::ALL {
+        match metric.kind {
+            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+    Ok(handle)
 }
 
 /// Tidies up recorded metrics, until it is aborted.

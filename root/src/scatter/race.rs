@@ -13,7 +13,7 @@
 //! Nothing here waits or calls: [`super::run`] does, and tells what happened.
 
 use futures::future::{AbortHandle, AbortRegistration};
-use gleaner_model::NodeId;
+use gleaner_model::{NodeId, metric};
 use gleaner_proto::LeafFault;
 use tokio::time::Instant;
 
@@ -170,8 +170,7 @@ impl<'a, A: Dated> Race<'a, A> {
         }
         if self.rules.book.is_some() {
             let labels = [("phase", self.rules.phase.name()), ("kind", kind.name())];
-            metrics::counter!("gleaner_shard_requests_total", &labels)
-                .increment(picks.len() as u64);
+            metrics::counter!(metric::SHARD_REQUESTS.name, &labels).increment(picks.len() as u64);
         }
         let mut starts: Vec<Start> = Vec::new();
         let first_id = self.attempts.len();

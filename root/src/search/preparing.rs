@@ -5,8 +5,18 @@ use gleaner_query::search::SearchRequest;
 use crate::RootError;
 use crate::plan::IndexPlan;
 
-/// Refuses a window that no index searched allows.
-pub(super) fn check_window(plans: &[IndexPlan], request: &SearchRequest) -> Result<(), RootError> {
+/// Refuses a window, or more fields, than an index searched allows.
+pub(super) fn check_limits(plans: &[IndexPlan], request: &SearchRequest) -> Result<(), RootError> {
+    let num_fields = request.docvalue_fields.len();
+    let limits = plans.iter().map(|p| p.index.settings.max_docvalue_fields);
+    if let Some(limit) = limits.min().filter(|limit| num_fields > *limit) {
+        let reason = format!(
+            "Trying to retrieve too many docvalue_fields. Must be less than or equal to: [{limit}] \
+             but was [{num_fields}]. This limit can be set by changing the \
+             [index.max_docvalue_fields_search] index level setting."
+        );
+        return Err(gleaner_query::QueryError::illegal(reason).into());
+    }
     let window = request.from.saturating_add(request.size());
     let limit = plans
         .iter()

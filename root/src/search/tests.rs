@@ -197,6 +197,17 @@ async fn a_window_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn more_doc_values_than_the_limit_are_refused() {
+    let fields: Vec<String> = (0..101).map(|n| format!("f{n}")).collect();
+    let refused = search(&fixture(), json!({"docvalue_fields": fields})).await;
+    let reason = refused.expect_err("too many").to_string();
+    assert!(
+        reason.contains("Must be less than or equal to: [100] but was [101]"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn a_repeated_search_counts_once_while_the_views_stay() {
     let fixture = fixture();
     for _ in 0..3 {

@@ -87,6 +87,10 @@ fn defaults(declared: &Map<String, Value>) -> Map<String, Value> {
             "index.max_regex_length",
             settings.max_regex_length.to_string(),
         ),
+        (
+            "index.max_docvalue_fields_search",
+            settings.max_docvalue_fields.to_string(),
+        ),
         ("index.hidden", settings.hidden.to_string()),
         ("index.blocks.read_only", false.to_string()),
         ("index.blocks.read", false.to_string()),
