@@ -7,7 +7,8 @@
 //!
 //! Under overload second requests only add to it, so none are sent
 //! - for a second after any leaf has refused work (`Rejected`), and
-//! - to a leaf on which searches have lately waited longer than they ran (see `Node::is_queueing`).
+//! - to a leaf on which searches have lately waited longer than they ran (see `Node::is_queueing`),
+//!   unless the first copy is silent.
 
 use std::time::Duration;
 

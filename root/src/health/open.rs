@@ -58,8 +58,8 @@ impl OpenBook<'_> {
     }
 
     /// Returns which of `others` a call for `shard` is repeated on, and after what delay: the one
-    /// that answers soonest by its 95th percentile. Leaves that are queueing are none; one that is out
-    /// is better than none, once the first is silent.
+    /// that answers soonest by its 95th percentile. One that is queueing or out is better than none, once
+    /// the first is silent.
     pub(crate) fn backup(
         &mut self,
         (shard, phase): (ShardKey, Phase),
@@ -69,13 +69,13 @@ impl OpenBook<'_> {
         let (now, key) = (self.now, (shard.index, phase));
         let delays = others.iter().filter_map(|at| {
             let node = self.pages.nodes.get(&copies[*at].node)?;
-            let is_out = node.is_out(shard, now);
+            let is_last = node.is_out(shard, now) || node.is_queueing();
             let usual = node.p95(key).unwrap_or(UNKNOWN);
-            let delay = if is_out { usual.max(SILENCE) } else { usual };
-            (!node.is_queueing()).then_some((is_out, delay, *at))
+            let delay = if is_last { usual.max(SILENCE) } else { usual };
+            Some((is_last, delay, *at))
         });
         // The first of those that are alike: it is next in the order of choice.
-        let soonest = delays.min_by_key(|(is_out, delay, _)| (*is_out, *delay));
+        let soonest = delays.min_by_key(|(is_last, delay, _)| (*is_last, *delay));
         soonest.map(|(_, delay, at)| (at, delay))
     }
 

@@ -126,7 +126,7 @@ async fn a_request_is_repeated_on_the_copy_that_answers_soonest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_repeated_on_a_leaf_whose_searches_wait() {
+async fn a_leaf_whose_searches_wait_is_asked_only_where_the_first_copy_is_silent() {
     let (book, copies): (_, [Located; 2]) = (book(), copies());
     let times = LeafTimes {
         queue: millis(50),
@@ -138,5 +138,6 @@ async fn nothing_is_repeated_on_a_leaf_whose_searches_wait() {
             .answered(node, key(), Some(millis(60)), Some(times));
     }
     let asked = (shard(1, 0), Phase::Query);
-    assert_eq!(book.open().backup(asked, &copies, &[1]), None);
+    let backup = book.open().backup(asked, &copies, &[1]);
+    assert_eq!(backup, Some((1, super::SILENCE)));
 }

@@ -12,6 +12,10 @@ use crate::waterfall::AttemptKind;
 /// Least delay of a second request: what is faster is not worth one.
 const FLOOR: Duration = Duration::from_millis(1);
 
+/// Longest delay of a second request, whatever the times of the copies were: those of a leaf that was
+/// stopped hold the time that it stood still, and another's silence must not be waited out for them.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// A call is very late after so many times the delay of its second request. Where times end as those
 /// of queues do, one in two hundred is.
 const VERY_LATE: f64 = 1.5;
@@ -24,6 +28,7 @@ impl<A: Dated> Race<'_, A> {
         };
         let now = Instant::now();
         let longest = self.rules.gather_by.saturating_duration_since(now) / 2;
+        let longest = longest.min(LONGEST);
         if longest < FLOOR {
             return;
         }
@@ -66,11 +71,17 @@ impl<A: Dated> Race<'_, A> {
             };
             slot.hedge = None;
             let key = (slot.asked.shard, self.rules.phase);
-            let Some((copy, _)) = book.backup(key, &slot.copies, slot.others()) else {
+            let Some((copy, usual)) = book.backup(key, &slot.copies, slot.others()) else {
                 continue;
             };
             let cost = self.rules.phase.hedge_cost();
             let late = now - hedge.since;
+            if late < SILENCE && usual >= SILENCE {
+                // What is left has turned slow, queueing or out since.
+                let due = hedge.since + SILENCE;
+                slot.hedge = Some(Hedge { due, ..hedge });
+                continue;
+            }
             let is_allowed = book.may_repeat(cost, late >= hedge.delay.mul_f64(VERY_LATE));
             if is_allowed || (late >= SILENCE && book.must_repeat(cost)) {
                 picks.push((at, copy));

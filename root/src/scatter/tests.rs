@@ -150,6 +150,34 @@ async fn a_late_copy_is_hedged_in_one_call_and_the_loser_is_dropped() {
     assert_eq!(attempts, expected);
 }
 
+/// Notes calls that the second leaf answered as if it had just been stopped for a while.
+fn was_stopped(cluster: &Cluster, queue: Duration) {
+    let node = &cluster.root.leaves.copies(shard(1, 0))[1].node;
+    let times = gleaner_query::answer::LeafTimes {
+        queue,
+        evaluate: millis(1),
+    };
+    for _ in 0..40 {
+        let key = (shard(1, 0).index, Phase::Query);
+        let mut book = cluster.root.health.open();
+        book.answered(node, key, Some(queue), Some(times));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_copy_is_replaced_by_one_that_queues_or_was_slow() {
+    for (queue, within) in [(millis(5), millis(110)), (millis(20_000), millis(1_010))] {
+        let cluster = pair(0.05);
+        was_stopped(&cluster, queue);
+        *cluster.leaves[0].delay.lock() = MINUTE;
+        let begun = Instant::now();
+        let (gathered, _) = searched(&cluster.root, MINUTE).await;
+        assert_eq!(nodes(&gathered), ["leaf-1", "leaf-1"]);
+        let took = begun.elapsed();
+        assert!(took >= millis(100) && took <= within, "{queue:?}: {took:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_two_late_copies_the_first_to_answer_wins() {
     let cluster = pair(0.05);
