@@ -3,41 +3,50 @@
 //! The base is Debian's slim image. Where no registry answers, it is made with `debootstrap` from
 //! Debian's packages, which needs root and a minute.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use crate::{
     command::{cargo, is_available, run_program},
-    report::{Outcome, Step},
+    report::{Outcome, Report},
     workspace::Workspace,
 };
 
 const BASE: &str = "debian:bookworm-slim";
 const IMAGE: &str = "gleaner:local";
 
-/// The steps of the command.
-pub(crate) const STEPS: &[Step] = &[
-    Step {
-        name: "image: base",
-        run: base,
-    },
-    Step {
-        name: "image: binary",
-        run: binary,
-    },
-    Step {
-        name: "image: build",
-        run: build,
-    },
-];
+/// Seconds that a registry may take to answer nothing.
+const PULLED_WITHIN: &str = "120";
+
+/// `cargo xtask image [--binary PATH]`: with the release build, or with the binary at a path.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<Report> {
+    let given = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => None,
+        ["--binary", path] => Some(PathBuf::from(path)),
+        _ => bail!("usage: cargo xtask image [--binary PATH]"),
+    };
+    let mut report = Report::default();
+    report.time("image: base", || base(workspace));
+    let binary = given.unwrap_or_else(|| {
+        report.time("image: binary", || release(workspace));
+        workspace.target().join("release/gleaner")
+    });
+    report.time("image: build", || build(workspace, &binary, IMAGE));
+    Ok(report)
+}
 
 /// Returns whether Docker is here and answers.
 pub(crate) fn has_docker() -> bool {
     is_available(Path::new("docker"), "version")
 }
 
-fn base(workspace: &Workspace) -> anyhow::Result<Outcome> {
+/// Sees to it that the base is here.
+pub(crate) fn base(workspace: &Workspace) -> anyhow::Result<Outcome> {
     if !has_docker() {
         return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
     }
@@ -46,18 +55,33 @@ fn base(workspace: &Workspace) -> anyhow::Result<Outcome> {
         return Ok(Outcome::PASSED);
     }
     println!("pulling {BASE}");
-    let pulled = Command::new("docker").args(["pull", BASE]).status();
+    let mut pull = Command::new("timeout");
+    let pulled = pull.args([PULLED_WITHIN, "docker", "pull", BASE]).status();
     if pulled.is_ok_and(|status| status.success()) {
         return Ok(Outcome::PASSED);
     }
     println!("no registry gives {BASE}; it is made with debootstrap");
     if !is_available(Path::new("debootstrap"), "--version") {
         println!("installing debootstrap");
-        let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--no-install-recommends", "debootstrap"]);
-        run_program(install)?;
+        install_debootstrap()?;
     }
     bootstrap(workspace)
+}
+
+/// Installs from the lists of packages that are here, or else from new ones.
+fn install_debootstrap() -> anyhow::Result<()> {
+    let install = || {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends", "debootstrap"]);
+        install
+    };
+    if run_program(install()).is_err() {
+        let mut update = Command::new("apt-get");
+        update.arg("update");
+        run_program(update)?;
+        run_program(install())?;
+    }
+    Ok(())
 }
 
 /// Makes the base from Debian's packages and hands it to Docker.
@@ -81,36 +105,38 @@ fn bootstrap(workspace: &Workspace) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn binary(workspace: &Workspace) -> anyhow::Result<Outcome> {
+fn release(workspace: &Workspace) -> anyhow::Result<Outcome> {
     run_program(cargo(
         workspace,
         ["build", "--release", "--locked", "-p", "gleaner-cli"],
     ))
 }
 
-fn build(workspace: &Workspace) -> anyhow::Result<Outcome> {
+/// Puts `binary` on the base and calls the image `tag`.
+pub(crate) fn build(workspace: &Workspace, binary: &Path, tag: &str) -> anyhow::Result<Outcome> {
     if !has_docker() {
         return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
     }
     // A folder of its own, so that Docker is sent three files and not the checkout.
-    let context = workspace.scratch().join("image");
+    let context = workspace.scratch().join(tag.replace(':', "-"));
     fs::create_dir_all(&context).with_context(|| context.display().to_string())?;
     let deploy = workspace.root().join("deploy");
-    let release = workspace.target().join("release/gleaner");
     let files = [
         (deploy.join("Dockerfile"), "Dockerfile"),
         (deploy.join("cluster.toml"), "cluster.toml"),
-        (release, "gleaner"),
+        (binary.to_path_buf(), "gleaner"),
     ];
     for (from, name) in files {
         fs::copy(&from, context.join(name)).with_context(|| from.display().to_string())?;
     }
     let mut build = Command::new("docker");
-    build.args(["build", "--tag", IMAGE]).arg(&context);
+    build.args(["build", "--tag", tag]).arg(&context);
     run_program(build)?;
+    // A copy of the binary that nobody needs any more.
+    fs::remove_dir_all(&context).with_context(|| context.display().to_string())?;
     ensure!(
-        is_here(IMAGE),
-        "`docker build` ended well, but {IMAGE} is not here"
+        is_here(tag),
+        "`docker build` ended well, but {tag} is not here"
     );
     Ok(Outcome::PASSED)
 }

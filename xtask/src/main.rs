@@ -10,6 +10,7 @@
 
 mod bench;
 mod command;
+mod containers;
 mod drive;
 mod image;
 mod prove;
@@ -38,6 +39,7 @@ usage: cargo xtask <command>
   arch    the architecture test alone
   prove   the long proofs: [--tier NAME] [--seed N] [--list]
   image   the container image that deploy/compose.yaml runs: `gleaner:local`
+            [--binary PATH]  with this binary instead of a release build
   bench   the criterion benches; further words go to criterion
 
 environment:
@@ -72,7 +74,7 @@ fn run() -> anyhow::Result<bool> {
         "prove" => prove::run(&workspace, &rest)?,
         "bench" => Some(bench::run_benches(&workspace, &rest)),
         "setup" => Some(Report::of(&workspace, setup::STEPS)),
-        "image" => Some(Report::of(&workspace, image::STEPS)),
+        "image" => Some(image::run(&workspace, &rest)?),
         "fmt" => Some(Report::of(&workspace, static_checks::FORMAT)),
         "lint" => Some(Report::of(&workspace, static_checks::LINT)),
         "deny" => Some(Report::of(&workspace, static_checks::DENY)),

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 
 use crate::{
     command::{cargo, run_program, run_tests},
-    drive,
+    containers, drive,
     report::{Outcome, Report, Step},
     setup, static_checks,
     workspace::Workspace,
@@ -31,6 +31,7 @@ const STEPS: &[&[Step]] = &[
         },
     ],
     drive::STEPS,
+    containers::STEPS,
 ];
 
 /// `cargo xtask test [--list | --only WORDS]`; a list is no report.

@@ -1,0 +1,31 @@
+//! Leaves in containers that are killed, paused and cut off: real processes, a real network.
+//!
+//! Needs Docker and an image of the binary, named by `GLEANER_IMAGE`, so the tests are ignored unless
+//! asked for; `cargo xtask test --only containers` makes the image and runs them.
+
+mod asked;
+mod drill;
+mod fleet;
+mod load;
+
+use anyhow::Result;
+
+use fleet::Fault;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs Docker and an image: `cargo xtask test --only containers`"]
+async fn a_killed_leaf_costs_no_answer_and_no_acknowledged_document() -> Result<()> {
+    drill::run(Fault::Kill).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs Docker and an image: `cargo xtask test --only containers`"]
+async fn a_paused_leaf_costs_no_answer_and_no_acknowledged_document() -> Result<()> {
+    drill::run(Fault::Pause).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs Docker and an image: `cargo xtask test --only containers`"]
+async fn a_leaf_cut_off_costs_no_answer_and_no_acknowledged_document() -> Result<()> {
+    drill::run(Fault::Cut).await
+}

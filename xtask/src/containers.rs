@@ -1,0 +1,105 @@
+//! The drills: leaves in containers that are killed, paused and cut off, on the image of `deploy`.
+//!
+//! The image has the dev build, which the tests before have made. What a drill leaves behind when it is
+//! killed itself is removed here; only the base image stays, for the next run.
+
+use std::process::Command;
+
+use crate::{
+    command::{cargo, run_tests},
+    image,
+    report::{Outcome, Step},
+    test,
+    workspace::Workspace,
+};
+
+/// The step; the server must have been built before.
+pub(crate) const STEPS: &[Step] = &[Step {
+    name: "containers",
+    run,
+}];
+
+/// What all containers and networks of a run are marked with.
+const LABEL: &str = "gleaner.drill";
+
+fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    if !image::has_docker() {
+        return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
+    }
+    // A machine that reaches neither a registry nor Debian's packages proves nothing about leaves.
+    match image::base(workspace) {
+        Ok(Outcome::Ran(_)) => {}
+        Ok(skipped) => return Ok(skipped),
+        Err(error) => return Ok(Outcome::Skipped(format!("no base image: {error:#}"))),
+    }
+    test::build_server(workspace)?;
+    let drill = Drill::new();
+    image::build(workspace, &test::binary(workspace), &drill.image)?;
+    if let Some(why) = drill.cannot_start() {
+        return Ok(Outcome::Skipped(why));
+    }
+    let arguments = [
+        "test",
+        "--workspace",
+        "--locked",
+        "--test",
+        "containers",
+        "--",
+        "--ignored",
+        "--test-threads=1",
+    ];
+    let mut tests = cargo(workspace, arguments);
+    tests.env("GLEANER_BINARY", test::binary(workspace));
+    tests.env("GLEANER_IMAGE", &drill.image);
+    tests.env("GLEANER_DRILL", &drill.run);
+    run_tests(tests)
+}
+
+/// One run, and what it has at Docker; gone when dropped.
+struct Drill {
+    run: String,
+    image: String,
+}
+
+impl Drill {
+    fn new() -> Self {
+        let run = std::process::id().to_string();
+        let image = format!("gleaner-drill:{run}");
+        Self { run, image }
+    }
+
+    /// Returns why the binary does not start on the base, if that is the machine's fault: its C library
+    /// is newer than the base's.
+    fn cannot_start(&self) -> Option<String> {
+        let mut version = Command::new("docker");
+        version.args(["run", "--rm", &self.image, "--version"]);
+        let told = version.output().ok()?.stderr;
+        let told = String::from_utf8_lossy(&told);
+        let line = told.lines().find(|line| line.contains("GLIBC_"))?;
+        Some(format!("what is built here does not start there: {line}"))
+    }
+}
+
+impl Drop for Drill {
+    fn drop(&mut self) {
+        let filter = format!("label={LABEL}={}", self.run);
+        let remove = |list: &[&str], remove: &[&str]| {
+            let found = Command::new("docker")
+                .args(list)
+                .args(["--quiet", "--filter", &filter])
+                .output();
+            let found = found.map(|output| output.stdout).unwrap_or_default();
+            for id in String::from_utf8_lossy(&found).split_whitespace() {
+                drop(Command::new("docker").args(remove).arg(id).output());
+            }
+        };
+        // Nothing is there unless a drill was killed.
+        remove(&["ps", "--all"], &["rm", "--force", "--volumes"]);
+        remove(&["network", "ls"], &["network", "rm"]);
+        drop(
+            Command::new("docker")
+                .args(["rmi", "--force", &self.image])
+                .output(),
+        );
+    }
+}
