@@ -74,6 +74,7 @@ impl Stages {
         Self { fault, began }
     }
 
+    #[expect(clippy::print_stdout, reason = "the harness shows it with a failure")]
     fn ended(&mut self, stage: &str) {
         let took = self.began.elapsed().as_secs_f64();
         println!("{:?}: {stage} in {took:.1} s", self.fault);
