@@ -1,5 +1,9 @@
 //! `_nodes`: enough for clients that sniff.
 
+#[cfg(test)]
+mod tests;
+
+use gleaner_model::Role;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -65,8 +69,57 @@ const METRICS: [&str; 11] = [
 /// The roles a node tells; clients that sniff skip nodes that are masters only.
 pub(super) const ROLES: [&str; 3] = ["data", "ingest", "master"];
 
-/// Returns whether the path names this node: by id, name, or a pattern that takes all in.
-fn is_named(request: &Request, id: &str) -> bool {
+/// A member of the cluster, as clients are told of it.
+struct Member {
+    id: String,
+    name: String,
+    /// Where other nodes call it.
+    address: String,
+    /// Where clients call it; `None` for leaves, which answer none of their requests: a client that
+    /// sniffs passes over nodes without one.
+    http_address: Option<String>,
+    roles: &'static [&'static str],
+}
+
+/// Returns the members: those of the cluster, or this process alone.
+fn members(request: &Request) -> Vec<Member> {
+    let options = &request.app.options;
+    let state = request.root().state();
+    if state.nodes.is_empty() {
+        let leaves = request.root().leaves().all();
+        let alone = |located: &gleaner_root::Located| Member {
+            id: located.node.to_string(),
+            name: options.node_name.clone(),
+            address: options.publish_address.clone(),
+            http_address: Some(options.publish_address.clone()),
+            roles: &ROLES,
+        };
+        return leaves.iter().map(alone).collect();
+    }
+    let nodes = state.nodes.iter();
+    nodes
+        .map(|(node, meta)| {
+            let (http_address, roles): (_, &[&str]) = match meta.role {
+                Role::Leaf => (None, &ROLES[..1]),
+                // Clients may know it by another address than the other nodes do.
+                Role::Root if *node.0 == *options.node_name => {
+                    (Some(options.publish_address.clone()), &ROLES[1..])
+                }
+                Role::Root => (meta.http_address.clone(), &ROLES[1..]),
+            };
+            Member {
+                id: node.to_string(),
+                name: node.to_string(),
+                address: meta.address.clone(),
+                http_address,
+                roles,
+            }
+        })
+        .collect()
+}
+
+/// Returns whether the path names this member: by id, name, or a pattern that takes all in.
+fn is_named(request: &Request, member: &Member) -> bool {
     let Some(named) = request.part("node") else {
         return true;
     };
@@ -74,8 +127,8 @@ fn is_named(request: &Request, id: &str) -> bool {
         METRICS.contains(&word)
             || matches!(word, "_local" | "_master" | "_cluster_manager" | "*")
             || word.contains(':')
-            || gleaner_model::mapping::matches_pattern(word, id)
-            || gleaner_model::mapping::matches_pattern(word, &request.app.options.node_name)
+            || gleaner_model::mapping::matches_pattern(word, &member.id)
+            || gleaner_model::mapping::matches_pattern(word, &member.name)
     })
 }
 
@@ -89,18 +142,17 @@ fn header(request: &Request, nodes: &Map<String, Value>) -> Value {
 
 fn info(request: &Request) -> Reply {
     let options = &request.app.options;
-    let address = &options.publish_address;
-    let host = address
-        .rsplit_once(':')
-        .map_or(address.as_str(), |(host, _)| host);
     let mut nodes = Map::new();
-    for located in request.root().leaves().all() {
-        let id = located.node.to_string();
-        if !is_named(request, &id) {
+    for member in members(request) {
+        if !is_named(request, &member) {
             continue;
         }
-        let node = json!({
-            "name": options.node_name,
+        let address = &member.address;
+        let host = address
+            .rsplit_once(':')
+            .map_or(address.as_str(), |(host, _)| host);
+        let mut node = json!({
+            "name": member.name,
             "transport_address": address,
             "host": host,
             "ip": host,
@@ -108,42 +160,46 @@ fn info(request: &Request) -> Reply {
             "build_flavor": "default",
             "build_type": "gleaner",
             "build_hash": env!("CARGO_PKG_VERSION"),
-            "roles": ROLES,
+            "roles": member.roles,
             "attributes": {},
-            "http": {
+        });
+        if let Some(address) = &member.http_address {
+            node["http"] = json!({
                 "bound_address": [address],
                 "publish_address": address,
                 "max_content_length_in_bytes": options.max_bulk_bytes,
-            },
-        });
-        nodes.insert(id, node);
+            });
+        }
+        nodes.insert(member.id, node);
     }
     Reply::json(&header(request, &nodes))
 }
 
 async fn stats(request: Request) -> Answer {
-    let options = &request.app.options;
     let copies = request.root().shard_states().await;
     let mut nodes = Map::new();
-    for located in request.root().leaves().all() {
-        let id = located.node.to_string();
-        if !is_named(&request, &id) {
+    for member in members(&request) {
+        if !is_named(&request, &member) {
             continue;
         }
         let own: Vec<_> = copies
             .iter()
-            .filter(|copy| copy.node == located.node)
+            .filter(|copy| *copy.node.0 == *member.id)
             .collect();
         let states = own.iter().map(|copy| &copy.state);
-        let node = json!({
+        let mut node = json!({
             "timestamp": request.root().now_ms(),
-            "name": options.node_name,
-            "transport_address": options.publish_address,
-            "roles": ROLES,
+            "name": member.name,
+            "transport_address": member.address,
+            "roles": member.roles,
             "indices": super::stats::sections(&states),
-            "process": {"uptime_in_millis": request.app.started.elapsed().as_millis() as u64},
         });
-        nodes.insert(id, node);
+        // Only this process's own time is known.
+        if member.name == request.app.options.node_name {
+            let uptime = request.app.started.elapsed().as_millis() as u64;
+            node["process"] = json!({"uptime_in_millis": uptime});
+        }
+        nodes.insert(member.id, node);
     }
     Ok(Reply::json(&header(&request, &nodes)))
 }
