@@ -133,7 +133,7 @@ impl Root {
             statistics: Arc::clone(&counted.statistics),
             ..*asked
         };
-        let gathered = self.query_phase(plans, &asked, trip).await;
+        let mut gathered = self.query_phase(plans, &asked, trip).await;
         self.note_generations(plans, &gathered);
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall.statistics = counted.origin();
@@ -146,6 +146,7 @@ impl Root {
         if may_restart && is_torn {
             return Ok(None);
         }
+        counted.mark_unconfirmed(&mut gathered.answers);
         self.gather(plans, gathered.answers, &asked, (trip, may_restart))
             .await
     }

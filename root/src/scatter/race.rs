@@ -126,23 +126,31 @@ impl<'a, A: Dated> Race<'a, A> {
         let node = self.attempts[id].node.clone();
         let slots = std::mem::take(&mut self.attempts[id].slots);
         let mut picks = Vec::new();
-        let (mut has_won, mut has_other) = (false, false);
+        let (mut won, mut has_other) = (Vec::new(), false);
         for (at, result) in slots.iter().zip(results) {
             let slot = &mut self.slots[*at];
             slot.num_open -= 1;
+            let is_answer = result.is_ok();
             match slot.checked(&node, result) {
                 Ok(value) if slot.is_waiting() => {
-                    has_won = true;
+                    won.push(*at);
                     let node = node.clone();
                     self.settle(*at, Ok(Answer { node, value }));
                 }
                 Ok(value) => has_other |= !slot.has_seen(value.generation()),
-                Err(fault) => picks.extend(self.missed(*at, &node, fault)),
+                Err(fault) => {
+                    // Of another moment than is wanted, it was in the threshold all the same.
+                    has_other |= is_answer;
+                    picks.extend(self.missed(*at, &node, fault));
+                }
             }
         }
         self.attempts[id].slots = slots;
         // Shards of one call share a threshold: an answer beside another moment's may lack hits.
-        self.is_mixed |= has_won && has_other;
+        if has_other {
+            self.is_mixed |= !won.is_empty();
+            won.iter().for_each(|at| self.slots[*at].cut_short());
+        }
         self.cancel_losers();
         self.launch(&picks, AttemptKind::Retry)
     }

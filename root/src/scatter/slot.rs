@@ -27,6 +27,9 @@ pub(crate) trait Dated {
         None
     }
 
+    /// Says that it may lack something that matches.
+    fn cut_short(&mut self) {}
+
     /// What the leaf says of its own time.
     fn times(&self) -> Option<LeafTimes> {
         None
@@ -36,6 +39,10 @@ pub(crate) trait Dated {
 impl Dated for ShardHits {
     fn generation(&self) -> Option<Generation> {
         Some(self.generation)
+    }
+
+    fn cut_short(&mut self) {
+        self.timed_out = true;
     }
 
     fn times(&self) -> Option<LeafTimes> {
@@ -148,6 +155,13 @@ impl<A: Dated> Slot<'_, A> {
             .as_ref()
             .and_then(|outcome| outcome.as_ref().ok());
         answer.is_none_or(|answer| answer.value.generation() == generation)
+    }
+
+    /// Says of its answer that it may lack something that matches.
+    pub(super) fn cut_short(&mut self) {
+        if let Some(Ok(answer)) = &mut self.outcome {
+            answer.value.cut_short();
+        }
     }
 }
 

@@ -4,7 +4,8 @@ mod tail;
 
 use std::sync::atomic::Ordering;
 
-use gleaner_query::answer::ShardHits;
+use gleaner_model::{Generation, MappingVersion, SeqNo};
+use gleaner_query::answer::{ShardHits, ViewId};
 use gleaner_query::search::{SearchRequest, parse_search};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -25,7 +26,15 @@ async fn searched_for(
     time: Duration,
     body: &Value,
 ) -> (Gathered<ShardHits>, Waterfall) {
-    let mut plans = root.targets(&Target::default()).expect("all indices");
+    let plans = root.targets(&Target::default()).expect("all indices");
+    searched_in(root, time, (plans, body)).await
+}
+
+async fn searched_in(
+    root: &Root,
+    time: Duration,
+    (mut plans, body): (Vec<IndexPlan>, &Value),
+) -> (Gathered<ShardHits>, Waterfall) {
     let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");
     let mut trip = Trip::new(Deadline::after(time));
     trip.waterfall = Some(Waterfall::default());
@@ -324,6 +333,34 @@ async fn answers_that_left_out_hits_for_another_moments_sake_are_told() {
     fast.views.lock().insert(shard(1, 0), 2);
     let (gathered, _) = searched(&cluster.root, MINUTE).await;
     assert!(gathered.is_mixed);
+    assert_eq!(cut_short(&gathered), [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_an_unwanted_moment_was_in_the_threshold_too() {
+    let cluster = pair(0.05);
+    searched(&cluster.root, MINUTE).await;
+    let (slow, fast) = (&cluster.leaves[0], &cluster.leaves[1]);
+    *slow.delay.lock() = millis(500);
+    fast.views.lock().insert(shard(1, 1), 2);
+    let mut plans = cluster.root.targets(&Target::default()).expect("an index");
+    let counted = Generation {
+        mapping: MappingVersion(1),
+        visible: SeqNo(1),
+    };
+    for planned in &mut plans[0].shards {
+        planned.bind(&NodeId("leaf-0".into()), ViewId(1), counted);
+    }
+    let (gathered, _) = searched_in(&cluster.root, MINUTE, (plans, &json!({}))).await;
+    assert_eq!(nodes(&gathered), ["leaf-1", "leaf-0"]);
+    assert!(gathered.is_mixed);
+    assert_eq!(cut_short(&gathered), [true, false]);
+}
+
+/// Returns which answers say that they may lack hits.
+fn cut_short(gathered: &Gathered<ShardHits>) -> Vec<bool> {
+    let answers = gathered.answers.iter().flatten().flatten();
+    answers.map(|answer| answer.value.timed_out).collect()
 }
 
 #[tokio::test(start_paused = true)]

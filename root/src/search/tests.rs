@@ -246,6 +246,22 @@ async fn numbers_of_an_older_view_are_not_used() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_ranked_by_older_numbers_for_want_of_time_says_so() {
+    let fixture = fixture();
+    search(&fixture, matching()).await.expect("answered");
+    fixture.leaf.views.lock().insert(shard(1, 0), 2);
+    *fixture.leaf.delay.lock() = Duration::from_millis(92);
+    let mut body = matching();
+    body["timeout"] = json!("100ms");
+    // Scored, and nothing to fetch, which would be late as well.
+    (body["size"], body["min_score"]) = (json!(0), json!(0.5));
+    let response = search(&fixture, body).await.expect("answered");
+    assert!(response.timed_out);
+    let coverage = response.coverage;
+    assert_eq!((coverage.shards_seen, coverage.shards_cut), (3, 1));
+}
+
 #[tokio::test]
 async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     let fixture = fixture();

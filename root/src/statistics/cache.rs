@@ -85,6 +85,25 @@ impl Counted {
         })
     }
 
+    /// Marks the answers that are of other generations than were counted as cut short: there was no
+    /// time to count again, and what they show is not in the numbers they were ranked by.
+    pub(crate) fn mark_unconfirmed(
+        &self,
+        answers: &mut [Vec<Result<Answer<ShardHits>, ShardFailure>>],
+    ) {
+        if !self.is_guess {
+            return;
+        }
+        let both = answers.iter_mut().flatten().zip(self.moments.iter());
+        for (answer, moment) in both {
+            if let Ok(answer) = answer
+                && answer.value.generation != moment.generation
+            {
+                answer.value.timed_out = true;
+            }
+        }
+    }
+
     /// Returns where the numbers came from.
     pub(crate) fn origin(&self) -> Numbers {
         match self {
