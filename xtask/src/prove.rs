@@ -67,6 +67,12 @@ const TIERS: &[Tier] = &[
         proves: "bulk bodies of 1, 10 and 60 MiB within the indexing budget and 150 MiB",
     },
     Tier {
+        name: "simulation",
+        package: "gleaner-tests",
+        target: "simulation",
+        proves: "1,000 simulated schedules of faults: the root breaks no invariant",
+    },
+    Tier {
         name: "log",
         package: "gleaner-log",
         target: "durability",
