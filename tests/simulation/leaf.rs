@@ -9,6 +9,7 @@ mod calls;
 mod copy;
 mod following;
 mod primary;
+mod ranking;
 mod views;
 
 use std::collections::BTreeMap;
