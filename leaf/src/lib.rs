@@ -90,7 +90,7 @@ pub struct LeafOptions {
     /// Bytes of writes that may be under way on the leaf; default 512 MiB, then they are rejected.
     pub write_queue_bytes: usize,
     /// Bytes remembered of documents, per shard, that searches cannot see yet: their ids and versions,
-    /// and the newest of themselves, up to a quarter of it. Default 16 MiB. Beyond it a refresh is made
+    /// and the newest of themselves, up to a sixteenth of it. Default 16 MiB. Beyond it a refresh is made
     /// at once, far beyond it writers wait for one.
     pub unseen_bytes: usize,
     /// Operations not yet durably committed after which a durable commit is made; default 500,000.

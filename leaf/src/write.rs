@@ -50,6 +50,10 @@ const INLINE_BYTES: usize = 16 * 1024;
 /// Items up to which it does: each may look its id up in every segment, some microseconds.
 const INLINE_ITEMS: usize = 16;
 
+/// The part of the version map's bound up to which it keeps documents: what is read or updated again
+/// soon after it was written.
+const KEPT_SHARE: usize = 16;
+
 impl Leaf {
     /// Applies writes to one shard; see the module's head.
     pub(crate) async fn write_shard(
@@ -189,7 +193,8 @@ impl Leaf {
         for (id, latest) in latest {
             primary.versions.put(id, latest);
         }
-        let (limit, durable) = (self.options.unseen_bytes / 4, shard.applier.next());
+        let limit = self.options.unseen_bytes / KEPT_SHARE;
+        let durable = shard.applier.next();
         primary.versions.leave_to_log(limit, durable);
         drop(primary);
         let task = {

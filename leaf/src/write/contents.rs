@@ -60,7 +60,7 @@ mod tests {
     use crate::testing::{Fixture, item, put};
     use crate::versions::Written;
 
-    /// A document of some 600 bytes; 1,024 are kept.
+    /// A document of some 600 bytes; 256 are kept.
     fn long() -> &'static str {
         static LONG: OnceLock<String> = OnceLock::new();
         LONG.get_or_init(|| format!(r#"{{"n":1,"text":"{}"}}"#, "a".repeat(600)))
