@@ -31,7 +31,6 @@ pub(crate) struct History {
     pub(crate) located: BTreeSet<(usize, ShardKey, usize)>,
     /// The trace.
     pub(crate) lines: Vec<String>,
-    hash: Fnv,
 }
 
 /// A call that a leaf went on with after its time.
@@ -108,9 +107,8 @@ pub(crate) struct Write {
 impl History {
     /// Adds a line to the trace.
     pub(crate) fn trace(&mut self, at: Duration, line: &str) {
-        let line = format!("{:>10.3} {line}", at.as_secs_f64() * 1e3);
-        self.hash.add(line.as_bytes());
-        self.lines.push(line);
+        self.lines
+            .push(format!("{:>10.3} {line}", at.as_secs_f64() * 1e3));
     }
 
     /// Notes a first request of a shard, which earns a share of a second one.
@@ -145,9 +143,21 @@ impl History {
         out.map(|(_, num_out)| num_out).sum()
     }
 
+    /// Returns the trace with the lines of each moment sorted. One reset ends many calls in a moment,
+    /// and a runtime drops their tasks by numbers that it shares with the others of the process.
+    pub(crate) fn by_moment(&self) -> Vec<&str> {
+        let mut lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
+        lines.sort_unstable();
+        lines
+    }
+
     /// Returns the hash of the whole trace.
     pub(crate) fn hash(&self) -> u64 {
-        self.hash.0
+        let mut hash = Fnv::default();
+        for line in self.by_moment() {
+            hash.add(line.as_bytes());
+        }
+        hash.0
     }
 }
 

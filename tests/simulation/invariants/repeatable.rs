@@ -8,13 +8,14 @@ pub(crate) fn differences(first: &Run, second: &Run) -> Vec<String> {
         return Vec::new();
     }
     let (a, b) = (first.cluster.history.lock(), second.cluster.history.lock());
-    let mut both = a.lines.iter().zip(&b.lines);
+    let (a, b) = (a.by_moment(), b.by_moment());
+    let mut both = a.iter().zip(&b);
     let parted = both.position(|(a, b)| a != b);
-    let at = parted.unwrap_or(a.lines.len().min(b.lines.len()));
-    let line = |lines: &[String]| lines.get(at).cloned().unwrap_or_default();
+    let at = parted.unwrap_or(a.len().min(b.len()));
+    let line = |lines: &[&str]| lines.get(at).copied().unwrap_or_default().to_owned();
     vec![format!(
         "line {at} of the trace: `{}`, then `{}`",
-        line(&a.lines),
-        line(&b.lines)
+        line(&a),
+        line(&b)
     )]
 }
