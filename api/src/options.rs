@@ -46,7 +46,8 @@ pub struct ApiOptions {
     pub bulk_chunk_bytes: usize,
     /// Searches of one `_msearch` that run at once, when the request does not say; default 8.
     pub max_concurrent_searches: usize,
-    /// Time in which a connection must send a request's head; default 30 s.
+    /// Time in which a connection must send a request's head, the pause since its last one included;
+    /// default 75 s, which is what clients with kept connections expect of a server.
     pub header_read_timeout: Duration,
     /// Longest pause between two pieces of a body; default 60 s.
     pub body_read_timeout: Duration,
@@ -66,7 +67,7 @@ impl Default for ApiOptions {
             bulk_chunk_items: 1_000,
             bulk_chunk_bytes: 4 << 20,
             max_concurrent_searches: 8,
-            header_read_timeout: Duration::from_secs(30),
+            header_read_timeout: Duration::from_secs(75),
             body_read_timeout: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(30),
         }

@@ -1,6 +1,7 @@
 //! Kept connections to one server, as many as there are requests at the same time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -8,10 +9,14 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+/// Pause after which a connection is not used again: a server closes those that are silent for long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// Connections to one server. A request takes one that is idle, or opens another.
 pub(super) struct Connections {
     address: String,
-    idle: Mutex<Vec<BufReader<TcpStream>>>,
+    /// With when each was used last; the last used at the end.
+    idle: Mutex<Vec<(Instant, BufReader<TcpStream>)>>,
 }
 
 impl Connections {
@@ -33,8 +38,8 @@ impl Connections {
     pub(super) async fn ask(&self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
         let idle = self.idle.lock().pop();
         let mut connection = match idle {
-            Some(connection) => connection,
-            None => {
+            Some((used, connection)) if used.elapsed() < LONGEST_PAUSE => connection,
+            _ => {
                 let stream = TcpStream::connect(&self.address).await?;
                 stream.set_nodelay(true)?;
                 BufReader::with_capacity(32 << 10, stream)
@@ -44,7 +49,7 @@ impl Connections {
         let (status, length) = head(&mut connection).await?;
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await?;
-        self.idle.lock().push(connection);
+        self.idle.lock().push((Instant::now(), connection));
         Ok((status, body))
     }
 }

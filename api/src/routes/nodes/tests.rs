@@ -1,3 +1,5 @@
+//! Who `_nodes` says is there, and at which address.
+
 use std::sync::Arc;
 
 use axum::body::Body;
