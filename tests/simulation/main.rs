@@ -101,7 +101,6 @@ fn schedules_of_faults_break_no_invariant() -> Result<()> {
 
 /// Runs the schedule that the environment names, and prints what happened.
 #[test]
-#[expect(clippy::print_stdout, reason = "a replay is read on the terminal")]
 fn one_seed() -> Result<()> {
     let Some(seed) = env::var(REPLAYED).ok().and_then(|text| text.parse().ok()) else {
         return Ok(());

@@ -278,11 +278,12 @@ mod tests {
         let text = table(&rows).to_string();
         let lines: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(lines.len(), 12);
-        assert!(lines[4].contains("| 1.50 (target ≤ 2: met) | 1.50 (target ≤ 2: met) |"));
+        let ratios = "| 1.50 (target ≤ 1.1: **missed**) | 1.50 | 1.50 (target ≤ 1.5: met) |";
+        assert!(lines[4].contains(ratios), "{}", lines[4]);
         assert!(lines[4].contains("0.06000 (target ≤ 0.05: **missed**)"));
-        assert!(lines[8].contains("3.00 (target ≤ 2: **missed**)"));
+        assert!(lines[8].contains("3.00 (target ≤ 1.5: **missed**)"));
         assert!(!lines[5].contains("target"));
-        assert!(!lines[0].contains("target ≤ 2"));
+        assert!(!lines[0].contains("target ≤ 1.5"));
     }
 
     #[test]

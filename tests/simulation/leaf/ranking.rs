@@ -42,7 +42,7 @@ impl Leaf {
                 Some(hit(stored, place, score))
             })
             .collect();
-        hits.sort_by(|a, b| by_score(a, b));
+        hits.sort_by(by_score);
         let mut total = hits.len() as u64;
         let is_broken = |broken| self.cluster.schedule.is_breaking(broken) && !hits.is_empty();
         if is_broken(Broken::HidesHits) {
