@@ -22,8 +22,9 @@ use crate::wire::{CONNECTION_WINDOW, MAX_MESSAGE_BYTES, STREAM_WINDOW, WIRE_HEAD
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long after a failed attempt none is made: calls that waited for that attempt fail with it,
-/// instead of waiting for an attempt each, one after the other.
+/// How long after a failed attempt none is made, at most: calls that waited for that attempt fail with
+/// it, instead of waiting for an attempt each, one after the other. It is no longer than the attempt
+/// took: a refusal that comes at once is cheap to ask for again, and the peer may be back.
 const HOLD_OFF: Duration = Duration::from_millis(200);
 
 /// How often a connection is tried with a ping.
@@ -170,7 +171,7 @@ impl Peer {
 /// Makes connections.
 struct Dialler {
     address: String,
-    /// When the last attempt failed, and why; `None` after a success.
+    /// Until when no other attempt is made, and why the last one failed; `None` after a success.
     last_failure: Mutex<Option<(Instant, String)>>,
     num_connections: AtomicU64,
 }
@@ -200,11 +201,12 @@ impl Dialler {
         C: Fn() -> F,
         F: Future<Output = io::Result<S>>,
     {
-        if let Some((at, reason)) = &*self.last_failure.lock()
-            && at.elapsed() < HOLD_OFF
+        if let Some((until, reason)) = &*self.last_failure.lock()
+            && Instant::now() < *until
         {
             return Err(io::Error::other(reason.clone()));
         }
+        let begun = Instant::now();
         let connected = match timeout(CONNECT_TIMEOUT, connect()).await {
             Ok(connected) => connected,
             Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
@@ -217,7 +219,8 @@ impl Dialler {
             }
             Err(error) => {
                 let reason = format!("{}: {error}", self.address);
-                *self.last_failure.lock() = Some((Instant::now(), reason.clone()));
+                let until = Instant::now() + begun.elapsed().min(HOLD_OFF);
+                *self.last_failure.lock() = Some((until, reason.clone()));
                 Err(io::Error::new(error.kind(), reason))
             }
         }
