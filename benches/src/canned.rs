@@ -10,14 +10,17 @@ use gleaner_datasets::Random;
 use gleaner_model::settings::{IndexSettings, routing_slots_for};
 use gleaner_model::state::IndexMeta;
 use gleaner_model::{
-    ClusterState, DocumentId, Generation, IndexName, IndexUuid, NodeId, PrimaryTerm, SeqNo,
+    ClusterState, DocumentId, Generation, IndexName, IndexUuid, NodeId, PrimaryTerm, Role, SeqNo,
     ShardKey, Version,
 };
-use gleaner_proto::{LeafClient, LeafFault, read, search, write};
+use gleaner_proto::node::{LocalNode, Readiness};
+use gleaner_proto::search::FetchHits;
+use gleaner_proto::{LeafClient, LeafFault, Services, read, search, serve, write};
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
 use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak};
 use gleaner_root::leaves::SingleLeaf;
 use gleaner_root::{Located, Root, RootOptions};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::corpus::SEED;
@@ -86,6 +89,29 @@ impl Coordinator for FixedState {
             expected,
         })
     }
+}
+
+/// Serves the canned leaf on a port of its own of this machine; returns its address.
+///
+/// # Panics
+/// Outside of a tokio runtime; when no port is free.
+pub async fn served() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let (ready, readiness) = watch::channel(Readiness::Ready);
+    let node = LocalNode::new(NodeId("canned".into()), Role::Leaf, "bench", readiness);
+    let services = Services {
+        node: Arc::new(node),
+        leaf: Some(Arc::new(CannedLeaf)),
+        replication: None,
+        metadata: None,
+    };
+    tokio::spawn(async move {
+        let served = serve(listener, services, std::future::pending()).await;
+        drop((ready, served));
+    });
+    address
 }
 
 struct CannedLeaf;
@@ -179,12 +205,15 @@ impl LeafClient for CannedLeaf {
             .collect()
     }
 
-    async fn fetch(&self, call: search::FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
-        Ok(call
-            .places
-            .iter()
-            .map(|&place| fetched(call.shard, place))
-            .collect())
+    async fn fetch(&self, call: search::FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+        let of_shard = |from: &search::FetchFrom| {
+            let (FetchHits::Places(hits) | FetchHits::Numbers(hits)) = &from.hits;
+            let hits = hits.iter();
+            Ok(hits
+                .map(|&place| fetched(from.shard.shard, place))
+                .collect())
+        };
+        call.shards.iter().map(of_shard).collect()
     }
 
     async fn expand(

@@ -45,7 +45,7 @@ impl LeafClient for Leaf {
         self.locate_documents(call).await
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         self.fetch_hits(call).await
     }
 

@@ -1,5 +1,6 @@
 //! The reading calls: views chosen, work handed to the pool, faults per shard.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,16 @@ use futures::future::join_all;
 use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::FilterCache;
+use gleaner_engine::postings::places_of;
 use gleaner_engine::search::SearchEnv;
 use gleaner_engine::{EngineError, View, expand, explain, fetch, search, statistics};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchWhat, SearchCall,
-    ShardView, StatisticsAnswer, StatisticsCall,
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
+    FetchWhat, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
 };
-use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits};
+use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
+use rayon::prelude::*;
 
 use crate::Leaf;
 use crate::fault::{engine_fault, pool_fault};
@@ -187,34 +190,48 @@ impl Leaf {
         }
     }
 
-    pub(crate) async fn fetch_hits(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+    pub(crate) async fn fetch_hits(
+        &self,
+        call: FetchCall,
+    ) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         let started = Instant::now();
-        let asked = ShardView {
-            shard: call.shard,
-            view: Some(call.view),
-            at_least: None,
-        };
         let deadline = started + call.remaining.max(FETCH_PATIENCE);
-        let (shard, view) = self.target(asked, deadline).await?;
-        let key = shard.key;
-        let (places, what) = (call.places, call.what);
-        let outcome = if is_short(&places, &what) {
-            let control = Control::until(deadline);
-            Ok(fetch::fetch(&view, &places, &spec(&what), &control))
-        } else {
-            let job =
-                move |control: &Arc<Control>| fetch::fetch(&view, &places, &spec(&what), control);
-            self.pool.run(deadline, job).await
+        let asked: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
+        let targets = self.targets(&asked, deadline).await;
+        let what = call.what;
+        let is_short = is_short(&call.shards, &what);
+        let jobs: Vec<(Arc<View>, FetchHits)> = targets
+            .iter()
+            .zip(call.shards)
+            .filter_map(|(target, from)| Some((Arc::clone(&target.as_ref().ok()?.1), from.hits)))
+            .collect();
+        let fetch_one = move |(view, hits): &(Arc<View>, FetchHits), control: &Control| {
+            Ok(match places(view, hits, control)? {
+                Some(places) => Ok(fetch::fetch(view, &places, &spec(&what), control)?),
+                None => Err(view.id()),
+            })
         };
-        Counters::add(
-            &shard.counters.fetch,
-            &shard.counters.fetch_us,
-            started.elapsed(),
-        );
-        match outcome {
-            Ok(hits) => hits.map_err(|error| engine_fault(key, &error)),
-            Err(fault) => Err(pool_fault(key, &fault)),
+        let outcome = if is_short {
+            let control = Control::until(deadline);
+            Ok(jobs.iter().map(|job| fetch_one(job, &control)).collect())
+        } else {
+            let rayon = self.pool.rayon();
+            let all = move |control: &Arc<Control>| {
+                let one = |job| fetch_one(job, control);
+                rayon.install(|| jobs.par_iter().map(one).collect())
+            };
+            self.pool.run(deadline, all).await
+        };
+        for (shard, _) in targets.iter().flatten() {
+            let counters = &shard.counters;
+            Counters::add(&counters.fetch, &counters.fetch_us, started.elapsed());
         }
+        let keys = asked.iter().map(|asked| asked.shard);
+        let answers = keys.zip(joined(targets, outcome));
+        let gone = |shard| move |ViewId(view)| LeafFault::ViewMissing { shard, view };
+        answers
+            .map(|(shard, answer)| answer?.map_err(gone(shard)))
+            .collect()
     }
 
     pub(crate) async fn explain_document(
@@ -263,11 +280,25 @@ const FEW_LOOKUPS: usize = 64;
 const SHORT_FETCH: usize = 10;
 
 /// Returns whether a fetch only reads a few documents back.
-fn is_short(places: &[u64], what: &FetchWhat) -> bool {
-    places.len() <= SHORT_FETCH
+fn is_short(shards: &[FetchFrom], what: &FetchWhat) -> bool {
+    let is_at_hand = |from: &FetchFrom| matches!(from.hits, FetchHits::Places(_));
+    shards.iter().map(|from| from.hits.len()).sum::<usize>() <= SHORT_FETCH
+        && shards.iter().all(is_at_hand)
         && what.highlight.is_none()
         && what.explain.is_none()
         && what.fields.is_empty()
+}
+
+/// Returns where the hits stand in a view; `None` when one of them is not in it.
+fn places<'a>(
+    view: &View,
+    hits: &'a FetchHits,
+    control: &Control,
+) -> Result<Option<Cow<'a, [u64]>>, EngineError> {
+    Ok(match hits {
+        FetchHits::Places(places) => Some(Cow::Borrowed(places)),
+        FetchHits::Numbers(numbers) => places_of(view, numbers, control)?.map(Cow::Owned),
+    })
 }
 
 /// What an evaluation may use.

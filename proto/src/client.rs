@@ -5,6 +5,7 @@
 
 mod fault;
 mod leaf;
+mod line;
 mod metadata;
 mod node;
 mod peer;
@@ -22,7 +23,7 @@ pub use node::GrpcNode;
 pub use peer::{BadAddress, Peer};
 
 use crate::LeafFault;
-use crate::wire::Wire;
+use crate::wire::{MAX_MESSAGE_BYTES, Wire};
 use fault::CallFault;
 
 /// How much longer than its deadline a call is waited for, so that a leaf that answers in time what
@@ -37,6 +38,13 @@ const LONG_CALL: Duration = Duration::from_secs(600);
 
 /// Time for a merge of all segments.
 const MERGE_CALL: Duration = Duration::from_secs(6 * 3_600);
+
+/// Returns the status of a call that is larger than the peer would take.
+fn too_large(num_bytes: usize) -> Status {
+    Status::out_of_range(format!(
+        "the call has {num_bytes} bytes, a message at most {MAX_MESSAGE_BYTES}"
+    ))
+}
 
 /// Waits for an answer.
 async fn ask<M>(

@@ -88,11 +88,11 @@ pub trait LeafClient: Send + Sync {
         call.shards.iter().map(|_| Err(fault.clone())).collect()
     }
 
-    /// Returns the content of hits, in the order asked.
+    /// Returns the content of hits, in the order asked, per shard in the order asked.
     async fn fetch(
         &self,
         call: search::FetchCall,
-    ) -> Result<Vec<gleaner_query::answer::FetchedHit>, LeafFault>;
+    ) -> Vec<Result<Vec<gleaner_query::answer::FetchedHit>, LeafFault>>;
 
     /// Explains the score of one document; `None` when the shard has no such live document, and an
     /// explanation with `matched = false` when the query does not match it.

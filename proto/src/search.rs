@@ -77,15 +77,46 @@ pub struct SearchCall {
     pub remaining: Duration,
 }
 
-/// Asks for the content of ranked hits of one shard.
+/// Ranked hits of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchFrom {
+    /// The shard and view.
+    pub shard: ShardView,
+    /// The hits in it.
+    pub hits: FetchHits,
+}
+
+/// By what a leaf finds hits that are to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchHits {
+    /// By their places in the view, which ranked them.
+    Places(Vec<u64>),
+    /// By their sequence numbers, in a view that did not rank them. A number stands for one version of
+    /// a document on every copy; where one was replaced meanwhile, the answer is
+    /// [`LeafFault::ViewMissing`](crate::LeafFault::ViewMissing).
+    Numbers(Vec<u64>),
+}
+
+impl FetchHits {
+    /// Returns how many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let (Self::Places(hits) | Self::Numbers(hits)) = self;
+        hits.len()
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Asks for the content of ranked hits.
 #[derive(Debug, Clone)]
 pub struct FetchCall {
-    /// The shard.
-    pub shard: ShardKey,
-    /// The view that ranked them.
-    pub view: ViewId,
-    /// Places in that view.
-    pub places: Vec<u64>,
+    /// The hits, by shard.
+    pub shards: Vec<FetchFrom>,
     /// What to return.
     pub what: Arc<FetchWhat>,
     /// Time left.

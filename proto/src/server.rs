@@ -3,6 +3,7 @@
 mod accepted;
 mod leaf;
 mod life;
+mod line;
 mod metadata;
 mod node;
 mod replication;
@@ -176,7 +177,11 @@ fn router(services: Services, life: &Life) -> Router {
 
 /// Reads the call that a request carries.
 fn read<D: Wire>(request: Request<D::Message>) -> Result<D, Status> {
-    D::from_message(request.into_inner()).map_err(|error| refused(&error))
+    of_message(request.into_inner())
+}
+
+fn of_message<D: Wire>(message: D::Message) -> Result<D, Status> {
+    D::from_message(message).map_err(|error| refused(&error))
 }
 
 /// Returns the status of a call that cannot be read.

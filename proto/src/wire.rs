@@ -37,6 +37,9 @@ pub(crate) use field::{all, messages, millis};
 /// Largest message, in either direction: 64 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
+/// Most bytes that the number and the kind of a call on a line take beside it.
+pub(crate) const MAX_FRAME_BYTES: usize = 32;
+
 /// Bytes that may be on their way on one connection: 16 MiB, as far as a window that adapts grows.
 ///
 /// It is fixed because h2 counts short frames that nobody has read yet against half of the window that

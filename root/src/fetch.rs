@@ -5,13 +5,13 @@
 //! has been replaced meanwhile, the search begins again.
 
 mod hit;
-mod of_shard;
+mod of_leaf;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::{NodeId, ShardKey};
-use gleaner_proto::search::{FetchWhat, HighlightWhat};
+use gleaner_proto::search::{FetchWhat, HighlightWhat, ShardView};
 use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::dsl::Query;
 use gleaner_query::resolved::Clause;
@@ -26,7 +26,11 @@ use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::{Asked, shard_query};
 use crate::{Root, RootError};
 use hit::joined;
-use of_shard::{Wanted, fetch_from};
+use of_leaf::{Wanted, fetch_from};
+
+/// Winners whose shards on one leaf are fetched by one call. More are a call for each shard: what a
+/// call costs matters less than that one long answer is not waited for by all.
+const MAX_GROUPED: usize = 100;
 
 /// What was fetched.
 #[derive(Default)]
@@ -57,12 +61,12 @@ impl Root {
             phase: Phase::Fetch,
             slots: slots.collect(),
             gather_by: trip.deadline.fetch_by(),
-            is_grouped: false,
+            is_grouped: winners.len() <= MAX_GROUPED,
         };
         let fetch = |call: LeafCall| {
-            let wanted = &wanted[call.slot];
-            let what = Arc::clone(&what[wanted.plan]);
-            async move { vec![fetch_from(wanted, call, what).await] }
+            let what = Arc::clone(&what[call.plan]);
+            let wanted = wanted_by(&wanted, &call);
+            async move { fetch_from(&wanted, call, what).await }
         };
         let (outcomes, _) = self.race(plans, round, trip, fetch).await;
         let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
@@ -160,6 +164,17 @@ impl Root {
             field_queries,
         })
     }
+}
+
+/// Returns what a call is to fetch, in the order of its shards.
+fn wanted_by<'a, 'b>(wanted: &'b [Wanted<'a>], call: &LeafCall) -> Vec<&'b Wanted<'a>> {
+    let of_shard = |asked: &ShardView| {
+        let of_plan = wanted.iter().filter(|wanted| wanted.plan == call.plan);
+        let mut of_shard = of_plan.filter(|wanted| wanted.shard.shard == asked.shard);
+        of_shard.next()
+    };
+    let all: Option<Vec<_>> = call.shards.iter().map(of_shard).collect();
+    all.expect("what is asked of a leaf has a slot")
 }
 
 /// Groups the winners by their shards.

@@ -51,12 +51,6 @@ impl Phase {
         }
     }
 
-    /// Returns the shard requests that a second attempt for one shard makes: another copy has to look
-    /// documents up before it can fetch them.
-    pub(crate) fn hedge_cost(self) -> usize {
-        if self == Self::Fetch { 2 } else { 1 }
-    }
-
     /// Returns whether a second copy may be asked for the same: not where the call leaves something
     /// behind on its leaf.
     pub(crate) fn can_hedge(self) -> bool {

@@ -89,8 +89,6 @@ pub(crate) struct LeafCall {
     pub(crate) located: Located,
     /// Position of the plan.
     pub(crate) plan: usize,
-    /// Position of the first shard among the slots.
-    pub(crate) slot: usize,
     /// The shards, of one index.
     pub(crate) shards: Vec<ShardView>,
     /// Time left.

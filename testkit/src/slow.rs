@@ -106,7 +106,7 @@ impl LeafClient for Slow {
         self.paced(self.leaf.locate(call)).await
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         self.paced(self.leaf.fetch(call)).await
     }
 

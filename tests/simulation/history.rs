@@ -1,6 +1,6 @@
 //! What happened in a run, as the client and a watch before the root's calls saw it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +27,6 @@ pub(crate) struct History {
     pub(crate) spent: Vec<(Duration, f64)>,
     /// How many requests are out, by search, phase and shard.
     pub(crate) out: BTreeMap<(usize, Phase, ShardKey), usize>,
-    /// Leaves that have just looked documents up, by search and shard: their fetch belongs to it.
-    pub(crate) located: BTreeSet<(usize, ShardKey, usize)>,
     /// The trace.
     pub(crate) lines: Vec<String>,
 }
@@ -119,9 +117,9 @@ impl History {
     }
 
     /// Notes a second request of a shard.
-    pub(crate) fn asked_second(&mut self, at: Duration, cost: u64) {
-        self.num_second += cost;
-        let spent = self.spent_now() + cost as f64;
+    pub(crate) fn asked_second(&mut self, at: Duration) {
+        self.num_second += 1;
+        let spent = self.spent_now() + 1.0;
         self.spent.push((at, spent));
     }
 

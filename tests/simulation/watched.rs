@@ -101,18 +101,13 @@ struct Out {
 impl Out {
     fn new(watched: &Watched, of: (usize, Phase), shards: Vec<ShardKey>) -> Self {
         let mut history = watched.cluster.history.lock();
-        // Another copy has to look documents up before it can fetch them: that counts as two.
-        let cost = if of.1 == Phase::Fetch { 2 } else { 1 };
         for shard in &shards {
-            let key = (of.0, *shard, watched.number);
-            let belongs = history.located.remove(&key);
             let out = history.out.entry((of.0, of.1, *shard)).or_default();
             let is_second = *out > 0;
             *out += 1;
-            match (belongs, is_second) {
-                (true, _) => {}
-                (false, true) => history.asked_second(now(), cost),
-                (false, false) => history.asked_first(now()),
+            match is_second {
+                true => history.asked_second(now()),
+                false => history.asked_first(now()),
             }
         }
         drop(history);
@@ -193,32 +188,15 @@ impl LeafClient for Watched {
     }
 
     async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
-        let shards: Vec<ShardKey> = call.shards.iter().map(|asked| asked.shard.shard).collect();
-        let (leaf, asked) = (self.leaf.clone(), shards.clone());
-        let sent = async move { leaf.locate(call).await };
-        let answers = self.noted((Phase::Fetch, shards), sent, |answers| {
-            told_all(answers, |answer| {
-                format!("at {}", answer.generation.visible)
-            })
-        });
-        let answers = answers.await;
-        if let Ok(search) = SEARCH.try_with(|search| *search) {
-            let mut history = self.cluster.history.lock();
-            let both = asked.into_iter().zip(&answers);
-            let found = both.filter(|(_, answer)| answer.is_ok());
-            let found = found.map(|(shard, _)| (search, shard, self.number));
-            history.located.extend(found);
-        }
-        answers
+        self.leaf.locate(call).await
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
-        let shards = vec![call.shard];
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+        let shards = call.shards.iter().map(|from| from.shard.shard).collect();
         let leaf = self.leaf.clone();
         let sent = async move { leaf.fetch(call).await };
-        self.noted((Phase::Fetch, shards), sent, |answer| match answer {
-            Ok(hits) => format!("fetched {}", hits.len()),
-            Err(fault) => fault.to_string(),
+        self.noted((Phase::Fetch, shards), sent, |answers| {
+            told_all(answers, |hits| format!("fetched {}", hits.len()))
         })
         .await
     }

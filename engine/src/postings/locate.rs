@@ -1,6 +1,7 @@
 //! From numbers back to places of a view, in the order of the tie-break.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use gleaner_model::SeqNo;
 use gleaner_query::resolved::TieBreak;
@@ -29,6 +30,28 @@ pub struct Located {
     pub tie: TieBreak,
 }
 
+/// Returns the places of the documents of these numbers, in the order of the numbers; `None` when one
+/// of them is not live in `view`.
+///
+/// # Errors
+/// When the index cannot be read, or `control` stops.
+pub fn places_of(
+    view: &View,
+    numbers: &[u64],
+    control: &Control,
+) -> Result<Option<Vec<u64>>, EngineError> {
+    let documents: RoaringTreemap = numbers.iter().copied().collect();
+    let mut finder = Finder::new(view, documents.len() as usize, control);
+    finder.search_all(&documents)?;
+    let found = finder.best.into_entries();
+    let by_number: BTreeMap<u64, u64> = found
+        .iter()
+        .map(|found| (found.seq_no, found.place))
+        .collect();
+    let place_of = |number| by_number.get(number).copied();
+    Ok(numbers.iter().map(place_of).collect())
+}
+
 /// Returns the first `top` of `documents` in the order of the tie-break (hash of `_id`, `_id`).
 ///
 /// # Errors
@@ -40,17 +63,8 @@ pub fn locate(
     top: usize,
     control: &Control,
 ) -> Result<Vec<Located>, EngineError> {
-    let mut finder = Finder {
-        view,
-        control,
-        best: Heap::new(top),
-        num_found: 0,
-    };
-    for segment in view.segments() {
-        for run in segment.runs().iter() {
-            finder.search(segment, run, documents)?;
-        }
-    }
+    let mut finder = Finder::new(view, top, control);
+    finder.search_all(documents)?;
     if finder.num_found != documents.len() {
         return Err(EngineError::Internal(format!(
             "{} of {} documents are in this view",
@@ -75,7 +89,28 @@ struct Finder<'a> {
     num_found: u64,
 }
 
+impl<'a> Finder<'a> {
+    /// Returns one that keeps the first `top` of what it finds.
+    fn new(view: &'a View, top: usize, control: &'a Control) -> Self {
+        Self {
+            view,
+            control,
+            best: Heap::new(top),
+            num_found: 0,
+        }
+    }
+}
+
 impl Finder<'_> {
+    fn search_all(&mut self, documents: &RoaringTreemap) -> Result<(), EngineError> {
+        for segment in self.view.segments() {
+            for run in segment.runs().iter() {
+                self.search(segment, run, documents)?;
+            }
+        }
+        Ok(())
+    }
+
     fn search(
         &mut self,
         segment: &SegmentView,

@@ -1,5 +1,6 @@
 //! A leaf on another node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use gleaner_query::answer::{FetchedHit, ShardHits};
 use tonic::transport::Channel;
 
 use super::fault::CallFault;
+use super::line::{Line, OnLine};
 use super::{
     GRACE, LONG_CALL, MERGE_CALL, Peer, SHORT_CALL, ask, of_shard, per_shard, replication,
 };
@@ -17,10 +19,12 @@ use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
 };
-use crate::wire::v1::leaf_client::LeafClient as Stub;
+use crate::wire::v1::leaf_client::LeafClient as LeafStub;
 use crate::wire::{MAX_MESSAGE_BYTES, Wire, all, messages, millis, v1};
 use crate::write::{WriteAnswer, WriteCall};
 use crate::{LeafClient, LeafFault};
+
+pub(super) type Stub = LeafStub<Channel>;
 
 /// A leaf on another node, as [`LeafClient`] and as [`crate::ReplicationClient`].
 ///
@@ -29,7 +33,9 @@ use crate::{LeafClient, LeafFault};
 #[derive(Clone)]
 pub struct GrpcLeaf {
     pub(super) peer: Peer,
-    stub: Stub<Channel>,
+    stub: Stub,
+    /// For the calls that searches are made of; `None` makes each by itself.
+    line: Option<Arc<Line>>,
     pub(super) replication: replication::Stub,
 }
 
@@ -40,11 +46,28 @@ impl GrpcLeaf {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let replication = replication::stub(&peer);
+        let line = Line::new(peer.clone(), stub.clone());
         Self {
             peer,
             stub,
+            line: Some(line),
             replication,
         }
+    }
+
+    /// As it is, but every call is one of gRPC by itself: to measure what lines are worth.
+    #[must_use]
+    pub fn without_line(self) -> Self {
+        Self { line: None, ..self }
+    }
+
+    /// Makes a call on the line; `None` when it is to be made by itself.
+    async fn on_line<C: OnLine>(
+        &self,
+        limit: Duration,
+        call: C,
+    ) -> Option<Result<C::Answer, CallFault>> {
+        self.line.as_ref()?.ask(limit, call).await
     }
 
     /// Returns the node.
@@ -52,7 +75,7 @@ impl GrpcLeaf {
         &self.peer
     }
 
-    fn stub(&self) -> Stub<Channel> {
+    fn stub(&self) -> Stub {
         self.stub.clone()
     }
 }
@@ -68,23 +91,38 @@ fn limit(remaining: Duration) -> Duration {
 #[async_trait]
 impl LeafClient for GrpcLeaf {
     async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
-        let request = self.peer.request(call.to_message());
-        let sent = async { self.stub().statistics(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let limit = limit(call.remaining);
+        let answer = match self.on_line(limit, call.to_message()).await {
+            Some(answer) => answer,
+            None => {
+                let request = self.peer.request(call.to_message());
+                ask(limit, async { self.stub().statistics(request?).await }).await
+            }
+        };
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
     }
 
     async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
-        let request = self.peer.request(call.to_message());
-        let sent = async { self.stub().expand(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let limit = limit(call.remaining);
+        let answer = match self.on_line(limit, call.to_message()).await {
+            Some(answer) => answer,
+            None => {
+                let request = self.peer.request(call.to_message());
+                ask(limit, async { self.stub().expand(request?).await }).await
+            }
+        };
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
     }
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
-        let request = self.peer.request(call.to_message());
-        let sent = async { self.stub().search(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let limit = limit(call.remaining);
+        let answer = match self.on_line(limit, call.to_message()).await {
+            Some(answer) => answer,
+            None => {
+                let request = self.peer.request(call.to_message());
+                ask(limit, async { self.stub().search(request?).await }).await
+            }
+        };
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
     }
 
@@ -104,11 +142,17 @@ impl LeafClient for GrpcLeaf {
         per_shard(&shards, answer.map(|answers| answers.answers))
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
-        let request = self.peer.request(call.to_message());
-        let sent = async { self.stub().fetch(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
-        of_shard(call.shard, answer)
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+        let limit = limit(call.remaining);
+        let answer = match self.on_line(limit, call.to_message()).await {
+            Some(answer) => answer,
+            None => {
+                let request = self.peer.request(call.to_message());
+                ask(limit, async { self.stub().fetch(request?).await }).await
+            }
+        };
+        let shards: Vec<ShardKey> = call.shards.iter().map(|from| from.shard.shard).collect();
+        per_shard(&shards, answer.map(|answers| answers.answers))
     }
 
     async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {

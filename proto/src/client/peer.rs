@@ -151,14 +151,17 @@ impl Peer {
     pub(crate) fn request<M: Message>(&self, message: M) -> Result<Request<M>, Status> {
         let num_bytes = message.encoded_len();
         if num_bytes > MAX_MESSAGE_BYTES {
-            return Err(Status::out_of_range(format!(
-                "the call has {num_bytes} bytes, a message at most {MAX_MESSAGE_BYTES}"
-            )));
+            return Err(super::too_large(num_bytes));
         }
+        Ok(self.speaking_of(message))
+    }
+
+    /// Returns a request with `message`, or a stream of them, that says which versions we speak.
+    pub(super) fn speaking_of<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         let versions = self.versions.clone();
         request.metadata_mut().insert(WIRE_HEADER, versions);
-        Ok(request)
+        request
     }
 
     /// Returns how many connections were made.

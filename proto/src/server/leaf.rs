@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::{SeqNo, ShardKey};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::life::Life;
-use super::{read, refused};
+use super::{line, of_message, read, refused};
 use crate::LeafClient;
 use crate::wire::{DecodeError, Wire, all, messages, v1};
 
 /// Answers for a leaf.
+#[derive(Clone)]
 pub(super) struct Service {
     leaf: Arc<dyn LeafClient>,
     life: Life,
@@ -21,34 +22,71 @@ impl Service {
     pub(super) fn new(leaf: Arc<dyn LeafClient>, life: Life) -> Self {
         Self { leaf, life }
     }
+
+    pub(super) async fn count(
+        &self,
+        call: v1::StatisticsCall,
+    ) -> Result<v1::StatisticsAnswers, Status> {
+        let answers = self.life.run(self.leaf.statistics(of_message(call)?)).await;
+        let answers = messages(&answers?);
+        Ok(v1::StatisticsAnswers { answers })
+    }
+
+    pub(super) async fn expand_all(
+        &self,
+        call: v1::ExpandCall,
+    ) -> Result<v1::ExpandAnswers, Status> {
+        let answers = self.life.run(self.leaf.expand(of_message(call)?)).await;
+        let answers = messages(&answers?);
+        Ok(v1::ExpandAnswers { answers })
+    }
+
+    pub(super) async fn search_all(
+        &self,
+        call: v1::SearchCall,
+    ) -> Result<v1::SearchAnswers, Status> {
+        let answers = self.life.run(self.leaf.search(of_message(call)?)).await;
+        let answers = messages(&answers?);
+        Ok(v1::SearchAnswers { answers })
+    }
+
+    pub(super) async fn fetch_all(&self, call: v1::FetchCall) -> Result<v1::FetchAnswers, Status> {
+        let answers = self.life.run(self.leaf.fetch(of_message(call)?)).await;
+        let answers = messages(&answers?);
+        Ok(v1::FetchAnswers { answers })
+    }
 }
 
 type Answer<M> = Result<Response<M>, Status>;
 
 #[tonic::async_trait]
 impl v1::leaf_server::Leaf for Service {
+    type ConverseStream = line::Answers;
+
+    async fn converse(
+        &self,
+        request: Request<Streaming<v1::LineCall>>,
+    ) -> Answer<Self::ConverseStream> {
+        let (service, life) = (Arc::new(self.clone()), self.life.clone());
+        let answers = line::Answers::new(service, life, request.into_inner());
+        Ok(Response::new(answers))
+    }
+
     async fn statistics(
         &self,
         request: Request<v1::StatisticsCall>,
     ) -> Answer<v1::StatisticsAnswers> {
-        let call = read(request)?;
-        let answers = self.life.run(self.leaf.statistics(call)).await?;
-        let answers = messages(&answers);
-        Ok(Response::new(v1::StatisticsAnswers { answers }))
+        self.count(request.into_inner()).await.map(Response::new)
     }
 
     async fn expand(&self, request: Request<v1::ExpandCall>) -> Answer<v1::ExpandAnswers> {
-        let call = read(request)?;
-        let answers = self.life.run(self.leaf.expand(call)).await?;
-        let answers = messages(&answers);
-        Ok(Response::new(v1::ExpandAnswers { answers }))
+        let answers = self.expand_all(request.into_inner()).await;
+        answers.map(Response::new)
     }
 
     async fn search(&self, request: Request<v1::SearchCall>) -> Answer<v1::SearchAnswers> {
-        let call = read(request)?;
-        let answers = self.life.run(self.leaf.search(call)).await?;
-        let answers = messages(&answers);
-        Ok(Response::new(v1::SearchAnswers { answers }))
+        let answers = self.search_all(request.into_inner()).await;
+        answers.map(Response::new)
     }
 
     async fn postings(&self, request: Request<v1::PostingsCall>) -> Answer<v1::PostingsAnswers> {
@@ -65,10 +103,9 @@ impl v1::leaf_server::Leaf for Service {
         Ok(Response::new(v1::LocateAnswers { answers }))
     }
 
-    async fn fetch(&self, request: Request<v1::FetchCall>) -> Answer<v1::FetchAnswer> {
-        let call = read(request)?;
-        let answer = self.life.run(self.leaf.fetch(call)).await?;
-        Ok(Response::new(answer.to_message()))
+    async fn fetch(&self, request: Request<v1::FetchCall>) -> Answer<v1::FetchAnswers> {
+        let answers = self.fetch_all(request.into_inner()).await;
+        answers.map(Response::new)
     }
 
     async fn explain(&self, request: Request<v1::ExplainCall>) -> Answer<v1::ExplainAnswer> {

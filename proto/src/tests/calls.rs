@@ -16,7 +16,8 @@ use crate::postings::{ListOf, LocateCall, LocateIn, LocateSet, PostingsCall};
 use crate::read::GetCall;
 use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
 use crate::search::{
-    ExpandCall, ExplainCall, FetchCall, OpenViewsCall, PinnedView, StatisticsCall,
+    ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, OpenViewsCall, PinnedView,
+    StatisticsCall,
 };
 use crate::{
     GrpcLeaf, GrpcNode, LeafClient, LeafFault, NodeClient, Peer, ReplicationClient, Versions,
@@ -110,16 +111,20 @@ async fn calls_of_a_scatter_by_terms() {
 #[tokio::test]
 async fn calls_for_single_documents() {
     let (stub, _served, leaf) = stub_leaf().await;
+    let from = |number, hits| FetchFrom {
+        shard: view(number),
+        hits,
+    };
+    let ranked = from(1, FetchHits::Places(vec![1, 1 << 33]));
+    let numbered = from(2, FetchHits::Numbers(vec![7]));
     let call = FetchCall {
-        shard: shard(1),
-        view: ViewId(9),
-        places: vec![1, 1 << 33],
+        shards: vec![ranked, numbered],
         what: Arc::new(samples::what()),
         remaining: REMAINING,
     };
-    let answer = soon(leaf.fetch(call.clone())).await;
+    let answers = soon(leaf.fetch(call.clone())).await;
     arrived(&stub, call);
-    assert_eq!(answer, Ok(vec![samples::fetched()]));
+    assert_eq!(answers, [Ok(vec![samples::fetched()]), not_here()]);
 
     let call = ExplainCall {
         shard: view(1),

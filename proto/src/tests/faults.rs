@@ -4,23 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_query::answer::ViewId;
 use gleaner_query::resolved::Clause;
 use tokio::net::TcpListener;
 
 use super::samples::{self, REMAINING, shard};
 use super::stub::Conduct;
 use super::{serve_at, services, soon, stub_leaf};
-use crate::search::FetchCall;
+use crate::search::{FetchCall, FetchFrom, FetchHits};
 use crate::wire::{Wire, v1};
 use crate::write::WriteAction;
 use crate::{GrpcLeaf, LeafClient, LeafFault, Peer, Versions};
 
 fn fetch_call() -> FetchCall {
+    let from = FetchFrom {
+        shard: samples::search_call().shards[0],
+        hits: FetchHits::Places(vec![1]),
+    };
     FetchCall {
-        shard: shard(1),
-        view: ViewId(9),
-        places: vec![1],
+        shards: vec![from],
         what: Arc::new(samples::what()),
         remaining: REMAINING,
     }
@@ -111,11 +112,11 @@ async fn a_message_above_the_limit_is_refused_and_the_connection_stays() {
     stub.conduct(Conduct::Flood);
     let refused = soon(leaf.fetch(fetch_call())).await;
     assert!(
-        matches!(refused, Err(LeafFault::TooLarge { .. })),
+        matches!(refused[..], [Err(LeafFault::TooLarge { .. })]),
         "{refused:?}"
     );
     stub.conduct(Conduct::Answer);
-    assert!(soon(leaf.fetch(fetch_call())).await.is_ok());
+    assert!(soon(leaf.fetch(fetch_call())).await[0].is_ok());
     assert_eq!(leaf.peer().num_connections(), 1);
 }
 
@@ -142,11 +143,11 @@ async fn a_panic_fails_one_call_and_not_the_connection() {
     stub.conduct(Conduct::Panic);
     let failed = soon(leaf.fetch(fetch_call())).await;
     assert!(
-        matches!(failed, Err(LeafFault::Internal { .. })),
+        matches!(failed[..], [Err(LeafFault::Internal { .. })]),
         "{failed:?}"
     );
     stub.conduct(Conduct::Answer);
-    assert!(soon(leaf.fetch(fetch_call())).await.is_ok());
+    assert!(soon(leaf.fetch(fetch_call())).await[0].is_ok());
     assert_eq!(leaf.peer().num_connections(), 1);
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::channel::mpsc;
@@ -113,6 +114,53 @@ async fn a_refused_connection_is_unreachable_and_asked_for_again_later() {
         }
     })
     .await;
+}
+
+/// Returns a client whose first connection fails after `delay`, the later ones not, and how often one
+/// was asked for.
+fn failing_once(delay: Duration) -> (Arc<AtomicUsize>, GrpcLeaf) {
+    let (handed, incoming) = mpsc::unbounded::<io::Result<DuplexStream>>();
+    let never = std::future::pending();
+    let stub = Arc::new(StubLeaf::default());
+    tokio::spawn(serve_on(incoming, services(Some(&stub), None), never));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let num_asked = Arc::clone(&asked);
+    let peer = Peer::over("leaf-1:7000", move || {
+        let (is_first, handed) = (
+            num_asked.fetch_add(1, Ordering::Relaxed) == 0,
+            handed.clone(),
+        );
+        async move {
+            if is_first {
+                tokio::time::sleep(delay).await;
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let (here, there) = tokio::io::duplex(1 << 16);
+            handed.unbounded_send(Ok(there)).expect("it is served");
+            Ok(here)
+        }
+    });
+    (asked, GrpcLeaf::new(peer.expect("an address")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_refused_at_once_is_asked_again_at_once() {
+    let (asked, leaf) = failing_once(Duration::ZERO);
+    assert!(leaf.refresh(shard(0)).await.is_err());
+    assert!(leaf.refresh(shard(0)).await.is_ok());
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_took_long_to_fail_is_held_off_for_as_long() {
+    let (asked, leaf) = failing_once(Duration::from_millis(100));
+    assert!(leaf.refresh(shard(0)).await.is_err());
+    tokio::time::sleep(Duration::from_millis(90)).await;
+    assert!(leaf.refresh(shard(0)).await.is_err());
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(leaf.refresh(shard(0)).await.is_ok());
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

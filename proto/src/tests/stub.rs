@@ -145,13 +145,13 @@ impl LeafClient for StubLeaf {
         first_alone(call.shards.len(), samples::places())
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         self.note(&call).await;
         let mut hit = samples::fetched();
         if *self.conduct.lock() == Conduct::Flood {
             hit.source = vec![b' '; crate::MAX_MESSAGE_BYTES].into();
         }
-        Ok(vec![hit])
+        first_alone(call.shards.len(), vec![hit])
     }
 
     async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {

@@ -4,29 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::DocumentId;
-use gleaner_query::answer::{FetchedHit, ViewId};
+use gleaner_query::answer::FetchedHit;
 use gleaner_query::resolved::Clause;
 
 use super::field::{all, maybe, maybe_message, messages, millis, one};
 use super::{DecodeError, Wire, v1};
 use crate::read::Document;
-use crate::search::{ExplainAnswer, ExplainCall, FetchCall, FetchWhat, HighlightWhat};
+use crate::search::{
+    ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits, FetchWhat, HighlightWhat,
+};
 
 impl Wire for FetchCall {
     type Message = v1::FetchCall;
 
     fn to_message(&self) -> v1::FetchCall {
         let Self {
-            shard,
-            view,
-            places,
+            shards,
             what,
             remaining,
         } = self;
         v1::FetchCall {
-            shard: Some(shard.to_message()),
-            view: view.0,
-            places: places.clone(),
+            shards: messages(shards),
             what: Some(what.to_message()),
             remaining_ms: millis(*remaining),
         }
@@ -34,18 +32,47 @@ impl Wire for FetchCall {
 
     fn from_message(message: v1::FetchCall) -> Result<Self, DecodeError> {
         let v1::FetchCall {
-            shard,
-            view,
-            places,
+            shards,
             what,
             remaining_ms,
         } = message;
         Ok(Self {
-            shard: one(shard, "FetchCall.shard")?,
-            view: ViewId(view),
-            places,
+            shards: all(shards)?,
             what: Arc::new(one(what, "FetchCall.what")?),
             remaining: Duration::from_millis(remaining_ms),
+        })
+    }
+}
+
+impl Wire for FetchFrom {
+    type Message = v1::FetchFrom;
+
+    fn to_message(&self) -> v1::FetchFrom {
+        let Self { shard, hits } = self;
+        let (places, numbers) = match hits {
+            FetchHits::Places(places) => (places.clone(), Vec::new()),
+            FetchHits::Numbers(numbers) => (Vec::new(), numbers.clone()),
+        };
+        v1::FetchFrom {
+            shard: Some(shard.to_message()),
+            places,
+            numbers,
+        }
+    }
+
+    fn from_message(message: v1::FetchFrom) -> Result<Self, DecodeError> {
+        let v1::FetchFrom {
+            shard,
+            places,
+            numbers,
+        } = message;
+        let hits = match places.is_empty() {
+            true => FetchHits::Numbers(numbers),
+            false => FetchHits::Places(places),
+        };
+        Ok(Self {
+            shard: one(shard, "FetchFrom.shard")?,
+            hits,
         })
     }
 }

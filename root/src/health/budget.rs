@@ -15,11 +15,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Most tokens kept: a search of some tens of shards on a leaf that has just turned slow.
-const BURST: f64 = 32.0;
+const BURST: f64 = 64.0;
 
 /// Tokens kept for requests that are very late. A request is late by the 95th percentile, so one
-/// in twenty is when nothing is wrong, and they alone can use the share up.
-const RESERVE: f64 = BURST / 2.0;
+/// in twenty is when nothing is wrong, and they alone can use the share up. What is very late comes in
+/// bunches: one slow call holds up all the shards that it asks for.
+const RESERVE: f64 = BURST * 0.75;
 
 /// How long a refusal counts.
 const OVERLOAD: Duration = Duration::from_secs(1);
@@ -91,7 +92,7 @@ mod tests {
             budget.earn(8);
             num_sent += usize::from(budget.spend(1, true, now));
         }
-        assert!((4_000..=4_032).contains(&num_sent), "{num_sent}");
+        assert!((4_000..=4_064).contains(&num_sent), "{num_sent}");
         assert!(!Budget::new(0.0).spend(1, true, now));
     }
 
@@ -99,7 +100,7 @@ mod tests {
     fn calm_times_save_up_no_more_than_the_burst() {
         let (mut budget, now) = (Budget::new(0.05), Instant::now());
         budget.earn(1_000_000);
-        assert!(budget.spend(32, true, now));
+        assert!(budget.spend(64, true, now));
         assert!(!budget.spend(1, true, now));
     }
 
@@ -108,17 +109,17 @@ mod tests {
         let (mut budget, now) = (Budget::new(0.05), Instant::now());
         while budget.spend(1, true, now) {}
         let num_sent = (0..1_000).filter(|_| budget.overdraw(1, now)).count();
-        assert_eq!(num_sent, 32);
+        assert_eq!(num_sent, 64);
         assert!(!budget.spend(1, true, now));
         assert!(!Budget::new(0.0).overdraw(1, now));
     }
 
     #[test]
-    fn half_of_the_tokens_are_kept_for_those_very_late() {
+    fn most_of_the_tokens_are_kept_for_those_very_late() {
         let (mut budget, now) = (Budget::new(0.05), Instant::now());
         let num_late = (0..100).filter(|_| budget.spend(1, false, now)).count();
         let num_very = (0..100).filter(|_| budget.spend(1, true, now)).count();
-        assert_eq!((num_late, num_very), (16, 16));
+        assert_eq!((num_late, num_very), (16, 48));
     }
 
     #[test]

@@ -84,17 +84,17 @@ impl OpenBook<'_> {
         self.pages.budget.earn(num_shards);
     }
 
-    /// Takes the cost of second requests; returns whether they may be sent. More may be of those that
-    /// are very late.
-    pub(crate) fn may_repeat(&mut self, num_shards: usize, is_very_late: bool) -> bool {
+    /// Takes the cost of a second request for a shard; returns whether it may be sent. More may be of
+    /// those that are very late.
+    pub(crate) fn may_repeat(&mut self, is_very_late: bool) -> bool {
         let now = self.now;
-        self.pages.budget.spend(num_shards, is_very_late, now)
+        self.pages.budget.spend(1, is_very_late, now)
     }
 
-    /// As [`Self::may_repeat`], for requests whose first copy is silent.
-    pub(crate) fn must_repeat(&mut self, num_shards: usize) -> bool {
+    /// As [`Self::may_repeat`], for a request whose first copy is silent.
+    pub(crate) fn must_repeat(&mut self) -> bool {
         let now = self.now;
-        self.pages.budget.overdraw(num_shards, now)
+        self.pages.budget.overdraw(1, now)
     }
 
     /// Notes that `node` answered a call on `index`; `took` is its time when it counts.

@@ -74,7 +74,6 @@ impl<A: Dated> Race<'_, A> {
             let Some((copy, usual)) = book.backup(key, &slot.copies, slot.others()) else {
                 continue;
             };
-            let cost = self.rules.phase.hedge_cost();
             let late = now - hedge.since;
             if late < SILENCE && usual >= SILENCE {
                 // What is left has turned slow, queueing or out since.
@@ -82,8 +81,8 @@ impl<A: Dated> Race<'_, A> {
                 slot.hedge = Some(Hedge { due, ..hedge });
                 continue;
             }
-            let is_allowed = book.may_repeat(cost, late >= hedge.delay.mul_f64(VERY_LATE));
-            if is_allowed || (late >= SILENCE && book.must_repeat(cost)) {
+            let is_allowed = book.may_repeat(late >= hedge.delay.mul_f64(VERY_LATE));
+            if is_allowed || (late >= SILENCE && book.must_repeat()) {
                 picks.push((at, copy));
             } else {
                 // The budget may allow it later.

@@ -205,7 +205,6 @@ impl<'a, A: Dated> Race<'a, A> {
             let call = LeafCall {
                 located: located.clone(),
                 plan: slot.plan,
-                slot: *at,
                 shards: vec![view],
                 remaining: self.rules.deadline.for_leaf(),
             };

@@ -9,8 +9,8 @@ use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, S
 use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
-    SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
+    OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall, WriteOutcome, WriteResult};
 use gleaner_proto::{LeafClient, LeafFault};
@@ -60,7 +60,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) num_calls: AtomicUsize,
     pub(crate) num_dropped: AtomicUsize,
     pub(crate) num_fetches: AtomicUsize,
-    pub(crate) num_located: AtomicUsize,
+    /// Shards whose hits were fetched by number.
+    pub(crate) num_looked_up: AtomicUsize,
     /// Views asked of `renew_views` and `release_views`.
     pub(crate) renewed: Mutex<Vec<PinnedView>>,
     pub(crate) released: Mutex<Vec<PinnedView>>,
@@ -228,7 +229,6 @@ impl LeafClient for FakeLeaf {
     }
 
     async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
-        self.num_located.fetch_add(1, Ordering::Relaxed);
         let answer = |asked: &LocateIn| {
             let view = self.view(asked.shard)?;
             let all = self.hits.lock().get(&asked.shard.shard).cloned();
@@ -256,22 +256,16 @@ impl LeafClient for FakeLeaf {
         call.shards.iter().map(answer).collect()
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         self.num_fetches.fetch_add(1, Ordering::Relaxed);
-        let asked = ShardView {
-            shard: call.shard,
-            view: Some(call.view),
-            at_least: None,
-        };
-        self.take_time(&[asked]).await?;
+        let all: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
+        if let Err(fault) = self.take_time(&all).await {
+            return all.iter().map(|_| Err(fault.clone())).collect();
+        }
         let delay = *self.fetch_delay.lock();
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        if let Some(fault) = self.fetch_faults.lock().get(&call.shard) {
-            return Err(fault.clone());
-        }
-        self.view(asked)?;
         let hit = |place: &u64| FetchedHit {
             id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),
             routing: None,
@@ -283,7 +277,27 @@ impl LeafClient for FakeLeaf {
             highlight: Default::default(),
             explanation: None,
         };
-        Ok(call.places.iter().map(hit).collect())
+        let of_shard = |from: &FetchFrom| {
+            if let Some(fault) = self.fetch_faults.lock().get(&from.shard.shard) {
+                return Err(fault.clone());
+            }
+            let (shard, ViewId(view)) = (from.shard.shard, self.view(from.shard)?);
+            // A document's place is its number here.
+            let hits = match &from.hits {
+                FetchHits::Places(places) => places,
+                FetchHits::Numbers(numbers) => {
+                    self.num_looked_up.fetch_add(1, Ordering::Relaxed);
+                    let all = self.hits.lock().get(&shard).cloned().unwrap_or_default();
+                    let is_there = |number| all.iter().any(|(_, hash)| hash == number);
+                    if !numbers.iter().all(is_there) {
+                        return Err(LeafFault::ViewMissing { shard, view });
+                    }
+                    numbers
+                }
+            };
+            Ok(hits.iter().map(hit).collect())
+        };
+        call.shards.iter().map(of_shard).collect()
     }
 
     async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {

@@ -3,8 +3,8 @@
 use crate::client::HEDGE_SHARE;
 use crate::run::Run;
 
-/// What may be sent beyond the share: 32 from the start, and 32 on credit for leaves that are silent.
-pub(super) const BURSTS: f64 = 32.0 + 32.0;
+/// What may be sent beyond the share: 64 from the start, and 64 on credit for leaves that are silent.
+pub(super) const BURSTS: f64 = 64.0 + 64.0;
 
 pub(super) fn check(run: &Run) -> Vec<String> {
     let history = run.cluster.history.lock();

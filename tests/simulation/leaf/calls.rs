@@ -6,19 +6,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{Generation, SeqNo, ShardKey};
-use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
-    SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
+    OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault, ReplicationClient};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 
 use super::Leaf;
-use super::ranking::{fetched, located, share_threshold};
+use super::ranking::{fetched, share_threshold};
 use super::views::View;
 use crate::schedule::Broken;
 
@@ -28,6 +27,33 @@ const REFRESH: Duration = Duration::from_secs(10);
 impl Leaf {
     async fn view(&self, asked: ShardView, remaining: Duration) -> Result<Arc<View>, LeafFault> {
         self.copy(asked.shard)?.view(asked, remaining).await
+    }
+
+    /// Returns the content of the hits asked.
+    fn stored(&self, view: &View, from: &FetchFrom) -> Result<Vec<FetchedHit>, LeafFault> {
+        let shard = from.shard.shard;
+        let mut hits = match &from.hits {
+            FetchHits::Places(places) => {
+                let stored = places
+                    .iter()
+                    .map(|place| view.documents.get(*place as usize));
+                let hits = stored.map(|stored| Some(fetched(stored?)));
+                let reason = "no document stands at that place".to_owned();
+                let wrong = LeafFault::Internal { shard, reason };
+                hits.collect::<Option<Vec<FetchedHit>>>().ok_or(wrong)?
+            }
+            FetchHits::Numbers(numbers) => {
+                let stored = numbers.iter().map(|number| view.numbered(*number));
+                let hits = stored.map(|stored| Some(fetched(stored?)));
+                let view = view.id.0;
+                let gone = LeafFault::ViewMissing { shard, view };
+                hits.collect::<Option<Vec<FetchedHit>>>().ok_or(gone)?
+            }
+        };
+        if self.cluster.schedule.is_breaking(Broken::SwapsContents) && hits.len() > 1 {
+            hits.swap(0, 1);
+        }
+        Ok(hits)
     }
 }
 
@@ -82,48 +108,18 @@ impl LeafClient for Leaf {
         answers
     }
 
-    async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         let _open = self.opened(Some(call.remaining));
-        let shards: Vec<ShardView> = call.shards.iter().map(|asked| asked.shard).collect();
-        if let Err(fault) = self.admit(&shards, call.remaining).await {
-            return call.shards.iter().map(|_| Err(fault.clone())).collect();
+        let all: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
+        if let Err(fault) = self.admit(&all, call.remaining).await {
+            return all.iter().map(|_| Err(fault.clone())).collect();
         }
         let mut answers = Vec::new();
-        for LocateIn { shard, sets } in &call.shards {
-            let view = self.view(*shard, call.remaining).await;
-            answers.push(view.map(|view| LocateAnswer {
-                view: view.id,
-                generation: view.generation,
-                num_documents: view.documents.len() as u64,
-                sets: sets.iter().map(|set| located(&view, set)).collect(),
-                times: None,
-            }));
+        for from in &call.shards {
+            let view = self.view(from.shard, call.remaining).await;
+            answers.push(view.and_then(|view| self.stored(&view, from)));
         }
         answers
-    }
-
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
-        let _open = self.opened(Some(call.remaining));
-        let asked = ShardView {
-            shard: call.shard,
-            view: Some(call.view),
-            at_least: None,
-        };
-        self.admit(&[asked], call.remaining).await?;
-        let view = self.view(asked, call.remaining).await?;
-        let hits = call.places.iter().map(|place| {
-            let stored = view.documents.get(*place as usize);
-            stored.map(|stored| fetched(stored))
-        });
-        let hits: Option<Vec<FetchedHit>> = hits.collect();
-        let mut hits = hits.ok_or_else(|| LeafFault::Internal {
-            shard: call.shard,
-            reason: "no document stands at that place".to_owned(),
-        })?;
-        if self.cluster.schedule.is_breaking(Broken::SwapsContents) && hits.len() > 1 {
-            hits.swap(0, 1);
-        }
-        Ok(hits)
     }
 
     async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {

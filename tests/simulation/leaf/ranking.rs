@@ -1,11 +1,6 @@
 //! How a leaf finds hits in a view, and hands out what stands at their places.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use gleaner_model::SeqNo;
 use gleaner_proto::LeafFault;
-use gleaner_proto::postings::{LocateSet, LocatedDocument};
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits};
 use gleaner_query::resolved::{ShardQuery, Statistics, StatisticsRequest, TieBreak};
 
@@ -99,28 +94,6 @@ pub(super) fn share_threshold(answers: &mut [Result<ShardHits, LeafFault>], top:
         }
         answer.hits.truncate(top);
     }
-}
-
-pub(super) fn located(view: &View, set: &LocateSet) -> Vec<LocatedDocument> {
-    let places = view.documents.iter().zip(0..);
-    let by_number: BTreeMap<u64, (&Arc<Stored>, u64)> = places
-        .map(|(stored, place)| (stored.seq_no.0, (stored, place)))
-        .collect();
-    let found = set.documents.iter().filter_map(|seq_no| {
-        let (stored, place) = by_number.get(&seq_no)?;
-        Some(LocatedDocument {
-            seq_no: SeqNo(seq_no),
-            place: *place,
-            tie: TieBreak {
-                hash: stored.tie,
-                id: None,
-            },
-        })
-    });
-    let mut found: Vec<LocatedDocument> = found.collect();
-    found.sort_by(|a, b| a.tie.cmp(&b.tie));
-    found.truncate(set.top);
-    found
 }
 
 pub(super) fn fetched(stored: &Stored) -> FetchedHit {

@@ -8,7 +8,7 @@ use gleaner_model::{Generation, MappingVersion, SeqNo};
 use gleaner_query::answer::ViewId;
 use tokio::time::Instant;
 
-use crate::documents::Documents;
+use crate::documents::{Documents, Stored};
 
 /// A moment of a copy; a document's place is its position.
 #[derive(Debug)]
@@ -16,6 +16,14 @@ pub(super) struct View {
     pub(super) id: ViewId,
     pub(super) generation: Generation,
     pub(super) documents: Documents,
+}
+
+impl View {
+    /// Returns the document of this sequence number.
+    pub(super) fn numbered(&self, number: u64) -> Option<&Arc<Stored>> {
+        let mut documents = self.documents.iter();
+        documents.find(|stored| stored.seq_no.0 == number)
+    }
 }
 
 /// The newest view, and those that are kept for phases to come.

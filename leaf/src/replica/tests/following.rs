@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gleaner_coordinator::{Coordinator, CoordinatorError};
 use gleaner_model::{ClusterState, SeqNo};
-use gleaner_proto::search::FetchCall;
+use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, ShardView};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::resolved::{Clause, Statistics};
 use tokio::sync::watch;
@@ -118,15 +118,21 @@ async fn hits_of_a_copy_are_fetched_from_the_view_that_ranked_them() {
         .force_merge(key(1), 1)
         .await
         .expect("merges");
+    let from = FetchFrom {
+        shard: ShardView {
+            shard: key(1),
+            view: Some(hits.view),
+            at_least: None,
+        },
+        hits: FetchHits::Places(hits.hits.iter().map(|hit| hit.place).collect()),
+    };
     let fetch = FetchCall {
-        shard: key(1),
-        view: hits.view,
-        places: hits.hits.iter().map(|hit| hit.place).collect(),
+        shards: vec![from],
         what: Arc::default(),
         remaining: PATIENCE,
     };
-    let fetched = cluster.leaf("b").fetch(fetch).await.expect("it is kept");
-    assert_eq!(fetched.len(), 2);
+    let fetched = cluster.leaf("b").fetch(fetch).await;
+    assert_eq!(fetched[0].as_ref().expect("it is kept").len(), 2);
     cluster.assert_equal("b").await;
 }
 

@@ -15,8 +15,8 @@ use super::queries::{field_format, highlight, shard_query, source_filter};
 use crate::read::GetCall;
 use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
 use crate::search::{
-    ExpandCall, ExplainCall, FetchCall, FetchWhat, HighlightWhat, OpenViewsCall, PinnedView,
-    SearchCall, ShardView, StatisticsCall,
+    ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, FetchWhat, HighlightWhat,
+    OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsCall,
 };
 use crate::write::{Condition, Idempotency, Update, WriteAction, WriteCall, WriteItem};
 
@@ -100,16 +100,16 @@ fn fetch_what() -> impl Strategy<Value = FetchWhat> {
 }
 
 pub(super) fn fetch_call() -> impl Strategy<Value = FetchCall> {
-    let places = vec(any::<u64>(), 0..4);
-    (shard(), any::<u64>(), places, fetch_what(), time()).prop_map(
-        |(shard, view, places, what, remaining)| FetchCall {
-            shard,
-            view: ViewId(view),
-            places,
-            what: Arc::new(what),
-            remaining,
-        },
-    )
+    let hits = prop_oneof![
+        vec(any::<u64>(), 1..4).prop_map(FetchHits::Places),
+        vec(any::<u64>(), 0..4).prop_map(FetchHits::Numbers),
+    ];
+    let from = (shard_view(), hits).prop_map(|(shard, hits)| FetchFrom { shard, hits });
+    (vec(from, 0..3), fetch_what(), time()).prop_map(|(shards, what, remaining)| FetchCall {
+        shards,
+        what: Arc::new(what),
+        remaining,
+    })
 }
 
 pub(super) fn explain_call() -> impl Strategy<Value = ExplainCall> {

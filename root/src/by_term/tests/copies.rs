@@ -14,7 +14,7 @@ use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::directory::Reading;
 use gleaner_engine::fetch::{FetchSpec, fetch};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
-use gleaner_engine::postings::{Located as Place, PageOf, locate, page};
+use gleaner_engine::postings::{Located as Place, PageOf, locate, page, places_of};
 use gleaner_engine::search::{SearchEnv, Target, search};
 use gleaner_engine::statistics::statistics;
 use gleaner_engine::writer::MergeOptions;
@@ -29,8 +29,8 @@ use gleaner_proto::postings::{
 };
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
-    SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
+    OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault};
@@ -285,19 +285,27 @@ impl LeafClient for CopyLeaf {
         answers
     }
 
-    async fn fetch(&self, call: FetchCall) -> Result<Vec<FetchedHit>, LeafFault> {
-        let view = self.view(ShardView {
-            shard: call.shard,
-            view: Some(call.view),
-            at_least: None,
-        })?;
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         let spec = FetchSpec {
             docvalue_fields: &[],
             fields: &[],
             highlight: None,
             explain: call.what.explain.as_deref(),
         };
-        fetch(&view, &call.places, &spec, &Control::unlimited()).map_err(fault(call.shard))
+        let of_shard = |from: &FetchFrom| {
+            let (view, key) = (self.view(from.shard)?, from.shard.shard);
+            let control = Control::unlimited();
+            let places = match &from.hits {
+                FetchHits::Places(places) => places.clone(),
+                FetchHits::Numbers(numbers) => {
+                    let places = places_of(&view, numbers, &control).map_err(fault(key))?;
+                    let view = view.id().0;
+                    places.ok_or(LeafFault::ViewMissing { shard: key, view })?
+                }
+            };
+            fetch(&view, &places, &spec, &control).map_err(fault(key))
+        };
+        call.shards.iter().map(of_shard).collect()
     }
 
     async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {

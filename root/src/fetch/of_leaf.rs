@@ -1,0 +1,56 @@
+//! Fetching the winners of some shards from one leaf.
+
+use std::sync::Arc;
+
+use gleaner_proto::LeafFault;
+use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, FetchWhat, ShardView};
+use gleaner_query::answer::FetchedHit;
+
+use crate::merge::Ranked;
+use crate::plan::PlannedShard;
+use crate::scatter::LeafCall;
+
+/// The winners of one shard.
+pub(super) struct Wanted<'a> {
+    pub(super) plan: usize,
+    pub(super) shard: &'a PlannedShard,
+    /// Their positions among all winners.
+    pub(super) positions: Vec<usize>,
+    pub(super) ranked: Vec<&'a Ranked>,
+}
+
+impl Wanted<'_> {
+    /// Returns what to ask for: the places where they stand in the view that ranked them; of another
+    /// copy their numbers, which are the same on all.
+    fn from(&self, shard: ShardView) -> FetchFrom {
+        let ranked = self.ranked.iter().map(|ranked| &ranked.hit);
+        let hits = match shard.view {
+            Some(_) => FetchHits::Places(ranked.map(|hit| hit.place).collect()),
+            None => FetchHits::Numbers(ranked.map(|hit| hit.seq_no.0).collect()),
+        };
+        FetchFrom { shard, hits }
+    }
+}
+
+/// Fetches from one leaf, per shard of `call` in order; `wanted` are the winners of those shards.
+pub(super) async fn fetch_from(
+    wanted: &[&Wanted<'_>],
+    call: LeafCall,
+    what: Arc<FetchWhat>,
+) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    let shards = wanted.iter().zip(call.shards);
+    let fetch = FetchCall {
+        shards: shards.map(|(wanted, shard)| wanted.from(shard)).collect(),
+        what,
+        remaining: call.remaining,
+    };
+    let mut answers = call.located.client.fetch(fetch).await;
+    for (wanted, answer) in wanted.iter().zip(&mut answers) {
+        if matches!(answer, Ok(hits) if hits.len() != wanted.positions.len()) {
+            let reason = "the leaf fetched another number of hits than asked".to_owned();
+            let shard = wanted.shard.shard;
+            *answer = Err(LeafFault::Internal { shard, reason });
+        }
+    }
+    answers
+}
