@@ -59,9 +59,9 @@ pub struct SearchEnv<'a> {
 /// What a shard answers.
 type Answer = Result<ShardHits, EngineError>;
 
-/// Postings or documents below which a search stays on the caller's thread: handing over costs some
-/// 35 µs.
-const INLINE_WORK: u64 = 32_768;
+/// Postings or documents below which a search stays on the caller's thread: some millisecond. Spreading
+/// it costs each thread some 35 µs to wake, and as much again while it looks for work in vain.
+const INLINE_WORK: u64 = 262_144;
 
 /// Evaluates `query` on all `targets`; one answer per target, in the same order.
 ///

@@ -63,14 +63,15 @@ impl Root {
         let work = async {
             let deadline = self.deadline_of(request);
             if let Some(pit) = &request.pit {
-                return self.search_pit(pit, request, options, deadline).await;
+                return Box::pin(self.search_pit(pit, request, options, deadline)).await;
             }
             let mut plans = self.targets(target)?;
             self.search_plans(&mut plans, request, options, deadline)
                 .await
         };
         let named = (Action::Search, target.name());
-        self.as_task(named, &options.origin, work).await
+        // A box is cheaper to hand on than a large future.
+        self.as_task(named, &options.origin, Box::pin(work)).await
     }
 
     /// Returns by when a search that begins now is owed.
@@ -125,7 +126,7 @@ impl Root {
         num_restarts: usize,
     ) -> Result<Option<SearchResponse>, RootError> {
         if asked.request.scatter == Scatter::Terms {
-            return self.pass_by_terms(plans, asked, trip, num_restarts).await;
+            return Box::pin(self.pass_by_terms(plans, asked, trip, num_restarts)).await;
         }
         let may_guess = num_restarts == 0;
         let counted = self.counted(plans, (asked.request, may_guess), trip).await;

@@ -44,9 +44,8 @@ async fn search(mut request: Request) -> Answer {
                 parameters: parameters.pairs().to_vec(),
             };
             let root = request.root();
-            let response = root
-                .start_scroll(&target, origin, keep_alive, &options)
-                .await?;
+            let starting = root.start_scroll(&target, origin, keep_alive, &options);
+            let response = Box::pin(starting).await?;
             if let Some(id) = &response.scroll_id {
                 let now_ms = root.now_ms();
                 request

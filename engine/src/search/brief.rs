@@ -2,12 +2,16 @@
 
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
+use gleaner_query::search::TrackTotal;
 
 use super::Target;
 
 /// Postings or documents that a brief search looks at, at most: half a millisecond of a core where
 /// nothing is pruned.
 const MOST_WORK: u64 = 98_304;
+
+/// Of so many postings a pruned search looks at one.
+const PASSED_OVER: u64 = 4;
 
 /// Hits that it ranks, at most.
 const MOST_HITS: usize = 100;
@@ -31,13 +35,34 @@ fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
         documents,
         statistics: &query.statistics,
     };
-    let clauses = std::iter::once(&query.query).chain(filters);
-    let looked_at: u64 = clauses.map(|clause| work.of(clause)).sum();
+    let passed_over = match query.track_total {
+        TrackTotal::Exact => 1,
+        _ if is_pruned(&query.query) => PASSED_OVER,
+        _ => 1,
+    };
+    let filters: u64 = filters.map(|clause| work.of(clause)).sum();
+    let looked_at = work.of(&query.query) / passed_over + filters;
     if documents <= FEW_DOCUMENTS {
         return looked_at <= MOST_WORK;
     }
     let ranks_by_score = query.sort.is_empty() && query.aggregations.is_empty();
     ranks_by_score && query.top <= MOST_HITS && looked_at <= MOST_WORK
+}
+
+/// Returns whether documents that cannot be among the best are passed over: those of words alone are.
+fn is_pruned(clause: &Clause) -> bool {
+    match clause {
+        Clause::Term { .. } | Clause::Synonyms { .. } | Clause::Blended { .. } => true,
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            ..
+        } => filter.is_empty() && must_not.is_empty() && must.iter().chain(should).all(is_pruned),
+        Clause::Boost { clause, .. } => is_pruned(clause),
+        _ => false,
+    }
 }
 
 /// What is known before anything is read.
@@ -102,11 +127,12 @@ mod tests {
 
     use super::*;
 
-    /// Returns a query for the ten best of a million documents, of which 1,000 have the term `rare`
-    /// and 400,000 `common`.
+    /// Returns a query for the ten best of a million documents, of which 1,000 have the term `rare`,
+    /// 200,000 `fair` and 400,000 `common`.
     fn query(clause: Clause) -> ShardQuery {
         let mut statistics = Statistics::default();
-        let terms = [("rare".to_owned(), 1_000), ("common".to_owned(), 400_000)];
+        let terms = [("rare", 1_000), ("fair", 200_000), ("common", 400_000)];
+        let terms = terms.map(|(term, documents)| (term.to_owned(), documents));
         statistics.terms.insert(field(), terms.into());
         ShardQuery {
             query: clause,
@@ -145,6 +171,22 @@ mod tests {
         assert!(!is_brief(any(vec![term("rare")], vec![term("unknown")])));
         assert!(!is_brief(Clause::MatchAll));
         assert!(is_brief(Clause::MatchNone));
+    }
+
+    #[test]
+    fn what_is_passed_over_does_not_count_where_no_total_is_wanted() {
+        let counting = |track_total| ShardQuery {
+            track_total,
+            ..query(any(vec![term("rare"), term("fair")], vec![]))
+        };
+        let is_brief = |track_total| is_brief_among(1_000_000, &counting(track_total));
+        assert!(is_brief(TrackTotal::No) && is_brief(TrackTotal::UpTo(10_000)));
+        assert!(!is_brief(TrackTotal::Exact));
+        let filtered = ShardQuery {
+            track_total: TrackTotal::No,
+            ..query(any(vec![term("fair")], vec![term("rare")]))
+        };
+        assert!(!is_brief_among(1_000_000, &filtered));
     }
 
     #[test]

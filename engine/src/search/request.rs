@@ -330,7 +330,8 @@ impl<'a> Request<'a> {
         tasks
     }
 
-    /// Returns roughly how many postings or documents will be looked at.
+    /// Returns roughly how many postings or documents will be looked at: of those of a pruned search
+    /// one in four.
     pub(super) fn estimated_work(&self) -> u64 {
         let documents = || {
             self.shards
@@ -340,7 +341,7 @@ impl<'a> Request<'a> {
         };
         let is_pruned = |shard: &Shard<'_>| matches!(shard.way, Way::Prune(_));
         if self.shards.iter().all(is_pruned) {
-            return self.model.num_postings().min(documents());
+            return self.model.num_postings().min(documents()) / 4;
         }
         documents()
     }

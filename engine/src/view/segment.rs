@@ -10,6 +10,7 @@ use tantivy::schema::Field as Column;
 use tantivy::{DocId, SegmentReader};
 
 use super::id_filter::IdFilter;
+use super::stored::Stored;
 use crate::blocks::TextColumn;
 use crate::postings::Runs;
 use crate::statistics::SegmentNumbers;
@@ -55,6 +56,7 @@ pub struct SegmentCaches {
     /// `None` for columns whose lists cannot be read.
     text: RwLock<hashbrown::HashMap<Column, Option<Arc<TextColumn>>>>,
     runs: OnceLock<Runs>,
+    stored: OnceLock<Stored>,
 }
 
 /// How many live documents have each norm id; `[0]` counts those without the field.
@@ -123,6 +125,15 @@ impl SegmentView {
     /// Returns each document's seq_no.
     pub fn seq_nos(&self) -> &Arc<dyn ColumnValues<u64>> {
         &self.seq_no
+    }
+
+    /// Returns what documents are read back from.
+    pub(super) fn stored(&self) -> Result<&Stored, EngineError> {
+        if let Some(known) = self.caches.stored.get() {
+            return Ok(known);
+        }
+        let opened = Stored::open(&self.reader)?;
+        Ok(self.caches.stored.get_or_init(|| opened))
     }
 
     /// Returns the stretches of documents whose seq_nos ascend: one pass over them, the first time.

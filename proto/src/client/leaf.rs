@@ -96,7 +96,8 @@ impl LeafClient for GrpcLeaf {
             Some(answer) => answer,
             None => {
                 let request = self.peer.request(call.to_message());
-                ask(limit, async { self.stub().statistics(request?).await }).await
+                // Apart: it is large, and seldom needed.
+                Box::pin(ask(limit, async { self.stub().statistics(request?).await })).await
             }
         };
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
@@ -108,7 +109,8 @@ impl LeafClient for GrpcLeaf {
             Some(answer) => answer,
             None => {
                 let request = self.peer.request(call.to_message());
-                ask(limit, async { self.stub().expand(request?).await }).await
+                // Apart: it is large, and seldom needed.
+                Box::pin(ask(limit, async { self.stub().expand(request?).await })).await
             }
         };
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
@@ -120,7 +122,8 @@ impl LeafClient for GrpcLeaf {
             Some(answer) => answer,
             None => {
                 let request = self.peer.request(call.to_message());
-                ask(limit, async { self.stub().search(request?).await }).await
+                // Apart: it is large, and seldom needed.
+                Box::pin(ask(limit, async { self.stub().search(request?).await })).await
             }
         };
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
@@ -148,7 +151,8 @@ impl LeafClient for GrpcLeaf {
             Some(answer) => answer,
             None => {
                 let request = self.peer.request(call.to_message());
-                ask(limit, async { self.stub().fetch(request?).await }).await
+                // Apart: it is large, and seldom needed.
+                Box::pin(ask(limit, async { self.stub().fetch(request?).await })).await
             }
         };
         let shards: Vec<ShardKey> = call.shards.iter().map(|from| from.shard.shard).collect();
