@@ -31,6 +31,7 @@ use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
 pub use brief::is_brief;
+use brief::looked_at;
 use request::{Request, Unready};
 pub(crate) use sorting::{KeyReader, Raw};
 
@@ -138,8 +139,12 @@ fn attempt(
         }
     };
     let tasks = request.tasks();
+    let documents = || {
+        let documents = targets.iter().map(|target| target.view.num_documents());
+        documents.sum()
+    };
     match env.pool {
-        Some(pool) if tasks.len() > 1 && request.estimated_work() >= inline_work => {
+        Some(pool) if tasks.len() > 1 && looked_at(documents(), query) >= inline_work => {
             pool.install(|| tasks.par_iter().for_each(|task| request.run(task)));
         }
         _ => tasks.iter().for_each(|task| request.run(task)),

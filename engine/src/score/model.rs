@@ -42,15 +42,6 @@ impl Model {
         Self { statistics, norms }
     }
 
-    /// Returns how many postings the request's terms have in all shards.
-    pub(crate) fn num_postings(&self) -> u64 {
-        self.statistics
-            .terms
-            .values()
-            .flat_map(|terms| terms.values())
-            .sum()
-    }
-
     /// Returns the numbers of a field.
     ///
     /// # Errors

@@ -30,23 +30,32 @@ pub fn is_brief(targets: &[Target], query: &ShardQuery) -> bool {
 }
 
 fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
-    let filters = query.post_filter.iter().chain(&*query.aggregation_filters);
+    let looked_at = looked_at(documents, query);
+    if documents <= FEW_DOCUMENTS {
+        return looked_at <= MOST_WORK;
+    }
+    ranks_by_score(query) && query.top <= MOST_HITS && looked_at <= MOST_WORK
+}
+
+fn ranks_by_score(query: &ShardQuery) -> bool {
+    query.sort.is_empty() && query.aggregations.is_empty()
+}
+
+/// Returns roughly how many postings or documents a search of so many documents looks at, by numbers
+/// that are at hand.
+pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
     let work = Work {
         documents,
         statistics: &query.statistics,
     };
     let passed_over = match query.track_total {
         TrackTotal::Exact => 1,
-        _ if is_pruned(&query.query) => PASSED_OVER,
+        _ if ranks_by_score(query) && is_pruned(&query.query) => PASSED_OVER,
         _ => 1,
     };
+    let filters = query.post_filter.iter().chain(&*query.aggregation_filters);
     let filters: u64 = filters.map(|clause| work.of(clause)).sum();
-    let looked_at = work.of(&query.query) / passed_over + filters;
-    if documents <= FEW_DOCUMENTS {
-        return looked_at <= MOST_WORK;
-    }
-    let ranks_by_score = query.sort.is_empty() && query.aggregations.is_empty();
-    ranks_by_score && query.top <= MOST_HITS && looked_at <= MOST_WORK
+    work.of(&query.query) / passed_over + filters
 }
 
 /// Returns whether documents that cannot be among the best are passed over: those of words alone are.
@@ -94,9 +103,11 @@ impl Work<'_> {
             Clause::Phrase {
                 field, positions, ..
             } => {
-                let terms = positions.iter().flat_map(|(_, terms)| terms);
+                let list = |term: &String| self.list(field, term);
+                let lists = positions.iter();
+                let lists = lists.map(|(_, terms)| terms.iter().map(list).sum());
                 // Positions are many times what documents are.
-                4 * terms.map(|term| self.list(field, term)).sum::<u64>()
+                4 * least_times_all(lists)
             }
             Clause::Bool {
                 must,
@@ -104,7 +115,10 @@ impl Work<'_> {
                 filter,
                 must_not,
                 ..
-            } => all(must) + all(should) + all(filter) + all(must_not),
+            } => {
+                let must = least_times_all(must.iter().map(|clause| self.of(clause)));
+                must + all(should) + all(filter) + all(must_not)
+            }
             Clause::DisMax { clauses, .. } => all(clauses),
             Clause::Constant(clause) | Clause::Boost { clause, .. } => self.of(clause),
             Clause::Demote {
@@ -119,6 +133,12 @@ impl Work<'_> {
         let known = terms.and_then(|terms| terms.get(term)).copied();
         known.unwrap_or(self.documents / 4)
     }
+}
+
+/// Returns what lists cost together that must all match: the shortest leads, the others skip to it.
+fn least_times_all(lists: impl ExactSizeIterator<Item = u64>) -> u64 {
+    let num_lists = lists.len() as u64;
+    lists.min().unwrap_or(0).saturating_mul(num_lists)
 }
 
 #[cfg(test)]
@@ -169,6 +189,14 @@ mod tests {
         assert!(is_brief(any(vec![term("rare"), term("rare")], vec![])));
         assert!(!is_brief(any(vec![term("rare"), term("common")], vec![])));
         assert!(!is_brief(any(vec![term("rare")], vec![term("unknown")])));
+        let both = |terms: [&str; 2]| Clause::Bool {
+            must: terms.map(term).into(),
+            should: vec![],
+            filter: vec![],
+            must_not: vec![],
+            minimum_should_match: 0,
+        };
+        assert!(is_brief(both(["rare", "common"])) && !is_brief(both(["common", "common"])));
         assert!(!is_brief(Clause::MatchAll));
         assert!(is_brief(Clause::MatchNone));
     }

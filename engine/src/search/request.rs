@@ -330,22 +330,6 @@ impl<'a> Request<'a> {
         tasks
     }
 
-    /// Returns roughly how many postings or documents will be looked at: of those of a pruned search
-    /// one in four.
-    pub(super) fn estimated_work(&self) -> u64 {
-        let documents = || {
-            self.shards
-                .iter()
-                .map(|shard| shard.target.view.num_documents())
-                .sum()
-        };
-        let is_pruned = |shard: &Shard<'_>| matches!(shard.way, Way::Prune(_));
-        if self.shards.iter().all(is_pruned) {
-            return self.model.num_postings().min(documents()) / 4;
-        }
-        documents()
-    }
-
     /// Evaluates a task; what it finds, and how it fails, is left with its shard.
     pub(super) fn run(&self, task: &Task) {
         let shard = &self.shards[task.shard];
