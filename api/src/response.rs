@@ -95,6 +95,15 @@ impl Reply {
     /// Returns the answer that reports `error`.
     pub(crate) fn error(error: &ApiError) -> Self {
         Self::with_status(error.status, &error.to_body())
+            .retried_later(error.status == StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// Says when to try again what was refused for want of room, if something was.
+    pub(crate) fn retried_later(self, is_refused: bool) -> Self {
+        match is_refused {
+            true => self.with_header(header::RETRY_AFTER, RETRY_AFTER),
+            false => self,
+        }
     }
 
     fn of(status: StatusCode, content: Content) -> Self {
@@ -224,6 +233,9 @@ impl Reply {
         Ok(response)
     }
 }
+
+/// Seconds after which what was refused for want of room is worth another try.
+const RETRY_AFTER: &str = "1";
 
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";

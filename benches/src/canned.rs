@@ -13,7 +13,7 @@ use gleaner_model::{
     ClusterState, DocumentId, Generation, IndexName, IndexUuid, NodeId, PrimaryTerm, Role, SeqNo,
     ShardKey, Version,
 };
-use gleaner_proto::node::{LocalNode, Readiness};
+use gleaner_proto::node::{LocalNode, NodeFault, Readiness};
 use gleaner_proto::search::FetchHits;
 use gleaner_proto::{LeafClient, LeafFault, Services, read, search, serve, write};
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
@@ -285,7 +285,7 @@ impl LeafClient for CannedLeaf {
         Ok(())
     }
 
-    async fn shard_states(&self) -> Vec<read::ShardState> {
-        Vec::new()
+    async fn shard_states(&self) -> Result<Vec<read::ShardState>, NodeFault> {
+        Ok(Vec::new())
     }
 }

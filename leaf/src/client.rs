@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
@@ -162,8 +163,8 @@ impl LeafClient for Leaf {
         })
     }
 
-    async fn shard_states(&self) -> Vec<ShardState> {
-        self.states().await
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
+        Ok(self.states().await)
     }
 }
 

@@ -87,8 +87,12 @@ pub struct LeafOptions {
     /// Bytes of documents not yet in segments, of all shards together; default 128 MiB. A shard that
     /// is written to takes 7 MiB at least.
     pub indexing_memory_bytes: usize,
-    /// Bytes of writes that may be under way on the leaf; default 512 MiB, then they are rejected.
+    /// Bytes of writes that may be under way on the leaf, and half as many for one shard; default 512
+    /// MiB, then they wait, and as many may wait.
     pub write_queue_bytes: usize,
+    /// How long a write waits for room before it is rejected, at most half of the time it has left;
+    /// default 1 s.
+    pub write_patience: Duration,
     /// Bytes remembered of documents, per shard, that searches cannot see yet: their ids and versions,
     /// and the newest of themselves, up to a sixteenth of it. Default 16 MiB. Beyond it a refresh is made
     /// at once, far beyond it writers wait for one.
@@ -133,6 +137,7 @@ impl LeafOptions {
             filter_cache_bytes: 128 << 20,
             indexing_memory_bytes: 128 << 20,
             write_queue_bytes: 512 << 20,
+            write_patience: Duration::from_secs(1),
             unseen_bytes: 16 << 20,
             flush_operations: 500_000,
             flush_interval: Duration::from_secs(60),
@@ -159,7 +164,7 @@ pub struct Leaf {
     filters: Arc<FilterCache>,
     /// Shared by the writers of all shards.
     indexing: Arc<IndexingMemory>,
-    write_permits: Arc<tokio::sync::Semaphore>,
+    writes: write::WriteQueue,
     shards: Mutex<BTreeMap<ShardKey, Slot>>,
     /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
     changes: watch::Sender<u64>,

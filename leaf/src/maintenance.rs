@@ -24,6 +24,7 @@ use crate::role::Role;
 use crate::shard::{Shard, Slot};
 use crate::stopping::Task;
 use crate::watermark;
+use crate::write::WriteQueue;
 use crate::{Leaf, LeafOptions};
 
 /// Time between rounds of commits and expiry.
@@ -65,7 +66,7 @@ impl Leaf {
                 ..FilterCacheOptions::default()
             })),
             indexing: IndexingMemory::new(options.indexing_memory_bytes),
-            write_permits: Arc::new(tokio::sync::Semaphore::new(options.write_queue_bytes / 64)),
+            writes: WriteQueue::new(options.write_queue_bytes, options.write_patience),
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),

@@ -143,6 +143,7 @@ impl Leaf {
             views: Views::default(),
             followers: Followers::default(),
             snapshots: Snapshots::default(),
+            room: self.writes.for_shard(),
             in_flight: watch::Sender::new(0),
             needs_resync: AtomicBool::new(false),
             refresh_wanted: Notify::new(),

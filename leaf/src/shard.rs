@@ -21,6 +21,7 @@ use crate::role::Role;
 use crate::snapshots::Snapshots;
 use crate::versions::VersionMap;
 use crate::views::Views;
+use crate::write::ShardRoom;
 
 /// Where a shard stands on this leaf.
 #[derive(Clone)]
@@ -54,6 +55,8 @@ pub(crate) struct Shard {
     pub(crate) followers: Followers,
     /// Durable commits that followers copy.
     pub(crate) snapshots: Snapshots,
+    /// What its writes may take.
+    pub(crate) room: ShardRoom,
     /// Batches queued in the log and not yet applied.
     pub(crate) in_flight: watch::Sender<usize>,
     /// An append failed: what follows [`Primary::next`] in the log is unknown until it is read again.

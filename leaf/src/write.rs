@@ -17,6 +17,7 @@
 
 mod contents;
 mod plan;
+mod queue;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use std::time::Instant;
 
 use futures::future::BoxFuture;
 use gleaner_log::{Append, Appended, LogError, ProducerSequence};
-use gleaner_model::{Operation, PrimaryTerm, SeqNo, metric};
+use gleaner_model::{Operation, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
     WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
@@ -39,6 +40,8 @@ use crate::growth::bytes_of;
 use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
 use plan::{Plan, Planned};
+
+pub(crate) use queue::{ShardRoom, WriteQueue};
 
 /// Times that a request is planned: its documents may bring new fields, and what it updates may have
 /// to be read from the log.
@@ -62,16 +65,8 @@ impl Leaf {
         call: WriteCall,
     ) -> Result<WriteAnswer, LeafFault> {
         let bytes: usize = call.items.iter().map(item_bytes).sum();
-        let capacity = self.options.write_queue_bytes;
-        let permits = (bytes.min(capacity) / 64).max(1) as u32;
-        let permits = Arc::clone(&self.write_permits).try_acquire_many_owned(permits);
-        let Ok(_permits) = permits else {
-            metrics::counter!(metric::WRITE_REJECTED.name).increment(1);
-            return Err(LeafFault::Rejected {
-                queue: "write".into(),
-                capacity,
-            });
-        };
+        let room = self.writes.enter(&shard.room, bytes, call.remaining);
+        let _room = room.await?;
         let started = Instant::now();
         let items = Arc::new(call.items);
         let mut learnt = Known::default();

@@ -53,12 +53,20 @@ pub const SEARCH_REJECTED: Metric = Metric {
     help: "searches refused because too many waited for a thread",
 };
 
+/// Writes that a leaf has let wait for room.
+pub const WRITE_PACED: Metric = Metric {
+    name: "gleaner_write_paced_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    help: "writes that waited because too many bytes were under way",
+};
+
 /// Writes that a leaf has turned away.
 pub const WRITE_REJECTED: Metric = Metric {
     name: "gleaner_write_rejected_total",
     kind: MetricKind::Counter,
     labels: &[],
-    help: "writes refused because too many bytes were under way",
+    help: "writes refused because too many bytes were under way for too long",
 };
 
 /// Shard copies on a leaf.
@@ -102,7 +110,7 @@ pub const INDEXING_MEMORY_BYTES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 9] = [
+pub const ALL: [Metric; 10] = [
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
     HTTP_REQUEST_SECONDS,
@@ -111,6 +119,7 @@ pub const ALL: [Metric; 9] = [
     SEARCH_REJECTED,
     SHARD_REQUESTS,
     SHARDS,
+    WRITE_PACED,
     WRITE_REJECTED,
 ];
 

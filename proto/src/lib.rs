@@ -156,5 +156,5 @@ pub trait LeafClient: Send + Sync {
     ) -> Result<(), LeafFault>;
 
     /// Returns the state of each shard this leaf holds.
-    async fn shard_states(&self) -> Vec<read::ShardState>;
+    async fn shard_states(&self) -> Result<Vec<read::ShardState>, node::NodeFault>;
 }

@@ -6,7 +6,7 @@ mod lifetime;
 mod metadata;
 mod over;
 pub(crate) mod samples;
-mod stub;
+pub(crate) mod stub;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -47,6 +47,38 @@ pub struct LocatedShard {
     pub state: ShardState,
 }
 
+/// What the leaves tell of their shards.
+#[derive(Debug, Clone, Default)]
+pub struct ShardStates {
+    /// Every copy, by name of the index, shard and leaf.
+    pub copies: Vec<LocatedShard>,
+    /// Leaves that there are.
+    pub num_leaves: usize,
+    /// Those among them that did not tell.
+    pub silent: Vec<NodeId>,
+}
+
+impl ShardStates {
+    /// Returns how many leaves told.
+    #[must_use]
+    pub fn num_alive(&self) -> usize {
+        self.num_leaves - self.silent.len()
+    }
+
+    /// Returns one copy of each shard: the primary where it tells, else another.
+    #[must_use]
+    pub fn one_each(&self) -> Vec<&LocatedShard> {
+        let mut by_shard: BTreeMap<ShardKey, &LocatedShard> = BTreeMap::new();
+        for copy in &self.copies {
+            let known = by_shard.entry(copy.state.shard).or_insert(copy);
+            if copy.state.is_primary {
+                *known = copy;
+            }
+        }
+        by_shard.into_values().collect()
+    }
+}
+
 /// An index, and the resolved form of a query there or what is wrong with it.
 pub type Validated = (String, Result<String, RootError>);
 
@@ -172,18 +204,36 @@ impl Root {
         Ok(checked.collect())
     }
 
-    /// Returns the state of every shard copy on every leaf, of known indices; leaves that do not
-    /// answer are left out.
-    pub async fn shard_states(&self) -> Vec<LocatedShard> {
+    /// Returns the state of every shard copy on every leaf, of known indices, and which leaves did
+    /// not tell. One that has been left out of searches for its silence is not waited for.
+    pub async fn shard_states(&self) -> ShardStates {
         let state = self.state();
         let leaves = self.leaves.all();
-        let asked = leaves.iter().map(|located| {
+        let asked = leaves.iter().map(|located| async {
+            if self.health.open().is_silent(&located.node) {
+                return None;
+            }
             let states = located.client.shard_states();
-            tokio::time::timeout(STATES_PATIENCE, states)
+            let answer = tokio::time::timeout(STATES_PATIENCE, states).await;
+            match answer {
+                Ok(Ok(states)) => return Some(states),
+                Ok(Err(fault)) => {
+                    tracing::warn!(node = %located.node, %fault, "states of shards not told")
+                }
+                Err(_elapsed) => {
+                    tracing::warn!(node = %located.node, "states of shards not told in time")
+                }
+            }
+            self.health.open().unreachable(&located.node);
+            None
         });
         let answers = join_all(asked).await;
         let mut found: BTreeMap<(String, ShardKey, NodeId), LocatedShard> = BTreeMap::new();
+        let mut silent = Vec::new();
         for (located, states) in leaves.iter().zip(answers) {
+            if states.is_none() {
+                silent.push(located.node.clone());
+            }
             for shard in states.unwrap_or_default() {
                 let Some(index) = state.indices.get(&shard.shard.index) else {
                     continue;
@@ -200,7 +250,11 @@ impl Root {
                 );
             }
         }
-        found.into_values().collect()
+        ShardStates {
+            copies: found.into_values().collect(),
+            num_leaves: leaves.len(),
+            silent,
+        }
     }
 
     /// Does something to the primary of every shard that `target` names.

@@ -89,6 +89,18 @@ impl Cluster {
     /// # Errors
     /// When a folder or a port cannot be had.
     pub async fn start(num_leaves: usize, options: RootOptions) -> Result<Self> {
+        Self::start_with(num_leaves, options, |_| {}).await
+    }
+
+    /// As [`Cluster::start`], with leaves' options changed by `change`.
+    ///
+    /// # Errors
+    /// When a folder or a port cannot be had.
+    pub async fn start_with(
+        num_leaves: usize,
+        options: RootOptions,
+        change: impl Fn(&mut LeafOptions),
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let initial = ClusterState {
             cluster_name: "test".to_owned(),
@@ -98,7 +110,13 @@ impl Cluster {
         let mut leaves = Vec::with_capacity(num_leaves);
         for number in 1..=num_leaves {
             let id = NodeId(format!("leaf-{number}").into());
-            leaves.push(LeafNode::start(folder.path(), id, &coordinator).await?);
+            let own = folder.path().join(&*id.0);
+            let mut options = LeafOptions {
+                node: Some(id.clone()),
+                ..LeafOptions::new(own.join("indices"), clock)
+            };
+            change(&mut options);
+            leaves.push(LeafNode::start(&own, options, &coordinator).await?);
         }
         enrol(&*coordinator, &leaves).await?;
         let root = root(&coordinator, &leaves, Way::Proxied, options);
@@ -183,16 +201,12 @@ impl Cluster {
 }
 
 impl LeafNode {
-    async fn start(folder: &Path, id: NodeId, coordinator: &Arc<Embedded>) -> Result<Self> {
-        let own = folder.join(&*id.0);
+    async fn start(own: &Path, options: LeafOptions, state: &Arc<Embedded>) -> Result<Self> {
+        let id = options.node.clone().context("a leaf has a name")?;
         let (log, _) = LocalLog::open(&own.join("log"), LogOptions::default())?;
-        let options = LeafOptions {
-            node: Some(id.clone()),
-            ..LeafOptions::new(own.join("indices"), clock)
-        };
         std::fs::create_dir_all(&options.folder)?;
-        let peers = Arc::new(Others(coordinator.watch()));
-        let leaf = Leaf::start_with(options, Arc::clone(coordinator) as _, Arc::new(log), peers)?;
+        let peers = Arc::new(Others(state.watch()));
+        let leaf = Leaf::start_with(options, Arc::clone(state) as _, Arc::new(log), peers)?;
         let slow = Arc::new(Slow::new(Arc::clone(&leaf) as _));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

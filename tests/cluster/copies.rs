@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use gleaner_root::RootOptions;
+use gleaner_root::read::LocatedShard;
+use gleaner_testkit::proxy::Fault;
 use gleaner_testkit::{Cluster, Node};
 
-use crate::{Answer, INDEX, answer, documents, index_body, searches};
+use crate::{Answer, INDEX, answer, documents, filled, index_body, searches};
 
 /// Returns the answers of one shard in one process.
 async fn oracle() -> Result<Vec<Answer>> {
@@ -48,5 +50,25 @@ async fn leaves_and_copies_change_no_answer() -> Result<()> {
             "every leaf was asked"
         );
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_counted_once_and_a_dead_leaf_as_none() -> Result<()> {
+    let cluster = filled(3, 6, 1).await?;
+    let states = cluster.root.shard_states().await;
+    assert_eq!((states.copies.len(), states.num_alive()), (12, 3));
+    let once = states.one_each();
+    assert!(once.iter().all(|copy| copy.state.is_primary));
+    let count = |copies: &[&LocatedShard]| -> u64 {
+        copies.iter().map(|copy| copy.state.num_documents).sum()
+    };
+    assert_eq!(count(&once), documents().len() as u64);
+
+    cluster.leaves[2].proxy.set(Fault::Reset);
+    let states = cluster.root.shard_states().await;
+    assert_eq!(states.silent, [cluster.leaves[2].id.clone()]);
+    assert_eq!(states.num_alive(), 2);
+    assert_eq!(count(&states.one_each()), documents().len() as u64);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod copies;
 mod faults;
+mod writes;
 
 use anyhow::Result;
 use gleaner_datasets::collection;

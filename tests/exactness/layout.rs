@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use gleaner_proto::write::{Condition, Update, WriteAction};
-use gleaner_root::ingest::{IngestItem, RefreshPolicy};
+use gleaner_root::Root;
+use gleaner_root::ingest::{IngestItem, IngestOptions, RefreshPolicy};
 use gleaner_root::plan::Target;
 use gleaner_shard_router::shard_of;
 use gleaner_testkit::Node;
@@ -28,8 +29,15 @@ enum Merged {
 pub(crate) struct Layout {
     pub(crate) name: &'static str,
     num_shards: u32,
+    num_replicas: u32,
     merged: Merged,
 }
+
+/// What is compared over the network: eight shards of several segments, two copies of each.
+pub(crate) const SPREAD: Layout = Layout {
+    num_replicas: 1,
+    ..Layout::new("spread", 8, Merged::Nothing)
+};
 
 /// What is compared.
 pub(crate) const LAYOUTS: [Layout; 7] = [
@@ -47,38 +55,56 @@ impl Layout {
         Self {
             name,
             num_shards,
+            num_replicas: 0,
             merged,
         }
     }
 
-    /// Plays the history of `corpus` into a new index.
+    /// Plays the history of `corpus` into a new index of `node`.
     pub(crate) async fn build(self, node: &Node, corpus: &Corpus) -> Result<()> {
-        let settings = json!({"number_of_shards": self.num_shards, "refresh_interval": -1});
-        let body = json!({"settings": settings, "mappings": mapping()});
-        node.create(self.name, &body).await?;
-        let routing = self.routing_values(node)?;
+        node.create(self.name, &self.body()).await?;
+        self.play(&node.root, corpus).await
+    }
+
+    /// Returns the body that makes the index.
+    pub(crate) fn body(self) -> Value {
+        let settings = json!({
+            "number_of_shards": self.num_shards,
+            "number_of_replicas": self.num_replicas,
+            "refresh_interval": -1,
+        });
+        json!({"settings": settings, "mappings": mapping()})
+    }
+
+    /// Plays the history of `corpus` into the index, which is empty.
+    pub(crate) async fn play(self, root: &Root, corpus: &Corpus) -> Result<()> {
+        let routing = self.routing_values(root)?;
         let part = corpus.history.len().div_ceil(NUM_PARTS);
+        let options = IngestOptions {
+            refresh: RefreshPolicy::Immediate,
+            ..IngestOptions::default()
+        };
         for (at, steps) in corpus.history.chunks(part).enumerate() {
             let items = steps.iter().map(|step| self.item(step, &routing)).collect();
-            for result in node.ingest(items, RefreshPolicy::Immediate).await {
+            for result in root.ingest(items, &options).await {
                 result
                     .outcome
                     .with_context(|| format!("{} `{}`", self.name, result.id))?;
             }
             let is_half = at + 1 == NUM_PARTS / 2;
             if self.merged == Merged::FirstHalf && is_half {
-                self.merge(node).await?;
+                self.merge(root).await?;
             }
         }
         if self.merged == Merged::All {
-            self.merge(node).await?;
+            self.merge(root).await?;
         }
         Ok(())
     }
 
     /// Finds a routing value for each class, so that neighbouring classes meet in different shards.
-    fn routing_values(self, node: &Node) -> Result<Vec<String>> {
-        let state = node.root.state();
+    fn routing_values(self, root: &Root) -> Result<Vec<String>> {
+        let state = root.state();
         let mut indices = state.indices.values();
         let index = indices
             .find(|index| index.name.to_string() == self.name)
@@ -112,12 +138,12 @@ impl Layout {
         }
     }
 
-    async fn merge(self, node: &Node) -> Result<()> {
+    async fn merge(self, root: &Root) -> Result<()> {
         let target = Target {
             expression: Some(self.name.to_owned()),
             ..Target::default()
         };
-        let merged = node.root.force_merge(&target, 1).await?;
+        let merged = root.force_merge(&target, 1).await?;
         ensure!(merged.len() == self.num_shards as usize, "{merged:?}");
         for merged in merged {
             let shard = merged.shard;

@@ -3,16 +3,20 @@
 //! A history of puts, updates, deletes and duplicates is played into indices of 1, 3 and 8 shards,
 //! merged to one segment, left in several, or merged half way. Routing sends long documents to other
 //! shards than short ones, where ordinary collections would hide the faults. Every query must give
-//! the oracle's ids, order, scores (to the bit) and totals in every index.
+//! the oracle's ids, order, scores (to the bit) and totals in every index; over the network too, from
+//! any copy, and when a leaf is lost. Real collections are compared with one shard of one process.
 
+mod collections;
 mod corpus;
 mod layout;
+mod network;
 mod queries;
 
 use anyhow::{Result, anyhow, ensure};
 use gleaner_datasets::Random;
+use gleaner_root::Root;
 use gleaner_testkit::oracle::{Clause, Oracle};
-use gleaner_testkit::{Node, run};
+use gleaner_testkit::{Node, node, run};
 use serde_json::{Value, json};
 
 use corpus::Corpus;
@@ -82,6 +86,15 @@ fn draw(random: &mut Random, oracle: &Oracle) -> Asked {
 
 /// Puts one search to every layout; returns how many hits were compared.
 async fn compare(node: &Node, oracle: &Oracle, asked: &Asked) -> Result<usize> {
+    let mut num_hits = 0;
+    for Layout { name, .. } in LAYOUTS {
+        num_hits += compare_one((&node.root, name), oracle, asked).await?;
+    }
+    Ok(num_hits)
+}
+
+/// Puts one search to one index; returns how many hits were compared.
+async fn compare_one((root, name): (&Root, &str), oracle: &Oracle, asked: &Asked) -> Result<usize> {
     let expected = oracle.search(&asked.clause, asked.from, asked.size);
     let limit = asked.track.as_u64().unwrap_or(u64::MAX);
     let body = json!({
@@ -90,43 +103,40 @@ async fn compare(node: &Node, oracle: &Oracle, asked: &Asked) -> Result<usize> {
         "size": asked.size,
         "track_total_hits": asked.track,
     });
-    for layout in LAYOUTS {
-        let Layout { name, .. } = layout;
-        let context = format!("seed {}, {name}: {body}", run::seed());
-        let response = node.search(name, &body).await;
-        let response = response.map_err(|error| {
-            anyhow!(
-                "{context}: {:?}",
-                error.downcast::<gleaner_root::RootError>()
-            )
-        })?;
-        ensure!(
-            response.shards.failures.is_empty(),
+    let context = format!("seed {}, {name}: {body}", run::seed());
+    let response = node::search(root, name, &body).await;
+    let response = response.map_err(|error| {
+        anyhow!(
             "{context}: {:?}",
-            response.shards
-        );
-        let total = response.total.expect("it was asked for").value;
-        let hits = response.hits.iter();
-        let score = |score: Option<f32>| score.expect("ordered by score").to_bits();
-        let found: Vec<_> = hits
-            .map(|hit| (hit.content.id.to_string(), score(hit.score)))
-            .collect();
-        for (at, (found, expected)) in found.iter().zip(&expected.hits).enumerate() {
-            ensure!(
-                found == expected,
-                "{context}\nhit {at}: {found:?}, oracle {expected:?}"
-            );
-        }
+            error.downcast::<gleaner_root::RootError>()
+        )
+    })?;
+    ensure!(
+        response.shards.failures.is_empty(),
+        "{context}: {:?}",
+        response.shards
+    );
+    let total = response.total.expect("it was asked for").value;
+    let hits = response.hits.iter();
+    let score = |score: Option<f32>| score.expect("ordered by score").to_bits();
+    let found: Vec<_> = hits
+        .map(|hit| (hit.content.id.to_string(), score(hit.score)))
+        .collect();
+    for (at, (found, expected)) in found.iter().zip(&expected.hits).enumerate() {
         ensure!(
-            found.len() == expected.hits.len(),
-            "{context}\n{} hits",
-            found.len()
-        );
-        ensure!(
-            total == expected.total.min(limit),
-            "{context}\n{total} of {}",
-            expected.total
+            found == expected,
+            "{context}\nhit {at}: {found:?}, oracle {expected:?}"
         );
     }
-    Ok(expected.hits.len() * LAYOUTS.len())
+    ensure!(
+        found.len() == expected.hits.len(),
+        "{context}\n{} hits",
+        found.len()
+    );
+    ensure!(
+        total == expected.total.min(limit),
+        "{context}\n{total} of {}",
+        expected.total
+    );
+    Ok(expected.hits.len())
 }

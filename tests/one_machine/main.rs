@@ -2,4 +2,5 @@
 
 mod layouts;
 mod reading;
+mod room;
 mod writing;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
@@ -250,7 +251,7 @@ impl LeafClient for Watched {
         self.leaf.force_merge(shard, max_segments).await
     }
 
-    async fn shard_states(&self) -> Vec<ShardState> {
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         self.leaf.shard_states().await
     }
 }

@@ -34,7 +34,8 @@ const TIERS: &[Tier] = &[
         name: "exactness",
         package: "gleaner-tests",
         target: "exactness",
-        proves: "20,000 queries of the dialect give the oracle's answer in seven layouts",
+        proves: "20,000 queries of the dialect give the oracle's answer in seven layouts, 10,000 more and \
+                 real ones over the network",
     },
     Tier {
         name: "ranking",

@@ -60,6 +60,9 @@ impl From<&LeafFault> for ApiError {
                 .with("bytes_wanted", *wanted_bytes)
                 .with("bytes_limit", *limit_bytes)
                 .with("durability", "TRANSIENT"),
+            LeafFault::Rejected { queue, .. } => {
+                made.with("code", format!("{}_queue_full", queue.replace(' ', "_")))
+            }
             _ => made,
         }
     }
@@ -88,11 +91,12 @@ impl From<&WriteFault> for ApiError {
                     None => made,
                 }
             }
-            WriteFault::Rejected { .. } => Self::new(
+            WriteFault::Rejected { code, .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "es_rejected_execution_exception",
                 reason,
-            ),
+            )
+            .with("code", code.to_string()),
             WriteFault::Blocked { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "cluster_block_exception", reason)
             }

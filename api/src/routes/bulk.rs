@@ -59,11 +59,11 @@ async fn bulk(mut request: Request) -> Answer {
         return Err(ApiError::validation(&["no requests added".to_owned()]));
     }
     let body = whole(&run, &rendered);
-    Ok(if is_compact {
-        Reply::formed_json(body)
-    } else {
-        Reply::raw_json(StatusCode::OK, body)
-    })
+    let reply = match is_compact {
+        true => Reply::formed_json(body),
+        false => Reply::raw_json(StatusCode::OK, body),
+    };
+    Ok(reply.retried_later(run.items.has_rejected))
 }
 
 /// Returns the answer of a bulk that has ended.
@@ -114,6 +114,7 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
 /// fault now can only cut the answer off: the client then knows that the outcome is not told.
 fn streamed(run: Run, first: Bytes) -> Reply {
     let begin = Bytes::from_static(b"{\"items\":[");
+    let has_rejected = run.items.has_rejected;
     let opening = futures::stream::iter([Ok::<_, ApiError>(begin), Ok(first)]);
     let rest = futures::stream::unfold(Some(run), |run| async move {
         let mut run = run?;
@@ -133,5 +134,6 @@ fn streamed(run: Run, first: Bytes) -> Reply {
             }
         }
     });
-    Reply::streamed(Body::from_stream(futures::StreamExt::chain(opening, rest)))
+    let body = Body::from_stream(futures::StreamExt::chain(opening, rest));
+    Reply::streamed(body).retried_later(has_rejected)
 }

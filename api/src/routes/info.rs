@@ -78,7 +78,7 @@ fn info(request: &Request) -> Reply {
 
 /// Ready when no shard is being recovered; a damaged one does not keep the others from serving.
 async fn ready(request: Request) -> Answer {
-    let shards = request.root().shard_states().await;
+    let shards = request.root().shard_states().await.copies;
     let recovering = shards
         .iter()
         .filter(|s| s.state.phase == ShardPhase::Recovering)

@@ -176,7 +176,7 @@ fn info(request: &Request) -> Reply {
 }
 
 async fn stats(request: Request) -> Answer {
-    let copies = request.root().shard_states().await;
+    let copies = request.root().shard_states().await.copies;
     let mut nodes = Map::new();
     for member in members(&request) {
         if !is_named(&request, &member) {

@@ -1,5 +1,7 @@
 //! `_stats` of indices.
 
+use std::collections::BTreeMap;
+
 use gleaner_proto::read::ShardState;
 use gleaner_query::names;
 use gleaner_root::read::LocatedShard;
@@ -139,32 +141,34 @@ async fn stats(request: Request) -> Answer {
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
     let found = names::resolve(&expression, &request.root().state(), &options)?;
-    let mut copies = request.root().shard_states().await;
-    copies.retain(|copy| found.iter().any(|found| found.meta.uuid == copy.index.uuid));
-    let both = |copies: &[&LocatedShard]| {
-        let states = copies.iter().map(|copy| &copy.state);
-        let shown = shown_sections.kept(sections(&states));
-        // Only primaries are counted: there are no other copies on this node.
-        json!({"primaries": shown, "total": shown})
+    let mut states = request.root().shard_states().await;
+    let is_asked = |copy: &LocatedShard| found.iter().any(|f| f.meta.uuid == copy.index.uuid);
+    states.copies.retain(is_asked);
+    let once = states.one_each();
+    let both = |is_wanted: &dyn Fn(&&LocatedShard) -> bool| {
+        let primaries = once.iter().copied().filter(is_wanted);
+        let all = states.copies.iter().filter(is_wanted);
+        json!({
+            "primaries": shown_sections.kept(sections(&primaries.map(|copy| &copy.state))),
+            "total": shown_sections.kept(sections(&all.map(|copy| &copy.state))),
+        })
     };
     let total: u32 = found
         .iter()
         .map(|f| f.meta.settings.number_of_shards * (1 + f.meta.settings.number_of_replicas))
         .sum();
     let mut shown = json!({
-        "_shards": {"total": total, "successful": copies.len(), "failed": 0},
-        "_all": both(&copies.iter().collect::<Vec<_>>()),
+        "_shards": {"total": total, "successful": states.copies.len(), "failed": 0},
+        "_all": both(&|_| true),
     });
     if level != "cluster" {
         let mut indices = Map::new();
         for found in &found {
-            let own: Vec<&LocatedShard> = copies
-                .iter()
-                .filter(|copy| copy.index.uuid == found.meta.uuid)
-                .collect();
-            let mut object = both(&own);
+            let is_own = |copy: &&LocatedShard| copy.index.uuid == found.meta.uuid;
+            let mut object = both(&is_own);
             object["uuid"] = uuid_text(&found.meta.uuid).into();
             if level == "shards" {
+                let own: Vec<&LocatedShard> = states.copies.iter().filter(is_own).collect();
                 object["shards"] = shards(&own, &shown_sections);
             }
             indices.insert(found.meta.name.to_string(), object);
@@ -175,13 +179,13 @@ async fn stats(request: Request) -> Answer {
 }
 
 fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {
-    let mut object = Map::new();
+    let mut by_number: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for copy in copies {
         let state = &copy.state;
         let mut entry = shown.kept(sections(&std::iter::once(state)));
         entry["routing"] = json!({
             "state": format!("{:?}", state.phase).to_uppercase(),
-            "primary": true,
+            "primary": state.is_primary,
             "node": copy.node.to_string(),
             "relocating_node": null,
         });
@@ -196,7 +200,8 @@ fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {
             "generation": state.counters.flush_total,
             "num_docs": state.num_documents,
         });
-        object.insert(state.shard.shard.to_string(), json!([entry]));
+        let of_shard = by_number.entry(state.shard.shard.to_string());
+        of_shard.or_default().push(entry);
     }
-    Value::Object(object)
+    json!(by_number)
 }

@@ -1,6 +1,7 @@
 //! Versions and conflicts, failed appends, bounds, requests sent again.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, Version};
@@ -336,7 +337,10 @@ async fn a_request_sent_again_tells_what_it_told_also_when_its_records_are_trimm
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_write_says_that_the_queue_is_full() {
-    let fixture = Fixture::with(|options| options.write_queue_bytes = 128);
+    let fixture = Fixture::with(|options| {
+        options.write_queue_bytes = 128;
+        options.write_patience = Duration::ZERO;
+    });
     fixture.shard().await;
     let fate = fixture.log.hold_next();
     let leaf = Arc::clone(&fixture.leaf);

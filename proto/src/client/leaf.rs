@@ -13,6 +13,7 @@ use super::line::{Line, OnLine};
 use super::{
     GRACE, LONG_CALL, MERGE_CALL, Peer, SHORT_CALL, ask, of_shard, per_shard, replication,
 };
+use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{Document, GetCall, ShardState};
 use crate::search::{
@@ -260,17 +261,12 @@ impl LeafClient for GrpcLeaf {
         of_shard(shard, answer)
     }
 
-    /// A leaf that is away has no shards to speak of.
-    async fn shard_states(&self) -> Vec<ShardState> {
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         let request = self.peer.request(v1::ShardStatesCall {});
         let sent = async { self.stub().shard_states(request?).await };
-        let answer = ask(SHORT_CALL, sent).await;
-        let states = answer.and_then(|answer| {
-            all(answer.states).map_err(|error| CallFault::Internal(error.to_string()))
-        });
-        states.unwrap_or_else(|fault| {
-            self.warn("states of shards not read", &fault);
-            Vec::new()
+        let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
+        all(answer.states).map_err(|error| NodeFault::Unreadable {
+            reason: error.to_string(),
         })
     }
 }

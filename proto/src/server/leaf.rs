@@ -201,6 +201,7 @@ impl v1::leaf_server::Leaf for Service {
 
     async fn shard_states(&self, _: Request<v1::ShardStatesCall>) -> Answer<v1::ShardStatesAnswer> {
         let states = self.life.run(self.leaf.shard_states()).await?;
+        let states = states.map_err(|fault| Status::internal(fault.to_string()))?;
         let states = messages(&states);
         Ok(Response::new(v1::ShardStatesAnswer { states }))
     }

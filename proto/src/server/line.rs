@@ -125,3 +125,65 @@ fn failed(code: Code, reason: &str) -> Answer {
         reason: reason.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tokio::net::TcpListener;
+    use tonic::body::Body;
+    use tonic::server::NamedService;
+    use tonic::transport::Server;
+    use tonic::transport::server::TcpIncoming;
+
+    use super::*;
+    use crate::tests::samples;
+    use crate::tests::stub::StubLeaf;
+    use crate::wire::v1::leaf_server::LeafServer;
+    use crate::{GrpcLeaf, LeafClient, Peer};
+
+    /// A leaf of a version that knows no lines.
+    #[derive(Clone)]
+    struct Older(LeafServer<Service>);
+
+    impl NamedService for Older {
+        const NAME: &'static str = "gleaner.v1.Leaf";
+    }
+
+    impl tower::Service<http::Request<Body>> for Older {
+        type Response = http::Response<Body>;
+        type Error = Infallible;
+        type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+            if request.uri().path().ends_with("/Converse") {
+                *request.uri_mut() = http::Uri::from_static("/gleaner.v1.Leaf/NotYet");
+            }
+            self.0.call(request)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leaf_that_knows_no_lines_is_asked_by_calls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let stub = Arc::new(StubLeaf::default());
+        let (_stages, life) = super::super::life::begin();
+        let service = LeafServer::new(Service::new(Arc::clone(&stub) as _, life));
+        let server = Server::builder()
+            .add_service(Older(service))
+            .serve_with_incoming(TcpIncoming::from(listener));
+        let serving = tokio::spawn(server);
+        let leaf = GrpcLeaf::new(Peer::new(&address).expect("an address"));
+        for _ in 0..3 {
+            let answers = leaf.search(samples::search_call()).await;
+            assert!(answers[0].is_ok(), "{answers:?}");
+        }
+        assert_eq!(stub.calls.lock().len(), 3, "each was seen once");
+        serving.abort();
+    }
+}

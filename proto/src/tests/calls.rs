@@ -196,7 +196,7 @@ async fn calls_about_shards() {
     arrived(&stub, ("flush", shard(1)));
     assert_eq!(soon(leaf.force_merge(shard(1), 3)).await, Ok(()));
     arrived(&stub, ("force_merge", shard(1), 3_usize));
-    assert_eq!(soon(leaf.shard_states()).await, [samples::state()]);
+    assert_eq!(soon(leaf.shard_states()).await, Ok(vec![samples::state()]));
 }
 
 #[tokio::test]

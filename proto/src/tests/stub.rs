@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::samples;
+use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{Document, GetCall, ShardState};
 use crate::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
@@ -45,9 +46,9 @@ pub(super) enum Event {
 }
 
 #[derive(Default)]
-pub(super) struct StubLeaf {
+pub(crate) struct StubLeaf {
     /// Each call with its arguments, as debug text.
-    pub(super) calls: Mutex<Vec<String>>,
+    pub(crate) calls: Mutex<Vec<String>>,
     pub(super) conduct: Mutex<Conduct>,
     /// The file that `read_file` reads.
     pub(super) file: Mutex<Bytes>,
@@ -219,9 +220,9 @@ impl LeafClient for StubLeaf {
         Ok(())
     }
 
-    async fn shard_states(&self) -> Vec<ShardState> {
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         self.note("shard_states").await;
-        vec![samples::state()]
+        Ok(vec![samples::state()])
     }
 }
 

@@ -92,12 +92,16 @@ impl Node {
         })
     }
 
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.failures.standing(now) == Standing::Out
+    }
+
     pub(super) fn is_out(&self, shard: ShardKey, now: Instant) -> bool {
         let is_unfit = || {
             let known = self.unfit.get(&shard);
             known.is_some_and(|known| known.standing(now) == Standing::Out)
         };
-        self.failures.standing(now) == Standing::Out || is_unfit()
+        self.is_silent(now) || is_unfit()
     }
 
     /// Notes that `shard` is about to be asked for there.

@@ -161,7 +161,13 @@ impl OpenBook<'_> {
         self.pages.budget.rejected(now);
     }
 
-    /// Returns whether `node` is left out for now.
+    /// Returns whether `node` is left out for now because it does not answer.
+    pub(crate) fn is_silent(&self, node: &NodeId) -> bool {
+        let known = self.pages.nodes.get(node);
+        known.is_some_and(|node| node.is_silent(self.now))
+    }
+
+    /// Returns whether a copy on `node` is left out for now.
     pub(crate) fn is_out(&self, node: &NodeId, shard: ShardKey) -> bool {
         let known = self.pages.nodes.get(node);
         known.is_some_and(|node| node.is_out(shard, self.now))

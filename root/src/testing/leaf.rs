@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::search::{
@@ -391,7 +392,12 @@ impl LeafClient for FakeLeaf {
         Ok(())
     }
 
-    async fn shard_states(&self) -> Vec<ShardState> {
-        Vec::new()
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
+        match *self.is_gone.lock() {
+            true => Err(NodeFault::Unreachable {
+                reason: "nobody is there".to_owned(),
+            }),
+            false => Ok(Vec::new()),
+        }
     }
 }

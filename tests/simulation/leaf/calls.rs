@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use gleaner_proto::search::{
@@ -201,8 +202,8 @@ impl LeafClient for Leaf {
         Ok(())
     }
 
-    async fn shard_states(&self) -> Vec<ShardState> {
-        Vec::new()
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
+        Ok(Vec::new())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use gleaner_model::ClusterState;
 use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::chunk::{Chunks, Item};
@@ -105,6 +106,7 @@ impl Run {
         match document::written(result, state) {
             Ok((status, written)) => self.items.add(name, &written.with_status(status), false),
             Err(error) => {
+                self.items.has_rejected |= error.status == StatusCode::TOO_MANY_REQUESTS;
                 let id = Some(result.id.as_str()).filter(|_| has_id);
                 self.items
                     .add(name, &refusal(&result.index, id, &error), true);

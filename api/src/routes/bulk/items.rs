@@ -16,6 +16,8 @@ pub(super) struct Items {
     /// Items answered so far.
     pub(super) num_items: usize,
     pub(super) has_errors: bool,
+    /// Whether some were refused for want of room.
+    pub(super) has_rejected: bool,
 }
 
 impl Items {
@@ -28,6 +30,7 @@ impl Items {
             num_shown: 0,
             num_items: 0,
             has_errors: false,
+            has_rejected: false,
         }
     }
 

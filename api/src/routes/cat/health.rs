@@ -60,10 +60,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
-    let copies = request.root().shard_states().await;
+    let states = request.root().shard_states().await;
     let state = request.root().state();
-    let health = Health::of_all(state.indices.values().map(|index| &**index), &copies);
-    let num_nodes = request.root().leaves().all().len() as u64;
+    let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
+    let num_nodes = states.num_alive() as u64;
     let seconds = request.root().now_ms() / 1_000;
     let has_time = request.parameters.flag("ts")?.unwrap_or(true);
     let shown = |text: String| {

@@ -122,12 +122,18 @@ pub(super) async fn table(request: Request) -> Answer {
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
     let found = names::resolve(&expression, &request.root().state(), &options)?;
-    let copies = request.root().shard_states().await;
+    let states = request.root().shard_states().await;
+    let once = states.one_each();
     let mut rows = Vec::with_capacity(found.len());
     for found in &found {
-        let health = Health::of_index(&found.meta, &copies).level;
+        let health = Health::of_index(&found.meta, &states.copies).level;
         if wanted.is_none_or(|wanted| wanted == health) {
-            rows.push(row(&found.meta, health, &copies, &request.parameters));
+            rows.push(row(
+                &found.meta,
+                health,
+                (&states.copies, &once),
+                &request.parameters,
+            ));
         }
     }
     Ok(Reply::table(Table {
@@ -139,17 +145,21 @@ pub(super) async fn table(request: Request) -> Answer {
 fn row(
     index: &IndexMeta,
     health: HealthLevel,
-    copies: &[LocatedShard],
+    (all, once): (&[LocatedShard], &[&LocatedShard]),
     parameters: &Parameters,
 ) -> Vec<Cell> {
-    let own = copies.iter().filter(|copy| copy.index.uuid == index.uuid);
+    let is_own = |copy: &&LocatedShard| copy.index.uuid == index.uuid;
+    let all = all.iter().filter(is_own);
+    // Documents are counted once, work wherever it was done.
+    let once = once.iter().copied().filter(is_own);
+    // A closed index is not asked what it holds.
     let sum = |of: fn(&ShardState) -> u64| -> Option<u64> {
-        // A closed index is not asked what it holds.
-        (!index.is_closed).then(|| own.clone().map(|copy| of(&copy.state)).sum())
+        (!index.is_closed).then(|| all.clone().map(|copy| of(&copy.state)).sum())
     };
-    let store: Cell = sum(|s| s.store_bytes)
-        .map(|bytes| size(bytes, parameters))
-        .into();
+    let sum_once = |of: fn(&ShardState) -> u64| -> Option<u64> {
+        (!index.is_closed).then(|| once.clone().map(|copy| of(&copy.state)).sum())
+    };
+    let sized = |bytes: Option<u64>| -> Cell { bytes.map(|bytes| size(bytes, parameters)).into() };
     let timed = |millis: Option<u64>| -> Cell { millis.map(|ms| time(ms, parameters)).into() };
     let status = if index.is_closed { "close" } else { "open" };
     vec![
@@ -159,12 +169,12 @@ fn row(
         uuid_text(&index.uuid).into(),
         u64::from(index.settings.number_of_shards).into(),
         u64::from(index.settings.number_of_replicas).into(),
-        sum(|s| s.num_documents).into(),
-        sum(|s| s.num_deleted).into(),
+        sum_once(|s| s.num_documents).into(),
+        sum_once(|s| s.num_deleted).into(),
         Cell::quantity(index.created_ms.to_string(), index.created_ms as f64),
         date_text(index.created_ms).into(),
-        store.clone(),
-        store,
+        sized(sum(|s| s.store_bytes)),
+        sized(sum_once(|s| s.store_bytes)),
         sum(|s| s.counters.flush_total).into(),
         sum(|s| s.counters.get_total).into(),
         sum(|s| s.counters.index_total).into(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gleaner_model::IndexMeta;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
-use gleaner_root::read::LocatedShard;
+use gleaner_root::read::{LocatedShard, ShardStates};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -36,10 +36,9 @@ pub(super) async fn answer(request: Request) -> Answer {
         .unwrap_or(DEFAULT_TIMEOUT);
     let started = Instant::now();
     loop {
-        let copies = request.root().shard_states().await;
-        let num_nodes = request.root().leaves().all().len();
-        let (shown, health) = look(&request, &copies)?;
-        let is_met = health.is_some_and(|health| wanted.is_met(&health, num_nodes));
+        let states = request.root().shard_states().await;
+        let (shown, health) = look(&request, &states)?;
+        let is_met = health.is_some_and(|health| wanted.is_met(&health, states.num_alive()));
         if is_met || started.elapsed() >= limit {
             return Ok(told(shown, !is_met));
         }
@@ -58,7 +57,8 @@ fn told(mut shown: Value, is_late: bool) -> Reply {
 }
 
 /// Returns the answer as of now, and the health it is judged by; a missing index is never healthy.
-fn look(request: &Request, copies: &[LocatedShard]) -> Result<(Value, Option<Health>), ApiError> {
+fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health>), ApiError> {
+    let copies = &states.copies[..];
     let defaults = ResolveOptions {
         expand_wildcards: ExpandWildcards::ALL,
         allow_closed: true,
@@ -79,7 +79,7 @@ fn look(request: &Request, copies: &[LocatedShard]) -> Result<(Value, Option<Hea
     } else {
         HealthLevel::Red
     };
-    let num_nodes = request.root().leaves().all().len();
+    let num_nodes = states.num_alive();
     let mut shown = json!({
         "cluster_name": state.cluster_name,
         "status": level.as_str(),

@@ -1,5 +1,6 @@
 //! `_cluster/state` and `_cluster/stats`: enough for tools that look at indices and nodes.
 
+use gleaner_proto::read::ShardState;
 use gleaner_query::mapping::mapping_tree;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use serde_json::{Map, Value, json};
@@ -102,7 +103,7 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
 }
 
 async fn routing_table(request: &Request) -> Result<Value, crate::error::ApiError> {
-    let copies = request.root().shard_states().await;
+    let copies = request.root().shard_states().await.copies;
     let mut indices = Map::new();
     for found in resolved(request)? {
         let mut shards = Map::new();
@@ -132,15 +133,18 @@ async fn routing_table(request: &Request) -> Result<Value, crate::error::ApiErro
 }
 
 pub(super) async fn stats(request: Request) -> Answer {
-    let copies = request.root().shard_states().await;
+    let states = request.root().shard_states().await;
     let state = request.root().state();
-    let health = Health::of_all(state.indices.values().map(|index| &**index), &copies);
-    let sum = |of: &dyn Fn(&gleaner_proto::read::ShardState) -> u64| -> u64 {
-        copies.iter().map(|copy| of(&copy.state)).sum()
+    let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
+    let sum = |of: fn(&ShardState) -> u64| -> u64 {
+        states.copies.iter().map(|copy| of(&copy.state)).sum()
     };
-    let num_nodes = request.root().leaves().all().len();
+    let once = states.one_each();
+    let sum_once =
+        |of: fn(&ShardState) -> u64| -> u64 { once.iter().map(|copy| of(&copy.state)).sum() };
+    let (num_nodes, num_all) = (states.num_alive(), states.num_leaves);
     Ok(Reply::json(&json!({
-        "_nodes": {"total": num_nodes, "successful": num_nodes, "failed": 0},
+        "_nodes": {"total": num_all, "successful": num_nodes, "failed": num_all - num_nodes},
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
         "timestamp": request.root().now_ms(),
@@ -148,9 +152,12 @@ pub(super) async fn stats(request: Request) -> Answer {
         "indices": {
             "count": state.indices.len(),
             "shards": {"total": health.active, "primaries": health.active_primaries},
-            "docs": {"count": sum(&|s| s.num_documents), "deleted": sum(&|s| s.num_deleted)},
-            "store": {"size_in_bytes": sum(&|s| s.store_bytes)},
-            "segments": {"count": sum(&|s| s.num_segments)},
+            "docs": {
+                "count": sum_once(|s| s.num_documents),
+                "deleted": sum_once(|s| s.num_deleted),
+            },
+            "store": {"size_in_bytes": sum(|s| s.store_bytes)},
+            "segments": {"count": sum(|s| s.num_segments)},
         },
         "nodes": {
             "count": {"total": num_nodes, "data": num_nodes, "master": num_nodes},

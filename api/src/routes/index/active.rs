@@ -46,7 +46,7 @@ impl ActiveShards {
         };
         let started = Instant::now();
         loop {
-            let states = request.root().shard_states().await;
+            let states = request.root().shard_states().await.copies;
             let health = Health::of_index(index, &states);
             let shards = u64::from(index.settings.number_of_shards);
             if health.active >= wanted * shards {

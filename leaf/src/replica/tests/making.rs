@@ -119,7 +119,7 @@ async fn a_primary_that_sends_damage_gets_no_copy() {
     let leaf = cluster.leaf("b");
     soon(async {
         loop {
-            let states = leaf.shard_states().await;
+            let states = leaf.shard_states().await.expect("its own");
             let told = states.first().and_then(|state| state.reason.clone());
             if told.is_some_and(|told| told.contains("does not arrive as it was sent")) {
                 return;
@@ -154,7 +154,7 @@ async fn a_copy_serves_only_when_it_is_whole_and_then_without_its_primary() {
         matches!(refused, Err(LeafFault::Recovering { .. })),
         "{refused:?}"
     );
-    let states = leaf.shard_states().await;
+    let states = leaf.shard_states().await.expect("its own");
     assert_eq!(states[0].phase, ShardPhase::Recovering);
     assert!(states[0].reason.is_some() && !states[0].is_primary);
     let readiness = leaf.readiness();

@@ -24,6 +24,7 @@ use gleaner_model::{
     DocumentId, Generation, IndexMeta, NodeId, Operation, OperationKind, PrimaryTerm, SeqNo,
     ShardKey, Version,
 };
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{
     LocateAnswer, LocateCall, LocatedDocument, PostingsAnswer, PostingsCall,
 };
@@ -371,8 +372,8 @@ impl LeafClient for CopyLeaf {
         Ok(())
     }
 
-    async fn shard_states(&self) -> Vec<ShardState> {
-        Vec::new()
+    async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
+        Ok(Vec::new())
     }
 }
 

@@ -1,0 +1,189 @@
+//! Room for writes: how many bytes of documents may be under way, on the leaf and for each shard.
+//!
+//! A write that finds no room waits a little for it, so a writer that is somewhat too fast is slowed down
+//! and not refused. What waits is bounded as what is under way. A shard has half of the leaf's room
+//! at most: one that is slow does not keep writes from the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::metric;
+use gleaner_proto::LeafFault;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Bytes that a permit stands for: semaphores count to 2^29 at least.
+const GRAIN: usize = 64;
+
+/// The part of the leaf's room that one shard may take.
+const SHARD_SHARE: usize = 2;
+
+/// The room of a leaf.
+pub(crate) struct WriteQueue {
+    room: Arc<Semaphore>,
+    /// Room for those that wait.
+    waiting: Semaphore,
+    capacity: usize,
+    patience: Duration,
+}
+
+/// The room of one shard.
+pub(crate) struct ShardRoom(Arc<Semaphore>);
+
+/// What a write takes; dropping it gives it back.
+pub(crate) struct Taken {
+    _of_shard: OwnedSemaphorePermit,
+    _of_leaf: OwnedSemaphorePermit,
+}
+
+impl WriteQueue {
+    /// Returns room for `capacity` bytes; `patience` is how long a write waits for some.
+    pub(crate) fn new(capacity: usize, patience: Duration) -> Self {
+        let num_permits = (capacity / GRAIN).max(1);
+        Self {
+            room: Arc::new(Semaphore::new(num_permits)),
+            waiting: Semaphore::new(num_permits),
+            capacity,
+            patience,
+        }
+    }
+
+    /// Returns the room of a shard.
+    pub(crate) fn for_shard(&self) -> ShardRoom {
+        ShardRoom(Arc::new(Semaphore::new(self.permits_of_shard())))
+    }
+
+    fn permits_of_shard(&self) -> usize {
+        (self.capacity / GRAIN / SHARD_SHARE).max(1)
+    }
+
+    /// Takes room for `bytes` of documents; waits for it for at most half of `remaining`. A write that
+    /// is larger than the room is let in when nothing else is under way.
+    ///
+    /// # Errors
+    /// [`LeafFault::Rejected`] when there is none in time, or too much waits already.
+    pub(crate) async fn enter(
+        &self,
+        shard: &ShardRoom,
+        bytes: usize,
+        remaining: Duration,
+    ) -> Result<Taken, LeafFault> {
+        let permits = (bytes / GRAIN).clamp(1, self.permits_of_shard()) as u32;
+        let at_once = || {
+            let of_shard = Arc::clone(&shard.0).try_acquire_many_owned(permits).ok()?;
+            let of_leaf = Arc::clone(&self.room)
+                .try_acquire_many_owned(permits)
+                .ok()?;
+            Some(Taken {
+                _of_shard: of_shard,
+                _of_leaf: of_leaf,
+            })
+        };
+        if let Some(taken) = at_once() {
+            return Ok(taken);
+        }
+        let waiting = self.waiting.try_acquire_many(permits);
+        let _waiting = waiting.map_err(|_| self.rejected())?;
+        metrics::counter!(metric::WRITE_PACED.name).increment(1);
+        let in_turn = async {
+            let of_shard = Arc::clone(&shard.0)
+                .acquire_many_owned(permits)
+                .await
+                .ok()?;
+            let of_leaf = Arc::clone(&self.room)
+                .acquire_many_owned(permits)
+                .await
+                .ok()?;
+            Some(Taken {
+                _of_shard: of_shard,
+                _of_leaf: of_leaf,
+            })
+        };
+        let taken = timeout(self.patience.min(remaining / 2), in_turn).await;
+        taken.ok().flatten().ok_or_else(|| self.rejected())
+    }
+
+    fn rejected(&self) -> LeafFault {
+        metrics::counter!(metric::WRITE_REJECTED.name).increment(1);
+        LeafFault::Rejected {
+            queue: "write".into(),
+            capacity: self.capacity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn queue(patience: Duration) -> WriteQueue {
+        WriteQueue::new(8 * GRAIN, patience)
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_is_full_leaves_room_for_others() {
+        let queue = queue(Duration::ZERO);
+        let (slow, other) = (queue.for_shard(), queue.for_shard());
+        let _held = queue.enter(&slow, 100 * GRAIN, LONG).await.expect("room");
+        let refused = queue.enter(&slow, GRAIN, LONG).await;
+        let capacity = 8 * GRAIN;
+        let queue_name = "write".into();
+        let full = LeafFault::Rejected {
+            queue: queue_name,
+            capacity,
+        };
+        assert_eq!(refused.err(), Some(full));
+        assert!(queue.enter(&other, 4 * GRAIN, LONG).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_write_waits_for_room_and_gets_it_in_turn() {
+        let queue = queue(LONG);
+        let shard = queue.for_shard();
+        let held = queue.enter(&shard, 4 * GRAIN, LONG).await.expect("room");
+        let mut first = Box::pin(queue.enter(&shard, 3 * GRAIN, LONG));
+        assert!(poll!(&mut first).is_pending());
+        let mut second = Box::pin(queue.enter(&shard, 3 * GRAIN, LONG));
+        assert!(poll!(&mut second).is_pending());
+        drop(held);
+        let first = first.await.expect("room");
+        assert!(poll!(&mut second).is_pending());
+        drop(first);
+        assert!(second.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_too() {
+        let queue = queue(LONG);
+        let shard = queue.for_shard();
+        let _held = queue.enter(&shard, 4 * GRAIN, LONG).await.expect("room");
+        let mut waiting: Vec<_> = (0..2)
+            .map(|_| Box::pin(queue.enter(&shard, 4 * GRAIN, LONG)))
+            .collect();
+        for write in &mut waiting {
+            assert!(poll!(write).is_pending());
+        }
+        assert!(queue.enter(&shard, GRAIN, LONG).await.is_err());
+        drop(waiting);
+        let mut again = Box::pin(queue.enter(&shard, GRAIN, LONG));
+        assert!(
+            poll!(&mut again).is_pending(),
+            "there is room to wait again"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_half_of_the_time_left() {
+        let queue = queue(LONG);
+        let shard = queue.for_shard();
+        let _held = queue.enter(&shard, 4 * GRAIN, LONG).await.expect("room");
+        let began = tokio::time::Instant::now();
+        let remaining = Duration::from_secs(10);
+        assert!(queue.enter(&shard, GRAIN, remaining).await.is_err());
+        assert_eq!(began.elapsed(), remaining / 2);
+    }
+}

@@ -1,0 +1,55 @@
+//! The same over the network: any copy gives the oracle's answer, and so does what is left when a leaf
+//! is lost.
+
+use anyhow::{Result, ensure};
+use gleaner_datasets::Random;
+use gleaner_root::RootOptions;
+use gleaner_testkit::proxy::Fault;
+use gleaner_testkit::{Cluster, run};
+use serde_json::json;
+
+use crate::corpus::Corpus;
+use crate::layout::SPREAD;
+use crate::{NUM_STEPS, compare_one, draw};
+
+/// Queries put to clusters: reduced, and in full.
+const NUM_QUERIES: (usize, usize) = (200, 10_000);
+/// Different corpora, each on leaves of its own, that the queries are spread over.
+const NUM_CORPORA: (usize, usize) = (1, 4);
+const NUM_LEAVES: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_answer_as_the_oracle_does_and_go_on_without_one() -> Result<()> {
+    let num_corpora = run::sized(NUM_CORPORA.0, NUM_CORPORA.1);
+    let per_corpus = run::sized(NUM_QUERIES.0, NUM_QUERIES.1) / num_corpora;
+    let num_steps = run::sized(NUM_STEPS.0, NUM_STEPS.1);
+    let (mut num_hits, mut num_without) = (0, 0);
+    for number in 0..num_corpora {
+        let mut random = Random::stream(run::seed(), 1_000 + number as u64);
+        let corpus = Corpus::generate(&mut random, num_steps);
+        let cluster = Cluster::start(NUM_LEAVES, RootOptions::default()).await?;
+        cluster.create(SPREAD.name, &SPREAD.body()).await?;
+        SPREAD.play(&cluster.root, &corpus).await?;
+        for at in 0..per_corpus {
+            if at == per_corpus / 2 {
+                let lost = random.below(NUM_LEAVES as u64) as usize;
+                cluster.leaves[lost].proxy.set(Fault::Reset);
+            }
+            num_without += usize::from(at >= per_corpus / 2);
+            let asked = draw(&mut random, &corpus.oracle);
+            num_hits += compare_one((&cluster.root, SPREAD.name), &corpus.oracle, &asked).await?;
+        }
+        let calls = cluster.leaves.iter().map(|leaf| leaf.slow.num_calls());
+        ensure!(calls.clone().all(|calls| calls > 0), "every leaf is asked");
+    }
+    ensure!(num_hits > per_corpus, "queries must find something");
+    run::report(
+        "exactness-network",
+        &json!({
+            "queries": per_corpus * num_corpora,
+            "without_a_leaf": num_without,
+            "hits_compared": num_hits,
+            "differences": 0,
+        }),
+    )
+}
