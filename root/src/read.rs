@@ -214,16 +214,12 @@ impl Root {
                 return None;
             }
             let states = located.client.shard_states();
-            let answer = tokio::time::timeout(STATES_PATIENCE, states).await;
-            match answer {
+            let reason = match tokio::time::timeout(STATES_PATIENCE, states).await {
                 Ok(Ok(states)) => return Some(states),
-                Ok(Err(fault)) => {
-                    tracing::warn!(node = %located.node, %fault, "states of shards not told")
-                }
-                Err(_elapsed) => {
-                    tracing::warn!(node = %located.node, "states of shards not told in time")
-                }
-            }
+                Ok(Err(fault)) => fault.to_string(),
+                Err(_elapsed) => "no answer in time".to_owned(),
+            };
+            tracing::warn!(node = %located.node, reason, "states of shards not told");
             self.health.open().unreachable(&located.node);
             None
         });
