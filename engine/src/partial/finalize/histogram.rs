@@ -41,11 +41,7 @@ impl Finalizer<'_> {
             let numbers = keys.chain(bounds.into_iter().flatten());
             let (first, last) = extent(numbers);
             self.check_room(last - first)?;
-            let mut at = first;
-            while at <= last {
-                filled.insert(key(at), &empty);
-                at += 1.0;
-            }
+            filled.extend(steps(first, last).map(|at| (key(at), &empty)));
         }
         for (number, bucket) in &partial.buckets {
             filled.insert(fraction(number).map_or_else(|| number.clone(), key), bucket);
@@ -81,7 +77,12 @@ impl Finalizer<'_> {
                 while at <= *last {
                     filled.insert(Key::I64(at), &empty);
                     self.check_room(filled.len() as f64)?;
-                    at = rounding.next(at);
+                    let next = rounding.next(at);
+                    if next <= at {
+                        // Time ends here.
+                        break;
+                    }
+                    at = next;
                 }
             }
         }
@@ -120,7 +121,7 @@ impl Finalizer<'_> {
     /// Refuses a filling before it is made.
     fn check_room(&self, num_buckets: f64) -> Result<(), EngineError> {
         let limit = self.context.max_buckets;
-        if num_buckets > limit as f64 {
+        if num_buckets.is_nan() || num_buckets > limit as f64 {
             return Err(EngineError::TooManyBuckets { limit });
         }
         Ok(())
@@ -131,6 +132,13 @@ impl Finalizer<'_> {
 fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let start = (f64::INFINITY, f64::NEG_INFINITY);
     numbers.fold(start, |(min, max), n| (min.min(n), max.max(n)))
+}
+
+/// Returns the numbers from `first` to `last`, a whole one apart; where these are too large to be told
+/// apart, those that can be.
+fn steps(first: f64, last: f64) -> impl Iterator<Item = f64> {
+    let next = |at: &f64| Some((at + 1.0).max(at.next_up()));
+    std::iter::successors(Some(first), next).take_while(move |at| *at <= last)
 }
 
 fn fraction(key: &Key) -> Option<f64> {
@@ -144,5 +152,19 @@ fn whole(key: &Key) -> Option<i64> {
     match key {
         Key::I64(value) => Some(*value),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_end_wherever_they_begin() {
+        assert_eq!(steps(-1.0, 2.0).collect::<Vec<_>>(), [-1.0, 0.0, 1.0, 2.0]);
+        assert_eq!(steps(3.4e38, 3.4e38).collect::<Vec<_>>(), [3.4e38]);
+        let large = 9_007_199_254_740_992.0;
+        assert_eq!(steps(large, large + 4.0).count(), 3);
+        assert_eq!(steps(f64::INFINITY, f64::NEG_INFINITY).count(), 0);
     }
 }
