@@ -9,6 +9,7 @@ use gleaner_query::search::{SearchRequest, TrackTotal};
 
 use bytes::Bytes;
 
+use crate::merge::Merged;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{Answer, Trip};
@@ -73,7 +74,9 @@ impl Root {
             statistics: std::sync::Arc::clone(&asked.statistics),
             now_ms: asked.now_ms,
         };
-        let gathered = self.query_phase(plans, &asked, trip).await;
+        let gathered = self
+            .query_phase(plans, &asked, trip, &mut Merged::of(&request))
+            .await;
         gathered.answers.into_iter().flatten().collect()
     }
 }

@@ -42,6 +42,7 @@ use gleaner_query::search::SearchRequest;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::merge::Merged;
 use crate::plan::{IndexPlan, PlannedShard, Resolved};
 use crate::response::{SearchResponse, ShardFailure};
 use crate::scatter::{Answer, Trip, failure};
@@ -97,7 +98,7 @@ impl Root {
         trip: &mut Trip,
         num_restarts: usize,
     ) -> Result<Option<SearchResponse>, RootError> {
-        let (answers, statistics) = self
+        let (mut answers, statistics) = self
             .query_by_terms(plans, asked, trip, num_restarts)
             .await?;
         let is_gone =
@@ -114,7 +115,15 @@ impl Root {
             statistics,
             ..asked.clone()
         };
-        self.gather(plans, answers, &asked, (trip, may_restart))
+        let mut merged = Merged::of(asked.request);
+        for (at, (plan, answers)) in plans.iter().zip(&mut answers).enumerate() {
+            for (shard, answer) in plan.shards.iter().zip(answers) {
+                if let Ok(answer) = answer {
+                    merged.take(at, shard.shard, std::mem::take(&mut answer.value.hits));
+                }
+            }
+        }
+        self.gather(plans, (answers, merged), &asked, (trip, may_restart))
             .await
     }
 

@@ -69,7 +69,9 @@ impl Root {
             };
             async move { vec![call.located.client.explain(explain).await] }
         };
-        let (mut outcomes, _) = self.race(&plans, round, &mut trip, explain).await;
+        let (mut outcomes, _) = self
+            .race(&plans, round, &mut trip, (explain, |_, _, _| ()))
+            .await;
         let outcome = outcomes.pop();
         let none = || RootError::Internal("no answer".to_owned());
         match outcome.ok_or_else(none)? {

@@ -68,7 +68,7 @@ impl Root {
             let wanted = wanted_by(&wanted, &call);
             async move { fetch_from(&wanted, call, what).await }
         };
-        let (outcomes, _) = self.race(plans, round, trip, fetch).await;
+        let (outcomes, _) = self.race(plans, round, trip, (fetch, |_, _, _| ())).await;
         let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
         let mut fetched = Fetched::default();
         for (wanted, outcome) in wanted.iter().zip(outcomes) {

@@ -1,11 +1,13 @@
-//! Ranked lists of shards → one ranked list.
+//! Ranked lists of shards → one ranked list, while they come.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use gleaner_model::ShardKey;
-use gleaner_query::answer::{ShardHit, ShardHits};
+use gleaner_query::answer::ShardHit;
 use gleaner_query::order;
-use gleaner_query::search::SortKey;
+use gleaner_query::search::{SearchRequest, SortKey};
+use tokio::time::Instant;
 
 /// A hit of the merged list and where to fetch it.
 #[derive(Debug, Clone)]
@@ -16,29 +18,90 @@ pub(crate) struct Ranked {
     pub(crate) hit: ShardHit,
 }
 
-/// Returns hits `from..from + size` of all shards by (score or sort keys, tie-break,
-/// index, shard).
+/// The best hits of the lists that have come, by (score or sort keys, tie-break, index, shard): an
+/// order of all hits, so it does not matter in which order lists come.
 ///
-/// `answers` holds (position of the plan, shard, its hits in order). Lists are as long as the
-/// window at most, so sorting them all at once costs little more than a heap of heads.
-pub(crate) fn top(
-    answers: Vec<(usize, ShardKey, ShardHits)>,
-    sort: &[SortKey],
+/// A list is merged from where its first hit belongs to where the wanted hits are full. One that is
+/// behind them costs one comparison, and no list is held for the others: the work of a wide scatter is
+/// done while its stragglers are waited for.
+pub(crate) struct Merged<'a> {
+    sort: &'a [SortKey],
     from: usize,
-    size: usize,
-) -> Vec<Ranked> {
-    let mut ranked: Vec<Ranked> = Vec::new();
-    for (plan, shard, answer) in answers {
-        let ranked_of = |hit| Ranked { plan, shard, hit };
-        ranked.extend(answer.hits.into_iter().map(ranked_of));
+    wanted: usize,
+    ranked: Vec<Ranked>,
+    began: Option<Instant>,
+    took: Duration,
+}
+
+impl<'a> Merged<'a> {
+    /// Returns none yet of the hits that `request` wants.
+    pub(crate) fn of(request: &'a SearchRequest) -> Self {
+        Self::new(&request.sort, request.from, request.size())
     }
-    let wanted = from.saturating_add(size);
-    if wanted < ranked.len() && wanted > 0 {
-        ranked.select_nth_unstable_by(wanted - 1, |a, b| compare(a, b, sort));
-        ranked.truncate(wanted);
+
+    /// Returns none yet of the hits `from..from + size`.
+    fn new(sort: &'a [SortKey], from: usize, size: usize) -> Self {
+        Self {
+            sort,
+            from,
+            // Nothing is wanted of a page without hits, wherever it begins.
+            wanted: if size == 0 {
+                0
+            } else {
+                from.saturating_add(size)
+            },
+            ranked: Vec::new(),
+            began: None,
+            took: Duration::ZERO,
+        }
     }
-    ranked.sort_unstable_by(|a, b| compare(a, b, sort));
-    ranked.into_iter().skip(from).take(size).collect()
+
+    /// Merges the hits of a shard, best first; `plan` is the position of its plan.
+    pub(crate) fn take(&mut self, plan: usize, shard: ShardKey, hits: Vec<ShardHit>) {
+        let now = Instant::now();
+        self.merge(hits.into_iter().map(|hit| Ranked { plan, shard, hit }));
+        self.began.get_or_insert(now);
+        self.took += now.elapsed();
+    }
+
+    fn merge(&mut self, list: impl Iterator<Item = Ranked>) {
+        let (sort, wanted) = (self.sort, self.wanted);
+        let mut list = list.take(wanted).peekable();
+        let Some(head) = list.peek() else {
+            return;
+        };
+        let is_before = |other: &Ranked| compare(other, head, sort).is_lt();
+        let start = self.ranked.partition_point(is_before);
+        let mut behind = self.ranked.split_off(start).into_iter().peekable();
+        while self.ranked.len() < wanted {
+            let is_list_next = match (list.peek(), behind.peek()) {
+                (Some(new), Some(old)) => compare(new, old, sort).is_lt(),
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            let next = if is_list_next {
+                list.next()
+            } else {
+                behind.next()
+            };
+            match next {
+                Some(next) => self.ranked.push(next),
+                None => break,
+            }
+        }
+    }
+
+    /// Returns when merging began, and how much time it took in all, waiting left out.
+    pub(crate) fn time(&self) -> (Option<Instant>, Duration) {
+        (self.began, self.took)
+    }
+
+    /// Returns the hits wanted, of all lists that came.
+    pub(crate) fn into_page(mut self) -> Vec<Ranked> {
+        let num_before = self.from.min(self.ranked.len());
+        self.ranked.drain(..num_before);
+        self.ranked
+    }
 }
 
 fn compare(a: &Ranked, b: &Ranked, sort: &[SortKey]) -> Ordering {

@@ -109,6 +109,24 @@ impl Root {
         F: Fn(LeafCall) -> Fut,
         Fut: Future<Output = Vec<Result<A, LeafFault>>>,
     {
+        let taken = |_plan, _shard, _answer: &mut A| ();
+        self.scatter_to(plans, trip, phase, (ask, taken)).await
+    }
+
+    /// Asks every shard of `plans` and hands each answer on as it comes: the position of its plan, its
+    /// shard, the answer. It may take out what it needs.
+    pub(crate) async fn scatter_to<A, F, Fut>(
+        &self,
+        plans: &[IndexPlan],
+        trip: &mut Trip,
+        phase: Phase,
+        (ask, taken): (F, impl FnMut(usize, ShardKey, &mut A)),
+    ) -> Gathered<A>
+    where
+        A: Dated,
+        F: Fn(LeafCall) -> Fut,
+        Fut: Future<Output = Vec<Result<A, LeafFault>>>,
+    {
         let round = Round {
             phase,
             slots: self.slots(plans, trip),
@@ -118,7 +136,7 @@ impl Root {
             },
             is_grouped: true,
         };
-        let (outcomes, is_mixed) = self.race(plans, round, trip, ask).await;
+        let (outcomes, is_mixed) = self.race(plans, round, trip, (ask, taken)).await;
         let mut outcomes = outcomes.into_iter();
         let of_plan = |plan: &IndexPlan| outcomes.by_ref().take(plan.shards.len()).collect();
         Gathered {
@@ -127,14 +145,14 @@ impl Root {
         }
     }
 
-    /// Runs a round; returns the outcomes of its slots in order, and whether they do not fit each
-    /// other.
+    /// Runs a round; answers are handed on as they come. Returns the outcomes of its slots in order, and
+    /// whether they do not fit each other.
     pub(crate) async fn race<A, F, Fut>(
         &self,
         plans: &[IndexPlan],
         round: Round<'_, A>,
         trip: &mut Trip,
-        ask: F,
+        (ask, taken): (F, impl FnMut(usize, ShardKey, &mut A)),
     ) -> (Vec<Result<Answer<A>, ShardFailure>>, bool)
     where
         A: Dated,
@@ -158,7 +176,7 @@ impl Root {
             is_profiled: trip.waterfall.is_some(),
         };
         let mut race = Race::new(rules, slots);
-        run::run(&mut race, ask).await;
+        run::run(&mut race, ask, taken).await;
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall::mark_stragglers(&mut race.profile);
             waterfall.attempts.append(&mut race.profile);

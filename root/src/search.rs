@@ -16,9 +16,10 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::health::Phase;
+use crate::merge::Merged;
 use crate::plan::{IndexPlan, PlannedShard, Target};
 use crate::response::{SearchResponse, ShardFailure};
-use crate::scatter::{Gathered, Trip};
+use crate::scatter::{Gathered, LeafCall, Trip};
 use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
@@ -134,7 +135,8 @@ impl Root {
             statistics: Arc::clone(&counted.statistics),
             ..*asked
         };
-        let mut gathered = self.query_phase(plans, &asked, trip).await;
+        let mut merged = Merged::of(asked.request);
+        let mut gathered = self.query_phase(plans, &asked, trip, &mut merged).await;
         self.note_generations(plans, &gathered);
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall.statistics = counted.origin();
@@ -148,8 +150,13 @@ impl Root {
             return Ok(None);
         }
         counted.mark_unconfirmed(&mut gathered.answers);
-        self.gather(plans, gathered.answers, &asked, (trip, may_restart))
-            .await
+        self.gather(
+            plans,
+            (gathered.answers, merged),
+            &asked,
+            (trip, may_restart),
+        )
+        .await
     }
 
     /// Remembers what the copies showed that were asked for their newest.
@@ -166,18 +173,20 @@ impl Root {
         }
     }
 
+    /// Asks all shards; their hits go to `merged` as they come.
     pub(crate) async fn query_phase(
         &self,
         plans: &[IndexPlan],
         asked: &Asked<'_>,
         trip: &mut Trip,
+        merged: &mut Merged<'_>,
     ) -> Gathered<ShardHits> {
         let queries: Vec<Arc<ShardQuery>> = plans
             .iter()
             .enumerate()
             .map(|plan| Arc::new(shard_query(plan, asked)))
             .collect();
-        self.scatter(plans, trip, Phase::Query, |call| {
+        let ask = |call: LeafCall| {
             let query = Arc::clone(&queries[call.plan]);
             let search = SearchCall {
                 shards: call.shards,
@@ -185,8 +194,12 @@ impl Root {
                 remaining: call.remaining,
             };
             async move { call.located.client.search(search).await }
-        })
-        .await
+        };
+        let taken = |plan, shard, answer: &mut ShardHits| {
+            merged.take(plan, shard, std::mem::take(&mut answer.hits));
+        };
+        self.scatter_to(plans, trip, Phase::Query, (ask, taken))
+            .await
     }
 }
 

@@ -1,7 +1,6 @@
-//! Merging what was split is what was whole.
+//! Merging what was split is what was whole, whatever comes first.
 
-use gleaner_model::{Generation, IndexUuid, SeqNo, ShardNumber};
-use gleaner_query::answer::ViewId;
+use gleaner_model::{IndexUuid, SeqNo, ShardNumber};
 use gleaner_query::resolved::TieBreak;
 use proptest::prelude::*;
 
@@ -24,26 +23,16 @@ fn hit(score: u8, hash: u64) -> ShardHit {
     }
 }
 
-fn answer(mut hits: Vec<ShardHit>, top: usize) -> ShardHits {
+fn list(mut hits: Vec<ShardHit>, top: usize) -> Vec<ShardHit> {
     let order = |hit: &ShardHit| (std::cmp::Reverse(hit.score.map(f32::to_bits)), hit.tie.hash);
     hits.sort_by_key(order);
     hits.truncate(top);
-    ShardHits {
-        generation: Generation::default(),
-        view: ViewId(1),
-        num_documents: 0,
-        total: 0,
-        hits,
-        max_score: None,
-        aggregations: None,
-        timed_out: false,
-        terminated_early: false,
-        times: None,
-    }
+    hits
 }
 
-fn places(ranked: &[Ranked]) -> Vec<u64> {
-    ranked.iter().map(|ranked| ranked.hit.place).collect()
+fn places(merged: Merged<'_>) -> Vec<u64> {
+    let page = merged.into_page();
+    page.iter().map(|ranked| ranked.hit.place).collect()
 }
 
 proptest! {
@@ -51,20 +40,24 @@ proptest! {
     fn merging_what_was_split_is_what_was_whole(
         scores in prop::collection::vec(0_u8..6, 0..60),
         homes in prop::collection::vec(0_usize..5, 60),
+        turns in Just(vec![0_u32, 1, 2, 3, 4]).prop_shuffle(),
         from in 0_usize..20,
         size in 0_usize..20,
     ) {
         let hits: Vec<ShardHit> =
             scores.iter().zip(0..).map(|(score, hash)| hit(*score, hash * 7 % 61)).collect();
-        let top_n = from + size;
-        let whole = top(vec![(0, shard(0), answer(hits.clone(), top_n))], &[], from, size);
+        let sorted = list(hits.clone(), usize::MAX);
+        let wanted = sorted.iter().map(|hit| hit.place).skip(from).take(size);
         let mut parts: Vec<Vec<ShardHit>> = vec![Vec::new(); 5];
         for (hit, home) in hits.into_iter().zip(homes) {
             parts[home].push(hit);
         }
-        let lists = parts.into_iter().zip(0..).map(|(part, n)| (0, shard(n), answer(part, top_n)));
-        let merged = top(lists.collect(), &[], from, size);
-        prop_assert_eq!(places(&merged), places(&whole));
+        let mut merged = Merged::new(&[], from, size);
+        for turn in turns {
+            merged.take(0, shard(turn), list(parts[turn as usize].clone(), from + size));
+            prop_assert!(merged.ranked.len() <= from + size, "no more is kept than is wanted");
+        }
+        prop_assert_eq!(places(merged), wanted.collect::<Vec<_>>());
     }
 }
 
@@ -74,13 +67,12 @@ fn documents_of_one_id_come_in_the_order_of_their_indices() {
         index: IndexUuid([0; 16]),
         ..shard(0)
     };
-    let lists = vec![
-        (1, late, answer(vec![hit(1, 5)], 10)),
-        (0, shard(0), answer(vec![hit(1, 5)], 10)),
-    ];
-    let ranked = top(lists, &[], 0, 10);
+    let mut merged = Merged::new(&[], 0, 10);
+    merged.take(1, late, vec![hit(1, 5)]);
+    merged.take(0, shard(0), vec![hit(1, 5)]);
+    let page = merged.into_page();
     assert_eq!(
-        ranked.iter().map(|ranked| ranked.plan).collect::<Vec<_>>(),
+        page.iter().map(|ranked| ranked.plan).collect::<Vec<_>>(),
         [0, 1]
     );
 }

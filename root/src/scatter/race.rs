@@ -13,7 +13,7 @@
 //! Nothing here waits or calls: [`super::run`] does, and tells what happened.
 
 use futures::future::{AbortHandle, AbortRegistration};
-use gleaner_model::{NodeId, metric};
+use gleaner_model::{NodeId, ShardKey, metric};
 use gleaner_proto::LeafFault;
 use tokio::time::Instant;
 
@@ -74,6 +74,8 @@ pub(super) struct Race<'a, A> {
     /// Whether answers were taken that left out hits for the sake of others which were not taken.
     pub(super) is_mixed: bool,
     num_waiting: usize,
+    /// Slots that were settled with an answer which was not handed on yet.
+    fresh: Vec<usize>,
 }
 
 impl<'a, A: Dated> Race<'a, A> {
@@ -85,6 +87,7 @@ impl<'a, A: Dated> Race<'a, A> {
             attempts: Vec::new(),
             profile: Vec::new(),
             is_mixed: false,
+            fresh: Vec::new(),
         }
     }
 
@@ -109,6 +112,17 @@ impl<'a, A: Dated> Race<'a, A> {
             book.open().asked(picks.len());
         }
         self.launch(&picks, AttemptKind::First)
+    }
+
+    /// Hands the answers on that have come since the last time: the plan's position, the shard, the
+    /// answer.
+    pub(super) fn hand_on(&mut self, mut to: impl FnMut(usize, ShardKey, &mut A)) {
+        for at in self.fresh.drain(..) {
+            let slot = &mut self.slots[at];
+            if let Some(Ok(answer)) = &mut slot.outcome {
+                to(slot.plan, slot.asked.shard, &mut answer.value);
+            }
+        }
     }
 
     /// Takes what a call gave; `None` is one that was cancelled. Returns the calls to make instead.
@@ -227,6 +241,9 @@ impl<'a, A: Dated> Race<'a, A> {
     fn settle(&mut self, at: usize, outcome: Result<Answer<A>, crate::ShardFailure>) {
         let slot = &mut self.slots[at];
         debug_assert!(slot.is_waiting(), "a slot is settled once");
+        if outcome.is_ok() {
+            self.fresh.push(at);
+        }
         slot.outcome = Some(outcome);
         slot.hedge = None;
         self.num_waiting -= 1;

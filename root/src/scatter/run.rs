@@ -6,6 +6,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use futures::future::{AbortRegistration, Abortable};
 use futures::stream::FuturesUnordered;
+use gleaner_model::ShardKey;
 use gleaner_proto::LeafFault;
 use tokio::time::{Instant, sleep_until};
 
@@ -13,12 +14,16 @@ use super::LeafCall;
 use super::race::{Race, Start};
 use super::slot::Dated;
 
-/// Runs `race` to its end: every slot is settled then.
+/// Runs `race` to its end: every slot is settled then. Each answer that counts is handed to `taken` as
+/// it comes, while others are waited for.
 ///
 /// # Cancel safety
 /// Dropping the future drops every call under way, which cancels it on its leaf.
-pub(super) async fn run<A, F, Fut>(race: &mut Race<'_, A>, ask: F)
-where
+pub(super) async fn run<A, F, Fut>(
+    race: &mut Race<'_, A>,
+    ask: F,
+    mut taken: impl FnMut(usize, ShardKey, &mut A),
+) where
     A: Dated,
     F: Fn(LeafCall) -> Fut,
     Fut: Future<Output = Vec<Result<A, LeafFault>>>,
@@ -38,6 +43,7 @@ where
             }
         };
         calls.extend(starts.into_iter().map(call));
+        race.hand_on(&mut taken);
         let wake_at = race.wake_at();
         if timer.deadline() != wake_at {
             timer.as_mut().reset(wake_at);

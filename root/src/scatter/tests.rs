@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::RootOptions;
+use crate::merge::Merged;
 use crate::plan::Target;
 use crate::search::{Asked, SearchOptions};
 use crate::testing::{Cluster, FakeLeaf, Fixture, NOW_MS, index, limits, shard};
@@ -46,7 +47,9 @@ async fn searched_in(
         statistics: Default::default(),
         now_ms: NOW_MS,
     };
-    let gathered = root.query_phase(&plans, &asked, &mut trip).await;
+    let mut merged = Merged::of(&request);
+    let gathered = root.query_phase(&plans, &asked, &mut trip, &mut merged);
+    let gathered = gathered.await;
     (gathered, trip.waterfall.expect("profiled"))
 }
 
@@ -112,6 +115,34 @@ async fn a_late_leaf_is_reported_and_keeps_nobody_waiting() {
         assert_eq!(failure.index, "index-2");
     }
     assert_eq!(fixture.leaf.num_dropped.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hits_are_merged_while_others_are_waited_for() {
+    let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
+    let hits = [
+        (shard(1, 0), vec![(3.0, 10)]),
+        (shard(1, 1), vec![(4.0, 20)]),
+    ];
+    *fixture.leaf.hits.lock() = hits.into();
+    fixture.leaf.hanging.lock().insert(shard(2, 1));
+    let request = parse_search(b"{}", &limits()).expect("a good search");
+    let mut trip = Trip::new(Deadline::after(MINUTE));
+    let mut plans = fixture.root.targets(&Target::default()).expect("all");
+    resolve(&fixture.root, &mut plans, &request, &mut trip).await;
+    let options = SearchOptions::default();
+    let asked = Asked {
+        request: &request,
+        options: &options,
+        statistics: Default::default(),
+        now_ms: NOW_MS,
+    };
+    let mut merged = Merged::of(&request);
+    let query = (fixture.root).query_phase(&plans, &asked, &mut trip, &mut merged);
+    timeout(millis(50), query).await.err().expect("one hangs");
+    let page = merged.into_page();
+    let places: Vec<u64> = page.iter().map(|ranked| ranked.hit.place).collect();
+    assert_eq!(places, [20, 10]);
 }
 
 #[tokio::test]

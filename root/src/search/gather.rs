@@ -7,31 +7,34 @@ use tokio::time::Instant;
 
 use super::Asked;
 use super::coverage::{Seen, check};
-use crate::merge::{self, Ranked};
+use crate::merge::{Merged, Ranked};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
 use crate::scatter::{Answer, Trip};
 use crate::token::Position;
+use crate::waterfall::Step;
 use crate::{Root, RootError};
 
 impl Root {
-    /// Merges what the shards answered and fetches the winners. `None` when a copy lost meanwhile
-    /// what it had answered from, and `may_restart`: others will be asked.
+    /// Adds up what the shards answered and fetches the winners, the `merged` of their hits. `None` when a
+    /// copy lost meanwhile what it had answered from, and `may_restart`: others will be asked.
     pub(crate) async fn gather(
         &self,
         plans: &mut [IndexPlan],
-        answers: Vec<Vec<Result<Answer<ShardHits>, ShardFailure>>>,
+        (answers, merged): (
+            Vec<Vec<Result<Answer<ShardHits>, ShardFailure>>>,
+            Merged<'_>,
+        ),
         asked: &Asked<'_>,
         (trip, may_restart): (&mut Trip, bool),
     ) -> Result<Option<SearchResponse>, RootError> {
         let request = asked.request;
-        let merging = Instant::now();
+        let adding = Instant::now();
         let mut response = SearchResponse::default();
         let mut seen = Seen::default();
         let mut partials = Vec::new();
-        let mut lists = Vec::new();
         let mut total = 0_u64;
-        for (at, (plan, answers)) in plans.iter_mut().zip(answers).enumerate() {
+        for (plan, answers) in plans.iter_mut().zip(answers) {
             let answers = plan.settle(answers);
             note_lost(&mut response, plan);
             for (shard, answer) in plan.shards.iter_mut().zip(answers) {
@@ -43,16 +46,15 @@ impl Root {
                 seen.add(shard.shard, &hits);
                 total = total.saturating_add(hits.total);
                 partials.extend(hits.aggregations.take());
-                lists.push((at, shard.shard, hits));
             }
         }
         let known = |shard| self.statistics.num_documents(shard);
         response.coverage = seen.coverage(&response.shards, known);
         check(&response, asked.options, "query")?;
-        let ranked = merge::top(lists, &request.sort, request.from, request.size());
+        trip.merged(&merged, adding);
+        let ranked = merged.into_page();
         response.last = ranked.last().map(position_of);
         response.total = counted(total, request.track_total_hits);
-        trip.did("merge", merging);
         let reducing = Instant::now();
         let (aggregations, failures) = self.reduce(plans, &partials, asked, trip).await?;
         if !aggregations.is_empty() {
@@ -90,6 +92,18 @@ impl Root {
 }
 
 impl Trip {
+    /// Notes how long merging took: that of hits, as their lists came, and of all else since `adding`.
+    fn merged(&mut self, merged: &Merged<'_>, adding: Instant) {
+        if let Some(waterfall) = &mut self.waterfall {
+            let (began, took) = merged.time();
+            waterfall.steps.push(Step {
+                name: "merge",
+                started_after: self.deadline.at(began.unwrap_or(adding)),
+                took: took + adding.elapsed(),
+            });
+        }
+    }
+
     /// Returns whether something is lost that a new pass can have from other copies; the leaves that
     /// lost it are asked last then.
     fn lost_by(&mut self, plans: &[IndexPlan], failures: &[ShardFailure]) -> bool {
