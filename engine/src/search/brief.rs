@@ -116,8 +116,12 @@ impl Work<'_> {
                 must_not,
                 ..
             } => {
-                let must = least_times_all(must.iter().map(|clause| self.of(clause)));
-                must + all(should) + all(filter) + all(must_not)
+                // Only lists are skipped through; columns and patterns are read whole whoever leads.
+                let (lists, others): (Vec<&Clause>, Vec<&Clause>) =
+                    must.iter().partition(|clause| is_pruned(clause));
+                let lists = least_times_all(lists.iter().map(|clause| self.of(clause)));
+                let others: u64 = others.iter().map(|clause| self.of(clause)).sum();
+                lists + others + all(should) + all(filter) + all(must_not)
             }
             Clause::DisMax { clauses, .. } => all(clauses),
             Clause::Constant(clause) | Clause::Boost { clause, .. } => self.of(clause),
@@ -189,14 +193,20 @@ mod tests {
         assert!(is_brief(any(vec![term("rare"), term("rare")], vec![])));
         assert!(!is_brief(any(vec![term("rare"), term("common")], vec![])));
         assert!(!is_brief(any(vec![term("rare")], vec![term("unknown")])));
-        let both = |terms: [&str; 2]| Clause::Bool {
-            must: terms.map(term).into(),
+        let all = |must: Vec<Clause>| Clause::Bool {
+            must,
             should: vec![],
             filter: vec![],
             must_not: vec![],
             minimum_should_match: 0,
         };
-        assert!(is_brief(both(["rare", "common"])) && !is_brief(both(["common", "common"])));
+        assert!(is_brief(all(vec![term("rare"), term("common")])));
+        assert!(!is_brief(all(vec![term("common"), term("common")])));
+        let exists = Clause::Exists {
+            fields: vec![field()],
+        };
+        assert!(!is_brief(all(vec![term("rare"), exists])));
+        assert!(!is_brief(all(vec![term("rare"), Clause::MatchAll])));
         assert!(!is_brief(Clause::MatchAll));
         assert!(is_brief(Clause::MatchNone));
     }
