@@ -220,7 +220,6 @@ impl Root {
                 Err(_elapsed) => "no answer in time".to_owned(),
             };
             tracing::warn!(node = %located.node, reason, "states of shards not told");
-            self.health.open().unreachable(&located.node);
             None
         });
         let answers = join_all(asked).await;

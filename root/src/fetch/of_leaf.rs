@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, FetchWhat, ShardView};
 use gleaner_query::answer::FetchedHit;
@@ -32,19 +33,28 @@ impl Wanted<'_> {
     }
 }
 
-/// Fetches from one leaf, per shard of `call` in order; `wanted` are the winners of those shards.
+/// Fetches from one leaf, per shard of `call` in order; `wanted` are the winners of those shards. What
+/// is too large for one answer is asked for shard by shard.
 pub(super) async fn fetch_from(
     wanted: &[&Wanted<'_>],
     call: LeafCall,
     what: Arc<FetchWhat>,
 ) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
     let shards = wanted.iter().zip(call.shards);
-    let fetch = FetchCall {
-        shards: shards.map(|(wanted, shard)| wanted.from(shard)).collect(),
-        what,
-        remaining: call.remaining,
+    let shards: Vec<FetchFrom> = shards.map(|(wanted, shard)| wanted.from(shard)).collect();
+    let fetch = |shards| {
+        call.located.client.fetch(FetchCall {
+            shards,
+            what: Arc::clone(&what),
+            remaining: call.remaining,
+        })
     };
-    let mut answers = call.located.client.fetch(fetch).await;
+    let mut answers = fetch(shards.clone()).await;
+    let is_too_large = |answer| matches!(answer, &Err(LeafFault::TooLarge { .. }));
+    if shards.len() > 1 && answers.iter().all(is_too_large) {
+        let each = shards.into_iter().map(|from| fetch(vec![from]));
+        answers = join_all(each).await.into_iter().flatten().collect();
+    }
     for (wanted, answer) in wanted.iter().zip(&mut answers) {
         if matches!(answer, Ok(hits) if hits.len() != wanted.positions.len()) {
             let reason = "the leaf fetched another number of hits than asked".to_owned();

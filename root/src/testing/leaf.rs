@@ -57,6 +57,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) is_gone: Mutex<bool>,
     /// Shards whose fetches fail, and how.
     pub(crate) fetch_faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
+    /// Shards whose hits fit into one answer to a fetch; 0 is any number.
+    pub(crate) most_fetched: AtomicUsize,
     /// Calls of the search path that came, and those that were dropped before they were answered.
     pub(crate) num_calls: AtomicUsize,
     pub(crate) num_dropped: AtomicUsize,
@@ -266,6 +268,12 @@ impl LeafClient for FakeLeaf {
         let delay = *self.fetch_delay.lock();
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
+        }
+        let most = self.most_fetched.load(Ordering::Relaxed);
+        if most > 0 && call.shards.len() > most {
+            let reason = "too many hits".to_owned();
+            let fault = LeafFault::TooLarge { reason };
+            return all.iter().map(|_| Err(fault.clone())).collect();
         }
         let hit = |place: &u64| FetchedHit {
             id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),

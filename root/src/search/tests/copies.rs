@@ -57,6 +57,16 @@ async fn hits_are_fetched_from_the_copy_that_ranked_them() {
 }
 
 #[tokio::test]
+async fn hits_too_large_for_one_answer_are_fetched_shard_by_shard() {
+    let cluster = cluster();
+    cluster.leaves[0].most_fetched.store(1, Ordering::Relaxed);
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["10", "20", "40"]);
+    assert_eq!(response.shards.failures, []);
+    assert_eq!(fetches(&cluster), [3, 0]);
+}
+
+#[tokio::test]
 async fn a_copy_lost_at_fetch_time_is_replaced_by_one_that_looks_the_hits_up() {
     let cluster = cluster();
     let reason = "reset".to_owned();
