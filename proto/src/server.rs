@@ -33,7 +33,7 @@ use crate::{LeafClient, ReplicationClient};
 use accepted::Accepted;
 use life::{Life, Stage};
 
-/// Calls at the same time on one connection; more wait at the caller.
+/// Calls at the same time on one connection, and on one line; more wait at the caller.
 const MAX_CALLS: u32 = 4_096;
 
 /// How often a silent connection is tried with a ping.

@@ -111,7 +111,8 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
 }
 
 /// Sends what is there and the rest as it is made; what is known only at the end stands last. A
-/// fault now can only cut the answer off: the client then knows that the outcome is not told.
+/// fault now can only cut the answer off: the client then knows that the outcome is not told. When to
+/// try again is said only of items that were refused by now: headers go first.
 fn streamed(run: Run, first: Bytes) -> Reply {
     let begin = Bytes::from_static(b"{\"items\":[");
     let has_rejected = run.items.has_rejected;

@@ -30,11 +30,8 @@ pub(crate) struct WriteQueue {
 /// The room of one shard.
 pub(crate) struct ShardRoom(Arc<Semaphore>);
 
-/// What a write takes; dropping it gives it back.
-pub(crate) struct Taken {
-    _of_shard: OwnedSemaphorePermit,
-    _of_leaf: OwnedSemaphorePermit,
-}
+/// What a write takes, of its shard's room and of the leaf's; dropping it gives it back.
+pub(crate) type Taken = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl WriteQueue {
     /// Returns room for `capacity` bytes; `patience` is how long a write waits for some.
@@ -58,7 +55,7 @@ impl WriteQueue {
     }
 
     /// Takes room for `bytes` of documents; waits for it for at most half of `remaining`. A write that
-    /// is larger than the room is let in when nothing else is under way.
+    /// is larger than its shard's room takes all of that, and goes in when none other of the shard does.
     ///
     /// # Errors
     /// [`LeafFault::Rejected`] when there is none in time, or too much waits already.
@@ -74,10 +71,7 @@ impl WriteQueue {
             let of_leaf = Arc::clone(&self.room)
                 .try_acquire_many_owned(permits)
                 .ok()?;
-            Some(Taken {
-                _of_shard: of_shard,
-                _of_leaf: of_leaf,
-            })
+            Some((of_shard, of_leaf))
         };
         if let Some(taken) = at_once() {
             return Ok(taken);
@@ -94,10 +88,7 @@ impl WriteQueue {
                 .acquire_many_owned(permits)
                 .await
                 .ok()?;
-            Some(Taken {
-                _of_shard: of_shard,
-                _of_leaf: of_leaf,
-            })
+            Some((of_shard, of_leaf))
         };
         let taken = timeout(self.patience.min(remaining / 2), in_turn).await;
         taken.ok().flatten().ok_or_else(|| self.rejected())

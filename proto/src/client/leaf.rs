@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
 use super::fault::CallFault;
 use super::line::{Line, OnLine};
@@ -62,13 +63,27 @@ impl GrpcLeaf {
         Self { line: None, ..self }
     }
 
-    /// Makes a call on the line; `None` when it is to be made by itself.
-    async fn on_line<C: OnLine>(
+    /// Makes a call on the line, or by itself where there is none.
+    async fn called<D, C, F>(
         &self,
-        limit: Duration,
-        call: C,
-    ) -> Option<Result<C::Answer, CallFault>> {
-        self.line.as_ref()?.ask(limit, call).await
+        call: &D,
+        remaining: Duration,
+        alone: impl FnOnce(Stub, Request<C>) -> F + Send,
+    ) -> Result<C::Answer, CallFault>
+    where
+        D: Wire<Message = C>,
+        C: OnLine,
+        F: Future<Output = Result<Response<C::Answer>, Status>> + Send,
+    {
+        let limit = limit(remaining);
+        if let Some(line) = &self.line
+            && let Some(answer) = line.ask(limit, call.to_message()).await
+        {
+            return answer;
+        }
+        // In a box: it is large, and seldom needed.
+        let request = self.peer.request(call.to_message());
+        Box::pin(ask(limit, async { alone(self.stub(), request?).await })).await
     }
 
     /// Returns the node.
@@ -92,41 +107,20 @@ fn limit(remaining: Duration) -> Duration {
 #[async_trait]
 impl LeafClient for GrpcLeaf {
     async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
-        let limit = limit(call.remaining);
-        let answer = match self.on_line(limit, call.to_message()).await {
-            Some(answer) => answer,
-            None => {
-                let request = self.peer.request(call.to_message());
-                // Apart: it is large, and seldom needed.
-                Box::pin(ask(limit, async { self.stub().statistics(request?).await })).await
-            }
-        };
+        let alone = |mut stub: Stub, request| async move { stub.statistics(request).await };
+        let answer = self.called(&call, call.remaining, alone).await;
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
     }
 
     async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
-        let limit = limit(call.remaining);
-        let answer = match self.on_line(limit, call.to_message()).await {
-            Some(answer) => answer,
-            None => {
-                let request = self.peer.request(call.to_message());
-                // Apart: it is large, and seldom needed.
-                Box::pin(ask(limit, async { self.stub().expand(request?).await })).await
-            }
-        };
+        let alone = |mut stub: Stub, request| async move { stub.expand(request).await };
+        let answer = self.called(&call, call.remaining, alone).await;
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
     }
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
-        let limit = limit(call.remaining);
-        let answer = match self.on_line(limit, call.to_message()).await {
-            Some(answer) => answer,
-            None => {
-                let request = self.peer.request(call.to_message());
-                // Apart: it is large, and seldom needed.
-                Box::pin(ask(limit, async { self.stub().search(request?).await })).await
-            }
-        };
+        let alone = |mut stub: Stub, request| async move { stub.search(request).await };
+        let answer = self.called(&call, call.remaining, alone).await;
         per_shard(&keys(&call.shards), answer.map(|answers| answers.answers))
     }
 
@@ -147,15 +141,8 @@ impl LeafClient for GrpcLeaf {
     }
 
     async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
-        let limit = limit(call.remaining);
-        let answer = match self.on_line(limit, call.to_message()).await {
-            Some(answer) => answer,
-            None => {
-                let request = self.peer.request(call.to_message());
-                // Apart: it is large, and seldom needed.
-                Box::pin(ask(limit, async { self.stub().fetch(request?).await })).await
-            }
-        };
+        let alone = |mut stub: Stub, request| async move { stub.fetch(request).await };
+        let answer = self.called(&call, call.remaining, alone).await;
         let shards: Vec<ShardKey> = call.shards.iter().map(|from| from.shard.shard).collect();
         per_shard(&shards, answer.map(|answers| answers.answers))
     }

@@ -10,15 +10,13 @@ use futures::future::BoxFuture;
 use tokio::task::{AbortHandle, JoinSet};
 use tonic::{Code, Status, Streaming};
 
+use super::MAX_CALLS;
 use super::leaf::Service;
 use super::life::Life;
 use crate::wire::v1::line_answer::Answer;
 use crate::wire::v1::line_call::Call;
 use crate::wire::v1::{Failed, LineAnswer, LineCall};
 use crate::wire::{MAX_FRAME_BYTES, MAX_MESSAGE_BYTES};
-
-/// Calls that run at the same time for one line; more wait at the caller.
-const MAX_CALLS: usize = 4_096;
 
 /// The answers to the calls of one line, as they are done. Dropped with the connection, it drops the
 /// calls that run.
@@ -74,7 +72,7 @@ impl Stream for Answers {
         if !this.is_closed && this.draining.as_mut().poll(cx).is_ready() {
             this.is_closed = true;
         }
-        while !this.is_closed && this.running.len() < MAX_CALLS {
+        while !this.is_closed && this.running.len() < MAX_CALLS as usize {
             match Pin::new(&mut this.calls).poll_next(cx) {
                 Poll::Ready(Some(Ok(call))) => this.take(call),
                 Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
