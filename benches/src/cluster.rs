@@ -6,6 +6,7 @@ mod cancel;
 mod connections;
 mod counters;
 mod deadline;
+mod gone;
 mod kill;
 mod latency;
 mod load;
@@ -118,7 +119,11 @@ impl Bench {
         Ok(match part {
             "stragglers" => vec![stragglers::measure(self)?],
             "kill" => vec![kill::measure(self)?],
-            "deadline" => vec![deadline::measure(self)?, cancel::measure(self)?],
+            "deadline" => vec![
+                deadline::measure(self)?,
+                cancel::measure(self)?,
+                gone::measure(self)?,
+            ],
             "network" => vec![network::measure(self)?],
             _ => vec![shards::measure(self)?],
         })

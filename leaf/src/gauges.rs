@@ -18,6 +18,8 @@ impl Leaf {
             metrics::counter!(metric::FILTER_CACHE_LOOKUPS.name, "outcome" => outcome)
                 .absolute(count);
         }
+        // Told from the start on, not from the first search on.
+        metrics::gauge!(metric::SEARCHES_RUNNING.name).increment(0.0);
         self.count_shards();
     }
 

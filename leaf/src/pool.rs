@@ -6,7 +6,7 @@
 //! be brief is evaluated where it is asked for: two hand-overs take longer.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -24,12 +24,32 @@ pub(crate) struct Pool {
     rayon: Arc<rayon::ThreadPool>,
 }
 
-/// Cancels the evaluation when the caller goes away.
-struct CancelOnDrop(Arc<Control>);
+/// Cancels the evaluation when the caller goes away, and notes when that was.
+struct CancelOnDrop {
+    control: Arc<Control>,
+    at: Arc<OnceLock<Instant>>,
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.at.get_or_init(Instant::now);
+        self.control.cancel();
+    }
+}
+
+/// Counts an evaluation as running while it lives, also one that panics.
+struct Running;
+
+impl Running {
+    fn begin() -> Self {
+        metrics::gauge!(metric::SEARCHES_RUNNING.name).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::SEARCHES_RUNNING.name).decrement(1.0);
     }
 }
 
@@ -101,7 +121,11 @@ impl Pool {
         F: FnOnce(&Arc<Control>) -> T + Send + 'static,
     {
         let control = Arc::new(Control::until(deadline));
-        let cancel = CancelOnDrop(Arc::clone(&control));
+        let called_off = Arc::new(OnceLock::new());
+        let cancel = CancelOnDrop {
+            control: Arc::clone(&control),
+            at: Arc::clone(&called_off),
+        };
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move || {
             if reply.is_closed() {
@@ -110,8 +134,13 @@ impl Pool {
             let outcome = if Instant::now() >= deadline {
                 None
             } else {
+                let _running = Running::begin();
                 Some(job(&control))
             };
+            if let Some(at) = called_off.get() {
+                let stopping = metrics::histogram!(metric::SEARCH_CANCELLED_SECONDS.name);
+                stopping.record(at.elapsed());
+            }
             // The caller may have gone meanwhile; then nobody wants the result.
             drop(reply.send(outcome));
         });

@@ -45,6 +45,22 @@ pub const SHARD_REQUESTS: Metric = Metric {
     help: "shards asked of leaves, where there are copies to choose from: first, hedge, retry",
 };
 
+/// How soon searches end that nobody waits for any more.
+pub const SEARCH_CANCELLED_SECONDS: Metric = Metric {
+    name: "gleaner_search_cancelled_seconds",
+    kind: MetricKind::Histogram,
+    labels: &[],
+    help: "time from when an evaluation was called off on a leaf until it had ended",
+};
+
+/// Evaluations under way.
+pub const SEARCHES_RUNNING: Metric = Metric {
+    name: "gleaner_searches_running",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    help: "evaluations on the search threads of a leaf; brief ones, which need none, left out",
+};
+
 /// Searches that a leaf has turned away.
 pub const SEARCH_REJECTED: Metric = Metric {
     name: "gleaner_search_rejected_total",
@@ -110,13 +126,15 @@ pub const INDEXING_MEMORY_BYTES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 10] = [
+pub const ALL: [Metric; 12] = [
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
     HTTP_REQUEST_SECONDS,
     INDEXING_MEMORY_BYTES,
     QUERY_MEMORY_BYTES,
+    SEARCH_CANCELLED_SECONDS,
     SEARCH_REJECTED,
+    SEARCHES_RUNNING,
     SHARD_REQUESTS,
     SHARDS,
     WRITE_PACED,
@@ -127,7 +145,7 @@ pub const ALL: [Metric; 10] = [
 pub fn page() -> String {
     let mut page = "# Metrics\n\n\
         `GET /metrics` on every role answers in the text format of Prometheus. A leaf looks at its \
-        gauges once a second. This page is written from the list in `model/src/metric.rs`.\n\n\
+        gauges once a second, but for `gleaner_searches_running`, which is as of now. This page is written from the list in `model/src/metric.rs`.\n\n\
         | metric | kind | labels | what it tells |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for metric in ALL {

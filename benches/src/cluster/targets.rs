@@ -25,6 +25,8 @@ pub(super) const ALL: Target = Target::AtLeast(1.0);
 pub(super) const WITHIN_60_MS: Target = Target::AtLeast(0.99);
 /// And within 75 ms.
 pub(super) const WITHIN_75_MS: Target = Target::AtLeast(0.999);
+/// Milliseconds in which a search ends that was called off, at p99.
+pub(super) const CANCELLED_MS: Target = Target::AtMost(20.0);
 /// Throughput over the network, as a share of one process's.
 pub(super) const NETWORK_THROUGHPUT: Target = Target::AtLeast(0.5);
 /// CPU per query over the network, as a multiple of one process's.
