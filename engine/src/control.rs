@@ -48,6 +48,11 @@ impl Control {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Returns whether it was called off; a nanosecond.
+    pub fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
     /// Reads the flag and the clock; some 30 ns.
     ///
     /// # Errors
@@ -55,7 +60,7 @@ impl Control {
     pub fn check(&self) -> Result<(), Stop> {
         #[cfg(test)]
         self.num_checks.fetch_add(1, Ordering::Relaxed);
-        if self.is_cancelled.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Err(Stop::Cancelled);
         }
         let Some(deadline) = self.deadline else {

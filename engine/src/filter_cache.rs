@@ -169,6 +169,10 @@ pub fn collect_bitmap<D: DocSet + ?Sized>(
             .append(block.iter().copied())
             .expect("a docset's documents ascend");
     }
+    // Scorers that were called off end early.
+    if control.is_cancelled() {
+        return Err(Stop::Cancelled);
+    }
     bitmap.optimize();
     Ok(bitmap)
 }

@@ -9,6 +9,7 @@ mod candidates;
 mod compound;
 mod excluded;
 mod posting_set;
+mod stoppable;
 mod terms;
 mod values;
 
@@ -106,7 +107,10 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
             field,
             positions,
             slop,
-        } => terms::phrase(scope, clause, (field, positions, *slop), boost),
+        } => {
+            let phrase = terms::phrase(scope, clause, (field, positions, *slop), boost)?;
+            Ok(stoppable(scope, phrase))
+        }
         Clause::Synonyms { .. } | Clause::Demote { .. } => Ok(candidates::scored(
             scope,
             clause,
@@ -148,7 +152,10 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
             field,
             positions,
             slop,
-        } => terms::phrase_matching(scope, clause, (field, positions, *slop)),
+        } => {
+            let phrase = terms::phrase_matching(scope, clause, (field, positions, *slop))?;
+            Ok(stoppable(scope, phrase))
+        }
         Clause::Exact { field, value } => values::any_of(scope, field, std::slice::from_ref(value)),
         Clause::AnyOf { field, values } => values::any_of(scope, field, values),
         Clause::Range {
@@ -169,6 +176,12 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
         Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => filter(scope, inner),
         Clause::Demote { positive, .. } => matching(scope, positive),
     }
+}
+
+/// Lets what is costly at each document end when the evaluation is called off.
+fn stoppable(scope: &Scope<'_>, inner: Box<dyn Weight>) -> Box<dyn Weight> {
+    let control = Arc::clone(scope.control);
+    Box::new(stoppable::Stoppable { inner, control })
 }
 
 /// Gives everything `weight` matches the same score.

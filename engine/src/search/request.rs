@@ -340,12 +340,12 @@ impl<'a> Request<'a> {
             };
             // Errors that tantivy carried through are told from others by the control.
             match (outcome, self.env.control.check()) {
+                (_, Err(Stop::Cancelled)) => {
+                    shard.found.lock().error = Some(EngineError::Cancelled);
+                }
                 (Ok(()), _) => {}
                 (Err(EngineError::DeadlineExceeded), _) | (Err(_), Err(Stop::Deadline)) => {
                     shard.is_late.store(true, Ordering::Relaxed);
-                }
-                (Err(_), Err(Stop::Cancelled)) => {
-                    shard.found.lock().error = Some(EngineError::Cancelled);
                 }
                 (Err(error), Ok(())) => shard.found.lock().error = Some(error),
             }
