@@ -171,16 +171,7 @@ impl Bench {
             LOW_LOAD * 100.0,
         );
         for section in sections {
-            page += &format!("\n## {}\n\n{}\n", section.title, section.method);
-            for table in &section.tables {
-                page += &format!("\n{table}");
-            }
-            if !section.remarks.is_empty() {
-                page.push('\n');
-            }
-            for remark in &section.remarks {
-                page += &format!("- {remark}\n");
-            }
+            page += &section.to_string();
         }
         page
     }

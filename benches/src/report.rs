@@ -55,6 +55,23 @@ pub struct Section {
     pub remarks: Vec<String>,
 }
 
+/// As Markdown, with an empty line before it.
+impl std::fmt::Display for Section {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "\n## {}\n\n{}", self.title, self.method)?;
+        for table in &self.tables {
+            write!(f, "\n{table}")?;
+        }
+        if !self.remarks.is_empty() {
+            writeln!(f)?;
+        }
+        for remark in &self.remarks {
+            writeln!(f, "- {remark}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Measures everything and writes the page to `path`.
 ///
 /// # Errors
@@ -115,16 +132,7 @@ fn render(corpus: &Corpus, options: &Options, sections: &[Section]) -> String {
         options.per_class,
     );
     for section in sections {
-        page += &format!("\n## {}\n\n{}\n", section.title, section.method);
-        for table in &section.tables {
-            page += &format!("\n{table}");
-        }
-        if !section.remarks.is_empty() {
-            page.push('\n');
-        }
-        for remark in &section.remarks {
-            page += &format!("- {remark}\n");
-        }
+        page += &section.to_string();
     }
     page
 }

@@ -59,6 +59,10 @@ impl<'a> Merged<'a> {
     /// Merges the hits of a shard, best first; `plan` is the position of its plan.
     pub(crate) fn take(&mut self, plan: usize, shard: ShardKey, hits: Vec<ShardHit>) {
         let now = Instant::now();
+        debug_assert!(
+            hits.is_sorted_by(|a, b| in_order(a, b, self.sort).is_le()),
+            "a shard's hits are ranked"
+        );
         self.merge(hits.into_iter().map(|hit| Ranked { plan, shard, hit }));
         self.began.get_or_insert(now);
         self.took += now.elapsed();
@@ -104,15 +108,19 @@ impl<'a> Merged<'a> {
     }
 }
 
-fn compare(a: &Ranked, b: &Ranked, sort: &[SortKey]) -> Ordering {
+/// Compares two hits as a shard ranks its own.
+fn in_order(a: &ShardHit, b: &ShardHit, sort: &[SortKey]) -> Ordering {
     let by_order = if sort.is_empty() {
-        let (a, b) = (a.hit.score.unwrap_or(0.0), b.hit.score.unwrap_or(0.0));
+        let (a, b) = (a.score.unwrap_or(0.0), b.score.unwrap_or(0.0));
         b.total_cmp(&a)
     } else {
-        order::compare_keys(sort, &a.hit.keys, &b.hit.keys)
+        order::compare_keys(sort, &a.keys, &b.keys)
     };
-    by_order
-        .then_with(|| a.hit.tie.cmp(&b.hit.tie))
+    by_order.then_with(|| a.tie.cmp(&b.tie))
+}
+
+fn compare(a: &Ranked, b: &Ranked, sort: &[SortKey]) -> Ordering {
+    in_order(&a.hit, &b.hit, sort)
         // Documents of one id in several indices: by index name, as the plans stand.
         .then_with(|| a.plan.cmp(&b.plan))
         .then_with(|| a.shard.cmp(&b.shard))

@@ -86,6 +86,14 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_FILTER_CACHE", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     filter_cache: Option<ByteSize>,
+    /// Posting lists that all searches scattered by terms hold at a root [default: 1gb]
+    #[arg(long, env = "GLEANER_TERM_LISTS_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term_lists_memory: Option<ByteSize>,
+    /// Posting lists that a root remembers [default: 64mb]
+    #[arg(long, env = "GLEANER_TERM_LISTS_CACHE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term_lists_cache: Option<ByteSize>,
     /// Documents not yet in segments, of all shards together [default: 128mb]
     #[arg(long, env = "GLEANER_INDEXING_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -173,6 +173,8 @@ pub(crate) fn root_options(config: &Config) -> RootOptions {
         default_timeout: config.search_timeout.0,
         auto_create_index: config.auto_create_index,
         default_replicas: config.default_replicas,
+        term_lists_memory_bytes: config.term_lists_memory.0,
+        term_lists_cache_bytes: config.term_lists_cache.0,
         ..RootOptions::default()
     }
 }
