@@ -45,7 +45,7 @@ use tokio::time::Instant;
 use crate::merge::Merged;
 use crate::plan::{IndexPlan, PlannedShard, Resolved};
 use crate::response::{SearchResponse, ShardFailure};
-use crate::scatter::{Answer, Trip, failure};
+use crate::scatter::{Answers, Trip, failure};
 use crate::search::{Asked, MAX_RESTARTS, wanted_hits};
 use crate::statistics::needs_scores;
 use crate::waterfall::Numbers;
@@ -85,9 +85,6 @@ impl Means {
         }
     }
 }
-
-/// The answers of all shards, per plan.
-type Answers = Vec<Vec<Result<Answer<ShardHits>, ShardFailure>>>;
 
 impl Root {
     /// Goes once from lists to hits; `None` when it must be begun again.
@@ -134,7 +131,7 @@ impl Root {
         asked: &Asked<'_>,
         trip: &mut Trip,
         num_restarts: usize,
-    ) -> Result<(Answers, Arc<Statistics>), RootError> {
+    ) -> Result<(Answers<ShardHits>, Arc<Statistics>), RootError> {
         let request = asked.request;
         check::check(plans, request, asked.options)?;
         let wanted = wanted(plans, needs_scores(request))?;
@@ -175,7 +172,7 @@ impl Root {
         (wanted, lists): (Wanted, Vec<Vec<Result<ShardLists, ShardFailure>>>),
         (request, statistics, paging): (&SearchRequest, &Arc<Statistics>, &Paging),
         trip: &mut Trip,
-    ) -> Result<Answers, RootError> {
+    ) -> Result<Answers<ShardHits>, RootError> {
         let (mut answers, ready) = sort_out(plans, lists);
         let queries = plans.iter().map(|plan| plan.resolved.query.clone());
         let ranking = Ranking {
@@ -252,8 +249,8 @@ impl Ready {
 fn sort_out(
     plans: &[IndexPlan],
     lists: Vec<Vec<Result<ShardLists, ShardFailure>>>,
-) -> (Answers, Vec<Ready>) {
-    let (mut answers, mut all_ready) = (Answers::new(), Vec::new());
+) -> (Answers<ShardHits>, Vec<Ready>) {
+    let (mut answers, mut all_ready) = (Answers::<ShardHits>::new(), Vec::new());
     for (plan, lists) in lists.into_iter().enumerate() {
         let shards = plans[plan].shards.iter().map(|planned| planned.shard);
         let mut of_plan = Vec::with_capacity(lists.len());

@@ -65,10 +65,13 @@ impl Trip {
     }
 }
 
+/// Outcomes per plan, per shard of it.
+pub(crate) type Answers<A> = Vec<Vec<Result<Answer<A>, ShardFailure>>>;
+
 /// The answers of one round, in the order of the plans and their shards.
 pub(crate) struct Gathered<A> {
-    /// Per plan, per shard.
-    pub(crate) answers: Vec<Vec<Result<Answer<A>, ShardFailure>>>,
+    /// What each shard gave.
+    pub(crate) answers: Answers<A>,
     /// Whether answers stand side by side that do not fit: the round should be repeated.
     pub(crate) is_mixed: bool,
 }

@@ -10,7 +10,7 @@ use super::coverage::{Seen, check};
 use crate::merge::{Merged, Ranked};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
-use crate::scatter::{Answer, Trip};
+use crate::scatter::{Answer, Answers, Trip};
 use crate::token::Position;
 use crate::waterfall::Step;
 use crate::{Root, RootError};
@@ -21,10 +21,7 @@ impl Root {
     pub(crate) async fn gather(
         &self,
         plans: &mut [IndexPlan],
-        (answers, merged): (
-            Vec<Vec<Result<Answer<ShardHits>, ShardFailure>>>,
-            Merged<'_>,
-        ),
+        (answers, merged): (Answers<ShardHits>, Merged<'_>),
         asked: &Asked<'_>,
         (trip, may_restart): (&mut Trip, bool),
     ) -> Result<Option<SearchResponse>, RootError> {
