@@ -128,7 +128,10 @@ mod tests {
                     stream.read_exact(&mut byte).expect("a whole request");
                     asked.extend(byte);
                 }
-                write!(stream, "HTTP/1.1 {status}\r\n\r\n").expect("it is read");
+                // In one piece: who asks is gone as soon as it has the status.
+                let answer = format!("HTTP/1.1 {status}\r\n\r\n");
+                let sent = stream.write_all(answer.as_bytes());
+                sent.expect("a short answer is taken at once");
             });
             assert_eq!(is_ready(address), expected);
             answering.join().expect("it answered");
