@@ -185,6 +185,8 @@ fn weight_of(bitmap: &RoaringBitmap) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use tantivy::query::EmptyScorer;
+
     use super::*;
 
     fn key(filter: u128) -> FilterKey {
@@ -230,6 +232,16 @@ mod tests {
             ..Default::default()
         };
         assert!(!FilterCache::new(none).admits(1 << 20));
+    }
+
+    #[test]
+    fn no_bitmap_is_made_of_a_scorer_that_ended_because_it_was_cancelled() {
+        let control = Control::unlimited();
+        let none = collect_bitmap(&mut EmptyScorer, &control);
+        assert_eq!(none.expect("nothing is an answer").len(), 0);
+        control.cancel();
+        let cut_short = collect_bitmap(&mut EmptyScorer, &control);
+        assert_eq!(cut_short, Err(Stop::Cancelled));
     }
 
     #[test]

@@ -117,7 +117,8 @@ pub struct Step {
     pub name: &'static str,
     /// From the request's start.
     pub started_after: Duration,
-    /// Its time.
+    /// Its time. That of `merge` is the sum over all answers, each merged as it came: waiting between them is
+    /// left out.
     pub took: Duration,
 }
 

@@ -41,16 +41,20 @@ async fn searched_in(
     trip.waterfall = Some(Waterfall::default());
     resolve(root, &mut plans, &request, &mut trip).await;
     let options = SearchOptions::default();
-    let asked = Asked {
-        request: &request,
-        options: &options,
-        statistics: Default::default(),
-        now_ms: NOW_MS,
-    };
+    let asked = asked(&request, &options);
     let mut merged = Merged::of(&request);
     let gathered = root.query_phase(&plans, &asked, &mut trip, &mut merged);
     let gathered = gathered.await;
     (gathered, trip.waterfall.expect("profiled"))
+}
+
+fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> Asked<'a> {
+    Asked {
+        request,
+        options,
+        statistics: Default::default(),
+        now_ms: NOW_MS,
+    }
 }
 
 async fn resolve(root: &Root, plans: &mut [IndexPlan], request: &SearchRequest, trip: &mut Trip) {
@@ -131,12 +135,7 @@ async fn hits_are_merged_while_others_are_waited_for() {
     let mut plans = fixture.root.targets(&Target::default()).expect("all");
     resolve(&fixture.root, &mut plans, &request, &mut trip).await;
     let options = SearchOptions::default();
-    let asked = Asked {
-        request: &request,
-        options: &options,
-        statistics: Default::default(),
-        now_ms: NOW_MS,
-    };
+    let asked = asked(&request, &options);
     let mut merged = Merged::of(&request);
     let query = (fixture.root).query_phase(&plans, &asked, &mut trip, &mut merged);
     timeout(millis(50), query).await.err().expect("one hangs");
