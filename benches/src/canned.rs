@@ -145,6 +145,7 @@ fn hits(shard: ShardKey) -> ShardHits {
         timed_out: false,
         terminated_early: false,
         times: None,
+        unmatched: None,
     }
 }
 
@@ -178,6 +179,7 @@ fn statistics(call: &search::StatisticsCall) -> search::StatisticsAnswer {
         view: ViewId(0),
         generation: Generation::default(),
         statistics,
+        num_documents: None,
     }
 }
 

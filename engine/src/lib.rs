@@ -14,6 +14,7 @@ pub mod doc_values;
 pub mod error;
 pub mod expand;
 pub mod explain;
+pub mod extent;
 pub mod fetch;
 pub mod filter_cache;
 mod lower;

@@ -26,6 +26,7 @@ use crate::{EngineError, View};
 pub(crate) use compound::is_empty_bool;
 pub use compound::minimum_should_match;
 pub(crate) use posting_set::require_index;
+pub(crate) use values::term_of;
 
 /// What a clause is lowered against: one view, the request's numbers, and who may stop it.
 #[derive(Clone, Copy)]

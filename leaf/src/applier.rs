@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::growth::{Growth, bytes_of};
+use crate::lease::Leases;
 
 /// Applies durable operations in order, whoever brings them.
 pub(crate) struct Applier {
@@ -22,6 +23,8 @@ pub(crate) struct Applier {
     /// Position after the newest refresh record that was applied.
     marked: AtomicU64,
     growth: Mutex<Growth>,
+    /// What is shown next waits for these.
+    pub(crate) leases: Leases,
 }
 
 /// Batches that are applied in one go where nobody may wait: some tens of microseconds each.
@@ -60,7 +63,12 @@ struct Progress {
 impl Applier {
     /// Returns an applier that goes on at `next`; the bytes applied are counted in steps of
     /// `step_bytes`.
-    pub(crate) fn new(engine: Arc<ShardIndex>, next: SeqNo, step_bytes: u64) -> Self {
+    pub(crate) fn new(
+        engine: Arc<ShardIndex>,
+        next: SeqNo,
+        step_bytes: u64,
+        leases: Leases,
+    ) -> Self {
         let visible = watch::Sender::new(engine.view().generation());
         let state = Applying {
             next,
@@ -73,6 +81,7 @@ impl Applier {
             visible,
             marked: AtomicU64::new(0),
             growth: Mutex::new(Growth::new(step_bytes)),
+            leases,
         }
     }
 
@@ -132,9 +141,7 @@ impl Applier {
             applied.map_err(|error| self.refused(&error))?;
             next = SeqNo(next.0 + run.len() as u64);
             if run.last().is_some_and(is_refresh) {
-                let shown = self.engine.refresh(next);
-                let generation = shown.map_err(|error| self.refused(&error))?;
-                self.visible.send_replace(generation);
+                self.show(next).map_err(|error| self.refused(&error))?;
                 self.mark(next);
             }
         }
@@ -243,14 +250,26 @@ impl Applier {
     /// the log was read again, and after a forced merge. Blocks.
     pub(crate) fn show_applied(&self) -> Result<Generation, EngineError> {
         let state = self.state.lock();
-        let generation = self.engine.refresh(state.next)?;
-        drop(state);
+        self.show(state.next)
+    }
+
+    /// Lets searches see everything below `next`, as soon as no lease is out on what they see now.
+    fn show(&self, next: SeqNo) -> Result<Generation, EngineError> {
+        let has_news = next > self.engine.view().generation().visible;
+        let showing = has_news.then(|| self.leases.show());
+        if let Some(showing) = &showing {
+            showing.block();
+        }
+        let generation = self.engine.refresh(next)?;
+        if let Some(showing) = showing {
+            showing.shown();
+        }
         self.visible.send_replace(generation);
         Ok(generation)
     }
 
-    /// Shows what merges made of what searches see. When more was applied meanwhile the next refresh
-    /// shows them. Blocks.
+    /// Shows what merges made of what searches see, which is the same documents: leases stay. When more
+    /// was applied meanwhile the next refresh shows them. Blocks.
     pub(crate) fn show_merges(&self) -> Result<(), EngineError> {
         let state = self.state.lock();
         if state.next == self.engine.view().generation().visible {

@@ -16,6 +16,7 @@ mod gauges;
 mod get;
 mod growth;
 mod idempotency;
+mod lease;
 mod maintenance;
 mod mapping;
 mod opening;
@@ -40,6 +41,7 @@ mod stopping;
 mod term;
 #[cfg(test)]
 mod testing;
+mod unmatched;
 mod update;
 mod versions;
 mod views;
@@ -110,6 +112,11 @@ pub struct LeafOptions {
     /// How long a shard goes without writes before it gives back its writer's memory and threads;
     /// default 5 min.
     pub writer_idle: Duration,
+    /// For how long a shard that has nothing for a query promises to show nothing newer, so that roots
+    /// need not ask it; default 500 ms. A refresh waits for it. Zero: no promises.
+    pub lease: Duration,
+    /// How long a shard must have shown the same before it promises that; default 30 s.
+    pub lease_after: Duration,
     /// How long a deleted document's version is remembered; default 60 s (`index.gc_deletes`).
     pub tombstone_age: Duration,
     /// Share of the disk in use from which indices refuse writes; default 0.95.
@@ -144,6 +151,8 @@ impl LeafOptions {
             follower_patience: Duration::from_secs(300),
             follower_log_bytes: 512 << 20,
             writer_idle: Duration::from_secs(300),
+            lease: Duration::from_millis(500),
+            lease_after: Duration::from_secs(30),
             tombstone_age: Duration::from_secs(60),
             flood_stage: 0.95,
             high_watermark: 0.90,
@@ -169,6 +178,8 @@ pub struct Leaf {
     /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
     changes: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
+    /// When this process began to hold copies.
+    started: Instant,
     /// Held while this leaf changes the cluster state, so that its shards do not race each other.
     changing_metadata: tokio::sync::Mutex<()>,
     /// Numbers of snapshots handed out; begins at the time of the start, so that one of an earlier

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use std::time::Instant;
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
@@ -70,6 +71,7 @@ impl Leaf {
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
+            started: Instant::now(),
             changing_metadata: tokio::sync::Mutex::default(),
             opening: tokio::sync::Semaphore::new(options.search_threads.max(2)),
             copying: tokio::sync::Semaphore::new(MAX_COPIES),

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::Leaf;
 use crate::applier::{Applier, told};
 use crate::followers::Followers;
+use crate::lease::{LeaseTerms, Leases};
 use crate::role::Role;
 use crate::shard::{Counters, Flushes, Primary, Shard};
 use crate::snapshots::Snapshots;
@@ -122,6 +123,12 @@ impl Leaf {
             is_closed: false,
         };
         let step_bytes = (self.options.follower_log_bytes / STEPS).max(1);
+        let terms = LeaseTerms {
+            length: self.options.lease,
+            quiet: self.options.lease_after,
+        };
+        let has_content = next.max(applied) > SeqNo(0);
+        let leases = Leases::new(terms, has_content.then_some(self.started));
         let now = Instant::now();
         let flushes = Flushes {
             committed,
@@ -139,7 +146,7 @@ impl Leaf {
             parser: ArcSwap::from_pointee(parser),
             taking_meta: Mutex::new(()),
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
-            applier: Applier::new(engine, applied, step_bytes),
+            applier: Applier::new(engine, applied, step_bytes, leases),
             views: Views::default(),
             followers: Followers::default(),
             snapshots: Snapshots::default(),

@@ -15,18 +15,15 @@ use crate::shard::{Primary, Shard};
 impl Leaf {
     /// Makes every operation ordered before the call visible; returns what searches see then.
     pub(crate) async fn refresh_shard(&self, shard: &Arc<Shard>) -> Result<Generation, LeafFault> {
+        if !shard.has_news(&*shard.primary.lock().await) {
+            return Ok(shard.engine().view().generation());
+        }
+        // Writes go on while leases run out.
+        let showing = shard.applier.leases.show();
+        showing.wait().await;
         let primary = Arc::clone(&shard.primary).lock_owned().await;
-        let seen = shard.engine().view().generation();
-        // Replicas come to show only what a record shows, so what was shown without one (after the
-        // log was read again) is news to them.
-        let shown = if shard.has_replicas() {
-            shard.applier.marked()
-        } else {
-            seen.visible
-        };
-        let has_news = primary.next > shown || shard.needs_resync.load(Ordering::Acquire);
-        if !has_news {
-            return Ok(seen);
+        if !shard.has_news(&primary) {
+            return Ok(shard.engine().view().generation());
         }
         self.order_refresh(shard, primary).await
     }
@@ -107,6 +104,18 @@ impl Leaf {
 }
 
 impl Shard {
+    /// Returns whether a refresh would show anything, here or on a replica.
+    fn has_news(&self, primary: &Primary) -> bool {
+        // Replicas come to show only what a record shows, so what was shown without one (after the
+        // log was read again) is news to them.
+        let shown = if self.has_replicas() {
+            self.applier.marked()
+        } else {
+            self.engine().view().generation().visible
+        };
+        primary.next > shown || self.needs_resync.load(Ordering::Acquire)
+    }
+
     /// Waits until searches of this copy see all operations below `wanted`; refreshes nothing.
     ///
     /// # Errors

@@ -87,9 +87,10 @@ impl Leaf {
 }
 
 /// Closes a copy and waits until nobody uses it: two engines must not share its folder, and one that
-/// lives on would write into it after it was removed.
+/// lives on would write into it after it was removed. What it has leased out runs out first.
 pub(crate) async fn release(shard: Arc<Shard>) -> Result<(), String> {
     shard.refuse_writes().await;
+    shard.applier.leases.show().wait().await;
     let engine = Arc::downgrade(shard.engine());
     let dropped = tokio::task::spawn_blocking(move || drop(shard)).await;
     dropped.map_err(|error| error.to_string())?;

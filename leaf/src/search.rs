@@ -81,6 +81,7 @@ impl Leaf {
                 view: view.id(),
                 generation: view.generation(),
                 statistics,
+                num_documents: Some(view.num_documents()),
             })
         })
         .await
@@ -155,9 +156,15 @@ impl Leaf {
             .collect();
         let (query, means) = (call.query, self.means());
         let is_brief = search::is_brief(&views, &query);
+        let asked = readable.clone();
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
             let mut answers = search::search(&views, &query, &means.with(control));
+            for ((shard, view), answer) in asked.iter().zip(&mut answers) {
+                if let Ok(hits) = answer {
+                    hits.unmatched = shard.unmatched(view, (&query, hits), control);
+                }
+            }
             let times = LeafTimes {
                 queue: begun - started,
                 evaluate: begun.elapsed(),

@@ -85,6 +85,14 @@ pub const WRITE_REJECTED: Metric = Metric {
     help: "writes refused because too many bytes were under way for too long",
 };
 
+/// Shards that were left out of searches.
+pub const SHARDS_SKIPPED: Metric = Metric {
+    name: "gleaner_shards_skipped_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    help: "shards not asked for hits, since nothing in them could match for what they hold",
+};
+
 /// Shard copies on a leaf.
 pub const SHARDS: Metric = Metric {
     name: "gleaner_shards",
@@ -126,7 +134,7 @@ pub const INDEXING_MEMORY_BYTES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 12] = [
+pub const ALL: [Metric; 13] = [
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
     HTTP_REQUEST_SECONDS,
@@ -137,6 +145,7 @@ pub const ALL: [Metric; 12] = [
     SEARCHES_RUNNING,
     SHARD_REQUESTS,
     SHARDS,
+    SHARDS_SKIPPED,
     WRITE_PACED,
     WRITE_REJECTED,
 ];

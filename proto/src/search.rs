@@ -42,6 +42,8 @@ pub struct StatisticsAnswer {
     pub generation: Generation,
     /// The numbers.
     pub statistics: Statistics,
+    /// Live documents in the shard; `None` from a leaf that does not tell.
+    pub num_documents: Option<u64>,
 }
 
 /// Asks for the terms that patterns stand for.

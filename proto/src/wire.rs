@@ -8,6 +8,7 @@ mod aggregation;
 mod clause;
 mod error;
 mod explanation;
+mod extent;
 mod fault;
 mod fetch;
 mod field;

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::resolved::TieBreak;
+use crate::resolved::{TieBreak, Unmatched};
 
 /// A value of a sort key, as it is compared and returned.
 ///
@@ -51,6 +51,9 @@ pub struct ShardHits {
     pub terminated_early: bool,
     /// Where the leaf's time went; the same for all shards of a call, `None` when it did not tell.
     pub times: Option<LeafTimes>,
+    /// Why nothing can match, where that is so and the copy has promised to show nothing newer for a
+    /// while.
+    pub unmatched: Option<Box<Unmatched>>,
 }
 
 /// Time a leaf spent on a call. Durations only: clocks of two machines are never compared.

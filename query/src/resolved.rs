@@ -3,6 +3,7 @@
 //! The root makes it once per request; leaves evaluate it and look nothing up that could differ
 //! between copies. A term without a number in [`Statistics`] is an error, never a local guess.
 
+mod extent;
 mod simplify;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use gleaner_model::{DocumentId, FieldPath, Generation};
 use serde::{Deserialize, Serialize};
 
+pub use extent::{Extent, Span, Unmatched};
 pub use simplify::{simplify, simplify_filter};
 
 use crate::aggregation::Aggregation;

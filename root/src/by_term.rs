@@ -292,6 +292,7 @@ fn asking(plan: &IndexPlan, query: Clause, shards: Vec<PlannedShard>) -> IndexPl
         },
         lost: Vec::new(),
         skipped: 0,
+        excluded: Vec::new(),
     }
 }
 

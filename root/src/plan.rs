@@ -9,7 +9,7 @@ use gleaner_model::{IndexMeta, ShardKey};
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
-use gleaner_query::resolved::{Clause, simplify_filter};
+use gleaner_query::resolved::{Clause, Extent, simplify_filter};
 use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
@@ -53,8 +53,10 @@ pub(crate) struct IndexPlan {
     pub(crate) resolved: Resolved,
     /// Shards that failed a phase before the query and are asked nothing more.
     pub(crate) lost: Vec<ShardFailure>,
-    /// Shards that cannot match and are not asked.
+    /// Shards that cannot match, whatever they hold.
     pub(crate) skipped: u32,
+    /// Shards that cannot match for what they hold at the moment they are bound to, or now.
+    pub(crate) excluded: Vec<PlannedShard>,
 }
 
 impl IndexPlan {
@@ -62,12 +64,37 @@ impl IndexPlan {
     pub(crate) fn is_hopeless(&self) -> bool {
         let matches_nothing =
             |clause: &Clause| simplify_filter(clause.clone()) == Clause::MatchNone;
-        matches_nothing(&self.resolved.query)
-            || self
-                .resolved
-                .post_filter
-                .as_ref()
-                .is_some_and(matches_nothing)
+        self.any_required(true, matches_nothing)
+    }
+
+    /// Returns whether nothing can match where `extent` is known; by the post filter too, if that
+    /// counts.
+    pub(crate) fn is_excluded_by(&self, extent: &Extent, heeds_post_filter: bool) -> bool {
+        self.any_required(heeds_post_filter, |clause| extent.excludes(clause))
+    }
+
+    fn any_required(&self, heeds_post_filter: bool, holds: impl Fn(&Clause) -> bool) -> bool {
+        let post_filter = self.resolved.post_filter.as_ref();
+        let post_filter = post_filter.filter(|_| heeds_post_filter);
+        holds(&self.resolved.query) || post_filter.is_some_and(holds)
+    }
+
+    /// Returns how many of its shards are not asked.
+    pub(crate) fn num_skipped(&self) -> u32 {
+        self.skipped + self.excluded.len() as u32
+    }
+
+    /// Leaves out the shards of which `is_asked` does not say so, in order.
+    pub(crate) fn retain(&mut self, mut is_asked: impl FnMut() -> bool) {
+        let left_out = self.shards.extract_if(.., |_| !is_asked());
+        self.excluded.extend(left_out);
+    }
+
+    /// Begins again: the newest of every shard is asked, of those that were left out too.
+    pub(crate) fn unbind(&mut self) {
+        self.shards.append(&mut self.excluded);
+        self.shards.sort_by_key(|planned| planned.shard);
+        self.shards.iter_mut().for_each(PlannedShard::unbind);
     }
 
     /// Takes the answers of a phase, one per shard: shards that failed are lost to this search,
@@ -150,6 +177,7 @@ impl Root {
                 resolved: Resolved::default(),
                 lost: Vec::new(),
                 skipped: 0,
+                excluded: Vec::new(),
             });
         }
         Ok(plans)

@@ -156,6 +156,7 @@ impl Root {
                 resolved: Resolved::default(),
                 lost: Vec::new(),
                 skipped: 0,
+                excluded: Vec::new(),
             })
         };
         state.indices.iter().map(plan_of).collect()

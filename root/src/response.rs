@@ -64,7 +64,8 @@ pub struct ShardSummary {
     pub failures: Vec<ShardFailure>,
 }
 
-/// How much of what was asked an answer has seen. Shards that could not match count nowhere.
+/// How much of what was asked an answer has seen. Shards that were not asked for what they hold count as
+/// seen; those of indices that have nothing to match by the query alone count nowhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Live documents in the shards that answered whole.

@@ -4,6 +4,7 @@ mod coverage;
 mod gather;
 mod preparing;
 mod shard_query;
+mod skipping;
 
 use std::sync::Arc;
 
@@ -17,14 +18,15 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::merge::Merged;
-use crate::plan::{IndexPlan, PlannedShard, Target};
+use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, ShardFailure};
 use crate::scatter::{Gathered, LeafCall, Trip};
 use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
-use preparing::{apply_boosts, check_limits, skip_hopeless};
+use preparing::{apply_boosts, check_limits};
+use skipping::{skip_hopeless, skipped};
 
 pub(crate) use shard_query::{shard_query, wanted_hits};
 
@@ -112,7 +114,7 @@ impl Root {
                 response.profile = trip.waterfall.take().map(Box::new);
                 return Ok(response);
             }
-            shards_of(plans).for_each(PlannedShard::unbind);
+            plans.iter_mut().for_each(IndexPlan::unbind);
             num_restarts += 1;
         }
     }
@@ -130,17 +132,20 @@ impl Root {
             return Box::pin(self.pass_by_terms(plans, asked, trip, num_restarts)).await;
         }
         let may_guess = num_restarts == 0;
-        let counted = self.counted(plans, (asked.request, may_guess), trip).await;
+        let mut counted = self.counted(plans, (asked.request, may_guess), trip).await;
+        self.skip_excluded(plans, &mut counted, asked.request);
         let asked = Asked {
             statistics: Arc::clone(&counted.statistics),
             ..*asked
         };
         let mut merged = Merged::of(asked.request);
+        let began = Instant::now();
         let mut gathered = self.query_phase(plans, &asked, trip, &mut merged).await;
-        self.note_generations(plans, &gathered);
+        self.note_answers(plans, &gathered, began);
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall.statistics = counted.origin();
             waterfall.num_restarts = num_restarts;
+            waterfall.skipped = skipped(plans);
         }
         let may_restart = num_restarts < MAX_RESTARTS && trip.deadline.allows_another();
         let is_torn = gathered.is_mixed
@@ -159,15 +164,17 @@ impl Root {
         .await
     }
 
-    /// Remembers what the copies showed that were asked for their newest.
-    fn note_generations(&self, plans: &[IndexPlan], gathered: &Gathered<ShardHits>) {
+    /// Remembers what the copies showed that were asked for their newest, after `began`.
+    fn note_answers(&self, plans: &[IndexPlan], gathered: &Gathered<ShardHits>, began: Instant) {
+        let newest = &self.statistics.newest;
         for (plan, answers) in plans.iter().zip(&gathered.answers) {
             for (asked, answer) in plan.shards.iter().zip(answers) {
                 if let (false, Ok(answer)) = (asked.is_pinned, answer) {
-                    let hits = &answer.value;
-                    let num_documents = Some(hits.num_documents);
-                    self.statistics
-                        .saw(asked.shard, hits.generation, num_documents);
+                    let (shard, hits) = (asked.shard, &answer.value);
+                    newest.saw(shard, hits.generation, Some(hits.num_documents));
+                    if let Some(unmatched) = &hits.unmatched {
+                        newest.promised(shard, hits.generation, (unmatched, began));
+                    }
                 }
             }
         }
@@ -201,10 +208,6 @@ impl Root {
         self.scatter_to(plans, trip, Phase::Query, (ask, taken))
             .await
     }
-}
-
-fn shards_of(plans: &mut [IndexPlan]) -> impl Iterator<Item = &mut PlannedShard> {
-    plans.iter_mut().flat_map(|plan| &mut plan.shards)
 }
 
 /// What all shards are asked in common.

@@ -8,11 +8,12 @@
 //! numbers of two moments.
 
 mod cache;
+mod newest;
 
 use std::sync::Arc;
 
 use gleaner_proto::search::StatisticsCall;
-use gleaner_query::resolved::{FieldStatistics, Statistics, StatisticsRequest};
+use gleaner_query::resolved::{Extent, FieldStatistics, Scalar, Statistics, StatisticsRequest};
 use gleaner_query::search::{SearchRequest, SortTarget};
 
 use crate::Root;
@@ -41,7 +42,7 @@ impl Root {
                 .for_each(|plan| wanted.collect(&plan.resolved.query));
         }
         if wanted.fields.is_empty() {
-            return Counted::new(Vec::new(), Statistics::default());
+            return Counted::new(Vec::new(), Vec::new(), Statistics::default());
         }
         let key = key_of(plans, &wanted);
         if may_guess && let Some(counted) = self.statistics.look_up(plans, &key) {
@@ -73,13 +74,14 @@ impl Root {
             })
             .await;
         let mut statistics = zeros(&wanted);
-        let mut moments = Vec::new();
+        let (mut moments, mut lacking) = (Vec::new(), Vec::new());
         for (plan, answers) in plans.iter_mut().zip(gathered.answers) {
             let answers = plan.settle(answers);
             for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(answers) {
                 let (view, generation) = (value.view, value.generation);
                 if !shard.is_pinned {
-                    self.statistics.saw(shard.shard, generation, None);
+                    let newest = &self.statistics.newest;
+                    newest.saw(shard.shard, generation, value.num_documents);
                 }
                 shard.bind(&node, view, generation);
                 moments.push(Moment {
@@ -87,11 +89,23 @@ impl Root {
                     view,
                     node,
                 });
+                lacking.push(lacking_in(&value.statistics));
                 statistics.merge(&value.statistics);
             }
         }
-        Counted::new(moments, statistics)
+        Counted::new(moments, lacking, statistics)
     }
+}
+
+/// Returns which terms a shard lacks, by its numbers.
+fn lacking_in(numbers: &Statistics) -> Extent {
+    let mut extent = Extent::default();
+    for (field, terms) in &numbers.terms {
+        for (term, _) in terms.iter().filter(|(_, documents)| **documents == 0) {
+            extent.note_absent(field, Scalar::Text(term.clone()));
+        }
+    }
+    extent
 }
 
 pub(crate) fn needs_scores(request: &SearchRequest) -> bool {

@@ -17,6 +17,9 @@ pub struct Waterfall {
     pub statistics: Numbers,
     /// What posting lists have cost; of the last try. `None` for a scatter by shards.
     pub terms: Option<TermsCost>,
+    /// Shards that could not match for what they hold, and were not asked for hits, with their indices;
+    /// of the last try.
+    pub skipped: Vec<(String, ShardKey)>,
     /// Times that the search was begun again, because what it had counted on was gone.
     pub num_restarts: usize,
 }

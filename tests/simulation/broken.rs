@@ -6,7 +6,7 @@ use crate::schedule::{Broken, Schedule};
 use crate::told;
 
 /// Schedules tried until one shows what is broken.
-const MAX_TRIED: u64 = 12;
+const MAX_TRIED: u64 = 60;
 
 /// Runs schedules with something broken until `invariant` is, and returns what the report says.
 fn caught(broken: Broken, invariant: &str) -> String {
@@ -60,6 +60,11 @@ fn a_copy_that_is_never_asked_is_missed() {
 #[test]
 fn a_write_that_is_not_synced_is_lost() {
     caught(Broken::LosesWrites, "acknowledged and refreshed is found");
+}
+
+#[test]
+fn a_lease_that_is_not_kept_mixes_moments() {
+    caught(Broken::BreaksLeases, "numbers of one moment");
 }
 
 #[test]

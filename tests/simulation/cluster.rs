@@ -21,6 +21,9 @@ pub(crate) const NUM_IDS: u64 = 120;
 /// Words that documents and queries are drawn from.
 pub(crate) const NUM_WORDS: u64 = 12;
 
+/// Words that few documents have.
+const NUM_RARE_WORDS: u64 = 8;
+
 /// How a leaf behaves at the moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Conduct {
@@ -55,7 +58,12 @@ pub(crate) struct Cluster {
     pub(crate) places: Vec<Place>,
     pub(crate) truth: Mutex<Truth>,
     pub(crate) history: Mutex<History>,
+    /// What each copy has shown, and since when.
+    shown: Mutex<BTreeMap<(ShardKey, usize), Vec<Sight>>>,
 }
+
+/// Since when a copy has shown what; `None`: it is gone.
+type Sight = (Duration, Option<SeqNo>);
 
 impl Cluster {
     /// Returns a cluster whose shards hold some documents on every copy.
@@ -71,6 +79,7 @@ impl Cluster {
             places: (0..schedule.num_leaves).map(place).collect(),
             truth: Mutex::default(),
             history: Mutex::default(),
+            shown: Mutex::default(),
             schedule,
         };
         cluster.fill();
@@ -121,8 +130,11 @@ impl Cluster {
     }
 
     /// Notes that the process of a leaf is gone.
-    pub(crate) fn forget(&self, leaf: usize) {
-        self.places[leaf].states.lock().clear();
+    pub(crate) fn forget(&self, leaf: usize, at: Duration) {
+        let states = std::mem::take(&mut *self.places[leaf].states.lock());
+        for shard in states.into_keys() {
+            self.shows((leaf, shard), None, at);
+        }
     }
 
     /// Returns the calls that leaves are carrying out.
@@ -144,6 +156,43 @@ impl Cluster {
             (shard, leaves.filter(is_ready).collect())
         };
         self.schedule.shards().map(of_shard).collect()
+    }
+
+    /// Notes what a copy shows from `at` on; `None`: it is gone.
+    pub(crate) fn shows(
+        &self,
+        (leaf, shard): (usize, ShardKey),
+        visible: Option<SeqNo>,
+        at: Duration,
+    ) {
+        let mut shown = self.shown.lock();
+        let of_copy = shown.entry((shard, leaf)).or_default();
+        if of_copy.last().is_none_or(|(_, last)| *last != visible) {
+            of_copy.push((at, visible));
+        }
+    }
+
+    /// Returns what copies of a shard showed at any time from `begun` to `ended`, and what those had
+    /// promised that were gone by then.
+    pub(crate) fn shown(
+        &self,
+        shard: ShardKey,
+        (begun, ended): (Duration, Duration),
+    ) -> Vec<SeqNo> {
+        let mut moments = Vec::new();
+        let shown = self.shown.lock();
+        for ((_, _), of_copy) in shown.range((shard, 0)..=(shard, usize::MAX)) {
+            let ends = of_copy.iter().skip(1).map(|(at, next)| match next {
+                Some(_) => *at,
+                None => *at + self.schedule.lease,
+            });
+            for ((from, visible), until) in of_copy.iter().zip(ends.chain([Duration::MAX])) {
+                if *from <= ended && until >= begun {
+                    moments.extend(*visible);
+                }
+            }
+        }
+        moments
     }
 
     /// Adds a line to the trace.
@@ -173,9 +222,15 @@ pub(crate) fn operation(kind: OperationKind) -> Operation {
 /// Draws a document.
 pub(crate) fn source(random: &mut Random) -> bytes::Bytes {
     let num_words = within(random, 1..7);
-    let words: Vec<String> = (0..num_words).map(|_| word(random)).collect();
+    let mut words: Vec<String> = (0..num_words).map(|_| word(random)).collect();
+    words.extend(random.chance(1, 3).then(|| rare_word(random)));
     let source = serde_json::json!({"body": words.join(" ")});
     source.to_string().into()
+}
+
+/// Draws a word that most shards lack most of the time.
+pub(crate) fn rare_word(random: &mut Random) -> String {
+    format!("r{}", random.below(NUM_RARE_WORDS))
 }
 
 /// Draws a word: the first are more frequent.

@@ -161,7 +161,26 @@ fn options(
             }
         }
     }
+    if response.shards.skipped > 0 {
+        let query = search.seen.first().map(|seen| &seen.query.query);
+        let is_empty = |visible: &SeqNo| {
+            let documents = run.cluster.truth.lock().at(shard, *visible);
+            !documents.iter().any(|stored| {
+                let score = query.and_then(|query| scoring::score(query, stored, numbers));
+                score.is_some()
+            })
+        };
+        if skippable(run, search, shard).iter().any(is_empty) {
+            options.push(Some(part(shard, Vec::new())));
+        }
+    }
     options
+}
+
+/// Returns the moments of a shard that a search may rely on without asking for hits.
+pub(crate) fn skippable(run: &Run, search: &Search, shard: ShardKey) -> Vec<SeqNo> {
+    let ended = search.ended.as_ref().map_or(search.begun, |ended| ended.at);
+    run.cluster.shown(shard, (search.begun, ended))
 }
 
 fn part(shard: ShardKey, hits: Vec<Hit>) -> Part {

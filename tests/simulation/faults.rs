@@ -152,7 +152,7 @@ impl Planned {
         let leaf = host(self.leaf);
         match self.fault {
             Fault::Crash => {
-                cluster.forget(self.leaf);
+                cluster.forget(self.leaf, sim.elapsed());
                 self.crash(sim, cluster);
             }
             Fault::Freeze => {

@@ -8,6 +8,7 @@
 mod calls;
 mod copy;
 mod following;
+mod lease;
 mod primary;
 mod ranking;
 mod views;
@@ -84,7 +85,12 @@ impl Leaf {
     fn begin(&self, num_starts: u64) {
         let recovery = match num_starts {
             0 => Duration::ZERO,
-            _ => self.cluster.schedule.recovery,
+            // What an earlier process promised holds.
+            _ => self
+                .cluster
+                .schedule
+                .recovery
+                .max(self.cluster.schedule.lease),
         };
         let mut clients: BTreeMap<usize, GrpcLeaf> = BTreeMap::new();
         for (shard, copy) in &self.copies {

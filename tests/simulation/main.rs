@@ -59,6 +59,7 @@ struct Figures {
     owed_whole: usize,
     out_of_credit: usize,
     given_up: usize,
+    with_skipped: usize,
     failed: usize,
     writes: usize,
     first: u64,
@@ -96,6 +97,7 @@ fn schedules_of_faults_break_no_invariant() -> Result<()> {
     );
     ensure!(figures.faults >= num_schedules * MIN_FAULTS, "{figures:?}");
     ensure!(figures.owed_whole > num_schedules, "{figures:?}");
+    ensure!(figures.with_skipped > num_schedules, "{figures:?}");
     report(&figures)
 }
 
@@ -168,6 +170,7 @@ impl Figures {
                 Some(Err(_)) => self.failed += 1,
                 Some(Ok(response)) => {
                     self.whole += usize::from(!response.coverage.is_partial());
+                    self.with_skipped += usize::from(response.shards.skipped > 0);
                 }
             }
         }
@@ -189,6 +192,7 @@ fn report(figures: &Figures) -> Result<()> {
             "out_of_credit": figures.out_of_credit,
             "failed_by_name": figures.failed,
             "given_up": figures.given_up,
+            "with_skipped_shards": figures.with_skipped,
             "writes": figures.writes,
             "first_requests": figures.first,
             "second_requests": figures.second,

@@ -47,6 +47,8 @@ pub(crate) enum Broken {
     HedgesFreely,
     /// Calls that are given up go on.
     LeaksCalls,
+    /// Leaves show what is new although they promised to wait.
+    BreaksLeases,
     /// The client draws from the machine's entropy.
     IsRandom,
 }
@@ -68,6 +70,10 @@ pub(crate) struct Schedule {
     pub(crate) view_age: Duration,
     /// How long a leaf reads its log after a crash.
     pub(crate) recovery: Duration,
+    /// For how long a leaf that has nothing for a query promises to show nothing newer.
+    pub(crate) lease: Duration,
+    /// How long it must have shown the same before it promises that.
+    pub(crate) lease_after: Duration,
     pub(crate) num_searchers: u64,
     pub(crate) num_writers: u64,
     /// In order of their begin.
@@ -94,6 +100,8 @@ impl Schedule {
         let num_searchers = within(&mut random, 2..5);
         let num_writers = within(&mut random, 1..3);
         let (faults, end) = faults::draw(&mut random, num_leaves);
+        let lease = Duration::from_millis([0, 100, 500][random.below(3) as usize]);
+        let lease_after = millis(&mut random, 0..200);
         Self {
             seed,
             num_leaves,
@@ -103,6 +111,8 @@ impl Schedule {
             refresh_interval,
             view_age,
             recovery,
+            lease,
+            lease_after,
             num_searchers,
             num_writers,
             faults,
@@ -114,6 +124,9 @@ impl Schedule {
     /// Returns the same schedule with something done wrong.
     pub(crate) fn breaking(mut self, broken: Broken) -> Self {
         self.broken = Some(broken);
+        if broken == Broken::BreaksLeases {
+            (self.lease, self.lease_after) = (Duration::from_millis(500), Duration::ZERO);
+        }
         self
     }
 

@@ -66,7 +66,8 @@ pub(crate) fn count(documents: &Documents, request: &StatisticsRequest) -> Stati
 }
 
 impl Stored {
-    fn words_of(stored: &std::sync::Arc<Self>) -> &[String] {
+    /// Returns the words of a document.
+    pub(crate) fn words_of(stored: &std::sync::Arc<Self>) -> &[String] {
         &stored.words
     }
 }

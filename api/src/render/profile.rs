@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gleaner_model::ShardKey;
 use gleaner_root::waterfall::{AttemptOutcome, LeafAttempt, Numbers, Step, TermsCost, Waterfall};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +22,7 @@ pub(crate) fn profile(waterfall: &Waterfall) -> Value {
                 Numbers::Counted => "counted",
             },
             "restarts": waterfall.num_restarts,
+            "skipped": waterfall.skipped.iter().map(skipped).collect::<Vec<_>>(),
             "steps": steps,
             "attempts": attempts,
         },
@@ -40,6 +42,11 @@ fn terms(cost: &TermsCost) -> Value {
         "list_bytes": cost.list_bytes,
         "cache_hits": cost.cache_hits,
     })
+}
+
+/// A shard that was not asked for hits, for what it holds.
+fn skipped((index, shard): &(String, ShardKey)) -> Value {
+    json!({"index": index, "shard": shard.shard.0})
 }
 
 fn nanos(time: Duration) -> Value {

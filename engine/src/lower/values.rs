@@ -111,7 +111,11 @@ fn fast_range(
 }
 
 /// Returns the term `value` is indexed as; its type must be the column's.
-fn term_of(field: &FieldPath, handle: &FieldHandle, value: &Scalar) -> Result<Term, EngineError> {
+pub(crate) fn term_of(
+    field: &FieldPath,
+    handle: &FieldHandle,
+    value: &Scalar,
+) -> Result<Term, EngineError> {
     let column = handle.column;
     let letter = handle.name.as_bytes().first().copied().unwrap_or_default();
     Ok(match (letter, value) {

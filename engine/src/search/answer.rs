@@ -64,6 +64,7 @@ fn answer(
         timed_out: shard.is_late.load(Ordering::Relaxed),
         terminated_early: shard.is_terminated.load(Ordering::Relaxed),
         times: None,
+        unmatched: None,
     })
 }
 

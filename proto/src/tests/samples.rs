@@ -14,7 +14,9 @@ use gleaner_query::answer::{
 };
 use gleaner_query::dsl::Query;
 use gleaner_query::postings::{PostingList, Weights};
-use gleaner_query::resolved::{Clause, FieldStatistics, ShardQuery, Statistics, TieBreak};
+use gleaner_query::resolved::{
+    Clause, Extent, FieldStatistics, Scalar, ShardQuery, Span, Statistics, TieBreak, Unmatched,
+};
 use gleaner_query::search::{FieldFormat, Missing, SortKey, SortTarget, SourceFilter, TrackTotal};
 use serde_json::json;
 
@@ -198,6 +200,19 @@ pub(crate) fn hits() -> ShardHits {
             queue: Duration::from_micros(12),
             evaluate: Duration::from_micros(345),
         }),
+        unmatched: Some(Box::new(unmatched())),
+    }
+}
+
+fn unmatched() -> Unmatched {
+    let mut extent = Extent::of(true);
+    extent.note_absent(&FieldPath::new("body"), Scalar::Text("cat".to_owned()));
+    let span = Span::Within(Scalar::Date(-1), Scalar::Date(1));
+    extent.note_span(FieldPath::new("day"), span);
+    extent.note_span(FieldPath::new("gone"), Span::Nowhere);
+    Unmatched {
+        extent,
+        lease: Duration::from_micros(500_001),
     }
 }
 

@@ -117,6 +117,7 @@ impl LeafClient for StubLeaf {
             view: gleaner_query::answer::ViewId(9),
             generation: samples::generation(),
             statistics: samples::statistics(),
+            num_documents: Some(4),
         };
         first_alone(call.shards.len(), answer)
     }

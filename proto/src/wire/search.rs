@@ -81,11 +81,13 @@ impl Wire for StatisticsAnswer {
             view,
             generation,
             statistics,
+            num_documents,
         } = self;
         v1::ShardStatistics {
             view: view.0,
             generation: Some(generation.to_message()),
             statistics: Some(statistics.to_message()),
+            num_documents: *num_documents,
         }
     }
 
@@ -94,11 +96,13 @@ impl Wire for StatisticsAnswer {
             view,
             generation,
             statistics,
+            num_documents,
         } = message;
         Ok(Self {
             view: ViewId(view),
             generation: one(generation, "ShardStatistics.generation")?,
             statistics: one(statistics, "ShardStatistics.statistics")?,
+            num_documents,
         })
     }
 }
@@ -212,6 +216,7 @@ impl Wire for ShardHits {
             timed_out,
             terminated_early,
             times,
+            unmatched,
         } = self;
         v1::ShardHits {
             generation: Some(generation.to_message()),
@@ -224,6 +229,7 @@ impl Wire for ShardHits {
             timed_out: *timed_out,
             terminated_early: *terminated_early,
             times: maybe_message(times.as_ref()),
+            unmatched: maybe_message(unmatched.as_deref()),
         }
     }
 
@@ -239,6 +245,7 @@ impl Wire for ShardHits {
             timed_out,
             terminated_early,
             times,
+            unmatched,
         } = message;
         Ok(Self {
             generation: one(generation, "ShardHits.generation")?,
@@ -251,6 +258,7 @@ impl Wire for ShardHits {
             timed_out,
             terminated_early,
             times: maybe(times)?,
+            unmatched: maybe(unmatched)?.map(Box::new),
         })
     }
 }

@@ -219,7 +219,7 @@ impl Root {
         for open in open.iter_mut().filter(|open| !open.is_settled()) {
             let shard = open.asked.shard;
             let generation = match round {
-                1 => self.statistics.newest(shard),
+                1 => self.statistics.newest.of(shard),
                 _ => open.newest(),
             };
             let is_enough = |generation: &Generation| {
@@ -291,7 +291,9 @@ impl Root {
         let generation = value.generation;
         if !asked.is_pinned {
             let num_documents = Some(value.list.num_documents);
-            self.statistics.saw(asked.shard, generation, num_documents);
+            self.statistics
+                .newest
+                .saw(asked.shard, generation, num_documents);
         }
         let list = Arc::new(value.list);
         self.terms

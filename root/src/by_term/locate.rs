@@ -133,7 +133,9 @@ impl Root {
         };
         if shard.lists.moment.is_none() {
             let num_documents = Some(value.num_documents);
-            self.statistics.saw(key, value.generation, num_documents);
+            self.statistics
+                .newest
+                .saw(key, value.generation, num_documents);
         }
         // The shard has moved on: what was ranked is of another moment.
         let is_same = shard
@@ -185,6 +187,7 @@ fn empty(
         timed_out: false,
         terminated_early: false,
         times: None,
+        unmatched: None,
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
         },
         lost: Vec::new(),
         skipped: 0,
+        excluded: Vec::new(),
     }
 }
 

@@ -15,7 +15,8 @@ pub(super) struct Seen(Vec<SeenShard>);
 #[derive(Debug)]
 struct SeenShard {
     shard: ShardKey,
-    num_documents: u64,
+    /// `None` where nobody has counted them.
+    num_documents: Option<u64>,
     /// Whether the evaluation was cut short.
     is_cut: bool,
 }
@@ -24,8 +25,17 @@ impl Seen {
     pub(super) fn add(&mut self, shard: ShardKey, hits: &ShardHits) {
         self.0.push(SeenShard {
             shard,
-            num_documents: hits.num_documents,
+            num_documents: Some(hits.num_documents),
             is_cut: hits.timed_out,
+        });
+    }
+
+    /// Adds a shard in which nothing can match, for what it holds: it is as good as seen.
+    pub(super) fn add_excluded(&mut self, shard: ShardKey, num_documents: Option<u64>) {
+        self.0.push(SeenShard {
+            shard,
+            num_documents,
+            is_cut: false,
         });
     }
 
@@ -48,17 +58,20 @@ impl Seen {
                 false => (&mut coverage.shards_seen, &mut coverage.documents_seen),
             };
             *shards += 1;
-            *documents += seen.num_documents;
+            *documents += seen.num_documents.unwrap_or(0);
         }
         coverage.shards_missing = failures.len() as u32;
         let missing = |failure: &ShardFailure| {
             let mut seen = self.0.iter();
             let seen = seen.find(|seen| seen.shard == failure.shard);
-            seen.map_or_else(|| known(failure.shard), |seen| Some(seen.num_documents))
+            seen.map_or_else(|| known(failure.shard), |seen| seen.num_documents)
         };
         let missing: Option<u64> = failures.iter().map(missing).sum();
+        let is_counted = self.0.iter().all(|seen| seen.num_documents.is_some());
         let answered = coverage.documents_seen + coverage.documents_cut;
-        coverage.documents_total = missing.map(|missing| answered + missing);
+        coverage.documents_total = missing
+            .filter(|_| is_counted)
+            .map(|missing| answered + missing);
         coverage
     }
 }
@@ -119,6 +132,7 @@ mod tests {
             timed_out,
             terminated_early: false,
             times: None,
+            unmatched: None,
         }
     }
 
@@ -156,6 +170,18 @@ mod tests {
         seen.add(shard(1, 0), &hits(600, false));
         let coverage = seen.coverage(&summary(&[shard(1, 1)]), |_| None);
         assert_eq!((coverage.documents_total, coverage.share()), (None, 0.5));
+    }
+
+    #[test]
+    fn a_shard_that_holds_nothing_that_matches_is_as_good_as_seen() {
+        let mut seen = Seen::default();
+        seen.add(shard(1, 0), &hits(100, false));
+        seen.add_excluded(shard(1, 1), Some(700));
+        let coverage = seen.coverage(&summary(&[shard(1, 2)]), |_| Some(200));
+        assert_eq!((coverage.documents_seen, coverage.share()), (800, 0.8));
+        seen.add_excluded(shard(1, 3), None);
+        let coverage = seen.coverage(&summary(&[shard(1, 2)]), |_| Some(200));
+        assert_eq!((coverage.documents_total, coverage.share()), (None, 0.75));
     }
 
     #[test]

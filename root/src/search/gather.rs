@@ -29,11 +29,15 @@ impl Root {
         let adding = Instant::now();
         let mut response = SearchResponse::default();
         let mut seen = Seen::default();
+        let known = |shard| self.statistics.newest.num_documents(shard);
         let mut partials = Vec::new();
         let mut total = 0_u64;
         for (plan, answers) in plans.iter_mut().zip(answers) {
             let answers = plan.settle(answers);
             note_lost(&mut response, plan);
+            for excluded in &plan.excluded {
+                seen.add_excluded(excluded.shard, known(excluded.shard));
+            }
             for (shard, answer) in plan.shards.iter_mut().zip(answers) {
                 let Answer { node, value } = answer;
                 let mut hits = value;
@@ -45,7 +49,6 @@ impl Root {
                 partials.extend(hits.aggregations.take());
             }
         }
-        let known = |shard| self.statistics.num_documents(shard);
         response.coverage = seen.coverage(&response.shards, known);
         check(&response, asked.options, "query")?;
         trip.merged(&merged, adding);
@@ -132,9 +135,10 @@ fn is_passing(fault: &LeafFault) -> bool {
 
 fn note_lost(response: &mut SearchResponse, plan: &IndexPlan) {
     let num_lost = plan.lost.len() as u32;
-    response.shards.total += plan.shards.len() as u32 + num_lost + plan.skipped;
-    response.shards.skipped += plan.skipped;
-    response.shards.successful += plan.skipped;
+    let num_skipped = plan.num_skipped();
+    response.shards.total += plan.shards.len() as u32 + num_lost + num_skipped;
+    response.shards.skipped += num_skipped;
+    response.shards.successful += num_skipped;
     for failure in &plan.lost {
         note_failure(response, failure.clone());
     }

@@ -1,4 +1,4 @@
-//! What is settled before any shard is asked: the window, factors, shards that cannot match.
+//! What is settled before any shard is asked: the window, and factors.
 
 use gleaner_query::search::SearchRequest;
 
@@ -32,24 +32,6 @@ pub(super) fn check_limits(plans: &[IndexPlan], request: &SearchRequest) -> Resu
          setting."
     );
     Err(gleaner_query::QueryError::illegal(reason).into())
-}
-
-/// Leaves out the shards of indices whose query matches nothing whatever they hold. One shard is
-/// always asked, for what it says about the rest of the request. Aggregations are asked of all: they
-/// have results where nothing matches.
-pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
-    if !request.aggregations.is_empty() {
-        return;
-    }
-    let mut is_asked = plans.iter().any(|plan| !plan.is_hopeless());
-    for plan in plans {
-        if plan.is_hopeless() {
-            let kept = usize::from(!is_asked).min(plan.shards.len());
-            plan.skipped += (plan.shards.len() - kept) as u32;
-            plan.shards.truncate(kept);
-            is_asked |= kept > 0;
-        }
-    }
 }
 
 /// Sets the factors on the scores of indices.

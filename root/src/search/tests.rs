@@ -1,6 +1,7 @@
 //! Coverage, totals, views and pages over a leaf that answers as told.
 
 mod copies;
+mod skipping;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -281,7 +282,8 @@ async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
         .root
         .counted(&mut plans, (&request, false), &mut trip);
     counted.await;
-    shards_of(&mut plans).for_each(|shard| shard.is_pinned = true);
+    let shards = plans.iter_mut().flat_map(|plan| &mut plan.shards);
+    shards.for_each(|shard| shard.is_pinned = true);
     // The views are bound now, and one of them goes.
     fixture.leaf.views.lock().insert(shard(1, 0), 2);
     let pinned = fixture

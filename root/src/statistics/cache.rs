@@ -1,36 +1,30 @@
-//! Numbers counted before, and which generation each shard showed last.
+//! Numbers counted before.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use gleaner_model::{Generation, NodeId, ShardKey};
+use gleaner_model::{Generation, NodeId};
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{ShardHits, ViewId};
-use gleaner_query::resolved::Statistics;
-use parking_lot::Mutex;
-use tokio::time::Instant;
+use gleaner_query::resolved::{Extent, Statistics};
 
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::ShardFailure;
 use crate::scatter::Answer;
 use crate::waterfall::Numbers;
 
-/// How long a generation counts as the newest of its shard after it was seen. A wrong guess costs an
-/// evaluation, a trip some 50 µs: with a refresh each second, one guess in ten goes wrong.
-const FRESH: Duration = Duration::from_millis(100);
+use super::newest::Newest;
 
 /// Bytes of numbers remembered, roughly.
 const CACHE_BYTES: u64 = 8 << 20;
-
-/// Shards whose newest generation is remembered; beyond it all are forgotten.
-const MAX_SHARDS: usize = 65_536;
 
 /// Numbers with the moments they were counted in.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
     /// Plan by plan and shard by shard; empty when nothing was counted.
     moments: Arc<Vec<Moment>>,
+    /// Terms that each of those shards lacks, in the same order; empty where none lacks any, and where
+    /// the moments are a guess.
+    lacking: Vec<Extent>,
     /// The numbers.
     pub(crate) statistics: Arc<Statistics>,
     /// Whether the moments are a guess that the answers must confirm.
@@ -55,10 +49,14 @@ impl Moment {
 }
 
 impl Counted {
-    /// Returns numbers that were counted just now.
-    pub(super) fn new(moments: Vec<Moment>, statistics: Statistics) -> Self {
+    /// Returns numbers that were counted just now, with the terms that each shard lacks.
+    pub(super) fn new(moments: Vec<Moment>, lacking: Vec<Extent>, statistics: Statistics) -> Self {
+        let lacks_any = lacking
+            .iter()
+            .any(|extent| extent.absent().next().is_some());
         Self {
             moments: Arc::new(moments),
+            lacking: if lacks_any { lacking } else { Vec::new() },
             statistics: Arc::new(statistics),
             is_guess: false,
         }
@@ -67,6 +65,27 @@ impl Counted {
     /// Returns how many shards were counted.
     pub(super) fn num_shards(&self) -> usize {
         self.moments.len()
+    }
+
+    /// Returns whether any shard counted lacks a term.
+    pub(crate) fn lacks_any(&self) -> bool {
+        !self.lacking.is_empty()
+    }
+
+    /// Returns what the shard at a position of those counted lacks.
+    pub(crate) fn lacking(&self, at: usize) -> Option<&Extent> {
+        self.lacking.get(at)
+    }
+
+    /// Goes on with the shards of which `is_asked` says so, by their positions.
+    pub(crate) fn retain(&mut self, is_asked: &[bool]) {
+        if self.moments.is_empty() {
+            return;
+        }
+        let both = self.moments.iter().zip(is_asked);
+        let asked = both.filter(|(_, is_asked)| **is_asked);
+        self.moments = Arc::new(asked.map(|(moment, _)| moment.clone()).collect());
+        self.lacking = Vec::new();
     }
 
     /// Returns whether all answers come from the generations that were counted, where that was a
@@ -117,15 +136,8 @@ impl Counted {
 /// Numbers counted before, and what each shard showed last.
 pub(crate) struct Cache {
     counted: moka::sync::Cache<Vec<u8>, Counted>,
-    newest: Mutex<HashMap<ShardKey, Newest>>,
-}
-
-/// What a shard showed last, on any copy.
-struct Newest {
-    generation: Generation,
-    seen: Instant,
-    /// Live documents, when a search told.
-    num_documents: Option<u64>,
+    /// What each shard showed last.
+    pub(crate) newest: Newest,
 }
 
 impl Default for Cache {
@@ -140,65 +152,32 @@ impl Default for Cache {
             .build();
         Self {
             counted,
-            newest: Mutex::default(),
+            newest: Newest::default(),
         }
     }
 }
 
 impl Cache {
-    /// Notes that `generation` is what a copy of `shard` shows now, with how many documents. One that
-    /// lags behind what another has just shown changes nothing.
-    pub(crate) fn saw(&self, shard: ShardKey, generation: Generation, num_documents: Option<u64>) {
-        let mut newest = self.newest.lock();
-        if newest.len() >= MAX_SHARDS {
-            newest.clear();
-        }
-        let known = newest.entry(shard).or_insert_with(|| Newest {
-            generation,
-            seen: Instant::now(),
-            num_documents: None,
-        });
-        if generation.visible >= known.generation.visible || known.seen.elapsed() >= FRESH {
-            known.generation = generation;
-            known.seen = Instant::now();
-            known.num_documents = num_documents.or(known.num_documents);
-        }
-    }
-
     /// Remembers numbers: from then on they are a guess.
     pub(super) fn keep(&self, key: Vec<u8>, counted: &Counted) {
         let guess = Counted {
             is_guess: true,
+            lacking: Vec::new(),
             ..counted.clone()
         };
         self.counted.insert(key, guess);
-    }
-
-    /// Returns what `shard` showed, when that was a moment ago.
-    pub(crate) fn newest(&self, shard: ShardKey) -> Option<Generation> {
-        let newest = self.newest.lock();
-        let known = newest.get(&shard)?;
-        (known.seen.elapsed() < FRESH).then_some(known.generation)
-    }
-
-    /// Returns how many documents `shard` held when it was last searched.
-    pub(crate) fn num_documents(&self, shard: ShardKey) -> Option<u64> {
-        self.newest.lock().get(&shard)?.num_documents
     }
 
     /// Returns the numbers for `plans` when their moments are the ones that were counted, as far as
     /// can be told without asking.
     pub(super) fn look_up(&self, plans: &[IndexPlan], key: &[u8]) -> Option<Counted> {
         let counted = self.counted.get(key)?;
-        let newest = self.newest.lock();
         let shards = plans.iter().flat_map(|plan| &plan.shards);
         let mut both = shards.zip(counted.moments.iter());
         let is_current = both.all(|(asked, moment)| match asked.generation {
             Some(bound) => bound == moment.generation,
             None if asked.is_pinned => moment.is_pinned_by(asked),
-            None => newest.get(&asked.shard).is_some_and(|newest| {
-                newest.generation == moment.generation && newest.seen.elapsed() < FRESH
-            }),
+            None => self.newest.of(asked.shard) == Some(moment.generation),
         });
         is_current.then_some(counted)
     }

@@ -16,7 +16,7 @@ use gleaner_proto::search::{
 use gleaner_proto::write::{WriteAnswer, WriteCall, WriteOutcome, WriteResult};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
-use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak};
+use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak, Unmatched};
 use parking_lot::Mutex;
 
 /// A hit of a fake leaf: score and tie-break.
@@ -35,6 +35,12 @@ pub(crate) struct FakeLeaf {
     pub(crate) faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
     /// Shards that are never done.
     pub(crate) hanging: Mutex<BTreeSet<ShardKey>>,
+    /// What shards say when they are searched: why nothing matches.
+    pub(crate) unmatched: Mutex<BTreeMap<ShardKey, Unmatched>>,
+    /// Shards that hold no term.
+    pub(crate) termless: Mutex<BTreeSet<ShardKey>>,
+    /// Shards of the last searches, each as often as it was asked.
+    pub(crate) searched: Mutex<Vec<ShardKey>>,
     /// Newest view by shard.
     pub(crate) views: Mutex<BTreeMap<ShardKey, u64>>,
     /// Views that are kept although they are not the newest.
@@ -163,6 +169,12 @@ impl FakeLeaf {
             timed_out: false,
             terminated_early: false,
             times: None,
+            unmatched: self
+                .unmatched
+                .lock()
+                .get(&asked.shard)
+                .cloned()
+                .map(Box::new),
         })
     }
 
@@ -195,10 +207,16 @@ impl LeafClient for FakeLeaf {
         }
         let answer = |asked: &ShardView| {
             let view = self.view(*asked)?;
+            let mut statistics = statistics.clone();
+            if self.termless.lock().contains(&asked.shard) {
+                let counts = statistics.terms.values_mut().flat_map(BTreeMap::values_mut);
+                counts.for_each(|documents| *documents = 0);
+            }
             Ok(StatisticsAnswer {
                 view,
                 generation: self.generation(view),
-                statistics: statistics.clone(),
+                statistics,
+                num_documents: Some(100),
             })
         };
         call.shards.iter().map(answer).collect()
@@ -221,6 +239,8 @@ impl LeafClient for FakeLeaf {
         if let Err(fault) = self.take_time(&call.shards).await {
             return call.shards.iter().map(|_| Err(fault.clone())).collect();
         }
+        let shards = call.shards.iter().map(|asked| asked.shard);
+        self.searched.lock().extend(shards);
         if let Some(first) = call.shards.first() {
             self.asked.lock().insert(first.shard.index, call.clone());
         }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::Client;
-use crate::cluster::{now, word};
+use crate::cluster::{now, rare_word, word};
 use crate::history::{Ended, Search};
 use crate::schedule::{Broken, millis, within};
 use crate::watched::SEARCH;
@@ -125,9 +125,10 @@ fn draw(random: &mut Random) -> Drawn {
 }
 
 fn query(random: &mut Random) -> Value {
-    match random.below(4) {
-        0 => json!({"match_all": {}}),
-        1 => json!({"match": {"body": word(random)}}),
+    match random.below(8) {
+        0 | 1 => json!({"match_all": {}}),
+        2 => json!({"match": {"body": word(random)}}),
+        3..=5 => json!({"match": {"body": rare_word(random)}}),
         _ => {
             let words: Vec<String> = (0..within(random, 2..4)).map(|_| word(random)).collect();
             json!({"match": {"body": words.join(" ")}})

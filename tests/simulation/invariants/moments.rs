@@ -7,7 +7,7 @@ use gleaner_query::resolved::{Statistics, StatisticsRequest};
 use gleaner_root::SearchResponse;
 
 use super::each_search;
-use crate::expected::{failed, passes};
+use crate::expected::{failed, passes, skippable};
 use crate::history::Search;
 use crate::run::Run;
 use crate::scoring;
@@ -62,7 +62,15 @@ fn is_explained(
     if failed.len() > MAX_MISSING {
         return true;
     }
-    let answered = moments(search, numbers);
+    let mut answered = moments(search, numbers);
+    if response.shards.skipped > 0 {
+        for shard in run.schedule().shards() {
+            let of_shard = answered.entry(shard).or_default();
+            of_shard.extend(skippable(run, search, shard));
+            of_shard.sort_unstable();
+            of_shard.dedup();
+        }
+    }
     let mut truth = run.cluster.truth.lock();
     let mut sums = vec![Statistics::default()];
     for shard in run.schedule().shards() {

@@ -72,6 +72,7 @@ impl LeafClient for Leaf {
                 view: view.id,
                 generation: view.generation,
                 statistics: self.count(&view, &call.request),
+                num_documents: Some(view.documents.len() as u64),
             }));
         }
         answers
@@ -97,10 +98,15 @@ impl LeafClient for Leaf {
         let mut answers = Vec::new();
         for asked in &call.shards {
             let view = self.view(*asked, call.remaining).await;
-            answers.push(view.map(|view| self.rank(&view, &call.query)));
+            answers.push(view.map(|view| {
+                let mut hits = self.rank(&view, &call.query);
+                hits.timed_out = is_cut;
+                let copy = self.copies.get(&asked.shard);
+                hits.unmatched = copy.and_then(|copy| copy.unmatched(&view, (&call.query, &hits)));
+                hits
+            }));
         }
         for answer in answers.iter_mut().flatten().filter(|_| is_cut) {
-            answer.timed_out = true;
             let seen = answer.hits.len().div_ceil(2);
             answer.hits.truncate(seen);
             answer.total = seen as u64;

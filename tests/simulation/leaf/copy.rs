@@ -9,8 +9,9 @@ use gleaner_proto::LeafFault;
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
+use super::lease::Leases;
 use super::views::{View, Views};
-use crate::cluster::{Cluster, CopyState};
+use crate::cluster::{Cluster, CopyState, now};
 use crate::documents::{Documents, Ids, apply, live};
 use crate::schedule::Broken;
 use crate::signal::Signal;
@@ -35,6 +36,7 @@ pub(super) struct Inner {
     /// What the whole log makes of its ids.
     pub(super) ids: Ids,
     pub(super) views: Views,
+    pub(super) leases: Leases,
     pub(super) is_started: bool,
 }
 
@@ -64,6 +66,7 @@ impl Copy {
             log,
             ids,
             views,
+            leases: Leases::new(cluster.schedule.lease, cluster.schedule.lease_after),
             is_started: false,
         };
         Self {
@@ -91,6 +94,11 @@ impl Copy {
             visible: inner.views.visible(),
         };
         drop(inner);
+        if state.is_started {
+            let visible = Some(state.visible);
+            let copy = (self.leaf, self.shard);
+            self.cluster.shows(copy, visible, now());
+        }
         let mut states = self.cluster.places[self.leaf].states.lock();
         states.insert(self.shard, state);
         drop(states);
@@ -135,8 +143,10 @@ impl Copy {
         inner.num_synced = upto;
     }
 
-    /// Shows the documents of a refresh record.
-    pub(super) fn show(&self, at: SeqNo, documents: Documents) {
+    /// Shows the documents of a refresh record, once no promise keeps from it.
+    pub(super) async fn show(&self, at: SeqNo, documents: Documents) {
+        self.wait_for_leases().await;
+        self.shown();
         let mut inner = self.inner.lock();
         if at > inner.views.visible() {
             inner.views.show(at, documents);

@@ -75,7 +75,7 @@ impl Copy {
         }
         self.sync().await;
         if let Some((at, documents)) = shown {
-            self.show(at, documents);
+            self.show(at, documents).await;
         }
     }
 }

@@ -55,7 +55,7 @@ impl Copy {
         };
         if let Some((at, documents)) = shown {
             self.sync().await;
-            self.show(at, documents);
+            self.show(at, documents).await;
         }
         self.inner.lock().views.newest().generation
     }

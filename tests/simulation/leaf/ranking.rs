@@ -57,6 +57,7 @@ impl Leaf {
             timed_out: false,
             terminated_early: false,
             times: None,
+            unmatched: None,
         }
     }
 }

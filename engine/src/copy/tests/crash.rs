@@ -93,14 +93,27 @@ fn a_power_cut_at_any_edge_leaves_the_last_commit_or_the_new_one_whole() {
 
 #[test]
 fn a_power_cut_before_the_first_commit_leaves_an_empty_copy() {
-    let run = |copy: &mut Copy| -> Result<Checkpoint, EngineError> {
-        copy.index().refresh(SeqNo(copy.log.len() as u64))?;
-        copy.index().commit()
+    let kind = OperationKind::Index {
+        id: id("a"),
+        routing: None,
+        version: Version(1),
+        source: Bytes::from_static(b"{}"),
     };
+    // What is applied is written by a thread of its own, so the fault must be set before.
     let start = || {
         let mut copy = Copy::new(text_mapping());
-        copy.put("a", 1, &json!({}));
+        copy.log.push(Operation {
+            term: PrimaryTerm(1),
+            mapping: copy.mapping.version,
+            timestamp_ms: 0,
+            kind: kind.clone(),
+        });
         copy
+    };
+    let run = |copy: &mut Copy| -> Result<Checkpoint, EngineError> {
+        copy.apply(0)?;
+        copy.index().refresh(SeqNo(1))?;
+        copy.index().commit()
     };
     let mut whole = start();
     let first = whole.files.num_operations();

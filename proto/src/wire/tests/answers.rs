@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::calls::{bytes, shard};
-use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, value};
+use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, unmatched, value};
 use super::queries::{sort_value, tie_break};
 use crate::metadata::MetadataFault;
 use crate::node::{NodeInfo, Readiness};
@@ -85,13 +85,15 @@ fn view() -> impl Strategy<Value = ViewId> {
 }
 
 pub(super) fn statistics_answer() -> impl Strategy<Value = StatisticsAnswer> {
-    (view(), generation(), statistics()).prop_map(|(view, generation, statistics)| {
-        StatisticsAnswer {
+    let what = (view(), generation(), statistics(), of(any::<u64>()));
+    what.prop_map(
+        |(view, generation, statistics, num_documents)| StatisticsAnswer {
             view,
             generation,
             statistics,
-        }
-    })
+            num_documents,
+        },
+    )
 }
 
 pub(super) fn expand_answer() -> impl Strategy<Value = ExpandAnswer> {
@@ -117,7 +119,7 @@ pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
     let micros = || any::<u64>().prop_map(Duration::from_micros);
     let times = (micros(), micros()).prop_map(|(queue, evaluate)| LeafTimes { queue, evaluate });
     let counts = (any::<u64>(), any::<u64>(), of(factor()));
-    let flags = (any::<bool>(), any::<bool>(), of(times));
+    let flags = (any::<bool>(), any::<bool>(), of(times), of(unmatched()));
     let what = (generation(), view(), of(bytes()));
     (what, counts, vec(hit, 0..4), flags).prop_map(|(what, counts, hits, flags)| ShardHits {
         generation: what.0,
@@ -130,6 +132,7 @@ pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
         timed_out: flags.0,
         terminated_early: flags.1,
         times: flags.2,
+        unmatched: flags.3.map(Box::new),
     })
 }
 

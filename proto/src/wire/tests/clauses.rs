@@ -4,8 +4,8 @@ use std::ops::Bound;
 
 use gleaner_model::{DocumentId, FieldPath};
 use gleaner_query::resolved::{
-    Clause, ExpansionCandidate, ExpansionRequest, FieldStatistics, Pattern, Scalar, Statistics,
-    StatisticsRequest,
+    Clause, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, Pattern, Scalar, Span,
+    Statistics, StatisticsRequest, Unmatched,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::num::{f32, f64};
@@ -64,6 +64,26 @@ pub(super) fn scalar() -> impl Strategy<Value = Scalar> {
         any::<u128>().prop_map(Scalar::Ip),
         text().prop_map(Scalar::Text),
     ]
+}
+
+pub(super) fn unmatched() -> impl Strategy<Value = Unmatched> {
+    let span = prop_oneof![
+        Just(Span::Nowhere),
+        (scalar(), scalar()).prop_map(|(least, greatest)| Span::Within(least, greatest)),
+    ];
+    let absent = vec((field(), scalar()), 0..6);
+    let facts = (any::<bool>(), absent, vec((field(), span), 0..3));
+    (facts, any::<u64>()).prop_map(|((is_empty, absent, spans), lease_us)| {
+        let mut extent = Extent::of(is_empty);
+        for (field, value) in absent {
+            extent.note_absent(&field, value);
+        }
+        for (field, span) in spans {
+            extent.note_span(field, span);
+        }
+        let lease = std::time::Duration::from_micros(lease_us);
+        Unmatched { extent, lease }
+    })
 }
 
 fn bound() -> impl Strategy<Value = Bound<Scalar>> {

@@ -179,6 +179,7 @@ impl LeafClient for CopyLeaf {
                 view: view.id(),
                 generation: view.generation(),
                 statistics: counted.map_err(fault(asked.shard))?,
+                num_documents: Some(view.num_documents()),
             })
         };
         call.shards.iter().map(one).collect()

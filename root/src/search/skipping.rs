@@ -1,0 +1,168 @@
+//! Shards that cannot match are not asked.
+//!
+//! By three things: the query alone, where an index has no such field; the terms that a shard has
+//! turned out to lack when the numbers of this very search were counted; and what a shard has said
+//! of itself when it found nothing before, as long as its lease lasts (see the leaf's `lease`). The
+//! answer is the one that asking would give, at a moment no earlier than the search.
+//!
+//! One shard is always asked; where shards are left out for what they hold, one of each set of indices
+//! in which the fields that the request sorts by and aggregates are of the same types: those decide
+//! what buckets look like, and whether a field can be sorted by. So errors and shapes do not depend
+//! on what happened to be known. Views that a request names are asked too: that they are gone must
+//! be told.
+
+use gleaner_model::{FieldKind, ShardKey, metric};
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::resolved::Extent;
+use gleaner_query::search::{SearchRequest, SortTarget};
+
+use crate::Root;
+use crate::plan::IndexPlan;
+use crate::statistics::Counted;
+
+/// Leaves out the shards of indices whose query matches nothing whatever they hold. Aggregations are
+/// asked of all.
+pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
+    if !request.aggregations.is_empty() {
+        return;
+    }
+    let mut is_asked = plans.iter().any(|plan| !plan.is_hopeless());
+    for plan in plans {
+        if plan.is_hopeless() {
+            let kept = usize::from(!is_asked).min(plan.shards.len());
+            plan.skipped += (plan.shards.len() - kept) as u32;
+            plan.shards.truncate(kept);
+            is_asked |= kept > 0;
+        }
+    }
+}
+
+/// Returns the shards that are not asked for what they hold, with the names of their indices.
+pub(super) fn skipped(plans: &[IndexPlan]) -> Vec<(String, ShardKey)> {
+    let of_plan = |plan: &IndexPlan| {
+        let name = plan.index.name.to_string();
+        let shards = plan.excluded.iter().map(|planned| planned.shard);
+        shards
+            .map(|shard| (name.clone(), shard))
+            .collect::<Vec<_>>()
+    };
+    plans.iter().flat_map(of_plan).collect()
+}
+
+impl Root {
+    /// Leaves out the shards in which nothing can match, by what was `counted` and what they have said
+    /// of themselves; `counted` is of those that are left then.
+    pub(super) fn skip_excluded(
+        &self,
+        plans: &mut [IndexPlan],
+        counted: &mut Counted,
+        request: &SearchRequest,
+    ) {
+        let knows_any = counted.lacks_any() || self.statistics.newest.has_promises();
+        if !knows_any || needs_all(&request.aggregations) {
+            return;
+        }
+        let heeds_post_filter = request.aggregations.is_empty();
+        let mut is_asked = Vec::new();
+        for plan in plans.iter() {
+            let excludes = |extent: &Extent| plan.is_excluded_by(extent, heeds_post_filter);
+            for shard in &plan.shards {
+                let lacking = counted.lacking(is_asked.len());
+                let is_excluded = lacking.is_some_and(excludes)
+                    || self.statistics.newest.is_excluded(shard, excludes);
+                is_asked.push(shard.is_pinned || !is_excluded);
+            }
+        }
+        keep_some(plans, &mut is_asked, request);
+        let num_left_out = is_asked.iter().filter(|is_asked| !**is_asked).count() as u64;
+        if num_left_out == 0 {
+            return;
+        }
+        metrics::counter!(metric::SHARDS_SKIPPED.name).increment(num_left_out);
+        counted.retain(&is_asked);
+        let mut is_asked = is_asked.into_iter();
+        for plan in plans {
+            plan.retain(|| is_asked.next().unwrap_or(true));
+        }
+    }
+}
+
+/// Returns whether an aggregation is to see shards in which nothing matches.
+fn needs_all(aggregations: &[Aggregation]) -> bool {
+    aggregations.iter().any(|aggregation| {
+        let is_one = match &aggregation.kind {
+            AggregationKind::Global => true,
+            // Terms of documents that do not match are buckets too.
+            AggregationKind::Terms(terms) => terms.min_doc_count == 0,
+            _ => false,
+        };
+        is_one || needs_all(&aggregation.sub)
+    })
+}
+
+/// Has one shard asked of each set of indices that would shape an answer alike, where none is.
+fn keep_some(plans: &[IndexPlan], is_asked: &mut [bool], request: &SearchRequest) {
+    let mut sets: Vec<(Vec<Option<&FieldKind>>, Kept)> = Vec::new();
+    let mut at = 0;
+    for plan in plans {
+        let range = at..at + plan.shards.len();
+        at = range.end;
+        if range.is_empty() {
+            continue;
+        }
+        let first = range.start;
+        let has_asked = is_asked[range].contains(&true);
+        let kinds = kinds(plan, request);
+        match sets.iter_mut().find(|(known, _)| *known == kinds) {
+            Some((_, kept)) => kept.has_asked |= has_asked,
+            None => sets.push((kinds, Kept { first, has_asked })),
+        }
+    }
+    for (_, kept) in sets {
+        is_asked[kept.first] |= !kept.has_asked;
+    }
+}
+
+/// Of a set of indices.
+struct Kept {
+    /// Position of its first shard.
+    first: usize,
+    /// Whether any of its shards is asked.
+    has_asked: bool,
+}
+
+/// Returns the types, in the index, of the fields that the request sorts by and aggregates.
+fn kinds<'a>(plan: &'a IndexPlan, request: &SearchRequest) -> Vec<Option<&'a FieldKind>> {
+    let mut fields = Vec::new();
+    for key in &request.sort {
+        if let SortTarget::Field(field) = &key.target {
+            fields.push(field.as_str());
+        }
+    }
+    fields_of(&request.aggregations, &mut fields);
+    let all = &plan.index.mapping.fields;
+    let kind = |field: &str| all.get(field).map(|field| &field.kind);
+    fields.into_iter().map(kind).collect()
+}
+
+/// Collects the fields that aggregations take values from.
+fn fields_of<'a>(aggregations: &'a [Aggregation], fields: &mut Vec<&'a str>) {
+    for aggregation in aggregations {
+        let source = match &aggregation.kind {
+            AggregationKind::Terms(terms) => Some(&terms.source.field),
+            AggregationKind::Range(range) => Some(&range.source.field),
+            AggregationKind::Histogram(histogram) => Some(&histogram.source.field),
+            AggregationKind::DateHistogram(histogram) => Some(&histogram.source.field),
+            AggregationKind::MissingValue { field } => Some(field),
+            AggregationKind::Metric(_, source)
+            | AggregationKind::Cardinality { source, .. }
+            | AggregationKind::Percentiles { source, .. } => Some(&source.field),
+            AggregationKind::Filter(_)
+            | AggregationKind::Filters { .. }
+            | AggregationKind::Global
+            | AggregationKind::TopHits(_) => None,
+        };
+        fields.extend(source.map(String::as_str));
+        fields_of(&aggregation.sub, fields);
+    }
+}
