@@ -15,6 +15,7 @@ mod node;
 mod nodes;
 pub mod paced;
 mod shards;
+mod skipping;
 mod stragglers;
 mod targets;
 
@@ -35,7 +36,14 @@ use connections::Connections;
 use load::{Throughput, closed_loop};
 
 /// Names of the parts, in their order.
-pub const PARTS: [&str; 5] = ["stragglers", "kill", "deadline", "network", "shards"];
+pub const PARTS: [&str; 6] = [
+    "stragglers",
+    "kill",
+    "deadline",
+    "network",
+    "shards",
+    "skipping",
+];
 
 /// Share of the measured capacity at which latencies are taken: beyond it they tell of queues.
 const LOW_LOAD: f64 = 0.2;
@@ -125,7 +133,8 @@ impl Bench {
                 gone::measure(self)?,
             ],
             "network" => vec![network::measure(self)?],
-            _ => vec![shards::measure(self)?],
+            "shards" => vec![shards::measure(self)?],
+            _ => vec![skipping::measure(self)?],
         })
     }
 

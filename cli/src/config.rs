@@ -38,6 +38,9 @@ pub(crate) enum Distribution {
     Opensearch,
 }
 
+/// Longest lease that a leaf may give: what roots believe in, too.
+const LONGEST_LEASE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Every setting of a server, resolved. Meanings and units stand at the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -59,6 +62,8 @@ pub(crate) struct Config {
     /// 0: one per core.
     pub(crate) search_threads: usize,
     pub(crate) search_queue: usize,
+    pub(crate) search_lease: Span,
+    pub(crate) search_lease_after: Span,
     pub(crate) query_memory: ByteSize,
     pub(crate) memory_per_query: ByteSize,
     pub(crate) filter_cache: ByteSize,
@@ -95,6 +100,8 @@ impl Default for Config {
             choose_copies: true,
             search_threads: 0,
             search_queue: 1_000,
+            search_lease: Span(std::time::Duration::from_millis(500)),
+            search_lease_after: seconds(30),
             query_memory: ByteSize(1 << 30),
             memory_per_query: ByteSize(256 << 20),
             filter_cache: ByteSize(128 << 20),
@@ -171,6 +178,11 @@ impl Config {
         ensure!(
             self.search_queue > 0,
             "`search_queue` is 0: no search could wait"
+        );
+        ensure!(
+            self.search_lease.0 <= LONGEST_LEASE,
+            "`search_lease` is {}, wanted 10s at most: refreshes wait for it",
+            self.search_lease
         );
         ensure!(
             self.indexing_memory.0 >= 20_000_000,

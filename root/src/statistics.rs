@@ -16,6 +16,8 @@ use gleaner_proto::search::StatisticsCall;
 use gleaner_query::resolved::{Extent, FieldStatistics, Scalar, Statistics, StatisticsRequest};
 use gleaner_query::search::{SearchRequest, SortTarget};
 
+use tokio::time::Instant;
+
 use crate::Root;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
@@ -44,8 +46,11 @@ impl Root {
         if wanted.fields.is_empty() {
             return Counted::new(Vec::new(), Vec::new(), Statistics::default());
         }
+        let looking = Instant::now();
         let key = key_of(plans, &wanted);
-        if may_guess && let Some(counted) = self.statistics.look_up(plans, &key) {
+        let known = may_guess.then(|| self.statistics.look_up(plans, &key));
+        trip.did("cache", looking);
+        if let Some(counted) = known.flatten() {
             return counted;
         }
         let num_shards: usize = plans.iter().map(|plan| plan.shards.len()).sum();

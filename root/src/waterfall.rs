@@ -73,6 +73,8 @@ pub struct LeafAttempt {
     pub times: Option<LeafTimes>,
     /// How it ended.
     pub outcome: AttemptOutcome,
+    /// Whether it was given up before it answered.
+    pub is_cancelled: bool,
     /// Whether its phase waited for it, or for the call that came in its place, clearly longer than
     /// for the others.
     pub is_straggler: bool,
@@ -116,7 +118,8 @@ pub enum AttemptOutcome {
 /// Something that the root did itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// `plan`, `merge` or `reduce`; `lists` and `rank` of a scatter by terms.
+    /// `plan`, `cache` (remembered numbers looked up), `merge` or `reduce`; `lists` and `rank` of a scatter
+    /// by terms.
     pub name: &'static str,
     /// From the request's start.
     pub started_after: Duration,
@@ -134,6 +137,12 @@ impl LeafAttempt {
 
     fn ended_after(&self) -> Duration {
         self.started_after + self.took
+    }
+
+    /// Returns when, from the request's start, the call was cancelled, if it was: by another copy's answer or
+    /// the deadline.
+    pub fn cancelled_after(&self) -> Option<Duration> {
+        self.is_cancelled.then(|| self.ended_after())
     }
 }
 

@@ -11,6 +11,7 @@ mod corpus;
 mod layout;
 mod network;
 mod queries;
+mod skipping;
 
 use anyhow::{Result, anyhow, ensure};
 use gleaner_datasets::Random;

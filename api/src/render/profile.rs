@@ -77,6 +77,9 @@ fn attempt(attempt: &LeafAttempt) -> Value {
         shown["evaluate_nanos"] = nanos(times.evaluate);
         shown["wire_nanos"] = nanos(wire);
     }
+    if let Some(cancelled) = attempt.cancelled_after() {
+        shown["cancelled_after_nanos"] = nanos(cancelled);
+    }
     let (outcome, fault) = match &attempt.outcome {
         AttemptOutcome::Won => ("won", None),
         AttemptOutcome::Lost => ("lost", None),
@@ -157,6 +160,7 @@ mod tests {
             took: Duration::from_nanos(100),
             times: None,
             outcome,
+            is_cancelled: false,
             is_straggler: false,
         }
     }
@@ -180,6 +184,17 @@ mod tests {
             ),
             (&json!(20), &json!(70), &json!(10))
         );
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_says_when() {
+        let second = call("query", "a", AttemptOutcome::Lost);
+        assert_eq!(attempt(&second).get("cancelled_after_nanos"), None);
+        let given_up = LeafAttempt {
+            is_cancelled: true,
+            ..second
+        };
+        assert_eq!(attempt(&given_up)["cancelled_after_nanos"], 105);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         binary: &bench.options.server,
         roots: &[Means::ALL],
         leaves: Leaves::Paced,
+        leaf_settings: "",
     })?;
     nodes.load(&bench.corpus.first(DOCUMENTS), 1)?;
     let root = nodes.roots[0].http.clone();

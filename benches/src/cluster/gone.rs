@@ -59,6 +59,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         binary: &bench.options.server,
         roots: &[Means::ALL],
         leaves: Leaves::Real,
+        leaf_settings: "",
     })?;
     nodes.load(&bench.corpus, 1)?;
     let mut target = Target::new(bench, &nodes)?;

@@ -51,6 +51,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
             binary: &bench.options.server,
             roots: &[Means::ALL],
             leaves: Leaves::Real,
+            leaf_settings: "",
         })?;
         nodes.load(&corpus, 2)?;
         let root = nodes.roots[0].http.clone();

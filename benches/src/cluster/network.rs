@@ -60,6 +60,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         binary: &bench.options.server,
         roots: &[Means::ALL],
         leaves: Leaves::Real,
+        leaf_settings: "",
     })?;
     cluster.load(&bench.corpus, 1)?;
     let requests = bench.requests("")?;

@@ -75,6 +75,8 @@ pub(super) struct Start<'a> {
     pub(super) roots: &'a [Means],
     /// What the leaves are.
     pub(super) leaves: Leaves,
+    /// Settings of real leaves beside the defaults, as lines of their files.
+    pub(super) leaf_settings: &'a str,
 }
 
 impl Nodes {
@@ -271,7 +273,10 @@ impl Plan {
         let name = format!("leaf-{}", at + 1);
         let [rpc, http] = &self.leaves[at];
         match start.leaves {
-            Leaves::Real => self.start_node((&name, "leaf", http), start.binary, ""),
+            Leaves::Real => {
+                let who = (name.as_str(), "leaf", http.as_str());
+                self.start_node(who, start.binary, start.leaf_settings)
+            }
             Leaves::Paced => {
                 let (folder, log) = (self.path(&name, "data"), self.path(&name, "log"));
                 Node::start_paced(&name, (&self.roots[0][0], rpc), (&folder, &log))

@@ -100,6 +100,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         binary: &bench.options.server,
         roots: &ROOTS.map(|(_, means)| means),
         leaves: Leaves::Paced,
+        leaf_settings: "",
     })?;
     tell("loading 4 leaves with 2 copies of 8 shards");
     nodes.load(&bench.corpus, 2)?;

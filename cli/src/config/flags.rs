@@ -74,6 +74,15 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_SEARCH_QUEUE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     search_queue: Option<usize>,
+    /// For how long a shard that has nothing for a query shows nothing newer, so that roots need not ask it
+    /// again; 0s turns that off [default: 500ms]
+    #[arg(long, env = "GLEANER_SEARCH_LEASE", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_lease: Option<Span>,
+    /// How long a shard must have shown the same before it does so [default: 30s]
+    #[arg(long, env = "GLEANER_SEARCH_LEASE_AFTER", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_lease_after: Option<Span>,
     /// Memory of all queries together [default: 1gb]
     #[arg(long, env = "GLEANER_QUERY_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

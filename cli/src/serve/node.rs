@@ -154,6 +154,8 @@ pub(crate) fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions 
             threads => threads,
         },
         search_queue: config.search_queue,
+        lease: config.search_lease.0,
+        lease_after: config.search_lease_after.0,
         query_memory_bytes: config.query_memory.0,
         memory_per_query_bytes: config.memory_per_query.0,
         filter_cache_bytes: config.filter_cache.0,

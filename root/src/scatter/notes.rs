@@ -136,7 +136,10 @@ impl<A: Dated> Race<'_, A> {
             cancel.abort();
         }
         if self.rules.is_profiled {
-            let profile = self.profile_of(id, outcome);
+            let profile = LeafAttempt {
+                is_cancelled: true,
+                ..self.profile_of(id, outcome)
+            };
             self.profile.push(profile);
         }
     }
@@ -160,6 +163,7 @@ impl<A: Dated> Race<'_, A> {
             took: attempt.started.elapsed(),
             times: None,
             outcome,
+            is_cancelled: false,
             is_straggler: false,
         }
     }

@@ -58,7 +58,8 @@ impl Root {
         counted: &mut Counted,
         request: &SearchRequest,
     ) {
-        let knows_any = counted.lacks_any() || self.statistics.newest.has_promises();
+        let newest = self.statistics.newest.open();
+        let knows_any = counted.lacks_any() || newest.has_leases();
         if !knows_any || needs_all(&request.aggregations) {
             return;
         }
@@ -68,11 +69,12 @@ impl Root {
             let excludes = |extent: &Extent| plan.is_excluded_by(extent, heeds_post_filter);
             for shard in &plan.shards {
                 let lacking = counted.lacking(is_asked.len());
-                let is_excluded = lacking.is_some_and(excludes)
-                    || self.statistics.newest.is_excluded(shard, excludes);
+                let is_excluded =
+                    lacking.is_some_and(excludes) || newest.is_excluded(shard, excludes);
                 is_asked.push(shard.is_pinned || !is_excluded);
             }
         }
+        drop(newest);
         keep_some(plans, &mut is_asked, request);
         let num_left_out = is_asked.iter().filter(|is_asked| !**is_asked).count() as u64;
         if num_left_out == 0 {

@@ -172,12 +172,13 @@ impl Cache {
     /// can be told without asking.
     pub(super) fn look_up(&self, plans: &[IndexPlan], key: &[u8]) -> Option<Counted> {
         let counted = self.counted.get(key)?;
+        let newest = self.newest.open();
         let shards = plans.iter().flat_map(|plan| &plan.shards);
         let mut both = shards.zip(counted.moments.iter());
         let is_current = both.all(|(asked, moment)| match asked.generation {
             Some(bound) => bound == moment.generation,
             None if asked.is_pinned => moment.is_pinned_by(asked),
-            None => self.newest.of(asked.shard) == Some(moment.generation),
+            None => newest.of(asked.shard) == Some(moment.generation),
         });
         is_current.then_some(counted)
     }

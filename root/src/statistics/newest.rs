@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gleaner_model::{Generation, ShardKey};
 use gleaner_query::resolved::{Extent, Unmatched};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::plan::PlannedShard;
@@ -13,6 +13,9 @@ use crate::plan::PlannedShard;
 /// How long a generation counts as the newest of its shard after it was seen. A wrong guess costs an
 /// evaluation, a trip some 50 µs: with a refresh each second, one guess in ten goes wrong.
 pub(super) const FRESH: Duration = Duration::from_millis(100);
+
+/// The longest that a lease is believed in: what says more is no leaf of ours.
+const LONGEST_LEASE: Duration = Duration::from_secs(10);
 
 /// Shards whose newest generation is remembered; beyond it all are forgotten.
 const MAX_SHARDS: usize = 65_536;
@@ -28,6 +31,8 @@ pub(crate) struct Newest(Mutex<Known>);
 struct Known {
     shards: HashMap<ShardKey, Sight>,
     extent_bytes: usize,
+    /// When the last lease of all runs out.
+    leased_until: Option<Instant>,
 }
 
 /// What a shard showed last, on any copy.
@@ -49,14 +54,14 @@ struct Promise {
 
 impl Sight {
     /// Returns whether it is what the shard shows now, as far as can be told without asking.
-    fn is_current(&self) -> bool {
-        self.seen.elapsed() < FRESH || self.leased().is_some()
+    fn is_current(&self, now: Instant) -> bool {
+        now.duration_since(self.seen) < FRESH || self.leased(now).is_some()
     }
 
     /// Returns what is known of the shard for certain, as long as a lease on it lasts.
-    fn leased(&self) -> Option<&Extent> {
+    fn leased(&self, now: Instant) -> Option<&Extent> {
         let promise = self.promise.as_ref()?;
-        (Instant::now() < promise.until).then_some(&promise.extent)
+        (now < promise.until).then_some(&promise.extent)
     }
 }
 
@@ -80,20 +85,21 @@ impl Newest {
     /// Notes that `generation` is what a copy of `shard` shows now, with how many documents. One that
     /// lags behind what another has just shown changes nothing.
     pub(crate) fn saw(&self, shard: ShardKey, generation: Generation, num_documents: Option<u64>) {
+        let now = Instant::now();
         let mut known = self.0.lock();
         if known.shards.len() >= MAX_SHARDS {
             *known = Known::default();
         }
         let sight = known.shards.entry(shard).or_insert_with(|| Sight {
             generation,
-            seen: Instant::now(),
+            seen: now,
             num_documents: None,
             promise: None,
         });
-        if generation.visible >= sight.generation.visible || !sight.is_current() {
+        if generation.visible >= sight.generation.visible || !sight.is_current(now) {
             let is_same = sight.generation == generation;
             sight.generation = generation;
-            sight.seen = Instant::now();
+            sight.seen = now;
             sight.num_documents = num_documents.or(sight.num_documents);
             if !is_same {
                 known.forget_promise(shard);
@@ -117,13 +123,14 @@ impl Newest {
         if sight.generation != generation {
             return;
         }
-        let until = asked + unmatched.lease;
+        let until = asked + unmatched.lease.min(LONGEST_LEASE);
         let promise = sight.promise.get_or_insert_with(|| Promise {
             until,
             extent: Extent::default(),
             num_bytes: 0,
         });
         promise.until = promise.until.max(until);
+        known.leased_until = known.leased_until.max(Some(until));
         promise.extent.learn(unmatched.extent.clone());
         known.extent_bytes -= promise.num_bytes;
         promise.num_bytes = promise.extent.num_bytes();
@@ -133,21 +140,41 @@ impl Newest {
         }
     }
 
-    /// Returns whether any shard has promised anything, be it long ago.
-    pub(crate) fn has_promises(&self) -> bool {
-        self.0.lock().extent_bytes > 0
+    /// Returns how many documents `shard` held when it was last searched.
+    pub(crate) fn num_documents(&self, shard: ShardKey) -> Option<u64> {
+        self.0.lock().shards.get(&shard)?.num_documents
     }
 
     /// Returns what `shard` showed, when that was a moment ago.
     pub(crate) fn of(&self, shard: ShardKey) -> Option<Generation> {
-        let known = self.0.lock();
-        let sight = known.shards.get(&shard)?;
-        sight.is_current().then_some(sight.generation)
+        self.open().of(shard)
     }
 
-    /// Returns how many documents `shard` held when it was last searched.
-    pub(crate) fn num_documents(&self, shard: ShardKey) -> Option<u64> {
-        self.0.lock().shards.get(&shard)?.num_documents
+    /// Opens what is known now, for many questions.
+    pub(crate) fn open(&self) -> Open<'_> {
+        Open {
+            now: Instant::now(),
+            known: self.0.lock(),
+        }
+    }
+}
+
+/// What is known of all shards at one moment.
+pub(crate) struct Open<'a> {
+    now: Instant,
+    known: MutexGuard<'a, Known>,
+}
+
+impl Open<'_> {
+    /// Returns whether a lease of any shard is out.
+    pub(crate) fn has_leases(&self) -> bool {
+        self.known.leased_until > Some(self.now)
+    }
+
+    /// Returns what `shard` showed, when that was a moment ago or a lease on it is out.
+    pub(crate) fn of(&self, shard: ShardKey) -> Option<Generation> {
+        let sight = self.known.shards.get(&shard)?;
+        sight.is_current(self.now).then_some(sight.generation)
     }
 
     /// Returns whether `asked` shows, until a lease runs out, a state of which `excludes` says that
@@ -157,13 +184,112 @@ impl Newest {
         asked: &PlannedShard,
         excludes: impl FnOnce(&Extent) -> bool,
     ) -> bool {
-        let known = self.0.lock();
-        let Some(sight) = known.shards.get(&asked.shard) else {
+        let Some(sight) = self.known.shards.get(&asked.shard) else {
             return false;
         };
         let shown = sight.generation;
         let is_it = asked.generation.is_none_or(|bound| bound == shown);
         let is_enough = asked.at_least.is_none_or(|wanted| shown.visible >= wanted);
-        is_it && is_enough && sight.leased().is_some_and(excludes)
+        is_it && is_enough && sight.leased(self.now).is_some_and(excludes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{FieldPath, MappingVersion, SeqNo};
+    use gleaner_query::resolved::{Clause, Scalar};
+
+    use super::*;
+    use crate::testing::shard;
+
+    fn generation(visible: u64) -> Generation {
+        Generation {
+            mapping: MappingVersion(1),
+            visible: SeqNo(visible),
+        }
+    }
+
+    fn field() -> FieldPath {
+        FieldPath::new("body")
+    }
+
+    fn lacking(term: &str, lease: Duration) -> Unmatched {
+        let mut extent = Extent::default();
+        extent.note_absent(&field(), Scalar::Text(term.to_owned()));
+        Unmatched { extent, lease }
+    }
+
+    fn is_excluded(newest: &Newest, term: &str) -> bool {
+        let clause = Clause::Term {
+            field: field(),
+            term: term.to_owned(),
+        };
+        let asked = PlannedShard::newest(shard(1, 0), None);
+        let open = newest.open();
+        open.is_excluded(&asked, |extent| extent.excludes(&clause))
+    }
+
+    const LEASE: Duration = Duration::from_millis(500);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_excluded_adds_up_until_the_shard_shows_something_else() {
+        let newest = Newest::default();
+        let now = Instant::now();
+        newest.saw(shard(1, 0), generation(3), None);
+        assert!(!newest.open().has_leases());
+        for term in ["cat", "dog"] {
+            newest.promised(shard(1, 0), generation(3), (&lacking(term, LEASE), now));
+        }
+        assert!(is_excluded(&newest, "cat") && is_excluded(&newest, "dog"));
+        assert!(newest.open().has_leases() && !is_excluded(&newest, "cow"));
+        // A copy that lags behind takes nothing back, nor does what it says count.
+        newest.saw(shard(1, 0), generation(2), None);
+        newest.promised(shard(1, 0), generation(2), (&lacking("cow", LEASE), now));
+        assert!(is_excluded(&newest, "cat") && !is_excluded(&newest, "cow"));
+        newest.saw(shard(1, 0), generation(4), None);
+        assert!(!is_excluded(&newest, "cat"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leased_state_is_the_newest_for_as_long() {
+        let newest = Newest::default();
+        let now = Instant::now();
+        newest.saw(shard(1, 0), generation(3), None);
+        newest.promised(shard(1, 0), generation(3), (&lacking("cat", LEASE), now));
+        tokio::time::advance(2 * FRESH).await;
+        assert_eq!(newest.of(shard(1, 0)), Some(generation(3)));
+        tokio::time::advance(LEASE).await;
+        assert_eq!(newest.of(shard(1, 0)), None);
+        assert!(!is_excluded(&newest, "cat") && !newest.open().has_leases());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_lease_lasts_longer_than_any_is_given() {
+        let newest = Newest::default();
+        let now = Instant::now();
+        newest.saw(shard(1, 0), generation(3), None);
+        let endless = lacking("cat", Duration::MAX);
+        newest.promised(shard(1, 0), generation(3), (&endless, now));
+        tokio::time::advance(LONGEST_LEASE).await;
+        assert!(!is_excluded(&newest, "cat"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_excluded_is_forgotten_when_it_grows_too_large() {
+        let newest = Newest::default();
+        newest.saw(shard(1, 0), generation(3), None);
+        let long = "c".repeat(MAX_EXTENT_BYTES / 4);
+        for number in 0..8 {
+            let said = lacking(&format!("{long}{number}"), LEASE);
+            newest.promised(shard(1, 0), generation(3), (&said, Instant::now()));
+            let known = newest.0.lock();
+            assert!(known.extent_bytes <= MAX_EXTENT_BYTES);
+            let promises = known
+                .shards
+                .values()
+                .filter_map(|sight| sight.promise.as_ref());
+            let num_bytes: usize = promises.map(|promise| promise.num_bytes).sum();
+            assert_eq!(known.extent_bytes, num_bytes);
+        }
     }
 }

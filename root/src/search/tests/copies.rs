@@ -188,7 +188,7 @@ async fn the_waterfall_names_phases_steps_and_the_origin_of_numbers() {
     let phases: Vec<_> = first.attempts.iter().map(|call| call.phase).collect();
     assert_eq!(phases, ["statistics", "query", "fetch"]);
     let steps: Vec<_> = first.steps.iter().map(|step| step.name).collect();
-    assert_eq!(steps, ["plan", "merge"]);
+    assert_eq!(steps, ["plan", "cache", "merge"]);
     assert_eq!(first.statistics, crate::waterfall::Numbers::Counted);
     let second = profile(found(&cluster, profiled).await);
     assert_eq!(second.statistics, crate::waterfall::Numbers::Remembered);
