@@ -39,7 +39,7 @@ pub(crate) enum Distribution {
 }
 
 /// Longest lease that a leaf may give: what roots believe in, too.
-const LONGEST_LEASE: std::time::Duration = std::time::Duration::from_secs(10);
+const LONGEST_LEASE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Every setting of a server, resolved. Meanings and units stand at the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,7 +181,7 @@ impl Config {
         );
         ensure!(
             self.search_lease.0 <= LONGEST_LEASE,
-            "`search_lease` is {}, wanted 10s at most: refreshes wait for it",
+            "`search_lease` is {}, wanted 3s at most: refreshes wait for it",
             self.search_lease
         );
         ensure!(

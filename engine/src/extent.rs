@@ -140,7 +140,7 @@ impl<'a> Survey<'a> {
             };
             match span_of(&column) {
                 None => return Ok(()),
-                Some(span) => all = joined(all, span),
+                Some(span) => all = all.joined(span),
             }
         }
         self.extent.note_span(field.clone(), all);
@@ -194,15 +194,4 @@ fn span_of(column: &DocValues) -> Option<Span> {
         DocValues::Ip(column) => within(column, |address| Scalar::Ip(address.into())),
         DocValues::Terms(_) => return None,
     })
-}
-
-/// Returns the span of both.
-fn joined(a: Span, b: Span) -> Span {
-    match (a, b) {
-        (Span::Nowhere, other) | (other, Span::Nowhere) => other,
-        (Span::Within(low, high), Span::Within(least, greatest)) => Span::Within(
-            if least < low { least } else { low },
-            if greatest > high { greatest } else { high },
-        ),
-    }
 }

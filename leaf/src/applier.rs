@@ -50,7 +50,7 @@ impl Applying {
     }
 }
 
-fn is_refresh(operation: &Operation) -> bool {
+pub(crate) fn is_refresh(operation: &Operation) -> bool {
     matches!(operation.kind, OperationKind::Refresh)
 }
 

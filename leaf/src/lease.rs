@@ -3,8 +3,8 @@
 //! A shard that has nothing for a query says why, and for a lease of some 500 ms from then on it keeps
 //! what searches see as it is. Until the lease runs out a root knows without asking what the copy
 //! would answer, and a refresh waits: so whoever was told that a write is visible finds it, through
-//! any root. Only copies that have shown the same for long give leases, so writers hardly ever
-//! wait. Source: Gray and Cheriton, *Leases* (SOSP 1989).
+//! any root. Only copies that have shown the same for long, and have nothing else to show, give leases,
+//! so a refresh hardly ever waits. Source: Gray and Cheriton, *Leases* (SOSP 1989).
 
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,14 @@ impl Leases {
         }
         state.until = Some(Instant::now() + self.terms.length);
         Some(self.terms.length)
+    }
+
+    /// Has what is shown next wait as if a lease had just been given: another copy, for which nobody waits
+    /// any more, may have given one.
+    pub(crate) fn outlast_others(&self) {
+        let mut state = self.state.lock();
+        let until = Instant::now() + self.terms.length;
+        state.until = state.until.max(Some(until));
     }
 
     /// Gives no lease from now on, until the guard is dropped.

@@ -115,6 +115,11 @@ impl Shard {
             return;
         };
         let known = self.index.load_full();
+        let mut copies = known.copies_of(self.key.shard).iter();
+        let remaining = index.copies_of(self.key.shard);
+        if copies.any(|node| !remaining.contains(node)) {
+            self.applier.leases.outlast_others();
+        }
         if Arc::ptr_eq(&known, index) || known.mapping.version > index.mapping.version {
             return;
         }

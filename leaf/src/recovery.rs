@@ -81,6 +81,8 @@ impl Leaf {
             tracing::info!(shard = %key, replayed, took_ms, "log replayed");
         }
         shard.want_mark(next);
+        // The commit may hold more than the process before has shown.
+        shard.applier.leases.show().wait().await;
         Ok(shard)
     }
 

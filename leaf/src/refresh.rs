@@ -34,6 +34,8 @@ impl Leaf {
         shard: &Arc<Shard>,
         position: SeqNo,
     ) -> Result<(), LeafFault> {
+        let showing = shard.applier.leases.show();
+        showing.wait().await;
         let primary = Arc::clone(&shard.primary).lock_owned().await;
         if shard.applier.marked() >= position {
             return Ok(());

@@ -119,6 +119,8 @@ impl Keeper {
                 Err(reason) => self.halted(Halt::Broken(reason)),
             };
         }
+        // It may hold more than the process before has shown.
+        shard.applier.leases.show().wait().await;
         if !self.leaf.opened(self.key, Ok(Arc::clone(&shard))) {
             return Next::End;
         }

@@ -29,7 +29,13 @@ impl Shard {
                 return None;
             }
         };
-        let is_newest = || self.engine().view().generation() == view.generation();
+        // A copy that is being closed gives none: nobody would wait for it. Nor does one that has more
+        // to show: it is written to, and its next refresh is near.
+        let is_newest = || {
+            self.engine().view().generation() == view.generation()
+                && self.applier.failure().is_none()
+                && self.shows_all()
+        };
         let lease = leases.give(is_newest)?;
         Some(Box::new(Unmatched { extent, lease }))
     }

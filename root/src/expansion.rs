@@ -1,36 +1,88 @@
-//! Scored patterns → the terms they stand for, asked of the shards of all indices at once.
+//! Scored patterns → the terms they stand for, asked of the shards of all indices at once, or remembered.
+
+mod cache;
 
 use std::sync::Arc;
 
 use gleaner_proto::search::{ExpandAnswer, ExpandCall};
 use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
 use gleaner_query::search::SearchRequest;
+use tokio::time::Instant;
 
 use crate::health::Phase;
 use crate::plan::IndexPlan;
 use crate::resolve::Expansions;
 use crate::scatter::{Answer, Trip};
 use crate::{Root, RootError};
+use cache::Known;
+
+pub(crate) use cache::Cache;
 
 impl Root {
-    /// Resolves the queries of all plans, asking the shards what scored patterns stand for. Shards
-    /// that were asked are bound to the moment they answered from; those that failed are lost.
+    /// Resolves the queries of all plans, asking the shards what scored patterns stand for, unless
+    /// that is remembered and `may_guess`. Shards that were asked are bound to the moment they
+    /// answered from, those that were not are expected to be of the one remembered; those that failed
+    /// are lost. Returns whether there are such patterns.
     pub(crate) async fn resolve_all(
         &self,
         plans: &mut [IndexPlan],
-        (request, now_ms): (&SearchRequest, i64),
+        (request, now_ms, may_guess): (&SearchRequest, i64, bool),
         trip: &mut Trip,
-    ) -> Result<(), RootError> {
+    ) -> Result<bool, RootError> {
         let mut expansions: Vec<Expansions> = plans.iter().map(|_| Expansions::default()).collect();
         for (plan, expansions) in plans.iter_mut().zip(&mut expansions) {
             self.resolve_plan(plan, request, now_ms, expansions)?;
         }
-        let open: Vec<usize> = (0..plans.len())
-            .filter(|at| !expansions[*at].wanted.is_empty())
-            .collect();
-        if open.is_empty() {
-            return Ok(());
+        let has_patterns = |at: &usize| !expansions[*at].wanted.is_empty();
+        let with_patterns: Vec<usize> = (0..plans.len()).filter(has_patterns).collect();
+        if with_patterns.is_empty() {
+            return Ok(false);
         }
+        let looking = Instant::now();
+        let mut open = with_patterns.clone();
+        open.retain(|at| !may_guess || !self.recall(&mut plans[*at], &mut expansions[*at]));
+        trip.did("cache", looking);
+        if !open.is_empty() {
+            self.expand(plans, (open, &mut expansions), trip).await;
+        }
+        for at in with_patterns {
+            self.resolve_plan(&mut plans[at], request, now_ms, &mut expansions[at])?;
+        }
+        Ok(true)
+    }
+
+    /// Answers what is wanted of the shards of `plan` by what they answered before, if that is what they
+    /// show, as far as can be told without asking; they are expected to then.
+    fn recall(&self, plan: &mut IndexPlan, expansions: &mut Expansions) -> bool {
+        let Some(known) = self.expansions.find(plan, &expansions.wanted) else {
+            return false;
+        };
+        let newest = self.statistics.newest.open();
+        let mut both = plan.shards.iter().zip(known.generations.iter());
+        let is_current = both.all(|(asked, generation)| {
+            !asked.is_pinned && newest.of(asked.shard) == Some(*generation)
+        });
+        drop(newest);
+        if !is_current {
+            return false;
+        }
+        for (asked, generation) in plan.shards.iter_mut().zip(known.generations.iter()) {
+            asked.expected = Some(*generation);
+        }
+        let wanted = std::mem::take(&mut expansions.wanted);
+        for (request, candidates) in wanted.iter().zip(known.candidates.iter()) {
+            expansions.answer(request, candidates.clone());
+        }
+        true
+    }
+
+    /// Asks the shards of the plans at `open` what is wanted of them.
+    async fn expand(
+        &self,
+        plans: &mut [IndexPlan],
+        (open, expansions): (Vec<usize>, &mut [Expansions]),
+        trip: &mut Trip,
+    ) {
         let asked: Vec<IndexPlan> = open.iter().map(|at| plans[*at].clone()).collect();
         let wanted: Vec<Arc<Vec<ExpansionRequest>>> = open
             .iter()
@@ -48,26 +100,43 @@ impl Root {
             .await;
         for ((at, answers), wanted) in open.into_iter().zip(gathered.answers).zip(wanted) {
             let plan = &mut plans[at];
+            let num_asked = answers.len();
             let answers = plan.settle(answers);
             for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(&answers) {
+                if !shard.is_pinned {
+                    let newest = &self.statistics.newest;
+                    newest.saw(shard.shard, value.generation, None);
+                }
                 shard.bind(node, value.view, value.generation);
             }
-            take_answers(&mut expansions[at], &wanted, &answers);
-            self.resolve_plan(plan, request, now_ms, &mut expansions[at])?;
+            let candidates = merged(&wanted, &answers);
+            for (request, candidates) in wanted.iter().zip(&candidates) {
+                expansions[at].answer(request, candidates.clone());
+            }
+            let is_pinned = plan.shards.iter().any(|shard| shard.is_pinned);
+            if answers.len() == num_asked && !is_pinned {
+                let generations = answers.iter().map(|answer| answer.value.generation);
+                let known = Known {
+                    generations: Arc::new(generations.collect()),
+                    candidates: Arc::new(candidates),
+                };
+                self.expansions.keep(plan, &wanted, known);
+            }
         }
-        Ok(())
     }
 }
 
-fn take_answers(
-    expansions: &mut Expansions,
+/// Returns the candidates for each pattern, put together from all shards.
+fn merged(
     wanted: &[ExpansionRequest],
     answers: &[Answer<ExpandAnswer>],
-) {
-    for (n, request) in wanted.iter().enumerate() {
+) -> Vec<Vec<ExpansionCandidate>> {
+    let numbered = wanted.iter().enumerate();
+    let of_request = |(n, request): (usize, &ExpansionRequest)| {
         let lists = answers.iter().filter_map(|a| a.value.candidates.get(n));
-        expansions.answer(request, merge_candidates(lists, request.limit));
-    }
+        merge_candidates(lists, request.limit)
+    };
+    numbered.map(of_request).collect()
 }
 
 /// Merges candidates of shards: by distance, then term; documents are summed.

@@ -38,7 +38,7 @@ impl Root {
             ..request.clone()
         };
         let mut trip = Trip::new(deadline);
-        self.resolve_all(&mut plans, (&request, now_ms), &mut trip)
+        self.resolve_all(&mut plans, (&request, now_ms, false), &mut trip)
             .await?;
         let counted = self.counted(&mut plans, (&request, false), &mut trip).await;
         let options = SearchOptions::default();

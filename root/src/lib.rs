@@ -107,6 +107,7 @@ pub struct Root {
     leaves: Arc<dyn Leaves>,
     analyzers: analyzers::Cache,
     statistics: statistics::Cache,
+    expansions: expansion::Cache,
     health: Arc<health::Book>,
     shown: shown::Shown,
     tasks: tasks::Tasks,
@@ -128,6 +129,7 @@ impl Root {
             leaves,
             analyzers: analyzers::Cache::default(),
             statistics: statistics::Cache::default(),
+            expansions: expansion::Cache::default(),
             health: Arc::new(health::Book::new(
                 options.hedge_share,
                 options.is_choosing_copies,

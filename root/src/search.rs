@@ -96,7 +96,8 @@ impl Root {
         let mut trip = Trip::new(deadline);
         trip.waterfall = request.profile.then(Waterfall::default);
         let planning = Instant::now();
-        self.resolve_all(plans, (request, now_ms), &mut trip)
+        let has_patterns = self
+            .resolve_all(plans, (request, now_ms, true), &mut trip)
             .await?;
         trip.did("plan", planning);
         skip_hopeless(plans, request);
@@ -116,6 +117,11 @@ impl Root {
             }
             plans.iter_mut().for_each(IndexPlan::unbind);
             num_restarts += 1;
+            if has_patterns {
+                // They may stand for other terms now.
+                self.resolve_all(plans, (request, now_ms, false), &mut trip)
+                    .await?;
+            }
         }
     }
 
@@ -150,11 +156,13 @@ impl Root {
         let may_restart = num_restarts < MAX_RESTARTS && trip.deadline.allows_another();
         let is_torn = gathered.is_mixed
             || !counted.is_confirmed_by(&gathered.answers)
+            || !is_expected(plans, &gathered)
             || lost_a_view(plans, &gathered);
         if may_restart && is_torn {
             return Ok(None);
         }
         counted.mark_unconfirmed(&mut gathered.answers);
+        mark_unexpected(plans, &mut gathered);
         self.gather(
             plans,
             (gathered.answers, merged),
@@ -173,7 +181,8 @@ impl Root {
                     let (shard, hits) = (asked.shard, &answer.value);
                     newest.saw(shard, hits.generation, Some(hits.num_documents));
                     if let Some(unmatched) = &hits.unmatched {
-                        newest.promised(shard, hits.generation, (unmatched, began));
+                        let shown = (&answer.node, hits.generation);
+                        newest.promised(shard, shown, (unmatched, began));
                     }
                 }
             }
@@ -217,6 +226,26 @@ pub(crate) struct Asked<'a> {
     pub(crate) options: &'a SearchOptions,
     pub(crate) statistics: Arc<Statistics>,
     pub(crate) now_ms: i64,
+}
+
+/// Returns whether all answers come from the generations that their queries were resolved for.
+fn is_expected(plans: &[IndexPlan], gathered: &Gathered<ShardHits>) -> bool {
+    let shards = plans.iter().flat_map(|plan| &plan.shards);
+    let mut both = shards.zip(gathered.answers.iter().flatten());
+    both.all(|(shard, answer)| match answer {
+        Ok(answer) => shard.expects(answer.value.generation),
+        Err(_) => true,
+    })
+}
+
+/// Marks those that do not as cut short: there was no time to resolve them again.
+fn mark_unexpected(plans: &[IndexPlan], gathered: &mut Gathered<ShardHits>) {
+    let shards = plans.iter().flat_map(|plan| &plan.shards);
+    for (shard, answer) in shards.zip(gathered.answers.iter_mut().flatten()) {
+        if let Ok(answer) = answer {
+            answer.value.timed_out |= !shard.expects(answer.value.generation);
+        }
+    }
 }
 
 /// Returns whether a shard's moment is gone that the search itself chose: another will do.

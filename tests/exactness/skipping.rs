@@ -204,7 +204,11 @@ fn query(random: &mut Random, depth: u32) -> Value {
 
 fn leaf(random: &mut Random) -> Value {
     let day = random.below(NUM_DAYS + 1);
-    match random.below(9) {
+    match random.below(10) {
+        9 => {
+            let word = format!("w{}", random.below(16));
+            json!({"match": {"message": {"query": word, "fuzziness": 1}}})
+        }
         0 | 1 => {
             let from = FIRST_MS + day * DAY_MS + random.below(DAY_MS);
             let bound = ["gte", "gt", "lt", "lte"][random.below(4) as usize];

@@ -5,6 +5,8 @@ use crate::route::Parameter;
 const AT_ONCE: &str = "metadata is changed at once or not at all";
 const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
 const ONE_ROUND: &str = "all shards are asked in one round";
+pub(crate) const NO_PRE_FILTER: &str =
+    "shards known not to match are left out without a round of their own";
 
 /// What every route takes.
 pub(crate) const COMMON: &[Parameter] = &[
@@ -101,7 +103,7 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::no_effect("request_cache", "there is no request cache"),
     Parameter::no_effect("batched_reduce_size", ONE_ROUND),
     Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
-    Parameter::no_effect("pre_filter_shard_size", ONE_ROUND),
+    Parameter::no_effect("pre_filter_shard_size", NO_PRE_FILTER),
     Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
     Parameter::no_effect("cancel_after_time_interval", "`timeout` bounds a search"),
     Parameter::no_effect("phase_took", "`profile` shows the phases"),

@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::search::parse_inner;
 use crate::error::ApiError;
-use crate::parameters::groups::{INDICES, SOURCE};
+use crate::parameters::groups::{INDICES, NO_PRE_FILTER, SOURCE};
 use crate::render::search::{SearchBody, SearchForm};
 use crate::request::{Lines, Request};
 use crate::response::Reply;
@@ -30,7 +30,7 @@ const MSEARCH: &[Parameter] = &[
         "max_concurrent_shard_requests",
         "all shards are asked in one round",
     ),
-    Parameter::no_effect("pre_filter_shard_size", "all shards are asked in one round"),
+    Parameter::no_effect("pre_filter_shard_size", NO_PRE_FILTER),
     Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
 ];
 

@@ -48,7 +48,7 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("search_queue = 0").contains("search_queue"));
     assert!(refused("hedge_share = 1.5").contains("`hedge_share` is 1.5"));
     assert!(refused("hedge_share = nan").contains("`hedge_share` is NaN"));
-    assert!(refused("search_lease = \"11s\"").contains("`search_lease` is 11s"));
+    assert!(refused("search_lease = \"4s\"").contains("`search_lease` is 4s"));
     let absent = Config::resolve(&flags(&[]), Some(Path::new("/no/such/file")));
     assert!(format!("{:#}", absent.expect_err("absent")).contains("/no/such/file"));
 }

@@ -35,13 +35,22 @@ fn field(name: &str) -> FieldPath {
     FieldPath::new(name)
 }
 
+/// Returns a fraction, one in some of which is a zero below the other.
+fn fraction(number: i64) -> f64 {
+    match number {
+        0..4 => -0.0,
+        4..8 => 0.0,
+        _ => number as f64 / 4.0 - 5.0,
+    }
+}
+
 fn document() -> impl Strategy<Value = Value> {
     let word = || prop::sample::select(WORDS.to_vec());
     let words = prop::collection::vec(word(), 0..4);
     let number = || 0_i64..40;
     (words, word(), number(), number(), any::<bool>()).prop_map(|(words, tag, n, other, is)| {
         let mut document = json!({
-            "text": words.join(" "), "n": n, "f": other as f64 / 4.0, "day": n * 1_000,
+            "text": words.join(" "), "n": n, "f": fraction(other), "day": n * 1_000,
             "ip": format!("10.0.0.{other}"), "bare": other,
         });
         if other % 3 == 0 {
@@ -62,7 +71,7 @@ fn leaf() -> impl Strategy<Value = Clause> {
         )
             .prop_map(|(name, number)| {
                 let value = match name {
-                    "f" => Scalar::F64(number as f64 / 4.0),
+                    "f" => Scalar::F64(fraction(number)),
                     "day" => Scalar::Date(number * 1_000),
                     "ip" => Scalar::Ip(0xffff_0a00_0000 + number as u128),
                     _ => Scalar::I64(number),

@@ -99,16 +99,30 @@ async fn a_refresh_shows_nothing_before_the_lease_has_run_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_process_promised_holds_after_it_crashed() {
+    for is_flushed in [false, true] {
+        let fixture = quiet().await;
+        let asked = Instant::now();
+        let promised = search(&fixture, from(10), None).await;
+        assert!(promised.unmatched.is_some());
+        let items = vec![put("c", r#"{"n": 10}"#)];
+        fixture.write(items).await.expect("writes");
+        if is_flushed {
+            fixture.leaf.flush(key(1)).await.expect("flushes");
+        }
+        let fixture = fixture.crash().await;
+        let found = search(&fixture, from(10), None).await;
+        assert_eq!(found.total, 1, "what is opened again shows its log");
+        assert!(asked.elapsed() >= LEASE, "flushed: {is_flushed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_has_more_to_show_promises_nothing() {
     let fixture = quiet().await;
     let items = vec![put("c", r#"{"n": 10}"#)];
     fixture.write(items).await.expect("writes");
-    let asked = Instant::now();
-    let promised = search(&fixture, from(10), None).await;
-    assert!(promised.unmatched.is_some());
-    let fixture = fixture.crash().await;
-    let found = search(&fixture, from(10), None).await;
-    assert_eq!(found.total, 1, "what is opened again shows its log");
-    assert!(asked.elapsed() >= LEASE);
+    let nothing = search(&fixture, from(10), None).await;
+    assert_eq!((nothing.total, nothing.unmatched), (0, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

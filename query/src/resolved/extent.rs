@@ -46,6 +46,31 @@ pub struct Unmatched {
     pub lease: Duration,
 }
 
+impl Span {
+    /// Returns the span of the values of both.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nowhere, other) | (other, Self::Nowhere) => other,
+            (Self::Within(low, high), Self::Within(least, greatest)) => {
+                let is = |a: &Scalar, b: &Scalar, wanted| order(a, b) == Some(wanted);
+                Self::Within(
+                    if is(&least, &low, Ordering::Less) {
+                        least
+                    } else {
+                        low
+                    },
+                    if is(&greatest, &high, Ordering::Greater) {
+                        greatest
+                    } else {
+                        high
+                    },
+                )
+            }
+        }
+    }
+}
+
 impl Extent {
     /// Returns what is known of a shard of which nothing is but whether any document is live.
     pub fn of(is_empty: bool) -> Self {
@@ -231,6 +256,8 @@ fn is_above(least: &Scalar, upper: &Bound<Scalar>) -> bool {
 fn order(a: &Scalar, b: &Scalar) -> Option<Ordering> {
     match (a, b) {
         (Scalar::I64(a) | Scalar::Date(a), Scalar::I64(b) | Scalar::Date(b)) => Some(a.cmp(b)),
+        // As columns order them: -0.0 is below 0.0.
+        (Scalar::F64(a), Scalar::F64(b)) => Some(a.total_cmp(b)),
         _ if rank(a) == rank(b) => a.partial_cmp(b),
         _ => None,
     }
@@ -238,12 +265,8 @@ fn order(a: &Scalar, b: &Scalar) -> Option<Ordering> {
 
 /// An order of all values, by type first, for lists.
 fn total_order(a: &Scalar, b: &Scalar) -> Ordering {
-    match (a, b) {
-        (Scalar::F64(a), Scalar::F64(b)) => a.total_cmp(b),
-        _ => rank(a)
-            .cmp(&rank(b))
-            .then_with(|| order(a, b).unwrap_or(Ordering::Equal)),
-    }
+    let by_type = rank(a).cmp(&rank(b));
+    by_type.then_with(|| order(a, b).unwrap_or(Ordering::Equal))
 }
 
 fn rank(value: &Scalar) -> u8 {

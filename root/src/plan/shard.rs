@@ -22,6 +22,8 @@ pub(crate) struct PlannedShard {
     pub(crate) is_pinned: bool,
     /// What a newest view must show at least.
     pub(crate) at_least: Option<SeqNo>,
+    /// What the query was resolved by, where that was remembered: the shard's answer must be of it.
+    pub(crate) expected: Option<Generation>,
 }
 
 impl PlannedShard {
@@ -34,6 +36,7 @@ impl PlannedShard {
             generation: None,
             is_pinned: false,
             at_least,
+            expected: None,
         }
     }
 
@@ -52,6 +55,11 @@ impl PlannedShard {
         self.node = Some(node.clone());
         self.view = Some(view);
         self.generation = Some(generation);
+    }
+
+    /// Returns whether an answer of `generation` is one that the query was resolved for.
+    pub(crate) fn expects(&self, generation: Generation) -> bool {
+        self.expected.is_none_or(|expected| expected == generation)
     }
 
     /// Makes it ask for the newest again, unless it is pinned.

@@ -58,7 +58,7 @@ fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> Asked<'a
 }
 
 async fn resolve(root: &Root, plans: &mut [IndexPlan], request: &SearchRequest, trip: &mut Trip) {
-    let resolved = root.resolve_all(plans, (request, NOW_MS), trip).await;
+    let resolved = root.resolve_all(plans, (request, NOW_MS, true), trip).await;
     resolved.expect("resolves");
 }
 

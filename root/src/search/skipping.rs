@@ -11,24 +11,28 @@
 //! on what happened to be known. Views that a request names are asked too: that they are gone must
 //! be told.
 
-use gleaner_model::{FieldKind, ShardKey, metric};
+use gleaner_model::{FieldKind, NodeId, ShardKey, metric};
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::resolved::Extent;
-use gleaner_query::search::{SearchRequest, SortTarget};
+use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::Root;
 use crate::plan::IndexPlan;
 use crate::statistics::Counted;
 
 /// Leaves out the shards of indices whose query matches nothing whatever they hold. Aggregations are
-/// asked of all.
+/// asked of all; so are shards of which something is remembered that they have to confirm.
 pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
     if !request.aggregations.is_empty() {
         return;
     }
-    let mut is_asked = plans.iter().any(|plan| !plan.is_hopeless());
+    let is_hopeless = |plan: &IndexPlan| {
+        let mut shards = plan.shards.iter();
+        shards.all(|planned| planned.expected.is_none()) && plan.is_hopeless()
+    };
+    let mut is_asked = plans.iter().any(|plan| !is_hopeless(plan));
     for plan in plans {
-        if plan.is_hopeless() {
+        if is_hopeless(plan) {
             let kept = usize::from(!is_asked).min(plan.shards.len());
             plan.skipped += (plan.shards.len() - kept) as u32;
             plan.shards.truncate(kept);
@@ -63,19 +67,28 @@ impl Root {
         if !knows_any || needs_all(&request.aggregations) {
             return;
         }
-        let heeds_post_filter = request.aggregations.is_empty();
+        // Documents count for `terminate_after` before the post filter has seen them.
+        let heeds_post_filter =
+            request.aggregations.is_empty() && request.terminate_after.is_none();
         let mut is_asked = Vec::new();
         for plan in plans.iter() {
             let excludes = |extent: &Extent| plan.is_excluded_by(extent, heeds_post_filter);
             for shard in &plan.shards {
-                let lacking = counted.lacking(is_asked.len());
-                let is_excluded =
-                    lacking.is_some_and(excludes) || newest.is_excluded(shard, excludes);
+                let fits = shard.generation.is_none_or(|bound| shard.expects(bound));
+                let lacking = counted.lacking(is_asked.len()).filter(|_| fits);
+                let is_excluded = lacking.is_some_and(excludes)
+                    || newest.is_excluded(shard, |extent, node| {
+                        excludes(extent) && self.holds(node, shard.shard)
+                    });
                 is_asked.push(shard.is_pinned || !is_excluded);
             }
         }
         drop(newest);
-        keep_some(plans, &mut is_asked, request);
+        if !is_asked.contains(&false) {
+            return;
+        }
+        let num_documents = |shard| self.statistics.newest.num_documents(shard);
+        keep_some(plans, &mut is_asked, (request, num_documents));
         let num_left_out = is_asked.iter().filter(|is_asked| !**is_asked).count() as u64;
         if num_left_out == 0 {
             return;
@@ -86,6 +99,14 @@ impl Root {
         for plan in plans {
             plan.retain(|| is_asked.next().unwrap_or(true));
         }
+    }
+}
+
+impl Root {
+    /// Returns whether a leaf holds a copy of the shard.
+    fn holds(&self, node: &NodeId, shard: ShardKey) -> bool {
+        let copies = self.leaves.copies(shard);
+        copies.iter().any(|copy| copy.node == *node)
     }
 }
 
@@ -102,52 +123,74 @@ fn needs_all(aggregations: &[Aggregation]) -> bool {
     })
 }
 
-/// Has one shard asked of each set of indices that would shape an answer alike, where none is.
-fn keep_some(plans: &[IndexPlan], is_asked: &mut [bool], request: &SearchRequest) {
+/// Has one shard asked of each set of indices that would shape an answer alike, where none is: one that
+/// holds documents, if that is known, since it is segments that cannot be sorted by a field.
+pub(super) fn keep_some(
+    plans: &[IndexPlan],
+    is_asked: &mut [bool],
+    (request, num_documents): (&SearchRequest, impl Fn(ShardKey) -> Option<u64>),
+) {
     let mut sets: Vec<(Vec<Option<&FieldKind>>, Kept)> = Vec::new();
     let mut at = 0;
     for plan in plans {
-        let range = at..at + plan.shards.len();
-        at = range.end;
-        if range.is_empty() {
-            continue;
-        }
-        let first = range.start;
-        let has_asked = is_asked[range].contains(&true);
         let kinds = kinds(plan, request);
-        match sets.iter_mut().find(|(known, _)| *known == kinds) {
-            Some((_, kept)) => kept.has_asked |= has_asked,
-            None => sets.push((kinds, Kept { first, has_asked })),
+        for planned in &plan.shards {
+            let shard = Kept {
+                at,
+                is_filled: num_documents(planned.shard).is_some_and(|number| number > 0),
+                has_asked: is_asked[at],
+            };
+            match sets.iter_mut().find(|(known, _)| *known == kinds) {
+                Some((_, kept)) => kept.join(shard),
+                None => sets.push((kinds.clone(), shard)),
+            }
+            at += 1;
         }
     }
     for (_, kept) in sets {
-        is_asked[kept.first] |= !kept.has_asked;
+        is_asked[kept.at] |= !kept.has_asked;
     }
 }
 
 /// Of a set of indices.
+#[derive(Clone, Copy)]
 struct Kept {
-    /// Position of its first shard.
-    first: usize,
-    /// Whether any of its shards is asked.
+    /// Position of the shard that is asked where none is.
+    at: usize,
+    /// Whether it holds documents.
+    is_filled: bool,
+    /// Whether any is asked.
     has_asked: bool,
+}
+
+impl Kept {
+    fn join(&mut self, shard: Self) {
+        self.has_asked |= shard.has_asked;
+        if shard.is_filled && !self.is_filled {
+            (self.at, self.is_filled) = (shard.at, true);
+        }
+    }
 }
 
 /// Returns the types, in the index, of the fields that the request sorts by and aggregates.
 fn kinds<'a>(plan: &'a IndexPlan, request: &SearchRequest) -> Vec<Option<&'a FieldKind>> {
     let mut fields = Vec::new();
-    for key in &request.sort {
-        if let SortTarget::Field(field) = &key.target {
-            fields.push(field.as_str());
-        }
-    }
+    sorted_by(&request.sort, &mut fields);
     fields_of(&request.aggregations, &mut fields);
     let all = &plan.index.mapping.fields;
     let kind = |field: &str| all.get(field).map(|field| &field.kind);
     fields.into_iter().map(kind).collect()
 }
 
-/// Collects the fields that aggregations take values from.
+fn sorted_by<'a>(keys: &'a [SortKey], fields: &mut Vec<&'a str>) {
+    for key in keys {
+        if let SortTarget::Field(field) = &key.target {
+            fields.push(field);
+        }
+    }
+}
+
+/// Collects the fields that aggregations take values from and sort by.
 fn fields_of<'a>(aggregations: &'a [Aggregation], fields: &mut Vec<&'a str>) {
     for aggregation in aggregations {
         let source = match &aggregation.kind {
@@ -159,10 +202,13 @@ fn fields_of<'a>(aggregations: &'a [Aggregation], fields: &mut Vec<&'a str>) {
             AggregationKind::Metric(_, source)
             | AggregationKind::Cardinality { source, .. }
             | AggregationKind::Percentiles { source, .. } => Some(&source.field),
+            AggregationKind::TopHits(hits) => {
+                sorted_by(&hits.sort, fields);
+                None
+            }
             AggregationKind::Filter(_)
             | AggregationKind::Filters { .. }
-            | AggregationKind::Global
-            | AggregationKind::TopHits(_) => None,
+            | AggregationKind::Global => None,
         };
         fields.extend(source.map(String::as_str));
         fields_of(&aggregation.sub, fields);

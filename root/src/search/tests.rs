@@ -1,6 +1,7 @@
 //! Coverage, totals, views and pages over a leaf that answers as told.
 
 mod copies;
+mod patterns;
 mod skipping;
 
 use std::sync::atomic::Ordering;
@@ -275,7 +276,7 @@ async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     let mut trip = Trip::new(deadline);
     let resolved = fixture
         .root
-        .resolve_all(&mut plans, (&request, 0), &mut trip)
+        .resolve_all(&mut plans, (&request, 0, true), &mut trip)
         .await;
     resolved.expect("resolves");
     let counted = fixture

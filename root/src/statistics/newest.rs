@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use gleaner_model::{Generation, ShardKey};
+use gleaner_model::{Generation, NodeId, ShardKey};
 use gleaner_query::resolved::{Extent, Unmatched};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -15,10 +15,13 @@ use crate::plan::PlannedShard;
 pub(super) const FRESH: Duration = Duration::from_millis(100);
 
 /// The longest that a lease is believed in: what says more is no leaf of ours.
-const LONGEST_LEASE: Duration = Duration::from_secs(10);
+const LONGEST_LEASE: Duration = Duration::from_secs(3);
 
 /// Shards whose newest generation is remembered; beyond it all are forgotten.
 const MAX_SHARDS: usize = 65_536;
+
+/// Bytes of what is excluded in one shard, roughly; beyond it that begins anew.
+const MAX_BYTES_OF_SHARD: usize = 64 << 10;
 
 /// Bytes of what is excluded, of all shards, roughly; beyond it all of that is forgotten.
 const MAX_EXTENT_BYTES: usize = 8 << 20;
@@ -47,6 +50,9 @@ struct Sight {
 
 /// What a copy has shown, and shows until its lease runs out.
 struct Promise {
+    /// The leaf that gave the last of them. Nobody waits for what a leaf has promised that holds no copy
+    /// any more.
+    node: NodeId,
     until: Instant,
     extent: Extent,
     num_bytes: usize,
@@ -59,9 +65,8 @@ impl Sight {
     }
 
     /// Returns what is known of the shard for certain, as long as a lease on it lasts.
-    fn leased(&self, now: Instant) -> Option<&Extent> {
-        let promise = self.promise.as_ref()?;
-        (now < promise.until).then_some(&promise.extent)
+    fn leased(&self, now: Instant) -> Option<&Promise> {
+        self.promise.as_ref().filter(|promise| now < promise.until)
     }
 }
 
@@ -107,12 +112,12 @@ impl Newest {
         }
     }
 
-    /// Notes what excludes a query in `shard`, of which `generation` has just been seen; the leaf was
+    /// Notes what excludes a query in `shard`, of which `node` has just shown `generation`; the leaf was
     /// asked after `asked`.
     pub(crate) fn promised(
         &self,
         shard: ShardKey,
-        generation: Generation,
+        (node, generation): (&NodeId, Generation),
         (unmatched, asked): (&Unmatched, Instant),
     ) {
         let mut guard = self.0.lock();
@@ -125,11 +130,17 @@ impl Newest {
         }
         let until = asked + unmatched.lease.min(LONGEST_LEASE);
         let promise = sight.promise.get_or_insert_with(|| Promise {
+            node: node.clone(),
             until,
             extent: Extent::default(),
             num_bytes: 0,
         });
-        promise.until = promise.until.max(until);
+        if until >= promise.until {
+            (promise.until, promise.node) = (until, node.clone());
+        }
+        if promise.num_bytes > MAX_BYTES_OF_SHARD {
+            promise.extent = Extent::default();
+        }
         known.leased_until = known.leased_until.max(Some(until));
         promise.extent.learn(unmatched.extent.clone());
         known.extent_bytes -= promise.num_bytes;
@@ -177,20 +188,22 @@ impl Open<'_> {
         sight.is_current(self.now).then_some(sight.generation)
     }
 
-    /// Returns whether `asked` shows, until a lease runs out, a state of which `excludes` says that
-    /// nothing in it can match: the state that it is bound to, if it is.
+    /// Returns whether `asked` shows, until a lease of a node runs out, a state of which `excludes` says
+    /// that nothing in it can match: the state that it is bound to, if it is.
     pub(crate) fn is_excluded(
         &self,
         asked: &PlannedShard,
-        excludes: impl FnOnce(&Extent) -> bool,
+        excludes: impl FnOnce(&Extent, &NodeId) -> bool,
     ) -> bool {
         let Some(sight) = self.known.shards.get(&asked.shard) else {
             return false;
         };
         let shown = sight.generation;
-        let is_it = asked.generation.is_none_or(|bound| bound == shown);
+        let is_bound = asked.generation.is_none_or(|bound| bound == shown);
+        let is_it = is_bound && asked.expects(shown);
         let is_enough = asked.at_least.is_none_or(|wanted| shown.visible >= wanted);
-        is_it && is_enough && sight.leased(self.now).is_some_and(excludes)
+        let leased = sight.leased(self.now);
+        is_it && is_enough && leased.is_some_and(|known| excludes(&known.extent, &known.node))
     }
 }
 
@@ -207,6 +220,10 @@ mod tests {
             mapping: MappingVersion(1),
             visible: SeqNo(visible),
         }
+    }
+
+    fn leaf() -> NodeId {
+        NodeId("leaf".into())
     }
 
     fn field() -> FieldPath {
@@ -226,7 +243,9 @@ mod tests {
         };
         let asked = PlannedShard::newest(shard(1, 0), None);
         let open = newest.open();
-        open.is_excluded(&asked, |extent| extent.excludes(&clause))
+        open.is_excluded(&asked, |extent, node| {
+            *node == leaf() && extent.excludes(&clause)
+        })
     }
 
     const LEASE: Duration = Duration::from_millis(500);
@@ -238,13 +257,21 @@ mod tests {
         newest.saw(shard(1, 0), generation(3), None);
         assert!(!newest.open().has_leases());
         for term in ["cat", "dog"] {
-            newest.promised(shard(1, 0), generation(3), (&lacking(term, LEASE), now));
+            newest.promised(
+                shard(1, 0),
+                (&leaf(), generation(3)),
+                (&lacking(term, LEASE), now),
+            );
         }
         assert!(is_excluded(&newest, "cat") && is_excluded(&newest, "dog"));
         assert!(newest.open().has_leases() && !is_excluded(&newest, "cow"));
         // A copy that lags behind takes nothing back, nor does what it says count.
         newest.saw(shard(1, 0), generation(2), None);
-        newest.promised(shard(1, 0), generation(2), (&lacking("cow", LEASE), now));
+        newest.promised(
+            shard(1, 0),
+            (&leaf(), generation(2)),
+            (&lacking("cow", LEASE), now),
+        );
         assert!(is_excluded(&newest, "cat") && !is_excluded(&newest, "cow"));
         newest.saw(shard(1, 0), generation(4), None);
         assert!(!is_excluded(&newest, "cat"));
@@ -255,7 +282,11 @@ mod tests {
         let newest = Newest::default();
         let now = Instant::now();
         newest.saw(shard(1, 0), generation(3), None);
-        newest.promised(shard(1, 0), generation(3), (&lacking("cat", LEASE), now));
+        newest.promised(
+            shard(1, 0),
+            (&leaf(), generation(3)),
+            (&lacking("cat", LEASE), now),
+        );
         tokio::time::advance(2 * FRESH).await;
         assert_eq!(newest.of(shard(1, 0)), Some(generation(3)));
         tokio::time::advance(LEASE).await;
@@ -269,19 +300,33 @@ mod tests {
         let now = Instant::now();
         newest.saw(shard(1, 0), generation(3), None);
         let endless = lacking("cat", Duration::MAX);
-        newest.promised(shard(1, 0), generation(3), (&endless, now));
+        newest.promised(shard(1, 0), (&leaf(), generation(3)), (&endless, now));
         tokio::time::advance(LONGEST_LEASE).await;
         assert!(!is_excluded(&newest, "cat"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_excluded_is_forgotten_when_it_grows_too_large() {
+    async fn what_is_excluded_in_one_shard_begins_anew_when_it_grows_too_large() {
         let newest = Newest::default();
         newest.saw(shard(1, 0), generation(3), None);
+        let long = "c".repeat(MAX_BYTES_OF_SHARD);
+        for number in 0..2 {
+            let said = lacking(&format!("{long}{number}"), LEASE);
+            let now = Instant::now();
+            newest.promised(shard(1, 0), (&leaf(), generation(3)), (&said, now));
+        }
+        assert!(!is_excluded(&newest, &format!("{long}0")));
+        assert!(is_excluded(&newest, &format!("{long}1")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_excluded_is_forgotten_when_it_grows_too_large() {
+        let newest = Newest::default();
         let long = "c".repeat(MAX_EXTENT_BYTES / 4);
         for number in 0..8 {
-            let said = lacking(&format!("{long}{number}"), LEASE);
-            newest.promised(shard(1, 0), generation(3), (&said, Instant::now()));
+            let (shard, said) = (shard(1, number), lacking(&long, LEASE));
+            newest.saw(shard, generation(3), None);
+            newest.promised(shard, (&leaf(), generation(3)), (&said, Instant::now()));
             let known = newest.0.lock();
             assert!(known.extent_bytes <= MAX_EXTENT_BYTES);
             let promises = known

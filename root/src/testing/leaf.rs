@@ -16,7 +16,9 @@ use gleaner_proto::search::{
 use gleaner_proto::write::{WriteAnswer, WriteCall, WriteOutcome, WriteResult};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
-use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak, Unmatched};
+use gleaner_query::resolved::{
+    ExpansionCandidate, FieldStatistics, Statistics, TieBreak, Unmatched,
+};
 use parking_lot::Mutex;
 
 /// A hit of a fake leaf: score and tie-break.
@@ -37,6 +39,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) hanging: Mutex<BTreeSet<ShardKey>>,
     /// What shards say when they are searched: why nothing matches.
     pub(crate) unmatched: Mutex<BTreeMap<ShardKey, Unmatched>>,
+    /// Shards that hold no document.
+    pub(crate) empty: Mutex<BTreeSet<ShardKey>>,
     /// Shards that hold no term.
     pub(crate) termless: Mutex<BTreeSet<ShardKey>>,
     /// Shards of the last searches, each as often as it was asked.
@@ -47,6 +51,9 @@ pub(crate) struct FakeLeaf {
     pub(crate) is_keeping_views: Mutex<bool>,
     /// Shards that a search answers for although more were asked.
     pub(crate) answers_at_most: Mutex<Option<usize>>,
+    /// What every pattern stands for.
+    pub(crate) candidates: Mutex<Vec<ExpansionCandidate>>,
+    pub(crate) num_expands: AtomicUsize,
     pub(crate) num_statistics: AtomicUsize,
     pub(crate) num_searches: AtomicUsize,
     /// Queries asked last, by index.
@@ -161,7 +168,11 @@ impl FakeLeaf {
         Ok(ShardHits {
             generation: self.generation(view),
             view,
-            num_documents: 100,
+            num_documents: if self.empty.lock().contains(&asked.shard) {
+                0
+            } else {
+                100
+            },
             total: all.len() as u64,
             hits: all.iter().map(hit).take(top).collect(),
             max_score: all.first().map(|(score, _)| *score),
@@ -223,12 +234,14 @@ impl LeafClient for FakeLeaf {
     }
 
     async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        self.num_expands.fetch_add(1, Ordering::Relaxed);
+        let candidates = self.candidates.lock().clone();
         let answer = |asked: &ShardView| {
             let view = self.view(*asked)?;
             Ok(ExpandAnswer {
                 view,
                 generation: self.generation(view),
-                candidates: call.requests.iter().map(|_| Vec::new()).collect(),
+                candidates: call.requests.iter().map(|_| candidates.clone()).collect(),
             })
         };
         call.shards.iter().map(answer).collect()

@@ -9,6 +9,7 @@ use gleaner_model::{MappingVersion, Operation, OperationKind, SeqNo};
 use gleaner_proto::replicate::LogRecord;
 
 use super::Follower;
+use crate::applier::is_refresh;
 use crate::replica::Halt;
 use crate::shard::InFlight;
 
@@ -127,6 +128,11 @@ impl Follower {
             return Ok(());
         }
         let batch = self.begin().await?;
+        let shows = operations.iter().any(is_refresh);
+        let showing = shows.then(|| self.shard.applier.leases.show());
+        if let Some(showing) = &showing {
+            showing.wait().await;
+        }
         let shard = Arc::clone(&self.shard);
         let applied = tokio::task::spawn_blocking(move || {
             let first = shard.applier.next();

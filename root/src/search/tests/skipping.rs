@@ -164,6 +164,53 @@ async fn one_shard_is_asked_of_each_set_of_indices_that_shape_an_answer_alike() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_shard_that_is_asked_of_a_set_holds_documents_if_any_does() {
+    let mapping = json!({"properties": {"n": {"type": "long"}}});
+    let fixture = Fixture::new([index(1, &mapping)]);
+    let unmatched = Unmatched {
+        extent: Extent::of(true),
+        lease: LEASE,
+    };
+    for number in 0..2 {
+        let mut said = fixture.leaf.unmatched.lock();
+        said.insert(shard(1, number), unmatched.clone());
+    }
+    fixture.leaf.empty.lock().insert(shard(1, 0));
+    searched(&fixture, above(0)).await;
+    let (_, asked) = searched(&fixture, above(0)).await;
+    assert_eq!(asked, [shard(1, 1)].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_best_hits_of_buckets_are_sorted_by_parts_indices_too() {
+    let dated = json!({"properties": {"n": {"type": "long"}, "day": {"type": "date"}}});
+    let bare = json!({"properties": {"n": {"type": "long"}, "day": {"type": "text"}}});
+    let fixture = Fixture::new([index(1, &dated), index(2, &bare)]);
+    let plans = fixture.root.targets(&Target::default()).expect("all");
+    let is_asked = |body: Value| {
+        let mut is_asked = [true, true, false, false];
+        let known = |_: ShardKey| None;
+        super::super::skipping::keep_some(&plans, &mut is_asked, (&request(&body), known));
+        is_asked
+    };
+    let top = |by: &str| json!({"aggs": {"best": {"top_hits": {"sort": [by]}}}});
+    assert_eq!(is_asked(top("n")), [true, true, false, false]);
+    assert_eq!(is_asked(top("day")), [true, true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_filter_leaves_no_shard_out_of_a_search_that_counts_before_it() {
+    let fixture = numbered();
+    let body = |terminate_after| {
+        let post_filter = json!({"range": {"n": {"gte": 100}}});
+        json!({"post_filter": post_filter, "terminate_after": terminate_after})
+    };
+    searched(&fixture, body(0)).await;
+    let (_, asked) = searched(&fixture, body(1)).await;
+    assert_eq!(asked, all());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_profile_names_the_shards_that_were_not_asked() {
     let fixture = numbered();
     searched(&fixture, above(100)).await;
