@@ -173,6 +173,39 @@ impl Throughput {
     }
 }
 
+/// What came of the closed loops of all rounds, and what it has cost.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    /// Of all answers.
+    pub(super) latencies: Latencies,
+    /// Time on the clock, seconds.
+    pub(super) wall: f64,
+    /// CPU time of the processes asked, seconds.
+    pub(super) cpu: f64,
+    /// Answers per second of each round.
+    pub(super) by_round: Vec<f64>,
+}
+
+impl Closed {
+    /// Counts one round, which took so much CPU time.
+    pub(super) fn add(&mut self, seen: &Throughput, cpu: Duration) {
+        self.by_round.push(seen.per_second());
+        self.latencies.merge(&seen.latencies);
+        self.wall += seen.wall;
+        self.cpu += cpu.as_secs_f64();
+    }
+
+    /// Returns answers per second.
+    pub(super) fn per_second(&self) -> f64 {
+        self.latencies.number() as f64 / self.wall
+    }
+
+    /// Returns µs per search.
+    pub(super) fn cpu_us(&self) -> f64 {
+        self.cpu * 1e6 / self.latencies.number() as f64
+    }
+}
+
 /// Lets `num_clients` ask `requests` in turns for `duration`, each as fast as it is answered.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::connections::Connections;
 use super::latency::{Latencies, ms};
-use super::load::{Answer, Rate, Throughput, closed_loop, open_loop};
+use super::load::{Answer, Closed, Rate, closed_loop, open_loop};
 use super::nodes::{self, Leaves, Means, NUM_LEAVES, NUM_SHARDS, Nodes, Start};
 use super::{Bench, CLIENTS, low_rate, targets};
 use crate::process::Server;
@@ -27,16 +27,6 @@ struct Side {
     num_open_not_whole: usize,
     /// Median of each round, ms.
     medians: Vec<f64>,
-}
-
-/// Closed loops of all rounds.
-#[derive(Debug, Default)]
-struct Closed {
-    latencies: Latencies,
-    wall: f64,
-    cpu: f64,
-    /// Answers per second of each round.
-    by_round: Vec<f64>,
 }
 
 /// Where a side answers, and what it has used.
@@ -131,24 +121,6 @@ fn in_turns(
         }
     }
     Ok((sides, rate))
-}
-
-impl Closed {
-    fn add(&mut self, seen: &Throughput, cpu: Duration) {
-        self.by_round.push(seen.per_second());
-        self.latencies.merge(&seen.latencies);
-        self.wall += seen.wall;
-        self.cpu += cpu.as_secs_f64();
-    }
-
-    fn per_second(&self) -> f64 {
-        self.latencies.number() as f64 / self.wall
-    }
-
-    /// Returns µs per query.
-    fn cpu_us(&self) -> f64 {
-        self.cpu * 1e6 / self.latencies.number() as f64
-    }
 }
 
 fn closed_table(sides: &[Side; 2]) -> Table {

@@ -9,8 +9,8 @@ use gleaner_datasets::Random;
 use serde_json::{Value, json};
 
 use super::connections::{self, Connections};
-use super::latency::{Latencies, ms};
-use super::load::{Throughput, closed_loop};
+use super::latency::ms;
+use super::load::{Closed, closed_loop};
 use super::nodes::{self, Leaves, Means, NUM_LEAVES, Nodes, Start};
 use super::{Bench, CLIENTS};
 use crate::client::Client;
@@ -44,9 +44,7 @@ struct Kind {
 /// What came of one kind on one side, over all rounds.
 #[derive(Debug, Default)]
 struct Figures {
-    latencies: Latencies,
-    wall: f64,
-    cpu: f64,
+    closed: Closed,
     /// Shards asked for hits, per search.
     asked: f64,
 }
@@ -84,7 +82,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
                 bench.runtime.block_on(run())?;
                 let before = nodes.cpu()?;
                 let seen = bench.runtime.block_on(run())?;
-                side.add(&seen, nodes.cpu()?.saturating_sub(before));
+                side.closed.add(&seen, nodes.cpu()?.saturating_sub(before));
                 side.asked = asked(&bench.runtime, &connections, kind)?;
             }
         }
@@ -105,23 +103,6 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
     })
 }
 
-impl Figures {
-    fn add(&mut self, seen: &Throughput, cpu: Duration) {
-        self.latencies.merge(&seen.latencies);
-        self.wall += seen.wall;
-        self.cpu += cpu.as_secs_f64();
-    }
-
-    fn per_second(&self) -> f64 {
-        self.latencies.number() as f64 / self.wall
-    }
-
-    /// Returns µs per search.
-    fn cpu_us(&self) -> f64 {
-        self.cpu * 1e6 / self.latencies.number() as f64
-    }
-}
-
 fn table(kinds: &[Kind], figures: &[[Figures; 2]]) -> Table {
     let mut table = Table::new([
         "search",
@@ -136,17 +117,18 @@ fn table(kinds: &[Kind], figures: &[[Figures; 2]]) -> Table {
     ]);
     for (kind, sides) in kinds.iter().zip(figures) {
         for ((name, _), side) in SIDES.iter().zip(sides) {
-            let ratio = |of: fn(&Figures) -> f64| format!("{:.2}", of(side) / of(&sides[0]));
+            let (closed, all) = (&side.closed, &sides[0].closed);
+            let ratio = |of: fn(&Closed) -> f64| format!("{:.2}", of(closed) / of(all));
             table.row([
                 kind.name.to_owned(),
                 (*name).to_owned(),
                 format!("{:.1}", side.asked),
-                format!("{:.0}", side.per_second()),
-                format!("{:.0}", side.cpu_us()),
-                ms(side.latencies.at(0.5)),
-                ms(side.latencies.at(0.99)),
-                ratio(Figures::per_second),
-                ratio(Figures::cpu_us),
+                format!("{:.0}", closed.per_second()),
+                format!("{:.0}", closed.cpu_us()),
+                ms(closed.latencies.at(0.5)),
+                ms(closed.latencies.at(0.99)),
+                ratio(Closed::per_second),
+                ratio(Closed::cpu_us),
             ]);
         }
     }
@@ -266,9 +248,12 @@ mod tests {
     #[test]
     fn figures_stand_beside_those_of_asking_all() {
         let side = |asked: f64, cpu: f64| Figures {
-            latencies: (0..10).map(|_| Duration::from_millis(2)).collect(),
-            wall: 1.0,
-            cpu,
+            closed: Closed {
+                latencies: (0..10).map(|_| Duration::from_millis(2)).collect(),
+                wall: 1.0,
+                cpu,
+                by_round: vec![],
+            },
             asked,
         };
         let kinds = kinds();
