@@ -17,8 +17,11 @@ use gleaner_model::{
     SeqNo, ShardKey, ShardNumber,
 };
 use gleaner_proto::read::{Document, GetCall};
+use gleaner_proto::search::{SearchCall, ShardView};
 use gleaner_proto::write::{Condition, WriteAction, WriteAnswer, WriteCall, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
+use gleaner_query::search::TrackTotal;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -311,6 +314,31 @@ pub(crate) fn call(items: Vec<WriteItem>) -> WriteCall {
         term: PrimaryTerm(1),
         items,
         idempotency: None,
+        remaining: PATIENCE,
+    }
+}
+
+/// Returns a call that searches for the best hits.
+pub(crate) fn search(query: Clause, statistics: Statistics, shard: ShardView) -> SearchCall {
+    let query = ShardQuery {
+        query,
+        post_filter: None,
+        statistics: Arc::new(statistics),
+        top: 25,
+        sort: Vec::new(),
+        after: None,
+        search_after: None,
+        track_scores: true,
+        track_total: TrackTotal::Exact,
+        min_score: None,
+        aggregations: Arc::default(),
+        aggregation_filters: Arc::default(),
+        terminate_after: None,
+        now_ms: 0,
+    };
+    SearchCall {
+        shards: vec![shard],
+        query: Arc::new(query),
         remaining: PATIENCE,
     }
 }

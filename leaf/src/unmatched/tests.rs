@@ -1,17 +1,15 @@
 //! What a shard says of itself holds for as long as it has promised.
 
 use std::ops::Bound;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gleaner_model::{FieldPath, SeqNo};
 use gleaner_proto::LeafClient;
-use gleaner_proto::search::{SearchCall, ShardView};
+use gleaner_proto::search::ShardView;
 use gleaner_query::answer::{ShardHits, ViewId};
-use gleaner_query::resolved::{Clause, Scalar, ShardQuery, Statistics};
-use gleaner_query::search::TrackTotal;
+use gleaner_query::resolved::{Clause, Scalar, Statistics};
 
-use crate::testing::{Fixture, PATIENCE, key, put};
+use crate::testing::{self, Fixture, key, put};
 
 const LEASE: Duration = Duration::from_millis(300);
 
@@ -36,31 +34,12 @@ fn from(least: i64) -> Clause {
 }
 
 async fn search(fixture: &Fixture, query: Clause, view: Option<ViewId>) -> ShardHits {
-    let query = ShardQuery {
-        query,
-        post_filter: None,
-        statistics: Arc::new(Statistics::default()),
-        top: 10,
-        sort: Vec::new(),
-        after: None,
-        search_after: None,
-        track_scores: false,
-        track_total: TrackTotal::Exact,
-        min_score: None,
-        aggregations: Arc::default(),
-        aggregation_filters: Arc::default(),
-        terminate_after: None,
-        now_ms: 0,
+    let shard = ShardView {
+        shard: key(1),
+        view,
+        at_least: None,
     };
-    let call = SearchCall {
-        shards: vec![ShardView {
-            shard: key(1),
-            view,
-            at_least: None,
-        }],
-        query: Arc::new(query),
-        remaining: PATIENCE,
-    };
+    let call = testing::search(query, Statistics::default(), shard);
     let answer = fixture.leaf.search(call).await.remove(0);
     answer.expect("it can be searched")
 }

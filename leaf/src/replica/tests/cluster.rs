@@ -13,13 +13,14 @@ use gleaner_proto::search::{SearchCall, ShardView, StatisticsCall};
 use gleaner_proto::write::{WriteAction, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{ShardHits, ViewId};
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
-use gleaner_query::search::TrackTotal;
+use gleaner_query::resolved::{Clause, Statistics, StatisticsRequest};
 
 use super::wire::{Wire, Wires};
 use crate::shard::Shard;
 use crate::testing::{PATIENCE, call, id, index, item, key};
 use crate::{Leaf, LeafOptions};
+
+pub(super) use crate::testing::search;
 
 /// Leaves on one network and, unless told otherwise, one coordinator.
 pub(super) struct Cluster {
@@ -276,31 +277,6 @@ pub(super) fn newest(at_least: Option<SeqNo>) -> ShardView {
         shard: key(1),
         view: None,
         at_least,
-    }
-}
-
-/// Returns a call that searches for the best hits.
-pub(super) fn search(query: Clause, statistics: Statistics, shard: ShardView) -> SearchCall {
-    let query = ShardQuery {
-        query,
-        post_filter: None,
-        statistics: Arc::new(statistics),
-        top: 25,
-        sort: Vec::new(),
-        after: None,
-        search_after: None,
-        track_scores: true,
-        track_total: TrackTotal::Exact,
-        min_score: None,
-        aggregations: Arc::default(),
-        aggregation_filters: Arc::default(),
-        terminate_after: None,
-        now_ms: 0,
-    };
-    SearchCall {
-        shards: vec![shard],
-        query: Arc::new(query),
-        remaining: PATIENCE,
     }
 }
 
