@@ -8,6 +8,7 @@
 
 mod civil;
 mod format;
+mod instant;
 mod math;
 mod named;
 mod parse;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::civil::{self, Civil};
 use super::pattern::{self, Item, OffsetStyle, Part, Word};
 use super::zone::{self, TimeZone};
-use super::{named, parse};
+use super::{instant, named, parse};
 use crate::error::{ErrorType, QueryError};
 
 pub(super) const MONTHS: [&str; 12] = [
@@ -37,6 +37,8 @@ pub(super) const WEEKDAYS: [&str; 7] = [
 pub struct DateFormatter {
     pattern: String,
     alternatives: Vec<Alternative>,
+    /// Whether the first alternative takes what [`instant::read`] reads, for the same.
+    takes_instants: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +58,11 @@ impl DateFormatter {
             .split("||")
             .map(|part| Alternative::parse(part.trim()))
             .collect::<Result<_, _>>()?;
+        let first = pattern.split("||").next().unwrap_or_default().trim();
         Ok(Self {
             pattern: pattern.to_owned(),
             alternatives,
+            takes_instants: first.ends_with("date_optional_time"),
         })
     }
 
@@ -82,6 +86,11 @@ impl DateFormatter {
     /// # Errors
     /// `parse_exception` where no alternative reads the text.
     pub fn parse_in(&self, text: &str, zone: &TimeZone, round_up: bool) -> Result<i64, QueryError> {
+        if self.takes_instants
+            && let Some(ms) = instant::read(text)
+        {
+            return Ok(ms);
+        }
         let found = self
             .alternatives
             .iter()

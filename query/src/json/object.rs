@@ -8,6 +8,9 @@ use crate::error::{ErrorType, QueryError};
 /// Characters of a value that an error message shows.
 const SHOWN_CHARS: usize = 80;
 
+/// Keys up to which an object is looked through instead of hashed.
+const FEW_KEYS: usize = 8;
+
 /// Hands out the values of an object and remembers what was asked for.
 ///
 /// Numbers and booleans may also be given as strings (`"10"`, `"true"`), as Elasticsearch allows.
@@ -67,13 +70,23 @@ impl<'a> ObjectReader<'a> {
     /// Returns the value of `key` and counts it as known.
     pub fn take(&mut self, key: &'static str) -> Option<&'a Value> {
         self.asked.push(key);
-        self.entries.get(key)
+        self.find(key)
+    }
+
+    /// Returns the value of `key`. A body has a few of the many keys that could be in it, and hashing each
+    /// of those costs more than looking at what is there.
+    fn find(&self, key: &str) -> Option<&'a Value> {
+        if self.entries.len() > FEW_KEYS {
+            return self.entries.get(key);
+        }
+        let mut entries = self.entries.iter();
+        entries.find_map(|(known, value)| (known == key).then_some(value))
     }
 
     /// Returns the value of the first of `keys` that is present; all count as known.
     pub fn take_any(&mut self, keys: &[&'static str]) -> Option<&'a Value> {
         self.asked.extend(keys);
-        keys.iter().find_map(|key| self.entries.get(*key))
+        keys.iter().find_map(|key| self.find(key))
     }
 
     /// Counts `keys` as known and ignores their values.
@@ -86,7 +99,7 @@ impl<'a> ObjectReader<'a> {
     /// # Errors
     /// `parsing_exception` naming the first of them.
     pub fn unsupported(&self, keys: &[&'static str]) -> Result<(), QueryError> {
-        match keys.iter().find(|key| self.entries.contains_key(**key)) {
+        match keys.iter().find(|key| self.find(key).is_some()) {
             None => Ok(()),
             Some(key) => Err(QueryError::parsing(format!(
                 "[{}] [{key}] is not supported",

@@ -120,7 +120,11 @@ impl DocumentBuilder {
         if let Some(routing) = identity.routing {
             document.add_text(system.routing, routing);
         }
-        document.add_bytes(system.source, source);
+        // Stored either way and never indexed; tantivy writes a text in one piece, but bytes one by one.
+        match std::str::from_utf8(source) {
+            Ok(text) => document.add_text(system.source, text),
+            Err(_) => document.add_bytes(system.source, source),
+        }
     }
 }
 
