@@ -13,8 +13,8 @@ use gleaner_engine::schema::tokens;
 use gleaner_model::settings::routing_slots_for;
 use tantivy::indexer::NoMergePolicy;
 use tantivy::schema::{
-    BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema,
-    TextFieldIndexing, TextOptions,
+    Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema, TextFieldIndexing,
+    TextOptions,
 };
 use tantivy::{Index, IndexWriter, TantivyDocument};
 
@@ -103,7 +103,7 @@ impl Bare {
         document.add_text(fields.kind, article.kind);
         let published = chrono::DateTime::parse_from_rfc3339(&article.published)?;
         document.add_i64(fields.published, published.timestamp_millis());
-        document.add_bytes(fields.source, source);
+        document.add_text(fields.source, std::str::from_utf8(source)?);
         Ok(document)
     }
 
@@ -199,7 +199,7 @@ fn schema(tokens: Tokens) -> (Schema, Fields) {
             "published",
             NumericOptions::default().set_indexed().set_fast(),
         ),
-        source: builder.add_bytes_field("source", BytesOptions::from(STORED)),
+        source: builder.add_text_field("source", STORED),
     };
     (builder.build(), fields)
 }

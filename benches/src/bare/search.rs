@@ -67,7 +67,7 @@ impl BareSearch {
     pub fn fetch_top(
         &self,
         query: &dyn tantivy::query::Query,
-    ) -> Result<Vec<(f32, String, Vec<u8>)>> {
+    ) -> Result<Vec<(f32, String, String)>> {
         let top = TopDocs::with_limit(10).order_by_score();
         let mut hits = Vec::new();
         for (score, address) in self.searcher.search(query, &top)? {
@@ -77,9 +77,9 @@ impl BareSearch {
                 .and_then(|value| value.as_str());
             let source = document
                 .get_first(self.fields.source)
-                .and_then(|value| value.as_bytes());
+                .and_then(|value| value.as_str());
             let (id, source) = id.zip(source).context("a document without id or source")?;
-            hits.push((score, id.to_owned(), source.to_vec()));
+            hits.push((score, id.to_owned(), source.to_owned()));
         }
         Ok(hits)
     }

@@ -77,7 +77,7 @@ async fn search(State(shared): State<Arc<Shared>>, Json(query): Json<Query>) -> 
         .fetch_top(index.query(&query).as_ref())
         .unwrap_or_default();
     let hits = found.into_iter().filter_map(|(score, id, source)| {
-        let source = RawValue::from_string(String::from_utf8(source).ok()?).ok()?;
+        let source = RawValue::from_string(source).ok()?;
         Some(Hit { id, score, source })
     });
     let hits = Hits {
