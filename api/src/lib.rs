@@ -2,7 +2,7 @@
 //!
 //! Does: routes, parameters, content types, limits on bodies, rendering, one table of errors.
 //! Does not: evaluate, plan, merge, keep data; parse queries, mappings, settings (`query` does).
-//! Called by `cli`, which wires [`router`] and [`serve`]. Read [`route::Route`] first: each route is
+//! Called by `cli`, which wires [`dialect`] and [`serve`]. Read [`route::Route`] first: each route is
 //! one static table of its paths, methods and parameters, and the documentation is made of them.
 
 mod contexts;
@@ -24,7 +24,7 @@ pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use server::serve;
-pub use service::router;
+pub use service::{Dialect, dialect};
 
 #[cfg(doc)]
 use gleaner_root::Root;

@@ -16,6 +16,9 @@ use crate::parameters::Parameters;
 pub(crate) use filter_path::{FilterPath, Share};
 pub(crate) use table::{Cell, Column, Table};
 
+/// Bytes that most answers without documents have room in.
+const SMALL_BODY: usize = 512;
+
 /// An answer before it is given its form.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -41,10 +44,20 @@ impl Reply {
         Self::with_status(StatusCode::OK, body)
     }
 
+    /// Returns a 200 with `body` as JSON of roughly `num_bytes`: a large answer that grows while it is
+    /// written is copied several times.
+    pub(crate) fn json_of(num_bytes: usize, body: &impl Serialize) -> Self {
+        Self::written(StatusCode::OK, Vec::with_capacity(num_bytes), body)
+    }
+
     /// Returns an answer with `body` as JSON.
     pub(crate) fn with_status(status: StatusCode, body: &impl Serialize) -> Self {
-        match serde_json::to_vec(body) {
-            Ok(bytes) => Self::of(status, Content::Json(Bytes::from(bytes))),
+        Self::written(status, Vec::with_capacity(SMALL_BODY), body)
+    }
+
+    fn written(status: StatusCode, mut bytes: Vec<u8>, body: &impl Serialize) -> Self {
+        match serde_json::to_writer(&mut bytes, body) {
+            Ok(()) => Self::of(status, Content::Json(Bytes::from(bytes))),
             Err(error) => {
                 let reason = format!("the answer could not be written as JSON: {error}");
                 let status = StatusCode::INTERNAL_SERVER_ERROR;

@@ -1,16 +1,20 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, ended gracefully.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tower::Service;
 
 use crate::options::ApiOptions;
 
@@ -20,19 +24,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Requests of one HTTP/2 connection that may be open at once.
 const MAX_STREAMS: u32 = 256;
 
-/// Serves `router` on `listener` until `shutdown` is done, then ends open requests for at most
+/// Serves `service` on `listener` until `shutdown` is done, then ends open requests for at most
 /// [`ApiOptions::shutdown_grace`].
 ///
 /// HTTP/2 is spoken to clients that begin with it (prior knowledge).
 ///
 /// # Errors
 /// None for now: what goes wrong on one connection ends that connection and is logged.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     options: &ApiOptions,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+{
     let builder = builder(options);
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
@@ -42,7 +51,7 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => connect(stream, &router, &builder, &graceful),
+            Ok((stream, _)) => connect(stream, service.clone(), &builder, &graceful),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -70,18 +79,21 @@ fn builder(options: &ApiOptions) -> Builder<TokioExecutor> {
     builder
 }
 
-fn connect(
+fn connect<S>(
     stream: TcpStream,
-    router: &Router,
+    service: S,
     builder: &Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
-) {
+) where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+{
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its delay");
     }
-    let service = TowerToHyperService::new(router.clone());
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {

@@ -1,25 +1,33 @@
-//! The router: static tables → axum routes, each request through one dispatcher.
+//! The dialect's service: static tables → axum routes, each request through one dispatcher.
+//!
+//! What every request passes is done in [`Dialect`] itself, not in layers of the router: each layer
+//! would box every route's future and body once more, for every request.
 
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{BoxError, Router};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use gleaner_model::metric;
 use gleaner_root::Root;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use metrics::SharedString;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
-use tower::Layer;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
+use tower::{Service, ServiceExt};
+use tower_http::compression::Compression;
 
 use crate::contexts::Contexts;
 use crate::error::ApiError;
-use crate::middleware;
+use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::parameters::Parameters;
 use crate::request::Request;
@@ -35,11 +43,19 @@ pub(crate) struct App {
     pub(crate) contexts: Contexts,
 }
 
+/// The service that speaks the dialect; cheap to clone.
+#[derive(Clone)]
+pub struct Dialect {
+    routes: Router,
+    /// The same, for clients that take packed answers.
+    packing: Compression<Router>,
+}
+
 /// Returns the service that speaks the dialect over `root`; `metrics` is what `/metrics` prints.
 ///
 /// # Panics
 /// When two routes claim one method of one path: a fault of the tables, found by their tests.
-pub fn router(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Router {
+pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
     let app = Arc::new(App {
         root,
         options,
@@ -56,12 +72,46 @@ pub fn router(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHa
     let routes = routes
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_handler)
-        .with_state(app)
-        .layer(CompressionLayer::new())
-        .layer(CatchPanicLayer::custom(middleware::answer_to_panic))
-        .layer(axum::middleware::from_fn(middleware::observe));
-    let trimmed = axum::middleware::map_request(middleware::trim_path).layer(routes);
-    Router::new().fallback_service(trimmed)
+        .with_state(app);
+    let packing = Compression::new(routes.clone());
+    Dialect { routes, packing }
+}
+
+impl<B> Service<http::Request<B>> for Dialect
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    /// Always ready: what is bounded is bounded further in.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let mut request = request.map(Body::new);
+        let access = Access::begin(&request);
+        middleware::trim_path(&mut request);
+        let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
+        let dialect = self.clone();
+        Box::pin(async move {
+            let answering = async {
+                if is_packed {
+                    let Ok(packed) = dialect.packing.oneshot(request).await;
+                    return packed.map(Body::new);
+                }
+                let Ok(answered) = dialect.routes.oneshot(request).await;
+                answered
+            };
+            let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
+            let mut response = answering.await.unwrap_or_else(middleware::answer_to_panic);
+            access.end(&mut response);
+            Ok(response)
+        })
+    }
 }
 
 fn answering(route: &'static Route) -> MethodRouter<Arc<App>> {
@@ -163,10 +213,21 @@ fn finished(answer: Answer, form: &Form, parameters: &Parameters) -> http::Respo
 
 fn observe(route: &'static str, status: StatusCode, started: Instant) {
     let labels = [
-        ("route", route.to_owned()),
-        ("status", status.as_u16().to_string()),
+        ("route", SharedString::const_str(route)),
+        ("status", text_of(status)),
     ];
     metrics::histogram!(metric::HTTP_REQUEST_SECONDS.name, &labels).record(started.elapsed());
+}
+
+/// Returns a status as a label; the common ones without an allocation.
+fn text_of(status: StatusCode) -> SharedString {
+    match status.as_u16() {
+        200 => SharedString::const_str("200"),
+        201 => SharedString::const_str("201"),
+        404 => SharedString::const_str("404"),
+        429 => SharedString::const_str("429"),
+        other => SharedString::from_owned(other.to_string()),
+    }
 }
 
 /// A path that is known under other methods.

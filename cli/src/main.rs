@@ -4,7 +4,7 @@
 //! Does not: anything that a room does. Only here is configuration read, and only here the process
 //! ends. Read [`arguments`] first.
 
-mod arenas;
+mod allocator;
 mod arguments;
 mod bench;
 mod cluster;
@@ -41,7 +41,6 @@ use exit::Exit;
 const SHUTDOWN: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    arenas::limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -1,5 +1,6 @@
 //! A search's answer as the dialect writes it.
 
+use gleaner_query::answer::Hit;
 use gleaner_query::search::SearchRequest;
 use gleaner_root::{SearchResponse, Total};
 use serde::Serialize;
@@ -124,6 +125,19 @@ impl<'a> SearchBody<'a> {
         }
     }
 }
+
+/// Returns roughly how many bytes the answer's hits and its head take.
+pub(crate) fn size_hint(response: &SearchResponse) -> usize {
+    let source = |hit: &Hit| hit.source.as_ref().map_or(0, |source| source.len());
+    let hits = response.hits.iter().map(|hit| source(hit) + HIT_BYTES);
+    hits.sum::<usize>() + HEAD_BYTES
+}
+
+/// Bytes of a hit beside its source: index, id and score.
+const HIT_BYTES: usize = 128;
+
+/// Bytes of an answer beside its hits.
+const HEAD_BYTES: usize = 512;
 
 /// A total that was not asked for is left out, or −1 where only a number may stand.
 fn total(total: Option<Total>, is_plain: bool) -> Option<Value> {

@@ -12,7 +12,7 @@ use crate::contexts::ContextKind;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::parameters::groups::{COPIES, INDICES, SEARCH, SOURCE, SOURCE_FILTER, URI_QUERY};
-use crate::render::search::{SearchBody, SearchForm};
+use crate::render::search::{SearchBody, SearchForm, size_hint};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Route};
@@ -60,7 +60,8 @@ async fn search(mut request: Request) -> Answer {
     if let Some(pit) = &search.pit {
         request.app.contexts.renew(&pit.id, pit.keep_alive);
     }
-    Ok(Reply::json(&SearchBody::new(&response, &form)))
+    let body = SearchBody::new(&response, &form);
+    Ok(Reply::json_of(size_hint(&response), &body))
 }
 
 fn apply(

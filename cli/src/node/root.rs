@@ -63,10 +63,10 @@ pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exi
         metadata: metadata.keeper,
     };
     let options = wiring::api_options(&setup.http, &setup.config)?;
-    let router = gleaner_api::router(Arc::new(root), options.clone(), Some(metrics));
+    let dialect = gleaner_api::dialect(Arc::new(root), options.clone(), Some(metrics));
     let (answered, served) = tokio::join!(
         gleaner_proto::serve(setup.rpc, services, stopped(stop.clone())),
-        gleaner_api::serve(setup.http, router, &options, stopped(stop)),
+        gleaner_api::serve(setup.http, dialect, &options, stopped(stop)),
     );
     upkeep.abort();
     answered.context("the server for other nodes failed")?;

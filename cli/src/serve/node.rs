@@ -72,13 +72,13 @@ impl Node {
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
         let options = api_options(&listener, config)?;
-        let router = gleaner_api::router(
+        let dialect = gleaner_api::dialect(
             Arc::clone(&self.root),
             options.clone(),
             Some(self.metrics.clone()),
         );
         let upkeep = tokio::spawn(upkeep(self.metrics.clone()));
-        let served = gleaner_api::serve(listener, router, &options, stop).await;
+        let served = gleaner_api::serve(listener, dialect, &options, stop).await;
         upkeep.abort();
         self.leaf.stop().await;
         served.context("the server failed")

@@ -34,6 +34,20 @@ fn search(served: &Served, index: &str, query: &str) -> Value {
     serde_json::from_str(&said).expect("JSON")
 }
 
+/// What decision 0010 relies on. jemalloc tells its settings, as it took them, when the process ends.
+#[test]
+fn the_allocator_has_our_settings() {
+    let output = gleaner()
+        .env("_RJEM_MALLOC_CONF", "stats_print:true")
+        .arg("--version")
+        .output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 0, "{said}");
+    for setting in ["opt.dirty_decay_ms: 1000 ", "opt.muzzy_decay_ms: 0 "] {
+        assert!(said.contains(setting), "{setting}: {said}");
+    }
+}
+
 #[test]
 fn documents_outlive_the_server() {
     let folder = tempfile::tempdir().expect("a folder");

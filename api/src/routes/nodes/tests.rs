@@ -53,10 +53,10 @@ async fn get(path: &str) -> Value {
         publish_address: "published:80".to_owned(),
         ..ApiOptions::default()
     };
-    let router = crate::router(cluster(), options, None);
+    let dialect = crate::dialect(cluster(), options, None);
     let request = http::Request::builder().uri(path).body(Body::empty());
-    let answer = router.oneshot(request.expect("a good request")).await;
-    let body = answer.expect("a router never fails").into_body();
+    let answer = dialect.oneshot(request.expect("a good request")).await;
+    let body = answer.expect("it never fails").into_body();
     let body = body.collect().await.expect("a whole body");
     serde_json::from_slice(&body.to_bytes()).expect("JSON")
 }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use gleaner_coordinator::Embedded;
 use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid, NodeId, PrimaryTerm};
@@ -19,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::ApiOptions;
+use crate::{ApiOptions, Dialect};
 
 /// A root whose only leaf takes connections and says nothing.
 async fn root() -> Arc<Root> {
@@ -56,8 +55,8 @@ async fn root() -> Arc<Root> {
     Arc::new(Root::new(coordinator, leaves, RootOptions::default(), || 0))
 }
 
-fn router(root: &Arc<Root>) -> Router {
-    crate::router(Arc::clone(root), ApiOptions::default(), None)
+fn dialect(root: &Arc<Root>) -> Dialect {
+    crate::dialect(Arc::clone(root), ApiOptions::default(), None)
 }
 
 /// Sends a request without a body; returns status and JSON.
@@ -71,9 +70,9 @@ fn send(
         .uri(path)
         .header("x-opaque-id", "mine");
     let request = request.body(Body::empty()).expect("a good request");
-    let answer = router(root).oneshot(request);
+    let answer = dialect(root).oneshot(request);
     async move {
-        let answer = answer.await.expect("a router never fails");
+        let answer = answer.await.expect("it never fails");
         let status = answer.status();
         let body = answer.into_body().collect().await.expect("a whole body");
         let json = serde_json::from_slice(&body.to_bytes()).expect("JSON");
@@ -138,7 +137,7 @@ async fn a_client_that_goes_away_ends_its_search() {
     let root = root().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address: SocketAddr = listener.local_addr().expect("an address");
-    let (service, options) = (router(&root), ApiOptions::default());
+    let (service, options) = (dialect(&root), ApiOptions::default());
     tokio::spawn(async move { crate::serve(listener, service, &options, pending()).await });
     let mut client = TcpStream::connect(address).await.expect("connects");
     let request = b"GET /books/_search HTTP/1.1\r\nhost: books\r\n\r\n";
