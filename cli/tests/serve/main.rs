@@ -38,12 +38,12 @@ fn search(served: &Served, index: &str, query: &str) -> Value {
 #[test]
 fn the_allocator_has_our_settings() {
     let output = gleaner()
-        .env("_RJEM_MALLOC_CONF", "stats_print:true")
+        .env("MALLOC_CONF", "stats_print:true")
         .arg("--version")
         .output();
     let (code, said) = told(&output.expect("it runs"));
     assert_eq!(code, 0, "{said}");
-    for setting in ["opt.dirty_decay_ms: 1000 ", "opt.muzzy_decay_ms: 0 "] {
+    for setting in ["opt.dirty_decay_ms: 200 ", "opt.muzzy_decay_ms: 0 "] {
         assert!(said.contains(setting), "{setting}: {said}");
     }
 }
