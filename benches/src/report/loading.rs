@@ -116,8 +116,8 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
             "One client sends bulks of 5 MiB; each is on the disk before it is answered. CPU is user \
              and system time of the server's process from the first bulk until its background \
              merges have ended and everything is flushed. Bare indexes in one process without HTTP, \
-             log or ids looked up: JSON in, same fields, source stored, one thread, a commit every \
-             {} s. Sizes after merging each shard to one segment.",
+             log or ids looked up: JSON in, same fields, source stored as text, one thread, a \
+             commit every {} s. Sizes after merging each shard to one segment.",
             REFRESH.as_secs()
         ),
         tables: vec![table],
