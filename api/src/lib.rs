@@ -6,6 +6,7 @@
 //! one static table of its paths, methods and parameters, and the documentation is made of them.
 
 mod contexts;
+mod dialect;
 pub mod docs;
 mod error;
 mod middleware;
@@ -20,11 +21,11 @@ mod routes;
 mod server;
 mod service;
 
+pub use dialect::{Dialect, dialect};
 pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use server::serve;
-pub use service::{Dialect, dialect};
 
 #[cfg(doc)]
 use gleaner_root::Root;

@@ -1,33 +1,22 @@
-//! The dialect's service: static tables → axum routes, each request through one dispatcher.
-//!
-//! What every request passes is done in [`Dialect`] itself, not in layers of the router: each layer
-//! would box every route's future and body once more, for every request.
+//! The routes: static tables → axum's router, each request through one dispatcher.
 
-use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::Router;
+use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use axum::{BoxError, Router};
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use gleaner_model::metric;
 use gleaner_root::Root;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics::SharedString;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
-use tower::{Service, ServiceExt};
-use tower_http::compression::Compression;
 
 use crate::contexts::Contexts;
 use crate::error::ApiError;
-use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::parameters::Parameters;
 use crate::request::Request;
@@ -43,75 +32,18 @@ pub(crate) struct App {
     pub(crate) contexts: Contexts,
 }
 
-/// The service that speaks the dialect; cheap to clone.
-#[derive(Clone)]
-pub struct Dialect {
-    routes: Router,
-    /// The same, for clients that take packed answers.
-    packing: Compression<Router>,
-}
-
-/// Returns the service that speaks the dialect over `root`; `metrics` is what `/metrics` prints.
-///
-/// # Panics
-/// When two routes claim one method of one path: a fault of the tables, found by their tests.
-pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
-    let app = Arc::new(App {
-        root,
-        options,
-        metrics,
-        started: Instant::now(),
-        contexts: Contexts::default(),
-    });
+/// Returns the routes of all tables over `app`.
+pub(crate) fn routes(app: Arc<App>) -> Router {
     let mut routes = Router::new();
     for route in parameter_tables() {
         for path in route.paths {
             routes = routes.route(path, answering(route));
         }
     }
-    let routes = routes
+    routes
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_handler)
-        .with_state(app);
-    let packing = Compression::new(routes.clone());
-    Dialect { routes, packing }
-}
-
-impl<B> Service<http::Request<B>> for Dialect
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    /// Always ready: what is bounded is bounded further in.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let mut request = request.map(Body::new);
-        let access = Access::begin(&request);
-        middleware::trim_path(&mut request);
-        let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
-        let dialect = self.clone();
-        Box::pin(async move {
-            let answering = async {
-                if is_packed {
-                    let Ok(packed) = dialect.packing.oneshot(request).await;
-                    return packed.map(Body::new);
-                }
-                let Ok(answered) = dialect.routes.oneshot(request).await;
-                answered
-            };
-            let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
-            let mut response = answering.await.unwrap_or_else(middleware::answer_to_panic);
-            access.end(&mut response);
-            Ok(response)
-        })
-    }
+        .with_state(app)
 }
 
 fn answering(route: &'static Route) -> MethodRouter<Arc<App>> {

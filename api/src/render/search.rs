@@ -128,7 +128,7 @@ impl<'a> SearchBody<'a> {
 
 /// Returns roughly how many bytes the answer's hits and its head take.
 pub(crate) fn size_hint(response: &SearchResponse) -> usize {
-    let source = |hit: &Hit| hit.source.as_ref().map_or(0, |source| source.len());
+    let source = |hit: &Hit| hit.source.as_ref().map_or(0, bytes::Bytes::len);
     let hits = response.hits.iter().map(|hit| source(hit) + HIT_BYTES);
     hits.sum::<usize>() + HEAD_BYTES
 }

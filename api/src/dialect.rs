@@ -1,0 +1,174 @@
+//! The service that speaks the dialect: what every request passes before and after its route.
+//!
+//! It is not made of layers of the router: each would box every route's future and body once more, for
+//! every request.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::{BoxError, Router};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use gleaner_root::Root;
+use http::header;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower::{Service, ServiceExt};
+use tower_http::compression::Compression;
+
+use crate::contexts::Contexts;
+use crate::middleware::{self, Access};
+use crate::options::ApiOptions;
+use crate::service::{App, routes};
+
+/// The service that speaks the dialect; cheap to clone.
+#[derive(Clone)]
+pub struct Dialect {
+    routes: Router,
+    /// The same, for clients that take packed answers.
+    packing: Compression<Router>,
+}
+
+/// Returns the service that speaks the dialect over `root`; `metrics` is what `/metrics` prints.
+///
+/// # Panics
+/// When two routes claim one method of one path: a fault of the tables, found by their tests.
+pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
+    let app = Arc::new(App {
+        root,
+        options,
+        metrics,
+        started: Instant::now(),
+        contexts: Contexts::default(),
+    });
+    let routes = routes(app);
+    let packing = Compression::new(routes.clone());
+    Dialect { routes, packing }
+}
+
+impl<B> Service<http::Request<B>> for Dialect
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    /// Always ready: what is bounded is bounded further in.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let mut request = request.map(Body::new);
+        let access = Access::begin(&request);
+        middleware::trim_path(&mut request);
+        let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
+        let dialect = self.clone();
+        Box::pin(async move {
+            let answering = async {
+                if is_packed {
+                    let Ok(packed) = dialect.packing.oneshot(request).await;
+                    return packed.map(Body::new);
+                }
+                let Ok(answered) = dialect.routes.oneshot(request).await;
+                answered
+            };
+            let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
+            let mut response = answering.await.unwrap_or_else(middleware::answer_to_panic);
+            access.end(&mut response);
+            Ok(response)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get as get_route;
+    use gleaner_coordinator::Embedded;
+    use gleaner_model::ClusterState;
+    use gleaner_proto::{GrpcLeaf, Peer};
+    use gleaner_root::leaves::SingleLeaf;
+    use gleaner_root::{Located, RootOptions};
+    use http::{Request, Response, StatusCode};
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// A root without indices, and without a leaf to call.
+    fn speaking() -> Dialect {
+        let peer = Peer::new("127.0.0.1:1").expect("an address");
+        let leaf = Located {
+            node: gleaner_model::NodeId("away".into()),
+            client: Arc::new(GrpcLeaf::new(peer)),
+        };
+        let coordinator = Arc::new(Embedded::in_memory(ClusterState::default()));
+        let leaves = Arc::new(SingleLeaf::new(leaf));
+        let root = Root::new(coordinator, leaves, RootOptions::default(), || 0);
+        dialect(Arc::new(root), ApiOptions::default(), None)
+    }
+
+    async fn get(path: &str, (name, value): (&str, &str)) -> Response<Body> {
+        let request = Request::get(path).header(name, value).body(Body::empty());
+        let Ok(answer) = speaking().oneshot(request.expect("a request")).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn every_answer_names_the_product_and_the_clients_id() {
+        for path in ["/", "/_nodes", "/books/_search", "/not/known/at/all"] {
+            let answer = get(path, ("x-opaque-id", "mine")).await;
+            assert_eq!(
+                answer.headers()["x-elastic-product"],
+                "Elasticsearch",
+                "{path}"
+            );
+            assert_eq!(answer.headers()["x-opaque-id"], "mine", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn slashes_at_the_end_change_nothing() {
+        for path in ["/_nodes", "/_nodes/", "/_nodes//?human=true"] {
+            let answer = get(path, ("accept", "*/*")).await;
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_are_packed_for_those_who_say_so() {
+        let path = "/_nodes";
+        let plain = get(path, ("accept-encoding", "identity")).await;
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        let plain = plain.into_body().collect().await.expect("a whole body");
+        let packed = get(path, ("accept-encoding", "gzip")).await;
+        assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
+        let packed = packed.into_body().collect().await.expect("a whole body");
+        let mut unpacked = Vec::new();
+        let packed = packed.to_bytes();
+        let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+        std::io::Read::read_to_end(&mut decoder, &mut unpacked).expect("gzip");
+        assert_eq!(unpacked, plain.to_bytes());
+    }
+
+    async fn panics() -> StatusCode {
+        panic!("as a test asks")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_fault_of_ours() {
+        let mut dialect = speaking();
+        dialect.routes = dialect.routes.route("/panics", get_route(panics));
+        let request = Request::get("/panics").body(Body::empty());
+        let Ok(answer) = dialect.oneshot(request.expect("a request")).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()["x-elastic-product"], "Elasticsearch");
+        let body = answer.into_body().collect().await.expect("a whole body");
+        let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+        assert_eq!(body["error"]["type"], "exception");
+    }
+}
