@@ -37,7 +37,7 @@ pub(super) const WEEKDAYS: [&str; 7] = [
 pub struct DateFormatter {
     pattern: String,
     alternatives: Vec<Alternative>,
-    /// Whether the first alternative takes what [`instant::read`] reads, for the same.
+    /// Whether the first alternative takes what [`instant::read`] reads, for the same instant.
     takes_instants: bool,
 }
 
@@ -62,7 +62,7 @@ impl DateFormatter {
         Ok(Self {
             pattern: pattern.to_owned(),
             alternatives,
-            takes_instants: first.ends_with("date_optional_time"),
+            takes_instants: named::TAKING_INSTANTS.contains(&first),
         })
     }
 
@@ -86,7 +86,9 @@ impl DateFormatter {
     /// # Errors
     /// `parse_exception` where no alternative reads the text.
     pub fn parse_in(&self, text: &str, zone: &TimeZone, round_up: bool) -> Result<i64, QueryError> {
+        // Rounding up is of milliseconds too, where the text has none.
         if self.takes_instants
+            && !round_up
             && let Some(ms) = instant::read(text)
         {
             return Ok(ms);

@@ -43,13 +43,12 @@ mod tests {
 
     use super::*;
     use crate::date::zone::TimeZone;
-    use crate::date::{named, parse};
+    use crate::date::{DateFormatter, named, parse};
 
-    /// Reads as every format is read.
-    fn read_by_items(text: &str) -> Option<i64> {
-        let format = named::find("strict_date_optional_time").expect("a name");
-        let format = format.expect("a format");
-        parse::read(&format.read, text, &TimeZone::UTC, false)
+    /// Reads item by item, as every format is read.
+    fn read_by_items(name: &str, text: &str, round_up: bool) -> Option<i64> {
+        let format = named::find(name).expect("a name").expect("a format");
+        parse::read(&format.read, text, &TimeZone::UTC, round_up)
     }
 
     #[test]
@@ -81,14 +80,28 @@ mod tests {
             text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{3})?Z",
             (at, other) in (0_usize..24, "[0-9TZ:. +-]"),
         ) {
-            let found = read(&text);
-            prop_assert_eq!(found, read_by_items(&text));
-            let mut changed = text;
+            prop_assert_eq!(read(&text), read_by_items("strict_date_optional_time", &text, false));
+            let mut changed = text.clone();
             if at < changed.len() {
                 changed.replace_range(at..=at, &other);
             }
-            let found = read(&changed);
-            prop_assert!(found.is_none() || found == read_by_items(&changed), "{}", changed);
+            for (name, text) in named::TAKING_INSTANTS.iter().flat_map(|name| [(name, &text), (name, &changed)]) {
+                let format = DateFormatter::parse_pattern(name).expect("a format");
+                for round_up in [false, true] {
+                    let found = format.parse_in(text, &TimeZone::UTC, round_up).ok();
+                    prop_assert_eq!(found, read_by_items(name, text, round_up), "{} {}", name, text);
+                }
+            }
         }
+    }
+
+    #[test]
+    fn the_end_of_a_second_is_its_last_millisecond() {
+        let format = DateFormatter::parse_pattern("strict_date_optional_time||epoch_millis");
+        let format = format.expect("a format");
+        let read = |text| format.parse_in(text, &TimeZone::UTC, true).ok();
+        assert_eq!(read("1970-01-01T00:00:01Z"), Some(1_999));
+        assert_eq!(read("1970-01-01T00:00:01.5Z"), Some(1_500));
+        assert_eq!(read("1970-01-01T00:00:01.500Z"), Some(1_500));
     }
 }

@@ -10,6 +10,9 @@ use crate::error::QueryError;
 
 const OPTIONAL_TIME: &str = "uuuu[-MM[-dd]]['T'[HH[:mm[:ss[f]]][z]]]";
 
+/// Formats that read every instant which [`super::instant::read`] reads, for the same.
+pub(super) const TAKING_INSTANTS: [&str; 2] = ["strict_date_optional_time", "date_optional_time"];
+
 const NAMED: &[(&str, &str)] = &[
     ("date_optional_time", OPTIONAL_TIME),
     ("date_optional_time_nanos", OPTIONAL_TIME),
