@@ -21,7 +21,6 @@ use gleaner_proto::search::{SearchCall, ShardView};
 use gleaner_proto::write::{Condition, WriteAction, WriteAnswer, WriteCall, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
-use gleaner_query::search::TrackTotal;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -321,20 +320,8 @@ pub(crate) fn call(items: Vec<WriteItem>) -> WriteCall {
 /// Returns a call that searches for the best hits.
 pub(crate) fn search(query: Clause, statistics: Statistics, shard: ShardView) -> SearchCall {
     let query = ShardQuery {
-        query,
-        post_filter: None,
-        statistics: Arc::new(statistics),
-        top: 25,
-        sort: Vec::new(),
-        after: None,
-        search_after: None,
         track_scores: true,
-        track_total: TrackTotal::Exact,
-        min_score: None,
-        aggregations: Arc::default(),
-        aggregation_filters: Arc::default(),
-        terminate_after: None,
-        now_ms: 0,
+        ..ShardQuery::best(query, Arc::new(statistics), 25)
     };
     SearchCall {
         shards: vec![shard],

@@ -233,6 +233,29 @@ pub struct ShardQuery {
     pub now_ms: i64,
 }
 
+impl ShardQuery {
+    /// Returns the query for the best `top` hits of `query` by score, with all that match counted, and
+    /// nothing else asked.
+    pub fn best(query: Clause, statistics: Arc<Statistics>, top: usize) -> Self {
+        Self {
+            query,
+            post_filter: None,
+            statistics,
+            top,
+            sort: Vec::new(),
+            after: None,
+            search_after: None,
+            track_scores: false,
+            track_total: TrackTotal::Exact,
+            min_score: None,
+            aggregations: Arc::default(),
+            aggregation_filters: Arc::default(),
+            terminate_after: None,
+            now_ms: 0,
+        }
+    }
+}
+
 /// A point of the order: a hit comes after it when its keys are larger, or equal with a larger
 /// tie-break.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,7 +16,6 @@ use gleaner_query::aggregation::Aggregation;
 use gleaner_query::answer::AggregationResult;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use gleaner_query::resolved::{Clause, Scalar, ShardQuery, Statistics};
-use gleaner_query::search::TrackTotal;
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
@@ -139,20 +138,10 @@ fn one_shard(shard: &ShardIndex, query: &ShardQuery) -> Result<Aggregations, Eng
 /// Returns a query for everything with aggregations.
 pub(crate) fn query(aggregations: Vec<Aggregation>, filters: Vec<Clause>) -> ShardQuery {
     ShardQuery {
-        query: Clause::MatchAll,
-        post_filter: None,
-        statistics: Arc::new(Statistics::default()),
-        top: 0,
-        sort: vec![],
-        after: None,
-        search_after: None,
-        track_scores: false,
-        track_total: TrackTotal::Exact,
-        min_score: None,
         aggregations: Arc::new(aggregations),
         aggregation_filters: Arc::new(filters),
-        terminate_after: None,
         now_ms: 1_600_000_000_000,
+        ..ShardQuery::best(Clause::MatchAll, Arc::new(Statistics::default()), 0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
-use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
+use gleaner_query::search::{Missing, SortKey, SortTarget};
 use serde_json::json;
 
 use super::{SearchEnv, Target, search, search_inline_below};
@@ -61,22 +61,7 @@ fn query(targets: &[Target], clause: Clause) -> ShardQuery {
     for target in targets {
         numbers.merge(&statistics(&target.view, &request, &Control::unlimited()).unwrap());
     }
-    ShardQuery {
-        query: clause,
-        post_filter: None,
-        statistics: Arc::new(numbers),
-        top: 25,
-        sort: Vec::new(),
-        after: None,
-        search_after: None,
-        track_scores: false,
-        track_total: TrackTotal::Exact,
-        min_score: None,
-        aggregations: Arc::default(),
-        aggregation_filters: Arc::default(),
-        terminate_after: None,
-        now_ms: 0,
-    }
+    ShardQuery::best(clause, Arc::new(numbers), 25)
 }
 
 type Answers = Vec<Result<ShardHits, EngineError>>;

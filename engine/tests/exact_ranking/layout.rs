@@ -214,22 +214,7 @@ impl Cluster {
 
 /// A query for hits by score.
 pub(crate) fn query(clause: &Clause, statistics: &Arc<Statistics>) -> ShardQuery {
-    ShardQuery {
-        query: clause.clone(),
-        post_filter: None,
-        statistics: Arc::clone(statistics),
-        top: 10,
-        sort: Vec::new(),
-        after: None,
-        search_after: None,
-        track_scores: false,
-        track_total: TrackTotal::Exact,
-        min_score: None,
-        aggregations: Arc::default(),
-        aggregation_filters: Arc::default(),
-        terminate_after: None,
-        now_ms: 0,
-    }
+    ShardQuery::best(clause.clone(), Arc::clone(statistics), 10)
 }
 
 fn open(shard: usize) -> ShardIndex {
