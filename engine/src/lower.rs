@@ -23,6 +23,7 @@ use crate::filter_cache::FilterCache;
 use crate::score::model::Model;
 use crate::{EngineError, View};
 
+pub(crate) use cached::{Gate, GateFilter};
 pub(crate) use compound::is_empty_bool;
 pub use compound::minimum_should_match;
 pub(crate) use posting_set::require_index;
@@ -65,15 +66,6 @@ pub(crate) fn unscored(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Wei
 pub(crate) fn filter(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
     let (clause, _) = simplify(clause, 1.0);
     cached::wrap(scope, clause, matching(scope, clause)?)
-}
-
-/// Returns a weight whose scorers may be asked by `seek_danger` about any ascending documents;
-/// bitmaps of it may be kept.
-///
-/// # Errors
-/// As [`query`].
-pub(crate) fn gate(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
-    Ok(Box::new(excluded::Excluded(filter(scope, clause)?)))
 }
 
 /// Takes off what does not change matches: boosts, and a `bool` around a single scored clause.

@@ -1,12 +1,24 @@
 //! A decoded block: up to 128 documents with their term frequencies.
 
+use std::cell::RefCell;
+
 use bitpacking::{BitPacker, BitPacker4x};
 use tantivy::TERMINATED;
 
 /// Documents of a full block.
 pub(crate) const BLOCK: usize = BitPacker4x::BLOCK_LEN;
+/// Bits of the widest number.
+pub(super) const WIDEST: u8 = 32;
 /// Documents looked at together when one is searched for.
 const RUN: usize = 16;
+
+/// Blocks that a thread keeps for its next lists, at most: some 64 KiB.
+const MOST_SPARE: usize = 64;
+
+thread_local! {
+    #[expect(clippy::vec_box, reason = "a box is lent out and comes back; its block does not move")]
+    static SPARE: RefCell<Vec<Box<Block>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Documents and frequencies of a block.
 pub(crate) struct Block {
@@ -18,14 +30,26 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Returns an empty block.
-    pub(crate) fn new() -> Self {
-        Self {
-            unpacker: BitPacker4x::new(),
-            documents: [TERMINATED; BLOCK],
-            frequencies: [0; BLOCK],
-            len: 0,
-        }
+    /// Returns a block of whatever content; one that the thread has used, if there is one.
+    pub(super) fn take() -> Box<Self> {
+        let spare = SPARE.with_borrow_mut(Vec::pop);
+        spare.unwrap_or_else(|| {
+            Box::new(Self {
+                unpacker: BitPacker4x::new(),
+                documents: [TERMINATED; BLOCK],
+                frequencies: [0; BLOCK],
+                len: 0,
+            })
+        })
+    }
+
+    /// Leaves a block for the thread's next lists.
+    pub(super) fn give_back(self: Box<Self>) {
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < MOST_SPARE {
+                spare.push(self);
+            }
+        });
     }
 
     /// Returns the documents, ascending.
@@ -97,6 +121,9 @@ impl Block {
         width: u8,
         is_less_one: bool,
     ) -> Option<()> {
+        if width > WIDEST {
+            return None;
+        }
         let bytes = bytes.get(..usize::from(width) * (BLOCK / 8))?;
         self.unpacker
             .decompress(bytes, &mut self.frequencies, width);
@@ -115,17 +142,45 @@ impl Block {
             *slot = document;
         }
         self.documents[len..].fill(TERMINATED);
-        for slot in &mut self.frequencies[..len] {
-            *slot = take_varint(&mut bytes)?;
-        }
+        unpack_varints(bytes, &mut self.frequencies[..len])?;
         self.len = len;
         Some(())
     }
 }
 
+/// Fills `values` from the varints that `bytes` begin with.
+fn unpack_varints(mut bytes: &[u8], values: &mut [u32]) -> Option<()> {
+    let are_single = bytes.len() == values.len() && bytes.iter().all(|byte| byte & 0x80 != 0);
+    if are_single {
+        for (value, byte) in values.iter_mut().zip(bytes) {
+            *value = u32::from(byte & 0x7f);
+        }
+        return Some(());
+    }
+    for value in values {
+        *value = take_varint(&mut bytes)?;
+    }
+    Some(())
+}
+
 /// Takes a varint off the front of `bytes`; `None` when they end before it or it is too large.
 #[inline]
 pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u32> {
+    // Most take one byte or two.
+    if let [first, second, ..] = **bytes {
+        if first & 0x80 != 0 {
+            *bytes = &bytes[1..];
+            return Some(u32::from(first & 0x7f));
+        }
+        if second & 0x80 != 0 {
+            *bytes = &bytes[2..];
+            return Some(u32::from(first) | u32::from(second & 0x7f) << 7);
+        }
+    }
+    take_long_varint(bytes)
+}
+
+fn take_long_varint(bytes: &mut &[u8]) -> Option<u32> {
     let mut value = 0_u64;
     for at in 0..5 {
         let byte = *bytes.get(at)?;

@@ -8,6 +8,7 @@ use tantivy::postings::TermInfo;
 use tantivy::schema::{Field as Column, FieldType, IndexRecordOption, TextFieldIndexing};
 
 use super::list::PostingList;
+use super::positions::Positions;
 use super::terms::RecentTerms;
 use crate::EngineError;
 use crate::score::bound::Lengths;
@@ -22,7 +23,8 @@ pub(crate) struct TextColumn {
     postings: OwnedBytes,
     norm_ids: OwnedBytes,
     lengths: Option<Lengths>,
-    has_positions: bool,
+    /// `None` where the column has none.
+    positions: Option<OwnedBytes>,
     recent: RecentTerms,
 }
 
@@ -57,13 +59,25 @@ impl TextColumn {
             Some(lists) => lists.slice_from(HEADER_BYTES).read_bytes().map_err(read)?,
             None => OwnedBytes::empty(),
         };
+        let positions = if record == IndexRecordOption::WithFreqsAndPositions {
+            let Ok(file) = reader.open_read(SegmentComponent::Positions) else {
+                return Ok(None);
+            };
+            let composite = CompositeFile::open(&file).map_err(read)?;
+            Some(match composite.open_read(column) {
+                Some(positions) => positions.read_bytes().map_err(read)?,
+                None => OwnedBytes::empty(),
+            })
+        } else {
+            None
+        };
         Ok(Some(Self {
             inverted: reader.inverted_index(column)?,
             postings,
             norm_ids: norms.read_bytes().map_err(read)?,
             lengths: segment.numbers().of_text(segment, column)?.lengths,
-            has_positions: record == IndexRecordOption::WithFreqsAndPositions,
-            recent: RecentTerms::new(),
+            positions,
+            recent: RecentTerms::new(reader.max_doc()),
         }))
     }
 
@@ -97,11 +111,32 @@ impl TextColumn {
         let bytes = bytes.ok_or_else(|| {
             EngineError::Corrupt(format!("the list of `{term}` is not in the file"))
         })?;
-        PostingList::open(bytes, info.doc_freq, self.has_positions).map(Some)
+        PostingList::open(bytes, info.doc_freq, self.has_positions()).map(Some)
+    }
+
+    /// Returns whether it is known where terms stand in a document.
+    pub(crate) fn has_positions(&self) -> bool {
+        self.positions.is_some()
+    }
+
+    /// Returns where `term` stands in the documents of its list; `None` when no document of the
+    /// segment holds it, and where the column has no positions.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(crate) fn positions(&self, term: &str) -> Result<Option<Positions<'_>>, EngineError> {
+        let (Some(positions), Some(info)) = (&self.positions, self.info(term)?) else {
+            return Ok(None);
+        };
+        let bytes = positions.as_slice().get(info.positions_range);
+        let bytes = bytes.ok_or_else(|| {
+            EngineError::Corrupt(format!("the positions of `{term}` are not in the file"))
+        })?;
+        Positions::open(bytes).map(Some)
     }
 
     fn info(&self, term: &str) -> Result<Option<TermInfo>, EngineError> {
-        self.recent.get(term, || {
+        self.recent.get(term.as_bytes(), || {
             let found = self.inverted.terms().get(term.as_bytes());
             found.map_err(EngineError::io("reading terms"))
         })

@@ -16,7 +16,7 @@ pub(crate) type Run<'b> = (&'b [u32], &'b [u32]);
 pub(crate) struct Cursor<'a> {
     list: PostingList<'a>,
     place: Place,
-    block: Block,
+    block: Box<Block>,
     has_documents: bool,
     has_frequencies: bool,
     position: usize,
@@ -28,11 +28,16 @@ impl<'a> Cursor<'a> {
         Self {
             place: list.first(),
             list,
-            block: Block::new(),
+            block: Block::take(),
             has_documents: false,
             has_frequencies: false,
             position: 0,
         }
+    }
+
+    /// Leaves the cursor's memory to the thread's next one.
+    pub(crate) fn recycle(self) {
+        self.block.give_back();
     }
 
     /// Returns the list.
@@ -152,6 +157,17 @@ impl<'a> Cursor<'a> {
     pub(crate) fn frequency(&mut self) -> Result<u32, EngineError> {
         self.read_frequencies()?;
         Ok(self.block.frequency(self.position))
+    }
+
+    /// Returns how often the term occurs in the documents of the block before the one the cursor
+    /// stands on.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`].
+    pub(super) fn num_occurrences_before(&mut self) -> Result<u64, EngineError> {
+        self.read_frequencies()?;
+        let before = &self.block.frequencies()[..self.position];
+        Ok(before.iter().map(|&frequency| u64::from(frequency)).sum())
     }
 
     fn read_documents(&mut self) -> Result<(), EngineError> {

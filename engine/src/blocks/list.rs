@@ -20,6 +20,9 @@
 use super::block::{BLOCK, Block};
 use crate::EngineError;
 
+/// Bytes of a skip entry where the column has positions.
+const ENTRY_WITH_POSITIONS: usize = 12;
+
 /// A posting list of a text column.
 #[derive(Clone, Copy)]
 pub(crate) struct PostingList<'a> {
@@ -69,7 +72,11 @@ impl<'a> PostingList<'a> {
         num_documents: u32,
         has_positions: bool,
     ) -> Result<Self, EngineError> {
-        let entry_bytes = if has_positions { 12 } else { 8 };
+        let entry_bytes = if has_positions {
+            ENTRY_WITH_POSITIONS
+        } else {
+            8
+        };
         let num_full = num_documents as usize / BLOCK;
         let (mut skips, mut blocks): (&[u8], &[u8]) = (&[], bytes);
         if num_full > 0 {
@@ -96,6 +103,18 @@ impl<'a> PostingList<'a> {
     /// Returns how many blocks of 128 documents there are.
     pub(crate) fn num_full_blocks(&self) -> u32 {
         self.num_documents / BLOCK as u32
+    }
+
+    /// Returns how often the term occurs in full block `index`; only lists with positions know.
+    pub(super) fn num_occurrences(&self, index: u32) -> Option<u32> {
+        let at = index as usize * self.entry_bytes;
+        let entry = self.skips.get(at..at + self.entry_bytes)?;
+        let sum = entry.get(6..10).filter(|_| self.has_positions())?;
+        Some(u32::from_le_bytes(sum.try_into().ok()?))
+    }
+
+    fn has_positions(&self) -> bool {
+        self.entry_bytes == ENTRY_WITH_POSITIONS
     }
 
     /// Returns the first block.

@@ -1,4 +1,4 @@
-//! Lists read here are those tantivy reads.
+//! Lists and positions read here are those tantivy reads.
 
 use gleaner_model::FieldKind;
 use rand::rngs::StdRng;
@@ -133,4 +133,37 @@ fn lists_have_tantivys_documents_and_frequencies() {
         assert_eq!(postings.doc(), TERMINATED);
     }
     assert!(column.list("none").unwrap().is_none());
+}
+
+#[test]
+fn positions_are_tantivys() {
+    let view = index().views().remove(0);
+    let handle = view.field("text").unwrap();
+    let segment = &view.segments()[0];
+    let column = segment.text_column(handle.column).unwrap().unwrap();
+    let inverted = segment.reader().inverted_index(handle.column).unwrap();
+    let mut rng = StdRng::seed_from_u64(5);
+    // A document in so many is asked about: whole blocks of positions are left out.
+    for (word, step) in WORDS
+        .iter()
+        .flat_map(|(word, _)| [(word, 1), (word, 3), (word, 90)])
+    {
+        let term = Term::from_field_text(handle.column, word);
+        let theirs = inverted.read_postings(&term, IndexRecordOption::WithFreqsAndPositions);
+        let mut theirs = theirs.unwrap().unwrap();
+        let mut cursor = Cursor::new(column.list(word).unwrap().unwrap());
+        let mut positions = column.positions(word).unwrap().unwrap();
+        let (mut found, mut expected) = (Vec::new(), Vec::new());
+        while theirs.doc() != TERMINATED {
+            if rng.random_range(0..step) == 0 {
+                while !cursor.approach(theirs.doc()) {}
+                assert_eq!(cursor.find(theirs.doc()).unwrap(), theirs.doc());
+                positions.read(&mut cursor, &mut found).unwrap();
+                theirs.positions(&mut expected);
+                assert_eq!(found, expected, "{word}");
+            }
+            theirs.advance();
+        }
+    }
+    assert!(column.positions("none").unwrap().is_none());
 }

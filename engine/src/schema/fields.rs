@@ -1,8 +1,7 @@
 //! From the mapping to tantivy's schema, and from a path to its column.
 
-use std::collections::HashMap;
-
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion};
+use hashbrown::HashMap;
 use tantivy::schema::{
     BytesOptions, Field as Column, IndexRecordOption, IpAddrOptions, NumericOptions, STORED,
     Schema, SchemaBuilder, TextFieldIndexing, TextOptions,

@@ -23,9 +23,9 @@
 //! Bounds are computed in f32 from a W raised by [`MARGIN`]: of the fewer than 16 roundings of 2⁻²⁴
 //! in one bound, and of those in a sum of [`MOST_TERMS`] of them, none makes it too low.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use super::bm25::{K1, LengthNorms};
+use super::bm25::{B, K1, LengthNorms, length_of, norm_of};
 
 /// Share by which bounds are raised.
 pub(crate) const MARGIN: f64 = 2e-5;
@@ -33,6 +33,10 @@ pub(crate) const MARGIN: f64 = 2e-5;
 pub(crate) const MOST_TERMS: usize = 256;
 /// Smallest and largest weights whose bounds f32 can tell.
 const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-20..=1e20;
+
+/// Lengths by norm id.
+static LENGTHS: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|id| length_of(id) as f32));
 
 /// Length of the field in the segment's documents, deleted ones included.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,10 +50,17 @@ pub struct Lengths {
 }
 
 /// What the stored pairs of a segment are worth under a global average.
+///
+/// A block's norm under the segment's average is worked out instead of tabulated: every segment has
+/// an average of its own, and so many tables do not stay in the processor's nearest cache.
 pub(crate) struct BlockBound {
-    norms: Arc<LengthNorms>,
-    /// 1 / q_max.
-    shrink: f32,
+    lengths: &'static [f32; 256],
+    /// k1 · (1 − b) / q_max.
+    base: f32,
+    /// k1 · b / average / q_max.
+    slope: f32,
+    /// Norm id of the shortest document.
+    shortest: u8,
 }
 
 impl BlockBound {
@@ -59,13 +70,20 @@ impl BlockBound {
         if !is_usable || lengths.shortest == 0 {
             return None;
         }
-        let norms = LengthNorms::shared(lengths.average);
-        let ratio = |id: u8| norms.get(id) / global.get(id);
+        let ratio = |id: u8| norm_of(length_of(usize::from(id)), lengths.average) / global.get(id);
         let largest = ratio(lengths.shortest).max(ratio(lengths.longest));
         Some(Self {
-            shrink: (1.0 / largest) as f32,
-            norms,
+            lengths: &LENGTHS,
+            base: (K1 * (1.0 - B) / largest) as f32,
+            slope: (K1 * B / lengths.average / largest) as f32,
+            shortest: lengths.shortest,
         })
+    }
+
+    /// Returns n_s / q_max of documents with this norm id.
+    #[inline]
+    fn norm(&self, id: u8) -> f32 {
+        self.base + self.slope * self.lengths[usize::from(id)]
     }
 }
 
@@ -76,6 +94,8 @@ pub(crate) struct Scale<'a> {
     most: f32,
     norms: &'a LengthNorms,
     norm_ids: &'a [u8],
+    /// Norm of the shortest document.
+    least_norm: f32,
     blocks: Option<&'a BlockBound>,
 }
 
@@ -98,6 +118,7 @@ impl<'a> Scale<'a> {
             most: most as f32,
             norms,
             norm_ids,
+            least_norm: norms.rounded()[usize::from(blocks.map_or(0, |bound| bound.shortest))],
             blocks,
         }
     }
@@ -125,7 +146,7 @@ impl<'a> Scale<'a> {
             return self.most;
         }
         let frequency = frequency as f32;
-        let norm = bound.norms.rounded()[usize::from(id)] * bound.shrink;
+        let norm = bound.norm(id);
         self.most * (frequency / (frequency + norm))
     }
 
@@ -150,11 +171,31 @@ impl<'a> Scale<'a> {
         // W · tf / (tf + n) ≥ need, without the division.
         let spare = self.most - need;
         let norms = self.norms.rounded();
+        let may_reach = |position: usize| {
+            let norm = norms[usize::from(self.norm_ids[documents[position] as usize])];
+            rounded(frequencies[position]) * spare >= need * norm
+        };
+        let least = need * self.least_norm;
         let mut num_selected = 0;
-        for (position, (&doc, &frequency)) in documents.iter().zip(frequencies).enumerate() {
-            let norm = norms[usize::from(self.norm_ids[doc as usize])];
+        if spare >= least {
+            // A document that holds the term once may do.
+            for position in 0..documents.len() {
+                selected[num_selected & 127] = position as u8;
+                num_selected += usize::from(may_reach(position));
+            }
+            return num_selected;
+        }
+        // Lengths lie scattered in memory: they are read only for what would do if it were shortest.
+        for (position, &frequency) in frequencies.iter().enumerate() {
             selected[num_selected & 127] = position as u8;
-            num_selected += usize::from(rounded(frequency) * spare >= need * norm);
+            num_selected += usize::from(rounded(frequency) * spare >= least);
+        }
+        let num_candidates = num_selected;
+        num_selected = 0;
+        for at in 0..num_candidates {
+            let position = selected[at];
+            selected[num_selected] = position;
+            num_selected += usize::from(may_reach(usize::from(position)));
         }
         num_selected
     }
@@ -210,7 +251,6 @@ impl Slack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::bm25::length_of;
     use proptest::prelude::*;
 
     fn longest_of(id: u8) -> u32 {
@@ -268,12 +308,19 @@ mod tests {
             average in 0.5..5_000.0_f64,
             block in block(),
             share in 0.0..1.1_f32,
+            is_bounded in proptest::bool::ANY,
         ) {
             let ids: Vec<u8> = block.iter().map(|&(id, _)| id).collect();
             let frequencies: Vec<u32> = block.iter().map(|&(_, tf)| tf).collect();
             let documents: Vec<u32> = (0..ids.len() as u32).collect();
             let norms = LengthNorms::new(average);
-            let scale = Scale::new(3.0, &norms, &ids, None);
+            let lengths = Lengths {
+                average: average * 1.5,
+                shortest: *ids.iter().min().unwrap(),
+                longest: *ids.iter().max().unwrap(),
+            };
+            let bound = BlockBound::new(lengths, &norms).filter(|_| is_bounded);
+            let scale = Scale::new(3.0, &norms, &ids, bound.as_ref());
             let need = share * scale.most();
             let mut selected = [0; 128];
             let num_selected = scale.select(&documents, &frequencies, need, &mut selected);

@@ -1,7 +1,8 @@
 //! Ranking by score where bounds tell which documents cannot be among the best.
 //!
 //! A [`plan`] is made once per query; on each segment its terms become [`leaf`]s over posting lists,
-//! which [`one`], [`all`] or [`any`] walk, skipping blocks and documents that cannot reach the k-th
+//! which [`one`], [`all`], [`any`] or
+//! [`phrase`] walk, skipping blocks and documents that cannot reach the k-th
 //! score. What is left goes to a [`sink`] with its canonical score. The same walk counts matches, as
 //! long as they are wanted: then it skips nothing.
 
@@ -10,6 +11,7 @@ mod any;
 mod finalists;
 mod leaf;
 mod one;
+mod phrase;
 mod plan;
 mod sink;
 #[cfg(test)]
@@ -19,16 +21,17 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tantivy::DocSet;
-use tantivy::query::{AllScorer, EmptyScorer};
 use tantivy::schema::Field as Column;
 
 use super::request::{Request, Shard};
 use super::walk;
-use crate::blocks::{PostingList, TextColumn};
+use crate::EngineError;
+use crate::blocks::TextColumn;
+use crate::lower::{self, Gate, Scope};
 use crate::score::bound::{BlockBound, Scale};
 use crate::view::SegmentView;
-use crate::{EngineError, lower};
 use leaf::Leaf;
+use phrase::Occurrences;
 use plan::Kind;
 pub(super) use plan::{Plan, ShardPlan};
 use sink::{Gates, Sink};
@@ -47,16 +50,20 @@ pub(super) fn segment(
     let Some(columns) = open_columns(plan, own, segment)? else {
         return walk_instead(request, shard, segment);
     };
-    let mut leaves = leaves(plan, own, &columns)?;
-    if leaves.is_empty() {
-        return Ok(());
+    if plan.kind == Kind::Phrase && !columns.iter().all(|open| open.text.has_positions()) {
+        return walk_instead(request, shard, segment);
     }
-    let Some(gates) = open_gates(own, segment)? else {
+    let scope = request.scope(shard.target);
+    let mut leaves = Leaves::new();
+    if !open_leaves(plan, own, &columns, &mut leaves)? {
+        return plan.check_gates(&scope);
+    }
+    let Some(gates) = open_gates(&scope, plan, segment)? else {
         return Ok(());
     };
     let lengths = leaves.iter().map(|leaf| u64::from(leaf.num_documents()));
     let num_postings: u64 = match plan.kind {
-        Kind::All => lengths.min().unwrap_or(0),
+        Kind::All | Kind::Phrase => lengths.min().unwrap_or(0),
         Kind::Any => lengths.sum(),
     };
     if gates.num_let_through().saturating_mul(FILTER_LEADS) < num_postings {
@@ -67,7 +74,13 @@ pub(super) fn segment(
         (_, [only]) => one::drive(only, &mut sink),
         (Kind::All, leaves) => all::drive(leaves, &mut sink),
         (Kind::Any, leaves) => any::drive(leaves, &mut sink),
+        (Kind::Phrase, leaves) => {
+            let text = &columns[0].text;
+            let occurrences = Occurrences::new(text, &plan.terms, &plan.offsets);
+            phrase::drive(leaves, occurrences, &mut sink)
+        }
     };
+    leaves.into_iter().for_each(Leaf::recycle);
     // What was seen before a stop is part of the answer.
     sink.finish()?;
     outcome
@@ -119,14 +132,16 @@ fn open_columns(
     Ok(Some(opened))
 }
 
-/// Opens the lists of the plan's terms, those first that lead the walk least expensively; none when
-/// nothing can match.
-fn leaves<'a>(
+type Leaves<'a> = SmallVec<[Leaf<'a>; 4]>;
+
+/// Opens the lists of the plan's terms, those first that lead the walk least expensively; returns
+/// whether anything can match.
+fn open_leaves<'a>(
     plan: &'a Plan<'_>,
     own: &ShardPlan,
     columns: &'a [OpenColumn],
-) -> Result<Vec<Leaf<'a>>, EngineError> {
-    let mut lists: SmallVec<[(PostingList<'a>, Scale<'a>, usize); 8]> = SmallVec::new();
+    leaves: &mut Leaves<'a>,
+) -> Result<bool, EngineError> {
     for (term, column) in plan.terms.iter().zip(&own.columns) {
         let open = columns.iter().find(|open| Some(open.column) == *column);
         let list = match open {
@@ -140,37 +155,34 @@ fn leaves<'a>(
                 open.text.norm_ids(),
                 open.bound.as_ref(),
             );
-            lists.push((list, scale, lists.len()));
-        } else if plan.kind == Kind::All {
-            return Ok(Vec::new());
+            leaves.push(Leaf::new(list, scale, leaves.len()));
+        } else if plan.kind != Kind::Any {
+            return Ok(false);
         }
     }
     match plan.kind {
-        Kind::All => lists.sort_by_key(|(list, ..)| list.num_documents()),
-        Kind::Any => lists.sort_by(|(_, a, _), (_, b, _)| a.most().total_cmp(&b.most())),
+        Kind::All | Kind::Phrase => leaves.sort_by_key(Leaf::num_documents),
+        Kind::Any => leaves.sort_by(|a, b| a.scale().most().total_cmp(&b.scale().most())),
     }
-    let leaves = lists
-        .into_iter()
-        .map(|(list, scale, order)| Leaf::new(list, scale, order));
-    Ok(leaves.collect())
+    Ok(!leaves.is_empty())
 }
 
 /// Opens the gates; `None` when nothing gets through.
-fn open_gates(own: &ShardPlan, segment: &SegmentView) -> Result<Option<Gates>, EngineError> {
-    let mut gates = Gates::default();
-    for gate in &own.gates {
-        let scorer = gate.weight.scorer(segment.reader(), 1.0)?;
-        let (is_all, is_none) = (scorer.is::<AllScorer>(), scorer.is::<EmptyScorer>());
-        let lets_all_through = if gate.is_wanted { is_all } else { is_none };
-        let lets_none_through = if gate.is_wanted { is_none } else { is_all };
-        if lets_none_through {
-            return Ok(None);
-        }
-        if !lets_all_through {
-            gates.push(scorer, gate.is_wanted);
+fn open_gates(
+    scope: &Scope<'_>,
+    plan: &Plan<'_>,
+    segment: &SegmentView,
+) -> Result<Option<Gates>, EngineError> {
+    let (mut gates, mut is_shut) = (Gates::default(), false);
+    for (filter, is_wanted) in &plan.gates {
+        match (filter.open(scope, segment.reader())?, is_wanted) {
+            (Gate::All, true) | (Gate::None, false) => {}
+            // The others are opened too: what is wrong with them is told whatever the documents.
+            (Gate::All, false) | (Gate::None, true) => is_shut = true,
+            (gate, _) => gates.push(gate, *is_wanted),
         }
     }
-    Ok(Some(gates))
+    Ok((!is_shut).then_some(gates))
 }
 
 /// Returns whether `docset` holds `doc`, which never falls.

@@ -267,12 +267,15 @@ impl<'a> Request<'a> {
                 Way::Count(lower::unscored(scope, self.clause)?)
             });
         }
-        Ok(match &self.plan {
-            Some(plan) if plan.fits(scope.view) => {
-                Way::Prune(plan.on_shard(scope, query.post_filter.as_ref())?)
+        if let Some(plan) = &self.plan
+            && let Some(own) = plan.on_shard(scope.view)?
+        {
+            if scope.view.segments().is_empty() {
+                plan.check_gates(scope)?;
             }
-            _ => Way::Walk(lower::query(scope, &query.query)?),
-        })
+            return Ok(Way::Prune(own));
+        }
+        Ok(Way::Walk(lower::query(scope, &query.query)?))
     }
 
     /// Returns the totals that need no walk, if they reach the limit or are all that is wanted; then
@@ -380,15 +383,15 @@ fn sees_all(query: &ShardQuery, order: &Order) -> bool {
 
 /// Returns how the query is ranked without looking at every match.
 fn plan_of<'a>(
-    query: &ShardQuery,
+    query: &'a ShardQuery,
     order: &Order,
-    (clause, boost): (&'a Clause, f64),
+    query_and_boost: (&'a Clause, f64),
     model: &Model,
 ) -> Result<Option<Plan<'a>>, EngineError> {
     if sees_all(query, order) || matches!(order, Order::None) {
         return Ok(None);
     }
-    Plan::new(clause, boost, model)
+    Plan::new(query_and_boost, query.post_filter.as_ref(), model)
 }
 
 /// Reads order and starting point of a query.

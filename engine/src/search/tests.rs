@@ -145,3 +145,58 @@ fn a_shard_that_fails_takes_no_place_from_the_others() {
     assert!(together.pop().unwrap().is_err());
     assert_eq!(whole(together), alone);
 }
+
+#[test]
+fn a_filter_that_cannot_be_evaluated_is_told_whatever_matches() {
+    let mapping = mapping(&json!({
+        "text": {"type": "text"},
+        "kind": {"type": "keyword"},
+        "hidden": {"type": "keyword", "index": false},
+    }));
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let document = |i| {
+        (
+            format!("d{i}"),
+            json!({"text": "ash", "kind": "a", "hidden": "a"}),
+        )
+    };
+    let with_documents = Index::new(&mapping, &(0..100).map(document).collect(), layout);
+    let without = Index::new(&mapping, &Vec::new(), layout);
+    let is = |field: &str, term: &str| Clause::Term {
+        field: FieldPath::new(field),
+        term: term.to_owned(),
+    };
+    let key = ShardKey {
+        index: IndexUuid([1; 16]),
+        shard: ShardNumber(0),
+    };
+    for index in [with_documents, without] {
+        let view = index.views().remove(0);
+        let targets = [Target { key, view }];
+        for word in ["ash", "oak"] {
+            // The first filter lets nothing through; the second one is still looked at.
+            for filter in [
+                vec![is("hidden", "a")],
+                vec![is("kind", "b"), is("hidden", "a")],
+            ] {
+                let clause = Clause::Bool {
+                    must: vec![is("text", word)],
+                    should: Vec::new(),
+                    filter,
+                    must_not: Vec::new(),
+                    minimum_should_match: 0,
+                };
+                let query = query(&targets, clause);
+                let answers = run(|env| search(&targets, &query, env), None);
+                let [Err(EngineError::Query(reason))] = answers.as_slice() else {
+                    panic!("{word}: {answers:?}");
+                };
+                assert!(reason.contains("[hidden]"), "{reason}");
+            }
+        }
+    }
+}

@@ -32,19 +32,12 @@ pub(super) fn drive(leaves: &mut [Leaf<'_>], sink: &mut Sink<'_, '_>) -> Result<
         parts: SmallVec::from_elem(0.0, leaves.len()),
         leaves,
     };
-    loop {
-        let followers = any.followers(sink);
-        let leaders = any.leaves[followers.len()..].iter();
-        let num_leaders = leaders.len();
-        let start = leaders.map(Leaf::head).min().unwrap_or(TERMINATED);
-        if start == TERMINATED {
-            return Ok(());
-        }
-        if num_leaders == 1 && !sink.is_counting() {
-            return any.lead_alone((start, TERMINATED), followers.len(), &followers, sink);
-        }
-        any.take_window(start, followers, sink)?;
+    any.take_all(sink)?;
+    any.replays.recycle();
+    if let Some(window) = any.window {
+        window.give_back();
     }
+    Ok(())
 }
 
 struct Any<'l, 'a> {
@@ -58,6 +51,22 @@ struct Any<'l, 'a> {
 }
 
 impl Any<'_, '_> {
+    fn take_all(&mut self, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
+        loop {
+            let followers = self.followers(sink);
+            let leaders = self.leaves[followers.len()..].iter();
+            let num_leaders = leaders.len();
+            let start = leaders.map(Leaf::head).min().unwrap_or(TERMINATED);
+            if start == TERMINATED {
+                return Ok(());
+            }
+            if num_leaders == 1 && !sink.is_counting() {
+                return self.lead_alone((start, TERMINATED), followers.len(), &followers, sink);
+            }
+            self.take_window(start, followers, sink)?;
+        }
+    }
+
     /// Returns the lists that follow whatever the window: some number of the first ones.
     fn followers(&self, sink: &mut Sink<'_, '_>) -> Followers {
         let mut followers = Followers::default();
@@ -189,7 +198,7 @@ impl Any<'_, '_> {
         sink: &mut Sink<'_, '_>,
     ) -> Result<(), EngineError> {
         self.replays.note(self.leaves);
-        let mut window = self.window.take().unwrap_or_default();
+        let mut window = self.window.take().unwrap_or_else(Window::take);
         for (_, at) in leaders {
             let leaf = &mut self.leaves[*at];
             leaf.seek(start, sink)?;

@@ -4,6 +4,7 @@
 //! not among the best in the end. So tie-break hashes are read, and the top that all segments share
 //! is locked, once, when the segment is done, or when very many finalists tie.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -11,6 +12,13 @@ use tantivy::DocId;
 
 /// Finalists beyond the wanted hits at which the buffer is cleaned, and emptied if that is no help.
 const SPARE: usize = 256;
+
+/// Memory of finalists: the scores of the best, and documents with their scores.
+type Memory = (Vec<Reverse<u32>>, Vec<(DocId, f32)>);
+
+thread_local! {
+    static UNUSED: Cell<Memory> = const { Cell::new((Vec::new(), Vec::new())) };
+}
 
 /// Documents in order of arrival, each with a bound of its score until that is settled.
 pub(super) struct Finalists {
@@ -27,10 +35,11 @@ pub(super) struct Finalists {
 impl Finalists {
     /// Returns an empty buffer for the best `wanted` of a segment, at least 1.
     pub(super) fn new(wanted: usize) -> Self {
+        let (best, kept) = UNUSED.take();
         Self {
             wanted,
-            best: BinaryHeap::new(),
-            kept: Vec::new(),
+            best: best.into(),
+            kept,
             num_settled: 0,
             floor: f32::NEG_INFINITY,
         }
@@ -94,6 +103,16 @@ impl Finalists {
     /// Says that all that are kept have their scores.
     pub(super) fn settle(&mut self) {
         self.num_settled = self.kept.len();
+    }
+
+    /// Leaves the buffer's memory to the thread's next one, unless it has grown large.
+    pub(super) fn recycle(self) {
+        let (mut best, mut kept) = (self.best.into_vec(), self.kept);
+        if best.capacity() + kept.capacity() <= 4 * SPARE {
+            best.clear();
+            kept.clear();
+            UNUSED.set((best, kept));
+        }
     }
 
     /// Takes all out, with their scores; they must be settled.

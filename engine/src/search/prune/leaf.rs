@@ -30,6 +30,11 @@ impl<'a> Leaf<'a> {
         }
     }
 
+    /// Leaves the leaf's memory to the thread's next one.
+    pub(super) fn recycle(self) {
+        self.cursor.recycle();
+    }
+
     pub(super) fn list(&self) -> &PostingList<'a> {
         self.cursor.list()
     }
@@ -173,6 +178,23 @@ impl<'a> Leaf<'a> {
         self.cursor.find(target)
     }
 
+    /// Leaves in `selected` the documents of the block the cursor stands on, with their frequencies,
+    /// whose contribution may be `need` or more.
+    pub(super) fn select(
+        &mut self,
+        need: f32,
+        selected: &mut SmallVec<[(u32, u32); BLOCK]>,
+    ) -> Result<(), EngineError> {
+        let (block, scale) = self.decoded()?;
+        select(
+            scale,
+            (block.documents(), block.frequencies()),
+            need,
+            selected,
+        );
+        Ok(())
+    }
+
     /// Takes documents below `end` as [`Leaf::take_below`] and leaves in `selected` those, with their
     /// frequencies, whose contribution may be `need` or more; false when none is below `end`.
     pub(super) fn select_below(
@@ -185,12 +207,20 @@ impl<'a> Leaf<'a> {
         let Some((documents, frequencies, scale)) = self.take_below(end)? else {
             return Ok(false);
         };
-        let mut positions = [0; BLOCK];
-        let num_selected = scale.select(documents, frequencies, need, &mut positions);
-        let positions = positions[..num_selected].iter();
-        selected.extend(
-            positions.map(|&at| (documents[usize::from(at)], frequencies[usize::from(at)])),
-        );
+        select(scale, (documents, frequencies), need, selected);
         Ok(true)
     }
+}
+
+fn select(
+    scale: &Scale<'_>,
+    (documents, frequencies): (&[u32], &[u32]),
+    need: f32,
+    selected: &mut SmallVec<[(u32, u32); BLOCK]>,
+) {
+    let mut positions = [0; BLOCK];
+    let num_selected = scale.select(documents, frequencies, need, &mut positions);
+    let positions = positions[..num_selected].iter();
+    selected
+        .extend(positions.map(|&at| (documents[usize::from(at)], frequencies[usize::from(at)])));
 }

@@ -1,5 +1,7 @@
 //! One term: the blocks with the highest bounds first.
 
+use smallvec::SmallVec;
+
 use super::leaf::Leaf;
 use super::sink::Sink;
 use crate::EngineError;
@@ -36,7 +38,7 @@ fn in_order(leaf: &mut Leaf<'_>, sink: &mut Sink<'_, '_>) -> Result<(), EngineEr
 fn best_first(leaf: &mut Leaf<'_>, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
     let list = *leaf.cursor().list();
     let mut next = list.first();
-    let mut batch: Vec<(f32, Place)> = Vec::new();
+    let mut batch: SmallVec<[(f32, Place); 32]> = SmallVec::new();
     while next.best.is_some() {
         let reach = sink.update_reach();
         while next.best.is_some() && batch.len() < BATCH {

@@ -1,15 +1,16 @@
-//! Queries whose matches are skipped by bounds: all or any of some terms of text, under filters.
+//! Queries whose matches are skipped by bounds: all or any of some terms of text, or a phrase, under
+//! filters.
 
 use std::sync::Arc;
 
-use gleaner_model::FieldPath;
+use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::resolved::Clause;
-use tantivy::query::Weight;
+use smallvec::SmallVec;
 use tantivy::schema::Field as Column;
 
 use crate::EngineError;
 use crate::View;
-use crate::lower::{self, Scope};
+use crate::lower::{self, GateFilter, Scope};
 use crate::score::bm25::LengthNorms;
 use crate::score::bound::{MOST_TERMS, Scale};
 use crate::score::model::Model;
@@ -21,6 +22,8 @@ pub(in crate::search) enum Kind {
     All,
     /// Those that hold at least one.
     Any,
+    /// Those that hold every term at its place.
+    Phrase,
 }
 
 /// A query of terms, made ready once for all shards.
@@ -28,55 +31,59 @@ pub(in crate::search) struct Plan<'q> {
     pub(super) kind: Kind,
     /// In the order their scores are added up.
     pub(super) terms: Vec<PlannedTerm<'q>>,
-    filters: Vec<&'q Clause>,
-    excluded: Vec<&'q Clause>,
+    /// Beside the terms of a phrase: their places in it.
+    pub(super) offsets: Vec<u32>,
+    /// What a match must pass beside its terms, with whether it must match or must not.
+    pub(super) gates: Vec<(GateFilter<'q>, bool)>,
 }
 
 /// A term that scores.
 pub(super) struct PlannedTerm<'q> {
     pub(super) field: &'q FieldPath,
     pub(super) term: &'q str,
-    /// boost · idf.
+    /// boost · idf; of a phrase's terms, the phrase's.
     pub(super) weight: f64,
     /// `None` when no document has the field.
     pub(super) norms: Option<Arc<LengthNorms>>,
 }
 
+/// Columns of a plan's terms.
+type Columns = SmallVec<[Option<Column>; 4]>;
+
 /// A plan on one shard.
 pub(in crate::search) struct ShardPlan {
     /// Beside the terms: their columns; `None` where no document of the shard has the field.
-    pub(super) columns: Vec<Option<Column>>,
-    pub(super) gates: Vec<Gate>,
+    pub(super) columns: Columns,
 }
 
-/// What a match must pass beside its terms.
-pub(super) struct Gate {
-    pub(super) weight: Box<dyn Weight>,
-    /// Whether it must match, or must not.
-    pub(super) is_wanted: bool,
+/// Returns whether `clause` is a phrase, boosted or not.
+fn is_phrase(clause: &Clause) -> bool {
+    matches!(lower::simplify(clause, 1.0), (Clause::Phrase { .. }, _))
 }
 
 impl<'q> Plan<'q> {
-    /// Makes `clause` ready; `None` for queries of another shape, which are walked.
+    /// Makes `clause` ready, with `post_filter` as one more gate; `None` for queries of another shape,
+    /// which are walked.
     ///
     /// Weights are multiplied as `score::canonical` does, so that scores are the same to the bit.
     ///
     /// # Errors
     /// [`EngineError::MissingStatistics`].
     pub(in crate::search) fn new(
-        clause: &'q Clause,
-        boost: f64,
+        (clause, boost): (&'q Clause, f64),
+        post_filter: Option<&'q Clause>,
         model: &Model,
     ) -> Result<Option<Self>, EngineError> {
         let mut plan = Self {
             kind: Kind::Any,
             terms: Vec::new(),
-            filters: Vec::new(),
-            excluded: Vec::new(),
+            offsets: Vec::new(),
+            gates: Vec::new(),
         };
         let is_planned = match clause {
             Clause::Term { .. } => plan.add(std::slice::from_ref(clause), boost, model)?,
             Clause::Blended { field, terms } => plan.add_group(field, terms, boost, model)?,
+            Clause::Phrase { .. } => plan.add_phrase(clause, boost, model)?,
             Clause::Bool {
                 must,
                 should,
@@ -84,10 +91,11 @@ impl<'q> Plan<'q> {
                 must_not,
                 ..
             } => {
-                plan.filters.extend(filter);
-                plan.excluded.extend(must_not);
+                plan.add_gates(filter, true)?;
+                plan.add_gates(must_not, false)?;
                 let minimum = lower::minimum_should_match(clause);
                 match (must.as_slice(), should.as_slice(), minimum) {
+                    ([only], [], 0) if is_phrase(only) => plan.add_phrase(only, boost, model)?,
                     (all, [], 0) => {
                         plan.kind = Kind::All;
                         plan.add(all, boost, model)?
@@ -98,9 +106,31 @@ impl<'q> Plan<'q> {
             }
             _ => false,
         };
+        plan.add_gates(post_filter, true)?;
         let can_bound = |term: &PlannedTerm<'_>| Scale::is_bounded(term.weight);
         let is_bounded = plan.terms.iter().all(can_bound) && plan.terms.len() <= MOST_TERMS;
         Ok((is_planned && is_bounded && !plan.terms.is_empty()).then_some(plan))
+    }
+
+    /// Tells what is wrong with the gates on a shard of which none is opened.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for fields that cannot be searched.
+    pub(in crate::search) fn check_gates(&self, scope: &Scope<'_>) -> Result<(), EngineError> {
+        self.gates
+            .iter()
+            .try_for_each(|(gate, _)| gate.check(scope))
+    }
+
+    fn add_gates(
+        &mut self,
+        clauses: impl IntoIterator<Item = &'q Clause>,
+        is_wanted: bool,
+    ) -> Result<(), EngineError> {
+        for clause in clauses {
+            self.gates.push((GateFilter::new(clause)?, is_wanted));
+        }
+        Ok(())
     }
 
     /// Adds terms that each score by themselves; false when one of `clauses` is something else.
@@ -134,6 +164,43 @@ impl<'q> Plan<'q> {
         Ok(true)
     }
 
+    /// Adds a phrase; false when it is one that is walked: positions with alternatives, or slop.
+    ///
+    /// A sloppy phrase may count more often than its rarest term occurs.
+    fn add_phrase(
+        &mut self,
+        clause: &'q Clause,
+        boost: f64,
+        model: &Model,
+    ) -> Result<bool, EngineError> {
+        let (
+            Clause::Phrase {
+                field,
+                positions,
+                slop: 0,
+            },
+            boost,
+        ) = lower::simplify(clause, boost)
+        else {
+            return Ok(false);
+        };
+        if positions.len() < 2 || positions.iter().any(|(_, terms)| terms.len() != 1) {
+            return Ok(false);
+        }
+        self.kind = Kind::Phrase;
+        let mut idf = 0.0;
+        for term in positions.iter().flat_map(|(_, terms)| terms) {
+            idf += model.term(field, term)?.idf;
+        }
+        for (offset, terms) in positions {
+            self.offsets.push(*offset);
+            for term in terms {
+                self.push(field, term, boost * idf, model);
+            }
+        }
+        Ok(true)
+    }
+
     fn push(&mut self, field: &'q FieldPath, term: &'q str, weight: f64, model: &Model) {
         self.terms.push(PlannedTerm {
             field,
@@ -143,39 +210,34 @@ impl<'q> Plan<'q> {
         });
     }
 
-    /// Returns whether every field of the plan is a text field in `view`, or absent.
-    pub(in crate::search) fn fits(&self, view: &View) -> bool {
-        let mut fields = self.terms.iter().map(|term| term.field.as_str());
-        fields.all(|field| view.field(field).is_none() || view.fields().text(field).is_some())
-    }
-
-    /// Makes the plan ready for a shard that it fits, with `post_filter` as one more gate.
+    /// Makes the plan ready for a shard; `None` when one of its fields is not a text field there.
     ///
     /// # Errors
     /// [`EngineError::Query`] for fields that cannot be searched.
     pub(in crate::search) fn on_shard(
         &self,
-        scope: &Scope<'_>,
-        post_filter: Option<&Clause>,
-    ) -> Result<ShardPlan, EngineError> {
-        let mut columns = Vec::with_capacity(self.terms.len());
-        for term in &self.terms {
-            columns.push(match scope.view.fields().text(term.field.as_str()) {
-                Some(handle) => {
-                    lower::require_index(term.field, handle)?;
-                    Some(handle.column)
-                }
-                None => None,
-            });
+        view: &View,
+    ) -> Result<Option<ShardPlan>, EngineError> {
+        let mut columns = Columns::with_capacity(self.terms.len());
+        for (at, term) in self.terms.iter().enumerate() {
+            // Mostly all terms are of one field.
+            let before = at.checked_sub(1).map(|before| self.terms[before].field);
+            if let Some(known) = columns.last().copied()
+                && before == Some(term.field)
+            {
+                columns.push(known);
+                continue;
+            }
+            let Some(handle) = view.field(term.field.as_str()) else {
+                columns.push(None);
+                continue;
+            };
+            if !matches!(handle.kind, FieldKind::Text { .. }) {
+                return Ok(None);
+            }
+            lower::require_index(term.field, handle)?;
+            columns.push(Some(handle.column));
         }
-        let wanted = self.filters.iter().copied().chain(post_filter);
-        let wanted = wanted.map(|clause| (clause, true));
-        let unwanted = self.excluded.iter().map(|&clause| (clause, false));
-        let mut gates = Vec::new();
-        for (clause, is_wanted) in wanted.chain(unwanted) {
-            let weight = lower::gate(scope, clause)?;
-            gates.push(Gate { weight, is_wanted });
-        }
-        Ok(ShardPlan { columns, gates })
+        Ok(Some(ShardPlan { columns }))
     }
 }

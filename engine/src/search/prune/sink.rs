@@ -1,10 +1,11 @@
 //! Where the documents that pass go: live ones, through the gates, counted, and offered to the top.
 
-use tantivy::query::Scorer;
-use tantivy::{DocId, SeekDangerResult};
+use smallvec::SmallVec;
+use tantivy::DocId;
 
 use super::finalists::Finalists;
 use crate::EngineError;
+use crate::lower::Gate;
 use crate::score::bound;
 use crate::search::count;
 use crate::search::rank;
@@ -16,12 +17,12 @@ const POSTINGS_PER_CHECK: u32 = 4_096;
 
 /// What matches must pass beside their terms; asked about ascending documents.
 #[derive(Default)]
-pub(super) struct Gates(Vec<(Box<dyn Scorer>, bool)>);
+pub(super) struct Gates(SmallVec<[(Gate, bool); 1]>);
 
 impl Gates {
     /// Adds one that must match, or must not.
-    pub(super) fn push(&mut self, scorer: Box<dyn Scorer>, is_wanted: bool) {
-        self.0.push((scorer, is_wanted));
+    pub(super) fn push(&mut self, gate: Gate, is_wanted: bool) {
+        self.0.push((gate, is_wanted));
     }
 
     /// Returns whether everything gets through.
@@ -32,14 +33,13 @@ impl Gates {
     /// Returns roughly how many documents get through, at most.
     pub(super) fn num_let_through(&self) -> u64 {
         let wanted = self.0.iter().filter(|(_, is_wanted)| *is_wanted);
-        let sizes = wanted.map(|(scorer, _)| u64::from(scorer.size_hint()));
+        let sizes = wanted.map(|(gate, _)| gate.size());
         sizes.min().unwrap_or(u64::MAX)
     }
 
     fn let_through(&mut self, doc: DocId) -> bool {
-        self.0.iter_mut().all(|(scorer, is_wanted)| {
-            (scorer.seek_danger(doc) == SeekDangerResult::Found) == *is_wanted
-        })
+        let mut gates = self.0.iter_mut();
+        gates.all(|(gate, is_wanted)| gate.holds(doc) == *is_wanted)
     }
 }
 
@@ -131,14 +131,21 @@ impl<'r, 'q> Sink<'r, 'q> {
     /// Returns whether a match is a hit, and counts it; documents ascend if there are gates.
     #[inline]
     pub(super) fn admits(&mut self, doc: DocId) -> bool {
-        if self.has_deletes && !self.segment.is_alive(doc) {
-            return false;
-        }
-        if !self.gates.is_empty() && !self.gates.let_through(doc) {
-            return false;
-        }
+        let is_hit = self.lets_through(doc);
+        self.num_counted += u64::from(is_hit);
+        is_hit
+    }
+
+    /// Returns whether a document is a hit if it matches; documents ascend if there are gates.
+    #[inline]
+    pub(super) fn lets_through(&mut self, doc: DocId) -> bool {
+        (!self.has_deletes || self.segment.is_alive(doc))
+            && (self.gates.is_empty() || self.gates.let_through(doc))
+    }
+
+    /// Counts a match that was let through.
+    pub(super) fn note_match(&mut self) {
         self.num_counted += 1;
-        true
     }
 
     /// Takes an admitted document with its canonical score.
@@ -208,6 +215,7 @@ impl<'r, 'q> Sink<'r, 'q> {
         drop(self.finalists.take_unsettled());
         self.finalists.clean();
         self.hand_in();
+        self.finalists.recycle();
         Ok(())
     }
 

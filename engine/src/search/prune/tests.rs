@@ -52,14 +52,35 @@ fn targets(num_documents: usize, vocabulary: f64, layout: Layout) -> Vec<Target>
     index.views().into_iter().enumerate().map(target).collect()
 }
 
+/// Draws a phrase: mostly of the most frequent words, so that it occurs.
+fn draw_phrase(rng: &mut StdRng) -> Clause {
+    let num_slots = rng.random_range(2..5);
+    let mut offset = 0;
+    let mut positions = Vec::new();
+    for _ in 0..num_slots {
+        positions.push((offset, vec![draw_word(rng, 12.0)]));
+        offset += [1, 1, 1, 2][rng.random_range(0..4)];
+    }
+    Clause::Phrase {
+        field: FieldPath::new("text"),
+        positions,
+        slop: 0,
+    }
+}
+
 fn draw_clause(rng: &mut StdRng, vocabulary: f64) -> Clause {
     let text = FieldPath::new("text");
     let num_terms = [1, 2, 2, 3, 3, 5, 9][rng.random_range(0..7)];
     let mut terms = Vec::new();
-    for _ in 0..num_terms {
-        let term = Clause::Term {
-            field: text.clone(),
-            term: draw_word(rng, vocabulary),
+    let is_phrase = rng.random_bool(0.25);
+    for _ in 0..if is_phrase { 1 } else { num_terms } {
+        let term = if is_phrase {
+            draw_phrase(rng)
+        } else {
+            Clause::Term {
+                field: text.clone(),
+                term: draw_word(rng, vocabulary),
+            }
         };
         terms.push(if rng.random_bool(0.2) {
             let factor = rng.random_range(0.01..20.0);
@@ -237,10 +258,16 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
         must_not: vec![],
     };
     let both = || vec![term("a"), term("b")];
+    let phrase = Clause::Phrase {
+        field: FieldPath::new("text"),
+        positions: vec![(0, vec!["a".to_owned()]), (1, vec!["b".to_owned()])],
+        slop: 0,
+    };
     for clause in [
         term("a"),
         combined(both(), vec![]),
         combined(vec![], both()),
+        phrase,
     ] {
         let query = ShardQuery {
             statistics: numbers(&targets, &clause),

@@ -16,6 +16,11 @@ pub(super) struct Replays<'a> {
 }
 
 impl<'a> Replays<'a> {
+    /// Leaves the cursors' memory to the thread's next ones.
+    pub(super) fn recycle(self) {
+        self.cursors.into_iter().for_each(Cursor::recycle);
+    }
+
     /// Notes where the cursors stand: no document before will be asked about.
     pub(super) fn note(&mut self, leaves: &[Leaf<'a>]) {
         self.places.clear();

@@ -1,10 +1,16 @@
 //! Sums of bounds over a range of documents.
 
+use std::cell::Cell;
+
 use crate::EngineError;
 use crate::score::bound::Scale;
 
 /// Documents of a window; fewer in tests, whose lists are shorter.
 pub(super) const WIDTH: u32 = if cfg!(test) { 256 } else { 4_096 };
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Window>>> = const { Cell::new(None) };
+}
 
 /// A sum per document, and which documents have one.
 pub(super) struct Window {
@@ -12,16 +18,23 @@ pub(super) struct Window {
     present: [u64; WIDTH as usize / 64],
 }
 
-impl Default for Box<Window> {
-    fn default() -> Self {
-        Box::new(Window {
-            sums: [0.0; WIDTH as usize],
-            present: [0; WIDTH as usize / 64],
+impl Window {
+    /// Returns an empty window; the one that the thread has used last, if there is one.
+    pub(super) fn take() -> Box<Self> {
+        SPARE.take().unwrap_or_else(|| {
+            Box::new(Self {
+                sums: [0.0; WIDTH as usize],
+                present: [0; WIDTH as usize / 64],
+            })
         })
     }
-}
 
-impl Window {
+    /// Leaves a window, which must be empty, to the thread's next query.
+    pub(super) fn give_back(self: Box<Self>) {
+        debug_assert!(self.present.iter().all(|word| *word == 0));
+        SPARE.set(Some(self));
+    }
+
     /// Adds a term's documents, which lie in the window that begins with `start`.
     pub(super) fn add(
         &mut self,

@@ -1,0 +1,219 @@
+//! A phrase: documents that hold all of its terms, of which positions are read last.
+//!
+//! A phrase occurs in a document at most as often as the rarest of its terms there, so every term
+//! bounds its score: blocks are skipped, and documents dropped, by the least of those bounds. Only
+//! what is left has its positions read.
+
+use smallvec::SmallVec;
+use tantivy::TERMINATED;
+
+use super::leaf::Leaf;
+use super::plan::PlannedTerm;
+use super::sink::Sink;
+use crate::EngineError;
+use crate::blocks::{BLOCK, Positions, TextColumn};
+
+/// Walks lists of which the shortest comes first; `occurrences` are of the same phrase.
+pub(super) fn drive<'a>(
+    leaves: &mut [Leaf<'a>],
+    occurrences: Occurrences<'a>,
+    sink: &mut Sink<'_, '_>,
+) -> Result<(), EngineError> {
+    let mut phrase = Phrase {
+        leaves,
+        occurrences,
+        next: 0,
+    };
+    while !phrase.lead().cursor().is_over() && phrase.next < TERMINATED {
+        sink.passed(BLOCK as u32)?;
+        let reach = sink.update_reach();
+        let is_counting = sink.is_counting();
+        let next = phrase.next;
+        let lead = phrase.lead();
+        if !is_counting && lead.scale().most() < reach {
+            return Ok(());
+        }
+        if lead.place().last >= next && (is_counting || lead.block_bound() >= reach) {
+            phrase.take_block(sink)?;
+        }
+        phrase.lead().cursor().next_block();
+    }
+    Ok(())
+}
+
+struct Phrase<'l, 'a> {
+    leaves: &'l mut [Leaf<'a>],
+    occurrences: Occurrences<'a>,
+    /// No document before this one holds all terms.
+    next: u32,
+}
+
+impl<'a> Phrase<'_, 'a> {
+    fn lead(&mut self) -> &mut Leaf<'a> {
+        &mut self.leaves[0]
+    }
+
+    fn take_block(&mut self, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
+        let need = if sink.is_counting() {
+            f32::NEG_INFINITY
+        } else {
+            sink.reach()
+        };
+        let mut selected = SmallVec::new();
+        self.lead().select(need, &mut selected)?;
+        for (doc, frequency) in selected {
+            if doc >= self.next {
+                self.take_document(doc, frequency, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_document(
+        &mut self,
+        doc: u32,
+        frequency: u32,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<(), EngineError> {
+        let may_rank = self.may_rank(doc, frequency, sink)?;
+        if !(may_rank || sink.is_counting()) || !self.hold(doc, sink)? {
+            return Ok(());
+        }
+        let most_often = self.least_frequency(frequency)?;
+        let may_rank = may_rank && self.lead().scale().of_document(doc, most_often) >= sink.reach();
+        if !(may_rank || sink.is_counting()) || !sink.lets_through(doc) {
+            return Ok(());
+        }
+        self.lead().seek_in_block(doc)?;
+        sink.passed(BLOCK as u32)?;
+        let frequency = self.occurrences.count(self.leaves)?;
+        if frequency == 0 {
+            return Ok(());
+        }
+        sink.note_match();
+        let score = self.lead().scale().score(doc, frequency) as f32;
+        sink.offer(doc, score)
+    }
+
+    /// Returns whether the blocks that would hold `doc` in the other lists leave it a chance.
+    fn may_rank(
+        &mut self,
+        doc: u32,
+        frequency: u32,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<bool, EngineError> {
+        let mut bound = self.lead().scale().of_document(doc, frequency);
+        for other in &mut self.leaves[1..] {
+            other.approach(doc, sink)?;
+            bound = bound.min(other.block_bound());
+        }
+        Ok(bound >= sink.reach())
+    }
+
+    /// Returns whether the other lists hold `doc`, and stands on it in all of them.
+    fn hold(&mut self, doc: u32, sink: &mut Sink<'_, '_>) -> Result<bool, EngineError> {
+        for other in &mut self.leaves[1..] {
+            let found = other.seek(doc, sink)?;
+            if found != doc {
+                self.next = found;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns how often the rarest term occurs in the document that the lists stand on, `frequency`
+    /// being that of the first.
+    fn least_frequency(&mut self, mut frequency: u32) -> Result<u32, EngineError> {
+        for other in &mut self.leaves[1..] {
+            frequency = frequency.min(other.cursor().frequency()?);
+        }
+        Ok(frequency)
+    }
+}
+
+/// Finds a phrase in documents that hold its terms.
+pub(super) struct Occurrences<'a> {
+    text: &'a TextColumn,
+    /// In the order of the phrase.
+    slots: SmallVec<[Slot<'a>; 4]>,
+    /// Where the phrase may begin.
+    starts: Vec<u32>,
+    positions: Vec<u32>,
+}
+
+struct Slot<'a> {
+    term: &'a str,
+    /// What to add to a position of the term for it to be the same number in all slots.
+    shift: u32,
+    /// Opened with the first document.
+    positions: Option<Positions<'a>>,
+}
+
+impl<'a> Occurrences<'a> {
+    /// Returns what finds `terms` in `text`, each at its one of `offsets`.
+    pub(super) fn new(text: &'a TextColumn, terms: &'a [PlannedTerm<'_>], offsets: &[u32]) -> Self {
+        let last = offsets.iter().max().copied().unwrap_or(0);
+        let slot = |(term, offset): (&'a PlannedTerm<'_>, &u32)| Slot {
+            term: term.term,
+            shift: last - offset,
+            positions: None,
+        };
+        Self {
+            text,
+            slots: terms.iter().zip(offsets).map(slot).collect(),
+            starts: Vec::new(),
+            positions: Vec::new(),
+        }
+    }
+
+    /// Returns how often the phrase occurs in the document that all of `leaves` stand on.
+    fn count(&mut self, leaves: &mut [Leaf<'_>]) -> Result<u32, EngineError> {
+        for (at, leaf) in leaves.iter_mut().enumerate() {
+            let slot = &mut self.slots[leaf.order()];
+            slot.read(self.text, leaf, &mut self.positions)?;
+            if at == 0 {
+                std::mem::swap(&mut self.starts, &mut self.positions);
+                // A token may stand twice at one position.
+                self.starts.dedup();
+            } else {
+                keep_common(&mut self.starts, &self.positions);
+            }
+            if self.starts.is_empty() {
+                break;
+            }
+        }
+        Ok(self.starts.len() as u32)
+    }
+}
+
+impl<'a> Slot<'a> {
+    /// Leaves in `positions` where the term stands, shifted.
+    fn read(
+        &mut self,
+        text: &'a TextColumn,
+        leaf: &mut Leaf<'_>,
+        positions: &mut Vec<u32>,
+    ) -> Result<(), EngineError> {
+        let opened = match &mut self.positions {
+            Some(opened) => opened,
+            none => none.insert(text.positions(self.term)?.ok_or_else(|| {
+                EngineError::Corrupt(format!("`{}` has a list and no positions", self.term))
+            })?),
+        };
+        opened.read(leaf.cursor(), positions)?;
+        for position in positions {
+            *position = position.saturating_add(self.shift);
+        }
+        Ok(())
+    }
+}
+
+/// Keeps those of `kept` that are in `others`; both ascend.
+fn keep_common(kept: &mut Vec<u32>, others: &[u32]) {
+    let mut others = others.iter().peekable();
+    kept.retain(|place| {
+        while others.next_if(|other| *other < place).is_some() {}
+        others.peek() == Some(&place)
+    });
+}
