@@ -46,7 +46,9 @@ fn measure_set(set: Set, sides: &Sides, corpus: &Corpus, options: &Options) -> R
     let method = format!(
         "On {}. One thread unless a pool is named; queries are ready-made trees on both sides; each round \
          runs every side over every query, {} rounds. Times are the mean over the queries of each \
-         one's best round (µs), CPU is that of the process in the best round (µs per query). Both \
+         one's best answer (µs), CPU is that of the process in the best round (µs per query). A \
+         query is answered five times in a row; the first answer, whose data is not in the \
+         processor's caches because twelve other runners have been at work, is told apart. Both \
          sides index the same tokens; all {} queries match the same number of documents on all \
          sides.",
         set.name(),

@@ -5,6 +5,7 @@ use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
 use gleaner_query::search::TrackTotal;
 
 use super::Target;
+use crate::lower;
 
 /// Postings or documents that a brief search looks at, at most: half a millisecond of a core where
 /// nothing is pruned.
@@ -48,17 +49,52 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
         documents,
         statistics: &query.statistics,
     };
+    let (is_ranked, within) = ranked_and_filters(&query.query);
     let passed_over = match query.track_total {
         TrackTotal::Exact => 1,
-        _ if ranks_by_score(query) && is_pruned(&query.query) => PASSED_OVER,
+        _ if ranks_by_score(query) && is_ranked => PASSED_OVER,
         _ => 1,
     };
-    let filters = query.post_filter.iter().chain(&*query.aggregation_filters);
-    let filters: u64 = filters.map(|clause| work.of(clause)).sum();
-    work.of(&query.query) / passed_over + filters
+    let apart = query.post_filter.iter().chain(&*query.aggregation_filters);
+    let apart: u64 = apart.map(|clause| work.of(clause)).sum();
+    let within: u64 = within.map(|clause| work.of(clause)).sum();
+    // What filters cost does not depend on what is passed over.
+    work.of(&query.query).saturating_sub(within) / passed_over + within + apart
 }
 
-/// Returns whether documents that cannot be among the best are passed over: those of words alone are.
+/// Returns whether documents that cannot be among the best are passed over, as those of words or of one
+/// phrase are, and the query's filters.
+fn ranked_and_filters(clause: &Clause) -> (bool, impl Iterator<Item = &Clause>) {
+    let (clause, _) = lower::simplify(clause, 1.0);
+    let none: &[Clause] = &[];
+    let (is_ranked, filter, must_not) = match clause {
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            ..
+        } => {
+            let is_ranked = match (must.as_slice(), should.as_slice()) {
+                ([only], []) => is_pruned(only) || is_plain_phrase(only),
+                _ => must.iter().chain(should).all(is_pruned),
+            };
+            (is_ranked, filter.as_slice(), must_not.as_slice())
+        }
+        _ => (is_pruned(clause) || is_plain_phrase(clause), none, none),
+    };
+    (is_ranked, filter.iter().chain(must_not))
+}
+
+/// Returns whether `clause` is a phrase of one term after the other.
+fn is_plain_phrase(clause: &Clause) -> bool {
+    matches!(
+        lower::simplify(clause, 1.0).0,
+        Clause::Phrase { positions, slop: 0, .. } if positions.iter().all(|(_, terms)| terms.len() == 1)
+    )
+}
+
+/// Returns whether `clause` is made of words alone.
 fn is_pruned(clause: &Clause) -> bool {
     match clause {
         Clause::Term { .. } | Clause::Synonyms { .. } | Clause::Blended { .. } => true,
@@ -152,10 +188,15 @@ mod tests {
     use super::*;
 
     /// Returns a query for the ten best of a million documents, of which 1,000 have the term `rare`,
-    /// 200,000 `fair` and 400,000 `common`.
+    /// 20,000 `middling`, 200,000 `fair` and 400,000 `common`.
     fn query(clause: Clause) -> ShardQuery {
         let mut statistics = Statistics::default();
-        let terms = [("rare", 1_000), ("fair", 200_000), ("common", 400_000)];
+        let terms = [
+            ("rare", 1_000),
+            ("middling", 20_000),
+            ("fair", 200_000),
+            ("common", 400_000),
+        ];
         let terms = terms.map(|(term, documents)| (term.to_owned(), documents));
         statistics.terms.insert(field(), terms.into());
         ShardQuery {
@@ -224,7 +265,30 @@ mod tests {
             track_total: TrackTotal::No,
             ..query(any(vec![term("fair")], vec![term("rare")]))
         };
-        assert!(!is_brief_among(1_000_000, &filtered));
+        assert!(is_brief_among(1_000_000, &filtered));
+        let much_is_filtered = ShardQuery {
+            query: any(vec![term("fair")], vec![term("fair")]),
+            ..filtered
+        };
+        assert!(!is_brief_among(1_000_000, &much_is_filtered));
+        let phrase = |slop| {
+            let positions = vec![
+                (0, vec!["fair".to_owned()]),
+                (1, vec!["middling".to_owned()]),
+            ];
+            let field = field();
+            let phrase = Clause::Phrase {
+                field,
+                positions,
+                slop,
+            };
+            ShardQuery {
+                track_total: TrackTotal::No,
+                ..query(phrase)
+            }
+        };
+        assert!(is_brief_among(1_000_000, &phrase(0)));
+        assert!(!is_brief_among(1_000_000, &phrase(1)));
     }
 
     #[test]

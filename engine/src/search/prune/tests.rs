@@ -143,13 +143,17 @@ fn draw_query(targets: &[Target], vocabulary: f64, rng: &mut StdRng) -> ShardQue
     }
 }
 
-fn run(targets: &[Target], query: &ShardQuery, control: &Arc<Control>) -> Vec<ShardHits> {
+fn run(
+    targets: &[Target],
+    query: &ShardQuery,
+    (control, filters): (&Arc<Control>, &Arc<FilterCache>),
+) -> Vec<ShardHits> {
     let answers = search(
         targets,
         query,
         &SearchEnv {
             control,
-            filters: &Arc::new(FilterCache::new(FilterCacheOptions::default())),
+            filters,
             memory: &MemoryAccount::root("test", 1 << 30),
             pool: None,
         },
@@ -183,6 +187,9 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
     let targets = targets(num_documents, vocabulary, layout);
     let mut rng = StdRng::seed_from_u64(7);
     let control = Arc::new(Control::unlimited());
+    // Filters are drawn from few, so bitmaps of them are kept, where segments are large enough.
+    let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
+    let with = (&control, &filters);
     for _ in 0..500 {
         let query = draw_query(&targets, vocabulary, &mut rng);
         // It has to look at every match to know when to stop.
@@ -190,10 +197,18 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
             terminate_after: Some(u64::MAX),
             ..query.clone()
         };
-        let expected = outcome(&query, &run(&targets, &walked, &control));
-        let found = outcome(&query, &run(&targets, &query, &control));
+        let expected = outcome(&query, &run(&targets, &walked, with));
+        let found = outcome(&query, &run(&targets, &query, with));
         assert_eq!(found, expected, "{query:?}");
     }
+    let is_large = targets
+        .iter()
+        .all(|target| target.view.num_documents() > 10_000);
+    assert!(
+        !is_large || filters.stats().hits > 50,
+        "{:?}",
+        filters.stats()
+    );
 }
 
 const ONE_SEGMENT: Layout = Layout {
@@ -277,7 +292,8 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
             ..testing::query(vec![], vec![])
         };
         let control = Arc::new(Control::unlimited());
-        let answers = run(&targets, &query, &control);
+        let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
+        let answers = run(&targets, &query, (&control, &filters));
         assert_eq!(answers[0].hits.len(), 10);
         let least = 30_000 / 4_096;
         assert!(
