@@ -218,6 +218,13 @@ fn compound(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         } if must.is_empty() && should.is_empty() && filter.is_empty() => {
             self::should(terms(rng, 2))
         }
+        _ if rng.random_bool(0.25) => Clause::Bool {
+            must: vec![clause],
+            should: Vec::new(),
+            filter: vec![filter(rng, corpus)],
+            must_not: Vec::new(),
+            minimum_should_match: 0,
+        },
         _ => clause,
     }
 }

@@ -56,11 +56,6 @@ pub(in crate::search) struct ShardPlan {
     pub(super) columns: Columns,
 }
 
-/// Returns whether `clause` is a phrase, boosted or not.
-fn is_phrase(clause: &Clause) -> bool {
-    matches!(lower::simplify(clause, 1.0), (Clause::Phrase { .. }, _))
-}
-
 impl<'q> Plan<'q> {
     /// Makes `clause` ready, with `post_filter` as one more gate; `None` for queries of another shape,
     /// which are walked.
@@ -80,10 +75,27 @@ impl<'q> Plan<'q> {
             offsets: Vec::new(),
             gates: Vec::new(),
         };
-        let is_planned = match clause {
-            Clause::Term { .. } => plan.add(std::slice::from_ref(clause), boost, model)?,
-            Clause::Blended { field, terms } => plan.add_group(field, terms, boost, model)?,
-            Clause::Phrase { .. } => plan.add_phrase(clause, boost, model)?,
+        let is_planned = plan.add_query(clause, boost, model)?;
+        plan.add_gates(post_filter, true)?;
+        let can_bound = |term: &PlannedTerm<'_>| Scale::is_bounded(term.weight);
+        let is_bounded = plan.terms.iter().all(can_bound) && plan.terms.len() <= MOST_TERMS;
+        Ok((is_planned && is_bounded && !plan.terms.is_empty()).then_some(plan))
+    }
+
+    /// Adds what matches and scores; false for what is walked.
+    ///
+    /// A `bool` of one clause scores as that clause does; whatever stands beside it is a gate.
+    fn add_query(
+        &mut self,
+        clause: &'q Clause,
+        boost: f64,
+        model: &Model,
+    ) -> Result<bool, EngineError> {
+        let (clause, boost) = lower::simplify(clause, boost);
+        match clause {
+            Clause::Term { .. } => self.add(std::slice::from_ref(clause), boost, model),
+            Clause::Blended { field, terms } => self.add_group(field, terms, boost, model),
+            Clause::Phrase { .. } => self.add_phrase(clause, boost, model),
             Clause::Bool {
                 must,
                 should,
@@ -91,25 +103,21 @@ impl<'q> Plan<'q> {
                 must_not,
                 ..
             } => {
-                plan.add_gates(filter, true)?;
-                plan.add_gates(must_not, false)?;
+                self.add_gates(filter, true)?;
+                self.add_gates(must_not, false)?;
                 let minimum = lower::minimum_should_match(clause);
                 match (must.as_slice(), should.as_slice(), minimum) {
-                    ([only], [], 0) if is_phrase(only) => plan.add_phrase(only, boost, model)?,
+                    ([only], [], 0) | ([], [only], 1) => self.add_query(only, boost, model),
                     (all, [], 0) => {
-                        plan.kind = Kind::All;
-                        plan.add(all, boost, model)?
+                        self.kind = Kind::All;
+                        self.add(all, boost, model)
                     }
-                    ([], any, 1) => plan.add(any, boost, model)?,
-                    _ => false,
+                    ([], any, 1) => self.add(any, boost, model),
+                    _ => Ok(false),
                 }
             }
-            _ => false,
-        };
-        plan.add_gates(post_filter, true)?;
-        let can_bound = |term: &PlannedTerm<'_>| Scale::is_bounded(term.weight);
-        let is_bounded = plan.terms.iter().all(can_bound) && plan.terms.len() <= MOST_TERMS;
-        Ok((is_planned && is_bounded && !plan.terms.is_empty()).then_some(plan))
+            _ => Ok(false),
+        }
     }
 
     /// Tells what is wrong with the gates on a shard of which none is opened.
@@ -173,14 +181,11 @@ impl<'q> Plan<'q> {
         boost: f64,
         model: &Model,
     ) -> Result<bool, EngineError> {
-        let (
-            Clause::Phrase {
-                field,
-                positions,
-                slop: 0,
-            },
-            boost,
-        ) = lower::simplify(clause, boost)
+        let Clause::Phrase {
+            field,
+            positions,
+            slop: 0,
+        } = clause
         else {
             return Ok(false);
         };

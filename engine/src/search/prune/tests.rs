@@ -98,18 +98,33 @@ fn draw_clause(rng: &mut StdRng, vocabulary: f64) -> Clause {
     let must_not: Vec<Clause> = (0..u32::from(rng.random_bool(0.1)))
         .map(|_| kind(1))
         .collect();
+    let is_nested = rng.random_bool(0.25);
     let is_all = rng.random_bool(0.4);
     let (must, should) = if is_all {
         (terms, vec![])
     } else {
         (vec![], terms)
     };
-    Clause::Bool {
+    let clause = Clause::Bool {
         must,
         should,
         filter,
         must_not,
         minimum_should_match: u32::from(!is_all),
+    };
+    if !is_nested {
+        return clause;
+    }
+    // As a client writes it: `must` of one `match`, and a filter beside it.
+    let is_must = rng.random_bool(0.7);
+    let (one, none) = (vec![clause], vec![]);
+    let (must, should) = if is_must { (one, none) } else { (none, one) };
+    Clause::Bool {
+        must,
+        should,
+        filter: vec![kind(rng.random_range(0..3))],
+        must_not: vec![],
+        minimum_should_match: u32::from(!is_must),
     }
 }
 
