@@ -1,8 +1,9 @@
 //! Roaring bitmaps of what filters match, per segment, under one budget of bytes.
 //!
 //! A bitmap holds live and deleted documents alike (deletes are applied outside), so it stays true
-//! as long as its segment exists. Cheap filters are not kept, others from their second use on;
-//! segments of few documents are left out. Entries leave by least recent use.
+//! as long as its segment exists. Costly filters are kept at their first use, others from their second
+//! on; cheap ones only where they are asked about single documents, and segments of few documents are left
+//! out. Entries leave by least recent use.
 
 mod bitmap_docset;
 
