@@ -100,8 +100,8 @@ pub(super) fn read(
 /// The fields of a document in tantivy's store: their number, then each field's number, the kind of
 /// its value, and the value behind its length.
 ///
-/// tantivy's own reader copies a field of bytes one by one; `_source` is one. Only texts and bytes
-/// are stored.
+/// tantivy's own reader makes a value of every field, and copies bytes one by one. Only texts and bytes are
+/// stored: `_source`, a field of bytes, holds a text, and bytes in segments of earlier versions.
 struct StoredFields<'a> {
     rest: &'a [u8],
     num_left: u64,
@@ -170,11 +170,15 @@ mod tests {
         let source = schema.add_bytes_field("source", BytesOptions::from(STORED));
         let index = Index::create_in_ram(schema.build());
         let mut writer: IndexWriter = index.writer_with_num_threads(1, 15_000_000)?;
-        let lengths = [0, 1, 127, 128, 300, 20_000, 70_000];
+        let lengths = [0, 1, 127, 128, 300, 20_000, 20_001, 70_000, 70_001];
         for num_bytes in lengths {
             let mut document = TantivyDocument::new();
             document.add_text(id, "ä".repeat(num_bytes % 300));
-            document.add_bytes(source, &vec![0xff; num_bytes]);
+            if num_bytes % 2 == 0 {
+                document.add_bytes(source, &vec![0xff; num_bytes]);
+            } else {
+                document.add_text(source, "s".repeat(num_bytes));
+            }
             writer.add_document(document)?;
         }
         writer.commit()?;
@@ -186,10 +190,14 @@ mod tests {
             let fields = StoredFields::of(&bytes).expect("a number");
             let fields: Option<Vec<_>> = fields.collect();
             let id_text = wanted.get_first(id).and_then(|value| value.as_str());
-            let source_bytes = wanted.get_first(source).and_then(|value| value.as_bytes());
+            let value = wanted.get_first(source).expect("a source");
+            let source_text = value.as_str().map(str::as_bytes);
             let wanted = [
                 (id.field_id(), id_text.expect("a text").as_bytes()),
-                (source.field_id(), source_bytes.expect("bytes")),
+                (
+                    source.field_id(),
+                    value.as_bytes().or(source_text).expect("one of the two"),
+                ),
             ];
             assert_eq!(fields.expect("whole"), wanted);
         }
