@@ -49,11 +49,8 @@ pub fn run(queries: &[Query], rounds: usize, runners: &mut [Runner<'_>]) -> Resu
             for class in Class::ALL {
                 let spent = pass(queries, class, runner, &mut best[number]);
                 let least = cpu[number].entry(class).or_insert(spent);
-                // The first round fills what is kept between queries.
-                if round > 0 {
-                    let before = (round > 1).then_some(*least);
-                    *least = before.map_or(spent, |before| before.min(spent));
-                }
+                // The first round fills what is kept between queries: it does not count.
+                *least = if round > 1 { least.min(spent) } else { spent };
             }
         }
     }

@@ -8,7 +8,7 @@
 use smallvec::{SmallVec, smallvec};
 use tantivy::TERMINATED;
 
-use super::leaf::Leaf;
+use super::leaf::{self, Leaf};
 use super::sink::Sink;
 use crate::EngineError;
 use crate::blocks::BLOCK;
@@ -104,14 +104,8 @@ impl All<'_, '_> {
 
     /// Returns whether the other lists hold `doc`, and stands on it in all of them.
     fn hold(&mut self, doc: u32, sink: &mut Sink<'_, '_>) -> Result<bool, EngineError> {
-        for other in self.others.iter_mut() {
-            let found = other.seek(doc, sink)?;
-            if found != doc {
-                self.next = found;
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.next = leaf::seek_all(self.others, doc, sink)?;
+        Ok(self.next == doc)
     }
 
     /// Returns a bound of the score of the document that the other lists stand on.

@@ -212,6 +212,22 @@ impl<'a> Leaf<'a> {
     }
 }
 
+/// Stands on `doc` in all of `leaves` and returns it, or a later document that comes next in one of them.
+#[inline]
+pub(super) fn seek_all(
+    leaves: &mut [Leaf<'_>],
+    doc: u32,
+    sink: &mut Sink<'_, '_>,
+) -> Result<u32, EngineError> {
+    for leaf in leaves {
+        let found = leaf.seek(doc, sink)?;
+        if found != doc {
+            return Ok(found);
+        }
+    }
+    Ok(doc)
+}
+
 fn select(
     scale: &Scale<'_>,
     (documents, frequencies): (&[u32], &[u32]),

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 use tantivy::TERMINATED;
 
-use super::leaf::Leaf;
+use super::leaf::{self, Leaf};
 use super::plan::PlannedTerm;
 use super::sink::Sink;
 use crate::EngineError;
@@ -112,14 +112,8 @@ impl<'a> Phrase<'_, 'a> {
 
     /// Returns whether the other lists hold `doc`, and stands on it in all of them.
     fn hold(&mut self, doc: u32, sink: &mut Sink<'_, '_>) -> Result<bool, EngineError> {
-        for other in &mut self.leaves[1..] {
-            let found = other.seek(doc, sink)?;
-            if found != doc {
-                self.next = found;
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.next = leaf::seek_all(&mut self.leaves[1..], doc, sink)?;
+        Ok(self.next == doc)
     }
 
     /// Returns how often the rarest term occurs in the document that the lists stand on, `frequency`
