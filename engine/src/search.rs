@@ -15,6 +15,7 @@ mod count;
 mod prune;
 mod rank;
 mod request;
+mod shape;
 mod sorting;
 mod walk;
 

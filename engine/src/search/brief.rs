@@ -5,7 +5,7 @@ use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
 use gleaner_query::search::TrackTotal;
 
 use super::Target;
-use crate::lower;
+use super::shape::Shape;
 
 /// Postings or documents that a brief search looks at, at most: half a millisecond of a core where
 /// nothing is pruned.
@@ -49,53 +49,23 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
         documents,
         statistics: &query.statistics,
     };
-    let (is_ranked, within) = ranked_and_filters(&query.query);
+    let shape = Shape::of(&query.query, 1.0);
     let passed_over = match query.track_total {
         TrackTotal::Exact => 1,
-        _ if ranks_by_score(query) && is_ranked => PASSED_OVER,
+        _ if ranks_by_score(query) && shape.is_some() => PASSED_OVER,
         _ => 1,
     };
     let apart = query.post_filter.iter().chain(&*query.aggregation_filters);
     let apart: u64 = apart.map(|clause| work.of(clause)).sum();
-    let within: u64 = within.map(|clause| work.of(clause)).sum();
+    let within = shape.iter().flat_map(|shape| &shape.filters);
+    let within: u64 = within.map(|(clause, _)| work.of(clause)).sum();
     // What filters cost does not depend on what is passed over.
     work.of(&query.query).saturating_sub(within) / passed_over + within + apart
 }
 
-/// Returns whether documents that cannot be among the best are passed over, as those of words or of one
-/// phrase are, and the query's filters.
-fn ranked_and_filters(clause: &Clause) -> (bool, impl Iterator<Item = &Clause>) {
-    let (clause, _) = lower::simplify(clause, 1.0);
-    let none: &[Clause] = &[];
-    let (is_ranked, filter, must_not) = match clause {
-        Clause::Bool {
-            must,
-            should,
-            filter,
-            must_not,
-            ..
-        } => {
-            let is_ranked = match (must.as_slice(), should.as_slice()) {
-                ([only], []) => is_pruned(only) || is_plain_phrase(only),
-                _ => must.iter().chain(should).all(is_pruned),
-            };
-            (is_ranked, filter.as_slice(), must_not.as_slice())
-        }
-        _ => (is_pruned(clause) || is_plain_phrase(clause), none, none),
-    };
-    (is_ranked, filter.iter().chain(must_not))
-}
-
-/// Returns whether `clause` is a phrase of one term after the other.
-fn is_plain_phrase(clause: &Clause) -> bool {
-    matches!(
-        lower::simplify(clause, 1.0).0,
-        Clause::Phrase { positions, slop: 0, .. } if positions.iter().all(|(_, terms)| terms.len() == 1)
-    )
-}
-
-/// Returns whether `clause` is made of words alone.
-fn is_pruned(clause: &Clause) -> bool {
+/// Returns whether `clause` is made of words alone: of others that must match with it, only theirs are
+/// looked at.
+fn is_of_words(clause: &Clause) -> bool {
     match clause {
         Clause::Term { .. } | Clause::Synonyms { .. } | Clause::Blended { .. } => true,
         Clause::Bool {
@@ -104,8 +74,8 @@ fn is_pruned(clause: &Clause) -> bool {
             filter,
             must_not,
             ..
-        } => filter.is_empty() && must_not.is_empty() && must.iter().chain(should).all(is_pruned),
-        Clause::Boost { clause, .. } => is_pruned(clause),
+        } => filter.is_empty() && must_not.is_empty() && must.iter().chain(should).all(is_of_words),
+        Clause::Boost { clause, .. } => is_of_words(clause),
         _ => false,
     }
 }
@@ -154,7 +124,7 @@ impl Work<'_> {
             } => {
                 // Only lists are skipped through; columns and patterns are read whole whoever leads.
                 let (lists, others): (Vec<&Clause>, Vec<&Clause>) =
-                    must.iter().partition(|clause| is_pruned(clause));
+                    must.iter().partition(|clause| is_of_words(clause));
                 let lists = least_times_all(lists.iter().map(|clause| self.of(clause)));
                 let others: u64 = others.iter().map(|clause| self.of(clause)).sum();
                 lists + others + all(should) + all(filter) + all(must_not)
@@ -222,7 +192,7 @@ mod tests {
             should,
             filter,
             must_not: vec![],
-            minimum_should_match: 0,
+            minimum_should_match: 1,
         }
     }
 

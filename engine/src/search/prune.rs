@@ -1,8 +1,7 @@
 //! Ranking by score where bounds tell which documents cannot be among the best.
 //!
 //! A [`plan`] is made once per query; on each segment its terms become [`leaf`]s over posting lists,
-//! which [`one`], [`all`], [`any`] or
-//! [`phrase`] walk, skipping blocks and documents that cannot reach the k-th
+//! which [`one`], [`all`], [`any`], [`phrase`] or [`tree`] walk, skipping blocks and documents that cannot reach the k-th
 //! score. What is left goes to a [`sink`] with its canonical score. The same walk counts matches, as
 //! long as they are wanted: then it skips nothing.
 
@@ -16,6 +15,7 @@ mod plan;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) fn segment(
     let Some(columns) = open_columns(plan, own, segment)? else {
         return walk_instead(request, shard, segment);
     };
-    if plan.kind == Kind::Phrase && !columns.iter().all(|open| open.text.has_positions()) {
+    if matches!(plan.kind, Kind::Phrase) && !columns.iter().all(|open| open.text.has_positions()) {
         return walk_instead(request, shard, segment);
     }
     let scope = request.scope(shard.target);
@@ -64,13 +64,14 @@ pub(super) fn segment(
     let lengths = leaves.iter().map(|leaf| u64::from(leaf.num_documents()));
     let num_postings: u64 = match plan.kind {
         Kind::All | Kind::Phrase => lengths.min().unwrap_or(0),
-        Kind::Any => lengths.sum(),
+        Kind::Any | Kind::Tree(_) => lengths.sum(),
     };
     if gates.num_let_through().saturating_mul(FILTER_LEADS) < num_postings {
         return walk_instead(request, shard, segment);
     }
     let mut sink = Sink::new(request, shard, segment, gates);
-    let outcome = match (plan.kind, leaves.as_mut_slice()) {
+    let outcome = match (&plan.kind, leaves.as_mut_slice()) {
+        // Whatever it is a part of: it scores as the whole where no other term occurs.
         (_, [only]) => one::drive(only, &mut sink),
         (Kind::All, leaves) => all::drive(leaves, &mut sink),
         (Kind::Any, leaves) => any::drive(leaves, &mut sink),
@@ -79,6 +80,7 @@ pub(super) fn segment(
             let occurrences = Occurrences::new(text, &plan.terms, &plan.offsets);
             phrase::drive(leaves, occurrences, &mut sink)
         }
+        (Kind::Tree(tree), leaves) => tree::drive(tree, plan.terms.len(), leaves, &mut sink),
     };
     leaves.into_iter().for_each(Leaf::recycle);
     // What was seen before a stop is part of the answer.
@@ -142,7 +144,7 @@ fn open_leaves<'a>(
     columns: &'a [OpenColumn],
     leaves: &mut Leaves<'a>,
 ) -> Result<bool, EngineError> {
-    for (term, column) in plan.terms.iter().zip(&own.columns) {
+    for (at, (term, column)) in plan.terms.iter().zip(&own.columns).enumerate() {
         let open = columns.iter().find(|open| Some(open.column) == *column);
         let list = match open {
             Some(open) => open.text.list(term.term)?,
@@ -155,16 +157,24 @@ fn open_leaves<'a>(
                 open.text.norm_ids(),
                 open.bound.as_ref(),
             );
-            leaves.push(Leaf::new(list, scale, leaves.len()));
-        } else if plan.kind != Kind::Any {
+            let order = match plan.kind {
+                Kind::Tree(_) => at,
+                _ => leaves.len(),
+            };
+            leaves.push(Leaf::new(list, scale, order));
+        } else if matches!(plan.kind, Kind::All | Kind::Phrase) {
             return Ok(false);
         }
     }
-    match plan.kind {
+    let by_bound = |a: &Leaf<'_>, b: &Leaf<'_>| a.scale().most().total_cmp(&b.scale().most());
+    match &plan.kind {
         Kind::All | Kind::Phrase => leaves.sort_by_key(Leaf::num_documents),
-        Kind::Any => leaves.sort_by(|a, b| a.scale().most().total_cmp(&b.scale().most())),
+        Kind::Any | Kind::Tree(_) => leaves.sort_by(by_bound),
     }
-    Ok(!leaves.is_empty())
+    Ok(match &plan.kind {
+        Kind::Tree(tree) => tree.can_match(plan.terms.len(), leaves),
+        _ => !leaves.is_empty(),
+    })
 }
 
 /// Opens the gates; `None` when nothing gets through.

@@ -1,5 +1,4 @@
-//! Queries whose matches are skipped by bounds: all or any of some terms of text, or a phrase, under
-//! filters.
+//! Queries whose matches are skipped by bounds: words combined, or a phrase, under filters.
 
 use std::sync::Arc;
 
@@ -8,15 +7,17 @@ use gleaner_query::resolved::Clause;
 use smallvec::SmallVec;
 use tantivy::schema::Field as Column;
 
+use super::tree::{self, Tree};
 use crate::EngineError;
 use crate::View;
 use crate::lower::{self, GateFilter, Scope};
 use crate::score::bm25::LengthNorms;
 use crate::score::bound::{MOST_TERMS, Scale};
 use crate::score::model::Model;
+use crate::search::shape::{Ranked, Shape, Words};
 
 /// Which documents match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::search) enum Kind {
     /// Those that hold every term.
     All,
@@ -24,6 +25,8 @@ pub(in crate::search) enum Kind {
     Any,
     /// Those that hold every term at its place.
     Phrase,
+    /// Those that terms make match in another way.
+    Tree(Tree),
 }
 
 /// A query of terms, made ready once for all shards.
@@ -69,55 +72,27 @@ impl<'q> Plan<'q> {
         post_filter: Option<&'q Clause>,
         model: &Model,
     ) -> Result<Option<Self>, EngineError> {
+        let Some(shape) = Shape::of(clause, boost) else {
+            return Ok(None);
+        };
         let mut plan = Self {
             kind: Kind::Any,
             terms: Vec::new(),
             offsets: Vec::new(),
-            gates: Vec::new(),
+            gates: Vec::with_capacity(shape.filters.len()),
         };
-        let is_planned = plan.add_query(clause, boost, model)?;
-        plan.add_gates(post_filter, true)?;
-        let can_bound = |term: &PlannedTerm<'_>| Scale::is_bounded(term.weight);
-        let is_bounded = plan.terms.iter().all(can_bound) && plan.terms.len() <= MOST_TERMS;
-        Ok((is_planned && is_bounded && !plan.terms.is_empty()).then_some(plan))
-    }
-
-    /// Adds what matches and scores; false for what is walked.
-    ///
-    /// A `bool` of one clause scores as that clause does; whatever stands beside it is a gate.
-    fn add_query(
-        &mut self,
-        clause: &'q Clause,
-        boost: f64,
-        model: &Model,
-    ) -> Result<bool, EngineError> {
-        let (clause, boost) = lower::simplify(clause, boost);
-        match clause {
-            Clause::Term { .. } => self.add(std::slice::from_ref(clause), boost, model),
-            Clause::Blended { field, terms } => self.add_group(field, terms, boost, model),
-            Clause::Phrase { .. } => self.add_phrase(clause, boost, model),
-            Clause::Bool {
-                must,
-                should,
-                filter,
-                must_not,
-                ..
-            } => {
-                self.add_gates(filter, true)?;
-                self.add_gates(must_not, false)?;
-                let minimum = lower::minimum_should_match(clause);
-                match (must.as_slice(), should.as_slice(), minimum) {
-                    ([only], [], 0) | ([], [only], 1) => self.add_query(only, boost, model),
-                    (all, [], 0) => {
-                        self.kind = Kind::All;
-                        self.add(all, boost, model)
-                    }
-                    ([], any, 1) => self.add(any, boost, model),
-                    _ => Ok(false),
-                }
-            }
-            _ => Ok(false),
+        plan.kind = plan.add(&shape.ranked, model)?;
+        let filters = shape.filters.into_iter();
+        for (filter, is_wanted) in filters.chain(post_filter.map(|filter| (filter, true))) {
+            plan.gates.push((GateFilter::new(filter)?, is_wanted));
         }
+        let most_terms = match plan.kind {
+            Kind::Tree(_) => tree::MOST_TERMS,
+            _ => MOST_TERMS,
+        };
+        let can_bound = |term: &PlannedTerm<'_>| Scale::is_bounded(term.weight);
+        let is_bounded = plan.terms.iter().all(can_bound) && plan.terms.len() <= most_terms;
+        Ok((is_bounded && !plan.terms.is_empty()).then_some(plan))
     }
 
     /// Tells what is wrong with the gates on a shard of which none is opened.
@@ -130,89 +105,110 @@ impl<'q> Plan<'q> {
             .try_for_each(|(gate, _)| gate.check(scope))
     }
 
-    fn add_gates(
-        &mut self,
-        clauses: impl IntoIterator<Item = &'q Clause>,
-        is_wanted: bool,
-    ) -> Result<(), EngineError> {
-        for clause in clauses {
-            self.gates.push((GateFilter::new(clause)?, is_wanted));
+    /// Adds the terms of what matches and scores; returns how they are put together.
+    fn add(&mut self, ranked: &Ranked<'q>, model: &Model) -> Result<Kind, EngineError> {
+        match ranked {
+            Ranked::Phrase {
+                field,
+                positions,
+                boost,
+            } => self.add_phrase((field, positions), *boost, model),
+            Ranked::Words(words) => self.add_words(words, model),
         }
-        Ok(())
     }
 
-    /// Adds terms that each score by themselves; false when one of `clauses` is something else.
-    fn add(
+    fn add_words(&mut self, words: &Words<'q>, model: &Model) -> Result<Kind, EngineError> {
+        let (parts, kind) = match words {
+            Words::Term { .. } | Words::Group { .. } => (std::slice::from_ref(words), Kind::Any),
+            Words::Sum { must, should, .. }
+                if should.is_empty() && must.iter().all(Words::is_term) =>
+            {
+                (must.as_slice(), Kind::All)
+            }
+            Words::Sum {
+                must,
+                should,
+                minimum: 1,
+            } if must.is_empty() && should.iter().all(Words::is_term) => {
+                (should.as_slice(), Kind::Any)
+            }
+            _ => return Ok(Kind::Tree(self.add_part(words, model)?)),
+        };
+        for part in parts {
+            self.add_part(part, model)?;
+        }
+        Ok(kind)
+    }
+
+    /// Adds the terms of a part of the query.
+    fn add_part(&mut self, words: &Words<'q>, model: &Model) -> Result<Tree, EngineError> {
+        match words {
+            Words::Term { field, term, boost } => {
+                let weight = boost * model.term(field, term)?.idf;
+                Ok(self.push(field, term, weight, model))
+            }
+            Words::Group {
+                field,
+                terms,
+                boost,
+            } => {
+                let idf = model.group(field, terms.iter().map(|(term, _)| term))?.idf;
+                let add = |(term, factor): &'q (String, f32)| {
+                    self.push(field, term, boost * f64::from(*factor) * idf, model)
+                };
+                Ok(Tree::any(terms.iter().map(add).collect()))
+            }
+            Words::Sum {
+                must,
+                should,
+                minimum,
+            } => Ok(Tree::Sum {
+                must: self.add_parts(must, model)?,
+                should: self.add_parts(should, model)?,
+                minimum: *minimum,
+            }),
+            Words::Best { nodes, tie_breaker } => Ok(Tree::Best {
+                nodes: self.add_parts(nodes, model)?,
+                tie_breaker: *tie_breaker,
+            }),
+        }
+    }
+
+    fn add_parts(
         &mut self,
-        clauses: &'q [Clause],
-        boost: f64,
+        nodes: &[Words<'q>],
         model: &Model,
-    ) -> Result<bool, EngineError> {
-        for clause in clauses {
-            let (Clause::Term { field, term }, boost) = lower::simplify(clause, boost) else {
-                return Ok(false);
-            };
-            let weight = boost * model.term(field, term)?.idf;
-            self.push(field, term, weight, model);
-        }
-        Ok(true)
+    ) -> Result<Vec<Tree>, EngineError> {
+        nodes.iter().map(|node| self.add_part(node, model)).collect()
     }
 
-    fn add_group(
-        &mut self,
-        field: &'q FieldPath,
-        terms: &'q [(String, f32)],
-        boost: f64,
-        model: &Model,
-    ) -> Result<bool, EngineError> {
-        let idf = model.group(field, terms.iter().map(|(term, _)| term))?.idf;
-        for (term, factor) in terms {
-            self.push(field, term, boost * f64::from(*factor) * idf, model);
-        }
-        Ok(true)
-    }
-
-    /// Adds a phrase; false when it is one that is walked: positions with alternatives, or slop.
-    ///
-    /// A sloppy phrase may count more often than its rarest term occurs.
+    /// Adds the terms of a phrase.
     fn add_phrase(
         &mut self,
-        clause: &'q Clause,
+        (field, positions): (&'q FieldPath, &'q [(u32, Vec<String>)]),
         boost: f64,
         model: &Model,
-    ) -> Result<bool, EngineError> {
-        let Clause::Phrase {
-            field,
-            positions,
-            slop: 0,
-        } = clause
-        else {
-            return Ok(false);
-        };
-        if positions.len() < 2 || positions.iter().any(|(_, terms)| terms.len() != 1) {
-            return Ok(false);
-        }
-        self.kind = Kind::Phrase;
+    ) -> Result<Kind, EngineError> {
+        let terms = positions.iter().flat_map(|(_, terms)| terms);
         let mut idf = 0.0;
-        for term in positions.iter().flat_map(|(_, terms)| terms) {
+        for term in terms.clone() {
             idf += model.term(field, term)?.idf;
         }
-        for (offset, terms) in positions {
-            self.offsets.push(*offset);
-            for term in terms {
-                self.push(field, term, boost * idf, model);
-            }
+        self.offsets.extend(positions.iter().map(|(offset, _)| offset));
+        for term in terms {
+            self.push(field, term, boost * idf, model);
         }
-        Ok(true)
+        Ok(Kind::Phrase)
     }
 
-    fn push(&mut self, field: &'q FieldPath, term: &'q str, weight: f64, model: &Model) {
+    fn push(&mut self, field: &'q FieldPath, term: &'q str, weight: f64, model: &Model) -> Tree {
         self.terms.push(PlannedTerm {
             field,
             term,
             weight,
             norms: model.norms(field).cloned(),
         });
+        Tree::Term(self.terms.len() - 1)
     }
 
     /// Makes the plan ready for a shard; `None` when one of its fields is not a text field there.

@@ -24,7 +24,9 @@ fn draw_word(rng: &mut StdRng, vocabulary: f64) -> String {
 
 /// Lays documents of very different lengths out.
 fn targets(num_documents: usize, vocabulary: f64, layout: Layout) -> Vec<Target> {
-    let mapping = mapping(&json!({"text": {"type": "text"}, "kind": {"type": "keyword"}}));
+    let mapping = mapping(&json!({
+        "text": {"type": "text"}, "title": {"type": "text"}, "kind": {"type": "keyword"},
+    }));
     let mut rng = StdRng::seed_from_u64(num_documents as u64);
     let documents = (0..num_documents).map(|i| {
         let length = 1 + (rng.random::<f64>().powi(6) * 150.0) as usize;
@@ -36,9 +38,11 @@ fn targets(num_documents: usize, vocabulary: f64, layout: Layout) -> Vec<Target>
             words = vec![words.swap_remove(0); length];
         }
         let kind = format!("k{}", i % 3);
+        let title = [draw_word(&mut rng, 40.0), draw_word(&mut rng, 40.0)];
+        let title = (i % 4 != 0).then(|| title.join(" "));
         (
             format!("d{i}"),
-            json!({"text": words.join(" "), "kind": kind}),
+            json!({"text": words.join(" "), "title": title, "kind": kind}),
         )
     });
     let index = Index::new(&mapping, &documents.collect(), layout);
@@ -65,6 +69,57 @@ fn draw_phrase(rng: &mut StdRng) -> Clause {
         field: FieldPath::new("text"),
         positions,
         slop: 0,
+    }
+}
+
+/// Draws a word of a field, boosted now and then.
+fn draw_term(rng: &mut StdRng, field: &str, vocabulary: f64) -> Clause {
+    let term = Clause::Term {
+        field: FieldPath::new(field),
+        term: draw_word(rng, vocabulary),
+    };
+    if rng.random_bool(0.8) {
+        return term;
+    }
+    Clause::Boost {
+        clause: Box::new(term),
+        factor: rng.random_range(0.01..20.0),
+    }
+}
+
+/// Draws words combined in any way: as `multi_match` does, or one `match` inside another.
+fn draw_tree(rng: &mut StdRng, vocabulary: f64, depth: u32) -> Clause {
+    let field = ["text", "text", "title"][rng.random_range(0..3)];
+    if depth == 0 {
+        return draw_term(rng, field, vocabulary);
+    }
+    let several = |rng: &mut StdRng, most: u32| -> Vec<Clause> {
+        let nodes = 0..rng.random_range(1..=most);
+        nodes.map(|_| draw_tree(rng, vocabulary, depth - 1)).collect()
+    };
+    match rng.random_range(0..5) {
+        0 | 1 => Clause::DisMax {
+            clauses: several(rng, 4),
+            tie_breaker: [0.0, 0.3, 1.0, 2.0][rng.random_range(0..4)],
+        },
+        2 => Clause::Blended {
+            field: FieldPath::new(field),
+            terms: (1..4_u8)
+                .map(|n| (draw_word(rng, vocabulary), 1.0 / f32::from(n)))
+                .collect(),
+        },
+        kind => {
+            let must = if kind == 3 { several(rng, 3) } else { vec![] };
+            let should = several(rng, 4);
+            let least = u32::from(must.is_empty());
+            Clause::Bool {
+                minimum_should_match: rng.random_range(least..=should.len().min(2) as u32),
+                must,
+                should,
+                filter: vec![],
+                must_not: vec![],
+            }
+        }
     }
 }
 
@@ -100,11 +155,12 @@ fn draw_clause(rng: &mut StdRng, vocabulary: f64) -> Clause {
         .collect();
     let is_nested = rng.random_bool(0.25);
     let is_all = rng.random_bool(0.4);
-    let (must, should) = if is_all {
-        (terms, vec![])
-    } else {
-        (vec![], terms)
+    let (must, should) = match rng.random_range(0..5) {
+        0 | 1 => (vec![], vec![draw_tree(rng, vocabulary, 2)]),
+        _ if is_all => (terms, vec![]),
+        _ => (vec![], terms),
     };
+    let is_all = should.is_empty();
     let clause = Clause::Bool {
         must,
         should,
@@ -205,7 +261,7 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
     // Filters are drawn from few, so bitmaps of them are kept, where segments are large enough.
     let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
     let with = (&control, &filters);
-    for _ in 0..500 {
+    for _ in 0..700 {
         let query = draw_query(&targets, vocabulary, &mut rng);
         // It has to look at every match to know when to stop.
         let walked = ShardQuery {
@@ -297,6 +353,11 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
         term("a"),
         combined(both(), vec![]),
         combined(vec![], both()),
+        Clause::DisMax {
+            clauses: both(),
+            tie_breaker: 0.5,
+        },
+        combined(both(), vec![term("l")]),
         phrase,
     ] {
         let query = ShardQuery {
