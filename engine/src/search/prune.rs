@@ -17,6 +17,7 @@ mod sink;
 mod tests;
 mod tree;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -169,7 +170,8 @@ fn open_leaves<'a>(
     let by_bound = |a: &Leaf<'_>, b: &Leaf<'_>| a.scale().most().total_cmp(&b.scale().most());
     match &plan.kind {
         Kind::All | Kind::Phrase => leaves.sort_by_key(Leaf::num_documents),
-        Kind::Any | Kind::Tree(_) => leaves.sort_by(by_bound),
+        Kind::Any => leaves.sort_by(by_bound),
+        Kind::Tree(_) => leaves.sort_by_key(|leaf| Reverse(leaf.num_documents())),
     }
     Ok(match &plan.kind {
         Kind::Tree(tree) => tree.can_match(plan.terms.len(), leaves),

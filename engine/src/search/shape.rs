@@ -46,7 +46,7 @@ pub(super) enum Words<'q> {
         should: Vec<Words<'q>>,
         minimum: usize,
     },
-    /// The best of some, and a share of the others.
+    /// The best of some, and a share of the others, at most all of them.
     Best {
         nodes: Vec<Words<'q>>,
         tie_breaker: f64,
@@ -127,7 +127,7 @@ impl<'q> Words<'q> {
             Clause::DisMax {
                 clauses,
                 tie_breaker,
-            } if *tie_breaker >= 0.0 && tie_breaker.is_finite() => Some(Self::Best {
+            } if (0.0..=1.0).contains(tie_breaker) => Some(Self::Best {
                 nodes: Self::all_of(clauses, boost)?,
                 tie_breaker: f64::from(*tie_breaker),
             }),

@@ -100,7 +100,7 @@ fn draw_tree(rng: &mut StdRng, vocabulary: f64, depth: u32) -> Clause {
     match rng.random_range(0..5) {
         0 | 1 => Clause::DisMax {
             clauses: several(rng, 4),
-            tie_breaker: [0.0, 0.3, 1.0, 2.0][rng.random_range(0..4)],
+            tie_breaker: [0.0, 0.0, 0.3, 1.0, 2.0][rng.random_range(0..5)],
         },
         2 => Clause::Blended {
             field: FieldPath::new(field),

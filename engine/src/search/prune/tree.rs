@@ -3,7 +3,7 @@
 //! What [`any`](super::any) does for a sum is done here for a tree of sums and of the best of several:
 //! its value never falls when one of its terms scores more, so the value for bounds of the terms is a
 //! bound of the whole. Terms whose bounds, all others absent, do not reach the threshold, or do not make
-//! a match at all, *follow*; the others *lead*. So of two words that must both match one follows from the
+//! a match at all, *follow*; the others *lead*. Which is chosen anew with each threshold. So of two words that must both match one follows from the
 //! start, and the words of a long field follow soon where those of a short one weigh more.
 
 mod columns;
@@ -22,11 +22,18 @@ pub(super) use value::Tree;
 /// Terms of a tree, at most: each may take a column of a window.
 pub(super) const MOST_TERMS: usize = 64;
 
+/// Postings that are added up in the time in which a document is looked for, if it is for all of the
+/// leaders' documents.
+const ADDED_UP: u64 = 8;
+
+/// Of so many of the leaders' documents one is looked for where not all matches are counted.
+const PASSED_OVER: u64 = 16;
+
 /// A number per term, by its place in the tree; 0 where the term is absent.
 type Parts = SmallVec<[f64; 16]>;
 
-/// Walks lists of which the one with the least bound comes first; each one's order is its place among
-/// the `num_terms` of `tree`.
+/// Walks lists of which the longest comes first; each one's order is its place among the `num_terms`
+/// of `tree`.
 pub(super) fn drive(
     tree: &Tree,
     num_terms: usize,
@@ -37,7 +44,7 @@ pub(super) fn drive(
         tree,
         caps: smallvec![0.0; num_terms],
         parts: smallvec![0.0; num_terms],
-        leaders: (0..leaves.len()).collect(),
+        leaders: SmallVec::new(),
         followers: SmallVec::new(),
         columns: Columns::take(leaves.len()),
         leaves,
@@ -49,17 +56,32 @@ pub(super) fn drive(
 
 struct Walk<'l, 'a> {
     tree: &'l Tree,
-    /// By bound, the least first.
+    /// By length, the longest first.
     leaves: &'l mut [Leaf<'a>],
-    /// Places of the lists that bring documents in, by bound.
-    leaders: SmallVec<[usize; 8]>,
-    /// Places of those that are only asked about them.
-    followers: SmallVec<[usize; 8]>,
+    /// Places of the lists that bring documents in.
+    leaders: Places,
+    /// Places of those that are only asked about them, the longest first.
+    followers: Places,
     /// Bounds of the followers' terms.
     caps: Parts,
     /// Bounds, then scores, of a document's terms.
     parts: Parts,
-    columns: Columns,
+    columns: Box<Columns>,
+}
+
+/// Places among the leaves.
+type Places = SmallVec<[usize; 8]>;
+
+/// What leads in a window.
+struct Leading {
+    start: u32,
+    /// Places of the lists by column; those that help come last.
+    lists: Places,
+    num_helping: usize,
+    /// Bound of what the followers add.
+    rest: f64,
+    /// Whether each of the lists that do not just help makes a match by itself.
+    is_match: bool,
 }
 
 impl Walk<'_, '_> {
@@ -68,7 +90,7 @@ impl Walk<'_, '_> {
         loop {
             sink.passed(BLOCK as u32)?;
             sink.update_reach();
-            self.let_follow(sink);
+            self.choose_leaders(sink);
             let heads = self.leaders.iter().map(|&at| self.leaves[at].head());
             let start = heads.min().unwrap_or(TERMINATED).max(next);
             if start == TERMINATED {
@@ -79,21 +101,20 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Lets leaders follow as long as the followers by themselves are not enough.
-    fn let_follow(&mut self, sink: &Sink<'_, '_>) {
-        let (tree, leaves) = (self.tree, &*self.leaves);
-        let (caps, followers) = (&mut self.caps, &mut self.followers);
-        self.leaders.retain(|&mut at| {
-            let leaf = &leaves[at];
-            caps[leaf.order()] = f64::from(leaf.scale().most());
-            let leads = is_enough(tree.value(caps), sink);
-            if leads {
-                caps[leaf.order()] = 0.0;
+    /// Lets lists follow, the longest first, as long as those by themselves are not enough.
+    fn choose_leaders(&mut self, sink: &Sink<'_, '_>) {
+        self.leaders.clear();
+        self.followers.clear();
+        self.caps.fill(0.0);
+        for (at, leaf) in self.leaves.iter().enumerate() {
+            self.caps[leaf.order()] = f64::from(leaf.scale().most());
+            if is_enough(self.tree.value(&self.caps), sink) {
+                self.caps[leaf.order()] = 0.0;
+                self.leaders.push(at);
             } else {
-                followers.push(at);
+                self.followers.push(at);
             }
-            leads
-        });
+        }
     }
 
     /// Takes the documents of a window.
@@ -102,21 +123,18 @@ impl Walk<'_, '_> {
         (start, end): (u32, u32),
         sink: &mut Sink<'_, '_>,
     ) -> Result<(), EngineError> {
-        let mut present: SmallVec<[(f32, usize); 8]> = SmallVec::new();
-        for &at in &self.leaders {
+        let mut present = Places::new();
+        let mut leading = Places::new();
+        for at in std::mem::take(&mut self.leaders) {
             let leaf = &mut self.leaves[at];
-            if leaf.head() < end {
-                leaf.approach(start, sink)?;
-                present.push((leaf.bound_below(end), at));
+            if leaf.head() >= end {
+                continue;
             }
-        }
-        present.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let num_following = self.followers.len();
-        let caps = self.caps.clone();
-        let mut leading: SmallVec<[usize; 8]> = SmallVec::new();
-        for &(bound, at) in &present {
-            let order = self.leaves[at].order();
-            self.caps[order] = f64::from(bound);
+            leaf.approach(start, sink)?;
+            present.push(at);
+            // Bounded by its blocks here, it may follow after all.
+            let order = leaf.order();
+            self.caps[order] = f64::from(leaf.bound_below(end));
             if is_enough(self.tree.value(&self.caps), sink) {
                 self.caps[order] = 0.0;
                 leading.push(at);
@@ -125,29 +143,71 @@ impl Walk<'_, '_> {
             }
         }
         if !leading.is_empty() {
-            self.fill((start, end), &leading, sink)?;
-            self.drain(start, &leading, sink)?;
+            let leading = self.leading(start, leading, sink);
+            self.fill(&leading, end, sink)?;
+            self.drain(&leading, sink)?;
         }
-        self.followers.truncate(num_following);
-        self.caps = caps;
-        for (_, at) in present {
+        for at in present {
             self.leaves[at].go_behind(end, sink)?;
         }
         Ok(())
     }
 
+    /// Makes the lists lead, helped by those followers of which it costs less to add up all they have in a
+    /// window than to look for the leaders' documents.
+    fn leading(&mut self, start: u32, mut lists: Places, sink: &Sink<'_, '_>) -> Leading {
+        let (tree, leaves, parts) = (self.tree, &*self.leaves, &mut self.parts);
+        parts.fill(0.0);
+        let is_match = lists.iter().all(|&at| {
+            let order = leaves[at].order();
+            parts[order] = 1.0;
+            let value = tree.value(parts);
+            parts[order] = 0.0;
+            value > 0.0
+        });
+        let num_documents = |at: usize| u64::from(leaves[at].num_documents());
+        let num_led: u64 = lists.iter().map(|&at| num_documents(at)).sum();
+        let num_looked_for = match sink.is_counting() {
+            true => num_led,
+            false => num_led / PASSED_OVER,
+        };
+        let num_leading = lists.len();
+        let caps = &mut self.caps;
+        self.followers.retain(|&mut at| {
+            let helps = num_documents(at) <= num_looked_for * ADDED_UP;
+            if helps {
+                caps[leaves[at].order()] = 0.0;
+                lists.push(at);
+            }
+            !helps
+        });
+        Leading {
+            start,
+            num_helping: lists.len() - num_leading,
+            lists,
+            rest: caps.iter().sum(),
+            is_match,
+        }
+    }
+
     /// Notes how often the leading terms occur in the window's documents.
     fn fill(
         &mut self,
-        (start, end): (u32, u32),
-        leading: &[usize],
+        leading: &Leading,
+        end: u32,
         sink: &mut Sink<'_, '_>,
     ) -> Result<(), EngineError> {
-        for (column, at) in leading.iter().enumerate() {
+        let start = leading.start;
+        let num_marking = leading.lists.len() - leading.num_helping;
+        for (column, at) in leading.lists.iter().enumerate() {
             let leaf = &mut self.leaves[*at];
             leaf.seek(start, sink)?;
-            while let Some((documents, frequencies, _)) = leaf.take_below(end)? {
-                self.columns.fill(column, start, documents, frequencies);
+            while let Some((documents, frequencies, scale)) = leaf.take_below(end)? {
+                let found = (documents, frequencies);
+                self.columns.add((start, column), found, scale);
+                if column < num_marking {
+                    self.columns.mark(start, documents);
+                }
                 sink.passed(BLOCK as u32)?;
             }
         }
@@ -155,71 +215,92 @@ impl Walk<'_, '_> {
     }
 
     /// Takes the documents that the columns hold, and leaves them empty.
-    fn drain(
+    fn drain(&mut self, leading: &Leading, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
+        while let Some((at, sum)) = self.columns.take_next() {
+            let may_rank = (f64::from(sum) + leading.rest) as f32 >= sink.reach();
+            if may_rank || (sink.is_counting() && !leading.is_match) {
+                self.take_document(at, leading, sink)?;
+            } else if sink.is_counting() {
+                sink.admits(leading.start + at);
+            }
+        }
+        self.columns.clear(leading.lists.len());
+        Ok(())
+    }
+
+    /// Takes the document at a place of the window.
+    fn take_document(
         &mut self,
-        start: u32,
-        leading: &[usize],
+        at: u32,
+        leading: &Leading,
         sink: &mut Sink<'_, '_>,
     ) -> Result<(), EngineError> {
-        let mut frequencies: SmallVec<[u32; 8]> = smallvec![0; leading.len()];
-        while let Some(at) = self.columns.take_next(&mut frequencies) {
-            let doc = start + at;
-            self.parts.copy_from_slice(&self.caps);
-            for (&at, &frequency) in leading.iter().zip(&frequencies) {
-                if frequency > 0 {
-                    let leaf = &self.leaves[at];
-                    let bound = leaf.scale().of_document(doc, frequency);
-                    self.parts[leaf.order()] = f64::from(bound);
-                }
+        let doc = leading.start + at;
+        self.parts.copy_from_slice(&self.caps);
+        for (column, &list) in leading.lists.iter().enumerate() {
+            let frequency = self.columns.frequency(column, at);
+            if frequency > 0 {
+                let leaf = &self.leaves[list];
+                let bound = leaf.scale().of_document(doc, frequency);
+                self.parts[leaf.order()] = f64::from(bound);
             }
-            if !self.complete(doc, sink)? || !sink.admits(doc) {
-                continue;
-            }
-            if self.tree.value(&self.parts) as f32 >= sink.reach() {
-                let score = self.score(doc, leading, &frequencies)?;
-                sink.offer(doc, score as f32)?;
-            }
+        }
+        let Some(ceiling) = self.complete(doc, leading.is_match, sink)? else {
+            return Ok(());
+        };
+        if sink.admits(doc) && ceiling as f32 >= sink.reach() {
+            let score = self.score(at, leading)?;
+            sink.offer(doc, score as f32)?;
         }
         Ok(())
     }
 
-    /// Completes the bounds of a document's terms from the followers; returns whether it matches and,
-    /// unless matches are counted, may be among the best. If not, not all followers stand on it.
-    fn complete(&mut self, doc: u32, sink: &mut Sink<'_, '_>) -> Result<bool, EngineError> {
-        if !is_enough(self.tree.value(&self.parts), sink) {
-            return Ok(false);
-        }
+    /// Completes the bounds of a document's terms from the followers; returns a bound of its score, or
+    /// `None` when it does not match, or need not be counted and is not among the best. Unless the bound
+    /// reaches the threshold not all followers may stand on the document.
+    fn complete(
+        &mut self,
+        doc: u32,
+        is_match: bool,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<Option<f64>, EngineError> {
+        let mut value = self.tree.value(&self.parts);
         for &at in self.followers.iter().rev() {
+            if !is_enough(value, sink) {
+                return Ok(None);
+            }
+            if is_match && (value as f32) < sink.reach() {
+                return Ok(Some(value));
+            }
             let leaf = &mut self.leaves[at];
+            let order = leaf.order();
             leaf.approach(doc, sink)?;
-            let part = &mut self.parts[leaf.order()];
-            *part = part.min(f64::from(leaf.block_bound()));
-            if !is_enough(self.tree.value(&self.parts), sink) {
-                return Ok(false);
+            let bound = f64::from(leaf.block_bound());
+            if bound < self.parts[order] && !sink.is_counting() {
+                self.parts[order] = bound;
+                if !is_enough(self.tree.value(&self.parts), sink) {
+                    return Ok(None);
+                }
             }
             let is_there = leaf.seek(doc, sink)? == doc;
-            self.parts[leaf.order()] = if is_there {
+            self.parts[order] = if is_there {
                 f64::from(leaf.document_bound()?)
             } else {
                 0.0
             };
-            if !is_enough(self.tree.value(&self.parts), sink) {
-                return Ok(false);
-            }
+            value = self.tree.value(&self.parts);
         }
-        Ok(true)
+        Ok(is_enough(value, sink).then_some(value))
     }
 
-    /// Returns the canonical score of a document that matches.
-    fn score(
-        &mut self,
-        doc: u32,
-        leading: &[usize],
-        frequencies: &[u32],
-    ) -> Result<f64, EngineError> {
-        for (&at, &frequency) in leading.iter().zip(frequencies) {
-            let leaf = &self.leaves[at];
+    /// Returns the canonical score of a document that matches, on which all followers stand that have
+    /// it.
+    fn score(&mut self, at: u32, leading: &Leading) -> Result<f64, EngineError> {
+        let doc = leading.start + at;
+        for (column, &list) in leading.lists.iter().enumerate() {
+            let frequency = self.columns.frequency(column, at);
             if frequency > 0 {
+                let leaf = &self.leaves[list];
                 self.parts[leaf.order()] = leaf.scale().score(doc, frequency);
             }
         }

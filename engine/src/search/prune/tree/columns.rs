@@ -1,6 +1,8 @@
-//! How often terms occur in the documents of a window.
+//! What leading terms say of the documents of a window.
 
 use std::cell::Cell;
+
+use crate::score::bound::Scale;
 
 /// Documents of a window; fewer in tests, whose lists are shorter.
 pub(super) const WIDTH: u32 = if cfg!(test) { 256 } else { 2_048 };
@@ -11,13 +13,14 @@ const LEN: usize = WIDTH as usize;
 const MOST_SPARE: usize = 16;
 
 thread_local! {
-    static SPARE: Cell<Option<Columns>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<Columns>>> = const { Cell::new(None) };
 }
 
-/// A frequency per column and document, and which documents have one.
+/// A frequency per term and document, the sum of their bounds, and which documents are to be taken out.
 pub(super) struct Columns {
-    /// Documents of one column after those of the other.
+    /// Documents of one term after those of the other.
     frequencies: Vec<u32>,
+    sums: [f32; LEN],
     present: [u64; LEN / 64],
     /// Which word of `present` comes next.
     word: usize,
@@ -25,11 +28,14 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Returns so many empty columns; those that the thread has used last, if there are any.
-    pub(super) fn take(num_columns: usize) -> Self {
-        let mut columns = SPARE.take().unwrap_or_else(|| Self {
-            frequencies: Vec::new(),
-            present: [0; LEN / 64],
-            word: 0,
+    pub(super) fn take(num_columns: usize) -> Box<Self> {
+        let mut columns = SPARE.take().unwrap_or_else(|| {
+            Box::new(Self {
+                frequencies: Vec::new(),
+                sums: [0.0; LEN],
+                present: [0; LEN / 64],
+                word: 0,
+            })
         });
         if columns.frequencies.len() < num_columns * LEN {
             columns.frequencies.resize(num_columns * LEN, 0);
@@ -38,32 +44,40 @@ impl Columns {
     }
 
     /// Leaves the columns, which must be empty, to the thread's next query.
-    pub(super) fn give_back(self) {
+    pub(super) fn give_back(self: Box<Self>) {
         debug_assert!(self.present.iter().all(|word| *word == 0));
+        debug_assert!(self.frequencies.iter().all(|frequency| *frequency == 0));
         if self.frequencies.len() <= MOST_SPARE * LEN {
             SPARE.set(Some(self));
         }
     }
 
-    /// Notes how often the term of `column` occurs in documents of the window that begins with `start`.
-    pub(super) fn fill(
+    /// Adds documents of the window that begins with `start`, with their frequencies, to `column`.
+    pub(super) fn add(
         &mut self,
-        column: usize,
-        start: u32,
-        documents: &[u32],
-        frequencies: &[u32],
+        (start, column): (u32, usize),
+        (documents, frequencies): (&[u32], &[u32]),
+        scale: &Scale<'_>,
     ) {
         let own = &mut self.frequencies[column * LEN..][..LEN];
         for (&doc, &frequency) in documents.iter().zip(frequencies) {
             let at = (doc - start) as usize;
             own[at] = frequency;
+            self.sums[at] += scale.of_document(doc, frequency);
+        }
+    }
+
+    /// Lets documents of the window that begins with `start` be taken out.
+    pub(super) fn mark(&mut self, start: u32, documents: &[u32]) {
+        for &doc in documents {
+            let at = (doc - start) as usize;
             self.present[at / 64] |= 1 << (at % 64);
         }
     }
 
-    /// Takes out the next document that one of the first columns holds: leaves its frequencies in
-    /// `frequencies` and returns its place in the window; `None` when all are taken out.
-    pub(super) fn take_next(&mut self, frequencies: &mut [u32]) -> Option<u32> {
+    /// Takes out the next document: its place in the window, and the sum of the bounds of its terms;
+    /// `None` when all are taken out.
+    pub(super) fn take_next(&mut self) -> Option<(u32, f32)> {
         while self.present.get(self.word) == Some(&0) {
             self.word += 1;
         }
@@ -73,9 +87,17 @@ impl Columns {
         };
         let at = self.word * 64 + present.trailing_zeros() as usize;
         *present &= *present - 1;
-        for (column, frequency) in frequencies.iter_mut().enumerate() {
-            *frequency = std::mem::take(&mut self.frequencies[column * LEN + at]);
-        }
-        Some(at as u32)
+        Some((at as u32, self.sums[at]))
+    }
+
+    /// Returns how often the term of `column` occurs in the document at a place of the window.
+    pub(super) fn frequency(&self, column: usize, at: u32) -> u32 {
+        self.frequencies[column * LEN + at as usize]
+    }
+
+    /// Empties the first columns, whose documents must be taken out.
+    pub(super) fn clear(&mut self, num_columns: usize) {
+        self.frequencies[..num_columns * LEN].fill(0);
+        self.sums.fill(0.0);
     }
 }

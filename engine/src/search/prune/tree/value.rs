@@ -14,7 +14,7 @@ pub(in crate::search) enum Tree {
         should: Vec<Tree>,
         minimum: usize,
     },
-    /// The best of some, and a share of the others, which is not negative.
+    /// The best of some, and a share of the others, from none to all.
     Best { nodes: Vec<Tree>, tie_breaker: f64 },
 }
 
@@ -32,8 +32,8 @@ impl Tree {
     /// not match.
     ///
     /// Adds up as `score::canonical` does, so that scores are the same to the bit. Given bounds of its
-    /// terms' scores it is a bound of the document's: it never falls when one of them grows, but for
-    /// roundings, which the bounds' margin covers.
+    /// terms' scores it is a bound of the document's: it never falls when one of them grows. Nor is it
+    /// more than their sum. Both but for roundings, which the bounds' margin covers.
     pub(super) fn value(&self, parts: &[f64]) -> f64 {
         match self {
             Self::Term(at) => parts[*at],
