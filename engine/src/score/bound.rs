@@ -88,6 +88,7 @@ impl BlockBound {
 }
 
 /// The scores of one term in one segment: canonical ones, and bounds of them.
+#[derive(Clone, Copy)]
 pub(crate) struct Scale<'a> {
     weight: f64,
     /// W, raised by the margin.

@@ -1,12 +1,12 @@
-//! Which queries are ranked without looking at every match, told by their form: words combined, or a
-//! phrase, under filters.
+//! Which queries are ranked without looking at every match, told by their form: words and phrases,
+//! combined in any way, under filters.
 
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::Clause;
 
 use crate::lower;
 
-/// A query of words under filters.
+/// A query of words and phrases under filters.
 pub(super) struct Shape<'q> {
     /// What matches and scores.
     pub(super) ranked: Ranked<'q>,
@@ -14,20 +14,9 @@ pub(super) struct Shape<'q> {
     pub(super) filters: Vec<(&'q Clause, bool)>,
 }
 
-/// What matches and scores.
+/// What matches and scores, with the boosts around it multiplied in the order in which canonical
+/// scores have them.
 pub(super) enum Ranked<'q> {
-    /// One term after the other, each with its place.
-    Phrase {
-        field: &'q FieldPath,
-        positions: &'q [(u32, Vec<String>)],
-        boost: f64,
-    },
-    /// Words, combined.
-    Words(Words<'q>),
-}
-
-/// Words, with the boosts around them multiplied in the order in which canonical scores have them.
-pub(super) enum Words<'q> {
     /// A word.
     Term {
         field: &'q FieldPath,
@@ -40,15 +29,21 @@ pub(super) enum Words<'q> {
         terms: &'q [(String, f32)],
         boost: f64,
     },
+    /// One term after the other, each with its place.
+    Phrase {
+        field: &'q FieldPath,
+        positions: &'q [(u32, Vec<String>)],
+        boost: f64,
+    },
     /// All of some, and at least so many of others, added up in this order.
     Sum {
-        must: Vec<Words<'q>>,
-        should: Vec<Words<'q>>,
+        must: Vec<Ranked<'q>>,
+        should: Vec<Ranked<'q>>,
         minimum: usize,
     },
     /// The best of some, and a share of the others, at most all of them.
     Best {
-        nodes: Vec<Words<'q>>,
+        nodes: Vec<Ranked<'q>>,
         tie_breaker: f64,
     },
 }
@@ -76,23 +71,12 @@ impl<'q> Shape<'q> {
                     (clause, boost) = lower::simplify(only, boost);
                 }
                 _ => {
-                    let ranked = Ranked::Words(Words::sum((must, should, minimum), boost)?);
+                    let ranked = Ranked::sum((must, should, minimum), boost)?;
                     return Some(Self { ranked, filters });
                 }
             }
         }
-        let ranked = match clause {
-            Clause::Phrase {
-                field,
-                positions,
-                slop: 0,
-            } if is_plain(positions) => Ranked::Phrase {
-                field,
-                positions,
-                boost,
-            },
-            _ => Ranked::Words(Words::of(clause, boost)?),
-        };
+        let ranked = Ranked::of(clause, boost)?;
         Some(Self { ranked, filters })
     }
 }
@@ -103,8 +87,8 @@ fn is_plain(positions: &[(u32, Vec<String>)]) -> bool {
     positions.len() >= 2 && positions.iter().all(|(_, terms)| terms.len() == 1)
 }
 
-impl<'q> Words<'q> {
-    /// Returns what `clause` is as a part of a whole; `None` for anything but words.
+impl<'q> Ranked<'q> {
+    /// Returns what `clause` is as a part of a whole; `None` for anything but words and phrases.
     fn of(clause: &'q Clause, boost: f64) -> Option<Self> {
         let (clause, boost) = lower::simplify(clause, boost);
         match clause {
@@ -112,6 +96,15 @@ impl<'q> Words<'q> {
             Clause::Blended { field, terms } => Some(Self::Group {
                 field,
                 terms,
+                boost,
+            }),
+            Clause::Phrase {
+                field,
+                positions,
+                slop: 0,
+            } if is_plain(positions) => Some(Self::Phrase {
+                field,
+                positions,
                 boost,
             }),
             Clause::Bool {

@@ -30,6 +30,11 @@ impl<'a> Leaf<'a> {
         }
     }
 
+    /// Returns a leaf of the same list at its beginning, in another order.
+    pub(super) fn again(&self, order: usize) -> Self {
+        Self::new(*self.list(), self.scale, order)
+    }
+
     /// Leaves the leaf's memory to the thread's next one.
     pub(super) fn recycle(self) {
         self.cursor.recycle();

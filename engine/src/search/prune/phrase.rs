@@ -16,7 +16,7 @@ use crate::blocks::{BLOCK, Positions, TextColumn};
 /// Walks lists of which the shortest comes first; `occurrences` are of the same phrase.
 pub(super) fn drive<'a>(
     leaves: &mut [Leaf<'a>],
-    occurrences: Occurrences<'a>,
+    occurrences: &mut Occurrences<'a>,
     sink: &mut Sink<'_, '_>,
 ) -> Result<(), EngineError> {
     let mut phrase = Phrase {
@@ -43,7 +43,7 @@ pub(super) fn drive<'a>(
 
 struct Phrase<'l, 'a> {
     leaves: &'l mut [Leaf<'a>],
-    occurrences: Occurrences<'a>,
+    occurrences: &'l mut Occurrences<'a>,
     /// No document before this one holds all terms.
     next: u32,
 }
@@ -118,17 +118,25 @@ impl<'a> Phrase<'_, 'a> {
 
     /// Returns how often the rarest term occurs in the document that the lists stand on, `frequency`
     /// being that of the first.
-    fn least_frequency(&mut self, mut frequency: u32) -> Result<u32, EngineError> {
-        for other in &mut self.leaves[1..] {
-            frequency = frequency.min(other.cursor().frequency()?);
-        }
-        Ok(frequency)
+    fn least_frequency(&mut self, frequency: u32) -> Result<u32, EngineError> {
+        Ok(frequency.min(least_frequency(&mut self.leaves[1..])?))
     }
+}
+
+/// Returns how often the rarest term occurs in the document that all of `leaves` stand on.
+pub(super) fn least_frequency(leaves: &mut [Leaf<'_>]) -> Result<u32, EngineError> {
+    let mut least = u32::MAX;
+    for leaf in leaves {
+        least = least.min(leaf.cursor().frequency()?);
+    }
+    Ok(least)
 }
 
 /// Finds a phrase in documents that hold its terms.
 pub(super) struct Occurrences<'a> {
     text: &'a TextColumn,
+    /// Order of the leaf of the first term; the others follow it.
+    first: usize,
     /// In the order of the phrase.
     slots: SmallVec<[Slot<'a>; 4]>,
     /// Where the phrase may begin.
@@ -145,8 +153,13 @@ struct Slot<'a> {
 }
 
 impl<'a> Occurrences<'a> {
-    /// Returns what finds `terms` in `text`, each at its one of `offsets`.
-    pub(super) fn new(text: &'a TextColumn, terms: &'a [PlannedTerm<'_>], offsets: &[u32]) -> Self {
+    /// Returns what finds `terms` in `text`, each at its one of `offsets`; the first one's leaf is in
+    /// order of `first`.
+    pub(super) fn new(
+        text: &'a TextColumn,
+        (first, terms): (usize, &'a [PlannedTerm<'_>]),
+        offsets: &[u32],
+    ) -> Self {
         let last = offsets.iter().max().copied().unwrap_or(0);
         let slot = |(term, offset): (&'a PlannedTerm<'_>, &u32)| Slot {
             term: term.term,
@@ -155,6 +168,7 @@ impl<'a> Occurrences<'a> {
         };
         Self {
             text,
+            first,
             slots: terms.iter().zip(offsets).map(slot).collect(),
             starts: Vec::new(),
             positions: Vec::new(),
@@ -162,9 +176,9 @@ impl<'a> Occurrences<'a> {
     }
 
     /// Returns how often the phrase occurs in the document that all of `leaves` stand on.
-    fn count(&mut self, leaves: &mut [Leaf<'_>]) -> Result<u32, EngineError> {
+    pub(super) fn count(&mut self, leaves: &mut [Leaf<'_>]) -> Result<u32, EngineError> {
         for (at, leaf) in leaves.iter_mut().enumerate() {
-            let slot = &mut self.slots[leaf.order()];
+            let slot = &mut self.slots[leaf.order() - self.first];
             slot.read(self.text, leaf, &mut self.positions)?;
             if at == 0 {
                 std::mem::swap(&mut self.starts, &mut self.positions);

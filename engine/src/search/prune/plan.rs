@@ -1,5 +1,6 @@
-//! Queries whose matches are skipped by bounds: words combined, or a phrase, under filters.
+//! Queries whose matches are skipped by bounds: words and phrases, combined, under filters.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use gleaner_model::{FieldKind, FieldPath};
@@ -14,7 +15,7 @@ use crate::lower::{self, GateFilter, Scope};
 use crate::score::bm25::LengthNorms;
 use crate::score::bound::{MOST_TERMS, Scale};
 use crate::score::model::Model;
-use crate::search::shape::{Ranked, Shape, Words};
+use crate::search::shape::{Ranked, Shape};
 
 /// Which documents match.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ pub(in crate::search) struct Plan<'q> {
     pub(super) kind: Kind,
     /// In the order their scores are added up.
     pub(super) terms: Vec<PlannedTerm<'q>>,
-    /// Beside the terms of a phrase: their places in it.
-    pub(super) offsets: Vec<u32>,
+    /// Which of them make phrases.
+    pub(super) phrases: Vec<PlannedPhrase>,
     /// What a match must pass beside its terms, with whether it must match or must not.
     pub(super) gates: Vec<(GateFilter<'q>, bool)>,
 }
@@ -48,6 +49,21 @@ pub(super) struct PlannedTerm<'q> {
     pub(super) weight: f64,
     /// `None` when no document has the field.
     pub(super) norms: Option<Arc<LengthNorms>>,
+}
+
+/// Terms that score where they stand together.
+pub(super) struct PlannedPhrase {
+    /// Place of the first term; the others follow it.
+    pub(super) first: usize,
+    /// Beside the terms: their places in the phrase.
+    pub(super) offsets: Vec<u32>,
+}
+
+impl PlannedPhrase {
+    /// Returns the places of the terms.
+    pub(super) fn terms(&self) -> Range<usize> {
+        self.first..self.first + self.offsets.len()
+    }
 }
 
 /// Columns of a plan's terms.
@@ -78,7 +94,7 @@ impl<'q> Plan<'q> {
         let mut plan = Self {
             kind: Kind::Any,
             terms: Vec::new(),
-            offsets: Vec::new(),
+            phrases: Vec::new(),
             gates: Vec::with_capacity(shape.filters.len()),
         };
         plan.kind = plan.add(&shape.ranked, model)?;
@@ -107,32 +123,22 @@ impl<'q> Plan<'q> {
 
     /// Adds the terms of what matches and scores; returns how they are put together.
     fn add(&mut self, ranked: &Ranked<'q>, model: &Model) -> Result<Kind, EngineError> {
-        match ranked {
-            Ranked::Phrase {
-                field,
-                positions,
-                boost,
-            } => self.add_phrase((field, positions), *boost, model),
-            Ranked::Words(words) => self.add_words(words, model),
-        }
-    }
-
-    fn add_words(&mut self, words: &Words<'q>, model: &Model) -> Result<Kind, EngineError> {
-        let (parts, kind) = match words {
-            Words::Term { .. } | Words::Group { .. } => (std::slice::from_ref(words), Kind::Any),
-            Words::Sum { must, should, .. }
-                if should.is_empty() && must.iter().all(Words::is_term) =>
+        let (parts, kind) = match ranked {
+            Ranked::Term { .. } | Ranked::Group { .. } => (std::slice::from_ref(ranked), Kind::Any),
+            Ranked::Phrase { .. } => (std::slice::from_ref(ranked), Kind::Phrase),
+            Ranked::Sum { must, should, .. }
+                if should.is_empty() && must.iter().all(Ranked::is_term) =>
             {
                 (must.as_slice(), Kind::All)
             }
-            Words::Sum {
+            Ranked::Sum {
                 must,
                 should,
                 minimum: 1,
-            } if must.is_empty() && should.iter().all(Words::is_term) => {
+            } if must.is_empty() && should.iter().all(Ranked::is_term) => {
                 (should.as_slice(), Kind::Any)
             }
-            _ => return Ok(Kind::Tree(self.add_part(words, model)?)),
+            _ => return Ok(Kind::Tree(self.add_part(ranked, model)?)),
         };
         for part in parts {
             self.add_part(part, model)?;
@@ -141,13 +147,13 @@ impl<'q> Plan<'q> {
     }
 
     /// Adds the terms of a part of the query.
-    fn add_part(&mut self, words: &Words<'q>, model: &Model) -> Result<Tree, EngineError> {
-        match words {
-            Words::Term { field, term, boost } => {
+    fn add_part(&mut self, ranked: &Ranked<'q>, model: &Model) -> Result<Tree, EngineError> {
+        match ranked {
+            Ranked::Term { field, term, boost } => {
                 let weight = boost * model.term(field, term)?.idf;
                 Ok(self.push(field, term, weight, model))
             }
-            Words::Group {
+            Ranked::Group {
                 field,
                 terms,
                 boost,
@@ -158,7 +164,12 @@ impl<'q> Plan<'q> {
                 };
                 Ok(Tree::any(terms.iter().map(add).collect()))
             }
-            Words::Sum {
+            Ranked::Phrase {
+                field,
+                positions,
+                boost,
+            } => self.add_phrase((field, positions), *boost, model),
+            Ranked::Sum {
                 must,
                 should,
                 minimum,
@@ -167,7 +178,7 @@ impl<'q> Plan<'q> {
                 should: self.add_parts(should, model)?,
                 minimum: *minimum,
             }),
-            Words::Best { nodes, tie_breaker } => Ok(Tree::Best {
+            Ranked::Best { nodes, tie_breaker } => Ok(Tree::Best {
                 nodes: self.add_parts(nodes, model)?,
                 tie_breaker: *tie_breaker,
             }),
@@ -176,29 +187,33 @@ impl<'q> Plan<'q> {
 
     fn add_parts(
         &mut self,
-        nodes: &[Words<'q>],
+        nodes: &[Ranked<'q>],
         model: &Model,
     ) -> Result<Vec<Tree>, EngineError> {
         nodes.iter().map(|node| self.add_part(node, model)).collect()
     }
 
-    /// Adds the terms of a phrase.
+    /// Adds a phrase, of which the first term stands for the whole.
     fn add_phrase(
         &mut self,
         (field, positions): (&'q FieldPath, &'q [(u32, Vec<String>)]),
         boost: f64,
         model: &Model,
-    ) -> Result<Kind, EngineError> {
+    ) -> Result<Tree, EngineError> {
         let terms = positions.iter().flat_map(|(_, terms)| terms);
         let mut idf = 0.0;
         for term in terms.clone() {
             idf += model.term(field, term)?.idf;
         }
-        self.offsets.extend(positions.iter().map(|(offset, _)| offset));
+        let first = self.terms.len();
         for term in terms {
             self.push(field, term, boost * idf, model);
         }
-        Ok(Kind::Phrase)
+        self.phrases.push(PlannedPhrase {
+            first,
+            offsets: positions.iter().map(|(offset, _)| *offset).collect(),
+        });
+        Ok(Tree::Term(first))
     }
 
     fn push(&mut self, field: &'q FieldPath, term: &'q str, weight: f64, model: &Model) -> Tree {

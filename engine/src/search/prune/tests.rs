@@ -90,7 +90,9 @@ fn draw_term(rng: &mut StdRng, field: &str, vocabulary: f64) -> Clause {
 /// Draws words combined in any way: as `multi_match` does, or one `match` inside another.
 fn draw_tree(rng: &mut StdRng, vocabulary: f64, depth: u32) -> Clause {
     let field = ["text", "text", "title"][rng.random_range(0..3)];
-    if depth == 0 {
+    if depth == 0 && rng.random_bool(0.2) {
+        return draw_phrase(rng);
+    } else if depth == 0 {
         return draw_term(rng, field, vocabulary);
     }
     let several = |rng: &mut StdRng, most: u32| -> Vec<Clause> {
@@ -358,6 +360,7 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
             tie_breaker: 0.5,
         },
         combined(both(), vec![term("l")]),
+        combined(both(), vec![phrase.clone()]),
         phrase,
     ] {
         let query = ShardQuery {

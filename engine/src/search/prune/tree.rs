@@ -7,16 +7,17 @@
 //! start, and the words of a long field follow soon where those of a short one weigh more.
 
 mod columns;
+mod limb;
 mod value;
 
 use smallvec::{SmallVec, smallvec};
 use tantivy::TERMINATED;
 
-use super::leaf::Leaf;
 use super::sink::Sink;
 use crate::EngineError;
 use crate::blocks::BLOCK;
 use columns::{Columns, WIDTH};
+pub(super) use limb::Limb;
 pub(super) use value::Tree;
 
 /// Terms of a tree, at most: each may take a column of a window.
@@ -32,12 +33,21 @@ const PASSED_OVER: u64 = 16;
 /// A number per term, by its place in the tree; 0 where the term is absent.
 type Parts = SmallVec<[f64; 16]>;
 
-/// Walks lists of which the longest comes first; each one's order is its place among the `num_terms`
+/// Returns whether documents may match where of the terms of `tree` only those of `limbs` occur.
+pub(super) fn can_match(tree: &Tree, num_terms: usize, limbs: &[Limb<'_>]) -> bool {
+    let mut parts = Parts::from_elem(0.0, num_terms);
+    for Limb { leaf, .. } in limbs {
+        parts[leaf.order()] = f64::from(leaf.scale().most());
+    }
+    tree.value(&parts) > 0.0
+}
+
+/// Walks limbs of which the longest comes first; each one's order is its place among the `num_terms`
 /// of `tree`.
 pub(super) fn drive(
     tree: &Tree,
     num_terms: usize,
-    leaves: &mut [Leaf<'_>],
+    limbs: &mut [Limb<'_>],
     sink: &mut Sink<'_, '_>,
 ) -> Result<(), EngineError> {
     let mut walk = Walk {
@@ -46,8 +56,8 @@ pub(super) fn drive(
         parts: smallvec![0.0; num_terms],
         leaders: SmallVec::new(),
         followers: SmallVec::new(),
-        columns: Columns::take(leaves.len()),
-        leaves,
+        columns: Columns::take(limbs.len()),
+        limbs,
     };
     walk.take_all(sink)?;
     walk.columns.give_back();
@@ -57,7 +67,7 @@ pub(super) fn drive(
 struct Walk<'l, 'a> {
     tree: &'l Tree,
     /// By length, the longest first.
-    leaves: &'l mut [Leaf<'a>],
+    limbs: &'l mut [Limb<'a>],
     /// Places of the lists that bring documents in.
     leaders: Places,
     /// Places of those that are only asked about them, the longest first.
@@ -69,7 +79,7 @@ struct Walk<'l, 'a> {
     columns: Box<Columns>,
 }
 
-/// Places among the leaves.
+/// Places among the limbs.
 type Places = SmallVec<[usize; 8]>;
 
 /// What leads in a window.
@@ -91,7 +101,7 @@ impl Walk<'_, '_> {
             sink.passed(BLOCK as u32)?;
             sink.update_reach();
             self.choose_leaders(sink);
-            let heads = self.leaders.iter().map(|&at| self.leaves[at].head());
+            let heads = self.leaders.iter().map(|&at| self.limbs[at].leaf.head());
             let start = heads.min().unwrap_or(TERMINATED).max(next);
             if start == TERMINATED {
                 return Ok(());
@@ -106,7 +116,7 @@ impl Walk<'_, '_> {
         self.leaders.clear();
         self.followers.clear();
         self.caps.fill(0.0);
-        for (at, leaf) in self.leaves.iter().enumerate() {
+        for (at, Limb { leaf, .. }) in self.limbs.iter().enumerate() {
             self.caps[leaf.order()] = f64::from(leaf.scale().most());
             if is_enough(self.tree.value(&self.caps), sink) {
                 self.caps[leaf.order()] = 0.0;
@@ -126,7 +136,7 @@ impl Walk<'_, '_> {
         let mut present = Places::new();
         let mut leading = Places::new();
         for at in std::mem::take(&mut self.leaders) {
-            let leaf = &mut self.leaves[at];
+            let leaf = &mut self.limbs[at].leaf;
             if leaf.head() >= end {
                 continue;
             }
@@ -148,7 +158,7 @@ impl Walk<'_, '_> {
             self.drain(&leading, sink)?;
         }
         for at in present {
-            self.leaves[at].go_behind(end, sink)?;
+            self.limbs[at].leaf.go_behind(end, sink)?;
         }
         Ok(())
     }
@@ -156,16 +166,16 @@ impl Walk<'_, '_> {
     /// Makes the lists lead, helped by those followers of which it costs less to add up all they have in a
     /// window than to look for the leaders' documents.
     fn leading(&mut self, start: u32, mut lists: Places, sink: &Sink<'_, '_>) -> Leading {
-        let (tree, leaves, parts) = (self.tree, &*self.leaves, &mut self.parts);
+        let (tree, limbs, parts) = (self.tree, &*self.limbs, &mut self.parts);
         parts.fill(0.0);
         let is_match = lists.iter().all(|&at| {
-            let order = leaves[at].order();
+            let order = limbs[at].leaf.order();
             parts[order] = 1.0;
             let value = tree.value(parts);
             parts[order] = 0.0;
-            value > 0.0
+            value > 0.0 && !limbs[at].is_phrase()
         });
-        let num_documents = |at: usize| u64::from(leaves[at].num_documents());
+        let num_documents = |at: usize| u64::from(limbs[at].leaf.num_documents());
         let num_led: u64 = lists.iter().map(|&at| num_documents(at)).sum();
         let num_looked_for = match sink.is_counting() {
             true => num_led,
@@ -176,7 +186,7 @@ impl Walk<'_, '_> {
         self.followers.retain(|&mut at| {
             let helps = num_documents(at) <= num_looked_for * ADDED_UP;
             if helps {
-                caps[leaves[at].order()] = 0.0;
+                caps[limbs[at].leaf.order()] = 0.0;
                 lists.push(at);
             }
             !helps
@@ -200,7 +210,7 @@ impl Walk<'_, '_> {
         let start = leading.start;
         let num_marking = leading.lists.len() - leading.num_helping;
         for (column, at) in leading.lists.iter().enumerate() {
-            let leaf = &mut self.leaves[*at];
+            let leaf = &mut self.limbs[*at].leaf;
             leaf.seek(start, sink)?;
             while let Some((documents, frequencies, scale)) = leaf.take_below(end)? {
                 let found = (documents, frequencies);
@@ -240,15 +250,20 @@ impl Walk<'_, '_> {
         for (column, &list) in leading.lists.iter().enumerate() {
             let frequency = self.columns.frequency(column, at);
             if frequency > 0 {
-                let leaf = &self.leaves[list];
+                let leaf = &self.limbs[list].leaf;
                 let bound = leaf.scale().of_document(doc, frequency);
                 self.parts[leaf.order()] = f64::from(bound);
             }
         }
-        let Some(ceiling) = self.complete(doc, leading.is_match, sink)? else {
+        let mut ceiling = self.complete(doc, leading.is_match, sink)?;
+        let may_rank = |ceiling: f64, sink: &Sink<'_, '_>| ceiling as f32 >= sink.reach();
+        if ceiling.is_some_and(|ceiling| may_rank(ceiling, sink) || !leading.is_match) {
+            ceiling = self.find_phrases(doc, sink)?;
+        }
+        let Some(ceiling) = ceiling else {
             return Ok(());
         };
-        if sink.admits(doc) && ceiling as f32 >= sink.reach() {
+        if sink.admits(doc) && may_rank(ceiling, sink) {
             let score = self.score(at, leading)?;
             sink.offer(doc, score as f32)?;
         }
@@ -272,7 +287,7 @@ impl Walk<'_, '_> {
             if is_match && (value as f32) < sink.reach() {
                 return Ok(Some(value));
             }
-            let leaf = &mut self.leaves[at];
+            let leaf = &mut self.limbs[at].leaf;
             let order = leaf.order();
             leaf.approach(doc, sink)?;
             let bound = f64::from(leaf.block_bound());
@@ -293,24 +308,60 @@ impl Walk<'_, '_> {
         Ok(is_enough(value, sink).then_some(value))
     }
 
-    /// Returns the canonical score of a document that matches, on which all followers stand that have
-    /// it.
+    /// Looks for the phrases that a document may hold; returns as [`Walk::complete`].
+    fn find_phrases(
+        &mut self,
+        doc: u32,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<Option<f64>, EngineError> {
+        for limb in self.limbs.iter_mut().filter(|limb| limb.is_phrase()) {
+            let order = limb.leaf.order();
+            if self.parts[order] == 0.0 {
+                continue;
+            }
+            let mut frequency = limb.most_often(doc, sink)?;
+            self.parts[order] = bound(limb, doc, frequency);
+            if !is_enough(self.tree.value(&self.parts), sink) {
+                return Ok(None);
+            }
+            if frequency > 0 {
+                sink.passed(BLOCK as u32)?;
+                frequency = limb.count()?;
+                self.parts[order] = bound(limb, doc, frequency);
+            }
+        }
+        let value = self.tree.value(&self.parts);
+        Ok(is_enough(value, sink).then_some(value))
+    }
+
+    /// Returns the canonical score of a document that matches and all bounds of which are those of its
+    /// terms and phrases.
     fn score(&mut self, at: u32, leading: &Leading) -> Result<f64, EngineError> {
         let doc = leading.start + at;
         for (column, &list) in leading.lists.iter().enumerate() {
-            let frequency = self.columns.frequency(column, at);
-            if frequency > 0 {
-                let leaf = &self.leaves[list];
-                self.parts[leaf.order()] = leaf.scale().score(doc, frequency);
+            let limb = &self.limbs[list];
+            let part = &mut self.parts[limb.leaf.order()];
+            if *part > 0.0 {
+                *part = limb.score(doc, self.columns.frequency(column, at));
             }
         }
         for &at in &self.followers {
-            let leaf = &mut self.leaves[at];
-            if leaf.document() == doc {
-                self.parts[leaf.order()] = leaf.score()?;
+            let limb = &mut self.limbs[at];
+            let part = &mut self.parts[limb.leaf.order()];
+            if *part > 0.0 {
+                let frequency = limb.leaf.cursor().frequency()?;
+                *part = limb.score(doc, frequency);
             }
         }
         Ok(self.tree.value(&self.parts))
+    }
+}
+
+/// Returns a bound of what a limb adds to a document in which it occurs so often.
+fn bound(limb: &Limb<'_>, doc: u32, frequency: u32) -> f64 {
+    match frequency {
+        0 => 0.0,
+        _ => f64::from(limb.leaf.scale().of_document(doc, frequency)),
     }
 }
 

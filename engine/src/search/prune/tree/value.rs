@@ -1,8 +1,5 @@
 //! How the scores of terms become that of a document.
 
-use super::super::leaf::Leaf;
-use super::Parts;
-
 /// Words combined; terms by their places among those of the plan.
 #[derive(Debug)]
 pub(in crate::search) enum Tree {
@@ -52,16 +49,6 @@ impl Tree {
                 best + tie_breaker * (sum - best)
             }
         }
-    }
-
-    /// Returns whether documents may match where only the terms of `leaves`, of `num_terms` in all,
-    /// occur.
-    pub(in crate::search) fn can_match(&self, num_terms: usize, leaves: &[Leaf<'_>]) -> bool {
-        let mut parts = Parts::from_elem(0.0, num_terms);
-        for leaf in leaves {
-            parts[leaf.order()] = f64::from(leaf.scale().most());
-        }
-        self.value(&parts) > 0.0
     }
 }
 

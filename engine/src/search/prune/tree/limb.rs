@@ -1,0 +1,104 @@
+//! A term or a phrase as a part of a tree.
+
+use super::super::driver::{Driver, Leaves};
+use super::super::leaf::{self, Leaf};
+use super::super::phrase::{self, Occurrences};
+use super::super::sink::Sink;
+use crate::EngineError;
+
+/// A term's list; or of a phrase that of its rarest term, which holds all its documents and bounds their
+/// scores.
+pub(in crate::search::prune) struct Limb<'a> {
+    pub(super) leaf: Leaf<'a>,
+    phrase: Option<Box<Phrase<'a>>>,
+}
+
+struct Phrase<'a> {
+    /// Of all its terms, the rarest first.
+    leaves: Leaves<'a>,
+    occurrences: Occurrences<'a>,
+    /// In the document that was looked at last.
+    frequency: u32,
+}
+
+impl<'a> Limb<'a> {
+    /// Returns the limb of a term.
+    pub(in crate::search::prune) fn term(leaf: Leaf<'a>) -> Self {
+        Self { leaf, phrase: None }
+    }
+
+    /// Returns the limb, in order of `first`, of a phrase that has at least two terms, the rarest first.
+    pub(in crate::search::prune) fn phrase(
+        first: usize,
+        leaves: Leaves<'a>,
+        occurrences: Occurrences<'a>,
+    ) -> Self {
+        Self {
+            leaf: leaves[0].again(first),
+            phrase: Some(Box::new(Phrase {
+                leaves,
+                occurrences,
+                frequency: 0,
+            })),
+        }
+    }
+
+    pub(in crate::search::prune) fn leaf(&self) -> &Leaf<'a> {
+        &self.leaf
+    }
+
+    /// Leaves the limb's memory to the thread's next one.
+    pub(in crate::search::prune) fn recycle(self) {
+        self.leaf.recycle();
+        if let Some(phrase) = self.phrase {
+            phrase.leaves.into_iter().for_each(Leaf::recycle);
+        }
+    }
+
+    /// Returns what walks this limb alone.
+    pub(in crate::search::prune) fn into_driver(self) -> Driver<'a> {
+        match self.phrase {
+            None => Driver::One(self.leaf),
+            Some(phrase) => {
+                self.leaf.recycle();
+                Driver::Phrase(phrase.leaves, phrase.occurrences)
+            }
+        }
+    }
+
+    pub(super) fn is_phrase(&self) -> bool {
+        self.phrase.is_some()
+    }
+
+    /// Returns how often a phrase may occur in a document, by its terms; 0 where it does not.
+    pub(super) fn most_often(
+        &mut self,
+        doc: u32,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<u32, EngineError> {
+        let Some(phrase) = &mut self.phrase else {
+            return Ok(0);
+        };
+        if leaf::seek_all(&mut phrase.leaves, doc, sink)? != doc {
+            return Ok(0);
+        }
+        phrase::least_frequency(&mut phrase.leaves)
+    }
+
+    /// Returns how often a phrase occurs in the document that [`Limb::most_often`] was asked about and
+    /// where it found all its terms.
+    pub(super) fn count(&mut self) -> Result<u32, EngineError> {
+        let Some(phrase) = &mut self.phrase else {
+            return Ok(0);
+        };
+        phrase.frequency = phrase.occurrences.count(&mut phrase.leaves)?;
+        Ok(phrase.frequency)
+    }
+
+    /// Returns the canonical score of a document that holds the term so often, or the phrase that was
+    /// counted last.
+    pub(super) fn score(&self, doc: u32, frequency: u32) -> f64 {
+        let counted = self.phrase.as_ref().map(|phrase| phrase.frequency);
+        self.leaf.scale().score(doc, counted.unwrap_or(frequency))
+    }
+}
