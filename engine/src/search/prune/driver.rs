@@ -25,7 +25,7 @@ pub(super) enum Driver<'a> {
     /// Any term, the one with the least bound first.
     Any(Leaves<'a>),
     /// A phrase, its rarest term first.
-    Phrase(Leaves<'a>, Occurrences<'a>),
+    Phrase(Leaves<'a>, Box<Occurrences<'a>>),
     /// Limbs of a tree of so many terms, the longest first.
     Tree(&'a Tree, usize, Vec<Limb<'a>>),
 }
@@ -69,7 +69,7 @@ impl<'a> Driver<'a> {
                 else {
                     return Ok(None);
                 };
-                Self::Phrase(leaves, occurrences)
+                Self::Phrase(leaves, Box::new(occurrences))
             }
             Kind::All | Kind::Tree(_) => {
                 leaves.sort_by_key(Leaf::num_documents);
@@ -177,7 +177,11 @@ fn occurrences<'a>(
 ) -> Option<Occurrences<'a>> {
     let open = open_column(phrase.first, own, columns)?;
     let terms = &plan.terms[phrase.terms()];
-    Some(Occurrences::new(&open.text, (phrase.first, terms), &phrase.offsets))
+    Some(Occurrences::new(
+        &open.text,
+        (phrase.first, terms),
+        &phrase.offsets,
+    ))
 }
 
 fn open_column<'a>(

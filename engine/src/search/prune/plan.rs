@@ -185,12 +185,11 @@ impl<'q> Plan<'q> {
         }
     }
 
-    fn add_parts(
-        &mut self,
-        nodes: &[Ranked<'q>],
-        model: &Model,
-    ) -> Result<Vec<Tree>, EngineError> {
-        nodes.iter().map(|node| self.add_part(node, model)).collect()
+    fn add_parts(&mut self, nodes: &[Ranked<'q>], model: &Model) -> Result<Vec<Tree>, EngineError> {
+        nodes
+            .iter()
+            .map(|node| self.add_part(node, model))
+            .collect()
     }
 
     /// Adds a phrase, of which the first term stands for the whole.

@@ -97,7 +97,9 @@ fn draw_tree(rng: &mut StdRng, vocabulary: f64, depth: u32) -> Clause {
     }
     let several = |rng: &mut StdRng, most: u32| -> Vec<Clause> {
         let nodes = 0..rng.random_range(1..=most);
-        nodes.map(|_| draw_tree(rng, vocabulary, depth - 1)).collect()
+        nodes
+            .map(|_| draw_tree(rng, vocabulary, depth - 1))
+            .collect()
     };
     match rng.random_range(0..5) {
         0 | 1 => Clause::DisMax {

@@ -7,6 +7,7 @@
 //! start, and the words of a long field follow soon where those of a short one weigh more.
 
 mod columns;
+mod document;
 mod limb;
 mod value;
 
@@ -236,132 +237,6 @@ impl Walk<'_, '_> {
         }
         self.columns.clear(leading.lists.len());
         Ok(())
-    }
-
-    /// Takes the document at a place of the window.
-    fn take_document(
-        &mut self,
-        at: u32,
-        leading: &Leading,
-        sink: &mut Sink<'_, '_>,
-    ) -> Result<(), EngineError> {
-        let doc = leading.start + at;
-        self.parts.copy_from_slice(&self.caps);
-        for (column, &list) in leading.lists.iter().enumerate() {
-            let frequency = self.columns.frequency(column, at);
-            if frequency > 0 {
-                let leaf = &self.limbs[list].leaf;
-                let bound = leaf.scale().of_document(doc, frequency);
-                self.parts[leaf.order()] = f64::from(bound);
-            }
-        }
-        let mut ceiling = self.complete(doc, leading.is_match, sink)?;
-        let may_rank = |ceiling: f64, sink: &Sink<'_, '_>| ceiling as f32 >= sink.reach();
-        if ceiling.is_some_and(|ceiling| may_rank(ceiling, sink) || !leading.is_match) {
-            ceiling = self.find_phrases(doc, sink)?;
-        }
-        let Some(ceiling) = ceiling else {
-            return Ok(());
-        };
-        if sink.admits(doc) && may_rank(ceiling, sink) {
-            let score = self.score(at, leading)?;
-            sink.offer(doc, score as f32)?;
-        }
-        Ok(())
-    }
-
-    /// Completes the bounds of a document's terms from the followers; returns a bound of its score, or
-    /// `None` when it does not match, or need not be counted and is not among the best. Unless the bound
-    /// reaches the threshold not all followers may stand on the document.
-    fn complete(
-        &mut self,
-        doc: u32,
-        is_match: bool,
-        sink: &mut Sink<'_, '_>,
-    ) -> Result<Option<f64>, EngineError> {
-        let mut value = self.tree.value(&self.parts);
-        for &at in self.followers.iter().rev() {
-            if !is_enough(value, sink) {
-                return Ok(None);
-            }
-            if is_match && (value as f32) < sink.reach() {
-                return Ok(Some(value));
-            }
-            let leaf = &mut self.limbs[at].leaf;
-            let order = leaf.order();
-            leaf.approach(doc, sink)?;
-            let bound = f64::from(leaf.block_bound());
-            if bound < self.parts[order] && !sink.is_counting() {
-                self.parts[order] = bound;
-                if !is_enough(self.tree.value(&self.parts), sink) {
-                    return Ok(None);
-                }
-            }
-            let is_there = leaf.seek(doc, sink)? == doc;
-            self.parts[order] = if is_there {
-                f64::from(leaf.document_bound()?)
-            } else {
-                0.0
-            };
-            value = self.tree.value(&self.parts);
-        }
-        Ok(is_enough(value, sink).then_some(value))
-    }
-
-    /// Looks for the phrases that a document may hold; returns as [`Walk::complete`].
-    fn find_phrases(
-        &mut self,
-        doc: u32,
-        sink: &mut Sink<'_, '_>,
-    ) -> Result<Option<f64>, EngineError> {
-        for limb in self.limbs.iter_mut().filter(|limb| limb.is_phrase()) {
-            let order = limb.leaf.order();
-            if self.parts[order] == 0.0 {
-                continue;
-            }
-            let mut frequency = limb.most_often(doc, sink)?;
-            self.parts[order] = bound(limb, doc, frequency);
-            if !is_enough(self.tree.value(&self.parts), sink) {
-                return Ok(None);
-            }
-            if frequency > 0 {
-                sink.passed(BLOCK as u32)?;
-                frequency = limb.count()?;
-                self.parts[order] = bound(limb, doc, frequency);
-            }
-        }
-        let value = self.tree.value(&self.parts);
-        Ok(is_enough(value, sink).then_some(value))
-    }
-
-    /// Returns the canonical score of a document that matches and all bounds of which are those of its
-    /// terms and phrases.
-    fn score(&mut self, at: u32, leading: &Leading) -> Result<f64, EngineError> {
-        let doc = leading.start + at;
-        for (column, &list) in leading.lists.iter().enumerate() {
-            let limb = &self.limbs[list];
-            let part = &mut self.parts[limb.leaf.order()];
-            if *part > 0.0 {
-                *part = limb.score(doc, self.columns.frequency(column, at));
-            }
-        }
-        for &at in &self.followers {
-            let limb = &mut self.limbs[at];
-            let part = &mut self.parts[limb.leaf.order()];
-            if *part > 0.0 {
-                let frequency = limb.leaf.cursor().frequency()?;
-                *part = limb.score(doc, frequency);
-            }
-        }
-        Ok(self.tree.value(&self.parts))
-    }
-}
-
-/// Returns a bound of what a limb adds to a document in which it occurs so often.
-fn bound(limb: &Limb<'_>, doc: u32, frequency: u32) -> f64 {
-    match frequency {
-        0 => 0.0,
-        _ => f64::from(limb.leaf.scale().of_document(doc, frequency)),
     }
 }
 

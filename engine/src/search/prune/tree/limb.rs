@@ -61,7 +61,7 @@ impl<'a> Limb<'a> {
             None => Driver::One(self.leaf),
             Some(phrase) => {
                 self.leaf.recycle();
-                Driver::Phrase(phrase.leaves, phrase.occurrences)
+                Driver::Phrase(phrase.leaves, Box::new(phrase.occurrences))
             }
         }
     }
