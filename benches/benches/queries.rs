@@ -23,14 +23,15 @@ fn bench(criterion: &mut Criterion) -> Result<()> {
     let given = std::env::var_os("GLEANER_DATA").map(std::path::PathBuf::from);
     let data = catalog::locate(given.as_deref());
     let corpus = Corpus::load(data.as_deref(), Size::QUICK)?;
-    let sampled = queries::sample(data.as_deref(), PER_CLASS)?;
+    let classes = [&Class::ALL[..], &Class::COMBINED].concat();
+    let sampled = queries::sample(data.as_deref(), &classes, PER_CLASS)?;
     let folder = tempfile::tempdir()?;
     let bare_folder = folder.path().join("bare");
     std::fs::create_dir(&bare_folder)?;
     let bare = Bare::create(&bare_folder, Tokens::Ours)?.fill(&corpus.sources, 1)?;
     let one = Ours::fill(&folder.path().join("one"), &corpus, 1)?;
     let eight = Ours::fill(&folder.path().join("eight"), &corpus, 8)?;
-    for class in Class::ALL {
+    for class in classes {
         let of_class: Vec<&Query> = sampled
             .iter()
             .filter(|query| query.class == class)

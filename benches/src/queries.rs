@@ -26,10 +26,18 @@ pub enum Class {
     Phrase,
     /// All of the terms, under a filter on a keyword or a date.
     Filtered,
+    /// Any of the terms, in the title or in the body: the better of both counts.
+    BestField,
+    /// Any of the terms; in the title too they count more.
+    TitleToo,
+    /// Any of the terms; next to each other they count more.
+    PhraseToo,
+    /// At least two of the terms.
+    Two,
 }
 
 impl Class {
-    /// All of them, in the order of the tables.
+    /// Those of one clause, in the order of the tables.
     pub const ALL: [Self; 5] = [
         Self::Term,
         Self::And,
@@ -37,6 +45,9 @@ impl Class {
         Self::Phrase,
         Self::Filtered,
     ];
+
+    /// Those of clauses inside each other, as applications send them.
+    pub const COMBINED: [Self; 4] = [Self::BestField, Self::TitleToo, Self::PhraseToo, Self::Two];
 
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
@@ -46,6 +57,10 @@ impl Class {
             Self::Or => "OR",
             Self::Phrase => "phrase",
             Self::Filtered => "filtered",
+            Self::BestField => "best of two fields",
+            Self::TitleToo => "OR, title preferred",
+            Self::PhraseToo => "OR, phrase preferred",
+            Self::Two => "two of the terms",
         }
     }
 }
@@ -60,6 +75,9 @@ pub enum Filter {
     Published(i64, i64),
 }
 
+/// Boost of the title in [`Class::BestField`].
+pub const TITLE_BOOST: f32 = 3.0;
+
 /// Where queries come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Set {
@@ -68,10 +86,12 @@ pub enum Set {
     /// Words that stand together in the documents, and terms of all frequencies: as the measurements
     /// were made that the targets come from.
     Own,
+    /// The disjunctions of the game, each put together from clauses inside each other.
+    Combined,
 }
 
 impl Set {
-    /// Both.
+    /// Those of one clause.
     pub const ALL: [Self; 2] = [Self::Game, Self::Own];
 
     /// Returns the set in words.
@@ -79,6 +99,15 @@ impl Set {
         match self {
             Self::Game => "queries of the search-benchmark-game",
             Self::Own => "queries drawn from the documents",
+            Self::Combined => "disjunctions of the search-benchmark-game, combined",
+        }
+    }
+
+    /// Returns the classes of its queries, in the order of the tables.
+    pub fn classes(self) -> &'static [Class] {
+        match self {
+            Self::Game | Self::Own => &Class::ALL,
+            Self::Combined => &Class::COMBINED,
         }
     }
 
@@ -93,13 +122,13 @@ impl Set {
         per_class: usize,
     ) -> Result<Vec<Query>> {
         match self {
-            Self::Game => sample(data, per_class),
+            Self::Game | Self::Combined => sample(data, self.classes(), per_class),
             Self::Own => own::draw(corpus, per_class, data.is_some()),
         }
     }
 }
 
-/// A query on the field `body`.
+/// A query on the field `body`, and on `title` where its class says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// Its class.
@@ -113,13 +142,13 @@ pub struct Query {
 /// Milliseconds of 2010-01-01 and 2015-01-01: about a quarter of all documents.
 const FIVE_YEARS: (i64, i64) = (1_262_304_000_000, 1_420_070_400_000);
 
-/// Returns up to `per_class` queries of each class, class by class.
+/// Returns up to `per_class` queries of each of `classes`, class by class.
 ///
 /// Every n-th of the set in its order, so the same number gives the same queries.
 ///
 /// # Errors
 /// When the set in `data` cannot be read.
-pub fn sample(data: Option<&Path>, per_class: usize) -> Result<Vec<Query>> {
+pub fn sample(data: Option<&Path>, classes: &[Class], per_class: usize) -> Result<Vec<Query>> {
     let registry = AnalyzerRegistry::builtin();
     let standard = registry
         .analyzer("standard")
@@ -142,11 +171,11 @@ pub fn sample(data: Option<&Path>, per_class: usize) -> Result<Vec<Query>> {
     let words: BTreeSet<String> = any.iter().flatten().cloned().collect();
     let words: Vec<Vec<String>> = words.into_iter().map(|word| vec![word]).collect();
     let mut queries = Vec::new();
-    for class in Class::ALL {
+    for &class in classes {
         let pool = match class {
             Class::Term => &words,
             Class::And | Class::Filtered => &all,
-            Class::Or => &any,
+            Class::Or | Class::BestField | Class::TitleToo | Class::PhraseToo | Class::Two => &any,
             Class::Phrase => &phrases,
         };
         for (position, terms) in every_nth(pool, per_class).enumerate() {
@@ -198,9 +227,11 @@ mod tests {
 
     #[test]
     fn every_class_has_its_share_and_only_filtered_ones_have_filters() {
-        let queries = sample(None, 7).expect("nothing is read");
-        assert_eq!(queries, sample(None, 7).expect("nothing is read"));
-        for class in Class::ALL {
+        let classes = [&Class::ALL[..], &Class::COMBINED].concat();
+        let sampled = || sample(None, &classes, 7).expect("nothing is read");
+        let queries = sampled();
+        assert_eq!(queries, sampled());
+        for class in classes {
             let of_class: Vec<_> = queries
                 .iter()
                 .filter(|query| query.class == class)

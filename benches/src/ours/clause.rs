@@ -5,41 +5,75 @@ use std::ops::Bound;
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, Scalar};
 
-use crate::queries::{Class, Filter, Query};
+use crate::queries::{Class, Filter, Query, TITLE_BOOST};
 
 /// Returns `query` as the root resolves it.
 pub fn clause(query: &Query) -> Clause {
-    let body = FieldPath::new("body");
-    let term = |term: &String| Clause::Term {
-        field: body.clone(),
-        term: term.clone(),
-    };
-    let mut terms: Vec<Clause> = query.terms.iter().map(term).collect();
-    let combined = |must, should, filter| Clause::Bool {
-        must,
-        minimum_should_match: u32::from(!Vec::is_empty(&should)),
-        should,
-        filter,
-        must_not: Vec::new(),
-    };
+    let mut terms = terms_in("body", query);
     match query.class {
         Class::Term => terms.swap_remove(0),
         Class::And => combined(terms, Vec::new(), Vec::new()),
-        Class::Or => combined(Vec::new(), terms, Vec::new()),
+        Class::Or => any(terms, 1),
         Class::Filtered => combined(
             terms,
             Vec::new(),
             query.filter.iter().map(filter_clause).collect(),
         ),
-        Class::Phrase => {
-            let terms = query.terms.iter().zip(0..);
-            let positions = terms.map(|(term, at)| (at, vec![term.clone()])).collect();
-            Clause::Phrase {
-                field: body,
-                positions,
-                slop: 0,
+        Class::Phrase => phrase(query),
+        Class::BestField => {
+            let title = Clause::Boost {
+                clause: Box::new(any(terms_in("title", query), 1)),
+                factor: TITLE_BOOST,
+            };
+            Clause::DisMax {
+                clauses: vec![title, any(terms, 1)],
+                tie_breaker: 0.0,
             }
         }
+        Class::TitleToo => preferred(any(terms, 1), any(terms_in("title", query), 1)),
+        Class::PhraseToo => preferred(any(terms, 1), phrase(query)),
+        Class::Two => any(terms, 2),
+    }
+}
+
+fn terms_in(field: &str, query: &Query) -> Vec<Clause> {
+    let terms = query.terms.iter().map(|term| Clause::Term {
+        field: FieldPath::new(field),
+        term: term.clone(),
+    });
+    terms.collect()
+}
+
+fn combined(must: Vec<Clause>, should: Vec<Clause>, filter: Vec<Clause>) -> Clause {
+    Clause::Bool {
+        must,
+        should,
+        filter,
+        must_not: Vec::new(),
+        minimum_should_match: 0,
+    }
+}
+
+fn preferred(must: Clause, should: Clause) -> Clause {
+    combined(vec![must], vec![should], Vec::new())
+}
+
+fn any(should: Vec<Clause>, minimum_should_match: u32) -> Clause {
+    Clause::Bool {
+        must: Vec::new(),
+        should,
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match,
+    }
+}
+
+fn phrase(query: &Query) -> Clause {
+    let terms = query.terms.iter().zip(0..);
+    Clause::Phrase {
+        field: FieldPath::new("body"),
+        positions: terms.map(|(term, at)| (at, vec![term.clone()])).collect(),
+        slop: 0,
     }
 }
 

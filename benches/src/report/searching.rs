@@ -33,7 +33,7 @@ struct Sides {
 pub fn measure(corpus: &Corpus, options: &Options) -> Result<Vec<Section>> {
     tell("building indexes of 1 and 8 shards, and the baseline's");
     let sides = build(corpus)?;
-    let sets = Set::ALL.into_iter();
+    let sets = Set::ALL.into_iter().chain([Set::Combined]);
     sets.map(|set| measure_set(set, &sides, corpus, options))
         .collect()
 }
@@ -59,6 +59,7 @@ fn measure_set(set: Set, sides: &Sides, corpus: &Corpus, options: &Options) -> R
         title: match set {
             Set::Game => "Queries in one process",
             Set::Own => "Queries in one process, of the documents' own words",
+            Set::Combined => "Queries in one process, of clauses inside each other",
         },
         method,
         tables: tables::all(&results),

@@ -12,7 +12,7 @@ use crate::bare::{Bare, Tokens};
 use crate::client::Client;
 use crate::corpus::Corpus;
 use crate::process::Server;
-use crate::queries::{Class, Filter, Query, Set};
+use crate::queries::{Class, Filter, Query, Set, TITLE_BOOST};
 use crate::race::geometric_mean;
 use crate::report::loading;
 
@@ -36,7 +36,7 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
     let folder = TempDir::new()?;
     let (bare, ours) = start(corpus, binary, folder.path())?;
     let mut tables = Vec::new();
-    for set in Set::ALL {
+    for set in Set::ALL.into_iter().chain([Set::Combined]) {
         tell(&format!("timing searches over HTTP: {}", set.name()));
         let queries = set.queries(options.data.as_deref(), corpus, options.per_class)?;
         let sides = race(&queries, (&bare, &ours), options.rounds)?;
@@ -153,7 +153,7 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
         "with total to 10,000: p50 / mean",
     ]);
     let mut ratios = Vec::new();
-    let classes = Class::ALL.map(Some).into_iter().chain([None]);
+    let classes = set.classes().iter().copied().map(Some).chain([None]);
     for class in classes {
         let [bare, ours, total] = sides.each_ref().map(|side| {
             let times = side.times(queries, class);
@@ -182,8 +182,9 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
 /// Returns the search in the dialect.
 pub(crate) fn body(query: &Query, track_total: &Value) -> Vec<u8> {
     let text = query.terms.join(" ");
-    let matching =
-        |operator| json!({"match": {"body": {"query": text.as_str(), "operator": operator}}});
+    let text = text.as_str();
+    let matching = |operator| json!({"match": {"body": {"query": text, "operator": operator}}});
+    let preferred = |should: Value| json!({"bool": {"must": matching("or"), "should": should}});
     let asked = match query.class {
         Class::Term | Class::Or => matching("or"),
         Class::And => matching("and"),
@@ -196,6 +197,15 @@ pub(crate) fn body(query: &Query, track_total: &Value) -> Vec<u8> {
                 }
             });
             json!({"bool": {"must": matching("and"), "filter": filter}})
+        }
+        Class::BestField => {
+            let fields = [format!("title^{TITLE_BOOST}"), "body".to_owned()];
+            json!({"multi_match": {"query": text, "fields": fields}})
+        }
+        Class::TitleToo => preferred(json!({"match": {"title": text}})),
+        Class::PhraseToo => preferred(json!({"match_phrase": {"body": text}})),
+        Class::Two => {
+            json!({"match": {"body": {"query": text, "minimum_should_match": 2}}})
         }
     };
     json!({"query": asked, "track_total_hits": track_total})

@@ -78,10 +78,10 @@ fn ratios(
     other: &str,
     ratio: impl Fn(&Figures, &Figures) -> f64,
 ) -> Ratios {
-    let pair = |class| ratio(&results[base][&class], &results[other][&class]);
-    let classes = Class::ALL.into_iter();
+    let classes = results[base].iter();
+    let pair = |(class, base): (&Class, &Figures)| (*class, ratio(base, &results[other][class]));
     Ratios {
-        by_class: classes.map(|class| (class, pair(class))).collect(),
+        by_class: classes.map(pair).collect(),
         all: ratio(&mean_of(&results[base]), &mean_of(&results[other])),
     }
 }
@@ -99,10 +99,11 @@ fn mean_of(by_class: &BTreeMap<Class, Figures>) -> Figures {
 }
 
 fn fill(table: &mut Table, columns: &[Ratios]) {
-    for class in Class::ALL {
+    let classes = columns.first().into_iter();
+    for class in classes.flat_map(|column| column.by_class.keys()) {
         let cells = columns
             .iter()
-            .map(|column| format!("{:.2}", column.by_class[&class]));
+            .map(|column| format!("{:.2}", column.by_class[class]));
         table.row(std::iter::once(class.name().to_owned()).chain(cells));
     }
     let mean =
@@ -117,19 +118,20 @@ fn fill(table: &mut Table, columns: &[Ratios]) {
 
 /// The figures behind the ratios.
 fn times(results: &Results) -> Table {
-    let names = Class::ALL.map(Class::name);
+    let classes = results.values().next().into_iter();
+    let names = classes.flat_map(|by_class| by_class.keys().map(|class| class.name()));
     let mut table = Table::new(std::iter::once("mean µs (CPU µs; of first answers)").chain(names));
     for (name, by_class) in results {
-        let cell = |class| {
+        let cell = |figures: &Figures| {
             let Figures {
                 wall_us,
                 cpu_us,
                 first_cpu_us,
                 ..
-            } = by_class[&class];
+            } = figures;
             format!("{wall_us:.1} ({cpu_us:.1}; {first_cpu_us:.1})")
         };
-        table.row(std::iter::once((*name).to_owned()).chain(Class::ALL.map(cell)));
+        table.row(std::iter::once((*name).to_owned()).chain(by_class.values().map(cell)));
     }
     table
 }
