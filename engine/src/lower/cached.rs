@@ -144,7 +144,11 @@ impl<'q> GateFilter<'q> {
         if let Some(identity) = self.identity {
             let docset = || Ok(weight()?.scorer(reader, 1.0)?);
             if let Some(bitmap) = identity.bitmap(reader, (scope.filters, scope.control), docset)? {
-                return Ok(Gate::of_bitmap(bitmap, reader.max_doc()));
+                return Ok(match Share::of(&bitmap, reader.max_doc()) {
+                    Share::None => Gate::None,
+                    Share::All => Gate::All,
+                    Share::Some => Gate::Bitmap(bitmap),
+                });
             }
         }
         let scorer = excluded::Excluded(weight()?).scorer(reader, 1.0)?;
@@ -179,12 +183,21 @@ impl Gate {
             Self::Scorer(scorer) => scorer.seek_danger(doc) == SeekDangerResult::Found,
         }
     }
+}
 
-    fn of_bitmap(bitmap: Arc<RoaringBitmap>, max_doc: u32) -> Self {
+/// How many of a segment's documents a bitmap holds.
+enum Share {
+    None,
+    Some,
+    All,
+}
+
+impl Share {
+    fn of(bitmap: &RoaringBitmap, max_doc: u32) -> Self {
         match bitmap.len() {
             0 => Self::None,
             all if all == u64::from(max_doc) => Self::All,
-            _ => Self::Bitmap(bitmap),
+            _ => Self::Some,
         }
     }
 }
@@ -206,11 +219,10 @@ impl Weight for CachedFilter {
         let Some(bitmap) = bitmap else {
             return self.inner.scorer(reader, boost);
         };
-        Ok(match Gate::of_bitmap(bitmap, reader.max_doc()) {
-            Gate::None => Box::new(EmptyScorer),
-            Gate::All => Box::new(AllScorer::new(reader.max_doc())),
-            Gate::Bitmap(bitmap) => Box::new(ConstScorer::new(BitmapDocSet::new(bitmap), boost)),
-            Gate::Scorer(scorer) => scorer,
+        Ok(match Share::of(&bitmap, reader.max_doc()) {
+            Share::None => Box::new(EmptyScorer),
+            Share::All => Box::new(AllScorer::new(reader.max_doc())),
+            Share::Some => Box::new(ConstScorer::new(BitmapDocSet::new(bitmap), boost)),
         })
     }
 

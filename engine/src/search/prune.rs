@@ -31,7 +31,8 @@ use crate::blocks::TextColumn;
 use crate::lower::{self, Gate, Scope};
 use crate::score::bound::BlockBound;
 use crate::view::SegmentView;
-use driver::Driver;
+use driver::{Driver, Leaves};
+use leaf::Leaf;
 pub(super) use plan::{Plan, ShardPlan};
 use sink::{Gates, Sink};
 
@@ -54,7 +55,8 @@ pub(super) fn segment(
         return walk_instead(request, shard, segment);
     }
     let scope = request.scope(shard.target);
-    let Some(mut driver) = Driver::open(plan, own, &columns)? else {
+    let mut leaves = Leaves::new();
+    let Some(driver) = Driver::open(plan, own, &columns, &mut leaves)? else {
         return plan.check_gates(&scope);
     };
     let Some(gates) = open_gates(&scope, plan, segment)? else {
@@ -65,7 +67,7 @@ pub(super) fn segment(
     }
     let mut sink = Sink::new(request, shard, segment, gates);
     let outcome = driver.drive(&mut sink);
-    driver.recycle();
+    leaves.into_iter().for_each(Leaf::recycle);
     // What was seen before a stop is part of the answer.
     sink.finish()?;
     outcome

@@ -16,66 +16,56 @@ use crate::score::bound::Scale;
 /// Lists of a segment.
 pub(super) type Leaves<'a> = SmallVec<[Leaf<'a>; 4]>;
 
-/// Walks the lists of one segment.
-pub(super) enum Driver<'a> {
+/// Walks the lists of one segment, which stay where they were opened: a list is large to move.
+pub(super) enum Driver<'l, 'a> {
     /// One term, whatever it is a part of: it scores as the whole where no other one occurs.
-    One(Leaf<'a>),
+    One(&'l mut Leaf<'a>),
     /// All terms, the rarest first.
-    All(Leaves<'a>),
+    All(&'l mut [Leaf<'a>]),
     /// Any term, the one with the least bound first.
-    Any(Leaves<'a>),
+    Any(&'l mut [Leaf<'a>]),
     /// A phrase, its rarest term first.
-    Phrase(Leaves<'a>, Box<Occurrences<'a>>),
+    Phrase(&'l mut [Leaf<'a>], Box<Occurrences<'a>>),
     /// Limbs of a tree of so many terms, the longest first.
     Tree(&'a Tree, usize, Vec<Limb<'a>>),
 }
 
-impl<'a> Driver<'a> {
-    /// Opens the lists of the plan's terms; `None` where nothing can match.
+impl<'l, 'a> Driver<'l, 'a> {
+    /// Opens the lists of the plan's terms in `leaves`; `None` where nothing can match.
     pub(super) fn open(
         plan: &'a Plan<'_>,
         own: &ShardPlan,
         columns: &'a [OpenColumn],
+        leaves: &'l mut Leaves<'a>,
     ) -> Result<Option<Self>, EngineError> {
         let needs_all = matches!(plan.kind, Kind::All | Kind::Phrase);
-        let mut leaves = Leaves::new();
         for at in 0..plan.terms.len() {
             let order = match plan.kind {
                 Kind::Tree(_) => at,
                 _ => leaves.len(),
             };
-            match open_leaf((plan, at), own, columns, order)? {
-                Some(leaf) => leaves.push(leaf),
-                None if needs_all => return Ok(None),
-                None => {}
+            if !open_leaf((plan, at), own, columns, order, leaves)? && needs_all {
+                return Ok(None);
             }
         }
-        if let Kind::Tree(tree) = &plan.kind {
-            return Ok(Self::of_tree(tree, plan, own, columns, leaves));
-        }
-        if leaves.len() <= 1 {
-            return Ok(leaves.pop().map(Self::One));
-        }
-        Ok(Some(match &plan.kind {
+        Ok(match &plan.kind {
+            Kind::Tree(tree) => Self::of_tree(tree, plan, own, columns, leaves),
+            _ if leaves.len() <= 1 => leaves.first_mut().map(Self::One),
+            Kind::All => {
+                leaves.sort_by_key(Leaf::num_documents);
+                Some(Self::All(leaves))
+            }
             Kind::Any => {
                 leaves.sort_by(|a, b| a.scale().most().total_cmp(&b.scale().most()));
-                Self::Any(leaves)
+                Some(Self::Any(leaves))
             }
             Kind::Phrase => {
                 leaves.sort_by_key(Leaf::num_documents);
                 let phrase = plan.phrases.first();
-                let Some(occurrences) =
-                    phrase.and_then(|phrase| occurrences(phrase, plan, own, columns))
-                else {
-                    return Ok(None);
-                };
-                Self::Phrase(leaves, Box::new(occurrences))
+                let occurrences = phrase.and_then(|phrase| occurrences(phrase, plan, own, columns));
+                occurrences.map(|found| Self::Phrase(leaves, Box::new(found)))
             }
-            Kind::All | Kind::Tree(_) => {
-                leaves.sort_by_key(Leaf::num_documents);
-                Self::All(leaves)
-            }
-        }))
+        })
     }
 
     /// Makes limbs of the leaves of a tree.
@@ -84,14 +74,14 @@ impl<'a> Driver<'a> {
         plan: &'a Plan<'_>,
         own: &ShardPlan,
         columns: &'a [OpenColumn],
-        mut leaves: Leaves<'a>,
+        leaves: &'l mut Leaves<'a>,
     ) -> Option<Self> {
         let mut limbs = Vec::with_capacity(leaves.len());
         for phrase in &plan.phrases {
-            let (mut own_leaves, others): (Leaves<'a>, Leaves<'a>) = leaves
+            let (mut own_leaves, others): (Leaves<'a>, Leaves<'a>) = std::mem::take(leaves)
                 .into_iter()
                 .partition(|leaf| phrase.terms().contains(&leaf.order()));
-            leaves = others;
+            *leaves = others;
             if own_leaves.len() < phrase.offsets.len() {
                 continue;
             }
@@ -99,16 +89,20 @@ impl<'a> Driver<'a> {
             let occurrences = occurrences(phrase, plan, own, columns)?;
             limbs.push(Limb::phrase(phrase.first, own_leaves, occurrences));
         }
-        limbs.extend(leaves.into_iter().map(Limb::term));
+        limbs.extend(leaves.drain(..).map(Limb::term));
         limbs.sort_by_key(|limb| Reverse(limb.leaf().num_documents()));
         let num_terms = plan.terms.len();
         if !tree::can_match(tree, num_terms, &limbs) {
             return None;
         }
-        if limbs.len() == 1 {
-            return limbs.pop().map(Limb::into_driver);
+        if limbs.len() > 1 {
+            return Some(Self::Tree(tree, num_terms, limbs));
         }
-        Some(Self::Tree(tree, num_terms, limbs))
+        let occurrences = limbs.pop().and_then(|limb| limb.into_leaves(leaves));
+        match occurrences {
+            Some(occurrences) => Some(Self::Phrase(leaves, Box::new(occurrences))),
+            None => leaves.first_mut().map(Self::One),
+        }
     }
 
     /// Returns how many postings are walked, at most.
@@ -123,41 +117,35 @@ impl<'a> Driver<'a> {
     }
 
     /// Brings the documents that may be among the best to `sink`, and the matches to be counted.
-    pub(super) fn drive(&mut self, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
+    pub(super) fn drive(self, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
         match self {
             Self::One(leaf) => one::drive(leaf, sink),
             Self::All(leaves) => all::drive(leaves, sink),
             Self::Any(leaves) => any::drive(leaves, sink),
-            Self::Phrase(leaves, occurrences) => phrase::drive(leaves, occurrences, sink),
-            Self::Tree(tree, num_terms, limbs) => tree::drive(tree, *num_terms, limbs, sink),
-        }
-    }
-
-    /// Leaves the memory of the lists to the thread's next ones.
-    pub(super) fn recycle(self) {
-        match self {
-            Self::One(leaf) => leaf.recycle(),
-            Self::All(leaves) | Self::Any(leaves) | Self::Phrase(leaves, _) => {
-                leaves.into_iter().for_each(Leaf::recycle);
+            Self::Phrase(leaves, mut occurrences) => phrase::drive(leaves, &mut occurrences, sink),
+            Self::Tree(tree, num_terms, mut limbs) => {
+                let outcome = tree::drive(tree, num_terms, &mut limbs, sink);
+                limbs.into_iter().for_each(Limb::recycle);
+                outcome
             }
-            Self::Tree(_, _, limbs) => limbs.into_iter().for_each(Limb::recycle),
         }
     }
 }
 
-/// Opens the list of the plan's term at a place; `None` where the segment has none.
+/// Opens the list of the plan's term at a place; returns whether the segment has one.
 fn open_leaf<'a>(
     (plan, at): (&'a Plan<'_>, usize),
     own: &ShardPlan,
     columns: &'a [OpenColumn],
     order: usize,
-) -> Result<Option<Leaf<'a>>, EngineError> {
+    leaves: &mut Leaves<'a>,
+) -> Result<bool, EngineError> {
     let term = &plan.terms[at];
     let (Some(open), Some(norms)) = (open_column(at, own, columns), &term.norms) else {
-        return Ok(None);
+        return Ok(false);
     };
     let Some(list) = open.text.list(term.term)? else {
-        return Ok(None);
+        return Ok(false);
     };
     let scale = Scale::new(
         term.weight,
@@ -165,7 +153,8 @@ fn open_leaf<'a>(
         open.text.norm_ids(),
         open.bound.as_ref(),
     );
-    Ok(Some(Leaf::new(list, scale, order)))
+    leaves.push(Leaf::new(list, scale, order));
+    Ok(true)
 }
 
 /// Returns what finds a phrase whose terms all have lists.

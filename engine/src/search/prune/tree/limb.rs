@@ -1,6 +1,6 @@
 //! A term or a phrase as a part of a tree.
 
-use super::super::driver::{Driver, Leaves};
+use super::super::driver::Leaves;
 use super::super::leaf::{self, Leaf};
 use super::super::phrase::{self, Occurrences};
 use super::super::sink::Sink;
@@ -55,15 +55,18 @@ impl<'a> Limb<'a> {
         }
     }
 
-    /// Returns what walks this limb alone.
-    pub(in crate::search::prune) fn into_driver(self) -> Driver<'a> {
-        match self.phrase {
-            None => Driver::One(self.leaf),
-            Some(phrase) => {
-                self.leaf.recycle();
-                Driver::Phrase(phrase.leaves, Box::new(phrase.occurrences))
-            }
-        }
+    /// Leaves its lists in `leaves`, and returns what finds a phrase among them.
+    pub(in crate::search::prune) fn into_leaves(
+        self,
+        leaves: &mut Leaves<'a>,
+    ) -> Option<Occurrences<'a>> {
+        let Some(phrase) = self.phrase else {
+            leaves.push(self.leaf);
+            return None;
+        };
+        self.leaf.recycle();
+        leaves.extend(phrase.leaves);
+        Some(phrase.occurrences)
     }
 
     pub(super) fn is_phrase(&self) -> bool {
