@@ -7,6 +7,9 @@ use gleaner_model::{ClusterState, IndexMeta};
 
 use crate::LeafOptions;
 
+/// Setting of the block.
+const BLOCK: &str = "index.blocks.read_only_allow_delete";
+
 /// Blocks all indices above the flood stage and unblocks them below the high watermark.
 pub(crate) async fn check(coordinator: &dyn Coordinator, options: &LeafOptions) {
     let Some(disk) = Disk::of(options) else {
@@ -42,7 +45,15 @@ fn with_block(state: &ClusterState, should_block: bool) -> Option<ClusterState> 
     }
     let mut next = state.clone();
     for index in next.indices.values_mut() {
-        Arc::make_mut(index).settings.blocks.read_only_allow_delete = should_block;
+        let settings = &mut Arc::make_mut(index).settings;
+        settings.blocks.read_only_allow_delete = should_block;
+        // Who asks for the settings is shown what holds, whoever set it.
+        if should_block {
+            let shown = true.to_string().into();
+            settings.declared.insert(BLOCK.to_owned(), shown);
+        } else {
+            settings.declared.remove(BLOCK);
+        }
     }
     Some(next)
 }
@@ -126,6 +137,14 @@ mod tests {
         let blocked = with_block(&state, true).expect("a change");
         let is_blocked = |index: &Arc<IndexMeta>| index.settings.blocks.read_only_allow_delete;
         assert!(blocked.indices.values().all(is_blocked));
+        let is_shown = |index: &Arc<IndexMeta>| {
+            index
+                .settings
+                .declared
+                .get(BLOCK)
+                .is_some_and(|on| on == "true")
+        };
+        assert!(blocked.indices.values().all(is_shown));
         assert_eq!(with_block(&blocked, true), None);
         assert_eq!(with_block(&blocked, false), Some(state));
     }
