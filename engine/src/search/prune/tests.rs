@@ -81,9 +81,10 @@ fn draw_term(rng: &mut StdRng, field: &str, vocabulary: f64) -> Clause {
     if rng.random_bool(0.8) {
         return term;
     }
+    let usual = rng.random_range(0.01..20.0);
     Clause::Boost {
         clause: Box::new(term),
-        factor: rng.random_range(0.01..20.0),
+        factor: [usual, usual, usual, 1e-12, 1e12][rng.random_range(0..5)],
     }
 }
 

@@ -1,10 +1,11 @@
-//! Words combined in any way: MaxScore over a tree, in windows of 2,048 documents.
+//! Words and phrases combined in any way: MaxScore over a tree, in windows of 2,048 documents.
 //!
 //! What [`any`](super::any) does for a sum is done here for a tree of sums and of the best of several:
 //! its value never falls when one of its terms scores more, so the value for bounds of the terms is a
 //! bound of the whole. Terms whose bounds, all others absent, do not reach the threshold, or do not make
-//! a match at all, *follow*; the others *lead*. Which is chosen anew with each threshold. So of two words that must both match one follows from the
-//! start, and the words of a long field follow soon where those of a short one weigh more.
+//! a match at all, *follow*; the others *lead*. That is chosen anew for each window. So of two words that must
+//! both match one follows from the start, and the words of a long field follow soon where those of a short
+//! one weigh more. A phrase takes part as the list of its rarest term, and is looked for last.
 
 mod columns;
 mod document;
@@ -57,6 +58,7 @@ pub(super) fn drive(
         parts: smallvec![0.0; num_terms],
         leaders: SmallVec::new(),
         followers: SmallVec::new(),
+        rests: SmallVec::new(),
         columns: Columns::take(limbs.len()),
         limbs,
     };
@@ -73,6 +75,8 @@ struct Walk<'l, 'a> {
     leaders: Places,
     /// Places of those that are only asked about them, the longest first.
     followers: Places,
+    /// Beside them: sums of the bounds of those before.
+    rests: SmallVec<[f64; 8]>,
     /// Bounds of the followers' terms.
     caps: Parts,
     /// Bounds, then scores, of a document's terms.
@@ -192,11 +196,17 @@ impl Walk<'_, '_> {
             }
             !helps
         });
+        let mut rest = 0.0;
+        self.rests.clear();
+        for &at in &self.followers {
+            self.rests.push(rest);
+            rest += caps[limbs[at].leaf.order()];
+        }
         Leading {
             start,
             num_helping: lists.len() - num_leading,
             lists,
-            rest: caps.iter().sum(),
+            rest,
             is_match,
         }
     }

@@ -15,15 +15,17 @@ impl Walk<'_, '_> {
     ) -> Result<(), EngineError> {
         let doc = leading.start + at;
         self.parts.copy_from_slice(&self.caps);
+        let mut known = 0.0;
         for (column, &list) in leading.lists.iter().enumerate() {
             let frequency = self.columns.frequency(column, at);
             if frequency > 0 {
                 let leaf = &self.limbs[list].leaf;
-                let bound = leaf.scale().of_document(doc, frequency);
-                self.parts[leaf.order()] = f64::from(bound);
+                let bound = f64::from(leaf.scale().of_document(doc, frequency));
+                self.parts[leaf.order()] = bound;
+                known += bound;
             }
         }
-        let mut ceiling = self.complete(doc, leading.is_match, sink)?;
+        let mut ceiling = self.complete((doc, known), leading.is_match, sink)?;
         let may_rank = |ceiling: f64, sink: &Sink<'_, '_>| ceiling as f32 >= sink.reach();
         if ceiling.is_some_and(|ceiling| may_rank(ceiling, sink) || !leading.is_match) {
             ceiling = self.find_phrases(doc, sink)?;
@@ -38,17 +40,18 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Completes the bounds of a document's terms from the followers; returns a bound of its score, or
+    /// Completes the bounds of a document's terms, of which the leaders' add up to `known`, from the
+    /// followers; returns a bound of its score, or
     /// `None` when it does not match, or need not be counted and is not among the best. Unless the bound
     /// reaches the threshold not all followers may stand on the document.
     fn complete(
         &mut self,
-        doc: u32,
+        (doc, mut known): (u32, f64),
         is_match: bool,
         sink: &mut Sink<'_, '_>,
     ) -> Result<Option<f64>, EngineError> {
         let mut value = self.tree.value(&self.parts);
-        for &at in self.followers.iter().rev() {
+        for (&at, rest) in self.followers.iter().zip(&self.rests).rev() {
             if !is_enough(value, sink) {
                 return Ok(None);
             }
@@ -58,12 +61,9 @@ impl Walk<'_, '_> {
             let leaf = &mut self.limbs[at].leaf;
             let order = leaf.order();
             leaf.approach(doc, sink)?;
-            let bound = f64::from(leaf.block_bound());
-            if bound < self.parts[order] && !sink.is_counting() {
-                self.parts[order] = bound;
-                if !is_enough(self.tree.value(&self.parts), sink) {
-                    return Ok(None);
-                }
+            // The sum is never less than the tree's value, and is had for less.
+            if !is_enough(known + f64::from(leaf.block_bound()) + rest, sink) {
+                return Ok(None);
             }
             let is_there = leaf.seek(doc, sink)? == doc;
             self.parts[order] = if is_there {
@@ -71,6 +71,7 @@ impl Walk<'_, '_> {
             } else {
                 0.0
             };
+            known += self.parts[order];
             value = self.tree.value(&self.parts);
         }
         Ok(is_enough(value, sink).then_some(value))
