@@ -126,9 +126,11 @@ impl<'q> Plan<'q> {
         let (parts, kind) = match ranked {
             Ranked::Term { .. } | Ranked::Group { .. } => (std::slice::from_ref(ranked), Kind::Any),
             Ranked::Phrase { .. } => (std::slice::from_ref(ranked), Kind::Phrase),
-            Ranked::Sum { must, should, .. }
-                if should.is_empty() && must.iter().all(Ranked::is_term) =>
-            {
+            Ranked::Sum {
+                must,
+                should,
+                minimum: 0,
+            } if should.is_empty() && must.iter().all(Ranked::is_term) => {
                 (must.as_slice(), Kind::All)
             }
             Ranked::Sum {

@@ -115,10 +115,13 @@ fn draw_tree(rng: &mut StdRng, vocabulary: f64, depth: u32) -> Clause {
         },
         kind => {
             let must = if kind == 3 { several(rng, 3) } else { vec![] };
-            let should = several(rng, 4);
+            let is_all = !must.is_empty() && rng.random_bool(0.5);
+            let should = if is_all { vec![] } else { several(rng, 4) };
             let least = u32::from(must.is_empty());
+            // Now and then more than there are: then nothing matches.
+            let most = should.len().min(2) as u32 + u32::from(rng.random_bool(0.3));
             Clause::Bool {
-                minimum_should_match: rng.random_range(least..=should.len().min(2) as u32),
+                minimum_should_match: rng.random_range(least..=most),
                 must,
                 should,
                 filter: vec![],
@@ -161,7 +164,10 @@ fn draw_clause(rng: &mut StdRng, vocabulary: f64) -> Clause {
     let is_nested = rng.random_bool(0.25);
     let is_all = rng.random_bool(0.4);
     let (must, should) = match rng.random_range(0..5) {
-        0 | 1 => (vec![], vec![draw_tree(rng, vocabulary, 2)]),
+        0 | 1 => {
+            let depth = rng.random_range(1..=2);
+            (vec![], vec![draw_tree(rng, vocabulary, depth)])
+        }
         _ if is_all => (terms, vec![]),
         _ => (vec![], terms),
     };
