@@ -47,12 +47,12 @@ fn with_block(state: &ClusterState, should_block: bool) -> Option<ClusterState> 
     for index in next.indices.values_mut() {
         let settings = &mut Arc::make_mut(index).settings;
         settings.blocks.read_only_allow_delete = should_block;
-        // Who asks for the settings is shown what holds, whoever set it.
+        // What is declared is shown, and is what a later change of settings begins with.
         if should_block {
             let shown = true.to_string().into();
             settings.declared.insert(BLOCK.to_owned(), shown);
         } else {
-            settings.declared.remove(BLOCK);
+            settings.declared.shift_remove(BLOCK);
         }
     }
     Some(next)

@@ -236,6 +236,18 @@ mod tests {
             ..query(any(vec![term("fair")], vec![term("rare")]))
         };
         assert!(is_brief_among(1_000_000, &filtered));
+        let scores_if_it_matches = Clause::Bool {
+            must: vec![],
+            should: vec![term("fair")],
+            filter: vec![term("rare")],
+            must_not: vec![],
+            minimum_should_match: 0,
+        };
+        let optional = ShardQuery {
+            query: scores_if_it_matches,
+            ..filtered.clone()
+        };
+        assert!(!is_brief_among(1_000_000, &optional), "it is walked");
         let much_is_filtered = ShardQuery {
             query: any(vec![term("fair")], vec![term("fair")]),
             ..filtered

@@ -1,9 +1,9 @@
 //! Ranking by score where bounds tell which documents cannot be among the best.
 //!
 //! A [`plan`] is made once per query; on each segment its terms become [`leaf`]s over posting lists,
-//! which a [`driver`] ([`one`], [`all`], [`any`], [`phrase`] or [`tree`]) walks, skipping blocks and documents that cannot reach the k-th
-//! score. What is left goes to a [`sink`] with its canonical score. The same walk counts matches, as
-//! long as they are wanted: then it skips nothing.
+//! which a [`driver`] ([`one`], [`all`], [`any`], [`phrase`] or [`tree`]) walks, skipping blocks and
+//! documents that cannot reach the k-th score. What is left goes to a [`sink`] with its canonical score. The
+//! same walk counts matches, as long as they are wanted: then it skips nothing.
 
 mod all;
 mod any;

@@ -1,5 +1,6 @@
 //! One document of a window: bounds of its terms, then its score.
 
+use super::super::leaf::Leaf;
 use super::super::sink::Sink;
 use super::{Leading, Limb, Walk, is_enough};
 use crate::EngineError;
@@ -83,20 +84,20 @@ impl Walk<'_, '_> {
         doc: u32,
         sink: &mut Sink<'_, '_>,
     ) -> Result<Option<f64>, EngineError> {
-        for limb in self.limbs.iter_mut().filter(|limb| limb.is_phrase()) {
-            let order = limb.leaf.order();
+        for Limb { leaf, phrase } in self.limbs.iter_mut() {
+            let order = leaf.order();
+            let Some(phrase) = phrase else { continue };
             if self.parts[order] == 0.0 {
                 continue;
             }
-            let mut frequency = limb.most_often(doc, sink)?;
-            self.parts[order] = bound(limb, doc, frequency);
+            let most_often = phrase.most_often(doc, sink)?;
+            self.parts[order] = bound(leaf, doc, most_often);
             if !is_enough(self.tree.value(&self.parts), sink) {
                 return Ok(None);
             }
-            if frequency > 0 {
+            if most_often > 0 {
                 sink.passed(BLOCK as u32)?;
-                frequency = limb.count()?;
-                self.parts[order] = bound(limb, doc, frequency);
+                self.parts[order] = bound(leaf, doc, phrase.count()?);
             }
         }
         let value = self.tree.value(&self.parts);
@@ -126,10 +127,10 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Returns a bound of what a limb adds to a document in which it occurs so often.
-fn bound(limb: &Limb<'_>, doc: u32, frequency: u32) -> f64 {
+/// Returns a bound of what a phrase adds to a document in which it occurs so often.
+fn bound(leaf: &Leaf<'_>, doc: u32, frequency: u32) -> f64 {
     match frequency {
         0 => 0.0,
-        _ => f64::from(limb.leaf.scale().of_document(doc, frequency)),
+        _ => f64::from(leaf.scale().of_document(doc, frequency)),
     }
 }

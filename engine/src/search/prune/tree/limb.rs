@@ -10,10 +10,11 @@ use crate::EngineError;
 /// scores.
 pub(in crate::search::prune) struct Limb<'a> {
     pub(super) leaf: Leaf<'a>,
-    phrase: Option<Box<Phrase<'a>>>,
+    pub(super) phrase: Option<Box<Phrase<'a>>>,
 }
 
-struct Phrase<'a> {
+/// A phrase, to be looked for in documents that hold its rarest term.
+pub(in crate::search::prune) struct Phrase<'a> {
     /// Of all its terms, the rarest first.
     leaves: Leaves<'a>,
     occurrences: Occurrences<'a>,
@@ -73,35 +74,31 @@ impl<'a> Limb<'a> {
         self.phrase.is_some()
     }
 
-    /// Returns how often a phrase may occur in a document, by its terms; 0 where it does not.
-    pub(super) fn most_often(
-        &mut self,
-        doc: u32,
-        sink: &mut Sink<'_, '_>,
-    ) -> Result<u32, EngineError> {
-        let Some(phrase) = &mut self.phrase else {
-            return Ok(0);
-        };
-        if leaf::seek_all(&mut phrase.leaves, doc, sink)? != doc {
-            return Ok(0);
-        }
-        phrase::least_frequency(&mut phrase.leaves)
-    }
-
-    /// Returns how often a phrase occurs in the document that [`Limb::most_often`] was asked about and
-    /// where it found all its terms.
-    pub(super) fn count(&mut self) -> Result<u32, EngineError> {
-        let Some(phrase) = &mut self.phrase else {
-            return Ok(0);
-        };
-        phrase.frequency = phrase.occurrences.count(&mut phrase.leaves)?;
-        Ok(phrase.frequency)
-    }
-
     /// Returns the canonical score of a document that holds the term so often, or the phrase that was
     /// counted last.
     pub(super) fn score(&self, doc: u32, frequency: u32) -> f64 {
         let counted = self.phrase.as_ref().map(|phrase| phrase.frequency);
         self.leaf.scale().score(doc, counted.unwrap_or(frequency))
+    }
+}
+
+impl Phrase<'_> {
+    /// Returns how often it may occur in a document, by its terms; 0 where it does not.
+    pub(super) fn most_often(
+        &mut self,
+        doc: u32,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<u32, EngineError> {
+        if leaf::seek_all(&mut self.leaves, doc, sink)? != doc {
+            return Ok(0);
+        }
+        phrase::least_frequency(&mut self.leaves)
+    }
+
+    /// Returns how often it occurs in the document that [`Phrase::most_often`] was asked about and where
+    /// it found all its terms.
+    pub(super) fn count(&mut self) -> Result<u32, EngineError> {
+        self.frequency = self.occurrences.count(&mut self.leaves)?;
+        Ok(self.frequency)
     }
 }
