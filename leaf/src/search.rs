@@ -29,20 +29,28 @@ use crate::shard::{Counters, Shard};
 pub(crate) type Target = Result<(Arc<Shard>, Arc<View>), LeafFault>;
 
 impl Leaf {
-    /// Finds the views that a call names; waits a little for shards that are being opened, for all
-    /// at once, so that one that takes long keeps no other from answering.
+    /// Finds the views that a call names; waits a little for shards that are being opened, for all at
+    /// once. For one that is behind it waits until the deadline if it is the only one asked, a moment
+    /// if others' answers would wait with it.
     pub(crate) async fn targets(&self, asked: &[ShardView], deadline: Instant) -> Vec<Target> {
-        join_all(asked.iter().map(|asked| self.target(*asked, deadline))).await
+        let now = Instant::now();
+        let patience = match asked.len() {
+            1 => deadline.saturating_duration_since(now),
+            _ => BEHIND_PATIENCE.min(deadline.saturating_duration_since(now) / 4),
+        };
+        let target = |asked: &ShardView| self.target(*asked, (deadline, now + patience));
+        join_all(asked.iter().map(target)).await
     }
 
-    async fn target(&self, asked: ShardView, deadline: Instant) -> Target {
+    /// Finds one view; one that is behind must show what is wanted by `shown_by`.
+    async fn target(&self, asked: ShardView, (deadline, shown_by): (Instant, Instant)) -> Target {
         let remaining = deadline.saturating_duration_since(Instant::now());
         let patience = (remaining / 2).min(OPENING_PATIENCE);
         let shard = self.shard(asked.shard, patience).await?;
         let view = match asked.view {
             None => {
                 if let Some(wanted) = asked.at_least {
-                    shard.shows(wanted, deadline).await?;
+                    shard.shows(wanted, shown_by).await?;
                 }
                 shard.engine().view()
             }
@@ -246,7 +254,7 @@ impl Leaf {
         call: ExplainCall,
     ) -> Result<Option<ExplainAnswer>, LeafFault> {
         let deadline = Instant::now() + call.remaining;
-        let (shard, view) = self.target(call.shard, deadline).await?;
+        let (shard, view) = self.target(call.shard, (deadline, deadline)).await?;
         let key = shard.key;
         let (id, query) = (call.id, call.query);
         let outcome = self
@@ -275,6 +283,11 @@ impl Leaf {
 /// Longest time a search waits for a shard that is being opened, within half of its deadline: a new
 /// index opens in milliseconds, a long replay is not waited for.
 const OPENING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longest time that the shards of a call wait for one among them which does not show yet what is
+/// wanted, within a quarter of their time: it is asked again by itself then, and waited for. Some
+/// milliseconds are usual; it may be for ever where the primary is gone.
+const BEHIND_PATIENCE: Duration = Duration::from_millis(25);
 
 /// Least time a fetch is given: hits that were ranked in time are worth a short wait.
 const FETCH_PATIENCE: Duration = Duration::from_millis(250);

@@ -42,7 +42,7 @@ pub const SHARD_REQUESTS: Metric = Metric {
     name: "gleaner_shard_requests_total",
     kind: MetricKind::Counter,
     labels: &["phase", "kind"],
-    help: "shards asked of leaves, where there are copies to choose from: first, hedge, retry",
+    help: "shards asked of leaves, where there are copies to choose from: first, hedge, retry, wait",
 };
 
 /// How soon searches end that nobody waits for any more.

@@ -18,7 +18,8 @@ pub struct ShardView {
     /// The view; `None` is the newest.
     pub view: Option<ViewId>,
     /// The newest view must show all operations below this: the copy waits for it while there is
-    /// time, then answers `LeafFault::Behind`. `None`: whatever it shows.
+    /// time, or a moment where the call asks for other shards too, then answers
+    /// `LeafFault::Behind`. `None`: whatever it shows.
     pub at_least: Option<SeqNo>,
 }
 

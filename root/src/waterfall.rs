@@ -89,6 +89,8 @@ pub enum AttemptKind {
     Hedge,
     /// Another copy failed.
     Retry,
+    /// The copy was behind when it was asked with other shards: it is waited for by itself.
+    Wait,
 }
 
 impl AttemptKind {
@@ -98,6 +100,7 @@ impl AttemptKind {
             Self::First => "first",
             Self::Hedge => "hedge",
             Self::Retry => "retry",
+            Self::Wait => "wait",
         }
     }
 }

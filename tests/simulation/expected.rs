@@ -150,9 +150,11 @@ fn options(
             if !seen.hits.timed_out {
                 options.push(Some(part(seen.shard, matching(run, seen))));
             }
-            // What was seen of a shard that is named as cut short is as the leaf says: the deadline
-            // or another shard's hits kept it from more.
-            if seen.hits.timed_out || response.coverage.shards_cut > 0 {
+            // Of a shard that was cut short it is as the leaf says: the deadline or another shard's hits
+            // kept it from more. If its contents could not be fetched after that, it is named as missing;
+            // its hits have taken their places all the same.
+            let is_cut = seen.hits.timed_out || response.coverage.shards_cut > 0;
+            if is_cut || (response.timed_out && failed(response).contains(&shard)) {
                 let told = Part {
                     total: seen.hits.total,
                     ..part(seen.shard, told(seen))

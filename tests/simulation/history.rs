@@ -1,6 +1,6 @@
 //! What happened in a run, as the client and a watch before the root's calls saw it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ pub(crate) struct History {
     pub(crate) spent: Vec<(Duration, f64)>,
     /// How many requests are out, by search, phase and shard.
     pub(crate) out: BTreeMap<(usize, Phase, ShardKey), usize>,
+    /// Shards that a leaf was behind with beside others, by search and phase: it is asked for each
+    /// again, which is neither a first request nor a second one.
+    pub(crate) behind: BTreeSet<(usize, Phase, ShardKey, usize)>,
     /// The trace.
     pub(crate) lines: Vec<String>,
 }

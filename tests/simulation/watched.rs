@@ -48,16 +48,16 @@ impl Watched {
     async fn noted<T: Send + 'static>(
         &self,
         (phase, shards): (Phase, Vec<ShardKey>),
-        call: impl Future<Output = T> + Send + 'static,
+        call: impl Future<Output = Vec<Result<T, LeafFault>>> + Send + 'static,
         told: impl Fn(&T) -> String,
-    ) -> T {
+    ) -> Vec<Result<T, LeafFault>> {
         let search = SEARCH.try_with(|search| *search).unwrap_or(usize::MAX);
         let call_of = format!("s{search} {phase:?} leaf-{}", self.number);
         self.cluster.trace(|| {
             let numbers: Vec<u32> = shards.iter().map(|shard| shard.shard.0).collect();
             format!("{call_of} asks {numbers:?}")
         });
-        let out = Out::new(self, (search, phase), shards);
+        let out = Out::new(self, (search, phase), shards.clone());
         let called = async move {
             let answer = call.await;
             out.answered();
@@ -69,7 +69,15 @@ impl Watched {
             called.await
         };
         self.cluster
-            .trace(|| format!("{call_of} {}", told(&answer)));
+            .trace(|| format!("{call_of} {}", told_all(&answer, told)));
+        if shards.len() > 1 {
+            let mut history = self.cluster.history.lock();
+            for (shard, answer) in shards.iter().zip(&answer) {
+                if let Err(LeafFault::Behind { .. }) = answer {
+                    history.behind.insert((search, phase, *shard, self.number));
+                }
+            }
+        }
         answer
     }
 
@@ -106,7 +114,9 @@ impl Out {
             let out = history.out.entry((of.0, of.1, *shard)).or_default();
             let is_second = *out > 0;
             *out += 1;
+            let is_wait = history.behind.remove(&(of.0, of.1, *shard, watched.number));
             match is_second {
+                _ if is_wait => {}
                 true => history.asked_second(now()),
                 false => history.asked_first(now()),
             }
@@ -162,10 +172,8 @@ impl LeafClient for Watched {
         let shards = call.shards.iter().map(|asked| asked.shard).collect();
         let leaf = self.leaf.clone();
         let sent = async move { leaf.statistics(call).await };
-        self.noted((Phase::Statistics, shards), sent, |answers| {
-            told_all(answers, |answer| {
-                format!("at {}", answer.generation.visible)
-            })
+        self.noted((Phase::Statistics, shards), sent, |answer| {
+            format!("at {}", answer.generation.visible)
         })
         .await
     }
@@ -178,10 +186,8 @@ impl LeafClient for Watched {
         let shards = call.shards.iter().map(|asked| asked.shard).collect();
         let (leaf, asked) = (self.leaf.clone(), call.clone());
         let sent = async move { leaf.search(call).await };
-        let answers = self.noted((Phase::Query, shards), sent, |answers| {
-            told_all(answers, |answer| {
-                format!("{} at {}", answer.total, answer.generation.visible)
-            })
+        let answers = self.noted((Phase::Query, shards), sent, |answer| {
+            format!("{} at {}", answer.total, answer.generation.visible)
         });
         let answers = answers.await;
         self.see(&asked, &answers);
@@ -196,8 +202,8 @@ impl LeafClient for Watched {
         let shards = call.shards.iter().map(|from| from.shard.shard).collect();
         let leaf = self.leaf.clone();
         let sent = async move { leaf.fetch(call).await };
-        self.noted((Phase::Fetch, shards), sent, |answers| {
-            told_all(answers, |hits| format!("fetched {}", hits.len()))
+        self.noted((Phase::Fetch, shards), sent, |hits| {
+            format!("fetched {}", hits.len())
         })
         .await
     }

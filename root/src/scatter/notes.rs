@@ -37,6 +37,11 @@ impl<A: Dated> Race<'_, A> {
     pub(super) fn note_answer(&mut self, id: usize, results: &[Result<A, LeafFault>]) {
         let attempt = &self.attempts[id];
         let took = attempt.started.elapsed();
+        let is_behind = |result: &Result<A, LeafFault>| {
+            matches!(result, Err(LeafFault::Behind { .. })) && attempt.slots.len() > 1
+        };
+        // What is waited for is another leaf's doing.
+        let has_waited = attempt.kind == AttemptKind::Wait || results.iter().any(is_behind);
         let times = results.iter().flatten().find_map(Dated::times);
         let has_answer = results.iter().any(Result::is_ok);
         if let Some(book) = self.rules.book {
@@ -49,7 +54,8 @@ impl<A: Dated> Race<'_, A> {
                 // Another copy than the one that ranked looks up first: not how long a fetch takes.
                 let is_usual =
                     attempt.kind == AttemptKind::First || self.rules.phase != Phase::Fetch;
-                let took = (has_answer && is_usual).then_some(took);
+                let took = (has_answer && is_usual && !has_waited).then_some(took);
+                let times = times.filter(|_| !has_waited);
                 book.answered(&attempt.node, self.key_of(id), took, times);
             }
             if faults().any(|fault| matches!(fault, LeafFault::Rejected { .. })) {
@@ -59,6 +65,7 @@ impl<A: Dated> Race<'_, A> {
                 let shard = self.slots[*at].asked.shard;
                 match result {
                     Ok(_) => book.served(&attempt.node, shard, true),
+                    _ if is_behind(result) => {}
                     Err(fault) if is_of_copy(fault) => book.served(&attempt.node, shard, false),
                     Err(_) => {}
                 }
@@ -91,11 +98,8 @@ impl<A: Dated> Race<'_, A> {
             }
             // A second request that lost says nothing: it had less time. A first one lost to a copy that
             // was asked later and answered sooner.
-            if let Some(book) = self
-                .rules
-                .book
-                .filter(|_| attempt.kind != AttemptKind::Hedge)
-            {
+            let is_telling = matches!(attempt.kind, AttemptKind::First | AttemptKind::Retry);
+            if let Some(book) = self.rules.book.filter(|_| is_telling) {
                 let took = attempt.started.elapsed();
                 let key = self.key_of(id);
                 book.open().given_up(&attempt.node, key, took, true);
@@ -111,7 +115,8 @@ impl<A: Dated> Race<'_, A> {
             if attempt.open.is_none() {
                 continue;
             }
-            if let Some(book) = self.rules.book {
+            let is_telling = attempt.kind != AttemptKind::Wait;
+            if let Some(book) = self.rules.book.filter(|_| is_telling) {
                 let (took, key) = (attempt.started.elapsed(), self.key_of(id));
                 let mut book = book.open();
                 let usual = book.p95(&attempt.node, key);

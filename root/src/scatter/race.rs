@@ -3,6 +3,7 @@
 //! ```text
 //! a slot (one shard)   waiting ── the first usable answer ──▶ settled
 //!                      waiting ── its attempt failed, copies are left ──▶ waiting, on the next copy
+//!                      waiting ── the copy is behind, and had company ──▶ waiting, on it alone too
 //!                      waiting ── late, and the budget allows it ──▶ waiting, on two copies
 //!                      waiting ── no attempt and no copy left ──▶ settled, as failed
 //!                      waiting ── the round ends ──▶ settled, as late
@@ -139,7 +140,8 @@ impl<'a, A: Dated> Race<'a, A> {
         self.note_answer(id, &results);
         let node = self.attempts[id].node.clone();
         let slots = std::mem::take(&mut self.attempts[id].slots);
-        let mut picks = Vec::new();
+        let has_company = slots.len() > 1;
+        let (mut picks, mut waits) = (Vec::new(), Vec::new());
         let (mut won, mut has_other) = (Vec::new(), false);
         for (at, result) in slots.iter().zip(results) {
             let slot = &mut self.slots[*at];
@@ -155,7 +157,16 @@ impl<'a, A: Dated> Race<'a, A> {
                 Err(fault) => {
                     // Of another moment than is wanted, it was in the threshold all the same.
                     has_other |= is_answer;
-                    picks.extend(self.missed(*at, &node, fault));
+                    slot.failed_on(&node);
+                    let is_behind = has_company && matches!(fault, LeafFault::Behind { .. });
+                    let wait = is_behind.then(|| slot.behind_on(&node)).flatten();
+                    match wait {
+                        Some(copy) => {
+                            waits.push((*at, copy));
+                            picks.extend(self.next_copy(*at));
+                        }
+                        None => picks.extend(self.missed(*at, &node, fault)),
+                    }
                 }
             }
         }
@@ -166,26 +177,35 @@ impl<'a, A: Dated> Race<'a, A> {
             won.iter().for_each(|at| self.slots[*at].cut_short());
         }
         self.cancel_losers();
-        self.launch(&picks, AttemptKind::Retry)
+        let mut starts = self.launch(&picks, AttemptKind::Retry);
+        starts.extend(self.launch(&waits, AttemptKind::Wait));
+        starts
     }
 
     /// Takes a slot's failure; returns the copy to ask next, if one is to be asked now.
     fn missed(&mut self, at: usize, node: &NodeId, fault: LeafFault) -> Option<Pick> {
-        let slot = &mut self.slots[at];
-        slot.failed_on(node);
+        let slot = &self.slots[at];
         let is_over = matches!(fault, LeafFault::BadQuery { .. });
         if !slot.is_waiting() || (slot.num_open > 0 && !is_over) {
             return None;
         }
-        let is_in_time = Instant::now() < self.rules.gather_by;
-        if is_in_time && !slot.untried.is_empty() && slot.asked.is_worth_another_copy(&fault) {
-            return Some((at, slot.untried[0]));
+        let is_worth_it = slot.asked.is_worth_another_copy(&fault);
+        let next = self.next_copy(at).filter(|_| is_worth_it);
+        if next.is_none() {
+            self.fail(at, Some(node), fault);
         }
-        self.fail(at, Some(node), fault);
-        None
+        next
     }
 
-    /// Groups picks by plan and leaf and writes their calls down as begun.
+    /// Returns the copy to ask of a slot that has nothing under way, if there is one and time.
+    fn next_copy(&self, at: usize) -> Option<Pick> {
+        let slot = &self.slots[at];
+        let is_due = slot.num_open == 0 && Instant::now() < self.rules.gather_by;
+        let next = slot.untried.first().filter(|_| is_due);
+        next.map(|copy| (at, *copy))
+    }
+
+    /// Groups picks by plan and leaf and writes their calls down as begun; waits are a call each.
     pub(super) fn launch(&mut self, picks: &[Pick], kind: AttemptKind) -> Vec<Start> {
         if picks.is_empty() {
             return Vec::new();
@@ -196,16 +216,20 @@ impl<'a, A: Dated> Race<'a, A> {
         }
         let mut starts: Vec<Start> = Vec::new();
         let first_id = self.attempts.len();
+        let is_grouped = self.rules.is_grouped && kind != AttemptKind::Wait;
         for (at, copy) in picks {
             let slot = &mut self.slots[*at];
-            slot.ask_of(*copy);
+            match kind {
+                AttemptKind::Wait => slot.num_open += 1,
+                _ => slot.ask_of(*copy),
+            }
             let located = &slot.copies[*copy];
             let view = slot.asked.view_on(&located.node);
             let of_call = |start: &&mut Start| {
                 start.call.plan == slot.plan && start.call.located.node == located.node
             };
             let known = starts.iter_mut().find(of_call);
-            if let Some(start) = known.filter(|_| self.rules.is_grouped) {
+            if let Some(start) = known.filter(|_| is_grouped) {
                 start.call.shards.push(view);
                 self.attempts[start.id].slots.push(*at);
                 continue;
@@ -234,7 +258,9 @@ impl<'a, A: Dated> Race<'a, A> {
                 }),
             });
         }
-        self.plan_hedges(picks);
+        if kind != AttemptKind::Wait {
+            self.plan_hedges(picks);
+        }
         starts
     }
 

@@ -97,6 +97,8 @@ pub(crate) struct Slot<'a, A> {
     pub(super) num_open: u32,
     /// Attempts made.
     pub(super) num_attempts: u32,
+    /// Positions of those that were behind and are waited for by themselves.
+    waited_for: Order,
     pub(super) hedge: Option<Hedge>,
     pub(super) outcome: Option<Result<Answer<A>, ShardFailure>>,
 }
@@ -111,6 +113,7 @@ impl<'a, A> Slot<'a, A> {
             asked_of: Order::new(),
             num_open: 0,
             num_attempts: 0,
+            waited_for: Order::new(),
             hedge: None,
             outcome: None,
         }
@@ -129,6 +132,17 @@ impl<'a, A> Slot<'a, A> {
     pub(super) fn failed_on(&mut self, node: &NodeId) {
         let copies = &self.copies;
         self.asked_of.retain(|copy| copies[*copy].node != *node);
+    }
+
+    /// Notes that the copy on `node` is behind; returns it if it is to be waited for by itself, which
+    /// happens once.
+    pub(super) fn behind_on(&mut self, node: &NodeId) -> Option<usize> {
+        let copy = self.copies.iter().position(|copy| copy.node == *node)?;
+        if !self.is_waiting() || self.waited_for.contains(&copy) {
+            return None;
+        }
+        self.waited_for.push(copy);
+        Some(copy)
     }
 
     /// Returns the copies that may be asked beside the one asked last: those not tried yet; then, up

@@ -1,5 +1,6 @@
 //! Late, failing and miscounting leaves; second requests and their budget.
 
+mod behind;
 mod tail;
 
 use std::sync::atomic::Ordering;

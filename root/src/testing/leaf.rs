@@ -35,6 +35,10 @@ pub(crate) struct FakeLeaf {
     pub(crate) hits: Mutex<BTreeMap<ShardKey, Vec<FakeHit>>>,
     /// Shards whose searches fail, and how.
     pub(crate) faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
+    /// Shards that are behind when others are asked for with them.
+    pub(crate) behind: Mutex<BTreeSet<ShardKey>>,
+    /// Shards that are never done when they are asked for alone.
+    pub(crate) hanging_alone: Mutex<BTreeSet<ShardKey>>,
     /// Shards that are never done.
     pub(crate) hanging: Mutex<BTreeSet<ShardKey>>,
     /// What shards say when they are searched: why nothing matches.
@@ -189,11 +193,23 @@ impl FakeLeaf {
         })
     }
 
+    fn shows(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        if !self.behind.lock().contains(&shard) {
+            return Ok(());
+        }
+        Err(LeafFault::Behind {
+            shard,
+            wanted: SeqNo(2),
+            visible: SeqNo(1),
+        })
+    }
+
     async fn hang(&self, shards: &[ShardView]) {
-        let is_hanging = shards
-            .iter()
-            .any(|asked| self.hanging.lock().contains(&asked.shard));
-        if is_hanging {
+        let is_in = |set: &Mutex<BTreeSet<ShardKey>>| {
+            let set = set.lock();
+            shards.iter().any(|asked| set.contains(&asked.shard))
+        };
+        if is_in(&self.hanging) || (shards.len() == 1 && is_in(&self.hanging_alone)) {
             futures::future::pending::<()>().await;
         }
     }
@@ -259,9 +275,14 @@ impl LeafClient for FakeLeaf {
         }
         let at_most = self.answers_at_most.lock().unwrap_or(usize::MAX);
         let shards = call.shards.iter().take(at_most);
-        shards
-            .map(|asked| self.answer(*asked, call.query.top))
-            .collect()
+        let has_company = call.shards.len() > 1;
+        let answer = |asked: &ShardView| {
+            if has_company {
+                self.shows(asked.shard)?;
+            }
+            self.answer(*asked, call.query.top)
+        };
+        shards.map(answer).collect()
     }
 
     async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {

@@ -16,17 +16,31 @@ use gleaner_proto::search::{
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault, ReplicationClient};
 use gleaner_query::answer::{FetchedHit, ShardHits};
+use tokio::time::Instant;
 
 use super::Leaf;
 use super::ranking::{fetched, share_threshold};
 use super::views::View;
 use crate::schedule::Broken;
 
+/// Longest time that the shards of a call wait for one among them that is behind, as with a leaf.
+const BEHIND_PATIENCE: Duration = Duration::from_millis(25);
+
+/// Returns until when a copy that is behind is waited for.
+fn shown_by(num_shards: usize, remaining: Duration) -> Instant {
+    let patience = match num_shards {
+        1 => remaining,
+        _ => BEHIND_PATIENCE.min(remaining / 4),
+    };
+    Instant::now() + patience
+}
+
 /// Longest time that a refresh may wait for a sync.
 const REFRESH: Duration = Duration::from_secs(10);
 
 impl Leaf {
-    async fn view(&self, asked: ShardView, remaining: Duration) -> Result<Arc<View>, LeafFault> {
+    async fn view(&self, asked: ShardView, shown_by: Instant) -> Result<Arc<View>, LeafFault> {
+        let remaining = shown_by.saturating_duration_since(Instant::now());
         self.copy(asked.shard)?.view(asked, remaining).await
     }
 
@@ -66,8 +80,9 @@ impl LeafClient for Leaf {
             return call.shards.iter().map(|_| Err(fault.clone())).collect();
         }
         let mut answers = Vec::new();
+        let shown_by = shown_by(call.shards.len(), call.remaining);
         for asked in &call.shards {
-            let view = self.view(*asked, call.remaining).await;
+            let view = self.view(*asked, shown_by).await;
             answers.push(view.map(|view| StatisticsAnswer {
                 view: view.id,
                 generation: view.generation,
@@ -96,8 +111,9 @@ impl LeafClient for Leaf {
             }
         }
         let mut answers = Vec::new();
+        let shown_by = shown_by(call.shards.len(), call.remaining);
         for asked in &call.shards {
-            let view = self.view(*asked, call.remaining).await;
+            let view = self.view(*asked, shown_by).await;
             answers.push(view.map(|view| {
                 let mut hits = self.rank(&view, &call.query);
                 hits.timed_out = is_cut;
@@ -122,8 +138,9 @@ impl LeafClient for Leaf {
             return all.iter().map(|_| Err(fault.clone())).collect();
         }
         let mut answers = Vec::new();
+        let shown_by = shown_by(call.shards.len(), call.remaining);
         for from in &call.shards {
-            let view = self.view(from.shard, call.remaining).await;
+            let view = self.view(from.shard, shown_by).await;
             answers.push(view.and_then(|view| self.stored(&view, from)));
         }
         answers

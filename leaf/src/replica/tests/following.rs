@@ -105,6 +105,22 @@ async fn who_needs_more_than_a_copy_shows_waits_or_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_is_behind_keeps_the_others_of_its_call_a_moment_only() {
+    let cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    let mut call = search(Clause::MatchAll, Statistics::default(), newest(None));
+    call.shards.insert(0, newest(Some(SeqNo(2))));
+    call.remaining = 2 * PATIENCE;
+    let answers = soon(cluster.leaf("b").search(call)).await;
+    let (behind, shown) = (&answers[0], &answers[1]);
+    assert!(
+        matches!(behind, Err(LeafFault::Behind { .. })),
+        "{behind:?}"
+    );
+    assert!(shown.is_ok(), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hits_of_a_copy_are_fetched_from_the_view_that_ranked_them() {
     let cluster = Cluster::of_two().await;
     cluster.write(vec![put(1, 0), put(2, 0)]).await;
