@@ -13,6 +13,7 @@ use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
 
+use crate::blocks::{self, Level};
 use crate::{Root, RootError, analyzers as registry, placing};
 
 /// Sets the number of replicas of an index that says none.
@@ -93,13 +94,7 @@ impl Root {
         self.change(|state| {
             let found = names::resolve(expression, state, &options)?;
             for found in &found {
-                if found.meta.settings.blocks.read_only {
-                    let index = found.meta.name.to_string();
-                    return Err(RootError::Blocked {
-                        index,
-                        block: READ_ONLY,
-                    });
-                }
+                blocks::check(&found.meta, Level::MetadataWrite)?;
             }
             if found.is_empty() {
                 return Ok(None);
@@ -128,7 +123,7 @@ impl Root {
             if write_index_only && !is_write_index(index, expression) {
                 return Ok(None);
             }
-            check_metadata_block(index)?;
+            blocks::check(index, Level::MetadataWrite)?;
             let rules = MappingRules::from(&index.settings);
             let mapping = parse_mapping(body, Some(&index.mapping), &rules)?;
             check_known(&mapping, &*self.analyzers.of(index)?)?;
@@ -164,6 +159,10 @@ impl Root {
             let settings = update_index_settings(&index.settings, &body, name, index.is_closed)?;
             if settings == index.settings {
                 return Ok(None);
+            }
+            // Or no block could be lifted.
+            if !differ_in_blocks_only(&settings, &index.settings) {
+                blocks::check(index, Level::MetadataWrite)?;
             }
             let mut mapping = Arc::clone(&index.mapping);
             if settings.analysis != index.settings.analysis {
@@ -202,6 +201,7 @@ impl Root {
             ..*options
         };
         self.change_indices(expression, &options, |_, index| {
+            blocks::check(index, Level::MetadataWrite)?;
             Ok((index.is_closed != is_closed).then(|| IndexMeta {
                 is_closed,
                 ..index.clone()
@@ -218,6 +218,10 @@ impl Root {
         self.change(|state| {
             let changes = alias::apply_alias_actions(actions, state)?;
             let mut next = state.clone();
+            let named = changes.aliases.keys().chain(&changes.removed);
+            for index in named.filter_map(|uuid| state.indices.get(uuid)) {
+                blocks::check(index, Level::MetadataWrite)?;
+            }
             for (uuid, aliases) in changes.aliases {
                 if let Some(index) = next.indices.get_mut(&uuid) {
                     Arc::make_mut(index).aliases = aliases;
@@ -285,26 +289,11 @@ impl Root {
     }
 }
 
-const READ_ONLY: &str = "FORBIDDEN/5/index read-only (api)";
-
 fn is_write_index(index: &IndexMeta, expression: &str) -> bool {
     index
         .aliases
         .get(expression)
         .is_none_or(|alias| alias.is_write_index != Some(false))
-}
-
-fn check_metadata_block(index: &IndexMeta) -> Result<(), RootError> {
-    let blocks = index.settings.blocks;
-    let block = match blocks {
-        _ if blocks.read_only => READ_ONLY,
-        _ if blocks.metadata => "FORBIDDEN/9/index metadata (api)",
-        _ => return Ok(()),
-    };
-    Err(RootError::Blocked {
-        index: index.name.to_string(),
-        block,
-    })
 }
 
 /// Refuses a name that an index bears, or an alias where an index is to be made.
@@ -357,6 +346,15 @@ fn check_known(
         }
     }
     Ok(())
+}
+
+fn differ_in_blocks_only(one: &IndexSettings, other: &IndexSettings) -> bool {
+    let others = |settings: &IndexSettings| {
+        let mut declared = settings.declared.clone();
+        declared.retain(|key, _| !key.starts_with("index.blocks."));
+        declared
+    };
+    others(one) == others(other)
 }
 
 /// Returns the settings that the index has not declared yet.

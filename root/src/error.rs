@@ -6,6 +6,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::write::WriteFault;
 use gleaner_query::QueryError;
 
+use crate::blocks::Block;
 use crate::response::ShardFailure;
 
 /// A failure of a whole request; failures of single shards or items are values in the answer.
@@ -46,8 +47,8 @@ pub enum RootError {
     Blocked {
         /// The index.
         index: String,
-        /// Which block: `FORBIDDEN/8/index write (api)` and its kin.
-        block: &'static str,
+        /// Which block.
+        block: &'static Block,
     },
     /// No alias of that name.
     #[error("aliases [{0}] missing")]

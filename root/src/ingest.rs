@@ -17,6 +17,7 @@ use gleaner_query::names;
 use gleaner_shard_router::shard_of;
 use twox_hash::XxHash3_128;
 
+use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
 use crate::visibility::{CopyOutcome, Showing};
 use crate::{Root, RootError};
@@ -345,21 +346,10 @@ fn missing_alias(name: &str) -> RootError {
 }
 
 fn check_blocks(index: &IndexMeta) -> Result<(), RootError> {
-    let blocks = index.settings.blocks;
-    let name = index.name.to_string();
     if index.is_closed {
-        return Err(RootError::IndexClosed(name));
+        return Err(RootError::IndexClosed(index.name.to_string()));
     }
-    let block = match blocks {
-        _ if blocks.read_only => "FORBIDDEN/5/index read-only (api)",
-        _ if blocks.read_only_allow_delete => {
-            "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has \
-             read-only-allow-delete block"
-        }
-        _ if blocks.write => "FORBIDDEN/8/index write (api)",
-        _ => return Ok(()),
-    };
-    Err(RootError::Blocked { index: name, block })
+    blocks::check(index, Level::Write)
 }
 
 /// Makes an id: random, or derived from the client's key so that a request sent again makes the

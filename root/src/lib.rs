@@ -9,6 +9,7 @@
 pub mod admin;
 mod aggregations;
 pub mod analyzers;
+pub mod blocks;
 pub mod by_query;
 mod by_term;
 pub mod deadline;

@@ -13,6 +13,7 @@ use gleaner_query::resolved::{Clause, Extent, simplify_filter};
 use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
+use crate::blocks::{self, Level};
 use crate::resolve::{Expansions, Resolver};
 use crate::response::ShardFailure;
 use crate::scatter::Answer;
@@ -148,13 +149,7 @@ impl Root {
             if index.is_closed {
                 return Err(RootError::IndexClosed(index.name.to_string()));
             }
-            if index.settings.blocks.read {
-                let block = "FORBIDDEN/7/index read (api)";
-                return Err(RootError::Blocked {
-                    index: index.name.to_string(),
-                    block,
-                });
-            }
+            blocks::check(&index, Level::Read)?;
             let routing = target
                 .routing
                 .as_deref()

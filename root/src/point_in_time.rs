@@ -9,6 +9,7 @@ use futures::future::{join, join_all};
 use gleaner_proto::search::OpenViewsCall;
 use gleaner_query::search::{PointInTime, SearchRequest};
 
+use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::plan::{IndexPlan, PlannedShard, Resolved, Target};
@@ -138,6 +139,7 @@ impl Root {
             if index.is_closed {
                 return Err(RootError::IndexClosed(index.name.to_string()));
             }
+            blocks::check(index, Level::Read)?;
             let alias_filters = views
                 .alias_filters
                 .iter()

@@ -9,10 +9,11 @@ use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::names;
+use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
 use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
+use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
 use crate::plan::Target;
 use crate::visibility::CopyOutcome;
@@ -312,7 +313,24 @@ impl Root {
         .await
     }
 
-    /// Returns the one index behind a name, with the alias's routing where none was given.
+    /// Returns the indices named, to show what they are.
+    ///
+    /// # Errors
+    /// [`RootError`] when the names cannot be resolved, or a block of one keeps its metadata from
+    /// being read.
+    pub fn shown_indices(
+        &self,
+        expression: &str,
+        options: &ResolveOptions,
+    ) -> Result<Vec<ResolvedIndex>, RootError> {
+        let found = names::resolve(expression, &self.state(), options)?;
+        for found in &found {
+            blocks::check(&found.meta, Level::MetadataRead)?;
+        }
+        Ok(found)
+    }
+
+    /// Returns the one index to read from behind a name, with the alias's routing where none was given.
     pub(crate) fn single_index(
         &self,
         name: &str,
@@ -324,6 +342,7 @@ impl Root {
         if found.meta.is_closed {
             return Err(RootError::IndexClosed(found.meta.name.to_string()));
         }
+        blocks::check(&found.meta, Level::Read)?;
         Ok((found.meta, routing.or(found.search_routing)))
     }
 }

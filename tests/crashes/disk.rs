@@ -124,12 +124,21 @@ async fn a_nearly_full_disk_blocks_all_indices_until_there_is_room() -> Result<(
     let told = server.send(&settings).await?.ok()?;
     let block = &told["disk"]["settings"]["index.blocks.read_only_allow_delete"];
     ensure!(block == "true", "{told}");
+    let state = Request::new("GET", "/_cluster/state/blocks");
+    let told = server.send(&state).await?.ok()?;
+    let description = &told["blocks"]["indices"]["disk"]["12"]["description"];
+    let told_so = description
+        .as_str()
+        .is_some_and(|text| text.starts_with(FLOODED));
+    ensure!(told_so, "{told}");
     ensure!(refresh_and_count(&server).await?.1 >= 1, "searches go on");
     fs::remove_file(&filler)?;
     answered(&server, 2, is_taken).await?;
     let told = server.send(&settings).await?.ok()?;
     let block = &told["disk"]["settings"]["index.blocks.read_only_allow_delete"];
     ensure!(block.is_null(), "{told}");
+    let told = server.send(&state).await?.ok()?;
+    ensure!(told["blocks"] == json!({}), "{told}");
     let (is_whole, found) = refresh_and_count(&server).await?;
     ensure!(is_whole && (2..=3).contains(&found), "found {found}");
     Ok(())

@@ -1,5 +1,6 @@
 //! One node in one process: what is written is found, exactly, and is there after a restart.
 
+mod blocks;
 mod layouts;
 mod reading;
 mod room;

@@ -43,7 +43,7 @@ impl From<&RootError> for ApiError {
                     .with("index", name.as_str())
             }
             RootError::Blocked { block, .. } => {
-                let status = if block.starts_with("TOO_MANY_REQUESTS") {
+                let status = if block.is_passing {
                     StatusCode::TOO_MANY_REQUESTS
                 } else {
                     StatusCode::FORBIDDEN

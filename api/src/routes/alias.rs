@@ -3,7 +3,7 @@
 mod selection;
 
 use gleaner_query::alias::{AliasAction, parse_alias, parse_alias_actions, parse_alias_name};
-use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -117,8 +117,7 @@ fn select(request: &Request) -> Result<Selected, ApiError> {
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
-    let state = request.root().state();
-    let found = names::resolve(&expression, &state, &options)?;
+    let found = request.root().shown_indices(&expression, &options)?;
     let Some(text) = request.part("name") else {
         let indices = found.iter().map(|found| {
             let aliases = shown_aliases(&found.meta, &|_| true);

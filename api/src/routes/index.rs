@@ -105,7 +105,6 @@ pub(super) fn metadata_defaults() -> ResolveOptions {
 }
 
 fn get(request: &Request) -> Answer {
-    let state = request.root().state();
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.index_name()?;
     let features = request.parameters.list("features");
@@ -116,7 +115,7 @@ fn get(request: &Request) -> Answer {
             .is_none_or(|features| features.iter().any(is_it))
     };
     let mut shown = Map::new();
-    for found in names::resolve(&expression, &state, &options)? {
+    for found in request.root().shown_indices(&expression, &options)? {
         let index = &found.meta;
         let mut object = Map::new();
         if has("aliases") {

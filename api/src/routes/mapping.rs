@@ -3,7 +3,6 @@
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{FieldPath, IndexMeta};
 use gleaner_query::mapping::mapping_tree;
-use gleaner_query::names;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -76,8 +75,7 @@ async fn put(mut request: Request) -> Answer {
 fn get(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
-    let state = request.root().state();
-    let found = names::resolve(&expression, &state, &options)?;
+    let found = request.root().shown_indices(&expression, &options)?;
     let shown = found.iter().map(|found| {
         let tree = mapping_tree(&found.meta.mapping);
         (found.meta.name.to_string(), json!({"mappings": tree}))
@@ -89,9 +87,8 @@ fn get_fields(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
     let wanted = comma_list(request.required_part("fields")?);
-    let state = request.root().state();
     let mut shown = Map::new();
-    for found in names::resolve(&expression, &state, &options)? {
+    for found in request.root().shown_indices(&expression, &options)? {
         let fields = fields_of(&found.meta, &wanted);
         shown.insert(found.meta.name.to_string(), json!({"mappings": fields}));
     }

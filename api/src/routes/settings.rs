@@ -1,6 +1,6 @@
 //! `_settings` of indices: get and put.
 
-use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use http::Method;
 use serde_json::{Map, Value};
 
@@ -60,9 +60,8 @@ fn get(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
     let names = request.part("name").map(comma_list);
-    let state = request.root().state();
     let mut shown = Map::new();
-    for found in names::resolve(&expression, &state, &options)? {
+    for found in request.root().shown_indices(&expression, &options)? {
         let mut object = Map::new();
         shown_settings(
             &found.meta,

@@ -3,6 +3,7 @@
 use gleaner_proto::read::ShardState;
 use gleaner_query::mapping::mapping_tree;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_root::blocks::{Block, CLOSED, set_in};
 use serde_json::{Map, Value, json};
 
 use super::health::Health;
@@ -45,7 +46,7 @@ pub(super) async fn get(request: Request) -> Answer {
         shown["nodes"] = Value::Object(nodes.collect());
     }
     if has("blocks") {
-        shown["blocks"] = json!({});
+        shown["blocks"] = blocks(&request)?;
     }
     if has("metadata") {
         shown["metadata"] = metadata(&request)?;
@@ -69,6 +70,31 @@ fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, crate::error
         &request.root().state(),
         &options,
     )?)
+}
+
+/// Indices with blocks, and which; an empty object when there are none.
+fn blocks(request: &Request) -> Result<Value, crate::error::ApiError> {
+    let mut indices = Map::new();
+    for found in resolved(request)? {
+        let index = &found.meta;
+        let closed = index.is_closed.then_some(&CLOSED);
+        let set = closed.into_iter().chain(set_in(index.settings.blocks));
+        let told: Map<String, Value> = set
+            .map(|block| (block.id.to_string(), told(block)))
+            .collect();
+        if !told.is_empty() {
+            indices.insert(index.name.to_string(), told.into());
+        }
+    }
+    Ok(match indices.is_empty() {
+        true => json!({}),
+        false => json!({"indices": indices}),
+    })
+}
+
+fn told(block: &Block) -> Value {
+    let levels: Vec<&str> = block.levels.iter().map(|level| level.name()).collect();
+    json!({"description": block.description, "retryable": false, "levels": levels})
 }
 
 fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
