@@ -170,8 +170,9 @@ fn compound(random: &mut Random, oracle: &Oracle, depth: usize) -> Clause {
         (0..number).map(|_| filter(random, oracle)).collect()
     };
     let (filter, must_not) = (filters(random), filters(random));
-    let may_ask = !should.is_empty() && random.chance(1, 3);
-    let minimum = may_ask.then(|| random.below(should.len() as u64 + 1) as usize);
+    // Also more than there are.
+    let asks = random.chance(1, 3);
+    let minimum = asks.then(|| random.below(should.len() as u64 + 2) as usize);
     Clause::Bool {
         must,
         should,

@@ -197,7 +197,10 @@ fn compound(rng: &mut StdRng, corpus: &Corpus) -> Clause {
             Clause::Constant(Box::new(filter(rng, corpus))),
         ]));
     }
-    let minimum = rng.random_range(0..=should.len().min(2)) as u32;
+    let minimum = match rng.random_bool(0.05) {
+        true => should.len() + 1,
+        false => rng.random_range(0..=should.len().min(2)),
+    };
     let num_filters = rng.random_range(0..2);
     let clause = Clause::Bool {
         must: terms(rng, num_must),
@@ -206,7 +209,7 @@ fn compound(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         must_not: (0..rng.random_range(0..2))
             .map(|_| filter(rng, corpus))
             .collect(),
-        minimum_should_match: minimum,
+        minimum_should_match: minimum as u32,
     };
     match &clause {
         // Nothing asked for at all has its own rule, tested apart.
