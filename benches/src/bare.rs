@@ -3,6 +3,7 @@
 mod query;
 mod search;
 pub mod server;
+mod writing;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,8 +63,7 @@ impl Bare {
         let (schema, fields) = schema(tokens);
         let index = Index::create_in_dir(folder, schema)?;
         if tokens == Tokens::Ours {
-            let registry = Arc::new(AnalyzerRegistry::builtin());
-            tokens::register_analyzers(index.tokenizers(), &ours::mapping(), &registry)?;
+            register_analyzers(&index)?;
         }
         Ok(Self { index, fields })
     }
@@ -74,10 +74,9 @@ impl Bare {
     /// When tantivy refuses.
     pub fn open_in(folder: &Path) -> Result<Self> {
         let (_, fields) = schema(Tokens::Ours);
-        Ok(Self {
-            index: Index::open_in_dir(folder)?,
-            fields,
-        })
+        let index = Index::open_in_dir(folder)?;
+        register_analyzers(&index)?;
+        Ok(Self { index, fields })
     }
 
     /// Returns a writer of one thread.
@@ -176,6 +175,12 @@ pub fn fill_shards(folder: &Path, corpus: &Corpus, num_shards: u32) -> Result<Ba
         shards.push(Bare::create(&folder, Tokens::Ours)?.fill(sources, 1)?);
     }
     Ok(BareShards(shards))
+}
+
+fn register_analyzers(index: &Index) -> Result<()> {
+    let registry = Arc::new(AnalyzerRegistry::builtin());
+    tokens::register_analyzers(index.tokenizers(), &ours::mapping(), &registry)?;
+    Ok(())
 }
 
 fn schema(tokens: Tokens) -> (Schema, Fields) {

@@ -12,14 +12,14 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::writing::Writing;
 use super::{Bare, BareSearch};
-use crate::group_commit::GroupCommit;
 use crate::queries::Query;
 
 /// What the handlers share.
 struct Shared {
     index: BareSearch,
-    log: GroupCommit,
+    writing: Writing,
 }
 
 /// Answer in the shape of the dialect's, as far as clients need it.
@@ -45,18 +45,21 @@ struct Hit {
 }
 
 /// Serves the index in `folder` at `listen` until the process is killed: `POST /search` (a
-/// [`Query`] as JSON), `POST /append` (bytes, answered once they are on the disk), `GET /`.
+/// [`Query`] as JSON), `POST /append` (bytes, answered once they are on the disk), `POST /write` (an
+/// article, appended and indexed), `POST /commit` (what was written), `GET /`.
 ///
 /// # Errors
 /// When the index or the address cannot be opened.
 pub fn serve(folder: &Path, listen: &str) -> Result<()> {
     let index = Bare::open_in(folder)?.open()?;
-    let log = GroupCommit::open(&folder.join("appends"))?;
+    let writing = Writing::open(folder)?;
     let app = Router::new()
         .route("/", get(|| async { StatusCode::OK }))
         .route("/search", post(search))
         .route("/append", post(append))
-        .with_state(Arc::new(Shared { index, log }));
+        .route("/write", post(write))
+        .route("/commit", post(commit))
+        .with_state(Arc::new(Shared { index, writing }));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -90,7 +93,19 @@ async fn search(State(shared): State<Arc<Shared>>, Json(query): Json<Query>) -> 
 }
 
 async fn append(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
-    match shared.log.append(body).await {
+    status(&shared.writing.append(body).await)
+}
+
+async fn write(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    status(&shared.writing.write(body).await)
+}
+
+async fn commit(State(shared): State<Arc<Shared>>) -> StatusCode {
+    status(&shared.writing.commit().await)
+}
+
+fn status(written: &Result<()>) -> StatusCode {
+    match written {
         Ok(()) => StatusCode::CREATED,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
