@@ -39,6 +39,9 @@ pub(crate) struct Trip {
     pub(crate) deadline: Deadline,
     /// Leaves that lost what this search had from them: asked last.
     pub(crate) shunned: Vec<NodeId>,
+    /// Whether each shard is asked for hits by a call of its own. Shards of one call share a threshold,
+    /// and their copies showed different moments.
+    pub(crate) is_apart: bool,
     /// Where the time went, when asked for.
     pub(crate) waterfall: Option<Waterfall>,
 }
@@ -49,6 +52,7 @@ impl Trip {
         Self {
             deadline,
             shunned: Vec::new(),
+            is_apart: false,
             waterfall: None,
         }
     }
@@ -137,7 +141,7 @@ impl Root {
                 Phase::Statistics | Phase::Expand => trip.deadline.prepare_by(),
                 _ => trip.deadline.gather_by(),
             },
-            is_grouped: true,
+            is_grouped: !(trip.is_apart && phase == Phase::Query),
         };
         let (outcomes, is_mixed) = self.race(plans, round, trip, (ask, taken)).await;
         let mut outcomes = outcomes.into_iter();

@@ -159,6 +159,8 @@ impl Root {
             || !is_expected(plans, &gathered)
             || lost_a_view(plans, &gathered);
         if may_restart && is_torn {
+            // Asked as before they would be mixed again, as long as the copies show what they do.
+            trip.is_apart |= gathered.is_mixed;
             return Ok(None);
         }
         counted.mark_unconfirmed(&mut gathered.answers);

@@ -44,6 +44,7 @@ pub(crate) enum Fit {
 }
 
 /// One leaf's answer for one shard, as it should have been.
+#[derive(PartialEq)]
 struct Part {
     shard: ShardKey,
     total: u64,
@@ -155,11 +156,14 @@ fn options(
             // its hits have taken their places all the same.
             let is_cut = seen.hits.timed_out || response.coverage.shards_cut > 0;
             if is_cut || (response.timed_out && failed(response).contains(&shard)) {
-                let told = Part {
+                let told = Some(Part {
                     total: seen.hits.total,
                     ..part(seen.shard, told(seen))
-                };
-                options.push(Some(told));
+                });
+                // Combinations are bounded: nothing is looked at twice.
+                if !options.contains(&told) {
+                    options.push(told);
+                }
             }
         }
     }

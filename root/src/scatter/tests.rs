@@ -1,6 +1,7 @@
 //! Late, failing and miscounting leaves; second requests and their budget.
 
 mod behind;
+mod mixed;
 mod tail;
 
 use std::sync::atomic::Ordering;
