@@ -246,7 +246,7 @@ impl Resolver<'_> {
     }
 
     /// Answers terms on `_id` and `_index`; `None` for ordinary fields.
-    fn system_term(&self, field: &str, wanted: &[serde_json::Value]) -> Option<Clause> {
+    pub(crate) fn system_term(&self, field: &str, wanted: &[serde_json::Value]) -> Option<Clause> {
         let texts: Vec<String> = wanted.iter().map(values::text_of).collect();
         match field {
             "_id" => Some(ids(&texts)),
@@ -400,7 +400,7 @@ fn required(minimum: &MinimumShouldMatch, optional: u32) -> u32 {
         MinimumShouldMatch::Count(count) if *count < 0 => total + i64::from(*count),
         MinimumShouldMatch::Count(count) => i64::from(*count),
         MinimumShouldMatch::Percent(percent) if *percent < 0 => {
-            total - total * i64::from(-*percent) / 100
+            total - total * -i64::from(*percent) / 100
         }
         MinimumShouldMatch::Percent(percent) => total * i64::from(*percent) / 100,
         MinimumShouldMatch::Conditional(rules) => {

@@ -198,7 +198,8 @@ impl<'a> Request<'a> {
             counted: AtomicU64::new(0),
             count_limit: match query.track_total {
                 TrackTotal::No => 0,
-                TrackTotal::UpTo(limit) => limit,
+                // One match tells that there are more than none.
+                TrackTotal::UpTo(limit) => limit.max(1),
                 TrackTotal::Exact => u64::MAX,
             },
             _memory: env.memory.reserve(bytes)?,

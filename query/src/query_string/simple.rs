@@ -11,6 +11,9 @@ use crate::limits::Limits;
 
 /// Reads the text of `query` into a tree.
 pub(super) fn parse(query: &QueryStringQuery, limits: &Limits) -> Result<Query, QueryError> {
+    if query.query.trim() == "*" {
+        return Ok(Query::MatchAll { boost: 1.0 });
+    }
     let chars: Vec<char> = query.query.chars().collect();
     let flags = SimpleFlags::from_bits(query.flags);
     let closing = closing_parentheses(&chars, flags);

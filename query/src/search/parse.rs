@@ -223,11 +223,11 @@ fn search_after(value: &Value) -> Result<Vec<Value>, QueryError> {
     }
 }
 
-/// Reads `true`, `false`, a limit, or `-1` (all).
+/// Reads `true`, `false`, a limit, or `-1` (none).
 fn parse_track_total(text: &str) -> Result<TrackTotal, QueryError> {
     match text {
-        "true" | "-1" => Ok(TrackTotal::Exact),
-        "false" => Ok(TrackTotal::No),
+        "true" => Ok(TrackTotal::Exact),
+        "false" | "-1" => Ok(TrackTotal::No),
         number => number.parse().map(TrackTotal::UpTo).map_err(|_| {
             QueryError::illegal(format!(
                 "[track_total_hits] parameter must be positive or equals to -1, got {number}"

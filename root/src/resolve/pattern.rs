@@ -1,6 +1,7 @@
 //! Clauses on the terms that a pattern matches, and on the fields that one does.
 
 use gleaner_model::FieldKind;
+use gleaner_model::mapping::matches_pattern;
 use gleaner_query::QueryError;
 use gleaner_query::dsl::PatternQuery;
 use gleaner_query::error::ErrorType;
@@ -38,6 +39,19 @@ impl Resolver<'_> {
         }
     }
 
+    /// All documents if the index's name is like the pattern, or none.
+    fn index_like(&self, value: &str, kind: PatternKind) -> Clause {
+        let prefix = format!("{value}*");
+        let pattern = match kind {
+            PatternKind::Prefix => &prefix,
+            PatternKind::Wildcard | PatternKind::Regexp => value,
+        };
+        match matches_pattern(pattern, self.index.name.as_str()) {
+            true => Clause::MatchAll,
+            false => Clause::MatchNone,
+        }
+    }
+
     pub(crate) fn pattern(
         &mut self,
         query: &PatternQuery,
@@ -50,6 +64,9 @@ impl Resolver<'_> {
                 |query, field| query.field = field,
                 |resolver, query| resolver.pattern(query, kind),
             ));
+        }
+        if query.field == "_index" {
+            return Ok(boosted(self.index_like(&query.value, kind), query.boost));
         }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);

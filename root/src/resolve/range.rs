@@ -40,7 +40,11 @@ impl Resolver<'_> {
         let (Some(lower), Some(upper)) = (lower, upper) else {
             return Ok(Clause::MatchNone);
         };
-        Ok(boosted(between(&path, lower, upper), query.boost))
+        let clause = match field.kind {
+            FieldKind::Boolean { .. } => of_booleans(&path, &lower, &upper),
+            _ => between(&path, lower, upper),
+        };
+        Ok(boosted(clause, query.boost))
     }
 
     /// Returns one bound; `None` when no value of the field's type can satisfy it.
@@ -89,7 +93,7 @@ impl Resolver<'_> {
                         format!("failed to create query: '{text}' is not an IP string literal."),
                     )
                 })?;
-                Ok(Some(made(Scalar::Ip(address))))
+                Ok(address_bound(address, Edge { is_lower, included }))
             }
             FieldKind::Boolean { .. } => match self.exact(&FieldPath::new(""), field, value)? {
                 Clause::Exact { value, .. } => Ok(Some(made(value))),
@@ -124,6 +128,43 @@ impl Resolver<'_> {
 struct Edge {
     is_lower: bool,
     included: bool,
+}
+
+/// Returns the clause for those of `false` and `true` that lie between bounds.
+fn of_booleans(field: &FieldPath, lower: &Bound<Scalar>, upper: &Bound<Scalar>) -> Clause {
+    let is_within = |value: bool| {
+        let is_above = match lower {
+            Bound::Included(Scalar::Bool(lower)) => value >= *lower,
+            Bound::Excluded(Scalar::Bool(lower)) => value & !*lower,
+            _ => true,
+        };
+        let is_below = match upper {
+            Bound::Included(Scalar::Bool(upper)) => value <= *upper,
+            Bound::Excluded(Scalar::Bool(upper)) => !value & *upper,
+            _ => true,
+        };
+        is_above && is_below
+    };
+    match (is_within(false), is_within(true)) {
+        (false, false) => Clause::MatchNone,
+        (true, true) => Clause::Exists {
+            fields: vec![field.clone()],
+        },
+        (_, value) => Clause::Exact {
+            field: field.clone(),
+            value: Scalar::Bool(value),
+        },
+    }
+}
+
+/// Returns the bound with its address included; `None` when none lies beyond it.
+fn address_bound(address: u128, edge: Edge) -> Option<Bound<Scalar>> {
+    let closed = match (edge.included, edge.is_lower) {
+        (true, _) => Some(address),
+        (false, true) => address.checked_add(1),
+        (false, false) => address.checked_sub(1),
+    };
+    closed.map(|address| Bound::Included(Scalar::Ip(address)))
 }
 
 fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Scalar>> {

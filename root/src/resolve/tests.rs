@@ -86,6 +86,52 @@ fn should(clauses: Vec<Clause>, minimum_should_match: u32) -> Clause {
 }
 
 #[test]
+fn ranges_of_booleans_are_what_lies_between() {
+    let one = |value| exact("b", Scalar::Bool(value));
+    let both = Clause::Exists {
+        fields: vec![path("b")],
+    };
+    for (bounds, expected) in [
+        (json!({"gte": true}), one(true)),
+        (json!({"gt": false}), one(true)),
+        (json!({"lt": true}), one(false)),
+        (json!({"lte": "false"}), one(false)),
+        (json!({"gte": false, "lte": true}), both),
+        (json!({"gt": true}), Clause::MatchNone),
+        (json!({"lt": false}), Clause::MatchNone),
+    ] {
+        let query = json!({"range": {"b": bounds}});
+        assert_eq!(resolve(&query), expected, "{query}");
+    }
+}
+
+#[test]
+fn addresses_end_where_addresses_end() {
+    use Bound::{Included, Unbounded};
+    const LAST: &str = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    for (bounds, expected) in [
+        (json!({"lt": "::"}), Clause::MatchNone),
+        (json!({"gt": LAST}), Clause::MatchNone),
+        (
+            json!({"gt": "::"}),
+            range("ip", Included(Scalar::Ip(1)), Unbounded),
+        ),
+        (
+            json!({"lt": LAST}),
+            range("ip", Unbounded, Included(Scalar::Ip(u128::MAX - 1))),
+        ),
+    ] {
+        let query = json!({"range": {"ip": bounds}});
+        assert_eq!(resolve(&query), expected, "{query}");
+    }
+    for network in ["1.2.3.4/33", "1.2.3.4/4294967295", "::/129", "::/-1"] {
+        let query = json!({"term": {"ip": network}});
+        let error = try_resolve(&query, &mut Expansions::default()).expect_err(network);
+        assert!(error.to_string().contains(network), "{error}");
+    }
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn clauses_become_what_the_field_holds() {
     use Bound::{Excluded, Included, Unbounded};
@@ -190,6 +236,13 @@ fn clauses_become_what_the_field_holds() {
                 slop: 0,
             },
         ),
+        (json!({"match": {"_index": "index-1"}}), Clause::MatchAll),
+        (
+            json!({"match_phrase": {"_id": "7"}}),
+            ids(&["7".to_owned()]),
+        ),
+        (json!({"wildcard": {"_index": "in*1"}}), Clause::MatchAll),
+        (json!({"prefix": {"_index": "x"}}), Clause::MatchNone),
         (json!({"bool": {}}), Clause::MatchAll),
         (
             json!({"bool": {"should": [{"term": {"tag": "a"}}]}}),
@@ -318,6 +371,7 @@ fn minimum_should_match_follows_the_dialects_table() {
         (Count(-2), 5, 3),
         (Count(-7), 5, 0),
         (Count(7), 5, 6),
+        (Percent(i32::MIN), 5, 0),
         (Percent(75), 4, 3),
         (Percent(75), 5, 3),
         (Percent(-25), 4, 3),

@@ -18,6 +18,9 @@ type Position = (u32, Vec<String>);
 
 impl Resolver<'_> {
     pub(crate) fn match_text(&mut self, query: &MatchQuery) -> Result<Clause, QueryError> {
+        if let Some(clause) = self.system_term(&query.field, std::slice::from_ref(&query.query)) {
+            return Ok(boosted(clause, query.boost));
+        }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
@@ -111,6 +114,9 @@ impl Resolver<'_> {
     }
 
     pub(crate) fn match_phrase(&mut self, query: &MatchPhraseQuery) -> Result<Clause, QueryError> {
+        if let Some(clause) = self.system_term(&query.field, std::slice::from_ref(&query.query)) {
+            return Ok(boosted(clause, query.boost));
+        }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
@@ -153,31 +159,17 @@ impl Resolver<'_> {
         let Some((position, last)) = positions.pop() else {
             return Ok(zero_terms(phrase_query.zero_terms_query));
         };
-        if positions.is_empty() {
-            let clauses = last.into_iter().map(|prefix| Clause::Pattern {
-                field: path.clone(),
-                pattern: Pattern::Prefix {
-                    prefix,
-                    ignore_case: false,
-                },
-            });
-            let mut clauses: Vec<Clause> = clauses.collect();
-            let clause = if clauses.len() == 1 {
-                clauses.remove(0)
-            } else {
-                any_of(clauses)
-            };
-            return Ok(boosted(clause, phrase_query.boost));
-        }
         let terms = self.prefix_terms(&path, &last, query.max_expansions as usize);
         if terms.is_empty() {
             return Ok(Clause::MatchNone);
         }
-        positions.push((position, terms));
-        Ok(boosted(
-            phrase(&path, positions, phrase_query.slop),
-            phrase_query.boost,
-        ))
+        let clause = if positions.is_empty() {
+            any_of(terms.into_iter().map(|term| term_of(&path, term)).collect())
+        } else {
+            positions.push((position, terms));
+            phrase(&path, positions, phrase_query.slop)
+        };
+        Ok(boosted(clause, phrase_query.boost))
     }
 
     fn prefix_terms(&mut self, path: &FieldPath, prefixes: &[String], limit: usize) -> Vec<String> {
@@ -345,12 +337,16 @@ fn positions(analyzer: &Analyzer, text: &str) -> Vec<Position> {
     positions
 }
 
+fn term_of(path: &FieldPath, term: String) -> Clause {
+    Clause::Term {
+        field: path.clone(),
+        term,
+    }
+}
+
 fn plain(path: &FieldPath, terms: &[String]) -> Clause {
     match terms {
-        [term] => Clause::Term {
-            field: path.clone(),
-            term: term.clone(),
-        },
+        [term] => term_of(path, term.clone()),
         terms => Clause::Synonyms {
             field: path.clone(),
             terms: terms.to_vec(),

@@ -187,14 +187,9 @@ fn ip_clause(path: &FieldPath, value: &Value) -> Result<Clause, QueryError> {
         });
     };
     let bits: u32 = prefix.parse().map_err(|_| malformed())?;
-    let bits = if address.contains(':') {
-        bits
-    } else {
-        bits + 96
-    };
-    if bits > 128 {
-        return Err(malformed());
-    }
+    let mapped = if address.contains(':') { 0 } else { 96 };
+    let bits = bits.checked_add(mapped).filter(|bits| *bits <= 128);
+    let bits = bits.ok_or_else(malformed)?;
     let host = if bits == 0 {
         u128::MAX
     } else {

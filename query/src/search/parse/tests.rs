@@ -143,7 +143,7 @@ fn source_has_five_forms() {
 fn totals_are_counted_as_asked() {
     let total = |value: Value| parse(&json!({"track_total_hits": value})).track_total_hits;
     assert_eq!(total(json!(true)), TrackTotal::Exact);
-    assert_eq!(total(json!(-1)), TrackTotal::Exact);
+    assert_eq!(total(json!(-1)), TrackTotal::No);
     assert_eq!(total(json!(false)), TrackTotal::No);
     assert_eq!(total(json!("50")), TrackTotal::UpTo(50));
     fault(&json!({"track_total_hits": -2}));

@@ -1,0 +1,130 @@
+//! Filters beside each other, at the ends of what fields hold, and how their matches are counted.
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::Node;
+use serde_json::{Value, json};
+
+const NUM_DOCUMENTS: usize = 60;
+
+async fn index() -> Result<Node> {
+    let node = Node::start().await?;
+    let mapping = json!({
+        "settings": {"number_of_shards": 2},
+        "mappings": {"properties": {
+            "tag": {"type": "keyword"},
+            "n": {"type": "integer"},
+            "flag": {"type": "boolean"},
+            "text": {"type": "text"},
+        }},
+    });
+    node.create("notes", &mapping).await?;
+    let documents: Vec<(String, Value)> = (0..NUM_DOCUMENTS)
+        .map(|n| {
+            let (tag, word) = if n % 2 == 0 {
+                ("even", "searching")
+            } else {
+                ("odd", "seas")
+            };
+            let text = format!("{word} note");
+            let source = json!({"tag": tag, "n": n, "flag": n % 3 == 0, "text": text});
+            (n.to_string(), source)
+        })
+        .collect();
+    node.put("notes", &documents).await?;
+    Ok(node)
+}
+
+async fn total(node: &Node, query: &Value) -> Result<u64> {
+    let body = json!({"query": query, "size": 0, "track_total_hits": true});
+    let response = node.search("notes", &body).await?;
+    Ok(response.total.map_or(0, |total| total.value))
+}
+
+async fn best(node: &Node, query: &Value) -> Result<Option<f32>> {
+    let body = json!({"query": query, "size": 1});
+    let response = node.search("notes", &body).await?;
+    Ok(response.hits.first().and_then(|hit| hit.score))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_that_share_no_document_end() -> Result<()> {
+    let node = index().await?;
+    let disjoint = [
+        json!([{"prefix": {"tag": "e"}}, {"prefix": {"tag": "o"}}]),
+        json!([{"terms": {"tag": ["even"]}}, {"wildcard": {"tag": "o*"}}]),
+        json!([{"terms": {"tag": ["odd"]}}, {"range": {"n": {"gte": 4, "lte": 4}}}]),
+    ];
+    for filters in &disjoint {
+        for clause in ["filter", "must"] {
+            // From their second use on filters are bitmaps.
+            for _ in 0..3 {
+                let query = json!({"bool": {clause: filters}});
+                ensure!(total(&node, &query).await? == 0, "{query}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn booleans_have_ranges() -> Result<()> {
+    let node = index().await?;
+    for (bounds, expected) in [
+        (json!({"gte": true}), 20),
+        (json!({"lt": true}), 40),
+        (json!({"lte": true}), 60),
+        (json!({"gt": true}), 0),
+    ] {
+        let query = json!({"range": {"flag": bounds}});
+        ensure!(total(&node, &query).await? == expected, "{query}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matches_are_counted_up_to_the_limit() -> Result<()> {
+    let node = index().await?;
+    for (limit, value, is_exact) in [
+        (0, 0, false),
+        (1, 1, false),
+        (5, 5, false),
+        (59, 59, false),
+        (60, 60, true),
+        (61, 60, true),
+    ] {
+        for query in [json!({"match_all": {}}), json!({"match": {"text": "note"}})] {
+            let body = json!({"query": query, "track_total_hits": limit});
+            let counted = node.search("notes", &body).await?.total;
+            let counted = counted.map(|total| (total.value, total.is_exact));
+            ensure!(counted == Some((value, is_exact)), "{limit}: {counted:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_of_one_word_is_scored_by_what_it_stands_for() -> Result<()> {
+    let node = index().await?;
+    let phrase = |max: u64| json!({"match_phrase_prefix": {"text": {"query": "sea", "max_expansions": max}}});
+    ensure!(total(&node, &phrase(50)).await? == 60);
+    ensure!(total(&node, &phrase(1)).await? == 30);
+    let word = json!({"match": {"text": "searching"}});
+    ensure!(best(&node, &phrase(1)).await? == best(&node, &word).await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_and_index_names_are_found_in_query_strings() -> Result<()> {
+    let node = index().await?;
+    for (text, expected) in [
+        ("_id:7", 1),
+        ("_id:(7 OR 8)", 2),
+        ("_index:notes", 60),
+        ("_index:not*", 60),
+        ("_index:other", 0),
+    ] {
+        let query = json!({"query_string": {"query": text}});
+        ensure!(total(&node, &query).await? == expected, "{text}");
+    }
+    Ok(())
+}
