@@ -112,10 +112,10 @@ fn read_part(
         }
         "filter" | "routing" => {}
         "index_routing" | "indexRouting" | "index-routing" => {
-            alias.index_routing = text(key, value)?;
+            alias.index_routing = given(text(key, value)?);
         }
         "search_routing" | "searchRouting" | "search-routing" => {
-            alias.search_routing = text(key, value)?;
+            alias.search_routing = given(text(key, value)?);
         }
         "is_write_index" => alias.is_write_index = flag(key, value)?,
         "is_hidden" => alias.is_hidden = flag(key, value)?,
@@ -124,9 +124,14 @@ fn read_part(
     Ok(true)
 }
 
+/// Returns a routing value; an empty one is none.
+fn given(routing: Option<String>) -> Option<String> {
+    routing.filter(|routing| !routing.is_empty())
+}
+
 /// `routing` stands for whichever of the two is not given.
 fn settle_routing(alias: &mut Alias, value: &Value) {
-    let Some(routing) = value.get("routing").and_then(scalar_text) else {
+    let Some(routing) = given(value.get("routing").and_then(scalar_text)) else {
         return;
     };
     alias.index_routing.get_or_insert_with(|| routing.clone());

@@ -2,12 +2,14 @@
 //!
 //! Does: resolve what a request names against one cluster state ([`resolve`] for searches,
 //! [`resolve_write`] and [`resolve_single`] for documents), put dates into names
-//! ([`expand_date_math`], once per request, before the others).
+//! ([`expand_date_math`], once per request, before the others), say what routing comes of a request
+//! and an alias ([`single_routing`], [`search_routing`]).
 //! Does not: create indices, look at blocks or rights.
 //! Source: Elasticsearch reference, *Multi-target syntax* and *Date math support in index names*.
 
 mod date_math;
 mod options;
+mod routing;
 mod single;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use serde_json::Value;
 
 pub use date_math::expand_date_math;
 pub use options::{ExpandWildcards, ResolveOptions};
+pub use routing::{search_routing, single_routing};
 pub use single::{WriteTarget, resolve_single, resolve_write};
 
 use crate::error::{ErrorType, QueryError};

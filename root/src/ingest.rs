@@ -29,7 +29,7 @@ pub struct IngestItem {
     pub index: String,
     /// The document; `None` lets the root make an id (only for documents that are put whole).
     pub id: Option<String>,
-    /// Routing value.
+    /// Routing value; an empty one is none.
     pub routing: Option<String>,
     /// What to do.
     pub action: WriteAction,
@@ -132,7 +132,7 @@ impl Root {
             Some(id) => DocumentId::parse(id)?,
             None => DocumentId::parse(&made_id(options.idempotency_key.as_deref(), at))?,
         };
-        let routing = item.routing.or(alias_routing);
+        let routing = names::single_routing(item.routing, alias_routing);
         if routing.is_none() && index.mapping.routing_required {
             return Err(RootError::Write(WriteFault::Document {
                 kind: "routing_missing_exception".into(),

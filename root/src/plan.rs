@@ -28,7 +28,7 @@ pub struct Target {
     pub expression: Option<String>,
     /// What to do with names that are missing, closed or hidden.
     pub options: ResolveOptions,
-    /// Routing values, comma-separated: only their shards are asked.
+    /// Routing values, comma-separated: only their shards are asked. Empty ones are none.
     pub routing: Option<String>,
 }
 
@@ -150,17 +150,15 @@ impl Root {
                 return Err(RootError::IndexClosed(index.name.to_string()));
             }
             blocks::check(&index, Level::Read)?;
-            let routing = target
-                .routing
-                .as_deref()
-                .or(found.search_routing.as_deref());
+            let of_aliases = found.search_routing.as_deref();
+            let routing = names::search_routing(target.routing.as_deref(), of_aliases);
             let alias_filters = found
                 .filters
                 .iter()
                 .map(|filter| gleaner_query::dsl::parse_query(filter, &self.options.limits))
                 .collect::<Result<_, _>>()?;
             let alias_filter_texts = found.filters.iter().map(ToString::to_string).collect();
-            let shards = routed_shards(&index, routing);
+            let shards = routed_shards(&index, routing.as_ref());
             let shards = shards.map(|shard| PlannedShard::newest(shard, self.shown.of(shard)));
             let shards = shards.collect();
             plans.push(IndexPlan {
@@ -274,11 +272,15 @@ fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
     }
 }
 
-/// Returns the shards of `index` that documents with one of the routing values can be on.
-fn routed_shards(index: &IndexMeta, routing: Option<&str>) -> impl Iterator<Item = ShardKey> {
+/// Returns the shards of `index` that documents with one of the routing values can be on; all
+/// without any.
+fn routed_shards(
+    index: &IndexMeta,
+    routing: Option<&BTreeSet<&str>>,
+) -> impl Iterator<Item = ShardKey> + use<> {
     let settings = &index.settings;
-    let routed: Option<BTreeSet<ShardKey>> = routing.map(|routing| {
-        let shards = routing.split(',').map(|value| ShardKey {
+    let routed: Option<BTreeSet<ShardKey>> = routing.map(|values| {
+        let shards = values.iter().map(|value| ShardKey {
             index: index.uuid,
             shard: shard_of(value, settings.routing_slots, settings.number_of_shards),
         });

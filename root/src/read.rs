@@ -29,7 +29,7 @@ pub struct GetRequest {
     pub index: String,
     /// The document.
     pub id: String,
-    /// Routing value.
+    /// Routing value; an empty one is none.
     pub routing: Option<String>,
     /// Whether writes that searches cannot see yet count.
     pub realtime: bool,
@@ -343,7 +343,8 @@ impl Root {
             return Err(RootError::IndexClosed(found.meta.name.to_string()));
         }
         blocks::check(&found.meta, Level::Read)?;
-        Ok((found.meta, routing.or(found.search_routing)))
+        let routing = names::single_routing(routing, found.search_routing);
+        Ok((found.meta, routing))
     }
 }
 

@@ -5,4 +5,5 @@ mod filters;
 mod layouts;
 mod reading;
 mod room;
+mod routing;
 mod writing;

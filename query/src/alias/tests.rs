@@ -58,6 +58,16 @@ fn bodies_are_read() {
         (Some(true), Some(false))
     );
     assert_eq!(parse_alias(&Value::Null, &limits), Ok(Alias::default()));
+    for empty in [
+        json!({"routing": ""}),
+        json!({"index_routing": "", "search_routing": ""}),
+    ] {
+        assert_eq!(
+            parse_alias(&empty, &limits),
+            Ok(Alias::default()),
+            "{empty}"
+        );
+    }
     for wrong in [
         json!([]),
         json!({"foo": 1}),
