@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use date_math::expand_date_math;
 pub use options::{ExpandWildcards, ResolveOptions};
 pub use routing::{search_routing, single_routing};
-pub use single::{WriteTarget, resolve_single, resolve_write};
+pub use single::{SingleIndex, resolve_single, resolve_write};
 
 use crate::error::{ErrorType, QueryError};
 

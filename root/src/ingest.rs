@@ -132,7 +132,7 @@ impl Root {
             Some(id) => DocumentId::parse(id)?,
             None => DocumentId::parse(&made_id(options.idempotency_key.as_deref(), at))?,
         };
-        let routing = names::single_routing(item.routing, alias_routing);
+        let routing = names::single_routing(&item.index, item.routing, alias_routing)?;
         if routing.is_none() && index.mapping.routing_required {
             return Err(RootError::Write(WriteFault::Document {
                 kind: "routing_missing_exception".into(),

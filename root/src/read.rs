@@ -330,7 +330,8 @@ impl Root {
         Ok(found)
     }
 
-    /// Returns the one index to read from behind a name, with the alias's routing where none was given.
+    /// Returns the one index to read a document of behind a name, with the routing that the request or
+    /// the alias gives.
     pub(crate) fn single_index(
         &self,
         name: &str,
@@ -343,7 +344,7 @@ impl Root {
             return Err(RootError::IndexClosed(found.meta.name.to_string()));
         }
         blocks::check(&found.meta, Level::Read)?;
-        let routing = names::single_routing(routing, found.search_routing);
+        let routing = names::single_routing(name, routing, found.index_routing)?;
         Ok((found.meta, routing))
     }
 }

@@ -1,6 +1,8 @@
 //! Routing, as requests and aliases give it: a document is read where it was written.
 
 use anyhow::Result;
+use bytes::Bytes;
+use gleaner_proto::write::{Update, WriteAction, WriteResult};
 use gleaner_root::ingest::{IngestItem, RefreshPolicy};
 use gleaner_root::plan::Target;
 use gleaner_root::read::GetRequest;
@@ -58,5 +60,86 @@ async fn an_empty_routing_is_none() -> Result<()> {
         assert_eq!(found.expect("is there").routing, None);
     }
     assert_eq!(total(&node, "books", "").await?, 20);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_read_through_the_alias_it_was_written_through() -> Result<()> {
+    let node = Node::start().await?;
+    let alias = json!({"index_routing": "A", "search_routing": "B,C"});
+    let body = json!({"settings": {"number_of_shards": 8}, "aliases": {"shelf": alias}});
+    node.create("books", &body).await?;
+    for n in 0..20 {
+        let id = n.to_string();
+        let put = vec![item("shelf", &id, &json!({}))];
+        let written = node.ingest(put, RefreshPolicy::Immediate).await.remove(0);
+        assert_eq!(written.outcome?.version.0, 1);
+        for routing in [None, Some(""), Some("A")] {
+            let found = node.root.get(&get("shelf", &id, routing)).await?.1;
+            assert_eq!(found.expect("is there").routing.as_deref(), Some("A"));
+        }
+        let explained = node
+            .root
+            .explain(&get("shelf", &id, None), &Default::default());
+        assert!(explained.await?.1.is_some());
+        let delete = IngestItem {
+            action: WriteAction::Delete,
+            ..item("shelf", &id, &json!({}))
+        };
+        let deleted = node
+            .ingest(vec![delete], RefreshPolicy::None)
+            .await
+            .remove(0);
+        assert_eq!(deleted.outcome?.result, WriteResult::Deleted);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_takes_no_other_routing_than_its_own() -> Result<()> {
+    let node = Node::start().await?;
+    let alias = json!({"index_routing": "A", "search_routing": "A,B"});
+    let body = json!({"settings": {"number_of_shards": 8}, "aliases": {"shelf": alias}});
+    node.create("books", &body).await?;
+    let reason = "Alias [shelf] has index routing associated with it [A], and was provided with \
+                  routing value [Z], rejecting operation";
+    let update = WriteAction::Update(Update {
+        doc: Some(Bytes::from_static(b"{}")),
+        ..Update::default()
+    });
+    let put = routed("shelf", "1", "Z");
+    for action in [put.action.clone(), WriteAction::Delete, update] {
+        let write = IngestItem {
+            action,
+            ..put.clone()
+        };
+        let refused = node
+            .ingest(vec![write], RefreshPolicy::None)
+            .await
+            .remove(0);
+        assert_eq!(refused.outcome.expect_err("refused").to_string(), reason);
+    }
+    let refused = node.root.get(&get("shelf", "1", Some("Z"))).await;
+    assert_eq!(refused.expect_err("refused").to_string(), reason);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_asks_the_shards_that_it_and_its_alias_both_name() -> Result<()> {
+    let node = Node::start().await?;
+    let alias = json!({"search_routing": "a,b"});
+    let body = json!({"settings": {"number_of_shards": 8}, "aliases": {"shelf": alias}});
+    node.create("books", &body).await?;
+    let routings = ["a", "b", "c", "d"];
+    let puts = routings.map(|routing| routed("books", routing, routing));
+    node.ingest(puts.into(), RefreshPolicy::Immediate).await;
+    let mut alone = Vec::new();
+    for routing in routings {
+        alone.push(total(&node, "books", routing).await?);
+    }
+    assert_eq!(total(&node, "shelf", "a").await?, alone[0]);
+    assert_eq!(total(&node, "shelf", "b,c").await?, alone[1]);
+    assert_eq!(total(&node, "shelf", "c,d").await?, 4, "none in common");
+    assert_eq!(total(&node, "shelf,books", "c").await?, alone[2]);
     Ok(())
 }

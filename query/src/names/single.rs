@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use gleaner_model::{ClusterState, IndexMeta};
 
-use super::ResolvedIndex;
 use crate::error::QueryError;
 
-/// Where a write goes.
+/// The index of a single document.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WriteTarget {
+pub struct SingleIndex {
     /// The index.
     pub meta: Arc<IndexMeta>,
-    /// Routing that the alias gives to writes.
+    /// Routing that the alias gives to documents named by it.
     pub index_routing: Option<String>,
 }
 
@@ -20,9 +19,9 @@ pub struct WriteTarget {
 ///
 /// # Errors
 /// `illegal_argument_exception` for an alias without a write index.
-pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<WriteTarget>, QueryError> {
+pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<SingleIndex>, QueryError> {
     if let Some(meta) = state.index_named(name) {
-        return Ok(Some(WriteTarget {
+        return Ok(Some(SingleIndex {
             meta: Arc::clone(meta),
             index_routing: None,
         }));
@@ -42,7 +41,7 @@ pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<WriteTar
              one being designated as a write index"
         )));
     };
-    Ok(Some(WriteTarget {
+    Ok(Some(SingleIndex {
         meta: Arc::clone(meta),
         index_routing: alias.index_routing.clone(),
     }))
@@ -53,14 +52,10 @@ pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<WriteTar
 ///
 /// # Errors
 /// `illegal_argument_exception` for an alias of several indices.
-pub fn resolve_single(
-    name: &str,
-    state: &ClusterState,
-) -> Result<Option<ResolvedIndex>, QueryError> {
-    let found = |meta: &Arc<IndexMeta>, search_routing| ResolvedIndex {
+pub fn resolve_single(name: &str, state: &ClusterState) -> Result<Option<SingleIndex>, QueryError> {
+    let found = |meta: &Arc<IndexMeta>, index_routing| SingleIndex {
         meta: Arc::clone(meta),
-        filters: Vec::new(),
-        search_routing,
+        index_routing,
     };
     if let Some(meta) = state.index_named(name) {
         return Ok(Some(found(meta, None)));
@@ -68,7 +63,7 @@ pub fn resolve_single(
     let aliased: Vec<_> = state.aliased(name).collect();
     match aliased.as_slice() {
         [] => Ok(None),
-        [(meta, alias)] => Ok(Some(found(meta, alias.search_routing.clone()))),
+        [(meta, alias)] => Ok(Some(found(meta, alias.index_routing.clone()))),
         several => {
             let mut names: Vec<&str> = several.iter().map(|(meta, _)| meta.name.as_str()).collect();
             names.sort_unstable();

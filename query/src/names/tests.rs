@@ -34,7 +34,7 @@ fn cluster() -> ClusterState {
     let filtered = |user: &str| Alias {
         filter: Some(json!({"term": {"user": user}})),
         search_routing: Some(user.to_owned()),
-        index_routing: Some(user.to_owned()),
+        index_routing: Some(format!("{user}-writes")),
         ..Alias::default()
     };
     let write = Alias {
@@ -201,7 +201,7 @@ fn writes_and_single_operations_need_one_index() {
         );
     }
     let target = resolve_write("lee", &state).unwrap().unwrap();
-    assert_eq!(target.index_routing.as_deref(), Some("lee"));
+    assert_eq!(target.index_routing.as_deref(), Some("lee-writes"));
     assert_eq!(
         resolve_single("logs", &state).unwrap_err().reason,
         "alias [logs] has more than one index associated with it [logs-1, logs-2], can't execute a \
@@ -211,9 +211,9 @@ fn writes_and_single_operations_need_one_index() {
         resolve_single("lee", &state)
             .unwrap()
             .unwrap()
-            .search_routing
+            .index_routing
             .as_deref(),
-        Some("lee")
+        Some("lee-writes")
     );
     assert_eq!(resolve_single("nope", &state), Ok(None));
 }
