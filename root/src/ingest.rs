@@ -99,14 +99,7 @@ impl Root {
     ) -> Vec<IngestResult> {
         let deadline = Deadline::after(options.timeout.unwrap_or(self.options.write_timeout));
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
-        let mut groups: BTreeMap<ShardKey, Vec<Routed>> = BTreeMap::new();
-        for (at, item) in items.into_iter().enumerate() {
-            let (index, id) = (item.index.clone(), item.id.clone().unwrap_or_default());
-            match self.route(at, item, options).await {
-                Ok((shard, routed)) => groups.entry(shard).or_default().push(routed),
-                Err(error) => results[at] = Some(refused(index, id, error)),
-            }
-        }
+        let groups = self.route_all(items, options, &mut results).await;
         let shards = groups.into_iter();
         let written =
             shards.map(|(shard, routed)| self.write_shard(shard, routed, options, deadline));
@@ -118,6 +111,30 @@ impl Root {
             .into_iter()
             .map(|result| result.expect(answered))
             .collect()
+    }
+
+    /// Groups items by shard, each group in their order; answers those that are refused.
+    async fn route_all(
+        &self,
+        items: Vec<IngestItem>,
+        options: &IngestOptions,
+        results: &mut [Option<IngestResult>],
+    ) -> BTreeMap<ShardKey, Vec<Routed>> {
+        let mut groups: BTreeMap<ShardKey, Vec<Routed>> = BTreeMap::new();
+        // An index that one item makes is there for all of them, wherever they stand.
+        let items = items.into_iter().enumerate();
+        let (makers, others): (Vec<_>, Vec<_>) = items.partition(|(_, item)| makes_index(item));
+        for (at, item) in makers.into_iter().chain(others) {
+            let (index, id) = (item.index.clone(), item.id.clone().unwrap_or_default());
+            match self.route(at, item, options).await {
+                Ok((shard, routed)) => groups.entry(shard).or_default().push(routed),
+                Err(error) => results[at] = Some(refused(index, id, error)),
+            }
+        }
+        for routed in groups.values_mut() {
+            routed.sort_by_key(|routed| routed.at);
+        }
+        groups
     }
 
     async fn route(
@@ -175,7 +192,7 @@ impl Root {
         if item.require_alias {
             return Err(missing_alias(&item.index));
         }
-        if !self.options.auto_create_index {
+        if !self.options.auto_create_index || !makes_index(item) {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
         Ok((self.create_missing(&item.index).await?, None))
@@ -339,6 +356,19 @@ fn refused(index: String, id: String, error: RootError) -> IngestResult {
     }
 }
 
+/// Returns whether a missing index is made for a write. A deletion finds nothing in a new one, unless
+/// it brings a version that later writes are held against.
+fn makes_index(item: &IngestItem) -> bool {
+    !matches!(item.action, WriteAction::Delete) || has_external_version(item)
+}
+
+fn has_external_version(item: &IngestItem) -> bool {
+    matches!(
+        item.condition,
+        Condition::ExternalGreater(_) | Condition::ExternalGreaterOrEqual(_)
+    )
+}
+
 fn missing_alias(name: &str) -> RootError {
     RootError::IndexNotFound(format!(
         "{name}] and [require_alias] request flag is [true] and [{name}] is not an alias"
@@ -376,10 +406,7 @@ pub fn check_item(item: &IngestItem) -> Result<(), QueryError> {
         ))
     };
     let conditional = matches!(item.condition, Condition::Is { .. });
-    let external = matches!(
-        item.condition,
-        Condition::ExternalGreater(_) | Condition::ExternalGreaterOrEqual(_)
-    );
+    let external = has_external_version(item);
     match &item.action {
         WriteAction::Index { create: true, .. } if conditional => {
             refused("create operations do not support compare and set. use index instead")

@@ -1,6 +1,7 @@
 //! Order of answers, made ids, blocks, indices made on the way.
 
 use bytes::Bytes;
+use gleaner_model::Version;
 use serde_json::json;
 
 use super::*;
@@ -90,6 +91,50 @@ async fn many_writers_to_a_missing_index_share_the_one_that_is_made() {
         assert!(results[0].outcome.is_ok());
     }
     assert_eq!(fixture.root.state().indices.len(), 1);
+}
+
+fn deletion(index: &str, id: &str) -> IngestItem {
+    IngestItem {
+        action: WriteAction::Delete,
+        ..item(index, Some(id))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_makes_no_index_unless_it_brings_a_version() {
+    let fixture = Fixture::new([]);
+    let refused = ingest(&fixture, vec![deletion("new", "1")]).await.remove(0);
+    assert!(
+        matches!(&refused.outcome, Err(RootError::IndexNotFound(name)) if name == "new"),
+        "{refused:?}"
+    );
+    assert!(fixture.root.state().indices.is_empty());
+    for condition in [
+        Condition::ExternalGreater(Version(3)),
+        Condition::ExternalGreaterOrEqual(Version(3)),
+    ] {
+        let versioned = IngestItem {
+            condition,
+            ..deletion("versioned", "1")
+        };
+        let written = ingest(&fixture, vec![versioned]).await.remove(0);
+        assert!(written.outcome.is_ok(), "{written:?}");
+    }
+    assert_eq!(fixture.root.state().indices.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_finds_the_index_that_a_later_item_makes() {
+    let fixture = Fixture::new([]);
+    let items = vec![deletion("new", "1"), item("new", Some("1"))];
+    for (result, id) in ingest(&fixture, items).await.iter().zip(["1", "1"]) {
+        assert!(result.outcome.is_ok(), "{result:?}");
+        assert_eq!(result.id, id);
+    }
+    let written = fixture.leaf.written.lock();
+    let actions = written.iter().flat_map(|call| &call.items);
+    let is_delete = actions.map(|item| item.action == WriteAction::Delete);
+    assert_eq!(is_delete.collect::<Vec<_>>(), [true, false]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
