@@ -91,6 +91,10 @@ impl DocumentError {
             Self::Malformed { cause, .. } if cause.starts_with("For input string") => {
                 Some(("number_format_exception", cause))
             }
+            // A name of metadata stands for the field's type.
+            Self::Malformed {
+                type_name, cause, ..
+            } if type_name.starts_with('_') => Some(("mapper_parsing_exception", cause)),
             Self::Malformed { cause, .. } => Some(("illegal_argument_exception", cause)),
             _ => None,
         }

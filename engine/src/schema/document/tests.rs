@@ -321,6 +321,51 @@ fn other_refusals_are_in_the_words_of_the_dialect() {
 }
 
 #[test]
+fn metadata_is_not_taken_from_inside_a_document() {
+    let names = [
+        "_id", "_source", "_routing", "_index", "_version", "_seq_no",
+    ];
+    let values = [
+        (json!("x"), "x"),
+        (json!(7), "7"),
+        (json!(null), "null"),
+        (json!({"a": [1, 2]}), "{a=[1, 2]}"),
+        (json!(["x", "y"]), "x"),
+    ];
+    for (name, (value, preview)) in names
+        .iter()
+        .flat_map(|n| values.iter().map(move |v| (n, v)))
+    {
+        let document = json!({"a": 1, *name: value}).to_string();
+        let error = refusal(&json!({}), &document);
+        assert_eq!(error.kind(), "mapper_parsing_exception");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "failed to parse field [{name}] of type [{name}] in document with id '1'. Preview \
+                 of field's value: '{preview}'"
+            )
+        );
+        let reason = format!(
+            "Field [{name}] is a metadata field and cannot be added inside a document. Use the \
+             index API request parameters."
+        );
+        assert_eq!(error.cause(), Some(("mapper_parsing_exception", &*reason)));
+    }
+}
+
+#[test]
+fn only_metadata_at_the_top_is_refused() {
+    let text = json!({"type": "keyword"});
+    let declared = json!({"properties": {
+        "a": {"properties": {"_id": text}},
+        "_mine": text,
+    }});
+    let document = json!({"a": {"_id": "x"}, "_mine": "y", "_yours": 1, "_version": []});
+    assert_eq!(values(&declared, &document), ["a._id=x", "_mine=y"]);
+}
+
+#[test]
 fn what_is_no_json_object_is_refused() {
     for document in [
         "",

@@ -8,9 +8,14 @@ use serde::de::{Error, MapAccess};
 use serde_json::Value;
 
 use super::convert::{Mismatch, Scalar};
-use super::plan::{Leaf, NodeKind, Plan};
+use super::plan::{Leaf, NodeKind, Plan, ROOT};
 use super::{DocumentError, FieldValue};
 use visit::{KeySeed, RootVisitor, ValueSeed};
+
+/// Names of metadata that a document itself must not give.
+const METADATA: &[&str] = &[
+    "_id", "_source", "_routing", "_index", "_version", "_seq_no",
+];
 
 /// What a walk found.
 #[derive(Default)]
@@ -68,6 +73,8 @@ enum Place {
     Unknown,
     /// Nobody wants it.
     Ignored,
+    /// Under the name of metadata: no value may stand here.
+    Metadata(&'static str),
 }
 
 impl<'p, 'de> Walk<'p, 'de> {
@@ -120,6 +127,9 @@ impl<'p, 'de> Walk<'p, 'de> {
             })?;
             return Ok(Place::Ignored);
         }
+        if let Some(name) = self.metadata(from, key) {
+            return Ok(Place::Metadata(name));
+        }
         let mut node = from;
         for name in key.split('.') {
             let NodeKind::Object {
@@ -144,6 +154,15 @@ impl<'p, 'de> Walk<'p, 'de> {
         Ok(Place::Node(node))
     }
 
+    /// Returns the name of metadata that `key` is. A lenient walk knows none: a record that was taken
+    /// is applied as it was taken.
+    fn metadata(&self, from: u32, key: &str) -> Option<&'static str> {
+        if from != ROOT || self.strict.is_none() || !key.starts_with('_') {
+            return None;
+        }
+        METADATA.iter().copied().find(|name| *name == key)
+    }
+
     fn unknown<E: Error>(&mut self, node: u32, dynamic: Dynamic, name: &str) -> Result<Place, E> {
         match dynamic {
             Dynamic::True => Ok(Place::Unknown),
@@ -165,6 +184,7 @@ impl<'p, 'de> Walk<'p, 'de> {
     fn scalar<E: Error>(&mut self, place: Place, scalar: &Scalar<'de>) -> Result<(), E> {
         match place {
             Place::Ignored => Ok(()),
+            Place::Metadata(name) => self.refuse(self.not_a_field(name, scalar.text().into())),
             Place::Unknown => {
                 self.found.has_unknown = true;
                 Ok(())
@@ -205,7 +225,16 @@ impl<'p, 'de> Walk<'p, 'de> {
         }
     }
 
-    fn null(&mut self, place: Place) {
+    fn null<E: Error>(&mut self, place: Place) -> Result<(), E> {
+        if let Place::Metadata(name) = place {
+            return self.refuse(self.not_a_field(name, "null".to_owned()));
+        }
+        self.fill_null(place);
+        Ok(())
+    }
+
+    /// Takes what stands for null at a place, if anything does.
+    fn fill_null(&mut self, place: Place) {
         if let Place::Node(number) = place
             && let NodeKind::Leaf(leaf) = &self.plan.node(number).kind
         {
@@ -214,8 +243,17 @@ impl<'p, 'de> Walk<'p, 'de> {
                 .extend(leaf.null.clone().map(|value| (number, value)));
             leaf.multi_fields
                 .iter()
-                .for_each(|fed| self.null(Place::Node(*fed)));
+                .for_each(|fed| self.fill_null(Place::Node(*fed)));
         }
+    }
+
+    /// An object under the name of metadata.
+    fn object_for_metadata<E: Error>(
+        &mut self,
+        name: &'static str,
+        value: &Value,
+    ) -> Result<(), E> {
+        self.refuse(self.not_a_field(name, preview(value)))
     }
 
     /// An object where the mapping has a plain field.
@@ -244,6 +282,19 @@ impl<'p, 'de> Walk<'p, 'de> {
                 preview: text.to_owned(),
                 cause,
             },
+        }
+    }
+
+    fn not_a_field(&self, name: &'static str, preview: String) -> DocumentError {
+        DocumentError::Malformed {
+            field: name.to_owned(),
+            type_name: name,
+            id: self.strict.unwrap_or_default().to_owned(),
+            preview,
+            cause: format!(
+                "Field [{name}] is a metadata field and cannot be added inside a document. Use the \
+                 index API request parameters."
+            ),
         }
     }
 

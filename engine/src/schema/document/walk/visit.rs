@@ -105,8 +105,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.walk.null(self.place);
-        Ok(())
+        self.walk.null(self.place)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
@@ -123,23 +122,26 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let Self { walk, place } = self;
-        let Place::Node(number) = place else {
-            walk.found.has_unknown = true;
-            return ignore(map);
+        let number = match place {
+            Place::Node(number) => number,
+            Place::Metadata(name) => return walk.object_for_metadata(name, &read(map)?),
+            Place::Unknown | Place::Ignored => {
+                walk.found.has_unknown = true;
+                return ignore(map);
+            }
         };
         match walk.plan.node(number).kind {
             NodeKind::Object {
                 is_enabled: true, ..
             } => walk.object(number, map),
             NodeKind::Object { .. } => ignore(map),
-            NodeKind::Leaf(_) => {
-                let value = Value::Object(serde::Deserialize::deserialize(
-                    MapAccessDeserializer::new(map),
-                )?);
-                walk.object_for_leaf(number, &value)
-            }
+            NodeKind::Leaf(_) => walk.object_for_leaf(number, &read(map)?),
         }
     }
+}
+
+fn read<'de, A: MapAccess<'de>>(map: A) -> Result<Value, A::Error> {
+    serde::Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Value::Object)
 }
 
 fn ignore<'de, A: MapAccess<'de>>(map: A) -> Result<(), A::Error> {
