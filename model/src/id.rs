@@ -89,12 +89,28 @@ impl IndexName {
     /// Longest name, in bytes.
     pub const MAX_BYTES: usize = 255;
 
-    /// Checks `name`: lowercase, ≤ 255 bytes, none of `\ / * ? " < > | space , # :`, not starting
-    /// with `-`, `_` or `+`, not `.` or `..` (Elasticsearch, *Create index API*, path parameters).
+    /// Checks the name of an index: lowercase, ≤ 255 bytes, none of `\ / * ? " < > | space , # :`, not
+    /// starting with `-`, `_` or `+`, not `.` or `..` (Elasticsearch, *Create index API*, path
+    /// parameters).
     ///
     /// # Errors
     /// [`NameError::Index`] naming the broken rule.
     pub fn parse(name: &str) -> Result<Self, NameError> {
+        let parsed = Self::parse_alias(name)?;
+        if name.chars().any(char::is_uppercase) {
+            return Err(NameError::Index {
+                name: name.to_owned(),
+                rule: "must be lowercase",
+            });
+        }
+        Ok(parsed)
+    }
+
+    /// Checks the name of an alias: as that of an index, but it may have upper case.
+    ///
+    /// # Errors
+    /// [`NameError::Index`] naming the broken rule.
+    pub fn parse_alias(name: &str) -> Result<Self, NameError> {
         let broken = |rule| NameError::Index {
             name: name.to_owned(),
             rule,
@@ -124,9 +140,6 @@ impl IndexName {
             return Err(broken(
                 "must not contain the following characters [ , \", *, \\, <, |, ,, >, /, ?]",
             ));
-        }
-        if name.chars().any(char::is_uppercase) {
-            return Err(broken("must be lowercase"));
         }
         Ok(Self(name.into()))
     }
@@ -286,6 +299,8 @@ mod tests {
             "", ".", "..", "_a", "-a", "+a", "A", "a b", "a/b", "a,b", "a#", "a:b", "a*",
         ] {
             assert!(IndexName::parse(bad).is_err(), "{bad}");
+            let is_alias = IndexName::parse_alias(bad).is_ok();
+            assert_eq!(is_alias, bad.to_lowercase() != bad, "{bad}");
         }
         assert!(IndexName::parse(&"x".repeat(256)).is_err());
     }

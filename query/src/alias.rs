@@ -53,7 +53,7 @@ pub fn parse_alias_name(name: &str) -> Result<IndexName, QueryError> {
         let reason = format!("Invalid alias name [{name}]: {rule}");
         QueryError::new(ErrorType::InvalidAliasName, reason)
     };
-    IndexName::parse(name).map_err(|fault| match fault {
+    IndexName::parse_alias(name).map_err(|fault| match fault {
         NameError::Index { rule, .. } => invalid(rule),
         other => invalid(&other.to_string()),
     })

@@ -47,6 +47,15 @@ fn aliases(actions: &Value, number: u8) -> Vec<String> {
 }
 
 #[test]
+fn names_may_have_upper_case() {
+    assert_eq!(parse_alias_name("MyAlias").unwrap().as_str(), "MyAlias");
+    let add = json!([{"add": {"index": "i1", "alias": "MyAlias"}}]);
+    assert_eq!(aliases(&add, 1), ["MyAlias", "a1"]);
+    let named = parse_aliases(&json!({"MyAlias": {}}), &Limits::default());
+    assert_eq!(named.unwrap().len(), 1);
+}
+
+#[test]
 fn bodies_are_read() {
     let limits = Limits::default();
     let body = json!({"filter": {"term": {"u": 1}}, "routing": "1", "search_routing": "1,2", "is_write_index": true, "is_hidden": false});
@@ -77,8 +86,9 @@ fn bodies_are_read() {
         assert!(parse_alias(&wrong, &limits).is_err(), "{wrong}");
     }
     assert_eq!(
-        parse_alias_name("A").unwrap_err().reason,
-        "Invalid alias name [A]: must be lowercase"
+        parse_alias_name("a b").unwrap_err().reason,
+        "Invalid alias name [a b]: must not contain the following characters [ , \", *, \\, <, |, ,, \
+         >, /, ?]"
     );
 }
 
