@@ -25,7 +25,7 @@ use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
-use preparing::{apply_boosts, check_limits};
+use preparing::{apply_boosts, check_limits, check_search_after};
 use skipping::{skip_hopeless, skipped};
 
 pub(crate) use shard_query::{shard_query, wanted_hits};
@@ -91,6 +91,7 @@ impl Root {
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
         check_limits(plans, request)?;
+        check_search_after(request)?;
         apply_boosts(plans, request);
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
         let mut trip = Trip::new(deadline);

@@ -141,6 +141,21 @@ async fn an_empty_window_counts_whatever_its_from() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn search_after_needs_an_order_or_a_point_in_time() -> Result<()> {
+    let node = library().await?;
+    let mut body = json!({"query": {"match": {"title": "long"}}, "search_after": [100.0]});
+    let refused = node.search("books", &body).await.expect_err("no sort");
+    assert_eq!(refused.to_string(), "Sort must contain at least one field.");
+    body["sort"] = json!(["_score"]);
+    assert!(!node.search("books", &body).await?.hits.is_empty());
+    let keep_alive = Duration::from_secs(60);
+    let id = node.root.open_pit(&target(), keep_alive).await?;
+    let pinned = json!({"pit": {"id": id}, "search_after": [100.0]});
+    assert!(!node.search("books", &pinned).await?.hits.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_by_search_after_meet_every_document_once() -> Result<()> {
     let node = library().await?;
     let sort = json!([{"year": "desc"}, {"tag": "asc"}]);

@@ -1,4 +1,4 @@
-//! What is settled before any shard is asked: the window, and factors.
+//! What is settled before any shard is asked: the window, where it begins, and factors.
 
 use gleaner_query::search::SearchRequest;
 
@@ -31,6 +31,15 @@ pub(super) fn check_limits(plans: &[IndexPlan], request: &SearchRequest) -> Resu
          sets. This limit can be set by changing the [index.max_result_window] index level \
          setting."
     );
+    Err(gleaner_query::QueryError::illegal(reason).into())
+}
+
+/// Refuses to go on after a hit where no order was asked for. A point in time has one of its own.
+pub(super) fn check_search_after(request: &SearchRequest) -> Result<(), RootError> {
+    if request.search_after.is_none() || !request.sort.is_empty() || request.pit.is_some() {
+        return Ok(());
+    }
+    let reason = "Sort must contain at least one field.";
     Err(gleaner_query::QueryError::illegal(reason).into())
 }
 

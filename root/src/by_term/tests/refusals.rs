@@ -76,7 +76,10 @@ async fn other_parts_of_a_search_are_refused_by_name() {
         ),
         (json!({"sort": ["n"]}), "[sort]"),
         (json!({"sort": [{"_score": "asc"}]}), "[sort]"),
-        (json!({"search_after": [1.0]}), "[search_after]"),
+        (
+            json!({"search_after": [1.0], "sort": ["_score"]}),
+            "[search_after]",
+        ),
         (json!({"terminate_after": 5}), "[terminate_after]"),
     ];
     for (mut body, name) in refused {
