@@ -351,12 +351,26 @@ impl NumberKind {
 
 /// Returns `value` rounded to what a field of `kind` can hold; unchanged for other kinds.
 ///
-/// Half floats keep 11 bits of mantissa within ±65,504 (IEEE 754 binary16), rounded to even.
+/// Half floats keep 11 bits of mantissa within ±65,504 (IEEE 754 binary16), rounded to even; scaled
+/// floats keep what [`round_half_up`] leaves of value × factor.
 pub fn round_to(kind: NumberKind, value: f64) -> f64 {
     match kind {
         NumberKind::Float => f64::from(value as f32),
         NumberKind::HalfFloat => round_to_half(value),
+        NumberKind::ScaledFloat { factor } => round_half_up(value * factor) / factor,
         _ => value,
+    }
+}
+
+/// Returns the nearest whole number; of two that are as near the larger one, as Java's `Math.round`:
+/// −2.5 becomes −2.
+pub fn round_half_up(value: f64) -> f64 {
+    let below = value.floor();
+    if value - below < 0.5 {
+        below
+    } else {
+        // Infinite values have no distance to themselves and stay what they are.
+        below + 1.0
     }
 }
 
@@ -400,6 +414,27 @@ mod tests {
         ] {
             assert_eq!(round_to(NumberKind::HalfFloat, value), rounded);
         }
+    }
+
+    #[test]
+    fn halves_round_towards_the_larger_number() {
+        for (value, rounded) in [
+            (2.5, 3.0),
+            (-2.5, -2.0),
+            (-2.6, -3.0),
+            (-0.5, 0.0),
+            (0.499_999_999_999_999_94, 0.0),
+            (4_503_599_627_370_497.0, 4_503_599_627_370_497.0),
+            (-1e300, -1e300),
+            (f64::INFINITY, f64::INFINITY),
+            (f64::NEG_INFINITY, f64::NEG_INFINITY),
+        ] {
+            assert_eq!(round_half_up(value), rounded, "{value}");
+        }
+        assert!(round_half_up(f64::NAN).is_nan());
+        let scaled = NumberKind::ScaledFloat { factor: 10.0 };
+        assert_eq!(round_to(scaled, -0.25), -0.2);
+        assert_eq!(round_to(scaled, 0.25), 0.3);
     }
 
     #[test]

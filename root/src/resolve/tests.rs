@@ -15,6 +15,7 @@ fn mapping() -> Value {
         "tag": {"type": "keyword"},
         "n": {"type": "integer"},
         "f": {"type": "float"},
+        "scaled": {"type": "scaled_float", "scaling_factor": 10},
         "d": {"type": "date"},
         "b": {"type": "boolean"},
         "ip": {"type": "ip"},
@@ -169,6 +170,10 @@ fn clauses_become_what_the_field_holds() {
         (
             json!({"term": {"f": 0.1}}),
             exact("f", Scalar::F64(f64::from(0.1_f32))),
+        ),
+        (
+            json!({"term": {"scaled": -0.25}}),
+            exact("scaled", Scalar::F64(-0.2)),
         ),
         (
             json!({"term": {"ip": "10.0.0.1"}}),

@@ -130,12 +130,9 @@ impl Resolver<'_> {
 fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
     match kind {
         NumberKind::Double => Some(Scalar::F64(number.as_f64())),
-        NumberKind::Float | NumberKind::HalfFloat => Some(Scalar::F64(
-            gleaner_model::mapping::round_to(kind, number.as_f64()),
-        )),
-        NumberKind::ScaledFloat { factor } => {
-            Some(Scalar::F64((number.as_f64() * factor).round() / factor))
-        }
+        NumberKind::Float | NumberKind::HalfFloat | NumberKind::ScaledFloat { .. } => Some(
+            Scalar::F64(gleaner_model::mapping::round_to(kind, number.as_f64())),
+        ),
         NumberKind::UnsignedLong => whole(number)
             .and_then(|n| u64::try_from(n).ok())
             .map(Scalar::U64),

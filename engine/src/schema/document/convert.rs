@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use gleaner_model::mapping::round_to;
 use gleaner_model::{FieldKind, NumberKind};
 
 use super::FieldValue;
@@ -269,7 +270,7 @@ pub fn quantise(number: NumberKind, value: f64) -> f64 {
     match number {
         NumberKind::Float => f64::from(value as f32),
         NumberKind::HalfFloat => round_to_half(value),
-        NumberKind::ScaledFloat { factor } => (value * factor).round() / factor,
+        NumberKind::ScaledFloat { .. } => round_to(number, value),
         _ => value,
     }
 }

@@ -129,6 +129,11 @@ fn fractions_dates_and_addresses_become_what_their_type_says() {
             vec!["x=1.24"],
         ),
         (
+            json!({"type": "scaled_float", "scaling_factor": 10}),
+            json!([-0.25, 0.25]),
+            vec!["x=-0.2", "x=0.3"],
+        ),
+        (
             json!({"type": "boolean"}),
             json!([true, "false", ""]),
             vec!["x=true", "x=false", "x=false"],

@@ -1,16 +1,16 @@
 //! Which of several values counts (`mode`). A column keeps a document's values ascending.
 
+use gleaner_model::mapping::round_half_up;
 use gleaner_query::search::SortMode;
 
-/// Of whole numbers; means and medians are rounded (Elasticsearch's `MultiValueMode`).
+/// Of whole numbers; means and medians are rounded, halves up (Elasticsearch's `MultiValueMode`).
 pub(super) fn whole(mode: SortMode, mut values: impl Iterator<Item = i64>) -> Option<i64> {
     match mode {
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),
         SortMode::Sum => values.reduce(i64::saturating_add),
-        SortMode::Avg | SortMode::Median => {
-            fraction(mode, values.map(|value| value as f64)).map(|value| value.round() as i64)
-        }
+        SortMode::Avg | SortMode::Median => fraction(mode, values.map(|value| value as f64))
+            .map(|value| round_half_up(value) as i64),
     }
 }
 
@@ -20,9 +20,8 @@ pub(super) fn unsigned(mode: SortMode, mut values: impl Iterator<Item = u64>) ->
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),
         SortMode::Sum => values.reduce(u64::saturating_add),
-        SortMode::Avg | SortMode::Median => {
-            fraction(mode, values.map(|value| value as f64)).map(|value| value.round() as u64)
-        }
+        SortMode::Avg | SortMode::Median => fraction(mode, values.map(|value| value as f64))
+            .map(|value| round_half_up(value) as u64),
     }
 }
 
@@ -62,5 +61,14 @@ mod tests {
             fraction(SortMode::Median, [1.0, 2.5].into_iter()),
             Some(1.75)
         );
+    }
+
+    #[test]
+    fn halves_below_zero_round_up_too() {
+        for mode in [SortMode::Avg, SortMode::Median] {
+            assert_eq!(whole(mode, [-3, -2].into_iter()), Some(-2), "{mode:?}");
+            assert_eq!(whole(mode, [2, 3].into_iter()), Some(3), "{mode:?}");
+            assert_eq!(unsigned(mode, [2, 3].into_iter()), Some(3), "{mode:?}");
+        }
     }
 }
