@@ -22,10 +22,13 @@ pub enum SortValue {
     U64(u64),
     /// Fraction, score.
     F64(f64),
-    /// Keyword, `_id`, ip in text form.
+    /// Keyword, `_id`.
     Text(String),
     /// No value.
     Missing,
+    /// Address in its IPv6 form, IPv4 mapped; it compares as a number. The last one, for older ids of
+    /// scrolls name the others by their position.
+    Ip(u128),
 }
 
 /// One shard's answer to the query phase.

@@ -24,6 +24,7 @@ pub mod query_string;
 pub mod resolved;
 pub mod search;
 pub mod settings;
+pub mod sort_value;
 pub mod source;
 pub mod units;
 

@@ -9,7 +9,7 @@ use crate::search::{Missing, SortKey};
 ///
 /// Integers and fractions compare by their exact numeric value.
 pub fn compare_values(a: &SortValue, b: &SortValue) -> Ordering {
-    use SortValue::{F64, I64, Missing, Text, U64};
+    use SortValue::{F64, I64, Ip, Missing, Text, U64};
     match (a, b) {
         (Missing, Missing) => Ordering::Equal,
         (Missing, _) => Ordering::Greater,
@@ -18,15 +18,19 @@ pub fn compare_values(a: &SortValue, b: &SortValue) -> Ordering {
         (U64(a), U64(b)) => a.cmp(b),
         (F64(a), F64(b)) => a.total_cmp(b),
         (Text(a), Text(b)) => a.cmp(b),
+        (Ip(a), Ip(b)) => a.cmp(b),
         (I64(a), U64(b)) => i128::from(*a).cmp(&i128::from(*b)),
         (U64(a), I64(b)) => i128::from(*a).cmp(&i128::from(*b)),
         (I64(a), F64(b)) => compare_whole(i128::from(*a), *b),
         (U64(a), F64(b)) => compare_whole(i128::from(*a), *b),
         (F64(a), I64(b)) => compare_whole(i128::from(*b), *a).reverse(),
         (F64(a), U64(b)) => compare_whole(i128::from(*b), *a).reverse(),
-        // Kinds that do not mix (several indices with other mappings): numbers before text.
+        // Kinds that do not mix (several indices with other mappings): numbers before addresses before
+        // text.
         (Text(_), _) => Ordering::Greater,
         (_, Text(_)) => Ordering::Less,
+        (Ip(_), _) => Ordering::Greater,
+        (_, Ip(_)) => Ordering::Less,
     }
 }
 
@@ -82,6 +86,7 @@ pub fn compare_key(key: &SortKey, a: &SortValue, b: &SortValue) -> Ordering {
 mod tests {
     use super::*;
     use crate::search::SortTarget;
+    use crate::sort_value::parse_ip;
 
     fn key(descending: bool, missing: Missing) -> SortKey {
         SortKey {
@@ -113,6 +118,26 @@ mod tests {
             compare_values(&SortValue::U64(u64::MAX), &SortValue::I64(-1)),
             Ordering::Greater
         );
+    }
+
+    #[test]
+    fn addresses_compare_as_numbers_between_numbers_and_text() {
+        let ip = |text| SortValue::Ip(parse_ip(text).expect("an address"));
+        let ascending = [
+            SortValue::F64(1e300),
+            ip("::1"),
+            ip("9.0.0.1"),
+            ip("10.0.0.2"),
+            ip("192.168.0.1"),
+            ip("2001:db8::1"),
+            SortValue::Text(String::new()),
+            SortValue::Missing,
+        ];
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(compare_values(a, b), i.cmp(&j), "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

@@ -6,4 +6,5 @@ mod layouts;
 mod reading;
 mod room;
 mod routing;
+mod sorting;
 mod writing;

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::date::{DateFormatter, TimeZone};
 use gleaner_query::search::FieldFormat;
+use gleaner_query::sort_value::ip_text;
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -12,7 +13,6 @@ use super::decimal;
 use crate::aggregate::bounds;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::ip_text;
 use crate::schema::FieldHandle;
 use crate::view::{View, split_place};
 

@@ -1,7 +1,6 @@
 //! Keys of buckets and the type of the values they were made of.
 
 use std::cmp::Ordering;
-use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -110,14 +109,5 @@ impl ValueFormat {
         if self.kind == ValueKind::Unmapped {
             *self = other;
         }
-    }
-}
-
-/// Returns the text form of an address: IPv4 where it is one.
-pub fn ip_text(address: u128) -> String {
-    let address = Ipv6Addr::from(address);
-    match address.to_ipv4_mapped() {
-        Some(short) => short.to_string(),
-        None => address.to_string(),
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
+use gleaner_query::sort_value::ip_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Bucket;
-use super::key::{Fraction, Key, ValueFormat, ValueKind, ip_text};
+use super::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::error::EngineError;
 
 /// A shard with at most so many keys sends all of them, and counts are exact at once.

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use gleaner_query::answer::SortValue;
 use gleaner_query::resolved::Scalar;
+use gleaner_query::sort_value::{ip_text, parse_ip};
 
 use super::field::{known, one};
 use super::ids::{sixteen, wide};
@@ -51,8 +52,12 @@ impl Wire for SortValue {
             Self::F64(number) => Kind::F64(*number),
             Self::Text(text) => Kind::Text(text.clone()),
             Self::Missing => Kind::Missing(v1::Unit {}),
+            Self::Ip(address) => Kind::Text(ip_text(*address)),
         };
-        v1::SortValue { kind: Some(kind) }
+        v1::SortValue {
+            kind: Some(kind),
+            is_address: matches!(self, Self::Ip(_)),
+        }
     }
 
     fn from_message(message: v1::SortValue) -> Result<Self, DecodeError> {
@@ -65,6 +70,10 @@ impl Wire for SortValue {
                 return Err(DecodeError::field("SortValue.f64", "not a number"));
             }
             Kind::F64(number) => Self::F64(number),
+            Kind::Text(text) if message.is_address => match parse_ip(&text) {
+                Some(address) => Self::Ip(address),
+                None => return Err(DecodeError::field("SortValue.text", "not an address")),
+            },
             Kind::Text(text) => Self::Text(text),
             Kind::Missing(_) => Self::Missing,
         })

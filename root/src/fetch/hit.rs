@@ -1,7 +1,8 @@
 //! A ranked hit and its content, joined.
 
-use gleaner_query::answer::{FetchedHit, Hit, SortValue};
+use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
+use gleaner_query::sort_value::shown;
 use gleaner_query::source::filter_source;
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ pub(super) fn joined(
 /// more digits than a JSON reader's double keeps. Where several indices are searched, the index
 /// follows it: documents of one id in two of them tie in everything else.
 fn sort_values(request: &SearchRequest, ranked: &Ranked, num_plans: usize) -> Vec<Value> {
-    let mut values: Vec<Value> = ranked.hit.keys.iter().map(sort_json).collect();
+    let mut values: Vec<Value> = ranked.hit.keys.iter().map(shown).collect();
     let is_total = |key: &SortKey| matches!(key.target, SortTarget::Doc | SortTarget::ShardDoc);
     if !values.is_empty() && !request.sort.iter().any(is_total) {
         let hash = ranked.hit.tie.hash;
@@ -61,15 +62,4 @@ fn sort_values(request: &SearchRequest, ranked: &Ranked, num_plans: usize) -> Ve
         }));
     }
     values
-}
-
-/// Returns a sort value as it is rendered and as `search_after` takes it back.
-fn sort_json(value: &SortValue) -> Value {
-    match value {
-        SortValue::I64(n) => Value::from(*n),
-        SortValue::U64(n) => Value::from(*n),
-        SortValue::F64(n) => serde_json::Number::from_f64(*n).map_or(Value::Null, Value::Number),
-        SortValue::Text(text) => Value::from(text.as_str()),
-        SortValue::Missing => Value::Null,
-    }
 }

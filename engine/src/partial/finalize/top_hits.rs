@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use gleaner_query::aggregation::TopHitsAggregation;
-use gleaner_query::answer::{AggregationValue, FetchedHit, Hit, SortValue};
-use serde_json::Value;
+use gleaner_query::answer::{AggregationValue, FetchedHit, Hit};
+use gleaner_query::sort_value::shown;
 
 use super::FinalizeContext;
 use crate::error::EngineError;
@@ -51,14 +51,4 @@ fn returned(hit: &TopHit, context: &FinalizeContext<'_>) -> Result<Hit, EngineEr
         source: content.source.clone(),
         shard: hit.shard.shard.0,
     })
-}
-
-fn shown(value: &SortValue) -> Value {
-    match value {
-        SortValue::I64(value) => Value::from(*value),
-        SortValue::U64(value) => Value::from(*value),
-        SortValue::F64(value) => Value::from(*value),
-        SortValue::Text(text) => Value::from(text.as_str()),
-        SortValue::Missing => Value::Null,
-    }
 }

@@ -26,7 +26,7 @@ pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, Engin
         key.mode,
         Some(SortMode::Sum | SortMode::Avg | SortMode::Median)
     );
-    if kind == Kind::Text && needs_numbers {
+    if matches!(kind, Kind::Text | Kind::Ip) && needs_numbers {
         return Err(EngineError::Query(format!(
             "sort mode of [{path}] must be min or max: its values are no numbers"
         )));
@@ -47,7 +47,8 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
         }));
     }
     Ok(match kind {
-        FieldKind::Keyword { .. } | FieldKind::Ip { .. } => Kind::Text,
+        FieldKind::Keyword { .. } => Kind::Text,
+        FieldKind::Ip { .. } => Kind::Ip,
         FieldKind::Number {
             number: NumberKind::UnsignedLong,
             ..
@@ -59,7 +60,8 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
 
 fn of_unmapped(type_name: &str) -> Kind {
     match type_name {
-        "keyword" | "ip" | "text" => Kind::Text,
+        "keyword" | "text" => Kind::Text,
+        "ip" => Kind::Ip,
         "double" | "float" | "half_float" | "scaled_float" => Kind::Fraction,
         "unsigned_long" => Kind::Unsigned,
         _ => Kind::Whole,

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use gleaner_model::ShardKey;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
+use gleaner_query::sort_value::parse_ip;
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
 use super::{field, mode, start};
 use crate::EngineError;
 use crate::doc_values::DocValues;
-use crate::partial::key::ip_text;
 use crate::view::{SegmentView, View};
 
 /// Bits of a document's place in index order that hold its seq_no; the shard's number is above.
@@ -28,6 +28,8 @@ pub(crate) enum Raw {
     First,
     /// Orders like the value.
     Number(u64),
+    /// An address, which orders like the number it is.
+    Address(u128),
     /// The value itself.
     Text(String),
     /// No value, where these stand last.
@@ -40,6 +42,7 @@ pub(super) enum Kind {
     Whole,
     Unsigned,
     Fraction,
+    Ip,
     Text,
 }
 
@@ -109,12 +112,16 @@ impl KeyReader {
     pub(crate) fn compare(&self, a: &Raw, b: &Raw) -> Ordering {
         let rank = |raw: &Raw| match raw {
             Raw::First => 0,
-            Raw::Number(_) | Raw::Text(_) => 1,
+            Raw::Number(_) | Raw::Address(_) | Raw::Text(_) => 1,
             Raw::Last => 2,
         };
         let ascending = match (a, b) {
             (Raw::Number(a), Raw::Number(b)) => a.cmp(b),
+            (Raw::Address(a), Raw::Address(b)) => a.cmp(b),
             (Raw::Text(a), Raw::Text(b)) => a.cmp(b),
+            // Of an index where the field is no address: addresses stand before text.
+            (Raw::Address(_), Raw::Text(_)) => Ordering::Less,
+            (Raw::Text(_), Raw::Address(_)) => Ordering::Greater,
             _ => return rank(a).cmp(&rank(b)),
         };
         if self.descending {
@@ -145,8 +152,8 @@ impl KeyReader {
             Source::Ip(column) => {
                 let values = column.values_for_doc(doc);
                 let chosen = if is_max { values.max() } else { values.min() };
-                let text = chosen.map(|ip| Raw::Text(ip_text(ip.to_bits())));
-                return text.unwrap_or_else(|| self.missing.clone());
+                let address = chosen.map(|ip| Raw::Address(ip.to_bits()));
+                return address.unwrap_or_else(|| self.missing.clone());
             }
             Source::Terms(column) => {
                 let ords = column.term_ords(doc);
@@ -168,10 +175,11 @@ impl KeyReader {
         Ok(match (raw, self.kind) {
             (Raw::First | Raw::Last, _) => SortValue::Missing,
             (Raw::Text(text), _) => SortValue::Text(text),
+            (Raw::Address(address), _) => SortValue::Ip(address),
             (Raw::Number(bits), Kind::Whole) => SortValue::I64(u64_to_i64(bits)),
             (Raw::Number(value), Kind::Unsigned) => SortValue::U64(value),
             (Raw::Number(bits), Kind::Fraction) => SortValue::F64(u64_to_f64(bits)),
-            (Raw::Number(odd), Kind::Text) => SortValue::Text(self.term(odd / 2)?),
+            (Raw::Number(odd), Kind::Text | Kind::Ip) => SortValue::Text(self.term(odd / 2)?),
         })
     }
 
@@ -183,9 +191,18 @@ impl KeyReader {
             SortValue::I64(value) => Raw::Number(i64_to_u64(*value)),
             SortValue::U64(value) => Raw::Number(*value),
             SortValue::F64(value) => Raw::Number(f64_to_u64(*value)),
-            SortValue::Text(text) => match &self.source {
-                Source::Terms(column) => Raw::Number(place_of(column, text)?),
+            SortValue::Text(text) => match (&self.source, self.kind) {
+                (Source::Terms(column), _) => Raw::Number(place_of(column, text)?),
+                // Older roots and ids of scrolls have addresses as text.
+                (_, Kind::Ip) => {
+                    parse_ip(text).map_or_else(|| Raw::Text(text.clone()), Raw::Address)
+                }
                 _ => Raw::Text(text.clone()),
+            },
+            SortValue::Ip(address) => match self.source {
+                // Of an index where the field is an address: it stands before all terms.
+                Source::Terms(_) => Raw::Number(0),
+                _ => Raw::Address(*address),
             },
         })
     }

@@ -7,6 +7,7 @@ use gleaner_query::answer::SortValue;
 use gleaner_query::date::DateFormatter;
 use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
+use gleaner_query::sort_value::parse_ip;
 use serde_json::Value;
 
 use super::key::{KeyReader, Kind, Raw};
@@ -105,6 +106,13 @@ pub(super) fn read_value(
             Value::String(text) => text.clone(),
             other => other.to_string(),
         })),
+        Kind::Ip => {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            let refuse = || EngineError::Query(format!("'{text}' is not an IP string literal."));
+            Some(SortValue::Ip(parse_ip(&text).ok_or_else(refuse)?))
+        }
         Kind::Whole => whole(key, view, value)?.map(SortValue::I64),
     };
     read.ok_or_else(|| {

@@ -28,6 +28,8 @@ pub(super) fn sort_value() -> impl Strategy<Value = SortValue> {
         fraction().prop_map(SortValue::F64),
         text().prop_map(SortValue::Text),
         Just(SortValue::Missing),
+        any::<u128>().prop_map(SortValue::Ip),
+        any::<u32>().prop_map(|short| SortValue::Ip(0xffff_0000_0000 | u128::from(short))),
     ]
 }
 

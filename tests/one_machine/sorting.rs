@@ -1,0 +1,111 @@
+//! Order by fields: addresses as numbers, whatever the layout.
+
+use anyhow::Result;
+use gleaner_query::answer::{AggregationValue, Hit};
+use gleaner_testkit::Node;
+use serde_json::{Value, json};
+
+/// Starts a node with one index of `shards` shards; every document is a segment of its own.
+async fn node_of(shards: u32, properties: Value, documents: &[Value]) -> Result<Node> {
+    let node = Node::start().await?;
+    let body = json!({
+        "settings": {"number_of_shards": shards},
+        "mappings": {"properties": properties},
+    });
+    node.create("things", &body).await?;
+    for (i, source) in documents.iter().enumerate() {
+        node.put("things", &[(i.to_string(), source.clone())])
+            .await?;
+    }
+    Ok(node)
+}
+
+/// Returns the first sort value of each hit.
+fn shown(hits: &[Hit]) -> Vec<Value> {
+    hits.iter().map(|hit| hit.sort[0].clone()).collect()
+}
+
+async fn sorted(node: &Node, body: &Value) -> Result<Vec<Value>> {
+    Ok(shown(&node.search("things", body).await?.hits))
+}
+
+/// Walks pages of one hit by the values shown, and returns them.
+async fn walked(node: &Node, sort: &Value) -> Result<Vec<Value>> {
+    let mut seen = Vec::new();
+    loop {
+        let mut body = json!({"size": 1, "sort": [sort]});
+        if let Some(last) = seen.last() {
+            body["search_after"] = json!([last]);
+        }
+        match node.search("things", &body).await?.hits.first() {
+            Some(hit) => seen.push(hit.sort[0].clone()),
+            None => return Ok(seen),
+        }
+    }
+}
+
+/// Returns the first sort value of each hit of a `top_hits`.
+async fn top_hits(node: &Node, sort: &Value) -> Result<Vec<Value>> {
+    let top = json!({"top_hits": {"size": 10, "sort": [sort]}});
+    let body = json!({"size": 0, "aggs": {"top": top}});
+    let response = node.search("things", &body).await?;
+    match &response.aggregations[0].value {
+        AggregationValue::TopHits { hits, .. } => Ok(shown(hits)),
+        other => anyhow::bail!("{other:?} are no hits"),
+    }
+}
+
+const ADDRESSES: [&str; 5] = ["::1", "9.0.0.1", "10.0.0.2", "192.168.0.1", "2001:db8::1"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_sorted_as_numbers() -> Result<()> {
+    let documents = [3, 0, 4, 2, 1].map(|at| json!({"ip": ADDRESSES[at]}));
+    let mut descending = ADDRESSES;
+    descending.reverse();
+    for shards in [1, 3] {
+        let node = node_of(shards, json!({"ip": {"type": "ip"}}), &documents).await?;
+        let ascending_key = json!({"ip": "asc"});
+        let all = sorted(&node, &json!({"sort": [ascending_key]})).await?;
+        assert_eq!(all, ADDRESSES, "{shards}");
+        let all = sorted(&node, &json!({"sort": [{"ip": "desc"}]})).await?;
+        assert_eq!(all, descending, "{shards}");
+        assert_eq!(walked(&node, &ascending_key).await?, ADDRESSES, "{shards}");
+        let top = top_hits(&node, &ascending_key).await?;
+        assert_eq!(top, ADDRESSES, "{shards}");
+        let between = json!({"sort": [ascending_key], "search_after": ["9.255.0.0"]});
+        assert_eq!(sorted(&node, &between).await?, ADDRESSES[2..], "{shards}");
+        let none = json!({"sort": [ascending_key], "search_after": ["nowhere"]});
+        assert!(node.search("things", &none).await.is_err());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_addresses_and_several_of_one_document_have_their_place() -> Result<()> {
+    let documents = [
+        json!({"ip": ["10.0.0.2", "9.0.0.1"]}),
+        json!({}),
+        json!({"ip": "9.0.0.5"}),
+    ];
+    let node = node_of(2, json!({"ip": {"type": "ip"}}), &documents).await?;
+    for (key, expected) in [
+        (json!({"mode": "min"}), json!(["9.0.0.1", "9.0.0.5", null])),
+        (json!({"mode": "max"}), json!(["9.0.0.5", "10.0.0.2", null])),
+        (
+            json!({"missing": "_first"}),
+            json!([null, "9.0.0.1", "9.0.0.5"]),
+        ),
+        (
+            json!({"order": "desc", "missing": "_last"}),
+            json!(["10.0.0.2", "9.0.0.5", null]),
+        ),
+        (
+            json!({"missing": "9.0.0.3"}),
+            json!(["9.0.0.1", "9.0.0.3", "9.0.0.5"]),
+        ),
+    ] {
+        let all = sorted(&node, &json!({"sort": [{"ip": key}]})).await?;
+        assert_eq!(json!(all), expected, "{key}");
+    }
+    Ok(())
+}
