@@ -5,12 +5,57 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use gleaner_model::FieldKind;
+use gleaner_model::mapping::Mapping;
 use serde_json::Value;
 
+use crate::QueryError;
 use crate::answer::SortValue;
+use crate::date::DateFormatter;
+use crate::search::{SortKey, SortTarget};
 
-/// Returns a value as it is shown and as `search_after` takes it back.
-pub fn shown(value: &SortValue) -> Value {
+/// Returns the formats that values of each key are shown in, in an index of `mapping`: of dates that
+/// were asked for in one.
+///
+/// # Errors
+/// `illegal_argument_exception` for a `format` that is none of dates.
+pub fn formats(
+    keys: &[SortKey],
+    mapping: &Mapping,
+) -> Result<Vec<Option<DateFormatter>>, QueryError> {
+    keys.iter().map(|key| format_of(key, mapping)).collect()
+}
+
+fn format_of(key: &SortKey, mapping: &Mapping) -> Result<Option<DateFormatter>, QueryError> {
+    let (SortTarget::Field(path), Some(pattern)) = (&key.target, &key.format) else {
+        return Ok(None);
+    };
+    let kind = mapping.field(path).map(|field| &field.kind);
+    match kind {
+        Some(FieldKind::Date { .. }) => DateFormatter::parse_pattern(pattern).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Returns the values of a hit's keys as they are shown, by the [`formats`] of its index.
+pub fn all_shown(values: &[SortValue], formats: &[Option<DateFormatter>]) -> Vec<Value> {
+    let formats = formats.iter().map(Option::as_ref);
+    let formats = formats.chain(std::iter::repeat(None));
+    let shown = values.iter().zip(formats);
+    shown
+        .map(|(value, format)| shown_in(value, format))
+        .collect()
+}
+
+fn shown_in(value: &SortValue, format: Option<&DateFormatter>) -> Value {
+    match (value, format) {
+        (SortValue::I64(ms), Some(format)) => Value::from(format.format(*ms)),
+        _ => shown(value),
+    }
+}
+
+/// Returns a value without a format as it is shown and as `search_after` takes it back.
+fn shown(value: &SortValue) -> Value {
     match value {
         SortValue::I64(number) => Value::from(*number),
         SortValue::U64(number) => Value::from(*number),
@@ -46,9 +91,18 @@ mod tests {
     fn addresses_are_shown_as_they_are_read() {
         for text in ["::1", "9.0.0.1", "2001:db8::1"] {
             let address = parse_ip(text).expect("an address");
-            assert_eq!(shown(&SortValue::Ip(address)), text);
+            assert_eq!(all_shown(&[SortValue::Ip(address)], &[]), [text]);
         }
         assert_eq!(parse_ip("::ffff:9.0.0.1"), parse_ip("9.0.0.1"));
         assert_eq!(parse_ip("9.0.0"), None);
+    }
+
+    #[test]
+    fn only_what_has_a_format_is_shown_in_it() {
+        let format = DateFormatter::parse_pattern("yyyy/MM/dd").expect("a pattern");
+        let values = [SortValue::I64(0), SortValue::Missing, SortValue::I64(0)];
+        let formats = [Some(format.clone()), Some(format), None];
+        let expected = serde_json::json!(["1970/01/01", null, 0]);
+        assert_eq!(Value::from(all_shown(&values, &formats)), expected);
     }
 }

@@ -1,5 +1,7 @@
 //! Partial aggregations of shards → results, with a second question where counts are not exact yet.
 
+use std::sync::Arc;
+
 use gleaner_engine::EngineError;
 use gleaner_engine::partial::{FinalizeContext, merge_encoded};
 use gleaner_proto::LeafFault;
@@ -48,7 +50,14 @@ impl Root {
             .iter()
             .map(|p| (p.index.uuid, p.index.name.to_string()))
             .collect();
-        let finished = merged.finalize(wanted, &FinalizeContext::new(&names));
+        let mappings = plans
+            .iter()
+            .map(|p| (p.index.uuid, Arc::clone(&p.index.mapping)));
+        let context = FinalizeContext {
+            mappings: mappings.collect(),
+            ..FinalizeContext::new(&names)
+        };
+        let finished = merged.finalize(wanted, &context);
         Ok((finished.map_err(|error| refused(&error))?, failures))
     }
 
@@ -71,7 +80,7 @@ impl Root {
         let asked = Asked {
             request: &request,
             options: asked.options,
-            statistics: std::sync::Arc::clone(&asked.statistics),
+            statistics: Arc::clone(&asked.statistics),
             now_ms: asked.now_ms,
         };
         let gathered = self

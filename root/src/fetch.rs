@@ -25,7 +25,7 @@ use crate::response::ShardFailure;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::{Asked, shard_query};
 use crate::{Root, RootError};
-use hit::joined;
+use hit::Joiner;
 use of_leaf::{Wanted, fetch_from};
 
 /// Winners whose shards on one leaf are fetched by one call. More are a call for each shard: what a
@@ -80,11 +80,12 @@ impl Root {
                 Err(failure) => fetched.failures.push(failure),
             }
         }
+        let joiner = Joiner::new(plans, asked)?;
         for (ranked, content) in winners.iter().zip(contents) {
             let Some(content) = content else {
                 continue;
             };
-            fetched.hits.push(joined(plans, ranked, content, asked)?);
+            fetched.hits.push(joiner.joined(ranked, content)?);
             if asked.request.explain {
                 let mut shards = plans[ranked.plan].shards.iter();
                 let planned = shards.find(|planned| planned.shard == ranked.shard);

@@ -1,4 +1,4 @@
-//! Order by fields: addresses as numbers, whatever the layout.
+//! Order by fields: addresses as numbers, dates in the format asked for, whatever the layout.
 
 use anyhow::Result;
 use gleaner_query::answer::{AggregationValue, Hit};
@@ -107,5 +107,29 @@ async fn missing_addresses_and_several_of_one_document_have_their_place() -> Res
         let all = sorted(&node, &json!({"sort": [{"ip": key}]})).await?;
         assert_eq!(json!(all), expected, "{key}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dates_are_shown_in_the_format_asked_for() -> Result<()> {
+    let dates = ["2020-01-28", "1969-12-31", "2021-02-01"];
+    let documents = dates.map(|date| json!({"d": date, "n": 1}));
+    let properties = json!({"d": {"type": "date"}, "n": {"type": "long"}});
+    let node = node_of(2, properties, &documents).await?;
+    let key = json!({"d": {"order": "asc", "format": "yyyy/MM/dd"}});
+    let expected = ["1969/12/31", "2020/01/28", "2021/02/01"];
+    assert_eq!(
+        sorted(&node, &json!({"sort": [key]})).await?,
+        expected,
+        "a search"
+    );
+    assert_eq!(walked(&node, &key).await?, expected, "search_after");
+    assert_eq!(top_hits(&node, &key).await?, expected, "top_hits");
+    let plain = sorted(&node, &json!({"sort": ["d"], "size": 1})).await?;
+    assert_eq!(plain, [json!(-86_400_000)]);
+    let number = json!({"sort": [{"n": {"format": "yyyy"}}], "size": 1});
+    assert_eq!(sorted(&node, &number).await?, [json!(1)]);
+    let refused = json!({"sort": [{"d": {"format": "bbb"}}]});
+    assert!(node.search("things", &refused).await.is_err());
     Ok(())
 }

@@ -10,8 +10,10 @@ mod order;
 mod top_hits;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gleaner_model::IndexUuid;
+use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue};
 
@@ -30,6 +32,8 @@ pub struct FinalizeContext<'a> {
     pub now_ms: i64,
     /// Names of the indices, for hits of `top_hits`.
     pub names: &'a BTreeMap<IndexUuid, String>,
+    /// Their mappings, for the formats that `top_hits` shows sort values in; none by default.
+    pub mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
 }
 
 impl<'a> FinalizeContext<'a> {
@@ -39,6 +43,7 @@ impl<'a> FinalizeContext<'a> {
             max_buckets: DEFAULT_MAX_BUCKETS,
             now_ms: 0,
             names,
+            mappings: BTreeMap::new(),
         }
     }
 }

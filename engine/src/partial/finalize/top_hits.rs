@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gleaner_query::aggregation::TopHitsAggregation;
 use gleaner_query::answer::{AggregationValue, FetchedHit, Hit};
-use gleaner_query::sort_value::shown;
+use gleaner_query::sort_value::{all_shown, formats};
 
 use super::FinalizeContext;
 use crate::error::EngineError;
@@ -19,16 +19,25 @@ pub(super) fn value(
         total: hits.total,
         max_score: hits.max_score,
         hits: window
-            .map(|hit| returned(hit, context))
+            .map(|hit| returned(hit, request, context))
             .collect::<Result<_, _>>()?,
     })
 }
 
-fn returned(hit: &TopHit, context: &FinalizeContext<'_>) -> Result<Hit, EngineError> {
+fn returned(
+    hit: &TopHit,
+    request: &TopHitsAggregation,
+    context: &FinalizeContext<'_>,
+) -> Result<Hit, EngineError> {
     let missing = || EngineError::Internal("a hit of `top_hits` came without content".to_owned());
     let content = hit.content.as_ref().ok_or_else(missing)?;
     let fields = serde_json::from_str(&content.fields)
         .map_err(|error| EngineError::Corrupt(format!("fields of `top_hits`: {error}")))?;
+    let formats = match context.mappings.get(&hit.shard.index) {
+        Some(mapping) => formats(&request.sort, mapping),
+        None => Ok(Vec::new()),
+    };
+    let formats = formats.map_err(|error| EngineError::Query(error.reason))?;
     Ok(Hit {
         index: context
             .names
@@ -36,7 +45,7 @@ fn returned(hit: &TopHit, context: &FinalizeContext<'_>) -> Result<Hit, EngineEr
             .cloned()
             .unwrap_or_default(),
         score: hit.score,
-        sort: hit.keys.iter().map(shown).collect(),
+        sort: all_shown(&hit.keys, &formats),
         content: FetchedHit {
             id: content.id.clone(),
             routing: content.routing.clone(),

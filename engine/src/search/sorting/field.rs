@@ -2,6 +2,7 @@
 
 use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::search::{SortKey, SortMode};
+use gleaner_query::sort_value;
 
 use super::key::Kind;
 use crate::EngineError;
@@ -21,6 +22,8 @@ pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, Engin
             ))),
         };
     };
+    sort_value::formats(std::slice::from_ref(key), view.mapping())
+        .map_err(|error| EngineError::Query(error.reason))?;
     let kind = of_field(path, &field.kind)?;
     let needs_numbers = matches!(
         key.mode,
