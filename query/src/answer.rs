@@ -180,6 +180,10 @@ pub enum AggregationValue {
         max_score: Option<f32>,
         /// The hits with index name resolved by the root.
         hits: Vec<Hit>,
+        /// Whether hits show `_version`.
+        has_version: bool,
+        /// Whether hits show `_seq_no` and `_primary_term`.
+        has_seq_no: bool,
     },
 }
 

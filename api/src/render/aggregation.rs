@@ -78,8 +78,16 @@ impl AggregationForm {
                 total,
                 max_score,
                 hits,
+                has_version,
+                has_seq_no,
             } => {
-                object.insert("hits".to_owned(), self.top_hits(*total, *max_score, hits));
+                let form = HitForm {
+                    has_version: *has_version,
+                    has_seq_no: *has_seq_no,
+                    ..HitForm::default()
+                };
+                let shown = self.top_hits(*total, *max_score, (hits, &form));
+                object.insert("hits".to_owned(), shown);
             }
         }
         Value::Object(object)
@@ -130,11 +138,15 @@ impl AggregationForm {
         object
     }
 
-    fn top_hits(self, total: u64, max_score: Option<f32>, hits: &[Hit]) -> Value {
-        let form = HitForm::default();
+    fn top_hits(
+        self,
+        total: u64,
+        max_score: Option<f32>,
+        (hits, form): (&[Hit], &HitForm),
+    ) -> Value {
         let shown: Vec<Value> = hits
             .iter()
-            .filter_map(|hit| serde_json::to_value(HitBody::new(hit, &form, None)).ok())
+            .filter_map(|hit| serde_json::to_value(HitBody::new(hit, form, None)).ok())
             .collect();
         let total = if self.has_plain_totals {
             json!(total)

@@ -1,6 +1,7 @@
 //! Results of aggregations as the dialect shows them.
 
-use gleaner_query::answer::Stats;
+use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, Version};
+use gleaner_query::answer::{FetchedHit, Stats};
 
 use super::*;
 
@@ -130,4 +131,46 @@ fn typed_keys_carry_the_type() {
     };
     let shown = form.results(&[result("f", "filter", value)]);
     assert_eq!(Value::Object(shown), json!({"filter#f": {"doc_count": 1}}));
+}
+
+#[test]
+fn top_hits_show_versions_and_sequence_numbers_when_asked() {
+    let hit = Hit {
+        index: "books".to_owned(),
+        score: None,
+        sort: Vec::new(),
+        content: FetchedHit {
+            id: DocumentId::parse("a").expect("a good id"),
+            routing: None,
+            seq_no: SeqNo(7),
+            term: PrimaryTerm(2),
+            version: Version(3),
+            source: Default::default(),
+            fields: Default::default(),
+            highlight: Default::default(),
+            explanation: None,
+        },
+        source: None,
+        shard: 0,
+    };
+    let shown = |has_version, has_seq_no| {
+        let value = AggregationValue::TopHits {
+            total: 1,
+            max_score: None,
+            hits: vec![hit.clone()],
+            has_version,
+            has_seq_no,
+        };
+        shown(result("t", "top_hits", value))["t"]["hits"]["hits"][0].clone()
+    };
+    let bare = json!({"_index": "books", "_id": "a", "_score": null});
+    assert_eq!(shown(false, false), bare);
+    assert_eq!(
+        shown(true, false),
+        json!({"_index": "books", "_id": "a", "_version": 3, "_score": null})
+    );
+    assert_eq!(
+        shown(false, true),
+        json!({"_index": "books", "_id": "a", "_seq_no": 7, "_primary_term": 2, "_score": null})
+    );
 }

@@ -76,6 +76,26 @@ fn best<K: Ord + ToString>(counts: BTreeMap<K, u64>, size: usize) -> Vec<(String
         .collect()
 }
 
+#[test]
+fn top_hits_say_what_is_asked_of_their_writes() {
+    let documents: Documents = vec![("d".to_owned(), json!({"tag": "a"}))];
+    let asked = |body: Value| {
+        let found = one(&documents, &json!({ "top_hits": body }));
+        let AggregationValue::TopHits {
+            has_version,
+            has_seq_no,
+            ..
+        } = found.value
+        else {
+            panic!("not hits: {found:?}");
+        };
+        (has_version, has_seq_no)
+    };
+    assert_eq!(asked(json!({})), (false, false));
+    assert_eq!(asked(json!({"version": true})), (true, false));
+    assert_eq!(asked(json!({"seq_no_primary_term": true})), (false, true));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

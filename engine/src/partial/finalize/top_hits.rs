@@ -21,6 +21,8 @@ pub(super) fn value(
         hits: window
             .map(|hit| returned(hit, request, context))
             .collect::<Result<_, _>>()?,
+        has_version: request.version,
+        has_seq_no: request.seq_no_primary_term,
     })
 }
 
