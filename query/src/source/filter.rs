@@ -13,7 +13,8 @@ use crate::search::SourceFilter;
 /// Returns `source` with only the paths that `filter` lets through; the bytes as they are when it
 /// lets all through.
 ///
-/// A pattern names a path and all below it; `*` stands for any run of characters, dots included.
+/// A pattern names a path and all below it; `*` stands for any run of characters, dots included, and
+/// a key with dots is a path.
 /// Elements of arrays have the path of the array. `filter.enabled` is the caller's matter.
 ///
 /// # Errors
@@ -168,17 +169,13 @@ impl Rules<'_> {
     }
 
     fn is_included(&self, path: &str) -> bool {
-        self.filter
-            .includes
-            .iter()
-            .any(|pattern| matches_pattern(pattern, path))
+        let mut patterns = self.filter.includes.iter();
+        patterns.any(|pattern| is_at_or_below(pattern, path))
     }
 
     fn is_excluded(&self, path: &str) -> bool {
-        self.filter
-            .excludes
-            .iter()
-            .any(|pattern| matches_pattern(pattern, path))
+        let mut patterns = self.filter.excludes.iter();
+        patterns.any(|pattern| is_at_or_below(pattern, path))
     }
 
     /// Whether an exclude may name something below `path`; true when in doubt.
@@ -193,6 +190,14 @@ impl Rules<'_> {
                 .is_some_and(|rest| rest.starts_with('.'))
         })
     }
+}
+
+/// Returns whether `pattern` names `path` or what it is in: a key with dots is a path by itself, so
+/// its beginning may be nowhere in the document as an object.
+fn is_at_or_below(pattern: &str, path: &str) -> bool {
+    let ends = path.match_indices('.').map(|(end, _)| end);
+    ends.chain([path.len()])
+        .any(|end| matches_pattern(pattern, &path[..end]))
 }
 
 /// Returns the members of an object as text, in order; the key with its quotes.
@@ -287,6 +292,27 @@ mod tests {
                 vec![],
                 r#"{"tags":["x"],"items":[{"n":2},{"n":3}]}"#,
             ),
+        ] {
+            assert_eq!(
+                filtered(source, &includes, &excludes),
+                expected,
+                "{includes:?} {excludes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_with_dots_are_paths() {
+        let source = r#"{"dot.ted":1,"dotted":2,"a":{"b.c.d":3,"b":4}}"#;
+        for (includes, excludes, expected) in [
+            (vec!["dot"], vec![], r#"{"dot.ted":1}"#),
+            (vec!["dot.ted"], vec![], r#"{"dot.ted":1}"#),
+            (vec!["a.b.c"], vec![], r#"{"a":{"b.c.d":3}}"#),
+            (vec!["d*t"], vec![], r#"{"dot.ted":1}"#),
+            (vec![], vec!["dot"], r#"{"dotted":2,"a":{"b.c.d":3,"b":4}}"#),
+            (vec!["a"], vec!["a.b.c"], r#"{"a":{"b":4}}"#),
+            (vec!["a.b"], vec!["*.c"], r#"{"a":{"b":4}}"#),
+            (vec!["do"], vec![], "{}"),
         ] {
             assert_eq!(
                 filtered(source, &includes, &excludes),
