@@ -1,15 +1,17 @@
-//! `fields`: values taken from `_source` by path, as the mapping reads them.
+//! `fields`: values taken from `_source` by path, as the mapping reads them: what is indexed of them.
 
-use gleaner_model::{FieldKind, FieldPath, NumberKind};
-use gleaner_query::date::DateFormatter;
+use std::collections::HashMap;
+
+use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::search::FieldFormat;
+use gleaner_query::sort_value::ip_text;
 use gleaner_query::source::values_at;
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::doc_values::Format;
-use crate::aggregate::bounds;
 use crate::error::EngineError;
+use crate::schema::document::{FieldReader, FieldValue};
 use crate::view::View;
 
 /// Fields to show.
@@ -19,41 +21,35 @@ pub(super) struct Plan {
 
 struct FieldPlan {
     path: FieldPath,
-    /// Where its values stand in `_source`: for a multi-field its parent.
-    source_path: FieldPath,
-    kind: FieldKind,
+    /// Where its values stand in `_source`: for a multi-field its parent, and what is copied there.
+    source_paths: Vec<FieldPath>,
+    reader: FieldReader,
     format: Format,
-    /// Reads dates.
-    dates: Option<DateFormatter>,
+    is_date: bool,
+    /// Whether its numbers are of 32 bits or fewer.
+    is_narrow: bool,
 }
+
+/// Which fields copy their values to a path.
+type Copies<'m> = HashMap<&'m str, Vec<&'m FieldPath>>;
 
 impl Plan {
     pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
-        let mapping = view.mapping();
         let mut fields = Vec::new();
+        if asked.is_empty() {
+            return Ok(Self { fields });
+        }
+        let copies = copies(view.mapping());
         for FieldFormat {
             field: pattern,
             format,
         } in asked
         {
-            for (path, field) in mapping.matching(pattern) {
-                if matches!(field.kind, FieldKind::Object { .. }) {
-                    continue;
+            for (path, field) in view.mapping().matching(pattern) {
+                if !matches!(field.kind, FieldKind::Object { .. }) {
+                    let format = Format::new(&field.kind, format.as_deref())?;
+                    fields.push(FieldPlan::new(view, (path, field), format, &copies));
                 }
-                let format = Format::new(&field.kind, format.as_deref())?;
-                let source_path = source_path(path, field.is_multi_field);
-                let kind = field.kind.clone();
-                let dates = match &kind {
-                    FieldKind::Date { format, .. } => Some(bounds::formatter(Some(&format.0))?),
-                    _ => None,
-                };
-                fields.push(FieldPlan {
-                    path: path.clone(),
-                    source_path,
-                    kind,
-                    format,
-                    dates,
-                });
             }
         }
         Ok(Self { fields })
@@ -63,11 +59,12 @@ impl Plan {
         self.fields.is_empty()
     }
 
-    /// Adds the values of a document; fields without any are left out, nulls too.
+    /// Adds the values of a document; fields without any are left out.
     pub(super) fn read(&self, source: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
         for field in &self.fields {
-            let values = values_at(source, field.source_path.as_str());
-            let values: Vec<Value> = values.into_iter().filter_map(|v| field.shown(v)).collect();
+            let paths = field.source_paths.iter();
+            let values = paths.flat_map(|path| values_at(source, path.as_str()));
+            let values: Vec<Value> = values.filter_map(|value| field.shown(value)).collect();
             if !values.is_empty() {
                 shown.insert(field.path.to_string(), values);
             }
@@ -75,48 +72,70 @@ impl Plan {
     }
 }
 
-impl FieldPlan {
-    fn shown(&self, value: &Value) -> Option<Value> {
-        match (&self.kind, value) {
-            (_, Value::Null) => None,
-            (FieldKind::Date { .. }, value) => {
-                // Numbers are read as their text is, as when they were indexed.
-                let text = text_of(value);
-                let ms = self.dates.as_ref()?.parse(&text).ok();
-                let ms = ms.or_else(|| text.parse().ok())?;
-                Some(self.format.date(ms))
-            }
-            (FieldKind::Number { number, .. }, Value::String(text)) => number_of(*number, text),
-            (FieldKind::Boolean { .. }, Value::String(text)) => match text.as_str() {
-                "true" => Some(Value::Bool(true)),
-                "false" | "" => Some(Value::Bool(false)),
-                _ => None,
-            },
-            (FieldKind::Keyword { ignore_above, .. }, value) => {
-                let text = text_of(value);
-                let is_kept =
-                    ignore_above.is_none_or(|limit| text.chars().count() <= limit as usize);
-                is_kept.then_some(Value::String(text))
-            }
-            (FieldKind::Text { .. }, value) => Some(Value::String(text_of(value))),
-            (_, value) => Some(value.clone()),
+fn copies(mapping: &Mapping) -> Copies<'_> {
+    let mut copies = Copies::new();
+    for (path, field) in &mapping.fields {
+        for to in &field.copy_to {
+            copies.entry(to.as_str()).or_default().push(path);
         }
     }
+    copies
 }
 
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+impl FieldPlan {
+    fn new(
+        view: &View,
+        (path, field): (&FieldPath, &Field),
+        format: Format,
+        copies: &Copies<'_>,
+    ) -> Self {
+        let own = source_path(path, field.is_multi_field);
+        let copied = copies.get(own.as_str()).into_iter().flatten();
+        let copied: Vec<FieldPath> = copied.map(|from| (*from).clone()).collect();
+        let is_narrow = matches!(
+            field.kind,
+            FieldKind::Number {
+                number: NumberKind::Float | NumberKind::HalfFloat,
+                ..
+            }
+        );
+        Self {
+            path: path.clone(),
+            source_paths: std::iter::once(own).chain(copied).collect(),
+            reader: FieldReader::new(field, view.analyzers()),
+            format,
+            is_date: matches!(field.kind, FieldKind::Date { .. }),
+            is_narrow,
+        }
+    }
+
+    fn shown(&self, value: &Value) -> Option<Value> {
+        Some(match self.reader.read(value) {
+            Some(FieldValue::Text(text)) => Value::from(text.into_owned()),
+            Some(FieldValue::I64(number)) => Value::from(number),
+            Some(FieldValue::U64(number)) => Value::from(number),
+            Some(FieldValue::F64(number)) => self.fraction(number),
+            Some(FieldValue::Bool(flag)) => Value::Bool(flag),
+            Some(FieldValue::Date(ms)) => self.format.date(ms),
+            Some(FieldValue::Ip(address)) => Value::from(ip_text(u128::from(address))),
+            // A date that its format does not read may still be milliseconds.
+            None if self.is_date => self.format.date(milliseconds(value)?),
+            None => return None,
+        })
+    }
+
+    /// Shows a narrow number by the fewest digits that tell it from its neighbours.
+    fn fraction(&self, number: f64) -> Value {
+        let short = || (number as f32).to_string().parse().ok();
+        let short = self.is_narrow.then(short).flatten();
+        Value::from(short.unwrap_or(number))
     }
 }
 
-/// A number given as text.
-fn number_of(kind: NumberKind, text: &str) -> Option<Value> {
-    match kind {
-        NumberKind::UnsignedLong => text.parse::<u64>().ok().map(Value::from),
-        kind if kind.is_integral() => text.parse::<i64>().ok().map(Value::from),
-        _ => text.parse::<f64>().ok().map(Value::from),
+fn milliseconds(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_i64(),
     }
 }
 

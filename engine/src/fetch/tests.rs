@@ -131,6 +131,87 @@ fn fields_come_from_the_source_as_the_mapping_reads_them() {
     assert_eq!(json!(shown), expected);
 }
 
+/// Returns all fields of a document under a mapping.
+fn fields_under(properties: &Value, source: Value) -> Value {
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let documents = vec![("d".to_owned(), source)];
+    let view = Index::new(&mapping(properties), &documents, layout)
+        .views()
+        .remove(0);
+    let asked = formats(&[("*", None)]);
+    let spec = FetchSpec {
+        fields: &asked,
+        ..FetchSpec::default()
+    };
+    let mut hits =
+        fetch(&view, &[place(0, 0)], &spec, &Control::unlimited()).expect("it can be read");
+    json!(hits.remove(0).fields)
+}
+
+#[test]
+fn fields_show_what_is_indexed_of_the_source() {
+    let properties = json!({
+        "whole": {"type": "integer"},
+        "scaled": {"type": "scaled_float", "scaling_factor": 100},
+        "double": {"type": "double"},
+        "float": {"type": "float"},
+        "half": {"type": "half_float"},
+        "wide": {"type": "unsigned_long"},
+        "tag": {"type": "keyword", "normalizer": "lowercase", "ignore_above": 3},
+        "from": {"type": "ip"},
+        "ok": {"type": "boolean"},
+        "bad": {"type": "long", "ignore_malformed": true},
+    });
+    let source = json!({
+        "whole": [1.9, "-2.5", 3], "scaled": 1.005, "double": [1, "2"], "float": [1.1, 16_777_217],
+        "half": 1.1, "wide": 18_446_744_073_709_551_615_u64, "tag": ["Ab", "long"],
+        "from": ["::ffff:10.0.0.1", "2001:DB8::0:1"], "ok": ["", true], "bad": ["x", 1],
+    });
+    let expected = json!({
+        "whole": [1, -2, 3], "scaled": [1.0], "double": [1.0, 2.0], "float": [1.1, 16_777_216.0],
+        "half": [1.099_609_4], "wide": [18_446_744_073_709_551_615_u64], "tag": ["ab"],
+        "from": ["10.0.0.1", "2001:db8::1"], "ok": [false, true], "bad": [1],
+    });
+    assert_eq!(fields_under(&properties, source), expected);
+}
+
+#[test]
+fn fields_show_what_stands_for_null() {
+    let properties = json!({
+        "tag": {"type": "keyword", "null_value": "none", "fields": {"raw": {"type": "keyword"}}},
+        "n": {"type": "integer", "null_value": 7},
+        "when": {"type": "date", "format": "yyyy", "null_value": "1999"},
+        "ok": {"type": "boolean", "null_value": true},
+        "bare": {"type": "long"},
+    });
+    let source =
+        json!({"tag": ["a", null], "n": null, "when": [null, "2001"], "ok": null, "bare": null});
+    let expected = json!({
+        "tag": ["a", "none"], "tag.raw": ["a"], "n": [7], "when": ["1999", "2001"], "ok": [true],
+    });
+    assert_eq!(fields_under(&properties, source), expected);
+}
+
+#[test]
+fn fields_show_what_was_copied_to_them() {
+    let properties = json!({
+        "first": {"type": "text", "copy_to": ["all", "sum"]},
+        "name": {"properties": {"last": {"type": "keyword", "copy_to": "all"}}},
+        "all": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+        "sum": {"type": "long"},
+    });
+    let source = json!({"first": "1", "name": [{"last": "b"}, {"last": "c"}], "all": "own"});
+    let expected = json!({
+        "first": ["1"], "name.last": ["b", "c"], "sum": [1],
+        "all": ["own", "1", "b", "c"], "all.raw": ["own", "1", "b", "c"],
+    });
+    assert_eq!(fields_under(&properties, source), expected);
+}
+
 #[test]
 fn text_has_no_doc_values() {
     let asked = formats(&[("user.name", None)]);

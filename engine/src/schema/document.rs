@@ -11,6 +11,7 @@ mod convert;
 mod error;
 mod fill;
 mod plan;
+mod reader;
 mod walk;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use serde_json::{Map, Value};
 pub use convert::{MAX_TERM_BYTES, quantise};
 pub use error::DocumentError;
 pub(crate) use fill::{DocumentBuilder, Identity};
+pub(crate) use reader::FieldReader;
 
 use plan::Plan;
 

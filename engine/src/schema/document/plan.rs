@@ -154,7 +154,7 @@ impl Plan {
 }
 
 impl Leaf {
-    fn new(ordinal: u32, kind: &FieldKind, analyzers: &AnalyzerRegistry) -> Self {
+    pub(super) fn new(ordinal: u32, kind: &FieldKind, analyzers: &AnalyzerRegistry) -> Self {
         let dates = match kind {
             FieldKind::Date { format, .. } => DateFormatter::parse_pattern(&format.0).ok(),
             _ => None,
