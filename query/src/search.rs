@@ -223,7 +223,7 @@ pub struct HighlightOptions {
     pub pre_tags: Vec<String>,
     /// Put after each match.
     pub post_tags: Vec<String>,
-    /// Characters of a fragment; default 100.
+    /// Characters of a fragment; 0 is no limit, each is then one sentence; default 100.
     pub fragment_size: usize,
     /// Number of fragments; 0 returns the whole field; default 5.
     pub number_of_fragments: usize,

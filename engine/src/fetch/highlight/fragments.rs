@@ -1,8 +1,8 @@
 //! Cutting a text into fragments around its matches.
 //!
 //! A fragment starts with the sentence of its first match and takes whole sentences while it stays
-//! within the size; a sentence that is longer is cut at words around the match. Lengths count
-//! characters. Source: the behaviour of Elasticsearch's `BoundedBreakIteratorScanner`.
+//! within the size; a sentence that is longer is cut at words around the match. A size of 0 is no
+//! limit: each fragment is the sentence of its match. Lengths count characters. Source: the behaviour of Elasticsearch's `BoundedBreakIteratorScanner`.
 
 use gleaner_query::search::HighlightOptions;
 use unicode_segmentation::UnicodeSegmentation;
@@ -72,7 +72,7 @@ pub(super) fn encoded(text: &str, is_html: bool) -> String {
 }
 
 /// Cuts a value around `spans` (ascending, not overlapping) into passages of about `size`
-/// characters; `None` keeps the value whole.
+/// characters, or into sentences for 0; `None` keeps the value whole.
 pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize>) -> Vec<Passage> {
     let Some(size) = size else {
         return vec![Passage {
@@ -127,6 +127,9 @@ fn window(
     let bound = |i: usize| sentences.get(i).copied().unwrap_or(text.len());
     let mut following = next;
     let mut end = bound(following);
+    if size == 0 {
+        return (start, end.max(span.end));
+    }
     while end < text.len() {
         let further = bound(following + 1);
         if length(&text[start..further]) > size {

@@ -251,6 +251,23 @@ fn fragments_are_sentences_near_the_size() {
 }
 
 #[test]
+fn fragments_of_size_0_are_whole_sentences() {
+    let text =
+        "First there is one. The fox comes, and the fox goes. A third one. Here a fox ends it.";
+    let options = HighlightOptions {
+        fragment_size: 0,
+        ..HighlightOptions::default()
+    };
+    assert_eq!(
+        body(text, &term("body", "fox"), options),
+        [
+            "The <em>fox</em> comes, and the <em>fox</em> goes.",
+            "Here a <em>fox</em> ends it."
+        ],
+    );
+}
+
+#[test]
 fn long_sentences_are_cut_at_words() {
     let text = format!("{} the fox {}", "before ".repeat(40), "after ".repeat(40));
     let options = HighlightOptions {
