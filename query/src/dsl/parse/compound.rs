@@ -119,14 +119,14 @@ impl Parser<'_> {
         self.query(value)
     }
 
-    /// Reads one query or an array of them; empty when absent.
+    /// Reads one query or an array of them; empty when absent or null.
     fn queries(
         &mut self,
         reader: &mut ObjectReader<'_>,
         keys: &[&'static str],
     ) -> Result<Vec<Query>, QueryError> {
         match reader.take_any(keys) {
-            None => Ok(Vec::new()),
+            None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => items.iter().map(|item| self.query(item)).collect(),
             Some(single @ Value::Object(_)) => Ok(vec![self.query(single)?]),
             Some(other) => Err(QueryError::parsing(format!(

@@ -66,6 +66,10 @@ fn short_forms_mean_the_long_ones() {
             json!({"bool": {"must": [{"match_all": {"boost": 1.0}}]}}),
         ),
         (
+            json!({"bool": {"must": null, "should": null, "filter": null, "must_not": null}}),
+            json!({"bool": {}}),
+        ),
+        (
             json!({"ids": {"values": "1"}}),
             json!({"ids": {"values": [1]}}),
         ),
