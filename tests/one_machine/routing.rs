@@ -78,10 +78,9 @@ async fn a_document_is_read_through_the_alias_it_was_written_through() -> Result
             let found = node.root.get(&get("shelf", &id, routing)).await?.1;
             assert_eq!(found.expect("is there").routing.as_deref(), Some("A"));
         }
-        let explained = node
-            .root
-            .explain(&get("shelf", &id, None), &Default::default());
-        assert!(explained.await?.1.is_some());
+        let of_alias = get("shelf", &id, None);
+        let explained = node.root.explain(&of_alias, &Default::default()).await?.1;
+        assert!(explained.is_some());
         let delete = IngestItem {
             action: WriteAction::Delete,
             ..item("shelf", &id, &json!({}))
