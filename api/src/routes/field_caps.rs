@@ -32,12 +32,13 @@ pub(super) static ROUTES: &[Route] = &[Route {
     is_refused: false,
 }];
 
-/// System fields that can be asked for by name: name, type, searchable, aggregatable.
-const SYSTEM_FIELDS: [(&str, &str, bool, bool); 4] = [
-    ("_id", "_id", true, false),
-    ("_index", "_index", true, true),
-    ("_routing", "_routing", true, false),
-    ("_source", "_source", false, false),
+/// Metadata fields that can be asked for by name, which is their type too, and whether they can be
+/// searched. None can be aggregated.
+const METADATA_FIELDS: [(&str, bool); 4] = [
+    ("_id", true),
+    ("_index", true),
+    ("_routing", false),
+    ("_source", false),
 ];
 
 /// What a field is in one index.
@@ -106,13 +107,13 @@ fn collect<'a>(
     for (path, field) in &index.mapping.fields {
         add(path.as_str(), capability(&field.kind));
     }
-    for (name, type_name, is_searchable, is_aggregatable) in SYSTEM_FIELDS {
+    for (name, is_searchable) in METADATA_FIELDS {
         add(
             name,
             Capability {
-                type_name,
+                type_name: name,
                 is_searchable,
-                is_aggregatable,
+                is_aggregatable: false,
             },
         );
     }

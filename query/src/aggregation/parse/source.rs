@@ -8,6 +8,11 @@ use crate::date::TimeZone;
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 
+/// Fields that no column is kept of: they would be as empty as fields that nobody knows.
+const METADATA: &[&str] = &[
+    "_id", "_index", "_routing", "_seq_no", "_source", "_version",
+];
+
 /// Reads `field`, `missing` and `format`; scripts are refused.
 pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryError> {
     reader.unsupported(&["script"])?;
@@ -29,9 +34,15 @@ pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryEr
 /// Reads `field`, which must be there.
 pub(super) fn field(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
     let field = reader.text("field")?.filter(|field| !field.is_empty());
-    field.ok_or_else(|| {
+    let field = field.ok_or_else(|| {
         QueryError::illegal("Required one of fields [field, script], but none were specified. ")
-    })
+    })?;
+    if METADATA.contains(&field.as_str()) {
+        return Err(QueryError::illegal(format!(
+            "aggregations over the metadata field [{field}] are not supported"
+        )));
+    }
+    Ok(field)
 }
 
 /// Reads a whole number that must be at least `low`.

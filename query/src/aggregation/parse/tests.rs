@@ -230,6 +230,10 @@ fn wrong_shapes_are_named() {
             "Required one of fields [field, script], but none were specified. ",
         ),
         (
+            json!({"a": {"terms": {"field": "_index"}}}),
+            "aggregations over the metadata field [_index] are not supported",
+        ),
+        (
             json!({"a": {"avg": {"script": {}}}}),
             "[avg] [script] is not supported",
         ),
