@@ -317,6 +317,10 @@ impl Writer {
                 .num_merge_threads(1)
                 .build();
             let writer: IndexWriter<Queued> = self.index.writer_with_options(options)?;
+            // A writer numbers operations from the commit's own number on. A deletion of that number is
+            // applied by a merge to some segments of the commit and passed over in those that the
+            // commit deleted from, and is lost in those. No operation is to have it.
+            writer.run(std::iter::empty())?;
             writer.set_merge_policy(self.options.merges.policy());
             self.tantivy = Some(writer);
         }

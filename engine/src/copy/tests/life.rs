@@ -390,3 +390,39 @@ fn copies_share_the_indexing_memory() {
     assert!(num_segments.iter().sum::<usize>() > 2, "{num_segments:?}");
     assert_eq!(memory.buffered_bytes(), 0);
 }
+
+#[test]
+fn the_first_deletion_after_opening_is_not_lost_to_a_merge() {
+    // Which of the two comes first is the threads' matter.
+    (0..8).for_each(|_| delete_first_and_merge());
+}
+
+fn delete_first_and_merge() {
+    let merges = MergeOptions {
+        is_enabled: false,
+        ..MergeOptions::default()
+    };
+    let mut copy = Copy::with_merges(text_mapping(), merges);
+    for name in ["a", "b", "c"] {
+        copy.put(name, 1, &json!({"title": name}));
+    }
+    copy.refresh();
+    // A smaller segment, which the commit deletes from.
+    for name in ["d", "e"] {
+        copy.put(name, 1, &json!({"title": name}));
+    }
+    copy.refresh();
+    copy.delete("e", 2);
+    copy.index().commit().expect("it commits");
+    copy.merges = MergeOptions {
+        min_segments: 2,
+        ..MergeOptions::default()
+    };
+    copy.open().expect("it opens");
+    copy.delete("d", 2);
+    copy.put("f", 1, &json!({"title": "f"}));
+    copy.refresh();
+    copy.index().close_writer().expect("merges end");
+    copy.refresh();
+    assert_eq!(copy.visible(), expected(&copy.log, copy.log.len() as u64));
+}
