@@ -11,8 +11,8 @@ use crate::history::{Search, Seen};
 use crate::run::Run;
 use crate::scoring;
 
-/// Combinations looked at for one answer, at most.
-const MAX_COMBINATIONS: usize = 4_096;
+/// Combinations looked at for one answer, at most: eight shards of three options each are 6,561.
+const MAX_COMBINATIONS: usize = 20_000;
 
 /// A hit as it is ordered: the best first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,7 +149,7 @@ fn options(
     for seen in search.seen.iter().filter(of_pass) {
         if known.insert((seen.hits.generation, seen.hits.timed_out, seen.hits.total)) {
             if !seen.hits.timed_out {
-                options.push(Some(part(seen.shard, matching(run, seen))));
+                options.push(Some(part(seen.shard, matching(run, seen), search.size)));
             }
             // Of a shard that was cut short it is as the leaf says: the deadline or another shard's hits
             // kept it from more. If its contents could not be fetched after that, it is named as missing;
@@ -158,7 +158,7 @@ fn options(
             if is_cut || (response.timed_out && failed(response).contains(&shard)) {
                 let told = Some(Part {
                     total: seen.hits.total,
-                    ..part(seen.shard, told(seen))
+                    ..part(seen.shard, told(seen), search.size)
                 });
                 // Combinations are bounded: nothing is looked at twice.
                 if !options.contains(&told) {
@@ -177,7 +177,7 @@ fn options(
             })
         };
         if skippable(run, search, shard).iter().any(is_empty) {
-            options.push(Some(part(shard, Vec::new())));
+            options.push(Some(part(shard, Vec::new(), search.size)));
         }
     }
     options
@@ -189,8 +189,11 @@ pub(crate) fn skippable(run: &Run, search: &Search, shard: ShardKey) -> Vec<SeqN
     run.cluster.shown(shard, (search.begun, ended))
 }
 
-fn part(shard: ShardKey, hits: Vec<Hit>) -> Part {
+/// Returns what a shard's hits come to; no answer shows more of them than it has room for.
+fn part(shard: ShardKey, mut hits: Vec<Hit>, size: usize) -> Part {
     let total = hits.len() as u64;
+    hits.sort_by(Hit::compare);
+    hits.truncate(size);
     Part { shard, total, hits }
 }
 
