@@ -7,6 +7,7 @@
 //! Called by `api` (parsing), `root` (planning, merging), `engine` (evaluation). Pure.
 //! Read [`dsl::Query`] first, then [`resolved::Clause`].
 
+pub mod address;
 pub mod aggregation;
 pub mod alias;
 pub mod answer;

@@ -19,6 +19,7 @@ use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping};
 use serde_json::Value;
 
 pub use infer::{infer_document, infer_fields};
+pub use properties::DOCUMENT_METADATA;
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};

@@ -85,8 +85,8 @@ pub fn compare_key(key: &SortKey, a: &SortValue, b: &SortValue) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::parse_ip;
     use crate::search::SortTarget;
-    use crate::sort_value::parse_ip;
 
     fn key(descending: bool, missing: Missing) -> SortKey {
         SortKey {

@@ -3,13 +3,12 @@
 //! Leaves and roots compare values in another form (see [`crate::order`]); it is turned into the shown
 //! one where hits are joined with their content.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use gleaner_model::FieldKind;
 use gleaner_model::mapping::Mapping;
 use serde_json::Value;
 
 use crate::QueryError;
+use crate::address::ip_text;
 use crate::answer::SortValue;
 use crate::date::DateFormatter;
 use crate::search::{SortKey, SortTarget};
@@ -66,35 +65,14 @@ fn shown(value: &SortValue) -> Value {
     }
 }
 
-/// Returns the text form of an address: IPv4 where it is one.
-pub fn ip_text(address: u128) -> String {
-    let address = Ipv6Addr::from(address);
-    match address.to_ipv4_mapped() {
-        Some(short) => short.to_string(),
-        None => address.to_string(),
-    }
-}
-
-/// Reads an address in its IPv6 form, IPv4 mapped; `None` where the text is none.
-pub fn parse_ip(text: &str) -> Option<u128> {
-    Some(match text.parse::<IpAddr>().ok()? {
-        IpAddr::V4(short) => short.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(long) => long.to_bits(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_shown_as_they_are_read() {
-        for text in ["::1", "9.0.0.1", "2001:db8::1"] {
-            let address = parse_ip(text).expect("an address");
-            assert_eq!(all_shown(&[SortValue::Ip(address)], &[]), [text]);
-        }
-        assert_eq!(parse_ip("::ffff:9.0.0.1"), parse_ip("9.0.0.1"));
-        assert_eq!(parse_ip("9.0.0"), None);
+    fn addresses_are_shown_as_text() {
+        let values = [SortValue::Ip(1), SortValue::Ip(0xffff_0900_0001)];
+        assert_eq!(all_shown(&values, &[]), ["::1", "9.0.0.1"]);
     }
 
     #[test]

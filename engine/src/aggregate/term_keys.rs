@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
+use gleaner_query::address;
 use gleaner_query::aggregation::TermsFilter;
 use gleaner_query::resolved::Pattern;
 use serde_json::Value;
@@ -172,13 +173,8 @@ fn whole_text(value: &Value) -> Option<String> {
 
 /// Reads an address in its IPv6 form.
 pub(super) fn parse_ip(text: &str) -> Result<u128, EngineError> {
-    let address = text.parse::<IpAddr>();
-    let address = address
-        .map_err(|_| EngineError::Query(format!("'{text}' is not an IP string literal.")))?;
-    Ok(u128::from(match address {
-        IpAddr::V4(short) => short.to_ipv6_mapped(),
-        IpAddr::V6(long) => long,
-    }))
+    let refused = || EngineError::Query(format!("'{text}' is not an IP string literal."));
+    address::parse_ip(text).ok_or_else(refused)
 }
 
 /// Which keys a request wants.

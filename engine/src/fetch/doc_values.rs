@@ -3,9 +3,9 @@
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, FieldPath};
+use gleaner_query::address::ip_text;
 use gleaner_query::date::{DateFormatter, TimeZone};
 use gleaner_query::search::FieldFormat;
-use gleaner_query::sort_value::ip_text;
 use indexmap::IndexMap;
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
+use gleaner_query::address::ip_text;
 use gleaner_query::search::FieldFormat;
-use gleaner_query::sort_value::ip_text;
 use gleaner_query::source::values_at;
 use indexmap::IndexMap;
 use serde_json::Value;

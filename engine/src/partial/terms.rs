@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use gleaner_query::address::ip_text;
 use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
-use gleaner_query::sort_value::ip_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -2,9 +2,9 @@
 
 use std::ops::Bound;
 
+use gleaner_query::address::{ip_text, parse_ip};
 use gleaner_query::answer::SortValue;
 use gleaner_query::resolved::Scalar;
-use gleaner_query::sort_value::{ip_text, parse_ip};
 
 use super::field::{known, one};
 use super::ids::{sixteen, wide};

@@ -8,14 +8,13 @@ use super::{MappingRules, field_type, malformed, too_deep};
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
-/// Names of metadata fields, which no mapping declares.
-const METADATA: &[&str] = &[
-    "_id",
-    "_index",
-    "_source",
-    "_routing",
-    "_version",
-    "_seq_no",
+/// Metadata that requests and answers name beside a document: no field of it, and no column.
+pub const DOCUMENT_METADATA: [&str; 6] = [
+    "_id", "_index", "_source", "_routing", "_version", "_seq_no",
+];
+
+/// Names of other metadata fields.
+const OTHER_METADATA: &[&str] = &[
     "_primary_term",
     "_field_names",
     "_type",
@@ -117,7 +116,8 @@ impl Reader<'_> {
                 self.drafts.push(implicit_object(&path));
             }
         }
-        if METADATA.contains(&path.as_str()) {
+        let name = path.as_str();
+        if DOCUMENT_METADATA.contains(&name) || OTHER_METADATA.contains(&name) {
             return Err(malformed(format!(
                 "Field [{path}] is defined more than once"
             )));

@@ -40,16 +40,20 @@ impl Resolver<'_> {
     }
 
     /// All documents if the index's name is like the pattern, or none.
-    fn index_like(&self, value: &str, kind: PatternKind) -> Clause {
-        let prefix = format!("{value}*");
-        let pattern = match kind {
-            PatternKind::Prefix => &prefix,
-            PatternKind::Wildcard | PatternKind::Regexp => value,
+    fn index_like(&self, query: &PatternQuery, kind: PatternKind) -> Result<Clause, QueryError> {
+        let value = match query.case_insensitive {
+            true => query.value.to_lowercase(),
+            false => query.value.clone(),
         };
-        match matches_pattern(pattern, self.index.name.as_str()) {
+        let pattern = match kind {
+            PatternKind::Prefix => format!("{value}*"),
+            PatternKind::Wildcard => value,
+            PatternKind::Regexp => return Err(not_text(kind, "_index", "_index")),
+        };
+        Ok(match matches_pattern(&pattern, self.index.name.as_str()) {
             true => Clause::MatchAll,
             false => Clause::MatchNone,
-        }
+        })
     }
 
     pub(crate) fn pattern(
@@ -66,7 +70,7 @@ impl Resolver<'_> {
             ));
         }
         if query.field == "_index" {
-            return Ok(boosted(self.index_like(&query.value, kind), query.boost));
+            return Ok(boosted(self.index_like(query, kind)?, query.boost));
         }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
@@ -75,16 +79,7 @@ impl Resolver<'_> {
             field.kind,
             FieldKind::Text { .. } | FieldKind::Keyword { .. }
         ) {
-            return Err(QueryError::new(
-                ErrorType::QueryShard,
-                format!(
-                    "Can only use {} queries on keyword, text and wildcard fields - not on [{}] \
-                     which is of type [{}]",
-                    kind.name(),
-                    query.field,
-                    field.kind.type_name()
-                ),
-            ));
+            return Err(not_text(kind, &query.field, field.kind.type_name()));
         }
         let ignore_case = query.case_insensitive;
         let value = match kind {
@@ -129,6 +124,17 @@ impl Resolver<'_> {
             ignore_case,
         })
     }
+}
+
+fn not_text(kind: PatternKind, field: &str, type_name: &str) -> QueryError {
+    QueryError::new(
+        ErrorType::QueryShard,
+        format!(
+            "Can only use {} queries on keyword, text and wildcard fields - not on [{field}] which \
+             is of type [{type_name}]",
+            kind.name()
+        ),
+    )
 }
 
 /// Which kind of pattern a clause holds.

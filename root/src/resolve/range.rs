@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
+use gleaner_query::address::parse_ip;
 use gleaner_query::date::{DateFormatter, TimeZone, parse_date_math};
 use gleaner_query::dsl::RangeQuery;
 use gleaner_query::error::ErrorType;
@@ -87,7 +88,7 @@ impl Resolver<'_> {
             }
             FieldKind::Ip { .. } => {
                 let text = values::text_of(value);
-                let address = values::ip(&text).ok_or_else(|| {
+                let address = parse_ip(&text).ok_or_else(|| {
                     QueryError::new(
                         ErrorType::QueryShard,
                         format!("failed to create query: '{text}' is not an IP string literal."),

@@ -87,6 +87,13 @@ fn should(clauses: Vec<Clause>, minimum_should_match: u32) -> Clause {
 }
 
 #[test]
+fn names_of_indices_are_no_terms_for_regexps() {
+    let query = json!({"regexp": {"_index": "in.*"}});
+    let error = try_resolve(&query, &mut Expansions::default()).expect_err("refused");
+    assert!(error.to_string().contains("[_index]"), "{error}");
+}
+
+#[test]
 fn ranges_of_booleans_are_what_lies_between() {
     let one = |value| exact("b", Scalar::Bool(value));
     let both = Clause::Exists {
@@ -248,6 +255,10 @@ fn clauses_become_what_the_field_holds() {
         ),
         (json!({"wildcard": {"_index": "in*1"}}), Clause::MatchAll),
         (json!({"prefix": {"_index": "x"}}), Clause::MatchNone),
+        (
+            json!({"prefix": {"_index": {"value": "IN", "case_insensitive": true}}}),
+            Clause::MatchAll,
+        ),
         (json!({"bool": {}}), Clause::MatchAll),
         (
             json!({"bool": {"should": [{"term": {"tag": "a"}}]}}),

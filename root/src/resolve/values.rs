@@ -1,10 +1,10 @@
 //! JSON values → values as the index holds them.
 
-use std::net::IpAddr;
 use std::ops::Bound;
 
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
+use gleaner_query::address::parse_ip;
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Scalar};
 use serde_json::Value;
@@ -60,14 +60,6 @@ impl Number {
             Self::Whole(whole) => whole as f64,
             Self::Fraction(fraction) => fraction,
         }
-    }
-}
-
-/// Returns the IPv6 form of an address, IPv4 mapped.
-pub(crate) fn ip(text: &str) -> Option<u128> {
-    match text.parse::<IpAddr>().ok()? {
-        IpAddr::V4(v4) => Some(v4.to_ipv6_mapped().to_bits()),
-        IpAddr::V6(v6) => Some(v6.to_bits()),
     }
 }
 
@@ -177,7 +169,7 @@ fn ip_clause(path: &FieldPath, value: &Value) -> Result<Clause, QueryError> {
         )
     };
     let Some((address, prefix)) = text.split_once('/') else {
-        let value = Scalar::Ip(ip(&text).ok_or_else(malformed)?);
+        let value = Scalar::Ip(parse_ip(&text).ok_or_else(malformed)?);
         return Ok(Clause::Exact {
             field: path.clone(),
             value,
@@ -193,7 +185,7 @@ fn ip_clause(path: &FieldPath, value: &Value) -> Result<Clause, QueryError> {
         (1_u128 << (128 - bits)).wrapping_sub(1)
     };
     let host = if bits == 128 { 0 } else { host };
-    let first = ip(address).ok_or_else(malformed)? & !host;
+    let first = parse_ip(address).ok_or_else(malformed)? & !host;
     Ok(range::between(
         path,
         Bound::Included(Scalar::Ip(first)),

@@ -2,7 +2,8 @@
 //!
 //! A fragment starts with the sentence of its first match and takes whole sentences while it stays
 //! within the size; a sentence that is longer is cut at words around the match. A size of 0 is no
-//! limit: each fragment is the sentence of its match. Lengths count characters. Source: the behaviour of Elasticsearch's `BoundedBreakIteratorScanner`.
+//! limit: each fragment is the sentence of its match. Lengths count characters. Source: the behaviour
+//! of Elasticsearch's `BoundedBreakIteratorScanner`.
 
 use gleaner_query::search::HighlightOptions;
 use unicode_segmentation::UnicodeSegmentation;

@@ -1,7 +1,7 @@
 //! How keys and numbers are shown: dates by their format, numbers by a pattern, booleans as words.
 
+use gleaner_query::address::ip_text;
 use gleaner_query::answer::BucketKey;
-use gleaner_query::sort_value::ip_text;
 
 use super::super::key::{Key, ValueFormat, ValueKind};
 use crate::aggregate::bounds;

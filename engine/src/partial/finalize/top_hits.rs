@@ -1,25 +1,41 @@
 //! `top_hits`: the hits of a bucket.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use gleaner_model::IndexUuid;
+use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::TopHitsAggregation;
 use gleaner_query::answer::{AggregationValue, FetchedHit, Hit};
+use gleaner_query::date::DateFormatter;
 use gleaner_query::sort_value::{all_shown, formats};
 
 use super::FinalizeContext;
 use crate::error::EngineError;
 use crate::partial::top_hits::{TopHit, TopHits};
 
+/// How the values of each sort key are shown, per index.
+type Formats = BTreeMap<IndexUuid, Vec<Option<DateFormatter>>>;
+
 pub(super) fn value(
     request: &TopHitsAggregation,
     hits: &TopHits,
     context: &FinalizeContext<'_>,
 ) -> Result<AggregationValue, EngineError> {
+    let formats_of = |(index, mapping): (&IndexUuid, &Arc<Mapping>)| {
+        formats(&request.sort, mapping).map(|formats| (*index, formats))
+    };
+    let formats = context.mappings.iter().map(formats_of);
+    let formats: Formats = formats
+        .collect::<Result<_, _>>()
+        .map_err(|error| EngineError::Query(error.reason))?;
     let window = hits.hits.iter().skip(request.from).take(request.size);
     Ok(AggregationValue::TopHits {
         total: hits.total,
         max_score: hits.max_score,
         hits: window
-            .map(|hit| returned(hit, request, context))
+            .map(|hit| returned(hit, &formats, context))
             .collect::<Result<_, _>>()?,
         has_version: request.version,
         has_seq_no: request.seq_no_primary_term,
@@ -28,18 +44,14 @@ pub(super) fn value(
 
 fn returned(
     hit: &TopHit,
-    request: &TopHitsAggregation,
+    formats: &Formats,
     context: &FinalizeContext<'_>,
 ) -> Result<Hit, EngineError> {
     let missing = || EngineError::Internal("a hit of `top_hits` came without content".to_owned());
     let content = hit.content.as_ref().ok_or_else(missing)?;
     let fields = serde_json::from_str(&content.fields)
         .map_err(|error| EngineError::Corrupt(format!("fields of `top_hits`: {error}")))?;
-    let formats = match context.mappings.get(&hit.shard.index) {
-        Some(mapping) => formats(&request.sort, mapping),
-        None => Ok(Vec::new()),
-    };
-    let formats = formats.map_err(|error| EngineError::Query(error.reason))?;
+    let formats = formats.get(&hit.shard.index).map_or(&[][..], Vec::as_slice);
     Ok(Hit {
         index: context
             .names
@@ -47,7 +59,7 @@ fn returned(
             .cloned()
             .unwrap_or_default(),
         score: hit.score,
-        sort: all_shown(&hit.keys, &formats),
+        sort: all_shown(&hit.keys, formats),
         content: FetchedHit {
             id: content.id.clone(),
             routing: content.routing.clone(),

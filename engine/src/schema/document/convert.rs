@@ -1,10 +1,11 @@
 //! One JSON value to one value of a field.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 use gleaner_model::mapping::round_to;
 use gleaner_model::{FieldKind, NumberKind};
+use gleaner_query::address::parse_ip;
 
 use super::FieldValue;
 use super::plan::Leaf;
@@ -142,13 +143,9 @@ fn read_boolean(scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
 
 fn read_ip(scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
     let text = scalar.text();
-    match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => Ok(FieldValue::Ip(address.to_ipv6_mapped())),
-        Ok(IpAddr::V6(address)) => Ok(FieldValue::Ip(address)),
-        Err(_) => Err(Mismatch::Malformed(format!(
-            "'{text}' is not an IP string literal."
-        ))),
-    }
+    let address = parse_ip(&text).map(|bits| FieldValue::Ip(Ipv6Addr::from(bits)));
+    let refused = || Mismatch::Malformed(format!("'{text}' is not an IP string literal."));
+    address.ok_or_else(refused)
 }
 
 fn read_number(

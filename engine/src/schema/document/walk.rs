@@ -3,6 +3,7 @@
 mod visit;
 
 use gleaner_model::Dynamic;
+use gleaner_query::mapping::DOCUMENT_METADATA;
 use serde::Deserializer;
 use serde::de::{Error, MapAccess};
 use serde_json::Value;
@@ -11,11 +12,6 @@ use super::convert::{Mismatch, Scalar};
 use super::plan::{Leaf, NodeKind, Plan, ROOT};
 use super::{DocumentError, FieldValue};
 use visit::{KeySeed, RootVisitor, ValueSeed};
-
-/// Names of metadata that a document itself must not give.
-const METADATA: &[&str] = &[
-    "_id", "_source", "_routing", "_index", "_version", "_seq_no",
-];
 
 /// What a walk found.
 #[derive(Default)]
@@ -160,7 +156,7 @@ impl<'p, 'de> Walk<'p, 'de> {
         if from != ROOT || self.strict.is_none() || !key.starts_with('_') {
             return None;
         }
-        METADATA.iter().copied().find(|name| *name == key)
+        DOCUMENT_METADATA.into_iter().find(|name| *name == key)
     }
 
     fn unknown<E: Error>(&mut self, node: u32, dynamic: Dynamic, name: &str) -> Result<Place, E> {

@@ -5,9 +5,9 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use gleaner_model::ShardKey;
+use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
-use gleaner_query::sort_value::parse_ip;
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 

@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 
 use gleaner_model::FieldKind;
+use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::date::DateFormatter;
 use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
-use gleaner_query::sort_value::parse_ip;
 use serde_json::Value;
 
 use super::key::{KeyReader, Kind, Raw};

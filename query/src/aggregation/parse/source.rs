@@ -7,11 +7,7 @@ use crate::aggregation::ValueSource;
 use crate::date::TimeZone;
 use crate::error::QueryError;
 use crate::json::ObjectReader;
-
-/// Fields that no column is kept of: they would be as empty as fields that nobody knows.
-const METADATA: &[&str] = &[
-    "_id", "_index", "_routing", "_seq_no", "_source", "_version",
-];
+use crate::mapping::DOCUMENT_METADATA;
 
 /// Reads `field`, `missing` and `format`; scripts are refused.
 pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryError> {
@@ -37,7 +33,8 @@ pub(super) fn field(reader: &mut ObjectReader<'_>) -> Result<String, QueryError>
     let field = field.ok_or_else(|| {
         QueryError::illegal("Required one of fields [field, script], but none were specified. ")
     })?;
-    if METADATA.contains(&field.as_str()) {
+    // They would be as empty as fields that nobody knows.
+    if DOCUMENT_METADATA.contains(&field.as_str()) {
         return Err(QueryError::illegal(format!(
             "aggregations over the metadata field [{field}] are not supported"
         )));
