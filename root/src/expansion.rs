@@ -23,6 +23,8 @@ impl Root {
     /// that is remembered and `may_guess`. Shards that were asked are bound to the moment they
     /// answered from, those that were not are expected to be of the one remembered; those that failed
     /// are lost. Returns whether there are such patterns.
+    ///
+    /// Indices for which the queries are wrong are given up.
     pub(crate) async fn resolve_all(
         &self,
         plans: &mut [IndexPlan],
@@ -30,9 +32,8 @@ impl Root {
         trip: &mut Trip,
     ) -> Result<bool, RootError> {
         let mut expansions: Vec<Expansions> = plans.iter().map(|_| Expansions::default()).collect();
-        for (plan, expansions) in plans.iter_mut().zip(&mut expansions) {
-            self.resolve_plan(plan, request, now_ms, expansions)?;
-        }
+        let all = 0..plans.len();
+        self.resolve_open(plans, (all, &mut expansions), (request, now_ms))?;
         let has_patterns = |at: &usize| !expansions[*at].wanted.is_empty();
         let with_patterns: Vec<usize> = (0..plans.len()).filter(has_patterns).collect();
         if with_patterns.is_empty() {
@@ -45,10 +46,34 @@ impl Root {
         if !open.is_empty() {
             self.expand(plans, (open, &mut expansions), trip).await;
         }
-        for at in with_patterns {
-            self.resolve_plan(&mut plans[at], request, now_ms, &mut expansions[at])?;
-        }
+        self.resolve_open(plans, (with_patterns, &mut expansions), (request, now_ms))?;
         Ok(true)
+    }
+
+    /// Resolves the queries of the plans at `open`. An index for which they are wrong, that holds a
+    /// field as another type than the others do, say, is given up; what is wrong for all is refused.
+    fn resolve_open(
+        &self,
+        plans: &mut [IndexPlan],
+        (open, expansions): (impl IntoIterator<Item = usize>, &mut [Expansions]),
+        (request, now_ms): (&SearchRequest, i64),
+    ) -> Result<(), RootError> {
+        let mut first = None;
+        for at in open {
+            let resolved = self.resolve_plan(&mut plans[at], request, now_ms, &mut expansions[at]);
+            if let Err(error) = resolved {
+                let RootError::QueryOfIndex { source, .. } = &error else {
+                    return Err(error);
+                };
+                plans[at].give_up(source);
+                expansions[at] = Expansions::default();
+                first.get_or_insert(error);
+            }
+        }
+        match first {
+            Some(error) if plans.iter().all(IndexPlan::is_given_up) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Answers what is wanted of the shards of `plan` by what they answered before, if that is what they

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gleaner_model::{IndexMeta, ShardKey};
+use gleaner_proto::LeafFault;
+use gleaner_query::QueryError;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
@@ -96,6 +98,26 @@ impl IndexPlan {
         self.shards.append(&mut self.excluded);
         self.shards.sort_by_key(|planned| planned.shard);
         self.shards.iter_mut().for_each(PlannedShard::unbind);
+    }
+
+    /// Gives up its shards: what they are to be asked is wrong for this index.
+    pub(crate) fn give_up(&mut self, wrong: &QueryError) {
+        let failure = |planned: PlannedShard| ShardFailure {
+            index: self.index.name.to_string(),
+            shard: planned.shard,
+            node: None,
+            fault: LeafFault::BadQuery {
+                kind: wrong.kind.name().into(),
+                reason: wrong.reason.clone(),
+            },
+        };
+        self.lost.extend(self.shards.drain(..).map(failure));
+    }
+
+    /// Returns whether what its shards were to be asked was wrong for it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let is_wrong = |lost: &ShardFailure| matches!(lost.fault, LeafFault::BadQuery { .. });
+        self.shards.is_empty() && self.lost.iter().any(is_wrong)
     }
 
     /// Takes the answers of a phase, one per shard: shards that failed are lost to this search,
@@ -208,7 +230,7 @@ fn resolve_request(
     resolver: &mut Resolver<'_>,
     request: &SearchRequest,
     plan: &IndexPlan,
-) -> Result<Resolved, gleaner_query::QueryError> {
+) -> Result<Resolved, QueryError> {
     let everything = Query::MatchAll { boost: 1.0 };
     let mut query = resolver.resolve(request.query.as_ref().unwrap_or(&everything))?;
     if plan.boost != 1.0 {

@@ -1,6 +1,8 @@
 //! How much of what was asked an answer has seen, and whether that is enough.
 
-use gleaner_model::ShardKey;
+use std::collections::BTreeSet;
+
+use gleaner_model::{IndexUuid, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::ShardHits;
 
@@ -37,6 +39,11 @@ impl Seen {
             num_documents,
             is_cut: false,
         });
+    }
+
+    /// Returns the indices of the shards that answered.
+    fn indices(&self) -> impl Iterator<Item = IndexUuid> {
+        self.0.iter().map(|seen| seen.shard.index)
     }
 
     /// Returns what an answer covers in which the shards of `summary.failures` are missing; `known`
@@ -76,21 +83,26 @@ impl Seen {
     }
 }
 
-/// Refuses an answer that covers too little.
+/// Refuses an answer that covers too little; `seen` is what it covers.
 pub(super) fn check(
     response: &SearchResponse,
+    seen: &Seen,
     options: &SearchOptions,
     phase: &'static str,
 ) -> Result<(), RootError> {
     let failures = &response.shards.failures;
-    // A query that one shard calls wrong is wrong: say so instead of answering in part.
     let is_wrong = |failure: &ShardFailure| matches!(failure.fault, LeafFault::BadQuery { .. });
+    // What one shard calls wrong is wrong for its index, and when it is wrong for all that were
+    // searched, it is refused instead of answered in part.
+    let wrong = failures.iter().filter(|failure| is_wrong(failure));
+    let wrong: BTreeSet<IndexUuid> = wrong.map(|failure| failure.shard.index).collect();
+    let is_refused = !wrong.is_empty() && seen.indices().all(|index| wrong.contains(&index));
     let is_late =
         |failure: &ShardFailure| matches!(failure.fault, LeafFault::DeadlinePassed { .. });
     // A search that ran out of time everywhere is answered as such: late, with nothing in it.
     let has_nothing =
         response.shards.successful == 0 && !failures.is_empty() && !failures.iter().all(is_late);
-    if has_nothing || failures.iter().any(is_wrong) {
+    if has_nothing || is_refused {
         return Err(RootError::AllShardsFailed {
             phase,
             failures: failures.clone(),

@@ -50,7 +50,7 @@ impl Root {
             }
         }
         response.coverage = seen.coverage(&response.shards, known);
-        check(&response, asked.options, "query")?;
+        check(&response, &seen, asked.options, "query")?;
         trip.merged(&merged, adding);
         let ranked = merged.into_page();
         response.last = ranked.last().map(position_of);
@@ -86,7 +86,7 @@ impl Root {
                 failures,
             });
         }
-        check(&response, asked.options, "fetch")?;
+        check(&response, &seen, asked.options, "fetch")?;
         Ok(Some(response))
     }
 }

@@ -7,6 +7,7 @@ mod skipping;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gleaner_model::ShardKey;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::parse_search;
 use serde_json::{Value, json};
@@ -136,17 +137,58 @@ async fn a_failed_shard_makes_a_partial_answer_or_none_as_the_client_wants() {
     assert!(matches!(refused, Err(RootError::PartialRefused { .. })));
 }
 
-#[tokio::test]
-async fn a_query_that_one_shard_calls_wrong_is_wrong() {
-    let fixture = fixture();
-    let reason = "no such sort".to_owned();
+/// Makes these shards call every query wrong.
+fn call_wrong<const N: usize>(fixture: &Fixture, shards: [ShardKey; N]) {
     let fault = LeafFault::BadQuery {
         kind: "query_shard_exception".into(),
-        reason,
+        reason: "no such sort".to_owned(),
     };
-    fixture.leaf.faults.lock().insert(shard(2, 0), fault);
+    let mut faults = fixture.leaf.faults.lock();
+    faults.extend(shards.map(|shard| (shard, fault.clone())));
+}
+
+#[tokio::test]
+async fn a_query_that_one_shard_calls_wrong_is_wrong_for_its_index() {
+    let fixture = fixture();
+    call_wrong(&fixture, [shard(2, 0)]);
+    let partial = search(&fixture, matching())
+        .await
+        .expect("answered in part");
+    assert_eq!(partial.shards.failures.len(), 1);
+    assert_eq!(ids(&partial).len(), 3);
+    call_wrong(&fixture, [shard(1, 1)]);
     let refused = search(&fixture, matching()).await;
     assert!(matches!(refused, Err(RootError::AllShardsFailed { .. })));
+}
+
+#[tokio::test]
+async fn an_index_for_which_the_query_is_wrong_is_missing_from_the_answer() {
+    let text = json!({"properties": {"title": {"type": "text"}}});
+    let number = json!({"properties": {"title": {"type": "integer"}}});
+    let fixture = Fixture::new([index(1, &text), index(2, &number)]);
+    *fixture.leaf.hits.lock() = [(shard(1, 0), vec![(3.0, 10)])].into();
+    let partial = search(&fixture, matching())
+        .await
+        .expect("answered in part");
+    assert_eq!(ids(&partial).len(), 1);
+    let failures: Vec<ShardKey> = partial.shards.failures.iter().map(|f| f.shard).collect();
+    assert_eq!(failures, [shard(2, 0), shard(2, 1)]);
+    assert_eq!((partial.shards.total, partial.shards.successful), (4, 2));
+    assert_eq!(partial.coverage.shards_missing, 2);
+    let whole = SearchOptions {
+        refuse_partial: true,
+        ..SearchOptions::default()
+    };
+    let refused = search_with(&fixture, matching(), &whole).await;
+    assert!(matches!(refused, Err(RootError::PartialRefused { .. })));
+}
+
+#[tokio::test]
+async fn a_query_that_is_wrong_for_every_index_is_refused() {
+    let number = json!({"properties": {"title": {"type": "integer"}}});
+    let fixture = Fixture::new([index(1, &number), index(2, &number)]);
+    let refused = search(&fixture, matching()).await;
+    assert!(matches!(refused, Err(RootError::QueryOfIndex { .. })));
 }
 
 #[tokio::test]
