@@ -32,7 +32,7 @@ mod top_hits;
 use std::sync::Arc;
 
 use gleaner_model::ShardKey;
-use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::aggregation::{self, Aggregation, AggregationKind};
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::SortTarget;
 use roaring::RoaringBitmap;
@@ -84,6 +84,8 @@ pub struct AggregationEnv<'a> {
 pub struct Plan<'a> {
     aggregations: &'a [Aggregation],
     filters: &'a [Clause],
+    /// What `global` is kept to; `None` is everything.
+    global: Option<&'a Clause>,
     query: &'a Clause,
     now_ms: i64,
     env: AggregationEnv<'a>,
@@ -101,9 +103,13 @@ impl<'a> Plan<'a> {
     /// [`EngineError::Query`] for fields that cannot be aggregated so, for values that cannot be
     /// read; [`EngineError::CircuitBreaking`] when the request's memory is used up.
     pub fn new(query: &'a ShardQuery, env: AggregationEnv<'a>) -> Result<Self, EngineError> {
+        let filters = &query.aggregation_filters;
+        let num_queries = aggregation::queries(&query.aggregations).len();
+        let (filters, global) = filters.split_at(num_queries.min(filters.len()));
         Ok(Self {
             aggregations: &query.aggregations,
-            filters: &query.aggregation_filters,
+            filters,
+            global: global.first(),
             query: &query.query,
             now_ms: query.now_ms,
             described: described::all(&query.aggregations, env.view, query.now_ms)?,
@@ -132,6 +138,7 @@ impl<'a> Plan<'a> {
             shard: self.env.shard,
             documents: self.env.documents,
             filters: self.filters.iter(),
+            global: self.global,
             ledger: &self.ledger,
             control: self.env.control,
             now_ms: self.now_ms,

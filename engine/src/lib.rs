@@ -29,7 +29,6 @@ pub mod writer;
 
 pub use copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
-pub use lower::minimum_should_match;
 pub use schema::document::{
     DocumentError, DocumentParser, FieldValue, ParsedDocument, grown_mapping,
 };

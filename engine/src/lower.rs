@@ -25,7 +25,6 @@ use crate::{EngineError, View};
 
 pub(crate) use cached::{Gate, GateFilter};
 pub(crate) use compound::is_empty_bool;
-pub use compound::minimum_should_match;
 pub(crate) use posting_set::require_index;
 pub(crate) use values::term_of;
 

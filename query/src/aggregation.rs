@@ -23,6 +23,26 @@ pub struct Aggregation {
     pub meta: Option<Value>,
 }
 
+/// Returns the queries inside aggregations, depth first in order of appearance.
+pub fn queries(aggregations: &[Aggregation]) -> Vec<&Query> {
+    let mut found = Vec::new();
+    collect_queries(aggregations, &mut found);
+    found
+}
+
+fn collect_queries<'a>(aggregations: &'a [Aggregation], found: &mut Vec<&'a Query>) {
+    for aggregation in aggregations {
+        match &aggregation.kind {
+            AggregationKind::Filter(query) => found.push(query),
+            AggregationKind::Filters { filters, .. } => {
+                found.extend(filters.iter().map(|(_, query)| query));
+            }
+            _ => {}
+        }
+        collect_queries(&aggregation.sub, found);
+    }
+}
+
 /// What an aggregation computes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(
@@ -49,7 +69,7 @@ pub enum AggregationKind {
         /// Key of the bucket for what matches none.
         other_bucket: Option<String>,
     },
-    /// One bucket of everything, whatever the query.
+    /// One bucket of everything that may be seen, whatever the query.
     Global,
     /// One bucket of what has no value.
     MissingValue {

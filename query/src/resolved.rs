@@ -132,7 +132,7 @@ pub enum Clause {
         filter: Vec<Clause>,
         /// Must not match.
         must_not: Vec<Clause>,
-        /// How many of `should` must match.
+        /// How many of `should` must match, as asked; see [`Clause::minimum_should_match`].
         minimum_should_match: u32,
     },
     /// The largest score plus `tie_breaker` × the others.
@@ -160,6 +160,25 @@ pub enum Clause {
         /// Factor, finite, ≥ 0.
         factor: f32,
     },
+}
+
+impl Clause {
+    /// Returns how many of a `bool`'s `should` clauses must match: what was asked, and at least one
+    /// where nothing else is required (Lucene's `BooleanQuery`). 0 for other clauses.
+    pub fn minimum_should_match(&self) -> usize {
+        let Self::Bool {
+            must,
+            should,
+            filter,
+            minimum_should_match,
+            ..
+        } = self
+        else {
+            return 0;
+        };
+        let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
+        (*minimum_should_match as usize).max(usize::from(is_required))
+    }
 }
 
 /// Which terms a clause stands for. All patterns cover the whole term.
@@ -225,7 +244,8 @@ pub struct ShardQuery {
     pub min_score: Option<f32>,
     /// Aggregations; named queries inside are resolved by `aggregation_filters`.
     pub aggregations: Arc<Vec<Aggregation>>,
-    /// The resolved form of each query inside the aggregations, in depth-first order of appearance.
+    /// The resolved form of each query inside the aggregations, in depth-first order of appearance;
+    /// after them what `global` is kept to, where that is not everything.
     pub aggregation_filters: Arc<Vec<Clause>>,
     /// Documents to look at before stopping.
     pub terminate_after: Option<u64>,

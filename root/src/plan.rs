@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gleaner_model::{IndexMeta, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_query::QueryError;
-use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::aggregation;
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::resolved::{Clause, Extent, simplify_filter};
@@ -239,41 +239,29 @@ fn resolve_request(
             factor: plan.boost,
         };
     }
-    if !plan.alias_filters.is_empty() {
-        let filters = plan
-            .alias_filters
-            .iter()
-            .map(|filter| resolver.resolve(filter));
-        query = filtered(query, filters.collect::<Result<_, _>>()?);
+    let of_aliases = plan.alias_filters.iter();
+    let of_aliases = of_aliases.map(|filter| resolver.resolve(filter));
+    let of_aliases: Vec<Clause> = of_aliases.collect::<Result<_, _>>()?;
+    if !of_aliases.is_empty() {
+        query = filtered(query, of_aliases.clone());
     }
     let post_filter = request
         .post_filter
         .as_ref()
         .map(|q| resolver.resolve(q))
         .transpose()?;
-    let mut queries = Vec::new();
-    aggregation_queries(&request.aggregations, &mut queries);
+    let queries = aggregation::queries(&request.aggregations);
     let filters = queries.into_iter().map(|query| resolver.resolve(query));
-    let aggregation_filters = filters.collect::<Result<_, _>>()?;
+    let mut aggregation_filters: Vec<Clause> = filters.collect::<Result<_, _>>()?;
+    if !of_aliases.is_empty() {
+        // `global` goes beyond the query, but not beyond what the aliases show.
+        aggregation_filters.push(filtered(Clause::MatchAll, of_aliases));
+    }
     Ok(Resolved {
         query,
         post_filter,
         aggregation_filters,
     })
-}
-
-/// Collects the queries inside aggregations, depth first in order of appearance.
-fn aggregation_queries<'a>(aggregations: &'a [Aggregation], queries: &mut Vec<&'a Query>) {
-    for aggregation in aggregations {
-        match &aggregation.kind {
-            AggregationKind::Filter(query) => queries.push(query),
-            AggregationKind::Filters { filters, .. } => {
-                queries.extend(filters.iter().map(|(_, query)| query));
-            }
-            _ => {}
-        }
-        aggregation_queries(&aggregation.sub, queries);
-    }
 }
 
 /// Requires any of `filters` beside `query`.

@@ -167,7 +167,11 @@ fn compound(random: &mut Random, oracle: &Oracle, depth: usize) -> Clause {
     }
     let filters = |random: &mut Random| -> Vec<Clause> {
         let number = random.below(2);
-        (0..number).map(|_| filter(random, oracle)).collect()
+        let one = |random: &mut Random| match depth > 1 && random.chance(1, 4) {
+            true => compound(random, oracle, depth - 1),
+            false => filter(random, oracle),
+        };
+        (0..number).map(|_| one(random)).collect()
     };
     let (filter, must_not) = (filters(random), filters(random));
     // Also more than there are.

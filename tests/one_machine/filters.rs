@@ -1,6 +1,7 @@
 //! Filters beside each other, at the ends of what fields hold, and how their matches are counted.
 
 use anyhow::{Result, ensure};
+use gleaner_query::answer::AggregationValue;
 use gleaner_testkit::Node;
 use serde_json::{Value, json};
 
@@ -125,6 +126,83 @@ async fn ids_and_index_names_are_found_in_query_strings() -> Result<()> {
     ] {
         let query = json!({"query_string": {"query": text}});
         ensure!(total(&node, &query).await? == expected, "{text}");
+    }
+    Ok(())
+}
+
+/// A `bool` that asks for none of its clauses, and has no others, still wants one of them; a shard in
+/// which each document has one is not left out for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bool_of_optional_clauses_alone_wants_one() -> Result<()> {
+    let node = index().await?;
+    for minimum in [json!(0), json!("0%"), json!("25%")] {
+        let should = json!([{"range": {"n": {"gte": 50}}}, {"term": {"n": 7}}]);
+        let any = json!({"bool": {"should": should, "minimum_should_match": minimum}});
+        assert_eq!(total(&node, &any).await?, 11, "{minimum}");
+        let filter = json!({"bool": {"filter": [any]}});
+        assert_eq!(total(&node, &filter).await?, 11, "{minimum}");
+        let none = json!({"bool": {"must_not": [any]}});
+        assert_eq!(total(&node, &none).await?, 49, "{minimum}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alternatives_of_a_regexp_that_begin_alike_all_match() -> Result<()> {
+    let node = index().await?;
+    for expression in ["search|searching|sea|seas", "(sea|search)(s|ing)?"] {
+        let query = json!({"regexp": {"text": expression}});
+        // From its second use on it is a bitmap.
+        for _ in 0..3 {
+            assert_eq!(total(&node, &query).await?, 60, "{expression}");
+        }
+    }
+    let keys = json!({"terms": {"field": "tag", "include": "ev|even|odd|o"}});
+    let response = node
+        .search("notes", &json!({"aggs": {"keys": keys}}))
+        .await?;
+    let AggregationValue::Buckets { buckets, .. } = &response.aggregations[0].value else {
+        anyhow::bail!("{:?} are no terms", response.aggregations[0].value);
+    };
+    assert_eq!(buckets.len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn global_goes_beyond_the_query_but_not_beyond_the_alias() -> Result<()> {
+    let node = Node::start().await?;
+    let filter = json!({"term": {"tenant": "a"}});
+    let body = json!({
+        "settings": {"number_of_shards": 3},
+        "mappings": {"properties": {"tenant": {"type": "keyword"}}},
+        "aliases": {"mine": {"filter": filter}},
+    });
+    node.create("all", &body).await?;
+    let tenants = ["a", "b", "b", "a", "c"].into_iter().enumerate();
+    let documents: Vec<_> = tenants
+        .map(|(n, tenant)| (n.to_string(), json!({"tenant": tenant, "n": n})))
+        .collect();
+    node.put("all", &documents).await?;
+    let seen =
+        json!({"of_c": {"filter": {"term": {"tenant": "c"}}}, "hits": {"top_hits": {"size": 10}}});
+    let body = json!({
+        "query": {"range": {"n": {"gte": 3}}},
+        "aggs": {"everything": {"global": {}, "aggs": seen}},
+    });
+    for (index, counts) in [("mine", [2, 0, 2]), ("all", [5, 1, 5])] {
+        let response = node.search(index, &body).await?;
+        let AggregationValue::Single { doc_count, sub } = &response.aggregations[0].value else {
+            anyhow::bail!("{:?} is no bucket", response.aggregations[0].value);
+        };
+        let mut of_sub = Vec::new();
+        for sub in sub {
+            of_sub.push(match &sub.value {
+                AggregationValue::Single { doc_count, .. } => *doc_count,
+                AggregationValue::TopHits { hits, .. } => hits.len() as u64,
+                other => anyhow::bail!("{other:?} was not asked for"),
+            });
+        }
+        assert_eq!([*doc_count, of_sub[0], of_sub[1]], counts, "{index}");
     }
     Ok(())
 }

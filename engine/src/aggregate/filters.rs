@@ -73,13 +73,18 @@ pub(super) fn build_many<'a>(
     }))
 }
 
-/// `global`: all live documents, whatever matches.
+/// `global`: all live documents that may be seen, whatever matches.
 pub(super) fn build_global<'a>(
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let kept_to = context.global.map(|clause| {
+        let documents = context.documents;
+        documents.documents(context.view, context.segment, clause)
+    });
     Ok(Box::new(GlobalNode {
         segment: context.segment,
+        kept_to: kept_to.transpose()?,
         control: context.control,
         needs_scores: needs_scores(sub),
         children: Children::build(sub, context)?,
@@ -185,6 +190,7 @@ impl Node for FiltersNode<'_> {
 
 struct GlobalNode<'a> {
     segment: &'a SegmentView,
+    kept_to: Option<Arc<RoaringBitmap>>,
     control: &'a Control,
     needs_scores: bool,
     children: Children<'a>,
@@ -198,6 +204,7 @@ impl Node for GlobalNode<'_> {
     fn finish(self: Box<Self>, _: usize) -> Result<Vec<Partial>, EngineError> {
         let Self {
             segment,
+            kept_to,
             control,
             needs_scores,
             mut children,
@@ -207,7 +214,8 @@ impl Node for GlobalNode<'_> {
         let scores = [1.0; BLOCK];
         let mut docs = Vec::with_capacity(BLOCK);
         let mut doc_count = 0;
-        let mut live = segment.reader().doc_ids_alive();
+        let live = segment.reader().doc_ids_alive();
+        let mut live = live.filter(|doc| kept_to.as_ref().is_none_or(|kept| kept.contains(*doc)));
         loop {
             docs.clear();
             docs.extend(live.by_ref().take(BLOCK));

@@ -45,6 +45,8 @@ pub(super) struct SegmentContext<'a> {
     pub(super) documents: &'a dyn FilterDocuments,
     /// Resolved queries that are not used yet, in depth-first order of appearance.
     pub(super) filters: slice::Iter<'a, Clause>,
+    /// What `global` is kept to; `None` is everything.
+    pub(super) global: Option<&'a Clause>,
     pub(super) ledger: &'a Ledger,
     pub(super) control: &'a Control,
     pub(super) now_ms: i64,

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use gleaner_query::resolved::Pattern;
 use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
-use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
+use regex_automata::{Anchored, MatchKind};
 use tantivy_fst::Automaton;
 
 use super::regexp;
@@ -161,6 +161,8 @@ fn regular(shown: &str, expression: &str, ignore_case: bool) -> Result<TermAutom
         .thompson(thompson::Config::new().nfa_size_limit(Some(TABLE_LIMIT_BYTES)))
         .configure(
             dense::Config::new()
+                // The whole term counts, whichever alternative it takes.
+                .match_kind(MatchKind::All)
                 .start_kind(StartKind::Anchored)
                 .dfa_size_limit(Some(TABLE_LIMIT_BYTES))
                 .determinize_size_limit(Some(BUILD_LIMIT_BYTES)),
@@ -265,6 +267,26 @@ mod tests {
         check(&wildcard("a*c"), &["ac", "abc", "abxc"], &["abcd", "xac"]);
         check(&wildcard("a?c"), &["abc", "aéc"], &["ac", "abbc"]);
         check(&wildcard(r"a\*c"), &["a*c"], &["abc"]);
+    }
+
+    #[test]
+    fn alternatives_that_begin_alike_all_count() {
+        let regexp = |text: &str| Pattern::Regexp {
+            expression: text.to_owned(),
+            ignore_case: false,
+        };
+        for expression in ["err|error|errors", "errors|error|err", "err(or(s)?)?"] {
+            check(
+                &regexp(expression),
+                &["err", "error", "errors"],
+                &["er", "erro", "errorss", "xerr"],
+            );
+        }
+        check(
+            &regexp("(a|ab)(c|bcd)?"),
+            &["a", "ab", "ac", "abcd", "abbcd"],
+            &["abcde"],
+        );
     }
 
     #[test]

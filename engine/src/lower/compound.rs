@@ -14,23 +14,6 @@ use crate::EngineError;
 /// How a sub-clause is lowered.
 type Lower = fn(&Scope<'_>, &Clause, f64) -> Result<Box<dyn Weight>, EngineError>;
 
-/// Returns how many of a `bool`'s `should` clauses must match: what was asked, and at least one
-/// where nothing else is required (Lucene's `BooleanQuery`).
-pub fn minimum_should_match(clause: &Clause) -> usize {
-    let Clause::Bool {
-        must,
-        should,
-        filter,
-        minimum_should_match,
-        ..
-    } = clause
-    else {
-        return 0;
-    };
-    let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
-    (*minimum_should_match as usize).max(usize::from(is_required))
-}
-
 /// Returns whether a `bool` asks for nothing at all: it then matches everything, with score 1.
 pub(crate) fn is_empty_bool(clause: &Clause) -> bool {
     matches!(clause, Clause::Bool { must, should, filter, must_not, .. }
@@ -106,7 +89,7 @@ fn bool_weight(
     for clause in must_not {
         weights.push((Occur::MustNot, Box::new(Excluded(filter(scope, clause)?))));
     }
-    let minimum = minimum_should_match(clause);
+    let minimum = clause.minimum_should_match();
     if minimum > should.len() {
         return Ok(Box::new(EmptyWeight));
     }

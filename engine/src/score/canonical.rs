@@ -434,7 +434,7 @@ fn bool_cursor(
     else {
         return Err(EngineError::Internal("not a bool clause".to_owned()));
     };
-    let minimum_should_match = lower::minimum_should_match(clause);
+    let minimum_should_match = clause.minimum_should_match();
     let asked_of_should = if minimum_should_match == should.len() {
         asked
     } else {

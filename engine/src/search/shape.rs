@@ -63,7 +63,7 @@ impl<'q> Shape<'q> {
             ..
         } = clause
         {
-            let minimum = lower::minimum_should_match(clause);
+            let minimum = clause.minimum_should_match();
             filters.extend(filter.iter().map(|clause| (clause, true)));
             filters.extend(must_not.iter().map(|clause| (clause, false)));
             match (must.as_slice(), should.as_slice(), minimum) {
@@ -114,7 +114,7 @@ impl<'q> Ranked<'q> {
                 must_not,
                 ..
             } if filter.is_empty() && must_not.is_empty() => {
-                let minimum = lower::minimum_should_match(clause);
+                let minimum = clause.minimum_should_match();
                 Self::sum((must, should, minimum), boost)
             }
             Clause::DisMax {

@@ -12,19 +12,20 @@ use super::Clause;
 /// Returns a clause that matches the same documents with the same scores, summed in the same order.
 #[must_use]
 pub fn simplify(clause: Clause) -> Clause {
+    let minimum_should_match = clause.minimum_should_match();
     match clause {
         Clause::Bool {
             must,
             should,
             filter,
             must_not,
-            minimum_should_match,
+            ..
         } => Parts {
             must: each(must, simplify),
             should: each(should, simplify),
             filter: each(filter, simplify_filter),
             must_not: each(must_not, simplify_filter),
-            minimum_should_match: minimum_should_match as usize,
+            minimum_should_match,
         }
         .into_clause(),
         Clause::DisMax {
@@ -56,13 +57,14 @@ pub fn simplify(clause: Clause) -> Clause {
 /// Returns a clause that matches the same documents; what it scores is forgotten.
 #[must_use]
 pub fn simplify_filter(clause: Clause) -> Clause {
+    let minimum_should_match = clause.minimum_should_match();
     match clause {
         Clause::Bool {
             must,
             should,
             filter,
             must_not,
-            minimum_should_match,
+            ..
         } => {
             let required = must.into_iter().chain(filter).collect();
             // Optional clauses only score.
@@ -76,7 +78,7 @@ pub fn simplify_filter(clause: Clause) -> Clause {
                 should: each(optional, simplify_filter),
                 filter: each(required, simplify_filter),
                 must_not: each(must_not, simplify_filter),
-                minimum_should_match: minimum_should_match as usize,
+                minimum_should_match,
             }
             .into_filter()
         }

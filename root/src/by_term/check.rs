@@ -1,7 +1,6 @@
 //! What a scatter by terms takes: `bool`, `match` and `term` on text and keyword fields, ordered by
 //! score. All else is refused by name.
 
-use gleaner_engine::minimum_should_match;
 use gleaner_query::QueryError;
 use gleaner_query::resolved::{Clause, Pattern};
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
@@ -55,7 +54,7 @@ fn check_clause(clause: &Clause) -> Result<(), QueryError> {
             must_not,
             ..
         } => {
-            let required = must.len() + filter.len() + minimum_should_match(clause);
+            let required = must.len() + filter.len() + clause.minimum_should_match();
             if required == 0 {
                 return Err(refused("a [bool] query that only says what must not match"));
             }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use gleaner_engine::EngineError;
-use gleaner_engine::minimum_should_match;
 use gleaner_query::resolved::Clause;
 use roaring::RoaringTreemap;
 
@@ -32,7 +31,7 @@ impl<'a> Evaluation<'a> {
                 let required = must.iter().chain(filter);
                 let required = required.map(|clause| self.matching(clause));
                 let mut found = intersection(required.collect::<Result<_, _>>()?);
-                let minimum = minimum_should_match(clause);
+                let minimum = clause.minimum_should_match();
                 if minimum > 0 {
                     let optional = should.iter().map(|clause| self.matching(clause));
                     let optional: Vec<_> = optional.collect::<Result<_, _>>()?;

@@ -82,11 +82,11 @@ fn score(clause: &Clause, document: u8) -> Option<f64> {
             must_not,
             minimum_should_match,
         } => {
+            let is_alone = must.is_empty() && filter.is_empty() && !should.is_empty();
+            let least = (*minimum_should_match as usize).max(usize::from(is_alone));
             let matches = |c: &Clause| score(c, document).is_some();
             let optional: Vec<f64> = should.iter().filter_map(|c| score(c, document)).collect();
-            if !filter.iter().all(matches)
-                || must_not.iter().any(matches)
-                || optional.len() < *minimum_should_match as usize
+            if !filter.iter().all(matches) || must_not.iter().any(matches) || optional.len() < least
             {
                 return None;
             }
