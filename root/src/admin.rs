@@ -186,7 +186,7 @@ impl Root {
         .await
     }
 
-    /// Opens or closes the indices named.
+    /// Opens or closes the indices named. Those that are opened show all that was written to them.
     ///
     /// # Errors
     /// [`RootError::Query`] when a name is missing.
@@ -200,6 +200,7 @@ impl Root {
             allow_closed: true,
             ..*options
         };
+        let named = names::resolve(expression, &self.state(), &options)?;
         self.change_indices(expression, &options, |_, index| {
             blocks::check(index, Level::MetadataWrite)?;
             Ok((index.is_closed != is_closed).then(|| IndexMeta {
@@ -207,7 +208,13 @@ impl Root {
                 ..index.clone()
             }))
         })
-        .await
+        .await?;
+        if !is_closed {
+            // A copy that cannot now does so by its own refresh interval.
+            let shards = named.iter().flat_map(|found| found.meta.shards());
+            self.show_all(shards).await;
+        }
+        Ok(())
     }
 
     /// Applies alias actions, all or none.

@@ -45,11 +45,19 @@ impl Root {
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn refresh(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
-        let deadline = Deadline::after(self.options.write_timeout);
         let plans = self.targets(target)?;
         let shards = plans.iter().flat_map(|plan| &plan.shards);
-        let shown = shards.map(|asked| self.show(asked.shard, Showing::Now, deadline));
-        Ok(join_all(shown).await.into_iter().flatten().collect())
+        Ok(self.show_all(shards.map(|asked| asked.shard)).await)
+    }
+
+    /// Makes writes of `shards` visible on all copies.
+    pub(crate) async fn show_all(
+        &self,
+        shards: impl Iterator<Item = ShardKey>,
+    ) -> Vec<CopyOutcome> {
+        let deadline = Deadline::after(self.options.write_timeout);
+        let shown = shards.map(|shard| self.show(shard, Showing::Now, deadline));
+        join_all(shown).await.into_iter().flatten().collect()
     }
 
     /// Makes writes of `shard` visible on all copies; the first outcome is the primary's. When that

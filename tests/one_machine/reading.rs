@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gleaner_query::answer::{AggregationValue, BucketKey};
+use gleaner_query::names;
 use gleaner_query::search::PointInTime;
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
 use gleaner_root::tasks::Origin;
-use gleaner_testkit::Node;
+use gleaner_testkit::{Node, node};
 use serde_json::{Value, json};
 
 async fn library() -> Result<Node> {
@@ -344,5 +345,21 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
         }
         assert_eq!(met, 80, "{sort}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_opened_shows_what_was_written_before_it_was_closed() -> Result<()> {
+    let node = Node::start().await?;
+    let settings = json!({"number_of_shards": 2, "refresh_interval": "-1"});
+    node.create("books", &json!({"settings": settings})).await?;
+    let items = (0..8).map(|n| node::item("books", &n.to_string(), &json!({"n": n})));
+    node.root.ingest(items.collect(), &Default::default()).await;
+    assert_eq!(total(&node, json!({"match_all": {}})).await?, 0);
+    for is_closed in [true, false] {
+        let options = names::ResolveOptions::default();
+        node.root.set_closed("books", &options, is_closed).await?;
+    }
+    assert_eq!(total(&node, json!({"match_all": {}})).await?, 8);
     Ok(())
 }
