@@ -272,7 +272,17 @@ impl FieldKind {
         }
     }
 
-    /// Returns whether the field can be searched.
+    /// Returns whether the field can be searched: by its index, or, more slowly, by the doc values of
+    /// numbers, dates and addresses.
+    pub fn is_searchable(&self) -> bool {
+        let is_numeric = matches!(
+            self,
+            Self::Number { .. } | Self::Date { .. } | Self::Ip { .. }
+        );
+        self.is_indexed() || (is_numeric && self.has_doc_values())
+    }
+
+    /// Returns whether the field has an index.
     pub fn is_indexed(&self) -> bool {
         match self {
             Self::Text { index, .. }

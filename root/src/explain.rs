@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use gleaner_model::DocumentId;
 use gleaner_proto::search::{ExplainAnswer, ExplainCall};
 use gleaner_query::search::SearchRequest;
 
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::plan::{PlannedShard, Target};
-use crate::read::{GetRequest, shard_for};
+use crate::read::GetRequest;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::{Asked, SearchOptions, shard_query};
 use crate::{Root, RootError};
@@ -24,9 +23,7 @@ impl Root {
         get: &GetRequest,
         request: &SearchRequest,
     ) -> Result<(String, Option<ExplainAnswer>), RootError> {
-        let (index, routing) = self.single_index(&get.index, get.routing.clone())?;
-        let id = DocumentId::parse(&get.id)?;
-        let asked_shard = shard_for(&index, routing.as_deref().unwrap_or(id.as_str()));
+        let (index, asked_shard, id) = self.locate(get)?;
         let deadline = Deadline::after(self.options.default_timeout);
         let mut plans = self.targets(&Target {
             expression: Some(get.index.clone()),

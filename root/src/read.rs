@@ -142,7 +142,7 @@ impl Root {
 
     /// Returns index, shard and id of a document. Routing decides the shard only: a document
     /// reached by another routing of the same shard is found, as in the dialect.
-    fn locate(
+    pub(crate) fn locate(
         &self,
         request: &GetRequest,
     ) -> Result<(Arc<IndexMeta>, ShardKey, DocumentId), RootError> {
@@ -349,7 +349,7 @@ impl Root {
     }
 }
 
-pub(crate) fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
+fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
     let settings = &index.settings;
     let shard = shard_of(key, settings.routing_slots, settings.number_of_shards);
     ShardKey {

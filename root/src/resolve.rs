@@ -304,7 +304,7 @@ impl Resolver<'_> {
         if matches!(field.kind, FieldKind::Object { .. }) {
             return Ok(None);
         }
-        if !field.kind.is_indexed() {
+        if !field.kind.is_searchable() {
             return Err(QueryError::new(
                 ErrorType::QueryShard,
                 format!(

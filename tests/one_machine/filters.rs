@@ -1,6 +1,6 @@
 //! Filters beside each other, at the ends of what fields hold, and how their matches are counted.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gleaner_query::answer::AggregationValue;
 use gleaner_testkit::Node;
 use serde_json::{Value, json};
@@ -203,6 +203,69 @@ async fn global_goes_beyond_the_query_but_not_beyond_the_alias() -> Result<()> {
             });
         }
         assert_eq!([*doc_count, of_sub[0], of_sub[1]], counts, "{index}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_without_an_index_are_searched_by_their_doc_values() -> Result<()> {
+    let node = Node::start().await?;
+    let plain = |kind: &str| json!({"type": kind, "index": false});
+    let properties = json!({
+        "n": plain("long"), "f": plain("double"), "b": plain("boolean"), "d": plain("date"),
+        "a": plain("ip"), "k": plain("keyword"),
+        "none": {"type": "long", "index": false, "doc_values": false},
+    });
+    let mappings = json!({"properties": properties});
+    let body = json!({"settings": {"number_of_shards": 2}, "mappings": mappings});
+    node.create("notes", &body).await?;
+    let documents: Vec<_> = (0..20)
+        .map(|n| {
+            let day = format!("2026-01-{:02}", n + 1);
+            let (address, is_even) = (format!("10.0.0.{n}"), n % 2 == 0);
+            let source = json!({
+                "n": [n, n + 100], "f": 0.5 * f64::from(n), "b": is_even, "d": day, "a": address,
+                "k": "x", "none": n,
+            });
+            (n.to_string(), source)
+        })
+        .collect();
+    node.put("notes", &documents).await?;
+    for (query, expected) in [
+        (json!({"term": {"n": 107}}), 1),
+        (json!({"terms": {"n": [3, 4, 104, 7000]}}), 2),
+        (json!({"range": {"n": {"gte": 5, "lt": 100}}}), 15),
+        (json!({"term": {"f": 2.5}}), 1),
+        (json!({"term": {"d": "2026-01-03"}}), 1),
+        (json!({"range": {"d": {"gt": "2026-01-18"}}}), 2),
+        (json!({"term": {"a": "10.0.0.0/30"}}), 4),
+        (
+            json!({"query_string": {"query": "n:[0 TO 3] AND d:[2026-01-02 TO *]"}}),
+            3,
+        ),
+        (json!({"exists": {"field": "b"}}), 20),
+    ] {
+        // From its second use on a filter is a bitmap.
+        for _ in 0..3 {
+            let filter = json!({"bool": {"filter": [query]}});
+            for query in [&filter, &query] {
+                let found = total(&node, query)
+                    .await
+                    .with_context(|| query.to_string())?;
+                assert_eq!(found, expected, "{query}");
+            }
+        }
+        let score = best(&node, &query).await?;
+        assert!(
+            query.get("query_string").is_some() || score == Some(1.0),
+            "{query}"
+        );
+    }
+    for field in ["k", "b", "none"] {
+        let query = json!({"term": {field: "true"}});
+        let refused = total(&node, &query).await.expect_err("refused").to_string();
+        let reason = format!("Cannot search on field [{field}] since it is not indexed.");
+        assert!(refused.ends_with(&reason), "{refused}");
     }
     Ok(())
 }

@@ -142,3 +142,20 @@ async fn a_search_asks_the_shards_that_it_and_its_alias_both_name() -> Result<()
     assert_eq!(total(&node, "shelf,books", "c").await?, alone[2]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_not_explained_without_the_routing_it_requires() -> Result<()> {
+    let node = Node::start().await?;
+    let mappings = json!({"_routing": {"required": true}});
+    node.create("books", &json!({"mappings": mappings})).await?;
+    let put = vec![routed("books", "1", "Z")];
+    node.ingest(put, RefreshPolicy::Immediate).await;
+    let explain = async |routing| {
+        let of = get("books", "1", routing);
+        node.root.explain(&of, &Default::default()).await
+    };
+    assert!(explain(Some("Z")).await?.1.is_some());
+    let refused = explain(None).await.expect_err("refused").to_string();
+    assert_eq!(refused, "routing is required for [books]/[1]");
+    Ok(())
+}

@@ -134,7 +134,7 @@ fn capability(kind: &FieldKind) -> Capability {
     let is_object = matches!(kind, FieldKind::Object { .. });
     Capability {
         type_name: kind.type_name(),
-        is_searchable: !is_object && kind.is_indexed(),
+        is_searchable: !is_object && kind.is_searchable(),
         is_aggregatable: !is_object && kind.has_doc_values(),
     }
 }
