@@ -45,6 +45,9 @@ fn compare_whole(whole: i128, fraction: f64) -> Ordering {
     let floor = fraction.floor();
     let rest = if fraction > floor {
         Ordering::Less
+    } else if fraction == 0.0 && fraction.is_sign_negative() {
+        // As among fractions, where -0 stands before 0.
+        Ordering::Greater
     } else {
         Ordering::Equal
     };

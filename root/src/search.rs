@@ -91,7 +91,7 @@ impl Root {
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
         check_limits(plans, request)?;
-        check_search_after(request)?;
+        check_search_after(plans, request)?;
         apply_boosts(plans, request);
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
         let mut trip = Trip::new(deadline);

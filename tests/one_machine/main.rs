@@ -4,6 +4,7 @@ mod blocks;
 mod conflicts;
 mod filters;
 mod layouts;
+mod paging;
 mod reading;
 mod room;
 mod routing;

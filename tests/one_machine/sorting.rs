@@ -133,3 +133,35 @@ async fn dates_are_shown_in_the_format_asked_for() -> Result<()> {
     assert!(node.search("things", &refused).await.is_err());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_sorted_as_the_type_asked_for() -> Result<()> {
+    let documents = [json!({"n": [1, 2], "x": 2.75}), json!({"n": 3, "x": -1.5})];
+    let properties = json!({
+        "n": {"type": "long"}, "x": {"type": "double"}, "k": {"type": "keyword"},
+        "big": {"type": "unsigned_long"},
+    });
+    let node = node_of(2, properties, &documents).await?;
+    let key = |field: &str, numeric_type: &str, mode: &str| json!({"sort": [{field: {"numeric_type": numeric_type, "mode": mode}}]});
+    for (body, expected) in [
+        (key("n", "double", "avg"), json!([1.5, 3.0])),
+        (key("n", "long", "avg"), json!([2, 3])),
+        (key("x", "long", "min"), json!([-1, 2])),
+        (key("x", "double", "min"), json!([-1.5, 2.75])),
+    ] {
+        assert_eq!(json!(sorted(&node, &body).await?), expected, "{body}");
+    }
+    for (field, numeric_type) in [
+        ("k", "long"),
+        ("n", "date"),
+        ("n", "date_nanos"),
+        ("big", "long"),
+    ] {
+        let refused = node
+            .search("things", &key(field, numeric_type, "min"))
+            .await;
+        let refused = format!("{:?}", refused.expect_err("it is refused"));
+        assert!(refused.contains("[numeric_type]"), "{refused}");
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@
 //! keywords the ordinal of the term), and only the best are resolved to values. Segments and shards
 //! are merged by value, then by the hash of the id, so the layout changes nothing.
 
+mod bound;
 mod field;
 mod key;
 mod mode;

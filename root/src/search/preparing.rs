@@ -1,6 +1,7 @@
 //! What is settled before any shard is asked: the window, where it begins, and factors.
 
-use gleaner_query::search::SearchRequest;
+use gleaner_model::FieldKind;
+use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::RootError;
 use crate::plan::IndexPlan;
@@ -34,13 +35,57 @@ pub(super) fn check_limits(plans: &[IndexPlan], request: &SearchRequest) -> Resu
     Err(gleaner_query::QueryError::illegal(reason).into())
 }
 
-/// Refuses to go on after a hit where no order was asked for. A point in time has one of its own.
-pub(super) fn check_search_after(request: &SearchRequest) -> Result<(), RootError> {
-    if request.search_after.is_none() || !request.sort.is_empty() || request.pit.is_some() {
+/// Refuses to go on after a hit where no order was asked for (a point in time has one of its own),
+/// and where a value given back does not say which of several types of one field it is of.
+pub(super) fn check_search_after(
+    plans: &[IndexPlan],
+    request: &SearchRequest,
+) -> Result<(), RootError> {
+    if request.search_after.is_none() {
         return Ok(());
     }
-    let reason = "Sort must contain at least one field.";
-    Err(gleaner_query::QueryError::illegal(reason).into())
+    if request.sort.is_empty() && request.pit.is_none() {
+        let reason = "Sort must contain at least one field.";
+        return Err(gleaner_query::QueryError::illegal(reason).into());
+    }
+    request
+        .sort
+        .iter()
+        .try_for_each(|key| check_one_sort_type(plans, key))
+}
+
+fn check_one_sort_type(plans: &[IndexPlan], key: &SortKey) -> Result<(), RootError> {
+    let mut types = plans.iter().filter_map(|plan| sort_type(plan, key));
+    let (Some(first), SortTarget::Field(path)) = (types.next(), &key.target) else {
+        return Ok(());
+    };
+    match types.find(|other| *other != first) {
+        None => Ok(()),
+        Some(other) => Err(gleaner_query::QueryError::illegal(format!(
+            "Can't sort on field [{path}]; the field has incompatible sort types: [{first}] and \
+             [{other}] across shards, which [search_after] cannot tell apart"
+        ))
+        .into()),
+    }
+}
+
+/// Returns what kind of values the index has for a sort key: those of one kind are compared with one
+/// another. `None` where its shards refuse the key.
+fn sort_type(plan: &IndexPlan, key: &SortKey) -> Option<&'static str> {
+    let SortTarget::Field(path) = &key.target else {
+        return None;
+    };
+    match plan.index.mapping.field(path).map(|field| &field.kind) {
+        Some(kind) if !kind.has_doc_values() => None,
+        Some(FieldKind::Keyword { .. }) => Some("STRING"),
+        Some(FieldKind::Ip { .. }) => Some("IP"),
+        Some(_) => Some("NUMBER"),
+        None => key.unmapped_type.as_deref().map(|name| match name {
+            "keyword" | "text" => "STRING",
+            "ip" => "IP",
+            _ => "NUMBER",
+        }),
+    }
 }
 
 /// Sets the factors on the scores of indices.

@@ -12,11 +12,11 @@ use crate::view::View;
 ///
 /// # Errors
 /// [`EngineError::Query`] for fields that are unknown (without `unmapped_type`), keep no doc
-/// values, or have no such mode.
+/// values, have no such mode or cannot be of the `numeric_type` asked for.
 pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, EngineError> {
     let Some(field) = view.mapping().field(path) else {
         return match &key.unmapped_type {
-            Some(type_name) => Ok(of_unmapped(type_name)),
+            Some(type_name) => converted(of_unmapped(type_name), key, path, type_name),
             None => Err(EngineError::Query(format!(
                 "No mapping found for [{path}] in order to sort on"
             ))),
@@ -25,6 +25,7 @@ pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, Engin
     sort_value::formats(std::slice::from_ref(key), view.mapping())
         .map_err(|error| EngineError::Query(error.reason))?;
     let kind = of_field(path, &field.kind)?;
+    let kind = converted(kind, key, path, field.kind.type_name())?;
     let needs_numbers = matches!(
         key.mode,
         Some(SortMode::Sum | SortMode::Avg | SortMode::Median)
@@ -59,6 +60,24 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
         FieldKind::Number { number, .. } if !number.is_integral() => Kind::Fraction,
         _ => Kind::Whole,
     })
+}
+
+/// Returns what the values of a field of `type_name` are compared as, by the key's `numeric_type`.
+fn converted(kind: Kind, key: &SortKey, path: &str, type_name: &str) -> Result<Kind, EngineError> {
+    let Some(numeric_type) = key.numeric_type.as_deref() else {
+        return Ok(kind);
+    };
+    match (numeric_type, kind) {
+        (_, Kind::Text | Kind::Ip) => Err(EngineError::Query(format!(
+            "[numeric_type] option cannot be set on a non-numeric field, got [{type_name}] for [{path}]"
+        ))),
+        ("double", _) => Ok(Kind::Fraction),
+        ("long", Kind::Whole | Kind::Fraction) => Ok(Kind::Whole),
+        ("date", Kind::Whole) if type_name == "date" => Ok(Kind::Whole),
+        _ => Err(EngineError::Query(format!(
+            "[numeric_type] of [{numeric_type}] is not supported for [{path}] of type [{type_name}]"
+        ))),
+    }
 }
 
 fn of_unmapped(type_name: &str) -> Kind {

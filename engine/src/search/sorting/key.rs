@@ -11,6 +11,7 @@ use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
+use super::bound::{self, place_of};
 use super::{field, mode, start};
 use crate::EngineError;
 use crate::doc_values::DocValues;
@@ -100,7 +101,7 @@ impl KeyReader {
             Missing::Last => {}
             Missing::First => reader.missing = Raw::First,
             Missing::Value(value) => {
-                let value = start::read_value(key, view, kind, value)?;
+                let value = start::read_missing(key, view, kind, value)?;
                 reader.missing = reader.raw_of(&value)?;
                 reader.missing_value = Some(value);
             }
@@ -110,20 +111,25 @@ impl KeyReader {
 
     /// Compares two values in the key's direction.
     pub(crate) fn compare(&self, a: &Raw, b: &Raw) -> Ordering {
-        let rank = |raw: &Raw| match raw {
-            Raw::First => 0,
-            Raw::Number(_) | Raw::Address(_) | Raw::Text(_) => 1,
-            Raw::Last => 2,
+        // Of an index where the field is of another type: numbers, addresses, text.
+        let kind = |raw: &Raw| match raw {
+            Raw::Number(_) => 0,
+            Raw::Address(_) => 1,
+            Raw::First | Raw::Text(_) | Raw::Last => 2,
         };
-        let ascending = match (a, b) {
-            (Raw::Number(a), Raw::Number(b)) => a.cmp(b),
-            (Raw::Address(a), Raw::Address(b)) => a.cmp(b),
-            (Raw::Text(a), Raw::Text(b)) => a.cmp(b),
-            // Of an index where the field is no address: addresses stand before text.
-            (Raw::Address(_), Raw::Text(_)) => Ordering::Less,
-            (Raw::Text(_), Raw::Address(_)) => Ordering::Greater,
-            _ => return rank(a).cmp(&rank(b)),
-        };
+        match (a, b) {
+            (Raw::Number(a), Raw::Number(b)) => self.directed(a.cmp(b)),
+            (Raw::Address(a), Raw::Address(b)) => self.directed(a.cmp(b)),
+            (Raw::Text(a), Raw::Text(b)) => self.directed(a.cmp(b)),
+            (Raw::First, Raw::First) | (Raw::Last, Raw::Last) => Ordering::Equal,
+            (Raw::First, _) | (_, Raw::Last) => Ordering::Less,
+            (Raw::Last, _) | (_, Raw::First) => Ordering::Greater,
+            _ => self.directed(kind(a).cmp(&kind(b))),
+        }
+    }
+
+    /// Turns an ascending order round where the key descends.
+    pub(super) fn directed(&self, ascending: Ordering) -> Ordering {
         if self.descending {
             ascending.reverse()
         } else {
@@ -138,12 +144,24 @@ impl KeyReader {
             Source::Nothing => None,
             Source::Score => score.map(|score| f64_to_u64(f64::from(score))),
             Source::System(bits, numbers) => Some(bits | numbers.get_val(doc)),
+            Source::Whole(column) if self.kind == Kind::Fraction => {
+                self.fraction(column.values_for_doc(doc).map(|value| value as f64))
+            }
             Source::Whole(column) => {
                 mode::whole(self.mode, column.values_for_doc(doc)).map(i64_to_u64)
             }
+            Source::Unsigned(column) if self.kind == Kind::Fraction => {
+                self.fraction(column.values_for_doc(doc).map(|value| value as f64))
+            }
             Source::Unsigned(column) => mode::unsigned(self.mode, column.values_for_doc(doc)),
-            Source::Fraction(column) => {
-                mode::fraction(self.mode, column.values_for_doc(doc)).map(f64_to_u64)
+            Source::Fraction(column) if self.kind == Kind::Whole => {
+                let values = column.values_for_doc(doc).map(|value| value as i64);
+                mode::whole(self.mode, values).map(i64_to_u64)
+            }
+            Source::Fraction(column) => self.fraction(column.values_for_doc(doc)),
+            Source::Boolean(column) if self.kind == Kind::Fraction => {
+                let values = column.values_for_doc(doc);
+                self.fraction(values.map(|value| f64::from(u8::from(value))))
             }
             Source::Boolean(column) => {
                 let values = column.values_for_doc(doc).map(i64::from);
@@ -165,32 +183,54 @@ impl KeyReader {
         number.map_or_else(|| self.missing.clone(), Raw::Number)
     }
 
+    fn fraction(&self, values: impl Iterator<Item = f64>) -> Option<u64> {
+        mode::fraction(self.mode, values).map(f64_to_u64)
+    }
+
     /// Returns the value that `raw`, read here, stands for.
     pub(crate) fn resolve(&self, raw: Raw) -> Result<SortValue, EngineError> {
-        if let Some(value) = &self.missing_value
-            && raw == self.missing
-        {
-            return Ok(value.clone());
+        match (self.known(&raw), raw) {
+            (Some(value), _) => Ok(value),
+            (None, Raw::Number(odd)) => Ok(SortValue::Text(self.term(odd / 2)?)),
+            (None, _) => Ok(SortValue::Missing),
         }
-        Ok(match (raw, self.kind) {
+    }
+
+    /// Returns the value that `raw`, read here, stands for; `None` where it is a term to be read.
+    pub(super) fn known(&self, raw: &Raw) -> Option<SortValue> {
+        if let Some(value) = &self.missing_value
+            && *raw == self.missing
+        {
+            return Some(value.clone());
+        }
+        Some(match (raw, self.kind) {
             (Raw::First | Raw::Last, _) => SortValue::Missing,
-            (Raw::Text(text), _) => SortValue::Text(text),
-            (Raw::Address(address), _) => SortValue::Ip(address),
-            (Raw::Number(bits), Kind::Whole) => SortValue::I64(u64_to_i64(bits)),
-            (Raw::Number(value), Kind::Unsigned) => SortValue::U64(value),
-            (Raw::Number(bits), Kind::Fraction) => SortValue::F64(u64_to_f64(bits)),
-            (Raw::Number(odd), Kind::Text | Kind::Ip) => SortValue::Text(self.term(odd / 2)?),
+            (Raw::Text(text), _) => SortValue::Text(text.clone()),
+            (Raw::Address(address), _) => SortValue::Ip(*address),
+            (Raw::Number(bits), Kind::Whole) => SortValue::I64(u64_to_i64(*bits)),
+            (Raw::Number(value), Kind::Unsigned) => SortValue::U64(*value),
+            (Raw::Number(bits), Kind::Fraction) => SortValue::F64(u64_to_f64(*bits)),
+            (Raw::Number(_), Kind::Text | Kind::Ip) => return None,
         })
     }
 
-    /// Returns how `value`, of this key's kind, compares within the segment.
+    /// Returns how `value` compares within the segment.
+    ///
+    /// Several values may have one place: fractions between two whole numbers, texts between two
+    /// terms. [`Bound`](super::bound::Bound) tells them apart.
     pub(super) fn raw_of(&self, value: &SortValue) -> Result<Raw, EngineError> {
         Ok(match value {
             SortValue::Missing if self.missing == Raw::First => Raw::First,
             SortValue::Missing => Raw::Last,
-            SortValue::I64(value) => Raw::Number(i64_to_u64(*value)),
-            SortValue::U64(value) => Raw::Number(*value),
-            SortValue::F64(value) => Raw::Number(f64_to_u64(*value)),
+            // Of an index where the field is a number: it stands before all terms.
+            SortValue::I64(_) | SortValue::U64(_) | SortValue::F64(_)
+                if matches!(self.source, Source::Terms(_)) =>
+            {
+                Raw::Number(0)
+            }
+            SortValue::I64(_) | SortValue::U64(_) | SortValue::F64(_) => {
+                Raw::Number(bound::place_of_number(self.kind, value))
+            }
             SortValue::Text(text) => match (&self.source, self.kind) {
                 (Source::Terms(column), _) => Raw::Number(place_of(column, text)?),
                 // Older roots and ids of scrolls have addresses as text.
@@ -265,23 +305,4 @@ fn source_of(
         Some(DocValues::Terms(column)) => Source::Terms(column),
     };
     Ok((source, kind))
-}
-
-/// Returns where `text` stands among a column's terms: odd at a term, even between two.
-fn place_of(column: &StrColumn, text: &str) -> Result<u64, EngineError> {
-    let (mut low, mut high) = (0, column.num_terms() as u64);
-    let mut term = String::new();
-    while low < high {
-        let middle = low + (high - low) / 2;
-        term.clear();
-        column
-            .ord_to_str(middle, &mut term)
-            .map_err(EngineError::io("reading a term"))?;
-        match term.as_str().cmp(text) {
-            Ordering::Equal => return Ok(2 * middle + 1),
-            Ordering::Less => low = middle + 1,
-            Ordering::Greater => high = middle,
-        }
-    }
-    Ok(2 * low)
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use gleaner_model::FieldKind;
+use gleaner_model::{DateFormat, FieldKind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::date::DateFormatter;
@@ -10,13 +10,14 @@ use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
 use serde_json::Value;
 
+use super::bound::Bound;
 use super::key::{KeyReader, Kind, Raw};
 use crate::EngineError;
 use crate::view::View;
 
 /// A point of the order, as one segment compares it; hits come after it.
 pub(super) struct Start {
-    keys: Vec<Raw>,
+    keys: Vec<Bound>,
     /// `None`: hits with equal keys are left out.
     hash: Option<u64>,
 }
@@ -40,8 +41,8 @@ impl Start {
         };
         let keys = readers
             .iter()
-            .zip(&values)
-            .map(|(reader, value)| reader.raw_of(value));
+            .zip(values)
+            .map(|(reader, value)| Bound::of(reader, value));
         Ok(Some(Self {
             keys: keys.collect::<Result<_, _>>()?,
             hash,
@@ -51,7 +52,7 @@ impl Start {
     /// Returns whether a document with these keys comes after this point.
     pub(super) fn is_before(&self, readers: &[KeyReader], keys: &[Raw], hash: u64) -> bool {
         for (reader, (key, start)) in readers.iter().zip(keys.iter().zip(&self.keys)) {
-            match reader.compare(key, start) {
+            match start.compare(reader, key) {
                 Ordering::Greater => return true,
                 Ordering::Less => return false,
                 Ordering::Equal => {}
@@ -82,15 +83,35 @@ fn read_all(
         }
     };
     let keys = query.sort.iter().zip(readers).zip(values);
-    let keys = keys.map(|((key, reader), value)| read_value(key, view, reader.kind, value));
+    let keys = keys.map(|((key, reader), value)| read_start(key, view, reader.kind, value));
     Ok((keys.collect::<Result<_, _>>()?, hash))
+}
+
+/// Reads where to go on. A number is taken as it is, whichever the type of the field: it may be of
+/// another index, where the field has another type.
+fn read_start(
+    key: &SortKey,
+    view: &View,
+    kind: Kind,
+    value: &Value,
+) -> Result<SortValue, EngineError> {
+    let is_number = matches!(kind, Kind::Whole | Kind::Unsigned | Kind::Fraction);
+    let exact = value
+        .as_i64()
+        .map(SortValue::I64)
+        .or_else(|| value.as_u64().map(SortValue::U64))
+        .or_else(|| value.as_f64().map(SortValue::F64));
+    match exact.filter(|_| is_number) {
+        Some(exact) => Ok(exact),
+        None => read_missing(key, view, kind, value),
+    }
 }
 
 /// Reads a value by the type of its key's field.
 ///
 /// # Errors
 /// [`EngineError::Query`] where it does not fit.
-pub(super) fn read_value(
+pub(super) fn read_missing(
     key: &SortKey,
     view: &View,
     kind: Kind,
@@ -138,16 +159,21 @@ fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, Engin
         return Ok(Some(number));
     }
     let Value::String(text) = value else {
-        // A fraction between two whole numbers: the one before it orders the same.
+        // There is no fraction among whole numbers; the one before it orders the same here.
         return Ok(value.as_f64().map(|fraction| fraction.floor() as i64));
     };
     let field = match &key.target {
         SortTarget::Field(path) => view.mapping().field(path),
         _ => None,
     };
-    match field.map(|field| &field.kind) {
-        Some(FieldKind::Date { format, .. }) => {
-            let pattern = key.format.as_deref().unwrap_or(&format.0);
+    let own_pattern = match field.map(|field| &field.kind) {
+        Some(FieldKind::Date { format, .. }) => Some(format.0.as_str()),
+        None if key.unmapped_type.as_deref() == Some("date") => Some(DateFormat::DEFAULT),
+        _ => None,
+    };
+    match own_pattern {
+        Some(own_pattern) => {
+            let pattern = key.format.as_deref().unwrap_or(own_pattern);
             let parsed =
                 DateFormatter::parse_pattern(pattern).and_then(|format| format.parse(text));
             parsed

@@ -1,0 +1,211 @@
+//! Pages of any size are parts of one list, whatever the types of a field in several indices and
+//! wherever missing values stand.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use bytes::Bytes;
+use gleaner_query::answer::Hit;
+use gleaner_root::plan::Target;
+use gleaner_root::scroll::ScrollOrigin;
+use gleaner_root::search::SearchOptions;
+use gleaner_testkit::Node;
+use serde_json::{Value, json};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Creates an index; every document becomes a segment of its own.
+async fn index(node: &Node, name: &str, field: Option<&str>, values: &[Value]) -> Result<()> {
+    let mut properties = json!({"id": {"type": "long"}});
+    if let Some(type_name) = field {
+        properties["f"] = json!({"type": type_name});
+    }
+    let body = json!({"mappings": {"properties": properties}});
+    node.create(name, &body).await?;
+    for (i, value) in values.iter().enumerate() {
+        let mut source = json!({"id": i});
+        if !value.is_null() {
+            source["f"] = value.clone();
+        }
+        node.put(name, &[(format!("{name}{i}"), source)]).await?;
+    }
+    Ok(())
+}
+
+fn shown(hits: &[Hit]) -> Vec<Value> {
+    hits.iter().map(|hit| hit.sort[0].clone()).collect()
+}
+
+fn names(hits: &[Hit]) -> Vec<String> {
+    hits.iter().map(|hit| hit.content.id.to_string()).collect()
+}
+
+fn target(indices: &str) -> Target {
+    Target {
+        expression: Some(indices.to_owned()),
+        ..Target::default()
+    }
+}
+
+/// Reads pages of one hit, each after the last one's values, or in a point in time.
+async fn by_values(node: &Node, indices: &str, sort: &Value, is_pit: bool) -> Result<Vec<Hit>> {
+    let mut body = json!({"size": 1, "sort": sort});
+    if is_pit {
+        let id = node.root.open_pit(&target(indices), MINUTE).await?;
+        body["pit"] = json!({"id": id});
+    }
+    let mut found: Vec<Hit> = Vec::new();
+    while found.len() < 50 {
+        let hits = node.search(indices, &body).await?.hits;
+        let Some(hit) = hits.into_iter().next() else {
+            break;
+        };
+        body["search_after"] = json!(hit.sort);
+        found.push(hit);
+    }
+    Ok(found)
+}
+
+/// Reads pages of one hit by a scroll.
+async fn by_scroll(node: &Node, indices: &str, sort: &Value) -> Result<Vec<Hit>> {
+    let origin = ScrollOrigin {
+        body: Bytes::from(json!({"size": 1, "sort": sort}).to_string()),
+        parameters: Vec::new(),
+    };
+    let options = SearchOptions::default();
+    let mut page = node
+        .root
+        .start_scroll(&target(indices), origin, MINUTE, &options)
+        .await?;
+    let mut found: Vec<Hit> = Vec::new();
+    while !page.hits.is_empty() && found.len() < 50 {
+        found.append(&mut page.hits);
+        let id = page.scroll_id.take().unwrap_or_default();
+        page = node
+            .root
+            .continue_scroll(&id, None, &Default::default())
+            .await?;
+    }
+    Ok(found)
+}
+
+/// Checks that pages of one hit are what one page of all hits is; returns that one.
+async fn check(node: &Node, indices: &str, sort: &Value) -> Result<Vec<Hit>> {
+    let body = json!({"size": 50, "sort": sort});
+    let all = node.search(indices, &body).await?.hits;
+    let expected = names(&all);
+    for is_pit in [false, true] {
+        let found = by_values(node, indices, sort, is_pit).await?;
+        assert_eq!(names(&found), expected, "{sort} {is_pit}");
+    }
+    let found = by_scroll(node, indices, sort).await?;
+    assert_eq!(names(&found), expected, "{sort} scroll");
+    Ok(all)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_several_types_are_one_list() -> Result<()> {
+    let node = Node::start().await?;
+    let wholes = [1, 2, 3, -4].map(Value::from);
+    index(&node, "wholes", Some("long"), &wholes).await?;
+    let fractions = [1.5, 2.5, 0.5, -3.5].map(Value::from);
+    index(&node, "fractions", Some("double"), &fractions).await?;
+    let ascending = json!([{"f": "asc"}, {"id": "asc"}]);
+    let all = check(&node, "wholes,fractions", &ascending).await?;
+    let expected = json!([-4, -3.5, 0.5, 1, 1.5, 2, 2.5, 3]);
+    assert_eq!(json!(shown(&all)), expected);
+    check(
+        &node,
+        "wholes,fractions",
+        &json!([{"f": "desc"}, {"id": "asc"}]),
+    )
+    .await?;
+
+    let large = [0u64, 1, 9_007_199_254_740_993, u64::MAX].map(Value::from);
+    index(&node, "large", Some("unsigned_long"), &large).await?;
+    let exact = [i64::MAX, 9_007_199_254_740_993, i64::MIN, 2].map(Value::from);
+    index(&node, "exact", Some("long"), &exact).await?;
+    let edges = [
+        json!(9_007_199_254_740_992.0),
+        json!(1e300),
+        json!(-0.0),
+        Value::Null,
+    ];
+    index(&node, "edges", Some("double"), &edges).await?;
+    index(&node, "without", None, &[Value::Null, Value::Null]).await?;
+    for order in ["asc", "desc"] {
+        for missing in [json!("_last"), json!("_first"), json!(1.5), json!(2)] {
+            let key = json!({"order": order, "missing": missing, "unmapped_type": "long"});
+            let sort = json!([{"f": key}, {"id": order}]);
+            let indices = "wholes,fractions,large,exact,edges,without";
+            // What stands for a missing value must be one of the type.
+            let is_of_all = !missing.is_f64();
+            let indices = if is_of_all {
+                indices
+            } else {
+                "wholes,fractions,exact,edges,without"
+            };
+            check(&node, indices, &sort).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_and_text_are_one_list_in_a_scroll_and_refused_by_values() -> Result<()> {
+    let node = Node::start().await?;
+    index(&node, "numbers", Some("long"), &[json!(5), json!(7)]).await?;
+    index(&node, "words", Some("keyword"), &[json!("6"), json!("a")]).await?;
+    index(
+        &node,
+        "places",
+        Some("ip"),
+        &[json!("::1"), json!("10.0.0.1")],
+    )
+    .await?;
+    let all = "numbers,words,places";
+    for order in ["asc", "desc"] {
+        let sort = json!([{"f": order}]);
+        let body = json!({"size": 50, "sort": sort});
+        let expected = names(&node.search(all, &body).await?.hits);
+        assert_eq!(
+            names(&by_scroll(&node, all, &sort).await?),
+            expected,
+            "{order}"
+        );
+    }
+    let after = json!({"sort": ["f"], "search_after": [5]});
+    let refused = node.search(all, &after).await.expect_err("of which type?");
+    let refused = format!("{refused:#}");
+    assert!(refused.contains("incompatible sort types"), "{refused}");
+    assert!(node.search("words", &after).await.is_ok());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_for_a_missing_word_has_a_place_of_its_own() -> Result<()> {
+    let node = Node::start().await?;
+    let words = [json!("a"), json!("c"), json!("bb"), Value::Null, json!("c")];
+    index(&node, "words", Some("keyword"), &words).await?;
+    node.create(
+        "others",
+        &json!({"mappings": {"properties": {"f": {"type": "keyword"}, "id": {"type": "long"}}}}),
+    )
+    .await?;
+    let pair = [
+        ("x".to_owned(), json!({"f": "c", "id": 2})),
+        ("y".to_owned(), json!({"id": 10})),
+    ];
+    node.put("others", &pair).await?;
+    for order in ["asc", "desc"] {
+        for missing in ["", "a", "aa", "b", "bb", "bbb", "d"] {
+            for second in ["asc", "desc"] {
+                let key = json!({"order": order, "missing": missing});
+                let sort = json!([{"f": key}, {"id": second}]);
+                check(&node, "words", &sort).await?;
+                check(&node, "words,others", &sort).await?;
+            }
+        }
+    }
+    Ok(())
+}
