@@ -67,31 +67,40 @@ impl Rounding {
         }
     }
 
-    /// Rounds in local time. A start that falls into another offset than `ms` is moved to it, and
-    /// where clocks skip that time, to the change.
+    /// Rounds in local time. Where the start would lie before a change of the clock, the bucket is the
+    /// one that the last instant before the change is in, so that later instants are never in earlier
+    /// buckets; where clocks skip the start, it is the change.
     fn round_fixed(&self, ms: i64, width: i64) -> i64 {
         let offset = self.zone.offset_ms(ms);
         let local = ms.saturating_add(offset);
         let floored = local.saturating_sub(local.rem_euclid(width));
         let start = floored.saturating_sub(offset);
-        let old = self.zone.offset_ms(start);
-        if old == offset {
+        if self.zone.offset_ms(start) == offset {
             return start;
         }
-        let moved = floored.saturating_sub(old);
-        if moved <= ms && self.zone.offset_ms(moved) == old {
-            return moved;
+        let change = self.change_between(start, ms);
+        let before = change.saturating_sub(1);
+        let is_skipped = floored.saturating_sub(self.zone.offset_ms(before)) >= change;
+        if is_skipped || before <= start {
+            return change;
         }
-        self.change_between(start, ms)
+        self.round_fixed(before, width)
     }
 
     fn next_fixed(&self, start: i64, width: i64) -> i64 {
         let mut at = start.saturating_add(width);
         // A change of the clock lengthens a bucket by hours at most.
         for _ in 0..=86_400_000 / width.min(86_400_000) {
-            let next = self.round_fixed(at, width);
+            let mut next = self.round_fixed(at, width);
             if next > start {
-                return next;
+                // A change may have made a shorter bucket between the two.
+                loop {
+                    let between = self.round_fixed(next.saturating_sub(1), width);
+                    if between <= start || between >= next {
+                        return next;
+                    }
+                    next = between;
+                }
             }
             at = at.saturating_add(width);
         }
@@ -102,8 +111,8 @@ impl Rounding {
     fn change_between(&self, early: i64, late: i64) -> i64 {
         let new = self.zone.offset_ms(late);
         let (mut before, mut after) = (early, late);
-        while after - before > 1 {
-            let middle = before + (after - before) / 2;
+        while after > before.saturating_add(1) {
+            let middle = i64::midpoint(before, after);
             if self.zone.offset_ms(middle) == new {
                 after = middle;
             } else {
@@ -157,5 +166,63 @@ impl ReadyStarts {
         }
         self.last = (self.starts[after - 1], self.starts[after]);
         self.last.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(width: i64, zone: &str) -> Rounding {
+        Rounding {
+            interval: DateInterval::Fixed(width),
+            zone: TimeZone::parse(zone).expect("a zone"),
+            offset_ms: 0,
+        }
+    }
+
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn an_instant_after_a_change_is_not_in_an_earlier_bucket_than_one_before_it() {
+        // Clocks in New York go from 02:00 to 01:00 at 06:00Z on 2020-11-01.
+        let midnight = 1_604_188_800_000;
+        let rounding = fixed(90 * MINUTE, "America/New_York");
+        let rounded = [280, 340, 370, 390].map(|minute| {
+            let start = rounding.round(midnight + minute * MINUTE);
+            (start - midnight) / MINUTE
+        });
+        assert_eq!(rounded, [240, 330, 330, 390]);
+    }
+
+    #[test]
+    fn fixed_buckets_follow_one_another_across_changes() {
+        // Around the changes of 2020 in New York, and of half an hour on Lord Howe.
+        let changes = [1_583_650_800_000, 1_604_210_400_000];
+        let half_hours = [1_586_012_400_000, 1_601_739_000_000];
+        let zones = [
+            ("America/New_York", changes),
+            ("Australia/Lord_Howe", half_hours),
+        ];
+        for ((zone, changes), minutes) in zones
+            .into_iter()
+            .flat_map(|zone| [7, 25, 40, 50, 60, 90, 300, 1_440, 4_000].map(|width| (zone, width)))
+        {
+            let rounding = fixed(minutes * MINUTE, zone);
+            for change in changes {
+                let (first, last) = (change - 4_500 * MINUTE, change + 4_500 * MINUTE);
+                let mut ready = ReadyStarts::new(rounding.clone(), first, last);
+                let mut before = i64::MIN;
+                for ms in (first..=last).step_by(5 * MINUTE as usize) {
+                    let start = rounding.round(ms);
+                    let what = (zone, minutes, ms);
+                    assert!(before <= start && start <= ms, "{what:?}: {start}");
+                    assert_eq!(rounding.round(start), start, "{what:?}");
+                    assert!(rounding.next(start) > ms, "{what:?}");
+                    assert_eq!(ready.round(ms), start, "{what:?}");
+                    before = start;
+                }
+            }
+        }
     }
 }
