@@ -14,9 +14,9 @@
 //! segment, and give `top_hits` only doc values.
 
 pub(crate) mod bounds;
+pub(crate) mod described;
 pub(crate) mod rounding;
 
-mod described;
 mod distinct;
 mod filters;
 mod histogram;
@@ -112,7 +112,7 @@ impl<'a> Plan<'a> {
             global: global.first(),
             query: &query.query,
             now_ms: query.now_ms,
-            described: described::all(&query.aggregations, env.view, query.now_ms)?,
+            described: described::all(&query.aggregations, env.view.mapping(), query.now_ms)?,
             ledger: Ledger::open(env.memory)?,
             needs_scores: needs_scores(&query.aggregations),
             env,

@@ -55,6 +55,7 @@ impl Root {
             .map(|p| (p.index.uuid, Arc::clone(&p.index.mapping)));
         let context = FinalizeContext {
             mappings: mappings.collect(),
+            now_ms: asked.now_ms,
             ..FinalizeContext::new(&names)
         };
         let finished = merged.finalize(wanted, &context);

@@ -1,6 +1,8 @@
-//! Results of no documents, with the types and formats of the shard's mapping: what an answer over
-//! an empty shard starts from, and the check of a request before any segment is read.
+//! Results of no documents, with the types and formats of a mapping: what an answer over an empty
+//! shard starts from, the check of a request before any segment is read, and what is inside buckets
+//! that no shard has.
 
+use gleaner_model::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
 
 use super::source::{check_numeric, format};
@@ -9,18 +11,17 @@ use crate::error::EngineError;
 use crate::partial::key::ValueFormat;
 use crate::partial::terms::Terms;
 use crate::partial::{Aggregations, Bucket, Histogram, Partial, Ranges};
-use crate::view::View;
 
 /// Describes a list of aggregations and all below.
 ///
 /// # Errors
 /// [`EngineError::Query`] for fields and values that do not fit.
-pub(super) fn all(
+pub(crate) fn all(
     aggregations: &[Aggregation],
-    view: &View,
+    mapping: &Mapping,
     now_ms: i64,
 ) -> Result<Aggregations, EngineError> {
-    let describer = Describer { view, now_ms };
+    let describer = Describer { mapping, now_ms };
     let partials = aggregations
         .iter()
         .map(|aggregation| describer.one(aggregation));
@@ -28,14 +29,14 @@ pub(super) fn all(
 }
 
 struct Describer<'a> {
-    view: &'a View,
+    mapping: &'a Mapping,
     now_ms: i64,
 }
 
 impl Describer<'_> {
     fn one(&self, aggregation: &Aggregation) -> Result<Partial, EngineError> {
         let kind = &aggregation.kind;
-        let sub = all(&aggregation.sub, self.view, self.now_ms)?;
+        let sub = all(&aggregation.sub, self.mapping, self.now_ms)?;
         Ok(match kind {
             AggregationKind::Terms(request) => {
                 let format = self.format(&request.source)?;
@@ -66,15 +67,14 @@ impl Describer<'_> {
                 let mut format = self.numeric(&request.source, "date_histogram")?;
                 format.time_zone.clone_from(&request.time_zone);
                 bounds::zone(request.time_zone.as_deref())?;
-                let extended = request.extended_bounds.as_ref();
                 Partial::Histogram(Histogram {
-                    extended: histogram::date_bounds(extended, &format, self.now_ms)?,
+                    extended: histogram::date_bounds(request, &format, self.now_ms)?.extended,
                     format,
                     ..Histogram::default()
                 })
             }
             AggregationKind::MissingValue { field } => {
-                format(self.view, field, None)?;
+                format(self.mapping, field, None)?;
                 Partial::Single(Bucket { doc_count: 0, sub })
             }
             AggregationKind::Filter(_) | AggregationKind::Global => {
@@ -106,7 +106,7 @@ impl Describer<'_> {
     }
 
     fn format(&self, source: &ValueSource) -> Result<ValueFormat, EngineError> {
-        format(self.view, &source.field, source.format.as_deref())
+        format(self.mapping, &source.field, source.format.as_deref())
     }
 
     fn numeric(&self, source: &ValueSource, what: &str) -> Result<ValueFormat, EngineError> {

@@ -43,17 +43,15 @@ pub(super) fn build_date<'a>(
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let (numbers, mut format) = Numbers::open(&request.source, "date_histogram", context)?;
     format.time_zone.clone_from(&request.time_zone);
-    let hard_bounds = date_bounds(request.hard_bounds.as_ref(), &format, context.now_ms)?;
-    let hard_bounds = hard_bounds.map(|(min, max)| (min as f64, max as f64));
-    let extended = date_bounds(request.extended_bounds.as_ref(), &format, context.now_ms)?;
+    let bounds = date_bounds(request, &format, context.now_ms)?;
     // Milliseconds of dates that have a calendar are exact as fractions.
     let (min, max) = numbers.extent().unwrap_or((0.0, -1.0));
     let starts = ReadyStarts::new(Rounding::new(request)?, min as i64, max as i64);
     let node = HistogramNode {
         numbers,
         cut: Cut::Dates(starts),
-        hard_bounds,
-        extended,
+        hard_bounds: bounds.hard.map(|(min, max)| (min as f64, max as f64)),
+        extended: bounds.extended,
         slots: HashMap::new(),
         buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
         format,
@@ -61,8 +59,53 @@ pub(super) fn build_date<'a>(
     Ok(Box::new(node))
 }
 
-/// Reads a pair of dates; none where the field is unknown here and they need its format.
+/// Bounds of a `date_histogram` in milliseconds.
+pub(super) struct DateBounds {
+    /// Starts of the first bucket wanted, and of the first one that is not wanted any more.
+    hard: Option<(i64, i64)>,
+    /// `extended_bounds` as asked.
+    pub(super) extended: Option<(i64, i64)>,
+}
+
+/// Reads the bounds of a request.
+///
+/// # Errors
+/// [`EngineError::Query`] for what is no date, and for `extended_bounds` beyond `hard_bounds`.
 pub(super) fn date_bounds(
+    request: &DateHistogramAggregation,
+    format: &ValueFormat,
+    now_ms: i64,
+) -> Result<DateBounds, EngineError> {
+    let rounding = Rounding::new(request)?;
+    let round = |bound| match bound {
+        // Ends of time, which stand for a bound that was not given.
+        i64::MIN | i64::MAX => bound,
+        bound => rounding.round(bound),
+    };
+    let hard = pair(request.hard_bounds.as_ref(), format, now_ms)?;
+    let hard = hard.map(|(min, max)| (round(min), round(max)));
+    let extended = pair(request.extended_bounds.as_ref(), format, now_ms)?;
+    if let (Some(hard), Some(extended)) = (hard, extended)
+        && (round(extended.0) < hard.0 || round(extended.1) > hard.1)
+    {
+        let shown = |bound: i64| match bound {
+            i64::MIN | i64::MAX => String::new(),
+            bound => bound.to_string(),
+        };
+        return Err(EngineError::Query(format!(
+            "Extended bounds have to be inside hard bounds, hard bounds: [{}--{}], extended bounds: \
+             [{}--{}]",
+            shown(hard.0),
+            shown(hard.1),
+            extended.0,
+            extended.1
+        )));
+    }
+    Ok(DateBounds { hard, extended })
+}
+
+/// Reads a pair of dates; none where the field is unknown here and they need its format.
+fn pair(
     bounds: Option<&(Value, Value)>,
     format: &ValueFormat,
     now_ms: i64,
@@ -92,6 +135,15 @@ impl Cut {
             Self::Dates(starts) => starts.round(value as i64) as f64,
         }
     }
+
+    /// Returns whether a bucket is within `hard_bounds`, as Elasticsearch has it: numbers up to the
+    /// upper one, dates below it.
+    fn is_within(&self, key: f64, (min, max): (f64, f64)) -> bool {
+        match self {
+            Self::Numbers { interval, .. } => (min..=max).contains(&(key * interval)),
+            Self::Dates(_) => (min..max).contains(&key),
+        }
+    }
 }
 
 struct HistogramNode<'a> {
@@ -118,10 +170,11 @@ impl Node for HistogramNode<'_> {
         // Values ascend per document: equal keys follow one another.
         let mut last = None;
         self.numbers.visit(block.docs, |i, value| {
-            if hard_bounds.is_some_and(|(min, max)| value < min || value > max) {
+            let key = cut.key(value);
+            if hard_bounds.is_some_and(|bounds| !cut.is_within(key, bounds)) {
                 return;
             }
-            let key = cut.key(value).to_bits();
+            let key = key.to_bits();
             if last.replace((i, key)) == Some((i, key)) || outcome.is_err() {
                 return;
             }

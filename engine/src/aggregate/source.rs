@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::net::Ipv6Addr;
 
-use gleaner_model::FieldKind;
+use gleaner_model::{FieldKind, Mapping};
 use gleaner_query::aggregation::ValueSource;
 use tantivy::DocId;
 use tantivy::columnar::{Cardinality, Column};
@@ -39,7 +39,7 @@ impl Source {
         pattern: Option<&str>,
         (view, segment): (&View, &SegmentView),
     ) -> Result<Self, EngineError> {
-        let format = format(view, path, pattern)?;
+        let format = format(view.mapping(), path, pattern)?;
         let values = match view.field(path) {
             Some(handle) => DocValues::open(segment, handle)?,
             None => None,
@@ -53,11 +53,11 @@ impl Source {
 /// # Errors
 /// [`EngineError::Query`] for fields without doc values.
 pub(super) fn format(
-    view: &View,
+    mapping: &Mapping,
     path: &str,
     pattern: Option<&str>,
 ) -> Result<ValueFormat, EngineError> {
-    match view.mapping().field(path) {
+    match mapping.field(path) {
         None => Ok(ValueFormat {
             pattern: pattern.map(str::to_owned),
             ..ValueFormat::default()
@@ -100,10 +100,20 @@ impl Numbers {
     ) -> Result<(Self, ValueFormat), EngineError> {
         let opened = Source::open(source, context)?;
         check_numeric(&opened.format, &source.field, what)?;
-        let read = |value| bounds::number(value, &opened.format, context.now_ms);
+        let is_unmapped = opened.format.kind == ValueKind::Unmapped;
+        let is_date = is_unmapped && what.starts_with("date_");
+        let described = ValueFormat {
+            kind: if is_date {
+                ValueKind::Date
+            } else {
+                opened.format.kind
+            },
+            ..opened.format.clone()
+        };
+        let read = |value| bounds::number(value, &described, context.now_ms);
         let missing = match source.missing.as_ref().map(read).transpose() {
             // It may need the format of a field that is unknown here.
-            Err(_) if opened.format.kind == ValueKind::Unmapped => None,
+            Err(_) if is_unmapped && !is_date => None,
             read => read?,
         };
         Ok((

@@ -1,6 +1,7 @@
 //! Aggregations against naive computation, and the same for any layout.
 
 mod dates;
+mod keys;
 mod layout;
 mod naive;
 mod refusals;

@@ -9,7 +9,7 @@ mod metric;
 mod order;
 mod top_hits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gleaner_model::IndexUuid;
@@ -18,6 +18,7 @@ use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue};
 
 use super::{Aggregations, Partial};
+use crate::aggregate::described;
 use crate::error::EngineError;
 
 /// Largest number of buckets in an answer by default (`search.max_buckets`).
@@ -32,7 +33,8 @@ pub struct FinalizeContext<'a> {
     pub now_ms: i64,
     /// Names of the indices, for hits of `top_hits`.
     pub names: &'a BTreeMap<IndexUuid, String>,
-    /// Their mappings, for the formats that `top_hits` shows sort values in; none by default.
+    /// Their mappings, for what is inside buckets that no shard has, and for the formats that `top_hits`
+    /// shows sort values in; none by default.
     pub mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
 }
 
@@ -64,15 +66,39 @@ impl Aggregations {
         Finalizer {
             context,
             num_buckets: 0,
+            empty: HashMap::new(),
         }
         .list(self, aggregations)
     }
+}
+
+/// Returns the results of no documents, with what the mappings say about types, formats and bounds.
+fn described(
+    aggregations: &[Aggregation],
+    context: &FinalizeContext<'_>,
+) -> Result<Aggregations, EngineError> {
+    let mut merged = Aggregations::default();
+    for mapping in context.mappings.values() {
+        // An index that refuses the request has said so; the others have the answer.
+        if let Ok(one) = described::all(aggregations, mapping, context.now_ms) {
+            merged.merge(one)?;
+        }
+    }
+    if merged.0.is_empty() {
+        merged.0 = aggregations
+            .iter()
+            .map(|aggregation| Partial::empty(&aggregation.kind))
+            .collect();
+    }
+    Ok(merged)
 }
 
 /// One run of finishing.
 struct Finalizer<'a> {
     context: &'a FinalizeContext<'a>,
     num_buckets: usize,
+    /// Results of no documents, by the place of their aggregations in memory.
+    empty: HashMap<usize, Arc<Aggregations>>,
 }
 
 impl Finalizer<'_> {
@@ -81,16 +107,9 @@ impl Finalizer<'_> {
         partials: &Aggregations,
         aggregations: &[Aggregation],
     ) -> Result<Vec<AggregationResult>, EngineError> {
-        if partials.0.is_empty() {
-            let empty = aggregations
-                .iter()
-                .map(|a| Partial::empty(&a.kind))
-                .collect();
-            return aggregations
-                .iter()
-                .zip::<&Vec<Partial>>(&empty)
-                .map(|(a, p)| self.one(p, a))
-                .collect();
+        if partials.0.is_empty() && !aggregations.is_empty() {
+            let empty = self.empty(aggregations)?;
+            return self.list(&empty, aggregations);
         }
         if partials.0.len() != aggregations.len() {
             return Err(mismatch());
@@ -153,6 +172,17 @@ impl Finalizer<'_> {
             }
             (kind, partial) => metric::value(kind, partial).ok_or_else(mismatch),
         }
+    }
+
+    /// Returns the results of no documents; made once for all buckets that lack them.
+    fn empty(&mut self, aggregations: &[Aggregation]) -> Result<Arc<Aggregations>, EngineError> {
+        let place = aggregations.as_ptr().addr();
+        if let Some(empty) = self.empty.get(&place) {
+            return Ok(Arc::clone(empty));
+        }
+        let empty = Arc::new(described(aggregations, self.context)?);
+        self.empty.insert(place, Arc::clone(&empty));
+        Ok(empty)
     }
 
     /// Adds to the buckets of the answer.

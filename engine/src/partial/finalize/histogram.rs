@@ -10,7 +10,7 @@ use gleaner_query::answer::AggregationValue;
 use super::{Finalizer, order};
 use crate::aggregate::rounding::Rounding;
 use crate::error::EngineError;
-use crate::partial::key::{Fraction, Key, ValueFormat};
+use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::partial::{Bucket, Histogram};
 
 /// How buckets are ordered and returned.
@@ -89,8 +89,13 @@ impl Finalizer<'_> {
         for (key, bucket) in &partial.buckets {
             filled.insert(key.clone(), bucket);
         }
+        let mut format = partial.format.clone();
+        if format.kind == ValueKind::Unmapped {
+            // What stands for missing values is a date.
+            format.kind = ValueKind::Date;
+        }
         let shape = Shape {
-            format: &partial.format,
+            format: &format,
             order: &request.order,
             min_doc_count: request.min_doc_count,
             keyed: request.keyed,

@@ -42,6 +42,22 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
             return Err(upside_down(bounds.0, bounds.1));
         }
     }
+    if let (Some(extended), Some(hard)) = (extended_bounds, hard_bounds)
+        && (extended.0 < hard.0 || extended.1 > hard.1)
+    {
+        let shown = |bound: f64| match bound {
+            f64::MIN | f64::MAX => String::new(),
+            bound => bound.to_string(),
+        };
+        return Err(QueryError::illegal(format!(
+            "Extended bounds have to be inside hard bounds, hard bounds: [{}--{}], extended bounds: \
+             [{}--{}]",
+            shown(hard.0),
+            shown(hard.1),
+            extended.0,
+            extended.1
+        )));
+    }
     let order = order::read(&mut reader)?;
     let keyed = reader.boolean("keyed")?.unwrap_or(false);
     reader.finish()?;

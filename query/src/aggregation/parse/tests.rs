@@ -290,6 +290,13 @@ fn wrong_values_are_named() {
             "percent must be in [0,100], got [101]: [a]",
         ),
         (
+            json!({"a": {"histogram": {
+                "field": "x", "interval": 5,
+                "hard_bounds": {"max": 20}, "extended_bounds": {"min": 0, "max": 21}
+            }}}),
+            "Extended bounds have to be inside hard bounds, hard bounds: [--20], extended bounds: [0--21]",
+        ),
+        (
             json!({"a": {"extended_stats": {"field": "x", "sigma": -1}}}),
             "[sigma] must be greater than or equal to 0. Found [-1.0] in [a]",
         ),

@@ -1,0 +1,75 @@
+//! Which keys there are: chosen ones, those within bounds, those of one document.
+
+use gleaner_query::answer::{AggregationResult, AggregationValue, BucketKey};
+
+use super::*;
+
+fn found(index: &Index, request: &Value) -> AggregationResult {
+    let found = index.aggregate(&json!({ "x": request }), &[]);
+    found.expect("it is good").remove(0)
+}
+
+fn buckets(result: &AggregationResult) -> Vec<(BucketKey, u64)> {
+    let AggregationValue::Buckets { buckets, .. } = &result.value else {
+        panic!("not buckets: {result:?}");
+    };
+    let pairs = buckets
+        .iter()
+        .map(|bucket| (bucket.key.clone(), bucket.doc_count));
+    pairs.collect()
+}
+
+/// Documents `0..num` with a word each, `n` their number.
+fn words(num: usize) -> Documents {
+    let source = |i: usize| json!({"tag": format!("t{i:04}"), "n": i, "price": i as f64});
+    (0..num).map(|i| (format!("d{i}"), source(i))).collect()
+}
+
+#[test]
+fn hard_bounds_leave_whole_buckets_out() {
+    let index = single(&words(30));
+    let bounds = json!({"min": 5, "max": 20});
+    let histogram = json!({"field": "n", "interval": 10, "hard_bounds": bounds});
+    let kept = buckets(&found(&index, &json!({ "histogram": histogram })));
+    assert_eq!(
+        kept,
+        [(BucketKey::F64(10.0), 10), (BucketKey::F64(20.0), 10)]
+    );
+
+    let days = [
+        "2020-01-01T01:00:00Z",
+        "2020-01-01T12:00:00Z",
+        "2020-01-03T12:00:00Z",
+    ];
+    let documents = days.iter().enumerate();
+    let documents = documents.map(|(i, day)| (format!("d{i}"), json!({"when": day})));
+    let index = single(&documents.collect());
+    let dates = |min: &str, max: &str| {
+        let bounds = json!({"min": min, "max": max});
+        let request = json!({"field": "when", "fixed_interval": "1d", "hard_bounds": bounds});
+        buckets(&found(&index, &json!({ "date_histogram": request })))
+    };
+    let first = (BucketKey::I64(1_577_836_800_000), 2);
+    // The day of the lower bound is wanted as a whole, that of the upper one is not.
+    assert_eq!(
+        dates("2020-01-01T06:00:00Z", "2020-01-03T18:00:00Z"),
+        std::slice::from_ref(&first)
+    );
+    assert_eq!(dates("2020-01-01", "2020-01-04").len(), 3);
+}
+
+#[test]
+fn extended_bounds_are_inside_hard_bounds() {
+    let index = single(&words(3));
+    let request = json!({
+        "field": "when", "fixed_interval": "1d",
+        "hard_bounds": {"min": "2020-01-02", "max": "2020-01-04"},
+        "extended_bounds": {"min": "2020-01-01", "max": "2020-01-03"},
+    });
+    let refused = index.aggregate(&json!({"x": {"date_histogram": request}}), &[]);
+    let reason = refused.expect_err("it is refused").to_string();
+    assert!(
+        reason.starts_with("Extended bounds have to be inside"),
+        "{reason}"
+    );
+}
