@@ -20,6 +20,7 @@ pub(crate) mod rounding;
 mod distinct;
 mod filters;
 mod histogram;
+pub(crate) mod key_filter;
 mod memory;
 mod metrics;
 mod node;

@@ -1,21 +1,17 @@
-//! Keys of `terms` in one segment: what a column's values are, and which of them are wanted.
+//! Keys of `terms` in one segment: what a column's values are.
 
-use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::Ipv6Addr;
 
 use gleaner_query::address;
-use gleaner_query::aggregation::TermsFilter;
-use gleaner_query::resolved::Pattern;
 use serde_json::Value;
 use tantivy::DocId;
 use tantivy::columnar::{Column, StrColumn};
-use tantivy_fst::Automaton;
 
 use super::bounds;
+use super::key_filter::{KeyFilter, Ordinals};
 use super::source::{ip_number, visit_column};
 use crate::error::EngineError;
-use crate::expand::TermAutomaton;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 
 /// Values of one type of column as keys.
@@ -34,6 +30,12 @@ pub(super) trait KeyColumn: Send {
 
     /// Returns a value's number where they are numbered from 0.
     fn ordinal(raw: Self::Raw) -> usize;
+
+    /// Returns the numbers of the values wanted, where to read a value costs more than to ask for its
+    /// number.
+    fn wanted(&self, _: &KeyFilter) -> Result<Option<Ordinals>, EngineError> {
+        Ok(None)
+    }
 }
 
 /// Terms of a `keyword` by ordinal.
@@ -66,6 +68,10 @@ impl KeyColumn for Terms {
 
     fn ordinal(raw: u64) -> usize {
         raw as usize
+    }
+
+    fn wanted(&self, filter: &KeyFilter) -> Result<Option<Ordinals>, EngineError> {
+        filter.ordinals(self.0.dictionary()).map(Some)
     }
 }
 
@@ -175,91 +181,4 @@ fn whole_text(value: &Value) -> Option<String> {
 pub(super) fn parse_ip(text: &str) -> Result<u128, EngineError> {
     let refused = || EngineError::Query(format!("'{text}' is not an IP string literal."));
     address::parse_ip(text).ok_or_else(refused)
-}
-
-/// Which keys a request wants.
-pub(super) struct KeyFilter {
-    include: Option<KeySet>,
-    exclude: Option<KeySet>,
-}
-
-enum KeySet {
-    Values(HashSet<Key>),
-    Matching(Box<TermAutomaton>),
-}
-
-impl KeyFilter {
-    /// Reads `include` and `exclude`; `None` where all keys are wanted.
-    pub(super) fn new(
-        include: Option<&TermsFilter>,
-        exclude: Option<&TermsFilter>,
-        format: &ValueFormat,
-        now_ms: i64,
-    ) -> Result<Option<Self>, EngineError> {
-        if include.is_none() && exclude.is_none() {
-            return Ok(None);
-        }
-        let set = |filter: Option<&TermsFilter>| {
-            filter
-                .map(|filter| KeySet::new(filter, format, now_ms))
-                .transpose()
-        };
-        Ok(Some(Self {
-            include: set(include)?,
-            exclude: set(exclude)?,
-        }))
-    }
-
-    /// Returns whether a key is wanted.
-    pub(super) fn accepts(&self, key: &Key) -> bool {
-        self.include.as_ref().is_none_or(|set| set.holds(key))
-            && !self.exclude.as_ref().is_some_and(|set| set.holds(key))
-    }
-}
-
-impl KeySet {
-    fn new(filter: &TermsFilter, format: &ValueFormat, now_ms: i64) -> Result<Self, EngineError> {
-        match filter {
-            TermsFilter::Values(values) => {
-                let keys = values.iter().map(|value| parse_key(value, format, now_ms));
-                keys.collect::<Result<_, _>>().map(Self::Values)
-            }
-            TermsFilter::Regex(expression) => {
-                if !matches!(format.kind, ValueKind::Keyword | ValueKind::Unmapped) {
-                    return Err(EngineError::Query(
-                        "Aggregation cannot support regular expression style include/exclude \
-                         settings as they can only be applied to string fields. Use an array of \
-                         values for include/exclude clauses"
-                            .to_owned(),
-                    ));
-                }
-                let expression = expression.clone();
-                let pattern = Pattern::Regexp {
-                    expression,
-                    ignore_case: false,
-                };
-                Ok(Self::Matching(Box::new(TermAutomaton::new(&pattern)?)))
-            }
-        }
-    }
-
-    fn holds(&self, key: &Key) -> bool {
-        match (self, key) {
-            (Self::Values(keys), key) => keys.contains(key),
-            (Self::Matching(automaton), Key::Text(text)) => matches(automaton, text),
-            (Self::Matching(_), _) => false,
-        }
-    }
-}
-
-/// Returns whether an automaton accepts a whole term.
-pub(crate) fn matches(automaton: &TermAutomaton, term: &str) -> bool {
-    let mut state = automaton.start();
-    for byte in term.bytes() {
-        if !automaton.can_match(&state) {
-            return false;
-        }
-        state = automaton.accept(&state, byte);
-    }
-    automaton.is_match(&state)
 }

@@ -10,10 +10,11 @@ use tantivy::DocId;
 
 pub(super) use self::asked::Asked;
 use super::BLOCK;
+use super::key_filter::{KeyFilter, Ordinals};
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
 use super::source::Source;
 use super::term_keys::{
-    Addresses, Booleans, Fractions, KeyColumn, KeyFilter, Nothing, Terms, Unsigned, Whole,
+    Addresses, Booleans, Fractions, KeyColumn, Nothing, Terms, Unsigned, Whole,
 };
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
@@ -80,6 +81,8 @@ struct TermsNode<'a, C: KeyColumn> {
     slots: Slots<C::Raw>,
     /// Per owner, the bucket of documents without a value.
     missing_slots: HashMap<u32, u32>,
+    /// Which values are wanted, where their numbers tell.
+    ordinals: Option<Ordinals>,
     /// Whether a value is wanted, where that has been asked.
     wanted: HashMap<C::Raw, bool>,
 }
@@ -104,13 +107,17 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
             }
             None => Slots::Sparse(HashMap::new()),
         };
-        let (missing_slots, wanted) = (HashMap::new(), HashMap::new());
+        let ordinals = match &parts.filter {
+            Some(filter) => column.wanted(filter)?,
+            None => None,
+        };
         Ok(Box::new(Self {
             column,
             parts,
             slots,
-            missing_slots,
-            wanted,
+            missing_slots: HashMap::new(),
+            ordinals,
+            wanted: HashMap::new(),
         }))
     }
 
@@ -145,6 +152,9 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
         let Some(filter) = &self.parts.filter else {
             return Ok(true);
         };
+        if let Some(ordinals) = &self.ordinals {
+            return Ok(ordinals.holds(C::ordinal(raw) as u64));
+        }
         if let Some(wanted) = self.wanted.get(&raw) {
             return Ok(*wanted);
         }

@@ -2,7 +2,8 @@
 
 use gleaner_query::aggregation::TermsAggregation;
 
-use crate::aggregate::term_keys::{KeyFilter, parse_key};
+use crate::aggregate::key_filter::KeyFilter;
+use crate::aggregate::term_keys::parse_key;
 use crate::error::EngineError;
 use crate::partial::key::{Key, ValueFormat, ValueKind};
 

@@ -26,6 +26,43 @@ fn words(num: usize) -> Documents {
 }
 
 #[test]
+fn chosen_words_are_found_by_themselves_in_short_lists_and_by_expression() {
+    let layout = Layout {
+        shards: 2,
+        segments: 2,
+        has_deletes: true,
+    };
+    for num in [40, 1_200] {
+        let index = Index::new(&fields(), &words(num), layout);
+        for (filter, expected) in [
+            (json!({"include": ["t0003", "t0031", "none"]}), vec![3, 31]),
+            (json!({"include": "t000[1-3]"}), vec![1, 2, 3]),
+            (
+                json!({"include": "t000.", "exclude": ["t0001", "t0002", "t0007"]}),
+                vec![0, 3, 4, 5, 6, 8, 9],
+            ),
+            (
+                json!({"include": ["t0004", "t0005"], "exclude": ".*4"}),
+                vec![5],
+            ),
+        ] {
+            let mut terms = json!({"field": "tag", "size": 5000, "order": {"_key": "asc"}});
+            let given = filter.as_object().expect("an object").clone();
+            terms.as_object_mut().expect("an object").extend(given);
+            let all = buckets(&found(&index, &json!({ "terms": terms })));
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|n| (BucketKey::Text(format!("t{n:04}")), 1))
+                .collect();
+            assert_eq!(all, expected, "{filter} of {num}");
+        }
+        let terms = json!({"field": "tag", "size": 5000, "exclude": ["t0001"]});
+        let all = buckets(&found(&index, &json!({ "terms": terms })));
+        assert_eq!(all.len(), num - 1);
+    }
+}
+
+#[test]
 fn hard_bounds_leave_whole_buckets_out() {
     let index = single(&words(30));
     let bounds = json!({"min": 5, "max": 20});

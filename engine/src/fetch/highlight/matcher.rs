@@ -6,7 +6,7 @@ use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, Scalar};
 
-use crate::aggregate::term_keys::matches;
+use crate::aggregate::key_filter::matches;
 use crate::error::EngineError;
 use crate::expand::TermAutomaton;
 

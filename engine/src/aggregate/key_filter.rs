@@ -1,0 +1,175 @@
+//! Which keys `terms` wants: `include` and `exclude`.
+
+use std::collections::HashSet;
+use std::io;
+
+use gleaner_query::aggregation::TermsFilter;
+use gleaner_query::resolved::Pattern;
+use roaring::RoaringTreemap;
+use tantivy::columnar::Dictionary;
+use tantivy_fst::Automaton;
+
+use super::term_keys::parse_key;
+use crate::error::EngineError;
+use crate::expand::TermAutomaton;
+use crate::partial::key::{Key, ValueFormat, ValueKind};
+
+/// Terms of a dictionary that are walked over in the time that one takes to be looked up, roughly.
+const LOOKUP_TERMS: usize = 64;
+
+/// Which keys a request wants.
+pub(super) struct KeyFilter {
+    include: Option<KeySet>,
+    exclude: Option<KeySet>,
+}
+
+enum KeySet {
+    Values(HashSet<Key>),
+    Matching(Box<TermAutomaton>),
+}
+
+impl KeyFilter {
+    /// Reads `include` and `exclude`; `None` where all keys are wanted.
+    pub(super) fn new(
+        include: Option<&TermsFilter>,
+        exclude: Option<&TermsFilter>,
+        format: &ValueFormat,
+        now_ms: i64,
+    ) -> Result<Option<Self>, EngineError> {
+        if include.is_none() && exclude.is_none() {
+            return Ok(None);
+        }
+        let set = |filter: Option<&TermsFilter>| {
+            filter
+                .map(|filter| KeySet::new(filter, format, now_ms))
+                .transpose()
+        };
+        Ok(Some(Self {
+            include: set(include)?,
+            exclude: set(exclude)?,
+        }))
+    }
+
+    /// Returns whether a key is wanted.
+    pub(super) fn accepts(&self, key: &Key) -> bool {
+        self.include.as_ref().is_none_or(|set| set.holds(key))
+            && !self.exclude.as_ref().is_some_and(|set| set.holds(key))
+    }
+
+    /// Returns which terms of a dictionary are wanted: found once, instead of reading each term by
+    /// itself when a document has it.
+    pub(super) fn ordinals(&self, dictionary: &Dictionary) -> Result<Ordinals, EngineError> {
+        let of = |set: &KeySet| {
+            let found = set.ordinals(dictionary);
+            found.map_err(EngineError::io("reading terms"))
+        };
+        Ok(Ordinals {
+            included: self.include.as_ref().map(of).transpose()?,
+            excluded: self
+                .exclude
+                .as_ref()
+                .map(of)
+                .transpose()?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// Which terms of a dictionary are wanted, by their numbers.
+pub(super) struct Ordinals {
+    included: Option<RoaringTreemap>,
+    excluded: RoaringTreemap,
+}
+
+impl Ordinals {
+    /// Returns whether the term numbered `ordinal` is wanted.
+    pub(super) fn holds(&self, ordinal: u64) -> bool {
+        self.included
+            .as_ref()
+            .is_none_or(|included| included.contains(ordinal))
+            && !self.excluded.contains(ordinal)
+    }
+}
+
+impl KeySet {
+    fn new(filter: &TermsFilter, format: &ValueFormat, now_ms: i64) -> Result<Self, EngineError> {
+        match filter {
+            TermsFilter::Values(values) => {
+                let keys = values.iter().map(|value| parse_key(value, format, now_ms));
+                keys.collect::<Result<_, _>>().map(Self::Values)
+            }
+            TermsFilter::Regex(expression) => {
+                if !matches!(format.kind, ValueKind::Keyword | ValueKind::Unmapped) {
+                    return Err(EngineError::Query(
+                        "Aggregation cannot support regular expression style include/exclude \
+                         settings as they can only be applied to string fields. Use an array of \
+                         values for include/exclude clauses"
+                            .to_owned(),
+                    ));
+                }
+                let expression = expression.clone();
+                let pattern = Pattern::Regexp {
+                    expression,
+                    ignore_case: false,
+                };
+                Ok(Self::Matching(Box::new(TermAutomaton::new(&pattern)?)))
+            }
+        }
+    }
+
+    fn ordinals(&self, dictionary: &Dictionary) -> io::Result<RoaringTreemap> {
+        let mut found = RoaringTreemap::new();
+        match self {
+            Self::Values(keys) if keys.len() < dictionary.num_terms() / LOOKUP_TERMS => {
+                for key in keys {
+                    if let Key::Text(text) = key {
+                        found.extend(dictionary.term_ord(text)?);
+                    }
+                }
+            }
+            Self::Values(keys) => {
+                let texts: HashSet<&[u8]> = keys.iter().filter_map(text).collect();
+                let mut terms = dictionary.stream()?;
+                while terms.advance() {
+                    if texts.contains(terms.key()) {
+                        found.insert(terms.term_ord());
+                    }
+                }
+            }
+            Self::Matching(automaton) => {
+                let mut terms = dictionary.search(&**automaton).into_stream()?;
+                while terms.advance() {
+                    found.insert(terms.term_ord());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        match (self, key) {
+            (Self::Values(keys), key) => keys.contains(key),
+            (Self::Matching(automaton), Key::Text(text)) => matches(automaton, text),
+            (Self::Matching(_), _) => false,
+        }
+    }
+}
+
+/// Returns whether an automaton accepts a whole term.
+pub(crate) fn matches(automaton: &TermAutomaton, term: &str) -> bool {
+    let mut state = automaton.start();
+    for byte in term.bytes() {
+        if !automaton.can_match(&state) {
+            return false;
+        }
+        state = automaton.accept(&state, byte);
+    }
+    automaton.is_match(&state)
+}
+
+fn text(key: &Key) -> Option<&[u8]> {
+    match key {
+        Key::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
