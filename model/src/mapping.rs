@@ -205,8 +205,9 @@ pub enum FieldKind {
     Number {
         /// Width and signedness.
         number: NumberKind,
-        /// Stands for an explicit `null`.
-        null_value: Option<f64>,
+        /// Stands for an explicit `null`. Of types of whole numbers it is one; where it was stored by
+        /// earlier versions, it may be a fraction without a rest.
+        null_value: Option<serde_json::Number>,
         /// Whether strings and fractions are converted (default true).
         coerce: bool,
         /// Whether a malformed value is skipped instead of refusing the document.

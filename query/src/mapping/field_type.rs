@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use gleaner_model::{DateFormat, FieldKind, NumberKind};
+use serde_json::Number;
 
 use super::parameters::Parameters;
 use super::{MappingRules, malformed};
@@ -229,10 +230,18 @@ fn number_kind(name: &str, from: &mut Parameters) -> Result<Option<NumberKind>, 
 }
 
 fn number(number: NumberKind, from: &mut Parameters) -> Result<FieldKind, QueryError> {
-    let null_value = from.number("null_value")?;
-    if null_value.is_some_and(|value| !holds(number, value)) {
-        return Err(from.wrong("null_value", "a value of the field's type"));
-    }
+    let wrong = |from: &Parameters| from.wrong("null_value", "a value of the field's type");
+    let null_value = match from.number("null_value")? {
+        None => None,
+        Some(_) if number.is_integral() => {
+            let text = from.string("null_value")?.unwrap_or_default();
+            Some(whole(number, &text).ok_or_else(|| wrong(from))?)
+        }
+        Some(value) => {
+            let held = Number::from_f64(value).filter(|_| holds(number, value));
+            Some(held.ok_or_else(|| wrong(from))?)
+        }
+    };
     Ok(FieldKind::Number {
         number,
         null_value,
@@ -243,17 +252,29 @@ fn number(number: NumberKind, from: &mut Parameters) -> Result<FieldKind, QueryE
     })
 }
 
-/// Returns whether a value is within the type's range, and whole where it must be.
+/// Reads a whole number within the type's range, exactly; a fraction without a rest is one too.
+fn whole(number: NumberKind, text: &str) -> Option<Number> {
+    let fraction = || {
+        let value: f64 = text.parse().ok()?;
+        (value.fract() == 0.0).then_some(value as i128)
+    };
+    let value: i128 = text.parse().ok().or_else(fraction)?;
+    let (low, high) = match number {
+        NumberKind::Integer => (i32::MIN.into(), i32::MAX.into()),
+        NumberKind::Short => (i16::MIN.into(), i16::MAX.into()),
+        NumberKind::Byte => (i8::MIN.into(), i8::MAX.into()),
+        NumberKind::UnsignedLong => (0, u64::MAX.into()),
+        _ => (i64::MIN.into(), i64::MAX.into()),
+    };
+    Number::from_i128(value).filter(|_| (low..=high).contains(&value))
+}
+
+/// Returns whether a value is within the range of a type of fractions.
 fn holds(number: NumberKind, value: f64) -> bool {
     let (low, high) = match number {
-        NumberKind::Long => (i64::MIN as f64, i64::MAX as f64),
-        NumberKind::Integer => (f64::from(i32::MIN), f64::from(i32::MAX)),
-        NumberKind::Short => (f64::from(i16::MIN), f64::from(i16::MAX)),
-        NumberKind::Byte => (f64::from(i8::MIN), f64::from(i8::MAX)),
-        NumberKind::UnsignedLong => (0.0, u64::MAX as f64),
         NumberKind::Float => (f64::from(f32::MIN), f64::from(f32::MAX)),
         NumberKind::HalfFloat => (-65_504.0, 65_504.0),
-        NumberKind::Double | NumberKind::ScaledFloat { .. } => (f64::MIN, f64::MAX),
+        _ => (f64::MIN, f64::MAX),
     };
-    (low..=high).contains(&value) && (!number.is_integral() || value.fract() == 0.0)
+    (low..=high).contains(&value)
 }

@@ -88,6 +88,14 @@ fn objects(path: &str, old: &str, new: &str) -> QueryError {
     ))
 }
 
+/// Returns a number as text, the same for 5 and 5.0: earlier versions stored all as fractions.
+fn number_text(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(fraction) if number.is_f64() => fraction.to_string(),
+        _ => number.to_string(),
+    }
+}
+
 /// Returns the parameters that cannot change, with their values as text; the list depends on the
 /// type only.
 fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
@@ -112,7 +120,7 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
             if let NumberKind::ScaledFloat { factor } = number {
                 list.push(("scaling_factor", factor.to_string()));
             }
-            list.push(("null_value", shown(null_value.map(|n| n.to_string()))));
+            list.push(("null_value", shown(null_value.as_ref().map(number_text))));
         }
         FieldKind::Boolean { null_value, .. } => {
             list.push(("null_value", shown(null_value.map(|b| b.to_string()))));

@@ -129,11 +129,26 @@ fn what_cannot_be_read_is_refused_by_name() {
             json!({"properties": {"x": {"type": "byte", "null_value": 300}}}),
             "parameter [null_value] on field [x] of type [byte] must be a value of the field's type",
         ),
+        (
+            json!({"properties": {"x": {"type": "long", "null_value": 9_223_372_036_854_775_808_u64}}}),
+            "parameter [null_value] on field [x] of type [long] must be a value of the field's type",
+        ),
     ] {
         let error = parse(&value).unwrap_err();
         assert_eq!(error.reason, reason);
         assert_eq!(error.kind, ErrorType::MapperParsing);
     }
+}
+
+#[test]
+fn a_null_value_stored_as_a_fraction_is_the_whole_number() {
+    let value = json!({"properties": {"x": {"type": "long", "null_value": 5}}});
+    let mapping = parse(&value).unwrap();
+    let text = serde_json::to_string(&mapping).unwrap();
+    assert!(text.contains(r#""null_value":5,"#), "{text}");
+    let earlier = text.replace(r#""null_value":5,"#, r#""null_value":5.0,"#);
+    let earlier: Mapping = serde_json::from_str(&earlier).unwrap();
+    assert!(update(&earlier, &value).is_ok());
 }
 
 #[test]

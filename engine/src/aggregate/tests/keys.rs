@@ -110,3 +110,16 @@ fn extended_bounds_are_inside_hard_bounds() {
         "{reason}"
     );
 }
+
+#[test]
+fn an_address_given_twice_is_one_value() {
+    let source = json!({"from": ["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"], "n": [1, 1]});
+    let index = single(&vec![("d".to_owned(), source)]);
+    let count = |field: &str| found(&index, &json!({"value_count": {"field": field}})).value;
+    let number = |value| AggregationValue::Number {
+        value: Some(value),
+        as_string: None,
+    };
+    assert_eq!(count("from"), number(2.0));
+    assert_eq!(count("n"), number(2.0));
+}

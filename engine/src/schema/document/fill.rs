@@ -87,8 +87,8 @@ impl DocumentBuilder {
         document
     }
 
-    /// Brings the values of each field together; those of columns into order, and equal terms into
-    /// one, as doc values are defined.
+    /// Brings the values of each field together; those of columns into order, and equal terms and
+    /// addresses into one, as doc values are defined.
     fn sort(&self, values: &mut Vec<(u32, FieldValue<'_>)>) {
         values.sort_by_key(|(number, _)| *number);
         let mut rest = values.as_mut_slice();
@@ -105,8 +105,9 @@ impl DocumentBuilder {
             rest = after;
         }
         values.dedup_by(|(a, this), (b, before)| {
-            let is_term = |target: Target| target.is_sorted && matches!(this, FieldValue::Text(_));
-            a == b && this == before && self.targets[*a as usize].is_some_and(is_term)
+            let is_in_set = matches!(this, FieldValue::Text(_) | FieldValue::Ip(_));
+            let is_kept_once = |target: Target| target.is_sorted && is_in_set;
+            a == b && this == before && self.targets[*a as usize].is_some_and(is_kept_once)
         });
     }
 

@@ -184,7 +184,12 @@ impl Leaf {
             FieldKind::Keyword { null_value, .. }
             | FieldKind::Date { null_value, .. }
             | FieldKind::Ip { null_value, .. } => Scalar::Text(null_value.clone()?.into()),
-            FieldKind::Number { null_value, .. } => Scalar::F64((*null_value)?),
+            FieldKind::Number { null_value, .. } => {
+                let number = null_value.as_ref()?;
+                let whole = number.as_i64().map(Scalar::I64);
+                let whole = whole.or_else(|| number.as_u64().map(Scalar::U64));
+                whole.or_else(|| number.as_f64().map(Scalar::F64))?
+            }
             FieldKind::Boolean { null_value, .. } => Scalar::Bool((*null_value)?),
             FieldKind::Text { .. } | FieldKind::Object { .. } => return None,
         };

@@ -90,6 +90,26 @@ fn values_become_what_their_type_says() {
             json!(null),
             vec!["x=5"],
         ),
+        (
+            json!({"type": "long", "null_value": 9_007_199_254_740_993_i64}),
+            json!(null),
+            vec!["x=9007199254740993"],
+        ),
+        (
+            json!({"type": "long", "null_value": i64::MAX}),
+            json!(null),
+            vec!["x=9223372036854775807"],
+        ),
+        (
+            json!({"type": "unsigned_long", "null_value": "18446744073709551615"}),
+            json!(null),
+            vec!["x=18446744073709551615"],
+        ),
+        (
+            json!({"type": "double", "null_value": 2}),
+            json!(null),
+            vec!["x=2.0"],
+        ),
         (json!({"type": "byte"}), json!(-128), vec!["x=-128"]),
         (
             json!({"type": "unsigned_long"}),
