@@ -1,5 +1,7 @@
 //! Writes: resolve → route → group by shard → write → answer in order.
 
+mod identity;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,8 +60,20 @@ pub struct IngestOptions {
     pub refresh: RefreshPolicy,
     /// By when an answer is owed.
     pub timeout: Option<Duration>,
-    /// The client's key for sending the request again without applying it twice.
+    /// The client's key for sending the request again without applying it twice. It counts only
+    /// together with what is asked: other items under the same key are another request.
     pub idempotency_key: Option<String>,
+}
+
+impl IngestOptions {
+    /// Returns these options with a key that stands for `items` alone.
+    fn naming(&self, items: &[IngestItem]) -> Self {
+        let key = self.idempotency_key.as_ref();
+        Self {
+            idempotency_key: key.map(|key| identity::of_request(key, items)),
+            ..self.clone()
+        }
+    }
 }
 
 /// The answer to one item.
@@ -98,6 +112,7 @@ impl Root {
         options: &IngestOptions,
     ) -> Vec<IngestResult> {
         let deadline = Deadline::after(options.timeout.unwrap_or(self.options.write_timeout));
+        let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
         let shards = groups.into_iter();

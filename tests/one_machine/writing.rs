@@ -217,6 +217,28 @@ async fn a_request_sent_again_is_answered_and_not_applied_twice() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_used_again_for_other_documents_writes_them() -> Result<()> {
+    let node = Node::start().await?;
+    let options = IngestOptions {
+        idempotency_key: Some("load-7".to_owned()),
+        ..IngestOptions::default()
+    };
+    for start in [0, 50, 0] {
+        let anonymous = |n: u32| IngestItem {
+            id: None,
+            ..item("books", "", &json!({"n": n}))
+        };
+        let items = (start..start + 50).map(anonymous).collect();
+        let results = node.root.ingest(items, &options).await;
+        assert!(results.iter().all(|result| result.outcome.is_ok()));
+    }
+    node.root.refresh(&Default::default()).await?;
+    let response = node.search("books", &json!({"size": 0})).await?;
+    assert_eq!(response.total.expect("counted").value, 100);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_writes_survive_both_ways_of_stopping() -> Result<()> {
     let mut node = Node::start().await?;
     let mut expected = 0;

@@ -5,6 +5,10 @@
 //! request sent again with its idempotency key has the same chunks. A chunk is written while the
 //! next one is read, and answered in order. A malformed line refuses the request; chunks before it
 //! stand written, those of a body of one chunk do not.
+//!
+//! `Idempotency-Key` (or `X-Gleaner-Idempotency-Key`) counts together with the chunk: the same key and
+//! the same documents are answered again, other documents under the same key are written. To refuse
+//! them would be safe as well, but not cheap: a shard remembers what it wrote, not what it was asked.
 
 mod action;
 mod answer;

@@ -79,6 +79,29 @@ async fn ids_made_under_a_key_are_the_same_each_time_and_else_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_used_again_for_other_documents_is_another_request() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let made = async |source: &'static str| {
+        let options = IngestOptions {
+            idempotency_key: Some("k".to_owned()),
+            ..IngestOptions::default()
+        };
+        let action = WriteAction::Index {
+            source: source.into(),
+            create: false,
+        };
+        let items = vec![IngestItem {
+            action,
+            ..item("index-1", None)
+        }];
+        fixture.root.ingest(items, &options).await.remove(0).id
+    };
+    let (first, again, other) = (made("{}").await, made("{}").await, made("{\"a\":1}").await);
+    assert_eq!(first, again);
+    assert_ne!(first, other, "it would take the place of the first one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_writers_to_a_missing_index_share_the_one_that_is_made() {
     let fixture = Fixture::new([]);
     let writes = (0..8).map(|n| {
