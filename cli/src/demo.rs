@@ -189,6 +189,7 @@ fn delivery(remote: &Remote, index: &str) -> Delivery {
         index: index.to_owned(),
         pipeline: None,
         load: format!("{:016x}", rand::random::<u64>()),
+        inputs: Vec::new(),
         patience: PATIENCE,
     }
 }

@@ -32,6 +32,7 @@ use anyhow::{Context, Result};
 
 use self::{
     delivery::Delivery,
+    inputs::InputFile,
     ledger::Ledger,
     load::End,
     report::{Reporter, rate},
@@ -47,6 +48,7 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     let remote = Remote::new(&arguments.remote)?;
     remote.greet().await?;
     create_index(&remote, &arguments).await?;
+    let names = inputs.iter().map(InputFile::name).collect();
     let (reading, mut ledger, load) = books::open(&arguments, inputs, &remote)?;
     if ledger.settled_before() > 0 {
         eprintln!(
@@ -59,6 +61,7 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
         index: arguments.index.clone(),
         pipeline: arguments.pipeline.clone().map(pipeline),
         load,
+        inputs: names,
         patience: Duration::from_secs(arguments.patience),
     };
     let reporter = Reporter::new(arguments.quiet);
@@ -79,7 +82,7 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
             eprintln!("interrupted after {told}");
             return Ok(Exit::Interrupted);
         }
-        End::Whole if !arguments.no_refresh => remote.refresh_index(&arguments.index).await?,
+        End::Whole if !arguments.no_refresh => refresh(&remote, &arguments, &ledger).await?,
         End::Whole => {}
     }
     writeln!(stdout(), "indexed {told}")?;
@@ -100,6 +103,19 @@ async fn create_index(remote: &Remote, arguments: &IndexArguments) -> Result<()>
     let body: serde_json::Value =
         serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))?;
     remote.create_index(&arguments.index, &body).await
+}
+
+/// Makes what was written visible: in the indices that the server named, and in the one that was
+/// asked for where it named none, or where runs before this one may have written to it.
+async fn refresh(remote: &Remote, arguments: &IndexArguments, ledger: &Ledger) -> Result<()> {
+    let mut indices = ledger.written().clone();
+    if ledger.settled_before() > 0 || (indices.is_empty() && ledger.accepted() > 0) {
+        indices.insert(arguments.index.clone());
+    }
+    for index in &indices {
+        remote.refresh_index(index).await?;
+    }
+    Ok(())
 }
 
 fn pipeline(name: String) -> String {

@@ -9,12 +9,14 @@
 //! | 413 | the request is sent in halves |
 //! | another status | the load stops: no document is at fault |
 //!
-//! `Idempotency-Key` names the load, the body and how often the server has *answered* it: a server
-//! that knows the header applies a request once, though its answer was lost; and one that rejected
-//! an item is asked anew, not told to repeat its answer.
+//! `Idempotency-Key` names the load, where the request begins (input and position), its body and how
+//! often the server has *answered* it: a server that knows the header applies a request once, though
+//! its answer was lost; equal documents that stand elsewhere are another request, also after a load
+//! has gone on with other borders; and one that rejected an item is asked anew, not told to repeat
+//! its answer.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -26,8 +28,8 @@ use super::{
     batch::{Batch, Refusal},
     identity,
     ledger::Settled,
-    outcome::{Outcome, is_busy, outcomes},
-    record::Record,
+    outcome::{Outcome, Told, is_busy, told},
+    record::{Place, Record},
 };
 use crate::remote::{Remote, reason};
 
@@ -40,14 +42,16 @@ pub(crate) struct Delivery {
     pub(crate) pipeline: Option<String>,
     /// The load's random name, kept in its checkpoint.
     pub(crate) load: String,
+    /// What each input is called in keys, in their order; the same in each run of a load.
+    pub(crate) inputs: Vec<String>,
     /// How long a batch may get nowhere before the load stops.
     pub(crate) patience: Duration,
 }
 
 /// What came back.
 enum Answer {
-    /// One outcome per record, in order.
-    Items(Vec<Outcome>, Option<Duration>),
+    /// What became of each record; how long the server asks to be left alone.
+    Items(Told, Option<Duration>),
     /// The server did not take the request, or nobody knows whether it did.
     NotNow {
         reason: String,
@@ -61,6 +65,7 @@ enum Answer {
 #[derive(Default)]
 struct Delivered {
     accepted: u64,
+    written: BTreeSet<String>,
     refusals: Vec<Refusal>,
     backoff: Backoff,
     /// Since when nothing was accepted or refused.
@@ -84,8 +89,9 @@ impl Delivery {
         parts.extend((!batch.records.is_empty()).then_some(batch.records));
         while let Some(part) = parts.pop_front() {
             match self.send(&part, delivered.num_rejections).await? {
-                Answer::Items(outcomes, asked) => {
-                    let (rejected, reason) = delivered.sort_out(part, outcomes);
+                Answer::Items(told, asked) => {
+                    delivered.written.extend(told.written);
+                    let (rejected, reason) = delivered.sort_out(part, told.outcomes);
                     if !rejected.is_empty() {
                         delivered.num_rejections += 1;
                         parts.push_front(rejected);
@@ -104,6 +110,7 @@ impl Delivery {
         }
         let Delivered {
             accepted,
+            written,
             mut refusals,
             ..
         } = delivered;
@@ -111,6 +118,7 @@ impl Delivery {
         Ok(Settled {
             number: batch.number,
             accepted,
+            written,
             refusals,
             reached: batch.reached,
         })
@@ -119,7 +127,7 @@ impl Delivery {
     async fn send(&self, records: &[Record], num_rejections: u32) -> Result<Answer> {
         let mut body = Vec::with_capacity(records.iter().map(Record::num_bytes).sum());
         records.iter().for_each(|record| record.write_to(&mut body));
-        let key = format!("{}-{}-{num_rejections}", self.load, identity::hash(&body));
+        let key = self.key(records, &body, num_rejections);
         let mut request = self
             .remote
             .request(Method::POST, &[&self.index, "_bulk"])
@@ -149,8 +157,20 @@ impl Delivery {
                 reason: reason(status, &body),
             }),
             Ok(body) if !status.is_success() => bail!(reason(status, &body)),
-            Ok(body) => Ok(Answer::Items(outcomes(records, &body)?, asked)),
+            Ok(body) => Ok(Answer::Items(told(records, &body)?, asked)),
         }
+    }
+
+    /// Names a request; see the module's head.
+    fn key(&self, records: &[Record], body: &[u8], num_rejections: u32) -> String {
+        let begin = records.first().map(|record| {
+            let Place { input, position } = record.place;
+            let name = self.inputs.get(input).map_or("", String::as_str);
+            format!("{position}/{name}")
+        });
+        let begin = identity::hash(begin.unwrap_or_default().as_bytes());
+        let body = identity::hash(body);
+        format!("{}-{begin}-{body}-{num_rejections}", self.load)
     }
 
     /// Waits before the next try, unless the batch has been getting nowhere for too long.
@@ -236,7 +256,7 @@ fn lost(error: &reqwest::Error) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::record::Place;
+    use crate::remote::RemoteArguments;
 
     fn record() -> Record {
         Record {
@@ -247,6 +267,32 @@ mod tests {
             action: "{\"create\":{}}".to_owned(),
             source: Some("{}".to_owned()),
             has_derived_id: false,
+        }
+    }
+
+    fn key(inputs: &[&str], (input, position): (usize, u64), body: &[u8]) -> String {
+        let delivery = Delivery {
+            remote: Remote::new(&RemoteArguments::at("http://host".to_owned())).expect("a client"),
+            index: "books".to_owned(),
+            pipeline: None,
+            load: "l".to_owned(),
+            inputs: inputs.iter().map(ToString::to_string).collect(),
+            patience: Duration::ZERO,
+        };
+        let place = Place { input, position };
+        delivery.key(&[Record { place, ..record() }], body, 0)
+    }
+
+    #[test]
+    fn a_key_names_input_position_and_body() {
+        let first = key(&["a", "b"], (0, 0), b"{}");
+        assert_eq!(key(&["b", "a"], (1, 0), b"{}"), first, "another order");
+        for other in [
+            key(&["a", "b"], (0, 2_000), b"{}"),
+            key(&["a", "b"], (1, 0), b"{}"),
+            key(&["a", "b"], (0, 0), b"{ }"),
+        ] {
+            assert_ne!(other, first);
         }
     }
 

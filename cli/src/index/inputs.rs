@@ -21,6 +21,14 @@ pub(crate) struct InputFile {
     pub(crate) num_bytes: Option<u64>,
 }
 
+impl InputFile {
+    /// Returns what it is called in each run of a load: its path.
+    pub(crate) fn name(&self) -> String {
+        let path = self.path.as_deref();
+        path.map_or_else(|| self.shown.clone(), |path| path.display().to_string())
+    }
+}
+
 /// Finds what `names` stand for, in their order; a folder's files are sorted by name.
 ///
 /// In a folder, only files whose name tells a layout are taken, unless `format` says it for all;

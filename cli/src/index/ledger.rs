@@ -4,7 +4,7 @@
 //! are settled. Letters of a batch reach the disk before the checkpoint that covers it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ const NUM_EXAMPLES: usize = 5;
 pub(crate) struct Settled {
     pub(crate) number: u64,
     pub(crate) accepted: u64,
+    /// The indices that accepted any, where the server names them.
+    pub(crate) written: BTreeSet<String>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) reached: Vec<Reached>,
 }
@@ -52,6 +54,7 @@ pub(crate) struct Ledger {
     next: u64,
     settled_before: u64,
     accepted: u64,
+    indices: BTreeSet<String>,
     refused: u64,
     examples: Vec<String>,
     written: Instant,
@@ -75,6 +78,7 @@ impl Ledger {
             waiting: BTreeMap::new(),
             next: 0,
             accepted: 0,
+            indices: BTreeSet::new(),
             refused: 0,
             examples: Vec::new(),
             written: Instant::now(),
@@ -96,6 +100,11 @@ impl Ledger {
         self.accepted
     }
 
+    /// Returns the indices that accepted documents in this run, where the server names them.
+    pub(crate) fn written(&self) -> &BTreeSet<String> {
+        &self.indices
+    }
+
     /// Returns documents refused in this run.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
@@ -114,8 +123,9 @@ impl Ledger {
     }
 
     /// Takes a settled batch, and writes down every batch that is now complete.
-    pub(crate) fn settle(&mut self, settled: Settled) -> Result<()> {
+    pub(crate) fn settle(&mut self, mut settled: Settled) -> Result<()> {
         self.accepted += settled.accepted;
+        self.indices.append(&mut settled.written);
         self.refused += settled.refusals.len() as u64;
         for refusal in &settled.refusals {
             if self.examples.len() < NUM_EXAMPLES {
@@ -189,6 +199,7 @@ mod tests {
         Settled {
             number,
             accepted: 2,
+            written: BTreeSet::new(),
             refusals: refused.map(refusal).into_iter().collect(),
             reached: vec![Reached {
                 input: 0,

@@ -1,6 +1,9 @@
 //! What became of each document of a request, as the server's answer says.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -17,13 +20,24 @@ pub(super) enum Outcome {
     Refused(String),
 }
 
-#[derive(Deserialize)]
-struct BulkAnswer {
-    items: Vec<BTreeMap<String, Item>>,
+/// What became of a request's records.
+pub(super) struct Told {
+    /// One per record, in order.
+    pub(super) outcomes: Vec<Outcome>,
+    /// The indices that accepted any, where the server names them.
+    pub(super) written: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct BulkAnswer<'a> {
+    #[serde(borrow)]
+    items: Vec<BTreeMap<String, Item<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(rename = "_index", borrow)]
+    index: Option<Cow<'a, str>>,
     #[serde(default)]
     status: u16,
     error: Option<Value>,
@@ -35,8 +49,8 @@ pub(super) fn is_busy(status: u16) -> bool {
 }
 
 /// Reads what became of each record.
-pub(super) fn outcomes(records: &[Record], body: &[u8]) -> Result<Vec<Outcome>> {
-    let answer: BulkAnswer =
+pub(super) fn told(records: &[Record], body: &[u8]) -> Result<Told> {
+    let answer: BulkAnswer<'_> =
         serde_json::from_slice(body).context("the server's answer to a bulk request is odd")?;
     ensure!(
         answer.items.len() == records.len(),
@@ -44,20 +58,35 @@ pub(super) fn outcomes(records: &[Record], body: &[u8]) -> Result<Vec<Outcome>> 
         answer.items.len(),
         records.len()
     );
-    let items = answer.items.into_iter().map(|item| item.into_iter().next());
-    let outcome = |(record, item): (&Record, Option<(String, Item)>)| {
-        let (action, item) = item.context("the server answered an item without an action")?;
-        Ok(match item.error {
-            None => Outcome::Accepted,
-            Some(error) if is_busy(item.status) => Outcome::Rejected(cause(&error)),
-            // Ids of ours are nobody else's: an earlier try of this very document got through.
-            Some(_) if item.status == 409 && action == "create" && record.has_derived_id => {
-                Outcome::Accepted
-            }
-            Some(error) => Outcome::Refused(cause(&error)),
-        })
+    let mut told = Told {
+        outcomes: Vec::with_capacity(records.len()),
+        written: BTreeSet::new(),
     };
-    records.iter().zip(items).map(outcome).collect()
+    for (record, item) in records.iter().zip(answer.items) {
+        let item = item.into_iter().next();
+        let (action, item) = item.context("the server answered an item without an action")?;
+        let index = item.index.clone();
+        let outcome = outcome(record, &action, item);
+        if let (Outcome::Accepted, Some(index)) = (&outcome, index)
+            && !told.written.contains(&*index)
+        {
+            told.written.insert(index.into_owned());
+        }
+        told.outcomes.push(outcome);
+    }
+    Ok(told)
+}
+
+fn outcome(record: &Record, action: &str, item: Item<'_>) -> Outcome {
+    match item.error {
+        None => Outcome::Accepted,
+        Some(error) if is_busy(item.status) => Outcome::Rejected(cause(&error)),
+        // Ids of ours are nobody else's: an earlier try of this very document got through.
+        Some(_) if item.status == 409 && action == "create" && record.has_derived_id => {
+            Outcome::Accepted
+        }
+        Some(error) => Outcome::Refused(cause(&error)),
+    }
 }
 
 #[cfg(test)]
@@ -77,10 +106,10 @@ mod tests {
         }
     }
 
-    fn told(has_derived_id: bool, item: &str) -> String {
+    fn said(has_derived_id: bool, item: &str) -> String {
         let body = format!("{{\"errors\":true,\"items\":[{item}]}}");
-        let outcomes = outcomes(&[record(has_derived_id)], body.as_bytes()).expect("an answer");
-        match outcomes.into_iter().next().expect("one") {
+        let told = told(&[record(has_derived_id)], body.as_bytes()).expect("an answer");
+        match told.outcomes.into_iter().next().expect("one") {
             Outcome::Accepted => "accepted".to_owned(),
             Outcome::Rejected(reason) => format!("rejected {reason}"),
             Outcome::Refused(reason) => format!("refused {reason}"),
@@ -93,22 +122,27 @@ mod tests {
             format!("{{\"{action}\":{{\"_id\":\"1\",\"status\":{status}{error}}}}}")
         };
         let error = r#","error":{"type":"t","reason":"r"}"#;
-        assert_eq!(told(false, &item("index", 201, "")), "accepted");
-        assert_eq!(told(false, &item("delete", 404, "")), "accepted");
-        assert_eq!(told(false, &item("index", 429, error)), "rejected t: r");
-        assert_eq!(told(false, &item("index", 503, error)), "rejected t: r");
-        assert_eq!(told(false, &item("index", 400, error)), "refused t: r");
-        assert_eq!(told(false, &item("create", 409, error)), "refused t: r");
-        assert_eq!(told(true, &item("create", 409, error)), "accepted");
+        assert_eq!(said(false, &item("index", 201, "")), "accepted");
+        assert_eq!(said(false, &item("delete", 404, "")), "accepted");
+        assert_eq!(said(false, &item("index", 429, error)), "rejected t: r");
+        assert_eq!(said(false, &item("index", 503, error)), "rejected t: r");
+        assert_eq!(said(false, &item("index", 400, error)), "refused t: r");
+        assert_eq!(said(false, &item("create", 409, error)), "refused t: r");
+        assert_eq!(said(true, &item("create", 409, error)), "accepted");
+    }
+
+    #[test]
+    fn indices_that_took_something_are_named() {
+        let body = br#"{"items":[{"index":{"_index":"a","status":201}},
+            {"index":{"_index":"b","status":400,"error":{"type":"t","reason":"r"}}}]}"#;
+        let told = told(&[record(false), record(false)], body).expect("an answer");
+        assert_eq!(told.written.into_iter().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
     fn an_answer_that_does_not_fit_is_an_error() {
         for body in ["{\"items\":[]}", "{\"items\":[{}]}", "{}", "<html>"] {
-            assert!(
-                outcomes(&[record(false)], body.as_bytes()).is_err(),
-                "{body}"
-            );
+            assert!(told(&[record(false)], body.as_bytes()).is_err(), "{body}");
         }
     }
 }

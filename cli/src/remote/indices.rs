@@ -17,9 +17,11 @@ impl Remote {
         Ok(())
     }
 
-    /// Makes everything that was written visible to searches.
+    /// Makes everything that was written to an index visible to searches. One that is not there, or
+    /// not any more, has nothing to show.
     pub(crate) async fn refresh_index(&self, name: &str) -> Result<()> {
-        let answer = self.request(Method::POST, &[name, "_refresh"]).send().await;
+        let asked = self.request(Method::POST, &[name, "_refresh"]);
+        let answer = asked.query(&[("ignore_unavailable", "true")]).send().await;
         let answer = answer.context("everything is in, but the refresh got no answer")?;
         json(answer)
             .await

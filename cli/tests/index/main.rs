@@ -142,6 +142,34 @@ fn busy_answers_are_tried_again_and_retry_after_is_honoured() {
 }
 
 #[test]
+fn equal_batches_are_not_taken_for_one_sent_again() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let file = desk.write("a.ndjson", "{\"n\":1}\n{\"n\":2}\n".repeat(3));
+    let other = desk.write("b.ndjson", "{\"n\":1}\n{\"n\":2}\n");
+    let (code, said) = load(&server, &["--batch-docs", "2"], &[&file, &other]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(numbers(&server), [1, 1, 1, 1, 2, 2, 2, 2]);
+}
+
+#[test]
+fn only_what_was_written_is_refreshed() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let header = desk.write("header.csv", "a,b\n");
+    let (code, said) = load(&server, &[], &[&header]);
+    assert_eq!((code, server.refreshed()), (0, Vec::new()), "{said}");
+    let refused = desk.write("bad.ndjson", "{\"bad\":true}\n");
+    let (code, said) = load(&server, &[], &[&refused]);
+    assert_eq!((code, server.refreshed()), (3, Vec::new()), "{said}");
+    let elsewhere = desk.write("a.bulk", "{\"index\":{\"_index\":\"other\"}}\n{\"n\":1}\n");
+    let (code, said) = load(&server, &[], &[&elsewhere]);
+    assert_eq!(
+        (code, server.refreshed()),
+        (0, vec!["other".to_owned()]),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_lost_answer_does_not_double_documents() {
     let (server, desk) = (Server::start(), Desk::new());
     server.reply_next([Reply::ApplyAndHang]);

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -40,6 +40,8 @@ struct Books {
     body_limit: Option<usize>,
     exists: bool,
     num_refreshes: usize,
+    /// Names of indices, in the order in which they were refreshed.
+    refreshed: Vec<String>,
     /// Number of operations of each bulk request.
     sizes: Vec<usize>,
     keys: Vec<String>,
@@ -77,7 +79,7 @@ impl Server {
                 get(|| async { axum::Json(json!({"tagline": "for tests"})) }),
             )
             .route("/books", put(create))
-            .route("/books/_refresh", post(refresh))
+            .route("/{index}/_refresh", post(refresh))
             .route("/books/_bulk", post(bulk))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&books));
@@ -117,6 +119,10 @@ impl Server {
 
     pub(crate) fn num_refreshes(&self) -> usize {
         self.with(|books| books.num_refreshes)
+    }
+
+    pub(crate) fn refreshed(&self) -> Vec<String> {
+        self.with(|books| books.refreshed.clone())
     }
 
     pub(crate) fn request_sizes(&self) -> Vec<usize> {
@@ -161,12 +167,10 @@ async fn create(State(books): Shared) -> Response {
     axum::Json(json!({"acknowledged": true})).into_response()
 }
 
-async fn refresh(State(books): Shared) -> Response {
-    books
-        .0
-        .lock()
-        .expect("no test panicked inside")
-        .num_refreshes += 1;
+async fn refresh(State(books): Shared, Path(index): Path<String>) -> Response {
+    let mut books = books.0.lock().expect("no test panicked inside");
+    books.num_refreshes += 1;
+    books.refreshed.push(index);
     axum::Json(json!({"_shards": {"failed": 0}})).into_response()
 }
 
@@ -212,9 +216,9 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
         .zip(operations)
         .map(|(index, operation)| {
             if stride != usize::MAX && index.is_multiple_of(stride) {
-                item(&operation.0, 429, Some("es_rejected_execution_exception"))
+                item(&operation, 429, Some("es_rejected_execution_exception"))
             } else {
-                apply(&mut books, operation)
+                apply(&mut books, &operation)
             }
         })
         .collect();
@@ -227,8 +231,10 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
     }
 }
 
-/// Reads a body as (action, metadata, source).
-fn operations(body: &[u8]) -> Vec<(String, Value, Value)> {
+/// Action, metadata, source.
+type Operation = (String, Value, Value);
+
+fn operations(body: &[u8]) -> Vec<Operation> {
     let text = std::str::from_utf8(body).expect("UTF-8");
     assert!(text.ends_with('\n'), "the last line has its end");
     let mut lines = text
@@ -252,31 +258,33 @@ fn operations(body: &[u8]) -> Vec<(String, Value, Value)> {
     operations
 }
 
-fn apply(books: &mut Books, (action, metadata, source): (String, Value, Value)) -> Value {
+fn apply(books: &mut Books, operation: &Operation) -> Value {
     books.num_ids += 1;
     let own = format!("own-{}", books.num_ids);
+    let (action, metadata, source) = operation;
     let id = metadata["_id"].as_str().unwrap_or(&own).to_owned();
     if source.get("bad").is_some() {
-        return item(&action, 400, Some("mapper_parsing_exception"));
+        return item(operation, 400, Some("mapper_parsing_exception"));
     }
     match action.as_str() {
-        "delete" if books.documents.remove(&id).is_none() => item(&action, 404, None),
-        "delete" => item(&action, 200, None),
+        "delete" if books.documents.remove(&id).is_none() => item(operation, 404, None),
+        "delete" => item(operation, 200, None),
         "create" if books.documents.contains_key(&id) => {
-            item(&action, 409, Some("version_conflict_engine_exception"))
+            item(operation, 409, Some("version_conflict_engine_exception"))
         }
         _ => {
-            books.documents.insert(id, source);
-            item(&action, 201, None)
+            books.documents.insert(id, source.clone());
+            item(operation, 201, None)
         }
     }
 }
 
-fn item(action: &str, status: u16, error: Option<&str>) -> Value {
+fn item((action, metadata, _): &Operation, status: u16, error: Option<&str>) -> Value {
+    let index = metadata["_index"].as_str().unwrap_or("books");
     let error = error.map(|kind| json!({"type": kind, "reason": "as the test said"}));
     match error {
-        Some(error) => json!({action: {"status": status, "error": error}}),
-        None => json!({action: {"status": status}}),
+        Some(error) => json!({action: {"_index": index, "status": status, "error": error}}),
+        None => json!({action: {"_index": index, "status": status}}),
     }
 }
 
