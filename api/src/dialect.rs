@@ -20,6 +20,7 @@ use tower::{Service, ServiceExt};
 use tower_http::compression::Compression;
 
 use crate::contexts::Contexts;
+use crate::leftover::Leftover;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::service::{App, routes};
@@ -67,6 +68,7 @@ where
         let mut request = request.map(Body::new);
         let access = Access::begin(&request);
         middleware::trim_path(&mut request);
+        let leftover = Leftover::of(&mut request);
         let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
         let dialect = self.clone();
         Box::pin(async move {
@@ -80,6 +82,7 @@ where
             };
             let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
             let mut response = answering.await.unwrap_or_else(middleware::answer_to_panic);
+            leftover.settle(&mut response).await;
             access.end(&mut response);
             Ok(response)
         })
@@ -87,7 +90,7 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use axum::routing::get as get_route;
     use gleaner_coordinator::Embedded;
     use gleaner_model::ClusterState;
@@ -100,7 +103,7 @@ mod tests {
     use super::*;
 
     /// A root without indices, and without a leaf to call.
-    fn speaking() -> Dialect {
+    pub(crate) fn speaking() -> Dialect {
         let peer = Peer::new("127.0.0.1:1").expect("an address");
         let leaf = Located {
             node: gleaner_model::NodeId("away".into()),

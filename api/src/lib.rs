@@ -9,6 +9,7 @@ mod contexts;
 mod dialect;
 pub mod docs;
 mod error;
+mod leftover;
 mod middleware;
 pub mod options;
 mod parameters;
