@@ -121,9 +121,8 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
     }
     for (path, field) in &mapping.fields {
         let path = path.as_str();
-        let level = path.split('.').count();
-        if level > rules.depth && matches!(field.kind, FieldKind::Object { .. }) {
-            return Err(too_deep(path, rules.depth));
+        if matches!(field.kind, FieldKind::Object { .. }) {
+            check_depth(path, rules)?;
         }
         let name = path.rsplit('.').next().unwrap_or(path);
         if name.chars().count() > rules.name_length {
@@ -132,6 +131,15 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
                 rules.name_length
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses an object at `path` whose fields would lie deeper than allowed: fields of the mapping itself
+/// have depth 1, those of an object in it depth 2.
+fn check_depth(path: &str, rules: &MappingRules) -> Result<(), QueryError> {
+    if path.split('.').count() + 1 > rules.depth {
+        return Err(too_deep(path, rules.depth));
     }
     Ok(())
 }

@@ -99,9 +99,21 @@ impl<'a> Inference<'a> {
             (Value::Object(entries), Some(FieldKind::Object { enabled: true, .. })) => {
                 self.visit_entries(path, entries)
             }
-            (_, Some(_)) => Ok(()),
+            (_, Some(_)) => self.copy(path, value),
             (_, None) => self.introduce(path, value),
         }
+    }
+
+    /// Adds what the value of a known field is copied to and the mapping lacks, as if it stood there.
+    fn copy(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
+        let field = self.mapping.field(path).or_else(|| self.found.get(path));
+        let targets = field.map_or_else(Vec::new, |field| field.copy_to.clone());
+        for target in targets {
+            if !value.is_object() && self.kind(target.as_str()).is_none() {
+                self.introduce(target.as_str(), value)?;
+            }
+        }
+        Ok(())
     }
 
     fn visit_entries(
@@ -126,7 +138,7 @@ impl<'a> Inference<'a> {
             Dynamic::True => {}
         }
         // Before anything is added: a name of many dots would cost the square of its length.
-        if path.split('.').count() > self.rules.depth + 1 {
+        if path.split('.').count() > self.rules.depth {
             return Err(too_deep(path, self.rules.depth));
         }
         let known = ancestor.map_or(0, |ancestor| ancestor.len() + 1);
@@ -139,7 +151,10 @@ impl<'a> Inference<'a> {
                 // A template may have made it something else, or closed it.
                 self.visit_known(path, entries)
             }
-            _ => self.add_value(path, value),
+            _ => {
+                self.add_value(path, value)?;
+                self.copy(path, value)
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use gleaner_model::{Dynamic, FieldKind, FieldPath};
 use serde_json::{Map, Value};
 
 use super::parameters::Parameters;
-use super::{MappingRules, field_type, malformed, too_deep};
+use super::{MappingRules, check_depth, field_type, malformed};
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
@@ -231,10 +231,7 @@ impl Reader<'_> {
 
     /// Refuses objects nested too deep before anything inside them is read.
     fn check_depth(&self, path: &str) -> Result<(), QueryError> {
-        if path.split('.').count() > self.rules.depth {
-            return Err(too_deep(path, self.rules.depth));
-        }
-        Ok(())
+        check_depth(path, self.rules)
     }
 }
 

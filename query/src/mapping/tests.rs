@@ -1,5 +1,7 @@
 //! Mappings read, merged, inferred and shown again.
 
+mod growth;
+
 use gleaner_model::{Dynamic, FieldKind, Mapping};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -218,7 +220,7 @@ fn limits_hold() {
         ),
         (
             json!({"a.b.c.d": {"type": "long"}}),
-            "Limit of mapping depth [2] has been exceeded due to object field [a.b.c]",
+            "Limit of mapping depth [2] has been exceeded due to object field [a.b]",
         ),
         (
             json!({"abcd": {"type": "long"}}),
@@ -356,6 +358,7 @@ fn the_first_template_that_applies_wins() {
         json!({
             "user_id": {"type": "keyword"},
             "profit_1": {"type": "double"},
+            "full": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
             "name": {"properties": {
                 "first": {"type": "text", "copy_to": ["full"]},
                 "middle": {"type": "text", "fields": {"raw": {"type": "keyword"}}}

@@ -21,6 +21,8 @@ pub(super) enum Scalar<'a> {
     /// Above `i64::MAX`.
     U64(u64),
     F64(f64),
+    /// A number that is no such integer, with its text; only where text is wanted.
+    Written(f64, &'a str),
     Text(Cow<'a, str>),
 }
 
@@ -41,6 +43,7 @@ impl Scalar<'_> {
             Self::I64(value) => value.to_string().into(),
             Self::U64(value) => value.to_string().into(),
             Self::F64(value) => format!("{value:?}").into(),
+            Self::Written(_, text) => Cow::Borrowed(text),
             Self::Text(value) => Cow::Borrowed(value),
         }
     }
@@ -52,7 +55,7 @@ impl Leaf {
     pub(super) fn read<'a>(&self, scalar: &Scalar<'a>) -> Result<Option<FieldValue<'a>>, Mismatch> {
         match &self.kind {
             FieldKind::Text { .. } => Ok(Some(FieldValue::Text(owned_text(scalar)))),
-            FieldKind::Keyword { ignore_above, .. } => self.read_keyword(scalar, *ignore_above),
+            FieldKind::Keyword { .. } => self.read_keyword(scalar),
             FieldKind::Number { number, coerce, .. } => read_number(scalar, *number, *coerce),
             FieldKind::Boolean { .. } => read_boolean(scalar).map(Some),
             FieldKind::Date { .. } => self.read_date(scalar).map(Some),
@@ -80,11 +83,10 @@ impl Leaf {
         }
     }
 
-    fn read_keyword<'a>(
-        &self,
-        scalar: &Scalar<'a>,
-        ignore_above: Option<u32>,
-    ) -> Result<Option<FieldValue<'a>>, Mismatch> {
+    fn read_keyword<'a>(&self, scalar: &Scalar<'a>) -> Result<Option<FieldValue<'a>>, Mismatch> {
+        let FieldKind::Keyword { ignore_above, .. } = self.kind else {
+            return Ok(None);
+        };
         let text = owned_text(scalar);
         let is_longer =
             |limit: u32| text.len() > limit as usize && text.chars().count() > limit as usize;
@@ -95,7 +97,9 @@ impl Leaf {
             Some(normalizer) => Cow::Owned(normalizer.normalize(&text)),
             None => text,
         };
-        if text.len() > MAX_TERM_BYTES {
+        // What becomes no term may be as long as it likes.
+        let is_kept = self.kind.is_indexed() || self.kind.has_doc_values();
+        if is_kept && text.len() > MAX_TERM_BYTES {
             return Err(Mismatch::Immense);
         }
         Ok(Some(FieldValue::Text(text)))
@@ -191,7 +195,7 @@ fn read_integral(
     let parsed = match scalar {
         Scalar::I64(value) => Parsed::Integer(i128::from(*value)),
         Scalar::U64(value) => Parsed::Integer(i128::from(*value)),
-        Scalar::F64(value) => Parsed::Fraction(*value),
+        Scalar::F64(value) | Scalar::Written(value, _) => Parsed::Fraction(*value),
         other => parse_text(&other.text())?,
     };
     let out_of_range = || {
@@ -234,7 +238,7 @@ fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'
     let value = match scalar {
         Scalar::I64(value) => *value as f64,
         Scalar::U64(value) => *value as f64,
-        Scalar::F64(value) => *value,
+        Scalar::F64(value) | Scalar::Written(value, _) => *value,
         other => match parse_text(&other.text())? {
             Parsed::Integer(value) => value as f64,
             Parsed::Fraction(value) => value,

@@ -44,8 +44,23 @@ pub(super) struct Leaf {
     pub(super) multi_fields: Vec<u32>,
     /// Every value goes there and to the multi-fields there (`copy_to`).
     pub(super) copies: Vec<u32>,
+    /// Where else they should go, once the mapping has those fields.
+    pub(super) missing_copies: Vec<Missing>,
+    /// Whether it, one of its multi-fields or what it is copied to holds text: then a number is wanted
+    /// as it is written.
+    pub(super) takes_text: bool,
     /// Stands for an explicit `null`.
     pub(super) null: Option<FieldValue<'static>>,
+}
+
+/// A field that `copy_to` names and the mapping lacks.
+pub(super) struct Missing {
+    /// The nearest known object above it.
+    pub(super) parent: u32,
+    /// What that says of unknown fields.
+    pub(super) dynamic: Dynamic,
+    /// Name below it.
+    pub(super) name: Box<str>,
 }
 
 impl Plan {
@@ -66,11 +81,15 @@ impl Plan {
         }
         for (path, field) in &mapping.fields {
             let number = numbers[path.as_str()];
-            let copies = field
-                .copy_to
-                .iter()
-                .filter_map(|to| numbers.get(to.as_str()).copied());
-            plan.with_leaf(number, |leaf| leaf.copies.extend(copies));
+            for to in &field.copy_to {
+                match numbers.get(to.as_str()) {
+                    Some(copy) => plan.with_leaf(number, |leaf| leaf.copies.push(*copy)),
+                    None => {
+                        let missing = plan.missing(to);
+                        plan.with_leaf(number, |leaf| leaf.missing_copies.extend(missing));
+                    }
+                }
+            }
             let parent = path
                 .as_str()
                 .rsplit_once('.')
@@ -79,7 +98,51 @@ impl Plan {
                 plan.with_leaf(*parent, |leaf| leaf.multi_fields.push(number));
             }
         }
+        plan.note_text();
         plan
+    }
+
+    /// Notes which leaves hand values to a field of text, multi-fields of copies included.
+    fn note_text(&mut self) {
+        for _ in 0..2 {
+            for number in 0..self.nodes.len() as u32 {
+                let NodeKind::Leaf(leaf) = &self.node(number).kind else {
+                    continue;
+                };
+                let mut fed = leaf.multi_fields.iter().chain(&leaf.copies);
+                let takes_text = is_text(&leaf.kind) || fed.any(|fed| self.takes_text(*fed));
+                self.with_leaf(number, |leaf| leaf.takes_text = takes_text);
+            }
+        }
+    }
+
+    fn takes_text(&self, number: u32) -> bool {
+        matches!(&self.node(number).kind, NodeKind::Leaf(leaf) if leaf.takes_text || is_text(&leaf.kind))
+    }
+
+    /// Says what becomes of values for `path`, which the mapping lacks; `None` where nobody wants them.
+    fn missing(&self, path: &FieldPath) -> Option<Missing> {
+        let mut parent = ROOT;
+        for name in path.as_str().split('.') {
+            let NodeKind::Object {
+                is_enabled: true,
+                dynamic,
+            } = self.node(parent).kind
+            else {
+                return None;
+            };
+            match self.child(parent, name) {
+                Some(child) => parent = child,
+                None => {
+                    return Some(Missing {
+                        parent,
+                        dynamic,
+                        name: name.into(),
+                    });
+                }
+            }
+        }
+        None
     }
 
     pub(super) fn node(&self, number: u32) -> &Node {
@@ -173,6 +236,8 @@ impl Leaf {
             normalizer,
             multi_fields: Vec::new(),
             copies: Vec::new(),
+            missing_copies: Vec::new(),
+            takes_text: is_text(kind),
             null: None,
         };
         leaf.null = leaf.null_value();
@@ -195,4 +260,8 @@ impl Leaf {
         };
         self.read(&scalar).ok().flatten()
     }
+}
+
+fn is_text(kind: &FieldKind) -> bool {
+    matches!(kind, FieldKind::Text { .. } | FieldKind::Keyword { .. })
 }

@@ -1,5 +1,7 @@
 //! What documents become under a mapping, and in which words they are refused.
 
+mod written;
+
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{Mapping, NumberKind};
 use gleaner_query::mapping::{MappingRules, parse_mapping};
@@ -18,7 +20,10 @@ fn parser(declared: &Value) -> DocumentParser {
 
 /// Returns `path=value` of each value.
 fn values(declared: &Value, document: &Value) -> Vec<String> {
-    let source = document.to_string();
+    values_of(declared, &document.to_string())
+}
+
+fn values_of(declared: &Value, source: &str) -> Vec<String> {
     let parsed = parser(declared)
         .parse("1", source.as_bytes())
         .expect("a good document");

@@ -28,8 +28,7 @@ pub(super) fn strictly<'de>(
     id: &str,
     source: &'de [u8],
 ) -> Result<Walked<'de>, DocumentError> {
-    let mut walk = Walk::new(plan, Some(id));
-    let read = walk.read(source);
+    let (walk, read) = walked(plan, Some(id), source);
     match (walk.refused, read) {
         (Some(refused), _) => Err(refused),
         (None, Err(error)) => Err(DocumentError::Json {
@@ -41,13 +40,29 @@ pub(super) fn strictly<'de>(
 
 /// Reads as much of a document as the mapping takes.
 pub(super) fn leniently<'de>(plan: &Plan, source: &'de [u8]) -> Walked<'de> {
-    let mut walk = Walk::new(plan, None);
-    if let Err(error) = walk.read(source) {
+    let (walk, read) = walked(plan, None, source);
+    if let Err(error) = read {
         // The record was checked before it was ordered: only the rest of this document is lost to
         // searches, its source is kept.
         tracing::warn!(%error, "a logged document is not JSON");
     }
     walk.found
+}
+
+/// Walks once, and where a number was rounded of which text is wanted, once more with its text.
+fn walked<'p, 'de>(
+    plan: &'p Plan,
+    strict: Option<&'p str>,
+    source: &'de [u8],
+) -> (Walk<'p, 'de>, Result<(), serde_json::Error>) {
+    let mut walk = Walk::new(plan, strict);
+    let mut read = walk.read(source);
+    if walk.has_rounded && read.is_ok() {
+        walk = Walk::new(plan, strict);
+        walk.keeps_text = true;
+        read = walk.read(source);
+    }
+    (walk, read)
 }
 
 struct Walk<'p, 'de> {
@@ -59,6 +74,10 @@ struct Walk<'p, 'de> {
     /// By node: the object in which it was last seen, to find keys that stand twice.
     seen_in: Vec<u32>,
     num_objects: u32,
+    /// Whether a field that takes text met a number that 64 bits do not hold as it is written.
+    has_rounded: bool,
+    /// Whether such numbers are read with their text, at the cost of reading the field twice.
+    keeps_text: bool,
 }
 
 /// Where in the mapping a value stands.
@@ -87,6 +106,8 @@ impl<'p, 'de> Walk<'p, 'de> {
             refused: None,
             seen_in,
             num_objects: 0,
+            has_rounded: false,
+            keeps_text: false,
         }
     }
 
@@ -191,7 +212,9 @@ impl<'p, 'de> Walk<'p, 'de> {
                 } => Ok(()),
                 NodeKind::Object { .. } => self.refuse(self.not_an_object(number)),
                 NodeKind::Leaf(leaf) => {
+                    self.has_rounded |= leaf.takes_text && matches!(scalar, Scalar::F64(_));
                     self.value(number, leaf, scalar)?;
+                    self.copy_to_missing(leaf)?;
                     // Copies do not chain: `value` does not look at them.
                     leaf.copies
                         .iter()
@@ -199,6 +222,24 @@ impl<'p, 'de> Walk<'p, 'de> {
                 }
             },
         }
+    }
+
+    /// Whether numbers at `place` are wanted as they are written.
+    fn wants_text(&self, place: Place) -> bool {
+        let Place::Node(number) = place else {
+            return false;
+        };
+        let kind = &self.plan.node(number).kind;
+        self.keeps_text && matches!(kind, NodeKind::Leaf(leaf) if leaf.takes_text)
+    }
+
+    /// Wants the fields that `copy_to` names and the mapping lacks, as their surroundings allow.
+    fn copy_to_missing<E: Error>(&mut self, leaf: &Leaf) -> Result<(), E> {
+        for missing in &leaf.missing_copies {
+            let place = self.unknown(missing.parent, missing.dynamic, &missing.name)?;
+            self.found.has_unknown |= place == Place::Unknown;
+        }
+        Ok(())
     }
 
     /// Gives a value to a field and to its multi-fields.

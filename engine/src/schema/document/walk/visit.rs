@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 
 use super::{Place, Walk};
 use crate::schema::document::convert::Scalar;
@@ -66,7 +68,27 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_, 'de> {
         if self.place == Place::Ignored {
             return deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ());
         }
+        if self.walk.wants_text(self.place) {
+            let raw: &'de RawValue = Deserialize::deserialize(deserializer)?;
+            return self.read_text(raw.get()).map_err(D::Error::custom);
+        }
         deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> ValueSeed<'_, '_, 'de> {
+    /// Reads a value from its text, so that a number can be told as it is written.
+    fn read_text(self, text: &'de str) -> Result<(), serde_json::Error> {
+        let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        let mut json = serde_json::Deserializer::from_str(text);
+        if !is_number {
+            return json.deserialize_any(self);
+        }
+        let number = Number::deserialize(&mut json)?;
+        match number.as_f64().filter(|_| number.is_f64()) {
+            Some(value) => self.walk.scalar(self.place, &Scalar::Written(value, text)),
+            None => serde_json::Deserializer::from_str(text).deserialize_any(self),
+        }
     }
 }
 
@@ -141,7 +163,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
 }
 
 fn read<'de, A: MapAccess<'de>>(map: A) -> Result<Value, A::Error> {
-    serde::Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Value::Object)
+    Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Value::Object)
 }
 
 fn ignore<'de, A: MapAccess<'de>>(map: A) -> Result<(), A::Error> {
