@@ -17,6 +17,7 @@ use crate::Leaf;
 use crate::fault::{engine_fault, log_fault};
 use crate::mapping::document_fault;
 use crate::shard::Shard;
+use crate::update;
 use crate::write::stopped;
 
 /// Largest page read from the log at once, in bytes.
@@ -148,9 +149,13 @@ impl Again<'_> {
         let Some(mut outcome) = outcome else {
             return Ok(Err(self.refused(item)));
         };
-        let wants_source = matches!(&item.action,
-            WriteAction::Update(update) if update.returned_source.is_some());
-        outcome.source = outcome.source.filter(|_| wants_source);
+        outcome.source = match &item.action {
+            WriteAction::Update(update) => {
+                let source = outcome.source.as_ref();
+                source.and_then(|source| update::returned(update, source))
+            }
+            WriteAction::Index { .. } | WriteAction::Delete => None,
+        };
         Ok(Ok(outcome))
     }
 

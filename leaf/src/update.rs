@@ -1,9 +1,17 @@
 //! Partial updates: the change merged into the document.
+//!
+//! What is not an object stays text, as it was written: a number that 64 bits do not hold is neither
+//! rounded nor taken for its neighbour.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use gleaner_model::DocumentId;
 use gleaner_proto::write::{Update, WriteFault};
-use serde_json::{Map, Value};
+use gleaner_query::source::filter_source;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::versions::Content;
 
@@ -34,8 +42,9 @@ pub(crate) fn merge(
         return Ok(Merged::Noop(current.source.clone()));
     };
     let mut document = object(&current.source)?;
-    let change = object(doc)?;
-    let has_changed = merge_objects(&mut document, change);
+    let has_changed = document
+        .merge(object(doc)?)
+        .map_err(|error| malformed(&error))?;
     if !has_changed && update.detect_noop {
         return Ok(Merged::Noop(current.source.clone()));
     }
@@ -43,7 +52,14 @@ pub(crate) fn merge(
     Ok(Merged::Changed(bytes.into()))
 }
 
-fn object(bytes: &Bytes) -> Result<Map<String, Value>, WriteFault> {
+/// Returns what an update wants to see of the document it leaves.
+pub(crate) fn returned(update: &Update, source: &Bytes) -> Option<Bytes> {
+    let filter = update.returned_source.as_ref()?;
+    // It was read as an object before.
+    filter_source(source, filter).ok()
+}
+
+fn object(bytes: &Bytes) -> Result<Object<'_>, WriteFault> {
     serde_json::from_slice(bytes).map_err(|error| malformed(&error))
 }
 
@@ -55,23 +71,109 @@ fn malformed(error: &serde_json::Error) -> WriteFault {
     }
 }
 
-/// Merges `change` into `document`: objects are merged key by key, everything else is replaced.
-/// Returns whether anything changed. Depth is bounded by the JSON reader (127 levels).
-fn merge_objects(document: &mut Map<String, Value>, change: Map<String, Value>) -> bool {
-    let mut has_changed = false;
-    for (key, new) in change {
-        match (document.get_mut(&key), new) {
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                has_changed |= merge_objects(old, new);
-            }
-            (Some(old), new) if *old == new => {}
-            (_, new) => {
-                document.insert(key, new);
-                has_changed = true;
+/// A JSON object in the order in which it is written; of a key that stands twice, the last value.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Object<'a>(#[serde(borrow)] IndexMap<Cow<'a, str>, Member<'a>>);
+
+/// What stands under a key.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member<'a> {
+    /// As it is written.
+    Text(&'a RawValue),
+    /// An object that something was merged into.
+    Merged(Object<'a>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(Self::Text)
+    }
+}
+
+impl<'a> Object<'a> {
+    /// Merges `change` in: objects are merged key by key, everything else is replaced. Returns whether
+    /// anything changed. Depth is bounded by the document, which was read before.
+    fn merge(&mut self, change: Object<'a>) -> Result<bool, serde_json::Error> {
+        let mut has_changed = false;
+        for (key, new) in change.0 {
+            match self.0.get_mut(&key) {
+                Some(old) => has_changed |= old.merge(new)?,
+                None => {
+                    self.0.insert(key, new);
+                    has_changed = true;
+                }
             }
         }
+        Ok(has_changed)
     }
-    has_changed
+}
+
+impl<'a> Member<'a> {
+    fn merge(&mut self, new: Self) -> Result<bool, serde_json::Error> {
+        let (Self::Text(old), Self::Text(text)) = (&*self, &new) else {
+            *self = new;
+            return Ok(true);
+        };
+        if is_same(old, text)? {
+            return Ok(false);
+        }
+        if !(old.get().starts_with('{') && text.get().starts_with('{')) {
+            *self = new;
+            return Ok(true);
+        }
+        let mut merged: Object<'a> = serde_json::from_str(old.get())?;
+        let has_changed = merged.merge(serde_json::from_str(text.get())?)?;
+        *self = Self::Merged(merged);
+        Ok(has_changed)
+    }
+}
+
+/// Returns whether two values are the same: objects in whatever order, strings however they are
+/// escaped, numbers only as they are written, since 64 bits do not tell all of them apart.
+fn is_same(left: &RawValue, right: &RawValue) -> Result<bool, serde_json::Error> {
+    let (left, right) = (left.get(), right.get());
+    if left == right {
+        return Ok(true);
+    }
+    match (left.as_bytes().first(), right.as_bytes().first()) {
+        (Some(b'"'), Some(b'"')) => {
+            let left: Cow<'_, str> = serde_json::from_str(left)?;
+            Ok(left == serde_json::from_str::<Cow<'_, str>>(right)?)
+        }
+        (Some(b'['), Some(b'[')) => {
+            let left: Vec<&RawValue> = serde_json::from_str(left)?;
+            let right: Vec<&RawValue> = serde_json::from_str(right)?;
+            all_same(left.len() == right.len(), left.into_iter().zip(right))
+        }
+        (Some(b'{'), Some(b'{')) => {
+            let left: IndexMap<Cow<'_, str>, &RawValue> = serde_json::from_str(left)?;
+            let right: IndexMap<Cow<'_, str>, &RawValue> = serde_json::from_str(right)?;
+            let is_matched =
+                left.len() == right.len() && left.keys().all(|k| right.contains_key(k));
+            let pairs = left
+                .iter()
+                .filter_map(|(key, value)| Some((*value, *right.get(key)?)));
+            all_same(is_matched, pairs)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn all_same<'a>(
+    is_matched: bool,
+    pairs: impl Iterator<Item = (&'a RawValue, &'a RawValue)>,
+) -> Result<bool, serde_json::Error> {
+    if !is_matched {
+        return Ok(false);
+    }
+    for (left, right) in pairs {
+        if !is_same(left, right)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -126,6 +228,55 @@ mod tests {
             merge(&forced, Some(&current), &id()),
             Ok(Merged::Changed(_))
         ));
+    }
+
+    fn merged(source: &'static str, doc: &'static str) -> Option<String> {
+        match merge(&change(doc), Some(&content(source)), &id()).expect("merged") {
+            Merged::Noop(_) => None,
+            Merged::Changed(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    #[test]
+    fn numbers_stay_as_they_are_written() {
+        let source = r#"{"a":12345678901234567890123,"b":{"c":1.10,"d":1e2}}"#;
+        assert_eq!(
+            merged(source, r#"{"a":12345678901234567890124}"#).as_deref(),
+            Some(r#"{"a":12345678901234567890124,"b":{"c":1.10,"d":1e2}}"#)
+        );
+        assert_eq!(
+            merged(source, r#"{"b":{"d":-0}}"#).as_deref(),
+            Some(r#"{"a":12345678901234567890123,"b":{"c":1.10,"d":-0}}"#)
+        );
+    }
+
+    #[test]
+    fn the_same_value_is_the_same_however_it_is_laid_out() {
+        let source = r#"{"a": {"b": ["x", {"c": 1, "d": null}]}, "e": "\u00e9"}"#;
+        assert_eq!(
+            merged(source, r#"{"a":{"b":["x",{"d":null,"c":1}]},"e":"é"}"#),
+            None
+        );
+        assert_eq!(merged(source, r#"{"a":{}}"#), None);
+        assert!(merged(source, r#"{"a":{"b":["x",{"d":null,"c":2}]}}"#).is_some());
+        assert!(merged(source, r#"{"a":{"b":["x"]}}"#).is_some());
+        assert!(merged(source, r#"{"a":null}"#).is_some());
+    }
+
+    #[test]
+    fn what_is_returned_is_what_was_asked_for() {
+        let filter = gleaner_query::search::SourceFilter {
+            includes: vec!["a.b".to_owned()],
+            ..Default::default()
+        };
+        let asked = Update {
+            returned_source: Some(filter),
+            ..Update::default()
+        };
+        let source = Bytes::from_static(br#"{"a":{"b":1.10,"c":2},"d":3}"#);
+        let expected = Bytes::from_static(br#"{"a":{"b":1.10}}"#);
+        assert_eq!(returned(&asked, &source), Some(expected));
+        assert_eq!(returned(&Update::default(), &source), None);
     }
 
     #[test]

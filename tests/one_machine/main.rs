@@ -3,6 +3,7 @@
 mod blocks;
 mod buckets;
 mod conflicts;
+mod documents;
 mod filters;
 mod layouts;
 mod paging;

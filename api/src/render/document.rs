@@ -172,10 +172,22 @@ pub(crate) struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     forced_refresh: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    get: Option<Value>,
+    get: Option<Left>,
     /// Among others, each answer tells its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+}
+
+/// The document as an update left it, where that was asked for.
+#[derive(Debug, Serialize)]
+struct Left {
+    #[serde(rename = "_seq_no")]
+    seq_no: u64,
+    #[serde(rename = "_primary_term")]
+    term: u64,
+    found: bool,
+    #[serde(rename = "_source")]
+    source: Box<RawValue>,
 }
 
 /// Copies of the shard that took part in a write.
@@ -215,12 +227,12 @@ pub(crate) fn written<'a>(
         WriteResult::Noop => (StatusCode::OK, "noop"),
     };
     let get = match &outcome.source {
-        Some(source) => Some(json!({
-            "_seq_no": outcome.seq_no.0,
-            "_primary_term": outcome.term.0,
-            "found": true,
-            "_source": parsed(source)?,
-        })),
+        Some(source) => Some(Left {
+            seq_no: outcome.seq_no.0,
+            term: outcome.term.0,
+            found: true,
+            source: raw(source)?,
+        }),
         None => None,
     };
     let written = Written {

@@ -268,7 +268,7 @@ impl Planner<'_> {
         };
         let (put, source) = match (merged, live) {
             (Merged::Noop(source), Some(live)) => {
-                let source = returned(update, &source);
+                let source = update::returned(update, &source);
                 let (version, seq_no, term) = (live.version, live.seq_no, live.term);
                 let result = WriteResult::Noop;
                 return Ok(Ok(WriteOutcome {
@@ -292,7 +292,7 @@ impl Planner<'_> {
         };
         let outcome = self.put(item, current, put);
         Ok(outcome.map(|outcome| WriteOutcome {
-            source: returned(update, &source),
+            source: update::returned(update, &source),
             ..outcome
         }))
     }
@@ -352,10 +352,6 @@ impl From<&Latest> for Known {
             is_deleted: latest.is_deleted(),
         }
     }
-}
-
-fn returned(update: &Update, source: &Bytes) -> Option<Bytes> {
-    update.returned_source.as_ref().map(|_| source.clone())
 }
 
 fn next_version(condition: Condition, current: Option<&Known>) -> Version {

@@ -1,0 +1,91 @@
+//! What becomes of a document's values, over HTTP: numbers as they are written, copies, updates.
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::Server;
+use gleaner_testkit::http::Request;
+use gleaner_testkit::server::Start;
+use serde_json::{Value, json};
+
+async fn ask(server: &Server, method: &str, path: &str, body: &str) -> Result<Value> {
+    let request = Request::new(method, path).with_body("application/json", body);
+    server.send(&request).await?.ok()
+}
+
+/// Returns how many documents a `term` query finds.
+async fn count(server: &Server, field: &str, term: &str) -> Result<u64> {
+    let query = json!({"query": {"term": {field: term}}}).to_string();
+    let answer = ask(server, "POST", "/notes/_count", &query).await?;
+    Ok(answer["count"].as_u64().unwrap_or(u64::MAX))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_in_a_keyword_are_what_is_written() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mapping = r#"{"mappings": {"properties": {"id": {"type": "keyword"}}}}"#;
+    ask(&server, "PUT", "/notes", mapping).await?;
+    let numbers = [
+        "12345678901234567890123",
+        "12345678901234567890124",
+        "1.10",
+        "1.1",
+        "1e2",
+        "-0",
+    ];
+    for number in numbers {
+        let document = format!("{{\"id\": {number}}}");
+        ask(&server, "POST", "/notes/_doc?refresh=true", &document).await?;
+    }
+    for number in numbers {
+        ensure!(count(&server, "id", number).await? == 1, "{number}");
+    }
+    let terms = r#"{"size": 0, "aggs": {"ids": {"terms": {"field": "id"}}}}"#;
+    let found = ask(&server, "POST", "/notes/_search", terms).await?;
+    let buckets = found["aggregations"]["ids"]["buckets"].as_array();
+    ensure!(buckets.map(Vec::len) == Some(numbers.len()), "{found}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_loses_no_digit_and_shows_what_is_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mapping = r#"{"mappings": {"properties": {"b": {"type": "keyword"}}}}"#;
+    ask(&server, "PUT", "/notes", mapping).await?;
+    let first = r#"{"a": 1, "b": 12345678901234567890123, "c": {"d": 1, "e": 2}}"#;
+    ask(&server, "PUT", "/notes/_doc/1", first).await?;
+    let change = r#"{"doc": {"b": 12345678901234567890124}}"#;
+    let answer = ask(&server, "POST", "/notes/_update/1?_source=a", change).await?;
+    ensure!(answer["result"] == "updated", "{answer}");
+    ensure!(answer["get"]["_source"] == json!({"a": 1}), "{answer}");
+    let change = r#"{"doc": {"a": 2}, "_source": ["c.d"]}"#;
+    let answer = ask(&server, "POST", "/notes/_update/1", change).await?;
+    ensure!(
+        answer["get"]["_source"] == json!({"c": {"d": 1}}),
+        "{answer}"
+    );
+    let lines = "{\"update\": {\"_id\": \"1\", \"_source\": [\"a\"]}}\n{\"doc\": {\"a\": 3}}\n\
+                 {\"update\": {\"_id\": \"1\"}}\n{\"doc\": {\"a\": 4}}\n";
+    let bulk = Request::ndjson("POST", "/notes/_bulk?_source_excludes=b,c", lines);
+    let answer = server.send(&bulk).await?.ok()?;
+    for (at, a) in [(0, 3), (1, 4)] {
+        let shown = &answer["items"][at]["update"]["get"]["_source"];
+        ensure!(*shown == json!({"a": a}), "{answer}");
+    }
+    ask(&server, "POST", "/notes/_refresh", "").await?;
+    ensure!(count(&server, "b", "12345678901234567890124").await? == 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_found_where_they_are_copied_to_though_nobody_declared_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mapping = r#"{"mappings": {"properties": {"a": {"type": "keyword", "copy_to": "all"}}}}"#;
+    ask(&server, "PUT", "/notes", mapping).await?;
+    let document = r#"{"a": "Some Words"}"#;
+    ask(&server, "PUT", "/notes/_doc/1?refresh=true", document).await?;
+    ensure!(count(&server, "all", "words").await? == 1);
+    ensure!(count(&server, "all.keyword", "Some Words").await? == 1);
+    Ok(())
+}
