@@ -11,9 +11,10 @@ use crate::{exit, remote::RemoteArguments};
 
 /// Load documents from files, folders or standard input.
 ///
-/// NDJSON, JSON arrays, CSV, TSV and bulk-action files, each plain, gzip or zstd. Requests that the
-/// server is too busy for are sent again after a wait, and so are single documents that it rejected;
-/// documents that it refuses for what they are go to the dead-letter file.
+/// NDJSON, JSON arrays, CSV, TSV (without quoting: a quote is a character) and bulk-action files,
+/// each plain, gzip or zstd. Requests that the server is too busy for are sent again after a wait,
+/// and so are single documents that it rejected; documents that it refuses for what they are go to
+/// the dead-letter file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_INDEX)]
 pub(crate) struct IndexArguments {
@@ -50,7 +51,8 @@ pub(crate) struct IndexArguments {
     /// Documents without an id get one made of file and position, so none is doubled
     #[arg(long, value_name = "FILE")]
     pub(super) checkpoint: Option<PathBuf>,
-    /// File for refused documents, one JSON object a line: input, position, reason, document
+    /// File for refused documents, one JSON object a line: input, position, reason, action and
+    /// document; what could not be read as a document has neither of the last two
     #[arg(long, value_name = "FILE")]
     pub(super) dead_letter: Option<PathBuf>,
     /// JSON file with the mappings and settings of the index, used when it does not exist yet

@@ -2,7 +2,8 @@
 //!
 //! Values stay strings, as they are written: a column may look like numbers for a million rows and
 //! then not. A mapping that says `integer` or `date` turns them into what they are. Empty cells are
-//! left out.
+//! left out. CSV is quoted as RFC 4180 says. TSV has no quoting, as its registration with IANA
+//! (`text/tab-separated-values`) says: a quote is a character, a line is a row.
 
 use std::{
     io::{self, BufRead, Read},
@@ -46,6 +47,7 @@ impl Rows {
         };
         let reader = ReaderBuilder::new()
             .delimiter(delimiter)
+            .quoting(delimiter == b',')
             .has_headers(false)
             .from_reader(metered);
         Self {

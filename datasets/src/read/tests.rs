@@ -123,6 +123,18 @@ fn csv_rows_become_objects_of_strings_without_the_empty_cells() {
 }
 
 #[test]
+fn a_quote_in_tsv_is_a_character() {
+    let text = "a\tb\n\"open\tx\n5\" disk\t\"y\"\n";
+    assert_eq!(
+        told(read(Format::Tsv, text, Options::default())),
+        [
+            "- {\"a\":\"\\\"open\",\"b\":\"x\"}",
+            "- {\"a\":\"5\\\" disk\",\"b\":\"\\\"y\\\"\"}"
+        ]
+    );
+}
+
+#[test]
 fn tsv_is_split_at_tabs_and_two_columns_of_one_name_are_refused() {
     assert_eq!(
         told(read(Format::Tsv, "a\tb\n1,2\t3\n", Options::default())),
