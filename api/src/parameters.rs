@@ -52,7 +52,7 @@ impl Parameters {
                     ));
                 }
                 // A feature that is switched off is not asked for.
-                Some(Handling::Refused(_)) if value == "false" => {}
+                Some(Handling::Refused(_)) if is_off(name, value) => {}
                 Some(Handling::Refused(what)) => {
                     return Err(ApiError::illegal(format!(
                         "request [{path}] contains parameter [{name}]: {what} is not supported"
@@ -138,6 +138,12 @@ impl Parameters {
     }
 }
 
+/// Returns whether a parameter asks for its feature not to be used; `_none` is the dialect's name for
+/// no pipeline, also in place of an index's default one.
+fn is_off(name: &str, value: &str) -> bool {
+    value == "false" || (matches!(name, "pipeline" | "search_pipeline") && value == "_none")
+}
+
 /// Splits at commas; empty items are left out.
 pub(crate) fn comma_list(text: &str) -> Vec<String> {
     text.split(',')
@@ -202,6 +208,20 @@ mod tests {
         for query in ["a=%", "a=%4", "a=%zz", "a=%ff"] {
             assert!(Parameters::parse(Some(query)).is_err(), "{query}");
         }
+    }
+
+    #[test]
+    fn no_pipeline_is_a_pipeline_that_is_known() {
+        let route = crate::route::parameter_tables()
+            .find(|r| r.name == "bulk")
+            .expect("a route");
+        let checked = |query| {
+            let parsed = Parameters::parse(Some(query)).expect("well formed");
+            parsed.check(route, "/_bulk").is_ok()
+        };
+        assert!(checked("pipeline=_none"));
+        assert!(!checked("pipeline=p"));
+        assert!(!checked("list_executed_pipelines=_none"));
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn search(
                 .into();
             let mut reader = ObjectReader::part("delete_by_query", &own)?;
             *conflicts = reader.text("conflicts")?.or(conflicts.take());
-            *max_docs = reader.integer("max_docs")?.or(*max_docs);
+            *max_docs = agreed(*max_docs, reader.integer("max_docs")?)?;
             parse_search(Value::Object(entries).to_string().as_bytes(), limits)?
         }
         Some(other) => {
@@ -140,6 +140,16 @@ fn search(
         .collect();
     apply_uri_parameters(&mut search, &pairs, limits)?;
     Ok(search)
+}
+
+/// Returns the one `max_docs` that URI and body give; −1 is none.
+fn agreed(in_uri: Option<i64>, in_body: Option<i64>) -> Result<Option<i64>, ApiError> {
+    match (in_uri, in_body) {
+        (Some(first), Some(second)) if first != second && first != -1 => Err(ApiError::illegal(
+            format!("[max_docs] set to two different values [{first}] and [{second}]"),
+        )),
+        _ => Ok(in_body.or(in_uri)),
+    }
 }
 
 fn requests_per_second(request: &Request) -> Result<Option<f64>, ApiError> {
@@ -190,4 +200,19 @@ fn answered(report: &ByQueryReport) -> Reply {
         "failures": failures,
     });
     Reply::with_status(status.unwrap_or(StatusCode::OK), &shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_different_limits_are_refused() {
+        let told = |in_uri, in_body| agreed(in_uri, in_body).map_err(|e| e.reason().to_owned());
+        assert_eq!(told(Some(3), Some(3)), Ok(Some(3)));
+        assert_eq!(told(Some(3), None), Ok(Some(3)));
+        assert_eq!(told(Some(-1), Some(3)), Ok(Some(3)));
+        let reason = "[max_docs] set to two different values [1] and [3]";
+        assert_eq!(told(Some(1), Some(3)), Err(reason.to_owned()));
+    }
 }
