@@ -5,11 +5,12 @@ pub(crate) mod node;
 
 use std::{
     io::{self, Write, stdout},
+    net::SocketAddr,
     path::PathBuf,
 };
 
 use anyhow::{Context, Result, anyhow};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use crate::{
     config::{Config, Flags},
@@ -66,22 +67,49 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     Ok(Exit::Success)
 }
 
+/// Connections that may wait to be accepted; the default of the runtime, 128 or 1,024 by version, is
+/// soon full when many clients connect at once. The system's own bound (`somaxconn`) still holds.
+const BACKLOG: u32 = 4_096;
+
 /// Listens on `address`.
 ///
 /// # Errors
 /// A port that is taken or not allowed, an address that is not this machine's; each in words.
 pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => anyhow!(
-                "{address} is taken: another server listens there; choose another with --listen"
-            ),
-            io::ErrorKind::PermissionDenied => {
-                anyhow!("{address} is not allowed: ports below 1024 belong to the system")
-            }
-            _ => anyhow!("cannot listen on {address}: {error}"),
-        })
+    bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "{address} is taken: another server listens there; choose another with --listen"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("{address} is not allowed: ports below 1024 belong to the system")
+        }
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })
+}
+
+/// Binds the first address that `name` stands for and that can be bound.
+async fn bind(name: &str) -> io::Result<TcpListener> {
+    let mut refused = io::Error::new(io::ErrorKind::InvalidInput, "it stands for no address");
+    for address in lookup_host(name).await? {
+        match bind_one(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of a server that has just stopped do not keep the next one from its port. On
+    // Windows the option would let two servers share one.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn first_steps(address: &str) -> String {
@@ -108,5 +136,23 @@ mod tests {
         let address = first.local_addr().expect("an address").to_string();
         let error = listen(&address).await.expect_err("taken").to_string();
         assert!(error.starts_with(&format!("{address} is taken")), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn many_clients_may_wait_to_be_accepted() {
+        use std::net::TcpStream;
+        use std::time::Duration;
+
+        const NUM_CLIENTS: u32 = 300;
+        let bound = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("a setting");
+        if bound.trim().parse::<u32>().expect("a number") < NUM_CLIENTS {
+            return;
+        }
+        let listener = listen("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(5));
+        let clients: Result<Vec<_>, _> = (0..NUM_CLIENTS).map(connect).collect();
+        assert_eq!(clients.expect("all wait").len(), NUM_CLIENTS as usize);
     }
 }
