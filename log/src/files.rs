@@ -49,6 +49,12 @@ pub trait Files: Send + Sync + Debug {
     /// `NotFound`, or what the system says.
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes a folder that holds nothing.
+    ///
+    /// # Errors
+    /// `NotFound`, `DirectoryNotEmpty`, or what the system says.
+    fn remove_empty_dir(&self, path: &Path) -> io::Result<()>;
+
     /// Creates a folder and those above it; an existing one is fine.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
+use parking_lot::Mutex;
 
 use crate::error::LogError;
 use crate::files::parent;
@@ -79,6 +80,8 @@ pub(crate) struct Lane {
     pub(crate) options: LogOptions,
     pub(crate) views: Views,
     pub(crate) counters: Arc<Counters>,
+    /// Held while folders of indices come and go: an index may have shards on several threads.
+    pub(crate) folders: Arc<Mutex<()>>,
     pub(crate) receiver: Receiver<Request>,
     pub(crate) shards: HashMap<ShardKey, ShardWriter>,
     pub(crate) round: Round,
@@ -216,6 +219,7 @@ impl Lane {
             }
             Control::Remove(key, reply) => {
                 let removed = self.remove(key);
+                self.remove_index_folder(key);
                 answer(reply, removed);
             }
             Control::Begin(key, at, reply) => {
@@ -242,6 +246,7 @@ impl Lane {
             if let Some(view) = self.views.read().get(&key) {
                 view.check()?;
             }
+            let _folders = self.folders.lock();
             let (writer, view) = ShardWriter::create(&self.root, key, &self.options)?;
             self.views.write().insert(key, view);
             self.shards.insert(key, writer);
@@ -270,9 +275,20 @@ impl Lane {
         files.remove_dir_all(&removed).map_err(io)
     }
 
+    /// Removes the folder of a shard's index when that was its last shard here. Nothing depends on it:
+    /// one that stays, or comes back after a crash, goes when the log is opened.
+    fn remove_index_folder(&self, key: ShardKey) {
+        let _folders = self.folders.lock();
+        let dir = parent(&shard_dir(&self.root, key));
+        if let Err(error) = self.options.files.remove_empty_dir(&dir) {
+            tracing::trace!(%error, dir = %dir.display(), "the folder of an index stays");
+        }
+    }
+
     /// Replaces a shard by an empty one that begins at `at`: laid out beside, then named.
     fn begin(&mut self, key: ShardKey, at: SeqNo) -> Result<(), LogError> {
         self.remove(key)?;
+        let _folders = self.folders.lock();
         let (writer, view) = ShardWriter::begin(&self.root, key, at, &self.options)?;
         self.views.write().insert(key, view);
         self.shards.insert(key, writer);

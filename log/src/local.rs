@@ -85,6 +85,7 @@ impl LocalLog {
         report.shards.sort_by_key(|shard| shard.shard);
         let views: Views = Arc::new(parking_lot::RwLock::new(views));
         let counters = Arc::new(Counters::default());
+        let folders = Arc::default();
         let mut lanes = Vec::new();
         for (number, shards) in writers.into_iter().enumerate() {
             let (sender, receiver) = bounded(options.queue_len);
@@ -93,6 +94,7 @@ impl LocalLog {
                 options: options.clone(),
                 views: views.clone(),
                 counters: counters.clone(),
+                folders: Arc::clone(&folders),
                 receiver,
                 shards,
                 round: Round::default(),

@@ -304,6 +304,15 @@ impl Files for SimulatedFiles {
         machine.disk.unlink(path).map(|_| ())
     }
 
+    fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
+        let mut machine = self.machine.lock();
+        machine.try_begin(Operation::Remove)?;
+        if !machine.disk.dir(path)?.live.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        machine.disk.unlink(path).map(|_| ())
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut machine = self.machine.lock();
         machine.try_begin(Operation::Create)?;

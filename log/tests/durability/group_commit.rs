@@ -107,6 +107,10 @@ impl Files for GatedFiles {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
         self.files.remove_dir_all(path)
     }
+    fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
+        self.files.remove_empty_dir(path)
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.files.create_dir_all(path)
     }

@@ -141,6 +141,26 @@ async fn a_removed_shard_stays_removed_when_its_files_could_not_be() {
 }
 
 #[tokio::test]
+async fn the_folder_of_an_index_goes_with_its_last_shard() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    fill(&log, shard(1), 3).await;
+    log.remove(shard(0)).await.expect("remove");
+    let left = files.list(Path::new(ROOT)).expect("folder");
+    assert_eq!(left.len(), 1, "the other shard is still there");
+    assert_eq!(read_all(&log, shard(1)).await.expect("whole").len(), 3);
+    log.remove(shard(1)).await.expect("remove");
+    let left = files.list(Path::new(ROOT)).expect("folder");
+    assert!(left.is_empty(), "{left:?}");
+    fill(&log, shard(0), 3).await;
+    drop(log);
+    let files = files.fork();
+    let (log, _) = open(options(&files));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 3);
+}
+
+#[tokio::test]
 async fn a_power_cut_while_a_log_begins_leaves_the_old_one_none_or_the_new() {
     let begin = async |files: &SimulatedFiles| {
         let (log, _) = open(options(files));
