@@ -94,7 +94,7 @@ impl Root {
         self.change(|state| {
             let found = names::resolve(expression, state, &options)?;
             for found in &found {
-                blocks::check(&found.meta, Level::MetadataWrite)?;
+                blocks::check_deletion(&found.meta)?;
             }
             if found.is_empty() {
                 return Ok(None);

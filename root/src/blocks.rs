@@ -92,12 +92,12 @@ static METADATA: Block = Block {
     levels: &[Level::MetadataRead, Level::MetadataWrite],
 };
 
-/// Metadata changes under it: an index is deleted, or the block lifted, to make room.
+/// An index is deleted under it all the same, to make room; see [`check_deletion`].
 static FLOOD_STAGE: Block = Block {
     id: 12,
     description: "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block",
     is_passing: true,
-    levels: &[Level::Write],
+    levels: &[Level::Write, Level::MetadataWrite],
 };
 
 /// Returns the blocks that are set, by number; [`CLOSED`] is not among them.
@@ -115,7 +115,22 @@ pub fn set_in(blocks: Blocks) -> impl Iterator<Item = &'static Block> {
 
 /// Refuses what a block of `index` keeps out.
 pub(crate) fn check(index: &IndexMeta, level: Level) -> Result<(), RootError> {
-    let mut set = set_in(index.settings.blocks);
+    refuse(index, set_in(index.settings.blocks), level)
+}
+
+/// Refuses to delete `index` under a block that keeps its metadata from being changed, other than the
+/// one for want of room.
+pub(crate) fn check_deletion(index: &IndexMeta) -> Result<(), RootError> {
+    let set = set_in(index.settings.blocks);
+    let others = set.filter(|block| block.id != FLOOD_STAGE.id);
+    refuse(index, others, Level::MetadataWrite)
+}
+
+fn refuse(
+    index: &IndexMeta,
+    mut set: impl Iterator<Item = &'static Block>,
+    level: Level,
+) -> Result<(), RootError> {
     match set.find(|block| block.levels.contains(&level)) {
         None => Ok(()),
         Some(block) => Err(RootError::Blocked {

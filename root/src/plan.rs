@@ -161,8 +161,17 @@ impl Default for Resolved {
 }
 
 impl Root {
-    /// Returns the indices and shards that `target` names, nothing resolved yet.
+    /// Returns the indices and shards that `target` names to be read, nothing resolved yet.
     pub(crate) fn targets(&self, target: &Target) -> Result<Vec<IndexPlan>, RootError> {
+        self.targets_at(target, Some(Level::Read))
+    }
+
+    /// The same for something that blocks keep out at `level`; `None` where none does.
+    pub(crate) fn targets_at(
+        &self,
+        target: &Target,
+        level: Option<Level>,
+    ) -> Result<Vec<IndexPlan>, RootError> {
         let state = self.state();
         let found = names::resolve(target.name(), &state, &target.options)?;
         let mut plans = Vec::with_capacity(found.len());
@@ -171,7 +180,9 @@ impl Root {
             if index.is_closed {
                 return Err(RootError::IndexClosed(index.name.to_string()));
             }
-            blocks::check(&index, Level::Read)?;
+            if let Some(level) = level {
+                blocks::check(&index, level)?;
+            }
             let of_aliases = found.search_routing.as_deref();
             let routing = names::search_routing(target.routing.as_deref(), of_aliases);
             let alias_filters = found

@@ -253,17 +253,19 @@ impl Root {
         }
     }
 
-    /// Does something to the primary of every shard that `target` names.
+    /// Does something, which blocks keep out at `level`, to the primary of every shard that `target`
+    /// names.
     pub(crate) async fn each_shard<F, Fut>(
         &self,
         target: &Target,
+        level: Option<Level>,
         action: F,
     ) -> Result<Vec<CopyOutcome>, RootError>
     where
         F: Fn(Arc<dyn LeafClient>, ShardKey) -> Fut,
         Fut: Future<Output = Result<(), LeafFault>>,
     {
-        let plans = self.targets(target)?;
+        let plans = self.targets_at(target, level)?;
         let shards = plans
             .iter()
             .flat_map(|plan| plan.shards.iter().map(|shard| shard.shard));
@@ -291,10 +293,9 @@ impl Root {
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn flush(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
-        self.each_shard(
-            target,
-            |client, shard| async move { client.flush(shard).await },
-        )
+        self.each_shard(target, None, |client, shard| async move {
+            client.flush(shard).await
+        })
         .await
     }
 
@@ -307,7 +308,8 @@ impl Root {
         target: &Target,
         max_segments: usize,
     ) -> Result<Vec<CopyOutcome>, RootError> {
-        self.each_shard(target, |client, shard| async move {
+        let level = Some(Level::MetadataWrite);
+        self.each_shard(target, level, |client, shard| async move {
             client.force_merge(shard, max_segments).await
         })
         .await

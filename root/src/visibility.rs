@@ -45,7 +45,7 @@ impl Root {
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn refresh(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
-        let plans = self.targets(target)?;
+        let plans = self.targets_at(target, None)?;
         let shards = plans.iter().flat_map(|plan| &plan.shards);
         Ok(self.show_all(shards.map(|asked| asked.shard)).await)
     }

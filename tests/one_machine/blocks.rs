@@ -53,6 +53,43 @@ async fn a_protected_index_is_not_deleted() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_keeps_metadata_as_it_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    server.send(&Request::new("PUT", "/notes")).await?.ok()?;
+    set(&server, "read_only_allow_delete", &json!(true)).await?;
+    let mapping = json!({"properties": {"other": {"type": "keyword"}}});
+    let interval = json!({"index.refresh_interval": "7s"});
+    for request in [
+        Request::json("PUT", "/notes/_mapping", &mapping),
+        Request::json("PUT", "/notes/_settings", &interval),
+        Request::new("POST", "/notes/_close"),
+    ] {
+        let answer = server.send(&request).await?;
+        ensure!(answer.status == 429, "{}", answer.shown());
+    }
+    server
+        .send(&Request::new("POST", "/notes/_refresh"))
+        .await?
+        .ok()?;
+    set(&server, "read_only_allow_delete", &Value::Null).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_not_read_is_maintained_all_the_same() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    server.send(&Request::new("PUT", "/notes")).await?.ok()?;
+    set(&server, "read", &json!(true)).await?;
+    for path in ["/notes/_refresh", "/notes/_flush", "/notes/_forcemerge"] {
+        server.send(&Request::new("POST", path)).await?.ok()?;
+    }
+    let count = server.send(&Request::new("GET", "/notes/_count")).await?;
+    ensure!(count.status == 403, "{}", count.shown());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_block_is_told_until_it_is_lifted() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
