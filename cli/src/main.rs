@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod dataset;
 mod demo;
+mod durable;
 mod exit;
 mod health;
 mod index;

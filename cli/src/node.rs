@@ -3,6 +3,7 @@
 mod leaf;
 pub(crate) mod membership;
 mod metadata;
+mod owner;
 mod root;
 
 use std::{

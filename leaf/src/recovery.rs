@@ -52,6 +52,7 @@ impl Leaf {
         analyzers: Arc<AnalyzerRegistry>,
     ) -> Result<Arc<Shard>, String> {
         let started = Instant::now();
+        self.check_presence(key).await?;
         let opened = self.open_engine(key, &index, &analyzers).await;
         let (engine, checkpoint) = opened.map_err(|error| told(&error))?;
         let tail = self.log.tail(key).await.map_err(|error| told(&error))?;

@@ -9,7 +9,41 @@ use gleaner_model::{IndexMeta, PrimaryTerm, ShardKey};
 use crate::Leaf;
 use crate::applier::told;
 
+/// Why a primary without files is not opened.
+const MISSING: &str = "its files are missing: it was open on this node before, and neither its log nor \
+     its index is in the data folder now; nothing is opened in its place. Start the node with the folder \
+     that it had";
+
 impl Leaf {
+    /// Refuses to open a primary that was opened before and of which nothing is here: an empty one in
+    /// its place would pass for all there is, with the cluster green.
+    ///
+    /// The log tells: it gets its fence before the term is agreed, which is 0 until then.
+    pub(crate) async fn check_presence(&self, key: ShardKey) -> Result<(), String> {
+        let state = self.coordinator.state();
+        let terms = state
+            .indices
+            .get(&key.index)
+            .map(|index| &index.primary_terms);
+        let term = terms
+            .and_then(|terms| terms.get(key.shard.0 as usize))
+            .copied();
+        let was_opened = term.unwrap_or_default() > PrimaryTerm::default();
+        let below = match was_opened {
+            true => PrimaryTerm::default(),
+            false => PrimaryTerm(1),
+        };
+        match self.log.fence(key, below).await {
+            Err(LogError::Fenced { .. }) => Ok(()),
+            Err(error) => Err(told(&error)),
+            Ok(_) if !was_opened => Ok(()),
+            Ok(_) => {
+                self.log.remove(key).await.map_err(|error| told(&error))?;
+                Err(MISSING.to_owned())
+            }
+        }
+    }
+
     /// Takes a primary term above every older one and fences the log with it. A shard that was
     /// never written keeps the term it was made with.
     pub(crate) async fn take_term(

@@ -41,7 +41,7 @@ pub(crate) fn index(n: u8) -> IndexMeta {
         settings,
         mapping: Arc::new(Mapping::default()),
         aliases: BTreeMap::new(),
-        primary_terms: vec![PrimaryTerm(1)],
+        primary_terms: vec![PrimaryTerm::default()],
         copies: Vec::new(),
         is_closed: false,
     }

@@ -44,6 +44,10 @@ impl MetadataClient for Keeper {
         expected: u64,
         next: ClusterState,
     ) -> Result<Arc<ClusterState>, MetadataFault> {
+        if next.cluster_uuid != self.0.state().cluster_uuid {
+            let reason = format!("the state is of another cluster, [{}]", next.cluster_uuid);
+            return Err(MetadataFault::Store { reason });
+        }
         let swapped = self.0.compare_and_swap(expected, next).await;
         swapped.map_err(|error| match error {
             CoordinatorError::Conflict { current, .. } => MetadataFault::Conflict { current },
@@ -109,9 +113,19 @@ fn longer(pause: Duration) -> Duration {
     (pause * 2).min(PAUSES.1)
 }
 
-/// Takes `state` over unless it is older than what is known.
+/// Takes `state` over unless it is older than what is known, or of another cluster: a keeper that was
+/// started with another folder knows nothing of the indices here, and they would be deleted.
 fn take(known: &watch::Sender<Arc<ClusterState>>, state: &Arc<ClusterState>) {
     known.send_if_modified(|current| {
+        if state.cluster_uuid != current.cluster_uuid {
+            tracing::error!(
+                own = current.cluster_uuid,
+                keepers = state.cluster_uuid,
+                "the keeper has the state of another cluster, which is not followed; start it with \
+                 the data folder that it had"
+            );
+            return false;
+        }
         let is_newer = state.version > current.version;
         if is_newer {
             *current = Arc::clone(state);
@@ -234,5 +248,24 @@ mod tests {
             matches!(lost, Err(CoordinatorError::Conflict { current, .. }) if current == new.version)
         );
         assert_eq!(other.state().cluster_name, "barley");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_state_of_another_cluster_is_not_followed_and_not_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kept = embedded(folder.path());
+        let keeper: Arc<dyn MetadataClient> = Arc::new(Keeper(Arc::clone(&kept)));
+        let own = ClusterState {
+            cluster_uuid: "of this cluster".to_owned(),
+            ..ClusterState::default()
+        };
+        let follower = Follower::from(Arc::clone(&keeper), Arc::new(own.clone()));
+        let refused = follower.compare_and_swap(0, renamed(&own, "barley")).await;
+        assert!(matches!(refused, Err(CoordinatorError::Store { .. })));
+        let newer = renamed(&kept.state(), "oats");
+        let newer = kept.compare_and_swap(0, newer).await.expect("nobody else");
+        assert!(newer.version > follower.state().version);
+        follower.saw(&newer);
+        assert_eq!(*follower.state(), own);
     }
 }

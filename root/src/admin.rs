@@ -55,7 +55,8 @@ impl Root {
                 if !says_replicas {
                     replicate(&mut settings, self.options.default_replicas);
                 }
-                let terms = vec![PrimaryTerm(1); settings.number_of_shards as usize];
+                // Its primaries are opened for the first time: see `leaf`.
+                let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
                 let mut index = IndexMeta {
                     uuid,
                     name: name.clone(),

@@ -5,8 +5,7 @@
 //! old one, synced, renamed.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{batch::Reached, identity::Identity};
+use crate::durable;
 
 /// The version of the file's layout.
 const FORMAT: u32 = 1;
@@ -100,21 +100,10 @@ impl Checkpoint {
 
     /// Writes the checkpoint so that a crash leaves the old one or the new one.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        self.replace(path)
+        serde_json::to_vec_pretty(self)
+            .map_err(io::Error::from)
+            .and_then(|content| durable::replace(path, &content))
             .with_context(|| format!("cannot write checkpoint `{}`", path.display()))
-    }
-
-    fn replace(&self, path: &Path) -> io::Result<()> {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
     /// Returns where reading of a file goes on: its position, or `None` when it is all settled.

@@ -11,7 +11,7 @@ use gleaner_proto::{
 };
 use tokio::task::block_in_place;
 
-use super::Setup;
+use super::{Setup, owner::Owner};
 
 /// A coordinator, and what answers other nodes where this one keeps the state.
 pub(super) struct Metadata {
@@ -19,8 +19,19 @@ pub(super) struct Metadata {
     pub(super) keeper: Option<Arc<dyn MetadataClient>>,
 }
 
-/// Opens the cluster state; waits for the keeper when that is another node.
+/// Opens the cluster state, waits for the keeper when that is another node, and sees to it that the
+/// data folder is this node's.
 pub(super) async fn open(setup: &Setup) -> Result<Metadata> {
+    let metadata = open_state(setup).await?;
+    let owner = Owner {
+        cluster_uuid: metadata.coordinator.state().cluster_uuid.clone(),
+        node: setup.member.name.clone(),
+    };
+    block_in_place(|| owner.claim(setup.folder.path()))?;
+    Ok(metadata)
+}
+
+async fn open_state(setup: &Setup) -> Result<Metadata> {
     if !setup.is_keeper() {
         let address = setup.membership.keeper_address();
         let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(Peer::new(address)?));

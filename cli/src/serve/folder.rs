@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/gleaner.lock   held while a process works here; its content names that process
 //! DIR/cluster.json   the cluster state
+//! DIR/node.json      whose folder it is, where it is that of a node of a cluster
 //! DIR/log/           the log: the truth
 //! DIR/indices/       shard copies: views of the log
 //! ```

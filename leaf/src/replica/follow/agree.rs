@@ -6,7 +6,8 @@ use gleaner_proto::replicate::{LogPage, LogRecord};
 
 use crate::replica::Halt;
 
-/// The primary's log must hold what is due here, and may not end before it.
+/// The primary's log must hold what is due here, and may not end before it: it gives only what is durable
+/// there, so it has lost operations then. Those are kept here, whatever comes of it.
 pub(super) fn check_range(next: SeqNo, page: &LogPage) -> Result<(), Halt> {
     let (first, end) = (page.first_available, page.end);
     if first > next {
@@ -14,8 +15,10 @@ pub(super) fn check_range(next: SeqNo, page: &LogPage) -> Result<(), Halt> {
         return Err(Halt::Files(reason));
     }
     if end < next {
-        let reason = format!("the primary's log ends before {end}, {next} is due here");
-        return Err(Halt::Files(reason));
+        return Err(Halt::Broken(format!(
+            "the primary's log ends before {end}, {next} is due here: the primary has lost operations \
+             that this copy holds, which is kept as it is"
+        )));
     }
     Ok(())
 }
@@ -76,11 +79,18 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_begins_after_or_ends_before_what_is_due_leads_back_to_files() {
-        for (next, is_fine) in [(2, false), (3, true), (7, true), (8, false)] {
-            let checked = check_range(SeqNo(next), &page(Vec::new()));
-            assert_eq!(checked.is_ok(), is_fine, "{next}");
+    fn a_log_that_begins_after_what_is_due_leads_back_to_files() {
+        for next in [3, 7] {
+            check_range(SeqNo(next), &page(Vec::new())).expect("it is held");
         }
+        let trimmed = check_range(SeqNo(2), &page(Vec::new()));
+        assert!(matches!(trimmed, Err(Halt::Files(_))));
+    }
+
+    #[test]
+    fn a_log_that_ends_before_what_is_due_has_lost_it() {
+        let lost = check_range(SeqNo(8), &page(Vec::new()));
+        assert!(matches!(lost, Err(Halt::Broken(_))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use gleaner_model::{PrimaryTerm, SeqNo};
 use gleaner_proto::LeafClient;
 
 use super::cluster::*;
-use crate::testing::key;
+use crate::testing::{PATIENCE, key};
 
 async fn first_available(cluster: &Cluster) -> SeqNo {
     let page = cluster.log("a").read(key(1), SeqNo(0), 1).await;
@@ -171,4 +171,23 @@ async fn a_crash_between_giving_a_copy_up_and_replacing_it_leaves_it_given_up() 
     cluster.again("b");
     cluster.assert_equal("b").await;
     assert!(num_fetched(&cluster) > fetched && !folders.incoming.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_lost_its_folder_is_not_opened_empty_and_its_copy_is_kept() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    let kept = cluster.documents("b").await;
+    cluster.crash("a").await;
+    cluster.log("a").remove(key(1)).await.expect("memory");
+    std::fs::remove_dir_all(cluster.folder("a").join("indices")).expect("a folder");
+    for _ in 0..2 {
+        cluster.again("a");
+        let opened = cluster.leaf("a").shard(key(1), PATIENCE).await;
+        let reason = opened.map(drop).expect_err("not opened").to_string();
+        assert!(reason.contains("its files are missing"), "{reason}");
+        assert_eq!(cluster.documents("b").await, kept);
+        cluster.stop("a").await;
+    }
 }

@@ -1,0 +1,98 @@
+//! Whose data a folder holds: noted when a node first works in it, looked at from then on.
+//!
+//! A node that took up another's folder, or served a keeper that knows nothing of what is in it, would
+//! delete it: no index of it is in the cluster state.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::durable;
+
+/// A node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Owner {
+    /// UUID of the cluster, as its state has it.
+    pub(super) cluster_uuid: String,
+    /// Name of the node.
+    pub(super) node: String,
+}
+
+impl Owner {
+    /// Notes that `folder` is this node's.
+    ///
+    /// # Errors
+    /// When it is another's, or the disk refuses.
+    pub(super) fn claim(&self, folder: &Path) -> Result<()> {
+        let path = folder.join("node.json");
+        let shown = folder.display();
+        let Some(noted) = read(&path)? else {
+            let content = serde_json::to_vec_pretty(self)?;
+            return durable::replace(&path, &content)
+                .with_context(|| format!("cannot write to data folder `{shown}`"));
+        };
+        ensure!(
+            noted.node == self.node,
+            "data folder `{shown}` is that of node `{}`, this is `{}`: give it its own with --data",
+            noted.node,
+            self.node
+        );
+        ensure!(
+            noted.cluster_uuid == self.cluster_uuid,
+            "data folder `{shown}` holds data of the cluster [{}], and the keeper has the state of the \
+             cluster [{}]: start the keeper with the data folder that it had, or this node with an \
+             empty one",
+            noted.cluster_uuid,
+            self.cluster_uuid
+        );
+        Ok(())
+    }
+}
+
+/// Reads who was noted; `None` when nobody was.
+fn read(path: &PathBuf) -> Result<Option<Owner>> {
+    match fs::read(path) {
+        Ok(content) => {
+            let read = serde_json::from_slice(&content);
+            let read = read.with_context(|| format!("`{}` cannot be read", path.display()))?;
+            Ok(Some(read))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(cluster_uuid: &str, node: &str) -> Owner {
+        Owner {
+            cluster_uuid: cluster_uuid.to_owned(),
+            node: node.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_folder_is_kept_for_the_node_and_the_cluster_that_used_it_first() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let first = owner("c1", "leaf-1");
+        first.claim(folder.path())?;
+        first.claim(folder.path())?;
+        for (other, word) in [
+            (owner("c1", "leaf-2"), "`leaf-1`"),
+            (owner("c2", "leaf-1"), "[c1]"),
+        ] {
+            let refused = other
+                .claim(folder.path())
+                .expect_err("another's")
+                .to_string();
+            assert!(refused.contains(word), "{refused}");
+        }
+        first.claim(folder.path())
+    }
+}
