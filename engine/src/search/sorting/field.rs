@@ -89,3 +89,21 @@ fn of_unmapped(type_name: &str) -> Kind {
         _ => Kind::Whole,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_numeric_type_that_cannot_be_had_is_refused_by_name() {
+        let sort = serde_json::json!([{"f": {"numeric_type": "date"}}]);
+        let keys = gleaner_query::search::parse_sort(&sort).expect("a good order");
+        let of = |kind, type_name| converted(kind, &keys[0], "f", type_name);
+        assert_eq!(of(Kind::Whole, "date").expect("dates"), Kind::Whole);
+        for (kind, type_name) in [(Kind::Whole, "long"), (Kind::Text, "keyword")] {
+            let reason = of(kind, type_name).expect_err("no dates").to_string();
+            assert!(reason.contains("[numeric_type]"), "{reason}");
+            assert!(reason.contains(type_name), "{reason}");
+        }
+    }
+}
