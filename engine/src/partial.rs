@@ -17,6 +17,7 @@ pub mod codec;
 pub mod distinct;
 pub mod finalize;
 pub mod key;
+pub mod live_keys;
 pub mod numbers;
 pub mod sketch;
 pub mod sum;
@@ -40,6 +41,7 @@ use self::top_hits::TopHits;
 use crate::error::EngineError;
 
 pub use self::finalize::FinalizeContext;
+pub use self::live_keys::{LiveKeys, with_live_keys};
 
 /// Partial results of a list of aggregations, in the order of the request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gleaner_engine::EngineError;
-use gleaner_engine::partial::{FinalizeContext, merge_encoded};
+use gleaner_engine::partial::{FinalizeContext, merge_encoded, with_live_keys};
 use gleaner_proto::LeafFault;
 use gleaner_query::aggregation::Aggregation;
 use gleaner_query::answer::{AggregationResult, ShardHits};
@@ -35,7 +35,7 @@ impl Root {
         }
         let mut merged = merge_encoded(partials).map_err(|error| refused(&error))?;
         let mut failures = Vec::new();
-        if let Some(again) = merged.refine(wanted) {
+        if let Some(again) = merged.refine(&with_live_keys(wanted)) {
             let answers = self.ask_again(plans, again, asked, trip).await;
             let mut partials = Vec::with_capacity(answers.len());
             for answer in answers {
@@ -46,6 +46,7 @@ impl Root {
             }
             merged = merged.refined_by(merge_encoded(&partials).map_err(|error| refused(&error))?);
         }
+        let live_keys = merged.split_live_keys(wanted);
         let names = plans
             .iter()
             .map(|p| (p.index.uuid, p.index.name.to_string()))
@@ -56,6 +57,7 @@ impl Root {
         let context = FinalizeContext {
             mappings: mappings.collect(),
             now_ms: asked.now_ms,
+            live_keys,
             ..FinalizeContext::new(&names)
         };
         let finished = merged.finalize(wanted, &context);

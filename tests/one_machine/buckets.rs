@@ -122,3 +122,54 @@ async fn a_date_stands_for_a_missing_one_where_the_field_is_unknown() -> Result<
     assert_eq!(found[0].doc_count, 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_without_documents_are_in_every_bucket_whatever_the_layout() -> Result<()> {
+    let properties = json!({
+        "k": {"type": "keyword"}, "n": {"type": "long"}, "p": {"type": "keyword"},
+    });
+    let sources = [
+        json!({"k": "a", "p": "x", "n": 1}),
+        json!({"k": "b", "p": "y", "n": 4}),
+        // In no bucket of the outer ones, the last one in no answer to the query.
+        json!({"k": "c"}),
+        json!({"k": "d", "q": true}),
+    ];
+    for (shards, is_one_segment) in [(1, true), (1, false), (3, false)] {
+        let node = Node::start().await?;
+        let body = json!({
+            "settings": {"number_of_shards": shards}, "mappings": {"properties": properties},
+        });
+        node.create("things", &body).await?;
+        let documents = sources.iter().enumerate();
+        let documents: Vec<_> = documents.map(|(i, s)| (i.to_string(), s.clone())).collect();
+        for part in documents.chunks(if is_one_segment { 4 } else { 1 }) {
+            node.put("things", part).await?;
+        }
+        let keys = json!({"terms": {"field": "k", "min_doc_count": 0, "order": {"_key": "asc"}}});
+        for outer in [
+            json!({"terms": {"field": "p"}}),
+            json!({"histogram": {"field": "n", "interval": 1}}),
+        ] {
+            let mut outer = outer;
+            outer["aggs"] = json!({"keys": keys});
+            let query = json!({"bool": {"must_not": {"exists": {"field": "q"}}}});
+            let body = json!({"size": 0, "query": query, "aggs": {"x": outer}});
+            let response = node.search("things", &body).await?;
+            assert_eq!(response.aggregations.len(), 1);
+            let parents = buckets_of(&response.aggregations[0].value);
+            for parent in parents {
+                let inner = buckets_of(&parent.sub[0].value);
+                let text = |key: &str| BucketKey::Text(key.to_owned());
+                assert_eq!(
+                    self::keys(inner),
+                    ["a", "b", "c", "d"].map(text),
+                    "{shards} {outer}"
+                );
+                let total: u64 = inner.iter().map(|bucket| bucket.doc_count).sum();
+                assert_eq!(total, parent.doc_count, "{shards} {outer}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -45,7 +45,8 @@ pub(super) fn build<'a>(
         filter,
         format,
         missing,
-        counts_none: request.min_doc_count == 0,
+        // Below several buckets, the root puts them in: see `partial::live_keys`.
+        counts_none: request.min_doc_count == 0 && context.has_one_owner,
         segment: context.segment,
         has_one_owner: context.has_one_owner,
         buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),

@@ -23,7 +23,7 @@ use super::{AggregationEnv, FilterDocuments, Plan};
 use crate::control::{Control, MemoryAccount};
 use crate::directory::Reading;
 use crate::error::EngineError;
-use crate::partial::{Aggregations, FinalizeContext, merge_encoded};
+use crate::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use crate::view::{SegmentView, View, place};
 use crate::writer::MergeOptions;
 use crate::{ShardIndex, ShardMeta, ShardOptions};
@@ -85,14 +85,18 @@ impl Index {
         filters: &[Clause],
     ) -> Result<Vec<AggregationResult>, EngineError> {
         let aggregations = parse(request);
-        let mut asked = aggregations.clone();
+        let mut asked = with_live_keys(&aggregations);
         let mut merged = self.scatter(&asked, filters)?;
         while let Some(again) = merged.refine(&asked) {
             merged = merged.refined_by(self.scatter(&again, filters)?);
             asked = again;
         }
         let names = BTreeMap::from([(IndexUuid([1; 16]), "library".to_owned())]);
-        merged.finalize(&aggregations, &FinalizeContext::new(&names))
+        let context = FinalizeContext {
+            live_keys: merged.split_live_keys(&aggregations),
+            ..FinalizeContext::new(&names)
+        };
+        merged.finalize(&aggregations, &context)
     }
 
     fn scatter(

@@ -17,7 +17,7 @@ use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue};
 
-use super::{Aggregations, Partial};
+use super::{Aggregations, LiveKeys, Partial};
 use crate::aggregate::described;
 use crate::error::EngineError;
 
@@ -36,6 +36,8 @@ pub struct FinalizeContext<'a> {
     /// Their mappings, for what is inside buckets that no shard has, and for the formats that `top_hits`
     /// shows sort values in; none by default.
     pub mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
+    /// Keys of `terms` that buckets have without documents; none by default.
+    pub live_keys: LiveKeys<'a>,
 }
 
 impl<'a> FinalizeContext<'a> {
@@ -46,6 +48,7 @@ impl<'a> FinalizeContext<'a> {
             now_ms: 0,
             names,
             mappings: BTreeMap::new(),
+            live_keys: LiveKeys::default(),
         }
     }
 }

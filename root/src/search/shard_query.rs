@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gleaner_engine::partial::with_live_keys;
 use gleaner_query::resolved::{After, ShardQuery, TieBreak};
 use gleaner_query::search::SearchRequest;
 
@@ -25,7 +26,7 @@ pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) ->
         track_scores: request.track_scores,
         track_total: request.track_total_hits,
         min_score: request.min_score,
-        aggregations: Arc::new(request.aggregations.clone()),
+        aggregations: Arc::new(with_live_keys(&request.aggregations)),
         aggregation_filters: Arc::new(plan.resolved.aggregation_filters.clone()),
         terminate_after: request.terminate_after,
         now_ms: asked.now_ms,

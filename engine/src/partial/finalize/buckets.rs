@@ -20,6 +20,7 @@ impl Finalizer<'_> {
         terms: &Terms,
         sub: &[Aggregation],
     ) -> Result<AggregationValue, EngineError> {
+        let terms = &*self.context.live_keys.fill(request, terms)?;
         let enough = |bucket: &Bucket| bucket.doc_count >= request.min_doc_count;
         let pairs = terms.buckets.iter().map(|(key, term)| (key, &term.bucket));
         let mut candidates: Vec<(&Key, &Bucket)> = pairs.filter(|(_, b)| enough(b)).collect();
