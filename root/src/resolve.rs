@@ -7,9 +7,11 @@
 
 mod fields;
 mod multi;
+mod graph;
 mod pattern;
 mod range;
 mod text;
+mod synonyms;
 mod values;
 
 use std::collections::BTreeMap;

@@ -11,4 +11,5 @@ mod reading;
 mod room;
 mod routing;
 mod sorting;
+mod synonyms;
 mod writing;

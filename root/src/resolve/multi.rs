@@ -5,6 +5,7 @@ use gleaner_query::QueryError;
 use gleaner_query::dsl::{
     MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, MultiMatchQuery, MultiMatchType,
 };
+use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::Clause;
 
 use super::fields::{SearchField, search_fields};
@@ -79,6 +80,8 @@ impl Resolver<'_> {
         query: &MultiMatchQuery,
         path: &FieldPath,
         field: &Field,
+            // Nothing of the field's type: the text is too much for any.
+            Err(error) if error.kind == ErrorType::TooManyClauses => Err(error),
     ) -> Result<Clause, QueryError> {
         if !matches!(field.kind, FieldKind::Text { .. }) {
             return self.match_field(path, field, &query.query, &query.options);

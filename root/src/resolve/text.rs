@@ -1,6 +1,6 @@
 //! Clauses over analysed text: `match` and its kin, `fuzzy`.
 
-use gleaner_analysis::Analyzer;
+use gleaner_analysis::{Analyzer, Token};
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
@@ -11,10 +11,11 @@ use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
 use serde_json::Value;
 
+use super::graph::TokenGraph;
 use super::{Resolver, all_of, any_of, boosted, required, unsaid, values};
 
 /// The terms at one position of an analysed text.
-type Position = (u32, Vec<String>);
+pub(super) type Position = (u32, Vec<String>);
 
 impl Resolver<'_> {
     pub(crate) fn match_text(&mut self, query: &MatchQuery) -> Result<Clause, QueryError> {
@@ -40,8 +41,11 @@ impl Resolver<'_> {
             return self.match_exact(path, field, value, options);
         }
         let analyzer = self.search_analyzer(field, options.analyzer.as_deref())?;
-        let positions = positions(&analyzer, &values::text_of(value));
-        let clauses = self.clauses_of(path, &positions, options);
+        let tokens = analyzer.analyze(&values::text_of(value));
+        let clauses = match TokenGraph::of(&tokens) {
+            Some(graph) => self.graph_terms(path, &graph, options)?,
+            None => self.clauses_of(path, &positions(tokens), options),
+        };
         Ok(joined(clauses, options))
     }
 
@@ -65,23 +69,31 @@ impl Resolver<'_> {
         }
     }
 
-    fn clauses_of(
+    pub(super) fn clauses_of(
         &mut self,
         path: &FieldPath,
         positions: &[Position],
         options: &TextOptions,
     ) -> Vec<Clause> {
-        let mut clauses = Vec::with_capacity(positions.len());
-        for (_, terms) in positions {
-            let clause = match (options.fuzziness, terms.as_slice()) {
-                (Some(fuzziness), [term]) => {
-                    self.fuzzy_term(path, term, &fuzzy_options(fuzziness, options))
-                }
-                _ => plain(path, terms),
-            };
-            clauses.push(clause);
+        let positions = positions.iter();
+        positions
+            .map(|(_, terms)| self.terms_at(path, terms, options))
+            .collect()
+    }
+
+    /// Returns the clause for the terms of one position.
+    pub(super) fn terms_at(
+        &mut self,
+        path: &FieldPath,
+        terms: &[String],
+        options: &TextOptions,
+    ) -> Clause {
+        match (options.fuzziness, terms) {
+            (Some(fuzziness), [term]) => {
+                self.fuzzy_term(path, term, &fuzzy_options(fuzziness, options))
+            }
+            _ => plain(path, terms),
         }
-        clauses
     }
 
     pub(crate) fn match_bool_prefix(&mut self, query: &MatchQuery) -> Result<Clause, QueryError> {
@@ -92,24 +104,17 @@ impl Resolver<'_> {
             return self.match_text(query);
         }
         let analyzer = self.search_analyzer(&field, query.options.analyzer.as_deref())?;
-        let mut positions = positions(&analyzer, &values::text_of(&query.query));
+        let tokens = analyzer.analyze(&values::text_of(&query.query));
+        if let Some(graph) = TokenGraph::of(&tokens) {
+            let clauses = self.graph_bool_prefix(&path, &graph, &query.options)?;
+            return Ok(boosted(joined(clauses, &query.options), query.boost));
+        }
+        let mut positions = positions(tokens);
         let Some((_, last)) = positions.pop() else {
             return Ok(Clause::MatchNone);
         };
         let mut clauses = self.clauses_of(&path, &positions, &query.options);
-        let prefixes = last.into_iter().map(|prefix| Clause::Pattern {
-            field: path.clone(),
-            pattern: Pattern::Prefix {
-                prefix,
-                ignore_case: false,
-            },
-        });
-        let mut prefixes: Vec<Clause> = prefixes.collect();
-        clauses.push(if prefixes.len() == 1 {
-            prefixes.remove(0)
-        } else {
-            any_of(prefixes)
-        });
+        clauses.push(prefixes(&path, last));
         Ok(boosted(joined(clauses, &query.options), query.boost))
     }
 
@@ -127,11 +132,11 @@ impl Resolver<'_> {
             ));
         }
         let analyzer = self.search_analyzer(&field, query.analyzer.as_deref())?;
-        let positions = positions(&analyzer, &values::text_of(&query.query));
-        let clause = match positions.as_slice() {
-            [] => zero_terms(query.zero_terms_query),
-            [(_, terms)] => plain(&path, terms),
-            _ => phrase(&path, positions, query.slop),
+        let tokens = analyzer.analyze(&values::text_of(&query.query));
+        let clause = match TokenGraph::of(&tokens) {
+            Some(graph) => Self::graph_phrase(&path, &graph, query.slop)?,
+            None if tokens.is_empty() => zero_terms(query.zero_terms_query),
+            None => phrase_or_term(&path, positions(tokens), query.slop),
         };
         Ok(boosted(clause, query.boost))
     }
@@ -155,21 +160,35 @@ impl Resolver<'_> {
             ));
         }
         let analyzer = self.search_analyzer(&field, phrase_query.analyzer.as_deref())?;
-        let mut positions = positions(&analyzer, &values::text_of(&phrase_query.query));
-        let Some((position, last)) = positions.pop() else {
-            return Ok(zero_terms(phrase_query.zero_terms_query));
-        };
-        let terms = self.prefix_terms(&path, &last, query.max_expansions as usize);
-        if terms.is_empty() {
-            return Ok(Clause::MatchNone);
-        }
-        let clause = if positions.is_empty() {
-            any_of(terms.into_iter().map(|term| term_of(&path, term)).collect())
-        } else {
-            positions.push((position, terms));
-            phrase(&path, positions, phrase_query.slop)
+        let tokens = analyzer.analyze(&values::text_of(&phrase_query.query));
+        let limits = (phrase_query.slop, query.max_expansions);
+        let clause = match TokenGraph::of(&tokens) {
+            Some(graph) => self.graph_phrase_prefix(&path, &graph, limits)?,
+            None if tokens.is_empty() => return Ok(zero_terms(phrase_query.zero_terms_query)),
+            None => self.phrase_prefix(&path, positions(tokens), limits),
         };
         Ok(boosted(clause, phrase_query.boost))
+    }
+
+    /// Returns the phrase of `positions`, of which the last stands for the terms that start so.
+    pub(super) fn phrase_prefix(
+        &mut self,
+        path: &FieldPath,
+        mut positions: Vec<Position>,
+        (slop, max_expansions): (u32, u32),
+    ) -> Clause {
+        let Some((position, last)) = positions.pop() else {
+            return Clause::MatchNone;
+        };
+        let terms = self.prefix_terms(path, &last, max_expansions as usize);
+        if terms.is_empty() {
+            return Clause::MatchNone;
+        }
+        if positions.is_empty() {
+            return any_of(terms.into_iter().map(|term| term_of(path, term)).collect());
+        }
+        positions.push((position, terms));
+        phrase(path, positions, slop)
     }
 
     fn prefix_terms(&mut self, path: &FieldPath, prefixes: &[String], limit: usize) -> Vec<String> {
@@ -321,9 +340,9 @@ fn edits(fuzziness: Fuzziness, length: usize) -> u8 {
 }
 
 /// Groups the tokens of a text by position, keeping each term once.
-fn positions(analyzer: &Analyzer, text: &str) -> Vec<Position> {
+fn positions(tokens: Vec<Token>) -> Vec<Position> {
     let mut positions: Vec<Position> = Vec::new();
-    for token in analyzer.analyze(text) {
+    for token in tokens {
         match positions
             .iter_mut()
             .find(|(position, _)| *position == token.position)
@@ -344,13 +363,36 @@ fn term_of(path: &FieldPath, term: String) -> Clause {
     }
 }
 
-fn plain(path: &FieldPath, terms: &[String]) -> Clause {
+pub(super) fn plain(path: &FieldPath, terms: &[String]) -> Clause {
     match terms {
         [term] => term_of(path, term.clone()),
         terms => Clause::Synonyms {
             field: path.clone(),
             terms: terms.to_vec(),
         },
+    }
+}
+
+/// Returns the clause for terms that start so; alternatives where there are several.
+pub(super) fn prefixes(path: &FieldPath, starts: Vec<String>) -> Clause {
+    let prefixes = starts.into_iter().map(|prefix| Clause::Pattern {
+        field: path.clone(),
+        pattern: Pattern::Prefix {
+            prefix,
+            ignore_case: false,
+        },
+    });
+    let mut prefixes: Vec<Clause> = prefixes.collect();
+    match prefixes.len() {
+        1 => prefixes.remove(0),
+        _ => any_of(prefixes),
+    }
+}
+
+pub(super) fn phrase_or_term(path: &FieldPath, positions: Vec<Position>, slop: u32) -> Clause {
+    match positions.as_slice() {
+        [(_, terms)] => plain(path, terms),
+        _ => phrase(path, positions, slop),
     }
 }
 
