@@ -5,7 +5,8 @@ use hashbrown::HashSet;
 use super::ListFilter;
 use crate::token::{Token, TokenKind, TokenList};
 
-/// `unique`: the first token of each text, in the value or at each position.
+/// `unique`: the first token of each text, in the value or at each position. What is left out leaves no
+/// gap (Elasticsearch, `UniqueTokenFilter`).
 #[derive(Debug)]
 pub(crate) struct Unique {
     /// Compare only tokens of one position.
@@ -15,14 +16,23 @@ pub(crate) struct Unique {
 impl ListFilter for Unique {
     fn apply(&self, mut list: TokenList) -> TokenList {
         let mut seen = HashSet::new();
-        list.tokens.retain(|token| {
+        let mut num_left_out = 0;
+        let mut last_read = 0;
+        list.tokens.retain_mut(|token| {
             let place = if self.is_per_position {
                 token.position
             } else {
                 0
             };
-            seen.insert((place, token.text.clone()))
+            let is_first = seen.insert((place, token.text.clone()));
+            if !is_first {
+                num_left_out += token.position - last_read;
+            }
+            last_read = token.position;
+            token.position -= num_left_out;
+            is_first
         });
+        list.num_positions -= num_left_out;
         list
     }
 }

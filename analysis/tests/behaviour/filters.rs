@@ -253,6 +253,22 @@ fn ideographs_become_pairs() {
 fn doubles_and_fingerprints() {
     let unique = json!([{"type": "unique", "only_on_same_position": true}]);
     assert_eq!(terms(&json!("whitespace"), &unique, "a a"), ["a", "a"]);
+    let text = "OpenSearch OpenSearch is powerful powerful and scalable";
+    let tokens = analyze(&json!("standard"), &json!(["lowercase", "unique"]), text);
+    assert_eq!(
+        places(&tokens),
+        [
+            ("opensearch", 0),
+            ("is", 1),
+            ("powerful", 2),
+            ("and", 3),
+            ("scalable", 4)
+        ],
+        "no gaps where doubles were"
+    );
+    let stop = json!([{"type": "stop", "stopwords": ["is"]}, "unique"]);
+    let tokens = analyze(&json!("whitespace"), &stop, "a is b b is c");
+    assert_eq!(places(&tokens), [("a", 0), ("b", 2), ("c", 4)]);
     let stems = json!(["ngram", "remove_duplicates"]);
     assert_eq!(
         terms(&json!("whitespace"), &stems, "aa a"),
