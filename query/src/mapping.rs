@@ -15,7 +15,8 @@ mod root;
 mod template;
 mod tree;
 
-use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping};
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{Field, FieldKind, FieldPath, IndexSettings, Mapping};
 use serde_json::Value;
 
 pub use infer::{infer_document, infer_fields};
@@ -109,6 +110,25 @@ pub fn analyzers(mapping: &Mapping) -> impl Iterator<Item = (&FieldPath, &str)> 
         };
         names.into_iter().flatten().map(move |name| (path, name))
     })
+}
+
+/// Returns the fields declared with `"store": true` that any of the names or patterns stands for.
+pub fn stored_fields<'a>(
+    mapping: &'a Mapping,
+    wanted: &'a [String],
+) -> impl Iterator<Item = &'a FieldPath> {
+    let is_stored = |field: &Field| {
+        let store = field.declared.get("store");
+        store.is_some_and(|store| *store == true || store == "true")
+    };
+    let is_wanted = |path: &FieldPath| {
+        let mut patterns = wanted.iter();
+        patterns.any(|pattern| matches_pattern(pattern, path.as_str()))
+    };
+    let stored = mapping.fields.iter();
+    stored
+        .filter(move |(path, field)| is_stored(field) && is_wanted(path))
+        .map(|(path, _)| path)
 }
 
 /// Refuses a mapping that outgrew its rules.

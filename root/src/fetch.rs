@@ -14,8 +14,9 @@ use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::search::{FetchWhat, HighlightWhat, ShardView};
 use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::dsl::Query;
+use gleaner_query::mapping::stored_fields;
 use gleaner_query::resolved::Clause;
-use gleaner_query::search::Highlight;
+use gleaner_query::search::{FieldFormat, Highlight, SearchRequest};
 
 use crate::health::Phase;
 use crate::merge::Ranked;
@@ -124,7 +125,7 @@ impl Root {
                     .then(|| Arc::new(shard_query((at, plan), asked)));
                 Ok(Arc::new(FetchWhat {
                     docvalue_fields: request.docvalue_fields.clone(),
-                    fields: request.fields.clone(),
+                    fields: shown_fields(plan, request),
                     highlight,
                     explain,
                 }))
@@ -165,6 +166,17 @@ impl Root {
             field_queries,
         })
     }
+}
+
+/// Returns the fields to show of an index's hits: those asked for, and those that it stores. Both stand
+/// in `_source`; a field that is asked for both ways has the format that was asked for.
+fn shown_fields(plan: &IndexPlan, request: &SearchRequest) -> Vec<FieldFormat> {
+    let wanted = request.stored_fields.as_deref().unwrap_or_default();
+    let stored = stored_fields(&plan.index.mapping, wanted).map(|path| FieldFormat {
+        field: path.as_str().to_owned(),
+        format: None,
+    });
+    stored.chain(request.fields.iter().cloned()).collect()
 }
 
 /// Returns what a call is to fetch, in the order of its shards.

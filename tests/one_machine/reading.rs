@@ -52,6 +52,39 @@ async fn total(node: &Node, query: Value) -> Result<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stored_fields_are_shown_of_each_hit() -> Result<()> {
+    let node = Node::start().await?;
+    let mapping = json!({"mappings": {"properties": {
+        "st": {"type": "keyword", "store": true},
+        "n": {"type": "integer", "store": "true"},
+        "not": {"type": "keyword"},
+        "text": {"type": "text", "fields": {"st": {"type": "keyword", "store": true}}},
+    }}});
+    node.create("books", &mapping).await?;
+    let source = json!({"st": ["b", "a"], "n": 7, "not": "x", "text": "some"});
+    let documents = [
+        ("1".to_owned(), source),
+        ("2".to_owned(), json!({"not": "y"})),
+    ];
+    node.put("books", &documents).await?;
+    for (wanted, expected) in [
+        (json!("st"), json!({"st": ["b", "a"]})),
+        (json!(["not", "nowhere"]), json!({})),
+        (
+            json!("*"),
+            json!({"n": [7], "st": ["b", "a"], "text.st": ["some"]}),
+        ),
+        (json!("_none_"), json!({})),
+    ] {
+        let body = json!({"sort": [{"not": "asc"}], "stored_fields": wanted});
+        let hits = node.search("books", &body).await?.hits;
+        assert_eq!(json!(hits[0].content.fields), expected, "{wanted}");
+        assert_eq!(json!(hits[1].content.fields), json!({}), "{wanted}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queries_of_every_kind_match_what_they_should() -> Result<()> {
     let node = library().await?;
     for (query, expected) in [

@@ -1,9 +1,9 @@
 //! Single documents: what a get returns, what a write did.
 
-use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, IndexMeta};
 use gleaner_proto::read::Document;
 use gleaner_proto::write::{WriteAction, WriteResult};
+use gleaner_query::mapping::stored_fields;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::source::{filter_source, values_at};
 use gleaner_root::RootError;
@@ -131,17 +131,8 @@ fn parsed(source: &[u8]) -> Result<Value, ApiError> {
 
 /// Fields are stored inside `_source`; those declared `"store": true` are taken from there.
 fn stored_values(source: &Value, wanted: &[String], meta: &IndexMeta) -> Map<String, Value> {
-    let stored = meta.mapping.fields.iter().filter(|(path, field)| {
-        field
-            .declared
-            .get("store")
-            .is_some_and(|store| *store == true || store == "true")
-            && wanted
-                .iter()
-                .any(|pattern| matches_pattern(pattern, path.as_str()))
-    });
     let mut fields = Map::new();
-    for (path, _) in stored {
+    for path in stored_fields(&meta.mapping, wanted) {
         let values: Vec<Value> = values_at(source, path.as_str())
             .into_iter()
             .cloned()
