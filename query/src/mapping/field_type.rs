@@ -84,11 +84,17 @@ fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryE
     from.only("similarity", "BM25")?;
     from.only("norms", "true")?;
     from.only("position_increment_gap", "100")?;
+    // Terms would be loaded to sort and aggregate by them, which is done by columns alone.
+    from.only("fielddata", "false")?;
+    match from.string("index_options")?.as_deref() {
+        None | Some("positions" | "offsets") => {}
+        // Without them scores would differ, and phrases would be refused.
+        Some(less @ ("docs" | "freqs")) => return Err(from.unsupported("index_options", less)),
+        Some(_) => return Err(from.wrong("index_options", "[positions] or [offsets]")),
+    }
     from.accept(&[
-        "fielddata",
         "fielddata_frequency_filter",
         "eager_global_ordinals",
-        "index_options",
         "index_phrases",
         "index_prefixes",
         "term_vector",
@@ -122,7 +128,8 @@ fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     from.only("similarity", "BM25")?;
     from.only("norms", "false")?;
     from.only("split_queries_on_whitespace", "false")?;
-    from.accept(&["eager_global_ordinals", "index_options"]);
+    from.only("index_options", "docs")?;
+    from.accept(&["eager_global_ordinals"]);
     Ok(FieldKind::Keyword {
         ignore_above: from.count("ignore_above")?,
         normalizer: from.string("normalizer")?,

@@ -104,6 +104,22 @@ fn what_cannot_be_read_is_refused_by_name() {
             "[similarity] of [boolean] on field [x] is not supported",
         ),
         (
+            json!({"properties": {"x": {"type": "text", "index_options": "docs"}}}),
+            "[index_options] of [docs] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "index_options": "freqs"}}}),
+            "[index_options] of [freqs] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "fielddata": true}}}),
+            "[fielddata] of [true] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "keyword", "index_options": "freqs"}}}),
+            "[index_options] of [freqs] on field [x] is not supported",
+        ),
+        (
             json!({"properties": {"x": {"type": "date", "format": "q"}}}),
             "Error parsing [format] on field [x]: Invalid format: [q]: Unknown pattern letter: q",
         ),
