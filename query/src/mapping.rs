@@ -20,7 +20,7 @@ use gleaner_model::{Field, FieldKind, FieldPath, IndexSettings, Mapping};
 use serde_json::Value;
 
 pub use infer::{infer_document, infer_fields};
-pub use properties::DOCUMENT_METADATA;
+pub use properties::{DOCUMENT_METADATA, is_metadata};
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};

@@ -22,6 +22,7 @@ use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
 use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};
+use gleaner_query::mapping::is_metadata;
 use gleaner_query::{QueryError, query_string};
 
 use pattern::PatternKind;
@@ -298,13 +299,17 @@ impl Resolver<'_> {
         &self.index.mapping
     }
 
-    /// Returns the field to search; `None` when the mapping does not know it.
+    /// Returns the field to search; `None` when the mapping does not know it. What can be asked of
+    /// metadata was answered before: the rest is refused, or nothing would be found in silence.
     fn indexed_field(&self, path: &str) -> Result<Option<(FieldPath, Field)>, QueryError> {
         let Some((path, field)) = self.mapping().fields.get_key_value(path) else {
             return Ok(None);
         };
         if matches!(field.kind, FieldKind::Object { .. }) {
-            return Ok(None);
+            return match is_metadata(path) {
+                true => Err(unsearchable(path)),
+                false => Ok(None),
+            };
         }
         if !field.kind.is_searchable() {
             return Err(QueryError::new(
@@ -327,6 +332,15 @@ impl Resolver<'_> {
 
 /// Puts a factor on a clause's score; a factor of 1 adds nothing.
 fn boosted(clause: Clause, factor: f32) -> Clause {
+fn unsearchable(path: &str) -> QueryError {
+    let reason = format!(
+        "failed to create query: queries of this kind on the metadata field [{path}] are not \
+         supported; whole values of [_id] and [_index] are found by [term], [terms] and [match], \
+         [_index] by [prefix] and [wildcard] too"
+    );
+    QueryError::new(ErrorType::QueryShard, reason)
+}
+
     if factor == 1.0 || matches!(clause, Clause::MatchNone) || is_unsaid(&clause) {
         clause
     } else {

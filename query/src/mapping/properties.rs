@@ -24,6 +24,11 @@ const OTHER_METADATA: &[&str] = &[
     "_tier",
 ];
 
+/// Returns whether `name` is that of a metadata field, which no mapping can declare.
+pub fn is_metadata(name: &str) -> bool {
+    DOCUMENT_METADATA.contains(&name) || OTHER_METADATA.contains(&name)
+}
+
 /// A field as declared, before it is merged and numbered.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
@@ -117,7 +122,7 @@ impl Reader<'_> {
             }
         }
         let name = path.as_str();
-        if DOCUMENT_METADATA.contains(&name) || OTHER_METADATA.contains(&name) {
+        if is_metadata(name) {
             return Err(malformed(format!(
                 "Field [{path}] is defined more than once"
             )));

@@ -53,8 +53,20 @@ impl Resolver<'_> {
         query: &MultiMatchQuery,
         searched: &SearchField,
     ) -> Result<Option<Clause>, QueryError> {
-        let Some((path, field)) = self.indexed_field(searched.path.as_str())? else {
-            return Ok(None);
+        let name = searched.path.as_str();
+        let is_whole = !matches!(
+            query.kind,
+            MultiMatchType::PhrasePrefix | MultiMatchType::BoolPrefix
+        );
+        if is_whole && let Some(clause) = self.system_term(name, std::slice::from_ref(&query.query))
+        {
+            return Ok(Some(clause));
+        }
+        let (path, field) = match self.indexed_field(name) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(_) if query.options.lenient => return Ok(None),
+            Err(error) => return Err(error),
         };
         let clause = match query.kind {
             MultiMatchType::Phrase => self.match_phrase(&phrase_of(query, &path)),
@@ -68,6 +80,8 @@ impl Resolver<'_> {
         };
         match clause {
             Ok(clause) => Ok(Some(clause)),
+            // Nothing of the field's type: the text is too much for any.
+            Err(error) if error.kind == ErrorType::TooManyClauses => Err(error),
             // A field that the client did not name, or lenient: text that is no value of its type
             // matches nothing there.
             Err(_) if searched.from_pattern || query.options.lenient => Ok(None),
@@ -80,8 +94,6 @@ impl Resolver<'_> {
         query: &MultiMatchQuery,
         path: &FieldPath,
         field: &Field,
-            // Nothing of the field's type: the text is too much for any.
-            Err(error) if error.kind == ErrorType::TooManyClauses => Err(error),
     ) -> Result<Clause, QueryError> {
         if !matches!(field.kind, FieldKind::Text { .. }) {
             return self.match_field(path, field, &query.query, &query.options);

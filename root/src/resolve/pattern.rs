@@ -5,6 +5,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_query::QueryError;
 use gleaner_query::dsl::PatternQuery;
 use gleaner_query::error::ErrorType;
+use gleaner_query::mapping::is_metadata;
 use gleaner_query::resolved::{Clause, Pattern};
 
 use super::fields;
@@ -71,6 +72,9 @@ impl Resolver<'_> {
         }
         if query.field == "_index" {
             return Ok(boosted(self.index_like(query, kind)?, query.boost));
+        }
+        if is_metadata(&query.field) {
+            return Err(not_text(kind, &query.field, &query.field));
         }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);

@@ -94,6 +94,41 @@ fn names_of_indices_are_no_terms_for_regexps() {
 }
 
 #[test]
+fn metadata_answers_what_it_can_and_refuses_the_rest() {
+    for (query, named) in [
+        (json!({"prefix": {"_id": "1"}}), "_id"),
+        (json!({"wildcard": {"_id": "1*"}}), "_id"),
+        (json!({"regexp": {"_id": "1.*"}}), "_id"),
+        (json!({"fuzzy": {"_id": "10"}}), "_id"),
+        (json!({"range": {"_id": {"gte": "1"}}}), "_id"),
+        (json!({"match_bool_prefix": {"_id": "1"}}), "_id"),
+        (json!({"match_phrase_prefix": {"_id": "1"}}), "_id"),
+        (json!({"query_string": {"query": "_id:1*"}}), "_id"),
+        (json!({"query_string": {"query": "_id:[1 TO 3]"}}), "_id"),
+        (json!({"term": {"_source": "x"}}), "_source"),
+        (json!({"terms": {"_routing": ["x"]}}), "_routing"),
+        (json!({"term": {"_seq_no": 1}}), "_seq_no"),
+        (json!({"range": {"_seq_no": {"gte": 0}}}), "_seq_no"),
+        (json!({"match": {"_version": 1}}), "_version"),
+    ] {
+        let error = try_resolve(&query, &mut Expansions::default()).expect_err(named);
+        assert!(error.to_string().contains(&format!("[{named}]")), "{error}");
+        assert_eq!(error.kind, ErrorType::QueryShard);
+    }
+    let fields = json!({"multi_match": {"query": "7", "fields": ["_id", "tag"]}});
+    let expected = Clause::DisMax {
+        clauses: vec![ids(&["7".to_owned()]), term("tag", "7")],
+        tie_breaker: 0.0,
+    };
+    assert_eq!(resolve(&fields), expected);
+    let lenient = json!({"multi_match": {"query": "7", "fields": ["_source"], "lenient": true}});
+    assert_eq!(resolve(&lenient), Clause::MatchNone);
+    // Names like these are free.
+    let unknown = json!({"prefix": {"_tag": "1"}});
+    assert_eq!(resolve(&unknown), Clause::MatchNone);
+}
+
+#[test]
 fn ranges_of_booleans_are_what_lies_between() {
     let one = |value| exact("b", Scalar::Bool(value));
     let both = Clause::Exists {
