@@ -166,6 +166,22 @@ fn unrecognized(name: &str, route: &Route, path: &str) -> ApiError {
     ))
 }
 
+/// Refuses a path with a `%` that begins no escape sequence: it would stand for itself.
+pub(crate) fn check_escapes(path: &str) -> Result<(), ApiError> {
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    match path.split('%').skip(1).all(is_escape) {
+        true => Ok(()),
+        false => Err(unterminated(path)),
+    }
+}
+
+fn unterminated(text: &str) -> ApiError {
+    ApiError::illegal(format!("unterminated escape sequence in [{text}]"))
+}
+
 fn decode(text: &str) -> Result<String, ApiError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -175,9 +191,7 @@ fn decode(text: &str) -> Result<String, ApiError> {
             b'%' => {
                 let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(hex_digit));
                 let [Some(high), Some(low)] = digits else {
-                    return Err(ApiError::illegal(format!(
-                        "unterminated escape sequence in [{text}]"
-                    )));
+                    return Err(unterminated(text));
                 };
                 bytes.push(high << 4 | low);
             }
@@ -195,6 +209,16 @@ fn hex_digit(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_escaped_throughout_or_refused() {
+        for path in ["/a/_doc/b", "/a/_doc/%C3%a9%20", "/"] {
+            assert!(check_escapes(path).is_ok(), "{path}");
+        }
+        for path in ["/a/_doc/%ZZ", "/a/_doc/%2", "/a/_doc/100%", "/a%%20"] {
+            assert!(check_escapes(path).is_err(), "{path}");
+        }
+    }
 
     #[test]
     fn pairs_are_unescaped_and_the_last_of_a_name_holds() {

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::contexts::Contexts;
 use crate::error::ApiError;
 use crate::options::ApiOptions;
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, check_escapes};
 use crate::request::Request;
 use crate::response::{Form, Reply};
 use crate::route::{Answer, Route, parameter_tables};
@@ -88,6 +88,7 @@ async fn dispatch(
     let mut warnings = Vec::new();
     let answer = async {
         parsed?;
+        check_escapes(&path)?;
         let parts = parts?;
         if let Err(error) = &form {
             return Err(error.clone());

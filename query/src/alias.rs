@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{Alias, IndexName, NameError};
 use serde_json::{Map, Value};
 
-pub use apply::{AliasChanges, apply_alias_actions};
+pub use apply::{AliasChanges, apply_alias_actions, check_free};
 
 use crate::dsl::parse_query;
 use crate::error::{ErrorType, QueryError};

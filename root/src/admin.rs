@@ -41,9 +41,9 @@ impl Root {
         let created_ms = self.now_ms();
         let state = self
             .change(|state| {
-                check_free(state, name.as_str(), false)?;
+                check_free(state, name.as_str())?;
                 for alias in new.aliases.keys() {
-                    check_free(state, alias.as_str(), true)?;
+                    alias::check_free(alias, &name, state)?;
                 }
                 check_shards(state, &new, self.options.max_shards)?;
                 let NewIndex {
@@ -304,8 +304,8 @@ fn is_write_index(index: &IndexMeta, expression: &str) -> bool {
         .is_none_or(|alias| alias.is_write_index != Some(false))
 }
 
-/// Refuses a name that an index bears, or an alias where an index is to be made.
-fn check_free(state: &ClusterState, name: &str, is_alias: bool) -> Result<(), RootError> {
+/// Refuses a name that an index or an alias bears.
+fn check_free(state: &ClusterState, name: &str) -> Result<(), RootError> {
     if let Some(index) = state.index_named(name) {
         let uuid = index.uuid.to_string();
         return Err(RootError::IndexExists {
@@ -313,7 +313,7 @@ fn check_free(state: &ClusterState, name: &str, is_alias: bool) -> Result<(), Ro
             uuid,
         });
     }
-    if !is_alias && state.aliased(name).next().is_some() {
+    if state.aliased(name).next().is_some() {
         let kind = gleaner_query::error::ErrorType::InvalidIndexName;
         let reason = format!("Invalid index name [{name}], already exists as alias");
         return Err(gleaner_query::QueryError::new(kind, reason).into());

@@ -16,7 +16,7 @@ use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
 use crate::blocks::{self, Level};
-use crate::resolve::{Expansions, Resolver};
+use crate::resolve::{Expansions, Resolver, check_factors};
 use crate::response::ShardFailure;
 use crate::scatter::Answer;
 use crate::{Root, RootError};
@@ -250,6 +250,7 @@ fn resolve_request(
             factor: plan.boost,
         };
     }
+    check_factors(&query)?;
     let of_aliases = plan.alias_filters.iter();
     let of_aliases = of_aliases.map(|filter| resolver.resolve(filter));
     let of_aliases: Vec<Clause> = of_aliases.collect::<Result<_, _>>()?;

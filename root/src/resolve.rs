@@ -5,13 +5,14 @@
 //! [`Expansions::wanted`]; the second finds the merged answers. Everything else is decided by the
 //! mapping alone, so all shards evaluate the same tree.
 
+mod factors;
 mod fields;
-mod multi;
 mod graph;
+mod multi;
 mod pattern;
 mod range;
-mod text;
 mod synonyms;
+mod text;
 mod values;
 
 use std::collections::BTreeMap;
@@ -21,12 +22,13 @@ use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping}
 use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
-use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};
 use gleaner_query::mapping::is_metadata;
+use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};
 use gleaner_query::{QueryError, query_string};
 
 use pattern::PatternKind;
 
+pub(crate) use factors::check_factors;
 pub use fields::expand_fields;
 
 /// Terms that scored patterns stand for, asked of the shards between two passes.
@@ -303,13 +305,13 @@ impl Resolver<'_> {
     /// metadata was answered before: the rest is refused, or nothing would be found in silence.
     fn indexed_field(&self, path: &str) -> Result<Option<(FieldPath, Field)>, QueryError> {
         let Some((path, field)) = self.mapping().fields.get_key_value(path) else {
-            return Ok(None);
-        };
-        if matches!(field.kind, FieldKind::Object { .. }) {
             return match is_metadata(path) {
                 true => Err(unsearchable(path)),
                 false => Ok(None),
             };
+        };
+        if matches!(field.kind, FieldKind::Object { .. }) {
+            return Ok(None);
         }
         if !field.kind.is_searchable() {
             return Err(QueryError::new(
@@ -330,8 +332,6 @@ impl Resolver<'_> {
     }
 }
 
-/// Puts a factor on a clause's score; a factor of 1 adds nothing.
-fn boosted(clause: Clause, factor: f32) -> Clause {
 fn unsearchable(path: &str) -> QueryError {
     let reason = format!(
         "failed to create query: queries of this kind on the metadata field [{path}] are not \
@@ -341,6 +341,8 @@ fn unsearchable(path: &str) -> QueryError {
     QueryError::new(ErrorType::QueryShard, reason)
 }
 
+/// Puts a factor on a clause's score; a factor of 1 adds nothing.
+fn boosted(clause: Clause, factor: f32) -> Clause {
     if factor == 1.0 || matches!(clause, Clause::MatchNone) || is_unsaid(&clause) {
         clause
     } else {

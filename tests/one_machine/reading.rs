@@ -396,3 +396,22 @@ async fn an_index_that_is_opened_shows_what_was_written_before_it_was_closed() -
     assert_eq!(total(&node, json!({"match_all": {}})).await?, 8);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_beyond_any_number_are_refused() -> Result<()> {
+    let node = library().await?;
+    let boosted = |boost: f64| {
+        let inner = json!({"match": {"title": {"query": "long", "boost": 1e20}}});
+        json!({"query": {"bool": {"must": [inner], "boost": boost}}})
+    };
+    let hits = node.search("books", &boosted(1e9)).await?.hits;
+    assert!(hits[0].score.is_some_and(f32::is_finite), "{hits:?}");
+    for boost in [1e20, 1e38] {
+        let error = node
+            .search("books", &boosted(boost))
+            .await
+            .expect_err("refused");
+        assert!(format!("{error:?}").contains("multiply"), "{error:?}");
+    }
+    Ok(())
+}

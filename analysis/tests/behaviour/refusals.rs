@@ -111,6 +111,11 @@ fn bad_settings_are_refused_with_the_reason() {
             "synonym requires either `synonyms` or `synonyms_path` to be configured",
         ),
         (
+            json!({"type": "synonym_graph", "synonyms_path": "analysis/synonym.txt"}),
+            "filter [f]: setting [synonyms_path] is not supported: there are no files beside the \
+             configuration, give the rules in [synonyms]",
+        ),
+        (
             json!({"type": "stop", "stopwords": "_klingon_"}),
             "filter [f]: setting [stopwords] names no list we have: [_klingon_]",
         ),

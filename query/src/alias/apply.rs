@@ -58,6 +58,28 @@ pub fn apply_alias_actions(
     Ok(changes)
 }
 
+/// Refuses an alias of an index that is to be made when it has its name, or that of another index.
+///
+/// # Errors
+/// `invalid_alias_name_exception`.
+pub fn check_free(
+    alias: &IndexName,
+    index: &IndexName,
+    state: &ClusterState,
+) -> Result<(), QueryError> {
+    match alias == index || state.index_named(alias.as_str()).is_some() {
+        true => Err(taken(alias)),
+        false => Ok(()),
+    }
+}
+
+fn taken(name: &IndexName) -> QueryError {
+    let reason = format!(
+        "Invalid alias name [{name}]: an index or data stream exists with the same name as the alias"
+    );
+    QueryError::new(ErrorType::InvalidAliasName, reason)
+}
+
 fn add(
     changes: &mut AliasChanges,
     state: &ClusterState,
@@ -67,11 +89,7 @@ fn add(
     for name in names {
         let same = state.index_named(name.as_str());
         if same.is_some_and(|index| !changes.removed.contains(&index.uuid)) {
-            let reason = format!(
-                "Invalid alias name [{name}]: an index or data stream exists with the same name \
-                 as the alias"
-            );
-            return Err(QueryError::new(ErrorType::InvalidAliasName, reason));
+            return Err(taken(name));
         }
     }
     for uuid in targets(indices, state, true)? {

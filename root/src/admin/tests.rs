@@ -25,6 +25,20 @@ async fn of_many_who_create_one_name_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_alias_of_a_new_index_is_named_as_an_index() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    for alias in ["index-1", "books"] {
+        let books = new(&json!({"aliases": {alias: {}}}));
+        let refused = fixture.root.create_index("books", books).await;
+        let Err(RootError::Query(error)) = refused else {
+            panic!("{alias}: {refused:?}");
+        };
+        assert_eq!(error.kind.name(), "invalid_alias_name_exception");
+        assert!(error.reason.contains(alias), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_used_again_is_another_index() {
     let fixture = Fixture::new([]);
     let first = fixture

@@ -146,6 +146,11 @@ fn synonyms(
     params: &Params<'_>,
     context: FilterContext<'_>,
 ) -> Result<synonym::Synonyms, AnalysisError> {
+    if params.text("synonyms_path")?.is_some() {
+        let reason = "is not supported: there are no files beside the configuration, give the rules \
+                      in [synonyms]";
+        return Err(params.bad("synonyms_path", reason.to_owned()));
+    }
     let Some(lines) = params.lines("synonyms")? else {
         return Err(AnalysisError::IllegalArgument(
             "synonym requires either `synonyms` or `synonyms_path` to be configured".to_owned(),
