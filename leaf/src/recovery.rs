@@ -52,11 +52,11 @@ impl Leaf {
         analyzers: Arc<AnalyzerRegistry>,
     ) -> Result<Arc<Shard>, String> {
         let started = Instant::now();
-        self.check_presence(key).await?;
         let opened = self.open_engine(key, &index, &analyzers).await;
         let (engine, checkpoint) = opened.map_err(|error| told(&error))?;
         let tail = self.log.tail(key).await.map_err(|error| told(&error))?;
         check_tail(checkpoint, tail)?;
+        self.check_presence(key).await?;
         let term = self.take_term(key, tail.is_some()).await?;
         let engine = Arc::new(engine);
         let next = tail.map_or(SeqNo(0), SeqNo::next);

@@ -9,10 +9,9 @@ use gleaner_model::{IndexMeta, PrimaryTerm, ShardKey};
 use crate::Leaf;
 use crate::applier::told;
 
-/// Why a primary without files is not opened.
-const MISSING: &str = "its files are missing: it was open on this node before, and neither its log nor \
-     its index is in the data folder now; nothing is opened in its place. Start the node with the folder \
-     that it had";
+/// Why a primary without a log is not opened.
+const MISSING: &str = "its log is missing: it was open on this node before, and the data folder has \
+     nothing of it now; nothing is opened in its place. Start the node with the folder that it had";
 
 impl Leaf {
     /// Refuses to open a primary that was opened before and of which nothing is here: an empty one in

@@ -1,6 +1,7 @@
 //! Mappings read, merged, inferred and shown again.
 
 mod growth;
+mod refusals;
 
 use gleaner_model::{Dynamic, FieldKind, Mapping};
 use proptest::prelude::*;
@@ -70,92 +71,6 @@ fn dotted_names_are_objects() {
         mapping_tree(&mapping),
         json!({"properties": {"a": {"properties": {"b": {"type": "long"}}}, "e": {"type": "object"}}})
     );
-}
-
-#[test]
-fn what_cannot_be_read_is_refused_by_name() {
-    for (value, reason) in [
-        (
-            json!({"foo": 1}),
-            "Root mapping definition has unsupported parameters:  [foo : 1]",
-        ),
-        (
-            json!({"properties": {"x": {"type": "nested"}}}),
-            "type [nested] of field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "nope"}}}),
-            "No handler for type [nope] declared on field [x]",
-        ),
-        (
-            json!({"properties": {"x": {"foo": 1}}}),
-            "No type specified for field [x]",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "boost": 2}}}),
-            "unknown parameter [boost] on mapper [x] of type [text]",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "norms": false}}}),
-            "[norms] of [false] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "similarity": "boolean"}}}),
-            "[similarity] of [boolean] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "index_options": "docs"}}}),
-            "[index_options] of [docs] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "index_options": "freqs"}}}),
-            "[index_options] of [freqs] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "fielddata": true}}}),
-            "[fielddata] of [true] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "keyword", "index_options": "freqs"}}}),
-            "[index_options] of [freqs] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "date", "format": "q"}}}),
-            "Error parsing [format] on field [x]: Invalid format: [q]: Unknown pattern letter: q",
-        ),
-        (
-            json!({"properties": {"_id": {"type": "keyword"}}}),
-            "Field [_id] is defined more than once",
-        ),
-        (
-            json!({"properties": {"a..b": {"type": "keyword"}}}),
-            "field name [a..b] cannot contain an empty or blank part between dots",
-        ),
-        (
-            json!({"properties": {"x": {"type": "keyword", "fields": {"y": {"type": "text", "fields": {}}}}}}),
-            "Defining chained multi-fields is not supported: multi-field [y] of [x]",
-        ),
-        (
-            json!({"_source": {"enabled": false}}),
-            "[_source.enabled] of [false] is not supported: _source is always kept whole",
-        ),
-        (
-            json!({"dynamic": "runtime"}),
-            "[dynamic] of [runtime] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "byte", "null_value": 300}}}),
-            "parameter [null_value] on field [x] of type [byte] must be a value of the field's type",
-        ),
-        (
-            json!({"properties": {"x": {"type": "long", "null_value": 9_223_372_036_854_775_808_u64}}}),
-            "parameter [null_value] on field [x] of type [long] must be a value of the field's type",
-        ),
-    ] {
-        let error = parse(&value).unwrap_err();
-        assert_eq!(error.reason, reason);
-        assert_eq!(error.kind, ErrorType::MapperParsing);
-    }
 }
 
 #[test]

@@ -181,12 +181,12 @@ async fn a_primary_that_lost_its_folder_is_not_opened_empty_and_its_copy_is_kept
     let kept = cluster.documents("b").await;
     cluster.crash("a").await;
     cluster.log("a").remove(key(1)).await.expect("memory");
-    std::fs::remove_dir_all(cluster.folder("a").join("indices")).expect("a folder");
+    std::fs::remove_dir_all(cluster.folder("a").join(key(1).index.to_string())).expect("a folder");
     for _ in 0..2 {
         cluster.again("a");
         let opened = cluster.leaf("a").shard(key(1), PATIENCE).await;
         let reason = opened.map(drop).expect_err("not opened").to_string();
-        assert!(reason.contains("its files are missing"), "{reason}");
+        assert!(reason.contains("its log is missing"), "{reason}");
         assert_eq!(cluster.documents("b").await, kept);
         cluster.stop("a").await;
     }
