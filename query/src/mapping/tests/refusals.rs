@@ -2,6 +2,12 @@
 
 use super::*;
 
+fn assert_refused(value: &Value, reason: &str) {
+    let error = parse(value).unwrap_err();
+    assert_eq!(error.reason, reason);
+    assert_eq!(error.kind, ErrorType::MapperParsing);
+}
+
 #[test]
 fn what_cannot_be_read_is_refused_by_name() {
     for (value, reason) in [
@@ -24,30 +30,6 @@ fn what_cannot_be_read_is_refused_by_name() {
         (
             json!({"properties": {"x": {"type": "text", "boost": 2}}}),
             "unknown parameter [boost] on mapper [x] of type [text]",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "norms": false}}}),
-            "[norms] of [false] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "similarity": "boolean"}}}),
-            "[similarity] of [boolean] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "index_options": "docs"}}}),
-            "[index_options] of [docs] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "index_options": "freqs"}}}),
-            "[index_options] of [freqs] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "text", "fielddata": true}}}),
-            "[fielddata] of [true] on field [x] is not supported",
-        ),
-        (
-            json!({"properties": {"x": {"type": "keyword", "index_options": "freqs"}}}),
-            "[index_options] of [freqs] on field [x] is not supported",
         ),
         (
             json!({"properties": {"x": {"type": "date", "format": "q"}}}),
@@ -82,8 +64,38 @@ fn what_cannot_be_read_is_refused_by_name() {
             "parameter [null_value] on field [x] of type [long] must be a value of the field's type",
         ),
     ] {
-        let error = parse(&value).unwrap_err();
-        assert_eq!(error.reason, reason);
-        assert_eq!(error.kind, ErrorType::MapperParsing);
+        assert_refused(&value, reason);
+    }
+}
+
+#[test]
+fn what_would_change_ranking_is_refused_by_name() {
+    for (value, reason) in [
+        (
+            json!({"properties": {"x": {"type": "text", "norms": false}}}),
+            "[norms] of [false] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "similarity": "boolean"}}}),
+            "[similarity] of [boolean] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "index_options": "docs"}}}),
+            "[index_options] of [docs] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "index_options": "freqs"}}}),
+            "[index_options] of [freqs] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "fielddata": true}}}),
+            "[fielddata] of [true] on field [x] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "keyword", "index_options": "freqs"}}}),
+            "[index_options] of [freqs] on field [x] is not supported",
+        ),
+    ] {
+        assert_refused(&value, reason);
     }
 }
