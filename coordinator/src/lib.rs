@@ -37,6 +37,12 @@ pub enum CoordinatorError {
         #[source]
         source: std::io::Error,
     },
+    /// Who keeps the state cannot be reached; a change may or may not have been made.
+    #[error("cluster state cannot be changed now: {reason}")]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
     /// The stored state cannot be read.
     #[error("cluster state in `{path}` cannot be read: {reason}")]
     Unreadable {
@@ -77,7 +83,8 @@ pub trait Coordinator: Send + Sync {
     /// `next.version` says.
     ///
     /// # Errors
-    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`]: nothing changed.
+    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`]: nothing changed;
+    /// [`CoordinatorError::Unavailable`]: the version of the state read next tells.
     async fn compare_and_swap(
         &self,
         expected: u64,

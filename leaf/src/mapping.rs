@@ -38,10 +38,6 @@ impl Leaf {
         documents: &[Bytes],
     ) -> Result<Vec<(Bytes, WriteFault)>, LeafFault> {
         let mut refused = Vec::new();
-        let internal = |reason: String| LeafFault::Internal {
-            shard: shard.key,
-            reason,
-        };
         let _changing = self.changing_metadata.lock().await;
         let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
             refused.clear();
@@ -60,7 +56,7 @@ impl Leaf {
             Ok(Some(next))
         })
         .await
-        .map_err(|error| internal(format!("new fields could not be agreed: {error}")))?;
+        .map_err(|error| not_agreed(shard, &error))?;
         match state.indices.get(&shard.key.index) {
             Some(_) => {
                 shard.take_meta(&self.coordinator).await;
@@ -68,6 +64,25 @@ impl Leaf {
             }
             None => Err(LeafFault::NotHere { shard: shard.key }),
         }
+    }
+}
+
+/// Returns the fault of documents whose fields could not be agreed: one that passes where the keeper of
+/// the cluster state is away.
+fn not_agreed(shard: &Shard, error: &CoordinatorError) -> LeafFault {
+    let (shard, told) = (
+        shard.key,
+        format!("new fields could not be agreed: {error}"),
+    );
+    match error {
+        CoordinatorError::Unavailable { .. } => LeafFault::Recovering {
+            shard,
+            progress: told,
+        },
+        _ => LeafFault::Internal {
+            shard,
+            reason: told,
+        },
     }
 }
 

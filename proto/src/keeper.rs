@@ -186,6 +186,9 @@ impl Coordinator for Follower {
                 }
                 Err(CoordinatorError::Conflict { expected, current })
             }
+            Err(fault @ MetadataFault::Unreachable { .. }) => Err(CoordinatorError::Unavailable {
+                reason: fault.to_string(),
+            }),
             Err(fault) => Err(CoordinatorError::Store {
                 path: "the keeper of the cluster state".to_owned(),
                 source: std::io::Error::other(fault),

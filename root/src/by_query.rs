@@ -96,7 +96,8 @@ impl Root {
             requests_per_second: rate,
             ..ByQueryReport::default()
         };
-        let state = self.pin(target, request.keep_alive).await?;
+        let deadline = self.deadline_of(&request.search);
+        let state = self.pin(target, request.keep_alive, deadline).await?;
         let outcome = self.delete_pages(&state, request, &mut report).await;
         self.release(&state).await;
         outcome?;

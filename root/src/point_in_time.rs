@@ -29,7 +29,8 @@ impl Root {
         target: &Target,
         keep_alive: Duration,
     ) -> Result<String, RootError> {
-        let state = self.pin(target, keep_alive).await?;
+        let deadline = Deadline::after(self.options.default_timeout);
+        let state = self.pin(target, keep_alive, deadline).await?;
         token::encode(&state)
     }
 
@@ -79,11 +80,12 @@ impl Root {
         &self,
         target: &Target,
         keep_alive: Duration,
+        deadline: Deadline,
     ) -> Result<PointInTimeState, RootError> {
         let keep_alive = self.checked_keep_alive(keep_alive)?;
         let holder: u64 = rand::random();
         let plans = self.targets(target)?;
-        let mut trip = Trip::new(Deadline::after(self.options.default_timeout));
+        let mut trip = Trip::new(deadline);
         let gathered = self
             .scatter(&plans, &mut trip, Phase::OpenViews, |call| {
                 let open = OpenViewsCall {

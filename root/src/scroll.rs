@@ -53,7 +53,8 @@ impl Root {
         (keep_alive, request): (Duration, &SearchRequest),
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
-        let pit = self.pin(target, keep_alive).await?;
+        let deadline = self.deadline_of(request);
+        let pit = self.pin(target, keep_alive, deadline).await?;
         let ScrollOrigin { body, parameters } = origin;
         let body = body.to_vec();
         let state = ScrollState {
@@ -63,7 +64,6 @@ impl Root {
             after: None,
             now_ms: self.now_ms(),
         };
-        let deadline = self.deadline_of(request);
         self.next_page(state, request, (options, deadline)).await
     }
 

@@ -173,6 +173,11 @@ fn coordinator(error: &CoordinatorError, reason: String) -> ApiError {
             "process_cluster_event_timeout_exception",
             reason,
         ),
+        CoordinatorError::Unavailable { .. } => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "master_not_discovered_exception",
+            reason,
+        ),
         CoordinatorError::Store { .. } | CoordinatorError::Unreadable { .. } => {
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
         }

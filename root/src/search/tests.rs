@@ -365,6 +365,23 @@ async fn an_index_that_cannot_match_is_not_asked() {
 }
 
 #[tokio::test]
+async fn a_scroll_is_begun_within_the_timeout() {
+    let fixture = fixture();
+    fixture.leaf.hanging.lock().insert(shard(1, 0));
+    let origin = ScrollOrigin {
+        body: json!({"timeout": "40ms"}).to_string().into(),
+        parameters: Vec::new(),
+    };
+    let (target, minute) = (Target::default(), Duration::from_secs(60));
+    let options = SearchOptions::default();
+    let begun = fixture.root.start_scroll(&target, origin, minute, &options);
+    // Without one it is given 10 s.
+    let begun = tokio::time::timeout(Duration::from_secs(5), begun).await;
+    let refused = begun.expect("it ends");
+    assert!(matches!(refused, Err(RootError::AllShardsFailed { .. })));
+}
+
+#[tokio::test]
 async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
     let fixture = fixture();
     let origin = ScrollOrigin {

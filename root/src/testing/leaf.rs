@@ -369,19 +369,22 @@ impl LeafClient for FakeLeaf {
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
         let holder = call.holder;
-        let pinned = |shard: &ShardKey| {
-            let view = self.view(ShardView {
-                shard: *shard,
-                view: None,
-                at_least: None,
-            })?;
+        let newest = |shard: &ShardKey| ShardView {
+            shard: *shard,
+            view: None,
+            at_least: None,
+        };
+        let asked: Vec<ShardView> = call.shards.iter().map(newest).collect();
+        self.hang(&asked).await;
+        let pinned = |asked: ShardView| {
+            let (shard, view) = (asked.shard, self.view(asked)?);
             Ok(PinnedView {
-                shard: *shard,
+                shard,
                 view,
                 holder,
             })
         };
-        call.shards.iter().map(pinned).collect()
+        asked.into_iter().map(pinned).collect()
     }
 
     async fn renew_views(

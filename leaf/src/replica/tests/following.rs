@@ -1,6 +1,7 @@
 //! How a copy keeps up: restarts, mappings, refreshes, commits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use gleaner_coordinator::{Coordinator, CoordinatorError};
@@ -11,7 +12,7 @@ use gleaner_query::resolved::{Clause, Statistics};
 use tokio::sync::watch;
 
 use super::cluster::*;
-use crate::testing::{PATIENCE, key};
+use crate::testing::{PATIENCE, call, key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_copy_goes_on_from_its_own_files_and_log() {
@@ -156,9 +157,19 @@ async fn hits_of_a_copy_are_fetched_from_the_view_that_ranked_them() {
 struct Slow {
     inner: Arc<dyn Coordinator>,
     known: watch::Sender<Arc<ClusterState>>,
+    /// Whether who keeps the state cannot be reached.
+    is_away: AtomicBool,
 }
 
 impl Slow {
+    fn of(inner: Arc<dyn Coordinator>) -> Arc<Self> {
+        Arc::new(Self {
+            known: watch::Sender::new(inner.state()),
+            inner,
+            is_away: AtomicBool::new(false),
+        })
+    }
+
     fn hear(&self) {
         self.known.send_replace(self.inner.state());
     }
@@ -179,7 +190,13 @@ impl Coordinator for Slow {
         expected: u64,
         next: ClusterState,
     ) -> Result<Arc<ClusterState>, CoordinatorError> {
-        self.inner.compare_and_swap(expected, next).await
+        if self.is_away.load(Ordering::Relaxed) {
+            let reason = "it is away".to_owned();
+            return Err(CoordinatorError::Unavailable { reason });
+        }
+        let state = self.inner.compare_and_swap(expected, next).await?;
+        self.hear();
+        Ok(state)
     }
 }
 
@@ -187,11 +204,7 @@ impl Coordinator for Slow {
 async fn operations_wait_for_the_mapping_they_were_ordered_under() {
     let mut cluster = Cluster::of_two().await;
     cluster.crash("b").await;
-    let inner = Arc::clone(&cluster.coordinator) as Arc<dyn Coordinator>;
-    let slow = Arc::new(Slow {
-        known: watch::Sender::new(inner.state()),
-        inner,
-    });
+    let slow = Slow::of(Arc::clone(&cluster.coordinator) as _);
     cluster.set_coordinator("b", Arc::clone(&slow) as _);
     cluster.again("b");
     let shard = cluster.shard("b").await;
@@ -203,4 +216,23 @@ async fn operations_wait_for_the_mapping_they_were_ordered_under() {
     assert_eq!(shard.applier.next(), SeqNo(0));
     slow.hear();
     cluster.assert_equal("b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_fields_wait_for_who_keeps_the_state() {
+    let mut cluster = Cluster::start().await;
+    cluster.shard("a").await;
+    cluster.crash("a").await;
+    let slow = Slow::of(Arc::clone(&cluster.coordinator) as _);
+    cluster.set_coordinator("a", Arc::clone(&slow) as _);
+    cluster.again("a");
+    cluster.shard("a").await;
+    slow.is_away.store(true, Ordering::Relaxed);
+    let refused = cluster.leaf("a").write(call(vec![put(1, 0)])).await;
+    assert!(
+        matches!(refused, Err(LeafFault::Recovering { .. })),
+        "{refused:?}"
+    );
+    slow.is_away.store(false, Ordering::Relaxed);
+    cluster.write(vec![put(1, 0)]).await;
 }
