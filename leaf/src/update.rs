@@ -116,16 +116,19 @@ impl<'a> Member<'a> {
             *self = new;
             return Ok(true);
         };
-        if is_same(old, text)? {
-            return Ok(false);
+        let (old, text) = (*old, *text);
+        if old.get().starts_with('{') && text.get().starts_with('{') {
+            let mut merged: Object<'a> = serde_json::from_str(old.get())?;
+            let has_changed = merged.merge(serde_json::from_str(text.get())?)?;
+            if has_changed {
+                *self = Self::Merged(merged);
+            }
+            return Ok(has_changed);
         }
-        if !(old.get().starts_with('{') && text.get().starts_with('{')) {
+        let has_changed = !is_same(old, text)?;
+        if has_changed {
             *self = new;
-            return Ok(true);
         }
-        let mut merged: Object<'a> = serde_json::from_str(old.get())?;
-        let has_changed = merged.merge(serde_json::from_str(text.get())?)?;
-        *self = Self::Merged(merged);
         Ok(has_changed)
     }
 }
