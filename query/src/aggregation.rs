@@ -5,7 +5,7 @@ mod parse;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use parse::parse_aggregations;
+pub use parse::{beyond_hard_bounds, parse_aggregations};
 
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_query::aggregation::{Aggregation, DateHistogramAggregation, HistogramAggregation};
+use gleaner_query::aggregation::{
+    Aggregation, DateHistogramAggregation, HistogramAggregation, beyond_hard_bounds,
+};
 use hashbrown::HashMap;
 use serde_json::Value;
 
@@ -88,18 +90,9 @@ pub(super) fn date_bounds(
     if let (Some(hard), Some(extended)) = (hard, extended)
         && (round(extended.0) < hard.0 || round(extended.1) > hard.1)
     {
-        let shown = |bound: i64| match bound {
-            i64::MIN | i64::MAX => String::new(),
-            bound => bound.to_string(),
-        };
-        return Err(EngineError::Query(format!(
-            "Extended bounds have to be inside hard bounds, hard bounds: [{}--{}], extended bounds: \
-             [{}--{}]",
-            shown(hard.0),
-            shown(hard.1),
-            extended.0,
-            extended.1
-        )));
+        let given = |bound: i64| (bound != i64::MIN && bound != i64::MAX).then_some(bound);
+        let hard = (given(hard.0), given(hard.1));
+        return Err(EngineError::Query(beyond_hard_bounds(hard, extended)));
     }
     Ok(DateBounds { hard, extended })
 }

@@ -70,21 +70,24 @@ impl Rounding {
     /// Rounds in local time. Where the start would lie before a change of the clock, the bucket is the
     /// one that the last instant before the change is in, so that later instants are never in earlier
     /// buckets; where clocks skip the start, it is the change.
-    fn round_fixed(&self, ms: i64, width: i64) -> i64 {
-        let offset = self.zone.offset_ms(ms);
-        let local = ms.saturating_add(offset);
-        let floored = local.saturating_sub(local.rem_euclid(width));
-        let start = floored.saturating_sub(offset);
-        if self.zone.offset_ms(start) == offset {
-            return start;
+    fn round_fixed(&self, mut ms: i64, width: i64) -> i64 {
+        loop {
+            let offset = self.zone.offset_ms(ms);
+            let local = ms.saturating_add(offset);
+            let floored = local.saturating_sub(local.rem_euclid(width));
+            let start = floored.saturating_sub(offset);
+            if self.zone.offset_ms(start) == offset {
+                return start;
+            }
+            let change = self.change_between(start, ms);
+            let before = change.saturating_sub(1);
+            let is_skipped = floored.saturating_sub(self.zone.offset_ms(before)) >= change;
+            if is_skipped || before <= start {
+                return change;
+            }
+            // Of a zone that has given up its old offset a wide bucket may cross all its changes.
+            ms = before;
         }
-        let change = self.change_between(start, ms);
-        let before = change.saturating_sub(1);
-        let is_skipped = floored.saturating_sub(self.zone.offset_ms(before)) >= change;
-        if is_skipped || before <= start {
-            return change;
-        }
-        self.round_fixed(before, width)
     }
 
     fn next_fixed(&self, start: i64, width: i64) -> i64 {
@@ -193,6 +196,15 @@ mod tests {
             (start - midnight) / MINUTE
         });
         assert_eq!(rounded, [240, 330, 330, 390]);
+    }
+
+    #[test]
+    fn a_bucket_may_begin_under_an_offset_that_the_zone_has_given_up() {
+        // Adak was eleven hours behind until 1983; this is in 2099.
+        let rounding = fixed(100_000 * 1_440 * MINUTE, "America/Adak");
+        let start = rounding.round(4_090_000_000_000);
+        assert_eq!(rounding.round(start), start);
+        assert!(start <= rounding.round(4_090_000_000_001));
     }
 
     #[test]

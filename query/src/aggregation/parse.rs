@@ -12,6 +12,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
+pub use histogram::beyond_hard_bounds;
+
 use super::{Aggregation, AggregationKind};
 use crate::error::{ErrorType, QueryError};
 use crate::json::{did_you_mean, token_name};

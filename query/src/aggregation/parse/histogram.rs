@@ -1,5 +1,6 @@
 //! `histogram` and `date_histogram`.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -45,18 +46,9 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     if let (Some(extended), Some(hard)) = (extended_bounds, hard_bounds)
         && (extended.0 < hard.0 || extended.1 > hard.1)
     {
-        let shown = |bound: f64| match bound {
-            f64::MIN | f64::MAX => String::new(),
-            bound => bound.to_string(),
-        };
-        return Err(QueryError::illegal(format!(
-            "Extended bounds have to be inside hard bounds, hard bounds: [{}--{}], extended bounds: \
-             [{}--{}]",
-            shown(hard.0),
-            shown(hard.1),
-            extended.0,
-            extended.1
-        )));
+        let given = |bound: f64| (bound != f64::MIN && bound != f64::MAX).then_some(bound);
+        let hard = (given(hard.0), given(hard.1));
+        return Err(QueryError::illegal(beyond_hard_bounds(hard, extended)));
     }
     let order = order::read(&mut reader)?;
     let keyed = reader.boolean("keyed")?.unwrap_or(false);
@@ -141,6 +133,22 @@ fn bound(value: &Value) -> Result<f64, QueryError> {
             "[histogram] bounds must be numbers, found [{value}]"
         ))
     })
+}
+
+/// Says that `extended_bounds` go beyond `hard_bounds`, of which one may not be given.
+pub fn beyond_hard_bounds<T: Display>(
+    (from, to): (Option<T>, Option<T>),
+    (min, max): (T, T),
+) -> String {
+    let shown = |bound: Option<T>| bound.map_or_else(String::new, |bound| bound.to_string());
+    format!(
+        "Extended bounds have to be inside hard bounds, hard bounds: [{}--{}], extended bounds: \
+         [{}--{}]",
+        shown(from),
+        shown(to),
+        min,
+        max
+    )
 }
 
 fn upside_down(min: f64, max: f64) -> QueryError {
