@@ -35,7 +35,8 @@ impl Leaf {
         match self.log.fence(key, below).await {
             Err(LogError::Fenced { .. }) => Ok(()),
             Err(error) => Err(told(&error)),
-            Ok(_) if !was_opened => Ok(()),
+            // What holds records is there, whatever its fence.
+            Ok(tail) if !was_opened || tail.is_some() => Ok(()),
             Ok(_) => {
                 self.log.remove(key).await.map_err(|error| told(&error))?;
                 Err(MISSING.to_owned())
