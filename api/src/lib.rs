@@ -9,6 +9,7 @@ mod contexts;
 mod dialect;
 pub mod docs;
 mod error;
+mod late;
 mod leftover;
 mod middleware;
 pub mod options;
@@ -23,6 +24,7 @@ mod server;
 mod service;
 
 pub use dialect::{Dialect, dialect};
+pub use late::Late;
 pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;

@@ -35,7 +35,7 @@ async fn text(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
     (content_type, metrics.render())
 }
 
-fn json_body(status: StatusCode, body: &serde_json::Value) -> impl IntoResponse + use<> {
+pub(crate) fn json_body(status: StatusCode, body: &serde_json::Value) -> impl IntoResponse + use<> {
     let content_type = [(header::CONTENT_TYPE, "application/json")];
     (status, content_type, body.to_string())
 }

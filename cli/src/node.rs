@@ -20,7 +20,7 @@ use crate::{
     config::{Config, Flags},
     exit::Exit,
     logging,
-    serve::{self, folder::DataFolder},
+    serve::{self, Bound, folder::DataFolder},
     signals,
 };
 use membership::{Member, Membership};
@@ -66,18 +66,18 @@ struct NodeArguments {
 
 /// Runs `gleaner leaf`.
 pub(crate) async fn run_leaf(arguments: LeafArguments, verbosity: u8) -> Result<Exit> {
-    let Some(setup) = Setup::read(&arguments.node, Role::Leaf, verbosity).await? else {
+    let Some(begun) = Setup::read(&arguments.node, Role::Leaf, verbosity).await? else {
         return Ok(Exit::Success);
     };
-    leaf::run(setup, stop_asked(arguments.node.stop_with_input)?).await
+    leaf::run(begun, stop_asked(arguments.node.stop_with_input)?).await
 }
 
 /// Runs `gleaner root`.
 pub(crate) async fn run_root(arguments: RootArguments, verbosity: u8) -> Result<Exit> {
-    let Some(setup) = Setup::read(&arguments.node, Role::Root, verbosity).await? else {
+    let Some(begun) = Setup::read(&arguments.node, Role::Root, verbosity).await? else {
         return Ok(Exit::Success);
     };
-    root::run(setup, stop_asked(arguments.node.stop_with_input)?).await
+    root::run(begun, stop_asked(arguments.node.stop_with_input)?).await
 }
 
 /// What a node has before it does anything.
@@ -87,16 +87,24 @@ struct Setup {
     /// Its entry among the members.
     member: Member,
     folder: DataFolder,
+}
+
+/// The addresses that a node has taken.
+struct Addresses {
     /// Where clients, or those who look after it, call it.
     http: TcpListener,
-    /// Where other nodes call it.
-    rpc: TcpListener,
+    /// Where other nodes call it, once it can answer them.
+    rpc: Bound,
 }
 
 impl Setup {
-    /// Reads the configuration, takes the folder and listens; `None` when all that was wanted is the
-    /// configuration.
-    async fn read(arguments: &NodeArguments, role: Role, verbosity: u8) -> Result<Option<Self>> {
+    /// Reads the configuration, takes the folder and the addresses; `None` when all that was wanted is
+    /// the configuration.
+    async fn read(
+        arguments: &NodeArguments,
+        role: Role,
+        verbosity: u8,
+    ) -> Result<Option<(Self, Addresses)>> {
         let (config, membership) = Config::resolve_member(&arguments.flags, &arguments.config)?;
         membership.check()?;
         let member = membership.member(&config.node_name, role)?.clone();
@@ -118,15 +126,14 @@ impl Setup {
         let folder = DataFolder::take(&config.data)?;
         let http = serve::listen(&config.listen).await?;
         let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);
-        let rpc = serve::listen(rpc).await?;
-        Ok(Some(Self {
+        let rpc = Bound::take(rpc).await?;
+        let setup = Self {
             config,
             membership,
             member,
             folder,
-            http,
-            rpc,
-        }))
+        };
+        Ok(Some((setup, Addresses { http, rpc })))
     }
 
     fn node_id(&self) -> NodeId {

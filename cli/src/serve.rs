@@ -71,12 +71,51 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
 /// soon full when many clients connect at once. The system's own bound (`somaxconn`) still holds.
 const BACKLOG: u32 = 4_096;
 
+/// An address that is taken and at which nobody listens yet: who connects is refused at once.
+pub(crate) struct Bound {
+    socket: TcpSocket,
+    /// As it was given.
+    name: String,
+}
+
+impl Bound {
+    /// Takes an address.
+    ///
+    /// # Errors
+    /// A port that is taken or not allowed, an address that is not this machine's; each in words.
+    pub(crate) async fn take(name: &str) -> Result<Self> {
+        let bound = bind(name).await.map_err(|error| refused(name, &error))?;
+        Ok(Self {
+            socket: bound,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Returns the address, its port chosen by the system where 0 was given.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Lets others connect.
+    ///
+    /// # Errors
+    /// A port that another process listens on since.
+    pub(crate) fn listen(self) -> Result<TcpListener> {
+        let listening = self.socket.listen(BACKLOG);
+        listening.map_err(|error| refused(&self.name, &error))
+    }
+}
+
 /// Listens on `address`.
 ///
 /// # Errors
-/// A port that is taken or not allowed, an address that is not this machine's; each in words.
+/// Those of [`Bound`].
 pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
-    bind(address).await.map_err(|error| match error.kind() {
+    Bound::take(address).await?.listen()
+}
+
+fn refused(address: &str, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
         io::ErrorKind::AddrInUse => anyhow!(
             "{address} is taken: another server listens there; choose another with --listen"
         ),
@@ -84,22 +123,22 @@ pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
             anyhow!("{address} is not allowed: ports below 1024 belong to the system")
         }
         _ => anyhow!("cannot listen on {address}: {error}"),
-    })
+    }
 }
 
 /// Binds the first address that `name` stands for and that can be bound.
-async fn bind(name: &str) -> io::Result<TcpListener> {
+async fn bind(name: &str) -> io::Result<TcpSocket> {
     let mut refused = io::Error::new(io::ErrorKind::InvalidInput, "it stands for no address");
     for address in lookup_host(name).await? {
         match bind_one(address) {
-            Ok(listener) => return Ok(listener),
+            Ok(socket) => return Ok(socket),
             Err(error) => refused = error,
         }
     }
     Err(refused)
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_one(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -109,7 +148,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 fn first_steps(address: &str) -> String {

@@ -16,27 +16,60 @@ use gleaner_proto::{
 };
 use tokio::{sync::watch, task::block_in_place};
 
-use super::{Setup, metadata, stopped};
+use super::{
+    Addresses, Setup,
+    metadata::{self, Metadata},
+    stopped,
+};
 use crate::{exit::Exit, serve::node as wiring};
 
-/// Runs a leaf until `stop` says so.
-pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exit> {
+/// Runs a leaf until `stop` says so. Probes are answered from the start; other nodes once it knows the
+/// cluster state, and until then they are refused at once.
+pub(super) async fn run(
+    (setup, Addresses { http, rpc }): (Setup, Addresses),
+    stop: watch::Receiver<bool>,
+) -> Result<Exit> {
     let metrics = wiring::metrics()?;
     let upkeep = tokio::spawn(wiring::upkeep(metrics.clone()));
     let (tell, readiness) = watch::channel(Readiness::NotReady {
         reason: "the cluster state is not known yet".to_owned(),
     });
-    let Setup { http, rpc, .. } = &setup;
     tracing::info!(
         node = setup.member.name,
         rpc = %rpc.local_addr()?,
         http = %http.local_addr()?,
         "leaf starting"
     );
-    let metadata = tokio::select! {
-        opened = metadata::open(&setup) => opened?,
-        () = stopped(stop.clone()) => return Ok(Exit::Success),
+    let probes = gleaner_api::probes(readiness.clone(), metrics);
+    let options = ApiOptions {
+        shutdown_grace: setup.config.shutdown_grace.0,
+        ..ApiOptions::default()
     };
+    let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
+    let probed = async { probed.await.context("the server of probes failed") };
+    let running = async {
+        let metadata = tokio::select! {
+            opened = metadata::open(&setup) => opened?,
+            () = stopped(stop.clone()) => return Ok(()),
+        };
+        let listener = rpc.listen()?;
+        let leaf = start(&setup, &metadata)?;
+        let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
+        let services = services(&setup, metadata, &leaf, readiness);
+        let answered = gleaner_proto::serve(listener, services, stopped(stop.clone())).await;
+        telling.abort();
+        leaf.stop().await;
+        answered.context("the server for other nodes failed")
+    };
+    let ended = tokio::try_join!(running, probed);
+    upkeep.abort();
+    ended?;
+    tracing::info!("stopped; everything is committed");
+    Ok(Exit::Success)
+}
+
+/// Starts what holds the shard copies.
+fn start(setup: &Setup, metadata: &Metadata) -> Result<Arc<Leaf>> {
     let log = block_in_place(|| wiring::open_log(&setup.folder))?;
     let options = LeafOptions {
         node: Some(setup.node_id()),
@@ -46,37 +79,28 @@ pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exi
         state: metadata.coordinator.watch(),
         known: Mutex::default(),
     });
-    let leaf = Leaf::start_with(options, Arc::clone(&metadata.coordinator), log, peers)
-        .context("cannot start the leaf's threads")?;
-    let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
+    Leaf::start_with(options, Arc::clone(&metadata.coordinator), log, peers)
+        .context("cannot start the leaf's threads")
+}
+
+fn services(
+    setup: &Setup,
+    metadata: Metadata,
+    leaf: &Arc<Leaf>,
+    readiness: watch::Receiver<Readiness>,
+) -> Services {
     let node = LocalNode::new(
         setup.node_id(),
         Role::Leaf,
         env!("CARGO_PKG_VERSION"),
-        readiness.clone(),
+        readiness,
     );
-    let services = Services {
+    Services {
         node: Arc::new(node),
-        leaf: Some(Arc::clone(&leaf) as _),
-        replication: Some(Arc::clone(&leaf) as _),
+        leaf: Some(Arc::clone(leaf) as _),
+        replication: Some(Arc::clone(leaf) as _),
         metadata: metadata.keeper,
-    };
-    let probes = gleaner_api::probes(readiness, metrics);
-    let options = ApiOptions {
-        shutdown_grace: setup.config.shutdown_grace.0,
-        ..ApiOptions::default()
-    };
-    let (answered, probed) = tokio::join!(
-        gleaner_proto::serve(setup.rpc, services, stopped(stop.clone())),
-        gleaner_api::serve(setup.http, probes, &options, stopped(stop)),
-    );
-    telling.abort();
-    upkeep.abort();
-    leaf.stop().await;
-    answered.context("the server for other nodes failed")?;
-    probed.context("the server of probes failed")?;
-    tracing::info!("stopped; everything is committed");
-    Ok(Exit::Success)
+    }
 }
 
 /// The other leaves, by the addresses in the cluster state, with one connection each.

@@ -46,6 +46,7 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
         cluster_name: setup.config.cluster_name.clone(),
         ..ClusterState::default()
     };
+    setup.folder.check_whole()?;
     let embedded = block_in_place(|| Embedded::open(setup.folder.path(), initial));
     let coordinator: Arc<dyn Coordinator> =
         Arc::new(embedded.context("cannot open the cluster state")?);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use gleaner_api::Late;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_proto::{
     GrpcLeaf, LeafClient, Peer, Services,
@@ -11,27 +12,53 @@ use gleaner_proto::{
 use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 
-use super::{Setup, metadata, stopped};
+use super::{
+    Addresses, Setup,
+    metadata::{self, Metadata},
+    stopped,
+};
 use crate::{exit::Exit, serve::node as wiring};
 
 /// An address at which nobody listens.
 const NOWHERE: &str = "127.0.0.1:1";
 
-/// Runs a root until `stop` says so.
-pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exit> {
+/// Runs a root until `stop` says so. Clients are answered from the start, though only that it waits
+/// while it does not know the cluster state.
+pub(super) async fn run(
+    (setup, Addresses { http, rpc }): (Setup, Addresses),
+    stop: watch::Receiver<bool>,
+) -> Result<Exit> {
     let metrics = wiring::metrics()?;
     let upkeep = tokio::spawn(wiring::upkeep(metrics.clone()));
-    let Setup { http, rpc, .. } = &setup;
     tracing::info!(
         node = setup.member.name,
         rpc = %rpc.local_addr()?,
         http = %http.local_addr()?,
         "root starting"
     );
-    let metadata = tokio::select! {
-        opened = metadata::open(&setup) => opened?,
-        () = stopped(stop.clone()) => return Ok(Exit::Success),
+    let options = wiring::api_options(&http, &setup.config)?;
+    let late = Late::new("the cluster state is not known yet", metrics.clone());
+    let answering = gleaner_api::serve(http, late.clone(), &options, stopped(stop.clone()));
+    let answering = async { answering.await.context("the server failed") };
+    let running = async {
+        let metadata = tokio::select! {
+            opened = metadata::open(&setup) => opened?,
+            () = stopped(stop.clone()) => return Ok(()),
+        };
+        let root = Arc::new(root(&setup, &metadata)?);
+        late.begin(gleaner_api::dialect(root, options.clone(), Some(metrics)));
+        let services = services(&setup, metadata);
+        let served = gleaner_proto::serve(rpc.listen()?, services, stopped(stop.clone()));
+        served.await.context("the server for other nodes failed")
     };
+    let ended = tokio::try_join!(answering, running);
+    upkeep.abort();
+    ended?;
+    tracing::info!("stopped");
+    Ok(Exit::Success)
+}
+
+fn root(setup: &Setup, metadata: &Metadata) -> Result<Root> {
     // The addresses are checked here, so that no client fails to be made later.
     for member in &setup.membership.nodes {
         Peer::new(&member.address)?;
@@ -43,36 +70,24 @@ pub(super) async fn run(setup: Setup, stop: watch::Receiver<bool>) -> Result<Exi
         is_choosing_copies: setup.config.choose_copies,
         ..wiring::root_options(&setup.config)
     };
-    let root = Root::new(
-        Arc::clone(&metadata.coordinator),
-        leaves,
-        options,
-        wiring::now_ms,
-    );
-    let (_tell, readiness) = watch::channel(Readiness::Ready);
+    let coordinator = Arc::clone(&metadata.coordinator);
+    Ok(Root::new(coordinator, leaves, options, wiring::now_ms))
+}
+
+fn services(setup: &Setup, metadata: Metadata) -> Services {
+    let (_, readiness) = watch::channel(Readiness::Ready);
     let node = LocalNode::new(
         setup.node_id(),
         Role::Root,
         env!("CARGO_PKG_VERSION"),
         readiness,
     );
-    let services = Services {
+    Services {
         node: Arc::new(node),
         leaf: None,
         replication: None,
         metadata: metadata.keeper,
-    };
-    let options = wiring::api_options(&setup.http, &setup.config)?;
-    let dialect = gleaner_api::dialect(Arc::new(root), options.clone(), Some(metrics));
-    let (answered, served) = tokio::join!(
-        gleaner_proto::serve(setup.rpc, services, stopped(stop.clone())),
-        gleaner_api::serve(setup.http, dialect, &options, stopped(stop)),
-    );
-    upkeep.abort();
-    answered.context("the server for other nodes failed")?;
-    served.context("the server failed")?;
-    tracing::info!("stopped");
-    Ok(Exit::Success)
+    }
 }
 
 /// Returns the client of a leaf. Members whose addresses are none are refused before.

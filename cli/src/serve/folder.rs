@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// A data folder that belongs to this process until it is dropped.
 #[derive(Debug)]
@@ -61,6 +61,22 @@ impl DataFolder {
         self.is_new
     }
 
+    /// Refuses a folder that holds shards without the cluster state that names their indices: they
+    /// would be passed over, as if there were nothing.
+    ///
+    /// # Errors
+    /// What is missing, and what to do.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        let holds_shards = holds_any(&self.log()) || holds_any(&self.indices());
+        ensure!(
+            !self.is_new || !holds_shards,
+            "data folder `{}` holds shards, but not the file `cluster.json` that names their indices: \
+             put it back, or move `log` and `indices` away to begin anew",
+            self.path.display()
+        );
+        Ok(())
+    }
+
     /// Returns the folder itself, which holds the cluster state.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -75,6 +91,11 @@ impl DataFolder {
     pub(crate) fn indices(&self) -> PathBuf {
         self.path.join("indices")
     }
+}
+
+/// Returns whether a folder is there and holds anything.
+fn holds_any(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn open(path: &Path) -> io::Result<File> {
