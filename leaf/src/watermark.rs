@@ -3,48 +3,68 @@
 use std::sync::Arc;
 
 use gleaner_coordinator::{Coordinator, CoordinatorError, update};
-use gleaner_model::{ClusterState, IndexMeta};
+use gleaner_model::{ClusterState, IndexMeta, NodeId};
 
 use crate::LeafOptions;
 
 /// Setting of the block.
 const BLOCK: &str = "index.blocks.read_only_allow_delete";
 
-/// Blocks all indices above the flood stage and unblocks them below the high watermark.
+/// Tells the cluster state whether this node's disk is flooded: all indices refuse writes while any
+/// node's is, and take them again when none is any more.
 pub(crate) async fn check(coordinator: &dyn Coordinator, options: &LeafOptions) {
     let Some(disk) = Disk::of(options) else {
         return;
     };
-    let should_block = if disk.is_flooded(options) {
+    let is_flooded = if disk.is_flooded(options) {
         true
     } else if disk.has_room(options) {
         false
     } else {
         return;
     };
+    // A process alone has no name among nodes.
+    let node = options.node.clone().unwrap_or(NodeId("".into()));
     let used_percent = disk.used_share() * 100.0;
-    let changed =
-        update::<CoordinatorError, _>(coordinator, |state| Ok(with_block(state, should_block)));
-    let before = coordinator.state().version;
+    let before = coordinator.state();
+    let changed = update::<CoordinatorError, _>(coordinator, |state| {
+        Ok(after_look(state, &node, is_flooded))
+    });
     match changed.await {
-        Ok(state) if state.version == before => {}
-        Ok(_) if should_block => tracing::warn!(
+        Ok(state) if state.version == before.version => {}
+        Ok(_) if is_flooded => tracing::warn!(
             used_percent,
             "disk passed the flood stage: all indices refuse writes until there is room"
         ),
-        Ok(_) => tracing::info!(used_percent, "indices take writes again"),
+        Ok(state) if state.flooded.is_empty() => {
+            tracing::info!(used_percent, "indices take writes again");
+        }
+        Ok(_) => tracing::info!(
+            used_percent,
+            "disk has room again; indices refuse writes for another node's"
+        ),
         Err(error) => tracing::warn!(%error, "disk block could not be changed"),
     }
 }
 
-fn with_block(state: &ClusterState, should_block: bool) -> Option<ClusterState> {
+/// Returns the state after a look at the disk of `node`; `None` when it stays.
+fn after_look(state: &ClusterState, node: &NodeId, is_flooded: bool) -> Option<ClusterState> {
+    let mut flooded = state.flooded.clone();
+    // A node that is no member any more has no disk to wait for.
+    flooded.retain(|other| state.nodes.contains_key(other));
+    match is_flooded {
+        true => flooded.insert(node.clone()),
+        false => flooded.remove(node),
+    };
+    let should_block = !flooded.is_empty();
     let differs =
         |index: &Arc<IndexMeta>| index.settings.blocks.read_only_allow_delete != should_block;
-    if !state.indices.values().any(differs) {
+    if flooded == state.flooded && !state.indices.values().any(differs) {
         return None;
     }
     let mut next = state.clone();
-    for index in next.indices.values_mut() {
+    next.flooded = flooded;
+    for index in next.indices.values_mut().filter(|index| differs(index)) {
         let settings = &mut Arc::make_mut(index).settings;
         settings.blocks.read_only_allow_delete = should_block;
         // What is declared is shown, and is what a later change of settings begins with.
@@ -98,7 +118,7 @@ impl Disk {
 mod tests {
     use std::path::PathBuf;
 
-    use gleaner_model::IndexUuid;
+    use gleaner_model::{IndexUuid, NodeMeta, Role};
 
     use super::*;
 
@@ -134,7 +154,8 @@ mod tests {
         };
         let mut state = index(1);
         state.indices.extend(index(2).indices);
-        let blocked = with_block(&state, true).expect("a change");
+        let node = NodeId("a".into());
+        let blocked = after_look(&state, &node, true).expect("a change");
         let is_blocked = |index: &Arc<IndexMeta>| index.settings.blocks.read_only_allow_delete;
         assert!(blocked.indices.values().all(is_blocked));
         let is_shown = |index: &Arc<IndexMeta>| {
@@ -145,7 +166,43 @@ mod tests {
                 .is_some_and(|on| on == "true")
         };
         assert!(blocked.indices.values().all(is_shown));
-        assert_eq!(with_block(&blocked, true), None);
-        assert_eq!(with_block(&blocked, false), Some(state));
+        assert_eq!(after_look(&blocked, &node, true), None);
+        assert_eq!(after_look(&blocked, &node, false), Some(state));
+    }
+
+    #[test]
+    fn the_block_stays_while_any_member_is_flooded() {
+        let meta = NodeMeta {
+            role: Role::Leaf,
+            address: String::new(),
+            http_address: None,
+            weight: 1.0,
+            zone: None,
+        };
+        let [a, b] = ["a", "b"].map(|name| NodeId(name.into()));
+        let mut state = ClusterState::default();
+        state.nodes.insert(a.clone(), meta.clone());
+        state.nodes.insert(b.clone(), meta);
+        let index = crate::testing::index(1);
+        state.indices.insert(index.uuid, Arc::new(index));
+        let is_blocked = |state: &ClusterState| {
+            let mut indices = state.indices.values();
+            indices.any(|index| index.settings.blocks.read_only_allow_delete)
+        };
+        let flooded = after_look(&state, &a, true).expect("a change");
+        assert!(is_blocked(&flooded));
+        assert_eq!(
+            after_look(&flooded, &b, false),
+            None,
+            "b has room, a has none"
+        );
+        let both = after_look(&flooded, &b, true).expect("a change");
+        let one = after_look(&both, &a, false).expect("a change");
+        assert!(is_blocked(&one));
+        assert_eq!(after_look(&one, &b, false), Some(state.clone()));
+        let mut without_b = one;
+        without_b.nodes.remove(&b);
+        let freed = after_look(&without_b, &a, false).expect("a change");
+        assert!(!is_blocked(&freed));
     }
 }

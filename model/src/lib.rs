@@ -24,4 +24,4 @@ pub use mapping::{
 };
 pub use operation::{Operation, OperationKind, RecordError};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
-pub use state::{Alias, ClusterState, IndexMeta, NodeMeta, Role};
+pub use state::{Alias, ClusterState, IndexMeta, MAX_DELETED, NodeMeta, Role};

@@ -1,6 +1,6 @@
 //! The cluster as everyone agrees on it: which indices exist and what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -105,11 +105,32 @@ pub struct ClusterState {
     pub nodes: BTreeMap<NodeId, NodeMeta>,
     /// All indices.
     pub indices: BTreeMap<IndexUuid, Arc<IndexMeta>>,
+    /// The indices deleted last, oldest first, at most [`MAX_DELETED`]: a node that was away meanwhile
+    /// finds here which of its copies to remove. What is neither here nor among the indices, nobody
+    /// asked to delete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<IndexUuid>,
+    /// The nodes whose disk is nearly full: while there is one, all indices refuse writes. A process
+    /// alone is named by the empty text.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub flooded: BTreeSet<NodeId>,
     /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.
     pub persistent_settings: serde_json::Map<String, serde_json::Value>,
 }
 
+/// Deleted indices that the cluster state remembers: as many as Elasticsearch does.
+pub const MAX_DELETED: usize = 500;
+
 impl ClusterState {
+    /// Takes an index out, and remembers that it was deleted.
+    pub fn delete_index(&mut self, uuid: &IndexUuid) {
+        if self.indices.remove(uuid).is_some() {
+            self.deleted.push(*uuid);
+            let num_forgotten = self.deleted.len().saturating_sub(MAX_DELETED);
+            self.deleted.drain(..num_forgotten);
+        }
+    }
+
     /// Returns the index of that name.
     pub fn index_named(&self, name: &str) -> Option<&Arc<IndexMeta>> {
         self.indices
@@ -125,5 +146,36 @@ impl ClusterState {
         self.indices
             .values()
             .filter_map(move |index| Some((index, index.aliases.get(name)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deleted_indices_are_remembered_up_to_a_number() {
+        let mut state = ClusterState::default();
+        let uuid = |n: usize| IndexUuid((n as u128).to_be_bytes());
+        state.delete_index(&uuid(0));
+        assert!(state.deleted.is_empty(), "it was never there");
+        for n in 0..=MAX_DELETED {
+            let index = IndexMeta {
+                uuid: uuid(n),
+                name: IndexName::parse("books").expect("a good name"),
+                created_ms: 0,
+                settings: IndexSettings::default(),
+                mapping: Arc::default(),
+                aliases: BTreeMap::new(),
+                primary_terms: Vec::new(),
+                copies: Vec::new(),
+                is_closed: false,
+            };
+            state.indices.insert(index.uuid, Arc::new(index));
+            state.delete_index(&uuid(n));
+        }
+        assert_eq!(state.deleted.len(), MAX_DELETED);
+        assert_eq!(state.deleted.first(), Some(&uuid(1)));
+        assert!(state.indices.is_empty());
     }
 }

@@ -101,8 +101,9 @@ impl Root {
                 return Ok(None);
             }
             let mut next = state.clone();
-            next.indices
-                .retain(|uuid, _| !found.iter().any(|found| found.meta.uuid == *uuid));
+            for found in &found {
+                next.delete_index(&found.meta.uuid);
+            }
             Ok(Some(next))
         })
         .await?;
@@ -236,7 +237,7 @@ impl Root {
                 }
             }
             for uuid in changes.removed {
-                next.indices.remove(&uuid);
+                next.delete_index(&uuid);
             }
             Ok((next.indices != state.indices).then_some(next))
         })

@@ -51,6 +51,7 @@ async fn a_name_used_again_is_another_index() {
         .delete_indices("books", &ResolveOptions::default())
         .await
         .expect("deleted");
+    assert_eq!(fixture.root.state().deleted, [first.uuid]);
     let second = fixture
         .root
         .create_index("books", NewIndex::default())
