@@ -120,6 +120,8 @@ pub fn index_ours(corpus: &Corpus, num_shards: u32, settled: Settled) -> Result<
         if settled == Settled::Merged {
             index.force_merge(1)?;
         }
+        // With the merges that were begun: bare tantivy waits for its own.
+        index.close_writer()?;
         index.close()?;
     }
     rate(corpus.sources.len(), start, cpu, folder.path())

@@ -22,7 +22,7 @@ use crate::EngineError;
 use crate::directory::ShardDirectory;
 use crate::schema::Fields;
 use crate::view::{View, ViewParts};
-use crate::writer::{Forced, Writer};
+use crate::writer::{Forced, Share, Writer};
 
 /// Times that a forced merge is begun again because its segments were gone when it ended.
 const MERGE_ATTEMPTS: usize = 4;
@@ -33,6 +33,7 @@ pub struct ShardIndex {
     directory: ShardDirectory,
     analyzers: Mutex<Arc<AnalyzerRegistry>>,
     writer: Mutex<Writer>,
+    share: Arc<Share>,
     view: ArcSwap<View>,
     next_view: AtomicU64,
     /// The directory's count of meta changes that the view was taken at.
@@ -80,6 +81,7 @@ impl ShardIndex {
             seen_meta: AtomicU64::new(directory.meta_changes()),
             directory,
             analyzers: Mutex::new(analyzers),
+            share: Arc::clone(writer.share()),
             writer: Mutex::new(writer),
             view: ArcSwap::from_pointee(View::new(parts, None)?),
             next_view: AtomicU64::new(1),
@@ -289,13 +291,29 @@ impl ShardIndex {
         self.writer.lock().close()
     }
 
-    /// Makes everything applied durable and closes the writer.
+    /// As [`Self::close_writer`], unless segments are being merged: returns whether it is closed.
+    /// Nobody waits for a merge then, which may take minutes.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn close_writer_unless_merging(&self) -> Result<bool, EngineError> {
+        let mut writer = self.writer.lock();
+        writer.flush()?;
+        if writer.is_merging()? {
+            return Ok(false);
+        }
+        writer.close().map(|()| true)
+    }
+
+    /// Makes everything applied durable, and then gives up the writer with the merges that run: their
+    /// segments stay as they are.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub fn close(&self) -> Result<Checkpoint, EngineError> {
-        self.close_writer()?;
-        self.commit()
+        let checkpoint = self.commit()?;
+        self.writer.lock().give_up();
+        Ok(checkpoint)
     }
 
     /// Returns the newest view; it stays as it is for as long as it is held.
@@ -303,22 +321,38 @@ impl ShardIndex {
         self.view.load_full()
     }
 
+    /// Returns the bytes of the segment in the making, without waiting for who uses the writer.
+    fn writer_bytes(&self) -> usize {
+        match self.writer.try_lock() {
+            Some(writer) => writer.held_bytes(),
+            None => self.share.buffered_bytes(),
+        }
+    }
+
     /// Returns the copy's figures.
     ///
     /// # Errors
     /// [`EngineError::Io`] when the folder cannot be read.
     pub fn stats(&self) -> Result<ShardStats, EngineError> {
+        Ok(ShardStats {
+            store_bytes: self.directory.num_bytes()?,
+            ..self.counts()
+        })
+    }
+
+    /// Returns the figures that need no look at the disk; `store_bytes` is 0.
+    pub fn counts(&self) -> ShardStats {
         let view = self.view();
         let deleted = |sum: u64, segment: &crate::SegmentView| {
             sum + u64::from(segment.reader().num_deleted_docs())
         };
-        Ok(ShardStats {
+        ShardStats {
             documents: view.num_documents(),
             deleted: view.segments().iter().fold(0, deleted),
             segments: view.segments().len(),
-            store_bytes: self.directory.num_bytes()?,
-            writer_bytes: self.writer.lock().held_bytes() as u64,
-        })
+            store_bytes: 0,
+            writer_bytes: self.writer_bytes() as u64,
+        }
     }
 }
 

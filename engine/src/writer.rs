@@ -24,7 +24,8 @@ pub(crate) use merging::Forced;
 pub use merging::MergeOptions;
 
 use backlog::{Batch, Queued, waiting_bytes};
-use memory::Share;
+pub(crate) use memory::Share;
+use merging::Begun;
 
 use crate::directory::{CommitMeta, ShardDirectory};
 use crate::schema::document::{DocumentBuilder, Identity};
@@ -46,6 +47,7 @@ pub(crate) struct Writer {
     /// `None` until the first write and after a pause.
     tantivy: Option<IndexWriter<Queued>>,
     share: Arc<Share>,
+    begun: Begun,
     /// Applied, and not handed to tantivy yet.
     batch: Batch,
     next_seq_no: SeqNo,
@@ -87,6 +89,7 @@ impl Writer {
             covered: None,
             tantivy: None,
             share,
+            begun: Begun::default(),
             batch: Batch::default(),
             next_seq_no,
             ordered_under,
@@ -299,13 +302,28 @@ impl Writer {
         self.share.must_flush()
     }
 
+    /// Returns what the writer counts its segments in the making by.
+    pub(crate) fn share(&self) -> &Arc<Share> {
+        &self.share
+    }
+
     /// Gives back the memory and threads of tantivy's writer; waits for running merges.
     pub(crate) fn close(&mut self) -> Result<(), EngineError> {
         self.flush()?;
         self.guarded(|writer| match writer.tantivy.take() {
-            Some(tantivy) => Ok(tantivy.wait_merging_threads()?),
+            Some(tantivy) => {
+                tantivy.wait_merging_threads()?;
+                writer.begun = Begun::default();
+                Ok(())
+            }
             None => Ok(()),
         })
+    }
+
+    /// Gives back tantivy's writer without waiting for merges, whose results are thrown away.
+    pub(crate) fn give_up(&mut self) {
+        drop(self.tantivy.take());
+        self.begun = Begun::default();
     }
 
     /// Returns tantivy's writer, opening it.
@@ -321,7 +339,7 @@ impl Writer {
             // applied by a merge to some segments of the commit and passed over in those that the
             // commit deleted from, and is lost in those. No operation is to have it.
             writer.run(std::iter::empty())?;
-            writer.set_merge_policy(self.options.merges.policy());
+            writer.set_merge_policy(self.options.merges.policy(&self.begun));
             self.tantivy = Some(writer);
         }
         self.tantivy

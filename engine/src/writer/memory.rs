@@ -9,7 +9,7 @@
 //! single segment passes the whole budget.
 //!
 //! A writer without new documents is not asked by tantivy, so it cannot be made to write its segment
-//! by the gauge alone: [`IndexingMemory`] marks it, and the leaf's maintenance commits marked writers.
+//! by the gauge alone: [`IndexingMemory`] marks it, and the leaf's maintenance has it give way.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,7 +1,11 @@
 //! When segments are merged.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tantivy::index::SegmentId;
-use tantivy::indexer::NoMergePolicy;
+use tantivy::indexer::{MergeCandidate, NoMergePolicy};
 use tantivy::merge_policy::{LogMergePolicy, MergePolicy};
 use tantivy::{FutureResult, SegmentMeta};
 
@@ -35,8 +39,51 @@ impl Default for MergeOptions {
     }
 }
 
+/// The merges that were begun, by their segments: tantivy tells nobody which of them still run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Begun(Arc<Mutex<Vec<Vec<SegmentId>>>>);
+
+impl Begun {
+    fn note(&self, ids: &[SegmentId]) {
+        self.0.lock().push(ids.to_vec());
+    }
+
+    /// Forgets merges of segments that may be merged: those are in none that runs.
+    fn forget(&self, free: &[SegmentMeta]) {
+        let free: HashSet<SegmentId> = free.iter().map(SegmentMeta::id).collect();
+        let is_running = |ids: &Vec<SegmentId>| ids.iter().all(|id| !free.contains(id));
+        self.0.lock().retain(is_running);
+    }
+
+    /// Returns whether any is under way, where the index has the segments `present`: the end of a
+    /// merge takes its segments out. One that failed counts until segments are looked at again.
+    fn is_any_running(&self, present: &HashSet<SegmentId>) -> bool {
+        let mut begun = self.0.lock();
+        begun.retain(|ids| ids.iter().all(|id| present.contains(id)));
+        !begun.is_empty()
+    }
+}
+
+/// A policy, and a note of what it had merged.
+#[derive(Debug)]
+struct Noted {
+    policy: LogMergePolicy,
+    begun: Begun,
+}
+
+impl MergePolicy for Noted {
+    fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
+        self.begun.forget(segments);
+        let candidates = self.policy.compute_merge_candidates(segments);
+        candidates
+            .iter()
+            .for_each(|candidate| self.begun.note(&candidate.0));
+        candidates
+    }
+}
+
 impl MergeOptions {
-    pub(super) fn policy(&self) -> Box<dyn MergePolicy> {
+    pub(super) fn policy(&self, begun: &Begun) -> Box<dyn MergePolicy> {
         if !self.is_enabled {
             return Box::new(NoMergePolicy);
         }
@@ -45,7 +92,8 @@ impl MergeOptions {
         policy.set_max_docs_before_merge(self.max_documents);
         policy.set_min_layer_size(self.min_layer_documents);
         policy.set_del_docs_ratio_before_merge(self.max_deleted_share);
-        Box::new(policy)
+        let begun = begun.clone();
+        Box::new(Noted { policy, begun })
     }
 }
 
@@ -81,16 +129,26 @@ impl Writer {
             if forced == Forced::Barrier {
                 ids.drain(..ids.len() - 1);
             }
+            writer.begun.note(&ids);
             let tantivy = writer.tantivy()?;
             tantivy.set_merge_policy(Box::new(NoMergePolicy));
             Ok(Some(tantivy.merge(&ids)))
         })
     }
 
+    /// Returns whether segments are being merged.
+    pub(crate) fn is_merging(&self) -> Result<bool, EngineError> {
+        if !self.is_open() {
+            return Ok(false);
+        }
+        let present = self.index.searchable_segment_ids()?;
+        Ok(self.begun.is_any_running(&present.into_iter().collect()))
+    }
+
     /// Lets segments be merged in the background again.
     pub(crate) fn resume_merging(&mut self) {
         if let Some(tantivy) = &self.tantivy {
-            tantivy.set_merge_policy(self.options.merges.policy());
+            tantivy.set_merge_policy(self.options.merges.policy(&self.begun));
         }
     }
 }
