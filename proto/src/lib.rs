@@ -123,8 +123,8 @@ pub trait LeafClient: Send + Sync {
     /// [`LeafFault::NotHere`].
     async fn write(&self, call: write::WriteCall) -> Result<write::WriteAnswer, LeafFault>;
 
-    /// Returns documents by id, the newest acknowledged version when `realtime`; only a primary knows
-    /// that, a replica answers [`LeafFault::NotHere`].
+    /// Returns documents by id, the newest version when `realtime`, also one that is not durable yet;
+    /// only a primary knows that, a replica answers [`LeafFault::NotHere`].
     async fn get(&self, call: read::GetCall) -> Result<Vec<Option<read::Document>>, LeafFault>;
 
     /// Makes every write acknowledged before the call visible to searches of the primary; replicas
@@ -135,7 +135,7 @@ pub trait LeafClient: Send + Sync {
     ) -> Result<gleaner_model::Generation, LeafFault>;
 
     /// Waits until the shard's visible generation includes `seq_no`, without forcing a refresh
-    /// unless none is due (`refresh_interval` −1 and too many waiters force one). A replica forces
+    /// unless none is due (`refresh_interval` −1), or none has come after two intervals. A replica forces
     /// none: it answers [`LeafFault::Behind`] at the deadline.
     async fn wait_for_refresh(
         &self,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use gleaner_model::{DocumentId, FieldPath, Generation};
+use gleaner_model::{DocumentId, FieldPath, Generation, ShardNumber};
 use serde::{Deserialize, Serialize};
 
 pub use extent::{Extent, Span, Unmatched};
@@ -284,6 +284,9 @@ pub struct After {
     pub keys: Vec<SortValue>,
     /// The tie-break; `None`: hits with equal keys are left out.
     pub tie: Option<TieBreak>,
+    /// The shard of the hit gone on after: documents of one id may lie in several shards of an index,
+    /// by their routing, and those in shards of larger numbers come after it. `None`: none does.
+    pub shard: Option<ShardNumber>,
 }
 
 /// The last key of every order, the same on every copy.

@@ -12,6 +12,12 @@ use crate::search::SearchOptions;
 use crate::tasks::{Action, Origin};
 use crate::{Root, RootError};
 
+/// Longest pause after a page, however low the rate.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Shortest wait between two times that a pause keeps the views alive.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
 /// What is to be deleted, and how.
 #[derive(Debug, Clone)]
 pub struct ByQueryRequest {
@@ -97,9 +103,11 @@ impl Root {
             ..ByQueryReport::default()
         };
         let deadline = self.deadline_of(&request.search);
-        let state = self.pin(target, request.keep_alive, deadline).await?;
-        let outcome = self.delete_pages(&state, request, &mut report).await;
-        self.release(&state).await;
+        let pinned = self.pin(target, request.keep_alive, deadline).await?;
+        let held = self.hold(pinned);
+        let outcome = self.delete_pages(held.state(), request, &mut report);
+        let outcome = outcome.await;
+        drop(held);
         outcome?;
         if request.is_refreshed {
             self.refresh(target).await?;
@@ -145,8 +153,28 @@ impl Root {
             if options.after.is_none() || is_ended || num_hits < page.size() || left == 0 {
                 return Ok(());
             }
-            throttle(request, num_hits, begun, report).await;
+            let pause = pause_after(request, num_hits, begun);
+            report.throttled += pause;
+            self.wait_holding(state, request, pause).await?;
         }
+        Ok(())
+    }
+
+    /// Waits, and keeps the views alive meanwhile.
+    async fn wait_holding(
+        &self,
+        state: &crate::token::PointInTimeState,
+        request: &ByQueryRequest,
+        pause: Duration,
+    ) -> Result<(), RootError> {
+        let longest = (request.keep_alive / 2).max(SHORTEST_WAIT);
+        let mut left = pause;
+        while left > longest {
+            tokio::time::sleep(longest).await;
+            left -= longest;
+            self.renew(state, self.deadline_of(&request.search)).await?;
+        }
+        tokio::time::sleep(left).await;
         Ok(())
     }
 
@@ -231,19 +259,13 @@ fn deletion(hit: Hit) -> IngestItem {
     }
 }
 
-/// Waits until the page has taken as long as its share of the rate.
-async fn throttle(
-    request: &ByQueryRequest,
-    num_hits: usize,
-    begun: Instant,
-    report: &mut ByQueryReport,
-) {
+/// Returns how long to wait until the page has taken as long as its share of the rate.
+fn pause_after(request: &ByQueryRequest, num_hits: usize, begun: Instant) -> Duration {
     let Some(rate) = request.requests_per_second else {
-        return;
+        return Duration::ZERO;
     };
-    let due =
-        Duration::from_secs_f64((num_hits as f64 / rate).min(request.keep_alive.as_secs_f64()));
-    let pause = due.saturating_sub(begun.elapsed());
-    report.throttled += pause;
-    tokio::time::sleep(pause).await;
+    let due = Duration::try_from_secs_f64(num_hits as f64 / rate);
+    due.unwrap_or(LONGEST_PAUSE)
+        .min(LONGEST_PAUSE)
+        .saturating_sub(begun.elapsed())
 }

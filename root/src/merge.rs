@@ -110,18 +110,28 @@ impl<'a> Merged<'a> {
 
 /// Compares two hits as a shard ranks its own.
 fn in_order(a: &ShardHit, b: &ShardHit, sort: &[SortKey]) -> Ordering {
-    let by_order = if sort.is_empty() {
+    by_keys(a, b, sort).then_with(|| a.tie.cmp(&b.tie))
+}
+
+fn by_keys(a: &ShardHit, b: &ShardHit, sort: &[SortKey]) -> Ordering {
+    if sort.is_empty() {
         let (a, b) = (a.score.unwrap_or(0.0), b.score.unwrap_or(0.0));
-        b.total_cmp(&a)
-    } else {
-        order::compare_keys(sort, &a.keys, &b.keys)
-    };
-    by_order.then_with(|| a.tie.cmp(&b.tie))
+        return b.total_cmp(&a);
+    }
+    order::compare_keys(sort, &a.keys, &b.keys)
 }
 
 fn compare(a: &Ranked, b: &Ranked, sort: &[SortKey]) -> Ordering {
-    in_order(&a.hit, &b.hit, sort)
-        // Documents of one id in several indices: by index name, as the plans stand.
+    // One id that was read and one that was not say nothing.
+    let by_id = match (&a.hit.tie.id, &b.hit.tie.id) {
+        (Some(one), Some(other)) => one.cmp(other),
+        _ => Ordering::Equal,
+    };
+    by_keys(&a.hit, &b.hit, sort)
+        .then_with(|| a.hit.tie.hash.cmp(&b.hit.tie.hash))
+        .then(by_id)
+        // Documents of one id in several indices: by index name, as the plans stand; in several
+        // shards of an index, by their routing: by shard.
         .then_with(|| a.plan.cmp(&b.plan))
         .then_with(|| a.shard.cmp(&b.shard))
 }

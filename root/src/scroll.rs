@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use gleaner_proto::LeafFault;
-use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_search};
+use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 
 use crate::deadline::Deadline;
 use crate::plan::Target;
@@ -54,17 +54,22 @@ impl Root {
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
         let deadline = self.deadline_of(request);
-        let pit = self.pin(target, keep_alive, deadline).await?;
+        let pinned = self.pin(target, keep_alive, deadline).await?;
+        // A page that fails, or that nobody waits for, leaves no id to clear.
+        let held = self.hold(pinned);
         let ScrollOrigin { body, parameters } = origin;
         let body = body.to_vec();
         let state = ScrollState {
-            pit,
+            pit: held.state().clone(),
             body,
             parameters,
             after: None,
             now_ms: self.now_ms(),
+            after_shard: None,
         };
-        self.next_page(state, request, (options, deadline)).await
+        let page = self.next_page(state, request, (options, deadline)).await?;
+        held.keep();
+        Ok(page)
     }
 
     /// Answers the next page.
@@ -126,6 +131,10 @@ impl Root {
             parse_search(body, limits)?
         };
         apply_uri_parameters(&mut request, parameters, limits)?;
+        // A scroll goes through all there is, and says from the start how much that is.
+        if request.track_total_hits == TrackTotal::default() {
+            request.track_total_hits = TrackTotal::Exact;
+        }
         Ok(request)
     }
 
@@ -137,7 +146,7 @@ impl Root {
     ) -> Result<SearchResponse, RootError> {
         let mut plans = self.plans_of(&state.pit)?;
         let options = SearchOptions {
-            after: state.after.clone(),
+            after: state.position(),
             now_ms: Some(state.now_ms),
             ..options.clone()
         };
@@ -152,7 +161,10 @@ impl Root {
         if let Some(lost) = lost {
             return Err(RootError::ContextMissing(lost.shard.index.to_string()));
         }
-        state.after = response.last.take().or(state.after);
+        if let Some(last) = response.last.take() {
+            state.after_shard = last.shard;
+            state.after = Some(last);
+        }
         response.scroll_id = Some(token::encode(&state)?);
         Ok(response)
     }
@@ -186,6 +198,9 @@ fn check_parts(request: &SearchRequest) -> Result<(), RootError> {
     }
     if request.size == Some(0) {
         return refused("[size] cannot be [0] in a scroll context");
+    }
+    if request.track_total_hits != TrackTotal::Exact {
+        return refused("disabling [track_total_hits] is not allowed in a scroll context");
     }
     if request.search_after.is_some() {
         return refused("`search_after` cannot be used in a scroll context.");

@@ -28,7 +28,7 @@ use crate::{Root, RootError};
 use preparing::{apply_boosts, check_limits, check_search_after};
 use skipping::{skip_hopeless, skipped};
 
-pub(crate) use shard_query::{shard_query, wanted_hits};
+pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
 
 /// What a search needs beside its body.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,8 @@
 //! ```text
 //! base64url, no padding, of
 //!   2 bytes  "GT"            magic
-//!   u8       2               format; 1 is read too: its views do not say which copy holds them
+//!   u8                       format: of points in time 2, of scrolls 3. Older ones are read too: views of
+//!                            1 do not say which copy holds them, 2 has no shard of a scroll's last hit
 //!   u8       kind            1 point in time, 2 scroll
 //!   u32      crc32c of the body, little-endian
 //!   body     postcard
@@ -23,13 +24,18 @@ use crate::RootError;
 pub(crate) use state::{IndexViews, PointInTimeState, Position, ScrollState};
 
 const MAGIC: &[u8; 2] = b"GT";
-const FORMAT: u8 = 2;
 const HEAD_BYTES: usize = 8;
 
 /// State that an id carries.
 pub(crate) trait State: Serialize + DeserializeOwned {
     /// What kind of id it is.
     const KIND: u8;
+
+    /// The format that is written.
+    const FORMAT: u8;
+
+    /// What was added to the end of the body since format 2, as it stands where there is none.
+    const ADDED: &[u8];
 
     /// What ids of format 1 carry.
     type First: DeserializeOwned + Into<Self>;
@@ -44,7 +50,7 @@ pub(crate) fn encode<T: State>(state: &T) -> Result<String, RootError> {
         postcard::to_stdvec(state).map_err(|error| RootError::Internal(error.to_string()))?;
     let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend([FORMAT, T::KIND]);
+    bytes.extend([T::FORMAT, T::KIND]);
     bytes.extend(crc32c::crc32c(&body).to_le_bytes());
     bytes.extend(body);
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -66,7 +72,7 @@ pub(crate) fn decode<T: State>(token: &str) -> Result<T, RootError> {
         return Err(bad("it was not made by this engine"));
     }
     let format = head[2];
-    if format > FORMAT {
+    if format > T::FORMAT {
         return Err(bad("it was made by a newer version"));
     }
     if head[3] != T::KIND {
@@ -76,8 +82,9 @@ pub(crate) fn decode<T: State>(token: &str) -> Result<T, RootError> {
         return Err(bad("it is damaged"));
     }
     let read = match format {
-        FORMAT => postcard::from_bytes(body),
-        _ => postcard::from_bytes::<T::First>(body).map(Into::into),
+        1 => postcard::from_bytes::<T::First>(body).map(Into::into),
+        2 => postcard::from_bytes(&[body, T::ADDED].concat()),
+        _ => postcard::from_bytes(body),
     };
     read.map_err(|_| bad("it is damaged"))
 }
@@ -119,8 +126,10 @@ mod tests {
                 keys: vec![SortValue::F64(1.5), SortValue::Missing],
                 tie: TieBreak { hash, id: None },
                 plan: 1,
+                shard: None,
             }),
             now_ms: 7,
+            after_shard: Some(3),
         }
     }
 
@@ -141,7 +150,21 @@ mod tests {
             decode::<ScrollState>(&token).expect("decodes"),
             scroll(NODES)
         );
-        assert_eq!(token, include_str!("token/scroll.v2").trim_end());
+        assert_eq!(token, include_str!("token/scroll.v3").trim_end());
+    }
+
+    #[test]
+    fn a_scroll_of_the_second_format_does_not_say_its_shard() {
+        let token = include_str!("token/scroll.v2").trim_end();
+        let read: ScrollState = decode(token).expect("decodes");
+        let after_shard = None;
+        assert_eq!(
+            read,
+            ScrollState {
+                after_shard,
+                ..scroll(NODES)
+            }
+        );
     }
 
     #[test]
@@ -154,7 +177,11 @@ mod tests {
                 .all(|(_, node, _)| node.is_none())
         );
         let token = include_str!("token/scroll.v1").trim_end();
-        assert_eq!(decode::<ScrollState>(token).expect("decodes"), scroll(&[]));
+        let expected = ScrollState {
+            after_shard: None,
+            ..scroll(&[])
+        };
+        assert_eq!(decode::<ScrollState>(token).expect("decodes"), expected);
     }
 
     #[test]

@@ -118,10 +118,13 @@ pub(super) fn comes_after(
     let Some(tie) = &after.tie else {
         return Ok(false);
     };
-    Ok(match (entry.hash.cmp(&tie.hash), &tie.id) {
-        (Ordering::Equal, Some(id)) => request.id_of(entry.target, entry.place)? > *id,
-        (ordering, _) => ordering == Ordering::Greater,
-    })
+    let by_tie = match (entry.hash.cmp(&tie.hash), &tie.id) {
+        (Ordering::Equal, Some(id)) => request.id_of(entry.target, entry.place)?.cmp(id),
+        (ordering, _) => ordering,
+    };
+    let shard = request.shards[entry.target].target.key.shard;
+    let is_in_later_shard = after.shard.is_some_and(|last| shard > last);
+    Ok(by_tie.is_gt() || (by_tie.is_eq() && is_in_later_shard))
 }
 
 impl Request<'_> {

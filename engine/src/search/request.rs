@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use gleaner_model::ShardNumber;
 use gleaner_query::answer::{ShardHits, SortValue};
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::{SortTarget, TrackTotal};
@@ -12,7 +13,7 @@ use tantivy::query::Weight;
 
 use super::aggregations::{self, LiveFilters};
 use super::prune::{Plan, ShardPlan};
-use super::sorting::{SortedHit, Sorting};
+use super::sorting::{SortedHit, Sorting, read_tie};
 use super::{SearchEnv, Target, answer, count, prune, walk};
 use crate::control::{Reservation, Stop};
 use crate::lower::{self, Scope};
@@ -65,6 +66,8 @@ pub(super) enum Order {
 pub(super) struct AfterScore {
     pub(super) score: f64,
     pub(super) tie: Option<AfterTie>,
+    /// Hits equal in all that come after it in shards of larger numbers.
+    pub(super) shard: Option<ShardNumber>,
 }
 
 /// A tie-break to go on after.
@@ -418,7 +421,8 @@ fn order_of(query: &ShardQuery) -> Result<Order, EngineError> {
             Some(SortValue::F64(score)) => *score,
             other => return Err(EngineError::Internal(format!("{other:?} is no score"))),
         };
-        return Ok(Order::Score(Some(AfterScore { score, tie })));
+        let shard = after.shard;
+        return Ok(Order::Score(Some(AfterScore { score, tie, shard })));
     }
     let Some(values) = &query.search_after else {
         return Ok(Order::Score(None));
@@ -428,12 +432,7 @@ fn order_of(query: &ShardQuery) -> Result<Order, EngineError> {
         .first()
         .and_then(serde_json::Value::as_f64)
         .ok_or_else(refuse)?;
-    let tie = match values.get(1) {
-        None => None,
-        Some(hash) => Some(AfterTie {
-            hash: hash.as_u64().ok_or_else(refuse)?,
-            id: None,
-        }),
-    };
-    Ok(Order::Score(Some(AfterScore { score, tie })))
+    let (hash, shard) = read_tie(&values[1..])?;
+    let tie = hash.map(|hash| AfterTie { hash, id: None });
+    Ok(Order::Score(Some(AfterScore { score, tie, shard })))
 }

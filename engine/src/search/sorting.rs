@@ -21,6 +21,7 @@ use tantivy::DocId;
 
 pub(crate) use self::key::{KeyReader, Raw};
 use self::start::Start;
+pub(super) use self::start::read_tie;
 use super::Target;
 use super::request::Request;
 use crate::EngineError;
@@ -61,7 +62,7 @@ impl Sorting {
         segment: &'r SegmentView,
     ) -> Result<SegmentSorter<'r>, EngineError> {
         let readers = key_readers(&query.sort, &target.view, target.key, segment)?;
-        let start = Start::of(query, &target.view, &readers)?;
+        let start = Start::of(query, (target.key.shard, &target.view), &readers)?;
         Ok(SegmentSorter {
             readers,
             start,

@@ -1,6 +1,6 @@
 //! Order of hits, how they are counted, and what is returned of them.
 
-use gleaner_model::DocumentId;
+use gleaner_model::{DocumentId, ShardNumber};
 use gleaner_query::resolved::{After, TieBreak};
 use gleaner_query::search::{
     FieldFormat, Missing, SortKey, SortMode, SortTarget, SourceFilter, TrackTotal,
@@ -158,18 +158,20 @@ impl Wire for After {
     type Message = v1::After;
 
     fn to_message(&self) -> v1::After {
-        let Self { keys, tie } = self;
+        let Self { keys, tie, shard } = self;
         v1::After {
             keys: messages(keys),
             tie: tie.as_ref().map(Wire::to_message),
+            shard: shard.map(|shard| shard.0),
         }
     }
 
     fn from_message(message: v1::After) -> Result<Self, DecodeError> {
-        let v1::After { keys, tie } = message;
+        let v1::After { keys, tie, shard } = message;
         Ok(Self {
             keys: all(keys)?,
             tie: maybe(tie)?,
+            shard: shard.map(ShardNumber),
         })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::RootError;
 use crate::merge::Ranked;
 use crate::plan::IndexPlan;
-use crate::search::Asked;
+use crate::search::{Asked, Tie};
 
 /// Joins hits of a search with their content.
 pub(super) struct Joiner<'a> {
@@ -58,7 +58,7 @@ impl<'a> Joiner<'a> {
         Ok(Hit {
             index: self.plans[ranked.plan].index.name.to_string(),
             score,
-            sort: self.sort_values(ranked),
+            sort: self.sort_values(ranked, content.routing.is_some()),
             content,
             source,
             shard: ranked.shard.shard.0,
@@ -66,21 +66,27 @@ impl<'a> Joiner<'a> {
     }
 
     /// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so
-    /// that documents with equal keys are neither repeated nor skipped. The tie-break is text: it has
-    /// more digits than a JSON reader's double keeps. Where several indices are searched, the index
-    /// follows it: documents of one id in two of them tie in everything else.
-    fn sort_values(&self, ranked: &Ranked) -> Vec<Value> {
+    /// that documents with equal keys are neither repeated nor skipped. There is none where the keys
+    /// tell any two documents apart: those of one index by `_doc`, and by `_shard_doc` unless they are
+    /// routed, when there may be several of one id.
+    fn sort_values(&self, ranked: &Ranked, is_routed: bool) -> Vec<Value> {
         let sort = &self.asked.request.sort;
         let mut values = all_shown(&ranked.hit.keys, &self.formats[ranked.plan]);
-        let is_total = |key: &SortKey| matches!(key.target, SortTarget::Doc | SortTarget::ShardDoc);
-        if !values.is_empty() && !sort.iter().any(is_total) {
-            let hash = ranked.hit.tie.hash;
-            values.push(Value::from(if self.plans.len() > 1 {
-                format!("{hash}:{}", ranked.plan)
-            } else {
-                hash.to_string()
-            }));
+        let is_alone = self.plans.len() == 1;
+        let is_total = |key: &SortKey| match key.target {
+            SortTarget::Doc => is_alone,
+            SortTarget::ShardDoc => is_alone && !is_routed,
+            SortTarget::Score | SortTarget::Field(_) => false,
+        };
+        if values.is_empty() || sort.iter().any(is_total) {
+            return values;
         }
+        let tie = Tie {
+            hash: ranked.hit.tie.hash,
+            plan: (!is_alone).then_some(ranked.plan),
+            shard: is_routed.then_some(ranked.shard.shard.0),
+        };
+        values.push(tie.to_string().into());
         values
     }
 }

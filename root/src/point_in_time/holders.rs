@@ -18,6 +18,41 @@ use crate::{Root, RootError};
 /// time is over.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Views pinned for a request: when it fails, or its client goes away, they are let go of in the
+/// background.
+pub(crate) struct Held<'a> {
+    root: &'a Root,
+    state: Option<PointInTimeState>,
+}
+
+impl Held<'_> {
+    /// Returns what is pinned.
+    pub(crate) fn state(&self) -> &PointInTimeState {
+        self.state.as_ref().expect("it is taken by `keep` alone")
+    }
+
+    /// Leaves the views pinned: their id is given away.
+    pub(crate) fn keep(mut self) {
+        self.state = None;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = &self.state {
+            tokio::spawn(release_all(self.root.holders(state)));
+        }
+    }
+}
+
+/// Releases views; returns how many were still there.
+async fn release_all(holders: Vec<(Located, Vec<PinnedView>)>) -> usize {
+    let releases = holders.into_iter().map(|(leaf, views)| async move {
+        timeout(RELEASE_PATIENCE, leaf.client.release_views(views)).await
+    });
+    join_all(releases).await.into_iter().flatten().sum()
+}
+
 impl Root {
     /// Keeps the views of `state` for another `keep_alive`, by one call per leaf.
     ///
@@ -30,7 +65,9 @@ impl Root {
         state: &PointInTimeState,
         deadline: Deadline,
     ) -> Result<(), RootError> {
-        let keep_alive = Duration::from_millis(state.keep_alive_ms);
+        // The id says how long; who made it up gets no more than anyone.
+        let keep_alive =
+            Duration::from_millis(state.keep_alive_ms).min(self.options.max_keep_alive);
         let renewals = self.holders(state).into_iter().map(|(leaf, views)| {
             let patience = deadline.gather_by();
             async move { timeout_at(patience, leaf.client.renew_views(views, keep_alive)).await }
@@ -46,14 +83,15 @@ impl Root {
 
     /// Releases the views of `state`; returns whether any was still there.
     pub(crate) async fn release(&self, state: &PointInTimeState) -> bool {
-        let releases = self
-            .holders(state)
-            .into_iter()
-            .map(|(leaf, views)| async move {
-                timeout(RELEASE_PATIENCE, leaf.client.release_views(views)).await
-            });
-        let released = join_all(releases).await;
-        released.into_iter().flatten().sum::<usize>() > 0
+        release_all(self.holders(state)).await > 0
+    }
+
+    /// Holds the views of `state` for a request.
+    pub(crate) fn hold(&self, state: PointInTimeState) -> Held<'_> {
+        Held {
+            root: self,
+            state: Some(state),
+        }
     }
 
     /// Returns the leaves that hold the views of `state`, each with what it holds. A leaf that is no

@@ -171,6 +171,7 @@ fn position_of(last: &Ranked) -> Position {
         keys,
         tie: hit.tie.clone(),
         plan: last.plan as u32,
+        shard: Some(last.shard.shard.0),
     }
 }
 

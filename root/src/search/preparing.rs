@@ -41,8 +41,16 @@ pub(super) fn check_search_after(
     plans: &[IndexPlan],
     request: &SearchRequest,
 ) -> Result<(), RootError> {
-    if request.search_after.is_none() {
+    let Some(values) = &request.search_after else {
         return Ok(());
+    };
+    let num_keys = request.sort.len().max(1);
+    if values.len() > num_keys + 1 {
+        let reason = format!(
+            "search_after has {} value(s) but sort has {num_keys}.",
+            values.len()
+        );
+        return Err(gleaner_query::QueryError::illegal(reason).into());
     }
     if request.sort.is_empty() && request.pit.is_none() {
         let reason = "Sort must contain at least one field.";

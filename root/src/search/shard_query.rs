@@ -1,8 +1,10 @@
 //! What the shards of one index are asked: window, order, where to go on.
 
+use std::fmt;
 use std::sync::Arc;
 
 use gleaner_engine::partial::with_live_keys;
+use gleaner_model::ShardNumber;
 use gleaner_query::resolved::{After, ShardQuery, TieBreak};
 use gleaner_query::search::SearchRequest;
 
@@ -59,6 +61,7 @@ fn after_of(last: &Position, at: usize) -> After {
     After {
         keys: last.keys.clone(),
         tie: Some(tie),
+        shard: last.shard.filter(|_| at == plan).map(ShardNumber),
     }
 }
 
@@ -72,25 +75,56 @@ fn tie_for(hash: u64, last: usize, at: usize) -> u64 {
     }
 }
 
-/// Reads the tie-break that follows the keys, which travels as text: the hash, and where several
-/// indices were searched, the position of the hit's index.
+/// The tie-break of a hit, as it follows its sort keys: its hash, and where that does not decide, the
+/// position of its index among those searched, and its shard. It travels as text (`hash:index:shard`):
+/// the hash has more digits than a JSON reader's double keeps.
+pub(crate) struct Tie {
+    /// Hash of its id.
+    pub(crate) hash: u64,
+    /// Position of its index; where several are searched, documents of one id in two of them tie.
+    pub(crate) plan: Option<usize>,
+    /// Its shard; where documents are routed, those of one id in two shards tie.
+    pub(crate) shard: Option<u32>,
+}
+
+impl fmt::Display for Tie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.plan, self.shard) {
+            (None, None) => write!(f, "{}", self.hash),
+            (Some(plan), None) => write!(f, "{}:{plan}", self.hash),
+            (plan, Some(shard)) => write!(f, "{}:{}:{shard}", self.hash, plan.unwrap_or(0)),
+        }
+    }
+}
+
+impl Tie {
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let tie = Self {
+            hash: parts.next()?.parse().ok()?,
+            plan: parts.next().map(str::parse).transpose().ok()?,
+            shard: parts.next().map(str::parse).transpose().ok()?,
+        };
+        parts.next().is_none().then_some(tie)
+    }
+}
+
+/// Reads the tie-break that follows the keys, for the shards of the index at `at`: they are told the
+/// hash, and the shard where it is of this index.
 pub(super) fn start_of(
     values: &[serde_json::Value],
     num_keys: usize,
     at: usize,
 ) -> Vec<serde_json::Value> {
     let mut values = values.to_vec();
-    if let Some(tie) = values.get_mut(num_keys)
-        && let Some((hash, last)) = tie.as_str().and_then(read_tie)
-    {
-        *tie = tie_for(hash, last.unwrap_or(at), at).into();
+    if values.len() != num_keys + 1 {
+        return values;
+    }
+    let tie = values[num_keys].as_str().and_then(Tie::read);
+    if let Some(tie) = tie {
+        let last = tie.plan.unwrap_or(at);
+        values[num_keys] = tie_for(tie.hash, last, at).into();
+        values.extend(tie.shard.filter(|_| last == at).map(Into::into));
     }
     values
-}
-
-fn read_tie(text: &str) -> Option<(u64, Option<usize>)> {
-    match text.split_once(':') {
-        None => Some((text.parse().ok()?, None)),
-        Some((hash, last)) => Some((hash.parse().ok()?, Some(last.parse().ok()?))),
-    }
 }

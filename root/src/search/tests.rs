@@ -382,6 +382,43 @@ async fn a_scroll_is_begun_within_the_timeout() {
 }
 
 #[tokio::test]
+async fn a_scroll_that_fails_or_is_given_up_lets_its_views_go() {
+    for is_given_up in [false, true] {
+        let fixture = fixture();
+        let all = [shard(1, 0), shard(1, 1), shard(2, 0), shard(2, 1)];
+        if is_given_up {
+            *fixture.leaf.delay.lock() = Duration::from_secs(3_600);
+        } else {
+            let kind = "query_shard_exception".into();
+            let reason = "it is wrong".to_owned();
+            let fault = LeafFault::BadQuery { kind, reason };
+            let faults = all.map(|shard| (shard, fault.clone()));
+            fixture.leaf.faults.lock().extend(faults);
+        }
+        let origin = ScrollOrigin {
+            body: matching().to_string().into(),
+            parameters: Vec::new(),
+        };
+        let (target, day) = (Target::default(), Duration::from_secs(24 * 3_600));
+        let options = SearchOptions::default();
+        let mut begun = Box::pin(fixture.root.start_scroll(&target, origin, day, &options));
+        if is_given_up {
+            while fixture.leaf.num_calls.load(Ordering::Relaxed) == 0 {
+                assert!(futures::poll!(&mut begun).is_pending());
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(*fixture.leaf.released.lock(), []);
+            drop(begun);
+        } else {
+            begun.await.err().expect("refused");
+        }
+        while fixture.leaf.released.lock().len() < 4 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
     let fixture = fixture();
     let origin = ScrollOrigin {
@@ -428,4 +465,8 @@ fn the_tie_break_of_a_hit_is_read_for_each_index() {
     );
     assert_eq!(start_of(&[json!(1), json!("500")], 1, 3)[1], json!(500));
     assert_eq!(start_of(&[json!(1)], 1, 0), [json!(1)]);
+    let routed = |at| start_of(&[json!(1), json!("500:1:2")], 1, at)[1..].to_vec();
+    assert_eq!(routed(0), [json!(500)]);
+    assert_eq!(routed(1), [json!(500), json!(2)]);
+    assert_eq!(routed(2), [json!(499)]);
 }

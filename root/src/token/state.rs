@@ -33,6 +33,10 @@ pub(crate) struct Position {
     /// Position of its index among those searched: documents of the same id in several indices tie
     /// in everything else.
     pub(crate) plan: u32,
+    /// Its shard: documents of the same id in several shards of an index tie too. Ids carry it apart,
+    /// see [`ScrollState::after_shard`].
+    #[serde(skip)]
+    pub(crate) shard: Option<u32>,
 }
 
 /// State of a point in time.
@@ -83,6 +87,8 @@ impl PointInTimeState {
 
 impl State for PointInTimeState {
     const KIND: u8 = 1;
+    const FORMAT: u8 = 2;
+    const ADDED: &[u8] = &[];
     type First = v1::PointInTime;
 }
 
@@ -98,9 +104,22 @@ pub(crate) struct ScrollState {
     pub(crate) after: Option<Position>,
     /// The request's time, fixed when the scroll began.
     pub(crate) now_ms: i64,
+    /// The shard of the last hit; since format 3.
+    pub(crate) after_shard: Option<u32>,
+}
+
+impl ScrollState {
+    /// Returns where the next page begins.
+    pub(crate) fn position(&self) -> Option<Position> {
+        let shard = self.after_shard;
+        self.after.clone().map(|last| Position { shard, ..last })
+    }
 }
 
 impl State for ScrollState {
     const KIND: u8 = 2;
+    const FORMAT: u8 = 3;
+    // No shard.
+    const ADDED: &[u8] = &[0];
     type First = v1::Scroll;
 }

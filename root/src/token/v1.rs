@@ -76,6 +76,7 @@ impl From<Scroll> for ScrollState {
             parameters,
             after,
             now_ms,
+            after_shard: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use gleaner_model::{DateFormat, FieldKind};
+use gleaner_model::{DateFormat, FieldKind, ShardNumber};
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::date::DateFormatter;
@@ -20,6 +20,8 @@ pub(super) struct Start {
     keys: Vec<Bound>,
     /// `None`: hits with equal keys are left out.
     hash: Option<u64>,
+    /// Whether hits with equal keys and hash come after it: they are in a later shard.
+    is_in_later_shard: bool,
 }
 
 impl Start {
@@ -31,11 +33,14 @@ impl Start {
     /// [`EngineError::Query`] for values that do not fit their keys.
     pub(super) fn of(
         query: &ShardQuery,
-        view: &View,
+        (shard, view): (ShardNumber, &View),
         readers: &[KeyReader],
     ) -> Result<Option<Self>, EngineError> {
-        let (values, hash) = match (&query.after, &query.search_after) {
-            (Some(after), _) => (after.keys.clone(), after.tie.as_ref().map(|tie| tie.hash)),
+        let (values, hash, last) = match (&query.after, &query.search_after) {
+            (Some(after), _) => {
+                let hash = after.tie.as_ref().map(|tie| tie.hash);
+                (after.keys.clone(), hash, after.shard)
+            }
             (None, Some(values)) => read_all(query, view, readers, values)?,
             (None, None) => return Ok(None),
         };
@@ -46,6 +51,7 @@ impl Start {
         Ok(Some(Self {
             keys: keys.collect::<Result<_, _>>()?,
             hash,
+            is_in_later_shard: last.is_some_and(|last| shard > last),
         }))
     }
 
@@ -58,33 +64,50 @@ impl Start {
                 Ordering::Equal => {}
             }
         }
-        self.hash.is_some_and(|start| hash > start)
+        let is_later = self.is_in_later_shard;
+        self.hash
+            .is_some_and(|start| hash > start || (hash == start && is_later))
     }
 }
 
-/// Reads the values a client gave back, with the hash that may follow them.
+/// Values to go on after, and the hash and shard that may follow them.
+type Read = (Vec<SortValue>, Option<u64>, Option<ShardNumber>);
+
+/// Reads the values a client gave back, with the tie-break that may follow them.
 fn read_all(
     query: &ShardQuery,
     view: &View,
     readers: &[KeyReader],
     values: &[Value],
-) -> Result<(Vec<SortValue>, Option<u64>), EngineError> {
+) -> Result<Read, EngineError> {
     let num_keys = query.sort.len();
-    let hash = match values.len() {
-        len if len == num_keys => None,
-        len if len == num_keys + 1 => Some(values[num_keys].as_u64().ok_or_else(|| {
-            let value = &values[num_keys];
-            EngineError::Query(format!("search_after: [{value}] is no tie-break"))
-        })?),
-        len => {
-            return Err(EngineError::Query(format!(
-                "search_after has {len} value(s) but sort has {num_keys}."
-            )));
-        }
-    };
+    let len = values.len();
+    if !(num_keys..=num_keys + 2).contains(&len) {
+        return Err(EngineError::Query(format!(
+            "search_after has {len} value(s) but sort has {num_keys}."
+        )));
+    }
+    let (hash, shard) = read_tie(&values[num_keys..])?;
     let keys = query.sort.iter().zip(readers).zip(values);
     let keys = keys.map(|((key, reader), value)| read_start(key, view, reader.kind, value));
-    Ok((keys.collect::<Result<_, _>>()?, hash))
+    Ok((keys.collect::<Result<_, _>>()?, hash, shard))
+}
+
+/// Reads the tie-break that may follow the values: a hash, and perhaps the shard.
+///
+/// # Errors
+/// [`EngineError::Query`] for what is none.
+pub(in crate::search) fn read_tie(
+    values: &[Value],
+) -> Result<(Option<u64>, Option<ShardNumber>), EngineError> {
+    let number = |value: &Value| {
+        let refuse = || EngineError::Query(format!("search_after: [{value}] is no tie-break"));
+        value.as_u64().ok_or_else(refuse)
+    };
+    let hash = values.first().map(number).transpose()?;
+    let shard = values.get(1).map(number).transpose()?;
+    let shard = shard.map(|shard| ShardNumber(u32::try_from(shard).unwrap_or(u32::MAX)));
+    Ok((hash, shard))
 }
 
 /// Reads where to go on. A number is taken as it is, whichever the type of the field: it may be of

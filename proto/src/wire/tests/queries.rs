@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gleaner_model::ShardNumber;
 use gleaner_query::aggregation::{
     Aggregation, AggregationKind, AggregationRange, BucketOrder, CalendarUnit,
     DateHistogramAggregation, DateInterval, HistogramAggregation, Metric, RangeAggregation,
@@ -319,7 +320,10 @@ fn aggregation() -> impl Strategy<Value = Aggregation> {
 }
 
 fn after() -> impl Strategy<Value = After> {
-    (vec(sort_value(), 0..3), of(tie_break())).prop_map(|(keys, tie)| After { keys, tie })
+    (vec(sort_value(), 0..3), of(tie_break()), of(any::<u32>())).prop_map(|(keys, tie, shard)| {
+        let shard = shard.map(ShardNumber);
+        After { keys, tie, shard }
+    })
 }
 
 pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
