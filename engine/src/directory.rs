@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gleaner_log::files::Files;
+use gleaner_log::files::{Files, create_durable_dir};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tantivy::directory::MmapDirectory;
@@ -86,14 +86,8 @@ impl ShardDirectory {
         files: Arc<dyn Files>,
         reading: Reading,
     ) -> Result<(Self, Option<CommitMeta>), EngineError> {
-        files
-            .create_dir_all(folder)
-            .map_err(EngineError::io("making the folder"))?;
-        if let Some(parent) = folder.parent() {
-            files
-                .sync_dir(parent)
-                .map_err(EngineError::io("making the folder durable"))?;
-        }
+        // The index's folder above it is made with its first shard.
+        create_durable_dir(&*files, folder).map_err(EngineError::io("making the folder"))?;
         let meta = read_whole(&*files, &folder.join(META))?;
         let commit = meta.as_deref().map(CommitMeta::parse).transpose()?;
         let segments = commit

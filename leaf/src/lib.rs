@@ -17,6 +17,7 @@ mod get;
 mod growth;
 mod idempotency;
 mod lease;
+mod leftovers;
 mod maintenance;
 mod mapping;
 mod opening;
@@ -50,12 +51,13 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
+use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
@@ -97,7 +99,8 @@ pub struct LeafOptions {
     pub write_patience: Duration,
     /// Bytes remembered of documents, per shard, that searches cannot see yet: their ids and versions,
     /// and the newest of themselves, up to a sixteenth of it. Default 16 MiB. Beyond it a refresh is made
-    /// at once, far beyond it writers wait for one.
+    /// at once, far beyond it writers wait for one. Half of it is for tombstones that are visible, the
+    /// newest ones.
     pub unseen_bytes: usize,
     /// Operations not yet durably committed after which a durable commit is made; default 500,000.
     pub flush_operations: u64,
@@ -187,6 +190,10 @@ pub struct Leaf {
     next_snapshot: AtomicU64,
     /// Bounds how many shards are opened at once: each may replay a long log.
     opening: tokio::sync::Semaphore,
+    /// Engines of copies that were closed and may be in use for a while.
+    lingering: Mutex<BTreeMap<ShardKey, Weak<ShardIndex>>>,
+    /// Shards that are looked after at once.
+    maintaining: tokio::sync::Semaphore,
     /// Bounds how many replicas copy files at once.
     copying: tokio::sync::Semaphore,
     /// When shards that failed are tried again.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::time::Instant;
 
 use gleaner_coordinator::Coordinator;
+use gleaner_engine::EngineError;
 use gleaner_engine::control::MemoryAccount;
+use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
@@ -74,8 +76,10 @@ impl Leaf {
             started: Instant::now(),
             changing_metadata: tokio::sync::Mutex::default(),
             opening: tokio::sync::Semaphore::new(options.search_threads.max(2)),
+            maintaining: tokio::sync::Semaphore::new(options.search_threads.max(2)),
             copying: tokio::sync::Semaphore::new(MAX_COPIES),
             retries: Mutex::default(),
+            lingering: Mutex::default(),
             tasks: Arc::new(watch::Sender::new(0)),
             next_snapshot: AtomicU64::new(((options.clock)().max(0) as u64) << 16),
             options,
@@ -101,9 +105,13 @@ impl Leaf {
     async fn follow_state(self: Arc<Self>) {
         let mut states = self.coordinator.watch();
         let mut stopping = self.stopping.subscribe();
+        let mut is_first = true;
         loop {
             let state = Arc::clone(&states.borrow_and_update());
             self.follow(&state).await;
+            if std::mem::take(&mut is_first) {
+                self.sweep(&state).await;
+            }
             tokio::select! {
                 changed = states.changed() => if changed.is_err() { return },
                 _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -200,7 +208,7 @@ impl Leaf {
             for shard in self.open_shards() {
                 shard.views.expire();
                 drop_files(shard.snapshots.expired());
-                self.maintain_shard(&shard).await;
+                self.begin_maintenance(shard);
             }
             self.set_gauges();
             watermark::check(&*self.coordinator, &self.options).await;
@@ -208,9 +216,30 @@ impl Leaf {
         }
     }
 
+    /// Looks after a shard in the background, unless that is still being done: one whose disk is slow
+    /// must not keep the others waiting.
+    fn begin_maintenance(self: &Arc<Self>, shard: Arc<Shard>) {
+        if shard.is_maintained.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let leaf = Arc::clone(self);
+        self.spawn(async move {
+            // An error means that the semaphore is closed, which nobody does.
+            let permit = leaf.maintaining.acquire().await;
+            if !*leaf.stopping.borrow() {
+                leaf.maintain_shard(&shard).await;
+            }
+            drop(permit);
+            shard.is_maintained.store(false, Ordering::Release);
+        });
+    }
+
     async fn maintain_shard(&self, shard: &Arc<Shard>) {
         if shard.applier.failure().is_some() {
             return;
+        }
+        if shard.engine().must_give_way() {
+            self.on_engine(shard, |engine| engine.give_way()).await;
         }
         if self.is_flush_due(shard)
             && let Err(fault) = self.flush_shard(shard).await
@@ -222,11 +251,22 @@ impl Leaf {
             tracing::warn!(shard = %shard.key, %fault, "log was not trimmed");
         }
         if self.is_writer_idle(shard) {
-            let closing = Arc::clone(shard);
-            let closed = tokio::task::spawn_blocking(move || closing.engine().close_writer()).await;
-            if let Ok(Err(error)) = closed {
-                shard.applier.stop(&told(&error));
-            }
+            self.on_engine(shard, |engine| {
+                engine.close_writer_unless_merging().map(drop)
+            })
+            .await;
+        }
+    }
+
+    /// Does something that may block; an error stops the shard.
+    async fn on_engine<F>(&self, shard: &Arc<Shard>, work: F)
+    where
+        F: FnOnce(&ShardIndex) -> Result<(), EngineError> + Send + 'static,
+    {
+        let working = Arc::clone(shard);
+        let done = tokio::task::spawn_blocking(move || work(working.engine())).await;
+        if let Ok(Err(error)) = done {
+            shard.applier.stop(&told(&error));
         }
     }
 }

@@ -38,7 +38,7 @@ impl Leaf {
         documents: &[Bytes],
     ) -> Result<Vec<(Bytes, WriteFault)>, LeafFault> {
         let mut refused = Vec::new();
-        let _changing = self.changing_metadata.lock().await;
+        let changing = self.changing_metadata.lock().await;
         let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
             refused.clear();
             let Some(index) = state.indices.get(&shard.key.index) else {
@@ -57,6 +57,8 @@ impl Leaf {
         })
         .await
         .map_err(|error| not_agreed(shard, &error))?;
+        // Taking it over may have to wait for the shard's writer; other shards do not wait with it.
+        drop(changing);
         match state.indices.get(&shard.key.index) {
             Some(_) => {
                 shard.take_meta(&self.coordinator).await;
@@ -139,7 +141,7 @@ impl Shard {
             return;
         }
         if known.mapping.version == index.mapping.version {
-            self.index.store(Arc::clone(index));
+            self.show_meta(&known, index);
             return;
         }
         if known.settings.analysis != index.settings.analysis {
@@ -155,9 +157,16 @@ impl Shard {
         // last: see `write::plan`.
         self.engine()
             .set_mapping(Arc::clone(&index.mapping), Arc::clone(&analyzers));
-        self.index.store(Arc::clone(index));
+        self.show_meta(&known, index);
         let parser = DocumentParser::new(&index.mapping, &analyzers);
         self.parser.store(Arc::new(parser));
+    }
+
+    fn show_meta(&self, known: &IndexMeta, index: &Arc<IndexMeta>) {
+        self.index.store(Arc::clone(index));
+        if known.settings.refresh_interval_ms != index.settings.refresh_interval_ms {
+            self.interval_changed.notify_one();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_engine::schema::document::DocumentParser;
-use gleaner_model::{IndexMeta, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{IndexMeta, NodeId, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -133,6 +133,12 @@ impl Leaf {
         let has_content = next.max(applied) > SeqNo(0);
         let leases = Leases::new(terms, has_content.then_some(self.started));
         let now = Instant::now();
+        // A replica may have been away as long as this primary: it is waited for from now on.
+        let followers = Followers::default();
+        let is_other = |node: &&NodeId| Some(*node) != self.options.node.as_ref();
+        for node in index.copies_of(engine.key().shard).iter().filter(is_other) {
+            followers.heard(node, SeqNo(0), now);
+        }
         let flushes = Flushes {
             committed,
             trimmed: SeqNo(0),
@@ -151,13 +157,16 @@ impl Leaf {
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
             applier: Applier::new(engine, applied, step_bytes, leases),
             views: Views::default(),
-            followers: Followers::default(),
+            followers,
             snapshots: Snapshots::default(),
             room: self.writes.for_shard(),
             in_flight: watch::Sender::new(0),
             needs_resync: AtomicBool::new(false),
+            has_lost_log: AtomicBool::new(false),
             refresh_wanted: Notify::new(),
+            interval_changed: Notify::new(),
             flush_wanted: AtomicBool::new(false),
+            is_maintained: AtomicBool::new(false),
             counters: Counters::default(),
             flushes: Mutex::new(flushes),
         }

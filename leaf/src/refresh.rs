@@ -53,9 +53,11 @@ impl Leaf {
         shard.counters.refresh.fetch_add(1, Ordering::Relaxed);
         let generation = shard.engine().view().generation();
         let mut primary = shard.primary.lock().await;
-        primary
-            .versions
-            .prune(generation.visible, self.options.tombstone_age);
+        primary.versions.prune(
+            generation.visible,
+            self.options.tombstone_age,
+            self.options.unseen_bytes / 2,
+        );
         Ok(generation)
     }
 
@@ -92,6 +94,7 @@ impl Leaf {
             let is_full = tokio::select! {
                 () = tokio::time::sleep(pause) => false,
                 () = shard.refresh_wanted.notified() => true,
+                () = shard.interval_changed.notified() => continue,
                 () = shard.applier.stopped() => return,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };

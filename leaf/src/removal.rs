@@ -6,7 +6,6 @@ use std::sync::Arc;
 use gleaner_model::ShardKey;
 
 use crate::Leaf;
-use crate::reopening::release;
 use crate::shard::Slot;
 
 impl Leaf {
@@ -32,10 +31,12 @@ impl Leaf {
     pub(crate) fn wipe(self: &Arc<Self>, key: ShardKey, held: Slot) {
         let leaf = Arc::clone(self);
         self.spawn(async move {
-            if let Slot::Open(shard) = held
-                // A batch under way would make log and files anew after they were removed.
-                && let Err(reason) = release(shard).await
-            {
+            // A batch under way would make log and files anew after they were removed.
+            let released = match held {
+                Slot::Open(shard) => leaf.release(shard).await,
+                Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => leaf.freed(key).await,
+            };
+            if let Err(reason) = released {
                 tracing::warn!(shard = %key, %reason, "a copy is removed while in use");
             }
             if let Err(error) = leaf.log.remove(key).await {

@@ -5,9 +5,11 @@
 //! is in the log. Attempts come after 1 s, 2 s, 4 s and so on, at most 10 min apart.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use gleaner_engine::copy::ShardIndex;
 use gleaner_model::ShardKey;
 
 use crate::shard::{Shard, Slot};
@@ -24,12 +26,11 @@ impl Leaf {
     /// Opens again the failed shards whose time has come, unless the disk is full.
     pub(crate) fn reopen_failed(self: &Arc<Self>) {
         let failed = self.failed_shards();
-        let due = self.due(&failed, Instant::now());
         let is_full = Disk::of(&self.options).is_some_and(|disk| disk.is_flooded(&self.options));
         if is_full {
             return;
         }
-        for key in due {
+        for key in self.due(&failed, Instant::now()) {
             self.reopen(key);
         }
     }
@@ -37,7 +38,9 @@ impl Leaf {
     fn failed_shards(&self) -> BTreeSet<ShardKey> {
         let shards = self.shards.lock();
         let has_failed = |slot: &Slot| match slot {
-            Slot::Open(shard) => shard.applier.failure().is_some(),
+            Slot::Open(shard) => {
+                shard.applier.failure().is_some() && !shard.has_lost_log.load(Ordering::Acquire)
+            }
             Slot::Failed(_) => true,
             Slot::Opening(_) | Slot::Closing => false,
         };
@@ -75,8 +78,8 @@ impl Leaf {
         let leaf = Arc::clone(self);
         self.spawn(async move {
             let released = match slot {
-                Slot::Open(shard) => release(shard).await,
-                Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => Ok(()),
+                Slot::Open(shard) => leaf.release(shard).await,
+                Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => leaf.freed(key).await,
             };
             match released {
                 Ok(()) => leaf.open(key, index, opening).await,
@@ -86,20 +89,45 @@ impl Leaf {
     }
 }
 
-/// Closes a copy and waits until nobody uses it: two engines must not share its folder, and one that
-/// lives on would write into it after it was removed. What it has leased out runs out first.
-pub(crate) async fn release(shard: Arc<Shard>) -> Result<(), String> {
-    shard.refuse_writes().await;
-    shard.applier.leases.show().wait().await;
-    let engine = Arc::downgrade(shard.engine());
-    let dropped = tokio::task::spawn_blocking(move || drop(shard)).await;
-    dropped.map_err(|error| error.to_string())?;
-    let patience = Instant::now() + RELEASE_PATIENCE;
-    while engine.strong_count() > 0 {
-        if Instant::now() >= patience {
-            return Err("its old copy is still in use".to_owned());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+impl Leaf {
+    /// Closes a copy and waits until nobody uses it: two engines must not share its folder, and one
+    /// that lives on would write into it after it was removed. What it has leased out runs out first.
+    ///
+    /// # Errors
+    /// Why it is not free yet; [`Leaf::freed`] tells when it is.
+    pub(crate) async fn release(&self, shard: Arc<Shard>) -> Result<(), String> {
+        shard.refuse_writes().await;
+        shard.applier.leases.show().wait().await;
+        let key = shard.key;
+        let engine = Arc::downgrade(shard.engine());
+        self.lingering.lock().insert(key, engine);
+        let dropped = tokio::task::spawn_blocking(move || drop(shard)).await;
+        dropped.map_err(|error| error.to_string())?;
+        self.freed(key).await
     }
-    Ok(())
+
+    /// Waits until nobody uses the copy of `key` that was released last.
+    ///
+    /// # Errors
+    /// When somebody still does after some time.
+    pub(crate) async fn freed(&self, key: ShardKey) -> Result<(), String> {
+        let patience = Instant::now() + RELEASE_PATIENCE;
+        while self.is_lingering(key) {
+            if Instant::now() >= patience {
+                return Err("its old copy is still in use".to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    fn is_lingering(&self, key: ShardKey) -> bool {
+        let mut lingering = self.lingering.lock();
+        let is_used = |engine: &Weak<ShardIndex>| engine.strong_count() > 0;
+        let is_lingering = lingering.get(&key).is_some_and(is_used);
+        if !is_lingering {
+            lingering.remove(&key);
+        }
+        is_lingering
+    }
 }

@@ -28,7 +28,6 @@ use gleaner_model::ShardKey;
 
 use crate::Leaf;
 use crate::opening::Opening;
-use crate::reopening::release;
 use crate::shard::{Shard, Slot};
 use follow::Follower;
 use pause::Pause;
@@ -114,7 +113,7 @@ impl Keeper {
         if let Err(halt) = caught_up {
             drop(follower);
             // Nobody else has it; its folder must be free before it is opened again.
-            return match release(shard).await {
+            return match self.leaf.release(shard).await {
                 Ok(()) => self.halted(halt),
                 Err(reason) => self.halted(Halt::Broken(reason)),
             };
@@ -144,8 +143,8 @@ impl Keeper {
         };
         self.opening = opening;
         let released = match slot {
-            Slot::Open(shard) => release(shard).await,
-            Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => Ok(()),
+            Slot::Open(shard) => self.leaf.release(shard).await,
+            Slot::Opening(_) | Slot::Failed(_) | Slot::Closing => self.leaf.freed(self.key).await,
         };
         match released.map_err(Halt::Broken) {
             Ok(()) => {

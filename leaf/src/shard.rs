@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::schema::document::DocumentParser;
-use gleaner_log::ShardLog;
+use gleaner_log::{LogError, ShardLog};
 use gleaner_model::{IndexMeta, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_proto::read::ShardCounters;
 use parking_lot::Mutex;
@@ -61,10 +61,16 @@ pub(crate) struct Shard {
     pub(crate) in_flight: watch::Sender<usize>,
     /// An append failed: what follows [`Primary::next`] in the log is unknown until it is read again.
     pub(crate) needs_resync: AtomicBool,
+    /// Its log takes nothing any more.
+    pub(crate) has_lost_log: AtomicBool,
     /// Tells the refresh loop that the version map is full.
     pub(crate) refresh_wanted: Notify,
+    /// Tells the refresh loop that the index has another refresh interval.
+    pub(crate) interval_changed: Notify,
     /// A replica was asked for a durable commit where it could not make one.
     pub(crate) flush_wanted: AtomicBool,
+    /// A round of maintenance is under way.
+    pub(crate) is_maintained: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) flushes: Mutex<Flushes>,
 }
@@ -180,6 +186,26 @@ impl Shard {
         let mut in_flight = self.in_flight.subscribe();
         // An error means that the sender is gone, and it lives in `self`.
         drop(in_flight.wait_for(|count| *count == 0).await);
+    }
+
+    /// Stops the copy because its log takes nothing any more until the process is started again: it
+    /// goes on to serve what it shows, and is not opened anew.
+    pub(crate) fn lose_log(&self, error: &LogError) {
+        self.has_lost_log.store(true, Ordering::Release);
+        self.applier
+            .stop(&format!("{error}; it serves what it shows until a restart"));
+    }
+
+    /// Waits until it is known what becomes of the operations below `ordered`; returns whether all of
+    /// them are durable and applied.
+    pub(crate) async fn has_settled(&self, ordered: SeqNo) -> bool {
+        let is_applied = || self.applier.next() >= ordered;
+        let is_lost =
+            || self.needs_resync.load(Ordering::Acquire) || self.applier.failure().is_some();
+        // Whoever brings them says so before it is counted out.
+        let mut in_flight = self.in_flight.subscribe();
+        drop(in_flight.wait_for(|_| is_applied() || is_lost()).await);
+        is_applied()
     }
 
     /// Returns whether searches see everything that was applied.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use gleaner_engine::copy::ShardStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
 
 use crate::Leaf;
+use crate::applier::told;
 use crate::role::Role;
 use crate::shard::{Shard, Slot};
 
@@ -44,7 +46,11 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
     };
     let reading = Arc::clone(shard);
     let stats = tokio::task::spawn_blocking(move || reading.engine().stats()).await;
-    let stats = stats.ok().and_then(Result::ok).unwrap_or_default();
+    let stats = match stats.map_err(|error| error.to_string()) {
+        Ok(Ok(stats)) => stats,
+        Ok(Err(error)) => unsized_stats(shard, &told(&error)),
+        Err(reason) => unsized_stats(shard, &reason),
+    };
     let failure = shard.applier.failure();
     ShardState {
         shard: shard.key,
@@ -65,6 +71,12 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
         log_bytes: 0,
         counters: shard.counters.snapshot(),
     }
+}
+
+/// Returns the figures of a copy whose folder cannot be read.
+fn unsized_stats(shard: &Shard, reason: &str) -> ShardStats {
+    tracing::warn!(shard = %shard.key, reason, "the size of a copy on disk is not known");
+    shard.engine().counts()
 }
 
 fn closed_state(

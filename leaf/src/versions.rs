@@ -118,10 +118,15 @@ impl VersionMap {
     }
 
     /// Forgets documents that are visible (seq_no below `visible`) and tombstones that are visible
-    /// and older than `tombstone_age`.
-    pub(crate) fn prune(&mut self, visible: SeqNo, tombstone_age: Duration) {
+    /// and older than `tombstone_age`; younger ones too when they take more than `tombstone_bytes`.
+    pub(crate) fn prune(
+        &mut self,
+        visible: SeqNo,
+        tombstone_age: Duration,
+        tombstone_bytes: usize,
+    ) {
         let now = Instant::now();
-        let (mut entry_bytes, mut kept_bytes) = (0, 0);
+        let (mut entry_bytes, mut kept_bytes, mut shown_bytes) = (0, 0, 0);
         self.entries.retain(|id, entry| {
             let is_visible = entry.latest.seq_no < visible;
             let is_young = now.duration_since(entry.written) < tombstone_age;
@@ -130,10 +135,40 @@ impl VersionMap {
                 entry_bytes += size_of_entry(id);
                 kept_bytes += entry.latest.kept_bytes();
             }
+            if stays && is_visible {
+                shown_bytes += size_of_entry(id);
+            }
             stays
         });
+        if shown_bytes > tombstone_bytes {
+            // Half of the bound, the newest: not again at the next refresh.
+            let spared = self.oldest_spared(visible, tombstone_bytes / 2);
+            self.entries.retain(|id, entry| {
+                let stays = entry.latest.seq_no >= spared;
+                if !stays {
+                    entry_bytes -= size_of_entry(id);
+                }
+                stays
+            });
+        }
         (self.entry_bytes, self.kept_bytes) = (entry_bytes, kept_bytes);
         self.kept.retain(|(seq_no, _)| *seq_no >= visible);
+    }
+
+    /// Returns the position from which on tombstones that are visible take at most `limit` bytes.
+    fn oldest_spared(&self, visible: SeqNo, limit: usize) -> SeqNo {
+        let entries = self.entries.iter();
+        let shown = entries.filter(|(_, entry)| entry.latest.seq_no < visible);
+        let mut shown: Vec<_> = shown
+            .map(|(id, entry)| (entry.latest.seq_no, size_of_entry(id)))
+            .collect();
+        shown.sort_unstable_by_key(|(seq_no, _)| std::cmp::Reverse(*seq_no));
+        let mut bytes = 0;
+        let spared = shown.iter().take_while(|(_, size)| {
+            bytes += size;
+            bytes <= limit
+        });
+        spared.last().map_or(visible, |(seq_no, _)| *seq_no)
     }
 
     /// Forgets everything.
@@ -183,13 +218,31 @@ mod tests {
         map.put(id("a"), latest(0, Some("{}")));
         map.put(id("b"), latest(1, None));
         map.put(id("c"), latest(2, Some("{}")));
-        map.prune(SeqNo(2), Duration::from_secs(60));
+        map.prune(SeqNo(2), Duration::from_secs(60), usize::MAX);
         assert!(map.get(&id("a")).is_none());
         assert!(map.get(&id("b")).is_some());
         assert!(map.get(&id("c")).is_some());
-        map.prune(SeqNo(3), Duration::ZERO);
+        map.prune(SeqNo(3), Duration::ZERO, usize::MAX);
         assert!(map.get(&id("b")).is_none());
         assert_eq!(map.bytes(), 0);
+    }
+
+    #[test]
+    fn tombstones_are_bounded_and_the_newest_of_them_stay() {
+        let mut map = VersionMap::default();
+        for n in 0..1_000 {
+            map.put(id(&format!("{n:03}")), latest(n, None));
+        }
+        let (limit, minute) = (100 * size_of_entry(&id("000")), Duration::from_secs(60));
+        map.prune(SeqNo(990), minute, limit);
+        // Half of the bound, and what is not visible yet.
+        let left: Vec<_> = (0..1_000)
+            .filter(|n| map.get(&id(&format!("{n:03}"))).is_some())
+            .collect();
+        assert_eq!(left, (940..1_000).collect::<Vec<_>>());
+        assert_eq!(map.bytes(), 60 * size_of_entry(&id("000")));
+        map.prune(SeqNo(1_000), minute, limit);
+        assert!(map.get(&id("940")).is_some());
     }
 
     #[test]

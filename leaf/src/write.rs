@@ -41,6 +41,7 @@ use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
 use plan::{Plan, Planned};
 
+use queue::Taken;
 pub(crate) use queue::{ShardRoom, WriteQueue};
 
 /// Times that a request is planned: its documents may bring new fields, and what it updates may have
@@ -66,7 +67,7 @@ impl Leaf {
     ) -> Result<WriteAnswer, LeafFault> {
         let bytes: usize = call.items.iter().map(item_bytes).sum();
         let room = self.writes.enter(&shard.room, bytes, call.remaining);
-        let _room = room.await?;
+        let room = room.await?;
         let started = Instant::now();
         let items = Arc::new(call.items);
         let mut learnt = Known::default();
@@ -96,12 +97,25 @@ impl Leaf {
                     let contents = self.contents_at(shard, &positions).await?;
                     learnt.contents.extend(contents);
                 }
+                Planned::Ready(plan) if plan.operations.is_empty() => {
+                    let ordered = guard.next;
+                    drop(guard);
+                    // The answer rests on writes that may not be durable yet.
+                    if shard.has_settled(ordered).await {
+                        count(shard, &plan.outcomes, started);
+                        return Ok(WriteAnswer {
+                            items: plan.outcomes,
+                            duplicate: false,
+                        });
+                    }
+                }
                 Planned::Ready(plan) => {
                     let producer = call.idempotency.map(|known| ProducerSequence {
                         id: known.producer,
                         sequence: known.sequence,
                     });
-                    let items = self.carry_out(shard, guard, plan, producer).await?;
+                    let carried = self.carry_out(shard, guard, plan, (producer, Some(room)));
+                    let items = carried.await?;
                     count(shard, &items, started);
                     return Ok(WriteAnswer {
                         items,
@@ -165,22 +179,20 @@ impl Leaf {
         Ok(())
     }
 
-    /// Enqueues, awaits and applies a plan in a task that outlives the caller.
+    /// Enqueues, awaits and applies a plan in a task that outlives the caller, and so do its operations:
+    /// the room for them is held until they are applied.
     async fn carry_out(
         &self,
         shard: &Arc<Shard>,
         mut primary: OwnedMutexGuard<Primary>,
         plan: Plan,
-        producer: Option<ProducerSequence>,
+        (producer, room): (Option<ProducerSequence>, Option<Taken>),
     ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
         let Plan {
             operations,
             outcomes,
             latest,
         } = plan;
-        if operations.is_empty() {
-            return Ok(outcomes);
-        }
         let first = primary.next;
         let in_flight = InFlight::begin(shard);
         let append = enqueue(shard, &primary, &operations, producer);
@@ -197,6 +209,7 @@ impl Leaf {
             tokio::spawn(async move {
                 let outcome = finish(&shard, append, first, operations).await;
                 in_flight.end(outcome.is_ok());
+                drop(room);
                 outcome
             })
         };
@@ -232,7 +245,8 @@ impl Leaf {
             outcomes: Vec::new(),
             latest: Default::default(),
         };
-        self.carry_out(shard, primary, plan, None).await.map(|_| ())
+        let carried = self.carry_out(shard, primary, plan, (None, None));
+        carried.await.map(|_| ())
     }
 }
 
@@ -270,7 +284,12 @@ async fn finish(
     first: SeqNo,
     operations: Vec<Operation>,
 ) -> Result<(), LeafFault> {
-    let appended = append.await.map_err(|error| log_fault(shard.key, &error))?;
+    let appended = append.await.map_err(|error| {
+        if let LogError::Poisoned { .. } = error {
+            shard.lose_log(&error);
+        }
+        log_fault(shard.key, &error)
+    })?;
     if appended.first != first {
         let reason = format!(
             "the log took the batch at {} instead of {first}",
@@ -348,7 +367,10 @@ async fn plan(
 ) -> Result<(OwnedMutexGuard<Primary>, Planned), LeafFault> {
     let key = shard.key;
     let shard = Arc::clone(shard);
-    let is_small = work.bytes <= INLINE_BYTES && work.items.len() <= INLINE_ITEMS;
+    let is_small = work.bytes <= INLINE_BYTES
+        && work.items.len() <= INLINE_ITEMS
+        && (work.items.iter().all(|item| item.is_fresh_id)
+            || shard.engine().view().finds_ids_at_once());
     let work = move || {
         let planned = plan::plan(&shard, &primary, &work.items, &work.learnt, clock());
         planned.map(|planned| (primary, planned))

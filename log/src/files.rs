@@ -169,7 +169,10 @@ pub(crate) fn parent(path: &Path) -> PathBuf {
 }
 
 /// Creates a folder whose name, and those of the folders created above it, are durable.
-pub(crate) fn create_durable_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn create_durable_dir(files: &dyn Files, dir: &Path) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && files.list(path).is_err();
     let missing: Vec<PathBuf> = dir.ancestors().take_while(is_missing).map(parent).collect();
     files.create_dir_all(dir)?;

@@ -1,15 +1,22 @@
 //! Pages of any size are parts of one list, whatever the types of a field in several indices and
 //! wherever missing values stand.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
 use gleaner_query::answer::Hit;
+use gleaner_query::limits::Limits;
+use gleaner_query::search::parse_search;
+use gleaner_root::by_query::ByQueryRequest;
+use gleaner_root::ingest::{IngestItem, RefreshPolicy};
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
+use gleaner_root::tasks::Origin;
 use gleaner_testkit::Node;
+use gleaner_testkit::node::item;
 use serde_json::{Value, json};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -205,6 +212,72 @@ async fn what_stands_for_a_missing_word_has_a_place_of_its_own() -> Result<()> {
                 check(&node, "words", &sort).await?;
                 check(&node, "words,others", &sort).await?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Puts documents of the same ids, each under several routings.
+async fn routed(node: &Node, index: &str) -> Result<()> {
+    let routings = (0..6).map(|routing| routing.to_string());
+    let items = routings.flat_map(|routing| {
+        (0..4).map(move |id| IngestItem {
+            routing: Some(routing.clone()),
+            ..item(index, &id.to_string(), &json!({"f": id % 2, "r": routing}))
+        })
+    });
+    let results = node.ingest(items.collect(), RefreshPolicy::Immediate).await;
+    for result in results {
+        result.outcome?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_of_one_id_in_several_shards_are_all_in_the_list() -> Result<()> {
+    let node = Node::start().await?;
+    for name in ["one", "two"] {
+        let settings = json!({"settings": {"number_of_shards": 5}});
+        node.create(name, &settings).await?;
+        routed(&node, name).await?;
+    }
+    for (indices, is_deleted) in [("one", false), ("one,two", false), ("two", true)] {
+        for sort in [
+            json!([{"f": "asc"}]),
+            json!(["_score"]),
+            json!([{"_score": "asc"}]),
+            json!(["_shard_doc"]),
+            json!(["_doc"]),
+        ] {
+            let all = check(&node, indices, &sort).await?;
+            let mut distinct = BTreeSet::new();
+            for hit in &all {
+                let routing = hit.content.routing.clone();
+                distinct.insert((hit.index.clone(), hit.content.id.to_string(), routing));
+            }
+            assert_eq!(distinct.len(), all.len());
+            let most = node.search(indices, &json!({"size": 0})).await?.total;
+            assert_eq!(Some(all.len() as u64), most.map(|total| total.value));
+        }
+        if is_deleted {
+            let query = json!({"query": {"match_all": {}}});
+            let request = ByQueryRequest {
+                search: parse_search(query.to_string().as_bytes(), &Limits::default())?,
+                page_size: 3,
+                max_docs: None,
+                is_proceeding_on_conflicts: false,
+                is_refreshed: true,
+                requests_per_second: None,
+                keep_alive: MINUTE,
+            };
+            let origin = Origin::default();
+            let report = node
+                .root
+                .delete_by_query(&target(indices), &request, &origin)
+                .await?;
+            assert_eq!(report.deleted, report.total);
+            let left = node.search(indices, &json!({"size": 0})).await?.total;
+            assert_eq!(left.map(|total| total.value), Some(0));
         }
     }
     Ok(())

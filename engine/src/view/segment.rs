@@ -17,6 +17,9 @@ use crate::statistics::SegmentNumbers;
 use crate::view::View;
 use crate::{EngineError, schema::names};
 
+/// Documents whose hashes are read within a millisecond.
+const SMALL_SEGMENT: u32 = 50_000;
+
 /// Identity of a segment's content: equal keys mean the same documents, live and deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentKey {
@@ -120,6 +123,12 @@ impl SegmentView {
     pub(crate) fn may_have_id(&self, hash: u64) -> bool {
         let filter = self.ids.get_or_init(|| IdFilter::of(&*self.id_hash));
         filter.may_have(hash)
+    }
+
+    /// Returns whether ids are looked up without a pass over the segment: it is small, or its filter
+    /// has been made.
+    pub(crate) fn finds_ids_at_once(&self) -> bool {
+        self.ids.get().is_some() || self.reader.max_doc() <= SMALL_SEGMENT
     }
 
     /// Returns each document's seq_no.

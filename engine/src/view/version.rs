@@ -17,6 +17,14 @@ pub struct DocumentVersion {
 }
 
 impl View {
+    /// Returns whether ids are looked up within some microseconds: the first look into a large segment
+    /// reads all its hashes, which takes milliseconds.
+    pub fn finds_ids_at_once(&self) -> bool {
+        self.segments()
+            .iter()
+            .all(crate::SegmentView::finds_ids_at_once)
+    }
+
     /// Returns the version of the live document of `id`, without reading the document.
     ///
     /// # Errors

@@ -367,3 +367,67 @@ async fn a_rejected_write_says_that_the_queue_is_full() {
             .is_ok()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_is_answered_once_what_it_saw_is_durable() {
+    for is_durable in [true, false] {
+        for again in [update("a", r#"{"n":1}"#, true), create("a")] {
+            let fixture = Fixture::start();
+            let shard = fixture.shard().await;
+            let fate = fixture.log.hold_next();
+            let write = |item| {
+                let leaf = Arc::clone(&fixture.leaf);
+                tokio::spawn(async move { leaf.write(call(vec![item])).await })
+            };
+            let mut in_flight = shard.in_flight.subscribe();
+            let first = write(update("a", r#"{"n":1}"#, true));
+            soon(in_flight.wait_for(|count| *count == 1))
+                .await
+                .expect("the shard lives");
+            let is_creation = matches!(again.action, WriteAction::Index { .. });
+            let mut asked = Box::pin(fixture.leaf.write(call(vec![again])));
+            // Planned at once, as nothing else is asked of the shard.
+            assert!(futures::poll!(&mut asked).is_pending());
+            fate.send(is_durable).expect("held");
+            assert_eq!(first.await.expect("ends").is_ok(), is_durable);
+            let answer = soon(asked).await.expect("answered");
+            let expected = match (is_durable, is_creation) {
+                (true, true) => Err("conflict"),
+                (true, false) => Ok((WriteResult::Noop, 1)),
+                (false, _) => Ok((WriteResult::Created, 1)),
+            };
+            assert_eq!(told(&answer.items[0]), expected);
+            assert_eq!(live(&fixture).await, 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn room_is_held_for_a_write_whose_client_has_gone() {
+    let fixture = Fixture::with(|options| {
+        options.write_queue_bytes = 256;
+        options.write_patience = Duration::ZERO;
+    });
+    let shard = fixture.shard().await;
+    let fate = fixture.log.hold_next();
+    let mut write = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
+    let mut in_flight = shard.in_flight.subscribe();
+    tokio::select! {
+        _ = &mut write => panic!("it is held"),
+        begun = in_flight.wait_for(|count| *count == 1) => drop(begun),
+    }
+    drop(write);
+    let large = vec![put("b", "{}"), put("c", "{}")];
+    let refused = fixture.write(large.clone()).await;
+    assert!(
+        matches!(refused, Err(LeafFault::Rejected { .. })),
+        "{refused:?}"
+    );
+    fate.send(true).expect("held");
+    soon(in_flight.wait_for(|count| *count == 0))
+        .await
+        .expect("the shard lives");
+    while fixture.write(large.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
