@@ -5,29 +5,61 @@
 ///
 /// Halves are rounded to even, as Java does. Patterns with several parts (`;`) use the first.
 pub fn format(pattern: &str, value: f64) -> String {
-    let pattern = pattern.split(';').next().unwrap_or_default();
-    if pattern == "raw" {
-        return java_text(value);
-    }
-    let is_digit = |c: char| matches!(c, '0' | '#' | ',' | '.');
-    let Some(start) = pattern.find(is_digit) else {
-        return format!("{pattern}{}", java_text(value));
+    let pattern = match Pattern::read(pattern) {
+        Ok(pattern) => pattern,
+        Err(prefix) => return format!("{prefix}{}", java_text(value)),
     };
-    let end = pattern[start..]
-        .find(|c| !is_digit(c))
-        .map_or(pattern.len(), |end| start + end);
-    let shape = Shape::read(&pattern[start..end]);
-    let scaled = if pattern[end..].contains('%') {
+    let scaled = if pattern.is_percent {
         value * 100.0
     } else {
         value
     };
-    let sign = if scaled < 0.0 { "-" } else { "" };
-    let (prefix, suffix) = (
-        pattern[..start].replace('\'', ""),
-        pattern[end..].replace('\'', ""),
-    );
-    format!("{sign}{prefix}{}{suffix}", shape.write(scaled.abs()))
+    pattern.write(scaled < 0.0, &pattern.shape.digits(scaled.abs()))
+}
+
+/// Writes a whole number by a pattern, as [`format`] does, every digit as it is.
+pub fn format_whole(pattern: &str, value: i128) -> String {
+    let pattern = match Pattern::read(pattern) {
+        Ok(pattern) => pattern,
+        Err(prefix) => return format!("{prefix}{value}"),
+    };
+    let factor = if pattern.is_percent { 100 } else { 1 };
+    let digits = value.unsigned_abs().saturating_mul(factor).to_string();
+    pattern.write(value < 0, &pattern.shape.whole(&digits))
+}
+
+/// A pattern that has digits.
+struct Pattern {
+    prefix: String,
+    shape: Shape,
+    suffix: String,
+    is_percent: bool,
+}
+
+impl Pattern {
+    /// Reads a pattern; one without digits is the text before the number.
+    fn read(pattern: &str) -> Result<Self, &str> {
+        let pattern = pattern.split(';').next().unwrap_or_default();
+        if pattern == "raw" {
+            return Err("");
+        }
+        let is_digit = |c: char| matches!(c, '0' | '#' | ',' | '.');
+        let start = pattern.find(is_digit).ok_or(pattern)?;
+        let end = pattern[start..]
+            .find(|c| !is_digit(c))
+            .map_or(pattern.len(), |end| start + end);
+        Ok(Self {
+            prefix: pattern[..start].replace('\'', ""),
+            shape: Shape::read(&pattern[start..end]),
+            suffix: pattern[end..].replace('\'', ""),
+            is_percent: pattern[end..].contains('%'),
+        })
+    }
+
+    fn write(&self, is_negative: bool, digits: &str) -> String {
+        let sign = if is_negative { "-" } else { "" };
+        format!("{sign}{}{digits}{}", self.prefix, self.suffix)
+    }
 }
 
 /// The digits of a pattern.
@@ -50,10 +82,21 @@ impl Shape {
         }
     }
 
-    fn write(&self, value: f64) -> String {
+    /// Writes a number that is not negative.
+    fn digits(&self, value: f64) -> String {
         // Rust rounds the exact binary value, ties to even: what DecimalFormat's HALF_EVEN does.
         let text = format!("{value:.*}", self.max_decimals);
         let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+        self.arranged(whole, decimals)
+    }
+
+    /// Writes a whole number that is given by its digits.
+    fn whole(&self, digits: &str) -> String {
+        self.arranged(digits, &"0".repeat(self.max_decimals))
+    }
+
+    /// Arranges the digits before and after the point; of the latter there are `max_decimals`.
+    fn arranged(&self, whole: &str, decimals: &str) -> String {
         let whole = if whole == "0" && self.min_whole == 0 && self.max_decimals > 0 {
             ""
         } else {
@@ -123,6 +166,37 @@ mod tests {
             ("'Value is '##0.0", 200.0, "Value is 200.0"),
         ] {
             assert_eq!(format(pattern, value), expected, "{pattern} {value}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_keep_every_digit() {
+        for (pattern, value, expected) in [
+            ("#", 9_007_199_254_740_993, "9007199254740993"),
+            ("#", i128::from(u64::MAX), "18446744073709551615"),
+            ("#,##0", i128::from(i64::MIN), "-9,223,372,036,854,775,808"),
+            ("0.0#", 7, "7.0"),
+            ("0.00", 0, "0.00"),
+            ("000", -5, "-005"),
+            ("0%", 9_007_199_254_740_993, "900719925474099300%"),
+            ("raw", 9_007_199_254_740_993, "9007199254740993"),
+        ] {
+            assert_eq!(format_whole(pattern, value), expected, "{pattern} {value}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_as_doubles_are() {
+        for pattern in [
+            "0.00", "#.##", "#,##0.00", "$#,##0", "000.0#", "0%", "#", "#.0",
+        ] {
+            for value in [0_i32, 7, -1234, 1_234_567] {
+                assert_eq!(
+                    format_whole(pattern, i128::from(value)),
+                    format(pattern, f64::from(value)),
+                    "{pattern} {value}"
+                );
+            }
         }
     }
 

@@ -56,9 +56,17 @@ impl Format {
         }
     }
 
-    fn number(&self, value: f64, raw: impl Into<Value>) -> Value {
+    fn fraction(&self, value: f64) -> Value {
         match self {
             Self::Decimal(pattern) => Value::from(decimal::format(pattern, value)),
+            _ => Value::from(value),
+        }
+    }
+
+    /// Shows a whole number, exactly: many have no double of their own.
+    fn whole(&self, value: i128, raw: impl Into<Value>) -> Value {
+        match self {
+            Self::Decimal(pattern) => Value::from(decimal::format_whole(pattern, value)),
             _ => raw.into(),
         }
     }
@@ -133,13 +141,13 @@ fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Val
     Ok(match values {
         DocValues::I64(c) => c
             .values_for_doc(doc)
-            .map(|v| format.number(v as f64, v))
+            .map(|v| format.whole(v.into(), v))
             .collect(),
         DocValues::U64(c) => c
             .values_for_doc(doc)
-            .map(|v| format.number(v as f64, v))
+            .map(|v| format.whole(v.into(), v))
             .collect(),
-        DocValues::F64(c) => c.values_for_doc(doc).map(|v| format.number(v, v)).collect(),
+        DocValues::F64(c) => c.values_for_doc(doc).map(|v| format.fraction(v)).collect(),
         DocValues::Bool(c) => c.values_for_doc(doc).map(Value::from).collect(),
         DocValues::Date(c) => c.values_for_doc(doc).map(|v| format.date(v)).collect(),
         DocValues::Ip(c) => c.values_for_doc(doc).map(ip_value).collect(),

@@ -213,6 +213,29 @@ fn fields_show_what_was_copied_to_them() {
 }
 
 #[test]
+fn formatted_whole_numbers_are_exact() {
+    let mapping = mapping(&json!({"n": {"type": "long"}, "wide": {"type": "unsigned_long"}}));
+    let source = json!({"n": 9_007_199_254_740_993_i64, "wide": u64::MAX});
+    let documents = vec![("d".to_owned(), source)];
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let view = Index::new(&mapping, &documents, layout).views().remove(0);
+    let asked = formats(&[("n", Some("#")), ("wide", Some("#,###"))]);
+    let spec = FetchSpec {
+        docvalue_fields: &asked,
+        ..FetchSpec::default()
+    };
+    let hits = fetch(&view, &[place(0, 0)], &spec, &Control::unlimited()).expect("they are read");
+    assert_eq!(
+        json!(hits[0].fields),
+        json!({"n": ["9007199254740993"], "wide": ["18,446,744,073,709,551,615"]})
+    );
+}
+
+#[test]
 fn text_has_no_doc_values() {
     let asked = formats(&[("user.name", None)]);
     let spec = FetchSpec {
