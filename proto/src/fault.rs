@@ -49,8 +49,8 @@ pub enum LeafFault {
         /// Why.
         reason: String,
     },
-    /// The deadline passed before evaluation began.
-    #[error("deadline passed before shard {shard} was searched")]
+    /// The deadline passed before there was an answer, of a search or a fetch.
+    #[error("deadline passed before shard {shard} had answered")]
     DeadlinePassed {
         /// The shard asked for.
         shard: ShardKey,
