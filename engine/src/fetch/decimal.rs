@@ -62,6 +62,11 @@ impl Pattern {
     }
 }
 
+/// Most digits before the point that a pattern asks for; `DecimalFormat`'s limit for doubles.
+const MAX_WHOLE: usize = 309;
+/// Most digits after the point; `DecimalFormat`'s limit for doubles.
+const MAX_DECIMALS: usize = 340;
+
 /// The digits of a pattern.
 struct Shape {
     min_whole: usize,
@@ -75,9 +80,9 @@ impl Shape {
         let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
         let zeros = |text: &str| text.bytes().filter(|b| *b == b'0').count();
         Self {
-            min_whole: zeros(whole),
-            min_decimals: zeros(decimals),
-            max_decimals: decimals.len(),
+            min_whole: zeros(whole).min(MAX_WHOLE),
+            min_decimals: zeros(decimals).min(MAX_DECIMALS),
+            max_decimals: decimals.len().min(MAX_DECIMALS),
             group: whole.rfind(',').map_or(0, |at| whole.len() - at - 1),
         }
     }
@@ -167,6 +172,14 @@ mod tests {
         ] {
             assert_eq!(format(pattern, value), expected, "{pattern} {value}");
         }
+    }
+
+    #[test]
+    fn patterns_of_very_many_digits_are_bounded() {
+        let zeros = "0".repeat(70_000);
+        let pattern = format!("{zeros}.{zeros}");
+        assert_eq!(super::format(&pattern, 1.0).len(), 309 + 1 + 340);
+        assert_eq!(format_whole(&pattern, 1).len(), 309 + 1 + 340);
     }
 
     #[test]
