@@ -81,7 +81,10 @@ pub fn fetch(
             serde_json::Value::Null
         };
         fields.read(&parsed, &mut shown);
-        let fragments = highlighter.as_ref().map(|h| h.fragments(&parsed));
+        let fragments = highlighter
+            .as_ref()
+            .map(|h| h.fragments(&parsed, control))
+            .transpose()?;
         let explanation = spec
             .explain
             .map(|query| explain::at_place(view, places[i], query));

@@ -6,6 +6,7 @@
 //! - [`canonical`]: a document's score, in the query's clause order, rounded once.
 //! - [`weights`]: the score of a term in a document, for all who have its frequency and length.
 //! - [`bound`]: what no document of a block or list scores more than.
+//! - [`window`]: where the words of a sloppy phrase stand close together.
 //! - [`top`]: the best hits, shared by all segments and shards.
 //!
 //! `docs/decisions/0004-exact-ranking.md` has the argument and the figures.
@@ -18,3 +19,4 @@ pub(crate) mod model;
 mod phrase;
 pub(crate) mod top;
 pub mod weights;
+pub(crate) mod window;

@@ -2,11 +2,14 @@
 //!
 //! Text comes from `_source` and is analysed again, so any field can be highlighted. Behaves as the
 //! dialect's `unified` highlighter: fragments are sentences near the asked size, each matching term
-//! (also those of a phrase) is marked by itself. Values added by `copy_to` are not in `_source` and
-//! are not highlighted.
+//! (also those of a phrase) is marked by itself. A phrase is looked for in each value by itself.
+//! Values added by `copy_to` are not in `_source` and are not highlighted. The request's [`Control`]
+//! is checked within a document too.
 
 mod fragments;
 mod matcher;
+mod pace;
+mod phrase;
 mod score;
 
 use std::sync::Arc;
@@ -21,8 +24,10 @@ use serde_json::Value;
 
 use self::fragments::Passage;
 use self::matcher::{Matcher, Span};
+use self::pace::Pace;
 use super::HighlightSpec;
 use super::fields::source_path;
+use crate::control::{Control, Stop};
 use crate::error::EngineError;
 use crate::view::View;
 
@@ -80,62 +85,55 @@ impl Highlighter {
                 {
                     continue;
                 }
-                let plan = FieldPlan::new(view, (path, field), options, (query, requires_match))?;
-                fields.push(plan);
+                let readers = Reader::all(view, path, options, (query, requires_match))?;
+                fields.push(FieldPlan::new((path, field), options, readers));
             }
         }
         Ok(Self { fields })
     }
 
     /// Returns the fragments of each field of a document; fields without any are left out.
-    pub fn fragments(&self, source: &Value) -> IndexMap<String, Vec<String>> {
-        let fields = self
-            .fields
-            .iter()
-            .map(|field| (field.path.to_string(), field.fragments(source)));
-        fields
-            .filter(|(_, fragments)| !fragments.is_empty())
-            .collect()
+    ///
+    /// # Errors
+    /// As [`Control::check`]: some thousands of tokens lie between two checks.
+    pub fn fragments(
+        &self,
+        source: &Value,
+        control: &Control,
+    ) -> Result<IndexMap<String, Vec<String>>, Stop> {
+        let mut pace = Pace::new(control);
+        let mut found = IndexMap::new();
+        for field in &self.fields {
+            let fragments = field.fragments(source, &mut pace)?;
+            if !fragments.is_empty() {
+                found.insert(field.path.to_string(), fragments);
+            }
+        }
+        Ok(found)
     }
 }
 
 impl FieldPlan {
     fn new(
-        view: &View,
         (path, field): (&FieldPath, &Field),
         options: &HighlightOptions,
-        (query, requires_match): (&Clause, bool),
-    ) -> Result<Self, EngineError> {
-        let mut readers = Vec::new();
-        let others = options
-            .matched_fields
-            .iter()
-            .filter(|other| other.as_str() != path.as_str());
-        for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
-            if let Some(field) = view.mapping().field(name) {
-                let matcher = Matcher::new(query, requires_match.then_some(name))?;
-                let terms = TermMaker::new(view, &field.kind)?;
-                readers.push(Reader {
-                    terms,
-                    matcher: Arc::new(matcher),
-                });
-            }
-        }
+        readers: Vec<Reader>,
+    ) -> Self {
         let ignore_above = match &field.kind {
             FieldKind::Keyword { ignore_above, .. } => *ignore_above,
             _ => None,
         };
-        Ok(Self {
+        Self {
             path: path.clone(),
             source_path: source_path(path, field.is_multi_field),
             options: options.clone(),
             readers,
             ignore_above,
             is_whole: matches!(field.kind, FieldKind::Keyword { .. }),
-        })
+        }
     }
 
-    fn fragments(&self, source: &Value) -> Vec<String> {
+    fn fragments(&self, source: &Value, pace: &mut Pace<'_>) -> Result<Vec<String>, Stop> {
         let texts: Vec<String> = values_at(source, self.source_path.as_str())
             .into_iter()
             .filter_map(text_of)
@@ -143,7 +141,7 @@ impl FieldPlan {
             .collect();
         let mut passages = Vec::new();
         for (number, text) in texts.iter().enumerate() {
-            let spans = self.spans(text);
+            let spans = self.spans(text, pace)?;
             if !spans.is_empty() {
                 let is_whole = self.is_whole || self.options.number_of_fragments == 0;
                 let size = (!is_whole).then_some(self.options.fragment_size);
@@ -154,17 +152,17 @@ impl FieldPlan {
             let text = texts.first().map_or("", String::as_str);
             let start = fragments::start_of(text, self.options.no_match_size);
             let encoded = fragments::encoded(start, self.options.encode_html);
-            return if encoded.is_empty() {
+            return Ok(if encoded.is_empty() {
                 Vec::new()
             } else {
                 vec![encoded]
-            };
+            });
         }
         let chosen = self.choose(passages, &texts);
-        chosen
+        let marked = chosen
             .iter()
-            .map(|passage| passage.marked(&texts[passage.value], &self.options))
-            .collect()
+            .map(|passage| passage.marked(&texts[passage.value], &self.options));
+        Ok(marked.collect())
     }
 
     /// Keeps the best passages, in order of score or of place.
@@ -188,7 +186,7 @@ impl FieldPlan {
     }
 
     /// Returns where terms match, ascending, none overlapping another.
-    fn spans(&self, text: &str) -> Vec<Span> {
+    fn spans(&self, text: &str, pace: &mut Pace<'_>) -> Result<Vec<Span>, Stop> {
         let limit = self.options.max_analyzed_offset;
         let end = text
             .char_indices()
@@ -196,9 +194,9 @@ impl FieldPlan {
             .map_or(text.len(), |(end, _)| end);
         let mut spans = Vec::new();
         for reader in &self.readers {
-            reader.spans(&text[..end], &mut spans);
+            reader.spans(&text[..end], pace, &mut spans)?;
         }
-        matcher::merge(spans)
+        Ok(matcher::merge(spans))
     }
 
     fn is_kept(&self, text: &str) -> bool {
@@ -208,10 +206,38 @@ impl FieldPlan {
 }
 
 impl Reader {
-    fn spans(&self, text: &str, spans: &mut Vec<Span>) {
+    /// Returns the readers of a field: its own, and those of its `matched_fields`.
+    fn all(
+        view: &View,
+        path: &FieldPath,
+        options: &HighlightOptions,
+        (query, requires_match): (&Clause, bool),
+    ) -> Result<Vec<Self>, EngineError> {
+        let mut readers = Vec::new();
+        let others = options
+            .matched_fields
+            .iter()
+            .filter(|other| other.as_str() != path.as_str());
+        for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
+            if let Some(field) = view.mapping().field(name) {
+                let matcher = Matcher::new(query, requires_match.then_some(name))?;
+                let terms = TermMaker::new(view, &field.kind)?;
+                readers.push(Self {
+                    terms,
+                    matcher: Arc::new(matcher),
+                });
+            }
+        }
+        Ok(readers)
+    }
+
+    fn spans(&self, text: &str, pace: &mut Pace<'_>, spans: &mut Vec<Span>) -> Result<(), Stop> {
         match &self.terms {
-            TermMaker::Analyzer(analyzer) => self.matcher.find(&analyzer.analyze(text), spans),
+            TermMaker::Analyzer(analyzer) => {
+                self.matcher.find(&analyzer.analyze(text), pace, spans)
+            }
             TermMaker::Whole(normalizer) => {
+                pace.step(1)?;
                 let term = match normalizer {
                     Some(normalizer) => normalizer.normalize(text),
                     None => text.to_owned(),
@@ -223,6 +249,7 @@ impl Reader {
                         term,
                     });
                 }
+                Ok(())
             }
         }
     }

@@ -4,7 +4,6 @@
 //! decide which documents are worth a look; what is compared and returned is this. A [`Cursor`]
 //! walks one segment forwards only and is asked about few documents (those that may enter the top).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
@@ -17,6 +16,7 @@ use tantivy::{DocId, DocSet, SegmentReader, Term};
 
 use super::phrase::{PhraseMatcher, Slot};
 use super::weights::TextWeight;
+use super::window;
 use crate::EngineError;
 use crate::lower::{self, Scope};
 
@@ -388,17 +388,8 @@ fn slots(
     column: Column,
     positions: &[(u32, Vec<String>)],
 ) -> Result<Option<Vec<Slot>>, EngineError> {
-    let mut first_slot_of = BTreeMap::new();
     let mut slots = Vec::with_capacity(positions.len());
-    for (at, (offset, terms)) in positions.iter().enumerate() {
-        let repeats = terms
-            .iter()
-            .filter_map(|term| first_slot_of.get(term).copied())
-            .min();
-        let group = repeats.unwrap_or(at);
-        for term in terms {
-            first_slot_of.entry(term).or_insert(group);
-        }
+    for ((offset, terms), repeats) in positions.iter().zip(window::repeats(positions)) {
         let postings = read(
             reader,
             column,

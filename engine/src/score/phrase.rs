@@ -1,12 +1,13 @@
 //! How often a phrase occurs in a document.
 //!
 //! Exact phrases count the positions where every slot has one of its terms. Sloppy ones follow
-//! Lucene's `SloppyPhraseMatcher`: each match of width w ≤ slop counts 1 / (1 + w), where w is the
-//! spread of the terms' positions after each slot's offset is taken away; slots that share a term
-//! never use the same token twice.
+//! Lucene's `SloppyPhraseMatcher`: each match of width w ≤ slop counts 1 / (1 + w); [`super::window`]
+//! finds them.
 
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::{DocId, DocSet};
+
+use super::window::{Track, Window};
 
 /// One position of a phrase with the postings of its alternatives.
 pub(crate) struct Slot {
@@ -22,7 +23,8 @@ pub(crate) struct Slot {
 pub(crate) struct PhraseMatcher {
     slots: Vec<Slot>,
     slop: u32,
-    /// Per slot, ascending, without duplicates: position − offset.
+    /// Per slot, ascending, without duplicates: position − offset; positions as they are where the
+    /// phrase is sloppy.
     places: Vec<Vec<i64>>,
     buffer: Vec<u32>,
 }
@@ -57,17 +59,17 @@ impl PhraseMatcher {
     fn read_places(&mut self, at: usize, doc: DocId) {
         let (slot, places) = (&mut self.slots[at], &mut self.places[at]);
         places.clear();
+        let offset = match self.slop {
+            0 => i64::from(slot.offset),
+            _ => 0,
+        };
         for postings in &mut slot.postings {
             if postings.doc() < doc {
                 postings.seek(doc);
             }
             if postings.doc() == doc {
                 postings.positions(&mut self.buffer);
-                places.extend(
-                    self.buffer
-                        .iter()
-                        .map(|&p| i64::from(p) - i64::from(slot.offset)),
-                );
+                places.extend(self.buffer.iter().map(|&p| i64::from(p) - offset));
             }
         }
         if slot.postings.len() > 1 {
@@ -92,24 +94,20 @@ impl PhraseMatcher {
 
     fn count_sloppy(&self) -> f64 {
         let slop = i64::from(self.slop);
-        let Some(mut window) = Window::open(&self.slots, &self.places) else {
+        let tracks = self.slots.iter().zip(&self.places);
+        let tracks = tracks.map(|(slot, positions)| Track {
+            offset: slot.offset,
+            repeats: slot.repeats,
+            positions,
+        });
+        let Some(mut window) = Window::open(tracks.collect()) else {
             return 0.0;
         };
         let mut frequency = 0.0;
-        loop {
-            let (lowest, next) = window.two_lowest();
-            let mut width = window.end - window.place(lowest);
-            loop {
-                if !window.advance(lowest) {
-                    return frequency + weight_of(width, slop);
-                }
-                if window.place(lowest) > next {
-                    break;
-                }
-                width = width.min(window.end - window.place(lowest));
-            }
-            frequency += weight_of(width, slop);
+        while let Some(candidate) = window.next_candidate() {
+            frequency += weight_of(candidate.width, slop);
         }
+        frequency
     }
 }
 
@@ -121,82 +119,6 @@ fn weight_of(width: i64, slop: i64) -> f64 {
     }
 }
 
-/// One place per slot, moving forwards.
-struct Window<'a> {
-    slots: &'a [Slot],
-    places: &'a [Vec<i64>],
-    at: Vec<usize>,
-    /// The largest place any slot has reached.
-    end: i64,
-}
-
-impl<'a> Window<'a> {
-    fn open(slots: &'a [Slot], places: &'a [Vec<i64>]) -> Option<Self> {
-        let mut window = Self {
-            slots,
-            places,
-            at: vec![0; slots.len()],
-            end: i64::MIN,
-        };
-        for slot in 0..slots.len() {
-            if !window.leave_shared_tokens(slot, slot) {
-                return None;
-            }
-        }
-        window.end = (0..slots.len()).map(|slot| window.place(slot)).max()?;
-        Some(window)
-    }
-
-    fn place(&self, slot: usize) -> i64 {
-        self.places[slot][self.at[slot]]
-    }
-
-    /// Returns the slot at the lowest place (the first of equals) and the next lowest place.
-    fn two_lowest(&self) -> (usize, i64) {
-        let lowest = (0..self.at.len())
-            .min_by_key(|&slot| self.place(slot))
-            .unwrap_or(0);
-        let others = (0..self.at.len()).filter(|&slot| slot != lowest);
-        let next = others
-            .map(|slot| self.place(slot))
-            .min()
-            .unwrap_or(i64::MAX);
-        (lowest, next)
-    }
-
-    fn advance(&mut self, slot: usize) -> bool {
-        self.at[slot] += 1;
-        let all = self.slots.len();
-        if self.at[slot] == self.places[slot].len() || !self.leave_shared_tokens(slot, all) {
-            return false;
-        }
-        self.end = self.end.max(self.place(slot));
-        true
-    }
-
-    /// Moves `slot` on while it stands on a token that one of the first `num_others` slots uses for
-    /// the same term; false at the end.
-    fn leave_shared_tokens(&mut self, slot: usize, num_others: usize) -> bool {
-        while self.is_shared(slot, num_others) {
-            self.at[slot] += 1;
-            if self.at[slot] == self.places[slot].len() {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn is_shared(&self, slot: usize, num_others: usize) -> bool {
-        let group = self.slots[slot].repeats.unwrap_or(slot);
-        let token = |other: usize| self.place(other) + i64::from(self.slots[other].offset);
-        (0..num_others).any(|other| {
-            other != slot
-                && self.slots[other].repeats.unwrap_or(other) == group
-                && token(other) == token(slot)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,9 +127,8 @@ mod tests {
         let places = slots
             .iter()
             .map(|(offset, _, at)| {
-                at.iter()
-                    .map(|&p| i64::from(p) - i64::from(*offset))
-                    .collect()
+                let offset = if slop == 0 { i64::from(*offset) } else { 0 };
+                at.iter().map(|&p| i64::from(p) - offset).collect()
             })
             .collect();
         let slots = slots

@@ -131,17 +131,18 @@ fn window(
     if size == 0 {
         return (start, end.max(span.end));
     }
+    let Some(mut used) = length_within(&text[start..end], size) else {
+        return within_sentence(text, (start, end), span, size);
+    };
     while end < text.len() {
         let further = bound(following + 1);
-        if length(&text[start..further]) > size {
+        let Some(length) = length_within(&text[end..further], size - used) else {
             break;
-        }
+        };
+        used += length;
         (end, following) = (further, following + 1);
     }
-    if length(&text[start..end]) <= size {
-        return (start, end.max(span.end));
-    }
-    within_sentence(text, (start, end), span, size)
+    (start, end.max(span.end))
 }
 
 /// Cuts a long sentence at words: as much as fits before the match, the rest of the size after it.
@@ -153,7 +154,7 @@ fn within_sentence(
 ) -> (usize, usize) {
     let before = &text[start..span.start];
     let mut from = start;
-    if length(before) > size {
+    if length_within(before, size).is_none() {
         let kept = before
             .char_indices()
             .rev()
@@ -205,4 +206,10 @@ pub(super) fn start_of(text: &str, size: usize) -> &str {
 
 fn length(text: &str) -> usize {
     text.chars().count()
+}
+
+/// Returns the length of `text` where it is at most `size`; reads no further.
+fn length_within(text: &str, size: usize) -> Option<usize> {
+    let length = text.chars().take(size.saturating_add(1)).count();
+    (length <= size).then_some(length)
 }

@@ -6,7 +6,10 @@ use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, Scalar};
 
+use super::pace::Pace;
+use super::phrase::{Marks, Phrase, Tokens};
 use crate::aggregate::key_filter::matches;
+use crate::control::Stop;
 use crate::error::EngineError;
 use crate::expand::TermAutomaton;
 
@@ -26,14 +29,6 @@ pub(super) struct Matcher {
     patterns: Vec<(TermAutomaton, usize)>,
     phrases: Vec<Phrase>,
     num_terms: usize,
-}
-
-struct Phrase {
-    /// Alternatives at each position.
-    slots: Vec<(u32, Vec<String>)>,
-    slop: u32,
-    /// Number of the first slot's term.
-    first: usize,
 }
 
 impl Matcher {
@@ -73,13 +68,9 @@ impl Matcher {
                 positions,
                 slop,
             } if is_wanted(field) => {
-                let (slots, first) = (positions.clone(), self.num_terms);
-                self.num_terms += slots.len();
-                self.phrases.push(Phrase {
-                    slots,
-                    slop: *slop,
-                    first,
-                });
+                self.phrases
+                    .push(Phrase::new(positions, *slop, self.num_terms));
+                self.num_terms += positions.len();
             }
             Clause::Pattern { field, pattern } if is_wanted(field) => {
                 self.patterns
@@ -130,72 +121,32 @@ impl Matcher {
     }
 
     /// Adds the spans of all matches among the tokens of a text.
-    pub(super) fn find(&self, tokens: &[Token], spans: &mut Vec<Span>) {
-        for token in tokens {
+    pub(super) fn find(
+        &self,
+        tokens: &[Token],
+        pace: &mut Pace<'_>,
+        spans: &mut Vec<Span>,
+    ) -> Result<(), Stop> {
+        let mut marks = Marks::new(tokens.len());
+        for (number, token) in tokens.iter().enumerate() {
+            pace.step(1 + self.patterns.len())?;
             if let Some(term) = self.term(&token.text) {
-                spans.push(Span {
-                    start: token.start,
-                    end: token.end,
-                    term,
-                });
+                marks.mark(number, term);
             }
         }
-        if self.phrases.is_empty() {
-            return;
+        if !self.phrases.is_empty() {
+            let tokens = Tokens::new(tokens);
+            for phrase in &self.phrases {
+                phrase.find(&tokens, &mut marks, pace)?;
+            }
         }
-        let mut places: HashMap<&str, Vec<&Token>> = HashMap::new();
-        for token in tokens {
-            places.entry(token.text.as_str()).or_default().push(token);
-        }
-        for phrase in &self.phrases {
-            phrase.find(&places, spans);
-        }
+        spans.extend(marks.iter().map(|(number, term)| Span {
+            start: tokens[number].start,
+            end: tokens[number].end,
+            term,
+        }));
+        Ok(())
     }
-}
-
-impl Phrase {
-    /// Marks each occurrence: from each place of the first slot, the nearest place of each other
-    /// slot, while the moves needed stay within the slop.
-    fn find(&self, places: &HashMap<&str, Vec<&Token>>, spans: &mut Vec<Span>) {
-        let candidates: Vec<Vec<&Token>> = self
-            .slots
-            .iter()
-            .map(|(_, terms)| at_slot(terms, places))
-            .collect();
-        let Some((first, _)) = candidates.split_first() else {
-            return;
-        };
-        for start in first {
-            let origin = i64::from(start.position) - i64::from(self.slots[0].0);
-            let mut found = Vec::with_capacity(candidates.len());
-            let (mut least, mut most) = (0_i64, 0_i64);
-            for (slot, tokens) in self.slots.iter().zip(&candidates) {
-                let wanted = origin + i64::from(slot.0);
-                let distance = |token: &&&Token| (i64::from(token.position) - wanted).abs();
-                let Some(nearest) = tokens.iter().min_by_key(distance) else {
-                    return;
-                };
-                let moved = i64::from(nearest.position) - wanted;
-                (least, most) = (least.min(moved), most.max(moved));
-                found.push(*nearest);
-            }
-            if most - least <= i64::from(self.slop) {
-                spans.extend(found.iter().enumerate().map(|(i, token)| Span {
-                    start: token.start,
-                    end: token.end,
-                    term: self.first + i,
-                }));
-            }
-        }
-    }
-}
-
-/// Returns the tokens that fit a slot, in order.
-fn at_slot<'t>(terms: &[String], places: &HashMap<&str, Vec<&'t Token>>) -> Vec<&'t Token> {
-    let found = terms.iter().filter_map(|term| places.get(term.as_str()));
-    let mut tokens: Vec<&Token> = found.flatten().copied().collect();
-    tokens.sort_by_key(|token| (token.position, token.start));
-    tokens
 }
 
 /// Sorts spans and joins those that overlap.

@@ -54,6 +54,16 @@ fn highlighted(
     query: &Clause,
     options: HighlightOptions,
 ) -> Vec<String> {
+    highlighted_under(&Control::unlimited(), field, source, (query, options))
+        .expect("nothing stops it")
+}
+
+fn highlighted_under(
+    control: &Control,
+    field: &str,
+    source: &Value,
+    (query, options): (&Clause, HighlightOptions),
+) -> Result<Vec<String>, Stop> {
     let highlight = Highlight {
         fields: vec![(field.to_owned(), options)],
         require_field_match: true,
@@ -65,10 +75,8 @@ fn highlighted(
         field_queries: &[],
     };
     let highlighter = Highlighter::new(&view(), &spec).expect("the fields are known");
-    highlighter
-        .fragments(source)
-        .shift_remove(field)
-        .unwrap_or_default()
+    let mut found = highlighter.fragments(source, control)?;
+    Ok(found.shift_remove(field).unwrap_or_default())
 }
 
 fn body(text: &str, query: &Clause, options: HighlightOptions) -> Vec<String> {
@@ -164,6 +172,71 @@ fn phrases_are_marked_only_where_they_stand() {
             ),
             expected
         );
+    }
+}
+
+#[test]
+fn sloppy_phrases_are_marked_where_they_match() {
+    let slot = |at: u32, terms: &[&str]| -> (u32, Vec<String>) {
+        (at, terms.iter().map(|term| (*term).to_owned()).collect())
+    };
+    let synonyms = Clause::Phrase {
+        field: FieldPath::new("body"),
+        positions: vec![slot(0, &["a", "x"]), slot(2, &["b"])],
+        slop: 0,
+    };
+    for (text, query, expected) in [
+        // The nearest "c" is not the one that fits.
+        (
+            "a c b c",
+            phrase(&["a", "b", "c"], 1),
+            Some("<em>a</em> c <em>b</em> <em>c</em>"),
+        ),
+        ("a c b c", phrase(&["a", "b", "c"], 0), None),
+        ("b a", phrase(&["a", "b"], 1), None),
+        ("b a", phrase(&["a", "b"], 2), Some("<em>b</em> <em>a</em>")),
+        // One token is not two words.
+        ("b a c", phrase(&["a", "a"], 5), None),
+        (
+            "a b a",
+            phrase(&["a", "a"], 1),
+            Some("<em>a</em> b <em>a</em>"),
+        ),
+        (
+            "x a b b",
+            synonyms,
+            Some("<em>x</em> <em>a</em> <em>b</em> <em>b</em>"),
+        ),
+    ] {
+        let found = body(text, &query, HighlightOptions::default());
+        assert_eq!(
+            found.first().map(String::as_str),
+            expected,
+            "{text} {query:?}"
+        );
+    }
+}
+
+#[test]
+fn long_texts_take_time_by_their_length_and_can_be_stopped() {
+    let text = "a b ".repeat(10_000);
+    let options = || HighlightOptions {
+        fragment_size: 1,
+        number_of_fragments: 1,
+        ..HighlightOptions::default()
+    };
+    let source = json!({ "body": text });
+    for slop in [0, 3] {
+        let query = phrase(&["a", "b"], slop);
+        let control = Control::unlimited();
+        let found = highlighted_under(&control, "body", &source, (&query, options()));
+        assert_eq!(found, Ok(vec!["<em>a</em>".to_owned()]));
+        let checks = control.num_checks();
+        assert!((5..50).contains(&checks), "{checks} checks, slop {slop}");
+        let stopped = Control::unlimited();
+        stopped.cancel();
+        let found = highlighted_under(&stopped, "body", &source, (&query, options()));
+        assert_eq!(found, Err(Stop::Cancelled));
     }
 }
 
