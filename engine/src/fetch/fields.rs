@@ -31,7 +31,7 @@ struct FieldPlan {
 }
 
 /// Which fields copy their values to a path.
-type Copies<'m> = HashMap<&'m str, Vec<&'m FieldPath>>;
+pub(super) type Copies<'m> = HashMap<&'m str, Vec<&'m FieldPath>>;
 
 impl Plan {
     pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
@@ -72,7 +72,8 @@ impl Plan {
     }
 }
 
-fn copies(mapping: &Mapping) -> Copies<'_> {
+/// Gathers what every field copies.
+pub(super) fn copies(mapping: &Mapping) -> Copies<'_> {
     let mut copies = Copies::new();
     for (path, field) in &mapping.fields {
         for to in &field.copy_to {
@@ -89,9 +90,6 @@ impl FieldPlan {
         format: Format,
         copies: &Copies<'_>,
     ) -> Self {
-        let own = source_path(path, field.is_multi_field);
-        let copied = copies.get(own.as_str()).into_iter().flatten();
-        let copied: Vec<FieldPath> = copied.map(|from| (*from).clone()).collect();
         let is_narrow = matches!(
             field.kind,
             FieldKind::Number {
@@ -101,7 +99,7 @@ impl FieldPlan {
         );
         Self {
             path: path.clone(),
-            source_paths: std::iter::once(own).chain(copied).collect(),
+            source_paths: source_paths((path, field), copies),
             reader: FieldReader::new(field, view.analyzers()),
             format,
             is_date: matches!(field.kind, FieldKind::Date { .. }),
@@ -139,10 +137,16 @@ fn milliseconds(value: &Value) -> Option<i64> {
     }
 }
 
-/// Returns where the values of a field stand in `_source`.
-pub(super) fn source_path(path: &FieldPath, is_multi_field: bool) -> FieldPath {
-    match path.as_str().rsplit_once('.') {
-        Some((parent, _)) if is_multi_field => FieldPath::new(parent),
+/// Returns where the values of a field stand in `_source`: its own path, then what is copied to it.
+pub(super) fn source_paths(
+    (path, field): (&FieldPath, &Field),
+    copies: &Copies<'_>,
+) -> Vec<FieldPath> {
+    let own = match path.as_str().rsplit_once('.') {
+        Some((parent, _)) if field.is_multi_field => FieldPath::new(parent),
         _ => path.clone(),
-    }
+    };
+    let copied = copies.get(own.as_str()).into_iter().flatten();
+    let copied: Vec<FieldPath> = copied.map(|from| (*from).clone()).collect();
+    std::iter::once(own).chain(copied).collect()
 }

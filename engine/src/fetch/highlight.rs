@@ -1,10 +1,10 @@
 //! Highlighting: where the query's terms stand in a document's text, cut into fragments.
 //!
-//! Text comes from `_source` and is analysed again, so any field can be highlighted. Behaves as the
-//! dialect's `unified` highlighter: fragments are sentences near the asked size, each matching term
-//! (also those of a phrase) is marked by itself. A phrase is looked for in each value by itself.
-//! Values added by `copy_to` are not in `_source` and are not highlighted. The request's [`Control`]
-//! is checked within a document too.
+//! Text comes from `_source`, what `copy_to` adds from where it is copied, and is analysed again, so
+//! any field can be highlighted. Behaves as the dialect's `unified` highlighter: fragments are
+//! sentences near the asked size, each matching term (also those of a phrase) is marked by itself.
+//! A phrase is looked for in each value by itself. The request's [`Control`] is checked within a
+//! document too.
 
 mod fragments;
 mod matcher;
@@ -26,7 +26,7 @@ use self::fragments::Passage;
 use self::matcher::{Matcher, Span};
 use self::pace::Pace;
 use super::HighlightSpec;
-use super::fields::source_path;
+use super::fields::{Copies, copies, source_paths};
 use crate::control::{Control, Stop};
 use crate::error::EngineError;
 use crate::view::View;
@@ -39,7 +39,8 @@ pub struct Highlighter {
 /// One field to highlight.
 struct FieldPlan {
     path: FieldPath,
-    source_path: FieldPath,
+    /// Where its values stand in `_source`: for a multi-field its parent, and what is copied there.
+    source_paths: Vec<FieldPath>,
     options: HighlightOptions,
     /// The field itself and its `matched_fields`.
     readers: Vec<Reader>,
@@ -66,6 +67,7 @@ impl Highlighter {
     /// # Errors
     /// [`EngineError::UnknownAnalyzer`]; [`EngineError::Query`] for patterns that are refused.
     pub fn new(view: &View, spec: &HighlightSpec<'_>) -> Result<Self, EngineError> {
+        let copies = copies(view.mapping());
         let mut fields = Vec::new();
         for (i, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
             let query = spec
@@ -86,7 +88,7 @@ impl Highlighter {
                     continue;
                 }
                 let readers = Reader::all(view, path, options, (query, requires_match))?;
-                fields.push(FieldPlan::new((path, field), options, readers));
+                fields.push(FieldPlan::new((path, field), options, readers, &copies));
             }
         }
         Ok(Self { fields })
@@ -118,6 +120,7 @@ impl FieldPlan {
         (path, field): (&FieldPath, &Field),
         options: &HighlightOptions,
         readers: Vec<Reader>,
+        copies: &Copies<'_>,
     ) -> Self {
         let ignore_above = match &field.kind {
             FieldKind::Keyword { ignore_above, .. } => *ignore_above,
@@ -125,7 +128,7 @@ impl FieldPlan {
         };
         Self {
             path: path.clone(),
-            source_path: source_path(path, field.is_multi_field),
+            source_paths: source_paths((path, field), copies),
             options: options.clone(),
             readers,
             ignore_above,
@@ -134,8 +137,9 @@ impl FieldPlan {
     }
 
     fn fragments(&self, source: &Value, pace: &mut Pace<'_>) -> Result<Vec<String>, Stop> {
-        let texts: Vec<String> = values_at(source, self.source_path.as_str())
-            .into_iter()
+        let paths = self.source_paths.iter();
+        let texts: Vec<String> = paths
+            .flat_map(|path| values_at(source, path.as_str()))
             .filter_map(text_of)
             .filter(|text| self.is_kept(text))
             .collect();

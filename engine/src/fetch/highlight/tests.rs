@@ -22,6 +22,8 @@ fn view() -> Arc<View> {
         "body": {"type": "text", "fields": {"english": {"type": "text", "analyzer": "english"}, "raw": {"type": "keyword"}}},
         "title": {"type": "text"},
         "tag": {"type": "keyword", "ignore_above": 8},
+        "from": {"type": "text", "copy_to": "all"},
+        "all": {"type": "text", "fields": {"english": {"type": "text", "analyzer": "english"}}},
     }));
     let documents = vec![(
         "d".to_owned(),
@@ -237,6 +239,22 @@ fn long_texts_take_time_by_their_length_and_can_be_stopped() {
         stopped.cancel();
         let found = highlighted_under(&stopped, "body", &source, (&query, options()));
         assert_eq!(found, Err(Stop::Cancelled));
+    }
+}
+
+#[test]
+fn values_that_are_copied_to_a_field_are_highlighted_in_it() {
+    let source = json!({"from": ["a fox", "no"], "all": "own fox", "body": "fox"});
+    for field in ["all", "all.english"] {
+        assert_eq!(
+            highlighted(
+                field,
+                &source,
+                &term(field, "fox"),
+                HighlightOptions::default()
+            ),
+            ["own <em>fox</em>", "a <em>fox</em>"]
+        );
     }
 }
 
