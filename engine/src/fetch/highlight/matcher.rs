@@ -1,6 +1,7 @@
 //! Which terms of a field a query looks for, and where they stand in a text.
 
 use std::collections::HashMap;
+use std::ops::{Bound, RangeBounds};
 
 use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
@@ -27,9 +28,13 @@ pub(super) struct Span {
 pub(super) struct Matcher {
     terms: HashMap<String, usize>,
     patterns: Vec<(TermAutomaton, usize)>,
+    ranges: Vec<(TermBounds, usize)>,
     phrases: Vec<Phrase>,
     num_terms: usize,
 }
+
+/// Terms between a lower and an upper bound.
+type TermBounds = (Bound<String>, Bound<String>);
 
 impl Matcher {
     /// Gathers what `clause` looks for in `field`, or in any field where that is `None`. What must
@@ -77,6 +82,16 @@ impl Matcher {
                     .push((TermAutomaton::new(pattern)?, self.num_terms));
                 self.num_terms += 1;
             }
+            Clause::Range {
+                field,
+                lower,
+                upper,
+            } if is_wanted(field) => {
+                if let Some(bounds) = term_bounds(lower, upper) {
+                    self.ranges.push((bounds, self.num_terms));
+                    self.num_terms += 1;
+                }
+            }
             Clause::Bool {
                 must,
                 should,
@@ -117,7 +132,14 @@ impl Matcher {
                 .find(|(automaton, _)| matches(automaton, term))
                 .map(|(_, number)| *number)
         };
-        self.terms.get(term).copied().or_else(by_pattern)
+        let by_range = || {
+            let mut ranges = self.ranges.iter();
+            ranges
+                .find(|(bounds, _)| is_within(bounds, term))
+                .map(|(_, number)| *number)
+        };
+        let by_name = self.terms.get(term).copied();
+        by_name.or_else(by_pattern).or_else(by_range)
     }
 
     /// Adds the spans of all matches among the tokens of a text.
@@ -129,7 +151,7 @@ impl Matcher {
     ) -> Result<(), Stop> {
         let mut marks = Marks::new(tokens.len());
         for (number, token) in tokens.iter().enumerate() {
-            pace.step(1 + self.patterns.len())?;
+            pace.step(1 + self.patterns.len() + self.ranges.len())?;
             if let Some(term) = self.term(&token.text) {
                 marks.mark(number, term);
             }
@@ -147,6 +169,32 @@ impl Matcher {
         }));
         Ok(())
     }
+}
+
+/// Returns bounds of terms; `None` where the values are numbers, or all of them are meant.
+fn term_bounds(lower: &Bound<Scalar>, upper: &Bound<Scalar>) -> Option<TermBounds> {
+    let text = |scalar: &Scalar| match scalar {
+        Scalar::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let bound = |given: &Bound<Scalar>| match given {
+        Bound::Included(scalar) => text(scalar).map(Bound::Included),
+        Bound::Excluded(scalar) => text(scalar).map(Bound::Excluded),
+        Bound::Unbounded => Some(Bound::Unbounded),
+    };
+    match (bound(lower)?, bound(upper)?) {
+        (Bound::Unbounded, Bound::Unbounded) => None,
+        bounds => Some(bounds),
+    }
+}
+
+/// Returns whether a term lies between bounds, by its bytes.
+fn is_within((lower, upper): &TermBounds, term: &str) -> bool {
+    let bounds = (
+        lower.as_ref().map(String::as_str),
+        upper.as_ref().map(String::as_str),
+    );
+    RangeBounds::<str>::contains(&bounds, term)
 }
 
 /// Sorts spans and joins those that overlap.

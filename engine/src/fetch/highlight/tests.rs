@@ -1,8 +1,9 @@
 //! Tables of texts, queries and fragments.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use gleaner_query::resolved::Pattern;
+use gleaner_query::resolved::{Pattern, Scalar};
 use gleaner_query::search::Highlight;
 use proptest::prelude::*;
 use serde_json::json;
@@ -255,6 +256,35 @@ fn values_that_are_copied_to_a_field_are_highlighted_in_it() {
             ),
             ["own <em>fox</em>", "a <em>fox</em>"]
         );
+    }
+}
+
+#[test]
+fn keywords_between_bounds_are_marked() {
+    let source = json!({"tag": ["a", "b", "c", "d"]});
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    let range = |lower, upper| Clause::Range {
+        field: FieldPath::new("tag"),
+        lower,
+        upper,
+    };
+    for (query, expected) in [
+        (
+            range(Bound::Excluded(text("a")), Bound::Included(text("c"))),
+            vec!["<em>b</em>", "<em>c</em>"],
+        ),
+        (
+            range(Bound::Unbounded, Bound::Excluded(text("b"))),
+            vec!["<em>a</em>"],
+        ),
+        (range(Bound::Included(text("e")), Bound::Unbounded), vec![]),
+        (
+            range(Bound::Included(Scalar::I64(1)), Bound::Unbounded),
+            vec![],
+        ),
+    ] {
+        let found = highlighted("tag", &source, &query, HighlightOptions::default());
+        assert_eq!(found, expected, "{query:?}");
     }
 }
 
