@@ -212,11 +212,7 @@ impl Table {
 
     fn compare(&self, keys: &[(usize, bool)], a: usize, b: usize) -> Ordering {
         for (at, descending) in keys {
-            let (a, b) = (&self.rows[a][*at], &self.rows[b][*at]);
-            let order = match (a.number, b.number) {
-                (Some(a), Some(b)) => a.total_cmp(&b),
-                _ => a.shown.cmp(&b.shown),
-            };
+            let order = self.rows[a][*at].compare(&self.rows[b][*at]);
             if order.is_ne() {
                 return if *descending { order.reverse() } else { order };
             }

@@ -1,5 +1,7 @@
 //! Values of a table.
 
+use std::cmp::Ordering;
+
 /// A value: as shown, and as ordered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cell {
@@ -13,6 +15,23 @@ impl Cell {
         Self {
             shown: Some(shown),
             number: Some(number),
+        }
+    }
+
+    /// Orders any two cells: empty ones first, then numbers, then texts.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        let kind = self.kind().cmp(&other.kind());
+        kind.then_with(|| match (self.number, other.number) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => self.shown.cmp(&other.shown),
+        })
+    }
+
+    fn kind(&self) -> u8 {
+        match (&self.shown, self.number) {
+            (_, Some(_)) => 1,
+            (Some(_), None) => 2,
+            (None, None) => 0,
         }
     }
 }

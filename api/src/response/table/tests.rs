@@ -48,3 +48,48 @@ fn an_unknown_sort_key_is_refused() {
     let parameters = Parameters::parse(Some("s=nope")).expect("well formed");
     assert!(table().to_text(&parameters).is_err());
 }
+
+/// Cells of every kind, in their order.
+fn mixture() -> Vec<Cell> {
+    vec![
+        Cell::default(),
+        Cell::quantity("-1".to_owned(), -1.0),
+        2_u64.into(),
+        10_u64.into(),
+        Cell::quantity("1kb".to_owned(), 1024.0),
+        Cell::quantity("NaN".to_owned(), f64::NAN),
+        "".into(),
+        "10".into(),
+        "2".into(),
+        "a".into(),
+    ]
+}
+
+#[test]
+fn cells_of_every_kind_have_one_order() {
+    let cells = mixture();
+    for (i, a) in cells.iter().enumerate() {
+        for (j, b) in cells.iter().enumerate() {
+            assert_eq!(a.compare(b), i.cmp(&j), "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_mixed_cells_are_ordered_however_they_stood() {
+    let cells = mixture();
+    for step in [1, 3, 7, 9] {
+        let row = |n: usize| vec![cells[n * step % cells.len()].clone(); COLUMNS.len()];
+        let table = Table {
+            columns: COLUMNS,
+            rows: (0..200).map(row).collect(),
+        };
+        let parameters = Parameters::parse(Some("h=i&s=i")).expect("well formed");
+        let json = table.to_json(&parameters).expect("known columns");
+        let shown = json.as_array().expect("a list").iter();
+        let mut shown: Vec<_> = shown.map(|row| row["i"].clone()).collect();
+        shown.dedup();
+        let expected: Vec<_> = cells.iter().map(|cell| cell.shown.clone()).collect();
+        assert_eq!(serde_json::json!(shown), serde_json::json!(expected));
+    }
+}

@@ -70,20 +70,21 @@ fn add(
         num_copies += 1;
     }
     for missing in num_copies..=index.settings.number_of_replicas {
-        let mut row = vec![Cell::default(); COLUMNS.len()];
-        row[0] = index.name.as_str().into();
-        row[1] = number.to_string().into();
-        row[2] = if missing == 0 || !has_primary {
-            "p"
-        } else {
-            "r"
-        }
-        .into();
+        let is_primary = missing == 0 || !has_primary;
+        let role = if is_primary { "p" } else { "r" };
         has_primary = true;
-        row[3] = "UNASSIGNED".into();
-        row[9] = "INDEX_CREATED".into();
-        rows.push(row);
+        rows.push(unassigned(index.name.as_str(), number, role));
     }
+}
+
+fn unassigned(index: &str, number: u32, role: &'static str) -> Vec<Cell> {
+    let mut row = vec![Cell::default(); COLUMNS.len()];
+    row[0] = index.into();
+    row[1] = u64::from(number).into();
+    row[2] = role.into();
+    row[3] = "UNASSIGNED".into();
+    row[9] = "INDEX_CREATED".into();
+    row
 }
 
 fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static str) -> Vec<Cell> {
@@ -96,10 +97,7 @@ fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static
     };
     vec![
         index.name.as_str().into(),
-        Cell::quantity(
-            state.shard.shard.to_string(),
-            f64::from(state.shard.shard.0),
-        ),
+        u64::from(state.shard.shard.0).into(),
         role.into(),
         phase.into(),
         state.num_documents.into(),
@@ -111,4 +109,24 @@ fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static
         state.num_segments.into(),
         state.max_seq_no.map(|seq_no| seq_no.0).into(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::Parameters;
+
+    #[test]
+    fn shards_without_a_copy_are_ordered_by_number() {
+        let numbers = [10, 9, 100];
+        let rows = numbers.map(|number| unassigned("books", number, "r"));
+        let table = Table {
+            columns: COLUMNS,
+            rows: rows.into(),
+        };
+        let parameters = Parameters::parse(Some("h=shard&s=shard")).expect("well formed");
+        let shown = table.to_json(&parameters).expect("known columns");
+        let expected = serde_json::json!([{"shard": "9"}, {"shard": "10"}, {"shard": "100"}]);
+        assert_eq!(shown, expected);
+    }
 }
