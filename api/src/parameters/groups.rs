@@ -60,6 +60,7 @@ pub(crate) const SOURCE_FILTER: &[Parameter] = &[
     Parameter::honoured("_source"),
     Parameter::honoured("_source_includes"),
     Parameter::honoured("_source_excludes"),
+    Parameter::no_effect("_source_exclude_vectors", "there are no vectors"),
 ];
 
 /// URI search.

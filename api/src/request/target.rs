@@ -43,7 +43,8 @@ impl Request {
 
     /// Returns what of `_source` the URI asks for; `None` when it says nothing.
     pub(crate) fn source_filter(&self) -> Result<Option<SourceFilter>, ApiError> {
-        let is_source = |name: &str| name.starts_with("_source");
+        let is_source =
+            |name: &str| name.starts_with("_source") && name != "_source_exclude_vectors";
         let pairs: Vec<_> = self
             .parameters
             .pairs()

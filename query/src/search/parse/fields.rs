@@ -29,6 +29,8 @@ pub fn parse_source_filter(value: &Value) -> Result<SourceFilter, QueryError> {
             let mut reader = ObjectReader::part("_source", value)?;
             let includes = either(&mut reader, "includes", "include")?;
             let excludes = either(&mut reader, "excludes", "exclude")?;
+            // Vectors are not kept apart from the rest: there is no such field.
+            reader.boolean("exclude_vectors")?;
             reader.finish()?;
             Ok(SourceFilter {
                 enabled: true,

@@ -140,6 +140,19 @@ fn source_has_five_forms() {
 }
 
 #[test]
+fn vectors_may_be_excluded_from_the_source_without_effect() {
+    let source = |value: Value| parse(&json!({"_source": value})).source;
+    for flag in [true, false] {
+        let whole = source(json!({"exclude_vectors": flag}));
+        assert_eq!(whole, SourceFilter::default());
+        let part = source(json!({"exclude_vectors": flag, "includes": ["a"]}));
+        assert_eq!(part.includes, ["a"]);
+    }
+    let wrong = fault(&json!({"_source": {"exclude_vectors": "some"}}));
+    assert!(wrong.contains("[exclude_vectors]"), "{wrong}");
+}
+
+#[test]
 fn totals_are_counted_as_asked() {
     let total = |value: Value| parse(&json!({"track_total_hits": value})).track_total_hits;
     assert_eq!(total(json!(true)), TrackTotal::Exact);
