@@ -40,6 +40,8 @@ pub struct SearchRequest {
     pub aggregations: Vec<Aggregation>,
     /// What of `_source` is returned.
     pub source: SourceFilter,
+    /// Whether the body or the URI says what of `_source` is returned: else `stored_fields` leave it out.
+    pub is_source_asked: bool,
     /// Doc values to return.
     pub docvalue_fields: Vec<FieldFormat>,
     /// Fields to return from `_source` (`fields`).

@@ -32,7 +32,7 @@ impl SearchForm {
         let stored = request.stored_fields.as_deref().unwrap_or_default();
         let is_bare = stored.iter().any(|field| field == "_none_");
         let is_source_asked =
-            stored.iter().any(|field| field == "_source") || parameters.get("_source").is_some();
+            request.is_source_asked || stored.iter().any(|field| field == "_source");
         Ok(Self {
             hits: HitForm {
                 has_version: request.version,
@@ -154,6 +154,8 @@ fn total(total: Option<Total>, is_plain: bool) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_query::search::parse_search_value;
+
     use super::*;
 
     #[test]
@@ -169,6 +171,25 @@ mod tests {
         assert_eq!(total(some, true), Some(json!(10)));
         assert_eq!(total(None, false), None);
         assert_eq!(total(None, true), Some(json!(-1)));
+    }
+
+    #[test]
+    fn stored_fields_leave_out_a_source_that_nothing_asks_for() {
+        let is_left_out = |body: &Value| {
+            let limits = gleaner_query::limits::Limits::default();
+            let request = parse_search_value(body, &limits).expect("a search");
+            let form = SearchForm::of(&request, &Parameters::default()).expect("a form");
+            form.hits.is_without_source
+        };
+        assert!(is_left_out(&json!({"stored_fields": "a"})));
+        for body in [
+            json!({}),
+            json!({"stored_fields": ["a", "_source"]}),
+            json!({"stored_fields": "a", "_source": true}),
+            json!({"stored_fields": "a", "_source": ["b"]}),
+        ] {
+            assert!(!is_left_out(&body), "{body}");
+        }
     }
 
     #[test]

@@ -154,6 +154,7 @@ fn read_content(
 ) -> Result<(), QueryError> {
     if let Some(value) = reader.take("_source") {
         request.source = parse_source_filter(value)?;
+        request.is_source_asked = true;
     }
     if let Some(value) = reader.take("docvalue_fields") {
         request.docvalue_fields = parse_field_formats(value, "docvalue_fields")?;

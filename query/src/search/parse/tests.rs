@@ -140,6 +140,26 @@ fn source_has_five_forms() {
 }
 
 #[test]
+fn the_source_is_asked_for_in_the_body_or_the_uri() {
+    assert!(!parse(&json!({"stored_fields": "a"})).is_source_asked);
+    for asked in [json!(true), json!("a"), json!({"excludes": ["a"]})] {
+        assert!(parse(&json!({"_source": asked})).is_source_asked, "{asked}");
+    }
+    for (name, is_asked) in [
+        ("_source", true),
+        ("_source_includes", true),
+        ("_source_excludes", true),
+        ("_source_exclude_vectors", false),
+        ("stored_fields", false),
+    ] {
+        let mut request = SearchRequest::default();
+        let given = [(name.to_owned(), "true".to_owned())];
+        apply_uri_parameters(&mut request, &given, &Limits::default()).expect("parameters");
+        assert_eq!(request.is_source_asked, is_asked, "{name}");
+    }
+}
+
+#[test]
 fn vectors_may_be_excluded_from_the_source_without_effect() {
     let source = |value: Value| parse(&json!({"_source": value})).source;
     for flag in [true, false] {

@@ -11,6 +11,15 @@ use crate::query_string::{UriOptions, parse_uri_query};
 use crate::search::{FieldFormat, SearchRequest};
 use crate::units::parse_time;
 
+/// Parameters that say what of `_source` is returned.
+const SOURCE: [&str; 5] = [
+    "_source",
+    "_source_includes",
+    "_source_include",
+    "_source_excludes",
+    "_source_exclude",
+];
+
 /// Lays URI parameters over `request`; where both say something, the URI holds.
 ///
 /// Parameters that do not belong to the request itself (`routing`, `preference`, `scroll`, …) are
@@ -70,6 +79,7 @@ fn apply(request: &mut SearchRequest, name: &str, value: &str) -> Result<(), Que
 
 /// Applies what is returned of each hit; none of it can fail.
 fn apply_content(request: &mut SearchRequest, name: &str, value: &str) {
+    request.is_source_asked |= SOURCE.contains(&name);
     match name {
         "_source" => {
             let given = source_from_text(value);
