@@ -31,6 +31,8 @@ enum Content {
     Json(Bytes),
     /// JSON that has its form already.
     Formed(Bytes),
+    /// Compact JSON that is sent whole, whatever the filter.
+    Error(Bytes),
     Text(String),
     Table(Box<Table>),
     Empty,
@@ -105,9 +107,10 @@ impl Reply {
         })
     }
 
-    /// Returns the answer that reports `error`.
+    /// Returns the answer that reports `error`: whole, whatever parts of an answer were asked for.
     pub(crate) fn error(error: &ApiError) -> Self {
-        Self::with_status(error.status, &error.to_body())
+        let body = error.to_body().to_string();
+        Self::of(error.status, Content::Error(Bytes::from(body)))
             .retried_later(error.status == StatusCode::TOO_MANY_REQUESTS)
     }
 
@@ -188,11 +191,6 @@ impl Form {
         })
     }
 
-    /// Whether the JSON goes out as it was made.
-    fn is_plain(&self) -> bool {
-        self.filter.is_none() && self.is_compact()
-    }
-
     /// Whether the JSON goes out without white space, filtered or not.
     pub(crate) fn is_compact(&self) -> bool {
         !self.is_pretty && !self.is_yaml
@@ -225,11 +223,15 @@ impl Reply {
             Content::Table(table) => {
                 let json = table.to_json(parameters)?;
                 let bytes = serde_json::to_vec(&json).unwrap_or_default();
-                let (kind, bytes) = shaped(Bytes::from(bytes), form);
+                let (kind, bytes) = shaped(Bytes::from(bytes), form.filter(), form);
                 (Some(kind), Body::from(bytes))
             }
             Content::Json(bytes) => {
-                let (kind, bytes) = shaped(bytes, form);
+                let (kind, bytes) = shaped(bytes, form.filter(), form);
+                (Some(kind), Body::from(bytes))
+            }
+            Content::Error(bytes) => {
+                let (kind, bytes) = shaped(bytes, None, form);
                 (Some(kind), Body::from(bytes))
             }
         };
@@ -255,14 +257,14 @@ const YAML: &str = "application/yaml";
 const TEXT: &str = "text/plain; charset=UTF-8";
 
 /// Filters and prints compact JSON as asked.
-fn shaped(bytes: Bytes, form: &Form) -> (&'static str, Bytes) {
-    if form.is_plain() {
+fn shaped(bytes: Bytes, filter: Option<&FilterPath>, form: &Form) -> (&'static str, Bytes) {
+    if filter.is_none() && form.is_compact() {
         return (JSON, bytes);
     }
     let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
         return (JSON, bytes);
     };
-    if let Some(filter) = &form.filter {
+    if let Some(filter) = filter {
         value = filter.apply(value);
     }
     if form.is_yaml {
@@ -277,4 +279,43 @@ fn shaped(bytes: Bytes, form: &Form) -> (&'static str, Bytes) {
         serde_json::to_vec(&value)
     };
     (JSON, printed.map_or(bytes, Bytes::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn sent(reply: Reply, query: &str) -> Value {
+        let parameters = Parameters::parse(Some(query)).expect("well formed");
+        let form = Form::of(&parameters, &HeaderMap::new()).expect("a form");
+        let response = reply.into_response(&form, &parameters).expect("an answer");
+        let body = response.into_body().collect().await.expect("a whole body");
+        serde_json::from_slice(&body.to_bytes()).expect("JSON")
+    }
+
+    #[tokio::test]
+    async fn errors_are_sent_whole_whatever_is_asked_for() {
+        let error = ApiError::index_not_found("nope");
+        for query in [
+            "filter_path=hits",
+            "filter_path=-error",
+            "filter_path=hits&pretty",
+        ] {
+            let body = sent(Reply::error(&error), query).await;
+            assert_eq!(body, error.to_body(), "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_error_is_filtered_whatever_its_status() {
+        let body = json!({"_id": "1", "found": false});
+        let reply = Reply::with_status(StatusCode::NOT_FOUND, &body);
+        assert_eq!(
+            sent(reply, "filter_path=found").await,
+            json!({"found": false})
+        );
+    }
 }
