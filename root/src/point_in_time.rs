@@ -19,7 +19,25 @@ use crate::search::SearchOptions;
 use crate::token::{self, IndexViews, PointInTimeState};
 use crate::{Root, RootError};
 
+/// What all ids of one scroll or point in time have in common, and what each of them says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// Stands for the context: random.
+    pub number: u64,
+    /// Time that its views live unused, once this id has been used.
+    pub keep_alive: Duration,
+}
+
 impl Root {
+    /// Returns the context that `id` is of; `None` for what is no id of a scroll or a point in time.
+    pub fn context_of(id: &str) -> Option<Context> {
+        let state = token::views_of(id).ok()?;
+        Some(Context {
+            number: state.holder,
+            keep_alive: Duration::from_millis(state.keep_alive_ms),
+        })
+    }
+
     /// Pins the newest views of the target's shards and returns the id that names them.
     ///
     /// # Errors

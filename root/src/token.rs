@@ -89,6 +89,14 @@ pub(crate) fn decode<T: State>(token: &str) -> Result<T, RootError> {
     read.map_err(|_| bad("it is damaged"))
 }
 
+/// Returns the views that an id of either kind names.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn views_of(token: &str) -> Result<PointInTimeState, RootError> {
+    decode::<PointInTimeState>(token).or_else(|_| Ok(decode::<ScrollState>(token)?.pit))
+}
+
 /// Returns what of a token is fit for a message.
 fn shown(token: &str) -> String {
     token.chars().take(64).collect()
@@ -165,6 +173,15 @@ mod tests {
                 ..scroll(NODES)
             }
         );
+    }
+
+    #[test]
+    fn ids_of_either_kind_name_their_views() {
+        let ids = [encode(&state(NODES)), encode(&scroll(NODES))];
+        for id in ids.map(|id| id.expect("encodes")) {
+            assert_eq!(views_of(&id).expect("decodes"), state(NODES));
+        }
+        assert!(views_of("no id").is_err());
     }
 
     #[test]

@@ -8,12 +8,13 @@ use gleaner_root::plan::Target;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::contexts::ContextKind;
+use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, INDICES};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::service::App;
 
 const OPEN: &[Parameter] = &[
     Parameter::honoured("keep_alive"),
@@ -85,10 +86,8 @@ async fn opened(request: &Request) -> Result<Opened, ApiError> {
     let target = request.target()?;
     let id = request.root().open_pit(&target, keep_alive).await?;
     let created_ms = request.root().now_ms();
-    request
-        .app
-        .contexts
-        .add(ContextKind::PointInTime, &id, keep_alive, created_ms);
+    let contexts = &request.app.contexts;
+    contexts.add(ContextKind::PointInTime, ContextId::of(&id), created_ms);
     Ok(Opened {
         id,
         created_ms,
@@ -138,7 +137,7 @@ async fn close(mut request: Request) -> Answer {
     let id = id.ok_or_else(|| ApiError::validation(&["[id] is not specified".to_owned()]))?;
     let ids = [id];
     let is_freed = request.root().close_pits(&ids).await?;
-    request.app.contexts.forget(&ids);
+    forget(&request.app, &ids);
     let num_freed = is_freed.iter().filter(|freed| **freed).count();
     let status = if num_freed > 0 {
         StatusCode::OK
@@ -164,12 +163,13 @@ async fn delete(mut request: Request) -> Answer {
 
 async fn delete_all(request: Request) -> Answer {
     let opened = request.app.contexts.all(ContextKind::PointInTime);
-    end(&request, opened.into_iter().map(|known| known.id).collect()).await
+    let ids = opened.into_iter().map(|known| known.newest).collect();
+    end(&request, ids).await
 }
 
 async fn end(request: &Request, ids: Vec<String>) -> Answer {
     let is_freed = request.root().close_pits(&ids).await?;
-    request.app.contexts.forget(&ids);
+    forget(&request.app, &ids);
     let pits = ids
         .iter()
         .zip(is_freed)
@@ -177,11 +177,15 @@ async fn end(request: &Request, ids: Vec<String>) -> Answer {
     Ok(Reply::json(&json!({"pits": pits.collect::<Vec<_>>()})))
 }
 
+fn forget(app: &App, ids: &[String]) {
+    app.contexts.forget(ids.iter().map(|id| ContextId::of(id)));
+}
+
 fn list(request: &Request) -> Reply {
     let opened = request.app.contexts.all(ContextKind::PointInTime);
     let pits = opened.into_iter().map(|known| {
         json!({
-            "pit_id": known.id,
+            "pit_id": known.newest,
             "creation_time": known.created_ms,
             "keep_alive": known.keep_alive.as_millis() as u64,
         })

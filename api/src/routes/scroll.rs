@@ -8,7 +8,7 @@ use gleaner_query::units::parse_time;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::contexts::ContextKind;
+use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::SOURCE;
@@ -91,12 +91,13 @@ async fn scroll(mut request: Request) -> Answer {
     };
     let contexts = &request.app.contexts;
     let id = contexts.newest(id);
+    contexts.renew(ContextId::of(&id));
     let search = request.root().scrolled_search(&id)?;
     let origin = request.origin(&Bytes::new());
     let root = request.root();
     let response = root.continue_scroll(&id, keep_alive, &origin).await?;
     if let Some(next) = &response.scroll_id {
-        contexts.advance(&id, next);
+        contexts.advance(&id, ContextId::of(next));
     }
     let form = SearchForm::of(&search, &request.parameters)?;
     Ok(Reply::json(&SearchBody::new(&response, &form)))
@@ -112,10 +113,11 @@ async fn clear(mut request: Request) -> Answer {
     let is_all = ids.iter().any(|id| id == "_all");
     if is_all {
         let opened = request.app.contexts.all(ContextKind::Scroll);
-        ids = opened.into_iter().map(|known| known.id).collect();
+        ids = opened.into_iter().map(|known| known.newest).collect();
     }
     let num_freed = request.root().clear_scrolls(&ids).await?;
-    request.app.contexts.forget(&ids);
+    let ended = ids.iter().map(|id| ContextId::of(id));
+    request.app.contexts.forget(ended);
     // As in the dialect: none of them alive is a 404 that still says how many.
     let status = if num_freed > 0 || is_all {
         StatusCode::OK

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use gleaner_query::names;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
+use gleaner_root::SearchResponse;
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 
-use crate::contexts::ContextKind;
+use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::parameters::groups::{COPIES, INDICES, SEARCH, SOURCE, SOURCE_FILTER, URI_QUERY};
@@ -47,21 +48,33 @@ async fn search(mut request: Request) -> Answer {
             let starting = root.start_scroll(&target, origin, keep_alive, &options);
             let response = Box::pin(starting).await?;
             if let Some(id) = &response.scroll_id {
-                let now_ms = root.now_ms();
-                request
-                    .app
-                    .contexts
-                    .add(ContextKind::Scroll, id, keep_alive, now_ms);
+                let (kind, id) = (ContextKind::Scroll, ContextId::of(id));
+                request.app.contexts.add(kind, id, root.now_ms());
             }
             response
         }
-        None => request.root().search(&target, &search, &options).await?,
+        None => answer(&request, &target, &search, &options).await?,
     };
-    if let Some(pit) = &search.pit {
-        request.app.contexts.renew(&pit.id, pit.keep_alive);
-    }
     let body = SearchBody::new(&response, &form);
     Ok(Reply::json_of(size_hint(&response), &body))
+}
+
+/// Answers one search; the point in time that it names is noted as used.
+pub(super) async fn answer(
+    request: &Request,
+    target: &Target,
+    search: &SearchRequest,
+    options: &SearchOptions,
+) -> Result<SearchResponse, ApiError> {
+    let contexts = &request.app.contexts;
+    if let Some(pit) = &search.pit {
+        contexts.renew(ContextId::of(&pit.id));
+    }
+    let response = request.root().search(target, search, options).await?;
+    if let (Some(pit), Some(next)) = (&search.pit, &response.pit_id) {
+        contexts.advance(&pit.id, ContextId::of(next));
+    }
+    Ok(response)
 }
 
 fn apply(
