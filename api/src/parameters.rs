@@ -249,6 +249,27 @@ mod tests {
     }
 
     #[test]
+    fn parameters_of_newer_clients_have_no_effect() {
+        for (name, path, query) in [
+            ("search", "/_search", "_source_exclude_vectors=false"),
+            ("mget", "/_mget", "_source_exclude_vectors=true"),
+            ("msearch", "/_msearch", "include_named_queries_score=true"),
+            (
+                "open_point_in_time",
+                "/i/_pit",
+                "max_concurrent_shard_requests=5",
+            ),
+        ] {
+            let route = crate::route::parameter_tables()
+                .find(|r| r.name == name)
+                .expect("a route");
+            let parsed = Parameters::parse(Some(query)).expect("well formed");
+            let warnings = parsed.check(route, path).expect("known");
+            assert_eq!(warnings.len(), 1, "{query}");
+        }
+    }
+
+    #[test]
     fn unknown_parameters_are_named_with_a_hint() {
         let route = crate::route::parameter_tables()
             .find(|r| r.name == "search")

@@ -4,9 +4,10 @@ use crate::route::Parameter;
 
 const AT_ONCE: &str = "metadata is changed at once or not at all";
 const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
-const ONE_ROUND: &str = "all shards are asked in one round";
+pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
 pub(crate) const NO_PRE_FILTER: &str =
     "shards known not to match are left out without a round of their own";
+pub(crate) const NO_NAMED_QUERIES: &str = "named queries are not returned";
 
 /// What every route takes.
 pub(crate) const COMMON: &[Parameter] = &[
@@ -109,10 +110,7 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::no_effect("cancel_after_time_interval", "`timeout` bounds a search"),
     Parameter::no_effect("phase_took", "`profile` shows the phases"),
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
-    Parameter::no_effect(
-        "include_named_queries_score",
-        "named queries are not returned",
-    ),
+    Parameter::no_effect("include_named_queries_score", NO_NAMED_QUERIES),
     Parameter::refused("suggest_field", "suggest"),
     Parameter::refused("suggest_mode", "suggest"),
     Parameter::refused("suggest_size", "suggest"),

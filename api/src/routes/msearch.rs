@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::search::parse_inner;
 use crate::error::ApiError;
-use crate::parameters::groups::{INDICES, NO_PRE_FILTER, SOURCE};
+use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
 use crate::render::search::{SearchBody, SearchForm};
 use crate::request::{Lines, Request};
 use crate::response::Reply;
@@ -26,12 +26,10 @@ const MSEARCH: &[Parameter] = &[
     Parameter::honoured("rest_total_hits_as_int"),
     Parameter::honoured("search_type"),
     Parameter::honoured("routing"),
-    Parameter::no_effect(
-        "max_concurrent_shard_requests",
-        "all shards are asked in one round",
-    ),
+    Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
     Parameter::no_effect("pre_filter_shard_size", NO_PRE_FILTER),
     Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
+    Parameter::no_effect("include_named_queries_score", NO_NAMED_QUERIES),
 ];
 
 pub(super) static ROUTES: &[Route] = &[Route {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
-use crate::parameters::groups::{COPIES, INDICES};
+use crate::parameters::groups::{COPIES, INDICES, ONE_ROUND};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -20,6 +20,7 @@ const OPEN: &[Parameter] = &[
     Parameter::honoured("keep_alive"),
     Parameter::no_effect("allow_partial_pit_creation", "a point in time is whole"),
     Parameter::no_effect("allow_partial_search_results", "a point in time is whole"),
+    Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
