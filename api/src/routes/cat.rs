@@ -10,7 +10,7 @@ mod shards;
 use http::Method;
 
 use crate::parameters::Parameters;
-use crate::parameters::groups::{CAT, INDICES};
+use crate::parameters::groups::{CAT, INDICES, SOURCE, URI_QUERY};
 use crate::render::units;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::{Answer, Parameter, Route};
@@ -44,9 +44,9 @@ pub(super) static ROUTES: &[Route] = &[
     },
     Route {
         name: "cat.count",
-        methods: &[Method::GET],
+        methods: &[Method::GET, Method::POST],
         paths: &["/_cat/count", "/_cat/count/{index}"],
-        parameters: &[CAT],
+        parameters: &[CAT, URI_QUERY, SOURCE],
         handler: |request| Box::pin(count::table(request)),
         is_refused: false,
     },

@@ -1,8 +1,13 @@
-//! `_cat/count`.
+//! `_cat/count`: how many documents there are, or match a query.
 
-use gleaner_query::search::{SearchRequest, TrackTotal};
+use bytes::Bytes;
+use gleaner_query::limits::Limits;
+use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_query_body};
 use gleaner_root::search::SearchOptions;
 
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+use crate::parameters::groups::URI_QUERY;
 use crate::request::Request;
 use crate::response::{Column, Reply, Table};
 use crate::route::Answer;
@@ -13,13 +18,11 @@ const COLUMNS: &[Column] = &[
     Column::text("count", "dc,docs.count,docsCount", "the document count"),
 ];
 
-pub(super) async fn table(request: Request) -> Answer {
-    let search = SearchRequest {
-        size: Some(0),
-        track_total_hits: TrackTotal::Exact,
-        ..SearchRequest::default()
-    };
-    let options = SearchOptions::default();
+pub(super) async fn table(mut request: Request) -> Answer {
+    let body = request.bytes().await?;
+    let search = counting(&body, &request.parameters, &request.root().options().limits)?;
+    let mut options = SearchOptions::default();
+    options.origin = request.origin(&body);
     let response = request
         .root()
         .search(&request.target()?, &search, &options)
@@ -36,6 +39,26 @@ pub(super) async fn table(request: Request) -> Answer {
     }))
 }
 
+/// Returns the search that counts what the body or the URI asks for; all documents where neither does.
+fn counting(
+    body: &Bytes,
+    parameters: &Parameters,
+    limits: &Limits,
+) -> Result<SearchRequest, ApiError> {
+    let mut search = SearchRequest {
+        query: parse_query_body(body, limits)?,
+        size: Some(0),
+        track_total_hits: TrackTotal::Exact,
+        ..SearchRequest::default()
+    };
+    // The table has a `size` of its own.
+    let is_query = |name: &str| URI_QUERY.iter().any(|parameter| parameter.name == name);
+    let pairs = parameters.pairs().iter();
+    let pairs: Vec<_> = pairs.filter(|(name, _)| is_query(name)).cloned().collect();
+    apply_uri_parameters(&mut search, &pairs, limits)?;
+    Ok(search)
+}
+
 /// Returns the time of day, UTC.
 pub(super) fn clock_text(seconds: i64) -> String {
     let of_day = seconds.rem_euclid(86_400);
@@ -50,6 +73,20 @@ pub(super) fn clock_text(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_of_the_body_or_the_uri_is_counted() {
+        let search = |body: &'static str, query: &str| {
+            let parameters = Parameters::parse(Some(query)).expect("well formed");
+            counting(&Bytes::from(body), &parameters, &Limits::default())
+        };
+        let all = search("", "size=k&v").expect("a search");
+        assert_eq!((all.query, all.size), (None, Some(0)));
+        let body = r#"{"query": {"match_none": {}}}"#;
+        assert!(search(body, "").expect("a search").query.is_some());
+        assert!(search("", "q=a").expect("a search").query.is_some());
+        assert!(search(r#"{"size": 1}"#, "").is_err());
+    }
 
     #[test]
     fn the_clock_is_utc() {
