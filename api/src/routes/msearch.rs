@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::search::parse_inner;
+use super::search::{self, check_boosts, check_pit, check_search_type, parse_inner};
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
 use crate::render::search::{SearchBody, SearchForm};
@@ -48,10 +48,14 @@ const MAX_SEARCHES: usize = 10_000;
 struct Part {
     target: Target,
     options: SearchOptions,
+    /// How to search, and on which copies, as the header says.
+    search_type: Option<String>,
+    preference: Option<String>,
     body: Bytes,
 }
 
 async fn msearch(mut request: Request) -> Answer {
+    check_search_type(request.parameters.get("search_type"))?;
     let parts = read(&mut request).await?;
     if parts.is_empty() {
         return Err(ApiError::validation(&["no requests added".to_owned()]));
@@ -99,10 +103,10 @@ async fn run(
 ) -> Result<(gleaner_root::SearchResponse, SearchForm), ApiError> {
     let search: SearchRequest = parse_inner(&part.body, request)?;
     let form = SearchForm::of(&search, &request.parameters)?;
-    let response = request
-        .root()
-        .search(&part.target, &search, &part.options)
-        .await?;
+    check_search_type(part.search_type.as_deref())?;
+    check_pit(&search, &part.target, part.preference.as_deref())?;
+    check_boosts(&search, &part.target, request)?;
+    let response = search::answer(request, &part.target, &search, &part.options).await?;
     Ok((response, form))
 }
 
@@ -147,6 +151,7 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
     let mut target = request.target()?;
     let mut options = SearchOptions::default();
     options.origin = request.origin(&body);
+    let (mut search_type, mut preference) = (None, None);
     let header = header.trim_ascii();
     if !header.is_empty() {
         let value = json::read(header, &request.root().options().limits)?;
@@ -161,12 +166,9 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
         target.options = resolve_options(&mut reader, target.options)?;
         let partial = reader.boolean("allow_partial_search_results")?;
         options.refuse_partial = partial == Some(false);
-        reader.ignore(&[
-            "search_type",
-            "preference",
-            "request_cache",
-            "ccs_minimize_roundtrips",
-        ]);
+        search_type = reader.take("search_type").and_then(scalar_text);
+        preference = reader.take("preference").and_then(scalar_text);
+        reader.ignore(&["request_cache", "ccs_minimize_roundtrips"]);
         reader.ignore(&["ignore_throttled", "type", "types"]);
         if let Some((key, _)) = reader.rest().next() {
             let reason = format!("key [{key}] is not supported in the metadata section");
@@ -176,6 +178,8 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
     Ok(Part {
         target,
         options,
+        search_type,
+        preference,
         body,
     })
 }
@@ -212,4 +216,57 @@ fn resolve_options(
         options.expand_wildcards = ExpandWildcards::parse(&expression(words)?)?;
     }
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use crate::dialect::tests::speaking;
+
+    use super::*;
+
+    /// Sends searches; returns the answer.
+    async fn sent(path: &str, lines: &str) -> Value {
+        let request = http::Request::post(path)
+            .header("content-type", "application/x-ndjson")
+            .body(axum::body::Body::from(lines.to_owned()));
+        let Ok(answer) = speaking().oneshot(request.expect("a request")).await;
+        let body = answer.into_body().collect().await.expect("a whole body");
+        serde_json::from_slice(&body.to_bytes()).expect("JSON")
+    }
+
+    /// Returns the reason of each refusal.
+    fn reasons(answer: &Value) -> Vec<&str> {
+        let responses = answer["responses"].as_array().expect("a list").iter();
+        responses
+            .filter_map(|one| one["error"]["reason"].as_str())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_point_in_time_takes_no_index_of_header_or_path() {
+        let search = r#"{"pit": {"id": "p"}}"#;
+        let lines =
+            format!("{{\"index\": \"a\"}}\n{search}\n{{\"preference\": \"x\"}}\n{search}\n");
+        let answer = sent("/_msearch", &lines).await;
+        let reasons_of_headers = reasons(&answer);
+        assert!(reasons_of_headers[0].contains("[indices] cannot be used"));
+        assert!(reasons_of_headers[1].contains("[preference] cannot be used"));
+        let answer = sent("/a/_msearch", &format!("{{}}\n{search}\n")).await;
+        assert!(reasons(&answer)[0].contains("[indices] cannot be used"));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_search_type_refuses_its_own_search() {
+        let lines = "{\"search_type\": \"foo\"}\n{}\n{}\n{}\n";
+        let answer = sent("/_msearch", lines).await;
+        let responses = answer["responses"].as_array().expect("a list");
+        assert_eq!(responses[0]["error"]["reason"], "No search type for [foo]");
+        assert_eq!(responses[0]["status"], 400);
+        assert_ne!(responses[1]["error"]["reason"], "No search type for [foo]");
+        let answer = sent("/_msearch?search_type=foo", lines).await;
+        assert_eq!(answer["error"]["reason"], "No search type for [foo]");
+    }
 }

@@ -139,12 +139,7 @@ fn share(text: &str) -> Result<f64, ApiError> {
 
 /// Refuses what does not go together in the URI.
 fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Result<(), ApiError> {
-    match parameters.get("search_type") {
-        None | Some("query_then_fetch" | "dfs_query_then_fetch") => {}
-        Some(other) => {
-            return Err(ApiError::illegal(format!("No search type for [{other}]")));
-        }
-    }
+    check_search_type(parameters.get("search_type"))?;
     if parameters
         .number::<i64>("batched_reduce_size")?
         .is_some_and(|size| size < 2)
@@ -159,15 +154,36 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
         }
         return Err(ApiError::validation(&faults));
     }
+    check_pit(search, target, parameters.get("preference"))
+}
+
+/// Refuses a way to search that the dialect does not know.
+pub(super) fn check_search_type(given: Option<&str>) -> Result<(), ApiError> {
+    match given {
+        None | Some("query_then_fetch" | "dfs_query_then_fetch") => Ok(()),
+        Some(other) => Err(ApiError::illegal(format!("No search type for [{other}]"))),
+    }
+}
+
+/// Refuses what a point in time has settled already.
+pub(super) fn check_pit(
+    search: &SearchRequest,
+    target: &Target,
+    preference: Option<&str>,
+) -> Result<(), ApiError> {
     if search.pit.is_none() {
         return Ok(());
     }
     let mut faults = Vec::new();
-    if target.expression.is_some() {
+    let expression = target.expression.as_deref();
+    if expression.is_some_and(|names| !names.is_empty()) {
         faults.push("[indices] cannot be used with point in time. Do not specify any index with point in time.".to_owned());
     }
-    for name in ["routing", "preference"] {
-        if parameters.get(name).is_some() {
+    for (name, given) in [
+        ("routing", target.routing.as_deref()),
+        ("preference", preference),
+    ] {
+        if given.is_some() {
             faults.push(format!("[{name}] cannot be used with point in time"));
         }
     }
@@ -179,7 +195,7 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
 }
 
 /// Refuses a boost for an index that is not there.
-fn check_boosts(
+pub(super) fn check_boosts(
     search: &SearchRequest,
     target: &Target,
     request: &Request,
@@ -199,7 +215,36 @@ pub(super) fn parse_inner(body: &Bytes, request: &Request) -> Result<SearchReque
 
 #[cfg(test)]
 mod tests {
+    use gleaner_query::search::PointInTime;
+
     use super::*;
+
+    fn faults_of_pit(target: &Target, preference: Option<&str>) -> Option<String> {
+        let mut search = SearchRequest::default();
+        assert!(check_pit(&search, target, preference).is_ok(), "no pit");
+        search.pit = Some(PointInTime {
+            id: "p".to_owned(),
+            keep_alive: None,
+        });
+        let checked = check_pit(&search, target, preference);
+        checked.err().map(|error| error.reason().to_owned())
+    }
+
+    #[test]
+    fn a_point_in_time_takes_no_index_routing_or_preference() {
+        let anywhere = Target::default();
+        assert_eq!(faults_of_pit(&anywhere, None), None);
+        let fault = faults_of_pit(&anywhere, Some("_local")).expect("refused");
+        assert!(fault.contains("[preference] cannot be used"), "{fault}");
+        let named = Target {
+            expression: Some("books".to_owned()),
+            routing: Some("r".to_owned()),
+            ..Target::default()
+        };
+        let fault = faults_of_pit(&named, None).expect("refused");
+        assert!(fault.contains("1: [indices] cannot be used"), "{fault}");
+        assert!(fault.contains("2: [routing] cannot be used"), "{fault}");
+    }
 
     #[test]
     fn a_share_is_a_fraction_or_percent() {
