@@ -8,19 +8,74 @@ use crate::json::{ObjectReader, token_name};
 use crate::limits::Limits;
 use crate::search::{Highlight, HighlightOptions};
 
-/// Options that only other highlighters or other ways to cut fragments have a use for; fragments
-/// are cut at sentences.
-const WITHOUT_EFFECT: [&str; 9] = [
-    "boundary_scanner",
+/// Options that only other ways to look for matches or to cut fragments have a use for; [`Cut`] refuses
+/// the ways themselves.
+const WITHOUT_EFFECT: [&str; 6] = [
     "boundary_chars",
     "boundary_max_scan",
     "boundary_scanner_locale",
-    "fragmenter",
     "phrase_limit",
-    "fragment_offset",
     "force_source",
     "highlight_filter",
 ];
+
+/// How fragments are to be cut, as given; a field's own lies over the global one. They are cut at
+/// sentences, and any other way that a highlighter knows is refused.
+#[derive(Debug, Clone, Default)]
+struct Cut {
+    /// `unified` where none is given.
+    highlighter: Option<String>,
+    boundary_scanner: Option<String>,
+    fragmenter: Option<String>,
+    fragment_offset: Option<i64>,
+}
+
+impl Cut {
+    /// Reads what lies over this one.
+    fn read(&self, reader: &mut ObjectReader<'_>) -> Result<Self, QueryError> {
+        let over = |own: Option<String>, outer: &Option<String>| own.or_else(|| outer.clone());
+        let cut = Self {
+            highlighter: over(reader.text("type")?, &self.highlighter),
+            boundary_scanner: over(reader.text("boundary_scanner")?, &self.boundary_scanner),
+            fragmenter: over(reader.text("fragmenter")?, &self.fragmenter),
+            fragment_offset: reader.integer("fragment_offset")?.or(self.fragment_offset),
+        };
+        let name = cut.highlighter();
+        if !["unified", "plain", "fvh"].contains(&name) {
+            return Err(QueryError::illegal(format!(
+                "unknown highlighter type [{name}]"
+            )));
+        }
+        Ok(cut)
+    }
+
+    fn highlighter(&self) -> &str {
+        self.highlighter.as_deref().unwrap_or("unified")
+    }
+
+    /// Refuses a way to cut that is not there; what the field's highlighter has no use for changes nothing.
+    fn check(&self) -> Result<(), QueryError> {
+        let is_plain = self.highlighter() == "plain";
+        let scanner = self.boundary_scanner.as_deref().filter(|_| !is_plain);
+        let fragmenter = self.fragmenter.as_deref().filter(|_| is_plain);
+        let offset = self.fragment_offset.filter(|_| self.highlighter() == "fvh");
+        let refuse = |option: &str, given: &str| {
+            Err(QueryError::illegal(format!(
+                "[highlight] [{option}] of [{given}] is not supported: fragments are cut at sentences"
+            )))
+        };
+        if let Some(given) = scanner.filter(|given| !given.eq_ignore_ascii_case("sentence")) {
+            return refuse("boundary_scanner", given);
+        }
+        if let Some(given) = fragmenter.filter(|given| *given != "span") {
+            return refuse("fragmenter", given);
+        }
+        match offset {
+            Some(given) if given > 0 => refuse("fragment_offset", &given.to_string()),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Reads `highlight`. The types `unified`, `plain` and `fvh` are all answered by one highlighter.
 ///
@@ -30,11 +85,12 @@ pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, Quer
     let mut reader = ObjectReader::part("highlight", value)?;
     let mut global = HighlightOptions::default();
     read_options(&mut global, &mut reader, limits)?;
+    let cut = Cut::default().read(&mut reader)?;
     let query = global.query.take();
     let require_field_match = global.require_field_match.take().unwrap_or(true);
     let fields = match reader.take("fields") {
         None => Vec::new(),
-        Some(fields) => highlighted_fields(fields, &global, limits)?,
+        Some(fields) => highlighted_fields(fields, (&global, &cut), limits)?,
     };
     reader.finish()?;
     Ok(Highlight {
@@ -47,7 +103,7 @@ pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, Quer
 /// Reads `{"field": {…}}` or `[{"field": {…}}, …]`.
 fn highlighted_fields(
     value: &Value,
-    global: &HighlightOptions,
+    global: (&HighlightOptions, &Cut),
     limits: &Limits,
 ) -> Result<Vec<(String, HighlightOptions)>, QueryError> {
     let refuse = |found: &Value| {
@@ -73,12 +129,17 @@ fn highlighted_fields(
 
 fn field_options(
     value: &Value,
-    global: &HighlightOptions,
+    (global, cut): (&HighlightOptions, &Cut),
     limits: &Limits,
 ) -> Result<HighlightOptions, QueryError> {
     let mut options = global.clone();
     let mut reader = ObjectReader::part("highlight_field", value)?;
     read_options(&mut options, &mut reader, limits)?;
+    let cut = cut.read(&mut reader)?;
+    // Without fragments nothing is cut.
+    if options.number_of_fragments > 0 {
+        cut.check()?;
+    }
     options.matched_fields = reader.texts("matched_fields")?.unwrap_or_default();
     reader.finish()?;
     Ok(options)
@@ -124,7 +185,6 @@ fn read_options(
     if let Some(query) = reader.take("highlight_query") {
         options.query = Some(Box::new(parse_query(query, limits)?));
     }
-    check_type(reader)?;
     reader.ignore(&WITHOUT_EFFECT);
     reader.unsupported(&["options"])
 }
@@ -166,13 +226,4 @@ fn tags(given: Option<Vec<String>>, default: &[String]) -> Vec<String> {
     given
         .filter(|tags| !tags.is_empty())
         .unwrap_or_else(|| default.to_vec())
-}
-
-fn check_type(reader: &mut ObjectReader<'_>) -> Result<(), QueryError> {
-    match reader.text("type")? {
-        Some(name) if !["unified", "plain", "fvh"].contains(&name.as_str()) => Err(
-            QueryError::illegal(format!("unknown highlighter type [{name}]")),
-        ),
-        _ => Ok(()),
-    }
 }

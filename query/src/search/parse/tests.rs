@@ -187,7 +187,7 @@ fn highlight_options_of_fields_lie_over_global_ones() {
     let request = parse(&json!({"highlight": {
         "pre_tags": ["<b>"], "post_tags": ["</b>"], "fragment_size": 50, "type": "fvh",
         "require_field_match": false, "order": "score", "encoder": "html",
-        "highlight_query": {"match_all": {}}, "boundary_scanner": "word",
+        "highlight_query": {"match_all": {}}, "boundary_scanner": "SENTENCE",
         "fields": {
             "title": {"number_of_fragments": 0, "type": "plain", "require_field_match": true},
             "body": {"matched_fields": ["body", "body.plain"], "no_match_size": 9,
@@ -227,6 +227,65 @@ fn highlight_options_of_fields_lie_over_global_ones() {
             fault(&json!({"highlight": wrong})).contains(expected),
             "{expected}"
         );
+    }
+}
+
+#[test]
+fn fragments_are_cut_at_sentences_and_in_no_other_way() {
+    let of = |global: Value, own: Value| {
+        let mut highlight = global;
+        highlight["fields"] = json!({"a": own});
+        json!({"highlight": highlight})
+    };
+    for (global, own, option) in [
+        (
+            json!({"boundary_scanner": "word"}),
+            json!({}),
+            "boundary_scanner",
+        ),
+        (
+            json!({}),
+            json!({"boundary_scanner": "chars"}),
+            "boundary_scanner",
+        ),
+        (
+            json!({"type": "fvh"}),
+            json!({"boundary_scanner": "word"}),
+            "boundary_scanner",
+        ),
+        (
+            json!({"fragmenter": "simple"}),
+            json!({"type": "plain"}),
+            "fragmenter",
+        ),
+        (
+            json!({"type": "fvh"}),
+            json!({"fragment_offset": 3}),
+            "fragment_offset",
+        ),
+    ] {
+        let fault = fault(&of(global, own));
+        assert!(fault.contains(&format!("[{option}] of [")), "{fault}");
+        assert!(fault.ends_with("fragments are cut at sentences"), "{fault}");
+    }
+    for (global, own) in [
+        (json!({"boundary_scanner": "sentence"}), json!({})),
+        (
+            json!({"boundary_scanner": "word"}),
+            json!({"type": "plain"}),
+        ),
+        (
+            json!({"boundary_scanner": "word"}),
+            json!({"number_of_fragments": 0}),
+        ),
+        (
+            json!({"fragmenter": "simple", "fragment_offset": 3}),
+            json!({}),
+        ),
+        (json!({"type": "plain"}), json!({"fragmenter": "span"})),
+        (json!({"type": "fvh"}), json!({"fragment_offset": 0})),
+    ] {
+        parse(&of(global, own));
     }
 }
 
