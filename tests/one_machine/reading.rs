@@ -6,6 +6,7 @@ use anyhow::Result;
 use gleaner_query::answer::{AggregationValue, BucketKey};
 use gleaner_query::names;
 use gleaner_query::search::PointInTime;
+use gleaner_root::Root;
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
@@ -288,6 +289,23 @@ async fn a_point_in_time_does_not_see_later_writes() -> Result<()> {
     request.pit = None;
     let newest = node.root.search(&target(), &request, &options).await?;
     assert_eq!(newest.total.expect("counted").value, 201);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_with_another_time_to_live_is_of_the_same_context() -> Result<()> {
+    let node = library().await?;
+    let minute = Duration::from_secs(60);
+    let id = node.root.open_pit(&target(), minute).await?;
+    let opened = Root::context_of(&id).expect("an id");
+    assert_eq!(opened.keep_alive, minute);
+    let body = json!({"size": 0, "pit": {"id": id, "keep_alive": "5m"}});
+    let next = node.search("books", &body).await?.pit_id.expect("an id");
+    assert_ne!(next, id);
+    let renewed = Root::context_of(&next).expect("an id");
+    assert_eq!(renewed.number, opened.number);
+    assert_eq!(renewed.keep_alive, 5 * minute);
+    assert!(Root::context_of("books").is_none());
     Ok(())
 }
 
