@@ -239,7 +239,7 @@ impl Leaf {
             return;
         }
         if shard.engine().must_give_way() {
-            self.on_engine(shard, |engine| engine.give_way()).await;
+            self.on_engine(shard, ShardIndex::give_way).await;
         }
         if self.is_flush_due(shard)
             && let Err(fault) = self.flush_shard(shard).await
