@@ -241,7 +241,7 @@ async fn documents_of_one_id_in_several_shards_are_all_in_the_list() -> Result<(
         node.create(name, &settings).await?;
         routed(&node, name).await?;
     }
-    for (indices, is_deleted) in [("one", false), ("one,two", false), ("two", true)] {
+    for indices in ["one", "one,two"] {
         for sort in [
             json!([{"f": "asc"}]),
             json!(["_score"]),
@@ -256,29 +256,42 @@ async fn documents_of_one_id_in_several_shards_are_all_in_the_list() -> Result<(
                 distinct.insert((hit.index.clone(), hit.content.id.to_string(), routing));
             }
             assert_eq!(distinct.len(), all.len());
-            let most = node.search(indices, &json!({"size": 0})).await?.total;
-            assert_eq!(Some(all.len() as u64), most.map(|total| total.value));
-        }
-        if is_deleted {
-            let query = json!({"query": {"match_all": {}}});
-            let request = ByQueryRequest {
-                search: parse_search(query.to_string().as_bytes(), &Limits::default())?,
-                page_size: 3,
-                max_docs: None,
-                is_proceeding_on_conflicts: false,
-                is_refreshed: true,
-                requests_per_second: None,
-                keep_alive: MINUTE,
-            };
-            let origin = Origin::default();
-            let report = node
-                .root
-                .delete_by_query(&target(indices), &request, &origin)
-                .await?;
-            assert_eq!(report.deleted, report.total);
-            let left = node.search(indices, &json!({"size": 0})).await?.total;
-            assert_eq!(left.map(|total| total.value), Some(0));
+            assert_eq!(total(&node, indices).await?, all.len() as u64);
         }
     }
+    delete_all(&node, "one", (3, None, MINUTE)).await?;
+    // A pause of more than three seconds, over which the views are kept.
+    let keep_alive = Duration::from_secs(2);
+    delete_all(&node, "two", (13, Some(4.0), keep_alive)).await
+}
+
+async fn total(node: &Node, indices: &str) -> Result<u64> {
+    let found = node.search(indices, &json!({"size": 0})).await?.total;
+    Ok(found.map_or(0, |total| total.value))
+}
+
+/// Deletes all documents by pages of a size, at a rate.
+async fn delete_all(
+    node: &Node,
+    index: &str,
+    (page_size, requests_per_second, keep_alive): (usize, Option<f64>, Duration),
+) -> Result<()> {
+    let query = json!({"query": {"match_all": {}}});
+    let request = ByQueryRequest {
+        search: parse_search(query.to_string().as_bytes(), &Limits::default())?,
+        page_size,
+        max_docs: None,
+        is_proceeding_on_conflicts: false,
+        is_refreshed: true,
+        requests_per_second,
+        keep_alive,
+    };
+    let (target, origin) = (target(index), Origin::default());
+    let report = node
+        .root
+        .delete_by_query(&target, &request, &origin)
+        .await?;
+    assert_eq!((report.total, report.deleted), (24, 24));
+    assert_eq!(total(node, index).await?, 0);
     Ok(())
 }

@@ -170,3 +170,28 @@ fn smallest(writer: &Writer, max_segments: usize) -> Result<Vec<SegmentId>, Engi
         .map(SegmentMeta::id)
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_runs_until_its_segments_are_gone_or_free_again() {
+        let index = tantivy::Index::create_in_ram(tantivy::schema::Schema::builder().build());
+        let metas: Vec<SegmentMeta> = (0..3)
+            .map(|_| index.new_segment_meta(SegmentId::generate_random(), 1))
+            .collect();
+        let ids: Vec<SegmentId> = metas.iter().map(SegmentMeta::id).collect();
+        let present = |ids: &[SegmentId]| ids.iter().copied().collect::<HashSet<_>>();
+        let begun = Begun::default();
+        assert!(!begun.is_any_running(&present(&ids)));
+        begun.note(&ids[..2]);
+        assert!(begun.is_any_running(&present(&ids)));
+        begun.forget(&metas[2..]);
+        assert!(begun.is_any_running(&present(&ids)), "of another segment");
+        assert!(!begun.is_any_running(&present(&ids[1..])), "it has ended");
+        begun.note(&ids[..2]);
+        begun.forget(&metas[1..]);
+        assert!(!begun.is_any_running(&present(&ids)), "it has failed");
+    }
+}
