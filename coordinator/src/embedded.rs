@@ -50,11 +50,14 @@ impl Embedded {
         let state = match fs::read(&path) {
             Ok(bytes) => decode(&path, &bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                store(&path, &initial)?;
-                initial
+                match store(&path, &initial)? {
+                    None => initial,
+                    Some(source) => return Err(store_error(&path, source)),
+                }
             }
             Err(source) => return Err(store_error(&path, source)),
         };
+        reserve(&path);
         Ok(Self::new(Some(path), state))
     }
 
@@ -82,12 +85,16 @@ impl Embedded {
             return Err(CoordinatorError::Conflict { expected, current });
         }
         next.version = expected + 1;
-        if let Some(path) = &self.path {
-            store(path, &next)?;
-        }
+        let stored = self.path.as_ref().map(|path| (path, store(path, &next)));
+        let late = match stored {
+            Some((_, Err(error))) => return Err(error),
+            Some((path, Ok(Some(source)))) => Some(store_error(path, source)),
+            Some((_, Ok(None))) | None => None,
+        };
+        // What a restart would find is in force, even where it may not outlive a power cut.
         let next = Arc::new(next);
         self.state.send_replace(Arc::clone(&next));
-        Ok(next)
+        late.map_or(Ok(next), Err)
     }
 }
 
@@ -139,8 +146,35 @@ fn checksum(state: &str) -> String {
     format!("{:08x}", crc32c::crc32c(state.as_bytes()))
 }
 
-fn store(path: &Path, state: &ClusterState) -> Result<(), CoordinatorError> {
-    write_atomically(path, state).map_err(|source| store_error(path, source))
+/// Puts the state in place; `Some` when it is there and could not be made durable.
+fn store(path: &Path, state: &ClusterState) -> Result<Option<io::Error>, CoordinatorError> {
+    let stored = match write_atomically(path, state) {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            // An index can be deleted on a full disk, which is what makes room there.
+            drop(fs::remove_file(reserved(path)));
+            let stored = write_atomically(path, state);
+            reserve(path);
+            stored
+        }
+        stored => stored,
+    };
+    stored.map_err(|source| store_error(path, source))
+}
+
+/// Bytes that are kept back for a change of the state on a full disk.
+const RESERVED_BYTES: usize = 1 << 20;
+
+fn reserved(path: &Path) -> PathBuf {
+    path.with_extension("reserve")
+}
+
+/// Keeps room on the disk, if there is some.
+fn reserve(path: &Path) {
+    let reserved = reserved(path);
+    let is_there = fs::metadata(&reserved).is_ok_and(|file| file.len() == RESERVED_BYTES as u64);
+    if !is_there && fs::write(&reserved, vec![0; RESERVED_BYTES]).is_err() {
+        drop(fs::remove_file(&reserved));
+    }
 }
 
 fn store_error(path: &Path, source: io::Error) -> CoordinatorError {
@@ -150,7 +184,7 @@ fn store_error(path: &Path, source: io::Error) -> CoordinatorError {
     }
 }
 
-fn write_atomically(path: &Path, state: &ClusterState) -> io::Result<()> {
+fn write_atomically(path: &Path, state: &ClusterState) -> io::Result<Option<io::Error>> {
     let state = serde_json::to_string(state)?;
     let crc32c = checksum(&state);
     let envelope = Envelope {
@@ -159,15 +193,14 @@ fn write_atomically(path: &Path, state: &ClusterState) -> io::Result<()> {
         crc32c,
         state,
     };
+    // Opened before anything is done: no descriptor may be left afterwards.
+    let folder = path.parent().map(fs::File::open).transpose()?;
     let temporary = path.with_extension("json.new");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(&serde_json::to_vec(&envelope)?)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    Ok(folder.and_then(|folder| folder.sync_all().err()))
 }
 
 #[cfg(test)]

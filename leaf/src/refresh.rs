@@ -75,10 +75,16 @@ impl Leaf {
         let mut visible = shard.applier.visible();
         if let Some(interval) = interval {
             // Two intervals: the refresh that is under way may have begun before the write.
-            let patience = Duration::from_millis(interval.saturating_mul(2) + 100).min(deadline);
+            // What is left of the deadline is for a refresh.
+            let patience = Duration::from_millis(interval.saturating_mul(2).saturating_add(100));
             let shown = visible.wait_for(|generation| generation.visible > seq_no);
-            if let Ok(Ok(generation)) = tokio::time::timeout(patience, shown).await {
-                return Ok(*generation);
+            tokio::select! {
+                shown = shown => if let Ok(generation) = shown {
+                    return Ok(*generation);
+                },
+                () = tokio::time::sleep(patience.min(deadline / 2)) => {}
+                // Refreshing says why.
+                () = shard.applier.stopped() => {}
             }
         }
         self.refresh_shard(shard).await

@@ -32,8 +32,8 @@ pub(crate) fn merge(
 ) -> Result<Merged, WriteFault> {
     let Some(current) = current else {
         let whole = match (&update.upsert, &update.doc) {
+            (_, Some(doc)) if update.doc_as_upsert => doc,
             (Some(upsert), _) => upsert,
-            (None, Some(doc)) if update.doc_as_upsert => doc,
             _ => return Err(WriteFault::DocumentMissing { id: id.clone() }),
         };
         return Ok(Merged::Changed(whole.clone()));

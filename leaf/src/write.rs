@@ -54,6 +54,9 @@ const INLINE_BYTES: usize = 16 * 1024;
 /// Items up to which it does: each may look its id up in every segment, some microseconds.
 const INLINE_ITEMS: usize = 16;
 
+/// Bytes of documents after which a batch ends: updates of a few bytes may make large documents.
+pub(crate) const BATCH_BYTES: usize = 32 << 20;
+
 /// The part of the version map's bound up to which it keeps documents: what is read or updated again
 /// soon after it was written.
 const KEPT_SHARE: usize = 16;
@@ -67,11 +70,14 @@ impl Leaf {
     ) -> Result<WriteAnswer, LeafFault> {
         let bytes: usize = call.items.iter().map(item_bytes).sum();
         let room = self.writes.enter(&shard.room, bytes, call.remaining);
-        let room = room.await?;
+        let room = Arc::new(room.await?);
         let started = Instant::now();
         let items = Arc::new(call.items);
         let mut learnt = Known::default();
-        for _ in 0..MAX_ROUNDS {
+        let mut outcomes = Vec::with_capacity(items.len());
+        let mut num_rounds = 0;
+        while num_rounds < MAX_ROUNDS {
+            num_rounds += 1;
             let mut primary = self.primary_with_room(shard).await?;
             self.prepare(shard, &mut primary, call.term).await?;
             if let Some(known) = call.idempotency {
@@ -82,6 +88,9 @@ impl Leaf {
             }
             let work = Work {
                 items: Arc::clone(&items),
+                from: outcomes.len(),
+                // What is sent again is known by one batch.
+                is_whole: call.idempotency.is_some(),
                 learnt: learnt.clone(),
                 bytes,
             };
@@ -102,11 +111,7 @@ impl Leaf {
                     drop(guard);
                     // The answer rests on writes that may not be durable yet.
                     if shard.has_settled(ordered).await {
-                        count(shard, &plan.outcomes, started);
-                        return Ok(WriteAnswer {
-                            items: plan.outcomes,
-                            duplicate: false,
-                        });
+                        outcomes.extend(plan.outcomes);
                     }
                 }
                 Planned::Ready(plan) => {
@@ -114,14 +119,19 @@ impl Leaf {
                         id: known.producer,
                         sequence: known.sequence,
                     });
-                    let carried = self.carry_out(shard, guard, plan, (producer, Some(room)));
-                    let items = carried.await?;
-                    count(shard, &items, started);
-                    return Ok(WriteAnswer {
-                        items,
-                        duplicate: false,
-                    });
+                    let room = Some(Arc::clone(&room));
+                    let carried = self.carry_out(shard, guard, plan, (producer, room));
+                    outcomes.extend(carried.await?);
+                    learnt.contents.clear();
+                    num_rounds = 0;
                 }
+            }
+            if outcomes.len() == items.len() {
+                count(shard, &outcomes, started);
+                return Ok(WriteAnswer {
+                    items: outcomes,
+                    duplicate: false,
+                });
             }
         }
         let reason = "the mapping, or the documents to update, kept changing while it was planned";
@@ -186,7 +196,7 @@ impl Leaf {
         shard: &Arc<Shard>,
         mut primary: OwnedMutexGuard<Primary>,
         plan: Plan,
-        (producer, room): (Option<ProducerSequence>, Option<Taken>),
+        (producer, room): (Option<ProducerSequence>, Option<Arc<Taken>>),
     ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
         let Plan {
             operations,
@@ -194,8 +204,10 @@ impl Leaf {
             latest,
         } = plan;
         let first = primary.next;
+        // What the log did not even take leaves nothing behind.
+        let append = enqueue(shard, &primary, &operations, producer)
+            .map_err(|error| log_fault(shard.key, &error))?;
         let in_flight = InFlight::begin(shard);
-        let append = enqueue(shard, &primary, &operations, producer);
         primary.next = SeqNo(first.0 + operations.len() as u64);
         for (id, latest) in latest {
             primary.versions.put(id, latest);
@@ -253,12 +265,15 @@ impl Leaf {
 type Appending = BoxFuture<'static, Result<Appended, LogError>>;
 
 /// Hands the batch to the log in order: the first poll queues it, before the primary is unlocked.
+///
+/// # Errors
+/// When the log does not take it at all.
 fn enqueue(
     shard: &Arc<Shard>,
     primary: &Primary,
     operations: &[Operation],
     producer: Option<ProducerSequence>,
-) -> Appending {
+) -> Result<Appending, LogError> {
     let append = Append {
         shard: shard.key,
         term: primary.term,
@@ -273,8 +288,9 @@ fn enqueue(
         .as_mut()
         .poll(&mut std::task::Context::from_waker(waker))
     {
-        Poll::Ready(outcome) => Box::pin(async move { outcome }),
-        Poll::Pending => appending,
+        Poll::Ready(Err(error @ (LogError::TooLarge { .. } | LogError::Busy))) => Err(error),
+        Poll::Ready(outcome) => Ok(Box::pin(async move { outcome })),
+        Poll::Pending => Ok(appending),
     }
 }
 
@@ -355,6 +371,10 @@ pub(crate) struct Known {
 /// What is to be planned.
 struct Work {
     items: Arc<Vec<WriteItem>>,
+    /// Items before it are done.
+    from: usize,
+    /// They go into one batch, whatever its size.
+    is_whole: bool,
     learnt: Known,
     bytes: usize,
 }
@@ -372,7 +392,13 @@ async fn plan(
         && (work.items.iter().all(|item| item.is_fresh_id)
             || shard.engine().view().finds_ids_at_once());
     let work = move || {
-        let planned = plan::plan(&shard, &primary, &work.items, &work.learnt, clock());
+        let limit = if work.is_whole {
+            usize::MAX
+        } else {
+            BATCH_BYTES
+        };
+        let items = (&work.items[work.from..], limit);
+        let planned = plan::plan(&shard, &primary, items, &work.learnt, clock());
         planned.map(|planned| (primary, planned))
     };
     if is_small {

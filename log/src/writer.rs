@@ -227,8 +227,9 @@ impl ShardWriter {
             .rename(&new, &path)
             .and_then(|()| files.sync_dir(&self.dir));
         if let Err(error) = named {
-            // Nobody knows which names are on disk now.
-            self.is_stopped = true;
+            // Nobody knows which names are on disk now, unless the disk was not asked. A segment
+            // without records may be there or not; the next attempt puts another in its place.
+            self.is_stopped = !is_out_of_descriptors(&error);
             return Err(("name", error));
         }
         let active = Active {
@@ -410,6 +411,11 @@ impl ShardWriter {
             self.is_stopped = true;
         }
     }
+}
+
+/// Returns whether a file or folder was not even opened, for want of a descriptor: `EMFILE`, `ENFILE`.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Fills the folder of a shard whose log begins at `at`: an empty segment and the state file.

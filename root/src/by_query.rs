@@ -145,10 +145,14 @@ impl Root {
             report.timed_out |= response.timed_out;
             report.batches += 1;
             let num_hits = response.hits.len();
-            left -= num_hits.min(left);
             let last = response.last.take();
             let begun = Instant::now();
             let is_ended = self.delete_hits(response.hits, request, report).await;
+            // Conflicts that are left behind do not count.
+            let deleted = usize::try_from(report.deleted).unwrap_or(usize::MAX);
+            left = request
+                .max_docs
+                .map_or(usize::MAX, |most| most.saturating_sub(deleted));
             options.after = last;
             if options.after.is_none() || is_ended || num_hits < page.size() || left == 0 {
                 return Ok(());

@@ -10,24 +10,31 @@ use crate::Leaf;
 use crate::fault::log_fault;
 use crate::shard::Shard;
 use crate::versions::Content;
+use crate::write::BATCH_BYTES;
 
 impl Leaf {
-    /// Returns the documents that were written at `positions`. Those that the log has no more are
-    /// durable in the index: a refresh shows them, and they are left out.
+    /// Returns the documents that were written at `positions`, the first ones up to the size of a
+    /// batch. Those that the log has no more are durable in the index: a refresh shows them, and they
+    /// are left out.
     pub(crate) async fn contents_at(
         &self,
         shard: &Arc<Shard>,
         positions: &[SeqNo],
     ) -> Result<HashMap<SeqNo, Content>, LeafFault> {
         let mut contents = HashMap::with_capacity(positions.len());
+        let mut bytes = 0;
         let mut is_trimmed = false;
         for position in positions {
             let record = shard.log.read_one(shard.key, *position).await;
             match record.map_err(|error| log_fault(shard.key, &error))? {
                 Some(record) => {
+                    bytes += record.payload.len();
                     contents.insert(*position, content(shard, *position, &record.payload)?);
                 }
                 None => is_trimmed = true,
+            }
+            if bytes > BATCH_BYTES {
+                break;
             }
         }
         if is_trimmed {
@@ -136,5 +143,47 @@ mod tests {
         assert_eq!(updated, (WriteResult::Updated, 2));
         let document = fixture.get("b").await.expect("written");
         assert_eq!(&*document.source, long().as_bytes());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn updates_of_large_documents_are_written_in_several_batches() {
+        for is_in_log in [false, true] {
+            let fixture = Fixture::with(|options| {
+                if is_in_log {
+                    options.unseen_bytes = 256 << 10;
+                }
+            });
+            let text = "a".repeat(9 << 20);
+            let source: &'static str = format!(r#"{{"n":1,"text":"{text}"}}"#).leak();
+            let ids = ["a", "b", "c", "d", "e"];
+            for id in ids {
+                fixture.write(vec![put(id, source)]).await.expect("written");
+            }
+            let change = |id: &&str| {
+                let update = Update {
+                    doc: Some(Bytes::from_static(br#"{"n":2}"#)),
+                    detect_noop: true,
+                    ..Update::default()
+                };
+                item(id, WriteAction::Update(update))
+            };
+            let mut items: Vec<_> = ids.iter().map(change).collect();
+            items.push(change(&"a"));
+            items.push(change(&"nobody"));
+            let answer = fixture.write(items).await.expect("written");
+            let results = answer.items.iter().map(|item| match item {
+                Ok(outcome) => Some(outcome.result),
+                Err(_) => None,
+            });
+            let results: Vec<_> = results.collect();
+            let updated = Some(WriteResult::Updated);
+            let expected = [updated, updated, updated, updated, updated];
+            assert_eq!(results[..5], expected);
+            assert_eq!(results[5..], [Some(WriteResult::Noop), None]);
+            for id in ids {
+                let found = fixture.get(id).await.expect("is there");
+                assert!(found.source.starts_with(br#"{"n":2,"#), "{id}");
+            }
+        }
     }
 }

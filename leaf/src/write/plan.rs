@@ -36,18 +36,21 @@ pub(crate) struct Plan {
     pub(crate) latest: HashMap<DocumentId, Latest>,
 }
 
-/// Plans `items` on top of what `primary` knows.
+/// Plans `items` on top of what `primary` knows: at least one, and others until they make more than
+/// `limit` bytes, or need a document that was not read yet.
 pub(crate) fn plan(
     shard: &Shard,
     primary: &Primary,
-    items: &[WriteItem],
+    (items, limit): (&[WriteItem], usize),
     learnt: &Learnt,
     now_ms: i64,
 ) -> Result<Planned, LeafFault> {
-    let missing = left_to_log(primary, items, learnt);
-    if !missing.is_empty() {
-        return Ok(Planned::NeedsContents(missing));
-    }
+    let num_ready = match left_to_log(primary, items, learnt) {
+        Some((0, missing)) => return Ok(Planned::NeedsContents(missing)),
+        Some((_, missing)) if limit == usize::MAX => return Ok(Planned::NeedsContents(missing)),
+        Some((first, _)) => first,
+        None => items.len(),
+    };
     // In this order: `take_meta` stores the index first, so the index is never older than the
     // parser, and a record never names an older mapping than the one its document was read under.
     let parser = shard.parser.load_full();
@@ -61,11 +64,15 @@ pub(crate) fn plan(
         now_ms,
         operations: Vec::with_capacity(items.len()),
         latest: HashMap::with_capacity(items.len()),
+        bytes: 0,
         unmapped: Vec::new(),
     };
     let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
+    for item in &items[..num_ready] {
         outcomes.push(planner.item(item)?);
+        if planner.bytes > limit {
+            break;
+        }
     }
     if !planner.unmapped.is_empty() {
         return Ok(Planned::NeedsFields(planner.unmapped));
@@ -80,17 +87,25 @@ pub(crate) fn plan(
     }))
 }
 
-/// Returns the positions of documents that updates change and that only the log has.
-fn left_to_log(primary: &Primary, items: &[WriteItem], learnt: &Learnt) -> Vec<SeqNo> {
-    let updates = items
-        .iter()
-        .filter(|item| matches!(item.action, WriteAction::Update(_)));
-    let latest = updates.filter_map(|item| primary.versions.get(&item.id));
-    let in_log = latest.filter(|latest| matches!(latest.document, Written::InLog));
-    in_log
-        .map(|latest| latest.seq_no)
-        .filter(|seq_no| !learnt.contents.contains_key(seq_no))
-        .collect()
+/// Returns the positions of documents that updates change and that only the log has, with the first
+/// item that needs one; `None` when none does.
+fn left_to_log(
+    primary: &Primary,
+    items: &[WriteItem],
+    learnt: &Learnt,
+) -> Option<(usize, Vec<SeqNo>)> {
+    let missing = |(at, item): (usize, &WriteItem)| {
+        let WriteAction::Update(_) = item.action else {
+            return None;
+        };
+        let latest = primary.versions.get(&item.id)?;
+        let is_missing = matches!(latest.document, Written::InLog)
+            && !learnt.contents.contains_key(&latest.seq_no);
+        is_missing.then_some((at, latest.seq_no))
+    };
+    let mut missing = items.iter().enumerate().filter_map(missing).peekable();
+    let (first, _) = *missing.peek()?;
+    Some((first, missing.map(|(_, seq_no)| seq_no).collect()))
 }
 
 struct Planner<'a> {
@@ -102,6 +117,8 @@ struct Planner<'a> {
     now_ms: i64,
     operations: Vec<Operation>,
     latest: HashMap<DocumentId, Latest>,
+    /// Bytes of the documents planned.
+    bytes: usize,
     /// Documents with fields that the mapping lacks.
     unmapped: Vec<Bytes>,
 }
@@ -212,6 +229,7 @@ impl Planner<'_> {
             source,
             is_live,
         } = put;
+        self.bytes += source.len();
         let content = Content {
             routing: routing.clone(),
             source: source.clone(),
