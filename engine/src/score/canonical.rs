@@ -14,9 +14,8 @@ use tantivy::query::Scorer;
 use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, Term};
 
-use super::phrase::{PhraseMatcher, Slot};
+use super::phrase::PhraseMatcher;
 use super::weights::TextWeight;
-use super::window;
 use crate::EngineError;
 use crate::lower::{self, Scope};
 
@@ -163,9 +162,9 @@ impl Cursor {
         let Some(handle) = scope.view.fields().text(field.as_str()) else {
             return Ok(Self::Absent);
         };
-        let slots = slots(reader, handle.column, positions)?;
-        Ok(slots.map_or(Self::Absent, |slots| {
-            Self::PhraseMatch(PhraseMatcher::new(slots, slop))
+        let lists = read_all(reader, handle.column, positions)?;
+        Ok(lists.map_or(Self::Absent, |lists| {
+            Self::PhraseMatch(PhraseMatcher::new(positions, lists, slop))
         }))
     }
 
@@ -376,36 +375,28 @@ fn phrase(
     let Some((lengths, column)) = Lengths::open(scope, reader, field, boost * idf)? else {
         return Ok(Cursor::Absent);
     };
-    let slots = slots(reader, column, positions)?;
-    Ok(slots.map_or(Cursor::Absent, |slots| {
-        Cursor::Phrase(lengths, PhraseMatcher::new(slots, slop))
+    let lists = read_all(reader, column, positions)?;
+    Ok(lists.map_or(Cursor::Absent, |lists| {
+        Cursor::Phrase(lengths, PhraseMatcher::new(positions, lists, slop))
     }))
 }
 
-/// Opens the postings of a phrase; `None` when the segment lacks one of its positions.
-fn slots(
+/// Opens the postings of a phrase's positions; `None` when the segment lacks one of them.
+fn read_all(
     reader: &SegmentReader,
     column: Column,
     positions: &[(u32, Vec<String>)],
-) -> Result<Option<Vec<Slot>>, EngineError> {
-    let mut slots = Vec::with_capacity(positions.len());
-    for ((offset, terms), repeats) in positions.iter().zip(window::repeats(positions)) {
-        let postings = read(
-            reader,
-            column,
-            terms,
-            IndexRecordOption::WithFreqsAndPositions,
-        )?;
+) -> Result<Option<Vec<Vec<SegmentPostings>>>, EngineError> {
+    let mut lists = Vec::with_capacity(positions.len());
+    for (_, terms) in positions {
+        let option = IndexRecordOption::WithFreqsAndPositions;
+        let postings = read(reader, column, terms, option)?;
         if postings.is_empty() {
             return Ok(None);
         }
-        slots.push(Slot {
-            offset: *offset,
-            postings,
-            repeats,
-        });
+        lists.push(postings);
     }
-    Ok((!slots.is_empty()).then_some(slots))
+    Ok((!lists.is_empty()).then_some(lists))
 }
 
 fn bool_cursor(

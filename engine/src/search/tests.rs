@@ -121,6 +121,41 @@ fn many_threads_find_what_one_finds() {
 }
 
 #[test]
+fn a_phrase_that_repeats_its_words_is_found_whatever_the_slop() {
+    let mapping = mapping(&json!({"text": {"type": "text"}}));
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let document = |id: &str, text: &str| (id.to_owned(), json!({"text": text}));
+    let documents = vec![
+        document("d1", "new york times new york new york"),
+        document("d2", "york x new york new york"),
+    ];
+    let index = Index::new(&mapping, &documents, layout);
+    let key = ShardKey {
+        index: IndexUuid([1; 16]),
+        shard: ShardNumber(0),
+    };
+    let view = index.views().remove(0);
+    let targets = [Target { key, view }];
+    for slop in 0..4 {
+        let words = (0..).zip(["new", "york", "new", "york"]);
+        let clause = Clause::Phrase {
+            field: FieldPath::new("text"),
+            positions: words
+                .map(|(at, word)| (at, vec![word.to_owned()]))
+                .collect(),
+            slop,
+        };
+        let query = query(&targets, clause);
+        let answers = whole(run(|env| search(&targets, &query, env), None));
+        assert_eq!(answers[0].hits.len(), 2, "{slop}");
+    }
+}
+
+#[test]
 fn a_shard_that_fails_takes_no_place_from_the_others() {
     let mut targets = targets();
     let other = mapping(&json!({"text": {"type": "text", "index": false}}));

@@ -9,7 +9,7 @@ use gleaner_analysis::Token;
 
 use super::pace::Pace;
 use crate::control::Stop;
-use crate::score::window::{self, Track, Window};
+use crate::score::window::{self, Slot, Window};
 
 /// The tokens of a text by number, and which of the query's terms marks each.
 pub(super) struct Marks(Vec<Option<usize>>);
@@ -75,18 +75,11 @@ impl Places {
     }
 }
 
-/// One position of a phrase.
-struct Slot {
-    offset: u32,
-    /// Alternatives.
-    terms: Vec<String>,
-    /// The first earlier slot that shares a term with this one.
-    repeats: Option<usize>,
-}
-
 /// A phrase that a query looks for.
 pub(super) struct Phrase {
     slots: Vec<Slot>,
+    /// Per slot: its alternatives.
+    terms: Vec<Vec<String>>,
     slop: u32,
     /// Number of the first slot's term.
     first: usize,
@@ -95,14 +88,9 @@ pub(super) struct Phrase {
 impl Phrase {
     /// Returns a phrase whose terms, one a slot, are numbered from `first`.
     pub(super) fn new(positions: &[(u32, Vec<String>)], slop: u32, first: usize) -> Self {
-        let slots = positions.iter().zip(window::repeats(positions));
-        let slots = slots.map(|((offset, terms), repeats)| Slot {
-            offset: *offset,
-            terms: terms.clone(),
-            repeats,
-        });
         Self {
-            slots: slots.collect(),
+            slots: window::slots(positions),
+            terms: positions.iter().map(|(_, terms)| terms.clone()).collect(),
             slop,
             first,
         }
@@ -117,20 +105,17 @@ impl Phrase {
     ) -> Result<(), Stop> {
         // Slots with the same terms share their places.
         let mut by_terms: HashMap<&[String], Places> = HashMap::new();
-        for slot in &self.slots {
+        for terms in &self.terms {
             let places = by_terms
-                .entry(slot.terms.as_slice())
-                .or_insert_with(|| Places::of(&slot.terms, tokens));
+                .entry(terms.as_slice())
+                .or_insert_with(|| Places::of(terms, tokens));
             if places.positions.is_empty() {
                 return Ok(());
             }
             pace.step(1)?;
         }
-        let places: Vec<&Places> = self
-            .slots
-            .iter()
-            .map(|slot| &by_terms[slot.terms.as_slice()])
-            .collect();
+        let places = self.terms.iter().map(|terms| &by_terms[terms.as_slice()]);
+        let places: Vec<&Places> = places.collect();
         if self.slop == 0 || places.len() < 2 {
             self.find_exact(&places, marks, pace)
         } else {
@@ -181,23 +166,19 @@ impl Phrase {
         marks: &mut Marks,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
-        let tracks = self.slots.iter().zip(places);
-        let tracks = tracks.map(|(slot, places)| Track {
-            offset: slot.offset,
-            repeats: slot.repeats,
-            positions: places.positions.as_slice(),
-        });
-        let Some(mut window) = Window::open(tracks.collect()) else {
+        let positions = places.iter().map(|places| places.positions.as_slice());
+        let positions: Vec<&[i64]> = positions.collect();
+        let (mut room, mut at) = (Vec::new(), vec![0; places.len()]);
+        let Some(mut window) = Window::open(&self.slots, &positions, &mut room) else {
             return Ok(());
         };
-        while let Some(candidate) = window.next_candidate() {
+        while let Some(width) = window.next_candidate(|noted| at.copy_from_slice(noted)) {
             pace.step(places.len())?;
-            if candidate.width > i64::from(self.slop) {
+            if width > i64::from(self.slop) {
                 continue;
             }
             for (slot, places) in places.iter().enumerate() {
-                let token = places.tokens[window.index(slot, &candidate)];
-                marks.mark(token, self.first + slot);
+                marks.mark(places.tokens[at[slot]], self.first + slot);
             }
         }
         Ok(())
