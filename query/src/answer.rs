@@ -40,7 +40,7 @@ pub struct ShardHits {
     pub view: ViewId,
     /// Live documents in the shard.
     pub num_documents: u64,
-    /// Matches counted, exact up to the limit asked for (then ≥ the limit).
+    /// Matches counted. The shards of a leaf together count all, or more than the limit asked for.
     pub total: u64,
     /// Best hits, in order, at most `top`.
     pub hits: Vec<ShardHit>,

@@ -93,11 +93,17 @@ async fn matches_are_counted_up_to_the_limit() -> Result<()> {
         (60, 60, true),
         (61, 60, true),
     ] {
-        for query in [json!({"match_all": {}}), json!({"match": {"text": "note"}})] {
-            let body = json!({"query": query, "track_total_hits": limit});
-            let counted = node.search("notes", &body).await?.total;
-            let counted = counted.map(|total| (total.value, total.is_exact));
-            ensure!(counted == Some((value, is_exact)), "{limit}: {counted:?}");
+        for query in [
+            json!({"match_all": {}}),
+            json!({"match": {"text": "note"}}),
+            json!({"range": {"n": {"gte": 0}}}),
+        ] {
+            for size in [0, 10] {
+                let body = json!({"query": query, "size": size, "track_total_hits": limit});
+                let counted = node.search("notes", &body).await?.total;
+                let counted = counted.map(|total| (total.value, total.is_exact));
+                ensure!(counted == Some((value, is_exact)), "{body}: {counted:?}");
+            }
         }
     }
     Ok(())

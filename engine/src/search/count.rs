@@ -1,7 +1,8 @@
-//! Totals: `hits.total` = min(matches, limit) must not depend on the layout.
+//! Totals: `hits.total` = min(matches, limit), and whether there are more, must not depend on the
+//! layout.
 //!
-//! The count is exact up to the limit: it stops only when the shards together have reached it. The
-//! limit is shared, so one shard may stop because another has counted enough.
+//! The count is exact up to the limit: it stops only when the shards together have counted one match
+//! more. What is counted is shared, so one shard may stop because another has counted enough.
 
 use std::sync::atomic::Ordering;
 

@@ -201,8 +201,8 @@ impl<'a> Request<'a> {
             counted: AtomicU64::new(0),
             count_limit: match query.track_total {
                 TrackTotal::No => 0,
-                // One match tells that there are more than none.
-                TrackTotal::UpTo(limit) => limit.max(1),
+                // One match beyond it tells that there are more.
+                TrackTotal::UpTo(limit) => limit.saturating_add(1),
                 TrackTotal::Exact => u64::MAX,
             },
             _memory: env.memory.reserve(bytes)?,
@@ -282,7 +282,7 @@ impl<'a> Request<'a> {
         Ok(Way::Walk(lower::query(scope, &query.query)?))
     }
 
-    /// Returns the totals that need no walk, if they reach the limit or are all that is wanted; then
+    /// Returns the totals that need no walk, if they are enough or all that is wanted; then
     /// nothing is counted any more.
     fn known_totals(&mut self, targets: &[&Target]) -> Result<Option<Vec<u64>>, Unready> {
         let query = self.query;

@@ -1,11 +1,12 @@
 //! Many threads find what one finds.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
 use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
-use gleaner_query::search::{Missing, SortKey, SortTarget};
+use gleaner_query::resolved::{Clause, Scalar, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
 use serde_json::json;
 
 use super::{SearchEnv, Target, search, search_inline_below};
@@ -116,6 +117,49 @@ fn many_threads_find_what_one_finds() {
                 Some(&pool),
             );
             assert_eq!(whole(found), expected);
+        }
+    }
+}
+
+#[test]
+fn a_count_tells_whether_there_are_more_than_the_limit() {
+    let targets = targets();
+    let numbered = Clause::Range {
+        field: FieldPath::new("n"),
+        lower: Bound::Included(Scalar::I64(3)),
+        upper: Bound::Unbounded,
+    };
+    let filtered = Clause::Bool {
+        must: vec![either(&["ash", "elm"])],
+        should: Vec::new(),
+        filter: vec![numbered.clone()],
+        must_not: Vec::new(),
+        minimum_should_match: 0,
+    };
+    for clause in [
+        Clause::MatchAll,
+        Clause::Constant(Box::new(numbered)),
+        either(&["ash", "elm"]),
+        filtered,
+    ] {
+        let counted = |top, track_total| {
+            let query = ShardQuery {
+                top,
+                track_total,
+                ..query(&targets, clause.clone())
+            };
+            let answers = whole(run(|env| search(&targets, &query, env), None));
+            answers.iter().map(|answer| answer.total).sum::<u64>()
+        };
+        let all = counted(0, TrackTotal::Exact);
+        assert!(all > 100);
+        // Each sum of segments is among the limits: a count may only stop where there are more.
+        for (top, step) in [(0, 1), (25, 9)] {
+            for limit in (0..=all + 1).step_by(step) {
+                let enough = limit + 1;
+                let found = counted(top, TrackTotal::UpTo(limit));
+                assert_eq!(found.min(enough), all.min(enough), "{top} {clause:?}");
+            }
         }
     }
 }

@@ -229,11 +229,14 @@ fn totals_up_to_a_limit_do_not_depend_on_the_layout() {
         let exact = cluster
             .search(&either, &statistics, 3, TrackTotal::Exact)
             .total;
-        for limit in [1, 50, 100_000] {
-            let counted = cluster
-                .search(&either, &statistics, 3, TrackTotal::UpTo(limit))
-                .total;
-            assert_eq!(counted.min(limit), exact.min(limit), "{layout:?} {limit}");
+        for limit in [0, 1, 50, exact - 1, exact, exact + 1, 100_000] {
+            for top in [0, 3] {
+                let counted = cluster
+                    .search(&either, &statistics, top, TrackTotal::UpTo(limit))
+                    .total;
+                let (counted, expected) = (counted.min(limit + 1), exact.min(limit + 1));
+                assert_eq!(counted, expected, "{layout:?} {limit} {top}");
+            }
         }
         let counted = cluster
             .search(&either, &statistics, 0, TrackTotal::Exact)

@@ -66,7 +66,7 @@ fn scattered(body: &Value, way: &str) -> Value {
 /// What must be equal: total, largest score, and the hits with scores to the bit.
 #[derive(Debug, PartialEq)]
 struct Shown {
-    total: Option<u64>,
+    total: Option<(u64, bool)>,
     max_score: Option<u32>,
     hits: Vec<(String, String, Option<u32>, Vec<Value>)>,
 }
@@ -83,7 +83,7 @@ fn shown(response: &SearchResponse) -> Shown {
         )
     });
     Shown {
-        total: response.total.map(|total| total.value),
+        total: response.total.map(|total| (total.value, total.is_exact)),
         max_score: response.max_score.map(f32::to_bits),
         hits: hits.collect(),
     }

@@ -96,6 +96,13 @@ async fn totals_are_cut_at_the_limit_whatever_the_shards_counted() {
             }),
         ),
         (
+            json!(4),
+            Some(Total {
+                value: 4,
+                is_exact: false,
+            }),
+        ),
+        (
             json!(5),
             Some(Total {
                 value: 5,

@@ -243,7 +243,7 @@ fn run(
     answers.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
-/// Scores and places of the best, and the total up to the limit.
+/// Scores and places of the best, and the total up to one more than the limit.
 fn outcome(query: &ShardQuery, answers: &[ShardHits]) -> (Vec<(u32, u64, u64)>, u64) {
     let hits = answers.iter().flat_map(|answer| &answer.hits);
     let mut hits: Vec<(u32, u64, u64)> = hits
@@ -258,7 +258,7 @@ fn outcome(query: &ShardQuery, answers: &[ShardHits]) -> (Vec<(u32, u64, u64)>, 
     hits.sort_unstable();
     let limit = match query.track_total {
         TrackTotal::No => 0,
-        TrackTotal::UpTo(limit) => limit,
+        TrackTotal::UpTo(limit) => limit + 1,
         TrackTotal::Exact => u64::MAX,
     };
     let total: u64 = answers.iter().map(|answer| answer.total).sum();

@@ -187,8 +187,16 @@ async fn explanations_and_counts_are_the_same_too() {
         let explanation = hit.content.explanation.as_ref().expect("asked for");
         assert_eq!(Some(explanation.value), hit.score);
     }
-    let counted = json!({"query": query, "size": 0, "track_total_hits": 5});
-    same_both_ways(&pair.root, &counted).await;
+    let all = explained.total.expect("counted").value;
+    for limit in [0, 1, all - 1, all, all + 1] {
+        let counted = json!({"query": query, "size": 0, "track_total_hits": limit});
+        let total = same_both_ways(&pair.root, &counted).await.total;
+        let total = total.expect("counted");
+        assert_eq!(
+            (total.value, total.is_exact),
+            (all.min(limit), all <= limit)
+        );
+    }
 }
 
 #[tokio::test]
