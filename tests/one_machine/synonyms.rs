@@ -117,3 +117,40 @@ async fn too_many_forms_are_refused_by_name() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn synonyms_that_no_document_holds_add_nothing_to_the_score_of_a_phrase() -> Result<()> {
+    let node = Node::start().await?;
+    let body = json!({
+        "settings": {"number_of_shards": 2, "analysis": {
+            "filter": {"cars": {"type": "synonym", "synonyms": ["car, auto, automobile"]}},
+            "analyzer": {"searched": {"tokenizer": "standard", "filter": ["lowercase", "cars"]}},
+        }},
+        "mappings": {"properties": {"text": {"type": "text"}}},
+    });
+    node.create("notes", &body).await?;
+    let texts = ["a red car", "a blue car", "red roses", "a car of red wood"];
+    let documents: Vec<(String, Value)> = (0..)
+        .zip(texts)
+        .map(|(n, text): (u32, _)| (n.to_string(), json!({"text": text})))
+        .collect();
+    node.put("notes", &documents).await?;
+    for slop in [0, 3] {
+        let mut found = Vec::new();
+        for analyzer in ["standard", "searched"] {
+            let phrase = json!({"query": "red car", "slop": slop, "analyzer": analyzer});
+            let body = json!({"query": {"match_phrase": {"text": phrase}}, "explain": true});
+            let hits = node.search("notes", &body).await?.hits;
+            let scores: Vec<Option<u32>> =
+                hits.iter().map(|hit| hit.score.map(f32::to_bits)).collect();
+            for hit in &hits {
+                let explanation = hit.content.explanation.as_ref();
+                let value = explanation.map(|explanation| explanation.value.to_bits());
+                ensure!(value == hit.score.map(f32::to_bits), "{explanation:?}");
+            }
+            found.push(scores);
+        }
+        ensure!(!found[0].is_empty() && found[0] == found[1], "{found:?}");
+    }
+    Ok(())
+}

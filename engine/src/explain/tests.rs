@@ -108,6 +108,36 @@ fn the_value_of_an_explanation_is_the_score_to_the_bit() {
 }
 
 #[test]
+fn a_phrase_is_explained_by_the_terms_that_documents_hold() {
+    let view = view();
+    let alternatives = ["wolf", "fox"].map(str::to_owned).to_vec();
+    let clause = Clause::Phrase {
+        field: FieldPath::new("body"),
+        positions: vec![(0, vec!["red".to_owned()]), (1, alternatives)],
+        slop: 0,
+    };
+    let mut wanted = StatisticsRequest::default();
+    wanted.collect(&clause);
+    let numbers = statistics(&view, &wanted, &Control::unlimited());
+    let mut query = testing::query(vec![], vec![]);
+    (query.query, query.statistics) = (clause, Arc::new(numbers.expect("the index can be read")));
+    let id = DocumentId::parse("d7").expect("a good id");
+    let explained = of_document(&view, &id, &query).expect("the index can be read");
+    let explanation = explained.expect("it exists").explanation;
+    let parts = explanation.details.iter();
+    let parts: Vec<&str> = parts
+        .filter_map(|part| part.description.split([',', ' ']).next())
+        .collect();
+    assert_eq!(parts, ["boost", "idf", "idf", "tf"]);
+    let value = |at: usize| f64::from(explanation.details[at].value);
+    let product = value(0) * (value(1) + value(2)) * 2.2 * value(3);
+    assert!(
+        (product - f64::from(explanation.value)).abs() < 1e-5,
+        "{product}"
+    );
+}
+
+#[test]
 fn documents_that_do_not_match_or_do_not_exist_are_told_apart() {
     let view = view();
     let query = gleaner_query::resolved::ShardQuery {

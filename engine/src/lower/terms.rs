@@ -61,10 +61,7 @@ pub(super) fn phrase(
     (field, positions, slop): PhraseParts<'_>,
     boost: f64,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    let mut idf = 0.0;
-    for term in positions.iter().flat_map(|(_, terms)| terms) {
-        idf += scope.model.term(field, term)?.idf;
-    }
+    let idf = scope.model.phrase_idf(field, positions)?;
     let Some(text) = text_column(scope, field)? else {
         return Ok(Box::new(EmptyWeight));
     };

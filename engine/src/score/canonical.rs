@@ -368,11 +368,8 @@ fn phrase(
     positions: &[(u32, Vec<String>)],
     (slop, boost): (u32, f64),
 ) -> Result<Cursor, EngineError> {
-    let mut idf = 0.0;
-    for term in positions.iter().flat_map(|(_, terms)| terms) {
-        idf += scope.model.term(field, term)?.idf;
-    }
-    let Some((lengths, column)) = Lengths::open(scope, reader, field, boost * idf)? else {
+    let weight = boost * scope.model.phrase_idf(field, positions)?;
+    let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
         return Ok(Cursor::Absent);
     };
     let lists = read_all(reader, column, positions)?;

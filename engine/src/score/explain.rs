@@ -98,8 +98,8 @@ impl Explainer<'_> {
                 field, positions, ..
             } => {
                 let mut idfs = Vec::new();
-                for term in positions.iter().flat_map(|(_, terms)| terms) {
-                    idfs.push(idf_of(model.term(field, term)?));
+                for numbers in model.phrase(field, positions) {
+                    idfs.push(idf_of(numbers?));
                 }
                 let text: Vec<String> =
                     positions.iter().map(|(_, terms)| terms.join("|")).collect();

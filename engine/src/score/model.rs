@@ -80,6 +80,36 @@ impl Model {
         })
     }
 
+    /// Returns the numbers of those terms of a phrase that it weighs by: alternatives that no document
+    /// holds add nothing (Lucene, `MultiPhraseQuery.createWeight`).
+    ///
+    /// Each is an error as of [`Model::term`].
+    pub(crate) fn phrase(
+        &self,
+        field: &FieldPath,
+        positions: &[(u32, Vec<String>)],
+    ) -> impl Iterator<Item = Result<TermNumbers, EngineError>> {
+        let terms = positions.iter().flat_map(|(_, terms)| terms);
+        let numbers = terms.map(move |term| self.term(field, term));
+        numbers.filter(|numbers| !matches!(numbers, Ok(numbers) if numbers.matching == 0))
+    }
+
+    /// Returns the inverse document frequency of a phrase: the sum of [`Model::phrase`]'s, in order.
+    ///
+    /// # Errors
+    /// As [`Model::term`].
+    pub(crate) fn phrase_idf(
+        &self,
+        field: &FieldPath,
+        positions: &[(u32, Vec<String>)],
+    ) -> Result<f64, EngineError> {
+        let mut idf = 0.0;
+        for numbers in self.phrase(field, positions) {
+            idf += numbers?.idf;
+        }
+        Ok(idf)
+    }
+
     /// Returns the numbers of a group of terms that count as one: the largest document frequency.
     ///
     /// # Errors
@@ -99,5 +129,33 @@ impl Model {
             matching,
             idf: bm25::idf(matching, documents),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_weighs_by_the_terms_that_documents_hold() {
+        let field = FieldPath::new("text");
+        let numbers = FieldStatistics {
+            documents: 10,
+            total_length: 50,
+        };
+        let terms = [("red", 3), ("car", 2), ("auto", 0)];
+        let terms = terms.map(|(term, matching)| (term.to_owned(), matching));
+        let model = Model::new(Arc::new(Statistics {
+            fields: BTreeMap::from([(field.clone(), numbers)]),
+            terms: BTreeMap::from([(field.clone(), BTreeMap::from(terms))]),
+        }));
+        let phrase = |second: &[&str]| {
+            let second = second.iter().map(|&term| term.to_owned()).collect();
+            model.phrase_idf(&field, &[(0, vec!["red".to_owned()]), (1, second)])
+        };
+        let alone = bm25::idf(3, 10) + bm25::idf(2, 10);
+        assert_eq!(phrase(&["car"]).unwrap(), alone);
+        assert_eq!(phrase(&["auto", "car"]).unwrap(), alone);
+        assert!(phrase(&["car", "unknown"]).is_err());
     }
 }

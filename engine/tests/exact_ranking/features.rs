@@ -430,6 +430,31 @@ fn filters_match_what_they_say_and_again_from_the_cache() {
 }
 
 #[test]
+fn alternatives_that_no_document_holds_add_nothing_to_a_phrase() {
+    let (corpus, cluster) = cluster(400);
+    let document = corpus.live.values().find(|d| d.body.len() > 6);
+    let body_words = &document.expect("there are long ones").body;
+    let search = |others: &[u32], slop| {
+        let second = body_words[2..3].iter().chain(others);
+        let clause = Clause::Phrase {
+            field: body(),
+            positions: vec![
+                (0, vec![word(body_words[1])]),
+                (1, second.map(|&number| word(number)).collect()),
+            ],
+            slop,
+        };
+        let statistics = Arc::new(cluster.statistics(&clause));
+        cluster.search(&clause, &statistics, 10, TrackTotal::Exact)
+    };
+    for slop in [0, 2] {
+        let alone = search(&[], slop);
+        assert!(alone.total > 0);
+        assert_eq!(search(&[900_001, 900_002], slop), alone, "{slop}");
+    }
+}
+
+#[test]
 fn sloppy_phrases_match_within_the_slop() {
     let (corpus, cluster) = cluster(400);
     let texts: Vec<&Document> = corpus.live.values().filter(|d| d.body.len() > 6).collect();

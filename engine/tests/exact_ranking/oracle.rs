@@ -120,7 +120,8 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
             slop: 0,
         } => {
             let terms = positions.iter().flat_map(|(_, terms)| terms);
-            let idf: f64 = terms.map(|term| idf(numbers, field, &[term])).sum();
+            let held = terms.filter(|term| numbers.terms[field][*term] > 0);
+            let idf: f64 = held.map(|term| idf(numbers, field, &[term])).sum();
             text.weigh(field, boost * idf, phrase_count(document, field, positions))
         }
         Clause::Bool {

@@ -201,14 +201,10 @@ impl<'q> Plan<'q> {
         boost: f64,
         model: &Model,
     ) -> Result<Tree, EngineError> {
-        let terms = positions.iter().flat_map(|(_, terms)| terms);
-        let mut idf = 0.0;
-        for term in terms.clone() {
-            idf += model.term(field, term)?.idf;
-        }
+        let weight = boost * model.phrase_idf(field, positions)?;
         let first = self.terms.len();
-        for term in terms {
-            self.push(field, term, boost * idf, model);
+        for term in positions.iter().flat_map(|(_, terms)| terms) {
+            self.push(field, term, weight, model);
         }
         self.phrases.push(PlannedPhrase {
             first,
