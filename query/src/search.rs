@@ -80,6 +80,12 @@ impl SearchRequest {
     pub fn size(&self) -> usize {
         self.size.unwrap_or(Self::DEFAULT_SIZE)
     }
+
+    /// Returns whether scores are returned: where hits are ordered by them, and where they are tracked.
+    pub fn shows_scores(&self) -> bool {
+        let by_score = |key: &SortKey| key.target == SortTarget::Score;
+        self.sort.is_empty() || self.track_scores || self.sort.iter().any(by_score)
+    }
 }
 
 /// How a query is spread over leaves (`scatter`). The answers are the same.

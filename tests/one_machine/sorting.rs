@@ -164,3 +164,31 @@ async fn numbers_are_sorted_as_the_type_asked_for() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_score_is_shown_where_scores_are() -> Result<()> {
+    let documents = [2, 1].map(|n| json!({"text": "red fox", "n": n}));
+    let properties = json!({"text": {"type": "text"}, "n": {"type": "integer"}});
+    let node = node_of(2, properties, &documents).await?;
+    for (sort, track, is_shown) in [
+        (json!(["n"]), false, false),
+        (json!(["n"]), true, true),
+        (json!(["n", "_score"]), false, true),
+        (json!([]), false, true),
+    ] {
+        let body = json!({
+            "query": {"match": {"text": "fox"}}, "min_score": 0.001,
+            "sort": sort, "track_scores": track,
+        });
+        let response = node.search("things", &body).await?;
+        assert_eq!(response.hits.len(), 2);
+        assert_eq!(response.max_score.is_some(), is_shown, "{body}");
+        assert!(
+            response
+                .hits
+                .iter()
+                .all(|hit| hit.score.is_some() == is_shown)
+        );
+    }
+    Ok(())
+}

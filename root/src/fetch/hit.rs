@@ -44,17 +44,7 @@ impl<'a> Joiner<'a> {
         } else {
             None
         };
-        let score = if request.sort.is_empty() || request.track_scores {
-            ranked.hit.score
-        } else {
-            None
-        };
-        let by_score = |key: &SortKey| key.target == SortTarget::Score;
-        let score = if request.sort.iter().any(by_score) {
-            ranked.hit.score
-        } else {
-            score
-        };
+        let score = ranked.hit.score.filter(|_| request.shows_scores());
         Ok(Hit {
             index: self.plans[ranked.plan].index.name.to_string(),
             score,
