@@ -11,6 +11,8 @@ use serde_json::Value;
 pub use parse::parse_query;
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 
+use crate::query_string::Group;
+
 /// A query as the client wrote it. Boosts are finite and ≥ 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Query {
@@ -92,6 +94,8 @@ pub enum Query {
     QueryString(QueryStringQuery),
     /// The forgiving syntax; never an error for its text.
     SimpleQueryString(QueryStringQuery),
+    /// Clauses of the text of one of the two, not joined yet; it has no form in JSON.
+    Group(Group),
 }
 
 /// How terms or clauses are joined.
@@ -137,7 +141,7 @@ pub enum ZeroTerms {
     None,
     /// Everything.
     All,
-    /// The clause is left out of the `bool` around it; alone it matches nothing. Parsers of query
+    /// The clause is left out of the group around it; alone it matches nothing. Parsers of query
     /// strings use it; it has no form in JSON.
     Ignore,
 }

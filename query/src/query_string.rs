@@ -6,8 +6,8 @@
 //! fields it stands for (each leniently: a field that cannot hold the value matches nothing).
 
 mod build;
-mod clauses;
 mod grammar;
+mod group;
 mod lexer;
 mod simple;
 mod simple_flags;
@@ -15,6 +15,7 @@ mod simple_flags;
 #[cfg(test)]
 mod tests;
 
+pub use group::{Build, Conjunction, Group, Joined, Member, Modifier, Shape, Syntax};
 pub use simple_flags::SimpleFlags;
 
 use crate::dsl::value::parse_operator;
@@ -24,8 +25,8 @@ use crate::limits::Limits;
 
 /// Reads the text of a `query_string` query.
 ///
-/// `minimum_should_match` counts the clauses at the top; a run of words over several fields is one
-/// clause.
+/// `minimum_should_match` counts the clauses at the top: each term of a run of words over one field,
+/// while a run over several fields is one clause.
 ///
 /// # Errors
 /// `query_shard_exception` when the text does not follow the syntax; above the limits on length,
@@ -186,9 +187,9 @@ fn finish(parsed: Query, query: &QueryStringQuery) -> Query {
 
 fn with_minimum(parsed: Query, minimum: &MinimumShouldMatch) -> Query {
     match parsed {
-        Query::Bool(mut query) => {
-            query.minimum_should_match = Some(minimum.clone());
-            Query::Bool(query)
+        Query::Group(mut group) => {
+            group.minimum_should_match = Some(minimum.clone());
+            Query::Group(group)
         }
         Query::Match(mut query) => {
             query.options.minimum_should_match = Some(minimum.clone());

@@ -8,6 +8,7 @@
 mod factors;
 mod fields;
 mod graph;
+mod group;
 mod multi;
 mod pattern;
 mod range;
@@ -136,13 +137,11 @@ impl Resolver<'_> {
                     *boost,
                 ))
             }
-            Query::QueryString(query) => {
-                // The parsed tree carries the query's own factor.
-                self.resolve(&query_string::parse(query, self.limits)?)
-            }
+            Query::QueryString(query) => self.parsed(&query_string::parse(query, self.limits)?),
             Query::SimpleQueryString(query) => {
-                self.resolve(&query_string::parse_simple(query, self.limits)?)
+                self.parsed(&query_string::parse_simple(query, self.limits)?)
             }
+            Query::Group(group) => self.group(group),
         }
     }
 
@@ -150,22 +149,11 @@ impl Resolver<'_> {
         queries.iter().map(|query| self.resolve(query)).collect()
     }
 
-    /// Resolves clauses and leaves out those whose text says nothing (all stop words).
-    fn resolve_said(&mut self, queries: &[Query]) -> Result<Vec<Clause>, QueryError> {
-        let mut clauses = self.resolve_all(queries)?;
-        clauses.retain(|clause| !is_unsaid(clause));
-        Ok(clauses)
-    }
-
     fn bool(&mut self, query: &BoolQuery) -> Result<Clause, QueryError> {
-        let must = self.resolve_said(&query.must)?;
-        let should = self.resolve_said(&query.should)?;
-        let filter = self.resolve_said(&query.filter)?;
-        let must_not = self.resolve_said(&query.must_not)?;
-        let was_said = query.must.len() + query.should.len() + query.filter.len();
-        if was_said > 0 && must.is_empty() && should.is_empty() && filter.is_empty() {
-            return Ok(unsaid());
-        }
+        let must = self.resolve_all(&query.must)?;
+        let should = self.resolve_all(&query.should)?;
+        let filter = self.resolve_all(&query.filter)?;
+        let must_not = self.resolve_all(&query.must_not)?;
         if must.is_empty() && should.is_empty() && filter.is_empty() && must_not.is_empty() {
             return Ok(boosted(Clause::MatchAll, query.boost));
         }
@@ -353,8 +341,8 @@ fn boosted(clause: Clause, factor: f32) -> Clause {
     }
 }
 
-/// Returns what a text that says nothing becomes in a query string: the clause around it leaves it
-/// out; alone it matches nothing, as no field has a value there.
+/// Returns what a text that says nothing becomes in a query string: the group around it leaves it
+/// out; alone it matches nothing.
 fn unsaid() -> Clause {
     Clause::Exists { fields: Vec::new() }
 }

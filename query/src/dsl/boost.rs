@@ -33,6 +33,7 @@ impl Query {
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.boost,
             Self::Fuzzy(query) => &mut query.boost,
             Self::Bool(query) => &mut query.boost,
+            Self::Group(group) => &mut group.boost,
             Self::QueryString(query) | Self::SimpleQueryString(query) => &mut query.boost,
         })
     }

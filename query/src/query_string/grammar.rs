@@ -1,7 +1,7 @@
 //! Recursive descent over the tokens; depth is checked before the first step.
 
 use super::build::Builder;
-use super::clauses::{Clauses, Conjunction, Modifier};
+use super::group::{Conjunction, Group, Member, Modifier, Syntax};
 use super::lexer::{Token, tokens, unescape};
 use super::syntax_error;
 use crate::dsl::{Query, QueryStringQuery, too_deep, too_many_clauses};
@@ -82,28 +82,46 @@ impl<'a> Parser<'a> {
 
     /// Reads clauses up to the end or a closing parenthesis; at least one.
     fn group(&mut self, field: Option<&str>) -> Result<Option<Query>, QueryError> {
-        let mut clauses = Clauses::new(self.text.default_operator);
-        let mut is_plain = true;
+        let mut group = Group::new(Syntax::Classic, self.text.default_operator);
         let mut is_first = true;
         while is_first || !matches!(self.peek(0), None | Some(Token::Close)) {
-            if let Some(words) = self.words() {
-                self.count()?;
-                let query = self.builder.text(field, &words);
-                clauses.add(Conjunction::None, Modifier::None, query);
-            } else {
-                let conjunction = if is_first {
-                    Conjunction::None
-                } else {
-                    self.conjunction()
-                };
-                let modifier = self.modifier();
-                is_plain &= !is_first || modifier == Modifier::None;
-                let query = self.clause(field)?;
-                clauses.add(conjunction, modifier, query);
-            }
+            let member = match self.words() {
+                Some(words) => self.run(field, &words)?,
+                None => {
+                    let conjunction = match is_first {
+                        true => Conjunction::None,
+                        false => self.conjunction(),
+                    };
+                    self.member(field, conjunction)?
+                }
+            };
+            group.members.push(member);
             is_first = false;
         }
-        Ok(clauses.into_query(is_plain))
+        Ok(group.into_query())
+    }
+
+    fn run(&mut self, field: Option<&str>, words: &str) -> Result<Member, QueryError> {
+        self.count()?;
+        Ok(Member {
+            conjunction: Conjunction::None,
+            modifier: Modifier::None,
+            query: self.builder.text(field, words),
+            is_run: true,
+        })
+    }
+
+    fn member(
+        &mut self,
+        field: Option<&str>,
+        conjunction: Conjunction,
+    ) -> Result<Member, QueryError> {
+        Ok(Member {
+            conjunction,
+            modifier: self.modifier(),
+            query: self.clause(field)?,
+            is_run: false,
+        })
     }
 
     /// Takes two or more words in a row, which are analysed as one text.

@@ -3,9 +3,8 @@
 
 use super::SimpleFlags;
 use super::build::Builder;
-use crate::dsl::{
-    BoolQuery, MultiMatchType, Operator, Query, QueryStringQuery, too_deep, too_many_clauses,
-};
+use super::group::{Conjunction, Group, Member, Modifier, Syntax};
+use crate::dsl::{MultiMatchType, Operator, Query, QueryStringQuery, too_deep, too_many_clauses};
 use crate::error::QueryError;
 use crate::limits::Limits;
 
@@ -17,9 +16,8 @@ pub(super) fn parse(query: &QueryStringQuery, limits: &Limits) -> Result<Query, 
     let chars: Vec<char> = query.query.chars().collect();
     let flags = SimpleFlags::from_bits(query.flags);
     let closing = closing_parentheses(&chars, flags);
-    // The operator joins words, not what a word is analysed to; over fields scores add up.
+    // Over fields scores add up.
     let inner = QueryStringQuery {
-        default_operator: Operator::Or,
         tie_breaker: Some(1.0),
         ..query.clone()
     };
@@ -79,7 +77,9 @@ struct State {
     end: usize,
     /// Level of the group, from 1.
     depth: usize,
-    top: Option<Tree>,
+    members: Vec<Member>,
+    /// Levels of the tree that the members make.
+    levels: usize,
     previous: Option<Operator>,
     current: Option<Operator>,
     num_not: usize,
@@ -99,7 +99,8 @@ impl<'a> Parser<'a> {
             at: start,
             end,
             depth,
-            top: None,
+            members: Vec::new(),
+            levels: 0,
             previous: None,
             current: None,
             num_not: 0,
@@ -123,7 +124,12 @@ impl<'a> Parser<'a> {
             // Not even a space may stand between `-` and what it negates.
             state.num_not = 0;
         }
-        Ok(state.top)
+        let levels = state.levels;
+        let group = Group {
+            members: state.members,
+            ..Group::new(Syntax::Simple, self.default)
+        };
+        Ok(group.into_query().map(|query| Tree { query, levels }))
     }
 
     fn reads(&self, operator: SimpleFlags) -> bool {
@@ -278,79 +284,45 @@ impl<'a> Parser<'a> {
 
     /// Hangs `branch` into the tree (`SimpleQueryParser.buildQueryTree`).
     fn add(&self, state: &mut State, branch: Option<Tree>) -> Result<(), QueryError> {
-        let Some(mut branch) = branch else {
-            state.current = None;
+        let said = state.current.take();
+        let Some(branch) = branch else {
             return Ok(());
         };
-        if state.num_not % 2 == 1 {
-            branch = negated(branch);
-        }
-        let operator = state.current.take().unwrap_or(self.default);
-        let Some(top) = state.top.take() else {
-            state.top = Some(branch);
-            return Ok(());
-        };
-        let top = if state.previous == Some(operator) {
-            top
+        let is_negated = state.num_not % 2 == 1;
+        let levels = branch.levels + usize::from(is_negated);
+        if state.members.is_empty() {
+            state.levels = levels;
         } else {
-            joined(operator, top)
-        };
-        let tree = append(operator, top, branch);
-        state.previous = Some(operator);
-        if tree.levels > self.limits.query_depth {
-            return Err(too_deep(self.limits));
+            let operator = said.unwrap_or(self.default);
+            let top = state.levels + usize::from(state.previous != Some(operator));
+            state.levels = top.max(levels + 1);
+            state.previous = Some(operator);
+            if state.levels > self.limits.query_depth {
+                return Err(too_deep(self.limits));
+            }
         }
-        state.top = Some(tree);
+        state.members.push(Member {
+            conjunction: match said {
+                None => Conjunction::None,
+                Some(Operator::And) => Conjunction::And,
+                Some(Operator::Or) => Conjunction::Or,
+            },
+            modifier: match is_negated {
+                true => Modifier::Not,
+                false => Modifier::None,
+            },
+            query: Some(branch.query),
+            is_run: false,
+        });
         Ok(())
     }
 }
 
 impl State {
     fn operator(&mut self, operator: Operator) {
-        if self.current.is_none() && self.top.is_some() {
+        if self.current.is_none() && !self.members.is_empty() {
             self.current = Some(operator);
         }
         self.at += 1;
-    }
-}
-
-fn negated(tree: Tree) -> Tree {
-    Tree {
-        query: Query::Bool(BoolQuery {
-            must_not: vec![tree.query],
-            should: vec![Query::MatchAll { boost: 1.0 }],
-            boost: 1.0,
-            ..BoolQuery::default()
-        }),
-        levels: tree.levels + 1,
-    }
-}
-
-/// Wraps `top` so that clauses joined by `operator` can follow it.
-fn joined(operator: Operator, top: Tree) -> Tree {
-    let mut query = BoolQuery {
-        boost: 1.0,
-        ..BoolQuery::default()
-    };
-    push(&mut query, operator, top.query);
-    Tree {
-        query: Query::Bool(query),
-        levels: top.levels + 1,
-    }
-}
-
-/// Adds `branch` to a tree that [`joined`] made.
-fn append(operator: Operator, mut top: Tree, branch: Tree) -> Tree {
-    top.levels = top.levels.max(branch.levels + 1);
-    if let Query::Bool(query) = &mut top.query {
-        push(query, operator, branch.query);
-    }
-    top
-}
-
-fn push(query: &mut BoolQuery, operator: Operator, clause: Query) {
-    match operator {
-        Operator::And => query.must.push(clause),
-        Operator::Or => query.should.push(clause),
     }
 }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{UriOptions, escape, expand, parse, parse_simple, parse_uri_query};
+use super::{
+    Build, Joined, Shape, UriOptions, escape, expand, parse, parse_simple, parse_uri_query,
+};
 use crate::dsl::{Fuzziness, MinimumShouldMatch, Operator, Query, QueryStringQuery};
 use crate::limits::Limits;
 
@@ -61,11 +63,20 @@ fn show(query: &Query) -> String {
             let shown: Vec<String> = queries.iter().map(show).collect();
             (format!("({})", shown.join(" | ")), *boost)
         }
-        Query::Bool(q) => {
-            let mut parts: Vec<String> = q.must.iter().map(|q| format!("+{}", show(q))).collect();
-            parts.extend(q.should.iter().map(show));
-            parts.extend(q.must_not.iter().map(|q| format!("-{}", show(q))));
-            (format!("({})", parts.join(" ")), q.boost)
+        Query::Group(group) => {
+            let members = group.members.iter();
+            let said: Vec<Vec<String>> = members
+                .map(|member| member.query.iter().map(show).collect())
+                .collect();
+            let build: Build<String> = Build {
+                all: || "*:*".to_owned(),
+                joined: show_joined,
+            };
+            let text = match group.join(said, &build).expect("text") {
+                Shape::Single(text) => text,
+                Shape::Joined(joined) => show_joined(joined),
+            };
+            (text, group.boost)
         }
         other => panic!("{other:?}"),
     };
@@ -74,6 +85,13 @@ fn show(query: &Query) -> String {
     } else {
         format!("{text}^{boost}")
     }
+}
+
+fn show_joined(joined: Joined<String>) -> String {
+    let mut parts: Vec<String> = joined.must.iter().map(|q| format!("+{q}")).collect();
+    parts.extend(joined.should);
+    parts.extend(joined.must_not.iter().map(|q| format!("-{q}")));
+    format!("({})", parts.join(" "))
 }
 
 fn text(value: &serde_json::Value) -> String {
@@ -158,6 +176,8 @@ fn classic_syntax_reads_as_lucene_does() {
         ("book.*:x", "{book.*}BestFields:x"),
         ("&&foo ANDY", "d:&&foo ANDY"),
         ("\u{3000}a\tb", "d:a b"),
+        ("\"\" -a", "(-d:a)"),
+        ("a AND \"\"", "d:a"),
     ];
     for (text, expected) in cases {
         assert_eq!(classic(text), expected, "{text}");
@@ -219,8 +239,8 @@ fn minimum_and_boost_apply_to_the_whole_text() {
     asked.minimum_should_match = Some(MinimumShouldMatch::Count(2));
     asked.boost = 3.0;
     let parsed = parse(&asked, &Limits::default()).expect("text");
-    let Query::Bool(parsed) = parsed else {
-        panic!("bool");
+    let Query::Group(parsed) = parsed else {
+        panic!("a group");
     };
     assert_eq!(
         parsed.minimum_should_match,
@@ -281,13 +301,11 @@ fn flags_switch_simple_operators_off() {
         .bits();
     let parsed = parse_simple(&asked, &Limits::default()).expect("text");
     assert_eq!(show(&parsed), "(d:foo d:bar d:+ d:baz*)");
-    let Query::Bool(parsed) = parsed else {
-        panic!("bool");
+    let Query::Group(parsed) = parsed else {
+        panic!("a group");
     };
-    assert!(
-        matches!(parsed.should.last(), Some(Query::Match(_))),
-        "not a prefix"
-    );
+    let last = parsed.members.last().and_then(|last| last.query.as_ref());
+    assert!(matches!(last, Some(Query::Match(_))), "not a prefix");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What each clause of the dialect becomes for each kind of field.
 
+mod query_strings;
+
 use std::ops::Bound;
 
 use gleaner_query::dsl::parse_query;
@@ -440,14 +442,4 @@ fn minimum_should_match_follows_the_dialects_table() {
             "{minimum:?} of {optional}"
         );
     }
-}
-
-#[test]
-fn text_that_says_nothing_is_left_out_of_a_query_string() {
-    let query = |text: &str| json!({"query_string": {"query": text, "fields": ["body"]}});
-    assert_eq!(resolve(&query("the fox")), resolve(&query("fox")));
-    assert!(
-        is_unsaid(&resolve(&query("the"))),
-        "alone it matches nothing"
-    );
 }

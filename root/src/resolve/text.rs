@@ -37,16 +37,62 @@ impl Resolver<'_> {
         value: &Value,
         options: &TextOptions,
     ) -> Result<Clause, QueryError> {
-        if !matches!(field.kind, FieldKind::Text { .. }) {
+        let Some(tokens) = self.tokens(field, value, options.analyzer.as_deref())? else {
             return self.match_exact(path, field, value, options);
-        }
-        let analyzer = self.search_analyzer(field, options.analyzer.as_deref())?;
-        let tokens = analyzer.analyze(&values::text_of(value));
-        let clauses = match TokenGraph::of(&tokens) {
-            Some(graph) => self.graph_terms(path, &graph, options)?,
-            None => self.clauses_of(path, &positions(tokens), options),
         };
+        let clauses = self.clauses_of_tokens(path, tokens, options)?;
         Ok(joined(clauses, options))
+    }
+
+    /// Returns the clauses that `match` would join; `None` for a field whose text is not analysed.
+    pub(super) fn match_clauses(
+        &mut self,
+        name: &str,
+        value: &Value,
+        options: &TextOptions,
+    ) -> Result<Option<Vec<Clause>>, QueryError> {
+        // What cannot be asked of the field is said where the whole clause is resolved.
+        let Ok(Some((path, field))) = self.indexed_field(name) else {
+            return Ok(None);
+        };
+        match self.tokens(&field, value, options.analyzer.as_deref())? {
+            Some(tokens) => self.clauses_of_tokens(&path, tokens, options).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the tokens of a text; `None` for a field that holds it as it is. A keyword field's is
+    /// analysed where the query names an analyzer.
+    fn tokens(
+        &self,
+        field: &Field,
+        value: &Value,
+        wanted: Option<&str>,
+    ) -> Result<Option<Vec<Token>>, QueryError> {
+        let is_keyword = matches!(field.kind, FieldKind::Keyword { .. });
+        if !matches!(field.kind, FieldKind::Text { .. }) && (!is_keyword || wanted.is_none()) {
+            return Ok(None);
+        }
+        let analyzer = self.search_analyzer(field, wanted)?;
+        let mut tokens = analyzer.analyze(&values::text_of(value));
+        if is_keyword {
+            for token in &mut tokens {
+                token.text = self.normalized(field, &token.text);
+            }
+        }
+        Ok(Some(tokens))
+    }
+
+    fn clauses_of_tokens(
+        &mut self,
+        path: &FieldPath,
+        tokens: Vec<Token>,
+        options: &TextOptions,
+    ) -> Result<Vec<Clause>, QueryError> {
+        match TokenGraph::of(&tokens) {
+            Some(graph) => self.graph_terms(path, &graph, options),
+            None => Ok(self.clauses_of(path, &positions(tokens), options)),
+        }
     }
 
     fn match_exact(
@@ -307,7 +353,7 @@ impl Resolver<'_> {
             ..
         } = &field.kind
         else {
-            return self.analyzer_named("keyword");
+            return self.analyzer_named(wanted.unwrap_or("keyword"));
         };
         let name = wanted.or(search_analyzer.as_deref()).unwrap_or(analyzer);
         self.analyzer_named(name)

@@ -1,0 +1,77 @@
+//! What texts of query strings become.
+
+use super::*;
+
+fn over_body(text: &str) -> Value {
+    json!({"query_string": {"query": text, "fields": ["body"]}})
+}
+
+fn without(clause: Clause) -> Clause {
+    Clause::Bool {
+        must: Vec::new(),
+        should: Vec::new(),
+        filter: Vec::new(),
+        must_not: vec![clause],
+        minimum_should_match: 0,
+    }
+}
+
+#[test]
+fn text_that_says_nothing_is_no_clause() {
+    let fox = || term("body", "fox");
+    for (text, expected) in [
+        ("the fox", fox()),
+        ("fox -the", fox()),
+        ("the -fox", without(fox())),
+        ("the NOT fox", without(fox())),
+        ("\"\" -fox", without(fox())),
+        ("\"the\" -fox", without(fox())),
+        ("fox of AND dog", all_of(vec![fox(), term("body", "dog")])),
+        ("the", Clause::MatchNone),
+        ("-the", Clause::MatchNone),
+        ("(the) -(the of)", Clause::MatchNone),
+    ] {
+        assert_eq!(resolve(&over_body(text)), expected, "{text}");
+    }
+    let nothing = json!({"bool": {"must_not": [over_body("the")]}});
+    assert_eq!(resolve(&nothing), without(Clause::MatchNone));
+}
+
+#[test]
+fn simple_words_that_say_nothing_are_no_clauses() {
+    let over = |text: &str| json!({"simple_query_string": {"query": text, "fields": ["body"]}});
+    assert_eq!(resolve(&over("fox -the")), term("body", "fox"));
+    assert_eq!(resolve(&over("-the")), Clause::MatchNone);
+}
+
+#[test]
+fn terms_of_a_run_are_counted_one_by_one() {
+    let zebra = Clause::Boost {
+        clause: Box::new(term("title", "zebra")),
+        factor: 2.0,
+    };
+    let expected = should(vec![term("title", "fox"), term("title", "dog"), zebra], 2);
+    let query = json!({"query_string": {
+        "query": "fox dog zebra^2", "default_field": "title", "minimum_should_match": 2,
+    }});
+    assert_eq!(resolve(&query), expected);
+    let several = json!({"query_string": {
+        "query": "fox dog zebra^2", "fields": ["title", "tag"], "minimum_should_match": 2,
+    }});
+    let Clause::Bool { should, .. } = resolve(&several) else {
+        panic!("a bool");
+    };
+    assert_eq!(should.len(), 2, "over several fields a run is one clause");
+}
+
+#[test]
+fn default_operators_join_the_terms_of_a_simple_word() {
+    let query = |flags: &str, text: &str| {
+        json!({"simple_query_string": {
+            "query": text, "fields": ["title"], "default_operator": "and", "flags": flags,
+        }})
+    };
+    let both = all_of(vec![term("title", "lazy"), term("title", "fox")]);
+    assert_eq!(resolve(&query("ALL", "lazy-fox")), both);
+    assert_eq!(resolve(&query("NONE", "lazy | fox")), both);
+}
