@@ -301,6 +301,8 @@ pub struct RangeQuery {
     pub format: Option<String>,
     /// Time zone of bounds that have none.
     pub time_zone: Option<String>,
+    /// Whether a `text` field's analyzer normalises the bounds first, as query strings want it.
+    pub normalize: bool,
     /// Score of every hit.
     pub boost: f32,
 }

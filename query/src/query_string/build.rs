@@ -219,6 +219,7 @@ impl<'a> Builder<'a> {
                 upper: bound(&range.upper, range.includes_upper),
                 format: None,
                 time_zone: self.query.time_zone.clone(),
+                normalize: true,
                 boost,
             })
         })

@@ -68,7 +68,14 @@ impl Resolver<'_> {
             }
         };
         match &field.kind {
-            FieldKind::Text { .. } => Ok(Some(made(Scalar::Text(values::text_of(value))))),
+            FieldKind::Text { .. } => {
+                let text = values::text_of(value);
+                let text = match query.normalize {
+                    true => self.normalized_pattern(field, &text),
+                    false => text,
+                };
+                Ok(Some(made(Scalar::Text(text))))
+            }
             FieldKind::Keyword { .. } => {
                 let text = self.normalized(field, &values::text_of(value));
                 Ok(Some(made(Scalar::Text(text))))

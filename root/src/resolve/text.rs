@@ -282,7 +282,10 @@ impl Resolver<'_> {
             max_expansions: query.max_expansions as usize,
             transpositions: query.transpositions,
         };
-        let term = self.normalized(&field, &query.value);
+        let term = match query.normalize {
+            true => self.normalized_pattern(&field, &query.value),
+            false => self.normalized(&field, &query.value),
+        };
         Ok(boosted(
             self.fuzzy_term(&path, &term, &options),
             query.boost,

@@ -113,6 +113,7 @@ pub(super) fn range(body: &Value) -> Result<RangeQuery, QueryError> {
         upper: bound(&mut reader, upper)?,
         format: reader.text("format")?,
         time_zone: reader.text("time_zone")?,
+        normalize: false,
         boost: reader.boost()?,
     };
     check_relation(&mut reader)?;

@@ -193,6 +193,7 @@ fn range_keeps_what_its_bounds_say() {
             upper: Some((json!("now"), true)),
             format: Some("yyyy".to_owned()),
             time_zone: Some("+01:00".to_owned()),
+            normalize: false,
             boost: 2.0,
         })
     );

@@ -75,3 +75,41 @@ fn default_operators_join_the_terms_of_a_simple_word() {
     assert_eq!(resolve(&query("ALL", "lazy-fox")), both);
     assert_eq!(resolve(&query("NONE", "lazy | fox")), both);
 }
+
+#[test]
+fn bounds_and_fuzzy_words_are_normalised() {
+    let text = |text: &str| Bound::Included(Scalar::Text(text.to_owned()));
+    let query = json!({"query_string": {"query": "title:[Apple TO Cherry]"}});
+    assert_eq!(
+        resolve(&query),
+        range("title", text("apple"), text("cherry"))
+    );
+    let plain = json!({"range": {"title": {"gte": "Apple", "lte": "Cherry"}}});
+    assert_eq!(
+        resolve(&plain),
+        range("title", text("Apple"), text("Cherry"))
+    );
+    for (kind, word) in [
+        ("query_string", "Aplle~"),
+        ("simple_query_string", "Aplle~1"),
+    ] {
+        let query = json!({kind: {"query": word, "fields": ["title"]}});
+        assert_eq!(fuzzy_words(&query), ["aplle"], "{query}");
+    }
+    let plain = json!({"fuzzy": {"title": "Aplle"}});
+    assert_eq!(fuzzy_words(&plain), ["Aplle"]);
+}
+
+/// Returns the fuzzy words that shards are asked about.
+fn fuzzy_words(query: &Value) -> Vec<String> {
+    let mut expansions = Expansions::default();
+    let resolved = try_resolve(query, &mut expansions);
+    assert!(resolved.is_ok(), "{query}: {resolved:?}");
+    let wanted = expansions.wanted.into_iter();
+    wanted
+        .filter_map(|request| match request.pattern {
+            Pattern::Fuzzy { term, .. } => Some(term),
+            _ => None,
+        })
+        .collect()
+}
