@@ -7,7 +7,7 @@ use gleaner_query::dsl::TextOptions;
 use gleaner_query::resolved::Clause;
 
 use super::graph::{Stretch, TokenGraph};
-use super::text::{Position, phrase_or_term, plain, prefixes};
+use super::text::{Position, last_word, phrase_or_term};
 use super::{Resolver, all_of, any_of};
 
 impl Resolver<'_> {
@@ -110,8 +110,7 @@ impl Resolver<'_> {
         options: &TextOptions,
     ) -> Clause {
         match stretch {
-            Stretch::Terms(terms) if terms.len() > 1 => plain(path, &terms),
-            Stretch::Terms(terms) => prefixes(path, terms),
+            Stretch::Terms(terms) => last_word(path, terms),
             Stretch::Paths(paths) => {
                 let paths = paths.into_iter();
                 alternatives(
@@ -134,7 +133,7 @@ impl Resolver<'_> {
         }
         let (_, last) = words.pop().unwrap_or_default();
         let mut clauses = self.clauses_of(path, &words, options);
-        clauses.push(prefixes(path, last));
+        clauses.push(last_word(path, last));
         alone_or(clauses, all_of)
     }
 }

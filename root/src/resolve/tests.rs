@@ -1,6 +1,7 @@
 //! What each clause of the dialect becomes for each kind of field.
 
 mod query_strings;
+mod words;
 
 use std::ops::Bound;
 

@@ -146,11 +146,14 @@ impl Resolver<'_> {
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
-        if !matches!(field.kind, FieldKind::Text { .. }) {
-            return self.match_text(query);
-        }
-        let analyzer = self.search_analyzer(&field, query.options.analyzer.as_deref())?;
-        let tokens = analyzer.analyze(&values::text_of(&query.query));
+        let wanted = query.options.analyzer.as_deref();
+        let Some(tokens) = self.tokens(&field, &query.query, wanted)? else {
+            if !matches!(field.kind, FieldKind::Keyword { .. }) {
+                return self.match_text(query);
+            }
+            let start = self.normalized(&field, &values::text_of(&query.query));
+            return Ok(boosted(prefix(&path, start), query.boost));
+        };
         if let Some(graph) = TokenGraph::of(&tokens) {
             let clauses = self.graph_bool_prefix(&path, &graph, &query.options)?;
             return Ok(boosted(joined(clauses, &query.options), query.boost));
@@ -160,7 +163,7 @@ impl Resolver<'_> {
             return Ok(Clause::MatchNone);
         };
         let mut clauses = self.clauses_of(&path, &positions, &query.options);
-        clauses.push(prefixes(&path, last));
+        clauses.push(last_word(&path, last));
         Ok(boosted(joined(clauses, &query.options), query.boost))
     }
 
@@ -422,19 +425,23 @@ pub(super) fn plain(path: &FieldPath, terms: &[String]) -> Clause {
     }
 }
 
-/// Returns the clause for terms that start so; alternatives where there are several.
-pub(super) fn prefixes(path: &FieldPath, starts: Vec<String>) -> Clause {
-    let prefixes = starts.into_iter().map(|prefix| Clause::Pattern {
+/// Returns the clause for terms that start so.
+fn prefix(path: &FieldPath, prefix: String) -> Clause {
+    Clause::Pattern {
         field: path.clone(),
         pattern: Pattern::Prefix {
             prefix,
             ignore_case: false,
         },
-    });
-    let mut prefixes: Vec<Clause> = prefixes.collect();
-    match prefixes.len() {
-        1 => prefixes.remove(0),
-        _ => any_of(prefixes),
+    }
+}
+
+/// Returns the clause for the last word of a text: a prefix, or whole terms where several stand for
+/// each other there.
+pub(super) fn last_word(path: &FieldPath, mut terms: Vec<String>) -> Clause {
+    match terms.len() {
+        1 => prefix(path, terms.remove(0)),
+        _ => plain(path, &terms),
     }
 }
 
