@@ -3,13 +3,14 @@
 //! Source: Elasticsearch reference, *Query DSL*. Parsing lives in the modules below this one.
 
 mod boost;
+mod field;
 mod parse;
 
 use serde::Serialize;
 use serde_json::Value;
 
-pub use parse::parse_query;
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
+pub use parse::{parse_field_factor, parse_query};
 
 use crate::query_string::Group;
 
@@ -96,6 +97,8 @@ pub enum Query {
     SimpleQueryString(QueryStringQuery),
     /// Clauses of the text of one of the two, not joined yet; it has no form in JSON.
     Group(Group),
+    /// What such a text asks of several fields; it has no form in JSON.
+    OverFields(FieldsQuery),
 }
 
 /// How terms or clauses are joined.
@@ -245,6 +248,16 @@ pub enum MultiMatchType {
     BoolPrefix,
 }
 
+impl MultiMatchType {
+    /// Returns the share of the other fields' scores where the query names none.
+    pub fn tie_breaker(self) -> f32 {
+        match self {
+            Self::MostFields | Self::BoolPrefix => 1.0,
+            Self::BestFields | Self::CrossFields | Self::Phrase | Self::PhrasePrefix => 0.0,
+        }
+    }
+}
+
 /// `multi_match`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MultiMatchQuery {
@@ -359,6 +372,22 @@ pub struct BoolQuery {
     pub must_not: Vec<Query>,
     /// How many of `should` must match; default 1 without `must` and `filter`, else 0.
     pub minimum_should_match: Option<MinimumShouldMatch>,
+    /// Factor on the score.
+    pub boost: f32,
+}
+
+/// One clause over several fields: the best of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FieldsQuery {
+    /// Fields or patterns with their factors; empty: the index's default fields.
+    pub fields: Vec<(String, f32)>,
+    /// What is asked of each field, whatever field it names itself.
+    pub clause: Box<Query>,
+    /// Share of the other fields' scores that is added, 0 to 1.
+    pub tie_breaker: f32,
+    /// Whether a field that cannot be asked this matches nothing instead of being an error. Fields
+    /// that a pattern stands for never are one.
+    pub lenient: bool,
     /// Factor on the score.
     pub boost: f32,
 }

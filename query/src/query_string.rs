@@ -1,9 +1,8 @@
 //! Texts of `query_string`, `simple_query_string` and `q=` as trees of the query DSL.
 //!
 //! The syntax is Lucene's classic parser's, the meaning Elasticsearch's. Nothing is known here
-//! about fields: text becomes `match` and `multi_match`, and where a clause speaks of one field,
-//! it may be a pattern such as `*` or `book.*`, which the root replaces by a `dis_max` over the
-//! fields it stands for (each leniently: a field that cannot hold the value matches nothing).
+//! about fields: text becomes `match` and `multi_match`, other clauses over several fields, or
+//! over a pattern such as `book.*`, name them beside what is asked; the root finds the fields.
 
 mod build;
 mod grammar;

@@ -142,6 +142,7 @@ impl Resolver<'_> {
                 self.parsed(&query_string::parse_simple(query, self.limits)?)
             }
             Query::Group(group) => self.group(group),
+            Query::OverFields(query) => self.over_fields(query),
         }
     }
 

@@ -34,6 +34,7 @@ impl Query {
             Self::Fuzzy(query) => &mut query.boost,
             Self::Bool(query) => &mut query.boost,
             Self::Group(group) => &mut group.boost,
+            Self::OverFields(query) => &mut query.boost,
             Self::QueryString(query) | Self::SimpleQueryString(query) => &mut query.boost,
         })
     }

@@ -13,6 +13,8 @@ mod tests;
 
 use serde_json::Value;
 
+pub use value::parse_field_factor;
+
 pub(crate) use pattern::{MAX_DETERMINIZED_STATES, check_regexp};
 
 use super::Query;

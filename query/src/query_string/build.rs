@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::lexer::RangeToken;
 use super::syntax_error;
 use crate::dsl::{
-    Fuzziness, FuzzyQuery, MAX_DETERMINIZED_STATES, MatchPhraseQuery, MatchQuery, MultiMatchQuery,
-    MultiMatchType, PatternQuery, Query, QueryStringQuery, RangeQuery, TextOptions, ZeroTerms,
-    check_regexp,
+    FieldsQuery, Fuzziness, FuzzyQuery, MAX_DETERMINIZED_STATES, MatchPhraseQuery, MatchQuery,
+    MultiMatchQuery, MultiMatchType, PatternQuery, Query, QueryStringQuery, RangeQuery,
+    TextOptions, ZeroTerms, check_regexp,
 };
 use crate::error::QueryError;
 use crate::limits::Limits;
@@ -106,6 +106,7 @@ impl<'a> Builder<'a> {
         let fields = self.fields(field);
         if let [(field, boost)] = fields.as_slice()
             && !field.contains('*')
+            && !self.query.lenient
         {
             return Some(Query::MatchPhrase(MatchPhraseQuery {
                 field: field.clone(),
@@ -138,7 +139,7 @@ impl<'a> Builder<'a> {
                 .unwrap_or(Fuzziness::Auto { low: 3, high: 6 }),
             Some(distance) => Fuzziness::Edits(edits(distance, term.chars().count())),
         };
-        Ok(self.over_fields(field, |field, boost| {
+        Ok(self.over_fields(field, |field| {
             Query::Fuzzy(FuzzyQuery {
                 field,
                 value: term.to_owned(),
@@ -147,7 +148,7 @@ impl<'a> Builder<'a> {
                 max_expansions: options.max_expansions,
                 transpositions: options.fuzzy_transpositions,
                 normalize: true,
-                boost,
+                boost: 1.0,
             })
         }))
     }
@@ -184,7 +185,10 @@ impl<'a> Builder<'a> {
         if fields.is_empty() || fields.iter().any(|(field, _)| field == "*") {
             return Query::MatchAll { boost: 1.0 };
         }
-        self.over_fields(field, |field, boost| Query::Exists { field, boost })
+        if let [(only, boost)] = fields.as_slice() {
+            return exists(only).boosted(*boost);
+        }
+        self.over_fields(field, |field| Query::Exists { field, boost: 1.0 })
     }
 
     /// `/expression/`.
@@ -194,14 +198,14 @@ impl<'a> Builder<'a> {
     }
 
     fn pattern(self, field: Option<&str>, value: &str, kind: fn(PatternQuery) -> Query) -> Query {
-        self.over_fields(field, |field, boost| {
+        self.over_fields(field, |field| {
             kind(PatternQuery {
                 field,
                 value: value.to_owned(),
                 case_insensitive: false,
                 normalize: true,
                 max_determinized_states: MAX_DETERMINIZED_STATES,
-                boost,
+                boost: 1.0,
             })
         })
     }
@@ -212,7 +216,7 @@ impl<'a> Builder<'a> {
             text.as_ref()
                 .map(|text| (Value::from(text.as_str()), is_included))
         };
-        self.over_fields(field, |field, boost| {
+        self.over_fields(field, |field| {
             Query::Range(RangeQuery {
                 field,
                 lower: bound(&range.lower, range.includes_lower),
@@ -220,7 +224,7 @@ impl<'a> Builder<'a> {
                 format: None,
                 time_zone: self.query.time_zone.clone(),
                 normalize: true,
-                boost,
+                boost: 1.0,
             })
         })
     }
@@ -233,32 +237,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// One clause per field, the best of them; without fields over `*`.
-    fn over_fields(
-        self,
-        field: Option<&str>,
-        mut clause: impl FnMut(String, f32) -> Query,
-    ) -> Query {
-        let mut fields = self.fields(field);
-        if fields.is_empty() {
-            fields.push(("*".to_owned(), 1.0));
+    /// `clause` of one plain field, else over the fields.
+    fn over_fields(self, field: Option<&str>, clause: impl FnOnce(String) -> Query) -> Query {
+        let fields = self.fields(field);
+        if let [(only, boost)] = fields.as_slice()
+            && !only.contains('*')
+            && !self.query.lenient
+        {
+            return clause(only.clone()).boosted(*boost);
         }
-        let mut queries: Vec<Query> = fields
-            .into_iter()
-            .map(|(field, boost)| clause(field, boost))
-            .collect();
-        match queries.pop() {
-            Some(only) if queries.is_empty() => only,
-            Some(last) => {
-                queries.push(last);
-                Query::DisMax {
-                    queries,
-                    tie_breaker: self.query.tie_breaker.unwrap_or(0.0),
-                    boost: 1.0,
-                }
-            }
-            None => Query::MatchNone,
-        }
+        let tie_breaker = self.query.tie_breaker;
+        Query::OverFields(FieldsQuery {
+            fields,
+            clause: Box::new(clause(String::new())),
+            tie_breaker: tie_breaker.unwrap_or(self.query.kind.tie_breaker()),
+            lenient: self.query.lenient,
+            boost: 1.0,
+        })
     }
 
     fn check_pattern(self, text: &str) -> Result<(), QueryError> {

@@ -59,9 +59,12 @@ fn show(query: &Query) -> String {
         Query::Exists { field, boost } => (format!("exists({field})"), *boost),
         Query::MatchAll { boost } => ("*:*".to_owned(), *boost),
         Query::MatchNone => ("none".to_owned(), 1.0),
-        Query::DisMax { queries, boost, .. } => {
-            let shown: Vec<String> = queries.iter().map(show).collect();
-            (format!("({})", shown.join(" | ")), *boost)
+        Query::OverFields(q) => {
+            let asked = |(field, boost): &(String, f32)| {
+                show(&q.clause.as_ref().clone().on_field(field).boosted(*boost))
+            };
+            let shown: Vec<String> = q.fields.iter().map(asked).collect();
+            (format!("({})", shown.join(" | ")), q.boost)
         }
         Query::Group(group) => {
             let members = group.members.iter();
@@ -224,7 +227,7 @@ fn default_fields_may_be_none_or_several() {
         show(&parse(&query, &limits).expect(text))
     };
     assert_eq!(over(&[], "a b"), "{}BestFields:a b");
-    assert_eq!(over(&[], "a*"), "*:a*");
+    assert_eq!(over(&[], "a*"), "()", "the index's");
     assert_eq!(over(&[], "*"), "*:*");
     assert_eq!(over(&["*"], "*:*"), "*:*");
     assert_eq!(over(&["a", "b"], "x y"), "{a,b}BestFields:x y");

@@ -1,6 +1,7 @@
 //! Field names and patterns → fields of the mapping.
 
 use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta};
+use gleaner_query::dsl::parse_field_factor;
 
 /// A field to search with its factor; `from_pattern` says that the client did not name it.
 #[derive(Debug, Clone)]
@@ -21,7 +22,11 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
             .settings
             .default_fields
             .iter()
-            .map(|f| (f.clone(), 1.0))
+            .map(|field| {
+                let read = parse_field_factor(field, "index.query.default_field");
+                // What is no factor belongs to the name, which then stands for no field.
+                read.unwrap_or_else(|_| (field.clone(), 1.0))
+            })
             .collect();
         &defaults
     } else {

@@ -28,13 +28,8 @@ impl Resolver<'_> {
                 None => {}
             }
         }
-        let tie_breaker = query.tie_breaker.unwrap_or(match query.kind {
-            MultiMatchType::MostFields | MultiMatchType::BoolPrefix => 1.0,
-            MultiMatchType::BestFields
-            | MultiMatchType::CrossFields
-            | MultiMatchType::Phrase
-            | MultiMatchType::PhrasePrefix => 0.0,
-        });
+        let tie_breaker = query.tie_breaker;
+        let tie_breaker = tie_breaker.unwrap_or(query.kind.tie_breaker());
         let clause = match clauses.len() {
             0 if says_nothing => unsaid(),
             0 => Clause::MatchNone,

@@ -1,43 +1,39 @@
-//! Clauses on the terms that a pattern matches, and on the fields that one does.
+//! Clauses on the terms that a pattern matches, and over the fields that a query string names.
 
 use gleaner_model::FieldKind;
 use gleaner_model::mapping::matches_pattern;
 use gleaner_query::QueryError;
-use gleaner_query::dsl::PatternQuery;
+use gleaner_query::dsl::{FieldsQuery, PatternQuery, Query};
 use gleaner_query::error::ErrorType;
 use gleaner_query::mapping::is_metadata;
 use gleaner_query::resolved::{Clause, Pattern};
 
-use super::fields;
+use super::fields::search_fields;
 use super::{Resolver, boosted};
 
 impl Resolver<'_> {
-    /// Resolves a clause on each field that a pattern such as `*` stands for, leniently: fields whose
-    /// type the clause cannot be asked of are left out.
-    pub(crate) fn on_each_field<Q: Clone>(
-        &mut self,
-        query: &Q,
-        pattern: &str,
-        set_field: fn(&mut Q, String),
-        resolve: impl Fn(&mut Self, &Q) -> Result<Clause, QueryError>,
-    ) -> Clause {
+    /// Resolves what a query string asks of several fields.
+    pub(crate) fn over_fields(&mut self, query: &FieldsQuery) -> Result<Clause, QueryError> {
         let mut clauses = Vec::new();
-        for field in fields::search_fields(self.index, &[(pattern.to_owned(), 1.0)]) {
-            let mut query = query.clone();
-            set_field(&mut query, field.path.as_str().to_owned());
-            match resolve(self, &query) {
-                Ok(Clause::MatchNone) | Err(_) => {}
-                Ok(clause) => clauses.push(clause),
+        for searched in search_fields(self.index, &query.fields) {
+            let clause = Query::clone(&query.clause).on_field(searched.path.as_str());
+            match self.resolve(&clause) {
+                Ok(Clause::MatchNone) => {}
+                Ok(clause) => clauses.push(boosted(clause, searched.boost)),
+                Err(error) if error.kind == ErrorType::TooManyClauses => return Err(error),
+                Err(_) if searched.from_pattern || query.lenient => {}
+                Err(error) => return Err(error),
             }
         }
-        match clauses.len() {
+        let clause = match clauses.len() {
             0 => Clause::MatchNone,
             1 => clauses.remove(0),
             _ => Clause::DisMax {
                 clauses,
-                tie_breaker: 0.0,
+                tie_breaker: query.tie_breaker,
             },
-        }
+        };
+        Ok(boosted(clause, query.boost))
     }
 
     /// All documents if the index's name is like the pattern, or none.
@@ -62,14 +58,6 @@ impl Resolver<'_> {
         query: &PatternQuery,
         kind: PatternKind,
     ) -> Result<Clause, QueryError> {
-        if query.field.contains('*') {
-            return Ok(self.on_each_field(
-                query,
-                &query.field,
-                |query, field| query.field = field,
-                |resolver, query| resolver.pattern(query, kind),
-            ));
-        }
         if query.field == "_index" {
             return Ok(boosted(self.index_like(query, kind)?, query.boost));
         }

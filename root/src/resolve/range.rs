@@ -25,11 +25,6 @@ pub(crate) fn between(field: &FieldPath, lower: Bound<Scalar>, upper: Bound<Scal
 
 impl Resolver<'_> {
     pub(crate) fn range(&mut self, query: &RangeQuery) -> Result<Clause, QueryError> {
-        if query.field.contains('*') {
-            let field = query.field.as_str();
-            let set_field = |query: &mut RangeQuery, field| query.field = field;
-            return Ok(self.on_each_field(query, field, set_field, Self::range));
-        }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };

@@ -261,11 +261,6 @@ impl Resolver<'_> {
     }
 
     pub(crate) fn fuzzy(&mut self, query: &FuzzyQuery) -> Result<Clause, QueryError> {
-        if query.field.contains('*') {
-            let field = query.field.as_str();
-            let set_field = |query: &mut FuzzyQuery, field| query.field = field;
-            return Ok(self.on_each_field(query, field, set_field, Self::fuzzy));
-        }
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };

@@ -123,8 +123,11 @@ pub(super) fn fields(reader: &mut ObjectReader<'_>) -> Result<Vec<(String, f32)>
         .collect()
 }
 
-/// Reads `field` or `field^factor`.
-pub(crate) fn parse_field_factor(text: &str, place: &str) -> Result<(String, f32), QueryError> {
+/// Reads `field` or `field^factor`; `place` is what errors name.
+///
+/// # Errors
+/// `illegal_argument_exception` for a factor that is no number of 0 or more.
+pub fn parse_field_factor(text: &str, place: &str) -> Result<(String, f32), QueryError> {
     let Some((field, factor)) = text.split_once('^') else {
         return Ok((text.to_owned(), 1.0));
     };

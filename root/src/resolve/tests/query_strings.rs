@@ -113,3 +113,71 @@ fn fuzzy_words(query: &Value) -> Vec<String> {
         })
         .collect()
 }
+
+#[test]
+fn lenient_texts_leave_out_fields_that_cannot_be_asked() {
+    for text in [
+        "n:fo*",
+        "n:[a TO b]",
+        "n:\"a b\"",
+        "n:5~",
+        "n:/5/",
+        "n:f?o",
+        "n:>=x",
+    ] {
+        let strict = json!({"query_string": {"query": text}});
+        let refused = try_resolve(&strict, &mut Expansions::default());
+        assert!(refused.is_err(), "{text}: {refused:?}");
+        let lenient = json!({"query_string": {"query": text, "lenient": true}});
+        assert_eq!(resolve(&lenient), Clause::MatchNone, "{text}");
+    }
+    let over_title = json!({"query_string": {"query": "fo*", "fields": ["title"]}});
+    for kind in ["query_string", "simple_query_string"] {
+        let query = json!({kind: {"query": "fo*", "fields": ["title", "n"], "lenient": true}});
+        assert_eq!(resolve(&query), resolve(&over_title), "{kind}");
+    }
+}
+
+#[test]
+fn fields_weigh_the_same_however_they_are_named() {
+    let tie_of = |query: Value| match resolve(&query) {
+        Clause::DisMax {
+            clauses,
+            tie_breaker,
+        } => (clauses.len(), tie_breaker),
+        other => panic!("{query}: {other:?}"),
+    };
+    for fields in [json!(["title", "title.raw"]), json!(["titl*"])] {
+        let simple = json!({"simple_query_string": {"query": "fo*", "fields": fields}});
+        assert_eq!(tie_of(simple), (2, 1.0));
+        for (kind, share) in [("best_fields", 0.0), ("most_fields", 1.0)] {
+            let query = json!({"query_string": {"query": "fo*", "fields": fields, "type": kind}});
+            assert_eq!(tie_of(query), (2, share), "{kind}");
+        }
+        let given = json!({"query_string": {
+            "query": "title.r?w", "fields": fields, "tie_breaker": 0.5,
+        }});
+        assert_eq!(tie_of(given), (2, 0.5));
+    }
+}
+
+#[test]
+fn default_fields_of_the_index_may_have_factors() {
+    let mut index = index(1, &mapping());
+    index.settings.default_fields = vec!["tag".to_owned(), "title^3".to_owned()];
+    let limits = limits();
+    let mut resolver = Resolver {
+        index: &index,
+        analyzers: &AnalyzerRegistry::builtin(),
+        limits: &limits,
+        now_ms: NOW_MS,
+        expansions: &mut Expansions::default(),
+    };
+    for text in ["fox", "fox*"] {
+        let query = |fields: Value| json!({"query_string": {"query": text, "fields": fields}});
+        let parsed = |query: &Value| parse_query(query, &limits).expect("a query");
+        let default = resolver.resolve(&parsed(&query(json!([])))).expect(text);
+        let named = resolver.resolve(&parsed(&query(json!(["tag", "title^3"]))));
+        assert_eq!(Ok(default), named, "{text}");
+    }
+}
