@@ -181,20 +181,44 @@ impl Resolver<'_> {
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
-        let clause = if query.case_insensitive {
-            let text = values::text_of(&query.value);
-            let pattern = escape_wildcard(&self.normalized(&field, &text));
-            Clause::Pattern {
-                field: path,
-                pattern: Pattern::Wildcard {
-                    pattern,
-                    ignore_case: true,
-                },
-            }
-        } else {
-            self.exact(&path, &field, &query.value)?
+        let clause = match query.case_insensitive {
+            true => self.in_any_case(&path, &field, &query.value)?,
+            false => self.exact(&path, &field, &query.value)?,
         };
         Ok(boosted(clause, query.boost))
+    }
+
+    /// Returns the clause for a value in upper or lower case.
+    fn in_any_case(
+        &self,
+        path: &FieldPath,
+        field: &Field,
+        value: &serde_json::Value,
+    ) -> Result<Clause, QueryError> {
+        match &field.kind {
+            FieldKind::Text { .. } | FieldKind::Keyword { .. } => {
+                let text = self.normalized(field, &values::text_of(value));
+                Ok(Clause::Pattern {
+                    field: path.clone(),
+                    pattern: Pattern::Wildcard {
+                        pattern: escape_wildcard(&text),
+                        ignore_case: true,
+                    },
+                })
+            }
+            FieldKind::Boolean { .. } => self.exact(path, field, value),
+            FieldKind::Number { .. }
+            | FieldKind::Date { .. }
+            | FieldKind::Ip { .. }
+            | FieldKind::Object { .. } => {
+                let reason = format!(
+                    "failed to create query: [{path}] field which is of type [{}], does not support \
+                     case insensitive term queries",
+                    field.kind.type_name()
+                );
+                Err(QueryError::new(ErrorType::QueryShard, reason))
+            }
+        }
     }
 
     fn terms(&mut self, query: &gleaner_query::dsl::TermsQuery) -> Result<Clause, QueryError> {

@@ -75,11 +75,12 @@ impl Resolver<'_> {
         }
         let ignore_case = query.case_insensitive;
         let value = match kind {
-            PatternKind::Regexp => query.value.clone(),
             PatternKind::Prefix | PatternKind::Wildcard if query.normalize => {
                 self.normalized_pattern(&field, &query.value)
             }
-            PatternKind::Prefix | PatternKind::Wildcard => self.normalized(&field, &query.value),
+            PatternKind::Prefix | PatternKind::Wildcard | PatternKind::Regexp => {
+                self.normalized(&field, &query.value)
+            }
         };
         let pattern = match kind {
             PatternKind::Prefix => Pattern::Prefix {

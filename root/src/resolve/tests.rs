@@ -16,6 +16,7 @@ fn mapping() -> Value {
         "title": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
         "body": {"type": "text", "analyzer": "stop"},
         "tag": {"type": "keyword"},
+        "lower": {"type": "keyword", "normalizer": "lowercase"},
         "n": {"type": "integer"},
         "f": {"type": "float"},
         "scaled": {"type": "scaled_float", "scaling_factor": 10},
@@ -358,7 +359,7 @@ fn fields_that_nobody_named_leave_out_what_they_cannot_hold() {
             _ => None,
         })
         .collect();
-    assert_eq!(fields, ["body", "tag", "title", "title.raw"]);
+    assert_eq!(fields, ["body", "lower", "tag", "title", "title.raw"]);
     let named = json!({"multi_match": {"query": "fox", "fields": ["n"]}});
     assert!(
         try_resolve(&named, &mut Expansions::default()).is_err(),
@@ -375,6 +376,8 @@ fn what_cannot_be_asked_is_refused() {
         json!({"term": {"hidden": "x"}}),
         json!({"prefix": {"n": "1"}}),
         json!({"fuzzy": {"d": "1970"}}),
+        json!({"term": {"n": {"value": 7, "case_insensitive": true}}}),
+        json!({"term": {"d": {"value": "1970", "case_insensitive": true}}}),
         json!({"range": {"d": {"gte": "not a day"}}}),
     ] {
         let refused = try_resolve(&query, &mut Expansions::default());

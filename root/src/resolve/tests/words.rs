@@ -1,4 +1,4 @@
-//! Last words as prefixes, and texts of fields that are not analysed by themselves.
+//! Last words as prefixes, and texts of keyword fields.
 
 use super::*;
 
@@ -51,4 +51,21 @@ fn analyzers_that_a_query_names_are_used_on_keyword_fields() {
     assert_eq!(resolve(&query), expected);
     let number = json!({"match": {"n": {"query": "7", "analyzer": "standard"}}});
     assert_eq!(resolve(&number), exact("n", Scalar::I64(7)));
+}
+
+#[test]
+fn patterns_pass_the_normalizer_of_a_keyword_field() {
+    let regexp = |field: &str, expression: &str| Clause::Pattern {
+        field: path(field),
+        pattern: Pattern::Regexp {
+            expression: expression.to_owned(),
+            ignore_case: false,
+        },
+    };
+    let query = json!({"regexp": {"lower": "Gre.*"}});
+    assert_eq!(resolve(&query), regexp("lower", "gre.*"));
+    let query = json!({"regexp": {"tag": "Gre.*"}});
+    assert_eq!(resolve(&query), regexp("tag", "Gre.*"));
+    let query = json!({"prefix": {"lower": "Gre"}});
+    assert_eq!(resolve(&query), prefix("lower", "gre"));
 }
