@@ -332,6 +332,9 @@ pub struct PatternQuery {
     /// Whether a `text` field's analyzer normalises the value first (lower case and the like), as
     /// query strings want it; a `keyword` field's normalizer always does.
     pub normalize: bool,
+    /// Options by which a prefix of a `text` field is analysed into words, the last of which stays
+    /// a prefix; `None` is one prefix.
+    pub analysis: Option<TextOptions>,
     /// Largest number of automaton states of a regular expression; default 10,000.
     pub max_determinized_states: u32,
     /// Score of every hit.
@@ -405,7 +408,8 @@ pub struct QueryStringQuery {
     pub analyzer: Option<String>,
     /// Whether `*` and `?` may start a term; default true.
     pub allow_leading_wildcard: bool,
-    /// Whether wildcard terms are normalised by the field's analyzer; default false.
+    /// Whether prefixes are analysed, the last of their words staying one; default false. Case and
+    /// accents of patterns are always those of the field.
     pub analyze_wildcard: bool,
     /// Whether text that is no value of a field's type matches nothing instead of being an error.
     pub lenient: bool,

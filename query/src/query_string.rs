@@ -112,7 +112,7 @@ pub struct UriOptions {
     pub analyzer: Option<String>,
     /// Whether text that is no value of a field's type matches nothing (`lenient`).
     pub lenient: bool,
-    /// Whether wildcard terms are analysed (`analyze_wildcard`).
+    /// Whether prefixes are analysed (`analyze_wildcard`).
     pub analyze_wildcard: bool,
 }
 

@@ -159,7 +159,13 @@ impl<'a> Builder<'a> {
         if field == Some(EXISTS_FIELD) {
             return Ok(exists(&format!("{prefix}*")));
         }
-        Ok(self.pattern(field, prefix, Query::Prefix))
+        let options = self.query.analyze_wildcard.then(|| self.options());
+        Ok(self.over_fields(field, |field| {
+            Query::Prefix(PatternQuery {
+                analysis: options,
+                ..pattern_of(field, prefix)
+            })
+        }))
     }
 
     /// A word with wildcards; `*` alone asks whether the field has a value.
@@ -198,16 +204,7 @@ impl<'a> Builder<'a> {
     }
 
     fn pattern(self, field: Option<&str>, value: &str, kind: fn(PatternQuery) -> Query) -> Query {
-        self.over_fields(field, |field| {
-            kind(PatternQuery {
-                field,
-                value: value.to_owned(),
-                case_insensitive: false,
-                normalize: true,
-                max_determinized_states: MAX_DETERMINIZED_STATES,
-                boost: 1.0,
-            })
-        })
+        self.over_fields(field, |field| kind(pattern_of(field, value)))
     }
 
     /// `[a TO b]`.
@@ -258,6 +255,18 @@ impl<'a> Builder<'a> {
 
     fn check_pattern(self, text: &str) -> Result<(), QueryError> {
         crate::dsl::value::check_chars(text, self.limits.pattern_chars, "query_string")
+    }
+}
+
+fn pattern_of(field: String, value: &str) -> PatternQuery {
+    PatternQuery {
+        field,
+        value: value.to_owned(),
+        case_insensitive: false,
+        normalize: true,
+        analysis: None,
+        max_determinized_states: MAX_DETERMINIZED_STATES,
+        boost: 1.0,
     }
 }
 

@@ -3,22 +3,24 @@
 use gleaner_model::FieldKind;
 use gleaner_model::mapping::matches_pattern;
 use gleaner_query::QueryError;
-use gleaner_query::dsl::{FieldsQuery, PatternQuery, Query};
+use gleaner_query::dsl::{FieldsQuery, MatchQuery, PatternQuery, Query};
 use gleaner_query::error::ErrorType;
 use gleaner_query::mapping::is_metadata;
 use gleaner_query::resolved::{Clause, Pattern};
 
 use super::fields::search_fields;
-use super::{Resolver, boosted};
+use super::{Resolver, boosted, is_unsaid, unsaid};
 
 impl Resolver<'_> {
     /// Resolves what a query string asks of several fields.
     pub(crate) fn over_fields(&mut self, query: &FieldsQuery) -> Result<Clause, QueryError> {
         let mut clauses = Vec::new();
+        let mut says_nothing = false;
         for searched in search_fields(self.index, &query.fields) {
             let clause = Query::clone(&query.clause).on_field(searched.path.as_str());
             match self.resolve(&clause) {
                 Ok(Clause::MatchNone) => {}
+                Ok(clause) if is_unsaid(&clause) => says_nothing = true,
                 Ok(clause) => clauses.push(boosted(clause, searched.boost)),
                 Err(error) if error.kind == ErrorType::TooManyClauses => return Err(error),
                 Err(_) if searched.from_pattern || query.lenient => {}
@@ -26,6 +28,7 @@ impl Resolver<'_> {
             }
         }
         let clause = match clauses.len() {
+            0 if says_nothing => unsaid(),
             0 => Clause::MatchNone,
             1 => clauses.remove(0),
             _ => Clause::DisMax {
@@ -72,6 +75,16 @@ impl Resolver<'_> {
             FieldKind::Text { .. } | FieldKind::Keyword { .. }
         ) {
             return Err(not_text(kind, &query.field, field.kind.type_name()));
+        }
+        if let (PatternKind::Prefix, FieldKind::Text { .. }, Some(options)) =
+            (kind, &field.kind, &query.analysis)
+        {
+            return self.match_bool_prefix(&MatchQuery {
+                field: query.field.clone(),
+                query: query.value.as_str().into(),
+                options: options.clone(),
+                boost: query.boost,
+            });
         }
         let ignore_case = query.case_insensitive;
         let value = match kind {

@@ -160,7 +160,8 @@ impl Resolver<'_> {
         }
         let mut positions = positions(tokens);
         let Some((_, last)) = positions.pop() else {
-            return Ok(Clause::MatchNone);
+            let clause = zero_terms(query.options.zero_terms_query);
+            return Ok(boosted(clause, query.boost));
         };
         let mut clauses = self.clauses_of(&path, &positions, &query.options);
         clauses.push(last_word(&path, last));

@@ -112,6 +112,7 @@ fn pattern<'a>(
         value,
         case_insensitive: false,
         normalize: false,
+        analysis: None,
         max_determinized_states: MAX_DETERMINIZED_STATES,
         boost: 1.0,
     };

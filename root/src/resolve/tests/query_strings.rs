@@ -181,3 +181,25 @@ fn default_fields_of_the_index_may_have_factors() {
         assert_eq!(Ok(default), named, "{text}");
     }
 }
+
+#[test]
+fn prefixes_are_analysed_when_that_is_asked() {
+    let over = |kind: &str, text: &str| {
+        resolve(&json!({kind: {
+            "query": text, "fields": ["body"], "analyze_wildcard": true, "default_operator": "and",
+        }}))
+    };
+    let start = Clause::Pattern {
+        field: path("body"),
+        pattern: Pattern::Prefix {
+            prefix: "fi".to_owned(),
+            ignore_case: false,
+        },
+    };
+    for kind in ["query_string", "simple_query_string"] {
+        let both = all_of(vec![term("body", "wi"), start.clone()]);
+        assert_eq!(over(kind, "Wi-Fi*"), both, "{kind}");
+        assert_eq!(over(kind, "Fi*"), start, "{kind}");
+        assert_eq!(over(kind, "fox the*"), term("body", "fox"), "{kind}");
+    }
+}
