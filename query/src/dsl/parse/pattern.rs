@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::value::{check_chars, fuzziness, max_expansions, scalar};
+use super::value::{check_chars, check_rewrite, fuzziness, max_expansions, scalar};
 use super::{one_field, regexp_flags};
 use crate::dsl::{Fuzziness, FuzzyQuery, PatternQuery};
 use crate::error::QueryError;
@@ -79,7 +79,7 @@ pub(super) fn fuzzy(body: &Value, limits: &Limits) -> Result<FuzzyQuery, QueryEr
         query.max_expansions = max_expansions(&mut reader, "max_expansions")?;
         query.transpositions = reader.boolean("transpositions")?.unwrap_or(true);
         query.boost = reader.boost()?;
-        reader.ignore(&["rewrite"]);
+        check_rewrite(&mut reader, "rewrite", Some(query.max_expansions))?;
         reader.unsupported(&["_name"])?;
         reader.finish()?;
     }
@@ -126,8 +126,7 @@ fn finish(query: &mut PatternQuery, reader: Option<ObjectReader<'_>>) -> Result<
     };
     query.case_insensitive = reader.boolean("case_insensitive")?.unwrap_or(false);
     query.boost = reader.boost()?;
-    // The score is constant whatever the rewrite.
-    reader.ignore(&["rewrite"]);
+    check_rewrite(&mut reader, "rewrite", None)?;
     reader.unsupported(&["_name"])?;
     reader.finish()
 }

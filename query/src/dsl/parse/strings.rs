@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::text::multi_match_type;
 use super::value::{
-    fields, fuzziness, max_expansions, minimum_should_match, operator, parse_field_factor, scalar,
-    tie_breaker,
+    check_rewrite, fields, fuzziness, max_expansions, minimum_should_match, operator,
+    parse_field_factor, scalar, tie_breaker,
 };
 use crate::dsl::{Fuzziness, QueryStringQuery, TextOptions};
 use crate::error::QueryError;
@@ -30,13 +30,11 @@ pub(super) fn query_string(body: &Value, limits: &Limits) -> Result<QueryStringQ
         },
         ..common(&mut reader)?
     };
-    // Without effect: how terms are rewritten and automata are bounded is fixed.
-    reader.ignore(&[
-        "rewrite",
-        "fuzzy_rewrite",
-        "max_determinized_states",
-        "enable_position_increments",
-    ]);
+    check_rewrite(&mut reader, "rewrite", None)?;
+    let best = Some(query.fuzzy.max_expansions);
+    check_rewrite(&mut reader, "fuzzy_rewrite", best)?;
+    // Without effect: how automata are bounded is fixed.
+    reader.ignore(&["max_determinized_states", "enable_position_increments"]);
     let is_escaped = reader.boolean("escape")?.unwrap_or(false);
     reader.unsupported(&["_name", "quote_analyzer", "quote_field_suffix"])?;
     reader.finish()?;

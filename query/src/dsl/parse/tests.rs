@@ -55,7 +55,7 @@ fn short_forms_mean_the_long_ones() {
         ),
         (
             json!({"regexp": {"f": "a.*"}}),
-            json!({"regexp": {"f": {"value": "a.*", "flags": "ALL", "rewrite": "x"}}}),
+            json!({"regexp": {"f": {"value": "a.*", "flags": "ALL", "rewrite": "constant_score"}}}),
         ),
         (
             json!({"fuzzy": {"f": "a"}}),

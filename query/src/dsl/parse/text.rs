@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::one_field;
 use super::value::{
-    fields, fuzziness, max_expansions, minimum_should_match, operator, scalar, tie_breaker,
-    zero_terms,
+    check_rewrite, fields, fuzziness, max_expansions, minimum_should_match, operator, scalar,
+    tie_breaker, zero_terms,
 };
 use crate::dsl::{
     MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, MultiMatchQuery, MultiMatchType,
@@ -136,9 +136,7 @@ fn phrase(field: &str, reader: &mut ObjectReader<'_>) -> Result<MatchPhraseQuery
 
 /// Reads the options of `match_bool_prefix`, a part of those of `match`.
 fn term_options(reader: &mut ObjectReader<'_>) -> Result<TextOptions, QueryError> {
-    // How a fuzzy term is rewritten is fixed: the root merges the terms it stands for.
-    reader.ignore(&["fuzzy_rewrite"]);
-    Ok(TextOptions {
+    let options = TextOptions {
         operator: operator(reader, "operator")?,
         minimum_should_match: minimum_should_match(reader)?,
         fuzziness: fuzziness(reader)?,
@@ -147,7 +145,9 @@ fn term_options(reader: &mut ObjectReader<'_>) -> Result<TextOptions, QueryError
         fuzzy_transpositions: reader.boolean("fuzzy_transpositions")?.unwrap_or(true),
         analyzer: reader.text("analyzer")?,
         ..TextOptions::default()
-    })
+    };
+    check_rewrite(reader, "fuzzy_rewrite", Some(options.max_expansions))?;
+    Ok(options)
 }
 
 /// Reads the options of `match` and `multi_match`.

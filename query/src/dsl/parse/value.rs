@@ -6,6 +6,15 @@ use crate::dsl::{Fuzziness, MinimumShouldMatch, Operator, ZeroTerms};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text};
 
+/// Values of `rewrite` under which every hit scores the same.
+const CONSTANT_SCORES: [&str; 5] = [
+    "constant_score",
+    "constant_score_auto",
+    "constant_score_blended",
+    "constant_score_boolean",
+    "constant_score_filter",
+];
+
 /// Reads `and` or `or` of any case.
 pub(crate) fn parse_operator(text: &str, place: &str) -> Result<Operator, QueryError> {
     if text.eq_ignore_ascii_case("or") {
@@ -156,6 +165,28 @@ pub(super) fn max_expansions(
     }
 }
 
+/// Checks how `key` (`rewrite` or `fuzzy_rewrite`) wants a pattern rewritten. Patterns score a constant;
+/// a fuzzy term stands for its `max_expansions` best terms, with their own scores.
+pub(super) fn check_rewrite(
+    reader: &mut ObjectReader<'_>,
+    key: &'static str,
+    max_expansions: Option<u32>,
+) -> Result<(), QueryError> {
+    let Some(method) = reader.text(key)? else {
+        return Ok(());
+    };
+    let best = max_expansions.map(|count| format!("top_terms_blended_freqs_{count}"));
+    if CONSTANT_SCORES.contains(&method.as_str()) || best.as_ref() == Some(&method) {
+        return Ok(());
+    }
+    let done = best.unwrap_or_else(|| CONSTANT_SCORES[0].to_owned());
+    Err(QueryError::parsing(format!(
+        "[{}] [{key}] [{method}] is not supported, as it would change scores; leave it out for \
+         [{done}]",
+        reader.name()
+    )))
+}
+
 /// Reads `tie_breaker`, 0 to 1.
 pub(super) fn tie_breaker(reader: &mut ObjectReader<'_>) -> Result<Option<f32>, QueryError> {
     match reader.factor("tie_breaker")? {
@@ -195,4 +226,42 @@ pub(crate) fn check_chars(text: &str, max: usize, name: &str) -> Result<(), Quer
         "The length of the text [{chars}] used in the [{name}] query has exceeded the allowed \
          maximum of [{max}]"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::dsl::parse_query;
+    use crate::limits::Limits;
+
+    #[test]
+    fn rewrites_that_would_change_scores_are_refused() {
+        let limits = Limits::default();
+        for method in ["top_terms_2", "top_terms_boost_2", "scoring_boolean", "x"] {
+            for body in [
+                json!({"prefix": {"f": {"value": "a", "rewrite": method}}}),
+                json!({"fuzzy": {"f": {"value": "a", "rewrite": method}}}),
+                json!({"match": {"f": {"query": "a", "fuzzy_rewrite": method}}}),
+                json!({"query_string": {"query": "a*", "rewrite": method}}),
+                json!({"query_string": {"query": "a~", "fuzzy_rewrite": method}}),
+            ] {
+                let refused = parse_query(&body, &limits).expect_err(method);
+                let named = format!("[{method}] is not supported");
+                assert!(refused.reason.contains(&named), "{body}: {refused}");
+            }
+        }
+        for body in [
+            json!({"wildcard": {"f": {"value": "a", "rewrite": "constant_score_blended"}}}),
+            json!({"fuzzy": {"f": {"value": "a", "rewrite": "top_terms_blended_freqs_50"}}}),
+            json!({"fuzzy": {"f": {
+                "value": "a", "max_expansions": 7, "rewrite": "top_terms_blended_freqs_7",
+            }}}),
+            json!({"query_string": {"query": "a*", "rewrite": "constant_score"}}),
+        ] {
+            assert!(parse_query(&body, &limits).is_ok(), "{body}");
+        }
+        let other = json!({"fuzzy": {"f": {"value": "a", "rewrite": "top_terms_blended_freqs_7"}}});
+        assert!(parse_query(&other, &limits).is_err(), "50 terms are found");
+    }
 }
