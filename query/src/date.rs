@@ -3,7 +3,8 @@
 //! Does: read text as milliseconds since the epoch and write it back ([`DateFormatter`]), evaluate
 //! date math ([`parse_date_math`]), cut time into calendar buckets ([`round_down`], [`next_bucket`]).
 //! Does not: read a clock (`now` is an argument) or know months by other than their English names.
-//! All functions are total over `i64`: instants saturate at its ends instead of overflowing.
+//! All functions are total over `i64`: instants saturate at its ends instead of overflowing, and
+//! text that names one beyond them is refused.
 //! Source: Elasticsearch reference, *format* and *Date math*; `java.time.format` patterns.
 
 mod civil;

@@ -126,8 +126,16 @@ pub(super) fn add_months(local_ms: i64, months: i64) -> i64 {
 
 /// Returns local milliseconds of a day and a time of day, saturating.
 pub(super) fn at(days: i64, ms_of_day: i64) -> i64 {
-    let exact = i128::from(days) * i128::from(DAY_MS) + i128::from(ms_of_day);
-    saturate(exact)
+    saturate(exactly_at(days, ms_of_day))
+}
+
+/// Returns local milliseconds of a day and a time of day; `None` beyond the range of `i64`.
+pub(super) fn checked_at(days: i64, ms_of_day: i64) -> Option<i64> {
+    i64::try_from(exactly_at(days, ms_of_day)).ok()
+}
+
+fn exactly_at(days: i64, ms_of_day: i64) -> i128 {
+    i128::from(days) * i128::from(DAY_MS) + i128::from(ms_of_day)
 }
 
 /// Cuts a number to the range of `i64`.

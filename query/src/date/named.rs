@@ -2,8 +2,12 @@
 //!
 //! Each is a pattern with two letters of our own (see [`pattern::compile`]): `f`, a fraction of 1
 //! to 9 digits with its point, and `z`, any zone or offset; `x` is the ISO week year. The table
-//! holds the strict form; the form without `strict_` reads any number of digits and writes the
-//! same. The `basic_` forms have no separators and are always strict.
+//! holds the strict form; the form without `strict_` reads any number of digits (of years up to 5)
+//! and writes the same. The `basic_` forms have no separators and are always strict.
+//!
+//! A strict year is read from 4 digits, behind `-` too: what has more is left to the next format,
+//! such as `epoch_millis`. Later years are still written with their sign and all digits.
+//! Source: `DateFormatters` of Elasticsearch 8, where parsers and printers differ in this.
 
 use super::pattern::{self, Item};
 use crate::error::QueryError;

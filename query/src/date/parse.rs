@@ -29,7 +29,7 @@ struct Parts {
     zone: Option<TimeZone>,
 }
 
-/// Reads all of `text`; `None` where it does not match or names no instant.
+/// Reads all of `text`; `None` where it does not match or names no instant of `i64` milliseconds.
 ///
 /// Parts that are missing become the first month, day, … ; with `round_up` the time of day
 /// becomes the last (23:59:59.999), as bounds of ranges want it.
@@ -39,8 +39,11 @@ pub(super) fn read(items: &[Item], text: &str, zone: &TimeZone, round_up: bool) 
     if !rest.is_empty() {
         return None;
     }
-    let local = civil::at(days(&parts)?, ms_of_day(&parts, round_up)?);
-    Some(parts.zone.as_ref().unwrap_or(zone).resolve(local))
+    let local = civil::checked_at(days(&parts)?, ms_of_day(&parts, round_up)?)?;
+    let ms = parts.zone.as_ref().unwrap_or(zone).resolve(local);
+    // An offset that leads beyond `i64` ends there.
+    let is_cut = matches!(ms, i64::MIN | i64::MAX) && ms != local;
+    (!is_cut).then_some(ms)
 }
 
 fn read_items<'t>(items: &[Item], text: &'t str, parts: &mut Parts) -> Option<&'t str> {
@@ -105,14 +108,14 @@ fn read_number<'t>(
     parts: &mut Parts,
 ) -> Option<&'t str> {
     let is_year = matches!(part, Part::Year | Part::YearOfEra | Part::WeekYear);
-    let (sign, unsigned) = match text.as_bytes().first() {
-        Some(b'-') if is_year && min != max => (-1, &text[1..]),
-        Some(b'+') if is_year && min >= 4 => (1, &text[1..]),
-        _ => (1, text),
+    // Java's "exceeds pad": more digits than the width only behind a sign, and `+` only before those.
+    let (sign, unsigned, min) = match text.as_bytes().first() {
+        Some(b'-') if is_year => (-1, &text[1..], min),
+        Some(b'+') if is_year && min >= 4 && min < max => (1, &text[1..], min + 1),
+        _ => (1, text, min),
     };
     let has_sign = unsigned.len() < text.len();
     let run = unsigned.bytes().take_while(u8::is_ascii_digit).count();
-    // Java's "exceeds pad": more digits than the width only behind a sign.
     let most = if is_year && min >= 4 && !has_sign {
         min
     } else {

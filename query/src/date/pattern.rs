@@ -93,7 +93,8 @@ impl Item {
 }
 
 /// Compiles a pattern. `is_named` adds two letters of our own for named formats: `f`, a fraction
-/// of 1 to 9 digits with its point, and `z`, any zone or offset; and cuts lenient years at 5 digits.
+/// of 1 to 9 digits with its point, and `z`, any zone or offset; their years have at most 5 digits,
+/// those of `uuuu` 4.
 pub(super) fn compile(pattern: &str, is_named: bool) -> Result<Vec<Item>, QueryError> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return Err(invalid(pattern, "it is longer than 1024 bytes"));
@@ -190,6 +191,7 @@ impl Compiler<'_> {
             }),
             'z' if self.is_named => Some(Item::Zone),
             'u' if self.is_named && count == 1 => Some(number(Part::Year, 1, 5)),
+            'u' if self.is_named && count == 4 => Some(number(Part::Year, 4, 4)),
             'u' => year(Part::Year, count),
             'y' => year(Part::YearOfEra, count),
             'Y' | 'x' if letter == 'Y' || self.is_named => year(Part::WeekYear, count),

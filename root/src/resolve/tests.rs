@@ -246,6 +246,10 @@ fn clauses_become_what_the_field_holds() {
             range("d", Included(Scalar::Date(NOW_MS)), Unbounded),
         ),
         (
+            json!({"range": {"d": {"gte": -86_400_000}}}),
+            range("d", Included(Scalar::Date(-86_400_000)), Unbounded),
+        ),
+        (
             json!({"range": {"n": {"gt": 1, "lte": 2.5}}}),
             range("n", Included(Scalar::I64(2)), Included(Scalar::I64(2))),
         ),

@@ -83,7 +83,6 @@ fn text_is_read_by_format() {
             "2014-11-18 01:00 Europe/Berlin",
             "2014-11-18T00:00:00.000Z",
         ),
-        (standard, "+12014-01-01", "+12014-01-01T00:00:00.000Z"),
     ] {
         assert_eq!(
             utc(pattern, text).as_deref(),
@@ -94,10 +93,43 @@ fn text_is_read_by_format() {
 }
 
 #[test]
+fn years_have_the_digits_of_their_format() {
+    let standard = "strict_date_optional_time||epoch_millis";
+    for (pattern, text, expected) in [
+        (standard, "-10000", "1969-12-31T23:59:50.000Z"),
+        (standard, "-86400000", "1969-12-31T00:00:00.000Z"),
+        (standard, "-292278993", "1969-12-28T14:48:41.007Z"),
+        (standard, "-0044-03-15", "-0044-03-15T00:00:00.000Z"),
+        ("basic_date", "-00440315", "-0044-03-15T00:00:00.000Z"),
+        (
+            "date_optional_time",
+            "12014-1-8",
+            "+12014-01-08T00:00:00.000Z",
+        ),
+        ("uuuu-MM-dd", "+12014-01-01", "+12014-01-01T00:00:00.000Z"),
+    ] {
+        let read = utc(pattern, text);
+        assert_eq!(read.as_deref(), Ok(expected), "{pattern} on {text}");
+    }
+}
+
+#[test]
 fn text_that_is_no_date_is_refused_by_name() {
     for (pattern, text) in [
         ("strict_date_optional_time", "2014-2-3"),
         ("strict_date_optional_time", "20140"),
+        ("strict_date_optional_time||epoch_millis", "+12014-01-01"),
+        (
+            "strict_date_optional_time||epoch_millis",
+            "-292278993-01-01",
+        ),
+        ("strict_year", "-86400000"),
+        ("strict_date", "+2014-01-01"),
+        ("basic_date", "120140101"),
+        ("date_optional_time", "292014-1-8"),
+        ("uuuu-MM-dd", "+2014-01-01"),
+        ("uuuu-MM-dd", "-292278993-01-01"),
+        ("uuuu-MM-dd XXX", "-292275055-05-17 +18:00"),
         ("strict_date", "2014-02-30"),
         ("strict_date", "2014-13-01"),
         ("strict_date", "2014-01-01x"),
@@ -165,9 +197,11 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(ms in -9_000_000_000_000_000_i64..9_000_000_000_000_000, pattern in 0..6) {
         let pattern = [
-            "strict_date_optional_time", "epoch_millis", "epoch_second", "strict_date_time",
+            "strict_date_optional_time", "strict_date_time", "epoch_millis", "epoch_second",
             "strict_week_date_time", "uuuu-MM-dd EEE HH:mm:ss.SSSSSS XXX",
         ][pattern as usize];
+        // Strict years are read from 4 digits.
+        let ms = if pattern.starts_with("strict_date") { ms % 250_000_000_000_000 } else { ms };
         let formatter = DateFormatter::parse_pattern(pattern).unwrap();
         prop_assert_eq!(formatter.parse(&formatter.format(ms)), Ok(ms));
         let zone = TimeZone::parse("+05:45").unwrap();
