@@ -8,7 +8,7 @@ use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSour
 use super::source::{check_numeric, format};
 use super::{bounds, histogram, metrics, range, terms};
 use crate::error::EngineError;
-use crate::partial::key::ValueFormat;
+use crate::partial::key::{ValueFormat, ValueKind};
 use crate::partial::terms::Terms;
 use crate::partial::{Aggregations, Bucket, Histogram, Partial, Ranges};
 
@@ -112,6 +112,10 @@ impl Describer<'_> {
     fn numeric(&self, source: &ValueSource, what: &str) -> Result<ValueFormat, EngineError> {
         let format = self.format(source)?;
         check_numeric(&format, &source.field, what)?;
+        // Its values are dates wherever the field is known.
+        if format.kind == ValueKind::Unmapped && what.starts_with("date_") {
+            bounds::formatter(format.pattern.as_deref())?;
+        }
         Ok(format)
     }
 }

@@ -51,7 +51,7 @@ impl Source {
 /// Returns how values of a field are shown; `pattern` is the request's format.
 ///
 /// # Errors
-/// [`EngineError::Query`] for fields without doc values.
+/// [`EngineError::Query`] for fields without doc values and for patterns that no dates are written by.
 pub(super) fn format(
     mapping: &Mapping,
     path: &str,
@@ -64,7 +64,11 @@ pub(super) fn format(
         }),
         Some(field) => {
             check_aggregatable(path, &field.kind)?;
-            Ok(format_of(&field.kind, pattern))
+            let format = format_of(&field.kind, pattern);
+            if format.kind == ValueKind::Date && pattern.is_some() {
+                bounds::formatter(pattern)?;
+            }
+            Ok(format)
         }
     }
 }

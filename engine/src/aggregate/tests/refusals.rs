@@ -34,6 +34,42 @@ fn fields_without_fitting_values_are_refused() {
 }
 
 #[test]
+fn formats_that_write_no_dates_are_refused() {
+    let ranges = json!([{"from": "2020-01-01"}]);
+    for (kind, more) in [
+        ("terms", json!({})),
+        ("max", json!({})),
+        ("stats", json!({})),
+        ("percentiles", json!({})),
+        ("date_range", json!({ "ranges": ranges })),
+        ("date_histogram", json!({"calendar_interval": "day"})),
+    ] {
+        let request = |field: &str, format: &str| {
+            let mut request = json!({ kind: more });
+            request[kind]["field"] = json!(field);
+            request[kind]["format"] = json!(format);
+            request
+        };
+        let reason = refused(&request("when", "foo"));
+        assert!(
+            reason.starts_with("Invalid format: [foo]: "),
+            "{kind}: {reason}"
+        );
+        if kind.starts_with("date_") {
+            let reason = refused(&request("nothing", "foo"));
+            assert!(
+                reason.starts_with("Invalid format: [foo]: "),
+                "{kind}: {reason}"
+            );
+        } else {
+            let documents = vec![("d".to_owned(), json!({"n": 1}))];
+            let asked = json!({"x": request("n", "'n' 0")});
+            assert!(single(&documents).aggregate(&asked, &[]).is_ok(), "{kind}");
+        }
+    }
+}
+
+#[test]
 fn buckets_beyond_the_memory_limit_are_refused() {
     use crate::aggregate::{AggregationEnv, Plan, testing};
     use crate::control::{Control, MemoryAccount};
