@@ -31,7 +31,7 @@ pub use error::DocumentError;
 pub(crate) use fill::{DocumentBuilder, Identity};
 pub(crate) use reader::FieldReader;
 
-use plan::Plan;
+use plan::{NodeKind, Plan};
 
 /// A value of a field as the index takes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +89,9 @@ impl DocumentParser {
         source: &'a [u8],
     ) -> Result<ParsedDocument<'a>, DocumentError> {
         let walked = walk::strictly(&self.plan, id, source)?;
+        for (node, value) in &walked.values {
+            self.check_terms(*node, value)?;
+        }
         let path = |node: u32| self.plan.node(node).path.clone();
         let values = walked
             .values
@@ -99,6 +102,31 @@ impl DocumentParser {
             values,
             has_new_fields: walked.has_unknown,
         })
+    }
+
+    /// Refuses text of which the index could not hold a term. Only text that is longer than such a
+    /// term is analysed for it; what is applied is not looked at again.
+    fn check_terms(&self, node: u32, value: &FieldValue<'_>) -> Result<(), DocumentError> {
+        let node = self.plan.node(node);
+        let (NodeKind::Leaf(leaf), FieldValue::Text(text)) = (&node.kind, value) else {
+            return Ok(());
+        };
+        let Some(analyzer) = leaf
+            .analyzer
+            .as_ref()
+            .filter(|_| text.len() > MAX_TERM_BYTES)
+        else {
+            return Ok(());
+        };
+        let mut is_immense = false;
+        analyzer.analyze_into(text, &mut |token| {
+            is_immense |= token.text.len() > MAX_TERM_BYTES;
+        });
+        if is_immense {
+            let field = node.path.to_string();
+            return Err(DocumentError::ImmenseTerm { field });
+        }
+        Ok(())
     }
 }
 

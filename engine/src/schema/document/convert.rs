@@ -10,7 +10,7 @@ use gleaner_query::address::parse_ip;
 use super::FieldValue;
 use super::plan::Leaf;
 
-/// Longest term, in bytes, that a `keyword` can hold.
+/// Longest term, in bytes, that a field can hold; Lucene's.
 pub const MAX_TERM_BYTES: usize = 32_766;
 
 /// A JSON value that is neither object, array nor null.

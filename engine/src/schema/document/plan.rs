@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gleaner_analysis::{AnalyzerRegistry, Normalizer};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
 use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping};
 use gleaner_query::date::DateFormatter;
 
@@ -40,6 +40,8 @@ pub(super) struct Leaf {
     pub(super) kind: FieldKind,
     pub(super) dates: Option<DateFormatter>,
     pub(super) normalizer: Option<Normalizer>,
+    /// Of text that can be searched.
+    pub(super) analyzer: Option<Analyzer>,
     /// Every value goes there too.
     pub(super) multi_fields: Vec<u32>,
     /// Every value goes there and to the multi-fields there (`copy_to`).
@@ -229,11 +231,20 @@ impl Leaf {
             } => analyzers.normalizer(name),
             _ => None,
         };
+        let analyzer = match kind {
+            FieldKind::Text {
+                analyzer,
+                index: true,
+                ..
+            } => analyzers.analyzer(analyzer),
+            _ => None,
+        };
         let mut leaf = Self {
             ordinal,
             kind: kind.clone(),
             dates,
             normalizer,
+            analyzer,
             multi_fields: Vec::new(),
             copies: Vec::new(),
             missing_copies: Vec::new(),

@@ -63,3 +63,41 @@ fn a_keyword_that_becomes_no_term_may_be_long() {
     let refused = refusal(&one(&json!({"type": "keyword", "index": false})), &document);
     assert!(matches!(refused, DocumentError::ImmenseTerm { .. }));
 }
+
+#[test]
+fn text_is_refused_for_its_terms_not_for_its_length() {
+    let long = "y".repeat(MAX_TERM_BYTES + 1);
+    let whole = json!({"type": "text", "analyzer": "keyword"});
+    let error = refusal(&one(&whole), &json!({ "x": long }).to_string());
+    let field = "x".to_owned();
+    assert_eq!(error, DocumentError::ImmenseTerm { field });
+    let below = json!({"type": "keyword", "ignore_above": 9, "fields": {"t": whole}});
+    let error = refusal(&one(&below), &json!({"x": ["z", long]}).to_string());
+    let field = "x.t".to_owned();
+    assert_eq!(error, DocumentError::ImmenseTerm { field });
+
+    let words = "yes ".repeat(MAX_TERM_BYTES);
+    for (kind, text) in [
+        (json!({"type": "text"}), &words),
+        (json!({"type": "text"}), &long),
+        (json!({"type": "text", "analyzer": "whitespace"}), &words),
+        (
+            json!({"type": "text", "analyzer": "keyword", "index": false}),
+            &long,
+        ),
+    ] {
+        assert_eq!(
+            values(&one(&kind), &json!({ "x": text })).len(),
+            1,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn applying_takes_text_whose_terms_are_too_long() {
+    let declared = one(&json!({"type": "text", "analyzer": "keyword"}));
+    let source = json!({"x": "y".repeat(MAX_TERM_BYTES + 1)}).to_string();
+    let plan = parser(&declared).plan;
+    assert_eq!(walk::leniently(&plan, source.as_bytes()).values.len(), 1);
+}
