@@ -49,8 +49,8 @@ pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> 
 /// Changes settings of an index that exists; `null` gives a setting its default again.
 ///
 /// # Errors
-/// `illegal_argument_exception` as [`parse_index_settings`], and for settings that are fixed at
-/// creation, or while the index is open.
+/// `illegal_argument_exception` as [`parse_index_settings`], for settings that are fixed at creation,
+/// or while the index is open, and for analyzers and normalizers that would be gone.
 pub fn update_index_settings(
     current: &IndexSettings,
     value: &Value,
@@ -78,13 +78,45 @@ pub fn update_index_settings(
     }
     settings.analysis = current.analysis.clone();
     if entries.keys().any(|key| key.starts_with(ANALYSIS)) {
-        let added = flat::nest(&entries, ANALYSIS)?;
-        flat::overlay(&mut settings.analysis, &added);
+        change_analysis(&mut settings.analysis, &entries)?;
+        check_kept(&current.analysis, &settings.analysis, index)?;
     }
     settings.routing_slots = current.routing_slots;
     settings.declared = declared;
     declare_numbers(&mut settings);
     Ok(settings)
+}
+
+/// Takes out what is `null`, then puts in the rest.
+fn change_analysis(analysis: &mut Value, entries: &Map<String, Value>) -> Result<(), QueryError> {
+    for (key, value) in entries {
+        if let Some(path) = key.strip_prefix(ANALYSIS).filter(|_| value.is_null()) {
+            flat::remove(analysis, path);
+        }
+    }
+    let added = flat::nest(entries, ANALYSIS)?;
+    flat::overlay(analysis, &added);
+    Ok(())
+}
+
+/// Refuses changes that leave nothing of an analyzer or normalizer: fields name them, and an index
+/// whose fields name what is not there could not be opened.
+fn check_kept(before: &Value, after: &Value, index: &str) -> Result<(), QueryError> {
+    for part in ["analyzer", "normalizer"] {
+        let Some(names) = before.get(part).and_then(Value::as_object) else {
+            continue;
+        };
+        let kept = after.get(part);
+        if let Some(gone) = names
+            .keys()
+            .find(|name| kept.and_then(|kept| kept.get(name.as_str())).is_none())
+        {
+            return Err(wrong(format!(
+                "Can't remove {part} [{gone}] of [{index}], fields may use it; it can be changed"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Reads one setting into its typed place.

@@ -106,6 +106,27 @@ pub(super) fn overlay(base: &mut Value, added: &Value) {
     }
 }
 
+/// Takes the value at a dotted path out of a tree, with the objects that this leaves empty; returns
+/// whether it was there. An object with settings below it is no value.
+pub(super) fn remove(tree: &mut Value, path: &str) -> bool {
+    let Value::Object(entries) = tree else {
+        return false;
+    };
+    let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    let Some((name, below)) = path.split_once('.') else {
+        let is_value = |value: &Value| !value.is_object() || is_empty(value);
+        return entries.get(path).is_some_and(is_value) && entries.shift_remove(path).is_some();
+    };
+    let Some(inner) = entries.get_mut(name) else {
+        return false;
+    };
+    let is_removed = remove(inner, below);
+    if is_removed && is_empty(inner) {
+        entries.shift_remove(name);
+    }
+    is_removed
+}
+
 /// Returns a value as the dialect echoes it: scalars are text.
 pub(super) fn shown(value: &Value) -> Value {
     match value {

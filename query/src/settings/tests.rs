@@ -149,6 +149,42 @@ fn only_dynamic_settings_change_while_open() {
 }
 
 #[test]
+fn analysis_settings_are_taken_away_by_null() {
+    let old = parse_index_settings(&json!({"analysis": {
+        "analyzer": {"my": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase", "few"]}},
+        "filter": {"few": {"type": "length", "max": 3}},
+    }}))
+    .unwrap();
+    let update = |value: Value| update_index_settings(&old, &value, "x", true);
+    let new = update(json!({
+        "index.analysis.filter.few": {"type": null, "max": null},
+        "index.analysis.analyzer.my.filter": ["lowercase"],
+        "index.analysis.analyzer.nobody.type": null,
+    }))
+    .unwrap();
+    assert_eq!(
+        new.analysis,
+        json!({"analyzer": {"my": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase"]}}})
+    );
+    assert!(new.declared.keys().all(|key| !key.contains("few")));
+    // An object is no setting.
+    let same = update(json!({"index.analysis.analyzer.my": null})).unwrap();
+    assert_eq!(same.analysis, old.analysis);
+
+    let my = |key: &str| format!("index.analysis.analyzer.my.{key}");
+    let gone = json!({my("type"): null, my("tokenizer"): null, my("filter"): null});
+    assert_eq!(
+        reason(update(gone)),
+        "Can't remove analyzer [my] of [x], fields may use it; it can be changed"
+    );
+    let other = json!({my("type"): "simple", my("tokenizer"): null, my("filter"): null});
+    assert_eq!(
+        update(other).unwrap().analysis["analyzer"],
+        json!({"my": {"type": "simple"}})
+    );
+}
+
+#[test]
 fn a_body_creates_an_index() {
     let limits = Limits::default();
     let body = json!({
