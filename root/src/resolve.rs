@@ -285,6 +285,8 @@ impl Resolver<'_> {
         }
     }
 
+    /// Returns the documents with a value that can be seen to be there: what is neither indexed nor in
+    /// doc values is not, as in Elasticsearch, unless it were stored.
     fn exists(&self, field: &str) -> Clause {
         if matches!(field, "_id" | "_index" | "_source" | "_seq_no" | "_version") {
             return Clause::MatchAll;
@@ -296,7 +298,7 @@ impl Resolver<'_> {
             .iter()
             .filter(|(path, found)| {
                 let path = path.as_str();
-                !matches!(found.kind, FieldKind::Object { .. })
+                is_kept(found)
                     && (path == field
                         || gleaner_model::mapping::matches_pattern(field, path)
                         || (path.starts_with(&prefix) && !found.is_multi_field))
@@ -343,6 +345,17 @@ impl Resolver<'_> {
             .analyzer(name)
             .ok_or_else(|| QueryError::illegal(format!("[match] analyzer [{name}] not found")))
     }
+}
+
+/// Returns whether an index of Elasticsearch would keep anything of the field's values.
+fn is_kept(field: &Field) -> bool {
+    let is_stored = |stored: &serde_json::Value| {
+        stored.as_bool() == Some(true) || stored.as_str() == Some("true")
+    };
+    let kind = &field.kind;
+    let is_object = matches!(kind, FieldKind::Object { .. });
+    let is_searched = kind.is_indexed() || kind.has_doc_values();
+    !is_object && (is_searched || field.declared.get("store").is_some_and(is_stored))
 }
 
 fn unsearchable(path: &str) -> QueryError {

@@ -133,6 +133,31 @@ fn metadata_answers_what_it_can_and_refuses_the_rest() {
 }
 
 #[test]
+fn what_leaves_no_trace_does_not_exist() {
+    let declared = json!({"properties": {"o": {"properties": {
+        "long": {"type": "long", "index": false},
+        "off": {"type": "long", "index": false, "doc_values": false},
+        "stored": {"type": "text", "index": false, "store": true},
+        "text": {"type": "text"},
+        "unread": {"type": "text", "index": false},
+    }}}});
+    let (index, limits) = (index(1, &declared), limits());
+    let mut expansions = Expansions::default();
+    let resolver = Resolver {
+        index: &index,
+        analyzers: &AnalyzerRegistry::builtin(),
+        limits: &limits,
+        now_ms: NOW_MS,
+        expansions: &mut expansions,
+    };
+    let all = ["o.long", "o.stored", "o.text"].map(path).to_vec();
+    assert_eq!(resolver.exists("o"), Clause::Exists { fields: all });
+    for nothing in ["o.off", "o.unread", "o.u*"] {
+        assert_eq!(resolver.exists(nothing), Clause::MatchNone, "{nothing}");
+    }
+}
+
+#[test]
 fn ranges_of_booleans_are_what_lies_between() {
     let one = |value| exact("b", Scalar::Bool(value));
     let both = Clause::Exists {
