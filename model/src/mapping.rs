@@ -374,11 +374,12 @@ pub fn round_to(kind: NumberKind, value: f64) -> f64 {
 }
 
 /// Returns the nearest whole number; of two that are as near the larger one, as Java's `Math.round`:
-/// −2.5 becomes −2.
+/// −2.5 becomes −2. There is no −0.
 pub fn round_half_up(value: f64) -> f64 {
     let below = value.floor();
     if value - below < 0.5 {
-        below
+        // Adding 0 turns −0 into 0 and changes nothing else.
+        below + 0.0
     } else {
         // Infinite values have no distance to themselves and stay what they are.
         below + 1.0
@@ -446,6 +447,8 @@ mod tests {
         let scaled = NumberKind::ScaledFloat { factor: 10.0 };
         assert_eq!(round_to(scaled, -0.25), -0.2);
         assert_eq!(round_to(scaled, 0.25), 0.3);
+        assert!(round_to(scaled, -0.0).is_sign_positive());
+        assert!(round_to(scaled, -0.04).is_sign_positive());
     }
 
     #[test]

@@ -179,9 +179,9 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
         }
     };
     match kind {
-        NumberKind::Double | NumberKind::ScaledFloat { .. } => {
-            Some(made(Scalar::F64(number.as_f64())))
-        }
+        NumberKind::Double => Some(made(Scalar::F64(number.as_f64()))),
+        // No value is −0.
+        NumberKind::ScaledFloat { .. } => Some(made(Scalar::F64(number.as_f64() + 0.0))),
         // Values are rounded when they are written, so bounds are too: 0.1 is within `lte: 0.1`.
         NumberKind::Float | NumberKind::HalfFloat => {
             let rounded = gleaner_model::mapping::round_to(kind, number.as_f64());

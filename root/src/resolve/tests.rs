@@ -235,6 +235,10 @@ fn clauses_become_what_the_field_holds() {
         (json!({"term": {"n": 7.0}}), exact("n", Scalar::I64(7))),
         (json!({"term": {"n": 7.5}}), Clause::MatchNone),
         (
+            json!({"term": {"n": "9007199254740993.0"}}),
+            exact("n", Scalar::I64(9_007_199_254_740_993)),
+        ),
+        (
             json!({"term": {"b": "true"}}),
             exact("b", Scalar::Bool(true)),
         ),

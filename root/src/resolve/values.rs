@@ -41,10 +41,21 @@ pub(crate) fn number(value: &Value) -> Result<Number, QueryError> {
     if let Ok(whole) = text.parse::<i128>() {
         return Ok(Number::Whole(whole));
     }
+    if let Some(whole) = whole_of_decimal(&text) {
+        return Ok(Number::Whole(whole));
+    }
     match text.parse::<f64>() {
         Ok(fraction) if fraction.is_finite() => Ok(Number::Fraction(fraction)),
         _ => Err(not_a_value(value)),
     }
+}
+
+/// Returns what stands before `.0`, where a fraction would not keep its digits.
+fn whole_of_decimal(text: &str) -> Option<i128> {
+    let (whole, rest) = text.split_once('.')?;
+    let is_whole = !rest.is_empty() && rest.bytes().all(|digit| digit == b'0');
+    let whole: i128 = whole.parse().ok().filter(|_| is_whole)?;
+    (whole.unsigned_abs() > 1_u128 << f64::MANTISSA_DIGITS).then_some(whole)
 }
 
 /// A number before it is fitted to a field.

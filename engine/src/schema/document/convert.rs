@@ -183,8 +183,21 @@ fn read_number(
 
 /// A JSON number or its text as an exact integer, or as the nearest fraction.
 enum Parsed {
-    Integer(i128),
+    Integer {
+        whole: i128,
+        /// Whether digits other than 0 follow its point.
+        has_rest: bool,
+    },
     Fraction(f64),
+}
+
+impl Parsed {
+    fn whole(whole: impl Into<i128>) -> Self {
+        Self::Integer {
+            whole: whole.into(),
+            has_rest: false,
+        }
+    }
 }
 
 fn read_integral(
@@ -193,8 +206,8 @@ fn read_integral(
     coerce: bool,
 ) -> Result<FieldValue<'static>, Mismatch> {
     let parsed = match scalar {
-        Scalar::I64(value) => Parsed::Integer(i128::from(*value)),
-        Scalar::U64(value) => Parsed::Integer(i128::from(*value)),
+        Scalar::I64(value) => Parsed::whole(*value),
+        Scalar::U64(value) => Parsed::whole(*value),
         Scalar::F64(value) | Scalar::Written(value, _) => Parsed::Fraction(*value),
         other => parse_text(&other.text())?,
     };
@@ -205,19 +218,22 @@ fn read_integral(
             scalar.text()
         ))
     };
-    let integer = match parsed {
-        Parsed::Integer(value) => value,
-        Parsed::Fraction(value) if !value.is_finite() || value.abs() > 1e30 => {
+    let (integer, has_rest) = match parsed {
+        Parsed::Integer { whole, has_rest } => (whole, has_rest),
+        // The least integer would have been read as one: this was below it and is rounded.
+        Parsed::Fraction(value)
+            if !value.is_finite() || value > 1e30 || value <= i64::MIN as f64 =>
+        {
             return Err(out_of_range());
         }
-        Parsed::Fraction(value) if value.fract() != 0.0 && !coerce => {
-            return Err(Mismatch::Malformed(format!(
-                "Value [{}] has a decimal part",
-                scalar.text()
-            )));
-        }
-        Parsed::Fraction(value) => value.trunc() as i128,
+        Parsed::Fraction(value) => (value.trunc() as i128, value.fract() != 0.0),
     };
+    if has_rest && !coerce {
+        return Err(Mismatch::Malformed(format!(
+            "Value [{}] has a decimal part",
+            scalar.text()
+        )));
+    }
     let (low, high) = match number {
         NumberKind::Byte => (i128::from(i8::MIN), i128::from(i8::MAX)),
         NumberKind::Short => (i128::from(i16::MIN), i128::from(i16::MAX)),
@@ -239,10 +255,7 @@ fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'
         Scalar::I64(value) => *value as f64,
         Scalar::U64(value) => *value as f64,
         Scalar::F64(value) | Scalar::Written(value, _) => *value,
-        other => match parse_text(&other.text())? {
-            Parsed::Integer(value) => value as f64,
-            Parsed::Fraction(value) => value,
-        },
+        other => parse_fraction(&other.text())?,
     };
     let quantised = quantise(number, value);
     if !quantised.is_finite() {
@@ -255,13 +268,19 @@ fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'
 
 fn parse_text(text: &str) -> Result<Parsed, Mismatch> {
     let trimmed = text.trim();
-    if let Ok(integer) = trimmed.parse() {
-        return Ok(Parsed::Integer(integer));
+    let (whole, rest) = trimmed.split_once('.').unwrap_or((trimmed, ""));
+    if rest.bytes().all(|digit| digit.is_ascii_digit())
+        && let Ok(whole) = whole.parse()
+    {
+        let has_rest = rest.bytes().any(|digit| digit != b'0');
+        return Ok(Parsed::Integer { whole, has_rest });
     }
-    trimmed
-        .parse()
-        .map(Parsed::Fraction)
-        .map_err(|_| Mismatch::Malformed(format!("For input string: \"{text}\"")))
+    parse_fraction(text).map(Parsed::Fraction)
+}
+
+fn parse_fraction(text: &str) -> Result<f64, Mismatch> {
+    let malformed = |_| Mismatch::Malformed(format!("For input string: \"{text}\""));
+    text.trim().parse().map_err(malformed)
 }
 
 /// Rounds `value` to what a fractional type can hold; integral types return it unchanged.

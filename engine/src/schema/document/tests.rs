@@ -87,8 +87,15 @@ fn values_become_what_their_type_says() {
         (json!({"type": "keyword"}), json!(null), vec![]),
         (
             json!({"type": "long"}),
-            json!([1, "2", 3.9, "-4.9", ""]),
-            vec!["x=1", "x=2", "x=3", "x=-4"],
+            json!([1, "2", 3.9, "-4.9", "", "9007199254740993.0", i64::MIN]),
+            vec![
+                "x=1",
+                "x=2",
+                "x=3",
+                "x=-4",
+                "x=9007199254740993",
+                "x=-9223372036854775808",
+            ],
         ),
         (
             json!({"type": "long", "null_value": 5}),
@@ -155,8 +162,8 @@ fn fractions_dates_and_addresses_become_what_their_type_says() {
         ),
         (
             json!({"type": "scaled_float", "scaling_factor": 10}),
-            json!([-0.25, 0.25]),
-            vec!["x=-0.2", "x=0.3"],
+            json!([-0.25, 0.25, -0.0]),
+            vec!["x=-0.2", "x=0.3", "x=0.0"],
         ),
         (
             json!({"type": "boolean"}),

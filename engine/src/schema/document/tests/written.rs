@@ -101,3 +101,26 @@ fn applying_takes_text_whose_terms_are_too_long() {
     let plan = parser(&declared).plan;
     assert_eq!(walk::leniently(&plan, source.as_bytes()).values.len(), 1);
 }
+
+#[test]
+fn whole_numbers_below_the_least_are_out_of_range() {
+    let long = one(&json!({"type": "long"}));
+    for (given, shown) in [
+        ("-9223372036854775809", "-9.223372036854776e18"),
+        ("\"-9223372036854775809\"", "-9223372036854775809"),
+        ("\"9223372036854775808.0\"", "9223372036854775808.0"),
+    ] {
+        let error = refusal(&long, &format!("{{\"x\": {given}}}"));
+        let reason = format!("Value [{shown}] is out of range for a long");
+        let expected = ("illegal_argument_exception", reason.as_str());
+        assert_eq!(error.cause(), Some(expected), "{given}");
+    }
+    let least = "{\"x\": [-9223372036854775808, \"-9223372036854775808.0\"]}";
+    assert_eq!(values_of(&long, least), ["x=-9223372036854775808"; 2]);
+    let whole = one(&json!({"type": "long", "coerce": false}));
+    let error = refusal(&whole, r#"{"x": 1.5}"#);
+    assert_eq!(
+        error.cause().map(|cause| cause.1),
+        Some("Value [1.5] has a decimal part")
+    );
+}
