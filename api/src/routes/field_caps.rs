@@ -1,10 +1,10 @@
 //! `_field_caps`: what fields can do, over several indices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{FieldKind, IndexMeta, Mapping};
-use gleaner_query::json::ObjectReader;
+use gleaner_model::{Field, FieldKind, IndexMeta, Mapping};
+use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -47,6 +47,8 @@ struct Capability {
     type_name: &'static str,
     is_searchable: bool,
     is_aggregatable: bool,
+    /// What its mapping says of it under `meta`.
+    meta: Vec<(String, String)>,
 }
 
 /// Field → type → indices with it.
@@ -105,7 +107,7 @@ fn collect<'a>(
         }
     };
     for (path, field) in &index.mapping.fields {
-        add(path.as_str(), capability(&field.kind));
+        add(path.as_str(), capability(field));
     }
     for (name, is_searchable) in METADATA_FIELDS {
         add(
@@ -114,6 +116,7 @@ fn collect<'a>(
                 type_name: name,
                 is_searchable,
                 is_aggregatable: false,
+                meta: Vec::new(),
             },
         );
     }
@@ -125,17 +128,24 @@ fn collect<'a>(
                 type_name,
                 is_searchable: false,
                 is_aggregatable: false,
+                meta: Vec::new(),
             },
         );
     }
 }
 
-fn capability(kind: &FieldKind) -> Capability {
+fn capability(field: &Field) -> Capability {
+    let kind = &field.kind;
+    let meta = field.declared.get("meta").and_then(Value::as_object);
+    let meta = meta.into_iter().flatten();
     let is_object = matches!(kind, FieldKind::Object { .. });
     Capability {
         type_name: kind.type_name(),
         is_searchable: !is_object && kind.is_searchable(),
         is_aggregatable: !is_object && kind.has_doc_values(),
+        meta: meta
+            .filter_map(|(key, value)| Some((key.clone(), scalar_text(value)?)))
+            .collect(),
     }
 }
 
@@ -154,6 +164,15 @@ fn implied_objects(mapping: &Mapping) -> Vec<String> {
         }
     }
     objects.into_iter().collect()
+}
+
+/// Returns what the indices say under `meta`: for each key the values, each once.
+fn merged_meta<'a>(of: &'a [(&str, Capability)]) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let mut merged: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (key, value) in of.iter().flat_map(|(_, capability)| &capability.meta) {
+        merged.entry(key).or_default().insert(value);
+    }
+    merged
 }
 
 /// Returns a field's types; indices are named where the types or capabilities differ.
@@ -196,6 +215,10 @@ fn shown(
         if !not_aggregatable.is_empty() && not_aggregatable.len() < of.len() {
             entry["non_aggregatable_indices"] = json!(not_aggregatable);
         }
+        let meta = merged_meta(of);
+        if !meta.is_empty() {
+            entry["meta"] = json!(meta);
+        }
         object.insert((*type_name).to_owned(), entry);
     }
     if is_unmapped_shown {
@@ -206,4 +229,37 @@ fn shown(
         object.insert("unmapped".to_owned(), entry);
     }
     Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_query::mapping::{MappingRules, parse_mapping};
+
+    use super::*;
+
+    fn long(more: &Value) -> Capability {
+        let mut declared = json!({"properties": {"x": {"type": "long"}}});
+        if !more.is_null() {
+            declared["properties"]["x"]["meta"] = more.clone();
+        }
+        let mapping = parse_mapping(&declared, None, &MappingRules::default());
+        let mapping = mapping.expect("a good mapping");
+        capability(mapping.field("x").expect("it is declared"))
+    }
+
+    #[test]
+    fn meta_lists_the_values_of_all_indices() {
+        let of = vec![
+            ("a", long(&json!({"unit": "m", "metric_type": "gauge"}))),
+            ("b", long(&json!({"unit": "km"}))),
+            ("c", long(&json!({"unit": "m"}))),
+        ];
+        let types = BTreeMap::from([("long", of)]);
+        let entry = &shown(&types, &["a", "b", "c"], false)["long"];
+        let meta = json!({"metric_type": ["gauge"], "unit": ["km", "m"]});
+        assert_eq!(entry["meta"], meta);
+        let types = BTreeMap::from([("long", vec![("a", long(&Value::Null))])]);
+        let entry = &shown(&types, &["a"], false)["long"];
+        assert!(entry.get("meta").is_none(), "{entry}");
+    }
 }
