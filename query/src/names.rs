@@ -141,10 +141,12 @@ impl<'a> Selection<'a> {
 
     fn wildcard(&mut self, pattern: &str) -> Result<(), QueryError> {
         let expand = &self.options.expand_wildcards;
+        // What must not be named closed is left out here too; who asks refuses it otherwise.
+        let skips_closed = self.options.ignore_unavailable && !self.options.allow_closed;
         let mut is_found = false;
         for meta in self.state.indices.values() {
             if !(if meta.is_closed {
-                expand.closed
+                expand.closed && !skips_closed
             } else {
                 expand.open
             }) {

@@ -6,7 +6,8 @@ use crate::error::QueryError;
 /// How names that are missing, closed or hidden are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolveOptions {
-    /// Whether a name that is missing or closed is left out (default false: an error).
+    /// Whether a name that is missing or closed, or a closed index that a wildcard reaches, is left out
+    /// (default false: an error).
     pub ignore_unavailable: bool,
     /// Whether finding nothing at all is fine (default true).
     pub allow_no_indices: bool,

@@ -147,6 +147,18 @@ fn options_decide_what_is_left_out() {
         ..plain
     };
     assert_eq!(names("*", &all).unwrap().len(), 5);
+    let searched = ResolveOptions {
+        ignore_unavailable: true,
+        ..all
+    };
+    // An alias has such a name too.
+    assert_eq!(names("closed-*", &searched), Ok(vec!["other".to_owned()]));
+    let shown = ResolveOptions {
+        allow_closed: true,
+        ..searched
+    };
+    let both = ["closed-1", "other"].map(str::to_owned);
+    assert_eq!(names("closed-*", &shown), Ok(Vec::from(both)));
     let closed = ResolveOptions {
         expand_wildcards: ExpandWildcards::parse("closed").unwrap(),
         ..plain
