@@ -19,6 +19,8 @@
 //! - Stemmers are Snowball's as `rust-stemmers` has them: `english`, `porter_stem` and `porter2` are
 //!   all Snowball's English (Porter2); the language analyzers use Snowball where Elasticsearch uses
 //!   "light" stemmers (French, German, Italian, ...). `kstem` and `light_*` are refused by name.
+//! - The tokenizer `classic` is `standard`: e-mail addresses, host names and acronyms are split. It is not
+//!   refused, or an index that declares it could not be opened.
 //! - Patterns are Rust regexes: no look-around, no back-references (refused with the reason), hence no
 //!   exponential matching. `\w`, `\d`, `\s` are ASCII as in Java.
 //! - Lengths (`max_token_length`, n-grams) count characters, not UTF-16 units.

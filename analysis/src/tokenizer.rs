@@ -45,7 +45,7 @@ pub(crate) fn build(
     limits: &Limits,
 ) -> Result<Option<Arc<dyn Tokenizer>>, AnalysisError> {
     Ok(Some(match kind {
-        // `classic` differs from `standard` in e-mail addresses, hosts and acronyms only.
+        // Lucene's `classic` differs from `standard` in e-mail addresses, hosts and acronyms only.
         "standard" | "classic" => Arc::new(Standard::new(
             params.positive("max_token_length", MAX_TOKEN_LENGTH)?,
         )),
