@@ -3,9 +3,10 @@
 //! Does: read the tree of `properties` into the flat table ([`parse_mapping`]), merge it into the
 //! mapping in force by Elasticsearch's rules, infer fields of documents ([`infer_fields`],
 //! [`infer_document`]), build the tree back ([`mapping_tree`]).
-//! Does not: know which analyzers exist ([`analyzers`] lists the names to check).
+//! Does not: know which analyzers exist ([`check_analyzers`] asks who does).
 //! Ordinals of fields in force never change; new ones count on from [`Mapping::next_ordinal`].
 
+mod analyzers;
 mod field_type;
 mod infer;
 mod merge;
@@ -19,6 +20,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, IndexSettings, Mapping};
 use serde_json::Value;
 
+pub use analyzers::{AnalysisName, check_analyzers};
 pub use infer::{infer_document, infer_fields};
 pub use properties::{DOCUMENT_METADATA, is_metadata};
 pub use tree::mapping_tree;
@@ -89,27 +91,14 @@ pub fn parse_mapping(
         let drafts = properties::read(tree, rules)?;
         merge::into(&mut mapping, drafts)?;
     }
+    if entries.contains_key("dynamic_templates") {
+        template::check_mappings(&mapping.dynamic_templates, rules, &|_| true)?;
+    }
     check_limits(&mapping, rules)?;
     if let Some(existing) = existing.filter(|existing| **existing != mapping) {
         mapping.version.0 = existing.version.0 + 1;
     }
     Ok(mapping)
-}
-
-/// Returns every analyzer and normalizer that a mapping names, with the field that names it.
-pub fn analyzers(mapping: &Mapping) -> impl Iterator<Item = (&FieldPath, &str)> {
-    mapping.fields.iter().flat_map(|(path, field)| {
-        let names = match &field.kind {
-            FieldKind::Text {
-                analyzer,
-                search_analyzer,
-                ..
-            } => [Some(analyzer.as_str()), search_analyzer.as_deref()],
-            FieldKind::Keyword { normalizer, .. } => [normalizer.as_deref(), None],
-            _ => [None, None],
-        };
-        names.into_iter().flatten().map(move |name| (path, name))
-    })
 }
 
 /// Returns the fields declared with `"store": true` that any of the names or patterns stands for.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::update;
-use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, PrimaryTerm};
+use gleaner_model::{
+    ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
+};
 use gleaner_query::alias::{self, AliasAction};
-use gleaner_query::mapping::{MappingRules, analyzers, parse_mapping};
+use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
 use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::settings::update_index_settings;
 use serde_json::Value;
@@ -36,7 +39,12 @@ impl Root {
         new: NewIndex,
     ) -> Result<Arc<IndexMeta>, RootError> {
         let name = IndexName::parse(name)?;
-        check_analyzers(&new)?;
+        check_known(
+            &new.mapping,
+            None,
+            &new.settings,
+            &registry::build(&new.settings)?,
+        )?;
         let uuid = IndexUuid(rand::random());
         let created_ms = self.now_ms();
         let state = self
@@ -128,7 +136,8 @@ impl Root {
             blocks::check(index, Level::MetadataWrite)?;
             let rules = MappingRules::from(&index.settings);
             let mapping = parse_mapping(body, Some(&index.mapping), &rules)?;
-            check_known(&mapping, &*self.analyzers.of(index)?)?;
+            let registry = self.analyzers.of(index)?;
+            check_known(&mapping, Some(&index.mapping), &index.settings, &registry)?;
             if mapping == *index.mapping {
                 return Ok(None);
             }
@@ -338,22 +347,18 @@ fn check_shards(state: &ClusterState, new: &NewIndex, limit: usize) -> Result<()
     Err(gleaner_query::QueryError::new(kind, reason).into())
 }
 
-fn check_analyzers(new: &NewIndex) -> Result<(), RootError> {
-    check_known(&new.mapping, &registry::build(&new.settings)?)
-}
-
-/// Refuses a mapping that names an analyzer or normalizer its index does not define.
+/// Refuses a mapping that newly names an analyzer or normalizer its index does not define.
 fn check_known(
-    mapping: &gleaner_model::Mapping,
-    registry: &gleaner_analysis::AnalyzerRegistry,
+    mapping: &Mapping,
+    before: Option<&Mapping>,
+    settings: &IndexSettings,
+    registry: &AnalyzerRegistry,
 ) -> Result<(), RootError> {
-    for (path, name) in analyzers(mapping) {
-        if registry.analyzer(name).is_none() && registry.normalizer(name).is_none() {
-            let kind = gleaner_query::error::ErrorType::MapperParsing;
-            let reason = format!("analyzer [{name}] has not been configured in mappings: [{path}]");
-            return Err(gleaner_query::QueryError::new(kind, reason).into());
-        }
-    }
+    let is_known = |name: AnalysisName<'_>| match name {
+        AnalysisName::Analyzer(name) => registry.analyzer(name).is_some(),
+        AnalysisName::Normalizer(name) => registry.normalizer(name).is_some(),
+    };
+    check_analyzers(mapping, before, &MappingRules::from(settings), &is_known)?;
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use gleaner_model::mapping::matches_pattern;
 use regex_automata::meta::Regex;
 use serde_json::{Map, Value};
 
-use super::malformed;
+use super::analyzers::{AnalysisName, named};
+use super::{MappingRules, malformed, properties};
 use crate::error::QueryError;
 
 /// Largest compiled pattern of a template, in bytes.
@@ -13,6 +14,17 @@ const MAX_REGEX_BYTES: usize = 1 << 20;
 /// Types a template may speak of.
 const MATCH_TYPES: &[&str] = &[
     "*", "object", "string", "long", "double", "boolean", "date", "binary",
+];
+
+/// What values of each of these types become where a template names no type; strings first, as what
+/// templates say is mostly of text.
+const DEFAULT_TYPES: [(&str, &str); 6] = [
+    ("string", "text"),
+    ("object", "object"),
+    ("long", "long"),
+    ("double", "float"),
+    ("boolean", "boolean"),
+    ("date", "date"),
 ];
 
 /// Reads the list: each element is an object with the template's name as its only key.
@@ -135,6 +147,57 @@ fn regex(pattern: &str) -> Option<Regex> {
         .ok()
 }
 
+/// Refuses a template of which no field can be made, whatever value brings one. With `{name}` in it,
+/// only the field's name says what it is.
+pub(super) fn check_mappings(
+    templates: &[DynamicTemplate],
+    rules: &MappingRules,
+    is_known: &dyn Fn(AnalysisName<'_>) -> bool,
+) -> Result<(), QueryError> {
+    let fixed = |template: &&DynamicTemplate| {
+        let mapping = Value::Object(template.mapping.clone());
+        !mapping.to_string().contains("{name}")
+    };
+    for template in templates.iter().filter(fixed) {
+        let mut refused = None;
+        let mut is_usable = false;
+        for (json_type, default_type) in DEFAULT_TYPES {
+            if !speaks_of(template, json_type) {
+                continue;
+            }
+            match check_mapping(template, default_type, rules, is_known) {
+                Ok(()) => is_usable = true,
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        if let Some(error) = refused.filter(|_| !is_usable) {
+            return Err(malformed(format!(
+                "dynamic template [{}] has invalid content: {}",
+                template.name, error.reason
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a field as a value would that becomes `default_type` without a template.
+fn check_mapping(
+    template: &DynamicTemplate,
+    default_type: &str,
+    rules: &MappingRules,
+    is_known: &dyn Fn(AnalysisName<'_>) -> bool,
+) -> Result<(), QueryError> {
+    // A dot would put the field deeper than the fields it stands for.
+    let name = format!("__dynamic__{}", template.name.replace('.', "_"));
+    let declared = declaration(template, &name, default_type);
+    for draft in properties::read_field(&name, &declared, rules)? {
+        if let Some(missing) = named(&draft.kind).find(|name| !is_known(*name)) {
+            return Err(missing.missing(&draft.path));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the declaration that the first matching template gives a new field of `json_type`.
 pub(super) fn find(
     templates: &[DynamicTemplate],
@@ -146,6 +209,11 @@ pub(super) fn find(
     let template = templates
         .iter()
         .find(|template| matches(template, name, path, json_type))?;
+    Some(declaration(template, name, default_type))
+}
+
+/// Returns what a template declares for a field called `name`.
+fn declaration(template: &DynamicTemplate, name: &str, default_type: &str) -> Map<String, Value> {
     let mut declared = Map::new();
     for (key, value) in &template.mapping {
         let key = substitute(key, name, default_type);
@@ -154,11 +222,18 @@ pub(super) fn find(
     if !declared.contains_key("type") {
         declared.insert("type".to_owned(), Value::from(default_type));
     }
-    Some(declared)
+    declared
+}
+
+/// Returns whether a template may apply to values of a type.
+fn speaks_of(template: &DynamicTemplate, json_type: &str) -> bool {
+    let of_type = |wanted: &String| wanted == "*" || wanted == json_type;
+    let wanted = &template.match_mapping_type;
+    (wanted.is_empty() || wanted.iter().any(of_type))
+        && !template.unmatch_mapping_type.iter().any(of_type)
 }
 
 fn matches(template: &DynamicTemplate, name: &str, path: &str, json_type: &str) -> bool {
-    let of_type = |wanted: &String| wanted == "*" || wanted == json_type;
     let of_name = |pattern: &String| {
         if template.is_regex {
             regex(pattern).is_some_and(|regex| regex.is_match(name))
@@ -169,8 +244,7 @@ fn matches(template: &DynamicTemplate, name: &str, path: &str, json_type: &str) 
     let of_path = |pattern: &String| matches_pattern(pattern, path);
     let holds =
         |list: &[String], test: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(test);
-    holds(&template.match_mapping_type, &of_type)
-        && !template.unmatch_mapping_type.iter().any(of_type)
+    speaks_of(template, json_type)
         && holds(&template.name_match, &of_name)
         && !template.name_unmatch.iter().any(of_name)
         && holds(&template.path_match, &of_path)

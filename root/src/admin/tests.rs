@@ -152,3 +152,53 @@ async fn an_index_is_placed_on_the_leaves_and_again_for_more_replicas() {
         assert_eq!((&after[..2], after.len()), (&before[..], 3));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_normalizer_is_no_analyzer_and_an_analyzer_no_normalizer() {
+    let fixture = Fixture::new([]);
+    let options = ResolveOptions::default();
+    let settings = json!({"analysis": {"normalizer": {"n": {"filter": ["lowercase"]}}}});
+    let books = new(&json!({"settings": settings}));
+    let made = fixture.root.create_index("books", books).await;
+    made.expect("made");
+    for (field, reason) in [
+        (
+            json!({"type": "text", "analyzer": "n"}),
+            "analyzer [n] has not been configured in mappings: [t]",
+        ),
+        (
+            json!({"type": "text", "analyzer": "standard", "search_analyzer": "n"}),
+            "analyzer [n] has not been configured in mappings: [t]",
+        ),
+        (
+            json!({"type": "keyword", "normalizer": "standard"}),
+            "normalizer [standard] not found for field [t]",
+        ),
+    ] {
+        let body = json!({"properties": {"t": field}});
+        let put = fixture.root.put_mapping("books", &options, &body, false);
+        let refused = put.await.expect_err("no such name");
+        assert_eq!(refused.to_string(), reason);
+        let other = new(&json!({"settings": settings, "mappings": body}));
+        let refused = fixture.root.create_index("other", other).await;
+        assert_eq!(refused.expect_err("no such name").to_string(), reason);
+    }
+    let body = json!({"properties": {"k": {"type": "keyword", "normalizer": "n"}}});
+    let put = fixture.root.put_mapping("books", &options, &body, false);
+    put.await.expect("it is a normalizer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_names_no_analyzer_of_the_index_is_refused() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let options = ResolveOptions::default();
+    let template = |analyzer: &str| {
+        let mapping = json!({"type": "text", "analyzer": analyzer});
+        json!({"dynamic_templates": [{"t": {"match": "body*", "mapping": mapping}}]})
+    };
+    for (analyzer, is_taken) in [("my_missing", false), ("english", true), ("{name}", true)] {
+        let body = template(analyzer);
+        let put = fixture.root.put_mapping("index-1", &options, &body, false);
+        assert_eq!(put.await.is_ok(), is_taken, "{analyzer}");
+    }
+}
