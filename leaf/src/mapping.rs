@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gleaner_analysis::{AnalyzerRegistry, Limits};
 use gleaner_coordinator::{Coordinator, CoordinatorError, update};
 use gleaner_engine::schema::document::{DocumentError, DocumentParser, grown_mapping};
@@ -13,6 +12,7 @@ use gleaner_query::mapping::MappingRules;
 
 use crate::Leaf;
 use crate::shard::Shard;
+use crate::write::Bringing;
 
 /// Returns the item's fault that a refused document is.
 pub(crate) fn document_fault(error: &DocumentError) -> WriteFault {
@@ -28,15 +28,16 @@ pub(crate) fn document_fault(error: &DocumentError) -> WriteFault {
 
 impl Leaf {
     /// Adds the fields of `documents` to the index's mapping, for the whole cluster, and takes the
-    /// new mapping over. Returns the documents whose fields the mapping cannot take, with the fault.
+    /// new mapping over. Returns the documents whose fields the mapping cannot take, with the fault;
+    /// those add none.
     ///
     /// Two shards that infer different types meet here: the first wins, the other plans its
     /// documents again under the winner's type.
     pub(crate) async fn add_fields(
         &self,
         shard: &Arc<Shard>,
-        documents: &[Bytes],
-    ) -> Result<Vec<(Bytes, WriteFault)>, LeafFault> {
+        documents: &[Bringing],
+    ) -> Result<Vec<(Bringing, WriteFault)>, LeafFault> {
         let mut refused = Vec::new();
         let changing = self.changing_metadata.lock().await;
         let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
@@ -44,7 +45,8 @@ impl Leaf {
             let Some(index) = state.indices.get(&shard.key.index) else {
                 return Ok(None);
             };
-            let Some(mapping) = grown(index, documents, &mut refused) else {
+            let analyzers = shard.analyzers_for(index);
+            let Some(mapping) = grown((index, &analyzers), documents, &mut refused) else {
                 return Ok(None);
             };
             let mut next = state.clone();
@@ -90,18 +92,21 @@ fn not_agreed(shard: &Shard, error: &CoordinatorError) -> LeafFault {
 
 /// Returns the mapping with the documents' fields; `None` when it has them all.
 fn grown(
-    index: &IndexMeta,
-    documents: &[Bytes],
-    refused: &mut Vec<(Bytes, WriteFault)>,
+    (index, analyzers): (&IndexMeta, &AnalyzerRegistry),
+    documents: &[Bringing],
+    refused: &mut Vec<(Bringing, WriteFault)>,
 ) -> Option<Mapping> {
     let rules = MappingRules::from(&index.settings);
     let mut mapping: Option<Mapping> = None;
-    for source in documents {
+    for (id, source) in documents {
         let current = mapping.as_ref().unwrap_or(&index.mapping);
-        match grown_mapping(source, current, &rules) {
+        match grown_mapping((id.as_str(), &source[..]), current, &rules, analyzers) {
             Ok(None) => {}
             Ok(Some(next)) => mapping = Some(next),
-            Err(error) => refused.push((source.clone(), document_fault(&error))),
+            Err(error) => {
+                let document = (id.clone(), source.clone());
+                refused.push((document, document_fault(&error)));
+            }
         }
     }
     if let Some(mapping) = &mut mapping {
@@ -111,6 +116,15 @@ fn grown(
 }
 
 impl Shard {
+    /// Returns the analyzers of `index`, which may be newer than what the shard has taken over.
+    fn analyzers_for(&self, index: &IndexMeta) -> Arc<AnalyzerRegistry> {
+        let known = self.analyzers.load_full();
+        if self.index.load().settings.analysis == index.settings.analysis {
+            return known;
+        }
+        analyzers_of(index).unwrap_or(known)
+    }
+
     /// Takes over what the newest cluster state says of the index.
     ///
     /// A newer mapping waits for the engine's writer, which a merge may hold for long, so that

@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use futures::future::BoxFuture;
 use gleaner_log::{Append, Appended, LogError, ProducerSequence};
-use gleaner_model::{Operation, PrimaryTerm, SeqNo};
+use gleaner_model::{DocumentId, Operation, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
     WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
@@ -357,8 +357,11 @@ pub(crate) fn stopped(shard: &Shard, reason: &str) -> LeafFault {
     }
 }
 
+/// A document that brings fields: its id and source.
+pub(crate) type Bringing = (DocumentId, bytes::Bytes);
+
 /// Documents whose new fields the mapping could not take, with the fault.
-pub(crate) type Refused = HashMap<bytes::Bytes, WriteFault>;
+pub(crate) type Refused = HashMap<Bringing, WriteFault>;
 
 /// What was found out for a request between its plans.
 #[derive(Debug, Clone, Default)]

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{FieldPath, Mapping};
-use gleaner_query::mapping::{MappingRules, infer_document};
+use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, infer_document};
 use serde_json::{Map, Value};
 
 pub use convert::{MAX_TERM_BYTES, quantise};
@@ -130,20 +130,33 @@ impl DocumentParser {
     }
 }
 
-/// Returns the mapping that a document needs, or `None` when `mapping` holds all its fields.
+/// Returns the mapping that the document `id` needs, or `None` when `mapping` holds all its fields. A
+/// mapping that grew takes the document: nothing grows by one that is refused.
 ///
 /// Agree on it with the coordinator, then parse the document under what was agreed.
 ///
 /// # Errors
-/// [`DocumentError::Json`]; [`DocumentError::Mapping`] for fields that the mapping cannot take.
+/// [`DocumentError::Json`]; [`DocumentError::Mapping`] for fields that the mapping cannot take, or
+/// whose analyzer is not among `analyzers`; what [`DocumentParser::parse`] refuses under the mapping
+/// that grew.
 pub fn grown_mapping(
-    source: &[u8],
+    (id, source): (&str, &[u8]),
     mapping: &Mapping,
     rules: &MappingRules,
+    analyzers: &AnalyzerRegistry,
 ) -> Result<Option<Mapping>, DocumentError> {
     let document: Map<String, Value> =
         serde_json::from_slice(source).map_err(|error| DocumentError::Json {
             reason: error.to_string(),
         })?;
-    infer_document(&document, mapping, rules).map_err(DocumentError::Mapping)
+    let grown = infer_document(&document, mapping, rules).map_err(DocumentError::Mapping)?;
+    if let Some(grown) = &grown {
+        let is_known = |name: AnalysisName<'_>| match name {
+            AnalysisName::Analyzer(name) => analyzers.analyzer(name).is_some(),
+            AnalysisName::Normalizer(name) => analyzers.normalizer(name).is_some(),
+        };
+        check_analyzers(grown, Some(mapping), rules, &is_known).map_err(DocumentError::Mapping)?;
+        DocumentParser::new(grown, analyzers).parse(id, source)?;
+    }
+    Ok(grown)
 }

@@ -14,12 +14,12 @@ use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Latest, Written};
-use crate::write::Known as Learnt;
+use crate::write::{Bringing, Known as Learnt};
 
 /// What planning found.
 pub(crate) enum Planned {
     /// The mapping must learn the fields of these documents first; nothing was decided.
-    NeedsFields(Vec<Bytes>),
+    NeedsFields(Vec<Bringing>),
     /// These documents must be read from the log first; nothing was decided.
     NeedsContents(Vec<SeqNo>),
     /// Ready to be appended.
@@ -120,7 +120,7 @@ struct Planner<'a> {
     /// Bytes of the documents planned.
     bytes: usize,
     /// Documents with fields that the mapping lacks.
-    unmapped: Vec<Bytes>,
+    unmapped: Vec<Bringing>,
 }
 
 type Outcome = Result<WriteOutcome, WriteFault>;
@@ -204,16 +204,7 @@ impl Planner<'_> {
     }
 
     fn put(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> Outcome {
-        let parsed = self.parser.parse(item.id.as_str(), &put.source);
-        if parsed
-            .map_err(|error| document_fault(&error))?
-            .has_new_fields
-        {
-            if let Some(fault) = self.learnt.refused.get(&put.source) {
-                return Err(fault.clone());
-            }
-            self.unmapped.push(put.source.clone());
-        }
+        self.check_content(item, &put.source)?;
         let version = next_version(item.condition, current);
         if put.is_live && version == Version(1) {
             // The engine takes version 1 for a new document: remove the one that is there.
@@ -248,6 +239,25 @@ impl Planner<'_> {
             WriteResult::Created
         };
         Ok(self.outcome(result, version, seq_no))
+    }
+
+    /// Refuses a document that the mapping does not take, and notes one that brings fields.
+    fn check_content(&mut self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
+        // First of all: it was refused before the documents behind it brought their fields, with which
+        // it might fit.
+        if !self.learnt.refused.is_empty()
+            && let Some(fault) = self.learnt.refused.get(&(item.id.clone(), source.clone()))
+        {
+            return Err(fault.clone());
+        }
+        let parsed = self.parser.parse(item.id.as_str(), source);
+        if parsed
+            .map_err(|error| document_fault(&error))?
+            .has_new_fields
+        {
+            self.unmapped.push((item.id.clone(), source.clone()));
+        }
+        Ok(())
     }
 
     fn delete(&mut self, item: &WriteItem, current: Option<&Known>) -> WriteOutcome {

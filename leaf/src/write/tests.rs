@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_model::{PrimaryTerm, SeqNo, Version};
+use gleaner_coordinator::Coordinator;
+use gleaner_model::{FieldPath, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafClient;
 use gleaner_proto::write::{Condition, Update, WriteResult};
 
@@ -430,4 +431,30 @@ async fn room_is_held_for_a_write_whose_client_has_gone() {
     while fixture.write(large.clone()).await.is_err() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_are_refused_leave_no_field_behind() {
+    let fixture = Fixture::start();
+    let batch = vec![
+        put("a", r#"{"code":[7,"A12"]}"#),
+        put("b", r#"{"code":"B7"}"#),
+        put("c", r#"{"code":"C9"}"#),
+        put("d", r#"{"twice":1,"twice":2}"#),
+        put("e", r#"{"one":1,"two":[1,"x"]}"#),
+        update("b", r#"{"three":[1,"x"]}"#, false),
+    ];
+    let answer = fixture.write(batch).await.expect("written");
+    let created = Ok((WriteResult::Created, 1));
+    let refused = Err("document");
+    assert_eq!(
+        answer.items.iter().map(told).collect::<Vec<_>>(),
+        [refused, created, created, refused, refused, refused]
+    );
+    let state = fixture.coordinator.state();
+    let fields = &state.indices[&key(1).index].mapping.fields;
+    let paths: Vec<_> = fields.keys().map(FieldPath::as_str).collect();
+    assert_eq!(paths, ["code", "code.keyword"]);
+    assert_eq!(fields["code"].kind.type_name(), "text");
+    assert_eq!(live(&fixture).await, 2);
 }

@@ -1,5 +1,6 @@
 //! What documents become under a mapping, and in which words they are refused.
 
+mod growth;
 mod written;
 
 use gleaner_analysis::AnalyzerRegistry;
@@ -438,35 +439,6 @@ fn terms_longer_than_an_index_can_hold_are_refused() {
         values(&keyword, &json!({"x": "y".repeat(MAX_TERM_BYTES)})).len(),
         1
     );
-}
-
-#[test]
-fn new_fields_are_seen_and_the_mapping_grows_by_them() {
-    let declared = one(&json!({"type": "text"}));
-    for (document, has_new) in [
-        (r#"{"x": "a"}"#, false),
-        (r#"{"y": null, "z": []}"#, false),
-        (r#"{"y": [null, 1]}"#, true),
-        (r#"{"o": {}}"#, true),
-        (r#"{"y": "a"}"#, true),
-    ] {
-        let parsed = parser(&declared)
-            .parse("1", document.as_bytes())
-            .expect("a good document");
-        assert_eq!(parsed.has_new_fields, has_new, "{document}");
-    }
-    let before = mapping(&declared);
-    let grown = grown_mapping(br#"{"y": 1}"#, &before, &MappingRules::default());
-    let grown = grown.expect("it can grow").expect("it has to grow");
-    assert_eq!(
-        grown.field("y").map(|field| field.kind.type_name()),
-        Some("long")
-    );
-    let parser = DocumentParser::new(&grown, &AnalyzerRegistry::builtin());
-    let error = parser
-        .parse("1", br#"{"y": [1, "a"]}"#)
-        .expect_err("it was inferred as long");
-    assert!(error.to_string().contains("of type [long]"), "{error}");
 }
 
 proptest! {

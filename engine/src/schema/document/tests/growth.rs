@@ -1,0 +1,76 @@
+//! Fields that documents bring.
+
+use super::*;
+
+fn grown(source: &str, mapping: &Mapping) -> Result<Option<Mapping>, DocumentError> {
+    let analyzers = AnalyzerRegistry::builtin();
+    let document = ("1", source.as_bytes());
+    grown_mapping(document, mapping, &MappingRules::default(), &analyzers)
+}
+
+#[test]
+fn new_fields_are_seen_and_the_mapping_grows_by_them() {
+    let declared = one(&json!({"type": "text"}));
+    for (document, has_new) in [
+        (r#"{"x": "a"}"#, false),
+        (r#"{"y": null, "z": []}"#, false),
+        (r#"{"y": [null, 1]}"#, true),
+        (r#"{"o": {}}"#, true),
+        (r#"{"y": "a"}"#, true),
+    ] {
+        let parsed = parser(&declared)
+            .parse("1", document.as_bytes())
+            .expect("a good document");
+        assert_eq!(parsed.has_new_fields, has_new, "{document}");
+    }
+    let before = mapping(&declared);
+    let after = grown(r#"{"y": 1}"#, &before);
+    let after = after.expect("it can grow").expect("it has to grow");
+    assert_eq!(
+        after.field("y").map(|field| field.kind.type_name()),
+        Some("long")
+    );
+    let parser = DocumentParser::new(&after, &AnalyzerRegistry::builtin());
+    let error = parser
+        .parse("1", br#"{"y": [1, "a"]}"#)
+        .expect_err("it was inferred as long");
+    assert!(error.to_string().contains("of type [long]"), "{error}");
+}
+
+#[test]
+fn nothing_grows_by_a_document_that_is_refused() {
+    let before = mapping(&one(&json!({"type": "text"})));
+    for (source, reason) in [
+        (r#"{"code": [7, "A12"]}"#, "of type [long]"),
+        (r#"{"a": 1, "b": 2, "c": [1, "x"]}"#, "of type [long]"),
+        (r#"{"a": 1, "a": 2}"#, "Duplicate field 'a'"),
+        (r#"{"u": "x", "u.name": "y"}"#, "but found [text]"),
+    ] {
+        let error = grown(source, &before).expect_err(source);
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    assert!(grown(r#"{"code": "B7"}"#, &before).is_ok_and(|after| after.is_some()));
+}
+
+#[test]
+fn a_new_field_whose_analyzer_is_missing_is_refused_with_its_document() {
+    let before = mapping(&json!({"dynamic_templates": [{"t": {
+        "match_mapping_type": "string", "mapping": {"type": "text", "analyzer": "{name}"}
+    }}]}));
+    let after = grown(r#"{"english": "x"}"#, &before).expect("there is one");
+    let error = grown(r#"{"martian": "x"}"#, &before).expect_err("there is none");
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (
+            "mapper_parsing_exception",
+            "analyzer [martian] has not been configured in mappings: [martian]"
+        )
+    );
+    // What is there already is not asked again.
+    let registry = AnalyzerRegistry::default();
+    let rules = MappingRules::default();
+    let stale = mapping(&one(&json!({"type": "text", "analyzer": "gone"})));
+    let grown = grown_mapping(("1", b"{\"n\": 1}".as_slice()), &stale, &rules, &registry);
+    assert!(grown.is_ok_and(|grown| grown.is_some()));
+    assert!(after.is_some());
+}
