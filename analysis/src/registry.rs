@@ -28,6 +28,9 @@ pub struct Limits {
     pub max_synonym_rules: usize,
     /// Building blocks that one index defines, of each kind; default 1,000.
     pub max_definitions: usize,
+    /// Largest `position_increment_gap` of an analyzer; default `u32::MAX`: an index that has been made
+    /// may have any.
+    pub max_position_increment_gap: u32,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             max_shingle_diff: 3,
             max_synonym_rules: 10_000,
             max_definitions: 1_000,
+            max_position_increment_gap: u32::MAX,
         }
     }
 }

@@ -63,7 +63,7 @@ impl Bare {
         let (schema, fields) = schema(tokens);
         let index = Index::create_in_dir(folder, schema)?;
         if tokens == Tokens::Ours {
-            register_analyzers(&index)?;
+            register_analyzers(&index);
         }
         Ok(Self { index, fields })
     }
@@ -75,7 +75,7 @@ impl Bare {
     pub fn open_in(folder: &Path) -> Result<Self> {
         let (_, fields) = schema(Tokens::Ours);
         let index = Index::open_in_dir(folder)?;
-        register_analyzers(&index)?;
+        register_analyzers(&index);
         Ok(Self { index, fields })
     }
 
@@ -177,10 +177,9 @@ pub fn fill_shards(folder: &Path, corpus: &Corpus, num_shards: u32) -> Result<Ba
     Ok(BareShards(shards))
 }
 
-fn register_analyzers(index: &Index) -> Result<()> {
+fn register_analyzers(index: &Index) {
     let registry = Arc::new(AnalyzerRegistry::builtin());
-    tokens::register_analyzers(index.tokenizers(), &ours::mapping(), &registry)?;
-    Ok(())
+    tokens::register_analyzers(index.tokenizers(), &ours::mapping(), &registry);
 }
 
 fn schema(tokens: Tokens) -> (Schema, Fields) {

@@ -96,7 +96,7 @@ impl Writer {
             num_pending: 0,
             is_poisoned: false,
         };
-        writer.register_analyzers()?;
+        writer.register_analyzers();
         if commit.is_none() {
             writer.write_checkpoint()?;
         }
@@ -366,8 +366,8 @@ impl Writer {
         CommitMeta::parse(&meta)
     }
 
-    fn register_analyzers(&self) -> Result<(), EngineError> {
-        tokens::register_analyzers(self.index.tokenizers(), &self.mapping, &self.analyzers)
+    fn register_analyzers(&self) {
+        tokens::register_analyzers(self.index.tokenizers(), &self.mapping, &self.analyzers);
     }
 }
 

@@ -95,6 +95,11 @@ impl<'a> Assembly<'a> {
         let params = Params::new(Component::Analyzer, name, Some(map));
         let gap = params.count("position_increment_gap", POSITION_INCREMENT_GAP as usize)?;
         let gap = u32::try_from(gap).unwrap_or(u32::MAX);
+        let most = self.limits.max_position_increment_gap;
+        if gap > most {
+            let reason = format!("must be at most [{most}], but was [{gap}]");
+            return Err(params.bad("position_increment_gap", reason));
+        }
         let tokenizer = params.text("tokenizer")?;
         let kind = match (params.text("type")?, &tokenizer) {
             (Some(kind), _) => kind,

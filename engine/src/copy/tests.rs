@@ -6,6 +6,7 @@ mod growth;
 mod life;
 mod model;
 mod pinned;
+mod positions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ const FOLDER: &str = "/shard";
 struct Copy {
     files: SimulatedFiles,
     mapping: Arc<Mapping>,
+    analyzers: Arc<AnalyzerRegistry>,
     merges: MergeOptions,
     memory: Arc<IndexingMemory>,
     log: Vec<Operation>,
@@ -60,10 +62,19 @@ impl Copy {
     }
 
     fn with_merges(mapping: Arc<Mapping>, merges: MergeOptions) -> Self {
+        Self::with_analyzers(mapping, AnalyzerRegistry::builtin(), merges)
+    }
+
+    fn with_analyzers(
+        mapping: Arc<Mapping>,
+        analyzers: AnalyzerRegistry,
+        merges: MergeOptions,
+    ) -> Self {
         let files = SimulatedFiles::new();
         let mut copy = Self {
             files,
             mapping,
+            analyzers: Arc::new(analyzers),
             merges,
             memory: ShardOptions::default().memory,
             log: Vec::new(),
@@ -79,11 +90,10 @@ impl Copy {
             index: IndexUuid([1; 16]),
             shard: ShardNumber(0),
         };
-        let analyzers = Arc::new(AnalyzerRegistry::builtin());
         let meta = ShardMeta {
             key,
             mapping: Arc::clone(&self.mapping),
-            analyzers,
+            analyzers: Arc::clone(&self.analyzers),
         };
         let options = ShardOptions {
             merges: self.merges.clone(),
@@ -151,9 +161,8 @@ impl Copy {
     fn grow(&mut self, declared: &Value) {
         let grown = parse_mapping(declared, Some(&self.mapping), &MappingRules::default());
         self.mapping = Arc::new(grown.expect("it can grow"));
-        let analyzers = Arc::new(AnalyzerRegistry::builtin());
         self.index()
-            .set_mapping(Arc::clone(&self.mapping), analyzers);
+            .set_mapping(Arc::clone(&self.mapping), Arc::clone(&self.analyzers));
     }
 
     /// Returns `id:version:source` of every live document that searches see, sorted.

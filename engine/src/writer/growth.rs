@@ -46,7 +46,7 @@ impl Writer {
         if let Some(schema) = fields::grown_schema(&self.index.schema(), &self.mapping) {
             self.grow(&schema)?;
         }
-        self.register_analyzers()?;
+        self.register_analyzers();
         self.fields = Arc::new(Fields::new(&self.mapping, &self.index.schema())?);
         let fields = Arc::clone(&self.fields);
         self.builder = DocumentBuilder::new(&self.mapping, &self.analyzers, fields);

@@ -202,3 +202,20 @@ async fn a_template_that_names_no_analyzer_of_the_index_is_refused() {
         assert_eq!(put.await.is_ok(), is_taken, "{analyzer}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gaps_between_values_are_bounded() {
+    let fixture = Fixture::new([]);
+    for (gap, reason) in [
+        (json!(-1), "must be a number from 0, but was [-1]"),
+        (json!(10_001), "must be at most [10000], but was [10001]"),
+    ] {
+        let analyzer = json!({"type": "standard", "position_increment_gap": gap});
+        let body = json!({"settings": {"analysis": {"analyzer": {"far": analyzer}}}});
+        let refused = fixture.root.create_index("books", new(&body)).await;
+        assert_eq!(
+            refused.expect_err("no such gap").to_string(),
+            format!("analyzer [far]: setting [position_increment_gap] {reason}")
+        );
+    }
+}

@@ -1,8 +1,9 @@
 //! A document's values into tantivy's document.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use gleaner_analysis::AnalyzerRegistry;
+use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_model::hash::tie_break_hash;
 use gleaner_model::{DocumentId, FieldKind, Mapping, PrimaryTerm, SeqNo, Version};
 use tantivy::TantivyDocument;
@@ -10,7 +11,7 @@ use tantivy::schema::Field as Column;
 
 use super::plan::Plan;
 use super::{DocumentParser, FieldValue, walk};
-use crate::schema::{Fields, names};
+use crate::schema::{Fields, names, tokens};
 
 /// What a document is, beside its content.
 pub(crate) struct Identity<'a> {
@@ -27,6 +28,8 @@ pub(crate) struct DocumentBuilder {
     fields: Arc<Fields>,
     /// By node of the plan.
     targets: Vec<Option<Target>>,
+    /// By node of the plan; `None` for what is not analysed.
+    analyzers: Vec<Option<Analyzer>>,
 }
 
 /// Where the values of a field go.
@@ -58,10 +61,12 @@ impl DocumentBuilder {
                 is_sorted: !matches!(leaf.kind, FieldKind::Text { .. }),
             });
         }
+        let analyzers = analyzers_of(&plan, analyzers);
         Self {
             plan,
             fields,
             targets,
+            analyzers,
         }
     }
 
@@ -69,6 +74,7 @@ impl DocumentBuilder {
     pub(crate) fn build(&self, identity: &Identity<'_>, source: &[u8]) -> TantivyDocument {
         let mut values = walk::leniently(&self.plan, source).values;
         self.sort(&mut values);
+        self.leave_out_far(&mut values);
         let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
         self.add_identity(&mut document, identity, source);
         let mut last = None;
@@ -111,6 +117,57 @@ impl DocumentBuilder {
         });
     }
 
+    /// Leaves out values of text that would begin beyond [`tokens::MAX_POSITION`] of their field: they
+    /// stay in `_source` and are not found. Values of a field stand together.
+    ///
+    /// A document that might have such values is analysed twice: more than a megabyte of text, or more
+    /// gaps than that many positions hold.
+    fn leave_out_far(&self, values: &mut Vec<(u32, FieldValue<'_>)>) {
+        let most = |(number, value): &(u32, FieldValue<'_>)| {
+            let analyzed = self.analyzed(*number, value);
+            analyzed.map_or(0, |(analyzer, text)| {
+                tokens::most_positions(analyzer, text.len())
+            })
+        };
+        let limit = u64::from(tokens::MAX_POSITION);
+        if values.iter().map(most).sum::<u64>() <= limit {
+            return;
+        }
+        let num_values = values.len();
+        let mut ruler = tokens::Ruler::default();
+        let (mut field, mut begin) = (None, 0);
+        values.retain(|(number, value)| {
+            let Some((analyzer, text)) = self.analyzed(*number, value) else {
+                return true;
+            };
+            if field != Some(*number) {
+                (field, begin) = (Some(*number), 0);
+            }
+            let is_within = begin <= limit;
+            if is_within {
+                begin += ruler.measure(analyzer, text);
+            }
+            is_within
+        });
+        let num_left_out = num_values - values.len();
+        if num_left_out > 0 {
+            tracing::warn!(num_left_out, "values beyond the last position of a field");
+        }
+    }
+
+    /// Returns a value that is analysed, with its analyzer.
+    fn analyzed<'a>(
+        &'a self,
+        number: u32,
+        value: &'a FieldValue<'_>,
+    ) -> Option<(&'a Analyzer, &'a str)> {
+        let analyzer = self.analyzers[number as usize].as_ref()?;
+        match value {
+            FieldValue::Text(text) => Some((analyzer, &**text)),
+            _ => None,
+        }
+    }
+
     fn add_identity(&self, document: &mut TantivyDocument, identity: &Identity<'_>, source: &[u8]) {
         let system = self.fields.system();
         document.add_text(system.id, identity.id.as_str());
@@ -142,6 +199,25 @@ impl FieldValue<'_> {
             _ => std::cmp::Ordering::Equal,
         }
     }
+}
+
+/// Returns the analyzer of each node; one for all nodes that name it.
+fn analyzers_of(plan: &Plan, analyzers: &AnalyzerRegistry) -> Vec<Option<Analyzer>> {
+    let mut by_node = vec![None; plan.len()];
+    let mut by_name = HashMap::new();
+    for (number, leaf) in plan.leaves() {
+        if let FieldKind::Text {
+            analyzer: name,
+            index: true,
+            ..
+        } = &leaf.kind
+        {
+            let made = || tokens::analyzer_or_standard(analyzers, name);
+            let analyzer: &mut Analyzer = by_name.entry(name.as_str()).or_insert_with(made);
+            by_node[number] = Some(analyzer.clone());
+        }
+    }
+    by_node
 }
 
 fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {
