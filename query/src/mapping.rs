@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub use analyzers::{AnalysisName, check_analyzers};
 pub use infer::{infer_document, infer_fields};
-pub use properties::{DOCUMENT_METADATA, is_metadata};
+pub use properties::{DERIVED_METADATA, DOCUMENT_METADATA, is_metadata};
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};

@@ -13,20 +13,17 @@ pub const DOCUMENT_METADATA: [&str; 6] = [
     "_id", "_index", "_source", "_routing", "_version", "_seq_no",
 ];
 
+/// Metadata that Elasticsearch derives from a document or counts it by: none of it stands in one here.
+pub const DERIVED_METADATA: [&str; 4] = ["_doc_count", "_field_names", "_ignored", "_nested_path"];
+
 /// Names of other metadata fields.
-const OTHER_METADATA: &[&str] = &[
-    "_primary_term",
-    "_field_names",
-    "_type",
-    "_ignored",
-    "_doc_count",
-    "_nested_path",
-    "_tier",
-];
+const OTHER_METADATA: [&str; 3] = ["_primary_term", "_type", "_tier"];
 
 /// Returns whether `name` is that of a metadata field, which no mapping can declare.
 pub fn is_metadata(name: &str) -> bool {
-    DOCUMENT_METADATA.contains(&name) || OTHER_METADATA.contains(&name)
+    DOCUMENT_METADATA.contains(&name)
+        || DERIVED_METADATA.contains(&name)
+        || OTHER_METADATA.contains(&name)
 }
 
 /// A field as declared, before it is merged and numbered.

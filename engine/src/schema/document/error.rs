@@ -29,6 +29,18 @@ pub enum DocumentError {
         /// Last part of the path.
         name: String,
     },
+    /// A key goes on below a field that is no object.
+    #[error(
+        "Could not dynamically add mapping for field [{field}]. Existing mapping for [{parent}] must be of type object but found [{type_name}]."
+    )]
+    BelowField {
+        /// Full path of the key.
+        field: String,
+        /// Full path of the field above it.
+        parent: String,
+        /// The dialect's name of that field's type.
+        type_name: &'static str,
+    },
     /// A new field where the mapping is strict.
     #[error(
         "mapping set to strict, dynamic introduction of [{name}] within [{parent}] is not allowed"
@@ -80,6 +92,7 @@ impl DocumentError {
             Self::Duplicate { .. } => "x_content_parse_exception",
             Self::Malformed { .. }
             | Self::NotAnObject { .. }
+            | Self::BelowField { .. }
             | Self::EmptyName { .. }
             | Self::Json { .. } => "mapper_parsing_exception",
         }

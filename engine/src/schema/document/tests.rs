@@ -1,6 +1,7 @@
 //! What documents become under a mapping, and in which words they are refused.
 
 mod growth;
+mod names;
 mod written;
 
 use gleaner_analysis::AnalyzerRegistry;

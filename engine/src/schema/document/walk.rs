@@ -3,7 +3,7 @@
 mod visit;
 
 use gleaner_model::Dynamic;
-use gleaner_query::mapping::DOCUMENT_METADATA;
+use gleaner_query::mapping::{DERIVED_METADATA, DOCUMENT_METADATA};
 use serde::Deserializer;
 use serde::de::{Error, MapAccess};
 use serde_json::Value;
@@ -149,12 +149,16 @@ impl<'p, 'de> Walk<'p, 'de> {
         }
         let mut node = from;
         for name in key.split('.') {
-            let NodeKind::Object {
-                dynamic,
-                is_enabled: true,
-            } = self.plan.node(node).kind
-            else {
-                return Ok(Place::Ignored);
+            let dynamic = match &self.plan.node(node).kind {
+                NodeKind::Object {
+                    dynamic,
+                    is_enabled: true,
+                } => *dynamic,
+                NodeKind::Object { .. } => return Ok(Place::Ignored),
+                NodeKind::Leaf(leaf) => {
+                    self.refuse(self.below_leaf(from, key, (node, leaf)))?;
+                    return Ok(Place::Ignored);
+                }
             };
             match self.plan.child(node, name) {
                 Some(child) => node = child,
@@ -177,7 +181,8 @@ impl<'p, 'de> Walk<'p, 'de> {
         if from != ROOT || self.strict.is_none() || !key.starts_with('_') {
             return None;
         }
-        DOCUMENT_METADATA.into_iter().find(|name| *name == key)
+        let mut names = DOCUMENT_METADATA.into_iter().chain(DERIVED_METADATA);
+        names.find(|name| *name == key)
     }
 
     fn unknown<E: Error>(&mut self, node: u32, dynamic: Dynamic, name: &str) -> Result<Place, E> {
@@ -332,6 +337,19 @@ impl<'p, 'de> Walk<'p, 'de> {
                 "Field [{name}] is a metadata field and cannot be added inside a document. Use the \
                  index API request parameters."
             ),
+        }
+    }
+
+    /// A key that goes on below a plain field, seen from the object `from`.
+    fn below_leaf(&self, from: u32, key: &str, (number, leaf): (u32, &Leaf)) -> DocumentError {
+        let field = match self.plan.node(from).path.as_str() {
+            "" => key.to_owned(),
+            parent => format!("{parent}.{key}"),
+        };
+        DocumentError::BelowField {
+            field,
+            parent: self.plan.node(number).path.to_string(),
+            type_name: leaf.kind.type_name(),
         }
     }
 
