@@ -1,7 +1,7 @@
 //! Index settings and the body that creates an index.
 //!
 //! Does: read settings, flat or nested, with or without `index.` ([`parse_index_settings`]), change
-//! dynamic ones ([`update_index_settings`]), read a whole create-index body
+//! dynamic ones ([`update_index_settings`], [`undeclared_settings`]), read a whole create-index body
 //! ([`parse_create_index`]). Which settings exist, and which have an effect, stands in one table (`known`).
 //! Does not: check analyzers ([`IndexSettings::analysis`] is for the room of that name).
 
@@ -57,11 +57,7 @@ pub fn update_index_settings(
     index: &str,
     is_closed: bool,
 ) -> Result<IndexSettings, QueryError> {
-    let value = match value.as_object() {
-        Some(body) if body.len() == 1 => body.get("settings").unwrap_or(value),
-        _ => value,
-    };
-    let entries = flat::flatten(value)?;
+    let entries = flat::flatten(unwrapped(value))?;
     check_scopes(&entries, index, is_closed)?;
     let mut declared = current.declared.clone();
     for (key, value) in &entries {
@@ -117,6 +113,24 @@ fn check_kept(before: &Value, after: &Value, index: &str) -> Result<(), QueryErr
         }
     }
     Ok(())
+}
+
+/// Returns the settings of `value` that an index does not declare yet, flat.
+///
+/// # Errors
+/// `illegal_argument_exception` for what is no object of settings.
+pub fn undeclared_settings(current: &IndexSettings, value: &Value) -> Result<Value, QueryError> {
+    let mut entries = flat::flatten(unwrapped(value))?;
+    entries.retain(|key, _| !current.declared.contains_key(key));
+    Ok(Value::Object(entries))
+}
+
+/// Returns what a body holds under `settings`, if that is all it holds, and else the body.
+fn unwrapped(value: &Value) -> &Value {
+    match value.as_object() {
+        Some(body) if body.len() == 1 => body.get("settings").unwrap_or(value),
+        _ => value,
+    }
 }
 
 /// Reads one setting into its typed place.

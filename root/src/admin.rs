@@ -11,7 +11,7 @@ use gleaner_model::{
 use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
 use gleaner_query::names::{self, ResolveOptions};
-use gleaner_query::settings::update_index_settings;
+use gleaner_query::settings::{undeclared_settings, update_index_settings};
 use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
@@ -162,7 +162,7 @@ impl Root {
     ) -> Result<(), RootError> {
         self.change_indices(expression, options, |state, index| {
             let body = if preserve_existing {
-                without_known(body, index)
+                undeclared_settings(&index.settings, body)?
             } else {
                 body.clone()
             };
@@ -369,21 +369,6 @@ fn differ_in_blocks_only(one: &IndexSettings, other: &IndexSettings) -> bool {
         declared
     };
     others(one) == others(other)
-}
-
-/// Returns the settings that the index has not declared yet.
-fn without_known(body: &Value, index: &IndexMeta) -> Value {
-    let Some(entries) = body.as_object() else {
-        return body.clone();
-    };
-    let declared = &index.settings.declared;
-    let is_new =
-        |key: &str| !declared.contains_key(key) && !declared.contains_key(&format!("index.{key}"));
-    let kept = entries.iter().filter(|(key, _)| is_new(key));
-    Value::Object(
-        kept.map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-    )
 }
 
 #[cfg(test)]

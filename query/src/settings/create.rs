@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use gleaner_model::{Alias, IndexName, IndexSettings, Mapping};
 use serde_json::Value;
 
-use super::{flat, parse_index_settings};
+use super::{declare_numbers, flat, parse_index_settings};
 use crate::alias::parse_aliases;
 use crate::error::QueryError;
 use crate::limits::Limits;
 use crate::mapping::{MappingRules, parse_mapping};
 
 /// What a new index is to be.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewIndex {
     /// Its settings.
     pub settings: IndexSettings,
@@ -22,6 +22,19 @@ pub struct NewIndex {
     pub mapping: Mapping,
     /// Its aliases.
     pub aliases: BTreeMap<IndexName, Alias>,
+}
+
+impl Default for NewIndex {
+    fn default() -> Self {
+        let mut settings = IndexSettings::default();
+        declare_numbers(&mut settings);
+        Self {
+            settings,
+            says_replicas: false,
+            mapping: Mapping::default(),
+            aliases: BTreeMap::new(),
+        }
+    }
 }
 
 /// Reads `{"settings": …, "mappings": …, "aliases": …}`; null and `{}` are all defaults.

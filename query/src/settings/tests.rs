@@ -201,6 +201,14 @@ fn a_body_creates_an_index() {
         parse_create_index(&Value::Null, &limits),
         Ok(NewIndex::default())
     );
+    // Nothing says the same as an empty body.
+    assert_eq!(
+        parse_create_index(&json!({}), &limits),
+        Ok(NewIndex::default())
+    );
+    let declared = NewIndex::default().settings.declared;
+    assert_eq!(declared["index.number_of_shards"], "4");
+    assert_eq!(declared["index.number_of_replicas"], "1");
     let error = parse_create_index(&json!({"mapping": {}}), &limits).unwrap_err();
     assert_eq!(error.reason, "unknown key [mapping] for create index");
 }

@@ -219,3 +219,32 @@ async fn gaps_between_values_are_bounded() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn existing_settings_are_preserved_in_whatever_shape_they_are_given() {
+    let fixture = Fixture::new([index(1, &json!({}))]);
+    let options = ResolveOptions::default();
+    let put = async |body: Value, preserves: bool| {
+        let put = fixture
+            .root
+            .put_settings("index-1", &options, &body, preserves);
+        put.await.expect("set");
+        let state = fixture.root.state();
+        let settings = &state.index_named("index-1").expect("there").settings;
+        settings.declared["index.refresh_interval"].clone()
+    };
+    assert_eq!(put(json!({"refresh_interval": "5s"}), false).await, "5s");
+    for body in [
+        json!({"refresh_interval": "9s"}),
+        json!({"index.refresh_interval": "9s"}),
+        json!({"index": {"refresh_interval": "9s"}}),
+        json!({"settings": {"index": {"refresh_interval": "9s"}}}),
+    ] {
+        assert_eq!(put(body.clone(), true).await, "5s", "{body}");
+    }
+    let body = json!({"index": {"max_result_window": 7, "refresh_interval": "9s"}});
+    assert_eq!(put(body, true).await, "5s");
+    let state = fixture.root.state();
+    let settings = &state.index_named("index-1").expect("there").settings;
+    assert_eq!(settings.max_result_window, 7);
+}
