@@ -228,7 +228,9 @@ fn read_integral(
         }
         Parsed::Fraction(value) => (value.trunc() as i128, value.fract() != 0.0),
     };
-    if has_rest && !coerce {
+    // Numbers of this type are never coerced: their fraction would be lost.
+    let is_cut = coerce && number != NumberKind::UnsignedLong;
+    if has_rest && !is_cut {
         return Err(Mismatch::Malformed(format!(
             "Value [{}] has a decimal part",
             scalar.text()

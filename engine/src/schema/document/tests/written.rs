@@ -124,3 +124,14 @@ fn whole_numbers_below_the_least_are_out_of_range() {
         Some("Value [1.5] has a decimal part")
     );
 }
+
+#[test]
+fn unsigned_numbers_lose_no_fraction() {
+    let declared = one(&json!({"type": "unsigned_long"}));
+    for given in [json!(1.9), json!("1.9")] {
+        let error = refusal(&declared, &json!({"x": given}).to_string());
+        let cause = error.cause().map(|(_, reason)| reason.to_owned());
+        assert_eq!(cause.as_deref(), Some("Value [1.9] has a decimal part"));
+    }
+    assert_eq!(values(&declared, &json!({"x": [1.0, "2"]})), ["x=1", "x=2"]);
+}
