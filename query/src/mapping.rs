@@ -95,6 +95,7 @@ pub fn parse_mapping(
         template::check_mappings(&mapping.dynamic_templates, rules, &|_| true)?;
     }
     check_limits(&mapping, rules)?;
+    check_copies(&mapping, existing)?;
     if let Some(existing) = existing.filter(|existing| **existing != mapping) {
         mapping.version.0 = existing.version.0 + 1;
     }
@@ -140,6 +141,35 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
                 rules.name_length
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses to copy to an object or a multi-field, which take no values of their own. Copies that
+/// `existing` has already stay as they are.
+fn check_copies(mapping: &Mapping, existing: Option<&Mapping>) -> Result<(), QueryError> {
+    let copies = mapping
+        .fields
+        .iter()
+        .flat_map(|(path, field)| field.copy_to.iter().map(move |to| (path, to)));
+    for (path, to) in copies {
+        let Some(target) = mapping.fields.get(to) else {
+            continue;
+        };
+        let is_object = matches!(target.kind, FieldKind::Object { .. });
+        let is_kept = existing.is_some_and(|existing| {
+            let field = existing.fields.get(path);
+            existing.fields.contains_key(to)
+                && field.is_some_and(|field| field.copy_to.contains(to))
+        });
+        if is_kept || !(is_object || target.is_multi_field) {
+            continue;
+        }
+        return Err(QueryError::illegal(if is_object {
+            format!("Cannot copy to field [{to}] since it is mapped as an object")
+        } else {
+            format!("[copy_to] may not be used to copy to a multi-field: [{to}]")
+        }));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping};
 use serde_json::{Map, Value, json};
 
 use super::properties::{self, Draft};
-use super::{MappingRules, check_limits, malformed, merge, template, too_deep};
+use super::{MappingRules, check_copies, check_limits, malformed, merge, template, too_deep};
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
 
@@ -34,7 +34,8 @@ pub fn infer_fields(
 /// The version grows by one.
 ///
 /// # Errors
-/// As [`infer_fields`]; `illegal_argument_exception` where a limit is passed.
+/// As [`infer_fields`]; `illegal_argument_exception` where a limit is passed, or an object stands where
+/// others are copied to.
 pub fn infer_document(
     document: &Map<String, Value>,
     mapping: &Mapping,
@@ -60,6 +61,7 @@ pub fn infer_document(
         }
         fault
     })?;
+    check_copies(&grown, Some(mapping))?;
     Ok(Some(grown))
 }
 

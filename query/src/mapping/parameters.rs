@@ -6,9 +6,6 @@ use super::malformed;
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
-/// Keys that are read elsewhere.
-const STRUCTURE: [&str; 3] = ["type", "properties", "fields"];
-
 /// Reads the parameters of a field and keeps them, normalised, for echoing.
 pub(super) struct Parameters<'a> {
     path: &'a str,
@@ -36,9 +33,13 @@ impl<'a> Parameters<'a> {
 
     /// Refuses the keys that were not asked for; returns the others as declared.
     pub(super) fn finish(self) -> Result<Map<String, Value>, QueryError> {
-        let is_unknown = |key: &&String| {
-            !STRUCTURE.contains(&key.as_str()) && !self.declared.contains_key(key.as_str())
+        // Read elsewhere.
+        let inner = match self.type_name {
+            "object" => "properties",
+            _ => "fields",
         };
+        let is_unknown =
+            |key: &&String| key.as_str() != inner && !self.declared.contains_key(key.as_str());
         match self.entries.keys().find(is_unknown) {
             None => Ok(self.declared),
             Some(key) => Err(malformed(format!(

@@ -48,6 +48,18 @@ fn what_cannot_be_read_is_refused_by_name() {
             "Defining chained multi-fields is not supported: multi-field [y] of [x]",
         ),
         (
+            json!({"properties": {"x": {"type": "keyword", "properties": {"y": {"type": "long"}}}}}),
+            "unknown parameter [properties] on mapper [x] of type [keyword]",
+        ),
+        (
+            json!({"properties": {"x": {"type": "text", "fields": {"y": {"type": "keyword", "properties": {}}}}}}),
+            "unknown parameter [properties] on mapper [x.y] of type [keyword]",
+        ),
+        (
+            json!({"properties": {"x": {"type": "object", "fields": {"y": {"type": "keyword"}}}}}),
+            "unknown parameter [fields] on mapper [x] of type [object]",
+        ),
+        (
             json!({"_source": {"enabled": false}}),
             "[_source.enabled] of [false] is not supported: _source is always kept whole",
         ),
@@ -98,4 +110,31 @@ fn what_would_change_ranking_is_refused_by_name() {
     ] {
         assert_refused(&value, reason);
     }
+}
+
+#[test]
+fn nothing_is_copied_to_what_takes_no_values() {
+    let object = "Cannot copy to field [o] since it is mapped as an object";
+    let multi = "[copy_to] may not be used to copy to a multi-field: [t.raw]";
+    let targets = json!({"properties": {
+        "o": {"type": "object"},
+        "t": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+    }});
+    let targets = parse(&targets).unwrap();
+    for (to, reason) in [("o", object), ("t.raw", multi)] {
+        let copying = json!({"properties": {"a": {"type": "keyword", "copy_to": ["t", to]}}});
+        let error = update(&targets, &copying).unwrap_err();
+        assert_eq!(
+            (error.kind, error.reason.as_str()),
+            (ErrorType::IllegalArgument, reason)
+        );
+        // What is stored already is no obstacle to anything else.
+        let mut stored = targets.clone();
+        stored.fields.extend(parse(&copying).unwrap().fields);
+        let other = json!({"properties": {"b": {"type": "long"}}});
+        assert!(update(&stored, &other).is_ok());
+    }
+    let copying = json!({"properties": {"a": {"type": "keyword", "copy_to": "o"}}});
+    let error = infer(&copying, &json!({"o": {"x": 1}})).unwrap_err();
+    assert_eq!(error.reason, object);
 }
