@@ -21,7 +21,7 @@ use toml::Table;
 use crate::{
     exit::Exit,
     node::membership::{Member, Membership},
-    serve::folder::DataFolder,
+    serve::{self, folder::DataFolder},
     signals,
 };
 use map::{Entry, Map};
@@ -78,11 +78,14 @@ pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
 async fn up(arguments: &UpArguments) -> Result<Exit> {
     let stop = signals::stop_asked()?;
     let _folder = DataFolder::take(&arguments.data)?;
+    // A node that cannot have the port would say so only in its log, and another server there would be
+    // taken for it.
+    drop(serve::listen(&arguments.listen).await?);
     let data = std::path::absolute(&arguments.data)?;
     let plan = Plan::of(arguments, &data)?;
     let mut processes = plan.start(&data)?;
     let outcome = tokio::select! {
-        outcome = serve(&plan, &data, &mut processes) => outcome,
+        outcome = supervise(&plan, &data, &mut processes) => outcome,
         () = stop => Ok(()),
     };
     // The root first: what it has taken it can still carry out.
@@ -93,14 +96,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
 }
 
 /// Runs until the root has ended, which is a failure.
-async fn serve(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
+async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
     let client = reqwest::Client::builder()
         .timeout(ASKED_FOR)
         .no_proxy()
         .build()?;
-    for process in processes.iter_mut() {
-        process.wait_until_ready(&client).await?;
-    }
+    process::all_ready(processes, &client).await?;
     let keeper = GrpcMetadata::new(Peer::new(plan.membership.keeper_address())?);
     let follower = Follower::start(Arc::new(keeper)).await;
     let mut states = follower.watch();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use gleaner_model::Role;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -77,35 +77,22 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until it serves.
-    ///
-    /// # Errors
-    /// When it ends, or is not ready in time.
-    pub(crate) async fn wait_until_ready(&mut self, client: &reqwest::Client) -> Result<()> {
-        let until = Instant::now() + READY_WITHIN;
-        let url = format!("http://{}/_health/ready", self.http_address);
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "node `{}` ended ({status}): {}",
-                    self.name,
-                    self.last_line()
-                );
-            }
-            let answer = client.get(&url).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
-            }
-            if Instant::now() >= until {
-                bail!(
-                    "node `{}` is not ready after {} s; its log is `{}`",
-                    self.name,
-                    READY_WITHIN.as_secs(),
-                    self.log.display()
-                );
-            }
-            sleep(POLL).await;
+    /// Fails with what it said last when it has ended.
+    fn check_runs(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!(
+                "node `{}` ended ({status}): {}",
+                self.name,
+                self.last_line()
+            );
         }
+        Ok(())
+    }
+
+    async fn is_ready(&self, client: &reqwest::Client) -> bool {
+        let url = format!("http://{}/_health/ready", self.http_address);
+        let answer = client.get(&url).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Waits until it has ended; returns how, in words.
@@ -143,5 +130,70 @@ impl Process {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
         last.unwrap_or("it said nothing").to_owned()
+    }
+}
+
+/// Waits until all serve.
+///
+/// # Errors
+/// When one ends, or is not ready in time.
+pub(crate) async fn all_ready(processes: &mut [Process], client: &reqwest::Client) -> Result<()> {
+    for at in 0..processes.len() {
+        let until = Instant::now() + READY_WITHIN;
+        loop {
+            // A node may wait for another one, so the end of any is the end of waiting.
+            processes.iter_mut().try_for_each(Process::check_runs)?;
+            let awaited = &processes[at];
+            if awaited.is_ready(client).await {
+                break;
+            }
+            ensure!(
+                Instant::now() < until,
+                "node `{}` is not ready after {} s; its log is `{}`",
+                awaited.name,
+                READY_WITHIN.as_secs(),
+                awaited.log.display()
+            );
+            sleep(POLL).await;
+        }
+    }
+    // An answer may have been that of another server.
+    processes.iter_mut().try_for_each(Process::check_runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node whose process is `line`, run by a shell.
+    fn process(name: &str, line: &str, log: &Path) -> Process {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).stdin(Stdio::piped());
+        Process {
+            name: name.to_owned(),
+            role: Role::Leaf,
+            http_address: "127.0.0.1:1".to_owned(),
+            log: log.to_path_buf(),
+            child: shell.spawn().expect("a shell"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_any_node_is_told_while_another_is_awaited() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        std::fs::write(&log, "error: the port is taken\n").expect("written");
+        let client = reqwest::Client::builder().no_proxy().build();
+        let mut processes = [
+            process("waits", "cat", &log),
+            process("ends", "exit 1", &log),
+        ];
+        let ready = all_ready(&mut processes, &client.expect("a client")).await;
+        let error = ready.expect_err("one has ended").to_string();
+        assert!(
+            error.starts_with("node `ends` ended") && error.ends_with("the port is taken"),
+            "{error}"
+        );
+        processes[0].stop().await;
     }
 }
