@@ -21,7 +21,10 @@ use toml::Table;
 use crate::{
     exit::Exit,
     node::membership::{Member, Membership},
-    serve::{self, folder::DataFolder},
+    serve::{
+        self,
+        folder::{DataFolder, PROCESSES},
+    },
     signals,
 };
 use map::{Entry, Map};
@@ -45,7 +48,7 @@ enum ClusterCommand {
 /// Start a root and leaves on this machine, and stop them in order at SIGINT or SIGTERM.
 ///
 /// Everything lies in the data folder: a folder, a configuration and a log for each node, and
-/// `cluster.json`, which says what process each of them is and which shards it holds. Started again
+/// `processes.json`, which says what process each of them is and which shards it holds. Started again
 /// on the same folder, the cluster has the same documents.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArguments {
@@ -77,13 +80,15 @@ pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
 
 async fn up(arguments: &UpArguments) -> Result<Exit> {
     let stop = signals::stop_asked()?;
-    let _folder = DataFolder::take(&arguments.data)?;
+    let folder = DataFolder::take(&arguments.data)?;
+    folder.check_of_processes()?;
     // A node that cannot have the port would say so only in its log, and another server there would be
     // taken for it.
     drop(serve::listen(&arguments.listen).await?);
     let data = std::path::absolute(&arguments.data)?;
     let plan = Plan::of(arguments, &data)?;
     let mut processes = plan.start(&data)?;
+    folder.remove_old_processes()?;
     let outcome = tokio::select! {
         outcome = supervise(&plan, &data, &mut processes) => outcome,
         () = stop => Ok(()),
@@ -105,7 +110,7 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
     let keeper = GrpcMetadata::new(Peer::new(plan.membership.keeper_address())?);
     let follower = Follower::start(Arc::new(keeper)).await;
     let mut states = follower.watch();
-    let path = data.join("cluster.json");
+    let path = data.join(PROCESSES);
     let mut map = plan.map(processes);
     map.place(&states.borrow_and_update().clone());
     map.write(&path)?;

@@ -3,7 +3,7 @@
 mod leaf;
 pub(crate) mod membership;
 mod metadata;
-mod owner;
+pub(crate) mod owner;
 mod root;
 
 use std::{

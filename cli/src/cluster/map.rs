@@ -1,4 +1,4 @@
-//! `DIR/cluster.json`: which processes make up a local cluster, for scripts and drills.
+//! `DIR/processes.json`: which processes make up a local cluster, for scripts and drills.
 
 use std::{fs, io::Write, path::Path};
 

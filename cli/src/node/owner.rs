@@ -15,14 +15,22 @@ use crate::durable;
 
 /// A node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     /// UUID of the cluster, as its state has it.
-    pub(super) cluster_uuid: String,
+    pub(crate) cluster_uuid: String,
     /// Name of the node.
-    pub(super) node: String,
+    pub(crate) node: String,
 }
 
 impl Owner {
+    /// Returns who was noted in `folder`; `None` when nobody was.
+    ///
+    /// # Errors
+    /// When the note cannot be read.
+    pub(crate) fn of(folder: &Path) -> Result<Option<Self>> {
+        read(&folder.join("node.json"))
+    }
+
     /// Notes that `folder` is this node's.
     ///
     /// # Errors

@@ -7,6 +7,9 @@
 //! DIR/log/           the log: the truth
 //! DIR/indices/       shard copies: views of the log
 //! ```
+//!
+//! The folder of `gleaner cluster up` has `processes.json` instead, and a folder of this kind for each
+//! of its nodes.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,6 +18,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::node::owner::Owner;
+
+/// The file that says what the processes of `gleaner cluster up` are.
+pub(crate) const PROCESSES: &str = "processes.json";
+
+/// The cluster state; earlier versions of `gleaner cluster up` had their processes under this name.
+const STATE: &str = "cluster.json";
 
 /// A data folder that belongs to this process until it is dropped.
 #[derive(Debug)]
@@ -48,7 +60,7 @@ impl DataFolder {
             }
         }
         sign(&mut lock).with_context(|| format!("cannot write to data folder `{shown}`"))?;
-        let is_new = !path.join("cluster.json").exists();
+        let is_new = !path.join(STATE).exists();
         Ok(Self {
             path: path.to_path_buf(),
             is_new,
@@ -75,6 +87,67 @@ impl DataFolder {
             self.path.display()
         );
         Ok(())
+    }
+
+    /// Refuses a folder that is that of a cluster, or of one of its nodes: a server in one process that
+    /// worked there would change what is theirs.
+    ///
+    /// # Errors
+    /// Whose folder it is, and what to do.
+    pub(crate) fn check_of_one_process(&self) -> Result<()> {
+        let shown = self.path.display();
+        ensure!(
+            !self.path.join(PROCESSES).exists() && !self.holds_old_processes(),
+            "data folder `{shown}` is that of `gleaner cluster up`: start that, or give this server a \
+             folder of its own with --data"
+        );
+        if let Some(owner) = Owner::of(&self.path)? {
+            bail!(
+                "data folder `{shown}` is that of node `{}` of a cluster: start it with `gleaner leaf` or \
+                 `gleaner root`, or give this server a folder of its own with --data",
+                owner.node
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder in which documents or a cluster state lie directly: `gleaner cluster up` keeps
+    /// those of each node in a folder below.
+    ///
+    /// # Errors
+    /// What it is, and what to do.
+    pub(crate) fn check_of_processes(&self) -> Result<()> {
+        let holds_state = self.path.join(STATE).exists() && !self.holds_old_processes();
+        let holds_shards = holds_any(&self.log()) || holds_any(&self.indices());
+        let is_of_node = Owner::of(&self.path)?.is_some();
+        ensure!(
+            !holds_state && !holds_shards && !is_of_node,
+            "data folder `{}` is that of another kind of server (`gleaner serve`, or one node of a \
+             cluster), whose documents lie directly in it: give this cluster a folder of its own with \
+             --data",
+            self.path.display()
+        );
+        Ok(())
+    }
+
+    /// Removes what an earlier version of `gleaner cluster up` has left under the name of the cluster
+    /// state; nothing else is touched.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn remove_old_processes(&self) -> Result<()> {
+        if !self.holds_old_processes() {
+            return Ok(());
+        }
+        let path = self.path.join(STATE);
+        fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))
+    }
+
+    /// Returns whether `cluster.json` says what processes are, as it did once, and is no state.
+    fn holds_old_processes(&self) -> bool {
+        let content = fs::read(self.path.join(STATE)).unwrap_or_default();
+        let read = serde_json::from_slice::<Value>(&content);
+        read.is_ok_and(|read| read["url"].is_string() && read["nodes"].is_array())
     }
 
     /// Returns the folder itself, which holds the cluster state.
@@ -140,6 +213,62 @@ mod tests {
         drop(first);
         fs::write(path.join("cluster.json"), "{}").expect("written");
         assert!(!DataFolder::take(&path).expect("free again").is_new());
+    }
+
+    /// What an earlier version of `gleaner cluster up` wrote.
+    const OLD_PROCESSES: &str = "{\"url\": \"http://127.0.0.1:9200\", \"nodes\": []}";
+
+    #[test]
+    fn a_cluster_takes_no_folder_of_a_server_in_one_process() {
+        for held in ["cluster.json", "log/x", "indices/x", "node.json"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join(held);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            let content = match held {
+                "cluster.json" => "{\"magic\": \"gleaner-cluster-state\"}",
+                _ => "{\"cluster_uuid\": \"c\", \"node\": \"leaf-1\"}",
+            };
+            fs::write(&path, content).expect("written");
+            let taken = DataFolder::take(folder.path()).expect("free");
+            let refused = taken.check_of_processes().expect_err(held).to_string();
+            assert!(refused.contains("a folder of its own"), "{refused}");
+            taken.remove_old_processes().expect("nothing to do");
+            assert_eq!(fs::read_to_string(&path).expect("still there"), content);
+        }
+    }
+
+    #[test]
+    fn a_server_in_one_process_takes_no_folder_of_a_cluster() {
+        for (held, content, word) in [
+            (PROCESSES, "{}", "`gleaner cluster up`"),
+            (STATE, OLD_PROCESSES, "`gleaner cluster up`"),
+            (
+                "node.json",
+                "{\"cluster_uuid\": \"c\", \"node\": \"leaf-1\"}",
+                "node `leaf-1`",
+            ),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            fs::write(folder.path().join(held), content).expect("written");
+            let taken = DataFolder::take(folder.path()).expect("free");
+            let refused = taken.check_of_one_process().expect_err(held).to_string();
+            assert!(refused.contains(word), "{refused}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(STATE), "{\"magic\": \"x\"}").expect("written");
+        let taken = DataFolder::take(folder.path()).expect("free");
+        taken.check_of_one_process().expect("its own");
+    }
+
+    #[test]
+    fn the_folder_of_an_earlier_cluster_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(STATE), OLD_PROCESSES).expect("written");
+        let taken = DataFolder::take(folder.path()).expect("free");
+        taken.check_of_processes().expect("a cluster's");
+        taken.remove_old_processes().expect("removed");
+        assert!(!folder.path().join(STATE).exists());
+        taken.check_of_processes().expect("still a cluster's");
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn open(folder: &DataFolder, config: &Config) -> Result<(Arc<dyn Coordinator>, A
         cluster_name: config.cluster_name.clone(),
         ..ClusterState::default()
     };
+    folder.check_of_one_process()?;
     folder.check_whole()?;
     let coordinator =
         Embedded::open(folder.path(), initial).context("cannot open the cluster state")?;
