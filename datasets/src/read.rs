@@ -6,6 +6,7 @@ pub mod bulk;
 mod json;
 mod lines;
 mod ndjson;
+mod quotes;
 mod table;
 
 use std::{path::Path, str::FromStr};

@@ -16,7 +16,7 @@ use std::{
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::Options;
+use super::{Options, quotes::Quotes};
 use crate::{DatasetError, Document, Input, Place, object};
 
 pub(super) fn documents(
@@ -41,13 +41,15 @@ impl Rows {
     fn new(input: Input, delimiter: u8, options: Options) -> Self {
         let Input { name, reader, .. } = input;
         let budget = Arc::new(AtomicUsize::new(0));
+        let has_quotes = delimiter == b',';
         let metered = Metered {
             reader,
             budget: budget.clone(),
+            quotes: has_quotes.then(|| Quotes::new(delimiter)),
         };
         let reader = ReaderBuilder::new()
             .delimiter(delimiter)
-            .quoting(delimiter == b',')
+            .quoting(has_quotes)
             .has_headers(false)
             .from_reader(metered);
         Self {
@@ -66,7 +68,7 @@ impl Rows {
                     Ok(columns) => self.columns = Some(columns),
                     Err(error) => return Some(Err(error)),
                 },
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some(Err(of_header(error))),
             }
         }
         let line = self.reader.position().line();
@@ -144,14 +146,45 @@ impl Rows {
     }
 }
 
+/// Makes a fault in the header the end of the table: no row can be read without it.
+fn of_header(error: DatasetError) -> DatasetError {
+    match error {
+        DatasetError::NotUtf8 { place } => DatasetError::Layout {
+            place,
+            seen: "the header is not UTF-8".to_owned(),
+        },
+        other => other,
+    }
+}
+
 /// What the parser may hold beyond the row at hand.
 const SLACK_BYTES: usize = 256 * 1024;
 
 /// Ends with an error when more bytes are taken than one row may have: a quote that is never closed
-/// would otherwise swallow the rest of the file into memory.
+/// would otherwise swallow the rest of the file into memory. One that is open where the file ends is
+/// an error too.
 struct Metered {
     reader: Box<dyn BufRead + Send>,
     budget: Arc<AtomicUsize>,
+    /// `None` where a quote is a character.
+    quotes: Option<Quotes>,
+}
+
+impl Metered {
+    /// Looks at the next bytes; none are the end.
+    fn follow_quotes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(quotes) = &mut self.quotes else {
+            return Ok(());
+        };
+        quotes.follow(bytes);
+        match quotes.open_since().filter(|_| bytes.is_empty()) {
+            Some(line) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the quote that is opened on line {line} is never closed"),
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Read for Metered {
@@ -165,6 +198,7 @@ impl Read for Metered {
         let most = buffer.len().min(left);
         let num_bytes = self.reader.read(&mut buffer[..most])?;
         self.budget.store(left - num_bytes, Ordering::Relaxed);
+        self.follow_quotes(&buffer[..num_bytes])?;
         Ok(num_bytes)
     }
 }

@@ -163,6 +163,32 @@ fn a_quote_that_is_never_closed_does_not_swallow_the_file() {
 }
 
 #[test]
+fn a_quote_that_is_open_where_the_file_ends_is_told_with_its_line() {
+    let text = "a,b\n1,x\n2,\"y\n3,z\n4,w\n";
+    let mut results = read(Format::Csv, text, Options::default());
+    let Some(Err(DatasetError::Read { place, source })) = results.pop() else {
+        panic!("the quote is never closed");
+    };
+    assert_eq!(place.to_string(), "in:3");
+    assert!(source.to_string().contains("opened on line 3"), "{source}");
+    assert_eq!(told(results), [r#"- {"a":"1","b":"x"}"#]);
+}
+
+#[test]
+fn a_header_that_is_not_utf8_ends_the_table() {
+    for (format, bytes) in [
+        (Format::Csv, &b"a,\xe9\n1,2\n3,4\n"[..]),
+        (Format::Tsv, &b"a\t\xe9\n1\t2\n3\t4\n"[..]),
+    ] {
+        let input = Input::from_reader("in", Size::Unknown, Cursor::new(bytes.to_vec()));
+        let results = documents(input.expect("memory"), format, Options::default());
+        let results: Vec<_> = results.collect();
+        assert!(matches!(&results[..], [Err(error)] if error.is_fatal()));
+        assert_eq!(told(results), ["in:1: the header is not UTF-8"]);
+    }
+}
+
+#[test]
 fn bulk_files_give_documents_with_the_ids_of_their_actions() {
     let text = "{\"index\":{\"_id\":\"a\"}}\n{\"x\":1}\n{\"create\":{}}\n{\"x\":2}\n{\"delete\":{\"_id\":\"a\"}}\n{\"index\":{}}\n{}\n";
     assert_eq!(
