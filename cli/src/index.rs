@@ -43,7 +43,7 @@ pub(crate) use arguments::IndexArguments;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
-    let inputs = inputs::find(&arguments.files, arguments.format)?;
+    let inputs = inputs::find(&arguments.files, arguments.format, &arguments.own_files())?;
     arguments.check(&inputs)?;
     let remote = Remote::new(&arguments.remote)?;
     remote.greet().await?;

@@ -6,7 +6,11 @@ use anyhow::{Result, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gleaner_datasets::read::Format;
 
-use super::{batch::Limits, inputs::InputFile, load::Flow};
+use super::{
+    batch::Limits,
+    inputs::{InputFile, real_path},
+    load::Flow,
+};
 use crate::{exit, remote::RemoteArguments};
 
 /// Load documents from files, folders or standard input.
@@ -35,11 +39,11 @@ pub(crate) struct IndexArguments {
     /// Largest request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 5 * 1024 * 1024)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    batch_bytes: u64,
+    pub(super) batch_bytes: u64,
     /// Most documents in a request
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    batch_docs: u64,
+    pub(super) batch_docs: u64,
     /// Requests in flight; 1 keeps the order of operations
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -52,7 +56,8 @@ pub(crate) struct IndexArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) checkpoint: Option<PathBuf>,
     /// File for refused documents, one JSON object a line: input, position, reason, action and
-    /// document; what could not be read as a document has neither of the last two
+    /// document; what could not be read as a document has neither of the last two. What is in it
+    /// stays
     #[arg(long, value_name = "FILE")]
     pub(super) dead_letter: Option<PathBuf>,
     /// JSON file with the mappings and settings of the index, used when it does not exist yet
@@ -90,6 +95,15 @@ impl IndexArguments {
         }
     }
 
+    /// Returns the files that the load writes, as absolute paths: they are no inputs.
+    pub(super) fn own_files(&self) -> Vec<PathBuf> {
+        let own = [&self.checkpoint, &self.dead_letter];
+        own.into_iter()
+            .flatten()
+            .map(|path| real_path(path))
+            .collect()
+    }
+
     /// Refuses combinations that cannot mean anything.
     pub(super) fn check(&self, inputs: &[InputFile]) -> Result<()> {
         let has_bulk = inputs.iter().any(|input| input.format == Format::Bulk);
@@ -102,6 +116,20 @@ impl IndexArguments {
         ensure!(
             !has_stdin || self.checkpoint.is_none(),
             "standard input cannot be read again: a load with --checkpoint needs files"
+        );
+        let own = self.own_files();
+        for file in &own {
+            let is_input = inputs.iter().any(|input| input.path.as_ref() == Some(file));
+            ensure!(
+                !is_input,
+                "`{}` is an input, and --checkpoint or --dead-letter would write to it: give them \
+                 files of their own",
+                file.display()
+            );
+        }
+        ensure!(
+            own.len() < 2 || own[0] != own[1],
+            "--checkpoint and --dead-letter name one file: give each its own"
         );
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{
     checkpoint::{Checkpoint, Task},
     dead_letter::DeadLetters,
     identity::Identity,
-    inputs::InputFile,
+    inputs::{InputFile, real_path},
     ledger::{InputName, Ledger},
     reading::{Content, ReadOptions, Reading, Source},
     report::Meter,
@@ -30,6 +30,8 @@ pub(super) fn open(
             .map_or("auto".to_owned(), |format| format!("{format:?}")),
         id_field: arguments.id_field.clone(),
         routing_field: arguments.routing_field.clone(),
+        batch_docs: Some(arguments.batch_docs),
+        batch_bytes: Some(arguments.batch_bytes),
     };
     let fresh = || Checkpoint::new(format!("{:016x}", rand::random::<u64>()), task.clone());
     let mut checkpoint = match &arguments.checkpoint {
@@ -52,11 +54,10 @@ pub(super) fn open(
             arguments.checkpoint.as_ref().map(|_| &mut checkpoint),
         )?);
     }
-    let known_bytes = checkpoint.dead_letter_bytes;
-    let letters = arguments
-        .dead_letter
-        .as_ref()
-        .map(|path| DeadLetters::open(path, known_bytes));
+    let letters = arguments.dead_letter.as_ref().map(|path| {
+        let path = real_path(path);
+        DeadLetters::open(&path, checkpoint.letters_in(&path))
+    });
     let load = checkpoint.load.clone();
     let kept = arguments.checkpoint.clone().map(|path| (path, checkpoint));
     let options = ReadOptions {

@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{batch::Reached, identity::Identity};
+use super::{
+    batch::Reached,
+    identity::{self, Identity},
+};
 use crate::durable;
 
 /// The version of the file's layout.
@@ -28,6 +31,13 @@ pub(crate) struct Task {
     pub(crate) format: String,
     pub(crate) id_field: Option<String>,
     pub(crate) routing_field: Option<String>,
+    /// `--batch-docs`: a request with other borders is another one to the server, and what it creates
+    /// may be there. Earlier versions did not note it.
+    #[serde(default)]
+    pub(crate) batch_docs: Option<u64>,
+    /// `--batch-bytes`, likewise.
+    #[serde(default)]
+    pub(crate) batch_bytes: Option<u64>,
 }
 
 /// How far one file has come.
@@ -36,6 +46,10 @@ pub(crate) struct FileProgress {
     /// Absolute path.
     path: PathBuf,
     identity: Identity,
+    /// When it was changed last, in nanoseconds since the epoch: its identity knows only its beginning.
+    /// Earlier versions did not note it.
+    #[serde(default)]
+    modified_ns: Option<u64>,
     /// Documents from the start that are settled.
     position: u64,
     /// Is all of it settled?
@@ -53,8 +67,12 @@ pub(crate) struct Checkpoint {
     pub(crate) accepted: u64,
     /// Documents refused, over all runs.
     pub(crate) refused: u64,
-    /// The length of the dead-letter file that belongs to this checkpoint.
-    pub(crate) dead_letter_bytes: u64,
+    /// The dead-letter file that belongs to this checkpoint, as an absolute path. Earlier versions did
+    /// not note it.
+    #[serde(default)]
+    dead_letter: Option<PathBuf>,
+    /// Its length.
+    dead_letter_bytes: u64,
     files: Vec<FileProgress>,
 }
 
@@ -67,6 +85,7 @@ impl Checkpoint {
             task,
             accepted: 0,
             refused: 0,
+            dead_letter: None,
             dead_letter_bytes: 0,
             files: Vec::new(),
         }
@@ -83,16 +102,19 @@ impl Checkpoint {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("cannot read `{shown}`")),
         };
-        let read: Self = serde_json::from_slice(&bytes)
+        let mut read: Self = serde_json::from_slice(&bytes)
             .with_context(|| format!("`{shown}` is no checkpoint"))?;
         ensure!(
             read.gleaner_checkpoint <= FORMAT,
             "checkpoint `{shown}` has format {}, this version reads up to {FORMAT}",
             read.gleaner_checkpoint
         );
+        read.task.batch_docs = read.task.batch_docs.or(task.batch_docs);
+        read.task.batch_bytes = read.task.batch_bytes.or(task.batch_bytes);
         ensure!(
             read.task == *task,
-            "checkpoint `{shown}` belongs to another load ({}); use another file, or remove it",
+            "checkpoint `{shown}` belongs to another load ({}); go on as it began, use another file, or \
+             remove it",
             read.task.difference(task)
         );
         Ok(Some(read))
@@ -106,16 +128,33 @@ impl Checkpoint {
             .with_context(|| format!("cannot write checkpoint `{}`", path.display()))
     }
 
+    /// Returns how much of the dead-letter file at `path` is of this load; `None` when none of it is.
+    pub(crate) fn letters_in(&self, path: &Path) -> Option<u64> {
+        let is_ours = match &self.dead_letter {
+            Some(ours) => ours == path,
+            None => self.dead_letter_bytes > 0,
+        };
+        is_ours.then_some(self.dead_letter_bytes)
+    }
+
+    /// Notes how long the dead-letter file at `path` is.
+    pub(crate) fn set_letters(&mut self, path: &Path, num_bytes: u64) {
+        self.dead_letter = Some(path.to_path_buf());
+        self.dead_letter_bytes = num_bytes;
+    }
+
     /// Returns where reading of a file goes on: its position, or `None` when it is all settled.
     /// A file that is not known yet is taken in.
     ///
     /// # Errors
     /// When the file has changed: its positions then mean other documents.
     pub(crate) fn resume(&mut self, path: &Path, identity: &Identity) -> Result<Option<u64>> {
-        match self.files.iter().find(|file| file.path == path) {
+        let modified_ns = identity::modified_ns(path);
+        match self.files.iter_mut().find(|file| file.path == path) {
             Some(file) => {
+                file.modified_ns = file.modified_ns.or(modified_ns);
                 ensure!(
-                    file.identity == *identity,
+                    file.identity == *identity && file.modified_ns == modified_ns,
                     "`{}` has changed since the checkpoint was written; remove the checkpoint to \
                      load it anew",
                     path.display()
@@ -126,6 +165,7 @@ impl Checkpoint {
                 self.files.push(FileProgress {
                     path: path.to_path_buf(),
                     identity: identity.clone(),
+                    modified_ns,
                     position: 0,
                     is_whole: false,
                 });
@@ -147,6 +187,8 @@ impl Task {
     /// Names the first thing that differs.
     fn difference(&self, other: &Self) -> String {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        let number =
+            |value: Option<u64>| value.map_or("none".to_owned(), |value| value.to_string());
         let pairs = [
             ("url", self.url.clone(), other.url.clone()),
             ("index", self.index.clone(), other.index.clone()),
@@ -156,6 +198,16 @@ impl Task {
                 "routing field",
                 shown(&self.routing_field),
                 shown(&other.routing_field),
+            ),
+            (
+                "--batch-docs",
+                number(self.batch_docs),
+                number(other.batch_docs),
+            ),
+            (
+                "--batch-bytes",
+                number(self.batch_bytes),
+                number(other.batch_bytes),
             ),
         ];
         let different = pairs.into_iter().find(|(_, ours, theirs)| ours != theirs);
@@ -176,6 +228,8 @@ mod tests {
             format: "auto".to_owned(),
             id_field: None,
             routing_field: None,
+            batch_docs: Some(10),
+            batch_bytes: Some(1_000),
         }
     }
 
@@ -253,6 +307,63 @@ mod tests {
             .resume(&place.data, &changed)
             .expect_err("another content");
         assert!(error.to_string().contains("has changed"), "{error}");
+    }
+
+    #[test]
+    fn requests_of_another_size_are_refused_unless_nobody_knows_theirs() {
+        let place = place();
+        let checkpoint = Checkpoint::new("l".to_owned(), task("a"));
+        checkpoint.write(&place.checkpoint).expect("written");
+        let other = Task {
+            batch_docs: Some(20),
+            ..task("a")
+        };
+        let error = Checkpoint::read(&place.checkpoint, &other).expect_err("another size");
+        let told = error.to_string();
+        assert!(told.contains("--batch-docs `10`, not `20`"), "{told}");
+
+        let mut earlier = checkpoint;
+        (earlier.task.batch_docs, earlier.task.batch_bytes) = (None, None);
+        earlier.write(&place.checkpoint).expect("written");
+        let read = Checkpoint::read(&place.checkpoint, &other).expect("of an earlier version");
+        assert_eq!(read.expect("there").task, other);
+    }
+
+    #[test]
+    fn a_file_that_changed_behind_its_beginning_is_refused() {
+        let place = place();
+        fs::write(&place.data, "x".repeat(100_000)).expect("written");
+        let identity = Identity::of_file(&place.data).expect("a file");
+        let mut checkpoint = Checkpoint::new("l".to_owned(), task("a"));
+        checkpoint.resume(&place.data, &identity).expect("new");
+
+        let file = fs::File::options().write(true).open(&place.data);
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(7);
+        let changed = file.and_then(|file| file.set_modified(later));
+        changed.expect("the time is set");
+        assert_eq!(Identity::of_file(&place.data).expect("a file"), identity);
+        let error = checkpoint.resume(&place.data, &identity);
+        let error = error.expect_err("changed").to_string();
+        assert!(error.contains("has changed"), "{error}");
+
+        let mut earlier = Checkpoint::new("l".to_owned(), task("a"));
+        earlier.resume(&place.data, &identity).expect("new");
+        earlier.files[0].modified_ns = None;
+        let resumed = earlier.resume(&place.data, &identity);
+        assert_eq!(resumed.expect("of an earlier version"), Some(0));
+        assert!(earlier.files[0].modified_ns.is_some());
+    }
+
+    #[test]
+    fn letters_belong_to_the_file_they_were_written_to() {
+        let (ours, other) = (Path::new("/a/dead"), Path::new("/b/dead"));
+        let mut checkpoint = Checkpoint::new("l".to_owned(), task("a"));
+        assert_eq!(checkpoint.letters_in(ours), None, "nothing was written");
+        checkpoint.set_letters(ours, 7);
+        assert_eq!(checkpoint.letters_in(ours), Some(7));
+        assert_eq!(checkpoint.letters_in(other), None);
+        checkpoint.dead_letter = None;
+        assert_eq!(checkpoint.letters_in(other), Some(7), "an earlier version");
     }
 
     #[test]

@@ -10,8 +10,8 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Seek, SeekFrom, Write},
-    path::Path,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -23,6 +23,7 @@ use super::batch::Refusal;
 /// A dead-letter file that is being appended to.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
+    path: PathBuf,
     file: BufWriter<File>,
     num_bytes: u64,
 }
@@ -42,26 +43,31 @@ impl DeadLetters {
     /// Opens the file at `path`.
     ///
     /// A load that goes on gives the length its checkpoint knows: letters behind it belong to
-    /// batches that are sent again. A new load starts with an empty file.
-    pub(crate) fn open(path: &Path, known_bytes: u64) -> Result<Self> {
+    /// batches that are sent again. Without one, what is there is somebody else's: letters are added
+    /// to it.
+    pub(crate) fn open(path: &Path, known_bytes: Option<u64>) -> Result<Self> {
         Self::cut(path, known_bytes)
             .with_context(|| format!("cannot open dead-letter file `{}`", path.display()))
     }
 
-    fn cut(path: &Path, known_bytes: u64) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
+    fn cut(path: &Path, known_bytes: Option<u64>) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let there = file.metadata()?.len();
         // Somebody may have emptied it in between; never fill the gap with zeros.
-        let num_bytes = known_bytes.min(file.metadata()?.len());
-        file.set_len(num_bytes)?;
-        file.seek(SeekFrom::End(0))?;
+        let num_bytes = known_bytes.map_or(there, |known| known.min(there));
+        if num_bytes < there {
+            file.set_len(num_bytes)?;
+        }
         Ok(Self {
+            path: path.to_path_buf(),
             file: BufWriter::new(file),
             num_bytes,
         })
+    }
+
+    /// Returns where the file is, as it was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Appends one letter; it is on disk after [`sync`](Self::sync).
@@ -117,7 +123,7 @@ mod tests {
     fn letters_have_place_reason_and_the_document_as_it_was() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
-        let mut letters = DeadLetters::open(&path, 0).expect("opens");
+        let mut letters = DeadLetters::open(&path, None).expect("opens");
         letters
             .append("a.csv", &refusal(4, Some("{\"n\": 1.10}")))
             .expect("written");
@@ -137,13 +143,13 @@ mod tests {
     fn letters_behind_the_checkpoint_are_cut_off() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
-        let mut letters = DeadLetters::open(&path, 0).expect("opens");
+        let mut letters = DeadLetters::open(&path, Some(0)).expect("opens");
         letters.append("a", &refusal(0, None)).expect("written");
         let known = letters.sync().expect("synced");
         letters.append("a", &refusal(1, None)).expect("written");
         letters.sync().expect("synced");
 
-        let mut again = DeadLetters::open(&path, known).expect("opens");
+        let mut again = DeadLetters::open(&path, Some(known)).expect("opens");
         again.append("a", &refusal(2, None)).expect("written");
         again.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
@@ -153,9 +159,21 @@ mod tests {
             "{text}"
         );
 
-        DeadLetters::open(&path, 0).expect("a new load starts with an empty file");
-        assert_eq!(fs::read_to_string(&path).expect("readable"), "");
-        DeadLetters::open(&path, 99).expect("a shorter file is not filled up");
+        fs::write(&path, "").expect("written");
+        DeadLetters::open(&path, Some(99)).expect("a shorter file is not filled up");
         assert_eq!(fs::metadata(&path).expect("there").len(), 0);
+    }
+
+    #[test]
+    fn letters_are_added_to_what_is_not_of_this_load() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dead.ndjson");
+        fs::write(&path, "kept\n").expect("written");
+        let mut letters = DeadLetters::open(&path, None).expect("opens");
+        letters.append("a", &refusal(1, None)).expect("written");
+        let num_bytes = letters.sync().expect("synced");
+        let text = fs::read_to_string(&path).expect("readable");
+        assert_eq!(num_bytes, text.len() as u64);
+        assert!(text.starts_with("kept\n{\"input\""), "{text}");
     }
 }

@@ -3,12 +3,15 @@
 //! With a checkpoint, a document may be sent twice: the load was interrupted after the server took
 //! it and before the checkpoint said so. It then has to bear the same `_id` both times. So an id is
 //! made of the file's identity (its path, size and first 64 KiB) and the document's position. A file
-//! of the same name with other content gives other ids and overwrites nothing.
+//! of the same name with other content gives other ids and overwrites nothing. What changes behind the
+//! first 64 KiB and keeps the size is told by the time of the change, which no id is made of: a file that
+//! was only copied has the same documents.
 
 use std::{
     fs::File,
     io::{self, Read},
     path::Path,
+    time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +41,14 @@ impl Identity {
     pub(crate) fn document_id(&self, position: u64) -> String {
         hash(format!("{}/{position}", self.0).as_bytes())
     }
+}
+
+/// Returns when the file at `path` was changed last, in nanoseconds since the epoch; `None` where the
+/// system does not say.
+pub(crate) fn modified_ns(path: &Path) -> Option<u64> {
+    let modified = path.metadata().ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
 }
 
 /// Hashes to 32 hexadecimal digits. The hash is frozen by a test: a resumed load depends on it.

@@ -1,6 +1,9 @@
 //! The files that were named, folders walked, each with its layout.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use gleaner_datasets::read::Format;
@@ -32,11 +35,16 @@ impl InputFile {
 /// Finds what `names` stand for, in their order; a folder's files are sorted by name.
 ///
 /// In a folder, only files whose name tells a layout are taken, unless `format` says it for all;
-/// hidden ones never are.
+/// hidden ones never are, nor are the files `own` that the load writes, given by [`real_path`]. A file
+/// of two names in one folder is taken once.
 ///
 /// # Errors
 /// What is not there, has no known layout, or is named twice.
-pub(crate) fn find(names: &[PathBuf], format: Option<Format>) -> Result<Vec<InputFile>> {
+pub(crate) fn find(
+    names: &[PathBuf],
+    format: Option<Format>,
+    own: &[PathBuf],
+) -> Result<Vec<InputFile>> {
     let mut inputs = Vec::new();
     for name in names {
         if name.as_os_str() == STDIN {
@@ -49,7 +57,7 @@ pub(crate) fn find(names: &[PathBuf], format: Option<Format>) -> Result<Vec<Inpu
                 num_bytes: None,
             });
         } else if name.is_dir() {
-            walk(name, format, &mut inputs)?;
+            inputs.extend(walk(name, format, own)?);
         } else {
             let format = format.or_else(|| Format::of_path(name)).with_context(|| {
                 format!(
@@ -67,8 +75,9 @@ pub(crate) fn find(names: &[PathBuf], format: Option<Format>) -> Result<Vec<Inpu
     Ok(inputs)
 }
 
-fn walk(folder: &Path, format: Option<Format>, inputs: &mut Vec<InputFile>) -> Result<()> {
-    let num_before = inputs.len();
+fn walk(folder: &Path, format: Option<Format>, own: &[PathBuf]) -> Result<Vec<InputFile>> {
+    let mut inputs = Vec::new();
+    let mut taken: BTreeSet<PathBuf> = own.iter().cloned().collect();
     let is_shown = |entry: &DirEntry| {
         entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
     };
@@ -78,18 +87,40 @@ fn walk(folder: &Path, format: Option<Format>, inputs: &mut Vec<InputFile>) -> R
         .filter_entry(is_shown)
     {
         let entry = entry.with_context(|| format!("cannot walk `{}`", folder.display()))?;
-        let format = format.or_else(|| Format::of_path(entry.path()));
-        if let Some(format) = format.filter(|_| entry.path().is_file()) {
-            inputs.push(input(entry.path(), format)?);
+        let Some(format) = format.or_else(|| Format::of_path(entry.path())) else {
+            continue;
+        };
+        if entry.path().is_file() {
+            let found = input(entry.path(), format)?;
+            if found.path.clone().is_some_and(|path| taken.insert(path)) {
+                inputs.push(found);
+            }
+        } else if entry.path_is_symlink() && !entry.path().exists() {
+            let link = entry.path().display();
+            tracing::warn!(%link, "a link that leads nowhere is left out");
         }
     }
-    if inputs.len() == num_before {
+    if inputs.is_empty() {
         bail!(
             "no file in `{}` has a known ending; say the layout with --format",
             folder.display()
         );
     }
-    Ok(())
+    Ok(inputs)
+}
+
+/// Returns where `path` leads, as an absolute path, whether or not there is a file yet.
+pub(super) fn real_path(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+        match (parent, path.file_name()) {
+            (Ok(parent), Some(name)) => parent.join(name),
+            _ => path.to_path_buf(),
+        }
+    })
 }
 
 fn input(path: &Path, format: Format) -> Result<InputFile> {
@@ -134,7 +165,7 @@ mod tests {
     #[test]
     fn folders_are_walked_in_order_and_take_what_tells_its_layout() {
         let folder = folder();
-        let found = find(&[folder.path().to_path_buf()], None).expect("found");
+        let found = find(&[folder.path().to_path_buf()], None, &[]).expect("found");
         let told: Vec<_> = found
             .iter()
             .map(|input| {
@@ -151,7 +182,7 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(found[0].num_bytes, Some(1));
-        let all = find(&[folder.path().to_path_buf()], Some(Format::Bulk)).expect("found");
+        let all = find(&[folder.path().to_path_buf()], Some(Format::Bulk), &[]).expect("found");
         assert_eq!(
             all.len(),
             4,
@@ -164,7 +195,7 @@ mod tests {
         let folder = folder();
         let told = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
-            find(&names, None).expect_err("refused").to_string()
+            find(&names, None, &[]).expect_err("refused").to_string()
         };
         assert!(told(&["notes.txt"]).contains("--format"));
         assert!(told(&["gone.csv"]).contains("cannot open"));
@@ -172,8 +203,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_load_writes_is_no_input_of_it() {
+        let folder = folder();
+        let own = real_path(&folder.path().join("deep/../deep/c.json"));
+        let absent = real_path(&folder.path().join("absent.json"));
+        let found = find(&[folder.path().to_path_buf()], None, &[own.clone(), absent]);
+        let found = found.expect("found");
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|input| input.path.as_ref() != Some(&own)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_two_names_is_taken_once_and_a_link_to_nowhere_not_at_all() {
+        use std::os::unix::fs::symlink;
+
+        let folder = folder();
+        symlink("b.csv", folder.path().join("c.csv")).expect("linked");
+        symlink("gone.csv", folder.path().join("d.csv")).expect("linked");
+        let found = find(&[folder.path().to_path_buf()], None, &[]).expect("found");
+        assert_eq!(found.len(), 3);
+        let link = real_path(&folder.path().join("c.csv"));
+        assert_eq!(link, real_path(&folder.path().join("b.csv")));
+    }
+
+    #[test]
     fn standard_input_is_ndjson_unless_it_is_said() {
-        let found = find(&[PathBuf::from("-")], None).expect("found");
+        let found = find(&[PathBuf::from("-")], None, &[]).expect("found");
         assert_eq!(
             (found[0].format, found[0].path.clone()),
             (Format::Ndjson, None)

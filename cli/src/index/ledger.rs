@@ -149,14 +149,14 @@ impl Ledger {
 
     /// Brings letters and checkpoint to disk.
     pub(crate) fn save(&mut self) -> Result<()> {
-        let num_bytes = match &mut self.letters {
-            Some(letters) => letters
-                .sync()
-                .context("cannot write the dead-letter file")?,
-            None => 0,
-        };
-        if let Some((path, checkpoint)) = &mut self.checkpoint {
-            checkpoint.dead_letter_bytes = num_bytes;
+        if let Some(letters) = &mut self.letters {
+            let synced = letters.sync();
+            let num_bytes = synced.context("cannot write the dead-letter file")?;
+            if let Some((_, checkpoint)) = &mut self.checkpoint {
+                checkpoint.set_letters(letters.path(), num_bytes);
+            }
+        }
+        if let Some((path, checkpoint)) = &self.checkpoint {
             checkpoint.write(path)?;
         }
         self.written = Instant::now();
@@ -221,6 +221,8 @@ mod tests {
             format: String::new(),
             id_field: None,
             routing_field: None,
+            batch_docs: None,
+            batch_bytes: None,
         };
         let mut checkpoint = Checkpoint::new("l".to_owned(), task.clone());
         checkpoint.resume(&data, &identity).expect("new");
@@ -230,7 +232,7 @@ mod tests {
             shown: "data".to_owned(),
             path: Some(data.clone()),
         };
-        let letters = DeadLetters::open(&dead, 0).expect("opens");
+        let letters = DeadLetters::open(&dead, None).expect("opens");
         let mut ledger = Ledger::new(vec![input], Some((path.clone(), checkpoint)), Some(letters));
 
         let kept = || {

@@ -217,6 +217,33 @@ fn refused_documents_go_to_the_dead_letter_file() {
 }
 
 #[test]
+fn what_a_load_writes_is_neither_read_nor_emptied() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let text = "{\"n\":1}\n{\"bad\":true}\n";
+    let file = desk.write("a.ndjson", text);
+    let link = desk.path("link.ndjson");
+    std::os::unix::fs::symlink(&file, &link).expect("linked");
+    for flag in ["--dead-letter", "--checkpoint"] {
+        for own in [&file, &link] {
+            let (code, said) = load(&server, &[flag, own.to_str().expect("a name")], &[&file]);
+            assert_eq!(code, 1, "{said}");
+            assert!(said.contains("is an input"), "{said}");
+            assert_eq!(fs::read_to_string(&file).expect("whole"), text);
+        }
+    }
+    let dead = desk.write("dead.ndjson", "{\"n\":7}\n");
+    let dead_name = dead.to_str().expect("a name");
+    fs::remove_file(&link).expect("removed");
+    let folder = desk.folder.path();
+    let (code, said) = load(&server, &["--dead-letter", dead_name], &[folder]);
+    assert_eq!(code, 3, "{said}");
+    assert_eq!(numbers(&server), [1], "letters are not loaded");
+    let letters = fs::read_to_string(&dead).expect("letters");
+    assert!(letters.starts_with("{\"n\":7}\n"), "{letters}");
+    assert_eq!(letters.lines().count(), 2);
+}
+
+#[test]
 fn an_interrupted_load_goes_on_without_losing_or_doubling() {
     let (server, desk) = (Server::start(), Desk::new());
     let file = desk.numbered("a.ndjson", 100);

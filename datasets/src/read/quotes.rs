@@ -86,7 +86,7 @@ mod tests {
             .flexible(true)
             .from_reader(longer.as_bytes());
         let last = reader.into_records().last().expect("a row").expect("text");
-        last != vec!["Z"]
+        last.len() != 1 || &last[0] != "Z"
     }
 
     #[test]
