@@ -1,7 +1,8 @@
 //! The examples of the README and of `docs/` are run: shell blocks in order, against a server.
 //!
 //! A block marked `sh` is a script; blocks of other languages are not run. `gleaner serve` in a
-//! script stands for the server that the test has started, on another port.
+//! script stands for the server that the test has started, on another port. A search of an example
+//! finds something.
 
 use std::env;
 use std::fs;
@@ -107,5 +108,30 @@ fn run(example: &Example, address: &str, folder: &Path) -> Result<()> {
         "{place}: {}\n{script}\n{printed}{told}",
         output.status
     );
+    ensure!(
+        !has_found_nothing(&printed),
+        "{place}: a search finds nothing\n{script}\n{printed}"
+    );
     Ok(())
+}
+
+/// Returns whether what was printed holds the answer of a search without hits, as a table or as JSON.
+fn has_found_nothing(printed: &str) -> bool {
+    let packed: String = printed.split_whitespace().collect();
+    printed
+        .lines()
+        .any(|line| line.starts_with("0 documents match"))
+        || packed.contains("\"total\":{\"value\":0,")
+}
+
+#[test]
+fn answers_without_hits_are_noticed() {
+    for (printed, expected) in [
+        ("0 documents match, 0 shown, 1 ms\n", true),
+        ("10 documents match, 3 shown, 1 ms\n", false),
+        ("{\n  \"total\" : {\n    \"value\" : 0,\n", true),
+        ("{\"total\":{\"value\":10,\"relation\":\"eq\"}", false),
+    ] {
+        assert_eq!(has_found_nothing(printed), expected, "{printed}");
+    }
 }
