@@ -176,6 +176,16 @@ impl Config {
             self.hedge_share
         );
         ensure!(
+            !self.search_timeout.0.is_zero(),
+            "`search_timeout` is 0: no search could end; -1 is without limit"
+        );
+        ensure!(
+            self.max_bulk.0 > 0 && self.max_body.0 > 0,
+            "`max_bulk` and `max_body` are {} and {}, wanted more than 0b: no request would fit",
+            self.max_bulk,
+            self.max_body
+        );
+        ensure!(
             self.search_queue > 0,
             "`search_queue` is 0: no search could wait"
         );
@@ -196,8 +206,14 @@ impl Config {
 /// Reads a file, and refuses what is wrong in it before other layers hide where it came from.
 fn read(path: &Path) -> Result<Table> {
     let text = std::fs::read_to_string(path).context("cannot read the configuration")?;
+    let table: Table = toml::from_str(&text)?;
+    ensure!(
+        !table.contains_key("cluster"),
+        "a table `[cluster]` names members of a cluster: start them with `gleaner leaf` or `gleaner \
+         root`, and a server in one process without this file (`--config`, GLEANER_CONFIG)"
+    );
     toml::from_str::<Config>(&text)?;
-    Ok(toml::from_str(&text)?)
+    Ok(table)
 }
 
 #[cfg(test)]

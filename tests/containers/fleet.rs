@@ -91,7 +91,8 @@ impl Fleet {
         } else {
             "leaf"
         };
-        words.extend([image, role, "--rpc-listen", "0.0.0.0:9300"]);
+        words.extend([image, role, "--config", "/etc/gleaner/cluster.toml"]);
+        words.extend(["--rpc-listen", "0.0.0.0:9300"]);
         docker(&words)?;
         Ok(())
     }

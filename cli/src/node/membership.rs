@@ -47,13 +47,16 @@ pub(crate) struct Member {
     /// `HOST:PORT` at which clients call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) http_address: Option<String>,
-    /// Share of the shards relative to others, > 0.
+    /// Share of the shards relative to others, 0.001 to 1000.
     #[serde(default = "one")]
     pub(crate) weight: f64,
     /// Failure domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) zone: Option<String>,
 }
+
+/// Weights with which shards can be shared out.
+const WEIGHTS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
 
 fn one() -> f64 {
     1.0
@@ -74,8 +77,8 @@ impl Membership {
                 "two members of the cluster are named `{name}`"
             );
             ensure!(
-                member.weight.is_finite() && member.weight > 0.0,
-                "the weight of `{name}` is {}, wanted a number above 0",
+                WEIGHTS.contains(&member.weight),
+                "the weight of `{name}` is {}, wanted 0.001 to 1000",
                 member.weight
             );
             let has_port = member
@@ -182,6 +185,8 @@ mod tests {
                 format!("keeper = 'r'\n{ROOT}weight = 0.0\n"),
                 "weight of `r`",
             ),
+            (format!("keeper = 'r'\n{ROOT}weight = 1001\n"), "1001"),
+            (format!("keeper = 'r'\n{ROOT}weight = nan\n"), "NaN"),
             (
                 "keeper = 'r'\n[[nodes]]\nname = 'r'\nrole = 'root'\naddress = 'h'\n".to_owned(),
                 "HOST:PORT",
