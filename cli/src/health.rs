@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, remote};
 
 /// Ask a node whether it serves; the exit code is 0 when it is ready and 1 when it is not.
 #[derive(Debug, clap::Args)]
@@ -27,13 +27,18 @@ pub(crate) struct HealthArguments {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
+    let (base, user) = remote::address(&arguments.url)?;
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(arguments.timeout))
         .no_proxy()
         .build()?;
-    let url = format!("{}/_health/ready", arguments.url.trim_end_matches('/'));
-    let answer = client.get(&url).send().await;
-    let answer = answer.with_context(|| format!("`{}` does not answer", arguments.url))?;
+    let url = format!("{}/_health/ready", base.as_str().trim_end_matches('/'));
+    let mut request = client.get(url);
+    if let Some((name, password)) = user {
+        request = request.basic_auth(name, Some(password));
+    }
+    let answer = request.send().await;
+    let answer = answer.with_context(|| format!("`{base}` does not answer"))?;
     let is_ready = answer.status().is_success();
     let body = answer.text().await.unwrap_or_default();
     writeln!(stdout(), "{}", body.trim())?;

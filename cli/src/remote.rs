@@ -2,7 +2,7 @@
 
 mod indices;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{
@@ -44,6 +44,9 @@ pub(crate) struct RemoteArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    /// Is no proxy asked, whatever the environment says?
+    #[arg(skip)]
+    is_own: bool,
 }
 
 impl RemoteArguments {
@@ -55,6 +58,7 @@ impl RemoteArguments {
             api_key: None,
             headers: Vec::new(),
             timeout: 120,
+            is_own: true,
         }
     }
 }
@@ -80,7 +84,11 @@ impl Remote {
         if let Some(value) = authorization(arguments, user)? {
             headers.insert(AUTHORIZATION, value);
         }
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if arguments.is_own || is_here(&base) {
+            client = client.no_proxy();
+        }
+        let client = client
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(Duration::from_secs(arguments.timeout))
@@ -155,8 +163,16 @@ pub(crate) fn cause(error: &Value) -> String {
     }
 }
 
+/// Does the address lead to this machine, where a proxy would look for a server on its own?
+fn is_here(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default();
+    let number = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_local = number.is_ok_and(|number| number.is_loopback() || number.is_unspecified());
+    is_local || host == "localhost" || host.ends_with(".localhost")
+}
+
 /// Splits name and password off the address, so that they stand in no message.
-fn address(text: &str) -> Result<(Url, Option<(String, String)>)> {
+pub(crate) fn address(text: &str) -> Result<(Url, Option<(String, String)>)> {
     let has_scheme = text.contains("://");
     let whole = if has_scheme {
         text.to_owned()
@@ -219,6 +235,21 @@ mod tests {
         assert_eq!(user, Some(("me".to_owned(), "secret".to_owned())));
         for wrong in ["ftp://host", "http://", ""] {
             assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_servers_elsewhere_are_reached_through_a_proxy() {
+        for (text, expected) in [
+            ("127.0.0.1:9200", true),
+            ("http://localhost:9200/prefix", true),
+            ("http://[::1]:9200", true),
+            ("0.0.0.0:9200", true),
+            ("10.0.0.1:9200", false),
+            ("localhost.example:9200", false),
+        ] {
+            let (base, _) = address(text).expect("an address");
+            assert_eq!(is_here(&base), expected, "{text}");
         }
     }
 

@@ -379,6 +379,19 @@ fn usage_and_connection_faults_exit_with_1() {
 }
 
 #[test]
+fn a_server_on_this_machine_is_reached_without_a_proxy() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let file = desk.numbered("a.ndjson", 2);
+    let output = gleaner(&server, &[])
+        .env("http_proxy", "http://127.0.0.1:1")
+        .env_remove("no_proxy")
+        .arg(&file)
+        .output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
 fn credentials_and_headers_reach_the_server() {
     let (server, desk) = (Server::start(), Desk::new());
     let file = desk.numbered("a.ndjson", 1);

@@ -110,6 +110,17 @@ fn a_folder_and_a_port_have_one_server() {
 }
 
 #[test]
+fn health_is_asked_at_the_forms_of_address_that_searches_take() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let served = Served::start(&folder.path().join("data"), &[]);
+    let address = served.url().replace("http://", "");
+    for url in [served.url(), address.clone(), format!("{address}/")] {
+        let (code, said) = ask(&served, &["health", "--url", &url]);
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
+#[test]
 fn settings_are_printed_as_they_are_resolved() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("gleaner.toml");
