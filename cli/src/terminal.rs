@@ -59,16 +59,21 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// Makes text of a document safe for one line of a terminal: control characters become spaces.
+/// Makes text of a document safe for one line of a terminal: characters that steer become spaces.
 ///
-/// A document could else move the cursor, change the title or colour what follows.
+/// A document could else move the cursor, change the title, colour what follows or turn its direction.
 pub(crate) fn one_line(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let clean = text.chars().map(|c| if is_steering(c) { ' ' } else { c });
     clean
         .collect::<String>()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Is it a control character, or one that opens or closes another direction of writing?
+fn is_steering(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Cuts to `width` characters, with `…` where something was left out.
@@ -93,6 +98,7 @@ mod tests {
     #[test]
     fn text_cannot_steer_the_terminal() {
         assert_eq!(one_line("a\n\tb\x1b[31m \u{9b}2Jc"), "a b [31m 2Jc");
+        assert_eq!(one_line("a\u{202e}b\u{2069} c\u{2066}"), "a b c");
         assert_eq!(cut("héllo", 5), "héllo");
         assert_eq!(cut("héllo!", 5), "héll…");
     }

@@ -49,7 +49,7 @@ impl Table {
             fields.to_vec()
         };
         let mut columns = vec!["score".to_owned(), "_id".to_owned()];
-        columns.extend(fields.iter().cloned());
+        columns.extend(fields.iter().map(|field| cut(&one_line(field), MAX_WIDTH)));
         let rows = hits.iter().map(|hit| row(hit, &fields)).collect();
         Self {
             heading: heading(answer, hits.len()),
@@ -161,7 +161,7 @@ fn row(hit: &Value, fields: &[String]) -> Row {
     let highlights = hit["highlight"].as_object().into_iter().flatten();
     let passages = highlights.filter_map(|(field, passages)| {
         let passage = one_line(passages[0].as_str()?);
-        Some(format!("{field}: {passage}"))
+        Some(format!("{}: {passage}", one_line(field)))
     });
     Row {
         cells,
@@ -212,6 +212,19 @@ score  _id  title       n
 -      b
 ";
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn names_of_fields_are_as_clean_as_values() {
+        let hit = json!({"_id": "a", "_score": 1, "_source": {"n\u{1b}[31m": 1},
+            "highlight": {"t\u{1b}]0;\u{202e}": ["word"]}});
+        let answer = json!({"hits": {"total": {"value": 1}, "hits": [hit]}});
+        let table = Table::of(&answer, &[], Palette::PLAIN).to_string();
+        assert!(
+            table.contains("n [31m") && table.contains("t ]0;: word"),
+            "{table}"
+        );
+        assert!(!table.contains(['\u{1b}', '\u{202e}']), "{table:?}");
     }
 
     #[test]
