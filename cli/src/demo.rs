@@ -20,7 +20,7 @@ use crate::{
     exit::Exit,
     index::{
         batch::Limits,
-        delivery::Delivery,
+        delivery::{Delivery, Reasons},
         ledger::{InputName, Ledger},
         load::{self, End, Flow},
         reading::{Content, ReadOptions, Reading, Source},
@@ -191,5 +191,6 @@ fn delivery(remote: &Remote, index: &str) -> Delivery {
         load: format!("{:016x}", rand::random::<u64>()),
         inputs: Vec::new(),
         patience: PATIENCE,
+        told: Reasons::default(),
     }
 }

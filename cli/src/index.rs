@@ -31,13 +31,18 @@ use std::{
 use anyhow::{Context, Result};
 
 use self::{
-    delivery::Delivery,
+    delivery::{Delivery, Reasons},
     inputs::InputFile,
     ledger::Ledger,
     load::End,
     report::{Reporter, rate},
 };
-use crate::{exit::Exit, remote::Remote, signals, terminal::grouped};
+use crate::{
+    exit::Exit,
+    remote::Remote,
+    signals,
+    terminal::{grouped, one_line},
+};
 
 pub(crate) use arguments::IndexArguments;
 
@@ -63,6 +68,7 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
         load,
         inputs: names,
         patience: Duration::from_secs(arguments.patience),
+        told: Reasons::default(),
     };
     let reporter = Reporter::new(arguments.quiet);
     let books = (&mut ledger, &reporter);
@@ -128,7 +134,7 @@ fn pipeline(name: String) -> String {
 
 fn tell_refusals(ledger: &Ledger, are_lost: bool) {
     for example in ledger.examples() {
-        eprintln!("refused: {example}");
+        eprintln!("refused: {}", one_line(example));
     }
     let more = ledger.refused() - ledger.examples().len() as u64;
     if more > 0 {

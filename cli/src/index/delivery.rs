@@ -17,6 +17,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -46,6 +47,24 @@ pub(crate) struct Delivery {
     pub(crate) inputs: Vec<String>,
     /// How long a batch may get nowhere before the load stops.
     pub(crate) patience: Duration,
+    /// Why it had to wait so far.
+    pub(crate) told: Reasons,
+}
+
+/// Most reasons for waiting that are told: where each is another one, some will do.
+const NUM_REASONS: usize = 10;
+
+/// Reasons for waiting that were told. They count as one when only numbers in them differ.
+#[derive(Debug, Default)]
+pub(crate) struct Reasons(Mutex<BTreeSet<String>>);
+
+impl Reasons {
+    /// Takes a reason; returns whether it should be told.
+    fn is_new(&self, reason: &str) -> bool {
+        let known_as = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < NUM_REASONS && told.insert(known_as)
+    }
 }
 
 /// What came back.
@@ -187,11 +206,13 @@ impl Delivery {
             self.patience.as_secs()
         );
         let wait = delivered.backoff.next(asked, rand::random());
-        tracing::info!(
-            reason,
-            wait_ms = wait.as_millis(),
-            "server is busy or away; will try again"
-        );
+        let wait_ms = wait.as_millis();
+        // Without a word, a load that waits for minutes looks as if it hung.
+        if self.told.is_new(reason) {
+            tracing::warn!(reason, wait_ms, "server is busy or away; will try again");
+        } else {
+            tracing::info!(reason, wait_ms, "server is busy or away; will try again");
+        }
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -278,6 +299,7 @@ mod tests {
             load: "l".to_owned(),
             inputs: inputs.iter().map(ToString::to_string).collect(),
             patience: Duration::ZERO,
+            told: Reasons::default(),
         };
         let place = Place { input, position };
         delivery.key(&[Record { place, ..record() }], body, 0)
@@ -294,6 +316,16 @@ mod tests {
         ] {
             assert_ne!(other, first);
         }
+    }
+
+    #[test]
+    fn a_reason_to_wait_is_told_once() {
+        let reasons = Reasons::default();
+        assert!(reasons.is_new("503: 17 bytes wait"));
+        assert!(!reasons.is_new("503: 1700 bytes wait"));
+        assert!(reasons.is_new("connection refused"));
+        let letters = ('a'..='z').filter(|letter| reasons.is_new(&letter.to_string()));
+        assert_eq!(letters.count(), NUM_REASONS - 2);
     }
 
     #[test]

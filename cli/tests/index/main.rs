@@ -130,6 +130,7 @@ fn busy_answers_are_tried_again_and_retry_after_is_honoured() {
     let (code, said) = load(&server, &arguments, &[&file]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(numbers(&server), (0..40).collect::<Vec<_>>());
+    assert!(said.contains("will try again"), "{said}");
     let waited = server
         .shortest_wait_after_429()
         .expect("a request came again");
