@@ -32,14 +32,21 @@ Exit codes:
   3    the run went through, some requests failed or were dropped
   130  interrupted; the report is of what had been answered";
 
+impl Exit {
+    /// Returns the number that the shell is told.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Refused => 3,
+            // 128 + SIGINT, as shells count it.
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Failure => 1,
-            Exit::Refused => 3,
-            // 128 + SIGINT, as shells count it.
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }

@@ -3,7 +3,10 @@
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Completes at the first SIGINT or SIGTERM after the call.
+use crate::exit::Exit;
+
+/// Completes at the first SIGINT or SIGTERM after the call. From then on, a SIGINT ends the process at
+/// once, as a crash would: nothing that was acknowledged is lost.
 ///
 /// # Errors
 /// When the process cannot listen for signals.
@@ -18,5 +21,10 @@ pub(crate) fn stop_asked() -> Result<impl Future<Output = ()> + Send> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            tracing::warn!("interrupted again, ended at once");
+            std::process::exit(Exit::Interrupted.code().into());
+        });
     })
 }
