@@ -1,5 +1,7 @@
 //! Files and pipes as plain bytes, whatever they are compressed with.
 
+mod members;
+
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
@@ -7,8 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use flate2::bufread::MultiGzDecoder;
-
+use self::members::Members;
 use crate::{DatasetError, Progress, Size};
 
 /// The first two bytes of a gzip member (RFC 1952, section 2.3.1).
@@ -102,10 +103,7 @@ fn decompressed(
     let head = first_bytes(&mut reader)?;
     let mut start = io::Cursor::new(head.clone()).chain(reader);
     Ok(if head.starts_with(GZIP_MAGIC) {
-        Box::new(BufReader::with_capacity(
-            BUFFER_BYTES,
-            MultiGzDecoder::new(start),
-        ))
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, Members::new(start)))
     } else if head.starts_with(ZSTD_MAGIC) {
         let decoder = zstd::stream::read::Decoder::with_buffer(start)?;
         Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
@@ -166,6 +164,15 @@ mod tests {
     #[test]
     fn gzip_members_that_follow_one_another_are_all_read() {
         assert_eq!(read_back([gzip("one "), gzip("two")].concat()), "one two");
+    }
+
+    #[test]
+    fn zeros_behind_gzip_are_padding_and_anything_else_is_an_error() {
+        let padded = [gzip("one "), vec![0; 300_000], gzip("two"), vec![0; 7]].concat();
+        assert_eq!(read_back(padded), "one two");
+        let followed = [gzip("one"), b"\0rubbish behind the members".to_vec()].concat();
+        let input = Input::from_reader("x", Size::Unknown, io::Cursor::new(followed));
+        assert!(io::read_to_string(input.expect("opens").reader).is_err());
     }
 
     #[test]
