@@ -3,16 +3,22 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+/// Returns where new content of `path` is written before it takes its place.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    beside.into()
+}
 
 /// Replaces what `path` holds, on the disk when it returns.
 ///
 /// # Errors
 /// What the disk says; the old content is there then.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
+    let beside = beside(path);
     let mut file = File::create(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;

@@ -1,6 +1,6 @@
 //! The flags of `gleaner index`, and what they must not be together.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -11,7 +11,7 @@ use super::{
     inputs::{InputFile, real_path},
     load::Flow,
 };
-use crate::{exit, remote::RemoteArguments};
+use crate::{durable, exit, remote::RemoteArguments};
 
 /// Load documents from files, folders or standard input.
 ///
@@ -97,7 +97,8 @@ impl IndexArguments {
 
     /// Returns the files that the load writes, as absolute paths: they are no inputs.
     pub(super) fn own_files(&self) -> Vec<PathBuf> {
-        let own = [&self.checkpoint, &self.dead_letter];
+        let beside = self.checkpoint.as_deref().map(durable::beside);
+        let own = [&self.checkpoint, &beside, &self.dead_letter];
         own.into_iter()
             .flatten()
             .map(|path| real_path(path))
@@ -127,8 +128,9 @@ impl IndexArguments {
                 file.display()
             );
         }
+        let names: BTreeSet<&PathBuf> = own.iter().collect();
         ensure!(
-            own.len() < 2 || own[0] != own[1],
+            names.len() == own.len(),
             "--checkpoint and --dead-letter name one file: give each its own"
         );
         Ok(())

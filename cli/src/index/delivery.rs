@@ -61,9 +61,9 @@ pub(crate) struct Reasons(Mutex<BTreeSet<String>>);
 impl Reasons {
     /// Takes a reason; returns whether it should be told.
     fn is_new(&self, reason: &str) -> bool {
-        let known_as = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.len() < NUM_REASONS && told.insert(known_as)
+        let known_as: String = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.len() < NUM_REASONS && known.insert(known_as)
     }
 }
 

@@ -110,6 +110,29 @@ fn a_folder_and_a_port_have_one_server() {
 }
 
 #[test]
+fn a_cluster_takes_neither_the_folder_nor_the_port_of_a_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let first = Served::start(&data, &[]);
+    let address = first.url().replace("http://", "");
+    let cluster = |data: &Path| {
+        let mut command = gleaner();
+        command.args(["cluster", "up", "--listen", &address, "--data"]);
+        told(&command.arg(data).output().expect("it runs"))
+    };
+    let (code, said) = cluster(&folder.path().join("other"));
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("{address} is taken")), "{said}");
+    assert_eq!(first.stop().0, 0);
+
+    let state = fs::read(data.join("cluster.json")).expect("the state");
+    let (code, said) = cluster(&data);
+    assert_eq!(code, 1);
+    assert!(said.contains("a folder of its own"), "{said}");
+    assert_eq!(fs::read(data.join("cluster.json")).expect("whole"), state);
+}
+
+#[test]
 fn health_is_asked_at_the_forms_of_address_that_searches_take() {
     let folder = tempfile::tempdir().expect("a folder");
     let served = Served::start(&folder.path().join("data"), &[]);
