@@ -75,6 +75,10 @@ impl Coordinator for FixedState {
         self.0.borrow().clone()
     }
 
+    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+        Ok(self.state())
+    }
+
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
         self.0.subscribe()
     }

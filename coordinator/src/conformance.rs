@@ -13,6 +13,8 @@ use crate::{Coordinator, CoordinatorError, update};
 pub async fn suite<C: Coordinator + 'static>(mut fresh: impl FnMut() -> C) {
     swap_is_visible_and_counts(&fresh()).await;
     swap_of_an_old_version_is_a_conflict(&fresh()).await;
+    latest_is_what_was_swapped_last(&fresh()).await;
+    nothing_to_change_is_no_change(&fresh()).await;
     watchers_see_the_newest_state(&fresh()).await;
     concurrent_updates_are_all_kept(Arc::new(fresh())).await;
 }
@@ -45,6 +47,26 @@ async fn swap_of_an_old_version_is_a_conflict(coordinator: &dyn Coordinator) {
         })
     ));
     assert_eq!(coordinator.state().cluster_name, "a");
+}
+
+async fn latest_is_what_was_swapped_last(coordinator: &dyn Coordinator) {
+    let swapped = coordinator.compare_and_swap(0, named("a")).await;
+    let latest = coordinator.latest().await.expect("it is there");
+    assert_eq!(latest, swapped.expect("swaps"));
+    assert_eq!(coordinator.state().version, 1);
+}
+
+async fn nothing_to_change_is_no_change(coordinator: &dyn Coordinator) {
+    let unchanged = update::<CoordinatorError, _>(coordinator, |_| Ok(None)).await;
+    assert_eq!(unchanged.expect("nothing").version, 0);
+    let refused = update(coordinator, |_| {
+        Err(CoordinatorError::Contention { attempts: 0 })
+    });
+    assert!(matches!(
+        refused.await,
+        Err(CoordinatorError::Contention { attempts: 0 })
+    ));
+    assert_eq!(coordinator.state().version, 0);
 }
 
 async fn watchers_see_the_newest_state(coordinator: &dyn Coordinator) {

@@ -104,6 +104,10 @@ impl Coordinator for Embedded {
         Arc::clone(&self.state.borrow())
     }
 
+    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+        Ok(self.state())
+    }
+
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
         self.state.subscribe()
     }

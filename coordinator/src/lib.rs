@@ -75,6 +75,13 @@ pub trait Coordinator: Send + Sync {
     /// Returns the newest state known here; may lag behind the store.
     fn state(&self) -> Arc<ClusterState>;
 
+    /// Returns the state in force, from where it is kept; [`Coordinator::state`] is no older from then
+    /// on.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::Unavailable`] when who keeps the state cannot be asked.
+    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError>;
+
     /// Returns a channel that always holds the newest state known here.
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>>;
 
@@ -97,11 +104,44 @@ const MAX_ATTEMPTS: u32 = 64;
 
 /// Changes the state by `change`, again from the newest state whenever someone else was faster.
 ///
-/// `change` returns `None` when there is nothing to change. It may run several times.
+/// `change` returns `None` when there is nothing to change. That, and what it fails with, is taken as
+/// final for the state in force only: one known here may lag behind. It may run several times.
+///
+/// # Errors
+/// Whatever `change` fails with, and [`CoordinatorError`] through `E::from`; among them
+/// [`CoordinatorError::Unavailable`] when it cannot be told whether there is nothing to change.
+pub async fn update<E, F>(
+    coordinator: &dyn Coordinator,
+    mut change: F,
+) -> Result<Arc<ClusterState>, E>
+where
+    E: From<CoordinatorError>,
+    F: FnMut(&ClusterState) -> Result<Option<ClusterState>, E>,
+{
+    for _ in 0..MAX_ATTEMPTS {
+        let current = coordinator.state();
+        let next = match change(&current) {
+            Ok(Some(next)) => next,
+            unchanged => {
+                if coordinator.latest().await?.version == current.version {
+                    return unchanged.map(|_| current);
+                }
+                continue;
+            }
+        };
+        if let Some(state) = swap(coordinator, current.version, next).await? {
+            return Ok(state);
+        }
+    }
+    Err(CONTENTION.into())
+}
+
+/// As [`update`], but where `change` changes nothing, or fails, on the state known here, that is final:
+/// for changes that are tried again by themselves and must not wait for who keeps the state.
 ///
 /// # Errors
 /// Whatever `change` fails with, and [`CoordinatorError`] through `E::from`.
-pub async fn update<E, F>(
+pub async fn update_known<E, F>(
     coordinator: &dyn Coordinator,
     mut change: F,
 ) -> Result<Arc<ClusterState>, E>
@@ -114,14 +154,26 @@ where
         let Some(next) = change(&current)? else {
             return Ok(current);
         };
-        match coordinator.compare_and_swap(current.version, next).await {
-            Ok(state) => return Ok(state),
-            Err(CoordinatorError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(state) = swap(coordinator, current.version, next).await? {
+            return Ok(state);
         }
     }
-    Err(CoordinatorError::Contention {
-        attempts: MAX_ATTEMPTS,
+    Err(CONTENTION.into())
+}
+
+const CONTENTION: CoordinatorError = CoordinatorError::Contention {
+    attempts: MAX_ATTEMPTS,
+};
+
+/// Replaces the state; `None` when someone else was faster.
+async fn swap(
+    coordinator: &dyn Coordinator,
+    expected: u64,
+    next: ClusterState,
+) -> Result<Option<Arc<ClusterState>>, CoordinatorError> {
+    match coordinator.compare_and_swap(expected, next).await {
+        Ok(state) => Ok(Some(state)),
+        Err(CoordinatorError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
-    .into())
 }

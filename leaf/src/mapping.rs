@@ -40,8 +40,10 @@ impl Leaf {
     ) -> Result<Vec<(Bringing, WriteFault)>, LeafFault> {
         let mut refused = Vec::new();
         let changing = self.changing_metadata.lock().await;
-        let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
+        let mut has_new = false;
+        let updated = update::<CoordinatorError, _>(&*self.coordinator, |state| {
             refused.clear();
+            has_new = false;
             let Some(index) = state.indices.get(&shard.key.index) else {
                 return Ok(None);
             };
@@ -49,6 +51,7 @@ impl Leaf {
             let Some(mapping) = grown((index, &analyzers), documents, &mut refused) else {
                 return Ok(None);
             };
+            has_new = true;
             let mut next = state.clone();
             let index = IndexMeta {
                 mapping: Arc::new(mapping),
@@ -57,8 +60,13 @@ impl Leaf {
             next.indices.insert(shard.key.index, Arc::new(index));
             Ok(Some(next))
         })
-        .await
-        .map_err(|error| not_agreed(shard, &error))?;
+        .await;
+        let state = match updated {
+            Ok(state) => state,
+            // Nothing is to be agreed: what is known here decides while the keeper is away.
+            Err(CoordinatorError::Unavailable { .. }) if !has_new => self.coordinator.state(),
+            Err(error) => return Err(not_agreed(shard, &error)),
+        };
         // Taking it over may have to wait for the shard's writer; other shards do not wait with it.
         drop(changing);
         match state.indices.get(&shard.key.index) {

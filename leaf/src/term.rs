@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_coordinator::{CoordinatorError, update};
+use gleaner_coordinator::{CoordinatorError, update_known};
 use gleaner_log::LogError;
 use gleaner_model::{IndexMeta, PrimaryTerm, ShardKey};
 
@@ -75,7 +75,7 @@ impl Leaf {
     ) -> Result<PrimaryTerm, String> {
         let shard = key.shard.0 as usize;
         let mut taken = at_least;
-        update::<CoordinatorError, _>(&*self.coordinator, |state| {
+        update_known::<CoordinatorError, _>(&*self.coordinator, |state| {
             let Some(index) = state.indices.get(&key.index) else {
                 return Ok(None);
             };

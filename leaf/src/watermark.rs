@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_coordinator::{Coordinator, CoordinatorError, update};
+use gleaner_coordinator::{Coordinator, CoordinatorError, update_known};
 use gleaner_model::{ClusterState, IndexMeta, NodeId};
 
 use crate::LeafOptions;
@@ -27,7 +27,7 @@ pub(crate) async fn check(coordinator: &dyn Coordinator, options: &LeafOptions) 
     let node = options.node.clone().unwrap_or(NodeId("".into()));
     let used_percent = disk.used_share() * 100.0;
     let before = coordinator.state();
-    let changed = update::<CoordinatorError, _>(coordinator, |state| {
+    let changed = update_known::<CoordinatorError, _>(coordinator, |state| {
         Ok(after_look(state, &node, is_flooded))
     });
     match changed.await {

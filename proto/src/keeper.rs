@@ -165,6 +165,16 @@ impl Coordinator for Follower {
         Arc::clone(&self.state.borrow())
     }
 
+    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+        let state = self.keeper.state().await.map_err(error_of)?;
+        if state.cluster_uuid != self.state().cluster_uuid {
+            let reason = format!("its keeper has that of [{}]", state.cluster_uuid);
+            return Err(CoordinatorError::Unavailable { reason });
+        }
+        self.saw(&state);
+        Ok(self.state())
+    }
+
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
         self.state.subscribe()
     }
@@ -186,22 +196,83 @@ impl Coordinator for Follower {
                 }
                 Err(CoordinatorError::Conflict { expected, current })
             }
-            Err(fault @ MetadataFault::Unreachable { .. }) => Err(CoordinatorError::Unavailable {
-                reason: fault.to_string(),
-            }),
-            Err(fault) => Err(CoordinatorError::Store {
-                path: "the keeper of the cluster state".to_owned(),
-                source: std::io::Error::other(fault),
-            }),
+            Err(fault) => Err(error_of(fault)),
         }
+    }
+}
+
+fn error_of(fault: MetadataFault) -> CoordinatorError {
+    match fault {
+        MetadataFault::Unreachable { .. } => CoordinatorError::Unavailable {
+            reason: fault.to_string(),
+        },
+        fault => CoordinatorError::Store {
+            path: "the keeper of the cluster state".to_owned(),
+            source: std::io::Error::other(fault),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use gleaner_coordinator::Embedded;
+    use gleaner_coordinator::{Embedded, update};
 
     use super::*;
+
+    /// A keeper that says nothing of changes by itself, and may be away.
+    struct Quiet(Keeper, std::sync::atomic::AtomicBool);
+
+    #[async_trait]
+    impl MetadataClient for Quiet {
+        async fn state(&self) -> Result<Arc<ClusterState>, MetadataFault> {
+            match self.1.load(std::sync::atomic::Ordering::Relaxed) {
+                false => self.0.state().await,
+                true => Err(MetadataFault::Unreachable {
+                    reason: "it is away".to_owned(),
+                }),
+            }
+        }
+
+        async fn watch(&self) -> Result<StateStream, MetadataFault> {
+            Ok(futures::stream::pending().boxed())
+        }
+
+        async fn compare_and_swap(
+            &self,
+            expected: u64,
+            next: ClusterState,
+        ) -> Result<Arc<ClusterState>, MetadataFault> {
+            self.0.compare_and_swap(expected, next).await
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_an_old_state_says_is_asked_of_the_keeper() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kept = embedded(folder.path());
+        let quiet = Arc::new(Quiet(Keeper(Arc::clone(&kept)), false.into()));
+        let late = Follower::from(Arc::clone(&quiet) as _, kept.state());
+        let named = |name: &'static str| {
+            move |state: &ClusterState| {
+                let next = renamed(state, name);
+                Ok::<_, CoordinatorError>((next != *state).then_some(next))
+            }
+        };
+        let first = kept.state().cluster_name.clone();
+        update(&*kept, named("barley")).await.expect("nobody else");
+        assert_eq!(late.state().cluster_name, first, "it has not heard");
+        let refused = update::<CoordinatorError, _>(&late, |state| match &*state.cluster_name {
+            "barley" => Ok(Some(renamed(state, "oats"))),
+            _ => Err(CoordinatorError::Contention { attempts: 0 }),
+        });
+        assert_eq!(refused.await.expect("oats").cluster_name, "oats");
+        update(&*kept, named("barley")).await.expect("nobody else");
+        update(&late, named("oats")).await.expect("told the truth");
+        assert_eq!(kept.state().cluster_name, "oats");
+        quiet.1.store(true, std::sync::atomic::Ordering::Relaxed);
+        let unknown = update(&late, named("oats")).await;
+        assert!(matches!(unknown, Err(CoordinatorError::Unavailable { .. })));
+    }
 
     fn embedded(folder: &std::path::Path) -> Arc<dyn Coordinator> {
         let initial = ClusterState::default();

@@ -1,6 +1,6 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
@@ -211,9 +211,10 @@ impl Root {
             allow_closed: true,
             ..*options
         };
-        let named = names::resolve(expression, &self.state(), &options)?;
+        let mut shards = BTreeSet::new();
         self.change_indices(expression, &options, |_, index| {
             blocks::check(index, Level::MetadataWrite)?;
+            shards.extend(index.shards());
             Ok((index.is_closed != is_closed).then(|| IndexMeta {
                 is_closed,
                 ..index.clone()
@@ -222,8 +223,7 @@ impl Root {
         .await?;
         if !is_closed {
             // A copy that cannot now does so by its own refresh interval.
-            let shards = named.iter().flat_map(|found| found.meta.shards());
-            self.show_all(shards).await;
+            self.show_all(shards.into_iter()).await;
         }
         Ok(())
     }

@@ -173,12 +173,26 @@ impl Slow {
     fn hear(&self) {
         self.known.send_replace(self.inner.state());
     }
+
+    fn check_there(&self) -> Result<(), CoordinatorError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            let reason = "it is away".to_owned();
+            return Err(CoordinatorError::Unavailable { reason });
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Coordinator for Slow {
     fn state(&self) -> Arc<ClusterState> {
         Arc::clone(&self.known.borrow())
+    }
+
+    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+        self.check_there()?;
+        self.hear();
+        Ok(self.state())
     }
 
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
@@ -190,10 +204,7 @@ impl Coordinator for Slow {
         expected: u64,
         next: ClusterState,
     ) -> Result<Arc<ClusterState>, CoordinatorError> {
-        if self.is_away.load(Ordering::Relaxed) {
-            let reason = "it is away".to_owned();
-            return Err(CoordinatorError::Unavailable { reason });
-        }
+        self.check_there()?;
         let state = self.inner.compare_and_swap(expected, next).await?;
         self.hear();
         Ok(state)
