@@ -67,6 +67,13 @@ pub enum RootError {
         /// Why, per shard.
         failures: Vec<ShardFailure>,
     },
+    /// A page of a scroll or a point in time lacks shards: going on without them would miss or repeat
+    /// documents. The page can be asked for again.
+    #[error("a page needs all shards of its scroll or point in time; ask again, nothing is lost")]
+    PageIncomplete {
+        /// Why, per shard; shards that were cut short are not listed.
+        failures: Vec<ShardFailure>,
+    },
     /// The answer covers less than the client accepts.
     #[error("the answer covers {share:.4} of the documents, min_coverage is {wanted}")]
     CoverageTooLow {
@@ -124,6 +131,7 @@ impl RootError {
             Self::Coordinator(error) => error.fault_kind(),
             Self::AllShardsFailed { failures, .. }
             | Self::PartialRefused { failures }
+            | Self::PageIncomplete { failures }
             | Self::CoverageTooLow { failures, .. } => failures
                 .first()
                 .map_or(FaultKind::LEAF, |failure| failure.fault.fault_kind()),

@@ -76,7 +76,11 @@ impl Root {
             state.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
         let mut plans = self.plans_of(&state)?;
-        let search = self.search_plans(&mut plans, request, options, deadline);
+        let options = SearchOptions {
+            is_page: request.search_after.is_some(),
+            ..options.clone()
+        };
+        let search = self.search_plans(&mut plans, request, &options, deadline);
         let mut response = self.renewed(&state, deadline, search).await?;
         response.pit_id = Some(token::encode(&state)?);
         Ok(response)

@@ -13,7 +13,7 @@ use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, par
 use crate::deadline::Deadline;
 use crate::plan::Target;
 use crate::response::SearchResponse;
-use crate::search::SearchOptions;
+use crate::search::{SearchOptions, check_page};
 use crate::tasks::{Action, Origin};
 use crate::token::{self, ScrollState};
 use crate::{Root, RootError};
@@ -75,7 +75,9 @@ impl Root {
     /// Answers the next page.
     ///
     /// # Errors
-    /// [`RootError::ContextMissing`] when the scroll has expired or was cleared.
+    /// [`RootError::ContextMissing`] when the scroll has expired or was cleared;
+    /// [`RootError::PageIncomplete`] when a shard did not answer and the scroll was not begun with
+    /// `allow_partial_search_results=true`: the same page can be asked for again.
     pub async fn continue_scroll(
         &self,
         id: &str,
@@ -92,7 +94,15 @@ impl Root {
         let pit = state.pit.clone();
         let deadline = self.deadline_of(&request);
         let options = SearchOptions::default();
-        let page = self.next_page(state, &request, (&options, deadline));
+        let may_lack_shards = allows_partial(&state.parameters);
+        let page = async {
+            let page = self.next_page(state, &request, (&options, deadline));
+            let page = page.await?;
+            match may_lack_shards {
+                true => Ok(page),
+                false => check_page(&page).map(|()| page),
+            }
+        };
         let work = self.renewed(&pit, deadline, page);
         self.as_task((Action::Scroll, id), origin, work).await
     }
@@ -146,6 +156,7 @@ impl Root {
     ) -> Result<SearchResponse, RootError> {
         let mut plans = self.plans_of(&state.pit)?;
         let options = SearchOptions {
+            is_page: true,
             after: state.position(),
             now_ms: Some(state.now_ms),
             ..options.clone()
@@ -186,6 +197,14 @@ impl Root {
             .into()),
         }
     }
+}
+
+/// Returns whether a scroll was begun with the wish to go on without shards that do not answer.
+fn allows_partial(parameters: &[(String, String)]) -> bool {
+    let mut given = parameters.iter();
+    given.any(|(name, value)| {
+        name == "allow_partial_search_results" && matches!(&**value, "true" | "")
+    })
 }
 
 fn check_parts(request: &SearchRequest) -> Result<(), RootError> {

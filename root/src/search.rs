@@ -21,13 +21,16 @@ use crate::merge::Merged;
 use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, ShardFailure};
 use crate::scatter::{Gathered, LeafCall, Trip};
+use crate::statistics::hangs_on_scores;
 use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
+use coverage::check_complete;
 use preparing::{apply_boosts, check_limits, check_search_after};
 use skipping::{skip_hopeless, skipped};
 
+pub(crate) use coverage::check_page;
 pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
 
 /// What a search needs beside its body.
@@ -39,6 +42,9 @@ pub struct SearchOptions {
     pub min_coverage: Option<f64>,
     /// Who asked, for the list of tasks.
     pub origin: Origin,
+    /// Whether the hits go on where others ended, or others will go on where they end: all of them are
+    /// ranked by the numbers of all shards, or none is.
+    pub(crate) is_page: bool,
     /// Only hits after this one, with the tie-break (scroll); `search_after` without one else.
     pub(crate) after: Option<Position>,
     /// The request's time, where it began earlier than now (scroll): milliseconds since the epoch.
@@ -140,6 +146,9 @@ impl Root {
         }
         let may_guess = num_restarts == 0;
         let mut counted = self.counted(plans, (asked.request, may_guess), trip).await;
+        if asked.options.is_page && hangs_on_scores(asked.request) {
+            check_complete(plans.iter().flat_map(|plan| &plan.lost), false)?;
+        }
         self.skip_excluded(plans, &mut counted, asked.request);
         let asked = Asked {
             statistics: Arc::clone(&counted.statistics),

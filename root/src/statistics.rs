@@ -113,13 +113,18 @@ fn lacking_in(numbers: &Statistics) -> Extent {
     extent
 }
 
+/// Returns whether scores decide which hits there are, or in which order.
+pub(crate) fn hangs_on_scores(request: &SearchRequest) -> bool {
+    is_by_score(request) || request.min_score.is_some()
+}
+
+fn is_by_score(request: &SearchRequest) -> bool {
+    let mut keys = request.sort.iter();
+    request.sort.is_empty() || keys.any(|key| key.target == SortTarget::Score)
+}
+
 pub(crate) fn needs_scores(request: &SearchRequest) -> bool {
-    let by_score = request.sort.is_empty()
-        || request
-            .sort
-            .iter()
-            .any(|key| key.target == SortTarget::Score);
-    (by_score && request.size() > 0)
+    (is_by_score(request) && request.size() > 0)
         || request.track_scores
         || request.min_score.is_some()
         || request.explain

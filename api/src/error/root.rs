@@ -59,6 +59,9 @@ impl From<&RootError> for ApiError {
                 failed_shards(phase, failures, reason)
             }
             RootError::PartialRefused { failures } => failed_shards("query", failures, reason),
+            RootError::PageIncomplete { failures } => {
+                failed_shards("query", failures, reason).at(StatusCode::SERVICE_UNAVAILABLE)
+            }
             RootError::CoverageTooLow {
                 wanted,
                 share,

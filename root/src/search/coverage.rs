@@ -124,6 +124,30 @@ pub(super) fn check(
     }
 }
 
+/// Refuses a page of a scroll that lacks shards, or was cut short.
+pub(crate) fn check_page(page: &SearchResponse) -> Result<(), RootError> {
+    check_complete(&page.shards.failures, page.timed_out)
+}
+
+/// Refuses to go on where shards failed. What is wrong for an index is wrong on every page: its shards
+/// are none of those that the pages go through.
+pub(super) fn check_complete<'a>(
+    failures: impl IntoIterator<Item = &'a ShardFailure>,
+    is_cut_short: bool,
+) -> Result<(), RootError> {
+    let is_wrong = |failure: &ShardFailure| matches!(failure.fault, LeafFault::BadQuery { .. });
+    let failures = failures.into_iter().filter(|failure| !is_wrong(failure));
+    let failures: Vec<ShardFailure> = failures.cloned().collect();
+    let is_gone = |failure: &&ShardFailure| matches!(failure.fault, LeafFault::ViewMissing { .. });
+    if let Some(gone) = failures.iter().find(is_gone) {
+        return Err(RootError::ContextMissing(gone.shard.index.to_string()));
+    }
+    match failures.is_empty() && !is_cut_short {
+        true => Ok(()),
+        false => Err(RootError::PageIncomplete { failures }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use gleaner_model::Generation;

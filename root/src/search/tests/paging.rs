@@ -1,0 +1,112 @@
+//! Pages of scrolls and points in time while shards do not answer.
+
+use serde_json::json;
+
+use super::*;
+use crate::RootOptions;
+use crate::testing::Cluster;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn unreachable() -> LeafFault {
+    LeafFault::Unreachable {
+        shard: shard(1, 0),
+        reason: "reset".to_owned(),
+    }
+}
+
+/// Begins a scroll of pages of two hits; returns its id.
+async fn begin(fixture: &Fixture, parameters: &[(&str, &str)]) -> String {
+    let body = json!({"size": 2, "query": {MATCH: {"title": "fox"}}});
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let origin = ScrollOrigin {
+        body: body.to_string().into(),
+        parameters: parameters.iter().map(owned).collect(),
+    };
+    let (target, options) = (Target::default(), SearchOptions::default());
+    let begun = fixture.root.start_scroll(&target, origin, MINUTE, &options);
+    let first = begun.await.expect("answered");
+    first.scroll_id.expect("a scroll has an id")
+}
+
+async fn go_on(fixture: &Fixture, id: &str) -> Result<SearchResponse, RootError> {
+    let origin = Origin::default();
+    fixture.root.continue_scroll(id, None, &origin).await
+}
+
+#[tokio::test]
+async fn a_scroll_waits_for_all_its_shards() {
+    let fixture = fixture();
+    let id = begin(&fixture, &[]).await;
+    let faults = &fixture.leaf.faults;
+    faults.lock().insert(shard(1, 0), unreachable());
+    let refused = go_on(&fixture, &id).await;
+    let Err(RootError::PageIncomplete { failures }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(failures.len(), 1);
+    faults.lock().clear();
+    let page = go_on(&fixture, &id).await.expect("nothing is lost");
+    assert_eq!(page.shards.failures, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scroll_whose_shards_are_all_silent_has_not_ended() {
+    let fixture = fixture();
+    let id = begin(&fixture, &[]).await;
+    let all = [shard(1, 0), shard(1, 1), shard(2, 0), shard(2, 1)];
+    fixture.leaf.hanging.lock().extend(all);
+    let refused = go_on(&fixture, &id).await;
+    assert!(matches!(refused, Err(RootError::PageIncomplete { .. })));
+}
+
+#[tokio::test]
+async fn a_scroll_goes_on_without_shards_where_that_is_wanted() {
+    let fixture = fixture();
+    let id = begin(&fixture, &[("allow_partial_search_results", "true")]).await;
+    let faults = &fixture.leaf.faults;
+    faults.lock().insert(shard(1, 0), unreachable());
+    let page = go_on(&fixture, &id).await.expect("answered in part");
+    assert_eq!(page.shards.failures.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_wrong_for_an_index_does_not_end_a_scroll() {
+    let fixture = fixture();
+    let id = begin(&fixture, &[]).await;
+    let fault = LeafFault::BadQuery {
+        kind: "query_shard_exception".into(),
+        reason: "it is wrong".to_owned(),
+    };
+    let wrong = [shard(2, 0), shard(2, 1)].map(|shard| (shard, fault.clone()));
+    fixture.leaf.faults.lock().extend(wrong);
+    let page = go_on(&fixture, &id).await.expect("of the other index");
+    assert_eq!(page.shards.failures.len(), 2);
+}
+
+#[tokio::test]
+async fn pages_by_score_are_ranked_by_the_numbers_of_all_shards() {
+    let mapping = json!({"properties": {"title": {"type": "text"}}});
+    let options = RootOptions::default();
+    let cluster = Cluster::with_copies((2, 1), [index(1, &mapping)], options);
+    let root = &cluster.root;
+    cluster.leaves[0]
+        .hits
+        .lock()
+        .insert(shard(1, 0), vec![(3.0, 10), (1.0, 40)]);
+    let (target, options) = (Target::default(), SearchOptions::default());
+    let id = root.open_pit(&target, MINUTE).await.expect("opened");
+    *cluster.leaves[1].is_gone.lock() = true;
+    let mut body = matching();
+    body["pit"] = json!({"id": id});
+    let first = request(&body);
+    let first = root.search(&target, &first, &options).await;
+    assert_eq!(first.expect("in part").shards.failures.len(), 1);
+    body["search_after"] = json!([2.0]);
+    let next = request(&body);
+    let next = root.search(&target, &next, &options).await;
+    assert!(
+        matches!(next, Err(RootError::PageIncomplete { .. })),
+        "{next:?}"
+    );
+}
