@@ -51,9 +51,9 @@ impl Phase {
         }
     }
 
-    /// Returns whether a second copy may be asked for the same: not where the call leaves something
-    /// behind on its leaf.
-    pub(crate) fn can_hedge(self) -> bool {
+    /// Returns whether a copy may be asked for the same again while it is late: not where the call leaves
+    /// something behind on its leaf, which could not be told from what the first one left.
+    pub(crate) fn can_repeat(self) -> bool {
         self != Self::OpenViews
     }
 }

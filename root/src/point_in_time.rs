@@ -1,6 +1,7 @@
 //! Points in time: pinned views of shards, named by an opaque id.
 
 mod holders;
+mod opening;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::scatter::Trip;
 use crate::search::SearchOptions;
 use crate::token::{self, IndexViews, PointInTimeState};
 use crate::{Root, RootError};
+use opening::Openings;
 
 /// What all ids of one scroll or point in time have in common, and what each of them says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,7 @@ impl Root {
         let holder: u64 = rand::random();
         let plans = self.targets(target)?;
         let mut trip = Trip::new(deadline);
+        let openings = Openings::default();
         let gathered = self
             .scatter(&plans, &mut trip, Phase::OpenViews, |call| {
                 let open = OpenViewsCall {
@@ -115,7 +118,7 @@ impl Root {
                     keep_alive,
                     holder,
                 };
-                async move { call.located.client.open_views(open).await }
+                openings.open(call.located, open)
             })
             .await;
         let mut state = PointInTimeState {
@@ -130,6 +133,7 @@ impl Root {
                 match answer {
                     Ok(answer) => {
                         let pinned = answer.value;
+                        openings.keep(&answer.node, &pinned);
                         let node = state.number_of(&answer.node);
                         views.push((pinned.shard.shard.0, pinned.view.0, node));
                     }

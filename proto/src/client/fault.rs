@@ -61,6 +61,15 @@ impl CallFault {
         }
     }
 
+    /// Takes the end of this side's own patience for what it is: no answer. A peer that has a deadline of
+    /// its own says when that is over.
+    pub(super) fn of_silence(self) -> Self {
+        match self {
+            Self::Late => Self::Broken("no answer in time".to_owned()),
+            answered => answered,
+        }
+    }
+
     /// Returns what it means for a shard.
     pub(super) fn of_shard(self, shard: ShardKey) -> LeafFault {
         match self {

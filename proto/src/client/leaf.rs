@@ -158,6 +158,7 @@ impl LeafClient for GrpcLeaf {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().open_views(request?).await };
         let answer = ask(SHORT_CALL, sent).await;
+        let answer = answer.map_err(CallFault::of_silence);
         per_shard(&call.shards, answer.map(|answers| answers.answers))
     }
 

@@ -46,7 +46,7 @@ impl Drop for Held<'_> {
 }
 
 /// Releases views; returns how many were still there.
-async fn release_all(holders: Vec<(Located, Vec<PinnedView>)>) -> usize {
+pub(super) async fn release_all(holders: Vec<(Located, Vec<PinnedView>)>) -> usize {
     let releases = holders.into_iter().map(|(leaf, views)| async move {
         timeout(RELEASE_PATIENCE, leaf.client.release_views(views)).await
     });

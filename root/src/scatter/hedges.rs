@@ -23,7 +23,7 @@ const VERY_LATE: f64 = 1.5;
 impl<A: Dated> Race<'_, A> {
     /// Plans further requests for slots that were just sent, where there is another copy to ask.
     pub(super) fn plan_hedges(&mut self, picks: &[(usize, usize)]) {
-        let Some(book) = self.rules.book.filter(|_| self.rules.phase.can_hedge()) else {
+        let Some(book) = self.rules.book else {
             return;
         };
         let now = Instant::now();
@@ -36,7 +36,7 @@ impl<A: Dated> Race<'_, A> {
         for (at, _) in picks {
             let slot = &mut self.slots[*at];
             let key = (slot.asked.shard, self.rules.phase);
-            let backup = book.backup(key, &slot.copies, slot.others());
+            let backup = book.backup(key, &slot.copies, slot.others(self.rules.phase));
             slot.hedge = backup.map(|(_, delay)| {
                 let delay = delay.clamp(FLOOR, longest);
                 Hedge {
@@ -71,7 +71,8 @@ impl<A: Dated> Race<'_, A> {
             };
             slot.hedge = None;
             let key = (slot.asked.shard, self.rules.phase);
-            let Some((copy, usual)) = book.backup(key, &slot.copies, slot.others()) else {
+            let Some((copy, usual)) = book.backup(key, &slot.copies, slot.others(self.rules.phase))
+            else {
                 continue;
             };
             let late = now - hedge.since;

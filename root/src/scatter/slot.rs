@@ -9,6 +9,7 @@ use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits};
 use gleaner_shard_router::Order;
 use tokio::time::Instant;
 
+use crate::health::Phase;
 use crate::leaves::Copies;
 use crate::plan::PlannedShard;
 use crate::response::ShardFailure;
@@ -146,11 +147,12 @@ impl<'a, A> Slot<'a, A> {
     }
 
     /// Returns the copies that may be asked beside the one asked last: those not tried yet; then, up
-    /// to a third attempt, those that are late too. A leaf that is slow at times is not at once again.
-    pub(super) fn others(&self) -> &[usize] {
+    /// to a third attempt, those that are late too, if `phase` allows it. A leaf that is slow at times is
+    /// not at once again.
+    pub(super) fn others(&self, phase: Phase) -> &[usize] {
         match self.asked_of.split_last() {
             _ if !self.untried.is_empty() => &self.untried,
-            Some((_, before)) if self.num_attempts < MAX_ATTEMPTS => before,
+            Some((_, before)) if self.num_attempts < MAX_ATTEMPTS && phase.can_repeat() => before,
             _ => &[],
         }
     }

@@ -68,6 +68,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) delay: Mutex<Duration>,
     /// Draws the time of the next call, instead.
     pub(crate) draw: Mutex<Draw>,
+    /// Time that opening views takes.
+    pub(crate) open_delay: Mutex<Duration>,
     /// Time that each fetch takes beyond that.
     pub(crate) fetch_delay: Mutex<Duration>,
     /// Whether nobody is there.
@@ -376,6 +378,10 @@ impl LeafClient for FakeLeaf {
         };
         let asked: Vec<ShardView> = call.shards.iter().map(newest).collect();
         self.hang(&asked).await;
+        let delay = *self.open_delay.lock();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let pinned = |asked: ShardView| {
             let (shard, view) = (asked.shard, self.view(asked)?);
             Ok(PinnedView {

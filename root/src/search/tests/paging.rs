@@ -110,3 +110,44 @@ async fn pages_by_score_are_ranked_by_the_numbers_of_all_shards() {
         "{next:?}"
     );
 }
+
+/// Two leaves of which both hold both shards; the first is asked first.
+fn copied() -> Cluster {
+    let mapping = json!({"properties": {"title": {"type": "text"}}});
+    let options = RootOptions {
+        is_choosing_copies: false,
+        ..RootOptions::default()
+    };
+    Cluster::new(2, [index(1, &mapping)], options)
+}
+
+async fn opened(cluster: &Cluster) -> String {
+    let (target, begun) = (Target::default(), tokio::time::Instant::now());
+    let id = cluster.root.open_pit(&target, MINUTE).await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    id.expect("opened")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_in_time_is_opened_on_the_copies_that_answer() {
+    let cluster = copied();
+    let both = [shard(1, 0), shard(1, 1)];
+    cluster.leaves[0].hanging.lock().extend(both);
+    let id = opened(&cluster).await;
+    let closed = cluster.root.close_pits(&[id]).await;
+    assert_eq!(closed.expect("closed"), [true]);
+    let released = cluster.leaves[1].released.lock();
+    assert_eq!(released.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_that_a_late_leaf_opens_in_vain_are_released() {
+    let cluster = copied();
+    *cluster.leaves[0].open_delay.lock() = Duration::from_secs(2);
+    opened(&cluster).await;
+    assert_eq!(*cluster.leaves[0].released.lock(), []);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(cluster.leaves[0].released.lock().len(), 2);
+    assert_eq!(*cluster.leaves[1].released.lock(), []);
+}
