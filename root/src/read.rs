@@ -1,5 +1,7 @@
 //! Single documents, counts, explanations and the state of shards.
 
+mod copies;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -166,7 +168,25 @@ impl Root {
         call: GetCall,
         refresh: bool,
     ) -> Result<Vec<Option<Document>>, LeafFault> {
-        let (shard, remaining, expected) = (call.shard, call.remaining, call.ids.len());
+        let (shard, expected) = (call.shard, call.ids.len());
+        // Only the primary knows what is not visible yet, and refreshes.
+        let documents = match call.realtime || refresh {
+            true => self.get_of_primary(call, refresh).await?,
+            false => self.get_visible(call).await?,
+        };
+        if documents.len() == expected {
+            return Ok(documents);
+        }
+        let reason = "the leaf read another number of documents than asked".to_owned();
+        Err(LeafFault::Internal { shard, reason })
+    }
+
+    async fn get_of_primary(
+        &self,
+        call: GetCall,
+        refresh: bool,
+    ) -> Result<Vec<Option<Document>>, LeafFault> {
+        let (shard, remaining) = (call.shard, call.remaining);
         let located = self.leaves.primary(shard);
         let located = located.ok_or(LeafFault::NotHere { shard })?;
         let read = async {
@@ -176,14 +196,7 @@ impl Root {
             located.client.get(call).await
         };
         let late = |_| LeafFault::DeadlinePassed { shard };
-        let documents = tokio::time::timeout(remaining, read)
-            .await
-            .map_err(late)??;
-        if documents.len() == expected {
-            return Ok(documents);
-        }
-        let reason = "the leaf read another number of documents than asked".to_owned();
-        Err(LeafFault::Internal { shard, reason })
+        tokio::time::timeout(remaining, read).await.map_err(late)?
     }
 
     /// Checks that a query can be asked of each index; returns its resolved form or what is wrong.

@@ -430,6 +430,12 @@ impl LeafClient for FakeLeaf {
     }
 
     async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+        let asked = ShardView {
+            shard: call.shard,
+            view: None,
+            at_least: None,
+        };
+        self.take_time(&[asked]).await?;
         Ok(call.ids.iter().map(|_| None).collect())
     }
 
