@@ -168,11 +168,18 @@ impl Root {
             };
             let name = index.name.as_str();
             let settings = update_index_settings(&index.settings, &body, name, index.is_closed)?;
-            if settings == index.settings {
+            let is_replicated_anew =
+                settings.number_of_replicas != index.settings.number_of_replicas;
+            // Leaves may have joined since the same number was asked for.
+            let filled = match !is_replicated_anew && names_replicas(&body) {
+                true => placing::with_missing(state, index)?,
+                false => None,
+            };
+            if settings == index.settings && filled.is_none() {
                 return Ok(None);
             }
             // Or no block could be lifted.
-            if !differ_in_blocks_only(&settings, &index.settings) {
+            if filled.is_some() || !differ_in_blocks_only(&settings, &index.settings) {
                 blocks::check(index, Level::MetadataWrite)?;
             }
             let mut mapping = Arc::clone(&index.mapping);
@@ -181,8 +188,6 @@ impl Root {
                 // Leaves build analyzers anew with each version of the mapping.
                 Arc::make_mut(&mut mapping).version.0 += 1;
             }
-            let is_replicated_anew =
-                settings.number_of_replicas != index.settings.number_of_replicas;
             let mut changed = IndexMeta {
                 settings,
                 mapping,
@@ -191,6 +196,8 @@ impl Root {
             // Without a table every leaf has the whole index, and a table would take it away.
             if is_replicated_anew && !index.copies.is_empty() {
                 changed.copies = placing::copies(state, &changed)?;
+            } else if let Some(copies) = filled {
+                changed.copies = copies;
             }
             Ok(Some(changed))
         })
@@ -360,6 +367,12 @@ fn check_known(
     };
     check_analyzers(mapping, before, &MappingRules::from(settings), &is_known)?;
     Ok(())
+}
+
+/// Returns whether `body` says how many replicas there are to be, in whichever form.
+fn names_replicas(body: &Value) -> bool {
+    let mut entries = body.as_object().into_iter().flatten();
+    entries.any(|(key, value)| key.ends_with("number_of_replicas") || names_replicas(value))
 }
 
 fn differ_in_blocks_only(one: &IndexSettings, other: &IndexSettings) -> bool {

@@ -21,7 +21,7 @@ mod health;
 pub mod ingest;
 pub mod leaves;
 pub mod merge;
-mod placing;
+pub mod placing;
 pub mod plan;
 pub mod point_in_time;
 pub mod read;

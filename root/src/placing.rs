@@ -1,6 +1,7 @@
 //! Which leaves hold the shards of an index: what its settings ask, on the members there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gleaner_model::{ClusterState, IndexMeta, NodeId, NodeMeta, Role, ShardKey};
 use gleaner_shard_router::{Bound, Member, replace};
@@ -35,6 +36,57 @@ pub(crate) fn copies(
     let placed = placed.map_err(|error| RootError::Internal(error.to_string()))?;
     // Keys of one index are in the order of its shards.
     Ok(placed.copies.into_values().collect())
+}
+
+/// Gives the indices of `state` the copies that they lack, on members that joined since they were
+/// placed; returns whether any lacked one. No copy that is there moves, so the new leaves may hold less
+/// than their share.
+///
+/// # Errors
+/// A member's weight out of range.
+pub fn fill_up(state: &mut ClusterState) -> Result<bool, RootError> {
+    let mut filled = Vec::new();
+    for index in state.indices.values() {
+        if let Some(copies) = with_missing(state, index)? {
+            filled.push((index.uuid, copies));
+        }
+    }
+    let lacked_any = !filled.is_empty();
+    for (uuid, copies) in filled {
+        if let Some(index) = state.indices.get_mut(&uuid) {
+            Arc::make_mut(index).copies = copies;
+        }
+    }
+    Ok(lacked_any)
+}
+
+/// Returns the copies of `index` with those that it lacks behind them; `None` where it lacks none.
+///
+/// A shard whose primary is on no member lacks none: there is nothing to make a copy from.
+pub(crate) fn with_missing(
+    state: &ClusterState,
+    index: &IndexMeta,
+) -> Result<Option<Vec<Vec<NodeId>>>, RootError> {
+    let is_leaf = |node: &NodeId| {
+        let meta = state.nodes.get(node);
+        meta.is_some_and(|meta| meta.role == Role::Leaf)
+    };
+    let num_leaves = state.nodes.keys().filter(|node| is_leaf(node)).count();
+    let wanted = (index.settings.number_of_replicas as usize + 1).min(num_leaves);
+    let num_missing = |row: &[NodeId]| match row.first().is_some_and(is_leaf) {
+        true => wanted.saturating_sub(row.iter().filter(|node| is_leaf(node)).count()),
+        false => 0,
+    };
+    if index.copies.iter().all(|row| num_missing(row) == 0) {
+        return Ok(None);
+    }
+    let filled = index.copies.iter().zip(copies(state, index)?);
+    let filled = filled.map(|(row, placed)| {
+        let new = placed.into_iter().filter(|node| !row.contains(node));
+        let new = new.take(num_missing(row));
+        row.iter().cloned().chain(new).collect::<Vec<NodeId>>()
+    });
+    Ok(Some(filled.collect()))
 }
 
 #[cfg(test)]
@@ -99,6 +151,40 @@ mod tests {
             assert_eq!(primaries(&changed.copies), before);
             assert!(changed.copies.iter().all(|row| row.len() == num_copies));
         }
+    }
+
+    #[test]
+    fn leaves_that_join_take_what_is_missing_and_nothing_moves() {
+        let mut lone = index(1);
+        lone.copies = copies(&cluster(1), &lone).expect("placed");
+        let before = lone.copies.clone();
+        assert!(before.iter().all(|row| row.len() == 1));
+        let mut state = cluster(3);
+        state.indices.insert(lone.uuid, Arc::new(lone.clone()));
+        assert!(fill_up(&mut state).expect("filled"));
+        let after = &state.indices[&lone.uuid].copies;
+        for (before, after) in before.iter().zip(after) {
+            assert_eq!((after.len(), &after[..1]), (2, &before[..]));
+            assert_ne!(after[0], after[1]);
+        }
+        let filled = state.clone();
+        assert!(!fill_up(&mut state).expect("nothing is missing"));
+        assert_eq!(state, filled);
+    }
+
+    #[test]
+    fn copies_on_leaves_that_left_stay_and_make_no_primary() {
+        let mut orphaned = index(1);
+        let gone = NodeId("gone".into());
+        let here = NodeId("leaf-0".into());
+        orphaned.copies = vec![
+            vec![gone.clone(), here.clone()],
+            vec![here.clone(), gone.clone()],
+        ];
+        let filled = with_missing(&cluster(2), &orphaned).expect("filled");
+        let filled = filled.expect("one lacks a copy");
+        assert_eq!(filled[0], [gone.clone(), here.clone()]);
+        assert_eq!(filled[1], [here, gone, NodeId("leaf-1".into())]);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
+use gleaner_coordinator::{Coordinator, Embedded, update};
 use gleaner_model::ClusterState;
 use gleaner_proto::{
     GrpcMetadata, MetadataClient, Peer,
     keeper::{Follower, Keeper},
 };
+use gleaner_root::placing;
 use tokio::task::block_in_place;
 
 use super::{Setup, owner::Owner};
@@ -58,17 +59,16 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
     })
 }
 
-/// Notes the members of the file in the state.
+/// Notes the members of the file in the state, and places the copies that indices lack on them.
 async fn enrol(coordinator: &dyn Coordinator, setup: &Setup) -> Result<()> {
     let nodes = setup.membership.nodes();
-    update::<CoordinatorError, _>(coordinator, |state| {
-        if state.nodes == nodes {
-            return Ok(None);
-        }
-        Ok(Some(ClusterState {
+    update::<anyhow::Error, _>(coordinator, |state| {
+        let mut next = ClusterState {
             nodes: nodes.clone(),
             ..state.clone()
-        }))
+        };
+        let lacked_any = placing::fill_up(&mut next)?;
+        Ok((lacked_any || state.nodes != nodes).then_some(next))
     })
     .await
     .context("cannot note the members of the cluster")?;

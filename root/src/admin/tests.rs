@@ -117,26 +117,58 @@ async fn settings_that_change_nothing_change_nothing() {
     assert_eq!(fixture.root.state().version, version);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_index_is_placed_on_the_leaves_and_again_for_more_replicas() {
-    let fixture = Fixture::new([]);
-    let member = |name: &str| {
-        let meta = NodeMeta {
-            role: Role::Leaf,
-            address: format!("{name}:9300"),
-            http_address: None,
-            weight: 1.0,
-            zone: None,
-        };
-        (NodeId(name.into()), meta)
+/// Makes leaves of these names members.
+async fn join(fixture: &Fixture, names: &[&str]) {
+    let meta = |name: &str| NodeMeta {
+        role: Role::Leaf,
+        address: format!("{name}:9300"),
+        http_address: None,
+        weight: 1.0,
+        zone: None,
     };
-    let members = ["a", "b", "c"].map(member);
     let joined = fixture.root.change(|state| {
         let mut next = state.clone();
-        next.nodes.extend(members.clone());
+        let names = names.iter().copied();
+        let members = names.map(|name| (NodeId(name.into()), meta(name)));
+        next.nodes.extend(members);
         Ok(Some(next))
     });
     joined.await.expect("joined");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_number_of_replicas_places_those_that_are_missing() {
+    let fixture = Fixture::new([]);
+    join(&fixture, &["a"]).await;
+    let body = json!({"settings": {"number_of_shards": 2, "number_of_replicas": 1}});
+    let made = fixture.root.create_index("books", new(&body)).await;
+    let before = made.expect("made").copies.clone();
+    assert!(before.iter().all(|copies| copies.len() == 1));
+    join(&fixture, &["b"]).await;
+    let options = ResolveOptions::default();
+    let set = async |body: Value| {
+        let set = fixture.root.put_settings("books", &options, &body, false);
+        set.await.expect("set");
+        let state = fixture.root.state();
+        let index = state.index_named("books").expect("there");
+        (state.version, index.copies.clone())
+    };
+    let (_, unasked) = set(json!({"index.refresh_interval": "5s"})).await;
+    assert_eq!(unasked, before);
+    let (version, filled) = set(json!({"index": {"number_of_replicas": 1}})).await;
+    for (before, after) in before.iter().zip(&filled) {
+        assert_eq!((&after[..1], after.len()), (&before[..], 2));
+    }
+    assert_eq!(
+        set(json!({"number_of_replicas": 1})).await,
+        (version, filled)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_placed_on_the_leaves_and_again_for_more_replicas() {
+    let fixture = Fixture::new([]);
+    join(&fixture, &["a", "b", "c"]).await;
     let body = json!({"settings": {"number_of_shards": 4, "number_of_replicas": 1}});
     let made = fixture.root.create_index("books", new(&body)).await;
     let before = made.expect("made").copies.clone();
