@@ -10,6 +10,8 @@ use crate::shard::Slot;
 pub struct Readiness {
     /// Copies that serve. Their first view is open: no search has to wait for it.
     pub open: usize,
+    /// Copies that serve what they have and do not hear of their primary: it may be old.
+    pub cut_off: Vec<(ShardKey, String)>,
     /// Copies on their way, with how far they are.
     pub opening: Vec<(ShardKey, String)>,
     /// Copies that cannot be opened or have stopped, with the reason. They are tried again.
@@ -17,9 +19,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Returns whether every copy serves.
+    /// Returns whether every copy serves, and keeps up.
     pub fn is_ready(&self) -> bool {
-        self.opening.is_empty() && self.failed.is_empty()
+        self.cut_off.is_empty() && self.opening.is_empty() && self.failed.is_empty()
     }
 }
 
@@ -44,6 +46,10 @@ impl Readiness {
     fn count(&mut self, key: ShardKey, slot: Option<&Slot>) {
         match slot {
             Some(Slot::Open(shard)) => match shard.applier.failure() {
+                None if shard.silent_for().is_some() => {
+                    let progress = "its primary is not heard of".to_owned();
+                    self.cut_off.push((key, progress));
+                }
                 None => self.open += 1,
                 Some(reason) => self.failed.push((key, reason.to_string())),
             },

@@ -157,6 +157,7 @@ impl Leaf {
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
             applier: Applier::new(engine, applied, step_bytes, leases),
             views: Views::default(),
+            heard: Mutex::new(now),
             followers,
             snapshots: Snapshots::default(),
             room: self.writes.for_shard(),

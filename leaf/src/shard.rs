@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
@@ -22,6 +22,10 @@ use crate::snapshots::Snapshots;
 use crate::versions::VersionMap;
 use crate::views::Views;
 use crate::write::ShardRoom;
+
+/// How long a replica may not hear of its primary until that is told: half as long again as an answer
+/// takes to come while nothing is written.
+pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(15);
 
 /// Where a shard stands on this leaf.
 #[derive(Clone)]
@@ -51,6 +55,8 @@ pub(crate) struct Shard {
     pub(crate) primary: Arc<tokio::sync::Mutex<Primary>>,
     pub(crate) applier: Applier,
     pub(crate) views: Views,
+    /// When a replica last heard of its primary.
+    pub(crate) heard: Mutex<Instant>,
     /// Those who follow this copy's log.
     pub(crate) followers: Followers,
     /// Durable commits that followers copy.
@@ -206,6 +212,12 @@ impl Shard {
         let mut in_flight = self.in_flight.subscribe();
         drop(in_flight.wait_for(|_| is_applied() || is_lost()).await);
         is_applied()
+    }
+
+    /// Returns for how long a replica has not heard of its primary, once that is long.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        let silent = self.heard.lock().elapsed();
+        (self.role == Role::Replica && silent >= SILENT_AFTER).then_some(silent)
     }
 
     /// Returns whether searches see everything that was applied.

@@ -51,16 +51,20 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
         Ok(Err(error)) => unsized_stats(shard, &told(&error)),
         Err(reason) => unsized_stats(shard, &reason),
     };
-    let failure = shard.applier.failure();
+    let (phase, reason) = match (shard.applier.failure(), shard.silent_for()) {
+        (Some(failure), _) => (ShardPhase::Failed, Some(failure.to_string())),
+        (None, Some(silent)) => {
+            let silent_s = silent.as_secs();
+            let reason = format!("its primary has not been heard of for {silent_s} s");
+            (ShardPhase::Recovering, Some(reason))
+        }
+        (None, None) => (ShardPhase::Started, None),
+    };
     ShardState {
         shard: shard.key,
         is_primary: shard.role == Role::Primary,
-        phase: if failure.is_some() {
-            ShardPhase::Failed
-        } else {
-            ShardPhase::Started
-        },
-        reason: failure.map(|reason| reason.to_string()),
+        phase,
+        reason,
         generation: shard.engine().view().generation(),
         max_seq_no: next.0.checked_sub(1).map(SeqNo),
         committed: shard.flushes.lock().committed,

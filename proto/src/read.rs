@@ -38,7 +38,8 @@ pub struct Document {
 /// Where a shard stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardPhase {
-    /// Reading its log, or being made from another copy.
+    /// Reading its log, being made from another copy, or serving what it has without hearing of its
+    /// primary.
     Recovering,
     /// Serving.
     Started,

@@ -152,12 +152,15 @@ fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
         return Readiness::Ready;
     }
     let (opening, failed) = (&copies.opening, &copies.failed);
-    let first = failed.first().or(opening.first());
+    let cut_off = &copies.cut_off;
+    let first = failed.first().or(opening.first()).or(cut_off.first());
     let first = first.map(|(shard, why)| format!("; shard {shard}: {why}"));
     Readiness::NotReady {
         reason: format!(
-            "{} copies serve, {} are being opened, {} have failed{}",
+            "{} copies serve, {} serve without their primary, {} are being opened, {} have \
+             failed{}",
             copies.open,
+            cut_off.len(),
             opening.len(),
             failed.len(),
             first.unwrap_or_default()

@@ -4,7 +4,7 @@ mod agree;
 mod take;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gleaner_log::Record;
 use gleaner_model::SeqNo;
@@ -15,7 +15,7 @@ use super::pause::Pause;
 use crate::Leaf;
 use crate::opening::Opening;
 use crate::recovery::PAGE_BYTES as OWN_PAGE_BYTES;
-use crate::shard::Shard;
+use crate::shard::{SILENT_AFTER, Shard};
 use agree::{check_order, check_range, compare};
 
 /// Why nothing can be asked of the primary.
@@ -26,6 +26,8 @@ const PAGE_BYTES: usize = 4 << 20;
 
 /// How long the primary is to wait for a record.
 const WAIT: Duration = Duration::from_secs(10);
+
+const _: () = assert!(WAIT.as_secs() < SILENT_AFTER.as_secs());
 
 /// How much longer an answer may take.
 const GRACE: Duration = Duration::from_secs(10);
@@ -40,6 +42,8 @@ pub(super) struct Follower {
     /// Whether the last record here was found to be the primary's too since the connection last
     /// failed.
     is_compared: bool,
+    /// Whether it was told that the primary has not been heard of for long.
+    is_cut_off: bool,
     pause: Pause,
 }
 
@@ -59,6 +63,7 @@ impl Follower {
             opening: Arc::clone(opening),
             next: shard.applier.next(),
             is_compared: false,
+            is_cut_off: false,
             pause: Pause::default(),
         }
     }
@@ -152,7 +157,16 @@ impl Follower {
 
     /// Pauses after something that may pass.
     async fn later(&mut self, reason: String) -> Result<(), Halt> {
-        tracing::debug!(shard = %self.shard.key, reason, "the primary is asked again");
+        match self.shard.silent_for().filter(|_| !self.is_cut_off) {
+            Some(silent) => {
+                self.is_cut_off = true;
+                let silent_s = silent.as_secs();
+                tracing::warn!(shard = %self.shard.key, silent_s, reason, "primary is not heard of");
+            }
+            None => {
+                tracing::debug!(shard = %self.shard.key, reason, "the primary is asked again");
+            }
+        }
         self.is_compared = false;
         self.opening.tell(reason);
         let mut pause = std::mem::take(&mut self.pause);
@@ -178,6 +192,7 @@ impl Follower {
         let answer = self.until_ended(answer).await?;
         let answer = answer.map_err(|_| Halt::Later("the primary does not answer".to_owned()))?;
         let mut page = answer.map_err(|fault| Halt::later(&fault))?;
+        self.hear();
         check_range(self.next, &page)?;
         let is_page = match last {
             Some(last) => compare(&last, &mut page)?,
@@ -190,6 +205,14 @@ impl Follower {
         }
         check_order(self.next, &page.records)?;
         Ok(Some(page))
+    }
+
+    /// Notes that the primary has answered.
+    fn hear(&mut self) {
+        *self.shard.heard.lock() = Instant::now();
+        if std::mem::take(&mut self.is_cut_off) {
+            tracing::info!(shard = %self.shard.key, "primary is heard of again");
+        }
     }
 
     /// Returns the copy's last record when it is to be compared with the primary's.

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use gleaner_coordinator::{Coordinator, CoordinatorError};
 use gleaner_model::{ClusterState, SeqNo};
+use gleaner_proto::read::ShardPhase;
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, ShardView};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::resolved::{Clause, Statistics};
 use tokio::sync::watch;
 
 use super::cluster::*;
+use crate::shard::SILENT_AFTER;
 use crate::testing::{PATIENCE, call, key};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,6 +154,38 @@ async fn hits_of_a_copy_are_fetched_from_the_view_that_ranked_them() {
     let fetched = cluster.leaf("b").fetch(fetch).await;
     assert_eq!(fetched[0].as_ref().expect("it is kept").len(), 2);
     cluster.assert_equal("b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_does_not_hear_of_its_primary_says_so_and_goes_on_serving() {
+    let cluster = Cluster::of_two().await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.assert_equal("b").await;
+    let (leaf, shard) = (cluster.leaf("b"), cluster.shard("b").await);
+    let mut refused = cluster.wire().refused.subscribe();
+    cluster.wire().is_away.send_replace(true);
+    let cut = refused.wait_for(|refused| *refused > 0);
+    drop(soon(cut).await.expect("the wires live"));
+    let long_ago = Instant::now().checked_sub(SILENT_AFTER);
+    *shard.heard.lock() = long_ago.expect("the machine has run that long");
+    let states = leaf.shard_states().await.expect("its own");
+    assert_eq!(states[0].phase, ShardPhase::Recovering);
+    let reason = states[0].reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("not been heard of for 15 s"), "{reason}");
+    assert!(!leaf.readiness().is_ready());
+    let all = search(Clause::MatchAll, Statistics::default(), newest(None));
+    assert!(found(leaf, all).await.is_ok());
+    cluster.wire().is_away.send_replace(false);
+    soon(async {
+        while shard.silent_for().is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let states = leaf.shard_states().await.expect("its own");
+    let state = (states[0].phase, states[0].reason.as_deref());
+    assert_eq!(state, (ShardPhase::Started, None));
+    assert!(leaf.readiness().is_ready());
 }
 
 /// A coordinator that hears of changes only when it is told to.
