@@ -113,7 +113,12 @@ impl<'a> Plan<'a> {
             global: global.first(),
             query: &query.query,
             now_ms: query.now_ms,
-            described: described::all(&query.aggregations, env.view.mapping(), query.now_ms)?,
+            described: described::all(
+                &query.aggregations,
+                env.view.mapping(),
+                query.now_ms,
+                Some(env.control),
+            )?,
             ledger: Ledger::open(env.memory)?,
             needs_scores: needs_scores(&query.aggregations),
             env,

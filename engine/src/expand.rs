@@ -5,6 +5,7 @@
 //! how documents lie in segments and shards.
 
 mod automaton;
+mod built;
 mod regexp;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use tantivy::schema::Field as Column;
 use tantivy::termdict::TermStreamer;
 
 pub use automaton::{State, TermAutomaton};
+pub(crate) use built::automaton;
 
 use crate::control::Control;
 use crate::{EngineError, View, statistics};
@@ -41,7 +43,7 @@ pub fn expand(
             "[{limit}] expansions are more than {LIMIT}"
         )));
     }
-    let automaton = TermAutomaton::new(&request.pattern)?;
+    let automaton = built::automaton(&request.pattern, control)?;
     let Some(handle) = view.field(request.field.as_str()) else {
         return Ok(Vec::new());
     };

@@ -63,7 +63,7 @@ pub fn fetch(
     let fields = fields::Plan::new(view, spec.fields)?;
     let highlighter = spec
         .highlight
-        .map(|h| highlight::Highlighter::new(view, &h))
+        .map(|h| highlight::Highlighter::new(view, &h, control))
         .transpose()?;
     // Neighbours in the store share a block, which is decompressed once when they are read in turn.
     let mut order: Vec<usize> = (0..places.len()).collect();

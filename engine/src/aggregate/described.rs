@@ -7,21 +7,28 @@ use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSour
 
 use super::source::{check_numeric, format};
 use super::{bounds, histogram, metrics, range, terms};
+use crate::control::Control;
 use crate::error::EngineError;
 use crate::partial::key::{ValueFormat, ValueKind};
 use crate::partial::terms::Terms;
 use crate::partial::{Aggregations, Bucket, Histogram, Partial, Ranges};
 
-/// Describes a list of aggregations and all below.
+/// Describes a list of aggregations and all below. Patterns of keys are built under `control`, as that
+/// takes time; without one they are left alone.
 ///
 /// # Errors
-/// [`EngineError::Query`] for fields and values that do not fit.
+/// [`EngineError::Query`] for fields and values that do not fit; when `control` stops.
 pub(crate) fn all(
     aggregations: &[Aggregation],
     mapping: &Mapping,
     now_ms: i64,
+    control: Option<&Control>,
 ) -> Result<Aggregations, EngineError> {
-    let describer = Describer { mapping, now_ms };
+    let describer = Describer {
+        mapping,
+        now_ms,
+        control,
+    };
     let partials = aggregations
         .iter()
         .map(|aggregation| describer.one(aggregation));
@@ -31,16 +38,17 @@ pub(crate) fn all(
 struct Describer<'a> {
     mapping: &'a Mapping,
     now_ms: i64,
+    control: Option<&'a Control>,
 }
 
 impl Describer<'_> {
     fn one(&self, aggregation: &Aggregation) -> Result<Partial, EngineError> {
         let kind = &aggregation.kind;
-        let sub = all(&aggregation.sub, self.mapping, self.now_ms)?;
+        let sub = all(&aggregation.sub, self.mapping, self.now_ms, self.control)?;
         Ok(match kind {
             AggregationKind::Terms(request) => {
                 let format = self.format(&request.source)?;
-                let asked = terms::Asked::read(request, format, self.now_ms)?;
+                let asked = terms::Asked::read(request, format, self.now_ms, self.control)?;
                 Partial::Terms(Terms {
                     format: asked.format,
                     ..Terms::default()

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 
 use gleaner_query::aggregation::TermsFilter;
 use gleaner_query::resolved::Pattern;
@@ -10,8 +11,9 @@ use tantivy::columnar::Dictionary;
 use tantivy_fst::Automaton;
 
 use super::term_keys::parse_key;
+use crate::control::Control;
 use crate::error::EngineError;
-use crate::expand::TermAutomaton;
+use crate::expand::{self, TermAutomaton};
 use crate::partial::key::{Key, ValueFormat, ValueKind};
 
 /// Terms of a dictionary that are walked over in the time that one takes to be looked up, roughly.
@@ -25,23 +27,24 @@ pub(super) struct KeyFilter {
 
 enum KeySet {
     Values(HashSet<Key>),
-    Matching(Box<TermAutomaton>),
+    Matching(Arc<TermAutomaton>),
 }
 
 impl KeyFilter {
-    /// Reads `include` and `exclude`; `None` where all keys are wanted.
+    /// Reads `include` and `exclude`; `None` where all keys are wanted. Without a `control` patterns are
+    /// not built: the filter says nothing then.
     pub(super) fn new(
         include: Option<&TermsFilter>,
         exclude: Option<&TermsFilter>,
-        format: &ValueFormat,
-        now_ms: i64,
+        (format, now_ms): (&ValueFormat, i64),
+        control: Option<&Control>,
     ) -> Result<Option<Self>, EngineError> {
         if include.is_none() && exclude.is_none() {
             return Ok(None);
         }
         let set = |filter: Option<&TermsFilter>| {
             filter
-                .map(|filter| KeySet::new(filter, format, now_ms))
+                .map(|filter| KeySet::new(filter, (format, now_ms), control))
                 .transpose()
         };
         Ok(Some(Self {
@@ -92,7 +95,11 @@ impl Ordinals {
 }
 
 impl KeySet {
-    fn new(filter: &TermsFilter, format: &ValueFormat, now_ms: i64) -> Result<Self, EngineError> {
+    fn new(
+        filter: &TermsFilter,
+        (format, now_ms): (&ValueFormat, i64),
+        control: Option<&Control>,
+    ) -> Result<Self, EngineError> {
         match filter {
             TermsFilter::Values(values) => {
                 let keys = values.iter().map(|value| parse_key(value, format, now_ms));
@@ -107,12 +114,15 @@ impl KeySet {
                             .to_owned(),
                     ));
                 }
+                let Some(control) = control else {
+                    return Ok(Self::Values(HashSet::new()));
+                };
                 let expression = expression.clone();
                 let pattern = Pattern::Regexp {
                     expression,
                     ignore_case: false,
                 };
-                Ok(Self::Matching(Box::new(TermAutomaton::new(&pattern)?)))
+                Ok(Self::Matching(expand::automaton(&pattern, control)?))
             }
         }
     }

@@ -40,7 +40,12 @@ pub(super) fn build<'a>(
         format,
         missing,
         filter,
-    } = Asked::read(request, source.format, context.now_ms)?;
+    } = Asked::read(
+        request,
+        source.format,
+        context.now_ms,
+        Some(context.control),
+    )?;
     let parts = Parts {
         filter,
         format,

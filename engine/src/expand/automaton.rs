@@ -17,11 +17,18 @@ use crate::EngineError;
 
 /// Bytes an automaton's tables may take; 10,000 states of Lucene's limit fit well.
 const TABLE_LIMIT_BYTES: usize = 4 << 20;
-/// Bytes building it may take. What branches without end is refused after 50 ms.
-const BUILD_LIMIT_BYTES: usize = 4 << 20;
-/// Bytes of the automaton it is built from, which repetitions inside repetitions multiply; each of up to
-/// 10,000 states walks all of it. The worst that fits takes 0.15 s; it took 3 s with 4 MiB. Nothing
-/// looks at the clock meanwhile, and every shard builds its own.
+/// Bytes building it may take, for [`USUAL_CLASSES`] and [`USUAL_JUMPS`]: mostly the steps that each
+/// state stands for, all of which are walked for every class of bytes. Nothing looks at the clock
+/// meanwhile; what fits takes some 50 ms at most, 4 MiB took 0.3 s.
+const BUILD_LIMIT_BYTES: usize = 640 << 10;
+/// Steps of an expression of which no state can stand for many: it may take twice as much.
+const FEW_STEPS: usize = 256;
+/// Classes of bytes that `.` tells apart; time grows with their number.
+const USUAL_CLASSES: usize = 16;
+/// Steps without a byte, of optional parts, that are passed through on the way: `.{1,1000}` has as many.
+const USUAL_JUMPS: usize = 1_024;
+/// Bytes of the automaton it is built from, which repetitions inside repetitions multiply; a state
+/// may walk all of it.
 const STEPS_LIMIT_BYTES: usize = 512 << 10;
 /// Characters of a fuzzy term; longer ones make tables beyond the limit.
 const FUZZY_LIMIT_CHARS: usize = 1_024;
@@ -87,6 +94,15 @@ impl TermAutomaton {
                 prefix_length,
                 transpositions,
             } => fuzzy(term, *distance, *prefix_length, *transpositions),
+        }
+    }
+
+    /// Returns the bytes of its tables.
+    pub(super) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Regular { dfa, .. } => dfa.memory_usage(),
+            // A state has its next one for each byte.
+            Self::Fuzzy { rest, .. } => rest.num_states() * size_of::<[u32; 256]>(),
         }
     }
 
@@ -158,22 +174,29 @@ fn regular(shown: &str, expression: &str, ignore_case: bool) -> Result<TermAutom
     let refused = |error: &dyn Error| {
         EngineError::Query(format!("pattern [{shown}] is refused: {}", reason(error)))
     };
-    let dfa = dense::Builder::new()
+    let steps = thompson::Compiler::new()
         .syntax(
             syntax::Config::new()
                 .case_insensitive(ignore_case)
                 .dot_matches_new_line(true),
         )
-        .thompson(thompson::Config::new().nfa_size_limit(Some(STEPS_LIMIT_BYTES)))
+        .configure(
+            thompson::Config::new()
+                .which_captures(thompson::WhichCaptures::None)
+                .nfa_size_limit(Some(STEPS_LIMIT_BYTES)),
+        )
+        .build(expression)
+        .map_err(|error| refused(&error))?;
+    let dfa = dense::Builder::new()
         .configure(
             dense::Config::new()
                 // The whole term counts, whichever alternative it takes.
                 .match_kind(MatchKind::All)
                 .start_kind(StartKind::Anchored)
                 .dfa_size_limit(Some(TABLE_LIMIT_BYTES))
-                .determinize_size_limit(Some(BUILD_LIMIT_BYTES)),
+                .determinize_size_limit(Some(build_limit(&steps))),
         )
-        .build(expression)
+        .build_from_nfa(&steps)
         .map_err(|error| refused(&error))?;
     let start = dfa
         .start_state(&start::Config::new().anchored(Anchored::Yes))
@@ -182,6 +205,23 @@ fn regular(shown: &str, expression: &str, ignore_case: bool) -> Result<TermAutom
         dfa: Box::new(dfa),
         start,
     })
+}
+
+/// Returns the bytes that building an automaton from `steps` may take: fewer where each of them costs
+/// more time.
+fn build_limit(steps: &thompson::NFA) -> usize {
+    let num_jumps = steps
+        .states()
+        .iter()
+        .filter(|step| step.is_epsilon())
+        .count();
+    let num_classes = steps.byte_classes().alphabet_len();
+    let most = match steps.states().len() <= FEW_STEPS {
+        true => 2 * BUILD_LIMIT_BYTES,
+        false => BUILD_LIMIT_BYTES,
+    };
+    let most = most * USUAL_CLASSES / num_classes.max(1);
+    most * USUAL_JUMPS / num_jumps.max(USUAL_JUMPS)
 }
 
 /// Returns why an automaton cannot be built: what lies at the bottom, in our words where it is a limit.
@@ -338,6 +378,9 @@ mod tests {
             "(a|b)*a(a|b){60}",
             "((b{1,31}){1,31}){1,31}",
             "(é?){1,9999}",
+            r"(\w{1,30}é?){1,30}",
+            "(.{0,50}é){0,20}",
+            "[^z]{1,1000}.*[a-z]{500}",
         ] {
             let pattern = Pattern::Regexp {
                 expression: expression.to_owned(),
@@ -360,16 +403,23 @@ mod tests {
             ".{1,1000}",
             "(b{1,30}){1,30}",
             "[a-z0-9]{1,1000}",
+            ".*error.*",
+            "[a-z]{1,20}-[0-9]{4}",
+            "(foo|bar|baz).{0,30}",
+            ".*(timeout|refused|unreachable|denied|failed).*",
+            r"[^@]+@[a-z0-9.-]+\.(com|org|net)",
         ] {
             assert!(
                 TermAutomaton::new(&regexp(expression)).is_ok(),
                 "{expression}"
             );
         }
-        let pattern = Pattern::Wildcard {
-            pattern: "?".repeat(1_000),
-            ignore_case: false,
-        };
-        assert!(TermAutomaton::new(&pattern).is_ok());
+        for pattern in ["?".repeat(1_000), "*?".repeat(300), "ab*".repeat(20)] {
+            let pattern = Pattern::Wildcard {
+                pattern,
+                ignore_case: false,
+            };
+            assert!(TermAutomaton::new(&pattern).is_ok(), "{pattern:?}");
+        }
     }
 }

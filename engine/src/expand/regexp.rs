@@ -15,14 +15,29 @@ pub(super) fn literal(text: &str) -> String {
     out
 }
 
-/// Translates `*` (any run), `?` (one character) and `\` (takes the next as it is).
+/// Translates `*` (any run), `?` (one character) and `\` (takes the next as it is). Of `*` and `?` that
+/// stand together one `*` is left, behind the others: `*?*?` is as many characters as `??*`, and the
+/// automaton of the former grows with the square of their number.
 pub(super) fn from_wildcard(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.chars();
+    let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '*' => out.push_str(".*"),
-            '?' => out.push('.'),
+            '*' | '?' => {
+                let mut has_run = c == '*';
+                if c == '?' {
+                    out.push('.');
+                }
+                while let Some(next) = chars.next_if(|next| matches!(next, '*' | '?')) {
+                    has_run |= next == '*';
+                    if next == '?' {
+                        out.push('.');
+                    }
+                }
+                if has_run {
+                    out.push_str(".*");
+                }
+            }
             '\\' => push_literal(&mut out, chars.next().unwrap_or('\\')),
             c => push_literal(&mut out, c),
         }
@@ -200,6 +215,18 @@ mod tests {
                 expected,
                 "{expression} on {term}"
             );
+        }
+    }
+
+    #[test]
+    fn wildcards_that_stand_together_become_one_run() {
+        for (pattern, expression) in [
+            ("a*?*?b", "a...*b"),
+            ("***", ".*"),
+            ("?*", "..*"),
+            (r"*\*?", r".*\x{2a}."),
+        ] {
+            assert_eq!(from_wildcard(pattern), expression, "{pattern}");
         }
     }
 

@@ -65,8 +65,13 @@ impl Highlighter {
     /// Prepares for the documents of `view`.
     ///
     /// # Errors
-    /// [`EngineError::UnknownAnalyzer`]; [`EngineError::Query`] for patterns that are refused.
-    pub fn new(view: &View, spec: &HighlightSpec<'_>) -> Result<Self, EngineError> {
+    /// [`EngineError::UnknownAnalyzer`]; [`EngineError::Query`] for patterns that are refused; when
+    /// `control` stops before all of them are built.
+    pub fn new(
+        view: &View,
+        spec: &HighlightSpec<'_>,
+        control: &Control,
+    ) -> Result<Self, EngineError> {
         let copies = copies(view.mapping());
         let mut fields = Vec::new();
         for (i, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
@@ -87,7 +92,7 @@ impl Highlighter {
                 {
                     continue;
                 }
-                let readers = Reader::all(view, path, options, (query, requires_match))?;
+                let readers = Reader::all(view, path, options, (query, requires_match, control))?;
                 fields.push(FieldPlan::new((path, field), options, readers, &copies));
             }
         }
@@ -215,7 +220,7 @@ impl Reader {
         view: &View,
         path: &FieldPath,
         options: &HighlightOptions,
-        (query, requires_match): (&Clause, bool),
+        (query, requires_match, control): (&Clause, bool, &Control),
     ) -> Result<Vec<Self>, EngineError> {
         let mut readers = Vec::new();
         let others = options
@@ -224,7 +229,8 @@ impl Reader {
             .filter(|other| other.as_str() != path.as_str());
         for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
             if let Some(field) = view.mapping().field(name) {
-                let matcher = Matcher::new(query, requires_match.then_some(name))?;
+                let wanted = requires_match.then_some(name);
+                let matcher = Matcher::new(query, wanted, control)?;
                 let terms = TermMaker::new(view, &field.kind)?;
                 readers.push(Self {
                     terms,

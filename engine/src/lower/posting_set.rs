@@ -21,8 +21,8 @@ use tantivy::{
 
 use super::{Scope, cached, compound};
 use crate::EngineError;
-use crate::control::Control;
-use crate::expand::TermAutomaton;
+use crate::control::{Control, Stop};
+use crate::expand::{self, TermAutomaton};
 use crate::filter_cache::BitmapDocSet;
 use crate::schema::FieldHandle;
 
@@ -101,12 +101,16 @@ pub(super) fn of_pattern(
     field: &FieldPath,
     pattern: &Pattern,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    let automaton = TermAutomaton::new(pattern)?;
+    let members = match expand::automaton(pattern, scope.control) {
+        Ok(automaton) => Members::Matching(automaton),
+        Err(EngineError::DeadlineExceeded) => Members::Late,
+        Err(error) => return Err(error),
+    };
     let Some(handle) = scope.view.field(field.as_str()) else {
         return Ok(Box::new(EmptyWeight));
     };
     require_index(field, handle)?;
-    Ok(set(scope, handle.column, Members::Matching(automaton)))
+    Ok(set(scope, handle.column, members))
 }
 
 /// Refuses fields that are kept out of the index.
@@ -130,7 +134,9 @@ fn set(scope: &Scope<'_>, column: Column, members: Members) -> Box<dyn Weight> {
 enum Members {
     Listed(Vec<Vec<u8>>),
     Between(Bound<Vec<u8>>, Bound<Vec<u8>>),
-    Matching(TermAutomaton),
+    Matching(Arc<TermAutomaton>),
+    /// Unknown: no time was left to build the automaton. Every segment says that it is late.
+    Late,
 }
 
 struct PostingSet {
@@ -170,11 +176,12 @@ impl PostingSet {
                 }
             }
             Members::Matching(automaton) => {
-                let mut terms = dictionary.search(automaton).into_stream()?;
+                let mut terms = dictionary.search(&**automaton).into_stream()?;
                 while terms.advance() {
                     union.add(terms.value())?;
                 }
             }
+            Members::Late => return Err(cached::stopped(Stop::Deadline)),
         }
         union.finish()
     }

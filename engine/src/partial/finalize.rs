@@ -83,7 +83,7 @@ fn described(
     let mut merged = Aggregations::default();
     for mapping in context.mappings.values() {
         // An index that refuses the request has said so; the others have the answer.
-        if let Ok(one) = described::all(aggregations, mapping, context.now_ms) {
+        if let Ok(one) = described::all(aggregations, mapping, context.now_ms, None) {
             merged.merge(one)?;
         }
     }

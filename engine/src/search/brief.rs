@@ -1,7 +1,8 @@
 //! Which searches are so short that handing them to another thread costs more than they do.
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
+use gleaner_query::aggregation::{Aggregation, AggregationKind, TermsFilter};
+use gleaner_query::resolved::{Clause, Pattern, ShardQuery, Statistics};
 use gleaner_query::search::TrackTotal;
 
 use super::Target;
@@ -13,6 +14,13 @@ const MOST_WORK: u64 = 98_304;
 
 /// Of so many postings a pruned search looks at one.
 const PASSED_OVER: u64 = 4;
+
+/// What building an automaton counts as: more than a brief search may look at, also where most is passed
+/// over. It takes up to some 50 ms.
+const BUILDING: u64 = PASSED_OVER * (MOST_WORK + 1);
+
+/// Bytes of a prefix whose automaton is built in no time.
+const SHORT_PREFIX: usize = 64;
 
 /// Hits that it ranks, at most.
 const MOST_HITS: usize = 100;
@@ -33,13 +41,27 @@ pub fn is_brief(targets: &[Target], query: &ShardQuery) -> bool {
 fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
     let looked_at = looked_at(documents, query);
     if documents <= FEW_DOCUMENTS {
-        return looked_at <= MOST_WORK;
+        return looked_at <= MOST_WORK && !query.aggregations.iter().any(matches_keys);
     }
     ranks_by_score(query) && query.top <= MOST_HITS && looked_at <= MOST_WORK
 }
 
 fn ranks_by_score(query: &ShardQuery) -> bool {
     query.sort.is_empty() && query.aggregations.is_empty()
+}
+
+/// Returns whether an aggregation, or one below, asks for keys by a pattern, or shows fragments, which
+/// may be looked for by one.
+fn matches_keys(aggregation: &Aggregation) -> bool {
+    let is_pattern = |filter: &Option<TermsFilter>| matches!(filter, Some(TermsFilter::Regex(_)));
+    let matches_own = match &aggregation.kind {
+        AggregationKind::Terms(request) => {
+            is_pattern(&request.include) || is_pattern(&request.exclude)
+        }
+        AggregationKind::TopHits(request) => request.highlight.is_some(),
+        _ => false,
+    };
+    matches_own || aggregation.sub.iter().any(matches_keys)
 }
 
 /// Returns roughly how many postings or documents a search of so many documents looks at, by numbers
@@ -92,7 +114,8 @@ impl Work<'_> {
         let all = |clauses: &[Clause]| clauses.iter().map(|clause| self.of(clause)).sum::<u64>();
         match clause {
             Clause::MatchNone => 0,
-            Clause::MatchAll | Clause::Pattern { .. } => self.documents,
+            Clause::MatchAll => self.documents,
+            Clause::Pattern { pattern, .. } => self.documents + building(pattern),
             // A column is read a word at a time, and a filter is remembered.
             Clause::Exact { .. }
             | Clause::AnyOf { .. }
@@ -142,6 +165,14 @@ impl Work<'_> {
         let terms = self.statistics.terms.get(field);
         let known = terms.and_then(|terms| terms.get(term)).copied();
         known.unwrap_or(self.documents / 4)
+    }
+}
+
+/// Returns what building the automaton of a pattern counts as.
+fn building(pattern: &Pattern) -> u64 {
+    match pattern {
+        Pattern::Prefix { prefix, .. } if prefix.len() <= SHORT_PREFIX => 0,
+        _ => BUILDING,
     }
 }
 
@@ -271,6 +302,51 @@ mod tests {
         };
         assert!(is_brief_among(1_000_000, &phrase(0)));
         assert!(!is_brief_among(1_000_000, &phrase(1)));
+    }
+
+    #[test]
+    fn what_builds_an_automaton_is_never_brief() {
+        let field = field();
+        let pattern = |pattern| Clause::Pattern {
+            field: field.clone(),
+            pattern,
+        };
+        let prefix = pattern(Pattern::Prefix {
+            prefix: "er".to_owned(),
+            ignore_case: false,
+        });
+        assert!(is_brief_among(1_000, &query(prefix)));
+        let regexp = pattern(Pattern::Regexp {
+            expression: "er.*".to_owned(),
+            ignore_case: false,
+        });
+        let wildcard = pattern(Pattern::Wildcard {
+            pattern: "*er*".to_owned(),
+            ignore_case: false,
+        });
+        for clause in [
+            regexp.clone(),
+            wildcard,
+            any(vec![term("rare")], vec![regexp.clone()]),
+        ] {
+            assert!(!is_brief_among(1, &query(clause)));
+        }
+        let filtered_after = ShardQuery {
+            post_filter: Some(regexp),
+            ..query(term("rare"))
+        };
+        assert!(!is_brief_among(1, &filtered_after));
+        let counting = |terms: serde_json::Value| ShardQuery {
+            aggregations: Arc::new(crate::aggregate::testing::parse(&serde_json::json!({
+                "all": {"global": {}, "aggs": {"keys": {"terms": terms}}}
+            }))),
+            ..query(Clause::MatchAll)
+        };
+        let field = "k";
+        let by_name = serde_json::json!({"field": field, "include": ["a"]});
+        assert!(is_brief_among(1, &counting(by_name)));
+        let by_pattern = serde_json::json!({"field": field, "exclude": "er.*"});
+        assert!(!is_brief_among(1, &counting(by_pattern)));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
 use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::{Clause, Scalar, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::resolved::{
+    Clause, Pattern, Scalar, ShardQuery, Statistics, StatisticsRequest,
+};
 use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
 use serde_json::json;
 
@@ -278,4 +280,31 @@ fn a_filter_that_cannot_be_evaluated_is_told_whatever_matches() {
             }
         }
     }
+}
+
+#[test]
+fn a_pattern_that_no_time_is_left_for_is_late_and_not_built() {
+    let targets = targets();
+    let query = query(
+        &targets,
+        Clause::Pattern {
+            field: FieldPath::new("text"),
+            pattern: Pattern::Regexp {
+                expression: "(ash|elm).{0,30}".to_owned(),
+                ignore_case: false,
+            },
+        },
+    );
+    let late = Arc::new(Control::until(std::time::Instant::now()));
+    let answers = run(
+        |env| {
+            let env = SearchEnv {
+                control: &late,
+                ..*env
+            };
+            search(&targets, &query, &env)
+        },
+        None,
+    );
+    assert!(whole(answers).iter().all(|answer| answer.timed_out));
 }

@@ -4,6 +4,7 @@ use gleaner_query::aggregation::TermsAggregation;
 
 use crate::aggregate::key_filter::KeyFilter;
 use crate::aggregate::term_keys::parse_key;
+use crate::control::Control;
 use crate::error::EngineError;
 use crate::partial::key::{Key, ValueFormat, ValueKind};
 
@@ -18,11 +19,16 @@ pub(in crate::aggregate) struct Asked {
 }
 
 impl Asked {
-    /// Reads the values of `request`.
+    /// Reads the values of `request`; without a `control` it is only checked, and what it says of keys
+    /// is not for use.
+    ///
+    /// # Errors
+    /// When a value is not of the field's type, a pattern is refused, or `control` stops.
     pub(in crate::aggregate) fn read(
         request: &TermsAggregation,
         mut format: ValueFormat,
         now_ms: i64,
+        control: Option<&Control>,
     ) -> Result<Self, EngineError> {
         let missing = request.source.missing.as_ref();
         if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
@@ -32,7 +38,7 @@ impl Asked {
             .map(|value| parse_key(value, &format, now_ms))
             .transpose()?;
         let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
-        let filter = KeyFilter::new(include, exclude, &format, now_ms)?;
+        let filter = KeyFilter::new(include, exclude, (&format, now_ms), control)?;
         Ok(Self {
             format,
             missing,

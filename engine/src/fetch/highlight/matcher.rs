@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
 
 use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
@@ -10,9 +11,9 @@ use gleaner_query::resolved::{Clause, Scalar};
 use super::pace::Pace;
 use super::phrase::{Marks, Phrase, Tokens};
 use crate::aggregate::key_filter::matches;
-use crate::control::Stop;
+use crate::control::{Control, Stop};
 use crate::error::EngineError;
-use crate::expand::TermAutomaton;
+use crate::expand::{self, TermAutomaton};
 
 /// A match in a text: bytes, on character boundaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ pub(super) struct Span {
 #[derive(Default)]
 pub(super) struct Matcher {
     terms: HashMap<String, usize>,
-    patterns: Vec<(TermAutomaton, usize)>,
+    patterns: Vec<(Arc<TermAutomaton>, usize)>,
     ranges: Vec<(TermBounds, usize)>,
     phrases: Vec<Phrase>,
     num_terms: usize,
@@ -39,13 +40,22 @@ type TermBounds = (Bound<String>, Bound<String>);
 impl Matcher {
     /// Gathers what `clause` looks for in `field`, or in any field where that is `None`. What must
     /// not match is left out.
-    pub(super) fn new(clause: &Clause, field: Option<&str>) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        clause: &Clause,
+        field: Option<&str>,
+        control: &Control,
+    ) -> Result<Self, EngineError> {
         let mut matcher = Self::default();
-        matcher.gather(clause, field)?;
+        matcher.gather(clause, field, control)?;
         Ok(matcher)
     }
 
-    fn gather(&mut self, clause: &Clause, wanted: Option<&str>) -> Result<(), EngineError> {
+    fn gather(
+        &mut self,
+        clause: &Clause,
+        wanted: Option<&str>,
+        control: &Control,
+    ) -> Result<(), EngineError> {
         let is_wanted = |field: &FieldPath| wanted.is_none_or(|wanted| wanted == field.as_str());
         match clause {
             Clause::Term { field, term } if is_wanted(field) => self.add_term(term),
@@ -78,8 +88,8 @@ impl Matcher {
                 self.num_terms += positions.len();
             }
             Clause::Pattern { field, pattern } if is_wanted(field) => {
-                self.patterns
-                    .push((TermAutomaton::new(pattern)?, self.num_terms));
+                let automaton = expand::automaton(pattern, control)?;
+                self.patterns.push((automaton, self.num_terms));
                 self.num_terms += 1;
             }
             Clause::Range {
@@ -99,19 +109,19 @@ impl Matcher {
                 ..
             } => {
                 for clause in must.iter().chain(should).chain(filter) {
-                    self.gather(clause, wanted)?;
+                    self.gather(clause, wanted, control)?;
                 }
             }
             Clause::DisMax { clauses, .. } => {
                 clauses
                     .iter()
-                    .try_for_each(|clause| self.gather(clause, wanted))?;
+                    .try_for_each(|clause| self.gather(clause, wanted, control))?;
             }
             Clause::Constant(inner)
             | Clause::Boost { clause: inner, .. }
             | Clause::Demote {
                 positive: inner, ..
-            } => self.gather(inner, wanted)?,
+            } => self.gather(inner, wanted, control)?,
             _ => {}
         }
         Ok(())
