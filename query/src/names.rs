@@ -40,10 +40,12 @@ pub struct ResolvedIndex {
 
 /// Returns the indices that `expression` names, by name.
 ///
-/// Names and wildcards (`*`) are separated by commas; `-name` takes away after a wildcard; empty
-/// and `_all` are everything.
+/// Names and wildcards (`*`) are separated by commas; `-name` takes away after a wildcard; `_all` and an
+/// expression that was not given, the empty one, are everything.
 ///
 /// # Errors
+/// `invalid_index_name_exception` for an expression of commas and spaces alone: that is no way to ask
+/// for everything.
 /// `index_not_found_exception`, `index_closed_exception`, or `illegal_argument_exception` for an
 /// alias where only indices may stand, as the options have it.
 pub fn resolve(
@@ -59,6 +61,12 @@ pub fn resolve(
     let items = expression.split(',').map(str::trim);
     let mut items = items.filter(|item| !item.is_empty()).peekable();
     if items.peek().is_none() {
+        if !expression.is_empty() {
+            return Err(QueryError::new(
+                ErrorType::InvalidIndexName,
+                format!("Invalid index name [{expression}], it names no index; all are [_all]"),
+            ));
+        }
         selection.wildcard("*")?;
     }
     let mut has_wildcard = false;

@@ -153,7 +153,11 @@ fn targets(
         allow_closed: true,
         ignore_aliases: true,
     };
-    let found = names::resolve(&expressions.join(","), state, &options)?;
+    let expression = expressions.join(",");
+    if expression.is_empty() {
+        return Err(QueryError::illegal("[index] can't be empty string"));
+    }
+    let found = names::resolve(&expression, state, &options)?;
     Ok(found.into_iter().map(|index| index.meta.uuid).collect())
 }
 

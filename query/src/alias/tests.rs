@@ -139,6 +139,10 @@ fn wrong_actions_are_refused_by_name() {
             "[remove] unknown field [filter]",
         ),
         (
+            json!([{"add": {"index": "", "alias": "b"}}]),
+            "[index] can't be empty string",
+        ),
+        (
             json!([{"add": {"alias": "b"}}]),
             "One of [index] or [indices] is required, in action [add]",
         ),

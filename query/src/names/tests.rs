@@ -110,8 +110,24 @@ fn expressions_reach_indices() {
         ("-logs-1", "404 no such index [-logs-1]"),
         ("closed-1", "400 closed [closed-1]"),
         ("far:logs", "404 no such remote cluster: [far]"),
+        (
+            ",",
+            "400 Invalid index name [,], it names no index; all are [_all]",
+        ),
     ] {
         assert_eq!(names(expression, &plain), Err(reason.to_owned()));
+    }
+}
+
+#[test]
+fn commas_and_spaces_alone_are_not_everything() {
+    let lenient = ResolveOptions {
+        ignore_unavailable: true,
+        ..ResolveOptions::default()
+    };
+    for expression in [",", " ", ",,,", " , ", "\t"] {
+        let refused = names(expression, &lenient).unwrap_err();
+        assert!(refused.starts_with("400 Invalid index name ["), "{refused}");
     }
 }
 
