@@ -2,7 +2,7 @@
 
 mod copies;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub struct ShardStates {
     pub num_leaves: usize,
     /// Those among them that did not tell.
     pub silent: Vec<NodeId>,
+    /// Shards of open indices that no leaf told of, which a silent one may hold; 0 where all leaves told.
+    pub num_untold: usize,
 }
 
 impl ShardStates {
@@ -259,10 +261,19 @@ impl Root {
                 );
             }
         }
+        let copies: Vec<LocatedShard> = found.into_values().collect();
+        let told: BTreeSet<ShardKey> = copies.iter().map(|copy| copy.state.shard).collect();
+        let open = state.indices.values().filter(|index| !index.is_closed);
+        let shards = open.flat_map(|index| index.shards());
+        let num_untold = match silent.is_empty() {
+            true => 0,
+            false => shards.filter(|shard| !told.contains(shard)).count(),
+        };
         ShardStates {
-            copies: found.into_values().collect(),
+            copies,
             num_leaves: leaves.len(),
             silent,
+            num_untold,
         }
     }
 
@@ -370,5 +381,22 @@ fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
     ShardKey {
         index: index.uuid,
         shard,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{Fixture, index};
+
+    #[tokio::test]
+    async fn shards_of_a_leaf_that_does_not_tell_are_counted_as_untold() {
+        let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
+        let states = fixture.root.shard_states().await;
+        assert_eq!((states.num_untold, states.num_alive()), (0, 1));
+        *fixture.leaf.is_gone.lock() = true;
+        let states = fixture.root.shard_states().await;
+        assert_eq!((states.num_untold, states.num_alive()), (4, 0));
     }
 }

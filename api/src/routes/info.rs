@@ -1,8 +1,9 @@
 //! `/`, health probes, metrics.
 
 use gleaner_proto::read::ShardPhase;
+use gleaner_root::read::{LocatedShard, ShardStates};
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::options::Distribution;
@@ -76,21 +77,30 @@ fn info(request: &Request) -> Reply {
     }))
 }
 
-/// Ready when no shard is being recovered; a damaged one does not keep the others from serving.
 async fn ready(request: Request) -> Answer {
-    let shards = request.root().shard_states().await.copies;
-    let recovering = shards
-        .iter()
-        .filter(|s| s.state.phase == ShardPhase::Recovering)
-        .count();
-    let (status, word) = match recovering {
-        0 => (StatusCode::OK, "ready"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
-    };
-    Ok(Reply::with_status(
-        status,
-        &json!({"status": word, "recovering_shards": recovering}),
-    ))
+    let states = request.root().shard_states().await;
+    let (status, body) = readiness(&states);
+    Ok(Reply::with_status(status, &body))
+}
+
+/// Ready when no shard is being recovered and none may be that nobody told of; a damaged one does not
+/// keep the others from serving, nor does a silent leaf of whose shards others hold copies.
+fn readiness(states: &ShardStates) -> (StatusCode, Value) {
+    let is_recovering = |copy: &&LocatedShard| copy.state.phase == ShardPhase::Recovering;
+    let recovering = states.copies.iter().filter(is_recovering).count();
+    let untold = states.num_untold;
+    let mut body = json!({"status": "ready", "recovering_shards": recovering});
+    if recovering == 0 && untold == 0 {
+        return (StatusCode::OK, body);
+    }
+    body["status"] = "recovering".into();
+    if untold > 0 {
+        let silent: Vec<&str> = states.silent.iter().map(|node| &*node.0).collect();
+        let silent = silent.join(", ");
+        body["reason"] =
+            format!("{untold} shards are not known of: [{silent}] did not tell").into();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, body)
 }
 
 fn metrics(request: &Request) -> Answer {
@@ -104,5 +114,32 @@ fn metrics(request: &Request) -> Answer {
                 reason,
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn a_leaf_that_does_not_tell_of_its_shards_is_not_ready() {
+        let mut states = ShardStates {
+            num_leaves: 1,
+            ..ShardStates::default()
+        };
+        assert_eq!(readiness(&states).0, StatusCode::OK);
+        states.silent = vec![NodeId("leaf-1".into())];
+        assert_eq!(
+            readiness(&states).0,
+            StatusCode::OK,
+            "it holds nothing alone"
+        );
+        states.num_untold = 32;
+        let (status, body) = readiness(&states);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let reason = "32 shards are not known of: [leaf-1] did not tell";
+        assert_eq!(body["reason"], reason);
     }
 }
