@@ -37,6 +37,12 @@ pub struct ApiOptions {
     /// Largest body of any other request in bytes, after unpacking; default 32 MiB. It is held in
     /// memory while the request is read.
     pub max_body_bytes: usize,
+    /// Bytes of the bodies of all requests that are being read or answered; default 1 GiB. A bulk counts
+    /// with the lines that are not taken yet. Beyond it requests are refused with 429, as by the
+    /// dialect's breaker `in_flight_requests`.
+    pub body_memory_bytes: usize,
+    /// Connections at once, idle ones too; default 8,192. Who connects beyond it waits to be accepted.
+    pub max_connections: usize,
     /// Largest ratio of unpacked to packed bytes of a gzip body, looked at from 1 MiB unpacked on;
     /// default 250 (gzip can reach 1,032; real bulk bodies stay below 60).
     pub max_gzip_ratio: usize,
@@ -63,6 +69,8 @@ impl Default for ApiOptions {
             distribution: Distribution::default(),
             max_bulk_bytes: 100 << 20,
             max_body_bytes: 32 << 20,
+            body_memory_bytes: 1 << 30,
+            max_connections: 8_192,
             max_gzip_ratio: 250,
             bulk_chunk_items: 1_000,
             bulk_chunk_bytes: 4 << 20,

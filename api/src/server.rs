@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +15,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use crate::options::ApiOptions;
@@ -27,7 +29,8 @@ const MAX_STREAMS: u32 = 256;
 /// Serves `service` on `listener` until `shutdown` is done, then ends open requests for at most
 /// [`ApiOptions::shutdown_grace`].
 ///
-/// HTTP/2 is spoken to clients that begin with it (prior knowledge).
+/// HTTP/2 is spoken to clients that begin with it (prior knowledge). While there are
+/// [`ApiOptions::max_connections`], others wait until one has ended.
 ///
 /// # Errors
 /// None for now: what goes wrong on one connection ends that connection and is logged.
@@ -44,14 +47,17 @@ where
 {
     let builder = builder(options);
     let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(
+        options.max_connections.min(Semaphore::MAX_PERMITS),
+    ));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &room) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => connect(stream, service.clone(), &builder, &graceful),
+            Ok(accepted) => connect(accepted, service.clone(), &builder, &graceful),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -64,6 +70,20 @@ where
         tracing::warn!(grace = ?options.shutdown_grace, "requests were cut off at shutdown");
     }
     Ok(())
+}
+
+/// A connection, and its place among those that there may be.
+type Accepted = (TcpStream, OwnedSemaphorePermit);
+
+/// Accepts a connection once there is room for it.
+///
+/// # Cancel safety
+/// Nothing is lost: the place is given back, and who connects is accepted by the next call.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
+    let place = Arc::clone(room).acquire_owned().await;
+    let place = place.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 fn builder(options: &ApiOptions) -> Builder<TokioExecutor> {
@@ -80,7 +100,7 @@ fn builder(options: &ApiOptions) -> Builder<TokioExecutor> {
 }
 
 fn connect<S>(
-    stream: TcpStream,
+    (stream, place): Accepted,
     service: S,
     builder: &Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
@@ -100,5 +120,29 @@ fn connect<S>(
         if let Err(error) = connection.await {
             tracing::debug!(error = &*error, "a connection ended with an error");
         }
+        drop(place);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn beyond_the_bound_who_connects_waits_for_another_to_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let room = Arc::new(Semaphore::new(1));
+        let _first = TcpStream::connect(address).await.expect("taken");
+        let _second = TcpStream::connect(address)
+            .await
+            .expect("waits in the backlog");
+        let (_stream, place) = accept(&listener, &room).await.expect("room");
+        let mut waiting = pin!(accept(&listener, &room));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        drop(place);
+        assert!(waiting.await.is_ok());
+    }
 }

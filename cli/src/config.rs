@@ -77,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) high_watermark: f64,
     pub(crate) max_bulk: ByteSize,
     pub(crate) max_body: ByteSize,
+    pub(crate) body_memory: ByteSize,
+    pub(crate) max_connections: usize,
     pub(crate) shutdown_grace: Span,
 }
 
@@ -115,6 +117,8 @@ impl Default for Config {
             high_watermark: 0.90,
             max_bulk: ByteSize(100 << 20),
             max_body: ByteSize(32 << 20),
+            body_memory: ByteSize(1 << 30),
+            max_connections: 8_192,
             shutdown_grace: seconds(30),
         }
     }
@@ -188,6 +192,10 @@ impl Config {
         ensure!(
             self.search_queue > 0,
             "`search_queue` is 0: no search could wait"
+        );
+        ensure!(
+            self.max_connections > 0,
+            "`max_connections` is 0: nobody could connect"
         );
         ensure!(
             self.search_lease.0 <= LONGEST_LEASE,

@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod dataset;
 mod demo;
+mod descriptors;
 mod durable;
 mod exit;
 mod health;

@@ -18,6 +18,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     config::{Config, Flags},
+    descriptors,
     exit::Exit,
     logging,
     serve::{self, Bound, folder::DataFolder},
@@ -123,6 +124,7 @@ impl Setup {
             &config.log
         };
         logging::install(filter, config.log_format)?;
+        descriptors::raise();
         let folder = DataFolder::take(&config.data)?;
         let http = serve::listen(&config.listen).await?;
         let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);

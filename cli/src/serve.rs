@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use crate::{
     config::{Config, Flags},
+    descriptors,
     exit::Exit,
     logging, signals,
 };
@@ -49,6 +50,7 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
         &config.log
     };
     logging::install(filter, config.log_format)?;
+    descriptors::raise();
     let stop = signals::stop_asked()?;
     let folder = DataFolder::take(&config.data)?;
     let listener = listen(&config.listen).await?;

@@ -5,11 +5,12 @@ use gleaner_log::LogError;
 use gleaner_model::{PrimaryTerm, ShardKey};
 use gleaner_proto::LeafFault;
 
+use crate::applier::told;
 use crate::pool::PoolFault;
 
 /// Returns the fault a failure of the log is.
 pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
-    let reason = error.to_string();
+    let reason = told(error);
     match error {
         LogError::Fenced { current } => LeafFault::Fenced {
             shard,
@@ -37,7 +38,7 @@ pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
 
 /// Returns the fault a failure of the engine is.
 pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
-    let reason = error.to_string();
+    let reason = told(error);
     match error {
         EngineError::Query(_) => LeafFault::BadQuery {
             kind: "query_shard_exception".into(),
@@ -73,5 +74,36 @@ pub(crate) fn pool_fault(shard: ShardKey, fault: &PoolFault) -> LeafFault {
             shard,
             reason: "the evaluation panicked".to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use gleaner_model::{IndexUuid, ShardNumber};
+
+    use super::*;
+
+    #[test]
+    fn a_fault_says_what_the_system_said() {
+        let shard = ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(0),
+        };
+        let error = LogError::Io {
+            action: "create",
+            path: "log/1".into(),
+            source: Arc::new(io::Error::other("Too many open files")),
+        };
+        let reason = log_fault(shard, &error).to_string();
+        assert!(
+            reason.ends_with("log could not create `log/1`: Too many open files"),
+            "{reason}"
+        );
+        let failed = EngineError::io("opening")(io::Error::other("Too many open files"));
+        let reason = engine_fault(shard, &failed).to_string();
+        assert!(reason.ends_with("failed: Too many open files"), "{reason}");
     }
 }

@@ -135,6 +135,14 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_MAX_BODY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<ByteSize>,
+    /// Bodies of all requests that are being read or answered [default: 1gb]
+    #[arg(long, env = "GLEANER_BODY_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_memory: Option<ByteSize>,
+    /// Connections at once, half of the files that may be open at most; others wait [default: 8192]
+    #[arg(long, env = "GLEANER_MAX_CONNECTIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
     /// Time that open requests have to end at shutdown [default: 30s]
     #[arg(long, env = "GLEANER_SHUTDOWN_GRACE", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]

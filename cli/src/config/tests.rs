@@ -49,6 +49,7 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("search_timeout = \"0s\"").contains("`search_timeout` is 0"));
     assert!(refused("max_bulk = \"0b\"").contains("`max_bulk` and `max_body` are 0b"));
     assert!(refused("[cluster]\nkeeper = \"a\"\nnodes = []").contains("`gleaner leaf`"));
+    assert!(refused("max_connections = 0").contains("max_connections"));
     assert!(refused("hedge_share = 1.5").contains("`hedge_share` is 1.5"));
     assert!(refused("hedge_share = nan").contains("`hedge_share` is NaN"));
     assert!(refused("search_lease = \"4s\"").contains("`search_lease` is 4s"));

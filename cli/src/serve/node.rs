@@ -21,6 +21,7 @@ use tokio::{net::TcpListener, task::block_in_place};
 
 use super::folder::DataFolder;
 use crate::config::{Config, Distribution};
+use crate::descriptors;
 
 /// How often the recorder of metrics tidies up what it has gathered.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -200,6 +201,8 @@ pub(crate) fn api_options(listener: &TcpListener, config: &Config) -> Result<Api
         },
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
+        body_memory_bytes: config.body_memory.in_memory(),
+        max_connections: descriptors::connections(config.max_connections),
         shutdown_grace: config.shutdown_grace.0,
         ..ApiOptions::default()
     })
