@@ -23,6 +23,7 @@ use crate::contexts::Contexts;
 use crate::leftover::Leftover;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
+use crate::request::BodyRoom;
 use crate::service::{App, routes};
 
 /// The service that speaks the dialect; cheap to clone.
@@ -40,6 +41,7 @@ pub struct Dialect {
 pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
     let app = Arc::new(App {
         root,
+        bodies: BodyRoom::new(options.body_memory_bytes),
         options,
         metrics,
         started: Instant::now(),

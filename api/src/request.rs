@@ -3,6 +3,7 @@
 mod body;
 mod content_type;
 mod lines;
+mod room;
 pub(crate) mod target;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::service::App;
 
 pub(crate) use body::BodyReader;
 pub(crate) use lines::Lines;
+pub(crate) use room::{BodyRoom, Held};
 
 /// A request with its route found and its parameters checked.
 pub(crate) struct Request {
@@ -35,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) parts: Vec<(String, String)>,
     /// Behind a lock only because a body cannot be shared between threads, which a request can.
     pub(crate) body: Mutex<Body>,
+    /// What has been read of it, until the request is answered.
+    pub(crate) held: Held,
     pub(crate) started: Instant,
 }
 
@@ -77,7 +81,8 @@ impl Request {
     /// Returns the whole body, unpacked, or the `source` parameter where there is no body.
     ///
     /// # Errors
-    /// 406 for a type that is not JSON, 413 when it is too large, 400 when it is not UTF-8.
+    /// 406 for a type that is not JSON, 413 when it is too large, 429 when all bodies together are, 400
+    /// when it is not UTF-8.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, ApiError> {
         let limit = self.app.options.max_body_bytes;
         let body = self.read_all(limit).await?;
@@ -101,6 +106,7 @@ impl Request {
         let mut reader = self.body_reader(limit)?;
         let mut whole = Vec::new();
         while let Some(piece) = reader.next().await? {
+            self.held.grow(piece.len())?;
             whole.extend_from_slice(&piece);
         }
         if !whole.trim_ascii().is_empty() {
@@ -122,6 +128,14 @@ impl Request {
         }
         let body = std::mem::replace(self.body.get_mut(), Body::empty());
         BodyReader::new(body, &self.headers, &self.app.options, limit)
+    }
+
+    /// Takes the body to be read line by line; what its lines hold is counted until they are dropped.
+    ///
+    /// # Errors
+    /// As [`Request::body_reader`].
+    pub(crate) fn lines(&mut self, limit: usize) -> Result<Lines, ApiError> {
+        Ok(Lines::new(self.body_reader(limit)?, self.app.bodies.open()))
     }
 
     /// Returns the body as JSON; `None` when there is none.

@@ -19,7 +19,7 @@ use crate::contexts::Contexts;
 use crate::error::ApiError;
 use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
-use crate::request::Request;
+use crate::request::{BodyRoom, Request};
 use crate::response::{Form, Reply};
 use crate::route::{Answer, Route, parameter_tables};
 
@@ -30,6 +30,7 @@ pub(crate) struct App {
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) started: Instant,
     pub(crate) contexts: Contexts,
+    pub(crate) bodies: Arc<BodyRoom>,
 }
 
 /// Returns the routes of all tables over `app`.
@@ -104,6 +105,7 @@ async fn dispatch(
             parameters: parameters.clone(),
             parts,
             body: parking_lot::Mutex::new(body),
+            held: app.bodies.open(),
             started,
         };
         (route.handler)(request).await

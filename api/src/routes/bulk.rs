@@ -21,7 +21,7 @@ use http::{Method, StatusCode};
 
 use crate::error::ApiError;
 use crate::parameters::groups::{ACTIVE_SHARDS, SOURCE_FILTER, WRITE};
-use crate::request::{Lines, Request};
+use crate::request::Request;
 use crate::response::{Form, Reply};
 use crate::route::{Answer, Parameter, Route};
 
@@ -103,8 +103,8 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
         let status = StatusCode::NOT_ACCEPTABLE;
         return Err(ApiError::new(status, "media_type_header_exception", reason));
     }
-    let reader = request.body_reader(request.app.options.max_bulk_bytes)?;
-    let chunks = Chunks::new(Lines::new(reader), defaults, &request.app);
+    let lines = request.lines(request.app.options.max_bulk_bytes)?;
+    let chunks = Chunks::new(lines, defaults, &request.app);
     Ok(Run::new(
         std::sync::Arc::clone(&request.app),
         chunks,

@@ -16,7 +16,7 @@ use super::search::{self, check_boosts, check_pit, check_search_type, parse_inne
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
 use crate::render::search::{SearchBody, SearchForm};
-use crate::request::{Lines, Request};
+use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
@@ -115,9 +115,9 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
     let mut lines = match request.parameters.get("source") {
         Some(source) => {
             *request.body.get_mut() = axum::body::Body::from(source.to_owned());
-            Lines::new(request.body_reader(limit)?)
+            request.lines(limit)?
         }
-        None => Lines::new(request.body_reader(limit)?),
+        None => request.lines(limit)?,
     };
     let mut parts = Vec::new();
     while let Some(header) = lines.next().await? {
@@ -139,6 +139,7 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
         }
         parts.push(part(request, &header.text, body.text)?);
     }
+    request.held = lines.into_held();
     Ok(parts)
 }
 

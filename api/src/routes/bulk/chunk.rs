@@ -59,6 +59,7 @@ impl Chunks {
     /// 400 for a line that cannot be understood; what reading the body fails with.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, ApiError> {
         let options = &Arc::clone(&self.app).options;
+        self.lines.forget_taken();
         let mut items = Vec::new();
         let mut num_bytes = 0;
         while !self.is_at_end
