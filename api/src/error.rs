@@ -155,6 +155,14 @@ impl ApiError {
         &self.detail.reason
     }
 
+    /// Returns whether the same request would fail again however long one waits: it wants more than there
+    /// ever is.
+    pub(crate) fn is_permanent(&self) -> bool {
+        let durability = self.detail.fields.get("durability");
+        let is_own = durability.and_then(Value::as_str) == Some("PERMANENT");
+        is_own || self.detail.root_causes.iter().any(Self::is_permanent)
+    }
+
     /// Returns the text of what led to it, or its own.
     pub(crate) fn cause_reason(&self) -> &str {
         self.detail

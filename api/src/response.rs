@@ -111,7 +111,7 @@ impl Reply {
     pub(crate) fn error(error: &ApiError) -> Self {
         let body = error.to_body().to_string();
         Self::of(error.status, Content::Error(Bytes::from(body)))
-            .retried_later(error.status == StatusCode::TOO_MANY_REQUESTS)
+            .retried_later(error.status == StatusCode::TOO_MANY_REQUESTS && !error.is_permanent())
     }
 
     /// Says when to try again what was refused for want of room, if something was.
@@ -307,6 +307,19 @@ mod tests {
             let body = sent(Reply::error(&error), query).await;
             assert_eq!(body, error.to_body(), "{query}");
         }
+    }
+
+    #[test]
+    fn who_wants_more_than_there_ever_is_is_not_told_to_come_again() {
+        let refused = |durability: &str| {
+            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "exception", "no room");
+            let beneath = error.clone().with("durability", durability);
+            let reply = Reply::error(&error.rooted_in(vec![beneath]));
+            let mut names = reply.headers.iter().map(|(name, _)| name);
+            names.any(|name| *name == header::RETRY_AFTER)
+        };
+        assert!(refused("TRANSIENT"));
+        assert!(!refused("PERMANENT"));
     }
 
     #[tokio::test]

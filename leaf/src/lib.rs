@@ -80,7 +80,8 @@ pub struct LeafOptions {
     pub node: Option<NodeId>,
     /// Threads that evaluate queries, ≥ 1; default the number of cores.
     pub search_threads: usize,
-    /// Searches that may wait for a thread; default 1,000, then they are rejected.
+    /// Calls that may wait for a thread, of which a search makes up to one for each shard; default 1,000,
+    /// then they are rejected.
     pub search_queue: usize,
     /// Bytes that all queries together may hold; default 1 GiB.
     pub query_memory_bytes: u64,

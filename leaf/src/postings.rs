@@ -33,7 +33,7 @@ impl Leaf {
             .filter_map(|(target, list)| Some((Arc::clone(&target.as_ref().ok()?.1), list.after)))
             .collect();
         let limit = self.options.memory_per_query_bytes;
-        let memory = self.memory.child("request", limit);
+        let memory = self.memory.child(LeafFault::QUERY_ACCOUNT, limit);
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
             let one = |(view, after): &(Arc<View>, Option<SeqNo>)| {

@@ -195,9 +195,10 @@ impl Leaf {
     }
 
     fn means(&self) -> Means {
-        let memory = self
-            .memory
-            .child("request", self.options.memory_per_query_bytes);
+        let memory = self.memory.child(
+            LeafFault::QUERY_ACCOUNT,
+            self.options.memory_per_query_bytes,
+        );
         Means {
             filters: Arc::clone(&self.filters),
             memory,

@@ -56,11 +56,11 @@ pub enum LeafFault {
         shard: ShardKey,
     },
     /// The queue of the leaf is full.
-    #[error("rejected: {queue} holds {capacity} tasks already")]
+    #[error("rejected: {}", full(queue, *capacity))]
     Rejected {
         /// Which queue.
         queue: Cow<'static, str>,
-        /// Its capacity.
+        /// Its capacity: bytes of `write`, else how many.
         capacity: usize,
     },
     /// A memory limit would be passed.
@@ -136,6 +136,14 @@ pub enum LeafFault {
 }
 
 impl LeafFault {
+    /// The account of one query, which no other draws on: what does not fit there never will.
+    pub const QUERY_ACCOUNT: &str = "request";
+
+    /// Returns whether the same request is refused again however long one waits.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Memory { account, .. } if account == Self::QUERY_ACCOUNT)
+    }
+
     /// Returns whose fault it is and whether to try again.
     pub fn fault_kind(&self) -> FaultKind {
         match self {
@@ -158,5 +166,45 @@ impl LeafFault {
             },
             Self::Internal { .. } => FaultKind::INTERNAL,
         }
+    }
+}
+
+/// Returns what fills a queue, by what is counted there.
+fn full(queue: &str, capacity: usize) -> String {
+    match queue {
+        "write" => format!("writes under way take all of the {capacity} bytes there are for them"),
+        "search" => format!("{capacity} searches of shards wait for a thread already"),
+        "log" => "the queue of the log is full".to_owned(),
+        _ => format!("there are {capacity} {queue} already"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_is_told_by_what_is_counted() {
+        let told = |queue: &'static str, capacity| {
+            let queue = queue.into();
+            LeafFault::Rejected { queue, capacity }.to_string()
+        };
+        let bytes = "rejected: writes under way take all of the 1048576 bytes there are for them";
+        assert_eq!(told("write", 1_048_576), bytes);
+        let contexts = "rejected: there are 500 open contexts already";
+        assert_eq!(told("open contexts", 500), contexts);
+        let searches = "rejected: 2 searches of shards wait for a thread already";
+        assert_eq!(told("search", 2), searches);
+    }
+
+    #[test]
+    fn what_one_query_has_no_memory_for_is_refused_for_good() {
+        let of = |account: &'static str| LeafFault::Memory {
+            account: account.into(),
+            wanted_bytes: 2,
+            limit_bytes: 1,
+        };
+        assert!(of(LeafFault::QUERY_ACCOUNT).is_permanent());
+        assert!(!of("parent").is_permanent());
     }
 }

@@ -59,7 +59,13 @@ impl From<&LeafFault> for ApiError {
             } => made
                 .with("bytes_wanted", *wanted_bytes)
                 .with("bytes_limit", *limit_bytes)
-                .with("durability", "TRANSIENT"),
+                .with(
+                    "durability",
+                    match fault.is_permanent() {
+                        true => "PERMANENT",
+                        false => "TRANSIENT",
+                    },
+                ),
             LeafFault::Rejected { queue, .. } => {
                 made.with("code", format!("{}_queue_full", queue.replace(' ', "_")))
             }

@@ -70,7 +70,7 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_SEARCH_THREADS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     search_threads: Option<usize>,
-    /// Searches that may wait for a thread before they are rejected [default: 1000]
+    /// Calls that may wait for a thread, up to one for each shard of a search [default: 1000]
     #[arg(long, env = "GLEANER_SEARCH_QUEUE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     search_queue: Option<usize>,
@@ -139,7 +139,7 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_BODY_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     body_memory: Option<ByteSize>,
-    /// Connections at once, half of the files that may be open at most; others wait [default: 8192]
+    /// Connections at once, half of the open files allowed at most; others wait [default: 8192]
     #[arg(long, env = "GLEANER_MAX_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_connections: Option<usize>,
