@@ -56,7 +56,7 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
         (None, Some(silent)) => {
             let silent_s = silent.as_secs();
             let reason = format!("its primary has not been heard of for {silent_s} s");
-            (ShardPhase::Recovering, Some(reason))
+            (ShardPhase::Started, Some(reason))
         }
         (None, None) => (ShardPhase::Started, None),
     };

@@ -56,7 +56,7 @@ pub struct ShardState {
     pub is_primary: bool,
     /// Where it stands.
     pub phase: ShardPhase,
-    /// Why it failed, or how far it is while it recovers.
+    /// Why it failed, how far it is while it recovers, or why what it serves may be old.
     pub reason: Option<String>,
     /// What searches see.
     pub generation: Generation,

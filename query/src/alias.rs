@@ -227,17 +227,23 @@ fn names(
     one: &str,
     several: &str,
 ) -> Result<Vec<String>, QueryError> {
-    let read = |value: &Value| value.as_str().filter(|n| !n.is_empty()).map(str::to_owned);
-    let found = match (body.get(one), body.get(several)) {
+    let read = |value: &Value| value.as_str().map(str::to_owned);
+    let found: Option<Vec<String>> = match (body.get(one), body.get(several)) {
         (Some(value), None) => read(value).map(|name| vec![name]),
         (None, Some(Value::Array(items))) => items.iter().map(read).collect(),
         (None, Some(value)) => read(value).map(|name| vec![name]),
         _ => None,
     };
-    found.filter(|names| !names.is_empty()).ok_or_else(|| {
+    let found = found.filter(|names| !names.is_empty()).ok_or_else(|| {
         let reason = format!("One of [{one}] or [{several}] is required, in action [{kind}]");
         QueryError::illegal(reason)
-    })
+    })?;
+    match found.iter().any(String::is_empty) {
+        true => Err(QueryError::illegal(format!(
+            "[{one}] can't be empty string"
+        ))),
+        false => Ok(found),
+    }
 }
 
 fn text(key: &str, value: &Value) -> Result<Option<String>, QueryError> {

@@ -1,7 +1,9 @@
 //! `/`, health probes, metrics.
 
+use std::collections::BTreeSet;
+
 use gleaner_proto::read::ShardPhase;
-use gleaner_root::read::{LocatedShard, ShardStates};
+use gleaner_root::read::ShardStates;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -83,11 +85,17 @@ async fn ready(request: Request) -> Answer {
     Ok(Reply::with_status(status, &body))
 }
 
-/// Ready when no shard is being recovered and none may be that nobody told of; a damaged one does not
-/// keep the others from serving, nor does a silent leaf of whose shards others hold copies.
+/// Ready when no shard waits for its first copy to be recovered and none may that nobody told of; a
+/// damaged one does not keep the others from serving, nor does a silent leaf of whose shards others hold
+/// copies.
 fn readiness(states: &ShardStates) -> (StatusCode, Value) {
-    let is_recovering = |copy: &&LocatedShard| copy.state.phase == ShardPhase::Recovering;
-    let recovering = states.copies.iter().filter(is_recovering).count();
+    let those = |phase| {
+        let copies = states.copies.iter();
+        let copies = copies.filter(move |copy| copy.state.phase == phase);
+        copies.map(|copy| copy.state.shard).collect::<BTreeSet<_>>()
+    };
+    let (served, coming) = (those(ShardPhase::Started), those(ShardPhase::Recovering));
+    let recovering = coming.difference(&served).count();
     let untold = states.num_untold;
     let mut body = json!({"status": "ready", "recovering_shards": recovering});
     if recovering == 0 && untold == 0 {

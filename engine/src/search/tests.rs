@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
 use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::{
-    Clause, Pattern, Scalar, ShardQuery, Statistics, StatisticsRequest,
-};
+use gleaner_query::resolved::{Clause, Pattern, Scalar, ShardQuery, Statistics, StatisticsRequest};
 use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
 use serde_json::json;
 

@@ -91,6 +91,8 @@ fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static
     let state = &copy.state;
     let ip = super::nodes::host_of(request, &copy.node);
     let phase = match state.phase {
+        // It serves, and may be old.
+        ShardPhase::Started if state.reason.is_some() => "INITIALIZING",
         ShardPhase::Started => "STARTED",
         ShardPhase::Recovering => "INITIALIZING",
         ShardPhase::Failed => "UNASSIGNED",

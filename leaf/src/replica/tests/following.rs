@@ -169,10 +169,11 @@ async fn a_copy_that_does_not_hear_of_its_primary_says_so_and_goes_on_serving() 
     let long_ago = Instant::now().checked_sub(SILENT_AFTER);
     *shard.heard.lock() = long_ago.expect("the machine has run that long");
     let states = leaf.shard_states().await.expect("its own");
-    assert_eq!(states[0].phase, ShardPhase::Recovering);
+    assert_eq!(states[0].phase, ShardPhase::Started);
     let reason = states[0].reason.as_deref().unwrap_or_default();
     assert!(reason.contains("not been heard of for 15 s"), "{reason}");
-    assert!(!leaf.readiness().is_ready());
+    let readiness = leaf.readiness();
+    assert!(readiness.is_ready() && readiness.cut_off.len() == 1);
     let all = search(Clause::MatchAll, Statistics::default(), newest(None));
     assert!(found(leaf, all).await.is_ok());
     cluster.wire().is_away.send_replace(false);

@@ -76,14 +76,17 @@ impl Health {
         let is_copy = |copy: &&LocatedShard| {
             copy.state.shard.index == index.uuid && copy.state.shard.shard.0 == number
         };
-        let count = |phase| {
-            copies
-                .iter()
-                .filter(is_copy)
-                .filter(|copy| copy.state.phase == phase)
-                .count() as u64
+        let count = |is_so: &dyn Fn(&LocatedShard) -> bool| {
+            let copies = copies.iter().filter(is_copy);
+            copies.filter(|copy| is_so(copy)).count() as u64
         };
-        let (active, initializing) = (count(ShardPhase::Started), count(ShardPhase::Recovering));
+        // One that serves and has a reason to tell is behind.
+        let is_behind = |copy: &LocatedShard| copy.state.reason.is_some();
+        let is = |copy: &LocatedShard, phase| copy.state.phase == phase;
+        let active = count(&|copy| is(copy, ShardPhase::Started) && !is_behind(copy));
+        let initializing = count(&|copy| {
+            is(copy, ShardPhase::Recovering) || is(copy, ShardPhase::Started) && is_behind(copy)
+        });
         let wanted = 1 + u64::from(index.settings.number_of_replicas);
         let is_primary =
             |copy: &LocatedShard| copy.state.is_primary && copy.state.phase == ShardPhase::Started;
