@@ -43,6 +43,14 @@ pub(crate) struct Chain {
 }
 
 impl Analyzer {
+    /// Returns whether its tokenizer is known to end tokens at white space, so that none is longer than
+    /// the longest run of other characters; filters may still lengthen them.
+    pub fn splits_at_white_space(&self) -> bool {
+        let name = self.chain.tokenizer.name.as_str();
+        let is_splitting = matches!(name, "standard" | "whitespace" | "letter" | "lowercase");
+        is_splitting && self.chain.char_filters.is_empty()
+    }
+
     /// Returns an analyzer that the dialect knows by one name (`standard`, `english`).
     pub(crate) fn built_in(name: &str, chain: Chain) -> Self {
         Self {

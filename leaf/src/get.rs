@@ -57,7 +57,7 @@ impl Leaf {
             .iter()
             .filter(|(_, latest)| matches!(latest.document, Written::InLog));
         let in_log: Vec<SeqNo> = in_log.map(|(_, latest)| latest.seq_no).collect();
-        let mut read = self.contents_at(shard, &in_log).await?;
+        let mut read = self.contents_at(shard, &in_log, usize::MAX).await?;
         let written = latest.into_iter().filter_map(|(id, latest)| {
             let content = match latest.document {
                 Written::Deleted => None,

@@ -10,8 +10,8 @@ use crate::LeafOptions;
 /// Setting of the block.
 const BLOCK: &str = "index.blocks.read_only_allow_delete";
 
-/// Tells the cluster state whether this node's disk is flooded: all indices refuse writes while any
-/// node's is, and take them again when none is any more.
+/// Tells the cluster state whether this node's disk is flooded: indices refuse writes while that of a
+/// node which holds copies of them is, and take them again when none is any more.
 pub(crate) async fn check(coordinator: &dyn Coordinator, options: &LeafOptions) {
     let Some(disk) = Disk::of(options) else {
         return;
@@ -34,7 +34,7 @@ pub(crate) async fn check(coordinator: &dyn Coordinator, options: &LeafOptions) 
         Ok(state) if state.version == before.version => {}
         Ok(_) if is_flooded => tracing::warn!(
             used_percent,
-            "disk passed the flood stage: all indices refuse writes until there is room"
+            "disk passed the flood stage: indices with copies here refuse writes until there is room"
         ),
         Ok(state) if state.flooded.is_empty() => {
             tracing::info!(used_percent, "indices take writes again");
@@ -56,15 +56,23 @@ fn after_look(state: &ClusterState, node: &NodeId, is_flooded: bool) -> Option<C
         true => flooded.insert(node.clone()),
         false => flooded.remove(node),
     };
-    let should_block = !flooded.is_empty();
-    let differs =
-        |index: &Arc<IndexMeta>| index.settings.blocks.read_only_allow_delete != should_block;
+    let should_block = |index: &IndexMeta| match index.copies.is_empty() {
+        true => !flooded.is_empty(),
+        false => index
+            .copies
+            .iter()
+            .flatten()
+            .any(|node| flooded.contains(node)),
+    };
+    let differs = |index: &Arc<IndexMeta>| {
+        index.settings.blocks.read_only_allow_delete != should_block(index)
+    };
     if flooded == state.flooded && !state.indices.values().any(differs) {
         return None;
     }
     let mut next = state.clone();
-    next.flooded = flooded;
     for index in next.indices.values_mut().filter(|index| differs(index)) {
+        let should_block = should_block(index);
         let settings = &mut Arc::make_mut(index).settings;
         settings.blocks.read_only_allow_delete = should_block;
         // What is declared is shown, and is what a later change of settings begins with.
@@ -75,6 +83,7 @@ fn after_look(state: &ClusterState, node: &NodeId, is_flooded: bool) -> Option<C
             settings.declared.shift_remove(BLOCK);
         }
     }
+    next.flooded = flooded;
     Some(next)
 }
 

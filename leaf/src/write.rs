@@ -30,7 +30,7 @@ use gleaner_log::{Append, Appended, LogError, ProducerSequence};
 use gleaner_model::{DocumentId, Operation, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
-    WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
+    Idempotency, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -70,31 +70,62 @@ impl Leaf {
     ) -> Result<WriteAnswer, LeafFault> {
         let bytes: usize = call.items.iter().map(item_bytes).sum();
         let room = self.writes.enter(&shard.room, bytes, call.remaining);
-        let room = Arc::new(room.await?);
+        let room = room.await?;
         let started = Instant::now();
-        let items = Arc::new(call.items);
+        let call = WriteBatches {
+            items: Arc::new(call.items),
+            term: call.term,
+            idempotency: call.idempotency,
+            bytes,
+            room: Arc::new(room),
+        };
+        let mut outcomes = Vec::with_capacity(call.items.len());
+        let written = self.write_batches(shard, &call, &mut outcomes).await;
+        match written {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            Err(fault) if outcomes.is_empty() => return Err(fault),
+            // What batches before it did stays done, and is told.
+            Err(fault) => outcomes.resize(call.items.len(), Err(WriteFault::Shard(fault))),
+        }
+        count(shard, &outcomes, started);
+        Ok(WriteAnswer {
+            items: outcomes,
+            duplicate: false,
+        })
+    }
+
+    /// Writes items, in one batch or several, and adds what became of them to `outcomes`; returns the
+    /// answer of a request that was answered before.
+    async fn write_batches(
+        &self,
+        shard: &Arc<Shard>,
+        call: &WriteBatches,
+        outcomes: &mut Vec<Result<WriteOutcome, WriteFault>>,
+    ) -> Result<Option<WriteAnswer>, LeafFault> {
+        let items = &call.items;
         let mut learnt = Known::default();
-        let mut outcomes = Vec::with_capacity(items.len());
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
             num_rounds += 1;
             let mut primary = self.primary_with_room(shard).await?;
             self.prepare(shard, &mut primary, call.term).await?;
             if let Some(known) = call.idempotency {
-                let answered = self.answered_before(shard, known, &items).await?;
-                if let Some(answer) = answered {
-                    return Ok(answer);
+                let answered = self.answered_before(shard, known, items).await?;
+                if answered.is_some() {
+                    return Ok(answered);
                 }
             }
             let work = Work {
-                items: Arc::clone(&items),
+                items: Arc::clone(items),
                 from: outcomes.len(),
                 // What is sent again is known by one batch.
                 is_whole: call.idempotency.is_some(),
                 learnt: learnt.clone(),
-                bytes,
+                bytes: call.bytes,
             };
             let (guard, planned) = plan(shard, primary, work, self.options.clock).await?;
+            let num_before = outcomes.len();
             match planned {
                 Planned::NeedsFields(documents) => {
                     drop(guard);
@@ -103,7 +134,7 @@ impl Leaf {
                 }
                 Planned::NeedsContents(positions) => {
                     drop(guard);
-                    let contents = self.contents_at(shard, &positions).await?;
+                    let contents = self.contents_at(shard, &positions, BATCH_BYTES).await?;
                     learnt.contents.extend(contents);
                 }
                 Planned::Ready(plan) if plan.operations.is_empty() => {
@@ -119,19 +150,17 @@ impl Leaf {
                         id: known.producer,
                         sequence: known.sequence,
                     });
-                    let room = Some(Arc::clone(&room));
+                    let room = Some(Arc::clone(&call.room));
                     let carried = self.carry_out(shard, guard, plan, (producer, room));
                     outcomes.extend(carried.await?);
-                    learnt.contents.clear();
-                    num_rounds = 0;
                 }
             }
             if outcomes.len() == items.len() {
-                count(shard, &outcomes, started);
-                return Ok(WriteAnswer {
-                    items: outcomes,
-                    duplicate: false,
-                });
+                return Ok(None);
+            }
+            if outcomes.len() > num_before {
+                learnt.contents.clear();
+                num_rounds = 0;
             }
         }
         let reason = "the mapping, or the documents to update, kept changing while it was planned";
@@ -371,6 +400,26 @@ pub(crate) struct Known {
     pub(crate) contents: HashMap<SeqNo, Content>,
 }
 
+impl Known {
+    /// Returns the bytes of the documents read.
+    fn content_bytes(&self) -> usize {
+        self.contents
+            .values()
+            .map(|content| content.source.len())
+            .sum()
+    }
+}
+
+/// A call, as its batches share it.
+struct WriteBatches {
+    items: Arc<Vec<WriteItem>>,
+    term: PrimaryTerm,
+    idempotency: Option<Idempotency>,
+    /// Of its items, as they were sent.
+    bytes: usize,
+    room: Arc<Taken>,
+}
+
 /// What is to be planned.
 struct Work {
     items: Arc<Vec<WriteItem>>,
@@ -390,7 +439,7 @@ async fn plan(
 ) -> Result<(OwnedMutexGuard<Primary>, Planned), LeafFault> {
     let key = shard.key;
     let shard = Arc::clone(shard);
-    let is_small = work.bytes <= INLINE_BYTES
+    let is_small = work.bytes + work.learnt.content_bytes() <= INLINE_BYTES
         && work.items.len() <= INLINE_ITEMS
         && (work.items.iter().all(|item| item.is_fresh_id)
             || shard.engine().view().finds_ids_at_once());

@@ -110,8 +110,8 @@ pub struct ClusterState {
     /// asked to delete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<IndexUuid>,
-    /// The nodes whose disk is nearly full: while there is one, all indices refuse writes. A process
-    /// alone is named by the empty text.
+    /// The nodes whose disk is nearly full: indices with copies there refuse writes. A process alone is
+    /// named by the empty text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub flooded: BTreeSet<NodeId>,
     /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.

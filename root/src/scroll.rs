@@ -12,7 +12,7 @@ use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, par
 
 use crate::deadline::Deadline;
 use crate::plan::Target;
-use crate::response::SearchResponse;
+use crate::response::{SearchResponse, Total};
 use crate::search::{SearchOptions, check_page};
 use crate::tasks::{Action, Origin};
 use crate::token::{self, ScrollState};
@@ -66,8 +66,13 @@ impl Root {
             after: None,
             now_ms: self.now_ms(),
             after_shard: None,
+            total: None,
         };
+        let may_lack_shards = allows_partial(&state.parameters);
         let page = self.next_page(state, request, (options, deadline)).await?;
+        if !may_lack_shards {
+            check_page(&page)?;
+        }
         held.keep();
         Ok(page)
     }
@@ -88,6 +93,10 @@ impl Root {
         let mut request = self.scrolled(&state.body, &state.parameters)?;
         // Only the first page has them; they would be the same.
         request.aggregations.clear();
+        // Counted once: pages then pass over what cannot be among them.
+        if state.total.is_some() {
+            request.track_total_hits = TrackTotal::No;
+        }
         if let Some(keep_alive) = keep_alive {
             state.pit.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
@@ -175,6 +184,14 @@ impl Root {
         if let Some(last) = response.last.take() {
             state.after_shard = last.shard;
             state.after = Some(last);
+        }
+        match (state.total, &response.total) {
+            (None, Some(counted)) if counted.is_exact => state.total = Some(counted.value),
+            (Some(value), None) => {
+                let is_exact = true;
+                response.total = Some(Total { value, is_exact });
+            }
+            _ => {}
         }
         response.scroll_id = Some(token::encode(&state)?);
         Ok(response)

@@ -5,7 +5,8 @@
 //! base64url, no padding, of
 //!   2 bytes  "GT"            magic
 //!   u8                       format: of points in time 2, of scrolls 3. Older ones are read too: views of
-//!                            1 do not say which copy holds them, 2 has no shard of a scroll's last hit
+//!                            1 do not say which copy holds them, 2 has neither the shard of a scroll's last
+//!                            hit nor its total
 //!   u8       kind            1 point in time, 2 scroll
 //!   u32      crc32c of the body, little-endian
 //!   body     postcard
@@ -138,6 +139,7 @@ mod tests {
             }),
             now_ms: 7,
             after_shard: Some(3),
+            total: Some(9),
         }
     }
 
@@ -165,14 +167,12 @@ mod tests {
     fn a_scroll_of_the_second_format_does_not_say_its_shard() {
         let token = include_str!("token/scroll.v2").trim_end();
         let read: ScrollState = decode(token).expect("decodes");
-        let after_shard = None;
-        assert_eq!(
-            read,
-            ScrollState {
-                after_shard,
-                ..scroll(NODES)
-            }
-        );
+        let expected = ScrollState {
+            after_shard: None,
+            total: None,
+            ..scroll(NODES)
+        };
+        assert_eq!(read, expected);
     }
 
     #[test]
@@ -196,6 +196,7 @@ mod tests {
         let token = include_str!("token/scroll.v1").trim_end();
         let expected = ScrollState {
             after_shard: None,
+            total: None,
             ..scroll(&[])
         };
         assert_eq!(decode::<ScrollState>(token).expect("decodes"), expected);

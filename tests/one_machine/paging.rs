@@ -85,7 +85,9 @@ async fn by_scroll(node: &Node, indices: &str, sort: &Value) -> Result<Vec<Hit>>
         .start_scroll(&target(indices), origin, MINUTE, &options)
         .await?;
     let mut found: Vec<Hit> = Vec::new();
+    let total = page.total.map(|total| total.value);
     while !page.hits.is_empty() && found.len() < 50 {
+        assert_eq!(page.total.map(|total| total.value), total);
         found.append(&mut page.hits);
         let id = page.scroll_id.take().unwrap_or_default();
         page = node
@@ -93,6 +95,7 @@ async fn by_scroll(node: &Node, indices: &str, sort: &Value) -> Result<Vec<Hit>>
             .continue_scroll(&id, None, &Default::default())
             .await?;
     }
+    assert_eq!(total, Some(found.len() as u64));
     Ok(found)
 }
 

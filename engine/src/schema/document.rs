@@ -118,6 +118,11 @@ impl DocumentParser {
         else {
             return Ok(());
         };
+        // Long texts are mostly prose, which need not be analysed to know.
+        let mut runs = text.as_bytes().split(u8::is_ascii_whitespace);
+        if analyzer.splits_at_white_space() && runs.all(|run| run.len() <= MAX_TERM_BYTES) {
+            return Ok(());
+        }
         let mut is_immense = false;
         analyzer.analyze_into(text, &mut |token| {
             is_immense |= token.text.len() > MAX_TERM_BYTES;

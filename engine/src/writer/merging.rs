@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tantivy::index::SegmentId;
@@ -41,25 +42,33 @@ impl Default for MergeOptions {
 
 /// The merges that were begun, by their segments: tantivy tells nobody which of them still run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Begun(Arc<Mutex<Vec<Vec<SegmentId>>>>);
+pub(super) struct Begun(Arc<Mutex<Vec<BegunMerge>>>);
+
+/// When it was begun, and of which segments.
+type BegunMerge = (Instant, Vec<SegmentId>);
+
+/// A merge that was begun longer ago is taken to have failed.
+const LONGEST_MERGE: Duration = Duration::from_secs(3_600);
 
 impl Begun {
     fn note(&self, ids: &[SegmentId]) {
-        self.0.lock().push(ids.to_vec());
+        self.0.lock().push((Instant::now(), ids.to_vec()));
     }
 
     /// Forgets merges of segments that may be merged: those are in none that runs.
     fn forget(&self, free: &[SegmentMeta]) {
         let free: HashSet<SegmentId> = free.iter().map(SegmentMeta::id).collect();
-        let is_running = |ids: &Vec<SegmentId>| ids.iter().all(|id| !free.contains(id));
-        self.0.lock().retain(is_running);
+        let mut begun = self.0.lock();
+        begun.retain(|(_, ids)| ids.iter().all(|id| !free.contains(id)));
     }
 
     /// Returns whether any is under way, where the index has the segments `present`: the end of a
-    /// merge takes its segments out. One that failed counts until segments are looked at again.
+    /// merge takes its segments out. One that failed counts until segments are looked at again, or for an hour.
     fn is_any_running(&self, present: &HashSet<SegmentId>) -> bool {
         let mut begun = self.0.lock();
-        begun.retain(|ids| ids.iter().all(|id| present.contains(id)));
+        begun.retain(|(since, ids)| {
+            since.elapsed() < LONGEST_MERGE && ids.iter().all(|id| present.contains(id))
+        });
         !begun.is_empty()
     }
 }

@@ -10,16 +10,16 @@ use crate::Leaf;
 use crate::fault::log_fault;
 use crate::shard::Shard;
 use crate::versions::Content;
-use crate::write::BATCH_BYTES;
 
 impl Leaf {
-    /// Returns the documents that were written at `positions`, the first ones up to the size of a
-    /// batch. Those that the log has no more are durable in the index: a refresh shows them, and they
+    /// Returns the documents that were written at `positions`, the first ones until they make more than
+    /// `limit` bytes. Those that the log has no more are durable in the index: a refresh shows them, and they
     /// are left out.
     pub(crate) async fn contents_at(
         &self,
         shard: &Arc<Shard>,
         positions: &[SeqNo],
+        limit: usize,
     ) -> Result<HashMap<SeqNo, Content>, LeafFault> {
         let mut contents = HashMap::with_capacity(positions.len());
         let mut bytes = 0;
@@ -33,7 +33,7 @@ impl Leaf {
                 }
                 None => is_trimmed = true,
             }
-            if bytes > BATCH_BYTES {
+            if bytes > limit {
                 break;
             }
         }
@@ -62,7 +62,8 @@ mod tests {
     use std::sync::OnceLock;
 
     use bytes::Bytes;
-    use gleaner_proto::write::{Update, WriteAction, WriteResult};
+    use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteResult};
+    use gleaner_proto::{LeafClient as _, LeafFault};
 
     use crate::testing::{Fixture, item, put};
     use crate::versions::Written;
@@ -185,5 +186,37 @@ mod tests {
                 assert!(found.source.starts_with(br#"{"n":2,"#), "{id}");
             }
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_batch_did_is_told_when_the_next_one_fails() {
+        // No refresh comes between.
+        let fixture = Fixture::with(|options| options.unseen_bytes = 1 << 30);
+        let text = "a".repeat(20 << 20);
+        let source: &'static str = format!(r#"{{"n":1,"text":"{text}"}}"#).leak();
+        for id in ["a", "b", "c"] {
+            fixture.write(vec![put(id, source)]).await.expect("written");
+        }
+        fixture
+            .leaf
+            .refresh(crate::testing::key(1))
+            .await
+            .expect("refreshes");
+        let change = |id: &str| {
+            let update = Update {
+                doc: Some(Bytes::from_static(br#"{"n":2}"#)),
+                ..Update::default()
+            };
+            item(id, WriteAction::Update(update))
+        };
+        fixture.log.hold_next().send(true).expect("kept");
+        fixture.log.refuse_next();
+        let written = fixture.write(["a", "b", "c"].map(change).to_vec());
+        let answer = written.await.expect("in part");
+        assert!(answer.items[..2].iter().all(Result::is_ok));
+        let expected = LeafFault::DiskFull {
+            shard: crate::testing::key(1),
+        };
+        assert_eq!(answer.items[2], Err(WriteFault::Shard(expected)));
     }
 }

@@ -46,8 +46,10 @@ pub(crate) fn plan(
     now_ms: i64,
 ) -> Result<Planned, LeafFault> {
     let num_ready = match left_to_log(primary, items, learnt) {
-        Some((0, missing)) => return Ok(Planned::NeedsContents(missing)),
-        Some((_, missing)) if limit == usize::MAX => return Ok(Planned::NeedsContents(missing)),
+        // As many as make a batch are read before anything is decided.
+        Some((first, missing)) if first == 0 || learnt.content_bytes() <= limit => {
+            return Ok(Planned::NeedsContents(missing));
+        }
         Some((first, _)) => first,
         None => items.len(),
     };

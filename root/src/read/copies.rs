@@ -94,9 +94,8 @@ impl Root {
     ) {
         let mut book = self.health.open();
         match answer {
-            Err(LeafFault::Unreachable { .. } | LeafFault::DeadlinePassed { .. }) => {
-                book.unreachable(&copy.node);
-            }
+            // One that is late may wait for a refresh; it answers.
+            Err(LeafFault::Unreachable { .. }) => book.unreachable(&copy.node),
             Err(_) => {}
             Ok(_) => {
                 // No time is counted.

@@ -106,6 +106,8 @@ pub(crate) struct ScrollState {
     pub(crate) now_ms: i64,
     /// The shard of the last hit; since format 3.
     pub(crate) after_shard: Option<u32>,
+    /// How many hits there are, as the first page counted them; since format 3.
+    pub(crate) total: Option<u64>,
 }
 
 impl ScrollState {
@@ -119,7 +121,7 @@ impl ScrollState {
 impl State for ScrollState {
     const KIND: u8 = 2;
     const FORMAT: u8 = 3;
-    // No shard.
-    const ADDED: &[u8] = &[0];
+    // No shard, no total.
+    const ADDED: &[u8] = &[0, 0];
     type First = v1::Scroll;
 }

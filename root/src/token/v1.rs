@@ -77,6 +77,7 @@ impl From<Scroll> for ScrollState {
             after,
             now_ms,
             after_shard: None,
+            total: None,
         }
     }
 }
