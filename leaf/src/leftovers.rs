@@ -85,7 +85,7 @@ mod tests {
     use gleaner_log::ShardLog as _;
     use gleaner_proto::LeafClient as _;
 
-    use crate::testing::{Fixture, call, key, put};
+    use crate::testing::{Fixture, PATIENCE, call, key, put};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn copies_deleted_while_the_leaf_was_away_are_removed_and_no_others() {
@@ -108,9 +108,13 @@ mod tests {
         let fixture = fixture.start_again();
         let mut changes = fixture.leaf.changes.subscribe();
         let gone = fixture.leaf.folders(key(2));
-        while gone.index.exists() {
-            changes.changed().await.expect("the leaf lives");
-        }
+        let removed = async {
+            while gone.index.exists() {
+                changes.changed().await.expect("the leaf lives");
+            }
+        };
+        let removed = tokio::time::timeout(PATIENCE, removed).await;
+        removed.expect("nobody waits for ever");
         assert_eq!(fixture.log.tail(key(2)).await.expect("reads"), None);
         for n in [1, 3] {
             assert!(fixture.leaf.folders(key(n)).copy.exists(), "{n}");

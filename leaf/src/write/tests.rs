@@ -244,18 +244,22 @@ async fn what_was_queued_behind_a_refused_batch_is_refused_too() {
     assert_eq!(live(&fixture).await, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_goes_away_leaves_no_gap() {
-    let fixture = Fixture::start();
-    let shard = fixture.shard().await;
-    let fate = fixture.log.hold_next();
+/// Writes `a`, and goes away once that is on its way to the log, which holds it.
+async fn give_up(fixture: &Fixture, shard: &Shard) {
     let mut write = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
     let mut in_flight = shard.in_flight.subscribe();
     tokio::select! {
         _ = &mut write => panic!("it is held"),
         begun = in_flight.wait_for(|count| *count == 1) => drop(begun),
     }
-    drop(write);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_no_gap() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let fate = fixture.log.hold_next();
+    give_up(&fixture, &shard).await;
     fate.send(true).expect("held");
     soon(fixture.write(vec![put("b", "{}")])).await.ok();
     soon(fixture.write(vec![put("c", "{}")]))
@@ -411,13 +415,7 @@ async fn room_is_held_for_a_write_whose_client_has_gone() {
     });
     let shard = fixture.shard().await;
     let fate = fixture.log.hold_next();
-    let mut write = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
-    let mut in_flight = shard.in_flight.subscribe();
-    tokio::select! {
-        _ = &mut write => panic!("it is held"),
-        begun = in_flight.wait_for(|count| *count == 1) => drop(begun),
-    }
-    drop(write);
+    give_up(&fixture, &shard).await;
     let large = vec![put("b", "{}"), put("c", "{}")];
     let refused = fixture.write(large.clone()).await;
     assert!(
@@ -425,12 +423,13 @@ async fn room_is_held_for_a_write_whose_client_has_gone() {
         "{refused:?}"
     );
     fate.send(true).expect("held");
-    soon(in_flight.wait_for(|count| *count == 0))
-        .await
-        .expect("the shard lives");
-    while fixture.write(large.clone()).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    soon(shard.wait_idle()).await;
+    soon(async {
+        while fixture.write(large.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

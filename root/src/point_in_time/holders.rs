@@ -7,6 +7,7 @@ use futures::future::join_all;
 use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::PinnedView;
+use tokio::runtime::Handle;
 use tokio::time::{timeout, timeout_at};
 
 use crate::deadline::Deadline;
@@ -39,8 +40,9 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if let Some(state) = &self.state {
-            tokio::spawn(release_all(self.root.holders(state)));
+        // Without a runtime the process ends, and the leaves let go of them by themselves.
+        if let (Some(state), Ok(runtime)) = (&self.state, Handle::try_current()) {
+            runtime.spawn(release_all(self.root.holders(state)));
         }
     }
 }

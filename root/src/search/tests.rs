@@ -420,9 +420,14 @@ async fn a_scroll_that_fails_or_is_given_up_lets_its_views_go() {
         } else {
             assert!(begun.await.is_err(), "refused");
         }
-        while fixture.leaf.released.lock().len() < 4 {
-            tokio::task::yield_now().await;
-        }
+        let released = async {
+            while fixture.leaf.released.lock().len() < 4 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = Duration::from_secs(60);
+        let released = tokio::time::timeout(patience, released).await;
+        released.expect("all of them");
     }
 }
 
