@@ -24,9 +24,18 @@ impl Leaf {
     }
 
     fn count_shards(&self) {
+        for (state, count) in self.copies_by_state() {
+            metrics::gauge!(metric::SHARDS.name, "state" => state).set(f64::from(count));
+        }
+    }
+
+    /// Returns how many copies are in each state. One that has stopped has failed, although it may go on
+    /// to serve what it shows.
+    fn copies_by_state(&self) -> [(&'static str, u32); 4] {
         let mut counts = [("open", 0), ("opening", 0), ("failed", 0), ("closing", 0)];
         for slot in self.shards.lock().values() {
             let at = match slot {
+                Slot::Open(shard) if shard.applier.failure().is_some() => 2,
                 Slot::Open(_) => 0,
                 Slot::Opening(_) => 1,
                 Slot::Failed(_) => 2,
@@ -34,8 +43,30 @@ impl Leaf {
             };
             counts[at].1 += 1;
         }
-        for (state, count) in counts {
-            metrics::gauge!(metric::SHARDS.name, "state" => state).set(f64::from(count));
-        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_log::LogError;
+
+    use crate::testing::{Fixture, key};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_copy_that_has_stopped_counts_as_failed() {
+        let fixture = Fixture::start();
+        let shard = fixture.shard().await;
+        let counted = |open: u32, failed: u32| {
+            [
+                ("open", open),
+                ("opening", 0),
+                ("failed", failed),
+                ("closing", 0),
+            ]
+        };
+        assert_eq!(fixture.leaf.copies_by_state(), counted(1, 0));
+        shard.lose_log(&LogError::Poisoned { shard: key(1) });
+        assert_eq!(fixture.leaf.copies_by_state(), counted(0, 1));
     }
 }
