@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn the_operators_page_names_metrics_that_there_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
+        let page = std::fs::read_to_string(path).expect("the page is there");
+        let words = page.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'));
+        let named: Vec<&str> = words.filter(|word| word.starts_with("gleaner_")).collect();
+        assert!(!named.is_empty());
+        for name in named {
+            let is_there = ALL.iter().any(|metric| metric.name == name);
+            assert!(is_there, "`{name}` is no metric");
+        }
+    }
+
+    #[test]
     fn the_page_lists_what_there_is() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         if std::env::var_os("UPDATE").is_some() {

@@ -91,6 +91,30 @@ fn every_setting_has_a_flag_and_a_variable() {
 }
 
 #[test]
+fn the_operators_page_has_every_setting_with_its_default() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let mut sections = page.split("\n## ");
+    let section = sections.find(|section| section.starts_with("Process settings\n"));
+    let rows = section.expect("it has the section").lines();
+    let told: Vec<String> = rows
+        .filter(|row| row.starts_with("| `"))
+        .map(|row| {
+            let mut cells = row.split('|').skip(1);
+            let mut cell = || {
+                cells
+                    .next()
+                    .map_or("", |cell| cell.trim().trim_matches('`'))
+            };
+            format!("{} = {}", cell(), cell())
+        })
+        .collect();
+    let printed = Config::default().to_toml().expect("TOML");
+    let in_force: Vec<&str> = printed.lines().collect();
+    assert_eq!(told, in_force);
+}
+
+#[test]
 fn the_defaults_are_frozen() {
     insta::assert_snapshot!(Config::default().to_toml().expect("TOML"));
 }

@@ -181,3 +181,95 @@ fn refresh_interval(settings: &mut IndexSettings, given: &Given) -> Result<(), Q
     };
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Returns the rows of the tables of index settings in the operators' page, cell by cell.
+    fn rows() -> Vec<Vec<String>> {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
+        let page = std::fs::read_to_string(page).expect("the page is there");
+        let mut sections = page.split("\n## ");
+        let section = sections.find(|section| section.starts_with("Index settings\n"));
+        let lines = section.expect("it has the section").lines();
+        lines
+            .filter(|line| line.starts_with('|'))
+            .map(|line| {
+                let cells = line.split('|').skip(1);
+                cells.map(|cell| cell.trim().to_owned()).collect()
+            })
+            .collect()
+    }
+
+    /// Returns the rows of settings that are acted on.
+    fn rows_of_settings() -> Vec<Vec<String>> {
+        let mut rows = rows();
+        rows.retain(|row| row[0].starts_with("`index."));
+        rows
+    }
+
+    #[test]
+    fn the_operators_page_has_every_setting_that_is_acted_on() {
+        let told: Vec<(String, String)> = rows_of_settings()
+            .into_iter()
+            .map(|row| (row[0].clone(), row[2].clone()))
+            .collect();
+        let in_force: Vec<(String, String)> = KNOWN
+            .iter()
+            .filter(|known| matches!(known.effect, Effect::Set(_)))
+            .map(|known| {
+                let changes = match known.scope {
+                    Scope::Dynamic => "open",
+                    Scope::Static => "closed",
+                    Scope::Final => "never",
+                };
+                (format!("`{}`", known.key), changes.to_owned())
+            })
+            .collect();
+        assert_eq!(told, in_force);
+    }
+
+    #[test]
+    fn the_defaults_on_the_operators_page_change_nothing() {
+        for row in rows_of_settings() {
+            let (key, default) = (row[0].trim_matches('`'), row[1].trim_matches('`'));
+            if default == "none" {
+                continue;
+            }
+            let Some(Effect::Set(set)) = find(key).map(|known| &known.effect) else {
+                panic!("`{key}` is not acted on");
+            };
+            let value = Value::from(default);
+            let given = Given { key, value: &value };
+            let mut settings = IndexSettings::default();
+            set(&mut settings, &given).expect("the default is a value");
+            assert_eq!(settings, IndexSettings::default(), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_operators_page_names_the_settings_that_are_not_acted_on() {
+        let rows = rows();
+        let shown = |known: &Known| match known.effect {
+            Effect::Only(value) => format!("{}: {value}", known.key),
+            _ => known.key.to_owned(),
+        };
+        let cases: [(&str, fn(&Effect) -> bool); 3] = [
+            ("without effect", |effect| {
+                matches!(effect, Effect::Accepted)
+            }),
+            ("one value", |effect| matches!(effect, Effect::Only(_))),
+            ("refused", |effect| matches!(effect, Effect::Refused(_))),
+        ];
+        for (name, is_so) in cases {
+            let row = rows.iter().find(|row| row[0] == name).expect("a row");
+            let told: Vec<&str> = row[1].split('`').skip(1).step_by(2).collect();
+            let of_kind = KNOWN.iter().filter(|known| is_so(&known.effect));
+            let in_force: Vec<String> = of_kind.map(shown).collect();
+            assert_eq!(told, in_force, "{name}");
+        }
+    }
+}
