@@ -2,7 +2,12 @@
 //!
 //! A block marked `sh` is a script; blocks of other languages are not run. `gleaner serve` in a
 //! script stands for the server that the test has started, on another port. A search of an example
-//! finds something.
+//! finds something. The pages of the reference are held to the parsers too: their examples in JSON are
+//! sent, and what they list is what the parsers know.
+
+mod names;
+mod page;
+mod reference;
 
 use std::env;
 use std::fs;
