@@ -2,7 +2,7 @@
 
 use crate::route::Parameter;
 
-const AT_ONCE: &str = "metadata is changed at once or not at all";
+pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
 const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
 pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
 pub(crate) const NO_PRE_FILTER: &str =

@@ -28,7 +28,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.create",
         methods: &[Method::PUT],
         paths: &["/{index}"],
-        parameters: &[WAIT, METADATA, TYPES],
+        parameters: &[WAIT, TYPES],
         handler: |request| Box::pin(create(request)),
         is_refused: false,
     },
@@ -87,8 +87,9 @@ async fn create(mut request: Request) -> Answer {
     let new = parse_create_index(&body, &request.root().options().limits)?;
     let name = request.index_name()?;
     let wanted = ActiveShards::of(&request)?;
+    let limit = request.parameters.time("timeout")?;
     let index = request.root().create_index(&name, new).await?;
-    let is_active = wanted.wait(&request, &index).await;
+    let is_active = wanted.wait(&request, &index, limit).await;
     Ok(Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,

@@ -1,19 +1,30 @@
 //! Waiting until the shards of a new index serve (`wait_for_active_shards`).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gleaner_model::IndexMeta;
+use gleaner_model::{IndexMeta, NodeId};
+use gleaner_root::read::ShardStates;
+use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::parameters::groups::AT_ONCE;
 use crate::request::Request;
 use crate::route::Parameter;
 use crate::routes::cluster::Health;
 
-/// The parameter that names how many copies to wait for.
-pub(super) const WAIT: &[Parameter] = &[Parameter::honoured("wait_for_active_shards")];
+/// The parameters that say how many copies to wait for, and how long.
+pub(super) const WAIT: &[Parameter] = &[
+    Parameter::honoured("wait_for_active_shards"),
+    Parameter::honoured("timeout"),
+    Parameter::no_effect("master_timeout", AT_ONCE),
+    Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
+];
 
-/// Longest wait; the index is there all the same.
+/// Longest wait where the request does not say; the index is there all the same.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a leaf that does not answer is waited for: it may be starting.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Between two looks: opening an empty shard takes a few milliseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -23,6 +34,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(super) enum ActiveShards {
     All,
     AtLeast(u64),
+}
+
+/// What a look at the copies of a shard comes to; the later ones count where shards differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// As many as are wanted serve.
+    Active,
+    /// Nobody is to hold as many.
+    Hopeless,
+    /// What is missing is of leaves that do not answer.
+    Silent,
+    /// They are coming.
+    Coming,
 }
 
 impl ActiveShards {
@@ -37,27 +61,187 @@ impl ActiveShards {
         }
     }
 
-    /// Waits; returns whether the copies are active. Copies that nobody holds are not waited for.
-    pub(super) async fn wait(self, request: &Request, index: &IndexMeta) -> bool {
+    /// Waits; returns whether the copies are active. Copies that nobody holds are not waited for, and
+    /// those of a leaf that does not answer are not waited for long.
+    pub(super) async fn wait(
+        self,
+        request: &Request,
+        index: &IndexMeta,
+        limit: Option<Duration>,
+    ) -> bool {
+        let limit = limit.unwrap_or(TIMEOUT);
+        let started = Instant::now();
+        let mut silent_since = None;
+        loop {
+            let looked = Instant::now();
+            let states = request.root().shard_states().await;
+            silent_since = match self.verdict(index, &states) {
+                Verdict::Active => return true,
+                Verdict::Hopeless => return false,
+                Verdict::Coming => None,
+                Verdict::Silent => silent_since.or(Some(looked)),
+            };
+            let is_silent = silent_since.is_some_and(|since| since.elapsed() >= SILENCE);
+            if is_silent || started.elapsed() >= limit {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn verdict(self, index: &IndexMeta, states: &ShardStates) -> Verdict {
         let copies = 1 + u64::from(index.settings.number_of_replicas);
         let wanted = match self {
             Self::All => copies,
             Self::AtLeast(number) => number.min(copies),
         };
-        let started = Instant::now();
-        loop {
-            let states = request.root().shard_states().await.copies;
-            let health = Health::of_index(index, &states);
-            let shards = u64::from(index.settings.number_of_shards);
-            if health.active >= wanted * shards {
-                return true;
-            }
-            // Replicas without a node will not come: waiting for the primaries is all that helps.
-            let is_hopeless = health.active_primaries == shards && health.initializing == 0;
-            if is_hopeless || started.elapsed() > TIMEOUT {
-                return false;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+        let shards = 0..index.settings.number_of_shards;
+        let verdicts = shards.map(|number| of_shard(index, number, wanted, states));
+        verdicts.max().unwrap_or(Verdict::Active)
+    }
+}
+
+fn of_shard(index: &IndexMeta, number: u32, wanted: u64, states: &ShardStates) -> Verdict {
+    let health = Health::of_shard(index, number, &states.copies);
+    let has_primary = health.active_primaries > 0;
+    if wanted == 0 || (has_primary && health.active >= wanted) {
+        return Verdict::Active;
+    }
+    // One process that holds everything has no table, and one copy of each shard.
+    let row = index.copies.get(number as usize);
+    let row = row.map(Vec::as_slice).unwrap_or_default();
+    let is_silent = |node: &NodeId| states.silent.contains(node);
+    if !has_primary {
+        return match row.first().is_some_and(is_silent) {
+            true => Verdict::Silent,
+            false => Verdict::Coming,
+        };
+    }
+    let num_there = row.iter().filter(|node| !is_silent(node)).count();
+    match (row.len() as u64, num_there as u64) {
+        (held, _) if held < wanted => Verdict::Hopeless,
+        (_, there) if there < wanted => Verdict::Silent,
+        _ => Verdict::Coming,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use gleaner_model::{
+        Generation, IndexName, IndexSettings, IndexUuid, Mapping, SeqNo, ShardKey, ShardNumber,
+    };
+    use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
+    use gleaner_root::read::LocatedShard;
+
+    use super::*;
+
+    fn node(name: &str) -> NodeId {
+        NodeId(name.into())
+    }
+
+    /// Two shards with a replica each: the primaries on `a` and `b`, each other's replicas.
+    fn index() -> IndexMeta {
+        let settings = IndexSettings {
+            number_of_shards: 2,
+            number_of_replicas: 1,
+            ..IndexSettings::default()
+        };
+        IndexMeta {
+            uuid: IndexUuid([1; 16]),
+            name: IndexName::parse("books").expect("a good name"),
+            created_ms: 0,
+            settings,
+            mapping: Arc::new(Mapping::default()),
+            aliases: BTreeMap::new(),
+            primary_terms: Vec::new(),
+            copies: vec![vec![node("a"), node("b")], vec![node("b"), node("a")]],
+            is_closed: false,
+        }
+    }
+
+    fn serving(index: &IndexMeta, number: u32, on: &str, is_primary: bool) -> LocatedShard {
+        LocatedShard {
+            index: Arc::new(index.clone()),
+            node: node(on),
+            state: ShardState {
+                shard: ShardKey {
+                    index: index.uuid,
+                    shard: ShardNumber(number),
+                },
+                phase: ShardPhase::Started,
+                is_primary,
+                reason: None,
+                generation: Generation::default(),
+                max_seq_no: None,
+                committed: SeqNo(0),
+                num_documents: 0,
+                num_deleted: 0,
+                num_segments: 0,
+                store_bytes: 0,
+                log_bytes: 0,
+                counters: ShardCounters::default(),
+            },
+        }
+    }
+
+    fn states(copies: Vec<LocatedShard>, silent: &[&str]) -> ShardStates {
+        ShardStates {
+            copies,
+            num_leaves: 2,
+            silent: silent.iter().map(|name| node(name)).collect(),
+            num_untold: 0,
+        }
+    }
+
+    const ONE: ActiveShards = ActiveShards::AtLeast(1);
+
+    #[test]
+    fn two_copies_of_one_shard_do_not_stand_for_another_shard() {
+        let index = index();
+        let mut copies = vec![
+            serving(&index, 0, "a", true),
+            serving(&index, 0, "b", false),
+        ];
+        let half = states(copies.clone(), &[]);
+        assert_eq!(ONE.verdict(&index, &half), Verdict::Coming);
+        copies.push(serving(&index, 1, "b", true));
+        let whole = states(copies, &[]);
+        assert_eq!(ONE.verdict(&index, &whole), Verdict::Active);
+        assert_eq!(ActiveShards::All.verdict(&index, &whole), Verdict::Coming);
+    }
+
+    #[test]
+    fn what_a_leaf_that_does_not_answer_is_to_hold_is_told_apart() {
+        let index = index();
+        let first = states(vec![serving(&index, 0, "a", true)], &["b"]);
+        assert_eq!(ONE.verdict(&index, &first), Verdict::Silent);
+        let nothing = states(Vec::new(), &["b"]);
+        let verdict = ONE.verdict(&index, &nothing);
+        assert_eq!(verdict, Verdict::Coming, "the first shard is");
+        assert_eq!(
+            ActiveShards::AtLeast(0).verdict(&index, &nothing),
+            Verdict::Active
+        );
+    }
+
+    #[test]
+    fn copies_that_nobody_is_to_hold_are_not_waited_for() {
+        let mut index = index();
+        let primaries = |index: &IndexMeta| {
+            let copies = vec![serving(index, 0, "a", true), serving(index, 1, "b", true)];
+            states(copies, &[])
+        };
+        for copies in [vec![vec![node("a")], vec![node("b")]], Vec::new()] {
+            index.copies = copies;
+            let states = primaries(&index);
+            assert_eq!(
+                ActiveShards::All.verdict(&index, &states),
+                Verdict::Hopeless
+            );
+            assert_eq!(ONE.verdict(&index, &states), Verdict::Active);
         }
     }
 }
