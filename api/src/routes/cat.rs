@@ -79,7 +79,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_cat/nodes"],
         parameters: &[NODES_OWN, CAT],
-        handler: |request| Box::pin(async move { Ok(nodes::nodes(&request)) }),
+        handler: |request| Box::pin(nodes::nodes(request)),
         is_refused: false,
     },
     Route {
@@ -87,7 +87,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_cat/master", "/_cat/cluster_manager"],
         parameters: &[CAT],
-        handler: |request| Box::pin(async move { Ok(nodes::master(&request)) }),
+        handler: |request| Box::pin(nodes::master(request)),
         is_refused: false,
     },
     Route {

@@ -1,9 +1,9 @@
 //! `_nodes`: enough for clients that sniff.
 
+mod members;
 #[cfg(test)]
 mod tests;
 
-use gleaner_model::Role;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,14 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
+pub(super) use members::{Member, NumMembers, ROLES, members, members_of};
+
 const NODES: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
-    Parameter::no_effect("timeout", "nodes answer from memory"),
+    Parameter::no_effect("timeout", "leaves answer from memory"),
 ];
 const STATS: &[Parameter] = &[
-    Parameter::no_effect("timeout", "nodes answer from memory"),
+    Parameter::no_effect("timeout", "leaves answer from memory"),
     Parameter::no_effect("level", "statistics of indices are at `_stats`"),
     Parameter::no_effect("groups", "searches are not counted by group"),
     Parameter::no_effect("fields", "statistics are not kept by field"),
@@ -32,7 +34,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_nodes", "/_nodes/{node}", "/_nodes/{node}/{metric}"],
         parameters: &[NODES],
-        handler: |request| Box::pin(async move { Ok(info(&request)) }),
+        handler: |request| Box::pin(info(request)),
         is_refused: false,
     },
     Route {
@@ -66,58 +68,6 @@ const METRICS: [&str; 11] = [
     "indices",
 ];
 
-/// The roles a node tells; clients that sniff skip nodes that are masters only.
-pub(super) const ROLES: [&str; 3] = ["data", "ingest", "master"];
-
-/// A member of the cluster, as clients are told of it.
-struct Member {
-    id: String,
-    name: String,
-    /// Where other nodes call it.
-    address: String,
-    /// Where clients call it; `None` for leaves, which answer none of their requests: a client that
-    /// sniffs passes over nodes without one.
-    http_address: Option<String>,
-    roles: &'static [&'static str],
-}
-
-/// Returns the members: those of the cluster, or this process alone.
-fn members(request: &Request) -> Vec<Member> {
-    let options = &request.app.options;
-    let state = request.root().state();
-    if state.nodes.is_empty() {
-        let leaves = request.root().leaves().all();
-        let alone = |located: &gleaner_root::Located| Member {
-            id: located.node.to_string(),
-            name: options.node_name.clone(),
-            address: options.publish_address.clone(),
-            http_address: Some(options.publish_address.clone()),
-            roles: &ROLES,
-        };
-        return leaves.iter().map(alone).collect();
-    }
-    let nodes = state.nodes.iter();
-    nodes
-        .map(|(node, meta)| {
-            let (http_address, roles): (_, &[&str]) = match meta.role {
-                Role::Leaf => (None, &ROLES[..1]),
-                // Clients may know it by another address than the other nodes do.
-                Role::Root if *node.0 == *options.node_name => {
-                    (Some(options.publish_address.clone()), &ROLES[1..])
-                }
-                Role::Root => (meta.http_address.clone(), &ROLES[1..]),
-            };
-            Member {
-                id: node.to_string(),
-                name: node.to_string(),
-                address: meta.address.clone(),
-                http_address,
-                roles,
-            }
-        })
-        .collect()
-}
-
 /// Returns whether the path names this member: by id, name, or a pattern that takes all in.
 fn is_named(request: &Request, member: &Member) -> bool {
     let Some(named) = request.part("node") else {
@@ -140,11 +90,11 @@ fn header(request: &Request, nodes: &Map<String, Value>) -> Value {
     })
 }
 
-fn info(request: &Request) -> Reply {
+async fn info(request: Request) -> Answer {
     let options = &request.app.options;
     let mut nodes = Map::new();
-    for member in members(request) {
-        if !is_named(request, &member) {
+    for member in members(&request).await {
+        if !is_named(&request, &member) {
             continue;
         }
         let address = &member.address;
@@ -172,13 +122,14 @@ fn info(request: &Request) -> Reply {
         }
         nodes.insert(member.id, node);
     }
-    Reply::json(&header(request, &nodes))
+    Ok(Reply::json(&header(&request, &nodes)))
 }
 
 async fn stats(request: Request) -> Answer {
-    let copies = request.root().shard_states().await.copies;
+    let states = request.root().shard_states().await;
+    let copies = &states.copies;
     let mut nodes = Map::new();
-    for member in members(&request) {
+    for member in members_of(&request, &states) {
         if !is_named(&request, &member) {
             continue;
         }

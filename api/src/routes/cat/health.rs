@@ -5,6 +5,7 @@ use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::cluster::Health;
+use crate::routes::nodes::NumMembers;
 
 const COLUMNS: &[Column] = &[
     Column::text("epoch", "t,time", "seconds since 1970-01-01 00:00:00"),
@@ -63,7 +64,7 @@ pub(super) async fn table(request: Request) -> Answer {
     let states = request.root().shard_states().await;
     let state = request.root().state();
     let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
-    let num_nodes = states.num_alive() as u64;
+    let members = NumMembers::of(&request, &states);
     let seconds = request.root().now_ms() / 1_000;
     let has_time = request.parameters.flag("ts")?.unwrap_or(true);
     let shown = |text: String| {
@@ -78,8 +79,8 @@ pub(super) async fn table(request: Request) -> Answer {
         shown(clock_text(seconds)),
         state.cluster_name.as_str().into(),
         health.level.as_str().into(),
-        num_nodes.into(),
-        num_nodes.into(),
+        (members.all as u64).into(),
+        (members.data as u64).into(),
         health.active.into(),
         health.active_primaries.into(),
         0_u64.into(),

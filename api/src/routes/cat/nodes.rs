@@ -1,9 +1,11 @@
 //! `_cat/nodes` and `_cat/master`.
 
-use gleaner_model::{NodeId, Role};
+use gleaner_model::NodeId;
 
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
+use crate::route::Answer;
+use crate::routes::nodes::{Member, members};
 
 const NODES: &[Column] = &[
     Column::text("id", "nodeId", "unique node id").on_demand(),
@@ -36,40 +38,10 @@ const MASTER: &[Column] = &[
 /// Length of a node's id unless the whole one is asked for.
 const SHORT_ID: usize = 4;
 
-/// A member, as a line of the table.
-struct Line {
-    id: String,
-    address: String,
-    http_address: String,
-    roles: &'static str,
-}
-
-/// Returns the members: those of the cluster, or this process alone.
-fn lines(request: &Request) -> Vec<Line> {
-    let state = request.root().state();
-    if state.nodes.is_empty() {
-        let leaves = request.root().leaves().all();
-        let address = &request.app.options.publish_address;
-        let line = |located: &gleaner_root::Located| Line {
-            id: located.node.to_string(),
-            address: address.clone(),
-            http_address: address.clone(),
-            roles: "dim",
-        };
-        return leaves.iter().map(line).collect();
-    }
-    let nodes = state.nodes.iter();
-    nodes
-        .map(|(node, meta)| Line {
-            id: node.to_string(),
-            address: meta.address.clone(),
-            http_address: meta.http_address.clone().unwrap_or_default(),
-            roles: match meta.role {
-                Role::Leaf => "d",
-                Role::Root => "im",
-            },
-        })
-        .collect()
+/// Returns the first letters of its roles.
+fn letters(member: &Member) -> String {
+    let roles = member.roles.iter();
+    roles.filter_map(|role| role.chars().next()).collect()
 }
 
 /// Returns the host of a node.
@@ -77,29 +49,33 @@ pub(super) fn host_of(request: &Request, node: &NodeId) -> String {
     let state = request.root().state();
     let address = state.nodes.get(node).map(|meta| meta.address.as_str());
     let address = address.unwrap_or(&request.app.options.publish_address);
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    host.to_owned()
+    split(address).0.to_owned()
+}
+
+/// Returns host and port of an address.
+fn split(address: &str) -> (&str, &str) {
+    address.rsplit_once(':').unwrap_or((address, ""))
 }
 
 /// Load and memory of the machine are not measured: their cells are empty.
-pub(super) fn nodes(request: &Request) -> Reply {
+pub(super) async fn nodes(request: Request) -> Answer {
     let options = &request.app.options;
     let is_full = request.parameters.is_set("full_id").unwrap_or(false);
-    let lines = lines(request);
-    let master = lines.iter().position(|line| line.roles.contains('m'));
-    let rows = lines.into_iter().enumerate().map(|(at, line)| {
+    let members = members(&request).await;
+    let master = members.iter().position(Member::is_eligible);
+    let rows = members.into_iter().enumerate().map(|(at, member)| {
         let id = if is_full {
-            line.id.clone()
+            member.id.clone()
         } else {
-            line.id.chars().take(SHORT_ID).collect()
+            member.id.chars().take(SHORT_ID).collect()
         };
-        let (host, port) = line.address.rsplit_once(':').unwrap_or((&line.address, ""));
+        let (host, port) = split(&member.address);
         let unknown = Cell::default;
         vec![
             id.into(),
             host.into(),
             port.into(),
-            line.http_address.as_str().into(),
+            member.http_address.as_deref().unwrap_or_default().into(),
             options.distribution.version().into(),
             unknown(),
             unknown(),
@@ -107,34 +83,32 @@ pub(super) fn nodes(request: &Request) -> Reply {
             unknown(),
             unknown(),
             unknown(),
-            line.roles.into(),
+            letters(&member).into(),
             if Some(at) == master { "*" } else { "-" }.into(),
-            line.id.as_str().into(),
+            member.name.as_str().into(),
         ]
     });
-    Reply::table(Table {
+    Ok(Reply::table(Table {
         columns: NODES,
         rows: rows.collect(),
-    })
+    }))
 }
 
-pub(super) fn master(request: &Request) -> Reply {
-    let options = &request.app.options;
-    let (host, _) = options
-        .publish_address
-        .rsplit_once(':')
-        .unwrap_or((&options.publish_address, ""));
-    let leaves = request.root().leaves().all();
-    let rows = leaves.iter().take(1).map(|located| {
+/// The master that `_cat/nodes` marks.
+pub(super) async fn master(request: Request) -> Answer {
+    let members = members(&request).await;
+    let master = members.iter().find(|member| member.is_eligible());
+    let rows = master.into_iter().map(|member| {
+        let (host, _) = split(&member.address);
         vec![
-            located.node.to_string().into(),
+            member.id.as_str().into(),
             host.into(),
             host.into(),
-            options.node_name.as_str().into(),
+            member.name.as_str().into(),
         ]
     });
-    Reply::table(Table {
+    Ok(Reply::table(Table {
         columns: MASTER,
         rows: rows.collect(),
-    })
+    }))
 }

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
+use crate::routes::nodes::NumMembers;
 
 pub(in crate::routes) use count::{Health, HealthLevel};
 use wanted::Wanted;
@@ -38,7 +39,8 @@ pub(super) async fn answer(request: Request) -> Answer {
     loop {
         let states = request.root().shard_states().await;
         let (shown, health) = look(&request, &states)?;
-        let is_met = health.is_some_and(|health| wanted.is_met(&health, states.num_alive()));
+        let num_nodes = NumMembers::of(&request, &states).all;
+        let is_met = health.is_some_and(|health| wanted.is_met(&health, num_nodes));
         if is_met || started.elapsed() >= limit {
             return Ok(told(shown, !is_met));
         }
@@ -79,13 +81,13 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
     } else {
         HealthLevel::Red
     };
-    let num_nodes = states.num_alive();
+    let members = NumMembers::of(request, states);
     let mut shown = json!({
         "cluster_name": state.cluster_name,
         "status": level.as_str(),
         "timed_out": false,
-        "number_of_nodes": num_nodes,
-        "number_of_data_nodes": num_nodes,
+        "number_of_nodes": members.all,
+        "number_of_data_nodes": members.data,
     });
     if let Value::Object(object) = &mut shown {
         object.extend(health.counts());

@@ -13,6 +13,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
 use crate::routes::index::shown_settings;
+use crate::routes::nodes::{Member, NumMembers, members};
 
 pub(super) async fn get(request: Request) -> Answer {
     let metrics = request.part("metric").map(comma_list);
@@ -22,7 +23,6 @@ pub(super) async fn get(request: Request) -> Answer {
             .is_none_or(|m| m.iter().any(|metric| metric == name || metric == "_all"))
     };
     let state = request.root().state();
-    let leaves = request.root().leaves().all();
     let mut shown = json!({
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
@@ -31,19 +31,16 @@ pub(super) async fn get(request: Request) -> Answer {
         shown["version"] = state.version.into();
         shown["state_uuid"] = format!("{}-{}", state.cluster_uuid, state.version).into();
     }
-    let master = leaves.first().map(|located| located.node.to_string());
-    if has("master_node") || has("cluster_manager_node") {
-        shown["master_node"] = master.clone().into();
-    }
-    if has("nodes") {
-        let nodes = leaves.iter().map(|located| {
-            let address = &request.app.options.publish_address;
-            (
-                located.node.to_string(),
-                json!({"name": request.app.options.node_name, "transport_address": address}),
-            )
-        });
-        shown["nodes"] = Value::Object(nodes.collect());
+    let names_master = has("master_node") || has("cluster_manager_node");
+    if names_master || has("nodes") {
+        let members = members(&request).await;
+        if names_master {
+            let master = members.iter().find(|member| member.is_eligible());
+            shown["master_node"] = master.map(|member| member.id.as_str()).into();
+        }
+        if has("nodes") {
+            shown["nodes"] = Value::Object(members.into_iter().map(told_of).collect());
+        }
     }
     if has("blocks") {
         shown["blocks"] = blocks(&request)?;
@@ -55,6 +52,11 @@ pub(super) async fn get(request: Request) -> Answer {
         shown["routing_table"] = routing_table(&request).await?;
     }
     Ok(Reply::json(&shown))
+}
+
+fn told_of(member: Member) -> (String, Value) {
+    let node = json!({"name": member.name, "transport_address": member.address});
+    (member.id, node)
 }
 
 fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, crate::error::ApiError> {
@@ -168,9 +170,10 @@ pub(super) async fn stats(request: Request) -> Answer {
     let once = states.one_each();
     let sum_once =
         |of: fn(&ShardState) -> u64| -> u64 { once.iter().map(|copy| of(&copy.state)).sum() };
-    let (num_nodes, num_all) = (states.num_alive(), states.num_leaves);
+    let (num_told, num_all) = (states.num_alive(), states.num_leaves);
+    let members = NumMembers::of(&request, &states);
     Ok(Reply::json(&json!({
-        "_nodes": {"total": num_all, "successful": num_nodes, "failed": num_all - num_nodes},
+        "_nodes": {"total": num_all, "successful": num_told, "failed": num_all - num_told},
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
         "timestamp": request.root().now_ms(),
@@ -186,10 +189,10 @@ pub(super) async fn stats(request: Request) -> Answer {
             "segments": {"count": sum(|s| s.num_segments)},
         },
         "nodes": {
-            "count": {"total": num_nodes, "data": num_nodes, "master": num_nodes},
+            "count": {"total": members.all, "data": members.data, "master": members.masters},
             "versions": [request.app.options.distribution.version()],
-            "discovery_types": {"single-node": num_nodes},
-            "packaging_types": [{"flavor": "default", "type": "gleaner", "count": num_nodes}],
+            "discovery_types": {"single-node": members.all},
+            "packaging_types": [{"flavor": "default", "type": "gleaner", "count": members.all}],
         },
     })))
 }

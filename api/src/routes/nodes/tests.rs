@@ -4,17 +4,32 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use gleaner_coordinator::Embedded;
-use gleaner_model::{ClusterState, NodeId, NodeMeta, Role};
+use gleaner_model::{ClusterState, NodeId, NodeMeta, Role, ShardKey};
 use gleaner_proto::{GrpcLeaf, Peer};
-use gleaner_root::leaves::Members;
-use gleaner_root::{Root, RootOptions};
+use gleaner_root::leaves::{Copies, Members};
+use gleaner_root::{Leaves, Located, Root, RootOptions};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::ApiOptions;
 
-/// Two roots and a leaf; nobody listens at the leaf's address.
+/// Leaves that nobody listens for; the first is not asked, so nothing says that it is silent.
+struct OneIsThere(Members);
+
+impl Leaves for OneIsThere {
+    fn copies(&self, shard: ShardKey) -> Copies {
+        self.0.copies(shard)
+    }
+
+    fn all(&self) -> Vec<Located> {
+        let mut all = self.0.all();
+        all.retain(|leaf| &*leaf.node.0 != "leaf-1");
+        all
+    }
+}
+
+/// Two roots and two leaves, of which the second is away.
 fn cluster() -> Arc<Root> {
     let meta = |role, address: &str, http_address: Option<&str>| NodeMeta {
         role,
@@ -27,11 +42,15 @@ fn cluster() -> Arc<Root> {
         let address = format!("{name}:9300");
         (NodeId(name.into()), meta(Role::Root, &address, Some(http)))
     };
-    let leaf = meta(Role::Leaf, "127.0.0.1:1", Some("127.0.0.1:2"));
+    let leaf = |name: &str| {
+        let meta = meta(Role::Leaf, "127.0.0.1:1", Some("127.0.0.1:2"));
+        (NodeId(name.into()), meta)
+    };
     let nodes = [
         root("root-1", "root-1:9200"),
         root("root-2", "root-2:9200"),
-        (NodeId("leaf-1".into()), leaf),
+        leaf("leaf-1"),
+        leaf("leaf-2"),
     ];
     let state = ClusterState {
         nodes: nodes.into(),
@@ -42,7 +61,7 @@ fn cluster() -> Arc<Root> {
         let peer = Peer::new(&meta.address).expect("a good address");
         Arc::new(GrpcLeaf::new(peer))
     });
-    let (leaves, options) = (Arc::new(leaves), RootOptions::default());
+    let (leaves, options) = (Arc::new(OneIsThere(leaves)), RootOptions::default());
     Arc::new(Root::new(coordinator, leaves, options, || 0))
 }
 
@@ -86,4 +105,41 @@ async fn statistics_stand_beside_the_member_they_are_of() {
     assert_eq!(nodes["leaf-1"]["transport_address"], "127.0.0.1:1");
     assert_eq!(nodes["leaf-1"].get("process"), None);
     assert!(nodes["root-1"]["process"].is_object());
+}
+
+#[tokio::test]
+async fn a_leaf_that_does_not_answer_is_no_member_anywhere() {
+    let expected = ["leaf-1", "root-1", "root-2"];
+    let names = |nodes: &Value| -> Vec<String> {
+        let nodes = nodes.as_object().into_iter().flatten();
+        nodes.map(|(name, _)| name.clone()).collect()
+    };
+    for path in ["/_nodes", "/_nodes/stats", "/_cluster/state/nodes"] {
+        let mut named = names(&get(path).await["nodes"]);
+        named.sort();
+        assert_eq!(named, expected, "{path}");
+    }
+    let table = get("/_cat/nodes?format=json&h=name").await;
+    let rows = table.as_array().into_iter().flatten();
+    let rows: Vec<&str> = rows.filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(rows, expected);
+    let health = get("/_cluster/health").await;
+    assert_eq!(health["number_of_nodes"], 3);
+    assert_eq!(health["number_of_data_nodes"], 1);
+    let count = &get("/_cluster/stats").await["nodes"]["count"];
+    assert_eq!(*count, json!({"total": 3, "data": 1, "master": 2}));
+}
+
+#[tokio::test]
+async fn the_master_is_the_same_wherever_it_is_told() {
+    let table = get("/_cat/nodes?format=json&h=name,master").await;
+    let rows = table.as_array().into_iter().flatten();
+    let marked: Vec<&str> = rows
+        .filter(|row| row["master"] == "*")
+        .filter_map(|row| row["name"].as_str())
+        .collect();
+    assert_eq!(marked, ["root-1"]);
+    assert_eq!(get("/_cat/master?format=json").await[0]["node"], "root-1");
+    let state = get("/_cluster/state/master_node").await;
+    assert_eq!(state["master_node"], "root-1");
 }
