@@ -104,7 +104,9 @@ impl Leaf {
                 recovering(key, "it is about to be opened".to_owned()),
             ));
         }
-        let is_known = is_closing || state.indices.contains_key(&key.index);
+        let is_known = is_closing
+            || state.indices.contains_key(&key.index)
+            || state.deleted.contains(&key.index);
         if is_known || self.options.node.is_none() {
             return Err(not_here);
         }

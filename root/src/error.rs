@@ -124,6 +124,17 @@ pub enum RootError {
 }
 
 impl RootError {
+    /// Returns the shards that failed, where they are why.
+    pub(crate) fn failures(&self) -> &[ShardFailure] {
+        match self {
+            Self::AllShardsFailed { failures, .. }
+            | Self::PartialRefused { failures }
+            | Self::PageIncomplete { failures }
+            | Self::CoverageTooLow { failures, .. } => failures,
+            _ => &[],
+        }
+    }
+
     /// Returns whose fault it is and whether to try again.
     pub fn fault_kind(&self) -> FaultKind {
         match self {

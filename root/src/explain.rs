@@ -73,7 +73,10 @@ impl Root {
         let none = || RootError::Internal("no answer".to_owned());
         match outcome.ok_or_else(none)? {
             Ok(answer) => Ok((index.name.to_string(), answer.value)),
-            Err(failure) => Err(failure.fault.into()),
+            Err(failure) => Err(match self.refusal(&failure.fault, deadline).await {
+                Some(refused) => refused(index.name.to_string()),
+                None => failure.fault.into(),
+            }),
         }
     }
 }

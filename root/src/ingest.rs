@@ -256,7 +256,13 @@ impl Root {
                 )
             }
             Err(fault) => {
-                let each = |_: &(usize, DocumentId)| Err(self.unwritten(&index, shard, &fault));
+                let refusal = self.refusal(&fault, deadline).await;
+                let unwritten = || match refusal {
+                    // It was deleted or closed meanwhile: the client's affair, no fault of this node.
+                    Some(refused) => refused(index.name.to_string()),
+                    None => WriteFault::Shard(fault.clone()).into(),
+                };
+                let each = |_: &(usize, DocumentId)| Err(unwritten());
                 (positions.iter().map(each).collect(), Vec::new())
             }
         };
@@ -277,18 +283,6 @@ impl Root {
                 (at, result)
             })
             .collect()
-    }
-
-    /// Returns why a shard's writes were not applied. A shard that is not there because its index
-    /// was deleted meanwhile is the client's affair, no fault of this node.
-    fn unwritten(&self, index: &IndexMeta, shard: ShardKey, fault: &LeafFault) -> RootError {
-        let is_gone = !self.state().indices.contains_key(&shard.index);
-        match fault {
-            LeafFault::NotHere { .. } if is_gone => {
-                RootError::IndexNotFound(index.name.to_string())
-            }
-            fault => WriteFault::Shard(fault.clone()).into(),
-        }
     }
 
     async fn call_primary(

@@ -36,6 +36,7 @@ pub mod tasks;
 #[cfg(test)]
 mod testing;
 mod token;
+mod vanished;
 pub mod visibility;
 pub mod waterfall;
 

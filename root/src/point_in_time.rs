@@ -16,7 +16,7 @@ use crate::health::Phase;
 use crate::plan::{IndexPlan, PlannedShard, Resolved, Target};
 use crate::response::SearchResponse;
 use crate::scatter::Trip;
-use crate::search::SearchOptions;
+use crate::search::{MAX_RESTARTS, SearchOptions};
 use crate::token::{self, IndexViews, PointInTimeState};
 use crate::{Root, RootError};
 use opening::Openings;
@@ -83,7 +83,9 @@ impl Root {
             ..options.clone()
         };
         let search = self.search_plans(&mut plans, request, &options, deadline);
-        let mut response = self.renewed(&state, deadline, search).await?;
+        let answer = self.renewed(&state, deadline, search).await;
+        let look_up = || self.plans_of(&state).map(drop);
+        let mut response = self.unless_vanished(answer, deadline, look_up).await?;
         response.pit_id = Some(token::encode(&state)?);
         Ok(response)
     }
@@ -100,6 +102,8 @@ impl Root {
         answer
     }
 
+    /// Pins the newest views of what `target` names, which is looked up again when an index of it is
+    /// deleted or closed meanwhile.
     pub(crate) async fn pin(
         &self,
         target: &Target,
@@ -107,6 +111,26 @@ impl Root {
         deadline: Deadline,
     ) -> Result<PointInTimeState, RootError> {
         let keep_alive = self.checked_keep_alive(keep_alive)?;
+        let mut num_restarts = 0;
+        loop {
+            let pinned = self.pin_now(target, keep_alive, deadline).await;
+            let Err(error) = &pinned else {
+                return pinned;
+            };
+            let may_restart = num_restarts < MAX_RESTARTS && deadline.allows_another();
+            if !may_restart || !self.has_vanished(error.failures(), deadline).await {
+                return pinned;
+            }
+            num_restarts += 1;
+        }
+    }
+
+    async fn pin_now(
+        &self,
+        target: &Target,
+        keep_alive: Duration,
+        deadline: Deadline,
+    ) -> Result<PointInTimeState, RootError> {
         let holder: u64 = rand::random();
         let plans = self.targets(target)?;
         let mut trip = Trip::new(deadline);

@@ -136,9 +136,15 @@ impl Root {
                         }
                     }
                 }
-                Err(fault) => places
-                    .into_iter()
-                    .for_each(|at| answers[at] = Err(RootError::Leaf(fault.clone()))),
+                Err(fault) => {
+                    let refusal = self.refusal(&fault, deadline).await;
+                    for at in places {
+                        answers[at] = match (&answers[at], refusal) {
+                            (Ok((index, _)), Some(refused)) => Err(refused(index.clone())),
+                            _ => Err(RootError::Leaf(fault.clone())),
+                        };
+                    }
+                }
             }
         }
         answers

@@ -69,10 +69,13 @@ impl Root {
             total: None,
         };
         let may_lack_shards = allows_partial(&state.parameters);
-        let page = self.next_page(state, request, (options, deadline)).await?;
-        if !may_lack_shards {
-            check_page(&page)?;
-        }
+        let page = self.next_page(state, request, (options, deadline)).await;
+        let page = page.and_then(|page| match may_lack_shards {
+            true => Ok(page),
+            false => check_page(&page).map(|()| page),
+        });
+        let look_up = || self.targets(target).map(drop);
+        let page = self.unless_vanished(page, deadline, look_up).await?;
         held.keep();
         Ok(page)
     }
@@ -112,7 +115,11 @@ impl Root {
                 false => check_page(&page).map(|()| page),
             }
         };
-        let work = self.renewed(&pit, deadline, page);
+        let work = async {
+            let page = self.renewed(&pit, deadline, page).await;
+            let look_up = || self.plans_of(&pit).map(drop);
+            self.unless_vanished(page, deadline, look_up).await
+        };
         self.as_task((Action::Scroll, id), origin, work).await
     }
 

@@ -74,13 +74,39 @@ impl Root {
             if let Some(pit) = &request.pit {
                 return Box::pin(self.search_pit(pit, request, options, deadline)).await;
             }
-            let mut plans = self.targets(target)?;
-            self.search_plans(&mut plans, request, options, deadline)
-                .await
+            self.search_named(target, request, options, deadline).await
         };
         let named = (Action::Search, target.name());
         // A box is cheaper to hand on than a large future.
         self.as_task(named, &options.origin, Box::pin(work)).await
+    }
+
+    /// Answers one search of what `target` names. When an index of it is deleted or closed meanwhile, the
+    /// name is looked up again: it is refused, or stands for what is there now.
+    async fn search_named(
+        &self,
+        target: &Target,
+        request: &SearchRequest,
+        options: &SearchOptions,
+        deadline: Deadline,
+    ) -> Result<SearchResponse, RootError> {
+        let mut num_restarts = 0;
+        loop {
+            let mut plans = self.targets(target)?;
+            let answer = self.search_plans(&mut plans, request, options, deadline);
+            let answer = answer.await;
+            let failures = match &answer {
+                Ok(response) => &response.shards.failures[..],
+                Err(error) => error.failures(),
+            };
+            if !self.has_vanished(failures, deadline).await {
+                return answer;
+            }
+            if num_restarts == MAX_RESTARTS || !deadline.allows_another() {
+                return self.targets(target).and(answer);
+            }
+            num_restarts += 1;
+        }
     }
 
     /// Returns by when a search that begins now is owed.

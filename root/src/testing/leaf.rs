@@ -436,6 +436,9 @@ impl LeafClient for FakeLeaf {
             at_least: None,
         };
         self.take_time(&[asked]).await?;
+        if let Some(fault) = self.faults.lock().get(&call.shard) {
+            return Err(fault.clone());
+        }
         Ok(call.ids.iter().map(|_| None).collect())
     }
 

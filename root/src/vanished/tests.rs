@@ -1,0 +1,184 @@
+//! Indices deleted or closed in the middle of a request.
+
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded};
+use gleaner_model::NodeId;
+use gleaner_query::search::SearchRequest;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::*;
+use crate::leaves::SingleLeaf;
+use crate::plan::Target;
+use crate::read::GetRequest;
+use crate::response::SearchResponse;
+use crate::search::SearchOptions;
+use crate::testing::{FakeLeaf, Fixture, NOW_MS, index, shard, state, uuid};
+use crate::{Located, RootOptions};
+
+fn target(expression: &str) -> Target {
+    Target {
+        expression: Some(expression.to_owned()),
+        ..Target::default()
+    }
+}
+
+async fn searched(root: &Root, expression: &str) -> Result<SearchResponse, RootError> {
+    let (target, options) = (target(expression), SearchOptions::default());
+    let request = SearchRequest::default();
+    root.search(&target, &request, &options).await
+}
+
+/// Says of the shards of the first index that they are not there.
+fn lose(leaf: &FakeLeaf) {
+    let shards = [shard(1, 0), shard(1, 1)];
+    let lost = shards.map(|shard| (shard, LeafFault::NotHere { shard }));
+    leaf.faults.lock().extend(lost);
+}
+
+/// Two indices, of which the first is changed when the leaf is asked, and is not there then.
+fn changed_when_asked(change: fn(&mut ClusterState)) -> Fixture {
+    let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
+    let coordinator = Arc::clone(fixture.root.coordinator());
+    let leaf = Arc::downgrade(&fixture.leaf);
+    let drawn = move || {
+        let known = coordinator.state();
+        let mut next = ClusterState::clone(&known);
+        change(&mut next);
+        let swapped = coordinator.compare_and_swap(known.version, next);
+        let swapped = swapped.now_or_never().expect("it does not wait");
+        swapped.expect("nobody else changes it");
+        lose(&leaf.upgrade().expect("it is asked"));
+        Duration::ZERO
+    };
+    fixture.leaf.draw.lock().0 = Some(Box::new(drawn));
+    fixture
+}
+
+fn delete(state: &mut ClusterState) {
+    state.delete_index(&uuid(1));
+}
+
+fn close(state: &mut ClusterState) {
+    if let Some(index) = state.indices.get_mut(&uuid(1)) {
+        Arc::make_mut(index).is_closed = true;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_of_an_index_that_is_deleted_finds_no_such_index() {
+    let fixture = changed_when_asked(delete);
+    let refused = searched(&fixture.root, "index-1").await;
+    let refused = refused.expect_err("deleted").to_string();
+    assert_eq!(refused, "no such index [index-1]");
+    let fixture = changed_when_asked(close);
+    let refused = searched(&fixture.root, "index-1").await;
+    assert!(
+        matches!(&refused, Err(RootError::IndexClosed(name)) if name == "index-1"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_of_a_pattern_goes_on_without_the_index_that_is_deleted() {
+    let fixture = changed_when_asked(delete);
+    let answer = searched(&fixture.root, "index-*").await;
+    let shards = answer.expect("the other index answers").shards;
+    assert_eq!((shards.total, shards.successful), (2, 2));
+    assert!(shards.failures.is_empty(), "{:?}", shards.failures);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_an_index_that_is_deleted_finds_no_context() {
+    let fixture = changed_when_asked(delete);
+    let (target, keep_alive) = (target("index-1"), Duration::from_secs(60));
+    let pit = fixture.root.open_pit(&target, keep_alive).await;
+    let id = pit.expect("it is there still");
+    let body = json!({"pit": {"id": id}}).to_string();
+    let limits = crate::testing::limits();
+    let request = gleaner_query::search::parse_search(body.as_bytes(), &limits);
+    let request = request.expect("a good search");
+    let (target, options) = (Target::default(), SearchOptions::default());
+    let refused = fixture.root.search(&target, &request, &options).await;
+    assert!(
+        matches!(refused, Err(RootError::ContextMissing(_))),
+        "{refused:?}"
+    );
+}
+
+/// A coordinator that has not heard of the last change.
+struct Late {
+    known: Arc<ClusterState>,
+    kept: Embedded,
+}
+
+#[async_trait]
+impl Coordinator for Late {
+    fn state(&self) -> Arc<ClusterState> {
+        Arc::clone(&self.known)
+    }
+
+    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+        self.kept.latest().await
+    }
+
+    fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
+        self.kept.watch()
+    }
+
+    async fn compare_and_swap(
+        &self,
+        expected: u64,
+        next: ClusterState,
+    ) -> Result<Arc<ClusterState>, CoordinatorError> {
+        self.kept.compare_and_swap(expected, next).await
+    }
+}
+
+/// A root that has not heard that its index was deleted, over a leaf that has.
+fn late(kept: ClusterState) -> Root {
+    let leaf = Arc::new(FakeLeaf::default());
+    lose(&leaf);
+    let located = Located {
+        node: NodeId("fake".into()),
+        client: leaf,
+    };
+    let coordinator = Arc::new(Late {
+        known: Arc::new(state([index(1, &json!({}))])),
+        kept: Embedded::in_memory(kept),
+    });
+    let leaves = Arc::new(SingleLeaf::new(located));
+    Root::new(coordinator, leaves, RootOptions::default(), || NOW_MS)
+}
+
+#[tokio::test]
+async fn who_keeps_the_state_is_asked_about_shards_that_are_not_there() {
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let fault = LeafFault::NotHere { shard: shard(1, 0) };
+    for (kept, is_there) in [(state([]), false), (state([index(1, &json!({}))]), true)] {
+        let root = late(kept);
+        let refusal = root.refusal(&fault, deadline).await;
+        assert_eq!(refusal.is_none(), is_there);
+        let other = LeafFault::DeadlinePassed { shard: shard(1, 0) };
+        assert!(root.refusal(&other, deadline).await.is_none());
+        let failed = searched(&root, "index-1").await.expect_err("not there");
+        assert!(root.has_vanished(failed.failures(), deadline).await != is_there);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_an_index_that_is_deleted_is_of_no_index() {
+    let fixture = changed_when_asked(delete);
+    let get = GetRequest {
+        index: "index-1".to_owned(),
+        id: "a".to_owned(),
+        realtime: true,
+        ..GetRequest::default()
+    };
+    let refused = fixture.root.get(&get).await;
+    assert!(
+        matches!(&refused, Err(RootError::IndexNotFound(name)) if name == "index-1"),
+        "{refused:?}"
+    );
+}
