@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use gleaner_engine::EngineError;
-use gleaner_engine::partial::{FinalizeContext, merge_encoded, with_live_keys};
+use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
+use gleaner_model::ShardKey;
 use gleaner_proto::LeafFault;
 use gleaner_query::aggregation::Aggregation;
-use gleaner_query::answer::{AggregationResult, ShardHits};
+use gleaner_query::answer::AggregationResult;
 use gleaner_query::search::{SearchRequest, TrackTotal};
 
 use bytes::Bytes;
@@ -14,37 +15,58 @@ use bytes::Bytes;
 use crate::merge::Merged;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
-use crate::scatter::{Answer, Trip};
+use crate::scatter::Trip;
 use crate::search::Asked;
 use crate::{Root, RootError};
 
+/// Times that shards are asked again: once deeper, once for the counts of the candidates alone.
+const MAX_QUESTIONS: usize = 2;
+
+/// Finished aggregations, and what became of the shards on the way.
+#[derive(Default)]
+pub(crate) struct Reduced {
+    pub(crate) results: Vec<AggregationResult>,
+    /// Shards that failed now.
+    pub(crate) failures: Vec<ShardFailure>,
+    /// Shards that ran out of time when they were asked again: their counts are too low.
+    pub(crate) cut: Vec<ShardKey>,
+}
+
 impl Root {
-    /// Merges partial results and finishes them; returns them with the shards that failed on the
-    /// way. Shards that hold more terms than they sent are
-    /// asked once more, for the counts of the candidates alone.
+    /// Merges partial results and finishes them. Shards that hold more terms than they sent are asked
+    /// again.
     pub(crate) async fn reduce(
         &self,
         plans: &[IndexPlan],
         partials: &[Bytes],
         asked: &Asked<'_>,
         trip: &mut Trip,
-    ) -> Result<(Vec<AggregationResult>, Vec<ShardFailure>), RootError> {
+    ) -> Result<Reduced, RootError> {
         let wanted = &asked.request.aggregations;
+        let mut reduced = Reduced::default();
         if wanted.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(reduced);
         }
         let mut merged = merge_encoded(partials).map_err(|error| refused(&error))?;
-        let mut failures = Vec::new();
-        if let Some(again) = merged.refine(&with_live_keys(wanted)) {
-            let answers = self.ask_again(plans, again, asked, trip).await;
-            let mut partials = Vec::with_capacity(answers.len());
-            for answer in answers {
-                match answer {
-                    Ok(answer) => partials.extend(answer.value.aggregations),
-                    Err(failure) => failures.push(failure),
-                }
+        let first = with_live_keys(wanted);
+        let mut before = None;
+        for _ in 0..MAX_QUESTIONS {
+            let again = merged.refine(&first);
+            let is_whole = reduced.failures.is_empty() && reduced.cut.is_empty();
+            // The same question would have the same answer.
+            if !is_whole || again == before {
+                break;
             }
-            merged = merged.refined_by(merge_encoded(&partials).map_err(|error| refused(&error))?);
+            let Some(again) = again else {
+                break;
+            };
+            before = Some(again.clone());
+            let answer = self.ask_again(plans, (again, asked), trip, &mut reduced);
+            let answer = answer.await?;
+            // Where nobody answered, what is known so far is shown.
+            if let Some(answer) = answer {
+                merged = merged.refined_by(answer);
+            }
         }
         let live_keys = merged.split_live_keys(wanted);
         let names = plans
@@ -61,18 +83,19 @@ impl Root {
             ..FinalizeContext::new(&names)
         };
         let finished = merged.finalize(wanted, &context);
-        Ok((finished.map_err(|error| refused(&error))?, failures))
+        reduced.results = finished.map_err(|error| refused(&error))?;
+        Ok(reduced)
     }
 
     /// Asks the shards of `plans`, which are bound to what answered before: counts of two moments must
-    /// not meet.
+    /// not meet. Returns what they answer together, `None` where none does; notes what became of them.
     async fn ask_again(
         &self,
         plans: &[IndexPlan],
-        aggregations: Vec<Aggregation>,
-        asked: &Asked<'_>,
+        (aggregations, asked): (Vec<Aggregation>, &Asked<'_>),
         trip: &mut Trip,
-    ) -> Vec<Result<Answer<ShardHits>, ShardFailure>> {
+        reduced: &mut Reduced,
+    ) -> Result<Option<Aggregations>, RootError> {
         let request = SearchRequest {
             size: Some(0),
             from: 0,
@@ -89,7 +112,24 @@ impl Root {
         let gathered = self
             .query_phase(plans, &asked, trip, &mut Merged::of(&request))
             .await;
-        gathered.answers.into_iter().flatten().collect()
+        let shards = plans.iter().flat_map(|plan| &plan.shards);
+        let mut partials = Vec::new();
+        for (planned, answer) in shards.zip(gathered.answers.into_iter().flatten()) {
+            match answer {
+                Ok(answer) => {
+                    if answer.value.timed_out {
+                        reduced.cut.push(planned.shard);
+                    }
+                    partials.extend(answer.value.aggregations);
+                }
+                Err(failure) => reduced.failures.push(failure),
+            }
+        }
+        if partials.is_empty() {
+            return Ok(None);
+        }
+        let merged = merge_encoded(&partials).map_err(|error| refused(&error))?;
+        Ok(Some(merged))
     }
 }
 

@@ -32,6 +32,13 @@ impl Seen {
         });
     }
 
+    /// Notes shards that were cut short after they had been seen.
+    pub(super) fn cut(&mut self, shards: &[ShardKey]) {
+        for seen in &mut self.0 {
+            seen.is_cut |= shards.contains(&seen.shard);
+        }
+    }
+
     /// Adds a shard in which nothing can match, for what it holds: it is as good as seen.
     pub(super) fn add_excluded(&mut self, shard: ShardKey, num_documents: Option<u64>) {
         self.0.push(SeenShard {

@@ -56,11 +56,14 @@ impl Root {
         response.last = ranked.last().map(position_of);
         response.total = counted(total, request.track_total_hits);
         let reducing = Instant::now();
-        let (aggregations, failures) = self.reduce(plans, &partials, asked, trip).await?;
-        if !aggregations.is_empty() {
+        let reduced = self.reduce(plans, &partials, asked, trip).await?;
+        if !reduced.results.is_empty() {
             trip.did("reduce", reducing);
         }
-        response.aggregations = aggregations;
+        response.aggregations = reduced.results;
+        response.timed_out |= !reduced.cut.is_empty();
+        seen.cut(&reduced.cut);
+        let failures = reduced.failures;
         let fetched = match may_restart && trip.lost_by(plans, &failures) {
             true => return Ok(None),
             false => self.fetch(plans, &ranked, (asked, trip)).await?,

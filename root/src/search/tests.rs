@@ -1,6 +1,7 @@
 //! Coverage, totals, views and pages over a leaf that answers as told.
 
 mod copies;
+mod counts;
 mod paging;
 mod patterns;
 mod skipping;

@@ -89,6 +89,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) released: Mutex<Vec<PinnedView>>,
     /// Added to the views: those of two copies are not the same at the same generation.
     pub(crate) view_offset: u64,
+    /// Changes each answer to a search.
+    pub(crate) edit: Mutex<Option<fn(&SearchCall, &mut ShardHits)>>,
     /// Operations waited for by `wait_for_refresh`.
     pub(crate) awaited: Mutex<Vec<SeqNo>>,
 }
@@ -278,11 +280,15 @@ impl LeafClient for FakeLeaf {
         let at_most = self.answers_at_most.lock().unwrap_or(usize::MAX);
         let shards = call.shards.iter().take(at_most);
         let has_company = call.shards.len() > 1;
-        let answer = |asked: &ShardView| {
+        let answer = |asked: &ShardView| -> Result<ShardHits, LeafFault> {
             if has_company {
                 self.shows(asked.shard)?;
             }
-            self.answer(*asked, call.query.top)
+            let mut hits = self.answer(*asked, call.query.top)?;
+            if let Some(edit) = *self.edit.lock() {
+                edit(&call, &mut hits);
+            }
+            Ok(hits)
         };
         shards.map(answer).collect()
     }

@@ -1,0 +1,90 @@
+//! Counts of terms for which shards are asked again.
+
+use gleaner_engine::partial::key::Key;
+use gleaner_engine::partial::terms::{TermBucket, Terms};
+use gleaner_engine::partial::{Aggregations, Bucket, Partial};
+use gleaner_proto::search::SearchCall;
+use gleaner_query::aggregation::{AggregationKind, TermsAggregation};
+
+use super::*;
+
+fn tags(size: usize) -> Value {
+    json!({"size": 0, "aggs": {"tags": {"terms": {"field": "tag", "size": size}}}})
+}
+
+/// Has the leaf count `listed`; keys that it does not list have at most `bound` documents.
+fn count(hits: &mut ShardHits, listed: &[(&str, u64)], bound: u64) {
+    let bucket = |(key, doc_count): &(&str, u64)| {
+        let bucket = Bucket {
+            doc_count: *doc_count,
+            ..Bucket::default()
+        };
+        let term = TermBucket { bucket, error: 0 };
+        (Key::Text((*key).to_owned()), term)
+    };
+    let terms = Terms {
+        buckets: listed.iter().map(bucket).collect(),
+        bound,
+        ..Terms::default()
+    };
+    let partial = Aggregations(vec![Partial::Terms(terms)]);
+    hits.aggregations = Some(partial.encode().expect("it has a form"));
+}
+
+fn asked(call: &SearchCall) -> &TermsAggregation {
+    match &call.query.aggregations[0].kind {
+        AggregationKind::Terms(terms) => terms,
+        other => panic!("terms were asked for, not {other:?}"),
+    }
+}
+
+fn answering(edit: fn(&SearchCall, &mut ShardHits)) -> Fixture {
+    let mapping = json!({"properties": {"tag": {"type": "keyword"}}});
+    let fixture = Fixture::new([index(1, &mapping)]);
+    *fixture.leaf.edit.lock() = Some(edit);
+    fixture
+}
+
+fn num_searches(fixture: &Fixture) -> usize {
+    fixture.leaf.num_searches.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn counts_that_ran_out_of_time_in_the_second_question_are_told() {
+    let fixture = answering(|call, hits| {
+        let is_first = asked(call).shard_size.is_none();
+        count(hits, &[("a", 5)], if is_first { 5 } else { 0 });
+        hits.timed_out = !is_first;
+    });
+    let response = search(&fixture, tags(1)).await.expect("an answer");
+    assert_eq!(num_searches(&fixture), 2);
+    assert!(response.timed_out);
+    assert_eq!(response.coverage.shards_cut, 2);
+    assert_eq!(response.shards.successful, 2);
+}
+
+#[tokio::test]
+async fn candidates_that_a_deeper_look_brings_are_counted_everywhere() {
+    let fixture = answering(|call, hits| {
+        let terms = asked(call);
+        match (&terms.include, terms.shard_size) {
+            // Whatever is not listed may be the best.
+            (None, None) => count(hits, &[("a", 5)], 5),
+            (None, Some(_)) if hits.view.0 == 1 => count(hits, &[("a", 5), ("b", 5)], 1),
+            (None, Some(_)) => count(hits, &[("a", 5)], 3),
+            (Some(_), _) => count(hits, &[("a", 5), ("b", 7)], 0),
+        }
+    });
+    fixture.leaf.views.lock().insert(shard(1, 1), 2);
+    let response = search(&fixture, tags(2)).await.expect("an answer");
+    assert_eq!(num_searches(&fixture), 3);
+    assert!(!response.timed_out);
+}
+
+#[tokio::test]
+async fn a_question_that_was_answered_is_not_asked_again() {
+    let fixture = answering(|_, hits| count(hits, &[("a", 5)], 5));
+    let response = search(&fixture, tags(1)).await.expect("an answer");
+    assert_eq!(num_searches(&fixture), 2, "deeper, and no deeper");
+    assert!(!response.timed_out);
+}
