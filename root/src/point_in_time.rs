@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join, join_all};
-use gleaner_proto::search::OpenViewsCall;
 use gleaner_query::search::{PointInTime, SearchRequest};
 
 use crate::blocks::{self, Level};
@@ -137,12 +136,7 @@ impl Root {
         let openings = Openings::default();
         let gathered = self
             .scatter(&plans, &mut trip, Phase::OpenViews, |call| {
-                let open = OpenViewsCall {
-                    shards: call.shards.iter().map(|asked| asked.shard).collect(),
-                    keep_alive,
-                    holder,
-                };
-                openings.open(call.located, open)
+                openings.open(call, keep_alive, holder)
             })
             .await;
         let mut state = PointInTimeState {

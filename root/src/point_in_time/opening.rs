@@ -3,15 +3,22 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gleaner_model::NodeId;
-use gleaner_proto::search::{OpenViewsCall, PinnedView};
+use futures::future::join_all;
+use gleaner_model::{NodeId, SeqNo};
+use gleaner_proto::search::{OpenViewsCall, PinnedView, ShardView};
 use gleaner_proto::{LeafClient, LeafFault};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::holders::release_all;
 use crate::leaves::Located;
+use crate::scatter::LeafCall;
+
+/// Longest time that the shards of a call wait for one among them that does not show yet what was
+/// acknowledged: it is asked for again by itself then, and of another copy.
+const BEHIND_PATIENCE: Duration = Duration::from_millis(25);
 
 /// What one leaf says of each view that it was asked for.
 type Opened = Vec<Result<PinnedView, LeafFault>>;
@@ -21,11 +28,48 @@ type Opened = Vec<Result<PinnedView, LeafFault>>;
 pub(super) struct Openings(Mutex<Vec<(Located, Vec<PinnedView>)>>);
 
 impl Openings {
-    /// Asks a leaf for views.
+    /// Asks a leaf for views that show what was acknowledged as visible: an id is worth no less than a
+    /// search.
     ///
     /// # Cancel safety
     /// What the leaf opens for a dropped future is released.
-    pub(super) async fn open(&self, located: Located, call: OpenViewsCall) -> Opened {
+    pub(super) async fn open(&self, call: LeafCall, keep_alive: Duration, holder: u64) -> Opened {
+        let LeafCall {
+            located,
+            shards,
+            remaining,
+            plan: _,
+        } = call;
+        let patience = match shards.len() {
+            1 => remaining,
+            _ => BEHIND_PATIENCE.min(remaining / 4),
+        };
+        let waits = shards.iter().map(|asked| shows(&located, *asked, patience));
+        let shown: Vec<Result<(), LeafFault>> = join_all(waits).await;
+        let both = shards.iter().zip(&shown);
+        let ready = both.filter(|(_, shown)| shown.is_ok());
+        let open = OpenViewsCall {
+            shards: ready.map(|(asked, _)| asked.shard).collect(),
+            keep_alive,
+            holder,
+        };
+        let opened = match open.shards.is_empty() {
+            true => Vec::new(),
+            false => self.pin(located, open).await,
+        };
+        let mut opened = opened.into_iter();
+        let outcome = |(asked, shown): (&ShardView, Result<(), LeafFault>)| {
+            shown.and_then(|()| {
+                let reason = "the leaf answered for fewer shards than it was asked".to_owned();
+                let shard = asked.shard;
+                let missing = LeafFault::Internal { shard, reason };
+                opened.next().unwrap_or(Err(missing))
+            })
+        };
+        shards.iter().zip(shown).map(outcome).collect()
+    }
+
+    async fn pin(&self, located: Located, call: OpenViewsCall) -> Opened {
         let client = Arc::clone(&located.client);
         let call = Box::pin(async move { client.open_views(call).await });
         let opening = Opening {
@@ -54,6 +98,30 @@ impl Drop for Openings {
             runtime.spawn(release_all(opened));
         }
     }
+}
+
+/// Waits until a copy shows what is asked of it at least.
+async fn shows(copy: &Located, asked: ShardView, patience: Duration) -> Result<(), LeafFault> {
+    let shard = asked.shard;
+    let wanted = asked.at_least.unwrap_or_default();
+    let Some(last) = wanted.0.checked_sub(1) else {
+        return Ok(());
+    };
+    let shown = copy.client.wait_for_refresh(shard, SeqNo(last), patience);
+    let visible = match shown.await {
+        Ok(generation) => generation.visible,
+        // Far away, or silent: asked again by itself, it has more time.
+        Err(LeafFault::DeadlinePassed { .. }) => SeqNo::default(),
+        Err(fault) => return Err(fault),
+    };
+    if visible >= wanted {
+        return Ok(());
+    }
+    Err(LeafFault::Behind {
+        shard,
+        wanted,
+        visible,
+    })
 }
 
 /// A call under way. Its leaf may have opened the views before it hears that nobody waits, so a call

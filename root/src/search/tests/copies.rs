@@ -154,6 +154,23 @@ async fn a_point_in_time_is_searched_where_it_was_pinned() {
 }
 
 #[tokio::test]
+async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
+    let cluster = cluster();
+    let state = cluster.root.state();
+    for shard in [shard(1, 0), shard(1, 1)] {
+        let acknowledged = gleaner_model::SeqNo(7);
+        cluster.root.shown.acknowledge(shard, acknowledged, &state);
+        // The other copy has not come so far.
+        cluster.leaves[1].views.lock().insert(shard, 7);
+    }
+    let minute = Duration::from_secs(60);
+    let id = cluster.root.open_pit(&Target::default(), minute).await;
+    found(&cluster, json!({"pit": {"id": id.expect("pinned")}})).await;
+    let renewed = cluster.leaves.iter().map(|leaf| leaf.renewed.lock().len());
+    assert_eq!(renewed.collect::<Vec<_>>(), [0, 2]);
+}
+
+#[tokio::test]
 async fn an_answer_that_covers_too_little_is_refused() {
     let cluster = cluster();
     found(&cluster, json!({})).await;
