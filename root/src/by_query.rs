@@ -134,15 +134,18 @@ impl Root {
             let deadline = self.deadline_of(&page);
             let mut plans = self.plans_of(state)?;
             let search = self.search_plans(&mut plans, &page, &options, deadline);
-            let mut response = self.renewed(state, deadline, search).await?;
+            let answer = self.renewed(state, deadline, search).await;
+            let look_up = || self.plans_of(state).map(drop);
+            let mut response = self.unless_vanished(answer, deadline, look_up).await?;
             if report.batches == 0 {
                 let matches = response.total.map_or(0, |total| total.value);
                 report.total = matches.min(left as u64);
             }
-            if response.hits.is_empty() {
+            report.timed_out |= response.timed_out;
+            // What was found in time need not come first: the pages after it would miss the rest.
+            if response.timed_out || response.hits.is_empty() {
                 return Ok(());
             }
-            report.timed_out |= response.timed_out;
             report.batches += 1;
             let num_hits = response.hits.len();
             let last = response.last.take();
@@ -273,3 +276,6 @@ fn pause_after(request: &ByQueryRequest, num_hits: usize, begun: Instant) -> Dur
         .min(LONGEST_PAUSE)
         .saturating_sub(begun.elapsed())
 }
+
+#[cfg(test)]
+mod tests;
