@@ -101,12 +101,13 @@ impl<'a, A: Dated> Race<'a, A> {
     pub(super) fn begin(&mut self) -> Vec<Start> {
         let mut picks = Vec::with_capacity(self.slots.len());
         for at in 0..self.slots.len() {
-            if self.slots[at].untried.is_empty() {
-                let shard = self.slots[at].asked.shard;
-                let bound = self.slots[at].asked.node.clone();
-                self.fail(at, bound.as_ref(), LeafFault::NotHere { shard });
-            } else {
-                picks.push((at, self.slots[at].untried[0]));
+            match self.slots[at].untried.first() {
+                Some(copy) => picks.push((at, *copy)),
+                None => {
+                    let bound = self.slots[at].asked.node.clone();
+                    let fault = self.slots[at].without_copy();
+                    self.fail(at, bound.as_ref(), fault);
+                }
             }
         }
         if let Some(book) = self.rules.book {

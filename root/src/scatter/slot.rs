@@ -5,7 +5,7 @@ use std::time::Duration;
 use gleaner_model::{Generation, NodeId};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
-use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits};
+use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
 use gleaner_shard_router::Order;
 use tokio::time::Instant;
 
@@ -117,6 +117,18 @@ impl<'a, A> Slot<'a, A> {
             waited_for: Order::new(),
             hedge: None,
             outcome: None,
+        }
+    }
+
+    /// Returns what is wrong where there is no copy to ask.
+    pub(super) fn without_copy(&self) -> LeafFault {
+        let shard = self.asked.shard;
+        match self.asked.view {
+            // The copy that held the view was taken away, and the view with it.
+            Some(ViewId(view)) if self.asked.is_pinned && !self.copies.is_empty() => {
+                LeafFault::ViewMissing { shard, view }
+            }
+            _ => LeafFault::NotHere { shard },
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::RootOptions;
 use crate::testing::Cluster;
+use crate::token::{self, IndexViews, PointInTimeState};
 
 /// Two leaves that hold one index of two shards, each with views of its own; the first leaf is asked
 /// first.
@@ -168,6 +169,30 @@ async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
     found(&cluster, json!({"pit": {"id": id.expect("pinned")}})).await;
     let renewed = cluster.leaves.iter().map(|leaf| leaf.renewed.lock().len());
     assert_eq!(renewed.collect::<Vec<_>>(), [0, 2]);
+}
+
+#[tokio::test]
+async fn a_view_on_a_copy_that_was_taken_away_is_gone() {
+    let cluster = cluster();
+    let mut state = PointInTimeState {
+        keep_alive_ms: 60_000,
+        holder: 7,
+        ..PointInTimeState::default()
+    };
+    let node = state.number_of(&gleaner_model::NodeId("elsewhere".into()));
+    state.indices.push(IndexViews {
+        index: crate::testing::uuid(1).0,
+        views: vec![(0, 1, node), (1, 1, node)],
+        alias_filters: Vec::new(),
+    });
+    let id = token::encode(&state).expect("it has a form");
+    let (target, request) = (Target::default(), request(&json!({"pit": {"id": id}})));
+    let options = SearchOptions::default();
+    let lost = cluster.root.search(&target, &request, &options).await;
+    let lost = lost.expect_err("nobody has the views");
+    let is_gone = |lost: &ShardFailure| matches!(lost.fault, LeafFault::ViewMissing { .. });
+    assert_eq!(lost.failures().len(), 2);
+    assert!(lost.failures().iter().all(is_gone), "{lost:?}");
 }
 
 #[tokio::test]
