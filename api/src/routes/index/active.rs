@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gleaner_model::{IndexMeta, NodeId};
 use gleaner_root::read::ShardStates;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::error::ApiError;
 use crate::parameters::groups::AT_ONCE;
@@ -69,12 +69,19 @@ impl ActiveShards {
         index: &IndexMeta,
         limit: Option<Duration>,
     ) -> bool {
+        if self == Self::AtLeast(0) {
+            return true;
+        }
         let limit = limit.unwrap_or(TIMEOUT);
         let started = Instant::now();
         let mut silent_since = None;
         loop {
             let looked = Instant::now();
-            let states = request.root().shard_states().await;
+            let left = limit.saturating_sub(started.elapsed());
+            // A leaf that is silent must not keep the request beyond its own limit.
+            let Ok(states) = timeout(left, request.root().shard_states()).await else {
+                return false;
+            };
             silent_since = match self.verdict(index, &states) {
                 Verdict::Active => return true,
                 Verdict::Hopeless => return false,
