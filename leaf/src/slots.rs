@@ -134,3 +134,32 @@ impl Leaf {
 fn recovering(shard: ShardKey, progress: String) -> LeafFault {
     LeafFault::Recovering { shard, progress }
 }
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::NodeId;
+
+    use super::*;
+    use crate::testing::{Fixture, PATIENCE, index, key};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn news_are_waited_for_where_an_index_is_unknown_and_not_where_it_was_deleted() {
+        let fixture = Fixture::with(|options| options.node = Some(NodeId("a".into())));
+        let unknown = fixture.leaf.missing(key(1), false, PATIENCE);
+        let (patience, _) = unknown.expect("it may be new");
+        assert_eq!(patience, NEWS_PATIENCE);
+        fixture
+            .change(|state| {
+                let mut elsewhere = index(1);
+                elsewhere.copies = vec![vec![NodeId("b".into())]];
+                state.indices.insert(elsewhere.uuid, Arc::new(elsewhere));
+            })
+            .await;
+        fixture
+            .change(|state| state.delete_index(&key(1).index))
+            .await;
+        let deleted = fixture.leaf.missing(key(1), false, PATIENCE);
+        let fault = deleted.expect_err("nothing will come");
+        assert_eq!(fault, LeafFault::NotHere { shard: key(1) });
+    }
+}
