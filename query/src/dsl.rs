@@ -185,6 +185,8 @@ pub struct TextOptions {
     pub zero_terms_query: ZeroTerms,
     /// Whether multi-word synonyms become phrases; default true.
     pub auto_generate_synonyms_phrase_query: bool,
+    /// Time zone of a date that has none; only query strings give it.
+    pub time_zone: Option<String>,
 }
 
 impl Default for TextOptions {
@@ -200,6 +202,7 @@ impl Default for TextOptions {
             lenient: false,
             zero_terms_query: ZeroTerms::None,
             auto_generate_synonyms_phrase_query: true,
+            time_zone: None,
         }
     }
 }
@@ -402,6 +405,9 @@ pub struct QueryStringQuery {
     pub query: String,
     /// Fields or patterns with their factors; empty: the index's default fields.
     pub fields: Vec<(String, f32)>,
+    /// The only one of `fields`, where clauses are read as if the text named it (`default_field`,
+    /// `df`): `>=10` is a range of it.
+    pub default_field: Option<String>,
     /// How clauses without an operator are joined.
     pub default_operator: Operator,
     /// Analyzer instead of the fields'.
@@ -423,7 +429,7 @@ pub struct QueryStringQuery {
     pub kind: MultiMatchType,
     /// Share of the other fields' scores.
     pub tie_breaker: Option<f32>,
-    /// Time zone for dates in ranges.
+    /// Time zone for dates in ranges, and for dates of a field that the text names.
     pub time_zone: Option<String>,
     /// Operators that `simple_query_string` reads (bit set of its flags); all by default.
     pub flags: u32,
@@ -437,6 +443,7 @@ impl QueryStringQuery {
         Self {
             query,
             fields: Vec::new(),
+            default_field: None,
             default_operator: Operator::Or,
             analyzer: None,
             allow_leading_wildcard: true,

@@ -132,6 +132,7 @@ pub fn parse_uri_query(
         .iter()
         .map(|field| (field.clone(), 1.0))
         .collect();
+    query.default_field.clone_from(&options.default_field);
     if let Some(name) = &options.default_operator {
         query.default_operator = parse_operator(name, "default_operator")?;
     }

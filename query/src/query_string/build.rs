@@ -36,10 +36,15 @@ impl<'a> Builder<'a> {
         if field == Some(EXISTS_FIELD) {
             return Some(exists(text));
         }
-        if let (Some(field), Some(range)) = (field, comparison(text)) {
-            return Some(self.range(Some(field), &range));
+        let named = field.or(self.query.default_field.as_deref());
+        if let (Some(named), Some(range)) = (named, comparison(text)) {
+            return Some(self.range(Some(named), &range));
         }
-        Some(self.matching(field, text, self.query.kind))
+        let mut query = self.matching(field, text, self.query.kind);
+        if let (Some(_), Query::Match(query)) = (named, &mut query) {
+            query.options.time_zone.clone_from(&self.query.time_zone);
+        }
+        Some(query)
     }
 
     /// `match` on one plain field, else `multi_match`.
@@ -61,7 +66,7 @@ impl<'a> Builder<'a> {
     }
 
     fn multi_match(self, fields: Vec<(String, f32)>, text: &str, kind: MultiMatchType) -> Query {
-        let is_open = fields.iter().all(|(field, _)| field == "*");
+        let is_open = fields.is_empty() || fields.iter().any(|(field, _)| field == "*");
         let mut options = self.options();
         // Over all fields some cannot hold the text.
         options.lenient |= is_open;

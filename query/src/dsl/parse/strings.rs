@@ -16,9 +16,11 @@ use crate::query_string::{SimpleFlags, escape};
 
 pub(super) fn query_string(body: &Value, limits: &Limits) -> Result<QueryStringQuery, QueryError> {
     let mut reader = ObjectReader::query("query_string", body)?;
+    let (fields, default_field) = query_string_fields(&mut reader)?;
     let query = QueryStringQuery {
         query: query_text(&mut reader, limits)?,
-        fields: query_string_fields(&mut reader)?,
+        fields,
+        default_field,
         allow_leading_wildcard: reader.boolean("allow_leading_wildcard")?.unwrap_or(true),
         phrase_slop: reader.small_count("phrase_slop")?.unwrap_or(0),
         kind: multi_match_type(&mut reader)?.unwrap_or_default(),
@@ -97,14 +99,22 @@ fn fuzzy_options(reader: &mut ObjectReader<'_>) -> Result<TextOptions, QueryErro
     })
 }
 
-fn query_string_fields(reader: &mut ObjectReader<'_>) -> Result<Vec<(String, f32)>, QueryError> {
+/// Fields with their factors, and the one of them that the text need not name.
+type FieldsAndDefault = (Vec<(String, f32)>, Option<String>);
+
+fn query_string_fields(reader: &mut ObjectReader<'_>) -> Result<FieldsAndDefault, QueryError> {
     let fields = fields(reader)?;
     match reader.text("default_field")? {
-        None => Ok(fields),
+        None => Ok((fields, None)),
         Some(_) if !fields.is_empty() => Err(QueryError::parsing(
             "[query_string] cannot have both [default_field] and [fields]".to_owned(),
         )),
-        Some(field) => Ok(vec![parse_field_factor(&field, "query_string")?]),
+        Some(field) => {
+            let (field, factor) = parse_field_factor(&field, "query_string")?;
+            // With a factor it is asked as one of several fields would be.
+            let default_field = (factor == 1.0).then(|| field.clone());
+            Ok((vec![(field, factor)], default_field))
+        }
     }
 }
 

@@ -115,6 +115,7 @@ fn match_reads_every_option() {
             lenient: true,
             zero_terms_query: ZeroTerms::All,
             auto_generate_synonyms_phrase_query: false,
+            time_zone: None,
         }
     );
 }

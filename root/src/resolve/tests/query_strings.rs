@@ -203,3 +203,13 @@ fn prefixes_are_analysed_when_that_is_asked() {
         assert_eq!(over(kind, "fox the*"), term("body", "fox"), "{kind}");
     }
 }
+
+#[test]
+fn a_default_field_is_read_as_if_the_text_named_it() {
+    let over_default = json!({"query_string": {"query": ">=10", "default_field": "n"}});
+    let from_ten = range("n", Bound::Included(Scalar::I64(10)), Bound::Unbounded);
+    assert_eq!(resolve(&over_default), from_ten);
+    let over_fields = json!({"query_string": {"query": ">=10", "fields": ["n"]}});
+    let refused = try_resolve(&over_fields, &mut Expansions::default());
+    assert!(refused.is_err(), "{refused:?}");
+}
