@@ -11,6 +11,7 @@ mod graph;
 mod group;
 mod multi;
 mod pattern;
+mod prefix;
 mod range;
 mod synonyms;
 mod text;

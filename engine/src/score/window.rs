@@ -25,7 +25,11 @@ pub(crate) fn slots(positions: &[(u32, Vec<String>)]) -> Vec<Slot> {
         for term in terms {
             let other = *slot_of.entry(term.as_str()).or_insert(at);
             let (one, two) = (groups[at], groups[other]);
-            if one != two {
+            if one == at {
+                // Not joined to any yet: it alone is of that group. A text that says one word over and
+                // over would else be walked for each.
+                groups[at] = two;
+            } else if one != two {
                 let joined = groups.iter_mut().filter(|group| **group == one.max(two));
                 joined.for_each(|group| *group = one.min(two));
             }

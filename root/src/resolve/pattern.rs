@@ -9,6 +9,7 @@ use gleaner_query::mapping::is_metadata;
 use gleaner_query::resolved::{Clause, Pattern};
 
 use super::fields::search_fields;
+use super::prefix::LastWord;
 use super::{Resolver, boosted, is_unsaid, unsaid};
 
 impl Resolver<'_> {
@@ -79,12 +80,13 @@ impl Resolver<'_> {
         if let (PatternKind::Prefix, FieldKind::Text { .. }, Some(options)) =
             (kind, &field.kind, &query.analysis)
         {
-            return self.match_bool_prefix(&MatchQuery {
+            let text = MatchQuery {
                 field: query.field.clone(),
                 query: query.value.as_str().into(),
                 options: options.clone(),
                 boost: query.boost,
-            });
+            };
+            return self.bool_prefix(&text, LastWord::Always);
         }
         let ignore_case = query.case_insensitive;
         let value = match kind {

@@ -7,7 +7,8 @@ use gleaner_query::dsl::TextOptions;
 use gleaner_query::resolved::Clause;
 
 use super::graph::{Stretch, TokenGraph};
-use super::text::{Position, last_word, phrase_or_term};
+use super::prefix::last_word;
+use super::text::{Position, phrase_or_term};
 use super::{Resolver, all_of, any_of};
 
 impl Resolver<'_> {

@@ -4,15 +4,18 @@ use gleaner_analysis::{Analyzer, Token};
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
-    Fuzziness, FuzzyQuery, MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, Operator,
-    TextOptions, ZeroTerms,
+    Fuzziness, FuzzyQuery, MatchPhraseQuery, MatchQuery, Operator, RangeQuery, TextOptions,
+    ZeroTerms,
 };
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
 use serde_json::Value;
 
 use super::graph::TokenGraph;
-use super::{Resolver, all_of, any_of, boosted, required, unsaid, values};
+use super::{Resolver, all_of, boosted, required, unsaid, values};
+
+/// Words of one text at most: what evaluates them looks at the clock between documents, not words.
+const MAX_WORDS: usize = 65_536;
 
 /// The terms at one position of an analysed text.
 pub(super) type Position = (u32, Vec<String>);
@@ -63,7 +66,7 @@ impl Resolver<'_> {
 
     /// Returns the tokens of a text; `None` for a field that holds it as it is. A keyword field's is
     /// analysed where the query names an analyzer.
-    fn tokens(
+    pub(super) fn tokens(
         &self,
         field: &Field,
         value: &Value,
@@ -74,7 +77,7 @@ impl Resolver<'_> {
             return Ok(None);
         }
         let analyzer = self.search_analyzer(field, wanted)?;
-        let mut tokens = analyzer.analyze(&values::text_of(value));
+        let mut tokens = analyzed(&analyzer, value)?;
         if is_keyword {
             for token in &mut tokens {
                 token.text = self.normalized(field, &token.text);
@@ -109,7 +112,19 @@ impl Resolver<'_> {
             let term = self.normalized(field, &values::text_of(value));
             return Ok(self.fuzzy_term(path, &term, &fuzzy_options(fuzziness, options)));
         }
-        match self.exact(path, field, value) {
+        let text = Value::from(values::text_of(value));
+        let clause = match (&field.kind, &options.time_zone) {
+            (FieldKind::Date { .. }, Some(zone)) => self.range(&RangeQuery {
+                field: path.as_str().to_owned(),
+                lower: Some((text.clone(), true)),
+                upper: Some((text, true)),
+                time_zone: Some(zone.clone()),
+                boost: 1.0,
+                ..RangeQuery::default()
+            }),
+            _ => self.exact(path, field, &text),
+        };
+        match clause {
             Err(_) if options.lenient => Ok(Clause::MatchNone),
             other => other,
         }
@@ -142,32 +157,6 @@ impl Resolver<'_> {
         }
     }
 
-    pub(crate) fn match_bool_prefix(&mut self, query: &MatchQuery) -> Result<Clause, QueryError> {
-        let Some((path, field)) = self.indexed_field(&query.field)? else {
-            return Ok(Clause::MatchNone);
-        };
-        let wanted = query.options.analyzer.as_deref();
-        let Some(tokens) = self.tokens(&field, &query.query, wanted)? else {
-            if !matches!(field.kind, FieldKind::Keyword { .. }) {
-                return self.match_text(query);
-            }
-            let start = self.normalized(&field, &values::text_of(&query.query));
-            return Ok(boosted(prefix(&path, start), query.boost));
-        };
-        if let Some(graph) = TokenGraph::of(&tokens) {
-            let clauses = self.graph_bool_prefix(&path, &graph, &query.options)?;
-            return Ok(boosted(joined(clauses, &query.options), query.boost));
-        }
-        let mut positions = positions(tokens);
-        let Some((_, last)) = positions.pop() else {
-            let clause = zero_terms(query.options.zero_terms_query);
-            return Ok(boosted(clause, query.boost));
-        };
-        let mut clauses = self.clauses_of(&path, &positions, &query.options);
-        clauses.push(last_word(&path, last));
-        Ok(boosted(joined(clauses, &query.options), query.boost))
-    }
-
     pub(crate) fn match_phrase(&mut self, query: &MatchPhraseQuery) -> Result<Clause, QueryError> {
         if let Some(clause) = self.system_term(&query.field, std::slice::from_ref(&query.query)) {
             return Ok(boosted(clause, query.boost));
@@ -176,13 +165,10 @@ impl Resolver<'_> {
             return Ok(Clause::MatchNone);
         };
         if !matches!(field.kind, FieldKind::Text { .. }) {
-            return Ok(boosted(
-                self.exact(&path, &field, &query.query)?,
-                query.boost,
-            ));
+            let text = Value::from(values::text_of(&query.query));
+            return Ok(boosted(self.exact(&path, &field, &text)?, query.boost));
         }
-        let analyzer = self.search_analyzer(&field, query.analyzer.as_deref())?;
-        let tokens = analyzer.analyze(&values::text_of(&query.query));
+        let tokens = self.phrase_tokens(&field, query)?;
         let clause = match TokenGraph::of(&tokens) {
             Some(graph) => Self::graph_phrase(&path, &graph, query.slop)?,
             None if tokens.is_empty() => zero_terms(query.zero_terms_query),
@@ -191,74 +177,19 @@ impl Resolver<'_> {
         Ok(boosted(clause, query.boost))
     }
 
-    pub(crate) fn match_phrase_prefix(
-        &mut self,
-        query: &MatchPhrasePrefixQuery,
-    ) -> Result<Clause, QueryError> {
-        let phrase_query = &query.phrase;
-        let Some((path, field)) = self.indexed_field(&phrase_query.field)? else {
-            return Ok(Clause::MatchNone);
-        };
-        if !matches!(field.kind, FieldKind::Text { .. }) {
-            return Err(QueryError::new(
-                ErrorType::QueryShard,
-                format!(
-                    "Can only use phrase prefix queries on text fields - not on [{path}] which is \
-                     of type [{}]",
-                    field.kind.type_name()
-                ),
-            ));
+    /// Returns the tokens of a phrase over a text field. Words that may move are tried out against each
+    /// other within a document, so there may be no more of them than clauses of a query.
+    pub(super) fn phrase_tokens(
+        &self,
+        field: &Field,
+        query: &MatchPhraseQuery,
+    ) -> Result<Vec<Token>, QueryError> {
+        let analyzer = self.search_analyzer(field, query.analyzer.as_deref())?;
+        let tokens = analyzed(&analyzer, &query.query)?;
+        match query.slop > 0 && tokens.len() > self.limits.clauses {
+            true => Err(too_many_words(tokens.len(), self.limits.clauses)),
+            false => Ok(tokens),
         }
-        let analyzer = self.search_analyzer(&field, phrase_query.analyzer.as_deref())?;
-        let tokens = analyzer.analyze(&values::text_of(&phrase_query.query));
-        let limits = (phrase_query.slop, query.max_expansions);
-        let clause = match TokenGraph::of(&tokens) {
-            Some(graph) => self.graph_phrase_prefix(&path, &graph, limits)?,
-            None if tokens.is_empty() => return Ok(zero_terms(phrase_query.zero_terms_query)),
-            None => self.phrase_prefix(&path, positions(tokens), limits),
-        };
-        Ok(boosted(clause, phrase_query.boost))
-    }
-
-    /// Returns the phrase of `positions`, of which the last stands for the terms that start so.
-    pub(super) fn phrase_prefix(
-        &mut self,
-        path: &FieldPath,
-        mut positions: Vec<Position>,
-        (slop, max_expansions): (u32, u32),
-    ) -> Clause {
-        let Some((position, last)) = positions.pop() else {
-            return Clause::MatchNone;
-        };
-        let terms = self.prefix_terms(path, &last, max_expansions as usize);
-        if terms.is_empty() {
-            return Clause::MatchNone;
-        }
-        if positions.is_empty() {
-            return any_of(terms.into_iter().map(|term| term_of(path, term)).collect());
-        }
-        positions.push((position, terms));
-        phrase(path, positions, slop)
-    }
-
-    fn prefix_terms(&mut self, path: &FieldPath, prefixes: &[String], limit: usize) -> Vec<String> {
-        let mut terms = Vec::new();
-        for prefix in prefixes {
-            let pattern = Pattern::Prefix {
-                prefix: prefix.clone(),
-                ignore_case: false,
-            };
-            let request = ExpansionRequest {
-                field: path.clone(),
-                pattern,
-                limit,
-            };
-            let found = self.expansions.look_up(request).unwrap_or_default();
-            terms.extend(found.iter().map(|candidate| candidate.term.clone()));
-        }
-        terms.sort();
-        terms.dedup();
-        terms
     }
 
     pub(crate) fn fuzzy(&mut self, query: &FuzzyQuery) -> Result<Clause, QueryError> {
@@ -387,24 +318,37 @@ fn edits(fuzziness: Fuzziness, length: usize) -> u8 {
     }
 }
 
+fn analyzed(analyzer: &Analyzer, value: &Value) -> Result<Vec<Token>, QueryError> {
+    let tokens = analyzer.analyze(&values::text_of(value));
+    match tokens.len() > MAX_WORDS {
+        true => Err(too_many_words(tokens.len(), MAX_WORDS)),
+        false => Ok(tokens),
+    }
+}
+
+fn too_many_words(found: usize, limit: usize) -> QueryError {
+    let reason = format!("the text has [{found}] words, but at most [{limit}] can be asked for");
+    QueryError::new(ErrorType::TooManyClauses, reason)
+}
+
 /// Groups the tokens of a text by position, keeping each term once.
-fn positions(tokens: Vec<Token>) -> Vec<Position> {
+pub(super) fn positions(mut tokens: Vec<Token>) -> Vec<Position> {
+    tokens.sort_by_key(|token| token.position);
     let mut positions: Vec<Position> = Vec::new();
     for token in tokens {
-        match positions
-            .iter_mut()
-            .find(|(position, _)| *position == token.position)
-        {
-            Some((_, terms)) if terms.contains(&token.text) => {}
-            Some((_, terms)) => terms.push(token.text),
-            None => positions.push((token.position, vec![token.text])),
+        match positions.last_mut() {
+            Some((position, terms)) if *position == token.position => {
+                if !terms.contains(&token.text) {
+                    terms.push(token.text);
+                }
+            }
+            _ => positions.push((token.position, vec![token.text])),
         }
     }
-    positions.sort_by_key(|(position, _)| *position);
     positions
 }
 
-fn term_of(path: &FieldPath, term: String) -> Clause {
+pub(super) fn term_of(path: &FieldPath, term: String) -> Clause {
     Clause::Term {
         field: path.clone(),
         term,
@@ -421,26 +365,6 @@ pub(super) fn plain(path: &FieldPath, terms: &[String]) -> Clause {
     }
 }
 
-/// Returns the clause for terms that start so.
-fn prefix(path: &FieldPath, prefix: String) -> Clause {
-    Clause::Pattern {
-        field: path.clone(),
-        pattern: Pattern::Prefix {
-            prefix,
-            ignore_case: false,
-        },
-    }
-}
-
-/// Returns the clause for the last word of a text: a prefix, or whole terms where several stand for
-/// each other there.
-pub(super) fn last_word(path: &FieldPath, mut terms: Vec<String>) -> Clause {
-    match terms.len() {
-        1 => prefix(path, terms.remove(0)),
-        _ => plain(path, &terms),
-    }
-}
-
 pub(super) fn phrase_or_term(path: &FieldPath, positions: Vec<Position>, slop: u32) -> Clause {
     match positions.as_slice() {
         [(_, terms)] => plain(path, terms),
@@ -448,7 +372,7 @@ pub(super) fn phrase_or_term(path: &FieldPath, positions: Vec<Position>, slop: u
     }
 }
 
-fn phrase(path: &FieldPath, mut positions: Vec<Position>, slop: u32) -> Clause {
+pub(super) fn phrase(path: &FieldPath, mut positions: Vec<Position>, slop: u32) -> Clause {
     let first = positions.first().map_or(0, |(position, _)| *position);
     for (position, _) in &mut positions {
         *position -= first;
@@ -460,7 +384,7 @@ fn phrase(path: &FieldPath, mut positions: Vec<Position>, slop: u32) -> Clause {
     }
 }
 
-fn joined(mut clauses: Vec<Clause>, options: &TextOptions) -> Clause {
+pub(super) fn joined(mut clauses: Vec<Clause>, options: &TextOptions) -> Clause {
     let optional = clauses.len() as u32;
     match (clauses.len(), options.operator) {
         (0, _) => zero_terms(options.zero_terms_query),
@@ -480,7 +404,7 @@ fn joined(mut clauses: Vec<Clause>, options: &TextOptions) -> Clause {
     }
 }
 
-fn zero_terms(zero_terms: ZeroTerms) -> Clause {
+pub(super) fn zero_terms(zero_terms: ZeroTerms) -> Clause {
     match zero_terms {
         ZeroTerms::None => Clause::MatchNone,
         ZeroTerms::All => Clause::MatchAll,

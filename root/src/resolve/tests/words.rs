@@ -36,8 +36,8 @@ fn last_words_with_synonyms_are_whole_words() {
         field: path("title"),
         terms: words(),
     };
-    assert_eq!(text::last_word(&path("title"), words()), synonyms);
-    let alone = text::last_word(&path("title"), vec!["car".to_owned()]);
+    assert_eq!(prefix::last_word(&path("title"), words()), synonyms);
+    let alone = prefix::last_word(&path("title"), vec!["car".to_owned()]);
     assert_eq!(alone, prefix("title", "car"));
 }
 
@@ -68,4 +68,59 @@ fn patterns_pass_the_normalizer_of_a_keyword_field() {
     assert_eq!(resolve(&query), regexp("tag", "Gre.*"));
     let query = json!({"prefix": {"lower": "Gre"}});
     assert_eq!(resolve(&query), prefix("lower", "gre"));
+}
+
+#[test]
+fn last_words_are_whole_where_something_follows_them() {
+    let quick = || term("title", "quick");
+    let asked = |text: &str| resolve(&json!({"match_bool_prefix": {"title": text}}));
+    let open = should(vec![quick(), prefix("title", "fo")], 1);
+    assert_eq!(asked("quick fo"), open);
+    let whole = should(vec![quick(), term("title", "fo")], 1);
+    for text in ["quick fo ", "quick fo."] {
+        assert_eq!(asked(text), whole, "{text:?}");
+        let over = json!({"multi_match": {
+            "query": text, "fields": ["title"], "type": "bool_prefix",
+        }});
+        assert_eq!(resolve(&over), whole, "{text:?}");
+    }
+    assert_eq!(asked("fo "), term("title", "fo"));
+    let before_stop_word = json!({"match_bool_prefix": {"body": "fo the"}});
+    assert_eq!(resolve(&before_stop_word), term("body", "fo"));
+}
+
+#[test]
+fn phrases_without_words_take_their_factor() {
+    let query = json!({"match_phrase_prefix": {"body": {
+        "query": "the", "zero_terms_query": "all", "boost": 2.0,
+    }}});
+    let expected = Clause::Boost {
+        clause: Box::new(Clause::MatchAll),
+        factor: 2.0,
+    };
+    assert_eq!(resolve(&query), expected);
+}
+
+#[test]
+fn texts_of_very_many_words_are_refused() {
+    let asked = |query: Value| try_resolve(&query, &mut Expansions::default());
+    let words = |number: usize| "a ".repeat(number);
+    let clauses = limits().clauses;
+    let moved = json!({"match_phrase": {"title": {"query": words(clauses + 1), "slop": 1}}});
+    let exact = json!({"match_phrase": {"title": words(clauses + 1)}});
+    let fitting = json!({"match_phrase": {"title": {"query": words(clauses), "slop": 1}}});
+    for query in [exact, fitting] {
+        assert!(asked(query).is_ok());
+    }
+    let text = words(65_537);
+    for query in [
+        moved,
+        json!({"match": {"title": text}}),
+        json!({"match_phrase": {"title": text}}),
+        json!({"match_bool_prefix": {"title": text}}),
+        json!({"multi_match": {"query": text, "fields": ["title", "*"], "lenient": true}}),
+    ] {
+        let error = asked(query).expect_err("refused");
+        assert_eq!(error.kind, ErrorType::TooManyClauses);
+    }
 }
