@@ -80,8 +80,9 @@ impl Resolver<'_> {
                 values::number(value)?,
                 Edge { is_lower, included },
             )),
-            FieldKind::Date { format, .. } => {
-                let format = query.format.as_deref().unwrap_or(&format.0);
+            FieldKind::Date { format: own, .. } => {
+                let format = query.format.as_deref();
+                let format = format.unwrap_or_else(|| values::date_format(value, own));
                 // `gt` and `lte` mean the end of what the text leaves open, `gte` and `lt` its start.
                 let round_up = is_lower != included;
                 let zone = query.time_zone.as_deref();

@@ -1,5 +1,6 @@
 //! What each clause of the dialect becomes for each kind of field.
 
+mod dates;
 mod query_strings;
 mod words;
 

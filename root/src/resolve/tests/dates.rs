@@ -1,0 +1,55 @@
+//! Dates as numbers, and in the time zone of a query string.
+
+use super::*;
+
+const DAY_MS: i64 = 86_400_000;
+
+fn between(first: i64, last: i64) -> Clause {
+    let bound = |ms| Bound::Included(Scalar::Date(ms));
+    range("d", bound(first), bound(last))
+}
+
+#[test]
+fn numbers_are_milliseconds_unless_a_format_is_asked_for() {
+    let query = json!({"range": {"d": {"gte": 2020, "lt": "1971"}}});
+    let expected = range(
+        "d",
+        Bound::Included(Scalar::Date(2_020)),
+        Bound::Excluded(Scalar::Date(365 * DAY_MS)),
+    );
+    assert_eq!(resolve(&query), expected);
+    assert_eq!(
+        resolve(&json!({"term": {"d": 1971}})),
+        between(1_971, 1_971)
+    );
+    let formatted = json!({"range": {"d": {"gte": 1971, "format": "yyyy"}}});
+    let from = Bound::Included(Scalar::Date(365 * DAY_MS));
+    assert_eq!(resolve(&formatted), range("d", from, Bound::Unbounded));
+}
+
+#[test]
+fn numbers_of_match_are_texts() {
+    let first_day = between(365 * DAY_MS, 366 * DAY_MS - 1);
+    for kind in ["match", "match_phrase"] {
+        let query = json!({kind: {"d": 1971}});
+        assert_eq!(resolve(&query), first_day, "{kind}");
+    }
+}
+
+#[test]
+fn dates_of_named_fields_are_of_the_time_zone_of_a_query_string() {
+    let hour_ms = 3_600_000;
+    let expected = between(DAY_MS - hour_ms, 2 * DAY_MS - hour_ms - 1);
+    for query in [
+        json!({"query": "d:1970-01-02", "time_zone": "+01:00"}),
+        json!({"query": "1970-01-02", "default_field": "d", "time_zone": "+01:00"}),
+    ] {
+        assert_eq!(resolve(&json!({"query_string": query})), expected);
+    }
+    let listed = json!({"query_string": {
+        "query": "1970-01-02", "fields": ["d"], "time_zone": "+01:00",
+    }});
+    assert_eq!(resolve(&listed), between(DAY_MS, 2 * DAY_MS - 1));
+    let title = json!({"query_string": {"query": "title:fox", "time_zone": "+01:00"}});
+    assert_eq!(resolve(&title), term("title", "fox"));
+}
