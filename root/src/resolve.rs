@@ -449,8 +449,11 @@ fn required(minimum: &MinimumShouldMatch, optional: u32) -> u32 {
         }
         MinimumShouldMatch::Percent(percent) => total * i64::from(*percent) / 100,
         MinimumShouldMatch::Conditional(rules) => {
-            let rule = rules.iter().rfind(|(above, _)| optional > *above);
-            return rule.map_or(optional, |(_, rule)| required(rule, optional));
+            // The first that does not apply ends the search, whatever follows it.
+            let applying = rules.iter().take_while(|(above, _)| optional > *above);
+            return applying
+                .last()
+                .map_or(optional, |(_, rule)| required(rule, optional));
         }
     };
     wanted.clamp(0, total + 1) as u32
