@@ -95,6 +95,9 @@ impl Resolver<'_> {
             Query::Term(query) => self.term(query),
             Query::Terms(query) => self.terms(query),
             Query::Range(query) => self.range(query),
+            Query::Exists { field, .. } if is_metadata(field) && !is_everywhere(field) => {
+                Err(unsearchable(field))
+            }
             Query::Exists { field, boost } => Ok(boosted(self.exists(field), *boost)),
             Query::Ids { values, boost } => Ok(boosted(ids(values), *boost)),
             Query::Prefix(query) => self.pattern(query, PatternKind::Prefix),
@@ -289,7 +292,7 @@ impl Resolver<'_> {
     /// Returns the documents with a value that can be seen to be there: what is neither indexed nor in
     /// doc values is not, as in Elasticsearch, unless it were stored.
     fn exists(&self, field: &str) -> Clause {
-        if matches!(field, "_id" | "_index" | "_source" | "_seq_no" | "_version") {
+        if is_everywhere(field) {
             return Clause::MatchAll;
         }
         let prefix = format!("{field}.");
@@ -346,6 +349,11 @@ impl Resolver<'_> {
             .analyzer(name)
             .ok_or_else(|| QueryError::illegal(format!("[match] analyzer [{name}] not found")))
     }
+}
+
+/// Returns whether every document has this metadata.
+fn is_everywhere(field: &str) -> bool {
+    matches!(field, "_id" | "_index" | "_source" | "_seq_no" | "_version")
 }
 
 /// Returns whether an index of Elasticsearch would keep anything of the field's values.

@@ -115,6 +115,11 @@ fn metadata_answers_what_it_can_and_refuses_the_rest() {
         (json!({"term": {"_seq_no": 1}}), "_seq_no"),
         (json!({"range": {"_seq_no": {"gte": 0}}}), "_seq_no"),
         (json!({"match": {"_version": 1}}), "_version"),
+        (json!({"exists": {"field": "_routing"}}), "_routing"),
+        (
+            json!({"query_string": {"query": "_exists_:_ignored"}}),
+            "_ignored",
+        ),
     ] {
         let error = try_resolve(&query, &mut Expansions::default()).expect_err(named);
         assert!(error.to_string().contains(&format!("[{named}]")), "{error}");
