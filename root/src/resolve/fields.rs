@@ -32,6 +32,8 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
     } else {
         wanted
     };
+    // Beside all fields none is named: some of them cannot hold the text.
+    let is_open = wanted.iter().any(|(pattern, _)| pattern == "*");
     let mut fields: Vec<SearchField> = Vec::new();
     for (pattern, boost) in wanted {
         if !pattern.contains('*') {
@@ -41,7 +43,7 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
                 SearchField {
                     path,
                     boost: *boost,
-                    from_pattern: false,
+                    from_pattern: is_open,
                 },
             );
             continue;

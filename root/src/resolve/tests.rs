@@ -399,6 +399,8 @@ fn fields_that_nobody_named_leave_out_what_they_cannot_hold() {
         })
         .collect();
     assert_eq!(fields, ["body", "lower", "tag", "title", "title.raw"]);
+    let open = json!({"multi_match": {"query": "fox", "fields": ["n", "*"]}});
+    assert!(try_resolve(&open, &mut Expansions::default()).is_ok());
     let named = json!({"multi_match": {"query": "fox", "fields": ["n"]}});
     assert!(
         try_resolve(&named, &mut Expansions::default()).is_err(),
@@ -478,6 +480,7 @@ fn minimum_should_match_follows_the_dialects_table() {
         (rules.clone(), 3, 3),
         (rules.clone(), 9, 7),
         (rules, 10, 7),
+        (Conditional(vec![(9, Count(3)), (2, Count(2))]), 5, 5),
     ] {
         assert_eq!(
             required(&minimum, optional),
