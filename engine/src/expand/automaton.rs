@@ -12,7 +12,7 @@ use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use tantivy_fst::Automaton;
 
-use super::regexp;
+use super::regexp::{self, Case};
 use crate::EngineError;
 
 /// Bytes an automaton's tables may take; 10,000 states of Lucene's limit fit well.
@@ -75,19 +75,24 @@ impl TermAutomaton {
             Pattern::Prefix {
                 prefix,
                 ignore_case,
-            } => regular(
-                prefix,
-                &format!("{}(?s:.)*", regexp::literal(prefix)),
-                *ignore_case,
-            ),
+            } => {
+                let start = regexp::literal(prefix, Case::of(*ignore_case));
+                regular(prefix, &format!("{start}(?s:.)*"))
+            }
             Pattern::Wildcard {
                 pattern,
                 ignore_case,
-            } => regular(pattern, &regexp::from_wildcard(pattern), *ignore_case),
+            } => {
+                let case = Case::of(*ignore_case);
+                regular(pattern, &regexp::from_wildcard(pattern, case))
+            }
             Pattern::Regexp {
                 expression,
                 ignore_case,
-            } => regular(expression, &regexp::from_lucene(expression)?, *ignore_case),
+            } => {
+                let case = Case::of(*ignore_case);
+                regular(expression, &regexp::from_lucene(expression, case)?)
+            }
             Pattern::Fuzzy {
                 term,
                 distance,
@@ -170,16 +175,12 @@ impl Automaton for TermAutomaton {
     }
 }
 
-fn regular(shown: &str, expression: &str, ignore_case: bool) -> Result<TermAutomaton, EngineError> {
+fn regular(shown: &str, expression: &str) -> Result<TermAutomaton, EngineError> {
     let refused = |error: &dyn Error| {
         EngineError::Query(format!("pattern [{shown}] is refused: {}", reason(error)))
     };
     let steps = thompson::Compiler::new()
-        .syntax(
-            syntax::Config::new()
-                .case_insensitive(ignore_case)
-                .dot_matches_new_line(true),
-        )
+        .syntax(syntax::Config::new().dot_matches_new_line(true))
         .configure(
             thompson::Config::new()
                 .which_captures(thompson::WhichCaptures::None)
@@ -328,6 +329,30 @@ mod tests {
         check(&wildcard("a*c"), &["ac", "abc", "abxc"], &["abcd", "xac"]);
         check(&wildcard("a?c"), &["abc", "aéc"], &["ac", "abbc"]);
         check(&wildcard(r"a\*c"), &["a*c"], &["abc"]);
+    }
+
+    #[test]
+    fn case_is_ignored_of_ascii_letters_alone() {
+        let ignore_case = true;
+        let prefix = "Éa".to_owned();
+        let prefix = Pattern::Prefix {
+            prefix,
+            ignore_case,
+        };
+        check(&prefix, &["Éa", "ÉAb"], &["éa"]);
+        let pattern = "Sk?k*".to_owned();
+        let wildcard = Pattern::Wildcard {
+            pattern,
+            ignore_case,
+        };
+        // The Kelvin sign and the long s fold to `k` and `s` elsewhere.
+        check(&wildcard, &["sKxKey"], &["s\u{212a}xk", "\u{17f}kxk"]);
+        let expression = r#"[^a-c]x"Y"[Z\d]"#.to_owned();
+        let regexp = Pattern::Regexp {
+            expression,
+            ignore_case,
+        };
+        check(&regexp, &["DXyz", "dxY7"], &["Axyz", "DXyy"]);
     }
 
     #[test]

@@ -5,20 +5,41 @@
 //! `~` (complement), `&` (intersection) and `<m-n>` (number ranges) are refused by name.
 
 use std::fmt::Write as _;
+use std::iter::Peekable;
+use std::str::Chars;
 
 use crate::EngineError;
 
+/// Whether upper and lower case differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Case {
+    /// They do.
+    Kept,
+    /// They do not, for letters of ASCII; those of other scripts keep theirs, as in Lucene 9.
+    Ignored,
+}
+
+impl Case {
+    /// Returns the case of a pattern.
+    pub(super) fn of(ignore_case: bool) -> Self {
+        match ignore_case {
+            true => Self::Ignored,
+            false => Self::Kept,
+        }
+    }
+}
+
 /// Returns an expression that matches `text` alone.
-pub(super) fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str, case: Case) -> String {
     let mut out = String::with_capacity(text.len());
-    text.chars().for_each(|c| push_literal(&mut out, c));
+    text.chars().for_each(|c| push_char(&mut out, c, case));
     out
 }
 
 /// Translates `*` (any run), `?` (one character) and `\` (takes the next as it is). Of `*` and `?` that
 /// stand together one `*` is left, behind the others: `*?*?` is as many characters as `??*`, and the
 /// automaton of the former grows with the square of their number.
-pub(super) fn from_wildcard(pattern: &str) -> String {
+pub(super) fn from_wildcard(pattern: &str, case: Case) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
@@ -38,8 +59,8 @@ pub(super) fn from_wildcard(pattern: &str) -> String {
                     out.push_str(".*");
                 }
             }
-            '\\' => push_literal(&mut out, chars.next().unwrap_or('\\')),
-            c => push_literal(&mut out, c),
+            '\\' => push_char(&mut out, chars.next().unwrap_or('\\'), case),
+            c => push_char(&mut out, c, case),
         }
     }
     out
@@ -50,7 +71,7 @@ pub(super) fn from_wildcard(pattern: &str) -> String {
 /// # Errors
 /// [`EngineError::Query`] for operators that are not offered, and unfinished escapes, quotes or
 /// classes.
-pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
+pub(super) fn from_lucene(expression: &str, case: Case) -> Result<String, EngineError> {
     let refuse = |what: &str| {
         EngineError::Query(format!(
             "regular expression [{expression}] is refused: {what}"
@@ -72,23 +93,26 @@ pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
                 repetition(&mut chars, &mut out).ok_or_else(|| refuse("unfinished `{`"))?;
                 make_optional(&mut chars, &mut out, '}');
             }
-            '[' => class(&mut chars, &mut out).ok_or_else(|| refuse("unfinished `[`"))?,
+            '[' => class(&mut chars, &mut out, case).ok_or_else(|| refuse("unfinished `[`"))?,
             '"' => loop {
                 match chars.next().ok_or_else(|| refuse("unfinished `\"`"))? {
                     '"' => break,
-                    quoted => push_literal(&mut out, quoted),
+                    quoted => push_char(&mut out, quoted, case),
                 }
             },
             '\\' => {
                 let escaped = chars.next().ok_or_else(|| refuse("`\\` at the end"))?;
-                push_escape(&mut out, escaped);
+                match set_of(escaped) {
+                    Some(set) => out.push_str(set),
+                    None => push_char(&mut out, escaped, case),
+                }
             }
             '@' => out.push_str("(?:.*)"),
             '#' => out.push_str("[a&&b]"),
             '~' => return Err(refuse("the operator `~` is not offered")),
             '&' => return Err(refuse("the operator `&` is not offered")),
             '<' => return Err(refuse("the operator `<>` is not offered")),
-            c => push_literal(&mut out, c),
+            c => push_char(&mut out, c, case),
         }
     }
     Ok(out)
@@ -96,11 +120,7 @@ pub(super) fn from_lucene(expression: &str) -> Result<String, EngineError> {
 
 /// Takes a `?` after a quantifier: `a*?` is `(a*)?` in Lucene, which matches what `a*` does, as
 /// `a+?` is `a*`; in the other syntax it would say how greedy to be.
-fn make_optional(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    out: &mut String,
-    quantifier: char,
-) {
+fn make_optional(chars: &mut Peekable<Chars<'_>>, out: &mut String, quantifier: char) {
     while chars.next_if_eq(&'?').is_some() {
         match quantifier {
             '+' if out.ends_with('+') => {
@@ -114,10 +134,7 @@ fn make_optional(
 }
 
 /// Copies the counts of a repetition up to its `}`.
-fn repetition(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    out: &mut String,
-) -> Option<()> {
+fn repetition(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Option<()> {
     out.push('{');
     loop {
         match chars.next()? {
@@ -132,35 +149,95 @@ fn repetition(
 }
 
 /// Copies a class up to its `]`; `^` negates at the start, `-` makes ranges, `\` escapes.
-fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) -> Option<()> {
+fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String, case: Case) -> Option<()> {
     out.push('[');
-    if chars.peek() == Some(&'^') {
-        chars.next();
+    if chars.next_if_eq(&'^').is_some() {
         out.push('^');
     }
     loop {
-        match chars.next()? {
+        let first = match chars.next()? {
             ']' => {
                 out.push(']');
                 return Some(());
             }
-            '-' => out.push('-'),
-            '\\' => push_escape(out, chars.next()?),
-            c => push_literal(out, c),
+            '\\' => {
+                let escaped = chars.next()?;
+                if let Some(set) = set_of(escaped) {
+                    out.push_str(set);
+                    continue;
+                }
+                escaped
+            }
+            c => c,
+        };
+        let mut last = first;
+        if chars.next_if_eq(&'-').is_some() {
+            match chars.peek()? {
+                // There is nothing it could lead to.
+                ']' => push_range(out, ('-', '-'), case),
+                _ => last = plain_or_escaped(chars)?,
+            }
+        }
+        push_range(out, (first, last), case);
+    }
+}
+
+fn plain_or_escaped(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
+    match chars.next()? {
+        '\\' => chars.next(),
+        c => Some(c),
+    }
+}
+
+/// Adds the characters from `first` to `last` to a class.
+fn push_range(out: &mut String, (first, last): (char, char), case: Case) {
+    let mut push = |first: char, last: char| {
+        push_literal(out, first);
+        if first != last {
+            out.push('-');
+            push_literal(out, last);
+        }
+    };
+    push(first, last);
+    if case == Case::Kept {
+        return;
+    }
+    for (least, greatest) in [('a', 'z'), ('A', 'Z')] {
+        let (first, last) = (first.max(least), last.min(greatest));
+        if first <= last {
+            push(other_case(first), other_case(last));
         }
     }
 }
 
-fn push_escape(out: &mut String, escaped: char) {
-    match escaped {
-        // Lucene 9 knows these classes; ASCII, as there.
-        'd' => out.push_str("[0-9]"),
-        'D' => out.push_str("[^0-9]"),
-        'w' => out.push_str("[A-Za-z0-9_]"),
-        'W' => out.push_str("[^A-Za-z0-9_]"),
-        's' => out.push_str(r"[ \t\n\r]"),
-        'S' => out.push_str(r"[^ \t\n\r]"),
-        c => push_literal(out, c),
+fn other_case(letter: char) -> char {
+    match letter.is_ascii_lowercase() {
+        true => letter.to_ascii_uppercase(),
+        false => letter.to_ascii_lowercase(),
+    }
+}
+
+/// Returns the class that an escape stands for; Lucene 9 knows these, of ASCII, as here.
+fn set_of(escaped: char) -> Option<&'static str> {
+    Some(match escaped {
+        'd' => "[0-9]",
+        'D' => "[^0-9]",
+        'w' => "[A-Za-z0-9_]",
+        'W' => "[^A-Za-z0-9_]",
+        's' => r"[ \t\n\r]",
+        'S' => r"[^ \t\n\r]",
+        _ => return None,
+    })
+}
+
+/// Adds a character outside of a class.
+fn push_char(out: &mut String, c: char, case: Case) {
+    if case == Case::Ignored && c.is_ascii_alphabetic() {
+        out.push('[');
+        push_range(out, (c, c), case);
+        out.push(']');
+    } else {
+        push_literal(out, c);
     }
 }
 
@@ -178,7 +255,7 @@ mod tests {
     use super::*;
 
     fn is_match(lucene: &str, term: &str) -> bool {
-        let translated = from_lucene(lucene).unwrap();
+        let translated = from_lucene(lucene, Case::Kept).unwrap();
         let whole = format!("(?s)^(?:{translated})$");
         regex_automata::meta::Regex::new(&whole)
             .unwrap()
@@ -209,6 +286,10 @@ mod tests {
             ("ab{2}?", "a", true),
             ("ab{2}?", "ab", false),
             ("a|b", "b", true),
+            ("[+--]x", ",x", true),
+            ("[+--]x", ".x", false),
+            ("[a-]x", "-x", true),
+            (r"[\d\-a]x", "-x", true),
         ] {
             assert_eq!(
                 is_match(expression, term),
@@ -226,7 +307,8 @@ mod tests {
             ("?*", "..*"),
             (r"*\*?", r".*\x{2a}."),
         ] {
-            assert_eq!(from_wildcard(pattern), expression, "{pattern}");
+            let translated = from_wildcard(pattern, Case::Kept);
+            assert_eq!(translated, expression, "{pattern}");
         }
     }
 
@@ -235,7 +317,8 @@ mod tests {
         for expression in [
             "(?i)a", "a{2", "a{x}", "~a", "a&b", "<1-5>", "[ab", "\"ab", "a\\",
         ] {
-            assert!(from_lucene(expression).is_err(), "{expression}");
+            let refused = from_lucene(expression, Case::Kept);
+            assert!(refused.is_err(), "{expression}");
         }
     }
 }
