@@ -17,7 +17,8 @@ mod synonyms;
 mod text;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping};
@@ -38,6 +39,8 @@ pub use fields::expand_fields;
 pub struct Expansions {
     /// Answers by question.
     known: BTreeMap<String, Vec<ExpansionCandidate>>,
+    /// Questions ever wanted.
+    asked: BTreeSet<String>,
     /// Questions without an answer yet, each once.
     pub wanted: Vec<ExpansionRequest>,
 }
@@ -51,7 +54,7 @@ impl Expansions {
     fn look_up(&mut self, request: ExpansionRequest) -> Option<&[ExpansionCandidate]> {
         let key = key(&request);
         if !self.known.contains_key(&key) {
-            if !self.wanted.contains(&request) {
+            if self.asked.insert(key) {
                 self.wanted.push(request);
             }
             return None;
@@ -247,9 +250,20 @@ impl Resolver<'_> {
             match self.exact(&path, &field, value)? {
                 Clause::Exact { value, .. } => wanted.push(value),
                 Clause::Term { term, .. } => wanted.push(Scalar::Text(term)),
+                // A date to the millisecond, or a network of one address.
+                Clause::Range {
+                    lower: Bound::Included(first),
+                    upper: Bound::Included(last),
+                    ..
+                } if first == last => wanted.push(first),
                 Clause::MatchNone => {}
                 other => ranges.push(other),
             }
+        }
+        // Each is a walk over the whole column.
+        if ranges.len() > self.limits.clauses {
+            let reason = format!("maxClauseCount is set to {}", self.limits.clauses);
+            return Err(QueryError::new(ErrorType::TooManyClauses, reason));
         }
         wanted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
         wanted.dedup();

@@ -36,8 +36,7 @@ impl Resolver<'_> {
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
-        let wanted = query.options.analyzer.as_deref();
-        let Some(tokens) = self.tokens(&field, &query.query, wanted)? else {
+        let Some(tokens) = self.tokens(&field, &query.query, &query.options)? else {
             if !matches!(field.kind, FieldKind::Keyword { .. }) {
                 return self.match_text(query);
             }

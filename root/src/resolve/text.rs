@@ -40,7 +40,7 @@ impl Resolver<'_> {
         value: &Value,
         options: &TextOptions,
     ) -> Result<Clause, QueryError> {
-        let Some(tokens) = self.tokens(field, value, options.analyzer.as_deref())? else {
+        let Some(tokens) = self.tokens(field, value, options)? else {
             return self.match_exact(path, field, value, options);
         };
         let clauses = self.clauses_of_tokens(path, tokens, options)?;
@@ -58,7 +58,7 @@ impl Resolver<'_> {
         let Ok(Some((path, field))) = self.indexed_field(name) else {
             return Ok(None);
         };
-        match self.tokens(&field, value, options.analyzer.as_deref())? {
+        match self.tokens(&field, value, options)? {
             Some(tokens) => self.clauses_of_tokens(&path, tokens, options).map(Some),
             None => Ok(None),
         }
@@ -70,14 +70,19 @@ impl Resolver<'_> {
         &self,
         field: &Field,
         value: &Value,
-        wanted: Option<&str>,
+        options: &TextOptions,
     ) -> Result<Option<Vec<Token>>, QueryError> {
+        let wanted = options.analyzer.as_deref();
         let is_keyword = matches!(field.kind, FieldKind::Keyword { .. });
         if !matches!(field.kind, FieldKind::Text { .. }) && (!is_keyword || wanted.is_none()) {
             return Ok(None);
         }
         let analyzer = self.search_analyzer(field, wanted)?;
         let mut tokens = analyzed(&analyzer, value)?;
+        if options.fuzziness.is_some() && tokens.len() > self.limits.clauses {
+            // Each is a question to the shards.
+            return Err(too_many_words(tokens.len(), self.limits.clauses));
+        }
         if is_keyword {
             for token in &mut tokens {
                 token.text = self.normalized(field, &token.text);

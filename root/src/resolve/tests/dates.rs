@@ -53,3 +53,25 @@ fn dates_of_named_fields_are_of_the_time_zone_of_a_query_string() {
     let title = json!({"query_string": {"query": "title:fox", "time_zone": "+01:00"}});
     assert_eq!(resolve(&title), term("title", "fox"));
 }
+
+#[test]
+fn many_dates_are_values_where_they_are_to_the_millisecond() {
+    let day = between(DAY_MS, 2 * DAY_MS - 1);
+    let instants = Clause::AnyOf {
+        field: path("d"),
+        values: [3, 5].map(Scalar::Date).to_vec(),
+    };
+    let mixed = json!({"terms": {"d": [5, "1970-01-02", "1970-01-01T00:00:00.003Z"]}});
+    let expected = Clause::Constant(Box::new(any_of(vec![day, instants])));
+    assert_eq!(resolve(&mixed), expected);
+    let many = |unit: &str| -> Value {
+        let dates = (1..=1_025).map(|n| format!("1970-01-01||+{n}{unit}"));
+        json!({"terms": {"d": dates.collect::<Vec<_>>()}})
+    };
+    let Clause::AnyOf { values, .. } = resolve(&many("d")) else {
+        panic!("values");
+    };
+    assert_eq!(values.len(), 1_025);
+    let error = try_resolve(&many("d/d"), &mut Expansions::default()).expect_err("refused");
+    assert_eq!(error.kind, ErrorType::TooManyClauses);
+}

@@ -113,8 +113,10 @@ fn texts_of_very_many_words_are_refused() {
         assert!(asked(query).is_ok());
     }
     let text = words(65_537);
+    let fuzzy = json!({"match": {"title": {"query": words(clauses + 1), "fuzziness": 1}}});
     for query in [
         moved,
+        fuzzy,
         json!({"match": {"title": text}}),
         json!({"match_phrase": {"title": text}}),
         json!({"match_bool_prefix": {"title": text}}),
