@@ -34,6 +34,9 @@ use pattern::PatternKind;
 pub(crate) use factors::check_factors;
 pub use fields::expand_fields;
 
+/// Terms that one pattern stands for at most; shards take no more.
+const MAX_EXPANSIONS: usize = 65_536;
+
 /// Terms that scored patterns stand for, asked of the shards between two passes.
 #[derive(Debug, Default)]
 pub struct Expansions {
@@ -51,7 +54,8 @@ impl Expansions {
         self.known.insert(key(request), candidates);
     }
 
-    fn look_up(&mut self, request: ExpansionRequest) -> Option<&[ExpansionCandidate]> {
+    fn look_up(&mut self, mut request: ExpansionRequest) -> Option<&[ExpansionCandidate]> {
+        request.limit = request.limit.clamp(1, MAX_EXPANSIONS);
         let key = key(&request);
         if !self.known.contains_key(&key) {
             if self.asked.insert(key) {

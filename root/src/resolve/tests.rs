@@ -440,6 +440,7 @@ fn fuzzy_terms_are_asked_for_once_and_weighed_by_their_distance() {
         })
         .collect();
     assert_eq!(distances, [1, 1], "five and three characters");
+    assert!(wanted.iter().all(|request| request.limit == 50));
     let candidate = |distance, term: &str| ExpansionCandidate {
         distance,
         term: term.to_owned(),

@@ -14,8 +14,9 @@ use serde_json::Value;
 use super::graph::TokenGraph;
 use super::{Resolver, all_of, boosted, required, unsaid, values};
 
-/// Words of one text at most: what evaluates them looks at the clock between documents, not words.
-const MAX_WORDS: usize = 65_536;
+/// Words of one text at most: each is read from a list of its own, and what evaluates them looks at the
+/// clock between documents, not words.
+const MAX_WORDS: usize = 16_384;
 
 /// The terms at one position of an analysed text.
 pub(super) type Position = (u32, Vec<String>);
@@ -247,7 +248,7 @@ impl Resolver<'_> {
         let request = ExpansionRequest {
             field: path.clone(),
             pattern,
-            limit: options.max_expansions.max(1),
+            limit: options.max_expansions,
         };
         let Some(candidates) = self.expansions.look_up(request) else {
             return Clause::MatchNone;

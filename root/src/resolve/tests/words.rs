@@ -112,7 +112,7 @@ fn texts_of_very_many_words_are_refused() {
     for query in [exact, fitting] {
         assert!(asked(query).is_ok());
     }
-    let text = words(65_537);
+    let text = words(16_385);
     let fuzzy = json!({"match": {"title": {"query": words(clauses + 1), "fuzziness": 1}}});
     for query in [
         moved,
@@ -124,5 +124,22 @@ fn texts_of_very_many_words_are_refused() {
     ] {
         let error = asked(query).expect_err("refused");
         assert_eq!(error.kind, ErrorType::TooManyClauses);
+    }
+}
+
+#[test]
+fn patterns_stand_for_as_many_terms_as_shards_take() {
+    for query in [
+        json!({"fuzzy": {"title": {"value": "quick", "max_expansions": 100_000}}}),
+        json!({"match_phrase_prefix": {"title": {"query": "qui", "max_expansions": 100_000}}}),
+    ] {
+        let mut expansions = Expansions::default();
+        assert!(try_resolve(&query, &mut expansions).is_ok());
+        let limits: Vec<usize> = expansions
+            .wanted
+            .iter()
+            .map(|wanted| wanted.limit)
+            .collect();
+        assert_eq!(limits, [MAX_EXPANSIONS], "{query}");
     }
 }
