@@ -170,6 +170,10 @@ impl Resolver<'_> {
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
+        if matches!(field.kind, FieldKind::Keyword { .. }) && query.analyzer.is_some() {
+            let clause = self.phrase_of_keyword(&path, &field, query)?;
+            return Ok(boosted(clause, query.boost));
+        }
         if !matches!(field.kind, FieldKind::Text { .. }) {
             let text = Value::from(values::text_of(&query.query));
             return Ok(boosted(self.exact(&path, &field, &text)?, query.boost));
@@ -183,7 +187,32 @@ impl Resolver<'_> {
         Ok(boosted(clause, query.boost))
     }
 
-    /// Returns the tokens of a phrase over a text field. Words that may move are tried out against each
+    /// Returns the phrase over a keyword field for which the query names an analyzer: of one word, as
+    /// its values have no positions.
+    fn phrase_of_keyword(
+        &self,
+        path: &FieldPath,
+        field: &Field,
+        query: &MatchPhraseQuery,
+    ) -> Result<Clause, QueryError> {
+        let mut tokens = self.phrase_tokens(field, query)?;
+        for token in &mut tokens {
+            token.text = self.normalized(field, &token.text);
+        }
+        match positions(tokens).as_slice() {
+            [] => Ok(zero_terms(query.zero_terms_query)),
+            [(_, terms)] => Ok(plain(path, terms)),
+            _ => Err(QueryError::new(
+                ErrorType::QueryShard,
+                format!(
+                    "failed to create query: field:[{path}] was indexed without position data; \
+                     cannot run PhraseQuery"
+                ),
+            )),
+        }
+    }
+
+    /// Returns the tokens of a phrase. Words that may move are tried out against each
     /// other within a document, so there may be no more of them than clauses of a query.
     pub(super) fn phrase_tokens(
         &self,

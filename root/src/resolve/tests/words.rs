@@ -49,6 +49,11 @@ fn analyzers_that_a_query_names_are_used_on_keyword_fields() {
     let query = json!({"match_bool_prefix": {"tag": {"query": "Red Gre", "analyzer": "standard"}}});
     let expected = should(vec![term("tag", "red"), prefix("tag", "gre")], 1);
     assert_eq!(resolve(&query), expected);
+    let phrase =
+        |text: &str| json!({"match_phrase": {"tag": {"query": text, "analyzer": "standard"}}});
+    assert_eq!(resolve(&phrase("Red")), term("tag", "red"));
+    let refused = try_resolve(&phrase("Red Green"), &mut Expansions::default());
+    assert!(refused.is_err(), "{refused:?}");
     let number = json!({"match": {"n": {"query": "7", "analyzer": "standard"}}});
     assert_eq!(resolve(&number), exact("n", Scalar::I64(7)));
 }
