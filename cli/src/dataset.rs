@@ -2,11 +2,11 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write, stdout},
+    io::{self, BufWriter, Write, stdout},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Error, Result};
 use gleaner_datasets::{
     Corpus, Document, Generator, Size,
     beir::Beir,
@@ -15,7 +15,7 @@ use gleaner_datasets::{
 
 use crate::{
     exit::Exit,
-    terminal::{Palette, grouped},
+    terminal::{self, Palette, grouped},
 };
 
 /// List, describe, export and generate collections of documents.
@@ -187,23 +187,23 @@ fn write_documents(
     documents: impl Iterator<Item = Result<Document, gleaner_datasets::DatasetError>>,
     output: &Output,
 ) -> Result<()> {
+    // Faults of standard output stay as they are: a reader that has had enough is none.
+    let failed = |error: io::Error| match &output.output {
+        None => Error::new(error),
+        Some(path) => Error::new(error).context(format!("cannot write `{}`", path.display())),
+    };
     let mut out: Box<dyn Write> = match &output.output {
         None => Box::new(BufWriter::new(stdout().lock())),
-        Some(path) => {
-            let file = File::create(path);
-            Box::new(BufWriter::new(
-                file.with_context(|| format!("cannot write `{}`", path.display()))?,
-            ))
-        }
+        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(failed)?)),
     };
     for document in documents {
         match document {
-            Ok(document) => writeln!(out, "{}", with_id(&document))?,
+            Ok(document) => writeln!(out, "{}", with_id(&document)).map_err(failed)?,
             Err(error) if error.is_fatal() => return Err(error.into()),
-            Err(error) => eprintln!("left out: {error}"),
+            Err(error) => terminal::say(&format!("left out: {error}")),
         }
     }
-    Ok(out.flush()?)
+    out.flush().map_err(failed)
 }
 
 /// Returns the source in one line, with its `_id` in front.
@@ -238,6 +238,17 @@ mod tests {
         );
         assert_eq!(line(Some("a"), "{ }"), "{\"_id\":\"a\"}");
         assert_eq!(line(None, "{\"x\":1}"), "{\"x\":1}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_with_the_file() {
+        let output = Output {
+            output: Some(PathBuf::from("/dev/full")),
+        };
+        let written = write_documents(Generator::new(3, 25).documents(), &output);
+        let error = format!("{:#}", written.expect_err("no room"));
+        assert!(error.starts_with("cannot write `/dev/full`: "), "{error}");
     }
 
     #[test]

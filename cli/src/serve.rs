@@ -62,7 +62,8 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     let node = Node::start(folder, &config)?;
     tracing::info!(%address, data = %config.data.display(), "serving");
     if is_new {
-        stdout().write_all(first_steps(&address).as_bytes())?;
+        // A courtesy: nobody has to read it.
+        drop(stdout().write_all(first_steps(&address).as_bytes()));
     }
     node.serve(listener, &config, stop).await?;
     tracing::info!("stopped; everything is committed");

@@ -1,6 +1,9 @@
 //! What a person sees: whether there is a terminal, colours, clean text, numbers with commas.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::{
+    ffi::OsStr,
+    io::{IsTerminal, Write, stderr, stdout},
+};
 
 /// Colours for output on a terminal; all empty where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +35,27 @@ impl Palette {
 
     /// Returns colours when standard output is a terminal and `NO_COLOR` is not set.
     pub(crate) fn of_stdout() -> Self {
-        let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if stdout().is_terminal() && !is_unwanted {
+        if is_coloured(stdout().is_terminal()) {
             Self::COLOURED
         } else {
             Self::PLAIN
         }
     }
+}
+
+/// Does output have colours that goes to a terminal or not? Not where `NO_COLOR` is set
+/// (<https://no-color.org>).
+pub(crate) fn is_coloured(is_terminal: bool) -> bool {
+    is_terminal && !forbids_colour(std::env::var_os("NO_COLOR").as_deref())
+}
+
+fn forbids_colour(no_color: Option<&OsStr>) -> bool {
+    no_color.is_some_and(|value| !value.is_empty())
+}
+
+/// Writes a line to standard error. When nobody reads that any more, the command goes on.
+pub(crate) fn say(line: &str) {
+    drop(writeln!(stderr(), "{line}"));
 }
 
 /// Is somebody watching progress?
@@ -93,6 +110,14 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         let texts = [0, 999, 1_000, 1_234_567].map(grouped);
         assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn no_color_forbids_colours_unless_it_is_empty() {
+        let forbidden =
+            [None, Some(""), Some("1")].map(|value| forbids_colour(value.map(OsStr::new)));
+        assert_eq!(forbidden, [false, false, true]);
+        assert!(!is_coloured(false));
     }
 
     #[test]

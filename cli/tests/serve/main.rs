@@ -86,6 +86,16 @@ fn documents_outlive_the_server() {
     );
 }
 
+/// `gleaner serve 2>&1 | tee log`, and the reader ends: what is said then is lost, and nothing else.
+#[test]
+fn a_server_goes_on_when_nobody_reads_what_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let served = Served::start_unheard(&folder.path().join("data"));
+    let (code, said) = ask(&served, &["health", "--url", &served.url()]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(served.stop().0, 0, "it says at its end that it ends");
+}
+
 #[test]
 fn a_folder_and_a_port_have_one_server() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     thread::JoinHandle,
 };
 
@@ -33,42 +33,30 @@ pub(crate) struct Served {
 impl Served {
     /// Starts a server on `data` and waits until it says that it serves.
     pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
-        let mut child = gleaner()
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--log-format",
-                "json",
-                "--data",
-            ])
-            .arg(data)
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it runs");
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut said = String::new();
-        let address = loop {
-            let mut line = String::new();
-            let num_bytes = lines.read_line(&mut line).expect("text");
-            assert!(num_bytes > 0, "the server ended: {said}");
-            said += &line;
-            let message: Value = serde_json::from_str(&line).expect("JSON lines");
-            if message["message"] == "serving" {
-                break message["address"].as_str().expect("an address").to_owned();
-            }
-        };
+        let begun = Begun::start(data, flags, Stdio::piped());
+        let (mut lines, said) = (begun.lines, begun.said);
         let rest = std::thread::spawn(move || {
             let mut rest = String::new();
             lines.read_to_string(&mut rest).expect("text");
             said + &rest
         });
         Self {
-            child,
-            address,
+            child: begun.child,
+            address: begun.address,
             rest: Some(rest),
+        }
+    }
+
+    /// Starts a server whose standard output nobody reads, nor its standard error once it serves.
+    pub(crate) fn start_unheard(data: &Path) -> Self {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let begun = Begun::start(data, &[], writer.into());
+        drop(begun.lines);
+        Self {
+            child: begun.child,
+            address: begun.address,
+            rest: None,
         }
     }
 
@@ -85,9 +73,56 @@ impl Served {
         let mut said = self.rest.take().map_or_else(String::new, |rest| {
             rest.join().expect("the reader does not panic")
         });
-        let mut stdout = self.child.stdout.take().expect("it is piped");
-        stdout.read_to_string(&mut said).expect("text");
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut said).expect("text");
+        }
         (code, said)
+    }
+}
+
+/// A server that has said that it serves.
+struct Begun {
+    child: Child,
+    address: String,
+    lines: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Begun {
+    fn start(data: &Path, flags: &[&str], stdout: Stdio) -> Self {
+        let mut child = gleaner()
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+                "--data",
+            ])
+            .arg(data)
+            .args(flags)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut said = String::new();
+        let address = loop {
+            let mut line = String::new();
+            let num_bytes = lines.read_line(&mut line).expect("text");
+            assert!(num_bytes > 0, "the server ended: {said}");
+            said += &line;
+            let message: Value = serde_json::from_str(&line).expect("JSON lines");
+            if message["message"] == "serving" {
+                break message["address"].as_str().expect("an address").to_owned();
+            }
+        };
+        Self {
+            child,
+            address,
+            lines,
+            said,
+        }
     }
 }
 
