@@ -24,7 +24,8 @@ mod record;
 pub(crate) mod report;
 
 use std::{
-    io::{Write, stdout},
+    io::{self, ErrorKind, Write, stdout},
+    pin::pin,
     time::Duration,
 };
 
@@ -41,7 +42,7 @@ use crate::{
     exit::Exit,
     remote::Remote,
     signals,
-    terminal::{grouped, one_line},
+    terminal::{grouped, one_line, say},
 };
 
 pub(crate) use arguments::IndexArguments;
@@ -56,10 +57,8 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     let names = inputs.iter().map(InputFile::name).collect();
     let (reading, mut ledger, load) = books::open(&arguments, inputs, &remote)?;
     if ledger.settled_before() > 0 {
-        eprintln!(
-            "going on after {} documents",
-            grouped(ledger.settled_before())
-        );
+        let number = grouped(ledger.settled_before());
+        say(&format!("going on after {number} documents"));
     }
     let delivery = Delivery {
         remote: remote.clone(),
@@ -72,8 +71,9 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     };
     let reporter = Reporter::new(arguments.quiet);
     let books = (&mut ledger, &reporter);
-    let (flow, interrupt) = (arguments.flow(), signals::stop_asked()?);
-    let end = load::run(reading, delivery, flow, books, interrupt).await;
+    let mut interrupt = pin!(signals::stop_asked()?);
+    let flow = arguments.flow();
+    let end = load::run(reading, delivery, flow, books, interrupt.as_mut()).await;
     let elapsed = reporter.finish();
     let told = format!(
         "{} documents in {:.1} s ({}/s), {} refused",
@@ -85,18 +85,33 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     tell_refusals(&ledger, arguments.dead_letter.is_none());
     match end.with_context(|| format!("the load stopped after {told}"))? {
         End::Interrupted => {
-            eprintln!("interrupted after {told}");
+            say(&format!("interrupted after {told}"));
             return Ok(Exit::Interrupted);
         }
-        End::Whole if !arguments.no_refresh => refresh(&remote, &arguments, &ledger).await?,
+        End::Whole if !arguments.no_refresh => tokio::select! {
+            refreshed = refresh(&remote, &arguments, &ledger) => refreshed?,
+            () = interrupt => {
+                say(&format!("interrupted before the refresh, after {told}"));
+                return Ok(Exit::Interrupted);
+            }
+        },
         End::Whole => {}
     }
-    writeln!(stdout(), "indexed {told}")?;
+    conclude(&told)?;
     Ok(if ledger.refused_ever() == 0 {
         Exit::Success
     } else {
         Exit::Refused
     })
+}
+
+/// Says what the load came to. Somebody may not listen to the end; how it ended is told by the exit code
+/// all the same.
+fn conclude(told: &str) -> io::Result<()> {
+    match writeln!(stdout(), "indexed {told}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        said => said,
+    }
 }
 
 /// Makes the index as the mapping file says; one that is there already is left as it is.
@@ -134,13 +149,13 @@ fn pipeline(name: String) -> String {
 
 fn tell_refusals(ledger: &Ledger, are_lost: bool) {
     for example in ledger.examples() {
-        eprintln!("refused: {}", one_line(example));
+        say(&format!("refused: {}", one_line(example)));
     }
     let more = ledger.refused() - ledger.examples().len() as u64;
     if more > 0 {
-        eprintln!("refused: {} more", grouped(more));
+        say(&format!("refused: {} more", grouped(more)));
     }
     if are_lost && ledger.refused() > 0 {
-        eprintln!("refused documents are kept with --dead-letter FILE");
+        say("refused documents are kept with --dead-letter FILE");
     }
 }

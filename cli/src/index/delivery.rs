@@ -23,6 +23,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode, header};
+use tokio::sync::watch;
 
 use super::{
     backoff::{Backoff, retry_after},
@@ -94,12 +95,17 @@ struct Delivered {
 }
 
 impl Delivery {
-    /// Sends `batch` until each of its documents is accepted or refused.
+    /// Sends `batch` until each of its documents is accepted or refused; `None` when it would have to
+    /// wait and `is_ending` is true. Part of the batch may then be in.
     ///
     /// # Errors
     /// When the server refuses the request itself, or stays busy beyond the load's patience. Part of
     /// the batch may then be in.
-    pub(crate) async fn deliver(&self, batch: Batch) -> Result<Settled> {
+    pub(crate) async fn deliver(
+        &self,
+        batch: Batch,
+        mut is_ending: watch::Receiver<bool>,
+    ) -> Result<Option<Settled>> {
         let mut delivered = Delivered {
             refusals: batch.unreadable,
             ..Delivered::default()
@@ -107,24 +113,30 @@ impl Delivery {
         let mut parts = VecDeque::new();
         parts.extend((!batch.records.is_empty()).then_some(batch.records));
         while let Some(part) = parts.pop_front() {
-            match self.send(&part, delivered.num_rejections).await? {
+            let (again, reason, asked) = match self.send(&part, delivered.num_rejections).await? {
                 Answer::Items(told, asked) => {
                     delivered.written.extend(told.written);
                     let (rejected, reason) = delivered.sort_out(part, told.outcomes);
-                    if !rejected.is_empty() {
-                        delivered.num_rejections += 1;
-                        parts.push_front(rejected);
-                        self.wait(&mut delivered, &reason, asked).await?;
+                    if rejected.is_empty() {
+                        continue;
                     }
+                    delivered.num_rejections += 1;
+                    (rejected, reason, asked)
                 }
                 Answer::NotNow {
                     reason,
                     retry_after,
-                } => {
-                    parts.push_front(part);
-                    self.wait(&mut delivered, &reason, retry_after).await?;
+                } => (part, reason, retry_after),
+                Answer::TooLarge { reason } => {
+                    delivered.split(part, reason, &mut parts);
+                    continue;
                 }
-                Answer::TooLarge { reason } => delivered.split(part, reason, &mut parts),
+            };
+            parts.push_front(again);
+            let wait = self.next_wait(&mut delivered, &reason, asked)?;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = ended(&mut is_ending) => return Ok(None),
             }
         }
         let Delivered {
@@ -134,13 +146,13 @@ impl Delivery {
             ..
         } = delivered;
         refusals.sort_by_key(|refusal| (refusal.place.input, refusal.place.position));
-        Ok(Settled {
+        Ok(Some(Settled {
             number: batch.number,
             accepted,
             written,
             refusals,
             reached: batch.reached,
-        })
+        }))
     }
 
     async fn send(&self, records: &[Record], num_rejections: u32) -> Result<Answer> {
@@ -192,13 +204,14 @@ impl Delivery {
         format!("{}-{begin}-{body}-{num_rejections}", self.load)
     }
 
-    /// Waits before the next try, unless the batch has been getting nowhere for too long.
-    async fn wait(
+    /// Returns how long to wait before the next try, unless the batch has been getting nowhere for too
+    /// long.
+    fn next_wait(
         &self,
         delivered: &mut Delivered,
         reason: &str,
         asked: Option<Duration>,
-    ) -> Result<()> {
+    ) -> Result<Duration> {
         let since = *delivered.stuck_since.get_or_insert_with(Instant::now);
         ensure!(
             since.elapsed() < self.patience,
@@ -213,8 +226,7 @@ impl Delivery {
         } else {
             tracing::info!(reason, wait_ms, "server is busy or away; will try again");
         }
-        tokio::time::sleep(wait).await;
-        Ok(())
+        Ok(wait)
     }
 }
 
@@ -261,6 +273,11 @@ impl Delivered {
     }
 }
 
+/// Completes once `is_ending` is true, or whoever would say so is gone.
+async fn ended(is_ending: &mut watch::Receiver<bool>) {
+    drop(is_ending.wait_for(|is_ending| *is_ending).await);
+}
+
 fn lost(error: &reqwest::Error) -> Answer {
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -291,18 +308,35 @@ mod tests {
         }
     }
 
-    fn key(inputs: &[&str], (input, position): (usize, u64), body: &[u8]) -> String {
-        let delivery = Delivery {
-            remote: Remote::new(&RemoteArguments::at("http://host".to_owned())).expect("a client"),
+    fn delivery(url: &str, inputs: &[&str]) -> Delivery {
+        Delivery {
+            remote: Remote::new(&RemoteArguments::at(url.to_owned())).expect("a client"),
             index: "books".to_owned(),
             pipeline: None,
             load: "l".to_owned(),
             inputs: inputs.iter().map(ToString::to_string).collect(),
-            patience: Duration::ZERO,
+            patience: Duration::from_secs(3_600),
             told: Reasons::default(),
-        };
+        }
+    }
+
+    fn key(inputs: &[&str], (input, position): (usize, u64), body: &[u8]) -> String {
         let place = Place { input, position };
-        delivery.key(&[Record { place, ..record() }], body, 0)
+        delivery("http://host", inputs).key(&[Record { place, ..record() }], body, 0)
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_would_wait_is_left_when_the_load_ends() {
+        let batch = Batch {
+            records: vec![record()],
+            ..Batch::default()
+        };
+        let (_tell, is_ending) = watch::channel(true);
+        // Nobody listens there, so the batch can only wait.
+        let delivered = delivery("http://127.0.0.1:1", &["a"])
+            .deliver(batch, is_ending)
+            .await;
+        assert!(delivered.expect("patience is left").is_none());
     }
 
     #[test]

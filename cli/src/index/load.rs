@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{JoinSet, block_in_place},
     time::{MissedTickBehavior, interval_at, timeout},
 };
@@ -59,6 +59,7 @@ pub(crate) async fn run(
         tokio::task::spawn_blocking(move || reading.run(Batcher::new(flow.limits, sender)));
     let delivery = Arc::new(delivery);
     let mut under_way = JoinSet::new();
+    let (tell_end, is_ending) = watch::channel(false);
     let mut interrupt = pin!(interrupt);
     let start = tokio::time::Instant::now() + reporter.interval();
     let mut ticks = interval_at(start, reporter.interval());
@@ -74,7 +75,7 @@ pub(crate) async fn run(
             batch = batches.recv(), if is_reading && has_room => match batch {
                 Some(batch) => {
                     num_sent += 1;
-                    under_way.spawn(delivered(Arc::clone(&delivery), batch));
+                    under_way.spawn(delivered(Arc::clone(&delivery), batch, is_ending.clone()));
                 }
                 None => is_reading = false,
             },
@@ -88,6 +89,8 @@ pub(crate) async fn run(
         }
     };
     drop(batches);
+    // Who waits for a busy server would wait in vain, and whoever ended the load with them.
+    tell_end.send_replace(true);
     let drained = timeout(DRAIN, drain(ledger, &mut under_way)).await;
     block_in_place(|| ledger.save())?;
     // After an early end the reader may hang on a pipe; it is left to the end of the process.
@@ -101,20 +104,29 @@ pub(crate) async fn run(
     }
 }
 
-async fn delivered(delivery: Arc<Delivery>, batch: Batch) -> Result<Settled> {
-    delivery.deliver(batch).await
+async fn delivered(
+    delivery: Arc<Delivery>,
+    batch: Batch,
+    is_ending: watch::Receiver<bool>,
+) -> Result<Option<Settled>> {
+    delivery.deliver(batch, is_ending).await
 }
 
 fn note(
     ledger: &mut Ledger,
-    settled: Result<Result<Settled>, tokio::task::JoinError>,
+    settled: Result<Result<Option<Settled>>, tokio::task::JoinError>,
 ) -> Result<()> {
-    let settled = settled.context("a delivery failed")??;
-    block_in_place(|| ledger.settle(settled))
+    match settled.context("a delivery failed")?? {
+        Some(settled) => block_in_place(|| ledger.settle(settled)),
+        None => Ok(()),
+    }
 }
 
 /// Waits for requests under way; the first fault ends it.
-async fn drain(ledger: &mut Ledger, under_way: &mut JoinSet<Result<Settled>>) -> Result<()> {
+async fn drain(
+    ledger: &mut Ledger,
+    under_way: &mut JoinSet<Result<Option<Settled>>>,
+) -> Result<()> {
     while let Some(settled) = under_way.join_next().await {
         note(ledger, settled)?;
     }

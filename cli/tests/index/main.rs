@@ -5,7 +5,7 @@ mod server;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -287,6 +287,47 @@ fn an_interrupted_load_goes_on_without_losing_or_doubling() {
     );
 }
 
+fn interrupt(child: &Child) {
+    let process = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &process]).status();
+    assert!(killed.expect("kill runs").success());
+}
+
+#[test]
+fn sigint_ends_a_refresh_that_gets_no_answer() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let file = desk.numbered("a.ndjson", 3);
+    server.hold_refreshes();
+    let child = gleaner(&server, &["--timeout", "100000"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    server.wait_for_refresh();
+    interrupt(&child);
+    let (code, said) = told(&child.wait_with_output().expect("it ends"));
+    assert_eq!(code, 130, "{said}");
+    assert!(said.contains("before the refresh"), "{said}");
+    assert_eq!(numbers(&server), [0, 1, 2]);
+}
+
+/// A load whose standard output and error nobody reads: `gleaner index … 2>&1 | true`.
+#[test]
+fn how_a_load_ended_is_told_though_nobody_listens() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let file = desk.write("a.ndjson", "{\"n\":1}\n{\"bad\":true}\n");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = gleaner(&server, &[])
+        .arg(&file)
+        .stdout(writer.try_clone().expect("a second end"))
+        .stderr(writer)
+        .status();
+    assert_eq!(status.expect("it runs").code(), Some(3));
+    assert_eq!(numbers(&server), [1]);
+}
+
 #[test]
 fn sigint_ends_a_load_with_a_checkpoint_and_130() {
     let (server, desk) = (Server::start(), Desk::new());
@@ -310,13 +351,15 @@ fn sigint_ends_a_load_with_a_checkpoint_and_130() {
         .spawn()
         .expect("it runs");
     server.wait_for_requests(3);
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(killed.expect("kill runs").success());
-    server.reply_always(Reply::Normal);
+    interrupt(&child);
     let (code, said) = told(&child.wait_with_output().expect("it ends"));
     assert_eq!(code, 130, "{said}");
+    assert_eq!(
+        numbers(&server),
+        (0..20).collect::<Vec<_>>(),
+        "nobody waits for a busy server any more"
+    );
+    server.reply_always(Reply::Normal);
     let (code, said) = load(&server, &arguments, &[&file]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(numbers(&server), (0..60).collect::<Vec<_>>());

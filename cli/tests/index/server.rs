@@ -40,6 +40,8 @@ struct Books {
     body_limit: Option<usize>,
     exists: bool,
     num_refreshes: usize,
+    /// Refreshes get no answer.
+    holds_refreshes: bool,
     /// Names of indices, in the order in which they were refreshed.
     refreshed: Vec<String>,
     /// Number of operations of each bulk request.
@@ -142,16 +144,29 @@ impl Server {
         self.with(|books| books.waits.iter().min().copied())
     }
 
+    /// Answers no refresh from now on.
+    pub(crate) fn hold_refreshes(&self) {
+        self.with(|books| books.holds_refreshes = true);
+    }
+
+    /// Waits until a refresh was asked for.
+    pub(crate) fn wait_for_refresh(&self) {
+        self.wait_until("refresh", |books| books.num_refreshes > 0);
+    }
+
     /// Waits until so many bulk requests have arrived.
     pub(crate) fn wait_for_requests(&self, number: usize) {
+        self.wait_until("requests", |books| books.sizes.len() >= number);
+    }
+
+    fn wait_until(&self, what: &str, is_so: impl Fn(&Books) -> bool) {
         let (books, changed) = &*self.books;
         let books = books.lock().expect("no test panicked inside");
         let patience = Duration::from_secs(60);
-        let waited =
-            changed.wait_timeout_while(books, patience, |books| books.sizes.len() < number);
+        let waited = changed.wait_timeout_while(books, patience, |books| !is_so(books));
         assert!(
             !waited.expect("no test panicked inside").1.timed_out(),
-            "no {number} requests"
+            "no {what}"
         );
     }
 }
@@ -167,11 +182,20 @@ async fn create(State(books): Shared) -> Response {
     axum::Json(json!({"acknowledged": true})).into_response()
 }
 
-async fn refresh(State(books): Shared, Path(index): Path<String>) -> Response {
-    let mut books = books.0.lock().expect("no test panicked inside");
+async fn refresh(State(shared): Shared, Path(index): Path<String>) -> Response {
+    if note_refresh(&shared, index) {
+        std::future::pending::<()>().await;
+    }
+    axum::Json(json!({"_shards": {"failed": 0}})).into_response()
+}
+
+/// Counts a refresh; returns whether it is held.
+fn note_refresh((books, changed): &(Mutex<Books>, Condvar), index: String) -> bool {
+    let mut books = books.lock().expect("no test panicked inside");
+    changed.notify_all();
     books.num_refreshes += 1;
     books.refreshed.push(index);
-    axum::Json(json!({"_shards": {"failed": 0}})).into_response()
+    books.holds_refreshes
 }
 
 async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
