@@ -58,7 +58,7 @@ pub(crate) struct UpArguments {
     /// On how many leaves each shard lies, where an index does not say otherwise
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     copies: u32,
-    /// Address to listen on for clients
+    /// Address to listen on for clients; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9200", value_name = "HOST:PORT")]
     listen: String,
     /// Folder of everything that is kept; made when absent
@@ -82,11 +82,10 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let stop = signals::stop_asked()?;
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
-    // A node that cannot have the port would say so only in its log, and another server there would be
-    // taken for it.
-    drop(serve::listen(&arguments.listen).await?);
+    let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
-    let plan = Plan::of(arguments, &data)?;
+    let plan = Plan::of(arguments, listen)?;
+    drop(taken);
     let mut processes = plan.start(&data)?;
     folder.remove_old_processes()?;
     let outcome = tokio::select! {
@@ -98,6 +97,21 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
         process.stop().await;
     }
     outcome.map(|()| Exit::Success)
+}
+
+/// Takes the address of the root until the other nodes have theirs; returns it with its port, chosen here
+/// where it is to be 0.
+///
+/// A node that cannot have the port would say so only in its log, and another server there would be taken
+/// for it.
+async fn take_address(listen: &str) -> Result<(String, tokio::net::TcpListener)> {
+    let listener = serve::listen(listen).await?;
+    let address = if listen.ends_with(":0") {
+        listener.local_addr()?.to_string()
+    } else {
+        listen.to_owned()
+    };
+    Ok((address, listener))
 }
 
 /// Runs until the root has ended, which is a failure.
@@ -114,7 +128,7 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
     let mut map = plan.map(processes);
     map.place(&states.borrow_and_update().clone());
     map.write(&path)?;
-    tell(&plan.listen, arguments_of(plan), &path)?;
+    tell(&plan.listen, arguments_of(plan), &path);
     let mut ended: FuturesUnordered<_> = processes.iter_mut().map(outcome).collect();
     loop {
         tokio::select! {
@@ -146,7 +160,7 @@ fn arguments_of(plan: &Plan) -> (usize, u32) {
     (plan.membership.nodes.len() - 1, plan.copies)
 }
 
-fn tell(listen: &str, (num_leaves, copies): (usize, u32), map: &Path) -> Result<()> {
+fn tell(listen: &str, (num_leaves, copies): (usize, u32), map: &Path) {
     let text = format!(
         "A root and {num_leaves} leaves, {copies} copies of each shard. Try:
 
@@ -158,8 +172,8 @@ Its processes and shards: {}
 ",
         map.display()
     );
-    stdout().write_all(text.as_bytes())?;
-    Ok(())
+    // A courtesy: nobody has to read it.
+    drop(stdout().write_all(text.as_bytes()));
 }
 
 /// The nodes that are to be, with their addresses.
@@ -171,7 +185,7 @@ struct Plan {
 
 impl Plan {
     /// Names the nodes and finds free ports for those that clients do not call.
-    fn of(arguments: &UpArguments, _data: &Path) -> Result<Self> {
+    fn of(arguments: &UpArguments, listen: String) -> Result<Self> {
         // All at once, so that no port is found twice.
         let wanted = 1 + 2 * arguments.leaves as usize;
         let free: Vec<TcpListener> = (0..wanted)
@@ -187,7 +201,7 @@ impl Plan {
             name: "root-1".to_owned(),
             role: Role::Root,
             address: next()?,
-            http_address: Some(arguments.listen.clone()),
+            http_address: Some(listen.clone()),
             weight: 1.0,
             zone: None,
         };
@@ -207,7 +221,7 @@ impl Plan {
                 keeper: "root-1".to_owned(),
                 nodes,
             },
-            listen: arguments.listen.clone(),
+            listen,
             copies: arguments.copies,
         })
     }
@@ -258,5 +272,17 @@ impl Plan {
             url: format!("http://{}", self.listen),
             nodes: nodes.map(entry).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_root_is_told_a_port_at_which_it_can_be_asked() {
+        let (address, taken) = take_address("127.0.0.1:0").await.expect("a free port");
+        let chosen = taken.local_addr().expect("an address").to_string();
+        assert_eq!(address, chosen);
     }
 }

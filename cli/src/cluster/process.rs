@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -51,6 +52,8 @@ impl Process {
         let child = Command::new(program)
             .args([command, "--stop-with-input", "--config"])
             .arg(config)
+            // A terminal sends Ctrl-C to a whole group, and leaves would end before the root has.
+            .process_group(0)
             // What is set for this process is not meant for each of its nodes.
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| {
@@ -176,6 +179,20 @@ mod tests {
             log: log.to_path_buf(),
             child: shell.spawn().expect("a shell"),
         }
+    }
+
+    #[test]
+    fn a_node_is_not_reached_by_the_ctrl_c_of_a_terminal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, log) = (folder.path().join("config"), folder.path().join("log"));
+        // The program is that of the tests here: what it does is no matter.
+        let node = Process::start(("leaf-1", Role::Leaf), &config, &log, "127.0.0.1:1");
+        let mut node = node.expect("it starts");
+        let pid = rustix::process::Pid::from_child(&node.child);
+        let group = rustix::process::getpgid(Some(pid)).expect("it is not waited for yet");
+        assert_eq!(group, pid, "it has a group of its own");
+        drop(node.child.stdin.take());
+        node.child.wait().expect("it ends");
     }
 
     #[tokio::test]
