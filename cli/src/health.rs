@@ -17,11 +17,13 @@ pub(crate) struct HealthArguments {
         long,
         default_value = "http://127.0.0.1:9200",
         value_name = "URL",
-        env = "GLEANER_URL"
+        env = "GLEANER_URL",
+        hide_env_values = true
     )]
     url: String,
     /// How long to wait for the answer, in seconds
     #[arg(long, default_value_t = 2, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
 

@@ -7,7 +7,8 @@ use std::{net::IpAddr, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION},
+    redirect::Policy,
 };
 use serde_json::Value;
 
@@ -18,7 +19,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RemoteArguments {
     /// Address of the server, or of any other server of the dialect
-    #[arg(long, env = "GLEANER_URL", default_value = "http://127.0.0.1:9200")]
+    #[arg(
+        long,
+        env = "GLEANER_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:9200"
+    )]
     pub(crate) url: String,
     /// Basic authentication, as NAME:PASSWORD
     #[arg(
@@ -76,10 +82,12 @@ impl Remote {
         let (base, user) = address(&arguments.url)?;
         let mut headers = HeaderMap::new();
         for header in &arguments.headers {
-            let (name, value) = header
-                .split_once(':')
-                .with_context(|| format!("`--header {header}`: wanted `NAME: VALUE`"))?;
-            headers.insert(name.trim().parse::<HeaderName>()?, value.trim().parse()?);
+            // What stands behind the name may be secret.
+            let shown = header.split(':').next().unwrap_or_default();
+            let wanted = || format!("`--header {shown}`: wanted `NAME: VALUE`");
+            let (name, value) = header.split_once(':').with_context(wanted)?;
+            let name: HeaderName = name.trim().parse().with_context(wanted)?;
+            headers.insert(name, value.trim().parse().with_context(wanted)?);
         }
         if let Some(value) = authorization(arguments, user)? {
             headers.insert(AUTHORIZATION, value);
@@ -90,6 +98,8 @@ impl Remote {
         }
         let client = client
             .default_headers(headers)
+            // A request that is sent elsewhere may lose its body, and would take our headers there.
+            .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(Duration::from_secs(arguments.timeout))
             .build()
@@ -126,12 +136,25 @@ impl Remote {
 
 /// Returns the answer's body, or the server's reason as an error.
 pub(crate) async fn json(answer: Response) -> Result<Value> {
+    let body = body(answer).await?;
+    serde_json::from_slice(&body).context("the server answered something else than JSON")
+}
+
+/// Returns the answer's body as it came, or the server's reason as an error.
+pub(crate) async fn body(answer: Response) -> Result<Vec<u8>> {
     let status = answer.status();
+    let elsewhere = answer.headers().get(LOCATION).cloned();
     let body = answer.bytes().await.context("the answer broke off")?;
+    if let Some(elsewhere) = elsewhere.filter(|_| status.is_redirection()) {
+        let elsewhere = String::from_utf8_lossy(elsewhere.as_bytes());
+        bail!(
+            "the server answered {status} and names `{elsewhere}`: give the address that answers"
+        );
+    }
     if !status.is_success() {
         bail!(reason(status, &body));
     }
-    serde_json::from_slice(&body).context("the server answered something else than JSON")
+    Ok(body.into())
 }
 
 /// Words a fault of the server: its status, and the reason it gives in its body.
@@ -163,6 +186,14 @@ pub(crate) fn cause(error: &Value) -> String {
     }
 }
 
+/// Reads the name of an index, an alias or a pattern; what a path swallows is none.
+pub(crate) fn index_name(text: &str) -> Result<String, String> {
+    match text {
+        "" | "." | ".." => Err("wanted the name of an index".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
 /// Does the address lead to this machine, where a proxy would look for a server on its own?
 fn is_here(base: &Url) -> bool {
     let host = base.host_str().unwrap_or_default();
@@ -179,20 +210,52 @@ pub(crate) fn address(text: &str) -> Result<(Url, Option<(String, String)>)> {
     } else {
         format!("http://{text}")
     };
-    let mut url = Url::parse(&whole).with_context(|| format!("`{text}` is no address"))?;
+    let shown = without_user(text);
+    let mut url = Url::parse(&whole).with_context(|| format!("`{shown}` is no address"))?;
     ensure!(
         url.scheme() == "http" && url.has_host(),
-        "`{text}`: this build speaks http only; reach https servers through a local proxy"
+        "`{shown}`: this build speaks http only; reach https servers through a local proxy"
+    );
+    ensure!(
+        url.query().is_none() && url.fragment().is_none(),
+        "`{shown}`: wanted an address without `?` and `#`"
     );
     let user = (!url.username().is_empty()).then(|| {
         (
-            url.username().to_owned(),
-            url.password().unwrap_or_default().to_owned(),
+            unescaped(url.username()),
+            unescaped(url.password().unwrap_or_default()),
         )
     });
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
     cleared.expect("http addresses with a host can have their user cleared");
     Ok((url, user))
+}
+
+/// Returns an address as messages show it, whether or not it is one: without name and password.
+fn without_user(text: &str) -> String {
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}{host}")
+}
+
+/// Returns what an address escapes, `%40` for `@`, as it is meant.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let byte = (*first == b'%').then(|| escaped_byte(after)).flatten();
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads the two hexadecimal digits behind a `%`.
+fn escaped_byte(digits: &[u8]) -> Option<u8> {
+    let digits = digits.get(..2)?;
+    let are_digits = digits.iter().all(u8::is_ascii_hexdigit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| are_digits)?;
+    u8::from_str_radix(text, 16).ok()
 }
 
 fn authorization(
@@ -233,9 +296,56 @@ mod tests {
         let (url, user) = address("http://me:secret@host:1").expect("an address");
         assert_eq!(url.as_str(), "http://host:1/");
         assert_eq!(user, Some(("me".to_owned(), "secret".to_owned())));
-        for wrong in ["ftp://host", "http://", ""] {
+        for wrong in ["ftp://host", "http://", "", "http://host/?q", "host#a"] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
+        for wrong in [
+            "https://me:secret@host",
+            "me:secret@ho st",
+            "http://me:se@cret@/",
+        ] {
+            let error = format!("{:#}", address(wrong).expect_err("no address"));
+            assert!(!error.contains("cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_password_escapes_is_sent_as_it_is_meant() {
+        let (_, user) = address("http://m%C3%A9:p%40ss%2zw%25@host").expect("an address");
+        assert_eq!(user, Some(("mé".to_owned(), "p@ss%2zw%".to_owned())));
+    }
+
+    #[test]
+    fn headers_that_are_none_are_named_without_their_value() {
+        for wrong in ["X-Key secret", "X Key: secret", "X-Key: sec\u{1}ret"] {
+            let mut arguments = RemoteArguments::at("host".to_owned());
+            arguments.headers = vec![wrong.to_owned()];
+            let error = format!("{:#}", Remote::new(&arguments).expect_err("no header"));
+            assert!(error.contains("--header X"), "{error}");
+            assert!(!wrong.contains(':') || !error.contains("sec"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_path_swallows_names_no_index() {
+        for wrong in ["", ".", ".."] {
+            assert!(index_name(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(index_name("a,b*").as_deref(), Ok("a,b*"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_leads_elsewhere_names_the_place() {
+        let moved = axum::http::Response::builder()
+            .status(301)
+            .header("location", "https://host/")
+            .body("<html>");
+        let answer = Response::from(moved.expect("an answer"));
+        let error = json(answer).await.expect_err("no JSON").to_string();
+        assert!(
+            error.contains("301") && error.contains("`https://host/`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! `gleaner search`: a query from the shell.
 
+mod layout;
 mod table;
 
 use std::io::{Write, stdout};
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     exit::Exit,
-    remote::{self, Remote, RemoteArguments},
+    remote::{self, Remote, RemoteArguments, index_name},
     terminal::Palette,
 };
 use table::{MARK_END, MARK_START, Table};
@@ -27,7 +28,7 @@ pub(crate) struct SearchArguments {
     #[command(flatten)]
     remote: RemoteArguments,
     /// Index, alias or pattern
-    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME")]
+    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME", value_parser = index_name)]
     index: String,
     /// Print the server's answer as JSON
     #[arg(long)]
@@ -52,13 +53,15 @@ pub(crate) async fn run(arguments: SearchArguments) -> Result<Exit> {
         .send()
         .await
         .with_context(|| format!("no server answers at {}", remote.address()))?;
-    let answer = remote::json(answer).await?;
-    let mut out = stdout().lock();
+    let answer = remote::body(answer).await?;
+    let odd = "the server answered something else than JSON";
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&answer)?)?;
+        let answer: &RawValue = serde_json::from_slice(&answer).context(odd)?;
+        writeln!(stdout(), "{}", layout::over_lines(answer))?;
     } else {
+        let answer: Value = serde_json::from_slice(&answer).context(odd)?;
         let table = Table::of(&answer, &arguments.fields, Palette::of_stdout());
-        write!(out, "{table}")?;
+        write!(stdout(), "{table}")?;
     }
     Ok(Exit::Success)
 }

@@ -6,7 +6,7 @@ use super::{load::Limits, queries::Shape, report::Subject, schedule::Schedule};
 use crate::{
     config::Span,
     exit,
-    remote::{Remote, RemoteArguments},
+    remote::{Remote, RemoteArguments, index_name},
 };
 
 /// Send searches at a constant rate and measure how long their answers take.
@@ -21,7 +21,7 @@ pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(super) remote: RemoteArguments,
     /// Index, alias or pattern
-    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME")]
+    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME", value_parser = index_name)]
     pub(super) index: String,
     /// Queries, one a line; `-` is standard input
     #[arg(long, value_name = "FILE")]

@@ -11,7 +11,10 @@ use super::{
     inputs::{InputFile, real_path},
     load::Flow,
 };
-use crate::{durable, exit, remote::RemoteArguments};
+use crate::{
+    durable, exit,
+    remote::{RemoteArguments, index_name},
+};
 
 /// Load documents from files, folders or standard input.
 ///
@@ -25,7 +28,7 @@ pub(crate) struct IndexArguments {
     #[command(flatten)]
     pub(super) remote: RemoteArguments,
     /// Name of the index
-    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME")]
+    #[arg(long, env = "GLEANER_INDEX", value_name = "NAME", value_parser = index_name)]
     pub(super) index: String,
     /// Layout of the files; by default told by their names, and ndjson for standard input
     #[arg(long, value_parser = formats())]
