@@ -29,6 +29,8 @@ pub(super) fn read(path: &Path, shape: &Shape<'_>) -> Result<Vec<Value>> {
         fs::read_to_string(path)
     };
     let text = text.with_context(failed)?;
+    // Some editors begin a file with a mark, which is no part of the first query.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = (1..).zip(text.lines().map(str::trim));
     let filled = lines.filter(|(_, line)| !line.is_empty());
     let bodies: Vec<Value> = filled
@@ -125,6 +127,18 @@ mod tests {
             body(line, &["t"]),
             json!({"query": {"query_string": {"query": "+a -b", "fields": ["t"]}}, "size": 3})
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_query() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("queries");
+        fs::write(&path, "\u{feff}{\"size\": 7}\r\n").expect("written");
+        let shape = Shape {
+            fields: &[],
+            size: 3,
+        };
+        assert_eq!(read(&path, &shape).expect("a query"), [json!({"size": 7})]);
     }
 
     #[test]
