@@ -62,7 +62,7 @@ pub enum DatasetError {
         source: serde_json::Error,
     },
     /// A document has no usable identifier where one was asked for.
-    #[error("{place}: field `{field}` is absent, or neither a string nor a number")]
+    #[error("{place}: field `{field}` is absent or empty, or neither a string nor a number")]
     NoId {
         /// Where the document starts.
         place: Place,

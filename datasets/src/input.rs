@@ -1,5 +1,6 @@
 //! Files and pipes as plain bytes, whatever they are compressed with.
 
+mod mark;
 mod members;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use self::members::Members;
+use self::{mark::Unmarked, members::Members};
 use crate::{DatasetError, Progress, Size};
 
 /// The first two bytes of a gzip member (RFC 1952, section 2.3.1).
@@ -17,6 +18,10 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// The first four bytes of a zstd frame (RFC 8878, section 3.1.1).
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// The last three bytes of the number that a frame to be skipped begins with (RFC 8878, section 3.1.2);
+/// the first is 0x50 to 0x5f. Parallel packers begin a file with one.
+const ZSTD_SKIPPED_MAGIC: &[u8] = &[0x2a, 0x4d, 0x18];
 
 /// Compressed bytes read at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -101,16 +106,28 @@ fn decompressed(
     mut reader: BufReader<impl Read + Send + 'static>,
 ) -> io::Result<Box<dyn BufRead + Send>> {
     let head = first_bytes(&mut reader)?;
-    let mut start = io::Cursor::new(head.clone()).chain(reader);
+    let start = io::Cursor::new(head.clone()).chain(reader);
     Ok(if head.starts_with(GZIP_MAGIC) {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, Members::new(start)))
-    } else if head.starts_with(ZSTD_MAGIC) {
+        let members = BufReader::with_capacity(BUFFER_BYTES, Members::new(start));
+        Box::new(Unmarked::new(members))
+    } else if is_zstd(&head) {
         let decoder = zstd::stream::read::Decoder::with_buffer(start)?;
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
+        Box::new(Unmarked::new(BufReader::with_capacity(
+            BUFFER_BYTES,
+            decoder,
+        )))
     } else {
-        skip_byte_order_mark(&mut start)?;
-        Box::new(start)
+        Box::new(Unmarked::new(start))
     })
+}
+
+/// Does a stream that begins so consist of zstd frames?
+fn is_zstd(head: &[u8]) -> bool {
+    match head {
+        ZSTD_MAGIC => true,
+        [first, rest @ ..] => (0x50..=0x5f).contains(first) && rest == ZSTD_SKIPPED_MAGIC,
+        [] => false,
+    }
 }
 
 /// Takes up to four bytes off the stream; one `fill_buf` may bring fewer from a pipe.
@@ -121,14 +138,6 @@ fn first_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
         .take(ZSTD_MAGIC.len() as u64)
         .read_to_end(&mut head)?;
     Ok(head)
-}
-
-fn skip_byte_order_mark(reader: &mut impl BufRead) -> io::Result<()> {
-    const MARK: &[u8] = "\u{feff}".as_bytes();
-    if reader.fill_buf()?.starts_with(MARK) {
-        reader.consume(MARK.len());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -176,8 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_text() {
-        assert_eq!(read_back("\u{feff}{}".as_bytes().to_vec()), "{}");
+    fn zstd_may_begin_with_a_frame_to_be_skipped() {
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+        let frame = |text: &str| zstd::encode_all(text.as_bytes(), 1).expect("to memory");
+        let packed = [
+            skipped.to_vec(),
+            frame("one "),
+            skipped.to_vec(),
+            frame("two"),
+        ];
+        assert_eq!(read_back(packed.concat()), "one two");
+        assert_eq!(read_back(b"P*M is text".to_vec()), "P*M is text");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text_packed_or_not() {
+        let text = "\u{feff}{}";
+        let dense = zstd::encode_all(text.as_bytes(), 1).expect("to memory");
+        for bytes in [text.as_bytes().to_vec(), gzip(text), dense] {
+            assert_eq!(read_back(bytes), "{}");
+        }
     }
 
     #[test]

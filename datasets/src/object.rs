@@ -41,7 +41,7 @@ impl<'a> Members<'a> {
     }
 
     /// Writes the object again without the member `name`; values stay as they were.
-    fn without(&self, name: &str) -> String {
+    pub(crate) fn without(&self, name: &str) -> String {
         let kept = self.0.iter().filter(|(key, _)| key != name);
         let members: Vec<String> = kept
             .map(|(key, value)| format!("{}:{}", quoted(key), value.get()))

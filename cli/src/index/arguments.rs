@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gleaner_datasets::read::Format;
 
@@ -116,11 +116,12 @@ impl IndexArguments {
             "a bulk file says ids and routing on its action lines: leave out --id-field and \
              --routing-field"
         );
-        let has_stdin = inputs.iter().any(|input| input.path.is_none());
-        ensure!(
-            !has_stdin || self.checkpoint.is_none(),
-            "standard input cannot be read again: a load with --checkpoint needs files"
-        );
+        // What has no size is standard input or another pipe.
+        let pipe = inputs.iter().find(|input| input.num_bytes.is_none());
+        if let Some(pipe) = pipe.filter(|_| self.checkpoint.is_some()) {
+            let shown = &pipe.shown;
+            bail!("`{shown}` cannot be read again: a load with --checkpoint needs files");
+        }
         let own = self.own_files();
         for file in &own {
             let is_input = inputs.iter().any(|input| input.path.as_ref() == Some(file));

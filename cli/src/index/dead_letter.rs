@@ -26,6 +26,8 @@ pub(crate) struct DeadLetters {
     path: PathBuf,
     file: BufWriter<File>,
     num_bytes: u64,
+    /// Is it a file on a disk, rather than a pipe or `/dev/null`?
+    is_file: bool,
 }
 
 #[derive(Serialize)]
@@ -52,7 +54,8 @@ impl DeadLetters {
 
     fn cut(path: &Path, known_bytes: Option<u64>) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let there = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        let there = metadata.len();
         // Somebody may have emptied it in between; never fill the gap with zeros.
         let num_bytes = known_bytes.map_or(there, |known| known.min(there));
         if num_bytes < there {
@@ -62,6 +65,7 @@ impl DeadLetters {
             path: path.to_path_buf(),
             file: BufWriter::new(file),
             num_bytes,
+            is_file: metadata.is_file(),
         })
     }
 
@@ -92,7 +96,9 @@ impl DeadLetters {
     /// Brings everything to disk and returns the file's length.
     pub(crate) fn sync(&mut self) -> io::Result<u64> {
         self.file.flush()?;
-        self.file.get_ref().sync_data()?;
+        if self.is_file {
+            self.file.get_ref().sync_data()?;
+        }
         Ok(self.num_bytes)
     }
 }
@@ -162,6 +168,14 @@ mod tests {
         fs::write(&path, "").expect("written");
         DeadLetters::open(&path, Some(99)).expect("a shorter file is not filled up");
         assert_eq!(fs::metadata(&path).expect("there").len(), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn letters_may_go_where_nothing_is_kept() {
+        let mut letters = DeadLetters::open(Path::new("/dev/null"), None).expect("opens");
+        letters.append("a", &refusal(0, None)).expect("written");
+        letters.sync().expect("there is no disk to wait for");
     }
 
     #[test]

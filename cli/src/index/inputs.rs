@@ -125,13 +125,16 @@ pub(super) fn real_path(path: &Path) -> PathBuf {
 
 fn input(path: &Path, format: Format) -> Result<InputFile> {
     let shown = path.display().to_string();
-    let absolute = path
-        .canonicalize()
-        .with_context(|| format!("cannot open `{shown}`"))?;
-    let metadata = absolute
-        .metadata()
-        .with_context(|| format!("cannot open `{shown}`"))?;
+    let failed = || format!("cannot open `{shown}`");
+    let metadata = path.metadata().with_context(failed)?;
     let num_bytes = metadata.is_file().then_some(metadata.len());
+    let absolute = if metadata.is_file() {
+        path.canonicalize()
+    } else {
+        // A pipe that a shell names, `/dev/fd/63`, leads to no path.
+        std::path::absolute(path)
+    };
+    let absolute = absolute.with_context(failed)?;
     Ok(InputFile {
         shown,
         path: Some(absolute),
@@ -225,6 +228,20 @@ mod tests {
         assert_eq!(found.len(), 3);
         let link = real_path(&folder.path().join("c.csv"));
         assert_eq!(link, real_path(&folder.path().join("b.csv")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_that_a_shell_names_is_an_input() {
+        use std::os::fd::AsRawFd;
+
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let name = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        let found = find(std::slice::from_ref(&name), Some(Format::Csv), &[]).expect("found");
+        assert_eq!(
+            (found[0].path.as_ref(), found[0].num_bytes),
+            (Some(&name), None)
+        );
     }
 
     #[test]

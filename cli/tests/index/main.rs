@@ -422,6 +422,29 @@ fn usage_and_connection_faults_exit_with_1() {
     assert!(said.contains("no server answers"), "{said}");
 }
 
+/// `gleaner index <(…)`: the shell names a pipe, here that of standard input.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_with_a_name_is_read_once_and_so_not_with_a_checkpoint() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let checkpoint = desk.path("load.checkpoint");
+    let checkpoint = checkpoint.to_str().expect("a name");
+    let from_pipe = |flags: &[&str]| {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        // Fewer bytes than a pipe holds.
+        std::io::Write::write_all(&mut writer, b"{\"n\":1}\n{\"n\":2}\n").expect("room");
+        drop(writer);
+        let mut command = gleaner(&server, &["--format", "ndjson", "/dev/stdin"]);
+        told(&command.args(flags).stdin(reader).output().expect("it runs"))
+    };
+    let (code, said) = from_pipe(&["--checkpoint", checkpoint]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("`/dev/stdin` cannot be read again"), "{said}");
+    let (code, said) = from_pipe(&["--dead-letter", "/dev/null"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(numbers(&server), [1, 2]);
+}
+
 #[test]
 fn a_server_on_this_machine_is_reached_without_a_proxy() {
     let (server, desk) = (Server::start(), Desk::new());

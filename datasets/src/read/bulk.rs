@@ -5,6 +5,8 @@
 
 use std::iter;
 
+use serde_json::value::RawValue;
+
 use super::{Options, lines::Lines};
 use crate::{
     DatasetError, Document, Input,
@@ -129,7 +131,17 @@ fn operation(lines: &mut Lines) -> Result<Option<Operation>, DatasetError> {
         named.ok_or_else(|| broken("wanted `index`, `create`, `update` or `delete`".to_owned()))?;
     let details = Members::of(metadata.get())
         .map_err(|error| broken(format!("`{}`: {error}", action.name())))?;
-    let (id, metadata) = (details.text("_id"), metadata.get().to_owned());
+    let (id, metadata) = match details.get("_id").map(RawValue::get) {
+        // As servers read it: an id that is null is none, and the next one may be put in its place.
+        Some("null") => (None, details.without("_id")),
+        Some(truth @ ("true" | "false")) => (Some(truth.to_owned()), metadata.get().to_owned()),
+        Some(_) => {
+            let id = details.text("_id");
+            let id = id.ok_or_else(|| broken("the `_id` is no text".to_owned()))?;
+            (Some(id), metadata.get().to_owned())
+        }
+        None => (None, metadata.get().to_owned()),
+    };
     let source = if action == Action::Delete {
         None
     } else {

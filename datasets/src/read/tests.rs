@@ -233,6 +233,31 @@ fn all_operations_of_a_bulk_file_can_be_had() {
 }
 
 #[test]
+fn an_id_on_an_action_line_is_what_servers_take_it_for() {
+    let operations = |text: &'static str| {
+        let input = Input::from_reader("in", Size::Unknown, Cursor::new(text)).expect("memory");
+        bulk::operations(input, &Options::default()).collect::<Vec<_>>()
+    };
+    let found = operations(
+        "{\"index\":{\"_id\":null,\"routing\":\"r\"}}\n{}\n{\"delete\":{\"_id\":true}}\n",
+    );
+    let told: Vec<_> = found
+        .iter()
+        .map(|next| next.as_ref().expect("valid"))
+        .map(|next| (next.id.as_deref(), next.metadata.as_str()))
+        .collect();
+    let expected = [
+        (None, "{\"routing\":\"r\"}"),
+        (Some("true"), "{\"_id\":true}"),
+    ];
+    assert_eq!(told, expected);
+    let found = operations("{\"index\":{\"_id\":[1]}}\n{}\n");
+    assert_eq!(found.len(), 1, "it is not known what follows");
+    let error = found[0].as_ref().expect_err("no id").to_string();
+    assert_eq!(error, "in:1: the `_id` is no text");
+}
+
+#[test]
 fn the_format_is_guessed_behind_the_compression() {
     let of = |name: &str| Format::of_path(Path::new(name));
     assert_eq!(of("a/b.jsonl.zst"), Some(Format::Ndjson));
