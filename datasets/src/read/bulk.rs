@@ -1,7 +1,8 @@
 //! Bulk-action files: an action line, then a source line except after a delete.
 //!
 //! A fault in an action line ends the stream: whether a source line follows is then unknown, and
-//! guessing could index an action as a document.
+//! guessing could index an action as a document. An operation that lacks the `_id` it needs, and an update
+//! that is no object, are one fault each.
 
 use std::iter;
 
@@ -9,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Options, lines::Lines};
 use crate::{
-    DatasetError, Document, Input,
+    DatasetError, Document, Input, Place,
     object::{self, Members},
 };
 
@@ -93,7 +94,7 @@ pub(super) fn documents(
             source,
             ..
         } = operation?;
-        let place = || crate::Place {
+        let place = || Place {
             input: name.clone(),
             line,
         };
@@ -147,6 +148,7 @@ fn operation(lines: &mut Lines) -> Result<Option<Operation>, DatasetError> {
     } else {
         Some(source_line(lines)?)
     };
+    check(action, id.as_deref(), source.as_deref(), &place)?;
     Ok(Some(Operation {
         line: place.line,
         action,
@@ -154,6 +156,30 @@ fn operation(lines: &mut Lines) -> Result<Option<Operation>, DatasetError> {
         metadata,
         source,
     }))
+}
+
+/// Refuses what makes servers refuse all operations of a request, where only this one is at fault. The next
+/// line is an action again.
+fn check(
+    action: Action,
+    id: Option<&str>,
+    source: Option<&str>,
+    place: &Place,
+) -> Result<(), DatasetError> {
+    let needs_id = matches!(action, Action::Update | Action::Delete);
+    if needs_id && id.is_none_or(str::is_empty) {
+        return Err(DatasetError::NoId {
+            place: place.clone(),
+            field: "_id".to_owned(),
+        });
+    }
+    match source.filter(|_| action == Action::Update).map(Members::of) {
+        Some(Err(source)) => Err(DatasetError::Json {
+            place: place.clone(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn source_line(lines: &mut Lines) -> Result<String, DatasetError> {

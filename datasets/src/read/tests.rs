@@ -258,6 +258,26 @@ fn an_id_on_an_action_line_is_what_servers_take_it_for() {
 }
 
 #[test]
+fn an_operation_that_would_spoil_its_request_is_one_fault() {
+    let text = "{\"update\":{}}\n{\"doc\":{}}\n{\"delete\":{\"_id\":\"\"}}\n\
+                {\"update\":{\"_id\":\"a\"}}\n{\"doc\":\n{\"delete\":{\"_id\":\"b\"}}\n";
+    let input = Input::from_reader("in", Size::Unknown, Cursor::new(text)).expect("memory");
+    let found: Vec<_> = bulk::operations(input, &Options::default()).collect();
+    let begins = |at: usize, begin: &str| {
+        let error = found[at].as_ref().expect_err("a fault");
+        assert!(
+            !error.is_fatal() && error.to_string().starts_with(begin),
+            "{error}"
+        );
+    };
+    begins(0, "in:1: field `_id` is absent");
+    begins(1, "in:3: field `_id` is absent");
+    begins(2, "in:4: not a JSON object");
+    assert_eq!(found[3].as_ref().expect("valid").id.as_deref(), Some("b"));
+    assert_eq!(found.len(), 4);
+}
+
+#[test]
 fn the_format_is_guessed_behind_the_compression() {
     let of = |name: &str| Format::of_path(Path::new(name));
     assert_eq!(of("a/b.jsonl.zst"), Some(Format::Ndjson));
