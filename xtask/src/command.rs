@@ -36,8 +36,8 @@ pub(crate) fn run_program(mut command: Command) -> anyhow::Result<Outcome> {
 
 /// Runs a program that prints how many tests passed, shows its lines and sums them up.
 ///
-/// A program that ends badly without naming a failed test counts as one failure: a suite that
-/// does not compile or dies half way must not look like success.
+/// A program that ends badly without naming a failed test counts as one failure, and so does one that ran
+/// none: a suite that does not compile, dies half way or is not found must not look like success.
 pub(crate) fn run_tests(mut command: Command) -> anyhow::Result<Outcome> {
     command.stdout(Stdio::piped());
     let mut child = command
@@ -58,7 +58,7 @@ pub(crate) fn run_tests(mut command: Command) -> anyhow::Result<Outcome> {
     if !status.success() && counts.failed == 0 {
         counts.failed = 1;
     }
-    Ok(Outcome::Ran(counts))
+    Ok(Outcome::Ran(counts.or_failed()))
 }
 
 /// Can this program be started?
@@ -114,14 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_dies_without_counts_is_one_failure() {
-        let outcome = run_tests(Command::new("false")).expect("it started");
-        assert!(matches!(
-            outcome,
-            Outcome::Ran(Counts {
-                passed: 0,
-                failed: 1
-            })
-        ));
+    fn a_program_that_dies_without_counts_or_runs_no_test_is_one_failure() {
+        for program in ["false", "true"] {
+            let outcome = run_tests(Command::new(program)).expect("it started");
+            assert!(matches!(
+                outcome,
+                Outcome::Ran(Counts {
+                    passed: 0,
+                    failed: 1
+                })
+            ));
+        }
     }
 }

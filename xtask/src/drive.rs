@@ -110,7 +110,7 @@ fn judge(results: &Value, expected: &str) -> Counts {
             _ => {}
         }
     }
-    counts
+    counts.or_failed()
 }
 
 /// Drives one client. `kind` is what the drive calls it, `folder` where its environment stands.
@@ -139,6 +139,12 @@ fn client(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_suite_without_a_test_has_not_passed() {
+        let counts = judge(&serde_json::json!({"tests": []}), "");
+        assert_eq!((counts.passed, counts.failed), (0, 1));
+    }
 
     #[test]
     fn only_failures_that_nobody_explained_count() {

@@ -38,6 +38,20 @@ pub(crate) struct Counts {
     pub(crate) failed: usize,
 }
 
+impl Counts {
+    /// Returns these counts, or one failure where nothing ran.
+    pub(crate) fn or_failed(self) -> Self {
+        if self == Self::default() {
+            println!("no test ran");
+            return Self {
+                passed: 0,
+                failed: 1,
+            };
+        }
+        self
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
