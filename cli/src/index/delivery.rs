@@ -218,7 +218,9 @@ impl Delivery {
             "gave up after {} seconds without progress: {reason}",
             self.patience.as_secs()
         );
-        let wait = delivered.backoff.next(asked, rand::random());
+        // The last try is made when patience ends, whatever the server asks for.
+        let left = self.patience.saturating_sub(since.elapsed());
+        let wait = delivered.backoff.next(asked, rand::random()).min(left);
         let wait_ms = wait.as_millis();
         // Without a word, a load that waits for minutes looks as if it hung.
         if self.told.is_new(reason) {
@@ -337,6 +339,18 @@ mod tests {
             .deliver(batch, is_ending)
             .await;
         assert!(delivered.expect("patience is left").is_none());
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_patience_lasts() {
+        let delivery = Delivery {
+            patience: Duration::from_secs(10),
+            ..delivery("http://host", &[])
+        };
+        let asked = Some(Duration::from_secs(300));
+        let wait = delivery.next_wait(&mut Delivered::default(), "busy", asked);
+        let wait = wait.expect("patience is left");
+        assert!(wait <= Duration::from_secs(10), "{wait:?}");
     }
 
     #[test]
