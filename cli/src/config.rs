@@ -190,6 +190,14 @@ impl Config {
             self.max_body
         );
         ensure!(
+            self.body_memory.0 > 0,
+            "`body_memory` is 0b: no request with a body could be read"
+        );
+        ensure!(
+            self.flush_operations > 0,
+            "`flush_operations` is 0: shards would commit without end"
+        );
+        ensure!(
             self.search_queue > 0,
             "`search_queue` is 0: no search could wait"
         );

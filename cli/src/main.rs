@@ -26,11 +26,7 @@ mod serve;
 mod signals;
 mod terminal;
 
-use std::{
-    io::{self, Write, stderr},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -61,7 +57,7 @@ fn main() -> ExitCode {
         // `gleaner … | head` is content with what it got.
         Err(error) if is_broken_pipe(&error) => Exit::Success.into(),
         Err(error) => {
-            drop(writeln!(stderr(), "error: {error:#}"));
+            terminal::say(&format!("error: {error:#}"));
             Exit::Failure.into()
         }
     }

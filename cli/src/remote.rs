@@ -128,7 +128,8 @@ impl Remote {
         let answer = answer.with_context(|| format!("no server answers at {}", self.base))?;
         // Overload is a matter for the load's own patience.
         if answer.status() != StatusCode::TOO_MANY_REQUESTS && !answer.status().is_server_error() {
-            json(answer).await.map(drop)?;
+            let greeted = json(answer).await.map(drop);
+            greeted.with_context(|| format!("asked `{}`", self.base))?;
         }
         Ok(())
     }
@@ -262,9 +263,11 @@ fn authorization(
     arguments: &RemoteArguments,
     in_address: Option<(String, String)>,
 ) -> Result<Option<HeaderValue>> {
-    let text = if let Some(key) = &arguments.api_key {
+    // A variable that is set to nothing says nothing.
+    let filled = |text: &'_ Option<String>| text.clone().filter(|text| !text.is_empty());
+    let text = if let Some(key) = filled(&arguments.api_key) {
         format!("ApiKey {key}")
-    } else if let Some(user) = &arguments.user {
+    } else if let Some(user) = filled(&arguments.user) {
         ensure!(user.contains(':'), "`--user`: wanted NAME:PASSWORD");
         format!("Basic {}", base64(user.as_bytes()))
     } else if let Some((name, password)) = in_address {
@@ -385,6 +388,14 @@ mod tests {
         assert_eq!(of(Some("a:b"), None).expect("valid"), "Basic YTpi");
         assert_eq!(of(None, Some("k")).expect("valid"), "ApiKey k");
         assert!(of(Some("only-a-name"), None).is_err());
+        let nothing = authorization(
+            &RemoteArguments {
+                user: Some(String::new()),
+                ..RemoteArguments::at("host".to_owned())
+            },
+            None,
+        );
+        assert_eq!(nothing.expect("nobody asks"), None);
     }
 
     #[test]

@@ -53,9 +53,15 @@ fn forbids_colour(no_color: Option<&OsStr>) -> bool {
     no_color.is_some_and(|value| !value.is_empty())
 }
 
-/// Writes a line to standard error. When nobody reads that any more, the command goes on.
-pub(crate) fn say(line: &str) {
-    drop(writeln!(stderr(), "{line}"));
+/// Writes to standard error, lines as they are and without characters that steer: servers and files have
+/// their word in it. When nobody reads that any more, the command goes on.
+pub(crate) fn say(text: &str) {
+    drop(writeln!(stderr(), "{}", harmless(text)));
+}
+
+fn harmless(text: &str) -> String {
+    let clean = |c| if c != '\n' && is_steering(c) { ' ' } else { c };
+    text.chars().map(clean).collect()
 }
 
 /// Is somebody watching progress?
@@ -124,6 +130,7 @@ mod tests {
     fn text_cannot_steer_the_terminal() {
         assert_eq!(one_line("a\n\tb\x1b[31m \u{9b}2Jc"), "a b [31m 2Jc");
         assert_eq!(one_line("a\u{202e}b\u{2069} c\u{2066}"), "a b c");
+        assert_eq!(harmless("a\nb\x1b]0;c\u{202e}"), "a\nb ]0;c ");
         assert_eq!(cut("héllo", 5), "héllo");
         assert_eq!(cut("héllo!", 5), "héll…");
     }

@@ -48,6 +48,8 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("search_queue = 0").contains("search_queue"));
     assert!(refused("search_timeout = \"0s\"").contains("`search_timeout` is 0"));
     assert!(refused("max_bulk = \"0b\"").contains("`max_bulk` and `max_body` are 0b"));
+    assert!(refused("body_memory = \"0b\"").contains("`body_memory` is 0b"));
+    assert!(refused("flush_operations = 0").contains("`flush_operations` is 0"));
     assert!(refused("[cluster]\nkeeper = \"a\"\nnodes = []").contains("`gleaner leaf`"));
     assert!(refused("max_connections = 0").contains("max_connections"));
     assert!(refused("hedge_share = 1.5").contains("`hedge_share` is 1.5"));
