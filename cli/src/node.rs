@@ -128,7 +128,7 @@ impl Setup {
         let folder = DataFolder::take(&config.data)?;
         let http = serve::listen(&config.listen).await?;
         let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);
-        let rpc = Bound::take(rpc).await?;
+        let rpc = Bound::take(rpc, "--rpc-listen").await?;
         let setup = Self {
             config,
             membership,

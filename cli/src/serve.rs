@@ -79,18 +79,21 @@ pub(crate) struct Bound {
     socket: TcpSocket,
     /// As it was given.
     name: String,
+    /// The flag that names another.
+    flag: &'static str,
 }
 
 impl Bound {
-    /// Takes an address.
+    /// Takes an address; `flag` is the one that names another.
     ///
     /// # Errors
     /// A port that is taken or not allowed, an address that is not this machine's; each in words.
-    pub(crate) async fn take(name: &str) -> Result<Self> {
-        let bound = bind(name).await.map_err(|error| refused(name, &error))?;
+    pub(crate) async fn take(name: &str, flag: &'static str) -> Result<Self> {
+        let bound = bind(name).await;
         Ok(Self {
-            socket: bound,
+            socket: bound.map_err(|error| refused(name, flag, &error))?,
             name: name.to_owned(),
+            flag,
         })
     }
 
@@ -105,7 +108,7 @@ impl Bound {
     /// A port that another process listens on since.
     pub(crate) fn listen(self) -> Result<TcpListener> {
         let listening = self.socket.listen(BACKLOG);
-        listening.map_err(|error| refused(&self.name, &error))
+        listening.map_err(|error| refused(&self.name, self.flag, &error))
     }
 }
 
@@ -114,14 +117,14 @@ impl Bound {
 /// # Errors
 /// Those of [`Bound`].
 pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
-    Bound::take(address).await?.listen()
+    Bound::take(address, "--listen").await?.listen()
 }
 
-fn refused(address: &str, error: &io::Error) -> anyhow::Error {
+fn refused(address: &str, flag: &str, error: &io::Error) -> anyhow::Error {
     match error.kind() {
-        io::ErrorKind::AddrInUse => anyhow!(
-            "{address} is taken: another server listens there; choose another with --listen"
-        ),
+        io::ErrorKind::AddrInUse => {
+            anyhow!("{address} is taken: another server listens there; choose another with {flag}")
+        }
         io::ErrorKind::PermissionDenied => {
             anyhow!("{address} is not allowed: ports below 1024 belong to the system")
         }
@@ -178,6 +181,13 @@ mod tests {
         let address = first.local_addr().expect("an address").to_string();
         let error = listen(&address).await.expect_err("taken").to_string();
         assert!(error.starts_with(&format!("{address} is taken")), "{error}");
+        assert!(error.ends_with("choose another with --listen"), "{error}");
+        let other = Bound::take(&address, "--rpc-listen").await.err();
+        let error = other.expect("taken").to_string();
+        assert!(
+            error.ends_with("choose another with --rpc-listen"),
+            "{error}"
+        );
     }
 
     #[cfg(target_os = "linux")]

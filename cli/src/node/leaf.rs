@@ -21,7 +21,7 @@ use super::{
     metadata::{self, Metadata},
     stopped,
 };
-use crate::{exit::Exit, serve::node as wiring};
+use crate::{config::Config, descriptors, exit::Exit, serve::node as wiring};
 
 /// Runs a leaf until `stop` says so. Probes are answered from the start; other nodes once it knows the
 /// cluster state, and until then they are refused at once.
@@ -41,10 +41,7 @@ pub(super) async fn run(
         "leaf starting"
     );
     let probes = gleaner_api::probes(readiness.clone(), metrics);
-    let options = ApiOptions {
-        shutdown_grace: setup.config.shutdown_grace.0,
-        ..ApiOptions::default()
-    };
+    let options = probe_options(&setup.config);
     let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
     let probed = async { probed.await.context("the server of probes failed") };
     let running = async {
@@ -66,6 +63,14 @@ pub(super) async fn run(
     ended?;
     tracing::info!("stopped; everything is committed");
     Ok(Exit::Success)
+}
+
+fn probe_options(config: &Config) -> ApiOptions {
+    ApiOptions {
+        shutdown_grace: config.shutdown_grace.0,
+        max_connections: descriptors::connections(config.max_connections),
+        ..ApiOptions::default()
+    }
 }
 
 /// Starts what holds the shard copies.
@@ -165,5 +170,19 @@ fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
             failed.len(),
             first.unwrap_or_default()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_answers_as_many_probes_at_once_as_it_is_told() {
+        let config = Config {
+            max_connections: 1,
+            ..Config::default()
+        };
+        assert_eq!(probe_options(&config).max_connections, 1);
     }
 }
