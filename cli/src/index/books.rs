@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{
     arguments::IndexArguments,
     checkpoint::{Checkpoint, Task},
-    dead_letter::DeadLetters,
+    dead_letter::{DeadLetters, Known},
     identity::Identity,
     inputs::{InputFile, real_path},
     ledger::{InputName, Ledger},
@@ -54,10 +54,16 @@ pub(super) fn open(
             arguments.checkpoint.as_ref().map(|_| &mut checkpoint),
         )?);
     }
+    let shown: Vec<&str> = names.iter().map(|name| name.shown.as_str()).collect();
     let letters = arguments.dead_letter.as_ref().map(|path| {
         let path = real_path(path);
-        DeadLetters::open(&path, checkpoint.letters_in(&path))
+        let known = checkpoint.letters_in(&path).map(|num_bytes| Known {
+            num_bytes,
+            inputs: &shown,
+        });
+        DeadLetters::open(&path, known)
     });
+    let letters = letters.transpose()?;
     let load = checkpoint.load.clone();
     let kept = arguments.checkpoint.clone().map(|path| (path, checkpoint));
     let options = ReadOptions {
@@ -69,7 +75,7 @@ pub(super) fn open(
         options,
         meter: Arc::new(Meter::new(total)),
     };
-    let mut ledger = Ledger::new(names, kept, letters.transpose()?);
+    let mut ledger = Ledger::new(names, kept, letters);
     // A checkpoint that cannot be written is better known before the first document.
     ledger.save()?;
     Ok((reading, ledger, load))

@@ -9,25 +9,42 @@
 //! document could not be read.
 
 use std::{
+    borrow::Cow,
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::Refusal;
+use crate::durable;
 
 /// A dead-letter file that is being appended to.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     path: PathBuf,
     file: BufWriter<File>,
-    num_bytes: u64,
     /// Is it a file on a disk, rather than a pipe or `/dev/null`?
     is_file: bool,
+}
+
+/// What a load that goes on knows of the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// How long it was at the checkpoint.
+    pub(crate) num_bytes: u64,
+    /// What letters call the load's inputs.
+    pub(crate) inputs: &'a [&'a str],
+}
+
+/// What is read of a letter again.
+#[derive(Deserialize)]
+struct About<'a> {
+    #[serde(borrow)]
+    input: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -44,28 +61,21 @@ struct Letter<'a> {
 impl DeadLetters {
     /// Opens the file at `path`.
     ///
-    /// A load that goes on gives the length its checkpoint knows: letters behind it belong to
-    /// batches that are sent again. Without one, what is there is somebody else's: letters are added
-    /// to it.
-    pub(crate) fn open(path: &Path, known_bytes: Option<u64>) -> Result<Self> {
-        Self::cut(path, known_bytes)
+    /// A load that goes on says what it knows: letters of its inputs behind that belong to batches that
+    /// are sent again. All else that is there is somebody else's: letters are added to it.
+    pub(crate) fn open(path: &Path, known: Option<Known<'_>>) -> Result<Self> {
+        known
+            .map_or(Ok(()), |known| cut(path, known))
+            .and_then(|()| Self::append_to(path))
             .with_context(|| format!("cannot open dead-letter file `{}`", path.display()))
     }
 
-    fn cut(path: &Path, known_bytes: Option<u64>) -> io::Result<Self> {
+    fn append_to(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let metadata = file.metadata()?;
-        let there = metadata.len();
-        // Somebody may have emptied it in between; never fill the gap with zeros.
-        let num_bytes = known_bytes.map_or(there, |known| known.min(there));
-        if num_bytes < there {
-            file.set_len(num_bytes)?;
-        }
         Ok(Self {
             path: path.to_path_buf(),
+            is_file: file.metadata()?.is_file(),
             file: BufWriter::new(file),
-            num_bytes,
-            is_file: metadata.is_file(),
         })
     }
 
@@ -89,17 +99,51 @@ impl DeadLetters {
         };
         let mut line = serde_json::to_vec(&letter)?;
         line.push(b'\n');
-        self.num_bytes += line.len() as u64;
         self.file.write_all(&line)
     }
 
-    /// Brings everything to disk and returns the file's length.
+    /// Brings everything to disk and returns the file's length; 0 where there is no disk.
     pub(crate) fn sync(&mut self) -> io::Result<u64> {
         self.file.flush()?;
-        if self.is_file {
-            self.file.get_ref().sync_data()?;
+        if !self.is_file {
+            return Ok(0);
         }
-        Ok(self.num_bytes)
+        self.file.get_ref().sync_data()?;
+        Ok(self.file.get_ref().metadata()?.len())
+    }
+}
+
+/// Takes out of the file at `path` what will be written again. A crash leaves it as it was or as it is to be.
+fn cut(path: &Path, known: Known<'_>) -> io::Result<()> {
+    let there = match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    // Somebody may have emptied it in between; never fill the gap with zeros.
+    if !there.is_file() || there.len() <= known.num_bytes {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut behind = Vec::new();
+    file.seek(SeekFrom::Start(known.num_bytes))?;
+    file.read_to_end(&mut behind)?;
+    let lines = behind.split_inclusive(|byte| *byte == b'\n');
+    let of_others: Vec<&[u8]> = lines.filter(|line| !is_ours(line, known.inputs)).collect();
+    if of_others.is_empty() {
+        return file.set_len(known.num_bytes);
+    }
+    let mut content = Vec::new();
+    file.rewind()?;
+    file.take(known.num_bytes).read_to_end(&mut content)?;
+    content.extend(of_others.concat());
+    durable::replace(path, &content)
+}
+
+/// Is a line a letter about one of `inputs`, or one that was cut off while it was written?
+fn is_ours(line: &[u8], inputs: &[&str]) -> bool {
+    match serde_json::from_slice::<About<'_>>(line) {
+        Ok(about) => inputs.contains(&&*about.input),
+        Err(_) => !line.ends_with(b"\n"),
     }
 }
 
@@ -145,17 +189,24 @@ mod tests {
         );
     }
 
+    fn known(num_bytes: u64) -> Option<Known<'static>> {
+        Some(Known {
+            num_bytes,
+            inputs: &["a"],
+        })
+    }
+
     #[test]
     fn letters_behind_the_checkpoint_are_cut_off() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
-        let mut letters = DeadLetters::open(&path, Some(0)).expect("opens");
+        let mut letters = DeadLetters::open(&path, known(0)).expect("opens");
         letters.append("a", &refusal(0, None)).expect("written");
-        let known = letters.sync().expect("synced");
+        let num_bytes = letters.sync().expect("synced");
         letters.append("a", &refusal(1, None)).expect("written");
         letters.sync().expect("synced");
 
-        let mut again = DeadLetters::open(&path, Some(known)).expect("opens");
+        let mut again = DeadLetters::open(&path, known(num_bytes)).expect("opens");
         again.append("a", &refusal(2, None)).expect("written");
         again.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
@@ -166,8 +217,41 @@ mod tests {
         );
 
         fs::write(&path, "").expect("written");
-        DeadLetters::open(&path, Some(99)).expect("a shorter file is not filled up");
+        DeadLetters::open(&path, known(99)).expect("a shorter file is not filled up");
         assert_eq!(fs::metadata(&path).expect("there").len(), 0);
+    }
+
+    #[test]
+    fn what_others_have_added_behind_the_checkpoint_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dead.ndjson");
+        let mut letters = DeadLetters::open(&path, None).expect("opens");
+        letters.append("a", &refusal(0, None)).expect("written");
+        let num_bytes = letters.sync().expect("synced");
+        for (input, position) in [("a", 1), ("b", 2), ("a", 3)] {
+            letters
+                .append(input, &refusal(position, None))
+                .expect("written");
+        }
+        letters.sync().expect("synced");
+        let text = fs::read_to_string(&path).expect("readable");
+        fs::write(&path, format!("{text}a note\n{{\"input\":\"a")).expect("torn");
+
+        let mut again = DeadLetters::open(&path, known(num_bytes)).expect("opens");
+        again.append("a", &refusal(1, None)).expect("written");
+        again.sync().expect("synced");
+        let text = fs::read_to_string(&path).expect("readable");
+        let kept: Vec<&str> = text.lines().collect();
+        let begins = [
+            "{\"input\":\"a\",\"position\":0",
+            "{\"input\":\"b\"",
+            "a note",
+            "{\"input\":\"a\",\"position\":1",
+        ];
+        assert_eq!(kept.len(), begins.len(), "{text}");
+        for (line, begin) in kept.iter().zip(begins) {
+            assert!(line.starts_with(begin), "{line}");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -68,10 +68,15 @@ pub(crate) fn find(
             inputs.push(input(name, format)?);
         }
     }
-    for (index, input) in inputs.iter().enumerate() {
-        let is_twice = inputs[..index].iter().any(|other| other.path == input.path);
-        ensure!(!is_twice, "`{}` is named twice", input.shown);
+    let mut paths = BTreeSet::new();
+    for input in &inputs {
+        ensure!(
+            paths.insert(&input.path),
+            "`{}` is named twice",
+            input.shown
+        );
     }
+    drop(paths);
     Ok(inputs)
 }
 
