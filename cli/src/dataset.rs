@@ -106,6 +106,10 @@ pub(crate) fn run(arguments: DatasetArguments) -> Result<Exit> {
 
 impl DataFolder {
     fn sources(&self) -> Sources {
+        if let Some(folder) = self.data.as_deref().filter(|folder| !folder.is_dir()) {
+            let shown = folder.display();
+            terminal::say(&format!("`{shown}` (--data, GLEANER_DATA) is no folder"));
+        }
         Sources {
             data: catalog::locate(self.data.as_deref()),
             cargo_home: cargo_home(),

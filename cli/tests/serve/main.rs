@@ -230,6 +230,16 @@ fn the_demo_gathers_the_crates_of_a_registry() {
 }
 
 #[test]
+fn a_folder_of_collections_that_is_not_there_is_named() {
+    let output = gleaner()
+        .args(["dataset", "export", "cve", "--data", "/no/such/folder"])
+        .output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("`/no/such/folder`"), "{said}");
+}
+
+#[test]
 fn pages_and_completions_are_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = gleaner()
