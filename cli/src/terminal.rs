@@ -43,8 +43,7 @@ impl Palette {
     }
 }
 
-/// Does output have colours that goes to a terminal or not? Not where `NO_COLOR` is set
-/// (<https://no-color.org>).
+/// May there be colours? Only on a terminal, and not where `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn is_coloured(is_terminal: bool) -> bool {
     is_terminal && !forbids_colour(std::env::var_os("NO_COLOR").as_deref())
 }
