@@ -9,12 +9,32 @@ use std::collections::BTreeSet;
 
 use crate::error::QueryError;
 
+/// Longest routing value of a document, in bytes: as long as a term can be in Elasticsearch, where it is
+/// one. A record of the log could not hold twice as much.
+const MAX_BYTES: usize = 32_766;
+
 /// Returns the routing of a single document that is named by `name`: as the request gives it, or as
 /// the alias of that name does.
 ///
 /// # Errors
-/// `illegal_argument_exception` where the alias gives another than the request, or several.
+/// `illegal_argument_exception` where the alias gives another than the request, or several, and for a
+/// value that is too long for a document.
 pub fn single_routing(
+    name: &str,
+    asked: Option<String>,
+    of_alias: Option<String>,
+) -> Result<Option<String>, QueryError> {
+    let routing = given_routing(name, asked, of_alias)?;
+    match routing.as_ref().map(String::len) {
+        Some(num_bytes) if num_bytes > MAX_BYTES => Err(QueryError::illegal(format!(
+            "routing value of [{num_bytes}] bytes is too long, it must be no longer than [{MAX_BYTES}] \
+             bytes"
+        ))),
+        _ => Ok(routing),
+    }
+}
+
+fn given_routing(
     name: &str,
     asked: Option<String>,
     of_alias: Option<String>,
@@ -99,6 +119,17 @@ mod tests {
         let reason = "index/alias [books] provided with routing value [a,b] that resolved to several \
                       routing values, rejecting operation";
         assert_eq!(single(None, Some("a,b")), Err(reason.to_owned()));
+    }
+
+    #[test]
+    fn a_routing_that_no_record_can_hold_is_refused() {
+        let longest = "r".repeat(MAX_BYTES);
+        let longer = "r".repeat(1 << 16);
+        assert_eq!(single(Some(&longest), None), Ok(Some(longest.clone())));
+        for (asked, of_alias) in [(Some(&*longer), None), (None, Some(&*longer))] {
+            let refused = single(asked, of_alias).expect_err("it is too long");
+            assert!(refused.contains("[65536] bytes is too long"), "{refused}");
+        }
     }
 
     #[test]
