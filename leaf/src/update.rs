@@ -31,11 +31,8 @@ pub(crate) fn merge(
     id: &DocumentId,
 ) -> Result<Merged, WriteFault> {
     let Some(current) = current else {
-        let whole = match (&update.upsert, &update.doc) {
-            (_, Some(doc)) if update.doc_as_upsert => doc,
-            (Some(upsert), _) => upsert,
-            _ => return Err(WriteFault::DocumentMissing { id: id.clone() }),
-        };
+        let missing = || WriteFault::DocumentMissing { id: id.clone() };
+        let whole = when_missing(update).ok_or_else(missing)?;
         return Ok(Merged::Changed(whole.clone()));
     };
     let Some(doc) = &update.doc else {
@@ -50,6 +47,14 @@ pub(crate) fn merge(
     }
     let bytes = serde_json::to_vec(&document).map_err(|error| malformed(&error))?;
     Ok(Merged::Changed(bytes.into()))
+}
+
+/// Returns the document that an update makes when there is none.
+pub(crate) fn when_missing(update: &Update) -> Option<&Bytes> {
+    match (&update.upsert, &update.doc) {
+        (_, Some(doc)) if update.doc_as_upsert => Some(doc),
+        (upsert, _) => upsert.as_ref(),
+    }
 }
 
 /// Returns what an update wants to see of the document it leaves.

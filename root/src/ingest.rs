@@ -12,7 +12,7 @@ use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
-    Condition, Idempotency, WriteAction, WriteCall, WriteFault, WriteItem, WriteOutcome,
+    Condition, Idempotency, Update, WriteAction, WriteCall, WriteFault, WriteItem, WriteOutcome,
 };
 use gleaner_query::QueryError;
 use gleaner_query::names;
@@ -407,31 +407,54 @@ fn made_id(key: Option<&str>, at: usize) -> String {
 /// # Errors
 /// [`QueryError`] (`action_request_validation_exception`) naming what does not go together.
 pub fn check_item(item: &IngestItem) -> Result<(), QueryError> {
-    let refused = |reason: &str| {
-        let kind = gleaner_query::error::ErrorType::Validation;
-        Err(QueryError::new(
-            kind,
-            format!("Validation Failed: 1: {reason};"),
-        ))
-    };
     let conditional = matches!(item.condition, Condition::Is { .. });
     let external = has_external_version(item);
+    // An id that the server makes stands for a creation.
+    let creates = item.id.is_none();
     match &item.action {
-        WriteAction::Index { create: true, .. } if conditional => {
-            refused("create operations do not support compare and set. use index instead")
+        WriteAction::Index { create, .. } if conditional && (*create || creates) => {
+            invalid(&["create operations do not support compare and set. use index instead"])
         }
-        WriteAction::Index { create: true, .. } if external => {
-            refused("create operations only support internal versioning. use index instead")
+        WriteAction::Index { create, .. } if external && (*create || creates) => {
+            invalid(&["create operations only support internal versioning. use index instead"])
         }
-        WriteAction::Update(_) if external => refused(
+        WriteAction::Update(_) if external => invalid(&[
             "internal versioning can not be used for optimistic concurrency control. Please use \
              `if_seq_no` and `if_primary_term` instead",
-        ),
+        ]),
         WriteAction::Update(_) | WriteAction::Delete if item.id.is_none() => {
-            refused("an id must be provided if version type or value are set")
+            invalid(&["an id must be provided if version type or value are set"])
         }
+        WriteAction::Update(update) if conditional => check_conditional(update),
         _ => Ok(()),
     }
+}
+
+/// Refuses what an update with a condition cannot do (Elasticsearch, `UpdateRequest.validate`).
+fn check_conditional(update: &Update) -> Result<(), QueryError> {
+    let mut reasons = Vec::new();
+    if update.retry_on_conflict > 0 {
+        reasons.push("compare and write operations can not be retried");
+    }
+    if update.doc_as_upsert {
+        reasons.push("compare and write operations can not be used with upsert");
+    }
+    if update.upsert.is_some() {
+        reasons.push("upsert requests don't support `if_seq_no` and `if_primary_term`");
+    }
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => invalid(&reasons),
+    }
+}
+
+fn invalid(reasons: &[&str]) -> Result<(), QueryError> {
+    let mut text = "Validation Failed: ".to_owned();
+    for (number, reason) in (1..).zip(reasons) {
+        text.push_str(&format!("{number}: {reason};"));
+    }
+    let kind = gleaner_query::error::ErrorType::Validation;
+    Err(QueryError::new(kind, text))
 }
 
 #[cfg(test)]

@@ -45,10 +45,6 @@ async fn update(mut request: Request) -> Answer {
     if item.condition == Condition::None {
         item.condition = condition;
     }
-    if item.condition != Condition::None && retries > 0 {
-        let reason = "compare and write operations can not be retried".to_owned();
-        return Err(ApiError::validation(&[reason]));
-    }
     write(&request, item).await
 }
 

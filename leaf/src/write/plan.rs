@@ -6,14 +6,13 @@ use bytes::Bytes;
 use gleaner_engine::schema::document::DocumentParser;
 use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Version};
 use gleaner_proto::LeafFault;
-use gleaner_proto::write::{
-    Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult,
-};
+use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
 
 use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Latest, Written};
+use crate::write::condition::{Known, next_version, refusal};
 use crate::write::{Bringing, Known as Learnt};
 
 /// What planning found.
@@ -131,19 +130,15 @@ impl Planner<'_> {
     /// Plans one item. The outer error is the shard's, the inner one the item's.
     fn item(&mut self, item: &WriteItem) -> Result<Outcome, LeafFault> {
         let current = self.current(item)?;
-        if let Err(fault) = check(item, current.as_ref()) {
+        if let Some(fault) = refusal(item, current.as_ref()) {
             return Ok(Err(fault));
         }
         match &item.action {
-            WriteAction::Index { source, create } => {
-                let is_live = current.as_ref().is_some_and(|latest| !latest.is_deleted);
-                if *create && is_live {
-                    return Ok(Err(exists(item, current.as_ref())));
-                }
+            WriteAction::Index { source, create: _ } => {
                 let put = Put {
                     routing: item.routing.clone(),
                     source: source.clone(),
-                    is_live,
+                    is_live: current.as_ref().is_some_and(|latest| !latest.is_deleted),
                 };
                 Ok(self.put(item, current.as_ref(), put))
             }
@@ -363,102 +358,4 @@ struct Put {
     routing: Option<String>,
     source: Bytes,
     is_live: bool,
-}
-
-/// What is known of a document before a write.
-struct Known {
-    seq_no: SeqNo,
-    term: gleaner_model::PrimaryTerm,
-    version: Version,
-    is_deleted: bool,
-}
-
-impl From<&Latest> for Known {
-    fn from(latest: &Latest) -> Self {
-        Self {
-            seq_no: latest.seq_no,
-            term: latest.term,
-            version: latest.version,
-            is_deleted: latest.is_deleted(),
-        }
-    }
-}
-
-fn next_version(condition: Condition, current: Option<&Known>) -> Version {
-    match condition {
-        Condition::ExternalGreater(version) | Condition::ExternalGreaterOrEqual(version) => version,
-        Condition::None | Condition::Is { .. } | Condition::InternalVersion(_) => {
-            current.map_or(Version(1), |latest| Version(latest.version.0 + 1))
-        }
-    }
-}
-
-/// Checks the item's condition against the latest write, in the dialect's words.
-fn check(item: &WriteItem, current: Option<&Known>) -> Result<(), WriteFault> {
-    let live = current.filter(|latest| !latest.is_deleted);
-    match item.condition {
-        Condition::None => Ok(()),
-        Condition::Is { seq_no, term } => match live {
-            Some(live) if live.seq_no == seq_no && live.term == term => Ok(()),
-            Some(live) => Err(conflict(
-                item,
-                format!(
-                    "required seqNo [{seq_no}], primary term [{term}]. current document has seqNo \
-                     [{}] and primary term [{}]",
-                    live.seq_no, live.term
-                ),
-            )),
-            None => Err(conflict(
-                item,
-                format!(
-                    "required seqNo [{seq_no}], primary term [{term}]. but no document was found"
-                ),
-            )),
-        },
-        Condition::ExternalGreater(version) => match current {
-            Some(known) if known.version >= version => Err(conflict(
-                item,
-                format!(
-                    "current version [{}] is higher or equal to the one provided [{version}]",
-                    known.version
-                ),
-            )),
-            _ => Ok(()),
-        },
-        Condition::ExternalGreaterOrEqual(version) => match current {
-            Some(known) if known.version > version => Err(conflict(
-                item,
-                format!(
-                    "current version [{}] is higher than the one provided [{version}]",
-                    known.version
-                ),
-            )),
-            _ => Ok(()),
-        },
-        Condition::InternalVersion(version) => match live {
-            Some(live) if live.version == version => Ok(()),
-            live => {
-                let found = live.map_or("-1".to_owned(), |live| live.version.to_string());
-                let reason = format!(
-                    "current version [{found}] is different than the one provided [{version}]"
-                );
-                Err(conflict(item, reason))
-            }
-        },
-    }
-}
-
-fn exists(item: &WriteItem, current: Option<&Known>) -> WriteFault {
-    let version = current.map_or(Version(1), |latest| latest.version);
-    conflict(
-        item,
-        format!("document already exists (current version [{version}])"),
-    )
-}
-
-fn conflict(item: &WriteItem, reason: String) -> WriteFault {
-    WriteFault::VersionConflict {
-        id: item.id.clone(),
-        reason,
-    }
 }

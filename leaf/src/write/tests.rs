@@ -84,14 +84,26 @@ fn table() -> Vec<(WriteItem, Told)> {
         (when(put("b", "{}"), above(6)), Err("conflict")),
         (when(put("b", "{}"), above(7)), Ok((Created, 7))),
         (update("c", r#"{"n":1}"#, false), Err("missing")),
+        (
+            when(update("c", r#"{"n":1}"#, false), is(0)),
+            Err("missing"),
+        ),
         (update("c", r#"{"n":1}"#, true), Ok((Created, 1))),
         (update("c", r#"{"n":1}"#, false), Ok((Noop, 1))),
         (update("c", r#"{"n":2}"#, false), Ok((Updated, 2))),
+        (
+            when(update("c", r#"{"n":3}"#, false), is(900)),
+            Err("conflict"),
+        ),
         (put("d", "[]"), Err("document")),
         (put("d", r#"{"n":"many"}"#), Err("document")),
         (put("e", "{}"), Ok((Created, 1))),
         (when(put("e", "{}"), at_least(1)), Ok((Updated, 1))),
         (delete("e"), Ok((Deleted, 2))),
+        (
+            when(update("e", r#"{"n":1}"#, false), is(0)),
+            Err("missing"),
+        ),
     ]
 }
 

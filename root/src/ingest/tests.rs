@@ -203,3 +203,57 @@ async fn blocks_and_missing_routing_refuse_items() {
     assert_eq!(told[3], "routing is required for [index-4]/[1]");
     assert!(fixture.leaf.written.lock().is_empty());
 }
+
+#[test]
+fn an_update_with_a_condition_is_neither_an_upsert_nor_tried_again() {
+    let conditional = |update: Update| IngestItem {
+        action: WriteAction::Update(update),
+        condition: Condition::Is {
+            seq_no: SeqNo(3),
+            term: gleaner_model::PrimaryTerm(1),
+        },
+        ..item("index-1", Some("1"))
+    };
+    let doc = || Update {
+        doc: Some(Bytes::from_static(b"{}")),
+        ..Update::default()
+    };
+    assert_eq!(check_item(&conditional(doc())), Ok(()));
+    let wrong = Update {
+        retry_on_conflict: 1,
+        doc_as_upsert: true,
+        upsert: Some(Bytes::from_static(b"{}")),
+        ..doc()
+    };
+    let refused = check_item(&conditional(wrong.clone())).expect_err("refused");
+    assert_eq!(
+        refused.reason,
+        "Validation Failed: 1: compare and write operations can not be retried;2: compare and write \
+         operations can not be used with upsert;3: upsert requests don't support `if_seq_no` and \
+         `if_primary_term`;"
+    );
+    let unconditional = IngestItem {
+        condition: Condition::None,
+        ..conditional(wrong)
+    };
+    assert_eq!(check_item(&unconditional), Ok(()));
+}
+
+#[test]
+fn a_document_whose_id_is_made_has_no_condition() {
+    for condition in [
+        Condition::ExternalGreater(Version(3)),
+        Condition::Is {
+            seq_no: SeqNo(3),
+            term: gleaner_model::PrimaryTerm(1),
+        },
+    ] {
+        let named = IngestItem {
+            condition,
+            ..item("index-1", Some("1"))
+        };
+        assert_eq!(check_item(&named), Ok(()));
+        let made = IngestItem { id: None, ..named };
+        assert!(check_item(&made).is_err(), "{condition:?}");
+    }
+}
