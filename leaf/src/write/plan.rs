@@ -15,6 +15,10 @@ use crate::versions::{Content, Latest, Written};
 use crate::write::condition::{Known, next_version, refusal};
 use crate::write::{Bringing, Known as Learnt};
 
+/// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
+/// of which id and routing are the most, some 33,000 bytes.
+const MAX_DOCUMENT_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES - (64 << 10);
+
 /// What planning found.
 pub(crate) enum Planned {
     /// The mapping must learn the fields of these documents first; nothing was decided.
@@ -201,6 +205,7 @@ impl Planner<'_> {
     }
 
     fn put(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> Outcome {
+        check_size(put.source.len())?;
         self.check_content(item, &put.source)?;
         let version = next_version(item.condition, current);
         if put.is_live && version == Version(1) {
@@ -358,4 +363,19 @@ struct Put {
     routing: Option<String>,
     source: Bytes,
     is_live: bool,
+}
+
+/// Refuses a document whose record would not fit into a message: no copy could follow the log.
+fn check_size(num_bytes: usize) -> Result<(), WriteFault> {
+    if num_bytes <= MAX_DOCUMENT_BYTES {
+        return Ok(());
+    }
+    Err(WriteFault::Document {
+        kind: "illegal_argument_exception".into(),
+        reason: format!(
+            "document of [{num_bytes}] bytes is too large, it must be no larger than \
+             [{MAX_DOCUMENT_BYTES}] bytes"
+        ),
+        cause: None,
+    })
 }

@@ -469,3 +469,32 @@ async fn documents_that_are_refused_leave_no_field_behind() {
     assert_eq!(fields["code"].kind.type_name(), "text");
     assert_eq!(live(&fixture).await, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_makes_a_document_too_large_for_a_message_is_refused() {
+    let fixture = Fixture::start();
+    // Spaces are written as they came, and read at once.
+    let half = |name: &str| -> &'static str {
+        let spaces = " ".repeat(33 << 20);
+        format!("{{\"{name}\":[{spaces}1]}}").leak()
+    };
+    let change = |name: &str| update("a", half(name), false);
+    fixture
+        .write(vec![put("a", half("x"))])
+        .await
+        .expect("written");
+    let before = fixture.shard().await.applier.next();
+    let answer = fixture.write(vec![change("y")]).await.expect("answered");
+    let Err(WriteFault::Document { kind, reason, .. }) = &answer.items[0] else {
+        panic!("{:?}", answer.items[0]);
+    };
+    assert_eq!(kind, "illegal_argument_exception");
+    assert!(reason.contains("bytes is too large"), "{reason}");
+    assert_eq!(
+        fixture.shard().await.applier.next(),
+        before,
+        "it was logged"
+    );
+    let document = fixture.get("a").await.expect("it stays");
+    assert_eq!(document.version, Version(1));
+}
