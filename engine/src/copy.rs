@@ -13,7 +13,7 @@ use gleaner_log::files::Files;
 use gleaner_model::{Generation, Mapping, Operation, SeqNo, ShardKey};
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
-use tantivy::{FutureResult, ReloadPolicy, Searcher};
+use tantivy::{FutureResult, ReloadPolicy, Searcher, SegmentMeta};
 
 pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
 pub use pinned::{PinnedCommit, PinnedFile};
@@ -22,9 +22,10 @@ use crate::EngineError;
 use crate::directory::ShardDirectory;
 use crate::schema::Fields;
 use crate::view::{View, ViewParts};
-use crate::writer::{Forced, Share, Writer};
+use crate::writer::{Forced, Running, Share, Writer};
 
-/// Times that a forced merge is begun again because its segments were gone when it ended.
+/// Times that a forced merge is begun before one that fails is told. Those that the schema outgrew do
+/// not count.
 const MERGE_ATTEMPTS: usize = 4;
 
 /// One shard copy's index; share it by `Arc`.
@@ -259,26 +260,40 @@ impl ShardIndex {
     /// # Errors
     /// As [`Self::apply`]. A merge that fails leaves everything as it was.
     pub fn force_merge(&self, max_segments: usize) -> Result<(), EngineError> {
-        let merged = self.merge_down(max_segments.max(1));
+        let merged = self.merge_down(max_segments.max(1), FutureResult::wait);
         self.writer.lock().resume_merging();
         merged
     }
 
-    fn merge_down(&self, max_segments: usize) -> Result<(), EngineError> {
-        // Its own outcome does not matter: the segment may be part of a merge that runs.
-        let barrier = self.writer.lock().start_merge(Forced::Barrier)?;
-        if let Some(barrier) = barrier {
-            drop(barrier.wait());
-        }
+    /// Merges, and begins again when that came to nothing: as often as the schema grows meanwhile, which
+    /// ends where the mapping is full, and else a few times.
+    fn merge_down(
+        &self,
+        max_segments: usize,
+        mut wait: impl FnMut(Running) -> tantivy::Result<Option<SegmentMeta>>,
+    ) -> Result<(), EngineError> {
         let mut attempts_left = MERGE_ATTEMPTS;
         loop {
-            let merge = self.writer.lock().start_merge(Forced::Down(max_segments))?;
-            attempts_left -= 1;
-            match merge.map(FutureResult::wait) {
-                None | Some(Ok(_)) => return Ok(()),
-                Some(Err(error)) if attempts_left == 0 => return Err(error.into()),
-                Some(Err(error)) => tracing::debug!(%error, "a forced merge is tried again"),
+            // Its own outcome does not matter: the segment may be part of a merge that runs.
+            let barrier = self.writer.lock().start_merge(Forced::Barrier)?;
+            if let Some(barrier) = barrier {
+                drop(barrier.wait());
             }
+            let (merge, num_growths) = {
+                let mut writer = self.writer.lock();
+                let merge = writer.start_merge(Forced::Down(max_segments))?;
+                (merge, writer.num_growths())
+            };
+            let error = match merge.map(&mut wait) {
+                None | Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) => error,
+            };
+            let has_grown = self.writer.lock().num_growths() != num_growths;
+            attempts_left -= usize::from(!has_grown);
+            if attempts_left == 0 {
+                return Err(error.into());
+            }
+            tracing::debug!(%error, has_grown, "a forced merge is tried again");
         }
     }
 

@@ -20,8 +20,8 @@ use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, Term};
 
 pub use memory::IndexingMemory;
-pub(crate) use merging::Forced;
 pub use merging::MergeOptions;
+pub(crate) use merging::{Forced, Running};
 
 use backlog::{Batch, Queued, waiting_bytes};
 pub(crate) use memory::Share;
@@ -56,6 +56,8 @@ pub(crate) struct Writer {
     ordered_under: MappingVersion,
     /// Operations that the meta in memory does not hold yet.
     num_pending: u64,
+    /// Times that the schema grew since the copy was opened.
+    num_growths: u64,
     /// Set by a failure that leaves the state of tantivy's writer unknown.
     is_poisoned: bool,
 }
@@ -94,6 +96,7 @@ impl Writer {
             next_seq_no,
             ordered_under,
             num_pending: 0,
+            num_growths: 0,
             is_poisoned: false,
         };
         writer.register_analyzers();
@@ -125,6 +128,11 @@ impl Writer {
             mapping: self.ordered_under,
             visible: self.next_seq_no,
         }
+    }
+
+    /// Returns how often the schema grew, each time at the cost of the merges that ran.
+    pub(crate) fn num_growths(&self) -> u64 {
+        self.num_growths
     }
 
     pub(crate) fn is_open(&self) -> bool {

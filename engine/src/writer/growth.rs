@@ -58,6 +58,7 @@ impl Writer {
         self.flush()?;
         // Running merges are abandoned: they would end under the old schema. Their epoch ends
         // first, so that none of them writes the meta after us.
+        self.num_growths += 1;
         self.directory = self.directory.next_epoch()?;
         self.tantivy = None;
         let schema = serde_json::to_value(schema);

@@ -177,3 +177,52 @@ fn growing_in_the_middle_of_merges_loses_nothing() {
     copy.open().expect("it opens");
     assert_eq!(copy.visible(), expected);
 }
+
+#[test]
+fn a_forced_merge_ends_however_often_the_schema_grows_meanwhile() {
+    let mut copy = Copy::new(mapping(&json!({"properties": {}})));
+    for i in 0..3 {
+        copy.put(&i.to_string(), 1, &json!({}));
+        copy.refresh();
+    }
+    let index = copy.index();
+    let (mut grown, mut next) = (Arc::clone(&copy.mapping), copy.log.len() as u64);
+    let mut grow = || {
+        let name = format!("f{next}");
+        let mut fields = json!({});
+        fields[&name] = json!({"type": "long"});
+        let declared = json!({"properties": fields});
+        let after = parse_mapping(&declared, Some(&grown), &MappingRules::default());
+        grown = Arc::new(after.expect("it can grow"));
+        index.set_mapping(Arc::clone(&grown), Arc::clone(&copy.analyzers));
+        let kind = OperationKind::Index {
+            id: id(&name),
+            routing: None,
+            version: Version(1),
+            source: Bytes::from(json!({ name: 1 }).to_string()),
+        };
+        let operation = Operation {
+            term: PrimaryTerm(1),
+            mapping: grown.version,
+            timestamp_ms: 0,
+            kind,
+        };
+        index.apply(SeqNo(next), &operation).expect("in order");
+        next += 1;
+    };
+    let mut num_attempts = 0;
+    let merged = index.merge_down(1, |merge| {
+        num_attempts += 1;
+        let ended = merge.wait();
+        if num_attempts > 2 * crate::copy::MERGE_ATTEMPTS {
+            return ended;
+        }
+        // As if it had grown before the end.
+        grow();
+        Err(tantivy::TantivyError::SystemError("outgrown".to_owned()))
+    });
+    merged.expect("it merges");
+    assert_eq!(num_attempts, 2 * crate::copy::MERGE_ATTEMPTS + 1);
+    index.refresh(SeqNo(next)).expect("all was applied");
+    assert_eq!(index.view().segments().len(), 1);
+}
