@@ -178,6 +178,8 @@ pub struct Leaf {
     /// Shared by the writers of all shards.
     indexing: Arc<IndexingMemory>,
     writes: write::WriteQueue,
+    /// Answers to requests that may be sent again.
+    told: idempotency::Told,
     shards: Mutex<BTreeMap<ShardKey, Slot>>,
     /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
     changes: watch::Sender<u64>,

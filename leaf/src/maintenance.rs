@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::applier::told;
+use crate::idempotency::Told;
 use crate::mapping::analyzers_of;
 use crate::opening::Opening;
 use crate::peers::{NoPeers, Peers};
@@ -70,6 +71,7 @@ impl Leaf {
             })),
             indexing: IndexingMemory::new(options.indexing_memory_bytes),
             writes: WriteQueue::new(options.write_queue_bytes, options.write_patience),
+            told: Told::default(),
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),

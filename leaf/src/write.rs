@@ -27,15 +27,16 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gleaner_log::ProducerSequence;
-use gleaner_model::{DocumentId, Operation, PrimaryTerm, SeqNo};
+use gleaner_model::{DocumentId, Operation, OperationKind, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
-    Idempotency, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
+    WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
 };
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
 use crate::fault::log_fault;
+use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
 use append::{enqueue, finish};
@@ -56,6 +57,10 @@ const INLINE_ITEMS: usize = 16;
 /// Bytes of documents after which a batch ends: updates of a few bytes may make large documents.
 pub(crate) const BATCH_BYTES: usize = 32 << 20;
 
+/// Bytes of documents that the one batch of a request with an idempotency key may make: the log takes no
+/// larger one.
+const WHOLE_BYTES: usize = 4 * BATCH_BYTES;
+
 /// The part of the version map's bound up to which it keeps documents: what is read or updated again
 /// soon after it was written.
 const KEPT_SHARE: usize = 16;
@@ -74,7 +79,10 @@ impl Leaf {
         let call = WriteBatches {
             items: Arc::new(call.items),
             term: call.term,
-            idempotency: call.idempotency,
+            producer: call.idempotency.map(|known| ProducerSequence {
+                id: known.producer,
+                sequence: known.sequence,
+            }),
             bytes,
             room: Arc::new(room),
         };
@@ -109,17 +117,17 @@ impl Leaf {
             num_rounds += 1;
             let mut primary = self.primary_with_room(shard).await?;
             self.prepare(shard, &mut primary, call.term).await?;
-            if let Some(known) = call.idempotency {
-                let answered = self.answered_before(shard, known, items).await?;
-                if answered.is_some() {
-                    return Ok(answered);
+            if let Some(producer) = call.producer {
+                let asked = self.answered_before(shard, primary, producer, items);
+                match asked.await? {
+                    Answered::Before(answer) => return Ok(Some(answer)),
+                    Answered::New(guard) => primary = guard,
                 }
             }
             let work = Work {
                 items: Arc::clone(items),
                 from: outcomes.len(),
-                // What is sent again is known by one batch.
-                is_whole: call.idempotency.is_some(),
+                is_whole: call.producer.is_some(),
                 learnt: learnt.clone(),
                 bytes: call.bytes,
             };
@@ -136,7 +144,7 @@ impl Leaf {
                     let contents = self.contents_at(shard, &positions, BATCH_BYTES).await?;
                     learnt.contents.extend(contents);
                 }
-                Planned::Ready(plan) if plan.operations.is_empty() => {
+                Planned::Ready(plan) if plan.operations.is_empty() && call.producer.is_none() => {
                     let ordered = guard.next;
                     drop(guard);
                     // The answer rests on writes that may not be durable yet.
@@ -144,13 +152,12 @@ impl Leaf {
                         outcomes.extend(plan.outcomes);
                     }
                 }
-                Planned::Ready(plan) => {
-                    let producer = call.idempotency.map(|known| ProducerSequence {
-                        id: known.producer,
-                        sequence: known.sequence,
-                    });
+                Planned::Ready(mut plan) => {
+                    if let Some(producer) = call.producer {
+                        self.name_batch(shard, &guard, (producer, items.len()), &mut plan)?;
+                    }
                     let room = Some(Arc::clone(&call.room));
-                    let carried = self.carry_out(shard, guard, plan, (producer, room));
+                    let carried = self.carry_out(shard, guard, plan, (call.producer, room));
                     outcomes.extend(carried.await?);
                 }
             }
@@ -167,6 +174,46 @@ impl Leaf {
             shard: shard.key,
             reason: reason.to_owned(),
         })
+    }
+
+    /// Makes the batch of a request one that is answered again: its answer is noted, and the log gets
+    /// something to know it by, also when there is nothing to write.
+    ///
+    /// # Errors
+    /// When the plan leaves out some of the request's items: it is known by one batch.
+    fn name_batch(
+        &self,
+        shard: &Arc<Shard>,
+        primary: &Primary,
+        (producer, num_items): (ProducerSequence, usize),
+        plan: &mut Plan,
+    ) -> Result<(), LeafFault> {
+        if plan.outcomes.len() < num_items {
+            return Err(LeafFault::BadQuery {
+                kind: "illegal_argument_exception".into(),
+                reason: format!(
+                    "updates under one idempotency key make more than [{WHOLE_BYTES}] bytes of documents, \
+                     none of them was written: send fewer in one request"
+                ),
+            });
+        }
+        if plan.operations.is_empty() {
+            let nothing = self.own_operation(shard, primary.term, OperationKind::NoOp);
+            plan.operations.push(nothing);
+        }
+        self.told
+            .note((shard.key, producer), primary.next, &plan.outcomes);
+        Ok(())
+    }
+
+    /// Returns an operation that no client asked for.
+    fn own_operation(&self, shard: &Shard, term: PrimaryTerm, kind: OperationKind) -> Operation {
+        Operation {
+            term,
+            mapping: shard.index.load().mapping.version,
+            timestamp_ms: (self.options.clock)(),
+            kind,
+        }
     }
 
     /// Locks the primary when its version map has room for more; a map far beyond its bound is
@@ -270,18 +317,12 @@ impl Leaf {
         &self,
         shard: &Arc<Shard>,
         mut primary: OwnedMutexGuard<Primary>,
-        kind: gleaner_model::OperationKind,
+        kind: OperationKind,
     ) -> Result<(), LeafFault> {
         let term = primary.term;
         self.prepare(shard, &mut primary, term).await?;
-        let operation = Operation {
-            term,
-            mapping: shard.index.load().mapping.version,
-            timestamp_ms: (self.options.clock)(),
-            kind,
-        };
         let plan = Plan {
-            operations: vec![operation],
+            operations: vec![self.own_operation(shard, term, kind)],
             outcomes: Vec::new(),
             latest: Default::default(),
         };
@@ -326,7 +367,8 @@ impl Known {
 struct WriteBatches {
     items: Arc<Vec<WriteItem>>,
     term: PrimaryTerm,
-    idempotency: Option<Idempotency>,
+    /// The request's name, when it may be sent again.
+    producer: Option<ProducerSequence>,
     /// Of its items, as they were sent.
     bytes: usize,
     room: Arc<Taken>,
@@ -337,7 +379,7 @@ struct Work {
     items: Arc<Vec<WriteItem>>,
     /// Items before it are done.
     from: usize,
-    /// They go into one batch, whatever its size.
+    /// They go into one batch: what is sent again is known by one.
     is_whole: bool,
     learnt: Known,
     bytes: usize,
@@ -357,7 +399,7 @@ async fn plan(
             || shard.engine().view().finds_ids_at_once());
     let work = move || {
         let limit = if work.is_whole {
-            usize::MAX
+            WHOLE_BYTES
         } else {
             BATCH_BYTES
         };

@@ -1,4 +1,4 @@
-//! Versions and conflicts, failed appends, bounds, requests sent again.
+//! Versions and conflicts, failed appends, bounds.
 
 use std::future::Future;
 use std::time::Duration;
@@ -314,42 +314,6 @@ async fn who_waits_for_a_refresh_sees_the_write() {
             generation
         );
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_sent_again_tells_what_it_told_also_when_its_records_are_trimmed() {
-    let fixture = Fixture::start();
-    fixture.shard().await;
-    let idempotency = Some(gleaner_proto::write::Idempotency {
-        producer: 7,
-        sequence: 0,
-    });
-    let items = vec![
-        put("a", "{}"),
-        put("bad", "[]"),
-        put("b", "{}"),
-        delete("b"),
-    ];
-    let request = || WriteCall {
-        idempotency,
-        ..call(items.clone())
-    };
-    let first = fixture.leaf.write(request()).await.expect("written");
-    let again = fixture.leaf.write(request()).await.expect("answered");
-    assert!(again.duplicate);
-    assert_eq!(again.items, first.items);
-    fixture.leaf.flush(key(1)).await.expect("commits");
-    fixture.leaf.refresh(key(1)).await.expect("refreshes");
-    fixture.leaf.flush(key(1)).await.expect("commits and trims");
-    let trimmed = fixture.leaf.write(request()).await.expect("answered");
-    assert!(trimmed.duplicate);
-    assert_eq!(trimmed.items[..2], first.items[..2]);
-    assert_eq!(
-        told(&trimmed.items[2]),
-        Err("conflict"),
-        "it is not there any more"
-    );
-    assert_eq!(live(&fixture).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
