@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::parameters::groups::COMMON;
+use crate::parameters::groups::{COMMON, IDEMPOTENCY_KEY};
 use crate::route::{Handling, Parameter, Route, parameter_tables};
 
 /// What the page says before its tables.
@@ -27,6 +27,7 @@ pub fn rest_api_page() -> String {
     for route in served {
         writeln!(page, "## {}\n", route.name).expect("a string takes all");
         paths(route, &mut page);
+        headers(route, &mut page);
         parameters(route.parameters.iter().copied().flatten(), &mut page);
     }
     page.push_str("## Refused by name\n\n| feature | paths |\n| --- | --- |\n");
@@ -44,6 +45,19 @@ fn paths(route: &Route, page: &mut String) {
         writeln!(page, "    {} {path}", methods.join("|")).expect("a string takes all");
     }
     page.push('\n');
+}
+
+fn headers(route: &Route, page: &mut String) {
+    let header = IDEMPOTENCY_KEY;
+    if header.routes.contains(&route.name) {
+        let names: Vec<String> = header
+            .names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let effect = header.effect;
+        writeln!(page, "- header {}: {effect}", names.join(" or ")).expect("a string takes all");
+    }
 }
 
 fn parameters<'a>(parameters: impl Iterator<Item = &'a Parameter>, page: &mut String) {

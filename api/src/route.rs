@@ -40,6 +40,16 @@ pub struct Parameter {
     pub handling: Handling,
 }
 
+/// A header that a route takes beside those of HTTP.
+pub(crate) struct Header {
+    /// The routes that take it, by name.
+    pub(crate) routes: &'static [&'static str],
+    /// Its names; the first of them that is given counts.
+    pub(crate) names: &'static [&'static str],
+    /// What it does.
+    pub(crate) effect: &'static str,
+}
+
 /// What becomes of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handling {

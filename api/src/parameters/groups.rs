@@ -1,6 +1,6 @@
 //! Groups of parameters that several routes share.
 
-use crate::route::Parameter;
+use crate::route::{Header, Parameter};
 
 pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
 const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
@@ -17,6 +17,15 @@ pub(crate) const COMMON: &[Parameter] = &[
     Parameter::no_effect("human", "quantities are shown as numbers"),
     Parameter::no_effect("error_trace", "errors carry no stack traces"),
 ];
+
+/// Names a request, for sending it again.
+pub(crate) const IDEMPOTENCY_KEY: Header = Header {
+    routes: &["bulk"],
+    names: &["Idempotency-Key", "X-Gleaner-Idempotency-Key"],
+    effect: "the same items sent again under the same key are answered as at first and not applied twice, as \
+             long as the log holds them and the key is among the last 4,096 of a shard; other items under \
+             it are another request",
+};
 
 /// A body given in the URI.
 pub(crate) const SOURCE: &[Parameter] = &[

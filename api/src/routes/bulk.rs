@@ -6,9 +6,9 @@
 //! next one is read, and answered in order. A malformed line refuses the request; chunks before it
 //! stand written, those of a body of one chunk do not.
 //!
-//! `Idempotency-Key` (or `X-Gleaner-Idempotency-Key`) counts together with the chunk: the same key and
-//! the same documents are answered again, other documents under the same key are written. To refuse
-//! them would be safe as well, but not cheap: a shard remembers what it wrote, not what it was asked.
+//! [`IDEMPOTENCY_KEY`] counts together with the chunk: the same key and the same documents are
+//! answered again, other documents under the same key are written. To refuse them would be safe as
+//! well, but not cheap: a shard remembers what it wrote, not what it was asked.
 
 mod action;
 mod answer;
@@ -17,10 +17,10 @@ mod items;
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::error::ApiError;
-use crate::parameters::groups::{ACTIVE_SHARDS, SOURCE_FILTER, WRITE};
+use crate::parameters::groups::{ACTIVE_SHARDS, IDEMPOTENCY_KEY, SOURCE_FILTER, WRITE};
 use crate::request::Request;
 use crate::response::{Form, Reply};
 use crate::route::{Answer, Parameter, Route};
@@ -92,11 +92,7 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
         source: request.source_filter()?,
     };
     let options = request.ingest_options()?;
-    let key = ["idempotency-key", "x-gleaner-idempotency-key"]
-        .iter()
-        .find_map(|name| request.headers.get(*name))
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let key = idempotency_key(&request.headers)?;
     let is_typed = request.headers.contains_key(http::header::CONTENT_TYPE);
     if !is_typed {
         let reason = "Content-Type header [] is not supported";
@@ -112,6 +108,24 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
         items,
         request.started,
     ))
+}
+
+/// Returns the name that the client gives the request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let given = IDEMPOTENCY_KEY
+        .names
+        .iter()
+        .find_map(|name| Some((name, headers.get(*name)?)));
+    let Some((name, value)) = given else {
+        return Ok(None);
+    };
+    // Without it the client would be served, and its documents doubled when it sends them again.
+    match value.to_str() {
+        Ok(key) if !key.is_empty() => Ok(Some(key.to_owned())),
+        _ => Err(ApiError::illegal(format!(
+            "header [{name}] must be ASCII text that is not empty"
+        ))),
+    }
 }
 
 /// Sends what is there and the rest as it is made; what is known only at the end stands last. A
@@ -141,4 +155,29 @@ fn streamed(run: Run, first: Bytes) -> Reply {
     });
     let body = Body::from_stream(futures::StreamExt::chain(opening, rest));
     Reply::streamed(body).retried_later(has_rejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_refused() {
+        let key = |name: &'static str, value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_bytes(value).expect("a value");
+            headers.insert(name, value);
+            idempotency_key(&headers)
+        };
+        for name in ["idempotency-key", "x-gleaner-idempotency-key"] {
+            assert_eq!(key(name, b"k").ok(), Some(Some("k".to_owned())));
+            for wrong in [&b""[..], "é".as_bytes()] {
+                let error = key(name, wrong).expect_err("refused");
+                assert_eq!(error.status, StatusCode::BAD_REQUEST);
+            }
+        }
+        assert_eq!(idempotency_key(&HeaderMap::new()).ok(), Some(None));
+    }
 }
