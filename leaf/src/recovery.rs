@@ -1,7 +1,7 @@
 //! Opening shard copies: the last durable commit, then the log from there.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -163,6 +163,7 @@ impl Leaf {
             room: self.writes.for_shard(),
             in_flight: watch::Sender::new(0),
             needs_resync: AtomicBool::new(false),
+            num_resyncs: AtomicU64::new(0),
             has_lost_log: AtomicBool::new(false),
             refresh_wanted: Notify::new(),
             interval_changed: Notify::new(),

@@ -35,6 +35,7 @@ impl Leaf {
             shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
             shard.want_mark(next);
         }
+        shard.num_resyncs.fetch_add(1, Ordering::AcqRel);
         shard.needs_resync.store(false, Ordering::Release);
         tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
         Ok(())

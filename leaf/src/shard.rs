@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     pub(crate) in_flight: watch::Sender<usize>,
     /// An append failed: what follows [`Primary::next`] in the log is unknown until it is read again.
     pub(crate) needs_resync: AtomicBool,
+    /// Times that it was read again: what was ordered before may be lost, its positions may be taken.
+    pub(crate) num_resyncs: AtomicU64,
     /// Its log takes nothing any more.
     pub(crate) has_lost_log: AtomicBool,
     /// Tells the refresh loop that the version map is full.
@@ -202,16 +204,19 @@ impl Shard {
             .stop(&format!("{error}; it serves what it shows until a restart"));
     }
 
-    /// Waits until it is known what becomes of the operations below `ordered`; returns whether all of
-    /// them are durable and applied.
-    pub(crate) async fn has_settled(&self, ordered: SeqNo) -> bool {
+    /// Waits until it is known what becomes of the operations that were ordered below `ordered` when the
+    /// log had been read again `num_resyncs` times; returns whether all of them are durable and applied.
+    pub(crate) async fn has_settled(&self, ordered: SeqNo, num_resyncs: u64) -> bool {
         let is_applied = || self.applier.next() >= ordered;
+        let is_same = || self.num_resyncs.load(Ordering::Acquire) == num_resyncs;
         let is_lost =
             || self.needs_resync.load(Ordering::Acquire) || self.applier.failure().is_some();
         // Whoever brings them says so before it is counted out.
         let mut in_flight = self.in_flight.subscribe();
-        drop(in_flight.wait_for(|_| is_applied() || is_lost()).await);
-        is_applied()
+        let is_known = |_: &usize| is_applied() || is_lost() || !is_same();
+        drop(in_flight.wait_for(is_known).await);
+        // In this order: others may have taken their positions since.
+        is_applied() && is_same()
     }
 
     /// Returns for how long a replica has not heard of its primary, once that is long.

@@ -146,9 +146,10 @@ impl Leaf {
                 }
                 Planned::Ready(plan) if plan.operations.is_empty() && call.producer.is_none() => {
                     let ordered = guard.next;
+                    let num_resyncs = shard.num_resyncs.load(Ordering::Acquire);
                     drop(guard);
                     // The answer rests on writes that may not be durable yet.
-                    if shard.has_settled(ordered).await {
+                    if shard.has_settled(ordered, num_resyncs).await {
                         outcomes.extend(plan.outcomes);
                     }
                 }

@@ -384,6 +384,21 @@ async fn what_changes_nothing_is_answered_once_what_it_saw_is_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_took_the_place_of_a_lost_write_does_not_settle_it() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    fixture.log.refuse_next();
+    let refused = fixture.write(vec![put("a", "{}")]).await;
+    assert!(refused.is_err());
+    soon(fixture.write(vec![put("b", "{}")]))
+        .await
+        .expect("written in its place");
+    let ordered = SeqNo(1);
+    assert!(!soon(shard.has_settled(ordered, 0)).await);
+    assert!(soon(shard.has_settled(ordered, 1)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn room_is_held_for_a_write_whose_client_has_gone() {
     let fixture = Fixture::with(|options| {
         options.write_queue_bytes = 256;
