@@ -8,6 +8,7 @@
 //! A key with dots is a path.
 
 mod convert;
+mod depth;
 mod error;
 mod fill;
 mod plan;

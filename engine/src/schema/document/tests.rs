@@ -1,5 +1,6 @@
 //! What documents become under a mapping, and in which words they are refused.
 
+mod depth;
 mod growth;
 mod names;
 mod written;

@@ -9,6 +9,7 @@ use serde::de::{Error, MapAccess};
 use serde_json::Value;
 
 use super::convert::{Mismatch, Scalar};
+use super::depth::{MAX_LEVELS, is_too_deep};
 use super::plan::{Leaf, NodeKind, Plan, ROOT};
 use super::{DocumentError, FieldValue};
 use visit::{KeySeed, RootVisitor, ValueSeed};
@@ -33,6 +34,9 @@ pub(super) fn strictly<'de>(
         (Some(refused), _) => Err(refused),
         (None, Err(error)) => Err(DocumentError::Json {
             reason: error.to_string(),
+        }),
+        (None, Ok(())) if walk.has_ignored && is_too_deep(source) => Err(DocumentError::Json {
+            reason: format!("the document has more than [{MAX_LEVELS}] levels"),
         }),
         (None, Ok(())) => Ok(walk.found),
     }
@@ -74,6 +78,8 @@ struct Walk<'p, 'de> {
     /// By node: the object in which it was last seen, to find keys that stand twice.
     seen_in: Vec<u32>,
     num_objects: u32,
+    /// Whether a value was passed over, however deep it is.
+    has_ignored: bool,
     /// Whether a field that takes text met a number that 64 bits do not hold as it is written.
     has_rounded: bool,
     /// Whether such numbers are read with their text, at the cost of reading the field twice.
@@ -106,6 +112,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             refused: None,
             seen_in,
             num_objects: 0,
+            has_ignored: false,
             has_rounded: false,
             keeps_text: false,
         }

@@ -66,6 +66,7 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_, 'de> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         if self.place == Place::Ignored {
+            self.walk.has_ignored = true;
             return deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ());
         }
         if self.walk.wants_text(self.place) {
@@ -149,6 +150,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
             Place::Metadata(name) => return walk.object_for_metadata(name, &read(map)?),
             Place::Unknown | Place::Ignored => {
                 walk.found.has_unknown = true;
+                walk.has_ignored = true;
                 return ignore(map);
             }
         };
@@ -156,7 +158,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
             NodeKind::Object {
                 is_enabled: true, ..
             } => walk.object(number, map),
-            NodeKind::Object { .. } => ignore(map),
+            NodeKind::Object { .. } => {
+                walk.has_ignored = true;
+                ignore(map)
+            }
             NodeKind::Leaf(_) => walk.object_for_leaf(number, &read(map)?),
         }
     }

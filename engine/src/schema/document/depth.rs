@@ -1,0 +1,42 @@
+//! How deep a document is nested: what the mapping leaves out is passed over without being entered, so the
+//! JSON reader's own bound does not hold there, and whoever looks into `_source` later goes down all of it.
+
+/// Levels of objects and arrays that a document may have, itself counted: as many as the JSON reader enters.
+pub(super) const MAX_LEVELS: usize = 127;
+
+/// Returns whether a document, which is JSON, has more levels than that.
+pub(super) fn is_too_deep(source: &[u8]) -> bool {
+    // Each level takes two bytes.
+    if source.len() <= 2 * MAX_LEVELS {
+        return false;
+    }
+    let mut level = 0_usize;
+    let mut bytes = source.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_text(&mut bytes),
+            b'{' | b'[' => {
+                level += 1;
+                if level > MAX_LEVELS {
+                    return true;
+                }
+            }
+            b'}' | b']' => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Goes behind the end of a text that has begun.
+fn skip_text(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                bytes.next();
+            }
+            b'"' => return,
+            _ => {}
+        }
+    }
+}
