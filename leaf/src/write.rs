@@ -167,6 +167,11 @@ impl Leaf {
             }
             if outcomes.len() > num_before {
                 learnt.contents.clear();
+                let returned = |item: &Result<WriteOutcome, _>| {
+                    let source = item.as_ref().ok()?.source.as_ref()?;
+                    Some(source.len())
+                };
+                learnt.returned_bytes = outcomes.iter().filter_map(returned).sum();
                 num_rounds = 0;
             }
         }
@@ -352,6 +357,8 @@ pub(crate) struct Known {
     pub(crate) refused: Refused,
     /// Documents that only the log has, by position.
     pub(crate) contents: HashMap<SeqNo, Content>,
+    /// Bytes of documents in the answer so far.
+    pub(crate) returned_bytes: usize,
 }
 
 impl Known {

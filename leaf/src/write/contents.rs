@@ -219,4 +219,42 @@ mod tests {
         };
         assert_eq!(answer.items[2], Err(WriteFault::Shard(expected)));
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_updates_return_is_bounded() {
+        let fixture = Fixture::start();
+        // Spaces are written as they came, and read at once.
+        let spaces = " ".repeat(20 << 20);
+        let source: &'static str = format!(r#"{{"n":1,"x":[{spaces}1]}}"#).leak();
+        fixture
+            .write(vec![put("a", source)])
+            .await
+            .expect("written");
+        let change = |doc: &'static str, is_returned: bool| {
+            let update = Update {
+                doc: Some(Bytes::from_static(doc.as_bytes())),
+                detect_noop: true,
+                returned_source: is_returned.then(Default::default),
+                ..Update::default()
+            };
+            item("a", WriteAction::Update(update))
+        };
+        let items = vec![
+            change(r#"{"n":2}"#, true),
+            change(r#"{"n":3}"#, false),
+            change(r#"{"n":3}"#, true),
+            change(r#"{"n":4}"#, true),
+        ];
+        let answer = fixture.write(items).await.expect("answered");
+        let sources = answer.items.iter().map(|item| match item {
+            Ok(outcome) => Ok(outcome.source.is_some()),
+            Err(WriteFault::Rejected { code, .. }) => Err(&**code),
+            Err(_) => Err("other"),
+        });
+        let sources: Vec<_> = sources.collect();
+        let full = Err("answer_full");
+        assert_eq!(sources, [Ok(true), Ok(false), full, full]);
+        let document = fixture.get("a").await.expect("it is there");
+        assert!(document.source.starts_with(br#"{"n":3,"#));
+    }
 }

@@ -19,6 +19,10 @@ use crate::write::{Bringing, Known as Learnt};
 /// of which id and routing are the most, some 33,000 bytes.
 const MAX_DOCUMENT_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES - (64 << 10);
 
+/// Bytes of documents that the updates of a request have returned, unless one alone is larger: an answer is
+/// held as a whole, and is one message.
+const RETURNED_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES / 2;
+
 /// What planning found.
 pub(crate) enum Planned {
     /// The mapping must learn the fields of these documents first; nothing was decided.
@@ -70,6 +74,7 @@ pub(crate) fn plan(
         operations: Vec::with_capacity(items.len()),
         latest: HashMap::with_capacity(items.len()),
         bytes: 0,
+        returned_bytes: learnt.returned_bytes,
         unmapped: Vec::new(),
     };
     let mut outcomes = Vec::with_capacity(items.len());
@@ -124,6 +129,8 @@ struct Planner<'a> {
     latest: HashMap<DocumentId, Latest>,
     /// Bytes of the documents planned.
     bytes: usize,
+    /// Bytes of documents in the answer, with those of batches before.
+    returned_bytes: usize,
     /// Documents with fields that the mapping lacks.
     unmapped: Vec<Bringing>,
 }
@@ -205,8 +212,12 @@ impl Planner<'_> {
     }
 
     fn put(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> Outcome {
-        check_size(put.source.len())?;
-        self.check_content(item, &put.source)?;
+        self.check(item, &put.source)?;
+        Ok(self.order(item, current, put))
+    }
+
+    /// Plans a document that was checked.
+    fn order(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> WriteOutcome {
         let version = next_version(item.condition, current);
         if put.is_live && version == Version(1) {
             // The engine takes version 1 for a new document: remove the one that is there.
@@ -240,11 +251,13 @@ impl Planner<'_> {
         } else {
             WriteResult::Created
         };
-        Ok(self.outcome(result, version, seq_no))
+        self.outcome(result, version, seq_no)
     }
 
-    /// Refuses a document that the mapping does not take, and notes one that brings fields.
-    fn check_content(&mut self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
+    /// Refuses a document that is too large, or that the mapping does not take, and notes one that brings
+    /// fields.
+    fn check(&mut self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
+        check_size(source.len())?;
         // First of all: it was refused before the documents behind it brought their fields, with which
         // it might fit.
         if !self.learnt.refused.is_empty()
@@ -296,35 +309,61 @@ impl Planner<'_> {
             Ok(merged) => merged,
             Err(fault) => return Ok(Err(fault)),
         };
-        let (put, source) = match (merged, live) {
-            (Merged::Noop(source), Some(live)) => {
-                let source = update::returned(update, &source);
-                let (version, seq_no, term) = (live.version, live.seq_no, live.term);
-                let result = WriteResult::Noop;
-                return Ok(Ok(WriteOutcome {
-                    result,
-                    version,
-                    seq_no,
-                    term,
-                    source,
-                }));
-            }
-            (Merged::Noop(source) | Merged::Changed(source), _) => {
-                let routing = content.and_then(|content| content.routing);
-                let routing = routing.or_else(|| item.routing.clone());
-                let put = Put {
-                    routing,
-                    source: source.clone(),
-                    is_live: live.is_some(),
-                };
-                (put, source)
-            }
+        let unchanged = live.filter(|_| matches!(merged, Merged::Noop(_)));
+        let (Merged::Noop(source) | Merged::Changed(source)) = merged;
+        // First of all: what is not known to be a document is not looked into.
+        if unchanged.is_none()
+            && let Err(fault) = self.check(item, &source)
+        {
+            return Ok(Err(fault));
+        }
+        let returned = match self.returned(update, &source) {
+            Ok(returned) => returned,
+            Err(fault) => return Ok(Err(fault)),
         };
-        let outcome = self.put(item, current, put);
-        Ok(outcome.map(|outcome| WriteOutcome {
-            source: update::returned(update, &source),
+        self.returned_bytes += returned.as_ref().map_or(0, Bytes::len);
+        let outcome = if let Some(live) = unchanged {
+            WriteOutcome {
+                result: WriteResult::Noop,
+                version: live.version,
+                seq_no: live.seq_no,
+                term: live.term,
+                source: None,
+            }
+        } else {
+            let routing = content.and_then(|content| content.routing);
+            let put = Put {
+                routing: routing.or_else(|| item.routing.clone()),
+                source,
+                is_live: live.is_some(),
+            };
+            self.order(item, current, put)
+        };
+        Ok(Ok(WriteOutcome {
+            source: returned,
             ..outcome
         }))
+    }
+
+    /// Returns what an update wants to see of the document it leaves, unless the answer has no room for it
+    /// beside what others want to see.
+    fn returned(&self, update: &Update, left: &Bytes) -> Result<Option<Bytes>, WriteFault> {
+        let returned = update::returned(update, left);
+        let num_bytes = returned.as_ref().map_or(0, Bytes::len);
+        if num_bytes == 0
+            || self.returned_bytes == 0
+            || self.returned_bytes + num_bytes <= RETURNED_BYTES
+        {
+            return Ok(returned);
+        }
+        Err(WriteFault::Rejected {
+            code: "answer_full".into(),
+            reason: format!(
+                "the answer has [{}] bytes of documents, [{num_bytes}] more are beyond [{RETURNED_BYTES}] \
+                 bytes: send this update in another request, or ask for less of `_source`",
+                self.returned_bytes
+            ),
+        })
     }
 
     fn push(&mut self, kind: OperationKind) -> SeqNo {
