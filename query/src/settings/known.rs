@@ -257,7 +257,8 @@ mod tests {
             Effect::Only(value) => format!("{}: {value}", known.key),
             _ => known.key.to_owned(),
         };
-        let cases: [(&str, fn(&Effect) -> bool); 3] = [
+        type OfKind = fn(&Effect) -> bool;
+        let cases: [(&str, OfKind); 3] = [
             ("without effect", |effect| {
                 matches!(effect, Effect::Accepted)
             }),

@@ -90,10 +90,13 @@ pub(crate) struct FakeLeaf {
     /// Added to the views: those of two copies are not the same at the same generation.
     pub(crate) view_offset: u64,
     /// Changes each answer to a search.
-    pub(crate) edit: Mutex<Option<fn(&SearchCall, &mut ShardHits)>>,
+    pub(crate) edit: Mutex<Option<Edit>>,
     /// Operations waited for by `wait_for_refresh`.
     pub(crate) awaited: Mutex<Vec<SeqNo>>,
 }
+
+/// What changes the answer to a search.
+pub(crate) type Edit = fn(&SearchCall, &mut ShardHits);
 
 /// Counts a call as dropped unless it is done.
 struct Call<'a> {
