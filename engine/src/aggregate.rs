@@ -174,7 +174,12 @@ impl<'a> Plan<'a> {
                 terms.truncate(request, COMPLETE_KEYS);
             }
         }
-        top_hits::complete(&mut merged, self.aggregations, (self.query, &self.env))?;
+        let mut reading = top_hits::Reading {
+            query: self.query,
+            env: &self.env,
+            meter: self.ledger.meter(),
+        };
+        top_hits::complete(&mut merged, self.aggregations, &mut reading)?;
         Ok(merged)
     }
 }

@@ -42,7 +42,7 @@ fn single<'a>(
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let buckets = Buckets::new(Children::build(sub, context)?, context.ledger.meter());
+    let buckets = Buckets::new(Children::build(sub, context)?, context);
     Ok(Box::new(SingleNode {
         membership,
         buckets,
@@ -65,7 +65,7 @@ pub(super) fn build_many<'a>(
                 .documents(context.view, context.segment, clause)?,
         );
     }
-    let buckets = Buckets::new(Children::build_many(sub, context)?, context.ledger.meter());
+    let buckets = Buckets::new(Children::build_many(sub, context)?, context);
     Ok(Box::new(FiltersNode {
         filters,
         has_other,

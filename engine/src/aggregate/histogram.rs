@@ -33,7 +33,7 @@ pub(super) fn build<'a>(
         hard_bounds: request.hard_bounds,
         extended: None,
         slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
     };
     Ok(Box::new(node))
 }
@@ -55,7 +55,7 @@ pub(super) fn build_date<'a>(
         hard_bounds: bounds.hard.map(|(min, max)| (min as f64, max as f64)),
         extended: bounds.extended,
         slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
         format,
     };
     Ok(Box::new(node))

@@ -8,7 +8,9 @@ use gleaner_query::resolved::Clause;
 use tantivy::DocId;
 
 use super::memory::{Ledger, Meter};
-use super::{FilterDocuments, distinct, filters, histogram, metrics, range, terms, top_hits};
+use super::{
+    BLOCK, FilterDocuments, distinct, filters, histogram, metrics, range, terms, top_hits,
+};
 use crate::control::Control;
 use crate::error::EngineError;
 use crate::partial::{Aggregations, Bucket, Partial};
@@ -147,20 +149,28 @@ pub(super) struct Buckets<'a> {
     owners: Vec<u32>,
     scores: Vec<f32>,
     meter: Meter<'a>,
+    control: &'a Control,
+    /// Documents put since the last look at `control`.
+    unchecked: usize,
+    /// Why a child failed, or the request must stop, while documents were put.
+    failed: Option<EngineError>,
 }
 
 /// What a bucket takes beside its key, roughly, in bytes.
 const BUCKET_BYTES: usize = 96;
 
 impl<'a> Buckets<'a> {
-    pub(super) fn new(children: Children<'a>, meter: Meter<'a>) -> Self {
+    pub(super) fn new(children: Children<'a>, context: &SegmentContext<'a>) -> Self {
         Self {
             counts: Vec::new(),
             children,
             docs: Vec::new(),
             owners: Vec::new(),
             scores: Vec::new(),
-            meter,
+            meter: context.ledger.meter(),
+            control: context.control,
+            unchecked: 0,
+            failed: None,
         }
     }
 
@@ -182,17 +192,44 @@ impl<'a> Buckets<'a> {
     }
 
     /// Puts document `i` of `block` into a bucket.
+    ///
+    /// A block may hold every document once per bucket of the parent, and each may go into many
+    /// buckets here: the children get them in parts of [`BLOCK`], so that no level multiplies what
+    /// waits on the one below.
     pub(super) fn put(&mut self, block: &Block<'_>, i: usize, bucket: u32) {
+        if self.failed.is_some() {
+            return;
+        }
         self.counts[bucket as usize] += 1;
+        self.unchecked += 1;
         if !self.children.nodes.is_empty() {
             self.docs.push(block.docs[i]);
             self.owners.push(bucket);
             self.scores.extend(block.score(i));
         }
+        if self.unchecked >= BLOCK {
+            self.failed = self.go_on().err();
+        }
     }
 
     /// Hands the documents put since the last call to the children.
+    ///
+    /// # Errors
+    /// What went wrong since the last call; when the request must stop.
     pub(super) fn hand_on(&mut self) -> Result<(), EngineError> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.hand_down(),
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), EngineError> {
+        self.unchecked = 0;
+        self.control.check()?;
+        self.hand_down()
+    }
+
+    fn hand_down(&mut self) -> Result<(), EngineError> {
         if self.docs.is_empty() {
             return Ok(());
         }
@@ -212,6 +249,11 @@ impl<'a> Buckets<'a> {
         &mut self.meter
     }
 
+    /// Returns what says whether the request must stop.
+    pub(super) fn control(&self) -> &'a Control {
+        self.control
+    }
+
     /// Returns the buckets, by number.
     pub(super) fn finish(self) -> Result<Vec<Bucket>, EngineError> {
         let subs = self.children.finish(self.counts.len())?;
@@ -219,5 +261,97 @@ impl<'a> Buckets<'a> {
         Ok(pairs
             .map(|(doc_count, sub)| Bucket { doc_count, sub })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::control::MemoryAccount;
+
+    /// Notes the largest block and how many documents came in all.
+    struct Noting {
+        largest: Arc<AtomicUsize>,
+        num_docs: Arc<AtomicUsize>,
+    }
+
+    impl Node for Noting {
+        fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+            self.largest.fetch_max(block.docs.len(), Ordering::Relaxed);
+            self.num_docs.fetch_add(block.docs.len(), Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>, _: usize) -> Result<Vec<Partial>, EngineError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn buckets<'a>(
+        nodes: Vec<Box<dyn Node + 'a>>,
+        ledger: &'a Ledger,
+        control: &'a Control,
+    ) -> Buckets<'a> {
+        Buckets {
+            counts: vec![0; 50],
+            children: Children { nodes },
+            docs: Vec::new(),
+            owners: Vec::new(),
+            scores: Vec::new(),
+            meter: ledger.meter(),
+            control,
+            unchecked: 0,
+            failed: None,
+        }
+    }
+
+    /// Puts every document of a block into 50 buckets.
+    fn put_all(buckets: &mut Buckets<'_>, docs: &[DocId]) -> Result<(), EngineError> {
+        let owners = vec![0; docs.len()];
+        let block = Block {
+            docs,
+            owners: &owners,
+            scores: None,
+        };
+        for i in 0..docs.len() {
+            (0..50).for_each(|bucket| buckets.put(&block, i, bucket));
+        }
+        buckets.hand_on()
+    }
+
+    #[test]
+    fn children_get_no_more_at_a_time_than_a_block() {
+        let largest = Arc::new(AtomicUsize::new(0));
+        let num_docs = Arc::new(AtomicUsize::new(0));
+        let noting = Noting {
+            largest: Arc::clone(&largest),
+            num_docs: Arc::clone(&num_docs),
+        };
+        let memory = MemoryAccount::root("request", 1 << 20);
+        let ledger = Ledger::open(&memory).expect("there is memory");
+        let control = Control::unlimited();
+        let docs: Vec<DocId> = (0..1_000).collect();
+        let mut buckets = buckets(vec![Box::new(noting)], &ledger, &control);
+        put_all(&mut buckets, &docs).expect("nothing stops it");
+        assert_eq!(largest.load(Ordering::Relaxed), BLOCK);
+        assert_eq!(num_docs.load(Ordering::Relaxed), 50_000);
+    }
+
+    #[test]
+    fn documents_in_many_buckets_are_put_only_while_somebody_waits() {
+        let memory = MemoryAccount::root("request", 1 << 20);
+        let ledger = Ledger::open(&memory).expect("there is memory");
+        let control = Control::unlimited();
+        control.cancel();
+        let docs: Vec<DocId> = (0..1_000).collect();
+        let mut buckets = buckets(Vec::new(), &ledger, &control);
+        let outcome = put_all(&mut buckets, &docs);
+        assert!(
+            matches!(outcome, Err(EngineError::Cancelled)),
+            "{outcome:?}"
+        );
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn build<'a>(
         last_doc: vec![usize::MAX; ranges.len()],
         ranges,
         format,
-        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
     }))
 }
 

@@ -29,6 +29,8 @@ const NONE: u32 = u32::MAX;
 const UNWANTED: u32 = u32::MAX - 1;
 /// What a key takes beside its bucket, roughly, in bytes.
 const KEY_BYTES: usize = 64;
+/// Values whose being wanted is remembered, per segment: asking again costs time, not memory.
+const MAX_REMEMBERED: usize = 65_536;
 
 pub(super) fn build<'a>(
     request: &'a TermsAggregation,
@@ -54,7 +56,7 @@ pub(super) fn build<'a>(
         counts_none: request.min_doc_count == 0 && context.has_one_owner,
         segment: context.segment,
         has_one_owner: context.has_one_owner,
-        buckets: Buckets::new(Children::build_many(sub, context)?, context.ledger.meter()),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
     };
     match source.values {
         Some(DocValues::Terms(column)) => TermsNode::boxed(Terms(column), parts),
@@ -147,9 +149,11 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
                     *place = (slot, Some(raw));
                 }
             }
-            Slots::Sparse(slots) => {
+            // Nobody has paid for what is not wanted; there may be any number of it.
+            Slots::Sparse(slots) if slot != UNWANTED => {
                 slots.insert((owner, raw), slot);
             }
+            Slots::Sparse(_) => {}
         }
         Ok((slot != UNWANTED).then_some(slot))
     }
@@ -169,7 +173,9 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
             .keys(&[raw])?
             .iter()
             .all(|key| filter.accepts(key));
-        self.wanted.insert(raw, wanted);
+        if self.wanted.len() < MAX_REMEMBERED {
+            self.wanted.insert(raw, wanted);
+        }
         Ok(wanted)
     }
 
@@ -194,15 +200,22 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
     }
 
     /// Returns all values of live documents.
-    fn live_values(&self) -> Vec<C::Raw> {
+    fn live_values(&mut self) -> Result<Vec<C::Raw>, EngineError> {
         let mut found = std::collections::BTreeSet::new();
-        let mut live = self.parts.segment.reader().doc_ids_alive();
+        let segment = self.parts.segment;
+        let mut live = segment.reader().doc_ids_alive();
         loop {
             let docs: Vec<DocId> = live.by_ref().take(BLOCK).collect();
             if docs.is_empty() {
-                return found.into_iter().collect();
+                return Ok(found.into_iter().collect());
             }
+            let buckets = &mut self.parts.buckets;
+            buckets.control().check()?;
+            let num_before = found.len();
             self.column.visit(&docs, |_, raw| found.extend(raw));
+            // Each becomes a key with a bucket of its own.
+            let bytes = (found.len() - num_before) * 2 * KEY_BYTES;
+            buckets.meter().charge(bytes)?;
         }
     }
 
@@ -246,7 +259,7 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let live = if self.parts.counts_none {
-            self.live_values()
+            self.live_values()?
         } else {
             Vec::new()
         };

@@ -3,6 +3,7 @@
 mod dates;
 mod keys;
 mod layout;
+mod memory;
 mod naive;
 mod refusals;
 

@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 
+use bytes::Bytes;
 use gleaner_model::ShardKey;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
 use gleaner_query::resolved::{Clause, TieBreak};
@@ -165,20 +166,28 @@ impl Node for TopHitsNode<'_> {
     }
 }
 
+/// What reading the content of hits needs.
+pub(super) struct Reading<'c> {
+    /// What was searched for, to be highlighted.
+    pub(super) query: &'c Clause,
+    pub(super) env: &'c AggregationEnv<'c>,
+    pub(super) meter: Meter<'c>,
+}
+
 /// Reads the content of all hits that are still there after the segments were merged.
 pub(super) fn complete(
     partials: &mut Aggregations,
     aggregations: &[Aggregation],
-    context: (&Clause, &AggregationEnv<'_>),
+    reading: &mut Reading<'_>,
 ) -> Result<(), EngineError> {
     for (partial, aggregation) in partials.0.iter_mut().zip(aggregations) {
         if let (Partial::TopHits(hits), AggregationKind::TopHits(request)) =
             (&mut *partial, &aggregation.kind)
         {
-            read_content(hits, request, context)?;
+            read_content(hits, request, reading)?;
         } else if has_top_hits(&aggregation.sub) {
             let mut below =
-                |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, context);
+                |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, reading);
             for_each_bucket(partial, &mut below)?;
         }
     }
@@ -217,8 +226,9 @@ fn for_each_bucket(
 fn read_content(
     hits: &mut TopHits,
     request: &TopHitsAggregation,
-    (query, env): (&Clause, &AggregationEnv<'_>),
+    reading: &mut Reading<'_>,
 ) -> Result<(), EngineError> {
+    let (query, env) = (reading.query, reading.env);
     let places: Vec<u64> = hits.hits.iter().map(|hit| hit.place).collect();
     let highlight = request.highlight.as_ref().map(|highlight| HighlightSpec {
         highlight,
@@ -240,6 +250,9 @@ fn read_content(
         };
         let fields = serde_json::to_string(&content.fields)
             .map_err(|error| EngineError::Internal(format!("fields not encoded: {error}")))?;
+        // All hits of a shard are held at once, until they are sent.
+        let num_bytes = source.as_ref().map_or(0, Bytes::len) + fields.len();
+        reading.meter.charge(num_bytes)?;
         hit.tie.id = Some(content.id.clone());
         hit.content = Some(TopHitContent {
             id: content.id,

@@ -34,8 +34,14 @@ pub(super) fn segment(
             break;
         }
         block.fill(docs.as_mut(), segment, request.needs_scores);
-        if walk.take(&mut block)? {
-            break;
+        match walk.take(&mut block) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(late @ EngineError::DeadlineExceeded) => {
+                outcome = Err(late);
+                break;
+            }
+            Err(error) => return Err(error),
         }
     }
     // What was seen before a stop is part of the answer.
@@ -247,15 +253,15 @@ impl<'r, 'q> Walk<'r, 'q> {
             Some(sorter) => sorter.finish(self.shard.index)?,
             None => Vec::new(),
         };
-        let aggregated = self.aggregator.map(SegmentAggregator::finish).transpose()?;
+        let aggregated = self.aggregator.map(SegmentAggregator::finish).transpose();
         let mut found = self.shard.found.lock();
+        // Hits are whole even where there was no time to finish the aggregations.
         found.sorted.extend(sorted);
-        found
-            .aggregations
-            .extend(aggregated.map(|partial| (self.segment.ord(), partial)));
         if let Some(score) = self.max_score {
             found.max_score = Some(found.max_score.map_or(score, |most| most.max(score)));
         }
+        let aggregated = aggregated?.map(|partial| (self.segment.ord(), partial));
+        found.aggregations.extend(aggregated);
         Ok(())
     }
 }

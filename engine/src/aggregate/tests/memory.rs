@@ -1,0 +1,102 @@
+//! What takes memory is paid for, and what takes time can be called off.
+
+use std::sync::Arc;
+
+use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
+use gleaner_query::resolved::Clause;
+use roaring::RoaringBitmap;
+
+use super::*;
+use crate::aggregate::{AggregationEnv, FilterDocuments, Plan, testing};
+use crate::control::{Control, MemoryAccount};
+use crate::error::EngineError;
+use crate::partial::Aggregations;
+use crate::view::{SegmentView, View};
+
+struct NoFilters;
+
+impl FilterDocuments for NoFilters {
+    fn documents(
+        &self,
+        _: &View,
+        _: &SegmentView,
+        _: &Clause,
+    ) -> Result<Arc<RoaringBitmap>, EngineError> {
+        unreachable!("there are no filters")
+    }
+}
+
+/// Aggregates `docs` of one segment within `limit` bytes.
+fn attempt(
+    documents: &Documents,
+    request: &Value,
+    (docs, limit): (&[u32], u64),
+    control: &Control,
+) -> Result<Aggregations, EngineError> {
+    let view = single(documents).views().remove(0);
+    let query = testing::query(testing::parse(&json!({ "x": request })), vec![]);
+    let memory = MemoryAccount::root("request", limit);
+    let env = AggregationEnv {
+        view: &view,
+        shard: ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(0),
+        },
+        documents: &NoFilters,
+        memory: &memory,
+        control,
+    };
+    let plan = Plan::new(&query, env)?;
+    let mut aggregator = plan.segment(0)?;
+    let scores = vec![1.0; docs.len()];
+    aggregator.collect_block(docs, Some(scores.as_slice()))?;
+    let segment = aggregator.finish()?;
+    plan.finish(vec![segment])
+}
+
+fn numbers(num: usize) -> Documents {
+    (0..num)
+        .map(|i| (format!("d{i}"), json!({ "n": i })))
+        .collect()
+}
+
+#[test]
+fn keys_without_documents_are_paid_for_and_can_be_called_off() {
+    let request = json!({"terms": {"field": "n", "min_doc_count": 0}});
+    let control = Control::unlimited();
+    let attempt =
+        |limit, control: &Control| attempt(&numbers(3_000), &request, (&[], limit), control);
+    assert!(attempt(1 << 20, &control).is_ok());
+    let refused = attempt(100_000, &control);
+    assert!(
+        matches!(refused, Err(EngineError::CircuitBreaking { .. })),
+        "{refused:?}"
+    );
+    control.cancel();
+    let stopped = attempt(1 << 20, &control);
+    assert!(
+        matches!(stopped, Err(EngineError::Cancelled)),
+        "{stopped:?}"
+    );
+}
+
+#[test]
+fn the_content_of_top_hits_is_paid_for() {
+    let long = "x".repeat(10_000);
+    let documents: Documents = (0..200)
+        .map(|i| (format!("d{i}"), json!({"n": i, "body": long})))
+        .collect();
+    let docs: Vec<u32> = (0..200).collect();
+    let control = Control::unlimited();
+    let attempt = |source: &Value| {
+        let best = json!({"top_hits": {"size": 1, "_source": source}});
+        let request = json!({"terms": {"field": "n"}, "aggs": {"best": best}});
+        attempt(&documents, &request, (&docs, 1 << 20), &control)
+    };
+    assert!(attempt(&json!(["n"])).is_ok());
+    let refused = attempt(&json!(true));
+    assert!(
+        matches!(refused, Err(EngineError::CircuitBreaking { .. })),
+        "{refused:?}"
+    );
+}
