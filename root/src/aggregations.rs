@@ -1,44 +1,58 @@
-//! Partial aggregations of shards → results, with a second question where counts are not exact yet.
+//! Partial aggregations of shards → results, asking again as long as counts are not exact yet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use gleaner_engine::EngineError;
-use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
-use gleaner_model::ShardKey;
-use gleaner_proto::LeafFault;
-use gleaner_query::aggregation::Aggregation;
-use gleaner_query::answer::AggregationResult;
-use gleaner_query::search::{SearchRequest, TrackTotal};
+use std::time::Duration;
 
 use bytes::Bytes;
+use gleaner_engine::EngineError;
+use gleaner_engine::control::Control;
+use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
+use gleaner_model::{IndexUuid, Mapping, ShardKey};
+use gleaner_proto::LeafFault;
+use gleaner_query::aggregation::Aggregation;
+use gleaner_query::answer::{AggregationResult, ShardHits};
+use gleaner_query::search::{SearchRequest, TrackTotal};
+use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::merge::Merged;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
-use crate::scatter::Trip;
+use crate::scatter::{Answer, Trip};
 use crate::search::Asked;
 use crate::{Root, RootError};
 
-/// Times that shards are asked again: once deeper, once for the counts of the candidates alone.
-const MAX_QUESTIONS: usize = 2;
+/// Times that shards are asked again at most. Each time they look eight times deeper, so that they have
+/// told all they hold long before.
+const MAX_QUESTIONS: usize = 8;
 
-/// Finished aggregations, and what became of the shards on the way.
+/// Bytes of partial results below which they are worked on where they are: a millisecond or so.
+const INLINE_BYTES: usize = 64 * 1024;
+
+/// Time that finishing has at least: what shards have found is not thrown away for being a little late.
+const LEAST_TO_FINISH: Duration = Duration::from_secs(1);
+
+/// What the partial results of all shards came to.
 #[derive(Default)]
 pub(crate) struct Reduced {
     pub(crate) results: Vec<AggregationResult>,
-    /// Shards that failed now.
+    /// Shards that failed when they were asked again: their first counts are in the results.
     pub(crate) failures: Vec<ShardFailure>,
-    /// Shards that ran out of time when they were asked again: their counts are too low.
+    /// Shards that ran out of time when they were asked again.
     pub(crate) cut: Vec<ShardKey>,
+    /// Whether time was too short to count all terms exactly.
+    pub(crate) timed_out: bool,
 }
 
 impl Root {
     /// Merges partial results and finishes them. Shards that hold more terms than they sent are asked
-    /// again.
+    /// again, until what they left out cannot change the answer; where they cannot be, the answer
+    /// states the error of its counts.
     pub(crate) async fn reduce(
         &self,
         plans: &[IndexPlan],
-        partials: &[Bytes],
+        partials: Vec<Bytes>,
         asked: &Asked<'_>,
         trip: &mut Trip,
     ) -> Result<Reduced, RootError> {
@@ -47,55 +61,43 @@ impl Root {
         if wanted.is_empty() {
             return Ok(reduced);
         }
-        let mut merged = merge_encoded(partials).map_err(|error| refused(&error))?;
-        let first = with_live_keys(wanted);
-        let mut before = None;
+        let num_bytes = partials.iter().map(Bytes::len).sum();
+        let (mut merged, mut next) = count(None, partials, with_live_keys(wanted)).await?;
         for _ in 0..MAX_QUESTIONS {
-            let again = merged.refine(&first);
-            let is_whole = reduced.failures.is_empty() && reduced.cut.is_empty();
-            // The same question would have the same answer.
-            if !is_whole || again == before {
-                break;
-            }
-            let Some(again) = again else {
+            let Some(again) = next else {
                 break;
             };
-            before = Some(again.clone());
-            let answer = self.ask_again(plans, (again, asked), trip, &mut reduced);
-            let answer = answer.await?;
-            // Where nobody answered, what is known so far is shown.
-            if let Some(answer) = answer {
-                merged = merged.refined_by(answer);
+            if trip.deadline.has_passed() {
+                reduced.timed_out = true;
+                break;
             }
+            // What stands beside them is added wherever shards are asked.
+            let num_wanted = wanted.len().min(again.len());
+            let bare = again[..num_wanted].to_vec();
+            let answers = self.ask_again(plans, bare, asked, trip).await;
+            let recount = Recount::of(plans, answers);
+            let is_whole = recount.failures.is_empty() && recount.cut.is_empty();
+            reduced.failures.extend(recount.failures);
+            reduced.timed_out |= !recount.cut.is_empty();
+            reduced.cut.extend(recount.cut);
+            if !is_whole {
+                break;
+            }
+            (merged, next) = count(Some(merged), recount.partials, again).await?;
         }
-        let live_keys = merged.split_live_keys(wanted);
-        let names = plans
-            .iter()
-            .map(|p| (p.index.uuid, p.index.name.to_string()))
-            .collect();
-        let mappings = plans
-            .iter()
-            .map(|p| (p.index.uuid, Arc::clone(&p.index.mapping)));
-        let context = FinalizeContext {
-            mappings: mappings.collect(),
-            now_ms: asked.now_ms,
-            live_keys,
-            ..FinalizeContext::new(&names)
-        };
-        let finished = merged.finalize(wanted, &context);
-        reduced.results = finished.map_err(|error| refused(&error))?;
+        reduced.results = finish(plans, (merged, num_bytes), asked, trip.deadline).await?;
         Ok(reduced)
     }
 
     /// Asks the shards of `plans`, which are bound to what answered before: counts of two moments must
-    /// not meet. Returns what they answer together, `None` where none does; notes what became of them.
+    /// not meet.
     async fn ask_again(
         &self,
         plans: &[IndexPlan],
-        (aggregations, asked): (Vec<Aggregation>, &Asked<'_>),
+        aggregations: Vec<Aggregation>,
+        asked: &Asked<'_>,
         trip: &mut Trip,
-        reduced: &mut Reduced,
-    ) -> Result<Option<Aggregations>, RootError> {
+    ) -> Vec<Result<Answer<ShardHits>, ShardFailure>> {
         let request = SearchRequest {
             size: Some(0),
             from: 0,
@@ -112,24 +114,150 @@ impl Root {
         let gathered = self
             .query_phase(plans, &asked, trip, &mut Merged::of(&request))
             .await;
+        gathered.answers.into_iter().flatten().collect()
+    }
+}
+
+/// Makes the results of what was merged of `num_bytes`.
+async fn finish(
+    plans: &[IndexPlan],
+    (merged, num_bytes): (Aggregations, usize),
+    asked: &Asked<'_>,
+    deadline: Deadline,
+) -> Result<Vec<AggregationResult>, RootError> {
+    let until = deadline.fetch_by().max(Instant::now() + LEAST_TO_FINISH);
+    let control = Arc::new(Control::until(until.into_std()));
+    let names = plans
+        .iter()
+        .map(|p| (p.index.uuid, p.index.name.to_string()));
+    let mappings = plans
+        .iter()
+        .map(|p| (p.index.uuid, Arc::clone(&p.index.mapping)));
+    let finishing = Finishing {
+        merged,
+        wanted: asked.request.aggregations.clone(),
+        names: names.collect(),
+        mappings: mappings.collect(),
+        now_ms: asked.now_ms,
+        control: Arc::clone(&control),
+    };
+    let cancel = CancelOnDrop(control);
+    let finished = off_runtime(num_bytes, move || finishing.run()).await?;
+    drop(cancel);
+    match finished {
+        Err(EngineError::DeadlineExceeded) => Err(late(plans)),
+        finished => finished.map_err(|error| refused(&error)),
+    }
+}
+
+/// What shards answered when they were asked again.
+#[derive(Default)]
+struct Recount {
+    partials: Vec<Bytes>,
+    failures: Vec<ShardFailure>,
+    cut: Vec<ShardKey>,
+}
+
+impl Recount {
+    fn of(plans: &[IndexPlan], answers: Vec<Result<Answer<ShardHits>, ShardFailure>>) -> Self {
+        let mut recount = Self::default();
         let shards = plans.iter().flat_map(|plan| &plan.shards);
-        let mut partials = Vec::new();
-        for (planned, answer) in shards.zip(gathered.answers.into_iter().flatten()) {
+        for (planned, answer) in shards.zip(answers) {
             match answer {
                 Ok(answer) => {
                     if answer.value.timed_out {
-                        reduced.cut.push(planned.shard);
+                        recount.cut.push(planned.shard);
                     }
-                    partials.extend(answer.value.aggregations);
+                    recount.partials.extend(answer.value.aggregations);
                 }
-                Err(failure) => reduced.failures.push(failure),
+                Err(failure) => recount.failures.push(failure),
             }
         }
-        if partials.is_empty() {
-            return Ok(None);
-        }
-        let merged = merge_encoded(&partials).map_err(|error| refused(&error))?;
-        Ok(Some(merged))
+        recount
+    }
+}
+
+/// All that finishing needs, owned, so that it can be handed over.
+struct Finishing {
+    merged: Aggregations,
+    wanted: Vec<Aggregation>,
+    names: BTreeMap<IndexUuid, String>,
+    mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
+    now_ms: i64,
+    control: Arc<Control>,
+}
+
+impl Finishing {
+    fn run(self) -> Result<Vec<AggregationResult>, EngineError> {
+        let Self {
+            mut merged,
+            wanted,
+            names,
+            mappings,
+            now_ms,
+            control,
+        } = self;
+        let context = FinalizeContext {
+            mappings,
+            now_ms,
+            live_keys: merged.split_live_keys(&wanted),
+            control,
+            ..FinalizeContext::new(&names)
+        };
+        merged.finalize(&wanted, &context)
+    }
+}
+
+/// Calls work off when nobody waits for it any more.
+struct CancelOnDrop(Arc<Control>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Merges the answers to `question`, joins them with what was counted before, and returns what must be
+/// asked again, if anything.
+async fn count(
+    before: Option<Aggregations>,
+    partials: Vec<Bytes>,
+    question: Vec<Aggregation>,
+) -> Result<(Aggregations, Option<Vec<Aggregation>>), RootError> {
+    let num_bytes = partials.iter().map(Bytes::len).sum();
+    let work = move || -> Result<_, EngineError> {
+        let answer = merge_encoded(&partials)?;
+        let merged = match before {
+            Some(before) => before.refined_by(answer),
+            None => answer,
+        };
+        let next = merged.refine(&question);
+        Ok((merged, next))
+    };
+    let counted = off_runtime(num_bytes, work).await?;
+    counted.map_err(|error| refused(&error))
+}
+
+/// Does what may take long on a thread of its own: the runtime's have others to serve.
+async fn off_runtime<T: Send + 'static>(
+    num_bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RootError> {
+    if num_bytes < INLINE_BYTES {
+        return Ok(work());
+    }
+    let panicked = |_| RootError::Internal("reducing aggregations panicked".to_owned());
+    tokio::task::spawn_blocking(work).await.map_err(panicked)
+}
+
+/// There was no time to finish what the shards of `plans` found.
+fn late(plans: &[IndexPlan]) -> RootError {
+    let shard = plans.iter().flat_map(|plan| &plan.shards).next();
+    match shard {
+        Some(planned) => RootError::Leaf(LeafFault::DeadlinePassed {
+            shard: planned.shard,
+        }),
+        None => RootError::Internal("finishing no aggregations took too long".to_owned()),
     }
 }
 
@@ -140,3 +268,6 @@ fn refused(error: &EngineError) -> RootError {
     };
     RootError::Leaf(fault)
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,7 +155,11 @@ pub(super) fn parse_key(
         }),
         ValueKind::Ip => Key::Ip(parse_ip(value.as_str().unwrap_or_default())?),
         ValueKind::Double => Key::F64(Fraction::from(bounds::number(value, format, now_ms)?)),
-        ValueKind::Date => Key::I64(bounds::date(value, format, now_ms)?),
+        ValueKind::Date => match value.get("ms").and_then(Value::as_i64) {
+            // A key that a root asks for again.
+            Some(ms) => Key::I64(ms),
+            None => Key::I64(bounds::date(value, format, now_ms)?),
+        },
         ValueKind::UnsignedLong => match whole_text(value).and_then(|text| text.parse().ok()) {
             Some(value) => Key::U64(value),
             None => Key::U64(bounds::number(value, format, now_ms)? as u64),
@@ -181,4 +185,38 @@ fn whole_text(value: &Value) -> Option<String> {
 pub(super) fn parse_ip(text: &str) -> Result<u128, EngineError> {
     let refused = || EngineError::Query(format!("'{text}' is not an IP string literal."));
     address::parse_ip(text).ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_asked_for_again_are_read_as_they_were() {
+        let format = |kind, pattern: Option<&str>| ValueFormat {
+            kind,
+            pattern: pattern.map(str::to_owned),
+            time_zone: None,
+        };
+        for (format, key) in [
+            (format(ValueKind::Date, None), Key::I64(2_020)),
+            (
+                format(ValueKind::Date, Some("epoch_second")),
+                Key::I64(86_400_000),
+            ),
+            (format(ValueKind::Date, Some("yyyy-MM-dd")), Key::I64(-1)),
+            (format(ValueKind::Boolean, None), Key::I64(1)),
+            (format(ValueKind::Long, None), Key::I64(i64::MIN)),
+            (format(ValueKind::UnsignedLong, None), Key::U64(u64::MAX)),
+            (
+                format(ValueKind::Double, None),
+                Key::F64(Fraction::from(0.1)),
+            ),
+            (format(ValueKind::Keyword, None), Key::Text("5".to_owned())),
+            (format(ValueKind::Ip, None), Key::Ip(1)),
+        ] {
+            let read = parse_key(&format.key_value(&key), &format, 0).expect("it is read");
+            assert_eq!(read, key, "{format:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use gleaner_query::answer::{AggregationResult, AggregationValue};
 
 use super::{Aggregations, LiveKeys, Partial};
 use crate::aggregate::described;
+use crate::control::Control;
 use crate::error::EngineError;
 
 /// Largest number of buckets in an answer by default (`search.max_buckets`).
@@ -38,6 +39,8 @@ pub struct FinalizeContext<'a> {
     pub mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
     /// Keys of `terms` that buckets have without documents; none by default.
     pub live_keys: LiveKeys<'a>,
+    /// By when finishing must end, and whether anybody waits for it; no limit by default.
+    pub control: Arc<Control>,
 }
 
 impl<'a> FinalizeContext<'a> {
@@ -49,6 +52,7 @@ impl<'a> FinalizeContext<'a> {
             names,
             mappings: BTreeMap::new(),
             live_keys: LiveKeys::default(),
+            control: Arc::new(Control::unlimited()),
         }
     }
 }
@@ -60,7 +64,8 @@ impl Aggregations {
     ///
     /// # Errors
     /// [`EngineError::TooManyBuckets`]; [`EngineError::Query`] for an order by a metric that does
-    /// not exist; [`EngineError::Internal`] for partial results of another request.
+    /// not exist; [`EngineError::Internal`] for partial results of another request; when the context's
+    /// control stops.
     pub fn finalize(
         &self,
         aggregations: &[Aggregation],
@@ -141,6 +146,8 @@ impl Finalizer<'_> {
         partial: &Partial,
         aggregation: &Aggregation,
     ) -> Result<AggregationValue, EngineError> {
+        // Every bucket comes here, and each may be filled with as many keys as a shard has.
+        self.context.control.check()?;
         let sub = &aggregation.sub;
         match (&aggregation.kind, partial) {
             (AggregationKind::Terms(request), Partial::Terms(terms)) => {

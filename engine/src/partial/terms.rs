@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use gleaner_query::address::ip_text;
 use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Bucket;
 use super::key::{Fraction, Key, ValueFormat, ValueKind};
@@ -184,6 +184,16 @@ impl Terms {
         true
     }
 
+    /// Returns by how much counts may be too low: 0 where they are exact.
+    pub(super) fn open_bound(&self, request: &TermsAggregation) -> u64 {
+        // As a rule there is nothing to look at.
+        if self.bound > 0 && self.refine(&mut request.clone()) {
+            self.bound
+        } else {
+            0
+        }
+    }
+
     /// Takes the counts of the second pass and keeps the total of the first.
     pub(super) fn refined_by(self, second: Self) -> Self {
         if self.bound == 0 {
@@ -202,9 +212,11 @@ impl Terms {
 }
 
 impl ValueFormat {
-    /// Returns a key as the dialect writes it in `include`.
-    fn key_value(&self, key: &Key) -> Value {
+    /// Returns a key as the dialect writes it in `include`; a date as `{"ms": …}`, which requests cannot
+    /// hold: what a number means is up to the field's format.
+    pub(crate) fn key_value(&self, key: &Key) -> Value {
         match key {
+            Key::I64(ms) if self.kind == ValueKind::Date => json!({ "ms": ms }),
             Key::I64(value) if self.kind == ValueKind::Boolean => Value::Bool(*value != 0),
             Key::I64(value) => Value::from(*value),
             Key::U64(value) => Value::from(*value),

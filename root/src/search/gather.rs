@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Asked;
 use super::coverage::{Seen, check};
+use crate::aggregations::Reduced;
 use crate::merge::{Merged, Ranked};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
@@ -56,14 +57,18 @@ impl Root {
         response.last = ranked.last().map(position_of);
         response.total = counted(total, request.track_total_hits);
         let reducing = Instant::now();
-        let reduced = self.reduce(plans, &partials, asked, trip).await?;
-        if !reduced.results.is_empty() {
+        let Reduced {
+            results,
+            failures,
+            cut,
+            timed_out,
+        } = self.reduce(plans, partials, asked, trip).await?;
+        if !results.is_empty() {
             trip.did("reduce", reducing);
         }
-        response.aggregations = reduced.results;
-        response.timed_out |= !reduced.cut.is_empty();
-        seen.cut(&reduced.cut);
-        let failures = reduced.failures;
+        response.aggregations = results;
+        response.timed_out |= timed_out;
+        seen.cut(&cut);
         let fetched = match may_restart && trip.lost_by(plans, &failures) {
             true => return Ok(None),
             false => self.fetch(plans, &ranked, (asked, trip)).await?,

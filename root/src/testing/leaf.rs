@@ -1,10 +1,11 @@
 //! A leaf that answers as told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
@@ -72,6 +73,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) open_delay: Mutex<Duration>,
     /// Time that each fetch takes beyond that.
     pub(crate) fetch_delay: Mutex<Duration>,
+    /// Partial aggregations of the next answers to searches, in turn.
+    pub(crate) partials: Mutex<VecDeque<Bytes>>,
     /// Whether nobody is there.
     pub(crate) is_gone: Mutex<bool>,
     /// Shards whose fetches fail, and how.
@@ -187,7 +190,7 @@ impl FakeLeaf {
             total: all.len() as u64,
             hits: all.iter().map(hit).take(top).collect(),
             max_score: all.first().map(|(score, _)| *score),
-            aggregations: None,
+            aggregations: self.partials.lock().pop_front(),
             timed_out: false,
             terminated_early: false,
             times: None,

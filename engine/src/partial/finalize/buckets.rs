@@ -39,7 +39,8 @@ impl Finalizer<'_> {
             buckets: self.keyed_buckets(&terms.format, winners, sub)?,
             keyed: false,
             terms: Some(TermsTotals {
-                error_upper_bound: 0,
+                // 0 as a rule; else shards could not be asked again.
+                error_upper_bound: terms.open_bound(request),
                 sum_other,
                 show_error: request.show_term_doc_count_error,
             }),

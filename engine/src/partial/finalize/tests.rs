@@ -102,6 +102,39 @@ fn terms_are_ordered_by_count_then_key_and_cut() {
 }
 
 #[test]
+fn counts_that_stay_open_state_their_error() {
+    for (bound, expected) in [(9, 9), (4, 0)] {
+        let Partial::Terms(mut found) = terms(ValueKind::Keyword, &[(text("a"), 5)]) else {
+            panic!("not terms");
+        };
+        found.bound = bound;
+        let request = json!({"terms": {"field": "f", "size": 1}});
+        let result = finalized(Partial::Terms(found), &request).expect("it is good");
+        let AggregationValue::Buckets {
+            terms: Some(totals),
+            ..
+        } = &result.value
+        else {
+            panic!("not terms: {result:?}");
+        };
+        assert_eq!(totals.error_upper_bound, expected, "{bound}");
+    }
+}
+
+#[test]
+fn finishing_ends_when_nobody_waits() {
+    let names = BTreeMap::new();
+    let context = FinalizeContext::new(&names);
+    context.control.cancel();
+    let request = parse(&json!({"x": {"terms": {"field": "f"}}}));
+    let stopped = Aggregations::default().finalize(&request, &context);
+    assert!(
+        matches!(stopped, Err(EngineError::Cancelled)),
+        "{stopped:?}"
+    );
+}
+
+#[test]
 fn terms_follow_the_order_asked_for() {
     let partial = || {
         terms(
