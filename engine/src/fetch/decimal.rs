@@ -113,6 +113,10 @@ impl Shape {
             out.push('.');
             out.push_str(&decimals[..trimmed]);
         }
+        // A number has a digit, whatever the pattern.
+        if out.is_empty() {
+            out.push('0');
+        }
         out
     }
 
@@ -162,6 +166,8 @@ mod tests {
             ("0.00", 3.0, "3.00"),
             ("#.##", 3.0, "3"),
             ("#.##", 0.5, ".5"),
+            ("#.##", 0.0, "0"),
+            ("#.##", 0.001, "0"),
             ("0", 2.5, "2"),
             ("0", 3.5, "4"),
             ("#,##0.00", 1_234_567.891, "1,234,567.89"),

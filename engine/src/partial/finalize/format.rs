@@ -35,16 +35,23 @@ pub(super) fn key_text(format: &ValueFormat, key: &Key) -> Option<String> {
     match (format.kind, key) {
         (ValueKind::Boolean, Key::I64(value)) => Some((*value != 0).to_string()),
         (ValueKind::Date, Key::I64(value)) => date_text(format, *value),
-        (_, Key::I64(value)) => number_text(format, *value as f64),
-        (_, Key::U64(value)) => number_text(format, *value as f64),
+        (_, Key::I64(value)) => whole_text(format, (*value).into()),
+        (_, Key::U64(value)) => whole_text(format, (*value).into()),
         (_, Key::F64(value)) => number_text(format, value.get()),
         (_, Key::Text(_) | Key::Ip(_)) => None,
     }
 }
 
-/// Returns the formatted form of a number: of a date, or where the request has a pattern.
+/// Returns the formatted form of a whole number, every digit as it is, where the request has a pattern.
+fn whole_text(format: &ValueFormat, value: i128) -> Option<String> {
+    let pattern = format.pattern.as_deref()?;
+    Some(decimal::format_whole(pattern, value))
+}
+
+/// Returns the formatted form of a number: of a date, a boolean, or where the request has a pattern.
 pub(super) fn number_text(format: &ValueFormat, value: f64) -> Option<String> {
     match format.kind {
+        ValueKind::Boolean => Some((value != 0.0).to_string()),
         // Means of dates are cut to whole milliseconds, as Elasticsearch does.
         ValueKind::Date => date_text(format, value as i64),
         _ => format

@@ -8,6 +8,9 @@ use crate::partial::Partial;
 use crate::partial::key::ValueFormat;
 use crate::partial::numbers::Numbers;
 
+/// Deviations between the mean and the bounds of `extended_stats`.
+const SIGMA: f64 = 2.0;
+
 /// Returns the value of a metric; `None` where the partial result is of another kind.
 pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<AggregationValue> {
     match (kind, partial) {
@@ -117,24 +120,41 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
 }
 
 fn stats_property(numbers: &Numbers, name: &str) -> Option<f64> {
-    let count = numbers.count as f64;
-    let sum = numbers.sum.value();
-    let squares = numbers
-        .squares
-        .as_ref()
-        .map(super::super::sum::ExactSum::value);
-    let variance = squares.map(|squares| ((squares - sum * sum / count) / count).max(0.0));
+    let mean = numbers.mean().unwrap_or(f64::NAN);
     match name {
-        "count" => Some(count),
+        "count" => Some(numbers.count as f64),
         "min" => Some(numbers.min),
         "max" => Some(numbers.max),
-        "sum" => Some(sum),
-        "avg" => Some(numbers.mean().unwrap_or(f64::NAN)),
-        "sum_of_squares" => squares,
-        "variance" | "variance_population" => variance,
-        "std_deviation" | "std_deviation_population" => variance.map(f64::sqrt),
-        _ => None,
+        "sum" => Some(numbers.sum.value()),
+        "avg" => Some(mean),
+        _ => spread_property(numbers, mean, name),
     }
+}
+
+/// Returns a number that `extended_stats` alone has.
+fn spread_property(numbers: &Numbers, mean: f64, name: &str) -> Option<f64> {
+    let squares = numbers.squares.as_ref()?.value();
+    let (count, sum) = (numbers.count as f64, numbers.sum.value());
+    // Without values it is no number; with one, the sampled spread is none.
+    let deviation = squares - sum * sum / count;
+    let over = |divisor: f64| {
+        let variance = deviation / divisor;
+        if variance < 0.0 { 0.0 } else { variance }
+    };
+    let (population, sampling) = (over(count), over(count - 1.0));
+    let bound = |variance: f64, sign: f64| mean + sign * SIGMA * variance.sqrt();
+    Some(match name {
+        "sum_of_squares" => squares,
+        "variance" | "variance_population" => population,
+        "variance_sampling" => sampling,
+        "std_deviation" | "std_deviation_population" => population.sqrt(),
+        "std_deviation_sampling" => sampling.sqrt(),
+        "std_upper" | "std_upper_population" => bound(population, 1.0),
+        "std_lower" | "std_lower_population" => bound(population, -1.0),
+        "std_upper_sampling" => bound(sampling, 1.0),
+        "std_lower_sampling" => bound(sampling, -1.0),
+        _ => return None,
+    })
 }
 
 /// Returns the prefix for `typed_keys`.

@@ -70,7 +70,7 @@ fn at_path(bucket: &Bucket, sub: &[Aggregation], path: &str) -> Option<f64> {
         };
         return at_path(inner, &sub[position].sub, rest.trim());
     }
-    let (aggregation, position, property) = sub.iter().enumerate().find_map(|(position, a)| {
+    let named = sub.iter().enumerate().filter_map(|(position, a)| {
         let rest = path.strip_prefix(a.name.as_str())?;
         let property = match rest.chars().next() {
             None => "",
@@ -79,7 +79,9 @@ fn at_path(bucket: &Bucket, sub: &[Aggregation], path: &str) -> Option<f64> {
             Some(_) => return None,
         };
         Some((a, position, property))
-    })?;
+    });
+    // Names may hold points: of `a` and `a.b`, the path `a.b` is the latter.
+    let (aggregation, position, property) = named.max_by_key(|(a, ..)| a.name.len())?;
     match bucket.sub.0.get(position) {
         Some(Partial::Single(inner)) => {
             matches!(property, "" | "_count" | "doc_count").then_some(inner.doc_count as f64)

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::aggregate::testing::parse;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
+use crate::partial::numbers::Numbers;
 use crate::partial::terms::{TermBucket, Terms};
-use crate::partial::{Bucket, Histogram};
+use crate::partial::{Bucket, Histogram, Ranges};
 
 fn finalized(partial: Partial, request: &Value) -> Result<AggregationResult, EngineError> {
     let names = BTreeMap::new();
@@ -291,4 +292,103 @@ fn no_partial_results_give_the_results_of_no_documents() {
             as_string: None
         }
     );
+}
+
+fn numbers(kind: ValueKind, values: &[f64]) -> Partial {
+    let mut numbers = Numbers::new(true);
+    values.iter().for_each(|value| numbers.add(*value));
+    let format = ValueFormat {
+        kind,
+        ..ValueFormat::default()
+    };
+    Partial::Numbers { format, numbers }
+}
+
+#[test]
+fn numbers_of_booleans_are_shown_as_words() {
+    let found = finalized(
+        numbers(ValueKind::Boolean, &[0.0, 1.0]),
+        &json!({"max": {"field": "f"}}),
+    );
+    let expected = AggregationValue::Number {
+        value: Some(1.0),
+        as_string: Some("true".to_owned()),
+    };
+    assert_eq!(found.expect("it is good").value, expected);
+    let ranges = Partial::Ranges(Ranges {
+        format: ValueFormat {
+            kind: ValueKind::Boolean,
+            ..ValueFormat::default()
+        },
+        ranges: Vec::new(),
+    });
+    let request = json!({"range": {"field": "f", "ranges": [{"to": 1}]}});
+    let found = finalized(ranges, &request).expect("it is good");
+    assert_eq!(keys_and_counts(found), [("*-true".to_owned(), 0)]);
+}
+
+#[test]
+fn whole_keys_keep_every_digit_in_a_format() {
+    let Partial::Terms(mut found) = terms(ValueKind::Long, &[(Key::I64((1 << 53) + 1), 1)]) else {
+        panic!("not terms");
+    };
+    found.format.pattern = Some("0.0".to_owned());
+    let request = json!({"terms": {"field": "f", "format": "0.0"}});
+    let found = finalized(Partial::Terms(found), &request).expect("it is good");
+    assert_eq!(
+        keys_and_counts(found),
+        [("9007199254740993.0".to_owned(), 1)]
+    );
+}
+
+/// Keys of `terms` over keywords with these partial results below, in the order asked for.
+fn ordered(buckets: &[(&str, &[&[f64]])], order: &str, direction: &str, sub: &Value) -> String {
+    let bucket = |values: &[&[f64]]| TermBucket {
+        bucket: Bucket {
+            doc_count: 1,
+            sub: Aggregations(
+                values
+                    .iter()
+                    .map(|values| numbers(ValueKind::Double, values))
+                    .collect(),
+            ),
+        },
+        error: 0,
+    };
+    let partial = Partial::Terms(Terms {
+        buckets: buckets
+            .iter()
+            .map(|(key, values)| (text(key), bucket(values)))
+            .collect(),
+        ..Terms::default()
+    });
+    let request = json!({"terms": {"field": "f", "order": {order: direction}}, "aggs": sub});
+    let found = finalized(partial, &request).expect("it is good");
+    let keys = keys_and_counts(found).into_iter().map(|(key, _)| key);
+    keys.collect()
+}
+
+#[test]
+fn buckets_are_ordered_by_all_that_extended_stats_have() {
+    let buckets: [(&str, &[&[f64]]); 3] =
+        [("a", &[&[]]), ("b", &[&[1.0, 3.0]]), ("c", &[&[2.0, 2.0]])];
+    let sub = json!({"s": {"extended_stats": {"field": "g"}}});
+    for (by, direction, expected) in [
+        ("s.variance", "asc", "cba"),
+        ("s.variance", "desc", "bca"),
+        ("s.variance_sampling", "asc", "cba"),
+        ("s.std_deviation_sampling", "desc", "bca"),
+        ("s.std_upper", "desc", "bca"),
+        ("s.std_lower", "desc", "cba"),
+        ("s.sum_of_squares", "desc", "bca"),
+    ] {
+        assert_eq!(ordered(&buckets, by, direction, &sub), expected, "{by}");
+    }
+}
+
+#[test]
+fn a_path_may_be_a_name_with_points() {
+    let buckets: [(&str, &[&[f64]]); 2] = [("k", &[&[1.0], &[5.0]]), ("l", &[&[2.0], &[3.0]])];
+    let sub = json!({"a": {"max": {"field": "g"}}, "a.b": {"min": {"field": "g"}}});
+    assert_eq!(ordered(&buckets, "a.b", "desc", &sub), "kl");
 }
