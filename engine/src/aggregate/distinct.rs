@@ -51,6 +51,10 @@ pub(super) fn build<'a>(
 fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, EngineError> {
     match (format.kind, value) {
         (ValueKind::Keyword | ValueKind::Unmapped, Value::String(text)) => Ok(hash_text(text)),
+        // Another index may know the field: as what such a value is of.
+        (ValueKind::Unmapped, Value::Number(_) | Value::Bool(_)) => {
+            bounds::number(value, format, now_ms).map(hash_fraction)
+        }
         (ValueKind::Keyword | ValueKind::Unmapped, other) => Ok(hash_text(&other.to_string())),
         (ValueKind::Ip, Value::String(text)) => super::term_keys::parse_ip(text).map(hash_ip),
         _ => bounds::number(value, format, now_ms).map(hash_fraction),
@@ -166,5 +170,31 @@ impl Node for TermsNode<'_> {
             partials.push(Partial::Distinct(distinct));
         }
         Ok(partials)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_for_missing_values_is_one_value_whether_or_not_the_field_is_known() {
+        let hash = |kind, value: Value| {
+            let format = ValueFormat {
+                kind,
+                ..ValueFormat::default()
+            };
+            hash_value(&value, &format, 0).expect("it is good")
+        };
+        for (kind, value) in [
+            (ValueKind::Long, json!(5)),
+            (ValueKind::Double, json!(0.5)),
+            (ValueKind::Boolean, json!(true)),
+            (ValueKind::Keyword, json!("a")),
+        ] {
+            assert_eq!(hash(ValueKind::Unmapped, value.clone()), hash(kind, value));
+        }
     }
 }

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use gleaner_query::address::ip_text;
+use gleaner_query::address::{ip_text, parse_ip};
 use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Bucket;
 use super::key::{Fraction, Key, ValueFormat, ValueKind};
+use crate::aggregate::bounds;
 use crate::error::EngineError;
 
 /// A shard with at most so many keys sends all of them, and counts are exact at once.
@@ -42,7 +43,8 @@ pub struct TermBucket {
 
 impl Terms {
     /// Adds another shard's keys. Whole numbers of one index and fractions of another meet as
-    /// fractions.
+    /// fractions; text of an index that does not know the field (it stands for missing values) or has it
+    /// as `keyword` meets other values as one of them, where it can be read so.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<(), EngineError> {
         match (self.format.kind, other.format.kind) {
             (a, b) if a == b => {}
@@ -53,6 +55,8 @@ impl Terms {
                 self.widen()?;
                 other.widen()?;
             }
+            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
+            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
             _ => {}
         }
         self.format.merge(other.format);
@@ -84,15 +88,27 @@ impl Terms {
     /// Turns whole numbers into fractions.
     fn widen(&mut self) -> Result<(), EngineError> {
         self.format.kind = ValueKind::Double;
+        self.rekey(|key| match key {
+            Key::I64(value) => Key::F64(Fraction::from(value as f64)),
+            Key::U64(value) => Key::F64(Fraction::from(value as f64)),
+            other => other,
+        })
+    }
+
+    /// Turns text into values of `format`, where it says one.
+    fn retype(&mut self, format: &ValueFormat) -> Result<(), EngineError> {
+        self.format.clone_from(format);
+        self.rekey(|key| match &key {
+            Key::Text(text) => format.read(text).unwrap_or(key),
+            _ => key,
+        })
+    }
+
+    /// Gives buckets other keys; two may become one (beyond 2^53 whole numbers share fractions).
+    fn rekey(&mut self, convert: impl Fn(Key) -> Key) -> Result<(), EngineError> {
         for (key, term) in std::mem::take(&mut self.buckets) {
-            let key = match key {
-                Key::I64(value) => Key::F64(Fraction::from(value as f64)),
-                Key::U64(value) => Key::F64(Fraction::from(value as f64)),
-                other => other,
-            };
-            // Beyond 2^53 two whole numbers may become one fraction.
-            let mine = self.buckets.entry(key).or_default();
-            mine.error = mine.error.max(term.error);
+            let mine = self.buckets.entry(convert(key)).or_default();
+            mine.error = mine.error.saturating_add(term.error);
             mine.bucket.merge(term.bucket)?;
         }
         Ok(())
@@ -211,7 +227,44 @@ impl Terms {
     }
 }
 
+fn is_text(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::Keyword | ValueKind::Unmapped)
+}
+
 impl ValueFormat {
+    /// Reads text as a key of values that are not text; `None` where it says none.
+    fn read(&self, text: &str) -> Option<Key> {
+        let whole = || {
+            let fraction = text
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.trunc() == *value);
+            // The range in which every whole fraction is that number.
+            fraction.filter(|value| value.abs() <= 9_007_199_254_740_992.0)
+        };
+        match self.kind {
+            ValueKind::Long => {
+                let exact = text.parse().ok();
+                exact.or_else(|| Some(whole()? as i64)).map(Key::I64)
+            }
+            ValueKind::UnsignedLong => text.parse().ok().map(Key::U64),
+            ValueKind::Double => {
+                let finite = text.parse().ok().filter(|value: &f64| value.is_finite());
+                finite.map(|value| Key::F64(Fraction::from(value)))
+            }
+            ValueKind::Boolean => match text {
+                "true" | "1" => Some(Key::I64(1)),
+                "false" | "0" => Some(Key::I64(0)),
+                _ => None,
+            },
+            ValueKind::Ip => parse_ip(text).map(Key::Ip),
+            // When now is, is not known here.
+            ValueKind::Date if text.starts_with("now") => None,
+            ValueKind::Date => bounds::date(&Value::from(text), self, 0).ok().map(Key::I64),
+            ValueKind::Keyword | ValueKind::Unmapped => None,
+        }
+    }
+
     /// Returns a key as the dialect writes it in `include`; a date as `{"ms": …}`, which requests cannot
     /// hold: what a number means is up to the field's format.
     pub(crate) fn key_value(&self, key: &Key) -> Value {
@@ -325,6 +378,41 @@ mod tests {
         other.merge(long()).expect("they fit");
         assert_eq!(one, other);
         assert_eq!(one.counts().collect::<Vec<_>>(), [2, 1, 1]);
+    }
+
+    #[test]
+    fn what_stands_for_missing_values_where_a_field_is_unknown_is_one_of_its_values() {
+        let with = |kind, keys: &[Key]| Terms {
+            format: ValueFormat {
+                kind,
+                ..ValueFormat::default()
+            },
+            buckets: keys
+                .iter()
+                .map(|key| (key.clone(), TermBucket::default()))
+                .collect(),
+            ..Terms::default()
+        };
+        let text = |text: &str| Key::Text(text.to_owned());
+        for (kind, given, key) in [
+            (ValueKind::Long, "-1", Key::I64(-1)),
+            (ValueKind::Long, "5.0", Key::I64(5)),
+            (ValueKind::Long, "5.5", text("5.5")),
+            (ValueKind::UnsignedLong, "7", Key::U64(7)),
+            (ValueKind::Double, "0.5", Key::F64(Fraction::from(0.5))),
+            (ValueKind::Boolean, "true", Key::I64(1)),
+            (ValueKind::Ip, "::1", Key::Ip(1)),
+            (ValueKind::Date, "1970-01-02", Key::I64(86_400_000)),
+            (ValueKind::Keyword, "-1", text("-1")),
+        ] {
+            let known = || with(kind, std::slice::from_ref(&key));
+            let unknown = || with(ValueKind::Unmapped, &[text(given)]);
+            let (mut one, mut other) = (known(), unknown());
+            one.merge(unknown()).expect("they fit");
+            other.merge(known()).expect("they fit");
+            assert_eq!(one, known(), "{given}");
+            assert_eq!(other, known(), "{given}");
+        }
     }
 
     proptest! {
