@@ -111,7 +111,23 @@ impl Sketch {
         let share = percent.clamp(0.0, 100.0) / 100.0;
         match &self.0 {
             Shape::Exact(values) => interpolate(values, share),
-            Shape::Buckets(buckets) => Some(buckets.at(share)),
+            Shape::Buckets(buckets) => Some(buckets.at(share, |place| {
+                let size = middle(place.bucket);
+                if place.is_negative { -size } else { size }
+            })),
+        }
+    }
+
+    /// Returns the value at `percent` as [`Sketch::percentile`] does, but inside a bucket in proportion to
+    /// the ranks: within 2 α of a value at that rank, and where values lie evenly far closer. For values
+    /// whose distances count and not their sizes, as of dates: α of the time since 1970 is months.
+    pub fn percentile_in_proportion(&self, percent: f64) -> Option<f64> {
+        let share = percent.clamp(0.0, 100.0) / 100.0;
+        match &self.0 {
+            Shape::Exact(values) => interpolate(values, share),
+            Shape::Buckets(buckets) => {
+                Some(buckets.at(share, |place| buckets.in_proportion(place)))
+            }
         }
     }
 
@@ -182,8 +198,8 @@ impl Buckets {
         !self.min.is_nan() && !self.max.is_nan() && self.min <= self.max
     }
 
-    /// The value at a share of the ranks.
-    fn at(&self, share: f64) -> f64 {
+    /// The value at a share of the ranks; `value` says which one of a place's bucket.
+    fn at(&self, share: f64, value: impl Fn(Place) -> f64) -> f64 {
         if share == 0.0 {
             return self.min;
         }
@@ -195,16 +211,48 @@ impl Buckets {
         // Rank 0 is the first value.
         let rank = (share * total as f64 - 0.5).max(0.0);
         let mut seen = 0_u64;
-        let negative = self.negative.iter().rev().map(|(i, n)| (-middle(*i), *n));
-        let positive = self.positive.iter().map(|(i, n)| (middle(*i), *n));
-        for (value, count) in negative.chain([(0.0, self.zeros)]).chain(positive) {
+        let negative = self
+            .negative
+            .iter()
+            .rev()
+            .map(|(i, n)| (Some((*i, true)), *n));
+        let positive = self.positive.iter().map(|(i, n)| (Some((*i, false)), *n));
+        for (place, count) in negative.chain([(None, self.zeros)]).chain(positive) {
+            let before = seen as f64;
             seen = seen.saturating_add(count);
             if seen as f64 > rank {
-                return value.clamp(self.min, self.max);
+                let found = place.map_or(0.0, |(bucket, is_negative)| {
+                    let part = ((rank - before + 0.5) / count as f64).clamp(0.0, 1.0);
+                    value(Place {
+                        bucket,
+                        is_negative,
+                        part,
+                    })
+                });
+                return found.clamp(self.min, self.max);
             }
         }
         self.max
     }
+
+    fn in_proportion(&self, place: Place) -> f64 {
+        let (small, large) = (growth().powi(place.bucket - 1), growth().powi(place.bucket));
+        let (low, high) = if place.is_negative {
+            (-large, -small)
+        } else {
+            (small, large)
+        };
+        let (low, high) = (low.max(self.min), high.min(self.max));
+        low + place.part * (high - low)
+    }
+}
+
+/// Where a rank is among values that are not 0.
+struct Place {
+    bucket: i32,
+    is_negative: bool,
+    /// Share of the bucket's values that are smaller, 0 to 1.
+    part: f64,
 }
 
 fn growth() -> f64 {
@@ -263,6 +311,22 @@ mod tests {
                 (found - actual).abs() <= ALPHA * actual.abs() + 1.0,
                 "{percent}: {found}"
             );
+        }
+    }
+
+    #[test]
+    fn many_dates_of_a_week_are_told_apart() {
+        const MINUTE: f64 = 60_000.0;
+        for start in [1.7e12, -1.7e12] {
+            let week = sketch((0..10_080).map(|minute| start + f64::from(minute) * MINUTE));
+            for percent in [0.0, 1.0, 25.0, 50.0, 75.0, 99.0, 100.0] {
+                let actual = start + percent / 100.0 * 10_079.0 * MINUTE;
+                let found = week.percentile_in_proportion(percent).expect("values");
+                assert!(
+                    (found - actual).abs() <= 10.0 * MINUTE,
+                    "{percent}: {found}"
+                );
+            }
         }
     }
 

@@ -5,8 +5,9 @@ use gleaner_query::answer::{AggregationValue, Stats};
 
 use super::format::number_text;
 use crate::partial::Partial;
-use crate::partial::key::ValueFormat;
+use crate::partial::key::{ValueFormat, ValueKind};
 use crate::partial::numbers::Numbers;
+use crate::partial::sketch::Sketch;
 
 /// Deviations between the mean and the bounds of `extended_stats`.
 const SIGMA: f64 = 2.0;
@@ -29,10 +30,8 @@ pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<Aggrega
             },
             Partial::Percentiles { format, sketch },
         ) => {
-            let values: Vec<(f64, Option<f64>)> = percents
-                .iter()
-                .map(|p| (*p, sketch.percentile(*p)))
-                .collect();
+            let at = |p: &f64| (*p, percentile(sketch, format, *p));
+            let values: Vec<(f64, Option<f64>)> = percents.iter().map(at).collect();
             let texts = values
                 .iter()
                 .map(|(_, value)| number_text(format, (*value)?));
@@ -43,6 +42,13 @@ pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<Aggrega
             })
         }
         _ => None,
+    }
+}
+
+fn percentile(sketch: &Sketch, format: &ValueFormat, percent: f64) -> Option<f64> {
+    match format.kind {
+        ValueKind::Date => sketch.percentile_in_proportion(percent),
+        _ => sketch.percentile(percent),
     }
 }
 
@@ -111,9 +117,9 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
         (AggregationKind::Cardinality { .. }, Partial::Distinct(distinct)) => {
             (name == "value" || name.is_empty()).then(|| distinct.count() as f64)
         }
-        (AggregationKind::Percentiles { .. }, Partial::Percentiles { sketch, .. }) => {
+        (AggregationKind::Percentiles { .. }, Partial::Percentiles { format, sketch }) => {
             let percent: f64 = name.parse().ok()?;
-            Some(sketch.percentile(percent).unwrap_or(f64::NAN))
+            Some(percentile(sketch, format, percent).unwrap_or(f64::NAN))
         }
         _ => None,
     }
