@@ -10,6 +10,7 @@ use super::memory::Meter;
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Source, ip_number, visit_column};
+use crate::control::Control;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::partial::Partial;
@@ -17,6 +18,9 @@ use crate::partial::distinct::{
     Distinct, hash_fraction, hash_ip, hash_text, hash_unsigned, hash_whole,
 };
 use crate::partial::key::{ValueFormat, ValueKind};
+
+/// Terms hashed between two looks at the request's control.
+const TERMS_A_CHECK: usize = 65_536;
 
 pub(super) fn build<'a>(
     request: &'a ValueSource,
@@ -36,6 +40,7 @@ pub(super) fn build<'a>(
             threshold,
             owners: Vec::new(),
             meter,
+            control: context.control,
         }),
         values => Box::new(ValuesNode {
             values,
@@ -126,6 +131,7 @@ struct TermsNode<'a> {
     threshold: u32,
     owners: Vec<Ords>,
     meter: Meter<'a>,
+    control: &'a Control,
 }
 
 /// Ordinals of an owner, and whether a document had none.
@@ -159,10 +165,13 @@ impl Node for TermsNode<'_> {
             let ords: Vec<u64> = owner.ords.iter().map(u64::from).collect();
             let mut insert =
                 |term: &[u8]| distinct.insert(hash_text(&String::from_utf8_lossy(term)));
-            self.column
-                .dictionary()
-                .sorted_ords_to_term_cb(&ords, &mut insert)
-                .map_err(EngineError::io("reading terms"))?;
+            for ords in ords.chunks(TERMS_A_CHECK) {
+                self.control.check()?;
+                self.column
+                    .dictionary()
+                    .sorted_ords_to_term_cb(ords, &mut insert)
+                    .map_err(EngineError::io("reading terms"))?;
+            }
             if let Some(hash) = self.missing.filter(|_| owner.has_missing) {
                 distinct.insert(hash);
             }

@@ -1,7 +1,6 @@
 //! Which keys `terms` wants: `include` and `exclude`.
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::Arc;
 
 use gleaner_query::aggregation::TermsFilter;
@@ -18,6 +17,8 @@ use crate::partial::key::{Key, ValueFormat, ValueKind};
 
 /// Terms of a dictionary that are walked over in the time that one takes to be looked up, roughly.
 const LOOKUP_TERMS: usize = 64;
+/// Terms walked over between two looks at the request's control: less than a millisecond.
+const TERMS_A_CHECK: usize = 4_096;
 
 /// Which keys a request wants.
 pub(super) struct KeyFilter {
@@ -61,11 +62,15 @@ impl KeyFilter {
 
     /// Returns which terms of a dictionary are wanted: found once, instead of reading each term by
     /// itself when a document has it.
-    pub(super) fn ordinals(&self, dictionary: &Dictionary) -> Result<Ordinals, EngineError> {
-        let of = |set: &KeySet| {
-            let found = set.ordinals(dictionary);
-            found.map_err(EngineError::io("reading terms"))
-        };
+    ///
+    /// # Errors
+    /// When terms cannot be read, or `control` stops.
+    pub(super) fn ordinals(
+        &self,
+        dictionary: &Dictionary,
+        control: &Control,
+    ) -> Result<Ordinals, EngineError> {
+        let of = |set: &KeySet| set.ordinals(dictionary, control);
         Ok(Ordinals {
             included: self.include.as_ref().map(of).transpose()?,
             excluded: self
@@ -127,29 +132,39 @@ impl KeySet {
         }
     }
 
-    fn ordinals(&self, dictionary: &Dictionary) -> io::Result<RoaringTreemap> {
+    fn ordinals(
+        &self,
+        dictionary: &Dictionary,
+        control: &Control,
+    ) -> Result<RoaringTreemap, EngineError> {
+        let unread = || EngineError::io("reading terms");
         let mut found = RoaringTreemap::new();
         match self {
             Self::Values(keys) if keys.len() < dictionary.num_terms() / LOOKUP_TERMS => {
                 for key in keys {
                     if let Key::Text(text) = key {
-                        found.extend(dictionary.term_ord(text)?);
+                        found.extend(dictionary.term_ord(text).map_err(unread())?);
                     }
                 }
             }
             Self::Values(keys) => {
                 let texts: HashSet<&[u8]> = keys.iter().filter_map(text).collect();
-                let mut terms = dictionary.stream()?;
+                let mut terms = dictionary.stream().map_err(unread())?;
+                let mut num_terms = 0_usize;
                 while terms.advance() {
                     if texts.contains(terms.key()) {
                         found.insert(terms.term_ord());
                     }
+                    pace(&mut num_terms, control)?;
                 }
             }
             Self::Matching(automaton) => {
-                let mut terms = dictionary.search(&**automaton).into_stream()?;
+                let terms = dictionary.search(&**automaton).into_stream();
+                let mut terms = terms.map_err(unread())?;
+                let mut num_terms = 0_usize;
                 while terms.advance() {
                     found.insert(terms.term_ord());
+                    pace(&mut num_terms, control)?;
                 }
             }
         }
@@ -163,6 +178,15 @@ impl KeySet {
             (Self::Matching(_), _) => false,
         }
     }
+}
+
+/// Counts a term read; looks at `control` at the first and then now and again.
+fn pace(num_terms: &mut usize, control: &Control) -> Result<(), EngineError> {
+    if num_terms.is_multiple_of(TERMS_A_CHECK) {
+        control.check()?;
+    }
+    *num_terms += 1;
+    Ok(())
 }
 
 /// Returns whether an automaton accepts a whole term.

@@ -11,6 +11,7 @@ use tantivy::columnar::{Column, StrColumn};
 use super::bounds;
 use super::key_filter::{KeyFilter, Ordinals};
 use super::source::{ip_number, visit_column};
+use crate::control::Control;
 use crate::error::EngineError;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 
@@ -33,7 +34,7 @@ pub(super) trait KeyColumn: Send {
 
     /// Returns the numbers of the values wanted, where to read a value costs more than to ask for its
     /// number.
-    fn wanted(&self, _: &KeyFilter) -> Result<Option<Ordinals>, EngineError> {
+    fn wanted(&self, _: &KeyFilter, _: &Control) -> Result<Option<Ordinals>, EngineError> {
         Ok(None)
     }
 }
@@ -70,8 +71,12 @@ impl KeyColumn for Terms {
         raw as usize
     }
 
-    fn wanted(&self, filter: &KeyFilter) -> Result<Option<Ordinals>, EngineError> {
-        filter.ordinals(self.0.dictionary()).map(Some)
+    fn wanted(
+        &self,
+        filter: &KeyFilter,
+        control: &Control,
+    ) -> Result<Option<Ordinals>, EngineError> {
+        filter.ordinals(self.0.dictionary(), control).map(Some)
     }
 }
 

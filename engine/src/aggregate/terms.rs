@@ -116,7 +116,7 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
             None => Slots::Sparse(HashMap::new()),
         };
         let ordinals = match &parts.filter {
-            Some(filter) => column.wanted(filter)?,
+            Some(filter) => column.wanted(filter, parts.buckets.control())?,
             None => None,
         };
         Ok(Box::new(Self {

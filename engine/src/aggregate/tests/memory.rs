@@ -100,3 +100,25 @@ fn the_content_of_top_hits_is_paid_for() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn reading_terms_can_be_called_off() {
+    let documents: Documents = (0..100)
+        .map(|i| (format!("d{i}"), json!({"tag": format!("t{i}")})))
+        .collect();
+    let docs: Vec<u32> = (0..100).collect();
+    for request in [
+        json!({"terms": {"field": "tag", "include": ["t1", "t2", "t3"]}}),
+        json!({"cardinality": {"field": "tag"}}),
+    ] {
+        let control = Control::unlimited();
+        let attempt = || attempt(&documents, &request, (&docs, 1 << 20), &control);
+        assert!(attempt().is_ok());
+        control.cancel();
+        let stopped = attempt();
+        assert!(
+            matches!(stopped, Err(EngineError::Cancelled)),
+            "{stopped:?}"
+        );
+    }
+}
