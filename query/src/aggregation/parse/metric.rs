@@ -6,7 +6,9 @@ use super::{Context, source};
 use crate::aggregation::{AggregationKind, Metric, TopHitsAggregation};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
-use crate::search::{parse_field_formats, parse_highlight, parse_sort, parse_source_filter};
+use crate::search::{
+    Highlight, parse_field_formats, parse_highlight, parse_sort, parse_source_filter,
+};
 
 const DEFAULT_PRECISION: u32 = 3_000;
 const MAX_PRECISION: u32 = 40_000;
@@ -148,6 +150,18 @@ fn tdigest(value: &Value) -> Result<(), QueryError> {
     Ok(())
 }
 
+/// Reads `highlight` of `top_hits`, where the search's query alone is marked.
+fn highlight(value: &Value, context: Context<'_>) -> Result<Highlight, QueryError> {
+    let highlight = parse_highlight(value, context.limits)?;
+    let mut fields = highlight.fields.iter();
+    if highlight.query.is_some() || fields.any(|(_, options)| options.query.is_some()) {
+        return Err(QueryError::parsing(
+            "[top_hits] [highlight_query] is not supported",
+        ));
+    }
+    Ok(highlight)
+}
+
 /// Reads the body of `top_hits`.
 pub(super) fn top_hits(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("top_hits", body)?;
@@ -174,7 +188,7 @@ pub(super) fn top_hits(body: &Value, context: Context<'_>) -> Result<Aggregation
         .transpose()?;
     let highlight = reader
         .take("highlight")
-        .map(|value| parse_highlight(value, context.limits))
+        .map(|value| highlight(value, context))
         .transpose()?;
     let version = reader.boolean("version")?.unwrap_or(false);
     let seq_no_primary_term = reader.boolean("seq_no_primary_term")?.unwrap_or(false);

@@ -305,6 +305,18 @@ fn wrong_values_are_named() {
             "[compression] must be greater than or equal to 0. Found [-1.0]",
         ),
         (
+            json!({"a": {"top_hits": {"highlight": {
+                "fields": {"x": {}}, "highlight_query": {"match_all": {}}
+            }}}}),
+            "[top_hits] [highlight_query] is not supported",
+        ),
+        (
+            json!({"a": {"top_hits": {"highlight": {
+                "fields": {"x": {"highlight_query": {"match_all": {}}}}
+            }}}}),
+            "[top_hits] [highlight_query] is not supported",
+        ),
+        (
             json!({"a": {"filter": {"match_all": {}}, "aggs": {"b": {"global": {}}}}}),
             "Aggregator [b] of type [global] cannot be a sub-aggregation: it can only be at the top level",
         ),
