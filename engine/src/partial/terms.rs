@@ -114,18 +114,18 @@ impl Terms {
         Ok(())
     }
 
-    /// Cuts a shard's complete list to what the request needs, where it is long.
+    /// Cuts a shard's complete list to what the request needs.
     ///
-    /// Only orders that allow it are cut: by count, descending (with a bound left), or by key
-    /// (the first keys of all shards hold the first keys of the whole).
+    /// Only orders that allow it are cut: by key (the first keys of all shards hold the first keys of the
+    /// whole), and where the list is longer than `limit`, by count, descending (with a bound left).
     pub fn truncate(&mut self, request: &TermsAggregation, limit: usize) {
-        let wanted = shard_size(request);
-        let counts_a_list = matches!(request.include, Some(TermsFilter::Values(_)));
-        if self.buckets.len() <= limit.max(wanted) || counts_a_list {
+        if matches!(request.include, Some(TermsFilter::Values(_))) {
             return;
         }
+        let wanted = shard_size(request);
+        let is_long = self.buckets.len() > limit.max(wanted);
         match request.order.first() {
-            None | Some((BucketOrder::Count, true)) => self.keep_largest(wanted),
+            None | Some((BucketOrder::Count, true)) if is_long => self.keep_largest(wanted),
             Some((BucketOrder::Key, descending)) if request.min_doc_count <= 1 => {
                 self.keep_first(wanted, *descending);
             }
@@ -349,6 +349,38 @@ mod tests {
         counts.sort_by_key(|(key, count)| (Reverse(*count), *key));
         counts.truncate(size);
         counts
+    }
+
+    #[test]
+    fn the_first_keys_of_a_shard_are_all_that_an_order_by_key_needs() {
+        let mut request = request(3);
+        for (descending, expected) in [(false, [0, 1, 2]), (true, [99, 98, 97])] {
+            request.order = vec![(BucketOrder::Key, descending)];
+            let mut all = Terms::default();
+            for shard in 0..3 {
+                let mut terms = Terms::default();
+                for key in (shard..100).step_by(1 + shard as usize) {
+                    let bucket = Bucket {
+                        doc_count: 2,
+                        ..Bucket::default()
+                    };
+                    let term = TermBucket { bucket, error: 0 };
+                    terms.buckets.insert(Key::I64(key), term);
+                }
+                let num_docs = 2 * terms.buckets.len() as u64;
+                terms.truncate(&request, COMPLETE_KEYS);
+                // Three, half of that, and ten.
+                assert_eq!(terms.buckets.len(), 14);
+                assert_eq!(terms.counts().sum::<u64>() + terms.unlisted, num_docs);
+                all.merge(terms).expect("one request");
+            }
+            assert_eq!(all.bound, 0, "nothing is open");
+            let mut keys: Vec<&Key> = all.buckets.keys().collect();
+            if descending {
+                keys.reverse();
+            }
+            assert_eq!(keys[..3], expected.map(Key::I64).each_ref());
+        }
     }
 
     #[test]
