@@ -52,6 +52,19 @@ pub(crate) fn number(value: &Value, format: &ValueFormat, now_ms: i64) -> Result
     }
 }
 
+/// Reads what stands for missing values: as [`number`] does, but a number is one of milliseconds,
+/// whatever the format of the dates.
+pub(crate) fn missing(
+    value: &Value,
+    format: &ValueFormat,
+    now_ms: i64,
+) -> Result<f64, EngineError> {
+    match value {
+        Value::Number(given) => given.as_f64().ok_or_else(|| unreadable(value)),
+        _ => number(value, format, now_ms),
+    }
+}
+
 /// Reads the bounds of ranges, in the order of the request.
 pub(crate) fn ranges(
     request: &RangeAggregation,

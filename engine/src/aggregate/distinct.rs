@@ -52,7 +52,7 @@ pub(super) fn build<'a>(
     })
 }
 
-/// Returns the hash of a value of a request.
+/// Returns the hash of what stands for missing values.
 fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, EngineError> {
     match (format.kind, value) {
         (ValueKind::Keyword | ValueKind::Unmapped, Value::String(text)) => Ok(hash_text(text)),
@@ -62,7 +62,7 @@ fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, E
         }
         (ValueKind::Keyword | ValueKind::Unmapped, other) => Ok(hash_text(&other.to_string())),
         (ValueKind::Ip, Value::String(text)) => super::term_keys::parse_ip(text).map(hash_ip),
-        _ => bounds::number(value, format, now_ms).map(hash_fraction),
+        _ => bounds::missing(value, format, now_ms).map(hash_fraction),
     }
 }
 

@@ -114,7 +114,7 @@ impl Numbers {
             },
             ..opened.format.clone()
         };
-        let read = |value| bounds::number(value, &described, context.now_ms);
+        let read = |value| bounds::missing(value, &described, context.now_ms);
         let missing = match source.missing.as_ref().map(read).transpose() {
             // It may need the format of a field that is unknown here.
             Err(_) if is_unmapped && !is_date => None,

@@ -97,9 +97,10 @@ impl Terms {
 
     /// Turns text into values of `format`, where it says one.
     fn retype(&mut self, format: &ValueFormat) -> Result<(), EngineError> {
+        let was_known = self.format.kind != ValueKind::Unmapped;
         self.format.clone_from(format);
         self.rekey(|key| match &key {
-            Key::Text(text) => format.read(text).unwrap_or(key),
+            Key::Text(text) => format.read(text, was_known).unwrap_or(key),
             _ => key,
         })
     }
@@ -232,8 +233,9 @@ fn is_text(kind: ValueKind) -> bool {
 }
 
 impl ValueFormat {
-    /// Reads text as a key of values that are not text; `None` where it says none.
-    fn read(&self, text: &str) -> Option<Key> {
+    /// Reads text as a key of values that are not text; `None` where it says none. Where its own type was
+    /// not known, digits are of a number that a request gave.
+    fn read(&self, text: &str, was_known: bool) -> Option<Key> {
         let whole = || {
             let fraction = text
                 .parse()
@@ -258,6 +260,9 @@ impl ValueFormat {
                 _ => None,
             },
             ValueKind::Ip => parse_ip(text).map(Key::Ip),
+            ValueKind::Date if !was_known && whole().is_some() => {
+                whole().map(|ms| Key::I64(ms as i64))
+            }
             // When now is, is not known here.
             ValueKind::Date if text.starts_with("now") => None,
             ValueKind::Date => bounds::date(&Value::from(text), self, 0).ok().map(Key::I64),
@@ -435,6 +440,7 @@ mod tests {
             (ValueKind::Boolean, "true", Key::I64(1)),
             (ValueKind::Ip, "::1", Key::Ip(1)),
             (ValueKind::Date, "1970-01-02", Key::I64(86_400_000)),
+            (ValueKind::Date, "2020", Key::I64(2_020)),
             (ValueKind::Keyword, "-1", text("-1")),
         ] {
             let known = || with(kind, std::slice::from_ref(&key));

@@ -1,7 +1,9 @@
 //! What a `terms` request says about keys.
 
 use gleaner_query::aggregation::TermsAggregation;
+use serde_json::Value;
 
+use crate::aggregate::bounds;
 use crate::aggregate::key_filter::KeyFilter;
 use crate::aggregate::term_keys::parse_key;
 use crate::control::Control;
@@ -31,11 +33,16 @@ impl Asked {
         control: Option<&Control>,
     ) -> Result<Self, EngineError> {
         let missing = request.source.missing.as_ref();
-        if format.kind == ValueKind::Unmapped && missing.is_some_and(serde_json::Value::is_string) {
+        if format.kind == ValueKind::Unmapped && missing.is_some_and(Value::is_string) {
             format.kind = ValueKind::Keyword;
         }
         let missing = missing
-            .map(|value| parse_key(value, &format, now_ms))
+            .map(|value| match (format.kind, value) {
+                (ValueKind::Date, Value::Number(_)) => {
+                    bounds::missing(value, &format, now_ms).map(|ms| Key::I64(ms as i64))
+                }
+                _ => parse_key(value, &format, now_ms),
+            })
             .transpose()?;
         let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
         let filter = KeyFilter::new(include, exclude, (&format, now_ms), control)?;

@@ -58,6 +58,24 @@ fn bounds_are_read_in_the_fields_format() {
 }
 
 #[test]
+fn a_number_for_missing_dates_is_of_milliseconds() {
+    let mapping = mapping(&json!({"when": {"type": "date", "format": "epoch_second"}}));
+    let index = Index::new(&mapping, &vec![("d".to_owned(), json!({}))], ONE);
+    let found = |kind: &str| {
+        one(
+            &index,
+            &json!({ kind: {"field": "when", "missing": 86_400_000} }),
+        )
+    };
+    assert_eq!(shown(&found("terms")), [("86400".to_owned(), 1)]);
+    let expected = AggregationValue::Number {
+        value: Some(86_400_000.0),
+        as_string: Some("86400".to_owned()),
+    };
+    assert_eq!(found("max").value, expected);
+}
+
+#[test]
 fn ranges_over_an_unknown_field_still_have_dates() {
     let ranges = json!([{"from": "2020-01-01T00:00:00Z"}]);
     let found = one(
