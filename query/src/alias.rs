@@ -32,7 +32,8 @@ pub enum AliasAction {
         indices: Vec<String>,
         /// Names or patterns.
         aliases: Vec<String>,
-        /// Whether an alias that no index bears is an error; `None`: for names, not for patterns.
+        /// Whether each must be borne by an index; `None`: one of them, unless another action of the
+        /// request does something.
         must_exist: Option<bool>,
     },
     /// Deletes indices in the same step.
@@ -182,8 +183,11 @@ fn parse_action(action: &Value, limits: &Limits) -> Result<AliasAction, QueryErr
     let mut alias = Alias::default();
     for (key, value) in body {
         let is_target = matches!(key.as_str(), "index" | "indices" | "alias" | "aliases");
-        if is_target || key == "must_exist" || is_add && read_part(&mut alias, key, value, limits)?
-        {
+        let is_known = match key.as_str() {
+            "must_exist" => !is_add,
+            _ => is_target || is_add && read_part(&mut alias, key, value, limits)?,
+        };
+        if is_known {
             continue;
         }
         let reason = format!("[{kind}] unknown field [{key}]");

@@ -98,7 +98,7 @@ async fn delete(request: Request) -> Answer {
     let action = AliasAction::Remove {
         indices,
         aliases,
-        must_exist: Some(true),
+        must_exist: None,
     };
     request.root().update_aliases(&[action]).await?;
     Ok(acknowledged())

@@ -39,23 +39,44 @@ pub fn apply_alias_actions(
             changes.removed.extend(found);
         }
     }
+    // Removing what is not there is an error only where nothing else is done.
+    let mut is_any_done = false;
+    let mut missing = Vec::new();
     for action in actions {
         match action {
             AliasAction::Add {
                 indices,
                 aliases,
                 alias,
-            } => add(&mut changes, state, (indices, aliases), alias)?,
+            } => {
+                add(&mut changes, state, (indices, aliases), alias)?;
+                is_any_done = true;
+            }
             AliasAction::Remove {
                 indices,
                 aliases,
                 must_exist,
-            } => remove(&mut changes, state, (indices, aliases), *must_exist)?,
-            AliasAction::RemoveIndex { .. } => {}
+            } => {
+                let unborne = remove(&mut changes, state, (indices, aliases))?;
+                if *must_exist == Some(true) && !unborne.is_empty() {
+                    return Err(aliases_missing(&unborne));
+                }
+                is_any_done |= *must_exist == Some(false) || unborne.len() < aliases.len();
+                missing.extend(unborne);
+            }
+            AliasAction::RemoveIndex { .. } => is_any_done = true,
         }
+    }
+    if !is_any_done && !missing.is_empty() {
+        return Err(aliases_missing(&missing));
     }
     check_write_indices(&changes, state)?;
     Ok(changes)
+}
+
+fn aliases_missing(names: &[&str]) -> QueryError {
+    let reason = format!("aliases [{}] missing", names.join(", "));
+    QueryError::new(ErrorType::AliasesNotFound, reason)
 }
 
 /// Refuses an alias of an index that is to be made when it has its name, or that of another index.
@@ -104,13 +125,14 @@ fn add(
     Ok(())
 }
 
-fn remove(
+/// Takes aliases from indices; returns the names and patterns that none of them bears.
+fn remove<'a>(
     changes: &mut AliasChanges,
     state: &ClusterState,
-    (indices, patterns): (&[String], &[String]),
-    must_exist: Option<bool>,
-) -> Result<(), QueryError> {
+    (indices, patterns): (&[String], &'a [String]),
+) -> Result<Vec<&'a str>, QueryError> {
     let targets = targets(indices, state, true)?;
+    let mut unborne = Vec::new();
     for pattern in patterns {
         let text = if pattern == "_all" { "*" } else { pattern };
         let mut is_found = false;
@@ -120,12 +142,11 @@ fn remove(
             aliases.retain(|name, _| !matches_pattern(text, name.as_str()));
             is_found |= aliases.len() < before;
         }
-        if !is_found && must_exist.unwrap_or(!text.contains('*')) {
-            let reason = format!("aliases [{pattern}] missing");
-            return Err(QueryError::new(ErrorType::AliasesNotFound, reason));
+        if !is_found {
+            unborne.push(pattern.as_str());
         }
     }
-    Ok(())
+    Ok(unborne)
 }
 
 /// Returns the aliases of an index as they are so far.

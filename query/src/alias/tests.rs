@@ -127,6 +127,33 @@ fn actions_change_aliases() {
 }
 
 #[test]
+fn aliases_that_nobody_bears_are_passed_over_where_others_change() {
+    let swap = json!([
+        {"remove": {"index": "*", "alias": "new"}},
+        {"add": {"index": "i1", "alias": "new"}},
+    ]);
+    assert_eq!(aliases(&swap, 1), ["a1", "new"]);
+    let some = json!([{"remove": {"index": "i1", "aliases": ["a1", "nope"]}}]);
+    assert_eq!(aliases(&some, 1), [""; 0]);
+    for (actions, names) in [
+        (
+            json!([{"remove": {"index": "i1", "aliases": ["x", "y*"]}}]),
+            "x, y*",
+        ),
+        (
+            json!([
+                {"add": {"index": "i1", "alias": "new"}},
+                {"remove": {"index": "i1", "aliases": ["a1", "x"], "must_exist": true}},
+            ]),
+            "x",
+        ),
+    ] {
+        let reason = format!("aliases [{names}] missing");
+        assert_eq!(apply(&actions).unwrap_err().reason, reason);
+    }
+}
+
+#[test]
 fn wrong_actions_are_refused_by_name() {
     for (actions, reason) in [
         (
@@ -137,6 +164,10 @@ fn wrong_actions_are_refused_by_name() {
         (
             json!([{"remove": {"index": "i1", "alias": "a1", "filter": {}}}]),
             "[remove] unknown field [filter]",
+        ),
+        (
+            json!([{"add": {"index": "i1", "alias": "b", "must_exist": true}}]),
+            "[add] unknown field [must_exist]",
         ),
         (
             json!([{"add": {"index": "", "alias": "b"}}]),
