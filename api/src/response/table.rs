@@ -79,6 +79,9 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
+/// Columns that say when the table was made; `ts=false` leaves them out.
+const TIMES: [&str; 2] = ["epoch", "timestamp"];
+
 /// A column as chosen: by position, under the name it was asked by.
 struct Chosen {
     at: usize,
@@ -141,10 +144,14 @@ impl Table {
     }
 
     fn arranged(&self, parameters: &Parameters) -> Result<(Vec<Chosen>, Vec<usize>), ApiError> {
-        let chosen = match parameters.list("h") {
+        let mut chosen = match parameters.list("h") {
             None => self.defaults(),
             Some(names) => self.named(&names)?,
         };
+        if parameters.flag("ts")? == Some(false) {
+            let is_time = |column: &Chosen| TIMES.contains(&self.columns[column.at].name);
+            chosen.retain(|column| !is_time(column));
+        }
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         if let Some(keys) = parameters.list("s") {
             let keys = keys

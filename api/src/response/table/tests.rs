@@ -37,6 +37,26 @@ fn columns_are_chosen_and_rows_ordered() {
 }
 
 #[test]
+fn the_time_of_a_table_is_left_out_when_nobody_wants_it() {
+    const TIMED: &[Column] = &[
+        Column::text("epoch", "t", "seconds"),
+        Column::text("timestamp", "ts", "time of day"),
+        Column::text("count", "dc", "documents"),
+    ];
+    let shown = |query: &str| {
+        let parameters = Parameters::parse(Some(query)).expect("well formed");
+        let table = Table {
+            columns: TIMED,
+            rows: vec![vec!["1".into(), "00:00:01".into(), "7".into()]],
+        };
+        table.to_text(&parameters).expect("known columns")
+    };
+    assert_eq!(shown("ts=false&v"), "count\n7\n");
+    assert_eq!(shown("ts=false&h=t,count"), "7\n");
+    assert_eq!(shown("ts"), "1 00:00:01 7\n");
+}
+
+#[test]
 fn json_rows_bear_the_names_asked_for() {
     let parameters = Parameters::parse(Some("h=i,extra")).expect("well formed");
     let json = table().to_json(&parameters).expect("known columns");

@@ -2,7 +2,7 @@
 
 use super::count::clock_text;
 use crate::request::Request;
-use crate::response::{Cell, Column, Reply, Table};
+use crate::response::{Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::cluster::Health;
 use crate::routes::nodes::NumMembers;
@@ -66,17 +66,9 @@ pub(super) async fn table(request: Request) -> Answer {
     let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
     let members = NumMembers::of(&request, &states);
     let seconds = request.root().now_ms() / 1_000;
-    let has_time = request.parameters.flag("ts")?.unwrap_or(true);
-    let shown = |text: String| {
-        if has_time {
-            Cell::from(text)
-        } else {
-            Cell::default()
-        }
-    };
     let row = vec![
-        shown(seconds.to_string()),
-        shown(clock_text(seconds)),
+        seconds.to_string().into(),
+        clock_text(seconds).into(),
         state.cluster_name.as_str().into(),
         health.level.as_str().into(),
         (members.all as u64).into(),

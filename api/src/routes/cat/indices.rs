@@ -124,16 +124,16 @@ pub(super) async fn table(request: Request) -> Answer {
     let found = names::resolve(&expression, &request.root().state(), &options)?;
     let states = request.root().shard_states().await;
     let once = states.one_each();
+    let copies = Copies {
+        all: &states.copies,
+        once: &once,
+        is_once: request.parameters.is_set("pri")?,
+    };
     let mut rows = Vec::with_capacity(found.len());
     for found in &found {
         let health = Health::of_index(&found.meta, &states.copies).level;
         if wanted.is_none_or(|wanted| wanted == health) {
-            rows.push(row(
-                &found.meta,
-                health,
-                (&states.copies, &once),
-                &request.parameters,
-            ));
+            rows.push(row(&found.meta, health, copies, &request.parameters));
         }
     }
     Ok(Reply::table(Table {
@@ -142,22 +142,35 @@ pub(super) async fn table(request: Request) -> Answer {
     }))
 }
 
+/// The copies that a row counts.
+#[derive(Clone, Copy)]
+struct Copies<'a> {
+    all: &'a [LocatedShard],
+    /// One of each shard.
+    once: &'a [&'a LocatedShard],
+    /// Whether one of each shard is all that counts.
+    is_once: bool,
+}
+
 fn row(
     index: &IndexMeta,
     health: HealthLevel,
-    (all, once): (&[LocatedShard], &[&LocatedShard]),
+    Copies { all, once, is_once }: Copies<'_>,
     parameters: &Parameters,
 ) -> Vec<Cell> {
     let is_own = |copy: &&LocatedShard| copy.index.uuid == index.uuid;
-    let all = all.iter().filter(is_own);
-    // Documents are counted once, work wherever it was done.
-    let once = once.iter().copied().filter(is_own);
+    // Documents are counted once, work wherever it was done, unless one copy alone is asked for.
+    let once: Vec<&LocatedShard> = once.iter().copied().filter(is_own).collect();
+    let all: Vec<&LocatedShard> = match is_once {
+        true => once.clone(),
+        false => all.iter().filter(is_own).collect(),
+    };
     // A closed index is not asked what it holds.
     let sum = |of: fn(&ShardState) -> u64| -> Option<u64> {
-        (!index.is_closed).then(|| all.clone().map(|copy| of(&copy.state)).sum())
+        (!index.is_closed).then(|| all.iter().map(|copy| of(&copy.state)).sum())
     };
     let sum_once = |of: fn(&ShardState) -> u64| -> Option<u64> {
-        (!index.is_closed).then(|| once.clone().map(|copy| of(&copy.state)).sum())
+        (!index.is_closed).then(|| once.iter().map(|copy| of(&copy.state)).sum())
     };
     let sized = |bytes: Option<u64>| -> Cell { bytes.map(|bytes| size(bytes, parameters)).into() };
     let timed = |millis: Option<u64>| -> Cell { millis.map(|ms| time(ms, parameters)).into() };
@@ -193,4 +206,83 @@ fn row(
 fn date_text(millis: i64) -> Option<String> {
     let formatter = DateFormatter::parse_pattern("strict_date_time").ok()?;
     Some(formatter.format(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use gleaner_model::{Generation, IndexName, IndexUuid, NodeId, SeqNo, ShardKey, ShardNumber};
+    use gleaner_proto::read::{ShardCounters, ShardPhase};
+    use gleaner_root::read::ShardStates;
+
+    use super::*;
+
+    fn index() -> Arc<IndexMeta> {
+        Arc::new(IndexMeta {
+            uuid: IndexUuid([1; 16]),
+            name: IndexName::parse("books").expect("a good name"),
+            created_ms: 0,
+            settings: gleaner_model::IndexSettings::default(),
+            mapping: Arc::default(),
+            aliases: BTreeMap::new(),
+            primary_terms: Vec::new(),
+            copies: Vec::new(),
+            is_closed: false,
+        })
+    }
+
+    fn copy(index: &Arc<IndexMeta>, is_primary: bool) -> LocatedShard {
+        let shard = ShardKey {
+            index: index.uuid,
+            shard: ShardNumber(0),
+        };
+        let state = ShardState {
+            shard,
+            is_primary,
+            phase: ShardPhase::Started,
+            reason: None,
+            generation: Generation::default(),
+            max_seq_no: None,
+            committed: SeqNo(0),
+            num_documents: 7,
+            num_deleted: 0,
+            num_segments: 1,
+            store_bytes: 1_000,
+            log_bytes: 0,
+            counters: ShardCounters::default(),
+        };
+        LocatedShard {
+            index: Arc::clone(index),
+            node: NodeId("leaf".into()),
+            state,
+        }
+    }
+
+    #[test]
+    fn primaries_alone_are_counted_when_that_is_asked() {
+        let index = index();
+        let states = ShardStates {
+            copies: vec![copy(&index, true), copy(&index, false)],
+            ..ShardStates::default()
+        };
+        let once = states.one_each();
+        let shown = |is_once: bool| {
+            let copies = Copies {
+                all: &states.copies,
+                once: &once,
+                is_once,
+            };
+            let query = "h=docs.count,store.size,segments.count&bytes=b";
+            let parameters = Parameters::parse(Some(query)).expect("well formed");
+            let table = Table {
+                columns: COLUMNS,
+                rows: vec![row(&index, HealthLevel::Green, copies, &parameters)],
+            };
+            table.to_text(&parameters).expect("known columns")
+        };
+        assert_eq!(shown(false), "7 2000 2\n");
+        assert_eq!(shown(true), "7 1000 1\n");
+    }
 }
