@@ -45,7 +45,7 @@ pub struct ResolvedIndex {
 ///
 /// # Errors
 /// `invalid_index_name_exception` for an expression of commas and spaces alone: that is no way to ask
-/// for everything.
+/// for everything. The same for a name or wildcard that begins with `_`, whatever the options.
 /// `index_not_found_exception`, `index_closed_exception`, or `illegal_argument_exception` for an
 /// alias where only indices may stand, as the options have it.
 pub fn resolve(
@@ -71,6 +71,9 @@ pub fn resolve(
     }
     let mut has_wildcard = false;
     for item in items {
+        if item != "_all" {
+            check_start(item)?;
+        }
         match item.strip_prefix('-') {
             Some(excluded) if has_wildcard => selection.exclude(excluded),
             _ if item == "_all" => selection.wildcard("*")?,
@@ -87,6 +90,18 @@ pub fn resolve(
         .into_values()
         .map(Reached::into_resolved)
         .collect())
+}
+
+/// Refuses a name that begins as those of interfaces do: who sends one has asked for an interface that
+/// is not there.
+fn check_start(name: &str) -> Result<(), QueryError> {
+    match name.starts_with('_') {
+        true => Err(QueryError::new(
+            ErrorType::InvalidIndexName,
+            format!("Invalid index name [{name}], must not start with '_'."),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Returns an `index_not_found_exception`.

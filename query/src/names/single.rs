@@ -51,8 +51,10 @@ pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<SingleIn
 /// bears the name. The alias's filter is not part of it: single documents are not filtered.
 ///
 /// # Errors
-/// `illegal_argument_exception` for an alias of several indices.
+/// `illegal_argument_exception` for an alias of several indices, `invalid_index_name_exception` for a
+/// name that begins with `_`.
 pub fn resolve_single(name: &str, state: &ClusterState) -> Result<Option<SingleIndex>, QueryError> {
+    super::check_start(name)?;
     let found = |meta: &Arc<IndexMeta>, index_routing| SingleIndex {
         meta: Arc::clone(meta),
         index_routing,

@@ -132,6 +132,28 @@ fn commas_and_spaces_alone_are_not_everything() {
 }
 
 #[test]
+fn names_of_interfaces_are_no_names_of_indices() {
+    let lenient = ResolveOptions {
+        ignore_unavailable: true,
+        ..ResolveOptions::default()
+    };
+    for (expression, name) in [
+        ("_license", "_license"),
+        ("other,_x*", "_x*"),
+        ("_all*", "_all*"),
+    ] {
+        let reason = format!("400 Invalid index name [{name}], must not start with '_'.");
+        assert_eq!(names(expression, &lenient), Err(reason));
+    }
+    assert!(names("_all,-_x*", &lenient).is_ok());
+    let reason = resolve_single("_license", &cluster()).unwrap_err().reason;
+    assert_eq!(
+        reason,
+        "Invalid index name [_license], must not start with '_'."
+    );
+}
+
+#[test]
 fn options_decide_what_is_left_out() {
     let plain = ResolveOptions::default();
     let lenient = ResolveOptions {
