@@ -22,6 +22,8 @@ pub mod route;
 mod routes;
 mod server;
 mod service;
+#[cfg(test)]
+mod testing;
 
 pub use dialect::{Dialect, dialect};
 pub use late::Late;

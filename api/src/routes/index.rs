@@ -105,6 +105,20 @@ pub(super) fn metadata_defaults() -> ResolveOptions {
     }
 }
 
+/// What changes of mappings and settings may name: closed indices too, also by wildcards, and some index
+/// at least.
+pub(super) fn change_defaults() -> ResolveOptions {
+    ResolveOptions {
+        allow_no_indices: false,
+        expand_wildcards: ExpandWildcards {
+            open: true,
+            closed: true,
+            hidden: false,
+        },
+        ..metadata_defaults()
+    }
+}
+
 fn get(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.index_name()?;

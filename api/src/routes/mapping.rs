@@ -6,7 +6,7 @@ use gleaner_query::mapping::mapping_tree;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::index::{acknowledged, metadata_defaults};
+use super::index::{acknowledged, change_defaults, metadata_defaults};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
@@ -62,7 +62,7 @@ async fn put(mut request: Request) -> Answer {
                       include_type_name parameter is set to true.";
         return Err(ApiError::illegal(reason));
     }
-    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let options = request.parameters.resolve_options(change_defaults())?;
     let expression = request.index_name()?;
     let write_index_only = request.parameters.is_set("write_index_only")?;
     request

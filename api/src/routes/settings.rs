@@ -4,7 +4,7 @@ use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::index::{acknowledged, metadata_defaults, shown_settings};
+use super::index::{acknowledged, change_defaults, metadata_defaults, shown_settings};
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
 use crate::request::Request;
@@ -76,7 +76,7 @@ fn get(request: &Request) -> Answer {
 
 async fn put(mut request: Request) -> Answer {
     let body = request.required_json().await?;
-    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let options = request.parameters.resolve_options(change_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
     let preserve = request.parameters.is_set("preserve_existing")?;
     request
@@ -84,4 +84,40 @@ async fn put(mut request: Request) -> Answer {
         .put_settings(&expression, &options, &body, preserve)
         .await?;
     Ok(acknowledged())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use crate::testing::{create, got, sent, speaking};
+
+    #[tokio::test]
+    async fn a_change_reaches_closed_indices_by_wildcards_and_names_one_at_least() {
+        let dialect = speaking();
+        for name in ["books-1", "books-2"] {
+            create(&dialect, name, &json!({})).await;
+        }
+        let close = ("POST", "/books-2/_close");
+        assert_eq!(sent(&dialect, close, &json!({})).await.0, StatusCode::OK);
+        let settings = json!({"refresh_interval": "7s"});
+        let mapping = json!({"properties": {"t": {"type": "keyword"}}});
+        for (path, body) in [("_settings", &settings), ("_mapping", &mapping)] {
+            let (status, answer) = sent(&dialect, ("PUT", &format!("/books-*/{path}")), body).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            let (status, answer) = sent(&dialect, ("PUT", &format!("/films-*/{path}")), body).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
+            assert_eq!(answer["error"]["reason"], "no such index [films-*]");
+            let lenient = format!("/films-*/{path}?allow_no_indices=true");
+            let (status, answer) = sent(&dialect, ("PUT", &lenient), body).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+        }
+        let shown = got(&dialect, "/books-2/_settings?flat_settings").await;
+        let shown = &shown["books-2"]["settings"]["index.refresh_interval"];
+        assert_eq!(*shown, "7s");
+        let shown = got(&dialect, "/books-2/_mapping").await;
+        let shown = &shown["books-2"]["mappings"]["properties"]["t"]["type"];
+        assert_eq!(*shown, "keyword");
+    }
 }
