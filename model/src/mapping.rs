@@ -73,7 +73,7 @@ pub struct Mapping {
     /// Rules for fields met for the first time; the first that applies wins.
     #[serde(default)]
     pub dynamic_templates: Vec<DynamicTemplate>,
-    /// Whether `_source` is kept (default true; false is refused today).
+    /// Whether answers show `_source` (default true); it is kept in any case.
     pub source_enabled: bool,
     /// Whether every write must carry a routing value (`_routing.required`).
     pub routing_required: bool,

@@ -86,7 +86,7 @@ pub fn parse_mapping(
         return Err(malformed("Expected map for property [mappings]"));
     };
     let mut mapping = existing.cloned().unwrap_or_default();
-    root::apply(entries, &mut mapping)?;
+    root::apply(entries, existing, &mut mapping)?;
     if let Some(tree) = entries.get("properties") {
         let drafts = properties::read(tree, rules)?;
         merge::into(&mut mapping, drafts)?;

@@ -4,7 +4,9 @@
 //! were. Objects left empty by an include disappear, as in Elasticsearch.
 
 mod filter;
+mod kept;
 mod values;
 
 pub use filter::filter_source;
+pub use kept::{kept_source, show_source};
 pub use values::{leaf_paths, values_at};

@@ -89,3 +89,52 @@ async fn values_are_found_where_they_are_copied_to_though_nobody_declared_it() -
     ensure!(count(&server, "all.keyword", "Some Words").await? == 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_mapping_leaves_out_of_source_is_in_no_answer() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mapping = r#"{"mappings": {"_source": {"excludes": ["v"]}}}"#;
+    ask(&server, "PUT", "/notes", mapping).await?;
+    ask(&server, "PUT", "/notes/_doc/1", r#"{"a": 1, "v": "x"}"#).await?;
+    let change = r#"{"doc": {"a": 2}, "_source": true}"#;
+    let path = "/notes/_update/1?refresh=true";
+    let updated = ask(&server, "POST", path, change).await?;
+    let got = ask(&server, "GET", "/notes/_doc/1", "").await?;
+    let source = ask(&server, "GET", "/notes/_source/1", "").await?;
+    let top = r#"{"aggs": {"t": {"top_hits": {}}}}"#;
+    let found = ask(&server, "POST", "/notes/_search", top).await?;
+    let top = &found["aggregations"]["t"]["hits"]["hits"][0];
+    for shown in [
+        &updated["get"]["_source"],
+        &got["_source"],
+        &source,
+        &found["hits"]["hits"][0]["_source"],
+        &top["_source"],
+    ] {
+        ensure!(*shown == json!({"a": 2}), "{shown}");
+    }
+    ensure!(
+        count(&server, "v", "x").await? == 1,
+        "an update keeps it, and it is found"
+    );
+    ask(
+        &server,
+        "PUT",
+        "/bare",
+        r#"{"mappings": {"_source": {"enabled": false}}}"#,
+    )
+    .await?;
+    ask(&server, "PUT", "/bare/_doc/1?refresh=true", r#"{"a": 1}"#).await?;
+    let got = ask(&server, "GET", "/bare/_doc/1", "").await?;
+    ensure!(
+        got["found"] == true && got.get("_source").is_none(),
+        "{got}"
+    );
+    let found = ask(&server, "POST", "/bare/_search", "").await?;
+    let hit = &found["hits"]["hits"][0];
+    ensure!(hit["_id"] == "1" && hit.get("_source").is_none(), "{hit}");
+    let source = Request::new("GET", "/bare/_source/1");
+    ensure!(server.send(&source).await?.status == 404);
+    Ok(())
+}

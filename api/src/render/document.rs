@@ -1,11 +1,14 @@
 //! Single documents: what a get returns, what a write did.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use gleaner_model::{ClusterState, IndexMeta};
 use gleaner_proto::read::Document;
 use gleaner_proto::write::{WriteAction, WriteResult};
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::search::SourceFilter;
-use gleaner_query::source::{filter_source, values_at};
+use gleaner_query::source::{kept_source, show_source, values_at};
 use gleaner_root::RootError;
 use gleaner_root::ingest::IngestResult;
 use http::StatusCode;
@@ -74,12 +77,8 @@ pub(crate) fn found(
     form: &DocumentForm,
     meta: Option<&IndexMeta>,
 ) -> Result<Found, ApiError> {
-    let has_source = form.source.enabled && meta.is_none_or(|meta| meta.mapping.source_enabled);
-    let source = if has_source {
-        Some(raw(&filter_source(&document.source, &form.source)?)?)
-    } else {
-        None
-    };
+    let source = show_source(&document.source, &form.source, &kept(meta))?;
+    let source = source.map(|source| raw(&source)).transpose()?;
     let fields = match meta {
         Some(meta) if !form.stored_fields.is_empty() => {
             stored_values(&parsed(&document.source)?, &form.stored_fields, meta)
@@ -97,6 +96,11 @@ pub(crate) fn found(
         source,
         fields,
     })
+}
+
+/// Returns what of `_source` an index shows.
+pub(crate) fn kept(index: Option<&IndexMeta>) -> SourceFilter {
+    index.map_or_else(SourceFilter::default, |index| kept_source(&index.mapping))
 }
 
 fn raw(source: &[u8]) -> Result<Box<RawValue>, ApiError> {
@@ -217,15 +221,22 @@ pub(crate) fn written<'a>(
         WriteResult::NotFound => (StatusCode::NOT_FOUND, "not_found"),
         WriteResult::Noop => (StatusCode::OK, "noop"),
     };
-    let get = match &outcome.source {
-        Some(source) => Some(Left {
+    let shown = match &outcome.source {
+        Some(source) => {
+            let kept = kept(index_of(result, state).map(|index| &**index));
+            show_source(source, &SourceFilter::default(), &kept)?
+        }
+        None => None,
+    };
+    let left = |source: Bytes| -> Result<Left, ApiError> {
+        Ok(Left {
             seq_no: outcome.seq_no.0,
             term: outcome.term.0,
             found: true,
-            source: raw(source)?,
-        }),
-        None => None,
+            source: raw(&source)?,
+        })
     };
+    let get = shown.map(left).transpose()?;
     let written = Written {
         index: &result.index,
         id: &result.id,
@@ -241,10 +252,14 @@ pub(crate) fn written<'a>(
     Ok((status, written))
 }
 
-fn copies(result: &IngestResult, what: WriteResult, state: &ClusterState) -> Copies {
-    let index = result
+fn index_of<'a>(result: &IngestResult, state: &'a ClusterState) -> Option<&'a Arc<IndexMeta>> {
+    result
         .shard
-        .and_then(|shard| state.indices.get(&shard.index));
+        .and_then(|shard| state.indices.get(&shard.index))
+}
+
+fn copies(result: &IngestResult, what: WriteResult, state: &ClusterState) -> Copies {
+    let index = index_of(result, state);
     let num_replicas = index.map_or(0, |index| index.settings.number_of_replicas);
     // The primary wrote it; other copies are counted where they were waited for.
     let failures = shards::failures(&result.shown, state);

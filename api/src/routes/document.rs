@@ -1,8 +1,8 @@
 //! `_doc`, `_create`, `_source`: single documents.
 
-use bytes::Bytes;
 use gleaner_proto::read::Document;
 use gleaner_proto::write::WriteAction;
+use gleaner_query::source::show_source;
 use gleaner_root::ingest::{IngestItem, check_item};
 use gleaner_root::read::GetRequest;
 use http::{Method, StatusCode};
@@ -216,29 +216,25 @@ async fn get_source(request: Request) -> Answer {
     }
     let (index, document) = find(&request).await?;
     let state = request.root().state();
-    let has_source = state
-        .index_named(&index)
-        .is_none_or(|meta| meta.mapping.source_enabled);
-    let id = request.required_part("id")?;
-    match document {
-        Some(document) if has_source => {
-            let source: Bytes = gleaner_query::source::filter_source(&document.source, &filter)?;
-            Ok(Reply::raw_json(StatusCode::OK, source))
-        }
-        document => {
-            let what = if document.is_some() {
-                "Source"
-            } else {
-                "Document"
-            };
-            let reason = format!("{what} not found [{index}]/[{id}]");
-            Err(ApiError::new(
-                StatusCode::NOT_FOUND,
-                "resource_not_found_exception",
-                reason,
-            ))
-        }
+    let kept = document::kept(state.index_named(&index).map(|meta| &**meta));
+    let shown = match &document {
+        Some(document) => show_source(&document.source, &filter, &kept)?,
+        None => None,
+    };
+    if let Some(source) = shown {
+        return Ok(Reply::raw_json(StatusCode::OK, source));
     }
+    let what = match document {
+        Some(_) => "Source",
+        None => "Document",
+    };
+    let id = request.required_part("id")?;
+    let reason = format!("{what} not found [{index}]/[{id}]");
+    Err(ApiError::new(
+        StatusCode::NOT_FOUND,
+        "resource_not_found_exception",
+        reason,
+    ))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use gleaner_model::ShardKey;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
 use gleaner_query::resolved::{Clause, TieBreak};
 use gleaner_query::search::SortTarget;
-use gleaner_query::source::filter_source;
+use gleaner_query::source::{kept_source, show_source};
 
 use super::AggregationEnv;
 use super::memory::Meter;
@@ -241,13 +241,10 @@ fn read_content(
         ..FetchSpec::default()
     };
     let fetched = fetch::fetch(env.view, &places, &spec, env.control)?;
+    let kept = kept_source(env.view.mapping());
     for (hit, content) in hits.hits.iter_mut().zip(fetched) {
-        let source = if request.source.enabled {
-            let filtered = filter_source(&content.source, &request.source);
-            Some(filtered.map_err(|error| EngineError::Corrupt(error.reason))?)
-        } else {
-            None
-        };
+        let source = show_source(&content.source, &request.source, &kept)
+            .map_err(|error| EngineError::Corrupt(error.reason))?;
         let fields = serde_json::to_string(&content.fields)
             .map_err(|error| EngineError::Internal(format!("fields not encoded: {error}")))?;
         // All hits of a shard are held at once, until they are sent.

@@ -7,9 +7,14 @@ use super::properties::{dynamic_name, read_dynamic};
 use super::{malformed, template};
 use crate::date::DateFormatter;
 use crate::error::QueryError;
+use crate::source::kept_source;
 
-/// Reads the root's keys into `mapping`; `properties` is read elsewhere.
-pub(super) fn apply(entries: &Map<String, Value>, mapping: &mut Mapping) -> Result<(), QueryError> {
+/// Reads the root's keys into `mapping`, which was `existing` so far; `properties` is read elsewhere.
+pub(super) fn apply(
+    entries: &Map<String, Value>,
+    existing: Option<&Mapping>,
+    mapping: &mut Mapping,
+) -> Result<(), QueryError> {
     for (key, value) in entries {
         let kept = match key.as_str() {
             "properties" => continue,
@@ -33,7 +38,11 @@ pub(super) fn apply(entries: &Map<String, Value>, mapping: &mut Mapping) -> Resu
                 mapping.dynamic_templates = template::read_all(value)?;
                 value.clone()
             }
-            "_source" => source(value)?,
+            "_source" => {
+                let (enabled, kept) = source(value)?;
+                mapping.source_enabled = enabled;
+                kept
+            }
             "_routing" => {
                 mapping.routing_required = routing(value)?;
                 value.clone()
@@ -45,6 +54,49 @@ pub(super) fn apply(entries: &Map<String, Value>, mapping: &mut Mapping) -> Resu
             _ => accepted(key, value)?,
         };
         mapping.declared.insert(key.clone(), kept);
+    }
+    match existing {
+        Some(existing) => check_fixed(existing, mapping),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to change what documents were written under.
+fn check_fixed(old: &Mapping, new: &Mapping) -> Result<(), QueryError> {
+    let (old_source, new_source) = (kept_source(old), kept_source(new));
+    let list = |paths: &[String]| format!("[{}]", paths.join(", "));
+    for (section, parameter, old, new) in [
+        (
+            "_routing",
+            "required",
+            old.routing_required.to_string(),
+            new.routing_required.to_string(),
+        ),
+        (
+            "_source",
+            "enabled",
+            old_source.enabled.to_string(),
+            new_source.enabled.to_string(),
+        ),
+        (
+            "_source",
+            "includes",
+            list(&old_source.includes),
+            list(&new_source.includes),
+        ),
+        (
+            "_source",
+            "excludes",
+            list(&old_source.excludes),
+            list(&new_source.excludes),
+        ),
+    ] {
+        if old != new {
+            return Err(QueryError::illegal(format!(
+                "Mapper for [{section}] conflicts with existing mapper:\n\tCannot update parameter \
+                 [{parameter}] from [{old}] to [{new}]"
+            )));
+        }
     }
     Ok(())
 }
@@ -93,24 +145,36 @@ fn formats(value: &Value) -> Result<Vec<String>, QueryError> {
     Ok(texts)
 }
 
-/// Takes `_source` as long as all of it is kept.
-fn source(value: &Value) -> Result<Value, QueryError> {
-    let entries = object("_source", value)?;
-    for (key, value) in entries {
-        let is_kept = match key.as_str() {
-            "enabled" => flag(key, value)?,
-            "includes" | "excludes" => value.as_array().is_some_and(Vec::is_empty),
-            "mode" => value == "stored",
-            "compress" | "compress_threshold" => true,
+/// Reads `_source`: whether it is shown, and all that is said of it, with lists as such.
+fn source(value: &Value) -> Result<(bool, Value), QueryError> {
+    let mut kept = object("_source", value)?.clone();
+    let mut enabled = true;
+    for (key, value) in &mut kept {
+        match key.as_str() {
+            "enabled" => enabled = flag(key, value)?,
+            "includes" | "excludes" => *value = paths(key, value)?,
+            "mode" if *value == "stored" => {}
+            "mode" => {
+                return Err(malformed(format!(
+                    "[_source.mode] of [{value}] is not supported"
+                )));
+            }
+            "compress" | "compress_threshold" => {}
             _ => return Err(unknown("_source", key)),
-        };
-        if !is_kept {
-            return Err(malformed(format!(
-                "[_source.{key}] of [{value}] is not supported: _source is always kept whole"
-            )));
         }
     }
-    Ok(value.clone())
+    Ok((enabled, Value::Object(kept)))
+}
+
+/// Reads paths: a list, or a text with commas.
+fn paths(key: &str, value: &Value) -> Result<Value, QueryError> {
+    match value {
+        Value::String(text) => Ok(text.split(',').map(str::trim).collect()),
+        Value::Array(items) if items.iter().all(Value::is_string) => Ok(value.clone()),
+        _ => Err(malformed(format!(
+            "[_source.{key}] must be a list of strings"
+        ))),
+    }
 }
 
 fn routing(value: &Value) -> Result<bool, QueryError> {

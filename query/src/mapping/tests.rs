@@ -138,6 +138,44 @@ fn merging_keeps_ordinals_and_refuses_what_shapes_the_index() {
 }
 
 #[test]
+fn what_documents_were_written_under_stays() {
+    let old = parse(&json!({"_source": {"excludes": ["v"]}, "_routing": {"required": true}}));
+    let old = old.unwrap();
+    assert_eq!(
+        mapping_tree(&old)["_source"],
+        json!({"excludes": ["v"]}),
+        "as declared"
+    );
+    for same in [
+        json!({}),
+        json!({"_source": {"excludes": "v"}, "_routing": {"required": true}}),
+    ] {
+        assert!(update(&old, &same).is_ok(), "{same}");
+    }
+    for (value, change) in [
+        (
+            json!({"_routing": {"required": false}}),
+            "[_routing] conflicts with existing mapper:\n\tCannot update parameter [required] from \
+             [true] to [false]",
+        ),
+        (
+            json!({"_source": {"excludes": ["v"], "enabled": false}}),
+            "[_source] conflicts with existing mapper:\n\tCannot update parameter [enabled] from \
+             [true] to [false]",
+        ),
+        (
+            json!({"_source": {"excludes": ["v", "w"]}}),
+            "[_source] conflicts with existing mapper:\n\tCannot update parameter [excludes] from \
+             [[v]] to [[v, w]]",
+        ),
+    ] {
+        let error = update(&old, &value).unwrap_err();
+        assert_eq!(error.reason, format!("Mapper for {change}"));
+        assert_eq!(error.kind, ErrorType::IllegalArgument);
+    }
+}
+
+#[test]
 fn limits_hold() {
     let rules = MappingRules {
         total_fields: 2,

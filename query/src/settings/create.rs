@@ -60,7 +60,10 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
     let replicas = replicas.get("index.number_of_replicas");
     let mapping = match entries.get("mappings") {
         None | Some(Value::Null) => Mapping::default(),
-        Some(mappings) => parse_mapping(mappings, None, &MappingRules::from(&settings))?,
+        Some(mappings) => {
+            check_untyped(mappings)?;
+            parse_mapping(mappings, None, &MappingRules::from(&settings))?
+        }
     };
     let aliases = match entries.get("aliases") {
         None | Some(Value::Null) => BTreeMap::new(),
@@ -72,4 +75,16 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
         mapping,
         aliases,
     })
+}
+
+/// Refuses a mapping under the one type that there was.
+fn check_untyped(mappings: &Value) -> Result<(), QueryError> {
+    let entries = mappings.as_object();
+    match entries.is_some_and(|entries| entries.len() == 1 && entries.contains_key("_doc")) {
+        true => Err(QueryError::illegal(
+            "The mapping definition cannot be nested under a type [_doc] unless include_type_name is \
+             set to true.",
+        )),
+        false => Ok(()),
+    }
 }

@@ -211,6 +211,14 @@ fn a_body_creates_an_index() {
     assert_eq!(declared["index.number_of_replicas"], "1");
     let error = parse_create_index(&json!({"mapping": {}}), &limits).unwrap_err();
     assert_eq!(error.reason, "unknown key [mapping] for create index");
+    let typed = json!({"mappings": {"_doc": {"properties": {}}}});
+    let error = parse_create_index(&typed, &limits).unwrap_err();
+    assert_eq!(error.kind, ErrorType::IllegalArgument);
+    assert!(
+        error
+            .reason
+            .contains("cannot be nested under a type [_doc]")
+    );
 }
 
 proptest! {

@@ -2,9 +2,9 @@
 
 use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::date::DateFormatter;
-use gleaner_query::search::{SortKey, SortTarget};
+use gleaner_query::search::{SortKey, SortTarget, SourceFilter};
 use gleaner_query::sort_value::{all_shown, formats};
-use gleaner_query::source::filter_source;
+use gleaner_query::source::{kept_source, show_source};
 use serde_json::Value;
 
 use crate::RootError;
@@ -18,6 +18,8 @@ pub(super) struct Joiner<'a> {
     asked: &'a Asked<'a>,
     /// How the values of each sort key are shown, per plan.
     formats: Vec<Vec<Option<DateFormatter>>>,
+    /// What of `_source` is shown, per plan.
+    kept: Vec<SourceFilter>,
 }
 
 impl<'a> Joiner<'a> {
@@ -28,22 +30,21 @@ impl<'a> Joiner<'a> {
     pub(super) fn new(plans: &'a [IndexPlan], asked: &'a Asked<'a>) -> Result<Self, RootError> {
         let sort = &asked.request.sort;
         let formats = plans.iter().map(|plan| formats(sort, &plan.index.mapping));
+        let kept = plans.iter().map(|plan| kept_source(&plan.index.mapping));
         Ok(Self {
             plans,
             asked,
             formats: formats.collect::<Result<_, _>>()?,
+            kept: kept.collect(),
         })
     }
 
     /// Joins a ranked hit with its content.
     pub(super) fn joined(&self, ranked: &Ranked, content: FetchedHit) -> Result<Hit, RootError> {
         let request = self.asked.request;
-        let source = if request.source.enabled {
-            let filtered = filter_source(&content.source, &request.source);
-            Some(filtered.map_err(|error| RootError::Internal(error.to_string()))?)
-        } else {
-            None
-        };
+        let kept = &self.kept[ranked.plan];
+        let source = show_source(&content.source, &request.source, kept)
+            .map_err(|error| RootError::Internal(error.to_string()))?;
         let score = ranked.hit.score.filter(|_| request.shows_scores());
         Ok(Hit {
             index: self.plans[ranked.plan].index.name.to_string(),

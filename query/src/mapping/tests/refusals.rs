@@ -60,8 +60,12 @@ fn what_cannot_be_read_is_refused_by_name() {
             "unknown parameter [fields] on mapper [x] of type [object]",
         ),
         (
-            json!({"_source": {"enabled": false}}),
-            "[_source.enabled] of [false] is not supported: _source is always kept whole",
+            json!({"_source": {"mode": "synthetic"}}),
+            "[_source.mode] of [\"synthetic\"] is not supported",
+        ),
+        (
+            json!({"_source": {"excludes": [1]}}),
+            "[_source.excludes] must be a list of strings",
         ),
         (
             json!({"dynamic": "runtime"}),
