@@ -14,7 +14,7 @@ pub(crate) const COMMON: &[Parameter] = &[
     Parameter::honoured("pretty"),
     Parameter::honoured("filter_path"),
     Parameter::honoured("format"),
-    Parameter::no_effect("human", "quantities are shown as numbers"),
+    Parameter::honoured("human"),
     Parameter::no_effect("error_trace", "errors carry no stack traces"),
 ];
 

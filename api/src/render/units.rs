@@ -1,4 +1,10 @@
-//! Sizes and times for people.
+//! Sizes, times and dates for people.
+
+use gleaner_query::date::DateFormatter;
+use serde_json::{Map, Value};
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
 
 const SIZES: [(&str, u64); 5] = [
     ("pb", 1 << 50),
@@ -41,6 +47,50 @@ pub(crate) fn time_text(millis: u64) -> String {
     }
 }
 
+/// Returns a moment, UTC.
+pub(crate) fn date_text(millis: i64) -> Option<String> {
+    let formatter = DateFormatter::parse_pattern("strict_date_time").ok()?;
+    Some(formatter.format(millis))
+}
+
+/// Adds to quantities the same with a unit, where `human` asks for it: `size` beside `size_in_bytes`.
+pub(crate) fn humanized(value: Value, parameters: &Parameters) -> Result<Value, ApiError> {
+    match parameters.is_set("human")? {
+        true => Ok(with_units(value)),
+        false => Ok(value),
+    }
+}
+
+fn with_units(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let mut shown = Map::new();
+            for (key, value) in entries {
+                if let Some((name, text)) = with_unit(&key, &value) {
+                    shown.insert(name.to_owned(), text.into());
+                }
+                shown.insert(key, with_units(value));
+            }
+            Value::Object(shown)
+        }
+        Value::Array(items) => items.into_iter().map(with_units).collect(),
+        other => other,
+    }
+}
+
+/// Returns the name and the text of what is a quantity by its name.
+fn with_unit<'a>(key: &'a str, value: &Value) -> Option<(&'a str, String)> {
+    if let Some(name) = key.strip_suffix("_in_bytes") {
+        return Some((name, size_text(value.as_u64()?)));
+    }
+    if let Some(name) = key.strip_suffix("_as_number") {
+        return Some((name, format!("{:.1}%", value.as_f64()?)));
+    }
+    let name = key.strip_suffix("_in_millis");
+    let name = name.or_else(|| key.strip_suffix("_millis"))?;
+    Some((name, time_text(value.as_u64()?)))
+}
+
 /// One decimal, none where it is zero; cut off, not rounded.
 fn tenths(number: f64) -> String {
     let cut = (number * 10.0).floor() / 10.0;
@@ -53,7 +103,29 @@ fn tenths(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn quantities_have_units_for_people() {
+        let counted = json!({"store": {"size_in_bytes": 1_500}, "list": [{"query_time_in_millis": 7}],
+            "task_max_waiting_in_queue_millis": 0, "active_shards_percent_as_number": 50.0,
+            "text_in_bytes": "none"});
+        let shown = |query: &str| {
+            let parameters = Parameters::parse(Some(query)).expect("well formed");
+            humanized(counted.clone(), &parameters).expect("a flag")
+        };
+        assert_eq!(shown("human=false"), counted);
+        assert_eq!(
+            shown("human"),
+            json!({"store": {"size": "1.4kb", "size_in_bytes": 1_500},
+                "list": [{"query_time": "7ms", "query_time_in_millis": 7}],
+                "task_max_waiting_in_queue": "0ms", "task_max_waiting_in_queue_millis": 0,
+                "active_shards_percent": "50.0%", "active_shards_percent_as_number": 50.0,
+                "text_in_bytes": "none"})
+        );
+    }
 
     #[test]
     fn sizes_and_times_carry_the_largest_unit() {

@@ -233,3 +233,35 @@ async fn add_block(request: Request) -> Answer {
 pub(super) fn acknowledged() -> Reply {
     Reply::json(&json!({"acknowledged": true}))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{create, got, speaking};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn people_are_told_when_an_index_was_made_and_how_much_it_holds() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        let shown = got(&dialect, "/books?human").await;
+        let index = &shown["books"]["settings"]["index"];
+        assert_eq!(index["creation_date_string"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(index["version"]["created_string"], "8.19.0");
+        let shown = got(&dialect, "/books/_settings?human&flat_settings").await;
+        let settings = &shown["books"]["settings"];
+        assert_eq!(settings["index.version.created_string"], "8.19.0");
+        let shown = got(&dialect, "/books").await;
+        let index = &shown["books"]["settings"]["index"];
+        assert_eq!(index.get("creation_date_string"), None);
+        let shown = got(&dialect, "/books/_stats?human").await;
+        assert_eq!(shown["_all"]["total"]["store"]["size"], "0b");
+        let shown = got(&dialect, "/_cluster/health?human").await;
+        assert_eq!(shown["active_shards_percent"], "0.0%");
+        let shown = got(&dialect, "/_nodes?human").await;
+        assert_eq!(
+            shown["nodes"]["away"]["http"]["max_content_length"],
+            "100mb"
+        );
+    }
+}

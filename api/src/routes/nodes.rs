@@ -7,6 +7,7 @@ mod tests;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::render::units::humanized;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -82,12 +83,13 @@ fn is_named(request: &Request, member: &Member) -> bool {
     })
 }
 
-fn header(request: &Request, nodes: &Map<String, Value>) -> Value {
-    json!({
+fn told(request: &Request, nodes: &Map<String, Value>) -> Answer {
+    let shown = json!({
         "_nodes": {"total": nodes.len(), "successful": nodes.len(), "failed": 0},
         "cluster_name": request.root().state().cluster_name,
         "nodes": nodes,
-    })
+    });
+    Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
 
 async fn info(request: Request) -> Answer {
@@ -122,7 +124,7 @@ async fn info(request: Request) -> Answer {
         }
         nodes.insert(member.id, node);
     }
-    Ok(Reply::json(&header(&request, &nodes)))
+    told(&request, &nodes)
 }
 
 async fn stats(request: Request) -> Answer {
@@ -152,5 +154,5 @@ async fn stats(request: Request) -> Answer {
         }
         nodes.insert(member.id, node);
     }
-    Ok(Reply::json(&header(&request, &nodes)))
+    told(&request, &nodes)
 }

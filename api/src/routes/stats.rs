@@ -12,6 +12,7 @@ use super::index::metadata_defaults;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::INDICES;
+use crate::render::units::humanized;
 use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::Reply;
@@ -175,7 +176,7 @@ async fn stats(request: Request) -> Answer {
         }
         shown["indices"] = Value::Object(indices);
     }
-    Ok(Reply::json(&shown))
+    Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
 
 fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {

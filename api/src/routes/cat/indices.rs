@@ -2,12 +2,12 @@
 
 use gleaner_model::IndexMeta;
 use gleaner_proto::read::ShardState;
-use gleaner_query::date::DateFormatter;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use gleaner_root::read::LocatedShard;
 
 use super::{size, time};
 use crate::parameters::Parameters;
+use crate::render::units::date_text;
 use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
@@ -201,11 +201,6 @@ fn row(
         timed(sum(|s| s.counters.fetch_time_ms)),
         sum(|s| s.num_segments).into(),
     ]
-}
-
-fn date_text(millis: i64) -> Option<String> {
-    let formatter = DateFormatter::parse_pattern("strict_date_time").ok()?;
-    Some(formatter.format(millis))
 }
 
 #[cfg(test)]

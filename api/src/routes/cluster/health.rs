@@ -15,6 +15,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
+use crate::render::units::humanized;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
@@ -42,7 +43,7 @@ pub(super) async fn answer(request: Request) -> Answer {
         let num_nodes = NumMembers::of(&request, &states).all;
         let is_met = health.is_some_and(|health| wanted.is_met(&health, num_nodes));
         if is_met || started.elapsed() >= limit {
-            return Ok(told(shown, !is_met));
+            return Ok(told(humanized(shown, &request.parameters)?, !is_met));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

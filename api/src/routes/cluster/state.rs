@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::health::Health;
 use crate::parameters::comma_list;
+use crate::render::units::humanized;
 use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::Reply;
@@ -172,7 +173,7 @@ pub(super) async fn stats(request: Request) -> Answer {
         |of: fn(&ShardState) -> u64| -> u64 { once.iter().map(|copy| of(&copy.state)).sum() };
     let (num_told, num_all) = (states.num_alive(), states.num_leaves);
     let members = NumMembers::of(&request, &states);
-    Ok(Reply::json(&json!({
+    let shown = json!({
         "_nodes": {"total": num_all, "successful": num_told, "failed": num_all - num_told},
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
@@ -194,5 +195,6 @@ pub(super) async fn stats(request: Request) -> Answer {
             "discovery_types": {"single-node": members.all},
             "packaging_types": [{"flavor": "default", "type": "gleaner", "count": members.all}],
         },
-    })))
+    });
+    Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }

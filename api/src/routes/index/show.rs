@@ -6,12 +6,14 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+use crate::render::units::date_text;
 use crate::render::uuid_text;
 
-/// Version that `index.version.created` tells, as the dialect numbers it.
-const CREATED_VERSION: &str = "8190099";
+/// Version that `index.version.created` tells, as the dialect numbers it, and for people.
+const CREATED_VERSION: [&str; 2] = ["8190099", "8.19.0"];
 
-/// Adds `settings` and, when asked for, `defaults` to the object of an index; `names` filters.
+/// Adds `settings` and, when asked for, `defaults` to the object of an index; `names` filters. For people
+/// there are a date and a version that can be read.
 pub(in crate::routes) fn shown_settings(
     index: &IndexMeta,
     parameters: &Parameters,
@@ -34,7 +36,15 @@ pub(in crate::routes) fn shown_settings(
             nested_settings(&kept)
         }
     };
-    let declared = declared(index);
+    let mut declared = declared(index);
+    if parameters.is_set("human")? {
+        declared.insert(
+            "index.creation_date_string".to_owned(),
+            date_text(index.created_ms).into(),
+        );
+        let version = CREATED_VERSION[1].into();
+        declared.insert("index.version.created_string".to_owned(), version);
+    }
     let defaults = defaults(&declared);
     object.insert("settings".to_owned(), shaped(declared));
     if parameters.is_set("include_defaults")? {
@@ -52,7 +62,7 @@ fn declared(index: &IndexMeta) -> Map<String, Value> {
     put("index.creation_date", index.created_ms.to_string());
     put("index.uuid", uuid_text(&index.uuid));
     put("index.provided_name", index.name.to_string());
-    put("index.version.created", CREATED_VERSION.to_owned());
+    put("index.version.created", CREATED_VERSION[0].to_owned());
     if index.is_closed {
         put("index.verified_before_close", true.to_string());
     }
