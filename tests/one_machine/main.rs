@@ -2,6 +2,7 @@
 
 mod blocks;
 mod buckets;
+mod capabilities;
 mod conflicts;
 mod documents;
 mod filters;

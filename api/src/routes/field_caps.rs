@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, IndexMeta, Mapping};
+use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::json::{ObjectReader, scalar_text};
-use gleaner_query::names;
+use gleaner_query::names::{self, ResolvedIndex};
+use gleaner_query::search::{SearchRequest, TrackTotal};
+use gleaner_root::plan::Target;
+use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -19,8 +25,8 @@ const FIELD_CAPS: &[Parameter] = &[
     Parameter::honoured("fields"),
     Parameter::honoured("include_unmapped"),
     Parameter::honoured("types"),
+    Parameter::honoured("include_empty_fields"),
     Parameter::refused("filters", "filtering of field capabilities"),
-    Parameter::refused("include_empty_fields", "leaving out empty fields"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[Route {
@@ -56,13 +62,22 @@ type Found<'a> = BTreeMap<String, BTreeMap<&'static str, Vec<(&'a str, Capabilit
 
 async fn field_caps(mut request: Request) -> Answer {
     let body = request.json().await?;
+    if request.parameters.flag("include_empty_fields")? == Some(false) {
+        return Err(ApiError::unsupported("include_empty_fields=false"));
+    }
+    let mut filter = None;
     let mut wanted = request.parameters.list("fields").unwrap_or_default();
     if let Some(body) = &body {
         let mut reader = ObjectReader::part("field_caps_request", body)?;
         if let Some(fields) = reader.texts("fields")? {
             wanted = fields;
         }
-        reader.unsupported(&["index_filter", "runtime_mappings"])?;
+        let limits = &request.root().options().limits;
+        let index_filter = reader.take("index_filter");
+        filter = index_filter
+            .map(|query| parse_query(query, limits))
+            .transpose()?;
+        reader.unsupported(&["runtime_mappings"])?;
         reader.finish()?;
     }
     if wanted.is_empty() {
@@ -72,7 +87,10 @@ async fn field_caps(mut request: Request) -> Answer {
     let target = request.target()?;
     let state = request.root().state();
     let expression = target.expression.as_deref().unwrap_or_default();
-    let resolved = names::resolve(expression, &state, &target.options)?;
+    let mut resolved = names::resolve(expression, &state, &target.options)?;
+    if let Some(filter) = &filter {
+        resolved = matching(&request, resolved, filter).await?;
+    }
     let mut found: Found<'_> = BTreeMap::new();
     for index in &resolved {
         collect(&index.meta, &wanted, types.as_deref(), &mut found);
@@ -87,6 +105,42 @@ async fn field_caps(mut request: Request) -> Answer {
         .map(|(field, types)| (field.clone(), shown(types, &indices, has_unmapped)))
         .collect();
     Ok(Reply::json(&json!({"indices": indices, "fields": fields})))
+}
+
+/// Keeps the indices that hold a document which `filter` matches.
+async fn matching(
+    request: &Request,
+    indices: Vec<ResolvedIndex>,
+    filter: &Query,
+) -> Result<Vec<ResolvedIndex>, ApiError> {
+    let concurrent = request.app.options.max_concurrent_searches.max(1);
+    let names = indices.iter().map(|found| found.meta.name.to_string());
+    let names: Vec<String> = names.collect();
+    let matches: Vec<bool> = stream::iter(names)
+        .map(|name| async move { has_match(request, name, filter).await })
+        .buffered(concurrent)
+        .try_collect()
+        .await?;
+    let both = indices.into_iter().zip(matches);
+    let kept = both.filter_map(|(found, is_matched)| is_matched.then_some(found));
+    Ok(kept.collect())
+}
+
+async fn has_match(request: &Request, index: String, filter: &Query) -> Result<bool, ApiError> {
+    let search = SearchRequest {
+        query: Some(filter.clone()),
+        size: Some(0),
+        track_total_hits: TrackTotal::UpTo(1),
+        ..SearchRequest::default()
+    };
+    let target = Target {
+        expression: Some(index),
+        ..Target::default()
+    };
+    let mut options = SearchOptions::default();
+    options.origin = request.origin(&Bytes::new());
+    let response = request.root().search(&target, &search, &options).await?;
+    Ok(response.total.is_some_and(|total| total.value > 0))
 }
 
 fn collect<'a>(
