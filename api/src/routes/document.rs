@@ -118,6 +118,7 @@ pub(super) fn item(request: &Request, action: WriteAction) -> Result<IngestItem,
 pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     check_item(&item)?;
     let options = request.ingest_options()?;
+    let routing = item.routing.clone();
     let result = request.root().ingest(vec![item], &options).await.pop();
     let result = result.ok_or_else(|| {
         let reason = "a write was not answered";
@@ -128,11 +129,17 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     if status != StatusCode::CREATED {
         return Ok(reply);
     }
-    let id = percent_encoded(&result.id);
-    Ok(reply.with_header(
-        http::header::LOCATION,
-        &format!("/{}/_doc/{id}", result.index),
-    ))
+    let location = location(&result.index, &result.id, routing.as_deref());
+    Ok(reply.with_header(http::header::LOCATION, &location))
+}
+
+/// Returns where a new document is found.
+fn location(index: &str, id: &str, routing: Option<&str>) -> String {
+    let path = format!("/{}/_doc/{}", percent_encoded(index), percent_encoded(id));
+    match routing.filter(|routing| !routing.is_empty()) {
+        Some(routing) => format!("{path}?routing={}", percent_encoded(routing)),
+        None => path,
+    }
 }
 
 fn percent_encoded(id: &str) -> String {
@@ -242,7 +249,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_escaped_in_locations() {
-        assert_eq!(percent_encoded("a/b é"), "a%2Fb%20%C3%A9");
+    fn locations_are_escaped_and_have_the_routing() {
+        let plain = location("books", "a/b é", None);
+        assert_eq!(plain, "/books/_doc/a%2Fb%20%C3%A9");
+        assert_eq!(location("é", "1", Some("")), "/%C3%A9/_doc/1");
+        let routed = location("books", "1", Some("a&b"));
+        assert_eq!(routed, "/books/_doc/1?routing=a%26b");
     }
 }

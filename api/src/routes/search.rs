@@ -140,12 +140,7 @@ fn share(text: &str) -> Result<f64, ApiError> {
 /// Refuses what does not go together in the URI.
 fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Result<(), ApiError> {
     check_search_type(parameters.get("search_type"))?;
-    if parameters
-        .number::<i64>("batched_reduce_size")?
-        .is_some_and(|size| size < 2)
-    {
-        return Err(ApiError::illegal("batchedReduceSize must be >= 2"));
-    }
+    check_sizes(parameters)?;
     let is_cached = parameters.is_set("request_cache")?;
     if is_cached && parameters.get("scroll").is_some() {
         let mut faults = vec!["[request_cache] cannot be used in a scroll context".to_owned()];
@@ -155,6 +150,25 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
         return Err(ApiError::validation(&faults));
     }
     check_pit(search, target, parameters.get("preference"))
+}
+
+/// Refuses numbers below what the dialect takes, although none of them has an effect.
+fn check_sizes(parameters: &Parameters) -> Result<(), ApiError> {
+    for (name, shown, least) in [
+        ("batched_reduce_size", "batchedReduceSize", 2),
+        ("pre_filter_shard_size", "preFilterShardSize", 1),
+        (
+            "max_concurrent_shard_requests",
+            "maxConcurrentShardRequests",
+            1,
+        ),
+    ] {
+        let given = parameters.number::<i64>(name)?;
+        if given.is_some_and(|given| given < least) {
+            return Err(ApiError::illegal(format!("{shown} must be >= {least}")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a way to search that the dialect does not know.
@@ -244,6 +258,28 @@ mod tests {
         let fault = faults_of_pit(&named, None).expect("refused");
         assert!(fault.contains("1: [indices] cannot be used"), "{fault}");
         assert!(fault.contains("2: [routing] cannot be used"), "{fault}");
+    }
+
+    #[test]
+    fn numbers_without_effect_are_still_checked() {
+        let checked = |query: &str| {
+            let parameters = Parameters::parse(Some(query)).expect("well formed");
+            check_sizes(&parameters).map_err(|error| error.reason().to_owned())
+        };
+        assert_eq!(
+            checked("batched_reduce_size=2&pre_filter_shard_size=1"),
+            Ok(())
+        );
+        for (query, reason) in [
+            ("batched_reduce_size=1", "batchedReduceSize must be >= 2"),
+            ("pre_filter_shard_size=0", "preFilterShardSize must be >= 1"),
+            (
+                "max_concurrent_shard_requests=-1",
+                "maxConcurrentShardRequests must be >= 1",
+            ),
+        ] {
+            assert_eq!(checked(query), Err(reason.to_owned()));
+        }
     }
 
     #[test]
