@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -20,18 +20,21 @@ use tower::{Service, ServiceExt};
 use tower_http::compression::Compression;
 
 use crate::contexts::Contexts;
+use crate::late;
 use crate::leftover::Leftover;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::request::BodyRoom;
 use crate::service::{App, routes};
 
-/// The service that speaks the dialect; cheap to clone.
+/// The service that speaks the dialect; cheap to clone. It may be there before its root is: see
+/// [`Dialect::late`].
 #[derive(Clone)]
 pub struct Dialect {
-    routes: Router,
-    /// The same, for clients that take packed answers.
-    packing: Compression<Router>,
+    /// Empty as long as there is no root.
+    pub(crate) spoken: Arc<OnceLock<Spoken>>,
+    /// What answers until there is one.
+    pub(crate) before: Router,
 }
 
 /// Returns the service that speaks the dialect over `root`; `metrics` is what `/metrics` prints.
@@ -47,9 +50,17 @@ pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusH
         started: Instant::now(),
         contexts: Contexts::default(),
     });
-    let routes = routes(app);
-    let packing = Compression::new(routes.clone());
-    Dialect { routes, packing }
+    Dialect::over(routes(app))
+}
+
+impl Dialect {
+    fn over(routes: Router) -> Self {
+        let packing = Compression::new(routes.clone());
+        Self {
+            spoken: Arc::new(OnceLock::from(Spoken { routes, packing })),
+            before: Router::new(),
+        }
+    }
 }
 
 impl<B> Service<http::Request<B>> for Dialect
@@ -59,7 +70,7 @@ where
 {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+    type Future = Answering;
 
     /// Always ready: what is bounded is bounded further in.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -67,19 +78,39 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let mut request = request.map(Body::new);
+        let request = request.map(Body::new);
+        match self.spoken.get() {
+            Some(spoken) => spoken.answer(request),
+            None => Box::pin(late::answer(self.before.clone(), request)),
+        }
+    }
+}
+
+/// An answer that is being made.
+type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+
+/// The routes of all tables over a root.
+#[derive(Clone)]
+pub(crate) struct Spoken {
+    routes: Router,
+    /// The same, for clients that take packed answers.
+    packing: Compression<Router>,
+}
+
+impl Spoken {
+    fn answer(&self, mut request: http::Request<Body>) -> Answering {
         let access = Access::begin(&request);
         middleware::trim_path(&mut request);
         let leftover = Leftover::of(&mut request);
         let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
-        let dialect = self.clone();
+        let spoken = self.clone();
         Box::pin(async move {
             let answering = async {
                 if is_packed {
-                    let Ok(packed) = dialect.packing.oneshot(request).await;
+                    let Ok(packed) = spoken.packing.oneshot(request).await;
                     return packed.map(Body::new);
                 }
-                let Ok(answered) = dialect.routes.oneshot(request).await;
+                let Ok(answered) = spoken.routes.oneshot(request).await;
                 answered
             };
             let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
@@ -166,8 +197,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_as_a_fault_of_ours() {
-        let mut dialect = speaking();
-        dialect.routes = dialect.routes.route("/panics", get_route(panics));
+        let dialect = Dialect::over(Router::new().route("/panics", get_route(panics)));
         let request = Request::get("/panics").body(Body::empty());
         let Ok(answer) = dialect.oneshot(request.expect("a request")).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

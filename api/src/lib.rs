@@ -26,7 +26,6 @@ mod service;
 mod testing;
 
 pub use dialect::{Dialect, dialect};
-pub use late::Late;
 pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use gleaner_api::Late;
+use gleaner_api::Dialect;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_proto::{
     GrpcLeaf, LeafClient, Peer, Services,
@@ -37,7 +37,7 @@ pub(super) async fn run(
         "root starting"
     );
     let options = wiring::api_options(&http, &setup.config)?;
-    let late = Late::new("the cluster state is not known yet", metrics.clone());
+    let late = Dialect::late("the cluster state is not known yet", metrics.clone());
     let answering = gleaner_api::serve(http, late.clone(), &options, stopped(stop.clone()));
     let answering = async { answering.await.context("the server failed") };
     let running = async {
@@ -46,7 +46,7 @@ pub(super) async fn run(
             () = stopped(stop.clone()) => return Ok(()),
         };
         let root = Arc::new(root(&setup, &metadata)?);
-        late.begin(gleaner_api::dialect(root, options.clone(), Some(metrics)));
+        late.begin(&gleaner_api::dialect(root, options.clone(), Some(metrics)));
         let services = services(&setup, metadata);
         let served = gleaner_proto::serve(rpc.listen()?, services, stopped(stop.clone()));
         served.await.context("the server for other nodes failed")
