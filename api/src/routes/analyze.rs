@@ -108,6 +108,8 @@ async fn analyze(mut request: Request) -> Answer {
     let analyzer = choose(&asked, &registry, index.as_deref())?;
     let texts: Vec<&str> = asked.texts.iter().map(String::as_str).collect();
     let offsets = shown::Offsets::new(&texts);
+    let tokens = analyzer.analyze_values(&texts, analyzer.position_increment_gap());
+    check_number(tokens.len(), index.as_deref())?;
     if asked.is_explained {
         let explanation = analyzer.explain(&texts);
         return Ok(Reply::json(&shown::explained(
@@ -116,20 +118,29 @@ async fn analyze(mut request: Request) -> Answer {
             &asked.attributes,
         )));
     }
-    let tokens = analyzer.analyze_values(&texts, analyzer.position_increment_gap());
-    if tokens.len() > MAX_TOKENS {
-        let reason = format!(
-            "The number of tokens produced by calling _analyze has exceeded the allowed maximum of \
-             [{MAX_TOKENS}]. This limit can be set by changing the [index.analyze.max_token_count] \
-             index level setting."
-        );
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "illegal_state_exception",
-            reason,
-        ));
-    }
     Ok(Reply::json(&shown::tokens(&tokens, &offsets)))
+}
+
+/// Refuses more tokens than the index allows.
+fn check_number(num_tokens: usize, index: Option<&IndexMeta>) -> Result<(), ApiError> {
+    let declared = index.map(|index| &index.settings.declared);
+    let allowed = declared.and_then(|declared| declared.get("index.analyze.max_token_count"));
+    let allowed = allowed.and_then(Value::as_str);
+    let allowed = allowed.and_then(|text| text.parse().ok());
+    let allowed: usize = allowed.unwrap_or(MAX_TOKENS);
+    if num_tokens <= allowed {
+        return Ok(());
+    }
+    let reason = format!(
+        "The number of tokens produced by calling _analyze has exceeded the allowed maximum of \
+         [{allowed}]. This limit can be set by changing the [index.analyze.max_token_count] index \
+         level setting."
+    );
+    Err(ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "illegal_state_exception",
+        reason,
+    ))
 }
 
 /// Returns the one index the path names.
@@ -208,4 +219,35 @@ fn refused(error: &AnalysisError) -> ApiError {
         error.error_type(),
         error.to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{create, sent, speaking};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_index_says_how_many_tokens_there_may_be() {
+        let dialect = speaking();
+        let settings = json!({"settings": {"index.analyze.max_token_count": 3}});
+        create(&dialect, "books", &settings).await;
+        for (path, text, expected) in [
+            ("/books/_analyze", "this should succeed", StatusCode::OK),
+            (
+                "/books/_analyze",
+                "this is one more",
+                StatusCode::BAD_REQUEST,
+            ),
+            ("/_analyze", "this is one more", StatusCode::OK),
+        ] {
+            for explain in [false, true] {
+                let body = json!({"analyzer": "standard", "text": text, "explain": explain});
+                let (status, answer) = sent(&dialect, ("POST", path), &body).await;
+                assert_eq!(status, expected, "{path} {text}: {answer}");
+            }
+        }
+    }
 }
