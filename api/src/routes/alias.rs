@@ -3,7 +3,7 @@
 mod selection;
 
 use gleaner_query::alias::{AliasAction, parse_alias, parse_alias_actions, parse_alias_name};
-use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -73,17 +73,31 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn update(mut request: Request) -> Answer {
     let body = request.required_json().await?;
-    let actions = parse_alias_actions(&body, &request.root().options().limits)?;
+    let mut actions = parse_alias_actions(&body, &request.root().options().limits)?;
+    let now_ms = request.root().now_ms();
+    for name in actions.iter_mut().flat_map(indices_of) {
+        *name = expand_date_math(name, now_ms)?;
+    }
     request.root().update_aliases(&actions).await?;
     Ok(acknowledged())
+}
+
+/// Returns the indices that an action names.
+fn indices_of(action: &mut AliasAction) -> &mut Vec<String> {
+    match action {
+        AliasAction::Add { indices, .. }
+        | AliasAction::Remove { indices, .. }
+        | AliasAction::RemoveIndex { indices, .. } => indices,
+    }
 }
 
 async fn put(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let alias = parse_alias(&body, &request.root().options().limits)?;
+    let name = expand_date_math(request.required_part("name")?, request.root().now_ms())?;
     let action = AliasAction::Add {
         indices: comma_list(&request.index_name()?),
-        aliases: vec![parse_alias_name(request.required_part("name")?)?],
+        aliases: vec![parse_alias_name(&name)?],
         alias: Box::new(alias),
     };
     request.root().update_aliases(&[action]).await?;
@@ -177,5 +191,30 @@ fn exists(request: &Request) -> Answer {
         Ok(selected) => Ok(Reply::exists(!selected.indices.is_empty())),
         Err(error) if error.status == StatusCode::NOT_FOUND => Ok(Reply::exists(false)),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{create, got, sent, speaking};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn names_in_aliases_may_have_dates() {
+        let dialect = speaking();
+        create(&dialect, "books-1970.01.01", &json!({})).await;
+        let add = json!({"add": {"index": "<books-{now/d}>", "alias": "today"}});
+        let actions = json!({"actions": [add]});
+        let (status, answer) = sent(&dialect, ("POST", "/_aliases"), &actions).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let path = "/books-*/_alias/%3Cread-%7Bnow%2FM%7Byyyy%7D%7D%3E";
+        let (status, answer) = sent(&dialect, ("PUT", path), &Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let shown = got(&dialect, "/_alias").await;
+        let aliases = json!({"today": {}, "read-1970": {}});
+        assert_eq!(shown["books-1970.01.01"]["aliases"], aliases);
     }
 }

@@ -154,7 +154,10 @@ fn exists(request: &Request) -> Answer {
     let found = names::resolve(&expression, &request.root().state(), &options);
     match found.map_err(ApiError::from) {
         // A name that is left out because it is missing is missing all the same.
-        Ok(found) => Ok(Reply::exists(!found.is_empty() || expression.contains('*'))),
+        Ok(found) => {
+            let is_wildcard = expression.contains('*') || expression == "_all";
+            Ok(Reply::exists(!found.is_empty() || is_wildcard))
+        }
         Err(error) if error.status == http::StatusCode::NOT_FOUND => Ok(Reply::exists(false)),
         Err(error) => Err(error),
     }
@@ -239,6 +242,15 @@ mod tests {
     use crate::testing::{create, got, speaking};
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_names_all_indices_is_there_even_without_any() {
+        let dialect = speaking();
+        for (path, expected) in [("/_all", 200), ("/*", 200), ("/books", 404)] {
+            let (status, _) = crate::testing::sent(&dialect, ("HEAD", path), &Value::Null).await;
+            assert_eq!(status.as_u16(), expected, "{path}");
+        }
+    }
 
     #[tokio::test]
     async fn people_are_told_when_an_index_was_made_and_how_much_it_holds() {

@@ -1,6 +1,7 @@
 //! `_mget`: several documents by id.
 
 use gleaner_query::json::{ObjectReader, scalar_text};
+use gleaner_query::names::expand_date_math;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::search::parse_source_filter;
 use gleaner_root::read::GetRequest;
@@ -63,7 +64,11 @@ async fn mget(mut request: Request) -> Answer {
         realtime: parameters.flag("realtime")?.unwrap_or(true),
         refresh: parameters.is_set("refresh")?,
     };
-    let wanted = parse(&body, &defaults)?;
+    let mut wanted = parse(&body, &defaults)?;
+    let now_ms = request.root().now_ms();
+    for dated in wanted.iter_mut().filter(|one| one.get.index.contains('<')) {
+        dated.get.index = expand_date_math(&dated.get.index, now_ms)?;
+    }
     let gets: Vec<GetRequest> = wanted.iter().map(|wanted| wanted.get.clone()).collect();
     let answers = request.root().multi_get(&gets).await;
     let state = request.root().state();
@@ -192,6 +197,8 @@ fn check(wanted: &[Wanted]) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::{sent, speaking};
+
     use super::*;
 
     fn defaults(index: Option<&str>) -> Defaults {
@@ -230,5 +237,16 @@ mod tests {
         );
         let error = parse(&json!({}), &defaults(None)).err().expect("empty");
         assert!(error.reason().contains("no documents to get"));
+    }
+
+    #[tokio::test]
+    async fn names_of_indices_may_have_dates() {
+        let docs = json!({"docs": [{"_index": "<books-{now/d}>", "_id": "1"}]});
+        let (_, answer) = sent(&speaking(), ("POST", "/_mget"), &docs).await;
+        let error = &answer["docs"][0]["error"];
+        assert_eq!(
+            error["reason"], "no such index [books-1970.01.01]",
+            "{answer}"
+        );
     }
 }
