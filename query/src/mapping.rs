@@ -17,8 +17,8 @@ mod template;
 mod tree;
 
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{Field, FieldKind, FieldPath, IndexSettings, Mapping};
-use serde_json::Value;
+use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping};
+use serde_json::{Map, Value};
 
 pub use analyzers::{AnalysisName, check_analyzers};
 pub use infer::{infer_document, infer_fields};
@@ -107,18 +107,20 @@ pub fn stored_fields<'a>(
     mapping: &'a Mapping,
     wanted: &'a [String],
 ) -> impl Iterator<Item = &'a FieldPath> {
-    let is_stored = |field: &Field| {
-        let store = field.declared.get("store");
-        store.is_some_and(|store| *store == true || store == "true")
-    };
     let is_wanted = |path: &FieldPath| {
         let mut patterns = wanted.iter();
         patterns.any(|pattern| matches_pattern(pattern, path.as_str()))
     };
     let stored = mapping.fields.iter();
     stored
-        .filter(move |(path, field)| is_stored(field) && is_wanted(path))
+        .filter(move |(path, field)| is_stored(&field.declared) && is_wanted(path))
         .map(|(path, _)| path)
+}
+
+/// Returns whether a field's parameters have `"store": true`.
+fn is_stored(declared: &Map<String, Value>) -> bool {
+    let store = declared.get("store");
+    store.is_some_and(|store| *store == true || store == "true")
 }
 
 /// Refuses a mapping that outgrew its rules.

@@ -15,7 +15,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Route};
 
-use selection::Selection;
+pub(super) use selection::Selection;
 
 pub(super) static ROUTES: &[Route] = &[
     Route {

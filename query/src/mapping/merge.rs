@@ -3,6 +3,7 @@
 
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 
+use super::is_stored;
 use super::properties::Draft;
 use crate::error::QueryError;
 
@@ -63,7 +64,11 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
             "mapper [{path}] cannot be changed from type [{old}] to [{new}]"
         )));
     }
-    let pairs = fixed(&field.kind).into_iter().zip(fixed(&draft.kind));
+    let stored = |declared| ("store", is_stored(declared).to_string());
+    let (mut old, mut new) = (fixed(&field.kind), fixed(&draft.kind));
+    old.push(stored(&field.declared));
+    new.push(stored(&draft.declared));
+    let pairs = old.into_iter().zip(new);
     let conflicts: Vec<String> = pairs
         .filter(|((_, old), (_, new))| old != new)
         .map(|((name, old), (_, new))| {

@@ -65,7 +65,7 @@ pub(super) fn apply(
 fn check_fixed(old: &Mapping, new: &Mapping) -> Result<(), QueryError> {
     let (old_source, new_source) = (kept_source(old), kept_source(new));
     let list = |paths: &[String]| format!("[{}]", paths.join(", "));
-    for (section, parameter, old, new) in [
+    for (section, parameter, before, after) in [
         (
             "_routing",
             "required",
@@ -91,10 +91,10 @@ fn check_fixed(old: &Mapping, new: &Mapping) -> Result<(), QueryError> {
             list(&new_source.excludes),
         ),
     ] {
-        if old != new {
+        if before != after {
             return Err(QueryError::illegal(format!(
                 "Mapper for [{section}] conflicts with existing mapper:\n\tCannot update parameter \
-                 [{parameter}] from [{old}] to [{new}]"
+                 [{parameter}] from [{before}] to [{after}]"
             )));
         }
     }

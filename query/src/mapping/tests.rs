@@ -117,6 +117,10 @@ fn merging_keeps_ordinals_and_refuses_what_shapes_the_index() {
             "Mapper for [t] conflicts with existing mapper:\n\tCannot update parameter [analyzer] from [standard] to [english]",
         ),
         (
+            json!({"k": {"type": "keyword", "store": true}}),
+            "Mapper for [k] conflicts with existing mapper:\n\tCannot update parameter [store] from [false] to [true]",
+        ),
+        (
             json!({"o": {"type": "long"}}),
             "can't merge an object mapping [o] with a non object mapping",
         ),

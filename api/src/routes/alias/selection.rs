@@ -7,7 +7,7 @@ use crate::parameters::comma_list;
 /// A list such as `logs-*,-logs-old`. A `-` excludes only after a pattern; before one it is part of
 /// a name, as in the dialect.
 #[derive(Debug)]
-pub(super) struct Selection {
+pub(in crate::routes) struct Selection {
     items: Vec<Item>,
 }
 
@@ -18,7 +18,7 @@ enum Item {
 }
 
 impl Selection {
-    pub(super) fn parse(text: &str) -> Self {
+    pub(in crate::routes) fn parse(text: &str) -> Self {
         let mut has_pattern = false;
         let items = comma_list(text).into_iter().map(|name| {
             let excluded = name
@@ -38,7 +38,7 @@ impl Selection {
     }
 
     /// Whether an alias is selected: the last item that matches decides.
-    pub(super) fn contains(&self, alias: &str) -> bool {
+    pub(in crate::routes) fn contains(&self, alias: &str) -> bool {
         let decided = self.items.iter().rev().find_map(|item| match item {
             Item::Include(name) => matches_pattern(name, alias).then_some(true),
             Item::Exclude(name) => matches_pattern(name, alias).then_some(false),

@@ -1,12 +1,11 @@
 //! `_cat/aliases`.
 
-use gleaner_model::mapping::matches_pattern;
 use gleaner_query::names::ExpandWildcards;
 
-use crate::parameters::comma_list;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
+use crate::routes::alias::Selection;
 
 const COLUMNS: &[Column] = &[
     Column::text("alias", "a", "alias name"),
@@ -23,16 +22,13 @@ pub(super) fn table(request: &Request) -> Answer {
         Some(text) => ExpandWildcards::parse(text)?,
         None => ExpandWildcards::ALL,
     };
-    let names = request.part("name").map(comma_list);
+    let selection = request.part("name").map(Selection::parse);
     let state = request.root().state();
     let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
     for index in state.indices.values() {
         for (name, alias) in &index.aliases {
-            let is_named = names.as_ref().is_none_or(|names| {
-                names
-                    .iter()
-                    .any(|wanted| wanted == "_all" || matches_pattern(wanted, name.as_str()))
-            });
+            let selection = selection.as_ref();
+            let is_named = selection.is_none_or(|selection| selection.contains(name.as_str()));
             let is_hidden = alias.is_hidden.unwrap_or(false);
             if !is_named || (is_hidden && !expand.hidden) {
                 continue;
@@ -58,4 +54,26 @@ pub(super) fn table(request: &Request) -> Answer {
         columns: COLUMNS,
         rows,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{create, got, speaking};
+
+    #[tokio::test]
+    async fn aliases_are_selected_as_by_the_interface_of_aliases() {
+        let dialect = speaking();
+        let aliases = json!({"a1": {}, "a2": {}, "b": {}});
+        create(&dialect, "books", &json!({"aliases": aliases})).await;
+        for (names, expected) in [
+            ("a*,-a1", json!([{"alias": "a2"}])),
+            ("_all,-a*", json!([{"alias": "b"}])),
+            ("a1,nope", json!([{"alias": "a1"}])),
+        ] {
+            let path = format!("/_cat/aliases/{names}?h=alias&format=json");
+            assert_eq!(got(&dialect, &path).await, expected, "{names}");
+        }
+    }
 }
