@@ -31,6 +31,10 @@ async fn indices_without_a_match_of_the_filter_are_left_out() -> Result<()> {
     ensure!(one["indices"] == json!(["notes-2020"]), "{one}");
     ensure!(one["fields"].get("old").is_none(), "{one}");
     ensure!(one["fields"]["new"]["long"]["type"] == "long", "{one}");
+    let path = "/notes-2020/_field_caps?fields=*&filters=-metadata";
+    let few = server.send(&Request::new("GET", path)).await?.ok()?;
+    let names = few["fields"].as_object().map(|fields| fields.len());
+    ensure!(names == Some(2), "{few}");
     let filter = json!({"index_filter": {"term": {"nowhere": 1}}});
     let none = caps(&server, &filter).await?;
     ensure!(none == json!({"indices": [], "fields": {}}), "{none}");

@@ -1,5 +1,7 @@
 //! `_field_caps`: what fields can do, over several indices.
 
+mod filters;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -21,12 +23,14 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
+use filters::{Filters, Kind};
+
 const FIELD_CAPS: &[Parameter] = &[
     Parameter::honoured("fields"),
     Parameter::honoured("include_unmapped"),
     Parameter::honoured("types"),
     Parameter::honoured("include_empty_fields"),
-    Parameter::refused("filters", "filtering of field capabilities"),
+    Parameter::honoured("filters"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[Route {
@@ -84,6 +88,8 @@ async fn field_caps(mut request: Request) -> Answer {
         return Err(ApiError::validation(&["no fields specified".to_owned()]));
     }
     let types = request.parameters.list("types");
+    let filters = request.parameters.list("filters").unwrap_or_default();
+    let filters = Filters::parse(&filters)?;
     let target = request.target()?;
     let state = request.root().state();
     let expression = target.expression.as_deref().unwrap_or_default();
@@ -93,7 +99,8 @@ async fn field_caps(mut request: Request) -> Answer {
     }
     let mut found: Found<'_> = BTreeMap::new();
     for index in &resolved {
-        collect(&index.meta, &wanted, types.as_deref(), &mut found);
+        let asked = (&wanted[..], types.as_deref(), &filters);
+        collect(&index.meta, asked, &mut found);
     }
     let indices: Vec<&str> = resolved
         .iter()
@@ -145,8 +152,7 @@ async fn has_match(request: &Request, index: String, filter: &Query) -> Result<b
 
 fn collect<'a>(
     index: &'a IndexMeta,
-    wanted: &[String],
-    types: Option<&[String]>,
+    (wanted, types, filters): (&[String], Option<&[String]>, &Filters),
     found: &mut Found<'a>,
 ) {
     let is_wanted = |path: &str| wanted.iter().any(|pattern| matches_pattern(pattern, path));
@@ -161,9 +167,13 @@ fn collect<'a>(
         }
     };
     for (path, field) in &index.mapping.fields {
-        add(path.as_str(), capability(field));
+        if filters.keep(kind_of(field)) {
+            add(path.as_str(), capability(field));
+        }
     }
-    for (name, is_searchable) in METADATA_FIELDS {
+    let has_metadata = filters.keep(Kind::Metadata);
+    let metadata = METADATA_FIELDS.into_iter();
+    for (name, is_searchable) in metadata.filter(|_| has_metadata) {
         add(
             name,
             Capability {
@@ -174,7 +184,11 @@ fn collect<'a>(
             },
         );
     }
-    for path in implied_objects(&index.mapping) {
+    let implied = match filters.keep(Kind::Parent) {
+        true => implied_objects(&index.mapping),
+        false => Vec::new(),
+    };
+    for path in implied {
         let type_name = "object";
         add(
             &path,
@@ -185,6 +199,14 @@ fn collect<'a>(
                 meta: Vec::new(),
             },
         );
+    }
+}
+
+fn kind_of(field: &Field) -> Kind {
+    match field.kind {
+        FieldKind::Object { .. } => Kind::Parent,
+        _ if field.is_multi_field => Kind::MultiField,
+        _ => Kind::Value,
     }
 }
 
