@@ -72,6 +72,12 @@ impl Leaf {
             return shard.shows(seq_no.next(), Instant::now() + deadline).await;
         }
         let interval = shard.index.load().settings.refresh_interval_ms;
+        // What every copy shows already needs no refresh, which would show later writes too.
+        let shown = shard.engine().view().generation();
+        let is_marked = !shard.has_replicas() || shard.applier.marked() > seq_no;
+        if shown.visible > seq_no && is_marked {
+            return Ok(shown);
+        }
         let mut visible = shard.applier.visible();
         if let Some(interval) = interval {
             // Two intervals: the refresh that is under way may have begun before the write.

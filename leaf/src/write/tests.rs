@@ -317,6 +317,17 @@ async fn who_waits_for_a_refresh_sees_the_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_what_is_shown_refreshes_nothing() {
+    let fixture = Fixture::start();
+    let answer = fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let seq_no = answer.items[0].as_ref().expect("taken").seq_no;
+    let shown = fixture.leaf.refresh(key(1)).await.expect("refreshes");
+    fixture.write(vec![put("b", "{}")]).await.expect("written");
+    let waiting = fixture.leaf.wait_for_refresh(key(1), seq_no, PATIENCE);
+    assert_eq!(soon(waiting).await, Ok(shown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_write_says_that_the_queue_is_full() {
     let fixture = Fixture::with(|options| {
         options.write_queue_bytes = 128;
