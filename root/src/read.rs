@@ -125,9 +125,14 @@ impl Root {
                     realtime,
                     remaining: deadline.remaining(),
                 };
-                (places, self.get_of_shard(call, refresh).await)
+                let outcome = self.get_of_shard(call, refresh).await;
+                let refusal = match &outcome {
+                    Ok(_) => None,
+                    Err(fault) => self.refusal(fault, deadline).await,
+                };
+                (places, outcome, refusal)
             });
-        for (places, outcome) in join_all(read).await {
+        for (places, outcome, refusal) in join_all(read).await {
             match outcome {
                 Ok(documents) => {
                     for (at, document) in places.into_iter().zip(documents) {
@@ -137,7 +142,6 @@ impl Root {
                     }
                 }
                 Err(fault) => {
-                    let refusal = self.refusal(&fault, deadline).await;
                     for at in places {
                         answers[at] = match (&answers[at], refusal) {
                             (Ok((index, _)), Some(refused)) => Err(refused(index.clone())),

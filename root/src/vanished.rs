@@ -29,7 +29,7 @@ impl Root {
             return None;
         };
         let known = refusal_by(&self.state(), shard.index);
-        if known.is_some() {
+        if known.is_some() || !self.is_told(fault) {
             return known;
         }
         let latest = self.latest(deadline).await?;
@@ -45,9 +45,7 @@ impl Root {
         if has_refused(&self.state(), failures) {
             return true;
         }
-        let is_missing =
-            |failure: &ShardFailure| matches!(failure.fault, LeafFault::NotHere { .. });
-        if !failures.iter().any(is_missing) {
+        if !failures.iter().any(|failure| self.is_told(&failure.fault)) {
             return false;
         }
         match self.latest(deadline).await {
@@ -70,6 +68,15 @@ impl Root {
             look_up()?;
         }
         answer
+    }
+
+    /// Returns whether a leaf says that a shard is not there. Of one that no leaf is to hold nobody said so:
+    /// each of its searches would ask who keeps the state.
+    fn is_told(&self, fault: &LeafFault) -> bool {
+        match fault {
+            LeafFault::NotHere { shard } => !self.leaves.copies(*shard).is_empty(),
+            _ => false,
+        }
     }
 
     async fn latest(&self, deadline: Deadline) -> Option<Arc<ClusterState>> {

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded};
-use gleaner_model::NodeId;
+use gleaner_model::{NodeId, ShardKey};
 use gleaner_query::search::SearchRequest;
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
-use crate::leaves::SingleLeaf;
+use crate::leaves::{Copies, Leaves, SingleLeaf};
 use crate::plan::Target;
 use crate::read::GetRequest;
 use crate::response::SearchResponse;
@@ -144,11 +144,14 @@ fn late(kept: ClusterState) -> Root {
         node: NodeId("fake".into()),
         client: leaf,
     };
+    late_over(Arc::new(SingleLeaf::new(located)), kept)
+}
+
+fn late_over(leaves: Arc<dyn Leaves>, kept: ClusterState) -> Root {
     let coordinator = Arc::new(Late {
         known: Arc::new(state([index(1, &json!({}))])),
         kept: Embedded::in_memory(kept),
     });
-    let leaves = Arc::new(SingleLeaf::new(located));
     Root::new(coordinator, leaves, RootOptions::default(), || NOW_MS)
 }
 
@@ -165,6 +168,30 @@ async fn who_keeps_the_state_is_asked_about_shards_that_are_not_there() {
         let failed = searched(&root, "index-1").await.expect_err("not there");
         assert!(root.has_vanished(failed.failures(), deadline).await != is_there);
     }
+}
+
+/// No leaf holds anything.
+struct Nobody;
+
+impl Leaves for Nobody {
+    fn copies(&self, _shard: ShardKey) -> Copies {
+        Copies::default()
+    }
+
+    fn all(&self) -> Vec<Located> {
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_shards_that_no_leaf_is_to_hold() {
+    let deadline = Deadline::after(Duration::from_secs(60));
+    // Who keeps the state would say that there is no such index.
+    let root = late_over(Arc::new(Nobody), state([]));
+    let fault = LeafFault::NotHere { shard: shard(1, 0) };
+    assert!(root.refusal(&fault, deadline).await.is_none());
+    let failed = searched(&root, "index-1").await.expect_err("not there");
+    assert!(!failed.failures().is_empty(), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
