@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gleaner_model::IndexUuid;
+use gleaner_model::{IndexUuid, SeqNo};
 use gleaner_proto::LeafFault;
 
 use super::race::Race;
@@ -50,7 +50,7 @@ impl<A: Dated> Race<'_, A> {
             let is_nobody = |fault: &LeafFault| matches!(fault, LeafFault::Unreachable { .. });
             if !has_answer && faults().any(is_nobody) {
                 book.unreachable(&attempt.node);
-            } else {
+            } else if !results.iter().all(is_unheard) {
                 // Another copy than the one that ranked looks up first: not how long a fetch takes.
                 let is_usual =
                     attempt.kind == AttemptKind::First || self.rules.phase != Phase::Fetch;
@@ -172,6 +172,18 @@ impl<A: Dated> Race<'_, A> {
             is_straggler: false,
         }
     }
+}
+
+/// Returns whether a copy said nothing, as far as can be told: of one that was not heard of in time a
+/// view is as far behind as can be.
+fn is_unheard<A>(result: &Result<A, LeafFault>) -> bool {
+    matches!(
+        result,
+        Err(LeafFault::Behind {
+            visible: SeqNo(0),
+            ..
+        })
+    )
 }
 
 /// Returns whether a fault is of one copy and will last a while.

@@ -171,6 +171,31 @@ async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
     assert_eq!(renewed.collect::<Vec<_>>(), [0, 2]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_leaf_that_says_nothing_when_views_are_wanted_has_not_answered() {
+    let cluster = cluster();
+    let state = cluster.root.state();
+    for shard in [shard(1, 0), shard(1, 1)] {
+        let acknowledged = gleaner_model::SeqNo(7);
+        cluster.root.shown.acknowledge(shard, acknowledged, &state);
+        cluster.leaves[1].views.lock().insert(shard, 7);
+        let late = LeafFault::DeadlinePassed { shard };
+        cluster.leaves[0].faults.lock().insert(shard, late);
+    }
+    let silent = gleaner_model::NodeId("leaf-0".into());
+    for _ in 0..3 {
+        cluster.root.health.open().unreachable(&silent);
+    }
+    let minute = Duration::from_secs(60);
+    let id = cluster.root.open_pit(&Target::default(), minute).await;
+    id.expect("pinned on the other leaf");
+    assert_eq!(
+        *cluster.leaves[0].awaited.lock().first().expect("asked"),
+        gleaner_model::SeqNo(6)
+    );
+    assert!(cluster.root.health.open().is_silent(&silent));
+}
+
 #[tokio::test]
 async fn a_view_on_a_copy_that_was_taken_away_is_gone() {
     let cluster = cluster();
