@@ -4,6 +4,7 @@ mod members;
 #[cfg(test)]
 mod tests;
 
+use gleaner_root::read::ShardStates;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -92,10 +93,21 @@ fn told(request: &Request, nodes: &Map<String, Value>) -> Answer {
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
 
+/// Does the path ask for addresses alone? So do clients that sniff, and wait for a part of a second.
+fn is_sniffing(request: &Request) -> bool {
+    let metric = request.part("metric").or_else(|| request.part("node"));
+    metric == Some("http")
+}
+
 async fn info(request: Request) -> Answer {
     let options = &request.app.options;
     let mut nodes = Map::new();
-    for member in members(&request).await {
+    let members = match is_sniffing(&request) {
+        // Leaves have no address for clients: whether they are there is not waited for.
+        true => members_of(&request, &ShardStates::default()),
+        false => members(&request).await,
+    };
+    for member in members {
         if !is_named(&request, &member) {
             continue;
         }

@@ -100,6 +100,16 @@ async fn each_member_is_told_by_its_own_address_and_only_roots_to_clients() {
 }
 
 #[tokio::test]
+async fn clients_that_sniff_do_not_wait_for_leaves() {
+    for path in ["/_nodes/http", "/_nodes/_all/http"] {
+        let nodes = get(path).await["nodes"].clone();
+        // Nobody has found out that it is away.
+        assert!(nodes["leaf-2"].is_object(), "{path}");
+        assert_eq!(nodes["leaf-2"].get("http"), None, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn statistics_stand_beside_the_member_they_are_of() {
     let nodes = get("/_nodes/stats").await["nodes"].clone();
     assert_eq!(nodes["leaf-1"]["transport_address"], "127.0.0.1:1");
