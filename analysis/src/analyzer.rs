@@ -110,6 +110,17 @@ impl Analyzer {
         self.chain.run(text, sink)
     }
 
+    /// Returns where a token of `text` ends that nothing follows: at its end, or before what character
+    /// filters take away there.
+    pub fn end_of(&self, text: &str) -> usize {
+        if self.chain.char_filters.is_empty() {
+            return text.len();
+        }
+        let filters = self.chain.char_filters.iter().map(|f| &*f.part);
+        let filtered = char_filter::apply_all(filters, text);
+        filtered.offsets.correct(0, filtered.text.len()).1
+    }
+
     /// Puts the tokens of one value into `buffer`, in order, in place of what it held.
     pub fn analyze_to(&self, text: &str, buffer: &mut TokenBuffer) {
         buffer.clear();

@@ -1,6 +1,6 @@
 //! Texts whose last word is a prefix: `match_bool_prefix`, `match_phrase_prefix`.
 
-use gleaner_analysis::Token;
+use gleaner_analysis::{Analyzer, Token};
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{MatchPhrasePrefixQuery, MatchQuery};
@@ -47,7 +47,13 @@ impl Resolver<'_> {
             let clauses = self.graph_bool_prefix(&path, &graph, &query.options)?;
             return Ok(boosted(joined(clauses, &query.options), query.boost));
         }
-        let is_prefix = rule == LastWord::Always || ends_text(&tokens, &query.query);
+        let is_prefix = match rule {
+            LastWord::Always => true,
+            LastWord::IfItEnds => {
+                let analyzer = self.search_analyzer(&field, query.options.analyzer.as_deref())?;
+                ends_text(&tokens, &analyzer, &query.query)
+            }
+        };
         let mut positions = positions(tokens);
         let Some((_, last)) = positions.pop() else {
             let clause = zero_terms(query.options.zero_terms_query);
@@ -131,10 +137,10 @@ impl Resolver<'_> {
     }
 }
 
-/// Returns whether nothing of the text follows its last token.
-fn ends_text(tokens: &[Token], text: &Value) -> bool {
+/// Returns whether nothing follows the last token of the text that character filters leave.
+fn ends_text(tokens: &[Token], analyzer: &Analyzer, text: &Value) -> bool {
     let last = tokens.last();
-    last.is_some_and(|last| last.end == values::text_of(text).len())
+    last.is_some_and(|last| last.end == analyzer.end_of(&values::text_of(text)))
 }
 
 /// Returns the clause for terms that start so.

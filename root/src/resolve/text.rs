@@ -314,7 +314,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn search_analyzer(&self, field: &Field, wanted: Option<&str>) -> Result<Analyzer, QueryError> {
+    pub(super) fn search_analyzer(
+        &self,
+        field: &Field,
+        wanted: Option<&str>,
+    ) -> Result<Analyzer, QueryError> {
         let FieldKind::Text {
             analyzer,
             search_analyzer,

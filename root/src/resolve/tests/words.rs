@@ -95,6 +95,37 @@ fn last_words_are_whole_where_something_follows_them() {
 }
 
 #[test]
+fn what_character_filters_take_away_follows_no_word() {
+    let settings = json!({
+        "char_filter": {"bare": {"type": "pattern_replace", "pattern": "[.!]", "replacement": ""}},
+        "analyzer": {"a": {
+            "type": "custom",
+            "char_filter": ["html_strip", "bare"],
+            "tokenizer": "whitespace",
+        }},
+    });
+    let (index, limits) = (index(1, &mapping()), limits());
+    let mut resolver = Resolver {
+        index: &index,
+        analyzers: &AnalyzerRegistry::from_settings(&settings).expect("good settings"),
+        limits: &limits,
+        now_ms: NOW_MS,
+        expansions: &mut Expansions::default(),
+    };
+    let mut asked = |text: &str| {
+        let query = json!({"match_bool_prefix": {"title": {"query": text, "analyzer": "a"}}});
+        let query = parse_query(&query, &limits).expect("a good query");
+        resolver.resolve(&query).expect("it resolves")
+    };
+    for text in ["fo", "fo!", "fo...", "<b>fo</b>", "<b>fo!</b>"] {
+        assert_eq!(asked(text), prefix("title", "fo"), "{text}");
+    }
+    for text in ["fo ", "fo !", "<p>fo</p>"] {
+        assert_eq!(asked(text), term("title", "fo"), "{text}");
+    }
+}
+
+#[test]
 fn phrases_without_words_take_their_factor() {
     let query = json!({"match_phrase_prefix": {"body": {
         "query": "the", "zero_terms_query": "all", "boost": 2.0,
