@@ -249,21 +249,25 @@ impl Resolver<'_> {
             return Ok(Clause::MatchNone);
         };
         let mut wanted = Vec::with_capacity(query.values.len());
-        let mut ranges = Vec::new();
+        let (mut spans, mut ranges) = (Vec::new(), Vec::new());
         for value in &query.values {
             match self.exact(&path, &field, value)? {
                 Clause::Exact { value, .. } => wanted.push(value),
                 Clause::Term { term, .. } => wanted.push(Scalar::Text(term)),
-                // A date to the millisecond, or a network of one address.
                 Clause::Range {
                     lower: Bound::Included(first),
                     upper: Bound::Included(last),
                     ..
-                } if first == last => wanted.push(first),
+                } => match first == last {
+                    // A date to the millisecond, or a network of one address.
+                    true => wanted.push(first),
+                    false => spans.push((first, last)),
+                },
                 Clause::MatchNone => {}
                 other => ranges.push(other),
             }
         }
+        ranges.extend(range::of_spans(&path, spans));
         // Each is a walk over the whole column.
         if ranges.len() > self.limits.clauses {
             let reason = format!("maxClauseCount is set to {}", self.limits.clauses);

@@ -1,5 +1,6 @@
 //! `range`: bounds as given → bounds as the index holds values.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
@@ -20,6 +21,35 @@ pub(crate) fn between(field: &FieldPath, lower: Bound<Scalar>, upper: Bound<Scal
         field: field.clone(),
         lower,
         upper,
+    }
+}
+
+/// Returns clauses for values between the ends of any of `spans`, which belong to them: one clause for
+/// all that overlap or touch, as days in a row do.
+pub(crate) fn of_spans(field: &FieldPath, mut spans: Vec<(Scalar, Scalar)>) -> Vec<Clause> {
+    spans.retain(|(first, last)| first <= last);
+    spans.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    let mut joined: Vec<(Scalar, Scalar)> = Vec::new();
+    for (first, last) in spans {
+        match joined.last_mut() {
+            Some((_, end)) if reaches(end, &first) => {
+                if *end < last {
+                    *end = last;
+                }
+            }
+            _ => joined.push((first, last)),
+        }
+    }
+    let clause = |(first, last)| between(field, Bound::Included(first), Bound::Included(last));
+    joined.into_iter().map(clause).collect()
+}
+
+/// Returns whether no value lies between `end` and `next`.
+fn reaches(end: &Scalar, next: &Scalar) -> bool {
+    match (end, next) {
+        (Scalar::Date(end), Scalar::Date(next)) => *next <= end.saturating_add(1),
+        (Scalar::Ip(end), Scalar::Ip(next)) => *next <= end.saturating_add(1),
+        _ => false,
     }
 }
 

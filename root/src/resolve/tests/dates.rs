@@ -72,6 +72,25 @@ fn many_dates_are_values_where_they_are_to_the_millisecond() {
         panic!("values");
     };
     assert_eq!(values.len(), 1_025);
-    let error = try_resolve(&many("d/d"), &mut Expansions::default()).expect_err("refused");
+    let apart = (1..=1_025).map(|n| format!("1970-01-01||+{}d/d", 2 * n));
+    let apart = json!({"terms": {"d": apart.collect::<Vec<_>>()}});
+    let error = try_resolve(&apart, &mut Expansions::default()).expect_err("refused");
     assert_eq!(error.kind, ErrorType::TooManyClauses);
+    // Days in a row are one range.
+    assert_eq!(resolve(&many("d/d")), between(DAY_MS, 1_026 * DAY_MS - 1));
+}
+
+#[test]
+fn values_that_overlap_or_touch_are_one_range() {
+    let days =
+        json!({"terms": {"d": ["1970-01-04", "1970-01-02||/M", "1970-02-01", "1970-03-02"]}});
+    let expected = vec![
+        between(0, 32 * DAY_MS - 1),
+        between(60 * DAY_MS, 61 * DAY_MS - 1),
+    ];
+    let expected = Clause::Constant(Box::new(any_of(expected)));
+    assert_eq!(resolve(&days), expected);
+    let halves = json!({"terms": {"ip": ["10.128.0.0/9", "10.0.0.0/9"]}});
+    let whole = json!({"term": {"ip": "10.0.0.0/8"}});
+    assert_eq!(resolve(&halves), resolve(&whole));
 }
