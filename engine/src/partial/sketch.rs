@@ -199,7 +199,7 @@ impl Buckets {
     }
 
     /// The value at a share of the ranks; `value` says which one of a place's bucket.
-    fn at(&self, share: f64, value: impl Fn(Place) -> f64) -> f64 {
+    fn at(&self, share: f64, value: impl Fn(&Place) -> f64) -> f64 {
         if share == 0.0 {
             return self.min;
         }
@@ -223,7 +223,7 @@ impl Buckets {
             if seen as f64 > rank {
                 let found = place.map_or(0.0, |(bucket, is_negative)| {
                     let part = ((rank - before + 0.5) / count as f64).clamp(0.0, 1.0);
-                    value(Place {
+                    value(&Place {
                         bucket,
                         is_negative,
                         part,
@@ -235,7 +235,7 @@ impl Buckets {
         self.max
     }
 
-    fn in_proportion(&self, place: Place) -> f64 {
+    fn in_proportion(&self, place: &Place) -> f64 {
         let (small, large) = (growth().powi(place.bucket - 1), growth().powi(place.bucket));
         let (low, high) = if place.is_negative {
             (-large, -small)

@@ -53,8 +53,8 @@ async fn shards_are_asked_again_until_no_count_is_open() {
     .into();
     let body = json!({"size": 0, "aggs": {"x": {"terms": {"field": "tag", "size": 1}}}});
     let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");
-    let options = SearchOptions::default();
-    let found = fixture.root.search(&Target::default(), &request, &options);
+    let (target, options) = (Target::default(), SearchOptions::default());
+    let found = fixture.root.search(&target, &request, &options);
     let response = found.await.expect("answered");
     let AggregationValue::Buckets { buckets, terms, .. } = &response.aggregations[0].value else {
         panic!("not buckets: {response:?}");
