@@ -1,10 +1,11 @@
-//! Index settings and the body that creates an index.
+//! Index settings and the body that creates an index; settings of the cluster ([`cluster`]).
 //!
 //! Does: read settings, flat or nested, with or without `index.` ([`parse_index_settings`]), change
 //! dynamic ones ([`update_index_settings`], [`undeclared_settings`]), read a whole create-index body
 //! ([`parse_create_index`]). Which settings exist, and which have an effect, stands in one table (`known`).
 //! Does not: check analyzers ([`IndexSettings::analysis`] is for the room of that name).
 
+pub mod cluster;
 mod create;
 mod flat;
 mod given;

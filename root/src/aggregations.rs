@@ -85,7 +85,8 @@ impl Root {
             }
             (merged, next) = count(Some(merged), recount.partials, again).await?;
         }
-        reduced.results = finish(plans, (merged, num_bytes), asked, trip.deadline).await?;
+        let finishing = Finishing::new(merged, plans, asked, self.max_buckets());
+        reduced.results = finish(finishing, num_bytes, plans, trip.deadline).await?;
         Ok(reduced)
     }
 
@@ -118,31 +119,17 @@ impl Root {
     }
 }
 
-/// Makes the results of what was merged of `num_bytes`.
+/// Makes the results of what was merged of `num_bytes` from the shards of `plans`.
 async fn finish(
+    finishing: Finishing,
+    num_bytes: usize,
     plans: &[IndexPlan],
-    (merged, num_bytes): (Aggregations, usize),
-    asked: &Asked<'_>,
     deadline: Deadline,
 ) -> Result<Vec<AggregationResult>, RootError> {
     let until = deadline.fetch_by().max(Instant::now() + LEAST_TO_FINISH);
     let control = Arc::new(Control::until(until.into_std()));
-    let names = plans
-        .iter()
-        .map(|p| (p.index.uuid, p.index.name.to_string()));
-    let mappings = plans
-        .iter()
-        .map(|p| (p.index.uuid, Arc::clone(&p.index.mapping)));
-    let finishing = Finishing {
-        merged,
-        wanted: asked.request.aggregations.clone(),
-        names: names.collect(),
-        mappings: mappings.collect(),
-        now_ms: asked.now_ms,
-        control: Arc::clone(&control),
-    };
-    let cancel = CancelOnDrop(control);
-    let finished = off_runtime(num_bytes, move || finishing.run()).await?;
+    let cancel = CancelOnDrop(Arc::clone(&control));
+    let finished = off_runtime(num_bytes, move || finishing.run(control)).await?;
     drop(cancel);
     match finished {
         Err(EngineError::DeadlineExceeded) => Err(late(plans)),
@@ -184,24 +171,47 @@ struct Finishing {
     names: BTreeMap<IndexUuid, String>,
     mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
     now_ms: i64,
-    control: Arc<Control>,
+    max_buckets: usize,
 }
 
 impl Finishing {
-    fn run(self) -> Result<Vec<AggregationResult>, EngineError> {
+    fn new(
+        merged: Aggregations,
+        plans: &[IndexPlan],
+        asked: &Asked<'_>,
+        max_buckets: usize,
+    ) -> Self {
+        let names = plans
+            .iter()
+            .map(|p| (p.index.uuid, p.index.name.to_string()));
+        let mappings = plans
+            .iter()
+            .map(|p| (p.index.uuid, Arc::clone(&p.index.mapping)));
+        Self {
+            merged,
+            wanted: asked.request.aggregations.clone(),
+            names: names.collect(),
+            mappings: mappings.collect(),
+            now_ms: asked.now_ms,
+            max_buckets,
+        }
+    }
+
+    fn run(self, control: Arc<Control>) -> Result<Vec<AggregationResult>, EngineError> {
         let Self {
             mut merged,
             wanted,
             names,
             mappings,
             now_ms,
-            control,
+            max_buckets,
         } = self;
         let context = FinalizeContext {
             mappings,
             now_ms,
             live_keys: merged.split_live_keys(&wanted),
             control,
+            max_buckets,
             ..FinalizeContext::new(&names)
         };
         merged.finalize(&wanted, &context)

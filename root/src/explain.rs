@@ -24,7 +24,7 @@ impl Root {
         request: &SearchRequest,
     ) -> Result<(String, Option<ExplainAnswer>), RootError> {
         let (index, asked_shard, id) = self.locate(get)?;
-        let deadline = Deadline::after(self.options.default_timeout);
+        let deadline = Deadline::after(self.default_timeout());
         let mut plans = self.targets(&Target {
             expression: Some(get.index.clone()),
             ..Target::default()

@@ -13,6 +13,7 @@ pub mod blocks;
 pub mod by_query;
 mod by_term;
 pub mod deadline;
+mod dynamic;
 pub mod error;
 mod expansion;
 mod explain;
@@ -56,11 +57,12 @@ pub use response::{Coverage, SearchResponse, ShardFailure, ShardSummary, Total};
 pub struct RootOptions {
     /// Name of this node, which ids of tasks begin with; default `root`.
     pub node: NodeId,
-    /// Deadline of searches that name none; default 60 s.
+    /// Deadline of searches that name none, unless the cluster's settings say; default 60 s.
     pub default_timeout: Duration,
     /// Deadline of writes that name none; default 60 s, as the dialect's.
     pub write_timeout: Duration,
-    /// Longest `keep_alive` of scrolls and points in time; default 24 h.
+    /// Longest `keep_alive` of scrolls and points in time, unless the cluster's settings say; default
+    /// 24 h.
     pub max_keep_alive: Duration,
     /// Most shards of all indices together (`cluster.max_shards_per_node`); default 1,000.
     pub max_shards: usize,

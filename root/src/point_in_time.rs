@@ -48,7 +48,7 @@ impl Root {
         target: &Target,
         keep_alive: Duration,
     ) -> Result<String, RootError> {
-        let deadline = Deadline::after(self.options.default_timeout);
+        let deadline = Deadline::after(self.default_timeout());
         let state = self.pin(target, keep_alive, deadline).await?;
         token::encode(&state)
     }
@@ -220,7 +220,7 @@ impl Root {
     }
 
     pub(crate) fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {
-        let limit = self.options.max_keep_alive;
+        let limit = self.max_keep_alive();
         if keep_alive <= limit {
             return Ok(keep_alive);
         }

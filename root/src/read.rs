@@ -104,7 +104,7 @@ impl Root {
         &self,
         requests: &[GetRequest],
     ) -> Vec<Result<(String, Option<Document>), RootError>> {
-        let deadline = Deadline::after(self.options.default_timeout);
+        let deadline = Deadline::after(self.default_timeout());
         let mut groups: BTreeMap<(ShardKey, bool, bool), Vec<(usize, DocumentId)>> =
             BTreeMap::new();
         let mut answers = Vec::with_capacity(requests.len());

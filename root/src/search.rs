@@ -111,7 +111,7 @@ impl Root {
 
     /// Returns by when a search that begins now is owed.
     pub(crate) fn deadline_of(&self, request: &SearchRequest) -> Deadline {
-        Deadline::after(request.timeout.unwrap_or(self.options.default_timeout))
+        Deadline::after(request.timeout.unwrap_or_else(|| self.default_timeout()))
     }
 
     /// Answers one search on the shards and views of `plans`.

@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn names_in_aliases_may_have_dates() {
         let dialect = speaking();
         create(&dialect, "books-1970.01.01", &json!({})).await;

@@ -229,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn an_index_says_how_many_tokens_there_may_be() {
         let dialect = speaking();
         let settings = json!({"settings": {"index.analyze.max_token_count": 3}});

@@ -243,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn what_names_all_indices_is_there_even_without_any() {
         let dialect = speaking();
         for (path, expected) in [("/_all", 200), ("/*", 200), ("/books", 404)] {
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn people_are_told_when_an_index_was_made_and_how_much_it_holds() {
         let dialect = speaking();
         create(&dialect, "books", &json!({})).await;

@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_field_is_shown_as_declared_and_with_what_holds_by_itself() {
         let dialect = speaking();
         let properties = json!({"t": {"type": "text", "fields": {"raw": {"type": "keyword"}}}});

@@ -239,7 +239,7 @@ mod tests {
         assert!(error.reason().contains("no documents to get"));
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn names_of_indices_may_have_dates() {
         let docs = json!({"docs": [{"_index": "<books-{now/d}>", "_id": "1"}]});
         let (_, answer) = sent(&speaking(), ("POST", "/_mget"), &docs).await;

@@ -93,7 +93,7 @@ mod tests {
 
     use crate::testing::{create, got, sent, speaking};
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_change_reaches_closed_indices_by_wildcards_and_names_one_at_least() {
         let dialect = speaking();
         for name in ["books-1", "books-2"] {

@@ -16,14 +16,12 @@ use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue};
+use gleaner_query::settings::cluster::DEFAULT_MAX_BUCKETS;
 
 use super::{Aggregations, LiveKeys, Partial};
 use crate::aggregate::described;
 use crate::control::Control;
 use crate::error::EngineError;
-
-/// Largest number of buckets in an answer by default (`search.max_buckets`).
-pub const DEFAULT_MAX_BUCKETS: usize = 65_535;
 
 /// What finishing needs beside partials and request.
 pub struct FinalizeContext<'a> {

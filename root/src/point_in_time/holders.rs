@@ -68,8 +68,7 @@ impl Root {
         deadline: Deadline,
     ) -> Result<(), RootError> {
         // The id says how long; who made it up gets no more than anyone.
-        let keep_alive =
-            Duration::from_millis(state.keep_alive_ms).min(self.options.max_keep_alive);
+        let keep_alive = Duration::from_millis(state.keep_alive_ms).min(self.max_keep_alive());
         let renewals = self.holders(state).into_iter().map(|(leaf, views)| {
             let patience = deadline.gather_by();
             async move { timeout_at(patience, leaf.client.renew_views(views, keep_alive)).await }

@@ -62,7 +62,7 @@ mod tests {
 
     use crate::testing::{create, got, speaking};
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn aliases_are_selected_as_by_the_interface_of_aliases() {
         let dialect = speaking();
         let aliases = json!({"a1": {}, "a2": {}, "b": {}});

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gleaner_query::settings::cluster;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
@@ -25,6 +26,7 @@ pub(super) fn get(request: &Request) -> Answer {
 
 /// What holds on this node.
 fn defaults(request: &Request) -> Map<String, Value> {
+    let state = request.root().state();
     let options = request.root().options();
     let limits = &options.limits;
     let known = [
@@ -33,11 +35,15 @@ fn defaults(request: &Request) -> Map<String, Value> {
             options.auto_create_index.to_string(),
         ),
         (
-            "search.max_keep_alive",
+            cluster::MAX_BUCKETS,
+            cluster::DEFAULT_MAX_BUCKETS.to_string(),
+        ),
+        (
+            cluster::MAX_KEEP_ALIVE,
             format!("{}s", options.max_keep_alive.as_secs()),
         ),
         (
-            "search.default_search_timeout",
+            cluster::DEFAULT_SEARCH_TIMEOUT,
             format!("{}s", options.default_timeout.as_secs()),
         ),
         (
@@ -51,6 +57,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
     ];
     known
         .into_iter()
+        .filter(|(key, _)| !state.persistent_settings.contains_key(*key))
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
         .collect()
 }
@@ -88,11 +95,10 @@ pub(super) async fn put(mut request: Request) -> Answer {
     if persistent.is_empty() && !entries.contains_key("transient") {
         return Err(ApiError::validation(&["no settings to update".to_owned()]));
     }
-    if let Some((key, _)) = persistent.iter().find(|(_, value)| !value.is_null()) {
-        // A value that nothing would read must not be acknowledged.
-        return Err(ApiError::illegal(format!(
-            "persistent setting [{key}], not recognized"
-        )));
+    for (key, value) in &mut persistent {
+        if !value.is_null() {
+            *value = cluster::checked(key, value)?;
+        }
     }
     request.root().put_cluster_settings(&persistent).await?;
     let acknowledged: Map<String, Value> = persistent

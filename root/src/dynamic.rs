@@ -1,0 +1,58 @@
+//! What holds by the cluster's settings, or else by this node's options.
+
+use std::time::Duration;
+
+use gleaner_query::settings::cluster;
+
+use crate::Root;
+
+impl Root {
+    /// Deadline of searches that name none.
+    pub(crate) fn default_timeout(&self) -> Duration {
+        self.time(cluster::DEFAULT_SEARCH_TIMEOUT)
+            .unwrap_or(self.options.default_timeout)
+    }
+
+    /// Longest `keep_alive` of scrolls and points in time.
+    pub(crate) fn max_keep_alive(&self) -> Duration {
+        self.time(cluster::MAX_KEEP_ALIVE)
+            .unwrap_or(self.options.max_keep_alive)
+    }
+
+    /// Largest number of buckets in one answer.
+    pub(crate) fn max_buckets(&self) -> usize {
+        cluster::number(&self.state().persistent_settings, cluster::MAX_BUCKETS)
+            .unwrap_or(cluster::DEFAULT_MAX_BUCKETS)
+    }
+
+    fn time(&self, key: &str) -> Option<Duration> {
+        cluster::time(&self.state().persistent_settings, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fixture, index};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn settings_of_the_cluster_stand_over_the_nodes() {
+        let fixture = Fixture::new([index(1, &json!({}))]);
+        let root = &fixture.root;
+        assert_eq!(root.max_buckets(), cluster::DEFAULT_MAX_BUCKETS);
+        let changes = BTreeMap::from([
+            (cluster::MAX_BUCKETS.to_owned(), json!("3")),
+            (cluster::MAX_KEEP_ALIVE.to_owned(), json!("1m")),
+            (cluster::DEFAULT_SEARCH_TIMEOUT.to_owned(), json!("2s")),
+        ]);
+        root.put_cluster_settings(&changes).await.expect("put");
+        assert_eq!(root.max_buckets(), 3);
+        assert_eq!(root.default_timeout(), Duration::from_secs(2));
+        assert!(root.checked_keep_alive(Duration::from_secs(60)).is_ok());
+        assert!(root.checked_keep_alive(Duration::from_secs(61)).is_err());
+    }
+}
