@@ -41,6 +41,9 @@ pub(crate) enum Distribution {
 /// Longest lease that a leaf may give: what roots believe in, too.
 const LONGEST_LEASE: std::time::Duration = std::time::Duration::from_secs(3);
 
+/// Most threads that evaluate queries: more than any machine has cores, and few enough to be started.
+const MOST_THREADS: usize = 1_024;
+
 /// Every setting of a server, resolved. Meanings and units stand at the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -196,6 +199,11 @@ impl Config {
         ensure!(
             self.flush_operations > 0,
             "`flush_operations` is 0: shards would commit without end"
+        );
+        ensure!(
+            self.search_threads <= MOST_THREADS,
+            "`search_threads` is {}, wanted {MOST_THREADS} at most: all are started at once",
+            self.search_threads
         );
         ensure!(
             self.search_queue > 0,

@@ -45,6 +45,7 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("listne = \"x\"").contains("unknown field `listne`"));
     assert!(refused("query_memory = \"2 cups\"").contains("2 cups"));
     assert!(refused("flood_stage = 0.5").contains("high_watermark"));
+    assert!(refused("search_threads = 1025").contains("wanted 1024 at most"));
     assert!(refused("search_queue = 0").contains("search_queue"));
     assert!(refused("search_timeout = \"0s\"").contains("`search_timeout` is 0"));
     assert!(refused("max_bulk = \"0b\"").contains("`max_bulk` and `max_body` are 0b"));
