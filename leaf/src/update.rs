@@ -15,6 +15,10 @@ use serde_json::value::RawValue;
 
 use crate::versions::Content;
 
+/// Bytes of documents that the updates of a request have returned, unless one alone is larger: an answer is
+/// held as a whole, and is one message.
+const RETURNED_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES / 2;
+
 /// What an update makes of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Merged {
@@ -62,6 +66,29 @@ pub(crate) fn returned(update: &Update, source: &Bytes) -> Option<Bytes> {
     let filter = update.returned_source.as_ref()?;
     // It was read as an object before.
     filter_source(source, filter).ok()
+}
+
+/// As [`returned`], in an answer that has `held` bytes of documents.
+///
+/// # Errors
+/// When the answer has no room for it beside those.
+pub(crate) fn returned_beside(
+    held: usize,
+    update: &Update,
+    source: &Bytes,
+) -> Result<Option<Bytes>, WriteFault> {
+    let returned = returned(update, source);
+    let num_bytes = returned.as_ref().map_or(0, Bytes::len);
+    if num_bytes == 0 || held == 0 || held + num_bytes <= RETURNED_BYTES {
+        return Ok(returned);
+    }
+    Err(WriteFault::Rejected {
+        code: "answer_full".into(),
+        reason: format!(
+            "the answer has [{held}] bytes of documents, [{num_bytes}] more are beyond [{RETURNED_BYTES}] \
+             bytes: send this update in another request, or ask for less of `_source`"
+        ),
+    })
 }
 
 fn object(bytes: &Bytes) -> Result<Object<'_>, WriteFault> {

@@ -69,6 +69,7 @@ pub(super) fn answers(
         primary,
         batch,
         left: HashMap::new(),
+        returned_bytes: 0,
     };
     items.iter().map(|item| again.answer(item)).collect()
 }
@@ -81,6 +82,8 @@ struct Again<'a> {
     batch: Batch,
     /// What the items so far left of their documents.
     left: HashMap<DocumentId, Before>,
+    /// Bytes of documents in the answer so far: it is bounded as the first one was.
+    returned_bytes: usize,
 }
 
 /// A document as it was before an item.
@@ -117,9 +120,18 @@ impl Before {
 impl Again<'_> {
     fn answer(&mut self, item: &WriteItem) -> Result<Outcome, LeafFault> {
         let before = self.before(&item.id)?;
-        let Some(mut outcome) = self.written(item, &before)? else {
-            return Ok(self.unwritten(item, &before));
+        let outcome = match self.written(item, &before)? {
+            Some(outcome) => Ok(self.applied(item, outcome)),
+            None => self.unwritten(item, &before),
         };
+        if let Ok(outcome) = &outcome {
+            self.returned_bytes += outcome.source.as_ref().map_or(0, Bytes::len);
+        }
+        Ok(outcome)
+    }
+
+    /// Remembers what an item that was applied left, and tells it as far as was asked for.
+    fn applied(&mut self, item: &WriteItem, mut outcome: WriteOutcome) -> WriteOutcome {
         let known = Known {
             seq_no: outcome.seq_no,
             term: outcome.term,
@@ -129,10 +141,15 @@ impl Again<'_> {
         let after = Before::Written(known, outcome.source.clone());
         self.left.insert(item.id.clone(), after);
         outcome.source = match (&item.action, &outcome.source) {
-            (WriteAction::Update(update), Some(source)) => update::returned(update, source),
+            // It was applied: that is told also where its document has no room.
+            (WriteAction::Update(update), Some(source)) => {
+                update::returned_beside(self.returned_bytes, update, source)
+                    .ok()
+                    .flatten()
+            }
             _ => None,
         };
-        Ok(Ok(outcome))
+        outcome
     }
 
     /// Returns the document as the items before have left it.
@@ -229,7 +246,7 @@ impl Again<'_> {
         })
     }
 
-    /// Returns the outcome of an update that changed nothing, or why what it makes was refused.
+    /// Returns the outcome of an update that changed nothing, or why it or what it makes was refused.
     fn unchanged(
         &self,
         item: &WriteItem,
@@ -247,10 +264,11 @@ impl Again<'_> {
                 version: known.version,
                 seq_no: known.seq_no,
                 term: known.term,
-                source: update::returned(update, &source),
+                source: update::returned_beside(self.returned_bytes, update, &source)?,
             })),
             (Merged::Noop(source) | Merged::Changed(source), _) => {
-                self.check(item, &source).map(|()| None)
+                self.check(item, &source)?;
+                update::returned_beside(self.returned_bytes, update, &source).map(|_| None)
             }
         }
     }

@@ -29,6 +29,17 @@ fn update(id: &str, doc: &'static str) -> WriteItem {
     item(id, WriteAction::Update(update))
 }
 
+/// Returns an update that wants to see all of the document it leaves.
+fn returning(id: &str, doc: &'static str) -> WriteItem {
+    let update = Update {
+        doc: Some(Bytes::from_static(doc.as_bytes())),
+        detect_noop: true,
+        returned_source: Some(Default::default()),
+        ..Update::default()
+    };
+    item(id, WriteAction::Update(update))
+}
+
 /// Returns the call of a request that may be sent again.
 fn request(items: &[WriteItem]) -> WriteCall {
     WriteCall {
@@ -190,4 +201,29 @@ async fn updates_that_make_too_much_for_one_batch_are_refused_whole() {
     assert_eq!(document.version, Version(1));
     let two = sent(&fixture, &items[..2]).await;
     assert!(two.items.iter().all(Result::is_ok));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_returned_again_is_bounded_as_the_first_time() {
+    let fixture = Fixture::start();
+    // Spaces are written as they came, and read at once.
+    let spaces = " ".repeat(20 << 20);
+    let source: &'static str = format!(r#"{{"n":1,"x":[{spaces}1]}}"#).leak();
+    fixture
+        .write(vec![put("a", source)])
+        .await
+        .expect("written");
+    fixture.leaf.refresh(key(1)).await.expect("refreshes");
+    let items = [r#"{"n":1}"#, r#"{"n":1}"#, r#"{"n":2}"#].map(|doc| returning("a", doc));
+    let first = sent(&fixture, &items).await;
+    assert!(first.items[0].is_ok());
+    for item in &first.items[1..] {
+        let is_full =
+            matches!(item, Err(WriteFault::Rejected { code, .. }) if code == "answer_full");
+        assert!(is_full, "there is no room for it");
+    }
+    // It was too large to be kept.
+    let again = sent(&fixture, &items).await;
+    assert!(again.duplicate);
+    assert!(again.items == first.items, "another answer");
 }

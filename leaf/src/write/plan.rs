@@ -19,10 +19,6 @@ use crate::write::{Bringing, Known as Learnt};
 /// of which id and routing are the most, some 33,000 bytes.
 const MAX_DOCUMENT_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES - (64 << 10);
 
-/// Bytes of documents that the updates of a request have returned, unless one alone is larger: an answer is
-/// held as a whole, and is one message.
-const RETURNED_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES / 2;
-
 /// What planning found.
 pub(crate) enum Planned {
     /// The mapping must learn the fields of these documents first; nothing was decided.
@@ -317,7 +313,7 @@ impl Planner<'_> {
         {
             return Ok(Err(fault));
         }
-        let returned = match self.returned(update, &source) {
+        let returned = match update::returned_beside(self.returned_bytes, update, &source) {
             Ok(returned) => returned,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -343,27 +339,6 @@ impl Planner<'_> {
             source: returned,
             ..outcome
         }))
-    }
-
-    /// Returns what an update wants to see of the document it leaves, unless the answer has no room for it
-    /// beside what others want to see.
-    fn returned(&self, update: &Update, left: &Bytes) -> Result<Option<Bytes>, WriteFault> {
-        let returned = update::returned(update, left);
-        let num_bytes = returned.as_ref().map_or(0, Bytes::len);
-        if num_bytes == 0
-            || self.returned_bytes == 0
-            || self.returned_bytes + num_bytes <= RETURNED_BYTES
-        {
-            return Ok(returned);
-        }
-        Err(WriteFault::Rejected {
-            code: "answer_full".into(),
-            reason: format!(
-                "the answer has [{}] bytes of documents, [{num_bytes}] more are beyond [{RETURNED_BYTES}] \
-                 bytes: send this update in another request, or ask for less of `_source`",
-                self.returned_bytes
-            ),
-        })
     }
 
     fn push(&mut self, kind: OperationKind) -> SeqNo {
