@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use bytes::Bytes;
 use gleaner_log::ProducerSequence;
 use gleaner_model::{SeqNo, ShardKey};
 use gleaner_proto::write::{WriteFault, WriteOutcome};
@@ -58,15 +59,15 @@ impl Told {
         items: &[Result<WriteOutcome, WriteFault>],
     ) {
         let bytes = ANSWER_BYTES + items.iter().map(bytes_of).sum::<usize>();
+        let answer = (bytes <= MAX_BYTES / MAX_SHARE).then(|| Answer {
+            first,
+            items: items.iter().map(kept).collect(),
+            bytes,
+        });
         let mut answers = self.0.lock();
         answers.forget(&request);
-        if bytes > MAX_BYTES / MAX_SHARE {
+        let Some(answer) = answer else {
             return;
-        }
-        let answer = Answer {
-            first,
-            items: items.to_vec(),
-            bytes,
         };
         answers.bytes += bytes;
         answers.by_request.insert(request, answer);
@@ -101,9 +102,19 @@ impl Answers {
     }
 }
 
+/// Returns the answer to an item with a document of its own: the one it has may be a part of a whole request,
+/// which would be held with it.
+fn kept(item: &Result<WriteOutcome, WriteFault>) -> Result<WriteOutcome, WriteFault> {
+    let mut item = item.clone();
+    if let Ok(outcome) = &mut item {
+        outcome.source = outcome.source.as_deref().map(Bytes::copy_from_slice);
+    }
+    item
+}
+
 fn bytes_of(item: &Result<WriteOutcome, WriteFault>) -> usize {
     let content = match item {
-        Ok(outcome) => outcome.source.as_ref().map_or(0, bytes::Bytes::len),
+        Ok(outcome) => outcome.source.as_ref().map_or(0, Bytes::len),
         Err(fault) => 2 * fault.to_string().len(),
     };
     ITEM_BYTES + content
@@ -140,6 +151,19 @@ mod tests {
         assert_eq!(told.find(&request(2), SeqNo(3)), None);
         told.note(request(1), SeqNo(4), &answer(2));
         assert_eq!(told.find(&request(1), SeqNo(4)), Some(answer(2)));
+    }
+
+    #[test]
+    fn what_is_kept_holds_nothing_else() {
+        let request_body = Bytes::from(vec![b' '; 1 << 10]);
+        let mut part = answer(0);
+        if let Ok(outcome) = &mut part[0] {
+            outcome.source = Some(request_body.slice(..3));
+        }
+        let told = Told::default();
+        told.note(request(1), SeqNo(0), &part);
+        assert_eq!(told.find(&request(1), SeqNo(0)), Some(part));
+        assert!(request_body.is_unique(), "a part of it is kept");
     }
 
     #[test]
