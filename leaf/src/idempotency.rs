@@ -50,8 +50,8 @@ impl Leaf {
         // It may still be on its way into the index of this copy.
         let applied = shard.applier.wait_applied(appended.last.next()).await;
         applied.map_err(|reason| stopped(shard, &reason))?;
-        let known = self.told.find(&(shard.key, producer), appended.first);
-        let answers = match known.filter(|known| known.len() == items.len()) {
+        let request = (shard.key, producer);
+        let answers = match self.told.find(&request, appended.first, items) {
             Some(answers) => answers,
             None => {
                 let recorded = self.recorded(shard, appended).await.map_err(fault)?;

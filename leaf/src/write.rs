@@ -155,7 +155,7 @@ impl Leaf {
                 }
                 Planned::Ready(mut plan) => {
                     if let Some(producer) = call.producer {
-                        self.name_batch(shard, &guard, (producer, items.len()), &mut plan)?;
+                        self.name_batch(shard, &guard, (producer, &items[..]), &mut plan)?;
                     }
                     let room = Some(Arc::clone(&call.room));
                     let carried = self.carry_out(shard, guard, plan, (call.producer, room));
@@ -191,10 +191,10 @@ impl Leaf {
         &self,
         shard: &Arc<Shard>,
         primary: &Primary,
-        (producer, num_items): (ProducerSequence, usize),
+        (producer, items): (ProducerSequence, &[WriteItem]),
         plan: &mut Plan,
     ) -> Result<(), LeafFault> {
-        if plan.outcomes.len() < num_items {
+        if plan.outcomes.len() < items.len() {
             return Err(LeafFault::BadQuery {
                 kind: "illegal_argument_exception".into(),
                 reason: format!(
@@ -208,7 +208,7 @@ impl Leaf {
             plan.operations.push(nothing);
         }
         self.told
-            .note((shard.key, producer), primary.next, &plan.outcomes);
+            .note((shard.key, producer), primary.next, items, &plan.outcomes);
         Ok(())
     }
 

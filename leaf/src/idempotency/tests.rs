@@ -227,3 +227,22 @@ async fn what_is_returned_again_is_bounded_as_the_first_time() {
     assert!(again.duplicate);
     assert!(again.items == first.items, "another answer");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_returned_again_is_what_is_asked_for_then() {
+    let fixture = with_old().await;
+    let doc = r#"{"n":2}"#;
+    let source = |answer: &WriteAnswer| {
+        let outcome = answer.items[0].as_ref().expect("taken");
+        assert_eq!(outcome.version, Version(2));
+        outcome.source.clone()
+    };
+    let first = sent(&fixture, &[update("old", doc)]).await;
+    assert_eq!(source(&first), None);
+    let again = sent(&fixture, &[returning("old", doc)]).await;
+    assert!(again.duplicate);
+    assert_eq!(source(&again).as_deref(), Some(doc.as_bytes()));
+    let again = sent(&fixture, &[update("old", doc)]).await;
+    assert!(again.duplicate);
+    assert_eq!(source(&again), None);
+}

@@ -6,11 +6,12 @@
 //! Called by: `write` (note), [`crate::idempotency`] (find).
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use gleaner_log::ProducerSequence;
 use gleaner_model::{SeqNo, ShardKey};
-use gleaner_proto::write::{WriteFault, WriteOutcome};
+use gleaner_proto::write::{WriteAction, WriteFault, WriteItem, WriteOutcome};
 use parking_lot::Mutex;
 
 /// Bytes of all answers together, roughly: those of some 100,000 items.
@@ -45,22 +46,26 @@ struct Answers {
 struct Answer {
     /// Where its batch begins.
     first: SeqNo,
+    /// Of what it tells; see [`subject`].
+    subject: u64,
     items: Items,
     bytes: usize,
 }
 
 impl Told {
-    /// Notes what is answered to `request` once its batch, which begins at `first`, is durable. It
-    /// takes the place of an answer whose batch did not come into the log.
+    /// Notes what is answered to the items `asked` of `request` once its batch, which begins at `first`, is
+    /// durable. It takes the place of an answer whose batch did not come into the log.
     pub(crate) fn note(
         &self,
         request: Request,
         first: SeqNo,
+        asked: &[WriteItem],
         items: &[Result<WriteOutcome, WriteFault>],
     ) {
         let bytes = ANSWER_BYTES + items.iter().map(bytes_of).sum::<usize>();
         let answer = (bytes <= MAX_BYTES / MAX_SHARE).then(|| Answer {
             first,
+            subject: subject(asked),
             items: items.iter().map(kept).collect(),
             bytes,
         });
@@ -80,11 +85,20 @@ impl Told {
         }
     }
 
-    /// Returns what was answered to `request`, whose batch begins at `first`, if that is known still.
-    pub(crate) fn find(&self, request: &Request, first: SeqNo) -> Option<Items> {
+    /// Returns what was answered to `request`, whose batch begins at `first`, if that is known still and
+    /// `asked` wants to be told the same.
+    pub(crate) fn find(
+        &self,
+        request: &Request,
+        first: SeqNo,
+        asked: &[WriteItem],
+    ) -> Option<Items> {
+        let subject = subject(asked);
         let answers = self.0.lock();
         let answer = answers.by_request.get(request)?;
-        (answer.first == first).then(|| answer.items.clone())
+        let is_it =
+            answer.first == first && answer.subject == subject && answer.items.len() == asked.len();
+        is_it.then(|| answer.items.clone())
     }
 }
 
@@ -100,6 +114,22 @@ impl Answers {
             self.order.retain(|other| other != request);
         }
     }
+}
+
+/// Returns a number for the documents that an answer tells of, and what is to be returned of them: a
+/// request's name stands for neither.
+fn subject(asked: &[WriteItem]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for item in asked {
+        item.id.hash(&mut hasher);
+        let returned = match &item.action {
+            WriteAction::Update(update) => update.returned_source.as_ref(),
+            WriteAction::Index { .. } | WriteAction::Delete => None,
+        };
+        let returned = returned.map(|filter| (&filter.includes, &filter.excludes));
+        returned.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Returns the answer to an item with a document of its own: the one it has may be a part of a whole request,
@@ -126,10 +156,14 @@ mod tests {
     use gleaner_proto::write::WriteResult;
 
     use super::*;
-    use crate::testing::key;
+    use crate::testing::{key, put};
 
     fn request(id: u128) -> Request {
         (key(1), ProducerSequence { id, sequence: 0 })
+    }
+
+    fn asked() -> Vec<WriteItem> {
+        vec![put("a", "{}")]
     }
 
     fn answer(num_bytes: usize) -> Items {
@@ -145,12 +179,16 @@ mod tests {
     #[test]
     fn an_answer_counts_for_its_own_place_only() {
         let told = Told::default();
-        told.note(request(1), SeqNo(3), &answer(1));
-        assert_eq!(told.find(&request(1), SeqNo(3)), Some(answer(1)));
-        assert_eq!(told.find(&request(1), SeqNo(4)), None);
-        assert_eq!(told.find(&request(2), SeqNo(3)), None);
-        told.note(request(1), SeqNo(4), &answer(2));
-        assert_eq!(told.find(&request(1), SeqNo(4)), Some(answer(2)));
+        told.note(request(1), SeqNo(3), &asked(), &answer(1));
+        assert_eq!(told.find(&request(1), SeqNo(3), &asked()), Some(answer(1)));
+        assert_eq!(told.find(&request(1), SeqNo(4), &asked()), None);
+        assert_eq!(told.find(&request(2), SeqNo(3), &asked()), None);
+        let of_another = [put("b", "{}")];
+        assert_eq!(told.find(&request(1), SeqNo(3), &of_another), None);
+        let of_two = [put("a", "{}"), put("a", "{}")];
+        assert_eq!(told.find(&request(1), SeqNo(3), &of_two), None);
+        told.note(request(1), SeqNo(4), &asked(), &answer(2));
+        assert_eq!(told.find(&request(1), SeqNo(4), &asked()), Some(answer(2)));
     }
 
     #[test]
@@ -161,8 +199,8 @@ mod tests {
             outcome.source = Some(request_body.slice(..3));
         }
         let told = Told::default();
-        told.note(request(1), SeqNo(0), &part);
-        assert_eq!(told.find(&request(1), SeqNo(0)), Some(part));
+        told.note(request(1), SeqNo(0), &asked(), &part);
+        assert_eq!(told.find(&request(1), SeqNo(0), &asked()), Some(part));
         assert!(request_body.is_unique(), "a part of it is kept");
     }
 
@@ -170,9 +208,9 @@ mod tests {
     fn answers_are_bounded_and_the_newest_stay() {
         let told = Told::default();
         for id in 0..40 {
-            told.note(request(id), SeqNo(0), &answer(1 << 20));
+            told.note(request(id), SeqNo(0), &asked(), &answer(1 << 20));
         }
-        let known = (0..40).filter(|id| told.find(&request(*id), SeqNo(0)).is_some());
+        let known = (0..40).filter(|id| told.find(&request(*id), SeqNo(0), &asked()).is_some());
         assert_eq!(
             known.collect::<Vec<u128>>(),
             (25..40).collect::<Vec<u128>>()
@@ -181,8 +219,8 @@ mod tests {
         assert_eq!(answers.order.len(), answers.by_request.len());
         assert!(answers.bytes <= MAX_BYTES);
         drop(answers);
-        told.note(request(39), SeqNo(0), &answer(MAX_BYTES));
-        assert_eq!(told.find(&request(39), SeqNo(0)), None);
-        assert!(told.find(&request(38), SeqNo(0)).is_some());
+        told.note(request(39), SeqNo(0), &asked(), &answer(MAX_BYTES));
+        assert_eq!(told.find(&request(39), SeqNo(0), &asked()), None);
+        assert!(told.find(&request(38), SeqNo(0), &asked()).is_some());
     }
 }
