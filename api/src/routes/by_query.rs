@@ -59,23 +59,15 @@ async fn delete(mut request: Request) -> Answer {
 fn asked(request: &Request, body: Option<Value>) -> Result<ByQueryRequest, ApiError> {
     let parameters = &request.parameters;
     let mut conflicts = parameters.get("conflicts").map(str::to_owned);
-    let mut max_docs: Option<i64> = parameters.number("max_docs")?;
-    // An old name of `max_docs`, where −1 is all.
-    max_docs = max_docs.or(parameters.number("size")?);
-    let search = search(request, body, &mut conflicts, &mut max_docs)?;
+    let mut in_body = None;
+    let search = search(request, body, &mut conflicts, &mut in_body)?;
+    // `size` is an old name of `max_docs`.
+    let in_uri = agreed(parameters.number("size")?, parameters.number("max_docs")?)?;
+    let max_docs = limit(agreed(in_body, in_uri)?)?;
+    check_slices(parameters.get("slices"), max_docs)?;
     if search.query.is_none() {
         return Err(ApiError::validation(&["query is missing".to_owned()]));
     }
-    let max_docs = match max_docs {
-        None | Some(-1) => None,
-        Some(number) => Some(usize::try_from(number).ok().filter(|n| *n > 0).ok_or_else(|| {
-            let reason = format!(
-                "maxDocs should be greater than 0 if the request is limited to some number of \
-                 documents or -1 if it isn't but it was [{number}]"
-            );
-            ApiError::validation(&[reason])
-        })?),
-    };
     let page: usize = parameters.number("scroll_size")?.unwrap_or(1_000);
     if page == 0 {
         return Err(ApiError::illegal("[scroll_size] must be greater than 0"));
@@ -120,7 +112,7 @@ fn search(
                 .into();
             let mut reader = ObjectReader::part("delete_by_query", &own)?;
             *conflicts = reader.text("conflicts")?.or(conflicts.take());
-            *max_docs = agreed(*max_docs, reader.integer("max_docs")?)?;
+            *max_docs = reader.integer("max_docs")?;
             parse_search(Value::Object(entries).to_string().as_bytes(), limits)?
         }
         Some(other) => {
@@ -142,14 +134,46 @@ fn search(
     Ok(search)
 }
 
-/// Returns the one `max_docs` that URI and body give; −1 is none.
-fn agreed(in_uri: Option<i64>, in_body: Option<i64>) -> Result<Option<i64>, ApiError> {
-    match (in_uri, in_body) {
+/// Returns the one `max_docs` that two places give; −1 in the first is none.
+fn agreed(first: Option<i64>, second: Option<i64>) -> Result<Option<i64>, ApiError> {
+    match (first, second) {
         (Some(first), Some(second)) if first != second && first != -1 => Err(ApiError::illegal(
             format!("[max_docs] set to two different values [{first}] and [{second}]"),
         )),
-        _ => Ok(in_body.or(in_uri)),
+        _ => Ok(second.or(first)),
     }
+}
+
+/// Reads `max_docs`, where −1 is all.
+fn limit(max_docs: Option<i64>) -> Result<Option<usize>, ApiError> {
+    match max_docs {
+        None | Some(-1) => Ok(None),
+        Some(0) => {
+            let reason = "maxDocs should be greater than 0 if the request is limited to some \
+                          number of documents or -1 if it isn't but it was [0]";
+            Err(ApiError::validation(&[reason.to_owned()]))
+        }
+        Some(number) => usize::try_from(number).map(Some).map_err(|_| {
+            let reason = format!("[max_docs] parameter cannot be negative, found [{number}]");
+            ApiError::illegal(reason)
+        }),
+    }
+}
+
+/// Refuses `slices` that are no number of slices, or more than the documents asked for.
+fn check_slices(slices: Option<&str>, max_docs: Option<usize>) -> Result<(), ApiError> {
+    let Some(text) = slices.filter(|text| *text != "auto") else {
+        return Ok(());
+    };
+    let number = text.parse::<usize>().ok().filter(|number| *number > 0);
+    let Some(number) = number else {
+        let reason = "[slices] must be a positive integer or the string \"auto\"";
+        return Err(ApiError::illegal(reason));
+    };
+    if max_docs.is_some_and(|max_docs| max_docs < number) {
+        return Err(ApiError::illegal("[max_docs] should be >= [slices]"));
+    }
+    Ok(())
 }
 
 fn requests_per_second(request: &Request) -> Result<Option<f64>, ApiError> {
@@ -214,5 +238,32 @@ mod tests {
         assert_eq!(told(Some(-1), Some(3)), Ok(Some(3)));
         let reason = "[max_docs] set to two different values [1] and [3]";
         assert_eq!(told(Some(1), Some(3)), Err(reason.to_owned()));
+    }
+
+    #[test]
+    fn limits_are_positive_or_all() {
+        let told = |max_docs| limit(max_docs).map_err(|e| e.reason().to_owned());
+        assert_eq!(told(None), Ok(None));
+        assert_eq!(told(Some(-1)), Ok(None));
+        assert_eq!(told(Some(4)), Ok(Some(4)));
+        let negative = "[max_docs] parameter cannot be negative, found [-4]";
+        assert_eq!(told(Some(-4)), Err(negative.to_owned()));
+        assert!(told(Some(0)).is_err());
+    }
+
+    #[test]
+    fn slices_are_at_most_the_documents_asked_for() {
+        let told =
+            |slices, max_docs| check_slices(slices, max_docs).map_err(|e| e.reason().to_owned());
+        assert_eq!(told(None, Some(1)), Ok(()));
+        assert_eq!(told(Some("auto"), Some(1)), Ok(()));
+        assert_eq!(told(Some("2"), Some(2)), Ok(()));
+        assert_eq!(told(Some("2"), None), Ok(()));
+        let few = "[max_docs] should be >= [slices]";
+        assert_eq!(told(Some("2"), Some(1)), Err(few.to_owned()));
+        let junk = "[slices] must be a positive integer or the string \"auto\"";
+        for text in ["0", "-1", "junk", ""] {
+            assert_eq!(told(Some(text), None), Err(junk.to_owned()), "{text}");
+        }
     }
 }
