@@ -1,6 +1,7 @@
 //! `_nodes`: enough for clients that sniff.
 
 mod members;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
 pub(super) use members::{Member, NumMembers, ROLES, members, members_of};
+use metrics::Metrics;
 
 const NODES: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
@@ -140,6 +142,7 @@ async fn info(request: Request) -> Answer {
 }
 
 async fn stats(request: Request) -> Answer {
+    let asked = Metrics::parse(&request)?;
     let states = request.root().shard_states().await;
     let copies = &states.copies;
     let mut nodes = Map::new();
@@ -157,10 +160,12 @@ async fn stats(request: Request) -> Answer {
             "name": member.name,
             "transport_address": member.address,
             "roles": member.roles,
-            "indices": super::stats::sections(&states),
         });
+        if asked.shows("indices") {
+            node["indices"] = asked.of_indices(super::stats::sections(&states));
+        }
         // Only this process's own time is known.
-        if member.name == request.app.options.node_name {
+        if asked.shows("process") && member.name == request.app.options.node_name {
             let uptime = request.app.started.elapsed().as_millis() as u64;
             node["process"] = json!({"uptime_in_millis": uptime});
         }

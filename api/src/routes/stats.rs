@@ -92,10 +92,11 @@ pub(super) fn sections<'a>(states: &(impl Iterator<Item = &'a ShardState> + Clon
 }
 
 /// Which sections to show.
-struct Sections(Option<Vec<String>>);
+pub(super) struct Sections(Option<Vec<String>>);
 
 impl Sections {
-    fn parse(text: Option<&str>) -> Result<Self, ApiError> {
+    /// Reads a list of names; `_all` and none are all.
+    pub(super) fn parse(text: Option<&str>) -> Result<Self, ApiError> {
         let Some(names) = text.map(comma_list) else {
             return Ok(Self(None));
         };
@@ -119,7 +120,8 @@ impl Sections {
         Ok(Self(Some(names)))
     }
 
-    fn kept(&self, sections: Value) -> Value {
+    /// Leaves out what is not asked for.
+    pub(super) fn kept(&self, sections: Value) -> Value {
         let (Some(names), Value::Object(sections)) = (&self.0, &sections) else {
             return sections;
         };

@@ -118,6 +118,28 @@ async fn statistics_stand_beside_the_member_they_are_of() {
 }
 
 #[tokio::test]
+async fn statistics_are_those_asked_for() {
+    let of = |path: &'static str| async move { get(path).await["nodes"]["root-1"].clone() };
+    let all = of("/_nodes/stats/_all").await;
+    assert!(all["process"].is_object() && all["indices"]["store"].is_object());
+    let indices = of("/_nodes/stats/indices/docs").await;
+    assert_eq!(indices.get("process"), None);
+    assert_eq!(
+        indices["indices"]["docs"],
+        json!({"count": 0, "deleted": 0})
+    );
+    assert_eq!(indices["indices"].get("store"), None);
+    let others = of("/_nodes/root-1/stats/process,jvm").await;
+    assert!(others["process"].is_object());
+    assert_eq!(others.get("indices"), None);
+    let refused = get("/_nodes/stats/transprot").await;
+    let reason = "request [/_nodes/stats/transprot] contains unrecognized metric: [transprot] -> \
+                  did you mean [transport]?";
+    assert_eq!(refused["error"]["reason"], reason);
+    assert_eq!(get("/_nodes/stats/indices/dogs").await["status"], 400);
+}
+
+#[tokio::test]
 async fn a_leaf_that_does_not_answer_is_no_member_anywhere() {
     let expected = ["leaf-1", "root-1", "root-2"];
     let names = |nodes: &Value| -> Vec<String> {
