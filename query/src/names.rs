@@ -186,7 +186,8 @@ impl<'a> Selection<'a> {
                 is_found = true;
                 self.add(meta, None);
             }
-            if self.options.ignore_aliases {
+            // All are those that are not hidden, whatever else they are called.
+            if self.options.ignore_aliases || pattern == "*" {
                 continue;
             }
             for (name, alias) in &meta.aliases {

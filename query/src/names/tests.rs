@@ -234,6 +234,35 @@ fn aliases_bring_their_filters_and_routing() {
 }
 
 #[test]
+fn all_indices_are_those_that_are_not_hidden() {
+    let indices = [
+        index(1, "plain", &[]),
+        index(2, ".secret", &[("public", Alias::default())]),
+    ];
+    let state = ClusterState {
+        indices: indices.into_iter().collect(),
+        ..ClusterState::default()
+    };
+    let reached = |expression: &str, options: &ResolveOptions| -> Vec<String> {
+        let found = resolve(expression, &state, options).unwrap();
+        let names = found.iter().map(|index| index.meta.name.to_string());
+        names.collect()
+    };
+    let plain = ResolveOptions::default();
+    for expression in ["", "_all", "*"] {
+        assert_eq!(reached(expression, &plain), ["plain"], "{expression}");
+    }
+    for expression in ["public", "pub*"] {
+        assert_eq!(reached(expression, &plain), [".secret"], "{expression}");
+    }
+    let hidden = ResolveOptions {
+        expand_wildcards: ExpandWildcards::parse("open,hidden").unwrap(),
+        ..plain
+    };
+    assert_eq!(reached("*", &hidden), [".secret", "plain"]);
+}
+
+#[test]
 fn writes_and_single_operations_need_one_index() {
     let state = cluster();
     let write =
