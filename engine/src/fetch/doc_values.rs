@@ -38,7 +38,7 @@ impl Format {
     /// Reads the format of a field.
     pub(super) fn new(kind: &FieldKind, asked: Option<&str>) -> Result<Self, EngineError> {
         // `use_field_mapping` was the name of the default once.
-        let asked = asked.filter(|format| *format != "use_field_mapping");
+        let asked = asked.filter(|format| is_formatted(Some(*format)));
         Ok(match (kind, asked) {
             (FieldKind::Date { format, .. }, asked) => {
                 Self::Date(bounds::formatter(Some(asked.unwrap_or(&format.0)))?)
@@ -87,6 +87,17 @@ impl<'v> Plan<'v> {
                         return Err(no_doc_values(path));
                     }
                     continue;
+                }
+                let has_format = matches!(
+                    field.kind,
+                    FieldKind::Number { .. } | FieldKind::Date { .. }
+                );
+                if is_named && !has_format && is_formatted(format.as_deref()) {
+                    return Err(no_format(
+                        path,
+                        &field.kind,
+                        "does not support custom formats",
+                    ));
                 }
                 if let Some(handle) = view.field(path.as_str()) {
                     fields.push((
@@ -171,6 +182,17 @@ fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Val
 
 fn ip_value(address: Ipv6Addr) -> Value {
     Value::from(ip_text(u128::from(address)))
+}
+
+/// Returns whether a format other than the field's own is asked for.
+pub(super) fn is_formatted(asked: Option<&str>) -> bool {
+    asked.is_some_and(|format| format != "use_field_mapping")
+}
+
+/// Says that values of a field have no formats.
+pub(super) fn no_format(path: &FieldPath, kind: &FieldKind, what: &str) -> EngineError {
+    let type_name = kind.type_name();
+    EngineError::Query(format!("Field [{path}] of type [{type_name}] {what}"))
 }
 
 fn no_doc_values(path: &FieldPath) -> EngineError {

@@ -9,7 +9,7 @@ use gleaner_query::source::values_at;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::doc_values::Format;
+use super::doc_values::{Format, is_formatted, no_format};
 use crate::error::EngineError;
 use crate::schema::document::{FieldReader, FieldValue};
 use crate::view::View;
@@ -47,6 +47,11 @@ impl Plan {
         {
             for (path, field) in view.mapping().matching(pattern) {
                 if !matches!(field.kind, FieldKind::Object { .. }) {
+                    let is_date = matches!(field.kind, FieldKind::Date { .. });
+                    let is_named = pattern == path.as_str();
+                    if is_named && !is_date && is_formatted(format.as_deref()) {
+                        return Err(no_format(path, &field.kind, "doesn't support formats."));
+                    }
                     let format = Format::new(&field.kind, format.as_deref())?;
                     fields.push(FieldPlan::new(view, (path, field), format, &copies));
                 }

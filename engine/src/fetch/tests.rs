@@ -131,6 +131,60 @@ fn fields_come_from_the_source_as_the_mapping_reads_them() {
     assert_eq!(json!(shown), expected);
 }
 
+#[test]
+fn formats_are_refused_where_a_type_has_none() {
+    let documents = vec![(
+        "d".to_owned(),
+        json!({"tag": "a", "n": 7, "ok": true, "when": "2020-02-01"}),
+    )];
+    let fetched = |field: &str, format: &str, is_doc_value: bool| {
+        let asked = formats(&[(field, Some(format))]);
+        let mut spec = FetchSpec::default();
+        if is_doc_value {
+            spec.docvalue_fields = &asked;
+        } else {
+            spec.fields = &asked;
+        }
+        fetch_all(&documents, &spec)
+            .map(|mut hits| json!(hits.remove(0).fields))
+            .map_err(|error| error.to_string())
+    };
+    for (field, reason) in [
+        (
+            "tag",
+            "Field [tag] of type [keyword] does not support custom formats",
+        ),
+        (
+            "ok",
+            "Field [ok] of type [boolean] does not support custom formats",
+        ),
+    ] {
+        let refused = fetched(field, "yyyy", true).unwrap_err();
+        assert!(refused.contains(reason), "{refused}");
+    }
+    for (field, reason) in [
+        (
+            "tag",
+            "Field [tag] of type [keyword] doesn't support formats.",
+        ),
+        ("n", "Field [n] of type [long] doesn't support formats."),
+    ] {
+        let refused = fetched(field, "yyyy", false).unwrap_err();
+        assert!(refused.contains(reason), "{refused}");
+    }
+    // What a pattern finds beside what was meant, and the older name of the default.
+    for is_doc_value in [false, true] {
+        assert_eq!(
+            fetched("t*", "yyyy", is_doc_value),
+            Ok(json!({"tag": ["a"]}))
+        );
+        let shown = fetched("ok", "use_field_mapping", is_doc_value);
+        assert_eq!(shown, Ok(json!({"ok": [true]})));
+        let shown = fetched("when", "yyyy", is_doc_value);
+        assert_eq!(shown, Ok(json!({"when": ["2020"]})));
+    }
+}
+
 /// Returns all fields of a document under a mapping.
 fn fields_under(properties: &Value, source: Value) -> Value {
     let layout = Layout {
