@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
+use crate::parameters::Parameters;
 use crate::parameters::groups::{ACTIVE_SHARDS, COPIES, INDICES, URI_QUERY};
 use crate::request::Request;
 use crate::response::Reply;
@@ -61,10 +62,7 @@ fn asked(request: &Request, body: Option<Value>) -> Result<ByQueryRequest, ApiEr
     let mut conflicts = parameters.get("conflicts").map(str::to_owned);
     let mut in_body = None;
     let search = search(request, body, &mut conflicts, &mut in_body)?;
-    // `size` is an old name of `max_docs`.
-    let in_uri = agreed(parameters.number("size")?, parameters.number("max_docs")?)?;
-    let max_docs = limit(agreed(in_body, in_uri)?)?;
-    check_slices(parameters.get("slices"), max_docs)?;
+    let max_docs = max_docs(parameters, in_body)?;
     if search.query.is_none() {
         return Err(ApiError::validation(&["query is missing".to_owned()]));
     }
@@ -132,6 +130,14 @@ fn search(
         .collect();
     apply_uri_parameters(&mut search, &pairs, limits)?;
     Ok(search)
+}
+
+/// Reads how many documents are deleted at most; `size` is an old name of `max_docs`.
+fn max_docs(parameters: &Parameters, in_body: Option<i64>) -> Result<Option<usize>, ApiError> {
+    let in_uri = agreed(parameters.number("size")?, parameters.number("max_docs")?)?;
+    let max_docs = limit(agreed(in_body, in_uri)?)?;
+    check_slices(parameters.get("slices"), max_docs)?;
+    Ok(max_docs)
 }
 
 /// Returns the one `max_docs` that two places give; −1 in the first is none.
@@ -238,6 +244,23 @@ mod tests {
         assert_eq!(told(Some(-1), Some(3)), Ok(Some(3)));
         let reason = "[max_docs] set to two different values [1] and [3]";
         assert_eq!(told(Some(1), Some(3)), Err(reason.to_owned()));
+    }
+
+    #[test]
+    fn both_names_of_the_limit_are_read() {
+        let told = |query, in_body| {
+            let parameters = Parameters::parse(Some(query)).expect("a good query");
+            max_docs(&parameters, in_body).map_err(|e| e.reason().to_owned())
+        };
+        assert_eq!(told("size=4", None), Ok(Some(4)));
+        assert_eq!(told("size=-1&max_docs=4", Some(4)), Ok(Some(4)));
+        let two = |first: u8, second: u8| {
+            let reason = format!("[max_docs] set to two different values [{first}] and [{second}]");
+            Err(reason)
+        };
+        assert_eq!(told("size=4&max_docs=5", None), two(4, 5));
+        assert_eq!(told("max_docs=5", Some(4)), two(4, 5));
+        assert!(told("max_docs=1&slices=2", None).is_err());
     }
 
     #[test]
