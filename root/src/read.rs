@@ -12,6 +12,7 @@ use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
+use gleaner_query::resolved::Clause;
 use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
@@ -224,7 +225,11 @@ impl Root {
         let checked = self.targets(target)?.into_iter().map(|mut plan| {
             let mut expansions = crate::resolve::Expansions::default();
             let outcome = self.resolve_plan(&mut plan, request, now_ms, &mut expansions);
-            let shown = outcome.map(|()| format!("{:?}", plan.resolved.query));
+            let shown = outcome.map(|()| match &plan.resolved.query {
+                // As Lucene writes it, and so clients know it.
+                Clause::MatchAll => "*:*".to_owned(),
+                other => format!("{other:?}"),
+            });
             (plan.index.name.to_string(), shown)
         });
         Ok(checked.collect())
@@ -396,9 +401,23 @@ fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_query::search::SearchRequest;
     use serde_json::json;
 
+    use crate::plan::Target;
     use crate::testing::{Fixture, index};
+
+    #[tokio::test]
+    async fn a_query_for_everything_is_explained_as_lucene_does() {
+        let fixture = Fixture::new([index(1, &json!({}))]);
+        let (target, all) = (Target::default(), SearchRequest::default());
+        let checked = fixture
+            .root
+            .validate(&target, &all)
+            .expect("the index is there");
+        let explained: Vec<_> = checked.into_iter().map(|(_, shown)| shown.ok()).collect();
+        assert_eq!(explained, [Some("*:*".to_owned())]);
+    }
 
     #[tokio::test]
     async fn shards_of_a_leaf_that_does_not_tell_are_counted_as_untold() {
