@@ -5,9 +5,26 @@ mod metric;
 use gleaner_query::answer::{
     AggregationResult, AggregationValue, Bucket, BucketKey, Hit, TermsTotals,
 };
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::hit::{HitBody, HitForm};
+
+/// Results by name, in the order of the request.
+pub(crate) type Results = IndexMap<String, Shown>;
+
+/// A part of results. Hits stand in it as they are written: a `_source` may have numbers and texts that no
+/// [`Value`] holds.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Shown {
+    Plain(Value),
+    Written(Box<RawValue>),
+    List(Vec<Shown>),
+    Object(Results),
+}
 
 /// How results are named and counted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,8 +37,8 @@ pub(crate) struct AggregationForm {
 
 impl AggregationForm {
     /// Returns the object of results by name.
-    pub(crate) fn results(self, results: &[AggregationResult]) -> Map<String, Value> {
-        let mut object = Map::new();
+    pub(crate) fn results(self, results: &[AggregationResult]) -> Results {
+        let mut object = Results::new();
         for result in results {
             let name = if self.has_typed_keys {
                 format!("{}#{}", result.type_name, result.name)
@@ -33,10 +50,10 @@ impl AggregationForm {
         object
     }
 
-    fn result(self, result: &AggregationResult) -> Value {
-        let mut object = Map::new();
+    fn result(self, result: &AggregationResult) -> Shown {
+        let mut object = Results::new();
         if let Some(meta) = &result.meta {
-            object.insert("meta".to_owned(), meta.clone());
+            put("meta", meta.clone(), &mut object);
         }
         match &result.value {
             AggregationValue::Buckets {
@@ -45,11 +62,12 @@ impl AggregationForm {
                 terms,
             } => {
                 if let Some(totals) = terms {
-                    object.insert(
-                        "doc_count_error_upper_bound".to_owned(),
-                        totals.error_upper_bound.into(),
+                    put(
+                        "doc_count_error_upper_bound",
+                        totals.error_upper_bound,
+                        &mut object,
                     );
-                    object.insert("sum_other_doc_count".to_owned(), totals.sum_other.into());
+                    put("sum_other_doc_count", totals.sum_other, &mut object);
                 }
                 let kind = Kind {
                     type_name: result.type_name,
@@ -59,20 +77,26 @@ impl AggregationForm {
                 object.insert("buckets".to_owned(), self.buckets(buckets, kind));
             }
             AggregationValue::Single { doc_count, sub } => {
-                object.insert("doc_count".to_owned(), (*doc_count).into());
+                put("doc_count", *doc_count, &mut object);
                 object.extend(self.results(sub));
             }
             AggregationValue::Number { value, as_string } => {
-                metric::number(result.type_name, *value, as_string.as_deref(), &mut object);
+                let mut numbers = Map::new();
+                metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
+                object.extend(plain(numbers));
             }
-            AggregationValue::Stats(stats) => metric::stats(stats, &mut object),
+            AggregationValue::Stats(stats) => {
+                let mut numbers = Map::new();
+                metric::stats(stats, &mut numbers);
+                object.extend(plain(numbers));
+            }
             AggregationValue::Percentiles {
                 values,
                 as_strings,
                 keyed,
             } => {
                 let shown = metric::percentiles(values, as_strings.as_deref(), *keyed);
-                object.insert("values".to_owned(), shown);
+                put("values", shown, &mut object);
             }
             AggregationValue::TopHits {
                 total,
@@ -90,32 +114,32 @@ impl AggregationForm {
                 object.insert("hits".to_owned(), shown);
             }
         }
-        Value::Object(object)
+        Shown::Object(object)
     }
 
-    fn buckets(self, buckets: &[Bucket], kind: Kind) -> Value {
+    fn buckets(self, buckets: &[Bucket], kind: Kind) -> Shown {
         if !kind.is_keyed {
-            return buckets
+            let listed = buckets
                 .iter()
-                .map(|bucket| Value::Object(self.bucket(bucket, kind)))
-                .collect();
+                .map(|bucket| Shown::Object(self.bucket(bucket, kind)));
+            return Shown::List(listed.collect());
         }
         let keyed = buckets.iter().map(|bucket| {
             let name = bucket
                 .key_as_string
                 .clone()
                 .unwrap_or_else(|| key_text(&bucket.key));
-            (name, Value::Object(self.bucket(bucket, kind)))
+            (name, Shown::Object(self.bucket(bucket, kind)))
         });
-        Value::Object(keyed.collect())
+        Shown::Object(keyed.collect())
     }
 
-    fn bucket(self, bucket: &Bucket, kind: Kind) -> Map<String, Value> {
-        let mut object = Map::new();
+    fn bucket(self, bucket: &Bucket, kind: Kind) -> Results {
+        let mut object = Results::new();
         match &bucket.key {
             BucketKey::Range { key, from, to } => {
                 if !kind.is_keyed {
-                    object.insert("key".to_owned(), key.as_str().into());
+                    put("key", key.as_str(), &mut object);
                 }
                 bound("from", from.as_ref(), &mut object);
                 bound("to", to.as_ref(), &mut object);
@@ -124,15 +148,15 @@ impl AggregationForm {
             _ if kind.type_name == "filters" => {}
             key => {
                 if let Some(text) = &bucket.key_as_string {
-                    object.insert("key_as_string".to_owned(), text.as_str().into());
+                    put("key_as_string", text.as_str(), &mut object);
                 }
-                object.insert("key".to_owned(), key_value(key));
+                put("key", key_value(key), &mut object);
             }
         }
-        object.insert("doc_count".to_owned(), bucket.doc_count.into());
+        put("doc_count", bucket.doc_count, &mut object);
         if let Some(totals) = kind.terms.filter(|totals| totals.show_error) {
-            let bound = totals.error_upper_bound.into();
-            object.insert("doc_count_error_upper_bound".to_owned(), bound);
+            let bound = totals.error_upper_bound;
+            put("doc_count_error_upper_bound", bound, &mut object);
         }
         object.extend(self.results(&bucket.sub));
         object
@@ -143,17 +167,22 @@ impl AggregationForm {
         total: u64,
         max_score: Option<f32>,
         (hits, form): (&[Hit], &HitForm),
-    ) -> Value {
-        let shown: Vec<Value> = hits
+    ) -> Shown {
+        let shown = hits
             .iter()
-            .filter_map(|hit| serde_json::to_value(HitBody::new(hit, form, None)).ok())
+            .filter_map(|hit| to_raw_value(&HitBody::new(hit, form, None)).ok())
+            .map(Shown::Written)
             .collect();
         let total = if self.has_plain_totals {
             json!(total)
         } else {
             json!({"value": total, "relation": "eq"})
         };
-        json!({"total": total, "max_score": max_score.map(shortest), "hits": shown})
+        let mut object = Results::new();
+        put("total", total, &mut object);
+        put("max_score", max_score.and_then(shortest), &mut object);
+        object.insert("hits".to_owned(), Shown::List(shown));
+        Shown::Object(object)
     }
 }
 
@@ -170,12 +199,21 @@ fn shortest(score: f32) -> Option<f64> {
     score.to_string().parse().ok()
 }
 
-fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Map<String, Value>) {
+fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results) {
     let Some((number, text)) = bound else { return };
-    object.insert(name.to_owned(), (*number).into());
+    put(name, *number, object);
     if let Some(text) = text {
-        object.insert(format!("{name}_as_string"), text.as_str().into());
+        put(&format!("{name}_as_string"), text.as_str(), object);
     }
+}
+
+fn put(name: &str, value: impl Into<Value>, object: &mut Results) {
+    object.insert(name.to_owned(), Shown::Plain(value.into()));
+}
+
+fn plain(values: Map<String, Value>) -> impl Iterator<Item = (String, Shown)> {
+    let shown = |(name, value)| (name, Shown::Plain(value));
+    values.into_iter().map(shown)
 }
 
 fn key_value(key: &BucketKey) -> Value {

@@ -4,9 +4,9 @@ use gleaner_query::answer::Hit;
 use gleaner_query::search::SearchRequest;
 use gleaner_root::{SearchResponse, Total};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::aggregation::AggregationForm;
+use super::aggregation::{AggregationForm, Results};
 use super::hit::{HitBody, HitForm};
 use super::profile::profile;
 use super::shards;
@@ -79,7 +79,7 @@ pub(crate) struct SearchBody<'a> {
     coverage: Option<Value>,
     hits: Hits<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aggregations: Option<Map<String, Value>>,
+    aggregations: Option<Results>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<Value>,
     /// Only inside `_msearch`.

@@ -15,7 +15,8 @@ fn result(name: &str, type_name: &'static str, value: AggregationValue) -> Aggre
 }
 
 fn shown(result: AggregationResult) -> Value {
-    Value::Object(AggregationForm::default().results(&[result]))
+    let results = AggregationForm::default().results(&[result]);
+    serde_json::to_value(results).expect("plain data")
 }
 
 fn bucket(key: BucketKey, doc_count: u64) -> Bucket {
@@ -130,12 +131,12 @@ fn typed_keys_carry_the_type() {
         sub: Vec::new(),
     };
     let shown = form.results(&[result("f", "filter", value)]);
-    assert_eq!(Value::Object(shown), json!({"filter#f": {"doc_count": 1}}));
+    let shown = serde_json::to_value(shown).expect("plain data");
+    assert_eq!(shown, json!({"filter#f": {"doc_count": 1}}));
 }
 
-#[test]
-fn top_hits_show_versions_and_sequence_numbers_when_asked() {
-    let hit = Hit {
+fn hit() -> Hit {
+    Hit {
         index: "books".to_owned(),
         score: None,
         sort: Vec::new(),
@@ -152,7 +153,39 @@ fn top_hits_show_versions_and_sequence_numbers_when_asked() {
         },
         source: None,
         shard: 0,
+    }
+}
+
+#[test]
+fn top_hits_show_sources_and_scores_as_they_are() {
+    let sources = [
+        r#"{"long":12345678901234567890123,"twice":1,"twice":2.10}"#,
+        r#"{"large":1e400}"#,
+        r#"{"half":"\ud800"}"#,
+    ];
+    let hits = sources.map(|source| Hit {
+        score: Some(0.1),
+        source: Some(bytes::Bytes::from(source)),
+        ..hit()
+    });
+    let value = AggregationValue::TopHits {
+        total: 3,
+        max_score: Some(0.1),
+        hits: hits.to_vec(),
+        has_version: false,
+        has_seq_no: false,
     };
+    let results = AggregationForm::default().results(&[result("t", "top_hits", value)]);
+    let written = serde_json::to_string(&results).expect("it is written");
+    for source in sources {
+        let shown = format!(r#""_score":0.1,"_source":{source}"#);
+        assert!(written.contains(&shown), "{written}");
+    }
+}
+
+#[test]
+fn top_hits_show_versions_and_sequence_numbers_when_asked() {
+    let hit = hit();
     let shown = |has_version, has_seq_no| {
         let value = AggregationValue::TopHits {
             total: 1,
