@@ -43,7 +43,8 @@ pub(super) fn build_date<'a>(
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let (numbers, mut format) = Numbers::open(&request.source, "date_histogram", context)?;
+    let zone = request.time_zone.as_deref();
+    let (numbers, mut format) = Numbers::open_in(zone, &request.source, "date_histogram", context)?;
     format.time_zone.clone_from(&request.time_zone);
     let bounds = date_bounds(request, &format, context.now_ms)?;
     // Milliseconds of dates that have a calendar are exact as fractions.

@@ -1,5 +1,7 @@
 //! `range` and `date_range`: ranges may overlap; a document counts once in each.
 
+use gleaner_model::mapping::round_to;
+use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::aggregation::{Aggregation, RangeAggregation};
 
 use super::bounds;
@@ -19,11 +21,15 @@ pub(super) fn build<'a>(
     } else {
         "range"
     };
-    let (numbers, mut format) = Numbers::open(&request.source, what, context)?;
+    let zone = request.time_zone.as_deref();
+    let (numbers, mut format) = Numbers::open_in(zone, &request.source, what, context)?;
     format.time_zone.clone_from(&request.time_zone);
     let ranges = read_bounds(request, &format, context.now_ms)?;
+    let field = context.view.mapping().field(&request.source.field);
+    let kind = field.map(|field| &field.kind);
     Ok(Box::new(RangeNode {
         numbers,
+        spans: ranges.iter().map(|range| Span::of(range, kind)).collect(),
         last_doc: vec![usize::MAX; ranges.len()],
         ranges,
         format,
@@ -47,6 +53,8 @@ struct RangeNode<'a> {
     numbers: Numbers,
     format: ValueFormat,
     ranges: Vec<RangeBucket>,
+    /// Per range, what it holds.
+    spans: Vec<Span>,
     /// Per range, the place in the block of the document that was put there last.
     last_doc: Vec<usize>,
     /// Bucket `owner × ranges + range`.
@@ -64,14 +72,14 @@ impl Node for RangeNode<'_> {
         self.buckets.open_up_to(num_owners * num_ranges)?;
         self.last_doc.fill(usize::MAX);
         let Self {
-            ranges,
+            spans,
             last_doc,
             buckets,
             ..
         } = self;
         self.numbers.visit(block.docs, |i, value| {
-            for (number, range) in ranges.iter().enumerate() {
-                if range.holds(value) && last_doc[number] != i {
+            for (number, span) in spans.iter().enumerate() {
+                if span.holds(value) && last_doc[number] != i {
                     last_doc[number] = i;
                     let bucket = block.owners[i] as usize * num_ranges + number;
                     // It is open: its number fits.
@@ -101,7 +109,28 @@ impl Node for RangeNode<'_> {
     }
 }
 
-impl RangeBucket {
+/// The values of a range.
+struct Span {
+    from: Option<f64>,
+    to: Option<f64>,
+}
+
+impl Span {
+    /// Bounds are kept as a field of `kind` keeps its values, so that 0.7 is from 0.7 on in a `float` too.
+    fn of(range: &RangeBucket, kind: Option<&FieldKind>) -> Self {
+        let kept = |bound: f64| match kind {
+            Some(FieldKind::Number {
+                number: number @ (NumberKind::Float | NumberKind::HalfFloat),
+                ..
+            }) => round_to(*number, bound),
+            _ => bound,
+        };
+        Self {
+            from: range.from.map(kept),
+            to: range.to.map(kept),
+        }
+    }
+
     fn holds(&self, value: f64) -> bool {
         self.from.is_none_or(|from| value >= from) && self.to.is_none_or(|to| value < to)
     }

@@ -102,6 +102,16 @@ impl Numbers {
         what: &str,
         context: &SegmentContext<'_>,
     ) -> Result<(Self, ValueFormat), EngineError> {
+        Self::open_in(None, source, what, context)
+    }
+
+    /// As [`Numbers::open`], where a date that stands for missing values is one of `zone`.
+    pub(super) fn open_in(
+        zone: Option<&str>,
+        source: &ValueSource,
+        what: &str,
+        context: &SegmentContext<'_>,
+    ) -> Result<(Self, ValueFormat), EngineError> {
         let opened = Source::open(source, context)?;
         check_numeric(&opened.format, &source.field, what)?;
         let is_unmapped = opened.format.kind == ValueKind::Unmapped;
@@ -112,6 +122,7 @@ impl Numbers {
             } else {
                 opened.format.kind
             },
+            time_zone: zone.map(str::to_owned),
             ..opened.format.clone()
         };
         let read = |value| bounds::missing(value, &described, context.now_ms);

@@ -76,6 +76,27 @@ fn a_number_for_missing_dates_is_of_milliseconds() {
 }
 
 #[test]
+fn a_text_for_missing_dates_is_of_the_requests_time_zone() {
+    let mapping = mapping(&json!({"day": {"type": "date"}}));
+    let index = Index::new(&mapping, &vec![("d".to_owned(), json!({}))], ONE);
+    for field in ["day", "nothing"] {
+        let found = |kind: &str, how: &str, what: Value| {
+            let zone = "-08:00";
+            one(
+                &index,
+                &json!({ kind: {"field": field, "missing": "2020-06-01", "time_zone": zone, how: what} }),
+            )
+        };
+        let days = found("date_histogram", "calendar_interval", json!("day"));
+        let expected = [("2020-06-01T00:00:00.000-08:00".to_owned(), 1)];
+        assert_eq!(shown(&days), expected, "{field}");
+        let ranges = found("date_range", "ranges", json!([{"from": "2020-06-01"}]));
+        let expected = [("2020-06-01T00:00:00.000-08:00-*".to_owned(), 1)];
+        assert_eq!(shown(&ranges), expected, "{field}");
+    }
+}
+
+#[test]
 fn ranges_over_an_unknown_field_still_have_dates() {
     let ranges = json!([{"from": "2020-01-01T00:00:00Z"}]);
     let found = one(

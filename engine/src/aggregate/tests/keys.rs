@@ -123,3 +123,28 @@ fn an_address_given_twice_is_one_value() {
     assert_eq!(count("from"), number(2.0));
     assert_eq!(count("n"), number(2.0));
 }
+
+#[test]
+fn bounds_of_ranges_are_rounded_as_the_values_of_short_fractions() {
+    let types = json!({
+        "float": {"type": "float"},
+        "half": {"type": "half_float"},
+        "double": {"type": "double"},
+    });
+    let document = |(i, value): (usize, f64)| {
+        let source = json!({"float": value, "half": value, "double": value});
+        (format!("d{i}"), source)
+    };
+    let values = [0.1, 0.7, 0.7, 1.1].into_iter().enumerate();
+    let documents: Documents = values.map(document).collect();
+    let index = Index::new(&mapping(&types), &documents, ONE);
+    for field in ["float", "half", "double"] {
+        let ranges = json!([{"to": 0.1}, {"from": 0.1, "to": 0.7}, {"from": 0.7}]);
+        let request = json!({"range": {"field": field, "ranges": ranges}});
+        let shown = buckets(&found(&index, &request));
+        let counts: Vec<u64> = shown.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [0, 1, 3], "{field}");
+        let is_as_asked = matches!(&shown[2].0, BucketKey::Range { key, .. } if key == "0.7-*");
+        assert!(is_as_asked, "{shown:?}");
+    }
+}
