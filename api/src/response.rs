@@ -2,6 +2,7 @@
 
 mod filter_path;
 mod table;
+mod tree;
 mod yaml;
 
 use axum::body::Body;
@@ -15,6 +16,8 @@ use crate::parameters::Parameters;
 
 pub(crate) use filter_path::{FilterPath, Share};
 pub(crate) use table::{Cell, Column, Table};
+
+use tree::Tree;
 
 /// Bytes that most answers without documents have room in.
 const SMALL_BODY: usize = 512;
@@ -256,29 +259,32 @@ const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
 const TEXT: &str = "text/plain; charset=UTF-8";
 
-/// Filters and prints compact JSON as asked.
+/// Filters and prints compact JSON as asked; numbers and texts stay as they are written.
 fn shaped(bytes: Bytes, filter: Option<&FilterPath>, form: &Form) -> (&'static str, Bytes) {
     if filter.is_none() && form.is_compact() {
         return (JSON, bytes);
     }
-    let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
-        return (JSON, bytes);
-    };
-    if let Some(filter) = filter {
-        value = filter.apply(value);
-    }
+    let text = std::str::from_utf8(&bytes).ok();
+    let left = filter
+        .zip(text)
+        .and_then(|(filter, text)| filter.left_of(text));
+    let bytes = left.map_or(bytes, Bytes::from);
     if form.is_yaml {
-        return (YAML, Bytes::from(yaml::to_yaml(&value)));
+        return match serde_json::from_slice::<Value>(&bytes) {
+            Ok(value) => (YAML, Bytes::from(yaml::to_yaml(&value))),
+            Err(_) => (JSON, bytes),
+        };
     }
-    let printed = if form.is_pretty {
-        serde_json::to_vec_pretty(&value).map(|mut text| {
-            text.push(b'\n');
-            text
-        })
-    } else {
-        serde_json::to_vec(&value)
-    };
-    (JSON, printed.map_or(bytes, Bytes::from))
+    let printed = form.is_pretty.then(|| pretty(&bytes)).flatten();
+    (JSON, printed.unwrap_or(bytes))
+}
+
+fn pretty(bytes: &[u8]) -> Option<Bytes> {
+    let tree = Tree::read(std::str::from_utf8(bytes).ok()?)?;
+    let mut out = String::with_capacity(2 * bytes.len());
+    tree.write(Some(0), &mut out);
+    out.push('\n');
+    Some(Bytes::from(out))
 }
 
 #[cfg(test)]
@@ -289,11 +295,40 @@ mod tests {
     use super::*;
 
     async fn sent(reply: Reply, query: &str) -> Value {
+        serde_json::from_str(&text_of(reply, query).await).expect("JSON")
+    }
+
+    async fn text_of(reply: Reply, query: &str) -> String {
         let parameters = Parameters::parse(Some(query)).expect("well formed");
         let form = Form::of(&parameters, &HeaderMap::new()).expect("a form");
         let response = reply.into_response(&form, &parameters).expect("an answer");
         let body = response.into_body().collect().await.expect("a whole body");
-        serde_json::from_slice(&body.to_bytes()).expect("JSON")
+        String::from_utf8(body.to_bytes().to_vec()).expect("text")
+    }
+
+    #[tokio::test]
+    async fn values_of_filtered_and_pretty_answers_are_as_they_were_written() {
+        let source =
+            r#"{"long":12345678901234567890123,"tenth":1.10,"large":1e400,"half":"\ud800"}"#;
+        let reply = || {
+            let body = format!(r#"{{"took":1,"_source":{source}}}"#);
+            Reply::raw_json(StatusCode::OK, body)
+        };
+        let filtered = text_of(reply(), "filter_path=_source").await;
+        assert_eq!(filtered, format!(r#"{{"_source":{source}}}"#));
+        let printed = text_of(reply(), "filter_path=_source&pretty").await;
+        let lines = [
+            "{",
+            r#"  "_source": {"#,
+            r#"    "long": 12345678901234567890123,"#,
+            r#"    "tenth": 1.10,"#,
+            r#"    "large": 1e400,"#,
+            r#"    "half": "\ud800""#,
+            "  }",
+            "}",
+            "",
+        ];
+        assert_eq!(printed, lines.join("\n"));
     }
 
     #[tokio::test]

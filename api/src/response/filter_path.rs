@@ -1,7 +1,9 @@
 //! `filter_path`: which parts of an answer are sent.
 
 use gleaner_model::mapping::matches_pattern;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::tree::{Tree, name};
 
 /// Patterns of paths to keep and, with a `-` in front, to leave out.
 #[derive(Debug, Default, Clone)]
@@ -47,16 +49,28 @@ impl FilterPath {
 
     /// Returns what is left of `value`; an empty object when nothing is.
     pub(crate) fn apply(&self, value: Value) -> Value {
+        let left = self.left_of(&value.to_string());
+        left.and_then(|left| serde_json::from_str(&left).ok())
+            .unwrap_or(value)
+    }
+
+    /// Returns what is left of an answer, which is JSON, as compact JSON: scalars stay as they are written.
+    /// `None` is for what cannot be read.
+    pub(crate) fn left_of(&self, text: &str) -> Option<String> {
+        let tree = Tree::read(text)?;
         let kept = if self.includes.is_empty() {
-            Some(value)
+            Some(tree)
         } else {
-            keep(value, &rest_of(&self.includes))
+            keep(tree, &rest_of(&self.includes))
         };
         let left = match kept {
-            Some(value) if !self.excludes.is_empty() => leave_out(value, &rest_of(&self.excludes)),
+            Some(tree) if !self.excludes.is_empty() => leave_out(tree, &rest_of(&self.excludes)),
             other => other,
         };
-        left.unwrap_or_else(|| Value::Object(Map::new()))
+        let mut out = String::new();
+        left.unwrap_or(Tree::Object(Vec::new()))
+            .write(None, &mut out);
+        Some(out)
     }
 }
 
@@ -117,59 +131,59 @@ fn is_matched(patterns: &[&[String]]) -> bool {
     patterns.iter().any(|rest| rest.is_empty())
 }
 
-fn keep(value: Value, patterns: &[&[String]]) -> Option<Value> {
+fn keep<'a>(tree: Tree<'a>, patterns: &[&[String]]) -> Option<Tree<'a>> {
     if is_matched(patterns) {
-        return Some(value);
+        return Some(tree);
     }
-    match value {
+    match tree {
         _ if patterns.is_empty() => None,
-        Value::Object(entries) => {
-            let kept: Map<String, Value> = entries
+        Tree::Object(entries) => {
+            let kept: Vec<(&str, Tree<'a>)> = entries
                 .into_iter()
                 .filter_map(|(key, value)| {
-                    let value = keep(value, &step(patterns, &key))?;
+                    let value = keep(value, &step(patterns, &name(key)))?;
                     Some((key, value))
                 })
                 .collect();
-            (!kept.is_empty()).then_some(Value::Object(kept))
+            (!kept.is_empty()).then_some(Tree::Object(kept))
         }
-        Value::Array(items) => {
-            let kept: Vec<Value> = items
+        Tree::Array(items) => {
+            let kept: Vec<Tree<'a>> = items
                 .into_iter()
                 .filter_map(|item| keep(item, patterns))
                 .collect();
-            (!kept.is_empty()).then_some(Value::Array(kept))
+            (!kept.is_empty()).then_some(Tree::Array(kept))
         }
-        _ => None,
+        Tree::Scalar(_) => None,
     }
 }
 
-fn leave_out(value: Value, patterns: &[&[String]]) -> Option<Value> {
+fn leave_out<'a>(tree: Tree<'a>, patterns: &[&[String]]) -> Option<Tree<'a>> {
     if is_matched(patterns) {
         return None;
     }
-    match value {
-        value if patterns.is_empty() => Some(value),
-        Value::Object(entries) => {
+    match tree {
+        tree if patterns.is_empty() => Some(tree),
+        Tree::Object(entries) => {
             let was_empty = entries.is_empty();
-            let kept: Map<String, Value> = entries
+            let kept: Vec<(&str, Tree<'a>)> = entries
                 .into_iter()
                 .filter_map(|(key, value)| {
-                    let value = leave_out(value, &step(patterns, &key))?;
+                    let value = leave_out(value, &step(patterns, &name(key)))?;
                     Some((key, value))
                 })
                 .collect();
-            (was_empty || !kept.is_empty()).then_some(Value::Object(kept))
+            (was_empty || !kept.is_empty()).then_some(Tree::Object(kept))
         }
-        Value::Array(items) => {
+        Tree::Array(items) => {
             let was_empty = items.is_empty();
-            let kept: Vec<Value> = items
+            let kept: Vec<Tree<'a>> = items
                 .into_iter()
                 .filter_map(|item| leave_out(item, patterns))
                 .collect();
-            (was_empty || !kept.is_empty()).then_some(Value::Array(kept))
+            (was_empty || !kept.is_empty()).then_some(Tree::Array(kept))
         }
-        other => Some(other),
+        other @ Tree::Scalar(_) => Some(other),
     }
 }
 
@@ -235,6 +249,13 @@ mod tests {
         ] {
             assert_eq!(FilterPath::parse(path).share_of("hits"), share, "{path}");
         }
+    }
+
+    #[test]
+    fn names_are_told_by_what_they_stand_for() {
+        let answer = r#"{"\u0061":{"b":1.10,"b":1e400},"c":2}"#;
+        let left = FilterPath::parse("a.b").left_of(answer);
+        assert_eq!(left.as_deref(), Some(r#"{"\u0061":{"b":1.10,"b":1e400}}"#));
     }
 
     #[test]

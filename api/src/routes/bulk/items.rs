@@ -48,7 +48,7 @@ impl Items {
             Share::Part => {
                 if let Some(left) = self.filtered(&Named { name, body }) {
                     self.separate();
-                    self.rendered.extend_from_slice(left.to_string().as_bytes());
+                    self.rendered.extend_from_slice(left.as_bytes());
                 }
             }
         }
@@ -88,10 +88,15 @@ impl Items {
     }
 
     /// Filters look at each element of an array by itself, so one item may stand for all.
-    fn filtered(&self, item: &impl Serialize) -> Option<Value> {
-        let item = serde_json::to_value(item).ok()?;
-        let mut left = self.apply(json!({ "items": [item] }));
-        left.get_mut("items")?.as_array_mut()?.pop()
+    fn filtered(&self, item: &impl Serialize) -> Option<String> {
+        let name = "items";
+        let body = &[item];
+        let mut left = serde_json::to_string(&Named { name, body }).ok()?;
+        if let Some(filter) = &self.filter {
+            left = filter.left_of(&left)?;
+        }
+        let item = left.strip_prefix(r#"{"items":["#)?.strip_suffix("]}")?;
+        Some(item.to_owned())
     }
 }
 
