@@ -99,6 +99,10 @@ impl Terms {
     fn retype(&mut self, format: &ValueFormat) -> Result<(), EngineError> {
         let was_known = self.format.kind != ValueKind::Unmapped;
         self.format.clone_from(format);
+        if self.bound == 0 {
+            // What an order by key has cut may now belong in front.
+            self.bound = self.unlisted;
+        }
         self.rekey(|key| match &key {
             Key::Text(text) => format.read(text, was_known).unwrap_or(key),
             _ => key,
@@ -176,6 +180,11 @@ impl Terms {
     pub(super) fn refine(&self, request: &mut TermsAggregation) -> bool {
         if self.bound == 0 || request.size == 0 {
             return false;
+        }
+        if matches!(request.order.first(), Some((BucketOrder::Key, _))) {
+            // Lists in the order of two types: only whole ones tell.
+            request.shard_size = Some(i32::MAX as usize);
+            return true;
         }
         let mut counts: Vec<u64> = self.counts().collect();
         counts.sort_unstable_by_key(|count| Reverse(*count));

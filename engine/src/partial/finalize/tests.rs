@@ -9,7 +9,7 @@ use super::*;
 use crate::aggregate::testing::parse;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::partial::numbers::Numbers;
-use crate::partial::terms::{TermBucket, Terms};
+use crate::partial::terms::{COMPLETE_KEYS, TermBucket, Terms};
 use crate::partial::{Bucket, Histogram, Ranges};
 
 fn finalized(partial: Partial, request: &Value) -> Result<AggregationResult, EngineError> {
@@ -391,4 +391,39 @@ fn a_path_may_be_a_name_with_points() {
     let buckets: [(&str, &[&[f64]]); 2] = [("k", &[&[1.0], &[5.0]]), ("l", &[&[2.0], &[3.0]])];
     let sub = json!({"a": {"max": {"field": "g"}}, "a.b": {"min": {"field": "g"}}});
     assert_eq!(ordered(&buckets, "a.b", "desc", &sub), "kl");
+}
+
+#[test]
+fn keys_that_were_cut_in_the_order_of_another_type_are_asked_for_again() {
+    let request = json!({"terms": {"field": "k", "size": 5, "order": {"_key": "asc"}}});
+    let wanted = parse(&json!({ "x": request }));
+    // Two shards hold the numbers below 100, one of them as words.
+    let types: [(ValueKind, fn(i64) -> Key); 2] = [
+        (ValueKind::Long, Key::I64),
+        (ValueKind::Keyword, |n| Key::Text(n.to_string())),
+    ];
+    let answer = |asked: &[Aggregation]| {
+        let AggregationKind::Terms(request) = &asked[0].kind else {
+            panic!("other than asked: {asked:?}");
+        };
+        let mut merged = Aggregations::default();
+        for (kind, key) in types {
+            let counts: Vec<(Key, u64)> = (0..100).map(|n| (key(n), 1)).collect();
+            let Partial::Terms(mut list) = terms(kind, &counts) else {
+                panic!("terms are terms");
+            };
+            list.truncate(request, COMPLETE_KEYS);
+            let shard = Aggregations(vec![Partial::Terms(list)]);
+            merged.merge(shard).expect("one request");
+        }
+        merged
+    };
+    let first = answer(&wanted);
+    let again = first.refine(&wanted).expect("10 came before 2");
+    let second = answer(&again);
+    assert!(second.refine(&again).is_none());
+    let partial = first.refined_by(second).0.remove(0);
+    let expected = [0, 1, 2, 3, 4].map(|n: i32| (n.to_string(), 2));
+    let found = finalized(partial, &request).expect("it is good");
+    assert_eq!(keys_and_counts(found), expected);
 }
