@@ -13,6 +13,7 @@ use crate::Leaf;
 use crate::fault::engine_fault;
 use crate::shard::Shard;
 use crate::versions::{Latest, Written};
+use crate::write::stopped;
 
 impl Leaf {
     /// Returns documents in the order asked.
@@ -48,11 +49,20 @@ impl Leaf {
             // The map may hold writes that have failed since.
             self.resync(shard, &mut primary).await?;
         }
+        let is_uncertain = shard.needs_resync.load(Ordering::Acquire);
         let latest = ids
             .iter()
             .filter_map(|id| Some((id.clone(), primary.versions.get(id)?.clone())));
         let latest: Vec<(DocumentId, Latest)> = latest.collect();
         drop(primary);
+        let applied = shard.applier.next();
+        if is_uncertain
+            && let Some(reason) = shard.applier.failure()
+            && latest.iter().any(|(_, latest)| latest.seq_no >= applied)
+        {
+            // Nobody tells any more whether the log has it.
+            return Err(stopped(shard, &reason));
+        }
         let in_log = latest
             .iter()
             .filter(|(_, latest)| matches!(latest.document, Written::InLog));
@@ -117,5 +127,35 @@ pub(crate) fn document(stored: StoredDocument) -> Document {
         term,
         version,
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_log::LogError;
+    use gleaner_proto::LeafClient as _;
+
+    use super::*;
+    use crate::testing::{Fixture, PATIENCE, id, key, put};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_shard_that_has_stopped_shows_no_write_that_may_be_lost() {
+        let fixture = Fixture::start();
+        let shard = fixture.shard().await;
+        fixture.write(vec![put("a", "{}")]).await.expect("written");
+        fixture.log.refuse_next();
+        let refused = fixture.write(vec![put("b", "{}")]).await;
+        assert_eq!(refused, Err(LeafFault::DiskFull { shard: key(1) }));
+        shard.lose_log(&LogError::Poisoned { shard: key(1) });
+        assert!(fixture.get("a").await.is_some());
+        assert_eq!(fixture.get("c").await, None);
+        let call = GetCall {
+            shard: key(1),
+            ids: vec![id("b")],
+            realtime: true,
+            remaining: PATIENCE,
+        };
+        let lost = fixture.leaf.get(call).await;
+        assert!(matches!(lost, Err(LeafFault::Stopped { .. })), "{lost:?}");
     }
 }

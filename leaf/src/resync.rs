@@ -27,14 +27,14 @@ impl Leaf {
         let tail = shard.log.tail(shard.key).await.map_err(fault)?;
         let next = tail.map_or(SeqNo(0), SeqNo::next);
         self.catch_up(shard, next).await?;
-        primary.versions.clear();
-        primary.next = next;
         // With an empty map every document must be visible in the index.
         if shard.engine().view().generation().visible < next {
             let shown = shard.show_applied().await;
             shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
             shard.want_mark(next);
         }
+        primary.versions.clear();
+        primary.next = next;
         shard.num_resyncs.fetch_add(1, Ordering::AcqRel);
         shard.needs_resync.store(false, Ordering::Release);
         tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
