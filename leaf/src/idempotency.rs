@@ -6,6 +6,7 @@
 //! ([`again`]): exactly, as long as nobody else has written to them.
 
 mod again;
+mod earlier;
 mod told;
 
 use std::sync::Arc;
@@ -55,7 +56,14 @@ impl Leaf {
             Some(answers) => answers,
             None => {
                 let recorded = self.recorded(shard, appended).await.map_err(fault)?;
-                let batch = Batch { appended, recorded };
+                let untold = recorded.as_ref().map(again::untold).unwrap_or_default();
+                let earlier = self.earlier(shard, appended.first, &untold);
+                let earlier = earlier.await.map_err(fault)?;
+                let batch = Batch {
+                    appended,
+                    recorded,
+                    earlier,
+                };
                 answered_by_log(shard, primary, batch, items).await?
             }
         };

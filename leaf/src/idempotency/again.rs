@@ -1,10 +1,10 @@
 //! The answer to a request that was applied before, from what its batch left behind.
 //!
 //! Records tell which items were applied, with which version and source. Of the others, and of whether
-//! a document was there before, they tell nothing: that is made out of the records before in the batch,
+//! a document was there before, they tell nothing: that is made out of the records before them,
 //! and of the document itself where nobody has written it since.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use gleaner_log::Appended;
@@ -14,6 +14,7 @@ use gleaner_proto::write::{
     Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult,
 };
 
+use super::earlier::{Earlier, Was};
 use super::told::Items;
 use crate::fault::engine_fault;
 use crate::mapping::document_fault;
@@ -55,6 +56,8 @@ pub(super) struct Batch {
     pub(super) appended: Appended,
     /// `None` when the records are trimmed: then documents tell.
     pub(super) recorded: Option<Recorded>,
+    /// Of documents of which its records do not tell.
+    pub(super) earlier: Earlier,
 }
 
 /// Answers the items of a batch. Blocks: documents are read.
@@ -159,7 +162,13 @@ impl Again<'_> {
         }
         let recorded = self.batch.recorded.as_ref();
         if let Some(records) = recorded.and_then(|recorded| recorded.get(id)) {
-            return Ok(before_all(records));
+            return Ok(match (before_all(records), self.batch.earlier.of(id)) {
+                (Before::Unknown, Was::Missing) => Before::Missing,
+                (Before::Unknown, Was::Written(known, source)) => {
+                    Before::Written(known, Some(source.clone()))
+                }
+                (before, _) => before,
+            });
         }
         let is_old = |known: &Known| known.seq_no < self.batch.appended.first;
         Ok(match self.latest(id)? {
@@ -301,6 +310,14 @@ fn before_all(records: &VecDeque<WriteOutcome>) -> Before {
         Some(first) if first.version == Version(1) && !made_way(records) => Before::Missing,
         _ => Before::Unknown,
     }
+}
+
+/// Returns the documents of which the records do not tell what they were before.
+pub(super) fn untold(recorded: &Recorded) -> HashSet<DocumentId> {
+    let untold = recorded
+        .iter()
+        .filter(|(_, records)| matches!(before_all(records), Before::Unknown));
+    untold.map(|(id, _)| id.clone()).collect()
 }
 
 /// Returns whether the next record is a delete of version 1 that makes way for a document of version 1;

@@ -246,3 +246,39 @@ async fn what_is_returned_again_is_what_is_asked_for_then() {
     assert!(again.duplicate);
     assert_eq!(source(&again), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_documents_were_before_is_told_by_the_records_before() {
+    use WriteResult::{Created, Noop, NotFound, Updated};
+    let fixture = with_old().await;
+    let gone = fixture.write(vec![put("gone", "{}"), delete("gone")]).await;
+    assert!(gone.expect("written").items.iter().all(Result::is_ok));
+    let elsewhere = Condition::Is {
+        seq_no: SeqNo(900),
+        term: PrimaryTerm(1),
+    };
+    let items = [
+        WriteItem {
+            condition: elsewhere,
+            ..update("old", r#"{"n":2}"#)
+        },
+        update("old", r#"{"n":1}"#),
+        update("old", r#"{"n":2}"#),
+        delete("gone"),
+        WriteItem {
+            condition: Condition::ExternalGreater(Version(7)),
+            ..put("new", "{}")
+        },
+    ];
+    let first = sent(&fixture, &items).await;
+    let fixture = fixture.crash().await;
+    let again = sent(&fixture, &items).await;
+    assert!(again.duplicate);
+    assert_eq!(again.items, first.items);
+    let results = again
+        .items
+        .iter()
+        .map(|item| Some(item.as_ref().ok()?.result));
+    let expected = [Noop, Updated, NotFound, Created].map(Some);
+    assert_eq!(results.skip(1).collect::<Vec<_>>(), expected);
+}
