@@ -79,9 +79,15 @@ impl Shape {
     fn read(digits: &str) -> Self {
         let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
         let zeros = |text: &str| text.bytes().filter(|b| *b == b'0').count();
+        let (mut min_whole, mut min_decimals) = (zeros(whole), zeros(decimals));
+        // Java reads `##.###` as `#0.###`, and `.###` as `.0##`.
+        if digits.contains('.') && digits.contains('#') && !digits.contains('0') {
+            let has_whole = whole.contains('#');
+            (min_whole, min_decimals) = (usize::from(has_whole), usize::from(!has_whole));
+        }
         Self {
-            min_whole: zeros(whole).min(MAX_WHOLE),
-            min_decimals: zeros(decimals).min(MAX_DECIMALS),
+            min_whole: min_whole.min(MAX_WHOLE),
+            min_decimals: min_decimals.min(MAX_DECIMALS),
             max_decimals: decimals.len().min(MAX_DECIMALS),
             group: whole.rfind(',').map_or(0, |at| whole.len() - at - 1),
         }
@@ -165,7 +171,11 @@ mod tests {
             ("0.00", 1.23456, "1.23"),
             ("0.00", 3.0, "3.00"),
             ("#.##", 3.0, "3"),
-            ("#.##", 0.5, ".5"),
+            ("#.##", 0.5, "0.5"),
+            ("#,###.##", 0.5, "0.5"),
+            (".##", 0.5, ".5"),
+            (".##", 3.0, "3.0"),
+            ("#.00", 0.5, ".50"),
             ("#.##", 0.0, "0"),
             ("#.##", 0.001, "0"),
             ("0", 2.5, "2"),
