@@ -153,6 +153,9 @@ pub(super) fn parse_key(
     format: &ValueFormat,
     now_ms: i64,
 ) -> Result<Key, EngineError> {
+    // A date that a root asks for again: where the field is none, a number.
+    let asked_again = value.get("ms").filter(|ms| ms.is_i64());
+    let value = asked_again.unwrap_or(value);
     Ok(match format.kind {
         ValueKind::Keyword | ValueKind::Unmapped => Key::Text(match value {
             Value::String(text) => text.clone(),
@@ -160,8 +163,7 @@ pub(super) fn parse_key(
         }),
         ValueKind::Ip => Key::Ip(parse_ip(value.as_str().unwrap_or_default())?),
         ValueKind::Double => Key::F64(Fraction::from(bounds::number(value, format, now_ms)?)),
-        ValueKind::Date => match value.get("ms").and_then(Value::as_i64) {
-            // A key that a root asks for again.
+        ValueKind::Date => match asked_again.and_then(Value::as_i64) {
             Some(ms) => Key::I64(ms),
             None => Key::I64(bounds::date(value, format, now_ms)?),
         },
@@ -194,7 +196,27 @@ pub(super) fn parse_ip(text: &str) -> Result<u128, EngineError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_date_asked_for_again_is_a_number_where_the_field_is_no_date() {
+        for (kind, key) in [
+            (ValueKind::Date, Key::I64(5)),
+            (ValueKind::Long, Key::I64(5)),
+            (ValueKind::UnsignedLong, Key::U64(5)),
+            (ValueKind::Double, Key::F64(Fraction::from(5.0))),
+            (ValueKind::Unmapped, Key::Text("5".to_owned())),
+        ] {
+            let format = ValueFormat {
+                kind,
+                ..ValueFormat::default()
+            };
+            let read = parse_key(&json!({"ms": 5}), &format, 0).expect("it is read");
+            assert_eq!(read, key, "{format:?}");
+        }
+    }
 
     #[test]
     fn keys_that_are_asked_for_again_are_read_as_they_were() {
