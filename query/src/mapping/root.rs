@@ -169,7 +169,10 @@ fn source(value: &Value) -> Result<(bool, Value), QueryError> {
 /// Reads paths: a list, or a text with commas.
 fn paths(key: &str, value: &Value) -> Result<Value, QueryError> {
     match value {
-        Value::String(text) => Ok(text.split(',').map(str::trim).collect()),
+        Value::String(text) => {
+            let paths = text.split(',').map(str::trim);
+            Ok(paths.filter(|path| !path.is_empty()).collect())
+        }
         Value::Array(items) if items.iter().all(Value::is_string) => Ok(value.clone()),
         _ => Err(malformed(format!(
             "[_source.{key}] must be a list of strings"

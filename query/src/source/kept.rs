@@ -63,6 +63,7 @@ mod tests {
             (json!({}), r#"{"a":1,"b":{"c":2,"d":3}}"#),
             (json!({"excludes": ["b.c"]}), r#"{"a":1,"b":{"d":3}}"#),
             (json!({"includes": "b.*"}), r#"{"b":{"c":2,"d":3}}"#),
+            (json!({"includes": ""}), r#"{"a":1,"b":{"c":2,"d":3}}"#),
         ] {
             assert_eq!(shown(&of_mapping, &all).unwrap(), expected, "{of_mapping}");
         }
