@@ -66,14 +66,20 @@ async fn mget(mut request: Request) -> Answer {
     };
     let mut wanted = parse(&body, &defaults)?;
     let now_ms = request.root().now_ms();
-    for dated in wanted.iter_mut().filter(|one| one.get.index.contains('<')) {
-        dated.get.index = expand_date_math(&dated.get.index, now_ms)?;
+    let mut faults = Vec::with_capacity(wanted.len());
+    for one in &mut wanted {
+        let expanded = expand_date_math(&one.get.index, now_ms);
+        faults.push(expanded.map(|name| one.get.index = name).err());
     }
     let gets: Vec<GetRequest> = wanted.iter().map(|wanted| wanted.get.clone()).collect();
     let answers = request.root().multi_get(&gets).await;
     let state = request.root().state();
     let mut docs = Vec::with_capacity(wanted.len());
-    for (wanted, answer) in wanted.iter().zip(answers) {
+    for ((wanted, answer), fault) in wanted.iter().zip(answers).zip(faults) {
+        let answer = match fault {
+            Some(fault) => Err(ApiError::from(fault)),
+            None => answer.map_err(ApiError::from),
+        };
         let shown = match answer {
             Ok((index, Some(found))) => {
                 let meta = state.index_named(&index).map(|meta| &**meta);
@@ -83,7 +89,7 @@ async fn mget(mut request: Request) -> Answer {
             Err(error) => to_raw_value(&json!({
                 "_index": wanted.get.index,
                 "_id": wanted.get.id,
-                "error": ApiError::from(error).to_error_object(),
+                "error": error.to_error_object(),
             })),
         };
         docs.push(shown.unwrap_or_else(|_| RawValue::NULL.to_owned()));
@@ -241,12 +247,16 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn names_of_indices_may_have_dates() {
-        let docs = json!({"docs": [{"_index": "<books-{now/d}>", "_id": "1"}]});
+        let docs = ["<books-{now/d}>", "<books-{now>"];
+        let docs = docs.map(|index| json!({"_index": index, "_id": "1"}));
+        let docs = json!({ "docs": docs });
         let (_, answer) = sent(&speaking(), ("POST", "/_mget"), &docs).await;
-        let error = &answer["docs"][0]["error"];
+        let error = |at: usize| &answer["docs"][at]["error"];
         assert_eq!(
-            error["reason"], "no such index [books-1970.01.01]",
+            error(0)["reason"],
+            "no such index [books-1970.01.01]",
             "{answer}"
         );
+        assert_eq!(error(1)["type"], "illegal_argument_exception", "{answer}");
     }
 }
