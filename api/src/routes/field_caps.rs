@@ -12,6 +12,7 @@ use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names::{self, ResolvedIndex};
 use gleaner_query::search::{SearchRequest, TrackTotal};
+use gleaner_root::SearchResponse;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::Method;
@@ -114,7 +115,7 @@ async fn field_caps(mut request: Request) -> Answer {
     Ok(Reply::json(&json!({"indices": indices, "fields": fields})))
 }
 
-/// Keeps the indices that hold a document which `filter` matches.
+/// Keeps the indices that hold a document which `filter` matches, as far as can be told.
 async fn matching(
     request: &Request,
     indices: Vec<ResolvedIndex>,
@@ -147,7 +148,13 @@ async fn has_match(request: &Request, index: String, filter: &Query) -> Result<b
     let mut options = SearchOptions::default();
     options.origin = request.origin(&Bytes::new());
     let response = request.root().search(&target, &search, &options).await?;
-    Ok(response.total.is_some_and(|total| total.value > 0))
+    Ok(may_match(&response))
+}
+
+/// Returns whether a document matched, or may have: an index that was not searched whole is told of.
+fn may_match(response: &SearchResponse) -> bool {
+    let is_whole = response.shards.failures.is_empty() && !response.timed_out;
+    !is_whole || response.total.is_some_and(|total| total.value > 0)
 }
 
 fn collect<'a>(
@@ -310,6 +317,7 @@ fn shown(
 #[cfg(test)]
 mod tests {
     use gleaner_query::mapping::{MappingRules, parse_mapping};
+    use gleaner_root::Total;
 
     use super::*;
 
@@ -321,6 +329,22 @@ mod tests {
         let mapping = parse_mapping(&declared, None, &MappingRules::default());
         let mapping = mapping.expect("a good mapping");
         capability(mapping.field("x").expect("it is declared"))
+    }
+
+    #[test]
+    fn an_index_is_left_out_only_where_all_of_it_was_searched() {
+        let found = |value, timed_out| {
+            let mut response = SearchResponse::default();
+            response.total = Some(Total {
+                value,
+                is_exact: true,
+            });
+            response.timed_out = timed_out;
+            response
+        };
+        assert!(may_match(&found(1, false)));
+        assert!(!may_match(&found(0, false)));
+        assert!(may_match(&found(0, true)));
     }
 
     #[test]
