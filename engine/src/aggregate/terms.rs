@@ -16,6 +16,7 @@ use super::source::Source;
 use super::term_keys::{
     Addresses, Booleans, Fractions, KeyColumn, Nothing, Terms, Unsigned, Whole,
 };
+use crate::control::Stop;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::partial::key::{Key, ValueFormat};
@@ -31,6 +32,9 @@ const UNWANTED: u32 = u32::MAX - 1;
 const KEY_BYTES: usize = 64;
 /// Values whose being wanted is remembered, per segment: asking again costs time, not memory.
 const MAX_REMEMBERED: usize = 65_536;
+/// Documents looked at, roughly, although it is late, some ten milliseconds: what was counted in time is
+/// part of the answer.
+const DOCS_WHEN_LATE: usize = 256 * BLOCK;
 
 pub(super) fn build<'a>(
     request: &'a TermsAggregation,
@@ -204,13 +208,17 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
         let mut found = std::collections::BTreeSet::new();
         let segment = self.parts.segment;
         let mut live = segment.reader().doc_ids_alive();
+        let mut num_late = 0;
         loop {
             let docs: Vec<DocId> = live.by_ref().take(BLOCK).collect();
             if docs.is_empty() {
                 return Ok(found.into_iter().collect());
             }
             let buckets = &mut self.parts.buckets;
-            buckets.control().check()?;
+            match buckets.control().check() {
+                Err(Stop::Deadline) if num_late < DOCS_WHEN_LATE => num_late += docs.len(),
+                checked => checked?,
+            }
             let num_before = found.len();
             self.column.visit(&docs, |_, raw| found.extend(raw));
             // Each becomes a key with a bucket of its own.

@@ -122,3 +122,19 @@ fn reading_terms_can_be_called_off() {
         );
     }
 }
+
+#[test]
+fn what_was_counted_in_time_is_finished_although_it_is_late() {
+    let documents: Documents = (0..100)
+        .map(|i| (format!("d{i}"), json!({"n": i, "tag": format!("t{i}")})))
+        .collect();
+    let docs: Vec<u32> = (0..100).collect();
+    let late = Control::until(std::time::Instant::now());
+    for request in [
+        json!({"cardinality": {"field": "tag"}}),
+        json!({"terms": {"field": "n", "min_doc_count": 0}}),
+    ] {
+        let found = attempt(&documents, &request, (&docs, 1 << 20), &late);
+        assert!(found.is_ok(), "{found:?}");
+    }
+}
