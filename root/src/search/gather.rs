@@ -80,8 +80,7 @@ impl Root {
         response.hits = fetched.hits;
         response.explained_on = fetched.nodes;
         for failure in failures.into_iter().chain(fetched.failures) {
-            response.shards.successful = response.shards.successful.saturating_sub(1);
-            note_failure(&mut response, failure);
+            note_late_failure(&mut response, failure);
         }
         response.coverage = seen.coverage(&response.shards, known);
         let is_late =
@@ -155,6 +154,17 @@ fn note_lost(response: &mut SearchResponse, plan: &IndexPlan) {
 fn note_failure(response: &mut SearchResponse, failure: ShardFailure) {
     response.timed_out |= matches!(failure.fault, LeafFault::DeadlinePassed { .. });
     response.shards.failures.push(failure);
+}
+
+/// Notes the failure of a shard that had been searched. One that fails when it is asked for counts again,
+/// and when its hits are fetched, is missing once.
+fn note_late_failure(response: &mut SearchResponse, failure: ShardFailure) {
+    let mut known = response.shards.failures.iter();
+    if known.any(|known| known.shard == failure.shard) {
+        return;
+    }
+    response.shards.successful = response.shards.successful.saturating_sub(1);
+    note_failure(response, failure);
 }
 
 fn note_success(response: &mut SearchResponse, hits: &ShardHits, request: &SearchRequest) {

@@ -88,3 +88,34 @@ async fn shards_that_never_tell_all_are_not_asked_for_ever() {
     assert_eq!(num_searches(&fixture), 9, "eight times again");
     assert!(!response.timed_out);
 }
+
+#[tokio::test]
+async fn a_shard_that_fails_when_it_is_asked_again_and_when_hits_are_fetched_is_missing_once() {
+    let fixture = answering(|call, hits| {
+        let is_first = asked(call).shard_size.is_none();
+        count(hits, &[("a", 5)], if is_first { 5 } else { 0 });
+    });
+    let (here, lost) = (shard(1, 0), shard(1, 1));
+    *fixture.leaf.hits.lock() = [(here, vec![(3.0, 10)]), (lost, vec![(2.0, 20)])].into();
+    let late = LeafFault::DeadlinePassed { shard: lost };
+    fixture.leaf.fetch_faults.lock().insert(lost, late.clone());
+    let leaf = Arc::clone(&fixture.leaf);
+    let draw = move || {
+        if leaf.num_searches.load(Ordering::Relaxed) > 1 {
+            leaf.faults.lock().insert(lost, late.clone());
+        }
+        Duration::ZERO
+    };
+    fixture.leaf.draw.lock().0 = Some(Box::new(draw));
+    let mut body = tags(1);
+    body["size"] = json!(10);
+    let response = search(&fixture, body).await.expect("an answer");
+    assert_eq!(num_searches(&fixture), 2);
+    assert!(response.timed_out);
+    let shards = &response.shards;
+    assert_eq!((shards.total, shards.successful), (2, 1));
+    assert_eq!(shards.failures.len(), 1);
+    let coverage = &response.coverage;
+    assert_eq!((coverage.shards_seen, coverage.shards_missing), (1, 1));
+    assert_eq!(coverage.documents_total, Some(200));
+}
