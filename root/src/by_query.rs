@@ -193,7 +193,11 @@ impl Root {
         report: &mut ByQueryReport,
     ) -> bool {
         let items = hits.into_iter().map(deletion).collect();
-        let results = self.ingest(items, &IngestOptions::default()).await;
+        let options = IngestOptions {
+            timeout: request.search.timeout,
+            ..IngestOptions::default()
+        };
+        let results = self.ingest(items, &options).await;
         let mut is_ended = false;
         for IngestResult {
             index, id, outcome, ..

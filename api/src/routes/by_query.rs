@@ -120,16 +120,16 @@ fn search(
             )));
         }
     };
-    let is_own = |name: &str| matches!(name, "size" | "from" | "version" | "timeout");
-    let pairs: Vec<_> = request
-        .parameters
-        .pairs()
-        .iter()
-        .filter(|(name, _)| !is_own(name))
-        .cloned()
-        .collect();
+    let pairs = of_search(request.parameters.pairs());
     apply_uri_parameters(&mut search, &pairs, limits)?;
     Ok(search)
+}
+
+/// Returns the parameters that mean what they mean for a search.
+fn of_search(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let is_own = |name: &str| matches!(name, "size" | "from" | "version");
+    let pairs = pairs.iter().filter(|(name, _)| !is_own(name));
+    pairs.cloned().collect()
 }
 
 /// Reads how many documents are deleted at most; `size` is an old name of `max_docs`.
@@ -234,6 +234,10 @@ fn answered(report: &ByQueryReport) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use gleaner_query::limits::Limits;
+
     use super::*;
 
     #[test]
@@ -247,6 +251,7 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
     fn both_names_of_the_limit_are_read() {
         let told = |query, in_body| {
             let parameters = Parameters::parse(Some(query)).expect("a good query");
@@ -288,5 +293,15 @@ mod tests {
         for text in ["0", "-1", "junk", ""] {
             assert_eq!(told(Some(text), None), Err(junk.to_owned()), "{text}");
         }
+=======
+    fn each_page_has_the_timeout_of_the_uri() {
+        let pairs = [("timeout", "2s"), ("size", "3"), ("from", "4")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut search = SearchRequest::default();
+        let limits = Limits::default();
+        apply_uri_parameters(&mut search, &of_search(&pairs), &limits).expect("read");
+        assert_eq!(search.timeout, Some(Duration::from_secs(2)));
+        assert_eq!((search.size, search.from), (None, 0));
+>>>>>>> e8ac403 (api, root: the timeout of a delete by query counts)
     }
 }

@@ -53,3 +53,20 @@ async fn what_is_found_in_time_is_written_as_deleted() {
     let num_items: usize = written.iter().map(|call| call.items.len()).sum();
     assert_eq!((report.total, num_items), (2, 2));
 }
+
+#[tokio::test]
+async fn the_time_of_a_page_bounds_its_deletions() {
+    let fixture = fixture();
+    let mut request = request();
+    request.search.timeout = Some(Duration::from_secs(2));
+    let (target, origin) = (Target::default(), Origin::default());
+    let report = fixture.root.delete_by_query(&target, &request, &origin);
+    report.await.expect("a report");
+    let written = fixture.leaf.written.lock();
+    assert!(!written.is_empty());
+    assert!(
+        written
+            .iter()
+            .all(|call| call.remaining <= Duration::from_secs(2))
+    );
+}
