@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{
     arguments::IndexArguments,
     checkpoint::{Checkpoint, Task},
-    dead_letter::{DeadLetters, Known},
+    dead_letter::DeadLetters,
     identity::Identity,
     inputs::{InputFile, real_path},
     ledger::{InputName, Ledger},
@@ -54,17 +54,15 @@ pub(super) fn open(
             arguments.checkpoint.as_ref().map(|_| &mut checkpoint),
         )?);
     }
-    let shown: Vec<&str> = names.iter().map(|name| name.shown.as_str()).collect();
+    let load = checkpoint.load.clone();
+    // Only one with a checkpoint may go on.
+    let resumable = arguments.checkpoint.as_ref().map(|_| load.as_str());
     let letters = arguments.dead_letter.as_ref().map(|path| {
         let path = real_path(path);
-        let known = checkpoint.letters_in(&path).map(|num_bytes| Known {
-            num_bytes,
-            inputs: &shown,
-        });
-        DeadLetters::open(&path, known)
+        let known_bytes = checkpoint.letters_in(&path);
+        DeadLetters::open(&path, resumable, known_bytes)
     });
     let letters = letters.transpose()?;
-    let load = checkpoint.load.clone();
     let kept = arguments.checkpoint.clone().map(|path| (path, checkpoint));
     let options = ReadOptions {
         id_field: arguments.id_field.clone(),

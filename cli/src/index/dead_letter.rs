@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `position` counts documents of the input from 0. `action` and `document` are absent where the
-//! document could not be read.
+//! document could not be read. Letters of a load with a checkpoint bear its name, as `load`.
 
 use std::{
     borrow::Cow,
@@ -26,25 +26,20 @@ use crate::durable;
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     path: PathBuf,
+    /// The name of the load, where it may go on.
+    load: Option<String>,
     file: BufWriter<File>,
+    /// Does what is there end within a line?
+    is_cut_off: bool,
     /// Is it a file on a disk, rather than a pipe or `/dev/null`?
     is_file: bool,
-}
-
-/// What a load that goes on knows of the file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Known<'a> {
-    /// How long it was at the checkpoint.
-    pub(crate) num_bytes: u64,
-    /// What letters call the load's inputs.
-    pub(crate) inputs: &'a [&'a str],
 }
 
 /// What is read of a letter again.
 #[derive(Deserialize)]
 struct About<'a> {
     #[serde(borrow)]
-    input: Cow<'a, str>,
+    load: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -56,26 +51,32 @@ struct Letter<'a> {
     action: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<&'a str>,
 }
 
 impl DeadLetters {
-    /// Opens the file at `path`.
+    /// Opens the file at `path`; `load` names a load that may go on.
     ///
-    /// A load that goes on says what it knows: letters of its inputs behind that belong to batches that
-    /// are sent again. All else that is there is somebody else's: letters are added to it.
-    pub(crate) fn open(path: &Path, known: Option<Known<'_>>) -> Result<Self> {
-        known
-            .map_or(Ok(()), |known| cut(path, known))
-            .and_then(|()| Self::append_to(path))
+    /// One that goes on knows how long the file was at its checkpoint: letters of its own behind that belong
+    /// to batches that are sent again. All else that is there is somebody else's: letters are added to it.
+    pub(crate) fn open(path: &Path, load: Option<&str>, known_bytes: Option<u64>) -> Result<Self> {
+        known_bytes
+            .zip(load)
+            .map_or(Ok(()), |(num_bytes, load)| cut(path, num_bytes, load))
+            .and_then(|()| Self::append_to(path, load))
             .with_context(|| format!("cannot open dead-letter file `{}`", path.display()))
     }
 
-    fn append_to(path: &Path) -> io::Result<Self> {
+    fn append_to(path: &Path, load: Option<&str>) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let is_file = file.metadata()?.is_file();
         Ok(Self {
             path: path.to_path_buf(),
-            is_file: file.metadata()?.is_file(),
+            load: load.map(str::to_owned),
             file: BufWriter::new(file),
+            is_cut_off: is_file && ends_within_a_line(path)?,
+            is_file,
         })
     }
 
@@ -96,9 +97,13 @@ impl DeadLetters {
             reason: &refusal.reason,
             action: action.as_deref(),
             document: document.as_deref(),
+            load: self.load.as_deref(),
         };
         let mut line = serde_json::to_vec(&letter)?;
         line.push(b'\n');
+        if std::mem::take(&mut self.is_cut_off) {
+            line.insert(0, b'\n');
+        }
         self.file.write_all(&line)
     }
 
@@ -113,36 +118,49 @@ impl DeadLetters {
     }
 }
 
-/// Takes out of the file at `path` what will be written again. A crash leaves it as it was or as it is to be.
-fn cut(path: &Path, known: Known<'_>) -> io::Result<()> {
+/// Does the file at `path` end within a line? A letter would continue it, and could not be read.
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// Takes out of the file at `path`, behind `num_bytes`, what `load` will write again. A crash leaves it as it
+/// was or as it is to be.
+fn cut(path: &Path, num_bytes: u64, load: &str) -> io::Result<()> {
     let there = match path.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         metadata => metadata?,
     };
     // Somebody may have emptied it in between; never fill the gap with zeros.
-    if !there.is_file() || there.len() <= known.num_bytes {
+    if !there.is_file() || there.len() <= num_bytes {
         return Ok(());
     }
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut behind = Vec::new();
-    file.seek(SeekFrom::Start(known.num_bytes))?;
+    file.seek(SeekFrom::Start(num_bytes))?;
     file.read_to_end(&mut behind)?;
     let lines = behind.split_inclusive(|byte| *byte == b'\n');
-    let of_others: Vec<&[u8]> = lines.filter(|line| !is_ours(line, known.inputs)).collect();
+    let of_others: Vec<&[u8]> = lines.filter(|line| !is_of(line, load)).collect();
     if of_others.is_empty() {
-        return file.set_len(known.num_bytes);
+        return file.set_len(num_bytes);
     }
     let mut content = Vec::new();
     file.rewind()?;
-    file.take(known.num_bytes).read_to_end(&mut content)?;
+    file.take(num_bytes).read_to_end(&mut content)?;
     content.extend(of_others.concat());
     durable::replace(path, &content)
 }
 
-/// Is a line a letter about one of `inputs`, or one that was cut off while it was written?
-fn is_ours(line: &[u8], inputs: &[&str]) -> bool {
+/// Is a line a letter of `load`, or one that was cut off while it was written?
+fn is_of(line: &[u8], load: &str) -> bool {
     match serde_json::from_slice::<About<'_>>(line) {
-        Ok(about) => inputs.contains(&&*about.input),
+        Ok(about) => about.load.as_deref() == Some(load),
         Err(_) => !line.ends_with(b"\n"),
     }
 }
@@ -173,7 +191,7 @@ mod tests {
     fn letters_have_place_reason_and_the_document_as_it_was() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
-        let mut letters = DeadLetters::open(&path, None).expect("opens");
+        let mut letters = DeadLetters::open(&path, None, None).expect("opens");
         letters
             .append("a.csv", &refusal(4, Some("{\"n\": 1.10}")))
             .expect("written");
@@ -189,24 +207,21 @@ mod tests {
         );
     }
 
-    fn known(num_bytes: u64) -> Option<Known<'static>> {
-        Some(Known {
-            num_bytes,
-            inputs: &["a"],
-        })
+    fn resumed(path: &Path, num_bytes: u64) -> DeadLetters {
+        DeadLetters::open(path, Some("l"), Some(num_bytes)).expect("opens")
     }
 
     #[test]
     fn letters_behind_the_checkpoint_are_cut_off() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
-        let mut letters = DeadLetters::open(&path, known(0)).expect("opens");
+        let mut letters = resumed(&path, 0);
         letters.append("a", &refusal(0, None)).expect("written");
         let num_bytes = letters.sync().expect("synced");
         letters.append("a", &refusal(1, None)).expect("written");
         letters.sync().expect("synced");
 
-        let mut again = DeadLetters::open(&path, known(num_bytes)).expect("opens");
+        let mut again = resumed(&path, num_bytes);
         again.append("a", &refusal(2, None)).expect("written");
         again.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
@@ -217,34 +232,35 @@ mod tests {
         );
 
         fs::write(&path, "").expect("written");
-        DeadLetters::open(&path, known(99)).expect("a shorter file is not filled up");
-        assert_eq!(fs::metadata(&path).expect("there").len(), 0);
+        drop(resumed(&path, 99));
+        let num_bytes = fs::metadata(&path).expect("there").len();
+        assert_eq!(num_bytes, 0, "a shorter file is not filled up");
     }
 
     #[test]
     fn what_others_have_added_behind_the_checkpoint_stays() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
-        let mut letters = DeadLetters::open(&path, None).expect("opens");
+        let mut letters = DeadLetters::open(&path, Some("l"), None).expect("opens");
         letters.append("a", &refusal(0, None)).expect("written");
         let num_bytes = letters.sync().expect("synced");
-        for (input, position) in [("a", 1), ("b", 2), ("a", 3)] {
-            letters
-                .append(input, &refusal(position, None))
-                .expect("written");
+        for (load, position) in [(Some("l"), 1), (Some("m"), 2), (None, 3), (Some("l"), 4)] {
+            let mut letters = DeadLetters::open(&path, load, None).expect("opens");
+            let written = letters.append("a", &refusal(position, None));
+            written.and_then(|()| letters.sync()).expect("written");
         }
-        letters.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
         fs::write(&path, format!("{text}a note\n{{\"input\":\"a")).expect("torn");
 
-        let mut again = DeadLetters::open(&path, known(num_bytes)).expect("opens");
+        let mut again = resumed(&path, num_bytes);
         again.append("a", &refusal(1, None)).expect("written");
         again.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
         let kept: Vec<&str> = text.lines().collect();
         let begins = [
             "{\"input\":\"a\",\"position\":0",
-            "{\"input\":\"b\"",
+            "{\"input\":\"a\",\"position\":2",
+            "{\"input\":\"a\",\"position\":3",
             "a note",
             "{\"input\":\"a\",\"position\":1",
         ];
@@ -257,7 +273,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn letters_may_go_where_nothing_is_kept() {
-        let mut letters = DeadLetters::open(Path::new("/dev/null"), None).expect("opens");
+        let mut letters = DeadLetters::open(Path::new("/dev/null"), None, None).expect("opens");
         letters.append("a", &refusal(0, None)).expect("written");
         letters.sync().expect("there is no disk to wait for");
     }
@@ -267,11 +283,35 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dead.ndjson");
         fs::write(&path, "kept\n").expect("written");
-        let mut letters = DeadLetters::open(&path, None).expect("opens");
+        let mut letters = DeadLetters::open(&path, None, None).expect("opens");
         letters.append("a", &refusal(1, None)).expect("written");
         let num_bytes = letters.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
         assert_eq!(num_bytes, text.len() as u64);
         assert!(text.starts_with("kept\n{\"input\""), "{text}");
+    }
+
+    #[test]
+    fn a_letter_begins_a_line_whatever_stands_before_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dead.ndjson");
+        fs::write(&path, "{\"input\":\"torn").expect("written");
+        let mut letters = DeadLetters::open(&path, None, None).expect("opens");
+        letters.sync().expect("synced");
+        let text = fs::read_to_string(&path).expect("readable");
+        assert_eq!(text, "{\"input\":\"torn", "nothing was refused yet");
+        for position in [1, 2] {
+            letters
+                .append("a", &refusal(position, None))
+                .expect("written");
+        }
+        letters.sync().expect("synced");
+        let text = fs::read_to_string(&path).expect("readable");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], "{\"input\":\"torn");
+        for line in &lines[1..] {
+            serde_json::from_str::<serde_json::Value>(line).expect("a letter");
+        }
     }
 }

@@ -232,7 +232,7 @@ mod tests {
             shown: "data".to_owned(),
             path: Some(data.clone()),
         };
-        let letters = DeadLetters::open(&dead, None).expect("opens");
+        let letters = DeadLetters::open(&dead, None, None).expect("opens");
         let mut ledger = Ledger::new(vec![input], Some((path.clone(), checkpoint)), Some(letters));
 
         let kept = || {
