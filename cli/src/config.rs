@@ -41,6 +41,9 @@ pub(crate) enum Distribution {
 /// Longest lease that a leaf may give: what roots believe in, too.
 const LONGEST_LEASE: std::time::Duration = std::time::Duration::from_secs(3);
 
+/// Most replicas of an index, as `index.number_of_replicas` bounds them.
+const MOST_REPLICAS: u32 = 1_024;
+
 /// Most threads that evaluate queries: more than any machine has cores, and few enough to be started.
 const MOST_THREADS: usize = 1_024;
 
@@ -212,6 +215,11 @@ impl Config {
         ensure!(
             self.max_connections > 0,
             "`max_connections` is 0: nobody could connect"
+        );
+        ensure!(
+            self.default_replicas <= MOST_REPLICAS,
+            "`default_replicas` is {}, wanted 0 to {MOST_REPLICAS}",
+            self.default_replicas
         );
         ensure!(
             self.search_lease.0 <= LONGEST_LEASE,

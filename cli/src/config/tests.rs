@@ -55,6 +55,7 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("max_connections = 0").contains("max_connections"));
     assert!(refused("hedge_share = 1.5").contains("`hedge_share` is 1.5"));
     assert!(refused("hedge_share = nan").contains("`hedge_share` is NaN"));
+    assert!(refused("default_replicas = 1025").contains("`default_replicas` is 1025"));
     assert!(refused("search_lease = \"4s\"").contains("`search_lease` is 4s"));
     let absent = Config::resolve(&flags(&[]), Some(Path::new("/no/such/file")));
     assert!(format!("{:#}", absent.expect_err("absent")).contains("/no/such/file"));
