@@ -96,6 +96,8 @@ const KNOWN: &[Known] = &[
     dynamic("index.blocks.metadata", Effect::Set(|s, given| { s.blocks.metadata = given.flag()?; Ok(()) })),
     dynamic("index.query.default_field", Effect::Set(|s, given| { s.default_fields = given.texts()?; Ok(()) })),
     dynamic("index.hidden", Effect::Set(|s, given| { s.hidden = given.flag()?; Ok(()) })),
+    // Read as it was declared, by whoever analyses.
+    dynamic("index.analyze.max_token_count", Effect::Set(|_, given| given.count(1).map(drop))),
 
     // Kept for the user: they tune what works in another way here.
     dynamic("index.auto_expand_replicas", Effect::Accepted),
@@ -108,7 +110,6 @@ const KNOWN: &[Known] = &[
     dynamic("index.max_refresh_listeners", Effect::Accepted),
     dynamic("index.max_slices_per_scroll", Effect::Accepted),
     dynamic("index.max_adjacency_matrix_filters", Effect::Accepted),
-    dynamic("index.analyze.max_token_count", Effect::Accepted),
     dynamic("index.highlight.max_analyzed_offset", Effect::Accepted),
     dynamic("index.highlight.weight_matches_mode.enabled", Effect::Accepted),
     dynamic("index.requests.cache.enable", Effect::Accepted),

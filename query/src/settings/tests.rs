@@ -78,6 +78,10 @@ fn wrong_settings_are_refused_by_name() {
             "Failed to parse value [x] for setting [index.number_of_replicas]",
         ),
         (
+            json!({"analyze.max_token_count": "x"}),
+            "Failed to parse value [x] for setting [index.analyze.max_token_count]",
+        ),
+        (
             json!({"blocks.read": 1}),
             "Failed to parse value [1] as only [true] or [false] are allowed. Setting [index.blocks.read]",
         ),
