@@ -41,7 +41,6 @@ pub(crate) struct RemoteArguments {
         env = "GLEANER_API_KEY",
         hide_env_values = true
     )]
-    #[arg(conflicts_with = "user")]
     api_key: Option<String>,
     /// A further header on each request; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
@@ -265,9 +264,14 @@ fn authorization(
 ) -> Result<Option<HeaderValue>> {
     // A variable that is set to nothing says nothing.
     let filled = |text: &'_ Option<String>| text.clone().filter(|text| !text.is_empty());
-    let text = if let Some(key) = filled(&arguments.api_key) {
+    let (key, user) = (filled(&arguments.api_key), filled(&arguments.user));
+    ensure!(
+        key.is_none() || user.is_none(),
+        "`--user` and `--api-key` (GLEANER_USER, GLEANER_API_KEY) are both given: wanted one of them"
+    );
+    let text = if let Some(key) = key {
         format!("ApiKey {key}")
-    } else if let Some(user) = filled(&arguments.user) {
+    } else if let Some(user) = user {
         ensure!(user.contains(':'), "`--user`: wanted NAME:PASSWORD");
         format!("Basic {}", base64(user.as_bytes()))
     } else if let Some((name, password)) = in_address {
@@ -388,6 +392,8 @@ mod tests {
         assert_eq!(of(Some("a:b"), None).expect("valid"), "Basic YTpi");
         assert_eq!(of(None, Some("k")).expect("valid"), "ApiKey k");
         assert!(of(Some("only-a-name"), None).is_err());
+        assert!(of(Some("a:b"), Some("k")).is_err());
+        assert_eq!(of(Some(""), Some("k")).expect("valid"), "ApiKey k");
         let nothing = authorization(
             &RemoteArguments {
                 user: Some(String::new()),
