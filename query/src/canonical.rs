@@ -266,6 +266,25 @@ mod tests {
     }
 
     #[test]
+    fn zeros_of_both_signs_are_two_filters() {
+        let up_to = |zero: f64| Clause::Range {
+            field: FieldPath::new("price"),
+            lower: Bound::Unbounded,
+            upper: Bound::Included(Scalar::F64(zero)),
+        };
+        let any = |should| Clause::Bool {
+            must: Vec::new(),
+            should,
+            filter: Vec::new(),
+            must_not: Vec::new(),
+            minimum_should_match: 1,
+        };
+        let both = clause_fingerprint(&any(vec![up_to(-0.0), up_to(0.0)]));
+        let one = clause_fingerprint(&any(vec![up_to(-0.0), up_to(-0.0)]));
+        assert_ne!(both, one);
+    }
+
+    #[test]
     fn every_part_that_changes_the_answer_counts() {
         let base = || asked(term("a"));
         let mut others: [ShardQuery; 7] = std::array::from_fn(|_| base());

@@ -273,7 +273,7 @@ impl Resolver<'_> {
             let reason = format!("maxClauseCount is set to {}", self.limits.clauses);
             return Err(QueryError::new(ErrorType::TooManyClauses, reason));
         }
-        wanted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        wanted.sort_unstable();
         wanted.dedup();
         if !wanted.is_empty() {
             ranges.push(Clause::AnyOf {

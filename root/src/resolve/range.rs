@@ -1,6 +1,5 @@
 //! `range`: bounds as given → bounds as the index holds values.
 
-use std::cmp::Ordering;
 use std::ops::Bound;
 
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
@@ -28,7 +27,7 @@ pub(crate) fn between(field: &FieldPath, lower: Bound<Scalar>, upper: Bound<Scal
 /// all that overlap or touch, as days in a row do.
 pub(crate) fn of_spans(field: &FieldPath, mut spans: Vec<(Scalar, Scalar)>) -> Vec<Clause> {
     spans.retain(|(first, last)| first <= last);
-    spans.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    spans.sort_unstable();
     let mut joined: Vec<(Scalar, Scalar)> = Vec::new();
     for (first, last) in spans {
         match joined.last_mut() {

@@ -1,6 +1,7 @@
 //! What each clause of the dialect becomes for each kind of field.
 
 mod dates;
+mod numbers;
 mod query_strings;
 mod words;
 
