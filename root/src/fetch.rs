@@ -147,6 +147,7 @@ impl Root {
             limits: &self.options.limits,
             now_ms,
             expansions: &mut expansions,
+            num_words: 0,
         };
         let mut resolve = |query: &Option<Box<Query>>| -> Result<Option<Clause>, RootError> {
             Ok(query

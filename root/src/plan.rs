@@ -226,6 +226,7 @@ impl Root {
             limits,
             now_ms,
             expansions,
+            num_words: 0,
         };
         let resolved = resolve_request(&mut resolver, request, plan);
         plan.resolved = resolved.map_err(|source| RootError::QueryOfIndex {

@@ -83,6 +83,8 @@ pub struct Resolver<'a> {
     pub now_ms: i64,
     /// Terms that patterns stand for.
     pub expansions: &'a mut Expansions,
+    /// Words of texts resolved so far, counted for each field.
+    pub num_words: usize,
 }
 
 impl Resolver<'_> {

@@ -28,6 +28,7 @@ pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
         limits: &limits(),
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
+        num_words: 0,
     };
     let query = resolver.resolve(&query).expect("it resolves");
     IndexPlan {

@@ -22,6 +22,7 @@ impl Resolver<'_> {
         let mut clauses = Vec::new();
         let mut says_nothing = false;
         for searched in search_fields(self.index, &query.fields) {
+            self.count_words(1)?;
             match self.one_field(query, &searched)? {
                 Some(clause) if is_unsaid(&clause) => says_nothing = true,
                 Some(clause) => clauses.push(boosted(clause, searched.boost)),

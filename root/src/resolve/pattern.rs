@@ -18,6 +18,7 @@ impl Resolver<'_> {
         let mut clauses = Vec::new();
         let mut says_nothing = false;
         for searched in search_fields(self.index, &query.fields) {
+            self.count_words(1)?;
             let clause = Query::clone(&query.clause).on_field(searched.path.as_str());
             match self.resolve(&clause) {
                 Ok(Clause::MatchNone) => {}

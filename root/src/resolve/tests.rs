@@ -37,6 +37,7 @@ fn try_resolve(query: &Value, expansions: &mut Expansions) -> Result<Clause, Que
         limits: &limits,
         now_ms: NOW_MS,
         expansions,
+        num_words: 0,
     };
     resolver.resolve(&parse_query(query, &limits)?)
 }
@@ -156,6 +157,7 @@ fn what_leaves_no_trace_does_not_exist() {
         limits: &limits,
         now_ms: NOW_MS,
         expansions: &mut expansions,
+        num_words: 0,
     };
     let all = ["o.long", "o.stored", "o.text"].map(path).to_vec();
     assert_eq!(resolver.exists("o"), Clause::Exists { fields: all });

@@ -18,6 +18,10 @@ use super::{Resolver, all_of, boosted, required, unsaid, values};
 /// clock between documents, not words.
 const MAX_WORDS: usize = 16_384;
 
+/// Words of all texts of a request at most, counted for each field that they are looked for in: a short
+/// text over a thousand fields is as much work as a long one over one.
+const MAX_WORDS_IN_ALL: usize = 4 * MAX_WORDS;
+
 /// The terms at one position of an analysed text.
 pub(super) type Position = (u32, Vec<String>);
 
@@ -68,7 +72,7 @@ impl Resolver<'_> {
     /// Returns the tokens of a text; `None` for a field that holds it as it is. A keyword field's is
     /// analysed where the query names an analyzer.
     pub(super) fn tokens(
-        &self,
+        &mut self,
         field: &Field,
         value: &Value,
         options: &TextOptions,
@@ -79,7 +83,7 @@ impl Resolver<'_> {
             return Ok(None);
         }
         let analyzer = self.search_analyzer(field, wanted)?;
-        let mut tokens = analyzed(&analyzer, value)?;
+        let mut tokens = self.analyzed(&analyzer, value)?;
         if options.fuzziness.is_some() && tokens.len() > self.limits.clauses {
             // Each is a question to the shards.
             return Err(too_many_words(tokens.len(), self.limits.clauses));
@@ -190,7 +194,7 @@ impl Resolver<'_> {
     /// Returns the phrase over a keyword field for which the query names an analyzer: of one word, as
     /// its values have no positions.
     fn phrase_of_keyword(
-        &self,
+        &mut self,
         path: &FieldPath,
         field: &Field,
         query: &MatchPhraseQuery,
@@ -215,16 +219,39 @@ impl Resolver<'_> {
     /// Returns the tokens of a phrase. Words that may move are tried out against each
     /// other within a document, so there may be no more of them than clauses of a query.
     pub(super) fn phrase_tokens(
-        &self,
+        &mut self,
         field: &Field,
         query: &MatchPhraseQuery,
     ) -> Result<Vec<Token>, QueryError> {
         let analyzer = self.search_analyzer(field, query.analyzer.as_deref())?;
-        let tokens = analyzed(&analyzer, &query.query)?;
+        let tokens = self.analyzed(&analyzer, &query.query)?;
         match query.slop > 0 && tokens.len() > self.limits.clauses {
             true => Err(too_many_words(tokens.len(), self.limits.clauses)),
             false => Ok(tokens),
         }
+    }
+
+    /// Returns the tokens of one text over one field, and counts them.
+    fn analyzed(&mut self, analyzer: &Analyzer, value: &Value) -> Result<Vec<Token>, QueryError> {
+        let tokens = analyzer.analyze(&values::text_of(value));
+        if tokens.len() > MAX_WORDS {
+            return Err(too_many_words(tokens.len(), MAX_WORDS));
+        }
+        self.count_words(tokens.len())?;
+        Ok(tokens)
+    }
+
+    /// Counts words, or a value or pattern as one, that are looked for in a field.
+    pub(super) fn count_words(&mut self, number: usize) -> Result<(), QueryError> {
+        self.num_words += number;
+        if self.num_words <= MAX_WORDS_IN_ALL {
+            return Ok(());
+        }
+        let reason = format!(
+            "the request has more than [{MAX_WORDS_IN_ALL}] words, each counted for every field that \
+             it is looked for in"
+        );
+        Err(QueryError::new(ErrorType::TooManyClauses, reason))
     }
 
     pub(crate) fn fuzzy(&mut self, query: &FuzzyQuery) -> Result<Clause, QueryError> {
@@ -354,14 +381,6 @@ fn edits(fuzziness: Fuzziness, length: usize) -> u8 {
         Fuzziness::Auto { low, .. } if length < low as usize => 0,
         Fuzziness::Auto { high, .. } if length < high as usize => 1,
         Fuzziness::Auto { .. } => 2,
-    }
-}
-
-fn analyzed(analyzer: &Analyzer, value: &Value) -> Result<Vec<Token>, QueryError> {
-    let tokens = analyzer.analyze(&values::text_of(value));
-    match tokens.len() > MAX_WORDS {
-        true => Err(too_many_words(tokens.len(), MAX_WORDS)),
-        false => Ok(tokens),
     }
 }
 

@@ -172,6 +172,7 @@ fn default_fields_of_the_index_may_have_factors() {
         limits: &limits,
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
+        num_words: 0,
     };
     for text in ["fox", "fox*"] {
         let query = |fields: Value| json!({"query_string": {"query": text, "fields": fields}});

@@ -111,6 +111,7 @@ fn what_character_filters_take_away_follows_no_word() {
         limits: &limits,
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
+        num_words: 0,
     };
     let mut asked = |text: &str| {
         let query = json!({"match_bool_prefix": {"title": {"query": text, "analyzer": "a"}}});
@@ -159,6 +160,24 @@ fn texts_of_very_many_words_are_refused() {
         json!({"multi_match": {"query": text, "fields": ["title", "*"], "lenient": true}}),
     ] {
         let error = asked(query).expect_err("refused");
+        assert_eq!(error.kind, ErrorType::TooManyClauses);
+    }
+}
+
+#[test]
+fn words_of_all_texts_and_fields_are_counted() {
+    let text = "w ".repeat(16_000);
+    let words = json!({"multi_match": {"query": text, "fields": ["title", "body"]}});
+    let fields: Vec<String> = (0..100).map(|number| format!("f{number}")).collect();
+    let patterns = json!({"query_string": {"query": "a* ".repeat(320), "fields": fields}});
+    for one in [words, patterns] {
+        let asked = |number: usize| {
+            let texts = vec![one.clone(); number];
+            let query = json!({"bool": {"should": texts}});
+            try_resolve(&query, &mut Expansions::default())
+        };
+        assert!(asked(2).is_ok());
+        let error = asked(3).expect_err("refused");
         assert_eq!(error.kind, ErrorType::TooManyClauses);
     }
 }
