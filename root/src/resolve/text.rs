@@ -22,6 +22,10 @@ const MAX_WORDS: usize = 16_384;
 /// text over a thousand fields is as much work as a long one over one.
 const MAX_WORDS_IN_ALL: usize = 4 * MAX_WORDS;
 
+/// Characters of a fuzzy term at most; shards take no more. Longer ones, such as a long text over a
+/// `keyword` field, are exact.
+const MAX_FUZZY_CHARS: usize = 1_024;
+
 /// The terms at one position of an analysed text.
 pub(super) type Position = (u32, Vec<String>);
 
@@ -289,7 +293,7 @@ impl Resolver<'_> {
     fn fuzzy_term(&mut self, path: &FieldPath, term: &str, options: &FuzzyTermOptions) -> Clause {
         let length = term.chars().count();
         let distance = edits(options.fuzziness, length);
-        if distance == 0 {
+        if distance == 0 || length > MAX_FUZZY_CHARS {
             return Clause::Term {
                 field: path.clone(),
                 term: term.to_owned(),

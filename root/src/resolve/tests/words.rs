@@ -183,6 +183,16 @@ fn words_of_all_texts_and_fields_are_counted() {
 }
 
 #[test]
+fn words_too_long_for_edits_are_exact() {
+    let (long, short) = ("a".repeat(1_025), "a".repeat(1_024));
+    let fuzzy = |text: &str| json!({"match": {"tag": {"query": text, "fuzziness": "AUTO"}}});
+    assert_eq!(resolve(&fuzzy(&long)), term("tag", &long));
+    let mut expansions = Expansions::default();
+    assert!(try_resolve(&fuzzy(&short), &mut expansions).is_ok());
+    assert_eq!(expansions.wanted.len(), 1);
+}
+
+#[test]
 fn patterns_stand_for_as_many_terms_as_shards_take() {
     for query in [
         json!({"fuzzy": {"title": {"value": "quick", "max_expansions": 100_000}}}),
