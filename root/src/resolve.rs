@@ -107,7 +107,7 @@ impl Resolver<'_> {
             Query::Exists { field, .. } if is_metadata(field) && !is_everywhere(field) => {
                 Err(unsearchable(field))
             }
-            Query::Exists { field, boost } => Ok(boosted(self.exists(field), *boost)),
+            Query::Exists { field, boost } => self.counted_exists(field, *boost),
             Query::Ids { values, boost } => Ok(boosted(ids(values), *boost)),
             Query::Prefix(query) => self.pattern(query, PatternKind::Prefix),
             Query::Wildcard(query) => self.pattern(query, PatternKind::Wildcard),

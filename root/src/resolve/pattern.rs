@@ -41,6 +41,15 @@ impl Resolver<'_> {
         Ok(boosted(clause, query.boost))
     }
 
+    /// Returns `exists`, of which each field counts: all of them are looked at.
+    pub(super) fn counted_exists(&mut self, field: &str, boost: f32) -> Result<Clause, QueryError> {
+        let clause = self.exists(field);
+        if let Clause::Exists { fields } = &clause {
+            self.count_words(fields.len())?;
+        }
+        Ok(boosted(clause, boost))
+    }
+
     /// All documents if the index's name is like the pattern, or none.
     fn index_like(&self, query: &PatternQuery, kind: PatternKind) -> Result<Clause, QueryError> {
         let value = match query.case_insensitive {

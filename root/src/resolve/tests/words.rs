@@ -183,6 +183,31 @@ fn words_of_all_texts_and_fields_are_counted() {
 }
 
 #[test]
+fn fields_that_exist_are_counted() {
+    let long = |number: usize| (format!("f{number}"), json!({"type": "long"}));
+    let properties: serde_json::Map<String, Value> = (0..700).map(long).collect();
+    let (index, limits) = (index(1, &json!({"properties": properties})), limits());
+    let asked = |number: usize| {
+        let patterns = vec![json!({"exists": {"field": "f*"}}); number];
+        let mut resolver = Resolver {
+            index: &index,
+            analyzers: &AnalyzerRegistry::builtin(),
+            limits: &limits,
+            now_ms: NOW_MS,
+            expansions: &mut Expansions::default(),
+            num_words: 0,
+        };
+        resolver.resolve(&parse_query(
+            &json!({"bool": {"should": patterns}}),
+            &limits,
+        )?)
+    };
+    assert!(asked(93).is_ok());
+    let error = asked(94).expect_err("refused");
+    assert_eq!(error.kind, ErrorType::TooManyClauses);
+}
+
+#[test]
 fn words_too_long_for_edits_are_exact() {
     let (long, short) = ("a".repeat(1_025), "a".repeat(1_024));
     let fuzzy = |text: &str| json!({"match": {"tag": {"query": text, "fuzziness": "AUTO"}}});
