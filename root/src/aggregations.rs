@@ -23,7 +23,7 @@ use crate::scatter::{Answer, Trip};
 use crate::search::Asked;
 use crate::{Root, RootError};
 
-/// Times that shards are asked again at most. Each time they look eight times deeper, so that they have
+/// Times that shards are asked again at most. Each time they look many times deeper, so that they have
 /// told all they hold long before.
 const MAX_QUESTIONS: usize = 8;
 
@@ -77,7 +77,12 @@ impl Root {
             let answers = self.ask_again(plans, bare, asked, trip).await;
             let recount = Recount::of(plans, answers);
             let is_whole = recount.failures.is_empty() && recount.cut.is_empty();
-            reduced.failures.extend(recount.failures);
+            // Where memory does not reach for a deeper look, the counts so far stand, with their bound.
+            let lacks_memory = |f: &ShardFailure| matches!(f.fault, LeafFault::Memory { .. });
+            let failures = recount.failures.into_iter();
+            reduced
+                .failures
+                .extend(failures.filter(|f| !lacks_memory(f)));
             reduced.timed_out |= !recount.cut.is_empty();
             reduced.cut.extend(recount.cut);
             if !is_whole {

@@ -251,7 +251,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
     fn both_names_of_the_limit_are_read() {
         let told = |query, in_body| {
             let parameters = Parameters::parse(Some(query)).expect("a good query");
@@ -293,7 +292,9 @@ mod tests {
         for text in ["0", "-1", "junk", ""] {
             assert_eq!(told(Some(text), None), Err(junk.to_owned()), "{text}");
         }
-=======
+    }
+
+    #[test]
     fn each_page_has_the_timeout_of_the_uri() {
         let pairs = [("timeout", "2s"), ("size", "3"), ("from", "4")];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -302,6 +303,5 @@ mod tests {
         apply_uri_parameters(&mut search, &of_search(&pairs), &limits).expect("read");
         assert_eq!(search.timeout, Some(Duration::from_secs(2)));
         assert_eq!((search.size, search.from), (None, 0));
->>>>>>> e8ac403 (api, root: the timeout of a delete by query counts)
     }
 }

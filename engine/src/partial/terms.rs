@@ -17,7 +17,7 @@ use crate::error::EngineError;
 /// A shard with at most so many keys sends all of them, and counts are exact at once.
 pub const COMPLETE_KEYS: usize = 100_000;
 /// How much deeper a shard is asked to look when bounds leave the answer open.
-const DEEPER: usize = 8;
+const DEEPER: usize = 32;
 
 /// Keys with their buckets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

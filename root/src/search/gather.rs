@@ -56,6 +56,11 @@ impl Root {
         let ranked = merged.into_page();
         response.last = ranked.last().map(position_of);
         response.total = counted(total, request.track_total_hits);
+        // Winners come first: counting again may take all the time there is.
+        let fetched = self.fetch(plans, &ranked, (asked, trip)).await?;
+        if may_restart && trip.lost_by(plans, &fetched.failures) {
+            return Ok(None);
+        }
         let reducing = Instant::now();
         let Reduced {
             results,
@@ -66,20 +71,16 @@ impl Root {
         if !results.is_empty() {
             trip.did("reduce", reducing);
         }
+        if may_restart && trip.lost_by(plans, &failures) {
+            return Ok(None);
+        }
         response.aggregations = results;
         response.timed_out |= timed_out;
         seen.cut(&cut);
-        let fetched = match may_restart && trip.lost_by(plans, &failures) {
-            true => return Ok(None),
-            false => self.fetch(plans, &ranked, (asked, trip)).await?,
-        };
-        if may_restart && trip.lost_by(plans, &fetched.failures) {
-            return Ok(None);
-        }
         let num_ranked = ranked.len();
         response.hits = fetched.hits;
         response.explained_on = fetched.nodes;
-        for failure in failures.into_iter().chain(fetched.failures) {
+        for failure in fetched.failures.into_iter().chain(failures) {
             note_late_failure(&mut response, failure);
         }
         response.coverage = seen.coverage(&response.shards, known);

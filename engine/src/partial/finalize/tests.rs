@@ -398,7 +398,8 @@ fn keys_that_were_cut_in_the_order_of_another_type_are_asked_for_again() {
     let request = json!({"terms": {"field": "k", "size": 5, "order": {"_key": "asc"}}});
     let wanted = parse(&json!({ "x": request }));
     // Two shards hold the numbers below 100, one of them as words.
-    let types: [(ValueKind, fn(i64) -> Key); 2] = [
+    type ToKey = fn(i64) -> Key;
+    let types: [(ValueKind, ToKey); 2] = [
         (ValueKind::Long, Key::I64),
         (ValueKind::Keyword, |n| Key::Text(n.to_string())),
     ];
