@@ -14,7 +14,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
-pub(super) use members::{Member, NumMembers, ROLES, members, members_of};
+pub(super) use members::{Member, NumMembers, ROLES, has_members, members, members_of};
 use metrics::Metrics;
 
 const NODES: &[Parameter] = &[

@@ -4,6 +4,7 @@ use gleaner_proto::read::ShardState;
 use gleaner_query::mapping::mapping_tree;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use gleaner_root::blocks::{Block, CLOSED, set_in};
+use gleaner_root::read::{LocatedShard, ShardStates};
 use serde_json::{Map, Value, json};
 
 use super::health::Health;
@@ -14,7 +15,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
 use crate::routes::index::shown_settings;
-use crate::routes::nodes::{Member, NumMembers, members};
+use crate::routes::nodes::{Member, NumMembers, has_members, members_of};
 
 pub(super) async fn get(request: Request) -> Answer {
     let metrics = request.part("metric").map(comma_list);
@@ -33,8 +34,14 @@ pub(super) async fn get(request: Request) -> Answer {
         shown["state_uuid"] = format!("{}-{}", state.cluster_uuid, state.version).into();
     }
     let names_master = has("master_node") || has("cluster_manager_node");
-    if names_master || has("nodes") {
-        let members = members(&request).await;
+    let tells_members = names_master || has("nodes");
+    // One look at the leaves for all that is told of them.
+    let states = match has("routing_table") || (tells_members && has_members(&request)) {
+        true => request.root().shard_states().await,
+        false => ShardStates::default(),
+    };
+    if tells_members {
+        let members = members_of(&request, &states);
         if names_master {
             let master = members.iter().find(|member| member.is_eligible());
             shown["master_node"] = master.map(|member| member.id.as_str()).into();
@@ -50,7 +57,7 @@ pub(super) async fn get(request: Request) -> Answer {
         shown["metadata"] = metadata(&request)?;
     }
     if has("routing_table") {
-        shown["routing_table"] = routing_table(&request).await?;
+        shown["routing_table"] = routing_table(&request, &states.copies)?;
     }
     Ok(Reply::json(&shown))
 }
@@ -131,8 +138,10 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
     Ok(json!({"cluster_uuid": uuid, "templates": {}, "indices": indices}))
 }
 
-async fn routing_table(request: &Request) -> Result<Value, crate::error::ApiError> {
-    let copies = request.root().shard_states().await.copies;
+fn routing_table(
+    request: &Request,
+    copies: &[LocatedShard],
+) -> Result<Value, crate::error::ApiError> {
     let mut indices = Map::new();
     for found in resolved(request)? {
         let mut shards = Map::new();

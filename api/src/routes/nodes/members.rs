@@ -57,12 +57,16 @@ impl NumMembers {
     }
 }
 
+/// Returns whether leaves must tell who is there: a process that is alone answers, or nobody hears this.
+pub(in crate::routes) fn has_members(request: &Request) -> bool {
+    !request.root().state().nodes.is_empty()
+}
+
 /// Returns the members that are there now.
 pub(in crate::routes) async fn members(request: &Request) -> Vec<Member> {
-    // A process that is alone answers, or nobody hears this.
-    let states = match request.root().state().nodes.is_empty() {
-        true => ShardStates::default(),
-        false => request.root().shard_states().await,
+    let states = match has_members(request) {
+        true => request.root().shard_states().await,
+        false => ShardStates::default(),
     };
     members_of(request, &states)
 }
