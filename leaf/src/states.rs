@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gleaner_engine::copy::ShardStats;
-use gleaner_model::{Generation, SeqNo, ShardKey};
-use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
+use gleaner_model::{SeqNo, ShardKey};
+use gleaner_proto::read::{ShardPhase, ShardState};
 
 use crate::Leaf;
 use crate::applier::told;
@@ -90,18 +90,7 @@ fn closed_state(
     reason: String,
 ) -> ShardState {
     ShardState {
-        shard,
-        is_primary,
-        phase,
         reason: Some(reason),
-        generation: Generation::default(),
-        max_seq_no: None,
-        committed: SeqNo(0),
-        num_documents: 0,
-        num_deleted: 0,
-        num_segments: 0,
-        store_bytes: 0,
-        log_bytes: 0,
-        counters: ShardCounters::default(),
+        ..ShardState::empty(shard, is_primary, phase)
     }
 }

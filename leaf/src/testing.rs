@@ -306,6 +306,12 @@ pub(crate) fn put(id_text: &str, source: &'static str) -> WriteItem {
     item(id_text, WriteAction::Index { source, create })
 }
 
+/// Returns a source with `n` of 1 that takes 20 MiB: spaces are written as they came, and read at once.
+pub(crate) fn large_source() -> &'static str {
+    let spaces = " ".repeat(20 << 20);
+    format!(r#"{{"n":1,"x":[{spaces}1]}}"#).leak()
+}
+
 /// Returns a call that writes `items` to index 1.
 pub(crate) fn call(items: Vec<WriteItem>) -> WriteCall {
     WriteCall {

@@ -78,6 +78,27 @@ pub struct ShardState {
     pub counters: ShardCounters,
 }
 
+impl ShardState {
+    /// Returns the state of a copy that shows nothing and has done nothing.
+    pub fn empty(shard: ShardKey, is_primary: bool, phase: ShardPhase) -> Self {
+        Self {
+            shard,
+            is_primary,
+            phase,
+            reason: None,
+            generation: Generation::default(),
+            max_seq_no: None,
+            committed: SeqNo(0),
+            num_documents: 0,
+            num_deleted: 0,
+            num_segments: 0,
+            store_bytes: 0,
+            log_bytes: 0,
+            counters: ShardCounters::default(),
+        }
+    }
+}
+
 /// What a shard has done since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ShardCounters {

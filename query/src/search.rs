@@ -143,7 +143,7 @@ pub enum SortTarget {
     Doc,
     /// The tie-break of a point in time.
     ShardDoc,
-    /// A field's doc value (`_id`, `_seq_no` too).
+    /// A field's doc value (`_seq_no` too; `_id` has none).
     Field(String),
 }
 

@@ -8,7 +8,7 @@ use gleaner_proto::write::{
 };
 
 use super::*;
-use crate::testing::{Fixture, call, item, key, put};
+use crate::testing::{Fixture, call, item, key, large_source, put};
 
 fn create(id: &str, source: &'static str) -> WriteItem {
     let source = Bytes::from_static(source.as_bytes());
@@ -206,13 +206,8 @@ async fn updates_that_make_too_much_for_one_batch_are_refused_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_returned_again_is_bounded_as_the_first_time() {
     let fixture = Fixture::start();
-    // Spaces are written as they came, and read at once.
-    let spaces = " ".repeat(20 << 20);
-    let source: &'static str = format!(r#"{{"n":1,"x":[{spaces}1]}}"#).leak();
-    fixture
-        .write(vec![put("a", source)])
-        .await
-        .expect("written");
+    let large = put("a", large_source());
+    fixture.write(vec![large]).await.expect("written");
     fixture.leaf.refresh(key(1)).await.expect("refreshes");
     let items = [r#"{"n":1}"#, r#"{"n":1}"#, r#"{"n":2}"#].map(|doc| returning("a", doc));
     let first = sent(&fixture, &items).await;

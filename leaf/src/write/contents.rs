@@ -65,7 +65,7 @@ mod tests {
     use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteResult};
     use gleaner_proto::{LeafClient as _, LeafFault};
 
-    use crate::testing::{Fixture, item, put};
+    use crate::testing::{Fixture, item, large_source, put};
     use crate::versions::Written;
 
     /// A document of some 600 bytes; 256 are kept.
@@ -223,13 +223,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_updates_return_is_bounded() {
         let fixture = Fixture::start();
-        // Spaces are written as they came, and read at once.
-        let spaces = " ".repeat(20 << 20);
-        let source: &'static str = format!(r#"{{"n":1,"x":[{spaces}1]}}"#).leak();
-        fixture
-            .write(vec![put("a", source)])
-            .await
-            .expect("written");
+        let large = put("a", large_source());
+        fixture.write(vec![large]).await.expect("written");
         let change = |doc: &'static str, is_returned: bool| {
             let update = Update {
                 doc: Some(Bytes::from_static(doc.as_bytes())),

@@ -208,8 +208,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use gleaner_model::{Generation, IndexName, IndexUuid, NodeId, SeqNo, ShardKey, ShardNumber};
-    use gleaner_proto::read::{ShardCounters, ShardPhase};
+    use gleaner_model::{IndexName, IndexUuid, NodeId, ShardKey, ShardNumber};
+    use gleaner_proto::read::ShardPhase;
     use gleaner_root::read::ShardStates;
 
     use super::*;
@@ -234,19 +234,10 @@ mod tests {
             shard: ShardNumber(0),
         };
         let state = ShardState {
-            shard,
-            is_primary,
-            phase: ShardPhase::Started,
-            reason: None,
-            generation: Generation::default(),
-            max_seq_no: None,
-            committed: SeqNo(0),
             num_documents: 7,
-            num_deleted: 0,
             num_segments: 1,
             store_bytes: 1_000,
-            log_bytes: 0,
-            counters: ShardCounters::default(),
+            ..ShardState::empty(shard, is_primary, ShardPhase::Started)
         };
         LocatedShard {
             index: Arc::clone(index),

@@ -137,10 +137,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use gleaner_model::{
-        Generation, IndexName, IndexSettings, IndexUuid, Mapping, SeqNo, ShardKey, ShardNumber,
-    };
-    use gleaner_proto::read::{ShardCounters, ShardPhase, ShardState};
+    use gleaner_model::{IndexName, IndexSettings, IndexUuid, Mapping, ShardKey, ShardNumber};
+    use gleaner_proto::read::{ShardPhase, ShardState};
     use gleaner_root::read::LocatedShard;
 
     use super::*;
@@ -170,27 +168,14 @@ mod tests {
     }
 
     fn serving(index: &IndexMeta, number: u32, on: &str, is_primary: bool) -> LocatedShard {
+        let shard = ShardKey {
+            index: index.uuid,
+            shard: ShardNumber(number),
+        };
         LocatedShard {
             index: Arc::new(index.clone()),
             node: node(on),
-            state: ShardState {
-                shard: ShardKey {
-                    index: index.uuid,
-                    shard: ShardNumber(number),
-                },
-                phase: ShardPhase::Started,
-                is_primary,
-                reason: None,
-                generation: Generation::default(),
-                max_seq_no: None,
-                committed: SeqNo(0),
-                num_documents: 0,
-                num_deleted: 0,
-                num_segments: 0,
-                store_bytes: 0,
-                log_bytes: 0,
-                counters: ShardCounters::default(),
-            },
+            state: ShardState::empty(shard, is_primary, ShardPhase::Started),
         }
     }
 

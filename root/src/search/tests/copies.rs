@@ -154,16 +154,21 @@ async fn a_point_in_time_is_searched_where_it_was_pinned() {
     );
 }
 
-#[tokio::test]
-async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
+/// A write was acknowledged as visible in each shard; the second leaf alone shows it.
+fn acknowledged() -> Cluster {
     let cluster = cluster();
     let state = cluster.root.state();
     for shard in [shard(1, 0), shard(1, 1)] {
         let acknowledged = gleaner_model::SeqNo(7);
         cluster.root.shown.acknowledge(shard, acknowledged, &state);
-        // The other copy has not come so far.
         cluster.leaves[1].views.lock().insert(shard, 7);
     }
+    cluster
+}
+
+#[tokio::test]
+async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
+    let cluster = acknowledged();
     let minute = Duration::from_secs(60);
     let id = cluster.root.open_pit(&Target::default(), minute).await;
     found(&cluster, json!({"pit": {"id": id.expect("pinned")}})).await;
@@ -173,12 +178,8 @@ async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leaf_that_says_nothing_when_views_are_wanted_has_not_answered() {
-    let cluster = cluster();
-    let state = cluster.root.state();
+    let cluster = acknowledged();
     for shard in [shard(1, 0), shard(1, 1)] {
-        let acknowledged = gleaner_model::SeqNo(7);
-        cluster.root.shown.acknowledge(shard, acknowledged, &state);
-        cluster.leaves[1].views.lock().insert(shard, 7);
         let late = LeafFault::DeadlinePassed { shard };
         cluster.leaves[0].faults.lock().insert(shard, late);
     }
