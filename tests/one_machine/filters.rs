@@ -75,10 +75,15 @@ async fn booleans_have_ranges() -> Result<()> {
         (json!({"lt": true}), 40),
         (json!({"lte": true}), 60),
         (json!({"gt": true}), 0),
+        (json!({"gte": "true"}), 20),
+        (json!({"lt": "true"}), 40),
+        (json!({"gte": "false", "lte": "true"}), 60),
     ] {
         let query = json!({"range": {"flag": bounds}});
         ensure!(total(&node, &query).await? == expected, "{query}");
     }
+    let neither = json!({"range": {"flag": {"gte": "yes"}}});
+    ensure!(total(&node, &neither).await.is_err(), "{neither}");
     Ok(())
 }
 
