@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::SearchCall;
 use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::{ShardQuery, Statistics};
+use gleaner_query::resolved::Statistics;
 use gleaner_query::search::{Scatter, SearchRequest};
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
 use coverage::check_complete;
 use preparing::{apply_boosts, check_limits, check_search_after};
+use shard_query::shard_queries;
 use skipping::{skip_hopeless, skipped};
 
 pub(crate) use coverage::check_page;
@@ -235,11 +236,7 @@ impl Root {
         trip: &mut Trip,
         merged: &mut Merged<'_>,
     ) -> Gathered<ShardHits> {
-        let queries: Vec<Arc<ShardQuery>> = plans
-            .iter()
-            .enumerate()
-            .map(|plan| Arc::new(shard_query(plan, asked)))
-            .collect();
+        let queries = shard_queries(plans, asked);
         let ask = |call: LeafCall| {
             let query = Arc::clone(&queries[call.plan]);
             let search = SearchCall {

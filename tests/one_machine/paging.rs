@@ -162,6 +162,51 @@ async fn numbers_of_several_types_are_one_list() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn floats_of_both_widths_are_one_list() -> Result<()> {
+    let node = Node::start().await?;
+    let narrow = [json!(0.7), json!(0.1), json!(0.3), Value::Null];
+    index(&node, "narrow", Some("float"), &narrow).await?;
+    index(&node, "half", Some("half_float"), &narrow).await?;
+    // Doubles on either side of floats, and one that a float holds.
+    let between = [0.7, 0.1, f64::from(0.7_f32), 0.300_000_01, -0.7].map(Value::from);
+    index(&node, "wide", Some("double"), &between).await?;
+    index(&node, "without", None, &[Value::Null]).await?;
+    for order in ["asc", "desc"] {
+        for missing in [json!("_last"), json!("_first"), json!(0.3)] {
+            let key = json!({"order": order, "missing": missing, "unmapped_type": "float"});
+            let sort = json!([{"f": key}, {"id": "asc"}]);
+            for indices in [
+                "narrow",
+                "narrow,half,without",
+                "narrow,wide",
+                "narrow,half,wide",
+            ] {
+                check(&node, indices, &sort).await?;
+            }
+        }
+    }
+    let sort = json!([{"f": "asc"}]);
+    let alone = check(&node, "narrow", &sort).await?;
+    assert_eq!(json!(shown(&alone)), json!([0.1, 0.3, 0.7, null]));
+    // Of several widths all digits are shown: those of a float would not do.
+    let float = |value: f32| f64::from(value);
+    let all = check(&node, "narrow,wide", &sort).await?;
+    let expected = json!([
+        -0.7,
+        0.1,
+        float(0.1),
+        0.300_000_01,
+        float(0.3),
+        float(0.7),
+        float(0.7),
+        0.7,
+        null
+    ]);
+    assert_eq!(json!(shown(&all)), expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_and_text_are_one_list_in_a_scroll_and_refused_by_values() -> Result<()> {
     let node = Node::start().await?;
     index(&node, "numbers", Some("long"), &[json!(5), json!(7)]).await?;

@@ -1,4 +1,5 @@
-//! Order by fields: addresses as numbers, dates in the format asked for, whatever the layout.
+//! Order by fields: addresses as numbers, dates in the format asked for, floats by their own digits, whatever
+//! the layout.
 
 use anyhow::Result;
 use gleaner_query::answer::{AggregationValue, Hit};
@@ -162,6 +163,60 @@ async fn numbers_are_sorted_as_the_type_asked_for() -> Result<()> {
             .await;
         assert!(refused.is_err(), "{field} {numeric_type}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floats_are_shown_and_given_back_by_their_own_digits() -> Result<()> {
+    let documents = [
+        json!({"f": 0.7, "h": 0.1, "n": 1}),
+        json!({"f": [0.1, 0.2], "n": 2}),
+        json!({"n": 3}),
+    ];
+    let properties = json!({
+        "f": {"type": "float"}, "h": {"type": "half_float"}, "n": {"type": "integer"},
+    });
+    let node = node_of(2, properties, &documents).await?;
+    let by = |options: Value| json!({"f": options});
+    for (key, expected) in [
+        (by(json!("asc")), json!([0.1, 0.7, null])),
+        (by(json!({"order": "desc"})), json!([0.7, 0.2, null])),
+        (by(json!({"missing": 0.3})), json!([0.1, 0.3, 0.7])),
+        (by(json!({"mode": "sum"})), json!([0.3, 0.7, null])),
+        (
+            by(json!({"numeric_type": "double"})),
+            json!([f64::from(0.1_f32), f64::from(0.7_f32), null]),
+        ),
+        (json!({"h": "asc"}), json!([0.099_975_586, null, null])),
+    ] {
+        let all = sorted(&node, &json!({"sort": [key]})).await?;
+        assert_eq!(json!(all), expected, "{key}");
+        assert_eq!(json!(top_hits(&node, &key).await?), expected, "{key}");
+    }
+    for key in [
+        by(json!({"missing": 0.3})),
+        by(json!({"mode": "sum", "missing": 0.2})),
+    ] {
+        let all = sorted(&node, &json!({"sort": [key]})).await?;
+        assert_eq!(walked(&node, &key).await?, all, "{key}");
+    }
+    // The float nearest to 0.1 is above it, that nearest to 0.7 below.
+    for (order, after, expected) in [
+        ("asc", json!(0.1), json!([0.7, null])),
+        ("asc", json!("0.1"), json!([0.7, null])),
+        ("desc", json!(0.7), json!([0.2, null])),
+        ("desc", json!(0.69), json!([0.2, null])),
+        ("asc", json!(0.69), json!([0.7, null])),
+    ] {
+        let body = json!({"sort": [by(json!(order))], "search_after": [after]});
+        assert_eq!(json!(sorted(&node, &body).await?), expected, "{body}");
+    }
+    // What stands for a missing value is a float, too: the second key decides.
+    let key = by(json!({"order": "desc", "missing": 0.7}));
+    let body = json!({"sort": [key, {"n": "asc"}]});
+    let hits = node.search("things", &body).await?.hits;
+    let order: Vec<_> = hits.iter().map(|hit| hit.sort[1].clone()).collect();
+    assert_eq!(json!(order), json!([1, 3, 2]));
     Ok(())
 }
 

@@ -1,9 +1,8 @@
 //! A ranked hit and its content, joined.
 
 use gleaner_query::answer::{FetchedHit, Hit};
-use gleaner_query::date::DateFormatter;
 use gleaner_query::search::{SortKey, SortTarget, SourceFilter};
-use gleaner_query::sort_value::{all_shown, formats};
+use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys};
 use gleaner_query::source::{kept_source, show_source};
 use serde_json::Value;
 
@@ -17,7 +16,7 @@ pub(super) struct Joiner<'a> {
     plans: &'a [IndexPlan],
     asked: &'a Asked<'a>,
     /// How the values of each sort key are shown, per plan.
-    formats: Vec<Vec<Option<DateFormatter>>>,
+    formats: Vec<Vec<Format>>,
     /// What of `_source` is shown, per plan.
     kept: Vec<SourceFilter>,
 }
@@ -29,7 +28,9 @@ impl<'a> Joiner<'a> {
     /// When a `format` of the order is none.
     pub(super) fn new(plans: &'a [IndexPlan], asked: &'a Asked<'a>) -> Result<Self, RootError> {
         let sort = &asked.request.sort;
-        let formats = plans.iter().map(|plan| formats(sort, &plan.index.mapping));
+        let mappings = plans.iter().map(|plan| &*plan.index.mapping);
+        let narrow = narrow_keys(sort, mappings.clone());
+        let formats = mappings.map(|mapping| formats(sort, mapping, &narrow));
         let kept = plans.iter().map(|plan| kept_source(&plan.index.mapping));
         Ok(Self {
             plans,

@@ -7,10 +7,40 @@ use gleaner_engine::partial::with_live_keys;
 use gleaner_model::ShardNumber;
 use gleaner_query::resolved::{After, ShardQuery, TieBreak};
 use gleaner_query::search::SearchRequest;
+use gleaner_query::sort_value::{narrow_keys, narrowed};
+use serde_json::Value;
 
 use super::Asked;
 use crate::plan::IndexPlan;
 use crate::token::Position;
+
+/// Makes what the shards of each plan are asked.
+pub(super) fn shard_queries(plans: &[IndexPlan], asked: &Asked<'_>) -> Vec<Arc<ShardQuery>> {
+    let mappings = plans.iter().map(|plan| &*plan.index.mapping);
+    let narrow = narrow_keys(&asked.request.sort, mappings);
+    let asked_of = |plan| {
+        let mut query = shard_query(plan, asked);
+        if let Some(values) = &mut query.search_after {
+            narrow_start(values, &narrow);
+        }
+        Arc::new(query)
+    };
+    plans.iter().enumerate().map(asked_of).collect()
+}
+
+/// Rounds the values given back for `narrow` keys to the floats they were shown for: 0.7 is the one
+/// nearest to it. What is no number is left to the shards, which refuse it.
+fn narrow_start(values: &mut [Value], narrow: &[bool]) {
+    for (value, is_narrow) in values.iter_mut().zip(narrow) {
+        let number = match &*value {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_f64(),
+        };
+        if let Some(number) = number.filter(|number: &f64| *is_narrow && number.is_finite()) {
+            *value = narrowed(number).into();
+        }
+    }
+}
 
 /// Makes what the shards of one index are asked; `at` is its position among the plans.
 pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) -> ShardQuery {
@@ -111,11 +141,7 @@ impl Tie {
 
 /// Reads the tie-break that follows the keys, for the shards of the index at `at`: they are told the
 /// hash, and the shard where it is of this index.
-pub(super) fn start_of(
-    values: &[serde_json::Value],
-    num_keys: usize,
-    at: usize,
-) -> Vec<serde_json::Value> {
+pub(super) fn start_of(values: &[Value], num_keys: usize, at: usize) -> Vec<Value> {
     let mut values = values.to_vec();
     if values.len() != num_keys + 1 {
         return values;
@@ -127,4 +153,34 @@ pub(super) fn start_of(
         values.extend(tie.shard.filter(|_| last == at).map(Into::into));
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_given_back_for_floats_are_floats() {
+        let given = json!([0.7, "0.7", 16_777_217, 1e39, null, "x", true, 0.7, "500:1"]);
+        let Value::Array(mut values) = given else {
+            unreachable!("an array")
+        };
+        let narrow = [true, true, true, true, true, true, true, false];
+        narrow_start(&mut values, &narrow);
+        let float = f64::from(0.7_f32);
+        let expected = json!([
+            float,
+            float,
+            16_777_216.0,
+            1e39,
+            null,
+            "x",
+            true,
+            0.7,
+            "500:1"
+        ]);
+        assert_eq!(Value::Array(values), expected);
+    }
 }

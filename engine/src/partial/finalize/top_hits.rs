@@ -8,23 +8,24 @@ use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::TopHitsAggregation;
 use gleaner_query::answer::{AggregationValue, FetchedHit, Hit};
-use gleaner_query::date::DateFormatter;
-use gleaner_query::sort_value::{all_shown, formats};
+use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys};
 
 use super::FinalizeContext;
 use crate::error::EngineError;
 use crate::partial::top_hits::{TopHit, TopHits};
 
 /// How the values of each sort key are shown, per index.
-type Formats = BTreeMap<IndexUuid, Vec<Option<DateFormatter>>>;
+type Formats = BTreeMap<IndexUuid, Vec<Format>>;
 
 pub(super) fn value(
     request: &TopHitsAggregation,
     hits: &TopHits,
     context: &FinalizeContext<'_>,
 ) -> Result<AggregationValue, EngineError> {
+    let mappings = context.mappings.values().map(|mapping| &**mapping);
+    let narrow = narrow_keys(&request.sort, mappings);
     let formats_of = |(index, mapping): (&IndexUuid, &Arc<Mapping>)| {
-        formats(&request.sort, mapping).map(|formats| (*index, formats))
+        formats(&request.sort, mapping, &narrow).map(|formats| (*index, formats))
     };
     let formats = context.mappings.iter().map(formats_of);
     let formats: Formats = formats

@@ -22,7 +22,7 @@ pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, Engin
             ))),
         };
     };
-    sort_value::formats(std::slice::from_ref(key), view.mapping())
+    sort_value::formats(std::slice::from_ref(key), view.mapping(), &[])
         .map_err(|error| EngineError::Query(error.reason))?;
     let kind = of_field(path, &field.kind)?;
     let kind = converted(kind, key, path, field.kind.type_name())?;

@@ -8,6 +8,7 @@ use gleaner_model::ShardKey;
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
+use gleaner_query::sort_value::{is_narrow, narrowed};
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
@@ -50,6 +51,8 @@ pub(super) enum Kind {
 /// Reads one key of the order.
 pub(crate) struct KeyReader {
     pub(super) kind: Kind,
+    /// Whether its fractions are floats of 32 bits, sums and means too.
+    is_narrow: bool,
     descending: bool,
     mode: SortMode,
     missing: Raw,
@@ -91,6 +94,7 @@ impl KeyReader {
         };
         let mut reader = Self {
             kind,
+            is_narrow: is_narrow(key, view.mapping()) == Some(true),
             descending: key.descending,
             mode: key.mode.unwrap_or(default_mode),
             missing: Raw::Last,
@@ -101,7 +105,10 @@ impl KeyReader {
             Missing::Last => {}
             Missing::First => reader.missing = Raw::First,
             Missing::Value(value) => {
-                let value = start::read_missing(key, view, kind, value)?;
+                let value = match start::read_missing(key, view, kind, value)? {
+                    SortValue::F64(value) => SortValue::F64(reader.fitted(value)),
+                    other => other,
+                };
                 reader.missing = reader.raw_of(&value)?;
                 reader.missing_value = Some(value);
             }
@@ -184,7 +191,18 @@ impl KeyReader {
     }
 
     fn fraction(&self, values: impl Iterator<Item = f64>) -> Option<u64> {
-        mode::fraction(self.mode, values).map(f64_to_u64)
+        let chosen = mode::fraction(self.mode, values);
+        chosen.map(|value| f64_to_u64(self.fitted(value)))
+    }
+
+    /// Returns a fraction as one of the key's values: narrow ones are compared and shown as floats, as
+    /// Elasticsearch does (`FloatValuesComparatorSource`).
+    fn fitted(&self, value: f64) -> f64 {
+        if self.is_narrow {
+            narrowed(value)
+        } else {
+            value
+        }
     }
 
     /// Returns the value that `raw`, read here, stands for.
