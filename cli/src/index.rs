@@ -51,6 +51,8 @@ pub(crate) use arguments::IndexArguments;
 pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     let inputs = inputs::find(&arguments.files, arguments.format, &arguments.own_files())?;
     arguments.check(&inputs)?;
+    let kept_in = arguments.checkpoint.as_deref();
+    let _lock = kept_in.map(checkpoint::lock).transpose()?;
     let remote = Remote::new(&arguments.remote)?;
     remote.greet().await?;
     create_index(&remote, &arguments).await?;

@@ -17,6 +17,7 @@ mod durable;
 mod exit;
 mod health;
 mod index;
+mod lock;
 mod logging;
 mod man;
 mod node;

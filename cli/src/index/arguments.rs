@@ -8,6 +8,7 @@ use gleaner_datasets::read::Format;
 
 use super::{
     batch::Limits,
+    checkpoint,
     inputs::{InputFile, real_path},
     load::Flow,
 };
@@ -55,7 +56,8 @@ pub(crate) struct IndexArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(super) patience: u64,
     /// File that remembers how far the load has come: the same command goes on from there.
-    /// Documents without an id get one made of file and position, so none is doubled
+    /// Documents without an id get one made of file and position, so none is doubled. Only one
+    /// load at a time has it, by a lock on `FILE.lock` beside it, which stays
     #[arg(long, value_name = "FILE")]
     pub(super) checkpoint: Option<PathBuf>,
     /// File for refused documents, one JSON object a line: input, position, reason, action and
@@ -101,7 +103,8 @@ impl IndexArguments {
     /// Returns the files that the load writes, as absolute paths: they are no inputs.
     pub(super) fn own_files(&self) -> Vec<PathBuf> {
         let beside = self.checkpoint.as_deref().map(durable::beside);
-        let own = [&self.checkpoint, &beside, &self.dead_letter];
+        let lock = self.checkpoint.as_deref().map(checkpoint::lock_beside);
+        let own = [&self.checkpoint, &beside, &lock, &self.dead_letter];
         own.into_iter()
             .flatten()
             .map(|path| real_path(path))

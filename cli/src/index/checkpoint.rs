@@ -2,21 +2,22 @@
 //!
 //! Everything before a position is acknowledged or in the dead-letter file; what comes after may be,
 //! and is sent again under the same ids. The file is JSON, replaced as a whole: written beside the
-//! old one, synced, renamed.
+//! old one, synced, renamed. So the lock that keeps a second load from it is on a file beside it,
+//! `FILE.lock`, which stays.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{
     batch::Reached,
     identity::{self, Identity},
 };
-use crate::durable;
+use crate::{durable, lock::Lock};
 
 /// The version of the file's layout.
 const FORMAT: u32 = 1;
@@ -181,6 +182,30 @@ impl Checkpoint {
             file.is_whole = reached.is_whole;
         }
     }
+}
+
+/// Returns the file whose lock keeps other loads from the checkpoint at `path`.
+pub(crate) fn lock_beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    beside.into()
+}
+
+/// Keeps other loads from the checkpoint at `path` until the lock is dropped.
+///
+/// # Errors
+/// When another load has it, or the lock cannot be written.
+pub(crate) fn lock(path: &Path) -> Result<Lock> {
+    let beside = lock_beside(path);
+    let taken =
+        Lock::take(&beside).with_context(|| format!("cannot write `{}`", beside.display()))?;
+    taken.map_err(|process| {
+        anyhow!(
+            "checkpoint `{}` is in use by another load (process {process}): wait for its end, or give \
+             this one a file of its own with --checkpoint",
+            path.display()
+        )
+    })
 }
 
 impl Task {
@@ -364,6 +389,24 @@ mod tests {
         assert_eq!(checkpoint.letters_in(other), None);
         checkpoint.dead_letter = None;
         assert_eq!(checkpoint.letters_in(other), Some(7), "an earlier version");
+    }
+
+    #[test]
+    fn one_load_has_a_checkpoint_though_each_write_makes_another_file() {
+        let place = place();
+        let first = lock(&place.checkpoint).expect("free");
+        let checkpoint = Checkpoint::new("l".to_owned(), task("a"));
+        for _ in 0..2 {
+            checkpoint.write(&place.checkpoint).expect("written");
+            let error = lock(&place.checkpoint).expect_err("taken").to_string();
+            let name = place.checkpoint.display().to_string();
+            assert!(error.contains(&format!("`{name}` is in use")), "{error}");
+        }
+        drop(first);
+        drop(lock(&place.checkpoint).expect("free again"));
+        let elsewhere = place.checkpoint.join("x");
+        let error = lock(&elsewhere).expect_err("no folder").to_string();
+        assert!(error.contains("x.lock`"), "{error}");
     }
 
     #[test]

@@ -12,15 +12,14 @@
 //! of its nodes.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Read, Seek, Write},
+    fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-use crate::node::owner::Owner;
+use crate::{lock::Lock, node::owner::Owner};
 
 /// The file that says what the processes of `gleaner cluster up` are.
 pub(crate) const PROCESSES: &str = "processes.json";
@@ -34,8 +33,7 @@ pub(crate) struct DataFolder {
     path: PathBuf,
     /// Has nobody worked here before?
     is_new: bool,
-    /// The lock ends with the file, however the process ends.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl DataFolder {
@@ -46,20 +44,14 @@ impl DataFolder {
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let shown = path.display();
         fs::create_dir_all(path).with_context(|| format!("cannot make data folder `{shown}`"))?;
-        let mut lock = open(&path.join("gleaner.lock"))
+        let taken = Lock::take(&path.join("gleaner.lock"))
             .with_context(|| format!("cannot write to data folder `{shown}`"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!(
-                "data folder `{shown}` is in use by another gleaner (process {}): stop it, or give \
-                 this one a folder of its own with --data",
-                holder(&mut lock)
-            ),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock data folder `{shown}`"));
-            }
-        }
-        sign(&mut lock).with_context(|| format!("cannot write to data folder `{shown}`"))?;
+        let lock = taken.map_err(|process| {
+            anyhow!(
+                "data folder `{shown}` is in use by another gleaner (process {process}): stop it, or \
+                 give this one a folder of its own with --data"
+            )
+        })?;
         let is_new = !path.join(STATE).exists();
         Ok(Self {
             path: path.to_path_buf(),
@@ -169,30 +161,6 @@ impl DataFolder {
 /// Returns whether a folder is there and holds anything.
 fn holds_any(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-}
-
-fn sign(lock: &mut File) -> io::Result<()> {
-    lock.set_len(0)?;
-    lock.rewind()?;
-    writeln!(lock, "{}", std::process::id())
-}
-
-fn holder(lock: &mut File) -> String {
-    let mut text = String::new();
-    // A name is a courtesy: without one the message still says what to do.
-    match lock.read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => "unknown".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -366,6 +366,31 @@ fn sigint_ends_a_load_with_a_checkpoint_and_130() {
 }
 
 #[test]
+fn a_second_load_on_one_checkpoint_ends_at_once() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let file = desk.numbered("a.ndjson", 3);
+    let checkpoint = desk.path("load.checkpoint");
+    let checkpoint = checkpoint.to_str().expect("a name");
+    let flags = ["--no-refresh", "--checkpoint", checkpoint];
+    server.hold_refreshes();
+    let mut first = gleaner(&server, &flags[1..])
+        .args(["--timeout", "100000"])
+        .arg(&file)
+        .spawn()
+        .expect("it runs");
+    server.wait_for_refresh();
+    let (code, said) = load(&server, &flags, &[&file]);
+    assert_eq!(code, 1, "{said}");
+    let id = first.id();
+    let held = format!("`{checkpoint}` is in use by another load (process {id})");
+    assert!(said.contains(&held), "{said}");
+    interrupt(&first);
+    assert_eq!(first.wait().expect("it ends").code(), Some(130));
+    let (code, said) = load(&server, &flags, &[&file]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
 fn too_large_requests_are_split() {
     let (server, desk) = (Server::start(), Desk::new());
     server.limit_body(64);
