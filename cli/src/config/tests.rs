@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::*;
 
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
     flags: Flags,
@@ -59,6 +59,29 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("search_lease = \"4s\"").contains("`search_lease` is 4s"));
     let absent = Config::resolve(&flags(&[]), Some(Path::new("/no/such/file")));
     assert!(format!("{:#}", absent.expect_err("absent")).contains("/no/such/file"));
+}
+
+#[test]
+fn times_that_would_be_cut_to_nothing_are_refused_by_name() {
+    for name in [
+        "search_timeout",
+        "search_lease",
+        "search_lease_after",
+        "flush_interval",
+        "shutdown_grace",
+    ] {
+        let flag = format!("--{}", name.replace('_', "-"));
+        let refused = Line::try_parse_from(["gleaner", &flag, "500micros"]);
+        let told = refused.expect_err("too fine").to_string();
+        assert!(told.contains(&flag), "{told}");
+        assert!(told.contains("whole milliseconds"), "{told}");
+
+        let file = file(&format!("{name} = \"500micros\""));
+        let refused = Config::resolve(&flags(&[]), Some(file.path()));
+        let told = format!("{:#}", refused.expect_err("too fine"));
+        assert!(told.contains(name), "{told}");
+        assert!(told.contains("whole milliseconds"), "{told}");
+    }
 }
 
 #[test]

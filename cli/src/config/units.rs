@@ -8,12 +8,15 @@ use gleaner_query::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Nanoseconds of a millisecond, the finest time that is written down.
+const NANOS_PER_MS: u32 = 1_000_000;
+
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct ByteSize(pub(crate) u64);
 
-/// A length of time.
+/// A length of time, in whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Span(pub(crate) Duration);
@@ -38,7 +41,14 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
         // No limit is the longest time there is.
-        parse_time(text, "time").map(|time| Self(time.unwrap_or(Duration::from_millis(u64::MAX))))
+        let time = parse_time(text, "time")?.unwrap_or(Duration::from_millis(u64::MAX));
+        if !time.subsec_nanos().is_multiple_of(NANOS_PER_MS) {
+            return Err(QueryError::illegal(format!(
+                "failed to parse setting [time] with value [{text}] as a time value: expected whole \
+                 milliseconds"
+            )));
+        }
+        Ok(Self(time))
     }
 }
 
@@ -100,10 +110,21 @@ mod tests {
         for text in ["512mb", "1gb", "7b", "1536b", "3kb", "0b"] {
             assert_eq!(text.parse::<ByteSize>().expect("a size").to_string(), text);
         }
-        for text in ["30s", "1500ms", "-1", "0s"] {
+        for text in ["30s", "1500ms", "1ms", "-1", "0s"] {
             assert_eq!(text.parse::<Span>().expect("a time").to_string(), text);
         }
         assert_eq!("2m".parse::<Span>().expect("a time").to_string(), "120s");
         assert!("12".parse::<ByteSize>().is_err() && "soon".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn times_finer_than_a_millisecond_are_refused() {
+        for text in ["500micros", "1500micros", "1nanos"] {
+            let error = text.parse::<Span>().expect_err("too fine").to_string();
+            assert!(error.contains(text), "{error}");
+            assert!(error.contains("whole milliseconds"), "{error}");
+        }
+        let whole = "2000micros".parse::<Span>().expect("a time");
+        assert_eq!(whole.to_string(), "2ms");
     }
 }
