@@ -47,6 +47,9 @@ const MOST_REPLICAS: u32 = 1_024;
 /// Most threads that evaluate queries: more than any machine has cores, and few enough to be started.
 const MOST_THREADS: usize = 1_024;
 
+/// Least memory of searches, of one or all: with less hardly any finds room.
+const LEAST_MEMORY: ByteSize = ByteSize(64 << 10);
+
 /// Every setting of a server, resolved. Meanings and units stand at the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -199,6 +202,16 @@ impl Config {
             self.body_memory.0 > 0,
             "`body_memory` is 0b: no request with a body could be read"
         );
+        for (name, memory) in [
+            ("query_memory", self.query_memory),
+            ("memory_per_query", self.memory_per_query),
+            ("term_lists_memory", self.term_lists_memory),
+        ] {
+            ensure!(
+                memory.0 >= LEAST_MEMORY.0,
+                "`{name}` is {memory}, wanted {LEAST_MEMORY} or more: searches would find no room"
+            );
+        }
         ensure!(
             self.flush_operations > 0,
             "`flush_operations` is 0: shards would commit without end"

@@ -62,6 +62,27 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
 }
 
 #[test]
+fn memory_that_no_search_fits_in_is_refused_by_name_and_least_value() {
+    for name in ["query_memory", "memory_per_query", "term_lists_memory"] {
+        let flag = format!("--{}", name.replace('_', "-"));
+        for memory in ["0", "0b", "65535b"] {
+            let file = file(&format!("{name} = \"{memory}\""));
+            for given in [
+                Config::resolve(&flags(&[&flag, memory]), None),
+                Config::resolve(&flags(&[]), Some(file.path())),
+            ] {
+                let told = format!("{:#}", given.expect_err("refused"));
+                assert!(told.contains(&format!("`{name}` is ")), "{told}");
+                assert!(told.contains("wanted 64kb or more"), "{told}");
+            }
+        }
+        Config::resolve(&flags(&[&flag, "64kb"]), None).expect("the least");
+    }
+    let without_caches = flags(&["--filter-cache", "0", "--term-lists-cache", "0b"]);
+    Config::resolve(&without_caches, None).expect("nothing is remembered");
+}
+
+#[test]
 fn times_that_would_be_cut_to_nothing_are_refused_by_name() {
     for name in [
         "search_timeout",
