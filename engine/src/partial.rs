@@ -94,7 +94,8 @@ pub struct Bucket {
 pub struct Histogram {
     /// How keys are shown.
     pub format: ValueFormat,
-    /// `extended_bounds` of dates in milliseconds, as the shard's mapping reads them.
+    /// `extended_bounds` of dates in milliseconds, as the shard's mapping reads them; [`i64::MAX`] stands
+    /// for no lower one, [`i64::MIN`] for no upper one.
     pub extended: Option<(i64, i64)>,
     /// Numbers: by bucket number (value − offset) / interval, rounded down. Dates: by start.
     pub buckets: BTreeMap<Key, Bucket>,

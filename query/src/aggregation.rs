@@ -206,9 +206,9 @@ pub struct HistogramAggregation {
     pub offset: f64,
     /// Buckets with fewer documents are left out; default 0.
     pub min_doc_count: u64,
-    /// Buckets are made at least over these bounds.
+    /// Buckets are made at least over these bounds; ∞ stands for no lower one, −∞ for no upper one.
     pub extended_bounds: Option<(f64, f64)>,
-    /// Values outside are ignored.
+    /// Values outside are ignored; [`f64::MIN`] stands for no lower one, [`f64::MAX`] for no upper one.
     pub hard_bounds: Option<(f64, f64)>,
     /// Order of buckets; default key ascending.
     pub order: Vec<(BucketOrder, bool)>,
@@ -229,9 +229,10 @@ pub struct DateHistogramAggregation {
     pub offset_ms: i64,
     /// Buckets with fewer documents are left out; default 0.
     pub min_doc_count: u64,
-    /// Buckets are made at least over these bounds, as dates or date math.
+    /// Buckets are made at least over these bounds, as dates or date math; [`i64::MAX`] stands for no
+    /// lower one, [`i64::MIN`] for no upper one.
     pub extended_bounds: Option<(Value, Value)>,
-    /// Values outside are ignored.
+    /// Values outside are ignored; [`i64::MIN`] stands for no lower one, [`i64::MAX`] for no upper one.
     pub hard_bounds: Option<(Value, Value)>,
     /// Order of buckets; default key ascending.
     pub order: Vec<(BucketOrder, bool)>,

@@ -97,6 +97,31 @@ async fn ranges_inside_gaps_are_those_of_their_siblings() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_bound_alone_extends_histograms_within_the_limit() -> Result<()> {
+    let node = node_of("strict_date_optional_time", &["2020-02-03", "2020-02-05"]).await?;
+    let days = |bounds: Value| {
+        let days = json!({"field": "d", "calendar_interval": "day", "extended_bounds": bounds});
+        json!({ "date_histogram": days })
+    };
+    for (bounds, expected) in [
+        (json!({"min": "2020-02-01"}), vec![0, 0, 1, 0, 1]),
+        (json!({"max": "2020-02-06"}), vec![1, 0, 1, 0]),
+        (json!({"min": "2020-02-09"}), vec![1, 0, 1]),
+    ] {
+        let request = days(bounds);
+        let found = buckets(&node, "days", &request).await?;
+        let counts: Vec<u64> = found.iter().map(|bucket| bucket.doc_count).collect();
+        assert_eq!(counts, expected, "{request}");
+        let none = json!({"query": {"match_none": {}}, "size": 0, "aggs": {"x": request}});
+        let response = node.search("days", &none).await?;
+        assert!(buckets_of(&response.aggregations[0].value).is_empty());
+    }
+    let far = json!({"size": 0, "aggs": {"x": days(json!({"min": "0001-01-01"}))}});
+    assert!(node.search("days", &far).await.is_err());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_date_stands_for_a_missing_one_where_the_field_is_unknown() -> Result<()> {
     let node = node_of("strict_date_optional_time", &["2020-02-01"]).await?;
     node.create("others", &json!({})).await?;

@@ -66,36 +66,38 @@ pub(super) fn build_date<'a>(
 pub(super) struct DateBounds {
     /// Starts of the first bucket wanted, and of the first one that is not wanted any more.
     hard: Option<(i64, i64)>,
-    /// `extended_bounds` as asked.
+    /// `extended_bounds` as asked; ends of time stand for one that was not given.
     pub(super) extended: Option<(i64, i64)>,
 }
 
 /// Reads the bounds of a request.
 ///
 /// # Errors
-/// [`EngineError::Query`] for what is no date, and for `extended_bounds` beyond `hard_bounds`.
+/// [`EngineError::Query`] for what is no date, for a lower bound above the upper one, and for
+/// `extended_bounds` beyond `hard_bounds`.
 pub(super) fn date_bounds(
     request: &DateHistogramAggregation,
     format: &ValueFormat,
     now_ms: i64,
 ) -> Result<DateBounds, EngineError> {
     let rounding = Rounding::new(request)?;
-    let round = |bound| match bound {
-        // Ends of time, which stand for a bound that was not given.
-        i64::MIN | i64::MAX => bound,
-        bound => rounding.round(bound),
-    };
+    let round = |bound| given(bound).map_or(bound, |bound| rounding.round(bound));
     let hard = pair(request.hard_bounds.as_ref(), format, now_ms)?;
     let hard = hard.map(|(min, max)| (round(min), round(max)));
     let extended = pair(request.extended_bounds.as_ref(), format, now_ms)?;
     if let (Some(hard), Some(extended)) = (hard, extended)
         && (round(extended.0) < hard.0 || round(extended.1) > hard.1)
     {
-        let given = |bound: i64| (bound != i64::MIN && bound != i64::MAX).then_some(bound);
         let hard = (given(hard.0), given(hard.1));
+        let extended = (given(extended.0), given(extended.1));
         return Err(EngineError::Query(beyond_hard_bounds(hard, extended)));
     }
     Ok(DateBounds { hard, extended })
+}
+
+/// Returns a bound, unless it is an end of time, which stands for one that was not given.
+fn given(bound: i64) -> Option<i64> {
+    (bound != i64::MIN && bound != i64::MAX).then_some(bound)
 }
 
 /// Reads a pair of dates; none where the field is unknown here and they need its format.
@@ -107,10 +109,19 @@ fn pair(
     let Some((min, max)) = bounds else {
         return Ok(None);
     };
-    let read = |value| bounds::date(value, format, now_ms);
+    // Ends of time are in milliseconds, whatever the format.
+    let read = |value: &Value| match value.as_i64() {
+        Some(end) if given(end).is_none() => Ok(end),
+        _ => bounds::date(value, format, now_ms),
+    };
     match (read(min), read(max)) {
-        (Ok(min), Ok(max)) => Ok(Some((min, max))),
+        (Ok(min), Ok(max)) if min <= max || given(min).and(given(max)).is_none() => {
+            Ok(Some((min, max)))
+        }
         _ if format.kind == ValueKind::Unmapped => Ok(None),
+        (Ok(min), Ok(max)) => Err(EngineError::Query(format!(
+            "bounds: min [{min}] cannot be greater than max [{max}]"
+        ))),
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }

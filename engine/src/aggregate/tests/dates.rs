@@ -151,6 +151,37 @@ fn an_empty_index_knows_types_and_bounds() {
 }
 
 #[test]
+fn one_bound_alone_is_of_the_fields_format() {
+    const DAY: i64 = 86_400;
+    let index = index(&[DAY, 3 * DAY]);
+    let found = |field: &str, bounds: Value| {
+        let request = json!({"field": field, "fixed_interval": "1d", "extended_bounds": bounds});
+        let found = one(&index, &json!({ "date_histogram": request }));
+        let counts = shown(&found).into_iter().map(|(_, count)| count);
+        counts.collect::<Vec<_>>()
+    };
+    assert_eq!(found("when", json!({"min": 0})), [0, 1, 0, 1]);
+    assert_eq!(found("when", json!({"max": 4 * DAY})), [1, 0, 1, 0]);
+    assert_eq!(found("day", json!({"min": "1970-01-01"})), [0, 1, 0, 1]);
+    assert_eq!(found("day", json!({"max": "1970-01-01"})), [1, 0, 1]);
+    let none: [u64; 0] = [];
+    assert_eq!(found("nothing", json!({"min": "1970-01-01"})), none);
+}
+
+#[test]
+fn bounds_that_are_upside_down_are_refused() {
+    let index = index(&[1]);
+    for key in ["extended_bounds", "hard_bounds"] {
+        let bounds = json!({"min": "1970-01-02", "max": "1970-01-01"});
+        let request = json!({"field": "day", "fixed_interval": "1d", key: bounds});
+        let refused = index.aggregate(&json!({"x": {"date_histogram": request}}), &[]);
+        let reason = refused.expect_err("it is refused").to_string();
+        let expected = "bounds: min [86400000] cannot be greater than max [0]";
+        assert_eq!(reason, expected, "{key}");
+    }
+}
+
+#[test]
 fn means_of_dates_are_dates() {
     let found = one(&index(&[10, 21]), &json!({"avg": {"field": "day"}}));
     let expected = AggregationValue::Number {

@@ -98,17 +98,30 @@ fn hard_bounds_leave_whole_buckets_out() {
 #[test]
 fn extended_bounds_are_inside_hard_bounds() {
     let index = single(&words(3));
-    let request = json!({
-        "field": "when", "fixed_interval": "1d",
-        "hard_bounds": {"min": "2020-01-02", "max": "2020-01-04"},
-        "extended_bounds": {"min": "2020-01-01", "max": "2020-01-03"},
-    });
-    let refused = index.aggregate(&json!({"x": {"date_histogram": request}}), &[]);
-    let reason = refused.expect_err("it is refused").to_string();
-    assert!(
-        reason.starts_with("Extended bounds have to be inside"),
-        "{reason}"
-    );
+    let asked = |extended: Value| {
+        let request = json!({
+            "field": "when", "fixed_interval": "1d", "extended_bounds": extended,
+            "hard_bounds": {"min": "2020-01-02", "max": "2020-01-04"},
+        });
+        index.aggregate(&json!({"x": {"date_histogram": request}}), &[])
+    };
+    for (extended, shown) in [
+        (
+            json!({"min": "2020-01-01", "max": "2020-01-03"}),
+            "[1577836800000--1578009600000]",
+        ),
+        (json!({"min": "2020-01-01"}), "[1577836800000--]"),
+        (json!({"max": "2020-01-05"}), "[--1578182400000]"),
+    ] {
+        let reason = asked(extended).expect_err("it is refused").to_string();
+        assert!(
+            reason.starts_with("Extended bounds have to be inside"),
+            "{reason}"
+        );
+        assert!(reason.ends_with(shown), "{reason}");
+    }
+    assert!(asked(json!({"min": "2020-01-02"})).is_ok());
+    assert!(asked(json!({"max": "2020-01-04"})).is_ok());
 }
 
 #[test]

@@ -34,12 +34,10 @@ impl Finalizer<'_> {
         let mut filled: BTreeMap<Key, &Bucket> = BTreeMap::new();
         let empty = Bucket::default();
         if request.min_doc_count == 0 {
+            let bounds = request.extended_bounds;
+            let (min, max) = bounds.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
             let keys = partial.buckets.keys().filter_map(fraction);
-            let bounds = request
-                .extended_bounds
-                .map(|(min, max)| [number(min), number(max)]);
-            let numbers = keys.chain(bounds.into_iter().flatten());
-            let (first, last) = extent(numbers);
+            let (first, last) = extent(keys, (number(min), number(max)));
             self.check_room(last - first)?;
             filled.extend(steps(first, last).map(|at| (key(at), &empty)));
         }
@@ -66,24 +64,19 @@ impl Finalizer<'_> {
         let empty = Bucket::default();
         if request.min_doc_count == 0 {
             let keys = partial.buckets.keys().filter_map(whole);
-            let bounds = partial
-                .extended
-                .map(|(min, max)| [rounding.round(min), rounding.round(max)]);
-            let all: Vec<i64> = keys.chain(bounds.into_iter().flatten()).collect();
-            if let (Some(first), Some(last)) = (all.iter().min(), all.iter().max()) {
-                let width = rounding.min_width_ms() as f64;
-                self.check_room((*last as f64 - *first as f64) / width / 2.0)?;
-                let mut at = *first;
-                while at <= *last {
-                    filled.insert(Key::I64(at), &empty);
-                    self.check_room(filled.len() as f64)?;
-                    let next = rounding.next(at);
-                    if next <= at {
-                        // Time ends here.
-                        break;
-                    }
-                    at = next;
+            let (first, last) = stretch(keys, partial.extended, &rounding);
+            let width = rounding.min_width_ms() as f64;
+            self.check_room((last as f64 - first as f64) / width / 2.0)?;
+            let mut at = first;
+            while at <= last {
+                filled.insert(Key::I64(at), &empty);
+                self.check_room(filled.len() as f64)?;
+                let next = rounding.next(at);
+                if next <= at {
+                    // Time ends here.
+                    break;
                 }
+                at = next;
             }
         }
         for (key, bucket) in &partial.buckets {
@@ -133,10 +126,34 @@ impl Finalizer<'_> {
     }
 }
 
-/// Smallest and largest; an empty extent where there are none.
-fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
-    let start = (f64::INFINITY, f64::NEG_INFINITY);
-    numbers.fold(start, |(min, max), n| (min.min(n), max.max(n)))
+/// Smallest and largest of the numbers and the bounds; an empty extent where there are no numbers and
+/// not both bounds, of which an infinite one was not given.
+fn extent(numbers: impl Iterator<Item = f64>, bounds: (f64, f64)) -> (f64, f64) {
+    numbers.fold(bounds, |(min, max), n| (min.min(n), max.max(n)))
+}
+
+/// Starts of the first and the last bucket of dates: of these and of what the bounds are in. The first
+/// is behind the last where there are none and not both bounds.
+fn stretch(
+    starts: impl Iterator<Item = i64>,
+    extended: Option<(i64, i64)>,
+    rounding: &Rounding,
+) -> (i64, i64) {
+    let (min, max) = extended.unwrap_or((i64::MAX, i64::MIN));
+    // Ends of time were not given: every start replaces them.
+    let first = if min == i64::MAX {
+        min
+    } else {
+        rounding.round(min)
+    };
+    let last = if max == i64::MIN {
+        max
+    } else {
+        rounding.round(max)
+    };
+    starts.fold((first, last), |(first, last), at| {
+        (first.min(at), last.max(at))
+    })
 }
 
 /// Returns the numbers from `first` to `last`, a whole one apart; where these are too large to be told

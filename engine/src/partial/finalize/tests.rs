@@ -1,5 +1,7 @@
 //! Shapes of answers: orders, cuts, gaps, formats.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket as Answer, BucketKey};
@@ -209,6 +211,10 @@ fn gaps_of_histograms_are_filled_and_bounds_extended() {
 fn too_many_buckets_are_refused_before_they_are_made() {
     let request = json!({"histogram": {"field": "f", "interval": 1}});
     let refused = finalized(histogram(&[(0.0, 1), (1e15, 1)]), &request).expect_err("too many");
+    assert!(matches!(refused, EngineError::TooManyBuckets { limit: 20 }));
+    let request =
+        json!({"histogram": {"field": "f", "interval": 1, "extended_bounds": {"min": -1e300}}});
+    let refused = finalized(histogram(&[(0.0, 1)]), &request).expect_err("too many");
     assert!(matches!(refused, EngineError::TooManyBuckets { limit: 20 }));
     let dates = Partial::Histogram(Histogram {
         format: ValueFormat {

@@ -179,7 +179,11 @@ fn range() -> impl Strategy<Value = AggregationKind> {
 }
 
 fn histogram() -> impl Strategy<Value = AggregationKind> {
-    let bounds = || of((fraction(), fraction()));
+    // Of bounds one may be absent.
+    let bounds = || {
+        let lower = prop_oneof![fraction(), Just(f64::INFINITY)];
+        of((lower, prop_oneof![fraction(), Just(f64::NEG_INFINITY)]))
+    };
     let numbers = (1e-9_f64..1e9, fraction(), any::<u64>());
     (
         source(),

@@ -14,6 +14,9 @@ use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text};
 use crate::units::parse_time;
 
+/// Bounds of numbers, of which one may be absent.
+type Ends = (Option<f64>, Option<f64>);
+
 /// Reads the body of `histogram`.
 pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("histogram", body)?;
@@ -27,27 +30,11 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     }
     let offset = reader.number("offset")?.unwrap_or(0.0).rem_euclid(interval);
     let min_doc_count = source::at_least(&mut reader, "min_doc_count", 0, context)?;
-    let extended_bounds = both(&mut reader, "extended_bounds")?;
-    let extended_bounds = extended_bounds
-        .map(|(min, max)| numbers(min, max))
-        .transpose()?;
-    let hard_bounds = match source::bounds(&mut reader, "hard_bounds")? {
-        None => None,
-        Some(given) => Some((
-            given.min.map_or(Ok(f64::MIN), bound)?,
-            given.max.map_or(Ok(f64::MAX), bound)?,
-        )),
-    };
-    for bounds in [extended_bounds, hard_bounds].into_iter().flatten() {
-        if bounds.0 > bounds.1 {
-            return Err(upside_down(bounds.0, bounds.1));
-        }
-    }
-    if let (Some(extended), Some(hard)) = (extended_bounds, hard_bounds)
-        && (extended.0 < hard.0 || extended.1 > hard.1)
+    let extended = numbers(&mut reader, "extended_bounds")?;
+    let hard = numbers(&mut reader, "hard_bounds")?;
+    if let (Some(extended), Some(hard)) = (extended, hard)
+        && is_beyond(extended, hard)
     {
-        let given = |bound: f64| (bound != f64::MIN && bound != f64::MAX).then_some(bound);
-        let hard = (given(hard.0), given(hard.1));
         return Err(QueryError::illegal(beyond_hard_bounds(hard, extended)));
     }
     let order = order::read(&mut reader)?;
@@ -59,8 +46,14 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
         // A remainder may round up to the interval itself.
         offset: if offset < interval { offset } else { 0.0 },
         min_doc_count: min_doc_count.unwrap_or(0),
-        extended_bounds,
-        hard_bounds,
+        // As for dates, every number is beyond an absent bound.
+        extended_bounds: extended.map(|(min, max)| {
+            (
+                min.unwrap_or(f64::INFINITY),
+                max.unwrap_or(f64::NEG_INFINITY),
+            )
+        }),
+        hard_bounds: hard.map(|(min, max)| (min.unwrap_or(f64::MIN), max.unwrap_or(f64::MAX))),
         order: order.unwrap_or_else(by_key),
         keyed,
     }))
@@ -80,9 +73,11 @@ pub(super) fn read_dates(
         Some(value) => offset(value)?,
     };
     let min_doc_count = source::at_least(&mut reader, "min_doc_count", 0, context)?;
-    let extended_bounds = both(&mut reader, "extended_bounds")?;
-    // An absent bound is the end of time, in milliseconds.
+    // An absent bound is an end of time, in milliseconds: every date is beyond one of
+    // `extended_bounds`, none beyond one of `hard_bounds`.
     let or_end = |bound: Option<&Value>, end: i64| bound.cloned().unwrap_or_else(|| end.into());
+    let extended_bounds = source::bounds(&mut reader, "extended_bounds")?
+        .map(|given| (or_end(given.min, i64::MAX), or_end(given.max, i64::MIN)));
     let hard_bounds = source::bounds(&mut reader, "hard_bounds")?
         .map(|given| (or_end(given.min, i64::MIN), or_end(given.max, i64::MAX)));
     let order = order::read(&mut reader)?;
@@ -94,7 +89,7 @@ pub(super) fn read_dates(
         time_zone,
         offset_ms,
         min_doc_count: min_doc_count.unwrap_or(0),
-        extended_bounds: extended_bounds.map(|(min, max)| (min.clone(), max.clone())),
+        extended_bounds,
         hard_bounds,
         order: order.unwrap_or_else(by_key),
         keyed,
@@ -105,26 +100,19 @@ fn by_key() -> Vec<(BucketOrder, bool)> {
     vec![(BucketOrder::Key, false)]
 }
 
-/// Reads bounds of which both must be there.
-fn both<'a>(
-    reader: &mut ObjectReader<'a>,
-    key: &'static str,
-) -> Result<Option<(&'a Value, &'a Value)>, QueryError> {
+/// Reads bounds of numbers.
+fn numbers(reader: &mut ObjectReader<'_>, key: &'static str) -> Result<Option<Ends>, QueryError> {
     let Some(given) = source::bounds(reader, key)? else {
         return Ok(None);
     };
-    match (given.min, given.max) {
-        (None, None) => Ok(None),
-        (Some(min), Some(max)) => Ok(Some((min, max))),
-        _ => Err(QueryError::parsing(format!(
-            "[{}] [{key}] with only one of [min] and [max] is not supported",
-            reader.name()
-        ))),
+    let ends = (
+        given.min.map(bound).transpose()?,
+        given.max.map(bound).transpose()?,
+    );
+    match ends {
+        (Some(min), Some(max)) if min > max => Err(upside_down(min, max)),
+        _ => Ok(Some(ends)),
     }
-}
-
-fn numbers(min: &Value, max: &Value) -> Result<(f64, f64), QueryError> {
-    Ok((bound(min)?, bound(max)?))
 }
 
 fn bound(value: &Value) -> Result<f64, QueryError> {
@@ -135,10 +123,17 @@ fn bound(value: &Value) -> Result<f64, QueryError> {
     })
 }
 
-/// Says that `extended_bounds` go beyond `hard_bounds`, of which one may not be given.
+/// Returns whether one of the extended bounds lies outside the hard one of its side.
+fn is_beyond(extended: Ends, hard: Ends) -> bool {
+    let is_below = matches!((extended.0, hard.0), (Some(bound), Some(end)) if bound < end);
+    let is_above = matches!((extended.1, hard.1), (Some(bound), Some(end)) if bound > end);
+    is_below || is_above
+}
+
+/// Says that `extended_bounds` go beyond `hard_bounds`; of either one may not be given.
 pub fn beyond_hard_bounds<T: Display>(
     (from, to): (Option<T>, Option<T>),
-    (min, max): (T, T),
+    (min, max): (Option<T>, Option<T>),
 ) -> String {
     let shown = |bound: Option<T>| bound.map_or_else(String::new, |bound| bound.to_string());
     format!(
@@ -146,8 +141,8 @@ pub fn beyond_hard_bounds<T: Display>(
          [{}--{}]",
         shown(from),
         shown(to),
-        min,
-        max
+        shown(min),
+        shown(max)
     )
 }
 

@@ -75,14 +75,14 @@ pub(super) fn time_zone(reader: &mut ObjectReader<'_>) -> Result<Option<String>,
     Ok(zone)
 }
 
-/// Bounds as given; either may be absent.
+/// Bounds as given; one of them may be absent.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds<'a> {
     pub(super) min: Option<&'a Value>,
     pub(super) max: Option<&'a Value>,
 }
 
-/// Reads `{"min": …, "max": …}`.
+/// Reads `{"min": …, "max": …}`; `None` where neither is given.
 pub(super) fn bounds<'a>(
     reader: &mut ObjectReader<'a>,
     key: &'static str,
@@ -99,7 +99,7 @@ pub(super) fn bounds<'a>(
             return Err(reader.wrong(key, "a value for each bound", bound));
         }
     }
-    Ok(Some(Bounds { min, max }))
+    Ok((min.is_some() || max.is_some()).then_some(Bounds { min, max }))
 }
 
 /// Reads a finite number, also from text.

@@ -177,6 +177,77 @@ fn other_kinds_are_read() {
 }
 
 #[test]
+fn one_of_two_bounds_is_enough() {
+    let numbers = |bounds: Value| {
+        let body =
+            json!({"field": "p", "interval": 1, "extended_bounds": bounds, "hard_bounds": bounds});
+        match kind(&json!({ "histogram": body })) {
+            AggregationKind::Histogram(read) => (read.extended_bounds, read.hard_bounds),
+            _ => panic!(),
+        }
+    };
+    let (none, all) = ((f64::INFINITY, f64::NEG_INFINITY), (f64::MIN, f64::MAX));
+    assert_eq!(
+        numbers(json!({"min": "3"})),
+        (Some((3.0, none.1)), Some((3.0, all.1)))
+    );
+    assert_eq!(
+        numbers(json!({"min": null, "max": 0})),
+        (Some((none.0, 0.0)), Some((all.0, 0.0)))
+    );
+    assert_eq!(numbers(json!({})), (None, None));
+    let dates = |bounds: Value| {
+        let body = json!({"field": "d", "fixed_interval": "1d", "extended_bounds": bounds, "hard_bounds": bounds});
+        match kind(&json!({ "date_histogram": body })) {
+            AggregationKind::DateHistogram(read) => (read.extended_bounds, read.hard_bounds),
+            _ => panic!(),
+        }
+    };
+    let (first, last) = (json!(i64::MIN), json!(i64::MAX));
+    let given = json!("2020");
+    assert_eq!(
+        dates(json!({"min": "2020"})),
+        (
+            Some((given.clone(), first.clone())),
+            Some((given.clone(), last.clone()))
+        )
+    );
+    assert_eq!(
+        dates(json!({"max": "2020"})),
+        (Some((last, given.clone())), Some((first, given)))
+    );
+    assert_eq!(dates(json!({})), (None, None));
+}
+
+#[test]
+fn wrong_bounds_are_named() {
+    for (extended, expected) in [
+        (
+            json!({"min": 4}),
+            "Extended bounds have to be inside hard bounds, hard bounds: [5--20], extended bounds: [4--]",
+        ),
+        (
+            json!({"max": 21}),
+            "Extended bounds have to be inside hard bounds, hard bounds: [5--20], extended bounds: [--21]",
+        ),
+        (
+            json!({"min": 7, "max": 6}),
+            "bounds: min [7] cannot be greater than max [6]",
+        ),
+        (
+            json!({"min": "x"}),
+            "[histogram] bounds must be numbers, found [\"x\"]",
+        ),
+    ] {
+        let body = json!({
+            "field": "x", "interval": 5, "hard_bounds": {"min": 5, "max": 20},
+            "extended_bounds": extended,
+        });
+        assert_eq!(reason(&json!({"a": {"histogram": body}})), expected);
+    }
+}
+
+#[test]
 fn orders_by_metrics_need_the_metric() {
     let with = |order: &str| {
         parse(
