@@ -62,10 +62,12 @@ pub enum AggregationKind {
     Filter(Query),
     /// One bucket per named query.
     Filters {
-        /// The queries, with their keys; anonymous ones are numbered.
+        /// The queries, with their keys: in order of their names, or numbered without them.
         filters: Vec<(String, Query)>,
         /// Whether the client gave names.
         is_keyed: bool,
+        /// Whether buckets with names are a list all the same.
+        is_listed: bool,
         /// Key of the bucket for what matches none.
         other_bucket: Option<String>,
     },

@@ -214,6 +214,8 @@ pub struct Bucket {
 /// Key of a bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BucketKey {
+    /// None is shown: a filter without a name.
+    Unnamed,
     /// Keyword, ip, filter name.
     Text(String),
     /// Whole number, date in milliseconds, boolean as 0 or 1.

@@ -144,8 +144,9 @@ impl AggregationForm {
                 bound("from", from.as_ref(), &mut object);
                 bound("to", to.as_ref(), &mut object);
             }
-            // Filters show no key: named ones stand under theirs, the others have none.
-            _ if kind.type_name == "filters" => {}
+            BucketKey::Unnamed => {}
+            // A filter that stands under its key does not repeat it.
+            _ if kind.is_keyed && kind.type_name == "filters" => {}
             key => {
                 if let Some(text) = &bucket.key_as_string {
                     put("key_as_string", text.as_str(), &mut object);
@@ -222,6 +223,7 @@ fn key_value(key: &BucketKey) -> Value {
         BucketKey::I64(number) => (*number).into(),
         BucketKey::U64(number) => (*number).into(),
         BucketKey::F64(number) => (*number).into(),
+        BucketKey::Unnamed => Value::Null,
     }
 }
 

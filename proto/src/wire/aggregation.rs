@@ -76,10 +76,12 @@ fn kind_message(kind: &AggregationKind) -> Kind {
         AggregationKind::Filters {
             filters,
             is_keyed,
+            is_listed,
             other_bucket,
         } => Kind::Filters(v1::FiltersAggregation {
             keys: filters.iter().map(|(key, _)| key.clone()).collect(),
             is_keyed: *is_keyed,
+            is_listed: *is_listed,
             other_bucket: other_bucket.clone(),
         }),
         AggregationKind::Global => Kind::Global(v1::Unit {}),
@@ -120,6 +122,7 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
         Kind::Filters(v1::FiltersAggregation {
             keys,
             is_keyed,
+            is_listed,
             other_bucket,
         }) => AggregationKind::Filters {
             filters: keys
@@ -127,6 +130,7 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
                 .map(|key| (key, Query::MatchNone))
                 .collect(),
             is_keyed,
+            is_listed,
             other_bucket,
         },
         Kind::Global(v1::Unit {}) => AggregationKind::Global,

@@ -57,15 +57,68 @@ fn keyed_ranges_stand_under_their_key() {
         from: None,
         to: Some((10.0, None)),
     };
-    let value = AggregationValue::Buckets {
-        buckets: vec![bucket(key, 2)],
-        keyed: true,
-        terms: None,
+    let shown = |keyed| {
+        let value = AggregationValue::Buckets {
+            buckets: vec![bucket(key.clone(), 2)],
+            keyed,
+            terms: None,
+        };
+        shown(result("prices", "range", value))["prices"]["buckets"].clone()
     };
+    assert_eq!(shown(true), json!({"*-10.0": {"to": 10.0, "doc_count": 2}}));
     assert_eq!(
-        shown(result("prices", "range", value)),
-        json!({"prices": {"buckets": {"*-10.0": {"to": 10.0, "doc_count": 2}}}})
+        shown(false),
+        json!([{"key": "*-10.0", "to": 10.0, "doc_count": 2}])
     );
+}
+
+#[test]
+fn filters_show_their_key_where_they_stand_in_a_list() {
+    let shown = |keys: &[BucketKey], keyed| {
+        let buckets = keys.iter().map(|key| bucket(key.clone(), 2)).collect();
+        let value = AggregationValue::Buckets {
+            buckets,
+            keyed,
+            terms: None,
+        };
+        shown(result("f", "filters", value))["f"]["buckets"].clone()
+    };
+    let named = ["a", "_other_"].map(|key| BucketKey::Text(key.to_owned()));
+    let count = json!({"doc_count": 2});
+    assert_eq!(shown(&named, true), json!({"a": count, "_other_": count}));
+    assert_eq!(
+        shown(&named, false),
+        json!([{"key": "a", "doc_count": 2}, {"key": "_other_", "doc_count": 2}])
+    );
+    let unnamed = [BucketKey::Unnamed, BucketKey::Unnamed];
+    assert_eq!(shown(&unnamed, false), json!([count, count]));
+}
+
+#[test]
+fn keyed_histograms_stand_under_what_their_keys_are_shown_as() {
+    let shown = |type_name, bucket: Bucket, keyed| {
+        let value = AggregationValue::Buckets {
+            buckets: vec![bucket],
+            keyed,
+            terms: None,
+        };
+        shown(result("h", type_name, value))["h"]["buckets"].clone()
+    };
+    let number = bucket(BucketKey::F64(5.0), 1);
+    let one = json!({"key": 5.0, "doc_count": 1});
+    assert_eq!(
+        shown("histogram", number.clone(), true),
+        json!({"5.0": one})
+    );
+    assert_eq!(shown("histogram", number, false), json!([one]));
+    let date = Bucket {
+        key_as_string: Some("1970".to_owned()),
+        ..bucket(BucketKey::I64(0), 1)
+    };
+    let one = json!({"key_as_string": "1970", "key": 0, "doc_count": 1});
+    let keyed = shown("date_histogram", date.clone(), true);
+    assert_eq!(keyed, json!({"1970": one}));
+    assert_eq!(shown("date_histogram", date, false), json!([one]));
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl Finalizer<'_> {
         let AggregationKind::Filters {
             filters,
             is_keyed,
+            is_listed,
             other_bucket,
         } = kind
         else {
@@ -150,7 +151,11 @@ impl Finalizer<'_> {
         let mut buckets = Vec::with_capacity(partials.len());
         for (key, bucket) in keys.zip(partials) {
             buckets.push(Answer {
-                key: BucketKey::Text(key.clone()),
+                key: if *is_keyed {
+                    BucketKey::Text(key.clone())
+                } else {
+                    BucketKey::Unnamed
+                },
                 key_as_string: None,
                 doc_count: bucket.doc_count,
                 sub: self.list(&bucket.sub, sub)?,
@@ -158,7 +163,7 @@ impl Finalizer<'_> {
         }
         Ok(AggregationValue::Buckets {
             buckets,
-            keyed: *is_keyed,
+            keyed: *is_keyed && !*is_listed,
             terms: None,
         })
     }

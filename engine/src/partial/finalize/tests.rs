@@ -40,6 +40,7 @@ fn keys_and_counts(result: AggregationResult) -> Vec<(String, u64)> {
             BucketKey::U64(number) => number.to_string(),
             BucketKey::F64(number) => number.to_string(),
             BucketKey::Range { key, .. } => key,
+            BucketKey::Unnamed => String::new(),
         };
         (bucket.key_as_string.unwrap_or(key), bucket.doc_count)
     };
@@ -205,6 +206,29 @@ fn gaps_of_histograms_are_filled_and_bounds_extended() {
         keys_and_counts(found),
         [("10".to_owned(), 1), ("0".to_owned(), 2)]
     );
+}
+
+#[test]
+fn filters_with_names_may_be_a_list() {
+    let two = json!({"a": {"match_all": {}}, "b": {"match_all": {}}});
+    let text = |key: &str| BucketKey::Text(key.to_owned());
+    let named = vec![text("a"), text("b"), text("rest")];
+    for (filters, is_keyed, expected) in [
+        (&two, true, (true, named.clone())),
+        (&two, false, (false, named)),
+        (&json!([{}, {}]), true, (false, vec![BucketKey::Unnamed; 3])),
+    ] {
+        let request =
+            json!({"filters": {"filters": filters, "keyed": is_keyed, "other_bucket_key": "rest"}});
+        let partial = Partial::Filters(vec![count(1), count(2), count(3)]);
+        let found = finalized(partial, &request).expect("it is good");
+        assert_eq!(found.type_name, "filters");
+        let AggregationValue::Buckets { buckets, keyed, .. } = found.value else {
+            panic!("not buckets");
+        };
+        let keys: Vec<_> = buckets.into_iter().map(|bucket| bucket.key).collect();
+        assert_eq!((keyed, keys), expected, "{request}");
+    }
 }
 
 #[test]

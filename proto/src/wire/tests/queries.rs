@@ -271,7 +271,7 @@ fn aggregation_kind() -> impl Strategy<Value = AggregationKind> {
         Metric::Stats,
         Metric::ExtendedStats,
     ];
-    let filters = (texts(), any::<bool>(), of(text()));
+    let filters = (texts(), any::<(bool, bool)>(), of(text()));
     prop_oneof![
         terms(),
         range(),
@@ -280,12 +280,13 @@ fn aggregation_kind() -> impl Strategy<Value = AggregationKind> {
         top_hits(),
         // What leaves do not read does not travel.
         Just(AggregationKind::Filter(Query::MatchNone)),
-        filters.prop_map(|(keys, is_keyed, other_bucket)| AggregationKind::Filters {
+        filters.prop_map(|(keys, flags, other_bucket)| AggregationKind::Filters {
             filters: keys
                 .into_iter()
                 .map(|key| (key, Query::MatchNone))
                 .collect(),
-            is_keyed,
+            is_keyed: flags.0,
+            is_listed: flags.1,
             other_bucket,
         }),
         Just(AggregationKind::Global),

@@ -117,10 +117,13 @@ pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationK
     let (filters, is_keyed): (Vec<(String, Query)>, bool) = match reader.take("filters") {
         Some(Value::Object(named)) => {
             let read = |(key, body): (&String, _)| Ok((key.clone(), query(body, context)?));
-            (
-                named.iter().map(read).collect::<Result<_, QueryError>>()?,
-                true,
-            )
+            let mut filters = named
+                .iter()
+                .map(read)
+                .collect::<Result<Vec<_>, QueryError>>()?;
+            // Keys of an object have no order; the buckets of a list do.
+            filters.sort_by(|(a, _), (b, _)| a.cmp(b));
+            (filters, true)
         }
         Some(Value::Array(items)) => {
             let read = |(at, body): (usize, _)| Ok((at.to_string(), query(body, context)?));
@@ -133,6 +136,7 @@ pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationK
     check_number("filters", filters.len(), "filters", context)?;
     let has_other = reader.boolean("other_bucket")?;
     let other_key = reader.text("other_bucket_key")?;
+    let keyed = reader.boolean("keyed")?.unwrap_or(true);
     reader.finish()?;
     // A key for the other bucket asks for the bucket.
     let is_wanted = has_other.unwrap_or(other_key.is_some());
@@ -140,6 +144,8 @@ pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationK
     Ok(AggregationKind::Filters {
         filters,
         is_keyed,
+        // What has no names is a list anyway.
+        is_listed: is_keyed && !keyed,
         other_bucket,
     })
 }
