@@ -74,9 +74,11 @@ impl<'a> Survey<'a> {
             Clause::DisMax { clauses, .. } => self.visit_all(clauses),
             Clause::Constant(clause) | Clause::Boost { clause, .. } => self.visit(clause),
             Clause::Demote { positive, .. } => self.visit(positive),
-            Clause::MatchAll | Clause::MatchNone | Clause::Ids { .. } | Clause::Pattern { .. } => {
-                Ok(())
-            }
+            Clause::MatchAll
+            | Clause::MatchNone
+            | Clause::Ids { .. }
+            | Clause::Slice { .. }
+            | Clause::Pattern { .. } => Ok(()),
         }
     }
 

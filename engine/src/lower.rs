@@ -9,6 +9,7 @@ mod candidates;
 mod compound;
 mod excluded;
 mod posting_set;
+mod slice;
 mod stoppable;
 mod terms;
 mod values;
@@ -122,6 +123,7 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
         | Clause::Range { .. }
         | Clause::Exists { .. }
         | Clause::Ids { .. }
+        | Clause::Slice { .. }
         | Clause::Pattern { .. } => Ok(constant(matching(scope, clause)?, boost)),
     }
 }
@@ -157,6 +159,7 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
         } => values::range(scope, field, lower, upper),
         Clause::Exists { fields } => values::exists(scope, fields),
         Clause::Ids { ids } => posting_set::of_ids(scope, ids),
+        Clause::Slice { id, max } => Ok(Box::new(slice::OfSlice { id: *id, max: *max })),
         Clause::Pattern { field, pattern } => posting_set::of_pattern(scope, field, pattern),
         Clause::Bool { .. } => compound::bool_matching(scope, clause),
         Clause::DisMax { clauses, .. } => {

@@ -266,6 +266,25 @@ mod tests {
     }
 
     #[test]
+    fn each_slice_is_another_search_and_another_filter() {
+        let slices = [(0, 2), (1, 2), (0, 3)];
+        let slices =
+            slices.map(|(id, max)| boolean(vec![term("a")], vec![Clause::Slice { id, max }]));
+        let mut searches: Vec<u128> = slices
+            .iter()
+            .cloned()
+            .map(asked)
+            .map(|q| fingerprint(&q))
+            .collect();
+        let mut filters: Vec<u128> = slices.iter().map(clause_fingerprint).collect();
+        for seen in [&mut searches, &mut filters] {
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), 3);
+        }
+    }
+
+    #[test]
     fn zeros_of_both_signs_are_two_filters() {
         let up_to = |zero: f64| Clause::Range {
             field: FieldPath::new("price"),

@@ -159,6 +159,13 @@ pub enum Clause {
         /// The ids, sorted.
         ids: Vec<DocumentId>,
     },
+    /// Documents of one slice: those whose `gleaner_model::hash::slice_of` is `id`.
+    Slice {
+        /// Which slice, from 0.
+        id: u32,
+        /// How many there are.
+        max: u32,
+    },
     /// Terms that match a pattern, all of them.
     Pattern {
         /// Field.
@@ -415,6 +422,7 @@ impl StatisticsRequest {
             | Clause::Range { .. }
             | Clause::Exists { .. }
             | Clause::Ids { .. }
+            | Clause::Slice { .. }
             | Clause::Pattern { .. }
             | Clause::Constant(_) => {}
         }

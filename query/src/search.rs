@@ -66,6 +66,8 @@ pub struct SearchRequest {
     pub terminate_after: Option<u64>,
     /// Point in time to search.
     pub pit: Option<PointInTime>,
+    /// The slice of the documents to keep to; only in scrolls and points in time.
+    pub slice: Option<Slice>,
     /// Factors on the scores of indices, by name or pattern, in order of precedence.
     pub indices_boost: Vec<(String, f32)>,
     /// Groups of statistics (`stats`), kept for the user.
@@ -211,6 +213,16 @@ pub struct PointInTime {
     pub id: String,
     /// New time to live.
     pub keep_alive: Option<Duration>,
+}
+
+/// One of the slices of a search, which share no document and are all of them together: a document is in
+/// the slice that the hash of its id says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Slice {
+    /// Which slice: from 0, below `max`.
+    pub id: u32,
+    /// How many slices there are: from 2 to 1,024.
+    pub max: u32,
 }
 
 /// What to highlight and how.

@@ -12,7 +12,7 @@ use gleaner_query::aggregation;
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::resolved::{Clause, Extent, simplify_filter};
-use gleaner_query::search::SearchRequest;
+use gleaner_query::search::{SearchRequest, Slice};
 use gleaner_shard_router::shard_of;
 
 use crate::blocks::{self, Level};
@@ -255,8 +255,9 @@ fn resolve_request(
     let of_aliases = plan.alias_filters.iter();
     let of_aliases = of_aliases.map(|filter| resolver.resolve(filter));
     let of_aliases: Vec<Clause> = of_aliases.collect::<Result<_, _>>()?;
-    if !of_aliases.is_empty() {
-        query = filtered(query, of_aliases.clone());
+    let kept = kept_to(of_aliases, request);
+    if !kept.is_empty() {
+        query = filtered(query, kept.clone());
     }
     let post_filter = request
         .post_filter
@@ -266,9 +267,9 @@ fn resolve_request(
     let queries = aggregation::queries(&request.aggregations);
     let filters = queries.into_iter().map(|query| resolver.resolve(query));
     let mut aggregation_filters: Vec<Clause> = filters.collect::<Result<_, _>>()?;
-    if !of_aliases.is_empty() {
-        // `global` goes beyond the query, but not beyond what the aliases show.
-        aggregation_filters.push(filtered(Clause::MatchAll, of_aliases));
+    if !kept.is_empty() {
+        // `global` goes beyond the query, but not beyond what the aliases show, nor the slice.
+        aggregation_filters.push(filtered(Clause::MatchAll, kept));
     }
     Ok(Resolved {
         query,
@@ -277,19 +278,28 @@ fn resolve_request(
     })
 }
 
-/// Requires any of `filters` beside `query`.
-fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
-    let any = Clause::Bool {
+/// Returns what all that the request sees must match: any of the aliases' filters, and the slice.
+fn kept_to(of_aliases: Vec<Clause>, request: &SearchRequest) -> Vec<Clause> {
+    let any = |should| Clause::Bool {
         must: Vec::new(),
-        should: filters,
+        should,
         filter: Vec::new(),
         must_not: Vec::new(),
         minimum_should_match: 1,
     };
+    let of_aliases = (!of_aliases.is_empty()).then(|| any(of_aliases));
+    let of_slice = request
+        .slice
+        .map(|Slice { id, max }| Clause::Slice { id, max });
+    of_aliases.into_iter().chain(of_slice).collect()
+}
+
+/// Requires all of `filters` beside `query`.
+fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
     Clause::Bool {
         must: vec![query],
         should: Vec::new(),
-        filter: vec![any],
+        filter: filters,
         must_not: Vec::new(),
         minimum_should_match: 0,
     }

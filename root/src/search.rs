@@ -27,7 +27,7 @@ use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
 use coverage::check_complete;
-use preparing::{apply_boosts, check_limits, check_search_after};
+use preparing::{apply_boosts, check_limits, check_search_after, check_unsliced};
 use shard_query::shard_queries;
 use skipping::{skip_hopeless, skipped};
 
@@ -91,6 +91,7 @@ impl Root {
         options: &SearchOptions,
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
+        check_unsliced(request)?;
         let mut num_restarts = 0;
         loop {
             let mut plans = self.targets(target)?;

@@ -149,6 +149,10 @@ fn the_page_on_searches_lists_what_the_parser_knows() -> Result<()> {
             ],
         ),
         ("`pit`", vec![(json!({"pit": {"id": "a"}}), "/pit")]),
+        (
+            "`slice`",
+            vec![(json!({"slice": {"id": 0, "max": 2}}), "/slice")],
+        ),
     ];
     for (title, places) in places {
         let section = page.section(title)?;

@@ -11,6 +11,7 @@ mod paging;
 mod reading;
 mod room;
 mod routing;
+mod slices;
 mod sorting;
 mod synonyms;
 mod writing;

@@ -230,8 +230,11 @@ pub(super) fn parse_inner(body: &Bytes, request: &Request) -> Result<SearchReque
 #[cfg(test)]
 mod tests {
     use gleaner_query::search::PointInTime;
+    use http::StatusCode;
+    use serde_json::json;
 
     use super::*;
+    use crate::testing::{sent, speaking};
 
     fn faults_of_pit(target: &Target, preference: Option<&str>) -> Option<String> {
         let mut search = SearchRequest::default();
@@ -258,6 +261,26 @@ mod tests {
         let fault = faults_of_pit(&named, None).expect("refused");
         assert!(fault.contains("1: [indices] cannot be used"), "{fault}");
         assert!(fault.contains("2: [routing] cannot be used"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn a_slice_is_of_a_scroll_or_a_point_in_time() {
+        let alone = "[slice] can only be used with [scroll] or [point-in-time] requests";
+        let (good, wrong) = (json!({"id": 0, "max": 2}), json!({"id": 2, "max": 2}));
+        for (path, slice, reason) in [
+            ("/_search", &good, alone),
+            ("/_search", &wrong, "max must be greater than id"),
+            ("/_search?scroll=1m", &wrong, "max must be greater than id"),
+        ] {
+            let body = json!({"slice": slice});
+            let (status, answer) = sent(&speaking(), ("POST", path), &body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+            assert_eq!(answer["error"]["type"], "illegal_argument_exception");
+            assert_eq!(answer["error"]["reason"], reason, "{path}");
+        }
+        let body = json!({"slice": good});
+        let (_, answer) = sent(&speaking(), ("POST", "/_search?scroll=1m"), &body).await;
+        assert_ne!(answer["error"]["reason"], alone);
     }
 
     #[test]

@@ -65,6 +65,13 @@ fn queries() -> Vec<Clause> {
             must_not: vec![body("lazy")],
             minimum_should_match: 0,
         },
+        Clause::Bool {
+            must: vec![body("red")],
+            should: vec![],
+            filter: vec![Clause::Slice { id: 1, max: 2 }],
+            must_not: vec![],
+            minimum_should_match: 0,
+        },
         Clause::Constant(Box::new(tag)),
     ]
 }

@@ -52,7 +52,9 @@ impl Identity {
     /// Returns the identity of a simplified filter; `None` where no bitmap is kept.
     fn of(clause: &Clause) -> Result<Option<Self>, EngineError> {
         let is_costly = match clause {
-            Clause::MatchAll | Clause::MatchNone | Clause::Ids { .. } => return Ok(None),
+            Clause::MatchAll | Clause::MatchNone | Clause::Ids { .. } | Clause::Slice { .. } => {
+                return Ok(None);
+            }
             Clause::AnyOf { values, .. } => values.len() >= COSTLY_VALUES,
             Clause::Pattern { pattern, .. } => !matches!(pattern, Pattern::Fuzzy { .. }),
             _ => false,

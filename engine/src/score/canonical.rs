@@ -144,6 +144,7 @@ impl Cursor {
             | Clause::Range { .. }
             | Clause::Exists { .. }
             | Clause::Ids { .. }
+            | Clause::Slice { .. }
             | Clause::Pattern { .. } => Self::constant(scope, reader, clause, boost, asked)?,
         })
     }

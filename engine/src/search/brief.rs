@@ -114,7 +114,7 @@ impl Work<'_> {
         let all = |clauses: &[Clause]| clauses.iter().map(|clause| self.of(clause)).sum::<u64>();
         match clause {
             Clause::MatchNone => 0,
-            Clause::MatchAll => self.documents,
+            Clause::MatchAll | Clause::Slice { .. } => self.documents,
             Clause::Pattern { pattern, .. } => self.documents + building(pattern),
             // A column is read a word at a time, and a filter is remembered.
             Clause::Exact { .. }

@@ -128,6 +128,7 @@ fn leaf_kind(clause: &Clause) -> Kind {
         Clause::Ids { ids } => Kind::Ids(node::Texts {
             texts: id_texts(ids),
         }),
+        Clause::Slice { id, max } => Kind::Slice(node::Slice { id: *id, max: *max }),
         Clause::Pattern { field, pattern } => Kind::Pattern(node::Matching {
             field: field_text(field),
             pattern: Some(pattern.to_message()),

@@ -180,7 +180,10 @@ impl Extent {
             Clause::DisMax { clauses, .. } => clauses.iter().all(excludes),
             Clause::Constant(clause) | Clause::Boost { clause, .. } => excludes(clause),
             Clause::Demote { positive, .. } => excludes(positive),
-            Clause::MatchAll | Clause::Ids { .. } | Clause::Pattern { .. } => false,
+            Clause::MatchAll
+            | Clause::Ids { .. }
+            | Clause::Slice { .. }
+            | Clause::Pattern { .. } => false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod highlight;
+mod slice;
 mod sort;
 mod uri;
 
@@ -26,7 +27,7 @@ use crate::limits::Limits;
 use crate::units::parse_time;
 
 /// Keys of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 13] = [
+const NOT_SUPPORTED: [&str; 12] = [
     "collapse",
     "derived",
     "ext",
@@ -37,7 +38,6 @@ const NOT_SUPPORTED: [&str; 13] = [
     "runtime_mappings",
     "script_fields",
     "search_pipeline",
-    "slice",
     "sub_searches",
     "suggest",
 ];
@@ -188,6 +188,9 @@ fn read_conduct(
     }
     if let Some(value) = reader.take("pit") {
         request.pit = Some(point_in_time(value)?);
+    }
+    if let Some(value) = reader.take("slice") {
+        request.slice = Some(slice::parse_slice(value)?);
     }
     request.stats_groups = reader.texts("stats")?.unwrap_or_default();
     Ok(())

@@ -77,6 +77,7 @@ fn name_of(clause: &Clause) -> &'static str {
         Clause::Range { .. } => "a [range] query",
         Clause::Exists { .. } => "an [exists] query",
         Clause::Ids { .. } => "an [ids] query",
+        Clause::Slice { .. } => "[slice]",
         Clause::DisMax { .. } => "a [dis_max] query",
         Clause::Constant(_) => "a [constant_score] query",
         Clause::Demote { .. } => "a [boosting] query",

@@ -35,6 +35,17 @@ pub(super) fn check_limits(plans: &[IndexPlan], request: &SearchRequest) -> Resu
     Err(gleaner_query::QueryError::illegal(reason).into())
 }
 
+/// Refuses a slice of what no scroll and no point in time holds: its slices would be of different moments.
+pub(super) fn check_unsliced(request: &SearchRequest) -> Result<(), RootError> {
+    match request.slice {
+        None => Ok(()),
+        Some(_) => {
+            let reason = "[slice] can only be used with [scroll] or [point-in-time] requests";
+            Err(gleaner_query::QueryError::illegal(reason).into())
+        }
+    }
+}
+
 /// Refuses to go on after a hit where no order was asked for (a point in time has one of its own),
 /// and where a value given back does not say which of several types of one field it is of.
 pub(super) fn check_search_after(

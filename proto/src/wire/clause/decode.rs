@@ -121,6 +121,7 @@ fn leaf_clause(kind: Kind) -> Result<Clause, DecodeError> {
             fields: texts.into_iter().map(FieldPath::new).collect(),
         },
         Kind::Ids(node::Texts { texts }) => Clause::Ids { ids: ids(&texts)? },
+        Kind::Slice(node::Slice { id, max }) => Clause::Slice { id, max },
         Kind::Pattern(node::Matching { field, pattern }) => Clause::Pattern {
             field: FieldPath::new(field),
             pattern: one(pattern, "Matching.pattern")?,

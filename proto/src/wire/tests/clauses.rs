@@ -143,6 +143,7 @@ fn leaf_clause() -> impl Strategy<Value = Clause> {
         }),
         vec(field(), 0..3).prop_map(|fields| Clause::Exists { fields }),
         vec(id(), 0..3).prop_map(|ids| Clause::Ids { ids }),
+        (any::<u32>(), any::<u32>()).prop_map(|(id, max)| Clause::Slice { id, max }),
         (field(), pattern()).prop_map(|(field, pattern)| Clause::Pattern { field, pattern }),
     ]
 }

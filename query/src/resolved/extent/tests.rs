@@ -140,7 +140,8 @@ fn a_query_is_excluded_with_what_it_requires() {
 fn an_empty_shard_matches_nothing_and_an_unknown_one_may_match_all() {
     let empty = Extent::of(true);
     assert!(empty.excludes(&Clause::MatchAll));
-    for clause in [Clause::MatchAll, term("cat"), exact(1)] {
+    let slice = Clause::Slice { id: 0, max: 2 };
+    for clause in [Clause::MatchAll, term("cat"), exact(1), slice] {
         assert!(!Extent::default().excludes(&clause));
     }
 }

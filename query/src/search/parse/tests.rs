@@ -9,7 +9,8 @@ use super::{apply_uri_parameters, parse_query_body, parse_search, parse_search_v
 use crate::dsl::Query;
 use crate::limits::Limits;
 use crate::search::{
-    FieldFormat, Missing, Scatter, SearchRequest, SortMode, SortTarget, SourceFilter, TrackTotal,
+    FieldFormat, Missing, Scatter, SearchRequest, Slice, SortMode, SortTarget, SourceFilter,
+    TrackTotal,
 };
 
 fn parse(body: &Value) -> SearchRequest {
@@ -39,7 +40,7 @@ fn a_whole_body_is_read() {
         "docvalue_fields": ["a", {"field": "b", "format": "epoch_millis"}],
         "fields": ["c*"], "stored_fields": "_none_", "explain": true, "version": true,
         "seq_no_primary_term": true, "profile": false, "timeout": "2s", "terminate_after": 7,
-        "pit": {"id": "abc", "keep_alive": "1m"}, "indices_boost": [{"i*": 2.0}, {"j": 1}],
+        "pit": {"id": "abc", "keep_alive": "1m"}, "slice": {"id": 1, "max": 3}, "indices_boost": [{"i*": 2.0}, {"j": 1}],
         "stats": ["g"]
     }));
     assert_eq!(request.query, Some(Query::MatchAll { boost: 1.0 }));
@@ -56,6 +57,7 @@ fn a_whole_body_is_read() {
     assert_eq!(request.terminate_after, Some(7));
     let pit = request.pit.expect("pit");
     assert_eq!(pit.keep_alive, Some(Duration::from_secs(60)));
+    assert_eq!(request.slice, Some(Slice { id: 1, max: 3 }));
     assert_eq!(
         request.indices_boost,
         [("i*".to_owned(), 2.0), ("j".to_owned(), 1.0)]
@@ -304,7 +306,7 @@ fn faults_name_the_key() {
         (json!({"size": -1}), "[size] parameter cannot be negative"),
         (json!({"suggest": {}}), "[suggest] is not supported"),
         (json!({"knn": {}}), "[knn] is not supported"),
-        (json!({"slice": {}}), "[slice] is not supported"),
+        (json!({"slice": {}}), "[slice] [id] is not provided"),
         (json!({"timeout": "2"}), "unit is missing"),
         (json!({"search_after": []}), "at least one value"),
         (
@@ -378,7 +380,7 @@ proptest! {
     #[test]
     fn bodies_never_panic(key in prop::sample::select(vec![
         "query", "sort", "_source", "highlight", "fields", "search_after", "pit", "size",
-        "indices_boost", "track_total_hits", "timeout", "aggs",
+        "indices_boost", "track_total_hits", "timeout", "aggs", "slice",
     ]), text in "[\\[\\]{}\":,a-c0-9.-]{0,24}") {
         let _parsed = parse_search(format!("{{\"{key}\":{text}}}").as_bytes(), &Limits::default());
     }
