@@ -67,6 +67,7 @@ impl Root {
             now_ms: self.now_ms(),
             after_shard: None,
             total: None,
+            max_score: None,
         };
         let may_lack_shards = allows_partial(&state.parameters);
         let page = self.next_page(state, request, (options, deadline)).await;
@@ -200,6 +201,9 @@ impl Root {
             }
             _ => {}
         }
+        // Known since the first page: later ones see no more than what is left.
+        state.max_score = state.max_score.or(response.max_score);
+        response.max_score = state.max_score;
         response.scroll_id = Some(token::encode(&state)?);
         Ok(response)
     }

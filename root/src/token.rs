@@ -4,9 +4,9 @@
 //! ```text
 //! base64url, no padding, of
 //!   2 bytes  "GT"            magic
-//!   u8                       format: of points in time 2, of scrolls 3. Older ones are read too: views of
+//!   u8                       format: of points in time 2, of scrolls 4. Older ones are read too: views of
 //!                            1 do not say which copy holds them, 2 has neither the shard of a scroll's last
-//!                            hit nor its total
+//!                            hit nor its total, 3 not its largest score
 //!   u8       kind            1 point in time, 2 scroll
 //!   u32      crc32c of the body, little-endian
 //!   body     postcard
@@ -35,8 +35,8 @@ pub(crate) trait State: Serialize + DeserializeOwned {
     /// The format that is written.
     const FORMAT: u8;
 
-    /// What was added to the end of the body since format 2, as it stands where there is none.
-    const ADDED: &[u8];
+    /// What each format from 3 on added to the end of the body, as it stands where there is none.
+    const ADDED: &[&[u8]];
 
     /// What ids of format 1 carry.
     type First: DeserializeOwned + Into<Self>;
@@ -84,10 +84,15 @@ pub(crate) fn decode<T: State>(token: &str) -> Result<T, RootError> {
     }
     let read = match format {
         1 => postcard::from_bytes::<T::First>(body).map(Into::into),
-        2 => postcard::from_bytes(&[body, T::ADDED].concat()),
-        _ => postcard::from_bytes(body),
+        _ => postcard::from_bytes(&[body, &added_since::<T>(format)].concat()),
     };
     read.map_err(|_| bad("it is damaged"))
+}
+
+/// Returns what formats after `format` added, as it stands where there is none.
+fn added_since<T: State>(format: u8) -> Vec<u8> {
+    let lacking = T::ADDED.get(usize::from(format).saturating_sub(2)..);
+    lacking.unwrap_or_default().concat()
 }
 
 /// Returns the views that an id of either kind names.
@@ -140,6 +145,7 @@ mod tests {
             now_ms: 7,
             after_shard: Some(3),
             total: Some(9),
+            max_score: Some(2.5),
         }
     }
 
@@ -160,7 +166,7 @@ mod tests {
             decode::<ScrollState>(&token).expect("decodes"),
             scroll(NODES)
         );
-        assert_eq!(token, include_str!("token/scroll.v3").trim_end());
+        assert_eq!(token, include_str!("token/scroll.v4").trim_end());
     }
 
     #[test]
@@ -170,6 +176,18 @@ mod tests {
         let expected = ScrollState {
             after_shard: None,
             total: None,
+            max_score: None,
+            ..scroll(NODES)
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_scroll_of_the_third_format_does_not_say_its_largest_score() {
+        let token = include_str!("token/scroll.v3").trim_end();
+        let read: ScrollState = decode(token).expect("decodes");
+        let expected = ScrollState {
+            max_score: None,
             ..scroll(NODES)
         };
         assert_eq!(read, expected);
@@ -197,6 +215,7 @@ mod tests {
         let expected = ScrollState {
             after_shard: None,
             total: None,
+            max_score: None,
             ..scroll(&[])
         };
         assert_eq!(decode::<ScrollState>(token).expect("decodes"), expected);

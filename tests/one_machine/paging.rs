@@ -9,6 +9,7 @@ use bytes::Bytes;
 use gleaner_query::answer::Hit;
 use gleaner_query::limits::Limits;
 use gleaner_query::search::parse_search;
+use gleaner_root::SearchResponse;
 use gleaner_root::by_query::ByQueryRequest;
 use gleaner_root::ingest::{IngestItem, RefreshPolicy};
 use gleaner_root::plan::Target;
@@ -73,29 +74,38 @@ async fn by_values(node: &Node, indices: &str, sort: &Value, is_pit: bool) -> Re
     Ok(found)
 }
 
-/// Reads pages of one hit by a scroll.
-async fn by_scroll(node: &Node, indices: &str, sort: &Value) -> Result<Vec<Hit>> {
+/// Reads the pages of a scroll, up to the empty one at the end.
+async fn pages(node: &Node, indices: &str, body: &Value) -> Result<Vec<SearchResponse>> {
     let origin = ScrollOrigin {
-        body: Bytes::from(json!({"size": 1, "sort": sort}).to_string()),
+        body: Bytes::from(body.to_string()),
         parameters: Vec::new(),
     };
-    let options = SearchOptions::default();
-    let mut page = node
-        .root
-        .start_scroll(&target(indices), origin, MINUTE, &options)
-        .await?;
-    let mut found: Vec<Hit> = Vec::new();
-    let total = page.total.map(|total| total.value);
-    while !page.hits.is_empty() && found.len() < 50 {
-        assert_eq!(page.total.map(|total| total.value), total);
-        found.append(&mut page.hits);
-        let id = page.scroll_id.take().unwrap_or_default();
+    let (target, options) = (target(indices), SearchOptions::default());
+    let begun = node.root.start_scroll(&target, origin, MINUTE, &options);
+    let mut page = begun.await?;
+    let mut pages = Vec::new();
+    while !page.hits.is_empty() && pages.len() < 50 {
+        let id = page.scroll_id.clone().unwrap_or_default();
+        pages.push(page);
         page = node
             .root
             .continue_scroll(&id, None, &Default::default())
             .await?;
     }
-    assert_eq!(total, Some(found.len() as u64));
+    pages.push(page);
+    Ok(pages)
+}
+
+/// Reads pages of one hit by a scroll.
+async fn by_scroll(node: &Node, indices: &str, sort: &Value) -> Result<Vec<Hit>> {
+    let pages = pages(node, indices, &json!({"size": 1, "sort": sort})).await?;
+    let of_all = |page: &SearchResponse| (page.total.map(|total| total.value), page.max_score);
+    let first = of_all(&pages[0]);
+    for page in &pages {
+        assert_eq!(of_all(page), first);
+    }
+    let found: Vec<Hit> = pages.into_iter().flat_map(|page| page.hits).collect();
+    assert_eq!(first.0, Some(found.len() as u64));
     Ok(found)
 }
 
@@ -234,6 +244,29 @@ async fn numbers_and_text_are_one_list_in_a_scroll_and_refused_by_values() -> Re
     let refused = format!("{refused:#}");
     assert!(refused.contains("incompatible sort types"), "{refused}");
     assert!(node.search("words", &after).await.is_ok());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_scroll_shows_the_largest_score_of_all() -> Result<()> {
+    let node = Node::start().await?;
+    index(&node, "notes", Some("long"), &[1, 2, 3].map(Value::from)).await?;
+    let weighed = |n| json!({"constant_score": {"filter": {"term": {"f": n}}, "boost": n}});
+    let clauses = [1, 2, 3].map(weighed);
+    let query = json!({"bool": {"should": clauses}});
+    for (mut body, expected) in [
+        (json!({"size": 1}), Some(3.0_f32)),
+        (
+            json!({"size": 1, "sort": ["f"], "track_scores": true}),
+            Some(3.0),
+        ),
+        (json!({"size": 1, "sort": ["f"]}), None),
+    ] {
+        body["query"] = query.clone();
+        let pages = pages(&node, "notes", &body).await?;
+        let shown: Vec<Option<f32>> = pages.iter().map(|page| page.max_score).collect();
+        assert_eq!(shown, [expected; 4], "{body}");
+    }
     Ok(())
 }
 

@@ -88,7 +88,7 @@ impl PointInTimeState {
 impl State for PointInTimeState {
     const KIND: u8 = 1;
     const FORMAT: u8 = 2;
-    const ADDED: &[u8] = &[];
+    const ADDED: &[&[u8]] = &[];
     type First = v1::PointInTime;
 }
 
@@ -108,6 +108,8 @@ pub(crate) struct ScrollState {
     pub(crate) after_shard: Option<u32>,
     /// How many hits there are, as the first page counted them; since format 3.
     pub(crate) total: Option<u64>,
+    /// The largest score of all hits, as the first page has it; since format 4.
+    pub(crate) max_score: Option<f32>,
 }
 
 impl ScrollState {
@@ -120,8 +122,8 @@ impl ScrollState {
 
 impl State for ScrollState {
     const KIND: u8 = 2;
-    const FORMAT: u8 = 3;
-    // No shard, no total.
-    const ADDED: &[u8] = &[0, 0];
+    const FORMAT: u8 = 4;
+    // No shard and no total; no largest score.
+    const ADDED: &[&[u8]] = &[&[0, 0], &[0]];
     type First = v1::Scroll;
 }

@@ -78,6 +78,7 @@ impl From<Scroll> for ScrollState {
             now_ms,
             after_shard: None,
             total: None,
+            max_score: None,
         }
     }
 }
