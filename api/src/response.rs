@@ -9,7 +9,6 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -270,13 +269,18 @@ fn shaped(bytes: Bytes, filter: Option<&FilterPath>, form: &Form) -> (&'static s
         .and_then(|(filter, text)| filter.left_of(text));
     let bytes = left.map_or(bytes, Bytes::from);
     if form.is_yaml {
-        return match serde_json::from_slice::<Value>(&bytes) {
-            Ok(value) => (YAML, Bytes::from(yaml::to_yaml(&value))),
-            Err(_) => (JSON, bytes),
+        return match as_yaml(&bytes) {
+            Some(yaml) => (YAML, yaml),
+            None => (JSON, bytes),
         };
     }
     let printed = form.is_pretty.then(|| pretty(&bytes)).flatten();
     (JSON, printed.unwrap_or(bytes))
+}
+
+fn as_yaml(bytes: &[u8]) -> Option<Bytes> {
+    let tree = Tree::read(std::str::from_utf8(bytes).ok()?)?;
+    yaml::to_yaml(&tree).map(Bytes::from)
 }
 
 fn pretty(bytes: &[u8]) -> Option<Bytes> {
@@ -290,7 +294,7 @@ fn pretty(bytes: &[u8]) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -329,6 +333,28 @@ mod tests {
             "",
         ];
         assert_eq!(printed, lines.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn numbers_of_yaml_answers_are_as_they_were_written() {
+        let source = r#"{"long":12345678901234567890123,"tenth":1.10,"large":1e400,"text":"1.10"}"#;
+        let body = format!(r#"{{"took":1,"_source":{source}}}"#);
+        let reply = Reply::raw_json(StatusCode::OK, body);
+        let lines = [
+            "---",
+            "_source:",
+            "  long: 12345678901234567890123",
+            "  tenth: 1.10",
+            "  large: 1e400",
+            r#"  text: "1.10""#,
+            "",
+        ];
+        let printed = text_of(reply, "format=yaml&filter_path=_source").await;
+        assert_eq!(printed, lines.join("\n"));
+        // Where a text is none that YAML has, the answer stays JSON.
+        let half = r#"{"half":"\ud800"}"#;
+        let reply = Reply::raw_json(StatusCode::OK, half);
+        assert_eq!(text_of(reply, "format=yaml").await, half);
     }
 
     #[tokio::test]

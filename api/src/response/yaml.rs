@@ -4,67 +4,79 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Prints a value as one YAML document; texts are always quoted, so none is taken for another type. Made
-/// for readers of YAML 1.1 too: they take more words for booleans and more characters for line breaks.
-pub(super) fn to_yaml(value: &Value) -> String {
+use super::tree::Tree;
+
+/// Prints a value as one YAML document; `None` where it has a text that is none, half a character. Numbers
+/// stay as they are written. Texts are always quoted, so none is taken for another type. Made for readers
+/// of YAML 1.1 too: they take more words for booleans and more characters for line breaks.
+pub(super) fn to_yaml(tree: &Tree<'_>) -> Option<String> {
     let mut out = String::from("---\n");
-    match value {
-        Value::Object(entries) if !entries.is_empty() => block(value, 0, &mut out),
-        Value::Array(items) if !items.is_empty() => block(value, 0, &mut out),
-        scalar => {
-            inline(scalar, &mut out);
-            out.push('\n');
-        }
+    if is_block(tree) {
+        block(tree, 0, &mut out)?;
+    } else {
+        inline(tree, &mut out)?;
+        out.push('\n');
     }
-    out
+    Some(out)
 }
 
-fn block(value: &Value, indent: usize, out: &mut String) {
-    match value {
-        Value::Object(entries) => {
+fn is_block(tree: &Tree<'_>) -> bool {
+    match tree {
+        Tree::Object(entries) => !entries.is_empty(),
+        Tree::Array(items) => !items.is_empty(),
+        Tree::Scalar(_) => false,
+    }
+}
+
+fn block(tree: &Tree<'_>, indent: usize, out: &mut String) -> Option<()> {
+    match tree {
+        Tree::Object(entries) => {
             for (key, value) in entries {
                 pad(indent, out);
-                key_text(key, out);
+                key_text(&said(key)?, out);
                 out.push(':');
-                below(value, indent, out);
+                below(value, indent, out)?;
             }
+            Some(())
         }
-        Value::Array(items) => {
+        Tree::Array(items) => {
             for item in items {
                 pad(indent, out);
                 out.push('-');
-                below(item, indent, out);
+                below(item, indent, out)?;
             }
+            Some(())
         }
-        scalar => inline(scalar, out),
+        Tree::Scalar(_) => inline(tree, out),
     }
 }
 
 /// Prints what follows a key or a dash.
-fn below(value: &Value, indent: usize, out: &mut String) {
-    let is_block = match value {
-        Value::Object(entries) => !entries.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        _ => false,
-    };
-    if is_block {
+fn below(tree: &Tree<'_>, indent: usize, out: &mut String) -> Option<()> {
+    if is_block(tree) {
         out.push('\n');
-        block(value, indent + 2, out);
-    } else {
-        out.push(' ');
-        inline(value, out);
-        out.push('\n');
+        return block(tree, indent + 2, out);
     }
+    out.push(' ');
+    inline(tree, out)?;
+    out.push('\n');
+    Some(())
 }
 
-fn inline(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(_) => out.push_str("{}"),
-        Value::Array(_) => out.push_str("[]"),
-        Value::String(text) => quoted(text, out),
+fn inline(tree: &Tree<'_>, out: &mut String) -> Option<()> {
+    match tree {
+        Tree::Object(_) => out.push_str("{}"),
+        Tree::Array(_) => out.push_str("[]"),
+        Tree::Scalar(text) if text.starts_with('"') => quoted(&said(text)?, out),
         // JSON's other scalars are YAML's.
-        scalar => write!(out, "{scalar}").expect("a string takes all"),
+        Tree::Scalar(word) => out.push_str(word),
     }
+    Some(())
+}
+
+/// Returns what a text of JSON says, without its quotes and escapes.
+fn said(text: &str) -> Option<String> {
+    serde_json::from_str(text).ok()
 }
 
 /// Prints JSON's form of a text, with escapes also for what YAML forbids or takes for a line break.
@@ -113,12 +125,42 @@ mod tests {
 
     use super::*;
 
+    fn yaml(text: &str) -> Option<String> {
+        to_yaml(&Tree::read(text).expect("JSON"))
+    }
+
     #[test]
     fn objects_lists_and_scalars_are_printed_as_blocks() {
-        let value = json!({"a": 1, "b": {"c": ["x: y", {"d": null}], "e": []}, "2": true});
-        let wanted =
-            "---\na: 1\nb:\n  c:\n    - \"x: y\"\n    -\n      d: null\n  e: []\n\"2\": true\n";
-        assert_eq!(to_yaml(&value), wanted);
+        let value = r#"{"a": 1, "b": {"c": ["x: y", {"d": null}], "e": []}, "2": true, "f": {}}"#;
+        let wanted = "---\na: 1\nb:\n  c:\n    - \"x: y\"\n    -\n      d: null\n  e: []\n\"2\": \
+                      true\nf: {}\n";
+        assert_eq!(yaml(value).as_deref(), Some(wanted));
+    }
+
+    #[test]
+    fn numbers_are_printed_as_they_are_written() {
+        for number in [
+            "12345678901234567890123",
+            "-9223372036854775809",
+            "0.1234567890123456789012345678901",
+            "1.10",
+            "1e400",
+            "-0",
+            "2E+05",
+        ] {
+            let wanted = format!("---\n{number}\n");
+            assert_eq!(yaml(number).as_deref(), Some(&*wanted));
+            let wanted = format!("---\na:\n  - {number}\n  - \"{number}\"\n");
+            let listed = yaml(&format!(r#"{{"a":[{number},"{number}"]}}"#));
+            assert_eq!(listed.as_deref(), Some(&*wanted));
+        }
+    }
+
+    #[test]
+    fn what_has_half_a_character_is_not_printed() {
+        for text in [r#""\ud800""#, r#"{"a":["\udc00"]}"#, r#"{"\ud800":1}"#] {
+            assert_eq!(yaml(text), None, "{text}");
+        }
     }
 
     fn key(text: &str) -> String {
@@ -144,7 +186,9 @@ mod tests {
     fn characters_that_yaml_forbids_are_escaped() {
         let text = "a\u{7f}\u{80}\u{85}\u{a0}\u{2028}\u{2029}\u{feff}\u{ffff}\u{1f600}\n\"é";
         let shown = "\"a\\u007f\\u0080\\u0085\u{a0}\\u2028\\u2029\\ufeff\\uffff\u{1f600}\\n\\\"é\"";
-        assert_eq!(to_yaml(&json!(text)), format!("---\n{shown}\n"));
+        let wanted = format!("---\n{shown}\n");
+        let printed = yaml(&json!(text).to_string());
+        assert_eq!(printed.as_deref(), Some(&*wanted));
         assert_eq!(key("\u{7f}"), "\"\\u007f\"");
     }
 }
