@@ -150,3 +150,21 @@ async fn a_block_is_told_until_it_is_lifted() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_opened_tells_whether_its_copies_serve() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let index = json!({"settings": {"number_of_shards": 2, "number_of_replicas": 1}});
+    let create = Request::json("PUT", "/notes", &index);
+    server.send(&create).await?.ok()?;
+    // There is no other leaf for the replicas.
+    for (parameters, expected) in [("", true), ("?wait_for_active_shards=2", false)] {
+        let close = Request::new("POST", "/notes/_close");
+        server.send(&close).await?.ok()?;
+        let open = Request::new("POST", &format!("/notes/_open{parameters}"));
+        let opened = server.send(&open).await?.ok()?;
+        ensure!(opened["shards_acknowledged"] == expected, "{opened}");
+    }
+    Ok(())
+}

@@ -3,7 +3,8 @@
 mod active;
 mod show;
 
-use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_model::IndexMeta;
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
 use gleaner_query::settings::parse_create_index;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -60,8 +61,8 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.open",
         methods: &[Method::POST],
         paths: &["/{index}/_open", "/_open"],
-        parameters: &[INDICES, METADATA, ACTIVE_SHARDS],
-        handler: |request| Box::pin(set_closed(request, false)),
+        parameters: &[INDICES, WAIT],
+        handler: |request| Box::pin(open(request)),
         is_refused: false,
     },
     Route {
@@ -69,7 +70,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::POST],
         paths: &["/{index}/_close", "/_close"],
         parameters: &[INDICES, METADATA, ACTIVE_SHARDS],
-        handler: |request| Box::pin(set_closed(request, true)),
+        handler: |request| Box::pin(close(request)),
         is_refused: false,
     },
     Route {
@@ -89,7 +90,7 @@ async fn create(mut request: Request) -> Answer {
     let wanted = ActiveShards::of(&request)?;
     let limit = request.parameters.time("timeout")?;
     let index = request.root().create_index(&name, new).await?;
-    let is_active = wanted.wait(&request, &index, limit).await;
+    let is_active = wanted.wait(&request, &[&*index], limit).await;
     Ok(Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,
@@ -178,7 +179,33 @@ async fn delete(request: Request) -> Answer {
     Ok(acknowledged())
 }
 
-async fn set_closed(request: Request, is_closed: bool) -> Answer {
+async fn open(request: Request) -> Answer {
+    let wanted = ActiveShards::of(&request)?;
+    let limit = request.parameters.time("timeout")?;
+    let named = set_closed(&request, false).await?;
+    let opened: Vec<&IndexMeta> = named.iter().map(|found| &*found.meta).collect();
+    let is_active = wanted.wait(&request, &opened, limit).await;
+    Ok(Reply::json(&json!({
+        "acknowledged": true,
+        "shards_acknowledged": is_active,
+    })))
+}
+
+async fn close(request: Request) -> Answer {
+    let named = set_closed(&request, true).await?;
+    let closed = named
+        .iter()
+        .map(|found| (found.meta.name.to_string(), json!({"closed": true})));
+    let closed: Map<String, Value> = closed.collect();
+    Ok(Reply::json(&json!({
+        "acknowledged": true,
+        "shards_acknowledged": true,
+        "indices": closed,
+    })))
+}
+
+/// Opens or closes the indices that the request names; returns them.
+async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIndex>, ApiError> {
     let defaults = ResolveOptions {
         expand_wildcards: ExpandWildcards {
             open: is_closed,
@@ -196,14 +223,7 @@ async fn set_closed(request: Request, is_closed: bool) -> Answer {
         .root()
         .set_closed(&expression, &options, is_closed)
         .await?;
-    let mut shown = json!({"acknowledged": true, "shards_acknowledged": true});
-    if is_closed {
-        let closed = named
-            .iter()
-            .map(|found| (found.meta.name.to_string(), json!({"closed": true})));
-        shown["indices"] = Value::Object(closed.collect());
-    }
-    Ok(Reply::json(&shown))
+    Ok(named)
 }
 
 async fn add_block(request: Request) -> Answer {
@@ -249,6 +269,25 @@ mod tests {
         for (path, expected) in [("/_all", 200), ("/*", 200), ("/books", 404)] {
             let (status, _) = crate::testing::sent(&dialect, ("HEAD", path), &Value::Null).await;
             assert_eq!(status.as_u16(), expected, "{path}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_opens_an_index_is_told_whether_its_shards_serve() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        for (path, expected) in [
+            ("/books/_close?wait_for_active_shards=all", true),
+            ("/books/_open?timeout=1ms", false),
+            ("/books/_open?timeout=1ms&wait_for_active_shards=0", true),
+            // All that are closed: none.
+            ("/_all/_open?timeout=1ms", true),
+        ] {
+            let (status, answer) =
+                crate::testing::sent(&dialect, ("POST", path), &Value::Null).await;
+            assert_eq!(status.as_u16(), 200, "{path}: {answer}");
+            assert_eq!(answer["acknowledged"], true, "{path}");
+            assert_eq!(answer["shards_acknowledged"], expected, "{path}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Waiting until the shards of a new index serve (`wait_for_active_shards`).
+//! Waiting until the shards of indices that were made or opened serve (`wait_for_active_shards`).
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) const WAIT: &[Parameter] = &[
     Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
 ];
 
-/// Longest wait where the request does not say; the index is there all the same.
+/// Longest wait where the request does not say; the index is there, or open, all the same.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a leaf that does not answer is waited for: it may be starting.
@@ -36,7 +36,7 @@ pub(super) enum ActiveShards {
     AtLeast(u64),
 }
 
-/// What a look at the copies of a shard comes to; the later ones count where shards differ.
+/// What a look at the copies of a shard comes to; the later ones count where shards, or indices, differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     /// As many as are wanted serve.
@@ -61,15 +61,15 @@ impl ActiveShards {
         }
     }
 
-    /// Waits; returns whether the copies are active. Copies that nobody holds are not waited for, and
-    /// those of a leaf that does not answer are not waited for long.
+    /// Waits; returns whether the copies of all `indices` are active. Copies that nobody holds are not
+    /// waited for, and those of a leaf that does not answer are not waited for long.
     pub(super) async fn wait(
         self,
         request: &Request,
-        index: &IndexMeta,
+        indices: &[&IndexMeta],
         limit: Option<Duration>,
     ) -> bool {
-        if self == Self::AtLeast(0) {
+        if self == Self::AtLeast(0) || indices.is_empty() {
             return true;
         }
         let limit = limit.unwrap_or(TIMEOUT);
@@ -82,7 +82,8 @@ impl ActiveShards {
             let Ok(states) = timeout(left, request.root().shard_states()).await else {
                 return false;
             };
-            silent_since = match self.verdict(index, &states) {
+            let verdicts = indices.iter().map(|index| self.verdict(index, &states));
+            silent_since = match verdicts.max().unwrap_or(Verdict::Active) {
                 Verdict::Active => return true,
                 Verdict::Hopeless => return false,
                 Verdict::Coming => None,
