@@ -9,6 +9,10 @@ use crate::json::ObjectReader;
 /// Most keys of an order.
 const MAX_KEYS: usize = 16;
 
+/// Farthest that a percent of an order lies from the one it stands for, as in Elasticsearch
+/// (`PercentilesConfig.indexOfKey`).
+const PERCENT_TOLERANCE: f64 = 0.001;
+
 /// Reads `order`: `{"_count": "asc"}` or a list of such objects; `None` where there is none.
 pub(super) fn read(
     reader: &mut ObjectReader<'_>,
@@ -59,7 +63,7 @@ fn is_descending(direction: &Value) -> Result<bool, QueryError> {
     )))
 }
 
-/// Refuses an order by a metric that is not among the sub-aggregations.
+/// Refuses an order by a number that the sub-aggregations do not give.
 pub(super) fn check(kind: &AggregationKind, sub: &[Aggregation]) -> Result<(), QueryError> {
     let order = match kind {
         AggregationKind::Terms(terms) => &terms.order,
@@ -68,39 +72,75 @@ pub(super) fn check(kind: &AggregationKind, sub: &[Aggregation]) -> Result<(), Q
         _ => return Ok(()),
     };
     for (by, _) in order {
-        if let BucketOrder::Metric(path) = by
-            && !leads_to_metric(path, sub)
-        {
-            return Err(QueryError::illegal(format!(
-                "Invalid aggregator order path [{path}]. The provided aggregation either does not \
-                 exist, or is a pipeline aggregation and cannot be used to sort the buckets."
-            )));
+        if let BucketOrder::Metric(path) = by {
+            let Some((metric, property)) = metric_at(path, sub) else {
+                return Err(QueryError::illegal(format!(
+                    "Invalid aggregator order path [{path}]. The provided aggregation either does \
+                     not exist, or is a pipeline aggregation and cannot be used to sort the \
+                     buckets."
+                )));
+            };
+            check_percent(path, metric, property)?;
         }
     }
     Ok(())
 }
 
-/// Follows `bucket>bucket>metric.value`; buckets on the way must be single.
-fn leads_to_metric(path: &str, sub: &[Aggregation]) -> bool {
+/// Follows `bucket>bucket>metric.value` to the metric, and to what is named of it; buckets on the way must
+/// be single.
+fn metric_at<'a>(
+    path: &'a str,
+    sub: &'a [Aggregation],
+) -> Option<(&'a Aggregation, Option<&'a str>)> {
     let named = |name: &str| sub.iter().find(|aggregation| aggregation.name == name);
-    match path.split_once('>') {
-        Some((name, rest)) => named(name).is_some_and(|aggregation| {
-            let is_single = matches!(
-                aggregation.kind,
-                AggregationKind::Filter(_)
-                    | AggregationKind::Global
-                    | AggregationKind::MissingValue { .. }
-            );
-            is_single && leads_to_metric(rest, &aggregation.sub)
-        }),
+    if let Some((name, rest)) = path.split_once('>') {
+        let bucket = named(name)?;
+        let is_single = matches!(
+            bucket.kind,
+            AggregationKind::Filter(_)
+                | AggregationKind::Global
+                | AggregationKind::MissingValue { .. }
+        );
+        return is_single.then(|| metric_at(rest, &bucket.sub)).flatten();
+    }
+    let (metric, property) = match named(path) {
+        Some(whole) => (whole, None),
         None => {
             let bracket = path.strip_suffix(']').and_then(|path| path.split_once('['));
-            let parts = bracket.or_else(|| path.rsplit_once('.'));
-            named(path)
-                .or_else(|| named(parts?.0))
-                .is_some_and(|aggregation| is_number(&aggregation.kind))
+            let (name, property) = bracket.or_else(|| path.rsplit_once('.'))?;
+            (named(name)?, Some(property))
         }
+    };
+    is_number(&metric.kind).then_some((metric, property))
+}
+
+/// Refuses an order by `percentiles` that names none of its percents.
+fn check_percent(
+    path: &str,
+    metric: &Aggregation,
+    property: Option<&str>,
+) -> Result<(), QueryError> {
+    let AggregationKind::Percentiles { percents, .. } = &metric.kind else {
+        return Ok(());
+    };
+    let wanted: Option<f64> = property.and_then(|text| text.parse().ok());
+    let is_wanted =
+        |percent: &f64| wanted.is_some_and(|wanted| (percent - wanted).abs() <= PERCENT_TOLERANCE);
+    if percents.iter().any(is_wanted) {
+        return Ok(());
     }
+    let why = match property {
+        None => "When ordering on a multi-value metrics aggregation a metric name must be \
+                 specified"
+            .to_owned(),
+        Some(property) => {
+            let name = &metric.name;
+            format!("Unknown metric name [{property}] on multi-value metrics aggregation [{name}]")
+        }
+    };
+    Err(QueryError::illegal(format!(
+        "Invalid aggregation order path [{path}]. {why}; the percents there are {percents:?}"
+    )))
 }
 
 fn is_number(kind: &AggregationKind) -> bool {
