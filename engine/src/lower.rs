@@ -116,9 +116,12 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
             tie_breaker,
         } => compound::dis_max(scope, clauses, *tie_breaker, boost),
         Clause::Constant(inner) => Ok(constant(filter(scope, inner)?, boost)),
+        Clause::Exact { field, value } => {
+            let score = boost * scope.model.value(field, value)?;
+            Ok(constant(matching(scope, clause)?, score))
+        }
         Clause::Boost { .. }
         | Clause::MatchAll
-        | Clause::Exact { .. }
         | Clause::AnyOf { .. }
         | Clause::Range { .. }
         | Clause::Exists { .. }

@@ -93,8 +93,22 @@ pub(crate) fn live_frequency(
             documents += u64::from(column.frequency(term)?);
             continue;
         }
-        let term = Term::from_field_text(handle.column, term);
+        let Some(term) = indexed(handle, term) else {
+            break;
+        };
         documents += segment.numbers().live_frequency(segment, &term, control)?;
     }
     Ok(documents)
+}
+
+/// Returns what `term` is in the index; `None` where the field cannot hold it. Values of a boolean
+/// are the terms of [`Scalar::scored_term`](gleaner_query::resolved::Scalar::scored_term).
+fn indexed(handle: &FieldHandle, term: &str) -> Option<Term> {
+    match handle.kind {
+        FieldKind::Boolean { .. } => {
+            let value = term.parse().ok()?;
+            Some(Term::from_field_bool(handle.column, value))
+        }
+        _ => Some(Term::from_field_text(handle.column, term)),
+    }
 }

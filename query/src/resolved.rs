@@ -69,6 +69,21 @@ impl PartialEq for Scalar {
 impl Eq for Scalar {}
 
 impl Scalar {
+    /// Returns the term that scores where documents hold the value: `true` or `false` of a `boolean`,
+    /// which scores as a `keyword` does. `None`: the value scores 1.
+    pub fn scored_term(&self) -> Option<&'static str> {
+        match self {
+            Self::Bool(true) => Some("true"),
+            Self::Bool(false) => Some("false"),
+            Self::I64(_)
+            | Self::U64(_)
+            | Self::F64(_)
+            | Self::Date(_)
+            | Self::Ip(_)
+            | Self::Text(_) => None,
+        }
+    }
+
     /// Where values of its type stand among those of other types.
     fn type_rank(&self) -> u8 {
         match self {
@@ -117,7 +132,7 @@ pub enum Clause {
         /// Terms with their factors, as the root merged them.
         terms: Vec<(String, f32)>,
     },
-    /// A value of a number, date, boolean or ip field.
+    /// A value of a number, date, boolean or ip field; a boolean scores, see [`Scalar::scored_term`].
     Exact {
         /// Field.
         field: FieldPath,
@@ -415,9 +430,13 @@ impl StatisticsRequest {
             Clause::DisMax { clauses, .. } => clauses.iter().for_each(|c| self.collect(c)),
             Clause::Boost { clause, .. } => self.collect(clause),
             Clause::Demote { positive, .. } => self.collect(positive),
+            Clause::Exact { field, value } => {
+                if let Some(term) = value.scored_term() {
+                    self.add(field, [&term.to_owned()]);
+                }
+            }
             Clause::MatchAll
             | Clause::MatchNone
-            | Clause::Exact { .. }
             | Clause::AnyOf { .. }
             | Clause::Range { .. }
             | Clause::Exists { .. }

@@ -1,6 +1,7 @@
 //! One node in one process: what is written is found, exactly, and is there after a restart.
 
 mod blocks;
+mod booleans;
 mod buckets;
 mod capabilities;
 mod conflicts;

@@ -1,7 +1,7 @@
 //! Explanations against the scores of searches.
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
-use gleaner_query::resolved::{Clause, StatisticsRequest};
+use gleaner_query::resolved::{Clause, Scalar, StatisticsRequest};
 use serde_json::json;
 
 use super::*;
@@ -12,14 +12,18 @@ use crate::search::{SearchEnv, Target, search};
 use crate::statistics::statistics;
 
 fn view() -> Arc<View> {
-    let mapping = mapping(&json!({"body": {"type": "text"}, "tag": {"type": "keyword"}}));
+    let mapping = mapping(&json!({
+        "body": {"type": "text"}, "tag": {"type": "keyword"}, "even": {"type": "boolean"},
+    }));
     let words = ["red", "fox", "runs", "over", "the", "lazy", "dog"];
     let document = |i: usize| {
         let body: Vec<&str> = (0..=i % 9)
             .map(|k| words[(i * k + k) % words.len()])
             .collect();
         let tag = if i.is_multiple_of(3) { "a" } else { "b" };
-        (format!("d{i}"), json!({"body": body.join(" "), "tag": tag}))
+        let even = i.is_multiple_of(2);
+        let source = json!({"body": body.join(" "), "tag": tag, "even": even});
+        (format!("d{i}"), source)
     };
     let documents: Documents = (0..60).map(document).collect();
     let layout = Layout {
@@ -34,6 +38,13 @@ fn body(term: &str) -> Clause {
     Clause::Term {
         field: FieldPath::new("body"),
         term: term.to_owned(),
+    }
+}
+
+fn even() -> Clause {
+    Clause::Exact {
+        field: FieldPath::new("even"),
+        value: Scalar::Bool(true),
     }
 }
 
@@ -60,7 +71,7 @@ fn queries() -> Vec<Clause> {
         },
         Clause::Bool {
             must: vec![body("red")],
-            should: vec![boosted, phrase, tag.clone()],
+            should: vec![boosted, phrase, tag.clone(), even()],
             filter: vec![],
             must_not: vec![body("lazy")],
             minimum_should_match: 0,
@@ -73,6 +84,8 @@ fn queries() -> Vec<Clause> {
             minimum_should_match: 0,
         },
         Clause::Constant(Box::new(tag)),
+        even(),
+        Clause::Constant(Box::new(even())),
     ]
 }
 
@@ -142,6 +155,31 @@ fn a_phrase_is_explained_by_the_terms_that_documents_hold() {
         (product - f64::from(explanation.value)).abs() < 1e-5,
         "{product}"
     );
+}
+
+#[test]
+fn a_boolean_is_explained_as_a_term_without_lengths() {
+    let view = view();
+    let mut wanted = StatisticsRequest::default();
+    wanted.collect(&even());
+    let numbers = statistics(&view, &wanted, &Control::unlimited());
+    let mut query = testing::query(vec![], vec![]);
+    (query.query, query.statistics) = (even(), Arc::new(numbers.expect("the index can be read")));
+    let id = DocumentId::parse("d4").expect("a good id");
+    let explained = of_document(&view, &id, &query).expect("the index can be read");
+    let explanation = explained.expect("it exists").explanation;
+    assert_eq!(
+        explanation.description,
+        "weight(even:true), boost * idf of:"
+    );
+    let [boost, idf] = explanation.details.as_slice() else {
+        panic!("{explanation:?}");
+    };
+    let numbers: Vec<f32> = idf.details.iter().map(|part| part.value).collect();
+    assert_eq!(numbers, [30.0, 60.0]);
+    assert_eq!(boost.value.to_bits(), 1.0_f32.to_bits());
+    let expected = 2.0_f64.ln() as f32;
+    assert_eq!(explanation.value.to_bits(), expected.to_bits());
 }
 
 #[test]

@@ -139,8 +139,11 @@ impl Cursor {
                 f64::from(*factor),
             ),
             Clause::Constant(inner) => Self::constant(scope, reader, inner, boost, asked)?,
-            Clause::Exact { .. }
-            | Clause::AnyOf { .. }
+            Clause::Exact { field, value } => {
+                let score = boost * scope.model.value(field, value)?;
+                Self::constant(scope, reader, clause, score, asked)?
+            }
+            Clause::AnyOf { .. }
             | Clause::Range { .. }
             | Clause::Exists { .. }
             | Clause::Ids { .. }

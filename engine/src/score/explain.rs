@@ -86,6 +86,13 @@ impl Explainer<'_> {
                 let idf = idf_of(model.term(field, term)?);
                 self.weight(field, term, (boost, vec![idf], frequency))
             }
+            Clause::Exact { field, value } => match value.scored_term() {
+                Some(term) => {
+                    let idf = idf_of(model.term(field, term)?);
+                    self.weight(field, term, (boost, vec![idf], frequency))
+                }
+                None => constant(boost),
+            },
             Clause::Synonyms { field, terms } => {
                 let idf = idf_of(model.group(field, terms)?);
                 self.weight(
@@ -145,7 +152,7 @@ impl Explainer<'_> {
                 format!("score, times {factor} where the negative query matches, of:"),
                 self.all([positive.as_ref()], boost)?,
             ),
-            _ => (format!("constant score, boost {boost}"), Vec::new()),
+            _ => constant(boost),
         })
     }
 
@@ -208,6 +215,10 @@ impl Explainer<'_> {
         };
         (description, details)
     }
+}
+
+fn constant(boost: f64) -> (String, Vec<Explanation>) {
+    (format!("constant score, boost {boost}"), Vec::new())
 }
 
 fn leaf(value: f64, description: impl Into<String>) -> Explanation {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::{FieldStatistics, Statistics};
+use gleaner_query::resolved::{FieldStatistics, Scalar, Statistics};
 
 use super::bm25::{self, LengthNorms};
 use crate::EngineError;
@@ -78,6 +78,18 @@ impl Model {
             matching,
             idf: bm25::idf(matching, documents),
         })
+    }
+
+    /// Returns what a value scores before any boost: the inverse document frequency of the term that
+    /// a boolean is, 1 for others.
+    ///
+    /// # Errors
+    /// As [`Model::term`].
+    pub(crate) fn value(&self, field: &FieldPath, value: &Scalar) -> Result<f64, EngineError> {
+        match value.scored_term() {
+            Some(term) => Ok(self.term(field, term)?.idf),
+            None => Ok(1.0),
+        }
     }
 
     /// Returns the numbers of those terms of a phrase that it weighs by: alternatives that no document

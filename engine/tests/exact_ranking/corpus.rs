@@ -26,6 +26,16 @@ pub(crate) struct Document {
     pub(crate) number: i64,
 }
 
+impl Document {
+    /// The value of `flag`; `None`: the document does not have the field.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        match self.number.rem_euclid(9) {
+            0 | 1 => None,
+            rest => Some(rest < 4),
+        }
+    }
+}
+
 /// A step of the history that leads to the live documents.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -49,6 +59,10 @@ pub(crate) fn title() -> FieldPath {
 
 pub(crate) fn tag() -> FieldPath {
     FieldPath::new("tag")
+}
+
+pub(crate) fn flag() -> FieldPath {
+    FieldPath::new("flag")
 }
 
 pub(crate) fn word(number: u32) -> String {

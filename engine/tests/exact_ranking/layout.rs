@@ -223,6 +223,7 @@ fn open(shard: usize) -> ShardIndex {
         "body": {"type": "text", "analyzer": "whitespace"},
         "tag": {"type": "keyword"},
         "number": {"type": "long"},
+        "flag": {"type": "boolean"},
     }});
     let mapping = parse_mapping(&declared, None, &MappingRules::default()).expect("it is good");
     let key = ShardKey {
@@ -281,6 +282,9 @@ fn source(document: &Document) -> String {
     });
     if !document.title.is_empty() {
         source["title"] = text(&document.title).into();
+    }
+    if let Some(flag) = document.flag() {
+        source["flag"] = flag.into();
     }
     source.to_string()
 }

@@ -16,7 +16,7 @@ mod stock;
 
 use std::sync::Arc;
 
-use gleaner_query::resolved::{Clause, Statistics};
+use gleaner_query::resolved::{Clause, Scalar, Statistics};
 use gleaner_query::search::TrackTotal;
 use rand::Rng;
 use rand::SeedableRng;
@@ -123,6 +123,15 @@ fn statistics_are_those_of_live_documents() {
             let clause = request(word);
             let expected = oracle::statistics(&corpus, &clause);
             assert_eq!(cluster.statistics(&clause), expected, "{layout:?} {word}");
+        }
+        for value in [false, true] {
+            let clause = Clause::Exact {
+                field: corpus::flag(),
+                value: Scalar::Bool(value),
+            };
+            let expected = oracle::statistics(&corpus, &clause);
+            assert!(expected.terms[&corpus::flag()][&value.to_string()] > 0);
+            assert_eq!(cluster.statistics(&clause), expected, "{layout:?} {value}");
         }
     }
 }

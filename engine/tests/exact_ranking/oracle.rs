@@ -81,13 +81,22 @@ fn words<'d>(document: &'d Document, field: &FieldPath) -> &'d [u32] {
         "title" => &document.title,
         "body" => &document.body,
         "tag" => std::slice::from_ref(&document.tag),
+        "flag" => match document.flag() {
+            None => &[],
+            Some(false) => &[0],
+            Some(true) => &[1],
+        },
         other => panic!("no field {other}"),
     }
 }
 
-/// The number of a term: of `w12` or `t12`.
+/// The number of a term: of `w12` or `t12`, or a flag.
 fn number(term: &str) -> u32 {
-    term[1..].parse().expect("a term of the corpus")
+    match term {
+        "false" => 0,
+        "true" => 1,
+        _ => term[1..].parse().expect("a term of the corpus"),
+    }
 }
 
 /// Returns the score of a document, `None` where it does not match.
@@ -102,6 +111,13 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
         Clause::MatchAll => Some(boost),
         Clause::MatchNone => None,
         Clause::Term { field, term } => text.score(field, &[term], &[term], boost),
+        Clause::Exact {
+            field,
+            value: Scalar::Bool(value),
+        } => {
+            let term = value.to_string();
+            text.score(field, &[&term], &[&term], boost)
+        }
         Clause::Synonyms { field, terms } => {
             let terms: Vec<&String> = terms.iter().collect();
             text.score(field, &terms, &terms, boost)
@@ -210,7 +226,7 @@ impl Text<'_> {
         if frequency == 0.0 {
             return None;
         }
-        if field.as_str() == "tag" {
+        if matches!(field.as_str(), "tag" | "flag") {
             return Some(weight);
         }
         let numbers = self.numbers.fields[field];
@@ -224,6 +240,7 @@ impl Text<'_> {
 fn inner_matches(clause: &Clause, document: &Document) -> bool {
     match clause {
         Clause::Term { field, term } => words(document, field).contains(&number(term)),
+        Clause::Exact { value: Scalar::Bool(value), .. } => document.flag() == Some(*value),
         Clause::Phrase { field, positions, .. } => phrase_count(document, field, positions) > 0.0,
         Clause::Range { lower, upper, .. } => {
             let value = document.number;

@@ -7,7 +7,7 @@ use gleaner_query::resolved::{Clause, Scalar};
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::corpus::{Corpus, PLANTED, VOCABULARY, body, draw_word, tag, title, word};
+use crate::corpus::{Corpus, PLANTED, VOCABULARY, body, draw_word, flag, tag, title, word};
 
 /// Draws a query; plain disjunctions, conjunctions and terms come most often.
 pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
@@ -86,11 +86,12 @@ fn field(rng: &mut StdRng) -> FieldPath {
 }
 
 fn term(rng: &mut StdRng) -> Clause {
-    let clause = match rng.random_range(0..12) {
+    let clause = match rng.random_range(0..13) {
         0 => Clause::Term {
             field: tag(),
             term: format!("t{}", rng.random_range(0..6)),
         },
+        1 => flagged(rng),
         _ => Clause::Term {
             field: field(rng),
             term: word(asked_word(rng)),
@@ -104,6 +105,13 @@ fn term(rng: &mut StdRng) -> Clause {
         };
     }
     clause
+}
+
+fn flagged(rng: &mut StdRng) -> Clause {
+    Clause::Exact {
+        field: flag(),
+        value: Scalar::Bool(rng.random_bool(0.5)),
+    }
 }
 
 fn terms(rng: &mut StdRng, count: usize) -> Vec<Clause> {
@@ -151,7 +159,7 @@ fn phrase(rng: &mut StdRng, corpus: &Corpus) -> Clause {
 }
 
 fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
         0 => Clause::Term {
             field: tag(),
             term: format!("t{}", rng.random_range(0..5)),
@@ -174,6 +182,7 @@ fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
             fields: vec![title()],
         },
         4 => phrase(rng, corpus),
+        5 => flagged(rng),
         _ => {
             let ids = (0..200).map(|_| format!("d{}", rng.random_range(0..3_000)));
             let mut ids: Vec<DocumentId> = ids

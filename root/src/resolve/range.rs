@@ -183,10 +183,11 @@ fn of_booleans(field: &FieldPath, lower: &Bound<Scalar>, upper: &Bound<Scalar>) 
         (true, true) => Clause::Exists {
             fields: vec![field.clone()],
         },
-        (_, value) => Clause::Exact {
+        // A range scores 1, where the value by itself scores as a term.
+        (_, value) => Clause::Constant(Box::new(Clause::Exact {
             field: field.clone(),
             value: Scalar::Bool(value),
-        },
+        })),
     }
 }
 

@@ -168,7 +168,7 @@ fn what_leaves_no_trace_does_not_exist() {
 
 #[test]
 fn ranges_of_booleans_are_what_lies_between() {
-    let one = |value| exact("b", Scalar::Bool(value));
+    let one = |value| Clause::Constant(Box::new(exact("b", Scalar::Bool(value))));
     let both = Clause::Exists {
         fields: vec![path("b")],
     };
