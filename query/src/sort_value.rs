@@ -55,7 +55,7 @@ pub fn formats(
 /// a float does not have: none are narrow then.
 pub fn narrow_keys<'m>(
     keys: &[SortKey],
-    mappings: impl Iterator<Item = &'m Mapping> + Clone,
+    mappings: &(impl Iterator<Item = &'m Mapping> + Clone),
 ) -> Vec<bool> {
     let is_narrow_in_all = |key: &SortKey| {
         let mut indices = mappings.clone().filter_map(|of| is_narrow(key, of));
@@ -227,7 +227,7 @@ mod tests {
             (&json!("_score"), vec![&float], false),
         ] {
             let keys = parse_sort(&json!([key])).expect("an order");
-            let narrow = narrow_keys(&keys, mappings.into_iter());
+            let narrow = narrow_keys(&keys, &mappings.into_iter());
             assert_eq!(narrow, [expected], "{key}");
         }
     }

@@ -29,7 +29,7 @@ impl<'a> Joiner<'a> {
     pub(super) fn new(plans: &'a [IndexPlan], asked: &'a Asked<'a>) -> Result<Self, RootError> {
         let sort = &asked.request.sort;
         let mappings = plans.iter().map(|plan| &*plan.index.mapping);
-        let narrow = narrow_keys(sort, mappings.clone());
+        let narrow = narrow_keys(sort, &mappings);
         let formats = mappings.map(|mapping| formats(sort, mapping, &narrow));
         let kept = plans.iter().map(|plan| kept_source(&plan.index.mapping));
         Ok(Self {

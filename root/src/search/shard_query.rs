@@ -17,7 +17,7 @@ use crate::token::Position;
 /// Makes what the shards of each plan are asked.
 pub(super) fn shard_queries(plans: &[IndexPlan], asked: &Asked<'_>) -> Vec<Arc<ShardQuery>> {
     let mappings = plans.iter().map(|plan| &*plan.index.mapping);
-    let narrow = narrow_keys(&asked.request.sort, mappings);
+    let narrow = narrow_keys(&asked.request.sort, &mappings);
     let asked_of = |plan| {
         let mut query = shard_query(plan, asked);
         if let Some(values) = &mut query.search_after {

@@ -23,7 +23,7 @@ pub(super) fn value(
     context: &FinalizeContext<'_>,
 ) -> Result<AggregationValue, EngineError> {
     let mappings = context.mappings.values().map(|mapping| &**mapping);
-    let narrow = narrow_keys(&request.sort, mappings);
+    let narrow = narrow_keys(&request.sort, &mappings);
     let formats_of = |(index, mapping): (&IndexUuid, &Arc<Mapping>)| {
         formats(&request.sort, mapping, &narrow).map(|formats| (*index, formats))
     };
