@@ -1,12 +1,16 @@
 //! By when an evaluation must end, whether it was called off, and how much memory it may hold.
 //!
 //! Evaluation runs on rayon, which cannot cancel: every loop of ours calls [`Control::check`]
-//! between blocks. A [`MemoryAccount`] per query draws on one per node.
+//! between blocks, and work within one document that its size does not bound calls it by a `Pace`.
+//! A [`MemoryAccount`] per query draws on one per node.
+
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+pub(crate) use self::pace::Pace;
 use crate::EngineError;
 
 /// Why an evaluation ends before it is done.
@@ -25,8 +29,14 @@ pub struct Control {
     is_cancelled: AtomicBool,
     /// Sticky, so that all threads stop together and the answer says `timed_out`.
     is_late: AtomicBool,
+    /// Sticky: a scorer has ended before it was done.
+    is_cut_short: AtomicBool,
+    /// How often work within documents has looked.
+    num_looks: AtomicU64,
     #[cfg(test)]
     num_checks: AtomicU64,
+    #[cfg(test)]
+    most_checks: Option<u64>,
 }
 
 impl Control {
@@ -39,6 +49,30 @@ impl Control {
     pub fn until(deadline: Instant) -> Self {
         Self {
             deadline: Some(deadline),
+            ..Self::default()
+        }
+    }
+
+    /// Returns a control that is late from its check number `most_checks` on, counted from 0.
+    #[cfg(test)]
+    pub(crate) fn until_check(most_checks: u64) -> Self {
+        Self {
+            most_checks: Some(most_checks),
+            ..Self::until(Instant::now() + std::time::Duration::from_secs(3_600))
+        }
+    }
+
+    /// Returns a control of the same deadline for work whose cutting short is its own matter. Calling this
+    /// one off afterwards does not stop that work: its deadline does.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            deadline: self.deadline,
+            is_cancelled: AtomicBool::new(self.is_cancelled()),
+            is_late: AtomicBool::new(self.is_late()),
+            #[cfg(test)]
+            num_checks: AtomicU64::new(self.num_checks()),
+            #[cfg(test)]
+            most_checks: self.most_checks,
             ..Self::default()
         }
     }
@@ -59,7 +93,7 @@ impl Control {
     /// [`Stop::Cancelled`] after [`Control::cancel`], [`Stop::Deadline`] from the deadline on.
     pub fn check(&self) -> Result<(), Stop> {
         #[cfg(test)]
-        self.num_checks.fetch_add(1, Ordering::Relaxed);
+        self.count_check();
         if self.is_cancelled() {
             return Err(Stop::Cancelled);
         }
@@ -71,6 +105,44 @@ impl Control {
             return Err(Stop::Deadline);
         }
         Ok(())
+    }
+
+    /// Tells that a scorer ended before it was done: scorers have no errors.
+    pub(crate) fn cut_short(&self) {
+        self.is_cut_short.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether what scorers say is whole; a nanosecond. To be asked after they have spoken: what
+    /// was excluded by one that ended, say, seems to match.
+    ///
+    /// # Errors
+    /// Why they have ended, one of them at least.
+    #[inline]
+    pub(crate) fn check_whole(&self) -> Result<(), Stop> {
+        if self.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        if self.is_cut_short.load(Ordering::Relaxed) {
+            return Err(Stop::Deadline);
+        }
+        Ok(())
+    }
+
+    fn note_look(&self) {
+        self.num_looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how often work within documents has looked: it grows where documents cost much.
+    pub(crate) fn num_looks(&self) -> u64 {
+        self.num_looks.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    fn count_check(&self) {
+        let number = self.num_checks.fetch_add(1, Ordering::Relaxed);
+        if self.most_checks.is_some_and(|most| number >= most) {
+            self.is_late.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Returns how often it was checked.
@@ -221,6 +293,20 @@ mod tests {
         let control = Control::until(Instant::now());
         control.cancel();
         assert_eq!(control.check(), Err(Stop::Cancelled));
+    }
+
+    #[test]
+    fn what_scorers_say_is_whole_until_one_is_cut_short() {
+        let control = Control::until(Instant::now());
+        assert_eq!(control.check_whole(), Ok(()));
+        control.cut_short();
+        assert_eq!(control.check_whole(), Err(Stop::Deadline));
+        let apart = control.apart();
+        assert_eq!(apart.check_whole(), Ok(()));
+        assert_eq!(apart.check(), Err(Stop::Deadline));
+        control.cancel();
+        assert_eq!(control.check_whole(), Err(Stop::Cancelled));
+        assert_eq!(control.apart().check(), Err(Stop::Cancelled));
     }
 
     #[test]

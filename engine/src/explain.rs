@@ -6,6 +6,7 @@ use gleaner_model::DocumentId;
 use gleaner_query::answer::Explanation;
 use gleaner_query::resolved::ShardQuery;
 
+use crate::control::Control;
 use crate::error::EngineError;
 use crate::score;
 use crate::view::View;
@@ -24,14 +25,15 @@ pub struct Explained {
 /// Explains the score of the document of `id`; `None` where the shard has no such live document.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`], and when the index cannot be read.
+/// As [`at_place`].
 pub fn of_document(
     view: &Arc<View>,
     id: &DocumentId,
     query: &ShardQuery,
+    control: &Control,
 ) -> Result<Option<Explained>, EngineError> {
     match view.find_place(id)? {
-        Some(place) => at_place(view, place, query).map(Some),
+        Some(place) => at_place(view, place, query, control).map(Some),
         None => Ok(None),
     }
 }
@@ -39,13 +41,17 @@ pub fn of_document(
 /// Explains the score of the document at `place`, a number that `view` gave out.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`], and when the index cannot be read.
+/// [`EngineError::MissingStatistics`], when the index cannot be read, and
+/// [`EngineError::DeadlineExceeded`] or [`EngineError::Cancelled`] when the request must stop: a tree of
+/// half a score is of no use. Of a cancellation while a document is evaluated nothing is noticed; the
+/// deadline ends it.
 pub fn at_place(
     view: &Arc<View>,
     place: u64,
     query: &ShardQuery,
+    control: &Control,
 ) -> Result<Explained, EngineError> {
-    let found = score::explain::explain(view, place, query)?;
+    let found = score::explain::explain(view, place, query, control)?;
     Ok(Explained {
         place,
         matched: found.is_some(),

@@ -87,7 +87,7 @@ pub fn fetch(
             .transpose()?;
         let explanation = spec
             .explain
-            .map(|query| explain::at_place(view, places[i], query));
+            .map(|query| explain::at_place(view, places[i], query, control));
         hits[i] = Some(FetchedHit {
             id: document.id,
             routing: document.routing,

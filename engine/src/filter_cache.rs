@@ -170,10 +170,8 @@ pub fn collect_bitmap<D: DocSet + ?Sized>(
             .append(block.iter().copied())
             .expect("a docset's documents ascend");
     }
-    // Scorers that were called off end early.
-    if control.is_cancelled() {
-        return Err(Stop::Cancelled);
-    }
+    // Scorers that were called off, or cut short, end early.
+    control.check_whole()?;
     bitmap.optimize();
     Ok(bitmap)
 }
@@ -236,13 +234,17 @@ mod tests {
     }
 
     #[test]
-    fn no_bitmap_is_made_of_a_scorer_that_ended_because_it_was_cancelled() {
+    fn no_bitmap_is_made_of_a_scorer_that_ended_early() {
         let control = Control::unlimited();
         let none = collect_bitmap(&mut EmptyScorer, &control);
         assert_eq!(none.expect("nothing is an answer").len(), 0);
         control.cancel();
         let cut_short = collect_bitmap(&mut EmptyScorer, &control);
         assert_eq!(cut_short, Err(Stop::Cancelled));
+        let late = Control::unlimited();
+        late.cut_short();
+        let cut_short = collect_bitmap(&mut EmptyScorer, &late);
+        assert_eq!(cut_short, Err(Stop::Deadline));
     }
 
     #[test]

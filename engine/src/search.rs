@@ -3,7 +3,8 @@
 //! Every (shard, segment) is a task of its own; tasks share the k-th best score, so a segment is
 //! pruned by what all others have found, and the count of matches, so that counting stops at the
 //! limit. Evaluation goes in blocks of at most 4,096 documents, skipped ones included, with a look
-//! at the clock between them.
+//! at the clock between them, and within documents that phrases are compared with. Of what is cut short
+//! within a document nothing counts but what was seen before its block.
 //!
 //! Does not: merge with other leaves, fetch documents, wait for a place on the pool (the caller
 //! lets in at most as many searches as there are cores).

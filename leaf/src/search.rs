@@ -260,11 +260,11 @@ impl Leaf {
         let (id, query) = (call.id, call.query);
         let outcome = self
             .pool
-            .run(deadline, move |_| {
+            .run(deadline, move |control| {
                 let Some(stored) = view.find(&id)? else {
                     return Ok(None);
                 };
-                let explained = explain::at_place(&view, stored.place, &query)?;
+                let explained = explain::at_place(&view, stored.place, &query, control)?;
                 let (matched, explanation) = (explained.matched, explained.explanation);
                 let document = document(stored);
                 Ok::<_, EngineError>(Some(ExplainAnswer {

@@ -118,7 +118,8 @@ fn the_value_of_an_explanation_is_the_score_to_the_bit() {
             .expect("it is good");
         assert!(!answer.hits.is_empty());
         for hit in answer.hits {
-            let explained = at_place(&view, hit.place, &query).expect("the index can be read");
+            let explained = at_place(&view, hit.place, &query, &control);
+            let explained = explained.expect("the index can be read");
             assert!(explained.matched);
             let score = hit.score.expect("it is scored");
             assert_eq!(explained.explanation.value.to_bits(), score.to_bits());
@@ -142,7 +143,8 @@ fn a_phrase_is_explained_by_the_terms_that_documents_hold() {
     let mut query = testing::query(vec![], vec![]);
     (query.query, query.statistics) = (clause, Arc::new(numbers.expect("the index can be read")));
     let id = DocumentId::parse("d7").expect("a good id");
-    let explained = of_document(&view, &id, &query).expect("the index can be read");
+    let control = Control::unlimited();
+    let explained = of_document(&view, &id, &query, &control).expect("the index can be read");
     let explanation = explained.expect("it exists").explanation;
     let parts = explanation.details.iter();
     let parts: Vec<&str> = parts
@@ -191,10 +193,43 @@ fn documents_that_do_not_match_or_do_not_exist_are_told_apart() {
     };
     let of = |id: &str| {
         let id = DocumentId::parse(id).expect("a good id");
-        of_document(&view, &id, &query).expect("the index can be read")
+        of_document(&view, &id, &query, &Control::unlimited()).expect("the index can be read")
     };
     let explained = of("d1").expect("it exists");
     assert!(!explained.matched);
     assert_eq!(explained.explanation.value.to_bits(), 0.0_f32.to_bits());
     assert_eq!(of("gone-d1"), None);
+}
+
+#[test]
+fn an_explanation_ends_within_a_document_when_its_time_is_over() {
+    let mapping = mapping(&json!({"body": {"type": "text"}}));
+    let documents = vec![("d".to_owned(), json!({"body": ["a"; 200].join(" ")}))];
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let view = Index::new(&mapping, &documents, layout).views().remove(0);
+    let clause = Clause::Phrase {
+        field: FieldPath::new("body"),
+        positions: (0..40).map(|at| (at, vec!["a".to_owned()])).collect(),
+        slop: 3,
+    };
+    let mut wanted = StatisticsRequest::default();
+    wanted.collect(&clause);
+    let numbers = statistics(&view, &wanted, &Control::unlimited());
+    let mut query = testing::query(vec![], vec![]);
+    (query.query, query.statistics) = (clause, Arc::new(numbers.expect("the index can be read")));
+    let id = DocumentId::parse("d").expect("a good id");
+    let explain = |control: &Control| of_document(&view, &id, &query, control);
+    let whole = explain(&Control::unlimited()).expect("there is time");
+    assert!(whole.expect("it exists").matched);
+    for most_checks in [0, 1, 30] {
+        let late = explain(&Control::until_check(most_checks));
+        assert!(matches!(late, Err(EngineError::DeadlineExceeded)));
+    }
+    let cancelled = Control::unlimited();
+    cancelled.cancel();
+    assert!(matches!(explain(&cancelled), Err(EngineError::Cancelled)));
 }

@@ -8,7 +8,6 @@
 
 mod fragments;
 mod matcher;
-mod pace;
 mod phrase;
 mod score;
 
@@ -24,12 +23,14 @@ use serde_json::Value;
 
 use self::fragments::Passage;
 use self::matcher::{Matcher, Span};
-use self::pace::Pace;
 use super::HighlightSpec;
 use super::fields::{Copies, copies, source_paths};
-use crate::control::{Control, Stop};
+use crate::control::{self, Control, Stop};
 use crate::error::EngineError;
 use crate::view::View;
+
+/// Counts the steps of one document's highlighting.
+type Pace<'a> = control::Pace<&'a Control>;
 
 /// Highlights documents of one view.
 pub struct Highlighter {

@@ -154,6 +154,8 @@ impl<'q> GateFilter<'q> {
             }
         }
         let scorer = excluded::Excluded(weight()?).scorer(reader, 1.0)?;
+        // To find the first document of a phrase may have been cut short.
+        scope.control.check_whole()?;
         Ok(if scorer.is::<AllScorer>() {
             Gate::All
         } else if scorer.is::<EmptyScorer>() {

@@ -1,4 +1,5 @@
 //! Clauses tantivy cannot score: a docset finds candidates, the canonical cursor decides and scores.
+//! Where the cursor is cut short within a document, the scorer ends before it.
 
 use std::sync::Arc;
 
@@ -91,6 +92,8 @@ impl Weight for Candidates {
             docs,
             cursor,
             score: 0.0,
+            control: Arc::clone(&self.control),
+            has_ended: false,
         };
         let first = scorer.docs.doc();
         scorer.settle(first);
@@ -109,12 +112,15 @@ struct CandidateScorer {
     docs: Box<dyn Scorer>,
     cursor: Cursor,
     score: Score,
+    control: Arc<Control>,
+    /// Whether the evaluation was cut short: no more documents come.
+    has_ended: bool,
 }
 
 impl CandidateScorer {
     /// Goes on from candidate `doc` to the first that matches.
     fn settle(&mut self, mut doc: DocId) -> DocId {
-        while doc != TERMINATED {
+        while doc != TERMINATED && !self.has_ended {
             if self.accepts(doc) {
                 return doc;
             }
@@ -125,18 +131,25 @@ impl CandidateScorer {
 
     fn accepts(&mut self, doc: DocId) -> bool {
         let score = self.cursor.score(doc);
+        self.has_ended = self.control.check_whole().is_err();
         self.score = score.unwrap_or_default() as Score;
-        score.is_some()
+        score.is_some() && !self.has_ended
     }
 }
 
 impl DocSet for CandidateScorer {
     fn advance(&mut self) -> DocId {
+        if self.has_ended {
+            return TERMINATED;
+        }
         let next = self.docs.advance();
         self.settle(next)
     }
 
     fn seek(&mut self, target: DocId) -> DocId {
+        if self.has_ended {
+            return TERMINATED;
+        }
         if self.docs.doc() >= target {
             let doc = self.docs.doc();
             return self.settle(doc);
@@ -146,7 +159,7 @@ impl DocSet for CandidateScorer {
     }
 
     fn seek_danger(&mut self, target: DocId) -> SeekDangerResult {
-        if target >= TERMINATED {
+        if target >= TERMINATED || self.has_ended {
             return SeekDangerResult::SeekLowerBound(TERMINATED);
         }
         let mut doc = self.docs.doc();
@@ -157,13 +170,18 @@ impl DocSet for CandidateScorer {
             SeekDangerResult::SeekLowerBound(doc)
         } else if self.accepts(doc) {
             SeekDangerResult::Found
+        } else if self.has_ended {
+            SeekDangerResult::SeekLowerBound(TERMINATED)
         } else {
             SeekDangerResult::SeekLowerBound(target + 1)
         }
     }
 
     fn doc(&self) -> DocId {
-        self.docs.doc()
+        match self.has_ended {
+            true => TERMINATED,
+            false => self.docs.doc(),
+        }
     }
 
     fn size_hint(&self) -> u32 {

@@ -3,7 +3,9 @@
 //! A driver looks at the control between blocks. One document of a phrase costs many times what one of a
 //! term does, and tantivy fills a window of thousands of documents of a union, and of each of its
 //! phrases, before its caller has the next one. So phrases look at the flag themselves, at each step.
-//! What they leave out then is of no matter: nobody waits for the answer, and no bitmap is kept of it.
+//! So do they once one of them was cut short by the deadline. What they leave out then is of no matter:
+//! nobody waits for the answer, or [`Control::check_whole`] is asked before anything is made of it, and no
+//! bitmap is kept of it.
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TERMINATED}
 
 use crate::control::Control;
 
-/// Makes the scorers of a weight end once `control` is cancelled.
+/// Makes the scorers of a weight end once `control` is cancelled, or something under it was cut short.
 pub(super) struct Stoppable {
     pub(super) inner: Box<dyn Weight>,
     pub(super) control: Arc<Control>,
@@ -34,7 +36,7 @@ impl Stoppable {
 
 impl Weight for Stoppable {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
-        if self.control.is_cancelled() {
+        if self.control.check_whole().is_err() {
             // To find the first document of a phrase may take long.
             return Ok(Box::new(EmptyScorer));
         }
@@ -47,7 +49,7 @@ impl Weight for Stoppable {
         target: DocId,
         boost: Score,
     ) -> tantivy::Result<(SeekDangerResult, Box<dyn Scorer>)> {
-        if self.control.is_cancelled() {
+        if self.control.check_whole().is_err() {
             let none = SeekDangerResult::SeekLowerBound(TERMINATED);
             return Ok((none, Box::new(EmptyScorer)));
         }
@@ -68,7 +70,7 @@ struct StoppableScorer {
 
 impl StoppableScorer {
     fn is_over(&mut self) -> bool {
-        self.has_stopped = self.has_stopped || self.control.is_cancelled();
+        self.has_stopped = self.has_stopped || self.control.check_whole().is_err();
         self.has_stopped
     }
 }
@@ -144,6 +146,14 @@ mod tests {
         assert_eq!((scorer.doc(), scorer.advance()), (60, TERMINATED));
         assert_eq!(scorer.doc(), TERMINATED);
         assert_eq!(scorer.advance(), TERMINATED);
+    }
+
+    #[test]
+    fn it_ends_when_another_was_cut_short() {
+        let (mut scorer, control) = scorer();
+        assert_eq!(scorer.advance(), 1);
+        control.cut_short();
+        assert_eq!((scorer.advance(), scorer.doc()), (TERMINATED, TERMINATED));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tantivy::{DocId, DocSet, SegmentReader, Term};
 
 use super::phrase::PhraseMatcher;
 use super::weights::TextWeight;
+use super::window;
 use crate::EngineError;
 use crate::lower::{self, Scope};
 
@@ -166,10 +167,8 @@ impl Cursor {
         let Some(handle) = scope.view.fields().text(field.as_str()) else {
             return Ok(Self::Absent);
         };
-        let lists = read_all(reader, handle.column, positions)?;
-        Ok(lists.map_or(Self::Absent, |lists| {
-            Self::PhraseMatch(PhraseMatcher::new(positions, lists, slop))
-        }))
+        let matcher = matcher(scope, reader, handle.column, (positions, slop))?;
+        Ok(matcher.map_or(Self::Absent, Self::PhraseMatch))
     }
 
     fn constant(
@@ -187,6 +186,9 @@ impl Cursor {
     }
 
     /// Returns the score of `doc`, `None` where it does not match. `doc` never falls.
+    ///
+    /// It counts for nothing unless [`Control::check_whole`](crate::control::Control::check_whole) says
+    /// afterwards that the scope's control has cut nothing short.
     pub(crate) fn score(&mut self, doc: DocId) -> Option<f64> {
         match self {
             Self::Absent => None,
@@ -376,20 +378,23 @@ fn phrase(
     let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
         return Ok(Cursor::Absent);
     };
-    let lists = read_all(reader, column, positions)?;
-    Ok(lists.map_or(Cursor::Absent, |lists| {
-        Cursor::Phrase(lengths, PhraseMatcher::new(positions, lists, slop))
-    }))
+    let matcher = matcher(scope, reader, column, (positions, slop))?;
+    Ok(matcher.map_or(Cursor::Absent, |matcher| Cursor::Phrase(lengths, matcher)))
 }
 
-/// Opens the postings of a phrase's positions; `None` when the segment lacks one of them.
-fn read_all(
+/// Opens what finds a phrase; `None` when the segment lacks all terms of one of its positions.
+fn matcher(
+    scope: &Scope<'_>,
     reader: &SegmentReader,
     column: Column,
-    positions: &[(u32, Vec<String>)],
-) -> Result<Option<Vec<Vec<SegmentPostings>>>, EngineError> {
-    let mut lists = Vec::with_capacity(positions.len());
-    for (_, terms) in positions {
+    (positions, slop): (&[(u32, Vec<String>)], u32),
+) -> Result<Option<PhraseMatcher>, EngineError> {
+    let slots = window::slots(positions);
+    let mut lists = Vec::new();
+    for ((_, terms), slot) in positions.iter().zip(&slots) {
+        if slot.list < lists.len() {
+            continue;
+        }
         let option = IndexRecordOption::WithFreqsAndPositions;
         let postings = read(reader, column, terms, option)?;
         if postings.is_empty() {
@@ -397,7 +402,8 @@ fn read_all(
         }
         lists.push(postings);
     }
-    Ok((!lists.is_empty()).then_some(lists))
+    let is_empty = lists.is_empty();
+    Ok((!is_empty).then(|| PhraseMatcher::new(slots, lists, slop, scope.control)))
 }
 
 fn bool_cursor(

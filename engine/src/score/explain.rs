@@ -22,11 +22,12 @@ use crate::{EngineError, View};
 /// Explains the score of the document at `place`; `None` where the query does not match it.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`], and when the index cannot be read.
+/// [`EngineError::MissingStatistics`], when the index cannot be read, and when `control` stops it.
 pub(crate) fn explain(
     view: &Arc<View>,
     place: u64,
     query: &ShardQuery,
+    control: &Control,
 ) -> Result<Option<Explanation>, EngineError> {
     let (ord, doc) = split_place(place);
     let segment = view
@@ -35,22 +36,25 @@ pub(crate) fn explain(
         .filter(|s| doc < s.reader().max_doc());
     let segment = segment
         .ok_or_else(|| EngineError::Internal(format!("place {place:#x} is not of this view")))?;
+    let control = Arc::new(control.apart());
     let scope = Scope {
         view,
         model: &Arc::new(Model::new(Arc::clone(&query.statistics))),
-        control: &Arc::new(Control::unlimited()),
+        control: &control,
         // One document is no reason to keep bitmaps.
         filters: &Arc::new(FilterCache::new(FilterCacheOptions {
             budget_bytes: 0,
             ..FilterCacheOptions::default()
         })),
     };
-    Explainer {
+    let explainer = Explainer {
         scope,
         reader: segment.reader(),
         doc,
-    }
-    .node(&query.query, 1.0)
+    };
+    let explanation = explainer.node(&query.query, 1.0)?;
+    control.check_whole()?;
+    Ok(explanation)
 }
 
 struct Explainer<'a> {

@@ -4,109 +4,141 @@
 //! Lucene's `SloppyPhraseMatcher`: each match of width w ≤ slop counts 1 / (1 + w); [`super::window`]
 //! finds them.
 
+use std::sync::Arc;
+
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::{DocId, DocSet};
 
-use super::window::{self, Slot, Window};
+use super::window::{Room, Slot, Window};
+use crate::control::{Control, Pace, Stop};
 
 /// Finds a phrase in the documents of a segment, forwards only.
 pub(crate) struct PhraseMatcher {
     slots: Vec<Slot>,
-    /// Per slot: where positions of its alternatives are read from.
+    /// Per list of the slots: where positions of its terms are read from.
     postings: Vec<Vec<SegmentPostings>>,
     slop: u32,
-    /// Per slot, ascending, without duplicates: position − offset; positions as they are where the
-    /// phrase is sloppy.
-    places: Vec<Vec<i64>>,
-    /// Room for a window.
-    at: Vec<usize>,
+    /// Per list of the slots: its positions, ascending, without duplicates.
+    positions: Vec<Vec<i64>>,
+    /// Where an exact phrase may begin: positions less offsets.
+    starts: Vec<i64>,
+    room: Room,
     buffer: Vec<u32>,
+    pace: Pace<Arc<Control>>,
 }
 
 impl PhraseMatcher {
-    /// Returns a matcher of `positions`; `postings` are those of each one's alternatives, at least one
-    /// list.
+    /// Returns a matcher of `slots`, at least one; `postings` are those of the terms of each of their
+    /// lists, at least one each.
     pub(crate) fn new(
-        positions: &[(u32, Vec<String>)],
+        slots: Vec<Slot>,
         postings: Vec<Vec<SegmentPostings>>,
         slop: u32,
+        control: &Arc<Control>,
     ) -> Self {
-        let slots = window::slots(positions);
         Self {
-            places: vec![Vec::new(); slots.len()],
-            at: Vec::with_capacity(slots.len()),
+            positions: vec![Vec::new(); postings.len()],
+            starts: Vec::new(),
+            room: Room::default(),
+            buffer: Vec::new(),
+            pace: Pace::new(Arc::clone(control)),
             slots,
             postings,
             slop,
-            buffer: Vec::new(),
         }
     }
 
     /// Returns the phrase's frequency in `doc`, 0 where it does not occur. `doc` never falls.
+    ///
+    /// Where the time is over within a document it returns 0 too, and [`Control::check_whole`] tells.
     pub(crate) fn frequency(&mut self, doc: DocId) -> f64 {
-        for slot in 0..self.slots.len() {
-            self.read_places(slot, doc);
-            if self.places[slot].is_empty() {
-                return 0.0;
+        self.count(doc).unwrap_or_else(|_| {
+            self.pace.control().cut_short();
+            0.0
+        })
+    }
+
+    fn count(&mut self, doc: DocId) -> Result<f64, Stop> {
+        for list in 0..self.postings.len() {
+            self.read_positions(list, doc);
+            let num_positions = self.positions[list].len();
+            self.pace.step(1 + num_positions)?;
+            if num_positions == 0 {
+                return Ok(0.0);
             }
         }
         if self.slop == 0 {
-            count_exact(&mut self.places)
+            self.count_exact()
         } else {
             self.count_sloppy()
         }
     }
 
-    fn read_places(&mut self, slot: usize, doc: DocId) {
-        let offset = match self.slop {
-            0 => i64::from(self.slots[slot].offset),
-            _ => 0,
-        };
-        let (lists, places) = (&mut self.postings[slot], &mut self.places[slot]);
-        places.clear();
+    fn read_positions(&mut self, list: usize, doc: DocId) {
+        let (lists, positions) = (&mut self.postings[list], &mut self.positions[list]);
+        positions.clear();
         for postings in lists.iter_mut() {
             if postings.doc() < doc {
                 postings.seek(doc);
             }
             if postings.doc() == doc {
                 postings.positions(&mut self.buffer);
-                places.extend(self.buffer.iter().map(|&p| i64::from(p) - offset));
+                positions.extend(self.buffer.iter().copied().map(i64::from));
             }
         }
         if lists.len() > 1 {
-            places.sort_unstable();
+            positions.sort_unstable();
         }
-        places.dedup();
+        positions.dedup();
     }
 
-    fn count_sloppy(&mut self) -> f64 {
+    fn count_exact(&mut self) -> Result<f64, Stop> {
+        let Some((first, rest)) = self.slots.split_first() else {
+            return Ok(0.0);
+        };
+        let offset = i64::from(first.offset);
+        let positions = self.positions[first.list].iter();
+        self.starts.clear();
+        self.starts
+            .extend(positions.map(|position| position - offset));
+        for slot in rest {
+            let positions = &self.positions[slot.list];
+            self.pace.step(self.starts.len() + positions.len())?;
+            keep_followed(&mut self.starts, positions, i64::from(slot.offset));
+            if self.starts.is_empty() {
+                break;
+            }
+        }
+        Ok(self.starts.len() as f64)
+    }
+
+    fn count_sloppy(&mut self) -> Result<f64, Stop> {
         let slop = i64::from(self.slop);
-        let Some(mut window) = Window::open(&self.slots, &self.places, &mut self.at) else {
-            return 0.0;
+        let pace = &mut self.pace;
+        let window = Window::open(&self.slots, &self.positions, &mut self.room, pace)?;
+        let Some(mut window) = window else {
+            return Ok(0.0);
         };
         let mut frequency = 0.0;
-        while let Some(width) = window.next_candidate(|_| {}) {
+        while let Some(width) = window.next_candidate(pace, |_| {})? {
             if width <= slop {
                 frequency += 1.0 / (1.0 + width as f64);
             }
         }
-        frequency
+        Ok(frequency)
     }
 }
 
-/// Counts the places that all slots have, and leaves them with the first one.
-fn count_exact(places: &mut [Vec<i64>]) -> f64 {
-    let (first, rest) = places.split_at_mut(1);
-    for other in rest.iter() {
-        let mut at = 0;
-        first[0].retain(|place| {
-            while other.get(at).is_some_and(|next| next < place) {
-                at += 1;
-            }
-            other.get(at) == Some(place)
-        });
-    }
-    first[0].len() as f64
+/// Keeps those of `starts` that have one of `positions` at a distance; both ascend.
+fn keep_followed(starts: &mut Vec<i64>, positions: &[i64], distance: i64) {
+    let mut at = 0;
+    starts.retain(|start| {
+        let wanted = start + distance;
+        while positions.get(at).is_some_and(|next| *next < wanted) {
+            at += 1;
+        }
+        positions.get(at) == Some(&wanted)
+    });
 }
 
 #[cfg(test)]
@@ -114,9 +146,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exact_phrases_count_every_occurrence() {
-        assert_eq!(count_exact(&mut [vec![1, 5, 9], vec![1, 6, 9]]), 2.0);
-        assert_eq!(count_exact(&mut [vec![1], vec![1]]), 1.0);
-        assert_eq!(count_exact(&mut [vec![1], vec![2]]), 0.0);
+    fn starts_are_kept_where_a_position_is_at_the_distance() {
+        let kept = |starts: &[i64], positions: &[i64], distance| {
+            let mut starts = starts.to_vec();
+            keep_followed(&mut starts, positions, distance);
+            starts
+        };
+        assert_eq!(kept(&[1, 5, 9], &[1, 6, 9], 0), [1, 9]);
+        assert_eq!(kept(&[1, 5, 9], &[2, 3, 10], 1), [1, 9]);
+        assert_eq!(kept(&[-2, 4], &[0, 6], 2), [-2, 4]);
+        assert!(kept(&[1], &[1], 1).is_empty());
+        assert!(kept(&[1], &[], 0).is_empty());
     }
 }

@@ -2,16 +2,29 @@
 //!
 //! Follows Lucene's `SloppyPhraseMatcher`: the width of a match is the spread of the terms' positions
 //! after each slot's offset is taken away. Slots that share a term never use the same token twice: of
-//! two that meet on one, the one at the lesser place goes on, whichever was moved.
+//! two that meet on one, the one at the lesser place goes on, whichever was moved. That is always the
+//! one that comes later in the phrase.
+//!
+//! Each move costs a look at all slots, so a long phrase in a long text takes seconds: steps are counted by
+//! a [`Pace`], which ends it in time.
 //! Called by `score::phrase`, which counts matches, and `fetch::highlight`, which marks them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
+use std::ops::Deref;
+
+use crate::control::{Control, Pace, Stop};
 
 /// One position of a phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     /// Position in the phrase.
     pub(crate) offset: u32,
+    /// Which of the phrase's lists of terms it has, numbered in order of appearance: slots of the same
+    /// terms share one.
+    pub(crate) list: usize,
     /// The first slot of those that share terms with this one, directly or through others; `None`
     /// where none does.
     pub(crate) group: Option<usize>,
@@ -39,265 +52,201 @@ pub(crate) fn slots(positions: &[(u32, Vec<String>)]) -> Vec<Slot> {
     for &group in &groups {
         sizes[group] += 1;
     }
-    let slot = |((offset, _), group): (&(u32, Vec<String>), usize)| Slot {
-        offset: *offset,
-        group: (sizes[group] > 1).then_some(group),
-    };
-    positions.iter().zip(groups).map(slot).collect()
+    let mut lists: HashMap<&[String], usize> = HashMap::new();
+    let mut slots = Vec::with_capacity(positions.len());
+    for ((offset, terms), group) in positions.iter().zip(groups) {
+        let next = lists.len();
+        slots.push(Slot {
+            offset: *offset,
+            list: *lists.entry(terms.as_slice()).or_insert(next),
+            group: (sizes[group] > 1).then_some(group),
+        });
+    }
+    slots
+}
+
+/// Memory of a window, to be used again.
+#[derive(Default)]
+pub(crate) struct Room {
+    /// Per slot: at which of its positions it is.
+    at: Vec<usize>,
+    /// Per slot: that position. Positions and places lie side by side, because all of them are looked
+    /// through at each move.
+    positions: Vec<i64>,
+    /// Per slot: the position less the slot's offset.
+    places: Vec<i64>,
+}
+
+impl Room {
+    fn reset(&mut self, num_slots: usize) {
+        self.at.clear();
+        self.at.resize(num_slots, 0);
+        for numbers in [&mut self.positions, &mut self.places] {
+            numbers.clear();
+            numbers.resize(num_slots, 0);
+        }
+    }
 }
 
 /// One place per slot, moving forwards. A place is a position less the slot's offset.
 pub(crate) struct Window<'a, P> {
     slots: &'a [Slot],
-    /// Per slot: positions of its terms, ascending, without duplicates, at least one.
-    positions: &'a [P],
-    /// Per slot: at which of its positions it is.
-    at: &'a mut Vec<usize>,
+    /// Per list of the slots: positions of its terms, ascending, without duplicates.
+    lists: &'a [P],
+    room: &'a mut Room,
     /// The largest place any slot has reached.
     end: i64,
     is_over: bool,
 }
 
 impl<'a, P: AsRef<[i64]>> Window<'a, P> {
-    /// Returns a window at the start; `None` when the slots cannot have a token each. `positions` are
-    /// those of each slot's terms, ascending, without duplicates, at least one; `at` is room.
-    pub(crate) fn open(
+    /// Returns a window at the start; `None` when the slots cannot have a token each. `lists` are the
+    /// positions of the terms of each of the slots' lists, ascending, without duplicates.
+    ///
+    /// # Errors
+    /// When `pace` stops.
+    pub(crate) fn open<C: Deref<Target = Control>>(
         slots: &'a [Slot],
-        positions: &'a [P],
-        at: &'a mut Vec<usize>,
-    ) -> Option<Self> {
-        at.clear();
-        at.resize(slots.len(), 0);
+        lists: &'a [P],
+        room: &'a mut Room,
+        pace: &mut Pace<C>,
+    ) -> Result<Option<Self>, Stop> {
+        room.reset(slots.len());
         let mut window = Self {
             slots,
-            positions,
-            at,
+            lists,
+            room,
             end: i64::MIN,
-            is_over: false,
+            is_over: slots.is_empty(),
         };
-        if !window.part_all() {
-            return None;
+        for slot in 0..slots.len() {
+            if !window.settle(slot, pace)? {
+                return Ok(None);
+            }
         }
-        window.end = (0..slots.len()).map(|slot| window.place(slot)).max()?;
-        Some(window)
+        Ok(Some(window))
     }
 
     /// Moves the first slot on until it is not the first any more; returns the width of the narrowest
     /// of what it passed, a match where that is at most the slop. `note` is told which of their
     /// positions the slots are at, last where they stand closest.
-    pub(crate) fn next_candidate(&mut self, mut note: impl FnMut(&[usize])) -> Option<i64> {
+    ///
+    /// # Errors
+    /// When `pace` stops; the window is of no use then.
+    pub(crate) fn next_candidate<C: Deref<Target = Control>>(
+        &mut self,
+        pace: &mut Pace<C>,
+        mut note: impl FnMut(&[usize]),
+    ) -> Result<Option<i64>, Stop> {
         if self.is_over {
-            return None;
+            return Ok(None);
         }
+        pace.step(self.slots.len())?;
         let (lowest, next) = self.two_lowest();
-        let mut width = self.end - self.place(lowest);
-        note(self.at.as_slice());
+        let mut width = self.end - self.room.places[lowest];
+        note(&self.room.at);
         loop {
-            if !self.advance(lowest) || !self.part(lowest) {
+            if !self.advance(lowest, pace)? {
                 self.is_over = true;
                 break;
             }
-            if self.place(lowest) > next {
+            let place = self.room.places[lowest];
+            if place > next {
                 break;
             }
-            let narrower = self.end - self.place(lowest);
+            let narrower = self.end - place;
             if narrower < width {
                 width = narrower;
-                note(self.at.as_slice());
+                note(&self.room.at);
             }
         }
-        Some(width)
-    }
-
-    fn positions(&self, slot: usize) -> &[i64] {
-        self.positions[slot].as_ref()
-    }
-
-    fn position(&self, slot: usize) -> i64 {
-        self.positions(slot)[self.at[slot]]
-    }
-
-    fn place(&self, slot: usize) -> i64 {
-        self.position(slot) - i64::from(self.slots[slot].offset)
+        Ok(Some(width))
     }
 
     /// Returns the slot at the lowest place, of equals the first in the phrase, and the next lowest
     /// place.
     fn two_lowest(&self) -> (usize, i64) {
-        let all = 0..self.slots.len();
-        let order = |&slot: &usize| (self.place(slot), self.slots[slot].offset);
-        let lowest = all.clone().min_by_key(order).unwrap_or(0);
-        let others = all.filter(|&slot| slot != lowest);
-        let next = others
-            .map(|slot| self.place(slot))
-            .min()
-            .unwrap_or(i64::MAX);
+        let (mut lowest, mut least, mut next) = (0, i64::MAX, i64::MAX);
+        for (slot, &place) in self.room.places.iter().enumerate() {
+            if place < least {
+                (lowest, least, next) = (slot, place, least);
+            } else if place < next {
+                next = place;
+            }
+        }
         (lowest, next)
     }
 
-    /// Moves a slot to its next place; false at the end.
-    fn advance(&mut self, slot: usize) -> bool {
-        self.at[slot] += 1;
-        if self.at[slot] == self.positions(slot).len() {
+    /// Puts a slot on its first token that no slot before it uses; false where there is none.
+    ///
+    /// Put one after the other, slots stand where moving on those that meet, from everybody's first
+    /// token and in any order, would leave them: a token is always left to the first slot that wants it.
+    fn settle<C: Deref<Target = Control>>(
+        &mut self,
+        slot: usize,
+        pace: &mut Pace<C>,
+    ) -> Result<bool, Stop> {
+        let Slot { list, group, .. } = self.slots[slot];
+        let Some(group) = group else {
+            pace.step(1)?;
+            return Ok(self.stand_on(slot, 0));
+        };
+        let mut before = self.slots[group..slot].iter();
+        // The last slot of the same terms has left no token free before its own.
+        let last = before.rposition(|other| other.list == list);
+        let mut at = last.map_or(0, |last| self.room.at[group + last] + 1);
+        while self.stand_on(slot, at) {
+            pace.step(1 + slot - group)?;
+            if !(group..slot).any(|other| self.meet(other, slot)) {
+                return Ok(true);
+            }
+            at += 1;
+        }
+        Ok(false)
+    }
+
+    /// Moves a slot to its next token, and on those that use the same one; false at the end. At most one
+    /// pair of slots meets at a time, because none did before.
+    fn advance<C: Deref<Target = Control>>(
+        &mut self,
+        mut slot: usize,
+        pace: &mut Pace<C>,
+    ) -> Result<bool, Stop> {
+        loop {
+            let next = self.room.at[slot] + 1;
+            if !self.stand_on(slot, next) {
+                return Ok(false);
+            }
+            let Some(group) = self.slots[slot].group else {
+                pace.step(1)?;
+                return Ok(true);
+            };
+            pace.step(1 + self.slots.len() - group)?;
+            let mut others = group..self.slots.len();
+            match others.find(|&other| other != slot && self.meet(other, slot)) {
+                Some(other) => slot = slot.max(other),
+                None => return Ok(true),
+            }
+        }
+    }
+
+    /// Puts a slot on one of its positions; false where it has not so many.
+    fn stand_on(&mut self, slot: usize, at: usize) -> bool {
+        let Slot { offset, list, .. } = self.slots[slot];
+        let Some(&position) = self.lists[list].as_ref().get(at) else {
             return false;
-        }
-        self.end = self.end.max(self.place(slot));
-        true
-    }
-
-    /// Moves slots on, from the first places, until none uses another's token; false at the end.
-    fn part_all(&mut self) -> bool {
-        let mut slot = 0;
-        'slots: while slot < self.slots.len() {
-            while let Some(other) = self.collides_with(slot) {
-                let lesser = self.lesser(slot, other);
-                if !self.advance(lesser) {
-                    return false;
-                }
-                if lesser < slot {
-                    continue 'slots;
-                }
-            }
-            slot += 1;
-        }
-        true
-    }
-
-    /// Moves slots on after `slot` was moved, until none uses another's token; false at the end. At
-    /// most one pair of slots meets at a time, because none did before.
-    fn part(&mut self, mut slot: usize) -> bool {
-        while let Some(other) = self.collides_with(slot) {
-            slot = self.lesser(slot, other);
-            if !self.advance(slot) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Returns the first slot of the same group that uses the same token.
-    fn collides_with(&self, slot: usize) -> Option<usize> {
-        let group = self.slots[slot].group?;
-        let mut others = group..self.slots.len();
-        others.find(|&other| {
-            other != slot
-                && self.slots[other].group == Some(group)
-                && self.position(other) == self.position(slot)
-        })
-    }
-
-    /// Returns the slot at the lesser place, of equals the one with the lesser offset.
-    fn lesser(&self, one: usize, two: usize) -> usize {
-        let order = |slot: usize| (self.place(slot), self.slots[slot].offset);
-        if order(one) < order(two) { one } else { two }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Splits a phrase at blanks into positions and those at `|` into alternatives.
-    fn positions(phrase: &str) -> Vec<(u32, Vec<String>)> {
-        let alternatives = |word: &str| word.split('|').map(str::to_owned).collect();
-        (0..)
-            .zip(phrase.split(' ').map(alternatives))
-            .filter(|(_, terms): &(u32, Vec<String>)| terms != &["_"])
-            .collect()
-    }
-
-    /// Returns the widths of the candidates in a text of words, with the words' numbers; in the
-    /// phrase `_` is a gap.
-    fn candidates(phrase: &str, text: &str) -> Vec<(i64, Vec<i64>)> {
-        let phrase = positions(phrase);
-        let stands = |(_, terms): &(u32, Vec<String>)| {
-            let words = (0_i64..).zip(text.split(' '));
-            let own = words.filter(|(_, word)| terms.iter().any(|term| term == word));
-            own.map(|(number, _)| number).collect()
         };
-        let stands: Vec<Vec<i64>> = phrase.iter().map(stands).collect();
-        let (slots, mut at) = (slots(&phrase), Vec::new());
-        let (mut found, mut noted) = (Vec::new(), Vec::new());
-        let Some(mut window) = Window::open(&slots, &stands, &mut at) else {
-            return found;
-        };
-        while let Some(width) = window.next_candidate(|at| noted = at.to_vec()) {
-            let numbers = stands.iter().zip(&noted).map(|(own, &at)| own[at]);
-            found.push((width, numbers.collect()));
-        }
-        found
+        let place = position - i64::from(offset);
+        self.room.at[slot] = at;
+        self.room.positions[slot] = position;
+        self.room.places[slot] = place;
+        self.end = self.end.max(place);
+        true
     }
 
-    /// Counts a phrase as scoring does.
-    fn count(phrase: &str, text: &str, slop: i64) -> f64 {
-        let candidates = candidates(phrase, text).into_iter();
-        let matches = candidates.filter(|(width, _)| *width <= slop);
-        matches.map(|(width, _)| 1.0 / (1.0 + width as f64)).sum()
-    }
-
-    fn groups(phrase: &str) -> Vec<Option<usize>> {
-        let slots = slots(&positions(phrase)).into_iter();
-        slots.map(|slot| slot.group).collect()
-    }
-
-    #[test]
-    fn slots_that_share_terms_are_one_group_also_through_others() {
-        assert_eq!(groups("a b c"), [None, None, None]);
-        assert_eq!(groups("a b a"), [Some(0), None, Some(0)]);
-        assert_eq!(groups("x a b a|b"), [None, Some(1), Some(1), Some(1)]);
-        assert_eq!(groups("a b a b"), [Some(0), Some(1), Some(0), Some(1)]);
-    }
-
-    #[test]
-    fn a_candidate_names_the_tokens_it_is_made_of() {
-        assert_eq!(
-            candidates("a b c", "a c b c"),
-            [(2, vec![0, 2, 1]), (1, vec![0, 2, 3])]
-        );
-        assert_eq!(
-            candidates("a b", "a a b"),
-            [(0, vec![1, 2])],
-            "the narrowest of those that end at one token"
-        );
-        assert_eq!(
-            candidates("a a", "a b a a"),
-            [(1, vec![0, 2]), (0, vec![2, 3])],
-            "a slot that gives way is where it was"
-        );
-    }
-
-    #[test]
-    fn wider_matches_count_less() {
-        assert_eq!(count("a b", "x a b", 1), 1.0);
-        assert_eq!(count("a b", "x a x b", 1), 0.5);
-        assert_eq!(count("a b", "x a x x b", 1), 0.0);
-        assert_eq!(count("a _ b", "a x b", 1), 1.0);
-        // Swapped neighbours take two moves.
-        assert_eq!(count("a b", "x b a", 2), 1.0 / 3.0);
-    }
-
-    #[test]
-    fn a_repeated_term_needs_two_tokens() {
-        assert_eq!(count("a a", "x x a", 3), 0.0);
-        assert_eq!(count("a a", "x a x a", 3), 0.5);
-        assert_eq!(count("a|b a|c", "x a", 3), 0.0);
-    }
-
-    #[test]
-    fn of_two_slots_on_one_token_the_lesser_goes_on() {
-        assert_eq!(count("v v", "a v b c d v v e", 1), 1.0);
-        assert_eq!(count("v v", "a v b c d v v e", 4), 1.25);
-        let phrase = "new york new york";
-        assert_eq!(count(phrase, "new york times new york new york", 1), 1.5);
-        assert_eq!(count(phrase, "york x new york new york", 1), 1.0);
-    }
-
-    #[test]
-    fn alternatives_that_are_shared_take_a_token_each() {
-        assert_eq!(count("a|b b c", "b a b c", 1), 1.0);
-        assert_eq!(
-            count("a|b b|c a", "b a c b a a", 3),
-            1.0 / 3.0 + 0.5 + 1.0 / 3.0
-        );
+    /// Returns whether two slots that may share tokens use the same one.
+    fn meet(&self, one: usize, two: usize) -> bool {
+        self.room.positions[one] == self.room.positions[two]
+            && self.slots[one].group == self.slots[two].group
     }
 }

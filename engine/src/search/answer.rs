@@ -1,5 +1,6 @@
 //! From what tasks left behind to one answer per shard.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gleaner_model::SeqNo;
@@ -11,6 +12,8 @@ use super::rank;
 use super::request::{Order, Request};
 use super::sorting::{self, SortedHit};
 use crate::EngineError;
+use crate::control::Control;
+use crate::score::canonical::Cursor;
 use crate::score::top::{Scored, SharedTop};
 use crate::view::split_place;
 
@@ -135,7 +138,30 @@ fn shard_hit(
     })
 }
 
-/// Scores hits that were ordered by keys, where scores are wanted.
+/// Scores documents of one segment.
+struct Scoring {
+    /// Target and number of the segment.
+    of: (usize, u32),
+    cursor: Cursor,
+    /// Of this segment alone: that the walk was cut short is no reason to leave hits without a score.
+    control: Arc<Control>,
+}
+
+impl Scoring {
+    fn open(request: &Request<'_>, of: (usize, u32)) -> Result<Self, EngineError> {
+        let shard = &request.shards[of.0];
+        let segment = &shard.target.view.segments()[of.1 as usize];
+        let control = Arc::new(request.env.control.apart());
+        Ok(Self {
+            of,
+            cursor: rank::open(request, shard, segment, &control)?,
+            control,
+        })
+    }
+}
+
+/// Scores hits that were ordered by keys, where scores are wanted. Those for which there is no time are
+/// left out, and their shards are late.
 fn score_sorted(
     request: &Request<'_>,
     mut hits: Vec<SortedHit>,
@@ -145,20 +171,24 @@ fn score_sorted(
     }
     let mut by_place: Vec<usize> = (0..hits.len()).collect();
     by_place.sort_by_key(|&at| (hits[at].scored.target, hits[at].scored.place));
-    let mut open: Option<((usize, u32), crate::score::canonical::Cursor)> = None;
+    let mut is_scored = vec![true; hits.len()];
+    let mut open: Option<Scoring> = None;
     for at in by_place {
         let scored = &mut hits[at].scored;
         let (ord, doc): (u32, DocId) = split_place(scored.place);
-        let place = (scored.target, ord);
-        let cursor = match &mut open {
-            Some((known, cursor)) if *known == place => cursor,
-            slot => {
-                let shard = &request.shards[scored.target];
-                let segment = &shard.target.view.segments()[ord as usize];
-                &mut slot.insert((place, rank::open(request, shard, segment)?)).1
-            }
+        let of = (scored.target, ord);
+        let scoring = match &mut open {
+            Some(scoring) if scoring.of == of => scoring,
+            slot => slot.insert(Scoring::open(request, of)?),
         };
-        scored.score = cursor.score(doc).unwrap_or_default() as f32;
+        scored.score = scoring.cursor.score(doc).unwrap_or_default() as f32;
+        if scoring.control.check_whole().is_err() {
+            is_scored[at] = false;
+            let shard = &request.shards[scored.target];
+            shard.is_late.store(true, Ordering::Relaxed);
+        }
     }
+    let mut is_scored = is_scored.into_iter();
+    hits.retain(|_| is_scored.next().unwrap_or(true));
     Ok(hits)
 }

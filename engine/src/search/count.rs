@@ -79,7 +79,8 @@ pub(super) fn known(view: &View, clause: &Clause, control: &Control) -> Result<K
     })
 }
 
-/// Counts what `weight` matches in a segment.
+/// Counts what `weight` matches in a segment; of what is cut short within a document, what was seen
+/// before.
 pub(super) fn segment(
     request: &Request<'_>,
     shard: &Shard<'_>,
@@ -92,7 +93,9 @@ pub(super) fn segment(
     let reader = segment.reader();
     let mut docs = weight.scorer(reader, 1.0)?;
     if !reader.has_deletes() && shard.post_filter.is_none() && docs.size_hint() <= AT_ONCE {
-        add(request, shard, u64::from(docs.count_including_deleted()));
+        let counted = docs.count_including_deleted();
+        request.env.control.check_whole()?;
+        add(request, shard, u64::from(counted));
         return Ok(());
     }
     let mut gate = shard
@@ -106,6 +109,7 @@ pub(super) fn segment(
         let mut is_done = false;
         for _ in 0..BUFFERS_PER_CHECK {
             let num_filled = docs.fill_buffer(&mut buffer);
+            let mut found = 0;
             for &doc in &buffer[..num_filled] {
                 let is_let_through = gate.as_mut().is_none_or(|gate| {
                     if gate.doc() < doc {
@@ -113,8 +117,13 @@ pub(super) fn segment(
                     }
                     gate.doc() == doc
                 });
-                counted += u64::from(is_let_through && segment.is_alive(doc));
+                found += u64::from(is_let_through && segment.is_alive(doc));
             }
+            if request.env.control.check_whole().is_err() {
+                is_done = true;
+                break;
+            }
+            counted += found;
             is_done = num_filled < buffer.len();
             if is_done {
                 break;

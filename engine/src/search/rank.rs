@@ -1,12 +1,15 @@
 //! From a candidate to an entry of the top: canonical score, tie-break, starting point.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use gleaner_model::DocumentId;
 use tantivy::DocId;
 
 use super::request::{AfterScore, Order, Request, Shard};
 use crate::EngineError;
+use crate::control::Control;
+use crate::lower::Scope;
 use crate::score::canonical::{Asked, Cursor};
 use crate::score::top::Scored;
 use crate::view::{SegmentView, place};
@@ -68,12 +71,20 @@ impl<'r, 'q> Ranker<'r, 'q> {
     }
 
     /// Returns the canonical score of a matching document; documents never fall.
+    ///
+    /// # Errors
+    /// When the time is over within a document, or the index cannot be read.
     pub(super) fn score(&mut self, doc: DocId) -> Result<f32, EngineError> {
         let cursor = match &mut self.cursor {
             Some(cursor) => cursor,
-            none => none.insert(open(self.request, self.shard, self.segment)?),
+            none => {
+                let control = self.request.env.control;
+                none.insert(open(self.request, self.shard, self.segment, control)?)
+            }
         };
-        cursor.score(doc).map(|score| score as f32).ok_or_else(|| {
+        let score = cursor.score(doc);
+        self.request.env.control.check_whole()?;
+        score.map(|score| score as f32).ok_or_else(|| {
             EngineError::Internal(format!("document {doc} matches and has no canonical score"))
         })
     }
@@ -89,13 +100,17 @@ pub(super) fn entry(shard: &Shard<'_>, segment: &SegmentView, doc: DocId, score:
     }
 }
 
-/// Opens a cursor for documents that match the query.
+/// Opens a cursor for documents that match the query; `control` ends it.
 pub(super) fn open(
     request: &Request<'_>,
     shard: &Shard<'_>,
     segment: &SegmentView,
+    control: &Arc<Control>,
 ) -> Result<Cursor, EngineError> {
-    let scope = request.scope(shard.target);
+    let scope = Scope {
+        control,
+        ..request.scope(shard.target)
+    };
     Cursor::open(
         &scope,
         segment.reader(),

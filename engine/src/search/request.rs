@@ -342,7 +342,11 @@ impl<'a> Request<'a> {
         let shard = &self.shards[task.shard];
         for segment in &shard.target.view.segments()[task.segments.clone()] {
             let outcome = match self.env.control.check() {
-                Ok(()) => self.evaluate(shard, segment),
+                Ok(()) => self.evaluate(shard, segment).and_then(|()| {
+                    // Scorers that were cut short seem to have come to their end.
+                    let whole = self.env.control.check_whole();
+                    whole.map_err(EngineError::from)
+                }),
                 Err(stop) => Err(stop.into()),
             };
             // Errors that tantivy carried through are told from others by the control.

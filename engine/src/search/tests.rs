@@ -1,5 +1,7 @@
 //! Many threads find what one finds.
 
+mod late;
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -80,14 +82,8 @@ fn whole(answers: Answers) -> Vec<ShardHits> {
     answers.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
-#[test]
-fn many_threads_find_what_one_finds() {
-    let targets = targets();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(4)
-        .build()
-        .unwrap();
-    let by_number = SortKey {
+fn by_number() -> SortKey {
+    SortKey {
         target: SortTarget::Field("n".to_owned()),
         descending: true,
         missing: Missing::Last,
@@ -95,11 +91,20 @@ fn many_threads_find_what_one_finds() {
         unmapped_type: None,
         format: None,
         numeric_type: None,
-    };
+    }
+}
+
+#[test]
+fn many_threads_find_what_one_finds() {
+    let targets = targets();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(4)
+        .build()
+        .unwrap();
     let pruned = query(&targets, either(&["ash", "elm"]));
     let walked = query(&targets, Clause::Constant(Box::new(either(&["cedar"]))));
     let sorted = ShardQuery {
-        sort: vec![by_number],
+        sort: vec![by_number()],
         ..walked.clone()
     };
     for query in [pruned, walked, sorted] {

@@ -12,10 +12,14 @@ use super::request::{Order, Request, Shard};
 use super::sorting::SegmentSorter;
 use crate::EngineError;
 use crate::aggregate::SegmentAggregator;
+use crate::control::Control;
 use crate::view::SegmentView;
 
 /// Documents of a block, at most.
 const BLOCK: usize = 4_096;
+/// Looks at the clock within documents after which a block ends: some milliseconds. What is cut short
+/// costs the block that it happens in, so blocks of costly documents are small.
+const LOOKS_PER_BLOCK: u64 = 64;
 
 /// Evaluates a segment by what `weight` matches: totals, aggregations, hits.
 pub(super) fn segment(
@@ -33,8 +37,13 @@ pub(super) fn segment(
             outcome = Err(stop.into());
             break;
         }
-        block.fill(docs.as_mut(), segment, request.needs_scores);
-        match walk.take(&mut block) {
+        block.fill(docs.as_mut(), segment, request);
+        let taken = match request.env.control.check_whole() {
+            Ok(()) => walk.take(&mut block),
+            // Not all of it need match.
+            Err(stop) => Err(stop.into()),
+        };
+        match taken {
             Ok(false) => {}
             Ok(true) => break,
             Err(late @ EngineError::DeadlineExceeded) => {
@@ -59,15 +68,17 @@ struct Block {
 }
 
 impl Block {
-    fn fill(&mut self, docs: &mut dyn Scorer, segment: &SegmentView, with_scores: bool) {
+    fn fill(&mut self, docs: &mut dyn Scorer, segment: &SegmentView, request: &Request<'_>) {
         self.docs.clear();
         self.scores.clear();
         self.is_exact = false;
-        if !with_scores {
-            return self.fill_without_scores(docs, segment);
+        let control: &Control = request.env.control;
+        let most_looks = control.num_looks() + LOOKS_PER_BLOCK;
+        if !request.needs_scores {
+            return self.fill_without_scores(docs, segment, (control, most_looks));
         }
         let mut doc = docs.doc();
-        while doc != TERMINATED && self.docs.len() < BLOCK {
+        while doc != TERMINATED && self.docs.len() < BLOCK && control.num_looks() < most_looks {
             if segment.is_alive(doc) {
                 self.docs.push(doc);
                 self.scores.push(docs.score());
@@ -76,13 +87,18 @@ impl Block {
         }
     }
 
-    fn fill_without_scores(&mut self, docs: &mut dyn Scorer, segment: &SegmentView) {
+    fn fill_without_scores(
+        &mut self,
+        docs: &mut dyn Scorer,
+        segment: &SegmentView,
+        (control, most_looks): (&Control, u64),
+    ) {
         let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
         while self.docs.len() + buffer.len() <= BLOCK {
             let num_filled = docs.fill_buffer(&mut buffer);
             let found = buffer[..num_filled].iter().copied();
             self.docs.extend(found.filter(|&doc| segment.is_alive(doc)));
-            if num_filled < buffer.len() {
+            if num_filled < buffer.len() || control.num_looks() >= most_looks {
                 break;
             }
         }
@@ -162,6 +178,7 @@ impl<'r, 'q> Walk<'r, 'q> {
         }
         if let Some(gate) = &mut self.gate {
             block.retain(|doc, _| holds(gate.as_mut(), doc));
+            self.request.env.control.check_whole()?;
         }
         count::add(self.request, self.shard, block.docs.len() as u64);
         self.rank(block)?;

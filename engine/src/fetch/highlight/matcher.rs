@@ -8,7 +8,7 @@ use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, Scalar};
 
-use super::pace::Pace;
+use super::Pace;
 use super::phrase::{Marks, Phrase, Tokens};
 use crate::aggregate::key_filter::matches;
 use crate::control::{Control, Stop};

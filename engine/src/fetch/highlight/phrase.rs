@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use gleaner_analysis::Token;
 
-use super::pace::Pace;
+use super::Pace;
 use crate::control::Stop;
-use crate::score::window::{self, Slot, Window};
+use crate::score::window::{self, Room, Slot, Window};
 
 /// The tokens of a text by number, and which of the query's terms marks each.
 pub(super) struct Marks(Vec<Option<usize>>);
@@ -78,7 +78,7 @@ impl Places {
 /// A phrase that a query looks for.
 pub(super) struct Phrase {
     slots: Vec<Slot>,
-    /// Per slot: its alternatives.
+    /// Per list of the slots: its alternatives.
     terms: Vec<Vec<String>>,
     slop: u32,
     /// Number of the first slot's term.
@@ -88,9 +88,16 @@ pub(super) struct Phrase {
 impl Phrase {
     /// Returns a phrase whose terms, one a slot, are numbered from `first`.
     pub(super) fn new(positions: &[(u32, Vec<String>)], slop: u32, first: usize) -> Self {
+        let slots = window::slots(positions);
+        let mut lists = Vec::new();
+        for ((_, terms), slot) in positions.iter().zip(&slots) {
+            if slot.list == lists.len() {
+                lists.push(terms.clone());
+            }
+        }
         Self {
-            slots: window::slots(positions),
-            terms: positions.iter().map(|(_, terms)| terms.clone()).collect(),
+            slots,
+            terms: lists,
             slop,
             first,
         }
@@ -103,44 +110,40 @@ impl Phrase {
         marks: &mut Marks,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
-        // Slots with the same terms share their places.
-        let mut by_terms: HashMap<&[String], Places> = HashMap::new();
+        let mut lists = Vec::with_capacity(self.terms.len());
         for terms in &self.terms {
-            let places = by_terms
-                .entry(terms.as_slice())
-                .or_insert_with(|| Places::of(terms, tokens));
+            let places = Places::of(terms, tokens);
             if places.positions.is_empty() {
                 return Ok(());
             }
             pace.step(1)?;
+            lists.push(places);
         }
-        let places = self.terms.iter().map(|terms| &by_terms[terms.as_slice()]);
-        let places: Vec<&Places> = places.collect();
-        if self.slop == 0 || places.len() < 2 {
-            self.find_exact(&places, marks, pace)
+        if self.slop == 0 || self.slots.len() < 2 {
+            self.find_exact(&lists, marks, pace)
         } else {
-            self.find_sloppy(&places, marks, pace)
+            self.find_sloppy(&lists, marks, pace)
         }
     }
 
     /// Walks all slots forwards together, from each place of the first.
     fn find_exact(
         &self,
-        places: &[&Places],
+        lists: &[Places],
         marks: &mut Marks,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
-        let (Some(first), Some(slot)) = (places.first(), self.slots.first()) else {
+        let Some(first) = self.slots.first() else {
             return Ok(());
         };
-        let first_offset = i64::from(slot.offset);
-        let mut at = vec![0_usize; places.len()];
-        for start in &first.positions {
+        let first_offset = i64::from(first.offset);
+        let mut at = vec![0_usize; self.slots.len()];
+        for start in &lists[first.list].positions {
             let mut num_found = 0;
             for (number, slot) in self.slots.iter().enumerate() {
                 pace.step(1)?;
                 let wanted = start - first_offset + i64::from(slot.offset);
-                let positions = &places[number].positions;
+                let positions = &lists[slot.list].positions;
                 while positions.get(at[number]).is_some_and(|p| *p < wanted) {
                     at[number] += 1;
                 }
@@ -150,10 +153,8 @@ impl Phrase {
                     Some(_) => break,
                 }
             }
-            if num_found == places.len() {
-                for (number, places) in places.iter().enumerate() {
-                    marks.mark(places.tokens[at[number]], self.first + number);
-                }
+            if num_found == self.slots.len() {
+                self.mark(lists, &at, marks);
             }
         }
         Ok(())
@@ -162,25 +163,71 @@ impl Phrase {
     /// Marks each match that counts for the phrase's frequency.
     fn find_sloppy(
         &self,
-        places: &[&Places],
+        lists: &[Places],
         marks: &mut Marks,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
-        let positions = places.iter().map(|places| places.positions.as_slice());
+        let positions = lists.iter().map(|places| places.positions.as_slice());
         let positions: Vec<&[i64]> = positions.collect();
-        let (mut room, mut at) = (Vec::new(), vec![0; places.len()]);
-        let Some(mut window) = Window::open(&self.slots, &positions, &mut room) else {
+        let (mut room, mut at) = (Room::default(), vec![0; self.slots.len()]);
+        let window = Window::open(&self.slots, &positions, &mut room, pace)?;
+        let Some(mut window) = window else {
             return Ok(());
         };
-        while let Some(width) = window.next_candidate(|noted| at.copy_from_slice(noted)) {
-            pace.step(places.len())?;
-            if width > i64::from(self.slop) {
-                continue;
-            }
-            for (slot, places) in places.iter().enumerate() {
-                marks.mark(places.tokens[at[slot]], self.first + slot);
+        while let Some(width) = window.next_candidate(pace, |noted| at.copy_from_slice(noted))? {
+            if width <= i64::from(self.slop) {
+                pace.step(self.slots.len())?;
+                self.mark(lists, &at, marks);
             }
         }
         Ok(())
+    }
+
+    /// Marks the tokens that the slots are at.
+    fn mark(&self, lists: &[Places], at: &[usize], marks: &mut Marks) {
+        for (number, (slot, &at)) in self.slots.iter().zip(at).enumerate() {
+            marks.mark(lists[slot.list].tokens[at], self.first + number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_analysis::TokenKind;
+
+    use super::*;
+    use crate::control::Control;
+
+    /// Marks a phrase that says one word forty times in a text that says it two hundred times.
+    fn mark_all(control: &Control) -> Result<usize, Stop> {
+        let token = |number: usize| Token {
+            text: "a".to_owned(),
+            position: number as u32,
+            position_length: 1,
+            start: 2 * number,
+            end: 2 * number + 1,
+            kind: TokenKind::Word,
+            is_keyword: false,
+        };
+        let tokens: Vec<Token> = (0..200).map(token).collect();
+        let positions: Vec<(u32, Vec<String>)> =
+            (0..40).map(|at| (at, vec!["a".to_owned()])).collect();
+        let mut marks = Marks::new(tokens.len());
+        let phrase = Phrase::new(&positions, 3, 0);
+        phrase.find(&Tokens::new(&tokens), &mut marks, &mut Pace::new(control))?;
+        Ok(marks.iter().count())
+    }
+
+    #[test]
+    fn a_long_phrase_can_be_stopped_while_it_is_compared_with_one_text() {
+        let control = Control::unlimited();
+        assert_eq!(mark_all(&control), Ok(200));
+        let checks = control.num_checks();
+        assert!((60..100).contains(&checks), "{checks}");
+        for most_checks in [0, 1, 30] {
+            let late = Control::until_check(most_checks);
+            assert_eq!(mark_all(&late), Err(Stop::Deadline));
+            assert_eq!(late.num_checks(), most_checks + 1);
+        }
     }
 }

@@ -86,7 +86,7 @@ impl<'a> Phrase<'_, 'a> {
         }
         self.lead().seek_in_block(doc)?;
         sink.passed(BLOCK as u32)?;
-        let frequency = self.occurrences.count(self.leaves)?;
+        let frequency = self.occurrences.count(self.leaves, sink)?;
         if frequency == 0 {
             return Ok(());
         }
@@ -176,10 +176,18 @@ impl<'a> Occurrences<'a> {
     }
 
     /// Returns how often the phrase occurs in the document that all of `leaves` stand on.
-    pub(super) fn count(&mut self, leaves: &mut [Leaf<'_>]) -> Result<u32, EngineError> {
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the evaluation must stop: a long phrase may stand in a long text.
+    pub(super) fn count(
+        &mut self,
+        leaves: &mut [Leaf<'_>],
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<u32, EngineError> {
         for (at, leaf) in leaves.iter_mut().enumerate() {
             let slot = &mut self.slots[leaf.order() - self.first];
             slot.read(self.text, leaf, &mut self.positions)?;
+            sink.passed(self.positions.len() as u32)?;
             if at == 0 {
                 std::mem::swap(&mut self.starts, &mut self.positions);
                 // A token may stand twice at one position.

@@ -140,7 +140,13 @@ impl<'r, 'q> Sink<'r, 'q> {
     #[inline]
     pub(super) fn lets_through(&mut self, doc: DocId) -> bool {
         (!self.has_deletes || self.segment.is_alive(doc))
-            && (self.gates.is_empty() || self.gates.let_through(doc))
+            && (self.gates.is_empty() || self.passes_gates(doc))
+    }
+
+    /// Returns whether the gates let a document through; none once one of them was cut short.
+    #[inline]
+    fn passes_gates(&mut self, doc: DocId) -> bool {
+        self.gates.let_through(doc) && self.request.env.control.check_whole().is_ok()
     }
 
     /// Counts a match that was let through.

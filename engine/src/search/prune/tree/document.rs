@@ -97,7 +97,7 @@ impl Walk<'_, '_> {
             }
             if most_often > 0 {
                 sink.passed(BLOCK as u32)?;
-                self.parts[order] = bound(leaf, doc, phrase.count()?);
+                self.parts[order] = bound(leaf, doc, phrase.count(sink)?);
             }
         }
         let value = self.tree.value(&self.parts);

@@ -97,8 +97,8 @@ impl Phrase<'_> {
 
     /// Returns how often it occurs in the document that [`Phrase::most_often`] was asked about and where
     /// it found all its terms.
-    pub(super) fn count(&mut self) -> Result<u32, EngineError> {
-        self.frequency = self.occurrences.count(&mut self.leaves)?;
+    pub(super) fn count(&mut self, sink: &mut Sink<'_, '_>) -> Result<u32, EngineError> {
+        self.frequency = self.occurrences.count(&mut self.leaves, sink)?;
         Ok(self.frequency)
     }
 }
