@@ -4,6 +4,8 @@
 //! weights are made for a term that no document holds, whose idf is harmless, and corrected by a
 //! factor: the scorer's weight is then right to a few roundings.
 
+use std::collections::HashSet;
+
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, FieldStatistics};
 use tantivy::query::{
@@ -15,6 +17,10 @@ use tantivy::{DocId, Score, SeekDangerResult, SegmentReader, Term};
 
 use super::{Scope, candidates, constant, posting_set};
 use crate::EngineError;
+
+/// Positions of a phrase that tantivy looks for, at most: in a text that says one word a million times
+/// that takes some ten milliseconds.
+const LONGEST_PLAIN: usize = 32;
 
 /// Field, alternatives by position, and slop of a phrase.
 pub(super) type PhraseParts<'a> = (&'a FieldPath, &'a [(u32, Vec<String>)], u32);
@@ -120,13 +126,17 @@ fn weighted_term(
     }))
 }
 
-/// tantivy's phrase where it does what we mean: no moves, one term per position.
+/// tantivy's phrase where it does what we mean: no moves, one term per position. Of a long phrase in a long
+/// text it would see no deadline.
 fn plain_phrase(
     column: Column,
     positions: &[(u32, Vec<String>)],
     slop: u32,
 ) -> Option<PhraseQuery> {
-    if slop > 0 || positions.len() < 2 || positions.iter().any(|(_, terms)| terms.len() != 1) {
+    if slop > 0
+        || !(2..=LONGEST_PLAIN).contains(&positions.len())
+        || positions.iter().any(|(_, terms)| terms.len() != 1)
+    {
         return None;
     }
     let terms = positions
@@ -142,8 +152,11 @@ fn phrase_candidates(
     positions: &[(u32, Vec<String>)],
 ) -> Result<Box<dyn Weight>, EngineError> {
     let mut slots = Vec::with_capacity(positions.len());
+    let mut seen = HashSet::new();
     for (_, terms) in positions {
-        slots.push((Occur::Must, posting_set::of_terms(scope, field, terms)?));
+        if seen.insert(terms) {
+            slots.push((Occur::Must, posting_set::of_terms(scope, field, terms)?));
+        }
     }
     Ok(Box::new(BooleanWeight::with_minimum_number_should_match(
         slots,

@@ -19,6 +19,12 @@ const PASSED_OVER: u64 = 4;
 /// over. It takes up to some 50 ms.
 const BUILDING: u64 = PASSED_OVER * (MOST_WORK + 1);
 
+/// Slots of a sloppy phrase, at most, whose comparing with a document is not worth a thought.
+const SHORT_PHRASE: usize = 32;
+
+/// What a longer one counts as: in a single long document it takes any time.
+const COMPARING: u64 = BUILDING;
+
 /// Bytes of a prefix whose automaton is built in no time.
 const SHORT_PREFIX: usize = 64;
 
@@ -130,13 +136,16 @@ impl Work<'_> {
                 terms.iter().map(|(term, _)| self.list(field, term)).sum()
             }
             Clause::Phrase {
-                field, positions, ..
+                field,
+                positions,
+                slop,
             } => {
                 let list = |term: &String| self.list(field, term);
                 let lists = positions.iter();
                 let lists = lists.map(|(_, terms)| terms.iter().map(list).sum());
+                let is_long = *slop > 0 && positions.len() > SHORT_PHRASE;
                 // Positions are many times what documents are.
-                4 * least_times_all(lists)
+                4 * least_times_all(lists) + if is_long { COMPARING } else { 0 }
             }
             Clause::Bool {
                 must,
@@ -302,6 +311,21 @@ mod tests {
         };
         assert!(is_brief_among(1_000_000, &phrase(0)));
         assert!(!is_brief_among(1_000_000, &phrase(1)));
+    }
+
+    #[test]
+    fn a_long_sloppy_phrase_is_never_brief() {
+        let phrase = |num_words: u32, slop| {
+            let positions = (0..num_words).map(|at| (at, vec!["rare".to_owned()]));
+            query(Clause::Phrase {
+                field: field(),
+                positions: positions.collect(),
+                slop,
+            })
+        };
+        assert!(is_brief_among(1_000, &phrase(3, 2)));
+        assert!(!is_brief_among(1, &phrase(1_024, 2)));
+        assert!(!is_brief_among(1_000, &phrase(33, 1)));
     }
 
     #[test]
