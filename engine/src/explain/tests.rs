@@ -168,7 +168,8 @@ fn a_boolean_is_explained_as_a_term_without_lengths() {
     let mut query = testing::query(vec![], vec![]);
     (query.query, query.statistics) = (even(), Arc::new(numbers.expect("the index can be read")));
     let id = DocumentId::parse("d4").expect("a good id");
-    let explained = of_document(&view, &id, &query).expect("the index can be read");
+    let explained =
+        of_document(&view, &id, &query, &Control::unlimited()).expect("the index can be read");
     let explanation = explained.expect("it exists").explanation;
     assert_eq!(
         explanation.description,
@@ -204,7 +205,8 @@ fn documents_that_do_not_match_or_do_not_exist_are_told_apart() {
 #[test]
 fn an_explanation_ends_within_a_document_when_its_time_is_over() {
     let mapping = mapping(&json!({"body": {"type": "text"}}));
-    let documents = vec![("d".to_owned(), json!({"body": ["a"; 200].join(" ")}))];
+    let body = ["a"; 200].join(" ");
+    let documents = vec![("d".to_owned(), json!({ "body": body }))];
     let layout = Layout {
         shards: 1,
         segments: 1,
