@@ -235,3 +235,25 @@ fn an_explanation_ends_within_a_document_when_its_time_is_over() {
     cancelled.cancel();
     assert!(matches!(explain(&cancelled), Err(EngineError::Cancelled)));
 }
+
+#[test]
+fn an_explanation_that_ends_while_values_are_gathered_says_why() {
+    let view = view();
+    let mut query = testing::query(vec![], vec![]);
+    // So many that they are gathered into a bitmap.
+    let values = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let values = values.map(|value| Scalar::Text(value.to_owned()));
+    query.query = Clause::AnyOf {
+        field: FieldPath::new("tag"),
+        values: Vec::from(values),
+    };
+    let id = DocumentId::parse("d4").expect("a good id");
+    let explain = |control: &Control| of_document(&view, &id, &query, control);
+    let whole = explain(&Control::unlimited()).expect("there is time");
+    assert!(whole.expect("it exists").matched);
+    let late = explain(&Control::until_check(0));
+    assert!(matches!(late, Err(EngineError::DeadlineExceeded)));
+    let cancelled = Control::unlimited();
+    cancelled.cancel();
+    assert!(matches!(explain(&cancelled), Err(EngineError::Cancelled)));
+}

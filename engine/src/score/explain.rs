@@ -52,9 +52,13 @@ pub(crate) fn explain(
         reader: segment.reader(),
         doc,
     };
-    let explanation = explainer.node(&query.query, 1.0)?;
+    let explanation = explainer.node(&query.query, 1.0);
     control.check_whole()?;
-    Ok(explanation)
+    // Errors that tantivy carried through are told from others by the control.
+    explanation.map_err(|error| match control.check() {
+        Err(stop) => stop.into(),
+        Ok(()) => error,
+    })
 }
 
 struct Explainer<'a> {
