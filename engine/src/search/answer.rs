@@ -142,7 +142,8 @@ fn shard_hit(
 struct Scoring {
     /// Target and number of the segment.
     of: (usize, u32),
-    cursor: Cursor,
+    /// `None`: there was no time to open it.
+    cursor: Option<Cursor>,
     /// Of this segment alone: that the walk was cut short is no reason to leave hits without a score.
     control: Arc<Control>,
 }
@@ -152,11 +153,23 @@ impl Scoring {
         let shard = &request.shards[of.0];
         let segment = &shard.target.view.segments()[of.1 as usize];
         let control = Arc::new(request.env.control.apart());
+        let cursor = match rank::open(request, shard, segment, &control) {
+            Ok(cursor) => Some(cursor),
+            // Errors that tantivy carried through are told from others by the control.
+            Err(_) if control.check().is_err() => None,
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             of,
-            cursor: rank::open(request, shard, segment, &control)?,
+            cursor,
             control,
         })
+    }
+
+    /// Returns the score of a hit; `None` where there is no time for it.
+    fn score(&mut self, doc: DocId) -> Option<f32> {
+        let score = self.cursor.as_mut()?.score(doc).unwrap_or_default() as f32;
+        self.control.check_whole().is_ok().then_some(score)
     }
 }
 
@@ -181,8 +194,9 @@ fn score_sorted(
             Some(scoring) if scoring.of == of => scoring,
             slot => slot.insert(Scoring::open(request, of)?),
         };
-        scored.score = scoring.cursor.score(doc).unwrap_or_default() as f32;
-        if scoring.control.check_whole().is_err() {
+        if let Some(score) = scoring.score(doc) {
+            scored.score = score;
+        } else {
             is_scored[at] = false;
             let shard = &request.shards[scored.target];
             shard.is_late.store(true, Ordering::Relaxed);

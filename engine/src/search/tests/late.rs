@@ -128,6 +128,35 @@ fn a_search_ends_within_a_document_and_no_hit_of_it_is_wrong() {
 }
 
 #[test]
+fn sorted_hits_that_there_is_no_time_to_score_are_left_out() {
+    let targets = [target()];
+    // So many that they are gathered into a bitmap, which looks at the clock.
+    let words = (0..9).map(|number| Scalar::Text(format!("word{number}")));
+    let clause = Clause::Bool {
+        must: vec![either(&["ash"])],
+        should: vec![Clause::AnyOf {
+            field: FieldPath::new("text"),
+            values: words.collect(),
+        }],
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match: 0,
+    };
+    let query = ShardQuery {
+        sort: vec![by_number()],
+        track_scores: true,
+        ..query(&targets, clause)
+    };
+    let asked = (targets.as_slice(), &query);
+    let (all, num_checks) = search_until(u64::MAX, asked, &filters());
+    assert_eq!((all.hits.len(), all.total, all.timed_out), (4, 4, false));
+    // All is found in time; what is checked next is whether there is time for scores.
+    let (found, _) = search_until(num_checks, asked, &filters());
+    assert_eq!((found.total, found.timed_out), (4, true));
+    assert!(found.hits.is_empty());
+}
+
+#[test]
 fn a_count_ends_within_a_document() {
     let targets = [target()];
     for clause in [phrase(3), without_phrase(vec![either(&["ash"])])] {
