@@ -19,7 +19,7 @@ const PASSED_OVER: u64 = 4;
 /// over. It takes up to some 50 ms.
 const BUILDING: u64 = PASSED_OVER * (MOST_WORK + 1);
 
-/// Slots of a sloppy phrase, at most, whose comparing with a document is not worth a thought.
+/// Slots of a phrase, at most, whose comparing with a document is not worth a thought.
 const SHORT_PHRASE: usize = 32;
 
 /// What a longer one counts as: in a single long document it takes any time.
@@ -136,14 +136,12 @@ impl Work<'_> {
                 terms.iter().map(|(term, _)| self.list(field, term)).sum()
             }
             Clause::Phrase {
-                field,
-                positions,
-                slop,
+                field, positions, ..
             } => {
                 let list = |term: &String| self.list(field, term);
                 let lists = positions.iter();
                 let lists = lists.map(|(_, terms)| terms.iter().map(list).sum());
-                let is_long = *slop > 0 && positions.len() > SHORT_PHRASE;
+                let is_long = positions.len() > SHORT_PHRASE;
                 // Positions are many times what documents are.
                 4 * least_times_all(lists) + if is_long { COMPARING } else { 0 }
             }
@@ -314,9 +312,9 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sloppy_phrase_is_never_brief() {
+    fn a_long_phrase_is_never_brief() {
         let phrase = |num_words: u32, slop| {
-            let positions = (0..num_words).map(|at| (at, vec!["rare".to_owned()]));
+            let positions = (0..num_words).map(|at| (at, vec!["unknown".to_owned()]));
             query(Clause::Phrase {
                 field: field(),
                 positions: positions.collect(),
@@ -326,6 +324,9 @@ mod tests {
         assert!(is_brief_among(1_000, &phrase(3, 2)));
         assert!(!is_brief_among(1, &phrase(1_024, 2)));
         assert!(!is_brief_among(1_000, &phrase(33, 1)));
+        // One document may say one word a million times.
+        assert!(is_brief_among(1_000, &phrase(8, 0)));
+        assert!(!is_brief_among(1_000, &phrase(33, 0)));
     }
 
     #[test]
