@@ -4,8 +4,9 @@
 //! Leaves and roots compare values in another form (see [`crate::order`]); it is turned into the shown
 //! one where hits are joined with their content.
 //!
-//! Keys of 32-bit floats are *narrow*: their values are compared as doubles, but each is one that a float
-//! holds, so the digits that tell floats apart suffice. What a client gives back is rounded again.
+//! Keys of 32-bit floats, scores among them, are *narrow*: their values are compared as doubles, but each is
+//! one that a float holds, so the digits that tell floats apart suffice. What a client gives back is rounded
+//! again.
 
 use gleaner_model::mapping::Mapping;
 use gleaner_model::{FieldKind, NumberKind};
@@ -64,11 +65,14 @@ pub fn narrow_keys<'m>(
     keys.iter().map(is_narrow_in_all).collect()
 }
 
-/// Returns whether the values of a key are floats of 32 bits in an index of `mapping`: those of a `float`
-/// or `half_float` that no `numeric_type` turns into others. `None` where the index has no values of it.
+/// Returns whether the values of a key are floats of 32 bits in an index of `mapping`: scores, and those of
+/// a `float` or `half_float` that no `numeric_type` turns into others. `None` where the index has no values
+/// of it.
 pub fn is_narrow(key: &SortKey, mapping: &Mapping) -> Option<bool> {
-    let SortTarget::Field(path) = &key.target else {
-        return Some(false);
+    let path = match &key.target {
+        SortTarget::Field(path) => path,
+        SortTarget::Score => return Some(true),
+        SortTarget::Doc | SortTarget::ShardDoc => return Some(false),
     };
     let is_float = match mapping.field(path) {
         Some(field) => matches!(
@@ -224,7 +228,8 @@ mod tests {
                 vec![&float],
                 false,
             ),
-            (&json!("_score"), vec![&float], false),
+            (&json!("_score"), vec![&double, &without], true),
+            (&json!("_doc"), vec![&float], false),
         ] {
             let keys = parse_sort(&json!([key])).expect("an order");
             let narrow = narrow_keys(&keys, &mappings.into_iter());

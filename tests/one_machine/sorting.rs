@@ -221,6 +221,25 @@ async fn floats_are_shown_and_given_back_by_their_own_digits() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn scores_are_given_back_as_they_are_shown() -> Result<()> {
+    let documents = [1, 2, 3].map(|n| json!({"n": n}));
+    let node = node_of(2, json!({"n": {"type": "integer"}}), &documents).await?;
+    // The float nearest to 0.7 is below it: in descending order, it would come after it.
+    let query = json!({"constant_score": {"filter": {"match_all": {}}, "boost": 0.7}});
+    let mut body = json!({"query": query, "sort": ["_score", {"n": "asc"}]});
+    let hits = node.search("things", &body).await?.hits;
+    assert_eq!(shown(&hits), [0.7, 0.7, 0.7]);
+    assert_eq!(hits[0].score, Some(0.7));
+    body["search_after"] = json!([0.7, 1]);
+    let hits = node.search("things", &body).await?.hits;
+    let rest: Vec<_> = hits.iter().map(|hit| hit.sort[1].clone()).collect();
+    assert_eq!(json!(rest), json!([2, 3]));
+    let alone = json!({"query": query, "sort": ["_score"], "search_after": [0.7]});
+    assert!(sorted(&node, &alone).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_largest_score_is_shown_where_scores_are() -> Result<()> {
     let documents = [2, 1].map(|n| json!({"text": "red fox", "n": n}));
     let properties = json!({"text": {"type": "text"}, "n": {"type": "integer"}});
