@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tree::Tree;
 
 /// Prints a value as one YAML document; `None` where it has a text that is none, half a character. Numbers
-/// stay as they are written. Texts are always quoted, so none is taken for another type. Made for readers
+/// keep their digits. Texts are always quoted, so none is taken for another type. Made for readers
 /// of YAML 1.1 too: they take more words for booleans and more characters for line breaks.
 pub(super) fn to_yaml(tree: &Tree<'_>) -> Option<String> {
     let mut out = String::from("---\n");
@@ -68,10 +68,32 @@ fn inline(tree: &Tree<'_>, out: &mut String) -> Option<()> {
         Tree::Object(_) => out.push_str("{}"),
         Tree::Array(_) => out.push_str("[]"),
         Tree::Scalar(text) if text.starts_with('"') => quoted(&said(text)?, out),
-        // JSON's other scalars are YAML's.
-        Tree::Scalar(word) => out.push_str(word),
+        // JSON's other scalars are YAML's, but for some numbers.
+        Tree::Scalar(word) => bare(word, out),
     }
     Some(())
+}
+
+/// Prints a number or a word. An exponent has a point before it and a sign: readers of YAML 1.1 take numbers
+/// for texts without.
+fn bare(word: &str, out: &mut String) {
+    let exponent = word.split_once(['e', 'E']);
+    // That of `true` is none.
+    let exponent =
+        exponent.filter(|(digits, _)| digits.ends_with(|last: char| last.is_ascii_digit()));
+    let Some((digits, exponent)) = exponent else {
+        out.push_str(word);
+        return;
+    };
+    out.push_str(digits);
+    if !digits.contains('.') {
+        out.push_str(".0");
+    }
+    out.push('e');
+    if !exponent.starts_with(['+', '-']) {
+        out.push('+');
+    }
+    out.push_str(exponent);
 }
 
 /// Returns what a text of JSON says, without its quotes and escapes.
@@ -144,15 +166,29 @@ mod tests {
             "-9223372036854775809",
             "0.1234567890123456789012345678901",
             "1.10",
-            "1e400",
             "-0",
-            "2E+05",
+            "1.5e+400",
         ] {
             let wanted = format!("---\n{number}\n");
             assert_eq!(yaml(number).as_deref(), Some(&*wanted));
             let wanted = format!("---\na:\n  - {number}\n  - \"{number}\"\n");
             let listed = yaml(&format!(r#"{{"a":[{number},"{number}"]}}"#));
             assert_eq!(listed.as_deref(), Some(&*wanted));
+        }
+    }
+
+    #[test]
+    fn numbers_with_an_exponent_have_a_point_and_a_sign() {
+        for (number, expected) in [
+            ("1e400", "1.0e+400"),
+            ("2E+05", "2.0e+05"),
+            ("-1E-7", "-1.0e-7"),
+            ("1.50e3", "1.50e+3"),
+            ("true", "true"),
+            ("false", "false"),
+        ] {
+            let wanted = format!("---\n{expected}\n");
+            assert_eq!(yaml(number).as_deref(), Some(&*wanted));
         }
     }
 
