@@ -6,6 +6,7 @@
 //! Read [`Race`](race::Race) first; [`crate::health`] knows the leaves.
 
 mod hedges;
+mod moved;
 mod notes;
 mod race;
 mod run;
@@ -42,6 +43,8 @@ pub(crate) struct Trip {
     /// Whether each shard is asked for hits by a call of its own. Shards of one call share a threshold,
     /// and their copies showed different moments.
     pub(crate) is_apart: bool,
+    /// Whether it can begin again, with another moment of each shard.
+    pub(crate) may_restart: bool,
     /// Where the time went, when asked for.
     pub(crate) waterfall: Option<Waterfall>,
 }
@@ -53,6 +56,7 @@ impl Trip {
             deadline,
             shunned: Vec::new(),
             is_apart: false,
+            may_restart: false,
             waterfall: None,
         }
     }
@@ -181,9 +185,11 @@ impl Root {
             book: has_choice.then_some(&self.health),
             is_grouped,
             is_profiled: trip.waterfall.is_some(),
+            may_restart: trip.may_restart,
         };
         let mut race = Race::new(rules, slots);
         run::run(&mut race, ask, taken).await;
+        trip.shunned.append(&mut race.shunned);
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall::mark_stragglers(&mut race.profile);
             waterfall.attempts.append(&mut race.profile);

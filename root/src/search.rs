@@ -172,6 +172,7 @@ impl Root {
         if asked.request.scatter == Scatter::Terms {
             return Box::pin(self.pass_by_terms(plans, asked, trip, num_restarts)).await;
         }
+        trip.may_restart = num_restarts < MAX_RESTARTS;
         let may_guess = num_restarts == 0;
         let mut counted = self.counted(plans, (asked.request, may_guess), trip).await;
         if asked.options.is_page && hangs_on_scores(asked.request) {

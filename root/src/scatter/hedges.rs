@@ -48,11 +48,14 @@ impl<A: Dated> Race<'_, A> {
         }
     }
 
-    /// Returns when to look again: when the first second request is due, at the latest at the end.
+    /// Returns when to look again: when the first second request is due, or the first patience over, at the
+    /// latest at the end.
     pub(super) fn wake_at(&self) -> Instant {
         let waiting = self.slots.iter().filter(|slot| slot.is_waiting());
         let dues = waiting.filter_map(|slot| Some(slot.hedge?.due));
-        dues.fold(self.rules.gather_by, Instant::min)
+        let patience = (0..self.slots.len()).filter_map(|at| self.patience_of(at));
+        dues.chain(patience)
+            .fold(self.rules.gather_by, Instant::min)
     }
 
     /// Makes the second requests that are due; returns their calls.

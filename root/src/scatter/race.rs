@@ -6,12 +6,15 @@
 //!                      waiting ── the copy is behind, and had company ──▶ waiting, on it alone too
 //!                      waiting ── late, and the budget allows it ──▶ waiting, on two copies
 //!                      waiting ── no attempt and no copy left ──▶ settled, as failed
+//!                      waiting ── a copy shows another moment, the rest are silent ──▶ settled, as failed
 //!                      waiting ── the round ends ──▶ settled, as late
 //! an attempt (a call)  open ── answered, or failed ──▶ over
 //!                      open ── all its slots are settled ──▶ over, cancelled
 //! ```
 //!
 //! Nothing here waits or calls: [`super::run`] does, and tells what happened.
+
+use std::slice::from_ref;
 
 use futures::future::{AbortHandle, AbortRegistration};
 use gleaner_model::{NodeId, ShardKey, metric};
@@ -38,6 +41,8 @@ pub(super) struct Rules<'a> {
     pub(super) is_grouped: bool,
     /// Whether attempts are written down.
     pub(super) is_profiled: bool,
+    /// Whether all can be begun again, with another moment of each shard.
+    pub(super) may_restart: bool,
 }
 
 /// A call to be made.
@@ -74,6 +79,8 @@ pub(super) struct Race<'a, A> {
     pub(super) profile: Vec<LeafAttempt>,
     /// Whether answers were taken that left out hits for the sake of others which were not taken.
     pub(super) is_mixed: bool,
+    /// Leaves for whose sake all is begun again.
+    pub(super) shunned: Vec<NodeId>,
     num_waiting: usize,
     /// Slots that were settled with an answer which was not handed on yet.
     fresh: Vec<usize>,
@@ -88,6 +95,7 @@ impl<'a, A: Dated> Race<'a, A> {
             attempts: Vec::new(),
             profile: Vec::new(),
             is_mixed: false,
+            shunned: Vec::new(),
             fresh: Vec::new(),
         }
     }
@@ -187,12 +195,19 @@ impl<'a, A: Dated> Race<'a, A> {
     fn missed(&mut self, at: usize, node: &NodeId, fault: LeafFault) -> Option<Pick> {
         let slot = &self.slots[at];
         let is_over = matches!(fault, LeafFault::BadQuery { .. });
-        if !slot.is_waiting() || (slot.num_open > 0 && !is_over) {
+        if !slot.is_waiting() {
+            return None;
+        }
+        if slot.num_open > 0 && !is_over {
+            if slot.is_elsewhere(&fault) {
+                self.note_moved(at, node, fault);
+            }
             return None;
         }
         let is_worth_it = slot.asked.is_worth_another_copy(&fault);
         let next = self.next_copy(at).filter(|_| is_worth_it);
-        if next.is_none() {
+        let is_done = next.is_some() || (!is_over && self.fail_moved(at, from_ref(node)));
+        if !is_done {
             self.fail(at, Some(node), fault);
         }
         next
@@ -204,6 +219,12 @@ impl<'a, A: Dated> Race<'a, A> {
         let is_due = slot.num_open == 0 && Instant::now() < self.rules.gather_by;
         let next = slot.untried.first().filter(|_| is_due);
         next.map(|copy| (at, *copy))
+    }
+
+    /// Returns the calls under way that a slot is part of.
+    pub(super) fn open_on(&self, at: usize) -> impl Iterator<Item = &Attempt> {
+        let is_of = move |attempt: &&Attempt| attempt.open.is_some() && attempt.slots.contains(&at);
+        self.attempts.iter().filter(is_of)
     }
 
     /// Groups picks by plan and leaf and writes their calls down as begun; waits are a call each.

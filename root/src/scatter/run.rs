@@ -39,6 +39,7 @@ pub(super) async fn run<A, F, Fut>(
                 if Instant::now() >= race.rules.gather_by {
                     break;
                 }
+                race.give_up_silent();
                 race.hedge()
             }
         };

@@ -80,6 +80,15 @@ pub(super) struct Hedge {
     pub(super) due: Instant,
 }
 
+/// What another copy said of a shard: that it shows another moment than the one wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Moved {
+    pub(super) node: NodeId,
+    pub(super) fault: LeafFault,
+    /// Until when those asked before are waited for.
+    pub(super) patience: Instant,
+}
+
 /// Attempts for one shard of which the last is a repetition on a copy that was asked before. Two late
 /// copies of a hundred each are one in ten thousand calls: with ten calls a search, one in a thousand.
 const MAX_ATTEMPTS: u32 = 3;
@@ -101,6 +110,8 @@ pub(crate) struct Slot<'a, A> {
     /// Positions of those that were behind and are waited for by themselves.
     waited_for: Order,
     pub(super) hedge: Option<Hedge>,
+    /// A copy that shows another moment than the one that the shard is bound to.
+    pub(super) moved: Option<Moved>,
     pub(super) outcome: Option<Result<Answer<A>, ShardFailure>>,
 }
 
@@ -116,6 +127,7 @@ impl<'a, A> Slot<'a, A> {
             num_attempts: 0,
             waited_for: Order::new(),
             hedge: None,
+            moved: None,
             outcome: None,
         }
     }
@@ -167,6 +179,12 @@ impl<'a, A> Slot<'a, A> {
             Some((_, before)) if self.num_attempts < MAX_ATTEMPTS && phase.can_repeat() => before,
             _ => &[],
         }
+    }
+
+    /// Returns whether `fault` says that a moment is gone which the search itself chose: it may begin again
+    /// with another one.
+    pub(super) fn is_elsewhere(&self, fault: &LeafFault) -> bool {
+        matches!(fault, LeafFault::ViewMissing { .. }) && !self.asked.is_pinned
     }
 
     /// Returns whether it has no answer yet.

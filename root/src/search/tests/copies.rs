@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::RootOptions;
-use crate::testing::Cluster;
+use crate::testing::{Cluster, Draw};
 use crate::token::{self, IndexViews, PointInTimeState};
 
 /// Two leaves that hold one index of two shards, each with views of its own; the first leaf is asked
@@ -261,4 +261,43 @@ async fn the_waterfall_names_phases_steps_and_the_origin_of_numbers() {
     let second = profile(found(&cluster, profiled).await);
     assert_eq!(second.statistics, crate::waterfall::Numbers::Remembered);
     assert_eq!(second.attempts.len(), 2);
+}
+
+/// The first leaf takes `times` for its calls, one after the other; the second shows another moment.
+fn with_another_moment(times: [u64; 2], is_lost: bool) -> Cluster {
+    let cluster = cluster();
+    let [ranker, other] = [&cluster.leaves[0], &cluster.leaves[1]];
+    for number in [0, 1] {
+        other.views.lock().insert(shard(1, number), 2);
+    }
+    other.hits.lock().insert(shard(1, 0), vec![(5.0, 50)]);
+    let mut times = times.map(Duration::from_millis).into_iter();
+    let of_ranker = Arc::clone(ranker);
+    let draw = move || {
+        let time = times.next();
+        // After the numbers were told.
+        *of_ranker.is_gone.lock() = is_lost && times.len() == 0;
+        time.unwrap_or(Duration::from_secs(30))
+    };
+    *ranker.draw.lock() = Draw(Some(Box::new(draw)));
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_copy_of_the_moment_is_silent_the_search_begins_again() {
+    let cluster = with_another_moment([0, 30_000], false);
+    let begun = Instant::now();
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["50", "20"]);
+    assert_eq!(response.shards.failures, []);
+    let elapsed = begun.elapsed();
+    assert!(elapsed < Duration::from_millis(300), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_copy_of_the_moment_is_lost_the_search_begins_again() {
+    let cluster = with_another_moment([0, 60], true);
+    let response = found(&cluster, matching()).await;
+    assert_eq!(places(&response), ["50", "20"]);
+    assert_eq!(response.shards.failures, []);
 }
