@@ -19,6 +19,8 @@
 pub mod document;
 pub mod fields;
 pub mod names;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tokens;
 
 pub use fields::{FieldHandle, Fields, SystemFields};

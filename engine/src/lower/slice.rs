@@ -122,31 +122,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    struct Hashes(Vec<u64>);
-
-    impl ColumnValues<u64> for Hashes {
-        fn get_val(&self, document: u32) -> u64 {
-            self.0[document as usize]
-        }
-
-        fn min_value(&self) -> u64 {
-            0
-        }
-
-        fn max_value(&self) -> u64 {
-            u64::MAX
-        }
-
-        fn num_vals(&self) -> u32 {
-            self.0.len() as u32
-        }
-    }
+    use crate::schema::testing::InMemory;
 
     /// Returns a slice of documents named by their numbers.
     fn slice(num_documents: u32, id: u32, max: u32) -> SliceDocs {
         let hashes = (0..num_documents).map(|n| tie_break_hash(&n.to_string()));
-        let hashes = Arc::new(Hashes(hashes.collect()));
+        let hashes = Arc::new(InMemory(hashes.collect()));
         SliceDocs::new(hashes, (id, max), num_documents)
     }
 

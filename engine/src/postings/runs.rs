@@ -108,26 +108,7 @@ pub(super) fn each_value(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct InMemory(Vec<u64>);
-
-    impl ColumnValues<u64> for InMemory {
-        fn get_val(&self, doc: DocId) -> u64 {
-            self.0[doc as usize]
-        }
-
-        fn min_value(&self) -> u64 {
-            self.0.iter().copied().min().unwrap_or(0)
-        }
-
-        fn max_value(&self) -> u64 {
-            self.0.iter().copied().max().unwrap_or(0)
-        }
-
-        fn num_vals(&self) -> u32 {
-            self.0.len() as u32
-        }
-    }
+    use crate::schema::testing::InMemory;
 
     fn column(values: &[u64]) -> InMemory {
         InMemory(values.to_vec())

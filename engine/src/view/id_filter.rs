@@ -74,35 +74,15 @@ fn mask(hash: u64) -> Block {
 #[cfg(test)]
 mod tests {
     use gleaner_model::hash::tie_break_hash;
-    use tantivy::columnar::ColumnValues;
 
     use super::*;
-
-    struct Hashes(Vec<u64>);
-
-    impl ColumnValues<u64> for Hashes {
-        fn get_val(&self, document: u32) -> u64 {
-            self.0[document as usize]
-        }
-
-        fn min_value(&self) -> u64 {
-            0
-        }
-
-        fn max_value(&self) -> u64 {
-            u64::MAX
-        }
-
-        fn num_vals(&self) -> u32 {
-            self.0.len() as u32
-        }
-    }
+    use crate::schema::testing::InMemory;
 
     #[test]
     fn no_id_is_missed_and_few_others_are_taken_for_one() {
         for num_documents in [0, 1, 7, 10_000] {
             let hash = |n: u32| tie_break_hash(&n.to_string());
-            let filter = IdFilter::of(&Hashes((0..num_documents).map(hash).collect()));
+            let filter = IdFilter::of(&InMemory((0..num_documents).map(hash).collect()));
             assert!((0..num_documents).all(|n| filter.may_have(hash(n))));
             let absent = num_documents..num_documents + 10_000;
             let num_wrong = absent.filter(|n| filter.may_have(hash(*n))).count();
