@@ -1,6 +1,11 @@
 //! Applies operations to a copy in the order of the log, whoever brings them.
+//!
+//! Durable operations wait in a queue of their own, which is locked for moments only: nobody who
+//! brings some waits for a refresh that is under way. Whoever holds the engine applies what is due, and
+//! looks once more after letting it go, so what came meanwhile is not left behind.
 
-use std::collections::BTreeMap;
+mod waiting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,14 +15,18 @@ use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::growth::{Growth, bytes_of};
+use crate::growth::Growth;
 use crate::lease::Leases;
+use waiting::{Batch, Waiting};
+pub(crate) use waiting::{Left, OnApplied};
 
 /// Applies durable operations in order, whoever brings them.
 pub(crate) struct Applier {
     pub(crate) engine: Arc<ShardIndex>,
-    /// Held while operations are applied, which blocks; what others ask is in `progress`.
-    state: Mutex<Applying>,
+    /// Held while operations are applied, which blocks; what others ask is in `progress`. Holds the next
+    /// operation due.
+    state: Mutex<SeqNo>,
+    waiting: Mutex<Waiting>,
     progress: watch::Sender<Progress>,
     visible: watch::Sender<Generation>,
     /// Position after the newest refresh record that was applied.
@@ -29,26 +38,6 @@ pub(crate) struct Applier {
 
 /// Batches that are applied in one go where nobody may wait: some tens of microseconds each.
 const MAX_AT_ONCE: usize = 8;
-
-struct Applying {
-    next: SeqNo,
-    waiting: BTreeMap<SeqNo, Vec<Operation>>,
-}
-
-impl Applying {
-    /// Takes operations in; those that are applied already are dropped.
-    fn take_in(&mut self, first: SeqNo, operations: Vec<Operation>) {
-        if first >= self.next && !operations.is_empty() {
-            self.waiting.insert(first, operations);
-        }
-    }
-
-    /// Returns the batch that is next, if it is here.
-    fn due(&mut self) -> Option<(SeqNo, Vec<Operation>)> {
-        let first = self.next;
-        self.waiting.remove(&first).map(|due| (first, due))
-    }
-}
 
 pub(crate) fn is_refresh(operation: &Operation) -> bool {
     matches!(operation.kind, OperationKind::Refresh)
@@ -70,13 +59,10 @@ impl Applier {
         leases: Leases,
     ) -> Self {
         let visible = watch::Sender::new(engine.view().generation());
-        let state = Applying {
-            next,
-            waiting: BTreeMap::new(),
-        };
         Self {
             engine,
-            state: Mutex::new(state),
+            state: Mutex::new(next),
+            waiting: Mutex::default(),
             progress: watch::Sender::new(Progress { next, failed: None }),
             visible,
             marked: AtomicU64::new(0),
@@ -88,53 +74,139 @@ impl Applier {
     /// Hands over durable operations from `first` on; applies them, and those that waited for them,
     /// when all before are applied. Blocks: call it where blocking is allowed.
     pub(crate) fn offer(&self, first: SeqNo, operations: Vec<Operation>) -> Result<(), Arc<str>> {
-        let mut state = self.state.lock();
-        self.check()?;
-        state.take_in(first, operations);
-        while let Some((first, operations)) = state.due() {
-            self.apply(first, &operations)?;
-            self.advance(&mut state, &operations);
-        }
-        Ok(())
+        self.take_in(first, operations, None)?;
+        self.apply_waiting();
+        self.check()
     }
 
-    /// As [`Self::offer`], without waiting for anybody: returns operations that have to be offered
-    /// where blocking is allowed, as nothing shows yet whether they can be applied at once. None of
-    /// them is not the same as an empty list, which asks to apply what else is waiting.
+    /// As [`Self::offer`], without waiting for anybody, and `applied` is told whether they were applied,
+    /// once that is known. Returns [`Left::ToThread`] when the caller is to see to it that
+    /// [`Self::drain`] runs, where blocking is allowed.
+    ///
+    /// # Errors
+    /// Why the shard has stopped.
     pub(crate) fn offer_now(
         &self,
         first: SeqNo,
         operations: Vec<Operation>,
-    ) -> Result<Option<Vec<Operation>>, Arc<str>> {
-        let Some(mut state) = self.state.try_lock() else {
-            return Ok(Some(operations));
-        };
-        self.check()?;
-        state.take_in(first, operations);
-        for _ in 0..MAX_AT_ONCE {
-            let Some((first, operations)) = state.due() else {
-                return Ok(None);
-            };
-            if !self.apply_now(first, &operations)? {
-                state.waiting.insert(first, operations);
-                break;
+        applied: OnApplied,
+    ) -> Result<Left, Arc<str>> {
+        self.take_in(first, operations, Some(applied))?;
+        let left = self.apply_some();
+        self.check().map(|()| left)
+    }
+
+    /// As [`Self::offer_now`], for operations that take long: none is applied here.
+    ///
+    /// # Errors
+    /// Why the shard has stopped.
+    pub(crate) fn offer_later(
+        &self,
+        first: SeqNo,
+        operations: Vec<Operation>,
+        applied: OnApplied,
+    ) -> Result<Left, Arc<str>> {
+        self.take_in(first, operations, Some(applied))?;
+        Ok(self.waiting.lock().begins_draining())
+    }
+
+    /// Applies what is due until nothing is, for the one who was told [`Left::ToThread`]. Blocks.
+    pub(crate) fn drain(&self) {
+        loop {
+            self.apply_waiting();
+            if self.waiting.lock().ends_draining(self.next()) {
+                return;
             }
-            self.advance(&mut state, &operations);
         }
-        Ok(Some(Vec::new()))
+    }
+
+    /// Returns the bytes of the operations that are durable and not applied yet.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting.lock().bytes()
+    }
+
+    fn take_in(
+        &self,
+        first: SeqNo,
+        operations: Vec<Operation>,
+        applied: Option<OnApplied>,
+    ) -> Result<(), Arc<str>> {
+        let batch = Batch::new(operations, applied);
+        let mut waiting = self.waiting.lock();
+        // Under the lock: who stops the copy empties the queue after it has said so.
+        self.check()?;
+        if first >= self.next() && !batch.operations.is_empty() {
+            waiting.put(first, batch);
+            return Ok(());
+        }
+        drop(waiting);
+        batch.end(true);
+        Ok(())
+    }
+
+    /// Applies some of what is due as long as that needs no waiting.
+    fn apply_some(&self) -> Left {
+        loop {
+            let Some(mut next) = self.state.try_lock() else {
+                // Whoever holds it looks again.
+                return Left::Nothing;
+            };
+            for _ in 0..MAX_AT_ONCE {
+                let Some(batch) = self.due(*next) else {
+                    break;
+                };
+                match self.apply_now(*next, &batch.operations) {
+                    Ok(true) => self.advance(&mut next, batch),
+                    Ok(false) => {
+                        let mut waiting = self.waiting.lock();
+                        waiting.put(*next, batch);
+                        return waiting.begins_draining();
+                    }
+                    Err(_) => return Left::Nothing,
+                }
+            }
+            drop(next);
+            let mut waiting = self.waiting.lock();
+            if !waiting.has_due(self.next()) {
+                return Left::Nothing;
+            }
+            if waiting.len() > MAX_AT_ONCE {
+                return waiting.begins_draining();
+            }
+        }
+    }
+
+    /// Applies what is due. Blocks.
+    fn apply_waiting(&self) {
+        let mut has_due = true;
+        while has_due {
+            let mut next = self.state.lock();
+            while let Some(batch) = self.due(*next) {
+                if self.apply(*next, &batch.operations).is_err() {
+                    return;
+                }
+                self.advance(&mut next, batch);
+            }
+            drop(next);
+            has_due = self.waiting.lock().has_due(self.next());
+        }
+    }
+
+    fn due(&self, next: SeqNo) -> Option<Batch> {
+        self.waiting.lock().due(next)
     }
 
     /// Notes that the operations due were applied.
-    fn advance(&self, state: &mut Applying, operations: &[Operation]) {
-        let next = SeqNo(state.next.0 + operations.len() as u64);
-        state.next = next;
-        let bytes = operations.iter().map(bytes_of).sum();
-        self.growth.lock().note(next, bytes);
-        self.progress.send_modify(|progress| progress.next = next);
+    fn advance(&self, next: &mut SeqNo, batch: Batch) {
+        *next = SeqNo(next.0 + batch.operations.len() as u64);
+        self.growth.lock().note(*next, batch.bytes);
+        self.progress.send_modify(|progress| progress.next = *next);
+        batch.end(true);
     }
 
     /// Applies operations; what stands before a refresh record is shown by it.
     fn apply(&self, first: SeqNo, operations: &[Operation]) -> Result<(), Arc<str>> {
+        let _panic = StopOnPanic(self);
         let mut next = first;
         for run in operations.split_inclusive(is_refresh) {
             let applied = self.engine.apply_all(next, run);
@@ -153,6 +225,7 @@ impl Applier {
         if operations.iter().any(is_refresh) {
             return Ok(false);
         }
+        let _panic = StopOnPanic(self);
         match self.engine.try_apply_all(first, operations) {
             Some(applied) => applied.map(|()| true).map_err(|error| self.refused(&error)),
             None => Ok(false),
@@ -193,11 +266,15 @@ impl Applier {
 
     /// As [`Self::stop`], as a matter of course; returns whether it was still going.
     pub(crate) fn close(&self, reason: &str) -> bool {
-        self.progress.send_if_modified(|progress| {
+        let was_going = self.progress.send_if_modified(|progress| {
             let was_going = progress.failed.is_none();
             progress.failed.get_or_insert_with(|| reason.into());
             was_going
-        })
+        });
+        // Nobody applies these any more; whoever waits for them is told when they are dropped.
+        let left = std::mem::take(&mut *self.waiting.lock());
+        drop(left);
+        was_going
     }
 
     /// Waits until this copy has stopped or is closed.
@@ -249,8 +326,12 @@ impl Applier {
     /// Shows everything applied, and merges and a new mapping, without a record of its own: after
     /// the log was read again, and after a forced merge. Blocks.
     pub(crate) fn show_applied(&self) -> Result<Generation, EngineError> {
-        let state = self.state.lock();
-        self.show(state.next)
+        let shown = {
+            let next = self.state.lock();
+            self.show(*next)
+        };
+        self.apply_waiting();
+        shown
     }
 
     /// Lets searches see everything below `next`, as soon as no lease is out on what they see now.
@@ -271,11 +352,24 @@ impl Applier {
     /// Shows what merges made of what searches see, which is the same documents: leases stay. When more
     /// was applied meanwhile the next refresh shows them. Blocks.
     pub(crate) fn show_merges(&self) -> Result<(), EngineError> {
-        let state = self.state.lock();
-        if state.next == self.engine.view().generation().visible {
-            self.engine.refresh(state.next)?;
+        let shown = {
+            let next = self.state.lock();
+            let is_all = *next == self.engine.view().generation().visible;
+            is_all.then(|| self.engine.refresh(*next)).transpose()
+        };
+        self.apply_waiting();
+        shown.map(drop)
+    }
+}
+
+/// Stops the copy when applying panics: what was being applied is then neither in the index nor waiting.
+struct StopOnPanic<'a>(&'a Applier);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop("applying panicked");
         }
-        Ok(())
     }
 }
 
@@ -290,3 +384,6 @@ pub(crate) fn told(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

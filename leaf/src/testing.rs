@@ -232,10 +232,12 @@ impl Fixture {
         self.leaf.shard(key(1), PATIENCE).await.expect("opens")
     }
 
-    /// Writes to index 1.
+    /// Writes to index 1; returns once what was written is applied.
     pub(crate) async fn write(&self, items: Vec<WriteItem>) -> Result<WriteAnswer, LeafFault> {
-        self.shard().await;
-        self.leaf.write(call(items)).await
+        let shard = self.shard().await;
+        let answer = self.leaf.write(call(items)).await?;
+        shard.wait_idle().await;
+        Ok(answer)
     }
 
     /// Returns a document of index 1, written but perhaps not visible.

@@ -1,4 +1,4 @@
-//! The life of a write: order → log → durable → apply → answer.
+//! The life of a write: order → log → durable → answer, and apply.
 //!
 //! ```text
 //! lock the primary
@@ -6,8 +6,8 @@
 //!   enqueue  hand the batch to the log, in order; remember the versions
 //! unlock     the next request may be ordered while this one becomes durable
 //!   await    the log's fsync, shared by all who wait
-//!   apply    in the order of seq_nos
-//! answer
+//!   apply    in the order of seq_nos; a refresh that is under way is not waited for
+//! answer     a small batch; a large one, and any when much waits, once it is applied
 //! ```
 //!
 //! From `enqueue` on the work is a task of its own: a client that goes away leaves no gap between
@@ -39,7 +39,7 @@ use crate::fault::log_fault;
 use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
-use append::{enqueue, finish};
+use append::{Batch, enqueue, finish};
 use plan::{Plan, Planned};
 use queue::Taken;
 pub(crate) use queue::{ShardRoom, WriteQueue};
@@ -157,8 +157,12 @@ impl Leaf {
                     if let Some(producer) = call.producer {
                         self.name_batch(shard, &guard, (producer, &items[..]), &mut plan)?;
                     }
-                    let room = Some(Arc::clone(&call.room));
-                    let carried = self.carry_out(shard, guard, plan, (call.producer, room));
+                    let how = Carrying {
+                        producer: call.producer,
+                        room: Some(Arc::clone(&call.room)),
+                        is_awaited: false,
+                    };
+                    let carried = self.carry_out(shard, guard, plan, how);
                     outcomes.extend(carried.await?);
                 }
             }
@@ -270,14 +274,14 @@ impl Leaf {
         Ok(())
     }
 
-    /// Enqueues, awaits and applies a plan in a task that outlives the caller, and so do its operations:
-    /// the room for them is held until they are applied.
+    /// Enqueues a plan, waits until it is durable and hands it on to be applied, in a task that outlives the
+    /// caller, and so do its operations: the room for them is held until they are applied.
     async fn carry_out(
         &self,
         shard: &Arc<Shard>,
         mut primary: OwnedMutexGuard<Primary>,
         plan: Plan,
-        (producer, room): (Option<ProducerSequence>, Option<Arc<Taken>>),
+        how: Carrying,
     ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
         let Plan {
             operations,
@@ -286,7 +290,7 @@ impl Leaf {
         } = plan;
         let first = primary.next;
         // What the log did not even take leaves nothing behind.
-        let append = enqueue(shard, &primary, &operations, producer)
+        let append = enqueue(shard, &primary, &operations, how.producer)
             .map_err(|error| log_fault(shard.key, &error))?;
         let in_flight = InFlight::begin(shard);
         primary.next = SeqNo(first.0 + operations.len() as u64);
@@ -297,15 +301,20 @@ impl Leaf {
         let durable = shard.applier.next();
         primary.versions.leave_to_log(limit, durable);
         drop(primary);
-        let task = {
-            let shard = Arc::clone(shard);
-            tokio::spawn(async move {
-                let outcome = finish(&shard, append, first, operations).await;
-                in_flight.end(outcome.is_ok());
-                drop(room);
-                outcome
-            })
+        let room = how.room;
+        let applied = move |is_applied| {
+            in_flight.end(is_applied);
+            drop(room);
         };
+        let batch = Batch {
+            append,
+            first,
+            operations,
+            applied: Box::new(applied),
+            is_awaited: how.is_awaited,
+        };
+        let finishing = Arc::clone(shard);
+        let task = tokio::spawn(async move { finish(&finishing, batch).await });
         match task.await {
             Ok(outcome) => outcome.map(|()| outcomes),
             Err(error) => {
@@ -332,7 +341,12 @@ impl Leaf {
             outcomes: Vec::new(),
             latest: Default::default(),
         };
-        let carried = self.carry_out(shard, primary, plan, (None, None));
+        let how = Carrying {
+            producer: None,
+            room: None,
+            is_awaited: true,
+        };
+        let carried = self.carry_out(shard, primary, plan, how);
         carried.await.map(|_| ())
     }
 }
@@ -380,6 +394,15 @@ struct WriteBatches {
     /// Of its items, as they were sent.
     bytes: usize,
     room: Arc<Taken>,
+}
+
+/// How a plan is carried out.
+struct Carrying {
+    producer: Option<ProducerSequence>,
+    /// Held until its operations are applied.
+    room: Option<Arc<Taken>>,
+    /// It is answered when applied, not when durable.
+    is_awaited: bool,
 }
 
 /// What is to be planned.

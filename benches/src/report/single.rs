@@ -43,8 +43,9 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         most_indexing = most_indexing.max(clients(&bare, corpus, |client, source| {
             client.expect("POST", "/write", source).map(|_| ())
         })?);
-        // What is left to do of a turn is done before the next one.
+        // What is left to do of a turn is done before the next one, merges too.
         bare.client()?.expect("POST", "/commit", b"")?;
+        bare.settled_cpu()?;
         most_ours = most_ours.max(clients(&ours, corpus, |client, source| {
             let id = next.fetch_add(1, Ordering::Relaxed);
             client
@@ -53,6 +54,7 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         })?);
         let refresh = format!("/{INDEX}/_refresh");
         ours.client()?.expect("POST", &refresh, b"")?;
+        ours.settled_cpu()?;
     }
     let mut table = Table::new([
         "single documents",

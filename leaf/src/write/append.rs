@@ -12,6 +12,7 @@ use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
 
 use super::{INLINE_BYTES, INLINE_ITEMS, stopped};
+use crate::applier::{Left, OnApplied};
 use crate::fault::log_fault;
 use crate::growth::bytes_of;
 use crate::shard::{Primary, Shard};
@@ -49,20 +50,43 @@ pub(super) fn enqueue(
     }
 }
 
-/// Waits until the batch is durable, and applies it.
-pub(super) async fn finish(
-    shard: &Arc<Shard>,
-    append: Appending,
-    first: SeqNo,
-    operations: Vec<Operation>,
-) -> Result<(), LeafFault> {
-    let appended = append.await.map_err(|error| {
-        if let LogError::Poisoned { .. } = error {
-            shard.lose_log(&error);
+/// Bytes of operations waiting to be applied up to which a small batch is answered as soon as it is
+/// durable. Beyond them writers wait, so they are not faster than indexing for long.
+const BACKLOG_BYTES: u64 = 4 << 20;
+
+/// A batch on its way, from the log to the index.
+pub(super) struct Batch {
+    pub(super) append: Appending,
+    pub(super) first: SeqNo,
+    pub(super) operations: Vec<Operation>,
+    /// Told once whether they are applied.
+    pub(super) applied: OnApplied,
+    /// Answered when applied, however small.
+    pub(super) is_awaited: bool,
+}
+
+/// Waits until the batch is durable, and hands it on to be applied. A small batch is done then; of a
+/// large one it is waited for that it is applied.
+pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafFault> {
+    let Batch {
+        append,
+        first,
+        operations,
+        applied,
+        is_awaited,
+    } = batch;
+    let appended = match append.await {
+        Ok(appended) => appended,
+        Err(error) => {
+            if let LogError::Poisoned { .. } = error {
+                shard.lose_log(&error);
+            }
+            applied(false);
+            return Err(log_fault(shard.key, &error));
         }
-        log_fault(shard.key, &error)
-    })?;
+    };
     if appended.first != first {
+        applied(false);
         let reason = format!(
             "the log took the batch at {} instead of {first}",
             appended.first
@@ -72,35 +96,30 @@ pub(super) async fn finish(
             reason,
         });
     }
-    let applied = apply(shard, first, operations, appended.last.next()).await;
-    // The write is durable; only this copy cannot show it.
-    applied.map_err(|reason| stopped(shard, &reason))
-}
-
-/// Applies durable operations that end before `next`: at once when they are few and nothing is in
-/// the way, else on a thread that may block.
-async fn apply(
-    shard: &Arc<Shard>,
-    first: SeqNo,
-    operations: Vec<Operation>,
-    next: SeqNo,
-) -> Result<(), Arc<str>> {
+    // From here on the write is durable; only this copy may not be able to show it.
     let is_small = operations.len() <= INLINE_ITEMS
         && operations.iter().map(bytes_of).sum::<u64>() <= INLINE_BYTES as u64;
-    let left = if is_small {
-        shard.applier.offer_now(first, operations)?
+    let offered = if is_small {
+        shard.applier.offer_now(first, operations, applied)
     } else {
-        Some(operations)
+        shard.applier.offer_later(first, operations, applied)
     };
-    if let Some(operations) = left {
-        let applying = Arc::clone(shard);
-        let offer = move || applying.applier.offer(first, operations);
-        match tokio::task::spawn_blocking(offer).await {
-            Ok(applied) => applied?,
-            Err(error) => {
-                return Err(shard.applier.stop(&format!("applying failed: {error}")));
-            }
-        }
+    let stopped = |reason: Arc<str>| stopped(shard, &reason);
+    if offered.map_err(stopped)? == Left::ToThread {
+        drain(shard);
     }
-    shard.applier.wait_applied(next).await
+    if is_small && !is_awaited && shard.applier.waiting_bytes() <= BACKLOG_BYTES {
+        return Ok(());
+    }
+    let applied = shard.applier.wait_applied(appended.last.next());
+    applied.await.map_err(stopped)
+}
+
+/// Lets a thread that may block apply what is due.
+fn drain(shard: &Arc<Shard>) {
+    let draining = Arc::clone(shard);
+    // A panic stops the copy, which tells those who wait.
+    drop(tokio::task::spawn_blocking(move || {
+        draining.applier.drain();
+    }));
 }

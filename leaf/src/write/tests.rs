@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_coordinator::Coordinator;
+use gleaner_log::Record;
 use gleaner_model::{FieldPath, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafClient;
 use gleaner_proto::write::{Condition, Update, WriteResult};
@@ -480,11 +481,17 @@ async fn an_update_that_makes_a_document_too_large_for_a_message_is_refused() {
     };
     assert_eq!(kind, "illegal_argument_exception");
     assert!(reason.contains("bytes is too large"), "{reason}");
-    assert_eq!(
-        fixture.shard().await.applier.next(),
-        before,
-        "it was logged"
-    );
+    let logged = fixture
+        .shard()
+        .await
+        .log
+        .read(key(1), before, 1 << 20)
+        .await;
+    let logged = logged.expect("reads").records;
+    let is_refresh = |record: &Record| {
+        Operation::decode(&record.payload).is_ok_and(|o| o.kind == OperationKind::Refresh)
+    };
+    assert!(logged.iter().all(is_refresh), "it was logged");
     let document = fixture.get("a").await.expect("it stays");
     assert_eq!(document.version, Version(1));
 }

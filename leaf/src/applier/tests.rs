@@ -1,0 +1,105 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+use gleaner_model::SeqNo;
+use gleaner_proto::LeafClient;
+
+use super::*;
+use crate::shard::Shard;
+use crate::testing::{Fixture, PATIENCE, call, key, put};
+
+/// Uses the shard's engine, as a refresh that takes long does, until the sender is dropped.
+async fn occupy(shard: &Arc<Shard>) -> Sender<()> {
+    let (release, released) = channel::<()>();
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let shard = Arc::clone(shard);
+    tokio::task::spawn_blocking(move || {
+        let state = shard.applier.state.lock();
+        started.send(()).expect("the test waits");
+        assert!(released.recv().is_err(), "nothing is sent");
+        drop(state);
+        shard.applier.apply_waiting();
+    });
+    has_started.await.expect("locked");
+    release
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(PATIENCE, what).await;
+    outcome.expect("nobody waits for ever")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_answered_when_durable_and_shown_by_the_next_refresh() {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let shard = fixture.shard().await;
+    let release = occupy(&shard).await;
+    for id in ["b", "c"] {
+        let answer = soon(fixture.leaf.write(call(vec![put(id, "{}")]))).await;
+        answer.expect("written");
+    }
+    assert_eq!(shard.applier.next(), SeqNo(1));
+    assert!(shard.applier.waiting_bytes() > 0);
+    assert!(fixture.get("b").await.is_some(), "written, not applied");
+    let mut refreshing = Box::pin(fixture.leaf.refresh(key(1)));
+    assert!(futures::poll!(&mut refreshing).is_pending());
+    drop(release);
+    let shown = soon(refreshing).await.expect("refreshes");
+    assert_eq!(shown.visible, SeqNo(4), "three documents and the refresh");
+    assert_eq!(shard.applier.waiting_bytes(), 0);
+    soon(shard.wait_idle()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_batch_is_answered_when_it_is_applied() {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let shard = fixture.shard().await;
+    let release = occupy(&shard).await;
+    let many = (0..40).map(|n| put(&n.to_string(), "{}")).collect();
+    let mut large = Box::pin(fixture.leaf.write(call(many)));
+    while shard.applier.waiting_bytes() == 0 {
+        assert!(futures::poll!(&mut large).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(futures::poll!(&mut large).is_pending());
+    drop(release);
+    soon(large).await.expect("written");
+    assert_eq!(shard.applier.next(), SeqNo(41));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let shard = fixture.shard().await;
+    let release = occupy(&shard).await;
+    let num_told = Arc::new(AtomicUsize::new(0));
+    let offer = || {
+        let num_told = Arc::clone(&num_told);
+        let told = move |is_applied: bool| {
+            assert!(!is_applied);
+            num_told.fetch_add(1, Ordering::Relaxed);
+        };
+        let operation = Operation {
+            term: gleaner_model::PrimaryTerm(1),
+            mapping: gleaner_model::MappingVersion(0),
+            timestamp_ms: 0,
+            kind: OperationKind::NoOp,
+        };
+        let (at, operations) = (SeqNo(1), vec![operation]);
+        shard.applier.offer_now(at, operations, Box::new(told))
+    };
+    assert_eq!(
+        offer(),
+        Ok(Left::Nothing),
+        "who holds the engine sees to it"
+    );
+    assert_eq!(num_told.load(Ordering::Relaxed), 0);
+    shard.applier.stop("as a test asks");
+    assert_eq!(num_told.load(Ordering::Relaxed), 1);
+    assert!(offer().is_err(), "it takes nothing more");
+    assert_eq!(num_told.load(Ordering::Relaxed), 2);
+    drop(release);
+}
