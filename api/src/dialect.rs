@@ -103,14 +103,15 @@ impl Spoken {
         middleware::trim_path(&mut request);
         let leftover = Leftover::of(&mut request);
         let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
-        let spoken = self.clone();
+        let packing = is_packed.then(|| self.packing.clone());
+        let routes = self.routes.clone();
         Box::pin(async move {
             let answering = async {
-                if is_packed {
-                    let Ok(packed) = spoken.packing.oneshot(request).await;
+                if let Some(packing) = packing {
+                    let Ok(packed) = packing.oneshot(request).await;
                     return packed.map(Body::new);
                 }
-                let Ok(answered) = spoken.routes.oneshot(request).await;
+                let Ok(answered) = routes.oneshot(request).await;
                 answered
             };
             let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();

@@ -135,23 +135,34 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
 
 /// Returns where a new document is found.
 fn location(index: &str, id: &str, routing: Option<&str>) -> String {
-    let path = format!("/{}/_doc/{}", percent_encoded(index), percent_encoded(id));
-    match routing.filter(|routing| !routing.is_empty()) {
-        Some(routing) => format!("{path}?routing={}", percent_encoded(routing)),
-        None => path,
+    let routing = routing.filter(|routing| !routing.is_empty());
+    let mut out = String::with_capacity(index.len() + id.len() + 16);
+    out.push('/');
+    push_escaped(&mut out, index);
+    out.push_str("/_doc/");
+    push_escaped(&mut out, id);
+    if let Some(routing) = routing {
+        out.push_str("?routing=");
+        push_escaped(&mut out, routing);
     }
+    out
 }
 
-fn percent_encoded(id: &str) -> String {
-    let mut out = String::new();
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+/// Appends `text` as a part of a URI: what is not unreserved there (RFC 3986, section 2.3) is escaped.
+fn push_escaped(out: &mut String, text: &str) {
+    let is_unreserved =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if text.bytes().all(is_unreserved) {
+        out.push_str(text);
+        return;
+    }
+    for byte in text.bytes() {
+        if is_unreserved(byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    out
 }
 
 async fn find(request: &Request) -> Result<(String, Option<Document>), ApiError> {

@@ -89,10 +89,7 @@ impl DocumentParser {
         id: &str,
         source: &'a [u8],
     ) -> Result<ParsedDocument<'a>, DocumentError> {
-        let walked = walk::strictly(&self.plan, id, source)?;
-        for (node, value) in &walked.values {
-            self.check_terms(*node, value)?;
-        }
+        let walked = self.walked(id, source)?;
         let path = |node: u32| self.plan.node(node).path.clone();
         let values = walked
             .values
@@ -103,6 +100,23 @@ impl DocumentParser {
             values,
             has_new_fields: walked.has_unknown,
         })
+    }
+
+    /// As [`Self::parse`], for whoever wants no values: returns whether the document has fields that the
+    /// mapping lacks and wants.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn has_new_fields(&self, id: &str, source: &[u8]) -> Result<bool, DocumentError> {
+        Ok(self.walked(id, source)?.has_unknown)
+    }
+
+    fn walked<'a>(&self, id: &str, source: &'a [u8]) -> Result<walk::Walked<'a>, DocumentError> {
+        let walked = walk::strictly(&self.plan, id, source)?;
+        for (node, value) in &walked.values {
+            self.check_terms(*node, value)?;
+        }
+        Ok(walked)
     }
 
     /// Refuses text of which the index could not hold a term. Only text that is longer than such a
@@ -162,7 +176,7 @@ pub fn grown_mapping(
             AnalysisName::Normalizer(name) => analyzers.normalizer(name).is_some(),
         };
         check_analyzers(grown, Some(mapping), rules, &is_known).map_err(DocumentError::Mapping)?;
-        DocumentParser::new(grown, analyzers).parse(id, source)?;
+        DocumentParser::new(grown, analyzers).has_new_fields(id, source)?;
     }
     Ok(grown)
 }

@@ -261,11 +261,8 @@ impl Planner<'_> {
         {
             return Err(fault.clone());
         }
-        let parsed = self.parser.parse(item.id.as_str(), source);
-        if parsed
-            .map_err(|error| document_fault(&error))?
-            .has_new_fields
-        {
+        let has_new_fields = self.parser.has_new_fields(item.id.as_str(), source);
+        if has_new_fields.map_err(|error| document_fault(&error))? {
             self.unmapped.push((item.id.clone(), source.clone()));
         }
         Ok(())

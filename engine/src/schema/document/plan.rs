@@ -1,10 +1,9 @@
 //! A mapping, prepared for reading documents: a tree of names with everything a value needs.
 
-use std::collections::HashMap;
-
 use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
 use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping};
 use gleaner_query::date::DateFormatter;
+use hashbrown::HashMap;
 
 use super::FieldValue;
 use super::convert::Scalar;

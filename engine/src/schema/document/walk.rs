@@ -145,7 +145,7 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     /// Goes from an object along `key`, which may be a path.
     fn step<E: Error>(&mut self, from: u32, object: u32, key: &str) -> Result<Place, E> {
-        if key.split('.').any(|name| name.trim().is_empty()) {
+        if key.split('.').any(is_blank) {
             self.refuse(DocumentError::EmptyName {
                 name: key.to_owned(),
             })?;
@@ -365,6 +365,11 @@ impl<'p, 'de> Walk<'p, 'de> {
         let name = field.rsplit('.').next().unwrap_or_default().to_owned();
         DocumentError::NotAnObject { field, name }
     }
+}
+
+/// Returns whether a name is empty or white space; looks no further than it has to.
+fn is_blank(name: &str) -> bool {
+    name.chars().all(char::is_whitespace)
 }
 
 /// Writes a value as the dialect previews it: `{a=1, b=[x, y]}`.
