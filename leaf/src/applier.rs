@@ -36,8 +36,9 @@ pub(crate) struct Applier {
     pub(crate) leases: Leases,
 }
 
-/// Batches that are applied in one go where nobody may wait: some tens of microseconds each.
-const MAX_AT_ONCE: usize = 8;
+/// Batches that are applied in one go where nobody may wait: some tens of microseconds each. More come
+/// due at once when a refresh has ended.
+const MAX_AT_ONCE: usize = 16;
 
 pub(crate) fn is_refresh(operation: &Operation) -> bool {
     matches!(operation.kind, OperationKind::Refresh)
@@ -144,18 +145,22 @@ impl Applier {
         Ok(())
     }
 
-    /// Applies some of what is due as long as that needs no waiting.
+    /// Applies some of what is due as long as that needs no waiting. Others bring more meanwhile: who
+    /// has applied as much as is due of one caller leaves the rest to a thread.
     fn apply_some(&self) -> Left {
+        let mut num_left = MAX_AT_ONCE;
         loop {
             let Some(mut next) = self.state.try_lock() else {
                 // Whoever holds it looks again.
                 return Left::Nothing;
             };
-            for _ in 0..MAX_AT_ONCE {
-                let Some(batch) = self.due(*next) else {
-                    break;
+            while let Some(batch) = self.due(*next) {
+                let applied = if num_left == 0 {
+                    Ok(false)
+                } else {
+                    self.apply_now(*next, &batch.operations)
                 };
-                match self.apply_now(*next, &batch.operations) {
+                match applied {
                     Ok(true) => self.advance(&mut next, batch),
                     Ok(false) => {
                         let mut waiting = self.waiting.lock();
@@ -164,14 +169,11 @@ impl Applier {
                     }
                     Err(_) => return Left::Nothing,
                 }
+                num_left -= 1;
             }
             drop(next);
-            let mut waiting = self.waiting.lock();
-            if !waiting.has_due(self.next()) {
+            if !self.waiting.lock().has_due(self.next()) {
                 return Left::Nothing;
-            }
-            if waiting.len() > MAX_AT_ONCE {
-                return waiting.begins_draining();
             }
         }
     }

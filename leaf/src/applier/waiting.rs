@@ -49,10 +49,6 @@ impl Waiting {
         self.batches.contains_key(&next)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.batches.len()
-    }
-
     /// Returns the bytes of all operations here.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
