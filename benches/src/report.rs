@@ -84,8 +84,20 @@ pub fn write_page(path: &Path, options: &Options) -> Result<()> {
             sections.extend(measure(part, &corpus, options).context(part)?);
         }
     }
-    let page = render(&corpus, options, &sections);
+    let page = format!("# {}\n\n{}", title(path), render(&corpus, options, &sections));
     std::fs::write(path, page).with_context(|| path.display().to_string())
+}
+
+/// Returns the title of the page at `path`, with the number that its name begins with.
+fn title(path: &Path) -> String {
+    let title = "One machine, against bare tantivy";
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    match name.split_once('-') {
+        Some((number, _)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{number}: {}", title.replacen('O', "o", 1))
+        }
+        _ => title.to_owned(),
+    }
 }
 
 /// Measures one of [`PARTS`]; nothing when it needs a server and none was given.
@@ -114,8 +126,7 @@ pub(crate) fn tell(message: &str) {
 
 fn render(corpus: &Corpus, options: &Options, sections: &[Section]) -> String {
     let mut page = format!(
-        "# 0001: one machine, against bare tantivy\n\n\
-         Written by `{}`; all figures are of that one run, so they may be compared with each other \
+        "Written by `{}`; all figures are of that one run, so they may be compared with each other \
          and with nothing else. Ratios are ours / bare unless a heading says otherwise.\n\n{}\n\
          Documents: {}, {:.0} MB of JSON, shuffled with seed {SEED}; fields `title` and `body` \
          (text), `category` and `kind` (keyword), `published` (date). Queries: {} of each class, on \
