@@ -84,7 +84,11 @@ pub fn write_page(path: &Path, options: &Options) -> Result<()> {
             sections.extend(measure(part, &corpus, options).context(part)?);
         }
     }
-    let page = format!("# {}\n\n{}", title(path), render(&corpus, options, &sections));
+    let page = format!(
+        "# {}\n\n{}",
+        title(path),
+        render(&corpus, options, &sections)
+    );
     std::fs::write(path, page).with_context(|| path.display().to_string())
 }
 

@@ -36,9 +36,9 @@ pub(crate) struct Applier {
     pub(crate) leases: Leases,
 }
 
-/// Batches that are applied in one go where nobody may wait: some tens of microseconds each. More come
-/// due at once when a refresh has ended.
-const MAX_AT_ONCE: usize = 16;
+/// Operations, and bytes of them, that are applied in one go where nobody may wait: some tens of
+/// microseconds each. More come due at once when a refresh has ended, or with a large batch.
+const AT_ONCE: (usize, u64) = (32, 32 << 10);
 
 pub(crate) fn is_refresh(operation: &Operation) -> bool {
     matches!(operation.kind, OperationKind::Refresh)
@@ -85,7 +85,7 @@ impl Applier {
     /// [`Self::drain`] runs, where blocking is allowed.
     ///
     /// # Errors
-    /// Why the shard has stopped.
+    /// Why the shard has stopped, before it took them.
     pub(crate) fn offer_now(
         &self,
         first: SeqNo,
@@ -93,8 +93,7 @@ impl Applier {
         applied: OnApplied,
     ) -> Result<Left, Arc<str>> {
         self.take_in(first, operations, Some(applied))?;
-        let left = self.apply_some();
-        self.check().map(|()| left)
+        Ok(self.apply_some())
     }
 
     /// As [`Self::offer_now`], for operations that take long: none is applied here.
@@ -148,34 +147,45 @@ impl Applier {
     /// Applies some of what is due as long as that needs no waiting. Others bring more meanwhile: who
     /// has applied as much as is due of one caller leaves the rest to a thread.
     fn apply_some(&self) -> Left {
-        let mut num_left = MAX_AT_ONCE;
+        let (mut num_left, mut bytes_left) = AT_ONCE;
         loop {
             let Some(mut next) = self.state.try_lock() else {
                 // Whoever holds it looks again.
                 return Left::Nothing;
             };
             while let Some(batch) = self.due(*next) {
-                let applied = if num_left == 0 {
-                    Ok(false)
-                } else {
+                let is_small = batch.operations.len() <= num_left && batch.bytes <= bytes_left;
+                let applied = if is_small {
                     self.apply_now(*next, &batch.operations)
+                } else {
+                    Ok(false)
                 };
                 match applied {
-                    Ok(true) => self.advance(&mut next, batch),
-                    Ok(false) => {
-                        let mut waiting = self.waiting.lock();
-                        waiting.put(*next, batch);
-                        return waiting.begins_draining();
+                    Ok(true) => {
+                        num_left -= batch.operations.len();
+                        bytes_left -= batch.bytes;
+                        self.advance(&mut next, batch);
                     }
+                    Ok(false) => return self.put_back(*next, batch),
                     Err(_) => return Left::Nothing,
                 }
-                num_left -= 1;
             }
             drop(next);
             if !self.waiting.lock().has_due(self.next()) {
                 return Left::Nothing;
             }
         }
+    }
+
+    /// Leaves a batch to a thread; to nobody when the copy has stopped meanwhile, which empties the queue.
+    fn put_back(&self, first: SeqNo, batch: Batch) -> Left {
+        let mut waiting = self.waiting.lock();
+        if self.check().is_err() {
+            drop(waiting);
+            return Left::Nothing;
+        }
+        waiting.put(first, batch);
+        waiting.begins_draining()
     }
 
     /// Applies what is due. Blocks.
@@ -330,6 +340,7 @@ impl Applier {
     pub(crate) fn show_applied(&self) -> Result<Generation, EngineError> {
         let shown = {
             let next = self.state.lock();
+            let _panic = StopOnPanic(self);
             self.show(*next)
         };
         self.apply_waiting();
@@ -356,6 +367,7 @@ impl Applier {
     pub(crate) fn show_merges(&self) -> Result<(), EngineError> {
         let shown = {
             let next = self.state.lock();
+            let _panic = StopOnPanic(self);
             let is_all = *next == self.engine.view().generation().visible;
             is_all.then(|| self.engine.refresh(*next)).transpose()
         };

@@ -48,13 +48,13 @@ impl Leaf {
         let Some(appended) = produced.map_err(fault)? else {
             return Ok(Answered::New(primary));
         };
-        // It may still be on its way into the index of this copy.
-        let applied = shard.applier.wait_applied(appended.last.next()).await;
-        applied.map_err(|reason| stopped(shard, &reason))?;
         let request = (shard.key, producer);
         let answers = match self.told.find(&request, appended.first, items) {
             Some(answers) => answers,
             None => {
+                // It may still be on its way into the index of this copy.
+                let applied = shard.applier.wait_applied(appended.last.next()).await;
+                applied.map_err(|reason| stopped(shard, &reason))?;
                 let recorded = self.recorded(shard, appended).await.map_err(fault)?;
                 let untold = recorded.as_ref().map(again::untold).unwrap_or_default();
                 let earlier = self.earlier(shard, appended.first, &untold);

@@ -35,6 +35,7 @@ impl Shard {
             self.engine().view().generation() == view.generation()
                 && self.applier.failure().is_none()
                 && self.shows_all()
+                && *self.in_flight.borrow() == 0
         };
         let lease = leases.give(is_newest)?;
         Some(Box::new(Unmatched { extent, lease }))

@@ -1,3 +1,5 @@
+//! Who applies what when, and who is told.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
@@ -7,6 +9,26 @@ use gleaner_proto::LeafClient;
 use super::*;
 use crate::shard::Shard;
 use crate::testing::{Fixture, PATIENCE, call, key, put};
+
+/// Returns what a batch of `num` operations is offered with; each tells `num_told` what became of it.
+fn batch(
+    num: usize,
+    num_told: &Arc<AtomicUsize>,
+    is_expected: bool,
+) -> (Vec<Operation>, OnApplied) {
+    let num_told = Arc::clone(num_told);
+    let told = move |is_applied: bool| {
+        assert_eq!(is_applied, is_expected);
+        num_told.fetch_add(1, Ordering::Relaxed);
+    };
+    let operation = Operation {
+        term: gleaner_model::PrimaryTerm(1),
+        mapping: gleaner_model::MappingVersion(0),
+        timestamp_ms: 0,
+        kind: OperationKind::NoOp,
+    };
+    (vec![operation; num], Box::new(told))
+}
 
 /// Uses the shard's engine, as a refresh that takes long does, until the sender is dropped.
 async fn occupy(shard: &Arc<Shard>) -> Sender<()> {
@@ -77,19 +99,8 @@ async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
     let release = occupy(&shard).await;
     let num_told = Arc::new(AtomicUsize::new(0));
     let offer = || {
-        let num_told = Arc::clone(&num_told);
-        let told = move |is_applied: bool| {
-            assert!(!is_applied);
-            num_told.fetch_add(1, Ordering::Relaxed);
-        };
-        let operation = Operation {
-            term: gleaner_model::PrimaryTerm(1),
-            mapping: gleaner_model::MappingVersion(0),
-            timestamp_ms: 0,
-            kind: OperationKind::NoOp,
-        };
-        let (at, operations) = (SeqNo(1), vec![operation]);
-        shard.applier.offer_now(at, operations, Box::new(told))
+        let (operations, told) = batch(1, &num_told, false);
+        shard.applier.offer_now(SeqNo(1), operations, told)
     };
     assert_eq!(
         offer(),
@@ -102,4 +113,39 @@ async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
     assert!(offer().is_err(), "it takes nothing more");
     assert_eq!(num_told.load(Ordering::Relaxed), 2);
     drop(release);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_a_stop_overtook_is_told_and_not_put_back() {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let applier = &fixture.shard().await.applier;
+    let num_told = Arc::new(AtomicUsize::new(0));
+    let (operations, told) = batch(1, &num_told, false);
+    // As one that was taken out to be applied.
+    let taken = Batch::new(operations, Some(told));
+    applier.stop("as a test asks");
+    assert_eq!(applier.put_back(SeqNo(1), taken), Left::Nothing);
+    assert_eq!(num_told.load(Ordering::Relaxed), 1);
+    assert_eq!(applier.waiting_bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_brings_a_few_operations_leaves_a_large_batch_before_them_to_its_thread() {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let shard = fixture.shard().await;
+    let num_told = Arc::new(AtomicUsize::new(0));
+    let (large, told) = batch(40, &num_told, true);
+    let left = shard.applier.offer_later(SeqNo(1), large, told);
+    assert_eq!(left, Ok(Left::ToThread));
+    let (small, told) = batch(1, &num_told, true);
+    let left = shard.applier.offer_now(SeqNo(41), small, told);
+    assert_eq!(left, Ok(Left::Nothing), "a thread was asked for already");
+    assert_eq!(shard.applier.next(), SeqNo(1));
+    let draining = Arc::clone(&shard);
+    let drained = tokio::task::spawn_blocking(move || draining.applier.drain());
+    soon(drained).await.expect("drains");
+    assert_eq!(shard.applier.next(), SeqNo(42));
+    assert_eq!(num_told.load(Ordering::Relaxed), 2);
 }

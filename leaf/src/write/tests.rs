@@ -354,6 +354,7 @@ async fn a_rejected_write_says_that_the_queue_is_full() {
     );
     fate.send(true).expect("held");
     assert!(soon(first).await.expect("ends").is_ok());
+    soon(shard.wait_idle()).await;
     assert!(
         soon(async { fixture.write(vec![put("c", "{}")]).await })
             .await

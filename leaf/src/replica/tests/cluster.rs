@@ -186,10 +186,11 @@ impl Cluster {
         shard.expect("it opens")
     }
 
-    /// Writes through the primary.
+    /// Writes through the primary; returns once what was written is applied there.
     pub(super) async fn write(&self, items: Vec<WriteItem>) {
         let answer = self.leaf("a").write(call(items)).await.expect("written");
         assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
+        self.shard("a").await.wait_idle().await;
     }
 
     /// Makes everything written visible on the primary; returns the generation.
