@@ -61,6 +61,7 @@ impl ShardIndex {
             mapping,
             analyzers,
         } = meta;
+        let documents = Arc::clone(&options.documents);
         let writer = Writer::open(
             directory.clone(),
             commit.as_ref(),
@@ -76,6 +77,7 @@ impl ShardIndex {
             analyzers: Arc::clone(&analyzers),
             fields: Arc::clone(writer.fields()),
             searcher: open_searcher(&writer)?,
+            documents,
         };
         let index = Self {
             key,
@@ -230,6 +232,7 @@ impl ShardIndex {
             analyzers: Arc::clone(&self.analyzers.lock()),
             fields,
             searcher,
+            documents: Arc::clone(before.documents()),
         };
         View::new(parts, Some(before))
     }

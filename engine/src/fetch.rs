@@ -21,7 +21,7 @@ use indexmap::IndexMap;
 use crate::control::Control;
 use crate::error::EngineError;
 use crate::explain;
-use crate::view::View;
+use crate::view::{Keeping, View};
 
 /// What to return of each hit.
 #[derive(Clone, Copy, Default)]
@@ -48,6 +48,10 @@ pub struct HighlightSpec<'a> {
     pub field_queries: &'a [Option<Clause>],
 }
 
+/// Hits of one call whose documents are kept in the node's cache: of more, as a scroll asks for, it is not
+/// to be expected that they are asked for again.
+const KEPT_AT_ONCE: usize = 64;
+
 /// Reads the documents at `places`, numbers that `view` gave out; the answer is in their order.
 ///
 /// # Errors
@@ -69,9 +73,14 @@ pub fn fetch(
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by_key(|i| places[*i]);
     let mut hits: Vec<Option<FetchedHit>> = vec![None; places.len()];
+    let keeping = if places.len() <= KEPT_AT_ONCE {
+        Keeping::Read
+    } else {
+        Keeping::Nothing
+    };
     for i in order {
         control.check()?;
-        let document = view.document(places[i])?;
+        let document = view.read(places[i], keeping)?;
         let mut shown = IndexMap::new();
         doc_values.read(places[i], &mut shown)?;
         let needs_source = !fields.is_empty() || highlighter.is_some();

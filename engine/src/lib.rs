@@ -11,6 +11,7 @@ pub mod control;
 pub mod copy;
 pub mod directory;
 pub mod doc_values;
+pub mod document_cache;
 pub mod error;
 pub mod expand;
 pub mod explain;

@@ -18,9 +18,11 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
 pub use segment::{NormHistogram, SegmentCaches, SegmentKey, SegmentView};
+pub(crate) use stored::Keeping;
 pub use stored::StoredDocument;
 pub use version::DocumentVersion;
 
+use crate::document_cache::DocumentCache;
 use crate::{EngineError, schema::FieldHandle, schema::Fields};
 
 /// What searches see: segments with their live documents, under one mapping.
@@ -32,6 +34,7 @@ pub struct View {
     fields: Arc<Fields>,
     searcher: Searcher,
     segments: Vec<SegmentView>,
+    documents: Arc<DocumentCache>,
     num_documents: u64,
 }
 
@@ -43,6 +46,7 @@ pub(crate) struct ViewParts {
     pub(crate) analyzers: Arc<AnalyzerRegistry>,
     pub(crate) fields: Arc<Fields>,
     pub(crate) searcher: Searcher,
+    pub(crate) documents: Arc<DocumentCache>,
 }
 
 impl View {
@@ -61,6 +65,7 @@ impl View {
             num_documents: parts.searcher.num_docs(),
             searcher: parts.searcher,
             segments,
+            documents: parts.documents,
         })
     }
 
@@ -91,6 +96,10 @@ impl View {
 
     pub(crate) fn shared_fields(&self) -> &Arc<Fields> {
         &self.fields
+    }
+
+    pub(crate) fn documents(&self) -> &Arc<DocumentCache> {
+        &self.documents
     }
 
     /// Returns the column of `path`; `None` when no document of the shard can have a value for it.
@@ -158,13 +167,18 @@ impl View {
     /// # Errors
     /// When the index cannot be read, or `place` is not of this view.
     pub fn document(&self, place: u64) -> Result<StoredDocument, EngineError> {
+        self.read(place, Keeping::Read)
+    }
+
+    /// As [`Self::document`]; `keeping` says whether it stays in the node's cache.
+    pub(crate) fn read(&self, place: u64, keeping: Keeping) -> Result<StoredDocument, EngineError> {
         let (ord, doc) = split_place(place);
         let segment = self.segments.get(ord as usize);
         let segment = segment.filter(|segment| doc < segment.reader().max_doc());
         let segment = segment.ok_or_else(|| {
             EngineError::Internal(format!("place {place:#x} is not of this view"))
         })?;
-        stored::read(self, segment, doc)
+        stored::read(self, segment, doc, keeping)
     }
 }
 

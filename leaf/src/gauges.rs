@@ -18,6 +18,12 @@ impl Leaf {
             metrics::counter!(metric::FILTER_CACHE_LOOKUPS.name, "outcome" => outcome)
                 .absolute(count);
         }
+        let documents = self.documents.stats();
+        metrics::gauge!(metric::DOCUMENT_CACHE_BYTES.name).set(documents.bytes as f64);
+        for (outcome, count) in [("hit", documents.hits), ("miss", documents.misses)] {
+            metrics::counter!(metric::DOCUMENT_CACHE_LOOKUPS.name, "outcome" => outcome)
+                .absolute(count);
+        }
         // Told from the start on, not from the first search on.
         metrics::gauge!(metric::SEARCHES_RUNNING.name).increment(0.0);
         self.count_shards();

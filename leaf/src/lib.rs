@@ -58,6 +58,7 @@ use std::time::{Duration, Instant};
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::copy::ShardIndex;
+use gleaner_engine::document_cache::DocumentCache;
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
@@ -89,6 +90,8 @@ pub struct LeafOptions {
     pub memory_per_query_bytes: u64,
     /// Bytes of cached filters; default 128 MiB.
     pub filter_cache_bytes: u64,
+    /// Bytes of documents that searches read lately, unpacked; default 64 MiB.
+    pub document_cache_bytes: u64,
     /// Bytes of documents not yet in segments, of all shards together; default 128 MiB. A shard that
     /// is written to takes 7 MiB at least.
     pub indexing_memory_bytes: usize,
@@ -146,6 +149,7 @@ impl LeafOptions {
             query_memory_bytes: 1 << 30,
             memory_per_query_bytes: 256 << 20,
             filter_cache_bytes: 128 << 20,
+            document_cache_bytes: 64 << 20,
             indexing_memory_bytes: 128 << 20,
             write_queue_bytes: 512 << 20,
             write_patience: Duration::from_secs(1),
@@ -175,6 +179,7 @@ pub struct Leaf {
     pool: Pool,
     memory: Arc<MemoryAccount>,
     filters: Arc<FilterCache>,
+    documents: Arc<DocumentCache>,
     /// Shared by the writers of all shards.
     indexing: Arc<IndexingMemory>,
     writes: write::WriteQueue,

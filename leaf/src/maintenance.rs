@@ -11,6 +11,7 @@ use gleaner_coordinator::Coordinator;
 use gleaner_engine::EngineError;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::copy::ShardIndex;
+use gleaner_engine::document_cache::DocumentCache;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
@@ -69,6 +70,7 @@ impl Leaf {
                 budget_bytes: options.filter_cache_bytes,
                 ..FilterCacheOptions::default()
             })),
+            documents: Arc::new(DocumentCache::new(options.document_cache_bytes)),
             indexing: IndexingMemory::new(options.indexing_memory_bytes),
             writes: WriteQueue::new(options.write_queue_bytes, options.write_patience),
             told: Told::default(),

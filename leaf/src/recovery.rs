@@ -190,6 +190,7 @@ impl Leaf {
         };
         let options = ShardOptions {
             memory: Arc::clone(&self.indexing),
+            documents: Arc::clone(&self.documents),
             ..ShardOptions::default()
         };
         let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));

@@ -117,6 +117,22 @@ pub const FILTER_CACHE_LOOKUPS: Metric = Metric {
     help: "look-ups in the filter cache that hit or missed",
 };
 
+/// Documents read lately.
+pub const DOCUMENT_CACHE_BYTES: Metric = Metric {
+    name: "gleaner_document_cache_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    help: "bytes of the documents in the document cache",
+};
+
+/// Look-ups of documents.
+pub const DOCUMENT_CACHE_LOOKUPS: Metric = Metric {
+    name: "gleaner_document_cache_lookups_total",
+    kind: MetricKind::Counter,
+    labels: &["outcome"],
+    help: "look-ups in the document cache that hit or missed",
+};
+
 /// Memory of queries.
 pub const QUERY_MEMORY_BYTES: Metric = Metric {
     name: "gleaner_query_memory_bytes",
@@ -134,7 +150,9 @@ pub const INDEXING_MEMORY_BYTES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 13] = [
+pub const ALL: [Metric; 15] = [
+    DOCUMENT_CACHE_BYTES,
+    DOCUMENT_CACHE_LOOKUPS,
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
     HTTP_REQUEST_SECONDS,

@@ -95,6 +95,10 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_FILTER_CACHE", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     filter_cache: Option<ByteSize>,
+    /// Memory of documents that searches read lately [default: 64mb]
+    #[arg(long, env = "GLEANER_DOCUMENT_CACHE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_cache: Option<ByteSize>,
     /// Posting lists that all searches scattered by terms hold at a root [default: 1gb]
     #[arg(long, env = "GLEANER_TERM_LISTS_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -78,7 +78,14 @@ fn memory_that_no_search_fits_in_is_refused_by_name_and_least_value() {
         }
         Config::resolve(&flags(&[&flag, "64kb"]), None).expect("the least");
     }
-    let without_caches = flags(&["--filter-cache", "0", "--term-lists-cache", "0b"]);
+    let without_caches = flags(&[
+        "--filter-cache",
+        "0",
+        "--document-cache",
+        "0",
+        "--term-lists-cache",
+        "0b",
+    ]);
     Config::resolve(&without_caches, None).expect("nothing is remembered");
 }
 

@@ -162,6 +162,7 @@ pub(crate) fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions 
         query_memory_bytes: config.query_memory.0,
         memory_per_query_bytes: config.memory_per_query.0,
         filter_cache_bytes: config.filter_cache.0,
+        document_cache_bytes: config.document_cache.0,
         indexing_memory_bytes: config.indexing_memory.in_memory(),
         write_queue_bytes: config.write_queue.in_memory(),
         flush_operations: config.flush_operations,

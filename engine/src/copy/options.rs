@@ -7,6 +7,7 @@ use gleaner_log::files::{Files, RealFiles};
 use gleaner_model::{Generation, Mapping, SeqNo, ShardKey};
 
 use crate::directory::Reading;
+use crate::document_cache::DocumentCache;
 use crate::writer::{IndexingMemory, MergeOptions};
 
 /// What a copy has to know of its index.
@@ -25,6 +26,8 @@ pub struct ShardMeta {
 pub struct ShardOptions {
     /// The indexing memory of the node, shared with its other copies.
     pub memory: Arc<IndexingMemory>,
+    /// Documents that the node's searches read lately, shared with its other copies.
+    pub documents: Arc<DocumentCache>,
     /// When segments are merged.
     pub merges: MergeOptions,
     /// Where files are.
@@ -41,6 +44,7 @@ impl Default for ShardOptions {
     fn default() -> Self {
         Self {
             memory: IndexingMemory::new(DEFAULT_MEMORY_BYTES),
+            documents: Arc::default(),
             merges: MergeOptions::default(),
             files: Arc::new(RealFiles),
             reading: Reading::Mapped,

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use super::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
 use crate::EngineError;
 use crate::directory::Reading;
+use crate::document_cache::DocumentCache;
 use crate::writer::{IndexingMemory, MergeOptions};
 
 const FOLDER: &str = "/shard";
@@ -35,6 +36,8 @@ struct Copy {
     analyzers: Arc<AnalyzerRegistry>,
     merges: MergeOptions,
     memory: Arc<IndexingMemory>,
+    /// Outlives openings, as that of a node does.
+    documents: Arc<DocumentCache>,
     log: Vec<Operation>,
     index: Option<ShardIndex>,
 }
@@ -77,6 +80,7 @@ impl Copy {
             analyzers: Arc::new(analyzers),
             merges,
             memory: ShardOptions::default().memory,
+            documents: Arc::default(),
             log: Vec::new(),
             index: None,
         };
@@ -98,6 +102,7 @@ impl Copy {
         let options = ShardOptions {
             merges: self.merges.clone(),
             memory: Arc::clone(&self.memory),
+            documents: Arc::clone(&self.documents),
             files: Arc::new(self.files.clone()),
             reading: Reading::Copied,
         };

@@ -11,6 +11,7 @@ use tantivy::{DocAddress, DocId, SegmentReader, TantivyError};
 
 use super::{SegmentView, View, place};
 use crate::EngineError;
+use crate::document_cache::Kept;
 use crate::schema::names;
 
 /// A document as the index holds it.
@@ -61,14 +62,62 @@ impl Stored {
     }
 }
 
+/// What becomes of a document that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// It stays in the node's cache.
+    Read,
+    /// It is one of many, which would push out what is asked for again.
+    Nothing,
+}
+
 /// Reads `doc` of `segment`, live or not.
 pub(super) fn read(
     view: &View,
     segment: &SegmentView,
     doc: DocId,
+    keeping: Keeping,
 ) -> Result<StoredDocument, EngineError> {
     let stored = segment.stored()?;
-    let bytes = stored.store.get_document_bytes(doc)?;
+    let key = (segment.key().segment, doc);
+    let kept = match view.documents().get(&key) {
+        Some(kept) => kept,
+        None => {
+            let kept = Arc::new(unpack(view, segment, &stored.store, doc)?);
+            if keeping == Keeping::Read {
+                view.documents().insert(key, &kept);
+            }
+            kept
+        }
+    };
+    let (term, version) = (stored.terms.get_val(doc), stored.versions.get_val(doc));
+    let at = place(segment.ord(), doc);
+    let seq_no = SeqNo(segment.seq_nos().get_val(doc));
+    // Without a copy where it was not kept.
+    let Kept {
+        id,
+        routing,
+        source,
+    } = Arc::unwrap_or_clone(kept);
+    Ok(StoredDocument {
+        id,
+        routing,
+        seq_no,
+        term: PrimaryTerm(term),
+        version: Version(version),
+        source,
+        place: at,
+    })
+}
+
+/// Reads from the segment's store.
+fn unpack(
+    view: &View,
+    segment: &SegmentView,
+    store: &StoreReader,
+    doc: DocId,
+) -> Result<Kept, EngineError> {
+    let bytes = store.get_document_bytes(doc)?;
     let corrupt = |what: &str| {
         let address = DocAddress::new(segment.ord(), doc);
         EngineError::Corrupt(format!("document {address:?} {what}"))
@@ -86,14 +135,10 @@ pub(super) fn read(
         }
     }
     let id = id.and_then(|id| DocumentId::parse(&id).ok());
-    Ok(StoredDocument {
+    Ok(Kept {
         id: id.ok_or_else(|| corrupt("has no id"))?,
         routing,
-        seq_no: SeqNo(segment.seq_nos().get_val(doc)),
-        term: PrimaryTerm(stored.terms.get_val(doc)),
-        version: Version(stored.versions.get_val(doc)),
         source: source.map(Bytes::copy_from_slice).unwrap_or_default(),
-        place: place(segment.ord(), doc),
     })
 }
 

@@ -107,6 +107,8 @@ fn a_document_is_found_by_its_id_with_all_that_was_logged() {
         (SeqNo(1), PrimaryTerm(1), Version(7))
     );
     assert_eq!(view.document(found.place).expect("it can be read"), found);
+    let stats = copy.documents.stats();
+    assert_eq!((stats.misses, stats.hits), (1, 1), "it was kept");
     assert_eq!(view.find(&id("b")).expect("it can be read"), None);
     assert!(view.document(found.place + 100).is_err());
 }
