@@ -21,8 +21,14 @@ const REFRESH: Duration = Duration::from_secs(5);
 
 /// Starts our server on a folder of its own in `folder`.
 pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Server> {
+    start_with(binary, folder, &[])
+}
+
+/// As [`start`], with more arguments.
+pub(super) fn start_with(binary: &Path, folder: &Path, more: &[&str]) -> Result<Server> {
     let data = folder.join("gleaner");
-    let arguments = ["serve", "--data", &data.to_string_lossy()];
+    let data = data.to_string_lossy();
+    let arguments = [&["serve", "--data", &*data], more].concat();
     Server::start(
         binary,
         &arguments,

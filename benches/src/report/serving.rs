@@ -34,12 +34,19 @@ struct Side {
 pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Section> {
     tell("loading the server and the bare handler");
     let folder = TempDir::new()?;
-    let (bare, ours) = start(corpus, binary, folder.path())?;
+    let bare = start_bare(corpus, folder.path())?;
+    let plain = start(
+        corpus,
+        binary,
+        &folder.path().join("plain"),
+        &["--document-cache", "0"],
+    )?;
+    let keeping = start(corpus, binary, &folder.path().join("keeping"), &[])?;
     let mut tables = Vec::new();
     for set in Set::ALL.into_iter().chain([Set::Combined]) {
         tell(&format!("timing searches over HTTP: {}", set.name()));
         let queries = set.queries(options.data.as_deref(), corpus, options.per_class)?;
-        let sides = race(&queries, (&bare, &ours), options.rounds)?;
+        let sides = race(&queries, (&bare, &plain, &keeping), options.rounds)?;
         tables.push(table(set, &queries, &sides));
     }
     Ok(Section {
@@ -49,7 +56,9 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
              each query's best time; median and mean over the queries. Bare is an axum handler \
              that runs tantivy's `TopDocs` and renders the sources; the query reaches it as terms. \
              Ours is `gleaner serve`, one shard of one segment: parses the dialect, analyses text, \
-             counts statistics, scatters, merges, fetches, renders.",
+             counts statistics, scatters, merges, fetches, renders. Both unpack the documents of all hits \
+             anew: ours runs with `--document-cache 0`, but for the last column, where what an earlier round \
+             has read is kept (64 MB, the default).",
             options.rounds
         ),
         tables,
@@ -57,8 +66,12 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
     })
 }
 
-/// Lets both servers answer all `queries` in turns: bare, ours, ours with a total.
-fn race(queries: &[Query], (bare, ours): (&Server, &Server), rounds: usize) -> Result<[Side; 3]> {
+/// Lets the servers answer all `queries` in turns: bare, ours, ours with a total, ours that keeps documents.
+fn race(
+    queries: &[Query],
+    (bare, ours, keeping): (&Server, &Server, &Server),
+    rounds: usize,
+) -> Result<[Side; 4]> {
     let total = |query: &Query| body(query, &json!(10_000));
     let no_total = |query: &Query| body(query, &json!(false));
     let search = format!("/{INDEX}/_search");
@@ -72,7 +85,8 @@ fn race(queries: &[Query], (bare, ours): (&Server, &Server), rounds: usize) -> R
                 .collect::<Result<_, _>>()?,
         )?,
         Side::new(ours, search.clone(), queries.iter().map(no_total).collect())?,
-        Side::new(ours, search, queries.iter().map(total).collect())?,
+        Side::new(ours, search.clone(), queries.iter().map(total).collect())?,
+        Side::new(keeping, search, queries.iter().map(no_total).collect())?,
     ];
     for _ in 0..=rounds {
         for side in &mut sides {
@@ -82,14 +96,18 @@ fn race(queries: &[Query], (bare, ours): (&Server, &Server), rounds: usize) -> R
     Ok(sides)
 }
 
-fn start(corpus: &Corpus, binary: &Path, folder: &Path) -> Result<(Server, Server)> {
+fn start_bare(corpus: &Corpus, folder: &Path) -> Result<Server> {
     let bare_folder = folder.join("bare");
     std::fs::create_dir(&bare_folder)?;
     drop(Bare::create(&bare_folder, Tokens::Ours)?.fill(&corpus.sources, 1)?);
     let own = std::env::current_exe()?;
     let arguments = ["--serve-bare", &bare_folder.to_string_lossy()];
-    let bare = Server::start(&own, &arguments, &folder.join("bare.log"), "/")?;
-    let ours = loading::start(binary, folder)?;
+    Server::start(&own, &arguments, &folder.join("bare.log"), "/")
+}
+
+fn start(corpus: &Corpus, binary: &Path, folder: &Path, more: &[&str]) -> Result<Server> {
+    std::fs::create_dir(folder)?;
+    let ours = loading::start_with(binary, folder, more)?;
     let mut client = ours.client()?;
     loading::create(&mut client, INDEX, 1, "-1")?;
     for bulk in loading::bulks(corpus, 5 << 20) {
@@ -107,7 +125,7 @@ fn start(corpus: &Corpus, binary: &Path, folder: &Path) -> Result<(Server, Serve
         count["count"] == corpus.sources.len(),
         "the server holds {count}"
     );
-    Ok((bare, ours))
+    Ok(ours)
 }
 
 impl Side {
@@ -143,7 +161,7 @@ impl Side {
     }
 }
 
-fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
+fn table(set: Set, queries: &[Query], sides: &[Side; 4]) -> Table {
     let mut table = Table::new([
         &format!("latency, µs: {}", set.name()),
         "bare p50 / mean",
@@ -151,11 +169,12 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
         "ours / bare, p50",
         "ours / bare, mean",
         "with total to 10,000: p50 / mean",
+        "documents kept: p50 / mean",
     ]);
     let mut ratios = Vec::new();
     let classes = set.classes().iter().copied().map(Some).chain([None]);
     for class in classes {
-        let [bare, ours, total] = sides.each_ref().map(|side| {
+        let [bare, ours, total, keeping] = sides.each_ref().map(|side| {
             let times = side.times(queries, class);
             let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
             (
@@ -172,10 +191,11 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 3]) -> Table {
             format!("{:.2}", ours.0 / bare.0),
             format!("{:.2}", ours.1 / bare.1),
             pair(total),
+            pair(keeping),
         ]);
     }
     let mean = format!("**{:.2}**", geometric_mean(&ratios));
-    table.row(["**geometric mean**", "", "", &mean, "", ""]);
+    table.row(["**geometric mean**", "", "", &mean, "", "", ""]);
     table
 }
 
