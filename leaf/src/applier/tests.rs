@@ -135,6 +135,10 @@ async fn who_brings_a_few_operations_leaves_a_large_batch_before_them_to_its_thr
     let fixture = Fixture::start();
     fixture.write(vec![put("a", "{}")]).await.expect("written");
     let shard = fixture.shard().await;
+    // The thread that opened the writer may be about to look once more.
+    while shard.applier.waiting.lock().is_draining() {
+        tokio::task::yield_now().await;
+    }
     let num_told = Arc::new(AtomicUsize::new(0));
     let (large, told) = batch(40, &num_told, true);
     let left = shard.applier.offer_later(SeqNo(1), large, told);

@@ -63,6 +63,12 @@ impl Waiting {
         }
     }
 
+    /// Returns whether a thread was asked for and has not let go yet.
+    #[cfg(test)]
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
     /// Lets the thread go when nothing is due at `next`; returns whether it may.
     pub(super) fn ends_draining(&mut self, next: SeqNo) -> bool {
         self.is_draining = self.has_due(next);
