@@ -94,13 +94,12 @@ pub fn write_page(path: &Path, options: &Options) -> Result<()> {
 
 /// Returns the title of the page at `path`, with the number that its name begins with.
 fn title(path: &Path) -> String {
-    let title = "One machine, against bare tantivy";
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     match name.split_once('-') {
-        Some((number, _)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{number}: {}", title.replacen('O', "o", 1))
+        Some((number, _)) if number.parse::<u32>().is_ok() => {
+            format!("{number}: one machine, against bare tantivy")
         }
-        _ => title.to_owned(),
+        _ => "One machine, against bare tantivy".to_owned(),
     }
 }
 

@@ -80,7 +80,7 @@ impl Applier {
         self.check()
     }
 
-    /// As [`Self::offer`], without waiting for anybody, and `applied` is told whether they were applied,
+    /// As [`Self::offer`], without waiting for anybody or applying much, and `applied` is told whether they were applied,
     /// once that is known. Returns [`Left::ToThread`] when the caller is to see to it that
     /// [`Self::drain`] runs, where blocking is allowed.
     ///
@@ -94,20 +94,6 @@ impl Applier {
     ) -> Result<Left, Arc<str>> {
         self.take_in(first, operations, Some(applied))?;
         Ok(self.apply_some())
-    }
-
-    /// As [`Self::offer_now`], for operations that take long: none is applied here.
-    ///
-    /// # Errors
-    /// Why the shard has stopped.
-    pub(crate) fn offer_later(
-        &self,
-        first: SeqNo,
-        operations: Vec<Operation>,
-        applied: OnApplied,
-    ) -> Result<Left, Arc<str>> {
-        self.take_in(first, operations, Some(applied))?;
-        Ok(self.waiting.lock().begins_draining())
     }
 
     /// Applies what is due until nothing is, for the one who was told [`Left::ToThread`]. Blocks.

@@ -58,7 +58,7 @@ use std::time::{Duration, Instant};
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_engine::copy::ShardIndex;
-use gleaner_engine::document_cache::DocumentCache;
+use gleaner_engine::document_cache::{self, DocumentCache};
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
@@ -149,7 +149,7 @@ impl LeafOptions {
             query_memory_bytes: 1 << 30,
             memory_per_query_bytes: 256 << 20,
             filter_cache_bytes: 128 << 20,
-            document_cache_bytes: 64 << 20,
+            document_cache_bytes: document_cache::DEFAULT_BUDGET_BYTES,
             indexing_memory_bytes: 128 << 20,
             write_queue_bytes: 512 << 20,
             write_patience: Duration::from_secs(1),

@@ -314,6 +314,12 @@ pub(crate) fn large_source() -> &'static str {
     format!(r#"{{"n":1,"x":[{spaces}1]}}"#).leak()
 }
 
+/// Returns what `what` comes to; fails when that takes long.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(PATIENCE, what).await;
+    outcome.expect("nobody waits for ever")
+}
+
 /// Returns a call that writes `items` to index 1.
 pub(crate) fn call(items: Vec<WriteItem>) -> WriteCall {
     WriteCall {

@@ -8,7 +8,7 @@ use gleaner_proto::LeafClient;
 
 use super::*;
 use crate::shard::Shard;
-use crate::testing::{Fixture, PATIENCE, call, key, put};
+use crate::testing::{Fixture, call, key, put, soon};
 
 /// Returns what a batch of `num` operations is offered with; each tells `num_told` what became of it.
 fn batch(
@@ -46,16 +46,17 @@ async fn occupy(shard: &Arc<Shard>) -> Sender<()> {
     release
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    let outcome = tokio::time::timeout(PATIENCE, what).await;
-    outcome.expect("nobody waits for ever")
+/// Returns a copy with one document.
+async fn begun() -> (Fixture, Arc<Shard>) {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let shard = fixture.shard().await;
+    (fixture, shard)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_is_answered_when_durable_and_shown_by_the_next_refresh() {
-    let fixture = Fixture::start();
-    fixture.write(vec![put("a", "{}")]).await.expect("written");
-    let shard = fixture.shard().await;
+    let (fixture, shard) = begun().await;
     let release = occupy(&shard).await;
     for id in ["b", "c"] {
         let answer = soon(fixture.leaf.write(call(vec![put(id, "{}")]))).await;
@@ -75,9 +76,7 @@ async fn a_write_is_answered_when_durable_and_shown_by_the_next_refresh() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_batch_is_answered_when_it_is_applied() {
-    let fixture = Fixture::start();
-    fixture.write(vec![put("a", "{}")]).await.expect("written");
-    let shard = fixture.shard().await;
+    let (fixture, shard) = begun().await;
     let release = occupy(&shard).await;
     let many = (0..40).map(|n| put(&n.to_string(), "{}")).collect();
     let mut large = Box::pin(fixture.leaf.write(call(many)));
@@ -93,9 +92,7 @@ async fn a_large_batch_is_answered_when_it_is_applied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
-    let fixture = Fixture::start();
-    fixture.write(vec![put("a", "{}")]).await.expect("written");
-    let shard = fixture.shard().await;
+    let (_fixture, shard) = begun().await;
     let release = occupy(&shard).await;
     let num_told = Arc::new(AtomicUsize::new(0));
     let offer = || {
@@ -117,9 +114,8 @@ async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_a_stop_overtook_is_told_and_not_put_back() {
-    let fixture = Fixture::start();
-    fixture.write(vec![put("a", "{}")]).await.expect("written");
-    let applier = &fixture.shard().await.applier;
+    let (_fixture, shard) = begun().await;
+    let applier = &shard.applier;
     let num_told = Arc::new(AtomicUsize::new(0));
     let (operations, told) = batch(1, &num_told, false);
     // As one that was taken out to be applied.
@@ -132,20 +128,18 @@ async fn a_batch_that_a_stop_overtook_is_told_and_not_put_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_brings_a_few_operations_leaves_a_large_batch_before_them_to_its_thread() {
-    let fixture = Fixture::start();
-    fixture.write(vec![put("a", "{}")]).await.expect("written");
-    let shard = fixture.shard().await;
+    let (_fixture, shard) = begun().await;
     // The thread that opened the writer may be about to look once more.
     while shard.applier.waiting.lock().is_draining() {
         tokio::task::yield_now().await;
     }
     let num_told = Arc::new(AtomicUsize::new(0));
     let (large, told) = batch(40, &num_told, true);
-    let left = shard.applier.offer_later(SeqNo(1), large, told);
-    assert_eq!(left, Ok(Left::ToThread));
+    let taken = shard.applier.take_in(SeqNo(1), large, Some(told));
+    assert_eq!(taken, Ok(()));
     let (small, told) = batch(1, &num_told, true);
     let left = shard.applier.offer_now(SeqNo(41), small, told);
-    assert_eq!(left, Ok(Left::Nothing), "a thread was asked for already");
+    assert_eq!(left, Ok(Left::ToThread));
     assert_eq!(shard.applier.next(), SeqNo(1));
     let draining = Arc::clone(&shard);
     let drained = tokio::task::spawn_blocking(move || draining.applier.drain());

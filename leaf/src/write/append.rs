@@ -99,11 +99,7 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
     // From here on the write is durable; only this copy may not be able to show it.
     let is_small = operations.len() <= INLINE_ITEMS
         && operations.iter().map(bytes_of).sum::<u64>() <= INLINE_BYTES as u64;
-    let offered = if is_small {
-        shard.applier.offer_now(first, operations, applied)
-    } else {
-        shard.applier.offer_later(first, operations, applied)
-    };
+    let offered = shard.applier.offer_now(first, operations, applied);
     let stopped = |reason: Arc<str>| stopped(shard, &reason);
     if offered.map_err(stopped)? == Left::ToThread {
         drain(shard);

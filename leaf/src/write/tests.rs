@@ -1,6 +1,5 @@
 //! Versions and conflicts, failed appends, bounds.
 
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use gleaner_proto::LeafClient;
 use gleaner_proto::write::{Condition, Update, WriteResult};
 
 use super::*;
-use crate::testing::{Fixture, PATIENCE, call, item, key, put};
+use crate::testing::{Fixture, PATIENCE, call, item, key, put, soon};
 
 /// What an item comes to: result and version, or the kind of refusal.
 type Told = Result<(WriteResult, u64), &'static str>;
@@ -172,11 +171,6 @@ async fn a_newer_term_than_ours_is_fenced() {
             asked: term
         })
     );
-}
-
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    let outcome = tokio::time::timeout(PATIENCE, what).await;
-    outcome.expect("nobody waits for ever")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ use crate::{Leaf, LeafOptions};
 
 pub(super) use crate::testing::search;
 
+pub(super) use crate::testing::soon;
+
 /// Leaves on one network and, unless told otherwise, one coordinator.
 pub(super) struct Cluster {
     pub(super) coordinator: Arc<Embedded>,
@@ -284,12 +286,6 @@ pub(super) fn newest(at_least: Option<SeqNo>) -> ShardView {
 /// Asks a leaf for the only shard.
 pub(super) async fn found(leaf: &Leaf, call: SearchCall) -> Result<ShardHits, LeafFault> {
     leaf.search(call).await.remove(0)
-}
-
-/// Waits for what must come about, but not for ever.
-pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    let outcome = tokio::time::timeout(PATIENCE, what).await;
-    outcome.expect("it comes about")
 }
 
 /// Shorter than anything: for what must not be waited for.
