@@ -172,6 +172,8 @@ impl LeafOptions {
 
 /// A node's shard copies. Share it by `Arc`; it answers through `proto::LeafClient`.
 pub struct Leaf {
+    /// Itself: work that outlives a call holds it.
+    me: Weak<Leaf>,
     options: LeafOptions,
     coordinator: Arc<dyn Coordinator>,
     log: Arc<dyn ShardLog>,

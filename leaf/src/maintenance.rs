@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::time::Instant;
 
@@ -63,8 +63,10 @@ impl Leaf {
         log: Arc<dyn ShardLog>,
         peers: Arc<dyn Peers>,
     ) -> std::io::Result<Arc<Self>> {
-        let leaf = Arc::new(Self {
-            pool: Pool::start(options.search_threads, options.search_queue)?,
+        let pool = Pool::start(options.search_threads, options.search_queue)?;
+        let leaf = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            pool,
             memory: MemoryAccount::root("parent", options.query_memory_bytes),
             filters: Arc::new(FilterCache::new(FilterCacheOptions {
                 budget_bytes: options.filter_cache_bytes,

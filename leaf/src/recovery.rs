@@ -22,6 +22,7 @@ use crate::shard::{Counters, Flushes, Primary, Shard};
 use crate::snapshots::Snapshots;
 use crate::versions::{Latest, VersionMap, Written};
 use crate::views::Views;
+use crate::write::Gathering;
 
 /// Steps in which the bytes that a log is kept for followers are counted.
 const STEPS: u64 = 64;
@@ -161,6 +162,7 @@ impl Leaf {
             followers,
             snapshots: Snapshots::default(),
             room: self.writes.for_shard(),
+            gathering: Gathering::default(),
             in_flight: watch::Sender::new(0),
             needs_resync: AtomicBool::new(false),
             num_resyncs: AtomicU64::new(0),

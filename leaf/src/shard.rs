@@ -21,7 +21,7 @@ use crate::role::Role;
 use crate::snapshots::Snapshots;
 use crate::versions::VersionMap;
 use crate::views::Views;
-use crate::write::ShardRoom;
+use crate::write::{Gathering, ShardRoom};
 
 /// How long a replica may not hear of its primary until that is told: half as long again as an answer
 /// takes to come while nothing is written.
@@ -63,6 +63,8 @@ pub(crate) struct Shard {
     pub(crate) snapshots: Snapshots,
     /// What its writes may take.
     pub(crate) room: ShardRoom,
+    /// Small calls that are about to be written together.
+    pub(crate) gathering: Gathering,
     /// Batches queued in the log and not yet applied.
     pub(crate) in_flight: watch::Sender<usize>,
     /// An append failed: what follows [`Primary::next`] in the log is unknown until it is read again.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -73,6 +74,7 @@ pub(crate) struct FaultyLog {
     inner: MemoryLog,
     fates: Mutex<VecDeque<oneshot::Receiver<bool>>>,
     damaged: Mutex<BTreeSet<ShardKey>>,
+    num_appends: AtomicUsize,
 }
 
 impl FaultyLog {
@@ -87,6 +89,11 @@ impl FaultyLog {
     /// Refuses the next append without a fate.
     pub(crate) fn refuse_next(&self) {
         self.hold_next().send(false).expect("the receiver is kept");
+    }
+
+    /// Returns how often something was to be appended.
+    pub(crate) fn num_appends(&self) -> usize {
+        self.num_appends.load(Ordering::Relaxed)
     }
 
     /// Makes every call for `shard` find it damaged.
@@ -110,6 +117,7 @@ impl FaultyLog {
 #[async_trait]
 impl ShardLog for FaultyLog {
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        self.num_appends.fetch_add(1, Ordering::Relaxed);
         let fate = self.fates.lock().pop_front();
         let shard = append.shard;
         self.check(shard)?;

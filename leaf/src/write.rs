@@ -1,6 +1,7 @@
 //! The life of a write: order → log → durable → answer, and apply.
 //!
 //! ```text
+//! gather     small calls that come together are written as one     (gather.rs)
 //! lock the primary
 //!   plan     decide versions and conflicts, build the operations        (plan.rs)
 //!   enqueue  hand the batch to the log, in order; remember the versions
@@ -18,6 +19,7 @@
 mod append;
 pub(crate) mod condition;
 mod contents;
+mod gather;
 mod plan;
 mod queue;
 
@@ -40,6 +42,7 @@ use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
 use append::{Batch, enqueue, finish};
+pub(crate) use gather::Gathering;
 use plan::{Plan, Planned};
 use queue::Taken;
 pub(crate) use queue::{ShardRoom, WriteQueue};
@@ -48,11 +51,12 @@ pub(crate) use queue::{ShardRoom, WriteQueue};
 /// to be read from the log.
 const MAX_ROUNDS: usize = 32;
 
-/// Bytes of documents below which planning stays on the calling thread.
-const INLINE_BYTES: usize = 16 * 1024;
+/// Bytes of documents up to which a batch is small: planning stays on the calling thread, and it is answered
+/// when it is durable.
+const SMALL_BYTES: usize = 32 << 10;
 
-/// Items up to which it does: each may look its id up in every segment, some microseconds.
-const INLINE_ITEMS: usize = 16;
+/// Items up to which it is: each may look its id up in every segment, some microseconds.
+const SMALL_ITEMS: usize = 32;
 
 /// Bytes of documents after which a batch ends: updates of a few bytes may make large documents.
 pub(crate) const BATCH_BYTES: usize = 32 << 20;
@@ -75,6 +79,11 @@ impl Leaf {
         let bytes: usize = call.items.iter().map(item_bytes).sum();
         let room = self.writes.enter(&shard.room, bytes, call.remaining);
         let room = room.await?;
+        if gather::is_small(&call, bytes)
+            && let Some(leaf) = self.me.upgrade()
+        {
+            return leaf.write_together(shard, call, (bytes, room)).await;
+        }
         let started = Instant::now();
         let call = WriteBatches {
             items: Arc::new(call.items),
@@ -84,7 +93,7 @@ impl Leaf {
                 sequence: known.sequence,
             }),
             bytes,
-            room: Arc::new(room),
+            room: Arc::new(vec![room]),
         };
         let mut outcomes = Vec::with_capacity(call.items.len());
         let written = self.write_batches(shard, &call, &mut outcomes).await;
@@ -393,14 +402,14 @@ struct WriteBatches {
     producer: Option<ProducerSequence>,
     /// Of its items, as they were sent.
     bytes: usize,
-    room: Arc<Taken>,
+    room: Arc<Vec<Taken>>,
 }
 
 /// How a plan is carried out.
 struct Carrying {
     producer: Option<ProducerSequence>,
     /// Held until its operations are applied.
-    room: Option<Arc<Taken>>,
+    room: Option<Arc<Vec<Taken>>>,
     /// It is answered when applied, not when durable.
     is_awaited: bool,
 }
@@ -424,8 +433,8 @@ async fn plan(
 ) -> Result<(OwnedMutexGuard<Primary>, Planned), LeafFault> {
     let key = shard.key;
     let shard = Arc::clone(shard);
-    let is_small = work.bytes + work.learnt.content_bytes() <= INLINE_BYTES
-        && work.items.len() <= INLINE_ITEMS
+    let is_small = work.bytes + work.learnt.content_bytes() <= SMALL_BYTES
+        && work.items.len() <= SMALL_ITEMS
         && (work.items.iter().all(|item| item.is_fresh_id)
             || shard.engine().view().finds_ids_at_once());
     let work = move || {

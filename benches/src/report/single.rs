@@ -16,6 +16,8 @@ use crate::process::Server;
 
 /// Clients that write.
 const NUM_CLIENTS: usize = 64;
+/// Shards of the indices that they write to: one, as bare has one file and one index; and the default.
+const SHARDS: [u32; 2] = [1, 4];
 /// How long they write, per turn.
 const WRITING: Duration = Duration::from_secs(10);
 
@@ -33,9 +35,12 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     let own = std::env::current_exe()?;
     let bare = Server::start(&own, &arguments, &folder.path().join("bare.log"), "/")?;
     let ours = start(binary, folder.path())?;
-    create(&mut ours.client()?, INDEX, 4, "5s")?;
+    for shards in SHARDS {
+        create(&mut ours.client()?, &name(shards), shards, "5s")?;
+    }
     let next = AtomicUsize::new(0);
-    let (mut most_bare, mut most_indexing, mut most_ours) = (0.0_f64, 0.0_f64, 0.0_f64);
+    let (mut most_bare, mut most_indexing) = (0.0_f64, 0.0_f64);
+    let mut most_ours = SHARDS.map(|_| 0.0_f64);
     for _ in 0..2 {
         most_bare = most_bare.max(clients(&bare, corpus, |client, source| {
             client.expect("POST", "/append", source).map(|_| ())
@@ -46,15 +51,9 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         // What is left to do of a turn is done before the next one, merges too.
         bare.client()?.expect("POST", "/commit", b"")?;
         bare.settled_cpu()?;
-        most_ours = most_ours.max(clients(&ours, corpus, |client, source| {
-            let id = next.fetch_add(1, Ordering::Relaxed);
-            client
-                .expect("PUT", &format!("/{INDEX}/_doc/{id}"), source)
-                .map(|_| ())
-        })?);
-        let refresh = format!("/{INDEX}/_refresh");
-        ours.client()?.expect("POST", &refresh, b"")?;
-        ours.settled_cpu()?;
+        for (shards, most) in SHARDS.into_iter().zip(&mut most_ours) {
+            *most = most.max(turn(&ours, corpus, &name(shards), &next)?);
+        }
     }
     let mut table = Table::new([
         "single documents",
@@ -62,22 +61,25 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         "/ group commit",
         "/ and index",
     ]);
-    let rows = [
-        ("bare group commit", most_bare),
-        ("bare group commit and index", most_indexing),
-        ("ours", most_ours),
+    let bare = [
+        ("bare group commit".to_owned(), most_bare),
+        ("bare group commit and index".to_owned(), most_indexing),
     ];
-    for (name, rate) in rows {
+    let ours = SHARDS.into_iter().zip(most_ours).map(|(shards, most)| {
+        let plural = if shards == 1 { "" } else { "s" };
+        (format!("ours, {shards} shard{plural}"), most)
+    });
+    for (name, rate) in bare.into_iter().chain(ours) {
         let ratio = |to: f64| format!("{:.2}", rate / to);
         let cells = [format!("{rate:.0}"), ratio(most_bare), ratio(most_indexing)];
-        table.row([name.to_owned()].into_iter().chain(cells));
+        table.row([name].into_iter().chain(cells));
     }
     Ok(Section {
         title: "Single documents",
         method: format!(
             "{NUM_CLIENTS} clients on kept connections, each waits until its document is durable; \
              documents of at most 2 kB; ours also checks and routes them, orders them by version, \
-             and indexes them with a refresh every 5 s, 4 shards. Bare is an axum handler that \
+             and indexes them with a refresh every 5 s. Bare is an axum handler that \
              appends to one file and shares `fdatasync`s; nothing else; the second one then hands the \
              document to tantivy's writer, one index of one thread, a commit every 5 s. Clients \
              and server share the cores. Best of two turns of {} s.",
@@ -86,6 +88,24 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         tables: vec![table],
         remarks: Vec::new(),
     })
+}
+
+/// Lets all clients write to an index of ours, and waits until what is left to do is done.
+fn turn(ours: &Server, corpus: &Corpus, index: &str, next: &AtomicUsize) -> Result<f64> {
+    let rate = clients(ours, corpus, |client, source| {
+        let id = next.fetch_add(1, Ordering::Relaxed);
+        let path = format!("/{index}/_doc/{id}");
+        client.expect("PUT", &path, source).map(|_| ())
+    })?;
+    let refresh = format!("/{index}/_refresh");
+    ours.client()?.expect("POST", &refresh, b"")?;
+    ours.settled_cpu()?;
+    Ok(rate)
+}
+
+/// Returns the name of the index with so many shards.
+fn name(shards: u32) -> String {
+    format!("{INDEX}-{shards}")
 }
 
 /// Lets all clients write for a while; returns documents per second.

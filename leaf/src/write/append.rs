@@ -11,7 +11,7 @@ use gleaner_log::{Append, Appended, LogError, ProducerSequence};
 use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
 
-use super::{INLINE_BYTES, INLINE_ITEMS, stopped};
+use super::{SMALL_BYTES, SMALL_ITEMS, stopped};
 use crate::applier::{Left, OnApplied};
 use crate::fault::log_fault;
 use crate::growth::bytes_of;
@@ -97,8 +97,8 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         });
     }
     // From here on the write is durable; only this copy may not be able to show it.
-    let is_small = operations.len() <= INLINE_ITEMS
-        && operations.iter().map(bytes_of).sum::<u64>() <= INLINE_BYTES as u64;
+    let is_small = operations.len() <= SMALL_ITEMS
+        && operations.iter().map(bytes_of).sum::<u64>() <= SMALL_BYTES as u64;
     let offered = shard.applier.offer_now(first, operations, applied);
     let stopped = |reason: Arc<str>| stopped(shard, &reason);
     if offered.map_err(stopped)? == Left::ToThread {

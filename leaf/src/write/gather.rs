@@ -1,0 +1,189 @@
+//! Small writes of many callers as one batch.
+//!
+//! Does: gathers the calls that a shard gets while the runtime has other work, and writes them together:
+//! the primary is locked once, the log gets one batch, the index one hand-over. Does not: wait for calls to
+//! come; one that is alone goes at once. Called by: [`crate::write`]. Read first: [`Gathering::join`].
+//!
+//! A task takes the calls, so that a caller who goes away takes nothing along. It lets everything that is
+//! ready run once before it looks: on a runtime that is idle that takes a microsecond, on a busy one the
+//! requests that wait to be read are in the batch too.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use gleaner_model::PrimaryTerm;
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::{
+    WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
+};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::queue::Taken;
+use super::{SMALL_BYTES, SMALL_ITEMS, WriteBatches, count};
+use crate::Leaf;
+use crate::shard::Shard;
+
+/// The small calls of a shard that no task has taken yet.
+#[derive(Default)]
+pub(crate) struct Gathering(Mutex<Gathered>);
+
+#[derive(Default)]
+struct Gathered {
+    calls: VecDeque<Small>,
+    /// A task is about to take them.
+    is_awaited: bool,
+}
+
+/// A small call, with who waits for it.
+struct Small {
+    items: Vec<WriteItem>,
+    term: PrimaryTerm,
+    bytes: usize,
+    room: Taken,
+    began: Instant,
+    reply: oneshot::Sender<Result<WriteAnswer, LeafFault>>,
+}
+
+impl Gathering {
+    /// Adds a call; returns whether the caller is to start the task that takes it.
+    fn join(&self, call: Small) -> bool {
+        let mut gathered = self.0.lock();
+        gathered.calls.push_back(call);
+        !std::mem::replace(&mut gathered.is_awaited, true)
+    }
+
+    /// Takes the oldest calls of one term that make a small batch; returns whether there are more, for
+    /// which the caller is to start another task.
+    fn take(&self) -> (Vec<Small>, bool) {
+        let mut gathered = self.0.lock();
+        let mut taken: Vec<Small> = Vec::new();
+        let (mut num_items, mut bytes) = (0, 0);
+        while let Some(call) = gathered.calls.front() {
+            num_items += call.items.len();
+            bytes += call.bytes;
+            let is_full = num_items > SMALL_ITEMS || bytes > SMALL_BYTES;
+            let is_other = taken.first().is_some_and(|first| first.term != call.term);
+            if !taken.is_empty() && (is_full || is_other) {
+                break;
+            }
+            taken.extend(gathered.calls.pop_front());
+        }
+        gathered.is_awaited = !gathered.calls.is_empty();
+        (taken, gathered.is_awaited)
+    }
+}
+
+/// Returns whether a call may be written together with others. One that updates may not: what it reads,
+/// makes and returns is bounded for each call. Nor may one that can be sent again, which is known by a
+/// batch of its own.
+pub(super) fn is_small(call: &WriteCall, bytes: usize) -> bool {
+    let is_update = |item: &WriteItem| matches!(item.action, WriteAction::Update(_));
+    call.idempotency.is_none()
+        && call.items.len() <= SMALL_ITEMS
+        && bytes <= SMALL_BYTES
+        && !call.items.iter().any(is_update)
+}
+
+impl Leaf {
+    /// Writes a small call, with others that come meanwhile.
+    pub(super) async fn write_together(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        call: WriteCall,
+        (bytes, room): (usize, Taken),
+    ) -> Result<WriteAnswer, LeafFault> {
+        let (reply, answer) = oneshot::channel();
+        let call = Small {
+            items: call.items,
+            term: call.term,
+            bytes,
+            room,
+            began: Instant::now(),
+            reply,
+        };
+        if shard.gathering.join(call) {
+            self.gather(Arc::clone(shard));
+        }
+        let lost = |_| {
+            let reason = "the write's task failed".to_owned();
+            let shard = shard.key;
+            Err(LeafFault::Indeterminate { shard, reason })
+        };
+        answer.await.unwrap_or_else(lost)
+    }
+
+    /// Starts a task that takes what has gathered.
+    fn gather(self: &Arc<Self>, shard: Arc<Shard>) {
+        let leaf = Arc::clone(self);
+        self.spawn(async move {
+            tokio::task::yield_now().await;
+            let (calls, has_more) = shard.gathering.take();
+            if has_more {
+                leaf.gather(Arc::clone(&shard));
+            }
+            leaf.write_gathered(&shard, calls).await;
+        });
+    }
+
+    /// Writes calls as one, and answers each.
+    async fn write_gathered(&self, shard: &Arc<Shard>, mut calls: Vec<Small>) {
+        let Some(first) = calls.first() else {
+            return;
+        };
+        let term = first.term;
+        let mut items = Vec::with_capacity(calls.iter().map(|call| call.items.len()).sum());
+        let mut rooms = Vec::with_capacity(calls.len());
+        let mut waiting = Vec::with_capacity(calls.len());
+        let bytes = calls.iter().map(|call| call.bytes).sum();
+        for call in calls.drain(..) {
+            waiting.push((call.items.len(), call.began, call.reply));
+            items.extend(call.items);
+            rooms.push(call.room);
+        }
+        let batches = WriteBatches {
+            items: Arc::new(items),
+            term,
+            producer: None,
+            bytes,
+            room: Arc::new(rooms),
+        };
+        let mut outcomes = Vec::with_capacity(batches.items.len());
+        let written = self.write_batches(shard, &batches, &mut outcomes).await;
+        let fault = written.err();
+        let mut outcomes = outcomes.into_iter();
+        for (num_items, began, reply) in waiting {
+            let told = outcomes.by_ref().take(num_items).collect();
+            let answer = answer_of(told, num_items, fault.as_ref());
+            if let Ok(answer) = &answer {
+                count(shard, &answer.items, began);
+            }
+            // Who went away needs no answer.
+            drop(reply.send(answer));
+        }
+    }
+}
+
+/// Returns the answer to a call of `num_items` of which `told` is known, and for the others that `fault`
+/// kept them from being written.
+fn answer_of(
+    mut told: Vec<Result<WriteOutcome, WriteFault>>,
+    num_items: usize,
+    fault: Option<&LeafFault>,
+) -> Result<WriteAnswer, LeafFault> {
+    if let Some(fault) = fault {
+        if told.is_empty() {
+            return Err(fault.clone());
+        }
+        // What batches before it did stays done, and is told.
+        told.resize(num_items, Err(WriteFault::Shard(fault.clone())));
+    }
+    Ok(WriteAnswer {
+        items: told,
+        duplicate: false,
+    })
+}
+
+#[cfg(test)]
+mod tests;
