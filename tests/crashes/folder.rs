@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use gleaner_testkit::Server;
 use gleaner_testkit::server::Start;
 
-use crate::load::{Client, create_index, read_all};
+use crate::load::{BATCH, Client, create_index, read_all};
 
 /// Where the first batch of a log file stands, after the header of the file.
 const FIRST_BATCH: usize = 52;
@@ -45,7 +45,7 @@ pub(crate) fn append_torn_record(path: &Path, num_bytes: usize) -> Result<()> {
 async fn loaded(data: &Path, num_requests: usize) -> Result<(Server, Client)> {
     let server = Server::start(data).await?;
     create_index(server.address()).await?;
-    let mut client = Client::new(0, 1);
+    let mut client = Client::new(0, 1, BATCH);
     for _ in 0..num_requests {
         client.send_bulk(server.address()).await?;
     }

@@ -1,4 +1,4 @@
-//! kill -9 in the middle of bulk loads.
+//! kill -9 in the middle of bulk loads, and of single writes beside them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,13 +13,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::load::{Client, INDEX, create_index, read_all};
+use crate::load::{BATCH, Client, INDEX, create_index, read_all};
 
 /// Times the server is killed: reduced, and in full.
 const NUM_ROUNDS: (usize, usize) = (3, 50);
-const NUM_CLIENTS: u64 = 3;
-/// At most this many bulk requests are acknowledged before the server is killed.
-const MAX_ACKNOWLEDGED: u64 = 25;
+/// Clients, and how many writes each of their requests has at most: bulks, and single documents, which the
+/// server gathers.
+const CLIENTS: [(u64, u64); 2] = [(3, BATCH), (16, 1)];
+/// At most this many writes are acknowledged before the server is killed.
+const MAX_ACKNOWLEDGED: u64 = 1_000;
 /// The kill comes up to this much later: in the middle of whatever happens then.
 const MAX_DELAY_MICROS: u64 = 30_000;
 
@@ -29,7 +31,12 @@ async fn every_acknowledged_document_survives_kill_9_and_none_is_doubled() -> Re
     let data = folder.path().join("data");
     let seed = run::seed();
     let mut random = Random::new(seed);
-    let mut clients: Vec<Client> = (0..NUM_CLIENTS).map(|n| Client::new(n, seed)).collect();
+    let batches = CLIENTS.into_iter();
+    let batches = batches.flat_map(|(clients, batch)| (0..clients).map(move |_| batch));
+    let mut clients: Vec<Client> = (0..)
+        .zip(batches)
+        .map(|(number, batch)| Client::new(number, seed, batch))
+        .collect();
     let num_rounds = run::sized(NUM_ROUNDS.0, NUM_ROUNDS.1);
     let (mut num_pending, mut num_checked) = (0, 0);
     let mut server = Server::start(&data).await?;
@@ -86,11 +93,11 @@ async fn load_and_kill(
         .collect();
     let commits = tokio::spawn(commit_now_and_then(address));
     drop(acknowledged);
-    for _ in 0..=random.below(MAX_ACKNOWLEDGED) {
-        acknowledgements
-            .recv()
-            .await
-            .context("all loads ended too early")?;
+    let wanted = random.below(MAX_ACKNOWLEDGED) as usize;
+    let mut num_acknowledged = 0;
+    while num_acknowledged <= wanted {
+        let more = acknowledgements.recv().await;
+        num_acknowledged += more.context("all loads ended too early")?;
     }
     // No event marks the moments between two acknowledgements: that is the point of them.
     sleep(Duration::from_micros(random.below(MAX_DELAY_MICROS))).await;
@@ -103,10 +110,14 @@ async fn load_and_kill(
     Ok(clients)
 }
 
-async fn load(mut client: Client, address: SocketAddr, told: mpsc::UnboundedSender<()>) -> Client {
-    while client.send_bulk(address).await.is_ok() {
+async fn load(
+    mut client: Client,
+    address: SocketAddr,
+    told: mpsc::UnboundedSender<usize>,
+) -> Client {
+    while let Ok(num_acknowledged) = client.send_bulk(address).await {
         // The receiver outlives the load: the loads end first, by the kill.
-        told.send(()).expect("somebody counts");
+        told.send(num_acknowledged).expect("somebody counts");
     }
     client
 }

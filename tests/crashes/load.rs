@@ -13,11 +13,13 @@ use crate::ledger::Ledger;
 /// The index that is loaded.
 pub(crate) const INDEX: &str = "load";
 /// Writes of a bulk request.
-const BATCH: u64 = 40;
+pub(crate) const BATCH: u64 = 40;
 
 /// One client with documents of its own, so that it knows the order of its writes.
 pub(crate) struct Client {
     name: String,
+    /// Writes of a request.
+    batch: u64,
     random: Random,
     next: u64,
     /// Numbers of documents that were deleted.
@@ -26,9 +28,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(number: u64, seed: u64) -> Self {
+    /// Returns a client whose requests are of `batch` writes at most.
+    pub(crate) fn new(number: u64, seed: u64, batch: u64) -> Self {
         Self {
             name: format!("c{number}"),
+            batch,
             random: Random::stream(seed, number),
             next: 0,
             dead: BTreeSet::new(),
@@ -36,13 +40,16 @@ impl Client {
         }
     }
 
-    /// Sends one bulk request of new documents, updates and deletes.
+    /// Sends one bulk request of new documents, updates and deletes; returns how many were acknowledged.
     ///
     /// # Errors
     /// When no answer came: then its writes are pending. Wrong answers panic, they are the failure
     /// that the test is there to find.
-    pub(crate) async fn send_bulk(&mut self, address: SocketAddr) -> Result<()> {
-        let (body, ids) = self.draw_bulk();
+    pub(crate) async fn send_bulk(&mut self, address: SocketAddr) -> Result<usize> {
+        let (mut body, mut ids) = self.draw_bulk();
+        while ids.is_empty() {
+            (body, ids) = self.draw_bulk();
+        }
         let path = format!("/{INDEX}/_bulk");
         let answer = Request::ndjson("POST", &path, body).send(address).await?;
         let answer = answer.ok().expect("a bulk request is accepted");
@@ -61,14 +68,14 @@ impl Client {
                 .acknowledge(id, version)
                 .expect("as acknowledged before");
         }
-        Ok(())
+        Ok(ids.len())
     }
 
     fn draw_bulk(&mut self) -> (String, Vec<String>) {
         let mut body = String::new();
         let mut ids = Vec::new();
         let mut written = BTreeSet::new();
-        for _ in 0..BATCH {
+        for _ in 0..self.batch {
             let is_old = self.next > 0 && self.random.chance(1, 3);
             let number = if is_old {
                 self.random.below(self.next)
