@@ -80,9 +80,9 @@ impl Applier {
         self.check()
     }
 
-    /// As [`Self::offer`], without waiting for anybody or applying much, and `applied` is told whether they were applied,
-    /// once that is known. Returns [`Left::ToThread`] when the caller is to see to it that
-    /// [`Self::drain`] runs, where blocking is allowed.
+    /// As [`Self::offer`], without waiting for anybody or applying much, and `applied` is told whether
+    /// they were applied, once that is known. Returns [`Left::ToThread`] when the caller is to see to it
+    /// that [`Self::drain`] runs, where blocking is allowed.
     ///
     /// # Errors
     /// Why the shard has stopped, before it took them.

@@ -16,6 +16,7 @@
 //! The mark that asks for it is set without the primary's lock: whoever reads the log again holds
 //! that lock and waits until nobody is in flight.
 
+mod answer;
 mod append;
 pub(crate) mod condition;
 mod contents;
@@ -41,6 +42,7 @@ use crate::fault::log_fault;
 use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
+use answer::{answer_of, count};
 use append::{Batch, enqueue, finish};
 pub(crate) use gather::Gathering;
 use plan::{Plan, Planned};
@@ -96,19 +98,14 @@ impl Leaf {
             room: Arc::new(vec![room]),
         };
         let mut outcomes = Vec::with_capacity(call.items.len());
-        let written = self.write_batches(shard, &call, &mut outcomes).await;
-        match written {
+        let fault = match self.write_batches(shard, &call, &mut outcomes).await {
             Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => {}
-            Err(fault) if outcomes.is_empty() => return Err(fault),
-            // What batches before it did stays done, and is told.
-            Err(fault) => outcomes.resize(call.items.len(), Err(WriteFault::Shard(fault))),
-        }
-        count(shard, &outcomes, started);
-        Ok(WriteAnswer {
-            items: outcomes,
-            duplicate: false,
-        })
+            Ok(None) => None,
+            Err(fault) => Some(fault),
+        };
+        let answer = answer_of(outcomes, call.items.len(), fault.as_ref());
+        count(shard, &answer, started);
+        answer
     }
 
     /// Writes items, in one batch or several, and adds what became of them to `outcomes`; returns the
@@ -469,25 +466,6 @@ fn item_bytes(item: &WriteItem) -> usize {
         WriteAction::Delete => 0,
     };
     content + item.id.as_str().len() + 64
-}
-
-fn count(shard: &Shard, items: &[Result<WriteOutcome, WriteFault>], started: Instant) {
-    use std::sync::atomic::Ordering::Relaxed;
-
-    use gleaner_proto::write::WriteResult;
-    let counters = &shard.counters;
-    for item in items {
-        let counter = match item.as_ref().map(|outcome| outcome.result) {
-            Ok(WriteResult::Created | WriteResult::Updated) => &counters.index,
-            Ok(WriteResult::Deleted | WriteResult::NotFound) => &counters.delete,
-            Ok(WriteResult::Noop) => &counters.noop,
-            Err(_) => &counters.index_failed,
-        };
-        counter.fetch_add(1, Relaxed);
-    }
-    counters
-        .index_us
-        .fetch_add(started.elapsed().as_micros() as u64, Relaxed);
 }
 
 #[cfg(test)]

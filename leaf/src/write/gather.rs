@@ -14,27 +14,19 @@ use std::time::Instant;
 
 use gleaner_model::PrimaryTerm;
 use gleaner_proto::LeafFault;
-use gleaner_proto::write::{
-    WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
-};
+use gleaner_proto::write::{WriteAction, WriteAnswer, WriteCall, WriteItem};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::answer::{answer_of, count};
 use super::queue::Taken;
-use super::{SMALL_BYTES, SMALL_ITEMS, WriteBatches, count};
+use super::{SMALL_BYTES, SMALL_ITEMS, WriteBatches};
 use crate::Leaf;
 use crate::shard::Shard;
 
-/// The small calls of a shard that no task has taken yet.
+/// The small calls of a shard that no task has taken yet. While there are any, a task is about to.
 #[derive(Default)]
-pub(crate) struct Gathering(Mutex<Gathered>);
-
-#[derive(Default)]
-struct Gathered {
-    calls: VecDeque<Small>,
-    /// A task is about to take them.
-    is_awaited: bool,
-}
+pub(crate) struct Gathering(Mutex<VecDeque<Small>>);
 
 /// A small call, with who waits for it.
 struct Small {
@@ -49,18 +41,18 @@ struct Small {
 impl Gathering {
     /// Adds a call; returns whether the caller is to start the task that takes it.
     fn join(&self, call: Small) -> bool {
-        let mut gathered = self.0.lock();
-        gathered.calls.push_back(call);
-        !std::mem::replace(&mut gathered.is_awaited, true)
+        let mut calls = self.0.lock();
+        calls.push_back(call);
+        calls.len() == 1
     }
 
     /// Takes the oldest calls of one term that make a small batch; returns whether there are more, for
     /// which the caller is to start another task.
     fn take(&self) -> (Vec<Small>, bool) {
-        let mut gathered = self.0.lock();
+        let mut calls = self.0.lock();
         let mut taken: Vec<Small> = Vec::new();
         let (mut num_items, mut bytes) = (0, 0);
-        while let Some(call) = gathered.calls.front() {
+        while let Some(call) = calls.front() {
             num_items += call.items.len();
             bytes += call.bytes;
             let is_full = num_items > SMALL_ITEMS || bytes > SMALL_BYTES;
@@ -68,10 +60,9 @@ impl Gathering {
             if !taken.is_empty() && (is_full || is_other) {
                 break;
             }
-            taken.extend(gathered.calls.pop_front());
+            taken.extend(calls.pop_front());
         }
-        gathered.is_awaited = !gathered.calls.is_empty();
-        (taken, gathered.is_awaited)
+        (taken, !calls.is_empty())
     }
 }
 
@@ -128,7 +119,7 @@ impl Leaf {
     }
 
     /// Writes calls as one, and answers each.
-    async fn write_gathered(&self, shard: &Arc<Shard>, mut calls: Vec<Small>) {
+    async fn write_gathered(&self, shard: &Arc<Shard>, calls: Vec<Small>) {
         let Some(first) = calls.first() else {
             return;
         };
@@ -137,7 +128,7 @@ impl Leaf {
         let mut rooms = Vec::with_capacity(calls.len());
         let mut waiting = Vec::with_capacity(calls.len());
         let bytes = calls.iter().map(|call| call.bytes).sum();
-        for call in calls.drain(..) {
+        for call in calls {
             waiting.push((call.items.len(), call.began, call.reply));
             items.extend(call.items);
             rooms.push(call.room);
@@ -156,33 +147,11 @@ impl Leaf {
         for (num_items, began, reply) in waiting {
             let told = outcomes.by_ref().take(num_items).collect();
             let answer = answer_of(told, num_items, fault.as_ref());
-            if let Ok(answer) = &answer {
-                count(shard, &answer.items, began);
-            }
+            count(shard, &answer, began);
             // Who went away needs no answer.
             drop(reply.send(answer));
         }
     }
-}
-
-/// Returns the answer to a call of `num_items` of which `told` is known, and for the others that `fault`
-/// kept them from being written.
-fn answer_of(
-    mut told: Vec<Result<WriteOutcome, WriteFault>>,
-    num_items: usize,
-    fault: Option<&LeafFault>,
-) -> Result<WriteAnswer, LeafFault> {
-    if let Some(fault) = fault {
-        if told.is_empty() {
-            return Err(fault.clone());
-        }
-        // What batches before it did stays done, and is told.
-        told.resize(num_items, Err(WriteFault::Shard(fault.clone())));
-    }
-    Ok(WriteAnswer {
-        items: told,
-        duplicate: false,
-    })
 }
 
 #[cfg(test)]

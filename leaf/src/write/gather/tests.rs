@@ -121,6 +121,12 @@ async fn more_than_a_small_batch_holds_becomes_several() {
         let answers = soon(join_all(calls)).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(fixture.log.num_appends(), num_before + 3);
+        let spaces = " ".repeat(SMALL_BYTES / 2);
+        let long: &str = format!("{{{spaces}}}").leak();
+        let calls = ["a", "b", "c"].map(|id| fixture.leaf.write(call(vec![put(id, long)])));
+        let answers = soon(join_all(calls)).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(fixture.log.num_appends(), num_before + 6);
     })
     .await;
 }
@@ -147,4 +153,6 @@ fn what_updates_and_what_may_be_sent_again_is_written_alone() {
         &call(vec![put("a", "{}")]),
         SMALL_BYTES + 1
     ));
+    assert!(is_small(&call(vec![put("a", "{}"); SMALL_ITEMS])));
+    assert!(!is_small(&call(vec![put("a", "{}"); SMALL_ITEMS + 1])));
 }

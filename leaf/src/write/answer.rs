@@ -1,0 +1,51 @@
+//! What a call to write is answered, and what of it is counted.
+//!
+//! Called by: [`crate::write`], for a call alone and for calls that were gathered.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
+
+use crate::shard::Shard;
+
+/// Returns the answer to a call of `num_items` of which `told` is known, and for the others that `fault`
+/// kept them from being written.
+pub(super) fn answer_of(
+    mut told: Vec<Result<WriteOutcome, WriteFault>>,
+    num_items: usize,
+    fault: Option<&LeafFault>,
+) -> Result<WriteAnswer, LeafFault> {
+    if let Some(fault) = fault {
+        if told.is_empty() {
+            return Err(fault.clone());
+        }
+        // What batches before it did stays done, and is told.
+        told.resize(num_items, Err(WriteFault::Shard(fault.clone())));
+    }
+    Ok(WriteAnswer {
+        items: told,
+        duplicate: false,
+    })
+}
+
+/// Counts what a call came to; one that the shard did not take is none.
+pub(super) fn count(shard: &Shard, answer: &Result<WriteAnswer, LeafFault>, started: Instant) {
+    let Ok(answer) = answer else {
+        return;
+    };
+    let counters = &shard.counters;
+    for item in &answer.items {
+        let counter = match item.as_ref().map(|outcome| outcome.result) {
+            Ok(WriteResult::Created | WriteResult::Updated) => &counters.index,
+            Ok(WriteResult::Deleted | WriteResult::NotFound) => &counters.delete,
+            Ok(WriteResult::Noop) => &counters.noop,
+            Err(_) => &counters.index_failed,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+    counters
+        .index_us
+        .fetch_add(started.elapsed().as_micros() as u64, Relaxed);
+}
