@@ -1,7 +1,7 @@
 //! The leaf as roots see it: every call of [`LeafClient`] on the shards of this node.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use gleaner_model::{Generation, SeqNo, ShardKey};
@@ -58,6 +58,9 @@ impl LeafClient for Leaf {
         let mut pinned = Vec::with_capacity(call.shards.len());
         for key in call.shards {
             let shard = self.shard(key, OPENING_PATIENCE).await;
+            if let Ok(shard) = &shard {
+                shard.wake(Instant::now() + OPENING_PATIENCE).await;
+            }
             pinned.push(shard.and_then(|shard| {
                 let view = shard.engine().view();
                 if !shard.views.pin(&view, call.holder, call.keep_alive) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use gleaner_engine::StoredDocument;
 use gleaner_model::{DocumentId, SeqNo};
@@ -27,8 +28,10 @@ impl Leaf {
             .get
             .fetch_add(call.ids.len() as u64, Ordering::Relaxed);
         let unseen = if call.realtime {
+            shard.resting.read();
             self.unseen(shard, &call.ids).await?
         } else {
+            shard.wake(Instant::now() + call.remaining / 2).await;
             HashMap::new()
         };
         let reading = Arc::clone(shard);

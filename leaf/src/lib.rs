@@ -31,6 +31,7 @@ mod removal;
 mod reopening;
 mod replica;
 mod replication;
+mod resting;
 mod resync;
 mod role;
 mod search;

@@ -17,6 +17,7 @@ use crate::Leaf;
 use crate::applier::{Applier, told};
 use crate::followers::Followers;
 use crate::lease::{LeaseTerms, Leases};
+use crate::resting::Resting;
 use crate::role::Role;
 use crate::shard::{Counters, Flushes, Primary, Shard};
 use crate::snapshots::Snapshots;
@@ -167,6 +168,7 @@ impl Leaf {
             needs_resync: AtomicBool::new(false),
             num_resyncs: AtomicU64::new(0),
             has_lost_log: AtomicBool::new(false),
+            resting: Resting::new(),
             refresh_wanted: Notify::new(),
             interval_changed: Notify::new(),
             flush_wanted: AtomicBool::new(false),

@@ -79,6 +79,9 @@ impl Leaf {
             return Ok(shown);
         }
         let mut visible = shard.applier.visible();
+        if shard.resting.read() {
+            shard.refresh_wanted.notify_one();
+        }
         if let Some(interval) = interval {
             // Two intervals: the refresh that is under way may have begun before the write.
             // What is left of the deadline is for a refresh.
@@ -97,7 +100,7 @@ impl Leaf {
     }
 
     /// Refreshes the shard whenever its interval has passed, or its version map is full, and there
-    /// is something to show. Ends with the shard.
+    /// is something to show; not while it rests. Ends with the shard.
     pub(crate) async fn refresh_periodically(self: Arc<Self>, shard: Arc<Shard>) {
         let mut stopping = self.stopping.subscribe();
         loop {
@@ -111,11 +114,18 @@ impl Leaf {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
             if interval.is_none() && !is_full {
+                shard.resting.end();
+                continue;
+            }
+            // Replicas are read without their primary hearing of it.
+            let may_rest = !is_full && !shard.has_replicas();
+            if may_rest && shard.resting.rests(&shard.index.load().settings) {
                 continue;
             }
             if let Err(fault) = self.refresh_shard(&shard).await {
                 tracing::warn!(shard = %shard.key, %fault, "refresh failed");
             }
+            shard.resting.end();
         }
     }
 }
@@ -131,6 +141,26 @@ impl Shard {
             self.engine().view().generation().visible
         };
         primary.next > shown || self.needs_resync.load(Ordering::Acquire)
+    }
+
+    /// Notes that somebody reads what searches see. Where refreshes rest it has one made and waits for
+    /// it, until `deadline` at most: what is shown then is as old as it is when a refresh fails.
+    pub(crate) async fn wake(&self, deadline: Instant) {
+        if !self.resting.read() {
+            return;
+        }
+        let shown = async {
+            let ordered = self.primary.lock().await.next;
+            if self.engine().view().generation().visible < ordered {
+                self.refresh_wanted.notify_one();
+                self.shows(ordered, deadline).await?;
+            }
+            Ok::<_, LeafFault>(())
+        };
+        let shown = tokio::time::timeout_at(deadline.into(), shown).await;
+        if !matches!(shown, Ok(Ok(()))) {
+            tracing::warn!(shard = %self.key, "a refresh after a rest was not waited for any longer");
+        }
     }
 
     /// Waits until searches of this copy see all operations below `wanted`; refreshes nothing.
@@ -159,3 +189,6 @@ impl Shard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,7 @@ impl Leaf {
         let shard = self.shard(asked.shard, patience).await?;
         let view = match asked.view {
             None => {
+                shard.wake(Instant::now() + remaining / 2).await;
                 if let Some(wanted) = asked.at_least {
                     shard.shows(wanted, shown_by).await?;
                 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use crate::applier::Applier;
 use crate::followers::Followers;
 use crate::opening::Opening;
+use crate::resting::Resting;
 use crate::role::Role;
 use crate::snapshots::Snapshots;
 use crate::versions::VersionMap;
@@ -73,7 +74,9 @@ pub(crate) struct Shard {
     pub(crate) num_resyncs: AtomicU64,
     /// Its log takes nothing any more.
     pub(crate) has_lost_log: AtomicBool,
-    /// Tells the refresh loop that the version map is full.
+    /// Whether refreshes are left out because nobody reads.
+    pub(crate) resting: Resting,
+    /// Tells the refresh loop that the version map is full, or that somebody reads after a rest.
     pub(crate) refresh_wanted: Notify,
     /// Tells the refresh loop that the index has another refresh interval.
     pub(crate) interval_changed: Notify,

@@ -32,6 +32,10 @@ pub struct IndexSettings {
     pub routing_slots: u32,
     /// Milliseconds between refreshes; `None` is never (`-1`). Default 1,000.
     pub refresh_interval_ms: Option<u64>,
+    /// Milliseconds without a search after which an index that declares no refresh interval is not
+    /// refreshed until it is searched again (`index.search.idle.after`, default 30,000).
+    #[serde(default = "default_search_idle_after")]
+    pub search_idle_after_ms: u64,
     /// Largest `from + size` (default 10,000).
     pub max_result_window: usize,
     /// Largest number of fields (default 1,000).
@@ -69,6 +73,7 @@ impl Default for IndexSettings {
             number_of_replicas: 1,
             routing_slots: routing_slots_for(number_of_shards),
             refresh_interval_ms: Some(1_000),
+            search_idle_after_ms: default_search_idle_after(),
             max_result_window: 10_000,
             total_fields_limit: 1_000,
             depth_limit: 20,
@@ -84,6 +89,19 @@ impl Default for IndexSettings {
             declared: serde_json::Map::new(),
         }
     }
+}
+
+impl IndexSettings {
+    /// Returns whether a refresh interval was declared, the default one too: it is kept then, whether
+    /// the index is searched or not.
+    pub fn has_own_refresh_interval(&self) -> bool {
+        self.declared.contains_key("index.refresh_interval")
+    }
+}
+
+/// Settings written before it was acted on have the default.
+fn default_search_idle_after() -> u64 {
+    30_000
 }
 
 /// Settings written before there was this limit have the default.

@@ -77,6 +77,11 @@ const KNOWN: &[Known] = &[
         Ok(())
     })),
     dynamic("index.refresh_interval", Effect::Set(refresh_interval)),
+    dynamic("index.search.idle.after", Effect::Set(|s, given| {
+        s.search_idle_after_ms = milliseconds(given)?
+            .ok_or_else(|| wrong(format!("Failed to parse value [-1] for setting [{}] must be >= 0ms", given.key)))?;
+        Ok(())
+    })),
     dynamic("index.max_result_window", Effect::Set(|s, given| { s.max_result_window = given.count(1)?; Ok(()) })),
     dynamic("index.mapping.total_fields.limit", Effect::Set(|s, given| { s.total_fields_limit = given.count(0)?; Ok(()) })),
     dynamic("index.mapping.depth.limit", Effect::Set(|s, given| { s.depth_limit = given.number(1, 1_000)? as usize; Ok(()) })),
@@ -118,7 +123,6 @@ const KNOWN: &[Known] = &[
     dynamic("index.mapping.nested_fields.limit", Effect::Accepted),
     dynamic("index.mapping.nested_objects.limit", Effect::Accepted),
     dynamic("index.mapping.dimension_fields.limit", Effect::Accepted),
-    dynamic("index.search.idle.after", Effect::Accepted),
     dynamic("index.search.throttled", Effect::Accepted),
     dynamic("index.write.wait_for_active_shards", Effect::Accepted),
     dynamic("index.unassigned.node_left.delayed_timeout", Effect::Accepted),
@@ -172,15 +176,18 @@ pub(super) fn find(key: &str) -> Option<&'static Known> {
 }
 
 fn refresh_interval(settings: &mut IndexSettings, given: &Given) -> Result<(), QueryError> {
-    let interval = parse_time(&given.text()?, given.key)?;
-    settings.refresh_interval_ms = match interval {
-        None => None,
-        Some(interval) => Some(
-            u64::try_from(interval.as_millis())
-                .map_err(|_| wrong(format!("setting [{}] is too long", given.key)))?,
-        ),
-    };
+    settings.refresh_interval_ms = milliseconds(given)?;
     Ok(())
+}
+
+/// Reads a time; `-1` is none.
+fn milliseconds(given: &Given) -> Result<Option<u64>, QueryError> {
+    let time = parse_time(&given.text()?, given.key)?;
+    let whole = |time: std::time::Duration| {
+        u64::try_from(time.as_millis())
+            .map_err(|_| wrong(format!("setting [{}] is too long", given.key)))
+    };
+    time.map(whole).transpose()
 }
 
 #[cfg(test)]

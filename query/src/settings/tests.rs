@@ -37,13 +37,14 @@ fn all_shapes_mean_the_same() {
 #[test]
 fn settings_have_their_types() {
     let settings = parse_index_settings(&json!({
-        "refresh_interval": "30s", "max_result_window": 5, "mapping.total_fields.limit": 7,
+        "refresh_interval": "30s", "search.idle.after": "5s", "max_result_window": 5, "mapping.total_fields.limit": 7,
         "mapping": {"depth": {"limit": 3}, "field_name_length.limit": 9}, "hidden": true,
         "query.default_field": ["title", "body"], "merge.scheduler.max_thread_count": 1,
         "analysis": {"analyzer": {"my": {"type": "custom", "filter": ["lowercase"], "max": 3}}}
     }))
     .unwrap();
     assert_eq!(settings.refresh_interval_ms, Some(30_000));
+    assert_eq!(settings.search_idle_after_ms, 5_000);
     assert_eq!(settings.max_result_window, 5);
     assert_eq!((settings.total_fields_limit, settings.depth_limit), (7, 3));
     assert_eq!(settings.field_name_length_limit, 9);
