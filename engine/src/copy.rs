@@ -21,8 +21,9 @@ pub use pinned::{PinnedCommit, PinnedFile};
 use crate::EngineError;
 use crate::directory::ShardDirectory;
 use crate::schema::Fields;
+use crate::schema::document::{DocumentBuilder, Prepared};
 use crate::view::{View, ViewParts};
-use crate::writer::{Forced, Running, Share, Writer};
+use crate::writer::{Forced, Running, Share, SharedBuilder, Writer};
 
 /// Times that a forced merge is begun before one that fails is told. Those that the schema outgrew do
 /// not count.
@@ -34,6 +35,7 @@ pub struct ShardIndex {
     directory: ShardDirectory,
     analyzers: Mutex<Arc<AnalyzerRegistry>>,
     writer: Mutex<Writer>,
+    builder: SharedBuilder,
     share: Arc<Share>,
     view: ArcSwap<View>,
     next_view: AtomicU64,
@@ -85,6 +87,7 @@ impl ShardIndex {
             directory,
             analyzers: Mutex::new(analyzers),
             share: Arc::clone(writer.share()),
+            builder: Arc::clone(writer.builder()),
             writer: Mutex::new(writer),
             view: ArcSwap::from_pointee(View::new(parts, None)?),
             next_view: AtomicU64::new(1),
@@ -135,15 +138,22 @@ impl ShardIndex {
     /// [`EngineError::Gap`] and [`EngineError::MappingBehind`] change nothing. After any other the
     /// copy is [`EngineError::Poisoned`] and must be opened again.
     pub fn apply(&self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
-        self.apply_all(seq_no, std::slice::from_ref(op))
+        self.apply_all(seq_no, std::slice::from_ref(op), &mut [])
     }
 
-    /// As [`Self::apply`], for operations that follow each other from `first` on.
+    /// As [`Self::apply`], for operations that follow each other from `first` on. What was prepared of
+    /// their documents ([`Self::builder`]) stands at their places in `prepared`, which may be shorter, and
+    /// is taken out.
     ///
     /// # Errors
     /// As [`Self::apply`]; operations before the one that was refused are applied.
-    pub fn apply_all(&self, first: SeqNo, operations: &[Operation]) -> Result<(), EngineError> {
-        self.writer.lock().apply_all(first, operations)
+    pub fn apply_all(
+        &self,
+        first: SeqNo,
+        operations: &[Operation],
+        prepared: &mut [Option<Prepared>],
+    ) -> Result<(), EngineError> {
+        self.writer.lock().apply_all(first, operations, prepared)
     }
 
     /// As [`Self::apply_all`] when that can be done without waiting; else `None`, and nothing is
@@ -152,10 +162,17 @@ impl ShardIndex {
         &self,
         first: SeqNo,
         operations: &[Operation],
+        prepared: &mut [Option<Prepared>],
     ) -> Option<Result<(), EngineError>> {
         let mut writer = self.writer.try_lock()?;
         let can_apply = writer.can_apply_now(operations);
-        can_apply.then(|| writer.apply_all(first, operations))
+        can_apply.then(|| writer.apply_all(first, operations, prepared))
+    }
+
+    /// Returns what prepares documents for [`Self::apply_all`]. It changes with the mapping: what an
+    /// earlier one prepared is read again when it is applied.
+    pub fn builder(&self) -> Arc<DocumentBuilder> {
+        self.builder.load_full()
     }
 
     /// Returns whether this copy should put its documents into a segment: the node's indexing memory

@@ -10,6 +10,7 @@ mod merging;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{
     DocumentId, Generation, Mapping, MappingVersion, Operation, OperationKind, SeqNo,
@@ -28,10 +29,13 @@ pub(crate) use memory::Share;
 use merging::Begun;
 
 use crate::directory::{CommitMeta, ShardDirectory};
-use crate::schema::document::{DocumentBuilder, Identity};
+use crate::schema::document::{DocumentBuilder, Identity, Prepared};
 use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
+
+/// What builds documents, as it is at the moment: whoever orders writes prepares documents with it.
+pub(crate) type SharedBuilder = Arc<ArcSwap<DocumentBuilder>>;
 
 /// Applies operations to the index; one per copy, behind a lock.
 pub(crate) struct Writer {
@@ -41,7 +45,7 @@ pub(crate) struct Writer {
     analyzers: Arc<AnalyzerRegistry>,
     index: Index,
     fields: Arc<Fields>,
-    builder: DocumentBuilder,
+    builder: SharedBuilder,
     /// The mapping whose fields the schema is known to hold.
     covered: Option<MappingVersion>,
     /// `None` until the first write and after a pause.
@@ -87,7 +91,7 @@ impl Writer {
             analyzers,
             index,
             fields,
-            builder,
+            builder: Arc::new(ArcSwap::from_pointee(builder)),
             covered: None,
             tantivy: None,
             share,
@@ -112,6 +116,10 @@ impl Writer {
 
     pub(crate) fn fields(&self) -> &Arc<Fields> {
         &self.fields
+    }
+
+    pub(crate) fn builder(&self) -> &SharedBuilder {
+        &self.builder
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
@@ -152,11 +160,13 @@ impl Writer {
         &mut self,
         first: SeqNo,
         operations: &[Operation],
+        prepared: &mut [Option<Prepared>],
     ) -> Result<(), EngineError> {
         let mut seq_no = first;
         let mut applied = Ok(());
-        for operation in operations {
-            applied = self.apply(seq_no, operation);
+        for (at, operation) in operations.iter().enumerate() {
+            let prepared = prepared.get_mut(at).and_then(Option::take);
+            applied = self.apply(seq_no, operation, prepared);
             if applied.is_err() {
                 break;
             }
@@ -178,7 +188,12 @@ impl Writer {
         is_prepared && self.share.has_room(operations.iter().map(bytes).sum())
     }
 
-    fn apply(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
+    fn apply(
+        &mut self,
+        seq_no: SeqNo,
+        op: &Operation,
+        prepared: Option<Prepared>,
+    ) -> Result<(), EngineError> {
         if seq_no < self.next_seq_no {
             return Ok(());
         }
@@ -195,13 +210,18 @@ impl Writer {
                 needed: op.mapping,
             });
         }
-        self.guarded(|writer| writer.apply_in_order(seq_no, op))?;
+        self.guarded(|writer| writer.apply_in_order(seq_no, op, prepared))?;
         self.next_seq_no = seq_no.next();
         self.ordered_under = self.ordered_under.max(op.mapping);
         Ok(())
     }
 
-    fn apply_in_order(&mut self, seq_no: SeqNo, op: &Operation) -> Result<(), EngineError> {
+    fn apply_in_order(
+        &mut self,
+        seq_no: SeqNo,
+        op: &Operation,
+        prepared: Option<Prepared>,
+    ) -> Result<(), EngineError> {
         match &op.kind {
             OperationKind::Index {
                 id,
@@ -217,7 +237,7 @@ impl Writer {
                     version: *version,
                     term: op.term,
                 };
-                let document = self.builder.build(&identity, source);
+                let document = self.builder.load().build(&identity, source, prepared);
                 // A first version has nothing to replace: looking its id up in every segment would
                 // cost more than indexing it.
                 if version.0 != 1 {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::ShardIndex;
+use gleaner_engine::schema::document::Prepared;
 use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -75,12 +76,13 @@ impl Applier {
     /// Hands over durable operations from `first` on; applies them, and those that waited for them,
     /// when all before are applied. Blocks: call it where blocking is allowed.
     pub(crate) fn offer(&self, first: SeqNo, operations: Vec<Operation>) -> Result<(), Arc<str>> {
-        self.take_in(first, operations, None)?;
+        self.take_in(first, Batch::new(operations, Vec::new(), None))?;
         self.apply_waiting();
         self.check()
     }
 
-    /// As [`Self::offer`], without waiting for anybody or applying much, and `applied` is told whether
+    /// As [`Self::offer`], with what was prepared of the operations' documents at their places, without
+    /// waiting for anybody or applying much, and `applied` is told whether
     /// they were applied, once that is known. Returns [`Left::ToThread`] when the caller is to see to it
     /// that [`Self::drain`] runs, where blocking is allowed.
     ///
@@ -89,10 +91,10 @@ impl Applier {
     pub(crate) fn offer_now(
         &self,
         first: SeqNo,
-        operations: Vec<Operation>,
+        (operations, prepared): (Vec<Operation>, Vec<Option<Prepared>>),
         applied: OnApplied,
     ) -> Result<Left, Arc<str>> {
-        self.take_in(first, operations, Some(applied))?;
+        self.take_in(first, Batch::new(operations, prepared, Some(applied)))?;
         Ok(self.apply_some())
     }
 
@@ -111,13 +113,7 @@ impl Applier {
         self.waiting.lock().bytes()
     }
 
-    fn take_in(
-        &self,
-        first: SeqNo,
-        operations: Vec<Operation>,
-        applied: Option<OnApplied>,
-    ) -> Result<(), Arc<str>> {
-        let batch = Batch::new(operations, applied);
+    fn take_in(&self, first: SeqNo, batch: Batch) -> Result<(), Arc<str>> {
         let mut waiting = self.waiting.lock();
         // Under the lock: who stops the copy empties the queue after it has said so.
         self.check()?;
@@ -139,10 +135,10 @@ impl Applier {
                 // Whoever holds it looks again.
                 return Left::Nothing;
             };
-            while let Some(batch) = self.due(*next) {
+            while let Some(mut batch) = self.due(*next) {
                 let is_small = batch.operations.len() <= num_left && batch.bytes <= bytes_left;
                 let applied = if is_small {
-                    self.apply_now(*next, &batch.operations)
+                    self.apply_now(*next, &mut batch)
                 } else {
                     Ok(false)
                 };
@@ -179,8 +175,8 @@ impl Applier {
         let mut has_due = true;
         while has_due {
             let mut next = self.state.lock();
-            while let Some(batch) = self.due(*next) {
-                if self.apply(*next, &batch.operations).is_err() {
+            while let Some(mut batch) = self.due(*next) {
+                if self.apply(*next, &mut batch).is_err() {
                     return;
                 }
                 self.advance(&mut next, batch);
@@ -203,11 +199,13 @@ impl Applier {
     }
 
     /// Applies operations; what stands before a refresh record is shown by it.
-    fn apply(&self, first: SeqNo, operations: &[Operation]) -> Result<(), Arc<str>> {
+    fn apply(&self, first: SeqNo, batch: &mut Batch) -> Result<(), Arc<str>> {
         let _panic = StopOnPanic(self);
         let mut next = first;
-        for run in operations.split_inclusive(is_refresh) {
-            let applied = self.engine.apply_all(next, run);
+        let mut prepared = batch.prepared.as_mut_slice();
+        for run in batch.operations.split_inclusive(is_refresh) {
+            let of_run = prepared.split_off_mut(..run.len().min(prepared.len()));
+            let applied = self.engine.apply_all(next, run, of_run.unwrap_or_default());
             applied.map_err(|error| self.refused(&error))?;
             next = SeqNo(next.0 + run.len() as u64);
             if run.last().is_some_and(is_refresh) {
@@ -219,12 +217,16 @@ impl Applier {
     }
 
     /// Applies operations if that needs no waiting; returns whether they are applied.
-    fn apply_now(&self, first: SeqNo, operations: &[Operation]) -> Result<bool, Arc<str>> {
+    fn apply_now(&self, first: SeqNo, batch: &mut Batch) -> Result<bool, Arc<str>> {
+        let operations = &batch.operations;
         if operations.iter().any(is_refresh) {
             return Ok(false);
         }
         let _panic = StopOnPanic(self);
-        match self.engine.try_apply_all(first, operations) {
+        let applied = self
+            .engine
+            .try_apply_all(first, operations, &mut batch.prepared);
+        match applied {
             Some(applied) => applied.map(|()| true).map_err(|error| self.refused(&error)),
             None => Ok(false),
         }

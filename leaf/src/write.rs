@@ -291,6 +291,7 @@ impl Leaf {
     ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
         let Plan {
             operations,
+            prepared,
             outcomes,
             latest,
         } = plan;
@@ -316,6 +317,7 @@ impl Leaf {
             append,
             first,
             operations,
+            prepared,
             applied: Box::new(applied),
             is_awaited: how.is_awaited,
         };
@@ -344,6 +346,7 @@ impl Leaf {
         self.prepare(shard, &mut primary, term).await?;
         let plan = Plan {
             operations: vec![self.own_operation(shard, term, kind)],
+            prepared: Vec::new(),
             outcomes: Vec::new(),
             latest: Default::default(),
         };
@@ -441,7 +444,9 @@ async fn plan(
             BATCH_BYTES
         };
         let items = (&work.items[work.from..], limit);
-        let planned = plan::plan(&shard, &primary, items, &work.learnt, clock());
+        let builder = is_small.then(|| shard.engine().builder());
+        let builder = builder.as_deref();
+        let planned = plan::plan((&shard, builder), &primary, items, &work.learnt, clock());
         planned.map(|planned| (primary, planned))
     };
     if is_small {

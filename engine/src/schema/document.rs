@@ -29,7 +29,8 @@ use serde_json::{Map, Value};
 
 pub use convert::{MAX_TERM_BYTES, quantise};
 pub use error::DocumentError;
-pub(crate) use fill::{DocumentBuilder, Identity};
+pub(crate) use fill::Identity;
+pub use fill::{DocumentBuilder, Prepared};
 pub(crate) use reader::FieldReader;
 
 use plan::{NodeKind, Plan};
@@ -61,6 +62,15 @@ pub struct ParsedDocument<'a> {
     /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping may have
     /// to grow before the document can be ordered, see [`grown_mapping`].
     pub has_new_fields: bool,
+}
+
+/// What [`DocumentParser::read`] found.
+#[derive(Debug)]
+pub enum Read {
+    /// Fields that the mapping lacks and wants.
+    NewFields,
+    /// A document that the mapping takes; prepared, where the builder knows that mapping.
+    Known(Option<Prepared>),
 }
 
 /// Reads documents under one mapping; made once per mapping version. Cheap to clone.
@@ -109,6 +119,27 @@ impl DocumentParser {
     /// As [`Self::parse`].
     pub fn has_new_fields(&self, id: &str, source: &[u8]) -> Result<bool, DocumentError> {
         Ok(self.walked(id, source)?.has_unknown)
+    }
+
+    /// As [`Self::has_new_fields`]; a document that has none is prepared for `builder`, so that whoever
+    /// applies it need not read it again, if that knows the same mapping.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn read(
+        &self,
+        id: &str,
+        source: &[u8],
+        builder: &DocumentBuilder,
+    ) -> Result<Read, DocumentError> {
+        let walked = self.walked(id, source)?;
+        if walked.has_unknown {
+            return Ok(Read::NewFields);
+        }
+        let is_same = builder.mapping_version() == self.plan.version;
+        Ok(Read::Known(
+            is_same.then(|| builder.prepare(walked.values, source)),
+        ))
     }
 
     fn walked<'a>(&self, id: &str, source: &'a [u8]) -> Result<walk::Walked<'a>, DocumentError> {

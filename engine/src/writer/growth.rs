@@ -49,7 +49,8 @@ impl Writer {
         self.register_analyzers();
         self.fields = Arc::new(Fields::new(&self.mapping, &self.index.schema())?);
         let fields = Arc::clone(&self.fields);
-        self.builder = DocumentBuilder::new(&self.mapping, &self.analyzers, fields);
+        let builder = DocumentBuilder::new(&self.mapping, &self.analyzers, fields);
+        self.builder.store(Arc::new(builder));
         self.covered = Some(self.mapping.version);
         Ok(())
     }

@@ -97,7 +97,9 @@ async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
     let num_told = Arc::new(AtomicUsize::new(0));
     let offer = || {
         let (operations, told) = batch(1, &num_told, false);
-        shard.applier.offer_now(SeqNo(1), operations, told)
+        shard
+            .applier
+            .offer_now(SeqNo(1), (operations, Vec::new()), told)
     };
     assert_eq!(
         offer(),
@@ -119,7 +121,7 @@ async fn a_batch_that_a_stop_overtook_is_told_and_not_put_back() {
     let num_told = Arc::new(AtomicUsize::new(0));
     let (operations, told) = batch(1, &num_told, false);
     // As one that was taken out to be applied.
-    let taken = Batch::new(operations, Some(told));
+    let taken = Batch::new(operations, Vec::new(), Some(told));
     applier.stop("as a test asks");
     assert_eq!(applier.put_back(SeqNo(1), taken), Left::Nothing);
     assert_eq!(num_told.load(Ordering::Relaxed), 1);
@@ -135,10 +137,14 @@ async fn who_brings_a_few_operations_leaves_a_large_batch_before_them_to_its_thr
     }
     let num_told = Arc::new(AtomicUsize::new(0));
     let (large, told) = batch(40, &num_told, true);
-    let taken = shard.applier.take_in(SeqNo(1), large, Some(told));
+    let taken = shard
+        .applier
+        .take_in(SeqNo(1), Batch::new(large, Vec::new(), Some(told)));
     assert_eq!(taken, Ok(()));
     let (small, told) = batch(1, &num_told, true);
-    let left = shard.applier.offer_now(SeqNo(41), small, told);
+    let left = shard
+        .applier
+        .offer_now(SeqNo(41), (small, Vec::new()), told);
     assert_eq!(left, Ok(Left::ToThread));
     assert_eq!(shard.applier.next(), SeqNo(1));
     let draining = Arc::clone(&shard);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use gleaner_engine::schema::document::Prepared;
 use gleaner_model::{Operation, SeqNo};
 
 use crate::growth::bytes_of;
@@ -79,16 +80,23 @@ impl Waiting {
 /// Operations that were made durable together.
 pub(super) struct Batch {
     pub(super) operations: Vec<Operation>,
+    /// What was prepared of their documents, at their places; may be shorter.
+    pub(super) prepared: Vec<Option<Prepared>>,
     /// Of the operations.
     pub(super) bytes: u64,
     applied: Option<OnApplied>,
 }
 
 impl Batch {
-    pub(super) fn new(operations: Vec<Operation>, applied: Option<OnApplied>) -> Self {
+    pub(super) fn new(
+        operations: Vec<Operation>,
+        prepared: Vec<Option<Prepared>>,
+        applied: Option<OnApplied>,
+    ) -> Self {
         Self {
             bytes: operations.iter().map(bytes_of).sum(),
             operations,
+            prepared,
             applied,
         }
     }

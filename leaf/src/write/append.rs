@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures::future::BoxFuture;
+use gleaner_engine::schema::document::Prepared;
 use gleaner_log::{Append, Appended, LogError, ProducerSequence};
 use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
@@ -59,6 +60,8 @@ pub(super) struct Batch {
     pub(super) append: Appending,
     pub(super) first: SeqNo,
     pub(super) operations: Vec<Operation>,
+    /// What was prepared of their documents, at their places; may be shorter.
+    pub(super) prepared: Vec<Option<Prepared>>,
     /// Told once whether they are applied.
     pub(super) applied: OnApplied,
     /// Answered when applied, however small.
@@ -72,6 +75,7 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         append,
         first,
         operations,
+        prepared,
         applied,
         is_awaited,
     } = batch;
@@ -99,7 +103,9 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
     // From here on the write is durable; only this copy may not be able to show it.
     let is_small = operations.len() <= SMALL_ITEMS
         && operations.iter().map(bytes_of).sum::<u64>() <= SMALL_BYTES as u64;
-    let offered = shard.applier.offer_now(first, operations, applied);
+    let offered = shard
+        .applier
+        .offer_now(first, (operations, prepared), applied);
     let stopped = |reason: Arc<str>| stopped(shard, &reason);
     if offered.map_err(stopped)? == Left::ToThread {
         drain(shard);

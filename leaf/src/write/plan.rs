@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use gleaner_engine::schema::document::DocumentParser;
+use gleaner_engine::schema::document::{DocumentBuilder, DocumentParser, Prepared, Read};
 use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
@@ -33,6 +33,8 @@ pub(crate) enum Planned {
 pub(crate) struct Plan {
     /// Operations in order, the first at the primary's `next`.
     pub(crate) operations: Vec<Operation>,
+    /// What was prepared of their documents, at their places; may be shorter.
+    pub(crate) prepared: Vec<Option<Prepared>>,
     /// One per item.
     pub(crate) outcomes: Vec<Result<WriteOutcome, WriteFault>>,
     /// Latest write per document, for the version map.
@@ -40,9 +42,10 @@ pub(crate) struct Plan {
 }
 
 /// Plans `items` on top of what `primary` knows: at least one, and others until they make more than
-/// `limit` bytes, or need a document that was not read yet.
+/// `limit` bytes, or need a document that was not read yet. With a builder, documents are prepared to be
+/// applied, which takes twice their bytes until they are.
 pub(crate) fn plan(
-    shard: &Shard,
+    (shard, builder): (&Shard, Option<&DocumentBuilder>),
     primary: &Primary,
     (items, limit): (&[WriteItem], usize),
     learnt: &Learnt,
@@ -65,6 +68,9 @@ pub(crate) fn plan(
         primary,
         index: &index,
         parser: &parser,
+        builder,
+        ready: None,
+        prepared: Vec::new(),
         learnt,
         now_ms,
         operations: Vec::with_capacity(items.len()),
@@ -84,10 +90,14 @@ pub(crate) fn plan(
         return Ok(Planned::NeedsFields(planner.unmapped));
     }
     let Planner {
-        operations, latest, ..
+        operations,
+        prepared,
+        latest,
+        ..
     } = planner;
     Ok(Planned::Ready(Plan {
         operations,
+        prepared,
         outcomes,
         latest,
     }))
@@ -119,6 +129,10 @@ struct Planner<'a> {
     primary: &'a Primary,
     index: &'a IndexMeta,
     parser: &'a DocumentParser,
+    builder: Option<&'a DocumentBuilder>,
+    /// The document that was checked last.
+    ready: Option<Prepared>,
+    prepared: Vec<Option<Prepared>>,
     learnt: &'a Learnt,
     now_ms: i64,
     operations: Vec<Operation>,
@@ -241,6 +255,11 @@ impl Planner<'_> {
             version,
             source,
         });
+        if self.ready.is_some() {
+            let before = self.operations.len() - 1;
+            self.prepared.resize_with(before, || None);
+            self.prepared.push(self.ready.take());
+        }
         self.remember(item, seq_no, version, Written::Here(content));
         let result = if is_live {
             WriteResult::Updated
@@ -253,6 +272,7 @@ impl Planner<'_> {
     /// Refuses a document that is too large, or that the mapping does not take, and notes one that brings
     /// fields.
     fn check(&mut self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
+        self.ready = None;
         check_size(source.len())?;
         // First of all: it was refused before the documents behind it brought their fields, with which
         // it might fit.
@@ -261,8 +281,19 @@ impl Planner<'_> {
         {
             return Err(fault.clone());
         }
-        let has_new_fields = self.parser.has_new_fields(item.id.as_str(), source);
-        if has_new_fields.map_err(|error| document_fault(&error))? {
+        let refused = |error| document_fault(&error);
+        let id = item.id.as_str();
+        let has_new_fields = match self.builder {
+            None => self.parser.has_new_fields(id, source).map_err(refused)?,
+            Some(builder) => match self.parser.read(id, source, builder).map_err(refused)? {
+                Read::NewFields => true,
+                Read::Known(prepared) => {
+                    self.ready = prepared;
+                    false
+                }
+            },
+        };
+        if has_new_fields {
             self.unmapped.push((item.id.clone(), source.clone()));
         }
         Ok(())

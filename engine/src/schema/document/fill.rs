@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_model::hash::tie_break_hash;
-use gleaner_model::{DocumentId, FieldKind, Mapping, PrimaryTerm, SeqNo, Version};
+use gleaner_model::{DocumentId, FieldKind, Mapping, MappingVersion, PrimaryTerm, SeqNo, Version};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field as Column;
 
@@ -22,8 +23,20 @@ pub(crate) struct Identity<'a> {
     pub(crate) term: PrimaryTerm,
 }
 
+/// A document whose values were read before it was ordered.
+#[derive(Debug)]
+pub struct Prepared {
+    document: TantivyDocument,
+    /// The builder that prepared it.
+    by: u64,
+}
+
+/// Numbers builders.
+static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
+
 /// Builds tantivy's documents under one mapping and schema.
-pub(crate) struct DocumentBuilder {
+pub struct DocumentBuilder {
+    number: u64,
     plan: Arc<Plan>,
     fields: Arc<Fields>,
     /// By node of the plan.
@@ -63,6 +76,7 @@ impl DocumentBuilder {
         }
         let analyzers = analyzers_of(&plan, analyzers);
         Self {
+            number: NEXT_BUILDER.fetch_add(1, Ordering::Relaxed),
             plan,
             fields,
             targets,
@@ -70,13 +84,41 @@ impl DocumentBuilder {
         }
     }
 
-    /// Builds a document; what the mapping does not take of `source` is left out.
-    pub(crate) fn build(&self, identity: &Identity<'_>, source: &[u8]) -> TantivyDocument {
-        let mut values = walk::leniently(&self.plan, source).values;
+    /// Returns the version of the mapping it knows.
+    pub(super) fn mapping_version(&self) -> MappingVersion {
+        self.plan.version
+    }
+
+    /// Builds a document, from `prepared` if this builder made that; what the mapping does not take of
+    /// `source` is left out.
+    pub(crate) fn build(
+        &self,
+        identity: &Identity<'_>,
+        source: &[u8],
+        prepared: Option<Prepared>,
+    ) -> TantivyDocument {
+        let prepared = prepared.filter(|prepared| prepared.by == self.number);
+        let mut document = match prepared {
+            Some(prepared) => prepared.document,
+            None => self.filled(walk::leniently(&self.plan, source).values, source),
+        };
+        self.add_identity(&mut document, identity, source);
+        document
+    }
+
+    /// Prepares the document that `source` is, of which all values are there.
+    pub(super) fn prepare(&self, values: Vec<(u32, FieldValue<'_>)>, source: &[u8]) -> Prepared {
+        Prepared {
+            document: self.filled(values, source),
+            by: self.number,
+        }
+    }
+
+    /// Returns a document of these values, with room for its source.
+    fn filled(&self, mut values: Vec<(u32, FieldValue<'_>)>, source: &[u8]) -> TantivyDocument {
         self.sort(&mut values);
         self.leave_out_far(&mut values);
         let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
-        self.add_identity(&mut document, identity, source);
         let mut last = None;
         for (number, value) in &values {
             let Some(target) = self.targets[*number as usize] else {

@@ -1,7 +1,7 @@
 //! A mapping, prepared for reading documents: a tree of names with everything a value needs.
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
-use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping};
+use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use gleaner_query::date::DateFormatter;
 use hashbrown::HashMap;
 
@@ -14,6 +14,8 @@ pub(super) const ROOT: u32 = 0;
 /// The tree; nodes refer to each other by number.
 pub(super) struct Plan {
     nodes: Vec<Node>,
+    /// Of the mapping.
+    pub(super) version: MappingVersion,
 }
 
 /// A field or object.
@@ -74,7 +76,10 @@ impl Plan {
             },
             children: HashMap::new(),
         };
-        let mut plan = Self { nodes: vec![root] };
+        let mut plan = Self {
+            nodes: vec![root],
+            version: mapping.version,
+        };
         // Paths are sorted, so an object comes before what is in it.
         let mut numbers = HashMap::new();
         for (path, field) in &mapping.fields {
