@@ -1,6 +1,6 @@
 //! The routes: static tables → axum's router, each request through one dispatcher.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use gleaner_model::metric;
 use gleaner_root::Root;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use metrics::SharedString;
+use metrics::{Histogram, SharedString};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
@@ -55,11 +55,14 @@ fn answering(route: &'static Route) -> MethodRouter<Arc<App>> {
     let filter = filters
         .reduce(MethodFilter::or)
         .unwrap_or(MethodFilter::TRACE);
+    let times = Arc::new(Times::default());
     on(
         filter,
         move |State(app): State<Arc<App>>,
               parts: Result<RawPathParams, RawPathParamsRejection>,
-              request: http::Request<Body>| { dispatch(app, route, named(parts), request) },
+              request: http::Request<Body>| {
+            dispatch(app, (route, Arc::clone(&times)), named(parts), request)
+        },
     )
 }
 
@@ -76,7 +79,7 @@ fn named(
 
 async fn dispatch(
     app: Arc<App>,
-    route: &'static Route,
+    (route, times): (&'static Route, Arc<Times>),
     parts: Result<Vec<(String, String)>, ApiError>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
@@ -122,7 +125,7 @@ async fn dispatch(
             response.headers_mut().append(header::WARNING, value);
         }
     }
-    observe(route.name, response.status(), started);
+    times.record(route.name, response.status(), started);
     response
 }
 
@@ -146,23 +149,35 @@ fn finished(answer: Answer, form: &Form, parameters: &Parameters) -> http::Respo
         })
 }
 
-fn observe(route: &'static str, status: StatusCode, started: Instant) {
-    let labels = [
-        ("route", SharedString::const_str(route)),
-        ("status", text_of(status)),
-    ];
-    metrics::histogram!(metric::HTTP_REQUEST_SECONDS.name, &labels).record(started.elapsed());
+/// The times of a route's answers. Those of common statuses are looked up once: to find a metric by its
+/// labels takes longer than to record a value.
+#[derive(Default)]
+struct Times([OnceLock<Histogram>; COMMON.len()]);
+
+/// Statuses that most answers have, as labels.
+const COMMON: [(u16, &str); 4] = [(200, "200"), (201, "201"), (404, "404"), (429, "429")];
+
+impl Times {
+    fn record(&self, route: &'static str, status: StatusCode, started: Instant) {
+        let took = started.elapsed();
+        let common = COMMON.iter().zip(&self.0);
+        for ((known, text), times) in common {
+            if *known == status.as_u16() {
+                let text = SharedString::const_str(text);
+                return times.get_or_init(|| times_of(route, text)).record(took);
+            }
+        }
+        let text = SharedString::from_owned(status.as_u16().to_string());
+        times_of(route, text).record(took);
+    }
 }
 
-/// Returns a status as a label; the common ones without an allocation.
-fn text_of(status: StatusCode) -> SharedString {
-    match status.as_u16() {
-        200 => SharedString::const_str("200"),
-        201 => SharedString::const_str("201"),
-        404 => SharedString::const_str("404"),
-        429 => SharedString::const_str("429"),
-        other => SharedString::from_owned(other.to_string()),
-    }
+fn times_of(route: &'static str, status: SharedString) -> Histogram {
+    let labels = [
+        ("route", SharedString::const_str(route)),
+        ("status", status),
+    ];
+    metrics::histogram!(metric::HTTP_REQUEST_SECONDS.name, &labels)
 }
 
 /// A path that is known under other methods.

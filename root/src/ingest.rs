@@ -115,10 +115,15 @@ impl Root {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
-        let shards = groups.into_iter();
-        let written =
-            shards.map(|(shard, routed)| self.write_shard(shard, routed, options, deadline));
-        for (at, result) in join_all(written).await.into_iter().flatten() {
+        let mut written = groups
+            .into_iter()
+            .map(|(shard, routed)| self.write_shard(shard, routed, options, deadline));
+        let answered = match (written.next(), written.len()) {
+            // One shard, as of a single document, needs nothing to wait for several.
+            (Some(only), 0) => vec![only.await],
+            (first, _) => join_all(first.into_iter().chain(written)).await,
+        };
+        for (at, result) in answered.into_iter().flatten() {
             results[at] = Some(result);
         }
         let answered = "every item was refused, or is in exactly one group that answered";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use http::{HeaderMap, StatusCode, header};
 
 use crate::error::ApiError;
@@ -76,8 +76,15 @@ impl BodyReader {
     /// gzip.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
-            let waited = tokio::time::timeout(self.pause, self.stream.next()).await;
-            let Some(received) = waited.map_err(|_| paused())? else {
+            // What is there already needs no timer.
+            let received = match self.stream.next().now_or_never() {
+                Some(received) => received,
+                None => {
+                    let waited = tokio::time::timeout(self.pause, self.stream.next()).await;
+                    waited.map_err(|_| paused())?
+                }
+            };
+            let Some(received) = received else {
                 return self.finish();
             };
             let received = received
