@@ -37,12 +37,18 @@ pub(super) fn start_with(binary: &Path, folder: &Path, more: &[&str]) -> Result<
     )
 }
 
-/// Creates `index` with the mapping of articles.
-pub(super) fn create(client: &mut Client, index: &str, shards: u32, refresh: &str) -> Result<()> {
-    let body = json!({
-        "settings": {"number_of_shards": shards, "number_of_replicas": 0, "refresh_interval": refresh},
-        "mappings": ours::declared_mapping(),
-    });
+/// Creates `index` with the mapping of articles, and a refresh interval if one is declared.
+pub(super) fn create(
+    client: &mut Client,
+    index: &str,
+    shards: u32,
+    refresh: Option<&str>,
+) -> Result<()> {
+    let mut settings = json!({"number_of_shards": shards, "number_of_replicas": 0});
+    if let Some(refresh) = refresh {
+        settings["refresh_interval"] = json!(refresh);
+    }
+    let body = json!({"settings": settings, "mappings": ours::declared_mapping()});
     client.expect("PUT", &format!("/{index}"), body.to_string().as_bytes())?;
     Ok(())
 }
@@ -135,7 +141,7 @@ fn bulk_ours(corpus: &Corpus, binary: &Path, shards: u32) -> Result<(Duration, D
     let folder = TempDir::new()?;
     let server = start(binary, folder.path())?;
     let mut client = server.client()?;
-    create(&mut client, INDEX, shards, "5s")?;
+    create(&mut client, INDEX, shards, Some("5s"))?;
     let (start, before) = (Instant::now(), server.cpu()?);
     for body in bulks(corpus, 5 << 20) {
         send(&mut client, INDEX, &body)?;

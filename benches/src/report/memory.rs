@@ -28,7 +28,7 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         let folder = TempDir::new()?;
         let server = start(binary, folder.path())?;
         let mut client = server.client()?;
-        create(&mut client, INDEX, 4, "5s")?;
+        create(&mut client, INDEX, 4, Some("5s"))?;
         let before = server.anonymous_bytes()?;
         let watch = server.watch_memory();
         let mut num_sent = 0;

@@ -109,7 +109,7 @@ fn start(corpus: &Corpus, binary: &Path, folder: &Path, more: &[&str]) -> Result
     std::fs::create_dir(folder)?;
     let ours = loading::start_with(binary, folder, more)?;
     let mut client = ours.client()?;
-    loading::create(&mut client, INDEX, 1, "-1")?;
+    loading::create(&mut client, INDEX, 1, Some("-1"))?;
     for bulk in loading::bulks(corpus, 5 << 20) {
         loading::send(&mut client, INDEX, &bulk)?;
     }

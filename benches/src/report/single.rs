@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use super::loading::{INDEX, create, start};
@@ -17,7 +17,11 @@ use crate::process::Server;
 /// Clients that write.
 const NUM_CLIENTS: usize = 64;
 /// Shards of the indices that they write to: one, as bare has one file and one index; and the default.
-const SHARDS: [u32; 2] = [1, 4];
+/// With the refresh interval that is declared, if one is.
+const INDICES: [(u32, Option<&str>); 4] = [(1, Some("5s")), (4, Some("5s")), (1, None), (4, None)];
+/// How long an index without a declared interval is not searched before it is written to: its refreshes
+/// rest then (`index.search.idle.after`).
+const RESTED: Duration = Duration::from_secs(32);
 /// How long they write, per turn.
 const WRITING: Duration = Duration::from_secs(10);
 
@@ -35,12 +39,13 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     let own = std::env::current_exe()?;
     let bare = Server::start(&own, &arguments, &folder.path().join("bare.log"), "/")?;
     let ours = start(binary, folder.path())?;
-    for shards in SHARDS {
-        create(&mut ours.client()?, &name(shards), shards, "5s")?;
+    let created = Instant::now();
+    for (at, (shards, refresh)) in INDICES.into_iter().enumerate() {
+        create(&mut ours.client()?, &name(at), shards, refresh)?;
     }
     let next = AtomicUsize::new(0);
     let (mut most_bare, mut most_indexing) = (0.0_f64, 0.0_f64);
-    let mut most_ours = SHARDS.map(|_| 0.0_f64);
+    let mut most_ours = INDICES.map(|_| 0.0_f64);
     for _ in 0..2 {
         most_bare = most_bare.max(clients(&bare, corpus, |client, source| {
             client.expect("POST", "/append", source).map(|_| ())
@@ -51,8 +56,12 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         // What is left to do of a turn is done before the next one, merges too.
         bare.client()?.expect("POST", "/commit", b"")?;
         bare.settled_cpu()?;
-        for (shards, most) in SHARDS.into_iter().zip(&mut most_ours) {
-            *most = most.max(turn(&ours, corpus, &name(shards), &next)?);
+        for (at, most) in most_ours.iter_mut().enumerate() {
+            if INDICES[at].1.is_none() {
+                // The turns before take longer.
+                ensure!(created.elapsed() >= RESTED, "refreshes do not rest yet");
+            }
+            *most = most.max(turn(&ours, corpus, &name(at), &next)?);
         }
     }
     let mut table = Table::new([
@@ -65,9 +74,13 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         ("bare group commit".to_owned(), most_bare),
         ("bare group commit and index".to_owned(), most_indexing),
     ];
-    let ours = SHARDS.into_iter().zip(most_ours).map(|(shards, most)| {
+    let ours = INDICES.into_iter().zip(most_ours);
+    let ours = ours.map(|((shards, refresh), most)| {
         let plural = if shards == 1 { "" } else { "s" };
-        (format!("ours, {shards} shard{plural}"), most)
+        let refresh = refresh.map_or("default settings".to_owned(), |every| {
+            format!("refresh every {every}")
+        });
+        (format!("ours, {shards} shard{plural}, {refresh}"), most)
     });
     for (name, rate) in bare.into_iter().chain(ours) {
         let ratio = |to: f64| format!("{:.2}", rate / to);
@@ -79,7 +92,8 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         method: format!(
             "{NUM_CLIENTS} clients on kept connections, each waits until its document is durable; \
              documents of at most 2 kB; ours also checks and routes them, orders them by version, \
-             and indexes them with a refresh every 5 s. Bare is an axum handler that \
+             and indexes them. With default settings the index was not searched for 30 s, so its \
+             refreshes rest, as in Elasticsearch. Bare is an axum handler that \
              appends to one file and shares `fdatasync`s; nothing else; the second one then hands the \
              document to tantivy's writer, one index of one thread, a commit every 5 s. Clients \
              and server share the cores. Best of two turns of {} s.",
@@ -103,9 +117,9 @@ fn turn(ours: &Server, corpus: &Corpus, index: &str, next: &AtomicUsize) -> Resu
     Ok(rate)
 }
 
-/// Returns the name of the index with so many shards.
-fn name(shards: u32) -> String {
-    format!("{INDEX}-{shards}")
+/// Returns the name of one of [`INDICES`].
+fn name(at: usize) -> String {
+    format!("{INDEX}-{at}")
 }
 
 /// Lets all clients write for a while; returns documents per second.
