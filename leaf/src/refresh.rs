@@ -146,6 +146,7 @@ impl Shard {
     /// Notes that somebody reads what searches see. Where refreshes rest it has one made and waits for
     /// it, until `deadline` at most: what is shown then is as old as it is when a refresh fails.
     pub(crate) async fn wake(&self, deadline: Instant) {
+        let ended = self.resting.ended();
         if !self.resting.read() {
             return;
         }
@@ -157,9 +158,14 @@ impl Shard {
             }
             Ok::<_, LeafFault>(())
         };
-        let shown = tokio::time::timeout_at(deadline.into(), shown).await;
-        if !matches!(shown, Ok(Ok(()))) {
-            tracing::warn!(shard = %self.key, "a refresh after a rest was not waited for any longer");
+        let shown = tokio::time::timeout_at(deadline.into(), shown);
+        tokio::select! {
+            biased;
+            shown = shown => if !matches!(shown, Ok(Ok(()))) {
+                tracing::warn!(shard = %self.key, "a refresh after a rest was not waited for any longer");
+            },
+            // It failed, which was told.
+            () = ended => {}
         }
     }
 

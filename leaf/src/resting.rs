@@ -8,10 +8,15 @@ use std::time::{Duration, Instant};
 
 use gleaner_model::IndexSettings;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// Whether the refreshes of one copy rest.
 #[derive(Debug)]
-pub(crate) struct Resting(Mutex<State>);
+pub(crate) struct Resting {
+    state: Mutex<State>,
+    ended: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -24,15 +29,18 @@ struct State {
 impl Resting {
     /// Returns a copy that was read just now.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State {
-            read: Instant::now(),
-            is_resting: false,
-        }))
+        Self {
+            state: Mutex::new(State {
+                read: Instant::now(),
+                is_resting: false,
+            }),
+            ended: Notify::new(),
+        }
     }
 
     /// Notes that the copy is read; returns whether it must be refreshed for that.
     pub(crate) fn read(&self) -> bool {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.read = Instant::now();
         state.is_resting
     }
@@ -40,14 +48,20 @@ impl Resting {
     /// Returns whether a refresh that is due may be left out, and remembers it.
     pub(crate) fn rests(&self, settings: &IndexSettings) -> bool {
         let after = Duration::from_millis(settings.search_idle_after_ms);
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.is_resting = !settings.has_own_refresh_interval() && state.read.elapsed() >= after;
         state.is_resting
     }
 
-    /// Notes that a refresh was made.
+    /// Notes that a refresh was made, or could not be.
     pub(crate) fn end(&self) {
-        self.0.lock().is_resting = false;
+        self.state.lock().is_resting = false;
+        self.ended.notify_waiters();
+    }
+
+    /// Waits for the next end of a rest after this call.
+    pub(crate) fn ended(&self) -> Notified<'_> {
+        self.ended.notified()
     }
 }
 

@@ -127,7 +127,8 @@ async fn a_search_goes_on_where_no_refresh_can_be_made() {
         at_least: None,
     };
     let mut call = testing::search(Clause::MatchAll, Statistics::default(), newest);
-    call.remaining = Duration::from_secs(2);
+    // It does not wait for half of that.
+    call.remaining = 60 * PATIENCE;
     let answer = soon(fixture.leaf.search(call)).await.remove(0);
     assert_eq!(answer.expect("it can be searched").total, 0);
 }
