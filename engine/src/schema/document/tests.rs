@@ -3,6 +3,7 @@
 mod depth;
 mod growth;
 mod names;
+mod prepared;
 mod written;
 
 use gleaner_analysis::AnalyzerRegistry;
