@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
@@ -55,28 +56,29 @@ impl LeafClient for Leaf {
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
-        let mut pinned = Vec::with_capacity(call.shards.len());
-        for key in call.shards {
-            let shard = self.shard(key, OPENING_PATIENCE).await;
-            if let Ok(shard) = &shard {
-                shard.wake(Instant::now() + OPENING_PATIENCE).await;
+        // Together: each may have to wait for a refresh.
+        let opened = call.shards.iter().map(|key| async {
+            let shard = self.shard(*key, OPENING_PATIENCE).await?;
+            shard.wake(Instant::now() + OPENING_PATIENCE).await;
+            Ok(shard)
+        });
+        let opened = join_all(opened).await;
+        let pin = |(key, shard): (&ShardKey, Result<Arc<Shard>, LeafFault>)| {
+            let shard = shard?;
+            let view = shard.engine().view();
+            if !shard.views.pin(&view, call.holder, call.keep_alive) {
+                return Err(LeafFault::Rejected {
+                    queue: "open contexts".into(),
+                    capacity: MAX_HOLDERS,
+                });
             }
-            pinned.push(shard.and_then(|shard| {
-                let view = shard.engine().view();
-                if !shard.views.pin(&view, call.holder, call.keep_alive) {
-                    return Err(LeafFault::Rejected {
-                        queue: "open contexts".into(),
-                        capacity: MAX_HOLDERS,
-                    });
-                }
-                Ok(PinnedView {
-                    shard: key,
-                    view: view.id(),
-                    holder: call.holder,
-                })
-            }));
-        }
-        pinned
+            Ok(PinnedView {
+                shard: *key,
+                view: view.id(),
+                holder: call.holder,
+            })
+        };
+        call.shards.iter().zip(opened).map(pin).collect()
     }
 
     async fn renew_views(
