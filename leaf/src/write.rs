@@ -11,8 +11,8 @@
 //! answer     a small batch; a large one, and any when much waits, once it is applied
 //! ```
 //!
-//! From `enqueue` on the work is a task of its own: a client that goes away leaves no gap between
-//! log and index. When an append fails, what the log holds is read again before the next write.
+//! From `enqueue` on the work is a task of its own, of what was gathered all of it is: a client that goes
+//! away leaves no gap between log and index. When an append fails, what the log holds is read again before the next write.
 //! The mark that asks for it is set without the primary's lock: whoever reads the log again holds
 //! that lock and waits until nobody is in flight.
 
@@ -96,6 +96,7 @@ impl Leaf {
             }),
             bytes,
             room: Arc::new(vec![room]),
+            is_own_task: false,
         };
         let mut outcomes = Vec::with_capacity(call.items.len());
         let fault = match self.write_batches(shard, &call, &mut outcomes).await {
@@ -167,6 +168,7 @@ impl Leaf {
                         producer: call.producer,
                         room: Some(Arc::clone(&call.room)),
                         is_awaited: false,
+                        is_own_task: call.is_own_task,
                     };
                     let carried = self.carry_out(shard, guard, plan, how);
                     outcomes.extend(carried.await?);
@@ -321,6 +323,9 @@ impl Leaf {
             applied: Box::new(applied),
             is_awaited: how.is_awaited,
         };
+        if how.is_own_task {
+            return finish(shard, batch).await.map(|()| outcomes);
+        }
         let finishing = Arc::clone(shard);
         let task = tokio::spawn(async move { finish(&finishing, batch).await });
         match task.await {
@@ -354,6 +359,7 @@ impl Leaf {
             producer: None,
             room: None,
             is_awaited: true,
+            is_own_task: false,
         };
         let carried = self.carry_out(shard, primary, plan, how);
         carried.await.map(|_| ())
@@ -403,6 +409,8 @@ struct WriteBatches {
     /// Of its items, as they were sent.
     bytes: usize,
     room: Arc<Vec<Taken>>,
+    /// Who writes them is a task that no caller takes along.
+    is_own_task: bool,
 }
 
 /// How a plan is carried out.
@@ -412,6 +420,8 @@ struct Carrying {
     room: Option<Arc<Vec<Taken>>>,
     /// It is answered when applied, not when durable.
     is_awaited: bool,
+    /// Who carries it out is a task that no caller takes along.
+    is_own_task: bool,
 }
 
 /// What is to be planned.

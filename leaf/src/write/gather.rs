@@ -108,14 +108,15 @@ impl Leaf {
     /// Starts a task that takes what has gathered.
     fn gather(self: &Arc<Self>, shard: Arc<Shard>) {
         let leaf = Arc::clone(self);
-        self.spawn(async move {
+        // In a box: the runtime moves a task several times before and after it runs, and this one is large.
+        self.spawn(Box::pin(async move {
             tokio::task::yield_now().await;
             let (calls, has_more) = shard.gathering.take();
             if has_more {
                 leaf.gather(Arc::clone(&shard));
             }
             leaf.write_gathered(&shard, calls).await;
-        });
+        }));
     }
 
     /// Writes calls as one, and answers each.
@@ -139,6 +140,7 @@ impl Leaf {
             producer: None,
             bytes,
             room: Arc::new(rooms),
+            is_own_task: true,
         };
         let mut outcomes = Vec::with_capacity(batches.items.len());
         let written = self.write_batches(shard, &batches, &mut outcomes).await;
