@@ -13,6 +13,7 @@ pub mod alias;
 pub mod answer;
 pub mod canonical;
 pub mod date;
+pub mod double;
 pub mod dsl;
 pub mod error;
 pub mod json;

@@ -5,6 +5,7 @@ mod metric;
 use gleaner_query::answer::{
     AggregationResult, AggregationValue, Bucket, BucketKey, Hit, TermsTotals,
 };
+use gleaner_query::double::java_text;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -228,9 +229,12 @@ fn key_value(key: &BucketKey) -> Value {
 }
 
 fn key_text(key: &BucketKey) -> String {
-    match key_value(key) {
-        Value::String(text) => text,
-        other => other.to_string(),
+    match key {
+        BucketKey::F64(number) => java_text(*number),
+        key => match key_value(key) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        },
     }
 }
 

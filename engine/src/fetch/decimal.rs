@@ -1,4 +1,6 @@
-//! Numbers as text: patterns of `java.text.DecimalFormat`, and Java's own form of a double.
+//! Numbers as text: patterns of `java.text.DecimalFormat`.
+
+use gleaner_query::double::java_text;
 
 /// Writes a number by a pattern: `0` a digit, `#` a digit unless it is a leading or trailing zero,
 /// `.` the decimal point, `,` groups, `%` times 100; other text stands as it is.
@@ -141,26 +143,6 @@ impl Shape {
     }
 }
 
-/// Writes a double as Java's `Double.toString`: `50.0`, `1.0E10`.
-pub fn java_text(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 {
-            "Infinity".to_owned()
-        } else {
-            "-Infinity".to_owned()
-        };
-    }
-    let size = value.abs();
-    if size == 0.0 || (1e-3..1e7).contains(&size) {
-        return format!("{value:?}");
-    }
-    let text = format!("{value:E}");
-    match text.split_once('E') {
-        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,20 +208,6 @@ mod tests {
                     "{pattern} {value}"
                 );
             }
-        }
-    }
-
-    #[test]
-    fn doubles_are_written_as_java_does() {
-        for (value, expected) in [
-            (50.0, "50.0"),
-            (0.001, "0.001"),
-            (1e10, "1.0E10"),
-            (1.25e-5, "1.25E-5"),
-            (-2.5, "-2.5"),
-            (0.0, "0.0"),
-        ] {
-            assert_eq!(java_text(value), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Numbers: single ones, statistics, percentiles.
 
 use gleaner_query::answer::Stats;
+use gleaner_query::double::java_text;
 use serde_json::{Map, Value, json};
 
 /// Standard deviations on each side of the mean in `std_deviation_bounds`.
@@ -99,7 +100,7 @@ pub(super) fn percentiles(
     if is_keyed {
         let mut object = Map::new();
         for (at, (percent, value)) in values.iter().enumerate() {
-            let name = Value::from(*percent).to_string();
+            let name = java_text(*percent);
             object.insert(name.clone(), (*value).into());
             if let Some(text) = text_at(at) {
                 object.insert(format!("{name}_as_string"), text.as_str().into());

@@ -73,6 +73,21 @@ fn keyed_ranges_stand_under_their_key() {
 }
 
 #[test]
+fn keyed_numbers_are_named_as_java_writes_them() {
+    let keys = [2.5, 1e7, 1e-5].map(BucketKey::F64);
+    let value = AggregationValue::Buckets {
+        buckets: keys.map(|key| bucket(key, 1)).into(),
+        keyed: true,
+        terms: None,
+    };
+    let shown = shown(result("prices", "histogram", value));
+    let buckets = shown["prices"]["buckets"].as_object().expect("by name");
+    let names: Vec<&String> = buckets.keys().collect();
+    assert_eq!(names, ["2.5", "1.0E7", "1.0E-5"]);
+    assert_eq!(buckets["1.0E7"], json!({"key": 1e7, "doc_count": 1}));
+}
+
+#[test]
 fn filters_show_their_key_where_they_stand_in_a_list() {
     let shown = |keys: &[BucketKey], keyed| {
         let buckets = keys.iter().map(|key| bucket(key.clone(), 2)).collect();

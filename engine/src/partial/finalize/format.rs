@@ -2,6 +2,7 @@
 
 use gleaner_query::address::ip_text;
 use gleaner_query::answer::BucketKey;
+use gleaner_query::double::java_text;
 
 use super::super::key::{Key, ValueFormat, ValueKind};
 use crate::aggregate::bounds;
@@ -63,7 +64,7 @@ pub(super) fn number_text(format: &ValueFormat, value: f64) -> Option<String> {
 
 /// Returns a bound as it stands in the key of a range.
 pub(super) fn bound_text(format: &ValueFormat, value: f64) -> String {
-    number_text(format, value).unwrap_or_else(|| decimal::java_text(value))
+    number_text(format, value).unwrap_or_else(|| java_text(value))
 }
 
 fn date_text(format: &ValueFormat, ms: i64) -> Option<String> {
