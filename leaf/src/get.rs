@@ -73,8 +73,8 @@ impl Leaf {
         let mut read = self.contents_at(shard, &in_log, usize::MAX).await?;
         let written = latest.into_iter().filter_map(|(id, latest)| {
             let content = match latest.document {
-                Written::Deleted => None,
-                Written::Here(content) => Some(content),
+                Written::Deleted(_) => None,
+                Written::Here(content) => Some(Arc::unwrap_or_clone(content)),
                 // What is in the log no more is visible now.
                 Written::InLog => Some(read.remove(&latest.seq_no)?),
             };

@@ -263,7 +263,7 @@ fn remember(versions: &mut VersionMap, seq_no: SeqNo, operation: Operation) -> b
                 seq_no,
                 term: operation.term,
                 version,
-                document: Written::Deleted,
+                document: Written::Deleted(Instant::now()),
             };
             versions.put(id, latest);
         }

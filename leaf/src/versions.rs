@@ -5,6 +5,7 @@
 //! are kept for a while only: the log has them too.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,24 +23,24 @@ pub(crate) struct Latest {
 /// What a write left of a document.
 #[derive(Debug, Clone)]
 pub(crate) enum Written {
-    /// Nothing.
-    Deleted,
+    /// Nothing, since then.
+    Deleted(Instant),
     /// This.
-    Here(Content),
+    Here(Arc<Content>),
     /// What the log has at its position.
     InLog,
 }
 
 impl Latest {
     pub(crate) fn is_deleted(&self) -> bool {
-        matches!(self.document, Written::Deleted)
+        matches!(self.document, Written::Deleted(_))
     }
 
     /// Returns the bytes of its document that are kept here.
     fn kept_bytes(&self) -> usize {
         match &self.document {
             Written::Here(content) => content.source.len(),
-            Written::Deleted | Written::InLog => 0,
+            Written::Deleted(_) | Written::InLog => 0,
         }
     }
 }
@@ -51,15 +52,14 @@ pub(crate) struct Content {
     pub(crate) source: Bytes,
 }
 
-struct Entry {
-    latest: Latest,
-    written: Instant,
-}
+/// A load between two refreshes leaves an entry for each of its documents, and the table that holds them
+/// doubles: some hundred thousand of them must not show in the memory of a node.
+const _: () = assert!(size_of::<(DocumentId, Latest)>() <= 56);
 
 /// Latest writes by id.
 #[derive(Default)]
 pub(crate) struct VersionMap {
-    entries: HashMap<DocumentId, Entry>,
+    entries: HashMap<DocumentId, Latest>,
     /// Documents that may be kept here, the oldest first.
     kept: VecDeque<(SeqNo, DocumentId)>,
     /// Of entries, their ids and `kept`.
@@ -74,7 +74,7 @@ const ENTRY_BYTES: usize = 160;
 impl VersionMap {
     /// Returns the latest write of `id`, if it is remembered.
     pub(crate) fn get(&self, id: &DocumentId) -> Option<&Latest> {
-        self.entries.get(id).map(|entry| &entry.latest)
+        self.entries.get(id)
     }
 
     /// Remembers a write.
@@ -86,18 +86,14 @@ impl VersionMap {
             self.kept.push_back((latest.seq_no, id.clone()));
             self.kept_bytes += kept_bytes;
         }
-        let entry = Entry {
-            latest,
-            written: Instant::now(),
-        };
-        self.entries.insert(id, entry);
+        self.entries.insert(id, latest);
     }
 
     /// Forgets a document.
     pub(crate) fn forget(&mut self, id: &DocumentId) {
         if let Some(old) = self.entries.remove(id) {
             self.entry_bytes -= size_of_entry(id);
-            self.kept_bytes -= old.latest.kept_bytes();
+            self.kept_bytes -= old.kept_bytes();
         }
     }
 
@@ -108,11 +104,11 @@ impl VersionMap {
             let Some((seq_no, id)) = self.kept.pop_front_if(|(seq_no, _)| *seq_no < durable) else {
                 return;
             };
-            let entry = self.entries.get_mut(&id);
+            let latest = self.entries.get_mut(&id);
             // A newer write may have taken its place.
-            if let Some(entry) = entry.filter(|entry| entry.latest.seq_no == seq_no) {
-                self.kept_bytes -= entry.latest.kept_bytes();
-                entry.latest.document = Written::InLog;
+            if let Some(latest) = latest.filter(|latest| latest.seq_no == seq_no) {
+                self.kept_bytes -= latest.kept_bytes();
+                latest.document = Written::InLog;
             }
         }
     }
@@ -127,13 +123,16 @@ impl VersionMap {
     ) {
         let now = Instant::now();
         let (mut entry_bytes, mut kept_bytes, mut shown_bytes) = (0, 0, 0);
-        self.entries.retain(|id, entry| {
-            let is_visible = entry.latest.seq_no < visible;
-            let is_young = now.duration_since(entry.written) < tombstone_age;
-            let stays = !is_visible || (entry.latest.is_deleted() && is_young);
+        self.entries.retain(|id, latest| {
+            let is_visible = latest.seq_no < visible;
+            let is_young = |at| now.duration_since(at) < tombstone_age;
+            let stays = match latest.document {
+                Written::Deleted(at) => !is_visible || is_young(at),
+                Written::Here(_) | Written::InLog => !is_visible,
+            };
             if stays {
                 entry_bytes += size_of_entry(id);
-                kept_bytes += entry.latest.kept_bytes();
+                kept_bytes += latest.kept_bytes();
             }
             if stays && is_visible {
                 shown_bytes += size_of_entry(id);
@@ -143,8 +142,8 @@ impl VersionMap {
         if shown_bytes > tombstone_bytes {
             // Half of the bound, the newest: not again at the next refresh.
             let spared = self.oldest_spared(visible, tombstone_bytes / 2);
-            self.entries.retain(|id, entry| {
-                let stays = entry.latest.seq_no >= spared;
+            self.entries.retain(|id, latest| {
+                let stays = latest.seq_no >= spared;
                 if !stays {
                     entry_bytes -= size_of_entry(id);
                 }
@@ -158,9 +157,9 @@ impl VersionMap {
     /// Returns the position from which on tombstones that are visible take at most `limit` bytes.
     fn oldest_spared(&self, visible: SeqNo, limit: usize) -> SeqNo {
         let entries = self.entries.iter();
-        let shown = entries.filter(|(_, entry)| entry.latest.seq_no < visible);
+        let shown = entries.filter(|(_, latest)| latest.seq_no < visible);
         let mut shown: Vec<_> = shown
-            .map(|(id, entry)| (entry.latest.seq_no, size_of_entry(id)))
+            .map(|(id, latest)| (latest.seq_no, size_of_entry(id)))
             .collect();
         shown.sort_unstable_by_key(|(seq_no, _)| std::cmp::Reverse(*seq_no));
         let mut bytes = 0;
@@ -198,12 +197,13 @@ mod tests {
     }
 
     fn latest(seq_no: u64, source: Option<&'static str>) -> Latest {
-        let document = source.map_or(Written::Deleted, |source| {
-            Written::Here(Content {
+        let document = match source {
+            None => Written::Deleted(Instant::now()),
+            Some(source) => Written::Here(Arc::new(Content {
                 routing: None,
                 source: source.into(),
-            })
-        });
+            })),
+        };
         Latest {
             seq_no: SeqNo(seq_no),
             term: PrimaryTerm(1),

@@ -2,6 +2,9 @@
 //!
 //! tantivy's queue counts batches (10,000 of them), so a run of large documents would take memory
 //! that no budget knows of. Here each batch holds a permit for its bytes until it is indexed.
+//!
+//! The queue has room for four operations in each of its 10,000 places, taken or not, and there are two
+//! of them while a segment is written out. So an operation only points to its document.
 
 use std::sync::Arc;
 
@@ -23,16 +26,26 @@ const BATCH_BYTES: usize = 256 << 10;
 
 /// A document on its way to the indexing thread.
 pub(super) struct Queued {
-    document: TantivyDocument,
-    source_bytes: usize,
-    /// Its batch's.
-    _permit: Arc<Permit>,
+    sent: Arc<Sent>,
+    /// Its place there.
+    at: u32,
+}
+
+/// The documents of a batch, with the bytes of their sources.
+struct Sent {
+    documents: Vec<(TantivyDocument, usize)>,
+    _permit: Permit,
 }
 
 impl Queued {
     /// Returns what the document adds to a segment in the making, roughly.
     pub(super) fn indexed_bytes(&self) -> usize {
-        self.source_bytes + DOCUMENT_BYTES / 4
+        let (_, source_bytes) = &self.sent.documents[self.at as usize];
+        source_bytes + DOCUMENT_BYTES / 4
+    }
+
+    fn document(&self) -> &TantivyDocument {
+        &self.sent.documents[self.at as usize].0
     }
 }
 
@@ -40,11 +53,13 @@ impl Queued {
 #[derive(Default)]
 pub(super) struct Batch {
     operations: Vec<Pending>,
+    documents: Vec<(TantivyDocument, usize)>,
     bytes: usize,
 }
 
 enum Pending {
-    Add(TantivyDocument, usize),
+    /// The next document.
+    Add,
     Delete(Term),
 }
 
@@ -52,7 +67,8 @@ impl Batch {
     /// Adds a document made from `source_bytes` of JSON.
     pub(super) fn add(&mut self, document: TantivyDocument, source_bytes: usize) {
         self.bytes += waiting_bytes(source_bytes);
-        self.operations.push(Pending::Add(document, source_bytes));
+        self.operations.push(Pending::Add);
+        self.documents.push((document, source_bytes));
     }
 
     /// Deletes what matches `term` among the documents before.
@@ -79,19 +95,22 @@ impl Batch {
             .drain(..)
             .filter_map(|pending| match pending {
                 Pending::Delete(term) => Some(term),
-                Pending::Add(..) => None,
+                Pending::Add => None,
             })
     }
 
     /// Empties the batch into tantivy's operations, once there is room for its bytes.
     pub(super) fn take(&mut self, share: &Arc<Share>) -> Vec<UserOperation<Queued>> {
-        let permit = Arc::new(share.wait_for_room(std::mem::take(&mut self.bytes)));
+        let sent = Arc::new(Sent {
+            _permit: share.wait_for_room(std::mem::take(&mut self.bytes)),
+            documents: std::mem::take(&mut self.documents),
+        });
+        let mut places = 0..;
         let queued = |pending| match pending {
             Pending::Delete(term) => UserOperation::Delete(term),
-            Pending::Add(document, source_bytes) => UserOperation::Add(Queued {
-                document,
-                source_bytes,
-                _permit: Arc::clone(&permit),
+            Pending::Add => UserOperation::Add(Queued {
+                sent: Arc::clone(&sent),
+                at: places.next().unwrap_or_default(),
             }),
         };
         self.operations.drain(..).map(queued).collect()
@@ -108,10 +127,10 @@ impl Document for Queued {
     type FieldsValuesIter<'a> = <TantivyDocument as Document>::FieldsValuesIter<'a>;
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        self.document.iter_fields_and_values()
+        self.document().iter_fields_and_values()
     }
 
     fn get_sorted_field_values(&self) -> Vec<(Column, Vec<Self::Value<'_>>)> {
-        self.document.get_sorted_field_values()
+        self.document().get_sorted_field_values()
     }
 }

@@ -183,7 +183,7 @@ impl Again<'_> {
         if let Some(latest) = self.primary.versions.get(id) {
             let source = match &latest.document {
                 Written::Here(content) => Some(content.source.clone()),
-                Written::Deleted | Written::InLog => None,
+                Written::Deleted(_) | Written::InLog => None,
             };
             return Ok(Some((Known::from(latest), source)));
         }

@@ -1,6 +1,8 @@
 //! What a batch of writes does: versions, conflicts, operations. Decides, changes nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use gleaner_engine::schema::document::{DocumentBuilder, DocumentParser, Prepared, Read};
@@ -197,8 +199,8 @@ impl Planner<'_> {
             .or_else(|| self.primary.versions.get(id));
         if let Some(latest) = latest {
             return Ok(match &latest.document {
-                Written::Deleted => None,
-                Written::Here(content) => Some(content.clone()),
+                Written::Deleted(_) => None,
+                Written::Here(content) => Some(Content::clone(content)),
                 Written::InLog => self.learnt.contents.get(&latest.seq_no).cloned(),
             });
         }
@@ -260,7 +262,7 @@ impl Planner<'_> {
             self.prepared.resize_with(before, || None);
             self.prepared.push(self.ready.take());
         }
-        self.remember(item, seq_no, version, Written::Here(content));
+        self.remember(item, seq_no, version, Written::Here(Arc::new(content)));
         let result = if is_live {
             WriteResult::Updated
         } else {
@@ -308,7 +310,7 @@ impl Planner<'_> {
             routing,
             version,
         });
-        self.remember(item, seq_no, version, Written::Deleted);
+        self.remember(item, seq_no, version, Written::Deleted(Instant::now()));
         let result = if is_live {
             WriteResult::Deleted
         } else {
