@@ -23,7 +23,10 @@ const INDICES: [(u32, Option<&str>); 4] = [(1, Some("5s")), (4, Some("5s")), (1,
 /// rest then (`index.search.idle.after`).
 const RESTED: Duration = Duration::from_secs(32);
 /// How long they write, per turn.
-const WRITING: Duration = Duration::from_secs(10);
+const WRITING: Duration = Duration::from_secs(8);
+/// Rounds, of one turn of each: the machine's speed moves within minutes, so what is told is the median of
+/// what the turns of one round are to each other.
+const ROUNDS: usize = 5;
 
 /// Lets many clients write single documents, to our server and to the bare one in turns.
 ///
@@ -44,48 +47,26 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         create(&mut ours.client()?, &name(at), shards, refresh)?;
     }
     let next = AtomicUsize::new(0);
-    let (mut most_bare, mut most_indexing) = (0.0_f64, 0.0_f64);
-    let mut most_ours = INDICES.map(|_| 0.0_f64);
-    for _ in 0..2 {
-        most_bare = most_bare.max(clients(&bare, corpus, |client, source| {
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let mut rates = [0.0; 2 + INDICES.len()];
+        rates[0] = clients(&bare, corpus, |client, source| {
             client.expect("POST", "/append", source).map(|_| ())
-        })?);
-        most_indexing = most_indexing.max(clients(&bare, corpus, |client, source| {
+        })?;
+        rates[1] = clients(&bare, corpus, |client, source| {
             client.expect("POST", "/write", source).map(|_| ())
-        })?);
+        })?;
         // What is left to do of a turn is done before the next one, merges too.
         bare.client()?.expect("POST", "/commit", b"")?;
         bare.settled_cpu()?;
-        for (at, most) in most_ours.iter_mut().enumerate() {
-            if INDICES[at].1.is_none() {
+        for (at, (_, refresh)) in INDICES.into_iter().enumerate() {
+            if refresh.is_none() {
                 // The turns before take longer.
                 ensure!(created.elapsed() >= RESTED, "refreshes do not rest yet");
             }
-            *most = most.max(turn(&ours, corpus, &name(at), &next)?);
+            rates[2 + at] = turn(&ours, corpus, &name(at), &next)?;
         }
-    }
-    let mut table = Table::new([
-        "single documents",
-        "docs/s",
-        "/ group commit",
-        "/ and index",
-    ]);
-    let bare = [
-        ("bare group commit".to_owned(), most_bare),
-        ("bare group commit and index".to_owned(), most_indexing),
-    ];
-    let ours = INDICES.into_iter().zip(most_ours);
-    let ours = ours.map(|((shards, refresh), most)| {
-        let plural = if shards == 1 { "" } else { "s" };
-        let refresh = refresh.map_or("default settings".to_owned(), |every| {
-            format!("refresh every {every}")
-        });
-        (format!("ours, {shards} shard{plural}, {refresh}"), most)
-    });
-    for (name, rate) in bare.into_iter().chain(ours) {
-        let ratio = |to: f64| format!("{:.2}", rate / to);
-        let cells = [format!("{rate:.0}"), ratio(most_bare), ratio(most_indexing)];
-        table.row([name].into_iter().chain(cells));
+        rounds.push(rates);
     }
     Ok(Section {
         title: "Single documents",
@@ -96,12 +77,49 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
              refreshes rest, as in Elasticsearch. Bare is an axum handler that \
              appends to one file and shares `fdatasync`s; nothing else; the second one then hands the \
              document to tantivy's writer, one index of one thread, a commit every 5 s. Clients \
-             and server share the cores. Best of two turns of {} s.",
+             and server share the cores. Medians of {ROUNDS} rounds of one turn of {} s each: of the rates, and of \
+             the ratios within a round; in brackets the least and the most.",
             WRITING.as_secs()
         ),
-        tables: vec![table],
+        tables: vec![table(&rounds)],
         remarks: Vec::new(),
     })
+}
+
+/// Shows the rates of all rounds: bare, bare that indexes, then [`INDICES`].
+fn table(rounds: &[[f64; 2 + INDICES.len()]]) -> Table {
+    let mut table = Table::new([
+        "single documents",
+        "docs/s",
+        "/ group commit",
+        "/ and index",
+    ]);
+    let ours = INDICES.into_iter().map(|(shards, refresh)| {
+        let plural = if shards == 1 { "" } else { "s" };
+        let refresh = refresh.map_or("default settings".to_owned(), |every| {
+            format!("refresh every {every}")
+        });
+        format!("ours, {shards} shard{plural}, {refresh}")
+    });
+    let bare = ["bare group commit", "bare group commit and index"];
+    let names = bare.into_iter().map(str::to_owned).chain(ours);
+    for (at, name) in names.enumerate() {
+        let over = |of: &dyn Fn(&[f64; 2 + INDICES.len()]) -> f64| -> Vec<f64> {
+            let mut values: Vec<f64> = rounds.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let ratio = |to: usize| {
+            let ratios = over(&|rates| rates[at] / rates[to]);
+            let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+            let median = ratios[ratios.len() / 2];
+            format!("{median:.2} ({least:.2}–{most:.2})")
+        };
+        let rates = over(&|rates| rates[at]);
+        let rate = format!("{:.0}", rates[rates.len() / 2]);
+        table.row([name, rate, ratio(0), ratio(1)]);
+    }
+    table
 }
 
 /// Lets all clients write to an index of ours, and waits until what is left to do is done.
