@@ -312,8 +312,9 @@ impl Leaf {
         drop(primary);
         let room = how.room;
         let applied = move |is_applied| {
-            in_flight.end(is_applied);
+            // First the room: who waits until nothing is in flight may write the next at once.
             drop(room);
+            in_flight.end(is_applied);
         };
         let batch = Batch {
             append,
