@@ -53,6 +53,8 @@ pub(crate) enum Phase {
 
 /// A search of the client.
 pub(crate) struct Search {
+    /// How many began before it.
+    pub(crate) number: usize,
     pub(crate) begun: Duration,
     /// What it was promised.
     pub(crate) timeout: Duration,
@@ -101,8 +103,9 @@ pub(crate) struct Write {
     pub(crate) acknowledged: Option<SeqNo>,
     /// Whether it was refused for certain.
     pub(crate) is_refused: bool,
-    /// From when on every search must show it.
-    pub(crate) visible_from: Option<Duration>,
+    /// The number of the first search that must show it. Not a time: a search may begin and a refresh be
+    /// answered at the same one, in either order.
+    pub(crate) visible_from: Option<usize>,
 }
 
 impl History {

@@ -61,7 +61,9 @@ impl Client {
         let number = {
             let ready = self.cluster.ready();
             let mut history = self.cluster.history.lock();
+            let number = history.searches.len();
             history.searches.push(Search {
+                number,
                 begun: now(),
                 timeout: drawn.timeout,
                 size: drawn.size,
@@ -72,7 +74,7 @@ impl Client {
                 num_left: 0,
                 ended: None,
             });
-            history.searches.len() - 1
+            number
         };
         self.cluster.trace(|| {
             let ms = drawn.timeout.as_millis();

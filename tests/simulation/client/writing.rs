@@ -47,9 +47,10 @@ impl Client {
         let first = self.note_writes(&items);
         let results = self.root.ingest(items, options).await;
         let mut history = self.cluster.history.lock();
+        let next_search = history.searches.len();
         for (result, at) in results.iter().zip(first..) {
             history.trace(now(), &format!("w{at} {}: {:?}", result.id, result.outcome));
-            settle(&mut history.writes[at], result);
+            settle(&mut history.writes[at], result, next_search);
         }
     }
 
@@ -98,11 +99,11 @@ impl Client {
             .iter()
             .filter_map(|outcome| Some(outcome.outcome.as_ref().err()?.to_string()))
             .collect();
-        let now = now();
-        history.trace(now, &format!("refreshed {}, {failed:?}", shown.len()));
+        let next_search = history.searches.len();
+        history.trace(now(), &format!("refreshed {}, {failed:?}", shown.len()));
         for (write, was_acknowledged) in history.writes[..due].iter_mut().zip(acknowledged) {
             if was_acknowledged && shown.contains(&write.shard) {
-                write.visible_from.get_or_insert(now);
+                write.visible_from.get_or_insert(next_search);
             }
         }
         primaries.len() == shown.len()
@@ -132,7 +133,8 @@ fn first_of_each(outcomes: &[CopyOutcome]) -> Vec<&CopyOutcome> {
     first
 }
 
-fn settle(write: &mut Write, result: &IngestResult) {
+/// Notes what became of a write; `next_search` is the number of the search that begins next.
+fn settle(write: &mut Write, result: &IngestResult, next_search: usize) {
     match &result.outcome {
         Ok(outcome) => {
             write.acknowledged = Some(outcome.seq_no);
@@ -141,7 +143,7 @@ fn settle(write: &mut Write, result: &IngestResult) {
                 .first()
                 .is_some_and(|first| first.outcome.is_ok());
             if is_shown {
-                write.visible_from = Some(now());
+                write.visible_from = Some(next_search);
             }
         }
         Err(RootError::Write(WriteFault::Shard(LeafFault::Indeterminate { .. }))) => {}

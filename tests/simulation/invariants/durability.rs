@@ -56,7 +56,7 @@ fn of_search(history: &History, search: &Search) -> Option<String> {
 fn owed<'a>(history: &'a History, search: &Search) -> BTreeMap<&'a DocumentId, &'a Write> {
     let mut owed: BTreeMap<&DocumentId, &Write> = BTreeMap::new();
     for write in &history.writes {
-        let is_owed = write.visible_from.is_some_and(|from| from <= search.begun);
+        let is_owed = write.visible_from.is_some_and(|from| from <= search.number);
         let known = owed.get(&write.id).and_then(|write| write.acknowledged);
         if is_owed && write.acknowledged > known {
             owed.insert(&write.id, write);
