@@ -18,4 +18,5 @@ pub mod process;
 pub mod queries;
 pub mod race;
 pub mod report;
+mod spread;
 pub mod writes;

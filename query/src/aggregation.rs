@@ -124,10 +124,30 @@ pub enum Metric {
 pub struct ValueSource {
     /// Field.
     pub field: String,
+    /// Type of `missing` where the mapping does not know the field; elsewhere without effect. Without it
+    /// `terms` takes it as text.
+    pub value_type: Option<ValueType>,
     /// Stands for documents without a value.
     pub missing: Option<Value>,
     /// Format of values in the answer.
     pub format: Option<String>,
+}
+
+/// What a request says of the type of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ValueType {
+    /// As a `keyword`.
+    Text,
+    /// A whole number.
+    Long,
+    /// A fraction.
+    Double,
+    /// As a `boolean`.
+    Boolean,
+    /// As a `date` of the default format, or of the request's.
+    Date,
+    /// As an `ip`.
+    Ip,
 }
 
 /// `terms`.

@@ -60,7 +60,9 @@ async fn what_a_shard_has_no_room_for_is_refused_and_taken_later() -> Result<()>
     );
     ensure!(missing.len() < NUM_WRITES, "none was taken");
     for n in missing {
-        // One after the other there is room for each.
+        // A write is answered when it is durable and holds its room until it is applied, so what was taken
+        // before has to be applied first; then there is room for each.
+        cluster.root.refresh(&Target::default()).await?;
         let result = cluster.root.ingest(vec![item(n)], &none).await;
         ensure!(!is_refused(&result[0])?, "d{n} was refused again");
     }

@@ -9,6 +9,7 @@ use super::{Found, LAYOUTS, NUM_LEAVES, NUM_SHARDS, Options};
 use crate::corpus::{Corpus, SEED};
 use crate::race::geometric_mean;
 use crate::report::{Table, machine};
+use crate::spread::{at_share, sorted};
 
 /// Borders between groups of searches, in postings of all their terms together.
 const LENGTHS: [u64; 5] = [0, 1_000, 10_000, 100_000, u64::MAX];
@@ -330,19 +331,6 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     values.sum::<f64>() / number as f64
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// Returns the value at a share of a sorted list, 0 to 1; 0 for an empty one.
-fn at_share(sorted: &[f64], share: f64) -> f64 {
-    let at = (sorted.len() as f64 * share) as usize;
-    let last = sorted.len().saturating_sub(1);
-    sorted.get(at.min(last)).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,11 +345,5 @@ mod tests {
                 .filter(|(from, to)| (*from..*to).contains(&length));
             assert_eq!(holding.count(), 1, "{length}");
         }
-    }
-
-    #[test]
-    fn the_median_of_an_odd_number_is_the_middle() {
-        assert_eq!(at_share(&[1.0, 2.0, 9.0], 0.5), 2.0);
-        assert_eq!(at_share(&[], 0.9), 0.0);
     }
 }

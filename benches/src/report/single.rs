@@ -13,6 +13,7 @@ use crate::bare::{Bare, Tokens};
 use crate::client::Client;
 use crate::corpus::Corpus;
 use crate::process::Server;
+use crate::spread::{at_share, sorted};
 
 /// Clients that write.
 const NUM_CLIENTS: usize = 64;
@@ -49,7 +50,7 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     let next = AtomicUsize::new(0);
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        let mut rates = [0.0; 2 + INDICES.len()];
+        let mut rates: Rates = [0.0; 2 + INDICES.len()];
         rates[0] = clients(&bare, corpus, |client, source| {
             client.expect("POST", "/append", source).map(|_| ())
         })?;
@@ -86,8 +87,11 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     })
 }
 
-/// Shows the rates of all rounds: bare, bare that indexes, then [`INDICES`].
-fn table(rounds: &[[f64; 2 + INDICES.len()]]) -> Table {
+/// Documents per second in the turns of a round: bare, bare that indexes, then [`INDICES`].
+type Rates = [f64; 2 + INDICES.len()];
+
+/// Shows the rates of all rounds.
+fn table(rounds: &[Rates]) -> Table {
     let mut table = Table::new([
         "single documents",
         "docs/s",
@@ -104,19 +108,13 @@ fn table(rounds: &[[f64; 2 + INDICES.len()]]) -> Table {
     let bare = ["bare group commit", "bare group commit and index"];
     let names = bare.into_iter().map(str::to_owned).chain(ours);
     for (at, name) in names.enumerate() {
-        let over = |of: &dyn Fn(&[f64; 2 + INDICES.len()]) -> f64| -> Vec<f64> {
-            let mut values: Vec<f64> = rounds.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values
-        };
         let ratio = |to: usize| {
-            let ratios = over(&|rates| rates[at] / rates[to]);
-            let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-            let median = ratios[ratios.len() / 2];
+            let ratios = sorted(rounds.iter().map(|rates| rates[at] / rates[to]));
+            let [median, least, most] = [0.5, 0.0, 1.0].map(|share| at_share(&ratios, share));
             format!("{median:.2} ({least:.2}–{most:.2})")
         };
-        let rates = over(&|rates| rates[at]);
-        let rate = format!("{:.0}", rates[rates.len() / 2]);
+        let rates = sorted(rounds.iter().map(|rates| rates[at]));
+        let rate = format!("{:.0}", at_share(&rates, 0.5));
         table.row([name, rate, ratio(0), ratio(1)]);
     }
     table

@@ -5,7 +5,7 @@
 use gleaner_model::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
 
-use super::source::{check_numeric, format};
+use super::source::{check_numeric, format, format_of_source};
 use super::{bounds, histogram, metrics, range, terms};
 use crate::control::Control;
 use crate::error::EngineError;
@@ -114,7 +114,7 @@ impl Describer<'_> {
     }
 
     fn format(&self, source: &ValueSource) -> Result<ValueFormat, EngineError> {
-        format(self.mapping, &source.field, source.format.as_deref())
+        format_of_source(self.mapping, source)
     }
 
     fn numeric(&self, source: &ValueSource, what: &str) -> Result<ValueFormat, EngineError> {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, Mapping};
-use gleaner_query::aggregation::ValueSource;
+use gleaner_query::aggregation::{ValueSource, ValueType};
 use tantivy::DocId;
 use tantivy::columnar::{Cardinality, Column};
 
@@ -30,7 +30,11 @@ impl Source {
         context: &SegmentContext<'_>,
     ) -> Result<Self, EngineError> {
         let place = (context.view, context.segment);
-        Self::of_segment(&source.field, source.format.as_deref(), place)
+        let opened = Self::of_segment(&source.field, source.format.as_deref(), place)?;
+        Ok(Self {
+            format: typed(opened.format, source)?,
+            ..opened
+        })
     }
 
     /// Opens a field; `pattern` is the request's format.
@@ -71,6 +75,40 @@ pub(super) fn format(
             Ok(format)
         }
     }
+}
+
+/// Returns how values of a request's field are shown.
+///
+/// # Errors
+/// Those of [`format`].
+pub(super) fn format_of_source(
+    mapping: &Mapping,
+    source: &ValueSource,
+) -> Result<ValueFormat, EngineError> {
+    let format = format(mapping, &source.field, source.format.as_deref())?;
+    typed(format, source)
+}
+
+/// Gives the values of a field that is unknown here the type that the request names: they are what
+/// stands for missing ones. Without that there are none, and they keep no type.
+fn typed(format: ValueFormat, source: &ValueSource) -> Result<ValueFormat, EngineError> {
+    let (ValueKind::Unmapped, Some(_), Some(named)) =
+        (format.kind, &source.missing, source.value_type)
+    else {
+        return Ok(format);
+    };
+    let kind = match named {
+        ValueType::Text => ValueKind::Keyword,
+        ValueType::Long => ValueKind::Long,
+        ValueType::Double => ValueKind::Double,
+        ValueType::Boolean => ValueKind::Boolean,
+        ValueType::Date => ValueKind::Date,
+        ValueType::Ip => ValueKind::Ip,
+    };
+    if kind == ValueKind::Date {
+        bounds::formatter(format.pattern.as_deref())?;
+    }
+    Ok(ValueFormat { kind, ..format })
 }
 
 /// Refuses fields without numbers; `what` names the aggregation.

@@ -31,6 +31,8 @@ pub(super) struct Queued {
     at: u32,
 }
 
+const _: () = assert!(size_of::<Queued>() <= 16);
+
 /// The documents of a batch, with the bytes of their sources.
 struct Sent {
     documents: Vec<(TantivyDocument, usize)>,
@@ -58,8 +60,8 @@ pub(super) struct Batch {
 }
 
 enum Pending {
-    /// The next document.
-    Add,
+    /// The document at this place.
+    Add(u32),
     Delete(Term),
 }
 
@@ -67,7 +69,8 @@ impl Batch {
     /// Adds a document made from `source_bytes` of JSON.
     pub(super) fn add(&mut self, document: TantivyDocument, source_bytes: usize) {
         self.bytes += waiting_bytes(source_bytes);
-        self.operations.push(Pending::Add);
+        self.operations
+            .push(Pending::Add(self.documents.len() as u32));
         self.documents.push((document, source_bytes));
     }
 
@@ -95,7 +98,7 @@ impl Batch {
             .drain(..)
             .filter_map(|pending| match pending {
                 Pending::Delete(term) => Some(term),
-                Pending::Add => None,
+                Pending::Add(_) => None,
             })
     }
 
@@ -105,12 +108,11 @@ impl Batch {
             _permit: share.wait_for_room(std::mem::take(&mut self.bytes)),
             documents: std::mem::take(&mut self.documents),
         });
-        let mut places = 0..;
         let queued = |pending| match pending {
             Pending::Delete(term) => UserOperation::Delete(term),
-            Pending::Add => UserOperation::Add(Queued {
+            Pending::Add(at) => UserOperation::Add(Queued {
                 sent: Arc::clone(&sent),
-                at: places.next().unwrap_or_default(),
+                at,
             }),
         };
         self.operations.drain(..).map(queued).collect()

@@ -145,7 +145,7 @@ impl Leaf {
         let mut outcomes = Vec::with_capacity(batches.items.len());
         let written = self.write_batches(shard, &batches, &mut outcomes).await;
         let fault = written.err();
-        // Its room too, unless it waits to be applied: who is answered may write the next at once.
+        // The room first, of what does not wait to be applied: who is answered may write the next at once.
         drop(batches);
         let mut outcomes = outcomes.into_iter();
         for (num_items, began, reply) in waiting {

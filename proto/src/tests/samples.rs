@@ -126,6 +126,7 @@ pub(crate) fn query() -> ShardQuery {
     };
     let price = ValueSource {
         field: "price".to_owned(),
+        value_type: None,
         missing: Some(json!(0)),
         format: None,
     };

@@ -63,6 +63,51 @@ fn chosen_words_are_found_by_themselves_in_short_lists_and_by_expression() {
 }
 
 #[test]
+fn what_stands_for_values_of_an_unknown_field_is_of_the_type_that_is_named() {
+    let layout = Layout {
+        shards: 3,
+        segments: 2,
+        has_deletes: true,
+    };
+    let index = Index::new(&fields(), &words(30), layout);
+    for (value_type, missing, key, typed) in [
+        (
+            "string",
+            json!("a"),
+            BucketKey::Text("a".to_owned()),
+            "sterms",
+        ),
+        ("long", json!(3), BucketKey::I64(3), "lterms"),
+        ("double", json!(3.5), BucketKey::F64(3.5), "dterms"),
+        ("boolean", json!(true), BucketKey::I64(1), "lterms"),
+        (
+            "date",
+            json!("2016-05-11"),
+            BucketKey::I64(1_462_924_800_000),
+            "lterms",
+        ),
+        (
+            "ip",
+            json!("::1"),
+            BucketKey::Text("::1".to_owned()),
+            "sterms",
+        ),
+    ] {
+        let source = json!({"field": "nothing", "value_type": value_type, "missing": missing});
+        let result = found(&index, &json!({ "terms": source }));
+        assert_eq!(buckets(&result), [(key, 30)], "{value_type}");
+        assert_eq!(result.type_name, typed, "{value_type}");
+    }
+    // A field that is known has its own type, and without a value for missing ones there are none.
+    let known = json!({"terms": {"field": "n", "value_type": "string", "include": [7]}});
+    assert_eq!(buckets(&found(&index, &known)), [(BucketKey::I64(7), 1)]);
+    let nothing = json!({"terms": {"field": "nothing", "value_type": "long"}});
+    assert_eq!(buckets(&found(&index, &nothing)), []);
+    let wrong = json!({"x": {"terms": {"field": "nothing", "value_type": "long", "missing": "a"}}});
+    assert!(index.aggregate(&wrong, &[]).is_err());
+}
+
+#[test]
 fn hard_bounds_leave_whole_buckets_out() {
     let index = single(&words(30));
     let bounds = json!({"min": 5, "max": 20});

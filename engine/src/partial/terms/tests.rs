@@ -10,6 +10,7 @@ fn request(size: usize) -> TermsAggregation {
     TermsAggregation {
         source: gleaner_query::aggregation::ValueSource {
             field: "tag".to_owned(),
+            value_type: None,
             missing: None,
             format: None,
         },

@@ -1,8 +1,8 @@
 //! What several aggregations share: values and the order of buckets.
 
-use gleaner_query::aggregation::{BucketOrder, ValueSource};
+use gleaner_query::aggregation::{BucketOrder, ValueSource, ValueType};
 
-use super::super::field::{known, maybe, maybe_message};
+use super::super::field::{known, maybe, maybe_message, member};
 use super::super::{DecodeError, Wire, v1};
 
 impl Wire for ValueSource {
@@ -11,6 +11,7 @@ impl Wire for ValueSource {
     fn to_message(&self) -> v1::ValueSource {
         let Self {
             field,
+            value_type,
             missing,
             format,
         } = self;
@@ -18,6 +19,7 @@ impl Wire for ValueSource {
             field: field.clone(),
             missing: maybe_message(missing.as_ref()),
             format: format.clone(),
+            value_type: type_message(*value_type).into(),
         }
     }
 
@@ -26,13 +28,39 @@ impl Wire for ValueSource {
             field,
             missing,
             format,
+            value_type,
         } = message;
         Ok(Self {
             field,
+            value_type: value_type_of(value_type)?,
             missing: maybe(missing)?,
             format,
         })
     }
+}
+
+fn type_message(value_type: Option<ValueType>) -> v1::ValueType {
+    match value_type {
+        None => v1::ValueType::Unspecified,
+        Some(ValueType::Text) => v1::ValueType::Text,
+        Some(ValueType::Long) => v1::ValueType::Long,
+        Some(ValueType::Double) => v1::ValueType::Double,
+        Some(ValueType::Boolean) => v1::ValueType::Boolean,
+        Some(ValueType::Date) => v1::ValueType::Date,
+        Some(ValueType::Ip) => v1::ValueType::Ip,
+    }
+}
+
+fn value_type_of(value_type: i32) -> Result<Option<ValueType>, DecodeError> {
+    Ok(match member(value_type, "ValueType")? {
+        v1::ValueType::Unspecified => None,
+        v1::ValueType::Text => Some(ValueType::Text),
+        v1::ValueType::Long => Some(ValueType::Long),
+        v1::ValueType::Double => Some(ValueType::Double),
+        v1::ValueType::Boolean => Some(ValueType::Boolean),
+        v1::ValueType::Date => Some(ValueType::Date),
+        v1::ValueType::Ip => Some(ValueType::Ip),
+    })
 }
 
 /// What buckets are ordered by, and whether the largest comes first.

@@ -6,7 +6,7 @@ use gleaner_model::ShardNumber;
 use gleaner_query::aggregation::{
     Aggregation, AggregationKind, AggregationRange, BucketOrder, CalendarUnit,
     DateHistogramAggregation, DateInterval, HistogramAggregation, Metric, RangeAggregation,
-    TermsAggregation, TermsFilter, TopHitsAggregation, ValueSource,
+    TermsAggregation, TermsFilter, TopHitsAggregation, ValueSource, ValueType,
 };
 use gleaner_query::answer::SortValue;
 use gleaner_query::dsl::Query;
@@ -123,11 +123,23 @@ pub(super) fn highlight() -> impl Strategy<Value = Highlight> {
 }
 
 fn source() -> impl Strategy<Value = ValueSource> {
-    (text(), of(value()), of(text())).prop_map(|(field, missing, format)| ValueSource {
-        field,
-        missing,
-        format,
-    })
+    let value_type = prop_oneof![
+        Just(None),
+        Just(Some(ValueType::Text)),
+        Just(Some(ValueType::Long)),
+        Just(Some(ValueType::Double)),
+        Just(Some(ValueType::Boolean)),
+        Just(Some(ValueType::Date)),
+        Just(Some(ValueType::Ip)),
+    ];
+    (text(), value_type, of(value()), of(text())).prop_map(
+        |(field, value_type, missing, format)| ValueSource {
+            field,
+            value_type,
+            missing,
+            format,
+        },
+    )
 }
 
 fn order() -> impl Strategy<Value = Vec<(BucketOrder, bool)>> {

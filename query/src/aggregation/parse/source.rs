@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::Context;
-use crate::aggregation::ValueSource;
+use crate::aggregation::{ValueSource, ValueType};
 use crate::date::TimeZone;
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 use crate::mapping::DOCUMENT_METADATA;
 
-/// Reads `field`, `missing` and `format`; scripts are refused.
+/// Reads `field`, `value_type`, `missing` and `format`; scripts are refused.
 pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryError> {
     reader.unsupported(&["script"])?;
     let missing = reader.take("missing");
@@ -18,13 +18,28 @@ pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryEr
     {
         return Err(reader.wrong("missing", "a value", value));
     }
-    // A hint on the type of unmapped fields; the mapping decides here.
-    reader.ignore(&["value_type"]);
     Ok(ValueSource {
         field: field(reader)?,
+        value_type: value_type(reader)?,
         missing: missing.filter(|value| !value.is_null()).cloned(),
         format: reader.text("format")?,
     })
+}
+
+/// Reads `value_type`, by the names that Elasticsearch's `ValueType` is read from.
+fn value_type(reader: &mut ObjectReader<'_>) -> Result<Option<ValueType>, QueryError> {
+    let Some(name) = reader.text("value_type")? else {
+        return Ok(None);
+    };
+    Ok(Some(match name.as_str() {
+        "string" => ValueType::Text,
+        "byte" | "short" | "integer" | "long" | "number" | "numeric" => ValueType::Long,
+        "float" | "double" => ValueType::Double,
+        "boolean" => ValueType::Boolean,
+        "date" => ValueType::Date,
+        "ip" => ValueType::Ip,
+        _ => return Err(QueryError::illegal(format!("Unknown value type [{name}]"))),
+    }))
 }
 
 /// Reads `field`, which must be there.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::aggregation::{
-    BucketOrder, CalendarUnit, DateInterval, Metric, TermsFilter, ValueSource,
+    BucketOrder, CalendarUnit, DateInterval, Metric, TermsFilter, ValueSource, ValueType,
 };
 use crate::dsl::Query;
 
@@ -41,6 +41,27 @@ fn trees_keep_names_order_and_meta() {
         aggregations[1].sub[0].kind,
         AggregationKind::Filter(Query::Term(_))
     ));
+}
+
+#[test]
+fn types_of_values_have_the_dialects_names() {
+    let asked = |name: &str| json!({"terms": {"field": "t", "value_type": name}});
+    for (name, value_type) in [
+        ("string", ValueType::Text),
+        ("numeric", ValueType::Long),
+        ("short", ValueType::Long),
+        ("float", ValueType::Double),
+        ("boolean", ValueType::Boolean),
+        ("date", ValueType::Date),
+        ("ip", ValueType::Ip),
+    ] {
+        let AggregationKind::Terms(terms) = kind(&asked(name)) else {
+            panic!()
+        };
+        assert_eq!(terms.source.value_type, Some(value_type), "{name}");
+    }
+    let refused = reason(&json!({"a": asked("geo")}));
+    assert_eq!(refused, "Unknown value type [geo]");
 }
 
 #[test]
@@ -124,6 +145,7 @@ fn intervals_have_many_forms() {
 fn other_kinds_are_read() {
     let source = |field: &str| ValueSource {
         field: field.to_owned(),
+        value_type: None,
         missing: None,
         format: None,
     };
