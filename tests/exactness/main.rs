@@ -14,9 +14,10 @@ mod queries;
 mod skipping;
 
 use anyhow::{Result, anyhow, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
 use gleaner_datasets::Random;
 use gleaner_root::Root;
-use gleaner_testkit::oracle::{Clause, Oracle};
+use gleaner_testkit::oracle::{Answer, Clause, Oracle};
 use gleaner_testkit::{Node, node, run};
 use serde_json::{Value, json};
 
@@ -30,13 +31,14 @@ const NUM_CORPORA: (usize, usize) = (1, 8);
 /// Steps of each corpus's history.
 const NUM_STEPS: (usize, usize) = (900, 4_000);
 
-/// A search and the window of hits that is looked at.
+/// A search, the window of hits that is looked at, and what the oracle finds there.
 struct Asked {
     clause: Clause,
     from: usize,
     size: usize,
     /// `track_total_hits`.
     track: Value,
+    expected: Answer,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,19 +46,16 @@ async fn every_layout_answers_as_the_oracle_does() -> Result<()> {
     let num_corpora = run::sized(NUM_CORPORA.0, NUM_CORPORA.1);
     let per_corpus = run::sized(NUM_QUERIES.0, NUM_QUERIES.1) / num_corpora;
     let num_steps = run::sized(NUM_STEPS.0, NUM_STEPS.1);
-    let mut num_hits = 0;
-    for number in 0..num_corpora {
-        let mut random = Random::stream(run::seed(), number as u64);
-        let corpus = Corpus::generate(&mut random, num_steps);
-        let node = Node::start().await?;
-        for layout in LAYOUTS {
-            layout.build(&node, &corpus).await?;
-        }
-        for _ in 0..per_corpus {
-            let asked = draw(&mut random, &corpus.oracle);
-            num_hits += compare(&node, &corpus.oracle, &asked).await?;
-        }
-    }
+    let at_once = std::thread::available_parallelism()?.get();
+    let corpora = stream::iter(0..num_corpora as u64)
+        .map(|number| tokio::spawn(compare_corpus(number, num_steps, per_corpus)))
+        .buffer_unordered(at_once);
+    let num_hits: usize = corpora
+        .map(|hits| hits?)
+        .try_collect::<Vec<_>>()
+        .await?
+        .iter()
+        .sum();
     ensure!(num_hits > per_corpus, "queries must find something");
     run::report(
         "exactness",
@@ -69,6 +68,22 @@ async fn every_layout_answers_as_the_oracle_does() -> Result<()> {
     )
 }
 
+/// Puts queries to every layout of one corpus; returns how many hits were compared.
+async fn compare_corpus(number: u64, num_steps: usize, num_queries: usize) -> Result<usize> {
+    let mut random = Random::stream(run::seed(), number);
+    let corpus = Corpus::generate(&mut random, num_steps);
+    let node = Node::start().await?;
+    for layout in LAYOUTS {
+        layout.build(&node, &corpus).await?;
+    }
+    let mut num_hits = 0;
+    for _ in 0..num_queries {
+        let asked = draw(&mut random, &corpus.oracle);
+        num_hits += compare(&node, &asked).await?;
+    }
+    Ok(num_hits)
+}
+
 fn draw(random: &mut Random, oracle: &Oracle) -> Asked {
     let size = [0, 1, 3, 10, 10, 10, 50][random.below(7) as usize];
     let from = [0, 0, 0, 0, 5, 40][random.below(6) as usize];
@@ -77,26 +92,29 @@ fn draw(random: &mut Random, oracle: &Oracle) -> Asked {
         1 => json!(1 + random.below(300)),
         _ => json!(10_000),
     };
+    let clause = queries::draw(random, oracle);
+    let expected = oracle.search(&clause, from, size);
     Asked {
-        clause: queries::draw(random, oracle),
+        clause,
         from,
         size,
         track,
+        expected,
     }
 }
 
 /// Puts one search to every layout; returns how many hits were compared.
-async fn compare(node: &Node, oracle: &Oracle, asked: &Asked) -> Result<usize> {
+async fn compare(node: &Node, asked: &Asked) -> Result<usize> {
     let mut num_hits = 0;
     for Layout { name, .. } in LAYOUTS {
-        num_hits += compare_one((&node.root, name), oracle, asked).await?;
+        num_hits += compare_one((&node.root, name), asked).await?;
     }
     Ok(num_hits)
 }
 
 /// Puts one search to one index; returns how many hits were compared.
-async fn compare_one((root, name): (&Root, &str), oracle: &Oracle, asked: &Asked) -> Result<usize> {
-    let expected = oracle.search(&asked.clause, asked.from, asked.size);
+async fn compare_one((root, name): (&Root, &str), asked: &Asked) -> Result<usize> {
+    let expected = &asked.expected;
     let limit = asked.track.as_u64().unwrap_or(u64::MAX);
     let body = json!({
         "query": asked.clause.to_json(),
