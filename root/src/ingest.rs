@@ -1,13 +1,12 @@
 //! Writes: resolve → route → group by shard → write → answer in order.
 
 mod identity;
+mod made_id;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
@@ -18,6 +17,8 @@ use gleaner_query::QueryError;
 use gleaner_query::names;
 use gleaner_shard_router::shard_of;
 use twox_hash::XxHash3_128;
+
+pub(crate) use made_id::IdMaker;
 
 use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
@@ -167,7 +168,7 @@ impl Root {
         check_blocks(&index)?;
         let id = match &item.id {
             Some(id) => DocumentId::parse(id)?,
-            None => DocumentId::parse(&made_id(options.idempotency_key.as_deref(), at))?,
+            None => DocumentId::parse(&self.made_id(options.idempotency_key.as_deref(), at))?,
         };
         let routing = names::single_routing(&item.index, item.routing, alias_routing)?;
         if routing.is_none() && index.mapping.routing_required {
@@ -195,6 +196,11 @@ impl Root {
             is_fresh_id,
         };
         Ok((shard, Routed { at, index, item }))
+    }
+
+    fn made_id(&self, key: Option<&str>, at: usize) -> String {
+        let new = || self.ids.next((self.clock)());
+        key.map_or_else(new, |key| made_id::id_of_key(key, at))
     }
 
     /// Returns the index a write goes to and its alias's routing; creates it when it may.
@@ -394,17 +400,6 @@ fn check_blocks(index: &IndexMeta) -> Result<(), RootError> {
         return Err(RootError::IndexClosed(index.name.to_string()));
     }
     blocks::check(index, Level::Write)
-}
-
-/// Makes an id: random, or derived from the client's key so that a request sent again makes the
-/// same ids.
-fn made_id(key: Option<&str>, at: usize) -> String {
-    let bits: u128 = match key {
-        None => rand::random(),
-        Some(key) => XxHash3_128::oneshot_with_seed(at as u64, key.as_bytes()),
-    };
-    // 120 bits are 20 characters without padding, as the dialect's own ids.
-    URL_SAFE_NO_PAD.encode(&bits.to_be_bytes()[..15])
 }
 
 /// Checks the combination of a write's parameters, as the dialect words it.

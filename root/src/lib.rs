@@ -116,6 +116,7 @@ pub struct Root {
     shown: shown::Shown,
     tasks: tasks::Tasks,
     terms: by_term::Means,
+    ids: ingest::IdMaker,
     options: RootOptions,
     clock: fn() -> i64,
 }
@@ -141,6 +142,7 @@ impl Root {
             shown: shown::Shown::default(),
             tasks: tasks::Tasks::default(),
             terms: by_term::Means::new(&options),
+            ids: ingest::IdMaker::new(),
             options,
             clock,
         }
