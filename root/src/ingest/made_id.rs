@@ -1,6 +1,6 @@
 //! Ids for documents that come without one.
 //!
-//! Does: makes ids that no other root makes, those of one root in ascending order. Does not: look
+//! Does: makes ids that no other root makes, those of one root in ascending order of their bytes. Does not: look
 //! whether a document has one. Called by: [`crate::ingest`]. Read first: [`IdMaker::next`].
 //!
 //! Ids of one root differ in their last characters only. A segment's term dictionary keeps what its terms
@@ -37,8 +37,8 @@ impl IdMaker {
         }
     }
 
-    /// Makes an id at `now_ms` since the epoch: 20 characters of the alphabet of URLs. It is greater than all
-    /// before it, whatever the clock does, up to the year 2527.
+    /// Makes an id at `now_ms` since the epoch: 15 bytes as 20 characters of base64url. Its bytes are greater
+    /// than those of all before it, whatever the clock does, up to the year 2527.
     pub(crate) fn next(&self, now_ms: i64) -> String {
         let now = (now_ms.max(0) as u64) << COUNT_BITS;
         let after = |last: u64| now.max(last + 1);
