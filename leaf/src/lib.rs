@@ -19,6 +19,7 @@ mod idempotency;
 mod lease;
 mod leftovers;
 mod maintenance;
+mod makers;
 mod mapping;
 mod opening;
 pub mod peers;

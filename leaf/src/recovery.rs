@@ -17,6 +17,7 @@ use crate::Leaf;
 use crate::applier::{Applier, told};
 use crate::followers::Followers;
 use crate::lease::{LeaseTerms, Leases};
+use crate::makers::Makers;
 use crate::resting::Resting;
 use crate::role::Role;
 use crate::shard::{Counters, Flushes, Primary, Shard};
@@ -125,6 +126,7 @@ impl Leaf {
             term,
             next,
             versions,
+            makers: Makers::default(),
             is_closed: false,
         };
         let step_bytes = (self.options.follower_log_bytes / STEPS).max(1);

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
 use crate::followers::Followers;
+use crate::makers::Makers;
 use crate::opening::Opening;
 use crate::resting::Resting;
 use crate::role::Role;
@@ -94,6 +95,7 @@ pub(crate) struct Primary {
     /// The next operation's position.
     pub(crate) next: SeqNo,
     pub(crate) versions: VersionMap,
+    pub(crate) makers: Makers,
     /// This copy takes no more writes: it is being removed, opened again, or the leaf stops.
     pub(crate) is_closed: bool,
 }

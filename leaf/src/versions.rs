@@ -77,6 +77,11 @@ impl VersionMap {
         self.entries.get(id)
     }
 
+    /// Returns the ids of the writes that are remembered.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &DocumentId> {
+        self.entries.keys()
+    }
+
     /// Remembers a write.
     pub(crate) fn put(&mut self, id: DocumentId, latest: Latest) {
         self.forget(&id);

@@ -438,16 +438,17 @@ struct Work {
 
 async fn plan(
     shard: &Arc<Shard>,
-    primary: OwnedMutexGuard<Primary>,
+    mut primary: OwnedMutexGuard<Primary>,
     work: Work,
     clock: fn() -> i64,
 ) -> Result<(OwnedMutexGuard<Primary>, Planned), LeafFault> {
     let key = shard.key;
     let shard = Arc::clone(shard);
+    let is_new =
+        |item: &WriteItem| item.is_fresh_id && primary.makers.is_new(&item.id).unwrap_or_default();
     let is_small = work.bytes + work.learnt.content_bytes() <= SMALL_BYTES
         && work.items.len() <= SMALL_ITEMS
-        && (work.items.iter().all(|item| item.is_fresh_id)
-            || shard.engine().view().finds_ids_at_once());
+        && (work.items.iter().all(is_new) || shard.engine().view().finds_ids_at_once());
     let work = move || {
         let limit = if work.is_whole {
             WHOLE_BYTES
@@ -457,7 +458,13 @@ async fn plan(
         let items = (&work.items[work.from..], limit);
         let builder = is_small.then(|| shard.engine().builder());
         let builder = builder.as_deref();
-        let planned = plan::plan((&shard, builder), &primary, items, &work.learnt, clock());
+        let planned = plan::plan(
+            (&shard, builder),
+            &mut primary,
+            items,
+            &work.learnt,
+            clock(),
+        );
         planned.map(|planned| (primary, planned))
     };
     if is_small {

@@ -42,7 +42,8 @@ pub struct WriteItem {
     pub action: WriteAction,
     /// What must hold before.
     pub condition: Condition,
-    /// Whether the root made the id for this request, so that no document can have it yet.
+    /// Whether the root made the id for this request: it is greater than all that this root made before
+    /// ([`DocumentId::maker`]). A document that has it all the same stays, the write is a conflict.
     pub is_fresh_id: bool,
 }
 

@@ -10,11 +10,12 @@ use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Vers
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
 
+use crate::makers::Makers;
 use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Latest, Written};
-use crate::write::condition::{Known, next_version, refusal};
+use crate::write::condition::{Known, exists, next_version, refusal};
 use crate::write::{Bringing, Known as Learnt};
 
 /// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
@@ -48,7 +49,7 @@ pub(crate) struct Plan {
 /// applied, which takes twice their bytes until they are.
 pub(crate) fn plan(
     (shard, builder): (&Shard, Option<&DocumentBuilder>),
-    primary: &Primary,
+    primary: &mut Primary,
     (items, limit): (&[WriteItem], usize),
     learnt: &Learnt,
     now_ms: i64,
@@ -65,9 +66,12 @@ pub(crate) fn plan(
     // parser, and a record never names an older mapping than the one its document was read under.
     let parser = shard.parser.load_full();
     let index = shard.index.load_full();
+    // Given back below; after an error the index is asked again.
+    let makers = std::mem::take(&mut primary.makers);
     let mut planner = Planner {
         shard,
         primary,
+        makers,
         index: &index,
         parser: &parser,
         builder,
@@ -88,15 +92,18 @@ pub(crate) fn plan(
             break;
         }
     }
-    if !planner.unmapped.is_empty() {
-        return Ok(Planned::NeedsFields(planner.unmapped));
-    }
     let Planner {
+        makers,
+        unmapped,
         operations,
         prepared,
         latest,
         ..
     } = planner;
+    primary.makers = makers;
+    if !unmapped.is_empty() {
+        return Ok(Planned::NeedsFields(unmapped));
+    }
     Ok(Planned::Ready(Plan {
         operations,
         prepared,
@@ -129,6 +136,7 @@ fn left_to_log(
 struct Planner<'a> {
     shard: &'a Shard,
     primary: &'a Primary,
+    makers: Makers,
     index: &'a IndexMeta,
     parser: &'a DocumentParser,
     builder: Option<&'a DocumentBuilder>,
@@ -153,6 +161,11 @@ impl Planner<'_> {
     /// Plans one item. The outer error is the shard's, the inner one the item's.
     fn item(&mut self, item: &WriteItem) -> Result<Outcome, LeafFault> {
         let current = self.current(item)?;
+        let live = current.as_ref().filter(|known| !known.is_deleted);
+        if let (true, Some(live)) = (item.is_fresh_id, live) {
+            // Somebody wrote it before it was made: that document stays.
+            return Ok(Err(exists(item, live.version)));
+        }
         if let Some(fault) = refusal(item, current.as_ref()) {
             return Ok(Err(fault));
         }
@@ -171,8 +184,10 @@ impl Planner<'_> {
     }
 
     /// Returns the latest write of the item's document: of this batch, not yet visible, or visible.
-    fn current(&self, item: &WriteItem) -> Result<Option<Known>, LeafFault> {
-        if item.is_fresh_id {
+    fn current(&mut self, item: &WriteItem) -> Result<Option<Known>, LeafFault> {
+        if !item.is_fresh_id {
+            self.makers.note_written(&item.id);
+        } else if self.is_new(&item.id)? {
             return Ok(None);
         }
         if let Some(latest) = self.latest.get(&item.id) {
@@ -189,6 +204,31 @@ impl Planner<'_> {
             version: found.version,
             is_deleted: false,
         }))
+    }
+
+    /// Returns whether nobody can have written an id that a root made just now; asks the index for ids of
+    /// a root that is not known.
+    fn is_new(&mut self, id: &DocumentId) -> Result<bool, LeafFault> {
+        if let Some(is_new) = self.makers.is_new(id) {
+            return Ok(is_new);
+        }
+        let Some(maker) = id.maker() else {
+            return Ok(false);
+        };
+        let written = self.latest.keys().chain(self.primary.versions.ids());
+        let mut above = written.filter(|known| known.maker() == Some(maker) && *known >= id);
+        // Greater than each character of an id.
+        let end = format!("{maker}\u{7f}");
+        let view = self.shard.engine().view();
+        let is_taken = above.next().is_some()
+            || view
+                .has_id_between(id.as_str(), &end)
+                .map_err(|error| self.internal(&error))?;
+        let reach = if is_taken { &end } else { id.as_str() };
+        if let Ok(reach) = DocumentId::parse(reach) {
+            self.makers.note_reach(maker, reach);
+        }
+        Ok(!is_taken)
     }
 
     /// Returns the live document's routing and source.

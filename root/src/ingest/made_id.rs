@@ -1,17 +1,30 @@
 //! Ids for documents that come without one.
 //!
-//! Does: makes ids that no other root makes, those of one root in ascending order of their bytes. Does not: look
+//! Does: makes ids that no other root makes, those of one root in ascending order. Does not: look
 //! whether a document has one. Called by: [`crate::ingest`]. Read first: [`IdMaker::next`].
 //!
 //! Ids of one root differ in their last characters only. A segment's term dictionary keeps what its terms
 //! begin with, and end with, once: such ids are cheaper to write, to merge and to keep than random ones. As
-//! the dialect's own ids they tell when about they were made and are no secret.
+//! the dialect's own ids they tell when about they were made and are no secret. A leaf goes by their order
+//! to know that nobody has written one before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::Alphabet;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{NO_PAD, URL_SAFE_NO_PAD};
 use twox_hash::XxHash3_128;
+
+/// The characters of base64url in the order of ASCII: texts stand in the order of what they encode.
+const ORDERED: GeneralPurpose = {
+    let alphabet =
+        Alphabet::new("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz");
+    match alphabet {
+        Ok(alphabet) => GeneralPurpose::new(&alphabet, NO_PAD),
+        Err(_) => panic!("64 characters, each once"),
+    }
+};
 
 /// Bits of a moment that count ids within a millisecond: two characters. More of them in one millisecond
 /// run ahead of the clock.
@@ -37,8 +50,8 @@ impl IdMaker {
         }
     }
 
-    /// Makes an id at `now_ms` since the epoch: 15 bytes as 20 characters of base64url. Its bytes are greater
-    /// than those of all before it, whatever the clock does, up to the year 2527.
+    /// Makes an id at `now_ms` since the epoch: 15 bytes as 20 characters. It is greater than all before it,
+    /// whatever the clock does, up to the year 2527.
     pub(crate) fn next(&self, now_ms: i64) -> String {
         let now = (now_ms.max(0) as u64) << COUNT_BITS;
         let after = |last: u64| now.max(last + 1);
@@ -53,7 +66,7 @@ impl IdMaker {
         let (maker, of_moment) = bits.split_at_mut(8);
         maker.copy_from_slice(&self.maker.to_be_bytes());
         of_moment.copy_from_slice(&moment.to_be_bytes()[8 - MOMENT_BYTES..]);
-        URL_SAFE_NO_PAD.encode(bits)
+        ORDERED.encode(bits)
     }
 }
 
@@ -67,19 +80,16 @@ pub(super) fn id_of_key(key: &str, at: usize) -> String {
 mod tests {
     use std::collections::HashSet;
 
-    use super::*;
+    use gleaner_model::DocumentId;
 
-    fn bytes(id: &str) -> Vec<u8> {
-        URL_SAFE_NO_PAD.decode(id).expect("it is base64url")
-    }
+    use super::*;
 
     #[test]
     fn ids_ascend_whatever_the_clock_does() {
         let ids = IdMaker::new();
         let clock = [1_000, 1_000, 1_001, 500, -7, 1_001, 2_000];
-        let made: Vec<_> = clock.iter().map(|now| bytes(&ids.next(*now))).collect();
+        let made: Vec<_> = clock.iter().map(|now| ids.next(*now)).collect();
         assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
-        assert!(made.iter().all(|id| id.len() == 15));
     }
 
     #[test]
@@ -108,8 +118,14 @@ mod tests {
     #[test]
     fn ids_of_one_root_begin_alike_and_of_two_do_not() {
         let (one, other) = (IdMaker::new(), IdMaker::new());
-        let now = 1_700_000_000_000;
-        assert_eq!(one.next(now)[..18], one.next(now)[..18]);
-        assert_ne!(one.next(now)[..10], other.next(now)[..10]);
+        let id = |ids: &IdMaker| {
+            let made = DocumentId::parse(&ids.next(1_700_000_000_000));
+            made.expect("a good id")
+        };
+        let [first, second, foreign] = [id(&one), id(&one), id(&other)];
+        assert_eq!(first.as_str()[..18], second.as_str()[..18]);
+        assert_eq!(first.maker().expect("of this form"), &first.as_str()[..10]);
+        assert_eq!(first.maker(), second.maker());
+        assert_ne!(first.maker(), foreign.maker());
     }
 }
