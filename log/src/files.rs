@@ -72,6 +72,11 @@ pub trait Files: Send + Sync + Debug {
     /// # Errors
     /// What the system says; then nothing is known about the names.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Syncs several files, side by side where that is faster; returns what became of each, in their order.
+    fn sync_all(&self, files: &[Arc<dyn File>]) -> Vec<io::Result<()>> {
+        files.iter().map(|file| file.sync()).collect()
+    }
 }
 
 /// An open file, addressed by offset; shared between threads.

@@ -1,8 +1,11 @@
-//! A commit thread: takes what waits, writes it, syncs each touched file once, answers.
+//! A commit thread: takes what waits, writes it, makes it durable, answers.
 //!
-//! There is no lingering: while one round is synced the next one gathers in the queue.
+//! A small round is made durable by one sync of the journal, a large one by a sync of each touched segment;
+//! what the journal holds is synced where it belongs by a checkpoint. There is no lingering: while one round is
+//! synced the next one gathers in the queue.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,7 +16,8 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
 use crate::error::LogError;
-use crate::files::parent;
+use crate::files::{File, parent};
+use crate::journal::Journal;
 use crate::options::LogOptions;
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::view::Views;
@@ -21,6 +25,9 @@ use crate::writer::{Reply, ShardWriter, answer, shard_dir};
 
 /// A round is closed when it has this much payload, so that the first of it need not wait long.
 const MAX_ROUND_BYTES: usize = 8 << 20;
+
+/// A round of more bytes is synced in its place: to write it twice would cost more than syncs save.
+const SMALL_ROUND_BYTES: usize = 256 << 10;
 
 /// What a commit thread can be asked.
 #[derive(Debug)]
@@ -84,6 +91,7 @@ pub(crate) struct Lane {
     pub(crate) folders: Arc<Mutex<()>>,
     pub(crate) receiver: Receiver<Request>,
     pub(crate) shards: HashMap<ShardKey, ShardWriter>,
+    pub(crate) journal: Journal,
     pub(crate) round: Round,
 }
 
@@ -93,9 +101,9 @@ pub(crate) struct Round {
     touched: BTreeSet<ShardKey>,
     permits: Vec<Permit>,
     bytes: usize,
-    /// Shards whose floor is not on disk, and since when.
-    floors: BTreeSet<ShardKey>,
-    floors_since: Option<Instant>,
+    /// Shards whose floor is not on disk, or whose segment is not, and since when.
+    unsynced: BTreeSet<ShardKey>,
+    unsynced_since: Option<Instant>,
 }
 
 impl Lane {
@@ -104,15 +112,19 @@ impl Lane {
         while let Some(request) = self.wait() {
             self.serve(request);
         }
+        self.checkpoint(None);
         for shard in self.shards.values_mut() {
             shard.close();
         }
+        if let Err(error) = self.journal.forget() {
+            tracing::warn!(%error, "the journal stays, the log will be opened with it");
+        }
     }
 
-    /// Returns the next request; syncs floors when they are due in the meantime.
+    /// Returns the next request; makes a checkpoint when one is due in the meantime.
     fn wait(&mut self) -> Option<Request> {
         loop {
-            let Some(since) = self.round.floors_since else {
+            let Some(since) = self.round.unsynced_since else {
                 return self.receiver.recv().ok();
             };
             let due = since.checked_add(self.options.floor_interval);
@@ -120,13 +132,13 @@ impl Lane {
                 return self.receiver.recv().ok();
             };
             if due <= Instant::now() {
-                self.sync_floors();
+                self.checkpoint(None);
                 continue;
             }
             match self.receiver.recv_deadline(due) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.sync_floors(),
+                Err(RecvTimeoutError::Timeout) => self.checkpoint(None),
             }
         }
     }
@@ -160,10 +172,42 @@ impl Lane {
         }
     }
 
-    /// Writes all, syncs all, then answers all.
+    /// Writes all, makes all durable, then answers all.
     fn commit(&mut self) {
+        let touched = std::mem::take(&mut self.round.touched);
+        let staged = touched.iter().filter_map(|key| self.shards.get(key));
+        let num_bytes = staged.map(ShardWriter::num_staged).sum();
+        let is_small = num_bytes <= SMALL_ROUND_BYTES
+            && !self.options.floor_interval.is_zero()
+            && self.journal.takes(touched.len(), num_bytes);
+        if is_small && !self.journal.has_room(touched.len(), num_bytes) {
+            self.checkpoint(None);
+        }
+        let written = self.write(touched);
+        let is_noted = is_small && !written.is_empty() && self.note(&written);
+        let durable = if is_noted {
+            written
+        } else {
+            self.sync(written)
+        };
+        // Before the answers: who has one may at once send the next append.
+        self.round.permits.clear();
+        for key in &durable {
+            if let Some(shard) = self.shards.get_mut(key) {
+                shard.publish();
+            }
+        }
+        if !durable.is_empty() {
+            self.round.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        self.round.unsynced.extend(durable);
+        self.round.bytes = 0;
+    }
+
+    /// Writes what is staged; returns the shards that have something to be made durable.
+    fn write(&mut self, touched: BTreeSet<ShardKey>) -> Vec<ShardKey> {
         let mut written = Vec::new();
-        for key in std::mem::take(&mut self.round.touched) {
+        for key in touched {
             let Some(shard) = self.shards.get_mut(&key) else {
                 continue;
             };
@@ -177,31 +221,79 @@ impl Lane {
         if !written.is_empty() {
             self.counters.rounds.fetch_add(1, Ordering::Relaxed);
         }
-        written.retain(|key| {
-            self.counters.syncs.fetch_add(1, Ordering::Relaxed);
-            self.shards.get_mut(key).is_some_and(ShardWriter::sync)
-        });
-        // Before the answers: who has one may at once send the next append.
-        self.round.permits.clear();
-        for key in &written {
-            if let Some(shard) = self.shards.get_mut(key) {
-                shard.publish();
-            }
-        }
-        if !written.is_empty() {
-            self.round.floors_since.get_or_insert_with(Instant::now);
-        }
-        self.round.floors.extend(written);
-        self.round.bytes = 0;
+        written
     }
 
-    fn sync_floors(&mut self) {
-        for key in std::mem::take(&mut self.round.floors) {
-            if let Some(shard) = self.shards.get_mut(&key) {
-                shard.sync_floor();
+    /// Makes what was written durable in the journal; `false` when that failed.
+    fn note(&mut self, written: &[ShardKey]) -> bool {
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        let shards = written.iter().filter_map(|key| self.shards.get(key));
+        let noted = self.journal.append(shards.filter_map(ShardWriter::part));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "a round could not go into the journal, its segments are synced");
+            return false;
+        }
+        for key in written {
+            if let Some(shard) = self.shards.get_mut(key) {
+                shard.leave_to_journal();
             }
         }
-        self.round.floors_since = None;
+        true
+    }
+
+    /// Syncs what was written in its place; returns the shards whose sync succeeded.
+    fn sync(&mut self, mut written: Vec<ShardKey>) -> Vec<ShardKey> {
+        let num_syncs = written.len() as u64;
+        self.counters.syncs.fetch_add(num_syncs, Ordering::Relaxed);
+        let mut synced = self.sync_all(&written, ShardWriter::segment);
+        written.retain(|key| match (self.shards.get_mut(key), synced.remove(key)) {
+            (Some(shard), Some(synced)) => shard.settle(synced),
+            _ => false,
+        });
+        written
+    }
+
+    /// Syncs a file of each shard that has one to be synced.
+    fn sync_all(
+        &self,
+        keys: &[ShardKey],
+        file_of: impl Fn(&ShardWriter) -> Option<Arc<dyn File>>,
+    ) -> HashMap<ShardKey, io::Result<()>> {
+        let file = |key: &ShardKey| Some((*key, file_of(self.shards.get(key)?)?));
+        let (keys, files): (Vec<_>, Vec<_>) = keys.iter().filter_map(file).unzip();
+        keys.into_iter()
+            .zip(self.options.files.sync_all(&files))
+            .collect()
+    }
+
+    /// Syncs segments and floors where they belong, so that the journal can begin anew. A failure is told
+    /// its shard, and the journal kept, unless that shard is `leaving`.
+    fn checkpoint(&mut self, leaving: Option<ShardKey>) {
+        let keys: Vec<_> = std::mem::take(&mut self.round.unsynced)
+            .into_iter()
+            .collect();
+        self.round.unsynced_since = None;
+        let mut is_needed = false;
+        let mut synced = self.sync_all(&keys, ShardWriter::unsynced);
+        for key in &keys {
+            let Some(shard) = self.shards.get_mut(key) else {
+                continue;
+            };
+            if let Some(synced) = synced.remove(key) {
+                shard.settle(synced);
+            }
+            is_needed |= shard.needs_journal() && leaving != Some(*key);
+        }
+        if is_needed {
+            self.journal.keep();
+        } else {
+            self.journal.restart();
+        }
+        for (key, synced) in self.sync_all(&keys, ShardWriter::unsynced_floor) {
+            if let Some(shard) = self.shards.get_mut(&key) {
+                shard.settle_floor(synced);
+            }
+        }
     }
 
     fn control(&mut self, control: Control) {
@@ -259,6 +351,10 @@ impl Lane {
         if !self.exists(key) {
             return Ok(());
         }
+        // A shard of the same name may come: nothing of this one may be written to it.
+        self.checkpoint(Some(key));
+        let forgotten = self.journal.forget();
+        forgotten.map_err(|error| LogError::io("remove the journal of", &self.root, error))?;
         let dir = shard_dir(&self.root, key);
         let removed = dir.with_extension(REMOVED);
         let files = &self.options.files;

@@ -45,6 +45,7 @@ pub mod recovery;
 
 mod format;
 mod frames;
+mod journal;
 mod lane;
 mod ledger;
 mod producers;

@@ -14,6 +14,7 @@ use twox_hash::XxHash3_64;
 
 use crate::error::LogError;
 use crate::files::create_durable_dir;
+use crate::journal::{self, Journal};
 use crate::lane::{Control, Counters, Lane, Permit, REMOVED, Request, Round, UNFINISHED};
 use crate::options::LogOptions;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
@@ -23,9 +24,10 @@ use crate::writer::{Reply, ShardWriter};
 
 /// A [`ShardLog`] on the files of one machine.
 ///
-/// Appends of all callers share syncs: each of a few commit threads takes what waits, writes it
-/// and syncs each touched file once. Reads run on tokio's blocking threads. The last reference to
-/// drop waits for the commit threads, which finish what was asked and leave the floors on disk.
+/// Appends of all callers share syncs: a commit thread takes what waits, writes it, and makes it durable with
+/// one sync of its journal, or of each touched segment when it is much. Reads run on tokio's blocking
+/// threads. The last reference to drop waits for the commit threads, which finish what was asked and leave all
+/// of it where it belongs.
 ///
 /// One process per folder: the caller must hold a lock on it.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ pub struct LogStats {
     pub batches: u64,
     /// Rounds of group commit that wrote something.
     pub rounds: u64,
-    /// Syncs of segment files for them; the fewer per batch, the more was shared.
+    /// Syncs of segments or of a journal for them; the fewer per batch, the more was shared.
     pub syncs: u64,
 }
 
@@ -66,6 +68,13 @@ impl LocalLog {
         let files = options.files.clone();
         create_durable_dir(files.as_ref(), dir)
             .map_err(|error| LogError::io("create", dir, error))?;
+        let replayed_bytes = journal::replay(files.as_ref(), dir)?;
+        if replayed_bytes > 0 {
+            tracing::info!(
+                replayed_bytes,
+                "what the log's journal held was written to its segments"
+            );
+        }
         let mut opened = Opened {
             root: dir,
             options: &options,
@@ -73,7 +82,10 @@ impl LocalLog {
                 .map(|_| HashMap::new())
                 .collect(),
             views: HashMap::new(),
-            report: OpenReport::default(),
+            report: OpenReport {
+                replayed_bytes,
+                ..OpenReport::default()
+            },
         };
         opened.indices()?;
         let Opened {
@@ -97,6 +109,7 @@ impl LocalLog {
                 folders: Arc::clone(&folders),
                 receiver,
                 shards,
+                journal: Journal::new(files.clone(), dir, number, options.journal_bytes),
                 round: Round::default(),
             };
             let thread = std::thread::Builder::new()

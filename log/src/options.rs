@@ -17,16 +17,19 @@ pub struct LogOptions {
     /// A segment that has reached this size is closed and a new one begun, in bytes, ≥ 1; 64 MiB,
     /// the unit in which `trim` gives room back.
     pub segment_bytes: u64,
-    /// Commit threads, ≥ 1; 4, the default number of shards of an index: their syncs then run
-    /// side by side, which costs a third of one after the other (see decision 0003).
+    /// Commit threads, ≥ 1; 1: what waits for all shards then shares a sync (see decision 0023).
     pub num_lanes: usize,
+    /// Most bytes of the journal of a commit thread, which makes small rounds durable; 8 MiB. 0 for none:
+    /// each round then syncs every segment it touches.
+    pub journal_bytes: u64,
     /// Requests that may wait per commit thread, ≥ 1; 1,024, then [`crate::LogError::Busy`].
     pub queue_len: usize,
     /// Payload bytes that may wait in all queues together; 256 MiB, then
     /// [`crate::LogError::Busy`]. One append is always let in.
     pub queue_bytes: usize,
     /// The longest an acknowledged record may go without its durable floor, 0 or more; 100 ms.
-    /// Until then the floor survives the process but not the machine. 0 syncs it each round.
+    /// Until then the floor survives the process but not the machine, and small rounds stand in the journal.
+    /// 0 syncs floor and segments each round.
     pub floor_interval: Duration,
     /// Where files live: the machine's file system, or a simulated one in crash tests.
     pub files: Arc<dyn Files>,
@@ -38,7 +41,8 @@ impl Default for LogOptions {
             max_batch_bytes: 128 << 20,
             num_producers: 4096,
             segment_bytes: 64 << 20,
-            num_lanes: 4,
+            num_lanes: 1,
+            journal_bytes: 8 << 20,
             queue_len: 1024,
             queue_bytes: 256 << 20,
             floor_interval: Duration::from_millis(100),

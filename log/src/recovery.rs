@@ -28,6 +28,8 @@ mod scan;
 pub struct OpenReport {
     /// One entry per shard, sorted by shard.
     pub shards: Vec<ShardReport>,
+    /// Bytes of segments that were written again because a journal held them; 0 unless the log was killed.
+    pub replayed_bytes: u64,
 }
 
 /// What opening one shard found.

@@ -148,11 +148,21 @@ impl StateFile {
     }
 
     /// Makes the last note durable.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
+    fn sync(&mut self) -> io::Result<()> {
         self.file.sync()?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Returns the file, to be synced; then [`Self::settle`] must be told.
+    pub(crate) fn file(&self) -> Arc<dyn File> {
+        self.file.clone()
+    }
+
+    /// Takes note that the last note is durable.
+    pub(crate) fn settle(&mut self) {
         self.synced_slot = 1 - self.synced_slot;
         self.is_dirty = false;
-        Ok(())
     }
 
     /// Writes to both slots, each durable: the loss of one loses nothing.

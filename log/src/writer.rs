@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! state      on               next
-//! staging    write ok         written, to be synced
+//! staging    write ok         written, to be synced: here, or by the journal
 //!            write fails      staging again, file cut back; disk full: nothing lost
 //! written    sync ok          published, then staging
 //!            sync fails       stopped: outcome unknown, no appends until the log is opened again
@@ -16,19 +16,21 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use tokio::sync::oneshot;
 
 use crate::error::{LogError, is_disk_full};
-use crate::files::{File, Files, create_durable_dir, parent, write_all_at};
+use crate::files::{File, write_all_at};
 use crate::format::{
     BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
     encode_batch,
 };
-use crate::lane::UNFINISHED;
+use crate::journal::Part;
 use crate::ledger::{Admission, Ledger};
 use crate::options::LogOptions;
-use crate::recovery::{Recovered, open_shard};
+use crate::recovery::Recovered;
 use crate::segment::{self, Entry, Segment, SparseIndex};
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::state_file::{State, StateFile};
 use crate::view::ShardView;
+
+mod creation;
 
 /// Where the answer to a request goes; the caller may be gone, then it is dropped.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, LogError>>;
@@ -54,9 +56,22 @@ pub(crate) struct ShardWriter {
 struct Active {
     file: Arc<dyn File>,
     path: PathBuf,
+    first: u64,
     salt: u32,
     /// Durable length in bytes.
     len: u64,
+    held: Held,
+}
+
+/// Where the durable bytes of a segment are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// On disk in their place.
+    Synced,
+    /// Some of them in the journal only.
+    InJournal,
+    /// So, and a sync of the segment has failed: the journal must stay as it is.
+    Lost,
 }
 
 /// Batches that wait for the end of the round.
@@ -68,51 +83,6 @@ struct Staged {
 }
 
 impl ShardWriter {
-    /// Creates folder and state file of a new shard.
-    pub(crate) fn create(
-        root: &Path,
-        shard: ShardKey,
-        options: &LogOptions,
-    ) -> Result<(Self, Arc<ShardView>), LogError> {
-        let dir = shard_dir(root, shard);
-        let files = options.files.as_ref();
-        let state = create_durable_dir(files, &parent(&dir))
-            .and_then(|()| create_durable_dir(files, &dir))
-            .and_then(|()| StateFile::create(files, &dir, shard, State::default()))
-            .map_err(|error| refused("create", &dir, shard, error))?;
-        let recovered = Recovered {
-            ledger: Ledger::new(0, PrimaryTerm(0), 0, options.limits()),
-            state,
-            segments: Vec::new(),
-            cut: None,
-            has_damaged_state_slot: false,
-        };
-        Ok(Self::open(dir, shard, options, recovered))
-    }
-
-    /// Lays out a shard that begins at `at`, without records. Its folder appears with all that is in
-    /// it, so that a crash leaves no half of it.
-    pub(crate) fn begin(
-        root: &Path,
-        shard: ShardKey,
-        at: SeqNo,
-        options: &LogOptions,
-    ) -> Result<(Self, Arc<ShardView>), LogError> {
-        let dir = shard_dir(root, shard);
-        let unfinished = dir.with_extension(UNFINISHED);
-        let files = options.files.as_ref();
-        lay_out(files, &unfinished, shard, at)
-            .and_then(|()| files.rename(&unfinished, &dir))
-            .and_then(|()| files.sync_dir(&parent(&dir)))
-            .map_err(|error| refused("create", &dir, shard, error))?;
-        let recovered = open_shard(files, &dir, shard, options.limits())?;
-        let recovered = recovered.ok_or_else(|| {
-            let missing = io::Error::from(io::ErrorKind::NotFound);
-            LogError::io("open", &dir, missing)
-        })?;
-        Ok(Self::open(dir, shard, options, recovered))
-    }
-
     /// Goes on with a shard that recovery has opened.
     pub(crate) fn open(
         dir: PathBuf,
@@ -123,8 +93,10 @@ impl ShardWriter {
         let active = recovered.segments.last().map(|last| Active {
             file: last.file.clone(),
             path: last.path.to_path_buf(),
+            first: last.first,
             salt: last.salt,
             len: last.end,
+            held: Held::Synced,
         });
         let next = recovered.ledger.next();
         let view = Arc::new(ShardView::new(shard, recovered.segments, next));
@@ -199,6 +171,7 @@ impl ShardWriter {
             active.len >= self.options.segment_bytes && active.len > SEGMENT_HEADER_BYTES as u64
         };
         if self.staged.bytes.is_empty() && self.active.as_ref().is_none_or(is_full) {
+            self.leave_segment()?;
             let active = self.create_segment();
             self.active = Some(active.map_err(|(action, error)| {
                 let path = segment::path(&self.dir, self.ledger.next());
@@ -206,6 +179,15 @@ impl ShardWriter {
             })?);
         }
         Ok(self.active.as_ref().map_or(0, |active| active.len))
+    }
+
+    /// Makes sure that all of the segment before a new one is in its place.
+    fn leave_segment(&mut self) -> Result<(), LogError> {
+        let synced = self.unsynced().map(|file| file.sync());
+        if synced.is_none_or(|synced| self.settle(synced)) {
+            return Ok(());
+        }
+        Err(LogError::Poisoned { shard: self.shard })
     }
 
     /// Creates the next segment; its name appears only when its header is on disk.
@@ -235,8 +217,10 @@ impl ShardWriter {
         let active = Active {
             file: file.clone(),
             path: path.clone(),
+            first: header.first,
             salt: header.salt(),
             len: SEGMENT_HEADER_BYTES as u64,
+            held: Held::Synced,
         };
         self.view.add_segment(Segment {
             path: path.into(),
@@ -277,14 +261,64 @@ impl ShardWriter {
         false
     }
 
-    /// Makes what was written durable; `true` when it is.
-    pub(crate) fn sync(&mut self) -> bool {
-        let Some(active) = &self.active else {
+    /// Returns the bytes that are staged.
+    pub(crate) fn num_staged(&self) -> usize {
+        self.staged.bytes.len()
+    }
+
+    /// Returns what was written, for the journal.
+    pub(crate) fn part(&self) -> Option<Part<'_>> {
+        let active = self.active.as_ref()?;
+        Some(Part {
+            shard: self.shard,
+            first: active.first,
+            offset: active.len,
+            bytes: &self.staged.bytes,
+        })
+    }
+
+    /// Notes that what was written is durable in the journal.
+    pub(crate) fn leave_to_journal(&mut self) {
+        if let Some(active) = &mut self.active
+            && active.held == Held::Synced
+        {
+            active.held = Held::InJournal;
+        }
+    }
+
+    /// Returns the segment that is written to, to be synced; then [`Self::settle`] must be told.
+    pub(crate) fn segment(&self) -> Option<Arc<dyn File>> {
+        Some(self.active.as_ref()?.file.clone())
+    }
+
+    /// As [`Self::segment`], when the journal has bytes of it.
+    pub(crate) fn unsynced(&self) -> Option<Arc<dyn File>> {
+        let active = self.active.as_ref();
+        let active = active.filter(|active| active.held == Held::InJournal)?;
+        Some(active.file.clone())
+    }
+
+    /// Returns whether a sync failed where the journal has what may be lost here.
+    pub(crate) fn needs_journal(&self) -> bool {
+        let active = self.active.as_ref();
+        active.is_some_and(|active| active.held == Held::Lost)
+    }
+
+    /// Takes note of a sync of the segment; `true` when all that was written is durable.
+    pub(crate) fn settle(&mut self, synced: io::Result<()>) -> bool {
+        let Some(active) = &mut self.active else {
             return false;
         };
-        let Err(error) = active.file.sync() else {
+        let Err(error) = synced else {
+            // A later sync that succeeds says nothing of one that failed.
+            if active.held == Held::InJournal {
+                active.held = Held::Synced;
+            }
             return true;
         };
+        if active.held == Held::InJournal {
+            active.held = Held::Lost;
+        }
         tracing::error!(shard = %self.shard, %error, "sync failed, shard takes no more appends");
         let failure = self.stop(error);
         self.refuse(&failure);
@@ -356,12 +390,18 @@ impl ShardWriter {
         Ok(first)
     }
 
-    /// Makes the floor durable.
-    pub(crate) fn sync_floor(&mut self) {
-        if self.state.is_dirty() {
-            let synced = self.state.sync();
-            self.stop_on_error(synced, "floor could not be synced");
+    /// Returns the file of a floor that is not durable, to be synced; then [`Self::settle_floor`] must be
+    /// told.
+    pub(crate) fn unsynced_floor(&self) -> Option<Arc<dyn File>> {
+        self.state.is_dirty().then(|| self.state.file())
+    }
+
+    /// Takes note of a sync of the floor.
+    pub(crate) fn settle_floor(&mut self, synced: io::Result<()>) {
+        if synced.is_ok() {
+            self.state.settle();
         }
+        self.stop_on_error(synced, "floor could not be synced");
     }
 
     /// Leaves both slots of the state file with the last floor.
@@ -416,30 +456,6 @@ impl ShardWriter {
 /// Returns whether a file or folder was not even opened, for want of a descriptor: `EMFILE`, `ENFILE`.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
-}
-
-/// Fills the folder of a shard whose log begins at `at`: an empty segment and the state file.
-fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, at: SeqNo) -> io::Result<()> {
-    match files.remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    create_durable_dir(files, &parent(dir))?;
-    create_durable_dir(files, dir)?;
-    let header = SegmentHeader {
-        shard,
-        first: at.0,
-        chain: 0,
-    };
-    let segment = files.create(&segment::path(dir, at.0))?;
-    write_all_at(segment.as_ref(), 0, &header.encode())?;
-    segment.sync()?;
-    let state = State {
-        first: at.0,
-        floor: at.0,
-        ..State::default()
-    };
-    StateFile::create(files, dir, shard, state).map(|_| ())
 }
 
 /// Returns the folder of a shard.

@@ -64,6 +64,38 @@ impl Files for RealFiles {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         fs::File::open(dir)?.sync_all()
     }
+
+    /// On a thread for each, as a disk takes several at once: four take a third of the time so.
+    fn sync_all(&self, files: &[Arc<dyn File>]) -> Vec<io::Result<()>> {
+        files.chunks(MAX_SYNCS).flat_map(sync_some).collect()
+    }
+}
+
+/// Files synced at once.
+const MAX_SYNCS: usize = 8;
+
+fn sync_some(files: &[Arc<dyn File>]) -> Vec<io::Result<()>> {
+    let Some((own, others)) = files.split_first() else {
+        return Vec::new();
+    };
+    std::thread::scope(|scope| {
+        let begin = |file: &Arc<dyn File>| {
+            let shared = file.clone();
+            let begun = std::thread::Builder::new().spawn_scoped(scope, move || shared.sync());
+            begun.map_err(|_| file.clone())
+        };
+        let others: Vec<_> = others.iter().map(begin).collect();
+        let mut synced = vec![own.sync()];
+        synced.extend(others.into_iter().map(|other| match other {
+            Ok(thread) => {
+                let ended = thread.join();
+                ended.unwrap_or_else(|_| Err(io::Error::other("a sync panicked")))
+            }
+            // There was no thread to be had.
+            Err(file) => file.sync(),
+        }));
+        synced
+    })
 }
 
 #[derive(Debug)]

@@ -31,10 +31,24 @@ struct ShardKnown {
     trimmed: u64,
 }
 
-fn small_segments(files: &SimulatedFiles, floor_interval: Duration) -> LogOptions {
+/// How the log is set up that goes down.
+#[derive(Debug, Clone, Copy)]
+struct Setting {
+    floor_interval: Duration,
+    journal_bytes: u64,
+}
+
+/// Segments are synced each round.
+const IN_PLACE: Setting = Setting {
+    floor_interval: Duration::MAX,
+    journal_bytes: 0,
+};
+
+fn small_segments(files: &SimulatedFiles, setting: Setting) -> LogOptions {
     LogOptions {
         segment_bytes: 700,
-        floor_interval,
+        floor_interval: setting.floor_interval,
+        journal_bytes: setting.journal_bytes,
         ..options(files)
     }
 }
@@ -183,26 +197,26 @@ async fn check_fence(log: &LocalLog, key: ShardKey, shard: &ShardKnown, hint: &s
 }
 
 /// Runs the work with the power cut at operation `edge`; `false` when it ended before.
-async fn crash_at(edge: u64, seed: u64, survival: Survival, floor_interval: Duration) -> bool {
+async fn crash_at(edge: u64, seed: u64, survival: Survival, setting: Setting) -> bool {
     let files = SimulatedFiles::new();
     files.fail_operation(edge, Fault::PowerCut);
     let mut known = Known::default();
     let opened = LocalLog::open(
         std::path::Path::new(crate::world::ROOT),
-        small_segments(&files, floor_interval),
+        small_segments(&files, setting),
     );
     if let Ok((log, _)) = opened {
         work(&log, seed, &mut known).await;
     }
     let was_cut = files.is_down();
     files.reboot(survival);
-    let hint = format!("edge {edge}, seed {seed}, {survival:?}");
-    let (log, report) = open(small_segments(&files, floor_interval));
+    let hint = format!("edge {edge}, seed {seed}, {survival:?}, {setting:?}");
+    let (log, report) = open(small_segments(&files, setting));
     let failed = report.shards.iter().find(|shard| shard.failed.is_some());
     assert!(failed.is_none(), "{hint}: {failed:?}");
     check(&log, &known, &hint).await;
     drop(log);
-    let (log, report) = open(small_segments(&files, floor_interval));
+    let (log, report) = open(small_segments(&files, setting));
     assert!(
         report.shards.iter().all(|shard| shard.cut.is_none()),
         "{hint}: cut twice"
@@ -217,15 +231,16 @@ async fn check_fences(log: &LocalLog, known: &Known, hint: &str) {
     }
 }
 
-#[tokio::test]
-async fn a_power_cut_at_any_edge_loses_nothing_acknowledged() {
+/// Cuts the power at every operation, for several seeds, with three fates for what was not synced; returns
+/// how often.
+async fn cut_everywhere(setting: Setting) -> u64 {
     let mut num_cuts = 0;
     for seed in seed(0)..seed(0) + 2 * scale() {
         for edge in 0.. {
             let survivals = [Survival::Synced, Survival::All, Survival::Random(edge)];
             let mut was_cut = false;
             for survival in survivals {
-                was_cut |= crash_at(edge, seed, survival, Duration::MAX).await;
+                was_cut |= crash_at(edge, seed, survival, setting).await;
                 num_cuts += 1;
             }
             if !was_cut {
@@ -233,16 +248,96 @@ async fn a_power_cut_at_any_edge_loses_nothing_acknowledged() {
             }
         }
     }
+    num_cuts
+}
+
+#[tokio::test]
+async fn a_power_cut_at_any_edge_loses_nothing_acknowledged() {
+    let num_cuts = cut_everywhere(IN_PLACE).await;
     println!("{num_cuts} power cuts, 0 acknowledged records lost");
     assert!(num_cuts > 500, "only {num_cuts} cuts were tried");
 }
 
 #[tokio::test]
+async fn a_power_cut_at_any_edge_loses_nothing_that_only_a_journal_has() {
+    let setting = Setting {
+        journal_bytes: 8 << 20,
+        ..IN_PLACE
+    };
+    let num_cuts = cut_everywhere(setting).await;
+    println!("{num_cuts} power cuts with a journal, 0 acknowledged records lost");
+    assert!(num_cuts > 300, "only {num_cuts} cuts were tried");
+}
+
+#[tokio::test]
+async fn a_power_cut_while_a_journal_begins_anew_loses_nothing_acknowledged() {
+    // Room for a few frames of this work.
+    let setting = Setting {
+        journal_bytes: 4096 + 1000,
+        ..IN_PLACE
+    };
+    let num_cuts = cut_everywhere(setting).await;
+    println!("{num_cuts} power cuts with a small journal, 0 acknowledged records lost");
+    assert!(num_cuts > 300, "only {num_cuts} cuts were tried");
+}
+
+#[tokio::test]
+async fn a_power_cut_during_a_checkpoint_loses_nothing_acknowledged() {
+    // One is due after each round.
+    let setting = Setting {
+        journal_bytes: 8 << 20,
+        floor_interval: Duration::from_nanos(1),
+    };
+    let num_cuts = cut_everywhere(setting).await;
+    println!(
+        "{num_cuts} power cuts with a checkpoint after each round, 0 acknowledged records lost"
+    );
+    assert!(num_cuts > 300, "only {num_cuts} cuts were tried");
+}
+
+#[tokio::test]
 async fn a_power_cut_between_floors_loses_nothing_acknowledged() {
+    let setting = Setting {
+        floor_interval: Duration::ZERO,
+        ..IN_PLACE
+    };
     for edge in 0.. {
         let survival = Survival::Random(edge ^ 0x5eed);
-        if !crash_at(edge, 3, survival, Duration::ZERO).await {
+        if !crash_at(edge, 3, survival, setting).await {
             break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_power_cut_while_a_journal_is_read_back_loses_nothing_acknowledged() {
+    let setting = Setting {
+        journal_bytes: 8 << 20,
+        ..IN_PLACE
+    };
+    let files = SimulatedFiles::new();
+    let (log, _) = open(small_segments(&files, setting));
+    let mut known = Known::default();
+    work(&log, 4, &mut known).await;
+    files.reboot(Survival::Synced);
+    drop(log);
+    for edge in files.num_operations().. {
+        for survival in [Survival::Synced, Survival::All, Survival::Random(edge)] {
+            let again = files.fork();
+            again.fail_operation(edge, Fault::PowerCut);
+            let root = std::path::Path::new(crate::world::ROOT);
+            drop(LocalLog::open(root, small_segments(&again, setting)));
+            if !again.is_down() {
+                return;
+            }
+            again.reboot(survival);
+            let (log, report) = open(small_segments(&again, setting));
+            let hint = format!("edge {edge}, {survival:?}");
+            assert!(
+                report.shards.iter().all(|shard| shard.failed.is_none()),
+                "{hint}"
+            );
+            check(&log, &known, &hint).await;
         }
     }
 }

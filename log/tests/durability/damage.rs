@@ -5,7 +5,7 @@ use gleaner_log::{LogError, LogOptions, Record, ShardLog};
 use gleaner_model::PrimaryTerm;
 
 use crate::world::{
-    Dice, append, file, fill, open, options, payload, read_all, scale, seed, shard,
+    Dice, append, file, fill, journaled, open, options, payload, read_all, scale, seed, shard,
 };
 
 /// How a look at a damaged log ended.
@@ -19,7 +19,7 @@ enum Outcome {
 
 /// Opens the log, reads shard 0 and compares with what was acknowledged.
 async fn look(files: &SimulatedFiles, acknowledged: &[Record], hint: &str) -> Outcome {
-    let (log, report) = open(options(files));
+    let (log, report) = open(journaled(files));
     let read = read_all(&log, shard(0)).await;
     let outcome = match &read {
         Ok(records) => {
@@ -79,6 +79,80 @@ async fn every_tear_of_a_killed_log_is_loud() {
             .expect("segment");
         let outcome = look(&torn, &acknowledged, &format!("torn at {len}")).await;
         assert_eq!(outcome, Outcome::Refused, "torn at {len}");
+    }
+}
+
+/// A log that was killed while its journal held all, and what it had acknowledged.
+async fn killed_with_journal(number: u64, survival: Survival) -> (SimulatedFiles, Vec<Record>) {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(LogOptions {
+        segment_bytes: 30_000,
+        ..journaled(&files)
+    });
+    fill(&log, shard(0), number).await;
+    let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
+    let killed = files.fork();
+    killed.reboot(survival);
+    (killed, acknowledged)
+}
+
+#[tokio::test]
+async fn every_tear_of_a_segment_is_mended_by_its_journal_or_loud() {
+    for survival in [Survival::All, Survival::Synced] {
+        let (killed, acknowledged) = killed_with_journal(12, survival).await;
+        let path = file(&killed, ".log");
+        let bytes = killed.bytes(&path).expect("segment");
+        for len in 0..=bytes.len() {
+            let torn = killed.fork();
+            torn.replace(&path, bytes[..len].to_owned())
+                .expect("segment");
+            let hint = format!("torn at {len}, {survival:?}");
+            let outcome = look(&torn, &acknowledged, &hint).await;
+            // The header of a segment is not in the journal.
+            let expected = if len < 52 {
+                Outcome::Refused
+            } else {
+                Outcome::Whole
+            };
+            assert_eq!(outcome, expected, "{hint}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tear_before_what_a_journal_has_is_loud() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(journaled(&files));
+    // Too large for the journal, then small.
+    let large = append(shard(0), vec![vec![b'x'; 300_000].into()]);
+    log.append(large).await.expect("append");
+    fill(&log, shard(0), 3).await;
+    let acknowledged = read_all(&log, shard(0)).await.expect("log is whole");
+    let killed = files.fork();
+    killed.reboot(Survival::Synced);
+    let path = file(&killed, ".log");
+    let bytes = killed.bytes(&path).expect("segment");
+    for len in (52..300_000).step_by(9_973) {
+        let torn = killed.fork();
+        torn.replace(&path, bytes[..len].to_owned())
+            .expect("segment");
+        let outcome = look(&torn, &acknowledged, &format!("torn at {len}")).await;
+        assert_eq!(outcome, Outcome::Refused, "torn at {len}");
+    }
+}
+
+#[tokio::test]
+async fn every_tear_of_a_journal_of_a_killed_log_loses_nothing() {
+    let (killed, acknowledged) = killed_with_journal(12, Survival::All).await;
+    let path = file(&killed, "journal-0");
+    let bytes = killed.bytes(&path).expect("journal");
+    let end = bytes.iter().rposition(|byte| *byte != 0).expect("frames");
+    for len in (0..16).chain(4090..end + 10) {
+        let torn = killed.fork();
+        torn.replace(&path, bytes[..len].to_owned())
+            .expect("journal");
+        let outcome = look(&torn, &acknowledged, &format!("torn at {len}")).await;
+        assert_eq!(outcome, Outcome::Whole, "torn at {len}");
     }
 }
 
@@ -175,6 +249,25 @@ async fn a_flipped_bit_of_a_killed_log_is_never_silent() {
     let num_flips = 1000 * scale();
     let refused = flip(&killed, &acknowledged, num_flips, seed(2)).await;
     println!("killed log: {num_flips} flips, {refused} refused, 0 silent");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_beside_a_journal_is_never_silent() {
+    let (killed, acknowledged) = killed_with_journal(1000, Survival::All).await;
+    let num_flips = 500 * scale();
+    let mut dice = Dice(seed(3));
+    let (mut whole, paths) = (0, killed.paths());
+    for _ in 0..num_flips {
+        let path = &paths[dice.below(paths.len() as u64) as usize];
+        let bits = killed.bytes(path).expect("file").len() as u64 * 8;
+        let bit = dice.below(bits) as usize;
+        let damaged = killed.fork();
+        damaged.flip_bit(path, bit).expect("a bit");
+        let hint = format!("{} bit {bit}", path.display());
+        let outcome = look(&damaged, &acknowledged, &hint).await;
+        whole += u64::from(outcome == Outcome::Whole);
+    }
+    println!("log with a journal: {num_flips} flips, {whole} without loss, the others refused");
 }
 
 #[tokio::test]

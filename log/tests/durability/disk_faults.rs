@@ -1,15 +1,21 @@
 //! A disk that is full, refuses, or takes less than it was given.
 
-use gleaner_log::files::{Fault, Operation, SimulatedFiles};
-use gleaner_log::{Append, LogError, ShardLog};
+use gleaner_log::files::{Fault, Operation, SimulatedFiles, Survival};
+use gleaner_log::{Append, LogError, LogOptions, ShardLog};
 use gleaner_model::{FaultKind, PrimaryTerm, SeqNo};
 
-use crate::world::{append, fill, numbered, open, options, payload, read_all, shard};
+use crate::world::{append, fill, journaled, numbered, open, options, payload, read_all, shard};
 
 #[tokio::test]
 async fn a_full_disk_refuses_and_recovers_when_there_is_room() {
+    for setting in [options, journaled] {
+        fill_the_disk(setting).await;
+    }
+}
+
+async fn fill_the_disk(setting: fn(&SimulatedFiles) -> LogOptions) {
     let files = SimulatedFiles::new();
-    let (log, _) = open(options(&files));
+    let (log, _) = open(setting(&files));
     fill(&log, shard(0), 10).await;
     files.set_capacity(files.used_bytes() + 150);
     let large = append(shard(0), vec![payload(10), vec![b'x'; 500].into()]);
@@ -31,7 +37,7 @@ async fn a_full_disk_refuses_and_recovers_when_there_is_room() {
         .await
         .expect("room");
     drop(log);
-    let (log, report) = open(options(&files));
+    let (log, report) = open(setting(&files));
     assert!(
         report
             .shards
@@ -54,7 +60,7 @@ async fn a_refused_batch_does_not_come_back_after_a_crash() {
     log.append(refused.clone()).await.expect_err("no room");
     for survival in 0..50 {
         let crashed = files.fork();
-        crashed.reboot(gleaner_log::files::Survival::Random(survival));
+        crashed.reboot(Survival::Random(survival));
         let (log, _) = open(options(&crashed));
         assert_eq!(log.tail(shard(0)).await.expect("tail"), Some(SeqNo(2)));
         let again = log.append(refused.clone()).await.expect("room");
@@ -123,4 +129,85 @@ async fn an_error_of_the_disk_stops_the_shard_without_losing_what_was_there() {
         "the partial write was undone"
     );
     assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 3);
+}
+
+#[tokio::test]
+async fn a_round_that_its_journal_cannot_take_is_synced_in_its_place() {
+    let faults = [
+        (Operation::Create, Fault::Io),
+        (Operation::Create, Fault::NoSpace),
+        (Operation::Rename, Fault::Io),
+        (Operation::SyncDir, Fault::Io),
+        (Operation::Sync, Fault::Io),
+    ];
+    for (operation, fault) in faults {
+        let files = SimulatedFiles::new();
+        // The segment is there, the journal is not yet.
+        let (log, _) = open(options(&files));
+        fill(&log, shard(0), 1).await;
+        drop(log);
+        let (log, _) = open(journaled(&files));
+        files.fail_next(operation, fault);
+        fill(&log, shard(0), 4).await;
+        files.reboot(Survival::Synced);
+        drop(log);
+        let (log, _) = open(journaled(&files));
+        let records = read_all(&log, shard(0)).await.expect("whole");
+        assert_eq!(records.len(), 5, "{operation:?} {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_checkpoint_leaves_is_in_the_journal() {
+    let files = SimulatedFiles::new();
+    let few = LogOptions {
+        segment_bytes: 400,
+        ..journaled(&files)
+    };
+    let (log, _) = open(few.clone());
+    fill(&log, shard(0), 3).await;
+    fill(&log, shard(1), 1).await;
+    // The segment is full: it is synced before the next one begins, and what it had is lost by that.
+    files.fail_next(Operation::Sync, Fault::Io);
+    let mut num_written = 3;
+    let refused = loop {
+        match log
+            .append(append(shard(0), vec![payload(num_written)]))
+            .await
+        {
+            Ok(_) => num_written += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, LogError::Poisoned { .. }), "{refused}");
+    fill(&log, shard(1), 3).await;
+    let removed = log.remove(shard(1)).await;
+    assert!(removed.is_err(), "the journal is needed: {removed:?}");
+    fill(&log, shard(1), 1).await;
+    drop(log);
+    let (log, report) = open(few);
+    assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
+    let records = read_all(&log, shard(0)).await.expect("whole");
+    assert_eq!(records.len() as u64, num_written);
+    assert_eq!(read_all(&log, shard(1)).await.expect("whole").len(), 5);
+    log.remove(shard(1)).await.expect("it can go now");
+}
+
+#[tokio::test]
+async fn a_shard_whose_sync_failed_can_be_removed() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(journaled(&files));
+    fill(&log, shard(0), 3).await;
+    fill(&log, shard(1), 3).await;
+    // Segments are synced before one of them goes: first that of shard 0.
+    files.fail_next(Operation::Sync, Fault::Io);
+    log.remove(shard(0))
+        .await
+        .expect("it is not wanted any more");
+    fill(&log, shard(0), 1).await;
+    files.reboot(Survival::Synced);
+    drop(log);
+    let (log, _) = open(journaled(&files));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 1);
+    assert_eq!(read_all(&log, shard(1)).await.expect("whole").len(), 3);
 }

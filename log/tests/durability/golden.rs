@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use gleaner_log::files::SimulatedFiles;
+use gleaner_log::files::{SimulatedFiles, Survival};
 use gleaner_log::{Append, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::world::{append, file, numbered, open, options, payload, read_all, shard};
+use crate::world::{
+    append, file, fill, journaled, numbered, open, options, payload, read_all, shard,
+};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,4 +63,36 @@ async fn files_of_version_1_are_read() {
         Some(0x4af3_e3dd_6d9e_7c03),
         "the chain hash is frozen"
     );
+}
+
+/// A log whose journal holds frames of two shards, as a power cut leaves it.
+async fn killed_with_journal() -> SimulatedFiles {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(journaled(&files));
+    fill(&log, shard(3), 2).await;
+    fill(&log, shard(4), 1).await;
+    let killed = files.fork();
+    killed.reboot(Survival::Synced);
+    killed
+}
+
+#[tokio::test]
+async fn a_journal_is_written_and_read_as_version_1_has_it() {
+    let killed = killed_with_journal().await;
+    let path = file(&killed, "journal-0");
+    let mut bytes = killed.bytes(&path).expect("journal");
+    let end = bytes.iter().rposition(|byte| *byte != 0).expect("frames");
+    bytes.truncate(end + 1);
+    if std::env::var_os("GLEANER_WRITE_GOLDEN").is_some() {
+        std::fs::write(golden("journal.bin"), &bytes).expect("golden file");
+    }
+    let expected = std::fs::read(golden("journal.bin")).expect("golden file");
+    assert_eq!(bytes, expected, "journal.bin differs");
+    killed.replace(&path, expected).expect("journal");
+    let (log, report) = open(journaled(&killed));
+    assert!(report.replayed_bytes > 0);
+    for (number, len) in [(3, 2), (4, 1)] {
+        let records = read_all(&log, shard(number)).await.expect("whole");
+        assert_eq!(records.len(), len);
+    }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use gleaner_log::files::{Entry, File, Files, SimulatedFiles, Survival};
 use gleaner_log::{Appended, LocalLog, LogError, LogOptions, ShardLog};
 use parking_lot::{Condvar, Mutex};
 
-use crate::world::{append, fill, open, options, payload, read_all, shard};
+use crate::world::{append, fill, journaled, open, payload, read_all, shard};
 
 /// A disk whose syncs wait while the gate is closed.
 #[derive(Debug, Clone)]
@@ -154,7 +155,7 @@ fn gated_within(queue_len: usize, queue_bytes: usize) -> (LocalLog, Held) {
         queue_len,
         queue_bytes,
         files: Arc::new(files.clone()),
-        ..options(&files.files)
+        ..journaled(&files.files)
     };
     (open(options).0, Held(files))
 }
@@ -163,7 +164,12 @@ type Answer<'a> = BoxFuture<'a, Result<Appended, LogError>>;
 
 /// Starts an append and puts it into the queue.
 fn start(log: &LocalLog, number: u64) -> Answer<'_> {
-    let mut answer = log.append(append(shard(0), vec![payload(number)]));
+    start_on(log, 0, vec![payload(number)])
+}
+
+/// As [`start`], of some shard.
+fn start_on(log: &LocalLog, number: u32, batch: Vec<Bytes>) -> Answer<'_> {
+    let mut answer = log.append(append(shard(number), batch));
     let mut context = Context::from_waker(Waker::noop());
     assert!(answer.as_mut().poll(&mut context).is_pending());
     answer
@@ -186,6 +192,34 @@ async fn appends_that_wait_together_share_one_sync() {
     let stats = log.stats();
     assert_eq!((stats.batches, stats.rounds, stats.syncs), (65, 3, 3));
     assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 65);
+}
+
+/// Appends to each of four shards, all in one round; returns how many syncs that took.
+async fn sync_round(log: &LocalLog, files: &Held, bytes_each: usize) -> u64 {
+    files.gate.set_closed(true);
+    let mut answers = vec![start(log, 0)];
+    files.gate.wait_for_waiter();
+    let before = files.files.num_syncs();
+    let batch = || vec![Bytes::from(vec![b'x'; bytes_each])];
+    answers.extend((0..4).map(|number| start_on(log, number, batch())));
+    files.gate.set_closed(false);
+    for answer in join_all(answers).await {
+        answer.expect("append");
+    }
+    // The one that waited at the gate.
+    files.files.num_syncs() - before - 1
+}
+
+#[tokio::test]
+async fn a_small_round_of_several_shards_takes_one_sync_and_a_large_one_of_each() {
+    let (log, files) = gated(100);
+    for number in 0..4 {
+        fill(&log, shard(number), 1).await;
+    }
+    assert_eq!(sync_round(&log, &files, 100).await, 1);
+    assert_eq!(sync_round(&log, &files, 10_000).await, 1);
+    assert_eq!(sync_round(&log, &files, 100_000).await, 4);
+    assert_eq!(sync_round(&log, &files, 100).await, 1);
 }
 
 #[tokio::test]
@@ -225,7 +259,7 @@ async fn a_whole_batch_before_a_refused_one_does_not_come_back() {
     for dice in 0..50 {
         let crashed = files.files.fork();
         crashed.reboot(Survival::Random(dice));
-        let (log, _) = open(options(&crashed));
+        let (log, _) = open(journaled(&crashed));
         assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 2);
     }
 }

@@ -6,7 +6,9 @@ use gleaner_log::files::{Fault, Files, Operation, SimulatedFiles, Survival};
 use gleaner_log::{Append, LogError, LogOptions, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::world::{ROOT, append, fill, numbered, open, options, payload, read_all, shard};
+use crate::world::{
+    ROOT, append, fill, journaled, numbered, open, options, payload, read_all, shard,
+};
 
 #[tokio::test]
 async fn a_fence_survives_a_power_cut() {
@@ -141,6 +143,107 @@ async fn a_removed_shard_stays_removed_when_its_files_could_not_be() {
 }
 
 #[tokio::test]
+async fn what_a_journal_held_of_a_removed_shard_does_not_come_back() {
+    // What is too large for a journal leaves none behind it.
+    for num_bytes in [10, 300_000] {
+        let files = SimulatedFiles::new();
+        let (log, _) = open(journaled(&files));
+        fill(&log, shard(0), 9).await;
+        fill(&log, shard(1), 3).await;
+        log.remove(shard(0)).await.expect("remove");
+        let other = append(shard(0), vec![vec![b'x'; num_bytes].into()]);
+        log.append(other).await.expect("append");
+        for survival in [Survival::Synced, Survival::All] {
+            let files = files.fork();
+            files.reboot(survival);
+            let (log, report) = open(journaled(&files));
+            assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
+            let records = read_all(&log, shard(0)).await.expect("whole");
+            assert_eq!(records.len(), 1, "{survival:?}, {num_bytes} bytes");
+            assert_eq!(read_all(&log, shard(1)).await.expect("whole").len(), 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_journal_is_there_after_a_crash_only() {
+    let files = SimulatedFiles::new();
+    let has_journal = |files: &SimulatedFiles| {
+        let paths = files.paths();
+        let is_journal = |path: &std::path::PathBuf| path.to_string_lossy().contains("journal");
+        paths.iter().any(is_journal)
+    };
+    let (log, report) = open(journaled(&files));
+    assert_eq!(report.replayed_bytes, 0);
+    assert!(!has_journal(&files), "nothing was written");
+    fill(&log, shard(0), 3).await;
+    let killed = files.fork();
+    drop(log);
+    assert!(!has_journal(&files), "it was closed");
+    let (_log, report) = open(journaled(&files));
+    assert_eq!(report.replayed_bytes, 0);
+    assert!(has_journal(&killed));
+    let (log, report) = open(journaled(&killed));
+    assert!(report.replayed_bytes > 0);
+    assert!(!has_journal(&killed), "it was read");
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 3);
+}
+
+#[tokio::test]
+async fn a_journal_does_not_grow_beyond_its_limit() {
+    let files = SimulatedFiles::new();
+    let small = LogOptions {
+        journal_bytes: 256 << 10,
+        ..journaled(&files)
+    };
+    let (log, _) = open(small.clone());
+    let batch = || vec![vec![b'x'; 20_000].into()];
+    for number in 0..40 {
+        let appended = log.append(append(shard(number % 2), batch())).await;
+        appended.expect("append");
+        let journal = files.bytes(&crate::world::file(&files, "journal-0"));
+        assert!(journal.expect("journal").len() <= 256 << 10);
+    }
+    let killed = files.fork();
+    killed.reboot(Survival::Synced);
+    let small = LogOptions {
+        files: std::sync::Arc::new(killed.clone()),
+        ..small
+    };
+    let (log, report) = open(small);
+    assert!(
+        report.replayed_bytes > 0,
+        "some of it was in the journal only"
+    );
+    for number in 0..2 {
+        let records = read_all(&log, shard(number)).await.expect("whole");
+        assert_eq!(records.len(), 20);
+    }
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_program_is_refused_by_name() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(journaled(&files));
+    fill(&log, shard(0), 3).await;
+    let killed = files.fork();
+    let path = crate::world::file(&killed, "journal-0");
+    let mut bytes = killed.bytes(&path).expect("journal");
+    bytes[8] = 2;
+    // As the newer program would: a flipped bit alone is not believed.
+    let damaged = bytes.clone();
+    let crc = crc32c::crc32c(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    killed.replace(&path, bytes).expect("journal");
+    let refused = gleaner_log::LocalLog::open(Path::new(ROOT), journaled(&killed));
+    let text = refused.expect_err("newer").to_string();
+    assert!(text.contains("journal-0` has format version 2"), "{text}");
+    killed.replace(&path, damaged).expect("journal");
+    let (log, _) = open(journaled(&killed));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 3);
+}
+
+#[tokio::test]
 async fn the_folder_of_an_index_goes_with_its_last_shard() {
     let files = SimulatedFiles::new();
     let (log, _) = open(options(&files));
@@ -162,8 +265,14 @@ async fn the_folder_of_an_index_goes_with_its_last_shard() {
 
 #[tokio::test]
 async fn a_power_cut_while_a_log_begins_leaves_the_old_one_none_or_the_new() {
+    for setting in [options, journaled] {
+        cut_while_a_log_begins(setting).await;
+    }
+}
+
+async fn cut_while_a_log_begins(setting: fn(&SimulatedFiles) -> LogOptions) {
     let begin = async |files: &SimulatedFiles| {
-        let (log, _) = open(options(files));
+        let (log, _) = open(setting(files));
         fill(&log, shard(0), 3).await;
         let first = files.num_operations();
         (log.begin_at(shard(0), SeqNo(7)).await, first, log)
@@ -180,7 +289,7 @@ async fn a_power_cut_while_a_log_begins_leaves_the_old_one_none_or_the_new() {
             let (begun, _, log) = begin(&files).await;
             drop(log);
             files.reboot(survival);
-            let (log, report) = open(options(&files));
+            let (log, report) = open(setting(&files));
             assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
             let tail = log.tail(shard(0)).await.expect("tail");
             assert!(begun.is_err() || tail == Some(SeqNo(6)), "edge {edge}");

@@ -101,10 +101,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_local_log_answers_as_the_log_in_memory(steps in prop::collection::vec(step(), 1..40)) {
+    fn a_local_log_answers_as_the_log_in_memory(
+        steps in prop::collection::vec(step(), 1..40),
+        journal_bytes in prop::sample::select(vec![0, 5000, 8 << 20]),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         let files = SimulatedFiles::new();
-        let small = LogOptions { segment_bytes: 600, ..options(&files) };
+        let small = LogOptions { segment_bytes: 600, journal_bytes, ..options(&files) };
         runtime.block_on(async {
             let memory = MemoryLog::new(&small);
             let (mut local, _) = open(small.clone());

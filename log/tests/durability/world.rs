@@ -14,10 +14,17 @@ use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 /// Folder of the log on the simulated disk.
 pub(crate) const ROOT: &str = "/data/log";
 
-/// One commit thread; floors reach the disk only when the log is closed.
+/// Without a journal; floors reach the disk only when the log is closed.
 pub(crate) fn options(files: &SimulatedFiles) -> LogOptions {
     LogOptions {
-        num_lanes: 1,
+        journal_bytes: 0,
+        ..journaled(files)
+    }
+}
+
+/// With a journal; what it holds reaches its segments, and floors the disk, only when the log is closed.
+pub(crate) fn journaled(files: &SimulatedFiles) -> LogOptions {
+    LogOptions {
         floor_interval: Duration::MAX,
         files: Arc::new(files.clone()),
         ..LogOptions::default()
