@@ -290,6 +290,7 @@ fn asking(plan: &IndexPlan, query: Clause, shards: Vec<PlannedShard>) -> IndexPl
             query,
             ..Resolved::default()
         },
+        has_patterns: false,
         lost: Vec::new(),
         skipped: 0,
         excluded: Vec::new(),

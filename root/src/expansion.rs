@@ -39,6 +39,9 @@ impl Root {
         if with_patterns.is_empty() {
             return Ok(false);
         }
+        for at in &with_patterns {
+            plans[*at].has_patterns = true;
+        }
         let looking = Instant::now();
         let mut open = with_patterns.clone();
         open.retain(|at| !may_guess || !self.recall(&mut plans[*at], &mut expansions[*at]));

@@ -54,6 +54,8 @@ pub(crate) struct IndexPlan {
     pub(crate) boost: f32,
     /// The resolved queries; made by [`Root::resolve_plan`].
     pub(crate) resolved: Resolved,
+    /// Whether its query has patterns whose terms its shards are asked for.
+    pub(crate) has_patterns: bool,
     /// Shards that failed a phase before the query and are asked nothing more.
     pub(crate) lost: Vec<ShardFailure>,
     /// Shards that cannot match, whatever they hold.
@@ -201,6 +203,7 @@ impl Root {
                 alias_filter_texts,
                 boost: 1.0,
                 resolved: Resolved::default(),
+                has_patterns: false,
                 lost: Vec::new(),
                 skipped: 0,
                 excluded: Vec::new(),

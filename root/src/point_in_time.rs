@@ -202,6 +202,7 @@ impl Root {
                 alias_filter_texts: views.alias_filters.clone(),
                 boost: 1.0,
                 resolved: Resolved::default(),
+                has_patterns: false,
                 lost: Vec::new(),
                 skipped: 0,
                 excluded: Vec::new(),

@@ -9,6 +9,7 @@ mod documents;
 mod filters;
 mod layouts;
 mod paging;
+mod patterns;
 mod reading;
 mod room;
 mod routing;

@@ -44,6 +44,7 @@ pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
             query,
             ..Resolved::default()
         },
+        has_patterns: false,
         lost: Vec::new(),
         skipped: 0,
         excluded: Vec::new(),

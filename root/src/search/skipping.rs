@@ -18,21 +18,27 @@ use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::Root;
 use crate::plan::IndexPlan;
-use crate::statistics::Counted;
+use crate::statistics::{Counted, needs_scores};
 
 /// Leaves out the shards of indices whose query matches nothing whatever they hold. Aggregations are
 /// asked of all; so are shards of which something is remembered that they have to confirm.
+///
+/// An index whose patterns stand for nothing has documents that count in the scores of others: whether it is
+/// left out must not depend on whether that was remembered.
 pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
     if !request.aggregations.is_empty() {
         return;
     }
-    let is_hopeless = |plan: &IndexPlan| {
+    let has_scores = needs_scores(request) && !plans.iter().all(IndexPlan::is_hopeless);
+    let is_left_out = |plan: &IndexPlan| {
         let mut shards = plan.shards.iter();
-        shards.all(|planned| planned.expected.is_none()) && plan.is_hopeless()
+        shards.all(|planned| planned.expected.is_none())
+            && plan.is_hopeless()
+            && !(plan.has_patterns && has_scores)
     };
-    let mut is_asked = plans.iter().any(|plan| !is_hopeless(plan));
+    let mut is_asked = plans.iter().any(|plan| !is_left_out(plan));
     for plan in plans {
-        if is_hopeless(plan) {
+        if is_left_out(plan) {
             let kept = usize::from(!is_asked).min(plan.shards.len());
             plan.skipped += (plan.shards.len() - kept) as u32;
             plan.shards.truncate(kept);
