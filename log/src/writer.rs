@@ -254,7 +254,10 @@ impl ShardWriter {
                 self.is_stopped = true;
                 LogError::io("write", &path, error)
             }
-            Err(second) => self.stop(second),
+            Err(second) => {
+                self.lose();
+                self.stop(second)
+            }
         };
         tracing::warn!(shard = %self.shard, error = %failure, "append was refused");
         self.refuse(&failure);
@@ -316,13 +319,20 @@ impl ShardWriter {
             }
             return true;
         };
-        if active.held == Held::InJournal {
-            active.held = Held::Lost;
-        }
+        self.lose();
         tracing::error!(shard = %self.shard, %error, "sync failed, shard takes no more appends");
         let failure = self.stop(error);
         self.refuse(&failure);
         false
+    }
+
+    /// Notes that a sync of the segment failed: what the journal has of it may be nowhere else.
+    fn lose(&mut self) {
+        if let Some(active) = &mut self.active
+            && active.held == Held::InJournal
+        {
+            active.held = Held::Lost;
+        }
     }
 
     /// Shows the durable batches to readers and answers their writers.

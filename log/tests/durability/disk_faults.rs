@@ -185,12 +185,32 @@ async fn what_a_failed_checkpoint_leaves_is_in_the_journal() {
     assert!(removed.is_err(), "the journal is needed: {removed:?}");
     fill(&log, shard(1), 1).await;
     drop(log);
+    files.reboot(Survival::Synced);
     let (log, report) = open(few);
     assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
     let records = read_all(&log, shard(0)).await.expect("whole");
     assert_eq!(records.len() as u64, num_written);
     assert_eq!(read_all(&log, shard(1)).await.expect("whole").len(), 5);
     log.remove(shard(1)).await.expect("it can go now");
+}
+
+#[tokio::test]
+async fn what_an_undone_write_may_have_lost_is_in_the_journal() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(journaled(&files));
+    fill(&log, shard(0), 3).await;
+    // The write is refused, and the sync that makes its removal durable fails.
+    files.fail_next(Operation::Write, Fault::NoSpace);
+    files.fail_next(Operation::Sync, Fault::Io);
+    let unknown = log.append(append(shard(0), vec![payload(3)])).await;
+    assert!(matches!(unknown, Err(LogError::Indeterminate { .. })));
+    fill(&log, shard(1), 1).await;
+    drop(log);
+    files.reboot(Survival::Synced);
+    let (log, report) = open(journaled(&files));
+    assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 3);
+    assert_eq!(read_all(&log, shard(1)).await.expect("whole").len(), 1);
 }
 
 #[tokio::test]

@@ -61,9 +61,11 @@ impl Content {
         self.pending.push(change);
     }
 
+    /// Makes what is pending durable; what a failed sync has lost stays lost.
     pub(super) fn sync(&mut self) {
-        self.durable.clone_from(&self.live);
-        self.pending.clear();
+        for change in self.pending.drain(..) {
+            apply(&mut self.durable, &change);
+        }
     }
 
     /// A failed sync: the kernel forgets that the pages were dirty, readers still see them.
@@ -72,8 +74,9 @@ impl Content {
     }
 
     pub(super) fn replace(&mut self, bytes: Vec<u8>) {
+        self.durable.clone_from(&bytes);
         self.live = bytes;
-        self.sync();
+        self.pending.clear();
     }
 
     fn crash(&mut self, survival: &mut Fate) {
