@@ -2,6 +2,7 @@
 
 mod identity;
 mod made_id;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use gleaner_shard_router::shard_of;
 use twox_hash::XxHash3_128;
 
 pub(crate) use made_id::IdMaker;
+pub(crate) use turns::Turns;
 
 use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
@@ -142,12 +144,16 @@ impl Root {
         results: &mut [Option<IngestResult>],
     ) -> BTreeMap<ShardKey, Vec<Routed>> {
         let mut groups: BTreeMap<ShardKey, Vec<Routed>> = BTreeMap::new();
+        let making = turns::Making {
+            key: options.idempotency_key.as_deref(),
+            num_items: items.len(),
+        };
         // An index that one item makes is there for all of them, wherever they stand.
         let items = items.into_iter().enumerate();
         let (makers, others): (Vec<_>, Vec<_>) = items.partition(|(_, item)| makes_index(item));
         for (at, item) in makers.into_iter().chain(others) {
             let (index, id) = (item.index.clone(), item.id.clone().unwrap_or_default());
-            match self.route(at, item, options).await {
+            match self.route(at, item, making).await {
                 Ok((shard, routed)) => groups.entry(shard).or_default().push(routed),
                 Err(error) => results[at] = Some(refused(index, id, error)),
             }
@@ -162,15 +168,17 @@ impl Root {
         &self,
         at: usize,
         item: IngestItem,
-        options: &IngestOptions,
+        making: turns::Making<'_>,
     ) -> Result<(ShardKey, Routed), RootError> {
         let (index, alias_routing) = self.write_index(&item).await?;
         check_blocks(&index)?;
-        let id = match &item.id {
-            Some(id) => DocumentId::parse(id)?,
-            None => DocumentId::parse(&self.made_id(options.idempotency_key.as_deref(), at))?,
-        };
+        let named = item.id.as_deref().map(DocumentId::parse).transpose()?;
+        let is_named = named.is_some();
         let routing = names::single_routing(&item.index, item.routing, alias_routing)?;
+        let id = match named {
+            Some(id) => id,
+            None => self.made_id(&index, routing.is_some(), (making, at))?,
+        };
         if routing.is_none() && index.mapping.routing_required {
             return Err(RootError::Write(WriteFault::Document {
                 kind: "routing_missing_exception".into(),
@@ -186,7 +194,7 @@ impl Root {
             shard,
         };
         // An id derived from a client's key may be there already: from the request's first try.
-        let is_fresh_id = item.id.is_none() && options.idempotency_key.is_none();
+        let is_fresh_id = !is_named && making.key.is_none();
         let (action, condition) = (item.action, item.condition);
         let item = WriteItem {
             id,
@@ -196,11 +204,6 @@ impl Root {
             is_fresh_id,
         };
         Ok((shard, Routed { at, index, item }))
-    }
-
-    fn made_id(&self, key: Option<&str>, at: usize) -> String {
-        let new = || self.ids.next((self.clock)());
-        key.map_or_else(new, |key| made_id::id_of_key(key, at))
     }
 
     /// Returns the index a write goes to and its alias's routing; creates it when it may.

@@ -117,6 +117,7 @@ pub struct Root {
     tasks: tasks::Tasks,
     terms: by_term::Means,
     ids: ingest::IdMaker,
+    turns: ingest::Turns,
     options: RootOptions,
     clock: fn() -> i64,
 }
@@ -143,6 +144,7 @@ impl Root {
             tasks: tasks::Tasks::default(),
             terms: by_term::Means::new(&options),
             ids: ingest::IdMaker::new(),
+            turns: ingest::Turns::default(),
             options,
             clock,
         }

@@ -17,9 +17,16 @@ use crate::spread::{at_share, sorted};
 
 /// Clients that write.
 const NUM_CLIENTS: usize = 64;
-/// Shards of the indices that they write to: one, as bare has one file and one index; and the default.
-/// With the refresh interval that is declared, if one is.
-const INDICES: [(u32, Option<&str>); 4] = [(1, Some("5s")), (4, Some("5s")), (1, None), (4, None)];
+/// The indices that they write to: of one shard, as bare has one file and one index; and of the default
+/// number.
+const INDICES: [Target; 6] = [
+    target(1, Some("5s"), Ids::OfClients),
+    target(4, Some("5s"), Ids::OfClients),
+    target(4, Some("5s"), Ids::Made),
+    target(1, None, Ids::OfClients),
+    target(4, None, Ids::OfClients),
+    target(4, None, Ids::Made),
+];
 /// How long an index without a declared interval is not searched before it is written to: its refreshes
 /// rest then (`index.search.idle.after`).
 const RESTED: Duration = Duration::from_secs(32);
@@ -28,6 +35,32 @@ const WRITING: Duration = Duration::from_secs(8);
 /// Rounds, of one turn of each: the machine's speed moves within minutes, so what is told is the median of
 /// what the turns of one round are to each other.
 const ROUNDS: usize = 5;
+
+/// An index, and how it is written to.
+#[derive(Clone, Copy)]
+struct Target {
+    shards: u32,
+    /// The refresh interval that is declared, if one is.
+    refresh: Option<&'static str>,
+    ids: Ids,
+}
+
+/// Who gives documents their ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ids {
+    /// `PUT /index/_doc/id`.
+    OfClients,
+    /// `POST /index/_doc`: the server.
+    Made,
+}
+
+const fn target(shards: u32, refresh: Option<&'static str>, ids: Ids) -> Target {
+    Target {
+        shards,
+        refresh,
+        ids,
+    }
+}
 
 /// Lets many clients write single documents, to our server and to the bare one in turns.
 ///
@@ -44,8 +77,13 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     let bare = Server::start(&own, &arguments, &folder.path().join("bare.log"), "/")?;
     let ours = start(binary, folder.path())?;
     let created = Instant::now();
-    for (at, (shards, refresh)) in INDICES.into_iter().enumerate() {
-        create(&mut ours.client()?, &name(at), shards, refresh)?;
+    for (at, target) in INDICES.into_iter().enumerate() {
+        create(
+            &mut ours.client()?,
+            &name(at),
+            target.shards,
+            target.refresh,
+        )?;
     }
     let next = AtomicUsize::new(0);
     let mut rounds = Vec::with_capacity(ROUNDS);
@@ -60,12 +98,12 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         // What is left to do of a turn is done before the next one, merges too.
         bare.client()?.expect("POST", "/commit", b"")?;
         bare.settled_cpu()?;
-        for (at, (_, refresh)) in INDICES.into_iter().enumerate() {
-            if refresh.is_none() {
+        for (at, target) in INDICES.into_iter().enumerate() {
+            if target.refresh.is_none() {
                 // The turns before take longer.
                 ensure!(created.elapsed() >= RESTED, "refreshes do not rest yet");
             }
-            rates[2 + at] = turn(&ours, corpus, &name(at), &next)?;
+            rates[2 + at] = turn(&ours, corpus, (&name(at), target.ids), &next)?;
         }
         rounds.push(rates);
     }
@@ -74,7 +112,7 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
         method: format!(
             "{NUM_CLIENTS} clients on kept connections, each waits until its document is durable; \
              documents of at most 2 kB; ours also checks and routes them, orders them by version, \
-             and indexes them. With default settings the index was not searched for 30 s, so its \
+             and indexes them. Ids are those of the clients (`PUT`), or made by the server (`POST`). With default settings the index was not searched for 30 s, so its \
              refreshes rest, as in Elasticsearch. Bare is an axum handler that \
              appends to one file and shares `fdatasync`s; nothing else; the second one then hands the \
              document to tantivy's writer, one index of one thread, a commit every 5 s. Clients \
@@ -98,12 +136,18 @@ fn table(rounds: &[Rates]) -> Table {
         "/ group commit",
         "/ and index",
     ]);
-    let ours = INDICES.into_iter().map(|(shards, refresh)| {
+    let ours = INDICES.into_iter().map(|target| {
+        let Target {
+            shards,
+            refresh,
+            ids,
+        } = target;
         let plural = if shards == 1 { "" } else { "s" };
         let refresh = refresh.map_or("default settings".to_owned(), |every| {
             format!("refresh every {every}")
         });
-        format!("ours, {shards} shard{plural}, {refresh}")
+        let made = if ids == Ids::Made { ", ids made" } else { "" };
+        format!("ours, {shards} shard{plural}, {refresh}{made}")
     });
     let bare = ["bare group commit", "bare group commit and index"];
     let names = bare.into_iter().map(str::to_owned).chain(ours);
@@ -121,8 +165,17 @@ fn table(rounds: &[Rates]) -> Table {
 }
 
 /// Lets all clients write to an index of ours, and waits until what is left to do is done.
-fn turn(ours: &Server, corpus: &Corpus, index: &str, next: &AtomicUsize) -> Result<f64> {
+fn turn(
+    ours: &Server,
+    corpus: &Corpus,
+    (index, ids): (&str, Ids),
+    next: &AtomicUsize,
+) -> Result<f64> {
+    let created = format!("/{index}/_doc");
     let rate = clients(ours, corpus, |client, source| {
+        if ids == Ids::Made {
+            return client.expect("POST", &created, source).map(|_| ());
+        }
         let id = next.fetch_add(1, Ordering::Relaxed);
         let path = format!("/{index}/_doc/{id}");
         client.expect("PUT", &path, source).map(|_| ())
