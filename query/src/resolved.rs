@@ -3,6 +3,7 @@
 //! The root makes it once per request; leaves evaluate it and look nothing up that could differ
 //! between copies. A term without a number in [`Statistics`] is an error, never a local guess.
 
+mod display;
 mod extent;
 mod simplify;
 

@@ -12,7 +12,6 @@ use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
-use gleaner_query::resolved::Clause;
 use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
@@ -225,11 +224,7 @@ impl Root {
         let checked = self.targets(target)?.into_iter().map(|mut plan| {
             let mut expansions = crate::resolve::Expansions::default();
             let outcome = self.resolve_plan(&mut plan, request, now_ms, &mut expansions);
-            let shown = outcome.map(|()| match &plan.resolved.query {
-                // As Lucene writes it, and so clients know it.
-                Clause::MatchAll => "*:*".to_owned(),
-                other => format!("{other:?}"),
-            });
+            let shown = outcome.map(|()| plan.resolved.query.to_string());
             (plan.index.name.to_string(), shown)
         });
         Ok(checked.collect())

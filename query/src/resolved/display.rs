@@ -1,0 +1,259 @@
+//! Clauses as Lucene writes queries, for people who ask what their query became.
+
+use std::fmt::{self, Display, Formatter};
+use std::ops::Bound;
+
+use gleaner_model::FieldPath;
+
+use super::{Clause, Pattern, Scalar};
+use crate::address::ip_text;
+
+/// Lucene's notation, as `_validate/query?explain` shows it: `+` before what must match, `#` before what
+/// must match without a score, `-` before what must not, `^` before a boost, `~` before a slop, an edit
+/// distance or how many of the optional clauses must match. Dates are milliseconds since the epoch. It is for
+/// reading: the syntax of `query_string` is another, and nothing is escaped.
+impl Display for Clause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MatchAll => f.write_str("*:*"),
+            Self::MatchNone => f.write_str("MatchNoDocsQuery"),
+            Self::Term { field, term } => write!(f, "{field}:{term}"),
+            Self::Synonyms { field, terms } => {
+                let terms = terms.iter().map(|term| format!("{field}:{term}"));
+                write!(f, "Synonym({})", Joined(terms.collect(), " "))
+            }
+            Self::Blended { field, terms } => blended(f, field, terms),
+            Self::Exact { field, value } => match value {
+                Scalar::Bool(_) | Scalar::Text(_) => write!(f, "{field}:{value}"),
+                number => write!(f, "{field}:[{number} TO {number}]"),
+            },
+            Self::AnyOf { field, values } => {
+                write!(f, "{field}:({})", Joined(values.iter().collect(), " "))
+            }
+            Self::Phrase {
+                field,
+                positions,
+                slop,
+            } => phrase(f, field, positions, *slop),
+            Self::Range {
+                field,
+                lower,
+                upper,
+            } => range(f, field, (lower, upper)),
+            Self::Exists { fields } => {
+                let fields = fields
+                    .iter()
+                    .map(|field| format!("FieldExistsQuery [field={field}]"));
+                write!(f, "{}", Joined(fields.collect(), " "))
+            }
+            Self::Ids { ids } => write!(f, "_id:({})", Joined(ids.iter().collect(), " ")),
+            Self::Slice { id, max } => write!(f, "SliceQuery [id={id}, max={max}]"),
+            Self::Pattern { field, pattern } => write!(f, "{field}:{pattern}"),
+            Self::Bool { .. } => self.combined(f),
+            Self::DisMax {
+                clauses,
+                tie_breaker,
+            } => {
+                let clauses = clauses.iter().map(Operand).collect();
+                write!(f, "({})", Joined(clauses, " | "))?;
+                factor(f, '~', *tie_breaker, 0.0)
+            }
+            Self::Constant(clause) => write!(f, "ConstantScore({clause})"),
+            Self::Demote {
+                positive,
+                negative,
+                factor,
+            } => write!(
+                f,
+                "FunctionScoreQuery({positive}, scored by boost(queryboost({negative})^{factor:?}))"
+            ),
+            Self::Boost {
+                clause,
+                factor: boost,
+            } => {
+                write!(f, "({clause})")?;
+                factor(f, '^', *boost, 1.0)
+            }
+        }
+    }
+}
+
+impl Clause {
+    /// Writes a `bool`.
+    fn combined(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match,
+        } = self
+        else {
+            return Ok(());
+        };
+        // Where nothing else is required, one of them must match anyway.
+        let implied = u32::from(must.is_empty() && filter.is_empty());
+        let is_counted = !should.is_empty() && *minimum_should_match > implied;
+        let groups = [("+", must), ("", should), ("#", filter), ("-", must_not)];
+        let clauses = groups.iter().flat_map(|(sign, clauses)| {
+            clauses
+                .iter()
+                .map(move |clause| format!("{sign}{}", Operand(clause)))
+        });
+        let clauses = Joined(clauses.collect(), " ");
+        if is_counted {
+            write!(f, "({clauses})~{minimum_should_match}")
+        } else {
+            write!(f, "{clauses}")
+        }
+    }
+}
+
+/// A clause inside another: in brackets where it would run together with what stands beside it.
+struct Operand<'a>(&'a Clause);
+
+impl Display for Operand<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(clause) = self;
+        let is_open = match clause {
+            Clause::Bool { .. } => true,
+            Clause::Exists { fields } => fields.len() > 1,
+            Clause::Blended { terms, .. } => terms.len() > 1,
+            _ => false,
+        };
+        if is_open {
+            write!(f, "({clause})")
+        } else {
+            write!(f, "{clause}")
+        }
+    }
+}
+
+impl Display for Pattern {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let ignore_case = match self {
+            Self::Prefix {
+                prefix,
+                ignore_case,
+            } => {
+                write!(f, "{prefix}*")?;
+                *ignore_case
+            }
+            Self::Wildcard {
+                pattern,
+                ignore_case,
+            } => {
+                f.write_str(pattern)?;
+                *ignore_case
+            }
+            Self::Regexp {
+                expression,
+                ignore_case,
+            } => {
+                write!(f, "/{expression}/")?;
+                *ignore_case
+            }
+            Self::Fuzzy { term, distance, .. } => {
+                write!(f, "{term}~{distance}")?;
+                false
+            }
+        };
+        if ignore_case {
+            f.write_str(" [case_insensitive]")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Scalar {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I64(value) | Self::Date(value) => write!(f, "{value}"),
+            Self::U64(value) => write!(f, "{value}"),
+            Self::F64(value) => write!(f, "{value:?}"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Ip(value) => f.write_str(&ip_text(*value)),
+            Self::Text(value) => f.write_str(value),
+        }
+    }
+}
+
+/// Items with a separator between them.
+struct Joined<T>(Vec<T>, &'static str);
+
+impl<T: Display> Display for Joined<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(items, separator) = self;
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                f.write_str(separator)?;
+            }
+            write!(f, "{item}")?;
+        }
+        Ok(())
+    }
+}
+
+fn blended(f: &mut Formatter<'_>, field: &FieldPath, terms: &[(String, f32)]) -> fmt::Result {
+    for (at, (term, boost)) in terms.iter().enumerate() {
+        if at > 0 {
+            f.write_str(" ")?;
+        }
+        if *boost == 1.0 {
+            write!(f, "{field}:{term}")?;
+        } else {
+            write!(f, "({field}:{term})^{boost:?}")?;
+        }
+    }
+    Ok(())
+}
+
+fn phrase(
+    f: &mut Formatter<'_>,
+    field: &FieldPath,
+    positions: &[(u32, Vec<String>)],
+    slop: u32,
+) -> fmt::Result {
+    let mut words = Vec::new();
+    for (at, terms) in positions {
+        // Positions without a term, as of a stop word.
+        words.resize((*at as usize).max(words.len()), "?".to_owned());
+        words.push(match terms.as_slice() {
+            [term] => term.clone(),
+            several => format!("({})", several.join(" ")),
+        });
+    }
+    write!(f, "{field}:\"{}\"", words.join(" "))?;
+    if slop > 0 {
+        write!(f, "~{slop}")?;
+    }
+    Ok(())
+}
+
+fn range(
+    f: &mut Formatter<'_>,
+    field: &FieldPath,
+    (lower, upper): (&Bound<Scalar>, &Bound<Scalar>),
+) -> fmt::Result {
+    match lower {
+        Bound::Included(value) => write!(f, "{field}:[{value}")?,
+        Bound::Excluded(value) => write!(f, "{field}:{{{value}")?,
+        Bound::Unbounded => write!(f, "{field}:[*")?,
+    }
+    match upper {
+        Bound::Included(value) => write!(f, " TO {value}]"),
+        Bound::Excluded(value) => write!(f, " TO {value}}}"),
+        Bound::Unbounded => f.write_str(" TO *]"),
+    }
+}
+
+/// Writes a number behind its sign, unless it is what holds without it.
+fn factor(f: &mut Formatter<'_>, sign: char, value: f32, usual: f32) -> fmt::Result {
+    if value == usual {
+        return Ok(());
+    }
+    write!(f, "{sign}{value:?}")
+}
+
+#[cfg(test)]
+mod tests;
