@@ -52,6 +52,11 @@ impl Civil {
     }
 }
 
+/// Returns the quarter of the year (1 to 4) that a month is in.
+pub(super) fn quarter_of(month: i64) -> i64 {
+    (month + 2) / 3
+}
+
 /// Returns the weekday of a day: Monday 1 to Sunday 7.
 pub(super) fn iso_weekday(days: i64) -> i64 {
     (days + 3).rem_euclid(7) + 1

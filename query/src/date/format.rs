@@ -31,6 +31,9 @@ pub(super) const WEEKDAYS: [&str; 7] = [
     "Saturday",
     "Sunday",
 ];
+pub(super) const QUARTERS: [&str; 4] = ["Q1", "Q2", "Q3", "Q4"];
+pub(super) const FULL_QUARTERS: [&str; 4] =
+    ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
 
 /// A date format: alternatives tried in turn when text is read, the first of which writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +245,7 @@ impl Writer {
             // Year 0 is 1 BC.
             Part::YearOfEra if self.civil.year <= 0 => 1 - self.civil.year,
             Part::YearOfEra => self.civil.year,
+            Part::Quarter => civil::quarter_of(self.civil.month),
             Part::Month => self.civil.month,
             Part::Day => self.civil.day,
             Part::DayOfYear => self.civil.day_of_year(),
@@ -283,12 +287,21 @@ impl Writer {
     }
 
     fn word(&mut self, word: Word) {
-        let named = |names: &[&'static str], number: i64, is_full: bool| {
+        let numbered = |names: &[&'static str], number: i64| {
             let index = usize::try_from(number - 1).unwrap_or_default();
-            let name = names.get(index).copied().unwrap_or_default();
+            names.get(index).copied().unwrap_or_default()
+        };
+        let named = |names: &[&'static str], number: i64, is_full: bool| {
+            let name = numbered(names, number);
             if is_full { name } else { &name[..3] }
         };
         let name = match word {
+            Word::Quarter { is_full: false } => {
+                numbered(&QUARTERS, civil::quarter_of(self.civil.month))
+            }
+            Word::Quarter { is_full: true } => {
+                numbered(&FULL_QUARTERS, civil::quarter_of(self.civil.month))
+            }
             Word::Month { is_full } => named(&MONTHS, self.civil.month, is_full),
             Word::Weekday { is_full } => {
                 named(&WEEKDAYS, civil::iso_weekday(self.civil.days), is_full)

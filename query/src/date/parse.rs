@@ -4,7 +4,7 @@
 //! cost is linear in the text. Parts are checked strictly: 30 February is no date.
 
 use super::civil;
-use super::format::{MONTHS, WEEKDAYS};
+use super::format::{FULL_QUARTERS, MONTHS, QUARTERS, WEEKDAYS};
 use super::pattern::{Item, Part, Word};
 use super::zone::{self, TimeZone};
 
@@ -13,6 +13,7 @@ use super::zone::{self, TimeZone};
 struct Parts {
     year: Option<i64>,
     is_before_christ: bool,
+    quarter: Option<i64>,
     month: Option<i64>,
     day: Option<i64>,
     day_of_year: Option<i64>,
@@ -147,6 +148,7 @@ fn store(part: Part, value: i64, parts: &mut Parts) -> Option<()> {
     match part {
         Part::Year | Part::YearOfEra => parts.year = Some(years()?),
         Part::WeekYear => parts.week_year = Some(years()?),
+        Part::Quarter => parts.quarter = Some(within(1, 4)?),
         Part::Month => parts.month = Some(within(1, 12)?),
         Part::Day => parts.day = Some(within(1, 31)?),
         Part::DayOfYear => parts.day_of_year = Some(within(1, 366)?),
@@ -172,6 +174,12 @@ fn read_word<'t>(word: Word, text: &'t str, parts: &mut Parts) -> Option<&'t str
         })
     };
     match word {
+        Word::Quarter { is_full } => {
+            let names = if is_full { &FULL_QUARTERS } else { &QUARTERS };
+            let (quarter, rest) = one_of(names, true)?;
+            parts.quarter = Some(quarter);
+            Some(rest)
+        }
         Word::Month { is_full } => {
             let (month, rest) = one_of(&MONTHS, is_full)?;
             parts.month = Some(month);
@@ -231,7 +239,8 @@ fn days(parts: &Parts) -> Option<i64> {
             (week <= civil::iso_weeks_of(year)).then_some(day)?
         }
         _ => {
-            let (year, month) = (year.unwrap_or(1970), parts.month.unwrap_or(1));
+            let first_month = parts.quarter.map_or(1, |quarter| quarter * 3 - 2);
+            let (year, month) = (year.unwrap_or(1970), parts.month.unwrap_or(first_month));
             let day = parts.day.unwrap_or(1);
             let day = (day <= civil::days_in_month(year, month)).then_some(day)?;
             civil::days_from_civil(year, month, day)
@@ -239,7 +248,9 @@ fn days(parts: &Parts) -> Option<i64> {
     };
     let is_said = parts.day.is_some() || parts.day_of_year.is_some();
     let agrees = parts.weekday.is_none_or(|w| civil::iso_weekday(days) == w);
-    (agrees || !is_said).then_some(days)
+    let of_quarter = |quarter| civil::quarter_of(civil::civil_from_days(days).1) == quarter;
+    let agrees = parts.quarter.is_none_or(of_quarter) && (agrees || !is_said);
+    agrees.then_some(days)
 }
 
 fn ms_of_day(parts: &Parts, round_up: bool) -> Option<i64> {

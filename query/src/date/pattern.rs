@@ -14,6 +14,7 @@ const MAX_DIGITS: usize = 18;
 pub(super) enum Part {
     Year,
     YearOfEra,
+    Quarter,
     Month,
     Day,
     DayOfYear,
@@ -33,6 +34,7 @@ pub(super) enum Part {
 /// A word that a pattern reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
+    Quarter { is_full: bool },
     Month { is_full: bool },
     Weekday { is_full: bool },
     HalfOfDay,
@@ -195,6 +197,7 @@ impl Compiler<'_> {
             'u' => year(Part::Year, count),
             'y' => year(Part::YearOfEra, count),
             'Y' | 'x' if letter == 'Y' || self.is_named => year(Part::WeekYear, count),
+            'Q' | 'q' if count > 2 => word(count, |is_full| Word::Quarter { is_full }),
             'M' | 'L' if count > 2 => word(count, |is_full| Word::Month { is_full }),
             'E' => word(count.max(3), |is_full| Word::Weekday { is_full }),
             'e' | 'c' if count > 2 => word(count, |is_full| Word::Weekday { is_full }),
@@ -211,7 +214,7 @@ impl Compiler<'_> {
             'X' | 'x' | 'Z' => offset(letter, count),
             'V' => (count == 2).then_some(Item::Zone),
             'z' | 'v' => (count <= 3).then_some(Item::Zone),
-            'M' | 'L' | 'd' | 'w' | 'e' | 'c' | 'H' | 'k' | 'K' | 'h' | 'm' | 's' => {
+            'Q' | 'q' | 'M' | 'L' | 'd' | 'w' | 'e' | 'c' | 'H' | 'k' | 'K' | 'h' | 'm' | 's' => {
                 value(small_part(letter), count, 2)
             }
             _ => {
@@ -228,6 +231,7 @@ impl Compiler<'_> {
 
 fn small_part(letter: char) -> Part {
     match letter {
+        'Q' | 'q' => Part::Quarter,
         'M' | 'L' => Part::Month,
         'd' => Part::Day,
         'w' => Part::Week,

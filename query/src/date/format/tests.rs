@@ -193,6 +193,41 @@ fn the_first_alternative_writes_in_the_zone() {
     }
 }
 
+#[test]
+fn quarters_are_written_and_read() {
+    let format = |pattern: &str| DateFormatter::parse_pattern(pattern).expect("a pattern");
+    let day = |text: &str| format("uuuu-MM-dd").parse(text).expect("a day");
+    for (date, quarter, first) in [
+        ("2024-01-01", "1", "2024-01-01"),
+        ("2024-03-31", "1", "2024-01-01"),
+        ("2024-04-01", "2", "2024-04-01"),
+        ("2024-12-31", "4", "2024-10-01"),
+    ] {
+        assert_eq!(format("q").format(day(date)), quarter);
+        assert_eq!(
+            format("uuuu-'Q'Q").format(day(date)),
+            format!("2024-Q{quarter}")
+        );
+        assert_eq!(
+            format("QQ uuuu").format(day(date)),
+            format!("0{quarter} 2024")
+        );
+        for pattern in ["uuuu-QQQ", "QQQQ uuuu", "uuuuq"] {
+            let text = format(pattern).format(day(date));
+            assert_eq!(format(pattern).parse(&text), Ok(day(first)), "{text}");
+        }
+    }
+    assert_eq!(format("QQQQ").format(day("2024-07-01")), "3rd quarter");
+    let whole = format("uuuu-MM-dd QQQ");
+    assert_eq!(whole.parse("2024-05-06 Q2"), Ok(day("2024-05-06")));
+    assert!(
+        whole.parse("2024-05-06 Q1").is_err(),
+        "May is in the second"
+    );
+    assert!(format("uuuuQ").parse("20245").is_err());
+    assert!(DateFormatter::parse_pattern("QQQQQ").is_err());
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(ms in -9_000_000_000_000_000_i64..9_000_000_000_000_000, pattern in 0..6) {
@@ -211,13 +246,13 @@ proptest! {
     #[test]
     fn no_instant_panics(ms in any::<i64>(), zone in 0..3) {
         let zone = TimeZone::parse(["Z", "Europe/Berlin", "-18:00"][zone as usize]).unwrap();
-        for pattern in ["strict_date_optional_time", "strict_week_date", "epoch_second", "G y D EEE k K h"] {
+        for pattern in ["strict_date_optional_time", "strict_week_date", "epoch_second", "G y D EEE k K h QQQ"] {
             DateFormatter::parse_pattern(pattern).unwrap().format_in(ms, &zone);
         }
     }
 
     #[test]
-    fn no_text_panics(pattern in "[uyMdHhmsSXZGEaekVzwYD'\\[\\] :.-]{0,16}|\\PC{0,12}", text in "[-+0-9TZ:., ]{0,30}|\\PC{0,20}") {
+    fn no_text_panics(pattern in "[uyMdHhmsSXZGEaekVzwYDQq'\\[\\] :.-]{0,16}|\\PC{0,12}", text in "[-+0-9TZ:., ]{0,30}|\\PC{0,20}") {
         if let Ok(formatter) = DateFormatter::parse_pattern(&pattern) {
             drop(formatter.parse_in(&text, &TimeZone::UTC, true));
         }
