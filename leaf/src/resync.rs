@@ -27,13 +27,13 @@ impl Leaf {
         let tail = shard.log.tail(shard.key).await.map_err(fault)?;
         let next = tail.map_or(SeqNo(0), SeqNo::next);
         self.catch_up(shard, next).await?;
-        // With an empty map every document must be visible in the index.
+        // Every document is looked up in the index then, so it must be visible there.
         if shard.engine().view().generation().visible < next {
             let shown = shard.show_applied().await;
             shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
             shard.want_mark(next);
         }
-        primary.versions.clear();
+        primary.versions.keep_tombstones(next);
         primary.next = next;
         shard.num_resyncs.fetch_add(1, Ordering::AcqRel);
         shard.needs_resync.store(false, Ordering::Release);

@@ -175,9 +175,13 @@ impl VersionMap {
         spared.last().map_or(visible, |(seq_no, _)| *seq_no)
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+    /// Forgets all but the tombstones below `next`.
+    pub(crate) fn keep_tombstones(&mut self, next: SeqNo) {
+        self.entries
+            .retain(|_, latest| latest.is_deleted() && latest.seq_no < next);
+        self.entry_bytes = self.entries.keys().map(size_of_entry).sum();
+        self.kept_bytes = 0;
+        self.kept = VecDeque::new();
     }
 
     /// Returns the bytes held, roughly.
@@ -248,6 +252,20 @@ mod tests {
         assert_eq!(map.bytes(), 60 * size_of_entry(&id("000")));
         map.prune(SeqNo(1_000), minute, limit);
         assert!(map.get(&id("940")).is_some());
+    }
+
+    #[test]
+    fn tombstones_outlast_what_the_log_did_not_take() {
+        let mut map = VersionMap::default();
+        map.put(id("a"), latest(0, Some("{}")));
+        map.put(id("b"), latest(1, None));
+        map.put(id("c"), latest(2, None));
+        map.keep_tombstones(SeqNo(2));
+        let left = ["a", "b", "c"].map(|name| map.get(&id(name)).is_some());
+        assert_eq!(left, [false, true, false]);
+        assert_eq!(map.bytes(), size_of_entry(&id("b")));
+        map.forget(&id("b"));
+        assert_eq!(map.bytes(), 0);
     }
 
     #[test]

@@ -43,6 +43,28 @@ async fn acknowledged_writes_and_tombstones_survive_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tombstones_survive_a_failed_append() {
+    let fixture = Fixture::start();
+    let external = |item: WriteItem, version| WriteItem {
+        condition: Condition::ExternalGreater(Version(version)),
+        ..item
+    };
+    fixture
+        .write(vec![external(put("b", "{}"), 9)])
+        .await
+        .expect("written");
+    let delete = external(item("b", WriteAction::Delete), 20);
+    fixture.write(vec![delete]).await.expect("written");
+    fixture.leaf.refresh(key(1)).await.expect("shown");
+    fixture.log.refuse_next();
+    let refused = fixture.write(vec![put("c", "{}")]).await;
+    assert_eq!(refused, Err(LeafFault::DiskFull { shard: key(1) }));
+    let late = fixture.write(vec![external(put("b", "{}"), 15)]).await;
+    let late = late.expect("the log was read again");
+    assert!(late.items[0].is_err(), "the tombstone is newer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_trimmed_too_far_is_a_clear_failure() {
     let fixture = Fixture::start();
     fixture.write(vec![put("a", "{}")]).await.expect("written");
