@@ -79,6 +79,24 @@ impl Leaf {
     }
 }
 
+impl Leaf {
+    /// As [`Self::add_fields`]; while the keeper of the cluster state is away, the documents that bring
+    /// fields are refused, and those beside them are not.
+    pub(crate) async fn bring_fields(
+        &self,
+        shard: &Arc<Shard>,
+        documents: Vec<Bringing>,
+    ) -> Result<Vec<(Bringing, WriteFault)>, LeafFault> {
+        match self.add_fields(shard, &documents).await {
+            Err(fault @ LeafFault::Recovering { .. }) => {
+                let refused = |document| (document, WriteFault::Shard(fault.clone()));
+                Ok(documents.into_iter().map(refused).collect())
+            }
+            agreed => agreed,
+        }
+    }
+}
+
 /// Returns the fault of documents whose fields could not be agreed: one that passes where the keeper of
 /// the cluster state is away.
 fn not_agreed(shard: &Shard, error: &CoordinatorError) -> LeafFault {

@@ -143,7 +143,11 @@ impl Leaf {
             match planned {
                 Planned::NeedsFields(documents) => {
                     drop(guard);
-                    let refused = self.add_fields(shard, &documents).await?;
+                    let refused = match call.producer {
+                        // What is answered would be answered again.
+                        Some(_) => self.add_fields(shard, &documents).await?,
+                        None => self.bring_fields(shard, documents).await?,
+                    };
                     learnt.refused.extend(refused);
                 }
                 Planned::NeedsContents(positions) => {

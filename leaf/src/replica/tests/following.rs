@@ -9,6 +9,7 @@ use gleaner_coordinator::{Coordinator, CoordinatorError};
 use gleaner_model::{ClusterState, SeqNo};
 use gleaner_proto::read::ShardPhase;
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, ShardView};
+use gleaner_proto::write::{Idempotency, WriteAction, WriteCall, WriteFault, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::resolved::{Clause, Statistics};
 use tokio::sync::watch;
@@ -275,11 +276,39 @@ async fn new_fields_wait_for_who_keeps_the_state() {
     cluster.again("a");
     cluster.shard("a").await;
     slow.is_away.store(true, Ordering::Relaxed);
-    let refused = cluster.leaf("a").write(call(vec![put(1, 0)])).await;
+    let empty = WriteItem {
+        action: WriteAction::Index {
+            source: "{}".into(),
+            create: false,
+        },
+        ..put(2, 0)
+    };
+    let both = call(vec![put(1, 0), empty]);
+    let answer = cluster.leaf("a").write(both.clone()).await;
+    let items = answer.expect("one brings no field").items;
+    assert!(
+        matches!(
+            items[0],
+            Err(WriteFault::Shard(LeafFault::Recovering { .. }))
+        ),
+        "{items:?}"
+    );
+    assert!(items[1].is_ok(), "{items:?}");
+    // What is known by a key is not answered with a fault that passes.
+    let keyed = WriteCall {
+        idempotency: Some(Idempotency {
+            producer: 7,
+            sequence: 0,
+        }),
+        ..both
+    };
+    let refused = cluster.leaf("a").write(keyed.clone()).await;
     assert!(
         matches!(refused, Err(LeafFault::Recovering { .. })),
         "{refused:?}"
     );
     slow.is_away.store(false, Ordering::Relaxed);
+    let answer = cluster.leaf("a").write(keyed).await.expect("it is back");
+    assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
     cluster.write(vec![put(1, 0)]).await;
 }
