@@ -25,7 +25,11 @@ impl Root {
     /// Returns how to refuse the name of an index of which a leaf answered `fault`; `None` where the index
     /// is there, as far as can be told in time.
     pub(crate) async fn refusal(&self, fault: &LeafFault, deadline: Deadline) -> Option<Refusal> {
-        let LeafFault::NotHere { shard } = fault else {
+        // A copy that is being removed says that it is closed, or has stopped, to who waits for it.
+        let (LeafFault::NotHere { shard }
+        | LeafFault::Recovering { shard, .. }
+        | LeafFault::Stopped { shard, .. }) = fault
+        else {
             return None;
         };
         let known = refusal_by(&self.state(), shard.index);

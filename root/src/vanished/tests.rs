@@ -168,6 +168,24 @@ async fn who_keeps_the_state_is_asked_about_shards_that_are_not_there() {
     }
 }
 
+#[tokio::test]
+async fn a_copy_that_is_being_removed_is_of_an_index_that_is_gone() {
+    let fixture = Fixture::new([index(2, &json!({}))]);
+    let deadline = Deadline::after(Duration::from_secs(60));
+    for (n, is_there) in [(1, false), (2, true)] {
+        let shard = shard(n, 0);
+        let text = || "it is being closed".to_owned();
+        let (progress, reason) = (text(), text());
+        for fault in [
+            LeafFault::Recovering { shard, progress },
+            LeafFault::Stopped { shard, reason },
+        ] {
+            let refusal = fixture.root.refusal(&fault, deadline).await;
+            assert_eq!(refusal.is_none(), is_there, "{fault}");
+        }
+    }
+}
+
 /// No leaf holds anything.
 struct Nobody;
 
