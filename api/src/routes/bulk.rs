@@ -14,9 +14,10 @@ mod action;
 mod answer;
 mod chunk;
 mod items;
+mod rendered;
 
 use axum::body::Body;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::error::ApiError;
@@ -28,6 +29,7 @@ use crate::route::{Answer, Parameter, Route};
 use answer::Run;
 use chunk::{Chunks, Defaults};
 use items::Items;
+use rendered::Rendered;
 
 const BULK: &[Parameter] = &[
     Parameter::no_effect("batch_size", "chunks are cut by the server's settings"),
@@ -43,45 +45,49 @@ pub(super) static ROUTES: &[Route] = &[Route {
     is_refused: false,
 }];
 
-/// Bytes of an answer above which it is sent while it is made.
-const STREAM_FROM: usize = 4 << 20;
-
 async fn bulk(mut request: Request) -> Answer {
     let form = Form::of(&request.parameters, &request.headers)?;
     // What is printed for people or as YAML is formed as a whole, at the end.
     let is_compact = form.is_compact();
     let items = Items::new(form.filter().filter(|_| is_compact));
     let mut run = prepare(&mut request, items)?;
-    let mut rendered = BytesMut::new();
+    let mut rendered = Rendered::new(request.app.bodies.open(), is_compact);
     while let Some(piece) = run.next().await? {
-        rendered.put(piece);
-        if is_compact && rendered.len() > STREAM_FROM {
-            return Ok(streamed(run, rendered.freeze()));
-        }
+        rendered.put(&piece)?;
     }
     if run.items.num_items == 0 {
         return Err(ApiError::validation(&["no requests added".to_owned()]));
     }
-    let body = whole(&run, &rendered);
-    let reply = match is_compact {
-        true => Reply::formed_json(body),
-        false => Reply::raw_json(StatusCode::OK, body),
+    let reply = match rendered.into_plain() {
+        Err(packed) => streamed(&run, packed),
+        Ok(rendered) if is_compact => Reply::formed_json(whole(&run, &rendered)),
+        Ok(rendered) => Reply::raw_json(StatusCode::OK, whole(&run, &rendered)),
     };
     Ok(reply.retried_later(run.items.has_rejected))
 }
 
-/// Returns the answer of a bulk that has ended.
+/// Returns the answer of a bulk.
 fn whole(run: &Run, rendered: &[u8]) -> Bytes {
-    let mut members: Vec<Vec<u8>> = run
-        .items
-        .head(run.took_ms())
-        .into_iter()
-        .map(|(name, value)| format!("\"{name}\":{value}").into_bytes())
+    let items = run.items.are_shown().then_some(rendered);
+    let (begin, end) = around(run, items.is_some());
+    [&begin[..], items.unwrap_or_default(), end.as_bytes()]
+        .concat()
+        .into()
+}
+
+/// Returns what stands before the items of an answer and behind them.
+fn around(run: &Run, are_shown: bool) -> (Vec<u8>, &'static str) {
+    let head = run.items.head(run.took_ms()).into_iter();
+    let mut members: Vec<String> = head
+        .map(|(name, value)| format!("\"{name}\":{value}"))
         .collect();
-    if run.items.are_shown() {
-        members.push([b"\"items\":[", rendered, b"]"].concat());
-    }
-    [b"{", &members.join(&b',')[..], b"}"].concat().into()
+    let end = if are_shown {
+        members.push("\"items\":[".to_owned());
+        "]}"
+    } else {
+        "}"
+    };
+    (format!("{{{}", members.join(",")).into_bytes(), end)
 }
 
 fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
@@ -128,40 +134,65 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// Sends what is there and the rest as it is made; what is known only at the end stands last. A
-/// fault now can only cut the answer off: the client then knows that the outcome is not told. When to
-/// try again is said only of items that were refused by now: headers go first.
-fn streamed(run: Run, first: Bytes) -> Reply {
-    let begin = Bytes::from_static(b"{\"items\":[");
-    let has_rejected = run.items.has_rejected;
-    let opening = futures::stream::iter([Ok::<_, ApiError>(begin), Ok(first)]);
-    let rest = futures::stream::unfold(Some(run), |run| async move {
-        let mut run = run?;
-        match run.next().await {
-            Ok(Some(piece)) => Some((Ok(piece), Some(run))),
-            Ok(None) => {
-                let mut end = "]".to_owned();
-                for (name, value) in run.items.head(run.took_ms()).iter().rev() {
-                    end.push_str(&format!(",\"{name}\":{value}"));
-                }
-                end.push('}');
-                Some((Ok(Bytes::from(end)), None))
-            }
-            Err(error) => {
-                tracing::warn!(reason = error.reason(), "a bulk answer was cut off");
-                Some((Err(error), None))
-            }
-        }
-    });
-    let body = Body::from_stream(futures::StreamExt::chain(opening, rest));
-    Reply::streamed(body).retried_later(has_rejected)
+/// Sends an answer that was packed, unpacking it as it goes.
+fn streamed(run: &Run, rendered: Rendered) -> Reply {
+    let (begin, end) = around(run, true);
+    let begin = std::iter::once(Ok(Bytes::from(begin)));
+    let end = std::iter::once(Ok(Bytes::from_static(end.as_bytes())));
+    let pieces = begin.chain(rendered.into_pieces()).chain(end);
+    Reply::streamed(Body::from_stream(futures::stream::iter(pieces)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use http::HeaderValue;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
 
     use super::*;
+    use crate::ApiOptions;
+    use crate::dialect::tests::speaking;
+
+    fn socket() -> TcpSocket {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_send_buffer_size(64 << 10).expect("a size");
+        socket.set_recv_buffer_size(64 << 10).expect("a size");
+        socket
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_that_sends_all_before_it_reads_is_answered() {
+        let listening = socket();
+        let any = "127.0.0.1:0".parse().expect("an address");
+        listening.bind(any).expect("a port");
+        let listener = listening.listen(1).expect("listens");
+        let address = listener.local_addr().expect("an address");
+        let options = ApiOptions::default();
+        tokio::spawn(async move { crate::serve(listener, speaking(), &options, pending()).await });
+        let mut client = socket().connect(address).await.expect("connects");
+        let line = format!("{{\"delete\":{{\"_id\":\"\"{}}}}}\n", " ".repeat(200));
+        let body = line.repeat(100_000);
+        let head = format!(
+            "POST /i/_bulk HTTP/1.0\r\nhost: books\r\ncontent-type: application/x-ndjson\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let asked = async {
+            client.write_all(head.as_bytes()).await.expect("sent");
+            client.write_all(body.as_bytes()).await.expect("all of it");
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.expect("an answer");
+            answer
+        };
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(300), asked).await;
+        let answer = String::from_utf8(answer.expect("nobody waits for ever")).expect("text");
+        assert!(answer.contains(" 200 OK"), "{answer:.200}");
+        assert!(answer.len() > 2 * rendered::PLAIN_BYTES, "{}", answer.len());
+        assert_eq!(answer.matches("must not be empty").count() % 100_000, 0);
+        assert!(answer.contains("\"errors\":true,\"items\":["));
+    }
 
     #[test]
     fn a_key_that_cannot_be_read_is_refused() {
