@@ -32,8 +32,8 @@ fn what_cannot_be_read_is_refused_by_name() {
             "unknown parameter [boost] on mapper [x] of type [text]",
         ),
         (
-            json!({"properties": {"x": {"type": "date", "format": "q"}}}),
-            "Error parsing [format] on field [x]: Invalid format: [q]: Unknown pattern letter: q",
+            json!({"properties": {"x": {"type": "date", "format": "b"}}}),
+            "Error parsing [format] on field [x]: Invalid format: [b]: Unknown pattern letter: b",
         ),
         (
             json!({"properties": {"_id": {"type": "keyword"}}}),
