@@ -231,10 +231,10 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// The fields a clause is about: the one named, or the query's, which may be empty.
+    /// The fields a clause is about: what is named, `*` for all, or the query's, which may be empty.
     fn fields(self, field: Option<&str>) -> Vec<(String, f32)> {
         match field {
-            Some("*") | None => self.query.fields.clone(),
+            None => self.query.fields.clone(),
             Some(field) => vec![(field.to_owned(), 1.0)],
         }
     }

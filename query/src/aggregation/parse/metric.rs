@@ -165,7 +165,11 @@ fn highlight(value: &Value, context: Context<'_>) -> Result<Highlight, QueryErro
 /// Reads the body of `top_hits`.
 pub(super) fn top_hits(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("top_hits", body)?;
-    reader.unsupported(&["script_fields", "stored_fields", "fields", "explain"])?;
+    reader.unsupported(&["script_fields", "stored_fields", "fields"])?;
+    // Some clients always say that it is not wanted.
+    if reader.boolean("explain")? == Some(true) {
+        return Err(QueryError::parsing("[top_hits] [explain] is not supported"));
+    }
     let from = source::at_least(&mut reader, "from", 0, context)?.unwrap_or(0);
     let size = source::at_least(&mut reader, "size", 0, context)?.unwrap_or(3);
     let window = from.saturating_add(size);

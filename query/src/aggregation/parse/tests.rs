@@ -28,7 +28,7 @@ fn trees_keep_names_order_and_meta() {
     let aggregations = parse(&json!({
         "z": {"terms": {"field": "tag"}, "meta": {"k": 1}, "aggs": {
             "p": {"avg": {"field": "price"}},
-            "h": {"top_hits": {"size": 1, "sort": [{"price": "desc"}], "_source": ["a"]}}
+            "h": {"top_hits": {"size": 1, "explain": false, "sort": [{"price": "desc"}], "_source": ["a"]}}
         }},
         "a": {"global": {}, "aggregations": {"f": {"filter": {"term": {"x": 1}}}}}
     }))
@@ -429,6 +429,8 @@ fn wrong_values_are_named() {
     ] {
         assert_eq!(reason(&value), expected, "{value}");
     }
+    let explained = reason(&json!({"a": {"top_hits": {"explain": true}}}));
+    assert_eq!(explained, "[top_hits] [explain] is not supported");
     assert!(reason(&json!({"a": {"top_hits": {"size": 101}}})).contains("[100] but was [101]"));
 }
 

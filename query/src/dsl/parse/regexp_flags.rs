@@ -17,8 +17,11 @@ const INTERVAL: u32 = 0x0020;
 /// Every operator.
 pub(super) const ALL: u32 = 0xffff;
 
-/// Reads names joined by `|`, for example `INTERVAL|EMPTY`.
+/// Reads names joined by `|`, for example `INTERVAL|EMPTY`; none at all is all of them.
 pub(super) fn parse(names: &str) -> Result<u32, QueryError> {
+    if names.is_empty() {
+        return Ok(ALL);
+    }
     let mut flags = 0;
     for name in names.split('|').filter(|name| !name.is_empty()) {
         flags |= match name.trim().to_ascii_uppercase().as_str() {
@@ -89,5 +92,6 @@ mod tests {
         assert_eq!(escape_disabled("<1-2>#&", interval), r"<1-2>#\&");
         assert_eq!(escape_disabled("a&~b", ALL), "a&~b");
         assert!(parse("SOME").is_err());
+        assert_eq!(parse("").expect("flags"), ALL);
     }
 }
