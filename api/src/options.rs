@@ -38,8 +38,8 @@ pub struct ApiOptions {
     /// memory while the request is read.
     pub max_body_bytes: usize,
     /// Bytes of the bodies of all requests that are being read or answered; default 1 GiB. A bulk counts
-    /// with the lines that are not taken yet. Beyond it requests are refused with 429, as by the
-    /// dialect's breaker `in_flight_requests`.
+    /// with the lines that are not taken yet, and with what is packed of its answer. Beyond it requests
+    /// are refused with 429, as by the dialect's breaker `in_flight_requests`.
     pub body_memory_bytes: usize,
     /// Connections at once, idle ones too; default 8,192. Who connects beyond it waits to be accepted.
     pub max_connections: usize,

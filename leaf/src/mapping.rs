@@ -77,9 +77,7 @@ impl Leaf {
             None => Err(LeafFault::NotHere { shard: shard.key }),
         }
     }
-}
 
-impl Leaf {
     /// As [`Self::add_fields`]; while the keeper of the cluster state is away, the documents that bring
     /// fields are refused, and those beside them are not.
     pub(crate) async fn bring_fields(

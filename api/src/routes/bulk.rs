@@ -190,7 +190,7 @@ mod tests {
         let answer = String::from_utf8(answer.expect("nobody waits for ever")).expect("text");
         assert!(answer.contains(" 200 OK"), "{answer:.200}");
         assert!(answer.len() > 2 * rendered::PLAIN_BYTES, "{}", answer.len());
-        assert_eq!(answer.matches("must not be empty").count() % 100_000, 0);
+        assert_eq!(answer.matches("must not be empty").count(), 100_000);
         assert!(answer.contains("\"errors\":true,\"items\":["));
     }
 

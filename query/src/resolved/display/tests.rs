@@ -52,12 +52,9 @@ fn a_match_is_its_terms() {
 #[test]
 fn clauses_inside_each_other_stay_apart() {
     let any = boolean(&[], &[term("a"), term("b")], 1);
-    let Clause::Bool { should, .. } = boolean(&[], std::slice::from_ref(&any), 0) else {
-        panic!("a bool was made");
-    };
     let nested = Clause::Bool {
         must: vec![any.clone()],
-        should,
+        should: vec![any.clone()],
         filter: vec![Clause::Exists {
             fields: vec![field("k")],
         }],
