@@ -4,6 +4,7 @@
 //! [`RealFiles`], crash tests [`SimulatedFiles`], which forgets what was not synced.
 
 use std::fmt::Debug;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,10 +32,11 @@ pub trait Files: Send + Sync + Debug {
     /// What the system says; `StorageFull` when there is no room.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
-    /// Gives a file or folder another name; an existing file of that name is replaced at once.
+    /// Gives a file or folder another name; an existing file of that name is replaced at once, and so is an
+    /// empty folder.
     ///
     /// # Errors
-    /// What the system says.
+    /// `DirectoryNotEmpty`, or what the system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
@@ -72,6 +74,12 @@ pub trait Files: Send + Sync + Debug {
     /// # Errors
     /// What the system says; then nothing is known about the names.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Returns a number that nobody can guess.
+    fn nonce(&self) -> u64 {
+        // Its keys are taken from the system's random numbers.
+        RandomState::new().hash_one(0)
+    }
 
     /// Syncs several files, side by side where that is faster; returns what became of each, in their order.
     fn sync_all(&self, files: &[Arc<dyn File>]) -> Vec<io::Result<()>> {

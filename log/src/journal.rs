@@ -9,12 +9,15 @@
 //!     0   8  magic "GLNRJNL\0"
 //!     8   4  format version, 1
 //!    12   4  crc32c of bytes 0..12
+//!    16   8  nonce: the first epoch; nobody who writes records can guess it
+//!    24   4  crc32c of bytes 16..24
+//!  2048  28  the same again
 //!  4096   …  frames, one after the other; behind the last one zeros, or frames of earlier epochs
 //!
 //! frame, there whole or not at all:
 //!     0   4  magic "GLJ1"
 //!     4   4  number of parts
-//!     8   8  epoch: grows whenever all that was held is synced elsewhere, and frames begin at 4096 again
+//!     8   8  epoch: one more whenever all that was held is synced elsewhere, and frames begin at 4096 again
 //!    16   8  number of the frame in its epoch: 0, 1, 2 …
 //!    24   8  bytes of all parts
 //!    32   4  crc32c of bytes 0..32 and of all parts
@@ -29,7 +32,9 @@
 //! ```
 //!
 //! A frame is written into zeros that are on disk already, but for the first there, so a sync of it changes no
-//! file's length. The file goes when the log is closed; it is there after a crash only.
+//! file's length. The file goes when the log is closed; it is there after a crash only. Epochs count from the
+//! nonce, so bytes of a record that look like a frame are not one. A file of an earlier program has no nonce:
+//! its epochs count from 1.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,9 +45,10 @@ use gleaner_model::ShardKey;
 use crate::files::{File, Files, write_all_at};
 use crate::format::{VERSION, put_shard};
 
+mod frame;
 mod replay;
 
-pub(crate) use replay::replay;
+pub(crate) use replay::{Replayed, replay};
 
 /// Begins the names of journals.
 const NAME: &str = "journal-";
@@ -50,7 +56,9 @@ const NAME: &str = "journal-";
 const UNFINISHED: &str = ".new";
 
 const MAGIC: [u8; 8] = *b"GLNRJNL\0";
-const HEADER_BYTES: usize = 16;
+const HEADER_BYTES: usize = 28;
+/// Where the header stands.
+const HEADERS: [u64; 2] = [0, 2048];
 const FRAME_MAGIC: [u8; 4] = *b"GLJ1";
 const FRAME_HEADER_BYTES: usize = 36;
 const PART_HEADER_BYTES: usize = 44;
@@ -94,8 +102,12 @@ enum State {
     /// There is no file.
     Absent,
     Open(Open),
-    /// What it holds may be nowhere else: it stays as it is until the log is opened again.
+    /// What it holds may be nowhere else: it takes nothing more until all of that is synced.
     Kept,
+    /// Removed, but its name may come back.
+    Unlinked,
+    /// An opening could not read it back: it stays as it is until the next one.
+    Left,
 }
 
 #[derive(Debug)]
@@ -123,18 +135,32 @@ impl Journal {
         }
     }
 
+    /// Takes nothing, and stays: what it held of an earlier run is needed.
+    pub(crate) fn leave(&mut self) {
+        self.state = State::Left;
+    }
+
+    /// Returns whether it has what an opening could not read back.
+    pub(crate) fn is_left(&self) -> bool {
+        matches!(self.state, State::Left)
+    }
+
+    /// Returns whether a sync of it failed, or one of what it holds.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.state, State::Kept)
+    }
+
     /// Returns whether parts of so many bytes together can go into it at all.
     pub(crate) fn takes(&self, num_parts: usize, bytes: usize) -> bool {
-        let is_kept = matches!(self.state, State::Kept);
-        !is_kept && START + frame_bytes(num_parts, bytes) <= self.limit
+        !self.is_kept() && !self.is_left() && START + frame_bytes(num_parts, bytes) <= self.limit
     }
 
     /// Returns whether they fit behind what it holds.
     pub(crate) fn has_room(&self, num_parts: usize, bytes: usize) -> bool {
         match &self.state {
-            State::Absent => true,
+            State::Absent | State::Unlinked => true,
             State::Open(open) => open.end + frame_bytes(num_parts, bytes) <= self.limit,
-            State::Kept => false,
+            State::Kept | State::Left => false,
         }
     }
 
@@ -143,7 +169,7 @@ impl Journal {
     /// # Errors
     /// Those of the disk; nothing is known of the parts then, and what was held before stays.
     pub(crate) fn append<'a>(&mut self, parts: impl Iterator<Item = Part<'a>>) -> io::Result<()> {
-        if matches!(self.state, State::Absent) {
+        if matches!(self.state, State::Absent | State::Unlinked) {
             self.state = State::Open(self.create()?);
         }
         let State::Open(open) = &mut self.state else {
@@ -171,7 +197,7 @@ impl Journal {
             && open.number > 0
         {
             open.end = START;
-            open.epoch += 1;
+            open.epoch = open.epoch.wrapping_add(1);
             open.number = 0;
         }
     }
@@ -183,23 +209,21 @@ impl Journal {
         }
     }
 
-    /// Removes the file, durably: what it holds is not wanted any more, and must not come back.
+    /// Removes the file, durably: what it holds is not wanted any more, and must not come back. One that an
+    /// opening left stays.
     ///
     /// # Errors
-    /// Those of the disk; also when it is kept.
+    /// Those of the disk; nothing is known of its name then, until this is called again and succeeds.
     pub(crate) fn forget(&mut self) -> io::Result<()> {
         match self.state {
-            State::Absent => return Ok(()),
-            State::Kept => {
-                let reason =
-                    "a sync failed before: what the journal holds is needed until a restart";
-                return Err(io::Error::other(reason));
-            }
-            State::Open(_) => {}
+            State::Absent | State::Left => return Ok(()),
+            State::Open(_) | State::Kept => self.files.remove_file(&self.path)?,
+            State::Unlinked => {}
         }
-        self.files.remove_file(&self.path)?;
+        self.state = State::Unlinked;
+        self.files.sync_dir(&self.dir)?;
         self.state = State::Absent;
-        self.files.sync_dir(&self.dir)
+        Ok(())
     }
 
     /// Lays the file out. Its name is durable then, its bytes are with the first frame.
@@ -208,8 +232,11 @@ impl Journal {
         new.push(UNFINISHED);
         let new = PathBuf::from(new);
         let file = self.files.create(&new)?;
+        let nonce = self.files.nonce();
         let mut head = vec![0; AHEAD_BYTES];
-        head[..HEADER_BYTES].copy_from_slice(&header());
+        for at in HEADERS {
+            head[at as usize..][..HEADER_BYTES].copy_from_slice(&header(nonce));
+        }
         write_all_at(file.as_ref(), 0, &head)?;
         self.files.rename(&new, &self.path)?;
         self.files.sync_dir(&self.dir)?;
@@ -217,7 +244,7 @@ impl Journal {
             file,
             len: AHEAD_BYTES as u64,
             end: START,
-            epoch: 1,
+            epoch: nonce,
             number: 0,
         })
     }
@@ -227,12 +254,15 @@ fn frame_bytes(num_parts: usize, bytes: usize) -> u64 {
     (FRAME_HEADER_BYTES + num_parts * PART_HEADER_BYTES + bytes) as u64
 }
 
-fn header() -> [u8; HEADER_BYTES] {
+fn header(nonce: u64) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
     let crc = crc32c::crc32c(&bytes[..12]);
-    bytes[12..].copy_from_slice(&crc.to_le_bytes());
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    bytes[16..24].copy_from_slice(&nonce.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[16..24]);
+    bytes[24..].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 

@@ -16,12 +16,15 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
 use crate::error::LogError;
-use crate::files::{File, parent};
+use crate::files::File;
 use crate::journal::Journal;
 use crate::options::LogOptions;
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::view::Views;
-use crate::writer::{Reply, ShardWriter, answer, shard_dir};
+use crate::writer::{Reply, ShardWriter, answer};
+pub(crate) use removal::Undone;
+
+mod removal;
 
 /// A round is closed when it has this much payload, so that the first of it need not wait long.
 const MAX_ROUND_BYTES: usize = 8 << 20;
@@ -93,6 +96,7 @@ pub(crate) struct Lane {
     pub(crate) shards: HashMap<ShardKey, ShardWriter>,
     pub(crate) journal: Journal,
     pub(crate) round: Round,
+    pub(crate) undone: Undone,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +108,8 @@ pub(crate) struct Round {
     /// Shards whose floor is not on disk, or whose segment is not, and since when.
     unsynced: BTreeSet<ShardKey>,
     unsynced_since: Option<Instant>,
+    /// Shards of which bytes may be nowhere but in the journal, after a sync of their segment failed.
+    needing_journal: BTreeSet<ShardKey>,
 }
 
 impl Lane {
@@ -112,11 +118,13 @@ impl Lane {
         while let Some(request) = self.wait() {
             self.serve(request);
         }
-        self.checkpoint(None);
+        self.checkpoint();
         for shard in self.shards.values_mut() {
             shard.close();
         }
-        if let Err(error) = self.journal.forget() {
+        if self.round.needing_journal.is_empty()
+            && let Err(error) = self.journal.forget()
+        {
             tracing::warn!(%error, "the journal stays, the log will be opened with it");
         }
     }
@@ -132,13 +140,13 @@ impl Lane {
                 return self.receiver.recv().ok();
             };
             if due <= Instant::now() {
-                self.checkpoint(None);
+                self.checkpoint();
                 continue;
             }
             match self.receiver.recv_deadline(due) {
                 Ok(request) => return Some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.checkpoint(None),
+                Err(RecvTimeoutError::Timeout) => self.checkpoint(),
             }
         }
     }
@@ -181,7 +189,7 @@ impl Lane {
             && !self.options.floor_interval.is_zero()
             && self.journal.takes(touched.len(), num_bytes);
         if is_small && !self.journal.has_room(touched.len(), num_bytes) {
-            self.checkpoint(None);
+            self.checkpoint();
         }
         let written = self.write(touched);
         let is_noted = is_small && !written.is_empty() && self.note(&written);
@@ -202,6 +210,10 @@ impl Lane {
         }
         self.round.unsynced.extend(durable);
         self.round.bytes = 0;
+        if is_small && !is_noted && self.journal.is_kept() {
+            // What its failed sync has torn of earlier frames is not known: segments are to have it all.
+            self.checkpoint();
+        }
     }
 
     /// Writes what is staged; returns the shards that have something to be made durable.
@@ -267,13 +279,12 @@ impl Lane {
     }
 
     /// Syncs segments and floors where they belong, so that the journal can begin anew. A failure is told
-    /// its shard, and the journal kept, unless that shard is `leaving`.
-    fn checkpoint(&mut self, leaving: Option<ShardKey>) {
+    /// its shard, and the journal kept.
+    fn checkpoint(&mut self) {
         let keys: Vec<_> = std::mem::take(&mut self.round.unsynced)
             .into_iter()
             .collect();
         self.round.unsynced_since = None;
-        let mut is_needed = false;
         let mut synced = self.sync_all(&keys, ShardWriter::unsynced);
         for key in &keys {
             let Some(shard) = self.shards.get_mut(key) else {
@@ -282,17 +293,26 @@ impl Lane {
             if let Some(synced) = synced.remove(key) {
                 shard.settle(synced);
             }
-            is_needed |= shard.needs_journal() && leaving != Some(*key);
+            if shard.needs_journal() {
+                self.round.needing_journal.insert(*key);
+            }
         }
-        if is_needed {
-            self.journal.keep();
-        } else {
-            self.journal.restart();
-        }
+        self.end_epoch();
         for (key, synced) in self.sync_all(&keys, ShardWriter::unsynced_floor) {
             if let Some(shard) = self.shards.get_mut(&key) {
                 shard.settle_floor(synced);
             }
+        }
+    }
+
+    /// Lets the journal begin anew, if nothing of it is needed any more. One whose sync failed goes first.
+    fn end_epoch(&mut self) {
+        if !self.round.needing_journal.is_empty() {
+            self.journal.keep();
+        } else if !self.journal.is_kept() {
+            self.journal.restart();
+        } else if let Err(error) = self.journal.forget() {
+            tracing::warn!(%error, "a journal whose sync failed stays, rounds are synced in place");
         }
     }
 
@@ -338,57 +358,9 @@ impl Lane {
             if let Some(view) = self.views.read().get(&key) {
                 view.check()?;
             }
-            let _folders = self.folders.lock();
-            let (writer, view) = ShardWriter::create(&self.root, key, &self.options)?;
-            self.views.write().insert(key, view);
-            self.shards.insert(key, writer);
+            self.create(key)?;
         }
         self.shards.get_mut(&key).ok_or(LogError::Closed)
-    }
-
-    /// Removes a shard: first its name, at once, then its files.
-    fn remove(&mut self, key: ShardKey) -> Result<(), LogError> {
-        if !self.exists(key) {
-            return Ok(());
-        }
-        // A shard of the same name may come: nothing of this one may be written to it.
-        self.checkpoint(Some(key));
-        let forgotten = self.journal.forget();
-        forgotten.map_err(|error| LogError::io("remove the journal of", &self.root, error))?;
-        let dir = shard_dir(&self.root, key);
-        let removed = dir.with_extension(REMOVED);
-        let files = &self.options.files;
-        let io = |error| LogError::io("remove", &dir, error);
-        if let Err(error) = files.remove_dir_all(&removed)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(io(error));
-        }
-        files.rename(&dir, &removed).map_err(io)?;
-        self.shards.remove(&key);
-        self.views.write().remove(&key);
-        files.sync_dir(&parent(&dir)).map_err(io)?;
-        files.remove_dir_all(&removed).map_err(io)
-    }
-
-    /// Removes the folder of a shard's index when that was its last shard here. Nothing depends on it:
-    /// one that stays, or comes back after a crash, goes when the log is opened.
-    fn remove_index_folder(&self, key: ShardKey) {
-        let _folders = self.folders.lock();
-        let dir = parent(&shard_dir(&self.root, key));
-        if let Err(error) = self.options.files.remove_empty_dir(&dir) {
-            tracing::trace!(%error, dir = %dir.display(), "the folder of an index stays");
-        }
-    }
-
-    /// Replaces a shard by an empty one that begins at `at`: laid out beside, then named.
-    fn begin(&mut self, key: ShardKey, at: SeqNo) -> Result<(), LogError> {
-        self.remove(key)?;
-        let _folders = self.folders.lock();
-        let (writer, view) = ShardWriter::begin(&self.root, key, at, &self.options)?;
-        self.views.write().insert(key, view);
-        self.shards.insert(key, writer);
-        Ok(())
     }
 }
 

@@ -1,26 +1,28 @@
 //! The log on local files: commit threads, one folder per shard, reads without locks held.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use crossbeam::channel::{Sender, TrySendError, bounded};
-use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
+use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
 use crate::error::LogError;
 use crate::files::create_durable_dir;
 use crate::journal::{self, Journal};
-use crate::lane::{Control, Counters, Lane, Permit, REMOVED, Request, Round, UNFINISHED};
+use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone};
 use crate::options::LogOptions;
-use crate::recovery::{OpenReport, ShardReport, open_shard};
+use crate::recovery::OpenReport;
 use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};
 use crate::view::{ShardView, Views};
-use crate::writer::{Reply, ShardWriter};
+use crate::writer::Reply;
+use opening::Opened;
+
+mod opening;
 
 /// A [`ShardLog`] on the files of one machine.
 ///
@@ -68,39 +70,24 @@ impl LocalLog {
         let files = options.files.clone();
         create_durable_dir(files.as_ref(), dir)
             .map_err(|error| LogError::io("create", dir, error))?;
-        let replayed_bytes = journal::replay(files.as_ref(), dir)?;
-        if replayed_bytes > 0 {
-            tracing::info!(
-                replayed_bytes,
-                "what the log's journal held was written to its segments"
-            );
-        }
-        let mut opened = Opened {
-            root: dir,
-            options: &options,
-            writers: (0..options.num_lanes.max(1))
-                .map(|_| HashMap::new())
-                .collect(),
-            views: HashMap::new(),
-            report: OpenReport {
-                replayed_bytes,
-                ..OpenReport::default()
-            },
-        };
-        opened.indices()?;
+        let replayed = journal::replay(files.as_ref(), dir)?;
+        let is_journal_left = !replayed.failed.is_empty();
         let Opened {
             writers,
             views,
-            mut report,
+            report,
             ..
-        } = opened;
-        report.shards.sort_by_key(|shard| shard.shard);
+        } = Opened::all(dir, &options, replayed)?;
         let views: Views = Arc::new(parking_lot::RwLock::new(views));
         let counters = Arc::new(Counters::default());
         let folders = Arc::default();
         let mut lanes = Vec::new();
         for (number, shards) in writers.into_iter().enumerate() {
             let (sender, receiver) = bounded(options.queue_len);
+            let mut journal = Journal::new(files.clone(), dir, number, options.journal_bytes);
+            if is_journal_left {
+                journal.leave();
+            }
             let lane = Lane {
                 root: dir.to_owned(),
                 options: options.clone(),
@@ -109,8 +96,9 @@ impl LocalLog {
                 folders: Arc::clone(&folders),
                 receiver,
                 shards,
-                journal: Journal::new(files.clone(), dir, number, options.journal_bytes),
+                journal,
                 round: Round::default(),
+                undone: Undone::default(),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("log-commit-{number}"))
@@ -283,106 +271,4 @@ impl ShardLog for LocalLog {
 fn lane_of(shard: ShardKey, num_lanes: usize) -> usize {
     let index = XxHash3_64::oneshot(&shard.index.0);
     (index.wrapping_add(u64::from(shard.shard.0)) % num_lanes as u64) as usize
-}
-
-/// Folders opened so far.
-struct Opened<'a> {
-    root: &'a Path,
-    options: &'a LogOptions,
-    writers: Vec<HashMap<ShardKey, ShardWriter>>,
-    views: HashMap<ShardKey, Arc<ShardView>>,
-    report: OpenReport,
-}
-
-impl Opened<'_> {
-    fn indices(&mut self) -> Result<(), LogError> {
-        for name in list_dirs(self.options, self.root)? {
-            match IndexUuid::parse(&name) {
-                Ok(index) => self.index(index, &self.root.join(name))?,
-                Err(_) => tracing::warn!(name, "unknown folder in the log"),
-            }
-        }
-        Ok(())
-    }
-
-    fn index(&mut self, index: IndexUuid, dir: &Path) -> Result<(), LogError> {
-        for name in list_dirs(self.options, dir)? {
-            let path = dir.join(&name);
-            match name.parse().map(ShardNumber) {
-                Ok(shard) => self.shard(ShardKey { index, shard }, path),
-                Err(_)
-                    if path
-                        .extension()
-                        .is_some_and(|ext| ext == REMOVED || ext == UNFINISHED) =>
-                {
-                    let removed = self.options.files.remove_dir_all(&path);
-                    removed.map_err(|error| LogError::io("remove", &path, error))?;
-                }
-                Err(_) => tracing::warn!(path = %path.display(), "unknown folder in the log"),
-            }
-        }
-        self.forget_empty(dir)
-    }
-
-    /// Removes the folder of an index whose shards are all removed. Only at opening: later another
-    /// commit thread may be about to create a shard in it.
-    fn forget_empty(&self, dir: &Path) -> Result<(), LogError> {
-        let files = &self.options.files;
-        let io = |error| LogError::io("remove", dir, error);
-        if files.list(dir).map_err(io)?.is_empty() {
-            files.remove_dir_all(dir).map_err(io)?;
-        }
-        Ok(())
-    }
-
-    fn shard(&mut self, key: ShardKey, dir: PathBuf) {
-        let options = self.options;
-        let mut report = ShardReport {
-            shard: key,
-            tail: None,
-            cut: None,
-            has_damaged_state_slot: false,
-            failed: None,
-        };
-        match open_shard(options.files.as_ref(), &dir, key, options.limits()) {
-            Ok(None) => return,
-            Ok(Some(recovered)) => {
-                report.tail = recovered.ledger.tail();
-                report.cut.clone_from(&recovered.cut);
-                report.has_damaged_state_slot = recovered.has_damaged_state_slot;
-                let (writer, view) = ShardWriter::open(dir, key, options, recovered);
-                let lane = lane_of(key, self.writers.len());
-                self.writers[lane].insert(key, writer);
-                self.views.insert(key, view);
-            }
-            Err(error) => {
-                let view = ShardView::failed(key, error.clone());
-                self.views.insert(key, Arc::new(view));
-                report.failed = Some(error);
-            }
-        }
-        tell(&report);
-        self.report.shards.push(report);
-    }
-}
-
-fn tell(report: &ShardReport) {
-    let shard = report.shard;
-    if let Some(error) = &report.failed {
-        tracing::error!(%shard, %error, "shard log cannot be opened");
-    }
-    if let Some(cut) = &report.cut {
-        tracing::warn!(%shard, segment = %cut.segment.display(), offset = cut.offset,
-            num_bytes = cut.num_bytes, reason = cut.reason, "torn tail of a shard log was cut");
-    }
-    if report.has_damaged_state_slot {
-        tracing::warn!(%shard, "one slot of a shard log's state file was damaged");
-    }
-}
-
-fn list_dirs(options: &LogOptions, dir: &Path) -> Result<Vec<String>, LogError> {
-    let entries = options.files.list(dir);
-    let entries = entries.map_err(|error| LogError::io("list", dir, error))?;
-    let dirs = entries.into_iter().filter(|entry| entry.is_dir);
-    Ok(dirs.map(|entry| entry.name).collect())
 }

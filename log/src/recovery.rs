@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
 use crate::error::LogError;
-use crate::files::{File, Files, read_exact_at};
+use crate::files::{File, Files, read_exact_at, write_all_at};
 use crate::format::{HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION};
 use crate::frames::ReadFault;
 use crate::ledger::{Ledger, Limits};
@@ -30,6 +30,9 @@ pub struct OpenReport {
     pub shards: Vec<ShardReport>,
     /// Bytes of segments that were written again because a journal held them; 0 unless the log was killed.
     pub replayed_bytes: u64,
+    /// Copies of journals that had lost frames which were acknowledged. A shard that misses records which its
+    /// floor or a later record names has failed; one whose last records they were cannot tell.
+    pub damaged_journals: Vec<PathBuf>,
 }
 
 /// What opening one shard found.
@@ -78,7 +81,7 @@ pub(crate) fn open_shard(
     limits: Limits,
 ) -> Result<Option<Recovered>, LogError> {
     let firsts = list_segments(files, dir)?;
-    let (mut state, damaged_slots) = match StateFile::open(files, &state_file::path(dir), shard) {
+    let (mut state, slots) = match StateFile::open(files, &state_file::path(dir), shard) {
         Ok(opened) => opened,
         Err(StateFault::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             return match firsts.first() {
@@ -115,7 +118,7 @@ pub(crate) fn open_shard(
         first: state.current().first,
         floor: ledger.next(),
     };
-    if found != state.current() || damaged_slots > 0 {
+    if found != state.current() || !slots.are_alike {
         state
             .store(found)
             .map_err(|error| LogError::io("write", &state_file::path(dir), error))?;
@@ -125,7 +128,7 @@ pub(crate) fn open_shard(
         state,
         segments: opening.segments,
         cut: opening.cut,
-        has_damaged_state_slot: damaged_slots > 0,
+        has_damaged_state_slot: slots.is_one_damaged,
     }))
 }
 
@@ -241,14 +244,14 @@ impl Opening<'_> {
             );
             return Err(corrupt(&path, shard, &reason));
         }
-        let mut scan = Scan::new(file.clone(), len, header.salt());
+        let mut scan = Scan::new(file.clone(), len, header.salt(), floor);
         let scanned = scan.run(ledger);
         let next = ledger.next();
         let mut end = len;
         match scanned {
             Ok(()) => {}
             Err(ReadFault::Damaged { offset, reason }) if is_last && !scan.is_contradiction => {
-                scan.judge(next, floor, offset, reason)
+                scan.judge(next, offset, reason)
                     .map_err(|verdict| scan_error(verdict, &path, shard))?;
                 end = offset;
                 self.cut = Some(cut_tail(file.as_ref(), &path, offset..len, reason)?);
@@ -256,8 +259,8 @@ impl Opening<'_> {
             Err(fault) => return Err(explain(fault, &path, shard)),
         }
         if is_last {
-            // After a kill the records may only be in the page cache, and a cut must stay cut.
-            file.sync().map_err(|e| LogError::io("sync", &path, e))?;
+            let unsure = scan.unsure.unwrap_or(end)..end;
+            harden(file.as_ref(), unsure).map_err(|e| LogError::io("sync", &path, e))?;
         }
         self.segments.push(Segment {
             path: path.into(),
@@ -290,6 +293,23 @@ impl Opening<'_> {
         }
         Ok(header)
     }
+}
+
+/// Writes what is above the floor again as it is read, and syncs it; a cut stays cut by that too.
+///
+/// It may be in the page cache only: after a kill, and then a sync would do, or after a sync that failed, and
+/// then the system holds it for written. What is below the floor was synced, or a journal had it.
+fn harden(file: &dyn File, range: Range<u64>) -> std::io::Result<()> {
+    const PIECE_BYTES: u64 = 256 << 10;
+    let mut piece = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        piece.resize((range.end - at).min(PIECE_BYTES) as usize, 0);
+        read_exact_at(file, at, &mut piece)?;
+        write_all_at(file, at, &piece)?;
+        at += piece.len() as u64;
+    }
+    file.sync()
 }
 
 /// Removes the bytes of a torn batch and what follows.

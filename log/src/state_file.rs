@@ -45,6 +45,15 @@ pub(crate) struct State {
     pub(crate) floor: u64,
 }
 
+/// What opening found in the two slots.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slots {
+    /// One of them cannot be read.
+    pub(crate) is_one_damaged: bool,
+    /// Both say the same.
+    pub(crate) are_alike: bool,
+}
+
 /// Why it could not be opened.
 #[derive(Debug)]
 pub(crate) enum StateFault {
@@ -89,31 +98,32 @@ impl StateFile {
         Ok(state)
     }
 
-    /// Opens the file; also returns how many of its two slots were unreadable, 0 or 1.
+    /// Opens the file, and makes durable what it says.
     pub(crate) fn open(
         files: &dyn Files,
         path: &Path,
         shard: ShardKey,
-    ) -> Result<(Self, usize), StateFault> {
+    ) -> Result<(Self, Slots), StateFault> {
         let file = files.open(path).map_err(StateFault::Io)?;
-        // After a kill the slots may only be in the page cache: what is believed must be on disk.
-        file.sync().map_err(StateFault::Io)?;
-        let slots = [0, 1].map(|slot| read_slot(file.as_ref(), slot, shard));
-        let mut best: Option<(u64, u64, State)> = None;
+        let mut whole: Vec<(u64, u64, State)> = Vec::new();
         let mut fault = None;
-        for (slot, read) in (0..).zip(slots) {
-            match read {
-                Ok((revision, state)) if best.is_none_or(|(_, other, _)| revision > other) => {
-                    best = Some((slot, revision, state));
-                }
-                Ok(_) => {}
+        for slot in [0, 1] {
+            match read_slot(file.as_ref(), slot, shard) {
+                Ok((revision, state)) => whole.push((revision, slot, state)),
                 Err(StateFault::Header(HeaderFault::Damaged(reason))) => fault = Some(reason),
                 Err(other) => return Err(other),
             }
         }
-        let Some((synced_slot, revision, current)) = best else {
+        let best = whole.iter().max_by_key(|(revision, ..)| *revision);
+        let Some((revision, synced_slot, current)) = best.copied() else {
             let reason = fault.unwrap_or("no slot is whole");
             return Err(StateFault::Header(HeaderFault::Damaged(reason)));
+        };
+        whole.retain(|(_, _, state)| *state == current);
+        harden(file.as_ref(), shard, &whole).map_err(StateFault::Io)?;
+        let slots = Slots {
+            is_one_damaged: fault.is_some(),
+            are_alike: whole.len() == 2,
         };
         let state = Self {
             file,
@@ -123,7 +133,7 @@ impl StateFile {
             current,
             is_dirty: false,
         };
-        Ok((state, usize::from(fault.is_some())))
+        Ok((state, slots))
     }
 
     /// What was last written.
@@ -173,6 +183,18 @@ impl StateFile {
         }
         Ok(())
     }
+}
+
+/// Writes slots again as they are read, and syncs them.
+///
+/// What is read may be in the page cache only: after a kill, and then a sync would do, or after a sync that
+/// failed, and then the system holds it for written. A slot that is on disk does not change by this, so a tear
+/// does it no harm.
+fn harden(file: &dyn File, shard: ShardKey, slots: &[(u64, u64, State)]) -> io::Result<()> {
+    for (revision, slot, state) in slots {
+        write_all_at(file, slot * SLOT_STRIDE, &encode(shard, *revision, *state))?;
+    }
+    file.sync()
 }
 
 /// Returns the path of the state file of a shard's folder.

@@ -28,8 +28,11 @@ pub enum Survival {
 pub enum Fault {
     /// It and all later ones fail, until [`SimulatedFiles::reboot`].
     PowerCut,
-    /// `EIO`, once. A sync that fails so loses the changes it was to make durable.
+    /// `EIO`, once. A sync that fails so loses the changes it was to make durable: later syncs do not bring
+    /// them back, though readers see them.
     Io,
+    /// As [`Fault::Io`], but some of those changes are durable, by the dice.
+    IoPartly(u64),
     /// `ENOSPC`, once.
     NoSpace,
     /// A write takes only half of its bytes, and says so. Other operations are not affected.
@@ -60,6 +63,9 @@ pub enum Operation {
 pub struct SimulatedFiles {
     machine: Arc<Mutex<Machine>>,
 }
+
+/// Stands for what nobody can guess, so that runs can be repeated.
+const NONCE: u64 = 0x6e6f_6e63_6531_6173;
 
 #[derive(Debug, Clone)]
 struct Machine {
@@ -245,7 +251,9 @@ impl Machine {
                 self.is_down = true;
                 Err((down(), fault))
             }
-            Fault::Io => Err((io::Error::other("simulated input/output error"), fault)),
+            Fault::Io | Fault::IoPartly(_) => {
+                Err((io::Error::other("simulated input/output error"), fault))
+            }
             Fault::NoSpace => Err((io::ErrorKind::StorageFull.into(), fault)),
             Fault::ShortWrite => Ok(Some(fault)),
         }
@@ -285,6 +293,7 @@ impl Files for SimulatedFiles {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut machine = self.machine.lock();
         machine.try_begin(Operation::Rename)?;
+        machine.disk.check_free(to)?;
         let id = machine.disk.unlink(from)?;
         machine.disk.link(to, id)
     }
@@ -334,6 +343,10 @@ impl Files for SimulatedFiles {
             is_dir: matches!(machine.disk.nodes[id], Node::Dir(_)),
         };
         Ok(names.into_iter().map(entry).collect())
+    }
+
+    fn nonce(&self) -> u64 {
+        NONCE
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -421,8 +434,10 @@ impl File for SimulatedFile {
         self.with(|machine| {
             machine.num_syncs += 1;
             if let Err((error, fault)) = machine.begin(Operation::Sync) {
-                if fault != Fault::PowerCut {
-                    machine.disk.file(self.node)?.lose_pending();
+                match fault {
+                    Fault::PowerCut => {}
+                    Fault::IoPartly(seed) => machine.disk.file(self.node)?.lose_some(seed),
+                    _ => machine.disk.file(self.node)?.lose_pending(),
                 }
                 return Err(error);
             }

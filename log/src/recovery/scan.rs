@@ -22,18 +22,23 @@ pub(super) struct Scan {
     file: Arc<dyn File>,
     len: u64,
     salt: u32,
+    floor: u64,
     pub(super) index: SparseIndex,
+    /// Where the first batch stands that is above the floor.
+    pub(super) unsure: Option<u64>,
     /// A frame was whole but cannot belong there: no tear makes that.
     pub(super) is_contradiction: bool,
 }
 
 impl Scan {
-    pub(super) fn new(file: Arc<dyn File>, len: u64, salt: u32) -> Self {
+    pub(super) fn new(file: Arc<dyn File>, len: u64, salt: u32, floor: u64) -> Self {
         Self {
             file,
             len,
             salt,
+            floor,
             index: SparseIndex::default(),
+            unsure: None,
             is_contradiction: false,
         }
     }
@@ -58,6 +63,9 @@ impl Scan {
                 self.index.note(entry);
             }
             ledger.replay(&header, chain);
+            if ledger.next() > self.floor {
+                self.unsure.get_or_insert(offset);
+            }
         }
     }
 
@@ -121,13 +129,12 @@ impl Scan {
     pub(super) fn judge(
         &self,
         next: u64,
-        floor: u64,
         offset: u64,
         reason: &'static str,
     ) -> Result<(), Verdict> {
         let mut window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
         let later = find_acknowledged(&mut window, offset, self.salt).map_err(Verdict::Fault)?;
-        let acknowledged = later.unwrap_or(0).max(floor);
+        let acknowledged = later.unwrap_or(0).max(self.floor);
         if acknowledged > next {
             return Err(Verdict::Lost {
                 offset,

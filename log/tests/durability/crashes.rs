@@ -14,13 +14,13 @@ use crate::world::{Dice, append, numbered, open, options, read_all, scale, seed,
 const NUM_SHARDS: u64 = 2;
 
 /// What the callers of a log know after it went down.
-#[derive(Default)]
-struct Known {
+#[derive(Default, Clone)]
+pub(crate) struct Known {
     shards: BTreeMap<ShardKey, ShardKnown>,
     num_batches: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct ShardKnown {
     /// By position.
     acknowledged: BTreeMap<u64, Bytes>,
@@ -33,18 +33,18 @@ struct ShardKnown {
 
 /// How the log is set up that goes down.
 #[derive(Debug, Clone, Copy)]
-struct Setting {
-    floor_interval: Duration,
-    journal_bytes: u64,
+pub(crate) struct Setting {
+    pub(crate) floor_interval: Duration,
+    pub(crate) journal_bytes: u64,
 }
 
 /// Segments are synced each round.
-const IN_PLACE: Setting = Setting {
+pub(crate) const IN_PLACE: Setting = Setting {
     floor_interval: Duration::MAX,
     journal_bytes: 0,
 };
 
-fn small_segments(files: &SimulatedFiles, setting: Setting) -> LogOptions {
+pub(crate) fn small_segments(files: &SimulatedFiles, setting: Setting) -> LogOptions {
     LogOptions {
         segment_bytes: 700,
         floor_interval: setting.floor_interval,
@@ -54,7 +54,7 @@ fn small_segments(files: &SimulatedFiles, setting: Setting) -> LogOptions {
 }
 
 /// Appends (several at once), fences and trims until something fails.
-async fn work(log: &LocalLog, seed: u64, known: &mut Known) {
+pub(crate) async fn work(log: &LocalLog, seed: u64, known: &mut Known) {
     let mut dice = Dice(seed);
     for _ in 0..14 {
         let key = shard(dice.below(NUM_SHARDS) as u32);
@@ -117,8 +117,9 @@ async fn append_some(log: &LocalLog, key: ShardKey, dice: &mut Dice, known: &mut
     fine
 }
 
-async fn check(log: &LocalLog, known: &Known, hint: &str) {
-    for (key, shard) in &known.shards {
+/// Checks what is there, and sends again what has no answer; then it has one.
+pub(crate) async fn check(log: &LocalLog, known: &mut Known, hint: &str) {
+    for (key, shard) in &mut known.shards {
         let records = read_all(log, *key).await.expect(hint);
         let first = records.first().map_or(0, |record| record.seq_no.0);
         assert!(
@@ -138,13 +139,18 @@ async fn check(log: &LocalLog, known: &Known, hint: &str) {
 }
 
 /// What was not acknowledged is there whole or not at all, and sending it again does it once.
-async fn check_open(log: &LocalLog, shard: &ShardKnown, found: &BTreeMap<u64, Bytes>, hint: &str) {
+async fn check_open(
+    log: &LocalLog,
+    shard: &mut ShardKnown,
+    found: &BTreeMap<u64, Bytes>,
+    hint: &str,
+) {
     let mut rest: Vec<(u64, Bytes)> = found
         .iter()
         .filter(|(position, _)| !shard.acknowledged.contains_key(position))
         .map(|(position, payload)| (*position, payload.clone()))
         .collect();
-    for append in &shard.open {
+    for append in std::mem::take(&mut shard.open) {
         let at = rest.iter().position(|(_, found)| *found == append.batch[0]);
         let first = at.map(|at| {
             let batch = rest.drain(at..at + append.batch.len());
@@ -164,6 +170,9 @@ async fn check_open(log: &LocalLog, shard: &ShardKnown, found: &BTreeMap<u64, By
             "{hint}: doubled or forgotten"
         );
         assert!(first.is_none_or(|first| first == answer.first.0), "{hint}");
+        let positions = answer.first.0..=answer.last.0;
+        let records = positions.zip(append.batch.iter().cloned());
+        shard.acknowledged.extend(records);
     }
     assert!(rest.is_empty(), "{hint}: records nobody wrote: {rest:?}");
     if let Some((append, first)) = &shard.last
@@ -214,7 +223,7 @@ async fn crash_at(edge: u64, seed: u64, survival: Survival, setting: Setting) ->
     let (log, report) = open(small_segments(&files, setting));
     let failed = report.shards.iter().find(|shard| shard.failed.is_some());
     assert!(failed.is_none(), "{hint}: {failed:?}");
-    check(&log, &known, &hint).await;
+    check(&log, &mut known, &hint).await;
     drop(log);
     let (log, report) = open(small_segments(&files, setting));
     assert!(
@@ -337,7 +346,7 @@ async fn a_power_cut_while_a_journal_is_read_back_loses_nothing_acknowledged() {
                 report.shards.iter().all(|shard| shard.failed.is_none()),
                 "{hint}"
             );
-            check(&log, &known, &hint).await;
+            check(&log, &mut known.clone(), &hint).await;
         }
     }
 }

@@ -271,6 +271,108 @@ async fn a_flipped_bit_beside_a_journal_is_never_silent() {
 }
 
 #[tokio::test]
+async fn a_damaged_frame_before_the_last_is_told_and_its_journal_kept() {
+    let (killed, acknowledged) = killed_with_journal(12, Survival::Synced).await;
+    let path = file(&killed, "journal-0");
+    let bytes = killed.bytes(&path).expect("journal");
+    let starts: Vec<usize> = bytes
+        .windows(4)
+        .enumerate()
+        .filter_map(|(at, magic)| (magic == b"GLJ1").then_some(at))
+        .collect();
+    assert_eq!(starts.len(), 12);
+    for byte in (starts[0]..starts[11]).step_by(3) {
+        let damaged = killed.fork();
+        damaged.flip_bit(&path, byte * 8 + byte % 8).expect("a bit");
+        let bytes = damaged.bytes(&path).expect("journal");
+        let hint = format!("byte {byte}");
+        let outcome = look(&damaged.fork(), &acknowledged, &hint).await;
+        assert_eq!(outcome, Outcome::Refused, "{hint}");
+        let (_, report) = open(journaled(&damaged));
+        // Without its first frame the epoch of a journal is not known: what is missing its shard tells.
+        if byte >= starts[1] {
+            let copy = path.with_file_name("damaged-journal-0");
+            assert_eq!(
+                report.damaged_journals,
+                std::slice::from_ref(&copy),
+                "{hint}"
+            );
+            assert_eq!(damaged.bytes(&copy).expect("copy"), bytes, "{hint}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_header_of_a_journal_loses_nothing() {
+    let (killed, acknowledged) = killed_with_journal(12, Survival::Synced).await;
+    let path = file(&killed, "journal-0");
+    for byte in (0..28).chain(2048..2076) {
+        let damaged = killed.fork();
+        damaged.flip_bit(&path, byte * 8 + byte % 8).expect("a bit");
+        let outcome = look(&damaged, &acknowledged, &format!("byte {byte}")).await;
+        assert_eq!(outcome, Outcome::Whole, "byte {byte}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_looks_like_a_frame_is_none() {
+    let (forger, _) = killed_with_journal(3, Survival::Synced).await;
+    let mut forged = forger.bytes(&file(&forger, "journal-0")).expect("journal");
+    forged.drain(..4096);
+    // Its writer cannot know the nonce; the checksum is as it should be.
+    let len = 36 + u64::from_le_bytes(forged[24..32].try_into().expect("length")) as usize;
+    forged.truncate(len);
+    for epoch in [0_u64, 1, 2, u64::MAX] {
+        forged[8..16].copy_from_slice(&epoch.to_le_bytes());
+        forged[16..24].copy_from_slice(&9_u64.to_le_bytes());
+        forged[150] ^= 1;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&forged[..32]), &forged[36..]);
+        forged[32..36].copy_from_slice(&crc.to_le_bytes());
+        let files = SimulatedFiles::new();
+        let (log, _) = open(journaled(&files));
+        fill(&log, shard(0), 2).await;
+        let hostile = append(shard(1), vec![forged.clone().into()]);
+        log.append(hostile).await.expect("append");
+        let acknowledged = read_all(&log, shard(0)).await.expect("whole");
+        // The frame that has it is damaged, so what stands in it is looked at.
+        let path = file(&files, "journal-0");
+        let bytes = files.bytes(&path).expect("journal");
+        let starts = bytes
+            .windows(4)
+            .enumerate()
+            .filter(|(_, magic)| *magic == b"GLJ1");
+        let at = starts.map(|(at, _)| at).nth(2).expect("third frame");
+        let killed = files.fork();
+        killed.flip_bit(&path, (at + 20) * 8).expect("a bit");
+        let outcome = look(&killed, &acknowledged, &format!("epoch {epoch}")).await;
+        assert_eq!(outcome, Outcome::Whole, "epoch {epoch}");
+    }
+}
+
+#[tokio::test]
+async fn journals_of_more_threads_than_there_are_now_are_read_back() {
+    let files = SimulatedFiles::new();
+    let several = LogOptions {
+        num_lanes: 3,
+        ..journaled(&files)
+    };
+    let (log, _) = open(several.clone());
+    for number in 0..5 {
+        fill(&log, shard(number), 4).await;
+    }
+    let killed = files.fork();
+    killed.reboot(Survival::Synced);
+    let (log, _) = open(journaled(&killed));
+    for number in 0..5 {
+        let records = read_all(&log, shard(number)).await.expect("whole");
+        assert_eq!(records.len(), 4);
+    }
+    log.remove(shard(2))
+        .await
+        .expect("no journal of an earlier run is left");
+}
+
+#[tokio::test]
 async fn damage_is_told_by_later_records_when_no_floor_reached_the_disk() {
     let files = SimulatedFiles::new();
     let (log, _) = open(options(&files));

@@ -73,6 +73,16 @@ impl Content {
         self.pending.clear();
     }
 
+    /// A failed sync of which some changes reached the disk.
+    pub(super) fn lose_some(&mut self, seed: u64) {
+        let mut fate = Fate::Random(Rng::new(seed));
+        for change in self.pending.drain(..) {
+            if let Some(kept) = fate.of_change(&change) {
+                apply(&mut self.durable, &kept);
+            }
+        }
+    }
+
     pub(super) fn replace(&mut self, bytes: Vec<u8>) {
         self.durable.clone_from(&bytes);
         self.live = bytes;
@@ -229,6 +239,16 @@ impl Disk {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a name that a folder has which holds something.
+    pub(super) fn check_free(&self, path: &Path) -> io::Result<()> {
+        match self.find(path).map(|id| &self.nodes[id]) {
+            Ok(Node::Dir(dir)) if !dir.live.is_empty() => {
+                Err(io::ErrorKind::DirectoryNotEmpty.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn unlink(&mut self, path: &Path) -> io::Result<NodeId> {
