@@ -322,7 +322,11 @@ async fn a_record_that_looks_like_a_frame_is_none() {
     // Its writer cannot know the nonce; the checksum is as it should be.
     let len = 36 + u64::from_le_bytes(forged[24..32].try_into().expect("length")) as usize;
     forged.truncate(len);
-    for epoch in [0_u64, 1, 2, u64::MAX] {
+    // In the first frame, by which an epoch is known, and in a later one.
+    for (epoch, position) in [0_u64, 1, 2, u64::MAX]
+        .into_iter()
+        .flat_map(|e| [(e, 0), (e, 2)])
+    {
         forged[8..16].copy_from_slice(&epoch.to_le_bytes());
         forged[16..24].copy_from_slice(&9_u64.to_le_bytes());
         forged[150] ^= 1;
@@ -330,9 +334,10 @@ async fn a_record_that_looks_like_a_frame_is_none() {
         forged[32..36].copy_from_slice(&crc.to_le_bytes());
         let files = SimulatedFiles::new();
         let (log, _) = open(journaled(&files));
-        fill(&log, shard(0), 2).await;
         let hostile = append(shard(1), vec![forged.clone().into()]);
+        fill(&log, shard(0), position).await;
         log.append(hostile).await.expect("append");
+        fill(&log, shard(0), 3 - position).await;
         let acknowledged = read_all(&log, shard(0)).await.expect("whole");
         // The frame that has it is damaged, so what stands in it is looked at.
         let path = file(&files, "journal-0");
@@ -341,11 +346,13 @@ async fn a_record_that_looks_like_a_frame_is_none() {
             .windows(4)
             .enumerate()
             .filter(|(_, magic)| *magic == b"GLJ1");
-        let at = starts.map(|(at, _)| at).nth(2).expect("third frame");
+        let at = starts.map(|(at, _)| at).nth(position as usize);
         let killed = files.fork();
-        killed.flip_bit(&path, (at + 20) * 8).expect("a bit");
-        let outcome = look(&killed, &acknowledged, &format!("epoch {epoch}")).await;
-        assert_eq!(outcome, Outcome::Whole, "epoch {epoch}");
+        let bit = (at.expect("frame") + 20) * 8;
+        killed.flip_bit(&path, bit).expect("a bit");
+        let hint = format!("epoch {epoch} in frame {position}");
+        let outcome = look(&killed, &acknowledged, &hint).await;
+        assert_eq!(outcome, Outcome::Whole, "{hint}");
     }
 }
 

@@ -93,6 +93,13 @@ async fn what_fails_can_be_called_again() {
                     log = open(setting(&files)).0;
                     work.run(&log, shard(0)).await.expect(&hint);
                 }
+                let cut = files.fork();
+                cut.reboot(Survival::Synced);
+                let (found, report) = open(setting(&cut));
+                let failed = report.shards.iter().find(|shard| shard.failed.is_some());
+                assert!(failed.is_none(), "{hint}: {failed:?}");
+                let tail = found.tail(shard(0)).await.expect(&hint);
+                assert_eq!(tail, work.first().0.checked_sub(1).map(SeqNo), "{hint}");
                 if !was_reached {
                     break;
                 }
