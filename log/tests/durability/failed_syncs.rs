@@ -168,6 +168,32 @@ async fn a_fence_whose_sync_failed_holds_once_it_is_repeated() {
 }
 
 #[tokio::test]
+async fn what_an_opening_found_in_one_slot_outlives_the_damage_of_that_slot() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 1).await;
+    // Closed: both slots say the same.
+    drop(log);
+    let (log, _) = open(options(&files));
+    let second_write = files.num_operations() + 2;
+    files.fail_operation(second_write, Fault::Io);
+    let fenced = log.fence(shard(0), PrimaryTerm(5)).await;
+    fenced.expect_err("one slot has it, the other has not");
+    drop(log);
+    let (log, _) = open(options(&files));
+    files.reboot(Survival::Synced);
+    drop(log);
+    for slot in [0, 4096] {
+        let damaged = files.fork();
+        let path = crate::world::file(&damaged, "state");
+        damaged.flip_bit(&path, (slot + 50) * 8).expect("a bit");
+        let (log, _) = open(options(&damaged));
+        let late = log.append(append(shard(0), vec![payload(1)])).await;
+        assert!(matches!(late, Err(LogError::Fenced { .. })), "{late:?}");
+    }
+}
+
+#[tokio::test]
 async fn segments_that_a_failed_trim_names_go_when_that_is_on_disk() {
     let files = SimulatedFiles::new();
     let small = |files: &SimulatedFiles| small_segments(files, IN_PLACE);

@@ -1,10 +1,11 @@
 //! Shards that are removed, or begin anew, while an operation of the disk fails.
 
-use gleaner_log::files::{Fault, SimulatedFiles, Survival};
+use bytes::Bytes;
+use gleaner_log::files::{Fault, Operation, SimulatedFiles, Survival};
 use gleaner_log::{LocalLog, LogError, LogOptions, ShardLog};
 use gleaner_model::{SeqNo, ShardKey};
 
-use crate::world::{append, fill, journaled, open, options, payload, read_all, shard};
+use crate::world::{append, file, fill, journaled, open, options, payload, read_all, shard};
 
 /// What is done to a shard of three records, and what is there of it then.
 #[derive(Debug, Clone, Copy)]
@@ -41,36 +42,44 @@ async fn filled(setting: fn(&SimulatedFiles) -> LogOptions) -> (SimulatedFiles, 
     (files, log, next)
 }
 
-/// Appends to the shard that was worked on, cuts the power, and checks both.
+/// A payload that a journal does not take, so that no later one hides what a former one left.
+fn large(number: u64) -> Bytes {
+    vec![number as u8; 300_000].into()
+}
+
+/// Appends to the shard that was worked on, cuts the power, and checks both; of the other one so many records
+/// are known.
 async fn look(
     files: &SimulatedFiles,
     log: LocalLog,
     setting: fn(&SimulatedFiles) -> LogOptions,
-    work: Work,
+    (work, mut num_beside): (Work, usize),
     hint: &str,
 ) {
     for number in 0..2 {
-        let appended = log
-            .append(append(shard(0), vec![payload(40 + number)]))
-            .await;
+        let appended = log.append(append(shard(0), vec![large(number)])).await;
         let first = appended.expect(hint).first;
         assert_eq!(first, SeqNo(work.first().0 + number), "{hint}");
     }
-    // Its own sync may have failed.
-    let beside = log.append(append(shard(1), vec![payload(2)])).await;
-    let is_fine = matches!(beside, Ok(_) | Err(LogError::Poisoned { .. }));
-    assert!(is_fine, "{hint}: {beside:?}");
+    num_beside += append_beside(&log, large(2), hint).await;
     files.reboot(Survival::Synced);
     drop(log);
     let (log, report) = open(setting(files));
     let failed = report.shards.iter().find(|shard| shard.failed.is_some());
     assert!(failed.is_none(), "{hint}: {failed:?}");
     let records = read_all(&log, shard(0)).await.expect(hint);
-    let expected: Vec<_> = (0..2).map(|number| payload(40 + number)).collect();
     let found: Vec<_> = records.into_iter().map(|record| record.payload).collect();
-    assert_eq!(found, expected, "{hint}");
-    let num_beside = read_all(&log, shard(1)).await.expect(hint).len();
-    assert_eq!(num_beside, 2 + usize::from(beside.is_ok()), "{hint}");
+    assert!(found == [large(0), large(1)], "{hint}");
+    let beside = read_all(&log, shard(1)).await.expect(hint);
+    assert_eq!(beside.len(), num_beside, "{hint}");
+}
+
+/// Appends to the other shard, whose own sync may have failed; returns how many records it took.
+async fn append_beside(log: &LocalLog, payload: Bytes, hint: &str) -> usize {
+    let beside = log.append(append(shard(1), vec![payload])).await;
+    let is_fine = matches!(beside, Ok(_) | Err(LogError::Poisoned { .. }));
+    assert!(is_fine, "{hint}: {beside:?}");
+    usize::from(beside.is_ok())
 }
 
 #[tokio::test]
@@ -83,6 +92,10 @@ async fn what_fails_can_be_called_again() {
                 let hint = format!("{work:?}, operation {edge}, {name}");
                 let first = work.run(&log, shard(0)).await;
                 let was_reached = files.num_operations() > next + edge;
+                let mut num_beside = 2;
+                if was_reached {
+                    num_beside += append_beside(&log, payload(2), &hint).await;
+                }
                 if first.is_err()
                     && let Err(error) = work.run(&log, shard(0)).await
                 {
@@ -100,10 +113,12 @@ async fn what_fails_can_be_called_again() {
                 assert!(failed.is_none(), "{hint}: {failed:?}");
                 let tail = found.tail(shard(0)).await.expect(&hint);
                 assert_eq!(tail, work.first().0.checked_sub(1).map(SeqNo), "{hint}");
+                let beside = read_all(&found, shard(1)).await.expect(&hint);
+                assert_eq!(beside.len(), num_beside, "{hint}");
                 if !was_reached {
                     break;
                 }
-                look(&files, log, setting, work, &hint).await;
+                look(&files, log, setting, (work, num_beside), &hint).await;
             }
         }
     }
@@ -144,4 +159,22 @@ async fn what_fails_leaves_a_shard_that_is_whole_or_gone() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_half_removed_shard_had_in_the_journal_does_not_reach_the_next_of_its_name() {
+    let (files, log, _) = filled(journaled).await;
+    files.fail_next(Operation::SyncDir, Fault::Io);
+    log.remove(shard(0)).await.expect_err("its folder's sync");
+    let appended = log.append(append(shard(0), vec![payload(40)])).await;
+    assert_eq!(appended.expect("a new shard").first, SeqNo(0));
+    let killed = files.fork();
+    // With the first frame torn, frames of earlier epochs are read back too.
+    let path = file(&killed, "journal-0");
+    killed.flip_bit(&path, (4096 + 20) * 8).expect("a bit");
+    let (log, report) = open(journaled(&killed));
+    assert!(report.shards.iter().all(|shard| shard.failed.is_none()));
+    let records = read_all(&log, shard(0)).await.expect("whole");
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].payload, payload(40));
 }
