@@ -267,6 +267,8 @@ fn remember(versions: &mut VersionMap, seq_no: SeqNo, operation: Operation) -> b
                 version,
                 document: Written::Deleted(Instant::now()),
             };
+            // The log has it: one that it takes the place of does not come back.
+            versions.forget(&id);
             versions.put(id, latest);
         }
         OperationKind::Refresh | OperationKind::NoOp => return false,

@@ -62,7 +62,9 @@ pub(crate) struct VersionMap {
     entries: HashMap<DocumentId, Latest>,
     /// Documents that may be kept here, the oldest first.
     kept: VecDeque<(SeqNo, DocumentId)>,
-    /// Of entries, their ids and `kept`.
+    /// Tombstones that a write took the place of which the log may not take, by that write's position.
+    replaced: VecDeque<(SeqNo, DocumentId, Latest)>,
+    /// Of entries, their ids and `kept`, and of `replaced`.
     entry_bytes: usize,
     /// Of documents kept here.
     kept_bytes: usize,
@@ -82,9 +84,12 @@ impl VersionMap {
         self.entries.keys()
     }
 
-    /// Remembers a write.
+    /// Remembers a write; of a tombstone that it takes the place of, until it is known to be durable.
     pub(crate) fn put(&mut self, id: DocumentId, latest: Latest) {
-        self.forget(&id);
+        if let Some(old) = self.take(&id).filter(Latest::is_deleted) {
+            self.entry_bytes += size_of_entry(&id);
+            self.replaced.push_back((latest.seq_no, id.clone(), old));
+        }
         self.entry_bytes += size_of_entry(&id);
         let kept_bytes = latest.kept_bytes();
         if kept_bytes > 0 {
@@ -96,15 +101,28 @@ impl VersionMap {
 
     /// Forgets a document.
     pub(crate) fn forget(&mut self, id: &DocumentId) {
-        if let Some(old) = self.entries.remove(id) {
-            self.entry_bytes -= size_of_entry(id);
-            self.kept_bytes -= old.kept_bytes();
+        drop(self.take(id));
+    }
+
+    fn take(&mut self, id: &DocumentId) -> Option<Latest> {
+        let old = self.entries.remove(id)?;
+        self.entry_bytes -= size_of_entry(id);
+        self.kept_bytes -= old.kept_bytes();
+        Some(old)
+    }
+
+    /// Forgets the tombstones whose place a write below `durable` took: it stays.
+    fn settle(&mut self, durable: SeqNo) {
+        let is_settled = |(by, ..): &mut (SeqNo, DocumentId, Latest)| *by < durable;
+        while let Some((_, id, _)) = self.replaced.pop_front_if(is_settled) {
+            self.entry_bytes -= size_of_entry(&id);
         }
     }
 
     /// Lets go of the oldest documents kept here beyond `limit` bytes; those from `durable` on stay,
-    /// as the log may not have them yet.
+    /// as the log may not have them yet, and so do tombstones that these took the place of.
     pub(crate) fn leave_to_log(&mut self, limit: usize, durable: SeqNo) {
+        self.settle(durable);
         while self.kept_bytes > limit || self.kept.len() > MAX_STALE * self.entries.len() {
             let Some((seq_no, id)) = self.kept.pop_front_if(|(seq_no, _)| *seq_no < durable) else {
                 return;
@@ -126,8 +144,10 @@ impl VersionMap {
         tombstone_age: Duration,
         tombstone_bytes: usize,
     ) {
+        self.settle(visible);
         let now = Instant::now();
-        let (mut entry_bytes, mut kept_bytes, mut shown_bytes) = (0, 0, 0);
+        let replaced = self.replaced.iter().map(|(_, id, _)| size_of_entry(id));
+        let (mut entry_bytes, mut kept_bytes, mut shown_bytes) = (replaced.sum(), 0, 0);
         self.entries.retain(|id, latest| {
             let is_visible = latest.seq_no < visible;
             let is_young = |at| now.duration_since(at) < tombstone_age;
@@ -175,10 +195,15 @@ impl VersionMap {
         spared.last().map_or(visible, |(seq_no, _)| *seq_no)
     }
 
-    /// Forgets all but the tombstones below `next`.
+    /// Forgets all but the tombstones below `next`; those that were replaced from there on are back.
     pub(crate) fn keep_tombstones(&mut self, next: SeqNo) {
         self.entries
             .retain(|_, latest| latest.is_deleted() && latest.seq_no < next);
+        for (by, id, tombstone) in std::mem::take(&mut self.replaced) {
+            if by >= next && tombstone.seq_no < next {
+                self.entries.insert(id, tombstone);
+            }
+        }
         self.entry_bytes = self.entries.keys().map(size_of_entry).sum();
         self.kept_bytes = 0;
         self.kept = VecDeque::new();
@@ -266,6 +291,34 @@ mod tests {
         assert_eq!(map.bytes(), size_of_entry(&id("b")));
         map.forget(&id("b"));
         assert_eq!(map.bytes(), 0);
+    }
+
+    #[test]
+    fn a_tombstone_is_back_when_the_log_did_not_take_what_replaced_it() {
+        let size = size_of_entry(&id("a"));
+        let mut written = VersionMap::default();
+        for (n, source) in [(3, None), (5, Some("{}")), (6, None), (7, Some("{}"))] {
+            written.put(id("a"), latest(n, source));
+        }
+        assert_eq!(written.bytes(), 3 * size + 2);
+        // By what the log has: the tombstone that is left.
+        for (next, left) in [(5, Some(3)), (6, None), (7, Some(6)), (8, None)] {
+            let mut map = VersionMap {
+                entries: written.entries.clone(),
+                replaced: written.replaced.clone(),
+                ..VersionMap::default()
+            };
+            map.keep_tombstones(SeqNo(next));
+            let found = map.get(&id("a")).map(|latest| latest.seq_no.0);
+            assert_eq!(found, left, "the log ends before {next}");
+            assert_eq!(map.bytes(), left.map_or(0, |_| size));
+        }
+        written.leave_to_log(usize::MAX, SeqNo(6));
+        assert_eq!(written.bytes(), 2 * size + 2);
+        written.prune(SeqNo(7), Duration::ZERO, usize::MAX);
+        assert_eq!(written.bytes(), 2 * size + 2, "it may still be lost");
+        written.prune(SeqNo(8), Duration::ZERO, usize::MAX);
+        assert_eq!(written.bytes(), 0);
     }
 
     #[test]

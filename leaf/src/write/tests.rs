@@ -1,5 +1,7 @@
 //! Versions and conflicts, failed appends, bounds.
 
+mod lost;
+
 use std::time::Duration;
 
 use bytes::Bytes;
