@@ -113,8 +113,7 @@ impl LeafClient for Leaf {
     }
 
     async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
-        let shard = self.primary_shard(call.shard, call.remaining).await?;
-        self.write_shard(&shard, call).await
+        self.write_call(call).await
     }
 
     async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {

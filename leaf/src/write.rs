@@ -20,6 +20,7 @@ mod answer;
 mod append;
 pub(crate) mod condition;
 mod contents;
+mod enter;
 mod gather;
 mod plan;
 mod queue;
@@ -27,14 +28,11 @@ mod queue;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use gleaner_log::ProducerSequence;
 use gleaner_model::{DocumentId, Operation, OperationKind, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
-use gleaner_proto::write::{
-    WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
-};
+use gleaner_proto::write::{WriteAnswer, WriteFault, WriteItem, WriteOutcome};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
@@ -42,7 +40,6 @@ use crate::fault::log_fault;
 use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
 use crate::versions::Content;
-use answer::{answer_of, count};
 use append::{Batch, enqueue, finish};
 pub(crate) use gather::Gathering;
 use plan::{Plan, Planned};
@@ -72,43 +69,6 @@ const WHOLE_BYTES: usize = 4 * BATCH_BYTES;
 const KEPT_SHARE: usize = 16;
 
 impl Leaf {
-    /// Applies writes to one shard; see the module's head.
-    pub(crate) async fn write_shard(
-        &self,
-        shard: &Arc<Shard>,
-        call: WriteCall,
-    ) -> Result<WriteAnswer, LeafFault> {
-        let bytes: usize = call.items.iter().map(item_bytes).sum();
-        let room = self.writes.enter(&shard.room, bytes, call.remaining);
-        let room = room.await?;
-        if gather::is_small(&call, bytes)
-            && let Some(leaf) = self.me.upgrade()
-        {
-            return leaf.write_together(shard, call, (bytes, room)).await;
-        }
-        let started = Instant::now();
-        let call = WriteBatches {
-            items: Arc::new(call.items),
-            term: call.term,
-            producer: call.idempotency.map(|known| ProducerSequence {
-                id: known.producer,
-                sequence: known.sequence,
-            }),
-            bytes,
-            room: Arc::new(vec![room]),
-            is_own_task: false,
-        };
-        let mut outcomes = Vec::with_capacity(call.items.len());
-        let fault = match self.write_batches(shard, &call, &mut outcomes).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => None,
-            Err(fault) => Some(fault),
-        };
-        let answer = answer_of(outcomes, call.items.len(), fault.as_ref());
-        count(shard, &answer, started);
-        answer
-    }
-
     /// Writes items, in one batch or several, and adds what became of them to `outcomes`; returns the
     /// answer of a request that was answered before.
     async fn write_batches(
@@ -481,18 +441,6 @@ async fn plan(
             reason: format!("planning the write failed: {error}"),
         })
     })
-}
-
-fn item_bytes(item: &WriteItem) -> usize {
-    let content = match &item.action {
-        WriteAction::Index { source, .. } => source.len(),
-        WriteAction::Update(update) => {
-            let bytes = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len);
-            bytes(&update.doc) + bytes(&update.upsert)
-        }
-        WriteAction::Delete => 0,
-    };
-    content + item.id.as_str().len() + 64
 }
 
 #[cfg(test)]

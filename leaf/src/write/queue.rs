@@ -1,7 +1,8 @@
 //! Room for writes: how many bytes of documents may be under way, on the leaf and for each shard.
 //!
 //! A write that finds no room waits a little for it, so a writer that is somewhat too fast is slowed down
-//! and not refused. What waits is bounded as what is under way. A shard has half of the leaf's room
+//! and not refused. What waits, for room or for its shard to be opened, is bounded as what is under way. A
+//! shard has half of the leaf's room
 //! at most: one that is slow does not keep writes from the others.
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use gleaner_model::metric;
 use gleaner_proto::LeafFault;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// Bytes that a permit stands for: semaphores count to 2^29 at least.
@@ -65,7 +66,7 @@ impl WriteQueue {
         bytes: usize,
         remaining: Duration,
     ) -> Result<Taken, LeafFault> {
-        let permits = (bytes / GRAIN).clamp(1, self.permits_of_shard()) as u32;
+        let permits = self.permits_for(bytes);
         let at_once = || {
             let of_shard = Arc::clone(&shard.0).try_acquire_many_owned(permits).ok()?;
             let of_leaf = Arc::clone(&self.room)
@@ -76,8 +77,7 @@ impl WriteQueue {
         if let Some(taken) = at_once() {
             return Ok(taken);
         }
-        let waiting = self.waiting.try_acquire_many(permits);
-        let _waiting = waiting.map_err(|_| self.rejected())?;
+        let _waiting = self.wait(bytes)?;
         metrics::counter!(metric::WRITE_PACED.name).increment(1);
         let in_turn = async {
             let of_shard = Arc::clone(&shard.0)
@@ -92,6 +92,19 @@ impl WriteQueue {
         };
         let taken = timeout(self.patience.min(remaining / 2), in_turn).await;
         taken.ok().flatten().ok_or_else(|| self.rejected())
+    }
+
+    /// Takes room to wait with `bytes` of documents, until it is dropped.
+    ///
+    /// # Errors
+    /// [`LeafFault::Rejected`] when too much waits already.
+    pub(crate) fn wait(&self, bytes: usize) -> Result<SemaphorePermit<'_>, LeafFault> {
+        let waiting = self.waiting.try_acquire_many(self.permits_for(bytes));
+        waiting.map_err(|_| self.rejected())
+    }
+
+    fn permits_for(&self, bytes: usize) -> u32 {
+        (bytes / GRAIN).clamp(1, self.permits_of_shard()) as u32
     }
 
     fn rejected(&self) -> LeafFault {

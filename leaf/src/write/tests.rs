@@ -1,5 +1,6 @@
 //! Versions and conflicts, failed appends, bounds.
 
+mod entering;
 mod lost;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use gleaner_coordinator::Coordinator;
 use gleaner_log::Record;
 use gleaner_model::{FieldPath, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafClient;
-use gleaner_proto::write::{Condition, Update, WriteResult};
+use gleaner_proto::write::{Condition, Update, WriteAction, WriteCall, WriteResult};
 
 use super::*;
 use crate::testing::{Fixture, PATIENCE, call, item, key, put, soon};
