@@ -3,6 +3,7 @@
 //! ```text
 //! gather     small calls that come together are written as one     (gather.rs)
 //! lock the primary
+//!   block    refuse what a block of the index keeps out by now          (blocks.rs)
 //!   plan     decide versions and conflicts, build the operations        (plan.rs)
 //!   enqueue  hand the batch to the log, in order; remember the versions
 //! unlock     the next request may be ordered while this one becomes durable
@@ -18,6 +19,7 @@
 
 mod answer;
 mod append;
+mod blocks;
 pub(crate) mod condition;
 mod contents;
 mod enter;
@@ -91,6 +93,10 @@ impl Leaf {
                     Answered::New(guard) => primary = guard,
                 }
             }
+            if let Some(fault) = self.block_of(shard) {
+                outcomes.resize(items.len(), Err(fault));
+                return Ok(None);
+            }
             let work = Work {
                 items: Arc::clone(items),
                 from: outcomes.len(),
@@ -142,12 +148,7 @@ impl Leaf {
                 return Ok(None);
             }
             if outcomes.len() > num_before {
-                learnt.contents.clear();
-                let returned = |item: &Result<WriteOutcome, _>| {
-                    let source = item.as_ref().ok()?.source.as_ref()?;
-                    Some(source.len())
-                };
-                learnt.returned_bytes = outcomes.iter().filter_map(returned).sum();
+                learnt.note_answered(outcomes);
                 num_rounds = 0;
             }
         }
@@ -356,6 +357,16 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Notes the answer so far; what was read for it is not read for what follows.
+    fn note_answered(&mut self, outcomes: &[Result<WriteOutcome, WriteFault>]) {
+        self.contents.clear();
+        let returned = |item: &Result<WriteOutcome, _>| {
+            let source = item.as_ref().ok()?.source.as_ref()?;
+            Some(source.len())
+        };
+        self.returned_bytes = outcomes.iter().filter_map(returned).sum();
+    }
+
     /// Returns the bytes of the documents read.
     fn content_bytes(&self) -> usize {
         self.contents

@@ -120,7 +120,8 @@ pub trait LeafClient: Send + Sync {
 
     /// Applies writes to one shard as its primary, in order; on return every item that is `Ok` is
     /// durable. Items of the same document see each other. A replica answers
-    /// [`LeafFault::NotHere`].
+    /// [`LeafFault::NotHere`]. A call without items returns once the writes have ended that were ordered
+    /// under an older cluster state than the one in force: after a block was set, that none comes any more.
     async fn write(&self, call: write::WriteCall) -> Result<write::WriteAnswer, LeafFault>;
 
     /// Returns documents by id, the newest version when `realtime`, also one that is not durable yet;

@@ -1,5 +1,7 @@
 //! Blocks of an index, as the dialect names them: what they keep out, and how they are told.
 
+pub(crate) mod settling;
+
 use std::fmt;
 
 use gleaner_model::IndexMeta;

@@ -22,6 +22,7 @@ use twox_hash::XxHash3_128;
 pub(crate) use made_id::IdMaker;
 pub(crate) use turns::Turns;
 
+use crate::blocks::settling::refused_by;
 use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
 use crate::visibility::{CopyOutcome, Showing};
@@ -263,11 +264,11 @@ impl Root {
             Ok(outcomes) => {
                 let shown = self.make_visible(shard, &outcomes, options.refresh, deadline);
                 let shown = shown.await;
+                let faults = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+                let blocked = self.blocked(&index, faults, deadline).await;
+                let refused = |fault| refused_by(blocked.as_deref(), fault);
                 let outcomes = outcomes.into_iter();
-                (
-                    outcomes.map(|o| o.map_err(RootError::from)).collect(),
-                    shown,
-                )
+                (outcomes.map(|o| o.map_err(refused)).collect(), shown)
             }
             Err(fault) => {
                 let refusal = self.refusal(&fault, deadline).await;

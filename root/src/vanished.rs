@@ -83,7 +83,8 @@ impl Root {
         }
     }
 
-    async fn latest(&self, deadline: Deadline) -> Option<Arc<ClusterState>> {
+    /// Returns the cluster state in force, where who keeps it answers in time.
+    pub(crate) async fn latest(&self, deadline: Deadline) -> Option<Arc<ClusterState>> {
         let patience = deadline.remaining().min(KEEPER_PATIENCE);
         let asked = timeout(patience, self.coordinator.latest()).await;
         asked.ok()?.ok()

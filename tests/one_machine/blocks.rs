@@ -53,6 +53,24 @@ async fn a_protected_index_is_not_deleted() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_block_holds_once_it_is_answered() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let write = Request::json("PUT", "/notes/_doc/1", &json!({"text": "a"}));
+    server.send(&write).await?.ok()?;
+    let block = Request::new("PUT", "/notes/_block/write?timeout=60s");
+    let told = server.send(&block).await?.ok()?;
+    let wanted = json!({
+        "acknowledged": true,
+        "shards_acknowledged": true,
+        "indices": [{"name": "notes", "blocked": true}],
+    });
+    ensure!(told == wanted, "{told}");
+    let refused = server.send(&write).await?;
+    is_blocked(&refused, "FORBIDDEN/8/index write (api)")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_keeps_metadata_as_it_is() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server: Server = Start::on(&folder.path().join("data")).spawn().await?;

@@ -1,6 +1,7 @@
 //! `/{index}`: create, get, exists, delete, open, close, block.
 
 mod active;
+mod block;
 mod show;
 
 use gleaner_model::IndexMeta;
@@ -77,8 +78,8 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.add_block",
         methods: &[Method::PUT],
         paths: &["/{index}/_block/{block}"],
-        parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(add_block(request)),
+        parameters: &[INDICES, block::SETTLE],
+        handler: |request| Box::pin(block::add_block(request)),
         is_refused: false,
     },
 ];
@@ -224,32 +225,6 @@ async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIn
         .set_closed(&expression, &options, is_closed)
         .await?;
     Ok(named)
-}
-
-async fn add_block(request: Request) -> Answer {
-    let block = request.required_part("block")?;
-    if !matches!(block, "read_only" | "write" | "read" | "metadata") {
-        return Err(ApiError::illegal(format!(
-            "No block found with name {block}"
-        )));
-    }
-    let options = request.parameters.resolve_options(metadata_defaults())?;
-    let expression = request.index_name()?;
-    let named = names::resolve(&expression, &request.root().state(), &options)?;
-    let body = json!({format!("index.blocks.{block}"): true});
-    request
-        .root()
-        .put_settings(&expression, &options, &body, false)
-        .await?;
-    let indices: Vec<Value> = named
-        .iter()
-        .map(|f| json!({"name": f.meta.name.as_str(), "blocked": true}))
-        .collect();
-    Ok(Reply::json(&json!({
-        "acknowledged": true,
-        "shards_acknowledged": true,
-        "indices": indices,
-    })))
 }
 
 /// Returns the answer of changes that are done.

@@ -19,6 +19,9 @@ impl Leaf {
     /// Applies the writes of a call; see the module above. While its shard is being opened, the call waits
     /// as one does that finds no room, and what waits is bounded together.
     pub(crate) async fn write_call(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
+        if call.items.is_empty() {
+            return self.settle_writes(&call).await;
+        }
         let bytes = call.items.iter().map(item_bytes).sum();
         let mut opening = std::pin::pin!(self.primary_shard(call.shard, call.remaining));
         let shard = match futures::poll!(&mut opening) {

@@ -1,5 +1,6 @@
 //! Versions and conflicts, failed appends, bounds.
 
+mod blocked;
 mod entering;
 mod lost;
 

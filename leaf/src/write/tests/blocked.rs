@@ -1,0 +1,72 @@
+//! Writes of an index that is blocked.
+
+use super::*;
+
+async fn block(fixture: &Fixture) {
+    fixture
+        .change(|state| {
+            let index = state.indices.get_mut(&key(1).index).expect("made");
+            Arc::make_mut(index).settings.blocks.write = true;
+        })
+        .await;
+}
+
+fn is_blocked(answer: &Result<WriteAnswer, LeafFault>) -> bool {
+    let answer = answer.as_ref().expect("answered");
+    let mut items = answer.items.iter();
+    items.all(|item| matches!(item, Err(WriteFault::Blocked { .. })))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_settled_once_the_writes_before_it_have_ended() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let fate = fixture.log.hold_next();
+    let write = |items| {
+        let leaf = Arc::clone(&fixture.leaf);
+        tokio::spawn(async move { leaf.write(call(items)).await })
+    };
+    let first = write(vec![put("a", "{}")]);
+    let mut in_flight = shard.in_flight.subscribe();
+    soon(in_flight.wait_for(|count| *count == 1))
+        .await
+        .expect("the shard lives");
+    // It came before the block and waits for its turn until there is one.
+    let primary = shard.primary.lock().await;
+    let mut queued = Box::pin(fixture.leaf.write(call(vec![update("b", "{}", true)])));
+    assert!(futures::poll!(&mut queued).is_pending());
+    block(&fixture).await;
+    let mut settling = Box::pin(fixture.leaf.write(call(Vec::new())));
+    assert!(futures::poll!(&mut settling).is_pending());
+    drop(primary);
+    assert!(is_blocked(&soon(queued).await));
+    assert!(
+        futures::poll!(&mut settling).is_pending(),
+        "one is under way"
+    );
+    fate.send(true).expect("held");
+    let settled = soon(settling).await.expect("settled");
+    assert!(settled.items.is_empty());
+    let next = shard.primary.lock().await.next;
+    assert_eq!((shard.applier.next(), next), (SeqNo(1), SeqNo(1)));
+    assert!(soon(first).await.expect("ends").is_ok());
+    let batch = vec![put("a", "{}"), put("c", "{}")];
+    assert!(is_blocked(&fixture.write(batch).await));
+    assert_eq!(live(&fixture).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_not_settled_while_the_fate_of_a_lost_write_is_unknown() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    fixture.log.refuse_next();
+    assert!(fixture.write(vec![put("a", "{}")]).await.is_err());
+    assert!(shard.needs_resync.load(Ordering::Acquire));
+    block(&fixture).await;
+    let settled = soon(fixture.leaf.write(call(Vec::new()))).await;
+    assert!(settled.is_ok());
+    assert!(
+        !shard.needs_resync.load(Ordering::Acquire),
+        "it is known now"
+    );
+}
