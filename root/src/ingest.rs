@@ -2,6 +2,7 @@
 
 mod identity;
 mod made_id;
+mod parts;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use gleaner_model::{DocumentId, IndexMeta, SeqNo, ShardKey};
+use gleaner_model::{DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
     Condition, Idempotency, Update, WriteAction, WriteCall, WriteFault, WriteItem, WriteOutcome,
@@ -20,12 +21,13 @@ use gleaner_shard_router::shard_of;
 use twox_hash::XxHash3_128;
 
 pub(crate) use made_id::IdMaker;
+pub use parts::{Parts, Shown};
 pub(crate) use turns::Turns;
 
 use crate::blocks::settling::refused_by;
 use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
-use crate::visibility::{CopyOutcome, Showing};
+use crate::visibility::CopyOutcome;
 use crate::{Root, RootError};
 
 /// One write as the client asked for it.
@@ -62,7 +64,8 @@ pub enum RefreshPolicy {
 pub struct IngestOptions {
     /// When written documents become visible.
     pub refresh: RefreshPolicy,
-    /// By when an answer is owed.
+    /// How long each shard is waited for: to take the writes, and then to show them. Default
+    /// `write_timeout`.
     pub timeout: Option<Duration>,
     /// The client's key for sending the request again without applying it twice. It counts only
     /// together with what is asked: other items under the same key are another request.
@@ -115,13 +118,28 @@ impl Root {
         items: Vec<IngestItem>,
         options: &IngestOptions,
     ) -> Vec<IngestResult> {
-        let deadline = Deadline::after(options.timeout.unwrap_or(self.options.write_timeout));
+        let parts = self.begin_parts(options);
+        let mut results = self.ingest_part(items, options, &parts).await;
+        self.show_parts(&parts).await.tell(&mut results);
+        results
+    }
+
+    /// As [`Root::ingest`], of a request's next part; nothing is refreshed, see [`Root::show_parts`].
+    ///
+    /// # Cancel safety
+    /// A dropped future may still have written: treat the outcome as unknown.
+    pub async fn ingest_part(
+        &self,
+        items: Vec<IngestItem>,
+        options: &IngestOptions,
+        parts: &Parts,
+    ) -> Vec<IngestResult> {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
         let mut written = groups
             .into_iter()
-            .map(|(shard, routed)| self.write_shard(shard, routed, options, deadline));
+            .map(|(shard, routed)| self.write_shard(shard, routed, options, parts));
         let answered = match (written.next(), written.len()) {
             // One shard, as of a single document, needs nothing to wait for several.
             (Some(only), 0) => vec![only.await],
@@ -249,7 +267,7 @@ impl Root {
         shard: ShardKey,
         routed: Vec<Routed>,
         options: &IngestOptions,
-        deadline: Deadline,
+        parts: &Parts,
     ) -> Vec<(usize, IngestResult)> {
         let index = Arc::clone(&routed[0].index);
         let positions: Vec<(usize, DocumentId)> = routed
@@ -257,18 +275,23 @@ impl Root {
             .map(|routed| (routed.at, routed.item.id.clone()))
             .collect();
         let items = routed.into_iter().map(|routed| routed.item).collect();
-        let outcome = self
-            .call_primary(&index, shard, items, (options, deadline))
-            .await;
-        let (outcomes, shown): (Vec<Result<_, RootError>>, _) = match outcome {
+        let deadline = parts.deadline(shard);
+        let written = match parts.check(shard) {
+            Ok(()) => {
+                let written = self.call_primary(&index, shard, items, (options, deadline));
+                let written = written.await;
+                parts.note(shard, &written, deadline);
+                written
+            }
+            Err(fault) => Err(fault),
+        };
+        let outcomes: Vec<Result<_, RootError>> = match written {
             Ok(outcomes) => {
-                let shown = self.make_visible(shard, &outcomes, options.refresh, deadline);
-                let shown = shown.await;
                 let faults = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
                 let blocked = self.blocked(&index, faults, deadline).await;
                 let refused = |fault| refused_by(blocked.as_deref(), fault);
                 let outcomes = outcomes.into_iter();
-                (outcomes.map(|o| o.map_err(refused)).collect(), shown)
+                outcomes.map(|o| o.map_err(refused)).collect()
             }
             Err(fault) => {
                 let refusal = self.refusal(&fault, deadline).await;
@@ -277,13 +300,9 @@ impl Root {
                     Some(refused) => refused(index.name.to_string()),
                     None => WriteFault::Shard(fault.clone()).into(),
                 };
-                let each = |_: &(usize, DocumentId)| Err(unwritten());
-                (positions.iter().map(each).collect(), Vec::new())
+                positions.iter().map(|_| Err(unwritten())).collect()
             }
         };
-        let is_refreshed = shown.first().is_some_and(|primary| primary.outcome.is_ok());
-        let forced_refresh = is_refreshed && options.refresh == RefreshPolicy::Immediate;
-        let shown: Arc<[CopyOutcome]> = shown.into();
         let results = positions.into_iter().zip(outcomes);
         results
             .map(|((at, id), outcome)| {
@@ -292,8 +311,8 @@ impl Root {
                     id: id.to_string(),
                     shard: Some(shard),
                     outcome,
-                    forced_refresh,
-                    shown: Arc::clone(&shown),
+                    forced_refresh: false,
+                    shown: Arc::default(),
                 };
                 (at, result)
             })
@@ -340,32 +359,6 @@ impl Root {
             return Err(LeafFault::Indeterminate { shard, reason });
         }
         Ok(answer.items)
-    }
-
-    /// Makes what was written visible as asked; returns what became of it on each copy.
-    async fn make_visible(
-        &self,
-        shard: ShardKey,
-        outcomes: &[Result<WriteOutcome, WriteFault>],
-        policy: RefreshPolicy,
-        deadline: Deadline,
-    ) -> Vec<CopyOutcome> {
-        let last: Option<SeqNo> = outcomes
-            .iter()
-            .filter_map(|outcome| Some(outcome.as_ref().ok()?.seq_no))
-            .max();
-        let how = match (policy, last) {
-            (RefreshPolicy::None, _) | (_, None) => return Vec::new(),
-            (RefreshPolicy::Immediate, _) => Showing::Now,
-            (RefreshPolicy::WaitFor, Some(last)) => Showing::Next(last),
-        };
-        let shown = self.show(shard, how, deadline).await;
-        for CopyOutcome { node, outcome, .. } in &shown {
-            if let Err(fault) = outcome {
-                tracing::warn!(%shard, ?node, %fault, "written documents are durable but not visible on a copy yet");
-            }
-        }
-        shown
     }
 }
 

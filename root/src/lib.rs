@@ -59,7 +59,7 @@ pub struct RootOptions {
     pub node: NodeId,
     /// Deadline of searches that name none, unless the cluster's settings say; default 60 s.
     pub default_timeout: Duration,
-    /// Deadline of writes that name none; default 60 s, as the dialect's.
+    /// How long a shard is waited for by writes that name no time; default 60 s, as the dialect's.
     pub write_timeout: Duration,
     /// Longest `keep_alive` of scrolls and points in time, unless the cluster's settings say; default
     /// 24 h.

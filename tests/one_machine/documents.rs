@@ -138,3 +138,37 @@ async fn what_the_mapping_leaves_out_of_source_is_in_no_answer() -> Result<()> {
     ensure!(server.send(&source).await?.status == 404);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_of_many_chunks_refreshes_its_shards_once() -> Result<()> {
+    const NUM_DOCUMENTS: u64 = 3_500;
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let settings =
+        r#"{"settings": {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": -1}}"#;
+    ask(&server, "PUT", "/notes", settings).await?;
+    let lines =
+        (0..NUM_DOCUMENTS).map(|n| format!("{{\"index\": {{\"_id\": \"{n}\"}}}}\n{{\"a\": 1}}\n"));
+    let lines: String = lines.collect();
+    for (refresh, is_forced, num_refreshes) in [("true", true, 2), ("wait_for", false, 4)] {
+        let path = format!("/notes/_bulk?refresh={refresh}");
+        let answer = server
+            .send(&Request::ndjson("POST", &path, lines.as_str()))
+            .await?
+            .ok()?;
+        ensure!(answer["errors"] == false, "{refresh}");
+        let items = answer["items"].as_array().cloned().unwrap_or_default();
+        ensure!(items.len() as u64 == NUM_DOCUMENTS, "{}", items.len());
+        for item in &items {
+            let item = &item["index"];
+            ensure!(item.get("forced_refresh").is_some() == is_forced, "{item}");
+            let copies = json!({"total": 1, "successful": 1, "failed": 0});
+            ensure!(item["_shards"] == copies, "{item}");
+        }
+        let stats = ask(&server, "GET", "/notes/_stats/refresh", "").await?;
+        let total = &stats["_all"]["primaries"]["refresh"]["total"];
+        ensure!(*total == num_refreshes, "{refresh}: {total}");
+        ensure!(count(&server, "a", "1").await? == NUM_DOCUMENTS);
+    }
+    Ok(())
+}

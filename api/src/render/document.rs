@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_model::{ClusterState, IndexMeta};
+use gleaner_model::{ClusterState, IndexMeta, ShardKey};
 use gleaner_proto::read::Document;
 use gleaner_proto::write::{WriteAction, WriteResult};
 use gleaner_query::mapping::stored_fields;
@@ -11,6 +11,7 @@ use gleaner_query::search::SourceFilter;
 use gleaner_query::source::{kept_source, show_source, values_at};
 use gleaner_root::RootError;
 use gleaner_root::ingest::IngestResult;
+use gleaner_root::visibility::CopyOutcome;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -187,7 +188,7 @@ struct Left {
 
 /// Copies of the shard that took part in a write.
 #[derive(Debug, Serialize)]
-struct Copies {
+pub(crate) struct Copies {
     total: u32,
     successful: usize,
     failed: usize,
@@ -223,7 +224,7 @@ pub(crate) fn written<'a>(
     };
     let shown = match &outcome.source {
         Some(source) => {
-            let kept = kept(index_of(result, state).map(|index| &**index));
+            let kept = kept(index_of(result.shard, state).map(|index| &**index));
             show_source(source, &SourceFilter::default(), &kept)?
         }
         None => None,
@@ -242,7 +243,7 @@ pub(crate) fn written<'a>(
         id: &result.id,
         version: outcome.version.0,
         result: word,
-        copies: copies(result, outcome.result, state),
+        copies: copies(result.shard, &result.shown, outcome.result, state),
         seq_no: outcome.seq_no.0,
         term: outcome.term.0,
         forced_refresh: result.forced_refresh.then_some(true),
@@ -252,18 +253,22 @@ pub(crate) fn written<'a>(
     Ok((status, written))
 }
 
-fn index_of<'a>(result: &IngestResult, state: &'a ClusterState) -> Option<&'a Arc<IndexMeta>> {
-    result
-        .shard
-        .and_then(|shard| state.indices.get(&shard.index))
+fn index_of(shard: Option<ShardKey>, state: &ClusterState) -> Option<&Arc<IndexMeta>> {
+    shard.and_then(|shard| state.indices.get(&shard.index))
 }
 
-fn copies(result: &IngestResult, what: WriteResult, state: &ClusterState) -> Copies {
-    let index = index_of(result, state);
+/// Returns `_shards` of a write, of which became on each copy what `shown` says.
+pub(crate) fn copies(
+    shard: Option<ShardKey>,
+    shown: &[CopyOutcome],
+    what: WriteResult,
+    state: &ClusterState,
+) -> Copies {
+    let index = index_of(shard, state);
     let num_replicas = index.map_or(0, |index| index.settings.number_of_replicas);
     // The primary wrote it; other copies are counted where they were waited for.
-    let failures = shards::failures(&result.shown, state);
-    let num_shown = result.shown.len() - failures.len();
+    let failures = shards::failures(shown, state);
+    let num_shown = shown.len() - failures.len();
     // Nothing was written, so no copy took part.
     let (total, successful) = match what {
         WriteResult::Noop => (0, 0),

@@ -3,7 +3,8 @@
 //! The body is cut into chunks of [`crate::ApiOptions::bulk_chunk_items`] items or
 //! [`crate::ApiOptions::bulk_chunk_bytes`] bytes; borders depend on the body alone, so that a
 //! request sent again with its idempotency key has the same chunks. A chunk is written while the
-//! next one is read, and answered in order. A malformed line refuses the request; chunks before it
+//! next one is read, and answered in order; after the last one what was written is refreshed, where that is
+//! asked for. A malformed line refuses the request; chunks before it
 //! stand written, those of a body of one chunk do not.
 //!
 //! [`IDEMPOTENCY_KEY`] counts together with the chunk: the same key and the same documents are
@@ -11,6 +12,7 @@
 //! well, but not cheap: a shard remembers what it wrote, not what it was asked.
 
 mod action;
+mod amended;
 mod answer;
 mod chunk;
 mod items;
@@ -54,6 +56,10 @@ async fn bulk(mut request: Request) -> Answer {
     let mut rendered = Rendered::new(request.app.bodies.open(), is_compact);
     while let Some(piece) = run.next().await? {
         rendered.put(&piece)?;
+    }
+    if let Some(amending) = run.amending() {
+        let amended = Rendered::new(request.app.bodies.open(), is_compact);
+        rendered = amending.amended(rendered, amended).await?;
     }
     if run.items.num_items == 0 {
         return Err(ApiError::validation(&["no requests added".to_owned()]));

@@ -1,7 +1,7 @@
 //! Order of answers, made ids, blocks, indices made on the way.
 
 use bytes::Bytes;
-use gleaner_model::Version;
+use gleaner_model::{SeqNo, Version};
 use serde_json::json;
 
 use super::*;

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gleaner_model::ClusterState;
-use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult};
+use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult, Parts, RefreshPolicy, Shown};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::amended::{Amending, Places};
 use super::chunk::{Chunks, Item};
 use super::items::Items;
 use crate::error::ApiError;
@@ -25,6 +26,14 @@ pub(super) struct Run {
     /// The chunk read while the one before was written.
     ahead: Option<Vec<Item>>,
     ordinal: u64,
+    /// What the chunks wrote: shown to searches after the last one.
+    parts: Parts,
+    /// What is told of that before the last chunk.
+    expected: Shown,
+    /// Where it is told; `None` when nothing is refreshed.
+    places: Option<Places>,
+    /// What came otherwise.
+    amending: Option<Amending>,
     pub(super) items: Items,
 }
 
@@ -36,7 +45,13 @@ impl Run {
         items: Items,
         started: Instant,
     ) -> Self {
+        let parts = app.root.begin_parts(&options);
+        let is_refreshed = options.refresh != RefreshPolicy::None;
         Self {
+            parts,
+            expected: Shown::default(),
+            places: is_refreshed.then(|| Places::new(app.bodies.open())),
+            amending: None,
             app,
             chunks,
             options,
@@ -54,10 +69,12 @@ impl Run {
     }
 
     /// Writes the next chunk, reads the one after it meanwhile, and returns the answers that are
-    /// shown, as JSON separated by commas; `None` after the last.
+    /// shown, as JSON separated by commas; `None` after the last. What a refresh comes to is known after
+    /// the last chunk: the ones before tell what is expected, see [`Run::amending`].
     ///
     /// # Errors
-    /// As [`Chunks::next`]; the chunk that was being written then is written all the same.
+    /// As [`Chunks::next`]; the chunk that was being written then is written all the same, and those
+    /// written are refreshed.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let chunk = match self.ahead.take() {
             Some(chunk) => chunk,
@@ -74,11 +91,29 @@ impl Run {
         self.ordinal += 1;
         let app = Arc::clone(&self.app);
         let (asked, writes) = parted(chunk);
-        let writing = app.root.ingest(writes, &options);
-        let (results, ahead) = futures::join!(writing, self.chunks.next());
+        let writing = app.root.ingest_part(writes, &options, &self.parts);
+        let (mut results, ahead) = futures::join!(writing, self.chunks.next());
+        if let Ok(Some(_)) = &ahead {
+            let expected = &mut self.expected;
+            app.root.expect_shown(&self.parts, &results, expected);
+            expected.tell(&mut results);
+        } else {
+            let shown = app.root.show_parts(&self.parts).await;
+            shown.tell(&mut results);
+            self.amending = self.places.take().and_then(|places| {
+                let filter = self.items.filter();
+                Amending::new(places, (&shown, &self.expected), &app.root.state(), filter)
+            });
+        }
         self.ahead = ahead?;
         self.show(asked, &results);
+        self.places.as_mut().map_or(Ok(()), Places::count)?;
         Ok(Some(self.items.take()))
+    }
+
+    /// Returns how the answers that are rendered are to be changed, after the last chunk.
+    pub(super) fn amending(&mut self) -> Option<Amending> {
+        self.amending.take()
     }
 
     fn show(&mut self, asked: Vec<Asked>, results: &[IngestResult]) {
@@ -91,7 +126,10 @@ impl Run {
                         self.show_result(name, has_id, result, &state);
                     }
                 }
-                Asked::Refused { name, body } => self.items.add(name, &body, true),
+                Asked::Refused { name, body } => {
+                    let num_bytes = self.items.add(name, &body, true);
+                    self.note(num_bytes, None);
+                }
             }
         }
     }
@@ -104,13 +142,23 @@ impl Run {
         state: &ClusterState,
     ) {
         match document::written(result, state) {
-            Ok((status, written)) => self.items.add(name, &written.with_status(status), false),
+            Ok((status, written)) => {
+                let num_bytes = self.items.add(name, &written.with_status(status), false);
+                self.note(num_bytes, Some(result));
+            }
             Err(error) => {
                 self.items.has_rejected |= error.status == StatusCode::TOO_MANY_REQUESTS;
                 let id = Some(result.id.as_str()).filter(|_| has_id);
-                self.items
-                    .add(name, &refusal(&result.index, id, &error), true);
+                let refusal = refusal(&result.index, id, &error);
+                let num_bytes = self.items.add(name, &refusal, true);
+                self.note(num_bytes, None);
             }
+        }
+    }
+
+    fn note(&mut self, num_bytes: usize, written: Option<&IngestResult>) {
+        if let Some(places) = &mut self.places {
+            places.note(num_bytes, written);
         }
     }
 }

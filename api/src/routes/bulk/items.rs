@@ -34,10 +34,17 @@ impl Items {
         }
     }
 
-    /// Adds the answer to an action.
-    pub(super) fn add(&mut self, name: &'static str, body: &impl Serialize, is_error: bool) {
+    /// Adds the answer to an action; returns how many bytes are shown of it.
+    pub(super) fn add(
+        &mut self,
+        name: &'static str,
+        body: &impl Serialize,
+        is_error: bool,
+    ) -> usize {
         self.num_items += 1;
         self.has_errors |= is_error;
+        let num_shown = self.num_shown;
+        let before = self.rendered.len();
         match self.share {
             Share::Nothing => {}
             Share::Whole => {
@@ -46,12 +53,23 @@ impl Items {
                 written.expect("memory takes every byte, and all keys are texts");
             }
             Share::Part => {
-                if let Some(left) = self.filtered(&Named { name, body }) {
+                let filter = self.filter.as_ref();
+                if let Some(left) =
+                    filter.and_then(|filter| filtered(&Named { name, body }, filter))
+                {
                     self.separate();
                     self.rendered.extend_from_slice(left.as_bytes());
                 }
             }
         }
+        let num_separators = usize::from(num_shown > 0 && self.num_shown > num_shown);
+        self.rendered.len() - before - num_separators
+    }
+
+    /// Returns how items are shown, for those that are changed when they were rendered.
+    pub(super) fn filter(&self) -> Option<FilterPath> {
+        let is_part = self.share == Share::Part;
+        self.filter.clone().filter(|_| is_part)
     }
 
     /// Returns what was rendered since the last call, separated by commas.
@@ -86,18 +104,17 @@ impl Items {
             None => value,
         }
     }
+}
 
-    /// Filters look at each element of an array by itself, so one item may stand for all.
-    fn filtered(&self, item: &impl Serialize) -> Option<String> {
-        let name = "items";
-        let body = &[item];
-        let mut left = serde_json::to_string(&Named { name, body }).ok()?;
-        if let Some(filter) = &self.filter {
-            left = filter.left_of(&left)?;
-        }
-        let item = left.strip_prefix(r#"{"items":["#)?.strip_suffix("]}")?;
-        Some(item.to_owned())
-    }
+/// Returns what `filter` leaves of an item; `None` for nothing. Filters look at each element of an array by
+/// itself, so one item may stand for all.
+pub(super) fn filtered(item: &impl Serialize, filter: &FilterPath) -> Option<String> {
+    let name = "items";
+    let body = &[item];
+    let whole = serde_json::to_string(&Named { name, body }).ok()?;
+    let left = filter.left_of(&whole)?;
+    let item = left.strip_prefix(r#"{"items":["#)?.strip_suffix("]}")?;
+    Some(item.to_owned())
 }
 
 /// `{"index": {…}}`.

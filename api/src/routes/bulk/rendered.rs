@@ -68,14 +68,15 @@ impl Rendered {
     /// Returns everything, piece by piece.
     pub(super) fn into_pieces(self) -> impl Iterator<Item = std::io::Result<Bytes>> + Send {
         let packed = self.packed.map(DeflateEncoder::finish);
-        let packed = packed.transpose().map(Option::unwrap_or_default);
-        let mut unpacked = packed.map(|packed| DeflateDecoder::new(Cursor::new(packed)));
+        let unpacked = |packed| DeflateDecoder::new(Cursor::new(packed));
+        let mut unpacked = packed.transpose().map(|packed| packed.map(unpacked));
         // Counted until the last piece is gone.
         let held = self.held;
         let rest = std::iter::from_fn(move || {
             let _held = &held;
             let decoder = match &mut unpacked {
-                Ok(decoder) => decoder,
+                Ok(Some(decoder)) => decoder,
+                Ok(None) => return None,
                 Err(error) => return Some(Err(std::io::Error::new(error.kind(), "not packed"))),
             };
             let mut piece = Vec::with_capacity(PIECE_BYTES);
