@@ -140,6 +140,32 @@ impl Analyzer {
         tokens
     }
 
+    /// As [`Self::analyze_values`], for callers that bound what they keep: `None` when there are more than
+    /// `most` tokens.
+    pub fn analyze_values_within(
+        &self,
+        values: &[&str],
+        gap: u32,
+        most: usize,
+    ) -> Option<Vec<Token>> {
+        let mut tokens = Vec::new();
+        let mut num_tokens = 0_usize;
+        self.analyze_values_into(values, gap, &mut |token| {
+            num_tokens += 1;
+            if num_tokens <= most {
+                tokens.push(token.to_token());
+            }
+        });
+        (num_tokens <= most).then_some(tokens)
+    }
+
+    /// Returns whether some part of it looks at all tokens of a value together, as filters of synonyms and
+    /// shingles do: it takes memory for all of them, and not for one at a time.
+    pub fn gathers_tokens(&self) -> bool {
+        let is_list = |filter: &Named<Filter>| matches!(filter.part, Filter::List(_));
+        self.chain.filters.iter().any(is_list)
+    }
+
     /// Calls `sink` for each token of all values.
     ///
     /// Between two values lie `gap` positions and one byte of offset: offsets are those in the

@@ -41,14 +41,16 @@ pub enum Explanation {
 }
 
 impl Analyzer {
-    /// Analyzes the values of one field and keeps what each part made of them.
-    pub fn explain(&self, values: &[&str]) -> Explanation {
+    /// Analyzes the values of one field and keeps what each part made of them; `None` when that is more than
+    /// `most` tokens for one of the parts.
+    pub fn explain(&self, values: &[&str], most: usize) -> Option<Explanation> {
         if !self.is_custom() {
-            let tokens = self.analyze_values(values, self.position_increment_gap());
-            return Explanation::Analyzer(StageTokens {
+            let gap = self.position_increment_gap();
+            let tokens = self.analyze_values_within(values, gap, most)?;
+            return Some(Explanation::Analyzer(StageTokens {
                 name: self.name().to_owned(),
                 tokens,
-            });
+            }));
         }
         let chain = self.chain();
         let gap = self.position_increment_gap();
@@ -57,19 +59,21 @@ impl Analyzer {
             .collect();
         let tokenizer = StageTokens {
             name: chain.tokenizer.name.clone(),
-            tokens: tokens_after(chain, 0, values, gap),
+            tokens: tokens_after((chain, 0), values, gap, most)?,
         };
         let filters = (1..=chain.filters.len())
-            .map(|num| StageTokens {
-                name: chain.filters[num - 1].name.clone(),
-                tokens: tokens_after(chain, num, values, gap),
+            .map(|num| {
+                Some(StageTokens {
+                    name: chain.filters[num - 1].name.clone(),
+                    tokens: tokens_after((chain, num), values, gap, most)?,
+                })
             })
-            .collect();
-        Explanation::Custom {
+            .collect::<Option<_>>()?;
+        Some(Explanation::Custom {
             char_filters,
             tokenizer,
             filters,
-        }
+        })
     }
 }
 
@@ -85,7 +89,12 @@ fn texts_after(chain: &Chain, num: usize, values: &[&str]) -> StageText {
 }
 
 /// Returns the tokens after the first `num` filters. Each part is run anew: explaining is rare.
-fn tokens_after(chain: &Chain, num: usize, values: &[&str], gap: u32) -> Vec<Token> {
+fn tokens_after(
+    (chain, num): (&Chain, usize),
+    values: &[&str],
+    gap: u32,
+    most: usize,
+) -> Option<Vec<Token>> {
     let partial = Analyzer::built_in(
         "",
         Chain {
@@ -94,5 +103,5 @@ fn tokens_after(chain: &Chain, num: usize, values: &[&str], gap: u32) -> Vec<Tok
             filters: chain.filters[..num].to_vec(),
         },
     );
-    partial.analyze_values(values, gap)
+    partial.analyze_values_within(values, gap, most)
 }

@@ -294,9 +294,14 @@ impl Bucket {
 }
 
 impl Histogram {
+    /// Bounds are those of a shard that knows the field: another cannot know their format.
     fn merge(&mut self, other: Self) -> Result<(), EngineError> {
+        let is_unknown = |format: &ValueFormat| format.kind == ValueKind::Unmapped;
+        self.extended = match is_unknown(&self.format) && !is_unknown(&other.format) {
+            true => other.extended.or(self.extended),
+            false => self.extended.or(other.extended),
+        };
         self.format.merge(other.format);
-        self.extended = self.extended.or(other.extended);
         for (key, bucket) in other.buckets {
             self.buckets.entry(key).or_default().merge(bucket)?;
         }

@@ -203,13 +203,17 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
+    /// Takes out what `pattern` names. A pattern stands for the indices that it would have added, also by
+    /// their aliases; a plain name for what is called so.
     fn exclude(&mut self, pattern: &str) {
         let matches = |name: &IndexName| matches_pattern(pattern, name.as_str());
+        let is_pattern = pattern.contains('*');
+        let by_alias = is_pattern && !self.options.ignore_aliases;
         self.reached.retain(|name, reached| {
-            reached.aliases.retain(|alias, _| !matches(alias));
-            if matches(name) {
+            if matches(name) || (by_alias && reached.meta.aliases.keys().any(matches)) {
                 return false;
             }
+            reached.aliases.retain(|alias, _| !matches(alias));
             reached.is_direct || !reached.aliases.is_empty()
         });
     }

@@ -11,7 +11,7 @@ use gleaner_model::{
 use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
 use gleaner_query::names::{self, ResolveOptions};
-use gleaner_query::settings::{undeclared_settings, update_index_settings};
+use gleaner_query::settings::{cluster, undeclared_settings, update_index_settings};
 use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
@@ -101,6 +101,7 @@ impl Root {
             ..*options
         };
         self.change(|state| {
+            cluster::check_destructive(&state.persistent_settings, expression)?;
             let found = names::resolve(expression, state, &options)?;
             for found in &found {
                 blocks::check_deletion(&found.meta)?;
@@ -219,7 +220,8 @@ impl Root {
             ..*options
         };
         let mut shards = BTreeSet::new();
-        self.change_indices(expression, &options, |_, index| {
+        self.change_indices(expression, &options, |state, index| {
+            cluster::check_destructive(&state.persistent_settings, expression)?;
             blocks::check(index, Level::MetadataWrite)?;
             shards.extend(index.shards());
             Ok((index.is_closed != is_closed).then(|| IndexMeta {

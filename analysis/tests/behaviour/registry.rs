@@ -81,7 +81,9 @@ fn explanations_show_each_part() {
         char_filters,
         tokenizer,
         filters,
-    } = analyzer.explain(&["<i>Foo</i> bar", "buzz"])
+    } = analyzer
+        .explain(&["<i>Foo</i> bar", "buzz"], 100)
+        .expect("few tokens")
     else {
         panic!("custom analyzers are explained in parts");
     };
@@ -104,7 +106,7 @@ fn explanations_show_each_part() {
 #[test]
 fn built_in_analyzers_are_explained_as_a_whole() {
     let analyzer = AnalyzerRegistry::builtin().analyzer("standard").unwrap();
-    let Explanation::Analyzer(stage) = analyzer.explain(&["This is troubled"]) else {
+    let Some(Explanation::Analyzer(stage)) = analyzer.explain(&["This is troubled"], 100) else {
         panic!("built-in analyzers have no parts to show");
     };
     assert_eq!((stage.name.as_str(), stage.tokens.len()), ("standard", 3));

@@ -188,7 +188,7 @@ fn get(request: &Request) -> Answer {
 
 fn exists(request: &Request) -> Answer {
     match select(request) {
-        Ok(selected) => Ok(Reply::exists(!selected.indices.is_empty())),
+        Ok(selected) => Ok(Reply::exists(selected.missing.is_empty())),
         Err(error) if error.status == StatusCode::NOT_FOUND => Ok(Reply::exists(false)),
         Err(error) => Err(error),
     }
@@ -216,5 +216,22 @@ mod tests {
         let shown = got(&dialect, "/_alias").await;
         let aliases = json!({"today": {}, "read-1970": {}});
         assert_eq!(shown["books-1970.01.01"]["aliases"], aliases);
+    }
+    #[tokio::test(flavor = "multi_thread")]
+    async fn aliases_are_there_when_all_that_are_named_are() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({"aliases": {"a": {}}})).await;
+        for (path, expected) in [
+            ("/_alias/a", 200),
+            ("/_alias/a,b", 404),
+            ("/_alias/b", 404),
+            ("/_alias/none*", 200),
+            ("/books/_alias/a", 200),
+        ] {
+            for method in ["HEAD", "GET"] {
+                let (status, _) = sent(&dialect, (method, path), &Value::Null).await;
+                assert_eq!(status.as_u16(), expected, "{method} {path}");
+            }
+        }
     }
 }

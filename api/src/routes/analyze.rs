@@ -27,6 +27,10 @@ pub(super) static ROUTES: &[Route] = &[Route {
 /// Most tokens of one answer (`index.analyze.max_token_count`).
 const MAX_TOKENS: usize = 10_000;
 
+/// Where a filter looks at all tokens of a text together, it may have so many bytes for each token of the
+/// limit: n-grams are of any of its places, up to 1 KiB each.
+const BYTES_A_TOKEN: usize = 16;
+
 /// What is to be analysed, and how.
 #[derive(Default)]
 struct Asked {
@@ -106,41 +110,55 @@ async fn analyze(mut request: Request) -> Answer {
         return Ok(Reply::json(&shown::normalized(&asked.texts, &terms)));
     }
     let analyzer = choose(&asked, &registry, index.as_deref())?;
-    let texts: Vec<&str> = asked.texts.iter().map(String::as_str).collect();
-    let offsets = shown::Offsets::new(&texts);
-    let tokens = analyzer.analyze_values(&texts, analyzer.position_increment_gap());
-    check_number(tokens.len(), index.as_deref())?;
-    if asked.is_explained {
-        let explanation = analyzer.explain(&texts);
-        return Ok(Reply::json(&shown::explained(
-            &explanation,
-            &offsets,
-            &asked.attributes,
-        )));
-    }
-    Ok(Reply::json(&shown::tokens(&tokens, &offsets)))
+    let most = max_tokens(index.as_deref());
+    // A long text takes its time: not on the runtime's threads.
+    let work = tokio::task::spawn_blocking(move || tokens(&asked, &analyzer, most));
+    let done = work.await.map_err(|error| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        ApiError::new(
+            status,
+            "exception",
+            format!("analysis ended early: {error}"),
+        )
+    })?;
+    Ok(Reply::json(&done?))
 }
 
-/// Refuses more tokens than the index allows.
-fn check_number(num_tokens: usize, index: Option<&IndexMeta>) -> Result<(), ApiError> {
+/// Analyzes the texts, with no more than `most` tokens in memory.
+fn tokens(asked: &Asked, analyzer: &Analyzer, most: usize) -> Result<Value, ApiError> {
+    let texts: Vec<&str> = asked.texts.iter().map(String::as_str).collect();
+    let num_bytes: usize = texts.iter().map(|text| text.len()).sum();
+    if analyzer.gathers_tokens() && num_bytes / BYTES_A_TOKEN > most {
+        return Err(too_many(most));
+    }
+    let offsets = shown::Offsets::new(&texts);
+    let gap = analyzer.position_increment_gap();
+    if asked.is_explained {
+        let explanation = analyzer.explain(&texts, most);
+        let explanation = explanation.ok_or_else(|| too_many(most))?;
+        return Ok(shown::explained(&explanation, &offsets, &asked.attributes));
+    }
+    let tokens = analyzer.analyze_values_within(&texts, gap, most);
+    let tokens = tokens.ok_or_else(|| too_many(most))?;
+    Ok(shown::tokens(&tokens, &offsets))
+}
+
+/// Returns the most tokens that the index allows.
+fn max_tokens(index: Option<&IndexMeta>) -> usize {
     let declared = index.map(|index| &index.settings.declared);
     let allowed = declared.and_then(|declared| declared.get("index.analyze.max_token_count"));
     let allowed = allowed.and_then(Value::as_str);
     let allowed = allowed.and_then(|text| text.parse().ok());
-    let allowed: usize = allowed.unwrap_or(MAX_TOKENS);
-    if num_tokens <= allowed {
-        return Ok(());
-    }
+    allowed.unwrap_or(MAX_TOKENS)
+}
+
+fn too_many(allowed: usize) -> ApiError {
     let reason = format!(
         "The number of tokens produced by calling _analyze has exceeded the allowed maximum of \
          [{allowed}]. This limit can be set by changing the [index.analyze.max_token_count] index \
          level setting."
     );
-    Err(ApiError::new(
-        StatusCode::BAD_REQUEST,
-        "illegal_state_exception",
-        reason,
-    ))
+    ApiError::new(StatusCode::BAD_REQUEST, "illegal_state_exception", reason)
 }
 
 /// Returns the one index the path names.
@@ -242,12 +260,27 @@ mod tests {
                 StatusCode::BAD_REQUEST,
             ),
             ("/_analyze", "this is one more", StatusCode::OK),
+            // More tokens than are kept.
+            ("/_analyze", &"a ".repeat(100_000), StatusCode::BAD_REQUEST),
         ] {
             for explain in [false, true] {
                 let body = json!({"analyzer": "standard", "text": text, "explain": explain});
                 let (status, answer) = sent(&dialect, ("POST", path), &body).await;
                 assert_eq!(status, expected, "{path} {text}: {answer}");
             }
+        }
+    }
+    #[tokio::test(flavor = "multi_thread")]
+    async fn long_texts_are_refused_where_all_their_tokens_would_be_held() {
+        let dialect = speaking();
+        let (gram, text) = (1_024, "a".repeat(4 << 20));
+        let tokenizer = json!({"type": "ngram", "min_gram": gram, "max_gram": gram});
+        for filter in [json!([]), json!([{"type": "shingle"}])] {
+            let body = json!({"tokenizer": tokenizer, "filter": filter, "text": text});
+            let (status, answer) = sent(&dialect, ("POST", "/_analyze"), &body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+            let reason = answer["error"]["reason"].as_str().unwrap_or_default();
+            assert!(reason.contains("[10000]"), "{answer}");
         }
     }
 }

@@ -184,26 +184,34 @@ async fn find(request: &Request) -> Result<(String, Option<Document>), ApiError>
 /// Refuses a document of another version than the one asked for.
 fn check_version(request: &Request, document: &Document) -> Result<(), ApiError> {
     let wanted: Option<u64> = request.parameters.number("version")?;
-    match request.parameters.get("version_type") {
-        None | Some("internal" | "external" | "external_gt" | "external_gte") => {}
-        Some(other) => {
-            return Err(ApiError::illegal(format!(
-                "No version type match [{other}]"
-            )));
-        }
+    check_version_type(request.parameters.get("version_type"))?;
+    match wanted.filter(|wanted| *wanted != document.version.0) {
+        Some(wanted) => Err(version_conflict(document, wanted)),
+        None => Ok(()),
     }
-    let Some(wanted) = wanted.filter(|wanted| *wanted != document.version.0) else {
-        return Ok(());
-    };
+}
+
+/// Refuses a type of versions that there is not; documents are read alike by all.
+pub(super) fn check_version_type(version_type: Option<&str>) -> Result<(), ApiError> {
+    match version_type {
+        None | Some("internal" | "external" | "external_gt" | "external_gte") => Ok(()),
+        Some(other) => Err(ApiError::illegal(format!(
+            "No version type match [{other}]"
+        ))),
+    }
+}
+
+/// Returns the refusal of a document that has another version than the one `wanted`.
+pub(super) fn version_conflict(document: &Document, wanted: u64) -> ApiError {
     let reason = format!(
         "[{}]: version conflict, current version [{}] is different than the one provided [{wanted}]",
         document.id, document.version
     );
-    Err(ApiError::new(
+    ApiError::new(
         StatusCode::CONFLICT,
         "version_conflict_engine_exception",
         reason,
-    ))
+    )
 }
 
 async fn get(request: Request) -> Answer {

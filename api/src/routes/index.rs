@@ -290,4 +290,26 @@ mod tests {
             "100mb"
         );
     }
+    #[tokio::test(flavor = "multi_thread")]
+    async fn names_can_be_required_where_indices_are_deleted() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        let require = |is_required: Value| json!({"persistent": {"action.destructive_requires_name": is_required}});
+        let settings = ("PUT", "/_cluster/settings");
+        crate::testing::sent(&dialect, settings, &require(json!(true))).await;
+        for (method, path, expected) in [
+            ("DELETE", "/_all", 400),
+            ("DELETE", "/book*", 400),
+            ("POST", "/*/_close", 400),
+            ("HEAD", "/books", 200),
+            ("DELETE", "/books", 200),
+            ("HEAD", "/books", 404),
+        ] {
+            let (status, _) = crate::testing::sent(&dialect, (method, path), &Value::Null).await;
+            assert_eq!(status.as_u16(), expected, "{method} {path}");
+        }
+        crate::testing::sent(&dialect, settings, &require(Value::Null)).await;
+        let (status, _) = crate::testing::sent(&dialect, ("DELETE", "/_all"), &Value::Null).await;
+        assert_eq!(status, http::StatusCode::OK);
+    }
 }

@@ -15,6 +15,7 @@ use crate::render::document::{self, DocumentForm};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::routes::document::{check_version_type, version_conflict};
 
 const MGET: &[Parameter] = &[
     Parameter::honoured("routing"),
@@ -41,6 +42,8 @@ const MAX_DOCUMENTS: usize = 10_000;
 struct Wanted {
     get: GetRequest,
     form: DocumentForm,
+    /// The only version that is wanted, if one is.
+    version: Option<u64>,
 }
 
 /// What holds for documents that say nothing else.
@@ -81,20 +84,24 @@ async fn mget(mut request: Request) -> Answer {
             None => answer.map_err(ApiError::from),
         };
         let shown = match answer {
+            Ok((_, Some(found))) if wanted.version.is_some_and(|it| it != found.version.0) => {
+                let conflict = version_conflict(&found, wanted.version.unwrap_or_default());
+                to_raw_value(&refused(&wanted.get, &conflict))
+            }
             Ok((index, Some(found))) => {
                 let meta = state.index_named(&index).map(|meta| &**meta);
                 to_raw_value(&document::found(&index, &found, &wanted.form, meta)?)
             }
             Ok((index, None)) => to_raw_value(&document::missing(&index, &wanted.get.id)),
-            Err(error) => to_raw_value(&json!({
-                "_index": wanted.get.index,
-                "_id": wanted.get.id,
-                "error": error.to_error_object(),
-            })),
+            Err(error) => to_raw_value(&refused(&wanted.get, &error)),
         };
         docs.push(shown.unwrap_or_else(|_| RawValue::NULL.to_owned()));
     }
     Ok(Reply::json(&Body { docs }))
+}
+
+fn refused(get: &GetRequest, error: &ApiError) -> Value {
+    json!({"_index": get.index, "_id": get.id, "error": error.to_error_object()})
 }
 
 #[derive(serde::Serialize)]
@@ -141,6 +148,7 @@ fn finished(index: Option<String>, id: Option<String>, defaults: &Defaults) -> W
             refresh: defaults.refresh,
         },
         form: DocumentForm::new(defaults.source.clone(), defaults.stored_fields.clone()),
+        version: None,
     }
 }
 
@@ -157,8 +165,10 @@ fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<Wanted, ApiError> {
         .or_else(|| defaults.index.clone());
     let id = text("_id").or_else(|| text("id"));
     let routing = text("routing");
+    let (version, version_type) = (text("version"), text("version_type"));
+    check_version_type(version_type.as_deref())?;
     // Older clients name the one type there is.
-    reader.ignore(&["_type", "version", "version_type"]);
+    reader.ignore(&["_type"]);
     let source = reader
         .take("_source")
         .map(parse_source_filter)
@@ -167,11 +177,21 @@ fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<Wanted, ApiError> {
     reader.finish()?;
     let mut wanted = finished(index, id, defaults);
     wanted.get.routing = routing.or(wanted.get.routing);
+    wanted.version = version.map(|text| of_text(&text)).transpose()?.flatten();
     if source.is_some() || stored_fields.is_some() {
         let stored_fields = stored_fields.or_else(|| defaults.stored_fields.clone());
         wanted.form = DocumentForm::new(source, stored_fields);
     }
     Ok(wanted)
+}
+
+/// Reads a version; `-3` is any, as clients write it that name none.
+fn of_text(text: &str) -> Result<Option<u64>, ApiError> {
+    if text == "-3" {
+        return Ok(None);
+    }
+    let wrong = || ApiError::illegal(format!("[version] must be a number, got [{text}]"));
+    text.parse().map(Some).map_err(|_| wrong())
 }
 
 fn check(wanted: &[Wanted]) -> Result<(), ApiError> {
@@ -258,5 +278,19 @@ mod tests {
             "{answer}"
         );
         assert_eq!(error(1)["type"], "illegal_argument_exception", "{answer}");
+    }
+    #[test]
+    fn a_document_may_be_wanted_in_one_version_only() {
+        let wanted = |version: Value| {
+            let doc = json!({"_index": "a", "_id": "1", "version": version});
+            let parsed = parse(&json!({ "docs": [doc] }), &defaults(None));
+            parsed.map(|wanted| wanted[0].version)
+        };
+        assert_eq!(wanted(json!(2)).ok(), Some(Some(2)));
+        assert_eq!(wanted(json!("7")).ok(), Some(Some(7)));
+        assert_eq!(wanted(json!(-3)).ok(), Some(None));
+        assert!(wanted(json!("new")).is_err());
+        let typed = json!({"_index": "a", "_id": "1", "version_type": "odd"});
+        assert!(parse(&json!({ "docs": [typed] }), &defaults(None)).is_err());
     }
 }

@@ -16,6 +16,9 @@ pub fn format(pattern: &str, value: f64) -> String {
     } else {
         value
     };
+    if !scaled.is_finite() {
+        return pattern.write(scaled < 0.0, if scaled.is_nan() { "NaN" } else { "∞" });
+    }
     pattern.write(scaled < 0.0, &pattern.shape.digits(scaled.abs()))
 }
 
@@ -166,6 +169,9 @@ mod tests {
             ("$#,##0", -1234.0, "-$1,234"),
             ("000.0#", 7.25, "007.25"),
             ("0%", 0.25, "25%"),
+            ("0.0%", 1e307, "∞%"),
+            ("$0.00", f64::NEG_INFINITY, "-$∞"),
+            ("0.00", f64::NAN, "NaN"),
             ("'Value is '##0.0", 200.0, "Value is 200.0"),
         ] {
             assert_eq!(format(pattern, value), expected, "{pattern} {value}");

@@ -94,6 +94,10 @@ fn expressions_reach_indices() {
         ("logs-*", &["logs-1", "logs-2"]),
         ("logs-*,-logs-1", &["logs-2"]),
         ("*,-log*", &["other"]),
+        // An alias of the first and the third.
+        ("*,-ki*", &["logs-2"]),
+        ("*,-kim", &["logs-1", "logs-2", "other"]),
+        ("le*,-le*", &[]),
         ("other,logs-1", &["logs-1", "other"]),
         ("logs", &["logs-1", "logs-2"]),
         ("ki*", &["logs-1", "other"]),

@@ -16,6 +16,9 @@ pub const MAX_KEEP_ALIVE: &str = "search.max_keep_alive";
 /// Deadline of searches that name none; `-1` is what the node's own settings say.
 pub const DEFAULT_SEARCH_TIMEOUT: &str = "search.default_search_timeout";
 
+/// Whether indices may be deleted, closed and opened by their whole names only; false where it is not set.
+pub const DESTRUCTIVE_REQUIRES_NAME: &str = "action.destructive_requires_name";
+
 /// Returns the value of a setting as it is kept and shown: as text.
 ///
 /// # Errors
@@ -24,6 +27,7 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
+        Value::Bool(flag) if key == DESTRUCTIVE_REQUIRES_NAME => flag.to_string(),
         other => return Err(refused(key, &other.to_string())),
     };
     match key {
@@ -36,6 +40,9 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
         }
         DEFAULT_SEARCH_TIMEOUT => {
             parse_time(&text, key)?;
+        }
+        DESTRUCTIVE_REQUIRES_NAME => {
+            text.parse::<bool>().map_err(|_| refused(key, &text))?;
         }
         // What nothing would read must not be acknowledged.
         _ => {
@@ -57,6 +64,25 @@ pub fn number(settings: &Map<String, Value>, key: &str) -> Option<usize> {
     settings.get(key)?.as_str()?.parse().ok()
 }
 
+/// Refuses an expression that would delete, close or open what it does not name, where `settings` ask for names.
+///
+/// # Errors
+/// `illegal_argument_exception`.
+pub fn check_destructive(
+    settings: &Map<String, Value>,
+    expression: &str,
+) -> Result<(), QueryError> {
+    let is_set = settings.get(DESTRUCTIVE_REQUIRES_NAME);
+    let is_set = is_set.and_then(Value::as_str) == Some("true");
+    let is_wide = |name: &str| name.is_empty() || name == "_all" || name.contains('*');
+    if is_set && expression.split(',').any(is_wide) {
+        return Err(QueryError::illegal(
+            "Wildcard expressions or all indices are not allowed",
+        ));
+    }
+    Ok(())
+}
+
 fn refused(key: &str, text: &str) -> QueryError {
     QueryError::illegal(format!(
         "Failed to parse value [{text}] for setting [{key}]"
@@ -76,6 +102,7 @@ mod tests {
             (MAX_BUCKETS, json!(12)),
             (MAX_KEEP_ALIVE, json!("2m")),
             (DEFAULT_SEARCH_TIMEOUT, json!("-1")),
+            (DESTRUCTIVE_REQUIRES_NAME, json!(true)),
         ] {
             let kept = checked(key, &value).expect("taken");
             settings.insert(key.to_owned(), kept);
@@ -86,6 +113,11 @@ mod tests {
             Some(Duration::from_secs(120))
         );
         assert_eq!(time(&settings, DEFAULT_SEARCH_TIMEOUT), None);
+        for (expression, is_named) in [("a,b", true), ("a*,b", false), ("_all", false), ("", false)]
+        {
+            assert_eq!(check_destructive(&settings, expression).is_ok(), is_named);
+            assert!(check_destructive(&Map::new(), expression).is_ok());
+        }
         for (key, value) in [
             (MAX_BUCKETS, json!(-1)),
             (MAX_BUCKETS, json!("many")),
@@ -93,6 +125,7 @@ mod tests {
             (MAX_KEEP_ALIVE, json!("-1")),
             (MAX_KEEP_ALIVE, json!("2")),
             (DEFAULT_SEARCH_TIMEOUT, json!("soon")),
+            (DESTRUCTIVE_REQUIRES_NAME, json!("perhaps")),
             ("search.unheard_of", json!(1)),
         ] {
             let fault = checked(key, &value).expect_err("refused");

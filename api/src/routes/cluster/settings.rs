@@ -34,6 +34,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
             "action.auto_create_index",
             options.auto_create_index.to_string(),
         ),
+        (cluster::DESTRUCTIVE_REQUIRES_NAME, false.to_string()),
         (
             cluster::MAX_BUCKETS,
             cluster::DEFAULT_MAX_BUCKETS.to_string(),

@@ -23,6 +23,9 @@ impl Finalizer<'_> {
         let terms = &*self.context.live_keys.fill(request, terms)?;
         let enough = |bucket: &Bucket| bucket.doc_count >= request.min_doc_count;
         let pairs = terms.buckets.iter().map(|(key, term)| (key, &term.bucket));
+        // Rare keys count with the others: of those that are not listed nobody knows which are rare.
+        let rare = pairs.clone().filter(|(_, b)| !enough(b));
+        let num_rare: u64 = rare.map(|(_, b)| b.doc_count).sum();
         let mut candidates: Vec<(&Key, &Bucket)> = pairs.filter(|(_, b)| enough(b)).collect();
         let by_count = [(BucketOrder::Count, true)];
         let asked = if request.order.is_empty() {
@@ -34,7 +37,7 @@ impl Finalizer<'_> {
         let (winners, others) = candidates.split_at(request.size.min(candidates.len()));
         let sum_other = others
             .iter()
-            .fold(terms.unlisted, |sum, (_, b)| sum + b.doc_count);
+            .fold(terms.unlisted + num_rare, |sum, (_, b)| sum + b.doc_count);
         Ok(AggregationValue::Buckets {
             buckets: self.keyed_buckets(&terms.format, winners, sub)?,
             keyed: false,

@@ -108,9 +108,8 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
     match (kind, partial) {
         (AggregationKind::Metric(metric, _), Partial::Numbers { numbers, .. }) => {
             match single(*metric, numbers) {
-                Some(value) => {
-                    (name == "value" || name.is_empty()).then(|| value.unwrap_or(f64::NAN))
-                }
+                Some(value) => (name == "value" || name.is_empty())
+                    .then(|| value.unwrap_or_else(|| of_nothing(*metric))),
                 None => stats_property(numbers, name),
             }
         }
@@ -122,6 +121,15 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
             Some(percentile(sketch, format, percent).unwrap_or(f64::NAN))
         }
         _ => None,
+    }
+}
+
+/// Returns the number that buckets without values are ordered by: what their statistics begin with.
+fn of_nothing(metric: Metric) -> f64 {
+    match metric {
+        Metric::Min => f64::INFINITY,
+        Metric::Max => f64::NEG_INFINITY,
+        _ => f64::NAN,
     }
 }
 

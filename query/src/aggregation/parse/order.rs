@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::aggregation::{Aggregation, AggregationKind, BucketOrder};
+use crate::aggregation::{Aggregation, AggregationKind, BucketOrder, Metric};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 
@@ -80,6 +80,7 @@ pub(super) fn check(kind: &AggregationKind, sub: &[Aggregation]) -> Result<(), Q
                      buckets."
                 )));
             };
+            check_statistic(path, metric, property)?;
             check_percent(path, metric, property)?;
         }
     }
@@ -114,6 +115,75 @@ fn metric_at<'a>(
     is_number(&metric.kind).then_some((metric, property))
 }
 
+/// What an order can name of `stats`.
+const STATS: &[&str] = &["count", "min", "max", "avg", "sum"];
+
+/// What an order can name of `extended_stats` beside them.
+const SPREAD: &[&str] = &[
+    "sum_of_squares",
+    "variance",
+    "variance_population",
+    "variance_sampling",
+    "std_deviation",
+    "std_deviation_population",
+    "std_deviation_sampling",
+    "std_upper",
+    "std_upper_population",
+    "std_upper_sampling",
+    "std_lower",
+    "std_lower_population",
+    "std_lower_sampling",
+];
+
+/// Refuses an order by statistics that names none of them.
+fn check_statistic(
+    path: &str,
+    metric: &Aggregation,
+    property: Option<&str>,
+) -> Result<(), QueryError> {
+    let AggregationKind::Metric(kind, _) = &metric.kind else {
+        return Ok(());
+    };
+    let is_known = |name: &str| match kind {
+        Metric::Stats => STATS.contains(&name),
+        Metric::ExtendedStats => STATS.contains(&name) || SPREAD.contains(&name),
+        _ => name == "value",
+    };
+    let is_many = matches!(kind, Metric::Stats | Metric::ExtendedStats);
+    if property.map_or(!is_many, is_known) {
+        return Ok(());
+    }
+    if !is_many {
+        return Err(QueryError::illegal(format!(
+            "Invalid aggregation order path [{path}]. Ordering on a single-value metrics aggregation can only \
+             be done on its value. Either drop the key (a la \"{name}\") or change it to \"value\" (a la \
+             \"{name}.value\")",
+            name = metric.name
+        )));
+    }
+    Err(unknown_number(path, metric, property, ""))
+}
+
+fn unknown_number(
+    path: &str,
+    metric: &Aggregation,
+    property: Option<&str>,
+    hint: &str,
+) -> QueryError {
+    let why = match property {
+        None => "When ordering on a multi-value metrics aggregation a metric name must be \
+                 specified"
+            .to_owned(),
+        Some(property) => {
+            let name = &metric.name;
+            format!("Unknown metric name [{property}] on multi-value metrics aggregation [{name}]")
+        }
+    };
+    QueryError::illegal(format!(
+        "Invalid aggregation order path [{path}]. {why}{hint}"
+    ))
+}
+
 /// Refuses an order by `percentiles` that names none of its percents.
 fn check_percent(
     path: &str,
@@ -129,18 +199,8 @@ fn check_percent(
     if percents.iter().any(is_wanted) {
         return Ok(());
     }
-    let why = match property {
-        None => "When ordering on a multi-value metrics aggregation a metric name must be \
-                 specified"
-            .to_owned(),
-        Some(property) => {
-            let name = &metric.name;
-            format!("Unknown metric name [{property}] on multi-value metrics aggregation [{name}]")
-        }
-    };
-    Err(QueryError::illegal(format!(
-        "Invalid aggregation order path [{path}]. {why}; the percents there are {percents:?}"
-    )))
+    let hint = format!("; the percents there are {percents:?}");
+    Err(unknown_number(path, metric, property, &hint))
 }
 
 fn is_number(kind: &AggregationKind) -> bool {

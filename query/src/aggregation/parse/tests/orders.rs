@@ -24,6 +24,42 @@ fn orders_by_metrics_need_the_metric() {
 }
 
 #[test]
+fn orders_by_statistics_need_one_of_them() {
+    let with = |order: &str| {
+        parse(
+            &json!({"a": {"terms": {"field": "t", "order": {order: "asc"}}, "aggs": {
+                "m": {"max": {"field": "p"}},
+                "s": {"stats": {"field": "p"}},
+                "e": {"extended_stats": {"field": "p"}}
+            }}}),
+        )
+    };
+    for good in [
+        "m",
+        "m.value",
+        "s.avg",
+        "s[count]",
+        "e.sum",
+        "e.std_upper",
+        "e.variance",
+    ] {
+        assert!(with(good).is_ok(), "{good}");
+    }
+    for (bad, expected) in [
+        ("s", "When ordering on a multi-value"),
+        ("e", "When ordering on a multi-value"),
+        ("s.foo", "Unknown metric name [foo]"),
+        ("s.variance", "Unknown metric name [variance]"),
+        ("e.value", "Unknown metric name [value]"),
+        ("m.max", "Ordering on a single-value"),
+    ] {
+        let refused = with(bad).expect_err(bad);
+        let wanted = format!("Invalid aggregation order path [{bad}]. {expected}");
+        assert!(refused.reason.starts_with(&wanted), "{}", refused.reason);
+    }
+}
+
+#[test]
 fn orders_by_percentiles_need_one_of_the_percents() {
     let with = |kind: &str, order: &str| {
         let mut body = json!({"field": "t", "order": {order: "asc"}});
