@@ -87,7 +87,8 @@ pub struct Plan<'a> {
     filters: &'a [Clause],
     /// What `global` is kept to; `None` is everything.
     global: Option<&'a Clause>,
-    query: &'a Clause,
+    /// What was asked for, without what the request is kept to.
+    asked: &'a Clause,
     now_ms: i64,
     env: AggregationEnv<'a>,
     ledger: Ledger,
@@ -111,7 +112,7 @@ impl<'a> Plan<'a> {
             aggregations: &query.aggregations,
             filters,
             global: global.first(),
-            query: &query.query,
+            asked: asked(&query.query, !global.is_empty()),
             now_ms: query.now_ms,
             described: described::all(
                 &query.aggregations,
@@ -175,12 +176,21 @@ impl<'a> Plan<'a> {
             }
         }
         let mut reading = top_hits::Reading {
-            query: self.query,
+            query: self.asked,
             env: &self.env,
             meter: self.ledger.meter(),
         };
         top_hits::complete(&mut merged, self.aggregations, &mut reading)?;
         Ok(merged)
+    }
+}
+
+/// Returns what of `query` was asked for: where a request is kept to something, filters of aliases say,
+/// that stands beside it.
+fn asked(query: &Clause, is_kept: bool) -> &Clause {
+    match query {
+        Clause::Bool { must, .. } if is_kept && must.len() == 1 => &must[0],
+        whole => whole,
     }
 }
 

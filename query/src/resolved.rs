@@ -288,7 +288,8 @@ pub enum Pattern {
 /// What every shard is asked in the query phase.
 #[derive(Debug, Clone)]
 pub struct ShardQuery {
-    /// What to find.
+    /// What to find. Where the request is kept to something, what was asked for is all that must match,
+    /// beside what it is kept to as filters.
     pub query: Clause,
     /// Applied to hits after aggregations.
     pub post_filter: Option<Clause>,

@@ -11,17 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::{NodeId, ShardKey};
-use gleaner_proto::search::{FetchWhat, HighlightWhat, ShardView};
+use gleaner_proto::search::{FetchWhat, ShardView};
 use gleaner_query::answer::{FetchedHit, Hit};
-use gleaner_query::dsl::Query;
 use gleaner_query::mapping::stored_fields;
-use gleaner_query::resolved::Clause;
-use gleaner_query::search::{FieldFormat, Highlight, SearchRequest};
+use gleaner_query::search::{FieldFormat, SearchRequest};
 
 use crate::health::Phase;
 use crate::merge::Ranked;
 use crate::plan::IndexPlan;
-use crate::resolve::{Expansions, Resolver};
 use crate::response::ShardFailure;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::{Asked, shard_query};
@@ -55,7 +52,7 @@ impl Root {
         if winners.is_empty() {
             return Ok(Fetched::default());
         }
-        let what = self.fetch_what(plans, asked)?;
+        let what = fetch_what(plans, asked);
         let wanted = by_shard(plans, winners)?;
         let slots = wanted.iter().map(|wanted| self.fetch_slot(wanted));
         let round = Round {
@@ -104,69 +101,23 @@ impl Root {
         keep_order(&mut slot);
         slot
     }
+}
 
-    /// Makes what is fetched of each hit, per plan.
-    fn fetch_what(
-        &self,
-        plans: &[IndexPlan],
-        asked: &Asked<'_>,
-    ) -> Result<Vec<Arc<FetchWhat>>, RootError> {
-        let request = asked.request;
-        plans
-            .iter()
-            .enumerate()
-            .map(|(at, plan)| {
-                let highlight = match &request.highlight {
-                    Some(highlight) => Some(self.highlight_what(plan, highlight, asked.now_ms)?),
-                    None => None,
-                };
-                let explain = request
-                    .explain
-                    .then(|| Arc::new(shard_query((at, plan), asked)));
-                Ok(Arc::new(FetchWhat {
-                    docvalue_fields: request.docvalue_fields.clone(),
-                    fields: shown_fields(plan, request),
-                    highlight,
-                    explain,
-                }))
-            })
-            .collect()
-    }
-
-    fn highlight_what(
-        &self,
-        plan: &IndexPlan,
-        highlight: &Highlight,
-        now_ms: i64,
-    ) -> Result<HighlightWhat, RootError> {
-        let analyzers = self.analyzers.of(&plan.index)?;
-        let mut expansions = Expansions::default();
-        let mut resolver = Resolver {
-            index: &plan.index,
-            analyzers: &analyzers,
-            limits: &self.options.limits,
-            now_ms,
-            expansions: &mut expansions,
-            num_words: 0,
-        };
-        let mut resolve = |query: &Option<Box<Query>>| -> Result<Option<Clause>, RootError> {
-            Ok(query
-                .as_ref()
-                .map(|query| resolver.resolve(query))
-                .transpose()?)
-        };
-        let query = resolve(&highlight.query)?.unwrap_or_else(|| plan.resolved.query.clone());
-        let field_queries = highlight
-            .fields
-            .iter()
-            .map(|(_, options)| resolve(&options.query))
-            .collect::<Result<_, _>>()?;
-        Ok(HighlightWhat {
-            highlight: highlight.clone(),
-            query,
-            field_queries,
+/// Makes what is fetched of each hit, per plan.
+fn fetch_what(plans: &[IndexPlan], asked: &Asked<'_>) -> Vec<Arc<FetchWhat>> {
+    let request = asked.request;
+    let what = |(at, plan): (usize, &IndexPlan)| {
+        let explain = request
+            .explain
+            .then(|| Arc::new(shard_query((at, plan), asked)));
+        Arc::new(FetchWhat {
+            docvalue_fields: request.docvalue_fields.clone(),
+            fields: shown_fields(plan, request),
+            highlight: plan.resolved.highlight.clone(),
+            explain,
         })
-    }
+    };
+    plans.iter().enumerate().map(what).collect()
 }
 
 /// Returns the fields to show of an index's hits: those asked for, and those that it stores. Both stand

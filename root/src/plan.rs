@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use gleaner_model::{IndexMeta, ShardKey};
 use gleaner_proto::LeafFault;
+use gleaner_proto::search::HighlightWhat;
 use gleaner_query::QueryError;
 use gleaner_query::aggregation;
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::resolved::{Clause, Extent, simplify_filter};
-use gleaner_query::search::{SearchRequest, Slice};
+use gleaner_query::search::{Highlight, SearchRequest, Slice};
 use gleaner_shard_router::shard_of;
 
 use crate::blocks::{self, Level};
@@ -150,6 +151,8 @@ pub(crate) struct Resolved {
     pub(crate) query: Clause,
     pub(crate) post_filter: Option<Clause>,
     pub(crate) aggregation_filters: Vec<Clause>,
+    /// What is marked in hits, without the filters of aliases.
+    pub(crate) highlight: Option<HighlightWhat>,
 }
 
 impl Default for Resolved {
@@ -158,6 +161,7 @@ impl Default for Resolved {
             query: Clause::MatchAll,
             post_filter: None,
             aggregation_filters: Vec::new(),
+            highlight: None,
         }
     }
 }
@@ -255,6 +259,8 @@ fn resolve_request(
         };
     }
     check_factors(&query)?;
+    let highlight = request.highlight.as_ref();
+    let highlight = highlight.map(|highlight| (highlight, query.clone()));
     let of_aliases = plan.alias_filters.iter();
     let of_aliases = of_aliases.map(|filter| resolver.resolve(filter));
     let of_aliases: Vec<Clause> = of_aliases.collect::<Result<_, _>>()?;
@@ -274,10 +280,36 @@ fn resolve_request(
         // `global` goes beyond the query, but not beyond what the aliases show, nor the slice.
         aggregation_filters.push(filtered(Clause::MatchAll, kept));
     }
+    let highlight =
+        highlight.map(|(highlight, asked)| resolve_highlight(resolver, highlight, asked));
     Ok(Resolved {
         query,
         post_filter,
         aggregation_filters,
+        highlight: highlight.transpose()?,
+    })
+}
+
+/// Resolves the queries of `highlight`, with the terms that their patterns stand for; where there is none
+/// for all fields it is what was `asked` for.
+fn resolve_highlight(
+    resolver: &mut Resolver<'_>,
+    highlight: &Highlight,
+    asked: Clause,
+) -> Result<HighlightWhat, QueryError> {
+    // What was looked for already does not count.
+    resolver.num_words = 0;
+    let mut resolve = |query: &Option<Box<Query>>| {
+        let query = query.as_deref();
+        query.map(|query| resolver.resolve(query)).transpose()
+    };
+    let fields = highlight.fields.iter();
+    Ok(HighlightWhat {
+        highlight: highlight.clone(),
+        query: resolve(&highlight.query)?.unwrap_or(asked),
+        field_queries: fields
+            .map(|(_, options)| resolve(&options.query))
+            .collect::<Result<_, _>>()?,
     })
 }
 

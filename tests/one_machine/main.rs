@@ -7,6 +7,7 @@ mod capabilities;
 mod conflicts;
 mod documents;
 mod filters;
+mod highlighting;
 mod layouts;
 mod paging;
 mod patterns;
