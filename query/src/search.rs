@@ -239,9 +239,9 @@ pub struct Highlight {
 /// Options of highlighting, complete: global defaults are already applied.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HighlightOptions {
-    /// Put before each match; the n-th for the n-th term, the last for the rest.
+    /// Put before each match; only the first counts.
     pub pre_tags: Vec<String>,
-    /// Put after each match.
+    /// Put after each match; only the first counts.
     pub post_tags: Vec<String>,
     /// Characters of a fragment; 0 is no limit, each is then one sentence; default 100.
     pub fragment_size: usize,

@@ -31,25 +31,28 @@ impl Passage {
         (self.value, self.start)
     }
 
-    /// Returns its text with matches marked, without white space around it.
+    /// Returns its text with matches marked by the first of the tags, as Elasticsearch's `unified`
+    /// highlighter does; a fragment without white space around it, a field asked for whole as it is.
     pub(super) fn marked(&self, text: &str, options: &HighlightOptions) -> String {
         let mut out = String::with_capacity(self.end - self.start + 16 * self.spans.len());
         let mut at = self.start;
         for span in &self.spans {
             out.push_str(&encoded(&text[at..span.start], options.encode_html));
-            out.push_str(tag(&options.pre_tags, span.term));
+            out.push_str(tag(&options.pre_tags));
             out.push_str(&encoded(&text[span.start..span.end], options.encode_html));
-            out.push_str(tag(&options.post_tags, span.term));
+            out.push_str(tag(&options.post_tags));
             at = span.end;
         }
         out.push_str(&encoded(&text[at..self.end], options.encode_html));
+        if options.number_of_fragments == 0 {
+            return out;
+        }
         out.trim().to_owned()
     }
 }
 
-/// The n-th tag for the n-th term, the last for the rest.
-fn tag(tags: &[String], term: usize) -> &str {
-    tags.get(term).or(tags.last()).map_or("", String::as_str)
+fn tag(tags: &[String]) -> &str {
+    tags.first().map_or("", String::as_str)
 }
 
 /// Returns `text` with the characters that mean something in HTML escaped.

@@ -365,9 +365,9 @@ fn fragments_are_sentences_near_the_size() {
     );
     assert_eq!(body(text, &query, size(30, 1)).len(), 1);
     assert_eq!(
-        body(text, &query, size(30, 0)),
-        [text.replace("fox", "<em>fox</em>")],
-        "0 fragments are the whole field"
+        body(&format!(" {text}\n"), &query, size(30, 0)),
+        [format!(" {}\n", text.replace("fox", "<em>fox</em>"))],
+        "0 fragments are the whole field as it is"
     );
 }
 
@@ -445,7 +445,7 @@ fn texts_without_a_match_give_their_start_only_when_asked() {
 }
 
 #[test]
-fn tags_and_html_are_written_as_asked() {
+fn the_first_tags_and_html_are_written_as_asked() {
     let options = HighlightOptions {
         pre_tags: vec!["<b>".to_owned(), "<i>".to_owned()],
         post_tags: vec!["</b>".to_owned(), "</i>".to_owned()],
@@ -459,7 +459,7 @@ fn tags_and_html_are_written_as_asked() {
     ]);
     assert_eq!(
         body("fox & dog < cat", &query, options),
-        ["<b>fox</b> &amp; <i>dog</i> &lt; <i>cat</i>"]
+        ["<b>fox</b> &amp; <b>dog</b> &lt; <b>cat</b>"]
     );
 }
 
