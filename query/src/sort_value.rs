@@ -4,6 +4,10 @@
 //! Leaves and roots compare values in another form (see [`crate::order`]); it is turned into the shown
 //! one where hits are joined with their content.
 //!
+//! Where a number is missing there stands the largest or the smallest of its type, as in Elasticsearch: infinite
+//! fractions are shown as text, `Infinity`, and the ends of dates as numbers in any format, since no format gives
+//! them back. Other missing values are `null`.
+//!
 //! Keys of 32-bit floats, scores among them, are *narrow*: their values are compared as doubles, but each is
 //! one that a float holds, so the digits that tell floats apart suffice. What a client gives back is rounded
 //! again.
@@ -120,8 +124,11 @@ pub fn all_shown(values: &[SortValue], formats: &[Format]) -> Vec<Value> {
 
 fn shown_in(value: &SortValue, format: &Format) -> Value {
     match (value, format) {
+        (SortValue::I64(i64::MIN | i64::MAX), _) => shown(value),
         (SortValue::I64(ms), Format::Date(format)) => Value::from(format.format(*ms)),
-        (SortValue::F64(number), Format::Narrow) => Value::from(fewest_digits(*number)),
+        (SortValue::F64(number), Format::Narrow) if number.is_finite() => {
+            Value::from(fewest_digits(*number))
+        }
         _ => shown(value),
     }
 }
@@ -139,6 +146,8 @@ fn shown(value: &SortValue) -> Value {
     match value {
         SortValue::I64(number) => Value::from(*number),
         SortValue::U64(number) => Value::from(*number),
+        SortValue::F64(f64::INFINITY) => Value::from("Infinity"),
+        SortValue::F64(f64::NEG_INFINITY) => Value::from("-Infinity"),
         SortValue::F64(number) => Value::from(*number),
         SortValue::Text(text) => Value::from(text.as_str()),
         SortValue::Ip(address) => Value::from(ip_text(*address)),
@@ -168,6 +177,25 @@ mod tests {
         let formats = [Format::Date(format.clone()), Format::Date(format)];
         let expected = json!(["1970/01/01", null, 0]);
         assert_eq!(Value::from(all_shown(&values, &formats)), expected);
+    }
+
+    #[test]
+    fn the_ends_of_numbers_are_numbers_and_those_of_fractions_text() {
+        let format = DateFormatter::parse_pattern("yyyy").expect("a pattern");
+        let values = [
+            SortValue::I64(i64::MAX),
+            SortValue::I64(i64::MIN),
+            SortValue::U64(u64::MAX),
+            SortValue::F64(f64::INFINITY),
+            SortValue::F64(f64::NEG_INFINITY),
+            SortValue::Missing,
+        ];
+        let (max, min) = (i64::MAX, i64::MIN);
+        let expected = json!([max, min, u64::MAX, "Infinity", "-Infinity", null]);
+        for format in [Format::Plain, Format::Narrow, Format::Date(format)] {
+            let formats = vec![format; values.len()];
+            assert_eq!(Value::from(all_shown(&values, &formats)), expected);
+        }
     }
 
     #[test]

@@ -197,7 +197,7 @@ async fn floats_of_both_widths_are_one_list() -> Result<()> {
     }
     let sort = json!([{"f": "asc"}]);
     let alone = check(&node, "narrow", &sort).await?;
-    assert_eq!(json!(shown(&alone)), json!([0.1, 0.3, 0.7, null]));
+    assert_eq!(json!(shown(&alone)), json!([0.1, 0.3, 0.7, "Infinity"]));
     // Of several widths all digits are shown: those of a float would not do.
     let float = |value: f32| f64::from(value);
     let all = check(&node, "narrow,wide", &sort).await?;
@@ -210,9 +210,55 @@ async fn floats_of_both_widths_are_one_list() -> Result<()> {
         float(0.7),
         float(0.7),
         0.7,
-        null
+        "Infinity"
     ]);
     assert_eq!(json!(shown(&all)), expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_numbers_are_at_the_ends_of_their_type() -> Result<()> {
+    let node = Node::start().await?;
+    let (min, max) = (i64::MIN, i64::MAX);
+    let wholes = [json!(1), json!(max), json!(min)];
+    let day = [json!("2026-01-01")];
+    for (kind, values, ends) in [
+        ("long", &wholes[..], json!([min, max])),
+        ("integer", &wholes[..1], json!([min, max])),
+        ("boolean", &[json!(true)], json!([min, max])),
+        ("date", &day, json!([min, max])),
+        ("unsigned_long", &wholes[..1], json!([0, u64::MAX])),
+        ("double", &[json!(1e300)], json!(["-Infinity", "Infinity"])),
+        (
+            "half_float",
+            &[json!(0.5)],
+            json!(["-Infinity", "Infinity"]),
+        ),
+        ("keyword", &[json!("a")], json!([null, null])),
+    ] {
+        let documents = [values, &[Value::Null, Value::Null, Value::Null]].concat();
+        index(&node, kind, Some(kind), &documents).await?;
+        for (order, missing, end, place) in [
+            ("asc", "_last", 1, documents.len() - 1),
+            ("asc", "_first", 0, 0),
+            ("desc", "_last", 0, documents.len() - 1),
+            ("desc", "_first", 1, 0),
+        ] {
+            let key = json!({"order": order, "missing": missing});
+            // Documents that are equal but for the tie-break have no other order.
+            let all = check(&node, kind, &json!([{"f": key}, {"id": "asc"}])).await?;
+            assert_eq!(shown(&all)[place], ends[end], "{kind} {key}");
+            by_scroll(&node, kind, &json!([{"f": key}])).await?;
+            // What was given back as nothing is taken as the same.
+            let of = |after: &Value| json!({"sort": [{"f": key}], "search_after": [after]});
+            let rest = node.search(kind, &of(&ends[end])).await?.hits;
+            let same = node.search(kind, &of(&Value::Null)).await?.hits;
+            assert_eq!(names(&same), names(&rest), "{kind} {key}");
+        }
+    }
+    let pattern = json!({"order": "desc", "missing": "_first", "format": "yyyy"});
+    let all = check(&node, "date", &json!([{"f": pattern}, {"id": "asc"}])).await?;
+    assert_eq!(json!(shown(&all)), json!([max, max, max, "2026"]));
     Ok(())
 }
 

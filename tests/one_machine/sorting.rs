@@ -179,15 +179,18 @@ async fn floats_are_shown_and_given_back_by_their_own_digits() -> Result<()> {
     let node = node_of(2, properties, &documents).await?;
     let by = |options: Value| json!({"f": options});
     for (key, expected) in [
-        (by(json!("asc")), json!([0.1, 0.7, null])),
-        (by(json!({"order": "desc"})), json!([0.7, 0.2, null])),
+        (by(json!("asc")), json!([0.1, 0.7, "Infinity"])),
+        (by(json!({"order": "desc"})), json!([0.7, 0.2, "-Infinity"])),
         (by(json!({"missing": 0.3})), json!([0.1, 0.3, 0.7])),
-        (by(json!({"mode": "sum"})), json!([0.3, 0.7, null])),
+        (by(json!({"mode": "sum"})), json!([0.3, 0.7, "Infinity"])),
         (
             by(json!({"numeric_type": "double"})),
-            json!([f64::from(0.1_f32), f64::from(0.7_f32), null]),
+            json!([f64::from(0.1_f32), f64::from(0.7_f32), "Infinity"]),
         ),
-        (json!({"h": "asc"}), json!([0.099_975_586, null, null])),
+        (
+            json!({"h": "asc"}),
+            json!([0.099_975_586, "Infinity", "Infinity"]),
+        ),
     ] {
         let all = sorted(&node, &json!({"sort": [key]})).await?;
         assert_eq!(json!(all), expected, "{key}");
@@ -202,11 +205,11 @@ async fn floats_are_shown_and_given_back_by_their_own_digits() -> Result<()> {
     }
     // The float nearest to 0.1 is above it, that nearest to 0.7 below.
     for (order, after, expected) in [
-        ("asc", json!(0.1), json!([0.7, null])),
-        ("asc", json!("0.1"), json!([0.7, null])),
-        ("desc", json!(0.7), json!([0.2, null])),
-        ("desc", json!(0.69), json!([0.2, null])),
-        ("asc", json!(0.69), json!([0.7, null])),
+        ("asc", json!(0.1), json!([0.7, "Infinity"])),
+        ("asc", json!("0.1"), json!([0.7, "Infinity"])),
+        ("desc", json!(0.7), json!([0.2, "-Infinity"])),
+        ("desc", json!(0.69), json!([0.2, "-Infinity"])),
+        ("asc", json!(0.69), json!([0.7, "Infinity"])),
     ] {
         let body = json!({"sort": [by(json!(order))], "search_after": [after]});
         assert_eq!(json!(sorted(&node, &body).await?), expected, "{body}");

@@ -24,6 +24,7 @@ pub(super) struct Bound {
 impl Bound {
     /// Returns where `value` stands in the segment of `reader`.
     pub(super) fn of(reader: &KeyReader, value: SortValue) -> Result<Self, EngineError> {
+        let value = reader.filled(value);
         let raw = reader.raw_of(&value)?;
         Ok(Self { raw, value })
     }

@@ -56,8 +56,10 @@ pub(crate) struct KeyReader {
     descending: bool,
     mode: SortMode,
     missing: Raw,
-    /// The value that stands for a missing one, as it is returned.
+    /// The value that stands for a missing one, as it is returned: for numbers there is always one.
     missing_value: Option<SortValue>,
+    /// Whether that is the end of all numbers, which clients may give back as `null` too.
+    is_missing_at_end: bool,
     source: Source,
 }
 
@@ -99,21 +101,35 @@ impl KeyReader {
             mode: key.mode.unwrap_or(default_mode),
             missing: Raw::Last,
             missing_value: None,
+            is_missing_at_end: false,
             source,
         };
-        match &key.missing {
-            Missing::Last => {}
-            Missing::First => reader.missing = Raw::First,
-            Missing::Value(value) => {
-                let value = match start::read_missing(key, view, kind, value)? {
-                    SortValue::F64(value) => SortValue::F64(reader.fitted(value)),
-                    other => other,
-                };
-                reader.missing = reader.raw_of(&value)?;
-                reader.missing_value = Some(value);
+        let is_first = key.missing == Missing::First;
+        reader.missing = if is_first { Raw::First } else { Raw::Last };
+        let value = match &key.missing {
+            Missing::Last | Missing::First => {
+                let end = end_of(kind, is_first == key.descending);
+                reader.is_missing_at_end = end.is_some();
+                end
             }
+            Missing::Value(value) => Some(match start::read_missing(key, view, kind, value)? {
+                SortValue::F64(value) => SortValue::F64(reader.fitted(value)),
+                other => other,
+            }),
+        };
+        if let Some(value) = value {
+            reader.missing = reader.raw_of(&value)?;
+            reader.missing_value = Some(value);
         }
         Ok(reader)
+    }
+
+    /// Returns a value to go on after as it stands among those of documents.
+    pub(super) fn filled(&self, value: SortValue) -> SortValue {
+        match (&self.missing_value, value) {
+            (Some(end), SortValue::Missing) if self.is_missing_at_end => end.clone(),
+            (_, value) => value,
+        }
     }
 
     /// Compares two values in the key's direction.
@@ -277,6 +293,21 @@ impl KeyReader {
             .map_err(EngineError::io("reading a term"))?;
         Ok(text)
     }
+}
+
+/// Returns the largest or the smallest of the values of a kind, which stands for a missing one at that
+/// end, as in Elasticsearch; `None` where nothing does.
+fn end_of(kind: Kind, is_largest: bool) -> Option<SortValue> {
+    let (smallest, largest) = match kind {
+        Kind::Whole => (SortValue::I64(i64::MIN), SortValue::I64(i64::MAX)),
+        Kind::Unsigned => (SortValue::U64(u64::MIN), SortValue::U64(u64::MAX)),
+        Kind::Fraction => (
+            SortValue::F64(f64::NEG_INFINITY),
+            SortValue::F64(f64::INFINITY),
+        ),
+        Kind::Ip | Kind::Text => return None,
+    };
+    Some(if is_largest { largest } else { smallest })
 }
 
 fn source_of(

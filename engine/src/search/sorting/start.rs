@@ -111,7 +111,7 @@ pub(in crate::search) fn read_tie(
 }
 
 /// Reads where to go on. A number is taken as it is, whichever the type of the field: it may be of
-/// another index, where the field has another type.
+/// another index, where the field has another type. Infinite ones are text, and stand for missing values.
 fn read_start(
     key: &SortKey,
     view: &View,
@@ -123,10 +123,23 @@ fn read_start(
         .as_i64()
         .map(SortValue::I64)
         .or_else(|| value.as_u64().map(SortValue::U64))
-        .or_else(|| value.as_f64().map(SortValue::F64));
+        .or_else(|| {
+            value
+                .as_f64()
+                .or_else(|| infinite(value))
+                .map(SortValue::F64)
+        });
     match exact.filter(|_| is_number) {
         Some(exact) => Ok(exact),
         None => read_missing(key, view, kind, value),
+    }
+}
+
+fn infinite(value: &Value) -> Option<f64> {
+    match value.as_str()? {
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
     }
 }
 
