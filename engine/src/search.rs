@@ -35,6 +35,7 @@ pub(crate) use aggregations::LiveFilters;
 pub use brief::is_brief;
 use brief::looked_at;
 use request::{Request, Unready};
+pub use sorting::check_sort;
 pub(crate) use sorting::{KeyReader, Raw};
 
 /// A shard to search: what of it is visible.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use gleaner_proto::LeafFault;
+use gleaner_query::QueryError;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 
 use crate::deadline::Deadline;
-use crate::plan::Target;
+use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, Total};
-use crate::search::{SearchOptions, check_page};
+use crate::search::{SearchOptions, check_page, refused};
 use crate::tasks::{Action, Origin};
 use crate::token::{self, ScrollState};
 use crate::{Root, RootError};
@@ -210,19 +211,21 @@ impl Root {
 
     fn check_scrollable(&self, target: &Target, request: &SearchRequest) -> Result<(), RootError> {
         check_parts(request)?;
-        let plans = self.targets(target)?;
-        let limits = plans
-            .iter()
-            .map(|plan| plan.index.settings.max_result_window);
+        let mut plans = self.targets(target)?;
         let size = request.size();
-        match limits.min().filter(|limit| size > *limit) {
-            None => Ok(()),
-            Some(limit) => Err(gleaner_query::QueryError::illegal(format!(
-                "Batch size is too large, size must be less than or equal to: [{limit}] but was \
-                 [{size}]. Scroll batch sizes cost as much memory as result windows so they are \
-                 controlled by the [index.max_result_window] index level setting."
-            ))
-            .into()),
+        for plan in &mut plans {
+            let limit = plan.index.settings.max_result_window;
+            if size > limit {
+                plan.give_up(&QueryError::illegal(format!(
+                    "Batch size is too large, size must be less than or equal to: [{limit}] but was \
+                     [{size}]. Scroll batch sizes cost as much memory as result windows so they are \
+                     controlled by the [index.max_result_window] index level setting."
+                )));
+            }
+        }
+        match plans.iter().any(IndexPlan::is_given_up) {
+            true => Err(refused(&plans)),
+            false => Ok(()),
         }
     }
 }
@@ -238,7 +241,7 @@ fn allows_partial(parameters: &[(String, String)]) -> bool {
 fn check_parts(request: &SearchRequest) -> Result<(), RootError> {
     let refused = |reason: &str| {
         let kind = gleaner_query::error::ErrorType::Validation;
-        Err(gleaner_query::QueryError::new(kind, format!("Validation Failed: 1: {reason};")).into())
+        Err(QueryError::new(kind, format!("Validation Failed: 1: {reason};")).into())
     };
     if request.from > 0 {
         return refused("using [from] is not allowed in a scroll context");

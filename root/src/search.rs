@@ -27,11 +27,12 @@ use crate::token::Position;
 use crate::waterfall::Waterfall;
 use crate::{Root, RootError};
 use coverage::check_complete;
-use preparing::{apply_boosts, check_limits, check_search_after, check_unsliced};
+use preparing::{apply_boosts, check_indices, check_search_after, check_unsliced};
 use shard_query::shard_queries;
 use skipping::{skip_hopeless, skipped};
 
 pub(crate) use coverage::check_page;
+pub(crate) use preparing::refused;
 pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
 
 /// What a search needs beside its body.
@@ -124,7 +125,7 @@ impl Root {
         options: &SearchOptions,
         deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
-        check_limits(plans, request)?;
+        check_indices(plans, request)?;
         check_search_after(plans, request)?;
         apply_boosts(plans, request);
         let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());

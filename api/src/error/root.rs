@@ -136,10 +136,12 @@ fn failed_shards(phase: &str, failures: &[ShardFailure], reason: String) -> ApiE
             .iter()
             .any(|(known, kept)| known.index == failure.index && kept.kind() == error.kind());
         if !is_known {
-            grouped.push((
-                failure,
-                error.for_index(&failure.index, &failure.shard.index),
-            ));
+            // As in the dialect, a wrong argument does not say of which index.
+            let error = match error.kind() {
+                "illegal_argument_exception" => error,
+                _ => error.for_index(&failure.index, &failure.shard.index),
+            };
+            grouped.push((failure, error));
         }
     }
     let status = grouped.iter().map(|(_, error)| error.status).max();

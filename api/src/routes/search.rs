@@ -234,7 +234,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{sent, speaking};
+    use crate::testing::{create, sent, speaking};
+
+    const ILLEGAL: &str = "illegal_argument_exception";
 
     fn faults_of_pit(target: &Target, preference: Option<&str>) -> Option<String> {
         let mut search = SearchRequest::default();
@@ -281,6 +283,52 @@ mod tests {
         let body = json!({"slice": good});
         let (_, answer) = sent(&speaking(), ("POST", "/_search?scroll=1m"), &body).await;
         assert_ne!(answer["error"]["reason"], alone);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_wrong_for_an_index_fails_as_its_shards_do() {
+        let dialect = speaking();
+        let mappings = json!({"properties": {"t": {"type": "text"}}});
+        create(&dialect, "notes", &json!({"mappings": mappings})).await;
+        let (window, text) = ("Result window is too large", "Fielddata is disabled on [t]");
+        let unknown = "No mapping found for [x] in order to sort on";
+        for (path, body, kind, reason) in [
+            ("", json!({"from": 9_999, "size": 2}), ILLEGAL, window),
+            (
+                "?scroll=1m",
+                json!({"size": 10_001}),
+                ILLEGAL,
+                "Batch size is too large",
+            ),
+            ("", json!({"sort": ["t"], "size": 0}), ILLEGAL, text),
+            (
+                "",
+                json!({"sort": ["x"], "size": 0}),
+                "query_shard_exception",
+                unknown,
+            ),
+        ] {
+            let path = format!("/notes/_search{path}");
+            let (status, answer) = sent(&dialect, ("POST", &path), &body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+            let error = &answer["error"];
+            assert_eq!(error["type"], "search_phase_execution_exception");
+            assert_eq!(error["reason"], "all shards failed");
+            assert_eq!(
+                (&error["phase"], &error["grouped"]),
+                (&json!("query"), &json!(true))
+            );
+            let cause = &error["root_cause"][0];
+            assert_eq!(cause["type"], kind, "{answer}");
+            let told = cause["reason"].as_str().unwrap_or_default();
+            assert!(told.starts_with(reason), "{answer}");
+            assert_eq!(cause.get("index").is_none(), kind == ILLEGAL, "{answer}");
+            let failed = &error["failed_shards"][0];
+            assert_eq!(
+                (&failed["index"], &failed["reason"]),
+                (&json!("notes"), cause)
+            );
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
 use tantivy::DocId;
 
+pub use self::field::check_sort;
 pub(crate) use self::key::{KeyReader, Raw};
 use self::start::Start;
 pub(super) use self::start::read_tie;

@@ -1,38 +1,62 @@
-//! What is settled before any shard is asked: the window, where it begins, and factors.
+//! What is settled before any shard is asked: the window, its order, where it begins, and factors.
 
+use gleaner_engine::search::check_sort;
 use gleaner_model::FieldKind;
+use gleaner_query::QueryError;
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::RootError;
 use crate::plan::IndexPlan;
 
-/// Refuses a window, or more fields, than an index searched allows.
-pub(super) fn check_limits(plans: &[IndexPlan], request: &SearchRequest) -> Result<(), RootError> {
-    let num_fields = request.docvalue_fields.len();
-    let limits = plans.iter().map(|p| p.index.settings.max_docvalue_fields);
-    if let Some(limit) = limits.min().filter(|limit| num_fields > *limit) {
-        let reason = format!(
+/// Gives up the indices that cannot be asked this: a window, or more fields, than they allow, an order by
+/// fields that they cannot be sorted by. What all of them cannot be asked is refused.
+pub(super) fn check_indices(
+    plans: &mut [IndexPlan],
+    request: &SearchRequest,
+) -> Result<(), RootError> {
+    for plan in &mut *plans {
+        if let Err(wrong) = check_index(plan, request) {
+            plan.give_up(&wrong);
+        }
+    }
+    match !plans.is_empty() && plans.iter().all(IndexPlan::is_given_up) {
+        true => Err(refused(plans)),
+        false => Ok(()),
+    }
+}
+
+/// Returns the refusal of a search for what is wrong for the indices given up.
+pub(crate) fn refused(plans: &[IndexPlan]) -> RootError {
+    let failures = plans.iter().flat_map(|plan| &plan.lost);
+    RootError::AllShardsFailed {
+        phase: "query",
+        failures: failures.cloned().collect(),
+    }
+}
+
+fn check_index(plan: &IndexPlan, request: &SearchRequest) -> Result<(), QueryError> {
+    let settings = &plan.index.settings;
+    let (limit, num_fields) = (settings.max_docvalue_fields, request.docvalue_fields.len());
+    if num_fields > limit {
+        return Err(QueryError::illegal(format!(
             "Trying to retrieve too many docvalue_fields. Must be less than or equal to: [{limit}] \
              but was [{num_fields}]. This limit can be set by changing the \
              [index.max_docvalue_fields_search] index level setting."
-        );
-        return Err(gleaner_query::QueryError::illegal(reason).into());
+        )));
     }
-    let window = request.from.saturating_add(request.size());
-    let limit = plans
-        .iter()
-        .map(|p| p.index.settings.max_result_window)
-        .min();
-    let Some(limit) = limit.filter(|limit| window > *limit) else {
-        return Ok(());
-    };
-    let reason = format!(
-        "Result window is too large, from + size must be less than or equal to: [{limit}] but \
-         was [{window}]. See the scroll api for a more efficient way to request large data \
-         sets. This limit can be set by changing the [index.max_result_window] index level \
-         setting."
+    let (limit, window) = (
+        settings.max_result_window,
+        request.from.saturating_add(request.size()),
     );
-    Err(gleaner_query::QueryError::illegal(reason).into())
+    if window > limit {
+        return Err(QueryError::illegal(format!(
+            "Result window is too large, from + size must be less than or equal to: [{limit}] but \
+             was [{window}]. See the scroll api for a more efficient way to request large data \
+             sets. This limit can be set by changing the [index.max_result_window] index level \
+             setting."
+        )));
+    }
+    check_sort(&request.sort, &plan.index.mapping)
 }
 
 /// Refuses a slice of what no scroll and no point in time holds: its slices would be of different moments.
@@ -41,7 +65,7 @@ pub(super) fn check_unsliced(request: &SearchRequest) -> Result<(), RootError> {
         None => Ok(()),
         Some(_) => {
             let reason = "[slice] can only be used with [scroll] or [point-in-time] requests";
-            Err(gleaner_query::QueryError::illegal(reason).into())
+            Err(QueryError::illegal(reason).into())
         }
     }
 }
@@ -61,11 +85,11 @@ pub(super) fn check_search_after(
             "search_after has {} value(s) but sort has {num_keys}.",
             values.len()
         );
-        return Err(gleaner_query::QueryError::illegal(reason).into());
+        return Err(QueryError::illegal(reason).into());
     }
     if request.sort.is_empty() && request.pit.is_none() {
         let reason = "Sort must contain at least one field.";
-        return Err(gleaner_query::QueryError::illegal(reason).into());
+        return Err(QueryError::illegal(reason).into());
     }
     request
         .sort
@@ -80,7 +104,7 @@ fn check_one_sort_type(plans: &[IndexPlan], key: &SortKey) -> Result<(), RootErr
     };
     match types.find(|other| *other != first) {
         None => Ok(()),
-        Some(other) => Err(gleaner_query::QueryError::illegal(format!(
+        Some(other) => Err(QueryError::illegal(format!(
             "Can't sort on field [{path}]; the field has incompatible sort types: [{first}] and \
              [{other}] across shards, which [search_after] cannot tell apart"
         ))

@@ -4,6 +4,7 @@ mod copies;
 mod counts;
 mod paging;
 mod patterns;
+mod refusals;
 mod skipping;
 
 use std::sync::atomic::Ordering;
@@ -236,27 +237,6 @@ async fn a_search_of_no_index_finds_nothing() {
             value: 0,
             is_exact: true
         })
-    );
-}
-
-#[tokio::test]
-async fn a_window_beyond_the_limit_is_refused() {
-    let refused = search(&fixture(), json!({"from": 9_995, "size": 6})).await;
-    let reason = refused.expect_err("too large").to_string();
-    assert!(
-        reason.contains("must be less than or equal to: [10000] but was [10001]"),
-        "{reason}"
-    );
-}
-
-#[tokio::test]
-async fn more_doc_values_than_the_limit_are_refused() {
-    let fields: Vec<String> = (0..101).map(|n| format!("f{n}")).collect();
-    let refused = search(&fixture(), json!({"docvalue_fields": fields})).await;
-    let reason = refused.expect_err("too many").to_string();
-    assert!(
-        reason.contains("Must be less than or equal to: [100] but was [101]"),
-        "{reason}"
     );
 }
 

@@ -1,29 +1,43 @@
 //! Which fields can be sorted by, and what kind of values they have.
 
-use gleaner_model::{FieldKind, NumberKind};
-use gleaner_query::search::{SortKey, SortMode};
+use gleaner_model::{FieldKind, Mapping, NumberKind};
+use gleaner_query::QueryError;
+use gleaner_query::error::ErrorType;
+use gleaner_query::search::{SortKey, SortMode, SortTarget};
 use gleaner_query::sort_value;
 
 use super::key::Kind;
-use crate::EngineError;
-use crate::view::View;
+
+/// Checks that documents of an index with this mapping can be sorted by `keys`, whatever it holds.
+///
+/// # Errors
+/// `query_shard_exception` for fields that are unknown (without `unmapped_type`), have no such mode or cannot
+/// be of the `numeric_type` asked for; `illegal_argument_exception` for those without doc values, and for a
+/// `format` that is none.
+pub fn check_sort(keys: &[SortKey], mapping: &Mapping) -> Result<(), QueryError> {
+    keys.iter().try_for_each(|key| match &key.target {
+        SortTarget::Field(path) if path != SEQ_NO => kind(key, path, mapping).map(drop),
+        _ => Ok(()),
+    })
+}
+
+/// The number of a document's latest write, which is sorted by without a mapping.
+pub(super) const SEQ_NO: &str = "_seq_no";
 
 /// Returns the kind of values of the field `key` sorts by.
 ///
 /// # Errors
-/// [`EngineError::Query`] for fields that are unknown (without `unmapped_type`), keep no doc
-/// values, have no such mode or cannot be of the `numeric_type` asked for.
-pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, EngineError> {
-    let Some(field) = view.mapping().field(path) else {
+/// As [`check_sort`].
+pub(super) fn kind(key: &SortKey, path: &str, mapping: &Mapping) -> Result<Kind, QueryError> {
+    let Some(field) = mapping.field(path) else {
         return match &key.unmapped_type {
             Some(type_name) => converted(of_unmapped(type_name), key, path, type_name),
-            None => Err(EngineError::Query(format!(
+            None => Err(refused(format!(
                 "No mapping found for [{path}] in order to sort on"
             ))),
         };
     };
-    sort_value::formats(std::slice::from_ref(key), view.mapping(), &[])
-        .map_err(|error| EngineError::Query(error.reason))?;
+    sort_value::formats(std::slice::from_ref(key), mapping, &[])?;
     let kind = of_field(path, &field.kind)?;
     let kind = converted(kind, key, path, field.kind.type_name())?;
     let needs_numbers = matches!(
@@ -31,17 +45,21 @@ pub(super) fn kind(key: &SortKey, path: &str, view: &View) -> Result<Kind, Engin
         Some(SortMode::Sum | SortMode::Avg | SortMode::Median)
     );
     if matches!(kind, Kind::Text | Kind::Ip) && needs_numbers {
-        return Err(EngineError::Query(format!(
+        return Err(refused(format!(
             "sort mode of [{path}] must be min or max: its values are no numbers"
         )));
     }
     Ok(kind)
 }
 
-fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
+fn refused(reason: String) -> QueryError {
+    QueryError::new(ErrorType::QueryShard, reason)
+}
+
+fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, QueryError> {
     if !kind.has_doc_values() {
         let type_name = kind.type_name();
-        return Err(EngineError::Query(match kind {
+        return Err(QueryError::illegal(match kind {
             FieldKind::Text { .. } => format!(
                 "Fielddata is disabled on [{path}]. Text fields are not optimised for operations \
                  that require per-document field data like aggregations and sorting, so these \
@@ -63,18 +81,18 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, EngineError> {
 }
 
 /// Returns what the values of a field of `type_name` are compared as, by the key's `numeric_type`.
-fn converted(kind: Kind, key: &SortKey, path: &str, type_name: &str) -> Result<Kind, EngineError> {
+fn converted(kind: Kind, key: &SortKey, path: &str, type_name: &str) -> Result<Kind, QueryError> {
     let Some(numeric_type) = key.numeric_type.as_deref() else {
         return Ok(kind);
     };
     match (numeric_type, kind) {
-        (_, Kind::Text | Kind::Ip) => Err(EngineError::Query(format!(
+        (_, Kind::Text | Kind::Ip) => Err(refused(format!(
             "[numeric_type] option cannot be set on a non-numeric field, got [{type_name}] for [{path}]"
         ))),
         ("double", _) => Ok(Kind::Fraction),
         ("long", Kind::Whole | Kind::Fraction) => Ok(Kind::Whole),
         ("date", Kind::Whole) if type_name == "date" => Ok(Kind::Whole),
-        _ => Err(EngineError::Query(format!(
+        _ => Err(refused(format!(
             "[numeric_type] of [{numeric_type}] is not supported for [{path}] of type [{type_name}]"
         ))),
     }
@@ -101,7 +119,7 @@ mod tests {
         let of = |kind, type_name| converted(kind, &keys[0], "f", type_name);
         assert_eq!(of(Kind::Whole, "date").expect("dates"), Kind::Whole);
         for (kind, type_name) in [(Kind::Whole, "long"), (Kind::Text, "keyword")] {
-            let reason = of(kind, type_name).expect_err("no dates").to_string();
+            let reason = of(kind, type_name).expect_err("no dates").reason;
             assert!(reason.contains("[numeric_type]"), "{reason}");
             assert!(reason.contains(type_name), "{reason}");
         }

@@ -333,13 +333,14 @@ fn source_of(
         }
         SortTarget::Field(path) => path.as_str(),
     };
-    if path == "_seq_no" {
+    if path == field::SEQ_NO {
         return Ok((
             Source::System(0, Arc::clone(segment.seq_nos())),
             Kind::Unsigned,
         ));
     }
-    let kind = field::kind(key, path, view)?;
+    let kind = field::kind(key, path, view.mapping());
+    let kind = kind.map_err(|error| EngineError::Query(error.reason))?;
     let values = match view.field(path) {
         Some(handle) => DocValues::open(segment, handle)?,
         None => None,
