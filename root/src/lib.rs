@@ -37,6 +37,7 @@ pub mod tasks;
 #[cfg(test)]
 mod testing;
 mod token;
+pub mod validation;
 mod vanished;
 pub mod visibility;
 pub mod waterfall;

@@ -12,7 +12,6 @@ use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::read::{Document, GetCall, ShardState};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
-use gleaner_query::search::SearchRequest;
 use gleaner_shard_router::shard_of;
 
 use crate::blocks::{self, Level};
@@ -83,9 +82,6 @@ impl ShardStates {
         by_shard.into_values().collect()
     }
 }
-
-/// An index, and the resolved form of a query there or what is wrong with it.
-pub type Validated = (String, Result<String, RootError>);
 
 impl Root {
     /// Returns a document, or `None`, with the name of its index.
@@ -209,25 +205,6 @@ impl Root {
         };
         let late = |_| LeafFault::DeadlinePassed { shard };
         tokio::time::timeout(remaining, read).await.map_err(late)?
-    }
-
-    /// Checks that a query can be asked of each index; returns its resolved form or what is wrong.
-    ///
-    /// # Errors
-    /// [`RootError`] when the names cannot be resolved.
-    pub fn validate(
-        &self,
-        target: &Target,
-        request: &SearchRequest,
-    ) -> Result<Vec<Validated>, RootError> {
-        let now_ms = self.now_ms();
-        let checked = self.targets(target)?.into_iter().map(|mut plan| {
-            let mut expansions = crate::resolve::Expansions::default();
-            let outcome = self.resolve_plan(&mut plan, request, now_ms, &mut expansions);
-            let shown = outcome.map(|()| plan.resolved.query.to_string());
-            (plan.index.name.to_string(), shown)
-        });
-        Ok(checked.collect())
     }
 
     /// Returns the state of every shard copy on every leaf, of known indices, and which leaves did
@@ -396,23 +373,9 @@ fn shard_for(index: &IndexMeta, key: &str) -> ShardKey {
 
 #[cfg(test)]
 mod tests {
-    use gleaner_query::search::SearchRequest;
     use serde_json::json;
 
-    use crate::plan::Target;
     use crate::testing::{Fixture, index};
-
-    #[tokio::test]
-    async fn a_query_for_everything_is_explained_as_lucene_does() {
-        let fixture = Fixture::new([index(1, &json!({}))]);
-        let (target, all) = (Target::default(), SearchRequest::default());
-        let checked = fixture
-            .root
-            .validate(&target, &all)
-            .expect("the index is there");
-        let explained: Vec<_> = checked.into_iter().map(|(_, shown)| shown.ok()).collect();
-        assert_eq!(explained, [Some("*:*".to_owned())]);
-    }
 
     #[tokio::test]
     async fn shards_of_a_leaf_that_does_not_tell_are_counted_as_untold() {

@@ -1,0 +1,169 @@
+//! Whether a query can be asked, and what it becomes.
+//!
+//! No shard is asked: patterns are shown as they are, not as the terms they stand for.
+
+use gleaner_engine::expand::TermAutomaton;
+use gleaner_query::QueryError;
+use gleaner_query::error::ErrorType;
+use gleaner_query::resolved::{Clause, ExpansionCandidate, Pattern};
+use gleaner_query::search::SearchRequest;
+
+use crate::plan::{IndexPlan, Target};
+use crate::resolve::Expansions;
+use crate::{Root, RootError};
+
+/// An index, and the resolved form of a query there or what is wrong with it.
+pub type Validated = (String, Result<String, RootError>);
+
+impl Root {
+    /// Checks that a query can be asked of each index; returns its resolved form or what is wrong.
+    ///
+    /// # Errors
+    /// [`RootError`] when the names cannot be resolved.
+    pub fn validate(
+        &self,
+        target: &Target,
+        request: &SearchRequest,
+    ) -> Result<Vec<Validated>, RootError> {
+        let now_ms = self.now_ms();
+        let checked = self.targets(target)?.into_iter().map(|mut plan| {
+            let outcome = self.resolve_unexpanded(&mut plan, request, now_ms);
+            let shown = outcome.map(|()| plan.resolved.query.to_string());
+            (plan.index.name.to_string(), shown)
+        });
+        Ok(checked.collect())
+    }
+
+    /// Resolves the queries of one index, where each pattern stands for itself.
+    fn resolve_unexpanded(
+        &self,
+        plan: &mut IndexPlan,
+        request: &SearchRequest,
+        now_ms: i64,
+    ) -> Result<(), RootError> {
+        let mut expansions = Expansions::default();
+        self.resolve_plan(plan, request, now_ms, &mut expansions)?;
+        let wanted = std::mem::take(&mut expansions.wanted);
+        for request in &wanted {
+            expansions.answer(request, vec![itself(&request.pattern)]);
+        }
+        if !wanted.is_empty() {
+            self.resolve_plan(plan, request, now_ms, &mut expansions)?;
+        }
+        check_patterns(&plan.resolved.query).map_err(|source| RootError::QueryOfIndex {
+            index: plan.index.name.to_string(),
+            uuid: plan.index.uuid.to_string(),
+            source,
+        })
+    }
+}
+
+/// Returns a pattern as the one term it stands for.
+fn itself(pattern: &Pattern) -> ExpansionCandidate {
+    ExpansionCandidate {
+        distance: 0,
+        term: pattern.to_string(),
+        documents: 1,
+    }
+}
+
+/// Refuses a pattern that shards would refuse.
+fn check_patterns(clause: &Clause) -> Result<(), QueryError> {
+    match clause {
+        Clause::Pattern { pattern, .. } => {
+            let refuse = |error: gleaner_engine::EngineError| {
+                QueryError::new(ErrorType::QueryShard, error.to_string())
+            };
+            TermAutomaton::new(pattern).map(drop).map_err(refuse)
+        }
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            ..
+        } => {
+            let parts = [must, should, filter, must_not];
+            parts.into_iter().flatten().try_for_each(check_patterns)
+        }
+        Clause::DisMax { clauses, .. } => clauses.iter().try_for_each(check_patterns),
+        Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => check_patterns(inner),
+        Clause::Demote {
+            positive, negative, ..
+        } => check_patterns(positive).and_then(|()| check_patterns(negative)),
+        Clause::MatchAll
+        | Clause::MatchNone
+        | Clause::Term { .. }
+        | Clause::Synonyms { .. }
+        | Clause::Blended { .. }
+        | Clause::Exact { .. }
+        | Clause::AnyOf { .. }
+        | Clause::Phrase { .. }
+        | Clause::Range { .. }
+        | Clause::Exists { .. }
+        | Clause::Ids { .. }
+        | Clause::Slice { .. } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_query::search::parse_query_body;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Fixture, index, limits};
+
+    /// Returns what a query becomes, or what is wrong with it.
+    fn validated(query: &Value) -> Result<String, String> {
+        let mapping = json!({"properties": {"f": {"type": "text"}}});
+        let fixture = Fixture::new([index(1, &mapping)]);
+        let body = json!({"query": query}).to_string();
+        let request = SearchRequest {
+            query: parse_query_body(body.as_bytes(), &limits()).expect("a query"),
+            ..SearchRequest::default()
+        };
+        let checked = fixture.root.validate(&Target::default(), &request);
+        let (_, shown) = checked.expect("the index is there").remove(0);
+        shown.map_err(|error| match error {
+            RootError::QueryOfIndex { source, .. } => source.reason,
+            other => other.to_string(),
+        })
+    }
+
+    #[tokio::test]
+    async fn queries_are_explained_as_lucene_does_before_it_looks_for_terms() {
+        for (query, expected) in [
+            (json!({"match_all": {}}), "*:*"),
+            (
+                json!({"fuzzy": {"f": {"value": "word", "fuzziness": 1}}}),
+                "f:word~1",
+            ),
+            (
+                json!({"match": {"f": {"query": "quick fox", "fuzziness": "AUTO"}}}),
+                "f:quick~1 f:fox~1",
+            ),
+            (
+                json!({"match_phrase_prefix": {"f": "quick fo"}}),
+                "f:\"quick fo*\"",
+            ),
+            (json!({"prefix": {"f": "pre"}}), "f:pre*"),
+            (json!({"wildcard": {"f": "w?ld*"}}), "f:w?ld*"),
+            (json!({"regexp": {"f": "re.*"}}), "f:/re.*/"),
+            (json!({"query_string": {"query": "f:word~1"}}), "f:word~1"),
+        ] {
+            assert_eq!(validated(&query).as_deref(), Ok(expected), "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_regular_expression_that_is_none_is_not_valid() {
+        let regexp = |expression: &str| json!({"regexp": {"f": expression}});
+        let nested = json!({"bool": {"must_not": {"constant_score": {"filter": regexp("a(b")}}}});
+        for query in [regexp("a(b"), regexp("[a"), regexp("\\"), nested] {
+            let refused = validated(&query).expect_err("no regular expression");
+            assert!(refused.contains("is refused"), "{refused}");
+        }
+        assert!(validated(&regexp("a(b|c)")).is_ok());
+    }
+}
