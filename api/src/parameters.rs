@@ -46,6 +46,9 @@ impl Parameters {
             match route.parameter(name).map(|parameter| parameter.handling) {
                 Some(Handling::Honoured) => {}
                 Some(Handling::NoEffect(why)) => {
+                    if name == "preference" {
+                        check_preference(value)?;
+                    }
                     warnings.push(format!(
                         "parameter [{name}] of [{}] has no effect: {why}",
                         route.name
@@ -135,6 +138,17 @@ impl Parameters {
             options.expand_wildcards = ExpandWildcards::parse(text)?;
         }
         Ok(options)
+    }
+}
+
+/// Refuses a preference that would change the answer, or which nodes give it: shards, and nodes by name.
+pub(crate) fn check_preference(value: &str) -> Result<(), ApiError> {
+    let refused = ["_shards:", "_only_nodes:", "_prefer_nodes:"];
+    match refused.iter().any(|start| value.starts_with(start)) {
+        true => Err(ApiError::illegal(format!(
+            "[preference] [{value}] is not supported: all shards are asked, of any node"
+        ))),
+        false => Ok(()),
     }
 }
 
@@ -231,6 +245,32 @@ mod tests {
     fn broken_escapes_are_refused() {
         for query in ["a=%", "a=%4", "a=%zz", "a=%ff"] {
             assert!(Parameters::parse(Some(query)).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_preference_for_shards_or_nodes_is_refused_by_name() {
+        let routes = crate::route::parameter_tables();
+        let with = routes.filter(|route| route.parameter("preference").is_some());
+        for route in with {
+            let checked = |query: &str| {
+                let parsed = Parameters::parse(Some(query)).expect("well formed");
+                parsed
+                    .check(route, "/x")
+                    .map_err(|error| error.reason().to_owned())
+            };
+            for good in ["_local", "_only_local", "me", ""] {
+                assert!(checked(&format!("preference={good}")).is_ok(), "{good}");
+            }
+            for refused in [
+                "_shards:0",
+                "_shards:1|_local",
+                "_only_nodes:a",
+                "_prefer_nodes:a,b",
+            ] {
+                let reason = checked(&format!("preference={refused}")).expect_err(refused);
+                assert!(reason.contains(refused), "{reason}");
+            }
         }
     }
 

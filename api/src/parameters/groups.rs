@@ -2,6 +2,9 @@
 
 use crate::route::{Header, Parameter};
 
+/// Of `preference`.
+pub(crate) const ANY_COPY: &str =
+    "every copy gives the same answer; `_shards:`, `_only_nodes:` and `_prefer_nodes:` are refused";
 pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
 const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
 pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
@@ -86,7 +89,7 @@ pub(crate) const URI_QUERY: &[Parameter] = &[
 /// Which copies are asked.
 pub(crate) const COPIES: &[Parameter] = &[
     Parameter::honoured("routing"),
-    Parameter::no_effect("preference", "every copy gives the same answer"),
+    Parameter::no_effect("preference", ANY_COPY),
 ];
 
 /// A search's own.

@@ -8,7 +8,7 @@ use gleaner_root::read::GetRequest;
 use http::{Method, StatusCode};
 
 use crate::error::ApiError;
-use crate::parameters::groups::{ACTIVE_SHARDS, CONDITIONS, SOURCE_FILTER, WRITE};
+use crate::parameters::groups::{ACTIVE_SHARDS, ANY_COPY, CONDITIONS, SOURCE_FILTER, WRITE};
 use crate::render::document::{self, DocumentForm};
 use crate::request::Request;
 use crate::response::Reply;
@@ -24,7 +24,7 @@ pub(super) const GET: &[Parameter] = &[
     Parameter::honoured("stored_fields"),
     Parameter::honoured("version"),
     Parameter::honoured("version_type"),
-    Parameter::no_effect("preference", "every copy gives the same answer"),
+    Parameter::no_effect("preference", ANY_COPY),
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
 ];
 

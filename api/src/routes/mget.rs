@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::parameters::groups::{SOURCE, SOURCE_FILTER};
+use crate::parameters::groups::{ANY_COPY, SOURCE, SOURCE_FILTER};
 use crate::render::document::{self, DocumentForm};
 use crate::request::Request;
 use crate::response::Reply;
@@ -22,7 +22,7 @@ const MGET: &[Parameter] = &[
     Parameter::honoured("realtime"),
     Parameter::honoured("refresh"),
     Parameter::honoured("stored_fields"),
-    Parameter::no_effect("preference", "every copy gives the same answer"),
+    Parameter::no_effect("preference", ANY_COPY),
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
 ];
 

@@ -14,6 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::search::{self, check_boosts, check_pit, check_search_type, parse_inner};
 use crate::error::ApiError;
+use crate::parameters::check_preference;
 use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
 use crate::render::search::{SearchBody, SearchForm};
 use crate::request::Request;
@@ -104,6 +105,9 @@ async fn run(
     let search: SearchRequest = parse_inner(&part.body, request)?;
     let form = SearchForm::of(&search, &request.parameters)?;
     check_search_type(part.search_type.as_deref())?;
+    part.preference
+        .as_deref()
+        .map_or(Ok(()), check_preference)?;
     check_pit(&search, &part.target, part.preference.as_deref())?;
     check_boosts(&search, &part.target, request)?;
     let response = search::answer(request, &part.target, &search, &part.options).await?;
@@ -271,3 +275,15 @@ mod tests {
         assert_eq!(answer["error"]["reason"], "No search type for [foo]");
     }
 }
+
+    #[tokio::test]
+    async fn a_preference_for_shards_refuses_its_own_search() {
+        let lines = "{\"preference\": \"_shards:0\"}\n{}\n{\"preference\": \"_local\"}\n{}\n";
+        let answer = sent("/_msearch", lines).await;
+        let reason = "[preference] [_shards:0]";
+        let is_named = |at: usize| {
+            let told = answer["responses"][at]["error"]["reason"].as_str();
+            told.is_some_and(|told| told.starts_with(reason))
+        };
+        assert_eq!([is_named(0), is_named(1)], [true, false], "{answer}");
+    }
