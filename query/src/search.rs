@@ -88,6 +88,21 @@ impl SearchRequest {
         let by_score = |key: &SortKey| key.target == SortTarget::Score;
         self.sort.is_empty() || self.track_scores || self.sort.iter().any(by_score)
     }
+
+    /// Returns whether the order is that of no `sort` at all: by score alone, the best first.
+    pub fn is_by_score_alone(&self) -> bool {
+        match self.sort.as_slice() {
+            [] => true,
+            [only] => only.target == SortTarget::Score && only.descending,
+            _ => false,
+        }
+    }
+
+    /// Returns whether the largest score of all hits is returned: where the score alone orders them, and
+    /// where scores are tracked.
+    pub fn shows_max_score(&self) -> bool {
+        self.track_scores || self.is_by_score_alone()
+    }
 }
 
 /// How a query is spread over leaves (`scatter`). The answers are the same.

@@ -307,6 +307,10 @@ async fn every_page_of_a_scroll_shows_the_largest_score_of_all() -> Result<()> {
             Some(3.0),
         ),
         (json!({"size": 1, "sort": ["f"]}), None),
+        (json!({"size": 1, "sort": ["_score"]}), Some(3.0)),
+        // By the score and more, it is not known without tracking scores.
+        (json!({"size": 1, "sort": ["_score", "f"]}), None),
+        (json!({"size": 1, "sort": [{"_score": "asc"}]}), None),
     ] {
         body["query"] = query.clone();
         let pages = pages(&node, "notes", &body).await?;

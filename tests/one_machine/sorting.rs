@@ -243,15 +243,17 @@ async fn scores_are_given_back_as_they_are_shown() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_largest_score_is_shown_where_scores_are() -> Result<()> {
+async fn the_largest_score_is_shown_where_it_alone_orders_or_scores_are_tracked() -> Result<()> {
     let documents = [2, 1].map(|n| json!({"text": "red fox", "n": n}));
     let properties = json!({"text": {"type": "text"}, "n": {"type": "integer"}});
     let node = node_of(2, properties, &documents).await?;
-    for (sort, track, is_shown) in [
-        (json!(["n"]), false, false),
-        (json!(["n"]), true, true),
-        (json!(["n", "_score"]), false, true),
-        (json!([]), false, true),
+    for (sort, track, has_max_score, has_scores) in [
+        (json!(["n"]), false, false, false),
+        (json!(["n"]), true, true, true),
+        (json!(["n", "_score"]), false, false, true),
+        (json!(["n", "_score"]), true, true, true),
+        (json!(["_score"]), false, true, true),
+        (json!([]), false, true, true),
     ] {
         let body = json!({
             "query": {"match": {"text": "fox"}}, "min_score": 0.001,
@@ -259,12 +261,12 @@ async fn the_largest_score_is_shown_where_scores_are() -> Result<()> {
         });
         let response = node.search("things", &body).await?;
         assert_eq!(response.hits.len(), 2);
-        assert_eq!(response.max_score.is_some(), is_shown, "{body}");
+        assert_eq!(response.max_score.is_some(), has_max_score, "{body}");
         assert!(
             response
                 .hits
                 .iter()
-                .all(|hit| hit.score.is_some() == is_shown)
+                .all(|hit| hit.score.is_some() == has_scores)
         );
     }
     Ok(())

@@ -51,8 +51,13 @@ impl SearchForm {
 }
 
 /// The tie-break is shown where pages are walked by it: in a point in time, as the dialect does, and
-/// to a client that gave one itself.
+/// to a client that gave one itself. An order by score alone is none, as in the dialect, unless pages are
+/// walked by it.
 fn num_sort_values(request: &SearchRequest) -> Option<usize> {
+    let is_walked = request.pit.is_some() || request.search_after.is_some();
+    if request.is_by_score_alone() && !is_walked {
+        return Some(0);
+    }
     let num_keys = request.sort.len();
     let gave_tie = request
         .search_after
@@ -189,6 +194,26 @@ mod tests {
             json!({"stored_fields": "a", "_source": ["b"]}),
         ] {
             assert!(!is_left_out(&body), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_order_by_score_alone_is_none_unless_pages_are_walked_by_it() {
+        for (body, expected) in [
+            (json!({}), Some(0)),
+            (json!({"sort": ["_score"]}), Some(0)),
+            (json!({"sort": [{"_score": "asc"}]}), Some(1)),
+            (json!({"sort": ["_score", "a"]}), Some(2)),
+            (json!({"sort": ["_score"], "search_after": [1.5]}), Some(1)),
+            (
+                json!({"sort": ["_score"], "search_after": [1.5, "7"]}),
+                None,
+            ),
+            (json!({"sort": ["_score"], "pit": {"id": "p"}}), None),
+        ] {
+            let limits = gleaner_query::limits::Limits::default();
+            let request = parse_search_value(&body, &limits).expect("a search");
+            assert_eq!(num_sort_values(&request), expected, "{body}");
         }
     }
 

@@ -174,7 +174,7 @@ fn note_success(response: &mut SearchResponse, hits: &ShardHits, request: &Searc
     if request.terminate_after.is_some_and(|limit| limit > 0) {
         *response.terminated_early.get_or_insert(false) |= hits.terminated_early;
     }
-    if let Some(score) = hits.max_score.filter(|_| request.shows_scores()) {
+    if let Some(score) = hits.max_score.filter(|_| request.shows_max_score()) {
         response.max_score = Some(response.max_score.map_or(score, |max| max.max(score)));
     }
 }

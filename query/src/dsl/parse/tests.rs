@@ -121,6 +121,15 @@ fn match_reads_every_option() {
 }
 
 #[test]
+fn a_minimum_should_match_of_null_says_nothing() {
+    let same = [json!({"minimum_should_match": null}), json!({})]
+        .map(|bool| parse(&json!({"bool": bool})));
+    assert_eq!(same[0], same[1]);
+    let text = parse(&json!({"match": {"f": {"query": "a", "minimum_should_match": null}}}));
+    assert_eq!(text, parse(&json!({"match": {"f": "a"}})));
+}
+
+#[test]
 fn minimum_should_match_has_six_forms() {
     let read = |value: Value| {
         let Query::Bool(query) = parse(&json!({"bool": {"minimum_should_match": value}})) else {

@@ -89,9 +89,16 @@ fn parse_fuzziness(text: &str) -> Result<Fuzziness, QueryError> {
     }
 }
 
+/// Reads how many clauses must match; `null` says nothing.
 pub(super) fn minimum_should_match(
     reader: &mut ObjectReader<'_>,
 ) -> Result<Option<MinimumShouldMatch>, QueryError> {
+    if reader
+        .take("minimum_should_match")
+        .is_some_and(Value::is_null)
+    {
+        return Ok(None);
+    }
     match reader.text("minimum_should_match")? {
         None => Ok(None),
         Some(text) => parse_minimum_should_match(&text).map(Some),
