@@ -180,6 +180,11 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
             return Err(ApiError::illegal(reason));
         }
     }
+    if !body.trim_ascii().is_empty() {
+        // As in the dialect, a line that is no JSON refuses all searches; one that asks for what is not
+        // there, which may be there in the dialect, is refused alone.
+        json::read(&body, &request.root().options().limits)?;
+    }
     Ok(Part {
         target,
         options,
@@ -264,6 +269,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_line_that_is_no_json_refuses_all_searches() {
+        for lines in [
+            "{}\n{}\n{}\n{\"size\": 1\n",
+            "{}\n{}\n{}\nsize\n",
+            "{}\n{\"size\": 1, \"size\": 2}\n{}\n{}\n",
+            "{}\n{}\n{\"index\": \n{}\n",
+        ] {
+            let answer = sent("/_msearch", lines).await;
+            let kind = &answer["error"]["type"];
+            assert_eq!(kind, "x_content_parse_exception", "{lines}: {answer}");
+            assert_eq!(answer["status"], 400);
+        }
+        let answer = sent("/_msearch", "{}\n{\"sise\": 1}\n{}\n{}\n").await;
+        let responses = answer["responses"].as_array().expect("a list");
+        assert_eq!(responses[0]["error"]["type"], "parsing_exception");
+        assert_ne!(responses[1]["error"]["type"], "parsing_exception");
+    }
+
+    #[tokio::test]
     async fn an_unknown_search_type_refuses_its_own_search() {
         let lines = "{\"search_type\": \"foo\"}\n{}\n{}\n{}\n";
         let answer = sent("/_msearch", lines).await;
@@ -274,7 +298,6 @@ mod tests {
         let answer = sent("/_msearch?search_type=foo", lines).await;
         assert_eq!(answer["error"]["reason"], "No search type for [foo]");
     }
-}
 
     #[tokio::test]
     async fn a_preference_for_shards_refuses_its_own_search() {
@@ -287,3 +310,4 @@ mod tests {
         };
         assert_eq!([is_named(0), is_named(1)], [true, false], "{answer}");
     }
+}
