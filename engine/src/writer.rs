@@ -236,6 +236,7 @@ impl Writer {
                     seq_no,
                     version: *version,
                     term: op.term,
+                    mapping: op.mapping,
                 };
                 let document = self.builder.load().build(&identity, source, prepared);
                 // A first version has nothing to replace: looking its id up in every segment would

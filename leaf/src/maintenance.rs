@@ -188,11 +188,17 @@ impl Leaf {
     async fn open_primary(self: &Arc<Self>, key: ShardKey, index: Arc<IndexMeta>) {
         // An error means that the semaphore is closed, which nobody does.
         let permit = self.opening.acquire().await;
+        if *self.stopping.borrow() {
+            return;
+        }
         let opened = match analyzers_of(&index) {
             Ok(analyzers) => self.open_shard(key, index, analyzers).await,
             Err(reason) => Err(reason),
         };
         drop(permit);
+        if opened.is_err() && *self.stopping.borrow() {
+            return;
+        }
         if let Ok(shard) = &opened {
             // The state may have moved on while the shard was opened.
             shard.take_meta(&self.coordinator).await;

@@ -1,11 +1,12 @@
 //! New fields: found before a document is written, agreed with the coordinator, then used.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use gleaner_analysis::{AnalyzerRegistry, Limits};
 use gleaner_coordinator::{Coordinator, CoordinatorError, update};
 use gleaner_engine::schema::document::{DocumentError, DocumentParser, grown_mapping};
-use gleaner_model::{IndexMeta, Mapping};
+use gleaner_model::{IndexMeta, Mapping, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::WriteFault;
 use gleaner_query::mapping::MappingRules;
@@ -65,7 +66,7 @@ impl Leaf {
             Ok(state) => state,
             // Nothing is to be agreed: what is known here decides while the keeper is away.
             Err(CoordinatorError::Unavailable { .. }) if !has_new => self.coordinator.state(),
-            Err(error) => return Err(not_agreed(shard, &error)),
+            Err(error) => return Err(not_agreed(shard.key, &error)),
         };
         // Taking it over may have to wait for the shard's writer; other shards do not wait with it.
         drop(changing);
@@ -78,15 +79,15 @@ impl Leaf {
         }
     }
 
-    /// As [`Self::add_fields`]; while the keeper of the cluster state is away, the documents that bring
-    /// fields are refused, and those beside them are not.
+    /// As [`Self::add_fields`]; while the cluster state cannot be changed, for a reason that passes, the
+    /// documents that bring fields are refused, and those beside them are not.
     pub(crate) async fn bring_fields(
         &self,
         shard: &Arc<Shard>,
         documents: Vec<Bringing>,
     ) -> Result<Vec<(Bringing, WriteFault)>, LeafFault> {
         match self.add_fields(shard, &documents).await {
-            Err(fault @ LeafFault::Recovering { .. }) => {
+            Err(fault @ (LeafFault::Recovering { .. } | LeafFault::DiskFull { .. })) => {
                 let refused = |document| (document, WriteFault::Shard(fault.clone()));
                 Ok(documents.into_iter().map(refused).collect())
             }
@@ -96,17 +97,19 @@ impl Leaf {
 }
 
 /// Returns the fault of documents whose fields could not be agreed: one that passes where the keeper of
-/// the cluster state is away.
-fn not_agreed(shard: &Shard, error: &CoordinatorError) -> LeafFault {
-    let (shard, told) = (
-        shard.key,
-        format!("new fields could not be agreed: {error}"),
-    );
+/// the cluster state is away, others keep changing it, or the disk is full.
+fn not_agreed(shard: ShardKey, error: &CoordinatorError) -> LeafFault {
+    let told = format!("new fields could not be agreed: {error}");
     match error {
-        CoordinatorError::Unavailable { .. } => LeafFault::Recovering {
-            shard,
-            progress: told,
-        },
+        CoordinatorError::Unavailable { .. } | CoordinatorError::Contention { .. } => {
+            LeafFault::Recovering {
+                shard,
+                progress: told,
+            }
+        }
+        CoordinatorError::Store { source, .. } if source.kind() == ErrorKind::StorageFull => {
+            LeafFault::DiskFull { shard }
+        }
         _ => LeafFault::Internal {
             shard,
             reason: told,
@@ -217,4 +220,24 @@ pub(crate) fn analyzers_of(index: &IndexMeta) -> Result<Arc<AnalyzerRegistry>, S
     AnalyzerRegistry::with_limits(&index.settings.analysis, limits)
         .map(Arc::new)
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::key;
+
+    #[test]
+    fn what_passes_is_not_told_as_a_fault_of_the_server() {
+        let store = |kind: ErrorKind| CoordinatorError::Store {
+            path: "cluster.json".to_owned(),
+            source: kind.into(),
+        };
+        let full = not_agreed(key(1), &store(ErrorKind::StorageFull));
+        assert_eq!(full, LeafFault::DiskFull { shard: key(1) });
+        let contended = not_agreed(key(1), &CoordinatorError::Contention { attempts: 64 });
+        assert!(matches!(contended, LeafFault::Recovering { .. }));
+        let broken = not_agreed(key(1), &store(ErrorKind::PermissionDenied));
+        assert!(matches!(broken, LeafFault::Internal { .. }));
+    }
 }

@@ -215,6 +215,10 @@ impl Leaf {
     ) -> Result<u64, String> {
         let mut written = 0;
         while from < to {
+            // What is not replayed now is with the next start.
+            if *self.stopping.borrow() {
+                return Err("the node stops".to_owned());
+            }
             let page = self
                 .log
                 .read(key, from, PAGE_BYTES)

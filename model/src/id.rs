@@ -272,6 +272,14 @@ impl SeqNo {
     }
 }
 
+impl MappingVersion {
+    /// Returns the version after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// One shard of one index, anywhere in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShardKey {

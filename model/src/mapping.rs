@@ -174,6 +174,15 @@ pub struct Field {
     pub copy_to: Vec<FieldPath>,
     /// The field's keys as declared, without `properties` and `fields`, for echoing.
     pub declared: serde_json::Map<String, serde_json::Value>,
+    /// Version of the mapping that it came with: documents that were ordered under an older one do not have it,
+    /// whenever and wherever they are indexed. 0 for those that were there from the start, and for those of
+    /// earlier programs.
+    #[serde(default, skip_serializing_if = "is_from_the_start")]
+    pub since: MappingVersion,
+}
+
+fn is_from_the_start(since: &MappingVersion) -> bool {
+    since.0 == 0
 }
 
 /// Type of a field with its options; defaults are the dialect's.

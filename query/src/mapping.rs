@@ -17,7 +17,7 @@ mod template;
 mod tree;
 
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping};
+use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping, MappingVersion};
 use serde_json::{Map, Value};
 
 pub use analyzers::{AnalysisName, check_analyzers};
@@ -89,7 +89,8 @@ pub fn parse_mapping(
     root::apply(entries, existing, &mut mapping)?;
     if let Some(tree) = entries.get("properties") {
         let drafts = properties::read(tree, rules)?;
-        merge::into(&mut mapping, drafts)?;
+        let since = existing.map_or(MappingVersion(0), |existing| existing.version.next());
+        merge::into(&mut mapping, drafts, since)?;
     }
     if entries.contains_key("dynamic_templates") {
         template::check_mappings(&mapping.dynamic_templates, rules, &|_| true)?;
@@ -97,7 +98,7 @@ pub fn parse_mapping(
     check_limits(&mapping, rules)?;
     check_copies(&mapping, existing)?;
     if let Some(existing) = existing.filter(|existing| **existing != mapping) {
-        mapping.version.0 = existing.version.0 + 1;
+        mapping.version = existing.version.next();
     }
     Ok(mapping)
 }

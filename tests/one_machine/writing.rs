@@ -5,6 +5,7 @@ use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, Version};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteResult};
 use gleaner_query::answer::Hit;
+use gleaner_query::names::ResolveOptions;
 use gleaner_root::RootError;
 use gleaner_root::ingest::{IngestItem, IngestOptions, RefreshPolicy};
 use gleaner_root::read::GetRequest;
@@ -235,6 +236,33 @@ async fn a_key_used_again_for_other_documents_writes_them() -> Result<()> {
     node.root.refresh(&Default::default()).await?;
     let response = node.search("books", &json!({"size": 0})).await?;
     assert_eq!(response.total.expect("counted").value, 100);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_comes_later_is_in_no_document_before_it_after_a_crash_either() -> Result<()> {
+    let mut node = Node::start().await?;
+    let text = json!({"dynamic": false, "properties": {"t": {"type": "text"}}});
+    node.create("notes", &json!({"mappings": text})).await?;
+    let source = json!({"t": "a", "x": "foo"});
+    node.put("notes", &[("before".to_owned(), source.clone())])
+        .await?;
+    let field = json!({"properties": {"x": {"type": "keyword"}}});
+    let (root, options) = (&node.root, ResolveOptions::default());
+    root.put_mapping("notes", &options, &field, false).await?;
+    node.put("notes", &[("behind".to_owned(), source)]).await?;
+    for is_graceful in [false, true, false] {
+        let response = node
+            .search("notes", &json!({"query": {"term": {"x": "foo"}}}))
+            .await?;
+        let ids: Vec<&str> = response
+            .hits
+            .iter()
+            .map(|hit| hit.content.id.as_str())
+            .collect();
+        assert_eq!(ids, ["behind"]);
+        node = node.restart(is_graceful).await?;
+    }
     Ok(())
 }
 

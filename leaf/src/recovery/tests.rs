@@ -1,5 +1,6 @@
 //! Crashes, stops, damage, deletion: what a leaf finds again and what it says.
 
+use gleaner_coordinator::Coordinator;
 use gleaner_log::ShardLog;
 use gleaner_model::Version;
 use gleaner_proto::read::ShardPhase;
@@ -149,6 +150,20 @@ async fn a_graceful_stop_refuses_writes_and_leaves_nothing_to_replay() {
             .is_err()
     );
     drop(shard);
+    let fixture = fixture.start_again();
+    assert_eq!(fixture.shard().await.engine().view().num_documents(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_that_stops_replays_no_further() {
+    let fixture = Fixture::start();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    fixture.leaf.abandon().await;
+    let state = fixture.coordinator.state();
+    let index = Arc::clone(&state.indices[&key(1).index]);
+    let analyzers = crate::mapping::analyzers_of(&index).expect("built in");
+    let opened = fixture.leaf.open_shard(key(1), index, analyzers).await;
+    assert_eq!(opened.err().as_deref(), Some("the node stops"));
     let fixture = fixture.start_again();
     assert_eq!(fixture.shard().await.engine().view().num_documents(), 1);
 }

@@ -75,6 +75,9 @@ impl Follower {
         let _permit = leaf.opening.acquire().await;
         let log = &leaf.log;
         loop {
+            if *leaf.stopping.borrow() {
+                return Err(Halt::Closed);
+            }
             let page = log.read(self.shard.key, self.next, OWN_PAGE_BYTES).await;
             let page = page.map_err(|error| Halt::broken(&error))?;
             if page.records.is_empty() {

@@ -229,7 +229,8 @@ impl<'a> Inference<'a> {
 
     fn add(&mut self, draft: Draft) {
         let path = FieldPath::new(draft.path.as_str());
-        let field = merge::number(draft, self.next);
+        let since = self.mapping.version.next();
+        let field = merge::number(draft, self.next, since);
         self.next += 1;
         self.found.insert(path, field);
     }

@@ -1,21 +1,25 @@
 //! New declarations into the mapping in force, by Elasticsearch's rules: types and what shapes the
 //! index cannot change; fields may be added; the rest is replaced.
 
-use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
+use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 
 use super::is_stored;
 use super::properties::Draft;
 use crate::error::QueryError;
 
-/// Merges `drafts` in order.
-pub(super) fn into(mapping: &mut Mapping, drafts: Vec<Draft>) -> Result<(), QueryError> {
+/// Merges `drafts` in order; new fields come with version `since`.
+pub(super) fn into(
+    mapping: &mut Mapping,
+    drafts: Vec<Draft>,
+    since: MappingVersion,
+) -> Result<(), QueryError> {
     let mut next = mapping.next_ordinal();
     for draft in drafts {
         let path = FieldPath::new(draft.path.as_str());
         match mapping.fields.get_mut(&path) {
             Some(field) => merge(field, draft)?,
             None => {
-                mapping.fields.insert(path, number(draft, next));
+                mapping.fields.insert(path, number(draft, next, since));
                 next += 1;
             }
         }
@@ -24,9 +28,10 @@ pub(super) fn into(mapping: &mut Mapping, drafts: Vec<Draft>) -> Result<(), Quer
 }
 
 /// Gives a new field its ordinal.
-pub(super) fn number(draft: Draft, ordinal: u32) -> Field {
+pub(super) fn number(draft: Draft, ordinal: u32, since: MappingVersion) -> Field {
     Field {
         ordinal,
+        since,
         kind: draft.kind,
         is_multi_field: draft.is_multi_field,
         copy_to: draft.copy_to,

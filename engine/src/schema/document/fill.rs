@@ -21,6 +21,8 @@ pub(crate) struct Identity<'a> {
     pub(crate) seq_no: SeqNo,
     pub(crate) version: Version,
     pub(crate) term: PrimaryTerm,
+    /// Version of the mapping under which it was ordered.
+    pub(crate) mapping: MappingVersion,
 }
 
 /// A document whose values were read before it was ordered.
@@ -41,6 +43,8 @@ pub struct DocumentBuilder {
     fields: Arc<Fields>,
     /// By node of the plan.
     targets: Vec<Option<Target>>,
+    /// Version of the mapping that the newest field came with.
+    newest: MappingVersion,
     /// By node of the plan; `None` for what is not analysed.
     analyzers: Vec<Option<Analyzer>>,
 }
@@ -55,6 +59,8 @@ struct Target {
     is_kept: bool,
     /// Several values of a document stand in order in the column.
     is_sorted: bool,
+    /// Version of the mapping that the field came with.
+    since: MappingVersion,
 }
 
 impl DocumentBuilder {
@@ -72,10 +78,15 @@ impl DocumentBuilder {
                 listed: names::is_listed(&leaf.kind).then_some(u64::from(leaf.ordinal)),
                 is_kept: leaf.kind.is_indexed() || leaf.kind.has_doc_values(),
                 is_sorted: !matches!(leaf.kind, FieldKind::Text { .. }),
+                since: mapping
+                    .field(path)
+                    .map_or(MappingVersion(0), |field| field.since),
             });
         }
         let analyzers = analyzers_of(&plan, analyzers);
+        let since = targets.iter().flatten().map(|target| target.since);
         Self {
+            newest: since.max().unwrap_or(MappingVersion(0)),
             number: NEXT_BUILDER.fetch_add(1, Ordering::Relaxed),
             plan,
             fields,
@@ -89,21 +100,33 @@ impl DocumentBuilder {
         self.plan.version
     }
 
-    /// Builds a document, from `prepared` if this builder made that; what the mapping does not take of
-    /// `source` is left out.
+    /// Builds a document, from `prepared` if this builder made that; what the mapping under which it was
+    /// ordered does not take of `source` is left out, so that it is the same on each copy and after a replay.
     pub(crate) fn build(
         &self,
         identity: &Identity<'_>,
         source: &[u8],
         prepared: Option<Prepared>,
     ) -> TantivyDocument {
-        let prepared = prepared.filter(|prepared| prepared.by == self.number);
+        let is_of_all = identity.mapping >= self.newest;
+        let prepared = prepared.filter(|prepared| is_of_all && prepared.by == self.number);
         let mut document = match prepared {
             Some(prepared) => prepared.document,
-            None => self.filled(walk::leniently(&self.plan, source).values, source),
+            None => {
+                let mut values = walk::leniently(&self.plan, source).values;
+                if !is_of_all {
+                    values.retain(|(number, _)| self.has(*number, identity.mapping));
+                }
+                self.filled(values, source)
+            }
         };
         self.add_identity(&mut document, identity, source);
         document
+    }
+
+    /// Returns whether a field was there in some version of the mapping.
+    fn has(&self, number: u32, version: MappingVersion) -> bool {
+        self.targets[number as usize].is_some_and(|target| target.since <= version)
     }
 
     /// Prepares the document that `source` is, of which all values are there.

@@ -38,6 +38,7 @@ fn identity(id: &DocumentId) -> Identity<'_> {
         seq_no: SeqNo(7),
         version: Version(3),
         term: PrimaryTerm(2),
+        mapping: MappingVersion(1),
     }
 }
 
@@ -112,6 +113,35 @@ fn what_another_builder_prepared_is_not_taken() {
     // The same, taken by the builder that made it: it is not looked at again.
     let of_other = prepared(&parser(&keyword), br#"{"x": "b"}"#, &other);
     assert_ne!(other.build(&identity(&id), source, of_other), built);
+}
+
+#[test]
+fn a_field_is_in_no_document_that_was_ordered_before_it() {
+    let rules = MappingRules::default();
+    let declared = json!({"dynamic": false, "properties": {"x": {"type": "keyword"}}});
+    let first = parse_mapping(&declared, None, &rules).expect("a good mapping");
+    let added = json!({"properties": {"y": {"type": "keyword"},
+        "x": {"type": "keyword", "fields": {"text": {"type": "text"}}}}});
+    let grown = parse_mapping(&added, Some(&first), &rules).expect("it grows");
+    assert_eq!(grown.version, MappingVersion(2));
+    let builder = |mapping: &Mapping| {
+        let fields = Fields::new(mapping, &initial_schema(mapping)).expect("a whole schema");
+        DocumentBuilder::new(mapping, &AnalyzerRegistry::builtin(), Arc::new(fields))
+    };
+    let (first, grown) = (builder(&first), builder(&grown));
+    let id = DocumentId::parse("1").expect("a good id");
+    let source = br#"{"x": "a", "y": "b"}"#;
+    let built = |builder: &DocumentBuilder, version| {
+        let identity = Identity {
+            mapping: MappingVersion(version),
+            ..identity(&id)
+        };
+        let document = builder.build(&identity, source, None);
+        document.field_values().count()
+    };
+    assert_eq!(built(&grown, 1), built(&first, 1));
+    // A term, a text, and both among the fields with a value.
+    assert_eq!(built(&grown, 2), built(&first, 1) + 4);
 }
 
 #[test]
