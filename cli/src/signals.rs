@@ -2,11 +2,13 @@
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::exit::Exit;
 
 /// Completes at the first SIGINT or SIGTERM after the call. From then on, a SIGINT ends the process at
-/// once, as a crash would: nothing that was acknowledged is lost.
+/// once, as a crash would: nothing that was acknowledged is lost. Both are noticed also while nobody waits
+/// for what is returned.
 ///
 /// # Errors
 /// When the process cannot listen for signals.
@@ -16,15 +18,19 @@ pub(crate) fn stop_asked() -> Result<impl Future<Output = ()> + Send> {
         listen(SignalKind::interrupt())?,
         listen(SignalKind::terminate())?,
     );
-    Ok(async move {
+    let (tell, mut asked) = watch::channel(false);
+    tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tokio::spawn(async move {
-            interrupt.recv().await;
-            tracing::warn!("interrupted again, ended at once");
-            std::process::exit(Exit::Interrupted.code().into());
-        });
+        tell.send_replace(true);
+        interrupt.recv().await;
+        tracing::warn!("interrupted again, ended at once");
+        std::process::exit(Exit::Interrupted.code().into());
+    });
+    Ok(async move {
+        // An error means that the process ends.
+        drop(asked.wait_for(|is_asked| *is_asked).await);
     })
 }

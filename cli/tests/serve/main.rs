@@ -6,6 +6,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 use process::{Served, gleaner};
@@ -94,6 +95,37 @@ fn a_server_goes_on_when_nobody_reads_what_it_says() {
     let (code, said) = ask(&served, &["health", "--url", &served.url()]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(served.stop().0, 0, "it says at its end that it ends");
+}
+
+/// A pipe in place of the cluster state keeps the server opening for as long as the test has its other end.
+#[test]
+fn a_second_sigint_ends_a_server_that_is_still_opening() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("cluster.json");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut server = gleaner()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path())
+        .spawn()
+        .expect("it runs");
+    // Opens once the server reads.
+    let held = fs::File::options().write(true).open(&pipe);
+    let process = server.id().to_string();
+    let since = Instant::now();
+    // Two that arrive together count as one, so there are more.
+    let ended = loop {
+        let asked = Command::new("kill").args(["-INT", &process]).status();
+        assert!(asked.expect("kill runs").success());
+        let ended = server.try_wait().expect("it is ours");
+        if ended.is_some() || since.elapsed() > Duration::from_secs(30) {
+            break ended;
+        }
+    };
+    drop(held.expect("a pipe"));
+    drop(server.kill());
+    server.wait().expect("it ends");
+    assert_eq!(ended.and_then(|status| status.code()), Some(130));
 }
 
 #[test]
