@@ -157,7 +157,8 @@ impl Checkpoint {
                 ensure!(
                     file.identity == *identity && file.modified_ns == modified_ns,
                     "`{}` has changed since the checkpoint was written; remove the checkpoint to \
-                     load it anew",
+                     load it anew. Documents without ids of their own (`--id-field`) that are in \
+                     already would then be there twice: delete them, or the index, first",
                     path.display()
                 );
                 Ok((!file.is_whole).then_some(file.position))
@@ -332,6 +333,7 @@ mod tests {
             .resume(&place.data, &changed)
             .expect_err("another content");
         assert!(error.to_string().contains("has changed"), "{error}");
+        assert!(error.to_string().contains("there twice"), "{error}");
     }
 
     #[test]
