@@ -121,9 +121,9 @@ impl Run {
         let mut results = results.iter();
         for asked in asked {
             match asked {
-                Asked::Write { name, has_id } => {
+                Asked::Write { name } => {
                     if let Some(result) = results.next() {
-                        self.show_result(name, has_id, result, &state);
+                        self.show_result(name, result, &state);
                     }
                 }
                 Asked::Refused { name, body } => {
@@ -134,13 +134,7 @@ impl Run {
         }
     }
 
-    fn show_result(
-        &mut self,
-        name: &'static str,
-        has_id: bool,
-        result: &IngestResult,
-        state: &ClusterState,
-    ) {
+    fn show_result(&mut self, name: &'static str, result: &IngestResult, state: &ClusterState) {
         match document::written(result, state) {
             Ok((status, written)) => {
                 let num_bytes = self.items.add(name, &written.with_status(status), false);
@@ -148,7 +142,8 @@ impl Run {
             }
             Err(error) => {
                 self.items.has_rejected |= error.status == StatusCode::TOO_MANY_REQUESTS;
-                let id = Some(result.id.as_str()).filter(|_| has_id);
+                // One that was made too: by it a client can tell whether the document is in all the same.
+                let id = Some(result.id.as_str()).filter(|id| !id.is_empty());
                 let refusal = refusal(&result.index, id, &error);
                 let num_bytes = self.items.add(name, &refusal, true);
                 self.note(num_bytes, None);
@@ -168,7 +163,6 @@ enum Asked {
     /// The next of the results.
     Write {
         name: &'static str,
-        has_id: bool,
     },
     Refused {
         name: &'static str,
@@ -184,9 +178,8 @@ fn parted(chunk: Vec<Item>) -> (Vec<Asked>, Vec<IngestItem>) {
         asked.push(match item {
             Item::Write(item) => {
                 let name = document::action_name(&item.action);
-                let has_id = item.id.is_some();
                 writes.push(item);
-                Asked::Write { name, has_id }
+                Asked::Write { name }
             }
             Item::Refused {
                 name,
@@ -209,4 +202,41 @@ fn refusal(index: &str, id: Option<&str>, error: &ApiError) -> Value {
         "status": error.status.as_u16(),
         "error": error.to_json(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::testing::{create, speaking};
+
+    /// No leaf answers there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_write_that_failed_names_the_id_that_was_made() {
+        let dialect = speaking();
+        create(&dialect, "books", &Value::Null).await;
+        let lines = concat!(
+            r#"{"index":{}}"#,
+            "\n{}\n",
+            r#"{"create":{"_id":"1"}}"#,
+            "\n{}\n",
+            r#"{"index":{"_index":"Odd"}}"#,
+            "\n{}\n",
+        );
+        let request = http::Request::post("/books/_bulk")
+            .header("content-type", "application/x-ndjson")
+            .body(Body::from(lines));
+        let Ok(answer) = dialect.oneshot(request.expect("a good request")).await;
+        let body = answer.into_body().collect().await.expect("a whole body");
+        let told: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+        let items = &told["items"];
+        let made = items[0]["index"]["_id"].as_str();
+        assert!(made.is_some_and(|id| !id.is_empty()), "{told}");
+        assert_eq!(items[0]["index"]["status"], 503, "{told}");
+        assert_eq!(items[1]["create"]["_id"], "1");
+        assert_eq!(items[2]["index"]["_id"], Value::Null, "none was made");
+    }
 }
