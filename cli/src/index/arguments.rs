@@ -21,8 +21,9 @@ use crate::{
 ///
 /// NDJSON, JSON arrays, CSV, TSV (without quoting: a quote is a character) and bulk-action files,
 /// each plain, gzip or zstd. Requests that the server is too busy for are sent again after a wait,
-/// and so are single documents that it rejected; documents that it refuses for what they are go to
-/// the dead-letter file.
+/// and so are single documents that it rejected or failed at; documents that it refuses for what they
+/// are go to the dead-letter file. An index that is blocked, closed or gone stops the load: none of its
+/// documents is at fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_INDEX)]
 pub(crate) struct IndexArguments {
@@ -52,7 +53,7 @@ pub(crate) struct IndexArguments {
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
-    /// Seconds that a busy server may accept nothing before the load stops
+    /// Seconds that a busy or failing server may accept nothing before the load stops
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(super) patience: u64,
     /// File that remembers how far the load has come: the same command goes on from there.

@@ -3,7 +3,8 @@
 //! | the server says | what happens |
 //! | --- | --- |
 //! | an item is in, or a delete finds nothing | counted as accepted |
-//! | an item is rejected with 429, 502, 503 or 504 | only it is sent again, after a wait |
+//! | an item is rejected with 429, 500, 502, 503 or 504 | only it is sent again, after a wait |
+//! | an item's index is blocked, closed, gone or not ours | the load stops: no document is at fault |
 //! | another fault of an item | refused, with the server's reason |
 //! | 429, 502, 503, 504, or nothing | the whole request is sent again under the same key |
 //! | 413 | the request is sent in halves |
@@ -99,8 +100,8 @@ impl Delivery {
     /// wait and `is_ending` is true. Part of the batch may then be in.
     ///
     /// # Errors
-    /// When the server refuses the request itself, or stays busy beyond the load's patience. Part of
-    /// the batch may then be in.
+    /// When the server refuses the request itself or an index takes no documents, or the server stays
+    /// busy beyond the load's patience. Part of the batch may then be in.
     pub(crate) async fn deliver(
         &self,
         batch: Batch,
@@ -116,7 +117,7 @@ impl Delivery {
             let (again, reason, asked) = match self.send(&part, delivered.num_rejections).await? {
                 Answer::Items(told, asked) => {
                     delivered.written.extend(told.written);
-                    let (rejected, reason) = delivered.sort_out(part, told.outcomes);
+                    let (rejected, reason) = delivered.sort_out(part, told.outcomes)?;
                     if rejected.is_empty() {
                         continue;
                     }
@@ -234,13 +235,24 @@ impl Delivery {
 
 impl Delivered {
     /// Counts what is settled; returns what has to be sent again, and the first reason why.
-    fn sort_out(&mut self, records: Vec<Record>, outcomes: Vec<Outcome>) -> (Vec<Record>, String) {
+    ///
+    /// # Errors
+    /// When an index takes no documents.
+    fn sort_out(
+        &mut self,
+        records: Vec<Record>,
+        outcomes: Vec<Outcome>,
+    ) -> Result<(Vec<Record>, String)> {
         let num_records = records.len();
         let (mut rejected, mut first_reason) = (Vec::new(), String::new());
         for (record, outcome) in records.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Accepted => self.accepted += 1,
                 Outcome::Refused(reason) => self.refuse(record, reason),
+                // The batch is not settled: the next run of the load sends it.
+                Outcome::Kept(reason) => {
+                    bail!("an index takes no documents, mend that and run the load again: {reason}")
+                }
                 Outcome::Rejected(reason) => {
                     if rejected.is_empty() {
                         first_reason = reason;
@@ -253,7 +265,7 @@ impl Delivered {
             self.backoff.reset();
             self.stuck_since = None;
         }
-        (rejected, first_reason)
+        Ok((rejected, first_reason))
     }
 
     fn split(&mut self, mut part: Vec<Record>, reason: String, parts: &mut VecDeque<Vec<Record>>) {

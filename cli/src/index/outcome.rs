@@ -15,9 +15,11 @@ use crate::remote::cause;
 /// What became of one record.
 pub(super) enum Outcome {
     Accepted,
-    /// The server is busy; the reason is for the case that this goes on for too long.
+    /// The server is busy or at fault; the reason is for the case that this goes on for too long.
     Rejected(String),
     Refused(String),
+    /// Its index takes no documents, whatever they are; names the index and says why.
+    Kept(String),
 }
 
 /// What became of a request's records.
@@ -77,10 +79,28 @@ pub(super) fn told(records: &[Record], body: &[u8]) -> Result<Told> {
     Ok(told)
 }
 
+/// Is it a fault of the index rather than of the document: a block, one that is closed or gone, or that
+/// others may not write to?
+fn is_of_index(status: u16, error: &Value) -> bool {
+    matches!(
+        (status, error["type"].as_str().unwrap_or_default()),
+        (403, "cluster_block_exception")
+            | (400, "index_closed_exception")
+            | (404, "index_not_found_exception")
+            | (401 | 403, "security_exception")
+    )
+}
+
 fn outcome(record: &Record, action: &str, item: Item<'_>) -> Outcome {
     match item.error {
         None => Outcome::Accepted,
-        Some(error) if is_busy(item.status) => Outcome::Rejected(cause(&error)),
+        Some(error) if is_busy(item.status) || item.status == 500 => {
+            Outcome::Rejected(cause(&error))
+        }
+        Some(error) if is_of_index(item.status, &error) => {
+            let index = item.index.unwrap_or_default();
+            Outcome::Kept(format!("index `{index}`: {}", cause(&error)))
+        }
         // Ids of ours are nobody else's: an earlier try of this very document got through.
         Some(_) if item.status == 409 && action == "create" && record.has_derived_id => {
             Outcome::Accepted
@@ -113,6 +133,7 @@ mod tests {
             Outcome::Accepted => "accepted".to_owned(),
             Outcome::Rejected(reason) => format!("rejected {reason}"),
             Outcome::Refused(reason) => format!("refused {reason}"),
+            Outcome::Kept(reason) => format!("kept {reason}"),
         }
     }
 
@@ -126,9 +147,33 @@ mod tests {
         assert_eq!(said(false, &item("delete", 404, "")), "accepted");
         assert_eq!(said(false, &item("index", 429, error)), "rejected t: r");
         assert_eq!(said(false, &item("index", 503, error)), "rejected t: r");
+        assert_eq!(said(false, &item("index", 500, error)), "rejected t: r");
         assert_eq!(said(false, &item("index", 400, error)), "refused t: r");
         assert_eq!(said(false, &item("create", 409, error)), "refused t: r");
         assert_eq!(said(true, &item("create", 409, error)), "accepted");
+    }
+
+    #[test]
+    fn a_fault_of_the_index_is_none_of_the_document() {
+        let item = |status: u16, kind: &str| {
+            format!(
+                r#"{{"index":{{"_index":"books","status":{status},"error":{{"type":"{kind}","reason":"r"}}}}}}"#
+            )
+        };
+        for (status, kind) in [
+            (403, "cluster_block_exception"),
+            (400, "index_closed_exception"),
+            (404, "index_not_found_exception"),
+            (401, "security_exception"),
+            (403, "security_exception"),
+        ] {
+            let told = format!("kept index `books`: {kind}: r");
+            assert_eq!(said(false, &item(status, kind)), told);
+        }
+        let told = said(false, &item(429, "cluster_block_exception"));
+        assert!(told.starts_with("rejected "), "a full disk: {told}");
+        let told = said(false, &item(404, "document_missing_exception"));
+        assert!(told.starts_with("refused "), "{told}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `gleaner index` as users run it, against a small server of the dialect that misbehaves on demand.
 
+mod faults;
 mod server;
 
 use std::{

@@ -26,6 +26,8 @@ pub(crate) enum Reply {
     Status(u16, Option<u64>),
     /// Every n-th item, from the first, is rejected with 429; the others are applied.
     RejectEvery(usize),
+    /// The first item fails with this status and type; the others are applied.
+    FailFirst(u16, &'static str),
     /// The connection breaks before anything is applied.
     Hang,
     /// Everything is applied, and the connection breaks before the answer.
@@ -226,28 +228,26 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
             return refusal(status, retry_after);
         }
         Reply::Hang => return broken(),
-        Reply::Normal | Reply::RejectEvery(_) | Reply::ApplyAndHang => {}
+        Reply::Normal | Reply::RejectEvery(_) | Reply::FailFirst(..) | Reply::ApplyAndHang => {}
     }
     if let Some(answer) = books.answered.get(&key) {
         return axum::Json(answer.clone()).into_response();
     }
-    let stride = if let Reply::RejectEvery(stride) = reply {
-        stride
-    } else {
-        usize::MAX
-    };
     let items: Vec<Value> = (0_usize..)
         .zip(operations)
-        .map(|(index, operation)| {
-            if stride != usize::MAX && index.is_multiple_of(stride) {
+        .map(|(index, operation)| match reply {
+            Reply::RejectEvery(stride) if index.is_multiple_of(stride) => {
                 item(&operation, 429, Some("es_rejected_execution_exception"))
-            } else {
-                apply(&mut books, &operation)
             }
+            Reply::FailFirst(status, kind) if index == 0 => item(&operation, status, Some(kind)),
+            _ => apply(&mut books, &operation),
         })
         .collect();
     let answer = json!({"took": 1, "errors": true, "items": items});
-    books.answered.insert(key, answer.clone());
+    // An index that takes nothing remembers no request either.
+    if !matches!(reply, Reply::FailFirst(..)) {
+        books.answered.insert(key, answer.clone());
+    }
     if matches!(reply, Reply::ApplyAndHang) {
         broken()
     } else {

@@ -1,0 +1,54 @@
+//! Single items that fail for another reason than their document.
+
+use std::fs;
+
+use crate::{
+    Desk, load, numbers,
+    server::{Reply, Server},
+};
+
+#[test]
+fn a_blocked_index_stops_the_load_and_refuses_nothing() {
+    for (status, kind) in [
+        (403, "cluster_block_exception"),
+        (400, "index_closed_exception"),
+        (404, "index_not_found_exception"),
+        (403, "security_exception"),
+    ] {
+        let (server, desk) = (Server::start(), Desk::new());
+        let file = desk.numbered("a.ndjson", 30);
+        let (checkpoint, dead) = (desk.path("load.checkpoint"), desk.path("dead.ndjson"));
+        let arguments = [
+            "--checkpoint",
+            checkpoint.to_str().expect("a name"),
+            "--dead-letter",
+            dead.to_str().expect("a name"),
+            "--batch-docs",
+            "10",
+            "--parallel",
+            "1",
+        ];
+        server.reply_next([Reply::Normal, Reply::FailFirst(status, kind)]);
+        let (code, said) = load(&server, &arguments, &[&file]);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(&format!("index `books`: {kind}")), "{said}");
+        assert_eq!(server.request_sizes(), [10, 10], "it goes no further");
+        assert_eq!(numbers(&server).len(), 19);
+        assert_eq!(fs::read_to_string(&dead).expect("there"), "");
+
+        let (code, said) = load(&server, &arguments, &[&file]);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(numbers(&server), (0..30).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_item_that_the_server_failed_at_is_sent_again() {
+    let (server, desk) = (Server::start(), Desk::new());
+    server.reply_next([Reply::FailFirst(500, "exception")]);
+    let file = desk.numbered("a.ndjson", 3);
+    let (code, said) = load(&server, &[], &[&file]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(numbers(&server), [0, 1, 2]);
+    assert_eq!(server.request_sizes(), [3, 1]);
+}
