@@ -14,7 +14,8 @@
 //! often the server has *answered* it: a server that knows the header applies a request once, though
 //! its answer was lost; equal documents that stand elsewhere are another request, also after a load
 //! has gone on with other borders; and one that rejected an item is asked anew, not told to repeat
-//! its answer.
+//! its answer. That item may be in after all: where the server made its id, it is sent again as one to
+//! create under that id.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -31,7 +32,7 @@ use super::{
     batch::{Batch, Refusal},
     identity,
     ledger::Settled,
-    outcome::{Outcome, Told, is_busy, told},
+    outcome::{Outcome, Rejection, Told, is_busy, told},
     record::{Place, Record},
 };
 use crate::remote::{Remote, reason};
@@ -253,11 +254,14 @@ impl Delivered {
                 Outcome::Kept(reason) => {
                     bail!("an index takes no documents, mend that and run the load again: {reason}")
                 }
-                Outcome::Rejected(reason) => {
+                Outcome::Rejected(Rejection { reason, id }) => {
                     if rejected.is_empty() {
                         first_reason = reason;
                     }
-                    rejected.push(record);
+                    rejected.push(match id {
+                        Some(id) => record.with_made_id(&id),
+                        None => record,
+                    });
                 }
             }
         }

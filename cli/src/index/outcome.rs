@@ -15,11 +15,19 @@ use crate::remote::cause;
 /// What became of one record.
 pub(super) enum Outcome {
     Accepted,
-    /// The server is busy or at fault; the reason is for the case that this goes on for too long.
-    Rejected(String),
+    /// The server is busy or at fault.
+    Rejected(Rejection),
     Refused(String),
     /// Its index takes no documents, whatever they are; names the index and says why.
     Kept(String),
+}
+
+/// Why a record is not in now, and how it is sent again.
+pub(super) struct Rejection {
+    /// For the case that this goes on for too long.
+    pub(super) reason: String,
+    /// The id that the server made or was given, where the document may be in all the same.
+    pub(super) id: Option<String>,
 }
 
 /// What became of a request's records.
@@ -40,6 +48,8 @@ struct BulkAnswer<'a> {
 struct Item<'a> {
     #[serde(rename = "_index", borrow)]
     index: Option<Cow<'a, str>>,
+    #[serde(rename = "_id", borrow)]
+    id: Option<Cow<'a, str>>,
     #[serde(default)]
     status: u16,
     error: Option<Value>,
@@ -95,7 +105,12 @@ fn outcome(record: &Record, action: &str, item: Item<'_>) -> Outcome {
     match item.error {
         None => Outcome::Accepted,
         Some(error) if is_busy(item.status) || item.status == 500 => {
-            Outcome::Rejected(cause(&error))
+            // A 429 is a plain no; of what the others left behind, nobody knows.
+            let id = item.id.filter(|id| item.status != 429 && !id.is_empty());
+            Outcome::Rejected(Rejection {
+                reason: cause(&error),
+                id: id.map(Cow::into_owned),
+            })
         }
         Some(error) if is_of_index(item.status, &error) => {
             let index = item.index.unwrap_or_default();
@@ -131,7 +146,9 @@ mod tests {
         let told = told(&[record(has_derived_id)], body.as_bytes()).expect("an answer");
         match told.outcomes.into_iter().next().expect("one") {
             Outcome::Accepted => "accepted".to_owned(),
-            Outcome::Rejected(reason) => format!("rejected {reason}"),
+            Outcome::Rejected(Rejection { reason, id }) => {
+                format!("rejected {reason}{}", id.unwrap_or_default())
+            }
             Outcome::Refused(reason) => format!("refused {reason}"),
             Outcome::Kept(reason) => format!("kept {reason}"),
         }
@@ -140,14 +157,14 @@ mod tests {
     #[test]
     fn items_are_accepted_rejected_or_refused() {
         let item = |action: &str, status: u16, error: &str| {
-            format!("{{\"{action}\":{{\"_id\":\"1\",\"status\":{status}{error}}}}}")
+            format!("{{\"{action}\":{{\"_id\":\" 1\",\"status\":{status}{error}}}}}")
         };
         let error = r#","error":{"type":"t","reason":"r"}"#;
         assert_eq!(said(false, &item("index", 201, "")), "accepted");
         assert_eq!(said(false, &item("delete", 404, "")), "accepted");
         assert_eq!(said(false, &item("index", 429, error)), "rejected t: r");
-        assert_eq!(said(false, &item("index", 503, error)), "rejected t: r");
-        assert_eq!(said(false, &item("index", 500, error)), "rejected t: r");
+        assert_eq!(said(false, &item("index", 503, error)), "rejected t: r 1");
+        assert_eq!(said(false, &item("index", 500, error)), "rejected t: r 1");
         assert_eq!(said(false, &item("index", 400, error)), "refused t: r");
         assert_eq!(said(false, &item("create", 409, error)), "refused t: r");
         assert_eq!(said(true, &item("create", 409, error)), "accepted");

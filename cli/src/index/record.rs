@@ -27,7 +27,8 @@ pub(crate) struct Record {
     pub(crate) action: String,
     /// The source line, without its end.
     pub(crate) source: Option<String>,
-    /// Is a second try that finds the document there our own first try? True where the id is ours.
+    /// Is a second try that finds the document there our own first try? True where the id is ours, or the
+    /// server made it for this record.
     pub(crate) has_derived_id: bool,
 }
 
@@ -98,6 +99,24 @@ impl Record {
             source: source.map(in_one_line),
             has_derived_id: derived.is_some(),
         }
+    }
+
+    /// Makes it the creation of document `id`, which the server made for it at an earlier try; one that
+    /// names its document stays as it is.
+    pub(crate) fn with_made_id(mut self, id: &str) -> Self {
+        let action: HashMap<&str, &RawValue> =
+            serde_json::from_str(&self.action).unwrap_or_default();
+        let metadata = action.get("index").or_else(|| action.get("create"));
+        let unnamed = metadata.map(|metadata| metadata.get()).filter(|metadata| {
+            let members: Option<HashMap<Cow<'_, str>, &RawValue>> =
+                serde_json::from_str(metadata).ok();
+            members.is_some_and(|members| !members.contains_key("_id"))
+        });
+        if let Some(metadata) = unnamed {
+            self.action = format!("{{\"create\":{}}}", with_id(metadata, id));
+            self.has_derived_id = true;
+        }
+        self
     }
 
     /// Returns the bytes it takes in a body.
@@ -235,5 +254,34 @@ mod tests {
             r#"{"delete":{"_id":"7"}}"#
         );
         assert_eq!(of(Action::Update, None, "{}"), r#"{"update":{}}"#);
+    }
+
+    #[test]
+    fn only_an_operation_without_an_id_takes_the_one_that_was_made() {
+        let of = |action: &str| {
+            let record = Record {
+                place: HERE,
+                action: action.to_owned(),
+                source: None,
+                has_derived_id: false,
+            };
+            let named = record.with_made_id("m");
+            (named.action, named.has_derived_id)
+        };
+        let created = r#"{"create":{"_id":"m","routing":"r"}}"#;
+        for unnamed in [
+            r#"{"index":{"routing":"r"}}"#,
+            r#"{"create":{"routing":"r"}}"#,
+        ] {
+            assert_eq!(of(unnamed), (created.to_owned(), true));
+        }
+        for other in [
+            r#"{"index":{"_id":"1"}}"#,
+            r#"{"create":{"_id":"1"}}"#,
+            r#"{"update":{}}"#,
+            r#"{"delete":{"_id":"1"}}"#,
+        ] {
+            assert_eq!(of(other), (other.to_owned(), false));
+        }
     }
 }

@@ -52,3 +52,15 @@ fn an_item_that_the_server_failed_at_is_sent_again() {
     assert_eq!(numbers(&server), [0, 1, 2]);
     assert_eq!(server.request_sizes(), [3, 1]);
 }
+
+#[test]
+fn a_document_whose_outcome_is_unknown_is_not_doubled() {
+    let (server, desk) = (Server::start(), Desk::new());
+    server.reply_next([Reply::ApplyAndForget]);
+    let file = desk.numbered("a.ndjson", 3);
+    let (code, said) = load(&server, &[], &[&file]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(server.request_sizes(), [3, 1]);
+    assert_eq!(numbers(&server), [0, 1, 2]);
+    assert!(said.contains("indexed 3 documents"), "{said}");
+}

@@ -32,6 +32,8 @@ pub(crate) enum Reply {
     Hang,
     /// Everything is applied, and the connection breaks before the answer.
     ApplyAndHang,
+    /// Everything is applied, and the first item is told to be unknown, 503, with the id it got.
+    ApplyAndForget,
 }
 
 #[derive(Default)]
@@ -228,7 +230,7 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
             return refusal(status, retry_after);
         }
         Reply::Hang => return broken(),
-        Reply::Normal | Reply::RejectEvery(_) | Reply::FailFirst(..) | Reply::ApplyAndHang => {}
+        _ => {}
     }
     if let Some(answer) = books.answered.get(&key) {
         return axum::Json(answer.clone()).into_response();
@@ -240,6 +242,12 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
                 item(&operation, 429, Some("es_rejected_execution_exception"))
             }
             Reply::FailFirst(status, kind) if index == 0 => item(&operation, status, Some(kind)),
+            Reply::ApplyAndForget if index == 0 => {
+                let written = apply(&mut books, &operation);
+                let mut told = item(&operation, 503, Some("unavailable_shards_exception"));
+                told[&operation.0]["_id"] = written[&operation.0]["_id"].clone();
+                told
+            }
             _ => apply(&mut books, &operation),
         })
         .collect();
@@ -297,8 +305,10 @@ fn apply(books: &mut Books, operation: &Operation) -> Value {
             item(operation, 409, Some("version_conflict_engine_exception"))
         }
         _ => {
+            let mut written = item(operation, 201, None);
+            written[action]["_id"] = id.as_str().into();
             books.documents.insert(id, source.clone());
-            item(operation, 201, None)
+            written
         }
     }
 }
