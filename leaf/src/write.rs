@@ -172,8 +172,7 @@ impl Leaf {
         plan: &mut Plan,
     ) -> Result<(), LeafFault> {
         if plan.outcomes.len() < items.len() {
-            return Err(LeafFault::BadQuery {
-                kind: "illegal_argument_exception".into(),
+            return Err(LeafFault::TooLarge {
                 reason: format!(
                     "updates under one idempotency key make more than [{WHOLE_BYTES}] bytes of documents, \
                      none of them was written: send fewer in one request"

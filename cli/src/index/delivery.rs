@@ -7,7 +7,7 @@
 //! | an item's index is blocked, closed, gone or not ours | the load stops: no document is at fault |
 //! | another fault of an item | refused, with the server's reason |
 //! | 429, 502, 503, 504, or nothing | the whole request is sent again under the same key |
-//! | 413 | the request is sent in halves |
+//! | 413, for the request or for items of it | it, or they, are sent in halves |
 //! | another status | the load stops: no document is at fault |
 //!
 //! `Idempotency-Key` names the load, where the request begins (input and position), its body and how
@@ -118,7 +118,8 @@ impl Delivery {
             let (again, reason, asked) = match self.send(&part, delivered.num_rejections).await? {
                 Answer::Items(told, asked) => {
                     delivered.written.extend(told.written);
-                    let (rejected, reason) = delivered.sort_out(part, told.outcomes)?;
+                    let sent = (part, told.outcomes);
+                    let (rejected, reason) = delivered.sort_out(sent, &mut parts)?;
                     if rejected.is_empty() {
                         continue;
                     }
@@ -235,17 +236,19 @@ impl Delivery {
 }
 
 impl Delivered {
-    /// Counts what is settled; returns what has to be sent again, and the first reason why.
+    /// Counts what is settled, and puts what was too large in front of `parts`; returns what has to be sent
+    /// again, and the first reason why.
     ///
     /// # Errors
     /// When an index takes no documents.
     fn sort_out(
         &mut self,
-        records: Vec<Record>,
-        outcomes: Vec<Outcome>,
+        (records, outcomes): (Vec<Record>, Vec<Outcome>),
+        parts: &mut VecDeque<Vec<Record>>,
     ) -> Result<(Vec<Record>, String)> {
         let num_records = records.len();
         let (mut rejected, mut first_reason) = (Vec::new(), String::new());
+        let (mut large, mut why_large) = (Vec::new(), String::new());
         for (record, outcome) in records.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Accepted => self.accepted += 1,
@@ -253,6 +256,10 @@ impl Delivered {
                 // The batch is not settled: the next run of the load sends it.
                 Outcome::Kept(reason) => {
                     bail!("an index takes no documents, mend that and run the load again: {reason}")
+                }
+                Outcome::TooLarge(reason) => {
+                    why_large = reason;
+                    large.push(record);
                 }
                 Outcome::Rejected(Rejection { reason, id }) => {
                     if rejected.is_empty() {
@@ -264,6 +271,12 @@ impl Delivered {
                     });
                 }
             }
+        }
+        if large.len() == 1 && num_records > 1 {
+            // It has not been sent alone yet.
+            parts.push_front(large);
+        } else {
+            self.split(large, why_large, parts);
         }
         if rejected.len() < num_records {
             self.backoff.reset();

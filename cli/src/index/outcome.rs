@@ -17,6 +17,8 @@ pub(super) enum Outcome {
     Accepted,
     /// The server is busy or at fault.
     Rejected(Rejection),
+    /// Too large together with others of the request; none of these is in.
+    TooLarge(String),
     Refused(String),
     /// Its index takes no documents, whatever they are; names the index and says why.
     Kept(String),
@@ -112,6 +114,7 @@ fn outcome(record: &Record, action: &str, item: Item<'_>) -> Outcome {
                 id: id.map(Cow::into_owned),
             })
         }
+        Some(error) if item.status == 413 => Outcome::TooLarge(cause(&error)),
         Some(error) if is_of_index(item.status, &error) => {
             let index = item.index.unwrap_or_default();
             Outcome::Kept(format!("index `{index}`: {}", cause(&error)))
@@ -149,6 +152,7 @@ mod tests {
             Outcome::Rejected(Rejection { reason, id }) => {
                 format!("rejected {reason}{}", id.unwrap_or_default())
             }
+            Outcome::TooLarge(reason) => format!("too large {reason}"),
             Outcome::Refused(reason) => format!("refused {reason}"),
             Outcome::Kept(reason) => format!("kept {reason}"),
         }
@@ -165,6 +169,7 @@ mod tests {
         assert_eq!(said(false, &item("index", 429, error)), "rejected t: r");
         assert_eq!(said(false, &item("index", 503, error)), "rejected t: r 1");
         assert_eq!(said(false, &item("index", 500, error)), "rejected t: r 1");
+        assert_eq!(said(false, &item("update", 413, error)), "too large t: r");
         assert_eq!(said(false, &item("index", 400, error)), "refused t: r");
         assert_eq!(said(false, &item("create", 409, error)), "refused t: r");
         assert_eq!(said(true, &item("create", 409, error)), "accepted");

@@ -64,3 +64,21 @@ fn a_document_whose_outcome_is_unknown_is_not_doubled() {
     assert_eq!(numbers(&server), [0, 1, 2]);
     assert!(said.contains("indexed 3 documents"), "{said}");
 }
+
+#[test]
+fn updates_that_are_too_large_together_are_split() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let update = |n: usize| format!("{{\"update\":{{\"_id\":\"{n}\"}}}}\n{{\"n\":{n}}}\n");
+    let others = "{\"index\":{\"_id\":\"9\"}}\n{\"n\":9}\n".to_owned();
+    let file = desk.write("a.bulk", others + &(0..5).map(update).collect::<String>());
+    server.limit_updates(2);
+    let (code, said) = load(&server, &[], &[&file]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(numbers(&server), [0, 1, 2, 3, 4, 9]);
+    assert_eq!(server.request_sizes(), [6, 2, 3, 1, 2]);
+
+    server.limit_updates(0);
+    let (code, said) = load(&server, &["--batch-docs", "2"], &[&file]);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("5 refused"), "each alone: {said}");
+}

@@ -42,6 +42,8 @@ struct Books {
     next: VecDeque<Reply>,
     always: Option<Reply>,
     body_limit: Option<usize>,
+    /// Most updates of a request; more of them are refused, each.
+    update_limit: Option<usize>,
     exists: bool,
     num_refreshes: usize,
     /// Refreshes get no answer.
@@ -117,6 +119,10 @@ impl Server {
 
     pub(crate) fn limit_body(&self, num_bytes: usize) {
         self.with(|books| books.body_limit = Some(num_bytes));
+    }
+
+    pub(crate) fn limit_updates(&self, number: usize) {
+        self.with(|books| books.update_limit = Some(number));
     }
 
     pub(crate) fn documents(&self) -> BTreeMap<String, Value> {
@@ -235,6 +241,10 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
     if let Some(answer) = books.answered.get(&key) {
         return axum::Json(answer.clone()).into_response();
     }
+    let updates = operations.iter().filter(|(action, ..)| action == "update");
+    let are_too_many = books
+        .update_limit
+        .is_some_and(|limit| updates.count() > limit);
     let items: Vec<Value> = (0_usize..)
         .zip(operations)
         .map(|(index, operation)| match reply {
@@ -247,6 +257,9 @@ async fn bulk(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Respons
                 let mut told = item(&operation, 503, Some("unavailable_shards_exception"));
                 told[&operation.0]["_id"] = written[&operation.0]["_id"].clone();
                 told
+            }
+            _ if are_too_many && operation.0 == "update" => {
+                item(&operation, 413, Some("content_too_long_exception"))
             }
             _ => apply(&mut books, &operation),
         })
