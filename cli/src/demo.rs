@@ -190,6 +190,7 @@ fn delivery(remote: &Remote, index: &str) -> Delivery {
         pipeline: None,
         load: format!("{:016x}", rand::random::<u64>()),
         inputs: Vec::new(),
+        num_resent: 0,
         patience: PATIENCE,
         told: Reasons::default(),
     }

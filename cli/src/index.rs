@@ -25,6 +25,7 @@ pub(crate) mod report;
 
 use std::{
     io::{self, ErrorKind, Write, stdout},
+    path::Path,
     pin::pin,
     time::Duration,
 };
@@ -57,6 +58,8 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     remote.greet().await?;
     create_index(&remote, &arguments).await?;
     let names = inputs.iter().map(InputFile::name).collect();
+    let flow = arguments.flow();
+    let goes_on = kept_in.is_some_and(Path::exists);
     let (reading, mut ledger, load) = books::open(&arguments, inputs, &remote)?;
     if ledger.settled_before() > 0 {
         let number = grouped(ledger.settled_before());
@@ -68,13 +71,13 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
         pipeline: arguments.pipeline.clone().map(pipeline),
         load,
         inputs: names,
+        num_resent: if goes_on { flow.num_uncovered() } else { 0 },
         patience: Duration::from_secs(arguments.patience),
         told: Reasons::default(),
     };
     let reporter = Reporter::new(arguments.quiet);
     let books = (&mut ledger, &reporter);
     let mut interrupt = pin!(signals::stop_asked()?);
-    let flow = arguments.flow();
     let end = load::run(reading, delivery, flow, books, interrupt.as_mut()).await;
     let elapsed = reporter.finish();
     let told = format!(

@@ -48,6 +48,8 @@ pub(crate) struct Delivery {
     pub(crate) load: String,
     /// What each input is called in keys, in their order; the same in each run of a load.
     pub(crate) inputs: Vec<String>,
+    /// How many batches, from the first, an earlier run of the load may have sent; 0 in its first run.
+    pub(crate) num_resent: u64,
     /// How long a batch may get nowhere before the load stops.
     pub(crate) patience: Duration,
     /// Why it had to wait so far.
@@ -89,6 +91,8 @@ struct Delivered {
     accepted: u64,
     written: BTreeSet<String>,
     refusals: Vec<Refusal>,
+    /// May an earlier run of the load have sent it?
+    is_resent: bool,
     backoff: Backoff,
     /// Since when nothing was accepted or refused.
     stuck_since: Option<Instant>,
@@ -110,6 +114,7 @@ impl Delivery {
     ) -> Result<Option<Settled>> {
         let mut delivered = Delivered {
             refusals: batch.unreadable,
+            is_resent: batch.number < self.num_resent,
             ..Delivered::default()
         };
         let mut parts = VecDeque::new();
@@ -253,6 +258,12 @@ impl Delivered {
             match outcome {
                 Outcome::Accepted => self.accepted += 1,
                 Outcome::Refused(reason) => self.refuse(record, reason),
+                // The server knows a request for a while only.
+                Outcome::Taken(reason) if self.is_resent => {
+                    let ours = "an earlier run of this load may have created it";
+                    self.refuse(record, format!("{reason}; {ours}"));
+                }
+                Outcome::Taken(reason) => self.refuse(record, reason),
                 // The batch is not settled: the next run of the load sends it.
                 Outcome::Kept(reason) => {
                     bail!("an index takes no documents, mend that and run the load again: {reason}")
@@ -346,6 +357,7 @@ mod tests {
             pipeline: None,
             load: "l".to_owned(),
             inputs: inputs.iter().map(ToString::to_string).collect(),
+            num_resent: 0,
             patience: Duration::from_secs(3_600),
             told: Reasons::default(),
         }

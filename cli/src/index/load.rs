@@ -32,6 +32,14 @@ pub(crate) struct Flow {
     pub(crate) limits: Limits,
 }
 
+impl Flow {
+    /// Returns how many batches a run may have sent that its checkpoint does not cover: those that the
+    /// books hold, and as many again for what is settled between two checkpoints.
+    pub(super) fn num_uncovered(self) -> u64 {
+        2 * LEAD * self.parallel as u64
+    }
+}
+
 /// How a load ended, when nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {

@@ -20,6 +20,8 @@ pub(super) enum Outcome {
     /// Too large together with others of the request; none of these is in.
     TooLarge(String),
     Refused(String),
+    /// It was to be created and is there; the reason says so.
+    Taken(String),
     /// Its index takes no documents, whatever they are; names the index and says why.
     Kept(String),
 }
@@ -123,6 +125,7 @@ fn outcome(record: &Record, action: &str, item: Item<'_>) -> Outcome {
         Some(_) if item.status == 409 && action == "create" && record.has_derived_id => {
             Outcome::Accepted
         }
+        Some(error) if item.status == 409 && action == "create" => Outcome::Taken(cause(&error)),
         Some(error) => Outcome::Refused(cause(&error)),
     }
 }
@@ -154,6 +157,7 @@ mod tests {
             }
             Outcome::TooLarge(reason) => format!("too large {reason}"),
             Outcome::Refused(reason) => format!("refused {reason}"),
+            Outcome::Taken(reason) => format!("taken {reason}"),
             Outcome::Kept(reason) => format!("kept {reason}"),
         }
     }
@@ -171,7 +175,8 @@ mod tests {
         assert_eq!(said(false, &item("index", 500, error)), "rejected t: r 1");
         assert_eq!(said(false, &item("update", 413, error)), "too large t: r");
         assert_eq!(said(false, &item("index", 400, error)), "refused t: r");
-        assert_eq!(said(false, &item("create", 409, error)), "refused t: r");
+        assert_eq!(said(false, &item("index", 409, error)), "refused t: r");
+        assert_eq!(said(false, &item("create", 409, error)), "taken t: r");
         assert_eq!(said(true, &item("create", 409, error)), "accepted");
     }
 

@@ -82,3 +82,29 @@ fn updates_that_are_too_large_together_are_split() {
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("5 refused"), "each alone: {said}");
 }
+
+#[test]
+fn a_creation_that_an_earlier_run_may_have_made_is_refused_as_such() {
+    let (server, desk) = (Server::start(), Desk::new());
+    let create = |n: usize| format!("{{\"create\":{{\"_id\":\"{n}\"}}}}\n{{\"n\":{n}}}\n");
+    let file = desk.write("a.bulk", (0..4).map(create).collect::<String>());
+    let checkpoint = desk.path("load.checkpoint");
+    let checkpoint = checkpoint.to_str().expect("a name");
+    let flags = ["--batch-docs", "2", "--parallel", "1"];
+    let resumable = [&flags[..], &["--checkpoint", checkpoint]].concat();
+    server.reply_next([Reply::Normal, Reply::ApplyAndHang]);
+    server.reply_always(Reply::Status(403, None));
+    let (code, said) = load(&server, &resumable, &[&file]);
+    assert_eq!(code, 1, "{said}");
+
+    server.forget_requests();
+    server.reply_always(Reply::Normal);
+    let hint = "an earlier run of this load may have created it";
+    let (code, said) = load(&server, &resumable, &[&file]);
+    assert_eq!(code, 3, "{said}");
+    assert_eq!(said.matches(hint).count(), 2, "{said}");
+
+    let (code, said) = load(&server, &flags, &[&file]);
+    assert_eq!(code, 3, "{said}");
+    assert!(!said.contains(hint) && said.contains("4 refused"), "{said}");
+}

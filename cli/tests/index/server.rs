@@ -121,6 +121,11 @@ impl Server {
         self.with(|books| books.body_limit = Some(num_bytes));
     }
 
+    /// Forgets which requests it has answered.
+    pub(crate) fn forget_requests(&self) {
+        self.with(|books| books.answered.clear());
+    }
+
     pub(crate) fn limit_updates(&self, number: usize) {
         self.with(|books| books.update_limit = Some(number));
     }
