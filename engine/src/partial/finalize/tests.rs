@@ -1,7 +1,6 @@
 //! Shapes of answers: orders, cuts, gaps, formats.
 
 mod bounds;
-
 mod edges;
 
 use std::collections::BTreeMap;
