@@ -291,6 +291,24 @@ mod tests {
         );
     }
     #[tokio::test(flavor = "multi_thread")]
+    async fn who_makes_an_index_that_is_deleted_at_once_does_not_wait_for_it() {
+        // No leaf answers there.
+        let dialect = speaking();
+        let make = crate::testing::sent(&dialect, ("PUT", "/books?timeout=1h"), &Value::Null);
+        let delete = async {
+            let mut status = http::StatusCode::NOT_FOUND;
+            while status != http::StatusCode::OK {
+                let path = ("DELETE", "/books");
+                (status, _) = crate::testing::sent(&dialect, path, &Value::Null).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        let ((status, answer), ()) = tokio::join!(make, delete);
+        assert_eq!(status, http::StatusCode::OK);
+        assert_eq!(answer["shards_acknowledged"], true, "{answer}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn names_can_be_required_where_indices_are_deleted() {
         let dialect = speaking();
         create(&dialect, "books", &json!({})).await;

@@ -61,7 +61,7 @@ impl ActiveShards {
         }
     }
 
-    /// Waits; returns whether the copies of all `indices` are active. Copies that nobody holds are not
+    /// Waits; returns whether the copies of all `indices` that stay are active. Copies that nobody holds are not
     /// waited for, and those of a leaf that does not answer are not waited for long.
     pub(super) async fn wait(
         self,
@@ -82,7 +82,14 @@ impl ActiveShards {
             let Ok(states) = timeout(left, request.root().shard_states()).await else {
                 return false;
             };
-            let verdicts = indices.iter().map(|index| self.verdict(index, &states));
+            // One that is deleted or closed meanwhile has no shards to wait for.
+            let state = request.root().state();
+            let is_open = |index: &&&IndexMeta| {
+                let now = state.indices.get(&index.uuid);
+                now.is_some_and(|now| !now.is_closed)
+            };
+            let open = indices.iter().filter(is_open);
+            let verdicts = open.map(|index| self.verdict(index, &states));
             silent_since = match verdicts.max().unwrap_or(Verdict::Active) {
                 Verdict::Active => return true,
                 Verdict::Hopeless => return false,
