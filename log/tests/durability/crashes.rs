@@ -318,18 +318,24 @@ async fn a_power_cut_between_floors_loses_nothing_acknowledged() {
     }
 }
 
-#[tokio::test]
-async fn a_power_cut_while_a_journal_is_read_back_loses_nothing_acknowledged() {
-    let setting = Setting {
-        journal_bytes: 8 << 20,
-        ..IN_PLACE
-    };
+/// A disk after a power cut in the middle of the work, and what is known of it.
+pub(crate) async fn cut_with_frames(setting: Setting) -> (SimulatedFiles, Known) {
     let files = SimulatedFiles::new();
     let (log, _) = open(small_segments(&files, setting));
     let mut known = Known::default();
     work(&log, 4, &mut known).await;
     files.reboot(Survival::Synced);
     drop(log);
+    (files, known)
+}
+
+#[tokio::test]
+async fn a_power_cut_while_a_journal_is_read_back_loses_nothing_acknowledged() {
+    let setting = Setting {
+        journal_bytes: 8 << 20,
+        ..IN_PLACE
+    };
+    let (files, known) = cut_with_frames(setting).await;
     for edge in files.num_operations().. {
         for survival in [Survival::Synced, Survival::All, Survival::Random(edge)] {
             let again = files.fork();

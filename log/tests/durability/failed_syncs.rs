@@ -8,7 +8,7 @@ use gleaner_log::files::{Fault, SimulatedFiles, Survival};
 use gleaner_log::{LocalLog, LogError, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::crashes::{IN_PLACE, Known, Setting, check, small_segments, work};
+use crate::crashes::{IN_PLACE, Known, Setting, check, cut_with_frames, small_segments, work};
 use crate::world::{
     ROOT, append, fill, journaled, numbered, open, options, payload, read_all, scale,
 };
@@ -89,12 +89,7 @@ async fn what_is_opened_after_any_failed_operation_outlives_a_power_cut() {
 #[tokio::test]
 async fn what_is_opened_after_an_opening_that_failed_outlives_a_power_cut() {
     let setting = SETTINGS[1];
-    let files = SimulatedFiles::new();
-    let (log, _) = open(small_segments(&files, setting));
-    let mut known = Known::default();
-    work(&log, 4, &mut known).await;
-    files.reboot(Survival::Synced);
-    drop(log);
+    let (files, known) = cut_with_frames(setting).await;
     for edge in files.num_operations().. {
         for fault in [Fault::Io, Fault::IoPartly(edge)] {
             let again = files.fork();
