@@ -172,3 +172,30 @@ async fn a_bulk_of_many_chunks_refreshes_its_shards_once() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_another_version_is_a_conflict_beside_those_that_are_found() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    for n in 0..2 {
+        let write = Request::json("PUT", "/notes/_doc/1", &json!({"n": n}));
+        server.send(&write).await?.ok()?;
+    }
+    let docs = [
+        json!({"_id": "1", "version": 1}),
+        json!({"_id": "1", "version": 2}),
+    ];
+    let get = Request::json("POST", "/notes/_mget", &json!({ "docs": docs }));
+    let told = server.send(&get).await?.ok()?;
+    let conflict = &told["docs"][0];
+    assert_eq!(
+        conflict["error"]["type"],
+        "version_conflict_engine_exception"
+    );
+    assert_eq!(
+        (&conflict["_id"], &conflict["found"]),
+        (&json!("1"), &Value::Null)
+    );
+    assert_eq!(told["docs"][1]["_source"], json!({"n": 1}));
+    Ok(())
+}

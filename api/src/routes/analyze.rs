@@ -282,5 +282,15 @@ mod tests {
             let reason = answer["error"]["reason"].as_str().unwrap_or_default();
             assert!(reason.contains("[10000]"), "{answer}");
         }
+        // One token: what is refused is to hold all that there may be.
+        let gathered = json!([{"type": "shingle"}]);
+        for (filter, expected) in [
+            (json!([]), StatusCode::OK),
+            (gathered, StatusCode::BAD_REQUEST),
+        ] {
+            let body = json!({"tokenizer": "keyword", "filter": filter, "text": text});
+            let (status, _) = sent(&dialect, ("POST", "/_analyze"), &body).await;
+            assert_eq!(status, expected, "{filter}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::testing::{Fixture, index, shard};
 
-fn item(index: &str, id: Option<&str>) -> IngestItem {
+pub(super) fn item(index: &str, id: Option<&str>) -> IngestItem {
     IngestItem {
         index: index.to_owned(),
         id: id.map(str::to_owned),

@@ -1,27 +1,16 @@
 //! Parts of one request: shown once, waited for together.
 
-use bytes::Bytes;
-use gleaner_proto::write::{Condition, WriteAction};
 use serde_json::json;
 
 use super::super::IngestItem;
+use super::super::tests::item;
 use super::*;
 use crate::RootOptions;
 use crate::testing::{Cluster, index, shard};
 
 fn items(num_items: usize) -> Vec<IngestItem> {
-    let item = |n| IngestItem {
-        index: "index-1".to_owned(),
-        id: Some(format!("id-{n}")),
-        routing: None,
-        action: WriteAction::Index {
-            source: Bytes::from_static(b"{}"),
-            create: false,
-        },
-        condition: Condition::None,
-        require_alias: false,
-    };
-    (0..num_items).map(item).collect()
+    let ids = (0..num_items).map(|n| format!("id-{n}"));
+    ids.map(|id| item("index-1", Some(&id))).collect()
 }
 
 fn options(refresh: RefreshPolicy) -> IngestOptions {
