@@ -43,7 +43,7 @@ use self::memory::Ledger;
 use self::node::{Block, Children, SegmentContext};
 use crate::control::{Control, MemoryAccount};
 use crate::error::EngineError;
-use crate::partial::terms::COMPLETE_KEYS;
+use crate::partial::terms::{COMPLETE_KEYS, COMPLETE_KEYS_WITH_HITS};
 use crate::partial::{Aggregations, Partial};
 use crate::view::{SegmentView, View};
 
@@ -172,7 +172,12 @@ impl<'a> Plan<'a> {
             if let (Partial::Terms(terms), AggregationKind::Terms(request)) =
                 (partial, &aggregation.kind)
             {
-                terms.truncate(request, COMPLETE_KEYS);
+                let limit = if top_hits::are_in(&aggregation.sub) {
+                    COMPLETE_KEYS_WITH_HITS
+                } else {
+                    COMPLETE_KEYS
+                };
+                terms.truncate(request, limit);
             }
         }
         let mut reading = top_hits::Reading {

@@ -1,7 +1,7 @@
 //! Documents that were read back lately, unpacked, under one budget of bytes.
 //!
-//! A segment's store packs documents into blocks of 16 KiB: to read one is to unpack its block, which costs
-//! more than to find it. What a document holds never changes as long as its segment exists, so an entry is
+//! A segment's store packs documents into blocks: to read one is to unpack its block, which costs more than
+//! to find it. What a document holds never changes as long as its segment exists, so an entry is
 //! true until it leaves. Entries leave by use: one that is asked for again stays before many that are read
 //! once (TinyLFU: Einziger, Friedman, Manes, ACM Transactions on Storage 13(4), 2017).
 

@@ -246,10 +246,39 @@ pub struct Stats {
     pub max: f64,
     /// Compensated sum.
     pub sum: f64,
-    /// Sum of squares, `extended_stats` only.
-    pub sum_of_squares: Option<f64>,
-    /// Formatted min, max, avg, sum, where a format applies.
+    /// What `extended_stats` adds; `None` for `stats`.
+    pub spread: Option<Box<Spread>>,
+    /// Formatted min, max, avg, sum, where a format applies and there are values.
     pub as_strings: Option<[String; 4]>,
+}
+
+/// How far values lie apart: no numbers (NaN) where there are too few of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spread {
+    /// Sum of squares.
+    pub sum_of_squares: Figure,
+    /// Variance of the population, and as sampled.
+    pub variance: [Figure; 2],
+    /// Standard deviation of the population, and as sampled.
+    pub deviation: [Figure; 2],
+    /// Upper and lower bound around the mean, by the deviation of the population and as sampled.
+    pub bounds: [[Figure; 2]; 2],
+}
+
+/// A number, and as it is formatted where a format applies.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// The number; NaN for none.
+    pub value: f64,
+    /// Its formatted form.
+    pub text: Option<String>,
+}
+
+/// To the bit: none is equal to none.
+impl PartialEq for Figure {
+    fn eq(&self, other: &Self) -> bool {
+        self.value.to_bits() == other.value.to_bits() && self.text == other.text
+    }
 }
 
 /// A hit as returned: the ranked hit joined with its content.

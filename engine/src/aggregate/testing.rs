@@ -99,6 +99,13 @@ impl Index {
         merged.finalize(&aggregations, &context)
     }
 
+    /// Returns what each shard answers first.
+    pub(crate) fn partials(&self, request: &Value) -> Vec<Aggregations> {
+        let query = query(parse(request), Vec::new());
+        let of = |shard| one_shard(shard, &query).expect("it is good");
+        self.shards.iter().map(of).collect()
+    }
+
     fn scatter(
         &self,
         aggregations: &[Aggregation],

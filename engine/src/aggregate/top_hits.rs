@@ -185,7 +185,7 @@ pub(super) fn complete(
             (&mut *partial, &aggregation.kind)
         {
             read_content(hits, request, reading)?;
-        } else if has_top_hits(&aggregation.sub) {
+        } else if are_in(&aggregation.sub) {
             let mut below =
                 |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, reading);
             for_each_bucket(partial, &mut below)?;
@@ -194,9 +194,10 @@ pub(super) fn complete(
     Ok(())
 }
 
-fn has_top_hits(aggregations: &[Aggregation]) -> bool {
+/// Returns whether there are `top_hits` at any depth.
+pub(super) fn are_in(aggregations: &[Aggregation]) -> bool {
     aggregations.iter().any(|aggregation| {
-        matches!(aggregation.kind, AggregationKind::TopHits(_)) || has_top_hits(&aggregation.sub)
+        matches!(aggregation.kind, AggregationKind::TopHits(_)) || are_in(&aggregation.sub)
     })
 }
 

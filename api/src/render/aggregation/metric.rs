@@ -1,11 +1,8 @@
 //! Numbers: single ones, statistics, percentiles.
 
-use gleaner_query::answer::Stats;
+use gleaner_query::answer::{Figure, Spread, Stats};
 use gleaner_query::double::java_text;
 use serde_json::{Map, Value, json};
-
-/// Standard deviations on each side of the mean in `std_deviation_bounds`.
-const SIGMA: f64 = 2.0;
 
 /// Writes `value`; counts are whole numbers.
 pub(super) fn number(
@@ -17,7 +14,7 @@ pub(super) fn number(
     let is_count = matches!(type_name, "value_count" | "cardinality");
     let shown = match value {
         Some(count) if is_count => Value::from(count as u64),
-        other => Value::from(other),
+        other => other.map_or(Value::Null, double),
     };
     object.insert("value".to_owned(), shown);
     if let Some(text) = as_string {
@@ -25,69 +22,71 @@ pub(super) fn number(
     }
 }
 
-/// Writes `stats` and, where squares were summed, `extended_stats`.
+/// Returns a number as the dialect has it: what JSON has no number for stands as text (`"NaN"`,
+/// `"Infinity"`).
+fn double(value: f64) -> Value {
+    if value.is_finite() {
+        Value::from(value)
+    } else {
+        java_text(value).into()
+    }
+}
+
+/// Writes `stats` and, where there is one, the spread of `extended_stats`.
 pub(super) fn stats(stats: &Stats, object: &mut Map<String, Value>) {
-    let count = stats.count as f64;
-    let some = |value: f64| (stats.count > 0).then_some(value);
-    let mean = some(stats.sum / count);
+    let has_values = stats.count > 0;
+    let some = |value: f64| has_values.then(|| double(value)).into();
     let mut put = |name: &str, value: Value| {
         object.insert(name.to_owned(), value);
     };
     put("count", stats.count.into());
-    put("min", some(stats.min).into());
-    put("max", some(stats.max).into());
-    put("avg", mean.into());
-    put("sum", stats.sum.into());
-    if let Some(squares) = stats.sum_of_squares {
-        put("sum_of_squares", some(squares).into());
-        let Spread {
-            population,
-            sampling,
-        } = Spread::of(stats.count, stats.sum, squares);
-        put("variance", population.into());
-        put("variance_population", population.into());
-        put("variance_sampling", sampling.into());
-        let (population, sampling) = (population.map(f64::sqrt), sampling.map(f64::sqrt));
-        put("std_deviation", population.into());
-        put("std_deviation_population", population.into());
-        put("std_deviation_sampling", sampling.into());
-        put("std_deviation_bounds", bounds(mean, population, sampling));
-    }
-    if let (Some([min, max, avg, sum]), true) = (&stats.as_strings, stats.count > 0) {
+    put("min", some(stats.min));
+    put("max", some(stats.max));
+    put("avg", some(stats.sum / stats.count as f64));
+    put("sum", double(stats.sum));
+    if let (Some([min, max, avg, sum]), true) = (&stats.as_strings, has_values) {
         put("min_as_string", min.as_str().into());
         put("max_as_string", max.as_str().into());
         put("avg_as_string", avg.as_str().into());
         put("sum_as_string", sum.as_str().into());
     }
-}
-
-struct Spread {
-    population: Option<f64>,
-    sampling: Option<f64>,
-}
-
-impl Spread {
-    fn of(count: u64, sum: f64, squares: f64) -> Self {
-        let n = count as f64;
-        // Rounding can leave a little less than nothing.
-        let deviation = (squares - sum * sum / n).max(0.0);
-        Self {
-            population: (count > 0).then_some(deviation / n),
-            sampling: (count > 1).then_some(deviation / (n - 1.0)),
+    if let Some(all) = &stats.spread {
+        spread(all, &|figure| some(figure.value), ("", object));
+        if has_values && all.sum_of_squares.text.is_some() {
+            let text = |figure: &Figure| figure.text.as_deref().into();
+            spread(all, &text, ("_as_string", object));
         }
     }
 }
 
-fn bounds(mean: Option<f64>, population: Option<f64>, sampling: Option<f64>) -> Value {
-    let at = |deviation: Option<f64>, sign: f64| Some(mean? + sign * SIGMA * deviation?);
-    json!({
-        "upper": at(population, 1.0),
-        "lower": at(population, -1.0),
-        "upper_population": at(population, 1.0),
-        "lower_population": at(population, -1.0),
-        "upper_sampling": at(sampling, 1.0),
-        "lower_sampling": at(sampling, -1.0),
-    })
+/// Writes the figures of `extended_stats`, each under its name and `suffix`.
+fn spread(
+    all: &Spread,
+    show: &dyn Fn(&Figure) -> Value,
+    (suffix, object): (&str, &mut Map<String, Value>),
+) {
+    let mut put = |name: &str, value: Value| {
+        object.insert(format!("{name}{suffix}"), value);
+    };
+    put("sum_of_squares", show(&all.sum_of_squares));
+    for (name, [population, sampling]) in [
+        ("variance", &all.variance),
+        ("std_deviation", &all.deviation),
+    ] {
+        put(name, show(population));
+        put(&format!("{name}_population"), show(population));
+        put(&format!("{name}_sampling"), show(sampling));
+    }
+    let [population, sampling] = &all.bounds;
+    let bounds = json!({
+        "upper": show(&population[0]),
+        "lower": show(&population[1]),
+        "upper_population": show(&population[0]),
+        "lower_population": show(&population[1]),
+        "upper_sampling": show(&sampling[0]),
+        "lower_sampling": show(&sampling[1]),
+    });
+    put("std_deviation_bounds", bounds);
 }
 
 /// Returns `values` of percentiles: an object by percent, or a list.
@@ -101,7 +100,7 @@ pub(super) fn percentiles(
         let mut object = Map::new();
         for (at, (percent, value)) in values.iter().enumerate() {
             let name = java_text(*percent);
-            object.insert(name.clone(), (*value).into());
+            object.insert(name.clone(), value.map_or(Value::Null, double));
             if let Some(text) = text_at(at) {
                 object.insert(format!("{name}_as_string"), text.as_str().into());
             }
@@ -109,7 +108,7 @@ pub(super) fn percentiles(
         return Value::Object(object);
     }
     let entry = |(at, (percent, value)): (usize, &(f64, Option<f64>))| {
-        let mut entry = json!({"key": percent, "value": value});
+        let mut entry = json!({"key": percent, "value": value.map_or(Value::Null, double)});
         if let Some(text) = text_at(at) {
             entry["value_as_string"] = text.as_str().into();
         }

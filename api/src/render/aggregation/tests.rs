@@ -1,7 +1,7 @@
 //! Results of aggregations as the dialect shows them.
 
 use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, Version};
-use gleaner_query::answer::{FetchedHit, Stats};
+use gleaner_query::answer::{FetchedHit, Figure, Spread, Stats};
 
 use super::*;
 
@@ -159,7 +159,7 @@ fn stats_of_nothing_are_null() {
         min: f64::INFINITY,
         max: f64::NEG_INFINITY,
         sum: 0.0,
-        sum_of_squares: None,
+        spread: None,
         as_strings: None,
     };
     assert_eq!(
@@ -168,24 +168,67 @@ fn stats_of_nothing_are_null() {
     );
 }
 
-#[test]
-fn extended_stats_have_spread() {
-    let stats = Stats {
-        count: 2,
+/// Extended statistics of 1 and 3, or of one value, whose sampled spread is no number.
+fn extended(count: u64, sampled: f64, format: Option<&str>) -> Stats {
+    let figure = |value: f64| Figure {
+        value,
+        text: format.map(|format| format!("{format}{value}")),
+    };
+    Stats {
+        count,
         min: 1.0,
         max: 3.0,
         sum: 4.0,
-        sum_of_squares: Some(10.0),
-        as_strings: None,
+        spread: Some(Box::new(Spread {
+            sum_of_squares: figure(10.0),
+            variance: [figure(1.0), figure(sampled)],
+            deviation: [figure(1.0), figure(sampled.sqrt())],
+            bounds: [
+                [figure(4.0), figure(0.0)],
+                [figure(sampled), figure(sampled)],
+            ],
+        })),
+        as_strings: format.map(|format| ["1", "3", "2", "4"].map(|n| format!("{format}{n}"))),
+    }
+}
+
+#[test]
+fn extended_stats_have_spread() {
+    let shown = |stats| {
+        let stats = AggregationValue::Stats(stats);
+        shown(result("s", "extended_stats", stats))["s"].clone()
     };
-    let shown = shown(result(
-        "s",
-        "extended_stats",
-        AggregationValue::Stats(stats),
-    ));
-    assert_eq!(shown["s"]["variance"], json!(1.0));
-    assert_eq!(shown["s"]["variance_sampling"], json!(2.0));
-    assert_eq!(shown["s"]["std_deviation_bounds"]["upper"], json!(4.0));
+    let two = shown(extended(2, 2.0, None));
+    assert_eq!(two["variance"], json!(1.0));
+    assert_eq!(two["variance_sampling"], json!(2.0));
+    assert_eq!(two["std_deviation_bounds"]["upper"], json!(4.0));
+    assert_eq!(two.get("sum_of_squares_as_string"), None);
+    let one = shown(extended(1, f64::NAN, Some("$")));
+    assert_eq!(one["variance_sampling"], json!("NaN"));
+    assert_eq!(one["std_deviation_bounds"]["lower_sampling"], json!("NaN"));
+    assert_eq!(one["variance_as_string"], json!("$1"));
+    assert_eq!(one["std_deviation_sampling_as_string"], json!("$NaN"));
+    assert_eq!(
+        one["std_deviation_bounds_as_string"]["upper_population"],
+        json!("$4")
+    );
+    assert_eq!(one["sum_as_string"], json!("$4"));
+    let none = shown(extended(0, f64::NAN, Some("$")));
+    assert_eq!(none["variance"], json!(null));
+    assert_eq!(none["std_deviation_bounds"]["upper"], json!(null));
+    assert_eq!(none.get("variance_as_string"), None);
+}
+
+#[test]
+fn numbers_that_json_lacks_are_told_as_text() {
+    let sum = AggregationValue::Number {
+        value: Some(f64::NEG_INFINITY),
+        as_string: None,
+    };
+    assert_eq!(
+        shown(result("s", "sum", sum)),
+        json!({"s": {"value": "-Infinity"}})
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which keys there are: chosen ones, those within bounds, those of one document.
 
-use gleaner_query::answer::{AggregationResult, AggregationValue, BucketKey};
+use gleaner_query::answer::{AggregationResult, AggregationValue, BucketKey, Figure};
 
 use super::*;
 
@@ -205,4 +205,29 @@ fn bounds_of_ranges_are_rounded_as_the_values_of_short_fractions() {
         let is_as_asked = matches!(&shown[2].0, BucketKey::Range { key, .. } if key == "0.7-*");
         assert!(is_as_asked, "{shown:?}");
     }
+}
+
+#[test]
+fn terms_of_numbers_without_sign_have_a_type_of_their_own() {
+    let documents = vec![("d".to_owned(), json!({"big": u64::MAX}))];
+    let result = found(&single(&documents), &json!({"terms": {"field": "big"}}));
+    assert_eq!(buckets(&result), [(BucketKey::U64(u64::MAX), 1)]);
+    assert_eq!(result.type_name, "ulterms");
+}
+
+#[test]
+fn all_of_extended_stats_is_formatted() {
+    let documents = vec![("d".to_owned(), json!({"price": 1.5}))];
+    let request = json!({"extended_stats": {"field": "price", "format": "0.000"}});
+    let result = found(&single(&documents), &request);
+    let AggregationValue::Stats(stats) = result.value else {
+        panic!("not statistics: {result:?}");
+    };
+    let spread = stats.spread.expect("they are extended");
+    let text = |figure: &Figure| figure.text.clone().expect("there is a format");
+    assert_eq!(text(&spread.sum_of_squares), "2.250");
+    assert_eq!(spread.variance.each_ref().map(text), ["0.000", "NaN"]);
+    assert_eq!(spread.deviation.each_ref().map(text), ["0.000", "NaN"]);
+    assert_eq!(spread.bounds[0].each_ref().map(text), ["1.500", "1.500"]);
+    assert_eq!(spread.bounds[1].each_ref().map(text), ["NaN", "NaN"]);
 }

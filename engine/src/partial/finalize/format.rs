@@ -13,9 +13,8 @@ pub(super) fn terms_type(kind: ValueKind) -> &'static str {
     match kind {
         ValueKind::Unmapped => "umterms",
         ValueKind::Keyword | ValueKind::Ip => "sterms",
-        ValueKind::Long | ValueKind::UnsignedLong | ValueKind::Boolean | ValueKind::Date => {
-            "lterms"
-        }
+        ValueKind::Long | ValueKind::Boolean | ValueKind::Date => "lterms",
+        ValueKind::UnsignedLong => "ulterms",
         ValueKind::Double => "dterms",
     }
 }

@@ -1,7 +1,7 @@
 //! Metrics: numbers with their formatted forms.
 
 use gleaner_query::aggregation::{AggregationKind, Metric};
-use gleaner_query::answer::{AggregationValue, Stats};
+use gleaner_query::answer::{AggregationValue, Figure, Spread, Stats};
 
 use super::format::number_text;
 use crate::partial::Partial;
@@ -89,18 +89,41 @@ fn stats(metric: Metric, format: &ValueFormat, numbers: &Numbers) -> Stats {
             text(sum)?,
         ])
     });
-    let squares = numbers
-        .squares
-        .as_ref()
-        .map(super::super::sum::ExactSum::value);
+    let spread = (metric == Metric::ExtendedStats).then(|| spread(format, numbers));
     Stats {
         count: numbers.count,
         min: numbers.min,
         max: numbers.max,
         sum,
-        sum_of_squares: squares.filter(|_| metric == Metric::ExtendedStats),
+        spread: spread.flatten().map(Box::new),
         as_strings,
     }
+}
+
+/// Returns what `extended_stats` tells; `None` where squares were not summed.
+fn spread(format: &ValueFormat, numbers: &Numbers) -> Option<Spread> {
+    let figure = |name: &str| {
+        let value = stats_property(numbers, name)?;
+        Some(Figure {
+            value,
+            text: number_text(format, value),
+        })
+    };
+    Some(Spread {
+        sum_of_squares: figure("sum_of_squares")?,
+        variance: [figure("variance_population")?, figure("variance_sampling")?],
+        deviation: [
+            figure("std_deviation_population")?,
+            figure("std_deviation_sampling")?,
+        ],
+        bounds: [
+            [
+                figure("std_upper_population")?,
+                figure("std_lower_population")?,
+            ],
+            [figure("std_upper_sampling")?, figure("std_lower_sampling")?],
+        ],
+    })
 }
 
 /// Returns a number below an aggregation by which buckets can be ordered, such as `max` of `stats`.
