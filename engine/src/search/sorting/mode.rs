@@ -9,8 +9,13 @@ pub(super) fn whole(mode: SortMode, mut values: impl Iterator<Item = i64>) -> Op
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),
         SortMode::Sum => values.reduce(i64::saturating_add),
-        SortMode::Avg | SortMode::Median => fraction(mode, values.map(|value| value as f64))
+        SortMode::Avg => fraction(mode, values.map(|value| value as f64))
             .map(|value| round_half_up(value) as i64),
+        SortMode::Median => {
+            let (low, high) = middle(values)?;
+            let mean = || round_half_up(f64::midpoint(low as f64, high as f64)) as i64;
+            Some(if low == high { low } else { mean() })
+        }
     }
 }
 
@@ -20,8 +25,13 @@ pub(super) fn unsigned(mode: SortMode, mut values: impl Iterator<Item = u64>) ->
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),
         SortMode::Sum => values.reduce(u64::saturating_add),
-        SortMode::Avg | SortMode::Median => fraction(mode, values.map(|value| value as f64))
+        SortMode::Avg => fraction(mode, values.map(|value| value as f64))
             .map(|value| round_half_up(value) as u64),
+        SortMode::Median => {
+            let (low, high) = middle(values)?;
+            let mean = || round_half_up(f64::midpoint(low as f64, high as f64)) as u64;
+            Some(if low == high { low } else { mean() })
+        }
     }
 }
 
@@ -36,11 +46,17 @@ pub(super) fn fraction(mode: SortMode, mut values: impl Iterator<Item = f64>) ->
             (count > 0.0).then(|| sum / count)
         }
         SortMode::Median => {
-            let values: Vec<f64> = values.collect();
-            let last = values.len().checked_sub(1)?;
-            Some(f64::midpoint(values[last / 2], values[last.div_ceil(2)]))
+            let (low, high) = middle(values)?;
+            Some(f64::midpoint(low, high))
         }
     }
+}
+
+/// Returns the two values in the middle, which are one where their number is odd.
+fn middle<T: Copy>(values: impl Iterator<Item = T>) -> Option<(T, T)> {
+    let values: Vec<T> = values.collect();
+    let last = values.len().checked_sub(1)?;
+    Some((values[last / 2], values[last.div_ceil(2)]))
 }
 
 #[cfg(test)]
@@ -61,6 +77,19 @@ mod tests {
             fraction(SortMode::Median, [1.0, 2.5].into_iter()),
             Some(1.75)
         );
+    }
+
+    #[test]
+    fn the_median_of_an_odd_number_of_values_keeps_every_digit() {
+        let large = (1_i64 << 53) + 1;
+        let values = [large - 2, large, large + 2];
+        assert_eq!(whole(SortMode::Median, values.into_iter()), Some(large));
+        let values = [u64::MAX - 1];
+        assert_eq!(
+            unsigned(SortMode::Median, values.into_iter()),
+            Some(u64::MAX - 1)
+        );
+        assert_eq!(whole(SortMode::Median, std::iter::empty()), None);
     }
 
     #[test]
