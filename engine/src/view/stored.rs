@@ -13,7 +13,6 @@ use super::{SegmentView, View, place};
 use crate::EngineError;
 use crate::document_cache::Kept;
 use crate::schema::names;
-use crate::writer::STORE_BLOCK_BYTES;
 
 /// A document as the index holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +33,8 @@ pub struct StoredDocument {
     pub place: u64,
 }
 
-/// Blocks of a segment's store that are kept unpacked: 1.5 MiB.
-const KEPT_BLOCKS: usize = (3 << 19) / STORE_BLOCK_BYTES;
+/// Blocks of a segment's store that are kept unpacked, 6 KiB each, or one document where that is larger.
+const KEPT_BLOCKS: usize = 100;
 
 /// What the documents of a segment are read back from, opened once.
 pub(super) struct Stored {
