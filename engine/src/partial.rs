@@ -6,8 +6,8 @@
 //! Called by `aggregate` (segments to shard), `leaf` (encoding) and `root` (decoding, merging).
 //!
 //! # Exact counts of terms
-//! A shard sends all its keys, unless there are more than [`terms::COMPLETE_KEYS`]: then it sends its
-//! best ones with a bound on the counts of the others. The root merges what it got and asks
+//! A shard sends all its keys, unless there are more than [`terms::COMPLETE_KEYS`] (with documents to
+//! read for each, [`terms::COMPLETE_KEYS_WITH_HITS`]): then it sends its best ones with a bound on the counts of the others. The root merges what it got and asks
 //! [`Aggregations::refine`] whether the bounds leave the answer open. While they do, it sends the
 //! aggregations returned there to the same shards (as another count-only request), merges the
 //! answers, joins them with [`Aggregations::refined_by`] and asks again. Two passes do in all but

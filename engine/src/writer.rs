@@ -401,7 +401,7 @@ impl Writer {
 }
 
 /// Bytes of documents that the store packs together: to read one is to unpack them all. Smaller blocks make
-/// a search of ten hits faster and the index larger (docs/decisions/0018-document-cache.md).
+/// a search of ten hits faster and the index larger (docs/decisions/0025-store-blocks.md).
 const STORE_BLOCK_BYTES: usize = 6 << 10;
 
 /// Makes an empty index: in memory only, until the first durable commit.

@@ -99,11 +99,15 @@ impl Index {
         merged.finalize(&aggregations, &context)
     }
 
-    /// Returns what each shard answers first.
-    pub(crate) fn partials(&self, request: &Value) -> Vec<Aggregations> {
-        let query = query(parse(request), Vec::new());
-        let of = |shard| one_shard(shard, &query).expect("it is good");
-        self.shards.iter().map(of).collect()
+    /// Returns what each shard answers.
+    pub(crate) fn partials(
+        &self,
+        aggregations: &[Aggregation],
+        filters: &[Clause],
+    ) -> Result<Vec<Aggregations>, EngineError> {
+        let query = query(aggregations.to_vec(), filters.to_vec());
+        let shards = self.shards.iter();
+        shards.map(|shard| one_shard(shard, &query)).collect()
     }
 
     fn scatter(
@@ -111,12 +115,9 @@ impl Index {
         aggregations: &[Aggregation],
         filters: &[Clause],
     ) -> Result<Aggregations, EngineError> {
-        let query = query(aggregations.to_vec(), filters.to_vec());
-        let partials = self
-            .shards
-            .iter()
-            .map(|shard| one_shard(shard, &query)?.encode());
-        merge_encoded(&partials.collect::<Result<Vec<Bytes>, _>>()?)
+        let partials = self.partials(aggregations, filters)?;
+        let encoded = partials.iter().map(Aggregations::encode);
+        merge_encoded(&encoded.collect::<Result<Vec<Bytes>, _>>()?)
     }
 }
 

@@ -16,8 +16,9 @@ use crate::error::EngineError;
 
 /// A shard with at most so many keys sends all of them, and counts are exact at once.
 pub const COMPLETE_KEYS: usize = 100_000;
-/// As [`COMPLETE_KEYS`], where documents are read for each key (`top_hits` below).
-pub const COMPLETE_KEYS_WITH_HITS: usize = 1_000;
+/// As [`COMPLETE_KEYS`], where documents are read for each key (`top_hits` below): up to here that takes less
+/// time than to ask again for the keys that can win.
+pub const COMPLETE_KEYS_WITH_HITS: usize = 10_000;
 /// How much deeper a shard is asked to look when bounds leave the answer open.
 const DEEPER: usize = 32;
 
