@@ -1,7 +1,7 @@
 //! The service that speaks the dialect: what every request passes before and after its route.
 //!
-//! It is not made of layers of the router: each would box every route's future and body once more, for
-//! every request.
+//! It is not made of layers of a router: each would box every route's future and body once more, for every
+//! request.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -25,7 +25,8 @@ use crate::leftover::Leftover;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::request::BodyRoom;
-use crate::service::{App, routes};
+use crate::route::{Route, parameter_tables};
+use crate::service::{App, Routes};
 
 /// The service that speaks the dialect; cheap to clone. It may be there before its root is: see
 /// [`Dialect::late`].
@@ -40,21 +41,26 @@ pub struct Dialect {
 /// Returns the service that speaks the dialect over `root`; `metrics` is what `/metrics` prints.
 ///
 /// # Panics
-/// When two routes claim one method of one path: a fault of the tables, found by their tests.
+/// When two routes claim one path in ways that cannot be told apart: a fault of the tables, found by their tests.
 pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
-    let app = Arc::new(App {
-        root,
-        bodies: BodyRoom::new(options.body_memory_bytes),
-        options,
-        metrics,
-        started: Instant::now(),
-        contexts: Contexts::default(),
-    });
-    Dialect::over(routes(app))
+    Dialect::over(root, (options, metrics), parameter_tables())
 }
 
 impl Dialect {
-    fn over(routes: Router) -> Self {
+    fn over(
+        root: Arc<Root>,
+        (options, metrics): (ApiOptions, Option<PrometheusHandle>),
+        routes: impl Iterator<Item = &'static Route>,
+    ) -> Self {
+        let app = Arc::new(App {
+            root,
+            bodies: BodyRoom::new(options.body_memory_bytes),
+            options,
+            metrics,
+            started: Instant::now(),
+            contexts: Contexts::default(),
+        });
+        let routes = Routed(Arc::new(Routes::new(app, routes)));
         let packing = Compression::new(routes.clone());
         Self {
             spoken: Arc::new(OnceLock::from(Spoken { routes, packing })),
@@ -92,9 +98,28 @@ type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 /// The routes of all tables over a root.
 #[derive(Clone)]
 pub(crate) struct Spoken {
-    routes: Router,
+    routes: Routed,
     /// The same, for clients that take packed answers.
-    packing: Compression<Router>,
+    packing: Compression<Routed>,
+}
+
+/// The routes as a service.
+#[derive(Clone)]
+struct Routed(Arc<Routes>);
+
+impl Service<http::Request<Body>> for Routed {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Answering {
+        let routes = Arc::clone(&self.0);
+        Box::pin(async move { Ok(routes.answer(request).await) })
+    }
 }
 
 impl Spoken {
@@ -102,20 +127,16 @@ impl Spoken {
         let access = Access::begin(&request);
         middleware::trim_path(&mut request);
         let leftover = Leftover::of(&mut request);
-        let is_packed = request.headers().contains_key(header::ACCEPT_ENCODING);
-        let packing = is_packed.then(|| self.packing.clone());
-        let routes = self.routes.clone();
+        // In boxes of their own, which are moved when they are made only.
+        let answering = match request.headers().contains_key(header::ACCEPT_ENCODING) {
+            true => packed(self.packing.clone(), request),
+            false => self.routes.clone().call(request),
+        };
         Box::pin(async move {
-            let answering = async {
-                if let Some(packing) = packing {
-                    let Ok(packed) = packing.oneshot(request).await;
-                    return packed.map(Body::new);
-                }
-                let Ok(answered) = routes.oneshot(request).await;
-                answered
-            };
             let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
-            let mut response = answering.await.unwrap_or_else(middleware::answer_to_panic);
+            let answered = answering.await;
+            let answered = answered.map(|Ok(response)| response);
+            let mut response = answered.unwrap_or_else(middleware::answer_to_panic);
             leftover.settle(&mut response).await;
             access.end(&mut response);
             Ok(response)
@@ -123,9 +144,15 @@ impl Spoken {
     }
 }
 
+fn packed(packing: Compression<Routed>, request: http::Request<Body>) -> Answering {
+    Box::pin(async move {
+        let Ok(packed) = packing.oneshot(request).await;
+        Ok(packed.map(Body::new))
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
-    use axum::routing::get as get_route;
     use gleaner_coordinator::Embedded;
     use gleaner_model::ClusterState;
     use gleaner_proto::{GrpcLeaf, Peer};
@@ -138,6 +165,10 @@ pub(crate) mod tests {
 
     /// A root without indices, and without a leaf to call.
     pub(crate) fn speaking() -> Dialect {
+        dialect(root(), ApiOptions::default(), None)
+    }
+
+    fn root() -> Arc<Root> {
         let peer = Peer::new("127.0.0.1:1").expect("an address");
         let leaf = Located {
             node: gleaner_model::NodeId("away".into()),
@@ -145,8 +176,7 @@ pub(crate) mod tests {
         };
         let coordinator = Arc::new(Embedded::in_memory(ClusterState::default()));
         let leaves = Arc::new(SingleLeaf::new(leaf));
-        let root = Root::new(coordinator, leaves, RootOptions::default(), || 0);
-        dialect(Arc::new(root), ApiOptions::default(), None)
+        Arc::new(Root::new(coordinator, leaves, RootOptions::default(), || 0))
     }
 
     async fn get(path: &str, (name, value): (&str, &str)) -> Response<Body> {
@@ -177,6 +207,19 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_to_head_has_the_length_of_the_one_to_get() {
+        let whole = get("/_nodes", ("accept", "*/*")).await;
+        let whole = whole.into_body().collect().await.expect("a whole body");
+        let request = Request::head("/_nodes").body(Body::empty());
+        let Ok(answer) = speaking().oneshot(request.expect("a request")).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let told = answer.headers()[header::CONTENT_LENGTH].clone();
+        assert_eq!(told, whole.to_bytes().len().to_string());
+        let body = answer.into_body().collect().await.expect("no body");
+        assert!(body.to_bytes().is_empty());
+    }
+
+    #[tokio::test]
     async fn answers_are_packed_for_those_who_say_so() {
         let path = "/_nodes";
         let plain = get(path, ("accept-encoding", "identity")).await;
@@ -192,13 +235,19 @@ pub(crate) mod tests {
         assert_eq!(unpacked, plain.to_bytes());
     }
 
-    async fn panics() -> StatusCode {
-        panic!("as a test asks")
-    }
+    static PANICS: Route = Route {
+        name: "panics",
+        methods: &[http::Method::GET],
+        paths: &["/panics"],
+        parameters: &[],
+        handler: |_| Box::pin(async { panic!("as a test asks") }),
+        is_refused: false,
+    };
 
     #[tokio::test]
     async fn a_panic_is_answered_as_a_fault_of_ours() {
-        let dialect = Dialect::over(Router::new().route("/panics", get_route(panics)));
+        let with = (ApiOptions::default(), None);
+        let dialect = Dialect::over(root(), with, std::iter::once(&PANICS));
         let request = Request::get("/panics").body(Body::empty());
         let Ok(answer) = dialect.oneshot(request.expect("a request")).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -14,6 +14,7 @@ mod leftover;
 mod middleware;
 pub mod options;
 mod parameters;
+mod paths;
 mod probes;
 mod render;
 mod request;

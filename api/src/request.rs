@@ -34,7 +34,7 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) parameters: Parameters,
     /// Parts of the path by name, unescaped.
-    pub(crate) parts: Vec<(String, String)>,
+    pub(crate) parts: Vec<(&'static str, String)>,
     /// Behind a lock only because a body cannot be shared between threads, which a request can.
     pub(crate) body: Mutex<Body>,
     /// What has been read of it, until the request is answered.
@@ -62,7 +62,7 @@ impl Request {
     pub(crate) fn part(&self, name: &str) -> Option<&str> {
         self.parts
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(known, _)| *known == name)
             .map(|(_, value)| value.as_str())
     }
 

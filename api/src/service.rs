@@ -1,13 +1,9 @@
-//! The routes: static tables → axum's router, each request through one dispatcher.
+//! The routes: static tables, each request through one dispatcher.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::body::{Body, HttpBody};
 use gleaner_model::metric;
 use gleaner_root::Root;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -19,9 +15,10 @@ use crate::contexts::Contexts;
 use crate::error::ApiError;
 use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
+use crate::paths::{Found, Parts, Paths};
 use crate::request::{BodyRoom, Request};
 use crate::response::{Form, Reply};
-use crate::route::{Answer, Route, parameter_tables};
+use crate::route::{Answer, Route};
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -33,66 +30,64 @@ pub(crate) struct App {
     pub(crate) bodies: Arc<BodyRoom>,
 }
 
-/// Returns the routes of all tables over `app`.
-pub(crate) fn routes(app: Arc<App>) -> Router {
-    let mut routes = Router::new();
-    for route in parameter_tables() {
-        for path in route.paths {
-            routes = routes.route(path, answering(route));
-        }
+/// The routes of all tables, over what they share.
+pub(crate) struct Routes {
+    app: Arc<App>,
+    paths: Paths<Times>,
+}
+
+impl Routes {
+    /// Returns `routes` over `app`.
+    ///
+    /// # Panics
+    /// As [`Paths::new`].
+    pub(crate) fn new(app: Arc<App>, routes: impl Iterator<Item = &'static Route>) -> Self {
+        let paths = Paths::new(routes, Times::default);
+        Self { app, paths }
     }
-    routes
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(no_handler)
-        .with_state(app)
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let is_head = request.method() == Method::HEAD;
+        let mut response = match self.paths.find(request.method(), request.uri()) {
+            Found::Route(route, times, parts) => {
+                dispatch(&self.app, (route, times), parts, request).await
+            }
+            Found::OtherMethods(methods) => wrong_method(methods, &request),
+            Found::Nothing => no_handler(&request),
+        };
+        if is_head {
+            leave_out_body(&mut response);
+        }
+        response
+    }
 }
 
-fn answering(route: &'static Route) -> MethodRouter<Arc<App>> {
-    let filters = route
-        .methods
-        .iter()
-        .filter_map(|method| MethodFilter::try_from(method.clone()).ok());
-    let filter = filters
-        .reduce(MethodFilter::or)
-        .unwrap_or(MethodFilter::TRACE);
-    let times = Arc::new(Times::default());
-    on(
-        filter,
-        move |State(app): State<Arc<App>>,
-              parts: Result<RawPathParams, RawPathParamsRejection>,
-              request: http::Request<Body>| {
-            dispatch(app, (route, Arc::clone(&times)), named(parts), request)
-        },
-    )
-}
-
-/// Returns the path's named parts, or why the path is not text.
-fn named(
-    parts: Result<RawPathParams, RawPathParamsRejection>,
-) -> Result<Vec<(String, String)>, ApiError> {
-    let parts = parts.map_err(|rejection| ApiError::illegal(rejection.body_text()))?;
-    let owned = parts
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Ok(owned.collect())
+/// Leaves the head that the answer to `GET` has, its length included.
+fn leave_out_body(response: &mut http::Response<Body>) {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
+        entry.or_insert_with(|| HeaderValue::from(length));
+    }
 }
 
 async fn dispatch(
-    app: Arc<App>,
-    (route, times): (&'static Route, Arc<Times>),
-    parts: Result<Vec<(String, String)>, ApiError>,
+    app: &Arc<App>,
+    (route, times): (&'static Route, &Times),
+    parts: Parts,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
-    let path = head.uri.path().to_owned();
+    let path = head.uri.path();
     let parsed = Parameters::parse(head.uri.query());
     let parameters = parsed.as_ref().ok().cloned().unwrap_or_default();
     let form = Form::of(&parameters, &head.headers);
     let mut warnings = Vec::new();
     let answer = async {
         parsed?;
-        check_escapes(&path)?;
+        check_escapes(path)?;
         let parts = parts?;
         if let Err(error) = &form {
             return Err(error.clone());
@@ -100,9 +95,9 @@ async fn dispatch(
         if route.is_refused {
             return Err(ApiError::unsupported(route.name));
         }
-        warnings = parameters.check(route, &path)?;
+        warnings = parameters.check(route, path)?;
         let request = Request {
-            app: Arc::clone(&app),
+            app: Arc::clone(app),
             route,
             headers: head.headers,
             parameters: parameters.clone(),
@@ -181,15 +176,10 @@ fn times_of(route: &'static str, status: SharedString) -> Histogram {
 }
 
 /// A path that is known under other methods.
-async fn wrong_method(
-    matched: axum::extract::MatchedPath,
-    request: http::Request<Body>,
+fn wrong_method(
+    mut allowed: Vec<&'static str>,
+    request: &http::Request<Body>,
 ) -> http::Response<Body> {
-    let known = parameter_tables().filter(|route| route.paths.contains(&matched.as_str()));
-    let mut allowed: Vec<&str> = known
-        .flat_map(|route| route.methods)
-        .map(Method::as_str)
-        .collect();
     allowed.sort_unstable();
     allowed.dedup();
     let allowed = allowed.join(", ");
@@ -205,7 +195,7 @@ async fn wrong_method(
 }
 
 /// A path that is not known at all.
-async fn no_handler(request: http::Request<Body>) -> http::Response<Body> {
+fn no_handler(request: &http::Request<Body>) -> http::Response<Body> {
     let reason = format!(
         "no handler found for uri [{}] and method [{}]",
         request.uri(),
@@ -220,7 +210,7 @@ pub(crate) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-produc
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::route::parameter_tables;
 
     #[test]
     fn no_two_routes_claim_one_method_of_one_path() {
@@ -232,16 +222,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn every_path_fits_the_router() {
-        let mut routes: Router<Arc<App>> = Router::new();
-        for route in parameter_tables() {
-            for path in route.paths {
-                routes = routes.route(path, answering(route));
-            }
-        }
-        assert!(routes.has_routes());
     }
 }

@@ -3,6 +3,8 @@
 mod identity;
 mod made_id;
 mod parts;
+mod primary;
+mod single;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -11,22 +13,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, ShardKey};
-use gleaner_proto::LeafFault;
-use gleaner_proto::write::{
-    Condition, Idempotency, Update, WriteAction, WriteCall, WriteFault, WriteItem, WriteOutcome,
-};
+use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names;
 use gleaner_shard_router::shard_of;
-use twox_hash::XxHash3_128;
 
 pub(crate) use made_id::IdMaker;
 pub use parts::{Parts, Shown};
 pub(crate) use turns::Turns;
 
-use crate::blocks::settling::refused_by;
 use crate::blocks::{self, Level};
-use crate::deadline::Deadline;
 use crate::visibility::CopyOutcome;
 use crate::{Root, RootError};
 
@@ -107,6 +103,28 @@ struct Routed {
     item: WriteItem,
 }
 
+/// Where a write goes, and as which document.
+struct Placed {
+    index: Arc<IndexMeta>,
+    shard: ShardKey,
+    id: DocumentId,
+    routing: Option<String>,
+    is_fresh_id: bool,
+}
+
+impl Placed {
+    /// Returns what `item` writes there.
+    fn write(self, item: IngestItem) -> WriteItem {
+        WriteItem {
+            id: self.id,
+            routing: self.routing,
+            action: item.action,
+            condition: item.condition,
+            is_fresh_id: self.is_fresh_id,
+        }
+    }
+}
+
 impl Root {
     /// Applies writes, shard by shard in parallel, and answers in the order of `items`; each item
     /// succeeds or fails by itself.
@@ -114,6 +132,20 @@ impl Root {
     /// # Cancel safety
     /// A dropped future may still have written: treat the outcome as unknown.
     pub async fn ingest(
+        &self,
+        mut items: Vec<IngestItem>,
+        options: &IngestOptions,
+    ) -> Vec<IngestResult> {
+        if items.len() == 1
+            && single::is_plain(options)
+            && let Some(only) = items.pop()
+        {
+            return vec![self.write_one(only, options).await];
+        }
+        self.ingest_parts(items, options).await
+    }
+
+    async fn ingest_parts(
         &self,
         items: Vec<IngestItem>,
         options: &IngestOptions,
@@ -171,10 +203,14 @@ impl Root {
         let items = items.into_iter().enumerate();
         let (makers, others): (Vec<_>, Vec<_>) = items.partition(|(_, item)| makes_index(item));
         for (at, item) in makers.into_iter().chain(others) {
-            let (index, id) = (item.index.clone(), item.id.clone().unwrap_or_default());
-            match self.route(at, item, making).await {
-                Ok((shard, routed)) => groups.entry(shard).or_default().push(routed),
-                Err(error) => results[at] = Some(refused(index, id, error)),
+            match self.place(at, &item, making).await {
+                Ok(placed) => {
+                    let (shard, index) = (placed.shard, Arc::clone(&placed.index));
+                    let item = placed.write(item);
+                    let group = groups.entry(shard).or_default();
+                    group.push(Routed { at, index, item });
+                }
+                Err(error) => results[at] = Some(refused(item, error)),
             }
         }
         for routed in groups.values_mut() {
@@ -183,17 +219,18 @@ impl Root {
         groups
     }
 
-    async fn route(
+    /// Returns where item `at` of a request goes; makes its id and its index where it may.
+    async fn place(
         &self,
         at: usize,
-        item: IngestItem,
+        item: &IngestItem,
         making: turns::Making<'_>,
-    ) -> Result<(ShardKey, Routed), RootError> {
-        let (index, alias_routing) = self.write_index(&item).await?;
+    ) -> Result<Placed, RootError> {
+        let (index, alias_routing) = self.write_index(item).await?;
         check_blocks(&index)?;
         let named = item.id.as_deref().map(DocumentId::parse).transpose()?;
         let is_named = named.is_some();
-        let routing = names::single_routing(&item.index, item.routing, alias_routing)?;
+        let routing = names::single_routing(&item.index, item.routing.clone(), alias_routing)?;
         let id = match named {
             Some(id) => id,
             None => self.made_id(&index, routing.is_some(), (making, at))?,
@@ -212,17 +249,14 @@ impl Root {
             index: index.uuid,
             shard,
         };
-        // An id derived from a client's key may be there already: from the request's first try.
-        let is_fresh_id = !is_named && making.key.is_none();
-        let (action, condition) = (item.action, item.condition);
-        let item = WriteItem {
+        Ok(Placed {
+            index,
+            shard,
             id,
             routing,
-            action,
-            condition,
-            is_fresh_id,
-        };
-        Ok((shard, Routed { at, index, item }))
+            // An id derived from a client's key may be there already: from the request's first try.
+            is_fresh_id: !is_named && making.key.is_none(),
+        })
     }
 
     /// Returns the index a write goes to and its alias's routing; creates it when it may.
@@ -243,7 +277,9 @@ impl Root {
         if !self.options.auto_create_index || !makes_index(item) {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
-        Ok((self.create_missing(&item.index).await?, None))
+        // In a box, as what is rare makes the future of each write large.
+        let created = Box::pin(self.create_missing(&item.index)).await?;
+        Ok((created, None))
     }
 
     async fn create_missing(&self, name: &str) -> Result<Arc<IndexMeta>, RootError> {
@@ -285,24 +321,7 @@ impl Root {
             }
             Err(fault) => Err(fault),
         };
-        let outcomes: Vec<Result<_, RootError>> = match written {
-            Ok(outcomes) => {
-                let faults = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-                let blocked = self.blocked(&index, faults, deadline).await;
-                let refused = |fault| refused_by(blocked.as_deref(), fault);
-                let outcomes = outcomes.into_iter();
-                outcomes.map(|o| o.map_err(refused)).collect()
-            }
-            Err(fault) => {
-                let refusal = self.refusal(&fault, deadline).await;
-                let unwritten = || match refusal {
-                    // It was deleted or closed meanwhile: the client's affair, no fault of this node.
-                    Some(refused) => refused(index.name.to_string()),
-                    None => WriteFault::Shard(fault.clone()).into(),
-                };
-                positions.iter().map(|_| Err(unwritten())).collect()
-            }
-        };
+        let outcomes = self.told(&index, written, positions.len(), deadline).await;
         let results = positions.into_iter().zip(outcomes);
         results
             .map(|((at, id), outcome)| {
@@ -318,54 +337,12 @@ impl Root {
             })
             .collect()
     }
-
-    async fn call_primary(
-        &self,
-        index: &IndexMeta,
-        shard: ShardKey,
-        items: Vec<WriteItem>,
-        (options, deadline): (&IngestOptions, Deadline),
-    ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
-        let located = self
-            .leaves
-            .primary(shard)
-            .ok_or(LeafFault::NotHere { shard })?;
-        let term = index
-            .primary_terms
-            .get(shard.shard.0 as usize)
-            .copied()
-            .unwrap_or_default();
-        let idempotency = options.idempotency_key.as_ref().map(|key| Idempotency {
-            producer: XxHash3_128::oneshot(key.as_bytes()),
-            sequence: 0,
-        });
-        let expected = items.len();
-        let remaining = deadline.remaining();
-        let call = WriteCall {
-            shard,
-            term,
-            items,
-            idempotency,
-            remaining,
-        };
-        let answer = tokio::time::timeout(remaining, located.client.write(call)).await;
-        let late = || LeafFault::Indeterminate {
-            shard,
-            reason: "the deadline passed before the primary answered".to_owned(),
-        };
-        let answer = answer.map_err(|_| late())??;
-        if answer.items.len() != expected {
-            let reason = "the primary answered for another number of items".to_owned();
-            return Err(LeafFault::Indeterminate { shard, reason });
-        }
-        Ok(answer.items)
-    }
 }
 
-fn refused(index: String, id: String, error: RootError) -> IngestResult {
+fn refused(item: IngestItem, error: RootError) -> IngestResult {
     IngestResult {
-        index,
-        id,
+        index: item.index,
+        id: item.id.unwrap_or_default(),
         shard: None,
         outcome: Err(error),
         forced_refresh: false,

@@ -36,7 +36,7 @@ impl Root {
         if known.is_some() || !self.is_told(fault) {
             return known;
         }
-        let latest = self.latest(deadline).await?;
+        let latest = Box::pin(self.latest(deadline)).await?;
         refusal_by(&latest, shard.index)
     }
 

@@ -21,19 +21,23 @@ pub(super) fn check_present(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
+/// Types that are read, with or without parameters.
+const KNOWN: [&str; 6] = [
+    "application/json",
+    "application/x-ndjson",
+    "application/*",
+    "application/vnd.elasticsearch+json",
+    "application/vnd.elasticsearch+x-ndjson",
+    "application/vnd.opensearch+json",
+];
+
 /// Refuses what is not JSON or lines of JSON in UTF-8.
 pub(super) fn check(text: &str) -> Result<(), ApiError> {
     let mut parts = text.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_known = matches!(
-        essence.as_str(),
-        "application/json"
-            | "application/x-ndjson"
-            | "application/*"
-            | "application/vnd.elasticsearch+json"
-            | "application/vnd.elasticsearch+x-ndjson"
-            | "application/vnd.opensearch+json"
-    );
+    let essence = parts.next().unwrap_or_default();
+    let is_known = KNOWN
+        .iter()
+        .any(|known| essence.eq_ignore_ascii_case(known));
     if !is_known {
         return Err(refused(text));
     }

@@ -119,11 +119,7 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     check_item(&item)?;
     let options = request.ingest_options()?;
     let routing = item.routing.clone();
-    let result = request.root().ingest(vec![item], &options).await.pop();
-    let result = result.ok_or_else(|| {
-        let reason = "a write was not answered";
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
-    })?;
+    let result = request.root().ingest_one(item, &options).await;
     let (status, body) = document::written(&result, &request.root().state())?;
     let reply = Reply::with_status(status, &body);
     if status != StatusCode::CREATED {

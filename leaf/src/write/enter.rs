@@ -11,6 +11,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::write::{WriteAction, WriteAnswer, WriteCall, WriteItem};
 
 use super::answer::{answer_of, count};
+use super::queue::Taken;
 use super::{WriteBatches, gather};
 use crate::Leaf;
 use crate::shard::Shard;
@@ -20,7 +21,7 @@ impl Leaf {
     /// as one does that finds no room, and what waits is bounded together.
     pub(crate) async fn write_call(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
         if call.items.is_empty() {
-            return self.settle_writes(&call).await;
+            return Box::pin(self.settle_writes(&call)).await;
         }
         let bytes = call.items.iter().map(item_bytes).sum();
         let mut opening = std::pin::pin!(self.primary_shard(call.shard, call.remaining));
@@ -31,23 +32,24 @@ impl Leaf {
                 opening.await?
             }
         };
-        self.write_shard(&shard, call, bytes).await
-    }
-
-    /// Applies writes to an open shard, once there is room for them.
-    async fn write_shard(
-        &self,
-        shard: &Arc<Shard>,
-        call: WriteCall,
-        bytes: usize,
-    ) -> Result<WriteAnswer, LeafFault> {
         let room = self.writes.enter(&shard.room, bytes, call.remaining);
         let room = room.await?;
         if gather::is_small(&call, bytes)
             && let Some(leaf) = self.me.upgrade()
         {
-            return leaf.write_together(shard, call, (bytes, room)).await;
+            return leaf.write_together(&shard, call, (bytes, room)).await;
         }
+        // In a box: it is large, and who writes a single document would carry it along.
+        Box::pin(self.write_alone(&shard, call, (bytes, room))).await
+    }
+
+    /// Applies the writes of a call by itself.
+    async fn write_alone(
+        &self,
+        shard: &Arc<Shard>,
+        call: WriteCall,
+        (bytes, room): (usize, Taken),
+    ) -> Result<WriteAnswer, LeafFault> {
         let started = Instant::now();
         let call = WriteBatches {
             items: Arc::new(call.items),

@@ -71,7 +71,8 @@ impl Root {
         if !faults.any(|fault| matches!(fault, WriteFault::Blocked { .. })) {
             return None;
         }
-        let latest = self.latest(deadline).await?;
+        // In a box, as what is rare makes the future of each write large.
+        let latest = Box::pin(self.latest(deadline)).await?;
         latest.indices.get(&index.uuid).cloned()
     }
 }

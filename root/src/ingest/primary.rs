@@ -1,0 +1,92 @@
+//! Writes to one shard: what its primary is asked, and what its answer means.
+//!
+//! Does: calls the primary and words its refusals by what the index is meanwhile. Does not: route.
+//! Called by: [`super`]. Read first: [`Root::call_primary`].
+
+use std::sync::Arc;
+
+use gleaner_model::{IndexMeta, ShardKey};
+use gleaner_proto::LeafFault;
+use gleaner_proto::write::{Idempotency, WriteCall, WriteFault, WriteItem, WriteOutcome};
+use twox_hash::XxHash3_128;
+
+use super::IngestOptions;
+use crate::blocks::settling::refused_by;
+use crate::deadline::Deadline;
+use crate::{Root, RootError};
+
+/// What a primary answers: for each write, in their order.
+pub(super) type Written = Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault>;
+
+impl Root {
+    /// Words what a primary answered to `num_items` writes, by what the index is meanwhile.
+    pub(super) async fn told(
+        &self,
+        index: &Arc<IndexMeta>,
+        written: Written,
+        num_items: usize,
+        deadline: Deadline,
+    ) -> Vec<Result<WriteOutcome, RootError>> {
+        match written {
+            Ok(outcomes) => {
+                let faults = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+                let blocked = self.blocked(index, faults, deadline).await;
+                let refused = |fault| refused_by(blocked.as_deref(), fault);
+                let outcomes = outcomes.into_iter();
+                outcomes.map(|o| o.map_err(refused)).collect()
+            }
+            Err(fault) => {
+                let refusal = self.refusal(&fault, deadline).await;
+                let unwritten = || match refusal {
+                    // It was deleted or closed meanwhile: the client's affair, no fault of this node.
+                    Some(refused) => refused(index.name.to_string()),
+                    None => WriteFault::Shard(fault.clone()).into(),
+                };
+                (0..num_items).map(|_| Err(unwritten())).collect()
+            }
+        }
+    }
+
+    /// Has the primary of a shard carry writes out.
+    pub(super) async fn call_primary(
+        &self,
+        index: &IndexMeta,
+        shard: ShardKey,
+        items: Vec<WriteItem>,
+        (options, deadline): (&IngestOptions, Deadline),
+    ) -> Written {
+        let located = self
+            .leaves
+            .primary(shard)
+            .ok_or(LeafFault::NotHere { shard })?;
+        let term = index
+            .primary_terms
+            .get(shard.shard.0 as usize)
+            .copied()
+            .unwrap_or_default();
+        let idempotency = options.idempotency_key.as_ref().map(|key| Idempotency {
+            producer: XxHash3_128::oneshot(key.as_bytes()),
+            sequence: 0,
+        });
+        let expected = items.len();
+        let remaining = deadline.remaining();
+        let call = WriteCall {
+            shard,
+            term,
+            items,
+            idempotency,
+            remaining,
+        };
+        let answer = tokio::time::timeout(remaining, located.client.write(call)).await;
+        let late = || LeafFault::Indeterminate {
+            shard,
+            reason: "the deadline passed before the primary answered".to_owned(),
+        };
+        let answer = answer.map_err(|_| late())??;
+        if answer.items.len() != expected {
+            let reason = "the primary answered for another number of items".to_owned();
+            return Err(LeafFault::Indeterminate { shard, reason });
+        }
+        Ok(answer.items)
+    }
+}
