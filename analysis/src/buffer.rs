@@ -93,19 +93,18 @@ impl TokenBuffer {
         self.text.push_str(text);
         self.text.make_ascii_lowercase();
         let (buffer, tokens) = (&mut self.text, &mut self.tokens);
-        self.num_positions = tokenizer.words(text, |start, end, position, _| {
-            let word = &text[start..end];
-            let (start, end) = if word.is_ascii() {
-                (start, end)
+        self.num_positions = tokenizer.words(text, |word| {
+            let (start, end) = if word.is_ascii || text[word.start..word.end].is_ascii() {
+                (word.start, word.end)
             } else {
                 let start = buffer.len();
-                case::push_lowercase(word, buffer);
+                case::push_lowercase(&text[word.start..word.end], buffer);
                 (start, buffer.len())
             };
             tokens.push(BufferedToken {
                 start,
                 end,
-                position,
+                position: word.position,
                 position_length: 1,
             });
         });

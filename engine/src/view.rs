@@ -137,15 +137,14 @@ impl View {
     /// # Errors
     /// When the index cannot be read.
     pub fn find_place(&self, id: &DocumentId) -> Result<Option<u64>, EngineError> {
-        let term = Term::from_field_text(self.fields.system().id, id.as_str());
         // Segments stand by size, largest first; a recent write is more likely in a small one.
         let hash = tie_break_hash(id.as_str());
         for segment in self.segments.iter().rev() {
             if !segment.may_have_id(hash) {
                 continue;
             }
-            let reader = segment.reader();
-            let inverted = reader.inverted_index(term.field())?;
+            let term = Term::from_field_text(self.fields.system().id, id.as_str());
+            let inverted = segment.reader().inverted_index(term.field())?;
             let postings = inverted
                 .read_postings(&term, IndexRecordOption::Basic)
                 .map_err(EngineError::io("looking an id up"))?;

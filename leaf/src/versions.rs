@@ -86,17 +86,21 @@ impl VersionMap {
 
     /// Remembers a write; of a tombstone that it takes the place of, until it is known to be durable.
     pub(crate) fn put(&mut self, id: DocumentId, latest: Latest) {
-        if let Some(old) = self.take(&id).filter(Latest::is_deleted) {
-            self.entry_bytes += size_of_entry(&id);
-            self.replaced.push_back((latest.seq_no, id.clone(), old));
-        }
-        self.entry_bytes += size_of_entry(&id);
-        let kept_bytes = latest.kept_bytes();
+        let (seq_no, kept_bytes) = (latest.seq_no, latest.kept_bytes());
+        let size = size_of_entry(&id);
         if kept_bytes > 0 {
-            self.kept.push_back((latest.seq_no, id.clone()));
+            self.kept.push_back((seq_no, id.clone()));
             self.kept_bytes += kept_bytes;
         }
-        self.entries.insert(id, latest);
+        let Some(old) = self.entries.insert(id.clone(), latest) else {
+            self.entry_bytes += size;
+            return;
+        };
+        self.kept_bytes -= old.kept_bytes();
+        if old.is_deleted() {
+            self.entry_bytes += size;
+            self.replaced.push_back((seq_no, id, old));
+        }
     }
 
     /// Forgets a document.

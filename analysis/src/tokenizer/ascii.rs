@@ -81,6 +81,9 @@ fn word_end(bytes: &[u8], start: usize) -> usize {
     loop {
         at += run(bytes, at, true);
         let joint = class(bytes, at);
+        if joint & (JOINS_LETTERS | JOINS_DIGITS) == 0 {
+            return at;
+        }
         let both = class(bytes, at - 1) & class(bytes, at + 1);
         let joins = (joint & JOINS_LETTERS != 0 && both & LETTER != 0)
             || (joint & JOINS_DIGITS != 0 && both & DIGIT != 0);

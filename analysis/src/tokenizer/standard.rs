@@ -19,6 +19,19 @@ pub(crate) struct Standard {
     max_token_length: usize,
 }
 
+/// A word of a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundWord {
+    /// Its first byte.
+    pub(crate) start: usize,
+    /// The byte behind it.
+    pub(crate) end: usize,
+    pub(crate) position: u32,
+    pub(crate) kind: TokenKind,
+    /// Whether it is known to be ASCII; others may be, too.
+    pub(crate) is_ascii: bool,
+}
+
 impl Standard {
     pub(crate) fn new(max_token_length: usize) -> Self {
         Self { max_token_length }
@@ -26,8 +39,8 @@ impl Standard {
 }
 
 impl Standard {
-    /// Calls `emit(start, end, position, kind)` for each word; returns the number of positions.
-    pub(crate) fn words(&self, text: &str, emit: impl FnMut(usize, usize, u32, TokenKind)) -> u32 {
+    /// Calls `emit` for each word; returns the number of positions.
+    pub(crate) fn words(&self, text: &str, emit: impl FnMut(FoundWord)) -> u32 {
         let mut out = Output {
             text,
             max_token_length: self.max_token_length,
@@ -39,10 +52,10 @@ impl Standard {
         while start < bytes.len() {
             let (ascii_end, end) = stretch(bytes, start);
             ascii::words(&bytes[start..ascii_end], |from, to, kind| {
-                out.word(start + from, start + to, kind);
+                out.word((start + from, start + to), kind, true);
             });
             unicode_words(&text[ascii_end..end], |from, to, kind| {
-                out.word(ascii_end + from, ascii_end + to, kind);
+                out.word((ascii_end + from, ascii_end + to), kind, false);
             });
             start = end;
         }
@@ -52,10 +65,10 @@ impl Standard {
 
 impl Tokenizer for Standard {
     fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
-        self.words(text, |start, end, position, kind| {
+        self.words(text, |word| {
             sink(TokenRef {
-                kind,
-                ..TokenRef::slice(text, (start, end), position)
+                kind: word.kind,
+                ..TokenRef::slice(text, (word.start, word.end), word.position)
             });
         })
     }
@@ -104,11 +117,11 @@ struct Output<'a, F> {
     emit: F,
 }
 
-impl<F: FnMut(usize, usize, u32, TokenKind)> Output<'_, F> {
-    fn word(&mut self, start: usize, end: usize, kind: TokenKind) {
+impl<F: FnMut(FoundWord)> Output<'_, F> {
+    fn word(&mut self, (start, end): (usize, usize), kind: TokenKind, is_ascii: bool) {
         // A word has at least as many bytes as characters: the usual word needs no counting.
         if end - start <= self.max_token_length {
-            return self.number(start, end, kind);
+            return self.number((start, end), kind, is_ascii);
         }
         let mut from = start;
         while from < end {
@@ -117,13 +130,19 @@ impl<F: FnMut(usize, usize, u32, TokenKind)> Output<'_, F> {
                 .char_indices()
                 .nth(self.max_token_length)
                 .map_or(rest.len(), |(at, _)| at);
-            self.number(from, from + length, kind);
+            self.number((from, from + length), kind, is_ascii);
             from += length;
         }
     }
 
-    fn number(&mut self, start: usize, end: usize, kind: TokenKind) {
-        (self.emit)(start, end, self.position, kind);
+    fn number(&mut self, (start, end): (usize, usize), kind: TokenKind, is_ascii: bool) {
+        (self.emit)(FoundWord {
+            start,
+            end,
+            position: self.position,
+            kind,
+            is_ascii,
+        });
         self.position += 1;
     }
 }

@@ -14,8 +14,10 @@ use super::plan::{Leaf, NodeKind, Plan, ROOT};
 use super::{DocumentError, FieldValue};
 use visit::{KeySeed, RootVisitor, ValueSeed};
 
+/// Values that small documents have.
+const FEW_VALUES: usize = 16;
+
 /// What a walk found.
-#[derive(Default)]
 pub(super) struct Walked<'de> {
     /// Values by node.
     pub(super) values: Vec<(u32, FieldValue<'de>)>,
@@ -108,7 +110,10 @@ impl<'p, 'de> Walk<'p, 'de> {
         Self {
             plan,
             strict,
-            found: Walked::default(),
+            found: Walked {
+                values: Vec::with_capacity(FEW_VALUES),
+                has_unknown: false,
+            },
             refused: None,
             seen_in,
             num_objects: 0,
@@ -119,7 +124,17 @@ impl<'p, 'de> Walk<'p, 'de> {
     }
 
     fn read(&mut self, source: &'de [u8]) -> Result<(), serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_slice(source);
+        // All of it is looked at once, instead of each text by itself.
+        match std::str::from_utf8(source) {
+            Ok(text) => self.read_json(serde_json::Deserializer::from_str(text)),
+            Err(_) => self.read_json(serde_json::Deserializer::from_slice(source)),
+        }
+    }
+
+    fn read_json<R: serde_json::de::Read<'de>>(
+        &mut self,
+        mut json: serde_json::Deserializer<R>,
+    ) -> Result<(), serde_json::Error> {
         json.deserialize_map(RootVisitor(self))?;
         json.end()
     }
@@ -145,7 +160,9 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     /// Goes from an object along `key`, which may be a path.
     fn step<E: Error>(&mut self, from: u32, object: u32, key: &str) -> Result<Place, E> {
-        if key.split('.').any(is_blank) {
+        let is_path = key.contains('.');
+        let is_visible = key.as_bytes().first().is_some_and(u8::is_ascii_graphic);
+        if (is_path || !is_visible) && key.split('.').any(is_blank) {
             self.refuse(DocumentError::EmptyName {
                 name: key.to_owned(),
             })?;
@@ -155,7 +172,13 @@ impl<'p, 'de> Walk<'p, 'de> {
             return Ok(Place::Metadata(name));
         }
         let mut node = from;
-        for name in key.split('.') {
+        let mut rest = Some(key);
+        while let Some(path) = rest {
+            let (name, below) = match is_path.then(|| path.split_once('.')).flatten() {
+                Some((name, below)) => (name, Some(below)),
+                None => (path, None),
+            };
+            rest = below;
             let dynamic = match &self.plan.node(node).kind {
                 NodeKind::Object {
                     dynamic,
