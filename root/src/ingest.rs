@@ -137,10 +137,9 @@ impl Root {
         options: &IngestOptions,
     ) -> Vec<IngestResult> {
         if items.len() == 1
-            && single::is_plain(options)
             && let Some(only) = items.pop()
         {
-            return vec![self.write_one(only, options).await];
+            return vec![self.ingest_one(only, options).await];
         }
         self.ingest_parts(items, options).await
     }

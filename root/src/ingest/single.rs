@@ -28,11 +28,7 @@ impl Root {
     }
 
     /// Writes one item, which is not to be shown at once and has no key to be known by.
-    pub(super) async fn write_one(
-        &self,
-        item: IngestItem,
-        options: &IngestOptions,
-    ) -> IngestResult {
+    async fn write_one(&self, item: IngestItem, options: &IngestOptions) -> IngestResult {
         let making = Making {
             key: None,
             num_items: 1,
@@ -60,6 +56,6 @@ impl Root {
 }
 
 /// Returns whether a write is done once it is written.
-pub(super) fn is_plain(options: &IngestOptions) -> bool {
+fn is_plain(options: &IngestOptions) -> bool {
     options.refresh == RefreshPolicy::None && options.idempotency_key.is_none()
 }
