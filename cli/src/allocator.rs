@@ -1,5 +1,4 @@
-//! The allocator of the process, C libraries included: jemalloc. The one module of the workspace with
-//! `unsafe` code.
+//! The allocator of the process, C libraries included: jemalloc.
 //!
 //! A server hands documents from thread to thread, so much is freed where it was not allocated, and in
 //! sizes that no cache of glibc's keeps; decision 0010 has what that cost.

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
+use gleaner_threads::Turns;
 use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
@@ -102,7 +103,11 @@ impl LocalLog {
             };
             let thread = std::thread::Builder::new()
                 .name(format!("log-commit-{number}"))
-                .spawn(move || lane.run())
+                .spawn(move || {
+                    // Whoever writes waits for it, and it for the disk.
+                    gleaner_threads::ask_for(Turns::Short);
+                    lane.run();
+                })
                 .map_err(|error| LogError::io("start a thread for", dir, error))?;
             lanes.push(LaneHandle {
                 sender: Some(sender),

@@ -9,6 +9,7 @@ pub(crate) const OWNED_LIBRARIES: &[(&str, &[&str])] = &[
     ("tantivy", &["engine", "tests", "benches"]),
     ("prost", &["proto"]),
     ("tonic", &["proto"]),
+    ("libc", &["threads"]),
 ];
 
 /// Finds members of the workspace that have no line and do not stand beside the house.

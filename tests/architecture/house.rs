@@ -13,6 +13,7 @@ use crate::code;
 /// The rooms and the line of the house on which each stands; `ARCHITECTURE.md` draws it.
 pub(crate) const LINES: &[(&str, u8)] = &[
     ("model", 1),
+    ("threads", 1),
     ("query", 2),
     ("analysis", 2),
     ("shard-router", 2),

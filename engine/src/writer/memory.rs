@@ -15,6 +15,7 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use gleaner_threads::Turns;
 use parking_lot::{Condvar, Mutex};
 use tantivy::indexer::doc_id_mapping::DocIdMapping;
 use tantivy::plugin::{PluginMergeContext, PluginWriter, PluginWriterContext, SegmentPlugin};
@@ -205,6 +206,7 @@ impl SegmentPlugin for Gauge {
     }
 
     fn create_writer(&self, _: &PluginWriterContext<'_>) -> tantivy::Result<Box<dyn PluginWriter>> {
+        have_long_turns();
         self.0.grow(EMPTY_BYTES);
         Ok(Box::new(SegmentGauge {
             share: Arc::clone(&self.0),
@@ -213,8 +215,16 @@ impl SegmentPlugin for Gauge {
     }
 
     fn merge(&self, _: PluginMergeContext<'_>) -> tantivy::Result<()> {
+        have_long_turns();
         Ok(())
     }
+}
+
+/// Lets threads that others wait for go before the calling one, an indexing or merging thread: tantivy starts
+/// those itself, and asks its plugins in them, at the begin of a new segment and at the end of a merged one.
+fn have_long_turns() {
+    // Without it a segment is written all the same.
+    gleaner_threads::ask_for(Turns::Long);
 }
 
 /// One segment in the making; its bytes count until it is written.

@@ -53,7 +53,7 @@ pub(super) fn enqueue(
 
 /// Bytes of operations waiting to be applied up to which a small batch is answered as soon as it is
 /// durable. Beyond them writers wait, so they are not faster than indexing for long.
-const BACKLOG_BYTES: u64 = 4 << 20;
+const BACKLOG_BYTES: u64 = 8 << 20;
 
 /// A batch on its way, from the log to the index.
 pub(super) struct Batch {

@@ -1,0 +1,99 @@
+//! The calls of Linux, for which neither the standard library nor rustix has functions: `sched_getattr(2)`,
+//! `sched_setattr(2)`.
+
+use libc::{SYS_sched_getattr, SYS_sched_setattr, c_uint, sched_attr, syscall};
+
+use super::Turns;
+
+/// The thread that calls.
+const SELF: libc::pid_t = 0;
+
+/// No flags: of the calls themselves, and of the attributes.
+const NONE: c_uint = 0;
+
+/// As [`super::ask_for`].
+pub(crate) fn ask_for(turns: Turns) -> bool {
+    let Some(mut attributes) = attributes() else {
+        return false;
+    };
+    // Under real-time policies the same field is a budget, and idle threads are to stay idle ones.
+    let policies = [libc::SCHED_OTHER, libc::SCHED_BATCH];
+    if !policies.contains(&(attributes.sched_policy as libc::c_int)) {
+        return false;
+    }
+    attributes.sched_runtime = turns.length().as_nanos() as u64;
+    set(&mut attributes)
+}
+
+/// Returns how the calling thread is scheduled.
+#[expect(
+    unsafe_code,
+    reason = "no library has the call (decision 0027 has what it brings)"
+)]
+fn attributes() -> Option<sched_attr> {
+    let size = size_of::<sched_attr>() as c_uint;
+    // SAFETY: `sched_attr` is numbers only, for which zeros are values.
+    let mut attributes: sched_attr = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes at most `size` bytes to the address, which are those of `attributes`: it is
+    // borrowed for the call and outlives it. The kernel keeps no address.
+    let failed = unsafe { syscall(SYS_sched_getattr, SELF, &raw mut attributes, size, NONE) };
+    (failed == 0).then_some(attributes)
+}
+
+/// Sets how it is scheduled.
+#[expect(
+    unsafe_code,
+    reason = "no library has the call (decision 0027 has what it brings)"
+)]
+fn set(attributes: &mut sched_attr) -> bool {
+    attributes.size = size_of::<sched_attr>() as u32;
+    // SAFETY: the kernel reads the number of bytes that `size` within says, which is that of the whole value
+    // behind the address, and writes there at most that `size` when it refuses it; the value is borrowed for the
+    // call and outlives it. The call changes nothing but when the calling thread runs.
+    let failed = unsafe { syscall(SYS_sched_setattr, SELF, &raw mut *attributes, NONE) };
+    failed == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn only_the_turns_of_the_calling_thread_change() {
+        let before = attributes().expect("Linux has told since 3.14");
+        let other = thread::spawn(move || {
+            assert!(ask_for(Turns::Short));
+            let short = attributes().expect("as above");
+            assert!(ask_for(Turns::Long));
+            (short, attributes().expect("as above"))
+        });
+        let (short, long) = other.join().expect("it does not panic");
+        for asked in [&short, &long] {
+            assert_eq!(asked.sched_policy, before.sched_policy);
+            assert_eq!(asked.sched_nice, before.sched_nice);
+            assert_eq!(asked.sched_flags, before.sched_flags);
+        }
+        // Linux tells it since it takes it.
+        if before.sched_runtime > 0 {
+            let asked = [Turns::Short, Turns::Long].map(|turns| turns.length().as_nanos() as u64);
+            assert_eq!([short.sched_runtime, long.sched_runtime], asked);
+        }
+        let after = attributes().expect("as above");
+        assert_eq!(after.sched_runtime, before.sched_runtime);
+    }
+
+    #[test]
+    fn a_policy_that_was_chosen_stays() {
+        let idle = thread::spawn(|| {
+            let mut attributes = attributes().expect("Linux has told since 3.14");
+            attributes.sched_policy = libc::SCHED_IDLE as u32;
+            assert!(set(&mut attributes));
+            assert!(!ask_for(Turns::Long));
+            super::attributes().expect("as above").sched_policy
+        });
+        let policy = idle.join().expect("it does not panic");
+        assert_eq!(policy, libc::SCHED_IDLE as u32);
+    }
+}
