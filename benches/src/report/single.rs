@@ -88,24 +88,25 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     let next = AtomicUsize::new(0);
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        let mut rates: Rates = [0.0; 2 + INDICES.len()];
-        rates[0] = clients(&bare, corpus, |client, source| {
-            client.expect("POST", "/append", source).map(|_| ())
-        })?;
-        rates[1] = clients(&bare, corpus, |client, source| {
+        let mut turns = Vec::with_capacity(1 + INDICES.len());
+        let committed = commits(&bare, corpus)?;
+        let rate = clients(&bare, corpus, |client, source| {
             client.expect("POST", "/write", source).map(|_| ())
         })?;
         // What is left to do of a turn is done before the next one, merges too.
         bare.client()?.expect("POST", "/commit", b"")?;
         bare.settled_cpu()?;
+        turns.push(Turn { rate, committed });
         for (at, target) in INDICES.into_iter().enumerate() {
             if target.refresh.is_none() {
                 // The turns before take longer.
                 ensure!(created.elapsed() >= RESTED, "refreshes do not rest yet");
             }
-            rates[2 + at] = turn(&ours, corpus, (&name(at), target.ids), &next)?;
+            let committed = commits(&bare, corpus)?;
+            let rate = turn(&ours, corpus, (&name(at), target.ids), &next)?;
+            turns.push(Turn { rate, committed });
         }
-        rounds.push(rates);
+        rounds.push(turns);
     }
     Ok(Section {
         title: "Single documents",
@@ -116,8 +117,9 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
              refreshes rest, as in Elasticsearch. Bare is an axum handler that \
              appends to one file and shares `fdatasync`s; nothing else; the second one then hands the \
              document to tantivy's writer, one index of one thread, a commit every 5 s. Clients \
-             and server share the cores. Medians of {ROUNDS} rounds of one turn of {} s each: of the rates, and of \
-             the ratios within a round; in brackets the least and the most.",
+             and server share the cores. Medians of {ROUNDS} rounds of one turn of {} s each: of the rates, of the ratios \
+             to a turn of bare appends right before, and of those to the turn of the round that indexes; in brackets \
+             the least and the most.",
             WRITING.as_secs()
         ),
         tables: vec![table(&rounds)],
@@ -125,43 +127,67 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
     })
 }
 
-/// Documents per second in the turns of a round: bare, bare that indexes, then [`INDICES`].
-type Rates = [f64; 2 + INDICES.len()];
+/// Documents per second of one turn, and of the bare group commit right before it: the machine's speed moves
+/// within a round too.
+#[derive(Clone, Copy)]
+struct Turn {
+    rate: f64,
+    committed: f64,
+}
 
-/// Shows the rates of all rounds.
-fn table(rounds: &[Rates]) -> Table {
+/// Shows the rates of all rounds, each of which has a turn of the bare server that indexes, then one of each of
+/// [`INDICES`].
+fn table(rounds: &[Vec<Turn>]) -> Table {
     let mut table = Table::new([
         "single documents",
         "docs/s",
         "/ group commit",
         "/ and index",
     ]);
-    let ours = INDICES.into_iter().map(|target| {
-        let Target {
-            shards,
-            refresh,
-            ids,
-        } = target;
-        let plural = if shards == 1 { "" } else { "s" };
-        let refresh = refresh.map_or("default settings".to_owned(), |every| {
-            format!("refresh every {every}")
-        });
-        let made = if ids == Ids::Made { ", ids made" } else { "" };
-        format!("ours, {shards} shard{plural}, {refresh}{made}")
-    });
-    let bare = ["bare group commit", "bare group commit and index"];
-    let names = bare.into_iter().map(str::to_owned).chain(ours);
-    for (at, name) in names.enumerate() {
-        let ratio = |to: usize| {
-            let ratios = sorted(rounds.iter().map(|rates| rates[at] / rates[to]));
+    let committed = rounds.iter().flatten().map(|turn| turn.committed);
+    let rate = format!("{:.0}", at_share(&sorted(committed), 0.5));
+    let whole = || "1.00".to_owned();
+    table.row(["bare group commit".to_owned(), rate, whole(), String::new()]);
+    let names = std::iter::once("bare group commit and index".to_owned());
+    for (at, name) in names.chain(INDICES.into_iter().map(shown)).enumerate() {
+        let of_all = |part: &dyn Fn(&[Turn]) -> f64| sorted(rounds.iter().map(|turns| part(turns)));
+        let ratio = |ratios: Vec<f64>| {
             let [median, least, most] = [0.5, 0.0, 1.0].map(|share| at_share(&ratios, share));
             format!("{median:.2} ({least:.2}–{most:.2})")
         };
-        let rates = sorted(rounds.iter().map(|rates| rates[at]));
-        let rate = format!("{:.0}", at_share(&rates, 0.5));
-        table.row([name, rate, ratio(0), ratio(1)]);
+        let rate = at_share(&of_all(&|turns| turns[at].rate), 0.5);
+        let to_commit = of_all(&|turns| turns[at].rate / turns[at].committed);
+        let to_index = of_all(&|turns| turns[at].rate / turns[0].rate);
+        table.row([
+            name,
+            format!("{rate:.0}"),
+            ratio(to_commit),
+            ratio(to_index),
+        ]);
     }
     table
+}
+
+/// Names an index as the table does.
+fn shown(target: Target) -> String {
+    let Target {
+        shards,
+        refresh,
+        ids,
+    } = target;
+    let plural = if shards == 1 { "" } else { "s" };
+    let refresh = refresh.map_or("default settings".to_owned(), |every| {
+        format!("refresh every {every}")
+    });
+    let made = if ids == Ids::Made { ", ids made" } else { "" };
+    format!("ours, {shards} shard{plural}, {refresh}{made}")
+}
+
+/// Lets all clients append to the bare group commit; returns documents per second.
+fn commits(bare: &Server, corpus: &Corpus) -> Result<f64> {
+    clients(bare, corpus, |client, source| {
+        client.expect("POST", "/append", source).map(|_| ())
+    })
 }
 
 /// Lets all clients write to an index of ours, and waits until what is left to do is done.
