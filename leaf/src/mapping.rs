@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gleaner_analysis::{AnalyzerRegistry, Limits};
 use gleaner_coordinator::{Coordinator, CoordinatorError, update};
 use gleaner_engine::schema::document::{DocumentError, DocumentParser, grown_mapping};
-use gleaner_model::{IndexMeta, Mapping, ShardKey};
+use gleaner_model::{ClusterState, IndexMeta, Mapping, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::WriteFault;
 use gleaner_query::mapping::MappingRules;
@@ -150,6 +150,13 @@ impl Shard {
             return known;
         }
         analyzers_of(index).unwrap_or(known)
+    }
+
+    /// Returns whether `state` has a newer mapping than the one that documents are read under here. Who changed
+    /// it may have been answered already, before the shard heard of it.
+    pub(crate) fn lacks_mapping_of(&self, state: &ClusterState) -> bool {
+        let agreed = state.indices.get(&self.key.index);
+        agreed.is_some_and(|index| index.mapping.version > self.parser.load().mapping_version())
     }
 
     /// Takes over what the newest cluster state says of the index.

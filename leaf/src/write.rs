@@ -3,6 +3,7 @@
 //! ```text
 //! gather     small calls that come together are written as one     (gather.rs)
 //! lock the primary
+//!   map      take a mapping over that was agreed meanwhile, first     (mapping.rs)
 //!   block    refuse what a block of the index keeps out by now          (blocks.rs)
 //!   plan     decide versions and conflicts, build the operations        (plan.rs)
 //!   enqueue  hand the batch to the log, in order; remember the versions
@@ -84,8 +85,7 @@ impl Leaf {
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
             num_rounds += 1;
-            let mut primary = self.primary_with_room(shard).await?;
-            self.prepare(shard, &mut primary, call.term).await?;
+            let mut primary = self.primary_to_order(shard, call.term).await?;
             if let Some(producer) = call.producer {
                 let asked = self.answered_before(shard, primary, producer, items);
                 match asked.await? {
@@ -195,6 +195,25 @@ impl Leaf {
             mapping: shard.index.load().mapping.version,
             timestamp_ms: (self.options.clock)(),
             kind,
+        }
+    }
+
+    /// Locks the primary when it is fit to order writes, under no older mapping than the newest that is known
+    /// here.
+    async fn primary_to_order(
+        &self,
+        shard: &Arc<Shard>,
+        asked: PrimaryTerm,
+    ) -> Result<OwnedMutexGuard<Primary>, LeafFault> {
+        loop {
+            let mut primary = self.primary_with_room(shard).await?;
+            self.prepare(shard, &mut primary, asked).await?;
+            if !shard.lacks_mapping_of(&self.coordinator.state()) {
+                return Ok(primary);
+            }
+            drop(primary);
+            // One that cannot be taken over stops the shard.
+            shard.take_meta(&self.coordinator).await;
         }
     }
 

@@ -23,7 +23,7 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_model::{FieldPath, Mapping};
+use gleaner_model::{FieldPath, Mapping, MappingVersion};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, infer_document};
 use serde_json::{Map, Value};
 
@@ -88,6 +88,11 @@ impl DocumentParser {
         Self {
             plan: Arc::new(Plan::new(mapping, analyzers)),
         }
+    }
+
+    /// Returns the version of the mapping that documents are read under.
+    pub fn mapping_version(&self) -> MappingVersion {
+        self.plan.version
     }
 
     /// Reads the document `id`, strictly.

@@ -3,12 +3,13 @@
 mod blocked;
 mod entering;
 mod lost;
+mod mapped;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_coordinator::Coordinator;
-use gleaner_log::Record;
+use gleaner_log::{Record, ShardLog};
 use gleaner_model::{FieldPath, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafClient;
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteCall, WriteResult};
