@@ -164,6 +164,8 @@ impl Shard {
     /// A newer mapping waits for the engine's writer, which a merge may hold for long, so that
     /// happens off the runtime's threads.
     pub(crate) async fn take_meta(self: &Arc<Self>, coordinator: &Arc<dyn Coordinator>) {
+        // One thread that may block is enough, however many wait.
+        let _turn = self.taking_turn.lock().await;
         let (shard, coordinator) = (Arc::clone(self), Arc::clone(coordinator));
         let taking = tokio::task::spawn_blocking(move || shard.take_meta_now(&*coordinator));
         if let Err(error) = taking.await {
@@ -201,13 +203,13 @@ impl Shard {
             }
         }
         let analyzers = self.analyzers.load_full();
+        let parser = Arc::new(DocumentParser::new(&index.mapping, &analyzers));
         // The engine first: it must know the mapping of any record that is ordered. The parser
         // last: see `write::plan`.
         self.engine()
             .set_mapping(Arc::clone(&index.mapping), Arc::clone(&analyzers));
         self.show_meta(&known, index);
-        let parser = DocumentParser::new(&index.mapping, &analyzers);
-        self.parser.store(Arc::new(parser));
+        self.parser.store(parser);
     }
 
     fn show_meta(&self, known: &IndexMeta, index: &Arc<IndexMeta>) {

@@ -158,6 +158,7 @@ impl Leaf {
             analyzers: ArcSwap::new(analyzers),
             parser: ArcSwap::from_pointee(parser),
             taking_meta: Mutex::new(()),
+            taking_turn: tokio::sync::Mutex::default(),
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
             applier: Applier::new(engine, applied, step_bytes, leases),
             views: Views::default(),

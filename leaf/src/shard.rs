@@ -54,6 +54,8 @@ pub(crate) struct Shard {
     pub(crate) parser: ArcSwap<DocumentParser>,
     /// Held while the index's meta is taken over, so that mapping, parser and engine agree.
     pub(crate) taking_meta: Mutex<()>,
+    /// Held by who waits for that.
+    pub(crate) taking_turn: tokio::sync::Mutex<()>,
     pub(crate) primary: Arc<tokio::sync::Mutex<Primary>>,
     pub(crate) applier: Applier,
     pub(crate) views: Views,

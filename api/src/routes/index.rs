@@ -17,7 +17,6 @@ use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
 use active::{ActiveShards, WAIT};
-pub(super) use block::{SETTLE, TIMEOUT};
 pub(super) use show::{nested_settings, shown_aliases, shown_settings};
 
 const SHOW: &[Parameter] = &[

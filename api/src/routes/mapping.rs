@@ -1,18 +1,15 @@
 //! `_mapping`: put, get, get of single fields.
 
-use std::sync::Arc;
-
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{FieldKind, FieldPath, IndexMeta};
 use gleaner_query::mapping::mapping_tree;
-use gleaner_query::names;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::index::{SETTLE, TIMEOUT, change_defaults, metadata_defaults};
+use super::index::{acknowledged, change_defaults, metadata_defaults};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
-use crate::parameters::groups::{INDICES, METADATA_READ, TYPES};
+use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -25,7 +22,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.put_mapping",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_mapping", "/{index}/_mappings"],
-        parameters: &[PUT, INDICES, SETTLE, TYPES],
+        parameters: &[PUT, INDICES, METADATA, TYPES],
         handler: |request| Box::pin(put(request)),
         is_refused: false,
     },
@@ -65,16 +62,11 @@ async fn put(mut request: Request) -> Answer {
     let options = request.parameters.resolve_options(change_defaults())?;
     let expression = request.index_name()?;
     let write_index_only = request.parameters.is_set("write_index_only")?;
-    let limit = request.parameters.time("timeout")?.unwrap_or(TIMEOUT);
-    let root = request.root();
-    let named = names::resolve(&expression, &root.state(), &options)?;
-    root.put_mapping(&expression, &options, &body, write_index_only)
+    request
+        .root()
+        .put_mapping(&expression, &options, &body, write_index_only)
         .await?;
-    let named: Vec<Arc<IndexMeta>> = named.into_iter().map(|found| found.meta).collect();
-    // A primary that has not heard of the mapping would order documents under the one before.
-    let settled = root.settle_writes(&named, limit).await;
-    let is_known = settled.iter().all(|copy| copy.outcome.is_ok());
-    Ok(Reply::json(&json!({"acknowledged": is_known})))
+    Ok(acknowledged())
 }
 
 fn get(request: &Request) -> Answer {
@@ -179,7 +171,7 @@ fn subtree<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{create, got, sent, speaking};
+    use crate::testing::{create, got, speaking};
 
     use super::*;
 
@@ -200,20 +192,5 @@ mod tests {
         let expected = json!({"type": "keyword", "index": true, "store": false,
             "doc_values": true, "ignore_above": ANY_LENGTH});
         assert_eq!(*raw, expected);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_change_that_a_primary_may_not_know_is_made_and_not_acknowledged() {
-        let dialect = speaking();
-        create(&dialect, "books", &json!({})).await;
-        let body = json!({"properties": {"t": {"type": "keyword"}}});
-        let put = ("PUT", "/books/_mapping?timeout=1ms");
-        let (status, answer) = sent(&dialect, put, &body).await;
-        assert_eq!(
-            (status, answer),
-            (StatusCode::OK, json!({"acknowledged": false}))
-        );
-        let shown = got(&dialect, "/books/_mapping").await;
-        assert_eq!(shown["books"]["mappings"], body);
     }
 }

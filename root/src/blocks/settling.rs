@@ -1,7 +1,7 @@
-//! Until a block or a mapping that was set holds: no write comes any more that was taken before.
+//! Until a block that was set holds: no write comes any more that was taken before.
 //!
 //! Does: has the primaries wait for the writes under way, and words what they refuse. Does not: set blocks.
-//! Called by: `api` after it set either, and by [`crate::ingest`]. Read first: [`Root::settle_writes`].
+//! Called by: `api` after it set one, and by [`crate::ingest`]. Read first: [`Root::settle_writes`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,14 +17,14 @@ use crate::response::Reply;
 use crate::route::{Answer, Parameter};
 
 /// The parameter that says how long writes under way are waited for.
-pub(in crate::routes) const SETTLE: &[Parameter] = &[
+pub(super) const SETTLE: &[Parameter] = &[
     Parameter::honoured("timeout"),
     Parameter::no_effect("master_timeout", AT_ONCE),
     Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
 ];
 
-/// Longest wait for writes under way where the request does not say; what was asked for is set all the same.
-pub(in crate::routes) const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for writes under way where the request does not say; the block is set all the same.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sets a block; one that keeps out writes is answered when those that were taken before have ended.
 pub(super) async fn add_block(request: Request) -> Answer {
