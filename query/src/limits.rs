@@ -1,6 +1,7 @@
 //! How much a request may ask for, checked while it is read.
 //!
-//! Every number is a setting; the defaults are Elasticsearch's where it has one.
+//! The numbers are Elasticsearch's defaults where it has one. They are fixed for a process; an index can lower those of
+//! `terms` queries and regular expressions, as the fields say.
 
 /// Bounds on a request body. All are inclusive maxima.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,8 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
+const NOT_SHOWN: &str = "no document is shown";
+
 const DELETE: &[Parameter] = &[
     Parameter::honoured("conflicts"),
     Parameter::honoured("max_docs"),
@@ -33,6 +35,9 @@ const DELETE: &[Parameter] = &[
     Parameter::no_effect("from", "all matches are deleted"),
     Parameter::no_effect("stats", "searches are not counted by group"),
     Parameter::no_effect("version", "conflicts are found by seq_no"),
+    Parameter::no_effect("_source", NOT_SHOWN),
+    Parameter::no_effect("_source_includes", NOT_SHOWN),
+    Parameter::no_effect("_source_excludes", NOT_SHOWN),
 ];
 
 pub(super) static ROUTES: &[Route] = &[Route {
