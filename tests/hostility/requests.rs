@@ -1,5 +1,6 @@
 //! Requests: where they go, how, with what head.
 
+use gleaner_api::route::Route;
 use gleaner_datasets::Random;
 use gleaner_testkit::http::Request;
 
@@ -11,7 +12,7 @@ pub(crate) struct Hostile {
     pub(crate) breaks_http: bool,
 }
 
-/// Endpoints; `{i}` is an index, `{d}` a document.
+/// Endpoints that are asked more often than others; `{i}` is an index, `{d}` a document.
 const ENDPOINTS: &[(&str, &str)] = &[
     ("GET", "/"),
     ("POST", "/{i}/_search"),
@@ -145,6 +146,29 @@ const PARAMETERS: &[&str] = &[
     "typed_keys=true&rest_total_hits_as_int=true",
 ];
 
+/// Values of parameters of any route.
+const VALUES: &[&str] = &[
+    "",
+    "true",
+    "false",
+    "none",
+    "-1",
+    "0",
+    "1",
+    "18446744073709551616",
+    "1m",
+    "-1m",
+    "*",
+    "*,-*",
+    "stable",
+    "title",
+    "a.b.c",
+    "%00",
+    "%ff",
+    "%E2%98%83",
+    "%7B%22a%22%3A",
+];
+
 const CONTENT_TYPES: &[&str] = &[
     "application/json",
     "application/json",
@@ -168,16 +192,21 @@ pub(crate) fn pick<'a>(random: &mut Random, choices: &[&'a str]) -> &'a str {
 impl Hostile {
     /// Draws a request: an endpoint that is right more often than not, a body that rarely is.
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let (method, path) = ENDPOINTS[random.below(ENDPOINTS.len() as u64) as usize];
-        let path = path.replace("{i}", pick(random, INDICES));
-        let mut path = path.replace("{d}", pick(random, DOCUMENTS));
+        let (method, mut path) = if random.chance(1, 4) {
+            any_route(random)
+        } else {
+            let (method, path) = ENDPOINTS[random.below(ENDPOINTS.len() as u64) as usize];
+            let path = path.replace("{i}", pick(random, INDICES));
+            (method, path.replace("{d}", pick(random, DOCUMENTS)))
+        };
         let method = if random.chance(1, 15) {
             pick(random, METHODS)
         } else {
             method
         };
         if random.chance(1, 4) {
-            path = format!("{path}?{}", pick(random, PARAMETERS));
+            let mark = if path.contains('?') { '&' } else { '?' };
+            path = format!("{path}{mark}{}", pick(random, PARAMETERS));
         }
         let mut breaks_http = method == "get";
         if random.chance(1, 60) {
@@ -216,6 +245,25 @@ impl Hostile {
         let start = String::from_utf8_lossy(&body[..body.len().min(400)]);
         format!("{method} {path} {headers} {} bytes: {start}", body.len())
     }
+}
+
+/// Draws a method and a path of the dialect's tables, at times with one of the route's own parameters.
+fn any_route(random: &mut Random) -> (&'static str, String) {
+    let routes: Vec<&'static Route> = gleaner_api::parameter_tables().collect();
+    let route = routes[random.below(routes.len() as u64) as usize];
+    let method = &route.methods[random.below(route.methods.len() as u64) as usize];
+    let parts = pick(random, route.paths).split('/').map(|part| match part {
+        "{index}" => pick(random, INDICES),
+        _ if part.starts_with('{') => pick(random, DOCUMENTS),
+        _ => part,
+    });
+    let mut path = parts.collect::<Vec<_>>().join("/");
+    if random.chance(1, 2) {
+        let parameters: Vec<&str> = route.all_parameters().map(|own| own.name).collect();
+        let name = pick(random, &parameters);
+        path = format!("{path}?{name}={}", pick(random, VALUES));
+    }
+    (method.as_str(), path)
 }
 
 fn with_body(random: &mut Random, request: Request) -> Request {
