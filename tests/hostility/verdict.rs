@@ -40,10 +40,18 @@ pub(crate) fn judge(hostile: &Hostile, answer: Result<Response>) -> Option<Findi
         Err(_) if hostile.breaks_http => return None,
         Err(error) => return Some(Finding::Silence(format!("{error:#}"))),
     };
-    if response.status >= 500 {
+    // Shards are opened and closed meanwhile, and readiness is to say so.
+    let is_told = response.status == 503 && hostile.request.path.starts_with("/_health/ready");
+    if response.status >= 500 && !is_told {
         return Some(Finding::ServerError(response.shown()));
     }
+    // A field that no index has is the empty object, as in Elasticsearch.
+    let is_no_field = response.status == 404
+        && hostile.request.path.contains("/_mapping/field/")
+        && response.body.trim_ascii() == b"{}";
     let is_readable = response.status < 400
+        || is_told
+        || is_no_field
         || hostile.breaks_http
         || hostile.request.method == "HEAD"
         // The client itself may have asked for less of the error than there is.
