@@ -5,6 +5,7 @@ use gleaner_model::IndexSettings;
 use super::given::Given;
 use super::wrong;
 use crate::error::QueryError;
+use crate::limits::Limits;
 use crate::units::parse_time;
 
 /// When a setting may change.
@@ -91,8 +92,8 @@ const KNOWN: &[Known] = &[
         Ok(())
     })),
     dynamic("index.max_ngram_diff", Effect::Set(|s, given| { s.max_ngram_diff = given.count(0)?; Ok(()) })),
-    dynamic("index.max_terms_count", Effect::Set(|s, given| { s.max_terms_count = given.number(1, 65_536)? as usize; Ok(()) })),
-    dynamic("index.max_regex_length", Effect::Set(|s, given| { s.max_regex_length = given.number(1, 1_000)? as usize; Ok(()) })),
+    dynamic("index.max_terms_count", Effect::Set(|s, given| { s.max_terms_count = given.number(1, Limits::default().terms as u64)? as usize; Ok(()) })),
+    dynamic("index.max_regex_length", Effect::Set(|s, given| { s.max_regex_length = given.number(1, Limits::default().regexp_chars as u64)? as usize; Ok(()) })),
     dynamic("index.max_docvalue_fields_search", Effect::Set(|s, given| { s.max_docvalue_fields = given.count(0)?; Ok(()) })),
     dynamic("index.blocks.read_only", Effect::Set(|s, given| { s.blocks.read_only = given.flag()?; Ok(()) })),
     dynamic("index.blocks.read_only_allow_delete", Effect::Set(|s, given| { s.blocks.read_only_allow_delete = given.flag()?; Ok(()) })),

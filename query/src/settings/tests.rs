@@ -243,3 +243,24 @@ proptest! {
         prop_assert_eq!(parse_index_settings(&Value::Object(settings.declared.clone())), Ok(settings));
     }
 }
+
+#[test]
+fn what_queries_may_have_at_all_is_lowered_for_an_index_and_not_raised() {
+    let most = Limits::default();
+    for (key, most) in [
+        ("index.max_terms_count", most.terms),
+        ("index.max_regex_length", most.regexp_chars),
+    ] {
+        let update = |given: usize| {
+            let value = json!({key: given});
+            update_index_settings(&IndexSettings::default(), &value, "x", false)
+        };
+        assert!(update(1).is_ok() && update(most).is_ok(), "{key}");
+        let refused = update(most + 1).expect_err("it would do nothing");
+        let told = refused.to_string();
+        assert!(
+            told.contains(key) && told.contains(&format!("must be <= {most}")),
+            "{told}"
+        );
+    }
+}
