@@ -147,7 +147,7 @@ impl Request {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
-        Ok(Some(json::read(&body, &self.root().options().limits)?))
+        Ok(Some(json::read(&body, &self.root().limits())?))
     }
 
     /// Returns the body as JSON.

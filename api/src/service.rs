@@ -175,7 +175,7 @@ fn times_of(route: &'static str, status: SharedString) -> Histogram {
     metrics::histogram!(metric::HTTP_REQUEST_SECONDS.name, &labels)
 }
 
-/// A path that is known under other methods.
+/// A path that is known under other methods, which `OPTIONS` asks for.
 fn wrong_method(
     mut allowed: Vec<&'static str>,
     request: &http::Request<Body>,
@@ -183,6 +183,10 @@ fn wrong_method(
     allowed.sort_unstable();
     allowed.dedup();
     let allowed = allowed.join(", ");
+    if request.method() == Method::OPTIONS {
+        let reply = Reply::empty(StatusCode::OK).with_header(header::ALLOW, &allowed);
+        return finished(Ok(reply), &Form::default(), &Parameters::default());
+    }
     let reason = format!(
         "Incorrect HTTP method for uri [{}] and method [{}], allowed: [{allowed}]",
         request.uri(),

@@ -10,6 +10,7 @@ mod regexp;
 
 use std::collections::BTreeSet;
 
+use gleaner_query::limits::Limits;
 use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
 use tantivy::SegmentReader;
 use tantivy::schema::Field as Column;
@@ -24,7 +25,7 @@ use crate::{EngineError, View, statistics};
 /// Terms between two looks at the clock.
 const TERMS_PER_CHECK: usize = 1_024;
 /// Most candidates a request may ask for.
-const LIMIT: usize = 65_536;
+const LIMIT: usize = Limits::MAX_EXPANSIONS;
 
 /// Returns the first `limit` terms of the shard that `request` stands for, in order of (distance,
 /// term), each held by a live document.

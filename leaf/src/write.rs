@@ -73,11 +73,13 @@ const KEPT_SHARE: usize = 16;
 
 impl Leaf {
     /// Writes items, in one batch or several, and adds what became of them to `outcomes`; returns the
-    /// answer of a request that was answered before.
+    /// answer of a request that was answered before. `first` is the primary, where the caller has locked it
+    /// to order the first batch.
     async fn write_batches(
         &self,
         shard: &Arc<Shard>,
         call: &WriteBatches,
+        mut first: Option<OwnedMutexGuard<Primary>>,
         outcomes: &mut Vec<Result<WriteOutcome, WriteFault>>,
     ) -> Result<Option<WriteAnswer>, LeafFault> {
         let items = &call.items;
@@ -85,7 +87,10 @@ impl Leaf {
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
             num_rounds += 1;
-            let mut primary = self.primary_to_order(shard, call.term).await?;
+            let mut primary = match first.take() {
+                Some(primary) => primary,
+                None => self.primary_to_order(shard, call.term).await?,
+            };
             if let Some(producer) = call.producer {
                 let asked = self.answered_before(shard, primary, producer, items);
                 match asked.await? {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gleaner_query::limits::Limits;
 use gleaner_query::settings::cluster;
 
 use crate::Root;
@@ -23,6 +24,11 @@ impl Root {
     pub(crate) fn max_buckets(&self) -> usize {
         cluster::number(&self.state().persistent_settings, cluster::MAX_BUCKETS)
             .unwrap_or(cluster::DEFAULT_MAX_BUCKETS)
+    }
+
+    /// Limits on requests.
+    pub fn limits(&self) -> Limits {
+        cluster::limits(&self.state().persistent_settings, self.options.limits)
     }
 
     fn time(&self, key: &str) -> Option<Duration> {
@@ -54,5 +60,9 @@ mod tests {
         assert_eq!(root.default_timeout(), Duration::from_secs(2));
         assert!(root.checked_keep_alive(Duration::from_secs(60)).is_ok());
         assert!(root.checked_keep_alive(Duration::from_secs(61)).is_err());
+        assert_eq!(root.limits(), Limits::default());
+        let changes = BTreeMap::from([(cluster::MAX_CLAUSES.to_owned(), json!("7"))]);
+        root.put_cluster_settings(&changes).await.expect("put");
+        assert_eq!(root.limits().clauses, 7);
     }
 }

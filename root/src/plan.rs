@@ -194,7 +194,7 @@ impl Root {
             let alias_filters = found
                 .filters
                 .iter()
-                .map(|filter| gleaner_query::dsl::parse_query(filter, &self.options.limits))
+                .map(|filter| gleaner_query::dsl::parse_query(filter, &self.limits()))
                 .collect::<Result<_, _>>()?;
             let alias_filter_texts = found.filters.iter().map(ToString::to_string).collect();
             let shards = routed_shards(&index, routing.as_ref());
@@ -225,7 +225,7 @@ impl Root {
         expansions: &mut Expansions,
     ) -> Result<(), RootError> {
         let analyzers = self.analyzers.of(&plan.index)?;
-        let limits = &self.options.limits;
+        let limits = &self.limits();
         let index = Arc::clone(&plan.index);
         let mut resolver = Resolver {
             index: &index,

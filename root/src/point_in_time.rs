@@ -214,10 +214,7 @@ impl Root {
     fn parse_filter(&self, text: &str) -> Result<gleaner_query::dsl::Query, RootError> {
         let json = serde_json::from_str(text)
             .map_err(|error| RootError::BadToken(format!("alias filter in id: {error}")))?;
-        Ok(gleaner_query::dsl::parse_query(
-            &json,
-            &self.options.limits,
-        )?)
+        Ok(gleaner_query::dsl::parse_query(&json, &self.limits())?)
     }
 
     pub(crate) fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {

@@ -34,9 +34,6 @@ use pattern::PatternKind;
 pub(crate) use factors::check_factors;
 pub use fields::expand_fields;
 
-/// Terms that one pattern stands for at most; shards take no more.
-const MAX_EXPANSIONS: usize = 65_536;
-
 /// Terms that scored patterns stand for, asked of the shards between two passes.
 #[derive(Debug, Default)]
 pub struct Expansions {
@@ -54,8 +51,13 @@ impl Expansions {
         self.known.insert(key(request), candidates);
     }
 
-    fn look_up(&mut self, mut request: ExpansionRequest) -> Option<&[ExpansionCandidate]> {
-        request.limit = request.limit.clamp(1, MAX_EXPANSIONS);
+    /// Returns the answer to `request`, of at most `most` terms, or notes it as wanted.
+    fn look_up(
+        &mut self,
+        mut request: ExpansionRequest,
+        most: usize,
+    ) -> Option<&[ExpansionCandidate]> {
+        request.limit = request.limit.clamp(1, most);
         let key = key(&request);
         if !self.known.contains_key(&key) {
             if self.asked.insert(key) {

@@ -152,7 +152,7 @@ impl Root {
         body: &[u8],
         parameters: &[(String, String)],
     ) -> Result<SearchRequest, RootError> {
-        let limits = &self.options.limits;
+        let limits = &self.limits();
         let mut request = if body.iter().all(u8::is_ascii_whitespace) {
             SearchRequest::default()
         } else {

@@ -56,7 +56,7 @@ impl Request {
             return Ok(None);
         }
         let mut request = SearchRequest::default();
-        apply_uri_parameters(&mut request, &pairs, &self.root().options().limits)?;
+        apply_uri_parameters(&mut request, &pairs, &self.root().limits())?;
         Ok(Some(request.source))
     }
 

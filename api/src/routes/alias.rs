@@ -73,7 +73,7 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn update(mut request: Request) -> Answer {
     let body = request.required_json().await?;
-    let mut actions = parse_alias_actions(&body, &request.root().options().limits)?;
+    let mut actions = parse_alias_actions(&body, &request.root().limits())?;
     let now_ms = request.root().now_ms();
     for name in actions.iter_mut().flat_map(indices_of) {
         *name = expand_date_math(name, now_ms)?;
@@ -93,7 +93,7 @@ fn indices_of(action: &mut AliasAction) -> &mut Vec<String> {
 
 async fn put(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let alias = parse_alias(&body, &request.root().options().limits)?;
+    let alias = parse_alias(&body, &request.root().limits())?;
     let name = expand_date_math(request.required_part("name")?, request.root().now_ms())?;
     let action = AliasAction::Add {
         indices: comma_list(&request.index_name()?),

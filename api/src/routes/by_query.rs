@@ -104,7 +104,7 @@ fn search(
     conflicts: &mut Option<String>,
     max_docs: &mut Option<i64>,
 ) -> Result<SearchRequest, ApiError> {
-    let limits = &request.root().options().limits;
+    let limits = &request.root().limits();
     let mut search = match body {
         None => SearchRequest::default(),
         Some(Value::Object(mut entries)) => {

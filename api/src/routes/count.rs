@@ -27,7 +27,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;
-    let limits = &request.root().options().limits;
+    let limits = &request.root().limits();
     let mut search = SearchRequest {
         query: parse_query_body(&body, limits)?,
         ..SearchRequest::default()

@@ -86,8 +86,8 @@ async fn put(mut request: Request, is_create: bool) -> Answer {
     }
     let create = match request.parameters.get("op_type") {
         None => is_create,
-        Some("create") => true,
-        Some("index") if !is_create => false,
+        Some(kind) if kind.eq_ignore_ascii_case("create") => true,
+        Some(kind) if kind.eq_ignore_ascii_case("index") && !is_create => false,
         Some(other) => {
             let reason = format!("opType must be 'create' or 'index', found: [{other}]");
             return Err(ApiError::illegal(reason));

@@ -77,7 +77,7 @@ async fn field_caps(mut request: Request) -> Answer {
         if let Some(fields) = reader.texts("fields")? {
             wanted = fields;
         }
-        let limits = &request.root().options().limits;
+        let limits = &request.root().limits();
         let index_filter = reader.take("index_filter");
         filter = index_filter
             .map(|query| parse_query(query, limits))

@@ -86,7 +86,7 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let new = parse_create_index(&body, &request.root().options().limits)?;
+    let new = parse_create_index(&body, &request.root().limits())?;
     let name = request.index_name()?;
     let wanted = ActiveShards::of(&request)?;
     let limit = request.parameters.time("timeout")?;

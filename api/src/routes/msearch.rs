@@ -159,7 +159,7 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
     let (mut search_type, mut preference) = (None, None);
     let header = header.trim_ascii();
     if !header.is_empty() {
-        let value = json::read(header, &request.root().options().limits)?;
+        let value = json::read(header, &request.root().limits())?;
         let mut reader = ObjectReader::part("msearch", &value)?;
         if let Some(indices) = reader.take_any(&["index", "indices"]) {
             let expression = expression(indices)?;
@@ -183,7 +183,7 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
     if !body.trim_ascii().is_empty() {
         // As in the dialect, a line that is no JSON refuses all searches; one that asks for what is not
         // there, which may be there in the dialect, is refused alone.
-        json::read(&body, &request.root().options().limits)?;
+        json::read(&body, &request.root().limits())?;
     }
     Ok(Part {
         target,

@@ -67,7 +67,7 @@ async fn named(request: &mut Request) -> Result<Named, ApiError> {
     if text.first().is_some_and(|byte| *byte != b'{') {
         named.ids = vec![String::from_utf8_lossy(text).into_owned()];
     } else if !text.is_empty() {
-        let value = gleaner_query::json::read(text, &request.root().options().limits)?;
+        let value = gleaner_query::json::read(text, &request.root().limits())?;
         let mut reader = ObjectReader::part("scroll", &value)?;
         if let Some(ids) = reader.texts("scroll_id")? {
             named.ids = ids;

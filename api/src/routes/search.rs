@@ -30,7 +30,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let parameters = &request.parameters;
-    let mut search = parse_search(&body, &request.root().options().limits)?;
+    let mut search = parse_search(&body, &request.root().limits())?;
     apply(&mut search, parameters, &request)?;
     let target = request.target()?;
     let mut options = options(parameters)?;
@@ -82,7 +82,7 @@ fn apply(
     parameters: &Parameters,
     request: &Request,
 ) -> Result<(), ApiError> {
-    let limits = &request.root().options().limits;
+    let limits = &request.root().limits();
     apply_uri_parameters(search, parameters.pairs(), limits)?;
     count_all_for_plain_totals(search, parameters)
 }
@@ -222,7 +222,7 @@ pub(super) fn check_boosts(
 
 /// Reads a search that stands inside another body, as those of `_msearch` do.
 pub(super) fn parse_inner(body: &Bytes, request: &Request) -> Result<SearchRequest, ApiError> {
-    let mut search = parse_search(body, &request.root().options().limits)?;
+    let mut search = parse_search(body, &request.root().limits())?;
     count_all_for_plain_totals(&mut search, &request.parameters)?;
     Ok(search)
 }

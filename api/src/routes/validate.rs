@@ -58,7 +58,7 @@ async fn validate(mut request: Request) -> Answer {
 }
 
 fn read(request: &Request, body: &[u8]) -> Result<SearchRequest, ApiError> {
-    let limits = &request.root().options().limits;
+    let limits = &request.root().limits();
     let query = parse_query_body(body, limits)?;
     let mut search = SearchRequest {
         query,

@@ -63,7 +63,7 @@ impl Leaf {
             is_own_task: false,
         };
         let mut outcomes = Vec::with_capacity(call.items.len());
-        let fault = match self.write_batches(shard, &call, &mut outcomes).await {
+        let fault = match self.write_batches(shard, &call, None, &mut outcomes).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => None,
             Err(fault) => Some(fault),

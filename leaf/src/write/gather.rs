@@ -46,13 +46,18 @@ impl Gathering {
         calls.len() == 1
     }
 
-    /// Takes the oldest calls of one term that make a small batch; returns whether there are more, for
+    /// Takes the oldest calls of one term that make a small batch, without those that nobody waits for
+    /// any more; returns whether there are more, for
     /// which the caller is to start another task.
     fn take(&self) -> (Vec<Small>, bool) {
         let mut calls = self.0.lock();
         let mut taken: Vec<Small> = Vec::new();
         let (mut num_items, mut bytes) = (0, 0);
         while let Some(call) = calls.front() {
+            if call.reply.is_closed() {
+                calls.pop_front();
+                continue;
+            }
             num_items += call.items.len();
             bytes += call.bytes;
             let is_full = num_items > SMALL_ITEMS || bytes > SMALL_BYTES;
@@ -119,12 +124,18 @@ impl Leaf {
         }));
     }
 
-    /// Writes calls as one, and answers each.
-    async fn write_gathered(&self, shard: &Arc<Shard>, calls: Vec<Small>) {
+    /// Writes calls as one, and answers each. Who went away before it was ordered, as at its deadline, was
+    /// told that it may not be written: it is not.
+    async fn write_gathered(&self, shard: &Arc<Shard>, mut calls: Vec<Small>) {
         let Some(first) = calls.first() else {
             return;
         };
         let term = first.term;
+        let ordering = self.primary_to_order(shard, term).await;
+        calls.retain(|call| !call.reply.is_closed());
+        if calls.is_empty() {
+            return;
+        }
         let mut items = Vec::with_capacity(calls.iter().map(|call| call.items.len()).sum());
         let mut rooms = Vec::with_capacity(calls.len());
         let mut waiting = Vec::with_capacity(calls.len());
@@ -143,8 +154,13 @@ impl Leaf {
             is_own_task: true,
         };
         let mut outcomes = Vec::with_capacity(batches.items.len());
-        let written = self.write_batches(shard, &batches, &mut outcomes).await;
-        let fault = written.err();
+        let fault = match ordering {
+            Ok(primary) => {
+                let written = self.write_batches(shard, &batches, Some(primary), &mut outcomes);
+                written.await.err()
+            }
+            Err(fault) => Some(fault),
+        };
         // The room first, of what does not wait to be applied: who is answered may write the next at once.
         drop(batches);
         let mut outcomes = outcomes.into_iter();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::QueryError;
+use crate::limits::Limits;
 use crate::units::parse_time;
 
 /// Largest number of buckets of aggregations in one answer; a whole number, 0 or more.
@@ -18,6 +19,53 @@ pub const DEFAULT_SEARCH_TIMEOUT: &str = "search.default_search_timeout";
 
 /// Whether indices may be deleted, closed and opened by their whole names only; false where it is not set.
 pub const DESTRUCTIVE_REQUIRES_NAME: &str = "action.destructive_requires_name";
+
+/// Most clauses of a query; as [`Limits::clauses`].
+pub const MAX_CLAUSES: &str = "indices.query.bool.max_clause_count";
+/// Deepest nesting of queries; as [`Limits::query_depth`].
+pub const MAX_NESTED_DEPTH: &str = "indices.query.bool.max_nested_depth";
+/// Most terms that one scored pattern stands for; as [`Limits::expansions`].
+pub const MAX_EXPANSIONS: &str = "indices.query.max_expansions";
+/// Longest query string in bytes; as [`Limits::query_string_bytes`].
+pub const MAX_QUERY_STRING: &str = "search.query.max_query_string_length";
+
+/// Where a limit is kept.
+type Place = fn(&mut Limits) -> &mut usize;
+
+/// The limits on requests that can be set, each with the most that it may be; the least is 1.
+const LIMITS: [(&str, usize, Place); 4] = [
+    (MAX_CLAUSES, Limits::MAX_CLAUSES, |limits| {
+        &mut limits.clauses
+    }),
+    (MAX_NESTED_DEPTH, Limits::MAX_QUERY_DEPTH, |limits| {
+        &mut limits.query_depth
+    }),
+    (MAX_EXPANSIONS, Limits::MAX_EXPANSIONS, |limits| {
+        &mut limits.expansions
+    }),
+    (MAX_QUERY_STRING, Limits::MAX_QUERY_STRING_BYTES, |limits| {
+        &mut limits.query_string_bytes
+    }),
+];
+
+/// Returns `limits` as `settings` change them. Bodies may nest as deep as their queries need.
+pub fn limits(settings: &Map<String, Value>, mut limits: Limits) -> Limits {
+    if settings.is_empty() {
+        return limits;
+    }
+    for (key, most, place) in LIMITS {
+        if let Some(given) = number(settings, key) {
+            *place(&mut limits) = given.clamp(1, most);
+        }
+    }
+    if limits.query_depth > Limits::default().query_depth {
+        limits.json_depth = MOST_JSON_DEPTH;
+    }
+    limits
+}
+
+/// Levels at which the JSON reader itself stops.
+const MOST_JSON_DEPTH: usize = 127;
 
 /// Returns the value of a setting as it is kept and shown: as text.
 ///
@@ -34,6 +82,14 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
         MAX_BUCKETS => {
             let most = text.parse::<u32>();
             most.map_err(|_| refused(key, &text))?;
+        }
+        _ if let Some((_, most, _)) = LIMITS.iter().find(|limit| limit.0 == key) => {
+            let given = text.parse::<usize>().map_err(|_| refused(key, &text))?;
+            if !(1..=*most).contains(&given) {
+                return Err(QueryError::illegal(format!(
+                    "Failed to parse value [{text}] for setting [{key}] must be between 1 and {most}"
+                )));
+            }
         }
         MAX_KEEP_ALIVE => {
             parse_time(&text, key)?.ok_or_else(|| refused(key, &text))?;
@@ -94,6 +150,40 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn limits_are_those_that_are_set() {
+        let mut settings = Map::new();
+        for (key, most, place) in LIMITS {
+            for given in [0, most + 1] {
+                assert!(checked(key, &json!(given)).is_err(), "{key}: {given}");
+            }
+            let most_text = checked(key, &json!(most)).expect("taken");
+            settings.insert(key.to_owned(), most_text);
+            let set = &mut limits(&settings, Limits::default());
+            assert_eq!(*place(set), most, "{key}");
+            settings.insert(key.to_owned(), checked(key, &json!("1")).expect("taken"));
+            let set = &mut limits(&settings, Limits::default());
+            assert_eq!(*place(set), 1, "{key}");
+        }
+        assert_eq!(
+            limits(&Map::new(), Limits::default()),
+            Limits::default(),
+            "nothing is set"
+        );
+    }
+
+    #[test]
+    fn the_page_tells_limits_as_they_are() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
+        let page = std::fs::read_to_string(page).expect("the page");
+        let page = page.replace(',', "");
+        for (key, most, place) in LIMITS {
+            let default = *place(&mut Limits::default());
+            let row = format!("| `{key}` | `{default}` | 1 to {most} |");
+            assert!(page.contains(&row), "{row}");
+        }
+    }
 
     #[test]
     fn what_is_taken_can_be_read_and_nothing_else_is_taken() {

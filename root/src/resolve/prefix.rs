@@ -128,7 +128,10 @@ impl Resolver<'_> {
                 pattern,
                 limit,
             };
-            let found = self.expansions.look_up(request).unwrap_or_default();
+            let found = self
+                .expansions
+                .look_up(request, self.limits.expansions)
+                .unwrap_or_default();
             terms.extend(found.iter().map(|candidate| candidate.term.clone()));
         }
         terms.sort();

@@ -310,7 +310,7 @@ impl Resolver<'_> {
             pattern,
             limit: options.max_expansions,
         };
-        let Some(candidates) = self.expansions.look_up(request) else {
+        let Some(candidates) = self.expansions.look_up(request, self.limits.expansions) else {
             return Clause::MatchNone;
         };
         let terms: Vec<(String, f32)> = candidates

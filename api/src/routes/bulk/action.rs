@@ -207,14 +207,14 @@ impl<'a> Reading<'a> {
     }
 
     fn op_type(&mut self, text: &str) -> Result<(), ApiError> {
-        match (self.action.kind, text) {
+        match (self.action.kind, text.to_ascii_lowercase().as_str()) {
             (ActionKind::Index | ActionKind::Create, "create") => {
                 self.action.kind = ActionKind::Create;
                 Ok(())
             }
             (_, "index") => Ok(()),
-            (_, other) => Err(ApiError::illegal(format!(
-                "opType must be 'create' or 'index', found: [{other}]"
+            _ => Err(ApiError::illegal(format!(
+                "opType must be 'create' or 'index', found: [{text}]"
             ))),
         }
     }
@@ -263,7 +263,7 @@ mod tests {
             term: PrimaryTerm(1),
         };
         assert_eq!(action.expect("well formed").condition, wanted);
-        let action = read(r#"{"index":{"op_type":"create"}}"#).expect("well formed");
+        let action = read(r#"{"index":{"op_type":"Create"}}"#).expect("well formed");
         assert_eq!(action.kind, ActionKind::Create);
     }
 

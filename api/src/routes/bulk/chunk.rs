@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gleaner_proto::write::{Condition, WriteAction};
+use gleaner_query::Limits;
 use gleaner_query::names::expand_date_math;
 use gleaner_query::search::SourceFilter;
 use gleaner_root::ingest::{IngestItem, check_item};
@@ -38,6 +39,7 @@ pub(super) struct Chunks {
     lines: Lines,
     defaults: Defaults,
     app: Arc<App>,
+    limits: Limits,
     num_lines: usize,
     is_at_end: bool,
 }
@@ -48,6 +50,7 @@ impl Chunks {
             lines,
             defaults,
             app: Arc::clone(app),
+            limits: app.root.limits(),
             num_lines: 0,
             is_at_end: false,
         }
@@ -74,7 +77,7 @@ impl Chunks {
                 continue;
             }
             num_bytes += line.len();
-            let action = action::parse(&line, self.num_lines, &self.app.root.options().limits)?;
+            let action = action::parse(&line, self.num_lines, &self.limits)?;
             let document = if action.kind.has_body() {
                 let missing =
                     || ApiError::illegal("The bulk request must be terminated by a newline [\\n]");

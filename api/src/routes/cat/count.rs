@@ -20,7 +20,7 @@ const COLUMNS: &[Column] = &[
 
 pub(super) async fn table(mut request: Request) -> Answer {
     let body = request.bytes().await?;
-    let search = counting(&body, &request.parameters, &request.root().options().limits)?;
+    let search = counting(&body, &request.parameters, &request.root().limits())?;
     let mut options = SearchOptions::default();
     options.origin = request.origin(&body);
     let response = request

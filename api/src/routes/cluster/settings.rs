@@ -47,13 +47,12 @@ fn defaults(request: &Request) -> Map<String, Value> {
             cluster::DEFAULT_SEARCH_TIMEOUT,
             format!("{}s", options.default_timeout.as_secs()),
         ),
+        (cluster::MAX_CLAUSES, limits.clauses.to_string()),
+        (cluster::MAX_NESTED_DEPTH, limits.query_depth.to_string()),
+        (cluster::MAX_EXPANSIONS, limits.expansions.to_string()),
         (
-            "indices.query.bool.max_clause_count",
-            limits.clauses.to_string(),
-        ),
-        (
-            "indices.query.bool.max_nested_depth",
-            limits.query_depth.to_string(),
+            cluster::MAX_QUERY_STRING,
+            limits.query_string_bytes.to_string(),
         ),
     ];
     known

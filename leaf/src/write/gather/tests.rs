@@ -95,7 +95,7 @@ async fn a_call_of_another_term_is_not_held_against_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_caller_who_goes_away_takes_no_other_call_along() {
+async fn a_caller_who_goes_away_before_its_turn_writes_nothing_and_takes_no_other_call_along() {
     on_the_worker(async {
         let (fixture, shard) = opened().await;
         let mut gone = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
@@ -104,7 +104,31 @@ async fn a_caller_who_goes_away_takes_no_other_call_along() {
         let stays = fixture.leaf.write(call(vec![put("b", "{}")]));
         assert!(soon(stays).await.is_ok());
         shard.wait_idle().await;
-        assert!(fixture.get("a").await.is_some());
+        assert!(fixture.get("a").await.is_none());
+        assert!(fixture.get("b").await.is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_caller_who_goes_away_while_nothing_can_be_ordered_writes_nothing() {
+    on_the_worker(async {
+        let (fixture, shard) = opened().await;
+        let held = Arc::clone(&shard.primary).lock_owned().await;
+        let mut gone = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
+        let mut stays = Box::pin(fixture.leaf.write(call(vec![put("b", "{}")])));
+        assert!(futures::poll!(gone.as_mut()).is_pending());
+        assert!(futures::poll!(stays.as_mut()).is_pending());
+        // Until the task has taken both calls.
+        while !shard.gathering.0.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        drop(gone);
+        drop(held);
+        assert!(soon(stays).await.is_ok());
+        shard.wait_idle().await;
+        assert!(fixture.get("a").await.is_none());
+        assert!(fixture.get("b").await.is_some());
     })
     .await;
 }

@@ -1,0 +1,110 @@
+//! Limits on queries are settings of the cluster, and hold from the next request on.
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::Server;
+use gleaner_testkit::http::Request;
+use gleaner_testkit::server::Start;
+use serde_json::{Value, json};
+
+/// Changes a setting; `null` takes it back.
+async fn set(server: &Server, key: &str, value: &Value) -> Result<()> {
+    let body = json!({"persistent": {key: value}});
+    let put = Request::json("PUT", "/_cluster/settings", &body);
+    server.send(&put).await?.ok().map(|_| ())
+}
+
+/// Returns how many documents a body finds, or the reason why it was refused.
+async fn found(server: &Server, body: &Value) -> Result<std::result::Result<u64, String>> {
+    let request = Request::json("POST", "/notes/_search", body);
+    let answer = server.send(&request).await?;
+    if answer.status == 400 {
+        return Ok(Err(answer.json()?["error"]["root_cause"].to_string()));
+    }
+    let total = answer.ok()?["hits"]["total"]["value"].clone();
+    Ok(Ok(total.as_u64().unwrap_or_default()))
+}
+
+/// Queries, groups of a query string and aggregations, each of `levels` levels.
+fn nested(levels: usize) -> [Value; 4] {
+    let wrapped =
+        |inner: Value, wrap: fn(Value) -> Value| (1..levels).fold(inner, |inner, _| wrap(inner));
+    let term = json!({"match": {"text": "gleaned"}});
+    let groups = format!("{}gleaned{}", "(".repeat(levels), ")".repeat(levels));
+    let by_text = json!({"filter": {"match": {"text": "gleaned"}}});
+    [
+        json!({"query": wrapped(term.clone(), |inner| json!({"bool": {"must": inner}}))}),
+        json!({"query": wrapped(term, |inner| json!({"constant_score": {"filter": inner}}))}),
+        json!({"query": {"query_string": {"query": groups}}}),
+        json!({"aggs": {"a": wrapped(by_text, |inner| json!({
+            "filter": {"match_all": {}}, "aggs": {"a": inner}
+        }))}}),
+    ]
+}
+
+async fn notes(folder: &tempfile::TempDir) -> Result<Server> {
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    for (id, text) in [(1, "gleaned after the reapers"), (2, "glean glean")] {
+        let path = format!("/notes/_doc/{id}?refresh=true");
+        let put = Request::json("PUT", &path, &json!({"text": text}));
+        server.send(&put).await?.ok()?;
+    }
+    Ok(server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deepest_queries_that_can_be_allowed_are_answered() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = notes(&folder).await?;
+    const DEPTH: &str = "indices.query.bool.max_nested_depth";
+    for most in [30, 2, 50] {
+        set(&server, DEPTH, &json!(most)).await?;
+        for (within, beyond) in nested(most).into_iter().zip(nested(most + 1)) {
+            let num_found = found(&server, &within).await?;
+            ensure!(num_found.is_ok_and(|n| n > 0), "{most} levels of {within}");
+            let refused = found(&server, &beyond).await?;
+            let reason = refused.err().unwrap_or_default();
+            // 31 levels of aggregations are more JSON than a body may have, which is told first.
+            let is_named = reason.contains(&format!("{most}")) || reason.contains("document depth");
+            ensure!(is_named, "{reason}: {beyond}");
+        }
+    }
+    let refused = set(&server, DEPTH, &json!(51)).await;
+    ensure!(refused.is_err(), "51 levels have no room");
+    set(&server, DEPTH, &Value::Null).await?;
+    let again = found(&server, &nested(31)[0]).await?;
+    ensure!(again.is_err(), "the default is 30 levels");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clauses_expansions_and_query_strings_are_bounded_by_settings() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = notes(&folder).await?;
+    let either = |n: usize| {
+        let terms: Vec<Value> = (0..n)
+            .map(|_| json!({"match": {"text": "glean"}}))
+            .collect();
+        json!({"query": {"bool": {"should": terms}}})
+    };
+    let key = "indices.query.bool.max_clause_count";
+    ensure!(found(&server, &either(1_100)).await?.is_err());
+    set(&server, key, &json!(1_200)).await?;
+    ensure!(found(&server, &either(1_100)).await? == Ok(1));
+    set(&server, key, &json!(3)).await?;
+    let refused = found(&server, &either(3)).await?.err();
+    let reason = refused.unwrap_or_default();
+    ensure!(reason.contains("maxClauseCount is set to 3"), "{reason}");
+
+    let fuzzy = json!({"query": {"fuzzy": {"text": {"value": "gleanee", "fuzziness": 2}}}});
+    ensure!(found(&server, &fuzzy).await? == Ok(2));
+    set(&server, "indices.query.max_expansions", &json!(1)).await?;
+    ensure!(found(&server, &fuzzy).await? == Ok(1));
+
+    let long = json!({"query": {"query_string": {"query": "glean glean glean"}}});
+    set(&server, key, &Value::Null).await?;
+    ensure!(found(&server, &long).await?.is_ok());
+    set(&server, "search.query.max_query_string_length", &json!(10)).await?;
+    let reason = found(&server, &long).await?.err().unwrap_or_default();
+    ensure!(reason.contains("10"), "{reason}");
+    Ok(())
+}
