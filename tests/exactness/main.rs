@@ -6,6 +6,7 @@
 //! the oracle's ids, order, scores (to the bit) and totals in every index; over the network too, from
 //! any copy, and when a leaf is lost. Real collections are compared with one shard of one process.
 
+mod alike;
 mod collections;
 mod corpus;
 mod layout;
