@@ -12,6 +12,7 @@ pub(crate) mod case;
 mod cjk;
 mod folding;
 mod gram;
+mod script;
 mod sequence;
 mod shape;
 mod shingle;
@@ -19,7 +20,7 @@ pub(crate) mod stem;
 pub(crate) mod stop;
 mod synonym;
 
-pub(crate) use build::{FilterContext, build, stop_words};
+pub(crate) use build::{FilterContext, build, stemmer_algorithm, stop_words};
 pub(crate) use shape::Elision;
 
 /// The text of the token that passes through the filters, with room to rewrite it.

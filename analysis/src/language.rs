@@ -1,24 +1,33 @@
 //! The languages that have a stemmer and a list of stop words.
 
-use rust_stemmers::Algorithm;
+use crate::stemmer::Source;
 
-/// A language of the Snowball stemmers.
+/// A language of the Snowball stemmers, with an analyzer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Language {
     Arabic,
+    Armenian,
+    Basque,
+    Catalan,
     Danish,
     Dutch,
     English,
+    Estonian,
     Finnish,
     French,
     German,
     Greek,
+    Hindi,
     Hungarian,
+    Indonesian,
+    Irish,
     Italian,
+    Lithuanian,
     Norwegian,
     Portuguese,
     Romanian,
     Russian,
+    Serbian,
     Spanish,
     Swedish,
     Tamil,
@@ -26,37 +35,46 @@ pub(crate) enum Language {
 }
 
 /// Name, stemmer and stop words of each language, in the order of [`Language`].
-const LANGUAGES: [(Language, &str, Algorithm, &str); 18] = {
+const LANGUAGES: [(Language, &str, Source, &str); 27] = {
     use Language as L;
     macro_rules! row {
-        ($language:ident, $name:literal) => {
+        ($source:ident, $library:ident, $language:ident, $name:literal) => {
             (
                 L::$language,
                 $name,
-                Algorithm::$language,
+                Source::$source($library::Algorithm::$language),
                 include_str!(concat!("../stop_words/", $name, ".txt")),
             )
         };
     }
     [
-        row!(Arabic, "arabic"),
-        row!(Danish, "danish"),
-        row!(Dutch, "dutch"),
-        row!(English, "english"),
-        row!(Finnish, "finnish"),
-        row!(French, "french"),
-        row!(German, "german"),
-        row!(Greek, "greek"),
-        row!(Hungarian, "hungarian"),
-        row!(Italian, "italian"),
-        row!(Norwegian, "norwegian"),
-        row!(Portuguese, "portuguese"),
-        row!(Romanian, "romanian"),
-        row!(Russian, "russian"),
-        row!(Spanish, "spanish"),
-        row!(Swedish, "swedish"),
-        row!(Tamil, "tamil"),
-        row!(Turkish, "turkish"),
+        row!(RustStemmers, rust_stemmers, Arabic, "arabic"),
+        row!(Frostem, frostem, Armenian, "armenian"),
+        row!(Frostem, frostem, Basque, "basque"),
+        row!(Frostem, frostem, Catalan, "catalan"),
+        row!(RustStemmers, rust_stemmers, Danish, "danish"),
+        row!(RustStemmers, rust_stemmers, Dutch, "dutch"),
+        row!(RustStemmers, rust_stemmers, English, "english"),
+        row!(Frostem, frostem, Estonian, "estonian"),
+        row!(RustStemmers, rust_stemmers, Finnish, "finnish"),
+        row!(RustStemmers, rust_stemmers, French, "french"),
+        row!(RustStemmers, rust_stemmers, German, "german"),
+        row!(RustStemmers, rust_stemmers, Greek, "greek"),
+        row!(Frostem, frostem, Hindi, "hindi"),
+        row!(RustStemmers, rust_stemmers, Hungarian, "hungarian"),
+        row!(Frostem, frostem, Indonesian, "indonesian"),
+        row!(Frostem, frostem, Irish, "irish"),
+        row!(RustStemmers, rust_stemmers, Italian, "italian"),
+        row!(Frostem, frostem, Lithuanian, "lithuanian"),
+        row!(RustStemmers, rust_stemmers, Norwegian, "norwegian"),
+        row!(RustStemmers, rust_stemmers, Portuguese, "portuguese"),
+        row!(RustStemmers, rust_stemmers, Romanian, "romanian"),
+        row!(RustStemmers, rust_stemmers, Russian, "russian"),
+        row!(Frostem, frostem, Serbian, "serbian"),
+        row!(RustStemmers, rust_stemmers, Spanish, "spanish"),
+        row!(RustStemmers, rust_stemmers, Swedish, "swedish"),
+        row!(RustStemmers, rust_stemmers, Tamil, "tamil"),
+        row!(RustStemmers, rust_stemmers, Turkish, "turkish"),
     ]
 };
 
@@ -76,7 +94,7 @@ impl Language {
         LANGUAGES[self as usize].1
     }
 
-    pub(crate) fn algorithm(self) -> Algorithm {
+    pub(crate) fn stemmer(self) -> Source {
         LANGUAGES[self as usize].2
     }
 
@@ -91,6 +109,8 @@ impl Language {
     /// Returns the articles whose elision (`l'avion`) the language's analyzer undoes.
     pub(crate) fn elided_articles(self) -> &'static [&'static str] {
         match self {
+            Self::Catalan => &["d", "l", "m", "n", "s", "t"],
+            Self::Irish => &["d", "m", "b"],
             Self::French => &[
                 "l", "m", "t", "qu", "n", "s", "j", "d", "c", "jusqu", "quoiqu", "lorsqu", "puisqu",
             ],

@@ -16,9 +16,9 @@
 //! ```
 //!
 //! # Where we differ from Elasticsearch
-//! - Stemmers are Snowball's as `rust-stemmers` has them: `english`, `porter_stem` and `porter2` are
-//!   all Snowball's English (Porter2); the language analyzers use Snowball where Elasticsearch uses
-//!   "light" stemmers (French, German, Italian, ...). `kstem` and `light_*` are refused by name.
+//! - Stemmers are Snowball's: `english` and `porter2` are Porter2, `porter_stem` and `porter` the stemmer of
+//!   Porter's paper, without what Lucene adds (`-logi`, `-bli`); the language analyzers use Snowball where
+//!   Elasticsearch uses "light" stemmers (French, German, Italian, ...). `kstem` and `light_*` are refused by name.
 //! - The tokenizer `classic` is `standard`: e-mail addresses, host names and acronyms are split. It is not
 //!   refused, or an index that declares it could not be opened.
 //! - Patterns are Rust regexes: no look-around, no back-references (refused with the reason), hence no
@@ -37,6 +37,7 @@ mod normalizer;
 mod pattern;
 mod registry;
 mod settings;
+mod stemmer;
 mod token;
 mod tokenizer;
 mod unicode;

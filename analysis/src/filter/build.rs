@@ -8,6 +8,7 @@ mod single;
 mod stemmers;
 
 pub(crate) use single::stop_words;
+pub(crate) use stemmers::algorithm as stemmer_algorithm;
 
 /// What a filter may need to know beside its own settings.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +19,7 @@ pub(crate) struct FilterContext<'a> {
 }
 
 /// Filter types of the dialect that Gleaner does not have.
-const UNSUPPORTED: [&str; 33] = [
+const UNSUPPORTED: [&str; 30] = [
     "arabic_normalization",
     "bengali_normalization",
     "brazilian_stem",
@@ -30,14 +31,12 @@ const UNSUPPORTED: [&str; 33] = [
     "dictionary_decompounder",
     "flatten_graph",
     "german_normalization",
-    "hindi_normalization",
     "hunspell",
     "hyphenation_decompounder",
     "icu_collation",
     "icu_folding",
     "icu_normalizer",
     "icu_transform",
-    "indic_normalization",
     "kstem",
     "min_hash",
     "multiplexer",
@@ -48,7 +47,6 @@ const UNSUPPORTED: [&str; 33] = [
     "predicate_token_filter",
     "scandinavian_folding",
     "scandinavian_normalization",
-    "serbian_normalization",
     "sorani_normalization",
     "word_delimiter",
     "word_delimiter_graph",

@@ -11,6 +11,8 @@ pub(crate) enum Lowercase {
     Plain,
     /// Also drops accents and makes the final sigma a plain one.
     Greek,
+    /// A `n` or `t` put before a capital vowel is parted from it: `nAthair` becomes `n-athair`.
+    Irish,
     /// `I` becomes `ı`, `İ` becomes `i`.
     Turkish,
 }
@@ -24,6 +26,7 @@ impl WordFilter for Lowercase {
         match self {
             Self::Plain => lowercase(word),
             Self::Greek => word.rewrite(|text, out| text.chars().for_each(|c| push_greek(c, out))),
+            Self::Irish => word.rewrite(push_irish),
             Self::Turkish => word.rewrite(|text, out| {
                 out.extend(text.chars().map(|c| match c {
                     'I' => 'ı',
@@ -85,6 +88,18 @@ fn upper(c: char) -> char {
         (Some(upper), None) => upper,
         _ => c,
     }
+}
+
+fn push_irish(text: &str, out: &mut String) {
+    let mut rest = text.chars();
+    if let Some(first @ ('n' | 't')) = rest.clone().next()
+        && let Some('A' | 'E' | 'I' | 'O' | 'U' | 'Á' | 'É' | 'Í' | 'Ó' | 'Ú') = rest.clone().nth(1)
+    {
+        rest.next();
+        out.push(first);
+        out.push('-');
+    }
+    out.extend(rest.map(lower));
 }
 
 fn push_greek(c: char, out: &mut String) {

@@ -3,29 +3,28 @@
 use std::{cell::RefCell, fmt, hash::BuildHasher};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
-use rust_stemmers::Stemmer;
 
 use super::{Word, WordFilter};
-use crate::language::Language;
+use crate::stemmer::{Algorithm, Stemmer};
 
 /// A Snowball stemmer. Words marked as keywords stay as they are.
 pub(crate) struct Stem {
-    language: Language,
+    algorithm: Algorithm,
     stemmer: Stemmer,
 }
 
 impl Stem {
-    pub(crate) fn new(language: Language) -> Self {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
         Self {
-            language,
-            stemmer: Stemmer::create(language.algorithm()),
+            algorithm,
+            stemmer: algorithm.stemmer(),
         }
     }
 }
 
 impl fmt::Debug for Stem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stem").field(&self.language).finish()
+        f.debug_tuple("Stem").field(&self.algorithm).finish()
     }
 }
 
@@ -39,7 +38,7 @@ impl WordFilter for Stem {
             return true;
         }
         CACHES.with_borrow_mut(|caches| {
-            let cache = caches.entry(self.language).or_insert_with(StemCache::new);
+            let cache = caches.entry(self.algorithm).or_insert_with(StemCache::new);
             word.rewrite(|text, out| out.push_str(cache.stem(text, &self.stemmer)));
         });
         true
@@ -48,13 +47,13 @@ impl WordFilter for Stem {
 
 /// Longest word that is remembered, in bytes; longer ones are rare.
 const MAX_CACHED_BYTES: usize = 32;
-/// Words remembered per thread and language: some 400 KB when full.
+/// Words remembered per thread and algorithm: some 400 KB when full.
 const NUM_CACHED: usize = 4_096;
 
 thread_local! {
     /// Stems of frequent words. Stemming costs some 300 ns and several allocations, and a few
     /// thousand words make up most of any text. Only time depends on what is remembered.
-    static CACHES: RefCell<HashMap<Language, StemCache>> = RefCell::default();
+    static CACHES: RefCell<HashMap<Algorithm, StemCache>> = RefCell::default();
 }
 
 /// Each word has one place, by its hash; the last one there stays.

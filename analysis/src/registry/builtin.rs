@@ -18,11 +18,12 @@ use crate::{
     normalizer::Normalizer,
     registry::Limits,
     settings::Params,
+    stemmer::Algorithm,
     tokenizer::{CharTokenizer, Keyword, MAX_TOKEN_LENGTH, PatternTokenizer, Standard, Tokenizer},
 };
 
 /// Analyzers beside those of the languages.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "standard",
     "simple",
     "whitespace",
@@ -31,27 +32,18 @@ const NAMES: [&str; 8] = [
     "pattern",
     "fingerprint",
     "cjk",
+    "snowball",
 ];
 
 /// Analyzer types of the dialect that Gleaner does not have.
-const UNSUPPORTED: [&str; 19] = [
-    "armenian",
-    "basque",
+const UNSUPPORTED: [&str; 9] = [
     "bengali",
     "brazilian",
     "bulgarian",
-    "catalan",
     "czech",
-    "estonian",
     "galician",
-    "hindi",
-    "indonesian",
-    "irish",
     "latvian",
-    "lithuanian",
     "persian",
-    "serbian",
-    "snowball",
     "sorani",
     "thai",
 ];
@@ -132,6 +124,7 @@ pub(super) fn chain(kind: &str, params: &Params<'_>) -> Result<Option<Chain>, An
             .then(Lowercase::Plain)
             .then_named("cjk_bigram", params)?
             .then_stop(params, Some(Language::English))?,
+        "snowball" => snowball_chain(params)?,
         _ => match Language::from_name(kind) {
             Some(language) => language_chain(language, params)?,
             None if UNSUPPORTED.contains(&kind) => return Err(params.unsupported(kind)),
@@ -141,30 +134,76 @@ pub(super) fn chain(kind: &str, params: &Params<'_>) -> Result<Option<Chain>, An
     Ok(Some(chain))
 }
 
-/// Standard tokenizer, lowercase, stop words, stemmer, and what the language needs before them.
+/// Standard tokenizer, lowercase, stop words, stemmer, and what the language needs before and after them, in
+/// Lucene's order.
 fn language_chain(language: Language, params: &Params<'_>) -> Result<Chain, AnalysisError> {
     let bare = Params::new(Component::Filter, language.name(), None);
     let mut chain = new_chain(Standard::new(MAX_TOKEN_LENGTH));
     chain = match language {
         Language::English => chain.then(PossessiveEnglish),
-        Language::French | Language::Italian => chain.then_elision(language),
+        Language::Catalan | Language::French | Language::Italian => chain.then_elision(language),
+        // What is put before a vowel with a hyphen is a word of its own to the tokenizer: `n-athair`.
+        Language::Irish => chain
+            .then(Stop(WordSet::new(["h", "n", "t"], true)))
+            .then_elision(language),
         Language::Turkish => chain.then_named("apostrophe", &bare)?,
         _ => chain,
     };
     chain = match language {
         Language::Greek => chain.then(Lowercase::Greek),
+        Language::Irish => chain.then(Lowercase::Irish),
         Language::Turkish => chain.then(Lowercase::Turkish),
         _ => chain.then(Lowercase::Plain),
     };
-    if matches!(language, Language::Arabic | Language::Tamil) {
+    if matches!(
+        language,
+        Language::Arabic | Language::Hindi | Language::Tamil
+    ) {
         chain = chain.then_named("decimal_digit", &bare)?;
     }
-    chain = chain.then_stop(params, Some(language))?;
     let excluded = params.list("stem_exclusion")?.unwrap_or_default();
-    if !excluded.is_empty() {
-        chain = chain.then(KeywordMarker::Words(WordSet::new(excluded, false)));
+    chain = if language == Language::Hindi {
+        // The words that are not stemmed are compared as they were written.
+        chain
+            .then_marker(excluded)
+            .then_named("indic_normalization", &bare)?
+            .then_named("hindi_normalization", &bare)?
+            .then_stop(params, Some(language))?
+    } else {
+        chain
+            .then_stop(params, Some(language))?
+            .then_marker(excluded)
+    };
+    chain = chain.then(Stem::new(Algorithm::Language(language)));
+    if language == Language::Serbian {
+        chain = chain.then_named("serbian_normalization", &bare)?;
     }
-    Ok(chain.then(Stem::new(language)))
+    Ok(chain)
+}
+
+/// `snowball`: a language's stemmer with less around it than its own analyzer has, as Elasticsearch keeps it for
+/// old indices. Only some languages have stop words.
+fn snowball_chain(params: &Params<'_>) -> Result<Chain, AnalysisError> {
+    let name = params.text("language")?;
+    let name = name.as_deref().unwrap_or("english");
+    let algorithm = filter::stemmer_algorithm(params, ("language", name))?;
+    let mut chain = new_chain(Standard::new(MAX_TOKEN_LENGTH));
+    chain = match algorithm {
+        Algorithm::Language(Language::English) | Algorithm::Porter | Algorithm::Lovins => {
+            chain.then(PossessiveEnglish).then(Lowercase::Plain)
+        }
+        Algorithm::Language(Language::Turkish) => chain.then(Lowercase::Turkish),
+        _ => chain.then(Lowercase::Plain),
+    };
+    let stop_words = match algorithm {
+        Algorithm::Language(
+            language @ (Language::Dutch | Language::English | Language::French | Language::German),
+        ) => Some(language),
+        _ => None,
+    };
+    Ok(chain
+        .then_stop(params, stop_words)?
+        .then(Stem::new(algorithm)))
 }
 
 fn new_chain(tokenizer: impl Tokenizer + 'static) -> Chain {
@@ -200,6 +239,14 @@ impl Chain {
         } else {
             self.then(Stop(words))
         })
+    }
+
+    /// Marks words that are not stemmed, if there are any.
+    fn then_marker(self, words: Vec<String>) -> Self {
+        if words.is_empty() {
+            return self;
+        }
+        self.then(KeywordMarker::Words(WordSet::new(words, false)))
     }
 
     fn then_elision(self, language: Language) -> Self {

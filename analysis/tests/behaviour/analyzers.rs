@@ -74,6 +74,20 @@ fn language_analyzers_stop_and_stem() {
         ("spanish", "las casas", "cas"),
         ("swedish", "och hundarna", "hund"),
         ("turkish", "ve Türkiye'deki KITAP", "türki kıtap"),
+        ("armenian", "և քաղաքներում", "քաղ"),
+        ("basque", "eta mendietan", "mendi"),
+        ("catalan", "L'Institut i les cases", "inst case"),
+        ("estonian", "ja Raamatutele", "raama"),
+        ("hindi", "और लड़कियों की हिन्दी किताबें १२", "लडक हिंद किताब 12"),
+        ("indonesian", "yang Pembangunan", "bangun"),
+        (
+            "irish",
+            "agus d'fhear nAthair n-athair h-athair",
+            "fear athair athair athair",
+        ),
+        ("lithuanian", "ir Miškuose", "mišk"),
+        ("serbian", "и Књигама i najlepši", "knjig najleps"),
+        ("snowball", "The generously dog's", "generous dog"),
     ];
     for (analyzer, text, wanted) in table {
         assert_eq!(terms(analyzer, text), words(wanted), "{analyzer}");
@@ -123,6 +137,9 @@ fn types_can_be_configured() {
         "mail": {"type": "pattern", "pattern": "\\W|_", "lowercase": "true"},
         "german_words": {"type": "german", "stem_exclusion": ["häuser"], "stopwords": []},
         "stops": {"type": "stop", "stopwords": ["the", "over"]},
+        "porter": {"type": "snowball", "language": "Porter"},
+        "snow": {"type": "snowball", "language": "German"},
+        "marked": {"type": "hindi", "stem_exclusion": ["लड़कियों"]},
     }}))
     .unwrap();
     let terms = |name: &str, text: &str| -> Vec<String> {
@@ -147,6 +164,12 @@ fn types_can_be_configured() {
         ["die", "häuser", "katz"]
     );
     assert_eq!(terms("stops", "Over the fox"), ["fox"]);
+    assert_eq!(
+        terms("porter", "The dog's generously"),
+        ["the", "dog", "gener"]
+    );
+    assert_eq!(terms("snow", "die Häuser"), ["haus"]);
+    assert_eq!(terms("marked", "लड़कियों"), ["लडकियों"]);
 }
 
 #[test]

@@ -125,7 +125,17 @@ fn bad_settings_are_refused_with_the_reason() {
         ),
         (
             json!({"type": "stemmer", "language": "light_french"}),
-            "Invalid stemmer class specified: light_french",
+            "filter [f]: setting [language] names a stemmer that is not supported by gleaner: \
+             [light_french]",
+        ),
+        (
+            json!({"type": "stemmer", "name": "minimalGerman"}),
+            "filter [f]: setting [name] names a stemmer that is not supported by gleaner: \
+             [minimalGerman]",
+        ),
+        (
+            json!({"type": "snowball", "language": "Klingon"}),
+            "Invalid stemmer class specified: Klingon",
         ),
         (
             json!({"type": "length", "min": -1}),
@@ -146,6 +156,14 @@ fn bad_settings_are_refused_with_the_reason() {
     assert_eq!(
         refusal(&json!({"analyzer": {"y": {"type": "czech"}}})),
         "analyzer type [czech] for [y] is not supported by gleaner"
+    );
+    assert_eq!(
+        refusal(&json!({"analyzer": {"y": {"type": "snowball", "language": "kp"}}})),
+        "analyzer [y]: setting [language] names a stemmer that is not supported by gleaner: [kp]"
+    );
+    assert_eq!(
+        refusal(&json!({"analyzer": {"y": {"type": "snowball", "language": "Klingon"}}})),
+        "Invalid stemmer class specified: Klingon"
     );
     let lookahead = filter_refusal(&json!({"type": "pattern_replace", "pattern": "(?=a)"}));
     assert!(lookahead.contains("look-around"), "{lookahead}");

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Filter, case, folding, shape,
+        Filter, case, folding, script, shape,
         stop::{self, WordSet},
     },
     Built,
@@ -25,6 +25,9 @@ pub(super) fn characters(kind: &str, params: &Params<'_>) -> Built {
         "asciifolding" => Filter::word(folding::AsciiFolding),
         "decimal_digit" => Filter::word(folding::DecimalDigit),
         "cjk_width" => Filter::word(folding::CjkWidth),
+        "hindi_normalization" => Filter::word(script::Hindi),
+        "indic_normalization" => Filter::word(script::Indic),
+        "serbian_normalization" => Filter::word(script::Serbian),
         "trim" => Filter::word(shape::Trim),
         "reverse" => Filter::word(shape::Reverse),
         "apostrophe" => Filter::word(shape::Apostrophe),
@@ -68,6 +71,7 @@ fn lowercase(params: &Params<'_>) -> Result<case::Lowercase, AnalysisError> {
     match params.text("language")?.as_deref() {
         None => Ok(case::Lowercase::Plain),
         Some("greek") => Ok(case::Lowercase::Greek),
+        Some("irish") => Ok(case::Lowercase::Irish),
         Some("turkish") => Ok(case::Lowercase::Turkish),
         Some(other) => Err(AnalysisError::IllegalArgument(format!(
             "language [{other}] not support for lower case"

@@ -7,13 +7,18 @@ use super::{
     },
     Built,
 };
-use crate::{error::AnalysisError, language::Language, settings::Params};
+use crate::{
+    error::AnalysisError,
+    language::Language,
+    settings::Params,
+    stemmer::{Algorithm, is_unsupported},
+};
 
 /// Stemmers and what belongs to them.
 pub(super) fn stemmers(kind: &str, params: &Params<'_>) -> Built {
-    let stemmer = |language| Some(Filter::word(Stem::new(language)));
+    let stemmer = |algorithm| Some(Filter::word(Stem::new(algorithm)));
     Ok(match kind {
-        "porter_stem" => stemmer(Language::English),
+        "porter_stem" => stemmer(Algorithm::Porter),
         "stemmer" | "snowball" => Some(named_stemmer(params)?),
         "classic" => Some(Filter::word(stem::Classic)),
         "stemmer_override" => {
@@ -31,6 +36,7 @@ pub(super) fn stemmers(kind: &str, params: &Params<'_>) -> Built {
         _ => kind
             .strip_suffix("_stem")
             .and_then(Language::from_name)
+            .map(Algorithm::Language)
             .and_then(stemmer),
     })
 }
@@ -38,20 +44,34 @@ pub(super) fn stemmers(kind: &str, params: &Params<'_>) -> Built {
 /// Reads `language` (or `name`) of `stemmer` and `snowball`.
 fn named_stemmer(params: &Params<'_>) -> Result<Filter, AnalysisError> {
     let language = params.text("language")?;
-    let name = params
-        .text("name")?
-        .or(language)
-        .unwrap_or_else(|| "english".to_owned());
+    let (key, name) = match (params.text("name")?, language) {
+        (Some(name), _) => ("name", name),
+        (None, Some(language)) => ("language", language),
+        (None, None) => ("language", "english".to_owned()),
+    };
+    match name.to_ascii_lowercase().as_str() {
+        "possessive_english" | "possessiveenglish" => Ok(Filter::word(stem::PossessiveEnglish)),
+        _ => Ok(Filter::word(Stem::new(algorithm(params, (key, &name))?))),
+    }
+}
+
+/// Returns the algorithm that a setting names.
+///
+/// # Errors
+/// There is none of that name, or Elasticsearch has it and Gleaner does not.
+pub(crate) fn algorithm(
+    params: &Params<'_>,
+    (key, name): (&str, &str),
+) -> Result<Algorithm, AnalysisError> {
     let lowered = name.to_ascii_lowercase();
-    match lowered.as_str() {
-        "possessive_english" => Ok(Filter::word(stem::PossessiveEnglish)),
-        "porter" | "porter2" => Ok(Filter::word(Stem::new(Language::English))),
-        "german2" => Ok(Filter::word(Stem::new(Language::German))),
-        _ => match Language::from_name(&lowered) {
-            Some(language) => Ok(Filter::word(Stem::new(language))),
-            None => Err(AnalysisError::IllegalArgument(format!(
-                "Invalid stemmer class specified: {name}"
-            ))),
-        },
+    match Algorithm::from_name(&lowered) {
+        Some(algorithm) => Ok(algorithm),
+        None if is_unsupported(&lowered) => Err(params.bad(
+            key,
+            format!("names a stemmer that is not supported by gleaner: [{name}]"),
+        )),
+        None => Err(AnalysisError::IllegalArgument(format!(
+            "Invalid stemmer class specified: {name}"
+        ))),
     }
 }
