@@ -236,32 +236,4 @@ mod tests {
         ));
         assert_eq!(locate(Some(Path::new("/no/such/folder"))), None);
     }
-
-    #[test]
-    fn the_shared_collections_have_the_documents_that_are_promised() {
-        if sources().data.is_none() {
-            println!("skipped: no ../shared/data beside the workspace");
-            return;
-        }
-        for (name, num_documents) in [("scifact", 5_183), ("access-logs", 10_499)] {
-            let corpus = open(name, &sources()).expect("it is there");
-            let documents = corpus.map(|document| document.expect("valid").id.expect("an id"));
-            assert_eq!(documents.count(), num_documents, "{name}");
-        }
-    }
-
-    #[test]
-    fn scifact_has_the_judgements_that_are_promised() {
-        let Some(data) = sources().data else {
-            println!("skipped: no ../shared/data beside the workspace");
-            return;
-        };
-        let scifact = Beir::open(&data.join("scifact")).expect("it is there");
-        assert_eq!(scifact.queries().expect("valid").len(), 300);
-        let judgements = scifact.judgements().expect("valid");
-        assert_eq!(
-            (judgements.num_grades(), judgements.queries().count()),
-            (339, 300)
-        );
-    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Does: wire coordinator, log, leaf and root in a temporary folder ([`node::Node`]), and stop and
 //! start them again on the same data; start, ask and kill the binary ([`server::Server`]); say what
-//! a search must answer ([`oracle::Oracle`]); size and seed runs ([`run`]).
+//! a search must answer ([`oracle::Oracle`]); size and seed runs ([`run`]); record tests that cannot
+//! run here ([`skipped`]).
 //! Does not: test anything itself.
 
 pub mod cluster;
@@ -12,8 +13,10 @@ pub mod oracle;
 pub mod proxy;
 pub mod run;
 pub mod server;
+pub mod skip;
 pub mod slow;
 
 pub use cluster::Cluster;
 pub use node::Node;
 pub use server::Server;
+pub use skip::skipped;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use gleaner_testkit::Server;
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::server::Start;
+use gleaner_testkit::{Server, skipped};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -43,7 +43,7 @@ fn is_clear(refusal: &Response) -> bool {
 }
 
 /// Said where there is no such disk.
-const SKIPPED: &str = "skipped: this machine lets nobody mount a small disk of their own";
+const NO_DISK: &str = "this machine lets nobody mount a small disk of their own";
 
 /// Starts a server on a small disk of its own; returns it with the path of a file to fill the disk with, or
 /// `None` where this machine does not allow that.
@@ -64,8 +64,8 @@ async fn on_small_disk(folder: &Path) -> Result<Option<(Server, PathBuf)>> {
 async fn a_full_disk_refuses_writes_in_words_and_takes_them_again_with_room() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let Some((server, filler)) = on_small_disk(folder.path()).await? else {
-        println!("{SKIPPED}");
-        return Ok(());
+        let test = "crashes::a_full_disk_refuses_writes_in_words_and_takes_them_again_with_room";
+        return skipped(test, NO_DISK);
     };
     let settings = json!({"settings": {"number_of_shards": 1}});
     server
@@ -105,8 +105,8 @@ const FLOODED: &str = "disk usage exceeded flood-stage watermark";
 async fn a_nearly_full_disk_blocks_all_indices_until_there_is_room() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let Some((server, filler)) = on_small_disk(folder.path()).await? else {
-        println!("{SKIPPED}");
-        return Ok(());
+        let test = "crashes::a_nearly_full_disk_blocks_all_indices_until_there_is_room";
+        return skipped(test, NO_DISK);
     };
     put(&server, 0, "first").await?.ok()?;
     ensure!(refresh_and_count(&server).await? == (true, 1));

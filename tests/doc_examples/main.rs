@@ -1,9 +1,9 @@
 //! The examples of the README and of `docs/` are run: shell blocks in order, against a server.
 //!
-//! A block marked `sh` is a script; blocks of other languages are not run. `gleaner serve` in a
-//! script stands for the server that the test has started, on another port. A search of an example
-//! finds something. The pages of the reference are held to the parsers too: their examples in JSON are
-//! sent, and what they list is what the parsers know.
+//! A block marked `sh` is a script; those of the README in Python are run by `cargo xtask test`, which
+//! has the clients. `gleaner serve` in a script stands for the server that the test has started, on
+//! another port. A search of an example finds something. The pages of the reference are held to the
+//! parsers too: their examples in JSON are sent, and what they list is what the parsers know.
 
 mod names;
 mod page;
@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use gleaner_testkit::Server;
 use gleaner_testkit::server::binary;
+use gleaner_testkit::{Server, skipped};
 
 /// Where the documentation says the server listens.
 const DOCUMENTED: &str = "127.0.0.1:9200";
+/// Said where the examples cannot be run.
+const NO_CURL: &str = "no `curl` on this machine";
 
 /// A script with the place it stands at.
 struct Example {
@@ -30,8 +32,7 @@ struct Example {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_shell_example_ends_well() -> Result<()> {
     if Command::new("curl").arg("--version").output().is_err() {
-        println!("skipped: no `curl` on this machine");
-        return Ok(());
+        return skipped("doc_examples::every_shell_example_ends_well", NO_CURL);
     }
     let mut num_run = 0;
     for page in pages()? {

@@ -4,11 +4,11 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use gleaner_testkit::Server;
 use gleaner_testkit::http::Request;
+use gleaner_testkit::{Server, skipped};
 
 use crate::page::Page;
-use crate::{examples, root, run};
+use crate::{NO_CURL, examples, root, run};
 
 /// Pages whose examples are searches; the first makes the index with its scripts.
 const SEARCHES: [&str; 3] = ["query-dsl.md", "aggregations.md", "search.md"];
@@ -16,8 +16,8 @@ const SEARCHES: [&str; 3] = ["query-dsl.md", "aggregations.md", "search.md"];
 #[tokio::test(flavor = "multi_thread")]
 async fn every_body_of_the_reference_is_answered() -> Result<()> {
     if Command::new("curl").arg("--version").output().is_err() {
-        println!("skipped: no `curl` on this machine");
-        return Ok(());
+        let test = "doc_examples::every_body_of_the_reference_is_answered";
+        return skipped(test, NO_CURL);
     }
     let folder = tempfile::tempdir()?;
     let server = Server::start(&folder.path().join("data")).await?;

@@ -9,7 +9,7 @@ use gleaner_datasets::query_set::{self, TaggedQuery};
 use gleaner_datasets::{Corpus, Document, Input, Query};
 use gleaner_root::{Root, RootOptions, SearchResponse};
 use gleaner_testkit::proxy::Fault;
-use gleaner_testkit::{Cluster, Node, node, run};
+use gleaner_testkit::{Cluster, Node, node, run, skipped};
 use serde_json::{Value, json};
 
 const INDEX: &str = "real";
@@ -31,8 +31,8 @@ struct Collection {
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_rank_wikipedia_and_scifact_as_one_shard_does() -> Result<()> {
     let Some(data) = run::shared_data("queries") else {
-        eprintln!("skipped: the shared collections are not on this machine");
-        return Ok(());
+        let test = "exactness::leaves_rank_wikipedia_and_scifact_as_one_shard_does";
+        return skipped(test, "the shared collections are not on this machine");
     };
     let data = data.parent().context("it is in a folder")?;
     for collection in [wikipedia(data)?, scifact(data)?] {

@@ -6,9 +6,10 @@
 use std::process::Command;
 
 use crate::{
-    command::{cargo, run_tests},
+    command::cargo,
     image,
     report::{Outcome, Step},
+    skips::run_tests,
     test,
     workspace::Workspace,
 };
@@ -28,7 +29,7 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
     }
     // A machine that reaches neither a registry nor Debian's packages proves nothing about leaves.
     match image::base(workspace) {
-        Ok(Outcome::Ran(_)) => {}
+        Ok(Outcome::Ran(..)) => {}
         Ok(skipped) => return Ok(skipped),
         Err(error) => return Ok(Outcome::Skipped(format!("no base image: {error:#}"))),
     }
@@ -52,7 +53,7 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
     tests.env("GLEANER_BINARY", test::binary(workspace));
     tests.env("GLEANER_IMAGE", &drill.image);
     tests.env("GLEANER_DRILL", &drill.run);
-    run_tests(tests)
+    run_tests(workspace, tests)
 }
 
 /// One run, and what it has at Docker; gone when dropped.

@@ -1,7 +1,10 @@
 //! Steps that drive the server built here from outside: the dialect's YAML tests and real clients.
 //!
-//! The suites stand in the shared folder beside the checkout; where it is absent, the steps say so.
+//! These suites stand in the shared folder beside the checkout; where it is absent, the steps say so.
+//! Those of this repository are driven by [`checks`] and [`readme`].
 
+pub(crate) mod checks;
+pub(crate) mod readme;
 mod server;
 
 use std::{fs, path::PathBuf, process::Command};
@@ -76,10 +79,7 @@ fn core_folders(workspace: &Workspace) -> anyhow::Result<Outcome> {
     let status = runner.status().context("cannot start the YAML runner")?;
     let told = fs::read(&json).with_context(|| format!("the YAML runner ended with {status}"))?;
     let expected = fs::read_to_string(workspace.root().join(EXPECTED_FAILURES)).unwrap_or_default();
-    Ok(Outcome::Ran(judge(
-        &serde_json::from_slice(&told)?,
-        &expected,
-    )))
+    Ok(judge(&serde_json::from_slice(&told)?, &expected).into())
 }
 
 /// Counts results, leaving out failures that `expected` explains; prints what is surprising.
@@ -133,7 +133,7 @@ fn client(
     let mut drive = Command::new("python3");
     drive.arg(suite.join("clients.py")).arg(server.url());
     drive.args(["--client", kind, "--venvs"]).arg(environments);
-    run_tests(drive)
+    Ok(run_tests(&mut drive)?.into())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod image;
 mod prove;
 mod report;
 mod setup;
+mod skips;
 mod static_checks;
 mod test;
 mod workspace;

@@ -1,11 +1,12 @@
 //! Steps, their outcomes, and the lines that a run prints about them.
 
 use std::{
+    iter,
     ops::AddAssign,
     time::{Duration, Instant},
 };
 
-use crate::workspace::Workspace;
+use crate::{skips::Skip, workspace::Workspace};
 
 /// One thing that must pass.
 pub(crate) struct Step {
@@ -17,18 +18,29 @@ pub(crate) struct Step {
 
 /// What a step found.
 pub(crate) enum Outcome {
-    /// The step ran; a step that is not made of tests counts as one.
-    Ran(Counts),
+    /// The step ran; a step that is not made of tests counts as one. Tests of it that could not run
+    /// here are not among those counted.
+    Ran(Counts, Vec<Skip>),
     /// The step could not run here, and why. It counts neither as passed nor as failed.
     Skipped(String),
 }
 
 impl Outcome {
     /// A step that passed as a whole.
-    pub(crate) const PASSED: Self = Self::Ran(Counts {
-        passed: 1,
-        failed: 0,
-    });
+    pub(crate) const PASSED: Self = Self::Ran(
+        Counts {
+            passed: 1,
+            failed: 0,
+        },
+        Vec::new(),
+    );
+}
+
+impl From<Counts> for Outcome {
+    /// A step of tests all of which ran.
+    fn from(counts: Counts) -> Self {
+        Self::Ran(counts, Vec::new())
+    }
 }
 
 /// How many tests passed and failed.
@@ -64,7 +76,8 @@ impl AddAssign for Counts {
 pub(crate) struct Report {
     lines: Vec<String>,
     total: Counts,
-    num_skipped: usize,
+    num_skipped_tests: usize,
+    num_skipped_steps: usize,
 }
 
 impl Report {
@@ -90,19 +103,14 @@ impl Report {
     }
 
     fn note(&mut self, name: &str, elapsed: Duration, outcome: anyhow::Result<Outcome>) {
+        let mut skips = Vec::new();
         let (verdict, counts) = match outcome {
-            Ok(Outcome::Ran(counts)) if counts.failed == 0 => {
-                (format!("ok       {} passed", counts.passed), counts)
+            Ok(Outcome::Ran(counts, skipped)) => {
+                skips = skipped;
+                (verdict(counts, skips.len()), counts)
             }
-            Ok(Outcome::Ran(counts)) => (
-                format!(
-                    "FAILED   {} passed, {} failed",
-                    counts.passed, counts.failed
-                ),
-                counts,
-            ),
             Ok(Outcome::Skipped(reason)) => {
-                self.num_skipped += 1;
+                self.num_skipped_steps += 1;
                 (format!("skipped  {reason}"), Counts::default())
             }
             Err(error) => (
@@ -113,27 +121,45 @@ impl Report {
                 },
             ),
         };
-        let line = format!("{name:32} {:>7.1} s  {verdict}", elapsed.as_secs_f64());
-        println!("{line}");
         self.total += counts;
-        self.lines.push(line);
+        self.num_skipped_tests += skips.len();
+        let step = format!("{name:32} {:>7.1} s  {verdict}", elapsed.as_secs_f64());
+        let skips = skips.iter();
+        let skips = skips.map(|skip| format!("{:44}skipped  {}: {}", "", skip.test, skip.reason));
+        for line in iter::once(step).chain(skips) {
+            println!("{line}");
+            self.lines.push(line);
+        }
     }
 
     /// Prints the summary; true when nothing failed.
     pub(crate) fn print_and_judge(&self) -> bool {
         println!();
-        for line in &self.lines {
+        for line in self.lines.iter().chain(self.skipped().as_ref()) {
             println!("{line}");
-        }
-        if self.num_skipped > 0 {
-            println!(
-                "{} steps were skipped, see their reasons above",
-                self.num_skipped
-            );
         }
         println!("{} passed, {} failed", self.total.passed, self.total.failed);
         self.total.failed == 0
     }
+
+    /// Returns a line on what was skipped; `None` where nothing was.
+    fn skipped(&self) -> Option<String> {
+        let (tests, steps) = (self.num_skipped_tests, self.num_skipped_steps);
+        (tests + steps > 0)
+            .then(|| format!("skipped, with the reasons above: {tests} tests, {steps} whole steps"))
+    }
+}
+
+fn verdict(counts: Counts, num_skipped: usize) -> String {
+    let Counts { passed, failed } = counts;
+    let mut told = match failed {
+        0 => format!("ok       {passed} passed"),
+        _ => format!("FAILED   {passed} passed, {failed} failed"),
+    };
+    if num_skipped > 0 {
+        told.push_str(&format!(", {num_skipped} skipped"));
+    }
+    told
 }
 
 #[cfg(test)]
@@ -159,5 +185,34 @@ mod tests {
             }
         );
         assert!(!report.print_and_judge());
+    }
+
+    #[test]
+    fn skipped_tests_stand_under_their_step_with_the_reason() {
+        let mut report = Report::default();
+        assert_eq!(report.skipped(), None);
+        let counts = |failed| Counts { passed: 3, failed };
+        let skip = Skip {
+            test: "crashes::a".into(),
+            reason: "no disk".into(),
+        };
+        report.note(
+            "unit",
+            Duration::ZERO,
+            Ok(Outcome::Ran(counts(0), vec![skip])),
+        );
+        let [step, skip] = &report.lines[..] else {
+            panic!("{:?}", report.lines);
+        };
+        assert!(step.ends_with("ok       3 passed, 1 skipped"), "{step}");
+        assert!(skip.ends_with("skipped  crashes::a: no disk"), "{skip}");
+        assert_eq!(report.total, counts(0));
+        let told = report.skipped().expect("one was skipped");
+        assert!(told.ends_with("1 tests, 0 whole steps"), "{told}");
+        assert!(report.print_and_judge());
+        assert_eq!(
+            verdict(counts(2), 1),
+            "FAILED   3 passed, 2 failed, 1 skipped"
+        );
     }
 }

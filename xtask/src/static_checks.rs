@@ -1,9 +1,10 @@
 //! Checks that run none of the product: formatting, lints, dependencies, layering.
 
 use crate::{
-    command::{cargo, run_program, run_tests},
+    command::{cargo, run_program},
     report::{Outcome, Step},
     setup,
+    skips::run_tests,
     workspace::Workspace,
 };
 
@@ -112,15 +113,13 @@ fn cargo_deny(
 }
 
 fn architecture(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    run_tests(cargo(
-        workspace,
-        [
-            "test",
-            "--locked",
-            "-p",
-            "gleaner-tests",
-            "--test",
-            "architecture",
-        ],
-    ))
+    let arguments = [
+        "test",
+        "--locked",
+        "-p",
+        "gleaner-tests",
+        "--test",
+        "architecture",
+    ];
+    run_tests(workspace, cargo(workspace, arguments))
 }

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use anyhow::{bail, ensure};
 
 use crate::{
-    command::{cargo, run_program, run_tests},
+    command::{cargo, run_program},
     containers, drive,
     report::{Outcome, Report, Step},
-    setup, static_checks,
+    setup,
+    skips::run_tests,
+    static_checks,
     workspace::Workspace,
 };
 
@@ -31,6 +33,8 @@ const STEPS: &[&[Step]] = &[
         },
     ],
     drive::STEPS,
+    drive::checks::STEPS,
+    drive::readme::STEPS,
     containers::STEPS,
 ];
 
@@ -73,7 +77,7 @@ fn workspace_tests(workspace: &Workspace) -> anyhow::Result<Outcome> {
     // Cargo has built the binary, for the tests of its own package, before any test runs. Tests of
     // other packages would build it again, with other features of the libraries below.
     command.env("GLEANER_BINARY", binary(workspace));
-    run_tests(command)
+    run_tests(workspace, command)
 }
 
 /// The binary that [`workspace_tests`] has built.
@@ -82,10 +86,8 @@ pub(crate) fn binary(workspace: &Workspace) -> PathBuf {
 }
 
 fn doc_tests(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    run_tests(cargo(
-        workspace,
-        ["test", "--workspace", "--locked", "--no-fail-fast", "--doc"],
-    ))
+    let arguments = ["test", "--workspace", "--locked", "--no-fail-fast", "--doc"];
+    run_tests(workspace, cargo(workspace, arguments))
 }
 
 /// Builds the binary as [`workspace_tests`] does: with a test of its package selected over the whole

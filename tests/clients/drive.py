@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Drives a server through an official Python client that is not modified.
+
+    drive.py URL LIBRARY [--only WORD]
+
+LIBRARY is `elasticsearch` or `opensearchpy`, as this Python can import it. Prints a line a check and, last,
+`N passed, N failed`; ends with 1 where a check failed or none ran. Only indices named `checks-*` are made,
+and deleted again. Called by `cargo xtask test`. The checks are in `checks.py`.
+"""
+
+import argparse
+import signal
+import sys
+import time
+import traceback
+import warnings
+
+from checks import CHECKS
+from kit import Kit
+
+# Seconds that a check may take; the slowest takes about one.
+LIMIT = 60
+
+
+def late(*_):
+    raise TimeoutError(f"not done within {LIMIT} s")
+
+
+def run(check, library, url):
+    """Runs a check on an index of its own; returns what went wrong."""
+    index = "checks-" + check.__name__.replace("_", "-")
+    kit = Kit(library, url, index)
+    signal.alarm(LIMIT)
+    try:
+        check(kit)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[1:2]
+        line = f"line {place[0].lineno}: " if place else ""
+        return f"{line}{type(error).__name__}: {error}".replace("\n", " ")
+    finally:
+        signal.alarm(0)
+        try:
+            kit.client.indices.delete(index=index, ignore_unavailable=True)
+        except Exception:
+            pass  # The server is gone, or refuses: the check has said so, or the next one will.
+        kit.client.close()
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("library", choices=["elasticsearch", "opensearchpy"])
+    parser.add_argument("--only", default="", help="only checks with this word in their name")
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, late)
+    failed = []
+    chosen = [check for check in CHECKS if asked.only in check.__name__]
+    for check in chosen:
+        began = time.monotonic()
+        fault = run(check, asked.library, asked.url)
+        took = f"{1000 * (time.monotonic() - began):.0f} ms"
+        print(f"{'FAIL' if fault else 'PASS'} {check.__name__} ({took}) {fault or ''}".rstrip(), flush=True)
+        if fault:
+            failed.append(check.__name__)
+    if failed:
+        print("failed: " + ", ".join(failed))
+    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed", flush=True)
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+//! `_cat/nodes`, `_cat/health`, `_cat/count` and `_validate/query` as clients get them, over sockets.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use gleaner_testkit::Server;
+use gleaner_testkit::http::Request;
+use gleaner_testkit::server::Start;
+use serde_json::{Value, json};
+
+/// A server with an index of two shards, each with a replica that has no place, and three documents.
+async fn served(folder: &tempfile::TempDir) -> Result<Server> {
+    let mut start = Start::on(&folder.path().join("data"));
+    start.arguments = ["--node-name", "shelf"].map(str::to_owned).to_vec();
+    let server = start.spawn().await?;
+    let properties = json!({"text": {"type": "text"}, "n": {"type": "integer"}});
+    let settings = json!({"number_of_shards": 2, "number_of_replicas": 1});
+    let index = json!({"settings": settings, "mappings": {"properties": properties}});
+    let create = Request::json("PUT", "/books", &index);
+    server.send(&create).await?.ok()?;
+    for (n, text) in ["red fox", "red", "fox"].into_iter().enumerate() {
+        let path = format!("/books/_doc/{n}?refresh=true");
+        let put = Request::json("PUT", &path, &json!({"text": text, "n": n}));
+        server.send(&put).await?.ok()?;
+    }
+    Ok(server)
+}
+
+/// Returns a table as text, by lines and cells.
+async fn table(server: &Server, path: &str) -> Result<Vec<Vec<String>>> {
+    let answer = server.send(&Request::new("GET", path)).await?;
+    ensure!(answer.status == 200, "{path}: {}", answer.shown());
+    let kind = answer.header("content-type").unwrap_or_default();
+    ensure!(kind.starts_with("text/plain"), "{path}: {kind}");
+    let text = String::from_utf8(answer.body)?;
+    ensure!(text.ends_with('\n'), "{path}: {text}");
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    Ok(text.lines().map(cells).collect())
+}
+
+async fn get(server: &Server, path: &str) -> Result<Value> {
+    server.send(&Request::new("GET", path)).await?.ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_are_told_with_address_roles_and_name() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let (address, port) = (server.address().to_string(), server.address().port());
+    let columns = "ip,port,http_address,node.role,master,name";
+    let rows = table(&server, &format!("/_cat/nodes?v&h={columns}")).await?;
+    let head: Vec<&str> = columns.split(',').collect();
+    let port = port.to_string();
+    let row = ["127.0.0.1", &port, &address, "dim", "*", "shelf"];
+    assert_eq!(rows, [head, row.to_vec()]);
+    let ids = [
+        "/_cat/nodes?h=id&format=json",
+        "/_cat/nodes?h=id&format=json&full_id=true",
+    ];
+    let (short, full) = (get(&server, ids[0]).await?, get(&server, ids[1]).await?);
+    let id = |told: &Value| told[0]["id"].as_str().map(str::to_owned);
+    let (short, full) = (id(&short).context("an id")?, id(&full).context("an id")?);
+    let begins = full.starts_with(&short) && full.len() > short.len();
+    ensure!(begins, "`{short}` is not the start of `{full}`");
+    // What is not measured is told as nothing, not as zero.
+    let told = get(&server, "/_cat/nodes?format=json").await?;
+    let heap = told[0].get("heap.percent");
+    ensure!(heap == Some(&Value::Null), "{told}");
+    ensure!(told.as_array().map(Vec::len) == Some(1), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_counts_nodes_and_shards() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let columns = "status,node.total,node.data,shards,pri,unassign,active_shards_percent";
+    let path = format!("/_cat/health?h={columns}");
+    let yellow = ["yellow", "1", "1", "2", "2", "2", "50.0%"];
+    assert_eq!(table(&server, &path).await?, [yellow]);
+    let none = json!({"index": {"number_of_replicas": 0}});
+    let change = Request::json("PUT", "/books/_settings", &none);
+    server.send(&change).await?.ok()?;
+    let green = ["green", "1", "1", "2", "2", "0", "100.0%"];
+    assert_eq!(table(&server, &path).await?, [green]);
+    let told = get(&server, "/_cat/health?format=json").await?;
+    ensure!(told[0]["cluster"] == "gleaner", "{told}");
+    let epoch = told[0]["epoch"].as_str().context("seconds as text")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    ensure!(now.abs_diff(epoch.parse()?) < 600, "{epoch}, now {now}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_of_an_index_and_a_query() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    for (path, expected) in [
+        ("/_cat/count?h=count", "3"),
+        ("/_cat/count/books?h=count", "3"),
+        ("/_cat/count/books?h=dc&q=text:fox", "2"),
+        ("/_cat/count/no*?h=count", "0"),
+    ] {
+        assert_eq!(table(&server, path).await?, [[expected]], "{path}");
+    }
+    let head = ["epoch", "timestamp", "count"];
+    assert_eq!(table(&server, "/_cat/count?v").await?[0], head);
+    let body = json!({"query": {"range": {"n": {"gte": 2}}}});
+    let counted = Request::json("GET", "/_cat/count/books?format=json", &body);
+    let told = server.send(&counted).await?.ok()?;
+    ensure!(told[0]["count"] == "1", "{told}");
+    let missing = Request::new("GET", "/_cat/count/nowhere");
+    let missing = server.send(&missing).await?;
+    ensure!(missing.status == 404, "{}", missing.shown());
+    let error = missing.json()?["error"]["type"].clone();
+    ensure!(error == "index_not_found_exception", "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_are_validated_without_being_run() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let one = json!({"total": 1, "successful": 1, "failed": 0});
+    let good = json!({"query": {"match": {"text": "Red"}}});
+    let ask = |path: &str, body: &Value| Request::json("POST", path, body);
+    let path = "/books/_validate/query?explain=true";
+    let told = server.send(&ask(path, &good)).await?.ok()?;
+    let explained = json!([{"index": "books", "valid": true, "explanation": "text:red"}]);
+    let expected = json!({"_shards": one, "valid": true, "explanations": explained});
+    assert_eq!(told, expected);
+    let short = server.send(&ask("/books/_validate/query", &good)).await?;
+    assert_eq!(short.ok()?, json!({"_shards": one, "valid": true}));
+    // Against the mapping: read well, and wrong for the field.
+    let told = get(&server, "/books/_validate/query?explain=true&q=n:many").await?;
+    ensure!(told["valid"] == false && told["_shards"] == one, "{told}");
+    let reason = told["explanations"][0]["error"].as_str();
+    ensure!(reason.is_some_and(|text| text.contains("many")), "{told}");
+    let bad = json!({"query": {"no_such_query": {}}});
+    let told = server.send(&ask(path, &bad)).await?.ok()?;
+    let reason = "parsing_exception[unknown query [no_such_query]]";
+    assert_eq!(told, json!({"valid": false, "error": reason}));
+    let missing = Request::new("GET", "/nowhere/_validate/query");
+    let missing = server.send(&missing).await?;
+    ensure!(missing.status == 404, "{}", missing.shown());
+    Ok(())
+}
