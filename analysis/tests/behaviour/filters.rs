@@ -92,6 +92,16 @@ fn stemmers_are_found_by_name() {
         (json!("porter_stem"), "troubled", "troubl"),
         (json!("porter_stem"), "generously", "gener"),
         (
+            json!({"type": "stemmer", "language": "porter", "name": "english"}),
+            "generously",
+            "gener",
+        ),
+        (
+            json!({"type": "stemmer", "name": "porter"}),
+            "generously",
+            "gener",
+        ),
+        (
             json!({"type": "stemmer", "language": "porter"}),
             "generously",
             "gener",

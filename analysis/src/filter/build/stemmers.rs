@@ -43,10 +43,10 @@ pub(super) fn stemmers(kind: &str, params: &Params<'_>) -> Built {
 
 /// Reads `language` (or `name`) of `stemmer` and `snowball`.
 fn named_stemmer(params: &Params<'_>) -> Result<Filter, AnalysisError> {
-    let language = params.text("language")?;
-    let (key, name) = match (params.text("name")?, language) {
-        (Some(name), _) => ("name", name),
-        (None, Some(language)) => ("language", language),
+    let name = params.text("name")?;
+    let (key, name) = match (params.text("language")?, name) {
+        (Some(language), _) => ("language", language),
+        (None, Some(name)) => ("name", name),
         (None, None) => ("language", "english".to_owned()),
     };
     match name.to_ascii_lowercase().as_str() {
