@@ -14,7 +14,7 @@
 //! ```
 //!
 //! From `enqueue` on the work is a task of its own, of what was gathered all of it is: a client that goes
-//! away leaves no gap between log and index. When an append fails, what the log holds is read again before
+//! away leaves no gap between log and index. One that goes away before takes its write along. When an append fails, what the log holds is read again before
 //! the next write. The mark that asks for it is set without the primary's lock: whoever reads the log
 //! again holds that lock and waits until nobody is in flight.
 

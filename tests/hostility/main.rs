@@ -42,7 +42,7 @@ async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
     for number in 0..NUM_CLIENTS {
         clients.spawn(attack(server.address(), number as u64, per_client));
     }
-    let (mut findings, mut slowest, mut peak) = (Vec::new(), Duration::ZERO, 0);
+    let (mut findings, mut slowest, mut peak) = (Vec::new(), Slowest::default(), 0);
     while !clients.is_empty() {
         // Looks at the memory at least every 50 ms, until all clients are done.
         let next = tokio::time::timeout(Duration::from_millis(50), clients.join_next());
@@ -63,7 +63,8 @@ async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
         &json!({
             "requests": per_client * NUM_CLIENTS,
             "faults": findings.len(),
-            "slowest_ms": slowest.as_millis() as u64,
+            "slowest_ms": slowest.0.as_millis() as u64,
+            "slowest": slowest.1,
             "peak_anonymous_mib": peak >> 20,
         }),
     )?;
@@ -86,21 +87,28 @@ async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
 /// What one client met.
 struct Attacked {
     findings: Vec<String>,
-    slowest: Duration,
+    slowest: Slowest,
 }
+
+/// How long the slowest request took, with its method and the start of its path.
+type Slowest = (Duration, String);
 
 async fn attack(address: SocketAddr, client: u64, num_requests: usize) -> Attacked {
     let mut random = Random::stream(run::seed(), client);
     let mut attacked = Attacked {
         findings: Vec::new(),
-        slowest: Duration::ZERO,
+        slowest: Slowest::default(),
     };
     for number in 0..num_requests {
         let hostile = Hostile::draw(&mut random);
         let began = Instant::now();
         let answer = hostile.request.send(address).await;
         let took = began.elapsed();
-        attacked.slowest = attacked.slowest.max(took);
+        if took > attacked.slowest.0 {
+            let (method, path) = (&hostile.request.method, &hostile.request.path);
+            let path: String = path.chars().take(120).collect();
+            attacked.slowest = (took, format!("{method} {path}"));
+        }
         let finding = match judge(&hostile, answer) {
             Some(finding) => Some(finding),
             None if took > ANSWER_WITHIN => Some(Finding::Slow(took)),

@@ -20,48 +20,26 @@ static JOINED: LazyLock<HashMap<Parts, char>> = LazyLock::new(|| {
         .collect()
 });
 
-/// `indic_normalization`: letters that can be written in parts are one, in ten scripts of India.
-#[derive(Debug)]
-pub(crate) struct Indic;
-
-/// `hindi_normalization`: drops what spellings of Hindi differ in, as nuktas, viramas and the length of vowels.
-#[derive(Debug)]
-pub(crate) struct Hindi;
-
-/// `serbian_normalization`: Cyrillic becomes Latin, Latin loses its accents; `đ` becomes `dj`.
-#[derive(Debug)]
-pub(crate) struct Serbian;
-
-impl WordFilter for Indic {
-    fn keep(&self, word: &mut Word) -> bool {
-        if word.text().chars().any(is_indic) {
-            word.rewrite(join);
-        }
-        true
-    }
-
-    fn is_normalizing(&self) -> bool {
-        true
-    }
+/// Letters and their neighbours, spelt in one way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spelling {
+    /// `indic_normalization`: letters that can be written in parts are one, in ten scripts of India.
+    Indic,
+    /// `hindi_normalization`: drops what spellings of Hindi differ in, as nuktas, viramas and the length of vowels.
+    Hindi,
+    /// `serbian_normalization`: Cyrillic becomes Latin, Latin loses its accents; `đ` becomes `dj`.
+    Serbian,
 }
 
-impl WordFilter for Hindi {
+impl WordFilter for Spelling {
     fn keep(&self, word: &mut Word) -> bool {
+        // Nothing of what they change is ASCII.
         if !word.text().is_ascii() {
-            word.rewrite(simplify_hindi);
-        }
-        true
-    }
-
-    fn is_normalizing(&self) -> bool {
-        true
-    }
-}
-
-impl WordFilter for Serbian {
-    fn keep(&self, word: &mut Word) -> bool {
-        if !word.text().is_ascii() {
-            word.rewrite(|text, out| text.chars().for_each(|c| push_serbian(c, out)));
+            word.rewrite(match self {
+                Self::Indic => join,
+                Self::Hindi => simplify_hindi,
+                Self::Serbian => simplify_serbian,
+            });
         }
         true
     }
@@ -149,6 +127,10 @@ fn simplify_hindi(text: &str, out: &mut String) {
             _ => c,
         });
     }
+}
+
+fn simplify_serbian(text: &str, out: &mut String) {
+    text.chars().for_each(|c| push_serbian(c, out));
 }
 
 fn push_serbian(c: char, out: &mut String) {

@@ -4,7 +4,8 @@
 //! the primary is locked once, the log gets one batch, the index one hand-over. Does not: wait for calls to
 //! come; one that is alone goes at once. Called by: [`crate::write`]. Read first: [`Gathering::join`].
 //!
-//! A task takes the calls, so that a caller who goes away takes nothing along. It lets everything that is
+//! A task takes the calls, so that a caller who goes away takes no other's along; its own is left out, unless it
+//! was ordered already. It lets everything that is
 //! ready run once before it looks: on a runtime that is idle that takes a microsecond, on a busy one the
 //! requests that wait to be read are in the batch too.
 

@@ -183,6 +183,14 @@ mod tests {
             let row = format!("| `{key}` | `{default}` | 1 to {most} |");
             assert!(page.contains(&row), "{row}");
         }
+        for row in [
+            format!("| `{MAX_BUCKETS}` | `{DEFAULT_MAX_BUCKETS}` |"),
+            format!("| `{MAX_KEEP_ALIVE}` | `24h` |"),
+            format!("| `{DEFAULT_SEARCH_TIMEOUT}` | `-1` |"),
+            format!("| `{DESTRUCTIVE_REQUIRES_NAME}` | `false` |"),
+        ] {
+            assert!(page.contains(&row), "{row}");
+        }
     }
 
     #[test]
