@@ -89,9 +89,9 @@ pub enum AnalysisError {
         key: String,
         reason: String,
     },
-    /// A setting that the building block does not have.
-    #[error("{component} [{name}]: unknown or unsupported setting [{key}]")]
-    UnknownSetting {
+    /// A setting of the dialect that Gleaner does not have.
+    #[error("{component} [{name}]: setting [{key}] is not supported")]
+    UnsupportedSetting {
         component: Component,
         name: String,
         key: String,

@@ -47,5 +47,5 @@ pub use buffer::{Term, TokenBuffer};
 pub use error::{AnalysisError, Component};
 pub use explanation::{Explanation, StageText, StageTokens};
 pub use normalizer::Normalizer;
-pub use registry::{AnalyzerRegistry, CustomAnalysis, Limits};
+pub use registry::{AdHoc, AnalyzerRegistry, CustomAnalysis, Limits};
 pub use token::{Token, TokenKind, TokenList, TokenRef};

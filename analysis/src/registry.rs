@@ -64,6 +64,16 @@ pub struct AnalyzerRegistry {
     limits: Limits,
     analyzers: BTreeMap<String, Analyzer>,
     normalizers: BTreeMap<String, Normalizer>,
+    ignored: Vec<String>,
+}
+
+/// An analyzer put together for one request.
+#[derive(Debug, Clone)]
+pub struct AdHoc {
+    /// It.
+    pub analyzer: Analyzer,
+    /// Settings of its parts that mean nothing, each as a sentence that names it.
+    pub ignored: Vec<String>,
 }
 
 impl AnalyzerRegistry {
@@ -95,7 +105,14 @@ impl AnalyzerRegistry {
             limits,
             analyzers,
             normalizers,
+            ignored: assembly.ignored(),
         })
+    }
+
+    /// Returns the settings of the index that mean nothing to what they are given to, each as a sentence
+    /// that names it.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Returns an analyzer of the index, or a built-in one.
@@ -134,7 +151,7 @@ impl AnalyzerRegistry {
     ///
     /// # Errors
     /// A part is unknown or refused.
-    pub fn custom(&self, parts: CustomAnalysis<'_>) -> Result<Analyzer, AnalysisError> {
+    pub fn custom(&self, parts: CustomAnalysis<'_>) -> Result<AdHoc, AnalysisError> {
         let assembly = Assembly::new(&self.settings, &self.limits)?;
         let tokenizer = match parts.tokenizer {
             None => NameOrDefinition::Name("keyword"),
@@ -143,6 +160,9 @@ impl AnalyzerRegistry {
         let char_filters = NameOrDefinition::parse_all(parts.char_filters)?;
         let filters = NameOrDefinition::parse_all(parts.filters)?;
         let chain = assembly.chain(Origin::AdHoc, tokenizer, &char_filters, &filters)?;
-        Ok(Analyzer::custom("_custom_", chain, POSITION_INCREMENT_GAP))
+        Ok(AdHoc {
+            analyzer: Analyzer::custom("_custom_", chain, POSITION_INCREMENT_GAP),
+            ignored: assembly.ignored(),
+        })
     }
 }

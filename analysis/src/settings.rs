@@ -1,12 +1,20 @@
 //! One definition out of an index's `analysis` settings, read leniently as the dialect does:
-//! numbers and booleans may be strings, a list may be one string with commas. Keys nobody read
-//! are refused at the end, so a misspelt setting is not silently ignored.
+//! numbers and booleans may be strings, a list may be one string with commas. Keys that nothing reads
+//! are ignored, as the dialect does, and named to the caller; those that the dialect has and we do not are
+//! refused.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use crate::error::{AnalysisError, Component};
+
+/// Settings of the dialect that change what is found and are not supported, beside all that name a file.
+const UNSUPPORTED: [&str; 3] = ["synonyms_set", "tokenizer_factory", "unicode_set_filter"];
+
+/// Settings that nothing reads, each as a sentence that names it.
+pub(crate) type Ignored = RefCell<BTreeSet<String>>;
 
 /// The parameters of one building block.
 #[derive(Debug)]
@@ -143,20 +151,23 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Refuses keys that no one asked for.
-    pub(crate) fn refuse_unread(&self) -> Result<(), AnalysisError> {
+    /// Adds to `ignored` what names each key that nothing asked for; refuses those that the dialect has.
+    pub(crate) fn finish(&self, ignored: &Ignored) -> Result<(), AnalysisError> {
         let read = self.read.borrow();
-        let unread = self
-            .map
-            .and_then(|map| map.keys().find(|key| !read.contains(key)));
-        match unread {
-            None => Ok(()),
-            Some(key) => Err(AnalysisError::UnknownSetting {
-                component: self.component,
-                name: self.name.to_owned(),
-                key: key.clone(),
-            }),
+        let keys = self.map.into_iter().flat_map(Map::keys);
+        for key in keys.filter(|key| !read.contains(key)) {
+            if key.ends_with("_path") || UNSUPPORTED.contains(&key.as_str()) {
+                return Err(AnalysisError::UnsupportedSetting {
+                    component: self.component,
+                    name: self.name.to_owned(),
+                    key: key.clone(),
+                });
+            }
+            let (component, name) = (self.component, self.name);
+            let text = format!("unknown setting [{key}] of {component} [{name}] was ignored");
+            ignored.borrow_mut().insert(text);
         }
+        Ok(())
     }
 }
 

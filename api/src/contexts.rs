@@ -44,7 +44,7 @@ pub(crate) struct Opened {
     kind: ContextKind,
     number: u64,
     /// Id that it was opened with.
-    first: String,
+    pub(crate) first: String,
     /// Id that the latest answer gave.
     pub(crate) newest: String,
     pub(crate) created_ms: i64,

@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::{BoxError, Router};
@@ -57,7 +56,6 @@ impl Dialect {
             bodies: BodyRoom::new(options.body_memory_bytes),
             options,
             metrics,
-            started: Instant::now(),
             contexts: Contexts::default(),
         });
         let routes = Routed(Arc::new(Routes::new(app, routes)));
@@ -168,7 +166,11 @@ pub(crate) mod tests {
         dialect(root(), ApiOptions::default(), None)
     }
 
-    fn root() -> Arc<Root> {
+    pub(crate) fn root() -> Arc<Root> {
+        root_with(RootOptions::default())
+    }
+
+    pub(crate) fn root_with(options: RootOptions) -> Arc<Root> {
         let peer = Peer::new("127.0.0.1:1").expect("an address");
         let leaf = Located {
             node: gleaner_model::NodeId("away".into()),
@@ -176,7 +178,7 @@ pub(crate) mod tests {
         };
         let coordinator = Arc::new(Embedded::in_memory(ClusterState::default()));
         let leaves = Arc::new(SingleLeaf::new(leaf));
-        Arc::new(Root::new(coordinator, leaves, RootOptions::default(), || 0))
+        Arc::new(Root::new(coordinator, leaves, options, || 0))
     }
 
     async fn get(path: &str, (name, value): (&str, &str)) -> Response<Body> {

@@ -17,6 +17,45 @@ name. Any other parameter is refused with status 400.
 
 ";
 
+/// What answers of some routes hold beside what the dialect says.
+struct Note {
+    routes: &'static [&'static str],
+    text: &'static str,
+}
+
+const NOTES: &[Note] = &[
+    Note {
+        routes: &["search", "msearch", "count", "scroll"],
+        text: "`_shards.stale` counts the shards whose copies serve without their primaries: acknowledged \
+               writes may be missing. It is left out when it is 0. A `Warning` header says so too, of all \
+               searches of an `_msearch` together",
+    },
+    Note {
+        routes: &["get, exists", "get_source, exists_source", "mget"],
+        text: "with `realtime=false`, a `Warning` header says that a copy was read which serves without its \
+               primary: acknowledged writes may be missing",
+    },
+    Note {
+        routes: &["nodes.stats"],
+        text: "`os`, `process`, `fs` and `jvm` are told by each leaf itself, and by the root that is asked. \
+               `os` and `process` are left out of other roots, and of leaves that do not answer within 1 s. \
+               `jvm.mem.heap_*` is the memory of queries and answers against `query_memory`",
+    },
+    Note {
+        routes: &["cat.nodes"],
+        text: "each leaf tells its own figures, and the root that is asked its own. Those of other roots, and \
+               of a leaf that does not answer within 1 s, are `-`, in JSON `null`; a leaf that cannot be \
+               reached is not listed. `heap.*` is the memory of queries and answers against `query_memory`; \
+               `ram.*`, `load_*` and `cpu` are of the whole machine, `cpu` since figures were last read, over \
+               a second or more; `disk.*` is the file system of the data folder",
+    },
+    Note {
+        routes: &["cat.allocation"],
+        text: "`disk.indices` is what the copies take, the other `disk.*` is the file system of the data \
+               folder as the leaf tells it: `-`, in JSON `null`, where it does not within 1 s",
+    },
+];
+
 /// Returns the whole page.
 pub fn rest_api_page() -> String {
     let mut page = HEAD.to_owned();
@@ -28,6 +67,7 @@ pub fn rest_api_page() -> String {
         writeln!(page, "## {}\n", route.name).expect("a string takes all");
         paths(route, &mut page);
         headers(route, &mut page);
+        notes(route, &mut page);
         parameters(route.parameters.iter().copied().flatten(), &mut page);
     }
     page.push_str("## Refused by name\n\n| feature | paths |\n| --- | --- |\n");
@@ -60,6 +100,13 @@ fn headers(route: &Route, page: &mut String) {
     }
 }
 
+fn notes(route: &Route, page: &mut String) {
+    let notes = NOTES.iter();
+    for note in notes.filter(|note| note.routes.contains(&route.name)) {
+        writeln!(page, "- answer: {}", note.text).expect("a string takes all");
+    }
+}
+
 fn parameters<'a>(parameters: impl Iterator<Item = &'a Parameter>, page: &mut String) {
     let (mut honoured, mut others) = (Vec::new(), Vec::new());
     for parameter in parameters {
@@ -86,6 +133,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn notes_are_of_routes_that_there_are() {
+        for name in NOTES.iter().flat_map(|note| note.routes) {
+            let is_there = parameter_tables().any(|route| route.name == *name);
+            assert!(is_there, "{name}");
+        }
+    }
 
     #[test]
     fn the_committed_page_is_what_the_tables_say() {

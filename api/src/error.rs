@@ -13,6 +13,7 @@ use gleaner_query::error::ErrorType;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::options::Distribution;
 use crate::render::uuid_text;
 
 /// An answer that reports a failure: of a request, or of one item in it.
@@ -106,6 +107,20 @@ impl ApiError {
     /// Returns the error in other words.
     pub(crate) fn reworded(mut self, reason: impl Into<String>) -> Self {
         self.detail.reason = reason.into();
+        self
+    }
+
+    /// Returns the error as the dialect of `distribution` names it: the type of documents that do not fit
+    /// their mapping is younger than OpenSearch.
+    pub(crate) fn spoken_by(mut self, distribution: Distribution) -> Self {
+        if distribution == Distribution::OpenSearch {
+            let is_own = self.detail.kind == "document_parsing_exception";
+            if is_own {
+                self.detail.kind = "mapper_parsing_exception".into();
+            }
+            let cause = self.detail.cause.take();
+            self.detail.cause = cause.map(|cause| cause.spoken_by(distribution));
+        }
         self
     }
 

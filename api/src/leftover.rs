@@ -159,7 +159,7 @@ mod tests {
 
     async fn ask(client: &mut TcpStream, target: &str, extra: &str, body: &[u8]) {
         let head = format!(
-            "PUT {target} HTTP/1.1\r\nhost: books\r\ncontent-type: application/json\r\n\
+            "PUT {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n{extra}\r\n",
             body.len()
         );
@@ -193,7 +193,7 @@ mod tests {
             assert!(head.starts_with("HTTP/1.1 400"), "{head}");
             assert!(!head.contains("connection: close"), "{head}");
         }
-        let next = b"GET / HTTP/1.1\r\nhost: books\r\n\r\n";
+        let next = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
         client.write_all(next).await.expect("sent");
         let head = answer(&mut client).await;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -213,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_waits_to_be_asked_is_not_asked() {
         let mut client = connected().await;
-        let head = "PUT /_bulk?foo=1 HTTP/1.1\r\nhost: books\r\ncontent-length: 9\r\n\
+        let head = "PUT /_bulk?foo=1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\
                     expect: 100-continue\r\n\r\n";
         client.write_all(head.as_bytes()).await.expect("sent");
         let head = answer(&mut client).await;

@@ -9,6 +9,7 @@ mod contexts;
 mod dialect;
 pub mod docs;
 mod error;
+pub mod guard;
 mod late;
 mod leftover;
 mod middleware;
@@ -30,7 +31,7 @@ pub use dialect::{Dialect, dialect};
 pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;
-pub use server::serve;
+pub use server::{Answers, serve, serve_probes};
 
 #[cfg(doc)]
 use gleaner_root::Root;

@@ -1,6 +1,11 @@
 //! What the REST interface may use up and how it presents itself.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use gleaner_machine::Probe;
+
+use crate::guard::Guard;
 
 /// Whose dialect the server says it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,8 +46,14 @@ pub struct ApiOptions {
     /// with the lines that are not taken yet, and with what is packed of its answer. Beyond it requests
     /// are refused with 429, as by the dialect's breaker `in_flight_requests`.
     pub body_memory_bytes: usize,
-    /// Connections at once, idle ones too; default 8,192. Who connects beyond it waits to be accepted.
+    /// Connections at once, idle ones too; default 8,192. Beyond it those that have been quiet for the longest are
+    /// closed, and others wait to be accepted when none is quiet.
     pub max_connections: usize,
+    /// Connections of one address at once; default 0, which is half of [`Self::max_connections`]: more
+    /// than a proxy in front keeps to one node, and whatever one address does leaves room for others.
+    pub max_connections_per_address: usize,
+    /// Which requests pass; default those that no web page of another origin can have sent.
+    pub guard: Arc<Guard>,
     /// Largest ratio of unpacked to packed bytes of a gzip body, looked at from 1 MiB unpacked on;
     /// default 250 (gzip can reach 1,032; real bulk bodies stay below 60).
     pub max_gzip_ratio: usize,
@@ -52,13 +63,22 @@ pub struct ApiOptions {
     pub bulk_chunk_bytes: usize,
     /// Searches of one `_msearch` that run at once, when the request does not say; default 8.
     pub max_concurrent_searches: usize,
-    /// Time in which a connection must send a request's head, the pause since its last one included;
-    /// default 75 s, which is what clients with kept connections expect of a server.
-    pub header_read_timeout: Duration,
+    /// Time for the first bytes of a connection, and for a request's head from its first byte on; default 10 s.
+    pub head_read_timeout: Duration,
+    /// Time that a connection may be kept without a request; default 75 s, which is what clients with kept
+    /// connections expect of a server.
+    pub idle_timeout: Duration,
+    /// Time in which a client must take 16 KiB of an answer, or what is left of it; default 30 s. A connection
+    /// that does not is closed, so that answers that nobody reads are not held.
+    pub write_timeout: Duration,
     /// Longest pause between two pieces of a body; default 60 s.
     pub body_read_timeout: Duration,
+    /// Time that may be spent waiting for a body, beside a second for each KiB of it; default 30 s.
+    pub body_read_grace: Duration,
     /// Time that open requests are given to end at shutdown; default 30 s.
     pub shutdown_grace: Duration,
+    /// Reads what this process and its machine say of themselves; by default of no disk.
+    pub probe: Arc<Probe>,
 }
 
 impl Default for ApiOptions {
@@ -71,13 +91,29 @@ impl Default for ApiOptions {
             max_body_bytes: 32 << 20,
             body_memory_bytes: 1 << 30,
             max_connections: 8_192,
+            max_connections_per_address: 0,
+            guard: Arc::default(),
             max_gzip_ratio: 250,
             bulk_chunk_items: 1_000,
             bulk_chunk_bytes: 4 << 20,
             max_concurrent_searches: 8,
-            header_read_timeout: Duration::from_secs(75),
+            head_read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             body_read_timeout: Duration::from_secs(60),
+            body_read_grace: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(30),
+            probe: Arc::default(),
+        }
+    }
+}
+
+impl ApiOptions {
+    /// Returns how many connections one address may have.
+    pub(crate) fn per_address(&self) -> usize {
+        match self.max_connections_per_address {
+            0 => (self.max_connections / 2).max(1),
+            most => most,
         }
     }
 }

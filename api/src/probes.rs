@@ -30,8 +30,11 @@ async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> impl Into
     }
 }
 
+/// The format in which metrics are written.
+pub(crate) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 async fn text(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
-    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    let content_type = [(header::CONTENT_TYPE, METRICS_TYPE)];
     (content_type, metrics.render())
 }
 

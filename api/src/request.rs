@@ -11,8 +11,11 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use gleaner_query::json;
+use gleaner_query::dsl::Query;
+use gleaner_query::search::parse_query_body;
+use gleaner_query::{QueryError, json};
 use gleaner_root::Root;
+use gleaner_root::memory as answer;
 use gleaner_root::tasks::Origin;
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -20,6 +23,7 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+use crate::response::Making;
 use crate::route::Route;
 use crate::service::App;
 
@@ -39,6 +43,10 @@ pub(crate) struct Request {
     pub(crate) body: Mutex<Body>,
     /// What has been read of it, until the request is answered.
     pub(crate) held: Held,
+    /// What its answer is made with.
+    pub(crate) making: Making,
+    /// What reading its JSON takes in memory.
+    pub(crate) parsed: Option<answer::Held>,
     pub(crate) started: Instant,
 }
 
@@ -147,7 +155,36 @@ impl Request {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
-        Ok(Some(json::read(&body, &self.root().limits())?))
+        let limits = self.root().limits();
+        let read = self
+            .parsed(&body, move |body| json::read(body, &limits))
+            .await;
+        read.map(Some)
+    }
+
+    /// Parses JSON of the request: off the runtime's threads when it is large, and within the memory of the
+    /// request, since values take many times their text.
+    ///
+    /// # Errors
+    /// Those of `parse`; 429 when there is no memory for it.
+    pub(crate) async fn parsed<T, F>(&mut self, body: &Bytes, parse: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&[u8]) -> Result<T, QueryError> + Send + 'static,
+    {
+        let (parsed, held) = self.making.parsed(body, parse).await?;
+        self.parsed = held;
+        Ok(parsed)
+    }
+
+    /// Returns the query of a body, which may be empty.
+    ///
+    /// # Errors
+    /// As [`Request::parsed`].
+    pub(crate) async fn query(&mut self, body: &Bytes) -> Result<Option<Query>, ApiError> {
+        let limits = self.root().limits();
+        let parse = move |body: &[u8]| parse_query_body(body, &limits);
+        self.parsed(body, parse).await
     }
 
     /// Returns the body as JSON.

@@ -1,36 +1,57 @@
 //! Answers: JSON, tables and plain text, in the form the client asked for.
 
+mod buffer;
 mod filter_path;
+mod form;
+mod making;
 mod table;
 mod tree;
+mod warnings;
 mod yaml;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 
+pub(crate) use buffer::{Buffer, KeepOn};
 pub(crate) use filter_path::{FilterPath, Share};
+pub(crate) use form::Form;
+pub(crate) use making::{Extent, Making};
 pub(crate) use table::{Cell, Column, Table};
 
-use tree::Tree;
+use buffer::counted;
+use form::{JSON, shaped, shaped_or_compact};
 
 /// Bytes that most answers without documents have room in.
 const SMALL_BODY: usize = 512;
 
 /// An answer before it is given its form.
 pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
+    head: Head,
     content: Content,
+}
+
+/// An answer without its body.
+struct Head {
+    status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the request asked for and did not get.
+    warnings: Vec<String>,
 }
 
 enum Content {
-    /// Compact JSON.
+    /// Compact JSON about what is done already, a write for example: it is sent in any case, without its
+    /// form where there is no room or no time for one.
     Json(Bytes),
+    /// The same, of which the bytes are charged already.
+    Done(Bytes),
+    /// Compact JSON whose bytes are charged already. Where its form finds no room or no time the request is
+    /// refused, and can be sent again.
+    Counted(Bytes),
     /// JSON that has its form already.
     Formed(Bytes),
     /// Compact JSON that is sent whole, whatever the filter.
@@ -48,18 +69,14 @@ impl Reply {
         Self::with_status(StatusCode::OK, body)
     }
 
-    /// Returns a 200 with `body` as JSON of roughly `num_bytes`: a large answer that grows while it is
-    /// written is copied several times.
-    pub(crate) fn json_of(num_bytes: usize, body: &impl Serialize) -> Self {
-        Self::written(StatusCode::OK, Vec::with_capacity(num_bytes), body)
+    /// Returns a 200 with JSON that [`Making::written`] made.
+    pub(crate) fn made(body: Bytes) -> Self {
+        Self::of(StatusCode::OK, Content::Counted(body))
     }
 
     /// Returns an answer with `body` as JSON.
     pub(crate) fn with_status(status: StatusCode, body: &impl Serialize) -> Self {
-        Self::written(status, Vec::with_capacity(SMALL_BODY), body)
-    }
-
-    fn written(status: StatusCode, mut bytes: Vec<u8>, body: &impl Serialize) -> Self {
+        let mut bytes = Vec::with_capacity(SMALL_BODY);
         match serde_json::to_writer(&mut bytes, body) {
             Ok(()) => Self::of(status, Content::Json(Bytes::from(bytes))),
             Err(error) => {
@@ -125,189 +142,198 @@ impl Reply {
     }
 
     fn of(status: StatusCode, content: Content) -> Self {
-        Self {
+        let head = Head {
             status,
-            content,
             headers: Vec::new(),
+            warnings: Vec::new(),
+        };
+        Self { head, content }
+    }
+
+    /// Adds a `Warning` for each of `texts`, as the dialect tells what it did not do. Clients see the first
+    /// of them, and how many there are.
+    pub(crate) fn warning(mut self, texts: &[String]) -> Self {
+        self.head.warnings.extend_from_slice(texts);
+        self
+    }
+
+    /// Returns all warnings added so far.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.head.warnings
+    }
+
+    /// Has JSON sent in any case, without its form where there is no room or no time for one: what it says
+    /// is done, and is not done again when the request is sent again.
+    pub(crate) fn about_what_is_done(mut self) -> Self {
+        if let Content::Counted(bytes) = self.content {
+            self.content = Content::Done(bytes);
         }
+        self
     }
 
     /// Adds a header.
     pub(crate) fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
+            self.head.headers.push((name, value));
         }
         self
     }
 }
 
-/// The form an answer is to have.
-#[derive(Debug, Default)]
-pub(crate) struct Form {
-    filter: Option<FilterPath>,
-    is_pretty: bool,
-    is_yaml: bool,
-    is_json: bool,
-}
-
-impl Form {
-    /// Reads the form from the URI and the `Accept` header.
-    ///
-    /// # Errors
-    /// 400 for `format=cbor` and other forms that are not written.
-    pub(crate) fn of(parameters: &Parameters, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let accept = headers
-            .get(header::ACCEPT)
-            .and_then(|value| value.to_str().ok());
-        let accepted = accept
-            .unwrap_or_default()
-            .split([',', ';'])
-            .next()
-            .unwrap_or_default();
-        let wanted = parameters.get("format").unwrap_or(match accepted.trim() {
-            "application/yaml" => "yaml",
-            "application/json" | "application/vnd.elasticsearch+json" => "json",
-            "application/cbor" | "application/smile" => "cbor",
-            _ => "",
-        });
-        let (is_yaml, is_json) = match wanted {
-            "yaml" => (true, true),
-            "json" => (false, true),
-            "cbor" | "smile" => {
-                let reason =
-                    format!("responses as [{wanted}] are not supported, [json] and [yaml] are");
-                return Err(ApiError::illegal(reason));
-            }
-            // `text` and the unknown: as the route has it.
-            _ => (false, false),
-        };
-        let filter = parameters
-            .get("filter_path")
-            .map(FilterPath::parse)
-            .filter(|f| !f.is_empty());
-        Ok(Self {
-            filter,
-            is_pretty: parameters.is_set("pretty")?,
-            is_yaml,
-            is_json,
-        })
-    }
-
-    /// Whether the JSON goes out without white space, filtered or not.
-    pub(crate) fn is_compact(&self) -> bool {
-        !self.is_pretty && !self.is_yaml
-    }
-
-    /// Returns what is sent of the answer; `None` is all of it.
-    pub(crate) fn filter(&self) -> Option<&FilterPath> {
-        self.filter.as_ref()
-    }
-}
-
 impl Reply {
-    /// Gives the answer its form.
+    /// Gives the answer its form. Its bytes count until they are written.
     ///
     /// # Errors
-    /// 400 for columns that a table does not have.
-    pub(crate) fn into_response(
+    /// 400 for columns that a table does not have, 429 or 503 when there is no memory or no time for the
+    /// form of an answer that can be asked for again.
+    pub(crate) async fn into_response(
         self,
         form: &Form,
         parameters: &Parameters,
+        making: &Making,
     ) -> Result<http::Response<Body>, ApiError> {
-        let (kind, body) = match self.content {
-            Content::Empty => (None, Body::empty()),
-            Content::Text(text) => (Some(TEXT), Body::from(text)),
-            Content::Stream(body) => (Some(JSON), body),
-            Content::Formed(bytes) => (Some(JSON), Body::from(bytes)),
-            Content::Table(table) if !form.is_json => {
-                (Some(TEXT), Body::from(table.to_text(parameters)?))
-            }
+        let memory = &making.memory;
+        let text = |text: String| (TEXT, counted(text.into(), memory));
+        let (kind, bytes) = match self.content {
+            Content::Empty => return Ok(self.head.with(None, Body::empty())),
+            Content::Stream(body) => return Ok(self.head.with(Some(JSON), body)),
+            Content::Text(whole) => text(whole),
+            Content::Formed(bytes) => (JSON, counted(bytes, memory)),
+            Content::Table(table) if !form.is_json() => text(table.to_text(parameters)?),
             Content::Table(table) => {
                 let json = table.to_json(parameters)?;
                 let bytes = serde_json::to_vec(&json).unwrap_or_default();
-                let (kind, bytes) = shaped(Bytes::from(bytes), form.filter(), form);
-                (Some(kind), Body::from(bytes))
+                shaped_or_compact(counted(bytes.into(), memory), form, making).await
             }
-            Content::Json(bytes) => {
-                let (kind, bytes) = shaped(bytes, form.filter(), form);
-                (Some(kind), Body::from(bytes))
-            }
-            Content::Error(bytes) => {
-                let (kind, bytes) = shaped(bytes, None, form);
-                (Some(kind), Body::from(bytes))
-            }
+            Content::Json(bytes) => shaped_or_compact(counted(bytes, memory), form, making).await,
+            Content::Done(bytes) => shaped_or_compact(bytes, form, making).await,
+            Content::Counted(bytes) => shaped(bytes, form, making).await?,
+            Content::Error(bytes) => shaped_or_compact(bytes, &form.whole(), making).await,
         };
+        Ok(self.head.with(Some(kind), Body::from(bytes)))
+    }
+
+    /// Returns the answer as it was written, for a request that is refused before its form is read.
+    pub(crate) fn into_unshaped_response(self) -> http::Response<Body> {
+        let body = match self.content {
+            Content::Error(bytes) | Content::Formed(bytes) | Content::Json(bytes) => {
+                Body::from(bytes)
+            }
+            _ => Body::empty(),
+        };
+        self.head.with(Some(JSON), body)
+    }
+}
+
+impl Head {
+    /// Puts an answer together; headers of its own replace the kind of its body.
+    fn with(self, kind: Option<&'static str>, body: Body) -> http::Response<Body> {
         let mut response = http::Response::new(body);
         *response.status_mut() = self.status;
+        let headers = response.headers_mut();
         if let Some(kind) = kind {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         for (name, value) in self.headers {
-            response.headers_mut().append(name, value);
+            match name {
+                // There is one, and who names another means it.
+                header::CONTENT_TYPE => drop(headers.insert(name, value)),
+                _ => drop(headers.append(name, value)),
+            }
         }
-        Ok(response)
+        for value in warnings::values(&self.warnings) {
+            headers.append(header::WARNING, value);
+        }
+        response
     }
 }
 
 /// Seconds after which what was refused for want of room is worth another try.
 const RETRY_AFTER: &str = "1";
 
-const JSON: &str = "application/json";
-const YAML: &str = "application/yaml";
 const TEXT: &str = "text/plain; charset=UTF-8";
-
-/// Filters and prints compact JSON as asked; numbers and texts stay as they are written.
-fn shaped(bytes: Bytes, filter: Option<&FilterPath>, form: &Form) -> (&'static str, Bytes) {
-    if filter.is_none() && form.is_compact() {
-        return (JSON, bytes);
-    }
-    let text = std::str::from_utf8(&bytes).ok();
-    let left = filter
-        .zip(text)
-        .and_then(|(filter, text)| filter.left_of(text));
-    let bytes = left.map_or(bytes, Bytes::from);
-    if form.is_yaml {
-        return match as_yaml(&bytes) {
-            Some(yaml) => (YAML, yaml),
-            None => (JSON, bytes),
-        };
-    }
-    let printed = form.is_pretty.then(|| pretty(&bytes)).flatten();
-    (JSON, printed.unwrap_or(bytes))
-}
-
-fn as_yaml(bytes: &[u8]) -> Option<Bytes> {
-    let tree = Tree::read(std::str::from_utf8(bytes).ok()?)?;
-    yaml::to_yaml(&tree).map(Bytes::from)
-}
-
-fn pretty(bytes: &[u8]) -> Option<Bytes> {
-    let tree = Tree::read(std::str::from_utf8(bytes).ok()?)?;
-    let mut out = String::with_capacity(2 * bytes.len());
-    tree.write(Some(0), &mut out);
-    out.push('\n');
-    Some(Bytes::from(out))
-}
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::{all_memory, making, root_without_time};
 
     async fn sent(reply: Reply, query: &str) -> Value {
         serde_json::from_str(&text_of(reply, query).await).expect("JSON")
     }
 
     async fn text_of(reply: Reply, query: &str) -> String {
+        let text = text_made(reply, query, &making()).await;
+        text.expect("an answer")
+    }
+
+    async fn text_made(reply: Reply, query: &str, making: &Making) -> Result<String, ApiError> {
         let parameters = Parameters::parse(Some(query)).expect("well formed");
         let form = Form::of(&parameters, &HeaderMap::new()).expect("a form");
-        let response = reply.into_response(&form, &parameters).expect("an answer");
+        let response = reply.into_response(&form, &parameters, making).await?;
         let body = response.into_body().collect().await.expect("a whole body");
-        String::from_utf8(body.to_bytes().to_vec()).expect("text")
+        Ok(String::from_utf8(body.to_bytes().to_vec()).expect("text"))
+    }
+
+    const FORMS: [&str; 3] = ["pretty", "format=yaml", "filter_path=a"];
+
+    #[tokio::test]
+    async fn what_is_done_is_said_without_room_for_its_form() {
+        let root = crate::dialect::tests::root();
+        let held = all_memory(&root);
+        let making = Making::new(&root);
+        let body = r#"{"a":1,"b":2}"#;
+        let counted = || Reply::made(Bytes::from(body));
+        for query in FORMS {
+            for reply in [
+                Reply::raw_json(StatusCode::CREATED, body),
+                counted().about_what_is_done(),
+            ] {
+                let said = text_made(reply, query, &making).await;
+                assert_eq!(said.expect("it is done"), body, "{query}");
+            }
+            let refused = text_made(counted(), query, &making).await;
+            let refused = refused.expect_err("it can be asked for again");
+            assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{query}");
+        }
+        drop(held);
+        let said = text_made(counted(), "filter_path=a", &making).await;
+        assert_eq!(said.expect("there is room again"), r#"{"a":1}"#);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_done_is_said_without_time_for_its_form() {
+        let making = Making::new(&root_without_time());
+        let body = format!(r#"{{"a":"{}"}}"#, "long".repeat(20_000));
+        for query in FORMS {
+            let reply = Reply::raw_json(StatusCode::OK, body.clone());
+            let said = text_made(reply, query, &making).await;
+            assert_eq!(said.expect("it is done"), body, "{query}");
+            let reply = Reply::made(Bytes::from(body.clone()));
+            let refused = text_made(reply, query, &making).await;
+            let refused = refused.expect_err("it can be asked for again");
+            assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{query}");
+        }
+    }
+
+    /// What is done on the runtime's threads is never late.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn long_filters_are_work_for_other_threads() {
+        let making = Making::new(&root_without_time());
+        let body = format!(r#"{{"a":"{}"}}"#, "b".repeat(1_000));
+        let filtered = async |filter: &str| {
+            let query = format!("filter_path={filter}");
+            let reply = Reply::made(Bytes::from(body.clone()));
+            text_made(reply, &query, &making).await
+        };
+        assert_eq!(filtered("a").await.expect("it is short"), body);
+        let refused = filtered(&vec!["a"; 4_000].join(",")).await;
+        let refused = refused.expect_err("there is no time");
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]
@@ -376,7 +402,7 @@ mod tests {
             let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "exception", "no room");
             let beneath = error.clone().with("durability", durability);
             let reply = Reply::error(&error.rooted_in(vec![beneath]));
-            let mut names = reply.headers.iter().map(|(name, _)| name);
+            let mut names = reply.head.headers.iter().map(|(name, _)| name);
             names.any(|name| *name == header::RETRY_AFTER)
         };
         assert!(refused("TRANSIENT"));

@@ -13,6 +13,7 @@ mod explain;
 mod field_caps;
 mod index;
 mod info;
+mod licence;
 mod maintenance;
 mod mapping;
 mod mget;
@@ -33,6 +34,7 @@ use crate::route::Route;
 /// The tables of all routes, in the order of the documentation.
 pub(crate) static TABLES: &[&[Route]] = &[
     info::ROUTES,
+    licence::ROUTES,
     search::ROUTES,
     msearch::ROUTES,
     count::ROUTES,

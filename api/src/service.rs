@@ -17,15 +17,14 @@ use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
 use crate::paths::{Found, Parts, Paths};
 use crate::request::{BodyRoom, Request};
-use crate::response::{Form, Reply};
-use crate::route::{Answer, Route};
+use crate::response::{Form, Making, Reply};
+use crate::route::Route;
 
 /// What all handlers share.
 pub(crate) struct App {
     pub(crate) root: Arc<Root>,
     pub(crate) options: ApiOptions,
     pub(crate) metrics: Option<PrometheusHandle>,
-    pub(crate) started: Instant,
     pub(crate) contexts: Contexts,
     pub(crate) bodies: Arc<BodyRoom>,
 }
@@ -53,8 +52,11 @@ impl Routes {
             Found::Route(route, times, parts) => {
                 dispatch(&self.app, (route, times), parts, request).await
             }
-            Found::OtherMethods(methods) => wrong_method(methods, &request),
-            Found::Nothing => no_handler(&request),
+            Found::OtherMethods(methods) => {
+                let reply = wrong_method(methods, &request);
+                plain(&self.app, reply).await
+            }
+            Found::Nothing => plain(&self.app, no_handler(&request)).await,
         };
         if is_head {
             leave_out_body(&mut response);
@@ -79,6 +81,7 @@ async fn dispatch(
     request: http::Request<Body>,
 ) -> http::Response<Body> {
     let started = Instant::now();
+    let making = Making::new(&app.root);
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let parsed = Parameters::parse(head.uri.query());
@@ -104,44 +107,59 @@ async fn dispatch(
             parts,
             body: parking_lot::Mutex::new(body),
             held: app.bodies.open(),
+            making: making.clone(),
+            parsed: None,
             started,
         };
         (route.handler)(request).await
     };
-    let answer = answer.await;
-    let mut response = finished(answer, &form.unwrap_or_default(), &parameters);
-    for warning in warnings {
-        let text = format!(
-            "299 Gleaner-{} \"{}\"",
-            env!("CARGO_PKG_VERSION"),
-            warning.replace('"', "'")
-        );
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            response.headers_mut().append(header::WARNING, value);
-        }
-    }
+    let spoken = app.options.distribution;
+    let answer = answer.await.map_err(|error| error.spoken_by(spoken));
+    let form = form.unwrap_or_default();
+    let reply = answer.unwrap_or_else(|error| refusal(&error));
+    let reply = reply.warning(&warnings);
+    let response = finished(reply, &form, &parameters, &making).await;
     times.record(route.name, response.status(), started);
     response
 }
 
-fn finished(answer: Answer, form: &Form, parameters: &Parameters) -> http::Response<Body> {
-    let reply = answer.unwrap_or_else(|error| {
-        if error.status.is_server_error() {
-            tracing::warn!(
-                status = error.status.as_u16(),
-                kind = error.kind(),
-                reason = error.reason(),
-                "request failed"
-            );
-        }
-        Reply::error(&error)
-    });
-    reply
-        .into_response(form, parameters)
-        .unwrap_or_else(|error| {
-            let shown = Reply::error(&error).into_response(&Form::default(), parameters);
+/// Returns the answer that reports `error`; the log has those that are a server's.
+fn refusal(error: &ApiError) -> Reply {
+    if error.status.is_server_error() {
+        tracing::warn!(
+            status = error.status.as_u16(),
+            kind = error.kind(),
+            reason = error.reason(),
+            "request failed"
+        );
+    }
+    Reply::error(error)
+}
+
+async fn finished(
+    reply: Reply,
+    form: &Form,
+    parameters: &Parameters,
+    making: &Making,
+) -> http::Response<Body> {
+    let warnings = reply.warnings().to_vec();
+    match reply.into_response(form, parameters, making).await {
+        Ok(response) => response,
+        Err(error) => {
+            let form = Form::default();
+            let reply = Reply::error(&error).warning(&warnings);
+            let shown = reply.into_response(&form, parameters, making);
+            let shown = shown.await;
             shown.unwrap_or_else(|_| http::Response::new(Body::empty()))
-        })
+        }
+    }
+}
+
+/// Sends an answer that no route made.
+async fn plain(app: &Arc<App>, reply: Reply) -> http::Response<Body> {
+    let making = Making::new(&app.root);
+    let (form, parameters) = (Form::default(), Parameters::default());
+    finished(reply, &form, &parameters, &making).await
 }
 
 /// The times of a route's answers. Those of common statuses are looked up once: to find a metric by its
@@ -176,16 +194,12 @@ fn times_of(route: &'static str, status: SharedString) -> Histogram {
 }
 
 /// A path that is known under other methods, which `OPTIONS` asks for.
-fn wrong_method(
-    mut allowed: Vec<&'static str>,
-    request: &http::Request<Body>,
-) -> http::Response<Body> {
+fn wrong_method(mut allowed: Vec<&'static str>, request: &http::Request<Body>) -> Reply {
     allowed.sort_unstable();
     allowed.dedup();
     let allowed = allowed.join(", ");
     if request.method() == Method::OPTIONS {
-        let reply = Reply::empty(StatusCode::OK).with_header(header::ALLOW, &allowed);
-        return finished(Ok(reply), &Form::default(), &Parameters::default());
+        return Reply::empty(StatusCode::OK).with_header(header::ALLOW, &allowed);
     }
     let reason = format!(
         "Incorrect HTTP method for uri [{}] and method [{}], allowed: [{allowed}]",
@@ -194,19 +208,17 @@ fn wrong_method(
     );
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let body = json!({"error": reason, "status": status.as_u16()});
-    let reply = Reply::with_status(status, &body).with_header(header::ALLOW, &allowed);
-    finished(Ok(reply), &Form::default(), &Parameters::default())
+    Reply::with_status(status, &body).with_header(header::ALLOW, &allowed)
 }
 
 /// A path that is not known at all.
-fn no_handler(request: &http::Request<Body>) -> http::Response<Body> {
+fn no_handler(request: &http::Request<Body>) -> Reply {
     let reason = format!(
         "no handler found for uri [{}] and method [{}]",
         request.uri(),
         request.method()
     );
-    let reply = Reply::with_status(StatusCode::BAD_REQUEST, &json!({"error": reason}));
-    finished(Ok(reply), &Form::default(), &Parameters::default())
+    Reply::with_status(StatusCode::BAD_REQUEST, &json!({"error": reason}))
 }
 
 /// Header by which clients know the product.

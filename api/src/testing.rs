@@ -1,15 +1,47 @@
 //! Requests to a dialect whose root keeps indices but has no leaf that answers: enough for tests of
 //! metadata.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
+use gleaner_root::memory::Held;
+use gleaner_root::{Root, RootOptions};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::Dialect;
+use crate::response::Making;
 
 pub(crate) use crate::dialect::tests::speaking;
+
+/// Returns what answers are made with.
+pub(crate) fn making() -> Making {
+    Making::new(&crate::dialect::tests::root())
+}
+
+/// Returns a root whose work on answers is late at once, where it is not done at once.
+pub(crate) fn root_without_time() -> Arc<Root> {
+    crate::dialect::tests::root_with(RootOptions {
+        default_timeout: Duration::ZERO,
+        ..RootOptions::default()
+    })
+}
+
+/// Takes all the memory of answers.
+pub(crate) fn all_memory(root: &Root) -> Vec<Held> {
+    let options = root.options();
+    let num_queries = options.query_memory_bytes / options.memory_per_query_bytes;
+    let all_of_one = |_| {
+        let held = root
+            .answer_memory()
+            .reserve(options.memory_per_query_bytes as usize);
+        held.expect("nobody else has any")
+    };
+    (0..num_queries).map(all_of_one).collect()
+}
 
 /// Sends a request, without a body where that is null; returns the status and the answer, null where it
 /// has none.

@@ -19,7 +19,7 @@ use tantivy::schema::{
 };
 use tantivy::{Index, IndexWriter, TantivyDocument};
 
-pub use search::{BareSearch, BareShards};
+pub use search::{BareSearch, BareShards, Found};
 
 use crate::corpus::{Article, Corpus};
 use crate::ours;

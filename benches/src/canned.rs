@@ -150,12 +150,14 @@ fn hits(shard: ShardKey) -> ShardHits {
         terminated_early: false,
         times: None,
         unmatched: None,
+        may_be_stale: false,
     }
 }
 
 fn fetched(shard: ShardKey, place: u64) -> FetchedHit {
     let id = format!("{}-{place}", shard.shard);
     FetchedHit {
+        ignored: Vec::new(),
         id: DocumentId::parse(&id).expect("short"),
         routing: None,
         seq_no: SeqNo(place),
@@ -184,6 +186,7 @@ fn statistics(call: &search::StatisticsCall) -> search::StatisticsAnswer {
         generation: Generation::default(),
         statistics,
         num_documents: None,
+        may_be_stale: false,
     }
 }
 
@@ -265,7 +268,7 @@ impl LeafClient for CannedLeaf {
         Err(not_canned("write"))
     }
 
-    async fn get(&self, call: read::GetCall) -> Result<Vec<Option<read::Document>>, LeafFault> {
+    async fn get(&self, call: read::GetCall) -> Result<read::Documents, LeafFault> {
         drop(call);
         Err(not_canned("get"))
     }

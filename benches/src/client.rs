@@ -45,7 +45,7 @@ impl Client {
         self.request.clear();
         write!(
             self.request,
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/{media}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/{media}\r\n\
              content-length: {}\r\n\r\n",
             body.len()
         )?;

@@ -20,7 +20,7 @@ use gleaner_model::{
 };
 use gleaner_query::answer::ShardHits;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::resolved::{Clause, ShardQuery, Similarities, Statistics, StatisticsRequest};
 use gleaner_query::search::TrackTotal;
 use rayon::ThreadPool;
 use serde_json::json;
@@ -170,6 +170,7 @@ impl Ours {
             query: clause,
             post_filter: None,
             statistics: Arc::new(numbers),
+            similarities: Similarities::default(),
             top: if wanted == Wanted::Count { 0 } else { 10 },
             sort: Vec::new(),
             after: None,

@@ -1,10 +1,11 @@
 //! `gleaner cluster up`: a root and its leaves on this machine, each a process of its own.
 
+mod folders;
 mod map;
 mod process;
 
 use std::{
-    io::{Write, stdout},
+    io::{Write, stderr, stdout},
     net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,6 +27,7 @@ use crate::{
         folder::{DataFolder, PROCESSES},
     },
     signals,
+    terminal::say,
 };
 use map::{Entry, Map};
 use process::Process;
@@ -82,9 +84,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let stop = signals::stop_asked()?;
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
+    folders::check_count(&arguments.data, arguments.leaves)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
-    let plan = Plan::of(arguments, listen)?;
+    let mut plan = Plan::of(arguments, listen)?;
+    plan.missing = folders::missing(&data, arguments.leaves);
+    tell_missing(&data, &plan.missing);
     drop(taken);
     let mut processes = plan.start(&data)?;
     folder.remove_old_processes()?;
@@ -93,9 +98,13 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
         () = stop => Ok(()),
     };
     // The root first: what it has taken it can still carry out.
+    let mut broken_off = Vec::new();
     for process in &mut processes {
-        process.stop().await;
+        if !process.stop().await {
+            broken_off.push(process.name.clone());
+        }
     }
+    say(&farewell(&arguments.data, arguments.leaves, &broken_off));
     outcome.map(|()| Exit::Success)
 }
 
@@ -105,11 +114,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
 /// A node that cannot have the port would say so only in its log, and another server there would be taken
 /// for it.
 async fn take_address(listen: &str) -> Result<(String, tokio::net::TcpListener)> {
-    let listener = serve::listen(listen).await?;
-    let address = if listen.ends_with(":0") {
+    let listener = serve::address::listen(listen).await?;
+    let named = serve::address::LISTEN.complete(listen)?;
+    let address = if named.ends_with(":0") {
         listener.local_addr()?.to_string()
     } else {
-        listen.to_owned()
+        named
     };
     Ok((address, listener))
 }
@@ -151,6 +161,22 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
     }
 }
 
+/// Says what became of the data.
+fn farewell(data: &Path, leaves: u32, broken_off: &[String]) -> String {
+    let what = match broken_off {
+        [] => "everything is committed".to_owned(),
+        names => format!(
+            "{} did not end in order; acknowledged writes are in the log, which the next start replays",
+            names.join(", ")
+        ),
+    };
+    let data = data.display();
+    format!(
+        "stopped; {what}. The data is in `{data}`: `gleaner cluster up --data {data} --leaves {leaves}` \
+         serves it again"
+    )
+}
+
 async fn outcome(process: &mut Process) -> (String, Role, String) {
     let how = process.ended().await;
     (process.name.clone(), process.role, how)
@@ -176,9 +202,28 @@ Its processes and shards: {}
     drop(stdout().write_all(text.as_bytes()));
 }
 
+/// Says which leaves do not start because their folders are not there.
+fn tell_missing(data: &Path, missing: &[String]) {
+    for name in missing {
+        let (folder, config) = (data.join(name), data.join(format!("{name}.toml")));
+        let text = format!(
+            "The data folder of `{name}` is missing: `{}`. The cluster comes up without it: its shards are \
+             searched on their replicas and take no writes, and those without a replica are not there \
+             (red). Put the folder back and start again; when it is gone for good, remove `{}` to have \
+             the leaf start empty, and see \"a lost folder\" in docs/cluster.md.\n",
+            folder.display(),
+            config.display()
+        );
+        // A courtesy: the state of the cluster tells it too.
+        drop(stderr().write_all(text.as_bytes()));
+    }
+}
+
 /// The nodes that are to be, with their addresses.
 struct Plan {
     membership: Membership,
+    /// Leaves whose folders are not there: they do not start.
+    missing: Vec<String>,
     listen: String,
     copies: u32,
 }
@@ -221,6 +266,7 @@ impl Plan {
                 keeper: "root-1".to_owned(),
                 nodes,
             },
+            missing: Vec::new(),
             listen,
             copies: arguments.copies,
         })
@@ -234,9 +280,18 @@ impl Plan {
                 .with_context(|| format!("cannot write `{}`", config.display()))?;
             let log = data.join(format!("{}.log", member.name));
             let http_address = member.http_address.as_deref().unwrap_or_default();
-            Process::start((&member.name, member.role), &config, &log, http_address)
+            let node = (&*member.name, member.role);
+            let mut process = Process::start(node, &config, &log, http_address)?;
+            process.is_degraded = member.role == Role::Root && !self.missing.is_empty();
+            Ok(process)
         };
-        self.membership.nodes.iter().map(start).collect()
+        let is_there = |member: &&Member| !self.missing.contains(&member.name);
+        self.membership
+            .nodes
+            .iter()
+            .filter(is_there)
+            .map(start)
+            .collect()
     }
 
     fn config(&self, member: &Member, data: &Path) -> Result<String> {
@@ -253,12 +308,13 @@ impl Plan {
     }
 
     fn map(&self, processes: &[Process]) -> Map {
-        let entry = |(member, process): (&Member, &Process)| {
-            let http_address = process.http_address.clone();
+        let entry = |member: &Member| {
+            let http_address = member.http_address.clone().unwrap_or_default();
+            let process = processes.iter().find(|process| process.name == member.name);
             Entry {
                 name: member.name.clone(),
                 role: member.role,
-                pid: process.pid(),
+                pid: process.map_or(0, Process::pid),
                 address: match member.role {
                     Role::Root => http_address.clone(),
                     Role::Leaf => member.address.clone(),
@@ -267,10 +323,9 @@ impl Plan {
                 shards: Vec::new(),
             }
         };
-        let nodes = self.membership.nodes.iter().zip(processes);
         Map {
             url: format!("http://{}", self.listen),
-            nodes: nodes.map(entry).collect(),
+            nodes: self.membership.nodes.iter().map(entry).collect(),
         }
     }
 }
@@ -278,6 +333,24 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_says_what_became_of_the_data() {
+        let whole = farewell(Path::new("d"), 3, &[]);
+        assert!(
+            whole.starts_with("stopped; everything is committed."),
+            "{whole}"
+        );
+        assert!(
+            whole.contains("`gleaner cluster up --data d --leaves 3`"),
+            "{whole}"
+        );
+        let broken = farewell(Path::new("d"), 3, &["leaf-2".to_owned()]);
+        assert!(
+            !broken.contains("everything") && broken.contains("leaf-2 did not"),
+            "{broken}"
+        );
+    }
 
     #[tokio::test]
     async fn the_root_is_told_a_port_at_which_it_can_be_asked() {

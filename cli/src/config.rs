@@ -58,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) listen: String,
     /// Empty: the address that is listened on.
     pub(crate) publish_address: String,
+    pub(crate) probe_listen: String,
+    pub(crate) allowed_hosts: String,
     pub(crate) cluster_name: String,
     pub(crate) node_name: String,
     pub(crate) distribution: Distribution,
@@ -83,12 +85,25 @@ pub(crate) struct Config {
     pub(crate) write_queue: ByteSize,
     pub(crate) flush_operations: u64,
     pub(crate) flush_interval: Span,
+    pub(crate) verify_at_opening: bool,
+    /// Bytes a second; 0: files of open copies are not checked.
+    pub(crate) scrub_rate: ByteSize,
     pub(crate) flood_stage: f64,
     pub(crate) high_watermark: f64,
     pub(crate) max_bulk: ByteSize,
     pub(crate) max_body: ByteSize,
     pub(crate) body_memory: ByteSize,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) max_rpc_connections: usize,
+    pub(crate) write_timeout: Span,
+    pub(crate) http_cors_enabled: bool,
+    pub(crate) http_cors_allow_origin: String,
+    pub(crate) http_cors_allow_methods: String,
+    pub(crate) http_cors_allow_headers: String,
+    pub(crate) http_cors_expose_headers: String,
+    pub(crate) http_cors_allow_credentials: bool,
+    pub(crate) http_cors_max_age: u64,
     pub(crate) shutdown_grace: Span,
 }
 
@@ -99,6 +114,8 @@ impl Default for Config {
             data: "gleaner-data".into(),
             listen: "127.0.0.1:9200".to_owned(),
             publish_address: String::new(),
+            probe_listen: String::new(),
+            allowed_hosts: String::new(),
             cluster_name: "gleaner".to_owned(),
             node_name: "gleaner-1".to_owned(),
             distribution: Distribution::Elasticsearch,
@@ -124,12 +141,25 @@ impl Default for Config {
             write_queue: ByteSize(512 << 20),
             flush_operations: 500_000,
             flush_interval: seconds(60),
+            verify_at_opening: true,
+            scrub_rate: ByteSize(8 << 20),
             flood_stage: 0.95,
             high_watermark: 0.90,
             max_bulk: ByteSize(100 << 20),
             max_body: ByteSize(32 << 20),
             body_memory: ByteSize(1 << 30),
             max_connections: 8_192,
+            max_connections_per_address: 0,
+            max_rpc_connections: gleaner_proto::MAX_CONNECTIONS,
+            write_timeout: seconds(30),
+            http_cors_enabled: false,
+            http_cors_allow_origin: String::new(),
+            http_cors_allow_methods: "OPTIONS,HEAD,GET,POST,PUT,DELETE".to_owned(),
+            http_cors_allow_headers: "X-Requested-With,Content-Type,Content-Length,Authorization,Accept,User-Agent,X-Elastic-Client-Meta"
+                .to_owned(),
+            http_cors_expose_headers: "X-elastic-product".to_owned(),
+            http_cors_allow_credentials: false,
+            http_cors_max_age: 1_728_000,
             shutdown_grace: seconds(30),
         }
     }
@@ -230,6 +260,18 @@ impl Config {
         ensure!(
             self.max_connections > 0,
             "`max_connections` is 0: nobody could connect"
+        );
+        ensure!(
+            self.max_rpc_connections > 0,
+            "`max_rpc_connections` is 0: no other node could connect"
+        );
+        ensure!(
+            !self.write_timeout.0.is_zero(),
+            "`write_timeout` is 0: no answer could be sent; -1 is without limit"
+        );
+        ensure!(
+            !self.http_cors_enabled || !self.http_cors_allow_origin.trim().is_empty(),
+            "`http_cors_enabled` is true and `http_cors_allow_origin` names no origin"
         );
         ensure!(
             self.default_replicas <= MOST_REPLICAS,

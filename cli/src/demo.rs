@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit>
         .data
         .clone()
         .unwrap_or_else(|| temporary.path().join("data"));
-    let listener = serve::listen(&config.listen).await?;
+    let listener = serve::address::listen(&config.listen).await?;
     let address = listener
         .local_addr()
         .context("the listener has no address")?

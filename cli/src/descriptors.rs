@@ -16,7 +16,7 @@ pub(crate) fn raise() {
         Ok(()) => tracing::info!(
             limit = found.maximum,
             before = found.current,
-            "files that may be open"
+            "open-file limit"
         ),
         Err(error) => tracing::warn!(
             limit = found.current,
@@ -30,6 +30,12 @@ pub(crate) fn raise() {
 /// can still be opened.
 pub(crate) fn connections(wanted: usize) -> usize {
     within(getrlimit(Resource::Nofile).current, wanted)
+}
+
+/// The same for those of other nodes: a quarter at most.
+pub(crate) fn node_connections(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    within(limit.map(|limit| limit / 2), wanted)
 }
 
 fn within(limit: Option<u64>, wanted: usize) -> usize {

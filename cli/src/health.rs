@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{exit::Exit, remote};
 
@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
         request = request.basic_auth(name, Some(password));
     }
     let answer = request.send().await;
-    let answer = answer.with_context(|| format!("`{base}` does not answer"))?;
+    let answer = answer.map_err(|error| remote::unanswered(&base, &error))?;
     let is_ready = answer.status().is_success();
     let body = answer.text().await.unwrap_or_default();
     writeln!(stdout(), "{}", body.trim())?;

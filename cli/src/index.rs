@@ -27,7 +27,7 @@ use std::{
     io::{self, ErrorKind, Write, stdout},
     path::Path,
     pin::pin,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -50,6 +50,7 @@ pub(crate) use arguments::IndexArguments;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
+    let began = Instant::now();
     let inputs = inputs::find(&arguments.files, arguments.format, &arguments.own_files())?;
     arguments.check(&inputs)?;
     let kept_in = arguments.checkpoint.as_deref();
@@ -79,14 +80,8 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     let books = (&mut ledger, &reporter);
     let mut interrupt = pin!(signals::stop_asked()?);
     let end = load::run(reading, delivery, flow, books, interrupt.as_mut()).await;
-    let elapsed = reporter.finish();
-    let told = format!(
-        "{} documents in {:.1} s ({}/s), {} refused",
-        grouped(ledger.accepted()),
-        elapsed.as_secs_f64(),
-        grouped(rate(ledger.accepted(), elapsed)),
-        grouped(ledger.refused())
-    );
+    reporter.finish();
+    let told = told(&ledger, began.elapsed());
     tell_refusals(&ledger, arguments.dead_letter.is_none());
     match end.with_context(|| format!("the load stopped after {told}"))? {
         End::Interrupted => {
@@ -102,12 +97,24 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
         },
         End::Whole => {}
     }
-    conclude(&told)?;
+    conclude(&self::told(&ledger, began.elapsed()))?;
     Ok(if ledger.refused_ever() == 0 {
         Exit::Success
     } else {
         Exit::Refused
     })
+}
+
+/// Words what the load came to, `elapsed` since the command began: with looking for inputs and the server,
+/// and with the refresh once it is done.
+fn told(ledger: &Ledger, elapsed: Duration) -> String {
+    format!(
+        "{} documents in {:.1} s ({}/s), {} refused",
+        grouped(ledger.accepted()),
+        elapsed.as_secs_f64(),
+        grouped(rate(ledger.accepted(), elapsed)),
+        grouped(ledger.refused())
+    )
 }
 
 /// Says what the load came to. Somebody may not listen to the end; how it ended is told by the exit code

@@ -14,6 +14,7 @@ mod dataset;
 mod demo;
 mod descriptors;
 mod durable;
+mod environment;
 mod exit;
 mod health;
 mod index;
@@ -30,7 +31,7 @@ mod terminal;
 use std::{io, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
 use config::LogFormat;
@@ -53,7 +54,9 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    match run(arguments) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let checked = environment::check(names, &Arguments::command());
+    match checked.and_then(|()| run(arguments)) {
         Ok(exit) => exit.into(),
         // `gleaner … | head` is content with what it got.
         Err(error) if is_broken_pipe(&error) => Exit::Success.into(),

@@ -1,6 +1,6 @@
 //! `gleaner leaf` and `gleaner root`: one role of a cluster in a process.
 
-mod leaf;
+pub(crate) mod leaf;
 pub(crate) mod membership;
 mod metadata;
 pub(crate) mod owner;
@@ -21,7 +21,10 @@ use crate::{
     descriptors,
     exit::Exit,
     logging,
-    serve::{self, Bound, folder::DataFolder},
+    serve::{
+        address::{Bound, RPC_LISTEN, listen},
+        folder::DataFolder,
+    },
     signals,
 };
 use membership::{Member, Membership};
@@ -126,9 +129,9 @@ impl Setup {
         logging::install(filter, config.log_format)?;
         descriptors::raise();
         let folder = DataFolder::take(&config.data)?;
-        let http = serve::listen(&config.listen).await?;
+        let http = listen(&config.listen).await?;
         let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);
-        let rpc = Bound::take(rpc, "--rpc-listen").await?;
+        let rpc = Bound::take(rpc, RPC_LISTEN).await?;
         let setup = Self {
             config,
             membership,

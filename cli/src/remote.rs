@@ -1,6 +1,7 @@
 //! A server of the dialect, reached over HTTP: address, identity, answers and faults.
 
 mod indices;
+mod words;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -11,6 +12,8 @@ use reqwest::{
     redirect::Policy,
 };
 use serde_json::Value;
+
+pub(crate) use words::{cause, fault, reason, unanswered};
 
 /// How long the server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,6 +119,11 @@ impl Remote {
         self.client.request(method, url)
     }
 
+    /// Words that nobody answers there, and why.
+    pub(crate) fn unanswered(&self, error: &reqwest::Error) -> anyhow::Error {
+        unanswered(&self.base, error)
+    }
+
     /// Returns the address without a password, for messages and checkpoints.
     pub(crate) fn address(&self) -> &str {
         self.base.as_str()
@@ -124,7 +132,7 @@ impl Remote {
     /// Asks who is there, so that a wrong address fails before a load begins.
     pub(crate) async fn greet(&self) -> Result<()> {
         let answer = self.request(Method::GET, &[]).send().await;
-        let answer = answer.with_context(|| format!("no server answers at {}", self.base))?;
+        let answer = answer.map_err(|error| unanswered(&self.base, &error))?;
         // Overload is a matter for the load's own patience.
         if answer.status() != StatusCode::TOO_MANY_REQUESTS && !answer.status().is_server_error() {
             let greeted = json(answer).await.map(drop);
@@ -155,35 +163,6 @@ pub(crate) async fn body(answer: Response) -> Result<Vec<u8>> {
         bail!(reason(status, &body));
     }
     Ok(body.into())
-}
-
-/// Words a fault of the server: its status, and the reason it gives in its body.
-pub(crate) fn reason(status: StatusCode, body: &[u8]) -> String {
-    let code = status.as_u16();
-    match serde_json::from_slice::<Value>(body)
-        .ok()
-        .as_ref()
-        .and_then(|body| body.get("error"))
-    {
-        Some(error) => format!("the server refused with {code}: {}", cause(error)),
-        None => {
-            let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
-            format!("the server answered {status}: {}", text.trim())
-        }
-    }
-}
-
-/// Words the `error` member of an answer or an item: `type: reason`, or what else stands there.
-pub(crate) fn cause(error: &Value) -> String {
-    match (error["type"].as_str(), error["reason"].as_str()) {
-        (Some(kind), Some(reason)) => match error["caused_by"]["reason"].as_str() {
-            Some(deeper) => format!("{kind}: {reason}: {deeper}"),
-            None => format!("{kind}: {reason}"),
-        },
-        _ => error
-            .as_str()
-            .map_or_else(|| error.to_string(), str::to_owned),
-    }
 }
 
 /// Reads the name of an index, an alias or a pattern; what a path swallows is none.

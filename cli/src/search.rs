@@ -52,7 +52,7 @@ pub(crate) async fn run(arguments: SearchArguments) -> Result<Exit> {
         .json(&body(&arguments))
         .send()
         .await
-        .with_context(|| format!("no server answers at {}", remote.address()))?;
+        .map_err(|error| remote.unanswered(&error))?;
     let answer = remote::body(answer).await?;
     let odd = "the server answered something else than JSON";
     if arguments.json {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping};
+use serde_json::Value;
 
+use crate::size::MAX_INDEX_BYTES;
 use crate::{Coordinator, CoordinatorError, update};
 
 /// Runs all checks, each on a fresh coordinator whose state is at version 0.
@@ -16,6 +18,7 @@ pub async fn suite<C: Coordinator + 'static>(mut fresh: impl FnMut() -> C) {
     latest_is_what_was_swapped_last(&fresh()).await;
     nothing_to_change_is_no_change(&fresh()).await;
     watchers_see_the_newest_state(&fresh()).await;
+    what_is_too_large_is_refused_and_changes_nothing(&fresh()).await;
     concurrent_updates_are_all_kept(Arc::new(fresh())).await;
 }
 
@@ -77,6 +80,36 @@ async fn watchers_see_the_newest_state(coordinator: &dyn Coordinator) {
         .expect("swaps");
     let seen = watch.wait_for(|state| state.version == 1).await;
     assert_eq!(seen.expect("is told").cluster_name, "a");
+}
+
+fn index(mapping: Mapping) -> IndexMeta {
+    IndexMeta {
+        uuid: IndexUuid([1; 16]),
+        name: IndexName::parse("large").expect("a good name"),
+        created_ms: 0,
+        settings: IndexSettings::default(),
+        mapping: Arc::new(mapping),
+        aliases: std::collections::BTreeMap::new(),
+        primary_terms: Vec::new(),
+        copies: Vec::new(),
+        is_closed: false,
+    }
+}
+
+async fn what_is_too_large_is_refused_and_changes_nothing(coordinator: &dyn Coordinator) {
+    let mut large = named("large");
+    let mut mapping = Mapping::default();
+    let text = Value::from("m".repeat(MAX_INDEX_BYTES));
+    mapping.declared.insert("_meta".to_owned(), text);
+    let index = index(mapping);
+    large.indices.insert(index.uuid, Arc::new(index));
+    let refused = coordinator.compare_and_swap(0, large).await;
+    let Err(CoordinatorError::TooLarge { reason }) = refused else {
+        panic!("it cannot be sent to other nodes");
+    };
+    assert!(reason.contains(&MAX_INDEX_BYTES.to_string()), "{reason}");
+    let swapped = coordinator.compare_and_swap(0, named("a")).await;
+    assert_eq!(swapped.expect("nothing has changed").version, 1);
 }
 
 async fn concurrent_updates_are_all_kept<C: Coordinator + 'static>(coordinator: Arc<C>) {

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, names};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{Coordinator, CoordinatorError};
+use crate::{Coordinator, CoordinatorError, size};
 
 const MAGIC: &str = "gleaner-cluster-state";
 const FORMAT: u32 = 1;
@@ -50,7 +50,7 @@ impl Embedded {
         let state = match fs::read(&path) {
             Ok(bytes) => decode(&path, &bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match store(&path, &initial)? {
+                match store(&path, encode(&path, &initial)?)? {
                     None => initial,
                     Some(source) => return Err(store_error(&path, source)),
                 }
@@ -67,6 +67,7 @@ impl Embedded {
     }
 
     fn new(path: Option<PathBuf>, state: ClusterState) -> Self {
+        names::learn(&state);
         Self {
             path,
             writing: Mutex::new(()),
@@ -85,13 +86,24 @@ impl Embedded {
             return Err(CoordinatorError::Conflict { expected, current });
         }
         next.version = expected + 1;
-        let stored = self.path.as_ref().map(|path| (path, store(path, &next)));
+        let stored = match &self.path {
+            None => {
+                size::check(&self.state.borrow(), &next, size::bytes_of(&next))?;
+                None
+            }
+            Some(path) => {
+                let encoded = encode(path, &next)?;
+                size::check(&self.state.borrow(), &next, encoded.len())?;
+                Some((path, store(path, encoded)))
+            }
+        };
         let late = match stored {
             Some((_, Err(error))) => return Err(error),
             Some((path, Ok(Some(source)))) => Some(store_error(path, source)),
             Some((_, Ok(None))) | None => None,
         };
         // What a restart would find is in force, even where it may not outlive a power cut.
+        names::learn(&next);
         let next = Arc::new(next);
         self.state.send_replace(Arc::clone(&next));
         late.map_or(Ok(next), Err)
@@ -150,13 +162,23 @@ fn checksum(state: &str) -> String {
     format!("{:08x}", crc32c::crc32c(state.as_bytes()))
 }
 
-/// Puts the state in place; `Some` when it is there and could not be made durable.
-fn store(path: &Path, state: &ClusterState) -> Result<Option<io::Error>, CoordinatorError> {
-    let stored = match write_atomically(path, state) {
+fn encode(path: &Path, state: &ClusterState) -> Result<String, CoordinatorError> {
+    serde_json::to_string(state).map_err(|error| store_error(path, error.into()))
+}
+
+/// Puts an encoded state in place; `Some` when it is there and could not be made durable.
+fn store(path: &Path, state: String) -> Result<Option<io::Error>, CoordinatorError> {
+    let envelope = Envelope {
+        magic: MAGIC.to_owned(),
+        format: FORMAT,
+        crc32c: checksum(&state),
+        state,
+    };
+    let stored = match write_atomically(path, &envelope) {
         Err(error) if error.kind() == io::ErrorKind::StorageFull => {
             // An index can be deleted on a full disk, which is what makes room there.
             drop(fs::remove_file(reserved(path)));
-            let stored = write_atomically(path, state);
+            let stored = write_atomically(path, &envelope);
             reserve(path);
             stored
         }
@@ -188,20 +210,12 @@ fn store_error(path: &Path, source: io::Error) -> CoordinatorError {
     }
 }
 
-fn write_atomically(path: &Path, state: &ClusterState) -> io::Result<Option<io::Error>> {
-    let state = serde_json::to_string(state)?;
-    let crc32c = checksum(&state);
-    let envelope = Envelope {
-        magic: MAGIC.to_owned(),
-        format: FORMAT,
-        crc32c,
-        state,
-    };
+fn write_atomically(path: &Path, envelope: &Envelope) -> io::Result<Option<io::Error>> {
     // Opened before anything is done: no descriptor may be left afterwards.
     let folder = path.parent().map(fs::File::open).transpose()?;
     let temporary = path.with_extension("json.new");
     let mut file = fs::File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(&envelope)?)?;
+    file.write_all(&serde_json::to_vec(envelope)?)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     Ok(folder.and_then(|folder| folder.sync_all().err()))

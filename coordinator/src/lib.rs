@@ -8,6 +8,7 @@
 
 pub mod conformance;
 pub mod embedded;
+pub mod size;
 
 use std::sync::Arc;
 
@@ -51,6 +52,12 @@ pub enum CoordinatorError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The state would be too large to be sent to other nodes; nothing has changed.
+    #[error("{reason}")]
+    TooLarge {
+        /// How large, what is allowed, and what to delete.
+        reason: String,
+    },
     /// Too many others changed the state at the same time.
     #[error("cluster state kept changing: gave up after {attempts} attempts")]
     Contention {
@@ -62,7 +69,10 @@ pub enum CoordinatorError {
 impl CoordinatorError {
     /// Returns whose fault it is and whether to try again.
     pub fn fault_kind(&self) -> FaultKind {
-        FaultKind::COORDINATOR
+        match self {
+            Self::TooLarge { .. } => FaultKind::CLIENT,
+            _ => FaultKind::COORDINATOR,
+        }
     }
 }
 
@@ -90,7 +100,8 @@ pub trait Coordinator: Send + Sync {
     /// `next.version` says.
     ///
     /// # Errors
-    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`]: nothing changed;
+    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`] and
+    /// [`CoordinatorError::TooLarge`]: nothing changed;
     /// [`CoordinatorError::Unavailable`]: the version of the state read next tells.
     async fn compare_and_swap(
         &self,

@@ -69,14 +69,13 @@ impl Beir {
         let mut queries = Vec::new();
         lines_of(Input::open(&self.queries)?, |text, place| {
             let members = Members::of(text);
-            let members = members.map_err(|source| DatasetError::Json {
-                place: place.clone(),
-                source,
-            })?;
+            let members =
+                members.map_err(|fault| DatasetError::json(place.clone(), fault, text))?;
             let field = |name: &str| {
                 let missing = || DatasetError::NoId {
                     place: place.clone(),
                     field: name.to_owned(),
+                    text: text.to_owned(),
                 };
                 members.text(name).ok_or_else(missing)
             };

@@ -34,6 +34,7 @@ pub fn documents() -> Corpus {
         let place = || Place {
             input: "collection".into(),
             line: 0,
+            column: 1,
         };
         object::document(line, Some("_id"), place).expect(WHOLE)
     });

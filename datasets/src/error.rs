@@ -9,6 +9,27 @@ pub struct Place {
     pub input: Arc<str>,
     /// Line number, from 1.
     pub line: u64,
+    /// Where in the line the text begins, in bytes from 1. Not displayed: only faults inside of a text say
+    /// how far into the line they stand.
+    pub column: u64,
+}
+
+impl Place {
+    /// Returns where a fault of `error` stands in the input, when the text that was parsed begins here.
+    fn of_json(&self, error: &serde_json::Error) -> (u64, u64) {
+        let (line, column) = (error.line() as u64, error.column() as u64);
+        match line {
+            0 | 1 => (self.line, (self.column + column).saturating_sub(1).max(1)),
+            _ => (self.line + line - 1, column),
+        }
+    }
+}
+
+/// Words what a parser of JSON says without the place, which counts from where its text begins.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 impl fmt::Display for Place {
@@ -51,15 +72,22 @@ pub enum DatasetError {
     NotUtf8 {
         /// Where it stands.
         place: Place,
+        /// The text, with `\u{fffd}` for what is not UTF-8; empty where it is not known.
+        text: String,
     },
     /// The text is not the JSON that was expected.
-    #[error("{place}: not a JSON object: {source}")]
+    #[error("{}:{line}:{column}: not a JSON object: {}", place.input, without_place(fault))]
     Json {
         /// Where it starts.
         place: Place,
-        /// What the parser said.
-        #[source]
-        source: serde_json::Error,
+        /// The line of the fault, from 1.
+        line: u64,
+        /// Where in that line, in bytes from 1.
+        column: u64,
+        /// What the parser said; its own place counts from where the text begins.
+        fault: serde_json::Error,
+        /// The text, as it was read.
+        text: String,
     },
     /// A document has no usable identifier where one was asked for.
     #[error("{place}: field `{field}` is absent or empty, or neither a string nor a number")]
@@ -68,15 +96,18 @@ pub enum DatasetError {
         place: Place,
         /// The field that should hold the identifier.
         field: String,
+        /// The document, as it was read.
+        text: String,
     },
     /// A row of a table is unlike its header, or not quoted as it should be.
-    #[error("{place}: {source}")]
+    #[error("{place}: {}", unlike(fault))]
     Table {
         /// The row.
         place: Place,
         /// What the parser said.
-        #[source]
-        source: csv::Error,
+        fault: csv::Error,
+        /// The row; empty where it is not known.
+        text: String,
     },
     /// The file breaks the rules of its layout; nothing follows.
     #[error("{place}: {seen}")]
@@ -106,7 +137,41 @@ pub enum DatasetError {
     },
 }
 
+/// Words a fault of a row without the place, which the row's own has said.
+fn unlike(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("the row has {len} cells, the header has {expected_len}"),
+        _ => error.to_string(),
+    }
+}
+
 impl DatasetError {
+    /// Words what a parser says of a JSON `text` that begins at `place`.
+    pub(crate) fn json(place: Place, fault: serde_json::Error, text: &str) -> Self {
+        let (line, column) = place.of_json(&fault);
+        Self::Json {
+            place,
+            line,
+            column,
+            fault,
+            text: text.to_owned(),
+        }
+    }
+
+    /// Returns the text of the document that is lost, where it is known.
+    pub fn text(&self) -> Option<&str> {
+        let (Self::NotUtf8 { text, .. }
+        | Self::Json { text, .. }
+        | Self::NoId { text, .. }
+        | Self::Table { text, .. }) = self
+        else {
+            return None;
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
     /// Does this end the stream? Otherwise only one document is lost and the next may be asked for.
     pub fn is_fatal(&self) -> bool {
         !matches!(

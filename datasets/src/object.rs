@@ -63,10 +63,7 @@ pub(crate) fn document(
     id_field: Option<&str>,
     place: impl Fn() -> Place,
 ) -> Result<Document, DatasetError> {
-    let members = Members::of(text).map_err(|source| DatasetError::Json {
-        place: place(),
-        source,
-    })?;
+    let members = Members::of(text).map_err(|fault| DatasetError::json(place(), fault, text))?;
     let Some(field) = id_field else {
         return Ok(Document {
             id: None,
@@ -77,6 +74,7 @@ pub(crate) fn document(
     let id = id.ok_or_else(|| DatasetError::NoId {
         place: place(),
         field: field.to_owned(),
+        text: text.to_owned(),
     })?;
     let source = if field == ID_FIELD {
         members.without(ID_FIELD)
@@ -126,6 +124,7 @@ mod tests {
         Place {
             input: "x".into(),
             line: 1,
+            column: 1,
         }
     }
 

@@ -70,7 +70,7 @@ pub fn read(input: Input) -> Result<Vec<TaggedQuery>, DatasetError> {
     let mut queries = Vec::new();
     lines_of(input, |text, place| {
         let query = serde_json::from_str(text);
-        queries.push(query.map_err(|source| DatasetError::Json { place, source })?);
+        queries.push(query.map_err(|fault| DatasetError::json(place, fault, text))?);
         Ok(())
     })?;
     Ok(queries)
@@ -100,6 +100,6 @@ mod tests {
     #[test]
     fn a_line_that_is_no_query_is_named() {
         let error = read(input("{\"query\": \"a\", \"tags\": []}\n{}\n")).expect_err("no query");
-        assert!(error.to_string().starts_with("in:2: "), "{error}");
+        assert!(error.to_string().starts_with("in:2:"), "{error}");
     }
 }

@@ -37,6 +37,11 @@ impl Format {
         ("bulk", Self::Bulk),
     ];
 
+    /// Returns the names of all layouts, as flags take them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().map(|(name, _)| *name)
+    }
+
     /// Guesses from a file's name, behind `.gz` or `.zst`; `None` when it says nothing.
     ///
     /// `.jsonl` and `.ndjson` are NDJSON. Bulk files have no ending of their own.
@@ -67,11 +72,7 @@ impl FromStr for Format {
             .ok_or_else(|| DatasetError::Unknown {
                 what: "format",
                 name: name.to_owned(),
-                known: Self::NAMES
-                    .iter()
-                    .map(|(name, _)| *name)
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                known: Self::names().collect::<Vec<_>>().join(", "),
             })
     }
 }

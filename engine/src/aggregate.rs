@@ -21,7 +21,6 @@ mod distinct;
 mod filters;
 mod histogram;
 pub(crate) mod key_filter;
-mod memory;
 mod metrics;
 mod node;
 mod range;
@@ -39,9 +38,8 @@ use gleaner_query::search::SortTarget;
 use roaring::RoaringBitmap;
 use tantivy::DocId;
 
-use self::memory::Ledger;
 use self::node::{Block, Children, SegmentContext};
-use crate::control::{Control, MemoryAccount};
+use crate::control::{Control, Ledger, MemoryAccount};
 use crate::error::EngineError;
 use crate::partial::terms::{COMPLETE_KEYS, COMPLETE_KEYS_WITH_HITS};
 use crate::partial::{Aggregations, Partial};

@@ -4,12 +4,14 @@
 //! between blocks, and work within one document that its size does not bound calls it by a `Pace`.
 //! A [`MemoryAccount`] per query draws on one per node.
 
+mod ledger;
 mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+pub use self::ledger::{Ledger, Meter};
 pub(crate) use self::pace::Pace;
 use crate::EngineError;
 

@@ -2,6 +2,7 @@
 
 mod options;
 mod pinned;
+mod rebuild;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::Files;
-use gleaner_model::{Generation, Mapping, Operation, SeqNo, ShardKey};
+use gleaner_model::{Generation, Mapping, Operation, OperationKind, SeqNo, ShardKey};
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
 use tantivy::{FutureResult, ReloadPolicy, Searcher, SegmentMeta};
@@ -19,11 +20,11 @@ pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
 pub use pinned::{PinnedCommit, PinnedFile};
 
 use crate::EngineError;
-use crate::directory::ShardDirectory;
+use crate::directory::{Access, Completeness, Pace, ShardDirectory, Verification};
 use crate::schema::Fields;
 use crate::schema::document::{DocumentBuilder, Prepared};
 use crate::view::{View, ViewParts};
-use crate::writer::{Forced, Running, Share, SharedBuilder, Writer};
+use crate::writer::{Forced, Running, Seat, Share, SharedBuilder, Writer};
 
 /// Times that a forced merge is begun before one that fails is told. Those that the schema outgrew do
 /// not count.
@@ -34,7 +35,7 @@ pub struct ShardIndex {
     key: ShardKey,
     directory: ShardDirectory,
     analyzers: Mutex<Arc<AnalyzerRegistry>>,
-    writer: Mutex<Writer>,
+    writer: Arc<Mutex<Writer>>,
     builder: SharedBuilder,
     share: Arc<Share>,
     view: ArcSwap<View>,
@@ -50,14 +51,19 @@ impl ShardIndex {
     /// have the folder open: that is the caller's care.
     ///
     /// # Errors
-    /// [`EngineError::Newer`], [`EngineError::Corrupt`], [`EngineError::Io`].
+    /// [`EngineError::Newer`], [`EngineError::Damaged`], [`EngineError::Corrupt`], [`EngineError::Io`].
     pub fn open(
         folder: &Path,
         meta: ShardMeta,
         options: ShardOptions,
     ) -> Result<(Self, Checkpoint), EngineError> {
         let files = Arc::clone(&options.files);
-        let (directory, commit) = ShardDirectory::open(folder, files, options.reading)?;
+        let access = Access {
+            shard: identity(meta.key),
+            reading: options.reading,
+            verification: options.verification,
+        };
+        let (directory, commit) = ShardDirectory::open(folder, files, access)?;
         let ShardMeta {
             key,
             mapping,
@@ -88,10 +94,11 @@ impl ShardIndex {
             analyzers: Mutex::new(analyzers),
             share: Arc::clone(writer.share()),
             builder: Arc::clone(writer.builder()),
-            writer: Mutex::new(writer),
+            writer: Arc::new(Mutex::new(writer)),
             view: ArcSwap::from_pointee(View::new(parts, None)?),
             next_view: AtomicU64::new(1),
         };
+        index.share.belongs_to(&index.writer);
         Ok((
             index,
             Checkpoint {
@@ -106,19 +113,62 @@ impl ShardIndex {
         ShardDirectory::is_committed(folder, files)
     }
 
+    /// Checks all files of the copy against the checksums with which they were written. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::Damaged`]: then it may serve no more. [`EngineError::Io`] tells nothing.
+    pub fn verify(&self, how: Verification, pace: &mut dyn Pace) -> Result<(), EngineError> {
+        self.directory.verify(how, pace)
+    }
+
+    /// Says that files may be damaged: they are to be checked soon.
+    pub fn suspect(&self) {
+        self.directory.suspect();
+    }
+
+    /// Returns whether somebody said so since this was last asked: a merge does that found damage.
+    pub fn take_suspicion(&self) -> bool {
+        self.directory.take_suspicion()
+    }
+
+    /// Returns whether the last durable commit names the checksums of its files: one of an earlier
+    /// version does not, and the next one will.
+    pub fn is_listed(&self) -> bool {
+        self.directory.is_listed()
+    }
+
     /// Returns the shard.
     pub fn key(&self) -> ShardKey {
         self.key
     }
 
     /// Takes a newer mapping, with the analyzers of the index's settings; an older one is ignored.
-    /// Views show it from the next refresh on.
+    ///
+    /// Searches know it at once, over the documents that they see anyway: a copy that no document comes to would
+    /// else refuse to sort by a field that other shards of the index have.
     pub fn set_mapping(&self, mapping: Arc<Mapping>, analyzers: Arc<AnalyzerRegistry>) {
         let mut writer = self.writer.lock();
-        if mapping.version > writer.mapping().version {
-            *self.analyzers.lock() = Arc::clone(&analyzers);
-            writer.set_mapping(mapping, analyzers);
+        if mapping.version <= writer.mapping().version {
+            return;
         }
+        *self.analyzers.lock() = Arc::clone(&analyzers);
+        writer.set_mapping(mapping, analyzers);
+        let before = self.view.load_full();
+        match self.next_view(&writer, before.generation(), &before, false) {
+            Ok(after) => self.view.store(Arc::new(after)),
+            Err(error) => tracing::warn!(%error, "a new mapping is shown by the next refresh"),
+        }
+    }
+
+    /// Returns whether the documents are known to have all fields that they brought: those of a new copy have,
+    /// and those of one that was looked through ([`View::lacking_fields`]).
+    pub fn is_complete(&self) -> bool {
+        self.writer.lock().completeness() == Completeness::Complete
+    }
+
+    /// Notes that the documents have all fields that they brought. The next commit remembers it.
+    pub fn set_complete(&self) {
+        self.writer.lock().set_complete();
     }
 
     /// Returns the operation that is due next.
@@ -153,7 +203,21 @@ impl ShardIndex {
         operations: &[Operation],
         prepared: &mut [Option<Prepared>],
     ) -> Result<(), EngineError> {
-        self.writer.lock().apply_all(first, operations, prepared)
+        // Waited for before the writer is locked: others need that for moments.
+        let seat = self.needs_seat(operations).then(|| Seat::take(&self.share));
+        let mut writer = self.writer.lock();
+        if let Some(seat) = seat {
+            writer.sit(seat);
+        }
+        writer.apply_all(first, operations, prepared)
+    }
+
+    fn needs_seat(&self, operations: &[Operation]) -> bool {
+        let changes = |operation: &Operation| match operation.kind {
+            OperationKind::Index { .. } | OperationKind::Delete { .. } => true,
+            OperationKind::Refresh | OperationKind::NoOp => false,
+        };
+        !self.share.has_seat() && operations.iter().any(changes)
     }
 
     /// As [`Self::apply_all`] when that can be done without waiting; else `None`, and nothing is
@@ -311,6 +375,8 @@ impl ShardIndex {
             let has_grown = self.writer.lock().num_growths() != num_growths;
             attempts_left -= usize::from(!has_grown);
             if attempts_left == 0 {
+                // Damaged segments may be why.
+                self.suspect();
                 return Err(error.into());
             }
             tracing::debug!(%error, has_grown, "a forced merge is tried again");
@@ -389,6 +455,18 @@ impl ShardIndex {
             writer_bytes: self.writer_bytes() as u64,
         }
     }
+}
+
+impl Drop for ShardIndex {
+    /// Another copy's thread may be closing the writer for the sake of a seat: the folder is free after it.
+    fn drop(&mut self) {
+        self.writer.lock().give_up();
+    }
+}
+
+/// Returns how a commit on disk names its shard: by the index's UUID, never by its name, which may change.
+fn identity(key: ShardKey) -> String {
+    format!("{}/{}", key.index, key.shard)
 }
 
 fn open_searcher(writer: &Writer) -> Result<Searcher, EngineError> {

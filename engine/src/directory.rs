@@ -5,21 +5,25 @@
 //! no file that the durable meta names is deleted, so a crash at any instant finds either the old
 //! commit or the new one, whole. See `docs/decisions/0006-directory.md`.
 
+mod damage;
 mod gate;
 mod handle;
 mod meta;
 mod norms;
 mod persist;
 mod pin;
+mod remains;
+mod sealed;
 mod state;
 mod tantivy_seam;
+mod verify;
 mod write;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gleaner_log::files::{Files, create_durable_dir};
 use parking_lot::{Mutex, RwLock};
@@ -27,10 +31,14 @@ use serde_json::Value;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::Field as Column;
 
+pub use damage::{Damage, DamagedFile, FileFault};
 use gate::Gate;
-pub use meta::{CommitMeta, Segments};
+pub use meta::{CommitMeta, Completeness, Segments};
 pub use pin::Pin;
+pub(crate) use remains::{Remains, SegmentRemains};
+use sealed::FileSums;
 use state::State;
+pub use verify::{Pace, Unpaced, Verification};
 
 use crate::EngineError;
 
@@ -48,6 +56,17 @@ pub enum Reading {
     Copied,
 }
 
+/// How a folder is opened.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The shard it must be of.
+    pub shard: String,
+    /// How files are read.
+    pub reading: Reading,
+    /// How much of them is checked first.
+    pub verification: Verification,
+}
+
 /// A shard's folder as tantivy sees it; handles are cheap and share their state.
 ///
 /// A handle is of an epoch: [`ShardDirectory::next_epoch`] begins a new one, and what tantivy's
@@ -60,10 +79,14 @@ pub struct ShardDirectory {
 
 struct Shared {
     folder: PathBuf,
+    /// The shard, as its commits name it.
+    shard: String,
     files: Arc<dyn Files>,
     /// Set when files are read by memory map.
     mapped: Option<MmapDirectory>,
     state: RwLock<State>,
+    /// A file was found damaged, or gave reason to think so.
+    is_suspect: AtomicBool,
     /// Counts the changes of the meta in memory.
     meta_changes: AtomicU64,
     /// One durable commit at a time.
@@ -75,45 +98,35 @@ struct Shared {
 }
 
 impl ShardDirectory {
-    /// Opens `folder`, which is made when it does not exist, at its last durable commit; files that
-    /// commit does not name are removed.
+    /// Opens `folder`, which is made when it does not exist, at its last durable commit. Its files are
+    /// checked first; when they are sound, those that it does not name are removed. Without a commit that waits
+    /// for the first one: the log may turn out to go on from one that is lost.
     ///
     /// # Errors
-    /// [`EngineError::Newer`] for a commit of a newer format, [`EngineError::Corrupt`] for one that
-    /// cannot be read, [`EngineError::Io`].
+    /// [`EngineError::Newer`] for a commit of a newer format, [`EngineError::Damaged`] and
+    /// [`EngineError::Corrupt`] for files that are not as they were written, which are left as they are,
+    /// [`EngineError::Io`].
     pub fn open(
         folder: &Path,
         files: Arc<dyn Files>,
-        reading: Reading,
+        access: Access,
     ) -> Result<(Self, Option<CommitMeta>), EngineError> {
         // The index's folder above it is made with its first shard.
         create_durable_dir(&*files, folder).map_err(EngineError::io("making the folder"))?;
-        let meta = read_whole(&*files, &folder.join(META))?;
-        let commit = meta.as_deref().map(CommitMeta::parse).transpose()?;
-        let segments = commit
-            .as_ref()
-            .map(|commit| commit.segments.clone())
-            .unwrap_or_default();
-        remove_strays(&*files, folder, &segments)?;
-        let mapped = match reading {
+        let (state, commit) = read_state((&*files, folder), &access)?;
+        let mapped = match access.reading {
             Reading::Mapped => {
                 Some(MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?)
             }
             Reading::Copied => None,
         };
-        let meta: Option<Arc<[u8]>> = meta.map(Arc::from);
-        let mut state = State {
-            durable_meta: meta.clone(),
-            meta,
-            ..State::default()
-        };
-        state.durable = segments.clone();
-        state.set_live(segments);
         let shared = Shared {
             folder: folder.to_owned(),
+            shard: access.shard,
             files,
             mapped,
             state: RwLock::new(state),
+            is_suspect: AtomicBool::new(false),
             meta_changes: AtomicU64::new(0),
             persisting: Mutex::new(()),
             writer_gate: Arc::default(),
@@ -126,6 +139,13 @@ impl ShardDirectory {
             },
             commit,
         ))
+    }
+
+    /// Returns whether the last durable commit names the checksums of its files: one of an earlier
+    /// version does not.
+    pub fn is_listed(&self) -> bool {
+        let state = self.shared.state.read();
+        state.is_listed || state.durable_meta.is_none()
     }
 
     /// Returns whether `folder` holds a durable commit, whole or not.
@@ -247,15 +267,56 @@ fn read_whole(files: &dyn Files, path: &Path) -> Result<Option<Vec<u8>>, EngineE
     }
 }
 
-fn remove_strays(files: &dyn Files, folder: &Path, named: &Segments) -> Result<(), EngineError> {
-    let entries = files.list(folder).map_err(EngineError::io("listing"))?;
-    for entry in entries {
-        if !entry.is_dir && entry.name != META && !named.name(Path::new(&entry.name)) {
-            let removed = files.remove_file(&folder.join(&entry.name));
-            removed.map_err(EngineError::io("removing a stray file"))?;
+/// Reads the last durable commit and checks its files.
+fn read_state(
+    (files, folder): (&dyn Files, &Path),
+    access: &Access,
+) -> Result<(State, Option<CommitMeta>), EngineError> {
+    let mut state = State::default();
+    let Some(bytes) = read_whole(files, &folder.join(META))? else {
+        state.strays = strays((files, folder), &Segments::default())?;
+        return Ok((state, None));
+    };
+    let unsealed = sealed::unseal(&bytes, &access.shard)?;
+    let commit = CommitMeta::parse(&unsealed.meta)?;
+    state.is_listed = unsealed.files.is_some();
+    let sums = match (unsealed.files, access.verification) {
+        (Some(sums), how) => match verify::check_files((files, folder), &sums, how)? {
+            Some(damage) => return Err(EngineError::Damaged(damage)),
+            None => sums,
+        },
+        (None, Verification::Content) => verify::sum_unlisted((files, folder), &commit.segments)?
+            .map_err(EngineError::Damaged)?,
+        (None, Verification::Lengths) => {
+            state.has_unlisted = true;
+            FileSums::new()
         }
+    };
+    let sums = sums
+        .into_iter()
+        .map(|(name, sum)| (PathBuf::from(name), sum));
+    state.sums.extend(sums);
+    state.meta = Some(unsealed.meta.into());
+    state.durable_meta = Some(bytes.into());
+    state.durable = commit.segments.clone();
+    state.set_live(commit.segments.clone());
+    for stray in strays((files, folder), &commit.segments)? {
+        let removed = files.remove_file(&folder.join(stray));
+        removed.map_err(EngineError::io("removing a stray file"))?;
     }
-    Ok(())
+    Ok((state, Some(commit)))
+}
+
+/// Returns the files that a commit of the segments `named` has no use for.
+fn strays(
+    (files, folder): (&dyn Files, &Path),
+    named: &Segments,
+) -> Result<Vec<PathBuf>, EngineError> {
+    let entries = files.list(folder).map_err(EngineError::io("listing"))?;
+    let entries = entries.into_iter().filter(|entry| !entry.is_dir);
+    let names = entries.map(|entry| PathBuf::from(entry.name));
+    let is_stray = |name: &PathBuf| name != Path::new(META) && !named.name(name);
+    Ok(names.filter(is_stray).collect())
 }
 
 #[cfg(test)]
@@ -273,9 +334,17 @@ mod tests {
     const OLD: &str = "00000000000000000000000000000001";
     const NEW: &str = "00000000000000000000000000000002";
 
+    pub(super) fn access() -> Access {
+        Access {
+            shard: "s/0".to_owned(),
+            reading: Reading::Copied,
+            verification: Verification::Content,
+        }
+    }
+
     fn directory() -> ShardDirectory {
         let files = Arc::new(SimulatedFiles::new());
-        let opened = ShardDirectory::open(Path::new("/shard"), files, Reading::Copied);
+        let opened = ShardDirectory::open(Path::new("/shard"), files, access());
         opened.expect("an empty folder opens").0
     }
 
@@ -289,7 +358,7 @@ mod tests {
 
     fn name_only(directory: &ShardDirectory, segment: &str) {
         let segments = json!([{"segment_id": segment, "max_doc": 1, "deletes": null}]);
-        let payload = CommitMeta::payload(SeqNo(1), MappingVersion(1));
+        let payload = CommitMeta::payload(SeqNo(1), MappingVersion(1), Completeness::Unknown);
         let meta = json!({"segments": segments, "payload": payload}).to_string();
         directory.set_meta(meta.as_bytes()).expect("it is a meta");
     }
@@ -314,6 +383,37 @@ mod tests {
         directory.persist().expect("the disk is well");
         assert!(!directory.exists(&old).expect("it can be asked"));
         assert!(directory.exists(&new).expect("it can be asked"));
+    }
+
+    /// Looks between pieces whether files can be written meanwhile.
+    struct Writing<'a> {
+        directory: &'a ShardDirectory,
+        num_looks: usize,
+    }
+
+    impl Pace for Writing<'_> {
+        fn read(&mut self, _: u64) -> bool {
+            assert!(
+                self.directory.shared.state.try_write().is_some(),
+                "a check keeps writers waiting"
+            );
+            self.num_looks += 1;
+            true
+        }
+    }
+
+    #[test]
+    fn files_are_written_while_others_are_checked() {
+        let directory = directory();
+        write(&directory, OLD);
+        name_only(&directory, OLD);
+        let mut pace = Writing {
+            directory: &directory,
+            num_looks: 0,
+        };
+        let checked = directory.verify(Verification::Content, &mut pace);
+        checked.expect("nothing is damaged");
+        assert_eq!(pace.num_looks, 1);
     }
 
     #[test]

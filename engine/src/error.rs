@@ -2,6 +2,8 @@
 
 use gleaner_model::{FaultKind, MappingVersion, SeqNo};
 
+use crate::directory::Damage;
+
 /// A failure of a shard copy's index.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -30,6 +32,9 @@ pub enum EngineError {
     /// What is on disk contradicts itself; the copy must be thrown away and recovered.
     #[error("the shard's folder is damaged: {0}")]
     Corrupt(String),
+    /// Files are not as they were written; nothing of the copy may be served.
+    #[error("the shard's folder is damaged: {0}")]
+    Damaged(Damage),
     /// An operation came out of order.
     #[error("operation {found} came where {expected} was due")]
     Gap {
@@ -99,6 +104,11 @@ impl EngineError {
         move |source| Self::Io { action, source }
     }
 
+    /// Returns whether what is on disk is not what was written.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Corrupt(_))
+    }
+
     /// Returns the dialect's name of the error's type.
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -125,6 +135,7 @@ impl EngineError {
             | Self::Io { .. }
             | Self::Newer { .. }
             | Self::Corrupt(_)
+            | Self::Damaged(_)
             | Self::UnknownAnalyzer(_)
             | Self::Poisoned => FaultKind::LEAF,
         }

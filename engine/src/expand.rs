@@ -6,6 +6,8 @@
 
 mod automaton;
 mod built;
+mod edits;
+mod fuzzy;
 mod regexp;
 
 use std::collections::BTreeSet;
@@ -18,25 +20,34 @@ use tantivy::termdict::TermStreamer;
 
 pub use automaton::{State, TermAutomaton};
 pub(crate) use built::automaton;
+pub use edits::{Edits, Row};
+pub use fuzzy::Rest;
 
-use crate::control::Control;
+use crate::control::{Control, Reservation};
 use crate::{EngineError, View, statistics};
 
 /// Terms between two looks at the clock.
 const TERMS_PER_CHECK: usize = 1_024;
+/// Bytes of a candidate beside its term, in the set and in the answer.
+const CANDIDATE_BYTES: usize = 160;
+/// Bytes that are charged for candidates at a time.
+const CHARGED_AT_ONCE: u64 = 64 << 10;
 /// Most candidates a request may ask for.
 const LIMIT: usize = Limits::MAX_EXPANSIONS;
 
 /// Returns the first `limit` terms of the shard that `request` stands for, in order of (distance,
 /// term), each held by a live document.
 ///
+/// What they take is charged to `held`.
+///
 /// # Errors
-/// [`EngineError::Query`] for a pattern that is refused; when the index cannot be read, or
-/// `control` stops the walk.
+/// [`EngineError::Query`] for a pattern that is refused; [`EngineError::CircuitBreaking`] when there is no
+/// room for the terms; when the index cannot be read, or `control` stops the walk.
 pub fn expand(
     view: &View,
     request: &ExpansionRequest,
     control: &Control,
+    held: &mut Reservation,
 ) -> Result<Vec<ExpansionCandidate>, EngineError> {
     if request.limit > LIMIT {
         let limit = request.limit;
@@ -58,7 +69,12 @@ pub fn expand(
     loop {
         let wanted = request.limit - candidates.len();
         let place = (view, handle.column);
-        let found = first_terms(place, &automaton, wanted, after.as_ref(), control)?;
+        let first = First {
+            automaton: &automaton,
+            wanted,
+            after: after.as_ref(),
+        };
+        let found = first.terms(place, control, held)?;
         let is_last = found.len() < wanted;
         after = found.last().cloned();
         for (distance, term) in found {
@@ -80,34 +96,54 @@ pub fn expand(
     }
 }
 
-/// Returns the first `wanted` matching terms of all segments that come after `after`, in order.
-fn first_terms(
-    (view, column): (&View, Column),
-    automaton: &TermAutomaton,
+/// Which terms of a shard are looked for.
+struct First<'a> {
+    automaton: &'a TermAutomaton,
+    /// How many.
     wanted: usize,
-    after: Option<&(u8, Vec<u8>)>,
-    control: &Control,
-) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {
-    let mut first: BTreeSet<(u8, Vec<u8>)> = BTreeSet::new();
-    for segment in view.segments() {
-        walk(segment.reader(), column, automaton, control, |terms| {
-            let found = (automaton.distance(terms.key()), terms.key());
-            let comes_after = |(d, t): &(u8, Vec<u8>)| found > (*d, t.as_slice());
-            if after.is_some_and(|after| !comes_after(after)) {
-                return Ok(true);
-            }
-            if first.len() == wanted && first.last().is_none_or(comes_after) {
-                // Without edits all terms come in order: none of the rest is among the first.
-                return Ok(matches!(automaton, TermAutomaton::Fuzzy { .. }));
-            }
-            first.insert((found.0, found.1.to_vec()));
-            if first.len() > wanted {
-                first.pop_last();
-            }
-            Ok(true)
-        })?;
+    /// Those that come after this one.
+    after: Option<&'a (u8, Vec<u8>)>,
+}
+
+impl First<'_> {
+    /// Returns the first matching terms of all segments, in order; charges each that is kept.
+    fn terms(
+        &self,
+        (view, column): (&View, Column),
+        control: &Control,
+        held: &mut Reservation,
+    ) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {
+        let automaton = self.automaton;
+        let mut first: BTreeSet<(u8, Vec<u8>)> = BTreeSet::new();
+        let (mut bytes, mut charged) = (0, 0);
+        for segment in view.segments() {
+            walk(segment.reader(), column, automaton, control, |terms| {
+                let found = (automaton.distance(terms.key()), terms.key());
+                let comes_after = |(d, t): &(u8, Vec<u8>)| found > (*d, t.as_slice());
+                if self.after.is_some_and(|after| !comes_after(after)) {
+                    return Ok(true);
+                }
+                if first.len() == self.wanted && first.last().is_none_or(comes_after) {
+                    // Without edits all terms come in order: none of the rest is among the first.
+                    return Ok(matches!(automaton, TermAutomaton::Fuzzy { .. }));
+                }
+                if first.insert((found.0, found.1.to_vec())) {
+                    bytes += CANDIDATE_BYTES + found.1.len();
+                }
+                if first.len() > self.wanted
+                    && let Some((_, last)) = first.pop_last()
+                {
+                    bytes -= CANDIDATE_BYTES + last.len();
+                }
+                if bytes > charged {
+                    held.grow(CHARGED_AT_ONCE)?;
+                    charged += CHARGED_AT_ONCE as usize;
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(first.into_iter().collect())
     }
-    Ok(first.into_iter().collect())
 }
 
 /// Calls `visit` with every matching term of a segment in order, until it returns false.

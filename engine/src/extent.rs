@@ -10,6 +10,7 @@ mod tests;
 use std::fmt::Debug;
 
 use gleaner_model::FieldPath;
+use gleaner_query::mapping::ignored_field;
 use gleaner_query::resolved::{Clause, Extent, Scalar, Span};
 use tantivy::Term;
 use tantivy::columnar::Column;
@@ -62,7 +63,9 @@ impl<'a> Survey<'a> {
             Clause::AnyOf { field, values } => self.visit_values(field, values),
             Clause::Range { field, .. } => self.visit_column(field),
             Clause::Exists { fields } => {
-                let mut fields = fields.iter();
+                // Of ignored values nothing is told.
+                let told = |field: &&FieldPath| ignored_field(field.as_str()).is_none();
+                let mut fields = fields.iter().filter(told);
                 fields.try_for_each(|field| self.visit_column(field))
             }
             Clause::Bool {

@@ -10,15 +10,16 @@ pub mod highlight;
 
 mod doc_values;
 mod fields;
+mod ignored;
 
 use std::sync::Arc;
 
-use gleaner_query::answer::FetchedHit;
+use gleaner_query::answer::{FetchedHit, num_bytes_of_texts};
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::{FieldFormat, Highlight};
 use indexmap::IndexMap;
 
-use crate::control::Control;
+use crate::control::{Control, Ledger, Meter, Reservation};
 use crate::error::EngineError;
 use crate::explain;
 use crate::view::{Keeping, View};
@@ -34,6 +35,8 @@ pub struct FetchSpec<'a> {
     pub highlight: Option<HighlightSpec<'a>>,
     /// Explain each hit's score under this query.
     pub explain: Option<&'a ShardQuery>,
+    /// What the content is charged to; `None` counts nothing.
+    pub ledger: Option<&'a Ledger>,
 }
 
 /// Highlighting with its queries resolved.
@@ -55,8 +58,8 @@ const KEPT_AT_ONCE: usize = 64;
 /// Reads the documents at `places`, numbers that `view` gave out; the answer is in their order.
 ///
 /// # Errors
-/// When documents cannot be read, a field cannot be formatted as asked, or the request must stop:
-/// hits without content are of no use, so a deadline is an error here.
+/// When documents cannot be read, a field cannot be formatted as asked, there is no memory for the content,
+/// or the request must stop: hits without content are of no use, so a deadline is an error here.
 pub fn fetch(
     view: &Arc<View>,
     places: &[u64],
@@ -65,6 +68,7 @@ pub fn fetch(
 ) -> Result<Vec<FetchedHit>, EngineError> {
     let mut doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
     let fields = fields::Plan::new(view, spec.fields)?;
+    let mut ignored = ignored::Plan::new(view);
     let highlighter = spec
         .highlight
         .map(|h| highlight::Highlighter::new(view, &h, control))
@@ -78,45 +82,80 @@ pub fn fetch(
     } else {
         Keeping::Nothing
     };
+    let mut meter = spec.ledger.map(Ledger::meter);
     for i in order {
         control.check()?;
         let document = view.read(places[i], keeping)?;
+        charge(&mut meter, document.source.len())?;
         let mut shown = IndexMap::new();
         doc_values.read(places[i], &mut shown)?;
         let needs_source = !fields.is_empty() || highlighter.is_some();
-        let parsed = if needs_source {
-            parse(&document.source)?
+        let (parsed, _held) = if needs_source {
+            parse(&document.source, meter.as_ref())?
         } else {
-            serde_json::Value::Null
+            (serde_json::Value::Null, None)
         };
         fields.read(&parsed, &mut shown);
         let fragments = highlighter
             .as_ref()
-            .map(|h| h.fragments(&parsed, control))
+            .map(|h| h.fragments(&parsed, (control, meter.as_mut())))
             .transpose()?;
         let explanation = spec
             .explain
             .map(|query| explain::at_place(view, places[i], query, control));
-        hits[i] = Some(FetchedHit {
+        let hit = FetchedHit {
             id: document.id,
             routing: document.routing,
             seq_no: document.seq_no,
             term: document.term,
             version: document.version,
             source: document.source,
+            ignored: ignored.read(places[i])?,
             fields: shown,
             highlight: fragments.unwrap_or_default(),
             explanation: explanation
                 .transpose()?
                 .map(|explained| explained.explanation),
-        });
+        };
+        // The source and the fragments count already.
+        let counted = num_bytes_of_fragments(&hit) + hit.source.len();
+        charge(&mut meter, hit.num_bytes().saturating_sub(counted))?;
+        hits[i] = Some(hit);
     }
     Ok(hits.into_iter().flatten().collect())
 }
 
-fn parse(source: &[u8]) -> Result<serde_json::Value, EngineError> {
-    serde_json::from_slice(source)
-        .map_err(|error| EngineError::Corrupt(format!("a stored `_source` is no JSON: {error}")))
+fn charge(meter: &mut Option<Meter<'_>>, bytes: usize) -> Result<(), EngineError> {
+    meter.as_mut().map_or(Ok(()), |meter| meter.charge(bytes))
+}
+
+fn num_bytes_of_fragments(hit: &FetchedHit) -> usize {
+    let fragments = hit.highlight.values();
+    fragments
+        .map(|fragments| num_bytes_of_texts(fragments))
+        .sum()
+}
+
+/// Documents whose values are not counted before they are parsed.
+const SMALL_SOURCE: usize = 64 << 10;
+
+/// Bytes that a value of a parsed document takes beside its text, at most: its list grows by doubling.
+const VALUE_BYTES: usize = 2 * size_of::<serde_json::Value>();
+
+/// Parses a document; what its values take is reserved before, as it may be thirty times the text.
+fn parse(
+    source: &[u8],
+    meter: Option<&Meter<'_>>,
+) -> Result<(serde_json::Value, Option<Reservation>), EngineError> {
+    let mut held = None;
+    if let Some(meter) = meter.filter(|_| source.len() > SMALL_SOURCE) {
+        let is_between = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+        let num_values = source.iter().filter(is_between).count();
+        held = Some(meter.borrow(source.len() + VALUE_BYTES * num_values)?);
+    }
+    let parsed = serde_json::from_slice(source)
+        .map_err(|error| EngineError::Corrupt(format!("a stored `_source` is no JSON: {error}")))?;
+    Ok((parsed, held))
 }
 
 #[cfg(test)]

@@ -30,7 +30,5 @@ pub mod writer;
 
 pub use copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
-pub use schema::document::{
-    DocumentError, DocumentParser, FieldValue, ParsedDocument, grown_mapping,
-};
-pub use view::{SegmentView, StoredDocument, View};
+pub use schema::document::{DocumentError, DocumentParser, FieldValue, Growth, ParsedDocument};
+pub use view::{Lacking, SegmentView, StoredDocument, View};

@@ -2,7 +2,8 @@
 //!
 //! Weights made here match exactly what the clause says; their f32 scores are close to the
 //! canonical ones (within `score::bound::Slack`) and never decide an order. Statistics are the
-//! request's, never the searcher's.
+//! request's, never the searcher's. Fields with other k1 and b than tantivy's are scored canonically
+//! here already.
 
 mod cached;
 mod candidates;
@@ -94,6 +95,14 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
     let (clause, boost) = simplify(clause, boost);
     match clause {
         Clause::MatchNone => Ok(Box::new(EmptyWeight)),
+        Clause::Term { field, .. }
+        | Clause::Blended { field, .. }
+        | Clause::Phrase { field, .. }
+            if !scope.model.is_scored_by_tantivy(field) =>
+        {
+            terms::require_index(scope, field)?;
+            canonical(scope, clause, boost)
+        }
         Clause::Term { field, term } => terms::term(scope, field, term, boost),
         Clause::Blended { field, terms } => terms::blended(scope, field, terms, boost),
         Clause::Phrase {
@@ -104,12 +113,7 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
             let phrase = terms::phrase(scope, clause, (field, positions, *slop), boost)?;
             Ok(stoppable(scope, phrase))
         }
-        Clause::Synonyms { .. } | Clause::Demote { .. } => Ok(candidates::scored(
-            scope,
-            clause,
-            boost,
-            matching(scope, clause)?,
-        )),
+        Clause::Synonyms { .. } | Clause::Demote { .. } => canonical(scope, clause, boost),
         Clause::Bool { .. } => compound::bool_scored(scope, clause, boost),
         Clause::DisMax {
             clauses,
@@ -129,6 +133,17 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
         | Clause::Slice { .. }
         | Clause::Pattern { .. } => Ok(constant(matching(scope, clause)?, boost)),
     }
+}
+
+/// Returns a weight whose scores are canonical: for what tantivy cannot score. Its k1 and b are
+/// constants.
+fn canonical(
+    scope: &Scope<'_>,
+    clause: &Clause,
+    boost: f64,
+) -> Result<Box<dyn Weight>, EngineError> {
+    let found = matching(scope, clause)?;
+    Ok(candidates::scored(scope, clause, boost, found))
 }
 
 /// Returns a weight that only matches.

@@ -12,12 +12,17 @@
 mod aggregations;
 mod answer;
 mod brief;
+mod columns;
+mod cost;
 mod count;
+mod occurrences;
+mod order;
 mod prune;
 mod rank;
 mod request;
 mod shape;
 mod sorting;
+mod tally;
 mod walk;
 
 use std::sync::Arc;

@@ -4,8 +4,9 @@
 //! dropped, whatever is written or merged meanwhile.
 
 mod id_filter;
+mod lacking;
 mod segment;
-mod stored;
+pub(crate) mod stored;
 mod version;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use gleaner_query::answer::ViewId;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
+pub use lacking::Lacking;
 pub use segment::{NormHistogram, SegmentCaches, SegmentKey, SegmentView};
 pub(crate) use stored::Keeping;
 pub use stored::StoredDocument;

@@ -7,6 +7,7 @@ mod backlog;
 mod growth;
 mod memory;
 mod merging;
+mod seats;
 
 use std::sync::Arc;
 
@@ -21,14 +22,15 @@ use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, Term};
 
 pub use memory::IndexingMemory;
-pub use merging::MergeOptions;
 pub(crate) use merging::{Forced, Running};
+pub use merging::{MergeOptions, merges_begun};
 
 use backlog::{Batch, Queued, waiting_bytes};
 pub(crate) use memory::Share;
 use merging::Begun;
+pub(crate) use seats::Seat;
 
-use crate::directory::{CommitMeta, ShardDirectory};
+use crate::directory::{CommitMeta, Completeness, ShardDirectory};
 use crate::schema::document::{DocumentBuilder, Identity, Prepared};
 use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
@@ -50,6 +52,8 @@ pub(crate) struct Writer {
     covered: Option<MappingVersion>,
     /// `None` until the first write and after a pause.
     tantivy: Option<IndexWriter<Queued>>,
+    /// What allows it to be open.
+    seat: Option<Seat>,
     share: Arc<Share>,
     begun: Begun,
     /// Applied, and not handed to tantivy yet.
@@ -58,6 +62,7 @@ pub(crate) struct Writer {
     /// The newest mapping that an applied operation was ordered under: the same on every copy that
     /// applied the same operations, whatever else its node has heard of.
     ordered_under: MappingVersion,
+    completeness: Completeness,
     /// Operations that the meta in memory does not hold yet.
     num_pending: u64,
     /// Times that the schema grew since the copy was opened.
@@ -94,11 +99,13 @@ impl Writer {
             builder: Arc::new(ArcSwap::from_pointee(builder)),
             covered: None,
             tantivy: None,
+            seat: None,
             share,
             begun: Begun::default(),
             batch: Batch::default(),
             next_seq_no,
             ordered_under,
+            completeness: commit.map_or(Completeness::Unknown, |commit| commit.completeness),
             num_pending: 0,
             num_growths: 0,
             is_poisoned: false,
@@ -130,12 +137,45 @@ impl Writer {
         self.next_seq_no
     }
 
+    /// Goes on at an operation beyond the one that is due; those between left nothing.
+    pub(crate) fn go_on_at(
+        &mut self,
+        seq_no: SeqNo,
+        ordered_under: MappingVersion,
+    ) -> Result<(), EngineError> {
+        if seq_no < self.next_seq_no {
+            let expected = self.next_seq_no;
+            return Err(EngineError::Gap {
+                expected,
+                found: seq_no,
+            });
+        }
+        self.next_seq_no = seq_no;
+        self.ordered_under = ordered_under;
+        Ok(())
+    }
+
     /// Returns what searches see once all that was applied is shown.
     pub(crate) fn generation(&self) -> Generation {
         Generation {
             mapping: self.ordered_under,
             visible: self.next_seq_no,
         }
+    }
+
+    /// Returns whether the documents are known to have all their fields.
+    pub(crate) fn completeness(&self) -> Completeness {
+        self.completeness
+    }
+
+    /// Notes that the documents have all their fields; the next durable commit says so.
+    pub(crate) fn set_complete(&mut self) {
+        self.completeness = Completeness::Complete;
+    }
+
+    /// Returns what a commit says of itself.
+    fn payload(&self) -> String {
+        CommitMeta::payload(self.next_seq_no, self.ordered_under, self.completeness)
     }
 
     /// Returns how often the schema grew, each time at the cost of the merges that ran.
@@ -174,6 +214,7 @@ impl Writer {
         }
         // Also what came before an operation that was refused.
         self.send()?;
+        self.share.note_use();
         applied
     }
 
@@ -287,7 +328,7 @@ impl Writer {
         self.send()?;
         self.guarded(|writer| {
             if writer.num_pending > 0 {
-                let payload = CommitMeta::payload(writer.next_seq_no, writer.ordered_under);
+                let payload = writer.payload();
                 let mut prepared: PreparedCommit<'_, Queued> =
                     writer.tantivy()?.prepare_commit()?;
                 prepared.set_payload(&payload);
@@ -305,7 +346,10 @@ impl Writer {
             let commit = writer.meta_in_memory();
             let current = writer.generation();
             // Records that change no document move the checkpoint too.
-            if commit.is_ok_and(|commit| commit.generation() == current) {
+            let is_same = |commit: CommitMeta| {
+                commit.generation() == current && commit.completeness == writer.completeness
+            };
+            if commit.is_ok_and(is_same) {
                 return Ok(());
             }
             writer.write_checkpoint()
@@ -339,13 +383,13 @@ impl Writer {
     /// Gives back the memory and threads of tantivy's writer; waits for running merges.
     pub(crate) fn close(&mut self) -> Result<(), EngineError> {
         self.flush()?;
-        self.guarded(|writer| match writer.tantivy.take() {
-            Some(tantivy) => {
+        self.guarded(|writer| {
+            if let Some(tantivy) = writer.tantivy.take() {
                 tantivy.wait_merging_threads()?;
                 writer.begun = Begun::default();
-                Ok(())
             }
-            None => Ok(()),
+            writer.seat = None;
+            Ok(())
         })
     }
 
@@ -353,11 +397,15 @@ impl Writer {
     pub(crate) fn give_up(&mut self) {
         drop(self.tantivy.take());
         self.begun = Begun::default();
+        self.seat = None;
     }
 
     /// Returns tantivy's writer, opening it.
     fn tantivy(&mut self) -> Result<&mut IndexWriter<Queued>, EngineError> {
         if self.tantivy.is_none() {
+            if self.seat.is_none() {
+                self.seat = Some(Seat::take(&self.share));
+            }
             let options = IndexWriterOptions::builder()
                 .num_worker_threads(1)
                 .memory_budget_per_thread(self.share.writer_limit())

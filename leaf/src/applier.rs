@@ -8,6 +8,7 @@ mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::ShardIndex;
@@ -98,12 +99,16 @@ impl Applier {
         Ok(self.apply_some())
     }
 
-    /// Applies what is due until nothing is, for the one who was told [`Left::ToThread`]. Blocks.
-    pub(crate) fn drain(&self) {
+    /// Applies what is due, for the one who was told [`Left::ToThread`], until nothing is or it is `until`.
+    /// Returns whether nothing is; if not, the caller is to call again. Blocks.
+    pub(crate) fn drain(&self, until: Instant) -> bool {
         loop {
-            self.apply_waiting();
+            let is_over = self.apply_until(Some(until));
             if self.waiting.lock().ends_draining(self.next()) {
-                return;
+                return true;
+            }
+            if is_over {
+                return false;
             }
         }
     }
@@ -172,18 +177,27 @@ impl Applier {
 
     /// Applies what is due. Blocks.
     fn apply_waiting(&self) {
+        self.apply_until(None);
+    }
+
+    /// Applies what is due; returns whether it ended for the time.
+    fn apply_until(&self, until: Option<Instant>) -> bool {
         let mut has_due = true;
         while has_due {
             let mut next = self.state.lock();
             while let Some(mut batch) = self.due(*next) {
                 if self.apply(*next, &mut batch).is_err() {
-                    return;
+                    return false;
                 }
                 self.advance(&mut next, batch);
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    return true;
+                }
             }
             drop(next);
             has_due = self.waiting.lock().has_due(self.next());
         }
+        false
     }
 
     fn due(&self, next: SeqNo) -> Option<Batch> {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -116,7 +117,7 @@ impl LeafClient for Leaf {
         self.write_call(call).await
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         // Only the primary knows what was acknowledged and is not visible yet.
         let shard = if call.realtime {
             self.primary_shard(call.shard, call.remaining).await?
@@ -169,6 +170,10 @@ impl LeafClient for Leaf {
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         Ok(self.states().await)
+    }
+
+    async fn node_stats(&self) -> Result<NodeStats, NodeFault> {
+        self.stats_of_node().await
     }
 }
 

@@ -65,6 +65,14 @@ impl Leaf {
         self.commit(shard, ShardIndex::commit).await
     }
 
+    /// Makes a durable commit of everything a replica has applied, shown or not.
+    pub(crate) async fn commit_applied(&self, shard: &Arc<Shard>) -> Result<(), LeafFault> {
+        // Held to the end: nothing is applied meanwhile.
+        let _primary = shard.primary.lock().await;
+        shard.wait_idle().await;
+        self.commit(shard, ShardIndex::commit).await
+    }
+
     /// Makes a durable commit by `commit` and trims the log below it.
     pub(crate) async fn commit(
         &self,
@@ -81,6 +89,7 @@ impl Leaf {
             stopped(shard, &reason)
         })?;
         shard.counters.flush.fetch_add(1, Ordering::Relaxed);
+        shard.flush_wanted.store(false, Ordering::Release);
         {
             let mut flushes = shard.flushes.lock();
             flushes.committed = flushes.committed.max(checkpoint.next_seq_no);

@@ -7,6 +7,7 @@ use gleaner_proto::LeafFault;
 
 use crate::applier::told;
 use crate::pool::PoolFault;
+use crate::shard::Shard;
 
 /// Returns the fault a failure of the log is.
 pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
@@ -58,15 +59,41 @@ pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
             limit_bytes: *limit,
         },
         EngineError::DeadlineExceeded => LeafFault::DeadlinePassed { shard },
-        EngineError::Poisoned | EngineError::Corrupt(_) | EngineError::Newer { .. } => {
-            LeafFault::Stopped { shard, reason }
-        }
+        EngineError::Poisoned
+        | EngineError::Corrupt(_)
+        | EngineError::Damaged(_)
+        | EngineError::Newer { .. } => LeafFault::Stopped { shard, reason },
         _ => LeafFault::Internal { shard, reason },
     }
 }
 
+/// Returns the fault a failure of a copy's engine is; where that may come of damaged files, they are
+/// checked soon.
+pub(crate) fn copy_fault(shard: &Shard, error: &EngineError) -> LeafFault {
+    let is_odd = matches!(
+        error,
+        EngineError::Tantivy(_)
+            | EngineError::Corrupt(_)
+            | EngineError::Damaged(_)
+            | EngineError::Io { .. }
+            | EngineError::Internal(_)
+    );
+    if is_odd {
+        shard.engine().suspect();
+    }
+    engine_fault(shard.key, error)
+}
+
+/// Returns the fault of a job on a copy that gave no result; one that panicked may have met damage.
+pub(crate) fn job_fault(shard: &Shard, fault: &PoolFault) -> LeafFault {
+    if matches!(fault, PoolFault::Panicked) {
+        shard.engine().suspect();
+    }
+    pool_fault(shard.key, fault)
+}
+
 /// Returns the fault of a job that gave no result.
-pub(crate) fn pool_fault(shard: ShardKey, fault: &PoolFault) -> LeafFault {
+fn pool_fault(shard: ShardKey, fault: &PoolFault) -> LeafFault {
     match fault {
         PoolFault::Rejected(fault) => fault.clone(),
         PoolFault::Late => LeafFault::DeadlinePassed { shard },

@@ -52,6 +52,12 @@ impl Followers {
         }
     }
 
+    /// Returns the position of the follower that is furthest behind.
+    pub(crate) fn slowest(&self) -> Option<SeqNo> {
+        let followers = self.0.lock();
+        followers.values().map(|follower| follower.position).min()
+    }
+
     /// Returns below which position, at most `below`, nobody needs the log; forgets who was silent
     /// for too long or is too far behind. One record more than a follower lacks is kept, so that it
     /// can compare its last one.

@@ -24,8 +24,16 @@ impl Leaf {
             metrics::counter!(metric::DOCUMENT_CACHE_LOOKUPS.name, "outcome" => outcome)
                 .absolute(count);
         }
-        // Told from the start on, not from the first search on.
-        metrics::gauge!(metric::SEARCHES_RUNNING.name).increment(0.0);
+        let (mut documents, mut lag) = (0, 0);
+        for shard in self.open_shards() {
+            documents += shard.engine().view().num_documents();
+            lag = lag.max(shard.replica_lag());
+        }
+        metrics::gauge!(metric::DOCUMENTS.name).set(documents as f64);
+        metrics::gauge!(metric::REPLICA_LAG_OPERATIONS.name).set(lag as f64);
+        metrics::counter!(metric::MERGES.name).absolute(gleaner_engine::writer::merges_begun());
+        let oldest = self.oldest_check().as_secs_f64();
+        metrics::gauge!(metric::OLDEST_CHECK_SECONDS.name).set(oldest);
         self.count_shards();
     }
 

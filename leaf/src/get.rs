@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use gleaner_engine::StoredDocument;
+use gleaner_engine::control::Ledger;
+use gleaner_engine::{EngineError, StoredDocument};
 use gleaner_model::{DocumentId, SeqNo};
 use gleaner_proto::LeafFault;
-use gleaner_proto::read::{Document, GetCall};
+use gleaner_proto::read::{Document, Documents, GetCall};
 
 use crate::Leaf;
-use crate::fault::engine_fault;
+use crate::fault::{copy_fault, engine_fault, job_fault};
+use crate::pool::caught;
 use crate::shard::Shard;
 use crate::versions::{Latest, Written};
 use crate::write::stopped;
@@ -22,7 +24,8 @@ impl Leaf {
         &self,
         shard: &Arc<Shard>,
         call: GetCall,
-    ) -> Result<Vec<Option<Document>>, LeafFault> {
+    ) -> Result<Documents, LeafFault> {
+        let may_be_stale = shard.may_be_stale();
         shard
             .counters
             .get
@@ -34,14 +37,24 @@ impl Leaf {
             shard.wake(Instant::now() + call.remaining / 2).await;
             HashMap::new()
         };
+        let ledger = Ledger::open(&self.query_memory());
+        let ledger = ledger.map_err(|error| engine_fault(shard.key, &error))?;
         let reading = Arc::clone(shard);
         // Reading takes page faults and decompression, which the runtime's threads must not wait for.
-        let read = tokio::task::spawn_blocking(move || all(&reading, call.ids, &unseen)).await;
-        read.unwrap_or_else(|error| {
+        let read = move || {
+            let read = caught(|| all(&reading, call.ids, &unseen, &ledger));
+            read.unwrap_or_else(|fault| Err(job_fault(&reading, &fault)))
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let found = read.unwrap_or_else(|error| {
             Err(LeafFault::Internal {
                 shard: shard.key,
                 reason: format!("reading documents failed: {error}"),
             })
+        })?;
+        Ok(Documents {
+            found,
+            may_be_stale,
         })
     }
 
@@ -69,8 +82,13 @@ impl Leaf {
         let in_log = latest
             .iter()
             .filter(|(_, latest)| matches!(latest.document, Written::InLog));
+        // Beyond it there is no room for what was read so far.
+        let limit = usize::try_from(self.options.memory_per_query_bytes).unwrap_or(usize::MAX);
         let in_log: Vec<SeqNo> = in_log.map(|(_, latest)| latest.seq_no).collect();
-        let mut read = self.contents_at(shard, &in_log, usize::MAX).await?;
+        let mut read = self.contents_at(shard, &in_log, limit).await?;
+        let num_bytes: usize = read.values().map(|content| content.source.len()).sum();
+        let held = self.query_memory().reserve(num_bytes as u64);
+        held.map_err(|error| engine_fault(shard.key, &error))?;
         let written = latest.into_iter().filter_map(|(id, latest)| {
             let content = match latest.document {
                 Written::Deleted(_) => None,
@@ -98,18 +116,22 @@ fn all(
     shard: &Shard,
     ids: Vec<DocumentId>,
     unseen: &Unseen,
+    ledger: &Ledger,
 ) -> Result<Vec<Option<Document>>, LeafFault> {
     // Taken after the version map was read: what has left the map since is visible in it.
     let view = shard.engine().view();
-    let one = |id: DocumentId| match unseen.get(&id) {
-        Some(document) => Ok(document.clone()),
-        None => {
-            let found = view.find(&id);
-            let found = found.map_err(|error| engine_fault(shard.key, &error))?;
-            Ok(found.map(document))
-        }
+    let mut meter = ledger.meter();
+    let mut one = |id: DocumentId| -> Result<Option<Document>, EngineError> {
+        let found = match unseen.get(&id) {
+            Some(document) => document.clone(),
+            None => view.find(&id)?.map(document),
+        };
+        let num_bytes = found.as_ref().map_or(0, |found| found.source.len());
+        meter.charge(num_bytes)?;
+        Ok(found)
     };
-    ids.into_iter().map(one).collect()
+    let mut one = |id| one(id).map_err(|error| copy_fault(shard, &error));
+    ids.into_iter().map(&mut one).collect()
 }
 
 /// Returns a stored document as it is answered.

@@ -49,7 +49,8 @@ impl Leaf {
     }
 }
 
-/// Returns the shards of which there are files: `<index>/<shard>`, `<index>/<shard>.incoming`.
+/// Returns the shards of which there are files: `<index>/<shard>`, `<index>/<shard>.incoming`
+/// and so on.
 fn copies_in(folder: &Path) -> io::Result<Vec<ShardKey>> {
     let mut found = Vec::new();
     let indices = match std::fs::read_dir(folder) {
@@ -76,8 +77,9 @@ fn uuid_of(name: &str) -> Option<IndexUuid> {
 }
 
 fn number_of(name: &str) -> Option<ShardNumber> {
-    let number = name.strip_suffix(".incoming").unwrap_or(name);
-    number.parse().ok().map(ShardNumber)
+    let (number, kind) = name.split_once('.').unwrap_or((name, ""));
+    let is_copy = matches!(kind, "" | "incoming" | "mended" | "damaged");
+    number.parse().ok().filter(|_| is_copy).map(ShardNumber)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 //! Called through `proto::LeafClient`, by other leaves through `proto::ReplicationClient`. Read
 //! [`Leaf`] first, then `write` for the life of a write and `replica` for that of a copy.
 
+mod agreement;
 mod applier;
+mod applying;
 mod client;
 mod durable;
 mod fault;
@@ -15,12 +17,15 @@ mod followers;
 mod gauges;
 mod get;
 mod growth;
+mod healing;
+mod history;
 mod idempotency;
 mod lease;
 mod leftovers;
 mod maintenance;
 mod makers;
 mod mapping;
+mod mending;
 mod opening;
 pub mod peers;
 mod pool;
@@ -35,6 +40,7 @@ mod replication;
 mod resting;
 mod resync;
 mod role;
+mod scrubber;
 mod search;
 mod shard;
 mod slots;
@@ -51,7 +57,7 @@ mod views;
 mod watermark;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
@@ -64,6 +70,7 @@ use gleaner_engine::document_cache::{self, DocumentCache};
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
+use gleaner_machine::Probe;
 use gleaner_model::{NodeId, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -135,6 +142,11 @@ pub struct LeafOptions {
     /// Free bytes that are enough whatever the share: a nearly full disk of terabytes still has
     /// room. Default 4 GiB; half of it is the flood stage.
     pub headroom_bytes: u64,
+    /// Whether all files of a copy are read and checked before it serves, and not only their lengths;
+    /// default true.
+    pub verify_at_opening: bool,
+    /// Bytes a second at which the files of open copies are checked, over and over; default 8 MiB. 0: never.
+    pub scrub_rate: u64,
     /// Clock: milliseconds since the epoch.
     pub clock: fn() -> i64,
 }
@@ -167,6 +179,8 @@ impl LeafOptions {
             flood_stage: 0.95,
             high_watermark: 0.90,
             headroom_bytes: 4 << 30,
+            verify_at_opening: true,
+            scrub_rate: 8 << 20,
             clock,
         }
     }
@@ -186,6 +200,7 @@ pub struct Leaf {
     documents: Arc<DocumentCache>,
     /// Shared by the writers of all shards.
     indexing: Arc<IndexingMemory>,
+    applying: applying::Applying,
     writes: write::WriteQueue,
     /// Answers to requests that may be sent again.
     told: idempotency::Told,
@@ -195,6 +210,8 @@ pub struct Leaf {
     stopping: watch::Sender<bool>,
     /// When this process began to hold copies.
     started: Instant,
+    /// Reads what process, machine and disk say of themselves.
+    probe: Arc<Probe>,
     /// Held while this leaf changes the cluster state, so that its shards do not race each other.
     changing_metadata: tokio::sync::Mutex<()>,
     /// Numbers of snapshots handed out; begins at the time of the start, so that one of an earlier
@@ -204,10 +221,14 @@ pub struct Leaf {
     opening: tokio::sync::Semaphore,
     /// Engines of copies that were closed and may be in use for a while.
     lingering: Mutex<BTreeMap<ShardKey, Weak<ShardIndex>>>,
+    /// Replicas whose own files are open and that do not serve yet: a damaged primary may copy them.
+    unserved: Mutex<BTreeMap<ShardKey, Weak<shard::Shard>>>,
     /// Shards that are looked after at once.
     maintaining: tokio::sync::Semaphore,
     /// Bounds how many replicas copy files at once.
     copying: tokio::sync::Semaphore,
+    /// Damages that copies were found with, the newest last.
+    damages: Mutex<VecDeque<(ShardKey, String)>>,
     /// When shards that failed are tried again.
     retries: Mutex<BTreeMap<ShardKey, Retry>>,
     /// Background tasks that hold the leaf.

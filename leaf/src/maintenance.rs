@@ -15,11 +15,13 @@ use gleaner_engine::document_cache::DocumentCache;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
+use gleaner_machine::Probe;
 use gleaner_model::{ClusterState, IndexMeta, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::applier::told;
+use crate::applying::Applying;
 use crate::idempotency::Told;
 use crate::mapping::analyzers_of;
 use crate::opening::Opening;
@@ -74,18 +76,22 @@ impl Leaf {
             })),
             documents: Arc::new(DocumentCache::new(options.document_cache_bytes)),
             indexing: IndexingMemory::new(options.indexing_memory_bytes),
+            applying: Applying::of(options.search_threads),
             writes: WriteQueue::new(options.write_queue_bytes, options.write_patience),
             told: Told::default(),
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
             started: Instant::now(),
+            probe: Arc::new(Probe::new(Some(options.folder.clone()))),
             changing_metadata: tokio::sync::Mutex::default(),
             opening: tokio::sync::Semaphore::new(options.search_threads.max(2)),
             maintaining: tokio::sync::Semaphore::new(options.search_threads.max(2)),
             copying: tokio::sync::Semaphore::new(MAX_COPIES),
+            damages: Mutex::default(),
             retries: Mutex::default(),
             lingering: Mutex::default(),
+            unserved: Mutex::default(),
             tasks: Arc::new(watch::Sender::new(0)),
             next_snapshot: AtomicU64::new(((options.clock)().max(0) as u64) << 16),
             options,
@@ -95,6 +101,9 @@ impl Leaf {
         });
         leaf.spawn(Arc::clone(&leaf).follow_state());
         leaf.spawn(Arc::clone(&leaf).maintain());
+        if leaf.options.scrub_rate > 0 {
+            leaf.spawn(Arc::clone(&leaf).scrub(leaf.options.scrub_rate));
+        }
         Ok(leaf)
     }
 
@@ -181,18 +190,29 @@ impl Leaf {
     ) {
         match self.role_in(&index, key.shard) {
             Some(Role::Replica) => self.keep_replica(key, opening).await,
-            Some(Role::Primary) | None => self.open_primary(key, index).await,
+            Some(Role::Primary) | None => self.open_primary(key, index, opening).await,
         }
     }
 
-    async fn open_primary(self: &Arc<Self>, key: ShardKey, index: Arc<IndexMeta>) {
+    async fn open_primary(
+        self: &Arc<Self>,
+        key: ShardKey,
+        index: Arc<IndexMeta>,
+        opening: Arc<Opening>,
+    ) {
+        if let Err(reason) = self.agree(key, &opening).await {
+            if !*self.stopping.borrow() {
+                self.opened(key, Err(reason));
+            }
+            return;
+        }
         // An error means that the semaphore is closed, which nobody does.
         let permit = self.opening.acquire().await;
         if *self.stopping.borrow() {
             return;
         }
         let opened = match analyzers_of(&index) {
-            Ok(analyzers) => self.open_shard(key, index, analyzers).await,
+            Ok(analyzers) => self.open_shard((key, opening), index, analyzers).await,
             Err(reason) => Err(reason),
         };
         drop(permit);
@@ -206,6 +226,7 @@ impl Leaf {
         if self.opened(key, opened.clone())
             && let Ok(shard) = opened
         {
+            self.spawn(Arc::clone(self).mend(Arc::clone(&shard)));
             self.spawn(Arc::clone(self).refresh_periodically(shard));
         }
     }
@@ -239,6 +260,7 @@ impl Leaf {
             // An error means that the semaphore is closed, which nobody does.
             let permit = leaf.maintaining.acquire().await;
             if !*leaf.stopping.borrow() {
+                leaf.look_at_files(&shard).await;
                 leaf.maintain_shard(&shard).await;
             }
             drop(permit);

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use gleaner_analysis::{AnalyzerRegistry, Limits};
 use gleaner_coordinator::{Coordinator, CoordinatorError, update};
-use gleaner_engine::schema::document::{DocumentError, DocumentParser, grown_mapping};
+use gleaner_engine::schema::document::{DocumentError, DocumentParser, Growth};
 use gleaner_model::{ClusterState, IndexMeta, Mapping, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::WriteFault;
-use gleaner_query::mapping::MappingRules;
 
 use crate::Leaf;
 use crate::shard::Shard;
@@ -24,6 +23,15 @@ pub(crate) fn document_fault(error: &DocumentError) -> WriteFault {
         kind: error.kind().into(),
         reason: error.to_string(),
         cause,
+    }
+}
+
+/// Returns the fault of a document whose fields the cluster state has no room for.
+fn too_large(reason: &str) -> WriteFault {
+    WriteFault::Document {
+        kind: "illegal_argument_exception".into(),
+        reason: reason.to_owned(),
+        cause: None,
     }
 }
 
@@ -66,6 +74,11 @@ impl Leaf {
             Ok(state) => state,
             // Nothing is to be agreed: what is known here decides while the keeper is away.
             Err(CoordinatorError::Unavailable { .. }) if !has_new => self.coordinator.state(),
+            Err(CoordinatorError::TooLarge { reason }) => {
+                let refused =
+                    |(id, source): &Bringing| ((id.clone(), source.clone()), too_large(&reason));
+                return Ok(documents.iter().map(refused).collect());
+            }
             Err(error) => return Err(not_agreed(shard.key, &error)),
         };
         // Taking it over may have to wait for the shard's writer; other shards do not wait with it.
@@ -123,23 +136,14 @@ fn grown(
     documents: &[Bringing],
     refused: &mut Vec<(Bringing, WriteFault)>,
 ) -> Option<Mapping> {
-    let rules = MappingRules::from(&index.settings);
-    let mut mapping: Option<Mapping> = None;
+    let mut growth = Growth::new(&index.mapping, (&index.settings).into(), analyzers);
     for (id, source) in documents {
-        let current = mapping.as_ref().unwrap_or(&index.mapping);
-        match grown_mapping((id.as_str(), &source[..]), current, &rules, analyzers) {
-            Ok(None) => {}
-            Ok(Some(next)) => mapping = Some(next),
-            Err(error) => {
-                let document = (id.clone(), source.clone());
-                refused.push((document, document_fault(&error)));
-            }
+        if let Err(error) = growth.add(id.as_str(), source) {
+            let document = (id.clone(), source.clone());
+            refused.push((document, document_fault(&error)));
         }
     }
-    if let Some(mapping) = &mut mapping {
-        mapping.version.0 = index.mapping.version.0 + 1;
-    }
-    mapping
+    growth.into_mapping()
 }
 
 impl Shard {
@@ -224,6 +228,7 @@ impl Shard {
 pub(crate) fn analyzers_of(index: &IndexMeta) -> Result<Arc<AnalyzerRegistry>, String> {
     let limits = Limits {
         max_ngram_diff: index.settings.max_ngram_diff,
+        max_shingle_diff: index.settings.max_shingle_diff(),
         ..Limits::default()
     };
     AnalyzerRegistry::with_limits(&index.settings.analysis, limits)

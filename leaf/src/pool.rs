@@ -104,11 +104,7 @@ impl Pool {
             return Err(PoolFault::Late);
         }
         let control = Arc::new(Control::until(deadline));
-        let evaluate = AssertUnwindSafe(|| job(&control));
-        std::panic::catch_unwind(evaluate).map_err(|_| {
-            tell_panic();
-            PoolFault::Panicked
-        })
+        caught(|| job(&control))
     }
 
     /// Evaluates `job` on the pool, by `deadline`.
@@ -161,6 +157,14 @@ impl Pool {
             Err(_) => Err(PoolFault::Panicked),
         }
     }
+}
+
+/// Evaluates a job where it is called; one that panics gives no result.
+pub(crate) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, PoolFault> {
+    std::panic::catch_unwind(AssertUnwindSafe(job)).map_err(|_| {
+        tell_panic();
+        PoolFault::Panicked
+    })
 }
 
 fn work(jobs: &Receiver<Job>) {

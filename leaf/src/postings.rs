@@ -17,7 +17,7 @@ use gleaner_query::answer::LeafTimes;
 use gleaner_query::resolved::{Statistics, StatisticsRequest};
 
 use crate::Leaf;
-use crate::search::joined;
+use crate::search::{are_stale, joined, mark_stale};
 
 impl Leaf {
     pub(crate) async fn posting_lists(
@@ -28,12 +28,12 @@ impl Leaf {
         let deadline = started + call.remaining;
         let asked: Vec<ShardView> = call.shards.iter().map(|list| list.shard).collect();
         let targets = self.targets(&asked, deadline).await;
+        let are_stale = are_stale(&targets);
         let lists = targets.iter().zip(&call.shards);
         let lists: Vec<(Arc<View>, Option<SeqNo>)> = lists
             .filter_map(|(target, list)| Some((Arc::clone(&target.as_ref().ok()?.1), list.after)))
             .collect();
-        let limit = self.options.memory_per_query_bytes;
-        let memory = self.memory.child(LeafFault::QUERY_ACCOUNT, limit);
+        let memory = self.query_memory();
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
             let one = |(view, after): &(Arc<View>, Option<SeqNo>)| {
@@ -45,7 +45,11 @@ impl Leaf {
             }
             answers
         };
-        joined(targets, self.pool.run(deadline, job).await)
+        let mut answers = joined(targets, self.pool.run(deadline, job).await);
+        mark_stale(&mut answers, &are_stale, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
     }
 
     pub(crate) async fn locate_documents(
@@ -56,27 +60,34 @@ impl Leaf {
         let deadline = started + call.remaining;
         let asked: Vec<ShardView> = call.shards.iter().map(|of| of.shard).collect();
         let targets = self.targets(&asked, deadline).await;
+        let are_stale = are_stale(&targets);
         let sets = targets.iter().zip(call.shards);
         let sets: Vec<(Arc<View>, Vec<LocateSet>)> = sets
             .filter_map(|(target, of)| Some((Arc::clone(&target.as_ref().ok()?.1), of.sets)))
             .collect();
-        if sets.iter().all(|(_, sets)| is_short(sets)) {
-            let control = Arc::new(Control::until(deadline));
-            let answers = sets
+        let outcome = if sets.iter().all(|(_, sets)| is_short(sets)) {
+            let control = Control::until(deadline);
+            let located = sets
                 .iter()
                 .map(|(view, sets)| in_view(view, sets, &control));
-            return joined(targets, Ok(answers.collect()));
-        }
-        let job = move |control: &Arc<Control>| {
-            let begun = Instant::now();
-            let located = sets.iter().map(|(view, sets)| in_view(view, sets, control));
-            let mut answers: Vec<_> = located.collect();
-            for answer in answers.iter_mut().flatten() {
-                answer.times = Some(times(started, begun));
-            }
-            answers
+            Ok(located.collect())
+        } else {
+            let job = move |control: &Arc<Control>| {
+                let begun = Instant::now();
+                let located = sets.iter().map(|(view, sets)| in_view(view, sets, control));
+                let mut answers: Vec<_> = located.collect();
+                for answer in answers.iter_mut().flatten() {
+                    answer.times = Some(times(started, begun));
+                }
+                answers
+            };
+            self.pool.run(deadline, job).await
         };
-        joined(targets, self.pool.run(deadline, job).await)
+        let mut answers = joined(targets, outcome);
+        mark_stale(&mut answers, &are_stale, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
     }
 }
 
@@ -118,6 +129,7 @@ fn one_page(
         list: found.list,
         is_last: found.is_last,
         times: None,
+        may_be_stale: false,
     })
 }
 
@@ -141,5 +153,6 @@ fn in_view(
         num_documents: view.num_documents(),
         sets: answered,
         times: None,
+        may_be_stale: false,
     })
 }

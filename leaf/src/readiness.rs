@@ -47,11 +47,10 @@ impl Readiness {
     fn count(&mut self, key: ShardKey, slot: Option<&Slot>) {
         match slot {
             Some(Slot::Open(shard)) => match shard.applier.failure() {
-                None if shard.silent_for().is_some() => {
-                    let progress = "its primary is not heard of".to_owned();
-                    self.cut_off.push((key, progress));
-                }
-                None => self.open += 1,
+                None => match shard.cut_off() {
+                    Some(reason) => self.cut_off.push((key, reason)),
+                    None => self.open += 1,
+                },
                 Some(reason) => self.failed.push((key, reason.to_string())),
             },
             Some(Slot::Failed(reason)) => self.failed.push((key, reason.to_string())),

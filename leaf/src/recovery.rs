@@ -8,18 +8,24 @@ use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
+use gleaner_engine::directory::Verification;
 use gleaner_engine::schema::document::DocumentParser;
-use gleaner_model::{IndexMeta, NodeId, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{
+    IndexMeta, MappingVersion, NodeId, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::Leaf;
 use crate::applier::{Applier, told};
 use crate::followers::Followers;
+use crate::healing::Patient;
 use crate::lease::{LeaseTerms, Leases};
 use crate::makers::Makers;
+use crate::opening::Opening;
 use crate::resting::Resting;
 use crate::role::Role;
+use crate::scrubber::Checks;
 use crate::shard::{Counters, Flushes, Primary, Shard};
 use crate::snapshots::Snapshots;
 use crate::versions::{Latest, VersionMap, Written};
@@ -49,23 +55,44 @@ impl Leaf {
     /// Opens the copy of `key`: engine at its checkpoint, a new primary term, the log replayed,
     /// everything in it visible.
     pub(crate) async fn open_shard(
-        &self,
-        key: ShardKey,
+        self: &Arc<Self>,
+        (key, opening): (ShardKey, Arc<Opening>),
         index: Arc<IndexMeta>,
         analyzers: Arc<AnalyzerRegistry>,
     ) -> Result<Arc<Shard>, String> {
         let started = Instant::now();
-        let opened = self.open_engine(key, &index, &analyzers).await;
-        let (engine, checkpoint) = opened.map_err(|error| told(&error))?;
+        let patient = Patient {
+            key,
+            index: &index,
+            analyzers: &analyzers,
+            opening: &opening,
+        };
+        let (engine, checkpoint) = self.open_sound(&patient).await?;
         let tail = self.log.tail(key).await.map_err(|error| told(&error))?;
+        check_mapping(index.mapping.version, checkpoint.generation.mapping)?;
         check_tail(checkpoint, tail)?;
-        self.check_presence(key).await?;
-        let term = self.take_term(key, tail.is_some()).await?;
+        let was_here = self.check_presence(key).await?;
+        // Where others follow, no term is used twice: an older folder may have lost all its records.
+        let is_followed = index.copies_of(key.shard).len() > 1;
+        let was_written = tail.is_some() || (was_here && is_followed);
+        let term = self.take_term(key, was_written).await?;
+        if tail.is_none() {
+            // Nothing was written yet: whatever comes is indexed with all its fields.
+            engine.set_complete();
+        }
         let engine = Arc::new(engine);
         let next = tail.map_or(SeqNo(0), SeqNo::next);
+        if is_followed || self.folders(key).history.exists() {
+            self.begin_term(key, term).await?;
+        }
         let mut versions = VersionMap::default();
         let replayed = self
-            .replay((key, &engine), checkpoint.next_seq_no, next, &mut versions)
+            .replay(
+                (&index, &engine),
+                checkpoint.next_seq_no,
+                next,
+                &mut versions,
+            )
             .await?;
         let begin = Begin {
             role: Role::Primary,
@@ -134,6 +161,11 @@ impl Leaf {
             length: self.options.lease,
             quiet: self.options.lease_after,
         };
+        let is_unlisted = !engine.is_listed();
+        let checked = match self.options.verify_at_opening {
+            true => Instant::now(),
+            false => self.started,
+        };
         let has_content = next.max(applied) > SeqNo(0);
         let leases = Leases::new(terms, has_content.then_some(self.started));
         let now = Instant::now();
@@ -161,8 +193,10 @@ impl Leaf {
             taking_turn: tokio::sync::Mutex::default(),
             primary: Arc::new(tokio::sync::Mutex::new(primary)),
             applier: Applier::new(engine, applied, step_bytes, leases),
+            applying: self.applying.clone(),
             views: Views::default(),
             heard: Mutex::new(now),
+            apart: Mutex::default(),
             followers,
             snapshots: Snapshots::default(),
             room: self.writes.for_shard(),
@@ -174,8 +208,10 @@ impl Leaf {
             resting: Resting::new(),
             refresh_wanted: Notify::new(),
             interval_changed: Notify::new(),
-            flush_wanted: AtomicBool::new(false),
+            // A commit of an earlier version names no checksums: the next one does.
+            flush_wanted: AtomicBool::new(is_unlisted),
             is_maintained: AtomicBool::new(false),
+            checks: Mutex::new(Checks::new(checked)),
             counters: Counters::default(),
             flushes: Mutex::new(flushes),
         }
@@ -189,31 +225,47 @@ impl Leaf {
         analyzers: &Arc<AnalyzerRegistry>,
     ) -> Result<(ShardIndex, Checkpoint), EngineError> {
         let folder = self.folders(key).copy;
-        let mapping = Arc::clone(&index.mapping);
+        let (meta, options) = self.engine_parts(key, index, analyzers);
+        let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
+        let opened = opened.await;
+        opened.unwrap_or_else(|error| Err(EngineError::Internal(error.to_string())))
+    }
+
+    /// Returns what an engine of the copy is opened with.
+    pub(crate) fn engine_parts(
+        &self,
+        key: ShardKey,
+        index: &IndexMeta,
+        analyzers: &Arc<AnalyzerRegistry>,
+    ) -> (ShardMeta, ShardOptions) {
         let meta = ShardMeta {
             key,
-            mapping,
+            mapping: Arc::clone(&index.mapping),
             analyzers: Arc::clone(analyzers),
+        };
+        let verification = match self.options.verify_at_opening {
+            true => Verification::Content,
+            false => Verification::Lengths,
         };
         let options = ShardOptions {
             memory: Arc::clone(&self.indexing),
             documents: Arc::clone(&self.documents),
+            verification,
             ..ShardOptions::default()
         };
-        let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
-        let opened = opened.await;
-        opened.unwrap_or_else(|error| Err(EngineError::Internal(error.to_string())))
+        (meta, options)
     }
 
     /// Applies records `from..to` of the log and remembers the tombstones among them; returns how
     /// many documents were written.
     async fn replay(
         &self,
-        (key, engine): (ShardKey, &Arc<ShardIndex>),
+        (index, engine): (&IndexMeta, &Arc<ShardIndex>),
         mut from: SeqNo,
         to: SeqNo,
         versions: &mut VersionMap,
     ) -> Result<u64, String> {
+        let (key, mapping) = (engine.key(), index.mapping.version);
         let mut written = 0;
         while from < to {
             // What is not replayed now is with the next start.
@@ -231,7 +283,7 @@ impl Leaf {
             }
             let engine = Arc::clone(engine);
             let applied = tokio::task::spawn_blocking(move || {
-                let decoded = apply_page(&engine, &page.records)?;
+                let decoded = apply_page(&engine, &page.records, mapping)?;
                 Ok::<_, String>((decoded, page.next))
             });
             let (operations, next) = applied.await.map_err(|error| error.to_string())??;
@@ -248,10 +300,12 @@ impl Leaf {
 fn apply_page(
     engine: &ShardIndex,
     records: &[gleaner_log::Record],
+    mapping: MappingVersion,
 ) -> Result<Vec<(SeqNo, Operation)>, String> {
     let mut operations = Vec::with_capacity(records.len());
     for record in records {
         let operation = Operation::decode(&record.payload).map_err(|error| error.to_string())?;
+        check_mapping(mapping, operation.mapping)?;
         engine
             .apply(record.seq_no, &operation)
             .map_err(|error| told(&error))?;
@@ -279,6 +333,19 @@ fn remember(versions: &mut VersionMap, seq_no: SeqNo, operation: Operation) -> b
         OperationKind::Refresh | OperationKind::NoOp => return false,
     }
     true
+}
+
+/// The mapping in force may not be older than one that documents were written under: fields would be
+/// missing from searches in silence.
+pub(crate) fn check_mapping(in_force: MappingVersion, used: MappingVersion) -> Result<(), String> {
+    if used <= in_force {
+        return Ok(());
+    }
+    Err(format!(
+        "the cluster state is an older one: its mapping of the index has version {in_force}, and documents \
+         were written under version {used}. Put back the newest `cluster.json` that the keeper of the \
+         cluster state, or this server, had"
+    ))
 }
 
 /// The index may not know more than the log: then the log has lost something.

@@ -67,7 +67,8 @@ impl Leaf {
         due
     }
 
-    fn reopen(self: &Arc<Self>, key: ShardKey) {
+    /// Closes a copy and opens it again, unless that is under way.
+    pub(crate) fn reopen(self: &Arc<Self>, key: ShardKey) {
         let state = self.coordinator.state();
         let Some(index) = state.indices.get(&key.index).cloned() else {
             return;

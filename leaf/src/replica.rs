@@ -6,13 +6,17 @@
 //!              none, or they do not fit             copying
 //! copying      all files here and checked           opening
 //! catching up  all that the primary had and showed  serving
-//!              log trimmed, other history           copying
-//! serving      log trimmed, other history           copying
+//!              the primary is away, or has lost
+//!              what this copy holds                 serving what it has
+//!              log trimmed                          copying
+//! serving      log trimmed                          copying
 //! any          damage                               failed: opened again later
 //!              not wanted any more, leaf stops      closed
 //! ```
 //!
-//! The copy serves only in *serving*, and goes on doing so when the primary is away. Calls that
+//! The copy serves only in *serving*, and goes on doing so when the primary is away. Where it cannot
+//! follow, what it serves may be old, and its state says so. It is copied anew only when the primary's
+//! history holds all its records: a copy never gives up what the primary does not have. Calls that
 //! fail are repeated after growing pauses. The records it gets are made durable in its own log,
 //! under the same positions and terms, before they are applied; a refresh record makes them
 //! visible, so all copies come to show the same states.
@@ -21,10 +25,13 @@ mod files;
 mod follow;
 mod own;
 mod pause;
+mod restore;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use gleaner_model::ShardKey;
+use gleaner_model::{NodeId, ShardKey};
+use gleaner_proto::ReplicationClient;
 
 use crate::Leaf;
 use crate::opening::Opening;
@@ -41,6 +48,8 @@ pub(crate) enum Halt {
     Later(String),
     /// What it has does not lead to what the primary has: it must begin again from files.
     Files(String),
+    /// It cannot follow now, and keeps and serves what it has.
+    Kept(String),
     /// It is damaged, or this node's disk is.
     Broken(String),
 }
@@ -49,6 +58,17 @@ impl Halt {
     /// Returns the halt of an error that may pass.
     fn later(error: &dyn std::error::Error) -> Self {
         Self::Later(crate::applier::told(error))
+    }
+
+    /// Returns why, for people.
+    fn reason(self) -> String {
+        match self {
+            Self::Closed => "it is not wanted any more".to_owned(),
+            Self::Later(reason)
+            | Self::Files(reason)
+            | Self::Kept(reason)
+            | Self::Broken(reason) => reason,
+        }
     }
 
     /// Returns the halt of an error that opening the copy again may cure.
@@ -74,6 +94,8 @@ impl Leaf {
             leaf: self,
             key,
             opening,
+            since: Instant::now(),
+            source: None,
         };
         let mut pause = Pause::default();
         loop {
@@ -90,12 +112,20 @@ impl Leaf {
     }
 }
 
+/// For how long the primary of a copy that is being opened may be away before that is worth a warning: leaves
+/// that are started together are not ready together.
+const STARTING: Duration = Duration::from_secs(30);
+
 /// Looks after one replica.
 struct Keeper {
     leaf: Arc<Leaf>,
     key: ShardKey,
     /// What its slot says while it does not serve.
     opening: Arc<Opening>,
+    /// When it began to be looked after.
+    since: Instant,
+    /// Whose copy it is made from; `None`: the primary's.
+    source: Option<NodeId>,
 }
 
 impl Keeper {
@@ -105,12 +135,15 @@ impl Keeper {
             Ok(shard) => shard,
             Err(halt) => return self.halted(halt),
         };
+        self.leaf.show_unserved(&shard);
         let mut follower = Follower::new(&self.leaf, &shard, &self.opening);
         let caught_up = match follower.replay().await {
             Ok(()) => follower.catch_up().await,
             Err(halt) => Err(halt),
         };
-        if let Err(halt) = caught_up {
+        if let Err(Halt::Kept(reason)) = caught_up {
+            shard.part(reason);
+        } else if let Err(halt) = caught_up {
             drop(follower);
             // Nobody else has it; its folder must be free before it is opened again.
             return match self.leaf.release(shard).await {
@@ -132,7 +165,7 @@ impl Keeper {
                 self.leave(reason).await
             }
             // The slot tells a failure, and failed copies are opened again by the leaf.
-            Halt::Closed | Halt::Later(_) | Halt::Broken(_) => Next::End,
+            Halt::Closed | Halt::Later(_) | Halt::Kept(_) | Halt::Broken(_) => Next::End,
         }
     }
 
@@ -162,15 +195,19 @@ impl Keeper {
                 self.give_up("it is not wanted any more");
                 Next::End
             }
-            Halt::Later(reason) => {
-                tracing::warn!(shard = %self.key, reason, "replica is tried again");
+            Halt::Later(reason) | Halt::Kept(reason) => {
+                let key = &self.key;
+                match self.since.elapsed() < STARTING {
+                    true => tracing::info!(shard = %key, reason, "replica is tried again"),
+                    false => tracing::warn!(shard = %key, reason, "replica is tried again"),
+                }
                 self.opening.tell(reason);
                 Next::Pause
             }
             Halt::Files(reason) => {
                 tracing::warn!(shard = %self.key, reason, "replica begins again from files");
                 self.opening.tell(reason);
-                if let Err(error) = files::begin(&self.leaf.folders(self.key)) {
+                if let Err(error) = files::begin(&self.leaf.folders(self.key).incoming) {
                     tracing::warn!(shard = %self.key, %error, "no folder for the files");
                 }
                 Next::Pause
@@ -190,8 +227,21 @@ impl Keeper {
         }
     }
 
+    /// Returns whose copy it is made from.
+    fn source(&self) -> Result<Arc<dyn ReplicationClient>, Halt> {
+        let source = match &self.source {
+            Some(node) => self.leaf.peers.replication(node),
+            None => self.leaf.primary_of(self.key),
+        };
+        source.ok_or_else(|| Halt::Later(follow::NO_PRIMARY.to_owned()))
+    }
+
     async fn open(&self) -> Result<Arc<Shard>, Halt> {
         let folders = self.leaf.folders(self.key);
+        if folders.has_lost_commit() {
+            let reason = "the shard's folder is damaged: `meta.json` is missing";
+            self.leaf.note_damage(self.key, reason);
+        }
         if folders.is_to_be_copied() {
             let permit = self.until_closed(self.leaf.copying.acquire()).await?;
             self.copy_files(&folders).await?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{SeqNo, ShardKey};
+use gleaner_model::{Chain, History, NodeId, SeqNo, ShardKey};
 use gleaner_proto::replicate::{
     FileCall, LogPage, LogRecord, LogTailCall, Snapshot, SnapshotCall, SnapshotFile,
 };
@@ -16,6 +16,7 @@ use crate::Leaf;
 use crate::client::OPENING_PATIENCE;
 use crate::fault::{engine_fault, log_fault};
 use crate::maintenance::drop_files;
+use crate::role::Role;
 use crate::shard::Shard;
 use crate::snapshots::{Kept, MAX_SNAPSHOTS, read};
 use crate::write::stopped;
@@ -26,11 +27,18 @@ const MAX_PAGE_BYTES: usize = 8 << 20;
 /// The longest that a call waits for a record.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How long a damaged primary waits for its replica to open: that one may wait for the primary in turn.
+const FILES_PATIENCE: Duration = Duration::from_secs(10);
+
 #[async_trait]
 impl ReplicationClient for Leaf {
     async fn log_tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
         let deadline = Instant::now() + call.wait.min(LONGEST_WAIT);
-        let shard = self.primary_shard(call.shard, OPENING_PATIENCE).await?;
+        let shard = self.source_shard(call.shard, &call.follower).await?;
+        if let Some(held) = &call.held {
+            let follower = (&call.follower, held);
+            self.check_follower(&shard, follower, false).await?;
+        }
         shard
             .followers
             .heard(&call.follower, call.from, Instant::now());
@@ -51,16 +59,28 @@ impl ReplicationClient for Leaf {
     }
 
     async fn open_snapshot(&self, call: SnapshotCall) -> Result<Snapshot, LeafFault> {
-        let shard = self.primary_shard(call.shard, OPENING_PATIENCE).await?;
+        let shard = match call.any_copy {
+            true => self.copy_with_files(call.shard, FILES_PATIENCE).await?,
+            false => self.source_shard(call.shard, &call.follower).await?,
+        };
+        if let (Some(held), Role::Primary) = (&call.held, shard.role) {
+            let follower = (&call.follower, held);
+            self.check_follower(&shard, follower, true).await?;
+        }
         // From here on no commit trims the log beyond what the snapshot will need.
         let committed = shard.flushes.lock().committed;
         shard
             .followers
             .heard(&call.follower, committed, Instant::now());
-        self.flush_shard(&shard).await?;
+        match shard.role {
+            Role::Primary => self.flush_shard(&shard).await?,
+            // For a primary, which will show all of it once it has the files.
+            Role::Replica => self.commit_applied(&shard).await?,
+        }
         let follower = call.follower.clone();
         let (kept, files) = pinned(&shard, call).await?;
         let next_seq_no = kept.commit.next_seq_no();
+        let last = last_record(&shard, next_seq_no).await?;
         let id = self.next_snapshot.fetch_add(1, Ordering::Relaxed);
         let (has_room, dropped) = shard.snapshots.keep(id, kept);
         drop_files(dropped);
@@ -74,16 +94,25 @@ impl ReplicationClient for Leaf {
             .followers
             .heard(&follower, next_seq_no, Instant::now());
         // A copy opened from the files shows all that is in them: let all copies come to show it.
-        self.mark_shown(&shard, next_seq_no).await?;
+        if shard.role == Role::Primary {
+            // Nobody followed when it was opened, where nothing is noted.
+            let term = shard.primary.lock().await.term;
+            let noted = self.begin_term(shard.key, term).await;
+            noted.map_err(|reason| stopped(&shard, &reason))?;
+            self.mark_shown(&shard, next_seq_no).await?;
+        }
+        let history = self.history_below(&shard, next_seq_no).await?;
         Ok(Snapshot {
             id,
             next_seq_no,
             files,
+            last,
+            history: Some(history),
         })
     }
 
     async fn read_file(&self, call: FileCall) -> Result<Bytes, LeafFault> {
-        let shard = self.primary_shard(call.shard, OPENING_PATIENCE).await?;
+        let shard = self.copy_with_files(call.shard, OPENING_PATIENCE).await?;
         let snapshot = shard.snapshots.find(call.snapshot);
         let snapshot = snapshot.ok_or(LeafFault::ViewMissing {
             shard: call.shard,
@@ -102,10 +131,59 @@ impl ReplicationClient for Leaf {
         }
     }
 
+    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
+        let state = self.coordinator.state();
+        if self.role(&state, shard).is_none() {
+            return Err(LeafFault::NotHere { shard });
+        }
+        let history = self.own_history(shard).await;
+        history.map_err(|reason| LeafFault::Stopped { shard, reason })
+    }
+
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {
-        let shard = self.primary_shard(shard, OPENING_PATIENCE).await?;
+        let shard = self.copy_with_files(shard, OPENING_PATIENCE).await?;
         drop_files(shard.snapshots.take(snapshot));
         Ok(())
+    }
+}
+
+impl Leaf {
+    /// Returns the copy that `follower` may copy: the primary, and for the primary's own leaf, which has
+    /// lost records then, any other.
+    async fn source_shard(
+        &self,
+        key: ShardKey,
+        follower: &NodeId,
+    ) -> Result<Arc<Shard>, LeafFault> {
+        let state = self.coordinator.state();
+        let index = state.indices.get(&key.index);
+        let primary = index.and_then(|index| index.copies_of(key.shard).first());
+        if primary == Some(follower) && self.role(&state, key) == Some(Role::Replica) {
+            return self.shard(key, OPENING_PATIENCE).await;
+        }
+        self.primary_shard(key, OPENING_PATIENCE).await
+    }
+
+    /// Returns the history of the shard's log below `next`.
+    async fn history_below(&self, shard: &Shard, next: SeqNo) -> Result<History, LeafFault> {
+        let key = shard.key;
+        let stopped = |reason: String| LeafFault::Stopped { shard: key, reason };
+        let mut history = self.own_history(key).await.map_err(stopped)?;
+        if next < history.next {
+            let origin = history.chain.map(|chain| chain.origin);
+            let last = next.0.checked_sub(1).map(SeqNo);
+            history.chain = match (origin, last) {
+                (Some(origin), Some(last)) => {
+                    let chain = self.chain_at(key, last, origin).await;
+                    chain.map_err(stopped)?
+                }
+                (Some(origin), None) => Some(Chain { origin, hash: 0 }),
+                (None, _) => None,
+            };
+            history.next = next;
+            history.terms.end(next);
+        }
+        Ok(history)
     }
 }
 
@@ -129,6 +207,20 @@ async fn page(shard: &Arc<Shard>, call: &LogTailCall) -> Result<LogPage, LeafFau
     })
 }
 
+/// Returns the operation before `next`, where the log still holds it.
+async fn last_record(shard: &Shard, next: SeqNo) -> Result<Option<LogRecord>, LeafFault> {
+    let Some(last) = next.0.checked_sub(1) else {
+        return Ok(None);
+    };
+    let record = shard.log.read_one(shard.key, SeqNo(last)).await;
+    let record = record.map_err(|error| log_fault(shard.key, &error))?;
+    Ok(record.map(|record| LogRecord {
+        seq_no: record.seq_no,
+        term: record.term,
+        payload: record.payload,
+    }))
+}
+
 /// Pins the last durable commit and sums its files.
 async fn pinned(
     shard: &Arc<Shard>,
@@ -140,7 +232,11 @@ async fn pinned(
         let commit = pinning.engine().pin_commit();
         let commit = commit.map_err(|error| engine_fault(key, &error))?;
         let files = pinning.snapshots.files(&commit);
-        let files = files.map_err(|error| internal(key, &error))?;
+        // Files that are not as they were written are not handed on, and checked at once.
+        let files = files.map_err(|error| {
+            pinning.engine().suspect();
+            internal(key, &error)
+        })?;
         let kept = Kept::new(commit, call.follower, call.keep_alive);
         Ok((Arc::new(kept), files))
     });

@@ -53,8 +53,8 @@ impl Leaf {
                 return Err(stopped(shard, &format!("its log lacks operation {from}")));
             }
             let applier = Arc::clone(shard);
-            let offered =
-                tokio::task::spawn_blocking(move || applier.applier.offer(from, operations)).await;
+            let offering = move || applier.applier.offer(from, operations);
+            let offered = shard.applying.run(offering).await;
             offered
                 .map_err(|error| stopped(shard, &error.to_string()))?
                 .map_err(|reason| stopped(shard, &reason))?;

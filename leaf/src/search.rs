@@ -1,16 +1,17 @@
 //! The reading calls: views chosen, work handed to the pool, faults per shard.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use gleaner_engine::control::{Control, MemoryAccount};
+use gleaner_engine::control::{Control, Ledger, MemoryAccount};
 use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_engine::postings::places_of;
 use gleaner_engine::search::SearchEnv;
 use gleaner_engine::{EngineError, View, expand, explain, fetch, search, statistics};
+use gleaner_model::metric;
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
@@ -20,10 +21,14 @@ use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
 use rayon::prelude::*;
 
 use crate::Leaf;
-use crate::fault::{engine_fault, pool_fault};
+use crate::fault::{copy_fault, engine_fault, job_fault};
 use crate::get::document;
-use crate::pool::PoolFault;
+use crate::pool::{PoolFault, caught};
 use crate::shard::{Counters, Shard};
+
+/// Looked up once: to find a metric takes longer than to record a value.
+static QUERY_SECONDS: LazyLock<metrics::Histogram> =
+    LazyLock::new(|| metrics::histogram!(metric::SHARD_QUERY_SECONDS.name));
 
 /// A shard of a call with the view to read; or why it cannot be read.
 pub(crate) type Target = Result<(Arc<Shard>, Arc<View>), LeafFault>;
@@ -55,7 +60,7 @@ impl Leaf {
                 }
                 shard.engine().view()
             }
-            Some(id) => match shard.views.find(id) {
+            Some(id) => match shard.views.find(id, deadline) {
                 Some(view) => view,
                 None => {
                     return Err(LeafFault::ViewMissing {
@@ -66,7 +71,7 @@ impl Leaf {
             },
         };
         if asked.view.is_none() {
-            shard.views.keep(&view);
+            shard.views.keep(&view, deadline);
         }
         Ok((shard, view))
     }
@@ -84,16 +89,22 @@ impl Leaf {
             .map(|terms| terms.len().max(1))
             .sum();
         let is_brief = num_terms * targets.len() <= FEW_LOOKUPS;
-        self.each(targets, deadline, is_brief, move |view, control| {
+        let are_stale = are_stale(&targets);
+        let count = move |view: &Arc<View>, control: &Control| {
             let statistics = statistics::statistics(view, &request, control)?;
             Ok(StatisticsAnswer {
                 view: view.id(),
                 generation: view.generation(),
                 statistics,
                 num_documents: Some(view.num_documents()),
+                may_be_stale: false,
             })
-        })
-        .await
+        };
+        let mut answers = self.each(targets, deadline, is_brief, count).await;
+        mark_stale(&mut answers, &are_stale, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
     }
 
     pub(crate) async fn expand_patterns(
@@ -102,11 +113,13 @@ impl Leaf {
     ) -> Vec<Result<ExpandAnswer, LeafFault>> {
         let deadline = Instant::now() + call.remaining;
         let targets = self.targets(&call.shards, deadline).await;
-        let requests = call.requests;
+        let (requests, memory) = (call.requests, self.means().memory);
         self.each(targets, deadline, false, move |view, control| {
+            // The terms of all patterns are answered together.
+            let mut held = memory.reserve(0)?;
             let candidates = requests
                 .iter()
-                .map(|request| expand::expand(view, request, control));
+                .map(|request| expand::expand(view, request, control, &mut held));
             let candidates = candidates.collect::<Result<_, _>>()?;
             Ok(ExpandAnswer {
                 view: view.id(),
@@ -166,11 +179,17 @@ impl Leaf {
         let (query, means) = (call.query, self.means());
         let is_brief = search::is_brief(&views, &query);
         let asked = readable.clone();
+        let are_stale: Vec<bool> = asked
+            .iter()
+            .map(|(shard, _)| shard.may_be_stale())
+            .collect();
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
             let mut answers = search::search(&views, &query, &means.with(control));
-            for ((shard, view), answer) in asked.iter().zip(&mut answers) {
+            let asked = asked.iter().zip(&are_stale);
+            for (((shard, view), is_stale), answer) in asked.zip(&mut answers) {
                 if let Ok(hits) = answer {
+                    hits.may_be_stale = *is_stale;
                     hits.unmatched = shard.unmatched(view, (&query, hits), control);
                 }
             }
@@ -188,23 +207,32 @@ impl Leaf {
         } else {
             self.pool.run(deadline, job).await
         };
+        let took = started.elapsed();
+        QUERY_SECONDS.record(took);
         for (shard, _) in readable {
             let counters = &shard.counters;
-            Counters::add(&counters.query, &counters.query_us, started.elapsed());
+            Counters::add(&counters.query, &counters.query_us, took);
         }
         joined(targets, outcome)
     }
 
     fn means(&self) -> Means {
-        let memory = self.memory.child(
-            LeafFault::QUERY_ACCOUNT,
-            self.options.memory_per_query_bytes,
-        );
         Means {
             filters: Arc::clone(&self.filters),
-            memory,
+            memory: self.query_memory(),
             pool: self.pool.rayon(),
         }
+    }
+
+    /// Returns the account that all queries of the node draw on.
+    pub fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.memory
+    }
+
+    /// Opens the account of one call.
+    pub(crate) fn query_memory(&self) -> Arc<MemoryAccount> {
+        let limit = self.options.memory_per_query_bytes;
+        self.memory.child(LeafFault::QUERY_ACCOUNT, limit)
     }
 
     pub(crate) async fn fetch_hits(
@@ -222,15 +250,25 @@ impl Leaf {
             .zip(call.shards)
             .filter_map(|(target, from)| Some((Arc::clone(&target.as_ref().ok()?.1), from.hits)))
             .collect();
+        let ledger = match Ledger::open(&self.query_memory()) {
+            Ok(ledger) => Arc::new(ledger),
+            Err(error) => {
+                let refused = |asked: ShardView| Err(engine_fault(asked.shard, &error));
+                return asked.into_iter().map(refused).collect();
+            }
+        };
+        // What is fetched counts here until the answer has all of it.
+        let counted = Arc::clone(&ledger);
         let fetch_one = move |(view, hits): &(Arc<View>, FetchHits), control: &Control| {
+            let spec = spec(&what, &counted);
             Ok(match places(view, hits, control)? {
-                Some(places) => Ok(fetch::fetch(view, &places, &spec(&what), control)?),
+                Some(places) => Ok(fetch::fetch(view, &places, &spec, control)?),
                 None => Err(view.id()),
             })
         };
         let outcome = if is_short {
             let control = Control::until(deadline);
-            Ok(jobs.iter().map(|job| fetch_one(job, &control)).collect())
+            caught(|| jobs.iter().map(|job| fetch_one(job, &control)).collect())
         } else {
             let rayon = self.pool.rayon();
             let all = move |control: &Arc<Control>| {
@@ -257,7 +295,6 @@ impl Leaf {
     ) -> Result<Option<ExplainAnswer>, LeafFault> {
         let deadline = Instant::now() + call.remaining;
         let (shard, view) = self.target(call.shard, (deadline, deadline)).await?;
-        let key = shard.key;
         let (id, query) = (call.id, call.query);
         let outcome = self
             .pool
@@ -276,8 +313,8 @@ impl Leaf {
             })
             .await;
         match outcome {
-            Ok(answer) => answer.map_err(|error| engine_fault(key, &error)),
-            Err(fault) => Err(pool_fault(key, &fault)),
+            Ok(answer) => answer.map_err(|error| copy_fault(&shard, &error)),
+            Err(fault) => Err(job_fault(&shard, &fault)),
         }
     }
 }
@@ -342,7 +379,7 @@ impl Means {
     }
 }
 
-fn spec(what: &FetchWhat) -> FetchSpec<'_> {
+fn spec<'a>(what: &'a FetchWhat, ledger: &'a Ledger) -> FetchSpec<'a> {
     FetchSpec {
         docvalue_fields: &what.docvalue_fields,
         fields: &what.fields,
@@ -352,6 +389,30 @@ fn spec(what: &FetchWhat) -> FetchSpec<'_> {
             field_queries: &what.field_queries,
         }),
         explain: what.explain.as_deref(),
+        ledger: Some(ledger),
+    }
+}
+
+/// Returns of each target whether what it shows may lack acknowledged writes. It is asked before the work
+/// begins: a copy that finds its primary meanwhile still answers from what it had.
+pub(crate) fn are_stale(targets: &[Target]) -> Vec<bool> {
+    let is_stale = |target: &Target| {
+        let found = target.as_ref();
+        found.is_ok_and(|(shard, _)| shard.may_be_stale())
+    };
+    targets.iter().map(is_stale).collect()
+}
+
+/// Marks the answers of copies that may lack acknowledged writes.
+pub(crate) fn mark_stale<T>(
+    answers: &mut [Result<T, LeafFault>],
+    are_stale: &[bool],
+    mark: impl Fn(&mut T),
+) {
+    for (answer, is_stale) in answers.iter_mut().zip(are_stale) {
+        if let (Ok(answer), true) = (answer, is_stale) {
+            mark(answer);
+        }
     }
 }
 
@@ -364,9 +425,9 @@ pub(crate) fn joined<T>(
     let one = |target: Target| {
         let (shard, _) = target?;
         match &mut results {
-            Err(fault) => Err(pool_fault(shard.key, fault)),
+            Err(fault) => Err(job_fault(&shard, fault)),
             Ok(results) => match results.next() {
-                Some(result) => result.map_err(|error| engine_fault(shard.key, &error)),
+                Some(result) => result.map_err(|error| copy_fault(&shard, &error)),
                 None => Err(LeafFault::Internal {
                     shard: shard.key,
                     reason: "the evaluation answered for fewer shards than it was asked".to_owned(),

@@ -15,11 +15,13 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::applier::Applier;
+use crate::applying::Applying;
 use crate::followers::Followers;
 use crate::makers::Makers;
 use crate::opening::Opening;
 use crate::resting::Resting;
 use crate::role::Role;
+use crate::scrubber::Checks;
 use crate::snapshots::Snapshots;
 use crate::versions::VersionMap;
 use crate::views::Views;
@@ -58,9 +60,13 @@ pub(crate) struct Shard {
     pub(crate) taking_turn: tokio::sync::Mutex<()>,
     pub(crate) primary: Arc<tokio::sync::Mutex<Primary>>,
     pub(crate) applier: Applier,
+    /// Threads that apply operations.
+    pub(crate) applying: Applying,
     pub(crate) views: Views,
     /// When a replica last heard of its primary.
     pub(crate) heard: Mutex<Instant>,
+    /// Why a replica serves what it has without following its primary.
+    pub(crate) apart: Mutex<Option<Arc<str>>>,
     /// Those who follow this copy's log.
     pub(crate) followers: Followers,
     /// Durable commits that followers copy.
@@ -87,6 +93,8 @@ pub(crate) struct Shard {
     pub(crate) flush_wanted: AtomicBool,
     /// A round of maintenance is under way.
     pub(crate) is_maintained: AtomicBool,
+    /// When its files were checked.
+    pub(crate) checks: Mutex<Checks>,
     pub(crate) counters: Counters,
     pub(crate) flushes: Mutex<Flushes>,
 }
@@ -191,6 +199,12 @@ impl Counters {
 }
 
 impl Shard {
+    /// Returns how many operations the follower lacks that is furthest behind; 0 where there is none.
+    pub(crate) fn replica_lag(&self) -> u64 {
+        let slowest = self.followers.slowest();
+        slowest.map_or(0, |slowest| self.applier.next().0.saturating_sub(slowest.0))
+    }
+
     /// Takes no more writes and waits for those under way. Nothing is made durable.
     pub(crate) async fn refuse_writes(&self) {
         self.primary.lock().await.is_closed = true;
@@ -232,6 +246,39 @@ impl Shard {
     pub(crate) fn silent_for(&self) -> Option<Duration> {
         let silent = self.heard.lock().elapsed();
         (self.role == Role::Replica && silent >= SILENT_AFTER).then_some(silent)
+    }
+
+    /// Notes why a replica does not follow its primary and goes on as it is.
+    pub(crate) fn part(&self, reason: String) {
+        let mut apart = self.apart.lock();
+        if apart.as_deref() != Some(&*reason) {
+            tracing::warn!(shard = %self.key, reason, "replica serves what it has");
+            *apart = Some(reason.into());
+        }
+    }
+
+    /// Notes that a replica follows its primary.
+    pub(crate) fn rejoin(&self) {
+        if self.apart.lock().take().is_some() {
+            tracing::info!(shard = %self.key, "replica follows its primary again");
+        }
+    }
+
+    /// Returns whether what it serves may lack acknowledged writes: a replica without its primary.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        let is_apart = || self.apart.lock().is_some();
+        self.role == Role::Replica && (is_apart() || self.silent_for().is_some())
+    }
+
+    /// Returns why what a replica serves may be old.
+    pub(crate) fn cut_off(&self) -> Option<String> {
+        let apart = self.apart.lock().as_ref().map(ToString::to_string);
+        apart.or_else(|| {
+            let silent_s = self.silent_for()?.as_secs();
+            Some(format!(
+                "its primary has not been heard of for {silent_s} s"
+            ))
+        })
     }
 
     /// Returns whether searches see everything that was applied.

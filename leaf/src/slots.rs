@@ -1,6 +1,6 @@
 //! What this leaf has of each shard: who asks for a shard finds it here, or waits for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use gleaner_model::ShardKey;
@@ -85,6 +85,39 @@ impl Leaf {
                 Ok(Ok(()))
             ) {
                 return Err(late);
+            }
+        }
+    }
+
+    /// Says that a replica's own files are open, before it serves.
+    pub(crate) fn show_unserved(&self, shard: &Arc<Shard>) {
+        let mut unserved = self.unserved.lock();
+        unserved.retain(|_, shard| shard.strong_count() > 0);
+        unserved.insert(shard.key, Arc::downgrade(shard));
+        drop(unserved);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Returns a copy whose own files are open, whether it serves or not.
+    pub(crate) async fn copy_with_files(
+        &self,
+        key: ShardKey,
+        patience: Duration,
+    ) -> Result<Arc<Shard>, LeafFault> {
+        let begun = Instant::now();
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let unserved = || self.unserved.lock().get(&key).and_then(Weak::upgrade);
+            if let Some(shard) = self.open_now(key).or_else(unserved) {
+                return Ok(shard);
+            }
+            let left = patience.saturating_sub(begun.elapsed());
+            if !matches!(
+                tokio::time::timeout(left, changes.changed()).await,
+                Ok(Ok(()))
+            ) {
+                return Err(recovering(key, "its files are not open".to_owned()));
             }
         }
     }

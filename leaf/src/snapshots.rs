@@ -101,6 +101,13 @@ impl Snapshots {
                 Some(sum) => sum,
                 None => sum(commit, &file.name)?,
             };
+            if commit
+                .checksum(&file.name)
+                .is_some_and(|written| written != crc32c)
+            {
+                let reason = format!("`{}` is not as it was written", file.name);
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+            }
             files.push(SnapshotFile {
                 name: file.name,
                 num_bytes: file.num_bytes,

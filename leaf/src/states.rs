@@ -1,9 +1,11 @@
-//! What a leaf says of its shards.
+//! What a leaf says of its shards, and of its node.
 
 use std::sync::Arc;
 
 use gleaner_engine::copy::ShardStats;
+use gleaner_model::node_stats::{BudgetStats, NodeStats};
 use gleaner_model::{SeqNo, ShardKey};
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::read::{ShardPhase, ShardState};
 
 use crate::Leaf;
@@ -37,6 +39,23 @@ impl Leaf {
         }
         states
     }
+
+    /// Returns what the node says of itself. It is read on a thread that may block: a file system on a network
+    /// may take long to answer.
+    pub(crate) async fn stats_of_node(&self) -> Result<NodeStats, NodeFault> {
+        let probe = Arc::clone(&self.probe);
+        let read = tokio::task::spawn_blocking(move || probe.read()).await;
+        let unread = |error: tokio::task::JoinError| NodeFault::Unreadable {
+            reason: error.to_string(),
+        };
+        Ok(NodeStats {
+            query_memory: Some(BudgetStats {
+                held_bytes: self.memory.held_bytes(),
+                limit_bytes: self.options.query_memory_bytes,
+            }),
+            ..read.map_err(unread)?
+        })
+    }
 }
 
 async fn state_of(shard: &Arc<Shard>) -> ShardState {
@@ -51,14 +70,9 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
         Ok(Err(error)) => unsized_stats(shard, &told(&error)),
         Err(reason) => unsized_stats(shard, &reason),
     };
-    let (phase, reason) = match (shard.applier.failure(), shard.silent_for()) {
-        (Some(failure), _) => (ShardPhase::Failed, Some(failure.to_string())),
-        (None, Some(silent)) => {
-            let silent_s = silent.as_secs();
-            let reason = format!("its primary has not been heard of for {silent_s} s");
-            (ShardPhase::Started, Some(reason))
-        }
-        (None, None) => (ShardPhase::Started, None),
+    let (phase, reason) = match shard.applier.failure() {
+        Some(failure) => (ShardPhase::Failed, Some(failure.to_string())),
+        None => (ShardPhase::Started, shard.cut_off()),
     };
     ShardState {
         shard: shard.key,

@@ -11,32 +11,26 @@ use crate::applier::told;
 
 /// Why a primary without a log is not opened.
 const MISSING: &str = "its log is missing: it was open on this node before, and the data folder has \
-     nothing of it now; nothing is opened in its place. Start the node with the folder that it had";
+     nothing of it now; nothing is opened in its place. Start the node with the folder that it had, or put a copy's folders \
+     of this index in place of it when that is gone for good";
 
 impl Leaf {
     /// Refuses to open a primary that was opened before and of which nothing is here: an empty one in
     /// its place would pass for all there is, with the cluster green.
     ///
-    /// The log tells: it gets its fence before the term is agreed, which is 0 until then.
-    pub(crate) async fn check_presence(&self, key: ShardKey) -> Result<(), String> {
-        let state = self.coordinator.state();
-        let terms = state
-            .indices
-            .get(&key.index)
-            .map(|index| &index.primary_terms);
-        let term = terms
-            .and_then(|terms| terms.get(key.shard.0 as usize))
-            .copied();
-        let was_opened = term.unwrap_or_default() > PrimaryTerm::default();
+    /// The log tells: it gets its fence before the term is agreed, which is 0 until then. Returns whether
+    /// it was opened before.
+    pub(crate) async fn check_presence(&self, key: ShardKey) -> Result<bool, String> {
+        let was_opened = self.was_opened(key);
         let below = match was_opened {
             true => PrimaryTerm::default(),
             false => PrimaryTerm(1),
         };
         match self.log.fence(key, below).await {
-            Err(LogError::Fenced { .. }) => Ok(()),
+            Err(LogError::Fenced { .. }) => Ok(was_opened),
             Err(error) => Err(told(&error)),
             // What holds records is there, whatever its fence.
-            Ok(tail) if !was_opened || tail.is_some() => Ok(()),
+            Ok(tail) if !was_opened || tail.is_some() => Ok(was_opened),
             Ok(_) => {
                 self.log.remove(key).await.map_err(|error| told(&error))?;
                 Err(MISSING.to_owned())

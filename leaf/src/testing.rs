@@ -11,7 +11,7 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
-    Append, Appended, LogError, MemoryLog, ProducerSequence, ReadBatch, Record, ShardLog,
+    Append, Appended, Beginning, LogError, MemoryLog, ProducerSequence, ReadBatch, Record, ShardLog,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -101,6 +101,11 @@ impl FaultyLog {
         self.damaged.lock().insert(shard);
     }
 
+    /// Takes the damage of `shard` back.
+    pub(crate) fn repair(&self, shard: ShardKey) {
+        self.damaged.lock().remove(&shard);
+    }
+
     fn check(&self, shard: ShardKey) -> Result<(), LogError> {
         if !self.damaged.lock().contains(&shard) {
             return Ok(());
@@ -160,8 +165,8 @@ impl ShardLog for FaultyLog {
         self.inner.remove(shard).await
     }
 
-    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError> {
-        self.inner.begin_at(shard, at).await
+    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError> {
+        self.inner.begin_at(shard, begin).await
     }
 
     async fn produced(
@@ -256,7 +261,7 @@ impl Fixture {
             realtime: true,
             remaining: PATIENCE,
         };
-        self.leaf.get(get).await.expect("reads").remove(0)
+        self.leaf.get(get).await.expect("reads").found.remove(0)
     }
 
     /// Stops as a crash would and starts again on the same log and folder.
@@ -336,6 +341,8 @@ pub(crate) fn call(items: Vec<WriteItem>) -> WriteCall {
         items,
         idempotency: None,
         remaining: PATIENCE,
+        asks_fields: false,
+        refused: Vec::new(),
     }
 }
 

@@ -19,7 +19,13 @@ impl Shard {
     ) -> Option<Box<Unmatched>> {
         let has_found = hits.total > 0 || !hits.hits.is_empty();
         let leases = &self.applier.leases;
-        if has_found || hits.timed_out || hits.terminated_early || !leases.is_quiet() {
+        // A copy that may be stale is asked each time, so that each answer can say so.
+        if has_found
+            || hits.may_be_stale
+            || hits.timed_out
+            || hits.terminated_early
+            || !leases.is_quiet()
+        {
             return None;
         }
         let extent = match excluding(view, query, control) {

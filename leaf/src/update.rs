@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gleaner_model::DocumentId;
 use gleaner_proto::write::{Update, WriteFault};
-use gleaner_query::source::filter_source;
+use gleaner_query::source::SourcePatterns;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -65,7 +65,7 @@ pub(crate) fn when_missing(update: &Update) -> Option<&Bytes> {
 pub(crate) fn returned(update: &Update, source: &Bytes) -> Option<Bytes> {
     let filter = update.returned_source.as_ref()?;
     // It was read as an object before.
-    filter_source(source, filter).ok()
+    SourcePatterns::new(filter).filter(source, &|| true).ok()
 }
 
 /// As [`returned`], in an answer that has `held` bytes of documents.
@@ -97,7 +97,7 @@ fn object(bytes: &Bytes) -> Result<Object<'_>, WriteFault> {
 
 fn malformed(error: &serde_json::Error) -> WriteFault {
     WriteFault::Document {
-        kind: "mapper_parsing_exception".into(),
+        kind: "document_parsing_exception".into(),
         reason: "failed to parse".to_owned(),
         cause: Some(("x_content_parse_exception".into(), error.to_string())),
     }

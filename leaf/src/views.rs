@@ -8,9 +8,13 @@ use gleaner_engine::View;
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
 
-/// How long a view outlives the last phase that named it. Longer than any sane search takes between
-/// its phases; a search that is slower begins again.
-const PHASE_AGE: Duration = Duration::from_secs(30);
+/// How long a view outlives the deadline of the last search that named it: its winners are still fetched
+/// then, after a moment.
+const AFTER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longest time that a phase keeps a view for the next one, whatever the deadline: it may keep merged-away
+/// segments on disk. A search that is slower between two phases begins again.
+const LONGEST_PHASE: Duration = Duration::from_secs(300);
 
 /// Scrolls and points in time that may hold views of one shard (`search.max_open_scroll_context`).
 /// Each may keep merged-away segments on disk.
@@ -38,9 +42,9 @@ impl Kept {
 }
 
 impl Views {
-    /// Keeps `view` for the next phase of a search.
-    pub(crate) fn keep(&self, view: &Arc<View>) {
-        let until = Instant::now() + PHASE_AGE;
+    /// Keeps `view` for the next phases of a search that ends by `deadline`.
+    pub(crate) fn keep(&self, view: &Arc<View>, deadline: Instant) {
+        let until = for_phases(deadline);
         let mut kept = self.kept.lock();
         let entry = entry(&mut kept, view, until);
         entry.phases_until = entry.phases_until.max(until);
@@ -61,9 +65,13 @@ impl Views {
         true
     }
 
-    /// Returns the view of that id, if it is still kept.
-    pub(crate) fn find(&self, id: ViewId) -> Option<Arc<View>> {
-        self.kept.lock().get(&id).map(|kept| Arc::clone(&kept.view))
+    /// Returns the view of that id, if it is still kept, and keeps it for what comes after in a search
+    /// that ends by `deadline`.
+    pub(crate) fn find(&self, id: ViewId, deadline: Instant) -> Option<Arc<View>> {
+        let mut kept = self.kept.lock();
+        let entry = kept.get_mut(&id)?;
+        entry.phases_until = entry.phases_until.max(for_phases(deadline));
+        Some(Arc::clone(&entry.view))
     }
 
     /// Keeps a pinned view for another `keep_alive`; returns whether `holder` still held it. A view
@@ -102,9 +110,18 @@ impl Views {
 
     /// Forgets views whose time is over.
     pub(crate) fn expire(&self) {
-        let now = Instant::now();
+        self.expire_at(Instant::now());
+    }
+
+    fn expire_at(&self, now: Instant) {
         self.kept.lock().retain(|_, kept| kept.is_wanted(now));
     }
+}
+
+/// Returns until when a search that ends by `deadline` may ask for its view again.
+fn for_phases(deadline: Instant) -> Instant {
+    let longest = Instant::now() + LONGEST_PHASE;
+    deadline.min(longest) + AFTER_DEADLINE
 }
 
 fn entry<'a>(
@@ -130,6 +147,32 @@ mod tests {
         testing::engine(1).view()
     }
 
+    fn soon() -> Instant {
+        Instant::now() + MINUTE
+    }
+
+    #[test]
+    fn a_view_is_kept_until_the_deadline_of_the_last_search_that_named_it() {
+        let (views, view) = (Views::default(), view());
+        let begun = Instant::now();
+        views.keep(&view, begun + MINUTE);
+        views.expire_at(begun + MINUTE);
+        let later = begun + 3 * MINUTE;
+        assert!(views.find(view.id(), later).is_some(), "to be fetched from");
+        views.expire_at(later);
+        assert!(views.find(view.id(), begun).is_some(), "another search's");
+        views.expire_at(later + 2 * AFTER_DEADLINE);
+        assert!(views.find(view.id(), begun).is_none());
+    }
+
+    #[test]
+    fn a_deadline_far_away_does_not_keep_a_view_for_ever() {
+        let (views, view) = (Views::default(), view());
+        views.keep(&view, Instant::now() + 1_000 * MINUTE);
+        views.expire_at(Instant::now() + LONGEST_PHASE + 2 * AFTER_DEADLINE);
+        assert!(views.find(view.id(), soon()).is_none());
+    }
+
     #[test]
     fn a_holder_lets_go_of_its_own_pin_only() {
         let (views, view) = (Views::default(), view());
@@ -139,17 +182,20 @@ mod tests {
         assert!(views.renew(view.id(), 2, MINUTE));
         assert!(!views.renew(view.id(), 3, MINUTE), "never pinned");
         assert!(views.release(view.id(), 2));
-        assert!(views.find(view.id()).is_none());
+        assert!(views.find(view.id(), soon()).is_none());
     }
 
     #[test]
     fn a_search_under_way_keeps_the_view_that_its_last_holder_releases() {
         let (views, view) = (Views::default(), view());
-        views.keep(&view);
+        views.keep(&view, soon());
         assert!(views.pin(&view, 1, MINUTE));
         assert!(views.release(view.id(), 1));
         assert!(!views.renew(view.id(), 1, MINUTE));
-        assert!(views.find(view.id()).is_some(), "for its fetch phase");
+        assert!(
+            views.find(view.id(), soon()).is_some(),
+            "for its fetch phase"
+        );
     }
 
     #[test]
@@ -158,7 +204,7 @@ mod tests {
         assert!(views.pin(&view, 1, Duration::ZERO));
         assert!(!views.renew(view.id(), 1, MINUTE));
         views.expire();
-        assert!(views.find(view.id()).is_none());
+        assert!(views.find(view.id(), soon()).is_none());
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! the next write. The mark that asks for it is set without the primary's lock: whoever reads the log
 //! again holds that lock and waits until nobody is in flight.
 
+mod again;
 mod answer;
 mod append;
 mod blocks;
@@ -25,26 +26,27 @@ pub(crate) mod condition;
 mod contents;
 mod enter;
 mod gather;
+mod learnt;
 mod plan;
 mod queue;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gleaner_log::ProducerSequence;
-use gleaner_model::{DocumentId, Operation, OperationKind, PrimaryTerm, SeqNo};
+use gleaner_model::{Operation, OperationKind, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
-use gleaner_proto::write::{WriteAnswer, WriteFault, WriteItem, WriteOutcome};
+use gleaner_proto::write::{RefusedItem, WriteAnswer, WriteFault, WriteItem, WriteOutcome};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
 use crate::fault::log_fault;
 use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
-use crate::versions::Content;
+pub(crate) use again::MAX_AGAIN;
 use append::{Batch, enqueue, finish};
 pub(crate) use gather::Gathering;
+pub(crate) use learnt::{Bringing, Known};
 use plan::{Plan, Planned};
 use queue::Taken;
 pub(crate) use queue::{ShardRoom, WriteQueue};
@@ -83,7 +85,7 @@ impl Leaf {
         outcomes: &mut Vec<Result<WriteOutcome, WriteFault>>,
     ) -> Result<Option<WriteAnswer>, LeafFault> {
         let items = &call.items;
-        let mut learnt = Known::default();
+        let mut learnt = Known::of(&call.refused);
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
             num_rounds += 1;
@@ -112,14 +114,14 @@ impl Leaf {
             let (guard, planned) = plan(shard, primary, work, self.options.clock).await?;
             let num_before = outcomes.len();
             match planned {
-                Planned::NeedsFields(documents) => {
+                Planned::NeedsFields(unmapped) if call.asks_fields => {
+                    outcomes.extend(unmapped.unagreed(items.len() - num_before));
+                    return Ok(None);
+                }
+                Planned::NeedsFields(unmapped) => {
                     drop(guard);
-                    let refused = match call.producer {
-                        // What is answered would be answered again.
-                        Some(_) => self.add_fields(shard, &documents).await?,
-                        None => self.bring_fields(shard, documents).await?,
-                    };
-                    learnt.refused.extend(refused);
+                    let refused = self.agree_on_fields(shard, call, unmapped.documents);
+                    learnt.refused.extend(refused.await?);
                 }
                 Planned::NeedsContents(positions) => {
                     drop(guard);
@@ -145,8 +147,7 @@ impl Leaf {
                         is_awaited: false,
                         is_own_task: call.is_own_task,
                     };
-                    let carried = self.carry_out(shard, guard, plan, how);
-                    outcomes.extend(carried.await?);
+                    outcomes.extend(self.carry_out(shard, guard, plan, how).await?);
                 }
             }
             if outcomes.len() == items.len() {
@@ -162,6 +163,20 @@ impl Leaf {
             shard: shard.key,
             reason: reason.to_owned(),
         })
+    }
+
+    /// Adds the fields of documents to the mapping; returns those that are refused.
+    async fn agree_on_fields(
+        &self,
+        shard: &Arc<Shard>,
+        call: &WriteBatches,
+        documents: Vec<Bringing>,
+    ) -> Result<Vec<(Bringing, WriteFault)>, LeafFault> {
+        match call.producer {
+            // What is answered would be answered again.
+            Some(_) => self.add_fields(shard, &documents).await,
+            None => self.bring_fields(shard, documents).await,
+        }
     }
 
     /// Makes the batch of a request one that is answered again: its answer is noted, and the log gets
@@ -205,7 +220,7 @@ impl Leaf {
 
     /// Locks the primary when it is fit to order writes, under no older mapping than the newest that is known
     /// here.
-    async fn primary_to_order(
+    pub(crate) async fn primary_to_order(
         &self,
         shard: &Arc<Shard>,
         asked: PrimaryTerm,
@@ -363,42 +378,6 @@ pub(crate) fn stopped(shard: &Shard, reason: &str) -> LeafFault {
     }
 }
 
-/// A document that brings fields: its id and source.
-pub(crate) type Bringing = (DocumentId, bytes::Bytes);
-
-/// Documents whose new fields the mapping could not take, with the fault.
-pub(crate) type Refused = HashMap<Bringing, WriteFault>;
-
-/// What was found out for a request between its plans.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
-    pub(crate) refused: Refused,
-    /// Documents that only the log has, by position.
-    pub(crate) contents: HashMap<SeqNo, Content>,
-    /// Bytes of documents in the answer so far.
-    pub(crate) returned_bytes: usize,
-}
-
-impl Known {
-    /// Notes the answer so far; what was read for it is not read for what follows.
-    fn note_answered(&mut self, outcomes: &[Result<WriteOutcome, WriteFault>]) {
-        self.contents.clear();
-        let returned = |item: &Result<WriteOutcome, _>| {
-            let source = item.as_ref().ok()?.source.as_ref()?;
-            Some(source.len())
-        };
-        self.returned_bytes = outcomes.iter().filter_map(returned).sum();
-    }
-
-    /// Returns the bytes of the documents read.
-    fn content_bytes(&self) -> usize {
-        self.contents
-            .values()
-            .map(|content| content.source.len())
-            .sum()
-    }
-}
-
 /// A call, as its batches share it.
 struct WriteBatches {
     items: Arc<Vec<WriteItem>>,
@@ -410,6 +389,10 @@ struct WriteBatches {
     room: Arc<Vec<Taken>>,
     /// Who writes them is a task that no caller takes along.
     is_own_task: bool,
+    /// A batch that brings fields is not written.
+    asks_fields: bool,
+    /// Items that the mapping refused before.
+    refused: Vec<RefusedItem>,
 }
 
 /// How a plan is carried out.

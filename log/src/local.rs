@@ -18,7 +18,9 @@ use crate::journal::{self, Journal};
 use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone};
 use crate::options::LogOptions;
 use crate::recovery::OpenReport;
-use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};
+use crate::shard_log::{
+    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog,
+};
 use crate::view::{ShardView, Views};
 use crate::writer::Reply;
 use opening::Opened;
@@ -248,9 +250,9 @@ impl ShardLog for LocalLog {
         .await
     }
 
-    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError> {
+    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError> {
         self.ask(shard, |reply| {
-            Request::Control(Control::Begin(shard, at, reply))
+            Request::Control(Control::Begin(shard, begin, reply))
         })
         .await
     }

@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use crate::error::LogError;
 use crate::ledger::{Admission, Ledger, Limits};
 use crate::options::LogOptions;
-use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog};
+use crate::shard_log::{
+    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog,
+};
 
 /// A [`ShardLog`] that forgets everything when it is dropped.
 ///
@@ -45,10 +47,10 @@ impl Default for MemoryLog {
 }
 
 impl Shard {
-    fn new(first: u64, limits: Limits) -> Self {
+    fn new(begin: Beginning, limits: Limits) -> Self {
         Self {
-            ledger: Ledger::new(first, PrimaryTerm(0), 0, limits),
-            first,
+            ledger: Ledger::new(begin.at.0, PrimaryTerm(0), begin.chain, limits),
+            first: begin.at.0,
             records: VecDeque::new(),
         }
     }
@@ -110,7 +112,7 @@ impl ShardLog for MemoryLog {
         let mut shards = self.shards.lock();
         let shard = shards.entry(append.shard);
         shard
-            .or_insert_with(|| Shard::new(0, self.limits))
+            .or_insert_with(|| Shard::new(Beginning::FIRST, self.limits))
             .append(&append, self.limits)
     }
 
@@ -156,7 +158,7 @@ impl ShardLog for MemoryLog {
         let mut shards = self.shards.lock();
         let shard = shards
             .entry(shard)
-            .or_insert_with(|| Shard::new(0, self.limits));
+            .or_insert_with(|| Shard::new(Beginning::FIRST, self.limits));
         shard.ledger.raise_fence(term)?;
         Ok(shard.ledger.tail())
     }
@@ -173,8 +175,8 @@ impl ShardLog for MemoryLog {
         Ok(())
     }
 
-    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError> {
-        let begun = Shard::new(at.0, self.limits);
+    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError> {
+        let begun = Shard::new(begin, self.limits);
         self.shards.lock().insert(shard, begun);
         Ok(())
     }

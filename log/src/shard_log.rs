@@ -76,6 +76,24 @@ pub struct ReadBatch {
     pub next: SeqNo,
 }
 
+/// Where a log without records begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// Position of its first record.
+    pub at: SeqNo,
+    /// Hash over all records before, as [`ShardLog::chain`] gives it for another log; 0 where that is
+    /// not known. The hashes of two logs can be compared when both began with the same one.
+    pub chain: u64,
+}
+
+impl Beginning {
+    /// The beginning of a log of which nothing was written yet.
+    pub const FIRST: Self = Self {
+        at: SeqNo(0),
+        chain: 0,
+    };
+}
+
 /// The durable, ordered record of the operations of many shards.
 ///
 /// *Order*: calls for one shard take effect one after the other; positions are 0, 1, 2, … without
@@ -150,16 +168,15 @@ pub trait ShardLog: Send + Sync {
     /// [`LogError::Io`]; the shard may then come back at the next start.
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
 
-    /// Makes the log of `shard` begin at `at`, without records; what it held is forgotten, fence and
-    /// producers too. For a copy whose files were made elsewhere and hold everything below `at`.
+    /// Makes the log of `shard` begin at `begin`, without records; what it held is forgotten, fence and
+    /// producers too. For a copy whose files were made elsewhere and hold everything before.
     ///
-    /// Afterwards [`ShardLog::tail`] is the position before `at` and the next append gets `at`. The
-    /// hash of [`ShardLog::chain`] begins anew: compare it with logs that began at the same position.
+    /// Afterwards [`ShardLog::tail`] is the position before it and the next append gets that position.
     /// After a crash in the middle the shard has no log, the one before, or the new one.
     ///
     /// # Errors
     /// [`LogError::DiskFull`] and [`LogError::Io`].
-    async fn begin_at(&self, shard: ShardKey, at: SeqNo) -> Result<(), LogError>;
+    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError>;
 
     /// Returns where an append stands that this producer made before; `None` when the log does not
     /// know it, or not any more. Appends queued before the call are counted.

@@ -290,8 +290,13 @@ pub struct ShardKey {
 }
 
 impl fmt::Display for ShardKey {
+    /// Writes `[articles][3]`, as people know the shard. Where no cluster state has told the name, its
+    /// place is taken by the UUID, as folders on disk are named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.shard)
+        match crate::names::of(&self.index) {
+            Some(name) => write!(f, "[{name}][{}]", self.shard),
+            None => write!(f, "[{}][{}]", self.index, self.shard),
+        }
     }
 }
 

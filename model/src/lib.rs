@@ -7,14 +7,19 @@
 
 pub mod fault;
 pub mod hash;
+pub mod history;
 pub mod id;
 pub mod mapping;
 pub mod metric;
+pub mod names;
+pub mod node_stats;
 pub mod operation;
 pub mod settings;
+pub mod slow_log;
 pub mod state;
 
 pub use fault::{FaultKind, Party, Retry};
+pub use history::{Chain, History, Relation, Terms};
 pub use id::{
     DocumentId, Generation, IndexName, IndexUuid, MappingVersion, NameError, NodeId, PrimaryTerm,
     SeqNo, ShardKey, ShardNumber, Version,
@@ -24,4 +29,5 @@ pub use mapping::{
 };
 pub use operation::{Operation, OperationKind, RecordError};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
+pub use slow_log::{SlowLevel, SlowLog, Thresholds};
 pub use state::{Alias, ClusterState, IndexMeta, MAX_DELETED, NodeMeta, Role};

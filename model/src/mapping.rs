@@ -4,6 +4,7 @@
 //! look-up is one step. The dialect's JSON is parsed in `query::mapping` and rendered in `api`;
 //! what the user declared is kept as it came in [`Field::declared`].
 
+pub(crate) mod since;
 mod template;
 
 use std::collections::BTreeMap;
@@ -179,6 +180,13 @@ pub struct Field {
     /// earlier programs.
     #[serde(default, skip_serializing_if = "is_from_the_start")]
     pub since: MappingVersion,
+}
+
+impl Field {
+    /// Returns whether the field is known to have come after the mapping was made.
+    pub fn is_late(&self) -> bool {
+        self.since.0 > 0
+    }
 }
 
 fn is_from_the_start(since: &MappingVersion) -> bool {

@@ -12,9 +12,14 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Many values, shown as quantiles, their sum and their number.
+    /// Many times in seconds, shown as how many took up to each of [`BUCKETS_S`], their sum and number.
     Histogram,
 }
+
+/// Upper bounds of the buckets of all histograms, in seconds. Buckets of all nodes can be added up.
+pub const BUCKETS_S: [f64; 15] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Metric {
     pub kind: MetricKind,
     /// Labels that each of its values has.
     pub labels: &'static [&'static str],
+    /// The values of its only label, where they are few; they are there from the start.
+    pub values: &'static [&'static str],
     /// What it tells.
     pub help: &'static str,
 }
@@ -34,7 +41,27 @@ pub const HTTP_REQUEST_SECONDS: Metric = Metric {
     name: "gleaner_http_request_seconds",
     kind: MetricKind::Histogram,
     labels: &["route", "status"],
+    values: &[],
     help: "time from a request's head to its answer, by route and status",
+};
+
+/// Connections that are open.
+pub const CONNECTIONS: Metric = Metric {
+    name: "gleaner_connections",
+    kind: MetricKind::Gauge,
+    labels: &["port"],
+    values: &["clients", "probes", "nodes"],
+    help: "connections that are open, by port: clients, probes, nodes",
+};
+
+/// Connections that the server closed.
+pub const CONNECTIONS_CLOSED: Metric = Metric {
+    name: "gleaner_connections_closed_total",
+    kind: MetricKind::Counter,
+    labels: &["port", "reason"],
+    values: &[],
+    help: "connections that the server closed: silent, slow, idle or unread for too long, quiet when room was \
+        needed, one too many of an address",
 };
 
 /// Requests of a root to copies of shards.
@@ -42,6 +69,7 @@ pub const SHARD_REQUESTS: Metric = Metric {
     name: "gleaner_shard_requests_total",
     kind: MetricKind::Counter,
     labels: &["phase", "kind"],
+    values: &[],
     help: "shards asked of leaves, where there are copies to choose from: first, hedge, retry, wait",
 };
 
@@ -50,6 +78,7 @@ pub const SEARCH_CANCELLED_SECONDS: Metric = Metric {
     name: "gleaner_search_cancelled_seconds",
     kind: MetricKind::Histogram,
     labels: &[],
+    values: &[],
     help: "time from when an evaluation was called off on a leaf until it had ended",
 };
 
@@ -58,6 +87,7 @@ pub const SEARCHES_RUNNING: Metric = Metric {
     name: "gleaner_searches_running",
     kind: MetricKind::Gauge,
     labels: &[],
+    values: &[],
     help: "evaluations on the search threads of a leaf; brief ones, which need none, left out",
 };
 
@@ -66,7 +96,35 @@ pub const SEARCH_REJECTED: Metric = Metric {
     name: "gleaner_search_rejected_total",
     kind: MetricKind::Counter,
     labels: &[],
+    values: &[],
     help: "searches refused because too many waited for a thread",
+};
+
+/// What the check of files has read.
+pub const SCRUBBED_BYTES: Metric = Metric {
+    name: "gleaner_scrubbed_bytes_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "bytes of open copies that were read and compared with their checksums",
+};
+
+/// How old the oldest check is.
+pub const OLDEST_CHECK_SECONDS: Metric = Metric {
+    name: "gleaner_oldest_check_seconds",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "time since the files of the open copy that was checked longest ago were checked",
+};
+
+/// Copies found damaged.
+pub const COPIES_DAMAGED: Metric = Metric {
+    name: "gleaner_copies_damaged_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "times that a copy was found damaged and closed, mended afterwards or not",
 };
 
 /// Writes that a leaf has let wait for room.
@@ -74,6 +132,7 @@ pub const WRITE_PACED: Metric = Metric {
     name: "gleaner_write_paced_total",
     kind: MetricKind::Counter,
     labels: &[],
+    values: &[],
     help: "writes that waited because too many bytes were under way",
 };
 
@@ -82,6 +141,7 @@ pub const WRITE_REJECTED: Metric = Metric {
     name: "gleaner_write_rejected_total",
     kind: MetricKind::Counter,
     labels: &[],
+    values: &[],
     help: "writes refused because too many bytes were under way for too long",
 };
 
@@ -90,6 +150,7 @@ pub const SHARDS_SKIPPED: Metric = Metric {
     name: "gleaner_shards_skipped_total",
     kind: MetricKind::Counter,
     labels: &[],
+    values: &[],
     help: "shards not asked for hits, since nothing in them could match for what they hold",
 };
 
@@ -98,6 +159,7 @@ pub const SHARDS: Metric = Metric {
     name: "gleaner_shards",
     kind: MetricKind::Gauge,
     labels: &["state"],
+    values: &["open", "opening", "failed", "closing"],
     help: "shard copies of this leaf that are open, opening, failed or closing",
 };
 
@@ -106,6 +168,7 @@ pub const FILTER_CACHE_BYTES: Metric = Metric {
     name: "gleaner_filter_cache_bytes",
     kind: MetricKind::Gauge,
     labels: &[],
+    values: &[],
     help: "bytes of the bitmaps in the filter cache",
 };
 
@@ -114,6 +177,7 @@ pub const FILTER_CACHE_LOOKUPS: Metric = Metric {
     name: "gleaner_filter_cache_lookups_total",
     kind: MetricKind::Counter,
     labels: &["outcome"],
+    values: &["hit", "miss"],
     help: "look-ups in the filter cache that hit or missed",
 };
 
@@ -122,6 +186,7 @@ pub const DOCUMENT_CACHE_BYTES: Metric = Metric {
     name: "gleaner_document_cache_bytes",
     kind: MetricKind::Gauge,
     labels: &[],
+    values: &[],
     help: "bytes of the documents in the document cache",
 };
 
@@ -130,6 +195,7 @@ pub const DOCUMENT_CACHE_LOOKUPS: Metric = Metric {
     name: "gleaner_document_cache_lookups_total",
     kind: MetricKind::Counter,
     labels: &["outcome"],
+    values: &["hit", "miss"],
     help: "look-ups in the document cache that hit or missed",
 };
 
@@ -138,6 +204,7 @@ pub const QUERY_MEMORY_BYTES: Metric = Metric {
     name: "gleaner_query_memory_bytes",
     kind: MetricKind::Gauge,
     labels: &[],
+    values: &[],
     help: "bytes that queries under way hold on this leaf",
 };
 
@@ -146,40 +213,190 @@ pub const INDEXING_MEMORY_BYTES: Metric = Metric {
     name: "gleaner_indexing_memory_bytes",
     kind: MetricKind::Gauge,
     labels: &[],
+    values: &[],
     help: "bytes of segments in the making, of all shards of this leaf, estimated",
 };
 
+/// The version that runs.
+pub const BUILD_INFO: Metric = Metric {
+    name: "gleaner_build_info",
+    kind: MetricKind::Gauge,
+    labels: &["version"],
+    values: &[],
+    help: "1, with the version that runs",
+};
+
+/// Room on the disk.
+pub const DISK_FREE_BYTES: Metric = Metric {
+    name: "gleaner_disk_free_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "bytes of the disk of the data folder that this process may still use",
+};
+
+/// The disk in use, by whatever.
+pub const DISK_USED_BYTES: Metric = Metric {
+    name: "gleaner_disk_used_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "bytes of the disk of the data folder that are in use, by whatever",
+};
+
+/// Documents on a leaf.
+pub const DOCUMENTS: Metric = Metric {
+    name: "gleaner_documents",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "documents that searches see, of all shard copies of this leaf, replicas included",
+};
+
+/// Logs on the disk.
+pub const LOG_BYTES: Metric = Metric {
+    name: "gleaner_log_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "bytes of the write-ahead logs in the data folder, room taken in advance included",
+};
+
+/// Merges of segments.
+pub const MERGES: Metric = Metric {
+    name: "gleaner_merges_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "merges of segments that were begun by themselves, of all shard copies of this leaf",
+};
+
+/// How far replicas are behind.
+pub const REPLICA_LAG_OPERATIONS: Metric = Metric {
+    name: "gleaner_replica_lag_operations",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "operations that the replica lacks which is furthest behind its primary, of the primaries on this leaf",
+};
+
+/// Searches of shards on a leaf.
+pub const SHARD_QUERY_SECONDS: Metric = Metric {
+    name: "gleaner_shard_query_seconds",
+    kind: MetricKind::Histogram,
+    labels: &[],
+    values: &[],
+    help: "time of a call to this leaf for the hits of one or more of its shards, waiting for a thread included",
+};
+
+/// Segments on the disk.
+pub const STORE_BYTES: Metric = Metric {
+    name: "gleaner_store_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "bytes of the shard copies in the data folder",
+};
+
+/// Time on processors.
+pub const PROCESS_CPU_SECONDS: Metric = Metric {
+    name: "process_cpu_seconds_total",
+    // A counter by nature: those of the recorder are whole numbers.
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "seconds that the process has spent on processors, in user and system mode",
+};
+
+/// Open files.
+pub const PROCESS_OPEN_FDS: Metric = Metric {
+    name: "process_open_fds",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "file descriptors that the process has open",
+};
+
+/// Most open files.
+pub const PROCESS_MAX_FDS: Metric = Metric {
+    name: "process_max_fds",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "file descriptors that the process may have open",
+};
+
+/// Memory of the process.
+pub const PROCESS_RESIDENT_MEMORY_BYTES: Metric = Metric {
+    name: "process_resident_memory_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "bytes of memory that the process has, mapped segments that are in memory included",
+};
+
+/// When the process began.
+pub const PROCESS_START_TIME_SECONDS: Metric = Metric {
+    name: "process_start_time_seconds",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "when the process began, in seconds since 1970",
+};
+
 /// All of them, by name.
-pub const ALL: [Metric; 15] = [
+pub const ALL: [Metric; 34] = [
+    BUILD_INFO,
+    CONNECTIONS,
+    CONNECTIONS_CLOSED,
+    COPIES_DAMAGED,
+    DISK_FREE_BYTES,
+    DISK_USED_BYTES,
     DOCUMENT_CACHE_BYTES,
     DOCUMENT_CACHE_LOOKUPS,
+    DOCUMENTS,
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
     HTTP_REQUEST_SECONDS,
     INDEXING_MEMORY_BYTES,
+    LOG_BYTES,
+    MERGES,
+    OLDEST_CHECK_SECONDS,
     QUERY_MEMORY_BYTES,
+    REPLICA_LAG_OPERATIONS,
+    SCRUBBED_BYTES,
     SEARCH_CANCELLED_SECONDS,
     SEARCH_REJECTED,
     SEARCHES_RUNNING,
+    SHARD_QUERY_SECONDS,
     SHARD_REQUESTS,
     SHARDS,
     SHARDS_SKIPPED,
+    STORE_BYTES,
     WRITE_PACED,
     WRITE_REJECTED,
+    PROCESS_CPU_SECONDS,
+    PROCESS_MAX_FDS,
+    PROCESS_OPEN_FDS,
+    PROCESS_RESIDENT_MEMORY_BYTES,
+    PROCESS_START_TIME_SECONDS,
 ];
 
 /// Returns the page that lists all metrics, as Markdown.
 pub fn page() -> String {
     let mut page = "# Metrics\n\n\
-        `GET /metrics` on every role answers in the text format of Prometheus. A leaf looks at its \
-        gauges once a second, but for `gleaner_searches_running`, which is as of now. This page is written from the list in `model/src/metric.rs`.\n\n\
+        `GET /metrics` on every role answers in the text format of Prometheus. A leaf sets its \
+        gauges once a second, `gleaner_searches_running` at each change; sizes on disk and `process_*` are \
+        set every 5 seconds. Histograms have buckets, which can be added up over nodes. Counters are there from \
+        the start, histograms from their first value on. This page is written from the list in \
+        `model/src/metric.rs`.\n\n\
         | metric | kind | labels | what it tells |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for metric in ALL {
         let kind = match metric.kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
-            MetricKind::Histogram => "summary",
+            MetricKind::Histogram => "histogram",
         };
         let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
         let line = writeln!(
@@ -204,9 +421,11 @@ mod tests {
         assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
         for metric in ALL {
             let is_word = |letter: char| letter.is_ascii_lowercase() || letter == '_';
-            let has_style = metric.name.starts_with("gleaner_") && metric.name.chars().all(is_word);
+            let is_ours =
+                metric.name.starts_with("gleaner_") || metric.name.starts_with("process_");
+            let has_style = is_ours && metric.name.chars().all(is_word);
             assert!(has_style, "{}", metric.name);
-            let is_total = metric.name.ends_with("_total");
+            let is_total = metric.name.ends_with("_total") && metric != PROCESS_CPU_SECONDS;
             assert_eq!(
                 is_total,
                 metric.kind == MetricKind::Counter,
@@ -224,6 +443,8 @@ mod tests {
         let named: Vec<&str> = words.filter(|word| word.starts_with("gleaner_")).collect();
         assert!(!named.is_empty());
         for name in named {
+            // Prometheus is asked for the buckets of a histogram.
+            let name = name.trim_end_matches("_bucket");
             let is_there = ALL.iter().any(|metric| metric.name == name);
             assert!(is_there, "`{name}` is no metric");
         }

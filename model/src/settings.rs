@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::slow_log::SlowLog;
+
 /// Upper bound on the routing slots of an index: large enough that 1,024 shards still hold some 736
 /// slots each, so that no shard gets noticeably more than its share.
 pub const ROUTING_SLOTS: u32 = 753_984;
@@ -55,6 +57,9 @@ pub struct IndexSettings {
     /// Largest number of `docvalue_fields` of a search (default 100).
     #[serde(default = "default_docvalue_fields")]
     pub max_docvalue_fields: usize,
+    /// When searches and writes are logged as slow (default never).
+    #[serde(default, skip_serializing_if = "SlowLog::is_off")]
+    pub slow_log: SlowLog,
     /// Blocks in force.
     pub blocks: Blocks,
     /// `analysis` as declared; `analysis::AnalyzerRegistry::from_settings` reads it.
@@ -83,6 +88,7 @@ impl Default for IndexSettings {
             max_terms_count: 65_536,
             max_regex_length: 1_000,
             max_docvalue_fields: default_docvalue_fields(),
+            slow_log: SlowLog::default(),
             blocks: Blocks::default(),
             analysis: serde_json::Value::Object(serde_json::Map::new()),
             default_fields: vec!["*".to_owned()],
@@ -96,6 +102,23 @@ impl IndexSettings {
     /// the index is searched or not.
     pub fn has_own_refresh_interval(&self) -> bool {
         self.declared.contains_key("index.refresh_interval")
+    }
+
+    /// Returns `index.max_shingle_diff`: the longest difference of shingle sizes (default 3).
+    pub fn max_shingle_diff(&self) -> usize {
+        self.declared_number("index.max_shingle_diff").unwrap_or(3)
+    }
+
+    /// Returns `index.max_slices_per_scroll`: the most slices of a scroll or a point in time (default
+    /// 1,024).
+    pub fn max_slices_per_scroll(&self) -> usize {
+        let declared = self.declared_number("index.max_slices_per_scroll");
+        declared.unwrap_or(1_024)
+    }
+
+    /// Returns a number that was checked when it was declared.
+    fn declared_number(&self, key: &str) -> Option<usize> {
+        self.declared.get(key)?.as_str()?.parse().ok()
     }
 }
 

@@ -36,6 +36,7 @@ pub struct IndexMeta {
     /// Settings in force.
     pub settings: IndexSettings,
     /// Mapping in force.
+    #[serde(deserialize_with = "crate::mapping::since::read")]
     pub mapping: Arc<Mapping>,
     /// Aliases by name.
     pub aliases: BTreeMap<IndexName, Alias>,

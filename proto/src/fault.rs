@@ -139,6 +139,9 @@ impl LeafFault {
     /// The account of one query, which no other draws on: what does not fit there never will.
     pub const QUERY_ACCOUNT: &str = "request";
 
+    /// The queue of a search that began again too often.
+    pub const RESTARTS: &str = "search restarts";
+
     /// Returns whether the same request is refused again however long one waits.
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Memory { account, .. } if account == Self::QUERY_ACCOUNT)
@@ -174,6 +177,10 @@ fn full(queue: &str, capacity: usize) -> String {
     match queue {
         "write" => format!("writes under way take all of the {capacity} bytes there are for them"),
         "search" => format!("{capacity} searches of shards wait for a thread already"),
+        LeafFault::RESTARTS => format!(
+            "the search began again {capacity} times, as what its shards showed was gone each time; \
+             send it again"
+        ),
         "log" => "the queue of the log is full".to_owned(),
         _ => format!("there are {capacity} {queue} already"),
     }

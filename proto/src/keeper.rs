@@ -3,31 +3,60 @@
 //! [`Keeper`] answers for a coordinator of its own process; [`Follower`] is a coordinator whose state
 //! lies with a keeper elsewhere.
 
+mod joining;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use gleaner_coordinator::{Coordinator, CoordinatorError};
-use gleaner_model::ClusterState;
+use gleaner_coordinator::{Coordinator, CoordinatorError, size};
+use gleaner_model::{ClusterState, NodeId, names};
 use tokio::sync::watch;
 
 use crate::metadata::{MetadataClient, MetadataFault, StateStream};
+
+pub use joining::{Gated, Joining};
+
+/// For how long a keeper may be away before that is worth a warning.
+const STARTING: Duration = Duration::from_secs(10);
 
 /// Shortest and longest pause before a follower looks for its keeper again; it doubles in between.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// Answers other nodes out of the coordinator of this process.
-pub struct Keeper(pub Arc<dyn Coordinator>);
+pub struct Keeper {
+    state: Arc<dyn Coordinator>,
+    joining: Arc<Joining>,
+}
+
+impl Keeper {
+    /// Answers out of `state`; a cluster that is begun waits for the leaves of `joining`.
+    pub fn new(state: Arc<dyn Coordinator>, joining: Arc<Joining>) -> Self {
+        Self { state, joining }
+    }
+
+    /// Answers out of the `state` of a cluster that was begun before.
+    pub fn of(state: Arc<dyn Coordinator>) -> Self {
+        Self::new(state, Arc::new(Joining::new(BTreeSet::new())))
+    }
+}
 
 #[async_trait]
 impl MetadataClient for Keeper {
+    async fn join(&self, node: &NodeId, held: Option<&str>) -> Result<(), MetadataFault> {
+        let own = &self.state.state().cluster_uuid;
+        let joined = self.joining.join(node, held, own);
+        joined.map_err(|reason| MetadataFault::Store { reason })
+    }
+
     async fn state(&self) -> Result<Arc<ClusterState>, MetadataFault> {
-        Ok(self.0.state())
+        Ok(self.state.state())
     }
 
     async fn watch(&self) -> Result<StateStream, MetadataFault> {
-        let receiver = self.0.watch();
+        let receiver = self.state.watch();
         let states =
             futures::stream::unfold((receiver, true), |(mut receiver, is_first)| async move {
                 if !is_first {
@@ -44,13 +73,14 @@ impl MetadataClient for Keeper {
         expected: u64,
         next: ClusterState,
     ) -> Result<Arc<ClusterState>, MetadataFault> {
-        if next.cluster_uuid != self.0.state().cluster_uuid {
+        if next.cluster_uuid != self.state.state().cluster_uuid {
             let reason = format!("the state is of another cluster, [{}]", next.cluster_uuid);
             return Err(MetadataFault::Store { reason });
         }
-        let swapped = self.0.compare_and_swap(expected, next).await;
+        let swapped = self.state.compare_and_swap(expected, next).await;
         swapped.map_err(|error| match error {
             CoordinatorError::Conflict { current, .. } => MetadataFault::Conflict { current },
+            CoordinatorError::TooLarge { reason } => MetadataFault::TooLarge { reason },
             other => MetadataFault::Store {
                 reason: other.to_string(),
             },
@@ -67,21 +97,30 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Asks `keeper` for the state, again until it answers, and follows it from then on.
+    /// Asks `keeper` for the state, again until it answers, and follows it from then on. A node that holds
+    /// data says first whose they are.
     ///
     /// # Cancel safety
     /// Dropping the future gives up.
     pub async fn start(keeper: Arc<dyn MetadataClient>) -> Self {
+        let first = first_state(&keeper).await;
+        Self::from(keeper, first)
+    }
+
+    /// As [`Follower::start`], for the member `node`, which holds data of the cluster `held` or of none.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up.
+    pub async fn join(keeper: Arc<dyn MetadataClient>, node: NodeId, held: Option<&str>) -> Self {
         let mut pause = PAUSES.0;
-        let first = loop {
-            match keeper.state().await {
-                Ok(state) => break state,
-                Err(fault) => tracing::warn!(%fault, "waiting for the cluster state"),
-            }
+        // What else a keeper answers, its state tells too.
+        while let Err(fault @ MetadataFault::Unreachable { .. }) = keeper.join(&node, held).await {
+            tracing::info!(%fault, "waiting for the keeper of the cluster state");
             tokio::time::sleep(pause).await;
             pause = longer(pause);
-        };
-        Self::from(keeper, first)
+        }
+        let first = first_state(&keeper).await;
+        Self::follow(keeper, first, Some(node))
     }
 
     /// Follows `keeper` from a state that it was in.
@@ -89,8 +128,17 @@ impl Follower {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn from(keeper: Arc<dyn MetadataClient>, first: Arc<ClusterState>) -> Self {
+        Self::follow(keeper, first, None)
+    }
+
+    fn follow(
+        keeper: Arc<dyn MetadataClient>,
+        first: Arc<ClusterState>,
+        node: Option<NodeId>,
+    ) -> Self {
+        names::learn(&first);
         let state = Arc::new(watch::Sender::new(first));
-        let following = tokio::spawn(follow(Arc::clone(&keeper), Arc::clone(&state)));
+        let following = tokio::spawn(follow(Arc::clone(&keeper), Arc::clone(&state), node));
         Self {
             keeper,
             state,
@@ -106,6 +154,22 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         self.following.abort();
+    }
+}
+
+async fn first_state(keeper: &Arc<dyn MetadataClient>) -> Arc<ClusterState> {
+    let (mut pause, began) = (PAUSES.0, Instant::now());
+    loop {
+        match keeper.state().await {
+            Ok(state) => return state,
+            // Nodes that are started together wait for the keeper for a moment.
+            Err(fault) if began.elapsed() < STARTING => {
+                tracing::info!(%fault, "waiting for the cluster state");
+            }
+            Err(fault) => tracing::warn!(%fault, "waiting for the cluster state"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = longer(pause);
     }
 }
 
@@ -128,21 +192,34 @@ fn take(known: &watch::Sender<Arc<ClusterState>>, state: &Arc<ClusterState>) {
         }
         let is_newer = state.version > current.version;
         if is_newer {
+            names::learn(state);
             *current = Arc::clone(state);
         }
         is_newer
     });
 }
 
-async fn follow(keeper: Arc<dyn MetadataClient>, known: Arc<watch::Sender<Arc<ClusterState>>>) {
-    let mut pause = PAUSES.0;
+async fn follow(
+    keeper: Arc<dyn MetadataClient>,
+    known: Arc<watch::Sender<Arc<ClusterState>>>,
+    node: Option<NodeId>,
+) {
+    let (mut pause, mut away_since) = (PAUSES.0, None);
+    let mut is_known = true;
     loop {
+        // The keeper may be another process now, on another folder.
+        if let Some(node) = node.as_ref().filter(|_| !std::mem::take(&mut is_known)) {
+            let held = known.borrow().cluster_uuid.clone();
+            if let Err(fault) = keeper.join(node, Some(&held)).await {
+                tracing::warn!(%fault, "the keeper does not let this node join");
+            }
+        }
         let broken = match keeper.watch().await {
             Ok(mut states) => loop {
                 match states.next().await {
                     Some(Ok(state)) => {
                         take(&known, &state);
-                        pause = PAUSES.0;
+                        (pause, away_since) = (PAUSES.0, None);
                     }
                     Some(Err(fault)) => break fault.to_string(),
                     None => break "the stream ended".to_owned(),
@@ -150,10 +227,18 @@ async fn follow(keeper: Arc<dyn MetadataClient>, known: Arc<watch::Sender<Arc<Cl
             },
             Err(fault) => fault.to_string(),
         };
-        tracing::warn!(
-            reason = broken,
-            "the cluster state is not followed; trying again"
-        );
+        // A keeper that is started again, or stopped before this node is, is away for a moment.
+        let away = away_since.get_or_insert_with(Instant::now).elapsed();
+        match away < STARTING {
+            true => tracing::info!(
+                reason = broken,
+                "the cluster state is not followed; trying again"
+            ),
+            false => tracing::warn!(
+                reason = broken,
+                "the cluster state is not followed; trying again"
+            ),
+        }
         tokio::time::sleep(pause).await;
         pause = longer(pause);
     }
@@ -184,6 +269,16 @@ impl Coordinator for Follower {
         expected: u64,
         next: ClusterState,
     ) -> Result<Arc<ClusterState>, CoordinatorError> {
+        // What is too large for a message would come to nothing on its way.
+        let known = self.state();
+        let checked = tokio::task::spawn_blocking(move || {
+            size::check(&known, &next, size::bytes_of(&next)).map(|()| next)
+        });
+        let next = checked
+            .await
+            .map_err(|error| CoordinatorError::Unavailable {
+                reason: error.to_string(),
+            })??;
         match self.keeper.compare_and_swap(expected, next).await {
             Ok(state) => {
                 self.saw(&state);
@@ -206,6 +301,7 @@ fn error_of(fault: MetadataFault) -> CoordinatorError {
         MetadataFault::Unreachable { .. } => CoordinatorError::Unavailable {
             reason: fault.to_string(),
         },
+        MetadataFault::TooLarge { reason } => CoordinatorError::TooLarge { reason },
         fault => CoordinatorError::Store {
             path: "the keeper of the cluster state".to_owned(),
             source: std::io::Error::other(fault),
@@ -250,7 +346,7 @@ mod tests {
     async fn what_an_old_state_says_is_asked_of_the_keeper() {
         let folder = tempfile::tempdir().expect("a folder");
         let kept = embedded(folder.path());
-        let quiet = Arc::new(Quiet(Keeper(Arc::clone(&kept)), false.into()));
+        let quiet = Arc::new(Quiet(Keeper::of(Arc::clone(&kept)), false.into()));
         let late = Follower::from(Arc::clone(&quiet) as _, kept.state());
         let named = |name: &'static str| {
             move |state: &ClusterState| {
@@ -295,7 +391,7 @@ mod tests {
             number += 1;
             let kept = embedded(&folder.path().join(number.to_string()));
             let first = kept.state();
-            Follower::from(Arc::new(Keeper(kept)), first)
+            Follower::from(Arc::new(Keeper::of(kept)), first)
         };
         gleaner_coordinator::conformance::suite(fresh).await;
     }
@@ -303,7 +399,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_change_of_one_is_seen_by_the_other_and_a_lost_race_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let keeper: Arc<dyn MetadataClient> = Arc::new(Keeper(embedded(folder.path())));
+        let keeper: Arc<dyn MetadataClient> = Arc::new(Keeper::of(embedded(folder.path())));
         let one = Follower::start(Arc::clone(&keeper)).await;
         let other = Follower::start(keeper).await;
         let old = one.state();
@@ -328,7 +424,7 @@ mod tests {
     async fn the_state_of_another_cluster_is_not_followed_and_not_taken() {
         let folder = tempfile::tempdir().expect("a folder");
         let kept = embedded(folder.path());
-        let keeper: Arc<dyn MetadataClient> = Arc::new(Keeper(Arc::clone(&kept)));
+        let keeper: Arc<dyn MetadataClient> = Arc::new(Keeper::of(Arc::clone(&kept)));
         let own = ClusterState {
             cluster_uuid: "of this cluster".to_owned(),
             ..ClusterState::default()

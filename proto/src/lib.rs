@@ -32,7 +32,7 @@ pub use fault::LeafFault;
 pub use metadata::MetadataClient;
 pub use node::NodeClient;
 pub use replicate::ReplicationClient;
-pub use server::{Services, serve, serve_on};
+pub use server::{MAX_CONNECTIONS, Services, serve, serve_bounded, serve_on};
 pub use version::Versions;
 pub use wire::MAX_MESSAGE_BYTES;
 
@@ -126,7 +126,7 @@ pub trait LeafClient: Send + Sync {
 
     /// Returns documents by id, the newest version when `realtime`, also one that is not durable yet;
     /// only a primary knows that, a replica answers [`LeafFault::NotHere`].
-    async fn get(&self, call: read::GetCall) -> Result<Vec<Option<read::Document>>, LeafFault>;
+    async fn get(&self, call: read::GetCall) -> Result<read::Documents, LeafFault>;
 
     /// Makes every write acknowledged before the call visible to searches of the primary; replicas
     /// follow. A replica answers [`LeafFault::NotHere`].
@@ -158,4 +158,11 @@ pub trait LeafClient: Send + Sync {
 
     /// Returns the state of each shard this leaf holds.
     async fn shard_states(&self) -> Result<Vec<read::ShardState>, node::NodeFault>;
+
+    /// Returns what the node says of its process and its machine. What wraps a leaf passes it on; one that
+    /// has no node of its own leaves it at this.
+    async fn node_stats(&self) -> Result<gleaner_model::node_stats::NodeStats, node::NodeFault> {
+        let reason = "it does not tell of its node".to_owned();
+        Err(node::NodeFault::Unreadable { reason })
+    }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use gleaner_model::{ClusterState, FaultKind};
+use gleaner_coordinator::size;
+use gleaner_model::{ClusterState, FaultKind, NodeId};
+
+use crate::wire::{MAX_FRAME_BYTES, MAX_MESSAGE_BYTES};
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +37,21 @@ pub enum MetadataFault {
         /// What is not understood.
         what: String,
     },
+    /// The state would be too large to be sent to other nodes; nothing has changed.
+    #[error("{reason}")]
+    TooLarge {
+        /// How large, what is allowed, and what to delete.
+        reason: String,
+    },
 }
 
 impl MetadataFault {
     /// Returns whose fault it is and whether to try again.
     pub fn fault_kind(&self) -> FaultKind {
-        FaultKind::COORDINATOR
+        match self {
+            Self::TooLarge { .. } => FaultKind::CLIENT,
+            _ => FaultKind::COORDINATOR,
+        }
     }
 }
 
@@ -51,6 +63,17 @@ pub type StateStream = BoxStream<'static, Result<Arc<ClusterState>, MetadataFaul
 /// What the keeper of the cluster's metadata answers.
 #[async_trait]
 pub trait MetadataClient: Send + Sync {
+    /// Says, before the state is followed, that `node` holds data of the cluster `held`, or of none.
+    ///
+    /// # Errors
+    /// [`MetadataFault::Store`] when it is another cluster. [`MetadataFault::Unsupported`] from a keeper of
+    /// an older version, which lets everyone in.
+    async fn join(&self, node: &NodeId, held: Option<&str>) -> Result<(), MetadataFault> {
+        // One that awaits nobody.
+        let _ = (node, held);
+        Ok(())
+    }
+
     /// Returns the newest state.
     async fn state(&self) -> Result<Arc<ClusterState>, MetadataFault>;
 
@@ -74,6 +97,11 @@ pub trait MetadataClient: Send + Sync {
 const MAGIC: &[u8; 4] = b"GLCS";
 /// Newest format that is read and written.
 const FORMAT: u8 = 1;
+
+const _: () = assert!(
+    size::MAX_STATE_BYTES + size::OWN_BYTES + MAX_FRAME_BYTES < MAX_MESSAGE_BYTES,
+    "a state that is agreed fits into a message"
+);
 
 /// Returns the bytes of `state` as they travel.
 ///

@@ -61,6 +61,8 @@ pub struct PostingsAnswer {
     pub is_last: bool,
     /// Where the leaf's time went.
     pub times: Option<LeafTimes>,
+    /// Whether the copy serves without its primary: acknowledged writes may be missing.
+    pub may_be_stale: bool,
 }
 
 /// Asks where documents stand in a view, and in which order.
@@ -103,6 +105,8 @@ pub struct LocateAnswer {
     pub sets: Vec<Vec<LocatedDocument>>,
     /// Where the leaf's time went.
     pub times: Option<LeafTimes>,
+    /// Whether the copy serves without its primary: acknowledged writes may be missing.
+    pub may_be_stale: bool,
 }
 
 /// Where a document stands.

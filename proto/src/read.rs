@@ -18,6 +18,15 @@ pub struct GetCall {
     pub remaining: Duration,
 }
 
+/// Documents of one shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// In the order asked; `None` where there is none.
+    pub found: Vec<Option<Document>>,
+    /// Whether the copy serves without its primary: acknowledged writes may be missing.
+    pub may_be_stale: bool,
+}
+
 /// A document with its system fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {

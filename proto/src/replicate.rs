@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{NodeId, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{History, NodeId, PrimaryTerm, SeqNo, ShardKey};
 
 use crate::LeafFault;
 
@@ -24,6 +24,9 @@ pub struct LogTailCall {
     pub max_bytes: usize,
     /// How long to wait for a record when there is none yet; then an empty page is returned.
     pub wait: Duration,
+    /// What the follower holds, where that is to be compared with the primary's log; `None` where it was,
+    /// and from followers of older versions.
+    pub held: Option<History>,
 }
 
 /// One record of a log.
@@ -60,6 +63,10 @@ pub struct SnapshotCall {
     pub follower: NodeId,
     /// How long the files stay when nothing is asked of them.
     pub keep_alive: Duration,
+    /// Whether a replica may answer: for a primary whose own files are damaged.
+    pub any_copy: bool,
+    /// What the follower holds, which it is to give up for the files; `None` from older versions.
+    pub held: Option<History>,
 }
 
 /// One file of a snapshot.
@@ -82,6 +89,10 @@ pub struct Snapshot {
     pub next_seq_no: SeqNo,
     /// All files that make the commit.
     pub files: Vec<SnapshotFile>,
+    /// The last operation in the files, where the log still holds it.
+    pub last: Option<LogRecord>,
+    /// The history of the log up to `next_seq_no`; `None` from older versions.
+    pub history: Option<History>,
 }
 
 /// Asks for bytes of a file.
@@ -110,6 +121,9 @@ pub trait ReplicationClient: Send + Sync {
 
     /// Returns bytes of a file of a snapshot; fewer than asked for only at its end.
     async fn read_file(&self, call: FileCall) -> Result<Bytes, LeafFault>;
+
+    /// Returns the history of the shard's log, whatever this copy is and whether it serves.
+    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault>;
 
     /// Lets the files of a snapshot go; unknown ones are let go already.
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault>;

@@ -45,6 +45,8 @@ pub struct StatisticsAnswer {
     pub statistics: Statistics,
     /// Live documents in the shard; `None` from a leaf that does not tell.
     pub num_documents: Option<u64>,
+    /// Whether the copy serves without its primary: acknowledged writes may be missing.
+    pub may_be_stale: bool,
 }
 
 /// Asks for the terms that patterns stand for.

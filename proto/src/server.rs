@@ -14,12 +14,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
+use gleaner_listener::{Bounds, Connection, Listener, Protocol, open};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic::{Request, Status};
 
 use crate::metadata::MetadataClient;
@@ -63,11 +64,21 @@ pub struct Services {
 #[error("the server for other nodes failed")]
 pub struct ServeError(#[source] tonic::transport::Error);
 
+/// Time for the first bytes of a connection.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// Connections of other nodes at once, where nothing else is said: each node has a few to each other.
+pub const MAX_CONNECTIONS: usize = 1_024;
+
 /// Answers calls on `listener` until `stop` is done and the calls in flight have ended.
 ///
 /// After `stop`, no call is accepted, watches and waits for log records end at once, and what is
 /// still running after five seconds is dropped. The handler of a call that its caller gives up is
 /// dropped too; a panic in one fails that call alone.
+///
+/// There are [`MAX_CONNECTIONS`] at most, and half as many of one address. One that does not begin as HTTP/2
+/// does within ten seconds is closed, and one that has made no call of a wire version that we speak makes room for
+/// others.
 ///
 /// # Errors
 /// [`ServeError`] when the server itself fails.
@@ -76,7 +87,21 @@ pub async fn serve(
     services: Services,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    serve_draining(listener, services, stop, DRAIN).await
+    serve_bounded(listener, MAX_CONNECTIONS, services, stop).await
+}
+
+/// As [`serve`], with another bound on connections.
+///
+/// # Errors
+/// [`ServeError`] when the server itself fails.
+pub async fn serve_bounded(
+    listener: TcpListener,
+    max_connections: usize,
+    services: Services,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let incoming = incoming(listener, max_connections, OPENING);
+    serve_on_draining(incoming.map(of_node), services, stop, DRAIN).await
 }
 
 /// As [`serve`], on connections that come from elsewhere than a TCP listener: a network that is
@@ -93,22 +118,63 @@ pub async fn serve_on<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let incoming = incoming.map(|stream| stream.map(Accepted::new));
     serve_on_draining(incoming, services, stop, DRAIN).await
 }
 
 /// As [`serve`], with another time for calls to end in.
+#[cfg(test)]
 pub(crate) async fn serve_draining(
     listener: TcpListener,
     services: Services,
     stop: impl Future<Output = ()> + Send,
     drain: Duration,
 ) -> Result<(), ServeError> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    serve_on_draining(incoming, services, stop, drain).await
+    let incoming = incoming(listener, MAX_CONNECTIONS, OPENING);
+    serve_on_draining(incoming.map(of_node), services, stop, drain).await
+}
+
+/// Returns the connections of `listener` that have begun as HTTP/2 does.
+///
+/// They are waited for side by side, so that none holds up another, and those that say nothing never reach the
+/// server.
+pub(crate) fn incoming(
+    listener: TcpListener,
+    max_connections: usize,
+    opening: Duration,
+) -> impl Stream<Item = io::Result<Connection<TcpStream>>> {
+    let bounds = Bounds {
+        total: max_connections,
+        per_address: (max_connections / 2).max(1),
+    };
+    let listener = Listener::new(listener, bounds, "nodes");
+    let accepted = stream::unfold(listener, |listener| async move {
+        let accepted = listener.accept().await;
+        Some((accepted, listener))
+    });
+    let opened = accepted.map(move |(stream, place)| async move {
+        stream.set_nodelay(true).ok()?;
+        let opened = open(stream, place, opening).await.ok()?;
+        if opened.protocol != Protocol::Http2 {
+            return None;
+        }
+        Some(Connection::new(opened.stream, opened.first, opened.place))
+    });
+    let opened = opened.buffer_unordered(max_connections.max(1));
+    opened.filter_map(|opened| std::future::ready(opened.map(Ok)))
+}
+
+fn of_node(
+    opened: io::Result<Connection<TcpStream>>,
+) -> io::Result<Accepted<Connection<TcpStream>>> {
+    opened.map(|connection| {
+        let activity = Arc::clone(connection.activity());
+        Accepted::yielding(connection, activity)
+    })
 }
 
 async fn serve_on_draining<S>(
-    incoming: impl Stream<Item = io::Result<S>>,
+    incoming: impl Stream<Item = io::Result<Accepted<S>>>,
     services: Services,
     stop: impl Future<Output = ()> + Send,
     drain: Duration,
@@ -117,7 +183,6 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (stages, life) = life::begin();
-    let incoming = incoming.map(|stream| stream.map(Accepted));
     let stopping = async {
         stop.await;
         stages.send_replace(Stage::Draining);

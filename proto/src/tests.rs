@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod incoming;
 mod lifetime;
 mod metadata;
 mod over;

@@ -16,6 +16,7 @@ mod highlight;
 mod ids;
 mod metadata;
 mod node;
+mod node_stats;
 mod order;
 mod outcome;
 mod postings;

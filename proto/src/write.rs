@@ -20,6 +20,21 @@ pub struct WriteCall {
     pub idempotency: Option<Idempotency>,
     /// Time left.
     pub remaining: Duration,
+    /// Whether a batch is not written of which documents bring fields that the mapping lacks, but answered with
+    /// [`WriteFault::Unagreed`]: documents of other shards may bring the same ones before. Without it the
+    /// primary adds the fields to the mapping.
+    pub asks_fields: bool,
+    /// Items that the mapping refused when their turn came: they are answered so.
+    pub refused: Vec<RefusedItem>,
+}
+
+/// An item that was refused before its shard was asked to write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedItem {
+    /// Its place among the call's items.
+    pub at: u32,
+    /// Why.
+    pub fault: WriteFault,
 }
 
 /// Identity of a write request: the same key and shard is the same request, sent again.
@@ -180,6 +195,12 @@ pub enum WriteFault {
     Blocked {
         /// Which block.
         reason: String,
+    },
+    /// It was not written, as documents of its batch bring fields: they are to be agreed on first.
+    #[error("the fields that documents bring are not agreed on yet")]
+    Unagreed {
+        /// The document as it would be written, of an item that brings fields.
+        document: Option<Bytes>,
     },
     /// The whole shard failed.
     #[error("{0}")]

@@ -1,6 +1,7 @@
 //! Aliases: their bodies, and the actions of `_aliases` applied to a cluster state.
 
 mod apply;
+mod bounds;
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use gleaner_model::{Alias, IndexName, NameError};
 use serde_json::{Map, Value};
 
 pub use apply::{AliasChanges, apply_alias_actions, check_free};
+pub use bounds::check_numbers;
 
 use crate::dsl::parse_query;
 use crate::error::{ErrorType, QueryError};

@@ -1,5 +1,6 @@
 //! What leaves answer and what the root makes of it: domain types, rendered by `api`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,6 +58,8 @@ pub struct ShardHits {
     /// Why nothing can match, where that is so and the copy has promised to show nothing newer for a
     /// while.
     pub unmatched: Option<Box<Unmatched>>,
+    /// Whether the copy serves without its primary: acknowledged writes may be missing.
+    pub may_be_stale: bool,
 }
 
 /// Time a leaf spent on a call. Durations only: clocks of two machines are never compared.
@@ -103,6 +106,8 @@ pub struct FetchedHit {
     pub version: Version,
     /// The document as received.
     pub source: Bytes,
+    /// Fields that left out a value of the document, by the alphabet.
+    pub ignored: Vec<String>,
     /// Doc values and `fields`, rendered per field.
     pub fields: IndexMap<String, Vec<Value>>,
     /// Highlighted fragments per field.
@@ -122,6 +127,62 @@ pub struct Explanation {
     pub details: Vec<Explanation>,
 }
 
+impl FetchedHit {
+    /// Returns roughly how many bytes it takes, in memory and rendered: not less than its texts.
+    pub fn num_bytes(&self) -> usize {
+        let fields = self.fields.iter();
+        let fields = fields.map(|(name, values)| name.len() + num_bytes_of(values));
+        let highlight = self.highlight.iter();
+        let highlight =
+            highlight.map(|(name, fragments)| name.len() + num_bytes_of_texts(fragments));
+        let explanation = self.explanation.as_ref();
+        HIT_BYTES
+            + self.source.len()
+            + fields.sum::<usize>()
+            + highlight.sum::<usize>()
+            + explanation.map_or(0, Explanation::num_bytes)
+    }
+}
+
+/// Bytes of a hit beside its texts: in memory some, rendered no more.
+const HIT_BYTES: usize = 384;
+
+/// Returns roughly how many bytes values take.
+pub fn num_bytes_of(values: &[Value]) -> usize {
+    let one = |value: &Value| match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => num_bytes_of(values),
+        Value::Object(entries) => {
+            let entries = entries.iter();
+            entries
+                .map(|(name, value)| name.len() + num_bytes_of(std::slice::from_ref(value)))
+                .sum()
+        }
+        _ => 0,
+    };
+    values
+        .iter()
+        .map(|value| size_of::<Value>() + one(value))
+        .sum()
+}
+
+/// Returns roughly how many bytes texts take.
+pub fn num_bytes_of_texts(texts: &[String]) -> usize {
+    texts
+        .iter()
+        .map(|text| size_of::<String>() + text.len())
+        .sum()
+}
+
+impl Explanation {
+    /// Returns roughly how many bytes it takes, with what it is made of.
+    pub fn num_bytes(&self) -> usize {
+        let details = self.details.iter().map(Self::num_bytes);
+        // Lists and texts have room to spare.
+        2 * size_of::<Self>() + self.description.len() + details.sum::<usize>()
+    }
+}
+
 /// Result of one named aggregation, merged over all shards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AggregationResult {
@@ -130,7 +191,7 @@ pub struct AggregationResult {
     /// Type prefix for `typed_keys`, for example `sterms`.
     pub type_name: &'static str,
     /// Returned as given.
-    pub meta: Option<Value>,
+    pub meta: Option<Arc<Value>>,
     /// The result.
     pub value: AggregationValue,
 }

@@ -26,6 +26,7 @@ pub fn fingerprint(query: &ShardQuery) -> u128 {
         query: clause,
         post_filter,
         statistics: _,
+        similarities,
         top,
         sort,
         after,
@@ -45,6 +46,9 @@ pub fn fingerprint(query: &ShardQuery) -> u128 {
     hash.add(&post_filter.as_ref().map(normal_filter));
     hash.add(&(top, sort, after, search_after));
     hash.add(&(track_scores, track_total, min_score, terminate_after));
+    if !similarities.is_empty() {
+        hash.add(similarities);
+    }
     hash.add(&filters);
     let aggregations = json(aggregations);
     hash.write(&aggregations);
@@ -183,7 +187,7 @@ mod tests {
     use super::*;
     use crate::aggregation::{Aggregation, AggregationKind};
     use crate::limits::Limits;
-    use crate::resolved::{Pattern, Scalar, Statistics};
+    use crate::resolved::{Bm25, Pattern, Scalar, Similarities, Statistics};
     use crate::search::{TrackTotal, parse_sort};
 
     fn term(text: &str) -> Clause {
@@ -226,6 +230,7 @@ mod tests {
             query,
             post_filter: Some(term("rust")),
             statistics: Arc::new(Statistics::default()),
+            similarities: Similarities::default(),
             top: 10,
             sort: parse_sort(&json!([{"year": "desc"}, "_score"])).expect("sort"),
             after: None,
@@ -306,7 +311,7 @@ mod tests {
     #[test]
     fn every_part_that_changes_the_answer_counts() {
         let base = || asked(term("a"));
-        let mut others: [ShardQuery; 7] = std::array::from_fn(|_| base());
+        let mut others: [ShardQuery; 8] = std::array::from_fn(|_| base());
         others[0].top = 11;
         others[1].sort.clear();
         others[2].post_filter = None;
@@ -314,11 +319,14 @@ mod tests {
         others[4].track_total = TrackTotal::Exact;
         others[5].query = term("b");
         others[6].aggregation_filters = Arc::new(vec![term("c")]);
+        let similarity = Bm25::new(2.0, 0.75).expect("in range");
+        let fields = [(FieldPath::new("title"), similarity)];
+        others[7].similarities = fields.into_iter().collect();
         let mut seen: Vec<u128> = others.iter().map(fingerprint).collect();
         seen.push(fingerprint(&base()));
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 8);
+        assert_eq!(seen.len(), 9);
     }
 
     #[test]

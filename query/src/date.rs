@@ -1,7 +1,7 @@
 //! Dates of the dialect: formats, date math, time zones, calendar buckets.
 //!
 //! Does: read text as milliseconds since the epoch and write it back ([`DateFormatter`]), evaluate
-//! date math ([`parse_date_math`]), cut time into calendar buckets ([`round_down`], [`next_bucket`]).
+//! date math ([`parse_date_math`]), read the dates of requests ([`DateReader`]), cut time into calendar buckets ([`round_down`], [`next_bucket`]).
 //! Does not: read a clock (`now` is an argument) or know months by other than their English names.
 //! All functions are total over `i64`: instants saturate at its ends instead of overflowing, and
 //! text that names one beyond them is refused.
@@ -15,11 +15,13 @@ mod named;
 mod parse;
 mod pattern;
 mod rounding;
+mod value;
 mod zone;
 
 pub use format::DateFormatter;
 pub use math::parse_date_math;
 pub use rounding::{next_bucket, round_down};
+pub use value::{DateReader, number_text};
 pub use zone::TimeZone;
 
 /// Milliseconds of a day without a change of the clock.

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod mapping;
 pub mod names;
 pub mod order;
+pub mod patterns;
 pub mod postings;
 pub mod query_string;
 pub mod resolved;

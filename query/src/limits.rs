@@ -4,6 +4,8 @@
 //! clauses, expansions and query strings ([`crate::settings::cluster`]); an index can lower those of `terms`
 //! queries and regular expressions, as the fields say.
 
+use crate::error::QueryError;
+
 /// Bounds on a request body. All are inclusive maxima.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -34,6 +36,17 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The longest text that an answer repeats with each bucket or hit, in bytes: names, keys and formats of
+    /// aggregations, formats of fields and sort keys, tags of highlights.
+    pub const MAX_LABEL_BYTES: usize = 1_024;
+    /// The largest `meta` of an aggregation, in bytes.
+    pub const MAX_META_BYTES: usize = 16 << 10;
+
+    /// Refuses a text that answers repeat too often for its length; `what` names it.
+    pub(crate) fn check_label(what: &str, text: &str) -> Result<(), QueryError> {
+        check_length(what, text.len(), Self::MAX_LABEL_BYTES)
+    }
+
     /// The deepest nesting of queries that can be allowed: what reads, resolves and evaluates them has
     /// room on its stack for it, and messages between nodes carry it.
     pub const MAX_QUERY_DEPTH: usize = 50;
@@ -43,6 +56,16 @@ impl Limits {
     pub const MAX_EXPANSIONS: usize = 65_536;
     /// The longest query string that can be allowed, in bytes.
     pub const MAX_QUERY_STRING_BYTES: usize = 1 << 20;
+}
+
+/// Refuses what is longer than `most` bytes.
+pub(crate) fn check_length(what: &str, num_bytes: usize, most: usize) -> Result<(), QueryError> {
+    if num_bytes <= most {
+        return Ok(());
+    }
+    Err(QueryError::illegal(format!(
+        "{what} takes [{num_bytes}] bytes, at most [{most}] are allowed: each bucket or hit repeats it"
+    )))
 }
 
 impl Default for Limits {

@@ -1,8 +1,8 @@
 //! Mappings: the dialect's JSON ⇄ [`Mapping`], and the fields inferred from documents.
 //!
 //! Does: read the tree of `properties` into the flat table ([`parse_mapping`]), merge it into the
-//! mapping in force by Elasticsearch's rules, infer fields of documents ([`infer_fields`],
-//! [`infer_document`]), build the tree back ([`mapping_tree`]).
+//! mapping in force by Elasticsearch's rules, infer fields of documents ([`infer_document`]), build the
+//! tree back ([`mapping_tree`]).
 //! Does not: know which analyzers exist ([`check_analyzers`] asks who does).
 //! Ordinals of fields in force never change; new ones count on from [`Mapping::next_ordinal`].
 
@@ -21,14 +21,22 @@ use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping, MappingVersion
 use serde_json::{Map, Value};
 
 pub use analyzers::{AnalysisName, check_analyzers};
-pub use infer::{infer_document, infer_fields};
-pub use properties::{DERIVED_METADATA, DOCUMENT_METADATA, is_metadata};
+pub use infer::infer_document;
+pub use properties::{
+    DERIVED_METADATA, DOCUMENT_METADATA, ignored_field, ignored_path, is_metadata, may_ignore,
+};
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};
 
 /// Characters of a path that an error message shows.
 const SHOWN_CHARS: usize = 256;
+
+/// Bytes of a field's path, at most: those of a term, as which Lucene keeps it (`IndexWriter.MAX_TERM_LENGTH`).
+const MAX_PATH_BYTES: usize = 32_766;
+
+/// Templates of a mapping, at most: each new field is held against all of them.
+const MAX_TEMPLATES: usize = 1_000;
 
 /// What the index's settings say about its mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,8 +140,17 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
             rules.total_fields
         )));
     }
+    let num_templates = mapping.dynamic_templates.len();
+    if num_templates > MAX_TEMPLATES {
+        return Err(QueryError::illegal(format!(
+            "[dynamic_templates] has [{num_templates}] templates, more than [{MAX_TEMPLATES}]"
+        )));
+    }
     for (path, field) in &mapping.fields {
         let path = path.as_str();
+        if path.len() > MAX_PATH_BYTES {
+            return Err(too_long(path));
+        }
         if matches!(field.kind, FieldKind::Object { .. }) {
             check_depth(path, rules)?;
         }
@@ -146,6 +163,14 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
         }
     }
     Ok(())
+}
+
+fn too_long(path: &str) -> QueryError {
+    let shown: String = path.chars().take(SHOWN_CHARS).collect();
+    QueryError::illegal(format!(
+        "field name of [{}] bytes is longer than [{MAX_PATH_BYTES}] bytes: [{shown}…]",
+        path.len()
+    ))
 }
 
 /// Refuses to copy to an object or a multi-field, which take no values of their own. Copies that

@@ -5,6 +5,7 @@
 
 mod display;
 mod extent;
+mod similarity;
 mod simplify;
 
 use std::cmp::Ordering;
@@ -16,6 +17,7 @@ use gleaner_model::{DocumentId, FieldPath, Generation, ShardNumber};
 use serde::{Deserialize, Serialize};
 
 pub use extent::{Extent, Span, Unmatched};
+pub use similarity::{Bm25, Similarities};
 pub use simplify::{simplify, simplify_filter};
 
 use crate::aggregation::Aggregation;
@@ -101,8 +103,8 @@ impl Scalar {
 
 /// A clause as leaves evaluate it.
 ///
-/// Where the comment says *scores*, the score is BM25 (k1 = 1.2, b = 0.75) with the request's
-/// [`Statistics`]; elsewhere it is 1. Fields are known to the mapping; a clause on an unknown
+/// Where the comment says *scores*, the score is BM25 with the request's [`Statistics`] and the
+/// field's [`Bm25`]; elsewhere it is 1. Fields are known to the mapping; a clause on an unknown
 /// field has become [`Clause::MatchNone`] at the root.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Clause {
@@ -295,6 +297,8 @@ pub struct ShardQuery {
     pub post_filter: Option<Clause>,
     /// Numbers for scoring, the same for all shards.
     pub statistics: Arc<Statistics>,
+    /// How the index scores those fields of the query that have not the default similarity.
+    pub similarities: Similarities,
     /// Hits wanted: from + size, ≤ `max_result_window`; 0 counts and aggregates only.
     pub top: usize,
     /// Order; empty is by score. The tie-break (hash of `_id`, `_id`) is always the last key.
@@ -329,6 +333,7 @@ impl ShardQuery {
             query,
             post_filter: None,
             statistics,
+            similarities: Similarities::default(),
             top,
             sort: Vec::new(),
             after: None,

@@ -219,6 +219,9 @@ pub struct FieldFormat {
     pub field: String,
     /// Date or number format.
     pub format: Option<String>,
+    /// Whether fields that the mapping does not know are returned too, as they are in `_source`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_unmapped: bool,
 }
 
 /// A point in time to search.

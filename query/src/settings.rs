@@ -10,12 +10,14 @@ mod create;
 mod flat;
 mod given;
 mod known;
+mod similarity;
 
 use gleaner_model::IndexSettings;
 use gleaner_model::settings::routing_slots_for;
 use serde_json::{Map, Value};
 
 pub use create::{NewIndex, parse_create_index};
+pub use similarity::{has_similarity, loses_similarity, similarities};
 
 use crate::error::{ErrorType, QueryError};
 use given::Given;
@@ -31,12 +33,14 @@ const ANALYSIS: &str = "index.analysis.";
 pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> {
     let mut settings = IndexSettings::default();
     let entries = flat::flatten(value)?;
+    similarity::check_names(&entries)?;
     for (key, value) in &entries {
         if !value.is_null() {
             apply(&mut settings, key, value)?;
         }
     }
     settings.analysis = flat::nest(&entries, ANALYSIS)?;
+    similarity::check_group(&entries)?;
     settings.routing_slots = routing_slots_for(settings.number_of_shards);
     settings.declared = entries
         .into_iter()
@@ -60,6 +64,7 @@ pub fn update_index_settings(
 ) -> Result<IndexSettings, QueryError> {
     let entries = flat::flatten(unwrapped(value))?;
     check_scopes(&entries, index, is_closed)?;
+    similarity::check_names(&entries)?;
     let mut declared = current.declared.clone();
     for (key, value) in &entries {
         // An absent key has no place to keep; order of the others stays.
@@ -73,6 +78,7 @@ pub fn update_index_settings(
     for (key, value) in &declared {
         apply(&mut settings, key, value)?;
     }
+    similarity::check_group(&declared)?;
     settings.analysis = current.analysis.clone();
     if entries.keys().any(|key| key.starts_with(ANALYSIS)) {
         change_analysis(&mut settings.analysis, &entries)?;

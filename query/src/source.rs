@@ -7,6 +7,6 @@ mod filter;
 mod kept;
 mod values;
 
-pub use filter::filter_source;
-pub use kept::{kept_source, show_source};
+pub use filter::{SourceFault, SourcePatterns};
+pub use kept::{ShownSource, kept_source};
 pub use values::{leaf_paths, values_at};

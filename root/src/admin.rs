@@ -11,7 +11,9 @@ use gleaner_model::{
 use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
 use gleaner_query::names::{self, ResolveOptions};
-use gleaner_query::settings::{cluster, undeclared_settings, update_index_settings};
+use gleaner_query::settings::{
+    cluster, has_similarity, loses_similarity, undeclared_settings, update_index_settings,
+};
 use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
@@ -79,6 +81,7 @@ impl Root {
                 index.copies = placing::copies(state, &index)?;
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
+                alias::check_numbers(state, &next)?;
                 Ok(Some(next))
             })
             .await?;
@@ -179,6 +182,9 @@ impl Root {
             if settings == index.settings && filled.is_none() {
                 return Ok(None);
             }
+            if loses_similarity(&index.settings, &settings) {
+                check_similarities(&index.mapping, &settings)?;
+            }
             // Or no block could be lifted.
             if filled.is_some() || !differ_in_blocks_only(&settings, &index.settings) {
                 blocks::check(index, Level::MetadataWrite)?;
@@ -257,6 +263,7 @@ impl Root {
             for uuid in changes.removed {
                 next.delete_index(&uuid);
             }
+            alias::check_numbers(state, &next)?;
             Ok((next.indices != state.indices).then_some(next))
         })
         .await?;
@@ -366,8 +373,19 @@ fn check_known(
     let is_known = |name: AnalysisName<'_>| match name {
         AnalysisName::Analyzer(name) => registry.analyzer(name).is_some(),
         AnalysisName::Normalizer(name) => registry.normalizer(name).is_some(),
+        AnalysisName::Similarity(name) => has_similarity(settings, name),
     };
     check_analyzers(mapping, before, &MappingRules::from(settings), &is_known)?;
+    Ok(())
+}
+
+/// Refuses settings that lack a similarity which fields name.
+fn check_similarities(mapping: &Mapping, settings: &IndexSettings) -> Result<(), RootError> {
+    let is_known = |name: AnalysisName<'_>| match name {
+        AnalysisName::Similarity(name) => has_similarity(settings, name),
+        AnalysisName::Analyzer(_) | AnalysisName::Normalizer(_) => true,
+    };
+    check_analyzers(mapping, None, &MappingRules::from(settings), &is_known)?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_engine::EngineError;
-use gleaner_engine::control::Control;
+use gleaner_engine::control::{Control, Ledger};
 use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use gleaner_model::{IndexUuid, Mapping, ShardKey};
 use gleaner_proto::LeafFault;
@@ -16,6 +16,7 @@ use gleaner_query::search::{SearchRequest, TrackTotal};
 use tokio::time::Instant;
 
 use crate::deadline::Deadline;
+use crate::memory::no_room;
 use crate::merge::Merged;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
@@ -37,6 +38,8 @@ const LEAST_TO_FINISH: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Reduced {
     pub(crate) results: Vec<AggregationResult>,
+    /// The memory that they hold.
+    pub(crate) held: Option<Arc<Ledger>>,
     /// Shards that failed when they were asked again: their first counts are in the results.
     pub(crate) failures: Vec<ShardFailure>,
     /// Shards that ran out of time when they were asked again.
@@ -90,7 +93,12 @@ impl Root {
             }
             (merged, next) = count(Some(merged), recount.partials, again).await?;
         }
-        let finishing = Finishing::new(merged, plans, asked, self.max_buckets());
+        let memory = asked.options.memory.clone();
+        let memory = memory.unwrap_or_else(|| self.answer_memory());
+        let ledger = memory.ledger()?;
+        let limits = (self.max_buckets(), Arc::clone(&ledger));
+        let finishing = Finishing::new(merged, plans, asked, limits);
+        reduced.held = Some(ledger);
         reduced.results = finish(finishing, num_bytes, plans, trip.deadline).await?;
         Ok(reduced)
     }
@@ -177,6 +185,7 @@ struct Finishing {
     mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
     now_ms: i64,
     max_buckets: usize,
+    ledger: Arc<Ledger>,
 }
 
 impl Finishing {
@@ -184,7 +193,7 @@ impl Finishing {
         merged: Aggregations,
         plans: &[IndexPlan],
         asked: &Asked<'_>,
-        max_buckets: usize,
+        (max_buckets, ledger): (usize, Arc<Ledger>),
     ) -> Self {
         let names = plans
             .iter()
@@ -199,6 +208,7 @@ impl Finishing {
             mappings: mappings.collect(),
             now_ms: asked.now_ms,
             max_buckets,
+            ledger,
         }
     }
 
@@ -210,6 +220,7 @@ impl Finishing {
             mappings,
             now_ms,
             max_buckets,
+            ledger,
         } = self;
         let context = FinalizeContext {
             mappings,
@@ -217,6 +228,7 @@ impl Finishing {
             live_keys: merged.split_live_keys(&wanted),
             control,
             max_buckets,
+            ledger: Some(ledger),
             ..FinalizeContext::new(&names)
         };
         merged.finalize(&wanted, &context)
@@ -277,6 +289,9 @@ fn late(plans: &[IndexPlan]) -> RootError {
 }
 
 fn refused(error: &EngineError) -> RootError {
+    if let EngineError::CircuitBreaking { .. } = error {
+        return no_room(error).into();
+    }
     let fault = LeafFault::BadQuery {
         kind: error.error_type().into(),
         reason: error.to_string(),

@@ -61,6 +61,7 @@ pub(crate) fn build(settings: &IndexSettings) -> Result<AnalyzerRegistry, RootEr
 fn built(settings: &IndexSettings, max_gap: u32) -> Result<AnalyzerRegistry, RootError> {
     let limits = Limits {
         max_ngram_diff: settings.max_ngram_diff,
+        max_shingle_diff: settings.max_shingle_diff(),
         max_position_increment_gap: max_gap,
         ..Limits::default()
     };

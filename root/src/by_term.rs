@@ -39,9 +39,9 @@ use gleaner_proto::LeafFault;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, Statistics, StatisticsRequest};
 use gleaner_query::search::SearchRequest;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::memory::no_room;
 use crate::merge::Merged;
 use crate::plan::{IndexPlan, PlannedShard, Resolved};
 use crate::response::{SearchResponse, ShardFailure};
@@ -55,8 +55,8 @@ use cache::TermLists;
 use lists::ShardLists;
 use locate::RankedShard;
 use paging::Paging;
-use rank::{Ranking, ShardToRank};
-use wanted::{Wanted, wanted};
+use rank::{QueryToRank, Ranking, ShardToRank};
+use wanted::{Wanted, WantedTerms, wanted};
 
 /// Posting lists that one search may ask for, terms × shards: each may cost the root a megabyte.
 const MAX_LISTS: usize = 8_192;
@@ -70,18 +70,14 @@ pub(crate) struct Means {
     lists: TermLists,
     /// Bytes of lists that they hold.
     memory: Arc<MemoryAccount>,
-    /// Those that may rank at once: as many as there are cores.
-    permits: Arc<Semaphore>,
 }
 
 impl Means {
     pub(crate) fn new(options: &RootOptions) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let max_bytes = options.term_lists_memory_bytes;
         Self {
             lists: TermLists::new(options.term_lists_cache_bytes),
             memory: MemoryAccount::root("posting lists", max_bytes),
-            permits: Arc::new(Semaphore::new(cores)),
         }
     }
 }
@@ -174,9 +170,14 @@ impl Root {
         trip: &mut Trip,
     ) -> Result<Answers<ShardHits>, RootError> {
         let (mut answers, ready) = sort_out(plans, lists);
-        let queries = plans.iter().map(|plan| plan.resolved.query.clone());
+        let query = |(plan, terms): (&IndexPlan, WantedTerms)| QueryToRank {
+            clause: plan.resolved.query.clone(),
+            similarities: plan.resolved.similarities.clone(),
+            terms,
+        };
+        let queries = plans.iter().zip(wanted.of_plans);
         let ranking = Ranking {
-            queries: queries.zip(wanted.of_plans).collect(),
+            queries: queries.map(query).collect(),
             shards: ready.iter().map(Ready::to_rank).collect(),
             statistics: Arc::clone(statistics),
             top: wanted_hits(request),
@@ -185,7 +186,7 @@ impl Root {
         };
         let ranking_began = Instant::now();
         let ranked = ranking
-            .run(trip.deadline.gather_by(), &self.terms.permits)
+            .run(trip.deadline.gather_by(), &self.workers)
             .await?;
         trip.did("rank", ranking_began);
         let Some(mut ranked) = ranked else {
@@ -345,7 +346,7 @@ fn fault_of(shard: ShardKey, error: EngineError) -> LeafFault {
         EngineError::DeadlineExceeded | EngineError::Cancelled => {
             LeafFault::DeadlinePassed { shard }
         }
-        error @ EngineError::CircuitBreaking { .. } => paging::no_room(error),
+        error @ EngineError::CircuitBreaking { .. } => no_room(&error),
         other => LeafFault::Internal {
             shard,
             reason: other.to_string(),

@@ -115,6 +115,9 @@ pub enum RootError {
         /// The shard.
         shard: u32,
     },
+    /// The time was up before the answer was made.
+    #[error("the answer could not be made in time")]
+    Late,
     /// The client, or another, asked to end it.
     #[error("task cancelled [by user request]")]
     TaskCancelled,
@@ -147,6 +150,7 @@ impl RootError {
                 .first()
                 .map_or(FaultKind::LEAF, |failure| failure.fault.fault_kind()),
             Self::NoLeaf { .. } => FaultKind::LEAF,
+            Self::Late => FaultKind::BUSY,
             Self::Internal(_) => FaultKind::INTERNAL,
             Self::Query(_)
             | Self::QueryOfIndex { .. }

@@ -129,7 +129,7 @@ impl Root {
         for ((at, answers), wanted) in open.into_iter().zip(gathered.answers).zip(wanted) {
             let plan = &mut plans[at];
             let num_asked = answers.len();
-            let answers = plan.settle(answers);
+            let answers = plan.settle(answers, trip.deadline);
             for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(&answers) {
                 if !shard.is_pinned {
                     let newest = &self.statistics.newest;

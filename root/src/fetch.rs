@@ -6,17 +6,22 @@
 
 mod hit;
 mod of_leaf;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gleaner_model::{NodeId, ShardKey};
+use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchWhat, ShardView};
 use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::search::{FieldFormat, SearchRequest};
+use gleaner_query::source::SourceFault;
 
 use crate::health::Phase;
+use crate::memory::Held;
 use crate::merge::Ranked;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
@@ -39,6 +44,18 @@ pub(crate) struct Fetched {
     pub(crate) nodes: Vec<NodeId>,
     /// The shards that failed now.
     pub(crate) failures: Vec<ShardFailure>,
+    /// Bytes of what is shown of the hits, roughly.
+    pub(crate) num_bytes: usize,
+    /// The memory that it holds.
+    pub(crate) held: Option<Held>,
+}
+
+impl Fetched {
+    fn add(&mut self, hit: Hit) {
+        let source = hit.source.as_ref().map_or(0, Bytes::len);
+        self.num_bytes += hit.content.num_bytes() + source;
+        self.hits.push(hit);
+    }
 }
 
 impl Root {
@@ -69,27 +86,47 @@ impl Root {
         let (outcomes, _) = self.race(plans, round, trip, (fetch, |_, _, _| ())).await;
         let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
         let mut fetched = Fetched::default();
+        let mut num_bytes_fetched = 0;
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
             match outcome {
                 Ok(answer) => {
+                    let hits = answer.value.iter();
+                    num_bytes_fetched += hits.map(FetchedHit::num_bytes).sum::<usize>();
                     let both = wanted.positions.iter().zip(answer.value);
                     both.for_each(|(at, hit)| contents[*at] = Some(hit));
                 }
                 Err(failure) => fetched.failures.push(failure),
             }
         }
+        let memory = &asked.options.memory;
+        let memory = memory.clone().unwrap_or_else(|| self.answer_memory());
+        fetched.held = Some(memory.reserve(num_bytes_fetched)?);
         let joiner = Joiner::new(plans, asked)?;
-        for (ranked, content) in winners.iter().zip(contents) {
+        let by = trip.deadline.fetch_by();
+        let sources = self
+            .shown_sources(&joiner, (winners, &contents), by)
+            .await?;
+        for ((ranked, content), source) in winners.iter().zip(contents).zip(sources) {
             let Some(content) = content else {
                 continue;
             };
-            fetched.hits.push(joiner.joined(ranked, content)?);
+            match source {
+                Ok(source) => fetched.add(joiner.joined(ranked, content, source)),
+                Err(SourceFault::CalledOff) => {
+                    fetched.failures.push(late(plans, ranked));
+                    continue;
+                }
+                Err(fault) => return Err(RootError::Internal(fault.to_string())),
+            }
             if asked.request.explain {
                 let mut shards = plans[ranked.plan].shards.iter();
                 let planned = shards.find(|planned| planned.shard == ranked.shard);
                 let node = planned.and_then(|planned| planned.node.clone());
                 fetched.nodes.extend(node);
             }
+        }
+        if let Some(held) = &mut fetched.held {
+            held.shrink_to(fetched.num_bytes);
         }
         Ok(fetched)
     }
@@ -100,6 +137,20 @@ impl Root {
         let mut slot = Slot::new(wanted.plan, shard, self.leaves.copies(shard.shard));
         keep_order(&mut slot);
         slot
+    }
+}
+
+/// Returns the failure of a shard whose hit there was no time left to show.
+fn late(plans: &[IndexPlan], ranked: &Ranked) -> ShardFailure {
+    let plan = &plans[ranked.plan];
+    let mut shards = plan.shards.iter();
+    let planned = shards.find(|planned| planned.shard == ranked.shard);
+    let shard = ranked.shard;
+    ShardFailure {
+        index: plan.index.name.to_string(),
+        shard,
+        node: planned.and_then(|planned| planned.node.clone()),
+        fault: LeafFault::DeadlinePassed { shard },
     }
 }
 
@@ -127,6 +178,7 @@ fn shown_fields(plan: &IndexPlan, request: &SearchRequest) -> Vec<FieldFormat> {
     let stored = stored_fields(&plan.index.mapping, wanted).map(|path| FieldFormat {
         field: path.as_str().to_owned(),
         format: None,
+        include_unmapped: false,
     });
     stored.chain(request.fields.iter().cloned()).collect()
 }

@@ -1,5 +1,7 @@
 //! Writes: resolve → route → group by shard → write → answer in order.
 
+mod fields;
+mod groups;
 mod identity;
 mod made_id;
 mod parts;
@@ -11,13 +13,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names;
 use gleaner_shard_router::shard_of;
 
+pub(crate) use identity::Keys;
 pub(crate) use made_id::IdMaker;
 pub use parts::{Parts, Shown};
 pub(crate) use turns::Turns;
@@ -168,15 +170,8 @@ impl Root {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
-        let mut written = groups
-            .into_iter()
-            .map(|(shard, routed)| self.write_shard(shard, routed, options, parts));
-        let answered = match (written.next(), written.len()) {
-            // One shard, as of a single document, needs nothing to wait for several.
-            (Some(only), 0) => vec![only.await],
-            (first, _) => join_all(first.into_iter().chain(written)).await,
-        };
-        for (at, result) in answered.into_iter().flatten() {
+        let answered = self.write_groups(groups, (options, parts)).await;
+        for (at, result) in answered {
             results[at] = Some(result);
         }
         let answered = "every item was refused, or is in exactly one group that answered";
@@ -295,46 +290,6 @@ impl Root {
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn write_shard(
-        &self,
-        shard: ShardKey,
-        routed: Vec<Routed>,
-        options: &IngestOptions,
-        parts: &Parts,
-    ) -> Vec<(usize, IngestResult)> {
-        let index = Arc::clone(&routed[0].index);
-        let positions: Vec<(usize, DocumentId)> = routed
-            .iter()
-            .map(|routed| (routed.at, routed.item.id.clone()))
-            .collect();
-        let items = routed.into_iter().map(|routed| routed.item).collect();
-        let deadline = parts.deadline(shard);
-        let written = match parts.check(shard) {
-            Ok(()) => {
-                let written = self.call_primary(&index, shard, items, (options, deadline));
-                let written = written.await;
-                parts.note(shard, &written, deadline);
-                written
-            }
-            Err(fault) => Err(fault),
-        };
-        let outcomes = self.told(&index, written, positions.len(), deadline).await;
-        let results = positions.into_iter().zip(outcomes);
-        results
-            .map(|((at, id), outcome)| {
-                let result = IngestResult {
-                    index: index.name.to_string(),
-                    id: id.to_string(),
-                    shard: Some(shard),
-                    outcome,
-                    forced_refresh: false,
-                    shown: Arc::default(),
-                };
-                (at, result)
-            })
-            .collect()
     }
 }
 

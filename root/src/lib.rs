@@ -21,6 +21,7 @@ mod fetch;
 mod health;
 pub mod ingest;
 pub mod leaves;
+pub mod memory;
 pub mod merge;
 pub mod placing;
 pub mod plan;
@@ -32,6 +33,7 @@ pub mod scatter;
 pub mod scroll;
 pub mod search;
 mod shown;
+mod slow_log;
 mod statistics;
 pub mod tasks;
 #[cfg(test)]
@@ -41,11 +43,13 @@ pub mod validation;
 mod vanished;
 pub mod visibility;
 pub mod waterfall;
+mod work;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
+use gleaner_engine::control::MemoryAccount;
 use gleaner_model::{ClusterState, NodeId};
 use gleaner_query::limits::Limits;
 
@@ -82,6 +86,11 @@ pub struct RootOptions {
     /// Bytes of posting lists that all searches scattered by terms together may hold; default 1 GiB.
     /// One of them may hold a quarter.
     pub term_lists_memory_bytes: u64,
+    /// Bytes that all answers together may hold, from what is fetched to what is written to clients; default
+    /// 1 GiB. In one process with a leaf, its queries draw on the same ([`Root::sharing`]).
+    pub query_memory_bytes: u64,
+    /// Bytes that one answer may hold; default 256 MiB.
+    pub memory_per_query_bytes: u64,
     /// Limits on requests.
     pub limits: Limits,
 }
@@ -100,6 +109,8 @@ impl Default for RootOptions {
             is_choosing_copies: true,
             term_lists_cache_bytes: 64 << 20,
             term_lists_memory_bytes: 1 << 30,
+            query_memory_bytes: 1 << 30,
+            memory_per_query_bytes: 256 << 20,
             limits: Limits::default(),
         }
     }
@@ -117,10 +128,14 @@ pub struct Root {
     shown: shown::Shown,
     tasks: tasks::Tasks,
     terms: by_term::Means,
+    memory: Arc<MemoryAccount>,
+    workers: work::Workers,
     ids: ingest::IdMaker,
     turns: ingest::Turns,
+    keys: ingest::Keys,
     options: RootOptions,
     clock: fn() -> i64,
+    begun: Instant,
 }
 
 impl Root {
@@ -131,6 +146,7 @@ impl Root {
         options: RootOptions,
         clock: fn() -> i64,
     ) -> Self {
+        scatter::begin_counting();
         Self {
             coordinator,
             leaves,
@@ -144,10 +160,14 @@ impl Root {
             shown: shown::Shown::default(),
             tasks: tasks::Tasks::default(),
             terms: by_term::Means::new(&options),
+            memory: MemoryAccount::root("parent", options.query_memory_bytes),
+            workers: work::Workers::default(),
             ids: ingest::IdMaker::new(),
             turns: ingest::Turns::default(),
+            keys: ingest::Keys::default(),
             options,
             clock,
+            begun: Instant::now(),
         }
     }
 

@@ -12,11 +12,13 @@ use gleaner_query::QueryError;
 use gleaner_query::aggregation;
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolveOptions};
-use gleaner_query::resolved::{Clause, Extent, simplify_filter};
+use gleaner_query::resolved::{Clause, Extent, Similarities, simplify_filter};
 use gleaner_query::search::{Highlight, SearchRequest, Slice};
+use gleaner_query::settings::similarities;
 use gleaner_shard_router::shard_of;
 
 use crate::blocks::{self, Level};
+use crate::deadline::Deadline;
 use crate::resolve::{Expansions, Resolver, check_factors};
 use crate::response::ShardFailure;
 use crate::scatter::Answer;
@@ -128,6 +130,7 @@ impl IndexPlan {
     pub(crate) fn settle<A>(
         &mut self,
         answers: Vec<Result<Answer<A>, ShardFailure>>,
+        deadline: Deadline,
     ) -> Vec<Answer<A>> {
         let mut settled = Vec::with_capacity(answers.len());
         let mut shards = Vec::with_capacity(answers.len());
@@ -137,7 +140,10 @@ impl IndexPlan {
                     shards.push(shard);
                     settled.push(answer);
                 }
-                Err(failure) => self.lost.push(failure),
+                Err(mut failure) => {
+                    failure.fault = shard.reported(failure.fault, deadline);
+                    self.lost.push(failure);
+                }
             }
         }
         self.shards = shards;
@@ -149,6 +155,8 @@ impl IndexPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct Resolved {
     pub(crate) query: Clause,
+    /// How the index scores those fields of the query that have not the default similarity.
+    pub(crate) similarities: Similarities,
     pub(crate) post_filter: Option<Clause>,
     pub(crate) aggregation_filters: Vec<Clause>,
     /// What is marked in hits, without the filters of aliases.
@@ -159,6 +167,7 @@ impl Default for Resolved {
     fn default() -> Self {
         Self {
             query: Clause::MatchAll,
+            similarities: Similarities::default(),
             post_filter: None,
             aggregation_filters: Vec::new(),
             highlight: None,
@@ -258,7 +267,11 @@ fn resolve_request(
             factor: plan.boost,
         };
     }
-    check_factors(&query)?;
+    let IndexMeta {
+        settings, mapping, ..
+    } = resolver.index;
+    let similarities = similarities(settings, mapping, &query);
+    check_factors(&query, &similarities)?;
     let highlight = request.highlight.as_ref();
     let highlight = highlight.map(|highlight| (highlight, query.clone()));
     let of_aliases = plan.alias_filters.iter();
@@ -284,6 +297,7 @@ fn resolve_request(
         highlight.map(|(highlight, asked)| resolve_highlight(resolver, highlight, asked));
     Ok(Resolved {
         query,
+        similarities,
         post_filter,
         aggregation_filters,
         highlight: highlight.transpose()?,

@@ -181,7 +181,9 @@ impl Root {
         let cluster = self.state();
         let plan_of = |views: &IndexViews| {
             let index = cluster.indices.get(&views.uuid());
-            let index = index.ok_or_else(|| RootError::ContextMissing(views.uuid().to_string()))?;
+            let index = index.ok_or_else(|| {
+                RootError::ContextMissing(gleaner_model::names::shown(&views.uuid()))
+            })?;
             if index.is_closed {
                 return Err(RootError::IndexClosed(index.name.to_string()));
             }

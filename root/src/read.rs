@@ -1,6 +1,7 @@
 //! Single documents, counts, explanations and the state of shards.
 
 mod copies;
+mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -9,16 +10,21 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Document, Documents, GetCall, ShardState};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
 use gleaner_shard_router::shard_of;
+
+pub use nodes::NodeReport;
 
 use crate::blocks::{self, Level};
 use crate::deadline::Deadline;
 use crate::plan::Target;
 use crate::visibility::CopyOutcome;
 use crate::{Root, RootError};
+
+/// For how long leaves that are started with this root may be away before that is worth a warning.
+const STARTING: Duration = Duration::from_secs(30);
 
 /// Longest wait for the state of a leaf's shards: it answers from memory or not at all.
 const STATES_PATIENCE: Duration = Duration::from_secs(2);
@@ -36,6 +42,17 @@ pub struct GetRequest {
     pub realtime: bool,
     /// Whether the shard is refreshed first.
     pub refresh: bool,
+}
+
+/// What was found of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetResponse {
+    /// Name of the index.
+    pub index: String,
+    /// The document; `None` where there is none.
+    pub document: Option<Document>,
+    /// Whether the copy that was read is without its primary: acknowledged writes may be missing.
+    pub may_be_stale: bool,
 }
 
 /// A shard's state with its index and leaf.
@@ -84,11 +101,11 @@ impl ShardStates {
 }
 
 impl Root {
-    /// Returns a document, or `None`, with the name of its index.
+    /// Returns a document, or that there is none.
     ///
     /// # Errors
     /// [`RootError`] when the index is unknown or its shard does not answer.
-    pub async fn get(&self, request: &GetRequest) -> Result<(String, Option<Document>), RootError> {
+    pub async fn get(&self, request: &GetRequest) -> Result<GetResponse, RootError> {
         let mut found = self.multi_get(std::slice::from_ref(request)).await;
         found
             .pop()
@@ -96,25 +113,28 @@ impl Root {
     }
 
     /// Returns documents in the order asked, by one call per shard; each succeeds or fails by itself.
-    pub async fn multi_get(
-        &self,
-        requests: &[GetRequest],
-    ) -> Vec<Result<(String, Option<Document>), RootError>> {
+    pub async fn multi_get(&self, requests: &[GetRequest]) -> Vec<Result<GetResponse, RootError>> {
         let deadline = Deadline::after(self.default_timeout());
-        let mut groups: BTreeMap<(ShardKey, bool, bool), Vec<(usize, DocumentId)>> =
+        // One that is asked for again is read once.
+        let mut groups: BTreeMap<(ShardKey, bool, bool), BTreeMap<DocumentId, Vec<usize>>> =
             BTreeMap::new();
         let mut answers = Vec::with_capacity(requests.len());
         for (at, request) in requests.iter().enumerate() {
             answers.push(self.locate(request).map(|(index, shard, id)| {
                 let group = (shard, request.realtime, request.refresh);
-                groups.entry(group).or_default().push((at, id));
-                (index.name.to_string(), None)
+                let places = groups.entry(group).or_default().entry(id);
+                places.or_default().push(at);
+                GetResponse {
+                    index: index.name.to_string(),
+                    document: None,
+                    may_be_stale: false,
+                }
             }));
         }
         let read = groups
             .into_iter()
             .map(|((shard, realtime, refresh), wanted)| async move {
-                let (places, ids): (Vec<usize>, Vec<DocumentId>) = wanted.into_iter().unzip();
+                let (ids, places): (Vec<DocumentId>, Vec<Vec<usize>>) = wanted.into_iter().unzip();
                 let call = GetCall {
                     shard,
                     ids,
@@ -131,16 +151,19 @@ impl Root {
         for (places, outcome, refusal) in join_all(read).await {
             match outcome {
                 Ok(documents) => {
-                    for (at, document) in places.into_iter().zip(documents) {
-                        if let Ok((_, found)) = &mut answers[at] {
-                            *found = document;
+                    for (places, document) in places.into_iter().zip(documents.found) {
+                        for at in places {
+                            if let Ok(answer) = &mut answers[at] {
+                                answer.document.clone_from(&document);
+                                answer.may_be_stale = documents.may_be_stale;
+                            }
                         }
                     }
                 }
                 Err(fault) => {
-                    for at in places {
+                    for at in places.into_iter().flatten() {
                         answers[at] = match (&answers[at], refusal) {
-                            (Ok((index, _)), Some(refused)) => Err(refused(index.clone())),
+                            (Ok(answer), Some(refused)) => Err(refused(answer.index.clone())),
                             _ => Err(RootError::Leaf(fault.clone())),
                         };
                     }
@@ -171,29 +194,21 @@ impl Root {
         Ok((index, shard, id))
     }
 
-    async fn get_of_shard(
-        &self,
-        call: GetCall,
-        refresh: bool,
-    ) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get_of_shard(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
         let (shard, expected) = (call.shard, call.ids.len());
         // Only the primary knows what is not visible yet, and refreshes.
         let documents = match call.realtime || refresh {
             true => self.get_of_primary(call, refresh).await?,
             false => self.get_visible(call).await?,
         };
-        if documents.len() == expected {
+        if documents.found.len() == expected {
             return Ok(documents);
         }
         let reason = "the leaf read another number of documents than asked".to_owned();
         Err(LeafFault::Internal { shard, reason })
     }
 
-    async fn get_of_primary(
-        &self,
-        call: GetCall,
-        refresh: bool,
-    ) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get_of_primary(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
         let (shard, remaining) = (call.shard, call.remaining);
         let located = self.leaves.primary(shard);
         let located = located.ok_or(LeafFault::NotHere { shard })?;
@@ -222,7 +237,11 @@ impl Root {
                 Ok(Err(fault)) => fault.to_string(),
                 Err(_elapsed) => "no answer in time".to_owned(),
             };
-            tracing::warn!(node = %located.node, reason, "states of shards not told");
+            let node = &located.node;
+            match self.begun.elapsed() < STARTING {
+                true => tracing::info!(%node, reason, "could not read shard states from leaf"),
+                false => tracing::warn!(%node, reason, "could not read shard states from leaf"),
+            }
             None
         });
         let answers = join_all(asked).await;

@@ -9,6 +9,7 @@ mod factors;
 mod fields;
 mod graph;
 mod group;
+mod metadata;
 mod multi;
 mod pattern;
 mod prefix;
@@ -29,6 +30,7 @@ use gleaner_query::mapping::is_metadata;
 use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};
 use gleaner_query::{QueryError, query_string};
 
+use metadata::{can_exist, unsearchable};
 use pattern::PatternKind;
 
 pub(crate) use factors::check_factors;
@@ -106,9 +108,7 @@ impl Resolver<'_> {
             Query::Term(query) => self.term(query),
             Query::Terms(query) => self.terms(query),
             Query::Range(query) => self.range(query),
-            Query::Exists { field, .. } if is_metadata(field) && !is_everywhere(field) => {
-                Err(unsearchable(field))
-            }
+            Query::Exists { field, .. } if !can_exist(field) => Err(unsearchable(field)),
             Query::Exists { field, boost } => self.counted_exists(field, *boost),
             Query::Ids { values, boost } => Ok(boosted(ids(values), *boost)),
             Query::Prefix(query) => self.pattern(query, PatternKind::Prefix),
@@ -293,55 +293,6 @@ impl Resolver<'_> {
         Ok(boosted(clause, query.boost))
     }
 
-    /// Answers terms on `_id` and `_index`; `None` for ordinary fields.
-    pub(crate) fn system_term(&self, field: &str, wanted: &[serde_json::Value]) -> Option<Clause> {
-        let texts: Vec<String> = wanted.iter().map(values::text_of).collect();
-        match field {
-            "_id" => Some(ids(&texts)),
-            "_index" => {
-                let name = self.index.name.as_str();
-                let aliases = &self.index.aliases;
-                let matches = texts.iter().any(|text| {
-                    gleaner_model::mapping::matches_pattern(text, name)
-                        || aliases.contains_key(text.as_str())
-                });
-                Some(if matches {
-                    Clause::MatchAll
-                } else {
-                    Clause::MatchNone
-                })
-            }
-            _ => None,
-        }
-    }
-
-    /// Returns the documents with a value that can be seen to be there: what is neither indexed nor in
-    /// doc values is not, as in Elasticsearch, unless it were stored.
-    fn exists(&self, field: &str) -> Clause {
-        if is_everywhere(field) {
-            return Clause::MatchAll;
-        }
-        let prefix = format!("{field}.");
-        let fields: Vec<FieldPath> = self
-            .mapping()
-            .fields
-            .iter()
-            .filter(|(path, found)| {
-                let path = path.as_str();
-                is_kept(found)
-                    && (path == field
-                        || gleaner_model::mapping::matches_pattern(field, path)
-                        || (path.starts_with(&prefix) && !found.is_multi_field))
-            })
-            .map(|(path, _)| path.clone())
-            .collect();
-        if fields.is_empty() {
-            Clause::MatchNone
-        } else {
-            Clause::Exists { fields }
-        }
-    }
-
     fn mapping(&self) -> &Mapping {
         &self.index.mapping
     }
@@ -375,31 +326,6 @@ impl Resolver<'_> {
             .analyzer(name)
             .ok_or_else(|| QueryError::illegal(format!("[match] analyzer [{name}] not found")))
     }
-}
-
-/// Returns whether every document has this metadata.
-fn is_everywhere(field: &str) -> bool {
-    matches!(field, "_id" | "_index" | "_source" | "_seq_no" | "_version")
-}
-
-/// Returns whether an index of Elasticsearch would keep anything of the field's values.
-fn is_kept(field: &Field) -> bool {
-    let is_stored = |stored: &serde_json::Value| {
-        stored.as_bool() == Some(true) || stored.as_str() == Some("true")
-    };
-    let kind = &field.kind;
-    let is_object = matches!(kind, FieldKind::Object { .. });
-    let is_searched = kind.is_indexed() || kind.has_doc_values();
-    !is_object && (is_searched || field.declared.get("store").is_some_and(is_stored))
-}
-
-fn unsearchable(path: &str) -> QueryError {
-    let reason = format!(
-        "failed to create query: queries of this kind on the metadata field [{path}] are not \
-         supported; whole values of [_id] and [_index] are found by [term], [terms] and [match], \
-         [_index] by [prefix] and [wildcard] too"
-    );
-    QueryError::new(ErrorType::QueryShard, reason)
 }
 
 /// Puts a factor on a clause's score; a factor of 1 adds nothing.

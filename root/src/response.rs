@@ -1,11 +1,14 @@
 //! What a search answers, before rendering.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use gleaner_engine::control::Ledger;
 use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{AggregationResult, Hit};
 
+use crate::memory::Held;
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 
@@ -38,6 +41,12 @@ pub struct SearchResponse {
     pub pit_id: Option<String>,
     /// Where the time went, when asked for.
     pub profile: Option<Box<Waterfall>>,
+    /// Bytes that what is shown of the hits takes, roughly.
+    pub content_bytes: usize,
+    /// The memory that the hits hold.
+    pub(crate) held: Option<Arc<Held>>,
+    /// The memory that the aggregations hold.
+    pub(crate) held_results: Option<Arc<Ledger>>,
     /// The last hit of the window, for scrolls.
     pub(crate) last: Option<Position>,
 }
@@ -60,6 +69,9 @@ pub struct ShardSummary {
     pub successful: u32,
     /// Shards that could not match and were not asked.
     pub skipped: u32,
+    /// Shards among those that did whose copies were without their primaries: acknowledged writes may be
+    /// missing.
+    pub stale: u32,
     /// Why the others did not.
     pub failures: Vec<ShardFailure>,
 }

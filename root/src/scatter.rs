@@ -30,6 +30,7 @@ use crate::leaves::Located;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::waterfall::{self, Step, Waterfall};
+pub(crate) use race::begin_counting;
 use race::{Race, Rules};
 
 pub(crate) use slot::{Answer, Dated, Slot};
@@ -47,6 +48,8 @@ pub(crate) struct Trip {
     pub(crate) may_restart: bool,
     /// Where the time went, when asked for.
     pub(crate) waterfall: Option<Waterfall>,
+    /// How long fetching the documents of the page took.
+    pub(crate) fetch_took: Duration,
 }
 
 impl Trip {
@@ -58,7 +61,13 @@ impl Trip {
             is_apart: false,
             may_restart: false,
             waterfall: None,
+            fetch_took: Duration::ZERO,
         }
+    }
+
+    /// Returns whether all can be begun again, and there is time for it.
+    pub(crate) fn may_begin_again(&self) -> bool {
+        self.may_restart && self.deadline.allows_another()
     }
 
     /// Notes what the root did itself since `started`.

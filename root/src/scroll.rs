@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, Total};
 use crate::search::{SearchOptions, check_page, refused};
-use crate::tasks::{Action, Origin};
+use crate::tasks::Action;
 use crate::token::{self, ScrollState};
 use crate::{Root, RootError};
 
@@ -92,7 +92,7 @@ impl Root {
         &self,
         id: &str,
         keep_alive: Option<Duration>,
-        origin: &Origin,
+        options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
         let mut state: ScrollState = token::decode(id)?;
         let mut request = self.scrolled(&state.body, &state.parameters)?;
@@ -107,10 +107,9 @@ impl Root {
         }
         let pit = state.pit.clone();
         let deadline = self.deadline_of(&request);
-        let options = SearchOptions::default();
         let may_lack_shards = allows_partial(&state.parameters);
         let page = async {
-            let page = self.next_page(state, &request, (&options, deadline));
+            let page = self.next_page(state, &request, (options, deadline));
             let page = page.await?;
             match may_lack_shards {
                 true => Ok(page),
@@ -122,7 +121,8 @@ impl Root {
             let look_up = || self.plans_of(&pit).map(drop);
             self.unless_vanished(page, deadline, look_up).await
         };
-        self.as_task((Action::Scroll, id), origin, work).await
+        self.as_task((Action::Scroll, id), &options.origin, work)
+            .await
     }
 
     /// Returns the search that a scroll repeats.
@@ -188,7 +188,9 @@ impl Root {
             .iter()
             .find(|failure| matches!(failure.fault, LeafFault::ViewMissing { .. }));
         if let Some(lost) = lost {
-            return Err(RootError::ContextMissing(lost.shard.index.to_string()));
+            return Err(RootError::ContextMissing(gleaner_model::names::shown(
+                &lost.shard.index,
+            )));
         }
         if let Some(last) = response.last.take() {
             state.after_shard = last.shard;

@@ -17,10 +17,12 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::health::Phase;
+use crate::memory::AnswerMemory;
 use crate::merge::Merged;
 use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, ShardFailure};
 use crate::scatter::{Gathered, LeafCall, Trip};
+use crate::slow_log::{self, SearchTimes};
 use crate::statistics::hangs_on_scores;
 use crate::tasks::{Action, Origin};
 use crate::token::Position;
@@ -44,6 +46,8 @@ pub struct SearchOptions {
     pub min_coverage: Option<f64>,
     /// Who asked, for the list of tasks.
     pub origin: Origin,
+    /// What the answer's bytes are charged to; `None` opens an account for it alone.
+    pub memory: Option<AnswerMemory>,
     /// Whether the hits go on where others ended, or others will go on where they end: all of them are
     /// ranked by the numbers of all shards, or none is.
     pub(crate) is_page: bool,
@@ -149,6 +153,11 @@ impl Root {
             if let Some(mut response) = answer {
                 response.took = deadline.elapsed();
                 response.profile = trip.waterfall.take().map(Box::new);
+                let times = SearchTimes {
+                    query: response.took.saturating_sub(trip.fetch_took),
+                    fetch: trip.fetch_took,
+                };
+                slow_log::note_search(plans, (request, &options.origin), &response, &times);
                 return Ok(response);
             }
             plans.iter_mut().for_each(IndexPlan::unbind);
@@ -176,6 +185,9 @@ impl Root {
         trip.may_restart = num_restarts < MAX_RESTARTS;
         let may_guess = num_restarts == 0;
         let mut counted = self.counted(plans, (asked.request, may_guess), trip).await;
+        if counted.is_torn() {
+            return Ok(None);
+        }
         if asked.options.is_page && hangs_on_scores(asked.request) {
             check_complete(plans.iter().flat_map(|plan| &plan.lost), false)?;
         }
@@ -193,7 +205,7 @@ impl Root {
             waterfall.num_restarts = num_restarts;
             waterfall.skipped = skipped(plans);
         }
-        let may_restart = num_restarts < MAX_RESTARTS && trip.deadline.allows_another();
+        let may_restart = trip.may_begin_again();
         let is_torn = gathered.is_mixed
             || !counted.is_confirmed_by(&gathered.answers)
             || !is_expected(plans, &gathered)
@@ -287,7 +299,7 @@ fn mark_unexpected(plans: &[IndexPlan], gathered: &mut Gathered<ShardHits>) {
 }
 
 /// Returns whether a shard's moment is gone that the search itself chose: another will do.
-fn lost_a_view(plans: &[IndexPlan], gathered: &Gathered<ShardHits>) -> bool {
+pub(crate) fn lost_a_view<A>(plans: &[IndexPlan], gathered: &Gathered<A>) -> bool {
     let shards = plans.iter().flat_map(|plan| &plan.shards);
     let mut both = shards.zip(gathered.answers.iter().flatten());
     both.any(|(shard, answer)| {

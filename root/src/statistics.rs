@@ -22,6 +22,7 @@ use crate::Root;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
 use crate::scatter::{Answer, Trip};
+use crate::search::lost_a_view;
 use cache::Moment;
 
 pub(crate) use cache::{Cache, Counted};
@@ -30,7 +31,7 @@ impl Root {
     /// Returns the numbers that scoring needs over all shards of `plans`, remembered ones if
     /// `may_guess`; else they are counted, and each shard is bound to the moment they were taken
     /// from. Shards that cannot count are lost to the search. Nothing is asked when nothing is
-    /// scored.
+    /// scored. The numbers are torn where the search must begin again.
     pub(crate) async fn counted(
         &self,
         plans: &mut [IndexPlan],
@@ -78,10 +79,13 @@ impl Root {
                 async move { call.located.client.statistics(asked).await }
             })
             .await;
+        if trip.may_begin_again() && lost_a_view(plans, &gathered) {
+            return Counted::torn();
+        }
         let mut statistics = zeros(&wanted);
         let (mut moments, mut lacking) = (Vec::new(), Vec::new());
         for (plan, answers) in plans.iter_mut().zip(gathered.answers) {
-            let answers = plan.settle(answers);
+            let answers = plan.settle(answers, trip.deadline);
             for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(answers) {
                 let (view, generation) = (value.view, value.generation);
                 if !shard.is_pinned {
@@ -94,7 +98,11 @@ impl Root {
                     view,
                     node,
                 });
-                lacking.push(lacking_in(&value.statistics));
+                // A copy that may be stale is asked for hits too: its answer says that it may be.
+                lacking.push(match value.may_be_stale {
+                    true => Extent::default(),
+                    false => lacking_in(&value.statistics),
+                });
                 statistics.merge(&value.statistics);
             }
         }

@@ -135,7 +135,7 @@ impl Task {
 }
 
 /// Returns the start of a text, on one line.
-fn shown(text: &[u8]) -> String {
+pub(crate) fn shown(text: &[u8]) -> String {
     let start = &text[..text.len().min(SHOWN_BYTES)];
     let start = String::from_utf8_lossy(start);
     start.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -94,6 +94,9 @@ pub enum AttemptKind {
 }
 
 impl AttemptKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::First, Self::Hedge, Self::Retry, Self::Wait];
+
     /// Returns its name in profiles and metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,15 +1,16 @@
 //! What tests share: a whole node in one process, the real binary, the exhaustive oracle.
 //!
 //! Does: wire coordinator, log, leaf and root in a temporary folder ([`node::Node`]), and stop and
-//! start them again on the same data; start, ask and kill the binary ([`server::Server`]); say what
-//! a search must answer ([`oracle::Oracle`]); size and seed runs ([`run`]); record tests that cannot
-//! run here ([`skipped`]).
+//! start them again on the same data; start, ask and kill the binary, alone ([`server::Server`]) and
+//! as a cluster ([`processes::Processes`]); say what a search must answer ([`oracle::Oracle`]); size and
+//! seed runs ([`run`]); record tests that cannot run here ([`skipped`]).
 //! Does not: test anything itself.
 
 pub mod cluster;
 pub mod http;
 pub mod node;
 pub mod oracle;
+pub mod processes;
 pub mod proxy;
 pub mod run;
 pub mod server;

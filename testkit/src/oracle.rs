@@ -1,8 +1,8 @@
 //! The exhaustive oracle: one list of plain documents, every one scored, one sort.
 //!
-//! Does: say what a search over all live documents answers, by the definitions alone: BM25 with
-//! k1 = 1.2 and b = 0.75 in f64, summed in the order of the clauses, rounded once; statistics of
-//! live documents; lengths as the norms keep them; ties by hash of the id, then the id.
+//! Does: say what a search over all live documents answers, by the definitions alone: BM25 in f64,
+//! summed in the order of the clauses, rounded once; statistics of live documents; lengths as the norms
+//! keep them; ties by hash of the id, then the id.
 //! Does not: share code with the engine or the planner; only the analyzers are the product's own.
 //! Called by tests. Read [`Oracle`] first, then [`clause::Clause`].
 
@@ -33,10 +33,28 @@ pub enum FieldType {
     Integer,
 }
 
+/// The numbers of BM25.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Similarity {
+    /// How late further occurrences of a term stop counting, 0 or more.
+    pub k1: f64,
+    /// How much the length of the field counts, 0 to 1.
+    pub b: f64,
+}
+
+impl Default for Similarity {
+    /// Those of Lucene.
+    fn default() -> Self {
+        Self { k1: 1.2, b: 0.75 }
+    }
+}
+
 /// All live documents of an index.
 #[derive(Debug, Clone)]
 pub struct Oracle {
     fields: BTreeMap<String, FieldType>,
+    /// Of text fields that have not Lucene's numbers.
+    similarities: BTreeMap<String, Similarity>,
     documents: BTreeMap<String, Analysed>,
 }
 
@@ -55,8 +73,14 @@ impl Oracle {
         let fields = fields.into_iter();
         Self {
             fields: fields.map(|(name, kind)| (name.to_owned(), kind)).collect(),
+            similarities: BTreeMap::new(),
             documents: BTreeMap::new(),
         }
+    }
+
+    /// Scores a text field with other numbers.
+    pub fn score_by(&mut self, field: &str, similarity: Similarity) {
+        self.similarities.insert(field.to_owned(), similarity);
     }
 
     /// Puts a document, in the place of an older one of that id.
@@ -82,7 +106,7 @@ impl Oracle {
 
     /// Scores every document and returns those from number `from`, at most `size`.
     pub fn search(&self, clause: &Clause, from: usize, size: usize) -> Answer {
-        let scorer = Scorer::new(&self.fields, &self.documents, clause);
+        let scorer = Scorer::new(self, clause);
         let mut hits: Vec<(&str, f32)> = Vec::new();
         for (id, document) in &self.documents {
             if let Some(score) = scorer.score(document) {
@@ -133,6 +157,20 @@ mod tests {
         let clause = Clause::matching("t", "red", Operator::Or);
         let answer = oracle().search(&clause, 0, 10);
         assert_eq!(answer.total, 2);
+        let second = answer.hits.iter().find(|(id, _)| id == "2").expect("a hit");
+        assert_eq!(second.1, expected.to_bits());
+    }
+
+    #[test]
+    fn a_field_is_scored_with_its_own_numbers() {
+        let mut oracle = oracle();
+        let own = Similarity { k1: 2.0, b: 0.5 };
+        oracle.score_by("t", own);
+        let idf = (1.0_f64 + 1.5 / 2.5).ln();
+        let norm = 2.0 * (0.5 + 0.5 * 4.0 / (8.0 / 3.0));
+        let expected = (idf * (3.0 * 2.0 / (2.0 + norm))) as f32;
+        let clause = Clause::matching("t", "red", Operator::Or);
+        let answer = oracle.search(&clause, 0, 10);
         let second = answer.hits.iter().find(|(id, _)| id == "2").expect("a hit");
         assert_eq!(second.1, expected.to_bits());
     }

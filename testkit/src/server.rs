@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep};
 use crate::http::{Request, Response};
 
 /// How long a server may take until it answers: a restart replays its log, on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a server may take until it has stopped in order.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// Pause between two looks at another process.
-const POLL: Duration = Duration::from_millis(20);
+pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// A running `gleaner serve`; killed when dropped.
 pub struct Server {

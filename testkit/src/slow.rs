@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -135,7 +136,7 @@ impl LeafClient for Slow {
         self.leaf.write(call).await
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         self.leaf.get(call).await
     }
 
@@ -162,5 +163,9 @@ impl LeafClient for Slow {
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         self.leaf.shard_states().await
+    }
+
+    async fn node_stats(&self) -> Result<NodeStats, NodeFault> {
+        self.leaf.node_stats().await
     }
 }

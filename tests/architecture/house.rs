@@ -14,6 +14,8 @@ use crate::code;
 pub(crate) const LINES: &[(&str, u8)] = &[
     ("model", 1),
     ("threads", 1),
+    ("listener", 2),
+    ("machine", 2),
     ("query", 2),
     ("analysis", 2),
     ("shard-router", 2),

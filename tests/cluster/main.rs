@@ -2,6 +2,8 @@
 
 mod copies;
 mod faults;
+mod nodes;
+mod stale;
 mod writes;
 
 use anyhow::Result;

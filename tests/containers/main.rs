@@ -4,6 +4,7 @@
 //! asked for; `cargo xtask test --only containers` makes the image and runs them.
 
 mod asked;
+mod compose;
 mod drill;
 mod fleet;
 mod load;
@@ -28,4 +29,10 @@ async fn a_paused_leaf_costs_no_answer_and_no_acknowledged_document() -> Result<
 #[ignore = "needs Docker and an image: `cargo xtask test --only containers`"]
 async fn a_leaf_cut_off_costs_no_answer_and_no_acknowledged_document() -> Result<()> {
     drill::run(Fault::Cut).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs Docker and an image: `cargo xtask test --only containers`"]
+async fn what_compose_loaded_is_there_after_down_and_up() -> Result<()> {
+    compose::run("what_compose_loaded_is_there_after_down_and_up").await
 }

@@ -125,7 +125,8 @@ fn the_page_on_searches_lists_what_the_parser_knows() -> Result<()> {
     let refused = page.section("Refused")?.words();
     let has = page.section("Body")?.options();
     let mut faults = misplaced(&words, (&has, &refused), &|word| {
-        verdict(word, search(&json!({word: null})))
+        // Empty parts ask for nothing, and are not refused.
+        verdict(word, search(&json!({word: true})))
     });
     let highlight = json!({"highlight": {"fields": {"a": {}}}});
     let places = [
@@ -289,8 +290,10 @@ fn mapping(body: &Value) -> Option<String> {
 }
 
 fn analysis(body: &Value) -> Option<String> {
-    let built = AnalyzerRegistry::from_settings(body);
-    built.err().map(|error| error.to_string())
+    match AnalyzerRegistry::from_settings(body) {
+        Ok(registry) => registry.ignored().first().cloned(),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// Returns the first aggregation of a kind, also one below another.
@@ -338,11 +341,12 @@ fn is_unknown_key(reason: &str, word: &str) -> bool {
         format!("unknown parameter [{word}]"),
         format!("unsupported parameters:  [{word} : "),
         format!("dynamic template parameter: [{word}]"),
-        format!("unknown or unsupported setting [{word}]"),
+        format!("unknown setting [{word}] of "),
         // Any key that `terms` does not know is a field.
         "[terms] query does not support multiple fields".to_owned(),
     ];
-    texts.iter().any(|text| reason.contains(text.as_str()))
+    let is_refused = format!("setting [{word}] is not supported");
+    reason.ends_with(&is_refused) || texts.iter().any(|text| reason.contains(text.as_str()))
 }
 
 /// Returns which of `words`, and of what `section` lists, are keys of the object at a place.

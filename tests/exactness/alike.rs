@@ -8,7 +8,7 @@ use gleaner_root::{Root, SearchResponse};
 use gleaner_testkit::{Node, node, run};
 use serde_json::{Value, json};
 
-use crate::corpus::{Corpus, word};
+use crate::corpus::{Corpus, draw_mapping, word};
 use crate::layout::LAYOUTS;
 
 /// Searches put to every layout: reduced, and in full.
@@ -53,7 +53,8 @@ async fn compare_corpus(number: u64, num_searches: usize) -> Result<(usize, usiz
     let corpus = Corpus::generate(&mut random, run::sized(NUM_STEPS.0, NUM_STEPS.1));
     let node = Node::start().await?;
     for layout in LAYOUTS {
-        layout.build(&node, &corpus).await?;
+        let mapping = draw_mapping(&mut random);
+        layout.build(&node, &corpus, &mapping).await?;
     }
     let (mut num_found, mut num_hits) = (0, 0);
     for _ in 0..num_searches {

@@ -2,8 +2,8 @@
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_datasets::Random;
-use gleaner_testkit::oracle::{FieldType, Oracle};
-use serde_json::{Value, json};
+use gleaner_testkit::oracle::{FieldType, Oracle, Similarity};
+use serde_json::{Map, Value, json};
 
 /// Different words; the frequent ones have small numbers.
 const VOCABULARY: f64 = 300.0;
@@ -34,6 +34,8 @@ pub(crate) enum Step {
 pub(crate) struct Corpus {
     pub(crate) history: Vec<Step>,
     pub(crate) oracle: Oracle,
+    /// How `title` and `body` are scored.
+    similarities: [Similarity; 2],
     classes: Vec<usize>,
 }
 
@@ -43,6 +45,7 @@ impl Corpus {
         let mut corpus = Self {
             history: Vec::with_capacity(num_steps),
             oracle: Oracle::new(fields()),
+            similarities: [Similarity::default(); 2],
             classes: Vec::new(),
         };
         while corpus.history.len() < num_steps {
@@ -56,7 +59,18 @@ impl Corpus {
                 }
             }
         }
+        corpus.similarities = [draw_similarity(random), draw_similarity(random)];
+        for (field, similarity) in ["title", "body"].into_iter().zip(corpus.similarities) {
+            corpus.oracle.score_by(field, similarity);
+        }
         corpus
+    }
+
+    /// Returns the similarities that an index declares: `title` names its own, `body` none.
+    pub(crate) fn similarity_settings(&self) -> Value {
+        let declared = |Similarity { k1, b }| json!({"type": "BM25", "k1": k1, "b": b});
+        let [title, body] = self.similarities.map(declared);
+        json!({"of_titles": title, "default": body})
     }
 
     fn add(&mut self, class: usize, source: Value) {
@@ -103,14 +117,27 @@ impl Corpus {
     }
 }
 
-/// The mapping of every index.
-pub(crate) fn mapping() -> Value {
-    json!({"dynamic": "strict", "properties": {
-        "title": {"type": "text"},
-        "body": {"type": "text", "analyzer": "english"},
-        "tag": {"type": "keyword"},
-        "number": {"type": "integer"},
-    }})
+/// Draws the mapping of an index: it has the fields from the start, or documents bring them, or half of them.
+pub(crate) fn draw_mapping(random: &mut Random) -> Value {
+    let fields = [
+        ("title", json!({"type": "text", "similarity": "of_titles"})),
+        ("body", json!({"type": "text", "analyzer": "english"})),
+        ("tag", json!({"type": "keyword"})),
+        ("number", json!({"type": "integer"})),
+    ];
+    let brought = [0, 2, 2, 4][random.below(4) as usize];
+    let (mut declared, mut templates) = (Map::new(), Vec::new());
+    // Those that are declared are not always the same.
+    let first = random.below(4) as usize;
+    for (at, (name, field)) in fields.into_iter().enumerate() {
+        if (at + first) % 4 < brought {
+            templates.push(json!({name: {"match": name, "mapping": field}}));
+        } else {
+            declared.insert(name.to_owned(), field);
+        }
+    }
+    let dynamic = if brought == 0 { "strict" } else { "true" };
+    json!({"dynamic": dynamic, "dynamic_templates": templates, "properties": declared})
 }
 
 fn fields() -> [(&'static str, FieldType); 4] {
@@ -122,6 +149,16 @@ fn fields() -> [(&'static str, FieldType); 4] {
         ("tag", FieldType::Keyword),
         ("number", FieldType::Integer),
     ]
+}
+
+/// Draws how a text field is scored: one in three times as Lucene does.
+fn draw_similarity(random: &mut Random) -> Similarity {
+    if random.chance(1, 3) {
+        return Similarity::default();
+    }
+    let k1 = [0.0, 0.5, 1.2, 2.0, 2.0, 40.0][random.below(6) as usize];
+    let b = [0.0, 0.1, 0.3, 0.75, 1.0][random.below(5) as usize];
+    Similarity { k1, b }
 }
 
 fn draw_class(random: &mut Random) -> usize {

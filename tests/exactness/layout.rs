@@ -10,7 +10,7 @@ use gleaner_shard_router::shard_of;
 use gleaner_testkit::Node;
 use serde_json::{Value, json};
 
-use crate::corpus::{Corpus, LONGEST, Step, mapping};
+use crate::corpus::{Corpus, LONGEST, Step};
 
 /// Refreshes while the history is played: at least this many segments, before merges.
 const NUM_PARTS: usize = 6;
@@ -60,20 +60,21 @@ impl Layout {
         }
     }
 
-    /// Plays the history of `corpus` into a new index of `node`.
-    pub(crate) async fn build(self, node: &Node, corpus: &Corpus) -> Result<()> {
-        node.create(self.name, &self.body()).await?;
+    /// Plays the history of `corpus` into a new index of `node` with `mapping`.
+    pub(crate) async fn build(self, node: &Node, corpus: &Corpus, mapping: &Value) -> Result<()> {
+        node.create(self.name, &self.body(corpus, mapping)).await?;
         self.play(&node.root, corpus).await
     }
 
     /// Returns the body that makes the index.
-    pub(crate) fn body(self) -> Value {
+    pub(crate) fn body(self, corpus: &Corpus, mapping: &Value) -> Value {
         let settings = json!({
             "number_of_shards": self.num_shards,
             "number_of_replicas": self.num_replicas,
             "refresh_interval": -1,
+            "similarity": corpus.similarity_settings(),
         });
-        json!({"settings": settings, "mappings": mapping()})
+        json!({"settings": settings, "mappings": mapping})
     }
 
     /// Plays the history of `corpus` into the index, which is empty.

@@ -1,7 +1,8 @@
 //! Layout changes nothing: whole nodes against the exhaustive oracle, over queries of the dialect.
 //!
 //! A history of puts, updates, deletes and duplicates is played into indices of 1, 3 and 8 shards,
-//! merged to one segment, left in several, or merged half way. Routing sends long documents to other
+//! merged to one segment, left in several, or merged half way; each index has its fields from the start, or
+//! documents bring some or all of them, and scores text by k1 and b that are drawn. Routing sends long documents to other
 //! shards than short ones, where ordinary collections would hide the faults. Every query must give
 //! the oracle's ids, order, scores (to the bit) and totals in every index; over the network too, from
 //! any copy, and when a leaf is lost. Real collections are compared with one shard of one process.
@@ -22,7 +23,7 @@ use gleaner_testkit::oracle::{Answer, Clause, Oracle};
 use gleaner_testkit::{Node, node, run};
 use serde_json::{Value, json};
 
-use corpus::Corpus;
+use corpus::{Corpus, draw_mapping};
 use layout::{LAYOUTS, Layout};
 
 /// Queries put to every layout: reduced, and in full.
@@ -75,7 +76,8 @@ async fn compare_corpus(number: u64, num_steps: usize, num_queries: usize) -> Re
     let corpus = Corpus::generate(&mut random, num_steps);
     let node = Node::start().await?;
     for layout in LAYOUTS {
-        layout.build(&node, &corpus).await?;
+        let mapping = draw_mapping(&mut random);
+        layout.build(&node, &corpus, &mapping).await?;
     }
     let mut num_hits = 0;
     for _ in 0..num_queries {

@@ -8,7 +8,7 @@ use gleaner_testkit::proxy::Fault;
 use gleaner_testkit::{Cluster, run};
 use serde_json::json;
 
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, draw_mapping};
 use crate::layout::SPREAD;
 use crate::{NUM_STEPS, compare_one, draw};
 
@@ -28,7 +28,9 @@ async fn leaves_answer_as_the_oracle_does_and_go_on_without_one() -> Result<()> 
         let mut random = Random::stream(run::seed(), 1_000 + number as u64);
         let corpus = Corpus::generate(&mut random, num_steps);
         let cluster = Cluster::start(NUM_LEAVES, RootOptions::default()).await?;
-        cluster.create(SPREAD.name, &SPREAD.body()).await?;
+        let mapping = draw_mapping(&mut random);
+        let body = SPREAD.body(&corpus, &mapping);
+        cluster.create(SPREAD.name, &body).await?;
         SPREAD.play(&cluster.root, &corpus).await?;
         for at in 0..per_corpus {
             if at == per_corpus / 2 {

@@ -3,7 +3,9 @@
 //! Whatever is sent: no panic, no fault of ours as a 5xx, an error in the dialect's shape, memory
 //! within its limit, and afterwards the server still answers what it did before.
 
+mod answers;
 mod bodies;
+mod connections;
 mod numbers;
 mod requests;
 mod verdict;

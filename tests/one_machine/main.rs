@@ -1,21 +1,30 @@
 //! One node in one process: what is written is found, exactly, and is there after a restart.
 
+mod answers;
 mod blocks;
 mod booleans;
 mod buckets;
 mod capabilities;
+mod clients;
 mod conflicts;
+mod dates;
 mod documents;
 mod filters;
 mod highlighting;
+mod ignored;
 mod layouts;
 mod limits;
+mod metadata;
 mod methods;
+mod new_fields;
+mod nodes;
 mod paging;
 mod patterns;
 mod reading;
+mod refusals;
 mod room;
 mod routing;
+mod similarity;
 mod slices;
 mod sorting;
 mod synonyms;

@@ -10,7 +10,6 @@ use gleaner_root::Root;
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
-use gleaner_root::tasks::Origin;
 use gleaner_testkit::{Node, node};
 use serde_json::{Value, json};
 
@@ -238,7 +237,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
             let id = page.scroll_id.take().expect("a scroll has an id");
             page = node
                 .root
-                .continue_scroll(&id, None, &Origin::default())
+                .continue_scroll(&id, None, &SearchOptions::default())
                 .await?;
         }
         assert!(
@@ -254,7 +253,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         assert_eq!(node.root.clear_scrolls(std::slice::from_ref(&id)).await?, 1);
         assert!(
             node.root
-                .continue_scroll(&id, None, &Origin::default())
+                .continue_scroll(&id, None, &SearchOptions::default())
                 .await
                 .is_err()
         );
@@ -373,7 +372,7 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
             let id = page.scroll_id.take().expect("a scroll has an id");
             page = node
                 .root
-                .continue_scroll(&id, None, &Origin::default())
+                .continue_scroll(&id, None, &SearchOptions::default())
                 .await?;
         }
         let met = seen.len();

@@ -56,7 +56,7 @@ async fn an_empty_routing_is_none() -> Result<()> {
         {
             assert_eq!(result.outcome.as_ref().expect("written").version.0, version);
         }
-        let found = node.root.get(&get("books", &id, Some(""))).await?.1;
+        let found = node.root.get(&get("books", &id, Some(""))).await?.document;
         assert_eq!(found.expect("is there").routing, None);
     }
     assert_eq!(total(&node, "books", "").await?, 20);
@@ -75,7 +75,7 @@ async fn a_document_is_read_through_the_alias_it_was_written_through() -> Result
         let written = node.ingest(put, RefreshPolicy::Immediate).await.remove(0);
         assert_eq!(written.outcome?.version.0, 1);
         for routing in [None, Some(""), Some("A")] {
-            let found = node.root.get(&get("shelf", &id, routing)).await?.1;
+            let found = node.root.get(&get("shelf", &id, routing)).await?.document;
             assert_eq!(found.expect("is there").routing.as_deref(), Some("A"));
         }
         let of_alias = get("shelf", &id, None);

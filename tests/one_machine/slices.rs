@@ -144,8 +144,7 @@ async fn by_scroll(node: &Node, body: &Value) -> Result<Seen> {
         assert_eq!(page.total.map(|total| total.value), Some(seen.total));
         let id = page.scroll_id.take().context("a scroll has an id")?;
         seen.add(page.hits);
-        let origin = Origin::default();
-        page = node.root.continue_scroll(&id, None, &origin).await?;
+        page = node.root.continue_scroll(&id, None, &options).await?;
     }
     Ok(seen)
 }

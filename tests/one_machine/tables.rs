@@ -62,11 +62,73 @@ async fn nodes_are_told_with_address_roles_and_name() -> Result<()> {
     let (short, full) = (id(&short).context("an id")?, id(&full).context("an id")?);
     let begins = full.starts_with(&short) && full.len() > short.len();
     ensure!(begins, "`{short}` is not the start of `{full}`");
-    // What is not measured is told as nothing, not as zero.
-    let told = get(&server, "/_cat/nodes?format=json").await?;
-    let heap = told[0].get("heap.percent");
-    ensure!(heap == Some(&Value::Null), "{told}");
-    ensure!(told.as_array().map(Vec::len) == Some(1), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_columns_of_nodes_are_those_of_the_dialect() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let defaults = "ip heap.percent ram.percent cpu load_1m load_5m load_15m node.role master name";
+    let rows = table(&server, "/_cat/nodes?v").await?;
+    assert_eq!(rows[0].join(" "), defaults);
+    let row = &rows[1];
+    for percent in &row[1..4] {
+        let percent: u32 = percent.parse().context("a whole number")?;
+        ensure!(percent <= 100, "{row:?}");
+    }
+    for load in &row[4..7] {
+        let (_, hundredths) = load.split_once('.').context("a fraction")?;
+        ensure!(hundredths.len() == 2, "{row:?}");
+    }
+    let help = server
+        .send(&Request::new("GET", "/_cat/nodes?help"))
+        .await?;
+    let help = String::from_utf8(help.body)?;
+    for aliases in ["d,da,disk,diskAvail", "fdc,fileDescriptorCurrent"] {
+        ensure!(help.contains(aliases), "{help}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_tells_of_its_disk_memory_and_files() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let path = "/_cat/nodes?h=dt,du,d,dup,hc,hm,rc,rm,fdc,fdm,u,b&bytes=b&time=ms";
+    let row = &table(&server, path).await?[0];
+    let figures = row[..11].iter().map(|text| text.parse());
+    let figures: Vec<f64> = figures.collect::<Result<_, _>>()?;
+    let [total, used, available, used_percent] = figures[..4] else {
+        anyhow::bail!("{row:?}");
+    };
+    ensure!(used + available == total, "{row:?}");
+    ensure!(
+        (used_percent - used * 100.0 / total).abs() < 0.01,
+        "{row:?}"
+    );
+    for part_and_whole in figures[4..10].chunks_exact(2) {
+        ensure!(part_and_whole[0] < part_and_whole[1], "{row:?}");
+    }
+    ensure!(figures[6] > 0.0 && figures[8] > 0.0, "{row:?}");
+    ensure!(row[11] == env!("CARGO_PKG_VERSION"), "{row:?}");
+    // Other views of the same node say the same.
+    let path = "/_cat/allocation?h=disk.total,disk.percent&bytes=b";
+    let disk = &table(&server, path).await?[0];
+    ensure!(
+        disk[0] == row[0] && disk[1].parse::<u32>()? <= 100,
+        "{disk:?}"
+    );
+    let stats = get(&server, "/_nodes/stats/fs,process").await?;
+    let nodes = stats["nodes"].as_object().context("nodes")?;
+    let node = nodes.values().next().context("one")?;
+    for (path, text) in [
+        ("/fs/total/total_in_bytes", &row[0]),
+        ("/process/max_file_descriptors", &row[9]),
+    ] {
+        let figure = node.pointer(path).and_then(Value::as_u64);
+        ensure!(figure == Some(text.parse()?), "{path}: {node}");
+    }
     Ok(())
 }
 

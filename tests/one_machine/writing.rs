@@ -53,10 +53,10 @@ async fn a_document_is_read_at_once_and_found_after_a_refresh() -> Result<()> {
         (outcome.result, outcome.version),
         (WriteResult::Created, Version(1))
     );
-    let (index, found) = node.root.get(&get("1")).await?;
-    assert_eq!(index, "books");
+    let found = node.root.get(&get("1")).await?;
+    assert_eq!(found.index, "books");
     assert_eq!(
-        found.expect("realtime").source,
+        found.document.expect("realtime").source,
         Bytes::from(r#"{"title":"the rust book"}"#)
     );
     node.put(
@@ -138,7 +138,7 @@ async fn updates_merge_and_deletes_leave_tombstones() -> Result<()> {
         WriteResult::Updated
     );
     assert_eq!(one(&node, update).await?.result, WriteResult::Noop);
-    let found = node.root.get(&get("1")).await?.1.expect("is there");
+    let found = node.root.get(&get("1")).await?.document.expect("is there");
     assert_eq!(found.source, Bytes::from(r#"{"a":{"b":1,"d":3},"c":2}"#));
     let delete = IngestItem {
         action: WriteAction::Delete,
@@ -150,7 +150,7 @@ async fn updates_merge_and_deletes_leave_tombstones() -> Result<()> {
         (WriteResult::Deleted, Version(3))
     );
     assert_eq!(one(&node, delete).await?.result, WriteResult::NotFound);
-    assert_eq!(node.root.get(&get("1")).await?.1, None);
+    assert_eq!(node.root.get(&get("1")).await?.document, None);
     node.root.refresh(&Default::default()).await?;
     assert_eq!(node.search("books", &json!({})).await?.hits, vec![]);
     assert_eq!(
@@ -290,7 +290,7 @@ async fn acknowledged_writes_survive_both_ways_of_stopping() -> Result<()> {
             "round {round}"
         );
         let id = format!("{round}-7");
-        assert!(node.root.get(&get(&id)).await?.1.is_some());
+        assert!(node.root.get(&get(&id)).await?.document.is_some());
     }
     let outcome = one(&node, item("books", "0-0", &json!({}))).await?;
     assert_eq!(outcome.result, WriteResult::Updated);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall};
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -232,7 +233,7 @@ impl LeafClient for Watched {
         self.leaf.write(call).await
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         self.leaf.get(call).await
     }
 
@@ -259,5 +260,9 @@ impl LeafClient for Watched {
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         self.leaf.shard_states().await
+    }
+
+    async fn node_stats(&self) -> Result<NodeStats, NodeFault> {
+        self.leaf.node_stats().await
     }
 }

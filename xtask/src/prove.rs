@@ -57,6 +57,12 @@ const TIERS: &[Tier] = &[
         proves: "50 times kill -9 in a bulk load: nothing acknowledged is lost, nothing is doubled",
     },
     Tier {
+        name: "damage",
+        package: "gleaner-tests",
+        target: "damage",
+        proves: "1,200 damages of files: no wrong answer, no panic, each is named, and mended where that can be done",
+    },
+    Tier {
         name: "hostility",
         package: "gleaner-tests",
         target: "hostility",

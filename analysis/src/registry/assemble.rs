@@ -15,7 +15,7 @@ use crate::{
     error::{AnalysisError, Component},
     filter::{self, FilterContext},
     normalizer::Normalizer,
-    settings::Params,
+    settings::{Ignored, Params},
     tokenizer::{self, CharTokenizer, MAX_TOKEN_LENGTH},
 };
 
@@ -24,6 +24,7 @@ use crate::{
 pub(super) struct Assembly<'a> {
     sections: BTreeMap<Component, &'a Definitions>,
     limits: &'a Limits,
+    ignored: Ignored,
 }
 
 impl<'a> Assembly<'a> {
@@ -46,7 +47,16 @@ impl<'a> Assembly<'a> {
             }
             sections.insert(component, definitions);
         }
-        Ok(Self { sections, limits })
+        Ok(Self {
+            sections,
+            limits,
+            ignored: Ignored::default(),
+        })
+    }
+
+    /// Returns the settings that no part built so far has read, each as a sentence.
+    pub(super) fn ignored(self) -> Vec<String> {
+        self.ignored.into_inner().into_iter().collect()
     }
 
     fn definitions(&self, component: Component) -> impl Iterator<Item = (&'a str, &'a Value)> {
@@ -113,7 +123,7 @@ impl<'a> Assembly<'a> {
         if kind != "custom" {
             let chain =
                 builtin::chain(&kind, &params)?.ok_or_else(|| unknown_type(&params, &kind))?;
-            params.refuse_unread()?;
+            params.finish(&self.ignored)?;
             return Ok(Analyzer::built_in(name, chain).with_gap(gap));
         }
         let Some(tokenizer) = tokenizer else {
@@ -123,7 +133,7 @@ impl<'a> Assembly<'a> {
         };
         let char_filters = params.list("char_filter")?.unwrap_or_default();
         let filters = params.list("filter")?.unwrap_or_default();
-        params.refuse_unread()?;
+        params.finish(&self.ignored)?;
         let chain = self.chain(
             Origin::Definition(name),
             NameOrDefinition::Name(&tokenizer),
@@ -146,7 +156,7 @@ impl<'a> Assembly<'a> {
         match params.text("type")?.as_deref() {
             None | Some("custom") => {}
             Some("lowercase") => {
-                params.refuse_unread()?;
+                params.finish(&self.ignored)?;
                 return Ok(builtin::lowercase(name));
             }
             Some(kind) => return Err(unknown_type(&params, kind)),
@@ -158,7 +168,7 @@ impl<'a> Assembly<'a> {
         }
         let char_filters = params.list("char_filter")?.unwrap_or_default();
         let filters = params.list("filter")?.unwrap_or_default();
-        params.refuse_unread()?;
+        params.finish(&self.ignored)?;
         let chain = self.chain(
             Origin::Definition(name),
             NameOrDefinition::Name("keyword"),
@@ -264,7 +274,7 @@ impl<'a> Assembly<'a> {
                 let params = Params::new(component, &name, Some(map));
                 let not_found = || Origin::AdHoc.not_found(component, kind);
                 let part = build(kind, &params)?.ok_or_else(not_found)?;
-                params.refuse_unread()?;
+                params.finish(&self.ignored)?;
                 return Ok(Named { name, part });
             }
         };
@@ -283,7 +293,7 @@ impl<'a> Assembly<'a> {
                         name: name.to_owned(),
                     })?;
                 let part = build(&kind, &params)?.ok_or_else(|| unknown_type(&params, &kind))?;
-                params.refuse_unread()?;
+                params.finish(&self.ignored)?;
                 part
             }
             None => build(name, &Params::new(component, name, None))?

@@ -14,6 +14,7 @@ fn analyze(tokenizer: &str, char_filters: &Value, text: &str) -> Vec<Token> {
     AnalyzerRegistry::builtin()
         .custom(parts)
         .expect("good settings")
+        .analyzer
         .analyze(text)
 }
 

@@ -24,6 +24,7 @@ fn analyze(tokenizer: &Value, filters: &Value, text: &str) -> Vec<Token> {
     AnalyzerRegistry::builtin()
         .custom(parts)
         .expect("good settings")
+        .analyzer
         .analyze(text)
 }
 

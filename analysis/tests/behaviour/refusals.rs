@@ -121,7 +121,7 @@ fn bad_settings_are_refused_with_the_reason() {
         ),
         (
             json!({"type": "stop", "stopwords_path": "x"}),
-            "filter [f]: unknown or unsupported setting [stopwords_path]",
+            "filter [f]: setting [stopwords_path] is not supported",
         ),
         (
             json!({"type": "stemmer", "language": "light_french"}),
@@ -169,6 +169,42 @@ fn bad_settings_are_refused_with_the_reason() {
     assert!(lookahead.contains("look-around"), "{lookahead}");
     let mapping = json!({"char_filter": {"m": {"type": "mapping", "mappings": ["x"]}}});
     assert_eq!(refusal(&mapping), "Invalid Mapping Rule : [x]");
+}
+
+#[test]
+fn settings_that_nothing_reads_are_ignored_and_named() {
+    let settings = json!({
+        "tokenizer": {"e": {"type": "edge_ngram", "min_gram": 2, "max_gram": 15, "side": "front"}},
+        "filter": {"s": {"type": "stop", "stopwordz": "_english_"}},
+        "char_filter": {"h": {"type": "html_strip", "x": 1}},
+        "normalizer": {"n": {"type": "lowercase", "y": 1}},
+        "analyzer": {
+            "a": {"type": "custom", "tokenizer": "e", "filter": ["s"], "z": 1},
+            "b": {"type": "english", "w": 1},
+        },
+    });
+    let registry = AnalyzerRegistry::from_settings(&settings).expect("taken");
+    assert_eq!(
+        registry.ignored(),
+        [
+            "unknown setting [side] of tokenizer [e] was ignored",
+            "unknown setting [stopwordz] of filter [s] was ignored",
+            "unknown setting [w] of analyzer [b] was ignored",
+            "unknown setting [x] of char_filter [h] was ignored",
+            "unknown setting [y] of normalizer [n] was ignored",
+            "unknown setting [z] of analyzer [a] was ignored",
+        ]
+    );
+    assert!(AnalyzerRegistry::builtin().ignored().is_empty());
+    let parts = CustomAnalysis {
+        filters: &[json!({"type": "stop", "v": 1})],
+        ..CustomAnalysis::default()
+    };
+    let made = registry.custom(parts).expect("taken");
+    assert_eq!(
+        made.ignored,
+        ["unknown setting [v] of filter [__anonymous__stop] was ignored"]
+    );
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn explanations_show_each_part() {
         filters: &filters,
         char_filters: &strip,
     };
-    let analyzer = AnalyzerRegistry::builtin().custom(parts).unwrap();
+    let analyzer = AnalyzerRegistry::builtin().custom(parts).unwrap().analyzer;
     let Explanation::Custom {
         char_filters,
         tokenizer,

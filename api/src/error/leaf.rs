@@ -103,6 +103,13 @@ impl From<&WriteFault> for ApiError {
                 reason,
             )
             .with("code", code.to_string()),
+            // A root agrees on the fields and sends the item again.
+            WriteFault::Unagreed { .. } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "es_rejected_execution_exception",
+                reason,
+            )
+            .with("code", "fields_not_agreed"),
             WriteFault::Blocked { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "cluster_block_exception", reason)
             }

@@ -85,6 +85,9 @@ impl From<&RootError> for ApiError {
                 "unavailable_shards_exception",
                 reason,
             ),
+            RootError::Late => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout_exception", reason)
+            }
             RootError::TaskCancelled => {
                 Self::new(StatusCode::BAD_REQUEST, "task_cancelled_exception", reason)
             }
@@ -183,6 +186,7 @@ fn coordinator(error: &CoordinatorError, reason: String) -> ApiError {
             "master_not_discovered_exception",
             reason,
         ),
+        CoordinatorError::TooLarge { .. } => ApiError::illegal(reason),
         CoordinatorError::Store { .. } | CoordinatorError::Unreadable { .. } => {
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
         }

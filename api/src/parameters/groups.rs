@@ -26,8 +26,9 @@ pub(crate) const IDEMPOTENCY_KEY: Header = Header {
     routes: &["bulk"],
     names: &["Idempotency-Key", "X-Gleaner-Idempotency-Key"],
     effect: "the same items sent again under the same key are answered as at first and not applied twice, as \
-             long as the log holds them and the key is among the last 4,096 of a shard; other items under \
-             it are another request",
+             long as the log holds them and the key is among the last 4,096 of a shard; another body under \
+             it is refused with 409, as long as the key is among the last 16,384 pieces that the node was \
+             sent since it started",
 };
 
 /// A body given in the URI.

@@ -7,24 +7,66 @@ use gleaner_query::answer::{
 };
 use gleaner_query::double::java_text;
 use indexmap::IndexMap;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::hit::{HitBody, HitForm};
 
 /// Results by name, in the order of the request.
-pub(crate) type Results = IndexMap<String, Shown>;
+pub(crate) type Results<'a> = IndexMap<String, Shown<'a>>;
 
-/// A part of results. Hits stand in it as they are written: a `_source` may have numbers and texts that no
-/// [`Value`] holds.
+/// A part of results. Buckets and hits become one by one while they are written: there may be many.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Shown {
+pub(crate) enum Shown<'a> {
     Plain(Value),
-    Written(Box<RawValue>),
-    List(Vec<Shown>),
-    Object(Results),
+    Meta(&'a Value),
+    Buckets(Buckets<'a>),
+    Hits(Hits<'a>),
+    Object(Results<'a>),
+}
+
+/// The buckets of one result.
+#[derive(Debug)]
+pub(crate) struct Buckets<'a> {
+    form: AggregationForm,
+    buckets: &'a [Bucket],
+    kind: Kind,
+}
+
+impl Serialize for Buckets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = |bucket| self.form.bucket(bucket, self.kind);
+        if !self.kind.is_keyed {
+            return serializer.collect_seq(self.buckets.iter().map(shown));
+        }
+        let name = |bucket: &Bucket| match &bucket.key_as_string {
+            Some(text) => text.clone(),
+            None => key_text(&bucket.key),
+        };
+        let keyed = self.buckets.iter().map(|bucket| (name(bucket), bucket));
+        let keyed: IndexMap<String, &Bucket> = keyed.collect();
+        serializer.collect_map(
+            keyed
+                .into_iter()
+                .map(|(name, bucket)| (name, shown(bucket))),
+        )
+    }
+}
+
+/// The hits of a `top_hits`. They stand as they are written: a `_source` may have numbers and texts that no
+/// [`Value`] holds.
+#[derive(Debug)]
+pub(crate) struct Hits<'a> {
+    hits: &'a [Hit],
+    form: HitForm,
+}
+
+impl Serialize for Hits<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let hits = self.hits.iter();
+        serializer.collect_seq(hits.map(|hit| HitBody::new(hit, &self.form, None)))
+    }
 }
 
 /// How results are named and counted.
@@ -38,7 +80,7 @@ pub(crate) struct AggregationForm {
 
 impl AggregationForm {
     /// Returns the object of results by name.
-    pub(crate) fn results(self, results: &[AggregationResult]) -> Results {
+    pub(crate) fn results(self, results: &[AggregationResult]) -> Results<'_> {
         let mut object = Results::new();
         for result in results {
             let name = if self.has_typed_keys {
@@ -51,10 +93,10 @@ impl AggregationForm {
         object
     }
 
-    fn result(self, result: &AggregationResult) -> Shown {
+    fn result(self, result: &AggregationResult) -> Shown<'_> {
         let mut object = Results::new();
         if let Some(meta) = &result.meta {
-            put("meta", meta.clone(), &mut object);
+            object.insert("meta".to_owned(), Shown::Meta(meta));
         }
         match &result.value {
             AggregationValue::Buckets {
@@ -75,7 +117,13 @@ impl AggregationForm {
                     is_keyed: *keyed,
                     terms: *terms,
                 };
-                object.insert("buckets".to_owned(), self.buckets(buckets, kind));
+                let form = self;
+                let shown = Buckets {
+                    form,
+                    buckets,
+                    kind,
+                };
+                object.insert("buckets".to_owned(), Shown::Buckets(shown));
             }
             AggregationValue::Single { doc_count, sub } => {
                 put("doc_count", *doc_count, &mut object);
@@ -111,31 +159,14 @@ impl AggregationForm {
                     has_seq_no: *has_seq_no,
                     ..HitForm::default()
                 };
-                let shown = self.top_hits(*total, *max_score, (hits, &form));
+                let shown = self.top_hits(*total, *max_score, Hits { hits, form });
                 object.insert("hits".to_owned(), shown);
             }
         }
         Shown::Object(object)
     }
 
-    fn buckets(self, buckets: &[Bucket], kind: Kind) -> Shown {
-        if !kind.is_keyed {
-            let listed = buckets
-                .iter()
-                .map(|bucket| Shown::Object(self.bucket(bucket, kind)));
-            return Shown::List(listed.collect());
-        }
-        let keyed = buckets.iter().map(|bucket| {
-            let name = bucket
-                .key_as_string
-                .clone()
-                .unwrap_or_else(|| key_text(&bucket.key));
-            (name, Shown::Object(self.bucket(bucket, kind)))
-        });
-        Shown::Object(keyed.collect())
-    }
-
-    fn bucket(self, bucket: &Bucket, kind: Kind) -> Results {
+    fn bucket(self, bucket: &Bucket, kind: Kind) -> Results<'_> {
         let mut object = Results::new();
         match &bucket.key {
             BucketKey::Range { key, from, to } => {
@@ -164,17 +195,7 @@ impl AggregationForm {
         object
     }
 
-    fn top_hits(
-        self,
-        total: u64,
-        max_score: Option<f32>,
-        (hits, form): (&[Hit], &HitForm),
-    ) -> Shown {
-        let shown = hits
-            .iter()
-            .filter_map(|hit| to_raw_value(&HitBody::new(hit, form, None)).ok())
-            .map(Shown::Written)
-            .collect();
+    fn top_hits<'a>(self, total: u64, max_score: Option<f32>, hits: Hits<'a>) -> Shown<'a> {
         let total = if self.has_plain_totals {
             json!(total)
         } else {
@@ -183,13 +204,46 @@ impl AggregationForm {
         let mut object = Results::new();
         put("total", total, &mut object);
         put("max_score", max_score.and_then(shortest), &mut object);
-        object.insert("hits".to_owned(), Shown::List(shown));
+        object.insert("hits".to_owned(), Shown::Hits(hits));
         Shown::Object(object)
     }
 }
 
+/// Returns roughly how many bytes results take, or a number beyond `enough` that is no more than they do.
+pub(crate) fn num_bytes_of(results: &[AggregationResult], enough: usize) -> usize {
+    let mut sum = 0;
+    for result in results {
+        sum += RESULT_BYTES + result.name.len();
+        match &result.value {
+            AggregationValue::Buckets { buckets, .. } => {
+                for bucket in buckets {
+                    if sum > enough {
+                        break;
+                    }
+                    sum += RESULT_BYTES + num_bytes_of(&bucket.sub, enough - sum);
+                }
+            }
+            AggregationValue::Single { sub, .. } => sum += num_bytes_of(sub, enough),
+            AggregationValue::TopHits { hits, .. } => {
+                let sources = hits.iter().filter_map(|hit| hit.source.as_ref());
+                sum += sources
+                    .map(|source| RESULT_BYTES + source.len())
+                    .sum::<usize>();
+            }
+            _ => {}
+        }
+        if sum > enough {
+            break;
+        }
+    }
+    sum
+}
+
+/// Bytes of a bucket or a result beside names and keys.
+const RESULT_BYTES: usize = 64;
+
 /// What the buckets of one aggregation have in common.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Kind {
     type_name: &'static str,
     is_keyed: bool,
@@ -201,7 +255,7 @@ fn shortest(score: f32) -> Option<f64> {
     score.to_string().parse().ok()
 }
 
-fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results) {
+fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results<'_>) {
     let Some((number, text)) = bound else { return };
     put(name, *number, object);
     if let Some(text) = text {
@@ -209,11 +263,11 @@ fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results
     }
 }
 
-fn put(name: &str, value: impl Into<Value>, object: &mut Results) {
+fn put(name: &str, value: impl Into<Value>, object: &mut Results<'_>) {
     object.insert(name.to_owned(), Shown::Plain(value.into()));
 }
 
-fn plain(values: Map<String, Value>) -> impl Iterator<Item = (String, Shown)> {
+fn plain<'a>(values: Map<String, Value>) -> impl Iterator<Item = (String, Shown<'a>)> {
     let shown = |(name, value)| (name, Shown::Plain(value));
     values.into_iter().map(shown)
 }

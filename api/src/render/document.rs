@@ -8,12 +8,13 @@ use gleaner_proto::read::Document;
 use gleaner_proto::write::{WriteAction, WriteResult};
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::search::SourceFilter;
-use gleaner_query::source::{kept_source, show_source, values_at};
+use gleaner_query::source::{ShownSource, SourceFault, kept_source, values_at};
 use gleaner_root::RootError;
 use gleaner_root::ingest::IngestResult;
 use gleaner_root::visibility::CopyOutcome;
 use http::StatusCode;
 use serde::Serialize;
+use serde::ser::{Error as _, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -49,6 +50,23 @@ impl DocumentForm {
     }
 }
 
+impl DocumentForm {
+    /// Whether anything is made from a document's `_source`.
+    pub(crate) fn reads_source(&self) -> bool {
+        self.source.enabled || !self.stored_fields.is_empty()
+    }
+
+    /// Returns how many bytes of the `_source` of a document in `index` are shown for sure: all of it, or
+    /// none where parts of it are left out.
+    pub(crate) fn num_bytes_shown(&self, document: &Document, index: Option<&IndexMeta>) -> usize {
+        let is_whole = |filter: &SourceFilter| *filter == SourceFilter::default();
+        match is_whole(&self.source) && is_whole(&kept(index)) {
+            true => document.source.len(),
+            false => 0,
+        }
+    }
+}
+
 /// A document as `GET` shows it; `_source` is copied as it is.
 #[derive(Debug, Serialize)]
 pub(crate) struct Found {
@@ -66,7 +84,7 @@ pub(crate) struct Found {
     routing: Option<String>,
     found: bool,
     #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
-    source: Option<Box<RawValue>>,
+    source: Option<Source>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     fields: Map<String, Value>,
 }
@@ -77,9 +95,10 @@ pub(crate) fn found(
     document: &Document,
     form: &DocumentForm,
     meta: Option<&IndexMeta>,
+    keep_on: &dyn Fn() -> bool,
 ) -> Result<Found, ApiError> {
-    let source = show_source(&document.source, &form.source, &kept(meta))?;
-    let source = source.map(|source| raw(&source)).transpose()?;
+    let shown = ShownSource::new(&form.source, &kept(meta));
+    let source = shown.of(&document.source, keep_on)?.map(Source);
     let fields = match meta {
         Some(meta) if !form.stored_fields.is_empty() => {
             stored_values(&parsed(&document.source)?, &form.stored_fields, meta)
@@ -104,8 +123,27 @@ pub(crate) fn kept(index: Option<&IndexMeta>) -> SourceFilter {
     index.map_or_else(SourceFilter::default, |index| kept_source(&index.mapping))
 }
 
-fn raw(source: &[u8]) -> Result<Box<RawValue>, ApiError> {
-    serde_json::from_slice(source).map_err(|error| damaged(&error))
+/// JSON to be copied into an answer as it is.
+#[derive(Debug)]
+struct Source(Bytes);
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl From<SourceFault> for ApiError {
+    fn from(fault: SourceFault) -> Self {
+        match fault {
+            SourceFault::CalledOff => RootError::Late.into(),
+            SourceFault::Damaged(_) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Self::new(status, "exception", fault.to_string())
+            }
+        }
+    }
 }
 
 fn damaged(error: &serde_json::Error) -> ApiError {
@@ -183,7 +221,7 @@ struct Left {
     term: u64,
     found: bool,
     #[serde(rename = "_source")]
-    source: Box<RawValue>,
+    source: Source,
 }
 
 /// Copies of the shard that took part in a write.
@@ -225,7 +263,7 @@ pub(crate) fn written<'a>(
     let shown = match &outcome.source {
         Some(source) => {
             let kept = kept(index_of(result.shard, state).map(|index| &**index));
-            show_source(source, &SourceFilter::default(), &kept)?
+            ShownSource::new(&SourceFilter::default(), &kept).of(source, &|| true)?
         }
         None => None,
     };
@@ -234,7 +272,7 @@ pub(crate) fn written<'a>(
             seq_no: outcome.seq_no.0,
             term: outcome.term.0,
             found: true,
-            source: raw(&source)?,
+            source: Source(source),
         })
     };
     let get = shown.map(left).transpose()?;

@@ -22,6 +22,13 @@ pub(crate) struct HitForm {
     pub(crate) is_without_source: bool,
 }
 
+impl HitForm {
+    /// Whether `_source` is shown where the hit has it.
+    pub(crate) fn has_source(&self) -> bool {
+        !self.is_bare && !self.is_without_source
+    }
+}
+
 /// A hit, in the dialect's order of keys.
 #[derive(Serialize)]
 pub(crate) struct HitBody<'a> {
@@ -43,6 +50,8 @@ pub(crate) struct HitBody<'a> {
     score: Option<f32>,
     #[serde(rename = "_routing", skip_serializing_if = "Option::is_none")]
     routing: Option<&'a str>,
+    #[serde(rename = "_ignored", skip_serializing_if = "<[String]>::is_empty")]
+    ignored: &'a [String],
     #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
     source: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
@@ -60,10 +69,7 @@ impl<'a> HitBody<'a> {
     /// its shard and the node that ranked it.
     pub(crate) fn new(hit: &'a Hit, form: &'a HitForm, explained: Option<&'a NodeId>) -> Self {
         let content = &hit.content;
-        let source = hit
-            .source
-            .as_deref()
-            .filter(|_| !form.is_bare && !form.is_without_source);
+        let source = hit.source.as_deref().filter(|_| form.has_source());
         Self {
             shard: explained.map(|_| format!("[{}][{}]", hit.index, hit.shard)),
             node: explained.map(|node| &*node.0),
@@ -74,6 +80,7 @@ impl<'a> HitBody<'a> {
             term: form.has_seq_no.then_some(content.term.0),
             score: hit.score,
             routing: content.routing.as_deref(),
+            ignored: &content.ignored,
             source: source.and_then(raw),
             fields: &content.fields,
             highlight: &content.highlight,

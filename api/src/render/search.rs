@@ -1,12 +1,12 @@
 //! A search's answer as the dialect writes it.
 
-use gleaner_query::answer::Hit;
+use bytes::Bytes;
 use gleaner_query::search::SearchRequest;
 use gleaner_root::{SearchResponse, Total};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::aggregation::{AggregationForm, Results};
+use super::aggregation::{AggregationForm, Results, num_bytes_of};
 use super::hit::{HitBody, HitForm};
 use super::profile::profile;
 use super::shards;
@@ -84,7 +84,7 @@ pub(crate) struct SearchBody<'a> {
     coverage: Option<Value>,
     hits: Hits<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aggregations: Option<Results>,
+    aggregations: Option<Results<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<Value>,
     /// Only inside `_msearch`.
@@ -131,12 +131,20 @@ impl<'a> SearchBody<'a> {
     }
 }
 
-/// Returns roughly how many bytes the answer's hits and its head take.
-pub(crate) fn size_hint(response: &SearchResponse) -> usize {
-    let source = |hit: &Hit| hit.source.as_ref().map_or(0, bytes::Bytes::len);
-    let hits = response.hits.iter().map(|hit| source(hit) + HIT_BYTES);
-    hits.sum::<usize>() + HEAD_BYTES
+/// Returns roughly how many bytes the answer's hits and its head take in `form`.
+pub(crate) fn size_hint(response: &SearchResponse, form: &SearchForm) -> usize {
+    let sources = response.hits.iter().filter_map(|hit| hit.source.as_ref());
+    let num_hidden = match form.hits.has_source() {
+        true => 0,
+        false => sources.map(Bytes::len).sum(),
+    };
+    let content = response.content_bytes.saturating_sub(num_hidden);
+    let hits = HIT_BYTES * response.hits.len() + content;
+    HEAD_BYTES + hits + num_bytes_of(&response.aggregations, ENOUGH_BYTES)
 }
+
+/// Bytes of aggregations beyond which they are not looked at: they take long enough then.
+const ENOUGH_BYTES: usize = 64 << 10;
 
 /// Bytes of a hit beside its source: index, id and score.
 const HIT_BYTES: usize = 128;

@@ -17,6 +17,10 @@ pub(crate) fn of_search(summary: &ShardSummary) -> Value {
         "skipped": summary.skipped,
         "failed": summary.failures.len(),
     });
+    // Ours: clients of the dialect pass over it.
+    if summary.stale > 0 {
+        shown["stale"] = summary.stale.into();
+    }
     if !summary.failures.is_empty() {
         let failures: Vec<Value> = summary
             .failures
@@ -26,6 +30,49 @@ pub(crate) fn of_search(summary: &ShardSummary) -> Value {
         shown["failures"] = Value::Array(failures);
     }
     shown
+}
+
+/// How many of the shards that an answer is made of may lack acknowledged writes, since their copies are
+/// without their primaries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Staleness {
+    num_stale: u32,
+    num_shards: u32,
+}
+
+impl Staleness {
+    /// Returns that of a search.
+    pub(crate) fn of_search(summary: &ShardSummary) -> Self {
+        Self {
+            num_stale: summary.stale,
+            num_shards: summary.total,
+        }
+    }
+
+    /// Returns that of a document, which is of one shard.
+    pub(crate) fn of_document(may_be_stale: bool) -> Self {
+        Self {
+            num_stale: u32::from(may_be_stale),
+            num_shards: 1,
+        }
+    }
+
+    /// Adds that of another part of the answer.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.num_stale += other.num_stale;
+        self.num_shards += other.num_shards;
+    }
+
+    /// Returns what the answer is to warn of: one text, or none.
+    pub(crate) fn warnings(self) -> Vec<String> {
+        let Self {
+            num_stale,
+            num_shards,
+        } = self;
+        let text =
+            format!("{num_stale} of {num_shards} shards may be old: their primaries are away");
+        (num_stale > 0).then_some(text).into_iter().collect()
+    }
 }
 
 /// Returns what an answer has seen of what was asked: our own object.
@@ -79,4 +126,29 @@ pub(crate) fn failures(outcomes: &[CopyOutcome], state: &ClusterState) -> Vec<Va
         Some(shard_failure(&failure, &ApiError::from(fault)))
     });
     failed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_without_their_primaries_are_shown_and_warned_of_where_there_are_any() {
+        let mut summary = ShardSummary {
+            total: 4,
+            successful: 4,
+            ..ShardSummary::default()
+        };
+        assert_eq!(of_search(&summary).get("stale"), None);
+        assert_eq!(Staleness::of_search(&summary).warnings().len(), 0);
+        summary.stale = 1;
+        let shown = of_search(&summary);
+        assert_eq!((&shown["stale"], &shown["failed"]), (&json!(1), &json!(0)));
+        let mut all = Staleness::of_search(&summary);
+        all.add(Staleness::of_search(&summary));
+        let expected = "2 of 8 shards may be old: their primaries are away";
+        assert_eq!(all.warnings(), [expected]);
+        assert_eq!(Staleness::of_document(true).warnings().len(), 1);
+        assert_eq!(Staleness::of_document(false).warnings().len(), 0);
+    }
 }

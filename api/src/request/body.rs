@@ -8,6 +8,7 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures::{FutureExt, StreamExt};
 use http::{HeaderMap, StatusCode, header};
+use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::options::ApiOptions;
@@ -24,7 +25,32 @@ pub(crate) struct BodyReader {
     unpacking: Option<Unpacking>,
     limit: usize,
     num_read: usize,
+    patience: Patience,
+}
+
+/// How long a body is waited for: not longer than a pause, and not longer in all than its size allows. Time in
+/// which it is not read does not count.
+struct Patience {
     pause: Duration,
+    /// What is left of the time in all.
+    left: Duration,
+}
+
+impl Patience {
+    /// Bytes that must come in a second, beside the grace at the start.
+    const BYTES_PER_SECOND: u32 = 1 << 10;
+
+    async fn wait<T>(&mut self, next: impl Future<Output = T>) -> Result<T, ApiError> {
+        let began = Instant::now();
+        let waited = tokio::time::timeout(self.pause.min(self.left), next).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+        waited.map_err(|_| paused())
+    }
+
+    fn earn(&mut self, num_bytes: usize) {
+        let earned = Duration::from_secs(1) * u32::try_from(num_bytes).unwrap_or(u32::MAX);
+        self.left += earned / Self::BYTES_PER_SECOND;
+    }
 }
 
 impl BodyReader {
@@ -59,36 +85,37 @@ impl BodyReader {
                 return Err(ApiError::new(status, "media_type_header_exception", reason));
             }
         };
-        let pause = options.body_read_timeout;
+        let patience = Patience {
+            pause: options.body_read_timeout,
+            left: options.body_read_grace,
+        };
         Ok(Self {
             stream: body.into_data_stream(),
             unpacking,
             limit,
             num_read: 0,
-            pause,
+            patience,
         })
     }
 
     /// Returns the next piece; `None` at the end.
     ///
     /// # Errors
-    /// 413 beyond the limit, 408 after too long a pause, 400 for a body that breaks off or is not
+    /// 413 beyond the limit, 408 after too long a pause or when it comes too slowly, 400 for a body that breaks off or is not
     /// gzip.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
             // What is there already needs no timer.
             let received = match self.stream.next().now_or_never() {
                 Some(received) => received,
-                None => {
-                    let waited = tokio::time::timeout(self.pause, self.stream.next()).await;
-                    waited.map_err(|_| paused())?
-                }
+                None => self.patience.wait(self.stream.next()).await?,
             };
             let Some(received) = received else {
                 return self.finish();
             };
             let received = received
                 .map_err(|error| ApiError::parse(format!("the request body broke off: {error}")))?;
+            self.patience.earn(received.len());
             let piece = match &mut self.unpacking {
                 None => received,
                 Some(unpacking) => unpacking.feed(&received)?,

@@ -1,49 +1,81 @@
 //! `filter_path`: which parts of an answer are sent.
+//!
+//! The patterns are one automaton that goes along with the answer's keys: what a step costs depends on how
+//! long they are, not on what they are.
 
-use gleaner_model::mapping::matches_pattern;
+use gleaner_query::patterns::{Patterns, State};
 use serde_json::Value;
 
-use super::tree::{Tree, name};
+use super::tree::{MAX_LEVELS, Nothing, Out, Reader, Unwritten, name};
+use crate::error::ApiError;
+
+/// Longest list of patterns, in bytes: twice of what fits into the first line of a request to Elasticsearch.
+const MAX_BYTES: usize = 8 << 10;
 
 /// Patterns of paths to keep and, with a `-` in front, to leave out.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct FilterPath {
-    includes: Vec<Vec<String>>,
-    excludes: Vec<Vec<String>>,
+    /// `None` keeps all.
+    includes: Option<Patterns>,
+    excludes: Option<Patterns>,
 }
 
 impl FilterPath {
     /// Reads a comma-separated list of patterns: names with `*` between dots, `**` for any number
     /// of levels, `\.` for a dot in a name.
-    pub(crate) fn parse(text: &str) -> Self {
-        let mut filter = Self::default();
+    ///
+    /// # Errors
+    /// 400 for a list that is too long.
+    pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
+        if text.len() > MAX_BYTES {
+            return Err(ApiError::illegal(format!(
+                "[filter_path] takes [{}] bytes, at most [{MAX_BYTES}] are allowed; use fewer patterns",
+                text.len()
+            )));
+        }
+        let (mut includes, mut excludes) = (Vec::new(), Vec::new());
         for pattern in text.split(',').map(str::trim) {
             match pattern.strip_prefix('-') {
                 _ if pattern.is_empty() => {}
                 Some("") => {}
-                Some(excluded) => filter.excludes.push(parts(excluded)),
-                None => filter.includes.push(parts(pattern)),
+                Some(excluded) => excludes.push(parts(excluded)),
+                None => includes.push(parts(pattern)),
             }
         }
-        filter
+        let some = |patterns: Vec<Vec<String>>| {
+            let is_some = !patterns.is_empty();
+            is_some.then(|| Patterns::of_levels(&patterns))
+        };
+        Ok(Self {
+            includes: some(includes),
+            excludes: some(excludes),
+        })
     }
 
     /// Whether there is nothing to filter by.
     pub(crate) fn is_empty(&self) -> bool {
-        self.includes.is_empty() && self.excludes.is_empty()
+        self.includes.is_none() && self.excludes.is_none()
+    }
+
+    /// Returns how many operations a byte of an answer's keys costs.
+    pub(crate) fn num_words(&self) -> usize {
+        let both = self.includes.iter().chain(&self.excludes);
+        both.map(Patterns::num_words).sum()
     }
 
     /// Returns how much of what stands under `key` at the top can be left.
     pub(crate) fn share_of(&self, key: &str) -> Share {
-        let excluded = step(&rest_of(&self.excludes), key);
-        let included = step(&rest_of(&self.includes), key);
-        let is_included = self.includes.is_empty() || is_matched(&included);
-        if is_matched(&excluded) || (included.is_empty() && !is_included) {
-            Share::Nothing
-        } else if is_included && excluded.is_empty() {
-            Share::Whole
-        } else {
-            Share::Part
+        let Some(place) = self.below(&self.start(), key) else {
+            return Share::Nothing;
+        };
+        let excludes = self.excludes.as_ref().zip(place.excluded.as_ref());
+        let may_exclude = excludes.is_some_and(|(all, state)| all.may_match_below(state));
+        let includes = self.includes.as_ref().zip(place.included.as_ref());
+        match includes {
+            Some((all, state)) if !all.may_match_below(state) => Share::Nothing,
+            Some(_) => Share::Part,
+            None if may_exclude => Share::Part,
+            None => Share::Whole,
         }
     }
 
@@ -57,21 +89,127 @@ impl FilterPath {
     /// Returns what is left of an answer, which is JSON, as compact JSON: scalars stay as they are written.
     /// `None` is for what cannot be read.
     pub(crate) fn left_of(&self, text: &str) -> Option<String> {
-        let tree = Tree::read(text)?;
-        let kept = if self.includes.is_empty() {
-            Some(tree)
-        } else {
-            keep(tree, &rest_of(&self.includes))
-        };
-        let left = match kept {
-            Some(tree) if !self.excludes.is_empty() => leave_out(tree, &rest_of(&self.excludes)),
-            other => other,
-        };
         let mut out = String::new();
-        left.unwrap_or(Tree::Object(Vec::new()))
-            .write(None, &mut out);
+        self.write_left(text, &mut out).ok()?;
         Some(out)
     }
+
+    /// Writes what is left of an answer, as [`FilterPath::left_of`] returns it.
+    pub(super) fn write_left(&self, text: &str, out: &mut impl Out) -> Result<(), Unwritten> {
+        let mut reader = Reader::new(text);
+        if !self.value(&mut reader, MAX_LEVELS, &self.start(), out)? {
+            out.push("{}")?;
+        }
+        reader.end()
+    }
+
+    fn start(&self) -> Place {
+        Place {
+            included: self.includes.as_ref().map(Patterns::start),
+            excluded: self.excludes.as_ref().map(Patterns::start),
+        }
+    }
+
+    /// Returns the place of the member `name`; `None` where it is left out.
+    fn below(&self, place: &Place, name: &str) -> Option<Place> {
+        let mut below = place.clone();
+        if let (Some(patterns), Some(state)) = (&self.excludes, &mut below.excluded) {
+            patterns.enter(state, name);
+            if patterns.is_matched(state) {
+                return None;
+            }
+            if !state.is_alive() {
+                below.excluded = None;
+            }
+        }
+        if let (Some(patterns), Some(state)) = (&self.includes, &mut below.included) {
+            patterns.enter(state, name);
+            if patterns.is_matched(state) {
+                below.included = None;
+            } else if !state.is_alive() {
+                return None;
+            }
+        }
+        Some(below)
+    }
+
+    /// Passes over a value and writes what is left of it; returns whether that is anything.
+    fn value(
+        &self,
+        reader: &mut Reader<'_>,
+        levels: usize,
+        place: &Place,
+        out: &mut impl Out,
+    ) -> Result<bool, Unwritten> {
+        if place.included.is_none() && place.excluded.is_none() {
+            reader.copy(levels, None, out)?;
+            return Ok(true);
+        }
+        let brackets = match reader.peek() {
+            Some(b'{') => ["{", "}"],
+            Some(b'[') => ["[", "]"],
+            _ => {
+                let scalar = reader.scalar()?;
+                let is_kept = place.included.is_none();
+                if is_kept {
+                    out.push(scalar)?;
+                }
+                return Ok(is_kept);
+            }
+        };
+        let levels = reader.enter(levels)?;
+        let start = out.len();
+        out.push(brackets[0])?;
+        let (mut is_first, mut is_empty) = (true, true);
+        while reader.goes_on(is_first, brackets[1])? {
+            is_first = false;
+            let before = out.len();
+            if !is_empty {
+                out.push(",")?;
+            }
+            let is_kept = match brackets[0] {
+                "{" => self.member(reader, levels, place, out)?,
+                _ => self.value(reader, levels, place, out)?,
+            };
+            match is_kept {
+                true => is_empty = false,
+                false => out.truncate(before),
+            }
+        }
+        let was_kept_empty = is_first && place.included.is_none();
+        if is_empty && !was_kept_empty {
+            out.truncate(start);
+            return Ok(false);
+        }
+        out.push(brackets[1])?;
+        Ok(true)
+    }
+
+    fn member(
+        &self,
+        reader: &mut Reader<'_>,
+        levels: usize,
+        place: &Place,
+        out: &mut impl Out,
+    ) -> Result<bool, Unwritten> {
+        let key = reader.key()?;
+        let Some(below) = self.below(place, &name(key)) else {
+            reader.copy(levels, None, &mut Nothing)?;
+            return Ok(false);
+        };
+        out.push(key)?;
+        out.push(":")?;
+        self.value(reader, levels, &below, out)
+    }
+}
+
+/// How far the patterns have matched at a path.
+#[derive(Clone)]
+struct Place {
+    /// `None` where a pattern covers it, or there is none.
+    included: Option<State>,
+    /// `None` where nothing at or below it is left out.
+    excluded: Option<State>,
 }
 
 /// How much of a part of an answer is sent.
@@ -99,94 +237,6 @@ fn parts(pattern: &str) -> Vec<String> {
     parts
 }
 
-fn rest_of(patterns: &[Vec<String>]) -> Vec<&[String]> {
-    patterns.iter().map(Vec::as_slice).collect()
-}
-
-/// Returns what the patterns still want below `key`; an empty rest has matched.
-fn step<'a>(patterns: &[&'a [String]], key: &str) -> Vec<&'a [String]> {
-    let mut next = Vec::new();
-    for pattern in patterns {
-        advance(pattern, key, &mut next);
-    }
-    next
-}
-
-fn advance<'a>(pattern: &'a [String], key: &str, next: &mut Vec<&'a [String]>) {
-    let Some((first, rest)) = pattern.split_first() else {
-        return;
-    };
-    if first == "**" {
-        next.push(pattern);
-        if rest.is_empty() {
-            next.push(rest);
-        }
-        advance(rest, key, next);
-    } else if matches_pattern(first, key) {
-        next.push(rest);
-    }
-}
-
-fn is_matched(patterns: &[&[String]]) -> bool {
-    patterns.iter().any(|rest| rest.is_empty())
-}
-
-fn keep<'a>(tree: Tree<'a>, patterns: &[&[String]]) -> Option<Tree<'a>> {
-    if is_matched(patterns) {
-        return Some(tree);
-    }
-    match tree {
-        _ if patterns.is_empty() => None,
-        Tree::Object(entries) => {
-            let kept: Vec<(&str, Tree<'a>)> = entries
-                .into_iter()
-                .filter_map(|(key, value)| {
-                    let value = keep(value, &step(patterns, &name(key)))?;
-                    Some((key, value))
-                })
-                .collect();
-            (!kept.is_empty()).then_some(Tree::Object(kept))
-        }
-        Tree::Array(items) => {
-            let kept: Vec<Tree<'a>> = items
-                .into_iter()
-                .filter_map(|item| keep(item, patterns))
-                .collect();
-            (!kept.is_empty()).then_some(Tree::Array(kept))
-        }
-        Tree::Scalar(_) => None,
-    }
-}
-
-fn leave_out<'a>(tree: Tree<'a>, patterns: &[&[String]]) -> Option<Tree<'a>> {
-    if is_matched(patterns) {
-        return None;
-    }
-    match tree {
-        tree if patterns.is_empty() => Some(tree),
-        Tree::Object(entries) => {
-            let was_empty = entries.is_empty();
-            let kept: Vec<(&str, Tree<'a>)> = entries
-                .into_iter()
-                .filter_map(|(key, value)| {
-                    let value = leave_out(value, &step(patterns, &name(key)))?;
-                    Some((key, value))
-                })
-                .collect();
-            (was_empty || !kept.is_empty()).then_some(Tree::Object(kept))
-        }
-        Tree::Array(items) => {
-            let was_empty = items.is_empty();
-            let kept: Vec<Tree<'a>> = items
-                .into_iter()
-                .filter_map(|item| leave_out(item, patterns))
-                .collect();
-            (was_empty || !kept.is_empty()).then_some(Tree::Array(kept))
-        }
-        other @ Tree::Scalar(_) => Some(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -199,7 +249,7 @@ mod tests {
             "hits": {"total": 2, "hits": [{"_id": "1", "_source": {"a.b": 1, "c": 2}}, {"_id": "2"}]},
             "nodes": {"n1": {"http": {"a": 1}}, "n2": {"name": "x"}},
         });
-        FilterPath::parse(path).apply(answer)
+        FilterPath::parse(path).expect("short").apply(answer)
     }
 
     #[test]
@@ -247,19 +297,45 @@ mod tests {
             ("hits,-hits.total", Share::Part),
             ("hits.total,-hits", Share::Nothing),
         ] {
-            assert_eq!(FilterPath::parse(path).share_of("hits"), share, "{path}");
+            assert_eq!(
+                FilterPath::parse(path).expect("short").share_of("hits"),
+                share,
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn names_are_told_by_what_they_stand_for() {
         let answer = r#"{"\u0061":{"b":1.10,"b":1e400},"c":2}"#;
-        let left = FilterPath::parse("a.b").left_of(answer);
+        let left = FilterPath::parse("a.b").expect("short").left_of(answer);
         assert_eq!(left.as_deref(), Some(r#"{"\u0061":{"b":1.10,"b":1e400}}"#));
     }
 
     #[test]
     fn nothing_left_is_an_empty_object() {
         assert_eq!(filtered("absent"), json!({}));
+    }
+
+    #[test]
+    fn levels_of_stars_cost_no_more_than_their_length() {
+        let answer =
+            |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        let stars = vec!["**"; 100].join(".");
+        let filter = FilterPath::parse(&stars).expect("short");
+        assert_eq!(filter.left_of(&answer(100)), Some(answer(100)));
+        let filter = FilterPath::parse(&format!("{stars}.b,-{stars}.c")).expect("short");
+        assert_eq!(filter.left_of(&answer(100)).as_deref(), Some("{}"));
+    }
+
+    #[test]
+    fn more_patterns_than_a_first_line_has_are_refused() {
+        let refused = FilterPath::parse(&"**.".repeat(3_000)).expect_err("long");
+        assert_eq!(refused.status, http::StatusCode::BAD_REQUEST);
+        assert!(
+            refused.reason().contains("at most [8192]"),
+            "{}",
+            refused.reason()
+        );
     }
 }

@@ -101,9 +101,7 @@ impl Table {
             lines.push(chosen.iter().map(|column| column.title.as_str()).collect());
         }
         for row in order {
-            let cells = chosen
-                .iter()
-                .map(|c| self.rows[row][c.at].shown.as_deref().unwrap_or(""));
+            let cells = chosen.iter().map(|column| self.rows[row][column.at].text());
             lines.push(cells.collect());
         }
         let are_numbers: Vec<bool> = chosen

@@ -1,12 +1,96 @@
 //! JSON whose scalars stay as they are written: a `_source` may have numbers and texts that no `Value` holds.
 //!
-//! Does: read what was rendered ([`Tree::read`]), write it again, compact or pretty ([`Tree::write`]).
+//! Does: go through what was rendered and write it again, compact or pretty, as it is read ([`Reader`],
+//! [`rewrite`]); hold it as a [`Tree`], for YAML only: that takes many times the text.
 //! Does not: check that it is JSON.
 
 use std::borrow::Cow;
+use std::io;
+
+use super::buffer::Buffer;
 
 /// Most levels that are entered: a document has 127, and an answer some more around it.
-const MAX_LEVELS: usize = 512;
+pub(super) const MAX_LEVELS: usize = 512;
+
+/// Why a text was not written again.
+#[derive(Debug)]
+pub(super) enum Unwritten {
+    /// It is no JSON, or too deep.
+    Unreadable,
+    /// There is no room for it.
+    Full(io::Error),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self::Full(error)
+    }
+}
+
+/// What takes the text that is written.
+pub(super) trait Out {
+    fn push(&mut self, text: &str) -> io::Result<()>;
+    fn len(&self) -> usize;
+    fn truncate(&mut self, len: usize);
+}
+
+impl Out for Buffer<'_> {
+    fn push(&mut self, text: &str) -> io::Result<()> {
+        self.push_str(text)
+    }
+
+    fn len(&self) -> usize {
+        Buffer::len(self)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Buffer::truncate(self, len);
+    }
+}
+
+impl Out for String {
+    fn push(&mut self, text: &str) -> io::Result<()> {
+        self.push_str(text);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Self::truncate(self, len);
+    }
+}
+
+/// Takes what is left out.
+pub(super) struct Nothing;
+
+impl Out for Nothing {
+    fn push(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn truncate(&mut self, _: usize) {}
+}
+
+/// Writes JSON again: over several lines where it stands on a level, else without white space.
+///
+/// # Errors
+/// [`Unwritten`]; some of it may have been written.
+pub(super) fn rewrite(
+    text: &str,
+    level: Option<usize>,
+    out: &mut impl Out,
+) -> Result<(), Unwritten> {
+    let mut reader = Reader::new(text);
+    reader.copy(MAX_LEVELS, level, out)?;
+    reader.end()
+}
 
 /// A value. Keys and scalars are as written, with their quotes.
 #[derive(Debug)]
@@ -19,37 +103,17 @@ pub(super) enum Tree<'a> {
 impl<'a> Tree<'a> {
     /// Reads a value; `None` where it is none, or too deep.
     pub(super) fn read(text: &'a str) -> Option<Self> {
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader::new(text);
         let tree = reader.value(MAX_LEVELS)?;
         reader.peek().is_none().then_some(tree)
     }
 
-    /// Writes the value: over several lines where it stands on a level, else without white space.
-    pub(super) fn write(&self, level: Option<usize>, out: &mut String) {
-        let below = level.map(|level| level + 1);
-        match self {
-            Self::Scalar(text) => out.push_str(text),
-            Self::Array(items) => {
-                out.push('[');
-                for (i, item) in items.iter().enumerate() {
-                    separate(i, below, out);
-                    item.write(below, out);
-                }
-                close(items.is_empty(), level, out);
-                out.push(']');
-            }
-            Self::Object(entries) => {
-                out.push('{');
-                for (i, (key, value)) in entries.iter().enumerate() {
-                    separate(i, below, out);
-                    out.push_str(key);
-                    out.push_str(if level.is_some() { ": " } else { ":" });
-                    value.write(below, out);
-                }
-                close(entries.is_empty(), level, out);
-                out.push('}');
-            }
-        }
+    /// Returns how many bytes the tree of a text takes, at most.
+    pub(super) fn num_bytes(text: &str) -> usize {
+        let is_between = |byte: &u8| matches!(byte, b',' | b'[' | b'{');
+        let num_values = text.bytes().filter(is_between).count() + 1;
+        // Lists grow by doubling.
+        num_values * 2 * size_of::<(&str, Self)>()
     }
 }
 
@@ -63,34 +127,64 @@ pub(super) fn name(key: &str) -> Cow<'_, str> {
     serde_json::from_str(key).map_or(Cow::Borrowed(inside), Cow::Owned)
 }
 
-fn separate(number: usize, level: Option<usize>, out: &mut String) {
-    if number > 0 {
-        out.push(',');
-    }
-    start_line(level, out);
+fn start_line(level: Option<usize>, out: &mut impl Out) -> io::Result<()> {
+    let Some(level) = level else {
+        return Ok(());
+    };
+    out.push("\n")?;
+    (0..level).try_for_each(|_| out.push("  "))
 }
 
-fn close(is_empty: bool, level: Option<usize>, out: &mut String) {
-    if !is_empty {
-        start_line(level, out);
-    }
-}
-
-fn start_line(level: Option<usize>, out: &mut String) {
-    if let Some(level) = level {
-        out.push('\n');
-        out.extend(std::iter::repeat_n("  ", level));
-    }
-}
-
-struct Reader<'a> {
+/// Goes through a text from its start.
+pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Passes over a value and writes it.
+    ///
+    /// # Errors
+    /// As [`rewrite`].
+    pub(super) fn copy(
+        &mut self,
+        levels: usize,
+        level: Option<usize>,
+        out: &mut impl Out,
+    ) -> Result<(), Unwritten> {
+        let brackets = match self.peek() {
+            Some(b'{') => ["{", "}"],
+            Some(b'[') => ["[", "]"],
+            _ => return Ok(out.push(self.scalar()?)?),
+        };
+        let levels = self.enter(levels)?;
+        let below = level.map(|level| level + 1);
+        out.push(brackets[0])?;
+        let mut is_first = true;
+        while self.goes_on(is_first, brackets[1])? {
+            if !is_first {
+                out.push(",")?;
+            }
+            is_first = false;
+            start_line(below, out)?;
+            if brackets[0] == "{" {
+                out.push(self.key()?)?;
+                out.push(if level.is_some() { ": " } else { ":" })?;
+            }
+            self.copy(levels, below, out)?;
+        }
+        if !is_first {
+            start_line(level, out)?;
+        }
+        Ok(out.push(brackets[1])?)
+    }
+
     /// Returns the next byte that is no white space.
-    fn peek(&mut self) -> Option<u8> {
+    pub(super) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
             self.at += 1;
@@ -103,6 +197,50 @@ impl<'a> Reader<'a> {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
         is_next
+    }
+
+    /// Passes over the bracket of an object or array; returns the levels that are left inside.
+    pub(super) fn enter(&mut self, levels: usize) -> Result<usize, Unwritten> {
+        self.at += 1;
+        levels.checked_sub(1).ok_or(Unwritten::Unreadable)
+    }
+
+    /// Returns whether another member follows, and passes over what parts it from the one before; at the
+    /// end, over the bracket.
+    pub(super) fn goes_on(&mut self, is_first: bool, end: &str) -> Result<bool, Unwritten> {
+        if self.takes(end.as_bytes()[0]) {
+            return Ok(false);
+        }
+        match is_first || self.takes(b',') {
+            true => Ok(true),
+            false => Err(Unwritten::Unreadable),
+        }
+    }
+
+    /// Passes over a key and its colon; returns it with its quotes.
+    pub(super) fn key(&mut self) -> Result<&'a str, Unwritten> {
+        let key = self.quoted().ok_or(Unwritten::Unreadable)?;
+        match self.takes(b':') {
+            true => Ok(key),
+            false => Err(Unwritten::Unreadable),
+        }
+    }
+
+    /// Passes over what is neither object nor array; returns it as it is written.
+    pub(super) fn scalar(&mut self) -> Result<&'a str, Unwritten> {
+        let scalar = match self.peek() {
+            Some(b'"') => self.quoted(),
+            _ => self.word(),
+        };
+        scalar.ok_or(Unwritten::Unreadable)
+    }
+
+    /// Sees that nothing follows.
+    pub(super) fn end(&mut self) -> Result<(), Unwritten> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(Unwritten::Unreadable),
+        }
     }
 
     fn value(&mut self, levels: usize) -> Option<Tree<'a>> {
@@ -181,7 +319,7 @@ mod tests {
 
     fn written(text: &str, level: Option<usize>) -> Option<String> {
         let mut out = String::new();
-        Tree::read(text)?.write(level, &mut out);
+        rewrite(text, level, &mut out).ok()?;
         Some(out)
     }
 
@@ -208,10 +346,13 @@ mod tests {
             "", "{", "[1", "{\"a\"}", "{a:1}", "[1 2]", "1 2", "\"a", "[1]]",
         ] {
             assert!(Tree::read(text).is_none(), "{text}");
+            assert_eq!(written(text, None), None, "{text}");
         }
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(Tree::read(&nested(MAX_LEVELS)).is_some());
         assert!(Tree::read(&nested(MAX_LEVELS + 1)).is_none());
+        assert!(written(&nested(MAX_LEVELS), None).is_some());
+        assert!(written(&nested(MAX_LEVELS + 1), None).is_none());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod shown;
 
-use gleaner_analysis::{AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis};
+use std::sync::Arc;
+
+use gleaner_analysis::{AdHoc, AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis};
 use gleaner_model::{FieldKind, IndexMeta};
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names;
@@ -94,9 +96,8 @@ async fn analyze(mut request: Request) -> Answer {
     let asked = Asked::parse(&body)?;
     let index = index(&request)?;
     let registry = match &index {
-        Some(index) => AnalyzerRegistry::from_settings(&index.settings.analysis)
-            .map_err(|error| refused(&error))?,
-        None => AnalyzerRegistry::builtin(),
+        Some(index) => request.root().analyzers_of(index)?,
+        None => Arc::new(AnalyzerRegistry::builtin()),
     };
     if let Some(name) = normalizer_name(&asked, index.as_deref())? {
         let normalizer = registry.normalizer(&name).ok_or_else(|| {
@@ -109,7 +110,7 @@ async fn analyze(mut request: Request) -> Answer {
             .collect();
         return Ok(Reply::json(&shown::normalized(&asked.texts, &terms)));
     }
-    let analyzer = choose(&asked, &registry, index.as_deref())?;
+    let AdHoc { analyzer, ignored } = choose(&asked, &registry, index.as_deref())?;
     let most = max_tokens(index.as_deref());
     // A long text takes its time: not on the runtime's threads.
     let work = tokio::task::spawn_blocking(move || tokens(&asked, &analyzer, most));
@@ -121,7 +122,7 @@ async fn analyze(mut request: Request) -> Answer {
             format!("analysis ended early: {error}"),
         )
     })?;
-    Ok(Reply::json(&done?))
+    Ok(Reply::json(&done?).warning(&ignored))
 }
 
 /// Analyzes the texts, with no more than `most` tokens in memory.
@@ -162,7 +163,7 @@ fn too_many(allowed: usize) -> ApiError {
 }
 
 /// Returns the one index the path names.
-fn index(request: &Request) -> Result<Option<std::sync::Arc<IndexMeta>>, ApiError> {
+fn index(request: &Request) -> Result<Option<Arc<IndexMeta>>, ApiError> {
     let Some(name) = request.expression()? else {
         return Ok(None);
     };
@@ -194,19 +195,31 @@ fn choose(
     asked: &Asked,
     registry: &AnalyzerRegistry,
     index: Option<&IndexMeta>,
-) -> Result<Analyzer, ApiError> {
-    if let Some(name) = &asked.analyzer {
-        return registry
-            .require_analyzer(name)
-            .map_err(|error| refused(&error));
-    }
-    if asked.is_custom() {
+) -> Result<AdHoc, ApiError> {
+    if asked.analyzer.is_none() && asked.is_custom() {
         let parts = CustomAnalysis {
             tokenizer: asked.tokenizer.as_ref(),
             filters: asked.filters.as_deref().unwrap_or_default(),
             char_filters: asked.char_filters.as_deref().unwrap_or_default(),
         };
         return registry.custom(parts).map_err(|error| refused(&error));
+    }
+    Ok(AdHoc {
+        analyzer: named(asked, registry, index)?,
+        ignored: Vec::new(),
+    })
+}
+
+/// Returns the analyzer that the request names, or that of the field it names.
+fn named(
+    asked: &Asked,
+    registry: &AnalyzerRegistry,
+    index: Option<&IndexMeta>,
+) -> Result<Analyzer, ApiError> {
+    if let Some(name) = &asked.analyzer {
+        return registry
+            .require_analyzer(name)
+            .map_err(|error| refused(&error));
     }
     let Some(field) = &asked.field else {
         return Ok(registry.default_analyzer());
@@ -242,10 +255,29 @@ fn refused(error: &AnalysisError) -> ApiError {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tower::ServiceExt as _;
 
     use crate::testing::{create, sent, speaking};
 
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn as_many_ignored_settings_are_named_as_clients_read_headers() {
+        let mut filter = json!({"type": "lowercase"});
+        for n in 0..100 {
+            filter[format!("setting-{n}")] = json!(true);
+        }
+        let body = json!({"tokenizer": "standard", "filter": [filter], "text": "a"});
+        let request = http::Request::post("/_analyze")
+            .header("content-type", "application/json")
+            .body(axum::body::Body::from(body.to_string()));
+        let Ok(answer) = speaking().oneshot(request.expect("a request")).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let warnings: Vec<_> = answer.headers().get_all("warning").iter().collect();
+        assert_eq!(warnings.len(), 17);
+        let last = warnings[16].to_str().expect("ASCII");
+        assert!(last.ends_with("\"and 84 more\""), "{last}");
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_index_says_how_many_tokens_there_may_be() {

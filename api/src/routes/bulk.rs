@@ -154,8 +154,10 @@ mod tests {
     use std::future::pending;
 
     use http::HeaderValue;
+    use http_body_util::BodyExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpSocket;
+    use tower::ServiceExt as _;
 
     use super::*;
     use crate::ApiOptions;
@@ -181,7 +183,7 @@ mod tests {
         let line = format!("{{\"delete\":{{\"_id\":\"\"{}}}}}\n", " ".repeat(200));
         let body = line.repeat(100_000);
         let head = format!(
-            "POST /i/_bulk HTTP/1.0\r\nhost: books\r\ncontent-type: application/x-ndjson\r\n\
+            "POST /i/_bulk HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
         );
@@ -198,6 +200,25 @@ mod tests {
         assert!(answer.len() > 2 * rendered::PLAIN_BYTES, "{}", answer.len());
         assert_eq!(answer.matches("must not be empty").count(), 100_000);
         assert!(answer.contains("\"errors\":true,\"items\":["));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_answer_that_there_is_no_time_to_print_is_sent_as_it_is() {
+        let root = crate::testing::root_without_time();
+        let dialect = crate::dialect(root, ApiOptions::default(), None);
+        let body = "{\"delete\":{\"_id\":\"\"}}\n".repeat(1_000);
+        for query in ["pretty", "format=yaml"] {
+            let request = http::Request::post(format!("/i/_bulk?{query}"))
+                .header("content-type", "application/x-ndjson")
+                .body(Body::from(body.clone()));
+            let sent = dialect.clone().oneshot(request.expect("a request"));
+            let Ok(answer) = sent.await;
+            assert_eq!(answer.status(), StatusCode::OK, "{query}");
+            assert_eq!(answer.headers()["content-type"], "application/json");
+            let body = answer.into_body().collect().await.expect("a whole body");
+            let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+            assert_eq!(body["items"].as_array().map(Vec::len), Some(1_000));
+        }
     }
 
     #[test]

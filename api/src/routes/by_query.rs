@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gleaner_query::json::{self, ObjectReader};
-use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_search};
+use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_search_value};
 use gleaner_root::by_query::{ByQueryReport, ByQueryRequest};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ fn search(
             let mut reader = ObjectReader::part("delete_by_query", &own)?;
             *conflicts = reader.text("conflicts")?.or(conflicts.take());
             *max_docs = reader.integer("max_docs")?;
-            parse_search(Value::Object(entries).to_string().as_bytes(), limits)?
+            parse_search_value(&Value::Object(entries), limits)?
         }
         Some(other) => {
             let found = json::token_name(&other);

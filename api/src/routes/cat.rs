@@ -1,6 +1,7 @@
 //! `_cat`: tables for people.
 
 mod aliases;
+mod allocation;
 mod count;
 mod health;
 mod indices;
@@ -64,6 +65,14 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_cat/shards", "/_cat/shards/{index}"],
         parameters: &[CAT, INDICES],
         handler: |request| Box::pin(shards::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.allocation",
+        methods: &[Method::GET],
+        paths: &["/_cat/allocation", "/_cat/allocation/{node}"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(allocation::table(request)),
         is_refused: false,
     },
     Route {

@@ -1,6 +1,7 @@
 //! `_cluster`: health, settings, state, statistics.
 
 mod health;
+mod report;
 mod settings;
 mod state;
 
@@ -20,6 +21,11 @@ const HEALTH: &[Parameter] = &[
     Parameter::honoured("wait_for_no_initializing_shards"),
     Parameter::no_effect("wait_for_no_relocating_shards", "shards do not move"),
     Parameter::no_effect("wait_for_events", "changes of metadata are not queued"),
+];
+const REPORT: &[Parameter] = &[
+    Parameter::honoured("verbose"),
+    Parameter::no_effect("size", "resources are not listed"),
+    Parameter::no_effect("timeout", "leaves answer from memory"),
 ];
 const SETTINGS: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
@@ -44,6 +50,14 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_cluster/health", "/_cluster/health/{index}"],
         parameters: &[HEALTH, INDICES, METADATA_READ],
         handler: |request| Box::pin(health::answer(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "health_report",
+        methods: &[Method::GET],
+        paths: &["/_health_report", "/_health_report/{feature}"],
+        parameters: &[REPORT],
+        handler: |request| Box::pin(report::answer(request)),
         is_refused: false,
     },
     Route {

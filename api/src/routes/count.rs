@@ -1,12 +1,12 @@
 //! `_count`.
 
-use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_query_body};
+use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters};
 use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::json;
 
 use crate::parameters::groups::{COPIES, INDICES, SOURCE, URI_QUERY};
-use crate::render::shards;
+use crate::render::shards::{self, Staleness};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -27,9 +27,10 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;
+    let query = request.query(&body).await?;
     let limits = &request.root().limits();
     let mut search = SearchRequest {
-        query: parse_query_body(&body, limits)?,
+        query,
         ..SearchRequest::default()
     };
     apply_uri_parameters(&mut search, request.parameters.pairs(), limits)?;
@@ -46,5 +47,6 @@ async fn count(mut request: Request) -> Answer {
     if let Some(early) = response.terminated_early {
         shown["terminated_early"] = early.into();
     }
-    Ok(Reply::json(&shown))
+    let staleness = Staleness::of_search(&response.shards);
+    Ok(Reply::json(&shown).warning(&staleness.warnings()))
 }

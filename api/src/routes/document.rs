@@ -1,17 +1,20 @@
 //! `_doc`, `_create`, `_source`: single documents.
 
+use bytes::Bytes;
 use gleaner_proto::read::Document;
 use gleaner_proto::write::WriteAction;
-use gleaner_query::source::show_source;
+use gleaner_query::search::SourceFilter;
+use gleaner_query::source::ShownSource;
 use gleaner_root::ingest::{IngestItem, check_item};
-use gleaner_root::read::GetRequest;
+use gleaner_root::read::{GetRequest, GetResponse};
 use http::{Method, StatusCode};
 
 use crate::error::ApiError;
 use crate::parameters::groups::{ACTIVE_SHARDS, ANY_COPY, CONDITIONS, SOURCE_FILTER, WRITE};
 use crate::render::document::{self, DocumentForm};
+use crate::render::shards::Staleness;
 use crate::request::Request;
-use crate::response::Reply;
+use crate::response::{Buffer, Extent, KeepOn, Reply};
 use crate::route::{Answer, Parameter, Route};
 
 const OP_TYPE: &[Parameter] = &[Parameter::honoured("op_type")];
@@ -161,7 +164,7 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-async fn find(request: &Request) -> Result<(String, Option<Document>), ApiError> {
+async fn find(request: &Request) -> Result<GetResponse, ApiError> {
     let parameters = &request.parameters;
     let get = GetRequest {
         index: request.index_name()?,
@@ -170,11 +173,11 @@ async fn find(request: &Request) -> Result<(String, Option<Document>), ApiError>
         realtime: parameters.flag("realtime")?.unwrap_or(true),
         refresh: parameters.is_set("refresh")?,
     };
-    let (index, document) = request.root().get(&get).await?;
-    if let Some(document) = &document {
+    let found = request.root().get(&get).await?;
+    if let Some(document) = &found.document {
         check_version(request, document)?;
     }
-    Ok((index, document))
+    Ok(found)
 }
 
 /// Refuses a document of another version than the one asked for.
@@ -215,19 +218,46 @@ async fn get(request: Request) -> Answer {
         request.source_filter()?,
         request.parameters.list("stored_fields"),
     );
-    let (index, document) = find(&request).await?;
-    let Some(document) = document else {
-        let id = request.required_part("id")?;
-        return Ok(Reply::with_status(
-            StatusCode::NOT_FOUND,
-            &document::missing(&index, id),
-        ));
+    let GetResponse {
+        index,
+        document,
+        may_be_stale,
+    } = find(&request).await?;
+    let reply = match document {
+        Some(document) => shown(&request, index, document, form).await?,
+        None => {
+            let missing = document::missing(&index, request.required_part("id")?);
+            Reply::with_status(StatusCode::NOT_FOUND, &missing)
+        }
     };
+    Ok(reply.warning(&Staleness::of_document(may_be_stale).warnings()))
+}
+
+/// Renders a document: the shown part of its `_source` may take long.
+async fn shown(
+    request: &Request,
+    index: String,
+    mut document: Document,
+    form: DocumentForm,
+) -> Answer {
+    if !form.reads_source() {
+        document.source = Bytes::new();
+    }
     let state = request.root().state();
     let meta = state.index_named(&index).map(|meta| &**meta);
-    Ok(Reply::json(&document::found(
-        &index, &document, &form, meta,
-    )?))
+    let extent = Extent {
+        work_bytes: document.source.len(),
+        body_bytes: form.num_bytes_shown(&document, meta),
+    };
+    let held = request.making.memory.reserve(document.source.len())?;
+    let write = move |out: &mut Buffer<'_>| {
+        let meta = state.index_named(&index).map(|meta| &**meta);
+        let found = document::found(&index, &document, &form, meta, out.keep_on());
+        let written = out.try_json(found);
+        drop(held);
+        written
+    };
+    Ok(Reply::made(request.making.written(extent, write).await?))
 }
 
 async fn get_source(request: Request) -> Answer {
@@ -236,15 +266,15 @@ async fn get_source(request: Request) -> Answer {
         let reason = "fetching source can not be disabled".to_owned();
         return Err(ApiError::validation(&[reason]));
     }
-    let (index, document) = find(&request).await?;
-    let state = request.root().state();
-    let kept = document::kept(state.index_named(&index).map(|meta| &**meta));
-    let shown = match &document {
-        Some(document) => show_source(&document.source, &filter, &kept)?,
-        None => None,
-    };
-    if let Some(source) = shown {
-        return Ok(Reply::raw_json(StatusCode::OK, source));
+    let GetResponse {
+        index,
+        document,
+        may_be_stale,
+    } = find(&request).await?;
+    let warnings = Staleness::of_document(may_be_stale).warnings();
+    let source = document.as_ref().map(|document| document.source.clone());
+    if let Some(source) = shown_source(&request, &index, source, filter).await? {
+        return Ok(Reply::made(source).warning(&warnings));
     }
     let what = match document {
         Some(_) => "Source",
@@ -252,11 +282,34 @@ async fn get_source(request: Request) -> Answer {
     };
     let id = request.required_part("id")?;
     let reason = format!("{what} not found [{index}]/[{id}]");
-    Err(ApiError::new(
-        StatusCode::NOT_FOUND,
-        "resource_not_found_exception",
-        reason,
-    ))
+    let kind = "resource_not_found_exception";
+    let error = ApiError::new(StatusCode::NOT_FOUND, kind, reason);
+    let error = error.spoken_by(request.app.options.distribution);
+    Ok(Reply::error(&error).warning(&warnings))
+}
+
+/// Returns what is shown of a document's `_source`, if anything.
+async fn shown_source(
+    request: &Request,
+    index: &str,
+    source: Option<Bytes>,
+    filter: SourceFilter,
+) -> Result<Option<Bytes>, ApiError> {
+    let Some(source) = source else {
+        return Ok(None);
+    };
+    let state = request.root().state();
+    let kept = document::kept(state.index_named(index).map(|meta| &**meta));
+    let mut held = request.making.memory.reserve(source.len())?;
+    let num_bytes = source.len();
+    let work = move |keep_on: KeepOn<'_>| {
+        let shown = ShownSource::new(&filter, &kept).of(&source, keep_on)?;
+        Ok::<_, ApiError>(shown.map(|shown| {
+            held.shrink_to(shown.len());
+            held.keep(shown)
+        }))
+    };
+    request.making.work(num_bytes, work).await?
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `_explain`: how one document's score comes about.
 
 use gleaner_query::answer::Explanation;
-use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_query_body};
+use gleaner_query::search::{SearchRequest, apply_uri_parameters};
 use gleaner_root::read::GetRequest;
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -27,8 +27,8 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn explain(mut request: Request) -> Answer {
     let body = request.bytes().await?;
+    let query = request.query(&body).await?;
     let limits = &request.root().limits();
-    let query = parse_query_body(&body, limits)?;
     let mut search = SearchRequest {
         query,
         ..SearchRequest::default()
@@ -56,7 +56,8 @@ async fn explain(mut request: Request) -> Answer {
         let form = DocumentForm::new(source, stored_fields);
         let state = request.root().state();
         let meta = state.index_named(&index).map(|meta| &**meta);
-        found = Some(document::found(&index, &answer.document, &form, meta)?.without_identity());
+        let found_as = document::found(&index, &answer.document, &form, meta, &|| true)?;
+        found = Some(found_as.without_identity());
     }
     Ok(Reply::json(&Body {
         index: &index,

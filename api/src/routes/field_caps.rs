@@ -82,7 +82,7 @@ async fn field_caps(mut request: Request) -> Answer {
         filter = index_filter
             .map(|query| parse_query(query, limits))
             .transpose()?;
-        reader.unsupported(&["runtime_mappings"])?;
+        reader.unsupported_unless_empty(&["runtime_mappings"])?;
         reader.finish()?;
     }
     if wanted.is_empty() {

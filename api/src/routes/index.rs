@@ -92,11 +92,12 @@ async fn create(mut request: Request) -> Answer {
     let limit = request.parameters.time("timeout")?;
     let index = request.root().create_index(&name, new).await?;
     let is_active = wanted.wait(&request, &[&*index], limit).await;
-    Ok(Reply::json(&json!({
+    let reply = Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,
         "index": index.name.as_str(),
-    })))
+    }));
+    Ok(reply.warning(request.root().analyzers_of(&index)?.ignored()))
 }
 
 /// What readings of metadata may name: closed indices too.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::ShardStates;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
@@ -113,7 +113,8 @@ fn readiness(states: &ShardStates) -> (StatusCode, Value) {
 
 fn metrics(request: &Request) -> Answer {
     match &request.app.metrics {
-        Some(handle) => Ok(Reply::text(handle.render())),
+        Some(handle) => Ok(Reply::text(handle.render())
+            .with_header(header::CONTENT_TYPE, crate::probes::METRICS_TYPE)),
         None => {
             let reason = "metrics are not recorded by this process";
             Err(ApiError::new(
@@ -127,9 +128,27 @@ fn metrics(request: &Request) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use gleaner_model::NodeId;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower::ServiceExt as _;
 
     use super::*;
+    use crate::ApiOptions;
+    use crate::testing::all_memory;
+
+    #[tokio::test]
+    async fn probes_are_answered_while_all_memory_of_answers_is_taken() {
+        let root = crate::dialect::tests::root();
+        let _held = all_memory(&root);
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let dialect = crate::dialect(root, ApiOptions::default(), Some(metrics));
+        for path in ["/_health/live", "/_health/live?pretty", "/metrics", "/"] {
+            let request = http::Request::get(path).body(Body::empty());
+            let Ok(answer) = dialect.clone().oneshot(request.expect("a request")).await;
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        }
+    }
 
     #[test]
     fn a_leaf_that_does_not_tell_of_its_shards_is_not_ready() {

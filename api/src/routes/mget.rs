@@ -1,19 +1,26 @@
 //! `_mget`: several documents by id.
 
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gleaner_model::ClusterState;
+use gleaner_proto::read::Document;
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names::expand_date_math;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::search::parse_source_filter;
-use gleaner_root::read::GetRequest;
+use gleaner_root::RootError;
+use gleaner_root::read::{GetRequest, GetResponse};
 use http::Method;
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::parameters::groups::{ANY_COPY, SOURCE, SOURCE_FILTER};
 use crate::render::document::{self, DocumentForm};
 use crate::request::Request;
-use crate::response::Reply;
+use crate::response::{Buffer, Extent, Reply};
 use crate::route::{Answer, Parameter, Route};
 use crate::routes::document::{check_version_type, version_conflict};
 
@@ -76,37 +83,128 @@ async fn mget(mut request: Request) -> Answer {
     }
     let gets: Vec<GetRequest> = wanted.iter().map(|wanted| wanted.get.clone()).collect();
     let answers = request.root().multi_get(&gets).await;
-    let state = request.root().state();
-    let mut docs = Vec::with_capacity(wanted.len());
-    for ((wanted, answer), fault) in wanted.iter().zip(answers).zip(faults) {
-        let answer = match fault {
+    let warnings = stale_warnings(&answers);
+    let answers = answers
+        .into_iter()
+        .zip(faults)
+        .map(|(answer, fault)| match fault {
             Some(fault) => Err(ApiError::from(fault)),
-            None => answer.map_err(ApiError::from),
-        };
-        let shown = match answer {
+            None => answer
+                .map(|found| (found.index, found.document))
+                .map_err(ApiError::from),
+        });
+    let mut shown = Shown {
+        wanted,
+        answers: answers.collect(),
+        state: request.root().state(),
+    };
+    shown.let_go();
+    let extent = shown.extent();
+    let held = request.making.memory.reserve(shown.num_bytes_held())?;
+    let write = move |out: &mut Buffer<'_>| {
+        let written = shown.write(out);
+        drop(held);
+        written
+    };
+    let body = request.making.written(extent, write).await?;
+    Ok(Reply::made(body).warning(&warnings))
+}
+
+/// Returns what to warn of where copies without their primaries were read: one text, or none.
+fn stale_warnings(answers: &[Result<GetResponse, RootError>]) -> Vec<String> {
+    let found = answers.iter().flatten();
+    let num_stale = found.filter(|found| found.may_be_stale).count();
+    let num_documents = answers.len();
+    let text = format!(
+        "{num_stale} of {num_documents} documents may be old: the primaries of their shards are away"
+    );
+    (num_stale > 0).then_some(text).into_iter().collect()
+}
+
+/// The documents that were asked for, to be rendered one by one.
+struct Shown {
+    wanted: Vec<Wanted>,
+    /// The name of the index with what was found there.
+    answers: Vec<Result<(String, Option<Document>), ApiError>>,
+    state: Arc<ClusterState>,
+}
+
+impl Shown {
+    /// Lets go of each `_source` that nothing is made from.
+    fn let_go(&mut self) {
+        for (wanted, answer) in self.wanted.iter().zip(&mut self.answers) {
+            if let Ok((_, Some(document))) = answer
+                && !wanted.form.reads_source()
+            {
+                document.source = Bytes::new();
+            }
+        }
+    }
+
+    /// Returns how much is rendered, roughly.
+    fn extent(&self) -> Extent {
+        let head = DOCUMENT_BYTES * self.answers.len();
+        let mut extent = Extent::from(head);
+        for (wanted, answer) in self.wanted.iter().zip(&self.answers) {
+            if let Ok((index, Some(document))) = answer {
+                let meta = self.state.index_named(index).map(|meta| &**meta);
+                extent.work_bytes += document.source.len();
+                extent.body_bytes += wanted.form.num_bytes_shown(document, meta);
+            }
+        }
+        extent
+    }
+
+    /// Returns how many bytes the documents take: one that is shown more than once is there once.
+    fn num_bytes_held(&self) -> usize {
+        let places = self.sources().map(|source| (source.as_ptr(), source.len()));
+        let places: HashMap<_, usize> = places.collect();
+        places.values().sum()
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Bytes> {
+        let found = self.answers.iter().flatten();
+        found.filter_map(|(_, document)| Some(&document.as_ref()?.source))
+    }
+
+    fn write(&self, out: &mut Buffer<'_>) -> io::Result<()> {
+        out.push_str(r#"{"docs":["#)?;
+        for (at, (wanted, answer)) in self.wanted.iter().zip(&self.answers).enumerate() {
+            if at > 0 {
+                out.push_str(",")?;
+            }
+            self.write_one(wanted, answer, out)?;
+        }
+        out.push_str("]}")
+    }
+
+    fn write_one(
+        &self,
+        wanted: &Wanted,
+        answer: &Result<(String, Option<Document>), ApiError>,
+        out: &mut Buffer<'_>,
+    ) -> io::Result<()> {
+        match answer {
             Ok((_, Some(found))) if wanted.version.is_some_and(|it| it != found.version.0) => {
-                let conflict = version_conflict(&found, wanted.version.unwrap_or_default());
-                to_raw_value(&refused(&wanted.get, &conflict))
+                let conflict = version_conflict(found, wanted.version.unwrap_or_default());
+                out.json(&refused(&wanted.get, &conflict))
             }
             Ok((index, Some(found))) => {
-                let meta = state.index_named(&index).map(|meta| &**meta);
-                to_raw_value(&document::found(&index, &found, &wanted.form, meta)?)
+                let meta = self.state.index_named(index).map(|meta| &**meta);
+                let shown = document::found(index, found, &wanted.form, meta, out.keep_on());
+                out.try_json(shown)
             }
-            Ok((index, None)) => to_raw_value(&document::missing(&index, &wanted.get.id)),
-            Err(error) => to_raw_value(&refused(&wanted.get, &error)),
-        };
-        docs.push(shown.unwrap_or_else(|_| RawValue::NULL.to_owned()));
+            Ok((index, None)) => out.json(&document::missing(index, &wanted.get.id)),
+            Err(error) => out.json(&refused(&wanted.get, error)),
+        }
     }
-    Ok(Reply::json(&Body { docs }))
 }
+
+/// Bytes of a document beside its source, rendered.
+const DOCUMENT_BYTES: usize = 128;
 
 fn refused(get: &GetRequest, error: &ApiError) -> Value {
     json!({"_index": get.index, "_id": get.id, "error": error.to_error_object()})
-}
-
-#[derive(serde::Serialize)]
-struct Body {
-    docs: Vec<Box<RawValue>>,
 }
 
 fn parse(body: &Value, defaults: &Defaults) -> Result<Vec<Wanted>, ApiError> {

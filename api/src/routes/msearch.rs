@@ -1,24 +1,29 @@
 //! `_msearch`: pairs of lines, a header and a search.
 
+use std::io::{self, Write as _};
+
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 use gleaner_query::json::{self, ObjectReader, scalar_text};
 use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
-use gleaner_query::search::SearchRequest;
+use gleaner_query::search::parse_search;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
-use super::search::{self, check_boosts, check_pit, check_search_type, parse_inner};
+use super::search::{
+    self, check_boosts, check_pit, check_search_after, check_search_type,
+    count_all_for_plain_totals,
+};
 use crate::error::ApiError;
 use crate::parameters::check_preference;
 use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
-use crate::render::search::{SearchBody, SearchForm};
+use crate::render::search::{SearchBody, SearchForm, size_hint};
+use crate::render::shards::Staleness;
 use crate::request::Request;
-use crate::response::Reply;
+use crate::response::{Buffer, Reply};
 use crate::route::{Answer, Parameter, Route};
 
 const MSEARCH: &[Parameter] = &[
@@ -69,45 +74,90 @@ async fn msearch(mut request: Request) -> Answer {
         ));
     }
     let request = &request;
-    let answers: Vec<Box<RawValue>> = stream::iter(parts)
+    let answers = stream::iter(parts)
         .map(|part| async move { answer(request, part).await })
-        .buffered(concurrent.min(request.app.options.max_concurrent_searches))
-        .collect()
-        .await;
-    let took = request.started.elapsed().as_millis() as u64;
-    #[derive(serde::Serialize)]
-    struct Body {
-        took: u64,
-        responses: Vec<Box<RawValue>>,
+        .buffered(concurrent.min(request.app.options.max_concurrent_searches));
+    let mut answers = std::pin::pin!(answers);
+    let mut out = Buffer::new(&request.making.memory, &|| true);
+    let mut joined = out.push_str(&" ".repeat(HEAD_BYTES));
+    let mut is_first = true;
+    let mut staleness = Staleness::default();
+    while let (Ok(()), Some(answer)) = (&joined, answers.next().await) {
+        let (answer, of_one) = answer?;
+        staleness.add(of_one);
+        joined = join(&answer, is_first, &mut out).await;
+        is_first = false;
     }
-    Ok(Reply::json(&Body {
-        took,
-        responses: answers,
-    }))
+    let joined = joined.and_then(|()| out.push_str("]}"));
+    let head = format!(
+        r#"{{"took":{},"responses":["#,
+        request.started.elapsed().as_millis()
+    );
+    out.overwrite(HEAD_BYTES - head.len(), &head);
+    let body = out.finish(joined)?;
+    let reply = Reply::made(body.slice(HEAD_BYTES - head.len()..));
+    Ok(reply.warning(&staleness.warnings()))
 }
 
-async fn answer(request: &Request, part: Part) -> Box<RawValue> {
-    let shown = match run(request, &part).await {
-        Ok((response, form)) => {
-            let mut body = SearchBody::new(&response, &form);
-            body.status = Some(StatusCode::OK.as_u16());
-            to_raw_value(&body)
+/// Bytes in front of the answers, which are written after them: the time that all of them took.
+const HEAD_BYTES: usize = 64;
+
+/// Bytes that are copied before others have their turn.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Appends an answer to those before it.
+async fn join(answer: &Bytes, is_first: bool, out: &mut Buffer<'_>) -> io::Result<()> {
+    if !is_first {
+        out.push_str(",")?;
+    }
+    for piece in answer.chunks(PIECE_BYTES) {
+        out.write_all(piece)?;
+        if piece.len() == PIECE_BYTES {
+            tokio::task::yield_now().await;
         }
-        Err(error) => to_raw_value(&error.to_body()),
+    }
+    Ok(())
+}
+
+/// Returns the answer to one search, and whether it may be old; an error is one where there is no memory to
+/// tell it.
+async fn answer(request: &Request, part: Part) -> Result<(Bytes, Staleness), ApiError> {
+    let making = &request.making;
+    let error = match run(request, &part).await {
+        Ok((response, form)) => {
+            let num_bytes = size_hint(&response, &form);
+            let staleness = Staleness::of_search(&response.shards);
+            let write = move |out: &mut Buffer<'_>| {
+                let mut body = SearchBody::new(&response, &form);
+                body.status = Some(StatusCode::OK.as_u16());
+                out.json(&body)
+            };
+            match making.written(num_bytes, write).await {
+                Ok(written) => return Ok((written, staleness)),
+                Err(error) => error,
+            }
+        }
+        Err(error) => error,
     };
-    shown.unwrap_or_else(|_| RawValue::NULL.to_owned())
+    let body = error.to_body();
+    let written = making.written(0, move |out| out.json(&body)).await?;
+    Ok((written, Staleness::default()))
 }
 
 async fn run(
     request: &Request,
     part: &Part,
 ) -> Result<(gleaner_root::SearchResponse, SearchForm), ApiError> {
-    let search: SearchRequest = parse_inner(&part.body, request)?;
+    let limits = request.root().limits();
+    let parse = move |body: &[u8]| parse_search(body, &limits);
+    let (mut search, _held) = request.making.parsed(&part.body, parse).await?;
+    count_all_for_plain_totals(&mut search, &request.parameters)?;
     let form = SearchForm::of(&search, &request.parameters)?;
     check_search_type(part.search_type.as_deref())?;
     part.preference
         .as_deref()
         .map_or(Ok(()), check_preference)?;
+    check_search_after(&search)?;
     check_pit(&search, &part.target, part.preference.as_deref())?;
     check_boosts(&search, &part.target, request)?;
     let response = search::answer(request, &part.target, &search, &part.options).await?;
@@ -141,7 +191,7 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
             let reason = format!("too many searches, at most [{MAX_SEARCHES}]");
             return Err(ApiError::validation(&[reason]));
         }
-        parts.push(part(request, &header.text, body.text)?);
+        parts.push(part(request, &header.text, body.text).await?);
     }
     request.held = lines.into_held();
     Ok(parts)
@@ -152,10 +202,11 @@ fn unterminated() -> ApiError {
 }
 
 /// Reads a header line; what it does not say is as the URI has it.
-fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
+async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
     let mut target = request.target()?;
     let mut options = SearchOptions::default();
     options.origin = request.origin(&body);
+    options.memory = Some(request.making.memory.clone());
     let (mut search_type, mut preference) = (None, None);
     let header = header.trim_ascii();
     if !header.is_empty() {
@@ -183,7 +234,14 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
     if !body.trim_ascii().is_empty() {
         // As in the dialect, a line that is no JSON refuses all searches; one that asks for what is not
         // there, which may be there in the dialect, is refused alone.
-        json::read(&body, &request.root().limits())?;
+        let limits = request.root().limits();
+        let read = move |body: &[u8]| {
+            let value = json::read(body, &limits)?;
+            let limit = value.get("track_total_hits").and_then(scalar_text);
+            Ok(limit.and_then(|limit| limit.parse::<u64>().ok()))
+        };
+        let (limit, _) = request.making.parsed(&body, read).await?;
+        check_total(limit, request)?;
     }
     Ok(Part {
         target,
@@ -192,6 +250,16 @@ fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError>
         preference,
         body,
     })
+}
+
+/// Refuses a limit on what is counted where the total is to be a bare number: it refuses all searches.
+fn check_total(limit: Option<u64>, request: &Request) -> Result<(), ApiError> {
+    match limit {
+        Some(limit) if request.parameters.is_set("rest_total_hits_as_int")? => {
+            Err(search::inexact_total(limit))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn expression(value: &Value) -> Result<String, ApiError> {

@@ -2,6 +2,8 @@
 
 mod members;
 mod metrics;
+mod process;
+mod reports;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +16,11 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
-pub(super) use members::{Member, NumMembers, ROLES, has_members, members, members_of};
+pub(super) use members::{
+    Member, NumMembers, ROLES, has_members, members, members_except, members_of,
+};
 use metrics::Metrics;
+pub(super) use reports::Reports;
 
 const NODES: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
@@ -128,6 +133,15 @@ async fn info(request: Request) -> Answer {
             "build_hash": env!("CARGO_PKG_VERSION"),
             "roles": member.roles,
             "attributes": {},
+            "os": {
+                "name": std::env::consts::OS,
+                "arch": std::env::consts::ARCH,
+                "available_processors": gleaner_machine::num_processors(),
+                "allocated_processors": gleaner_machine::num_processors(),
+            },
+            "plugins": [],
+            "modules": [],
+            "ingest": {"processors": []},
         });
         if let Some(address) = &member.http_address {
             node["http"] = json!({
@@ -143,7 +157,7 @@ async fn info(request: Request) -> Answer {
 
 async fn stats(request: Request) -> Answer {
     let asked = Metrics::parse(&request)?;
-    let states = request.root().shard_states().await;
+    let (states, reports) = tokio::join!(request.root().shard_states(), Reports::gather(&request));
     let copies = &states.copies;
     let mut nodes = Map::new();
     for member in members_of(&request, &states) {
@@ -164,10 +178,10 @@ async fn stats(request: Request) -> Answer {
         if asked.shows("indices") {
             node["indices"] = asked.of_indices(super::stats::sections(&states));
         }
-        // Only this process's own time is known.
-        if asked.shows("process") && member.name == request.app.options.node_name {
-            let uptime = request.app.started.elapsed().as_millis() as u64;
-            node["process"] = json!({"uptime_in_millis": uptime});
+        for (metric, name, section) in process::sections(reports.of(&member)) {
+            if asked.shows(metric) {
+                node[name] = section;
+            }
         }
         nodes.insert(member.id, node);
     }

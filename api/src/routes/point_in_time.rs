@@ -186,7 +186,7 @@ fn list(request: &Request) -> Reply {
     let opened = request.app.contexts.all(ContextKind::PointInTime);
     let pits = opened.into_iter().map(|known| {
         json!({
-            "pit_id": known.newest,
+            "pit_id": known.first,
             "creation_time": known.created_ms,
             "keep_alive": known.keep_alive.as_millis() as u64,
         })

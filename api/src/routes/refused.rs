@@ -3,7 +3,8 @@
 use http::Method;
 
 use crate::error::ApiError;
-use crate::route::Route;
+use crate::response::Reply;
+use crate::route::{Parameter, Route};
 
 const ALL: &[Method] = &[
     Method::GET,
@@ -12,6 +13,28 @@ const ALL: &[Method] = &[
     Method::DELETE,
     Method::HEAD,
 ];
+
+const ALL_BUT_HEAD: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
+
+/// Returns a route of something that can be asked after: it is never there, and not made.
+const fn absent(name: &'static str, paths: &'static [&'static str]) -> Route {
+    Route {
+        name,
+        methods: &[Method::HEAD],
+        paths,
+        parameters: &[ABSENT],
+        handler: |_| Box::pin(async { Ok(Reply::exists(false)) }),
+        is_refused: false,
+    }
+}
+
+/// Returns a route that refuses all but to be asked whether something is there.
+const fn refused_but_asked_after(name: &'static str, paths: &'static [&'static str]) -> Route {
+    Route {
+        methods: ALL_BUT_HEAD,
+        ..refused(name, paths)
+    }
+}
 
 /// Returns a route that refuses whatever it is asked.
 const fn refused(name: &'static str, paths: &'static [&'static str]) -> Route {
@@ -25,8 +48,41 @@ const fn refused(name: &'static str, paths: &'static [&'static str]) -> Route {
     }
 }
 
+const ABSENT: &[Parameter] = &[
+    Parameter::no_effect("local", "there are none"),
+    Parameter::no_effect("flat_settings", "there are none"),
+    Parameter::no_effect("master_timeout", "there are none"),
+    Parameter::no_effect("cluster_manager_timeout", "there are none"),
+];
+
 pub(super) static ROUTES: &[Route] = &[
-    refused(
+    absent(
+        "templates.exists",
+        &[
+            "/_index_template/{name}",
+            "/_component_template/{name}",
+            "/_template/{name}",
+        ],
+    ),
+    absent(
+        "policies.exists",
+        &[
+            "/_ilm/policy/{name}",
+            "/_slm/policy/{name}",
+            "/_enrich/policy/{name}",
+            "/_plugins/_ism/policies/{name}",
+        ],
+    ),
+    refused_but_asked_after(
+        "policies",
+        &[
+            "/_ilm/policy/{name}",
+            "/_slm/policy/{name}",
+            "/_enrich/policy/{name}",
+            "/_plugins/_ism/policies/{name}",
+        ],
+    ),
+    refused_but_asked_after(
         "index templates",
         &["/_index_template", "/_index_template/{name}"],
     ),
@@ -38,8 +94,8 @@ pub(super) static ROUTES: &[Route] = &[
             "/_index_template/_simulate_index/{name}",
         ],
     ),
-    refused("legacy templates", &["/_template", "/_template/{name}"]),
-    refused(
+    refused_but_asked_after("legacy templates", &["/_template", "/_template/{name}"]),
+    refused_but_asked_after(
         "component templates",
         &["/_component_template", "/_component_template/{name}"],
     ),
@@ -136,8 +192,6 @@ pub(super) static ROUTES: &[Route] = &[
     refused(
         "other tables",
         &[
-            "/_cat/allocation",
-            "/_cat/allocation/{node}",
             "/_cat/fielddata",
             "/_cat/nodeattrs",
             "/_cat/pending_tasks",

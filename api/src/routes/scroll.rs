@@ -5,14 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_query::json::ObjectReader;
 use gleaner_query::units::parse_time;
+use gleaner_root::search::SearchOptions;
 use http::{Method, StatusCode};
 use serde_json::json;
 
+use super::search::shown;
 use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::SOURCE;
-use crate::render::search::{SearchBody, SearchForm};
+use crate::render::search::SearchForm;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -67,7 +69,9 @@ async fn named(request: &mut Request) -> Result<Named, ApiError> {
     if text.first().is_some_and(|byte| *byte != b'{') {
         named.ids = vec![String::from_utf8_lossy(text).into_owned()];
     } else if !text.is_empty() {
-        let value = gleaner_query::json::read(text, &request.root().limits())?;
+        let limits = request.root().limits();
+        let read = move |text: &[u8]| gleaner_query::json::read(text, &limits);
+        let value = request.parsed(&body.slice_ref(text), read).await?;
         let mut reader = ObjectReader::part("scroll", &value)?;
         if let Some(ids) = reader.texts("scroll_id")? {
             named.ids = ids;
@@ -93,14 +97,19 @@ async fn scroll(mut request: Request) -> Answer {
     let id = contexts.newest(id);
     contexts.renew(ContextId::of(&id));
     let search = request.root().scrolled_search(&id)?;
-    let origin = request.origin(&Bytes::new());
+    let form = SearchForm::of(&search, &request.parameters)?;
+    let mut options = SearchOptions::default();
+    options.origin = request.origin(&Bytes::new());
+    options.memory = Some(request.making.memory.clone());
     let root = request.root();
-    let response = root.continue_scroll(&id, keep_alive, &origin).await?;
-    if let Some(next) = &response.scroll_id {
+    let response = root.continue_scroll(&id, keep_alive, &options).await?;
+    let next = response.scroll_id.clone();
+    let reply = shown(&request, response, form).await?;
+    // Only now: a page that is refused is asked for again, also by those who keep to the first id.
+    if let Some(next) = &next {
         contexts.advance(&id, ContextId::of(next));
     }
-    let form = SearchForm::of(&search, &request.parameters)?;
-    Ok(Reply::json(&SearchBody::new(&response, &form)))
+    Ok(reply.about_what_is_done())
 }
 
 async fn clear(mut request: Request) -> Answer {

@@ -1,6 +1,5 @@
 //! `_search`.
 
-use bytes::Bytes;
 use gleaner_query::names;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 use gleaner_root::SearchResponse;
@@ -14,8 +13,9 @@ use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::parameters::groups::{COPIES, INDICES, SEARCH, SOURCE, SOURCE_FILTER, URI_QUERY};
 use crate::render::search::{SearchBody, SearchForm, size_hint};
+use crate::render::shards::Staleness;
 use crate::request::Request;
-use crate::response::Reply;
+use crate::response::{Buffer, Reply};
 use crate::route::{Answer, Route};
 
 pub(super) static ROUTES: &[Route] = &[Route {
@@ -29,12 +29,15 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;
+    let limits = request.root().limits();
+    let parse = move |body: &[u8]| parse_search(body, &limits);
+    let mut search = request.parsed(&body, parse).await?;
     let parameters = &request.parameters;
-    let mut search = parse_search(&body, &request.root().limits())?;
     apply(&mut search, parameters, &request)?;
     let target = request.target()?;
     let mut options = options(parameters)?;
     options.origin = request.origin(&body);
+    options.memory = Some(request.making.memory.clone());
     let form = SearchForm::of(&search, parameters)?;
     check(&search, parameters, &target)?;
     check_boosts(&search, &target, &request)?;
@@ -55,8 +58,16 @@ async fn search(mut request: Request) -> Answer {
         }
         None => answer(&request, &target, &search, &options).await?,
     };
-    let body = SearchBody::new(&response, &form);
-    Ok(Reply::json_of(size_hint(&response), &body))
+    shown(&request, response, form).await
+}
+
+/// Renders the answer of one search.
+pub(super) async fn shown(request: &Request, response: SearchResponse, form: SearchForm) -> Answer {
+    let num_bytes = size_hint(&response, &form);
+    let staleness = Staleness::of_search(&response.shards);
+    let write = move |out: &mut Buffer<'_>| out.json(&SearchBody::new(&response, &form));
+    let written = request.making.written(num_bytes, write);
+    Ok(Reply::made(written.await?).warning(&staleness.warnings()))
 }
 
 /// Answers one search; the point in time that it names is noted as used.
@@ -88,7 +99,7 @@ fn apply(
 }
 
 /// A bare number cannot say "at least", so all hits are counted for it.
-fn count_all_for_plain_totals(
+pub(super) fn count_all_for_plain_totals(
     search: &mut SearchRequest,
     parameters: &Parameters,
 ) -> Result<(), ApiError> {
@@ -96,16 +107,21 @@ fn count_all_for_plain_totals(
         return Ok(());
     }
     match search.track_total_hits {
-        TrackTotal::UpTo(limit) if limit != 10_000 => Err(ApiError::illegal(format!(
-            "[rest_total_hits_as_int] cannot be used if the tracking of total hits is not \
-             accurate, got {limit}"
-        ))),
+        TrackTotal::UpTo(limit) if limit != 10_000 => Err(inexact_total(limit)),
         TrackTotal::UpTo(_) => {
             search.track_total_hits = TrackTotal::Exact;
             Ok(())
         }
         TrackTotal::Exact | TrackTotal::No => Ok(()),
     }
+}
+
+/// Returns the refusal of a bare total that would not be exact.
+pub(super) fn inexact_total(limit: u64) -> ApiError {
+    ApiError::illegal(format!(
+        "[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got \
+         {limit}"
+    ))
 }
 
 /// Returns what a search needs beside its body.
@@ -149,7 +165,22 @@ fn check(search: &SearchRequest, parameters: &Parameters, target: &Target) -> Re
         }
         return Err(ApiError::validation(&faults));
     }
+    check_search_after(search)?;
     check_pit(search, target, parameters.get("preference"))
+}
+
+/// Refuses more values than there are keys: only hits of a point in time show one more.
+pub(super) fn check_search_after(search: &SearchRequest) -> Result<(), ApiError> {
+    let num_keys = search.sort.len().max(1);
+    match &search.search_after {
+        Some(values) if search.pit.is_none() && values.len() > num_keys => {
+            Err(ApiError::illegal(format!(
+                "search_after has {} value(s) but sort has {num_keys}.",
+                values.len()
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses numbers below what the dialect takes, although none of them has an effect.
@@ -218,13 +249,6 @@ pub(super) fn check_boosts(
         names::resolve(name, &request.root().state(), &target.options)?;
     }
     Ok(())
-}
-
-/// Reads a search that stands inside another body, as those of `_msearch` do.
-pub(super) fn parse_inner(body: &Bytes, request: &Request) -> Result<SearchRequest, ApiError> {
-    let mut search = parse_search(body, &request.root().limits())?;
-    count_all_for_plain_totals(&mut search, &request.parameters)?;
-    Ok(search)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! `_settings` of indices: get and put.
 
-use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+use std::collections::BTreeSet;
+
+use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use http::Method;
 use serde_json::{Map, Value};
 
@@ -79,11 +81,16 @@ async fn put(mut request: Request) -> Answer {
     let options = request.parameters.resolve_options(change_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
     let preserve = request.parameters.is_set("preserve_existing")?;
-    request
-        .root()
-        .put_settings(&expression, &options, &body, preserve)
+    let root = request.root();
+    root.put_settings(&expression, &options, &body, preserve)
         .await?;
-    Ok(acknowledged())
+    let mut ignored = BTreeSet::new();
+    if body.to_string().contains("analysis") {
+        for found in names::resolve(&expression, &root.state(), &options)? {
+            ignored.extend(root.analyzers_of(&found.meta)?.ignored().iter().cloned());
+        }
+    }
+    Ok(acknowledged().warning(&Vec::from_iter(ignored)))
 }
 
 #[cfg(test)]

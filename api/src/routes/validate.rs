@@ -1,7 +1,8 @@
 //! `_validate/query`: could this query be asked?
 
+use gleaner_query::dsl::Query;
 use gleaner_query::names;
-use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_query_body};
+use gleaner_query::search::{SearchRequest, apply_uri_parameters};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -30,7 +31,8 @@ async fn validate(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let is_explained = request.parameters.is_set("explain")?;
     let target = request.target()?;
-    let search = match read(&request, &body) {
+    let query = request.query(&body).await;
+    let search = match query.and_then(|query| read(&request, query)) {
         Ok(search) => search,
         Err(error) => return Ok(invalid(&error, is_explained)),
     };
@@ -57,9 +59,8 @@ async fn validate(mut request: Request) -> Answer {
     Ok(Reply::json(&shown))
 }
 
-fn read(request: &Request, body: &[u8]) -> Result<SearchRequest, ApiError> {
+fn read(request: &Request, query: Option<Query>) -> Result<SearchRequest, ApiError> {
     let limits = &request.root().limits();
-    let query = parse_query_body(body, limits)?;
     let mut search = SearchRequest {
         query,
         ..SearchRequest::default()

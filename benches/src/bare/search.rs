@@ -3,10 +3,13 @@
 use anyhow::{Context, Result};
 use tantivy::collector::{Count, TopDocs};
 use tantivy::schema::Value;
-use tantivy::{Searcher, TantivyDocument};
+use tantivy::{DocAddress, Searcher, TantivyDocument};
 
 use super::{Fields, query};
 use crate::queries::Query;
+
+/// A hit: its score, its id, its stored source.
+pub type Found = (f32, String, String);
 
 /// The baseline, ready to search.
 pub struct BareSearch {
@@ -60,17 +63,31 @@ impl BareSearch {
             .expect("the index is whole") as u64
     }
 
-    /// Returns scores, ids and stored sources of the ten best.
+    /// Returns the ten best.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn fetch_top(
+    pub fn fetch_top(&self, query: &dyn tantivy::query::Query) -> Result<Vec<Found>> {
+        let top = TopDocs::with_limit(10).order_by_score();
+        self.fetch(self.searcher.search(query, &top)?)
+    }
+
+    /// Returns the number of matches and the ten best.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn fetch_top_and_count(
         &self,
         query: &dyn tantivy::query::Query,
-    ) -> Result<Vec<(f32, String, String)>> {
+    ) -> Result<(u64, Vec<Found>)> {
         let top = TopDocs::with_limit(10).order_by_score();
+        let (best, count) = self.searcher.search(query, &(top, Count))?;
+        Ok((count as u64, self.fetch(best)?))
+    }
+
+    fn fetch(&self, best: Vec<(f32, DocAddress)>) -> Result<Vec<Found>> {
         let mut hits = Vec::new();
-        for (score, address) in self.searcher.search(query, &top)? {
+        for (score, address) in best {
             let document: TantivyDocument = self.searcher.doc(address)?;
             let id = document
                 .get_first(self.fields.id)

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::writing::Writing;
-use super::{Bare, BareSearch};
+use super::{Bare, BareSearch, Found};
 use crate::queries::Query;
 
 /// What the handlers share.
@@ -31,6 +31,8 @@ struct Answer {
 
 #[derive(Serialize)]
 struct Hits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
     hits: Vec<Hit>,
 }
 
@@ -45,7 +47,8 @@ struct Hit {
 }
 
 /// Serves the index in `folder` at `listen` until the process is killed: `POST /search` (a
-/// [`Query`] as JSON), `POST /append` (bytes, answered once they are on the disk), `POST /write` (an
+/// [`Query`] as JSON), `POST /total` (the same with the number of matches), `POST /count` (that number
+/// alone), `POST /append` (bytes, answered once they are on the disk), `POST /write` (an
 /// article, appended and indexed), `POST /commit` (what was written), `GET /`.
 ///
 /// # Errors
@@ -56,6 +59,8 @@ pub fn serve(folder: &Path, listen: &str) -> Result<()> {
     let app = Router::new()
         .route("/", get(|| async { StatusCode::OK }))
         .route("/search", post(search))
+        .route("/total", post(search_with_total))
+        .route("/count", post(count))
         .route("/append", post(append))
         .route("/write", post(write))
         .route("/commit", post(commit))
@@ -74,21 +79,42 @@ pub fn serve(folder: &Path, listen: &str) -> Result<()> {
 }
 
 async fn search(State(shared): State<Arc<Shared>>, Json(query): Json<Query>) -> Json<Answer> {
+    answer(|| {
+        let index = &shared.index;
+        Ok((None, index.fetch_top(index.query(&query).as_ref())?))
+    })
+}
+
+async fn search_with_total(
+    State(shared): State<Arc<Shared>>,
+    Json(query): Json<Query>,
+) -> Json<Answer> {
+    answer(|| {
+        let index = &shared.index;
+        let (total, found) = index.fetch_top_and_count(index.query(&query).as_ref())?;
+        Ok((Some(total), found))
+    })
+}
+
+async fn count(State(shared): State<Arc<Shared>>, Json(query): Json<Query>) -> Json<Answer> {
+    answer(|| {
+        let index = &shared.index;
+        Ok((Some(index.count(index.query(&query).as_ref())), Vec::new()))
+    })
+}
+
+/// Renders what `find` finds; nothing where it fails, which no request of ours makes it.
+fn answer(find: impl FnOnce() -> Result<(Option<u64>, Vec<Found>)>) -> Json<Answer> {
     let start = std::time::Instant::now();
-    let index = &shared.index;
-    let found = index
-        .fetch_top(index.query(&query).as_ref())
-        .unwrap_or_default();
+    let (total, found) = find().unwrap_or_default();
     let hits = found.into_iter().filter_map(|(score, id, source)| {
         let source = RawValue::from_string(source).ok()?;
         Some(Hit { id, score, source })
     });
-    let hits = Hits {
-        hits: hits.collect(),
-    };
+    let hits = hits.collect();
     Json(Answer {
         took: start.elapsed().as_millis() as u64,
-        hits,
+        hits: Hits { total, hits },
     })
 }
 

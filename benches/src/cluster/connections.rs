@@ -78,7 +78,7 @@ async fn head(connection: &mut BufReader<TcpStream>) -> Result<(u16, usize)> {
 /// Returns a request with a JSON body, as it goes over the wire.
 pub(super) fn post(path: &str, body: &[u8]) -> Bytes {
     let mut request = format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n",
         body.len()
     )

@@ -78,9 +78,17 @@ fn action(body: &mut Vec<u8>, id: &str, source: &[u8]) {
 
 /// Sends one bulk; every item must be taken.
 pub(crate) fn send(client: &mut Client, index: &str, body: &[u8]) -> Result<()> {
-    let answer = client.expect("POST", &format!("/{index}/_bulk?filter_path=errors"), body)?;
+    let answer = client.expect(
+        "POST",
+        &format!("/{index}/_bulk?filter_path=errors,items.*.error"),
+        body,
+    )?;
     let answer: Value = serde_json::from_slice(answer)?;
-    ensure!(answer["errors"] == false, "a bulk had errors: {answer}");
+    let first = &answer["items"][0];
+    ensure!(
+        answer["errors"] == false,
+        "a bulk had errors, the first: {first}"
+    );
     Ok(())
 }
 

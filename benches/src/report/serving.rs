@@ -1,5 +1,7 @@
 //! Searches over HTTP: our server with one shard against a bare handler around tantivy.
 
+mod totals;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,16 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
         let queries = set.queries(options.data.as_deref(), corpus, options.per_class)?;
         let sides = race(&queries, (&bare, &plain, &keeping), options.rounds)?;
         tables.push(table(set, &queries, &sides));
+        if set != Set::Combined {
+            tell(&format!("timing totals over HTTP: {}", set.name()));
+            tables.push(totals::measure(
+                set,
+                &queries,
+                &bare,
+                &plain,
+                options.rounds,
+            )?);
+        }
     }
     Ok(Section {
         title: "Searches over HTTP",
@@ -58,7 +70,8 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
              Ours is `gleaner serve`, one shard of one segment: parses the dialect, analyses text, \
              counts statistics, scatters, merges, fetches, renders. Both unpack the documents of all hits \
              anew: ours runs with `--document-cache 0`, but for the last two columns, where what an earlier round \
-             has read is kept (64 MB, the default).",
+             has read is kept (64 MB, the default). Exact totals are timed in tables of their own: the number \
+             of matches alone (`size: 0`), and beside ten hits.",
             options.rounds
         ),
         tables,
@@ -88,12 +101,18 @@ fn race(
         Side::new(ours, search.clone(), queries.iter().map(total).collect())?,
         Side::new(keeping, search, queries.iter().map(no_total).collect())?,
     ];
+    take_turns(&mut sides, rounds)?;
+    Ok(sides)
+}
+
+/// Lets all sides answer their queries in turns, once to warm up and `rounds` times.
+fn take_turns(sides: &mut [Side], rounds: usize) -> Result<()> {
     for _ in 0..=rounds {
-        for side in &mut sides {
+        for side in sides.iter_mut() {
             side.round()?;
         }
     }
-    Ok(sides)
+    Ok(())
 }
 
 fn start_bare(corpus: &Corpus, folder: &Path) -> Result<Server> {
@@ -148,6 +167,14 @@ impl Side {
         Ok(())
     }
 
+    /// Returns median and mean of a class, µs; of all queries for `None`.
+    fn median_and_mean(&self, queries: &[Query], class: Option<Class>) -> (f64, f64) {
+        let times = self.times(queries, class);
+        let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
+        let median = times.get(times.len() / 2).copied();
+        (median.unwrap_or_default(), mean)
+    }
+
     /// Returns the sorted times of a class, µs; of all queries for `None`.
     fn times(&self, queries: &[Query], class: Option<Class>) -> Vec<f64> {
         let of_class = |query: &Query| class.is_none_or(|class| query.class == class);
@@ -175,14 +202,9 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 4]) -> Table {
     let mut ratios = [Vec::new(), Vec::new()];
     let classes = set.classes().iter().copied().map(Some).chain([None]);
     for class in classes {
-        let [bare, ours, total, keeping] = sides.each_ref().map(|side| {
-            let times = side.times(queries, class);
-            let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
-            (
-                times.get(times.len() / 2).copied().unwrap_or_default(),
-                mean,
-            )
-        });
+        let [bare, ours, total, keeping] = sides
+            .each_ref()
+            .map(|side| side.median_and_mean(queries, class));
         let pair = |(p50, mean): (f64, f64)| format!("{p50:.0} / {mean:.0}");
         if class.is_some() {
             ratios[0].push(ours.0 / bare.0);
@@ -204,8 +226,13 @@ fn table(set: Set, queries: &[Query], sides: &[Side; 4]) -> Table {
     table
 }
 
-/// Returns the search in the dialect.
+/// Returns the body of the search in the dialect.
 pub(crate) fn body(query: &Query, track_total: &Value) -> Vec<u8> {
+    request(query, track_total).to_string().into_bytes()
+}
+
+/// Returns the search in the dialect.
+pub(crate) fn request(query: &Query, track_total: &Value) -> Value {
     let text = query.terms.join(" ");
     let text = text.as_str();
     let matching = |operator| json!({"match": {"body": {"query": text, "operator": operator}}});
@@ -234,6 +261,4 @@ pub(crate) fn body(query: &Query, track_total: &Value) -> Vec<u8> {
         }
     };
     json!({"query": asked, "track_total_hits": track_total})
-        .to_string()
-        .into_bytes()
 }

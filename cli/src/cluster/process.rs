@@ -2,19 +2,23 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use gleaner_model::Role;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::node::leaf::has_only_failed;
+
 /// How long a node may take until it is ready: a restart replays its logs.
 const READY_WITHIN: Duration = Duration::from_secs(120);
+/// How often the command says which node it waits for.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
 /// Pause between two looks at a process.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a node may take until it has stopped in order.
@@ -26,6 +30,8 @@ pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) http_address: String,
+    /// A root of a cluster that lacks leaves: it may lack shards, so that it runs is enough.
+    pub(crate) is_degraded: bool,
     log: PathBuf,
     child: Child,
 }
@@ -70,6 +76,7 @@ impl Process {
             name: name.to_owned(),
             role,
             http_address: http_address.to_owned(),
+            is_degraded: false,
             log: log.to_path_buf(),
             child,
         })
@@ -92,10 +99,16 @@ impl Process {
         Ok(())
     }
 
-    async fn is_ready(&self, client: &reqwest::Client) -> bool {
-        let url = format!("http://{}/_health/ready", self.http_address);
+    /// Returns whether it serves; why not, as far as it says.
+    async fn is_ready(&self, client: &reqwest::Client) -> Result<(), String> {
+        let probe = if self.is_degraded { "live" } else { "ready" };
+        let url = format!("http://{}/_health/{probe}", self.http_address);
         let answer = client.get(&url).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        let answer = answer.map_err(|_| "it does not answer yet".to_owned())?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(answer.text().await.unwrap_or_default().trim().to_owned()),
+        }
     }
 
     /// Waits until it has ended; returns how, in words.
@@ -115,10 +128,11 @@ impl Process {
         }
     }
 
-    /// Lets it end in order, or kills it when it takes too long.
-    pub(crate) async fn stop(&mut self) {
+    /// Lets it end in order, or kills it when it takes too long; returns whether it ended as it should.
+    pub(crate) async fn stop(&mut self) -> bool {
         drop(self.child.stdin.take());
-        if timeout(STOPPED_WITHIN, self.wait()).await.is_err() {
+        let ended = timeout(STOPPED_WITHIN, self.wait()).await;
+        if ended.is_err() {
             tracing::warn!(
                 node = self.name,
                 "a node did not stop in time and is killed"
@@ -127,6 +141,19 @@ impl Process {
                 tracing::warn!(node = self.name, %error, "a node could not be killed");
             }
         }
+        ended.is_ok_and(|status| status.is_ok_and(|status| status.success()))
+    }
+
+    /// Says why it does not serve yet.
+    fn tell_late(&self, reason: &str, is_given_up: bool) {
+        let rest = match is_given_up {
+            true => "The cluster goes on without waiting for it",
+            false => "Waiting for it",
+        };
+        let (name, log) = (&self.name, self.log.display());
+        let text = format!("`{name}` does not serve yet: {reason}. {rest}; its log is `{log}`.\n");
+        // A courtesy: its log tells it too.
+        drop(io::stderr().write_all(text.as_bytes()));
     }
 
     fn last_line(&self) -> String {
@@ -136,32 +163,47 @@ impl Process {
     }
 }
 
-/// Waits until all serve.
+/// Waits until all serve. One that does not in time is named with the reason, and left to itself: the others
+/// can serve without it.
 ///
 /// # Errors
-/// When one ends, or is not ready in time.
+/// When one ends.
 pub(crate) async fn all_ready(processes: &mut [Process], client: &reqwest::Client) -> Result<()> {
-    for at in 0..processes.len() {
-        let until = Instant::now() + READY_WITHIN;
-        loop {
-            // A node may wait for another one, so the end of any is the end of waiting.
-            processes.iter_mut().try_for_each(Process::check_runs)?;
-            let awaited = &processes[at];
-            if awaited.is_ready(client).await {
-                break;
-            }
-            ensure!(
-                Instant::now() < until,
-                "node `{}` is not ready after {} s; its log is `{}`",
-                awaited.name,
-                READY_WITHIN.as_secs(),
-                awaited.log.display()
-            );
-            sleep(POLL).await;
-        }
+    // Leaves first: what the root says depends on them.
+    let mut order: Vec<usize> = (0..processes.len()).collect();
+    order.sort_by_key(|at| processes[*at].role == Role::Root);
+    let mut lacks_any = false;
+    for at in order {
+        processes[at].is_degraded |= lacks_any && processes[at].role == Role::Root;
+        lacks_any |= !wait(processes, at, client).await?;
     }
     // An answer may have been that of another server.
     processes.iter_mut().try_for_each(Process::check_runs)
+}
+
+/// Waits for one of them; returns whether it serves. One is given up when its time is over, or when none of
+/// its copies is on its way and some have failed: that does not pass soon.
+async fn wait(processes: &mut [Process], at: usize, client: &reqwest::Client) -> Result<bool> {
+    let until = Instant::now() + READY_WITHIN;
+    let mut told_at = Instant::now() + TOLD_AFTER;
+    loop {
+        // A node may wait for another one, so the end of any is the end of waiting.
+        processes.iter_mut().try_for_each(Process::check_runs)?;
+        let awaited = &processes[at];
+        let Err(reason) = awaited.is_ready(client).await else {
+            return Ok(true);
+        };
+        let is_due = Instant::now() >= told_at;
+        let is_given_up = Instant::now() >= until || (is_due && has_only_failed(&reason));
+        if is_due || is_given_up {
+            told_at += TOLD_AFTER;
+            awaited.tell_late(&reason, is_given_up);
+        }
+        if is_given_up {
+            return Ok(false);
+        }
+        sleep(POLL).await;
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +218,7 @@ mod tests {
             name: name.to_owned(),
             role: Role::Leaf,
             http_address: "127.0.0.1:1".to_owned(),
+            is_degraded: false,
             log: log.to_path_buf(),
             child: shell.spawn().expect("a shell"),
         }

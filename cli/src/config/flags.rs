@@ -22,10 +22,18 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_LISTEN", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<String>,
-    /// Address that clients which sniff are told [default: the one listened on]
+    /// Address advertised to clients that use node discovery (sniffing) [default: the one listened on]
     #[arg(long, env = "GLEANER_PUBLISH_ADDRESS", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     publish_address: Option<String>,
+    /// Address at which probes and metrics are answered too, by a thread of its own [default: none]
+    #[arg(long, env = "GLEANER_PROBE_LISTEN", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe_listen: Option<String>,
+    /// Names by which clients may call this node beside its own, with commas; `*.NAME`, `*` [default: none]
+    #[arg(long, env = "GLEANER_ALLOWED_HOSTS", value_name = "NAMES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_hosts: Option<String>,
     /// Name of the cluster, given when its folder is made [default: gleaner]
     #[arg(long, env = "GLEANER_CLUSTER_NAME", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +46,7 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_DISTRIBUTION", value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     distribution: Option<Distribution>,
-    /// What to log: error, warn, info, debug, trace, or per module [default: info]
+    /// What to log: error, warn, info, debug, trace, or per module [default: info,tantivy=warn]
     #[arg(long, env = "GLEANER_LOG", value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
@@ -123,6 +131,14 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_FLUSH_INTERVAL", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     flush_interval: Option<Span>,
+    /// Check all files of a shard before it serves [default: true]
+    #[arg(long, env = "GLEANER_VERIFY_AT_OPENING", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_at_opening: Option<bool>,
+    /// Bytes a second at which files of open shards are checked, 0 for never [default: 8mb]
+    #[arg(long, env = "GLEANER_SCRUB_RATE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scrub_rate: Option<ByteSize>,
     /// Share of the disk in use from which indices refuse writes [default: 0.95]
     #[arg(long, env = "GLEANER_FLOOD_STAGE", value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +163,46 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_MAX_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_connections: Option<usize>,
+    /// Connections from one address at once; 0 is half of all [default: 0]
+    #[arg(long, env = "GLEANER_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections_per_address: Option<usize>,
+    /// Connections of other nodes at once [default: 1024]
+    #[arg(long, env = "GLEANER_MAX_RPC_CONNECTIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_rpc_connections: Option<usize>,
+    /// Time in which a client must take some of its answer [default: 30s]
+    #[arg(long, env = "GLEANER_WRITE_TIMEOUT", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_timeout: Option<Span>,
+    /// May pages of other origins send requests? [default: false]
+    #[arg(long, env = "GLEANER_HTTP_CORS_ENABLED", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_enabled: Option<bool>,
+    /// Which origins: a list with commas, `*`, or an expression between slashes [default: none]
+    #[arg(long, env = "GLEANER_HTTP_CORS_ALLOW_ORIGIN", value_name = "ORIGINS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_allow_origin: Option<String>,
+    /// Methods that they may use [default: OPTIONS,HEAD,GET,POST,PUT,DELETE]
+    #[arg(long, env = "GLEANER_HTTP_CORS_ALLOW_METHODS", value_name = "METHODS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_allow_methods: Option<String>,
+    /// Headers that they may send [default: those that clients use]
+    #[arg(long, env = "GLEANER_HTTP_CORS_ALLOW_HEADERS", value_name = "HEADERS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_allow_headers: Option<String>,
+    /// Headers that they may read [default: X-elastic-product]
+    #[arg(long, env = "GLEANER_HTTP_CORS_EXPOSE_HEADERS", value_name = "HEADERS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_expose_headers: Option<String>,
+    /// May their requests carry credentials? [default: false]
+    #[arg(long, env = "GLEANER_HTTP_CORS_ALLOW_CREDENTIALS", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_allow_credentials: Option<bool>,
+    /// Seconds for which browsers may remember what is allowed [default: 1728000]
+    #[arg(long, env = "GLEANER_HTTP_CORS_MAX_AGE", value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_cors_max_age: Option<u64>,
     /// Time that open requests have to end at shutdown [default: 30s]
     #[arg(long, env = "GLEANER_SHUTDOWN_GRACE", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]

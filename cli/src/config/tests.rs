@@ -53,6 +53,11 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("flush_operations = 0").contains("`flush_operations` is 0"));
     assert!(refused("[cluster]\nkeeper = \"a\"\nnodes = []").contains("`gleaner leaf`"));
     assert!(refused("max_connections = 0").contains("max_connections"));
+    assert!(refused("max_rpc_connections = 0").contains("max_rpc_connections"));
+    assert!(refused("write_timeout = \"0s\"").contains("`write_timeout` is 0"));
+    assert!(
+        refused("http_cors_enabled = true").contains("`http_cors_allow_origin` names no origin")
+    );
     assert!(refused("hedge_share = 1.5").contains("`hedge_share` is 1.5"));
     assert!(refused("hedge_share = nan").contains("`hedge_share` is NaN"));
     assert!(refused("default_replicas = 1025").contains("`default_replicas` is 1025"));
@@ -96,6 +101,7 @@ fn times_that_would_be_cut_to_nothing_are_refused_by_name() {
         "search_lease",
         "search_lease_after",
         "flush_interval",
+        "write_timeout",
         "shutdown_grace",
     ] {
         let flag = format!("--{}", name.replace('_', "-"));
@@ -142,6 +148,30 @@ fn every_setting_has_a_flag_and_a_variable() {
         };
         assert_eq!(variable, expected);
         assert_eq!(flag.get_long(), Some(name.replace('_', "-").as_str()));
+    }
+}
+
+#[test]
+fn the_help_of_every_setting_tells_the_default_in_force() {
+    let settings = Table::try_from(Config::default()).expect("a table");
+    let command = <Line as clap::CommandFactory>::command();
+    for (name, value) in &settings {
+        let mut flags = command.get_arguments();
+        let flag = flags.find(|flag| flag.get_id() == name.as_str());
+        let help = flag
+            .and_then(clap::Arg::get_help)
+            .expect("help")
+            .to_string();
+        let told = help.rsplit_once("[default: ").expect("a default").1;
+        let in_force = match value.as_str() {
+            // This one follows another, and this one is too long for a line of help.
+            Some("") if name == "publish_address" => "the one listened on".to_owned(),
+            Some(_) if name == "http_cors_allow_headers" => "those that clients use".to_owned(),
+            Some("") => "none".to_owned(),
+            Some(text) => text.to_owned(),
+            None => value.to_string(),
+        };
+        assert_eq!(told.trim_end_matches(']'), in_force, "{name}");
     }
 }
 

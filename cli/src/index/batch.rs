@@ -19,8 +19,17 @@ pub(crate) struct Refusal {
     pub(crate) place: Place,
     /// In words, as the reader or the server put it.
     pub(crate) reason: String,
-    /// What was refused; `None` when it could not even be read.
-    pub(crate) record: Option<Record>,
+    /// What was refused.
+    pub(crate) what: Refused,
+}
+
+/// What a document was when it was refused.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Refused {
+    /// An operation, ready to be sent.
+    Record(Record),
+    /// A text that is no document, where it is known. The reason says where it stands.
+    Text(Option<String>),
 }
 
 /// How far an input has been read at the end of a batch.

@@ -5,8 +5,8 @@
 //!  "action": {"index": {"_id": "x"}}, "document": {…}}
 //! ```
 //!
-//! `position` counts documents of the input from 0. `action` and `document` are absent where the
-//! document could not be read. Letters of a load with a checkpoint bear its name, as `load`.
+//! `position` counts documents of the input from 0. What could not be read as a document stands in `raw`, as
+//! text, instead of in `document`; then `reason` begins with its place in the input. Letters of a load with a checkpoint bear its name, as `load`.
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::batch::Refusal;
+use super::batch::{Refusal, Refused};
 use crate::durable;
 
 /// A dead-letter file that is being appended to.
@@ -51,6 +51,8 @@ struct Letter<'a> {
     action: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<&'a str>,
 }
@@ -87,16 +89,24 @@ impl DeadLetters {
 
     /// Appends one letter; it is on disk after [`sync`](Self::sync).
     pub(crate) fn append(&mut self, input: &str, refusal: &Refusal) -> io::Result<()> {
-        let raw = |text: &'_ str| RawValue::from_string(text.to_owned()).ok();
-        let record = refusal.record.as_ref();
-        let action = record.and_then(|record| raw(&record.action));
-        let document = record.and_then(|record| raw(record.source.as_ref()?));
+        let parsed = |text: &'_ str| RawValue::from_string(text.to_owned()).ok();
+        let (action, source) = match &refusal.what {
+            Refused::Record(record) => (parsed(&record.action), record.source.as_deref()),
+            Refused::Text(text) => (None, text.as_deref()),
+        };
+        let document = match &refusal.what {
+            Refused::Record(_) => source.and_then(parsed),
+            Refused::Text(_) => None,
+        };
+        // The source line of a bulk file is sent as it is, and the server may find that it is no JSON.
+        let raw = source.filter(|_| document.is_none());
         let letter = Letter {
             input,
             position: refusal.place.position,
             reason: &refusal.reason,
             action: action.as_deref(),
             document: document.as_deref(),
+            raw,
             load: self.load.as_deref(),
         };
         let mut line = serde_json::to_vec(&letter)?;
@@ -174,16 +184,18 @@ mod tests {
 
     fn refusal(position: u64, source: Option<&str>) -> Refusal {
         let place = Place { input: 0, position };
-        let record = source.map(|source| Record {
+        let record = |source: &str| Record {
             place,
             action: "{\"index\":{}}".to_owned(),
             source: Some(source.to_owned()),
             has_derived_id: false,
-        });
+        };
         Refusal {
             place,
             reason: "too \"odd\"".to_owned(),
-            record,
+            what: source.map_or(Refused::Text(None), |source| {
+                Refused::Record(record(source))
+            }),
         }
     }
 
@@ -196,6 +208,14 @@ mod tests {
             .append("a.csv", &refusal(4, Some("{\"n\": 1.10}")))
             .expect("written");
         letters.append("a.csv", &refusal(5, None)).expect("written");
+        let cut = refusal(6, Some("{\"n\": "));
+        letters.append("a.csv", &cut).expect("written");
+        let text = Refused::Text(Some("no, \"x\"".to_owned()));
+        let unread = Refusal {
+            what: text,
+            ..refusal(7, None)
+        };
+        letters.append("a.csv", &unread).expect("written");
         let num_bytes = letters.sync().expect("synced");
         let text = fs::read_to_string(&path).expect("readable");
         assert_eq!(num_bytes, text.len() as u64);
@@ -203,7 +223,11 @@ mod tests {
             text,
             "{\"input\":\"a.csv\",\"position\":4,\"reason\":\"too \\\"odd\\\"\",\
              \"action\":{\"index\":{}},\"document\":{\"n\": 1.10}}\n\
-             {\"input\":\"a.csv\",\"position\":5,\"reason\":\"too \\\"odd\\\"\"}\n"
+             {\"input\":\"a.csv\",\"position\":5,\"reason\":\"too \\\"odd\\\"\"}\n\
+             {\"input\":\"a.csv\",\"position\":6,\"reason\":\"too \\\"odd\\\"\",\
+             \"action\":{\"index\":{}},\"raw\":\"{\\\"n\\\": \"}\n\
+             {\"input\":\"a.csv\",\"position\":7,\"reason\":\"too \\\"odd\\\"\",\
+             \"raw\":\"no, \\\"x\\\"\"}\n"
         );
     }
 

@@ -29,13 +29,13 @@ use tokio::sync::watch;
 
 use super::{
     backoff::{Backoff, retry_after},
-    batch::{Batch, Refusal},
+    batch::{Batch, Refusal, Refused},
     identity,
     ledger::Settled,
     outcome::{Outcome, Rejection, Told, is_busy, told},
     record::{Place, Record},
 };
-use crate::remote::{Remote, reason};
+use crate::remote::{Remote, fault, reason};
 
 /// Where batches go, and how patiently.
 #[derive(Debug)]
@@ -310,7 +310,7 @@ impl Delivered {
         self.refusals.push(Refusal {
             place: record.place,
             reason,
-            record: Some(record),
+            what: Refused::Record(record),
         });
     }
 }
@@ -321,12 +321,7 @@ async fn ended(is_ending: &mut watch::Receiver<bool>) {
 }
 
 fn lost(error: &reqwest::Error) -> Answer {
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(deeper) = source {
-        reason = format!("{reason}: {deeper}");
-        source = deeper.source();
-    }
+    let reason = fault(error);
     Answer::NotNow {
         reason,
         retry_after: None,

@@ -61,8 +61,9 @@ pub(crate) fn find(
         } else {
             let format = format.or_else(|| Format::of_path(name)).with_context(|| {
                 format!(
-                    "`{}`: its name tells no layout; say it with --format",
-                    name.display()
+                    "`{}`: cannot infer the format from the file name; {}",
+                    name.display(),
+                    use_format()
                 )
             })?;
             inputs.push(input(name, format)?);
@@ -78,6 +79,13 @@ pub(crate) fn find(
     }
     drop(paths);
     Ok(inputs)
+}
+
+/// Says how a format is named, and which there are.
+fn use_format() -> String {
+    let names: Vec<&str> = Format::names().collect();
+    let (last, others) = names.split_last().expect("there are formats");
+    format!("use --format {} or {last}", others.join(", "))
 }
 
 fn walk(folder: &Path, format: Option<Format>, own: &[PathBuf]) -> Result<Vec<InputFile>> {
@@ -107,8 +115,9 @@ fn walk(folder: &Path, format: Option<Format>, own: &[PathBuf]) -> Result<Vec<In
     }
     if inputs.is_empty() {
         bail!(
-            "no file in `{}` has a known ending; say the layout with --format",
-            folder.display()
+            "no file name in `{}` tells its format; {}",
+            folder.display(),
+            use_format()
         );
     }
     Ok(inputs)
@@ -205,7 +214,9 @@ mod tests {
             let names: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
             find(&names, None, &[]).expect_err("refused").to_string()
         };
-        assert!(told(&["notes.txt"]).contains("--format"));
+        let unknown = told(&["notes.txt"]);
+        let wanted = "cannot infer the format from the file name; use --format ndjson, json, csv, tsv or bulk";
+        assert!(unknown.ends_with(wanted), "{unknown}");
         assert!(told(&["gone.csv"]).contains("cannot open"));
         assert!(told(&["b.csv", "deep/../b.csv"]).contains("named twice"));
     }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    batch::{Reached, Refusal},
+    batch::{Reached, Refusal, Refused},
     checkpoint::Checkpoint,
     dead_letter::DeadLetters,
 };
@@ -131,8 +131,11 @@ impl Ledger {
             if self.examples.len() < NUM_EXAMPLES {
                 let name = &self.inputs[refusal.place.input].shown;
                 let place = refusal.place.position;
-                self.examples
-                    .push(format!("{name}, document {place}: {}", refusal.reason));
+                self.examples.push(match &refusal.what {
+                    Refused::Record(_) => format!("{name}, document {place}: {}", refusal.reason),
+                    // The reader names the line.
+                    Refused::Text(_) => refusal.reason.clone(),
+                });
             }
         }
         self.waiting.insert(settled.number, settled);
@@ -194,7 +197,7 @@ mod tests {
         let refusal = |position| Refusal {
             place: Place { input: 0, position },
             reason: format!("reason {position}"),
-            record: None,
+            what: Refused::Text(None),
         };
         Settled {
             number,
@@ -259,6 +262,6 @@ mod tests {
             (ledger.next_batch(), ledger.accepted(), ledger.refused()),
             (2, 4, 1)
         );
-        assert_eq!(ledger.examples(), ["data, document 5: reason 5"]);
+        assert_eq!(ledger.examples(), ["reason 5"]);
     }
 }

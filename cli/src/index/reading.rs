@@ -9,7 +9,7 @@ use gleaner_datasets::{
 };
 
 use super::{
-    batch::{Batcher, Refusal, Stopped},
+    batch::{Batcher, Refusal, Refused, Stopped},
     identity::Identity,
     inputs::InputFile,
     record::{Place, Record},
@@ -117,7 +117,7 @@ fn read_source(
             Err(error) => Err(Refusal {
                 place,
                 reason: told(&error),
-                record: None,
+                what: Refused::Text(error.text().map(str::to_owned)),
             }),
             Ok(item) => record(item, place, identity.as_ref(), options),
         };
@@ -184,6 +184,11 @@ fn record(
 
 /// Words a fault with its causes.
 fn told(error: &DatasetError) -> String {
+    if let DatasetError::Json { text, .. } = error
+        && text.trim_start().starts_with('[')
+    {
+        return format!("{error}; an array of documents is read with --format json");
+    }
     match std::error::Error::source(error) {
         // Most messages hold their cause already.
         Some(cause) if !error.to_string().contains(&cause.to_string()) => {

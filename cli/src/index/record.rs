@@ -8,7 +8,10 @@ use gleaner_datasets::{
 };
 use serde_json::value::RawValue;
 
-use super::{batch::Refusal, identity::Identity};
+use super::{
+    batch::{Refusal, Refused},
+    identity::Identity,
+};
 
 /// Where an operation came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl Record {
                 reason: format!(
                     "routing field `{field}` is absent, or neither a string nor a number"
                 ),
-                record: Some(record),
+                what: Refused::Record(record),
             }),
             _ => Ok(record),
         }

@@ -18,10 +18,16 @@ use tokio::{sync::watch, task::block_in_place};
 
 use super::{
     Addresses, Setup,
+    membership::Member,
     metadata::{self, Metadata},
     stopped,
 };
-use crate::{config::Config, descriptors, exit::Exit, serve::node as wiring};
+use crate::{
+    config::Config,
+    descriptors,
+    exit::Exit,
+    serve::{edge::Probes, metrics, node as wiring},
+};
 
 /// Runs a leaf until `stop` says so. Probes are answered from the start; other nodes once it knows the
 /// cluster state, and until then they are refused at once.
@@ -29,8 +35,9 @@ pub(super) async fn run(
     (setup, Addresses { http, rpc }): (Setup, Addresses),
     stop: watch::Receiver<bool>,
 ) -> Result<Exit> {
-    let metrics = wiring::metrics()?;
-    let upkeep = tokio::spawn(wiring::upkeep(metrics.clone()));
+    let metrics = metrics::install()?;
+    let folder = setup.folder.path().to_path_buf();
+    let upkeep = tokio::spawn(metrics::upkeep(metrics.clone(), folder));
     let (tell, readiness) = watch::channel(Readiness::NotReady {
         reason: "the cluster state is not known yet".to_owned(),
     });
@@ -41,7 +48,8 @@ pub(super) async fn run(
         "leaf starting"
     );
     let probes = gleaner_api::probes(readiness.clone(), metrics);
-    let options = probe_options(&setup.config);
+    let options = probe_options(&setup.config, &setup.membership.nodes)?;
+    let _probes = Probes::start(&setup.config, probes.clone(), &options).await?;
     let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
     let probed = async { probed.await.context("the server of probes failed") };
     let running = async {
@@ -49,14 +57,22 @@ pub(super) async fn run(
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
+        let refused = metadata.refused();
         let listener = rpc.listen()?;
         let leaf = start(&setup, &metadata)?;
         let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
         let services = services(&setup, metadata, &leaf, readiness);
-        let answered = gleaner_proto::serve(listener, services, stopped(stop.clone())).await;
+        let most = descriptors::node_connections(setup.config.max_rpc_connections);
+        let stop = stopped(stop.clone());
+        let answered = tokio::select! {
+            answered = gleaner_proto::serve_bounded(listener, most, services, stop) => {
+                answered.context("the server for other nodes failed")
+            }
+            reason = refused => Err(reason),
+        };
         telling.abort();
         leaf.stop().await;
-        answered.context("the server for other nodes failed")
+        answered
     };
     let ended = tokio::try_join!(running, probed);
     upkeep.abort();
@@ -65,12 +81,11 @@ pub(super) async fn run(
     Ok(Exit::Success)
 }
 
-fn probe_options(config: &Config) -> ApiOptions {
-    ApiOptions {
+fn probe_options(config: &Config, members: &[Member]) -> Result<ApiOptions> {
+    Ok(ApiOptions {
         shutdown_grace: config.shutdown_grace.0,
-        max_connections: descriptors::connections(config.max_connections),
-        ..ApiOptions::default()
-    }
+        ..wiring::edge_options(config, members)?
+    })
 }
 
 /// Starts what holds the shard copies.
@@ -152,6 +167,15 @@ async fn tell_readiness(leaf: Arc<Leaf>, tell: watch::Sender<Readiness>) {
     }
 }
 
+/// What a leaf says of copies on their way, after their number.
+const OPENING: &str = "are being opened";
+
+/// Returns whether what a leaf says of its readiness is that copies have failed, and that no other is on its
+/// way.
+pub(crate) fn has_only_failed(reason: &str) -> bool {
+    reason.contains(&format!(" 0 {OPENING}"))
+}
+
 fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
     if copies.is_ready() {
         return Readiness::Ready;
@@ -162,7 +186,7 @@ fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
     let first = first.map(|(shard, why)| format!("; shard {shard}: {why}"));
     Readiness::NotReady {
         reason: format!(
-            "{} copies serve, {} serve without their primary, {} are being opened, {} have \
+            "{} copies serve, {} serve without their primary, {} {OPENING}, {} have \
              failed{}",
             copies.open,
             cut_off.len(),
@@ -178,11 +202,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_leaf_that_waits_for_nothing_says_that_copies_have_failed() {
+        let shard = gleaner_model::ShardKey {
+            index: gleaner_model::IndexUuid([1; 16]),
+            shard: gleaner_model::ShardNumber(0),
+        };
+        let mut copies = gleaner_leaf::Readiness {
+            failed: vec![(shard, "its log is missing".to_owned())],
+            ..gleaner_leaf::Readiness::default()
+        };
+        let reason = |copies: &gleaner_leaf::Readiness| match told(copies) {
+            Readiness::NotReady { reason } => reason,
+            Readiness::Ready => String::new(),
+        };
+        assert!(has_only_failed(&reason(&copies)));
+        copies.opening = vec![(shard, "its log is replayed".to_owned())];
+        assert!(!has_only_failed(&reason(&copies)));
+    }
+
+    #[test]
     fn a_leaf_answers_as_many_probes_at_once_as_it_is_told() {
         let config = Config {
             max_connections: 1,
             ..Config::default()
         };
-        assert_eq!(probe_options(&config).max_connections, 1);
+        let options = probe_options(&config, &[]).expect("valid settings");
+        assert_eq!(options.max_connections, 1);
     }
 }

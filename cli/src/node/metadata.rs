@@ -1,24 +1,53 @@
 //! The cluster state as a node sees it: its own when it keeps it, the keeper's else.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use gleaner_coordinator::{Coordinator, Embedded, update};
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::{
     GrpcMetadata, MetadataClient, Peer,
-    keeper::{Follower, Keeper},
+    keeper::{Follower, Gated, Joining, Keeper},
 };
 use gleaner_root::placing;
 use tokio::task::block_in_place;
 
 use super::{Setup, owner::Owner};
+use crate::durable;
 
 /// A coordinator, and what answers other nodes where this one keeps the state.
 pub(super) struct Metadata {
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) keeper: Option<Arc<dyn MetadataClient>>,
+    /// Which leaves are waited for before a new cluster is changed.
+    joining: Option<Arc<Joining>>,
 }
+
+impl Metadata {
+    /// Completes when this node has begun a new cluster in place of one that its leaves hold data of; returns
+    /// why it must end.
+    pub(super) fn refused(&self) -> impl Future<Output = anyhow::Error> + use<> {
+        let joining = self.joining.clone();
+        async move {
+            match joining {
+                Some(joining) => anyhow!(joining.refused().await),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// Says that the cluster was begun and not all of its leaves have joined.
+const BEGUN: &str = "cluster.begun";
+
+/// How long a change of a new cluster waits for leaves that have not joined yet.
+const JOINING_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens the cluster state, waits for the keeper when that is another node, and sees to it that the
 /// data folder is this node's.
@@ -36,10 +65,13 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
     if !setup.is_keeper() {
         let address = setup.membership.keeper_address();
         let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(Peer::new(address)?));
-        let follower = Follower::start(keeper).await;
+        let held = block_in_place(|| Owner::of(setup.folder.path()))?;
+        let held = held.as_ref().map(|owner| owner.cluster_uuid.as_str());
+        let follower = Follower::join(keeper, setup.node_id(), held).await;
         return Ok(Metadata {
             coordinator: Arc::new(follower),
             keeper: None,
+            joining: None,
         });
     }
     let initial = ClusterState {
@@ -48,15 +80,50 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
         ..ClusterState::default()
     };
     setup.folder.check_whole()?;
+    let begun = setup.folder.path().join(BEGUN);
+    if setup.folder.is_new() {
+        block_in_place(|| durable::replace(&begun, b"")).context("cannot begin a cluster")?;
+    }
     let embedded = block_in_place(|| Embedded::open(setup.folder.path(), initial));
     let coordinator: Arc<dyn Coordinator> =
         Arc::new(embedded.context("cannot open the cluster state")?);
     enrol(&*coordinator, setup).await?;
-    let keeper = Arc::new(Keeper(Arc::clone(&coordinator)));
+    let joining = Arc::new(Joining::new(awaited(setup, &begun)));
+    tokio::spawn(end_beginning(Arc::clone(&joining), begun));
+    let coordinator: Arc<dyn Coordinator> = Arc::new(Gated {
+        state: coordinator,
+        joining: Arc::clone(&joining),
+        patience: JOINING_PATIENCE,
+    });
+    let keeper = Keeper::new(Arc::clone(&coordinator), Arc::clone(&joining));
     Ok(Metadata {
         coordinator,
-        keeper: Some(keeper),
+        keeper: Some(Arc::new(keeper)),
+        joining: Some(joining),
     })
+}
+
+/// Returns the other leaves, where the cluster was begun and not all of them have joined.
+fn awaited(setup: &Setup, begun: &Path) -> BTreeSet<NodeId> {
+    if !begun.exists() {
+        return BTreeSet::new();
+    }
+    let nodes = setup.membership.nodes().into_iter();
+    let leaves = nodes
+        .filter(|(_, meta)| meta.role == Role::Leaf)
+        .map(|(node, _)| node);
+    leaves.filter(|node| *node != setup.node_id()).collect()
+}
+
+/// Forgets, once all leaves have joined, that the cluster is a new one.
+async fn end_beginning(joining: Arc<Joining>, begun: PathBuf) {
+    joining.joined().await;
+    match fs::remove_file(&begun) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, file = %begun.display(), "cannot be removed");
+        }
+        _ => {}
+    }
 }
 
 /// Notes the members of the file in the state, and places the copies that indices lack on them.

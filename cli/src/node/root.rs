@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use gleaner_api::Dialect;
+use gleaner_api::{ApiOptions, Dialect};
+use gleaner_machine::Probe;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_proto::{
     GrpcLeaf, LeafClient, Peer, Services,
@@ -17,7 +18,11 @@ use super::{
     metadata::{self, Metadata},
     stopped,
 };
-use crate::{exit::Exit, serve::node as wiring};
+use crate::{
+    descriptors,
+    exit::Exit,
+    serve::{edge::Probes, metrics, node as wiring},
+};
 
 /// An address at which nobody listens.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -28,16 +33,22 @@ pub(super) async fn run(
     (setup, Addresses { http, rpc }): (Setup, Addresses),
     stop: watch::Receiver<bool>,
 ) -> Result<Exit> {
-    let metrics = wiring::metrics()?;
-    let upkeep = tokio::spawn(wiring::upkeep(metrics.clone()));
+    let metrics = metrics::install()?;
+    let folder = setup.folder.path().to_path_buf();
+    let probe = Arc::new(Probe::new(Some(folder.clone())));
+    let upkeep = tokio::spawn(metrics::upkeep(metrics.clone(), folder));
     tracing::info!(
         node = setup.member.name,
         rpc = %rpc.local_addr()?,
         http = %http.local_addr()?,
         "root starting"
     );
-    let options = wiring::api_options(&http, &setup.config)?;
+    let options = ApiOptions {
+        probe,
+        ..wiring::api_options(&http, &setup.config, &setup.membership.nodes)?
+    };
     let late = Dialect::late("the cluster state is not known yet", metrics.clone());
+    let _probes = Probes::start(&setup.config, late.clone(), &options).await?;
     let answering = gleaner_api::serve(http, late.clone(), &options, stopped(stop.clone()));
     let answering = async { answering.await.context("the server failed") };
     let running = async {
@@ -45,11 +56,18 @@ pub(super) async fn run(
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
+        let refused = metadata.refused();
         let root = Arc::new(root(&setup, &metadata)?);
         late.begin(&gleaner_api::dialect(root, options.clone(), Some(metrics)));
         let services = services(&setup, metadata);
-        let served = gleaner_proto::serve(rpc.listen()?, services, stopped(stop.clone()));
-        served.await.context("the server for other nodes failed")
+        let most = descriptors::node_connections(setup.config.max_rpc_connections);
+        let listener = rpc.listen()?;
+        let stop = stopped(stop.clone());
+        let served = gleaner_proto::serve_bounded(listener, most, services, stop);
+        tokio::select! {
+            served = served => served.context("the server for other nodes failed"),
+            reason = refused => Err(reason),
+        }
     };
     let ended = tokio::try_join!(answering, running);
     upkeep.abort();

@@ -4,7 +4,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
@@ -12,19 +12,18 @@ use gleaner_api::{ApiOptions, Distribution as Dialect};
 use gleaner_coordinator::{Coordinator, Embedded};
 use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
-use gleaner_model::metric::{self, MetricKind};
 use gleaner_model::{ClusterState, NodeId};
 use gleaner_proto::LeafClient;
 use gleaner_root::{Located, Root, RootOptions, leaves::SingleLeaf};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::block_in_place};
 
+use super::edge::{self, Probes};
 use super::folder::DataFolder;
+use super::metrics;
 use crate::config::{Config, Distribution};
 use crate::descriptors;
-
-/// How often the recorder of metrics tidies up what it has gathered.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+use crate::node::membership::Member;
 
 /// A server that has its folder and its shards, and does not listen yet.
 pub(crate) struct Node {
@@ -32,7 +31,7 @@ pub(crate) struct Node {
     root: Arc<Root>,
     metrics: PrometheusHandle,
     /// Kept until all else has ended.
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 impl Node {
@@ -41,7 +40,7 @@ impl Node {
     /// # Errors
     /// When the cluster state or the log cannot be opened. A damaged shard stops only itself.
     pub(crate) fn start(folder: DataFolder, config: &Config) -> Result<Self> {
-        let metrics = metrics()?;
+        let metrics = metrics::install()?;
         let (coordinator, log) = block_in_place(|| open(&folder, config))?;
         let options = leaf_options(&folder, config);
         let leaf = Leaf::start(options, Arc::clone(&coordinator), log);
@@ -53,11 +52,12 @@ impl Node {
         };
         let leaves = Arc::new(SingleLeaf::new(located));
         let root = Root::new(coordinator, leaves, root_options(config), now_ms);
+        let root = root.sharing(Arc::clone(leaf.memory()));
         Ok(Self {
             leaf,
             root: Arc::new(root),
             metrics,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -72,40 +72,19 @@ impl Node {
         config: &Config,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
-        let options = api_options(&listener, config)?;
+        let options = api_options(&listener, config, &[])?;
         let dialect = gleaner_api::dialect(
             Arc::clone(&self.root),
             options.clone(),
             Some(self.metrics.clone()),
         );
-        let upkeep = tokio::spawn(upkeep(self.metrics.clone()));
+        let _probes = Probes::start(config, dialect.clone(), &options).await?;
+        let folders = self.folder.path().to_path_buf();
+        let upkeep = tokio::spawn(metrics::upkeep(self.metrics.clone(), folders));
         let served = gleaner_api::serve(listener, dialect, &options, stop).await;
         upkeep.abort();
         self.leaf.stop().await;
         served.context("the server failed")
-    }
-}
-
-/// Installs what records metrics.
-pub(crate) fn metrics() -> Result<PrometheusHandle> {
-    let recorder = PrometheusBuilder::new().install_recorder();
-    let handle = recorder.context("cannot install the recorder of metrics")?;
-    for metric in metric::ALL {
-        match metric.kind {
-            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
-            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
-        }
-    }
-    Ok(handle)
-}
-
-/// Tidies up recorded metrics, until it is aborted.
-pub(crate) async fn upkeep(metrics: PrometheusHandle) {
-    let mut ticks = tokio::time::interval(METRICS_UPKEEP);
-    loop {
-        ticks.tick().await;
-        metrics.run_upkeep();
     }
 }
 
@@ -167,6 +146,8 @@ pub(crate) fn leaf_options(folder: &DataFolder, config: &Config) -> LeafOptions 
         write_queue_bytes: config.write_queue.in_memory(),
         flush_operations: config.flush_operations,
         flush_interval: config.flush_interval.0,
+        verify_at_opening: config.verify_at_opening,
+        scrub_rate: config.scrub_rate.0,
         flood_stage: config.flood_stage,
         high_watermark: config.high_watermark,
         ..defaults
@@ -181,11 +162,28 @@ pub(crate) fn root_options(config: &Config) -> RootOptions {
         default_replicas: config.default_replicas,
         term_lists_memory_bytes: config.term_lists_memory.0,
         term_lists_cache_bytes: config.term_lists_cache.0,
+        query_memory_bytes: config.query_memory.0,
+        memory_per_query_bytes: config.memory_per_query.0,
         ..RootOptions::default()
     }
 }
 
-pub(crate) fn api_options(listener: &TcpListener, config: &Config) -> Result<ApiOptions> {
+/// Returns how a node treats those who connect; `members` are those of its cluster.
+pub(crate) fn edge_options(config: &Config, members: &[Member]) -> Result<ApiOptions> {
+    Ok(ApiOptions {
+        max_connections: descriptors::connections(config.max_connections),
+        max_connections_per_address: config.max_connections_per_address,
+        write_timeout: config.write_timeout.0,
+        guard: edge::guard(config, members)?,
+        ..ApiOptions::default()
+    })
+}
+
+pub(crate) fn api_options(
+    listener: &TcpListener,
+    config: &Config,
+    members: &[Member],
+) -> Result<ApiOptions> {
     let publish_address = match config.publish_address.as_str() {
         "" => listener
             .local_addr()
@@ -203,9 +201,8 @@ pub(crate) fn api_options(listener: &TcpListener, config: &Config) -> Result<Api
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
-        max_connections: descriptors::connections(config.max_connections),
         shutdown_grace: config.shutdown_grace.0,
-        ..ApiOptions::default()
+        ..edge_options(config, members)?
     })
 }
 

@@ -216,6 +216,7 @@ fn refused_documents_go_to_the_dead_letter_file() {
     );
     assert_eq!(letters[1]["position"], 2);
     assert!(letters[1].get("document").is_none());
+    assert_eq!(letters[1]["raw"], "not json");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `gleaner serve` and `gleaner demo` as users run them: real processes, folders and ports.
 
 mod process;
+mod watching;
 
 use std::{
     fs,

@@ -94,19 +94,20 @@ pub(super) fn documents(
             source,
             ..
         } = operation?;
-        let place = || Place {
+        let place = |line| Place {
             input: name.clone(),
             line,
+            column: 1,
         };
         let source = source.filter(|_| matches!(action, Action::Index | Action::Create));
         let source = source.ok_or_else(|| {
             let seen = format!("saw `{}`, wanted only `index` and `create`", action.name());
             DatasetError::Layout {
-                place: place(),
+                place: place(line),
                 seen,
             }
         })?;
-        let found = object::document(&source, options.id_field.as_deref(), place)?;
+        let found = object::document(&source, options.id_field.as_deref(), || place(line + 1))?;
         Ok(Document {
             id: id.or(found.id),
             source: found.source,
@@ -148,36 +149,41 @@ fn operation(lines: &mut Lines) -> Result<Option<Operation>, DatasetError> {
     } else {
         Some(source_line(lines)?)
     };
-    check(action, id.as_deref(), source.as_deref(), &place)?;
-    Ok(Some(Operation {
+    let operation = Operation {
         line: place.line,
         action,
         id,
         metadata,
         source,
-    }))
+    };
+    check(&operation, &text, place, lines.place())?;
+    Ok(Some(operation))
 }
 
 /// Refuses what makes servers refuse all operations of a request, where only this one is at fault. The next
 /// line is an action again.
 fn check(
-    action: Action,
-    id: Option<&str>,
-    source: Option<&str>,
-    place: &Place,
+    operation: &Operation,
+    action_line: &str,
+    of_action: Place,
+    of_source: Place,
 ) -> Result<(), DatasetError> {
-    let needs_id = matches!(action, Action::Update | Action::Delete);
-    if needs_id && id.is_none_or(str::is_empty) {
+    let source = operation.source.as_deref();
+    let text = || match source {
+        Some(source) => format!("{action_line}\n{source}"),
+        None => action_line.to_owned(),
+    };
+    let needs_id = matches!(operation.action, Action::Update | Action::Delete);
+    if needs_id && operation.id.as_deref().is_none_or(str::is_empty) {
         return Err(DatasetError::NoId {
-            place: place.clone(),
+            place: of_action,
             field: "_id".to_owned(),
+            text: text(),
         });
     }
-    match source.filter(|_| action == Action::Update).map(Members::of) {
-        Some(Err(source)) => Err(DatasetError::Json {
-            place: place.clone(),
-            source,
-        }),
+    let update = source.filter(|_| operation.action == Action::Update);
+    match update.map(Members::of) {
+        Some(Err(fault)) => Err(DatasetError::json(of_source, fault, &text())),
         _ => Ok(()),
     }
 }
@@ -194,7 +200,7 @@ fn source_line(lines: &mut Lines) -> Result<String, DatasetError> {
 
 fn into_fatal(error: DatasetError) -> DatasetError {
     match error {
-        DatasetError::TooLong { place, .. } | DatasetError::NotUtf8 { place } => {
+        DatasetError::TooLong { place, .. } | DatasetError::NotUtf8 { place, .. } => {
             DatasetError::Layout {
                 place,
                 seen: "not an action line".to_owned(),

@@ -22,18 +22,22 @@ pub(super) fn documents(
         let place = || Place {
             input: elements.input.clone(),
             line: element.line,
+            column: element.column,
         };
         let Ok(text) = std::str::from_utf8(&element.bytes) else {
-            return Some(Err(DatasetError::NotUtf8 { place: place() }));
+            let text = String::from_utf8_lossy(&element.bytes).into_owned();
+            let place = place();
+            return Some(Err(DatasetError::NotUtf8 { place, text }));
         };
         Some(object::document(text, id_field.as_deref(), place))
     })
 }
 
-/// An element and the line on which it starts.
+/// An element, and the line and column at which it starts.
 struct Element {
     bytes: Vec<u8>,
     line: u64,
+    column: u64,
 }
 
 /// Splits the input into its elements.
@@ -43,6 +47,8 @@ struct Elements {
     limit_bytes: usize,
     /// The line of the next byte, from 1.
     line: u64,
+    /// Where in its line the next byte stands, from 1.
+    column: u64,
     is_in_array: bool,
 }
 
@@ -81,6 +87,7 @@ impl Elements {
             reader,
             limit_bytes,
             line: 1,
+            column: 1,
             is_in_array: false,
         }
     }
@@ -106,6 +113,7 @@ impl Elements {
                 }
             }
             self.reader.consume(1);
+            self.column += 1;
         }
     }
 
@@ -129,7 +137,7 @@ impl Elements {
                 .take_while(|byte| byte.is_ascii_whitespace())
                 .count();
             let next = buffer.get(blank).copied();
-            self.line += count_lines(&buffer[..blank]);
+            (self.line, self.column) = behind((self.line, self.column), &buffer[..blank]);
             self.reader.consume(blank);
             if next.is_some() {
                 return Ok(next);
@@ -139,7 +147,7 @@ impl Elements {
 
     /// Takes one object off the input. One that is too long is skipped to its end.
     fn element(&mut self) -> Result<Element, DatasetError> {
-        let (mut bytes, line) = (Vec::new(), self.line);
+        let (mut bytes, line, column) = (Vec::new(), self.line, self.column);
         let (mut nesting, mut num_bytes) = (Nesting::default(), 0_usize);
         loop {
             let buffer = match self.reader.fill_buf() {
@@ -160,7 +168,7 @@ impl Elements {
             if num_bytes <= self.limit_bytes {
                 bytes.extend_from_slice(&buffer[..taken]);
             }
-            self.line += count_lines(&buffer[..taken]);
+            (self.line, self.column) = behind((self.line, self.column), &buffer[..taken]);
             self.reader.consume(taken);
             if close.is_some() {
                 break;
@@ -173,13 +181,18 @@ impl Elements {
                 limit_bytes,
             });
         }
-        Ok(Element { bytes, line })
+        Ok(Element {
+            bytes,
+            line,
+            column,
+        })
     }
 
     fn place(&self, line: u64) -> Place {
         Place {
             input: self.input.clone(),
             line,
+            column: 1,
         }
     }
 
@@ -191,6 +204,11 @@ impl Elements {
     }
 }
 
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+/// Returns line and column of the byte that follows `bytes`, the first of which stands at `at`.
+fn behind((line, column): (u64, u64), bytes: &[u8]) -> (u64, u64) {
+    let num_breaks: u64 = bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum();
+    match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(last) => (line + num_breaks, (bytes.len() - last) as u64),
+        None => (line, column + bytes.len() as u64),
+    }
 }

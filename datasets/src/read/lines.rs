@@ -13,6 +13,8 @@ pub(crate) struct Lines {
     reader: Box<dyn BufRead + Send>,
     buffer: Vec<u8>,
     line: u64,
+    /// Bytes of white space before the text of the latest line.
+    indent: usize,
     limit_bytes: usize,
 }
 
@@ -24,15 +26,17 @@ impl Lines {
             reader,
             buffer: Vec::new(),
             line: 0,
+            indent: 0,
             limit_bytes,
         }
     }
 
-    /// Returns where the latest line stands.
+    /// Returns where the text of the latest line stands.
     pub(crate) fn place(&self) -> Place {
         Place {
             input: self.input.clone(),
             line: self.line,
+            column: self.indent as u64 + 1,
         }
     }
 
@@ -46,13 +50,13 @@ impl Lines {
                 Err(error) => return Some(Err(error)),
             }
         }
-        let place = Place {
-            input: self.input.clone(),
-            line: self.line,
-        };
+        self.indent = self.buffer.len() - self.buffer.trim_ascii_start().len();
+        let text = self.buffer.trim_ascii();
         Some(
-            std::str::from_utf8(self.buffer.trim_ascii())
-                .map_err(|_| DatasetError::NotUtf8 { place }),
+            std::str::from_utf8(text).map_err(|_| DatasetError::NotUtf8 {
+                place: self.place(),
+                text: String::from_utf8_lossy(text).into_owned(),
+            }),
         )
     }
 
@@ -60,6 +64,7 @@ impl Lines {
     fn advance(&mut self) -> Result<bool, DatasetError> {
         self.buffer.clear();
         self.line += 1;
+        self.indent = 0;
         // One byte more than allowed for the line break, one more to see that it is too long.
         let most = self.limit_bytes as u64 + 2;
         let read = self

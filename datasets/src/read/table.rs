@@ -31,6 +31,7 @@ pub(super) fn documents(
 struct Rows {
     input: Arc<str>,
     reader: csv::Reader<Metered>,
+    delimiter: u8,
     budget: Arc<AtomicUsize>,
     options: Options,
     /// The names of the columns, once the header was read.
@@ -55,6 +56,7 @@ impl Rows {
         Self {
             input: name,
             reader,
+            delimiter,
             budget,
             options,
             columns: None,
@@ -96,20 +98,22 @@ impl Rows {
         match self.reader.read_record(&mut row) {
             Ok(true) => Some(Ok(row)),
             Ok(false) => None,
-            Err(error) => Some(Err(self.fault(error, line))),
+            Err(error) => Some(Err(self.fault(error, &row, line))),
         }
     }
 
-    fn fault(&self, error: csv::Error, line: u64) -> DatasetError {
+    fn fault(&self, error: csv::Error, row: &StringRecord, line: u64) -> DatasetError {
         let line = error.position().map_or(line, csv::Position::line);
         let place = self.place(line);
         if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) {
-            return DatasetError::NotUtf8 { place };
+            let text = String::new();
+            return DatasetError::NotUtf8 { place, text };
         }
         if !error.is_io_error() {
             return DatasetError::Table {
                 place,
-                source: error,
+                fault: error,
+                text: self.text_of(row),
             };
         }
         match error.into_kind() {
@@ -142,14 +146,29 @@ impl Rows {
         Place {
             input: self.input.clone(),
             line,
+            column: 1,
         }
+    }
+
+    /// Writes a row as it would stand in the table; empty where that cannot be done.
+    fn text_of(&self, row: &StringRecord) -> String {
+        if self.delimiter != b',' {
+            return row.iter().collect::<Vec<_>>().join("\t");
+        }
+        let mut writer = csv::WriterBuilder::new()
+            .flexible(true)
+            .from_writer(Vec::new());
+        let written = writer.write_record(row).ok();
+        let bytes = written.and_then(|()| writer.into_inner().ok());
+        let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
+        text.trim_end_matches('\n').to_owned()
     }
 }
 
 /// Makes a fault in the header the end of the table: no row can be read without it.
 fn of_header(error: DatasetError) -> DatasetError {
     match error {
-        DatasetError::NotUtf8 { place } => DatasetError::Layout {
+        DatasetError::NotUtf8 { place, .. } => DatasetError::Layout {
             place,
             seen: "the header is not UTF-8".to_owned(),
         },

@@ -35,7 +35,7 @@ fn ndjson_goes_on_behind_a_bad_line_and_names_it() {
     let found = told(read(Format::Ndjson, text, with_id("id")));
     assert_eq!(found[0], "a {\"id\":\"a\"}");
     assert!(
-        found[1].starts_with("in:3: not a JSON object: EOF"),
+        found[1].starts_with("in:3:6: not a JSON object: EOF") && !found[1].contains("column"),
         "{}",
         found[1]
     );
@@ -79,7 +79,7 @@ fn json_arrays_are_read_element_by_element() {
     assert_eq!(found[0], "- {\"t\": \"]}\\\"{\"}");
     assert_eq!(found[1], "- {\n  \"n\": [1, {}]\n }");
     assert!(
-        found[2].starts_with("in:5: not a JSON object"),
+        found[2].starts_with("in:5:16: not a JSON object"),
         "{}",
         found[2]
     );
@@ -118,7 +118,7 @@ fn csv_rows_become_objects_of_strings_without_the_empty_cells() {
     let text = "id,name,note\n1,\"a \"\"b\"\"\nc\",\n2,d\n3,e,f\n";
     let found = told(read(Format::Csv, text, with_id("id")));
     assert_eq!(found[0], r#"1 {"id":"1","name":"a \"b\"\nc"}"#);
-    assert!(found[1].starts_with("in:4: "), "{}", found[1]);
+    assert_eq!(found[1], "in:4: the row has 2 cells, the header has 3");
     assert_eq!(found[2], r#"3 {"id":"3","name":"e","note":"f"}"#);
 }
 
@@ -272,9 +272,53 @@ fn an_operation_that_would_spoil_its_request_is_one_fault() {
     };
     begins(0, "in:1: field `_id` is absent");
     begins(1, "in:3: field `_id` is absent");
-    begins(2, "in:4: not a JSON object");
+    begins(2, "in:5:7: not a JSON object");
+    let lost = found[2].as_ref().expect_err("a fault").text();
+    assert_eq!(lost, Some("{\"update\":{\"_id\":\"a\"}}\n{\"doc\":"));
     assert_eq!(found[3].as_ref().expect("valid").id.as_deref(), Some("b"));
     assert_eq!(found.len(), 4);
+}
+
+#[test]
+fn a_fault_names_one_place_and_keeps_the_text() {
+    let cases = [
+        (Format::Ndjson, "{}\n  {\"a\":}\n", "in:2:8: ", "{\"a\":}"),
+        (Format::Json, "[{}, {\"a\":}]", "in:1:11: ", "{\"a\":}"),
+        (
+            Format::Json,
+            "[{},\n {\n  \"a\":}]",
+            "in:3:7: ",
+            "{\n  \"a\":}",
+        ),
+        (
+            Format::Csv,
+            "a,b\n\"x,\"\"y\",1,2\n",
+            "in:2: ",
+            "\"x,\"\"y\",1,2",
+        ),
+        (Format::Tsv, "a\tb\n\"x\n", "in:2: ", "\"x"),
+        (
+            Format::Bulk,
+            "{\"index\":{}}\n{\"a\":}\n",
+            "in:2:6: ",
+            "{\"a\":}",
+        ),
+    ];
+    for (format, text, place, lost) in cases {
+        let faults = read(format, text, Options::default());
+        let fault = faults.iter().find_map(|read| read.as_ref().err());
+        let fault = fault.expect("one is wrong");
+        let told = fault.to_string();
+        assert!(told.starts_with(place), "{told}");
+        assert!(
+            !told.contains("column") && !told.contains("byte:"),
+            "{told}"
+        );
+        assert_eq!(fault.text(), Some(lost), "{told}");
+    }
+    let missing = &read(Format::Ndjson, "{\"a\":1}\n", with_id("id"))[0];
+    let fault = missing.as_ref().expect_err("no id");
+    assert_eq!(fault.text(), Some("{\"a\":1}"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use gleaner_model::DateFormat;
 use gleaner_query::QueryError;
 use gleaner_query::aggregation::RangeAggregation;
-use gleaner_query::date::{DateFormatter, TimeZone, parse_date_math};
+use gleaner_query::date::{DateFormatter, DateReader, TimeZone};
 use serde_json::Value;
 
 use crate::error::EngineError;
@@ -22,21 +22,17 @@ pub(crate) fn formatter(pattern: Option<&str>) -> Result<DateFormatter, EngineEr
     DateFormatter::parse_pattern(pattern.unwrap_or(DateFormat::DEFAULT)).map_err(refused)
 }
 
-/// Reads a date: text in the format, with date math. A number is read as its text is
-/// (`epoch_second`!), and as milliseconds where the format reads no numbers.
+/// Reads a date: text or a number in the format, with date math.
 pub(crate) fn date(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<i64, EngineError> {
-    let text = match value {
-        Value::Number(number) => match number.as_f64() {
-            Some(whole) if whole.trunc() == whole => (whole as i64).to_string(),
-            _ => number.to_string(),
-        },
-        Value::String(text) => text.clone(),
-        _ => return Err(unreadable(value)),
+    if !value.is_number() && !value.is_string() {
+        return Err(unreadable(value));
+    }
+    let reader = DateReader {
+        formatter: &formatter(format.pattern.as_deref())?,
+        zone: &zone(format.time_zone.as_deref())?,
+        now_ms,
     };
-    let formatter = formatter(format.pattern.as_deref())?;
-    let zone = zone(format.time_zone.as_deref())?;
-    let found = parse_date_math(&text, now_ms, &formatter, false, &zone);
-    found.or_else(|error| text.parse().map_err(|_| refused(error)))
+    reader.read(value, false).map_err(refused)
 }
 
 /// Reads a number: of a date field milliseconds, of a boolean 0 or 1.

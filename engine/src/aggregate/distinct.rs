@@ -6,10 +6,10 @@ use serde_json::Value;
 use tantivy::columnar::StrColumn;
 
 use super::bounds;
-use super::memory::Meter;
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Source, ip_number, visit_column};
+use crate::control::Meter;
 use crate::control::{Control, Stop};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;

@@ -2,9 +2,9 @@
 
 use gleaner_query::aggregation::{Metric, ValueSource};
 
-use super::memory::Meter;
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Numbers, Source, visit_column};
+use crate::control::Meter;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::partial::Partial;

@@ -7,11 +7,11 @@ use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::resolved::Clause;
 use tantivy::DocId;
 
-use super::memory::{Ledger, Meter};
 use super::{
     BLOCK, FilterDocuments, distinct, filters, histogram, metrics, range, terms, top_hits,
 };
 use crate::control::Control;
+use crate::control::{Ledger, Meter};
 use crate::error::EngineError;
 use crate::partial::{Aggregations, Bucket, Partial};
 use crate::view::{SegmentView, View};

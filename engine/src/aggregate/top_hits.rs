@@ -7,14 +7,15 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use gleaner_model::ShardKey;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
+use gleaner_query::answer::num_bytes_of_texts;
 use gleaner_query::resolved::{Clause, TieBreak};
 use gleaner_query::search::SortTarget;
-use gleaner_query::source::{kept_source, show_source};
+use gleaner_query::source::{ShownSource, SourceFault, kept_source};
 
 use super::AggregationEnv;
-use super::memory::Meter;
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
+use crate::control::{Control, Ledger, Meter};
 use crate::error::EngineError;
 use crate::fetch::{self, FetchSpec, HighlightSpec};
 use crate::partial::top_hits::{TopHit, TopHitContent, TopHits};
@@ -224,6 +225,13 @@ fn for_each_bucket(
     }
 }
 
+fn called_off(fault: SourceFault, control: &Control) -> EngineError {
+    match (fault, control.check()) {
+        (SourceFault::CalledOff, Err(stop)) => stop.into(),
+        (fault, _) => EngineError::Corrupt(fault.to_string()),
+    }
+}
+
 fn read_content(
     hits: &mut TopHits,
     request: &TopHitsAggregation,
@@ -236,20 +244,26 @@ fn read_content(
         query,
         field_queries: &[],
     });
+    let ledger = Ledger::open(env.memory)?;
     let spec = FetchSpec {
         docvalue_fields: &request.docvalue_fields,
         highlight,
+        ledger: Some(&ledger),
         ..FetchSpec::default()
     };
     let fetched = fetch::fetch(env.view, &places, &spec, env.control)?;
-    let kept = kept_source(env.view.mapping());
+    let shown = ShownSource::new(&request.source, &kept_source(env.view.mapping()));
+    let keep_on = || env.control.check().is_ok();
     for (hit, content) in hits.hits.iter_mut().zip(fetched) {
-        let source = show_source(&content.source, &request.source, &kept)
-            .map_err(|error| EngineError::Corrupt(error.reason))?;
+        let source = shown.of(&content.source, &keep_on);
+        let source = source.map_err(|fault| called_off(fault, env.control))?;
         let fields = serde_json::to_string(&content.fields)
             .map_err(|error| EngineError::Internal(format!("fields not encoded: {error}")))?;
         // All hits of a shard are held at once, until they are sent.
+        let fragments = content.highlight.values();
+        let fragments = fragments.map(|fragments| num_bytes_of_texts(fragments));
         let num_bytes = source.as_ref().map_or(0, Bytes::len) + fields.len();
+        let num_bytes = num_bytes + fragments.sum::<usize>();
         reading.meter.charge(num_bytes)?;
         hit.tie.id = Some(content.id.clone());
         hit.content = Some(TopHitContent {

@@ -3,6 +3,8 @@
 //! A cursor stands on a block, of which only the skip entry is read, and, once a document is asked
 //! for, on a document in it. Documents and frequencies are decoded when they are needed.
 
+use std::ops::Range;
+
 use tantivy::TERMINATED;
 
 use super::block::{BLOCK, Block};
@@ -20,6 +22,14 @@ pub(crate) struct Cursor<'a> {
     has_documents: bool,
     has_frequencies: bool,
     position: usize,
+    added_up: AddedUp,
+}
+
+/// How often a term occurs in the first documents of a block.
+#[derive(Default)]
+struct AddedUp {
+    num_documents: usize,
+    num_occurrences: u64,
 }
 
 impl<'a> Cursor<'a> {
@@ -32,6 +42,7 @@ impl<'a> Cursor<'a> {
             has_documents: false,
             has_frequencies: false,
             position: 0,
+            added_up: AddedUp::default(),
         }
     }
 
@@ -71,6 +82,7 @@ impl<'a> Cursor<'a> {
         self.has_documents = false;
         self.has_frequencies = false;
         self.position = 0;
+        self.added_up = AddedUp::default();
     }
 
     /// Returns whether the block is the one that would hold `target`, or goes on by one.
@@ -127,27 +139,56 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Returns the next document that is to be taken, [`TERMINATED`] when the list is over.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`].
+    #[inline]
+    pub(crate) fn next_document(&mut self) -> Result<u32, EngineError> {
+        self.leave_taken_block();
+        self.read_documents()?;
+        Ok(self.block.document(self.position))
+    }
+
     /// Returns documents below `end` with their frequencies, as many as the block has, and goes on
-    /// behind them; `None` when the next document is not below. A document must have been found.
+    /// behind them; `None` when the next document is not below.
     ///
     /// # Errors
     /// [`EngineError::Corrupt`].
     pub(crate) fn take_below(&mut self, end: u32) -> Result<Option<Run<'_>>, EngineError> {
-        self.leave_taken_block();
-        self.read_documents()?;
-        let start = self.position;
-        if self.block.document(start) >= end {
+        let Some(taken) = self.pass_below(end)? else {
+            return Ok(None);
+        };
+        self.read_frequencies()?;
+        let (documents, frequencies) = (self.block.documents(), self.block.frequencies());
+        Ok(Some((&documents[taken.clone()], &frequencies[taken])))
+    }
+
+    /// Returns documents as [`Cursor::take_below`] does; their frequencies are not decoded.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`].
+    #[inline]
+    pub(crate) fn take_documents_below(&mut self, end: u32) -> Result<Option<&[u32]>, EngineError> {
+        let taken = self.pass_below(end)?;
+        Ok(taken.map(|taken| &self.block.documents()[taken]))
+    }
+
+    /// Goes on behind the block's documents below `end` and returns their positions; `None` when the
+    /// next document is not below.
+    #[inline]
+    fn pass_below(&mut self, end: u32) -> Result<Option<Range<usize>>, EngineError> {
+        let start_document = self.next_document()?;
+        if start_document >= end {
             return Ok(None);
         }
-        self.read_frequencies()?;
+        let start = self.position;
         self.position = if self.place.last < end {
             BLOCK
         } else {
             self.block.position_of(end)
         };
-        let taken = start..self.position;
-        let (documents, frequencies) = (self.block.documents(), self.block.frequencies());
-        Ok(Some((&documents[taken.clone()], &frequencies[taken])))
+        Ok(Some(start..self.position))
     }
 
     /// Returns the frequency in the document the cursor stands on.
@@ -166,8 +207,15 @@ impl<'a> Cursor<'a> {
     /// [`EngineError::Corrupt`].
     pub(super) fn num_occurrences_before(&mut self) -> Result<u64, EngineError> {
         self.read_frequencies()?;
-        let before = &self.block.frequencies()[..self.position];
-        Ok(before.iter().map(|&frequency| u64::from(frequency)).sum())
+        let AddedUp {
+            num_documents,
+            num_occurrences,
+        } = &mut self.added_up;
+        // A cursor goes forwards, so what was added up for the last document still counts.
+        let since = &self.block.frequencies()[*num_documents..self.position];
+        *num_occurrences += since.iter().copied().map(u64::from).sum::<u64>();
+        *num_documents = self.position;
+        Ok(*num_occurrences)
     }
 
     fn read_documents(&mut self) -> Result<(), EngineError> {

@@ -1,6 +1,7 @@
 //! Lists and positions read here are those tantivy reads.
 
 use gleaner_model::FieldKind;
+use gleaner_query::resolved::Bm25;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -57,7 +58,7 @@ fn lists_have_tantivys_documents_and_frequencies() {
     assert!(matches!(handle.kind, FieldKind::Text { .. }));
     let segment = &view.segments()[0];
     let column = segment.text_column(handle.column).unwrap().unwrap();
-    let norms = LengthNorms::new(column.lengths().unwrap().average);
+    let norms = LengthNorms::new(Bm25::DEFAULT, column.lengths().unwrap().average);
     let mut rng = StdRng::seed_from_u64(4);
     for (word, frequency) in WORDS {
         let list = column.list(word).unwrap().unwrap();
@@ -133,6 +134,31 @@ fn lists_have_tantivys_documents_and_frequencies() {
         assert_eq!(postings.doc(), TERMINATED);
     }
     assert!(column.list("none").unwrap().is_none());
+}
+
+#[test]
+fn documents_are_taken_without_frequencies_as_with_them() {
+    let view = index().views().remove(0);
+    let handle = view.field("text").unwrap();
+    let column = view.segments()[0].text_column(handle.column);
+    let column = column.unwrap().unwrap();
+    let mut rng = StdRng::seed_from_u64(6);
+    for (word, frequency) in WORDS {
+        let list = column.list(word).unwrap().unwrap();
+        let (mut cursor, mut other) = (Cursor::new(list), Cursor::new(list));
+        let (mut end, mut num_taken) = (0, 0);
+        while end < 3_100 {
+            end += rng.random_range(1..400);
+            while let Some((expected, _)) = other.take_below(end).unwrap() {
+                let found = cursor.take_documents_below(end).unwrap();
+                assert_eq!(found, Some(expected), "{word}");
+                num_taken += expected.len();
+            }
+            assert_eq!(cursor.take_documents_below(end).unwrap(), None, "{word}");
+            assert!(cursor.next_document().unwrap() >= end, "{word}");
+        }
+        assert_eq!(num_taken, frequency);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::{Files, RealFiles};
 use gleaner_model::{Generation, Mapping, SeqNo, ShardKey};
 
-use crate::directory::Reading;
+use crate::directory::{Reading, Verification};
 use crate::document_cache::DocumentCache;
 use crate::writer::{IndexingMemory, MergeOptions};
 
@@ -34,6 +34,8 @@ pub struct ShardOptions {
     pub files: Arc<dyn Files>,
     /// How files are read.
     pub reading: Reading,
+    /// How much of the files is checked when the copy is opened.
+    pub verification: Verification,
 }
 
 /// Indexing memory of a copy that shares it with none: three quarters, 32 MB, are for the segment in
@@ -48,6 +50,7 @@ impl Default for ShardOptions {
             merges: MergeOptions::default(),
             files: Arc::new(RealFiles),
             reading: Reading::Mapped,
+            verification: Verification::Content,
         }
     }
 }

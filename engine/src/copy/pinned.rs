@@ -53,6 +53,11 @@ impl PinnedCommit {
         })
     }
 
+    /// Returns the checksum, CRC-32C, with which a file was written; `None` for the commit's own.
+    pub fn checksum(&self, name: &str) -> Option<u32> {
+        self.pin.checksum(name)
+    }
+
     /// Reads up to `max_bytes` of a file from `offset` on; fewer only at its end. Blocks.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 
 mod content;
 mod crash;
+mod damage;
 mod growth;
 mod life;
 mod model;
 mod pinned;
 mod positions;
+mod seats;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::{Checkpoint, ShardIndex, ShardMeta, ShardOptions};
 use crate::EngineError;
-use crate::directory::Reading;
+use crate::directory::{Reading, Verification};
 use crate::document_cache::DocumentCache;
 use crate::writer::{IndexingMemory, MergeOptions};
 
@@ -105,6 +107,7 @@ impl Copy {
             documents: Arc::clone(&self.documents),
             files: Arc::new(self.files.clone()),
             reading: Reading::Copied,
+            verification: Verification::Content,
         };
         let (index, checkpoint) = ShardIndex::open(Path::new(FOLDER), meta, options)?;
         self.index = Some(index);

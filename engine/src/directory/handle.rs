@@ -1,6 +1,7 @@
 //! Reading a segment's file.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,8 +55,14 @@ impl Shared {
 
 /// Returns all bytes of a file.
 pub(super) fn read_all(file: &dyn File) -> io::Result<Vec<u8>> {
-    let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    read_range(file, 0..file.len()?)
+}
+
+/// Returns some bytes of a file, which must be there.
+pub(super) fn read_range(file: &dyn File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let len = range.end.saturating_sub(range.start);
+    let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let mut bytes = vec![0; len];
-    read_exact_at(file, 0, &mut bytes)?;
+    read_exact_at(file, range.start, &mut bytes)?;
     Ok(bytes)
 }

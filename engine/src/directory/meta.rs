@@ -35,6 +35,26 @@ pub struct CommitMeta {
     pub next_seq_no: SeqNo,
     /// The mapping in force at the commit.
     pub mapping: MappingVersion,
+    /// Whether its documents are known to have all their fields.
+    pub completeness: Completeness,
+}
+
+/// Whether the documents of a copy are known to be indexed with all the fields that they brought: earlier
+/// programs left out some.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completeness {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// They are.
+    Complete,
+}
+
+impl Completeness {
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 /// The checkpoint as JSON inside tantivy's commit payload.
@@ -44,6 +64,9 @@ struct Payload {
     format: u32,
     next_seq_no: SeqNo,
     mapping: MappingVersion,
+    /// Programs that do not know it leave it out, which says what is true then.
+    #[serde(default, skip_serializing_if = "Completeness::is_unknown")]
+    fields: Completeness,
 }
 
 /// Only the head: read first, so that a newer format is refused by name whatever else changed.
@@ -97,18 +120,24 @@ impl CommitMeta {
             segments: Segments::of(meta.segments),
             next_seq_no: payload.next_seq_no,
             mapping: payload.mapping,
+            completeness: payload.fields,
         })
     }
 
     /// Returns the commit payload for a checkpoint.
-    pub fn payload(next_seq_no: SeqNo, mapping: MappingVersion) -> String {
+    pub fn payload(
+        next_seq_no: SeqNo,
+        mapping: MappingVersion,
+        completeness: Completeness,
+    ) -> String {
         let payload = Payload {
             magic: MAGIC.to_owned(),
             format: FORMAT,
             next_seq_no,
             mapping,
+            fields: completeness,
         };
-        serde_json::to_string(&payload).expect("numbers and a constant always serialise")
+        serde_json::to_string(&payload).expect("numbers and constants always serialise")
     }
 
     /// Returns what searches of this commit see: everything before `next_seq_no`.
@@ -143,6 +172,27 @@ impl Segments {
                 .is_some_and(|named| opstamp == named.to_string()),
             None => rest != "store.temp",
         }
+    }
+
+    /// Returns each segment: its id, its number of documents, its list of deletes.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&str, u32, Option<String>)> {
+        self.0.iter().map(|(id, entry)| {
+            let deletes = entry
+                .delete_opstamp
+                .map(|stamp| format!("{id}.{stamp}.del"));
+            (id.as_str(), entry.max_doc, deletes)
+        })
+    }
+
+    /// Returns the names of the segments' files, whose kinds are `parts`, with their delete lists.
+    pub(super) fn file_names<'a>(&'a self, parts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
+        self.0.iter().flat_map(move |(id, entry)| {
+            let deletes = entry
+                .delete_opstamp
+                .map(|stamp| format!("{id}.{stamp}.del"));
+            let files = parts.iter().map(move |part| format!("{id}.{part}"));
+            files.chain(deletes)
+        })
     }
 
     /// Returns each segment's file of norms with its number of documents, live and deleted.
@@ -189,18 +239,27 @@ mod tests {
 
     #[test]
     fn a_commit_survives_its_payload() {
-        let payload = CommitMeta::payload(SeqNo(9), MappingVersion(3));
+        let payload = CommitMeta::payload(SeqNo(9), MappingVersion(3), Completeness::Complete);
         let commit = CommitMeta::parse(&meta(&payload)).expect("it is ours");
         assert_eq!(
-            (commit.next_seq_no, commit.mapping),
-            (SeqNo(9), MappingVersion(3))
+            (commit.next_seq_no, commit.mapping, commit.completeness),
+            (SeqNo(9), MappingVersion(3), Completeness::Complete)
         );
     }
 
     #[test]
     fn format_one_of_the_checkpoint_is_frozen() {
-        let golden = r#"{"magic":"gleaner-checkpoint","format":1,"next_seq_no":9,"mapping":3}"#;
-        assert_eq!(CommitMeta::payload(SeqNo(9), MappingVersion(3)), golden);
+        let unknown = r#"{"magic":"gleaner-checkpoint","format":1,"next_seq_no":9,"mapping":3}"#;
+        let complete = unknown.replace('}', r#","fields":"complete"}"#);
+        for (completeness, golden) in [
+            (Completeness::Unknown, unknown),
+            (Completeness::Complete, &complete),
+        ] {
+            let payload = CommitMeta::payload(SeqNo(9), MappingVersion(3), completeness);
+            assert_eq!(payload, golden);
+            let commit = CommitMeta::parse(&meta(golden)).expect("it is ours");
+            assert_eq!(commit.completeness, completeness);
+        }
     }
 
     #[test]

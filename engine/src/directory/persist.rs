@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use gleaner_log::files::write_all_at;
 
+use super::sealed::{self, FileSums};
 use super::{CommitMeta, META, META_NEXT, Segments, Shared};
 use crate::EngineError;
 
 /// A meta on its way to the disk.
 pub(super) struct Pending {
-    meta: Arc<[u8]>,
+    /// What is to be on disk.
+    sealed: Arc<[u8]>,
     pub(super) commit: CommitMeta,
     /// Files it names that are not yet known to be on disk.
     unsynced: Vec<PathBuf>,
@@ -20,6 +22,8 @@ pub(super) struct Pending {
 impl Shared {
     /// Pins the meta in memory: from here on the files it names stay.
     pub(super) fn begin_persist(&self) -> Result<Pending, EngineError> {
+        self.sum_unknown()
+            .map_err(EngineError::io("summing files"))?;
         let mut state = self.state.write();
         let meta = state.meta.clone();
         let meta = meta.ok_or_else(|| EngineError::Internal("nothing was committed".to_owned()))?;
@@ -29,12 +33,39 @@ impl Shared {
             .keys()
             .filter(|path| commit.segments.name(path));
         let unsynced = unsynced.cloned().collect();
+        let files = state.sums_of(|path| commit.segments.name(path));
+        let sealed = sealed::seal(&meta, &self.shard, &files)?.into();
         state.pending = commit.segments.clone();
         Ok(Pending {
-            meta,
+            sealed,
             commit,
             unsynced,
         })
+    }
+
+    /// Sums the files of a commit without a list that was opened unchecked.
+    fn sum_unknown(&self) -> io::Result<()> {
+        if !self.state.read().has_unlisted {
+            return Ok(());
+        }
+        let mut sums = FileSums::new();
+        for entry in self.files.list(&self.folder)? {
+            let path = PathBuf::from(&entry.name);
+            let is_unknown = {
+                let state = self.state.read();
+                state.is_named(&path) && !state.sums.contains_key(&path)
+            };
+            if is_unknown {
+                sums.insert(entry.name, self.sum_of(&path)?);
+            }
+        }
+        let mut state = self.state.write();
+        state.has_unlisted = false;
+        let sums = sums
+            .into_iter()
+            .map(|(name, sum)| (PathBuf::from(name), sum));
+        state.sums.extend(sums);
+        Ok(())
     }
 
     pub(super) fn write_durably(&self, pending: &Pending) -> io::Result<()> {
@@ -49,7 +80,7 @@ impl Shared {
         self.files.sync_dir(&self.folder)?;
         let next = self.folder.join(META_NEXT);
         let file = self.files.create(&next)?;
-        write_all_at(&*file, 0, &pending.meta)?;
+        write_all_at(&*file, 0, &pending.sealed)?;
         file.sync()?;
         self.files.rename(&next, &self.folder.join(META))?;
         self.files.sync_dir(&self.folder)
@@ -57,13 +88,16 @@ impl Shared {
 
     pub(super) fn end_persist(&self, persisted: &Pending) {
         let mut state = self.state.write();
-        state.durable_meta = Some(Arc::clone(&persisted.meta));
+        state.durable_meta = Some(Arc::clone(&persisted.sealed));
         state.durable = persisted.commit.segments.clone();
         state.pending = Segments::default();
+        state.is_listed = true;
         for path in &persisted.unsynced {
             state.unsynced.remove(path);
         }
-        let free = state.take_dead_files();
+        let mut free = state.take_dead_files();
+        let strays = std::mem::take(&mut state.strays);
+        free.extend(strays.into_iter().filter(|path| !state.is_named(path)));
         drop(state);
         self.remove(&free);
     }

@@ -58,6 +58,11 @@ impl Pin {
         &self.files
     }
 
+    /// Returns the checksum, CRC-32C, with which a file was written, if it is known.
+    pub fn checksum(&self, name: &str) -> Option<u32> {
+        self.directory.checksum(name)
+    }
+
     /// Reads up to `max_bytes` of a file from `offset` on; fewer only at its end.
     ///
     /// # Errors
@@ -114,8 +119,9 @@ mod tests {
     use tantivy::Directory;
     use tantivy::directory::TerminatingWrite;
 
+    use super::super::Completeness;
     use super::*;
-    use crate::directory::Reading;
+    use crate::directory::tests::access;
 
     const OLD: &str = "00000000000000000000000000000001";
     const NEW: &str = "00000000000000000000000000000002";
@@ -126,7 +132,7 @@ mod tests {
         file.write_all(segment.as_bytes()).expect("there is room");
         file.terminate().expect("there is room");
         let segments = json!([{"segment_id": segment, "max_doc": 1, "deletes": null}]);
-        let payload = CommitMeta::payload(SeqNo(next), MappingVersion(1));
+        let payload = CommitMeta::payload(SeqNo(next), MappingVersion(1), Completeness::Unknown);
         let meta = json!({"segments": segments, "payload": payload}).to_string();
         directory.set_meta(meta.as_bytes()).expect("it is a meta");
         directory.persist().expect("the disk is well");
@@ -136,7 +142,7 @@ mod tests {
     #[test]
     fn files_of_a_pinned_commit_can_be_read_until_it_is_let_go() {
         let disk = Arc::new(SimulatedFiles::new());
-        let opened = ShardDirectory::open(Path::new("/shard"), disk, Reading::Copied);
+        let opened = ShardDirectory::open(Path::new("/shard"), disk, access());
         let directory = opened.expect("an empty folder opens").0;
         assert!(directory.pin().is_err(), "nothing is durable");
         let old = committed(&directory, OLD, 1);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tantivy::schema::Field as Column;
 
 use super::Segments;
+use super::sealed::{FileSum, FileSums};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -28,6 +29,14 @@ pub(super) struct State {
     pub(super) num_pins: u64,
     /// Files that are not yet known to be on disk, with the epoch that writes them.
     pub(super) unsynced: HashMap<PathBuf, u64>,
+    /// Lengths and checksums of files as they were written.
+    pub(super) sums: HashMap<PathBuf, FileSum>,
+    /// The commit on disk names its files' checksums.
+    pub(super) is_listed: bool,
+    /// It does not, and they were not read when it was opened.
+    pub(super) has_unlisted: bool,
+    /// Files found beside no commit at all; they go once there is one.
+    pub(super) strays: Vec<PathBuf>,
     /// Files whose deletion waits until no meta names them.
     pub(super) postponed: HashSet<PathBuf>,
     /// The epoch whose handles may write.
@@ -72,5 +81,19 @@ impl State {
     pub(super) fn forget(&mut self, path: &Path) {
         self.unsynced.remove(path);
         self.max_docs.remove(path);
+        self.sums.remove(path);
+    }
+
+    /// Returns the sums of the files that must stay.
+    pub(super) fn named_sums(&self) -> FileSums {
+        self.sums_of(|path| self.is_named(path))
+    }
+
+    /// Returns the sums of the files that are chosen.
+    pub(super) fn sums_of(&self, is_chosen: impl Fn(&Path) -> bool) -> FileSums {
+        let chosen = self.sums.iter().filter(|(path, _)| is_chosen(path));
+        chosen
+            .filter_map(|(path, sum)| Some((path.to_str()?.to_owned(), *sum)))
+            .collect()
     }
 }

@@ -65,7 +65,9 @@ impl Directory for ShardDirectory {
             .create(&self.shared.folder.join(path))
             .map_err(failed)?;
         state.unsynced.insert(path.to_owned(), self.epoch);
-        Ok(BufWriter::new(Box::new(SegmentFile { file, written: 0 })))
+        let shared = Arc::clone(&self.shared);
+        let file = SegmentFile::new(shared, path.to_owned(), file);
+        Ok(BufWriter::new(Box::new(file)))
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {

@@ -1,10 +1,9 @@
 //! Patterns as automata over the bytes of terms, to walk tantivy's term dictionary with.
 
 use std::error::Error;
-use std::sync::LazyLock;
 
 use gleaner_query::resolved::Pattern;
-use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder, SINK_STATE};
+use levenshtein_automata::SINK_STATE;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
@@ -12,6 +11,8 @@ use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use tantivy_fst::Automaton;
 
+use super::edits::Row;
+use super::fuzzy::Rest;
 use super::regexp::{self, Case};
 use crate::EngineError;
 
@@ -30,9 +31,6 @@ const USUAL_JUMPS: usize = 1_024;
 /// Bytes of the automaton it is built from, which repetitions inside repetitions multiply; a state
 /// may walk all of it.
 const STEPS_LIMIT_BYTES: usize = 512 << 10;
-/// Characters of a fuzzy term; longer ones make tables beyond the limit.
-const FUZZY_LIMIT_CHARS: usize = 1_024;
-
 /// The terms a pattern stands for.
 pub enum TermAutomaton {
     /// A regular expression over the whole term.
@@ -47,7 +45,7 @@ pub enum TermAutomaton {
         /// Bytes that must agree.
         prefix: Vec<u8>,
         /// Distance to the rest of the term.
-        rest: DFA,
+        rest: Rest,
     },
 }
 
@@ -60,6 +58,8 @@ pub enum State {
     Prefix(usize),
     /// Of the edit distance.
     Rest(u32),
+    /// Of the edit distance, without a table.
+    Row(Row),
     /// Nothing matches any more.
     Dead,
 }
@@ -103,11 +103,11 @@ impl TermAutomaton {
     }
 
     /// Returns the bytes of its tables.
-    pub(super) fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Regular { dfa, .. } => dfa.memory_usage(),
             // A state has its next one for each byte.
-            Self::Fuzzy { rest, .. } => rest.num_states() * size_of::<[u32; 256]>(),
+            Self::Fuzzy { rest, .. } => rest.size_bytes(),
         }
     }
 
@@ -117,7 +117,7 @@ impl TermAutomaton {
             Self::Regular { .. } => 0,
             Self::Fuzzy { prefix, rest } => {
                 let tail = term.get(prefix.len()..).unwrap_or_default();
-                rest.eval(tail).to_u8()
+                rest.distance(tail)
             }
         }
     }
@@ -129,7 +129,7 @@ impl Automaton for TermAutomaton {
     fn start(&self) -> State {
         match self {
             Self::Regular { start, .. } => State::Regular(*start),
-            Self::Fuzzy { prefix, rest } if prefix.is_empty() => State::Rest(rest.initial_state()),
+            Self::Fuzzy { prefix, rest } if prefix.is_empty() => rest.start(),
             Self::Fuzzy { .. } => State::Prefix(0),
         }
     }
@@ -139,9 +139,7 @@ impl Automaton for TermAutomaton {
             (Self::Regular { dfa, .. }, State::Regular(id)) => {
                 dfa.is_match_state(dfa.next_eoi_state(id))
             }
-            (Self::Fuzzy { rest, .. }, State::Rest(id)) => {
-                matches!(rest.distance(id), Distance::Exact(_))
-            }
+            (Self::Fuzzy { rest, .. }, State::Rest(_) | State::Row(_)) => rest.is_match(state),
             _ => false,
         }
     }
@@ -164,12 +162,12 @@ impl Automaton for TermAutomaton {
                 if prefix[at] != byte {
                     State::Dead
                 } else if at + 1 == prefix.len() {
-                    State::Rest(rest.initial_state())
+                    rest.start()
                 } else {
                     State::Prefix(at + 1)
                 }
             }
-            (Self::Fuzzy { rest, .. }, State::Rest(id)) => State::Rest(rest.transition(id, byte)),
+            (Self::Fuzzy { rest, .. }, State::Rest(_) | State::Row(_)) => rest.accept(state, byte),
             _ => State::Dead,
         }
     }
@@ -251,38 +249,11 @@ fn fuzzy(
         .nth(prefix_length as usize)
         .map_or(term.len(), |(at, _)| at);
     let (prefix, rest) = term.split_at(split);
-    if rest.chars().count() > FUZZY_LIMIT_CHARS {
-        return Err(EngineError::Query(format!(
-            "fuzzy term of more than {FUZZY_LIMIT_CHARS} characters is refused"
-        )));
-    }
-    let builder = levenshtein(distance, transpositions)
-        .ok_or_else(|| EngineError::Query(format!("fuzziness [{distance}] is not 0, 1 or 2")))?;
+    let rest = Rest::new(rest, distance, transpositions)?;
     Ok(TermAutomaton::Fuzzy {
         prefix: prefix.as_bytes().to_vec(),
-        rest: builder.build_dfa(rest),
+        rest,
     })
-}
-
-/// Building one takes milliseconds for distance 2, so each is built once.
-fn levenshtein(distance: u8, transpositions: bool) -> Option<&'static LevenshteinAutomatonBuilder> {
-    type Builder = LazyLock<LevenshteinAutomatonBuilder>;
-    static BUILDERS: [[Builder; 2]; 3] = [
-        [
-            LazyLock::new(|| LevenshteinAutomatonBuilder::new(0, false)),
-            LazyLock::new(|| LevenshteinAutomatonBuilder::new(0, true)),
-        ],
-        [
-            LazyLock::new(|| LevenshteinAutomatonBuilder::new(1, false)),
-            LazyLock::new(|| LevenshteinAutomatonBuilder::new(1, true)),
-        ],
-        [
-            LazyLock::new(|| LevenshteinAutomatonBuilder::new(2, false)),
-            LazyLock::new(|| LevenshteinAutomatonBuilder::new(2, true)),
-        ],
-    ];
-    let builders = BUILDERS.get(usize::from(distance))?;
-    Some(&builders[usize::from(transpositions)])
 }
 
 #[cfg(test)]
@@ -395,6 +366,25 @@ mod tests {
             (automaton.distance(b"search"), automaton.distance(b"serch")),
             (0, 1)
         );
+    }
+
+    #[test]
+    fn a_fuzzy_term_of_any_length_takes_little_and_finds_the_same() {
+        let long: String = ('一'..).take(1_000).collect();
+        let edited: String = long.chars().skip(1).chain(['x']).collect();
+        let far: String = long.chars().skip(3).collect();
+        for distance in [1, 2] {
+            let pattern = Pattern::Fuzzy {
+                term: long.clone(),
+                distance,
+                prefix_length: 0,
+                transpositions: true,
+            };
+            let automaton = TermAutomaton::new(&pattern).unwrap();
+            assert!(automaton.size_bytes() <= 2 << 20);
+            assert!(accepts(&automaton, &long) && !accepts(&automaton, &far));
+            assert_eq!(accepts(&automaton, &edited), distance == 2);
+        }
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl<'v> Plan<'v> {
         for FieldFormat {
             field: pattern,
             format,
+            ..
         } in asked
         {
             for (path, field) in view.mapping().matching(pattern) {

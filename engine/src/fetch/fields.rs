@@ -1,7 +1,9 @@
 //! `fields`: values taken from `_source` by path, as the mapping reads them: what is indexed of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
 use gleaner_query::search::FieldFormat;
@@ -17,6 +19,7 @@ use crate::view::View;
 /// Fields to show.
 pub(super) struct Plan {
     fields: Vec<FieldPlan>,
+    unmapped: Unmapped,
 }
 
 struct FieldPlan {
@@ -36,15 +39,23 @@ pub(super) type Copies<'m> = HashMap<&'m str, Vec<&'m FieldPath>>;
 impl Plan {
     pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
         let mut fields = Vec::new();
+        let mut unmapped = Unmapped {
+            mapping: Arc::clone(view.mapping()),
+            patterns: Vec::new(),
+        };
         if asked.is_empty() {
-            return Ok(Self { fields });
+            return Ok(Self { fields, unmapped });
         }
         let copies = copies(view.mapping());
         for FieldFormat {
             field: pattern,
             format,
+            include_unmapped,
         } in asked
         {
+            if *include_unmapped {
+                unmapped.patterns.push(pattern.clone());
+            }
             for (path, field) in view.mapping().matching(pattern) {
                 if !matches!(field.kind, FieldKind::Object { .. }) {
                     let is_date = matches!(field.kind, FieldKind::Date { .. });
@@ -57,11 +68,11 @@ impl Plan {
                 }
             }
         }
-        Ok(Self { fields })
+        Ok(Self { fields, unmapped })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.fields.is_empty() && self.unmapped.patterns.is_empty()
     }
 
     /// Adds the values of a document; fields without any are left out.
@@ -72,6 +83,48 @@ impl Plan {
             let values: Vec<Value> = values.filter_map(|value| field.shown(value)).collect();
             if !values.is_empty() {
                 shown.insert(field.path.to_string(), values);
+            }
+        }
+        if !self.unmapped.patterns.is_empty() {
+            self.unmapped.read(&mut String::new(), source, shown);
+        }
+    }
+}
+
+/// What of a document the mapping does not know.
+struct Unmapped {
+    mapping: Arc<Mapping>,
+    /// Of paths that are wanted.
+    patterns: Vec<String>,
+}
+
+impl Unmapped {
+    /// Adds the values at `path` and below that no field of the mapping takes, as they are.
+    fn read(&self, path: &mut String, value: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
+        match value {
+            Value::Null => {}
+            Value::Array(items) => {
+                for item in items {
+                    self.read(path, item, shown);
+                }
+            }
+            Value::Object(entries) => {
+                for (name, inner) in entries {
+                    let length = path.len();
+                    if length > 0 {
+                        path.push('.');
+                    }
+                    path.push_str(name);
+                    self.read(path, inner, shown);
+                    path.truncate(length);
+                }
+            }
+            scalar => {
+                let is_wanted = |pattern: &String| matches_pattern(pattern, path);
+                if self.mapping.field(path).is_none() && self.patterns.iter().any(is_wanted) {
+                    let values = shown.entry(path.clone()).or_default();
+                    values.push(scalar.clone());
+                }
             }
         }
     }

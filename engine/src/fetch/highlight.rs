@@ -25,7 +25,7 @@ use self::fragments::Passage;
 use self::matcher::{Matcher, Span};
 use super::HighlightSpec;
 use super::fields::{Copies, copies, source_paths};
-use crate::control::{self, Control, Stop};
+use crate::control::{self, Control, Meter, Stop};
 use crate::error::EngineError;
 use crate::view::View;
 
@@ -103,16 +103,17 @@ impl Highlighter {
     /// Returns the fragments of each field of a document; fields without any are left out.
     ///
     /// # Errors
-    /// As [`Control::check`]: some thousands of tokens lie between two checks.
+    /// As [`Control::check`]: some thousands of tokens lie between two checks; as [`Meter::charge`] when
+    /// there is no memory for the fragments, before they are made.
     pub fn fragments(
         &self,
         source: &Value,
-        control: &Control,
-    ) -> Result<IndexMap<String, Vec<String>>, Stop> {
+        (control, mut meter): (&Control, Option<&mut Meter<'_>>),
+    ) -> Result<IndexMap<String, Vec<String>>, EngineError> {
         let mut pace = Pace::new(control);
         let mut found = IndexMap::new();
         for field in &self.fields {
-            let fragments = field.fragments(source, &mut pace)?;
+            let fragments = field.fragments(source, &mut pace, meter.as_deref_mut())?;
             if !fragments.is_empty() {
                 found.insert(field.path.to_string(), fragments);
             }
@@ -142,7 +143,12 @@ impl FieldPlan {
         }
     }
 
-    fn fragments(&self, source: &Value, pace: &mut Pace<'_>) -> Result<Vec<String>, Stop> {
+    fn fragments(
+        &self,
+        source: &Value,
+        pace: &mut Pace<'_>,
+        meter: Option<&mut Meter<'_>>,
+    ) -> Result<Vec<String>, EngineError> {
         let paths = self.source_paths.iter();
         let texts: Vec<String> = paths
             .flat_map(|path| values_at(source, path.as_str()))
@@ -169,6 +175,12 @@ impl FieldPlan {
             });
         }
         let chosen = self.choose(passages, &texts);
+        if let Some(meter) = meter {
+            let marked = chosen
+                .iter()
+                .map(|passage| passage.num_bytes_marked(&self.options));
+            meter.charge(marked.sum())?;
+        }
         let marked = chosen
             .iter()
             .map(|passage| passage.marked(&texts[passage.value], &self.options));

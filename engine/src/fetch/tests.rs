@@ -31,6 +31,7 @@ fn formats(fields: &[(&str, Option<&str>)]) -> Vec<FieldFormat> {
     let format = |(field, format): &(&str, Option<&str>)| FieldFormat {
         field: (*field).to_owned(),
         format: format.map(str::to_owned),
+        include_unmapped: false,
     };
     fields.iter().map(format).collect()
 }
@@ -314,4 +315,29 @@ fn places_of_another_view_are_refused() {
     stopped.cancel();
     let refused = fetch(&view, &[0], &FetchSpec::default(), &stopped);
     assert!(matches!(refused, Err(EngineError::Cancelled)));
+}
+
+#[test]
+fn content_for_which_there_is_no_memory_is_refused_and_given_back() {
+    use crate::control::MemoryAccount;
+
+    let text = "x".repeat(100_000);
+    let documents = (0..3).map(|n| (format!("d{n}"), json!({ "text": text })));
+    let documents: Documents = documents.collect();
+    for (limit, fits) in [(1_000_000, true), (200_000, false)] {
+        let account = MemoryAccount::root("request", limit);
+        let ledger = Ledger::open(&account).expect("an empty account");
+        let spec = FetchSpec {
+            ledger: Some(&ledger),
+            ..FetchSpec::default()
+        };
+        let fetched = fetch_all(&documents, &spec);
+        assert_eq!(fetched.is_ok(), fits, "{limit}");
+        if let Err(error) = fetched {
+            assert!(matches!(error, EngineError::CircuitBreaking { .. }));
+        }
+        assert!(account.held_bytes() > 100_000);
+        drop(ledger);
+        assert_eq!(account.held_bytes(), 0);
+    }
 }

@@ -1,4 +1,5 @@
-//! Terms and phrases of text fields, scored by tantivy's own scorers under the request's numbers.
+//! Terms and phrases of text fields, scored by tantivy's own scorers under the request's numbers: of
+//! fields whose k1 and b are tantivy's.
 //!
 //! tantivy computes idf as `ln(1 + x)` in f32, which for frequent terms is off by percents. So its
 //! weights are made for a term that no document holds, whose idf is harmless, and corrected by a
@@ -164,6 +165,14 @@ fn phrase_candidates(
         false,
         Box::new(SumCombiner::default),
     )))
+}
+
+/// Refuses a text field that is kept out of the index.
+pub(super) fn require_index(scope: &Scope<'_>, field: &FieldPath) -> Result<(), EngineError> {
+    match scope.view.fields().text(field.as_str()) {
+        Some(handle) => posting_set::require_index(field, handle),
+        None => Ok(()),
+    }
 }
 
 /// A text column with its numbers in the request; `None` where no document has the field.

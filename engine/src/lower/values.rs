@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 use std::ops::Bound;
 
 use gleaner_model::FieldPath;
+use gleaner_query::mapping::ignored_field;
 use gleaner_query::resolved::Scalar;
 use tantivy::Term;
 use tantivy::query::{EmptyWeight, EnableScoring, ExistsQuery, Query, RangeQuery, Weight};
@@ -78,6 +79,12 @@ pub(super) fn exists(
     let (mut weights, mut listed) = (Vec::new(), Vec::new());
     let present: Column = scope.view.fields().system().present;
     for field in fields {
+        if let Some(ignored) = ignored_field(field.as_str()) {
+            let handle = scope.view.field(ignored);
+            let ordinal = handle.map(|handle| names::IGNORED | u64::from(handle.ordinal));
+            listed.extend(ordinal.map(|ordinal| Term::from_field_u64(present, ordinal)));
+            continue;
+        }
         let Some(handle) = scope.view.field(field.as_str()) else {
             continue;
         };

@@ -15,12 +15,13 @@ use std::sync::Arc;
 use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
-use gleaner_query::answer::{AggregationResult, AggregationValue};
+use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 use gleaner_query::settings::cluster::DEFAULT_MAX_BUCKETS;
+use serde_json::Value;
 
 use super::{Aggregations, LiveKeys, Partial};
 use crate::aggregate::described;
-use crate::control::Control;
+use crate::control::{Control, Ledger, Meter};
 use crate::error::EngineError;
 
 /// What finishing needs beside partials and request.
@@ -39,6 +40,8 @@ pub struct FinalizeContext<'a> {
     pub live_keys: LiveKeys<'a>,
     /// By when finishing must end, and whether anybody waits for it; no limit by default.
     pub control: Arc<Control>,
+    /// What the results are charged to; nothing by default.
+    pub ledger: Option<Arc<Ledger>>,
 }
 
 impl<'a> FinalizeContext<'a> {
@@ -51,6 +54,7 @@ impl<'a> FinalizeContext<'a> {
             mappings: BTreeMap::new(),
             live_keys: LiveKeys::default(),
             control: Arc::new(Control::unlimited()),
+            ledger: None,
         }
     }
 }
@@ -72,6 +76,8 @@ impl Aggregations {
         Finalizer {
             context,
             num_buckets: 0,
+            meter: context.ledger.as_deref().map(Ledger::meter),
+            metas: HashMap::new(),
             empty: HashMap::new(),
         }
         .list(self, aggregations)
@@ -103,6 +109,10 @@ fn described(
 struct Finalizer<'a> {
     context: &'a FinalizeContext<'a>,
     num_buckets: usize,
+    /// Counts the results.
+    meter: Option<Meter<'a>>,
+    /// What results repeat, by the place of their aggregations in memory.
+    metas: HashMap<usize, Arc<Value>>,
     /// Results of no documents, by the place of their aggregations in memory.
     empty: HashMap<usize, Arc<Aggregations>>,
 }
@@ -131,10 +141,11 @@ impl Finalizer<'_> {
         partial: &Partial,
         aggregation: &Aggregation,
     ) -> Result<AggregationResult, EngineError> {
+        self.charge(size_of::<AggregationResult>() + aggregation.name.len())?;
         Ok(AggregationResult {
             name: aggregation.name.clone(),
             type_name: type_name(&aggregation.kind, partial),
-            meta: aggregation.meta.clone(),
+            meta: self.meta(aggregation),
             value: self.value(partial, aggregation)?,
         })
     }
@@ -200,7 +211,20 @@ impl Finalizer<'_> {
         if self.num_buckets > limit {
             return Err(EngineError::TooManyBuckets { limit });
         }
-        Ok(())
+        self.charge(num_buckets.saturating_mul(size_of::<Bucket>()))
+    }
+
+    fn charge(&mut self, num_bytes: usize) -> Result<(), EngineError> {
+        let meter = self.meter.as_mut();
+        meter.map_or(Ok(()), |meter| meter.charge(num_bytes))
+    }
+
+    /// Returns the `meta` of an aggregation; all its results share it.
+    fn meta(&mut self, aggregation: &Aggregation) -> Option<Arc<Value>> {
+        let meta = aggregation.meta.as_ref()?;
+        let place = std::ptr::from_ref(aggregation).addr();
+        let shared = self.metas.entry(place);
+        Some(Arc::clone(shared.or_insert_with(|| Arc::new(meta.clone()))))
     }
 }
 

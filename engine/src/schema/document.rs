@@ -11,6 +11,8 @@ mod convert;
 mod depth;
 mod error;
 mod fill;
+mod growth;
+mod late;
 mod plan;
 mod reader;
 mod walk;
@@ -24,13 +26,13 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{FieldPath, Mapping, MappingVersion};
-use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, infer_document};
-use serde_json::{Map, Value};
 
 pub use convert::{MAX_TERM_BYTES, quantise};
 pub use error::DocumentError;
 pub(crate) use fill::Identity;
 pub use fill::{DocumentBuilder, Prepared};
+pub use growth::Growth;
+pub(crate) use late::LateField;
 pub(crate) use reader::FieldReader;
 
 use plan::{NodeKind, Plan};
@@ -60,7 +62,7 @@ pub struct ParsedDocument<'a> {
     /// Values in the order in which they stand; a path occurs once per value.
     pub values: Vec<(FieldPath, FieldValue<'a>)>,
     /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping may have
-    /// to grow before the document can be ordered, see [`grown_mapping`].
+    /// to grow before the document can be ordered, see [`Growth`].
     pub has_new_fields: bool,
 }
 
@@ -143,7 +145,7 @@ impl DocumentParser {
         }
         let is_same = builder.mapping_version() == self.plan.version;
         Ok(Read::Known(
-            is_same.then(|| builder.prepare(walked.values, source)),
+            is_same.then(|| builder.prepare(walked, source)),
         ))
     }
 
@@ -184,35 +186,4 @@ impl DocumentParser {
         }
         Ok(())
     }
-}
-
-/// Returns the mapping that the document `id` needs, or `None` when `mapping` holds all its fields. A
-/// mapping that grew takes the document: nothing grows by one that is refused.
-///
-/// Agree on it with the coordinator, then parse the document under what was agreed.
-///
-/// # Errors
-/// [`DocumentError::Json`]; [`DocumentError::Mapping`] for fields that the mapping cannot take, or
-/// whose analyzer is not among `analyzers`; what [`DocumentParser::parse`] refuses under the mapping
-/// that grew.
-pub fn grown_mapping(
-    (id, source): (&str, &[u8]),
-    mapping: &Mapping,
-    rules: &MappingRules,
-    analyzers: &AnalyzerRegistry,
-) -> Result<Option<Mapping>, DocumentError> {
-    let document: Map<String, Value> =
-        serde_json::from_slice(source).map_err(|error| DocumentError::Json {
-            reason: error.to_string(),
-        })?;
-    let grown = infer_document(&document, mapping, rules).map_err(DocumentError::Mapping)?;
-    if let Some(grown) = &grown {
-        let is_known = |name: AnalysisName<'_>| match name {
-            AnalysisName::Analyzer(name) => analyzers.analyzer(name).is_some(),
-            AnalysisName::Normalizer(name) => analyzers.normalizer(name).is_some(),
-        };
-        check_analyzers(grown, Some(mapping), rules, &is_known).map_err(DocumentError::Mapping)?;
-        DocumentParser::new(grown, analyzers).has_new_fields(id, source)?;
-    }
-    Ok(grown)
 }

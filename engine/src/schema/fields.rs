@@ -117,6 +117,17 @@ impl Fields {
     }
 }
 
+/// Returns the system fields of the schema in tantivy's `meta`.
+pub(crate) fn system_of_meta(meta: &[u8]) -> Result<SystemFields, EngineError> {
+    #[derive(serde::Deserialize)]
+    struct Meta {
+        schema: Schema,
+    }
+    let meta: Meta = serde_json::from_slice(meta)
+        .map_err(|error| EngineError::Corrupt(format!("the schema cannot be read: {error}")))?;
+    SystemFields::new(&meta.schema)
+}
+
 impl SystemFields {
     fn new(schema: &Schema) -> Result<Self, EngineError> {
         let get = |name: &str| {

@@ -16,8 +16,12 @@ pub const TERM: &str = "_term";
 pub const ROUTING: &str = "_routing";
 /// `_source`: bytes as received, stored.
 pub const SOURCE: &str = "_source";
-/// Ordinals of fields that have a value but no doc values (text above all): indexed u64.
+/// Ordinals of fields that have a value but no doc values (text above all), and of those that ignored a
+/// value, with [`IGNORED`]: indexed u64.
 pub const PRESENT: &str = "_fields";
+/// Added to the ordinal of a field in [`PRESENT`] where it left out a value. Documents written before there
+/// was this are found without it.
+pub const IGNORED: u64 = 1 << 32;
 
 /// Returns the name of a mapping field's column; `None` for objects, which have none.
 pub fn column(field: &Field) -> Option<String> {

@@ -6,13 +6,9 @@
 
 use std::sync::Arc;
 
+use gleaner_query::resolved::Bm25;
 use parking_lot::RwLock;
 use tantivy::fieldnorm::FieldNormReader;
-
-/// Saturation of term frequency; fixed, because tantivy's block maxima are made with it.
-pub const K1: f64 = 1.2;
-/// Weight of the field's length; fixed for the same reason.
-pub const B: f64 = 0.75;
 
 /// Returns the inverse document frequency of a term that `matching` of `documents` hold.
 ///
@@ -34,6 +30,7 @@ static TABLES: RwLock<(Vec<Arc<LengthNorms>>, usize)> = RwLock::new((Vec::new(),
 /// The length normalisation of one field: k1 · (1 − b + b · length / average) by norm id.
 #[derive(Debug, Clone)]
 pub struct LengthNorms {
+    similarity: Bm25,
     average: f64,
     by_id: Box<[f64; 256]>,
     /// The same, rounded.
@@ -42,13 +39,14 @@ pub struct LengthNorms {
 
 impl LengthNorms {
     /// Tabulates the norms of a field whose mean length is `average` tokens, > 0.
-    pub fn new(average: f64) -> Self {
+    pub fn new(similarity: Bm25, average: f64) -> Self {
         let mut by_id = Box::new([0.0; 256]);
         for (id, norm) in by_id.iter_mut().enumerate() {
-            *norm = norm_of(length_of(id), average);
+            *norm = norm_of(similarity, length_of(id), average);
         }
         let rounded = Box::new(by_id.map(|norm| norm as f32));
         Self {
+            similarity,
             average,
             by_id,
             rounded,
@@ -56,13 +54,15 @@ impl LengthNorms {
     }
 
     /// Returns the table of `average`, made once for all fields, shards and queries that have the
-    /// same mean length: a query asks for the same few until documents change.
-    pub fn shared(average: f64) -> Arc<Self> {
-        let is_same = |table: &&Arc<Self>| table.average.to_bits() == average.to_bits();
+    /// same similarity and mean length: a query asks for the same few until documents change.
+    pub fn shared(similarity: Bm25, average: f64) -> Arc<Self> {
+        let is_same = |table: &&Arc<Self>| {
+            table.average.to_bits() == average.to_bits() && table.similarity == similarity
+        };
         if let Some(table) = TABLES.read().0.iter().find(is_same) {
             return Arc::clone(table);
         }
-        let table = Arc::new(Self::new(average));
+        let table = Arc::new(Self::new(similarity, average));
         let (tables, next) = &mut *TABLES.write();
         if tables.len() < TABLES_KEPT {
             tables.push(Arc::clone(&table));
@@ -71,6 +71,11 @@ impl LengthNorms {
             *next = (*next + 1) % TABLES_KEPT;
         }
         table
+    }
+
+    /// Returns k1 and b.
+    pub fn similarity(&self) -> Bm25 {
+        self.similarity
     }
 
     /// Returns the norms by norm id, rounded.
@@ -90,13 +95,14 @@ impl LengthNorms {
 
     /// Returns (k1 + 1) · tf / (tf + norm).
     pub fn saturated(&self, frequency: f64, id: u8) -> f64 {
-        (K1 + 1.0) * frequency / (frequency + self.get(id))
+        self.similarity.gain() * frequency / (frequency + self.get(id))
     }
 }
 
 /// Returns k1 · (1 − b + b · length / average).
-pub fn norm_of(length: u32, average: f64) -> f64 {
-    K1 * (1.0 - B + B * f64::from(length) / average)
+pub fn norm_of(similarity: Bm25, length: u32, average: f64) -> f64 {
+    let (k1, b) = (similarity.k1(), similarity.b());
+    k1 * (1.0 - b + b * f64::from(length) / average)
 }
 
 /// Returns the length in tokens that norm id `id` (0 to 255) stands for.
@@ -117,21 +123,40 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_shared_by_average_and_bounded() {
-        let one = LengthNorms::shared(0.125);
-        assert!(Arc::ptr_eq(&one, &LengthNorms::shared(0.125)));
+    fn tables_are_shared_by_what_they_are_made_of_and_bounded() {
+        let plain = Bm25::DEFAULT;
+        let one = LengthNorms::shared(plain, 0.125);
+        assert!(Arc::ptr_eq(&one, &LengthNorms::shared(plain, 0.125)));
+        let own = Bm25::new(2.0, 0.75).expect("in range");
+        let other = LengthNorms::shared(own, 0.125);
+        assert_eq!((one.similarity(), other.similarity()), (plain, own));
         for n in 0..2 * TABLES_KEPT {
             let average = 1e6 + n as f64;
-            assert_eq!(LengthNorms::shared(average).average(), average);
+            assert_eq!(LengthNorms::shared(plain, average).average(), average);
         }
         assert!(TABLES.read().0.len() <= TABLES_KEPT);
     }
 
     #[test]
     fn longer_documents_score_less() {
-        let norms = LengthNorms::new(10.0);
+        let norms = LengthNorms::new(Bm25::DEFAULT, 10.0);
         assert!(norms.saturated(1.0, 5) > norms.saturated(1.0, 20));
         assert!(norms.saturated(2.0, 5) > norms.saturated(1.0, 5));
-        assert!(norms.saturated(1e9, 5) < K1 + 1.0);
+        assert!(norms.saturated(1e9, 5) < 2.2);
+    }
+
+    #[test]
+    fn lengths_count_as_much_as_b_says_and_frequencies_as_k1_does() {
+        let norms = |k1, b| LengthNorms::new(Bm25::new(k1, b).expect("in range"), 10.0);
+        let without_length = norms(2.0, 0.0);
+        assert_eq!(without_length.get(5), without_length.get(200));
+        assert_eq!(without_length.saturated(4.0, 5), 2.0);
+        let binary = norms(0.0, 0.75);
+        assert_eq!(
+            (binary.saturated(1.0, 5), binary.saturated(9.0, 200)),
+            (1.0, 1.0)
+        );
+        // k1 · length / average = 2 · 5 / 10.
+        assert_eq!(norms(2.0, 1.0).saturated(1.0, 5), 1.5);
     }
 }

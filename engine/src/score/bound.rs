@@ -2,37 +2,60 @@
 //!
 //! # The problem
 //! A posting block stores one pair (norm, tf): the best of its documents under the average length
-//! of the *segment*. Scored under the *global* average it need not be the best any more, so the
-//! "maximum" may be too low and pruning may drop a winner.
+//! of the *segment*, and under [`STORED`], whatever the field's k1 and b. Scored under the *global*
+//! average and the field's own numbers it need not be the best any more, so the "maximum" may be too
+//! low and pruning may drop a winner.
 //!
 //! # The bound
-//! Write n_s(d), n_g(d) for a document's length norm under the segment's and the global average,
-//! and q(d) = n_s(d) / n_g(d), which depends on the length only and is monotonic in it. A term's
-//! contribution is W · s(r) with W = weight · (k1 + 1), r = tf / n_g and s(r) = r / (1 + r). Let m be
-//! the stored document and d any document of its block: tf_d / n_s(d) ≤ tf_m / n_s(m) =: ρ, hence
-//! r_d ≤ ρ · q(d) ≤ ρ · q_max, where q_max is q at the shortest or at the longest length of the
-//! segment. So no document of the block scores more than
+//! Write n_s(d) for a document's length norm as the segment was written, n_g(d) for the one that
+//! scores are made of, and q(d) = n_s(d) / n_g(d). Both norms are a line in the length, with a start
+//! and a slope ≥ 0, so q depends on the length only and is monotonic in it: that holds for any two
+//! averages, and for any two pairs of k1 and b. A term's contribution is W · s(r) with
+//! W = weight · (k1 + 1), r = tf / n_g and s(r) = r / (1 + r). Let m be the stored document and d any
+//! document of its block: tf_d / n_s(d) ≤ tf_m / n_s(m) =: ρ, hence r_d ≤ ρ · q(d) ≤ ρ · q_max, where
+//! q_max is q at the shortest or at the longest length of the segment. So no document of the block
+//! scores more than
 //!
 //! W · s(ρ · q_max) = W · tf_m / (tf_m + n_s(m) / q_max).
 //!
-//! Where the averages agree q_max is 1 and this is the stored maximum itself. A block without a
-//! stored pair, and a list as a whole, are bounded by W, since s < 1. Weights are ≥ 0 and scores are
-//! sums, so bounds add up.
+//! Where the norms are alike but for a factor (averages that agree, the same b) q is the same for all
+//! lengths, and this is the block's maximum itself. The further b is from the stored one, the weaker
+//! it is. With k1 = 0 there is no norm: q_max is infinite and the bound W, which every document scores.
+//! A block without a stored pair, and a list as a whole, are bounded by W too, since s ≤ 1. Weights are
+//! ≥ 0 and scores are sums, so bounds add up.
 //!
 //! # Arithmetic
 //! Bounds are computed in f32 from a W raised by [`MARGIN`]: of the fewer than 16 roundings of 2⁻²⁴
-//! in one bound, and of those in a sum of [`MOST_TERMS`] of them, none makes it too low.
+//! in one bound, and of those in a sum of [`MOST_TERMS`] of them, none makes it too low. A rounding is
+//! relative as long as nothing leaves the range of f32: [`Scale::is_bounded`] refuses weights and norms
+//! with which something could.
+//!
+//! tantivy chooses m by s in f32. Of documents with s near 1 it cannot tell which has the larger r: by
+//! 4 roundings of s, r may be off by [`UNTOLD`]. That counts for s(ρ · q) only where q is small, so there
+//! q_max is raised by it.
 
 use std::sync::LazyLock;
 
-use super::bm25::{B, K1, LengthNorms, length_of, norm_of};
+use gleaner_query::resolved::Bm25;
+
+use super::bm25::{LengthNorms, length_of, norm_of};
+
+/// What tantivy takes a block's best document by (`tantivy::query::Bm25Weight`).
+const STORED: Bm25 = Bm25::DEFAULT;
 
 /// Share by which bounds are raised.
 pub(crate) const MARGIN: f64 = 2e-5;
 /// Bounds that may be added up under the margin.
 pub(crate) const MOST_TERMS: usize = 256;
-/// Smallest and largest weights whose bounds f32 can tell.
+/// Smallest and largest weights, times k1 + 1, whose bounds f32 can tell.
 const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-20..=1e20;
+/// Largest norm that it can tell them with: the smallest product is then 1e-35, the largest 1e35.
+const LARGEST_NORM: f64 = 1e15;
+/// Share by which r of a block's best document may be below that of another one: 2⁻²² / ((1 − s) · s),
+/// where 1 − s = n / (tf + n) with n ≥ 0.3 and tf < 255, beyond which no frequency is stored.
+const UNTOLD: f64 = 3e-4;
+/// Ratio of norms from which on that is 2⁻²² / q at most, which the margin has room for.
+const FAINT: f64 = 0.125;
 
 /// Lengths by norm id.
 static LENGTHS: LazyLock<[f32; 256]> =
@@ -55,9 +78,9 @@ pub struct Lengths {
 /// an average of its own, and so many tables do not stay in the processor's nearest cache.
 pub(crate) struct BlockBound {
     lengths: &'static [f32; 256],
-    /// k1 · (1 − b) / q_max.
+    /// k1 · (1 − b) / q_max, of [`STORED`].
     base: f32,
-    /// k1 · b / average / q_max.
+    /// k1 · b / average / q_max, of [`STORED`].
     slope: f32,
     /// Norm id of the shortest document.
     shortest: u8,
@@ -70,12 +93,17 @@ impl BlockBound {
         if !is_usable || lengths.shortest == 0 {
             return None;
         }
-        let ratio = |id: u8| norm_of(length_of(usize::from(id)), lengths.average) / global.get(id);
-        let largest = ratio(lengths.shortest).max(ratio(lengths.longest));
+        let stored = |id: u8| norm_of(STORED, length_of(usize::from(id)), lengths.average);
+        let ratio = |id: u8| stored(id) / global.get(id);
+        let mut largest = ratio(lengths.shortest).max(ratio(lengths.longest));
+        if largest < FAINT {
+            largest *= 1.0 + UNTOLD;
+        }
+        let (k1, b) = (STORED.k1(), STORED.b());
         Some(Self {
             lengths: &LENGTHS,
-            base: (K1 * (1.0 - B) / largest) as f32,
-            slope: (K1 * B / lengths.average / largest) as f32,
+            base: (k1 * (1.0 - b) / largest) as f32,
+            slope: (k1 * b / lengths.average / largest) as f32,
             shortest: lengths.shortest,
         })
     }
@@ -101,19 +129,19 @@ pub(crate) struct Scale<'a> {
 }
 
 impl<'a> Scale<'a> {
-    /// Returns whether bounds can be told for scores of this weight.
-    pub(crate) fn is_bounded(weight: f64) -> bool {
-        WEIGHTS.contains(&weight)
+    /// Returns whether bounds can be told for scores of this weight and these norms.
+    pub(crate) fn is_bounded(weight: f64, norms: &LengthNorms) -> bool {
+        WEIGHTS.contains(&(weight * norms.similarity().gain())) && norms.get(255) <= LARGEST_NORM
     }
 
-    /// Returns the scale of a term of `weight` = boost · idf, which [`Scale::is_bounded`] takes.
+    /// Returns the scale of a term of `weight` = boost · idf: [`Scale::is_bounded`] takes it with `norms`.
     pub(crate) fn new(
         weight: f64,
         norms: &'a LengthNorms,
         norm_ids: &'a [u8],
         blocks: Option<&'a BlockBound>,
     ) -> Self {
-        let most = weight * (K1 + 1.0) * (1.0 + MARGIN);
+        let most = weight * norms.similarity().gain() * (1.0 + MARGIN);
         Self {
             weight,
             most: most as f32,
@@ -169,6 +197,8 @@ impl<'a> Scale<'a> {
         need: f32,
         selected: &mut [u8; 128],
     ) -> usize {
+        // No score is below 0; and −∞ times a norm of 0 would be no number.
+        let need = need.max(0.0);
         // W · tf / (tf + n) ≥ need, without the division.
         let spare = self.most - need;
         let norms = self.norms.rounded();
@@ -250,122 +280,4 @@ impl Slack {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn longest_of(id: u8) -> u32 {
-        length_of(usize::from(id) + 1) - 1
-    }
-
-    /// Documents of a block: norm ids and frequencies, at most as large as the length allows.
-    fn block() -> impl Strategy<Value = Vec<(u8, u32)>> {
-        let document = (1u8..160, 0.0..1.0_f64).prop_map(|(id, share)| {
-            let frequency = 1.0 + (share * f64::from(longest_of(id) - 1)).floor();
-            (id, frequency as u32)
-        });
-        proptest::collection::vec(document, 1..40)
-    }
-
-    /// The pair that tantivy stores of a block, as the skip entry holds it.
-    fn stored(block: &[(u8, u32)], average: f64) -> (u8, u32) {
-        let norms = LengthNorms::new(average);
-        let value =
-            |&(id, tf): &(u8, u32)| tf as f32 / (tf as f32 + norms.rounded()[usize::from(id)]);
-        let best = block.iter().max_by(|a, b| value(a).total_cmp(&value(b)));
-        let (id, frequency) = *best.expect("a block has documents");
-        (id, if frequency < 255 { frequency } else { u32::MAX })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
-        #[test]
-        fn no_document_of_a_block_exceeds_its_bounds(
-            segment_average in 0.5..5_000.0_f64,
-            global_average in 0.5..5_000.0_f64,
-            block in block(),
-            weight in 1e-6..1e6_f64,
-        ) {
-            let ids: Vec<u8> = block.iter().map(|&(id, _)| id).collect();
-            let lengths = Lengths {
-                average: segment_average,
-                shortest: *ids.iter().min().unwrap(),
-                longest: *ids.iter().max().unwrap(),
-            };
-            let global = LengthNorms::new(global_average);
-            let bound = BlockBound::new(lengths, &global);
-            let scale = Scale::new(weight, &global, &ids, bound.as_ref());
-            let ceiling = scale.of_block(Some(stored(&block, segment_average)));
-            for (doc, &(_, frequency)) in (0..).zip(&block) {
-                let score = scale.score(doc, frequency) as f32;
-                let own = scale.of_document(doc, frequency);
-                prop_assert!(score <= ceiling && score <= scale.most(), "{score} {ceiling}");
-                prop_assert!(least(own) <= score && score <= own, "{score} {own}");
-            }
-        }
-
-        #[test]
-        fn what_is_selected_holds_all_that_reach_the_need(
-            average in 0.5..5_000.0_f64,
-            block in block(),
-            share in 0.0..1.1_f32,
-            is_bounded in proptest::bool::ANY,
-        ) {
-            let ids: Vec<u8> = block.iter().map(|&(id, _)| id).collect();
-            let frequencies: Vec<u32> = block.iter().map(|&(_, tf)| tf).collect();
-            let documents: Vec<u32> = (0..ids.len() as u32).collect();
-            let norms = LengthNorms::new(average);
-            let lengths = Lengths {
-                average: average * 1.5,
-                shortest: *ids.iter().min().unwrap(),
-                longest: *ids.iter().max().unwrap(),
-            };
-            let bound = BlockBound::new(lengths, &norms).filter(|_| is_bounded);
-            let scale = Scale::new(3.0, &norms, &ids, bound.as_ref());
-            let need = share * scale.most();
-            let mut selected = [0; 128];
-            let num_selected = scale.select(&documents, &frequencies, need, &mut selected);
-            let selected = &selected[..num_selected];
-            for (position, (&doc, &frequency)) in documents.iter().zip(&frequencies).enumerate() {
-                let is_selected = selected.contains(&(position as u8));
-                let score = scale.score(doc, frequency) as f32;
-                prop_assert!(is_selected || score < need);
-                prop_assert!(!is_selected || f64::from(score) >= f64::from(need) * (1.0 - 1e-3));
-            }
-        }
-    }
-
-    #[test]
-    fn equal_averages_bound_a_block_by_its_best_document() {
-        let lengths = Lengths {
-            average: 200.0,
-            shortest: 5,
-            longest: 120,
-        };
-        let global = LengthNorms::new(200.0);
-        let bound = BlockBound::new(lengths, &global).unwrap();
-        let ids = [40];
-        let scale = Scale::new(1.0, &global, &ids, Some(&bound));
-        let (ceiling, score) = (scale.of_block(Some((40, 7))), scale.score(0, 7) as f32);
-        assert!(ceiling >= score && ceiling < score * 1.0001);
-    }
-
-    #[test]
-    fn unknown_averages_leave_only_the_bound_of_the_list() {
-        let lengths = Lengths {
-            average: 0.0,
-            shortest: 1,
-            longest: 1,
-        };
-        let global = LengthNorms::new(5.0);
-        assert!(BlockBound::new(lengths, &global).is_none());
-        let scale = Scale::new(1.0, &global, &[], None);
-        assert_eq!(scale.of_block(Some((1, 1))), scale.most());
-    }
-
-    #[test]
-    fn slack_lets_pass_what_is_close() {
-        let slack = Slack::of(3);
-        assert!(slack.may_reach(2.5, 2.5) && !slack.may_reach(2.4, 2.5));
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use gleaner_query::answer::Explanation;
 use gleaner_query::resolved::{Clause, ShardQuery};
 use tantivy::{DocId, SegmentReader};
 
-use super::bm25::{B, K1, LengthNorms};
+use super::bm25::{LengthNorms, norm_of};
 use super::canonical::{Asked, Cursor};
 use super::model::{Model, TermNumbers};
 use crate::control::Control;
@@ -39,7 +39,10 @@ pub(crate) fn explain(
     let control = Arc::new(control.apart());
     let scope = Scope {
         view,
-        model: &Arc::new(Model::new(Arc::clone(&query.statistics))),
+        model: &Arc::new(Model::new(
+            Arc::clone(&query.statistics),
+            &query.similarities,
+        )),
         control: &control,
         // One document is no reason to keep bitmaps.
         filters: &Arc::new(FilterCache::new(FilterCacheOptions {
@@ -216,7 +219,7 @@ impl Explainer<'_> {
                 details.push(tf_of(frequency, length, norms));
                 format!(
                     "weight({field}:{what}) [BM25], boost * idf * {} * tf of:",
-                    K1 + 1.0
+                    norms.similarity().gain()
                 )
             }
             _ => format!("weight({field}:{what}), boost * idf of:"),
@@ -255,15 +258,16 @@ fn idf_of(numbers: TermNumbers) -> Explanation {
 }
 
 fn tf_of(frequency: f64, length: u32, norms: &LengthNorms) -> Explanation {
-    let norm = super::bm25::norm_of(length, norms.average());
+    let similarity = norms.similarity();
+    let norm = norm_of(similarity, length, norms.average());
     Explanation {
         value: (frequency / (frequency + norm)) as f32,
         description: "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:"
             .to_owned(),
         details: vec![
             leaf(frequency, "freq, occurrences of term within document"),
-            leaf(K1, "k1, term saturation parameter"),
-            leaf(B, "b, length normalization parameter"),
+            leaf(similarity.k1(), "k1, term saturation parameter"),
+            leaf(similarity.b(), "b, length normalization parameter"),
             leaf(f64::from(length), "dl, length of field (approximate)"),
             leaf(norms.average(), "avgdl, average length of field"),
         ],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::{FieldStatistics, Scalar, Statistics};
+use gleaner_query::resolved::{Bm25, FieldStatistics, Scalar, Similarities, Statistics};
 
 use super::bm25::{self, LengthNorms};
 use crate::EngineError;
@@ -27,18 +27,15 @@ pub(crate) struct TermNumbers {
 }
 
 impl Model {
-    /// Tabulates `statistics`.
-    pub(crate) fn new(statistics: Arc<Statistics>) -> Self {
-        let tabulated = |numbers: &FieldStatistics| {
+    /// Tabulates `statistics` by the `similarities` of an index.
+    pub(crate) fn new(statistics: Arc<Statistics>, similarities: &Similarities) -> Self {
+        let tabulated = |(field, numbers): (&FieldPath, &FieldStatistics)| {
             let average = numbers.total_length as f64 / numbers.documents as f64;
             let is_usable = numbers.documents > 0 && numbers.total_length > 0;
-            is_usable.then(|| LengthNorms::shared(average))
+            let norms = is_usable.then(|| LengthNorms::shared(similarities.of(field), average));
+            Some((field.clone(), norms?))
         };
-        let norms = statistics
-            .fields
-            .iter()
-            .filter_map(|(field, numbers)| Some((field.clone(), tabulated(numbers)?)))
-            .collect();
+        let norms = statistics.fields.iter().filter_map(tabulated).collect();
         Self { statistics, norms }
     }
 
@@ -56,6 +53,12 @@ impl Model {
     /// Returns the length norms of a text field; `None` when no document has it.
     pub(crate) fn norms(&self, field: &FieldPath) -> Option<&Arc<LengthNorms>> {
         self.norms.get(field)
+    }
+
+    /// Returns whether tantivy's scorers, whose k1 and b are constants, are close to the field's scores.
+    pub(crate) fn is_scored_by_tantivy(&self, field: &FieldPath) -> bool {
+        let norms = self.norms(field);
+        norms.is_none_or(|norms| norms.similarity() == Bm25::DEFAULT)
     }
 
     /// Returns the numbers of a term.
@@ -157,10 +160,11 @@ mod tests {
         };
         let terms = [("red", 3), ("car", 2), ("auto", 0)];
         let terms = terms.map(|(term, matching)| (term.to_owned(), matching));
-        let model = Model::new(Arc::new(Statistics {
+        let statistics = Arc::new(Statistics {
             fields: BTreeMap::from([(field.clone(), numbers)]),
             terms: BTreeMap::from([(field.clone(), BTreeMap::from(terms))]),
-        }));
+        });
+        let model = Model::new(statistics, &Similarities::default());
         let phrase = |second: &[&str]| {
             let second = second.iter().map(|&term| term.to_owned()).collect();
             model.phrase_idf(&field, &[(0, vec!["red".to_owned()]), (1, second)])

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::Statistics;
+use gleaner_query::resolved::{Similarities, Statistics};
 
 use super::bm25::LengthNorms;
 use super::model::Model;
@@ -30,13 +30,14 @@ impl TextWeight {
     }
 }
 
-/// The weights of a request's terms.
+/// The weights of a request's terms in one index.
 pub struct TermWeights(Model);
 
 impl TermWeights {
-    /// Tabulates `statistics`, which hold the numbers of every term asked about.
-    pub fn new(statistics: Arc<Statistics>) -> Self {
-        Self(Model::new(statistics))
+    /// Tabulates `statistics`, which hold the numbers of every term asked about, by the
+    /// `similarities` of the index.
+    pub fn new(statistics: Arc<Statistics>, similarities: &Similarities) -> Self {
+        Self(Model::new(statistics, similarities))
     }
 
     /// Returns the weight of a term of a text field, its score multiplied by `boost`; `None` where no

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
+use gleaner_query::resolved::{Clause, ShardQuery, Similarities, Statistics};
 use roaring::RoaringBitmap;
 
 use super::{SearchEnv, Target};
@@ -27,7 +27,10 @@ impl LiveFilters {
     pub(crate) fn new(target: &Target, env: &SearchEnv<'_>) -> Self {
         Self {
             view: Arc::clone(&target.view),
-            model: Arc::new(Model::new(Arc::new(Statistics::default()))),
+            model: Arc::new(Model::new(
+                Arc::new(Statistics::default()),
+                &Similarities::default(),
+            )),
             control: Arc::clone(env.control),
             filters: Arc::clone(env.filters),
         }

@@ -8,8 +8,9 @@ use gleaner_query::answer::{ShardHit, ShardHits, SortValue};
 use gleaner_query::resolved::TieBreak;
 use tantivy::DocId;
 
+use super::order::Order;
 use super::rank;
-use super::request::{Order, Request};
+use super::request::Request;
 use super::sorting::{self, SortedHit};
 use crate::EngineError;
 use crate::control::Control;
@@ -51,12 +52,18 @@ fn answer(
             Some(plan.finish(partials)?.encode()?)
         }
     };
+    let is_late = shard.is_late.load(Ordering::Relaxed);
+    let mut total = shard.total.load(Ordering::Relaxed);
+    if is_late && request.count_limit > 0 {
+        // A tally that was late has not counted all that was ranked before.
+        total = total.max(hits.len() as u64);
+    }
     let best_score = hits.iter().filter_map(|hit| hit.score).reduce(f32::max);
     Ok(ShardHits {
         generation: shard.target.view.generation(),
         view: shard.target.view.id(),
         num_documents: shard.target.view.num_documents(),
-        total: shard.total.load(Ordering::Relaxed),
+        total,
         max_score: if is_by_score {
             best_score
         } else {
@@ -64,10 +71,11 @@ fn answer(
         },
         hits,
         aggregations,
-        timed_out: shard.is_late.load(Ordering::Relaxed),
+        timed_out: is_late,
         terminated_early: shard.is_terminated.load(Ordering::Relaxed),
         times: None,
         unmatched: None,
+        may_be_stale: false,
     })
 }
 

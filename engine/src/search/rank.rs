@@ -6,7 +6,8 @@ use std::sync::Arc;
 use gleaner_model::DocumentId;
 use tantivy::DocId;
 
-use super::request::{AfterScore, Order, Request, Shard};
+use super::order::{AfterScore, Order};
+use super::request::{Request, Shard};
 use crate::EngineError;
 use crate::control::Control;
 use crate::lower::Scope;

@@ -4,17 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use gleaner_model::ShardNumber;
-use gleaner_query::answer::{ShardHits, SortValue};
+use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, ShardQuery};
-use gleaner_query::search::{SortTarget, TrackTotal};
+use gleaner_query::search::TrackTotal;
 use parking_lot::Mutex;
 use tantivy::query::Weight;
 
 use super::aggregations::{self, LiveFilters};
-use super::prune::{Plan, ShardPlan};
-use super::sorting::{SortedHit, Sorting, read_tie};
-use super::{SearchEnv, Target, answer, count, prune, walk};
+use super::order::Order;
+use super::prune::{Plan, Pruning, ShardPlan, Totals};
+use super::shape::Shape;
+use super::sorting::SortedHit;
+use super::tally::{ShardTally, Tally};
+use super::{SearchEnv, Target, answer, cost, count, prune, tally, walk};
 use crate::control::{Reservation, Stop};
 use crate::lower::{self, Scope};
 use crate::partial::Aggregations;
@@ -41,6 +43,9 @@ pub(super) struct Request<'a> {
     pub(super) boost: f64,
     /// How the query is ranked without looking at every match; `None` where all are looked at.
     plan: Option<Plan<'a>>,
+    /// How its matches are counted by their lists alone; `None` where nothing is to be counted, or
+    /// counting is left to those who look at the matches.
+    pub(super) tally: Option<Tally<'a>>,
     pub(super) slack: Slack,
     /// Whether any use of the matches needs their scores.
     pub(super) needs_scores: bool,
@@ -50,31 +55,6 @@ pub(super) struct Request<'a> {
     pub(super) counted: AtomicU64,
     pub(super) count_limit: u64,
     _memory: Reservation,
-}
-
-/// What the hits are ordered by.
-pub(super) enum Order {
-    /// Nothing: only totals and aggregations are wanted.
-    None,
-    /// The score; `Some`: only hits after this one.
-    Score(Option<AfterScore>),
-    /// Sort keys.
-    Keys(Sorting),
-}
-
-/// A point of the order by score.
-pub(super) struct AfterScore {
-    pub(super) score: f64,
-    pub(super) tie: Option<AfterTie>,
-    /// Hits equal in all that come after it in shards of larger numbers.
-    pub(super) shard: Option<ShardNumber>,
-}
-
-/// A tie-break to go on after.
-#[derive(Debug, Clone)]
-pub(super) struct AfterTie {
-    pub(super) hash: u64,
-    pub(super) id: Option<gleaner_model::DocumentId>,
 }
 
 /// One shard of the request.
@@ -96,10 +76,12 @@ pub(super) struct Shard<'a> {
 enum Way {
     /// Every match is looked at; the weight scores or only matches, as the request needs.
     Walk(Box<dyn Weight>),
-    /// Documents are skipped by bounds.
-    Prune(ShardPlan),
+    /// Documents are skipped by bounds; a tally, if there is one, counts beside that.
+    Prune(ShardPlan, Option<ShardTally>),
     /// Matches are counted, nothing else is wanted.
     Count(Box<dyn Weight>),
+    /// As `Count`, by their lists alone.
+    Tally(ShardTally),
     /// Totals are known and nothing else is wanted.
     Nothing,
 }
@@ -156,7 +138,7 @@ impl<'a> Request<'a> {
     ) -> Result<Self, Unready> {
         let (clause, boost) = lower::simplify(&query.query, 1.0);
         let slack = Slack::of(lower::num_nodes(clause)).with_dis_max(lower::widest_dis_max(clause));
-        let order = order_of(query)?;
+        let order = Order::of(query)?;
         let num_segments: usize = targets
             .iter()
             .map(|target| target.view.segments().len())
@@ -166,6 +148,10 @@ impl<'a> Request<'a> {
             Order::Score(_) => query.top as u64 * SCORED_BYTES,
             Order::Keys(_) => (query.top * num_segments.max(1)) as u64 * SORTED_BYTES,
         };
+        let mut memory = env.memory.reserve(bytes)?;
+        let num_threads = env.pool.map_or(1, rayon::ThreadPool::current_num_threads);
+        let num_at_once = num_segments.min(num_threads);
+        cost::charge(query, num_at_once, env.control, &mut memory)?;
         let mut aggregations = Vec::with_capacity(targets.len());
         for (index, &target) in targets.iter().enumerate() {
             aggregations.push(match filters.get(index) {
@@ -182,9 +168,16 @@ impl<'a> Request<'a> {
             Order::Score(_) => true,
             Order::Keys(sorting) => sorting.needs_scores() || query.track_scores,
         };
-        let model = Arc::new(Model::new(Arc::clone(&query.statistics)));
+        let shape = if sees_all(query, &order) {
+            None
+        } else {
+            Shape::of(clause, boost)
+        };
+        let statistics = Arc::clone(&query.statistics);
+        let model = Arc::new(Model::new(statistics, &query.similarities));
         let mut request = Self {
-            plan: plan_of(query, &order, (clause, boost), &model)?,
+            plan: plan_of(query, &order, shape.as_ref(), &model)?,
+            tally: None,
             query,
             env,
             model,
@@ -205,9 +198,10 @@ impl<'a> Request<'a> {
                 TrackTotal::UpTo(limit) => limit.saturating_add(1),
                 TrackTotal::Exact => u64::MAX,
             },
-            _memory: env.memory.reserve(bytes)?,
+            _memory: memory,
         };
         let totals = request.known_totals(targets)?;
+        request.tally = request.tally_of(shape.as_ref());
         for (index, (&target, plan)) in targets.iter().zip(aggregations).enumerate() {
             let mut shard = request
                 .prepare(target, index, plan)
@@ -267,6 +261,8 @@ impl<'a> Request<'a> {
         if matches!(self.order, Order::None) {
             return Ok(if self.count_limit == 0 {
                 Way::Nothing
+            } else if let Some(own) = self.tally_on(scope)? {
+                Way::Tally(own)
             } else {
                 Way::Count(lower::unscored(scope, self.clause)?)
             });
@@ -277,9 +273,29 @@ impl<'a> Request<'a> {
             if scope.view.segments().is_empty() {
                 plan.check_gates(scope)?;
             }
-            return Ok(Way::Prune(own));
+            return Ok(Way::Prune(own, self.tally_on(scope)?));
         }
         Ok(Way::Walk(lower::query(scope, &query.query)?))
+    }
+
+    /// Returns what counts the matches by their lists alone; `None` where nothing is left to be counted. Up to
+    /// a limit the walk that ranks counts as it goes: it skips nothing until there are enough, and then it need
+    /// not read the same lists twice.
+    fn tally_of(&self, shape: Option<&Shape<'a>>) -> Option<Tally<'a>> {
+        let query = self.query;
+        let is_counted_apart =
+            matches!(self.order, Order::None) || query.track_total == TrackTotal::Exact;
+        if self.count_limit == 0 || !is_counted_apart || query.post_filter.is_some() {
+            return None;
+        }
+        Tally::of(shape?)
+    }
+
+    fn tally_on(&self, scope: &Scope<'_>) -> Result<Option<ShardTally>, EngineError> {
+        match &self.tally {
+            Some(tally) => tally.on_shard(scope.view),
+            None => Ok(None),
+        }
     }
 
     /// Returns the totals that need no walk, if they are enough or all that is wanted; then
@@ -367,11 +383,25 @@ impl<'a> Request<'a> {
     }
 
     fn evaluate(&self, shard: &Shard<'a>, segment: &SegmentView) -> Result<(), EngineError> {
-        match (&shard.way, &self.plan) {
-            (Way::Walk(weight), _) => walk::segment(self, shard, segment, weight.as_ref()),
-            (Way::Prune(own), Some(plan)) => prune::segment(self, shard, segment, (plan, own)),
-            (Way::Count(weight), _) => count::segment(self, shard, segment, weight.as_ref()),
-            (Way::Prune(_), None) | (Way::Nothing, _) => Ok(()),
+        match &shard.way {
+            Way::Walk(weight) => walk::segment(self, shard, segment, weight.as_ref()),
+            Way::Prune(own, own_tally) => {
+                let Some(plan) = &self.plan else {
+                    return Ok(());
+                };
+                let totals = match own_tally {
+                    Some(_) => Totals::Left,
+                    None => Totals::Counted,
+                };
+                let pruning = Pruning { plan, own, totals };
+                match (prune::segment(self, shard, segment, &pruning)?, own_tally) {
+                    (Totals::Left, Some(own)) => tally::segment(self, shard, segment, own),
+                    _ => Ok(()),
+                }
+            }
+            Way::Count(weight) => count::segment(self, shard, segment, weight.as_ref()),
+            Way::Tally(own) => tally::segment(self, shard, segment, own),
+            Way::Nothing => Ok(()),
         }
     }
 
@@ -393,50 +423,13 @@ fn sees_all(query: &ShardQuery, order: &Order) -> bool {
 fn plan_of<'a>(
     query: &'a ShardQuery,
     order: &Order,
-    query_and_boost: (&'a Clause, f64),
+    shape: Option<&Shape<'a>>,
     model: &Model,
 ) -> Result<Option<Plan<'a>>, EngineError> {
-    if sees_all(query, order) || matches!(order, Order::None) {
-        return Ok(None);
+    match shape {
+        Some(shape) if matches!(order, Order::Score(_)) => {
+            Plan::new(shape, query.post_filter.as_ref(), model)
+        }
+        _ => Ok(None),
     }
-    Plan::new(query_and_boost, query.post_filter.as_ref(), model)
-}
-
-/// Reads order and starting point of a query.
-fn order_of(query: &ShardQuery) -> Result<Order, EngineError> {
-    if query.top == 0 {
-        return Ok(Order::None);
-    }
-    let is_by_score = match query.sort.as_slice() {
-        [] => true,
-        [only] => only.target == SortTarget::Score && only.descending,
-        _ => false,
-    };
-    if !is_by_score {
-        return Ok(Order::Keys(Sorting::new(&query.sort)));
-    }
-    if let Some(after) = &query.after {
-        let tie = after.tie.as_ref();
-        let tie = tie.map(|tie| AfterTie {
-            hash: tie.hash,
-            id: tie.id.clone(),
-        });
-        let score = match after.keys.first() {
-            Some(SortValue::F64(score)) => *score,
-            other => return Err(EngineError::Internal(format!("{other:?} is no score"))),
-        };
-        let shard = after.shard;
-        return Ok(Order::Score(Some(AfterScore { score, tie, shard })));
-    }
-    let Some(values) = &query.search_after else {
-        return Ok(Order::Score(None));
-    };
-    let refuse = || EngineError::Query(format!("search_after {values:?} does not fit the sort"));
-    let score = values
-        .first()
-        .and_then(serde_json::Value::as_f64)
-        .ok_or_else(refuse)?;
-    let (hash, shard) = read_tie(&values[1..])?;
-    let tie = hash.map(|hash| AfterTie { hash, id: None });
-    Ok(Order::Score(Some(AfterScore { score, tie, shard })))
 }

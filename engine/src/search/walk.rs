@@ -6,9 +6,10 @@ use tantivy::query::{Scorer, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
 use super::count;
+use super::order::Order;
 use super::prune::holds;
 use super::rank::Ranker;
-use super::request::{Order, Request, Shard};
+use super::request::{Request, Shard};
 use super::sorting::SegmentSorter;
 use crate::EngineError;
 use crate::aggregate::SegmentAggregator;

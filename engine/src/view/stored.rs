@@ -12,6 +12,7 @@ use tantivy::{DocAddress, DocId, SegmentReader, TantivyError};
 use super::{SegmentView, View, place};
 use crate::EngineError;
 use crate::document_cache::Kept;
+use crate::schema::fields::SystemFields;
 use crate::schema::names;
 
 /// A document as the index holds it.
@@ -118,14 +119,17 @@ fn unpack(
     doc: DocId,
 ) -> Result<Kept, EngineError> {
     let bytes = store.get_document_bytes(doc)?;
-    let corrupt = |what: &str| {
+    kept(&bytes, view.fields().system()).map_err(|what| {
         let address = DocAddress::new(segment.ord(), doc);
         EngineError::Corrupt(format!("document {address:?} {what}"))
-    };
-    let system = view.fields().system();
+    })
+}
+
+/// Reads what the store holds of a document; else says what is wrong with it.
+pub(crate) fn kept(bytes: &[u8], system: &SystemFields) -> Result<Kept, &'static str> {
     let (mut id, mut routing, mut source) = (None, None, None);
-    for field in StoredFields::of(&bytes).ok_or_else(|| corrupt("cannot be read"))? {
-        let (field, value) = field.ok_or_else(|| corrupt("cannot be read"))?;
+    for field in StoredFields::of(bytes).ok_or("cannot be read")? {
+        let (field, value) = field.ok_or("cannot be read")?;
         let text = || std::str::from_utf8(value).ok().map(str::to_owned);
         match field {
             field if field == system.id.field_id() => id = text(),
@@ -136,7 +140,7 @@ fn unpack(
     }
     let id = id.and_then(|id| DocumentId::parse(&id).ok());
     Ok(Kept {
-        id: id.ok_or_else(|| corrupt("has no id"))?,
+        id: id.ok_or("has no id")?,
         routing,
         source: source.map(Bytes::copy_from_slice).unwrap_or_default(),
     })

@@ -14,7 +14,7 @@ use tantivy::schema::Schema;
 use super::Writer;
 use super::memory::{Gauge, Share};
 use crate::EngineError;
-use crate::directory::{CommitMeta, ShardDirectory};
+use crate::directory::ShardDirectory;
 use crate::schema::document::DocumentBuilder;
 use crate::schema::fields::{self, Fields};
 
@@ -32,8 +32,9 @@ pub(super) fn open_index(
         .map_err(|error| EngineError::Corrupt(format!("the schema cannot be read: {error}")))?;
     // Norms must be complete before tantivy opens a segment.
     directory.set_norm_columns(fields::columns_with_norms(&schema));
-    let mut index = Index::open(directory)?;
-    index.register_plugin(Arc::new(Gauge(Arc::clone(share))));
+    let mut index = Index::open(directory.clone())?;
+    let share = Arc::clone(share);
+    index.register_plugin(Arc::new(Gauge { share, directory }));
     Ok(index)
 }
 
@@ -71,7 +72,7 @@ impl Writer {
 
     /// Writes the checkpoint into the meta in memory although no document changed.
     pub(super) fn write_checkpoint(&mut self) -> Result<(), EngineError> {
-        let payload = CommitMeta::payload(self.next_seq_no, self.ordered_under);
+        let payload = self.payload();
         if self.tantivy.is_some() {
             // tantivy keeps a copy of the meta and would write the old payload back.
             let mut prepared = self.tantivy()?.prepare_commit()?;

@@ -13,7 +13,8 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use gleaner_threads::Turns;
 use parking_lot::{Condvar, Mutex};
@@ -23,7 +24,10 @@ use tantivy::schema::Schema;
 use tantivy::schema::document::ErasedDocument;
 use tantivy::{DocId, Segment};
 
+use super::Writer;
 use super::backlog::Queued;
+use super::seats::{Seats, Tenure};
+use crate::directory::ShardDirectory;
 
 /// What an empty segment in the making takes: tantivy's term table and its first arena pages.
 pub(super) const EMPTY_BYTES: usize = 7 << 20;
@@ -48,6 +52,8 @@ pub struct IndexingMemory {
     shares: Mutex<Vec<Weak<Share>>>,
     waiting: Mutex<usize>,
     freed: Condvar,
+    seats: Seats,
+    began: Instant,
 }
 
 /// One writer's part.
@@ -59,13 +65,20 @@ pub(crate) struct Share {
     /// Its batches of documents that wait.
     waiting: AtomicUsize,
     must_flush: AtomicBool,
+    /// Seats that its writer has, or that were taken for it.
+    num_seats: AtomicUsize,
+    tenure: Tenure,
+    writer: OnceLock<Weak<Mutex<Writer>>>,
 }
 
 impl IndexingMemory {
     /// Returns a budget of `limit_bytes`, raised to 20,000,000: tantivy works with no less.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
+        let limit = limit_bytes.max(MIN_BYTES);
         Arc::new(Self {
-            limit: limit_bytes.max(MIN_BYTES),
+            limit,
+            seats: Seats::within(limit - limit / 4),
+            began: Instant::now(),
             buffered: AtomicUsize::new(0),
             shares: Mutex::default(),
             waiting: Mutex::default(),
@@ -76,6 +89,22 @@ impl IndexingMemory {
     /// Returns the bytes of segments in the making, estimated.
     pub fn buffered_bytes(&self) -> usize {
         self.buffered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    /// Returns the time since there is this memory.
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Returns the parts of the writers that have a seat.
+    pub(crate) fn seated(&self) -> Vec<Arc<Share>> {
+        let shares = self.shares.lock();
+        let alive = shares.iter().filter_map(Weak::upgrade);
+        alive.filter(|share| share.has_seat()).collect()
     }
 
     /// Returns the bytes that documents may take while they wait.
@@ -119,9 +148,50 @@ impl Share {
             buffered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             must_flush: AtomicBool::new(false),
+            num_seats: AtomicUsize::new(0),
+            tenure: Tenure::default(),
+            writer: OnceLock::new(),
         });
         memory.shares.lock().push(Arc::downgrade(&share));
         share
+    }
+
+    pub(super) fn memory(&self) -> &IndexingMemory {
+        &self.memory
+    }
+
+    /// Remembers the writer that this is the part of: it may be asked to close for another.
+    pub(crate) fn belongs_to(&self, writer: &Arc<Mutex<Writer>>) {
+        self.writer.get_or_init(|| Arc::downgrade(writer));
+    }
+
+    pub(super) fn writer(&self) -> Option<&Weak<Mutex<Writer>>> {
+        self.writer.get()
+    }
+
+    /// Returns whether its writer has a seat.
+    pub(crate) fn has_seat(&self) -> bool {
+        self.num_seats.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts a seat that was taken.
+    pub(super) fn sat_down(&self) {
+        self.tenure.begin(self.memory.now());
+        self.num_seats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a seat that is left.
+    pub(super) fn stood_up(&self) {
+        self.num_seats.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
+    /// Notes that its writer was used just now.
+    pub(crate) fn note_use(&self) {
+        self.tenure.used(self.memory.now());
     }
 
     /// Returns the limit that tantivy itself keeps for this writer.
@@ -197,8 +267,11 @@ impl Drop for Permit {
     }
 }
 
-/// The plugin that estimates the segments of one writer.
-pub(crate) struct Gauge(pub(crate) Arc<Share>);
+/// The plugin that estimates the segments of one writer, and checks what it merges.
+pub(crate) struct Gauge {
+    pub(super) share: Arc<Share>,
+    pub(super) directory: ShardDirectory,
+}
 
 impl SegmentPlugin for Gauge {
     fn extensions(&self) -> &[&str] {
@@ -207,16 +280,25 @@ impl SegmentPlugin for Gauge {
 
     fn create_writer(&self, _: &PluginWriterContext<'_>) -> tantivy::Result<Box<dyn PluginWriter>> {
         have_long_turns();
-        self.0.grow(EMPTY_BYTES);
+        self.share.grow(EMPTY_BYTES);
         Ok(Box::new(SegmentGauge {
-            share: Arc::clone(&self.0),
+            share: Arc::clone(&self.share),
             bytes: EMPTY_BYTES,
         }))
     }
 
-    fn merge(&self, _: PluginMergeContext<'_>) -> tantivy::Result<()> {
+    fn merge(&self, merge: PluginMergeContext<'_>) -> tantivy::Result<()> {
         have_long_turns();
-        Ok(())
+        // Damage that a merge reads would have a right checksum afterwards.
+        let names = merge
+            .readers
+            .iter()
+            .map(|reader| reader.segment_id().uuid_string());
+        let verified = self.directory.verify_segments(&names.collect::<Vec<_>>());
+        verified.map_err(|damage| {
+            tracing::error!(%damage, "segments are not merged: they are damaged");
+            tantivy::TantivyError::SystemError(damage.to_string())
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -73,6 +74,14 @@ impl Begun {
     }
 }
 
+/// Merges that policies have begun, since the process did.
+static NUM_BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many merges were begun by themselves, of all shards of the process.
+pub fn merges_begun() -> u64 {
+    NUM_BEGUN.load(Ordering::Relaxed)
+}
+
 /// A policy, and a note of what it had merged.
 #[derive(Debug)]
 struct Noted {
@@ -84,6 +93,7 @@ impl MergePolicy for Noted {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
         self.begun.forget(segments);
         let candidates = self.policy.compute_merge_candidates(segments);
+        NUM_BEGUN.fetch_add(candidates.len() as u64, Ordering::Relaxed);
         candidates
             .iter()
             .for_each(|candidate| self.begun.note(&candidate.0));

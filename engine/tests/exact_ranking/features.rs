@@ -326,7 +326,8 @@ fn expansions_are_the_first_live_terms_in_order() {
         limit: 20,
     };
     for target in &cluster.targets {
-        let found = expand(&target.view, &request, &Control::unlimited()).unwrap();
+        let mut held = MemoryAccount::root("test", 1 << 20).reserve(0).unwrap();
+        let found = expand(&target.view, &request, &Control::unlimited(), &mut held).unwrap();
         let of_shard = |d: &&Document| {
             d.class * LAYOUT.shards / corpus::CLASSES == target.key.shard.0 as usize
         };

@@ -152,7 +152,7 @@ impl Cluster {
         sum
     }
 
-    /// Searches all shards.
+    /// Searches all shards with the default similarity.
     pub(crate) fn search(
         &self,
         clause: &Clause,
@@ -160,12 +160,16 @@ impl Cluster {
         top: usize,
         track_total: TrackTotal,
     ) -> Found {
-        let query = ShardQuery {
+        self.answer(&ShardQuery {
             top,
             track_total,
             ..query(clause, statistics)
-        };
-        self.merged(self.run(&query).expect("the query is good"))
+        })
+    }
+
+    /// Searches all shards.
+    pub(crate) fn answer(&self, query: &ShardQuery) -> Found {
+        self.merged(self.run(query).expect("the query is good"))
     }
 
     /// Searches all shards for totals and hits, giving errors back.

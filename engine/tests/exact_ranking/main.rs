@@ -16,7 +16,7 @@ mod stock;
 
 use std::sync::Arc;
 
-use gleaner_query::resolved::{Clause, Scalar, Statistics};
+use gleaner_query::resolved::{Clause, Scalar, ShardQuery, Statistics};
 use gleaner_query::search::TrackTotal;
 use rand::Rng;
 use rand::SeedableRng;
@@ -55,9 +55,16 @@ fn compare(corpus: &Corpus, cluster: &Cluster, num_queries: usize, seed: u64) ->
             _ => TrackTotal::UpTo(10_000),
         };
         let statistics = Arc::new(cluster.statistics(&clause));
-        let expected = oracle::search(corpus, &clause, &statistics, top);
-        let found = cluster.search(&clause, &statistics, top, track);
-        let context = format!("seed {seed} query {number} top {top} {clause:?}");
+        let query = ShardQuery {
+            top,
+            track_total: track,
+            similarities: queries::similarities(&mut rng),
+            ..layout::query(&clause, &statistics)
+        };
+        let expected = oracle::search(corpus, &query);
+        let found = cluster.answer(&query);
+        let similarities = &query.similarities;
+        let context = format!("seed {seed} query {number} top {top} {clause:?} {similarities:?}");
         assert_eq!(found.hits.len(), expected.hits.len(), "{context}");
         for (found, expected) in found.hits.iter().zip(&expected.hits) {
             assert_eq!(found, expected, "{context}");
@@ -157,12 +164,12 @@ fn stock_pruning_fails_where_ours_is_exact() {
         in_shard += usize::from(wrong.0);
         merged += usize::from(wrong.1);
         let statistics = Arc::new(cluster.statistics(&clause));
-        let found = cluster.search(&clause, &statistics, top, TrackTotal::Exact);
-        assert_eq!(
-            found,
-            oracle::search(&corpus, &clause, &statistics, top),
-            "{words:?}"
-        );
+        let query = ShardQuery {
+            top,
+            ..layout::query(&clause, &statistics)
+        };
+        let (found, expected) = (cluster.answer(&query), oracle::search(&corpus, &query));
+        assert_eq!(found, expected, "{words:?}");
     }
     println!("stock tantivy: {in_shard} shard lists, {merged} merged of {num_queries} wrong");
     assert!(

@@ -5,24 +5,19 @@ use std::ops::Bound;
 
 use gleaner_model::FieldPath;
 use gleaner_model::hash::tie_break_hash;
-use gleaner_query::resolved::{Clause, FieldStatistics, Scalar, Statistics, StatisticsRequest};
+use gleaner_query::resolved::{
+    Clause, FieldStatistics, Scalar, ShardQuery, Statistics, StatisticsRequest,
+};
 use tantivy::fieldnorm::FieldNormReader;
 
 use crate::corpus::{Corpus, Document};
 use crate::layout::Found;
 
 /// Ranks all live documents.
-pub(crate) fn search(
-    corpus: &Corpus,
-    clause: &Clause,
-    statistics: &Statistics,
-    top: usize,
-) -> Found {
+pub(crate) fn search(corpus: &Corpus, query: &ShardQuery) -> Found {
     let scored = |document: &Document| {
-        Some((
-            score(clause, document, statistics)? as f32,
-            document.id.clone(),
-        ))
+        let score = boosted(&query.query, document, query, 1.0)?;
+        Some((score as f32, document.id.clone()))
     };
     let mut hits: Vec<(f32, String)> = corpus.live.values().filter_map(scored).collect();
     hits.sort_by(|a, b| {
@@ -32,7 +27,7 @@ pub(crate) fn search(
             .then_with(|| a.1.cmp(&b.1))
     });
     let total = hits.len() as u64;
-    hits.truncate(top);
+    hits.truncate(query.top);
     Found {
         hits: hits
             .into_iter()
@@ -99,12 +94,8 @@ fn number(term: &str) -> u32 {
     }
 }
 
-/// Returns the score of a document, `None` where it does not match.
-pub(crate) fn score(clause: &Clause, document: &Document, numbers: &Statistics) -> Option<f64> {
-    boosted(clause, document, numbers, 1.0)
-}
-
-fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f64) -> Option<f64> {
+/// Returns the score of a document under the numbers of a query, `None` where it does not match.
+fn boosted(clause: &Clause, document: &Document, numbers: &ShardQuery, boost: f64) -> Option<f64> {
     let inner = |clause: &Clause| boosted(clause, document, numbers, boost);
     let text = Text { document, numbers };
     match clause {
@@ -136,6 +127,7 @@ fn boosted(clause: &Clause, document: &Document, numbers: &Statistics, boost: f6
             slop: 0,
         } => {
             let terms = positions.iter().flat_map(|(_, terms)| terms);
+            let numbers = &numbers.statistics;
             let held = terms.filter(|term| numbers.terms[field][*term] > 0);
             let idf: f64 = held.map(|term| idf(numbers, field, &[term])).sum();
             text.weigh(field, boost * idf, phrase_count(document, field, positions))
@@ -206,7 +198,7 @@ fn sum(clause: &Clause, score: impl Fn(&Clause) -> Option<f64>) -> Option<f64> {
 /// A document under the numbers of a request.
 struct Text<'a> {
     document: &'a Document,
-    numbers: &'a Statistics,
+    numbers: &'a ShardQuery,
 }
 
 impl Text<'_> {
@@ -218,7 +210,7 @@ impl Text<'_> {
         wanted: &[&String],
         boost: f64,
     ) -> Option<f64> {
-        let weight = boost * idf(self.numbers, field, group);
+        let weight = boost * idf(&self.numbers.statistics, field, group);
         self.weigh(field, weight, count(self.document, field, wanted))
     }
 
@@ -229,11 +221,13 @@ impl Text<'_> {
         if matches!(field.as_str(), "tag" | "flag") {
             return Some(weight);
         }
-        let numbers = self.numbers.fields[field];
+        let numbers = self.numbers.statistics.fields[field];
         let average = numbers.total_length as f64 / numbers.documents as f64;
         let length = f64::from(quantised(words(self.document, field).len()));
-        let norm = 1.2 * (1.0 - 0.75 + 0.75 * length / average);
-        Some(weight * ((1.2 + 1.0) * frequency / (frequency + norm)))
+        let similarity = self.numbers.similarities.of(field);
+        let (k1, b) = (similarity.k1(), similarity.b());
+        let norm = k1 * (1.0 - b + b * length / average);
+        Some(weight * ((k1 + 1.0) * frequency / (frequency + norm)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use gleaner_model::{DocumentId, FieldPath};
-use gleaner_query::resolved::{Clause, Scalar};
+use gleaner_query::resolved::{Bm25, Clause, Scalar, Similarities};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -39,6 +39,21 @@ pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         }
         _ => compound(rng, corpus),
     }
+}
+
+/// Draws how the text fields are scored: half of the time as everywhere.
+pub(crate) fn similarities(rng: &mut StdRng) -> Similarities {
+    if rng.random_bool(0.5) {
+        return Similarities::default();
+    }
+    let mut drawn = || {
+        let k1 = [0.0, 0.4, 1.2, 2.0, rng.random_range(0.0..10.0), 1e4][rng.random_range(0..6)];
+        let b = [0.0, 0.75, 0.75, rng.random(), 1.0][rng.random_range(0..5)];
+        Bm25::new(k1, b).expect("in range")
+    };
+    [(body(), drawn()), (title(), drawn())]
+        .into_iter()
+        .collect()
 }
 
 /// Draws `count` words of a query.

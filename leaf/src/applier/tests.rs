@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use gleaner_model::SeqNo;
 use gleaner_proto::LeafClient;
@@ -147,9 +148,15 @@ async fn who_brings_a_few_operations_leaves_a_large_batch_before_them_to_its_thr
         .offer_now(SeqNo(41), (small, Vec::new()), told);
     assert_eq!(left, Ok(Left::ToThread));
     assert_eq!(shard.applier.next(), SeqNo(1));
-    let draining = Arc::clone(&shard);
-    let drained = tokio::task::spawn_blocking(move || draining.applier.drain());
-    soon(drained).await.expect("drains");
+    let drain = |until| {
+        let draining = Arc::clone(&shard);
+        tokio::task::spawn_blocking(move || draining.applier.drain(until))
+    };
+    // Its turn is over at once: the rest waits for the next one.
+    let is_done = soon(drain(Instant::now())).await.expect("drains");
+    assert_eq!((is_done, shard.applier.next()), (false, SeqNo(41)));
+    let is_done = soon(drain(Instant::now() + Duration::from_secs(60))).await;
+    assert!(is_done.expect("drains"));
     assert_eq!(shard.applier.next(), SeqNo(42));
     assert_eq!(num_told.load(Ordering::Relaxed), 2);
 }

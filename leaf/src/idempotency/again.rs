@@ -16,7 +16,7 @@ use gleaner_proto::write::{
 
 use super::earlier::{Earlier, Was};
 use super::told::Items;
-use crate::fault::engine_fault;
+use crate::fault::copy_fault;
 use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
@@ -188,7 +188,7 @@ impl Again<'_> {
             return Ok(Some((Known::from(latest), source)));
         }
         let found = self.shard.engine().view().find(id);
-        let found = found.map_err(|error| engine_fault(self.shard.key, &error))?;
+        let found = found.map_err(|error| copy_fault(self.shard, &error))?;
         Ok(found.map(|found| {
             let known = Known {
                 seq_no: found.seq_no,

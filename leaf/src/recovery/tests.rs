@@ -73,7 +73,7 @@ async fn a_log_that_was_trimmed_too_far_is_a_clear_failure() {
     let fixture = fixture.crash().await;
     let reason = fault(&fixture, 1).await;
     assert!(
-        reason.contains("its log begins at 1, but 0 is needed"),
+        reason.contains("before operation 0, its log begins at 1"),
         "{reason}"
     );
 }
@@ -162,7 +162,9 @@ async fn a_leaf_that_stops_replays_no_further() {
     let state = fixture.coordinator.state();
     let index = Arc::clone(&state.indices[&key(1).index]);
     let analyzers = crate::mapping::analyzers_of(&index).expect("built in");
-    let opened = fixture.leaf.open_shard(key(1), index, analyzers).await;
+    let opening = Arc::default();
+    let opened = fixture.leaf.open_shard((key(1), opening), index, analyzers);
+    let opened = opened.await;
     assert_eq!(opened.err().as_deref(), Some("the node stops"));
     let fixture = fixture.start_again();
     assert_eq!(fixture.shard().await.engine().view().num_documents(), 1);
@@ -228,4 +230,32 @@ async fn a_deleted_index_leaves_neither_files_nor_log_although_it_is_written_to(
         .expect("a folder")
         .count();
     assert_eq!(left, 0, "files stay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_older_than_what_documents_were_written_under_is_refused_by_name() {
+    for is_committed in [true, false] {
+        let fixture = Fixture::start();
+        let empty = fixture.write(vec![put("a", "{}")]).await;
+        empty.expect("written");
+        let old = Arc::clone(&fixture.coordinator.state().indices[&key(1).index].mapping);
+        let written = fixture.write(vec![put("a", r#"{"n":1}"#)]).await;
+        written.expect("written");
+        match is_committed {
+            true => fixture.leaf.stop().await,
+            false => fixture.leaf.abandon().await,
+        }
+        fixture
+            .change(|state| {
+                let index = state.indices.get_mut(&key(1).index).expect("it is there");
+                Arc::make_mut(index).mapping = Arc::clone(&old);
+            })
+            .await;
+        let fixture = fixture.start_again();
+        let reason = fault(&fixture, 1).await;
+        assert!(
+            reason.contains("the cluster state is an older one"),
+            "{reason}"
+        );
+    }
 }

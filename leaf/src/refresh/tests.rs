@@ -86,7 +86,10 @@ async fn views_that_are_opened_show_it() {
     let opened = soon(fixture.leaf.open_views(call)).await.remove(0);
     let pinned = opened.expect("there is room");
     let shard = fixture.shard().await;
-    let view = shard.views.find(pinned.view).expect("it is kept");
+    let view = shard
+        .views
+        .find(pinned.view, std::time::Instant::now())
+        .expect("it is kept");
     assert_eq!(view.num_documents(), 1);
 }
 
@@ -100,7 +103,7 @@ async fn who_reads_what_searches_see_gets_it_too() {
         remaining: PATIENCE,
     };
     let read = soon(fixture.leaf.get(get)).await.expect("reads");
-    assert!(read[0].is_some());
+    assert!(read.found[0].is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,23 +4,28 @@
 //! files, so a crash at any instant leaves either the copy as it was or one that is begun again:
 //!
 //! ```text
-//! folder made → files fetched → log removed → copy removed → folder renamed
+//! folder made → files fetched → log begun anew → copy removed → folder renamed
 //! ```
 
 mod page;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_engine::copy::ShardIndex;
+use gleaner_log::Beginning;
 use gleaner_log::files::RealFiles;
+use gleaner_model::{History, Relation, SeqNo};
 use gleaner_proto::replicate::{Snapshot, SnapshotCall, SnapshotFile};
 use gleaner_proto::{LeafFault, ReplicationClient};
 
 use super::{Halt, Keeper};
-use crate::removal::{Folders, remove_dir};
+use crate::Leaf;
+use crate::healing::Patient;
+use crate::history::Kept;
+use crate::removal::{Folders, remove_dir, sync_dir};
 use page::{Incoming, MAX_TRIES};
 
 /// How long files of a snapshot stay on the primary when nothing is asked of them.
@@ -33,53 +38,105 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
 const PAGE_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Folders {
+    /// Returns whether there are files without the commit that names them: a copy never is without one.
+    pub(super) fn has_lost_commit(&self) -> bool {
+        self.copy.exists()
+            && !self.incoming.exists()
+            && !ShardIndex::is_committed(&self.copy, &RealFiles)
+    }
+
     /// Returns whether the copy has to be made from the primary's files.
     pub(super) fn is_to_be_copied(&self) -> bool {
         self.incoming.exists() || !ShardIndex::is_committed(&self.copy, &RealFiles)
     }
 }
 
-/// Says on disk that the copy is to be made from files.
-pub(super) fn begin(folders: &Folders) -> std::io::Result<()> {
-    fs::create_dir_all(&folders.incoming)?;
-    sync_dir(&folders.index)
+/// Makes the folder where the files gather. [`Folders::incoming`] says by being there that the copy is to be
+/// made from files.
+pub(super) fn begin(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    sync_dir(folder.parent().unwrap_or(Path::new(".")))
+}
+
+impl Leaf {
+    /// Fetches the files of a durable commit of another copy for a primary whose own are damaged.
+    pub(crate) async fn fetch_commit(
+        self: &Arc<Self>,
+        patient: &Patient<'_>,
+        from: &Arc<dyn ReplicationClient>,
+        folders: &Folders,
+    ) -> Result<Snapshot, String> {
+        let keeper = Keeper {
+            leaf: Arc::clone(self),
+            key: patient.key,
+            opening: Arc::clone(patient.opening),
+            since: std::time::Instant::now(),
+            source: None,
+        };
+        let fetched = keeper.fetch_commit(from, None, &folders.mended).await;
+        fetched.map_err(Halt::reason)
+    }
 }
 
 impl Keeper {
     /// Makes the copy's folder anew from the files of a durable commit of the primary.
     pub(super) async fn copy_files(&self, folders: &Folders) -> Result<(), Halt> {
-        begin(folders).map_err(|error| Halt::later(&error))?;
-        let primary = self.leaf.primary_of(self.key);
-        let primary = primary.ok_or_else(|| Halt::Later(super::follow::NO_PRIMARY.to_owned()))?;
+        let primary = self.source()?;
+        let held = self.leaf.own_history(self.key).await;
+        let held = held.map_err(Halt::Later)?;
         self.opening.tell("the primary prepares its files");
+        let snapshot = self
+            .fetch_commit(&primary, Some(&held), &folders.incoming)
+            .await?;
+        self.install(folders, &snapshot).await
+    }
+
+    /// Fetches the files of a durable commit into `folder`, which is made once it is known that they may replace
+    /// this copy's: the history of the commit must hold what this copy does. Where that is `None`, any copy may
+    /// answer, and the caller compares.
+    async fn fetch_commit(
+        &self,
+        from: &Arc<dyn ReplicationClient>,
+        held: Option<&History>,
+        folder: &Path,
+    ) -> Result<Snapshot, Halt> {
         let call = SnapshotCall {
             shard: self.key,
             follower: self.leaf.node(),
             keep_alive: KEEP_ALIVE,
+            any_copy: held.is_none(),
+            // Another copy than the primary does not judge: it holds more.
+            held: held.filter(|_| self.source.is_none()).cloned(),
         };
         let snapshot = self
-            .asked(SNAPSHOT_PATIENCE, primary.open_snapshot(call))
+            .asked(SNAPSHOT_PATIENCE, from.open_snapshot(call))
             .await?;
-        let fetched = self.fetch(&primary, &snapshot, folders).await;
-        // Best effort: the primary lets them go by itself after a while.
-        let closing = primary.close_snapshot(self.key, snapshot.id);
+        let fetched = match held.map(|held| check_history(held, &snapshot)) {
+            Some(Err(halt)) => Err(halt),
+            _ => self.fetch(from, &snapshot, folder).await,
+        };
+        // Best effort: the other leaf lets them go by itself after a while.
+        let closing = from.close_snapshot(self.key, snapshot.id);
         drop(self.asked(PAGE_PATIENCE, closing).await);
-        fetched?;
-        self.install(folders).await
+        fetched.map(|()| snapshot)
     }
 
     async fn fetch(
         &self,
         primary: &Arc<dyn ReplicationClient>,
         snapshot: &Snapshot,
-        folders: &Folders,
+        folder: &Path,
     ) -> Result<(), Halt> {
         let names: Vec<String> = snapshot.files.iter().map(|f| f.name.clone()).collect();
         if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
             return Err(Halt::Later(format!("`{name}` is no name of a file")));
         }
-        let incoming = folders.incoming.clone();
-        blocking(move || remove_others(&incoming, &names)).await?;
+        let incoming = folder.to_owned();
+        blocking(move || {
+            begin(&incoming)?;
+            remove_others(&incoming, &names)
+        })
+        .await?;
         let total: u64 = snapshot.files.iter().map(|file| file.num_bytes).sum();
         let mut done = 0;
         for file in &snapshot.files {
@@ -87,13 +144,13 @@ impl Keeper {
                 primary,
                 snapshot: snapshot.id,
                 file,
-                folder: &folders.incoming,
+                folder,
                 before: (done, total),
             };
             self.file(fetching).await?;
             done += file.num_bytes;
         }
-        let incoming = folders.incoming.clone();
+        let incoming = folder.to_owned();
         blocking(move || sync_dir(&incoming)).await
     }
 
@@ -125,11 +182,19 @@ impl Keeper {
         )))
     }
 
-    /// Puts the files in the place of the copy's; its log begins where they end when it is opened.
-    async fn install(&self, folders: &Folders) -> Result<(), Halt> {
+    /// Puts the files in the place of the copy's; its log begins where they end.
+    async fn install(&self, folders: &Folders, snapshot: &Snapshot) -> Result<(), Halt> {
         // Before the files: an old log must never be replayed on top of new ones.
-        let removed = self.leaf.log.remove(self.key).await;
-        removed.map_err(|error| Halt::later(&error))?;
+        let history = snapshot.history.clone().unwrap_or_default();
+        let begin = Beginning {
+            at: snapshot.next_seq_no,
+            chain: history.chain.map_or(0, |chain| chain.hash),
+        };
+        // Before the log: what is noted of the old one must not be read as the new one's.
+        self.keep(Kept::without_chain(&history)).await?;
+        let begun = self.leaf.log.begin_at(self.key, begin).await;
+        begun.map_err(|error| Halt::later(&error))?;
+        self.keep(Kept::of(&history)).await?;
         let folders = folders.clone();
         blocking(move || {
             remove_dir(&folders.copy)?;
@@ -137,6 +202,12 @@ impl Keeper {
             sync_dir(&folders.index)
         })
         .await
+    }
+
+    /// Replaces what is noted of the copy's log.
+    pub(super) async fn keep(&self, kept: Kept) -> Result<(), Halt> {
+        let kept = self.leaf.keep_history(self.key, kept).await;
+        kept.map_err(Halt::Later)
     }
 
     /// Waits for the answer of the primary, within `patience`.
@@ -151,6 +222,29 @@ impl Keeper {
             Ok(Err(fault)) => Err(Halt::later(&fault)),
             Err(_) => Err(Halt::Later("the primary does not answer".to_owned())),
         }
+    }
+}
+
+/// Refuses a snapshot whose history does not hold what this copy does: it would be given up.
+fn check_history(held: &History, snapshot: &Snapshot) -> Result<(), Halt> {
+    if held.next == SeqNo(0) {
+        return Ok(());
+    }
+    let Some(history) = &snapshot.history else {
+        return Err(Halt::Later(
+            "the primary's version does not tell its history, so this copy is kept".to_owned(),
+        ));
+    };
+    match history.relation_to(held) {
+        Relation::Holds => Ok(()),
+        Relation::Unknown => Err(Halt::Later(
+            "whether the primary's history holds this copy's records cannot be told: remove the copy's folder to \
+             have it made again"
+                .to_owned(),
+        )),
+        Relation::Lacks(from) | Relation::Parts(from) => Err(Halt::Later(format!(
+            "the primary's history does not hold what this copy does from {from} on, which is kept"
+        ))),
     }
 }
 
@@ -192,10 +286,6 @@ fn remove_others(folder: &Path, names: &[String]) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn sync_dir(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

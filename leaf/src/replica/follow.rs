@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gleaner_log::Record;
-use gleaner_model::SeqNo;
+use gleaner_model::{History, PrimaryTerm, SeqNo};
+use gleaner_proto::LeafFault;
 use gleaner_proto::replicate::{LogPage, LogTailCall};
 
 use super::Halt;
@@ -32,6 +33,9 @@ const _: () = assert!(WAIT.as_secs() < SILENT_AFTER.as_secs());
 /// How much longer an answer may take.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long a copy waits for its primary when it is opened; then it serves what it has, which may be old.
+const SERVE_OLD_AFTER: Duration = Duration::from_secs(2);
+
 /// Follows the primary of one copy.
 pub(super) struct Follower {
     leaf: Arc<Leaf>,
@@ -44,6 +48,12 @@ pub(super) struct Follower {
     is_compared: bool,
     /// Whether it was told that the primary has not been heard of for long.
     is_cut_off: bool,
+    /// Whether the copy serves.
+    is_serving: bool,
+    /// When it began to ask for what the primary has.
+    begun: Instant,
+    /// The newest term of which it is noted where it begins.
+    term: PrimaryTerm,
     pause: Pause,
 }
 
@@ -64,6 +74,9 @@ impl Follower {
             next: shard.applier.next(),
             is_compared: false,
             is_cut_off: false,
+            is_serving: false,
+            begun: Instant::now(),
+            term: PrimaryTerm::default(),
             pause: Pause::default(),
         }
     }
@@ -92,16 +105,22 @@ impl Follower {
     }
 
     /// Follows until the copy has, and shows, what the primary had and showed at the first answer.
+    ///
+    /// # Errors
+    /// [`Halt::Kept`] when the primary does not answer for a while, or has lost what this copy holds: it
+    /// may serve as it is.
     pub(super) async fn catch_up(&mut self) -> Result<(), Halt> {
-        let mut goal = None;
+        self.begun = Instant::now();
+        // What the primary has is asked for at once, what comes next is waited for.
+        let mut page = tokio::select! {
+            page = self.next_page(Duration::ZERO) => page?,
+            () = tokio::time::sleep(SERVE_OLD_AFTER) => return Err(away("it does not answer")),
+        };
+        let goal = Goal {
+            end: page.end,
+            visible: page.visible,
+        };
         loop {
-            // What the primary has is asked for at once, what comes next is waited for.
-            let wait = if goal.is_some() { WAIT } else { Duration::ZERO };
-            let mut page = self.next_page(wait).await?;
-            let goal = *goal.get_or_insert(Goal {
-                end: page.end,
-                visible: page.visible,
-            });
             self.take(std::mem::take(&mut page.records)).await?;
             if self.is_whole(goal, page.visible) {
                 return Ok(());
@@ -110,6 +129,7 @@ impl Follower {
                 "it follows the primary, {} of {} operations are here",
                 self.next, page.end
             ));
+            page = self.next_page(WAIT).await?;
         }
     }
 
@@ -123,6 +143,7 @@ impl Follower {
 
     /// Follows until the copy is closed, fails, or must begin again from files.
     pub(super) async fn serve(&mut self) -> Halt {
+        self.is_serving = true;
         loop {
             let taken = match self.next_page(WAIT).await {
                 Ok(page) => self.take(page.records).await,
@@ -130,6 +151,12 @@ impl Follower {
             };
             match taken {
                 Ok(()) => {}
+                Err(Halt::Kept(reason)) => {
+                    self.shard.part(reason.clone());
+                    if let Err(halt) = self.later(reason).await {
+                        return halt;
+                    }
+                }
                 Err(Halt::Later(reason)) => {
                     if let Err(halt) = self.later(reason).await {
                         return halt;
@@ -171,6 +198,9 @@ impl Follower {
             }
         }
         self.is_compared = false;
+        if !self.is_serving && self.begun.elapsed() >= SERVE_OLD_AFTER {
+            return Err(away(&reason));
+        }
         self.opening.tell(reason);
         let mut pause = std::mem::take(&mut self.pause);
         let ended = self.until_ended(pause.wait()).await;
@@ -190,11 +220,17 @@ impl Follower {
             from: last.as_ref().map_or(self.next, |last| last.seq_no),
             max_bytes: PAGE_BYTES,
             wait,
+            held: self.held().await?,
         };
         let answer = tokio::time::timeout(wait + GRACE, primary.log_tail(call));
         let answer = self.until_ended(answer).await?;
         let answer = answer.map_err(|_| Halt::Later("the primary does not answer".to_owned()))?;
-        let mut page = answer.map_err(|fault| Halt::later(&fault))?;
+        let mut page = answer.map_err(|fault| match fault {
+            LeafFault::Stopped { reason, .. } => {
+                Halt::Kept(format!("its primary does not serve: {reason}"))
+            }
+            fault => Halt::later(&fault),
+        })?;
         self.hear();
         check_range(self.next, &page)?;
         let is_page = match last {
@@ -203,11 +239,21 @@ impl Follower {
             None => true,
         };
         self.is_compared = true;
+        self.shard.rejoin();
         if !is_page {
             return Ok(None);
         }
         check_order(self.next, &page.records)?;
         Ok(Some(page))
+    }
+
+    /// Returns what the copy holds when it is to be compared with the primary's.
+    async fn held(&self) -> Result<Option<History>, Halt> {
+        if self.is_compared {
+            return Ok(None);
+        }
+        let held = self.leaf.own_history(self.shard.key).await;
+        held.map(Some).map_err(Halt::Later)
     }
 
     /// Notes that the primary has answered.
@@ -240,4 +286,11 @@ impl Follower {
             _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Closed),
         }
     }
+}
+
+/// Returns why a copy serves without its primary.
+fn away(reason: &str) -> Halt {
+    Halt::Kept(format!(
+        "its primary has not been heard of since this copy was opened ({reason}): what it serves may be old"
+    ))
 }

@@ -1,18 +1,22 @@
 //! Opening what a replica has: its files at their checkpoint, and its log from there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
-use gleaner_log::LogError;
+use gleaner_log::{Beginning, LogError};
 use gleaner_model::{IndexMeta, MappingVersion, PrimaryTerm, SeqNo};
 
 use super::{Halt, Keeper};
 use crate::mapping::analyzers_of;
-use crate::recovery::Begin;
+use crate::recovery::{Begin, check_mapping};
 use crate::role::Role;
 use crate::shard::Shard;
 use crate::versions::VersionMap;
+
+/// How long a mapping that the copy was written under may take to be heard of.
+const NEWS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An engine at its last durable commit, with what it was opened under.
 struct Opened {
@@ -62,6 +66,11 @@ impl Keeper {
             let (engine, checkpoint) = opened.map_err(|error| match error {
                 // What a newer version wrote is not thrown away.
                 EngineError::Newer { .. } => Halt::broken(&error),
+                error if error.is_damage() => {
+                    let reason = crate::applier::told(&error);
+                    self.leaf.note_damage(self.key, &reason);
+                    Halt::Files(reason)
+                }
                 _ => Halt::Files(format!(
                     "its files cannot be opened: {}",
                     crate::applier::told(&error)
@@ -81,12 +90,26 @@ impl Keeper {
 
     /// Returns the index's meta as soon as its mapping is as new as `needed`.
     async fn index_at(&self, needed: MappingVersion) -> Result<Arc<IndexMeta>, Halt> {
+        if needed > MappingVersion(0) {
+            self.opening.tell(format!(
+                "it waits for version {needed} of its index's mapping, which it was written under: the \
+                 cluster state known here is an older one"
+            ));
+        }
         let mut states = self.leaf.coordinator.watch();
         let news = states.wait_for(|state| {
             let index = state.indices.get(&self.key.index);
             index.is_none_or(|index| index.mapping.version >= needed)
         });
-        let state = self.until_closed(news).await?.map_err(|_| Halt::Closed)?;
+        // It is about to come, or the state is that of a backup: then searches are not to wait for it.
+        let news = self.until_closed(tokio::time::timeout(NEWS_PATIENCE, news));
+        let Ok(state) = news.await? else {
+            let state = self.leaf.coordinator.state();
+            let index = state.indices.get(&self.key.index).ok_or(Halt::Closed)?;
+            check_mapping(index.mapping.version, needed).map_err(Halt::Broken)?;
+            return Ok(Arc::clone(index));
+        };
+        let state = state.map_err(|_| Halt::Closed)?;
         let index = state.indices.get(&self.key.index);
         index.cloned().ok_or(Halt::Closed)
     }
@@ -98,8 +121,9 @@ impl Keeper {
         let unfit =
             |reason: String| Halt::Files(format!("its log does not fit its files: {reason}"));
         let Some(tail) = log.tail(self.key).await.map_err(|e| log_halt(&e))? else {
-            let begun = log.begin_at(self.key, checkpoint).await;
-            begun.map_err(|error| Halt::later(&error))?;
+            if checkpoint > SeqNo(0) {
+                self.begin_log(checkpoint).await?;
+            }
             return Ok(checkpoint);
         };
         let page = log.read(self.key, checkpoint, 1).await;
@@ -111,6 +135,23 @@ impl Keeper {
             )));
         }
         Ok(next)
+    }
+}
+
+impl Keeper {
+    /// Begins the log of a copy that lost it where its files end. Nothing is known of a hash over what was
+    /// before, so it is not compared from now on.
+    async fn begin_log(&self, checkpoint: SeqNo) -> Result<(), Halt> {
+        let leaf = &self.leaf;
+        let kept = leaf.kept_terms(self.key, checkpoint).await;
+        let kept = leaf.keep_history(self.key, kept.map_err(Halt::Later)?);
+        kept.await.map_err(Halt::Later)?;
+        let begin = Beginning {
+            at: checkpoint,
+            chain: 0,
+        };
+        let begun = leaf.log.begin_at(self.key, begin).await;
+        begun.map_err(|error| Halt::later(&error))
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) fn count(shard: &Shard, answer: &Result<WriteAnswer, LeafFault>, star
             Ok(WriteResult::Created | WriteResult::Updated) => &counters.index,
             Ok(WriteResult::Deleted | WriteResult::NotFound) => &counters.delete,
             Ok(WriteResult::Noop) => &counters.noop,
+            // It is sent again.
+            Err(WriteFault::Unagreed { .. }) => continue,
             Err(_) => &counters.index_failed,
         };
         counter.fetch_add(1, Relaxed);

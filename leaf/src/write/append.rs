@@ -14,6 +14,7 @@ use gleaner_proto::LeafFault;
 
 use super::{SMALL_BYTES, SMALL_ITEMS, stopped};
 use crate::applier::{Left, OnApplied};
+use crate::applying::drain;
 use crate::fault::log_fault;
 use crate::growth::bytes_of;
 use crate::shard::{Primary, Shard};
@@ -115,13 +116,4 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
     }
     let applied = shard.applier.wait_applied(appended.last.next());
     applied.await.map_err(stopped)
-}
-
-/// Lets a thread that may block apply what is due.
-fn drain(shard: &Arc<Shard>) {
-    let draining = Arc::clone(shard);
-    // A panic stops the copy, which tells those who wait.
-    drop(tokio::task::spawn_blocking(move || {
-        draining.applier.drain();
-    }));
 }

@@ -61,6 +61,8 @@ impl Leaf {
             bytes,
             room: Arc::new(vec![room]),
             is_own_task: false,
+            asks_fields: call.asks_fields,
+            refused: call.refused,
         };
         let mut outcomes = Vec::with_capacity(call.items.len());
         let fault = match self.write_batches(shard, &call, None, &mut outcomes).await {

@@ -33,6 +33,7 @@ pub(crate) struct Gathering(Mutex<VecDeque<Small>>);
 struct Small {
     items: Vec<WriteItem>,
     term: PrimaryTerm,
+    asks_fields: bool,
     bytes: usize,
     room: Taken,
     began: Instant,
@@ -47,7 +48,7 @@ impl Gathering {
         calls.len() == 1
     }
 
-    /// Takes the oldest calls of one term that make a small batch, without those that nobody waits for
+    /// Takes the oldest calls of one term, that agree in whether they ask about fields, that make a small batch, without those that nobody waits for
     /// any more; returns whether there are more, for
     /// which the caller is to start another task.
     fn take(&self) -> (Vec<Small>, bool) {
@@ -62,7 +63,9 @@ impl Gathering {
             num_items += call.items.len();
             bytes += call.bytes;
             let is_full = num_items > SMALL_ITEMS || bytes > SMALL_BYTES;
-            let is_other = taken.first().is_some_and(|first| first.term != call.term);
+            let is_other = taken.first().is_some_and(|first| {
+                (first.term, first.asks_fields) != (call.term, call.asks_fields)
+            });
             if !taken.is_empty() && (is_full || is_other) {
                 break;
             }
@@ -74,10 +77,11 @@ impl Gathering {
 
 /// Returns whether a call may be written together with others. One that updates may not: what it reads,
 /// makes and returns is bounded for each call. Nor may one that can be sent again, which is known by a
-/// batch of its own.
+/// batch of its own, or of which items are refused by their places.
 pub(super) fn is_small(call: &WriteCall, bytes: usize) -> bool {
     let is_update = |item: &WriteItem| matches!(item.action, WriteAction::Update(_));
     call.idempotency.is_none()
+        && call.refused.is_empty()
         && call.items.len() <= SMALL_ITEMS
         && bytes <= SMALL_BYTES
         && !call.items.iter().any(is_update)
@@ -95,6 +99,7 @@ impl Leaf {
         let call = Small {
             items: call.items,
             term: call.term,
+            asks_fields: call.asks_fields,
             bytes,
             room,
             began: Instant::now(),
@@ -131,7 +136,7 @@ impl Leaf {
         let Some(first) = calls.first() else {
             return;
         };
-        let term = first.term;
+        let (term, asks_fields) = (first.term, first.asks_fields);
         let ordering = self.primary_to_order(shard, term).await;
         calls.retain(|call| !call.reply.is_closed());
         if calls.is_empty() {
@@ -153,6 +158,8 @@ impl Leaf {
             bytes,
             room: Arc::new(rooms),
             is_own_task: true,
+            asks_fields,
+            refused: Vec::new(),
         };
         let mut outcomes = Vec::with_capacity(batches.items.len());
         let fault = match ordering {

@@ -16,7 +16,7 @@ use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Latest, Written};
 use crate::write::condition::{Known, exists, next_version, refusal};
-use crate::write::{Bringing, Known as Learnt};
+use crate::write::learnt::{Known as Learnt, Unmapped};
 
 /// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
 /// of which id and routing are the most, some 33,000 bytes.
@@ -25,7 +25,7 @@ const MAX_DOCUMENT_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES - (64 << 10);
 /// What planning found.
 pub(crate) enum Planned {
     /// The mapping must learn the fields of these documents first; nothing was decided.
-    NeedsFields(Vec<Bringing>),
+    NeedsFields(Unmapped),
     /// These documents must be read from the log first; nothing was decided.
     NeedsContents(Vec<SeqNo>),
     /// Ready to be appended.
@@ -83,11 +83,16 @@ pub(crate) fn plan(
         latest: HashMap::with_capacity(items.len()),
         bytes: 0,
         returned_bytes: learnt.returned_bytes,
-        unmapped: Vec::new(),
+        at: 0,
+        unmapped: Unmapped::default(),
     };
     let mut outcomes = Vec::with_capacity(items.len());
-    for item in &items[..num_ready] {
-        outcomes.push(planner.item(item)?);
+    for (at, item) in items[..num_ready].iter().enumerate() {
+        planner.at = at;
+        outcomes.push(match learnt.refusal_of(at) {
+            Some(fault) => Err(fault.clone()),
+            None => planner.item(item)?,
+        });
         if planner.bytes > limit {
             break;
         }
@@ -101,7 +106,7 @@ pub(crate) fn plan(
         ..
     } = planner;
     primary.makers = makers;
-    if !unmapped.is_empty() {
+    if !unmapped.at.is_empty() {
         return Ok(Planned::NeedsFields(unmapped));
     }
     Ok(Planned::Ready(Plan {
@@ -151,8 +156,10 @@ struct Planner<'a> {
     bytes: usize,
     /// Bytes of documents in the answer, with those of batches before.
     returned_bytes: usize,
+    /// Place of the item that is being planned.
+    at: usize,
     /// Documents with fields that the mapping lacks.
-    unmapped: Vec<Bringing>,
+    unmapped: Unmapped,
 }
 
 type Outcome = Result<WriteOutcome, WriteFault>;
@@ -336,7 +343,8 @@ impl Planner<'_> {
             },
         };
         if has_new_fields {
-            self.unmapped.push((item.id.clone(), source.clone()));
+            let document = (item.id.clone(), source.clone());
+            self.unmapped.note(self.at, document);
         }
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use gleaner_model::{SeqNo, ShardKey};
+use gleaner_model::ShardKey;
 
 use super::{Lane, REMOVED};
 use crate::error::LogError;
 use crate::files::{Files, parent};
+use crate::shard_log::Beginning;
 use crate::writer::{ShardWriter, shard_dir};
 
 /// Shards of which an error has left something on disk that nobody may find.
@@ -33,12 +34,12 @@ impl Lane {
         Ok(())
     }
 
-    /// Replaces a shard by an empty one that begins at `at`: laid out beside, then named.
-    pub(super) fn begin(&mut self, key: ShardKey, at: SeqNo) -> Result<(), LogError> {
+    /// Replaces a shard by an empty one that begins at `begin`: laid out beside, then named.
+    pub(super) fn begin(&mut self, key: ShardKey, begin: Beginning) -> Result<(), LogError> {
         self.remove(key)?;
         let _folders = self.folders.lock();
         self.undone.coming.insert(key);
-        let (writer, view) = ShardWriter::begin(&self.root, key, at, &self.options)?;
+        let (writer, view) = ShardWriter::begin(&self.root, key, begin, &self.options)?;
         self.undone.coming.remove(&key);
         self.views.write().insert(key, view);
         self.shards.insert(key, writer);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{PrimaryTerm, ShardKey};
 
 use super::{ShardWriter, refused, shard_dir};
 use crate::error::LogError;
@@ -15,6 +15,7 @@ use crate::ledger::Ledger;
 use crate::options::LogOptions;
 use crate::recovery::{Recovered, open_shard};
 use crate::segment;
+use crate::shard_log::Beginning;
 use crate::state_file::{State, StateFile};
 use crate::view::ShardView;
 
@@ -41,18 +42,18 @@ impl ShardWriter {
         Ok(Self::open(dir, shard, options, recovered))
     }
 
-    /// Lays out a shard that begins at `at`, without records. Its folder appears with all that is in
+    /// Lays out a shard that begins at `begin`, without records. Its folder appears with all that is in
     /// it, so that a crash leaves no half of it.
     pub(crate) fn begin(
         root: &Path,
         shard: ShardKey,
-        at: SeqNo,
+        begin: Beginning,
         options: &LogOptions,
     ) -> Result<(Self, Arc<ShardView>), LogError> {
         let dir = shard_dir(root, shard);
         let unfinished = dir.with_extension(UNFINISHED);
         let files = options.files.as_ref();
-        lay_out(files, &unfinished, shard, at)
+        lay_out(files, &unfinished, shard, begin)
             .and_then(|()| files.rename(&unfinished, &dir))
             .and_then(|()| files.sync_dir(&parent(&dir)))
             .map_err(|error| refused("create", &dir, shard, error))?;
@@ -65,8 +66,8 @@ impl ShardWriter {
     }
 }
 
-/// Fills the folder of a shard whose log begins at `at`: an empty segment and the state file.
-fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, at: SeqNo) -> io::Result<()> {
+/// Fills the folder of a shard whose log begins at `begin`: an empty segment and the state file.
+fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: Beginning) -> io::Result<()> {
     match files.remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -75,15 +76,15 @@ fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, at: SeqNo) -> io::Res
     create_durable_dir(files, dir)?;
     let header = SegmentHeader {
         shard,
-        first: at.0,
-        chain: 0,
+        first: begin.at.0,
+        chain: begin.chain,
     };
-    let segment = files.create(&segment::path(dir, at.0))?;
+    let segment = files.create(&segment::path(dir, begin.at.0))?;
     write_all_at(segment.as_ref(), 0, &header.encode())?;
     segment.sync()?;
     let state = State {
-        first: at.0,
-        floor: at.0,
+        first: begin.at.0,
+        floor: begin.at.0,
         ..State::default()
     };
     StateFile::create(files, dir, shard, state).map(|_| ())

@@ -7,7 +7,7 @@ use gleaner_log::{Append, LogError, LogOptions, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
 use crate::world::{
-    ROOT, append, fill, journaled, numbered, open, options, payload, read_all, shard,
+    ROOT, append, beginning, fill, journaled, numbered, open, options, payload, read_all, shard,
 };
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn cut_while_a_log_begins(setting: fn(&SimulatedFiles) -> LogOptions) {
         let (log, _) = open(setting(files));
         fill(&log, shard(0), 3).await;
         let first = files.num_operations();
-        (log.begin_at(shard(0), SeqNo(7)).await, first, log)
+        (log.begin_at(shard(0), beginning(7)).await, first, log)
     };
     let files = SimulatedFiles::new();
     let (begun, first, log) = begin(&files).await;
@@ -294,7 +294,7 @@ async fn cut_while_a_log_begins(setting: fn(&SimulatedFiles) -> LogOptions) {
             let tail = log.tail(shard(0)).await.expect("tail");
             assert!(begun.is_err() || tail == Some(SeqNo(6)), "edge {edge}");
             seen.insert(tail);
-            log.begin_at(shard(0), SeqNo(9))
+            log.begin_at(shard(0), beginning(9))
                 .await
                 .expect("begins again");
             fill(&log, shard(0), 1).await;

@@ -5,7 +5,9 @@ use gleaner_log::files::{Fault, Operation, SimulatedFiles, Survival};
 use gleaner_log::{LocalLog, LogError, LogOptions, ShardLog};
 use gleaner_model::{SeqNo, ShardKey};
 
-use crate::world::{append, file, fill, journaled, open, options, payload, read_all, shard};
+use crate::world::{
+    append, beginning, file, fill, journaled, open, options, payload, read_all, shard,
+};
 
 /// What is done to a shard of three records, and what is there of it then.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +20,7 @@ impl Work {
     async fn run(self, log: &LocalLog, key: ShardKey) -> Result<(), LogError> {
         match self {
             Self::Remove => log.remove(key).await,
-            Self::BeginAt(at) => log.begin_at(key, SeqNo(at)).await,
+            Self::BeginAt(at) => log.begin_at(key, beginning(at)).await,
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_log::files::SimulatedFiles;
 use gleaner_log::{
-    Append, LocalLog, LogError, LogOptions, OpenReport, ProducerSequence, Record, ShardLog,
+    Append, Beginning, LocalLog, LogError, LogOptions, OpenReport, ProducerSequence, Record,
+    ShardLog,
 };
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 
@@ -33,6 +34,13 @@ pub(crate) fn journaled(files: &SimulatedFiles) -> LogOptions {
 
 pub(crate) fn open(options: LogOptions) -> (LocalLog, OpenReport) {
     LocalLog::open(Path::new(ROOT), options).expect("the folder can be used")
+}
+
+pub(crate) fn beginning(at: u64) -> Beginning {
+    Beginning {
+        at: SeqNo(at),
+        chain: 0,
+    }
 }
 
 pub(crate) fn shard(number: u32) -> ShardKey {

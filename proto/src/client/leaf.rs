@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 use tonic::transport::Channel;
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use crate::read::{Document, GetCall, ShardState};
+use crate::read::{Documents, GetCall, ShardState};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -204,7 +205,7 @@ impl LeafClient for GrpcLeaf {
         }
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().get(request?).await };
         let answer = ask(limit(call.remaining), sent).await;
@@ -254,6 +255,15 @@ impl LeafClient for GrpcLeaf {
         let sent = async { self.stub().shard_states(request?).await };
         let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
         all(answer.states).map_err(|error| NodeFault::Unreadable {
+            reason: error.to_string(),
+        })
+    }
+
+    async fn node_stats(&self) -> Result<NodeStats, NodeFault> {
+        let request = self.peer.request(v1::NodeStatsCall {});
+        let sent = async { self.stub().node_stats(request?).await };
+        let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
+        NodeStats::from_message(answer).map_err(|error| NodeFault::Unreadable {
             reason: error.to_string(),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, NodeId};
 use tonic::transport::Channel;
 
 use super::fault::CallFault;
@@ -33,6 +33,20 @@ impl GrpcMetadata {
 
 #[async_trait]
 impl MetadataClient for GrpcMetadata {
+    async fn join(&self, node: &NodeId, held: Option<&str>) -> Result<(), MetadataFault> {
+        let request = self.peer.request(v1::JoinCall {
+            node: node.to_string(),
+            cluster_uuid: held.map(str::to_owned),
+        });
+        let sent = async { self.stub.clone().join(request?).await };
+        let answer = ask(SHORT_CALL, sent).await;
+        let answer = answer.map_err(CallFault::of_metadata)?;
+        let outcome = Result::<(), MetadataFault>::from_message(answer);
+        outcome.map_err(|error| MetadataFault::Unsupported {
+            what: error.to_string(),
+        })?
+    }
+
     async fn state(&self) -> Result<Arc<ClusterState>, MetadataFault> {
         let request = self.peer.request(v1::StateCall {});
         let sent = async { self.stub.clone().state(request?).await };

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use gleaner_model::ShardKey;
+use gleaner_model::{History, ShardKey};
 use tonic::transport::Channel;
 
 use super::{GrpcLeaf, LONG_CALL, Peer, SHORT_CALL, ask, of_shard};
@@ -50,6 +50,15 @@ impl ReplicationClient for GrpcLeaf {
             }
         }
         Ok(bytes.freeze())
+    }
+
+    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
+        let request = self.peer.request(v1::HistoryCall {
+            shard: Some(shard.to_message()),
+        });
+        let sent = async { self.replication.clone().history(request?).await };
+        let answer = ask(SHORT_CALL, sent).await;
+        of_shard(shard, answer)
     }
 
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {

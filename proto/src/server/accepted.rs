@@ -1,28 +1,104 @@
-//! A connection that was accepted, whatever carries its bytes.
+//! A connection that was accepted, whatever carries its bytes: it ends when it must make room for another, unless
+//! one of its calls was understood before.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use gleaner_listener::Activity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
-/// A stream of bytes as the server takes it; no call asks who is at its other end.
-pub(super) struct Accepted<S>(pub(super) S);
-
-impl<S> Connected for Accepted<S> {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
+/// A stream of bytes as the server takes it.
+pub(super) struct Accepted<S> {
+    stream: S,
+    caller: Caller,
+    place: Place,
 }
 
+/// What a connection has of its listener's places.
+enum Place {
+    /// One for as long as it likes.
+    Kept,
+    /// One until this is done: another connection needs it.
+    Yields(BoxFuture<'static, ()>),
+    /// None any more.
+    Lost,
+}
+
+/// Who is at the other end of a connection, which each of its calls carries; without an activity where connections
+/// need no place.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(Option<Arc<Activity>>);
+
+impl Caller {
+    /// Keeps the connection whatever happens.
+    pub(super) fn keep(&self) {
+        if let Some(activity) = &self.0 {
+            activity.keep();
+        }
+    }
+
+    fn is_kept(&self) -> bool {
+        self.0.as_ref().is_none_or(|activity| activity.is_kept())
+    }
+}
+
+impl<S> Accepted<S> {
+    /// Returns a stream that needs no place.
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            caller: Caller(None),
+            place: Place::Kept,
+        }
+    }
+
+    /// Returns a stream that gives up its place when `activity` says so.
+    pub(super) fn yielding(stream: S, activity: Arc<Activity>) -> Self {
+        let caller = Caller(Some(Arc::clone(&activity)));
+        let closed = async move { activity.closed().await };
+        Self {
+            stream,
+            caller,
+            place: Place::Yields(closed.boxed()),
+        }
+    }
+
+    /// Fails once the place is lost. Reads and writes both ask, as the server may be waiting for either alone.
+    fn poll_place(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if let Place::Yields(closed) = &mut self.place {
+            if self.caller.is_kept() {
+                self.place = Place::Kept;
+            } else if closed.as_mut().poll(context).is_ready() {
+                self.place = Place::Lost;
+            }
+        }
+        match self.place {
+            Place::Kept | Place::Yields(_) => Ok(()),
+            Place::Lost => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
+
+impl<S> Connected for Accepted<S> {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
 impl<S: AsyncRead + Unpin> AsyncRead for Accepted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        self.poll_place(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -32,15 +108,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Accepted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        self.poll_place(context)?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        self.poll_place(context)?;
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -48,10 +126,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Accepted<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, bytes)
+        self.poll_place(context)?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 }

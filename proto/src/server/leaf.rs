@@ -205,6 +205,12 @@ impl v1::leaf_server::Leaf for Service {
         let states = messages(&states);
         Ok(Response::new(v1::ShardStatesAnswer { states }))
     }
+
+    async fn node_stats(&self, _: Request<v1::NodeStatsCall>) -> Answer<v1::NodeStats> {
+        let stats = self.life.run(self.leaf.node_stats()).await?;
+        let stats = stats.map_err(|fault| Status::internal(fault.to_string()))?;
+        Ok(Response::new(stats.to_message()))
+    }
 }
 
 fn key(shard: Option<v1::ShardKey>) -> Result<ShardKey, Status> {

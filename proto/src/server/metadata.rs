@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, NodeId};
 use tonic::{Request, Response, Status};
 
 use super::life::Life;
@@ -34,6 +34,17 @@ impl Service {
 #[tonic::async_trait]
 impl v1::metadata_server::Metadata for Service {
     type WatchStream = BoxStream<'static, Result<v1::StateAnswer, Status>>;
+
+    async fn join(
+        &self,
+        request: Request<v1::JoinCall>,
+    ) -> Result<Response<v1::JoinAnswer>, Status> {
+        let v1::JoinCall { node, cluster_uuid } = request.into_inner();
+        let node = NodeId(node.into());
+        let joining = self.keeper.join(&node, cluster_uuid.as_deref());
+        let joined = self.life.run(joining).await?;
+        Ok(Response::new(joined.to_message()))
+    }
 
     async fn state(&self, _: Request<v1::StateCall>) -> Result<Response<v1::StateAnswer>, Status> {
         let state = self.life.run(self.keeper.state()).await?;

@@ -55,16 +55,27 @@ impl v1::replication_server::Replication for Service {
         Ok(Response::new(answer.to_message()))
     }
 
+    async fn history(&self, request: Request<v1::HistoryCall>) -> Answer<v1::HistoryAnswer> {
+        let v1::HistoryCall { shard } = request.into_inner();
+        let shard = shard_of(shard, "HistoryCall.shard")?;
+        let answer = self.life.wait(self.leaf.history(shard)).await?;
+        Ok(Response::new(answer.to_message()))
+    }
+
     async fn close_snapshot(
         &self,
         request: Request<v1::CloseSnapshotCall>,
     ) -> Answer<v1::DoneAnswer> {
         let v1::CloseSnapshotCall { shard, snapshot } = request.into_inner();
-        let shard = shard
-            .ok_or(DecodeError::Missing("CloseSnapshotCall.shard"))
-            .and_then(ShardKey::from_message)
-            .map_err(|error| refused(&error))?;
+        let shard = shard_of(shard, "CloseSnapshotCall.shard")?;
         let answer = self.life.run(self.leaf.close_snapshot(shard, snapshot));
         Ok(Response::new(answer.await?.to_message()))
     }
+}
+
+/// Reads the shard that a call is about.
+fn shard_of(shard: Option<v1::ShardKey>, field: &'static str) -> Result<ShardKey, Status> {
+    let shard = shard.ok_or(DecodeError::Missing(field));
+    let shard = shard.and_then(ShardKey::from_message);
+    shard.map_err(|error| refused(&error))
 }

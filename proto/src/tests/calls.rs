@@ -144,7 +144,7 @@ async fn calls_for_single_documents() {
     };
     let answer = soon(leaf.get(call.clone())).await;
     arrived(&stub, call);
-    assert_eq!(answer, Ok(vec![Some(samples::document()), None]));
+    assert_eq!(answer, Ok(samples::documents()));
 
     let call = samples::write_call();
     let answer = soon(leaf.write(call.clone())).await;
@@ -197,6 +197,7 @@ async fn calls_about_shards() {
     assert_eq!(soon(leaf.force_merge(shard(1), 3)).await, Ok(()));
     arrived(&stub, ("force_merge", shard(1), 3_usize));
     assert_eq!(soon(leaf.shard_states()).await, Ok(vec![samples::state()]));
+    assert_eq!(soon(leaf.node_stats()).await, Ok(samples::node_stats()));
 }
 
 #[tokio::test]
@@ -208,19 +209,25 @@ async fn calls_of_a_copy() {
         from: SeqNo(8),
         max_bytes: 1 << 20,
         wait: Duration::from_secs(1),
+        held: Some(samples::history()),
     };
     let answer = soon(leaf.log_tail(call.clone())).await;
     arrived(&stub, call);
     assert_eq!(answer, Ok(samples::page()));
 
     let call = SnapshotCall {
+        any_copy: true,
         shard: shard(1),
         follower: samples::follower(),
         keep_alive: Duration::from_secs(60),
+        held: Some(samples::history()),
     };
     let answer = soon(leaf.open_snapshot(call.clone())).await;
     arrived(&stub, call);
     assert_eq!(answer, Ok(samples::snapshot()));
+
+    assert_eq!(soon(leaf.history(shard(1))).await, Ok(samples::history()));
+    arrived(&stub, ("history", shard(1)));
 
     assert_eq!(soon(leaf.close_snapshot(shard(1), 77)).await, Ok(()));
     arrived(&stub, ("close_snapshot", shard(1), 77_u64));

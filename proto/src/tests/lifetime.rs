@@ -70,6 +70,7 @@ async fn a_stop_ends_waits_at_once_and_lets_calls_end() {
         from: SeqNo(8),
         max_bytes: 1,
         wait: Duration::from_secs(3_600),
+        held: None,
     };
     let waiting = tokio::spawn({
         let leaf = leaf.clone();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
 use gleaner_model::{
-    DocumentId, FieldPath, Generation, IndexUuid, MappingVersion, NodeId, PrimaryTerm, SeqNo,
-    ShardKey, ShardNumber, Version,
+    Chain, DocumentId, FieldPath, Generation, History, IndexUuid, MappingVersion, NodeId,
+    PrimaryTerm, SeqNo, ShardKey, ShardNumber, Terms, Version,
 };
 use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
 use gleaner_query::answer::{
@@ -15,13 +16,14 @@ use gleaner_query::answer::{
 use gleaner_query::dsl::Query;
 use gleaner_query::postings::{PostingList, Weights};
 use gleaner_query::resolved::{
-    Clause, Extent, FieldStatistics, Scalar, ShardQuery, Span, Statistics, TieBreak, Unmatched,
+    Clause, Extent, FieldStatistics, Scalar, ShardQuery, Similarities, Span, Statistics, TieBreak,
+    Unmatched,
 };
 use gleaner_query::search::{FieldFormat, Missing, SortKey, SortTarget, SourceFilter, TrackTotal};
 use serde_json::json;
 
 use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
-use crate::read::{Document, ShardCounters, ShardPhase, ShardState};
+use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
 use crate::write::{
@@ -96,6 +98,7 @@ pub(crate) fn postings() -> PostingsAnswer {
             queue: Duration::from_micros(15),
             evaluate: Duration::from_micros(250),
         }),
+        may_be_stale: true,
     }
 }
 
@@ -113,6 +116,7 @@ pub(crate) fn places() -> LocateAnswer {
             },
         }]],
         times: None,
+        may_be_stale: true,
     }
 }
 
@@ -146,6 +150,7 @@ pub(crate) fn query() -> ShardQuery {
         query: clause,
         post_filter: Some(term("fish")),
         statistics: Arc::new(statistics()),
+        similarities: Similarities::default(),
         top: 10,
         sort: vec![SortKey {
             target: SortTarget::Field("price".to_owned()),
@@ -202,6 +207,7 @@ pub(crate) fn hits() -> ShardHits {
             evaluate: Duration::from_micros(345),
         }),
         unmatched: Some(Box::new(unmatched())),
+        may_be_stale: true,
     }
 }
 
@@ -222,8 +228,49 @@ pub(crate) fn what() -> FetchWhat {
         docvalue_fields: vec![FieldFormat {
             field: "date".to_owned(),
             format: Some("epoch_millis".to_owned()),
+            include_unmapped: true,
         }],
         ..FetchWhat::default()
+    }
+}
+
+pub(crate) fn node_stats() -> NodeStats {
+    NodeStats {
+        build_version: "1.2.3".to_owned(),
+        uptime: Duration::from_millis(12_345),
+        process: Some(ProcessStats {
+            pid: 17,
+            resident_bytes: 1 << 33,
+            virtual_bytes: 1 << 34,
+            cpu: Duration::from_millis(50),
+            cpu_percent: 7,
+            num_threads: 9,
+            num_open_files: 40,
+            max_open_files: Some(1_024),
+        }),
+        machine: Some(MachineStats {
+            num_processors: 2,
+            cpu_percent: 70,
+            load: [0.5, 1.25, 2.0],
+            memory_bytes: 1 << 35,
+            available_memory_bytes: 1 << 32,
+        }),
+        disk: Some(DiskStats {
+            total_bytes: 1 << 40,
+            free_bytes: 1 << 39,
+            available_bytes: 1 << 38,
+        }),
+        query_memory: Some(BudgetStats {
+            held_bytes: 3,
+            limit_bytes: 1 << 30,
+        }),
+    }
+}
+
+pub(crate) fn documents() -> Documents {
+    Documents {
+        found: vec![Some(document()), None],
+        may_be_stale: true,
     }
 }
 
@@ -261,6 +308,7 @@ pub(crate) fn fetched() -> FetchedHit {
         source,
     } = document();
     FetchedHit {
+        ignored: vec!["n".to_owned()],
         id,
         routing,
         seq_no,
@@ -322,6 +370,8 @@ pub(crate) fn write_call() -> WriteCall {
             sequence: 5,
         }),
         remaining: REMAINING,
+        asks_fields: false,
+        refused: Vec::new(),
     }
 }
 
@@ -382,8 +432,23 @@ pub(crate) fn page() -> LogPage {
     }
 }
 
+pub(crate) fn history() -> History {
+    History {
+        next: SeqNo(9),
+        terms: Terms {
+            known_from: SeqNo(2),
+            starts: vec![(PrimaryTerm(3), SeqNo(2)), (PrimaryTerm(5), SeqNo(7))],
+        },
+        chain: Some(Chain {
+            origin: 11,
+            hash: 0xfeed,
+        }),
+    }
+}
+
 pub(crate) fn snapshot() -> Snapshot {
     Snapshot {
+        last: None,
         id: 77,
         next_seq_no: SeqNo(9),
         files: vec![SnapshotFile {
@@ -391,5 +456,6 @@ pub(crate) fn snapshot() -> Snapshot {
             num_bytes: 10,
             crc32c: 0xdead_beef,
         }],
+        history: Some(history()),
     }
 }

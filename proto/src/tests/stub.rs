@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::node_stats::NodeStats;
+use gleaner_model::{Generation, History, SeqNo, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use super::samples;
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use crate::read::{Document, GetCall, ShardState};
+use crate::read::{Documents, GetCall, ShardState};
 use crate::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -118,6 +119,7 @@ impl LeafClient for StubLeaf {
             generation: samples::generation(),
             statistics: samples::statistics(),
             num_documents: Some(4),
+            may_be_stale: true,
         };
         first_alone(call.shards.len(), answer)
     }
@@ -190,9 +192,9 @@ impl LeafClient for StubLeaf {
         Ok(samples::written())
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         self.note(&call).await;
-        Ok(vec![Some(samples::document()), None])
+        Ok(samples::documents())
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
@@ -225,6 +227,11 @@ impl LeafClient for StubLeaf {
         self.note("shard_states").await;
         Ok(vec![samples::state()])
     }
+
+    async fn node_stats(&self) -> Result<NodeStats, NodeFault> {
+        self.note("node_stats").await;
+        Ok(samples::node_stats())
+    }
 }
 
 #[async_trait]
@@ -245,6 +252,11 @@ impl ReplicationClient for StubLeaf {
         let start = (call.offset as usize).min(file.len());
         let end = (start + call.max_bytes).min(file.len());
         Ok(file.slice(start..end))
+    }
+
+    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
+        self.note(("history", shard)).await;
+        Ok(samples::history())
     }
 
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {

@@ -156,6 +156,7 @@ impl Wire for FetchedHit {
             term,
             version,
             source,
+            ignored,
             fields,
             highlight,
             explanation,
@@ -183,6 +184,7 @@ impl Wire for FetchedHit {
             fields: fields.collect(),
             highlight: highlight.collect(),
             explanation: maybe_message(explanation.as_ref()),
+            ignored: ignored.clone(),
         }
     }
 
@@ -192,6 +194,7 @@ impl Wire for FetchedHit {
             fields,
             highlight,
             explanation,
+            ignored,
         } = message;
         let Document {
             id,
@@ -214,6 +217,7 @@ impl Wire for FetchedHit {
             term,
             version,
             source,
+            ignored,
             fields: fields.collect::<Result<_, DecodeError>>()?,
             highlight: highlight.collect(),
             explanation: maybe(explanation)?,

@@ -13,6 +13,7 @@ impl Wire for MetadataFault {
             Self::Unreachable { reason } => Kind::Unreachable(reason.clone()),
             Self::Store { reason } => Kind::Store(reason.clone()),
             Self::Unsupported { what } => Kind::Unsupported(what.clone()),
+            Self::TooLarge { reason } => Kind::TooLarge(reason.clone()),
         };
         v1::MetadataFault { kind: Some(kind) }
     }
@@ -25,6 +26,7 @@ impl Wire for MetadataFault {
             Some(Kind::Unreachable(reason)) => Self::Unreachable { reason },
             Some(Kind::Store(reason)) => Self::Store { reason },
             Some(Kind::Unsupported(what)) => Self::Unsupported { what },
+            Some(Kind::TooLarge(reason)) => Self::TooLarge { reason },
             None => Self::Unsupported {
                 what: "a fault that this version does not know".to_owned(),
             },

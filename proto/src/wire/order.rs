@@ -180,13 +180,29 @@ impl Wire for FieldFormat {
     type Message = v1::FieldFormat;
 
     fn to_message(&self) -> v1::FieldFormat {
-        let Self { field, format } = self.clone();
-        v1::FieldFormat { field, format }
+        let Self {
+            field,
+            format,
+            include_unmapped,
+        } = self.clone();
+        v1::FieldFormat {
+            field,
+            format,
+            include_unmapped,
+        }
     }
 
     fn from_message(message: v1::FieldFormat) -> Result<Self, DecodeError> {
-        let v1::FieldFormat { field, format } = message;
-        Ok(Self { field, format })
+        let v1::FieldFormat {
+            field,
+            format,
+            include_unmapped,
+        } = message;
+        Ok(Self {
+            field,
+            format,
+            include_unmapped,
+        })
     }
 }
 

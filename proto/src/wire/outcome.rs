@@ -1,7 +1,7 @@
 //! Answers that are either good or a fault.
 
 use bytes::Bytes;
-use gleaner_model::Generation;
+use gleaner_model::{Generation, History};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 
 use super::field::known;
@@ -9,7 +9,7 @@ use super::{DecodeError, Wire, v1};
 use crate::LeafFault;
 use crate::metadata::MetadataFault;
 use crate::postings::{LocateAnswer, PostingsAnswer};
-use crate::read::Document;
+use crate::read::Documents;
 use crate::replicate::{LogPage, Snapshot};
 use crate::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome};
@@ -51,13 +51,15 @@ outcomes! {
     FetchAnswer, fetch_answer: Vec<FetchedHit>, LeafFault;
     ExplainAnswer, explain_answer: Option<ExplainAnswer>, LeafFault;
     OpenViewsAnswer, open_views_answer: PinnedView, LeafFault;
-    GetAnswer, get_answer: Vec<Option<Document>>, LeafFault;
+    GetAnswer, get_answer: Documents, LeafFault;
     RefreshAnswer, refresh_answer: Generation, LeafFault;
     WriteAnswer, write_answer: WriteAnswer, LeafFault;
     WriteItemAnswer, write_item_answer: WriteOutcome, WriteFault;
     LogTailAnswer, log_tail_answer: LogPage, LeafFault;
     OpenSnapshotAnswer, open_snapshot_answer: Snapshot, LeafFault;
+    HistoryAnswer, history_answer: History, LeafFault;
     ReadFileAnswer, read_file_answer: Bytes, LeafFault;
+    JoinAnswer, join_answer: (), MetadataFault;
     StateAnswer, state_answer: Bytes, MetadataFault;
 }
 

@@ -171,6 +171,7 @@ impl Wire for PostingsAnswer {
             list,
             is_last,
             times,
+            may_be_stale,
         } = self;
         let FieldStatistics {
             documents,
@@ -185,6 +186,7 @@ impl Wire for PostingsAnswer {
             list: Some(list.to_message()),
             is_last: *is_last,
             times: maybe_message(times.as_ref()),
+            may_be_stale: *may_be_stale,
         }
     }
 
@@ -198,6 +200,7 @@ impl Wire for PostingsAnswer {
             list,
             is_last,
             times,
+            may_be_stale,
         } = message;
         Ok(Self {
             view: ViewId(view),
@@ -210,6 +213,7 @@ impl Wire for PostingsAnswer {
             list: one(list, "Postings.list")?,
             is_last,
             times: maybe(times)?,
+            may_be_stale,
         })
     }
 }
@@ -320,6 +324,7 @@ impl Wire for LocateAnswer {
             num_documents,
             sets,
             times,
+            may_be_stale,
         } = self;
         let set = |documents: &Vec<LocatedDocument>| v1::LocatedSet {
             documents: messages(documents),
@@ -330,6 +335,7 @@ impl Wire for LocateAnswer {
             num_documents: *num_documents,
             sets: sets.iter().map(set).collect(),
             times: maybe_message(times.as_ref()),
+            may_be_stale: *may_be_stale,
         }
     }
 
@@ -340,6 +346,7 @@ impl Wire for LocateAnswer {
             num_documents,
             sets,
             times,
+            may_be_stale,
         } = message;
         let sets = sets.into_iter().map(|set| all(set.documents));
         Ok(Self {
@@ -348,6 +355,7 @@ impl Wire for LocateAnswer {
             num_documents,
             sets: sets.collect::<Result<_, _>>()?,
             times: maybe(times)?,
+            may_be_stale,
         })
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use gleaner_query::resolved::ShardQuery;
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::{Bm25, Clause, ShardQuery, Similarities};
 
 use super::aggregation::{aggregations, nodes};
 use super::field::{all, maybe, maybe_message, messages, one, size};
+use super::ids::field_text;
 use super::{DecodeError, Wire, v1};
 
 impl Wire for ShardQuery {
@@ -16,6 +18,7 @@ impl Wire for ShardQuery {
             query,
             post_filter,
             statistics,
+            similarities,
             top,
             sort,
             after,
@@ -28,8 +31,11 @@ impl Wire for ShardQuery {
             terminate_after,
             now_ms,
         } = self;
+        let plain = similarities.is_empty().then(|| query.to_message());
+        let scored = plain.is_none().then(|| scored_query(query, similarities));
         v1::ShardQuery {
-            query: Some(query.to_message()),
+            query: plain,
+            scored_query: scored,
             post_filter: maybe_message(post_filter.as_ref()),
             statistics: Some(statistics.to_message()),
             top: *top as u64,
@@ -64,12 +70,22 @@ impl Wire for ShardQuery {
             aggregation_filters,
             terminate_after,
             now_ms,
+            scored_query,
         } = message;
+        let (query, similarities) = match scored_query {
+            Some(v1::ScoredQuery {
+                query,
+                similarities,
+            }) => (query, similarities),
+            None => (query, Vec::new()),
+        };
+        let similarities = similarities.into_iter().map(similarity);
         let search_after = search_after.map(|v1::SearchAfter { values }| all(values));
         Ok(Self {
             query: one(query, "ShardQuery.query")?,
             post_filter: maybe(post_filter)?,
             statistics: Arc::new(one(statistics, "ShardQuery.statistics")?),
+            similarities: similarities.collect::<Result<_, _>>()?,
             top: size(top, "ShardQuery.top")?,
             sort: all(sort)?,
             after: maybe(after)?,
@@ -83,4 +99,25 @@ impl Wire for ShardQuery {
             now_ms,
         })
     }
+}
+
+fn scored_query(query: &Clause, similarities: &Similarities) -> v1::ScoredQuery {
+    let of_field = |(field, similarity): (&FieldPath, Bm25)| v1::scored_query::Similarity {
+        field: field_text(field),
+        k1: similarity.k1(),
+        b: similarity.b(),
+    };
+    v1::ScoredQuery {
+        query: Some(query.to_message()),
+        similarities: similarities.iter().map(of_field).collect(),
+    }
+}
+
+fn similarity(message: v1::scored_query::Similarity) -> Result<(FieldPath, Bm25), DecodeError> {
+    let v1::scored_query::Similarity { field, k1, b } = message;
+    let Some(similarity) = Bm25::new(k1, b) else {
+        let reason = format!("k1 of {k1} and b of {b}");
+        return Err(DecodeError::field("ScoredQuery.similarities", reason));
+    };
+    Ok((FieldPath::new(field), similarity))
 }

@@ -8,7 +8,7 @@ use gleaner_query::answer::ViewId;
 use super::field::{all, maybe, maybe_message, member, messages, millis, one};
 use super::ids::{id_texts, ids};
 use super::{DecodeError, Wire, v1};
-use crate::read::{Document, GetCall, ShardCounters, ShardPhase, ShardState};
+use crate::read::{Document, Documents, GetCall, ShardCounters, ShardPhase, ShardState};
 use crate::search::{OpenViewsCall, PinnedView};
 
 impl Wire for Document {
@@ -53,21 +53,33 @@ impl Wire for Document {
     }
 }
 
-impl Wire for Vec<Option<Document>> {
+impl Wire for Documents {
     type Message = v1::Documents;
 
     fn to_message(&self) -> v1::Documents {
+        let Self {
+            found,
+            may_be_stale,
+        } = self;
         let document = |document: &Option<Document>| v1::MaybeDocument {
             document: maybe_message(document.as_ref()),
         };
         v1::Documents {
-            documents: self.iter().map(document).collect(),
+            documents: found.iter().map(document).collect(),
+            may_be_stale: *may_be_stale,
         }
     }
 
     fn from_message(message: v1::Documents) -> Result<Self, DecodeError> {
-        let documents = message.documents.into_iter();
-        documents.map(|one| maybe(one.document)).collect()
+        let v1::Documents {
+            documents,
+            may_be_stale,
+        } = message;
+        let found = documents.into_iter().map(|one| maybe(one.document));
+        Ok(Self {
+            found: found.collect::<Result<_, _>>()?,
+            may_be_stale,
+        })
     }
 }
 

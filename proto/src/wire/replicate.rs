@@ -2,13 +2,56 @@
 
 use std::time::Duration;
 
-use gleaner_model::{NodeId, PrimaryTerm, SeqNo};
+use gleaner_model::{Chain, History, NodeId, PrimaryTerm, SeqNo, Terms};
 
-use super::field::{all, messages, millis, one, size};
+use super::field::{all, maybe, maybe_message, messages, millis, one, size};
 use super::{DecodeError, Wire, v1};
 use crate::replicate::{
     FileCall, LogPage, LogRecord, LogTailCall, Snapshot, SnapshotCall, SnapshotFile,
 };
+
+impl Wire for History {
+    type Message = v1::History;
+
+    fn to_message(&self) -> v1::History {
+        let Self { next, terms, chain } = self;
+        let Terms { known_from, starts } = terms;
+        let starts = starts.iter().map(|(term, start)| v1::TermStart {
+            term: term.0,
+            seq_no: start.0,
+        });
+        v1::History {
+            next: next.0,
+            known_from: known_from.0,
+            terms: starts.collect(),
+            chain: chain.map(|chain| chain.hash),
+            chain_origin: chain.map_or(0, |chain| chain.origin),
+        }
+    }
+
+    fn from_message(message: v1::History) -> Result<Self, DecodeError> {
+        let v1::History {
+            next,
+            known_from,
+            terms,
+            chain,
+            chain_origin: origin,
+        } = message;
+        let starts = terms.into_iter().map(|start| {
+            let v1::TermStart { term, seq_no } = start;
+            (PrimaryTerm(term), SeqNo(seq_no))
+        });
+        let terms = Terms {
+            known_from: SeqNo(known_from),
+            starts: starts.collect(),
+        };
+        Ok(Self {
+            next: SeqNo(next),
+            terms,
+            chain: chain.map(|hash| Chain { origin, hash }),
+        })
+    }
+}
 
 impl Wire for LogTailCall {
     type Message = v1::LogTailCall;
@@ -20,6 +63,7 @@ impl Wire for LogTailCall {
             from,
             max_bytes,
             wait,
+            held,
         } = self;
         v1::LogTailCall {
             shard: Some(shard.to_message()),
@@ -27,6 +71,7 @@ impl Wire for LogTailCall {
             from: from.0,
             max_bytes: *max_bytes as u64,
             wait_ms: millis(*wait),
+            held: maybe_message(held.as_ref()),
         }
     }
 
@@ -37,6 +82,7 @@ impl Wire for LogTailCall {
             from,
             max_bytes,
             wait_ms,
+            held,
         } = message;
         Ok(Self {
             shard: one(shard, "LogTailCall.shard")?,
@@ -44,6 +90,7 @@ impl Wire for LogTailCall {
             from: SeqNo(from),
             max_bytes: size(max_bytes, "LogTailCall.max_bytes")?,
             wait: Duration::from_millis(wait_ms),
+            held: maybe(held)?,
         })
     }
 }
@@ -120,11 +167,15 @@ impl Wire for SnapshotCall {
             shard,
             follower,
             keep_alive,
+            any_copy,
+            held,
         } = self;
         v1::OpenSnapshotCall {
             shard: Some(shard.to_message()),
             follower: follower.to_string(),
             keep_alive_ms: millis(*keep_alive),
+            any_copy: *any_copy,
+            held: maybe_message(held.as_ref()),
         }
     }
 
@@ -133,11 +184,15 @@ impl Wire for SnapshotCall {
             shard,
             follower,
             keep_alive_ms,
+            any_copy,
+            held,
         } = message;
         Ok(Self {
             shard: one(shard, "OpenSnapshotCall.shard")?,
             follower: NodeId(follower.into()),
             keep_alive: Duration::from_millis(keep_alive_ms),
+            any_copy,
+            held: maybe(held)?,
         })
     }
 }
@@ -180,11 +235,15 @@ impl Wire for Snapshot {
             id,
             next_seq_no,
             files,
+            last,
+            history,
         } = self;
         v1::Snapshot {
             id: *id,
             next_seq_no: next_seq_no.0,
             files: messages(files),
+            last: last.as_ref().map(Wire::to_message),
+            history: maybe_message(history.as_ref()),
         }
     }
 
@@ -193,11 +252,15 @@ impl Wire for Snapshot {
             id,
             next_seq_no,
             files,
+            last,
+            history,
         } = message;
         Ok(Self {
             id,
             next_seq_no: SeqNo(next_seq_no),
             files: all(files)?,
+            last: last.map(LogRecord::from_message).transpose()?,
+            history: maybe(history)?,
         })
     }
 }

@@ -82,12 +82,14 @@ impl Wire for StatisticsAnswer {
             generation,
             statistics,
             num_documents,
+            may_be_stale,
         } = self;
         v1::ShardStatistics {
             view: view.0,
             generation: Some(generation.to_message()),
             statistics: Some(statistics.to_message()),
             num_documents: *num_documents,
+            may_be_stale: *may_be_stale,
         }
     }
 
@@ -97,12 +99,14 @@ impl Wire for StatisticsAnswer {
             generation,
             statistics,
             num_documents,
+            may_be_stale,
         } = message;
         Ok(Self {
             view: ViewId(view),
             generation: one(generation, "ShardStatistics.generation")?,
             statistics: one(statistics, "ShardStatistics.statistics")?,
             num_documents,
+            may_be_stale,
         })
     }
 }
@@ -217,6 +221,7 @@ impl Wire for ShardHits {
             terminated_early,
             times,
             unmatched,
+            may_be_stale,
         } = self;
         v1::ShardHits {
             generation: Some(generation.to_message()),
@@ -230,6 +235,7 @@ impl Wire for ShardHits {
             terminated_early: *terminated_early,
             times: maybe_message(times.as_ref()),
             unmatched: maybe_message(unmatched.as_deref()),
+            may_be_stale: *may_be_stale,
         }
     }
 
@@ -246,6 +252,7 @@ impl Wire for ShardHits {
             terminated_early,
             times,
             unmatched,
+            may_be_stale,
         } = message;
         Ok(Self {
             generation: one(generation, "ShardHits.generation")?,
@@ -260,6 +267,7 @@ impl Wire for ShardHits {
             times: maybe(times)?,
             // Only a hint: what another version knows more of is worth nothing, not an error.
             unmatched: maybe(unmatched).ok().flatten().map(Box::new),
+            may_be_stale,
         })
     }
 }

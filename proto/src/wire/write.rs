@@ -9,8 +9,8 @@ use super::ids::{sixteen, wide};
 use super::{DecodeError, Wire, v1};
 use crate::LeafFault;
 use crate::write::{
-    Condition, Idempotency, Update, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem,
-    WriteOutcome, WriteResult,
+    Condition, Idempotency, RefusedItem, Update, WriteAction, WriteAnswer, WriteCall, WriteFault,
+    WriteItem, WriteOutcome, WriteResult,
 };
 
 impl Wire for WriteCall {
@@ -23,6 +23,8 @@ impl Wire for WriteCall {
             items,
             idempotency,
             remaining,
+            asks_fields,
+            refused,
         } = self;
         v1::WriteCall {
             shard: Some(shard.to_message()),
@@ -30,6 +32,8 @@ impl Wire for WriteCall {
             items: messages(items),
             idempotency: maybe_message(idempotency.as_ref()),
             remaining_ms: millis(*remaining),
+            asks_fields: *asks_fields,
+            refused: messages(refused),
         }
     }
 
@@ -40,6 +44,8 @@ impl Wire for WriteCall {
             items,
             idempotency,
             remaining_ms,
+            asks_fields,
+            refused,
         } = message;
         Ok(Self {
             shard: one(shard, "WriteCall.shard")?,
@@ -47,6 +53,28 @@ impl Wire for WriteCall {
             items: all(items)?,
             idempotency: maybe(idempotency)?,
             remaining: Duration::from_millis(remaining_ms),
+            asks_fields,
+            refused: all(refused)?,
+        })
+    }
+}
+
+impl Wire for RefusedItem {
+    type Message = v1::RefusedItem;
+
+    fn to_message(&self) -> v1::RefusedItem {
+        let Self { at, fault } = self;
+        v1::RefusedItem {
+            at: *at,
+            fault: Some(fault.to_message()),
+        }
+    }
+
+    fn from_message(message: v1::RefusedItem) -> Result<Self, DecodeError> {
+        let v1::RefusedItem { at, fault } = message;
+        Ok(Self {
+            at,
+            fault: one(fault, "RefusedItem.fault")?,
         })
     }
 }
@@ -301,6 +329,9 @@ impl Wire for WriteFault {
                 reason: reason.clone(),
             }),
             Self::Blocked { reason } => Kind::Blocked(reason.clone()),
+            Self::Unagreed { document } => Kind::Unagreed(fault::Unagreed {
+                document: document.clone(),
+            }),
             Self::Shard(fault) => Kind::Shard(fault.to_message()),
         };
         v1::WriteFault { kind: Some(kind) }
@@ -334,6 +365,7 @@ impl Wire for WriteFault {
                 reason,
                 cause: cause.map(|fault::Cause { kind, reason }| (kind.into(), reason)),
             },
+            Kind::Unagreed(fault::Unagreed { document }) => Self::Unagreed { document },
             Kind::Rejected(fault::Rejected { code, reason }) => Self::Rejected {
                 code: code.into(),
                 reason,

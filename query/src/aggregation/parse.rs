@@ -2,6 +2,7 @@
 
 mod bucket;
 mod histogram;
+mod labels;
 mod metric;
 mod order;
 mod source;
@@ -174,7 +175,10 @@ impl Parser<'_> {
                 token_name(body)
             )));
         };
+        Limits::check_label("the name of an aggregation", name)?;
         let (kind_name, kind_body) = definition(name, body)?;
+        labels::check(name, kind_body)?;
+        labels::check_meta(name, body.get("meta"))?;
         let context = Context {
             name,
             limits: self.limits,

@@ -6,6 +6,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Alias, ClusterState, IndexName, IndexUuid};
 
 use super::AliasAction;
+use super::bounds::{Room, check_actions, is_pattern};
 use crate::error::{ErrorType, QueryError};
 use crate::names::{self, ExpandWildcards, ResolveOptions};
 
@@ -22,11 +23,14 @@ pub struct AliasChanges {
 ///
 /// # Errors
 /// `index_not_found_exception`, `aliases_not_found_exception`, `invalid_alias_name_exception` for
-/// an alias with an index's name, `illegal_argument_exception` for two write indices.
+/// an alias with an index's name, `illegal_argument_exception` for two write indices and for more than a
+/// request may name or add.
 pub fn apply_alias_actions(
     actions: &[AliasAction],
     state: &ClusterState,
 ) -> Result<AliasChanges, QueryError> {
+    check_actions(actions)?;
+    let mut room = Room::default();
     let mut changes = AliasChanges::default();
     // Indices go first, so that an alias may take the name of one deleted in the same request.
     for action in actions {
@@ -49,7 +53,9 @@ pub fn apply_alias_actions(
                 aliases,
                 alias,
             } => {
-                add(&mut changes, state, (indices, aliases), alias)?;
+                let targets = targets(indices, state, true)?;
+                room.take(alias, targets.len().saturating_mul(aliases.len()))?;
+                add(&mut changes, state, (targets, aliases), alias)?;
                 is_any_done = true;
             }
             AliasAction::Remove {
@@ -104,7 +110,7 @@ fn taken(name: &IndexName) -> QueryError {
 fn add(
     changes: &mut AliasChanges,
     state: &ClusterState,
-    (indices, names): (&[String], &[IndexName]),
+    (targets, names): (Vec<IndexUuid>, &[IndexName]),
     alias: &Alias,
 ) -> Result<(), QueryError> {
     for name in names {
@@ -113,7 +119,7 @@ fn add(
             return Err(taken(name));
         }
     }
-    for uuid in targets(indices, state, true)? {
+    for uuid in targets {
         if changes.removed.contains(&uuid) {
             continue;
         }
@@ -139,7 +145,11 @@ fn remove<'a>(
         for uuid in &targets {
             let aliases = entry(changes, state, *uuid);
             let before = aliases.len();
-            aliases.retain(|name, _| !matches_pattern(text, name.as_str()));
+            if is_pattern(pattern) {
+                aliases.retain(|name, _| !matches_pattern(text, name.as_str()));
+            } else {
+                aliases.remove(pattern.as_str());
+            }
             is_found |= aliases.len() < before;
         }
         if !is_found {

@@ -208,3 +208,54 @@ proptest! {
         drop(apply(&json!([{kind: {"index": "i*", "alias": "a*", key: value}}])));
     }
 }
+
+#[test]
+fn a_request_names_a_bounded_number_of_aliases() {
+    let many = |num: usize| -> Vec<Value> {
+        let names = (0..num).map(|n| format!("alias-{n}"));
+        names
+            .map(|alias| json!({"add": {"index": "i1", "alias": alias}}))
+            .collect()
+    };
+    assert_eq!(aliases(&json!(many(10_000)), 1).len(), 10_001);
+    let refused = apply(&json!(many(10_001))).unwrap_err();
+    assert_eq!(refused.kind, ErrorType::IllegalArgument);
+    assert!(refused.reason.contains("[10001]"), "{refused}");
+    let patterns: Vec<String> = (0..1_001).map(|n| format!("{n}*")).collect();
+    let remove = json!([{"remove": {"index": "i1", "aliases": patterns}}]);
+    assert!(apply(&remove).unwrap_err().reason.contains("[1001]"));
+}
+
+#[test]
+fn conditions_are_counted_for_each_index_before_they_are_copied() {
+    let names: Vec<String> = (0..9_000).map(|n| format!("alias-{n}")).collect();
+    let filter = json!({"term": {"tenant": "t".repeat(1_000)}});
+    let add = json!([{"add": {"index": "i*", "aliases": names, "filter": filter}}]);
+    let refused = apply(&add).unwrap_err();
+    assert!(
+        refused.reason.contains("counted for each index"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_index_and_the_cluster_have_a_bounded_number_of_aliases() {
+    let with = |num: usize, num_indices: u8| {
+        let mut state = cluster();
+        let index = state.indices.values().next().cloned().unwrap();
+        for number in 0..num_indices {
+            let mut index = IndexMeta::clone(&index);
+            index.uuid = IndexUuid([number; 16]);
+            let names = (0..num).map(|n| IndexName::parse_alias(&format!("alias-{n}")).unwrap());
+            index.aliases = names.map(|name| (name, Alias::default())).collect();
+            state.indices.insert(index.uuid, Arc::new(index));
+        }
+        state
+    };
+    assert_eq!(check_numbers(&cluster(), &with(10_000, 1)), Ok(()));
+    let refused = check_numbers(&cluster(), &with(10_001, 1)).unwrap_err();
+    assert!(refused.reason.contains("index [i1]"), "{refused}");
+    let refused = check_numbers(&cluster(), &with(5_001, 10)).unwrap_err();
+    assert!(refused.reason.contains("the cluster"), "{refused}");
+    assert_eq!(check_numbers(&with(10_003, 1), &with(10_002, 1)), Ok(()));
+}

@@ -108,6 +108,20 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
+    /// Refuses `keys` by name where they ask for something: `null`, `{}` and `[]` ask for nothing, and
+    /// programs that build bodies out of parts leave them there.
+    ///
+    /// # Errors
+    /// As [`ObjectReader::unsupported`].
+    pub fn unsupported_unless_empty(&mut self, keys: &[&'static str]) -> Result<(), QueryError> {
+        let asks = |key: &&&'static str| !self.find(key).is_none_or(is_empty);
+        if let Some(key) = keys.iter().find(asks) {
+            return self.unsupported(&[key]);
+        }
+        self.ignore(keys);
+        Ok(())
+    }
+
     /// Returns the keys not asked for so far with their values, and counts them as known.
     pub fn rest(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let asked = self.asked;
@@ -276,6 +290,16 @@ impl<'a> ObjectReader<'a> {
         convert(value)
             .map(Some)
             .ok_or_else(|| self.wrong(key, wanted, value))
+    }
+}
+
+/// Returns whether a value holds nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(entries) => entries.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! `engine` for the fields that a document brings.
 
 use gleaner_model::{FieldKind, Mapping};
+use serde_json::{Map, Value};
 
 use super::{MappingRules, malformed, template};
 use crate::error::QueryError;
@@ -15,6 +16,8 @@ pub enum AnalysisName<'a> {
     Analyzer(&'a str),
     /// Of a `keyword` field.
     Normalizer(&'a str),
+    /// How either is scored.
+    Similarity(&'a str),
 }
 
 impl AnalysisName<'_> {
@@ -25,12 +28,20 @@ impl AnalysisName<'_> {
                 format!("analyzer [{name}] has not been configured in mappings: [{path}]")
             }
             Self::Normalizer(name) => format!("normalizer [{name}] not found for field [{path}]"),
+            Self::Similarity(name) => {
+                format!("Unknown Similarity type [{name}] for field [{path}]")
+            }
         })
     }
 }
 
-/// Returns what a field of `kind` names.
-pub(super) fn named(kind: &FieldKind) -> impl Iterator<Item = AnalysisName<'_>> {
+/// Returns what a field of `kind` names, and the similarity that it was declared with.
+pub(super) fn named<'a>(
+    kind: &'a FieldKind,
+    declared: &'a Map<String, Value>,
+) -> impl Iterator<Item = AnalysisName<'a>> {
+    let similarity = declared.get("similarity").and_then(Value::as_str);
+    let similarity = similarity.map(AnalysisName::Similarity);
     let names = match kind {
         FieldKind::Text {
             analyzer,
@@ -45,7 +56,7 @@ pub(super) fn named(kind: &FieldKind) -> impl Iterator<Item = AnalysisName<'_>> 
         }
         _ => [None, None],
     };
-    names.into_iter().flatten()
+    names.into_iter().chain([similarity]).flatten()
 }
 
 /// Checks the analyzers and normalizers that `mapping` names where it differs from `before`: what an
@@ -62,10 +73,10 @@ pub fn check_analyzers(
 ) -> Result<(), QueryError> {
     for (path, field) in &mapping.fields {
         let known = before.and_then(|before| before.fields.get(path));
-        if known.is_some_and(|known| known.kind == field.kind) {
+        if known.is_some_and(|known| known.kind == field.kind && known.declared == field.declared) {
             continue;
         }
-        if let Some(name) = named(&field.kind).find(|name| !is_known(*name)) {
+        if let Some(name) = named(&field.kind, &field.declared).find(|name| !is_known(*name)) {
             return Err(name.missing(path.as_str()));
         }
     }

@@ -81,7 +81,7 @@ pub(super) fn read(
 }
 
 fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryError> {
-    from.only("similarity", "BM25")?;
+    similarity(from)?;
     from.only("norms", "true")?;
     from.only("position_increment_gap", "100")?;
     // Terms would be loaded to sort and aggregate by them, which is done by columns alone.
@@ -124,8 +124,17 @@ fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryE
     })
 }
 
+/// Takes `BM25` and the names of an index's own: whether there are such is checked with its settings,
+/// which have their numbers.
+fn similarity(from: &mut Parameters) -> Result<(), QueryError> {
+    match from.string("similarity")? {
+        Some(other) if other == "boolean" => Err(from.unsupported("similarity", &other)),
+        _ => Ok(()),
+    }
+}
+
 fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
-    from.only("similarity", "BM25")?;
+    similarity(from)?;
     from.only("norms", "false")?;
     from.only("split_queries_on_whitespace", "false")?;
     from.only("index_options", "docs")?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping};
+use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use serde_json::{Map, Value, json};
 
 use super::properties::{self, Draft};
@@ -10,49 +10,35 @@ use super::{MappingRules, check_copies, check_limits, malformed, merge, template
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
 
-/// Returns the fields that a value at `path` adds to the mapping, in the order of their ordinals;
-/// none where everything is known, `dynamic` is false, or the value is null.
+/// Returns the mapping of version `since` that a document needs, or `None` when `mapping` already knows its
+/// fields. Each field that it adds came with that version. `mapping` may itself be of that version: documents
+/// that make a mapping grow together add their fields one after the other, and all of them name the version
+/// that the mapping will have.
 ///
-/// Objects between the mapping and `path` are added too. Ordinals start at
-/// [`Mapping::next_ordinal`].
+/// Objects between the mapping and a new field are added too. Ordinals start at [`Mapping::next_ordinal`].
+/// Nothing is added where `dynamic` is false, or where a value is null.
 ///
 /// # Errors
 /// `strict_dynamic_mapping_exception` where `dynamic` is strict; `mapper_parsing_exception` for a
-/// name or a template that cannot be used, and for a value inside a field that is no object.
-pub fn infer_fields(
-    path: &str,
-    value: &Value,
-    mapping: &Mapping,
-    rules: &MappingRules,
-) -> Result<Vec<(FieldPath, Field)>, QueryError> {
-    let mut inference = Inference::new(mapping, rules);
-    inference.visit(path, value)?;
-    Ok(inference.into_fields())
-}
-
-/// Returns the mapping that a document needs, or `None` when `mapping` already knows its fields.
-/// The version grows by one.
-///
-/// # Errors
-/// As [`infer_fields`]; `illegal_argument_exception` where a limit is passed, or an object stands where
-/// others are copied to.
+/// name or a template that cannot be used, and for a value inside a field that is no object;
+/// `illegal_argument_exception` where a limit is passed, or an object stands where others are copied to.
 pub fn infer_document(
     document: &Map<String, Value>,
     mapping: &Mapping,
     rules: &MappingRules,
+    since: MappingVersion,
 ) -> Result<Option<Mapping>, QueryError> {
-    let mut inference = Inference::new(mapping, rules);
+    let mut inference = Inference::new(mapping, rules, since);
     for (name, value) in document {
         inference.visit(name, value)?;
     }
-    let found = inference.into_fields();
-    if found.is_empty() {
+    if inference.found.is_empty() {
         return Ok(None);
     }
-    let added = found.len();
+    let added = inference.found.len();
     let mut grown = mapping.clone();
-    grown.fields.extend(found);
-    grown.version.0 += 1;
+    grown.fields.extend(inference.found);
+    grown.version = since;
     check_limits(&grown, rules).map_err(|mut fault| {
         if grown.num_fields() > rules.total_fields {
             fault
@@ -70,22 +56,19 @@ struct Inference<'a> {
     rules: &'a MappingRules,
     found: BTreeMap<FieldPath, Field>,
     next: u32,
+    /// Version of the mapping that what is found comes with.
+    since: MappingVersion,
 }
 
 impl<'a> Inference<'a> {
-    fn new(mapping: &'a Mapping, rules: &'a MappingRules) -> Self {
+    fn new(mapping: &'a Mapping, rules: &'a MappingRules, since: MappingVersion) -> Self {
         Self {
             mapping,
             rules,
             found: BTreeMap::new(),
             next: mapping.next_ordinal(),
+            since,
         }
-    }
-
-    fn into_fields(self) -> Vec<(FieldPath, Field)> {
-        let mut fields: Vec<_> = self.found.into_iter().collect();
-        fields.sort_by_key(|(_, field)| field.ordinal);
-        fields
     }
 
     fn kind(&self, path: &str) -> Option<&FieldKind> {
@@ -229,8 +212,7 @@ impl<'a> Inference<'a> {
 
     fn add(&mut self, draft: Draft) {
         let path = FieldPath::new(draft.path.as_str());
-        let since = self.mapping.version.next();
-        let field = merge::number(draft, self.next, since);
+        let field = merge::number(draft, self.next, self.since);
         self.next += 1;
         self.found.insert(path, field);
     }

@@ -2,6 +2,7 @@
 //! index cannot change; fields may be added; the rest is replaced.
 
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
+use serde_json::{Map, Value};
 
 use super::is_stored;
 use super::properties::Draft;
@@ -69,10 +70,9 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
             "mapper [{path}] cannot be changed from type [{old}] to [{new}]"
         )));
     }
-    let stored = |declared| ("store", is_stored(declared).to_string());
     let (mut old, mut new) = (fixed(&field.kind), fixed(&draft.kind));
-    old.push(stored(&field.declared));
-    new.push(stored(&draft.declared));
+    old.extend(fixed_as_declared(&field.declared));
+    new.extend(fixed_as_declared(&draft.declared));
     let pairs = old.into_iter().zip(new);
     let conflicts: Vec<String> = pairs
         .filter(|((_, old), (_, new))| old != new)
@@ -104,6 +104,16 @@ fn number_text(number: &serde_json::Number) -> String {
         Some(fraction) if number.is_f64() => fraction.to_string(),
         _ => number.to_string(),
     }
+}
+
+/// Returns the parameters that cannot change and are kept as they were declared, with their values as
+/// text.
+fn fixed_as_declared(declared: &Map<String, Value>) -> [(&'static str, String); 2] {
+    let similarity = declared.get("similarity").and_then(Value::as_str);
+    [
+        ("store", is_stored(declared).to_string()),
+        ("similarity", similarity.unwrap_or("null").to_owned()),
+    ]
 }
 
 /// Returns the parameters that cannot change, with their values as text; the list depends on the

@@ -26,6 +26,36 @@ pub fn is_metadata(name: &str) -> bool {
         || OTHER_METADATA.contains(&name)
 }
 
+/// Prefix of the paths of [`ignored_path`]: no field can be declared there.
+const IGNORED: &str = "_ignored.";
+
+/// Returns the path under which `exists` finds the documents of which `field` has ignored a value.
+pub fn ignored_path(field: &FieldPath) -> FieldPath {
+    FieldPath::new(format!("{IGNORED}{field}"))
+}
+
+/// Returns the field of a path that [`ignored_path`] made.
+pub fn ignored_field(path: &str) -> Option<&str> {
+    path.strip_prefix(IGNORED)
+}
+
+/// Returns whether a field leaves out some values of documents that it takes.
+pub fn may_ignore(kind: &FieldKind) -> bool {
+    match kind {
+        FieldKind::Keyword { ignore_above, .. } => ignore_above.is_some(),
+        FieldKind::Number {
+            ignore_malformed, ..
+        }
+        | FieldKind::Date {
+            ignore_malformed, ..
+        }
+        | FieldKind::Ip {
+            ignore_malformed, ..
+        } => *ignore_malformed,
+        FieldKind::Text { .. } | FieldKind::Boolean { .. } | FieldKind::Object { .. } => false,
+    }
+}
+
 /// A field as declared, before it is merged and numbered.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {

@@ -191,7 +191,7 @@ fn check_mapping(
     let name = format!("__dynamic__{}", template.name.replace('.', "_"));
     let declared = declaration(template, &name, default_type);
     for draft in properties::read_field(&name, &declared, rules)? {
-        if let Some(missing) = named(&draft.kind).find(|name| !is_known(*name)) {
+        if let Some(missing) = named(&draft.kind, &draft.declared).find(|name| !is_known(*name)) {
             return Err(missing.missing(&draft.path));
         }
     }

@@ -117,6 +117,10 @@ fn merging_keeps_ordinals_and_refuses_what_shapes_the_index() {
             "Mapper for [t] conflicts with existing mapper:\n\tCannot update parameter [analyzer] from [standard] to [english]",
         ),
         (
+            json!({"t": {"type": "text", "similarity": "BM25"}}),
+            "Mapper for [t] conflicts with existing mapper:\n\tCannot update parameter [similarity] from [null] to [BM25]",
+        ),
+        (
             json!({"k": {"type": "keyword", "store": true}}),
             "Mapper for [k] conflicts with existing mapper:\n\tCannot update parameter [store] from [false] to [true]",
         ),
@@ -207,6 +211,27 @@ fn limits_hold() {
 }
 
 #[test]
+fn paths_and_templates_are_bounded_whatever_the_settings() {
+    let rules = MappingRules::default();
+    let name = |bytes: usize| json!({"properties": {"n".repeat(bytes): {"type": "long"}}});
+    assert!(parse_mapping(&name(32_766), None, &rules).is_ok());
+    let refused = parse_mapping(&name(32_767), None, &rules).unwrap_err();
+    assert!(refused.reason.contains("[32767] bytes"), "{refused}");
+    assert!(refused.reason.len() < 400, "it shows the beginning");
+    let document = json!({"n".repeat(40_000): 1});
+    let document = document.as_object().cloned().unwrap_or_default();
+    let refused =
+        infer_document(&document, &Mapping::default(), &rules, MappingVersion(1)).unwrap_err();
+    assert!(refused.reason.contains("[40000] bytes"), "{refused}");
+    let template = |n: usize| json!({format!("t{n}"): {"match": "*", "mapping": {"type": "long"}}});
+    let templates =
+        |num: usize| json!({"dynamic_templates": (0..num).map(template).collect::<Vec<_>>()});
+    assert!(parse_mapping(&templates(1_000), None, &rules).is_ok());
+    let refused = parse_mapping(&templates(1_001), None, &rules).unwrap_err();
+    assert!(refused.reason.contains("[1001] templates"), "{refused}");
+}
+
+#[test]
 fn a_name_of_many_dots_is_refused_before_it_costs() {
     let name = "a.".repeat(100_000) + "a";
     let document = Value::Object([(name.clone(), json!(1))].into_iter().collect());
@@ -226,6 +251,7 @@ fn infer(mapping: &Value, document: &Value) -> Result<Option<Value>, QueryError>
         document.as_object().unwrap(),
         &mapping,
         &MappingRules::default(),
+        mapping.version.next(),
     )?;
     Ok(grown.map(|grown| mapping_tree(&grown)["properties"].clone()))
 }
@@ -426,7 +452,8 @@ proptest! {
         if let Ok(mapping) = parse(&value) {
             prop_assert_eq!(parse(&mapping_tree(&mapping)).map(|m| mapping_tree(&m)), Ok(mapping_tree(&mapping)));
             if let Some(document) = document.as_object() {
-                drop(infer_document(document, &mapping, &MappingRules::default()));
+                let next = mapping.version.next();
+                drop(infer_document(document, &mapping, &MappingRules::default(), next));
             }
         }
         let wrapped = serde_json::json!({"properties": {"x": value}});
@@ -436,9 +463,10 @@ proptest! {
     #[test]
     fn a_document_inferred_once_brings_nothing_the_second_time(document in any_json()) {
         let Some(document) = document.as_object() else { return Ok(()) };
-        let rules = MappingRules::default();
-        if let Ok(Some(grown)) = infer_document(document, &Mapping::default(), &rules) {
-            prop_assert_eq!(infer_document(document, &grown, &rules), Ok(None));
+        let (rules, since) = (MappingRules::default(), MappingVersion(7));
+        if let Ok(Some(grown)) = infer_document(document, &Mapping::default(), &rules, since) {
+            prop_assert!(grown.fields.values().all(|field| field.since == since));
+            prop_assert_eq!(infer_document(document, &grown, &rules, since), Ok(None));
         }
     }
 

@@ -27,18 +27,22 @@ use crate::limits::Limits;
 use crate::units::parse_time;
 
 /// Keys of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 12] = [
+const NOT_SUPPORTED: [&str; 6] = [
     "collapse",
-    "derived",
-    "ext",
     "knn",
     "rank",
-    "rescore",
     "retriever",
-    "runtime_mappings",
-    "script_fields",
     "search_pipeline",
     "sub_searches",
+];
+
+/// Keys of the dialect that are refused by name where they ask for something.
+const NOT_SUPPORTED_UNLESS_EMPTY: [&str; 6] = [
+    "derived",
+    "ext",
+    "rescore",
+    "runtime_mappings",
+    "script_fields",
     "suggest",
 ];
 
@@ -61,6 +65,7 @@ pub fn parse_search(body: &[u8], limits: &Limits) -> Result<SearchRequest, Query
 pub fn parse_search_value(value: &Value, limits: &Limits) -> Result<SearchRequest, QueryError> {
     let mut reader = ObjectReader::part("search", value)?;
     reader.unsupported(&NOT_SUPPORTED)?;
+    reader.unsupported_unless_empty(&NOT_SUPPORTED_UNLESS_EMPTY)?;
     let mut request = SearchRequest::default();
     read_queries(&mut request, &mut reader, limits)?;
     read_window(&mut request, &mut reader)?;

@@ -1,9 +1,9 @@
 //! The settings an index has: which we act on, which have no effect here, which are refused.
 
-use gleaner_model::IndexSettings;
+use gleaner_model::{IndexSettings, SlowLevel};
 
 use super::given::Given;
-use super::wrong;
+use super::{similarity, wrong};
 use crate::error::QueryError;
 use crate::limits::Limits;
 use crate::units::parse_time;
@@ -102,8 +102,23 @@ const KNOWN: &[Known] = &[
     dynamic("index.blocks.metadata", Effect::Set(|s, given| { s.blocks.metadata = given.flag()?; Ok(()) })),
     dynamic("index.query.default_field", Effect::Set(|s, given| { s.default_fields = given.texts()?; Ok(()) })),
     dynamic("index.hidden", Effect::Set(|s, given| { s.hidden = given.flag()?; Ok(()) })),
-    // Read as it was declared, by whoever analyses.
+    dynamic("index.search.slowlog.threshold.query.warn", Effect::Set(|s, given| { s.slow_log.query.set(SlowLevel::Warn, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.query.info", Effect::Set(|s, given| { s.slow_log.query.set(SlowLevel::Info, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.query.debug", Effect::Set(|s, given| { s.slow_log.query.set(SlowLevel::Debug, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.query.trace", Effect::Set(|s, given| { s.slow_log.query.set(SlowLevel::Trace, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.fetch.warn", Effect::Set(|s, given| { s.slow_log.fetch.set(SlowLevel::Warn, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.fetch.info", Effect::Set(|s, given| { s.slow_log.fetch.set(SlowLevel::Info, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.fetch.debug", Effect::Set(|s, given| { s.slow_log.fetch.set(SlowLevel::Debug, milliseconds(given)?); Ok(()) })),
+    dynamic("index.search.slowlog.threshold.fetch.trace", Effect::Set(|s, given| { s.slow_log.fetch.set(SlowLevel::Trace, milliseconds(given)?); Ok(()) })),
+    dynamic("index.indexing.slowlog.threshold.index.warn", Effect::Set(|s, given| { s.slow_log.index.set(SlowLevel::Warn, milliseconds(given)?); Ok(()) })),
+    dynamic("index.indexing.slowlog.threshold.index.info", Effect::Set(|s, given| { s.slow_log.index.set(SlowLevel::Info, milliseconds(given)?); Ok(()) })),
+    dynamic("index.indexing.slowlog.threshold.index.debug", Effect::Set(|s, given| { s.slow_log.index.set(SlowLevel::Debug, milliseconds(given)?); Ok(()) })),
+    dynamic("index.indexing.slowlog.threshold.index.trace", Effect::Set(|s, given| { s.slow_log.index.set(SlowLevel::Trace, milliseconds(given)?); Ok(()) })),
+    // Read as they were declared, where they count.
     dynamic("index.analyze.max_token_count", Effect::Set(|_, given| given.count(1).map(drop))),
+    dynamic("index.max_shingle_diff", Effect::Set(|_, given| given.count(0).map(drop))),
+    dynamic("index.max_slices_per_scroll", Effect::Set(|_, given| given.count(1).map(drop))),
+    fixed("index.similarity.*", Effect::Set(|_, given| similarity::check(given))),
 
     // Kept for the user: they tune what works in another way here.
     dynamic("index.auto_expand_replicas", Effect::Accepted),
@@ -112,9 +127,7 @@ const KNOWN: &[Known] = &[
     dynamic("index.max_inner_result_window", Effect::Accepted),
     dynamic("index.max_rescore_window", Effect::Accepted),
     dynamic("index.max_script_fields", Effect::Accepted),
-    dynamic("index.max_shingle_diff", Effect::Accepted),
     dynamic("index.max_refresh_listeners", Effect::Accepted),
-    dynamic("index.max_slices_per_scroll", Effect::Accepted),
     dynamic("index.max_adjacency_matrix_filters", Effect::Accepted),
     dynamic("index.highlight.max_analyzed_offset", Effect::Accepted),
     dynamic("index.highlight.weight_matches_mode.enabled", Effect::Accepted),
@@ -155,7 +168,6 @@ const KNOWN: &[Known] = &[
     dynamic("index.allocation.*", Effect::Accepted),
     dynamic("index.lifecycle.*", Effect::Accepted),
     fixed("index.store.*", Effect::Accepted),
-    last("index.similarity.*", Effect::Refused("is not supported: scores are BM25 with k1 = 1.2 and b = 0.75")),
     last("index.sort.*", Effect::Refused(LATER)),
     last("index.knn*", Effect::Refused(LATER)),
     last("index.time_series.*", Effect::Refused(LATER)),

@@ -87,8 +87,8 @@ fn wrong_settings_are_refused_by_name() {
             "Failed to parse value [1] as only [true] or [false] are allowed. Setting [index.blocks.read]",
         ),
         (
-            json!({"similarity.default.type": "BM25"}),
-            "setting [index.similarity.default.type] is not supported: scores are BM25 with k1 = 1.2 and b = 0.75",
+            json!({"similarity.default.type": "boolean"}),
+            "setting [index.similarity.default.type] of [boolean] is not supported, only [BM25] is",
         ),
         (
             json!({"sort.field": "x"}),

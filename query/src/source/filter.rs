@@ -1,248 +1,321 @@
-//! [`filter_source`]: keeps what `includes` name and `excludes` do not.
+//! [`SourcePatterns`]: keeps what `includes` name and `excludes` do not.
+//!
+//! Patterns are matched by an automaton that goes along with the document's keys, so the cost is that of
+//! the document, whatever the patterns are. One that is large is filtered while the caller wants it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
 
 use bytes::Bytes;
-use gleaner_model::mapping::matches_pattern;
-use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::{ErrorType, QueryError};
+use crate::patterns::{Patterns, State};
 use crate::search::SourceFilter;
 
-/// Returns `source` with only the paths that `filter` lets through; the bytes as they are when it
-/// lets all through.
+/// Work after which the caller is asked whether to go on: bytes read, and words of states for bytes of
+/// keys; about a millisecond.
+const PAUSE: usize = 1 << 20;
+
+/// Why a document was not filtered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceFault {
+    /// It is no JSON object.
+    #[error("a stored `_source` is no JSON object: {0}")]
+    Damaged(String),
+    /// The caller wants it no more.
+    #[error("filtering `_source` was called off")]
+    CalledOff,
+}
+
+/// What of documents is kept, prepared for many of them.
 ///
 /// A pattern names a path and all below it; `*` stands for any run of characters, dots included, and
-/// a key with dots is a path.
-/// Elements of arrays have the path of the array. `filter.enabled` is the caller's matter.
-///
-/// # Errors
-/// `parsing_exception` when `source` is not a JSON object.
-pub fn filter_source(source: &Bytes, filter: &SourceFilter) -> Result<Bytes, QueryError> {
-    if filter.includes.is_empty() && filter.excludes.is_empty() {
-        return Ok(source.clone());
-    }
-    let text = std::str::from_utf8(source).map_err(|error| damaged(&error.to_string()))?;
-    let mut out = String::with_capacity(text.len());
-    let rules = Rules { filter };
-    if !rules.object(text, "", Reach::of(filter), &mut out)? {
-        out.push_str("{}");
-    }
-    Ok(Bytes::from(out))
+/// a key with dots is a path. Elements of arrays have the path of the array.
+#[derive(Debug, Clone)]
+pub struct SourcePatterns {
+    includes: Option<Patterns>,
+    excludes: Option<Patterns>,
 }
 
-/// Whether an include already covers a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    /// Everything below is included unless excluded.
-    Included,
-    /// Only what is named below.
-    Searching,
-}
-
-impl Reach {
-    fn of(filter: &SourceFilter) -> Self {
-        if filter.includes.is_empty() {
-            Self::Included
-        } else {
-            Self::Searching
+impl SourcePatterns {
+    /// Prepares the patterns of `filter`; whether it is enabled is the caller's matter.
+    pub fn new(filter: &SourceFilter) -> Self {
+        let some = |patterns: &[String]| {
+            let is_some = !patterns.is_empty();
+            is_some.then(|| Patterns::of_paths(patterns))
+        };
+        Self {
+            includes: some(&filter.includes),
+            excludes: some(&filter.excludes),
         }
     }
+
+    /// Returns how many operations a byte of a key costs.
+    pub(super) fn num_words(&self) -> usize {
+        let both = self.includes.iter().chain(&self.excludes);
+        both.map(Patterns::num_words).sum()
+    }
+
+    /// Whether documents are kept as they are.
+    pub fn keep_all(&self) -> bool {
+        self.includes.is_none() && self.excludes.is_none()
+    }
+
+    /// Returns `source` with only the paths that the patterns let through; the bytes as they are when all
+    /// are. `keep_on` is asked every millisecond or so whether that is still wanted.
+    ///
+    /// # Errors
+    /// [`SourceFault`].
+    pub fn filter(&self, source: &Bytes, keep_on: &dyn Fn() -> bool) -> Result<Bytes, SourceFault> {
+        if self.keep_all() {
+            return Ok(source.clone());
+        }
+        let damaged = |fault: &dyn fmt::Display| SourceFault::Damaged(fault.to_string());
+        let text = std::str::from_utf8(source).map_err(|fault| damaged(&fault))?;
+        let rules = Rules {
+            patterns: self,
+            keep_on,
+            work: Cell::new(0),
+            is_called_off: Cell::new(false),
+        };
+        let place = Place {
+            included: self.includes.as_ref().map(Patterns::start),
+            excluded: self.excludes.as_ref().map(Patterns::start),
+        };
+        let mut out = String::new();
+        let object = Members {
+            rules: &rules,
+            place: &place,
+            is_top: true,
+            out: &mut out,
+        };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        match reader.deserialize_map(object) {
+            Ok(true) => {}
+            Ok(false) => out.push_str("{}"),
+            Err(_) if rules.is_called_off.get() => return Err(SourceFault::CalledOff),
+            Err(fault) => return Err(damaged(&fault)),
+        }
+        Ok(Bytes::from(out))
+    }
+}
+
+/// How far the patterns have matched at a path.
+#[derive(Clone)]
+struct Place {
+    /// `None` where an include covers it, so that everything below is included unless excluded.
+    included: Option<State>,
+    /// `None` where no exclude can name anything at or below it.
+    excluded: Option<State>,
 }
 
 struct Rules<'a> {
-    filter: &'a SourceFilter,
+    patterns: &'a SourcePatterns,
+    keep_on: &'a dyn Fn() -> bool,
+    work: Cell<usize>,
+    is_called_off: Cell<bool>,
 }
 
 impl Rules<'_> {
-    /// Writes what is kept of an object; returns whether anything was written.
-    ///
-    /// An object that an include covers is kept even when it is empty.
-    fn object(
-        &self,
-        text: &str,
-        path: &str,
-        reach: Reach,
-        out: &mut String,
-    ) -> Result<bool, QueryError> {
-        let start = out.len();
-        out.push('{');
-        let mut is_first = true;
-        for (key, value) in entries(text)? {
-            let name: Cow<'_, str> = key_name(key)?;
-            let full = if path.is_empty() {
-                name.into_owned()
-            } else {
-                format!("{path}.{name}")
-            };
-            let before = out.len();
-            if !is_first {
-                out.push(',');
-            }
-            out.push_str(key);
-            out.push(':');
-            if self.value(value.trim(), &full, reach, out)? {
-                is_first = false;
-            } else {
-                out.truncate(before);
-            }
+    /// Counts work; an error ends it.
+    fn work<E: serde::de::Error>(&self, amount: usize) -> Result<(), E> {
+        let done = self.work.get() + amount;
+        self.work.set(done);
+        if done < PAUSE {
+            return Ok(());
         }
-        if is_first && reach == Reach::Searching {
-            out.truncate(start);
-            return Ok(false);
+        self.work.set(0);
+        if (self.keep_on)() {
+            return Ok(());
         }
-        out.push('}');
-        Ok(true)
+        self.is_called_off.set(true);
+        Err(E::custom("called off"))
     }
 
-    fn value(
+    /// Returns the place of the member `name` of an object at `place`; `None` where it is left out.
+    fn below<E: serde::de::Error>(
+        &self,
+        place: &Place,
+        name: &str,
+        is_top: bool,
+    ) -> Result<Option<Place>, E> {
+        let mut below = place.clone();
+        let dot = if is_top { "" } else { "." };
+        let step = |patterns: &Patterns, state: &mut State| {
+            self.work(patterns.num_words() * (name.len() + 4))?;
+            patterns.walk(state, dot);
+            Ok(patterns.walk(state, name))
+        };
+        if let (Some(patterns), Some(state)) = (&self.patterns.excludes, &mut below.excluded) {
+            if step(patterns, state)? {
+                return Ok(None);
+            }
+            if !state.is_alive() {
+                below.excluded = None;
+            }
+        }
+        if let (Some(patterns), Some(state)) = (&self.patterns.includes, &mut below.included) {
+            if step(patterns, state)? {
+                below.included = None;
+            } else if !state.is_alive() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(below))
+    }
+
+    /// Writes what is kept of a value at `place`; returns whether anything was written.
+    fn value<E: serde::de::Error>(
         &self,
         text: &str,
-        path: &str,
-        reach: Reach,
+        place: &Place,
         out: &mut String,
-    ) -> Result<bool, QueryError> {
-        if self.is_excluded(path) {
-            return Ok(false);
-        }
-        let reach = if reach == Reach::Included || self.is_included(path) {
-            Reach::Included
-        } else {
-            Reach::Searching
-        };
-        if reach == Reach::Included && !self.may_exclude_below(path) {
+    ) -> Result<bool, E> {
+        self.work(text.len())?;
+        let is_included = place.included.is_none();
+        if is_included && place.excluded.is_none() {
             out.push_str(text);
             return Ok(true);
         }
-        self.inside(text, path, reach, out)
-    }
-
-    /// Writes what is kept of a value whose parts must be looked at.
-    fn inside(
-        &self,
-        text: &str,
-        path: &str,
-        reach: Reach,
-        out: &mut String,
-    ) -> Result<bool, QueryError> {
-        match text.as_bytes().first() {
-            Some(b'{') => self.object(text, path, reach, out),
-            Some(b'[') => self.array(text, path, reach, out),
-            _ if reach == Reach::Included => {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let rules = self;
+        let written = match text.as_bytes().first() {
+            Some(b'{') => reader.deserialize_map(Members {
+                rules,
+                place,
+                is_top: false,
+                out,
+            }),
+            Some(b'[') => reader.deserialize_seq(Elements { rules, place, out }),
+            _ if is_included => {
                 out.push_str(text);
                 Ok(true)
             }
             _ => Ok(false),
-        }
+        };
+        written.map_err(E::custom)
+    }
+}
+
+/// Writes what is kept of an object, and whether that is anything: one that an include covers is kept
+/// even when it is empty.
+struct Members<'a, 'r> {
+    rules: &'a Rules<'r>,
+    place: &'a Place,
+    is_top: bool,
+    out: &'a mut String,
+}
+
+impl<'de> Visitor<'de> for Members<'_, '_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
 
-    fn array(
-        &self,
-        text: &str,
-        path: &str,
-        reach: Reach,
-        out: &mut String,
-    ) -> Result<bool, QueryError> {
-        let elements: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut written = Written::begin('{', self.out);
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let value: &RawValue = map.next_value()?;
+            let name = key_name::<A::Error>(key.get())?;
+            let below = self.rules.below(self.place, &name, self.is_top)?;
+            let Some(below) = below else {
+                continue;
+            };
+            let before = written.separate();
+            written.out.push_str(key.get());
+            written.out.push(':');
+            let text = value.get().trim();
+            let is_kept = self.rules.value(text, &below, written.out)?;
+            written.settle(before, is_kept);
+        }
+        Ok(written.end('}', self.place))
+    }
+}
+
+/// Writes what is kept of an array, as [`Members`] does.
+struct Elements<'a, 'r> {
+    rules: &'a Rules<'r>,
+    place: &'a Place,
+    out: &'a mut String,
+}
+
+impl<'de> Visitor<'de> for Elements<'_, '_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
+        let mut written = Written::begin('[', self.out);
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            let before = written.separate();
+            let text = item.get().trim();
+            let is_kept = self.rules.value(text, self.place, written.out)?;
+            written.settle(before, is_kept);
+        }
+        Ok(written.end(']', self.place))
+    }
+}
+
+/// An object or array that is being written.
+struct Written<'a> {
+    out: &'a mut String,
+    start: usize,
+    is_empty: bool,
+}
+
+impl<'a> Written<'a> {
+    fn begin(bracket: char, out: &'a mut String) -> Self {
         let start = out.len();
-        out.push('[');
-        let mut is_first = true;
-        for element in elements {
-            let before = out.len();
-            if !is_first {
-                out.push(',');
-            }
-            if self.inside(element.get().trim(), path, reach, out)? {
-                is_first = false;
-            } else {
-                out.truncate(before);
-            }
-        }
-        if is_first && reach == Reach::Searching {
-            out.truncate(start);
-            return Ok(false);
-        }
-        out.push(']');
-        Ok(true)
-    }
-
-    fn is_included(&self, path: &str) -> bool {
-        let mut patterns = self.filter.includes.iter();
-        patterns.any(|pattern| is_at_or_below(pattern, path))
-    }
-
-    fn is_excluded(&self, path: &str) -> bool {
-        let mut patterns = self.filter.excludes.iter();
-        patterns.any(|pattern| is_at_or_below(pattern, path))
-    }
-
-    /// Whether an exclude may name something below `path`; true when in doubt.
-    fn may_exclude_below(&self, path: &str) -> bool {
-        self.filter.excludes.iter().any(|pattern| {
-            let fixed = pattern.split('*').next().unwrap_or_default();
-            if fixed.len() < pattern.len() && path.starts_with(fixed) {
-                return true;
-            }
-            fixed
-                .strip_prefix(path)
-                .is_some_and(|rest| rest.starts_with('.'))
-        })
-    }
-}
-
-/// Returns whether `pattern` names `path` or what it is in: a key with dots is a path by itself, so
-/// its beginning may be nowhere in the document as an object.
-fn is_at_or_below(pattern: &str, path: &str) -> bool {
-    let ends = path.match_indices('.').map(|(end, _)| end);
-    ends.chain([path.len()])
-        .any(|end| matches_pattern(pattern, &path[..end]))
-}
-
-/// Returns the members of an object as text, in order; the key with its quotes.
-fn entries(text: &str) -> Result<Vec<(&str, &str)>, QueryError> {
-    struct Members;
-
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(&'de str, &'de str)>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(key) = map.next_key::<&RawValue>()? {
-                let value: &RawValue = map.next_value()?;
-                members.push((key.get(), value.get()));
-            }
-            Ok(members)
+        out.push(bracket);
+        Self {
+            out,
+            start,
+            is_empty: true,
         }
     }
 
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader
-        .deserialize_map(Members)
-        .map_err(|error| damaged(&error.to_string()))
+    /// Makes room for another part; returns where to go back to when nothing of it is kept.
+    fn separate(&mut self) -> usize {
+        let before = self.out.len();
+        if !self.is_empty {
+            self.out.push(',');
+        }
+        before
+    }
+
+    fn settle(&mut self, before: usize, is_kept: bool) {
+        if is_kept {
+            self.is_empty = false;
+        } else {
+            self.out.truncate(before);
+        }
+    }
+
+    /// Ends what stands at `place`; returns whether anything is left of it.
+    fn end(self, bracket: char, place: &Place) -> bool {
+        if self.is_empty && place.included.is_some() {
+            self.out.truncate(self.start);
+            return false;
+        }
+        self.out.push(bracket);
+        true
+    }
 }
 
 /// Returns the name a quoted key stands for.
-fn key_name(key: &str) -> Result<Cow<'_, str>, QueryError> {
+fn key_name<E: serde::de::Error>(key: &str) -> Result<Cow<'_, str>, E> {
     let inner = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
     match inner {
         Some(inner) if !inner.contains('\\') => Ok(Cow::Borrowed(inner)),
         _ => serde_json::from_str::<String>(key)
             .map(Cow::Owned)
-            .map_err(|error| damaged(&error.to_string())),
+            .map_err(E::custom),
     }
-}
-
-fn damaged(why: &str) -> QueryError {
-    QueryError::new(
-        ErrorType::Parsing,
-        format!("Failed to parse content to map: {why}"),
-    )
 }
 
 #[cfg(test)]
@@ -256,7 +329,8 @@ mod tests {
             includes: owned(includes),
             excludes: owned(excludes),
         };
-        let kept = filter_source(&Bytes::copy_from_slice(source.as_bytes()), &filter);
+        let source = Bytes::copy_from_slice(source.as_bytes());
+        let kept = SourcePatterns::new(&filter).filter(&source, &|| true);
         String::from_utf8(kept.expect("it is JSON").to_vec()).expect("it is UTF-8")
     }
 
@@ -328,11 +402,40 @@ mod tests {
             includes: vec!["a".to_owned()],
             ..SourceFilter::default()
         };
+        let patterns = SourcePatterns::new(&filter);
         for bad in ["", "[1]", "{", "\u{1}"] {
-            assert!(
-                filter_source(&Bytes::from_static(bad.as_bytes()), &filter).is_err(),
-                "{bad}"
-            );
+            let filtered = patterns.filter(&Bytes::from_static(bad.as_bytes()), &|| true);
+            assert!(matches!(filtered, Err(SourceFault::Damaged(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_document_that_nobody_wants_any_more_is_not_filtered_to_its_end() {
+        let source = format!(r#"{{"a":{{"b":[{}"x"]}}}}"#, r#""text","#.repeat(1 << 18));
+        let filter = SourceFilter {
+            includes: vec!["a.b.c*d".to_owned()],
+            ..SourceFilter::default()
+        };
+        let num_asked = Cell::new(0);
+        let keep_on = || {
+            num_asked.set(num_asked.get() + 1);
+            num_asked.get() < 3
+        };
+        let filtered = SourcePatterns::new(&filter).filter(&Bytes::from(source), &keep_on);
+        assert_eq!(filtered, Err(SourceFault::CalledOff));
+        assert_eq!(num_asked.get(), 3);
+    }
+
+    #[test]
+    fn many_patterns_of_many_stars_cost_what_their_length_does() {
+        let stars = "*a*b".repeat(1 << 10);
+        let filter = SourceFilter {
+            excludes: vec![stars.clone() + "x", stars.clone() + "y", stars + "z"],
+            ..SourceFilter::default()
+        };
+        let key = "ab".repeat(2_000);
+        let source = Bytes::from(format!(r#"{{"{key}":{{"{key}":1}}}}"#));
+        let kept = SourcePatterns::new(&filter).filter(&source, &|| true);
+        assert_eq!(kept, Ok(source));
     }
 }

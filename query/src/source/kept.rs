@@ -7,8 +7,7 @@ use bytes::Bytes;
 use gleaner_model::Mapping;
 use serde_json::Value;
 
-use super::filter_source;
-use crate::error::QueryError;
+use super::{SourceFault, SourcePatterns};
 use crate::search::SourceFilter;
 
 /// Returns what the mapping lets be shown.
@@ -26,20 +25,52 @@ pub fn kept_source(mapping: &Mapping) -> SourceFilter {
     }
 }
 
-/// Returns what is asked for of a document in an index that keeps `kept`; `None` where that is nothing.
-///
-/// # Errors
-/// As [`filter_source`].
-pub fn show_source(
-    source: &Bytes,
-    asked: &SourceFilter,
-    kept: &SourceFilter,
-) -> Result<Option<Bytes>, QueryError> {
-    if !asked.enabled || !kept.enabled {
-        return Ok(None);
+/// What is asked for of documents in an index: what its mapping keeps, and of that what a request names.
+#[derive(Debug, Clone)]
+pub struct ShownSource {
+    is_enabled: bool,
+    kept: SourcePatterns,
+    asked: SourcePatterns,
+}
+
+impl ShownSource {
+    /// Returns what shows what is `asked` for in an index that keeps `kept`.
+    pub fn new(asked: &SourceFilter, kept: &SourceFilter) -> Self {
+        Self {
+            is_enabled: asked.enabled && kept.enabled,
+            kept: SourcePatterns::new(kept),
+            asked: SourcePatterns::new(asked),
+        }
     }
-    let kept = filter_source(source, kept)?;
-    filter_source(&kept, asked).map(Some)
+
+    /// Whether documents are shown as they are, or not at all: then it costs nothing.
+    pub fn is_free(&self) -> bool {
+        !self.is_enabled || (self.kept.keep_all() && self.asked.keep_all())
+    }
+
+    /// Returns what it costs to show a document: in steps of some nanoseconds, at most.
+    pub fn num_steps(&self, source: &Bytes) -> usize {
+        match self.is_free() {
+            true => 0,
+            false => source.len() * (1 + self.kept.num_words() + self.asked.num_words()),
+        }
+    }
+
+    /// Returns what is shown of a document; `None` where that is nothing. `keep_on` is asked now and then.
+    ///
+    /// # Errors
+    /// As [`SourcePatterns::filter`].
+    pub fn of(
+        &self,
+        source: &Bytes,
+        keep_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Bytes>, SourceFault> {
+        if !self.is_enabled {
+            return Ok(None);
+        }
+        let kept = self.kept.filter(source, keep_on)?;
+        self.asked.filter(&kept, keep_on).map(Some)
+    }
 }
 
 #[cfg(test)]
@@ -53,7 +84,9 @@ mod tests {
         let mapping = json!({"_source": of_mapping});
         let mapping = parse_mapping(&mapping, None, &MappingRules::default()).unwrap();
         let source = Bytes::from(r#"{"a":1,"b":{"c":2,"d":3}}"#);
-        show_source(&source, asked, &kept_source(&mapping)).unwrap()
+        ShownSource::new(asked, &kept_source(&mapping))
+            .of(&source, &|| true)
+            .unwrap()
     }
 
     #[test]

@@ -61,6 +61,45 @@ async fn a_name_used_again_is_another_index() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_similarity_is_there_for_the_fields_that_name_it() {
+    let fixture = Fixture::new([]);
+    let body = |similarity: &str| {
+        let field = json!({"type": "text", "similarity": similarity});
+        new(&json!({
+            "settings": {"similarity": {"mine": {"type": "BM25", "k1": 2.0}}},
+            "mappings": {"properties": {"body": field}},
+        }))
+    };
+    let refusal = |outcome: Result<_, RootError>| match outcome {
+        Err(RootError::Query(error)) => format!("{}: {}", error.kind.name(), error.reason),
+        other => panic!("{other:?}"),
+    };
+    let unknown = "mapper_parsing_exception: Unknown Similarity type";
+    let refused = fixture.root.create_index("books", body("other")).await;
+    let told = format!("{unknown} [other] for field [body]");
+    assert_eq!(refusal(refused.map(|_| ())), told);
+    let created = fixture.root.create_index("books", body("mine")).await;
+    created.expect("it is there");
+    let options = ResolveOptions {
+        allow_closed: true,
+        ..ResolveOptions::default()
+    };
+    let closed = fixture.root.set_closed("books", &options, true).await;
+    closed.expect("closed");
+    let put = |body: Value| {
+        let (root, options) = (&fixture.root, &options);
+        async move { root.put_settings("books", options, &body, false).await }
+    };
+    put(json!({"similarity.mine.k1": 0.5})).await.expect("set");
+    let gone = put(json!({"similarity.mine.k1": null, "similarity.mine.type": null})).await;
+    let told = format!("{unknown} [mine] for field [body]");
+    assert_eq!(refusal(gone), told);
+    let state = fixture.root.state();
+    let index = state.index_named("books").expect("there");
+    assert_eq!(index.settings.declared["index.similarity.mine.k1"], "0.5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn concurrent_mappings_are_merged_and_none_is_lost() {
     let fixture = Fixture::new([index(1, &json!({}))]);
     let options = ResolveOptions::default();

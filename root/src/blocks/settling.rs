@@ -47,6 +47,8 @@ impl Root {
             items: Vec::new(),
             idempotency: None,
             remaining,
+            asks_fields: false,
+            refused: Vec::new(),
         };
         let settled = timeout(remaining, primary.client.write(call)).await;
         let outcome = match settled {

@@ -48,6 +48,8 @@ pub(super) struct Moment {
     pub(super) generation: Generation,
     pub(super) node: NodeId,
     pub(super) view: ViewId,
+    /// Whether its copy was without its primary.
+    pub(super) may_be_stale: bool,
 }
 
 /// The lists of one shard, all of one generation.
@@ -304,6 +306,7 @@ impl Root {
             generation,
             node: answer.node,
             view: value.view,
+            may_be_stale: value.may_be_stale,
         });
     }
 }

@@ -128,6 +128,7 @@ impl Root {
                 .map_or(0, |list| list.num_documents);
             let mut hits = empty(moment.generation, moment.view, num_documents);
             hits.total = shard.total;
+            hits.may_be_stale = moment.may_be_stale;
             let node = moment.node.clone();
             return Ok(Answer { node, value: hits });
         };
@@ -150,6 +151,7 @@ impl Root {
         hits.total = shard.total;
         hits.max_score = found.iter().filter_map(|hit| hit.score).reduce(f32::max);
         hits.times = value.times;
+        hits.may_be_stale = value.may_be_stale;
         hits.hits = found;
         Ok(Answer { node, value: hits })
     }
@@ -188,6 +190,7 @@ fn empty(
         terminated_early: false,
         times: None,
         unmatched: None,
+        may_be_stale: false,
     }
 }
 

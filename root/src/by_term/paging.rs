@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use gleaner_engine::EngineError;
 use gleaner_engine::control::{MemoryAccount, Reservation};
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::postings::{ListOf, MAX_PAGE, PostingsAnswer, PostingsCall};
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 
 use super::lists::TermList;
 use super::wanted::WantedTerm;
+use crate::memory::no_room;
 use crate::scatter::{Dated, LeafCall};
 use crate::waterfall::TermsCost;
 
@@ -26,6 +26,7 @@ pub(super) struct TermAnswer {
     pub(super) view: ViewId,
     pub(super) generation: Generation,
     pub(super) list: TermList,
+    pub(super) may_be_stale: bool,
     times: Option<LeafTimes>,
 }
 
@@ -126,28 +127,12 @@ impl Paging {
         counters
             .num_postings
             .fetch_add(num_postings, Ordering::Relaxed);
-        let reserved = self.memory.reserve(num_bytes).map_err(no_room)?;
+        let reserved = self
+            .memory
+            .reserve(num_bytes)
+            .map_err(|error| no_room(&error))?;
         self.held.lock().push(reserved);
         Ok(())
-    }
-}
-
-pub(super) fn no_room(error: EngineError) -> LeafFault {
-    match error {
-        EngineError::CircuitBreaking {
-            what,
-            wanted,
-            limit,
-        } => LeafFault::Memory {
-            account: what.into(),
-            wanted_bytes: wanted,
-            limit_bytes: limit,
-        },
-        other => LeafFault::Memory {
-            account: other.to_string().into(),
-            wanted_bytes: 0,
-            limit_bytes: 0,
-        },
     }
 }
 
@@ -212,6 +197,7 @@ impl Asking<'_> {
             view,
             generation,
             times: whole.times,
+            may_be_stale: whole.may_be_stale,
             list: TermList {
                 list: whole.list,
                 field: whole.field,

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use gleaner_engine::EngineError;
 use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::score::weights::TermWeights;
-use gleaner_query::resolved::{Clause, Statistics};
-use tokio::sync::Semaphore;
+use gleaner_query::resolved::{Clause, Similarities, Statistics};
 
 use super::best::{Best, Chosen};
 use super::lists::TermList;
 use super::scoring::Evaluation;
 use super::wanted::WantedTerms;
 use crate::RootError;
+use crate::work::Workers;
 
 /// Postings below which a search is ranked where it is: some 0.3 ms, a hand-over costs a tenth of it.
 const INLINE_POSTINGS: u64 = 16_384;
 
 /// What is ranked: everything owned, so that it can be handed over.
 pub(super) struct Ranking {
-    /// Per plan: its query and terms.
-    pub(super) queries: Vec<(Clause, WantedTerms)>,
+    /// Per plan.
+    pub(super) queries: Vec<QueryToRank>,
     pub(super) shards: Vec<ShardToRank>,
     pub(super) statistics: Arc<Statistics>,
     /// Hits wanted; 0 counts only.
@@ -28,6 +28,13 @@ pub(super) struct Ranking {
     /// Hits below this score are left out and not counted.
     pub(super) min_score: Option<f32>,
     pub(super) memory: Arc<MemoryAccount>,
+}
+
+/// What one index is asked.
+pub(super) struct QueryToRank {
+    pub(super) clause: Clause,
+    pub(super) similarities: Similarities,
+    pub(super) terms: WantedTerms,
 }
 
 /// One shard with its lists.
@@ -45,18 +52,8 @@ pub(super) struct Ranked {
     pub(super) chosen: Chosen,
 }
 
-/// Calls the ranking off when the caller goes away.
-struct CancelOnDrop(Arc<Control>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 impl Ranking {
-    /// Ranks by `deadline`, on a thread of its own when it is much; `permits` bound how many searches
-    /// do so at once. `None` when the deadline passed before it began.
+    /// Ranks by `deadline`, on a thread of its own when it is much. `None` when the deadline passed before it began.
     ///
     /// # Errors
     /// [`RootError::Internal`] when it panicked.
@@ -66,26 +63,15 @@ impl Ranking {
     pub(super) async fn run(
         self,
         deadline: tokio::time::Instant,
-        permits: &Arc<Semaphore>,
+        workers: &Workers,
     ) -> Result<Option<Ranked>, RootError> {
-        let control = Arc::new(Control::until(deadline.into_std()));
         if self.num_postings() < INLINE_POSTINGS {
+            let control = Control::until(deadline.into_std());
             return Ok(Some(self.rank(&control)));
         }
-        let permit = Arc::clone(permits).acquire_owned();
-        let Ok(permit) = tokio::time::timeout_at(deadline, permit).await else {
-            return Ok(None);
-        };
-        let cancel = CancelOnDrop(Arc::clone(&control));
-        let ranked = tokio::task::spawn_blocking(move || {
-            let ranked = self.rank(&control);
-            drop(permit);
-            ranked
-        });
-        let ranked = ranked.await;
-        drop(cancel);
-        let panicked = |_| RootError::Internal("ranking a search by terms panicked".to_owned());
-        ranked.map(Some).map_err(panicked)
+        workers
+            .run(deadline, move |control| self.rank(control))
+            .await
     }
 
     fn num_postings(&self) -> u64 {
@@ -94,7 +80,10 @@ impl Ranking {
     }
 
     fn rank(&self, control: &Control) -> Ranked {
-        let weights = TermWeights::new(Arc::clone(&self.statistics));
+        let weights = |query: &QueryToRank| {
+            TermWeights::new(Arc::clone(&self.statistics), &query.similarities)
+        };
+        let weights: Vec<TermWeights> = self.queries.iter().map(weights).collect();
         let mut best = Best::new(self.top, self.shards.len());
         let mut totals = Vec::with_capacity(self.shards.len());
         for at in 0..self.shards.len() {
@@ -110,16 +99,16 @@ impl Ranking {
     fn rank_shard(
         &self,
         at: usize,
-        weights: &TermWeights,
+        weights: &[TermWeights],
         control: &Control,
         best: &mut Best,
     ) -> Result<u64, EngineError> {
         let shard = &self.shards[at];
-        let (clause, terms) = &self.queries[shard.plan];
+        let QueryToRank { clause, terms, .. } = &self.queries[shard.plan];
         let evaluation = Evaluation {
             terms,
             lists: &shard.lists,
-            weights,
+            weights: &weights[shard.plan],
             control,
         };
         let documents = evaluation.matching(clause)?;

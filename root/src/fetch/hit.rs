@@ -1,9 +1,12 @@
 //! A ranked hit and its content, joined.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use gleaner_query::answer::{FetchedHit, Hit};
-use gleaner_query::search::{SortKey, SortTarget, SourceFilter};
+use gleaner_query::search::{SortKey, SortTarget};
 use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys};
-use gleaner_query::source::{kept_source, show_source};
+use gleaner_query::source::{ShownSource, kept_source};
 use serde_json::Value;
 
 use crate::RootError;
@@ -18,7 +21,7 @@ pub(super) struct Joiner<'a> {
     /// How the values of each sort key are shown, per plan.
     formats: Vec<Vec<Format>>,
     /// What of `_source` is shown, per plan.
-    kept: Vec<SourceFilter>,
+    pub(super) shown: Vec<Arc<ShownSource>>,
 }
 
 impl<'a> Joiner<'a> {
@@ -31,30 +34,37 @@ impl<'a> Joiner<'a> {
         let mappings = plans.iter().map(|plan| &*plan.index.mapping);
         let narrow = narrow_keys(sort, &mappings);
         let formats = mappings.map(|mapping| formats(sort, mapping, &narrow));
-        let kept = plans.iter().map(|plan| kept_source(&plan.index.mapping));
+        let shown = |plan: &IndexPlan| {
+            let kept = kept_source(&plan.index.mapping);
+            Arc::new(ShownSource::new(&asked.request.source, &kept))
+        };
         Ok(Self {
             plans,
             asked,
             formats: formats.collect::<Result<_, _>>()?,
-            kept: kept.collect(),
+            shown: plans.iter().map(shown).collect(),
         })
     }
 
-    /// Joins a ranked hit with its content.
-    pub(super) fn joined(&self, ranked: &Ranked, content: FetchedHit) -> Result<Hit, RootError> {
+    /// Joins a ranked hit with its content, of which `source` is shown.
+    pub(super) fn joined(
+        &self,
+        ranked: &Ranked,
+        mut content: FetchedHit,
+        source: Option<Bytes>,
+    ) -> Hit {
         let request = self.asked.request;
-        let kept = &self.kept[ranked.plan];
-        let source = show_source(&content.source, &request.source, kept)
-            .map_err(|error| RootError::Internal(error.to_string()))?;
         let score = ranked.hit.score.filter(|_| request.shows_scores());
-        Ok(Hit {
+        // What is not shown of it is let go.
+        content.source = Bytes::new();
+        Hit {
             index: self.plans[ranked.plan].index.name.to_string(),
             score,
             sort: self.sort_values(ranked, content.routing.is_some()),
             content,
             source,
             shard: ranked.shard.shard.0,
-        })
+        }
     }
 
     /// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so

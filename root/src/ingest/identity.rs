@@ -1,21 +1,70 @@
 //! What a client's `Idempotency-Key` stands for: the key and everything that is asked under it.
 //!
-//! A key alone would not do. A client that uses it again for other documents would be told of the
-//! first ones, and the others would be lost. They are written instead: refusing them would take a
-//! record of each key and its body in the log of every shard, also of shards that the first body
-//! did not touch. The price: a client that sends the same documents again under the same key, but
-//! worded otherwise, writes them twice where it leaves their ids to the server.
+//! A key alone would not do: a client that uses it again for other documents would be told of the first
+//! ones, and the others would be lost. A root refuses such a request as long as it knows the key ([`Keys`]).
+//! Another root, or one that has restarted, writes it: knowing better would take a record of each key and
+//! its body in the log of every shard, also of shards that the first body did not touch.
+
+use std::collections::{HashMap, VecDeque};
 
 use gleaner_proto::write::{Condition, Update, WriteAction};
+use parking_lot::Mutex;
 use twox_hash::XxHash3_128;
 
 use super::IngestItem;
+use crate::Root;
 
 /// Returns the identity of the request that asks for `items` under `key`.
 pub(super) fn of_request(key: &str, items: &[IngestItem]) -> String {
+    format!("{key}/{:032x}", hash(items))
+}
+
+fn hash(items: &[IngestItem]) -> u128 {
     let mut content = Content(XxHash3_128::new());
     items.iter().for_each(|item| content.item(item));
-    format!("{key}/{:032x}", content.0.finish_128())
+    content.0.finish_128()
+}
+
+/// Keys of which a root remembers what was asked under them, 64 bytes each.
+const KEPT: usize = 16_384;
+
+/// What was asked under the latest keys.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Hash of what was asked, by the hash of its key.
+    asked: HashMap<u128, u128>,
+    /// The keys, the oldest first.
+    order: VecDeque<u128>,
+}
+
+impl Keys {
+    /// Notes that `items` are asked for under `key`; returns whether nothing else was before.
+    fn admit(&self, key: &str, items: &[IngestItem]) -> bool {
+        let (key, content) = (XxHash3_128::oneshot(key.as_bytes()), hash(items));
+        let mut seen = self.0.lock();
+        if let Some(known) = seen.asked.get(&key) {
+            return *known == content;
+        }
+        if seen.order.len() == KEPT
+            && let Some(oldest) = seen.order.pop_front()
+        {
+            seen.asked.remove(&oldest);
+        }
+        seen.asked.insert(key, content);
+        seen.order.push_back(key);
+        true
+    }
+}
+
+impl Root {
+    /// Returns whether `items` may be written under an idempotency key: not where this root has been asked
+    /// for something else under it, as far as it remembers.
+    pub fn admits_key(&self, key: &str, items: &[IngestItem]) -> bool {
+        self.keys.admit(key, items)
+    }
 }
 
 /// The hash over what is asked for; each part with its length, so that borders count.
@@ -76,5 +125,33 @@ impl Content {
 
     fn number(&mut self, number: u64) {
         self.0.write(&number.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: &str) -> IngestItem {
+        IngestItem {
+            index: "notes".to_owned(),
+            id: Some(id.to_owned()),
+            routing: None,
+            action: WriteAction::Delete,
+            condition: Condition::None,
+            require_alias: false,
+        }
+    }
+
+    #[test]
+    fn a_key_stands_for_one_request_until_it_is_forgotten() {
+        let keys = Keys::default();
+        assert!(keys.admit("k", &[item("1")]));
+        assert!(keys.admit("k", &[item("1")]));
+        assert!(!keys.admit("k", &[item("2")]));
+        assert!(keys.admit("other", &[item("2")]));
+        (0..KEPT).for_each(|n| assert!(keys.admit(&n.to_string(), &[item("1")])));
+        assert!(keys.admit("k", &[item("2")]));
+        assert_eq!(keys.0.lock().asked.len(), KEPT);
     }
 }

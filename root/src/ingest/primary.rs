@@ -4,19 +4,32 @@
 //! Called by: [`super`]. Read first: [`Root::call_primary`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use gleaner_model::{IndexMeta, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_proto::write::{Idempotency, WriteCall, WriteFault, WriteItem, WriteOutcome};
+use gleaner_proto::write::{
+    Idempotency, RefusedItem, WriteCall, WriteFault, WriteItem, WriteOutcome,
+};
 use twox_hash::XxHash3_128;
 
 use super::IngestOptions;
 use crate::blocks::settling::refused_by;
 use crate::deadline::Deadline;
-use crate::{Root, RootError};
+use crate::{Root, RootError, slow_log};
 
 /// What a primary answers: for each write, in their order.
 pub(super) type Written = Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault>;
+
+/// What a primary is asked to write.
+#[derive(Default)]
+pub(super) struct Writes {
+    pub(super) items: Vec<WriteItem>,
+    /// Whether a batch that brings fields is not to be written before they are agreed on.
+    pub(super) asks_fields: bool,
+    /// Items that the mapping refused.
+    pub(super) refused: Vec<RefusedItem>,
+}
 
 impl Root {
     /// Words what a primary answered to `num_items` writes, by what the index is meanwhile.
@@ -52,7 +65,7 @@ impl Root {
         &self,
         index: &IndexMeta,
         shard: ShardKey,
-        items: Vec<WriteItem>,
+        writes: Writes,
         (options, deadline): (&IngestOptions, Deadline),
     ) -> Written {
         let located = self
@@ -68,6 +81,11 @@ impl Root {
             producer: XxHash3_128::oneshot(key.as_bytes()),
             sequence: 0,
         });
+        let Writes {
+            items,
+            asks_fields,
+            refused,
+        } = writes;
         let expected = items.len();
         let remaining = deadline.remaining();
         let call = WriteCall {
@@ -76,8 +94,12 @@ impl Root {
             items,
             idempotency,
             remaining,
+            asks_fields,
+            refused,
         };
+        let began = Instant::now();
         let answer = tokio::time::timeout(remaining, located.client.write(call)).await;
+        slow_log::note_write(index, shard, expected, began.elapsed());
         let late = || LeafFault::Indeterminate {
             shard,
             reason: "the deadline passed before the primary answered".to_owned(),

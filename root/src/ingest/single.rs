@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::primary::Writes;
 use super::turns::Making;
 use super::{IngestItem, IngestOptions, IngestResult, RefreshPolicy, refused};
 use crate::Root;
@@ -39,9 +40,12 @@ impl Root {
         };
         let (index, shard) = (Arc::clone(&placed.index), placed.shard);
         let id = placed.id.to_string();
-        let items = vec![placed.write(item)];
+        let writes = Writes {
+            items: vec![placed.write(item)],
+            ..Writes::default()
+        };
         let deadline = Deadline::after(options.timeout.unwrap_or(self.options.write_timeout));
-        let written = self.call_primary(&index, shard, items, (options, deadline));
+        let written = self.call_primary(&index, shard, writes, (options, deadline));
         let written = written.await;
         let outcomes = self.told(&index, written, 1, deadline).await;
         IngestResult {

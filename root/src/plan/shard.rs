@@ -5,6 +5,9 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::search::ShardView;
 use gleaner_query::answer::ViewId;
 
+use crate::deadline::Deadline;
+use crate::search::MAX_RESTARTS;
+
 /// A shard to ask, and the moment it is bound to.
 ///
 /// A phase that took numbers from a shard binds it to what it saw, for the phases after it: the same
@@ -60,6 +63,22 @@ impl PlannedShard {
     /// Returns whether an answer of `generation` is one that the query was resolved for.
     pub(crate) fn expects(&self, generation: Generation) -> bool {
         self.expected.is_none_or(|expected| expected == generation)
+    }
+
+    /// Returns `fault` as the client is to see it. A view that the request did not name is none of its
+    /// contexts: where it is gone, the search has run out of time, or of tries.
+    pub(crate) fn reported(&self, fault: LeafFault, deadline: Deadline) -> LeafFault {
+        match fault {
+            LeafFault::ViewMissing { .. } if self.is_pinned => fault,
+            LeafFault::ViewMissing { shard, .. } if !deadline.allows_another() => {
+                LeafFault::DeadlinePassed { shard }
+            }
+            LeafFault::ViewMissing { .. } => LeafFault::Rejected {
+                queue: LeafFault::RESTARTS.into(),
+                capacity: MAX_RESTARTS,
+            },
+            fault => fault,
+        }
     }
 
     /// Makes it ask for the newest again, unless it is pinned.

@@ -76,7 +76,9 @@ impl Root {
         let outcomes = join_all(renewals).await;
         for outcome in outcomes.into_iter().flatten().flatten() {
             if let Err(LeafFault::ViewMissing { shard, .. }) = outcome {
-                return Err(RootError::ContextMissing(shard.index.to_string()));
+                return Err(RootError::ContextMissing(gleaner_model::names::shown(
+                    &shard.index,
+                )));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gleaner_model::{IndexUuid, SeqNo};
 use gleaner_proto::LeafFault;
-use gleaner_proto::read::{Document, GetCall};
+use gleaner_proto::read::{Documents, GetCall};
 use tokio::time::{Instant, timeout};
 
 use crate::health::Phase;
@@ -16,10 +16,7 @@ const COPY_PATIENCE: Duration = Duration::from_secs(1);
 impl Root {
     /// Returns documents of one shard as searches see them: of the first copy that answers, in the order
     /// in which searches ask.
-    pub(super) async fn get_visible(
-        &self,
-        call: GetCall,
-    ) -> Result<Vec<Option<Document>>, LeafFault> {
+    pub(super) async fn get_visible(&self, call: GetCall) -> Result<Documents, LeafFault> {
         let shard = call.shard;
         let copies = self.leaves.copies(shard);
         if let [only] = &*copies {
@@ -72,7 +69,7 @@ impl Root {
         copy: &Located,
         awaited: Option<SeqNo>,
         call: GetCall,
-    ) -> Result<Vec<Option<Document>>, LeafFault> {
+    ) -> Result<Documents, LeafFault> {
         let (shard, remaining) = (call.shard, call.remaining);
         let read = async {
             if let Some(seq_no) = awaited {
@@ -86,12 +83,7 @@ impl Root {
     }
 
     /// Notes whether a copy answered. One that is late beyond all measure has not.
-    fn note_get(
-        &self,
-        index: IndexUuid,
-        copy: &Located,
-        answer: &Result<Vec<Option<Document>>, LeafFault>,
-    ) {
+    fn note_get(&self, index: IndexUuid, copy: &Located, answer: &Result<Documents, LeafFault>) {
         let mut book = self.health.open();
         match answer {
             // One that is late may wait for a refresh; it answers.
@@ -137,7 +129,8 @@ mod tests {
         let cluster = cluster();
         *cluster.leaves[0].is_gone.lock() = true;
         let found = cluster.root.get(&request(false)).await;
-        assert_eq!(found.expect("of the replica"), ("index-1".to_owned(), None));
+        let found = found.expect("of the replica");
+        assert_eq!((&*found.index, found.document), ("index-1", None));
         let refused = cluster.root.get(&request(true)).await;
         assert!(
             matches!(refused, Err(RootError::Leaf(LeafFault::Unreachable { .. }))),

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::address::parse_ip;
-use gleaner_query::date::{DateFormatter, TimeZone, parse_date_math};
+use gleaner_query::date::{DateFormatter, DateReader, TimeZone};
 use gleaner_query::dsl::RangeQuery;
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Scalar};
@@ -111,7 +111,7 @@ impl Resolver<'_> {
             )),
             FieldKind::Date { format: own, .. } => {
                 let format = query.format.as_deref();
-                let format = format.unwrap_or_else(|| values::date_format(value, own));
+                let format = format.unwrap_or(&own.0);
                 // `gt` and `lte` mean the end of what the text leaves open, `gte` and `lt` its start.
                 let round_up = is_lower != included;
                 let zone = query.time_zone.as_deref();
@@ -146,13 +146,12 @@ impl Resolver<'_> {
     ) -> Result<i64, QueryError> {
         let formatter = DateFormatter::parse_pattern(format)?;
         let zone = time_zone.map_or(Ok(TimeZone::UTC), TimeZone::parse)?;
-        parse_date_math(
-            &values::text_of(value),
-            self.now_ms,
-            &formatter,
-            round_up,
-            &zone,
-        )
+        let reader = DateReader {
+            formatter: &formatter,
+            zone: &zone,
+            now_ms: self.now_ms,
+        };
+        reader.read(value, round_up)
     }
 }
 

@@ -119,8 +119,13 @@ fn metadata_answers_what_it_can_and_refuses_the_rest() {
         (json!({"match": {"_version": 1}}), "_version"),
         (json!({"exists": {"field": "_routing"}}), "_routing"),
         (
-            json!({"query_string": {"query": "_exists_:_ignored"}}),
-            "_ignored",
+            json!({"query_string": {"query": "_exists_:_nested_path"}}),
+            "_nested_path",
+        ),
+        (json!({"exists": {"field": "_source"}}), "_source"),
+        (
+            json!({"query_string": {"query": "_exists_:_source"}}),
+            "_source",
         ),
     ] {
         let error = try_resolve(&query, &mut Expansions::default()).expect_err(named);

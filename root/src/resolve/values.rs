@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use gleaner_model::{DateFormat, Field, FieldKind, FieldPath, NumberKind};
+use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::address::parse_ip;
 use gleaner_query::error::ErrorType;
@@ -16,15 +16,6 @@ pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-/// Returns the format that a date is read by: a number is milliseconds since the epoch, whatever the
-/// field's `own` format says (Elasticsearch 8, `DateFieldType.rangeQuery`).
-pub(crate) fn date_format<'f>(value: &Value, own: &'f DateFormat) -> &'f str {
-    match value.is_number() {
-        true => "epoch_millis",
-        false => &own.0,
     }
 }
 
@@ -112,9 +103,8 @@ impl Resolver<'_> {
             }
             FieldKind::Boolean { .. } => Ok(exact(Scalar::Bool(boolean(value)?))),
             FieldKind::Date { format, .. } => {
-                let format = date_format(value, format);
-                let lower = self.date_bound(value, format, None, false)?;
-                let upper = self.date_bound(value, format, None, true)?;
+                let lower = self.date_bound(value, &format.0, None, false)?;
+                let upper = self.date_bound(value, &format.0, None, true)?;
                 Ok(range::between(
                     path,
                     Bound::Included(Scalar::Date(lower)),

@@ -233,8 +233,7 @@ impl<'a, A: Dated> Race<'a, A> {
             return Vec::new();
         }
         if self.rules.book.is_some() {
-            let labels = [("phase", self.rules.phase.name()), ("kind", kind.name())];
-            metrics::counter!(metric::SHARD_REQUESTS.name, &labels).increment(picks.len() as u64);
+            count_requests((self.rules.phase, kind), picks.len());
         }
         let mut starts: Vec<Start> = Vec::new();
         let first_id = self.attempts.len();
@@ -302,5 +301,20 @@ impl<'a, A: Dated> Race<'a, A> {
         let plan = &self.rules.plans[slot.plan];
         let failure = failure(plan, slot.asked.shard, node, fault);
         self.settle(at, Err(failure));
+    }
+}
+
+/// Counts shards asked of leaves.
+fn count_requests((phase, kind): (Phase, AttemptKind), num_shards: usize) {
+    let labels = [("phase", phase.name()), ("kind", kind.name())];
+    metrics::counter!(metric::SHARD_REQUESTS.name, &labels).increment(num_shards as u64);
+}
+
+/// Makes the counters of requests that searches make, so that they are there before the first.
+pub(crate) fn begin_counting() {
+    for phase in [Phase::Statistics, Phase::Query, Phase::Fetch] {
+        for kind in AttemptKind::ALL {
+            count_requests((phase, kind), 0);
+        }
     }
 }

@@ -147,7 +147,9 @@ pub(super) fn check_complete<'a>(
     let failures: Vec<ShardFailure> = failures.cloned().collect();
     let is_gone = |failure: &&ShardFailure| matches!(failure.fault, LeafFault::ViewMissing { .. });
     if let Some(gone) = failures.iter().find(is_gone) {
-        return Err(RootError::ContextMissing(gone.shard.index.to_string()));
+        return Err(RootError::ContextMissing(gleaner_model::names::shown(
+            &gone.shard.index,
+        )));
     }
     match failures.is_empty() && !is_cut_short {
         true => Ok(()),
@@ -176,6 +178,7 @@ mod tests {
             terminated_early: false,
             times: None,
             unmatched: None,
+            may_be_stale: false,
         }
     }
 

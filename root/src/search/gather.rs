@@ -1,5 +1,7 @@
 //! From the shards' answers to the response: merge, reduce, fetch.
 
+use std::sync::Arc;
+
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{ShardHits, SortValue};
 use gleaner_query::search::{SearchRequest, TrackTotal};
@@ -34,7 +36,7 @@ impl Root {
         let mut partials = Vec::new();
         let mut total = 0_u64;
         for (plan, answers) in plans.iter_mut().zip(answers) {
-            let answers = plan.settle(answers);
+            let answers = plan.settle(answers, trip.deadline);
             note_lost(&mut response, plan);
             for excluded in &plan.excluded {
                 seen.add_excluded(excluded.shard, known(excluded.shard));
@@ -57,13 +59,16 @@ impl Root {
         response.last = ranked.last().map(position_of);
         response.total = counted(total, request.track_total_hits);
         // Winners come first: counting again may take all the time there is.
+        let fetching = Instant::now();
         let fetched = self.fetch(plans, &ranked, (asked, trip)).await?;
+        trip.fetch_took = fetching.elapsed();
         if may_restart && trip.lost_by(plans, &fetched.failures) {
             return Ok(None);
         }
         let reducing = Instant::now();
         let Reduced {
             results,
+            held,
             failures,
             cut,
             timed_out,
@@ -74,14 +79,20 @@ impl Root {
         if may_restart && trip.lost_by(plans, &failures) {
             return Ok(None);
         }
-        response.aggregations = results;
+        // Without an index there is nothing to aggregate: the answer has no such part.
+        if !plans.is_empty() {
+            response.aggregations = results;
+        }
+        response.held_results = held;
         response.timed_out |= timed_out;
         seen.cut(&cut);
         let num_ranked = ranked.len();
         response.hits = fetched.hits;
+        response.content_bytes = fetched.num_bytes;
+        response.held = fetched.held.map(Arc::new);
         response.explained_on = fetched.nodes;
         for failure in fetched.failures.into_iter().chain(failures) {
-            note_late_failure(&mut response, failure);
+            note_late_failure(&mut response, reported(plans, failure, trip));
         }
         response.coverage = seen.coverage(&response.shards, known);
         let is_late =
@@ -128,6 +139,15 @@ impl Trip {
     }
 }
 
+/// Returns a failure of one of the shards as the client is to see it.
+fn reported(plans: &[IndexPlan], mut failure: ShardFailure, trip: &Trip) -> ShardFailure {
+    let mut shards = plans.iter().flat_map(|plan| &plan.shards);
+    if let Some(planned) = shards.find(|planned| planned.shard == failure.shard) {
+        failure.fault = planned.reported(failure.fault, trip.deadline);
+    }
+    failure
+}
+
 /// Returns whether the fault is of the copy, not of the query or the time.
 fn is_passing(fault: &LeafFault) -> bool {
     matches!(
@@ -170,6 +190,7 @@ fn note_late_failure(response: &mut SearchResponse, failure: ShardFailure) {
 
 fn note_success(response: &mut SearchResponse, hits: &ShardHits, request: &SearchRequest) {
     response.shards.successful += 1;
+    response.shards.stale += u32::from(hits.may_be_stale);
     response.timed_out |= hits.timed_out;
     if request.terminate_after.is_some_and(|limit| limit > 0) {
         *response.terminated_early.get_or_insert(false) |= hits.terminated_early;

@@ -56,6 +56,14 @@ fn check_index(plan: &IndexPlan, request: &SearchRequest) -> Result<(), QueryErr
              setting."
         )));
     }
+    let limit = settings.max_slices_per_scroll();
+    if let Some(slice) = request.slice.filter(|slice| slice.max as usize > limit) {
+        return Err(QueryError::illegal(format!(
+            "The number of slices [{}] is too large. It must be less than [{limit}]. This limit can \
+             be set by changing the [index.max_slices_per_scroll] index level setting.",
+            slice.max
+        )));
+    }
     check_sort(&request.sort, &plan.index.mapping)
 }
 
@@ -80,6 +88,7 @@ pub(super) fn check_search_after(
         return Ok(());
     };
     let num_keys = request.sort.len().max(1);
+    // A hit has one value more: where equal hits go on.
     if values.len() > num_keys + 1 {
         let reason = format!(
             "search_after has {} value(s) but sort has {num_keys}.",

@@ -51,6 +51,7 @@ pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) ->
         query: plan.resolved.query.clone(),
         post_filter: plan.resolved.post_filter.clone(),
         statistics: Arc::clone(&asked.statistics),
+        similarities: plan.resolved.similarities.clone(),
         top: wanted_hits(request),
         sort: request.sort.clone(),
         after: asked.options.after.as_ref().map(|last| after_of(last, at)),

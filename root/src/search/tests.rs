@@ -2,10 +2,12 @@
 
 mod copies;
 mod counts;
+mod moving;
 mod paging;
 mod patterns;
 mod refusals;
 mod skipping;
+mod stale;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -432,7 +434,7 @@ async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
     let id = first.scroll_id.expect("a scroll has an id");
     fixture
         .root
-        .continue_scroll(&id, None, &Origin::default())
+        .continue_scroll(&id, None, &options)
         .await
         .expect("answered");
     let asked = fixture.leaf.asked.lock();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -48,6 +48,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) empty: Mutex<BTreeSet<ShardKey>>,
     /// Shards that hold no term.
     pub(crate) termless: Mutex<BTreeSet<ShardKey>>,
+    /// Shards whose copies here are without their primaries.
+    pub(crate) stale: Mutex<BTreeSet<ShardKey>>,
     /// Shards of the last searches, each as often as it was asked.
     pub(crate) searched: Mutex<Vec<ShardKey>>,
     /// Newest view by shard.
@@ -163,12 +165,9 @@ impl FakeLeaf {
             return Err(fault.clone());
         }
         let view = self.view(asked)?;
-        let all = self
-            .hits
-            .lock()
-            .get(&asked.shard)
-            .cloned()
-            .unwrap_or_default();
+        let all = self.hits.lock().get(&asked.shard).cloned();
+        let all = all.unwrap_or_default();
+        let unmatched = self.unmatched.lock().get(&asked.shard).cloned();
         let hit = |(score, hash): &FakeHit| ShardHit {
             score: Some(*score),
             keys: Vec::new(),
@@ -194,12 +193,8 @@ impl FakeLeaf {
             timed_out: false,
             terminated_early: false,
             times: None,
-            unmatched: self
-                .unmatched
-                .lock()
-                .get(&asked.shard)
-                .cloned()
-                .map(Box::new),
+            unmatched: unmatched.map(Box::new),
+            may_be_stale: self.stale.lock().contains(&asked.shard),
         })
     }
 
@@ -254,6 +249,7 @@ impl LeafClient for FakeLeaf {
                 generation: self.generation(view),
                 statistics,
                 num_documents: Some(100),
+                may_be_stale: self.stale.lock().contains(&asked.shard),
             })
         };
         call.shards.iter().map(answer).collect()
@@ -322,6 +318,7 @@ impl LeafClient for FakeLeaf {
                 num_documents: 100,
                 sets: asked.sets.iter().map(of_set).collect(),
                 times: None,
+                may_be_stale: self.stale.lock().contains(&asked.shard.shard),
             })
         };
         call.shards.iter().map(answer).collect()
@@ -344,6 +341,7 @@ impl LeafClient for FakeLeaf {
             return all.iter().map(|_| Err(fault.clone())).collect();
         }
         let hit = |place: &u64| FetchedHit {
+            ignored: Vec::new(),
             id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),
             routing: None,
             seq_no: SeqNo(0),
@@ -441,7 +439,7 @@ impl LeafClient for FakeLeaf {
         })
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         let asked = ShardView {
             shard: call.shard,
             view: None,
@@ -451,7 +449,10 @@ impl LeafClient for FakeLeaf {
         if let Some(fault) = self.faults.lock().get(&call.shard) {
             return Err(fault.clone());
         }
-        Ok(call.ids.iter().map(|_| None).collect())
+        Ok(Documents {
+            found: vec![None; call.ids.len()],
+            may_be_stale: self.stale.lock().contains(&call.shard),
+        })
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {

@@ -1,13 +1,8 @@
 //! Scores by definition, one document at a time.
 
-use std::collections::BTreeMap;
-
-use super::FieldType;
 use super::clause::{Clause, Combine, Operator};
 use super::document::{self, Analysed, Text};
-
-const K1: f64 = 1.2;
-const B: f64 = 0.75;
+use super::{FieldType, Oracle, Similarity};
 
 /// A query made ready: its texts analysed, its terms counted over all live documents.
 pub(super) struct Scorer {
@@ -40,21 +35,15 @@ struct Terms {
     idf: f64,
     /// Mean length; `None` for whole values, which have no norms.
     average: Option<f64>,
+    similarity: Similarity,
 }
 
 /// What queries are made ready with.
-struct Planner<'a> {
-    fields: &'a BTreeMap<String, FieldType>,
-    documents: &'a BTreeMap<String, Analysed>,
-}
+struct Planner<'a>(&'a Oracle);
 
 impl Scorer {
-    pub(super) fn new(
-        fields: &BTreeMap<String, FieldType>,
-        documents: &BTreeMap<String, Analysed>,
-        clause: &Clause,
-    ) -> Self {
-        let root = Planner { fields, documents }.node(clause);
+    pub(super) fn new(oracle: &Oracle, clause: &Clause) -> Self {
+        let root = Planner(oracle).node(clause);
         Self { root }
     }
 
@@ -117,7 +106,7 @@ impl Planner<'_> {
     }
 
     fn tokens(&self, field: &str, text: &str) -> Vec<(u32, String)> {
-        let kind = self.fields.get(field).expect("queries name known fields");
+        let kind = self.0.fields.get(field).expect("queries name known fields");
         document::tokens(kind, text)
     }
 
@@ -171,20 +160,21 @@ impl Planner<'_> {
     }
 
     fn terms(&self, field: &str, phrase: Vec<(u32, String)>) -> Node {
-        let texts = || self.documents.values().filter_map(|d| d.text(field));
+        let texts = || self.0.documents.values().filter_map(|d| d.text(field));
         let all = texts().count() as f64;
         let idf_of = |(_, term): &(u32, String)| {
             let n = texts().filter(|text| text.frequency(term) > 0).count() as f64;
             (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
         };
         let idf = phrase.iter().map(idf_of).sum();
-        let has_norms = matches!(self.fields.get(field), Some(FieldType::Text(_)));
+        let has_norms = matches!(self.0.fields.get(field), Some(FieldType::Text(_)));
         let length: u64 = texts().map(|text| u64::from(text.length)).sum();
         Node::Terms(Terms {
             field: field.to_owned(),
             phrase,
             idf,
             average: has_norms.then(|| length as f64 / all),
+            similarity: self.0.similarities.get(field).copied().unwrap_or_default(),
         })
     }
 }
@@ -261,7 +251,8 @@ impl Terms {
             return Some(weight);
         };
         let tf = frequency as f64;
-        let norm = K1 * (1.0 - B + B * f64::from(text.length) / average);
-        Some(weight * ((K1 + 1.0) * tf / (tf + norm)))
+        let Similarity { k1, b } = self.similarity;
+        let norm = k1 * (1.0 - b + b * f64::from(text.length) / average);
+        Some(weight * ((k1 + 1.0) * tf / (tf + norm)))
     }
 }

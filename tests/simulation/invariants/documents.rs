@@ -41,7 +41,7 @@ fn of_hit(run: &Run, search: &Search, hit: &Hit) -> Option<String> {
                 stored.id == content.id
                     && stored.seq_no == content.seq_no
                     && stored.version == content.version
-                    && stored.source == content.source
+                    && Some(&stored.source) == hit.source.as_ref()
             })
         });
     let at = content.seq_no;

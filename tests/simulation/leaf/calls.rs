@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, History, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState};
 use gleaner_proto::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
@@ -88,6 +88,7 @@ impl LeafClient for Leaf {
                 generation: view.generation,
                 statistics: self.count(&view, &call.request),
                 num_documents: Some(view.documents.len() as u64),
+                may_be_stale: false,
             }));
         }
         answers
@@ -186,8 +187,11 @@ impl LeafClient for Leaf {
         self.copy(call.shard)?.write(call).await
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
-        Ok(call.ids.iter().map(|_| None).collect())
+    async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
+        Ok(Documents {
+            found: vec![None; call.ids.len()],
+            may_be_stale: false,
+        })
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
@@ -241,6 +245,10 @@ impl ReplicationClient for Leaf {
     }
 
     async fn read_file(&self, _call: FileCall) -> Result<Bytes, LeafFault> {
+        Err(unsupported())
+    }
+
+    async fn history(&self, _shard: ShardKey) -> Result<History, LeafFault> {
         Err(unsupported())
     }
 

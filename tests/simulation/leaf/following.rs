@@ -38,6 +38,7 @@ pub(super) async fn run(copy: Arc<Copy>, primary: GrpcLeaf, recovery: Duration) 
             } else {
                 WAIT
             },
+            held: None,
         };
         match primary.log_tail(call).await {
             Ok(page) => {

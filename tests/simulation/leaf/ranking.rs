@@ -58,6 +58,7 @@ impl Leaf {
             terminated_early: false,
             times: None,
             unmatched: None,
+            may_be_stale: false,
         }
     }
 }
@@ -99,6 +100,7 @@ pub(super) fn share_threshold(answers: &mut [Result<ShardHits, LeafFault>], top:
 
 pub(super) fn fetched(stored: &Stored) -> FetchedHit {
     FetchedHit {
+        ignored: Vec::new(),
         id: stored.id.clone(),
         routing: None,
         seq_no: stored.seq_no,

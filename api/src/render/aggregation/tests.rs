@@ -15,7 +15,8 @@ fn result(name: &str, type_name: &'static str, value: AggregationValue) -> Aggre
 }
 
 fn shown(result: AggregationResult) -> Value {
-    let results = AggregationForm::default().results(&[result]);
+    let results = [result];
+    let results = AggregationForm::default().results(&results);
     serde_json::to_value(results).expect("plain data")
 }
 
@@ -241,7 +242,8 @@ fn typed_keys_carry_the_type() {
         doc_count: 1,
         sub: Vec::new(),
     };
-    let shown = form.results(&[result("f", "filter", value)]);
+    let results = [result("f", "filter", value)];
+    let shown = form.results(&results);
     let shown = serde_json::to_value(shown).expect("plain data");
     assert_eq!(shown, json!({"filter#f": {"doc_count": 1}}));
 }
@@ -252,6 +254,7 @@ fn hit() -> Hit {
         score: None,
         sort: Vec::new(),
         content: FetchedHit {
+            ignored: Vec::new(),
             id: DocumentId::parse("a").expect("a good id"),
             routing: None,
             seq_no: SeqNo(7),
@@ -286,7 +289,8 @@ fn top_hits_show_sources_and_scores_as_they_are() {
         has_version: false,
         has_seq_no: false,
     };
-    let results = AggregationForm::default().results(&[result("t", "top_hits", value)]);
+    let results = [result("t", "top_hits", value)];
+    let results = AggregationForm::default().results(&results);
     let written = serde_json::to_string(&results).expect("it is written");
     for source in sources {
         let shown = format!(r#""_score":0.1,"_source":{source}"#);

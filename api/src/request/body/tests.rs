@@ -57,3 +57,29 @@ async fn a_torn_gzip_body_is_400() {
     let error = read(torn, 1 << 20, "gzip").await.expect_err("torn");
     assert_eq!(error.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_408_and_a_slow_one_is_read() {
+    let pieces = |num_bytes: usize, pause: u64, num_pieces: usize| {
+        let stream = futures::stream::unfold(0, move |number| async move {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            let piece = Bytes::from(vec![b'a'; num_bytes]);
+            (number < num_pieces).then_some((Ok::<_, std::io::Error>(piece), number + 1))
+        });
+        Body::from_stream(stream)
+    };
+    let read = async |body: Body| {
+        let options = ApiOptions::default();
+        let headers = HeaderMap::new();
+        let mut reader = BodyReader::new(body, &headers, &options, 1 << 30)?;
+        let mut num_bytes = 0;
+        while let Some(piece) = reader.next().await? {
+            num_bytes += piece.len();
+        }
+        Ok::<_, ApiError>(num_bytes)
+    };
+    let drips = read(pieces(1, 20, 1_000)).await.expect_err("it drips");
+    assert_eq!(drips.status, StatusCode::REQUEST_TIMEOUT);
+    let slow = read(pieces(2 << 10, 2, 1_000)).await.expect("slow enough");
+    assert_eq!(slow, 2_000 << 10);
+}

@@ -7,6 +7,8 @@ use std::cmp::Ordering;
 pub(crate) struct Cell {
     pub(super) shown: Option<String>,
     pub(super) number: Option<f64>,
+    /// Whether there is a value which is not known.
+    is_unknown: bool,
 }
 
 impl Cell {
@@ -15,6 +17,24 @@ impl Cell {
         Self {
             shown: Some(shown),
             number: Some(number),
+            is_unknown: false,
+        }
+    }
+
+    /// A value that nobody told: `-` in text, so that each line has as many words, and nothing in JSON.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            is_unknown: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the text of the cell.
+    pub(super) fn text(&self) -> &str {
+        match &self.shown {
+            Some(shown) => shown,
+            None if self.is_unknown => "-",
+            None => "",
         }
     }
 
@@ -40,7 +60,7 @@ impl From<String> for Cell {
     fn from(shown: String) -> Self {
         Self {
             shown: Some(shown),
-            number: None,
+            ..Self::default()
         }
     }
 }
@@ -56,6 +76,7 @@ impl From<u64> for Cell {
         Self {
             shown: Some(number.to_string()),
             number: Some(number as f64),
+            is_unknown: false,
         }
     }
 }

@@ -31,6 +31,20 @@ fn columns_line_up_under_their_titles() {
 }
 
 #[test]
+fn a_cell_that_nobody_told_is_a_word_in_text_and_nothing_in_json() {
+    let parameters = Parameters::parse(Some("h=dc,i&s=dc")).expect("well formed");
+    let row = |count: Cell| vec!["books".into(), count, Cell::default()];
+    let table = Table {
+        columns: COLUMNS,
+        rows: vec![row(10_u64.into()), row(Cell::unknown())],
+    };
+    let text = table.to_text(&parameters).expect("known columns");
+    assert_eq!(text, " - books\n10 books\n");
+    let json = table.to_json(&parameters).expect("known columns");
+    assert_eq!(json[0]["dc"], Value::Null);
+}
+
+#[test]
 fn columns_are_chosen_and_rows_ordered() {
     assert_eq!(text("h=dc,i&s=docs.count:desc"), "10 a\n 9 books\n");
     assert_eq!(text("h=i&s=i"), "a\nbooks\n");

@@ -91,6 +91,13 @@ impl Run {
         self.ordinal += 1;
         let app = Arc::clone(&self.app);
         let (asked, writes) = parted(chunk);
+        if let Some(key) = &options.idempotency_key
+            && !app.root.admits_key(key, &writes)
+        {
+            // Pieces before it may be written.
+            app.root.show_parts(&self.parts).await;
+            return Err(other_body());
+        }
         let writing = app.root.ingest_part(writes, &options, &self.parts);
         let (mut results, ahead) = futures::join!(writing, self.chunks.next());
         if let Ok(Some(_)) = &ahead {
@@ -141,6 +148,7 @@ impl Run {
                 self.note(num_bytes, Some(result));
             }
             Err(error) => {
+                let error = error.spoken_by(self.app.options.distribution);
                 self.items.has_rejected |= error.status == StatusCode::TOO_MANY_REQUESTS;
                 // One that was made too: by it a client can tell whether the document is in all the same.
                 let id = Some(result.id.as_str()).filter(|id| !id.is_empty());
@@ -156,6 +164,13 @@ impl Run {
             places.note(num_bytes, written);
         }
     }
+}
+
+/// Returns the refusal of a body whose key stands for another one.
+fn other_body() -> ApiError {
+    let reason = "the idempotency key was sent before with another body: send each body under a key of its own";
+    let kind = "idempotency_key_conflict_exception";
+    ApiError::new(StatusCode::CONFLICT, kind, reason)
 }
 
 /// What is answered for an item.

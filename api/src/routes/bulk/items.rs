@@ -165,7 +165,7 @@ mod tests {
             "items,-items.delete",
             "items.index.nothing",
         ] {
-            let filter = FilterPath::parse(path);
+            let filter = FilterPath::parse(path).expect("short");
             let mut items = Items::new(Some(&filter));
             for (name, body) in answers() {
                 items.add(name, &body, body.get("error").is_some());

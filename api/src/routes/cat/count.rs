@@ -1,8 +1,8 @@
 //! `_cat/count`: how many documents there are, or match a query.
 
-use bytes::Bytes;
+use gleaner_query::dsl::Query;
 use gleaner_query::limits::Limits;
-use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_query_body};
+use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters};
 use gleaner_root::search::SearchOptions;
 
 use crate::error::ApiError;
@@ -20,7 +20,8 @@ const COLUMNS: &[Column] = &[
 
 pub(super) async fn table(mut request: Request) -> Answer {
     let body = request.bytes().await?;
-    let search = counting(&body, &request.parameters, &request.root().limits())?;
+    let query = request.query(&body).await?;
+    let search = counting(query, &request.parameters, &request.root().limits())?;
     let mut options = SearchOptions::default();
     options.origin = request.origin(&body);
     let response = request
@@ -41,12 +42,12 @@ pub(super) async fn table(mut request: Request) -> Answer {
 
 /// Returns the search that counts what the body or the URI asks for; all documents where neither does.
 fn counting(
-    body: &Bytes,
+    query: Option<Query>,
     parameters: &Parameters,
     limits: &Limits,
 ) -> Result<SearchRequest, ApiError> {
     let mut search = SearchRequest {
-        query: parse_query_body(body, limits)?,
+        query,
         size: Some(0),
         track_total_hits: TrackTotal::Exact,
         ..SearchRequest::default()
@@ -72,13 +73,17 @@ pub(super) fn clock_text(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_query::search::parse_query_body;
+
     use super::*;
 
     #[test]
     fn a_query_of_the_body_or_the_uri_is_counted() {
         let search = |body: &'static str, query: &str| {
             let parameters = Parameters::parse(Some(query)).expect("well formed");
-            counting(&Bytes::from(body), &parameters, &Limits::default())
+            let limits = Limits::default();
+            let query = parse_query_body(body.as_bytes(), &limits)?;
+            counting(query, &parameters, &limits)
         };
         let all = search("", "size=k&v").expect("a search");
         assert_eq!((all.query, all.size), (None, Some(0)));

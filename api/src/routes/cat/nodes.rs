@@ -1,24 +1,76 @@
 //! `_cat/nodes` and `_cat/master`.
 
 use gleaner_model::NodeId;
+use gleaner_model::node_stats::{NodeStats, percent};
 
+use super::{size, time};
+use crate::parameters::Parameters;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::nodes::{Member, members};
+use crate::routes::nodes::{Member, Reports, members, members_except};
 
+/// As the dialect names them, with its short names.
 const NODES: &[Column] = &[
     Column::text("id", "nodeId", "unique node id").on_demand(),
+    Column::text("pid", "p", "process id").on_demand(),
     Column::text("ip", "i", "ip address"),
     Column::text("port", "po", "bound port").on_demand(),
     Column::text("http_address", "http", "bound http address").on_demand(),
     Column::text("version", "v", "dialect version").on_demand(),
-    Column::number("heap.percent", "hp,heapPercent", "used heap ratio"),
+    Column::text("build", "b", "gleaner version").on_demand(),
+    Column::number("disk.total", "dt,diskTotal", "total disk space").on_demand(),
+    Column::number("disk.used", "du,diskUsed", "used disk space").on_demand(),
+    Column::number(
+        "disk.avail",
+        "d,da,disk,diskAvail",
+        "disk space available to gleaner",
+    )
+    .on_demand(),
+    Column::number(
+        "disk.used_percent",
+        "dup,diskUsedPercent",
+        "used disk space percentage",
+    )
+    .on_demand(),
+    Column::number(
+        "heap.current",
+        "hc,heapCurrent",
+        "memory held by queries and answers",
+    )
+    .on_demand(),
+    Column::number(
+        "heap.percent",
+        "hp,heapPercent",
+        "share of query_memory that is held",
+    ),
+    Column::number("heap.max", "hm,heapMax", "query_memory").on_demand(),
+    Column::number("ram.current", "rc,ramCurrent", "used machine memory").on_demand(),
     Column::number("ram.percent", "rp,ramPercent", "used machine memory ratio"),
-    Column::number("cpu", "", "recent cpu usage"),
+    Column::number("ram.max", "rm,ramMax", "total machine memory").on_demand(),
+    Column::number(
+        "file_desc.current",
+        "fdc,fileDescriptorCurrent",
+        "used file descriptors",
+    )
+    .on_demand(),
+    Column::number(
+        "file_desc.percent",
+        "fdp,fileDescriptorPercent",
+        "used file descriptor ratio",
+    )
+    .on_demand(),
+    Column::number(
+        "file_desc.max",
+        "fdm,fileDescriptorMax",
+        "max file descriptors",
+    )
+    .on_demand(),
+    Column::number("cpu", "", "recent cpu usage of the machine, percent"),
     Column::number("load_1m", "l", "1m load avg"),
-    Column::number("load_5m", "", "5m load avg"),
-    Column::number("load_15m", "", "15m load avg"),
+    Column::number("load_5m", "l", "5m load avg"),
+    Column::number("load_15m", "l", "15m load avg"),
+    Column::number("uptime", "u", "node uptime").on_demand(),
     Column::text(
         "node.role",
         "r,role,nodeRole",
@@ -53,45 +105,148 @@ pub(super) fn host_of(request: &Request, node: &NodeId) -> String {
 }
 
 /// Returns host and port of an address.
-fn split(address: &str) -> (&str, &str) {
+pub(super) fn split(address: &str) -> (&str, &str) {
     address.rsplit_once(':').unwrap_or((address, ""))
 }
 
-/// Load and memory of the machine are not measured: their cells are empty.
+/// Each leaf tells its own figures; those of one that does not are unknown.
 pub(super) async fn nodes(request: Request) -> Answer {
-    let options = &request.app.options;
     let is_full = request.parameters.is_set("full_id").unwrap_or(false);
-    let members = members(&request).await;
+    let reports = Reports::gather(&request).await;
+    let members = members_except(&request, &reports.gone());
     let master = members.iter().position(Member::is_eligible);
-    let rows = members.into_iter().enumerate().map(|(at, member)| {
-        let id = if is_full {
-            member.id.clone()
-        } else {
-            member.id.chars().take(SHORT_ID).collect()
+    let rows = members.iter().enumerate().map(|(at, member)| {
+        let figures = Figures {
+            of: reports.of(member),
+            parameters: &request.parameters,
+        };
+        let id = match is_full {
+            true => member.id.clone(),
+            false => member.id.chars().take(SHORT_ID).collect(),
         };
         let (host, port) = split(&member.address);
-        let unknown = Cell::default;
-        vec![
+        let mut row: Vec<Cell> = vec![
             id.into(),
+            figures.number(|of| Some(of.process?.pid.into())),
             host.into(),
             port.into(),
-            member.http_address.as_deref().unwrap_or_default().into(),
-            options.distribution.version().into(),
-            unknown(),
-            unknown(),
-            unknown(),
-            unknown(),
-            unknown(),
-            unknown(),
-            letters(&member).into(),
+            member.http_address.as_deref().unwrap_or("-").into(),
+            request.app.options.distribution.version().into(),
+            figures.build(),
+        ];
+        row.extend(figures.disk());
+        row.extend(figures.memory());
+        row.extend(figures.files());
+        row.extend(figures.load());
+        row.extend([
+            letters(member).into(),
             if Some(at) == master { "*" } else { "-" }.into(),
             member.name.as_str().into(),
-        ]
+        ]);
+        row
     });
     Ok(Reply::table(Table {
         columns: NODES,
         rows: rows.collect(),
     }))
+}
+
+/// What a node tells, as cells in the order of the columns.
+pub(super) struct Figures<'a> {
+    /// `None` where it does not tell.
+    pub(super) of: Option<&'a NodeStats>,
+    pub(super) parameters: &'a Parameters,
+}
+
+impl Figures<'_> {
+    fn number(&self, figure: impl Fn(&NodeStats) -> Option<u64>) -> Cell {
+        let figure = self.of.and_then(figure);
+        figure.map_or_else(Cell::unknown, Cell::from)
+    }
+
+    fn size(&self, figure: impl Fn(&NodeStats) -> Option<u64>) -> Cell {
+        let figure = self.of.and_then(figure);
+        figure.map_or_else(Cell::unknown, |bytes| size(bytes, self.parameters))
+    }
+
+    fn hundredths(&self, figure: impl Fn(&NodeStats) -> Option<f64>) -> Cell {
+        let figure = self.of.and_then(figure);
+        figure.map_or_else(Cell::unknown, |figure| {
+            Cell::quantity(format!("{figure:.2}"), figure)
+        })
+    }
+
+    fn build(&self) -> Cell {
+        self.of
+            .map_or_else(Cell::unknown, |of| of.build_version.as_str().into())
+    }
+
+    fn disk(&self) -> [Cell; 4] {
+        let [used, available, total] = self.disk_sizes();
+        let used_percent = self.hundredths(|of| {
+            let disk = of.disk?;
+            Some(percent(disk.used_bytes(), disk.total_bytes))
+        });
+        [total, used, available, used_percent]
+    }
+
+    /// Returns what is used, available, and there in all.
+    pub(super) fn disk_sizes(&self) -> [Cell; 3] {
+        [
+            self.size(|of| Some(of.disk?.used_bytes())),
+            self.size(|of| Some(of.disk?.available_bytes)),
+            self.size(|of| Some(of.disk?.total_bytes)),
+        ]
+    }
+
+    /// Returns the percentage of the disk that is used, whole.
+    pub(super) fn disk_percent(&self) -> Cell {
+        self.number(|of| {
+            let disk = of.disk?;
+            Some(percent(disk.used_bytes(), disk.total_bytes) as u64)
+        })
+    }
+
+    fn memory(&self) -> [Cell; 6] {
+        [
+            self.size(|of| Some(of.query_memory?.held_bytes)),
+            self.number(|of| {
+                let budget = of.query_memory?;
+                Some(percent(budget.held_bytes, budget.limit_bytes) as u64)
+            }),
+            self.size(|of| Some(of.query_memory?.limit_bytes)),
+            self.size(|of| Some(of.machine?.used_memory_bytes())),
+            self.number(|of| {
+                let machine = of.machine?;
+                Some(percent(machine.used_memory_bytes(), machine.memory_bytes) as u64)
+            }),
+            self.size(|of| Some(of.machine?.memory_bytes)),
+        ]
+    }
+
+    fn files(&self) -> [Cell; 3] {
+        [
+            self.number(|of| Some(of.process?.num_open_files)),
+            self.number(|of| {
+                let process = of.process?;
+                Some(percent(process.num_open_files, process.max_open_files?) as u64)
+            }),
+            self.number(|of| of.process?.max_open_files),
+        ]
+    }
+
+    /// Returns the use of processors, the three averages of load, and the uptime.
+    fn load(&self) -> [Cell; 5] {
+        let load = |at: usize| self.hundredths(move |of| Some(of.machine?.load[at]));
+        let uptime = |of: &NodeStats| time(of.uptime.as_millis() as u64, self.parameters);
+        [
+            self.number(|of| Some(of.machine?.cpu_percent.into())),
+            load(0),
+            load(1),
+            load(2),
+            self.of.map_or_else(Cell::unknown, uptime),
+        ]
+    }
 }
 
 /// The master that `_cat/nodes` marks.

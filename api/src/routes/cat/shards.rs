@@ -1,6 +1,6 @@
 //! `_cat/shards`: every copy that is, and every copy that should be.
 
-use gleaner_model::IndexMeta;
+use gleaner_model::{IndexMeta, NodeId, ShardNumber};
 use gleaner_proto::read::ShardPhase;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use gleaner_root::read::LocatedShard;
@@ -25,6 +25,12 @@ const COLUMNS: &[Column] = &[
     Column::text("id", "", "unique id of node where it lives").on_demand(),
     Column::text("node", "n", "name of node where it lives"),
     Column::text("unassigned.reason", "ur", "reason shard became unassigned").on_demand(),
+    Column::text(
+        "unassigned.details",
+        "ud",
+        "additional details as to why the shard became unassigned",
+    )
+    .on_demand(),
     Column::number("segments.count", "sc,segmentsCount", "number of segments").on_demand(),
     Column::number("seq_no.max", "sqm,maxSeqNo", "max sequence number").on_demand(),
 ];
@@ -62,28 +68,37 @@ fn add(
     let own = copies
         .iter()
         .filter(|copy| copy.state.shard.index == index.uuid && copy.state.shard.shard.0 == number);
-    let (mut num_copies, mut has_primary) = (0, false);
+    let (mut held, mut has_primary) = (Vec::new(), false);
     for copy in own {
         let role = if copy.state.is_primary { "p" } else { "r" };
         rows.push(row(request, index, copy, role));
         has_primary |= copy.state.is_primary;
-        num_copies += 1;
+        held.push(&copy.node);
     }
-    for missing in num_copies..=index.settings.number_of_replicas {
-        let is_primary = missing == 0 || !has_primary;
-        let role = if is_primary { "p" } else { "r" };
+    // The leaves that are to hold a copy and do not tell of it.
+    let placed = index.copies_of(ShardNumber(number));
+    let mut away = placed.iter().filter(|node| !held.contains(node));
+    for _ in held.len()..=index.settings.number_of_replicas as usize {
+        let role = if has_primary { "r" } else { "p" };
         has_primary = true;
-        rows.push(unassigned(index.name.as_str(), number, role));
+        rows.push(unassigned(index.name.as_str(), number, role, away.next()));
     }
 }
 
-fn unassigned(index: &str, number: u32, role: &'static str) -> Vec<Cell> {
+/// Returns the row of a copy that is not there: `node` was to hold it, or no leaf is yet.
+fn unassigned(index: &str, number: u32, role: &'static str, node: Option<&NodeId>) -> Vec<Cell> {
     let mut row = vec![Cell::default(); COLUMNS.len()];
     row[0] = index.into();
     row[1] = u64::from(number).into();
     row[2] = role.into();
     row[3] = "UNASSIGNED".into();
-    row[9] = "INDEX_CREATED".into();
+    match node {
+        Some(node) => {
+            row[9] = "NODE_LEFT".into();
+            row[10] = format!("node_left [{node}]").into();
+        }
+        None => row[9] = "INDEX_CREATED".into(),
+    }
     row
 }
 
@@ -108,6 +123,7 @@ fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static
         copy.node.to_string().into(),
         copy.node.to_string().into(),
         state.reason.clone().into(),
+        state.reason.clone().into(),
         state.num_segments.into(),
         state.max_seq_no.map(|seq_no| seq_no.0).into(),
     ]
@@ -121,7 +137,7 @@ mod tests {
     #[test]
     fn shards_without_a_copy_are_ordered_by_number() {
         let numbers = [10, 9, 100];
-        let rows = numbers.map(|number| unassigned("books", number, "r"));
+        let rows = numbers.map(|number| unassigned("books", number, "r", None));
         let table = Table {
             columns: COLUMNS,
             rows: rows.into(),
@@ -129,6 +145,24 @@ mod tests {
         let parameters = Parameters::parse(Some("h=shard&s=shard")).expect("well formed");
         let shown = table.to_json(&parameters).expect("known columns");
         let expected = serde_json::json!([{"shard": "9"}, {"shard": "10"}, {"shard": "100"}]);
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_copy_whose_leaf_is_gone_names_the_leaf() {
+        let node = NodeId("leaf-2".into());
+        let table = Table {
+            columns: COLUMNS,
+            rows: vec![unassigned("books", 0, "p", Some(&node))],
+        };
+        let asked = "h=prirep,unassigned.reason,ud";
+        let parameters = Parameters::parse(Some(asked)).expect("well formed");
+        let shown = table.to_json(&parameters).expect("known columns");
+        let expected = serde_json::json!([{
+            "prirep": "p",
+            "unassigned.reason": "NODE_LEFT",
+            "ud": "node_left [leaf-2]",
+        }]);
         assert_eq!(shown, expected);
     }
 }

@@ -3,7 +3,7 @@
 //! A leaf that does not answer is not in it until it does. Roots do not call each other: those that the
 //! cluster state names are told.
 
-use gleaner_model::Role;
+use gleaner_model::{NodeId, Role};
 use gleaner_root::read::ShardStates;
 
 use crate::request::Request;
@@ -73,6 +73,11 @@ pub(in crate::routes) async fn members(request: &Request) -> Vec<Member> {
 
 /// Returns the members when leaves have told `states`: those of the cluster, or this process alone.
 pub(in crate::routes) fn members_of(request: &Request, states: &ShardStates) -> Vec<Member> {
+    members_except(request, &states.silent)
+}
+
+/// Returns the members but for the leaves that are `away`: those of the cluster, or this process alone.
+pub(in crate::routes) fn members_except(request: &Request, away: &[NodeId]) -> Vec<Member> {
     let options = &request.app.options;
     let state = request.root().state();
     if state.nodes.is_empty() {
@@ -88,7 +93,7 @@ pub(in crate::routes) fn members_of(request: &Request, states: &ShardStates) -> 
     }
     let nodes = state.nodes.iter();
     nodes
-        .filter(|(node, _)| !states.silent.contains(node))
+        .filter(|(node, _)| !away.contains(node))
         .map(|(node, meta)| {
             let (http_address, roles): (_, &'static [&'static str]) = match meta.role {
                 Role::Leaf => (None, &ROLES[..1]),

@@ -8,7 +8,7 @@ use crate::parameters::comma_list;
 use crate::request::Request;
 use crate::routes::stats::Sections;
 
-/// The sections of the dialect; of these `indices` and `process` have something to tell here.
+/// The sections of the dialect; [`super::process`] says which of them have something to tell here.
 const KNOWN: [&str; 18] = [
     "adaptive_selection",
     "allocations",

@@ -65,8 +65,12 @@ fn cluster() -> Arc<Root> {
     Arc::new(Root::new(coordinator, leaves, options, || 0))
 }
 
-/// Asks the first root, which clients know as `published:80`.
 async fn get(path: &str) -> Value {
+    serde_json::from_str(&text(path).await).expect("JSON")
+}
+
+/// Asks the first root, which clients know as `published:80`.
+async fn text(path: &str) -> String {
     let options = ApiOptions {
         node_name: "root-1".to_owned(),
         publish_address: "published:80".to_owned(),
@@ -76,8 +80,8 @@ async fn get(path: &str) -> Value {
     let request = http::Request::builder().uri(path).body(Body::empty());
     let answer = dialect.oneshot(request.expect("a good request")).await;
     let body = answer.expect("it never fails").into_body();
-    let body = body.collect().await.expect("a whole body");
-    serde_json::from_slice(&body.to_bytes()).expect("JSON")
+    let body = body.collect().await.expect("a whole body").to_bytes();
+    String::from_utf8(body.to_vec()).expect("text")
 }
 
 #[tokio::test]
@@ -174,4 +178,45 @@ async fn the_master_is_the_same_wherever_it_is_told() {
     assert_eq!(get("/_cat/master?format=json").await[0]["node"], "root-1");
     let state = get("/_cluster/state/master_node").await;
     assert_eq!(state["master_node"], "root-1");
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_root_that_is_asked_tells_its_own_figures_and_others_are_unknown() {
+    let columns = "name,pid,heap.percent,ram.percent,cpu,load_1m,file_desc.current,uptime";
+    let table = get(&format!("/_cat/nodes?format=json&h={columns}")).await;
+    let rows = table.as_array().cloned().unwrap_or_default();
+    assert_eq!(rows.len(), 3, "{table}");
+    for row in &rows {
+        for column in columns.split(',').skip(1) {
+            let is_told = row["name"] == "root-1";
+            assert_eq!(row[column].is_string(), is_told, "{column} of {row}");
+        }
+    }
+    let own = rows.iter().find(|row| row["name"] == "root-1");
+    let pid = std::process::id().to_string();
+    assert_eq!(own.expect("it is there")["pid"], pid);
+}
+
+#[tokio::test]
+async fn every_column_of_the_table_has_a_cell() {
+    let [told, shown] = [
+        "/_cat/nodes?help&format=text",
+        "/_cat/nodes?format=json&h=*",
+    ]
+    .map(text);
+    let names: Vec<String> = told.await.lines().filter_map(first_word).collect();
+    let shown: Value = serde_json::from_str(&shown.await).expect("JSON");
+    for row in shown.as_array().into_iter().flatten() {
+        let row = row.as_object().cloned().unwrap_or_default();
+        let shown: Vec<String> = row.keys().cloned().collect();
+        let (mut names, mut shown) = (names.clone(), shown);
+        names.sort();
+        shown.sort();
+        assert_eq!(shown, names);
+    }
+}
+
+fn first_word(line: &str) -> Option<String> {
+    line.split_whitespace().next().map(str::to_owned)
 }

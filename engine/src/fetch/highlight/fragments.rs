@@ -31,6 +31,18 @@ impl Passage {
         (self.value, self.start)
     }
 
+    /// Returns how many bytes its marked text takes, at most.
+    pub(super) fn num_bytes_marked(&self, options: &HighlightOptions) -> usize {
+        let tags = tag(&options.pre_tags).len() + tag(&options.post_tags).len();
+        let per_byte = if options.encode_html {
+            LONGEST_ESCAPE
+        } else {
+            1
+        };
+        let text = (self.end - self.start).saturating_mul(per_byte);
+        size_of::<String>() + text.saturating_add(self.spans.len().saturating_mul(tags))
+    }
+
     /// Returns its text with matches marked by the first of the tags, as Elasticsearch's `unified`
     /// highlighter does; a fragment without white space around it, a field asked for whole as it is.
     pub(super) fn marked(&self, text: &str, options: &HighlightOptions) -> String {
@@ -50,6 +62,9 @@ impl Passage {
         out.trim().to_owned()
     }
 }
+
+/// Bytes of the longest escape of a byte in HTML.
+const LONGEST_ESCAPE: usize = 6;
 
 fn tag(tags: &[String]) -> &str {
     tags.first().map_or("", String::as_str)

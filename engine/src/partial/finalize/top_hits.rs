@@ -62,6 +62,7 @@ fn returned(
         score: hit.score,
         sort: all_shown(&hit.keys, formats),
         content: FetchedHit {
+            ignored: Vec::new(),
             id: content.id.clone(),
             routing: content.routing.clone(),
             seq_no: content.seq_no,

@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use gleaner_model::mapping::round_to;
 use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::address::parse_ip;
+use gleaner_query::date::number_text;
 
 use super::FieldValue;
 use super::plan::Leaf;
@@ -106,7 +107,11 @@ impl Leaf {
     }
 
     fn read_date(&self, scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
-        let text = scalar.text();
+        let whole = match scalar {
+            Scalar::F64(number) | Scalar::Written(number, _) => number_text(*number),
+            _ => None,
+        };
+        let text = whole.map_or_else(|| scalar.text(), Cow::Owned);
         let format = self.dates.as_ref();
         let ms = format.and_then(|format| format.parse(&text).ok());
         let refused = || {

@@ -94,7 +94,7 @@ impl DocumentError {
             | Self::NotAnObject { .. }
             | Self::BelowField { .. }
             | Self::EmptyName { .. }
-            | Self::Json { .. } => "mapper_parsing_exception",
+            | Self::Json { .. } => "document_parsing_exception",
         }
     }
 

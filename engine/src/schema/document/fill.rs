@@ -11,7 +11,8 @@ use tantivy::TantivyDocument;
 use tantivy::schema::Field as Column;
 
 use super::plan::Plan;
-use super::{DocumentParser, FieldValue, walk};
+use super::walk::{self, Walked};
+use super::{DocumentParser, FieldValue};
 use crate::schema::{Fields, names, tokens};
 
 /// What a document is, beside its content.
@@ -53,6 +54,8 @@ pub struct DocumentBuilder {
 #[derive(Clone, Copy)]
 struct Target {
     column: Column,
+    /// Of the field.
+    ordinal: u64,
     /// Set when documents with a value are listed under `_fields`.
     listed: Option<u64>,
     /// Whether the column keeps anything at all.
@@ -75,6 +78,7 @@ impl DocumentBuilder {
             let path = plan.node(number as u32).path.as_str();
             targets[number] = fields.get(path).map(|handle| Target {
                 column: handle.column,
+                ordinal: u64::from(leaf.ordinal),
                 listed: names::is_listed(&leaf.kind).then_some(u64::from(leaf.ordinal)),
                 is_kept: leaf.kind.is_indexed() || leaf.kind.has_doc_values(),
                 is_sorted: !matches!(leaf.kind, FieldKind::Text { .. }),
@@ -113,11 +117,13 @@ impl DocumentBuilder {
         let mut document = match prepared {
             Some(prepared) => prepared.document,
             None => {
-                let mut values = walk::leniently(&self.plan, source).values;
+                let mut found = walk::leniently(&self.plan, source);
                 if !is_of_all {
-                    values.retain(|(number, _)| self.has(*number, identity.mapping));
+                    let has = |number: u32| self.has(number, identity.mapping);
+                    found.values.retain(|(number, _)| has(*number));
+                    found.ignored.retain(|number| has(*number));
                 }
-                self.filled(values, source)
+                self.filled(found, source)
             }
         };
         self.add_identity(&mut document, identity, source);
@@ -130,15 +136,20 @@ impl DocumentBuilder {
     }
 
     /// Prepares the document that `source` is, of which all values are there.
-    pub(super) fn prepare(&self, values: Vec<(u32, FieldValue<'_>)>, source: &[u8]) -> Prepared {
+    pub(super) fn prepare(&self, found: Walked<'_>, source: &[u8]) -> Prepared {
         Prepared {
-            document: self.filled(values, source),
+            document: self.filled(found, source),
             by: self.number,
         }
     }
 
-    /// Returns a document of these values, with room for its source.
-    fn filled(&self, mut values: Vec<(u32, FieldValue<'_>)>, source: &[u8]) -> TantivyDocument {
+    /// Returns a document of what was found, with room for its source.
+    fn filled(&self, found: Walked<'_>, source: &[u8]) -> TantivyDocument {
+        let Walked {
+            mut values,
+            mut ignored,
+            ..
+        } = found;
         self.sort(&mut values);
         self.leave_out_far(&mut values);
         let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
@@ -154,6 +165,14 @@ impl DocumentBuilder {
                 document.add_u64(self.fields.system().present, ordinal);
             }
             last = Some(*number);
+        }
+        ignored.sort_unstable();
+        ignored.dedup();
+        for number in ignored {
+            if let Some(target) = self.targets[number as usize] {
+                let ordinal = names::IGNORED | target.ordinal;
+                document.add_u64(self.fields.system().present, ordinal);
+            }
         }
         document
     }

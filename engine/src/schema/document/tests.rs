@@ -302,7 +302,7 @@ fn refusals_name_field_type_id_and_value() {
         );
         assert_eq!(
             (error.to_string(), error.kind()),
-            (expected, "mapper_parsing_exception")
+            (expected, "document_parsing_exception")
         );
         assert_eq!(error.cause().map(|(_, reason)| reason), Some(cause));
     }
@@ -317,14 +317,14 @@ fn other_refusals_are_in_the_words_of_the_dialect() {
         (
             &text,
             r#"{"x": {"a": 1, "b": ["y", null]}}"#,
-            "mapper_parsing_exception",
+            "document_parsing_exception",
             "failed to parse field [x] of type [text] in document with id '1'. \
              Preview of field's value: '{a=1, b=[y, null]}'",
         ),
         (
             &object,
             r#"{"o": 5}"#,
-            "mapper_parsing_exception",
+            "document_parsing_exception",
             "object mapping for [o] tried to parse field [o] as object, but found a concrete value",
         ),
         (
@@ -348,7 +348,7 @@ fn other_refusals_are_in_the_words_of_the_dialect() {
         (
             &text,
             r#"{"a..b": 1}"#,
-            "mapper_parsing_exception",
+            "document_parsing_exception",
             "field name cannot contain only whitespace or be empty: [a..b]",
         ),
     ] {
@@ -379,7 +379,7 @@ fn metadata_is_not_taken_from_inside_a_document() {
     {
         let document = json!({"a": 1, *name: value}).to_string();
         let error = refusal(&json!({}), &document);
-        assert_eq!(error.kind(), "mapper_parsing_exception");
+        assert_eq!(error.kind(), "document_parsing_exception");
         assert_eq!(
             error.to_string(),
             format!(

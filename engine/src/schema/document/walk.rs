@@ -2,7 +2,7 @@
 
 mod visit;
 
-use gleaner_model::Dynamic;
+use gleaner_model::{Dynamic, FieldKind};
 use gleaner_query::mapping::{DERIVED_METADATA, DOCUMENT_METADATA};
 use serde::Deserializer;
 use serde::de::{Error, MapAccess};
@@ -21,6 +21,8 @@ const FEW_VALUES: usize = 16;
 pub(super) struct Walked<'de> {
     /// Values by node.
     pub(super) values: Vec<(u32, FieldValue<'de>)>,
+    /// Nodes that left out a value, in the order met.
+    pub(super) ignored: Vec<u32>,
     /// Whether there are fields that the mapping lacks and wants.
     pub(super) has_unknown: bool,
 }
@@ -112,6 +114,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             strict,
             found: Walked {
                 values: Vec::with_capacity(FEW_VALUES),
+                ignored: Vec::new(),
                 has_unknown: false,
             },
             refused: None,
@@ -281,13 +284,19 @@ impl<'p, 'de> Walk<'p, 'de> {
     fn value<E: Error>(&mut self, number: u32, leaf: &Leaf, scalar: &Scalar<'de>) -> Result<(), E> {
         match leaf.read(scalar) {
             Ok(Some(value)) => self.found.values.push((number, value)),
+            // An empty text is no number, and none was ignored.
+            Ok(None) if matches!(leaf.kind, FieldKind::Keyword { .. }) => self.ignore(number),
             Ok(None) => {}
-            Err(Mismatch::Malformed(_)) if leaf.ignores_malformed() => {}
+            Err(Mismatch::Malformed(_)) if leaf.ignores_malformed() => self.ignore(number),
             Err(mismatch) => self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch))?,
         }
         leaf.multi_fields
             .iter()
             .try_for_each(|fed| self.feed(*fed, scalar))
+    }
+
+    fn ignore(&mut self, number: u32) {
+        self.found.ignored.push(number);
     }
 
     fn feed<E: Error>(&mut self, number: u32, scalar: &Scalar<'de>) -> Result<(), E> {
@@ -334,6 +343,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             return Ok(());
         };
         if leaf.ignores_malformed() {
+            self.ignore(number);
             return Ok(());
         }
         let reason = match leaf.kind.type_name() {

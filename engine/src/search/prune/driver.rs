@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use smallvec::SmallVec;
 
 use super::leaf::Leaf;
-use super::phrase::Occurrences;
+use super::phrase::Finder;
 use super::plan::{Kind, Plan, PlannedPhrase, ShardPlan};
 use super::sink::Sink;
 use super::tree::{Limb, Tree};
@@ -25,7 +25,7 @@ pub(super) enum Driver<'l, 'a> {
     /// Any term, the one with the least bound first.
     Any(&'l mut [Leaf<'a>]),
     /// A phrase, its rarest term first.
-    Phrase(&'l mut [Leaf<'a>], Box<Occurrences<'a>>),
+    Phrase(&'l mut [Leaf<'a>], Box<Finder<'a>>),
     /// Limbs of a tree of so many terms, the longest first.
     Tree(&'a Tree, usize, Vec<Limb<'a>>),
 }
@@ -62,8 +62,8 @@ impl<'l, 'a> Driver<'l, 'a> {
             Kind::Phrase => {
                 leaves.sort_by_key(Leaf::num_documents);
                 let phrase = plan.phrases.first();
-                let occurrences = phrase.and_then(|phrase| occurrences(phrase, plan, own, columns));
-                occurrences.map(|found| Self::Phrase(leaves, Box::new(found)))
+                let finder = phrase.and_then(|phrase| finder(phrase, plan, own, columns));
+                finder.map(|finder| Self::Phrase(leaves, Box::new(finder)))
             }
         })
     }
@@ -86,8 +86,8 @@ impl<'l, 'a> Driver<'l, 'a> {
                 continue;
             }
             own_leaves.sort_by_key(Leaf::num_documents);
-            let occurrences = occurrences(phrase, plan, own, columns)?;
-            limbs.push(Limb::phrase(phrase.first, own_leaves, occurrences));
+            let finder = finder(phrase, plan, own, columns)?;
+            limbs.push(Limb::phrase(phrase.first, own_leaves, finder));
         }
         limbs.extend(leaves.drain(..).map(Limb::term));
         limbs.sort_by_key(|limb| Reverse(limb.leaf().num_documents()));
@@ -98,9 +98,9 @@ impl<'l, 'a> Driver<'l, 'a> {
         if limbs.len() > 1 {
             return Some(Self::Tree(tree, num_terms, limbs));
         }
-        let occurrences = limbs.pop().and_then(|limb| limb.into_leaves(leaves));
-        match occurrences {
-            Some(occurrences) => Some(Self::Phrase(leaves, Box::new(occurrences))),
+        let finder = limbs.pop().and_then(|limb| limb.into_leaves(leaves));
+        match finder {
+            Some(finder) => Some(Self::Phrase(leaves, Box::new(finder))),
             None => leaves.first_mut().map(Self::One),
         }
     }
@@ -122,7 +122,7 @@ impl<'l, 'a> Driver<'l, 'a> {
             Self::One(leaf) => one::drive(leaf, sink),
             Self::All(leaves) => all::drive(leaves, sink),
             Self::Any(leaves) => any::drive(leaves, sink),
-            Self::Phrase(leaves, mut occurrences) => phrase::drive(leaves, &mut occurrences, sink),
+            Self::Phrase(leaves, mut finder) => phrase::drive(leaves, &mut finder, sink),
             Self::Tree(tree, num_terms, mut limbs) => {
                 let outcome = tree::drive(tree, num_terms, &mut limbs, sink);
                 limbs.into_iter().for_each(Limb::recycle);
@@ -158,15 +158,15 @@ fn open_leaf<'a>(
 }
 
 /// Returns what finds a phrase whose terms all have lists.
-fn occurrences<'a>(
+fn finder<'a>(
     phrase: &PlannedPhrase,
     plan: &'a Plan<'_>,
     own: &ShardPlan,
     columns: &'a [OpenColumn],
-) -> Option<Occurrences<'a>> {
+) -> Option<Finder<'a>> {
     let open = open_column(phrase.first, own, columns)?;
     let terms = &plan.terms[phrase.terms()];
-    Some(Occurrences::new(
+    Some(Finder::new(
         &open.text,
         (phrase.first, terms),
         &phrase.offsets,

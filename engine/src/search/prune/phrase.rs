@@ -11,17 +11,18 @@ use super::leaf::{self, Leaf};
 use super::plan::PlannedTerm;
 use super::sink::Sink;
 use crate::EngineError;
-use crate::blocks::{BLOCK, Positions, TextColumn};
+use crate::blocks::{BLOCK, TextColumn};
+use crate::search::occurrences::{Occurrences, SlotCursor};
 
-/// Walks lists of which the shortest comes first; `occurrences` are of the same phrase.
+/// Walks lists of which the shortest comes first; `finder` is of the same phrase.
 pub(super) fn drive<'a>(
     leaves: &mut [Leaf<'a>],
-    occurrences: &mut Occurrences<'a>,
+    finder: &mut Finder<'a>,
     sink: &mut Sink<'_, '_>,
 ) -> Result<(), EngineError> {
     let mut phrase = Phrase {
         leaves,
-        occurrences,
+        finder,
         next: 0,
     };
     while !phrase.lead().cursor().is_over() && phrase.next < TERMINATED {
@@ -43,7 +44,7 @@ pub(super) fn drive<'a>(
 
 struct Phrase<'l, 'a> {
     leaves: &'l mut [Leaf<'a>],
-    occurrences: &'l mut Occurrences<'a>,
+    finder: &'l mut Finder<'a>,
     /// No document before this one holds all terms.
     next: u32,
 }
@@ -86,7 +87,7 @@ impl<'a> Phrase<'_, 'a> {
         }
         self.lead().seek_in_block(doc)?;
         sink.passed(BLOCK as u32)?;
-        let frequency = self.occurrences.count(self.leaves, sink)?;
+        let frequency = self.finder.count(self.leaves, sink)?;
         if frequency == 0 {
             return Ok(());
         }
@@ -132,27 +133,14 @@ pub(super) fn least_frequency(leaves: &mut [Leaf<'_>]) -> Result<u32, EngineErro
     Ok(least)
 }
 
-/// Finds a phrase in documents that hold its terms.
-pub(super) struct Occurrences<'a> {
-    text: &'a TextColumn,
+/// Finds a phrase in documents that the leaves of its terms stand on.
+pub(super) struct Finder<'a> {
     /// Order of the leaf of the first term; the others follow it.
     first: usize,
-    /// In the order of the phrase.
-    slots: SmallVec<[Slot<'a>; 4]>,
-    /// Where the phrase may begin.
-    starts: Vec<u32>,
-    positions: Vec<u32>,
+    occurrences: Occurrences<'a>,
 }
 
-struct Slot<'a> {
-    term: &'a str,
-    /// What to add to a position of the term for it to be the same number in all slots.
-    shift: u32,
-    /// Opened with the first document.
-    positions: Option<Positions<'a>>,
-}
-
-impl<'a> Occurrences<'a> {
+impl<'a> Finder<'a> {
     /// Returns what finds `terms` in `text`, each at its one of `offsets`; the first one's leaf is in
     /// order of `first`.
     pub(super) fn new(
@@ -160,76 +148,28 @@ impl<'a> Occurrences<'a> {
         (first, terms): (usize, &'a [PlannedTerm<'_>]),
         offsets: &[u32],
     ) -> Self {
-        let last = offsets.iter().max().copied().unwrap_or(0);
-        let slot = |(term, offset): (&'a PlannedTerm<'_>, &u32)| Slot {
-            term: term.term,
-            shift: last - offset,
-            positions: None,
-        };
+        let terms = terms.iter().map(|planned| planned.term);
         Self {
-            text,
             first,
-            slots: terms.iter().zip(offsets).map(slot).collect(),
-            starts: Vec::new(),
-            positions: Vec::new(),
+            occurrences: Occurrences::new(text, terms, offsets.iter().copied()),
         }
     }
 
     /// Returns how often the phrase occurs in the document that all of `leaves` stand on.
     ///
     /// # Errors
-    /// When the index cannot be read, or the evaluation must stop: a long phrase may stand in a long text.
+    /// As [`Occurrences::count`].
     pub(super) fn count(
         &mut self,
-        leaves: &mut [Leaf<'_>],
+        leaves: &mut [Leaf<'a>],
         sink: &mut Sink<'_, '_>,
     ) -> Result<u32, EngineError> {
-        for (at, leaf) in leaves.iter_mut().enumerate() {
-            let slot = &mut self.slots[leaf.order() - self.first];
-            slot.read(self.text, leaf, &mut self.positions)?;
-            sink.passed(self.positions.len() as u32)?;
-            if at == 0 {
-                std::mem::swap(&mut self.starts, &mut self.positions);
-                // A token may stand twice at one position.
-                self.starts.dedup();
-            } else {
-                keep_common(&mut self.starts, &self.positions);
-            }
-            if self.starts.is_empty() {
-                break;
-            }
-        }
-        Ok(self.starts.len() as u32)
+        let first = self.first;
+        let lists = leaves.iter_mut().map(|leaf| SlotCursor {
+            slot: leaf.order() - first,
+            cursor: leaf.cursor(),
+        });
+        self.occurrences
+            .count(lists, |num_positions| sink.passed(num_positions))
     }
-}
-
-impl<'a> Slot<'a> {
-    /// Leaves in `positions` where the term stands, shifted.
-    fn read(
-        &mut self,
-        text: &'a TextColumn,
-        leaf: &mut Leaf<'_>,
-        positions: &mut Vec<u32>,
-    ) -> Result<(), EngineError> {
-        let opened = match &mut self.positions {
-            Some(opened) => opened,
-            none => none.insert(text.positions(self.term)?.ok_or_else(|| {
-                EngineError::Corrupt(format!("`{}` has a list and no positions", self.term))
-            })?),
-        };
-        opened.read(leaf.cursor(), positions)?;
-        for position in positions {
-            *position = position.saturating_add(self.shift);
-        }
-        Ok(())
-    }
-}
-
-/// Keeps those of `kept` that are in `others`; both ascend.
-fn keep_common(kept: &mut Vec<u32>, others: &[u32]) {
-    let mut others = others.iter().peekable();
-    kept.retain(|place| {
-        while others.next_if(|other| *other < place).is_some() {}
-        others.peek() == Some(&place)
-    });
 }

@@ -3,18 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use gleaner_model::{FieldKind, FieldPath};
+use gleaner_model::FieldPath;
 use gleaner_query::resolved::Clause;
-use smallvec::SmallVec;
-use tantivy::schema::Field as Column;
 
 use super::tree::{self, Tree};
 use crate::EngineError;
 use crate::View;
-use crate::lower::{self, GateFilter, Scope};
+use crate::lower::{GateFilter, Scope};
 use crate::score::bm25::LengthNorms;
 use crate::score::bound::{MOST_TERMS, Scale};
 use crate::score::model::Model;
+use crate::search::columns::{self, Columns};
 use crate::search::shape::{Ranked, Shape};
 
 /// Which documents match.
@@ -66,9 +65,6 @@ impl PlannedPhrase {
     }
 }
 
-/// Columns of a plan's terms.
-type Columns = SmallVec<[Option<Column>; 4]>;
-
 /// A plan on one shard.
 pub(in crate::search) struct ShardPlan {
     /// Beside the terms: their columns; `None` where no document of the shard has the field.
@@ -76,21 +72,18 @@ pub(in crate::search) struct ShardPlan {
 }
 
 impl<'q> Plan<'q> {
-    /// Makes `clause` ready, with `post_filter` as one more gate; `None` for queries of another shape,
-    /// which are walked.
+    /// Makes a query of this shape ready, with `post_filter` as one more gate; `None` where its scores
+    /// cannot be bounded: then it is walked.
     ///
     /// Weights are multiplied as `score::canonical` does, so that scores are the same to the bit.
     ///
     /// # Errors
     /// [`EngineError::MissingStatistics`].
     pub(in crate::search) fn new(
-        (clause, boost): (&'q Clause, f64),
+        shape: &Shape<'q>,
         post_filter: Option<&'q Clause>,
         model: &Model,
     ) -> Result<Option<Self>, EngineError> {
-        let Some(shape) = Shape::of(clause, boost) else {
-            return Ok(None);
-        };
         let mut plan = Self {
             kind: Kind::Any,
             terms: Vec::new(),
@@ -98,7 +91,7 @@ impl<'q> Plan<'q> {
             gates: Vec::with_capacity(shape.filters.len()),
         };
         plan.kind = plan.add(&shape.ranked, model)?;
-        let filters = shape.filters.into_iter();
+        let filters = shape.filters.iter().copied();
         for (filter, is_wanted) in filters.chain(post_filter.map(|filter| (filter, true))) {
             plan.gates.push((GateFilter::new(filter)?, is_wanted));
         }
@@ -106,7 +99,10 @@ impl<'q> Plan<'q> {
             Kind::Tree(_) => tree::MOST_TERMS,
             _ => MOST_TERMS,
         };
-        let can_bound = |term: &PlannedTerm<'_>| Scale::is_bounded(term.weight);
+        let can_bound = |term: &PlannedTerm<'_>| {
+            let norms = term.norms.as_deref();
+            norms.is_none_or(|norms| Scale::is_bounded(term.weight, norms))
+        };
         let is_bounded = plan.terms.iter().all(can_bound) && plan.terms.len() <= most_terms;
         Ok((is_bounded && !plan.terms.is_empty()).then_some(plan))
     }
@@ -231,26 +227,7 @@ impl<'q> Plan<'q> {
         &self,
         view: &View,
     ) -> Result<Option<ShardPlan>, EngineError> {
-        let mut columns = Columns::with_capacity(self.terms.len());
-        for (at, term) in self.terms.iter().enumerate() {
-            // Mostly all terms are of one field.
-            let before = at.checked_sub(1).map(|before| self.terms[before].field);
-            if let Some(known) = columns.last().copied()
-                && before == Some(term.field)
-            {
-                columns.push(known);
-                continue;
-            }
-            let Some(handle) = view.field(term.field.as_str()) else {
-                columns.push(None);
-                continue;
-            };
-            if !matches!(handle.kind, FieldKind::Text { .. }) {
-                return Ok(None);
-            }
-            lower::require_index(term.field, handle)?;
-            columns.push(Some(handle.column));
-        }
-        Ok(Some(ShardPlan { columns }))
+        let columns = columns::of_text(view, self.terms.iter().map(|term| term.field))?;
+        Ok(columns.map(|columns| ShardPlan { columns }))
     }
 }

@@ -8,8 +8,9 @@ use crate::EngineError;
 use crate::lower::Gate;
 use crate::score::bound;
 use crate::search::count;
+use crate::search::order::{AfterScore, Order};
 use crate::search::rank;
-use crate::search::request::{AfterScore, Order, Request, Shard};
+use crate::search::request::{Request, Shard};
 use crate::view::SegmentView;
 
 /// Postings passed between two looks at the clock.
@@ -43,6 +44,17 @@ impl Gates {
     }
 }
 
+/// Who counts the matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    /// The sink: all of them must be brought to it.
+    Here,
+    /// Nobody any more: none are wanted, or enough were counted.
+    Done,
+    /// A tally ([`crate::search::tally`]), from lists of its own.
+    Elsewhere,
+}
+
 /// Takes the matches of one segment.
 pub(super) struct Sink<'r, 'q> {
     request: &'r Request<'q>,
@@ -53,7 +65,7 @@ pub(super) struct Sink<'r, 'q> {
     after: Option<&'r AfterScore>,
     finalists: Finalists,
     reach: f32,
-    is_counting: bool,
+    counting: Counting,
     num_counted: u64,
     /// Postings until the next look at the clock.
     left: u32,
@@ -79,10 +91,25 @@ impl<'r, 'q> Sink<'r, 'q> {
             after,
             finalists: Finalists::new(request.query.top.max(1)),
             reach: request.top.reach(),
-            is_counting: request.count_limit > 0 && !count::is_enough(request),
+            counting: if count::is_enough(request) {
+                Counting::Done
+            } else {
+                Counting::Here
+            },
             num_counted: 0,
             left: POSTINGS_PER_CHECK,
         }
+    }
+
+    /// Leaves the counting of matches to a tally: then only those that may be among the best need be
+    /// brought here.
+    pub(super) fn leave_counting(&mut self) {
+        self.counting = Counting::Elsewhere;
+    }
+
+    /// Returns whether a tally counts the matches.
+    fn is_counted_elsewhere(&self) -> bool {
+        self.counting == Counting::Elsewhere
     }
 
     /// Returns the score below which no document gets in; only grows.
@@ -99,7 +126,7 @@ impl<'r, 'q> Sink<'r, 'q> {
 
     /// Returns whether every match has to be brought here, whatever its score.
     pub(super) fn is_counting(&self) -> bool {
-        self.is_counting
+        self.counting == Counting::Here
     }
 
     /// Returns whether documents may come in any order.
@@ -121,9 +148,11 @@ impl<'r, 'q> Sink<'r, 'q> {
     fn pause(&mut self) -> Result<(), EngineError> {
         self.left = POSTINGS_PER_CHECK;
         self.request.env.control.check()?;
-        if self.is_counting {
+        if self.is_counting() {
             self.add_counted();
-            self.is_counting = !count::is_enough(self.request);
+            if count::is_enough(self.request) {
+                self.counting = Counting::Done;
+            }
         }
         Ok(())
     }
@@ -237,8 +266,10 @@ impl<'r, 'q> Sink<'r, 'q> {
     }
 
     fn add_counted(&mut self) {
-        count::add(self.request, self.shard, self.num_counted);
-        self.num_counted = 0;
+        let counted = std::mem::take(&mut self.num_counted);
+        if !self.is_counted_elsewhere() {
+            count::add(self.request, self.shard, counted);
+        }
     }
 
     /// Offers the finalists to the top of all segments.

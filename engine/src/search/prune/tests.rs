@@ -1,10 +1,14 @@
 //! Pruned answers are those of a walk over every match, and the clock is looked at often enough.
 
+mod clock;
+
 use std::sync::Arc;
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
 use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};
+use gleaner_query::resolved::{
+    Bm25, Clause, ShardQuery, Similarities, Statistics, StatisticsRequest,
+};
 use gleaner_query::search::TrackTotal;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -68,7 +72,7 @@ fn draw_phrase(rng: &mut StdRng) -> Clause {
     Clause::Phrase {
         field: FieldPath::new("text"),
         positions,
-        slop: 0,
+        slop: [0, 0, 0, 0, 2][rng.random_range(0..5)],
     }
 }
 
@@ -205,12 +209,30 @@ fn numbers(targets: &[Target], clause: &Clause) -> Arc<Statistics> {
     Arc::new(numbers)
 }
 
+/// Draws how the fields are scored: half of the time as everywhere.
+fn draw_similarities(rng: &mut StdRng) -> Similarities {
+    if rng.random_bool(0.5) {
+        return Similarities::default();
+    }
+    let mut drawn = || {
+        let k1 = [0.0, 0.4, 1.2, 2.0, rng.random_range(0.0..10.0), 1e4][rng.random_range(0..6)];
+        let b = [0.0, 0.75, 0.75, rng.random(), 1.0][rng.random_range(0..5)];
+        Bm25::new(k1, b).expect("in range")
+    };
+    let fields = [("text", drawn()), ("title", drawn())];
+    let fields = fields.into_iter();
+    fields
+        .map(|(field, similarity)| (FieldPath::new(field), similarity))
+        .collect()
+}
+
 fn draw_query(targets: &[Target], vocabulary: f64, rng: &mut StdRng) -> ShardQuery {
     let clause = draw_clause(rng, vocabulary);
     let numbers = numbers(targets, &clause);
     ShardQuery {
         query: clause,
         statistics: numbers,
+        similarities: draw_similarities(rng),
         top: [1, 3, 10, 40, 400][rng.random_range(0..5)],
         post_filter: rng.random_bool(0.1).then(|| Clause::Term {
             field: FieldPath::new("kind"),
@@ -282,6 +304,7 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
         let expected = outcome(&query, &run(&targets, &walked, with));
         let found = outcome(&query, &run(&targets, &query, with));
         assert_eq!(found, expected, "{query:?}");
+        assert_counted_as_walked(&targets, &query, with);
     }
     let is_large = targets
         .iter()
@@ -291,6 +314,43 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
         "{:?}",
         filters.stats()
     );
+}
+
+/// Asks for the total alone, then for all of it beside hits, and compares with a walk over every match.
+fn assert_counted_as_walked(
+    targets: &[Target],
+    query: &ShardQuery,
+    with: (&Arc<Control>, &Arc<FilterCache>),
+) {
+    let exact = ShardQuery {
+        track_total: TrackTotal::Exact,
+        search_after: None,
+        ..query.clone()
+    };
+    let walked = ShardQuery {
+        terminate_after: Some(u64::MAX),
+        ..exact.clone()
+    };
+    let totals = |query: &ShardQuery| -> Vec<u64> {
+        let answers = run(targets, query, with);
+        answers.iter().map(|answer| answer.total).collect()
+    };
+    let expected = totals(&walked);
+    assert_eq!(totals(&exact), expected, "beside hits: {query:?}");
+    for track_total in [TrackTotal::Exact, TrackTotal::UpTo(300)] {
+        let alone = ShardQuery {
+            top: 0,
+            track_total,
+            ..exact.clone()
+        };
+        let found = outcome(&alone, &run(targets, &alone, with)).1;
+        let expected: u64 = expected.iter().sum();
+        let limit = match track_total {
+            TrackTotal::UpTo(limit) => limit + 1,
+            _ => u64::MAX,
+        };
+        assert_eq!(found, expected.min(limit), "alone: {alone:?}");
+    }
 }
 
 const ONE_SEGMENT: Layout = Layout {
@@ -317,77 +377,4 @@ fn many_segments_with_deletes_rank_as_walked() {
         has_deletes: true,
     };
     assert_same_as_walked(6_000, 300.0, layout);
-}
-
-/// 30,000 documents of `a` and `b` in equal numbers of which the first few are the best by far: no
-/// block behind them is above the threshold.
-fn best_first() -> Vec<Target> {
-    let mapping = mapping(&json!({"text": {"type": "text"}}));
-    let document = |i: usize| {
-        let text = if i < 20 {
-            "a b"
-        } else {
-            "a b c d e f g h i j k l"
-        };
-        (format!("d{i}"), json!({"text": text}))
-    };
-    let index = Index::new(&mapping, &(0..30_000).map(document).collect(), ONE_SEGMENT);
-    let key = ShardKey {
-        index: IndexUuid([1; 16]),
-        shard: ShardNumber(0),
-    };
-    let view = index.views().remove(0);
-    vec![Target { key, view }]
-}
-
-#[test]
-fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
-    let targets = best_first();
-    let term = |word: &str| Clause::Term {
-        field: FieldPath::new("text"),
-        term: word.to_owned(),
-    };
-    let combined = |must, should| Clause::Bool {
-        minimum_should_match: u32::from(!Vec::is_empty(&should)),
-        must,
-        should,
-        filter: vec![],
-        must_not: vec![],
-    };
-    let both = || vec![term("a"), term("b")];
-    let phrase = Clause::Phrase {
-        field: FieldPath::new("text"),
-        positions: vec![(0, vec!["a".to_owned()]), (1, vec!["b".to_owned()])],
-        slop: 0,
-    };
-    for clause in [
-        term("a"),
-        combined(both(), vec![]),
-        combined(vec![], both()),
-        Clause::DisMax {
-            clauses: both(),
-            tie_breaker: 0.5,
-        },
-        combined(both(), vec![term("l")]),
-        combined(both(), vec![phrase.clone()]),
-        phrase,
-    ] {
-        let query = ShardQuery {
-            statistics: numbers(&targets, &clause),
-            query: clause,
-            top: 10,
-            track_total: TrackTotal::No,
-            ..testing::query(vec![], vec![])
-        };
-        let control = Arc::new(Control::unlimited());
-        let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
-        let answers = run(&targets, &query, (&control, &filters));
-        assert_eq!(answers[0].hits.len(), 10);
-        let least = 30_000 / 4_096;
-        assert!(
-            control.num_checks() >= least,
-            "{} {query:?}",
-            control.num_checks()
-        );
-    }
 }

@@ -15,7 +15,7 @@ pub(super) fn check_range(next: SeqNo, page: &LogPage) -> Result<(), Halt> {
         return Err(Halt::Files(reason));
     }
     if end < next {
-        return Err(Halt::Broken(format!(
+        return Err(Halt::Kept(format!(
             "the primary's log ends before {end}, {next} is due here: the primary has lost operations \
              that this copy holds, which is kept as it is"
         )));
@@ -33,8 +33,8 @@ pub(super) fn compare(last: &Record, page: &mut LogPage) -> Result<bool, Halt> {
         first.seq_no == last.seq_no && first.term == last.term && first.payload == last.payload;
     if !is_same {
         let at = last.seq_no;
-        return Err(Halt::Files(format!(
-            "the primary has another operation at {at} than this copy"
+        return Err(Halt::Kept(format!(
+            "the primary has another operation at {at} than this copy, which is kept as it is"
         )));
     }
     page.records.remove(0);
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_log_that_ends_before_what_is_due_has_lost_it() {
         let lost = check_range(SeqNo(8), &page(Vec::new()));
-        assert!(matches!(lost, Err(Halt::Broken(_))));
+        assert!(matches!(lost, Err(Halt::Kept(_))));
     }
 
     #[test]

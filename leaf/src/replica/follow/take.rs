@@ -77,9 +77,14 @@ impl Follower {
     }
 
     /// Appends records to the copy's log under their own positions and terms.
-    async fn append(&self, records: &[LogRecord]) -> Result<(), Halt> {
+    async fn append(&mut self, records: &[LogRecord]) -> Result<(), Halt> {
         for run in records.chunk_by(|one, other| one.term == other.term) {
             let first = run[0].seq_no;
+            if self.term < run[0].term {
+                let noted = self.leaf.begin_term(self.shard.key, run[0].term);
+                noted.await.map_err(Halt::Later)?;
+                self.term = run[0].term;
+            }
             let append = Append {
                 shard: self.shard.key,
                 term: run[0].term,
@@ -134,11 +139,11 @@ impl Follower {
             showing.wait().await;
         }
         let shard = Arc::clone(&self.shard);
-        let applied = tokio::task::spawn_blocking(move || {
+        let offering = move || {
             let first = shard.applier.next();
             shard.applier.offer(first, operations)
-        });
-        let applied = applied.await;
+        };
+        let applied = self.shard.applying.run(offering).await;
         batch.end(true);
         match applied {
             Ok(Ok(())) => Ok(()),

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use gleaner_log::{Append, MemoryLog, ShardLog};
+use gleaner_log::{Append, Beginning, MemoryLog, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
-use gleaner_proto::LeafClient;
+use gleaner_proto::{LeafClient, LeafFault};
 
 use super::cluster::*;
-use crate::testing::{PATIENCE, key};
+use crate::testing::{PATIENCE, call, key};
 
 async fn first_available(cluster: &Cluster) -> SeqNo {
     let page = cluster.log("a").read(key(1), SeqNo(0), 1).await;
@@ -87,8 +86,8 @@ async fn a_serving_copy_that_lost_touch_begins_again_from_files() {
     cluster.assert_equal("b").await;
 }
 
-/// Appends `payload`, or its first record once more, to the log of a copy that is away.
-async fn begins_again_after(payload: Option<Bytes>) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_another_history_is_kept_and_its_primary_takes_no_writes() {
     let mut cluster = Cluster::start().await;
     let log = Arc::new(MemoryLog::default());
     cluster.add_with("b", Arc::clone(&log) as _, |_| {});
@@ -96,8 +95,9 @@ async fn begins_again_after(payload: Option<Bytes>) {
     cluster.shard("b").await;
     cluster.write(vec![put(1, 0)]).await;
     cluster.assert_equal("b").await;
+    let kept = cluster.documents("b").await;
     cluster.crash("b").await;
-    // Where the primary deletes a document, this copy's log has a record of nobody's.
+    // Where the primary deletes a document, this copy's log has a record of nobody's, of the same term.
     let tail = log.tail(key(1)).await.expect("memory").expect("written");
     let first = log.read_one(key(1), SeqNo(0)).await.expect("memory");
     let other = Append {
@@ -105,24 +105,26 @@ async fn begins_again_after(payload: Option<Bytes>) {
         term: PrimaryTerm(1),
         expected_last: Some(tail),
         producer: None,
-        batch: vec![payload.unwrap_or(first.expect("kept").payload)],
+        batch: vec![first.expect("kept").payload],
     };
     log.append(other).await.expect("memory");
     cluster.write(vec![delete(1)]).await;
     let fetched = num_fetched(&cluster);
     cluster.again("b");
-    cluster.assert_equal("b").await;
-    assert!(num_fetched(&cluster) > fetched);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_another_history_begins_again_from_files() {
-    begins_again_after(None).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_whose_log_cannot_be_read_begins_again_from_files() {
-    begins_again_after(Some(Bytes::from_static(b"no operation"))).await;
+    let mut changes = cluster.leaf("a").changes.subscribe();
+    let refused = soon(async {
+        loop {
+            changes.borrow_and_update();
+            match cluster.leaf("a").write(call(vec![put(2, 0)])).await {
+                Err(LeafFault::Stopped { reason, .. }) => return reason,
+                _ => changes.changed().await.expect("the leaf lives"),
+            }
+        }
+    })
+    .await;
+    assert!(refused.contains("different acknowledged"), "{refused}");
+    assert_eq!(cluster.documents("b").await, kept);
+    assert_eq!(num_fetched(&cluster), fetched);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,12 +151,16 @@ async fn a_copy_whose_log_does_not_meet_its_files_begins_again_from_files() {
         cluster.leaf("b").flush(key(1)).await.expect("commits");
         cluster.crash("b").await;
         let log = cluster.log("b");
-        log.begin_at(key(1), SeqNo(begin)).await.expect("memory");
+        let begin = Beginning {
+            at: SeqNo(begin),
+            chain: 0,
+        };
+        log.begin_at(key(1), begin).await.expect("memory");
         cluster.write((0..9).map(|n| put(n, 1)).collect()).await;
         let fetched = num_fetched(&cluster);
         cluster.again("b");
         cluster.assert_equal("b").await;
-        assert!(num_fetched(&cluster) > fetched, "{begin}");
+        assert!(num_fetched(&cluster) > fetched, "{begin:?}");
     }
 }
 

@@ -22,14 +22,17 @@ fn tail(follower: &str) -> LogTailCall {
         from: SeqNo(0),
         max_bytes: 1_000,
         wait: MOMENT,
+        held: None,
     }
 }
 
 fn snapshot(follower: &str) -> SnapshotCall {
     SnapshotCall {
+        any_copy: false,
         shard: key(1),
         follower: NodeId(follower.into()),
         keep_alive: PATIENCE,
+        held: None,
     }
 }
 

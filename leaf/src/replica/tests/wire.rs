@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{NodeId, ShardKey};
+use gleaner_model::{History, NodeId, ShardKey};
 use gleaner_proto::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use gleaner_proto::{LeafFault, ReplicationClient};
 use parking_lot::Mutex;
@@ -141,6 +141,10 @@ impl ReplicationClient for Line {
         let mut page = page.to_vec();
         page[0] ^= 1;
         Ok(page.into())
+    }
+
+    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
+        self.call(shard, self.to.history(shard)).await
     }
 
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {

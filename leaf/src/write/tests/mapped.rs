@@ -3,13 +3,15 @@
 use async_trait::async_trait;
 use gleaner_coordinator::{CoordinatorError, Embedded};
 use gleaner_model::{ClusterState, MappingVersion};
+use gleaner_proto::search::ShardView;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
+use gleaner_query::resolved::{Clause, Statistics};
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
 use crate::LeafOptions;
-use crate::testing::{FaultyLog, index};
+use crate::testing::{FaultyLog, index, search};
 
 /// A coordinator that knows each change at once and tells no watcher.
 struct Silent {
@@ -88,4 +90,84 @@ async fn a_write_is_ordered_under_a_mapping_that_was_agreed_before_it_came() {
         assert_eq!(operation.expect("decodes").mapping, agreed, "{field}");
     }
     leaf.stop().await;
+}
+
+/// Returns how many documents of index 1 are found by a field.
+async fn num_with(fixture: &Fixture, path: &str) -> usize {
+    let query = Clause::Exists {
+        fields: vec![FieldPath::new(path)],
+    };
+    let newest = ShardView {
+        shard: key(1),
+        view: None,
+        at_least: None,
+    };
+    let search = search(query, Statistics::default(), newest);
+    let answer = fixture.leaf.search(search).await.remove(0);
+    answer.expect("searched").hits.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_bring_fields_together_have_them_all() {
+    let fixture = Fixture::start();
+    let before = fixture.shard().await.index.load().mapping.version;
+    let items = vec![
+        put("a", r#"{"a":1}"#),
+        put("b", r#"{"b":2,"a":3}"#),
+        update("c", r#"{"c":{"d":"x"}}"#, true),
+        update("a", r#"{"e":true}"#, false),
+    ];
+    let answer = fixture.write(items).await.expect("written");
+    assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
+    fixture.leaf.refresh(key(1)).await.expect("refreshes");
+    let shard = fixture.shard().await;
+    let index = shard.index.load_full();
+    assert_eq!(index.mapping.version, before.next());
+    let paths = [("a", 2), ("b", 1), ("c.d", 1), ("c.d.keyword", 1), ("e", 1)];
+    for (path, count) in paths {
+        assert_eq!(num_with(&fixture, path).await, count, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_asks_hears_what_it_brings_and_is_not_written() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let items = vec![
+        put("a", r#"{"n":1}"#),
+        put("b", "{}"),
+        update("c", r#"{"m":2}"#, true),
+    ];
+    for items in [items.clone(), items[..2].to_vec()] {
+        let asking = WriteCall {
+            asks_fields: true,
+            ..call(items)
+        };
+        let answer = soon(fixture.leaf.write(asking)).await.expect("answered");
+        let brought = [Some(&br#"{"n":1}"#[..]), None, Some(br#"{"m":2}"#)];
+        for (outcome, brought) in answer.items.iter().zip(brought) {
+            let document = brought.map(Bytes::from_static);
+            assert_eq!(*outcome, Err(WriteFault::Unagreed { document }));
+        }
+    }
+    assert_eq!(shard.primary.lock().await.next, SeqNo(0));
+    let fault = WriteFault::Document {
+        kind: "mapper_parsing_exception".into(),
+        reason: "in its turn".to_owned(),
+        cause: None,
+    };
+    let refused = RefusedItem {
+        at: 0,
+        fault: fault.clone(),
+    };
+    let again = WriteCall {
+        refused: vec![refused],
+        ..call(items)
+    };
+    let answer = soon(fixture.leaf.write(again)).await.expect("answered");
+    assert_eq!(answer.items[0], Err(fault));
+    assert!(answer.items[1..].iter().all(Result::is_ok), "{answer:?}");
+    let mapping = Arc::clone(&shard.index.load().mapping);
+    let fields: Vec<&str> = mapping.fields.keys().map(FieldPath::as_str).collect();
+    assert_eq!(fields, ["m"]);
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
+use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
+use gleaner_model::{
+    Chain, Generation, History, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Terms, Version,
+};
 use gleaner_query::answer::{Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, ViewId};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -14,7 +17,7 @@ use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, u
 use super::queries::{sort_value, tie_break};
 use crate::metadata::MetadataFault;
 use crate::node::{NodeInfo, Readiness};
-use crate::read::{Document, ShardCounters, ShardPhase, ShardState};
+use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
@@ -85,15 +88,15 @@ fn view() -> impl Strategy<Value = ViewId> {
 }
 
 pub(super) fn statistics_answer() -> impl Strategy<Value = StatisticsAnswer> {
-    let what = (view(), generation(), statistics(), of(any::<u64>()));
-    what.prop_map(
-        |(view, generation, statistics, num_documents)| StatisticsAnswer {
-            view,
-            generation,
-            statistics,
-            num_documents,
-        },
-    )
+    let told = (of(any::<u64>()), any::<bool>());
+    let what = (view(), generation(), statistics(), told);
+    what.prop_map(|(view, generation, statistics, told)| StatisticsAnswer {
+        view,
+        generation,
+        statistics,
+        num_documents: told.0,
+        may_be_stale: told.1,
+    })
 }
 
 pub(super) fn expand_answer() -> impl Strategy<Value = ExpandAnswer> {
@@ -119,7 +122,7 @@ pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
     let micros = || any::<u64>().prop_map(Duration::from_micros);
     let times = (micros(), micros()).prop_map(|(queue, evaluate)| LeafTimes { queue, evaluate });
     let counts = (any::<u64>(), any::<u64>(), of(factor()));
-    let flags = (any::<bool>(), any::<bool>(), of(times), of(unmatched()));
+    let flags = (any::<[bool; 3]>(), of(times), of(unmatched()));
     let what = (generation(), view(), of(bytes()));
     (what, counts, vec(hit, 0..4), flags).prop_map(|(what, counts, hits, flags)| ShardHits {
         generation: what.0,
@@ -129,14 +132,23 @@ pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
         hits,
         max_score: counts.2,
         aggregations: what.2,
-        timed_out: flags.0,
-        terminated_early: flags.1,
-        times: flags.2,
-        unmatched: flags.3.map(Box::new),
+        timed_out: flags.0[0],
+        terminated_early: flags.0[1],
+        times: flags.1,
+        unmatched: flags.2.map(Box::new),
+        may_be_stale: flags.0[2],
     })
 }
 
-pub(super) fn document() -> impl Strategy<Value = Document> {
+pub(super) fn documents() -> impl Strategy<Value = Documents> {
+    let what = (vec(of(document()), 0..3), any::<bool>());
+    what.prop_map(|(found, may_be_stale)| Documents {
+        found,
+        may_be_stale,
+    })
+}
+
+fn document() -> impl Strategy<Value = Document> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
     (id(), of(text()), numbers, bytes()).prop_map(|(id, routing, numbers, source)| Document {
         id,
@@ -174,6 +186,7 @@ pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
                 source,
             } = document;
             FetchedHit {
+                ignored: Vec::new(),
                 id,
                 routing,
                 seq_no,
@@ -213,6 +226,7 @@ pub(super) fn write_fault() -> impl Strategy<Value = WriteFault> {
             reason,
         }),
         text().prop_map(|reason| WriteFault::Blocked { reason }),
+        of(bytes()).prop_map(|document| WriteFault::Unagreed { document }),
         fault().prop_map(WriteFault::Shard),
     ]
 }
@@ -286,14 +300,16 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
     )
 }
 
+fn log_record() -> impl Strategy<Value = LogRecord> {
+    (any::<u64>(), any::<u64>(), bytes()).prop_map(|(seq_no, term, payload)| LogRecord {
+        seq_no: SeqNo(seq_no),
+        term: PrimaryTerm(term),
+        payload,
+    })
+}
+
 pub(super) fn log_page() -> impl Strategy<Value = LogPage> {
-    let record =
-        (any::<u64>(), any::<u64>(), bytes()).prop_map(|(seq_no, term, payload)| LogRecord {
-            seq_no: SeqNo(seq_no),
-            term: PrimaryTerm(term),
-            payload,
-        });
-    (vec(record, 0..4), any::<[u64; 3]>()).prop_map(|(records, numbers)| LogPage {
+    (vec(log_record(), 0..4), any::<[u64; 3]>()).prop_map(|(records, numbers)| LogPage {
         records,
         first_available: SeqNo(numbers[0]),
         end: SeqNo(numbers[1]),
@@ -308,10 +324,38 @@ pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
             num_bytes,
             crc32c,
         });
-    (any::<u64>(), any::<u64>(), vec(file, 0..4)).prop_map(|(id, next_seq_no, files)| Snapshot {
+    let last = of(log_record());
+    let parts = (
+        any::<u64>(),
+        any::<u64>(),
+        vec(file, 0..4),
+        of(history()),
+        last,
+    );
+    parts.prop_map(|(id, next_seq_no, files, history, last)| Snapshot {
         id,
         next_seq_no: SeqNo(next_seq_no),
         files,
+        last,
+        history,
+    })
+}
+
+pub(super) fn history() -> impl Strategy<Value = History> {
+    let starts = vec((any::<u64>(), any::<u64>()), 0..4);
+    let chain = of((any::<u64>(), any::<u64>()));
+    (any::<u64>(), any::<u64>(), starts, chain).prop_map(|(next, known_from, starts, chain)| {
+        let starts = starts.into_iter();
+        History {
+            next: SeqNo(next),
+            terms: Terms {
+                known_from: SeqNo(known_from),
+                starts: starts
+                    .map(|(term, at)| (PrimaryTerm(term), SeqNo(at)))
+                    .collect(),
+            },
+            chain: chain.map(|(origin, hash)| Chain { origin, hash }),
+        }
     })
 }
 
@@ -321,6 +365,7 @@ pub(super) fn metadata_fault() -> impl Strategy<Value = MetadataFault> {
         text().prop_map(|reason| MetadataFault::Unreachable { reason }),
         text().prop_map(|reason| MetadataFault::Store { reason }),
         text().prop_map(|what| MetadataFault::Unsupported { what }),
+        text().prop_map(|reason| MetadataFault::TooLarge { reason }),
     ]
 }
 
@@ -345,4 +390,44 @@ pub(super) fn readiness() -> impl Strategy<Value = Readiness> {
         Just(Readiness::Ready),
         text().prop_map(|reason| Readiness::NotReady { reason }),
     ]
+}
+
+pub(super) fn node_stats() -> impl Strategy<Value = NodeStats> {
+    let process = any::<(u32, [u64; 4], u32, u64, Option<u64>)>();
+    let process = process.prop_map(|(pid, numbers, cpu_percent, cpu_ms, max)| ProcessStats {
+        pid,
+        resident_bytes: numbers[0],
+        virtual_bytes: numbers[1],
+        cpu: Duration::from_millis(cpu_ms),
+        cpu_percent,
+        num_threads: numbers[2],
+        num_open_files: numbers[3],
+        max_open_files: max,
+    });
+    let machine = (any::<[u32; 2]>(), any::<[u64; 2]>(), any::<[u16; 3]>());
+    let machine = machine.prop_map(|(small, bytes, load)| MachineStats {
+        num_processors: small[0],
+        cpu_percent: small[1],
+        load: load.map(|load| f64::from(load) / 100.0),
+        memory_bytes: bytes[0],
+        available_memory_bytes: bytes[1],
+    });
+    let disk = any::<[u64; 3]>().prop_map(|bytes| DiskStats {
+        total_bytes: bytes[0],
+        free_bytes: bytes[1],
+        available_bytes: bytes[2],
+    });
+    let budget = any::<[u64; 2]>().prop_map(|bytes| BudgetStats {
+        held_bytes: bytes[0],
+        limit_bytes: bytes[1],
+    });
+    let parts = (of(process), of(machine), of(disk), of(budget));
+    (text(), any::<u64>(), parts).prop_map(|(build_version, uptime_ms, parts)| NodeStats {
+        build_version,
+        uptime: Duration::from_millis(uptime_ms),
+        process: parts.0,
+        machine: parts.1,
+        disk: parts.2,
+        query_memory: parts.3,
+    })
 }

@@ -10,6 +10,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
+use super::answers::{history, write_fault};
 use super::clauses::{clause, expansion_request, id, statistics_request, text};
 use super::queries::{field_format, highlight, shard_query, source_filter};
 use crate::read::GetCall;
@@ -18,7 +19,9 @@ use crate::search::{
     ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, FetchWhat, HighlightWhat,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsCall,
 };
-use crate::write::{Condition, Idempotency, Update, WriteAction, WriteCall, WriteItem};
+use crate::write::{
+    Condition, Idempotency, RefusedItem, Update, WriteAction, WriteCall, WriteItem,
+};
 
 pub(super) fn shard() -> impl Strategy<Value = ShardKey> {
     (any::<[u8; 16]>(), any::<u32>()).prop_map(|(index, shard)| ShardKey {
@@ -195,6 +198,7 @@ pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
             is_fresh_id,
         },
     );
+    let refused = (any::<u32>(), write_fault()).prop_map(|(at, fault)| RefusedItem { at, fault });
     let idempotency = (any::<u128>(), any::<u64>())
         .prop_map(|(producer, sequence)| Idempotency { producer, sequence });
     (
@@ -203,34 +207,47 @@ pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
         vec(item, 0..4),
         of(idempotency),
         time(),
+        any::<bool>(),
+        vec(refused, 0..3),
     )
-        .prop_map(|(shard, term, items, idempotency, remaining)| WriteCall {
-            shard,
-            term: PrimaryTerm(term),
-            items,
-            idempotency,
-            remaining,
-        })
+        .prop_map(
+            |(shard, term, items, idempotency, remaining, asks_fields, refused)| WriteCall {
+                shard,
+                term: PrimaryTerm(term),
+                items,
+                idempotency,
+                remaining,
+                asks_fields,
+                refused,
+            },
+        )
 }
 
 pub(super) fn log_tail_call() -> impl Strategy<Value = LogTailCall> {
-    (shard(), node(), any::<u64>(), any::<usize>(), time()).prop_map(
-        |(shard, follower, from, max_bytes, wait)| LogTailCall {
+    let numbers = (any::<u64>(), any::<usize>());
+    (shard(), node(), numbers, time(), of(history())).prop_map(
+        |(shard, follower, (from, max_bytes), wait, held)| LogTailCall {
             shard,
             follower,
             from: SeqNo(from),
             max_bytes,
             wait,
+            held,
         },
     )
 }
 
 pub(super) fn snapshot_call() -> impl Strategy<Value = SnapshotCall> {
-    (shard(), node(), time()).prop_map(|(shard, follower, keep_alive)| SnapshotCall {
-        shard,
-        follower,
-        keep_alive,
-    })
+    let parts = (shard(), node(), time(), any::<bool>(), of(history()));
+    parts.prop_map(
+        |(shard, follower, keep_alive, any_copy, held)| SnapshotCall {
+            shard,
+            follower,
+            keep_alive,
+            any_copy,
+            held,
+        },
+    )
 }
 
 pub(super) fn file_call() -> impl Strategy<Value = FileCall> {

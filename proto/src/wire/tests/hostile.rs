@@ -1,8 +1,9 @@
 //! Messages of newer versions and of nobody we know: refused by name or read without what is new.
 
 use bytes::Bytes;
+use gleaner_model::FieldPath;
 use gleaner_query::answer::Explanation;
-use gleaner_query::resolved::{Clause, ShardQuery};
+use gleaner_query::resolved::{Bm25, Clause, ShardQuery};
 use proptest::prelude::*;
 use prost::Message;
 use serde_json::{Value, json};
@@ -135,6 +136,43 @@ fn kinds_of_a_newer_version_are_refused_by_name() {
     query.sort[0].mode = 99;
     let refused = ShardQuery::from_message(query).expect_err("it must not be left out");
     assert_eq!(refused, DecodeError::Unknown { what: "SortMode" });
+}
+
+#[test]
+fn a_similarity_is_nothing_that_an_older_version_passes_over() {
+    let similarity = Bm25::new(2.0, 0.5).expect("in range");
+    let fields = [(FieldPath::new("body"), similarity)];
+    let query = ShardQuery {
+        similarities: fields.into_iter().collect(),
+        ..samples::query()
+    };
+    let back = ShardQuery::from_message(query.to_message()).expect("a query");
+    assert_eq!(back.similarities, query.similarities);
+    let mut message = query.to_message();
+    assert!(message.query.is_none() && message.scored_query.is_some());
+    let scored = message.scored_query.as_mut().expect("it is there");
+    scored.similarities[0].b = 1.5;
+    let refused = ShardQuery::from_message(message).expect_err("b is too large");
+    assert!(refused.to_string().contains("b of 1.5"), "{refused}");
+    // As an older version reads it.
+    let mut message = query.to_message();
+    message.scored_query = None;
+    let refused = ShardQuery::from_message(message).expect_err("it lacks its query");
+    assert_eq!(refused, DecodeError::Missing("ShardQuery.query"));
+}
+
+#[test]
+fn answers_of_an_older_version_are_of_copies_with_their_primaries() {
+    fn of_older<D: Wire<Message: Message + Default>>(answer: &D, flag: u8) -> D {
+        let mut bytes = answer.to_message().encode_to_vec();
+        // The flag is the last field: what an older version sends is all before it.
+        assert_eq!(bytes.split_off(bytes.len() - 2), [flag << 3, 1]);
+        D::from_message(D::Message::decode(Bytes::from(bytes)).expect("a message")).expect("read")
+    }
+    assert!(!of_older(&samples::hits(), 12).may_be_stale);
+    assert!(!of_older(&samples::postings(), 9).may_be_stale);
+    assert!(!of_older(&samples::places(), 6).may_be_stale);
+    assert!(!of_older(&samples::documents(), 2).may_be_stale);
 }
 
 #[test]

@@ -72,9 +72,9 @@ fn postings_call() -> impl Strategy<Value = PostingsCall> {
 }
 
 fn postings_answer() -> impl Strategy<Value = PostingsAnswer> {
-    let numbers = any::<(u64, u64, u64, u64, bool)>();
+    let numbers = any::<(u64, u64, u64, u64, [bool; 2])>();
     (generation(), list(), times(), numbers).prop_map(|(generation, list, times, numbers)| {
-        let (view, num_documents, documents, total_length, is_last) = numbers;
+        let (view, num_documents, documents, total_length, [is_last, may_be_stale]) = numbers;
         PostingsAnswer {
             view: ViewId(view),
             generation,
@@ -86,6 +86,7 @@ fn postings_answer() -> impl Strategy<Value = PostingsAnswer> {
             list,
             is_last,
             times,
+            may_be_stale,
         }
     })
 }
@@ -109,13 +110,14 @@ fn locate_answer() -> impl Strategy<Value = LocateAnswer> {
         tie,
     });
     let sets = vec(vec(document, 0..4), 0..3);
-    (generation(), sets, times(), any::<(u64, u64)>()).prop_map(
-        |(generation, sets, times, (view, num_documents))| LocateAnswer {
+    (generation(), sets, times(), any::<(u64, u64, bool)>()).prop_map(
+        |(generation, sets, times, (view, num_documents, may_be_stale))| LocateAnswer {
             view: ViewId(view),
             generation,
             num_documents,
             sets,
             times,
+            may_be_stale,
         },
     )
 }

@@ -10,7 +10,7 @@ use gleaner_query::aggregation::{
 };
 use gleaner_query::answer::SortValue;
 use gleaner_query::dsl::Query;
-use gleaner_query::resolved::{After, ShardQuery, TieBreak};
+use gleaner_query::resolved::{After, Bm25, ShardQuery, Similarities, TieBreak};
 use gleaner_query::search::{
     FieldFormat, Highlight, HighlightOptions, Missing, SortKey, SortMode, SortTarget, SourceFilter,
     TrackTotal,
@@ -20,7 +20,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::clauses::{clause, factor, fraction, id, statistics, text, texts, value};
+use super::clauses::{clause, factor, field, fraction, id, statistics, text, texts, value};
 
 pub(super) fn sort_value() -> impl Strategy<Value = SortValue> {
     prop_oneof![
@@ -79,7 +79,11 @@ fn sort_key() -> impl Strategy<Value = SortKey> {
 }
 
 pub(super) fn field_format() -> impl Strategy<Value = FieldFormat> {
-    (text(), of(text())).prop_map(|(field, format)| FieldFormat { field, format })
+    (text(), of(text()), any::<bool>()).prop_map(|(field, format, include_unmapped)| FieldFormat {
+        field,
+        format,
+        include_unmapped,
+    })
 }
 
 pub(super) fn source_filter() -> impl Strategy<Value = SourceFilter> {
@@ -343,13 +347,19 @@ fn after() -> impl Strategy<Value = After> {
     })
 }
 
+fn similarities() -> impl Strategy<Value = Similarities> {
+    let similarity = (0.0..10.0_f64, 0.0..=1.0_f64);
+    let similarity = similarity.prop_map(|(k1, b)| Bm25::new(k1, b).expect("in range"));
+    vec((field(), similarity), 0..3).prop_map(|fields| fields.into_iter().collect())
+}
+
 pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
     let track_total = prop_oneof![
         Just(TrackTotal::No),
         any::<u64>().prop_map(TrackTotal::UpTo),
         Just(TrackTotal::Exact),
     ];
-    let what = (clause(), of(clause()), statistics());
+    let what = (clause(), of(clause()), statistics(), similarities());
     let order = (vec(sort_key(), 0..3), of(after()), of(vec(value(), 0..3)));
     let counts = (any::<usize>(), any::<bool>(), track_total, of(factor()));
     let aggregated = (vec(aggregation(), 0..3), vec(clause(), 0..3));
@@ -359,6 +369,7 @@ pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
             query: what.0,
             post_filter: what.1,
             statistics: Arc::new(what.2),
+            similarities: what.3,
             top: counts.0,
             sort: order.0,
             after: order.1,

@@ -5,9 +5,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::answers::{
-    document, expand_answer, explain_answer, explanation, fault, fetched_hit, generation, log_page,
-    metadata_fault, node_info, outcome, readiness, shard_hits, shard_state, snapshot,
-    statistics_answer, write_answer, write_fault,
+    documents, expand_answer, explain_answer, explanation, fault, fetched_hit, generation, history,
+    log_page, metadata_fault, node_info, node_stats, outcome, readiness, shard_hits, shard_state,
+    snapshot, statistics_answer, write_answer, write_fault,
 };
 use super::calls::{
     bytes, expand_call, explain_call, fetch_call, file_call, get_call, log_tail_call,
@@ -79,7 +79,7 @@ proptest! {
     fn answers_with_documents(
         fetched in outcome(vec(fetched_hit(), 0..3)),
         explained in outcome(of(explain_answer())),
-        got in outcome(vec(of(document()), 0..3)),
+        got in outcome(documents()),
         written in outcome(write_answer()),
     ) {
         comes_back(&fetched);
@@ -105,10 +105,12 @@ proptest! {
     fn answers_to_copies(
         page in outcome(log_page()),
         snapshot in outcome(snapshot()),
+        history in outcome(history()),
         file in outcome(bytes()),
     ) {
         comes_back(&page);
         comes_back(&snapshot);
+        comes_back(&history);
         comes_back(&file);
     }
 
@@ -118,6 +120,7 @@ proptest! {
         write in write_fault(),
         metadata in metadata_fault(),
         info in node_info(),
+        stats in node_stats(),
         readiness in readiness(),
         explanation in explanation(),
     ) {
@@ -125,6 +128,7 @@ proptest! {
         comes_back(&write);
         comes_back(&metadata);
         comes_back(&info);
+        comes_back(&stats);
         comes_back(&readiness);
         comes_back(&explanation);
     }

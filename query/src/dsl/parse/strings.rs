@@ -16,6 +16,7 @@ use crate::query_string::{SimpleFlags, escape};
 
 pub(super) fn query_string(body: &Value, limits: &Limits) -> Result<QueryStringQuery, QueryError> {
     let mut reader = ObjectReader::query("query_string", body)?;
+    check_fields_list(&mut reader)?;
     let (fields, default_field) = query_string_fields(&mut reader)?;
     let query = QueryStringQuery {
         query: query_text(&mut reader, limits)?,
@@ -55,6 +56,7 @@ pub(super) fn simple_query_string(
     limits: &Limits,
 ) -> Result<QueryStringQuery, QueryError> {
     let mut reader = ObjectReader::query("simple_query_string", body)?;
+    check_fields_list(&mut reader)?;
     let query = QueryStringQuery {
         query: query_text(&mut reader, limits)?,
         fields: fields(&mut reader)?,
@@ -97,6 +99,14 @@ fn fuzzy_options(reader: &mut ObjectReader<'_>) -> Result<TextOptions, QueryErro
             .unwrap_or(true),
         ..TextOptions::default()
     })
+}
+
+/// Refuses a single name, which other queries take.
+fn check_fields_list(reader: &mut ObjectReader<'_>) -> Result<(), QueryError> {
+    match reader.take("fields") {
+        None | Some(Value::Array(_)) => Ok(()),
+        Some(other) => Err(reader.wrong("fields", "an array of strings", other)),
+    }
 }
 
 /// Fields with their factors, and the one of them that the text need not name.

@@ -8,6 +8,7 @@ fn check(value: &Value, before: Option<&Mapping>) -> Result<(), QueryError> {
     check_analyzers(&mapping, before, &rules, &|name| match name {
         AnalysisName::Analyzer(name) => name == "standard",
         AnalysisName::Normalizer(name) => name == "lowercase",
+        AnalysisName::Similarity(name) => name == "BM25",
     })
 }
 

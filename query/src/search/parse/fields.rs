@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::error::QueryError;
 use crate::json::{ObjectReader, token_name};
+use crate::limits::Limits;
 use crate::search::{FieldFormat, SourceFilter};
 
 /// Reads `_source`: a boolean, a pattern, patterns, or `{includes, excludes}`.
@@ -11,6 +12,12 @@ use crate::search::{FieldFormat, SourceFilter};
 /// # Errors
 /// `parsing_exception` naming what is unknown or of a wrong type.
 pub fn parse_source_filter(value: &Value) -> Result<SourceFilter, QueryError> {
+    let filter = read_source_filter(value)?;
+    check_source_filter(&filter)?;
+    Ok(filter)
+}
+
+fn read_source_filter(value: &Value) -> Result<SourceFilter, QueryError> {
     match value {
         Value::Bool(enabled) => Ok(SourceFilter {
             enabled: *enabled,
@@ -44,6 +51,22 @@ pub fn parse_source_filter(value: &Value) -> Result<SourceFilter, QueryError> {
             token_name(other)
         ))),
     }
+}
+
+/// Longest patterns of one filter of `_source` together, in bytes: some thousands of names.
+const MAX_SOURCE_PATTERNS: usize = 64 << 10;
+
+/// Refuses more patterns than documents can be compared with in passing.
+pub(super) fn check_source_filter(filter: &SourceFilter) -> Result<(), QueryError> {
+    let both = filter.includes.iter().chain(&filter.excludes);
+    let num_bytes: usize = both.map(|pattern| pattern.len() + 1).sum();
+    if num_bytes <= MAX_SOURCE_PATTERNS {
+        return Ok(());
+    }
+    Err(QueryError::illegal(format!(
+        "the patterns of [_source] take [{num_bytes}] bytes, at most [{MAX_SOURCE_PATTERNS}] are allowed; \
+         use fewer of them, or [*] for what they share"
+    )))
 }
 
 /// Reads `_source` as a URI has it: `true`, `false` or patterns joined by commas.
@@ -80,12 +103,19 @@ fn either(
     Ok(new.or(old).unwrap_or_default())
 }
 
+/// Most entries of one list of fields.
+const MAX_FIELDS: usize = 4_096;
+
 /// Reads `fields` or `docvalue_fields` (called `name`): patterns, or `{field, format}`.
 ///
 /// # Errors
 /// `parsing_exception` naming what is unknown or of a wrong type.
 pub fn parse_field_formats(value: &Value, name: &str) -> Result<Vec<FieldFormat>, QueryError> {
     match value {
+        Value::Array(items) if items.len() > MAX_FIELDS => Err(QueryError::illegal(format!(
+            "[{name}] lists [{}] fields, at most [{MAX_FIELDS}] are allowed; use patterns",
+            items.len()
+        ))),
         Value::Array(items) => items.iter().map(|item| field_format(item, name)).collect(),
         Value::String(_) => Ok(vec![field_format(value, name)?]),
         other => Err(QueryError::parsing(format!(
@@ -100,6 +130,7 @@ fn field_format(value: &Value, name: &str) -> Result<FieldFormat, QueryError> {
         return Ok(FieldFormat {
             field: field.clone(),
             format: None,
+            include_unmapped: false,
         });
     }
     let mut reader = ObjectReader::part(name, value)?;
@@ -108,14 +139,24 @@ fn field_format(value: &Value, name: &str) -> Result<FieldFormat, QueryError> {
     let format = reader
         .text("format")?
         .filter(|format| format != "use_field_mapping");
-    if reader.boolean("include_unmapped")? == Some(true) {
+    let include_unmapped = reader.boolean("include_unmapped")?.unwrap_or(false);
+    // What the mapping does not know has no doc values.
+    if include_unmapped && name != "fields" {
         return Err(QueryError::parsing(format!(
             "[{name}] [include_unmapped] is not supported"
         )));
     }
     reader.finish()?;
+    Limits::check_label(
+        &format!("a format of [{name}]"),
+        format.as_deref().unwrap_or_default(),
+    )?;
     match field {
-        Some(field) => Ok(FieldFormat { field, format }),
+        Some(field) => Ok(FieldFormat {
+            field,
+            format,
+            include_unmapped,
+        }),
         None => Err(QueryError::parsing(format!(
             "[{name}] requires a [field] in each entry"
         ))),

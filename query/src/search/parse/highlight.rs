@@ -217,6 +217,9 @@ fn read_tags(
             "[highlight] pre_tags are set but post_tags are not set",
         ));
     }
+    for tag in pre_tags.iter().chain(&post_tags).flatten() {
+        Limits::check_label("a tag of [highlight]", tag)?;
+    }
     options.pre_tags = tags(pre_tags, &options.pre_tags);
     options.post_tags = tags(post_tags, &options.post_tags);
     Ok(())

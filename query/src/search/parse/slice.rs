@@ -6,9 +6,6 @@ use crate::error::QueryError;
 use crate::json::ObjectReader;
 use crate::search::Slice;
 
-/// Most slices of a search: the dialect's default of `index.max_slices_per_scroll`.
-const MAX_SLICES: u32 = 1_024;
-
 /// Reads `{"id": 0, "max": 2}`, with `"field": "_id"` if need be.
 pub(super) fn parse_slice(value: &Value) -> Result<Slice, QueryError> {
     let mut reader = ObjectReader::part("slice", value)?;
@@ -33,9 +30,11 @@ pub(super) fn parse_slice(value: &Value) -> Result<Slice, QueryError> {
         return Err(QueryError::illegal("max must be greater than id"));
     }
     match (u32::try_from(id), u32::try_from(max)) {
-        (Ok(id), Ok(max)) if max <= MAX_SLICES => Ok(Slice { id, max }),
+        // How many an index allows is a setting of it.
+        (Ok(id), Ok(max)) => Ok(Slice { id, max }),
         _ => Err(QueryError::illegal(format!(
-            "The number of slices [{max}] is too large. It must be at most [{MAX_SLICES}]."
+            "The number of slices [{max}] is too large. It must be at most [{}].",
+            u32::MAX
         ))),
     }
 }
@@ -75,12 +74,8 @@ mod tests {
             (json!({"id": 0, "max": -1}), "max must be greater than 1"),
             (json!({"id": 2, "max": 2}), "max must be greater than id"),
             (
-                json!({"id": 0, "max": 1_025}),
-                "The number of slices [1025] is too large. It must be at most [1024].",
-            ),
-            (
                 json!({"id": 0, "max": 5_000_000_000_i64}),
-                "The number of slices [5000000000] is too large. It must be at most [1024].",
+                "The number of slices [5000000000] is too large. It must be at most [4294967295].",
             ),
             (
                 json!({"id": 0, "max": 2, "field": "year"}),

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text, token_name};
+use crate::limits::Limits;
 use crate::search::{Missing, SortKey, SortMode, SortTarget};
 
 /// Most keys of one order: each is computed for every match.
@@ -103,6 +104,12 @@ fn key_of(field: &str) -> Result<SortKey, QueryError> {
     })
 }
 
+fn format(reader: &mut ObjectReader<'_>) -> Result<Option<String>, QueryError> {
+    let format = reader.text("format")?;
+    Limits::check_label("a format of [sort]", format.as_deref().unwrap_or_default())?;
+    Ok(format)
+}
+
 fn key_with_options(plain: SortKey, options: &Value) -> Result<SortKey, QueryError> {
     let mut reader = ObjectReader::part("field_sort", options)?;
     reader.unsupported(&["nested", "nested_path", "nested_filter", "ignore_unmapped"])?;
@@ -116,11 +123,15 @@ fn key_with_options(plain: SortKey, options: &Value) -> Result<SortKey, QueryErr
             missing: missing(&mut reader)?,
             mode: mode(&mut reader)?,
             unmapped_type: reader.text("unmapped_type")?,
-            format: reader.text("format")?,
+            format: format(&mut reader)?,
             numeric_type: numeric_type(&mut reader)?,
             target: plain.target,
         }
     } else {
+        if plain.target != SortTarget::Score {
+            // Every document has a place.
+            reader.ignore(&["unmapped_type"]);
+        }
         SortKey {
             descending,
             ..plain

@@ -50,6 +50,7 @@ fn a_whole_body_is_read() {
     let formatted = FieldFormat {
         field: "b".to_owned(),
         format: Some("epoch_millis".to_owned()),
+        include_unmapped: false,
     };
     assert_eq!(request.docvalue_fields[1], formatted);
     assert_eq!(request.stored_fields, Some(vec!["_none_".to_owned()]));
@@ -304,7 +305,7 @@ fn faults_name_the_key() {
         ),
         (json!({"from": -2}), "[from] parameter cannot be negative"),
         (json!({"size": -1}), "[size] parameter cannot be negative"),
-        (json!({"suggest": {}}), "[suggest] is not supported"),
+        (json!({"suggest": {"s": {}}}), "[suggest] is not supported"),
         (json!({"knn": {}}), "[knn] is not supported"),
         (json!({"slice": {}}), "[slice] [id] is not provided"),
         (json!({"timeout": "2"}), "unit is missing"),

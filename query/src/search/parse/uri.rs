@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{comma_list, source_from_text};
+use super::fields::{check_source_filter, comma_list, source_from_text};
 use super::sort::key_from_text;
 use super::{check_combinations, parse_terminate_after, parse_track_total, window};
 use crate::error::QueryError;
@@ -48,6 +48,7 @@ pub fn apply_uri_parameters(
     if let Some(text) = text {
         request.query = Some(parse_uri_query(text, &options, limits)?);
     }
+    check_source_filter(&request.source)?;
     check_combinations(request)
 }
 
@@ -95,6 +96,7 @@ fn apply_content(request: &mut SearchRequest, name: &str, value: &str) {
                 .map(|field| FieldFormat {
                     field,
                     format: None,
+                    include_unmapped: false,
                 })
                 .collect();
         }

@@ -28,7 +28,7 @@ use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{
     LocateAnswer, LocateCall, LocatedDocument, PostingsAnswer, PostingsCall,
 };
-use gleaner_proto::read::{Document, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -61,6 +61,8 @@ pub(super) struct CopyLeaf {
     pub(super) old_views: Mutex<HashMap<(ShardKey, String), Arc<View>>>,
     /// Whether a new operation becomes visible before each list that is asked of the newest view.
     pub(super) is_restless: AtomicBool,
+    /// Whether its copies are without their primaries.
+    pub(super) is_stale: AtomicBool,
     /// Documents of a page, if fewer than asked for.
     pub(super) page: Mutex<Option<usize>>,
     /// Terms whose lists were asked for, with the number of shards and whether a view was named.
@@ -180,6 +182,7 @@ impl LeafClient for CopyLeaf {
                 generation: view.generation(),
                 statistics: counted.map_err(fault(asked.shard))?,
                 num_documents: Some(view.num_documents()),
+                may_be_stale: self.is_stale.load(Ordering::Relaxed),
             })
         };
         call.shards.iter().map(one).collect()
@@ -252,6 +255,7 @@ impl LeafClient for CopyLeaf {
                     list: found.list,
                     is_last: found.is_last,
                     times: None,
+                    may_be_stale: self.is_stale.load(Ordering::Relaxed),
                 })
             }));
         }
@@ -281,6 +285,7 @@ impl LeafClient for CopyLeaf {
                     num_documents: view.num_documents(),
                     sets,
                     times: None,
+                    may_be_stale: self.is_stale.load(Ordering::Relaxed),
                 })
             }));
         }
@@ -293,6 +298,7 @@ impl LeafClient for CopyLeaf {
             fields: &[],
             highlight: None,
             explain: call.what.explain.as_deref(),
+            ledger: None,
         };
         let of_shard = |from: &FetchFrom| {
             let (view, key) = (self.view(from.shard)?, from.shard.shard);
@@ -346,8 +352,8 @@ impl LeafClient for CopyLeaf {
         Err(LeafFault::NotHere { shard: call.shard })
     }
 
-    async fn get(&self, call: GetCall) -> Result<Vec<Option<Document>>, LeafFault> {
-        Ok(call.ids.iter().map(|_| None).collect())
+    async fn get(&self, _call: GetCall) -> Result<Documents, LeafFault> {
+        Ok(Documents::default())
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {

@@ -242,3 +242,23 @@ async fn a_point_in_time_is_refused() {
     let reason = refused.expect_err("refused").to_string();
     assert!(reason.contains("[pit]"), "{reason}");
 }
+
+#[tokio::test]
+async fn shards_of_copies_without_their_primaries_are_counted_remembered_lists_or_not() {
+    let pair = pair(RootOptions::default());
+    let stale = |is_stale| {
+        let set = |leaf: &std::sync::Arc<super::copies::CopyLeaf>| {
+            leaf.is_stale.store(is_stale, Ordering::Relaxed);
+        };
+        pair.leaves.iter().for_each(set);
+    };
+    // Nothing holds the second: no hit is to be located then.
+    for body in [both(), json!({"query": {"match": {"text": "yew"}}})] {
+        for (is_stale, expected) in [(true, 3), (true, 3), (false, 0)] {
+            stale(is_stale);
+            let found = search(&pair.root, &scattered(&body, "terms")).await;
+            let shards = found.expect("an answer").shards;
+            assert_eq!((shards.stale, shards.successful), (expected, 3), "{body}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! deletes, merges and ties.
 
 use gleaner_model::IndexMeta;
+use gleaner_query::settings::parse_index_settings;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -22,6 +23,21 @@ pub(super) fn three_shards(n: u8) -> IndexMeta {
     meta.settings.routing_slots = gleaner_model::settings::routing_slots_for(3);
     meta.primary_terms = vec![gleaner_model::PrimaryTerm(1); 3];
     meta
+}
+
+/// Has the text fields of an index scored with other numbers.
+fn scored(mut meta: IndexMeta, k1: f64, b: f64) -> IndexMeta {
+    let similarity = json!({"similarity.default": {"type": "BM25", "k1": k1, "b": b}});
+    let settings = parse_index_settings(&similarity).expect("good settings");
+    meta.settings.declared.extend(settings.declared);
+    meta
+}
+
+/// Draws k1 and b, Lucene's half of the time.
+fn numbers() -> impl Strategy<Value = (f64, f64)> {
+    let k1 = prop_oneof![Just(0.0), Just(2.0), 0.0..5.0_f64];
+    let b = prop_oneof![Just(0.0), Just(0.75), Just(1.0), 0.0..1.0_f64];
+    prop_oneof![Just((1.2, 0.75)), (k1, b)]
 }
 
 #[derive(Debug, Clone)]
@@ -135,10 +151,12 @@ proptest! {
         more in proptest::collection::vec(step(), 0..20),
         bodies in proptest::collection::vec(body(), 6),
         page in prop_oneof![Just(None), (1_usize..7).prop_map(Some)],
+        (k1, b) in numbers(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
-            let mut pair = Pair::new(vec![three_shards(1)], RootOptions::default());
+            let meta = scored(three_shards(1), k1, b);
+            let mut pair = Pair::new(vec![meta], RootOptions::default());
             for leaf in &pair.leaves {
                 *leaf.page.lock() = page;
             }
@@ -196,6 +214,57 @@ async fn explanations_and_counts_are_the_same_too() {
             (total.value, total.is_exact),
             (all.min(limit), all <= limit)
         );
+    }
+}
+
+#[tokio::test]
+async fn each_index_scores_by_its_own_similarity() {
+    let text = json!({"properties": {"text": {"type": "text"}}});
+    let indices = vec![
+        scored(three_shards(1), 0.0, 0.75),
+        scored(index(2, &text), 2.0, 0.0),
+        index(3, &text),
+    ];
+    let mut pair = Pair::new(indices, RootOptions::default());
+    for n in 1..=3 {
+        let source = json!({"text": "ash ash elm"});
+        pair.put(shard(n, 0), &format!("d{n}"), &source);
+    }
+    pair.put(shard(3, 1), "other", &json!({"text": "elm"}));
+    for (n, num_shards) in [(1, 3), (2, 2), (3, 2)] {
+        pair.refresh((0..num_shards).map(|number| shard(n, number)));
+    }
+    let body = json!({"query": {"match": {"text": "ash"}}, "explain": true});
+    let found = same_both_ways(&pair.root, &body).await;
+    // Documents and their lengths are counted over all indices: N = 4, n = 3, lengths 3, 3, 3 and 1.
+    let (idf, average) = ((1.0_f64 + 1.5 / 3.5).ln(), 10.0 / 4.0);
+    let score = |k1: f64, b: f64| {
+        let norm = k1 * (1.0 - b + b * 3.0 / average);
+        (idf * ((k1 + 1.0) * 2.0 / (2.0 + norm))) as f32
+    };
+    for (name, k1, b) in [
+        ("index-1", 0.0, 0.75),
+        ("index-2", 2.0, 0.0),
+        ("index-3", 1.2, 0.75),
+    ] {
+        let hit = found
+            .hits
+            .iter()
+            .find(|hit| *hit.index == *name)
+            .expect("a hit");
+        let expected = score(k1, b);
+        assert_eq!(
+            hit.score.map(f32::to_bits),
+            Some(expected.to_bits()),
+            "{name}"
+        );
+        let explained = hit.content.explanation.as_ref().expect("asked for");
+        assert_eq!(explained.value.to_bits(), expected.to_bits());
+        let shown = format!("{explained:?}");
+        for (name, value) in [("k1, term", k1), ("b, length", b)] {
+            let leaf = format!("value: {:?}, description: \"{name}", value as f32);
+            assert!(shown.contains(&leaf), "{leaf}: {shown}");
+        }
     }
 }
 

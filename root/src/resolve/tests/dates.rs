@@ -10,18 +10,21 @@ fn between(first: i64, last: i64) -> Clause {
 }
 
 #[test]
-fn numbers_are_milliseconds_unless_a_format_is_asked_for() {
-    let query = json!({"range": {"d": {"gte": 2020, "lt": "1971"}}});
+fn the_format_of_the_field_says_what_a_number_is() {
+    let query = json!({"range": {"d": {"gte": 20_200, "lt": 1971}}});
     let expected = range(
         "d",
-        Bound::Included(Scalar::Date(2_020)),
+        Bound::Included(Scalar::Date(20_200)),
         Bound::Excluded(Scalar::Date(365 * DAY_MS)),
     );
     assert_eq!(resolve(&query), expected);
-    assert_eq!(
-        resolve(&json!({"term": {"d": 1971}})),
-        between(1_971, 1_971)
-    );
+    for one in [json!(1970), json!(1970.0), json!("1970")] {
+        // Missing months and days are the first, the time of day is the last.
+        assert_eq!(
+            resolve(&json!({"term": {"d": one}})),
+            between(0, DAY_MS - 1)
+        );
+    }
     let formatted = json!({"range": {"d": {"gte": 1971, "format": "yyyy"}}});
     let from = Bound::Included(Scalar::Date(365 * DAY_MS));
     assert_eq!(resolve(&formatted), range("d", from, Bound::Unbounded));

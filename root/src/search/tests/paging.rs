@@ -30,8 +30,8 @@ async fn begin(fixture: &Fixture, parameters: &[(&str, &str)]) -> String {
 }
 
 async fn go_on(fixture: &Fixture, id: &str) -> Result<SearchResponse, RootError> {
-    let origin = Origin::default();
-    fixture.root.continue_scroll(id, None, &origin).await
+    let options = SearchOptions::default();
+    fixture.root.continue_scroll(id, None, &options).await
 }
 
 #[tokio::test]
@@ -48,6 +48,23 @@ async fn a_scroll_waits_for_all_its_shards() {
     faults.lock().clear();
     let page = go_on(&fixture, &id).await.expect("nothing is lost");
     assert_eq!(page.shards.failures, []);
+}
+
+#[tokio::test]
+async fn a_page_of_a_scroll_counts_in_the_account_of_its_request() {
+    let fixture = fixture();
+    let id = begin(&fixture, &[]).await;
+    let memory = fixture.root.answer_memory();
+    let options = SearchOptions {
+        memory: Some(memory.clone()),
+        ..SearchOptions::default()
+    };
+    let page = fixture.root.continue_scroll(&id, None, &options).await;
+    let page = page.expect("answered");
+    assert_eq!(memory.held_bytes(), page.content_bytes as u64);
+    assert!(page.content_bytes > 0);
+    drop(page);
+    assert_eq!(memory.held_bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

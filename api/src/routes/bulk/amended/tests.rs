@@ -47,7 +47,7 @@ fn a_shard_that_came_otherwise_is_told_so_and_the_rest_stays() {
         (Some("items.index.forced_refresh,items.*.status"), false),
         (Some("items.*.status,items.*._shards.f*"), true),
     ] {
-        let filter = path.map(FilterPath::parse);
+        let filter = path.map(|path| FilterPath::parse(path).expect("short"));
         let room = BodyRoom::new(1 << 20);
         let (rendered, places) = answered(filter.as_ref(), &room);
         let told = Told {

@@ -4,8 +4,40 @@ use super::*;
 
 fn grown(source: &str, mapping: &Mapping) -> Result<Option<Mapping>, DocumentError> {
     let analyzers = AnalyzerRegistry::builtin();
-    let document = ("1", source.as_bytes());
-    grown_mapping(document, mapping, &MappingRules::default(), &analyzers)
+    grown_with(&[source], mapping, &analyzers)
+}
+
+fn grown_with(
+    sources: &[&str],
+    mapping: &Mapping,
+    analyzers: &AnalyzerRegistry,
+) -> Result<Option<Mapping>, DocumentError> {
+    let mut growth = Growth::new(mapping, MappingRules::default(), analyzers);
+    for source in sources {
+        growth.add("1", source.as_bytes())?;
+    }
+    Ok(growth.into_mapping())
+}
+
+#[test]
+fn fields_that_documents_bring_together_came_with_the_version_that_the_mapping_has_then() {
+    let before = mapping(&one(&json!({"type": "text"})));
+    let analyzers = AnalyzerRegistry::builtin();
+    let sources = [
+        r#"{"a": 1}"#,
+        r#"{"a": 2, "b": "x"}"#,
+        r#"{"o": {"p": true}}"#,
+    ];
+    let after = grown_with(&sources, &before, &analyzers).expect("it can grow");
+    let after = after.expect("it has to grow");
+    assert_eq!(after.version, before.version.next());
+    let mut ordinals = Vec::new();
+    for path in ["a", "b", "b.keyword", "o", "o.p"] {
+        let field = after.field(path).expect(path);
+        assert_eq!(field.since, after.version, "{path}");
+        ordinals.push(field.ordinal);
+    }
+    assert!(ordinals.is_sorted() && ordinals[0] > before.field("x").expect("declared").ordinal);
 }
 
 #[test]
@@ -68,9 +100,8 @@ fn a_new_field_whose_analyzer_is_missing_is_refused_with_its_document() {
     );
     // What is there already is not asked again.
     let registry = AnalyzerRegistry::default();
-    let rules = MappingRules::default();
     let stale = mapping(&one(&json!({"type": "text", "analyzer": "gone"})));
-    let grown = grown_mapping(("1", b"{\"n\": 1}".as_slice()), &stale, &rules, &registry);
+    let grown = grown_with(&[r#"{"n": 1}"#], &stale, &registry);
     assert!(grown.is_ok_and(|grown| grown.is_some()));
     assert!(after.is_some());
 }

@@ -22,7 +22,7 @@ fn keys_below_a_plain_field_are_refused_and_applied_without_them() {
         );
         assert_eq!(
             (error.to_string(), error.kind()),
-            (expected, "mapper_parsing_exception")
+            (expected, "document_parsing_exception")
         );
     }
     let parser = parser(&declared);

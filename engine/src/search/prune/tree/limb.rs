@@ -2,7 +2,7 @@
 
 use super::super::driver::Leaves;
 use super::super::leaf::{self, Leaf};
-use super::super::phrase::{self, Occurrences};
+use super::super::phrase::{self, Finder};
 use super::super::sink::Sink;
 use crate::EngineError;
 
@@ -17,7 +17,7 @@ pub(in crate::search::prune) struct Limb<'a> {
 pub(in crate::search::prune) struct Phrase<'a> {
     /// Of all its terms, the rarest first.
     leaves: Leaves<'a>,
-    occurrences: Occurrences<'a>,
+    finder: Finder<'a>,
     /// In the document that was looked at last.
     frequency: u32,
 }
@@ -32,13 +32,13 @@ impl<'a> Limb<'a> {
     pub(in crate::search::prune) fn phrase(
         first: usize,
         leaves: Leaves<'a>,
-        occurrences: Occurrences<'a>,
+        finder: Finder<'a>,
     ) -> Self {
         Self {
             leaf: leaves[0].again(first),
             phrase: Some(Box::new(Phrase {
                 leaves,
-                occurrences,
+                finder,
                 frequency: 0,
             })),
         }
@@ -60,14 +60,14 @@ impl<'a> Limb<'a> {
     pub(in crate::search::prune) fn into_leaves(
         self,
         leaves: &mut Leaves<'a>,
-    ) -> Option<Occurrences<'a>> {
+    ) -> Option<Finder<'a>> {
         let Some(phrase) = self.phrase else {
             leaves.push(self.leaf);
             return None;
         };
         self.leaf.recycle();
         leaves.extend(phrase.leaves);
-        Some(phrase.occurrences)
+        Some(phrase.finder)
     }
 
     pub(super) fn is_phrase(&self) -> bool {
@@ -98,7 +98,7 @@ impl Phrase<'_> {
     /// Returns how often it occurs in the document that [`Phrase::most_often`] was asked about and where
     /// it found all its terms.
     pub(super) fn count(&mut self, sink: &mut Sink<'_, '_>) -> Result<u32, EngineError> {
-        self.frequency = self.occurrences.count(&mut self.leaves, sink)?;
+        self.frequency = self.finder.count(&mut self.leaves, sink)?;
         Ok(self.frequency)
     }
 }

@@ -1,0 +1,177 @@
+//! What a node says of its process and machine, in the sections that programs which watch clusters read.
+//!
+//! What there is none of here is 0: there is no virtual machine with a collector, no ingest pipeline, and no pool
+//! of threads that the dialect has a name for. In the place of a heap stands the memory budget of queries and
+//! answers, whose end is refused with 429 as that of a heap is. A node that does not tell has the sections that
+//! are 0 everywhere alone.
+
+use gleaner_model::node_stats::{DiskStats, MachineStats, NodeStats, ProcessStats, percent};
+use serde_json::{Value, json};
+
+/// Returns the sections: what asks for each, its name, and what it holds.
+pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static str, Value)> {
+    let uptime_ms = of.map_or(0, |of| of.uptime.as_millis() as u64);
+    let mut sections = vec![
+        ("jvm", "jvm", jvm(of, uptime_ms)),
+        ("thread_pool", "thread_pool", thread_pools()),
+        ("fs", "fs", fs(of.and_then(|of| of.disk.as_ref()))),
+        ("transport", "transport", transport()),
+        (
+            "http",
+            "http",
+            json!({"current_open": 0, "total_opened": 0}),
+        ),
+        ("breaker", "breakers", json!({})),
+        ("ingest", "ingest", ingest()),
+    ];
+    if let Some(machine) = of.and_then(|of| of.machine.as_ref()) {
+        sections.push(("os", "os", os(machine)));
+    }
+    if let Some(of) = of.and_then(|of| of.process.as_ref()) {
+        sections.push(("process", "process", process(of, uptime_ms)));
+    }
+    sections
+}
+
+fn os(of: &MachineStats) -> Value {
+    let used = of.used_memory_bytes();
+    let percent = |part: u64| percent(part, of.memory_bytes) as u64;
+    let [minute, five_minutes, quarter] = of.load;
+    json!({
+        "cpu": {
+            "percent": of.cpu_percent,
+            "load_average": {"1m": minute, "5m": five_minutes, "15m": quarter},
+        },
+        "mem": {
+            "total_in_bytes": of.memory_bytes,
+            "free_in_bytes": of.available_memory_bytes,
+            "used_in_bytes": used,
+            "free_percent": percent(of.available_memory_bytes),
+            "used_percent": percent(used),
+        },
+        "swap": {"total_in_bytes": 0, "free_in_bytes": 0, "used_in_bytes": 0},
+    })
+}
+
+fn process(of: &ProcessStats, uptime_ms: u64) -> Value {
+    json!({
+        "uptime_in_millis": uptime_ms,
+        "open_file_descriptors": of.num_open_files,
+        // As the dialect says that there is no limit.
+        "max_file_descriptors": of.max_open_files.map_or(json!(-1), Value::from),
+        "cpu": {"percent": of.cpu_percent, "total_in_millis": of.cpu.as_millis() as u64},
+        "mem": {
+            "resident_in_bytes": of.resident_bytes,
+            "total_virtual_in_bytes": of.virtual_bytes,
+        },
+    })
+}
+
+fn fs(of: Option<&DiskStats>) -> Value {
+    let Some(of) = of else {
+        return json!({"total": {}, "data": []});
+    };
+    let sizes = json!({
+        "total_in_bytes": of.total_bytes,
+        "free_in_bytes": of.free_bytes,
+        "available_in_bytes": of.available_bytes,
+    });
+    json!({"total": sizes, "data": [sizes]})
+}
+
+/// The sections that clients read of a virtual machine, which there is none of.
+fn jvm(of: Option<&NodeStats>, uptime_ms: u64) -> Value {
+    let budget = of.and_then(|of| of.query_memory).unwrap_or_default();
+    let process = of.and_then(|of| of.process).unwrap_or_default();
+    let pool = json!({
+        "used_in_bytes": 0, "max_in_bytes": 0, "peak_used_in_bytes": 0, "peak_max_in_bytes": 0,
+    });
+    let collector = json!({"collection_count": 0, "collection_time_in_millis": 0});
+    let buffers = json!({"count": 0, "used_in_bytes": 0, "total_capacity_in_bytes": 0});
+    json!({
+        "uptime_in_millis": uptime_ms,
+        "mem": {
+            "heap_used_in_bytes": budget.held_bytes,
+            "heap_used_percent": percent(budget.held_bytes, budget.limit_bytes) as u64,
+            "heap_committed_in_bytes": budget.limit_bytes,
+            "heap_max_in_bytes": budget.limit_bytes,
+            "non_heap_used_in_bytes": 0,
+            "non_heap_committed_in_bytes": 0,
+            "pools": {"young": pool, "survivor": pool, "old": pool},
+        },
+        "threads": {"count": process.num_threads, "peak_count": process.num_threads},
+        "gc": {"collectors": {"young": collector, "old": collector}},
+        "buffer_pools": {"mapped": buffers, "direct": buffers},
+        "classes": {"current_loaded_count": 0, "total_loaded_count": 0, "total_unloaded_count": 0},
+    })
+}
+
+fn thread_pools() -> Value {
+    let pool = json!({
+        "threads": 0, "queue": 0, "active": 0, "rejected": 0, "largest": 0, "completed": 0,
+    });
+    json!({"search": pool, "write": pool, "get": pool, "management": pool})
+}
+
+fn transport() -> Value {
+    json!({
+        "server_open": 0,
+        "total_outbound_connections": 0,
+        "rx_count": 0,
+        "rx_size_in_bytes": 0,
+        "tx_count": 0,
+        "tx_size_in_bytes": 0,
+    })
+}
+
+fn ingest() -> Value {
+    json!({
+        "total": {"count": 0, "time_in_millis": 0, "current": 0, "failed": 0},
+        "pipelines": {},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::node_stats::BudgetStats;
+
+    use super::*;
+
+    fn section(of: Option<&NodeStats>, name: &str) -> Option<Value> {
+        let mut sections = sections(of).into_iter();
+        sections
+            .find(|(_, found, _)| *found == name)
+            .map(|(_, _, section)| section)
+    }
+
+    #[test]
+    fn a_node_that_does_not_tell_has_no_process_and_no_machine() {
+        for name in ["os", "process"] {
+            assert_eq!(section(None, name), None);
+            assert_eq!(section(Some(&NodeStats::default()), name), None);
+        }
+        let disk = section(None, "fs").expect("always there");
+        assert_eq!(disk, json!({"total": {}, "data": []}));
+    }
+
+    #[test]
+    fn percentages_are_of_what_there_is() {
+        let stats = NodeStats {
+            machine: Some(MachineStats {
+                memory_bytes: 1_000,
+                available_memory_bytes: 250,
+                ..MachineStats::default()
+            }),
+            query_memory: Some(BudgetStats {
+                held_bytes: 30,
+                limit_bytes: 40,
+            }),
+            ..NodeStats::default()
+        };
+        let os = section(Some(&stats), "os").expect("told");
+        assert_eq!(os["mem"]["used_percent"], 75);
+        let jvm = section(Some(&stats), "jvm").expect("told");
+        assert_eq!(jvm["mem"]["heap_used_percent"], 75);
+        assert_eq!(percent(1, 0), 0.0);
+    }
+}

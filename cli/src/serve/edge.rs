@@ -1,0 +1,134 @@
+//! The edge of a node as the settings have it: who may call it, by which names, and where probes do.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use gleaner_api::ApiOptions;
+use gleaner_api::guard::{Cors, CorsSettings, Guard, Hosts};
+use tokio::task::JoinHandle;
+
+use super::address::{Bound, LISTEN, PROBE_LISTEN};
+use crate::config::Config;
+use crate::node::membership::Member;
+
+/// Returns which requests a node answers; `members` are those of its cluster, itself among them.
+///
+/// It goes by the name of the machine, its own and those of the members, by what stands in `listen` and
+/// `publish_address`, and by `allowed_hosts`.
+///
+/// # Errors
+/// A setting of CORS that means nothing.
+pub(crate) fn guard(config: &Config, members: &[Member]) -> Result<Arc<Guard>> {
+    // Where there is no such file the name of the machine has to be set.
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let listen = LISTEN.complete(&config.listen)?;
+    let mut names = vec![
+        machine.trim(),
+        &config.node_name,
+        &listen,
+        &config.publish_address,
+    ];
+    for member in members {
+        names.extend([member.name.as_str(), &member.address]);
+        names.extend(member.http_address.as_deref());
+    }
+    names.extend(config.allowed_hosts.split(','));
+    Ok(Arc::new(Guard {
+        hosts: Hosts::new(names),
+        cors: cors(config)?,
+    }))
+}
+
+fn cors(config: &Config) -> Result<Cors> {
+    if !config.http_cors_enabled {
+        return Ok(Cors::default());
+    }
+    let settings = CorsSettings {
+        allow_origin: &config.http_cors_allow_origin,
+        allow_methods: &config.http_cors_allow_methods,
+        allow_headers: &config.http_cors_allow_headers,
+        expose_headers: &config.http_cors_expose_headers,
+        allow_credentials: config.http_cors_allow_credentials,
+        max_age_seconds: config.http_cors_max_age,
+    };
+    Ok(Cors::new(settings)?)
+}
+
+/// The listener of probes, where there is one; closed when this is dropped.
+pub(crate) struct Probes(Option<JoinHandle<()>>);
+
+impl Probes {
+    /// Listens on `probe_listen` and answers the probes there as `service` does.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub(crate) async fn start<S>(config: &Config, service: S, options: &ApiOptions) -> Result<Self>
+    where
+        S: gleaner_api::Answers,
+    {
+        if config.probe_listen.is_empty() {
+            return Ok(Self(None));
+        }
+        let bound = Bound::take(&config.probe_listen, PROBE_LISTEN).await?;
+        let address = bound.local_addr().context("the listener has no address")?;
+        let listener = bound.listen()?;
+        tracing::info!(%address, "answering probes");
+        let options = options.clone();
+        let serving = tokio::spawn(async move {
+            let never = std::future::pending();
+            let served = gleaner_api::serve_probes(listener, service, &options, never).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the listener of probes failed");
+            }
+        });
+        Ok(Self(Some(serving)))
+    }
+}
+
+impl Drop for Probes {
+    fn drop(&mut self) {
+        if let Some(serving) = &self.0 {
+            serving.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::Role;
+
+    use super::*;
+
+    #[test]
+    fn a_node_goes_by_its_own_names_and_those_of_the_members() {
+        let config = Config {
+            node_name: "leaf-1".to_owned(),
+            listen: "search.internal".to_owned(),
+            publish_address: "public.example.com:443".to_owned(),
+            allowed_hosts: "balancer, *.svc.local".to_owned(),
+            ..Config::default()
+        };
+        let root = Member {
+            name: "root-1".to_owned(),
+            role: Role::Root,
+            address: "rpc.internal:9300".to_owned(),
+            http_address: Some("http.internal:9200".to_owned()),
+            weight: 1.0,
+            zone: None,
+        };
+        let guard = guard(&config, &[root]).expect("valid settings");
+        for host in [
+            "leaf-1:9200",
+            "root-1",
+            "search.internal",
+            "public.example.com",
+            "rpc.internal",
+            "http.internal:1",
+            "balancer",
+            "a.svc.local",
+        ] {
+            assert!(guard.hosts.allow(host.as_bytes()), "{host}");
+        }
+        assert!(!guard.hosts.allow(b"root-2"));
+    }
+}

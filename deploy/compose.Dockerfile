@@ -1,0 +1,36 @@
+# The image of `deploy/Dockerfile` with the binary built on the way, for a clone without Rust. Needs a
+# registry; where none can be reached, `cargo xtask image` makes the image from a local build and base.
+FROM rust:1.95-bookworm AS build
+WORKDIR /source
+COPY . .
+RUN cargo build --release --locked -p gleaner-cli
+
+FROM debian:bookworm-slim
+
+LABEL org.opencontainers.image.title="gleaner" \
+      org.opencontainers.image.description="A distributed document-search engine that speaks the Elasticsearch dialect" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+RUN groupadd --system --gid 10001 gleaner \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/gleaner --create-home gleaner
+
+COPY --from=build /source/target/release/gleaner /usr/local/bin/gleaner
+# For nodes of a cluster, by `--config`; the default command is one process that needs no file.
+COPY deploy/cluster.toml /etc/gleaner/cluster.toml
+
+ENV GLEANER_DATA_DIR=/var/lib/gleaner \
+    GLEANER_LISTEN=0.0.0.0:9200
+
+USER gleaner
+WORKDIR /var/lib/gleaner
+VOLUME /var/lib/gleaner
+
+# Clients, health and metrics; other nodes.
+EXPOSE 9200 9300
+
+HEALTHCHECK --interval=2s --timeout=2s --start-period=5s --retries=30 \
+    CMD ["gleaner", "health", "--url", "http://127.0.0.1:9200"]
+
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["gleaner"]
+CMD ["serve"]

@@ -1,0 +1,144 @@
+//! What a query takes in memory before it has found anything, charged before it is made.
+//!
+//! Does: count the terms that are read side by side, and the automata of patterns. Does not: count what is
+//! found. Called by: a request as it is made ready.
+
+use gleaner_query::resolved::{Clause, Pattern, ShardQuery};
+
+use crate::EngineError;
+use crate::control::{Control, Reservation};
+use crate::expand;
+
+/// Bytes of a term that is read in one segment: a block of documents and frequencies, its place in the list,
+/// its bound, and the scorer around them. 65,536 terms of one fuzzy term took 820 MB, some 12 kB each.
+const TERM_BYTES: u64 = 12 << 10;
+
+/// Charges what all clauses of `query` take where `num_at_once` segments are read at the same time.
+///
+/// # Errors
+/// [`EngineError::CircuitBreaking`] when there is no room for it.
+pub(super) fn charge(
+    query: &ShardQuery,
+    num_at_once: usize,
+    control: &Control,
+    held: &mut Reservation,
+) -> Result<(), EngineError> {
+    let mut charging = Charging {
+        bytes_of_term: TERM_BYTES * num_at_once.max(1) as u64,
+        control,
+        held,
+    };
+    charging.clause(&query.query)?;
+    let filters = query.post_filter.iter();
+    let mut filters = filters.chain(query.aggregation_filters.iter());
+    filters.try_for_each(|clause| charging.clause(clause))
+}
+
+struct Charging<'a> {
+    bytes_of_term: u64,
+    control: &'a Control,
+    held: &'a mut Reservation,
+}
+
+impl Charging<'_> {
+    fn clause(&mut self, clause: &Clause) -> Result<(), EngineError> {
+        match clause {
+            Clause::Term { .. } | Clause::Exact { .. } => self.terms(1),
+            Clause::Synonyms { terms, .. } => self.terms(terms.len()),
+            Clause::Blended { terms, .. } => self.terms(terms.len()),
+            Clause::Phrase { positions, .. } => {
+                self.terms(positions.iter().map(|(_, terms)| terms.len()).sum())
+            }
+            Clause::Pattern { pattern, .. } => self.pattern(pattern),
+            Clause::Bool {
+                must,
+                should,
+                filter,
+                must_not,
+                ..
+            } => {
+                let mut all = must.iter().chain(should).chain(filter).chain(must_not);
+                all.try_for_each(|clause| self.clause(clause))
+            }
+            Clause::DisMax { clauses, .. } => clauses.iter().try_for_each(|one| self.clause(one)),
+            Clause::Constant(clause) | Clause::Boost { clause, .. } => self.clause(clause),
+            Clause::Demote {
+                positive, negative, ..
+            } => {
+                self.clause(positive)?;
+                self.clause(negative)
+            }
+            // What they match is gathered into bitmaps, term by term.
+            Clause::AnyOf { .. }
+            | Clause::Ids { .. }
+            | Clause::MatchAll
+            | Clause::MatchNone
+            | Clause::Range { .. }
+            | Clause::Exists { .. }
+            | Clause::Slice { .. } => Ok(()),
+        }
+    }
+
+    fn terms(&mut self, number: usize) -> Result<(), EngineError> {
+        self.held.grow(self.bytes_of_term * number as u64)
+    }
+
+    /// A search holds the automata of all its patterns.
+    fn pattern(&mut self, pattern: &Pattern) -> Result<(), EngineError> {
+        match expand::automaton(pattern, self.control) {
+            Ok(automaton) => self.held.grow(automaton.size_bytes() as u64),
+            // Whatever lowers the clause says what is wrong with it, and for which shard.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::FieldPath;
+
+    use super::*;
+    use crate::control::MemoryAccount;
+
+    fn charged(query: Clause, num_at_once: usize) -> Result<u64, EngineError> {
+        let account = MemoryAccount::root("request", 64 << 20);
+        let mut held = account.reserve(0)?;
+        let query = ShardQuery::best(query, std::sync::Arc::default(), 10);
+        charge(&query, num_at_once, &Control::unlimited(), &mut held)?;
+        Ok(held.bytes())
+    }
+
+    fn blended(num: usize) -> Clause {
+        Clause::Blended {
+            field: FieldPath::new("title"),
+            terms: (0..num).map(|n| (n.to_string(), 1.0)).collect(),
+        }
+    }
+
+    #[test]
+    fn the_terms_of_a_fuzzy_term_are_charged_for_each_segment_read_at_once() {
+        let one = charged(blended(50), 1).unwrap();
+        assert_eq!(charged(blended(50), 2).unwrap(), 2 * one);
+        let nested = Clause::Constant(Box::new(blended(50)));
+        assert_eq!(charged(nested, 1).unwrap(), one);
+        let refused = charged(blended(65_536), 1).unwrap_err();
+        assert!(matches!(refused, EngineError::CircuitBreaking { .. }));
+    }
+
+    #[test]
+    fn the_automata_of_all_patterns_are_charged() {
+        let pattern = |n: usize| Clause::Pattern {
+            field: FieldPath::new("title"),
+            pattern: Pattern::Regexp {
+                expression: format!("charged{n}[a-z]{{1,20}}"),
+                ignore_case: false,
+            },
+        };
+        let one = charged(pattern(0), 1).unwrap();
+        let several = Clause::DisMax {
+            clauses: (0..3).map(pattern).collect(),
+            tie_breaker: 0.0,
+        };
+        assert!(charged(several, 1).unwrap() > 2 * one);
+    }
+}

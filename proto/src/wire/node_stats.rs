@@ -1,0 +1,198 @@
+//! What a node says of its process and its machine.
+
+use std::time::Duration;
+
+use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
+
+use super::field::{maybe, maybe_message, millis};
+use super::{DecodeError, Wire, v1};
+
+impl Wire for NodeStats {
+    type Message = v1::NodeStats;
+
+    fn to_message(&self) -> v1::NodeStats {
+        let Self {
+            build_version,
+            uptime,
+            process,
+            machine,
+            disk,
+            query_memory,
+        } = self;
+        v1::NodeStats {
+            build_version: build_version.clone(),
+            uptime_ms: millis(*uptime),
+            process: maybe_message(process.as_ref()),
+            machine: maybe_message(machine.as_ref()),
+            disk: maybe_message(disk.as_ref()),
+            query_memory: maybe_message(query_memory.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::NodeStats) -> Result<Self, DecodeError> {
+        let v1::NodeStats {
+            build_version,
+            uptime_ms,
+            process,
+            machine,
+            disk,
+            query_memory,
+        } = message;
+        Ok(Self {
+            build_version,
+            uptime: Duration::from_millis(uptime_ms),
+            process: maybe(process)?,
+            machine: maybe(machine)?,
+            disk: maybe(disk)?,
+            query_memory: maybe(query_memory)?,
+        })
+    }
+}
+
+impl Wire for ProcessStats {
+    type Message = v1::ProcessStats;
+
+    fn to_message(&self) -> v1::ProcessStats {
+        let Self {
+            pid,
+            resident_bytes,
+            virtual_bytes,
+            cpu,
+            cpu_percent,
+            num_threads,
+            num_open_files,
+            max_open_files,
+        } = *self;
+        v1::ProcessStats {
+            pid,
+            resident_bytes,
+            virtual_bytes,
+            cpu_ms: millis(cpu),
+            cpu_percent,
+            num_threads,
+            num_open_files,
+            max_open_files,
+        }
+    }
+
+    fn from_message(message: v1::ProcessStats) -> Result<Self, DecodeError> {
+        let v1::ProcessStats {
+            pid,
+            resident_bytes,
+            virtual_bytes,
+            cpu_ms,
+            cpu_percent,
+            num_threads,
+            num_open_files,
+            max_open_files,
+        } = message;
+        Ok(Self {
+            pid,
+            resident_bytes,
+            virtual_bytes,
+            cpu: Duration::from_millis(cpu_ms),
+            cpu_percent,
+            num_threads,
+            num_open_files,
+            max_open_files,
+        })
+    }
+}
+
+impl Wire for MachineStats {
+    type Message = v1::MachineStats;
+
+    fn to_message(&self) -> v1::MachineStats {
+        let Self {
+            num_processors,
+            cpu_percent,
+            load: [load_1m, load_5m, load_15m],
+            memory_bytes,
+            available_memory_bytes,
+        } = *self;
+        v1::MachineStats {
+            num_processors,
+            cpu_percent,
+            load_1m,
+            load_5m,
+            load_15m,
+            memory_bytes,
+            available_memory_bytes,
+        }
+    }
+
+    fn from_message(message: v1::MachineStats) -> Result<Self, DecodeError> {
+        let v1::MachineStats {
+            num_processors,
+            cpu_percent,
+            load_1m,
+            load_5m,
+            load_15m,
+            memory_bytes,
+            available_memory_bytes,
+        } = message;
+        Ok(Self {
+            num_processors,
+            cpu_percent,
+            load: [load_1m, load_5m, load_15m],
+            memory_bytes,
+            available_memory_bytes,
+        })
+    }
+}
+
+impl Wire for DiskStats {
+    type Message = v1::DiskStats;
+
+    fn to_message(&self) -> v1::DiskStats {
+        let Self {
+            total_bytes,
+            free_bytes,
+            available_bytes,
+        } = *self;
+        v1::DiskStats {
+            total_bytes,
+            free_bytes,
+            available_bytes,
+        }
+    }
+
+    fn from_message(message: v1::DiskStats) -> Result<Self, DecodeError> {
+        let v1::DiskStats {
+            total_bytes,
+            free_bytes,
+            available_bytes,
+        } = message;
+        Ok(Self {
+            total_bytes,
+            free_bytes,
+            available_bytes,
+        })
+    }
+}
+
+impl Wire for BudgetStats {
+    type Message = v1::BudgetStats;
+
+    fn to_message(&self) -> v1::BudgetStats {
+        let Self {
+            held_bytes,
+            limit_bytes,
+        } = *self;
+        v1::BudgetStats {
+            held_bytes,
+            limit_bytes,
+        }
+    }
+
+    fn from_message(message: v1::BudgetStats) -> Result<Self, DecodeError> {
+        let v1::BudgetStats {
+            held_bytes,
+            limit_bytes,
+        } = message;
+        Ok(Self {
+            held_bytes,
+            limit_bytes,
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! The writes of a request, in groups by shard: sent to their primaries, and answered.
+//!
+//! Where documents bring new fields, the same documents have to give the same mapping, however many shards they
+//! go to: primaries of several shards of an index write no batch that brings fields, but answer that it does; the
+//! fields are agreed on in the order of the request ([`super::fields`]), and those batches are sent again. A
+//! request that brings nothing new is written at once. Called by: [`super`]. Read first: [`Root::write_groups`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use gleaner_model::{DocumentId, Dynamic, FieldKind, IndexMeta, IndexUuid, Mapping, ShardKey};
+use gleaner_proto::write::{RefusedItem, WriteFault, WriteItem};
+
+use super::fields::{Bringing, Refusals};
+use super::primary::{Writes, Written};
+use super::{IngestOptions, IngestResult, Parts, Routed};
+use crate::Root;
+use crate::deadline::Deadline;
+
+/// Writes of a request for one shard.
+struct Group {
+    shard: ShardKey,
+    index: Arc<IndexMeta>,
+    deadline: Deadline,
+    /// Their places in the request, and their documents.
+    positions: Vec<(usize, DocumentId)>,
+    /// Sent, or to be sent again.
+    items: Vec<WriteItem>,
+    /// Whether documents of another group may bring fields of the same index.
+    asks_fields: bool,
+}
+
+/// A result and its place in the request.
+type Placed = (usize, IngestResult);
+
+impl Root {
+    /// Writes groups of items, all at the same time.
+    pub(super) async fn write_groups(
+        &self,
+        groups: BTreeMap<ShardKey, Vec<Routed>>,
+        (options, parts): (&IngestOptions, &Parts),
+    ) -> Vec<Placed> {
+        let mut groups = grouped(groups, parts);
+        let mut sending = groups.iter_mut().map(|group| {
+            let items = match group.asks_fields {
+                true => group.items.clone(),
+                false => std::mem::take(&mut group.items),
+            };
+            let writes = Writes {
+                items,
+                asks_fields: group.asks_fields,
+                refused: Vec::new(),
+            };
+            self.send(group, writes, (options, parts))
+        });
+        let mut written = match (sending.next(), sending.len()) {
+            // One shard, as of a single document, needs nothing to wait for several.
+            (Some(only), 0) => vec![only.await],
+            (first, _) => join_all(first.into_iter().chain(sending)).await,
+        };
+        if groups.iter().any(|group| group.asks_fields) && written.iter().any(is_unagreed) {
+            // In a box, as what is rare makes the future of each write large.
+            let again = self.write_again(&mut groups, &mut written, (options, parts));
+            Box::pin(again).await;
+        }
+        let answered = groups.iter().zip(written);
+        let answered = join_all(answered.map(|(group, written)| self.answer(group, written))).await;
+        answered.into_iter().flatten().collect()
+    }
+
+    /// Has a primary carry writes of a group out.
+    async fn send(
+        &self,
+        group: &Group,
+        writes: Writes,
+        (options, parts): (&IngestOptions, &Parts),
+    ) -> Written {
+        parts.check(group.shard)?;
+        let how = (options, group.deadline);
+        let written = self
+            .call_primary(&group.index, group.shard, writes, how)
+            .await;
+        parts.note(group.shard, &written, group.deadline);
+        written
+    }
+
+    /// Agrees on the fields that documents bring, in the order of the request, and sends again what was not
+    /// written without them. Where they cannot be agreed on here, each primary tries, and tells why not.
+    async fn write_again(
+        &self,
+        groups: &mut [Group],
+        written: &mut [Written],
+        how: (&IngestOptions, &Parts),
+    ) {
+        let mut refusals = Refusals::new();
+        let deadlines = groups.iter().map(|group| group.deadline);
+        let Some(deadline) = deadlines.min_by_key(Deadline::remaining) else {
+            return;
+        };
+        for (index, documents) in bringing(groups, written) {
+            let agreeing = self.agree_on_fields(index, documents);
+            match tokio::time::timeout(deadline.remaining(), agreeing).await {
+                Ok(Ok(refused)) => refusals.extend(refused),
+                Ok(Err(error)) => tracing::debug!(%error, "primaries are to agree on new fields"),
+                Err(_) => tracing::debug!("no time is left to agree on new fields"),
+            }
+        }
+        let again = groups
+            .iter_mut()
+            .zip(written)
+            .filter_map(|(group, written)| {
+                let unwritten = unagreed(written);
+                if unwritten.is_empty() {
+                    return None;
+                }
+                let writes = group.take_again(&unwritten, &refusals);
+                Some(async move {
+                    let answered = self.send(group, writes, how).await;
+                    fill(written, &unwritten, answered);
+                })
+            });
+        join_all(again).await;
+    }
+
+    /// Words what the primary of a group answered.
+    async fn answer(&self, group: &Group, written: Written) -> Vec<Placed> {
+        let Group {
+            shard,
+            index,
+            deadline,
+            positions,
+            ..
+        } = group;
+        let outcomes = self.told(index, written, positions.len(), *deadline).await;
+        let results = positions.iter().zip(outcomes);
+        results
+            .map(|((at, id), outcome)| {
+                let result = IngestResult {
+                    index: index.name.to_string(),
+                    id: id.to_string(),
+                    shard: Some(*shard),
+                    outcome,
+                    forced_refresh: false,
+                    shown: Arc::default(),
+                };
+                (*at, result)
+            })
+            .collect()
+    }
+}
+
+impl Group {
+    /// Takes items out to be sent again, with those among them that were refused.
+    fn take_again(&mut self, unwritten: &[usize], refusals: &Refusals) -> Writes {
+        let mut writes = Writes::default();
+        let mut items = std::mem::take(&mut self.items).into_iter().enumerate();
+        for (number, at) in (0..).zip(unwritten) {
+            writes
+                .items
+                .extend(items.find(|(place, _)| place == at).map(|(_, item)| item));
+            if let Some(fault) = refusals.get(&self.positions[*at].0) {
+                let fault = fault.clone();
+                writes.refused.push(RefusedItem { at: number, fault });
+            }
+        }
+        writes
+    }
+}
+
+fn grouped(groups: BTreeMap<ShardKey, Vec<Routed>>, parts: &Parts) -> Vec<Group> {
+    let mut num_groups: BTreeMap<IndexUuid, usize> = BTreeMap::new();
+    for shard in groups.keys() {
+        *num_groups.entry(shard.index).or_default() += 1;
+    }
+    let groups = groups.into_iter();
+    let groups = groups.filter_map(|(shard, routed)| {
+        let index = Arc::clone(&routed.first()?.index);
+        let asks_fields = num_groups[&shard.index] > 1 && may_grow(&index.mapping);
+        let positions = routed
+            .iter()
+            .map(|routed| (routed.at, routed.item.id.clone()));
+        Some(Group {
+            shard,
+            deadline: parts.deadline(shard),
+            positions: positions.collect(),
+            items: routed.into_iter().map(|routed| routed.item).collect(),
+            asks_fields,
+            index,
+        })
+    });
+    groups.collect()
+}
+
+/// Returns whether documents may bring fields at all.
+fn may_grow(mapping: &Mapping) -> bool {
+    let is_open = |kind: &FieldKind| {
+        let FieldKind::Object { dynamic, .. } = kind else {
+            return false;
+        };
+        *dynamic == Some(Dynamic::True)
+    };
+    mapping.dynamic == Dynamic::True || mapping.fields.values().any(|field| is_open(&field.kind))
+}
+
+fn is_unagreed(written: &Written) -> bool {
+    !unagreed(written).is_empty()
+}
+
+/// Returns the places of items that were not written before their fields are agreed on.
+fn unagreed(written: &Written) -> Vec<usize> {
+    let outcomes = written.iter().flatten().enumerate();
+    outcomes
+        .filter(|(_, outcome)| matches!(outcome, Err(WriteFault::Unagreed { .. })))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// Returns the documents that bring fields, by index, in the order of the request.
+fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<Bringing>> {
+    let mut by_index: BTreeMap<IndexUuid, Vec<Bringing>> = BTreeMap::new();
+    for (group, written) in groups.iter().zip(written) {
+        for ((at, id), outcome) in group.positions.iter().zip(written.iter().flatten()) {
+            if let Err(WriteFault::Unagreed {
+                document: Some(source),
+            }) = outcome
+            {
+                let documents = by_index.entry(group.shard.index).or_default();
+                documents.push(Bringing {
+                    at: *at,
+                    id: id.clone(),
+                    source: source.clone(),
+                });
+            }
+        }
+    }
+    for documents in by_index.values_mut() {
+        documents.sort_by_key(|document| document.at);
+    }
+    by_index
+}
+
+/// Puts what items came to that were sent again at their places.
+fn fill(written: &mut Written, unwritten: &[usize], answered: Written) {
+    match (written, answered) {
+        (Ok(outcomes), Ok(answered)) => {
+            for (at, outcome) in unwritten.iter().zip(answered) {
+                outcomes[*at] = outcome;
+            }
+        }
+        (Ok(outcomes), Err(fault)) if unwritten.len() < outcomes.len() => {
+            for at in unwritten {
+                outcomes[*at] = Err(WriteFault::Shard(fault.clone()));
+            }
+        }
+        (written, answered) => *written = answered,
+    }
+}

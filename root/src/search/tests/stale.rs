@@ -1,0 +1,93 @@
+//! Shards that answer without their primaries are counted, whatever way the search takes.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::plan::Target;
+use crate::read::GetRequest;
+
+/// Two indices of two shards each, of which `shard(1, 1)` is without its primary and holds nothing.
+fn cut_off() -> Fixture {
+    let fixture = fixture();
+    fixture.leaf.hits.lock().remove(&shard(1, 1));
+    fixture.leaf.stale.lock().insert(shard(1, 1));
+    fixture
+}
+
+fn counts(response: &SearchResponse) -> (u32, u32, u32) {
+    let shards = &response.shards;
+    (shards.stale, shards.successful, shards.total)
+}
+
+#[tokio::test]
+async fn shards_without_their_primaries_are_counted_among_those_that_answered() {
+    let fixture = cut_off();
+    for body in [
+        json!({}),
+        matching(),
+        json!({"size": 0, "track_total_hits": true}),
+        json!({"size": 0, "sort": ["_doc"]}),
+    ] {
+        let response = search(&fixture, body.clone()).await.expect("answered");
+        assert_eq!(counts(&response), (1, 4, 4), "{body}");
+    }
+    fixture.leaf.stale.lock().clear();
+    let response = search(&fixture, matching()).await.expect("answered");
+    assert_eq!(counts(&response), (0, 4, 4));
+}
+
+#[tokio::test]
+async fn a_shard_that_may_be_stale_is_asked_although_it_lacks_the_term() {
+    let fixture = cut_off();
+    let lacking = [shard(1, 1), shard(2, 1)];
+    fixture.leaf.termless.lock().extend(lacking);
+    let response = search(&fixture, matching()).await.expect("answered");
+    assert_eq!((response.shards.stale, response.shards.skipped), (1, 1));
+    let asked: BTreeSet<ShardKey> = fixture.leaf.searched.lock().iter().copied().collect();
+    assert!(asked.contains(&shard(1, 1)) && !asked.contains(&shard(2, 1)));
+}
+
+#[tokio::test]
+async fn pages_of_a_scroll_say_it_each() {
+    let fixture = cut_off();
+    *fixture.leaf.is_keeping_views.lock() = true;
+    let origin = ScrollOrigin {
+        body: r#"{"size": 1}"#.into(),
+        ..ScrollOrigin::default()
+    };
+    let (target, options) = (Target::default(), SearchOptions::default());
+    let minute = Duration::from_secs(60);
+    let first = fixture.root.start_scroll(&target, origin, minute, &options);
+    let first = first.await.expect("a page");
+    assert_eq!(first.shards.stale, 1);
+    let id = first.scroll_id.expect("to go on");
+    let next = fixture.root.continue_scroll(&id, None, &options).await;
+    assert_eq!(next.expect("a page").shards.stale, 1);
+}
+
+#[tokio::test]
+async fn documents_of_shards_without_their_primaries_are_marked() {
+    let fixture = fixture();
+    let gets: Vec<GetRequest> = ["a", "b", "c", "d", "e"]
+        .map(|id| GetRequest {
+            index: "index-1".to_owned(),
+            id: id.to_owned(),
+            ..GetRequest::default()
+        })
+        .into();
+    let marks = async || -> Vec<bool> {
+        let found = fixture.root.multi_get(&gets).await.into_iter();
+        found
+            .map(|found| found.expect("read").may_be_stale)
+            .collect()
+    };
+    assert_eq!(marks().await, [false; 5]);
+    let of_shards = gets.iter().map(|get| {
+        let (_, shard, _) = fixture.root.locate(get).expect("there");
+        shard == crate::testing::shard(1, 1)
+    });
+    let expected: Vec<bool> = of_shards.collect();
+    assert!(expected.contains(&true) && expected.contains(&false));
+    fixture.leaf.stale.lock().insert(shard(1, 1));
+    assert_eq!(marks().await, expected);
+}

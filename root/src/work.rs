@@ -1,0 +1,158 @@
+//! Work on answers that the runtime's threads must not wait for: filtering, rendering, reading large bodies.
+//!
+//! Does: run it on a thread of its own, as many at once as there are cores, by a deadline, until the
+//! caller goes away ([`Root::work`]). Does not: decide what is work; what takes less than half a
+//! millisecond is done where it is.
+//! Called by `fetch`, `by_term` and `api`.
+
+use std::sync::Arc;
+
+use gleaner_engine::control::Control;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::{Root, RootError};
+
+/// Places for work on threads of its own.
+pub(crate) struct Workers(Arc<Semaphore>);
+
+impl Default for Workers {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self(Arc::new(Semaphore::new(cores)))
+    }
+}
+
+/// Calls the work off when the caller goes away.
+struct CancelOnDrop(Arc<Control>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Workers {
+    /// Does `job` by `deadline`; `None` when that passed before there was a place for it.
+    ///
+    /// # Errors
+    /// [`RootError::Internal`] when it panicked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the work at its next check.
+    pub(crate) async fn run<T, F>(&self, deadline: Instant, job: F) -> Result<Option<T>, RootError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Control) -> T + Send + 'static,
+    {
+        let permit = Arc::clone(&self.0).acquire_owned();
+        let Ok(permit) = tokio::time::timeout_at(deadline, permit).await else {
+            return Ok(None);
+        };
+        let control = Arc::new(Control::until(deadline.into_std()));
+        let cancel = CancelOnDrop(Arc::clone(&control));
+        let span = tracing::Span::current();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = span.in_scope(|| job(&control));
+            drop(permit);
+            done
+        });
+        let done = done.await;
+        drop(cancel);
+        let panicked = |_| RootError::Internal("work on an answer panicked".to_owned());
+        done.map(Some).map_err(panicked)
+    }
+}
+
+impl Root {
+    /// Does `job` off the runtime's threads. It is given what says whether to go on: until the time of
+    /// searches without a `timeout` has passed from now on, or the caller has gone away. What the request
+    /// took before counts nothing: a body may come slowly, a search may have a longer `timeout`.
+    ///
+    /// # Errors
+    /// [`RootError::Late`] when the time passed before there was a thread, [`RootError::Internal`] when it
+    /// panicked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the work at its next check.
+    pub async fn work<T, F>(&self, job: F) -> Result<T, RootError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
+    {
+        let deadline = Instant::now() + self.default_timeout();
+        let job = |control: &Control| job(&|| control.check().is_ok());
+        let done = self.workers.run(deadline, job).await?;
+        done.ok_or(RootError::Late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn workers(places: usize) -> Workers {
+        Workers(Arc::new(Semaphore::new(places)))
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn work_waits_for_a_place_and_no_longer_than_it_may() {
+        let workers = workers(1);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let held = workers.run(soon(), move |_| assert!(released.recv().is_err()));
+        let mut held = Box::pin(held);
+        assert!(futures::poll!(held.as_mut()).is_pending());
+        let late = workers.run(Instant::now(), |_| panic!("there is no place"));
+        assert!(matches!(late.await, Ok(None::<()>)));
+        drop(release);
+        assert!(matches!(held.await, Ok(Some(()))));
+        assert!(matches!(workers.run(soon(), |_| 1).await, Ok(Some(1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_has_its_time_from_when_it_is_asked_for() {
+        let root = crate::testing::Fixture::new([]).root;
+        tokio::time::advance(2 * root.default_timeout()).await;
+        let mut places = Vec::new();
+        while let Ok(place) = Arc::clone(&root.workers.0).try_acquire_owned() {
+            places.push(place);
+        }
+        let mut work = Box::pin(root.work(|keep_on| keep_on()));
+        assert!(futures::poll!(work.as_mut()).is_pending(), "it waits");
+        drop(places);
+        assert!(matches!(work.await, Ok(true)));
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_called_off() {
+        let workers = workers(1);
+        let (stopped, has_stopped) = tokio::sync::oneshot::channel();
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let work = workers.run(soon(), move |control| {
+            started.send(()).expect("the test waits");
+            while control.check().is_ok() {
+                std::thread::yield_now();
+            }
+            stopped.send(()).expect("the test waits");
+        });
+        tokio::select! {
+            _ = work => panic!("it goes on until it is called off"),
+            started = has_started => started.expect("it starts"),
+        }
+        has_stopped.await.expect("it ends");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_gives_its_place_back() {
+        let workers = workers(1);
+        let panicked = workers.run(soon(), |_| -> () { panic!("as a test asks") });
+        assert!(matches!(panicked.await, Err(RootError::Internal(_))));
+        assert!(matches!(workers.run(soon(), |_| 1).await, Ok(Some(1))));
+    }
+}

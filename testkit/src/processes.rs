@@ -1,0 +1,256 @@
+//! A cluster of processes: a root and leaves, each the real binary, on sockets of this machine.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::http::{Request, Response};
+use crate::server::{POLL, READY_WITHIN, binary};
+
+/// Name of the root, which keeps the cluster state.
+const ROOT: &str = "root-1";
+
+/// A root and leaves; killed when dropped.
+pub struct Processes {
+    folder: TempDir,
+    /// The root first, then `leaf-1`, `leaf-2` …
+    nodes: Vec<Process>,
+}
+
+/// A node in a process of its own.
+struct Process {
+    name: String,
+    role: &'static str,
+    /// Where other nodes call it.
+    rpc: SocketAddr,
+    /// A root: where clients call it. A leaf: where it answers probes.
+    http: SocketAddr,
+    /// `None` before it is started, and once it was killed.
+    child: Option<Child>,
+}
+
+impl Processes {
+    /// Starts a root and `num_leaves` leaves, and waits until all of them are ready.
+    ///
+    /// # Errors
+    /// When one cannot be started, ends, or is not ready in time; with the end of its log.
+    pub async fn start(num_leaves: usize) -> Result<Self> {
+        let mut nodes = free_nodes(num_leaves)?;
+        let folder = tempfile::tempdir()?;
+        let members = members(&nodes)?;
+        for node in &mut nodes {
+            let data = folder.path().join(format!("{}.data", node.name));
+            let own = format!(
+                "node_name = \"{}\"\ndata = \"{}\"\nlisten = \"{}\"\n{members}",
+                node.name,
+                data.display(),
+                node.http
+            );
+            fs::write(folder.path().join(format!("{}.toml", node.name)), own)?;
+        }
+        let mut processes = Self { folder, nodes };
+        for at in 0..processes.nodes.len() {
+            processes.spawn(at)?;
+        }
+        for at in 0..processes.nodes.len() {
+            processes.wait_until_ready(at).await?;
+        }
+        Ok(processes)
+    }
+
+    /// Sends a request to the root.
+    ///
+    /// # Errors
+    /// As [`Request::send`].
+    pub async fn send(&self, request: &Request) -> Result<Response> {
+        request.send(self.nodes[0].http).await
+    }
+
+    /// Sends a request to the root, again and again until its answer is as wanted.
+    ///
+    /// # Errors
+    /// When that takes too long; with the last answer.
+    pub async fn until(
+        &self,
+        request: &Request,
+        is_wanted: impl Fn(&Response) -> bool,
+    ) -> Result<Response> {
+        let began = Instant::now();
+        loop {
+            let answer = self.send(request).await?;
+            if is_wanted(&answer) {
+                return Ok(answer);
+            }
+            let is_early = began.elapsed() < READY_WITHIN;
+            ensure!(is_early, "not as wanted in time: {}", answer.shown());
+            sleep(POLL).await;
+        }
+    }
+
+    /// Returns the id of a node's process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self, name: &str) -> Result<u32> {
+        let child = self.nodes[self.position(name)?].child.as_ref();
+        Ok(child.context("it does not run")?.id())
+    }
+
+    /// Ends a node as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self, name: &str) -> Result<()> {
+        let at = self.position(name)?;
+        let child = self.nodes[at].child.take();
+        let mut child = child.context("it does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Starts a node that was killed on the folder that it had, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_again(&mut self, name: &str) -> Result<()> {
+        let at = self.position(name)?;
+        self.spawn(at)?;
+        self.wait_until_ready(at).await
+    }
+
+    /// Stops a node's process in its tracks; its connections stay open. Killing it works all the same.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self, name: &str) -> Result<()> {
+        self.signal(name, "-STOP")
+    }
+
+    /// Has a frozen process go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self, name: &str) -> Result<()> {
+        self.signal(name, "-CONT")
+    }
+
+    fn signal(&self, name: &str, signal: &str) -> Result<()> {
+        let pid = self.pid(name)?.to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status()?;
+        ensure!(sent.success(), "cannot signal process {pid}");
+        Ok(())
+    }
+
+    fn position(&self, name: &str) -> Result<usize> {
+        let mut nodes = self.nodes.iter();
+        let found = nodes.position(|node| node.name == name);
+        found.with_context(|| format!("there is no node {name}"))
+    }
+
+    fn path(&self, name: &str, kind: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.{kind}"))
+    }
+
+    fn spawn(&mut self, at: usize) -> Result<()> {
+        let (name, role) = (self.nodes[at].name.clone(), self.nodes[at].role);
+        let log = self.path(&name, "log");
+        let output = File::options().create(true).append(true).open(log)?;
+        let mut command = Command::new(binary()?);
+        for (variable, _) in env::vars_os() {
+            // What is set for this process is not meant for the nodes.
+            if variable.to_string_lossy().starts_with("GLEANER_") {
+                command.env_remove(variable);
+            }
+        }
+        command
+            .args([role, "--stop-with-input", "--config"])
+            .arg(self.path(&name, "toml"))
+            .stdin(Stdio::piped())
+            .stderr(output.try_clone()?)
+            .stdout(output);
+        let child = command.spawn();
+        self.nodes[at].child = Some(child.with_context(|| format!("cannot start {name}"))?);
+        Ok(())
+    }
+
+    async fn wait_until_ready(&mut self, at: usize) -> Result<()> {
+        let began = Instant::now();
+        let ready = Request::new("GET", "/_health/ready");
+        while began.elapsed() < READY_WITHIN {
+            let child = self.nodes[at].child.as_mut();
+            if let Some(status) = child.map(Child::try_wait).transpose()?.flatten() {
+                let name = &self.nodes[at].name;
+                bail!("{name} ended with {status}: {}", self.last_line(at));
+            }
+            let answer = ready.send(self.nodes[at].http).await;
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+            sleep(POLL).await;
+        }
+        let name = &self.nodes[at].name;
+        bail!("{name} was not ready in time: {}", self.last_line(at))
+    }
+
+    fn last_line(&self, at: usize) -> String {
+        let log = self.path(&self.nodes[at].name, "log");
+        let text = fs::read_to_string(log).unwrap_or_default();
+        text.lines().last().unwrap_or("it said nothing").to_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Already ended is fine.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// Returns a root and leaves at ports that are free now; all are found at once, so that none is found twice.
+fn free_nodes(num_leaves: usize) -> Result<Vec<Process>> {
+    let mut listeners = Vec::new();
+    let mut free = || -> Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        listeners.push(listener);
+        Ok(address)
+    };
+    let mut nodes = Vec::with_capacity(num_leaves + 1);
+    for number in 0..=num_leaves {
+        let (name, role) = match number {
+            0 => (ROOT.to_owned(), "root"),
+            number => (format!("leaf-{number}"), "leaf"),
+        };
+        nodes.push(Process {
+            name,
+            role,
+            rpc: free()?,
+            http: free()?,
+            child: None,
+        });
+    }
+    Ok(nodes)
+}
+
+fn members(nodes: &[Process]) -> Result<String> {
+    let mut text = format!("[cluster]\nkeeper = \"{ROOT}\"\n");
+    for node in nodes {
+        write!(
+            text,
+            "[[cluster.nodes]]\nname = \"{}\"\nrole = \"{}\"\naddress = \"{}\"\nhttp_address = \"{}\"\n",
+            node.name, node.role, node.rpc, node.http
+        )?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,90 @@
+//! `deploy/compose.yaml` as a user runs it: loaded, taken down, brought up again, counted.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use gleaner_testkit::http::Request;
+use serde_json::json;
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep};
+
+use crate::fleet::bulk;
+
+/// Seconds that a command of Compose may take before it counts as stuck.
+const WITHIN: &str = "120";
+/// How long all copies may take until they serve, on a busy machine.
+const WHOLE_WITHIN: Duration = Duration::from_secs(90);
+/// Pause between two looks at containers that have just been started.
+const POLL: Duration = Duration::from_millis(100);
+/// Documents that are loaded.
+const COUNT: usize = 500;
+
+/// A project of Compose with volumes of its own; gone when dropped.
+struct Project {
+    name: String,
+}
+
+impl Project {
+    /// Runs Compose on the file of `deploy`, with the image of the drills and any free port.
+    fn compose(&self, words: &[&str]) -> Result<String> {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/compose.yaml");
+        let mut command = Command::new("timeout");
+        command.args([WITHIN, "docker-compose", "--file", file]);
+        command.args(["--project-name", &self.name]).args(words);
+        command.env("GLEANER_PORT", "0");
+        let output = command.output().context("cannot start Compose")?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "docker-compose {words:?}: {told}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Starts all nodes and waits until every copy serves; returns where the root listens.
+    async fn up(&self) -> Result<SocketAddr> {
+        block_in_place(|| self.compose(&["up", "--detach", "--no-build"]))?;
+        let published = block_in_place(|| self.compose(&["port", "root", "9200"]))?;
+        let root: SocketAddr = published.trim().parse().context(published.clone())?;
+        let began = Instant::now();
+        let whole = Request::new("GET", "/_cluster/health?wait_for_status=green&timeout=5s");
+        loop {
+            let health = whole.send(root).await;
+            if health.as_ref().is_ok_and(|health| health.status == 200) {
+                return Ok(root);
+            }
+            if began.elapsed() > WHOLE_WITHIN {
+                let logs = self.compose(&["logs", "--tail", "20"])?;
+                let told = health.map_or_else(|error| error.to_string(), |told| told.shown());
+                bail!("not whole: {told}\n{logs}");
+            }
+            sleep(POLL).await;
+        }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        drop(self.compose(&["down", "--volumes", "--timeout", "5"]));
+    }
+}
+
+/// Loads documents, takes all containers away, brings them back, and counts.
+pub(crate) async fn run(test: &str) -> Result<()> {
+    let found = Command::new("docker-compose").arg("version").output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        return gleaner_testkit::skipped(test, "no docker-compose answers here");
+    }
+    let name = format!("gleaner-compose-{}", std::process::id());
+    let project = Project { name };
+    let root = project.up().await?;
+    let documents = (0..COUNT).map(|n| (n.to_string(), json!({"n": n})));
+    let load = Request::ndjson("POST", "/kept/_bulk?refresh=true", bulk(documents));
+    let answer = load.send(root).await?.ok()?;
+    ensure!(answer["errors"] == json!(false), "{answer}");
+    block_in_place(|| project.compose(&["down"]))?;
+    let root = project.up().await?;
+    let count = Request::new("GET", "/kept/_count").send(root).await?.ok()?;
+    ensure!(count["count"] == json!(COUNT), "{count}");
+    ensure!(count["_shards"]["failed"] == json!(0), "{count}");
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What clients and watchers look up about the cluster before they begin.
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::Server;
+use gleaner_testkit::http::Request;
+use gleaner_testkit::server::Start;
+use serde_json::{Value, json};
+
+async fn got(server: &Server, path: &str) -> Result<Value> {
+    server.send(&Request::new("GET", path)).await?.ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_says_of_itself_what_watchers_read() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let answer = got(&server, "/_nodes/stats").await?;
+    let nodes = answer["nodes"].as_object().cloned().unwrap_or_default();
+    let node = nodes.values().next().cloned().unwrap_or_default();
+    // As benchmarks read them: every step must be there.
+    for path in [
+        "/jvm/gc/collectors/young/collection_time_in_millis",
+        "/jvm/gc/collectors/old/collection_count",
+        "/jvm/mem/pools/young/peak_used_in_bytes",
+        "/jvm/mem/heap_used_percent",
+        "/jvm/buffer_pools/direct/used_in_bytes",
+        "/os/mem/total_in_bytes",
+        "/os/cpu/load_average/1m",
+        "/process/cpu/total_in_millis",
+        "/process/mem/resident_in_bytes",
+        "/thread_pool/search/rejected",
+        "/ingest/total/count",
+        "/ingest/pipelines",
+        "/transport/rx_size_in_bytes",
+        "/http/current_open",
+        "/breakers",
+        "/fs/total",
+        "/indices/docs/count",
+    ] {
+        ensure!(node.pointer(path).is_some(), "{path}: {node}");
+    }
+    ensure!(node["process"]["mem"]["resident_in_bytes"] != 0, "{node}");
+    let few = got(&server, "/_nodes/stats/jvm,ingest").await?;
+    let nodes = few["nodes"].as_object().cloned().unwrap_or_default();
+    let node = nodes.values().next().cloned().unwrap_or_default();
+    ensure!(
+        node["jvm"].is_object() && node["ingest"].is_object(),
+        "{node}"
+    );
+    ensure!(
+        node.get("os").is_none() && node.get("indices").is_none(),
+        "{node}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn licence_features_and_health_are_no_indices() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let licence = got(&server, "/_license").await?;
+    ensure!(licence["license"]["type"] == "basic", "{licence}");
+    ensure!(licence["license"]["status"] == "active", "{licence}");
+    let features = got(&server, "/_xpack").await?;
+    ensure!(
+        features["features"]["security"]["enabled"] == false,
+        "{features}"
+    );
+    let report = got(&server, "/_health_report").await?;
+    ensure!(report["status"] == "green", "{report}");
+    let one = json!({"settings": {"number_of_shards": 2, "number_of_replicas": 1}});
+    server
+        .send(&Request::json("PUT", "/notes", &one))
+        .await?
+        .ok()?;
+    let report = got(&server, "/_health_report/shards_availability").await?;
+    ensure!(report["status"] == "yellow", "{report}");
+    let shards = &report["indicators"]["shards_availability"];
+    ensure!(shards["status"] == "yellow", "{report}");
+    ensure!(shards["details"]["started_primaries"] == 2, "{report}");
+    ensure!(shards["details"]["unassigned_replicas"] == 2, "{report}");
+    let unknown = server
+        .send(&Request::new("GET", "/_health_report/disk"))
+        .await?;
+    ensure!(unknown.status == 404, "{}", unknown.shown());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_and_policies_are_not_there() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    for path in [
+        "/_index_template/logs",
+        "/_component_template/logs",
+        "/_template/logs?local=true",
+        "/_ilm/policy/logs",
+        "/_plugins/_ism/policies/logs",
+    ] {
+        let answer = server.send(&Request::new("HEAD", path)).await?;
+        ensure!(answer.status == 404, "{path}: {}", answer.shown());
+        let put = Request::json("PUT", path.split('?').next().unwrap_or(path), &json!({}));
+        let answer = server.send(&put).await?;
+        ensure!(answer.status == 400, "{path}: {}", answer.shown());
+    }
+    Ok(())
+}
