@@ -37,13 +37,13 @@ const NOTES: &[Note] = &[
     },
     Note {
         routes: &["nodes.stats"],
-        text: "`os`, `process`, `fs` and `jvm` are told by each leaf itself, and by the root that is asked. \
+        text: "each leaf reports its own `os`, `process`, `fs` and `jvm`, as does the root that answers. \
                `os` and `process` are left out of other roots, and of leaves that do not answer within 1 s. \
                `jvm.mem.heap_*` is the memory of queries and answers against `query_memory`",
     },
     Note {
         routes: &["cat.nodes"],
-        text: "each leaf tells its own figures, and the root that is asked its own. Those of other roots, and \
+        text: "each leaf reports its own figures, and the root that answers its own. Those of other roots, and \
                of a leaf that does not answer within 1 s, are `-`, in JSON `null`; a leaf that cannot be \
                reached is not listed. `heap.*` is the memory of queries and answers against `query_memory`; \
                `ram.*`, `load_*` and `cpu` are of the whole machine, `cpu` since figures were last read, over \

@@ -15,6 +15,7 @@ mod brief;
 mod columns;
 mod cost;
 mod count;
+mod countdown;
 mod occurrences;
 mod order;
 mod prune;

@@ -30,6 +30,7 @@ struct Mended {
 impl Leaf {
     /// Indexes documents of a primary again that lack fields; nothing where they are known to have all.
     pub(crate) async fn mend(self: Arc<Self>, shard: Arc<Shard>) {
+        let _alone = shard.mending.lock().await;
         if shard.engine().is_complete() {
             return;
         }

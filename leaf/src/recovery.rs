@@ -211,6 +211,7 @@ impl Leaf {
             // A commit of an earlier version names no checksums: the next one does.
             flush_wanted: AtomicBool::new(is_unlisted),
             is_maintained: AtomicBool::new(false),
+            mending: tokio::sync::Mutex::default(),
             checks: Mutex::new(Checks::new(checked)),
             counters: Counters::default(),
             flushes: Mutex::new(flushes),

@@ -93,6 +93,8 @@ pub(crate) struct Shard {
     pub(crate) flush_wanted: AtomicBool,
     /// A round of maintenance is under way.
     pub(crate) is_maintained: AtomicBool,
+    /// Held while documents that lack fields are looked for: one such task a shard.
+    pub(crate) mending: tokio::sync::Mutex<()>,
     /// When its files were checked.
     pub(crate) checks: Mutex<Checks>,
     pub(crate) counters: Counters,

@@ -16,28 +16,44 @@ use crate::shard::{Shard, Slot};
 impl Leaf {
     /// Returns the state of each shard.
     pub(crate) async fn states(&self) -> Vec<ShardState> {
-        let slots: Vec<(ShardKey, Slot)> = self
-            .shards
-            .lock()
-            .iter()
-            .map(|(key, slot)| (*key, slot.clone()))
-            .collect();
-        let mut states = Vec::with_capacity(slots.len());
-        let state = self.coordinator.state();
-        for (key, slot) in slots {
+        let keys: Vec<ShardKey> = self.shards.lock().keys().copied().collect();
+        let mut states = Vec::with_capacity(keys.len());
+        for key in keys {
+            states.extend(self.state(key).await);
+        }
+        states
+    }
+
+    /// Returns the state of one shard, unless it is not here or is being removed.
+    async fn state(&self, key: ShardKey) -> Option<ShardState> {
+        loop {
+            let slot = self.slot(key)?;
             let (phase, reason) = match slot {
                 Slot::Open(shard) => {
-                    states.push(state_of(&shard).await);
+                    let state = state_of(&shard).await;
+                    if self.is_open(&shard) {
+                        return Some(state);
+                    }
+                    // It was closed meanwhile: by now the slot says what became of it.
                     continue;
                 }
                 Slot::Opening(opening) => (ShardPhase::Recovering, opening.told()),
                 Slot::Failed(reason) => (ShardPhase::Failed, reason.to_string()),
-                Slot::Closing => continue,
+                Slot::Closing => return None,
             };
-            let is_primary = self.role(&state, key) == Some(Role::Primary);
-            states.push(closed_state(key, is_primary, phase, reason));
+            let is_primary = self.role(&self.coordinator.state(), key) == Some(Role::Primary);
+            return Some(closed_state(key, is_primary, phase, reason));
         }
-        states
+    }
+
+    fn slot(&self, key: ShardKey) -> Option<Slot> {
+        self.shards.lock().get(&key).cloned()
+    }
+
+    /// Returns whether a shard is the copy that this leaf has open.
+    fn is_open(&self, shard: &Arc<Shard>) -> bool {
+        let slot = self.slot(shard.key);
+        matches!(slot, Some(Slot::Open(open)) if Arc::ptr_eq(&open, shard))
     }
 
     /// Returns what the node says of itself. It is read on a thread that may block: a file system on a network

@@ -44,7 +44,7 @@ pub(crate) struct Fetched {
     pub(crate) nodes: Vec<NodeId>,
     /// The shards that failed now.
     pub(crate) failures: Vec<ShardFailure>,
-    /// Bytes of what is shown of the hits, roughly.
+    /// Bytes of the fetched hits, estimated.
     pub(crate) num_bytes: usize,
     /// The memory that it holds.
     pub(crate) held: Option<Held>,

@@ -70,8 +70,8 @@ impl Staleness {
             num_shards,
         } = self;
         let text =
-            format!("{num_stale} of {num_shards} shards may be old: their primaries are away");
-        (num_stale > 0).then_some(text).into_iter().collect()
+            || format!("{num_stale} of {num_shards} shards may be old: their primaries are away");
+        (num_stale > 0).then(text).into_iter().collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `Warning` headers: what an answer did not do, in a number and a length that clients read.
 
 use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Most warnings of an answer; one more says how many are left out. Python's `http.client` refuses an answer
 /// with more than 100 headers.
@@ -17,12 +18,28 @@ pub(super) fn values(texts: &[String]) -> impl Iterator<Item = HeaderValue> {
     shown.iter().map(|text| value(text)).chain(more).flatten()
 }
 
+/// What stands percent-encoded in a warning: bytes outside of ASCII too.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'\\');
+
 /// Returns the value of a header that says `text`; `None` where a header cannot.
 fn value(text: &str) -> Option<HeaderValue> {
     let version = env!("CARGO_PKG_VERSION");
-    let text: String = text.chars().take(MAX_CHARACTERS).collect();
     let text = text.replace('"', "'");
-    HeaderValue::from_str(&format!("299 Gleaner-{version} \"{text}\"")).ok()
+    let mut shown = String::new();
+    for piece in utf8_percent_encode(&text, ENCODED) {
+        let room = MAX_CHARACTERS - shown.len();
+        if piece.len() > room {
+            // Of one encoded byte no part is shown.
+            shown.push_str(if piece.starts_with('%') {
+                ""
+            } else {
+                &piece[..room]
+            });
+            break;
+        }
+        shown.push_str(piece);
+    }
+    HeaderValue::from_str(&format!("299 Gleaner-{version} \"{shown}\"")).ok()
 }
 
 #[cfg(test)]
@@ -47,8 +64,20 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_with_any_name_is_sent() {
+        let said = said(&["[café\n\\\"] has no effect".to_owned()]);
+        assert!(
+            said[0].ends_with(" \"[caf%C3%A9%0A%5C'] has no effect\""),
+            "{}",
+            said[0]
+        );
+    }
+
+    #[test]
     fn a_warning_is_no_longer_than_a_line_that_clients_read() {
-        let said = said(&["name".repeat(100_000)]);
-        assert!(said[0].len() < 1_100, "{}", said[0].len());
+        for name in ["name", "é", "nœud"] {
+            let said = said(&[name.repeat(100_000)]);
+            assert!(said[0].len() < 1_100, "{}", said[0].len());
+        }
     }
 }

@@ -54,7 +54,13 @@ fn the_allocator_has_our_settings() {
 fn documents_outlive_the_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.ndjson");
-    fs::write(&file, "{\"k\":\"x\",\"text\":\"scattered words\"}\n").expect("written");
+    // No mapping is given, and each document brings fields of its own.
+    let documents = [
+        r#"{"k":"x","text":"scattered words"}"#,
+        r#"{"k":"y","year":1999}"#,
+        r#"{"k":"z","place":{"city":"Oslo"}}"#,
+    ];
+    fs::write(&file, documents.join("\n")).expect("written");
     let data = folder.path().join("data");
 
     let first = Served::start(&data, &[]);
@@ -64,10 +70,19 @@ fn documents_outlive_the_server() {
         &["index", "--index", "notes", "--id-field", "k", file],
     );
     assert_eq!(code, 0, "{said}");
-    assert_eq!(
-        search(&first, "notes", "scattered")["hits"]["hits"][0]["_id"],
-        "x"
-    );
+    let wanted = [
+        ("scattered", "x"),
+        ("year:1999", "y"),
+        ("place.city:oslo", "z"),
+    ];
+    let assert_all_found = |served: &Served| {
+        for (query, id) in wanted {
+            let hits = &search(served, "notes", query)["hits"];
+            assert_eq!(hits["total"]["value"], 1, "{query}");
+            assert_eq!(hits["hits"][0]["_id"], id, "{query}");
+        }
+    };
+    assert_all_found(&first);
     let (code, said) = first.stop();
     assert_eq!(code, 0, "{said}");
     assert!(
@@ -76,10 +91,7 @@ fn documents_outlive_the_server() {
     );
 
     let again = Served::start(&data, &[]);
-    assert_eq!(
-        search(&again, "notes", "text:words")["hits"]["total"]["value"],
-        1
-    );
+    assert_all_found(&again);
     let (code, said) = again.stop();
     assert_eq!(code, 0);
     assert!(

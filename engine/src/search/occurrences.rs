@@ -70,7 +70,7 @@ impl<'a> Occurrences<'a> {
     }
 
     /// Returns how often the phrase occurs in the document that all of `lists` stand on, one per term,
-    /// the rarest best first; `passed` is told how many positions were read, and may stop it.
+    /// the rarest best first; calls `passed` with the number of positions it read; an error from it ends the walk.
     ///
     /// # Errors
     /// When the index cannot be read, or the evaluation must stop: a long phrase may stand in a long text.

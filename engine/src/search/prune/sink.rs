@@ -8,13 +8,11 @@ use crate::EngineError;
 use crate::lower::Gate;
 use crate::score::bound;
 use crate::search::count;
+use crate::search::countdown::Countdown;
 use crate::search::order::{AfterScore, Order};
 use crate::search::rank;
 use crate::search::request::{Request, Shard};
 use crate::view::SegmentView;
-
-/// Postings passed between two looks at the clock.
-const POSTINGS_PER_CHECK: u32 = 4_096;
 
 /// What matches must pass beside their terms; asked about ascending documents.
 #[derive(Default)]
@@ -67,8 +65,7 @@ pub(super) struct Sink<'r, 'q> {
     reach: f32,
     counting: Counting,
     num_counted: u64,
-    /// Postings until the next look at the clock.
-    left: u32,
+    countdown: Countdown,
 }
 
 impl<'r, 'q> Sink<'r, 'q> {
@@ -97,7 +94,7 @@ impl<'r, 'q> Sink<'r, 'q> {
                 Counting::Here
             },
             num_counted: 0,
-            left: POSTINGS_PER_CHECK,
+            countdown: Countdown::new(),
         }
     }
 
@@ -137,16 +134,14 @@ impl<'r, 'q> Sink<'r, 'q> {
     /// Notes that postings were decoded or skipped; stops the evaluation when its time is over.
     #[inline]
     pub(super) fn passed(&mut self, num_postings: u32) -> Result<(), EngineError> {
-        if num_postings <= self.left {
-            self.left -= num_postings;
-            return Ok(());
+        if self.countdown.ends_with(num_postings) {
+            return self.pause();
         }
-        self.pause()
+        Ok(())
     }
 
     #[cold]
     fn pause(&mut self) -> Result<(), EngineError> {
-        self.left = POSTINGS_PER_CHECK;
         self.request.env.control.check()?;
         if self.is_counting() {
             self.add_counted();

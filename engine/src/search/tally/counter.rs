@@ -2,10 +2,8 @@
 
 use crate::EngineError;
 use crate::search::count;
+use crate::search::countdown::Countdown;
 use crate::search::request::{Request, Shard};
-
-/// Postings passed between two looks at the clock.
-const POSTINGS_PER_CHECK: u32 = 4_096;
 
 /// Counts the matches of a segment.
 pub(super) struct Counter<'r, 'q> {
@@ -13,8 +11,7 @@ pub(super) struct Counter<'r, 'q> {
     shard: &'r Shard<'q>,
     /// Matches that are not in the totals yet.
     num_counted: u64,
-    /// Postings until the next look at the clock.
-    left: u32,
+    countdown: Countdown,
     is_enough: bool,
 }
 
@@ -24,7 +21,7 @@ impl<'r, 'q> Counter<'r, 'q> {
             request,
             shard,
             num_counted: 0,
-            left: POSTINGS_PER_CHECK,
+            countdown: Countdown::new(),
             is_enough: false,
         }
     }
@@ -43,16 +40,14 @@ impl<'r, 'q> Counter<'r, 'q> {
     /// Notes that postings were decoded or skipped; stops the evaluation when its time is over.
     #[inline]
     pub(super) fn passed(&mut self, num_postings: u32) -> Result<(), EngineError> {
-        if num_postings <= self.left {
-            self.left -= num_postings;
-            return Ok(());
+        if self.countdown.ends_with(num_postings) {
+            return self.pause();
         }
-        self.pause()
+        Ok(())
     }
 
     #[cold]
     fn pause(&mut self) -> Result<(), EngineError> {
-        self.left = POSTINGS_PER_CHECK;
         self.request.env.control.check()?;
         self.hand_in();
         self.is_enough = count::is_enough(self.request);

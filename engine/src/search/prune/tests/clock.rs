@@ -1,4 +1,4 @@
-//! Walks and tallies look at the clock often enough, and what is late is told.
+//! Walks and tallies look at the clock often enough, and a late one is an error.
 
 use super::*;
 
