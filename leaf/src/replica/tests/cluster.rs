@@ -29,6 +29,8 @@ pub(super) struct Cluster {
     pub(super) coordinator: Arc<Embedded>,
     wires: Arc<Wires>,
     nodes: BTreeMap<&'static str, Node>,
+    /// Folders that leaves had before they were given others.
+    old_folders: Vec<tempfile::TempDir>,
 }
 
 struct Node {
@@ -67,6 +69,7 @@ impl Cluster {
             coordinator: Arc::new(Embedded::in_memory(ClusterState::default())),
             wires: Arc::default(),
             nodes: BTreeMap::new(),
+            old_folders: Vec::new(),
         }
     }
 
@@ -125,6 +128,15 @@ impl Cluster {
     /// Gives a leaf that is stopped another log, for its next start.
     pub(super) fn set_log(&mut self, name: &str, log: Arc<dyn ShardLog>) {
         self.nodes.get_mut(name).expect("a leaf").log = log;
+    }
+
+    /// Gives a leaf that has ended another folder, for its next start. Threads of the engine that a crash leaves behind
+    /// here go on in the one it had.
+    pub(super) fn set_folder(&mut self, name: &str, folder: tempfile::TempDir) {
+        let node = self.nodes.get_mut(name).expect("a leaf");
+        node.options.folder = folder.path().to_owned();
+        let old = std::mem::replace(&mut node.folder, folder);
+        self.old_folders.push(old);
     }
 
     /// Gives a leaf a coordinator of its own, from its next start on.
@@ -207,32 +219,54 @@ impl Cluster {
 
     /// Refreshes, waits for the copy of `name` to show it, and compares it with the primary's.
     pub(super) async fn assert_equal(&self, name: &str) {
-        soon(self.same_generation(name)).await;
-        assert_eq!(self.documents(name).await, self.documents("a").await);
-        for clause in queries() {
-            let numbers = self.statistics("a", &clause).await;
-            assert_eq!(self.statistics(name, &clause).await, numbers);
-            let expected = self.search("a", &clause, &numbers).await;
-            assert_eq!(self.search(name, &clause, &numbers).await, expected);
-        }
+        soon(async {
+            loop {
+                let generation = self.same_generation(name).await;
+                let primary = self.shown("a").await;
+                let copy = self.shown(name).await;
+                // The primary may have shown more meanwhile, such as an operation of its own.
+                if self.generation("a").await == generation
+                    && self.generation(name).await == generation
+                {
+                    return assert_eq!(copy, primary);
+                }
+            }
+        })
+        .await;
     }
 
-    /// Refreshes until the copy of `name` shows what the primary does: the primary may refresh by itself
-    /// at the same time.
-    async fn same_generation(&self, name: &str) {
+    /// Refreshes until the copy of `name` shows what the primary does, which may refresh by itself at the same time;
+    /// returns the generation.
+    async fn same_generation(&self, name: &str) -> Generation {
         loop {
             self.refresh().await;
-            let generation = self.shard("a").await.engine().view().generation();
+            let generation = self.generation("a").await;
             let Some(last) = generation.visible.0.checked_sub(1) else {
-                return;
+                return generation;
             };
             let shown = self
                 .leaf(name)
                 .wait_for_refresh(key(1), SeqNo(last), PATIENCE);
             if shown.await.expect("it comes to show it") == generation {
-                return;
+                return generation;
             }
         }
+    }
+
+    async fn generation(&self, name: &str) -> Generation {
+        self.shard(name).await.engine().view().generation()
+    }
+
+    /// Returns what a copy shows of documents and searches, ranked by the primary's statistics.
+    async fn shown(&self, name: &str) -> (Vec<Option<Document>>, Vec<(Statistics, ShardHits)>) {
+        let documents = self.documents(name).await;
+        let mut answers = Vec::new();
+        for clause in queries() {
+            let numbers = self.statistics("a", &clause).await;
+            let hits = self.search(name, &clause, &numbers).await;
+            answers.push((self.statistics(name, &clause).await, hits));
+        }
+        (documents, answers)
     }
 
     /// Returns what a copy shows of the documents that these tests write.

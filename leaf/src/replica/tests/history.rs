@@ -187,7 +187,7 @@ async fn a_primary_that_lost_its_folder_is_not_opened_empty_and_its_copy_is_kept
     let kept = cluster.documents("b").await;
     cluster.crash("a").await;
     cluster.log("a").remove(key(1)).await.expect("memory");
-    std::fs::remove_dir_all(cluster.folder("a").join(key(1).index.to_string())).expect("a folder");
+    cluster.set_folder("a", tempfile::tempdir().expect("a folder"));
     for _ in 0..2 {
         cluster.again("a");
         let opened = cluster.leaf("a").shard(key(1), PATIENCE).await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gleaner_log::{LocalLog, LogOptions, MemoryLog};
+use gleaner_log::{LocalLog, LogOptions};
 use gleaner_proto::read::ShardPhase;
 use gleaner_proto::{LeafClient, LeafFault};
 
@@ -26,7 +26,7 @@ fn copy_all(from: &Path, to: &Path) {
 /// Two leaves with their logs on the disk, and a backup of the primary's folders.
 struct Restored {
     cluster: Cluster,
-    logs: [tempfile::TempDir; 2],
+    logs: Vec<tempfile::TempDir>,
     backup: tempfile::TempDir,
 }
 
@@ -34,7 +34,7 @@ impl Restored {
     /// Writes, backs the primary's folders up, and writes more, which both copies hold.
     async fn start() -> Self {
         let mut cluster = Cluster::empty();
-        let logs = [cluster.add_durable("a"), cluster.add_durable("b")];
+        let logs = vec![cluster.add_durable("a"), cluster.add_durable("b")];
         cluster.hold(&["a", "b"]).await;
         cluster.write((0..10).map(|n| put(n, 0)).collect()).await;
         cluster.assert_equal("b").await;
@@ -56,21 +56,23 @@ impl Restored {
         }
     }
 
-    /// Puts the backup in place of what the primary's leaf has, which is stopped.
+    /// Ends the primary's leaf and puts the backup in place of what it has.
     async fn put_back(&mut self) {
         self.cluster.crash("a").await;
-        self.cluster.set_log("a", Arc::new(MemoryLog::default()));
-        let (folder, log) = (self.cluster.folder("a"), self.logs[0].path());
-        for (from, to) in [("indices", folder), ("log", log)] {
-            std::fs::remove_dir_all(to).expect("removed");
-            copy_all(&self.backup.path().join(from), to);
-        }
+        let copied = |name| {
+            let folder = tempfile::tempdir().expect("a folder");
+            copy_all(&self.backup.path().join(name), folder.path());
+            folder
+        };
+        let (indices, log) = (copied("indices"), copied("log"));
         let options = LogOptions {
             segment_bytes: 4_096,
             ..LogOptions::default()
         };
-        let (log, _) = LocalLog::open(log, options).expect("opens");
-        self.cluster.set_log("a", Arc::new(log));
+        let (opened, _) = LocalLog::open(log.path(), options).expect("opens");
+        self.cluster.set_log("a", Arc::new(opened));
+        self.cluster.set_folder("a", indices);
+        self.logs.push(log);
     }
 
     /// Waits until the primary's leaf says that its copy has failed; returns why.
