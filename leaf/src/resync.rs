@@ -21,7 +21,7 @@ impl Leaf {
         shard: &Arc<Shard>,
         primary: &mut Primary,
     ) -> Result<(), LeafFault> {
-        // Everyone who enqueued before is done then: nobody enqueues while we hold the primary.
+        // Every batch that was queued before is done then, and none is queued while we hold the primary.
         shard.wait_idle().await;
         let fault = |error: LogError| log_fault(shard.key, &error);
         let tail = shard.log.tail(shard.key).await.map_err(fault)?;

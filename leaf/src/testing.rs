@@ -1,6 +1,7 @@
 //! What this room's unit tests share: an index's meta, an engine, a leaf on a log in memory.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,8 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
-    Append, Appended, Beginning, LogError, MemoryLog, ProducerSequence, ReadBatch, Record, ShardLog,
+    Append, Appended, Beginning, LogError, MemoryLog, ProducerSequence, ReadBatch, Record,
+    ShardLog, Ticket,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -71,7 +73,7 @@ pub(crate) fn engine(n: u8) -> ShardIndex {
 /// A log in memory whose appends can be held, refused, and whose shards can be damaged.
 #[derive(Default)]
 pub(crate) struct FaultyLog {
-    inner: MemoryLog,
+    inner: Arc<MemoryLog>,
     fates: Mutex<VecDeque<oneshot::Receiver<bool>>>,
     damaged: Mutex<BTreeSet<ShardKey>>,
     num_appends: AtomicUsize,
@@ -121,17 +123,23 @@ impl FaultyLog {
 
 #[async_trait]
 impl ShardLog for FaultyLog {
-    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+    fn queue(&self, append: Append) -> Result<Ticket, LogError> {
         self.num_appends.fetch_add(1, Ordering::Relaxed);
         let fate = self.fates.lock().pop_front();
         let shard = append.shard;
-        self.check(shard)?;
-        if let Some(fate) = fate
-            && !fate.await.unwrap_or(true)
-        {
-            return Err(LogError::DiskFull { shard });
+        if let Err(error) = self.check(shard) {
+            return Ok(Ticket::new(ready(Err(error))));
         }
-        self.inner.append(append).await
+        let Some(fate) = fate else {
+            return self.inner.queue(append);
+        };
+        let inner = Arc::clone(&self.inner);
+        Ok(Ticket::new(async move {
+            if !fate.await.unwrap_or(true) {
+                return Err(LogError::DiskFull { shard });
+            }
+            inner.append(append).await
+        }))
     }
 
     async fn read(

@@ -6,15 +6,15 @@
 //!   map      take a mapping over that was agreed meanwhile, first     (mapping.rs)
 //!   block    refuse what a block of the index keeps out by now          (blocks.rs)
 //!   plan     decide versions and conflicts, build the operations        (plan.rs)
-//!   enqueue  hand the batch to the log, in order; remember the versions
+//!   queue    hand the batch to the log, in order; remember the versions
 //! unlock     the next request may be ordered while this one becomes durable
 //!   await    the log's fsync, shared by all who wait
 //!   apply    in the order of seq_nos; a refresh that is under way is not waited for
 //! answer     a small batch; a large one, and any when much waits, once it is applied
 //! ```
 //!
-//! From `enqueue` on the work is a task of its own, of what was gathered all of it is: a client that goes
-//! away leaves no gap between log and index. One that goes away before takes its write along. When an append fails, what the log holds is read again before
+//! From `queue` on the work is a task of its own, and for gathered calls all of it is: a client that goes
+//! away leaves no gap between log and index. A client that goes away before that cancels its write. When an append fails, what the log holds is read again before
 //! the next write. The mark that asks for it is set without the primary's lock: whoever reads the log
 //! again holds that lock and waits until nobody is in flight.
 
@@ -44,7 +44,7 @@ use crate::fault::log_fault;
 use crate::idempotency::Answered;
 use crate::shard::{InFlight, Primary, Shard};
 pub(crate) use again::MAX_AGAIN;
-use append::{Batch, enqueue, finish};
+use append::{Batch, finish};
 pub(crate) use gather::Gathering;
 pub(crate) use learnt::{Bringing, Known};
 use plan::{Plan, Planned};
@@ -285,7 +285,7 @@ impl Leaf {
         Ok(())
     }
 
-    /// Enqueues a plan, waits until it is durable and hands it on to be applied, in a task that outlives the
+    /// Queues a plan in the log, waits until it is durable and hands it on to be applied, in a task that outlives the
     /// caller, and so do its operations: the room for them is held until they are applied.
     async fn carry_out(
         &self,
@@ -302,7 +302,7 @@ impl Leaf {
         } = plan;
         let first = primary.next;
         // What the log did not even take leaves nothing behind.
-        let append = enqueue(shard, &primary, &operations, how.producer)
+        let ticket = append::queue(shard, &primary, &operations, how.producer)
             .map_err(|error| log_fault(shard.key, &error))?;
         let in_flight = InFlight::begin(shard);
         primary.next = SeqNo(first.0 + operations.len() as u64);
@@ -320,7 +320,7 @@ impl Leaf {
             in_flight.end(is_applied);
         };
         let batch = Batch {
-            append,
+            ticket,
             first,
             operations,
             prepared,

@@ -15,6 +15,8 @@ use crate::shard_log::{Append, Appended, Beginning, ProducerSequence, ShardLog};
 /// When the implementation breaks a promise; the message says which.
 pub async fn suite(log: &dyn ShardLog) {
     positions_grow_by_one(log, shard(0)).await;
+    batches_take_effect_as_they_were_queued(log, shard(15)).await;
+    a_dropped_ticket_leaves_its_batch(log, shard(16)).await;
     an_unknown_shard_is_empty(log, shard(1)).await;
     another_tail_is_refused(log, shard(2)).await;
     an_old_term_is_refused(log, shard(3)).await;
@@ -83,6 +85,23 @@ async fn positions_grow_by_one(log: &dyn ShardLog, shard: ShardKey) {
         assert_eq!((record.payload, record.term), (payload, PrimaryTerm(1)));
     }
     assert_eq!(log.read_one(shard, SeqNo(4)).await.expect("read"), None);
+}
+
+async fn batches_take_effect_as_they_were_queued(log: &dyn ShardLog, shard: ShardKey) {
+    let names = ["a", "b", "c", "d"];
+    let queued = names.map(|name| log.queue(batch(shard, &[name])).expect("it is queued"));
+    // Whoever waits first.
+    for (position, ticket) in queued.into_iter().enumerate().rev() {
+        let appended = ticket.durable().await.expect("append is accepted");
+        assert_eq!(appended, span(position as u64, position as u64, false));
+    }
+    let expected: Vec<(u64, Bytes)> = (0..).zip(names.map(Bytes::from)).collect();
+    assert_eq!(payloads(log, shard, 0).await, expected);
+}
+
+async fn a_dropped_ticket_leaves_its_batch(log: &dyn ShardLog, shard: ShardKey) {
+    drop(log.queue(batch(shard, &["a"])).expect("it is queued"));
+    assert_eq!(append(log, batch(shard, &["b"])).await, span(1, 1, false));
 }
 
 async fn an_unknown_shard_is_empty(log: &dyn ShardLog, shard: ShardKey) {

@@ -59,4 +59,6 @@ pub use local::{LocalLog, LogStats};
 pub use memory::MemoryLog;
 pub use options::LogOptions;
 pub use recovery::{OpenReport, ShardReport, TailCut};
-pub use shard_log::{Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog};
+pub use shard_log::{
+    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
+};

@@ -19,7 +19,7 @@ use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone};
 use crate::options::LogOptions;
 use crate::recovery::OpenReport;
 use crate::shard_log::{
-    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog,
+    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
 };
 use crate::view::{ShardView, Views};
 use crate::writer::Reply;
@@ -154,12 +154,7 @@ impl LocalLog {
     ) -> Result<T, LogError> {
         let (reply, answer) = oneshot::channel();
         self.submit(shard, request(reply))?;
-        // No answer: the commit thread ended in the middle of the request.
-        let unknown = LogError::Indeterminate {
-            shard,
-            source: None,
-        };
-        answer.await.unwrap_or(Err(unknown))
+        answered(shard, answer).await
     }
 
     /// Runs a read on a blocking thread; `None` for a shard that was never named.
@@ -193,7 +188,7 @@ impl Drop for LocalLog {
 
 #[async_trait]
 impl ShardLog for LocalLog {
-    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+    fn queue(&self, append: Append) -> Result<Ticket, LogError> {
         let (shard, bytes) = (append.shard, append.payload_bytes());
         let limit = self.options.limits().max_batch_bytes;
         if bytes > limit {
@@ -201,8 +196,9 @@ impl ShardLog for LocalLog {
         }
         let permit = Permit::take(&self.waiting_bytes, bytes, self.options.queue_bytes);
         let permit = permit.ok_or(LogError::Busy)?;
-        self.ask(shard, |reply| Request::Append(append, permit, reply))
-            .await
+        let (reply, answer) = oneshot::channel();
+        self.submit(shard, Request::Append(append, permit, reply))?;
+        Ok(Ticket::new(answered(shard, answer)))
     }
 
     async fn read(
@@ -272,6 +268,19 @@ impl ShardLog for LocalLog {
         let found = self.with_view(shard, move |view| view.chain(at));
         Ok(found.await?.flatten())
     }
+}
+
+/// Waits for a commit thread's answer to a request.
+async fn answered<T>(
+    shard: ShardKey,
+    answer: oneshot::Receiver<Result<T, LogError>>,
+) -> Result<T, LogError> {
+    // No answer: the commit thread ended in the middle of the request.
+    let unknown = LogError::Indeterminate {
+        shard,
+        source: None,
+    };
+    answer.await.unwrap_or(Err(unknown))
 }
 
 /// Returns the commit thread of a shard; neighbours of one index get different ones.

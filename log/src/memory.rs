@@ -1,6 +1,7 @@
 //! A log in memory: the same promises but durability. For tests, simulation and examples.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::ready;
 
 use async_trait::async_trait;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
@@ -10,7 +11,7 @@ use crate::error::LogError;
 use crate::ledger::{Admission, Ledger, Limits};
 use crate::options::LogOptions;
 use crate::shard_log::{
-    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog,
+    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
 };
 
 /// A [`ShardLog`] that forgets everything when it is dropped.
@@ -108,12 +109,14 @@ impl Shard {
 
 #[async_trait]
 impl ShardLog for MemoryLog {
-    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+    fn queue(&self, append: Append) -> Result<Ticket, LogError> {
         let mut shards = self.shards.lock();
         let shard = shards.entry(append.shard);
-        shard
-            .or_insert_with(|| Shard::new(Beginning::FIRST, self.limits))
-            .append(&append, self.limits)
+        let shard = shard.or_insert_with(|| Shard::new(Beginning::FIRST, self.limits));
+        match shard.append(&append, self.limits) {
+            Err(error @ LogError::TooLarge { .. }) => Err(error),
+            outcome => Ok(Ticket::new(ready(outcome))),
+        }
     }
 
     async fn read(

@@ -1,5 +1,8 @@
 //! The promise every log keeps: [`ShardLog`], and the values it takes and returns.
 
+use std::fmt;
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
@@ -52,6 +55,37 @@ pub struct Appended {
     pub duplicate: bool,
 }
 
+/// A batch that a log has queued: its place among the batches of its shard is fixed.
+///
+/// Whether the batch got there is known once it is [`durable`](Ticket::durable). A ticket that is dropped does not
+/// take its batch back: treat its outcome as [`LogError::Indeterminate`].
+#[must_use = "only the ticket knows whether the batch becomes durable"]
+pub struct Ticket(Pin<Box<dyn Future<Output = Result<Appended, LogError>> + Send>>);
+
+impl Ticket {
+    /// Makes the ticket of a batch whose outcome is that of `outcome`, which need not be polled for the batch to get
+    /// its place.
+    pub fn new(outcome: impl Future<Output = Result<Appended, LogError>> + Send + 'static) -> Self {
+        Self(Box::pin(outcome))
+    }
+
+    /// Waits until the batch is durable; returns where it stands.
+    ///
+    /// # Errors
+    /// Nothing was appended: [`LogError::EmptyBatch`], [`LogError::Fenced`], [`LogError::StaleProducer`],
+    /// [`LogError::SeqMismatch`], [`LogError::DiskFull`]. The batch may or may not be in the log:
+    /// [`LogError::Indeterminate`]; send it again with the same producer sequence.
+    pub async fn durable(self) -> Result<Appended, LogError> {
+        self.0.await
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Ticket")
+    }
+}
+
 /// One payload of the log with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -60,7 +94,7 @@ pub struct Record {
     pub seq_no: SeqNo,
     /// The term of the primary that ordered it; never falls along the log.
     pub term: PrimaryTerm,
-    /// The bytes given to [`ShardLog::append`].
+    /// The bytes given to [`ShardLog::queue`].
     pub payload: Bytes,
 }
 
@@ -96,9 +130,9 @@ impl Beginning {
 
 /// The durable, ordered record of the operations of many shards.
 ///
-/// *Order*: calls for one shard take effect one after the other; positions are 0, 1, 2, … without
-/// gaps (from another one on after [`ShardLog::begin_at`]). *Durability*: what an `Ok` of `append`, `fence` or `trim` told survives a crash of the
-/// machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
+/// *Order*: batches of one shard take effect in the order in which they were queued, whoever waits for them first;
+/// positions are 0, 1, 2, … without gaps (from another one on after [`ShardLog::begin_at`]). *Durability*: what an
+/// `Ok` of `durable`, `append`, `fence` or `trim` says survives a crash of the machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
 /// see durable records only. *Damage*: no wrong byte is served and nothing acknowledged is dropped
 /// in silence; a shard that cannot hold this answers [`LogError::Corrupt`] to every call but
 /// `remove` and `begin_at`, and other shards go on.
@@ -107,20 +141,26 @@ impl Beginning {
 /// [`crate::conformance::suite`].
 #[async_trait]
 pub trait ShardLog: Send + Sync {
-    /// Appends a batch after the last record; returns once it is durable.
+    /// Queues a batch behind all that were queued before, without waiting for anything.
     ///
-    /// Checked in this order: size, term against the fence, repeated producer sequence, expected
-    /// tail. A shard that was never named is created.
+    /// It is checked when its turn comes, in this order: term against the fence, repeated producer sequence,
+    /// expected tail. A shard that was never named is created.
     ///
     /// # Errors
-    /// [`LogError::TooLarge`], [`LogError::EmptyBatch`], [`LogError::Fenced`],
-    /// [`LogError::StaleProducer`], [`LogError::SeqMismatch`], [`LogError::Busy`],
-    /// [`LogError::DiskFull`]: nothing was appended. [`LogError::Indeterminate`]: the batch may or
-    /// may not be in the log; send it again with the same producer sequence.
+    /// The log does not take the batch, and nothing was appended: [`LogError::TooLarge`], [`LogError::Busy`],
+    /// [`LogError::Closed`].
+    fn queue(&self, append: Append) -> Result<Ticket, LogError>;
+
+    /// Appends a batch after the last record; returns once it is durable.
+    ///
+    /// # Errors
+    /// Those of [`ShardLog::queue`] and [`Ticket::durable`].
     ///
     /// # Cancel safety
     /// A dropped future may still append: treat its outcome as indeterminate.
-    async fn append(&self, append: Append) -> Result<Appended, LogError>;
+    async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        self.queue(append)?.durable().await
+    }
 
     /// Returns records from `from` on, up to `max_bytes` of payload but at least one if there is one.
     ///

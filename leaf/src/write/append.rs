@@ -1,14 +1,12 @@
 //! A batch on its way: queued in the log in order, durable, applied to the index.
 //!
-//! Does: what needs no lock on the primary, after [`enqueue`]. Does not: plan, or remember versions.
-//! Called by: [`crate::write`]. Read first: [`enqueue`].
+//! Does: what needs no lock on the primary, after [`queue`]. Does not: plan, or remember versions.
+//! Called by: [`crate::write`]. Read first: [`queue`].
 
 use std::sync::Arc;
-use std::task::Poll;
 
-use futures::future::BoxFuture;
 use gleaner_engine::schema::document::Prepared;
-use gleaner_log::{Append, Appended, LogError, ProducerSequence};
+use gleaner_log::{Append, LogError, ProducerSequence, Ticket};
 use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
 
@@ -19,37 +17,23 @@ use crate::fault::log_fault;
 use crate::growth::bytes_of;
 use crate::shard::{Primary, Shard};
 
-/// What becomes of a batch in the log.
-pub(super) type Appending = BoxFuture<'static, Result<Appended, LogError>>;
-
-/// Hands the batch to the log in order: the first poll queues it, before the primary is unlocked.
+/// Queues the batch in the log, while the primary is locked: batches stand there in the order of their seq_nos.
 ///
 /// # Errors
-/// When the log does not take it at all.
-pub(super) fn enqueue(
-    shard: &Arc<Shard>,
+/// When the log does not take it.
+pub(super) fn queue(
+    shard: &Shard,
     primary: &Primary,
     operations: &[Operation],
     producer: Option<ProducerSequence>,
-) -> Result<Appending, LogError> {
-    let append = Append {
+) -> Result<Ticket, LogError> {
+    shard.log.queue(Append {
         shard: shard.key,
         term: primary.term,
         expected_last: primary.next.0.checked_sub(1).map(SeqNo),
         producer,
         batch: operations.iter().map(Operation::encode).collect(),
-    };
-    let log = Arc::clone(&shard.log);
-    let mut appending: Appending = Box::pin(async move { log.append(append).await });
-    let waker = futures::task::noop_waker_ref();
-    match appending
-        .as_mut()
-        .poll(&mut std::task::Context::from_waker(waker))
-    {
-        Poll::Ready(Err(error @ (LogError::TooLarge { .. } | LogError::Busy))) => Err(error),
-        Poll::Ready(outcome) => Ok(Box::pin(async move { outcome })),
-        Poll::Pending => Ok(appending),
-    }
+    })
 }
 
 /// Bytes of operations waiting to be applied up to which a small batch is answered as soon as it is
@@ -58,7 +42,7 @@ const BACKLOG_BYTES: u64 = 8 << 20;
 
 /// A batch on its way, from the log to the index.
 pub(super) struct Batch {
-    pub(super) append: Appending,
+    pub(super) ticket: Ticket,
     pub(super) first: SeqNo,
     pub(super) operations: Vec<Operation>,
     /// What was prepared of their documents, at their places; may be shorter.
@@ -73,14 +57,14 @@ pub(super) struct Batch {
 /// large one it is waited for that it is applied.
 pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafFault> {
     let Batch {
-        append,
+        ticket,
         first,
         operations,
         prepared,
         applied,
         is_awaited,
     } = batch;
-    let appended = match append.await {
+    let appended = match ticket.durable().await {
         Ok(appended) => appended,
         Err(error) => {
             if let LogError::Poisoned { .. } = error {

@@ -4,7 +4,6 @@ use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -160,19 +159,17 @@ fn gated_within(queue_len: usize, queue_bytes: usize) -> (LocalLog, Held) {
     (open(options).0, Held(files))
 }
 
-type Answer<'a> = BoxFuture<'a, Result<Appended, LogError>>;
+type Answer = BoxFuture<'static, Result<Appended, LogError>>;
 
-/// Starts an append and puts it into the queue.
-fn start(log: &LocalLog, number: u64) -> Answer<'_> {
+/// Queues an append.
+fn start(log: &LocalLog, number: u64) -> Answer {
     start_on(log, 0, vec![payload(number)])
 }
 
 /// As [`start`], of some shard.
-fn start_on(log: &LocalLog, number: u32, batch: Vec<Bytes>) -> Answer<'_> {
-    let mut answer = log.append(append(shard(number), batch));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(answer.as_mut().poll(&mut context).is_pending());
-    answer
+fn start_on(log: &LocalLog, number: u32, batch: Vec<Bytes>) -> Answer {
+    let queued = log.queue(append(shard(number), batch));
+    Box::pin(queued.expect("it is queued").durable())
 }
 
 #[tokio::test]
