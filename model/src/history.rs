@@ -119,7 +119,7 @@ impl History {
             (Some(one), Some(another)) => Some(one == another),
             (Some(known), None) => other.terms.agrees_before(known),
             (None, Some(known)) => self.terms.agrees_before(known),
-            (None, None) => None,
+            (None, None) => self.terms.meet_at(shared, &other.terms).then_some(true),
         }
     }
 
@@ -146,6 +146,14 @@ impl History {
 }
 
 impl Terms {
+    /// Returns whether the same term begins at `position` in both logs: then both have all records that its
+    /// primary had before, also where neither has one of its records yet.
+    fn meet_at(&self, position: SeqNo, other: &Self) -> bool {
+        let begins = |(_, start): &&(PrimaryTerm, SeqNo)| *start == position;
+        let begun = self.starts.iter().find(begins);
+        begun.is_some() && begun == other.starts.iter().find(begins)
+    }
+
     /// Returns whether a record of term `earlier`, at a position before those that are known, is in this
     /// log: it is when its term still goes on where they begin.
     fn agrees_before(&self, earlier: PrimaryTerm) -> Option<bool> {
@@ -189,6 +197,18 @@ mod tests {
         // A term without a record yet.
         let opened = history(100, &[(1, 0), (3, 100)]);
         assert_eq!(opened.relation_to(&new), Relation::Lacks(SeqNo(100)));
+    }
+
+    #[test]
+    fn logs_that_one_term_goes_on_from_agree_though_what_was_before_is_forgotten() {
+        // Made from a primary's files at 100, where nothing older was known, and away since.
+        let (copy, primary) = (history(100, &[(3, 100)]), history(300, &[(3, 100)]));
+        assert_eq!(primary.relation_to(&copy), Relation::Holds);
+        assert_eq!(copy.relation_to(&primary), Relation::Lacks(SeqNo(100)));
+        let another = history(300, &[(4, 100)]);
+        assert_eq!(another.relation_to(&copy), Relation::Unknown);
+        let later = history(300, &[(3, 101)]);
+        assert_eq!(later.relation_to(&copy), Relation::Unknown);
     }
 
     #[test]

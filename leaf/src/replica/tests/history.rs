@@ -57,6 +57,31 @@ async fn a_copy_that_was_away_for_too_long_begins_again_from_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_never_had_a_record_comes_back_also_from_far() {
+    let mut cluster = Cluster::start_with(|options| {
+        options.follower_patience = Duration::ZERO;
+    })
+    .await;
+    // Opened while it is to have no copy, it notes no history.
+    cluster.shard("a").await;
+    cluster.hold(&["a", "b"]).await;
+    cluster.write(vec![put(1, 0)]).await;
+    cluster.refresh().await;
+    // Before there is a copy: what the primary had then is known by its files alone.
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    cluster.add("b");
+    cluster.assert_equal("b").await;
+    let own = cluster.leaf("b").own_history(key(1)).await;
+    assert_eq!(own.expect("reads").terms.at(SeqNo(1)), None);
+    cluster.crash("b").await;
+    cluster.write(vec![delete(1), put(2, 1)]).await;
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    assert_eq!(first_available(&cluster).await, SeqNo(4));
+    cluster.again("b");
+    cluster.assert_equal("b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_serving_copy_that_lost_touch_begins_again_from_files() {
     let mut cluster = Cluster::start_with(|options| options.follower_log_bytes = 2_000).await;
     cluster.add("b");
