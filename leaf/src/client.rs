@@ -149,7 +149,7 @@ impl LeafClient for Leaf {
 
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         let shard = self.shard(shard, OPENING_PATIENCE).await?;
-        if shard.role == Role::Primary {
+        if shard.role() == Role::Primary {
             self.refresh_shard(&shard).await?;
         }
         let merging = Arc::clone(&shard);
@@ -191,7 +191,7 @@ impl Leaf {
             return Err(not_here);
         }
         let shard = self.shard(key, patience).await?;
-        match shard.role {
+        match shard.role() {
             Role::Primary => Ok(shard),
             Role::Replica => Err(not_here),
         }

@@ -43,7 +43,7 @@ impl Leaf {
     /// Makes a durable commit and trims the log below it. A replica that shows less than it has
     /// applied makes it when it comes to its next refresh.
     pub(crate) async fn flush_shard(&self, shard: &Arc<Shard>) -> Result<(), LeafFault> {
-        match shard.role {
+        match shard.role() {
             Role::Primary => self.commit(shard, ShardIndex::commit).await,
             Role::Replica => self.flush_replica(shard).await,
         }
@@ -103,7 +103,7 @@ impl Leaf {
     /// What is trimmed must be in the index; what is not yet visible is read back from memory.
     pub(crate) async fn trim(&self, shard: &Arc<Shard>) -> Result<(), LeafFault> {
         let committed = shard.flushes.lock().committed;
-        let below = match shard.role {
+        let below = match shard.role() {
             Role::Primary => {
                 let retention = Retention {
                     patience: self.options.follower_patience,

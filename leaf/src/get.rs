@@ -61,11 +61,11 @@ impl Leaf {
     /// Returns the latest writes that searches may not see yet: the document, or that it is deleted.
     async fn unseen(&self, shard: &Arc<Shard>, ids: &[DocumentId]) -> Result<Unseen, LeafFault> {
         let mut primary = Arc::clone(&shard.primary).lock_owned().await;
-        if shard.needs_resync.load(Ordering::Acquire) && shard.applier.failure().is_none() {
+        if shard.pipeline.state().is_uncertain && shard.applier.failure().is_none() {
             // The map may hold writes that have failed since.
             self.resync(shard, &mut primary).await?;
         }
-        let is_uncertain = shard.needs_resync.load(Ordering::Acquire);
+        let is_uncertain = shard.pipeline.state().is_uncertain;
         let latest = ids
             .iter()
             .filter_map(|id| Some((id.clone(), primary.versions.get(id)?.clone())));

@@ -1,7 +1,7 @@
 //! Opening shard copies: the last durable commit, then the log from there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -14,17 +14,18 @@ use gleaner_model::{
     IndexMeta, MappingVersion, NodeId, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::Leaf;
 use crate::applier::{Applier, told};
 use crate::followers::Followers;
 use crate::healing::Patient;
 use crate::lease::{LeaseTerms, Leases};
+use crate::link::Link;
 use crate::makers::Makers;
 use crate::opening::Opening;
+use crate::pipeline::Pipeline;
 use crate::resting::Resting;
-use crate::role::Role;
 use crate::scrubber::Checks;
 use crate::shard::{Counters, Flushes, Primary, Shard};
 use crate::snapshots::Snapshots;
@@ -37,7 +38,8 @@ const STEPS: u64 = 64;
 
 /// Where a copy goes on from.
 pub(crate) struct Begin {
-    pub(crate) role: Role,
+    /// Of a replica, that to its primary.
+    pub(crate) link: Option<Link>,
     pub(crate) term: PrimaryTerm,
     /// Position after the last record of the log.
     pub(crate) next: SeqNo,
@@ -95,7 +97,7 @@ impl Leaf {
             )
             .await?;
         let begin = Begin {
-            role: Role::Primary,
+            link: None,
             term,
             next,
             applied: next,
@@ -141,7 +143,7 @@ impl Leaf {
         begin: Begin,
     ) -> Shard {
         let Begin {
-            role,
+            link,
             term,
             next,
             applied,
@@ -184,7 +186,7 @@ impl Leaf {
         };
         Shard {
             key: engine.key(),
-            role,
+            link,
             log: Arc::clone(&self.log),
             index: ArcSwap::new(index),
             analyzers: ArcSwap::new(analyzers),
@@ -195,16 +197,11 @@ impl Leaf {
             applier: Applier::new(engine, applied, step_bytes, leases),
             applying: self.applying.clone(),
             views: Views::default(),
-            heard: Mutex::new(now),
-            apart: Mutex::default(),
             followers,
             snapshots: Snapshots::default(),
             room: self.writes.for_shard(),
             gathering: Gathering::default(),
-            in_flight: watch::Sender::new(0),
-            needs_resync: AtomicBool::new(false),
-            num_resyncs: AtomicU64::new(0),
-            has_lost_log: AtomicBool::new(false),
+            pipeline: Pipeline::new(),
             resting: Resting::new(),
             refresh_wanted: Notify::new(),
             interval_changed: Notify::new(),

@@ -68,7 +68,7 @@ impl Leaf {
         seq_no: SeqNo,
         deadline: Duration,
     ) -> Result<Generation, LeafFault> {
-        if shard.role == Role::Replica {
+        if shard.role() == Role::Replica {
             return shard.shows(seq_no.next(), Instant::now() + deadline).await;
         }
         let interval = shard.index.load().settings.refresh_interval_ms;
@@ -140,7 +140,7 @@ impl Shard {
         } else {
             self.engine().view().generation().visible
         };
-        primary.next > shown || self.needs_resync.load(Ordering::Acquire)
+        primary.next > shown || self.pipeline.state().is_uncertain
     }
 
     /// Notes that somebody reads what searches see. Where refreshes rest it has one made and waits for

@@ -5,7 +5,6 @@
 //! is in the log. Attempts come after 1 s, 2 s, 4 s and so on, at most 10 min apart.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -39,7 +38,7 @@ impl Leaf {
         let shards = self.shards.lock();
         let has_failed = |slot: &Slot| match slot {
             Slot::Open(shard) => {
-                shard.applier.failure().is_some() && !shard.has_lost_log.load(Ordering::Acquire)
+                shard.applier.failure().is_some() && !shard.pipeline.state().is_lost
             }
             Slot::Failed(_) => true,
             Slot::Opening(_) | Slot::Closing => false,

@@ -142,7 +142,9 @@ impl Keeper {
             Err(halt) => Err(halt),
         };
         if let Err(Halt::Kept(reason)) = caught_up {
-            shard.part(reason);
+            if let Some(link) = &shard.link {
+                link.part(reason);
+            }
         } else if let Err(halt) = caught_up {
             drop(follower);
             // Nobody else has it; its folder must be free before it is opened again.

@@ -63,7 +63,7 @@ impl ReplicationClient for Leaf {
             true => self.copy_with_files(call.shard, FILES_PATIENCE).await?,
             false => self.source_shard(call.shard, &call.follower).await?,
         };
-        if let (Some(held), Role::Primary) = (&call.held, shard.role) {
+        if let (Some(held), Role::Primary) = (&call.held, shard.role()) {
             let follower = (&call.follower, held);
             self.check_follower(&shard, follower, true).await?;
         }
@@ -72,7 +72,7 @@ impl ReplicationClient for Leaf {
         shard
             .followers
             .heard(&call.follower, committed, Instant::now());
-        match shard.role {
+        match shard.role() {
             Role::Primary => self.flush_shard(&shard).await?,
             // For a primary, which will show all of it once it has the files.
             Role::Replica => self.commit_applied(&shard).await?,
@@ -94,7 +94,7 @@ impl ReplicationClient for Leaf {
             .followers
             .heard(&follower, next_seq_no, Instant::now());
         // A copy opened from the files shows all that is in them: let all copies come to show it.
-        if shard.role == Role::Primary {
+        if shard.role() == Role::Primary {
             // Nobody followed when it was opened, where nothing is noted.
             let term = shard.primary.lock().await.term;
             let noted = self.begin_term(shard.key, term).await;

@@ -1,7 +1,6 @@
 //! After a failed append: what the log holds is read again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use gleaner_log::LogError;
 use gleaner_model::{Operation, SeqNo};
@@ -35,8 +34,7 @@ impl Leaf {
         }
         primary.versions.keep_tombstones(next);
         primary.next = next;
-        shard.num_resyncs.fetch_add(1, Ordering::AcqRel);
-        shard.needs_resync.store(false, Ordering::Release);
+        shard.pipeline.read_again();
         tracing::info!(shard = %shard.key, %next, "log read again after a failed append");
         Ok(())
     }

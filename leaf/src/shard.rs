@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
@@ -12,13 +12,15 @@ use gleaner_log::{LogError, ShardLog};
 use gleaner_model::{IndexMeta, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_proto::read::ShardCounters;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::applier::Applier;
 use crate::applying::Applying;
 use crate::followers::Followers;
+use crate::link::Link;
 use crate::makers::Makers;
 use crate::opening::Opening;
+use crate::pipeline::{Pipeline, PipelineState};
 use crate::resting::Resting;
 use crate::role::Role;
 use crate::scrubber::Checks;
@@ -26,10 +28,6 @@ use crate::snapshots::Snapshots;
 use crate::versions::VersionMap;
 use crate::views::Views;
 use crate::write::{Gathering, ShardRoom};
-
-/// How long a replica may not hear of its primary until that is told: half as long again as an answer
-/// takes to come while nothing is written.
-pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(15);
 
 /// Where a shard stands on this leaf.
 #[derive(Clone)]
@@ -47,8 +45,8 @@ pub(crate) enum Slot {
 /// An open shard copy.
 pub(crate) struct Shard {
     pub(crate) key: ShardKey,
-    /// A copy keeps the role it was opened with.
-    pub(crate) role: Role,
+    /// Of a replica, that to its primary. A copy keeps the role it was opened with.
+    pub(crate) link: Option<Link>,
     pub(crate) log: Arc<dyn ShardLog>,
     pub(crate) index: ArcSwap<IndexMeta>,
     pub(crate) analyzers: ArcSwap<AnalyzerRegistry>,
@@ -63,10 +61,6 @@ pub(crate) struct Shard {
     /// Threads that apply operations.
     pub(crate) applying: Applying,
     pub(crate) views: Views,
-    /// When a replica last heard of its primary.
-    pub(crate) heard: Mutex<Instant>,
-    /// Why a replica serves what it has without following its primary.
-    pub(crate) apart: Mutex<Option<Arc<str>>>,
     /// Those who follow this copy's log.
     pub(crate) followers: Followers,
     /// Durable commits that followers copy.
@@ -75,14 +69,8 @@ pub(crate) struct Shard {
     pub(crate) room: ShardRoom,
     /// Small calls that are about to be written together.
     pub(crate) gathering: Gathering,
-    /// Batches queued in the log and not yet applied.
-    pub(crate) in_flight: watch::Sender<usize>,
-    /// An append failed: what follows [`Primary::next`] in the log is unknown until it is read again.
-    pub(crate) needs_resync: AtomicBool,
-    /// Times that it was read again: what was ordered before may be lost, its positions may be taken.
-    pub(crate) num_resyncs: AtomicU64,
-    /// Its log takes nothing any more.
-    pub(crate) has_lost_log: AtomicBool,
+    /// Batches between the log and the index.
+    pub(crate) pipeline: Pipeline,
     /// Whether refreshes are left out because nobody reads.
     pub(crate) resting: Resting,
     /// Tells the refresh loop that the version map is full, or that somebody reads after a rest.
@@ -121,40 +109,6 @@ pub(crate) struct Flushes {
     /// Where the last round of maintenance found the applied operations, and since when.
     pub(crate) idle_at: SeqNo,
     pub(crate) idle_since: Instant,
-}
-
-/// Counts a batch as in flight until dropped. A batch that is not known to be applied leaves the
-/// shard to be read again from its log, also when its task panics.
-pub(crate) struct InFlight {
-    shard: Arc<Shard>,
-    is_applied: bool,
-}
-
-impl InFlight {
-    /// Counts one more batch.
-    pub(crate) fn begin(shard: &Arc<Shard>) -> Self {
-        shard.in_flight.send_modify(|count| *count += 1);
-        Self {
-            shard: Arc::clone(shard),
-            is_applied: false,
-        }
-    }
-
-    /// Ends with what became of the batch.
-    pub(crate) fn end(mut self, is_applied: bool) {
-        self.is_applied = is_applied;
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        // Before the count falls: whoever waits for it to reach 0 must see the mark. No lock is
-        // taken here, because that waiter holds the primary.
-        if !self.is_applied {
-            self.shard.needs_resync.store(true, Ordering::Release);
-        }
-        self.shard.in_flight.send_modify(|count| *count -= 1);
-    }
 }
 
 /// What the shard has done since it was opened.
@@ -216,71 +170,49 @@ impl Shard {
 
     /// Waits until no batch is under way. Who holds the primary keeps new ones from beginning.
     pub(crate) async fn wait_idle(&self) {
-        let mut in_flight = self.in_flight.subscribe();
-        // An error means that the sender is gone, and it lives in `self`.
-        drop(in_flight.wait_for(|count| *count == 0).await);
+        let is_idle = |state: PipelineState| state.num_in_flight == 0;
+        self.pipeline.wait_for(is_idle).await;
     }
 
     /// Stops the copy because its log takes nothing any more until the process is started again: it
     /// goes on to serve what it shows, and is not opened anew.
     pub(crate) fn lose_log(&self, error: &LogError) {
-        self.has_lost_log.store(true, Ordering::Release);
+        self.pipeline.lose();
         self.applier
             .stop(&format!("{error}; it serves what it shows until a restart"));
     }
 
     /// Waits until it is known what becomes of the operations that were ordered below `ordered` when the
-    /// log had been read again `num_resyncs` times; returns whether all of them are durable and applied.
-    pub(crate) async fn has_settled(&self, ordered: SeqNo, num_resyncs: u64) -> bool {
+    /// log had been read again `num_readings` times; returns whether all of them are durable and applied.
+    pub(crate) async fn has_settled(&self, ordered: SeqNo, num_readings: u64) -> bool {
         let is_applied = || self.applier.next() >= ordered;
-        let is_same = || self.num_resyncs.load(Ordering::Acquire) == num_resyncs;
-        let is_lost =
-            || self.needs_resync.load(Ordering::Acquire) || self.applier.failure().is_some();
-        // Whoever brings them says so before it is counted out.
-        let mut in_flight = self.in_flight.subscribe();
-        let is_known = |_: &usize| is_applied() || is_lost() || !is_same();
-        drop(in_flight.wait_for(is_known).await);
+        let is_same = |state: PipelineState| state.num_readings == num_readings;
+        // A batch is applied, or the shard stopped, before it is counted out.
+        let is_known = |state: PipelineState| {
+            let is_lost = state.is_uncertain || self.applier.failure().is_some();
+            is_applied() || is_lost || !is_same(state)
+        };
+        self.pipeline.wait_for(is_known).await;
         // In this order: others may have taken their positions since.
-        is_applied() && is_same()
+        is_applied() && is_same(self.pipeline.state())
     }
 
-    /// Returns for how long a replica has not heard of its primary, once that is long.
-    pub(crate) fn silent_for(&self) -> Option<Duration> {
-        let silent = self.heard.lock().elapsed();
-        (self.role == Role::Replica && silent >= SILENT_AFTER).then_some(silent)
-    }
-
-    /// Notes why a replica does not follow its primary and goes on as it is.
-    pub(crate) fn part(&self, reason: String) {
-        let mut apart = self.apart.lock();
-        if apart.as_deref() != Some(&*reason) {
-            tracing::warn!(shard = %self.key, reason, "replica serves what it has");
-            *apart = Some(reason.into());
-        }
-    }
-
-    /// Notes that a replica follows its primary.
-    pub(crate) fn rejoin(&self) {
-        if self.apart.lock().take().is_some() {
-            tracing::info!(shard = %self.key, "replica follows its primary again");
+    /// Returns what this copy is among those of its shard.
+    pub(crate) fn role(&self) -> Role {
+        match self.link {
+            Some(_) => Role::Replica,
+            None => Role::Primary,
         }
     }
 
     /// Returns whether what it serves may lack acknowledged writes: a replica without its primary.
     pub(crate) fn may_be_stale(&self) -> bool {
-        let is_apart = || self.apart.lock().is_some();
-        self.role == Role::Replica && (is_apart() || self.silent_for().is_some())
+        self.link.as_ref().is_some_and(Link::is_cut_off)
     }
 
     /// Returns why what a replica serves may be old.
     pub(crate) fn cut_off(&self) -> Option<String> {
-        let apart = self.apart.lock().as_ref().map(ToString::to_string);
-        apart.or_else(|| {
-            let silent_s = self.silent_for()?.as_secs();
-            Some(format!(
-                "its primary has not been heard of for {silent_s} s"
-            ))
-        })
+        self.link.as_ref()?.cut_off()
     }
 
     /// Returns whether searches see everything that was applied.

@@ -75,7 +75,7 @@ impl Leaf {
 }
 
 async fn state_of(shard: &Arc<Shard>) -> ShardState {
-    let next = match shard.role {
+    let next = match shard.role() {
         Role::Primary => shard.primary.lock().await.next,
         Role::Replica => shard.applier.next(),
     };
@@ -92,7 +92,7 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
     };
     ShardState {
         shard: shard.key,
-        is_primary: shard.role == Role::Primary,
+        is_primary: shard.role() == Role::Primary,
         phase,
         reason,
         generation: shard.engine().view().generation(),

@@ -34,7 +34,7 @@ impl Leaf {
         shard.refuse_writes().await;
         // A replica that shows less than it has applied leaves the rest to its log: see
         // `flush_shard`.
-        if has_failed || (shard.role == Role::Replica && !shard.shows_all()) {
+        if has_failed || (shard.role() == Role::Replica && !shard.shows_all()) {
             return;
         }
         if let Err(fault) = self.commit(shard, ShardIndex::close).await {

@@ -41,7 +41,7 @@ impl Shard {
             self.engine().view().generation() == view.generation()
                 && self.applier.failure().is_none()
                 && self.shows_all()
-                && *self.in_flight.borrow() == 0
+                && self.pipeline.state().num_in_flight == 0
         };
         let lease = leases.give(is_newest)?;
         Some(Box::new(Unmatched { extent, lease }))

@@ -31,7 +31,6 @@ mod plan;
 mod queue;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use gleaner_log::ProducerSequence;
 use gleaner_model::{Operation, OperationKind, PrimaryTerm, SeqNo};
@@ -42,7 +41,8 @@ use tokio::sync::OwnedMutexGuard;
 use crate::Leaf;
 use crate::fault::log_fault;
 use crate::idempotency::Answered;
-use crate::shard::{InFlight, Primary, Shard};
+use crate::pipeline::InFlight;
+use crate::shard::{Primary, Shard};
 pub(crate) use again::MAX_AGAIN;
 use append::{Batch, finish};
 pub(crate) use gather::Gathering;
@@ -130,10 +130,10 @@ impl Leaf {
                 }
                 Planned::Ready(plan) if plan.operations.is_empty() && call.producer.is_none() => {
                     let ordered = guard.next;
-                    let num_resyncs = shard.num_resyncs.load(Ordering::Acquire);
+                    let num_readings = shard.pipeline.state().num_readings;
                     drop(guard);
                     // The answer rests on writes that may not be durable yet.
-                    if shard.has_settled(ordered, num_resyncs).await {
+                    if shard.has_settled(ordered, num_readings).await {
                         outcomes.extend(plan.outcomes);
                     }
                 }
@@ -279,7 +279,7 @@ impl Leaf {
                 asked,
             });
         }
-        if shard.needs_resync.load(Ordering::Acquire) {
+        if shard.pipeline.state().is_uncertain {
             self.resync(shard, primary).await?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use gleaner_proto::write::{Condition, WriteAction, WriteCall, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
 
 use super::*;
-use crate::testing::{Fixture, PATIENCE, call, item, key, put};
+use crate::testing::{Fixture, PATIENCE, call, item, key, put, soon};
 
 async fn fault(fixture: &Fixture, n: u8) -> String {
     let opened = fixture.leaf.shard(key(n), PATIENCE).await;
@@ -205,13 +205,8 @@ async fn a_deleted_index_leaves_neither_files_nor_log_although_it_is_written_to(
     let fate = fixture.log.hold_next();
     let leaf = Arc::clone(&fixture.leaf);
     let write = tokio::spawn(async move { leaf.write(call(vec![put("b", "{}")])).await });
-    let mut in_flight = shard.in_flight.subscribe();
-    let begun = in_flight.wait_for(|count| *count == 1);
-    drop(
-        tokio::time::timeout(PATIENCE, begun)
-            .await
-            .expect("it is queued"),
-    );
+    let begun = shard.pipeline.wait_for(|state| state.num_in_flight == 1);
+    soon(begun).await;
     drop(shard);
     fixture.change(|state| state.indices.clear()).await;
     let mut changes = fixture.leaf.changes.subscribe();

@@ -14,9 +14,10 @@ use gleaner_proto::replicate::{LogPage, LogTailCall};
 use super::Halt;
 use super::pause::Pause;
 use crate::Leaf;
+use crate::link::SILENT_AFTER;
 use crate::opening::Opening;
 use crate::recovery::PAGE_BYTES as OWN_PAGE_BYTES;
-use crate::shard::{SILENT_AFTER, Shard};
+use crate::shard::Shard;
 use agree::{check_order, check_range, compare};
 
 /// Why nothing can be asked of the primary.
@@ -46,8 +47,6 @@ pub(super) struct Follower {
     /// Whether the last record here was found to be the primary's too since the connection last
     /// failed.
     is_compared: bool,
-    /// Whether it was told that the primary has not been heard of for long.
-    is_cut_off: bool,
     /// Whether the copy serves.
     is_serving: bool,
     /// When it began to ask for what the primary has.
@@ -73,7 +72,6 @@ impl Follower {
             opening: Arc::clone(opening),
             next: shard.applier.next(),
             is_compared: false,
-            is_cut_off: false,
             is_serving: false,
             begun: Instant::now(),
             term: PrimaryTerm::default(),
@@ -152,7 +150,9 @@ impl Follower {
             match taken {
                 Ok(()) => {}
                 Err(Halt::Kept(reason)) => {
-                    self.shard.part(reason.clone());
+                    if let Some(link) = &self.shard.link {
+                        link.part(reason.clone());
+                    }
                     if let Err(halt) = self.later(reason).await {
                         return halt;
                     }
@@ -187,15 +187,9 @@ impl Follower {
 
     /// Pauses after something that may pass.
     async fn later(&mut self, reason: String) -> Result<(), Halt> {
-        match self.shard.silent_for().filter(|_| !self.is_cut_off) {
-            Some(silent) => {
-                self.is_cut_off = true;
-                let silent_s = silent.as_secs();
-                tracing::warn!(shard = %self.shard.key, silent_s, reason, "primary is not heard of");
-            }
-            None => {
-                tracing::debug!(shard = %self.shard.key, reason, "the primary is asked again");
-            }
+        tracing::debug!(shard = %self.shard.key, reason, "the primary is asked again");
+        if let Some(link) = &self.shard.link {
+            link.report_silence(&reason);
         }
         self.is_compared = false;
         if !self.is_serving && self.begun.elapsed() >= SERVE_OLD_AFTER {
@@ -231,7 +225,9 @@ impl Follower {
             }
             fault => Halt::later(&fault),
         })?;
-        self.hear();
+        if let Some(link) = &self.shard.link {
+            link.hear(Instant::now());
+        }
         check_range(self.next, &page)?;
         let is_page = match last {
             Some(last) => compare(&last, &mut page)?,
@@ -239,7 +235,9 @@ impl Follower {
             None => true,
         };
         self.is_compared = true;
-        self.shard.rejoin();
+        if let Some(link) = &self.shard.link {
+            link.rejoin();
+        }
         if !is_page {
             return Ok(None);
         }
@@ -254,14 +252,6 @@ impl Follower {
         }
         let held = self.leaf.own_history(self.shard.key).await;
         held.map(Some).map_err(Halt::Later)
-    }
-
-    /// Notes that the primary has answered.
-    fn hear(&mut self) {
-        *self.shard.heard.lock() = Instant::now();
-        if std::mem::take(&mut self.is_cut_off) {
-            tracing::info!(shard = %self.shard.key, "primary is heard of again");
-        }
     }
 
     /// Returns the copy's last record when it is to be compared with the primary's.

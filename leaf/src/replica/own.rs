@@ -9,9 +9,9 @@ use gleaner_log::{Beginning, LogError};
 use gleaner_model::{IndexMeta, MappingVersion, PrimaryTerm, SeqNo};
 
 use super::{Halt, Keeper};
+use crate::link::Link;
 use crate::mapping::analyzers_of;
 use crate::recovery::{Begin, check_mapping};
-use crate::role::Role;
 use crate::shard::Shard;
 use crate::versions::VersionMap;
 
@@ -40,7 +40,7 @@ impl Keeper {
         let next = self.open_log(checkpoint.next_seq_no).await?;
         let term = index.primary_terms.get(self.key.shard.0 as usize);
         let begin = Begin {
-            role: Role::Replica,
+            link: Some(Link::new(self.key)),
             term: term.copied().unwrap_or(PrimaryTerm(1)),
             next,
             applied: checkpoint.next_seq_no,

@@ -208,15 +208,10 @@ async fn a_second_failure_while_the_log_is_read_again_blocks_nobody() {
         let leaf = Arc::clone(&fixture.leaf);
         tokio::spawn(async move { leaf.write(call(vec![put(id, "{}")])).await })
     };
-    let mut in_flight = shard.in_flight.subscribe();
     let first = write("a");
-    soon(in_flight.wait_for(|count| *count == 1))
-        .await
-        .expect("the shard lives");
+    soon(shard.pipeline.wait_for(|state| state.num_in_flight == 1)).await;
     let second = write("b");
-    soon(in_flight.wait_for(|count| *count == 2))
-        .await
-        .expect("the shard lives");
+    soon(shard.pipeline.wait_for(|state| state.num_in_flight == 2)).await;
     let [first_fate, second_fate] = fates;
     first_fate.send(false).expect("held");
     assert!(soon(first).await.expect("ends").is_err());
@@ -239,10 +234,7 @@ async fn what_was_queued_behind_a_refused_batch_is_refused_too() {
     let fate = fixture.log.hold_next();
     let leaf = Arc::clone(&fixture.leaf);
     let first = tokio::spawn(async move { leaf.write(call(vec![put("a", "{}")])).await });
-    let mut in_flight = shard.in_flight.subscribe();
-    soon(in_flight.wait_for(|count| *count == 1))
-        .await
-        .expect("the shard lives");
+    soon(shard.pipeline.wait_for(|state| state.num_in_flight == 1)).await;
     let behind = fixture.write(vec![put("b", "{}")]).await;
     assert!(
         matches!(behind, Err(LeafFault::Indeterminate { .. })),
@@ -259,10 +251,9 @@ async fn what_was_queued_behind_a_refused_batch_is_refused_too() {
 /// Writes `a`, and goes away once that is on its way to the log, which holds it.
 async fn give_up(fixture: &Fixture, shard: &Shard) {
     let mut write = Box::pin(fixture.leaf.write(call(vec![put("a", "{}")])));
-    let mut in_flight = shard.in_flight.subscribe();
     tokio::select! {
         _ = &mut write => panic!("it is held"),
-        begun = in_flight.wait_for(|count| *count == 1) => drop(begun),
+        () = shard.pipeline.wait_for(|state| state.num_in_flight == 1) => {}
     }
 }
 
@@ -339,10 +330,7 @@ async fn a_rejected_write_says_that_the_queue_is_full() {
     let first =
         tokio::spawn(async move { leaf.write(call(vec![put("a", "{}"), put("b", "{}")])).await });
     let shard = fixture.shard().await;
-    let mut in_flight = shard.in_flight.subscribe();
-    soon(in_flight.wait_for(|count| *count == 1))
-        .await
-        .expect("the shard lives");
+    soon(shard.pipeline.wait_for(|state| state.num_in_flight == 1)).await;
     let rejected = fixture.write(vec![put("c", "{}"), put("d", "{}")]).await;
     assert_eq!(
         rejected,
@@ -372,11 +360,8 @@ async fn what_changes_nothing_is_answered_once_what_it_saw_is_durable() {
                 let leaf = Arc::clone(&fixture.leaf);
                 tokio::spawn(async move { leaf.write(call(vec![item])).await })
             };
-            let mut in_flight = shard.in_flight.subscribe();
             let first = write(update("a", r#"{"n":1}"#, true));
-            soon(in_flight.wait_for(|count| *count == 1))
-                .await
-                .expect("the shard lives");
+            soon(shard.pipeline.wait_for(|state| state.num_in_flight == 1)).await;
             let is_creation = matches!(again.action, WriteAction::Index { .. });
             let mut asked = Box::pin(fixture.leaf.write(call(vec![again])));
             // Planned at once, as nothing else is asked of the shard.

@@ -10,8 +10,8 @@ use gleaner_proto::replicate::LogRecord;
 
 use super::Follower;
 use crate::applier::is_refresh;
+use crate::pipeline::InFlight;
 use crate::replica::Halt;
-use crate::shard::InFlight;
 
 impl Follower {
     /// Makes records durable in the copy's log and applies them.

@@ -15,7 +15,7 @@ use gleaner_query::resolved::{Clause, Statistics};
 use tokio::sync::watch;
 
 use super::cluster::*;
-use crate::shard::SILENT_AFTER;
+use crate::link::SILENT_AFTER;
 use crate::testing::{PATIENCE, call, key};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,8 @@ async fn a_copy_that_does_not_hear_of_its_primary_says_so_and_goes_on_serving() 
     let cut = refused.wait_for(|refused| *refused > 0);
     drop(soon(cut).await.expect("the wires live"));
     let long_ago = Instant::now().checked_sub(SILENT_AFTER);
-    *shard.heard.lock() = long_ago.expect("the machine has run that long");
+    let link = shard.link.as_ref().expect("it is a replica");
+    link.hear(long_ago.expect("the machine has run that long"));
     let states = leaf.shard_states().await.expect("its own");
     assert_eq!(states[0].phase, ShardPhase::Started);
     let reason = states[0].reason.as_deref().unwrap_or_default();
@@ -179,7 +180,7 @@ async fn a_copy_that_does_not_hear_of_its_primary_says_so_and_goes_on_serving() 
     assert!(found(leaf, all).await.is_ok());
     cluster.wire().is_away.send_replace(false);
     soon(async {
-        while shard.silent_for().is_some() {
+        while link.is_cut_off() {
             tokio::task::yield_now().await;
         }
     })

@@ -13,7 +13,7 @@ use gleaner_proto::search::StatisticsCall;
 use gleaner_query::resolved::{Clause, Scalar, Statistics};
 
 use super::cluster::*;
-use crate::shard::SILENT_AFTER;
+use crate::link::SILENT_AFTER;
 use crate::testing::{PATIENCE, id, key};
 
 /// Returns of each answer that the copy of `name` can give whether it is marked.
@@ -109,7 +109,8 @@ async fn a_copy_that_is_cut_off_marks_its_answers_and_promises_nothing() {
     let cut = refused.wait_for(|refused| *refused > 0);
     drop(soon(cut).await.expect("the wires live"));
     let long_ago = Instant::now().checked_sub(SILENT_AFTER);
-    *shard.heard.lock() = long_ago.expect("the machine has run that long");
+    let link = shard.link.as_ref().expect("it is a replica");
+    link.hear(long_ago.expect("the machine has run that long"));
     let cut_off = found(cluster.leaf("b"), ask()).await.expect("searches");
     assert!(cut_off.may_be_stale && cut_off.unmatched.is_none());
     assert_eq!(marks(&cluster, "b").await, [true; 5]);

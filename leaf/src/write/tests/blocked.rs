@@ -27,10 +27,7 @@ async fn a_block_is_settled_once_the_writes_before_it_have_ended() {
         tokio::spawn(async move { leaf.write(call(items)).await })
     };
     let first = write(vec![put("a", "{}")]);
-    let mut in_flight = shard.in_flight.subscribe();
-    soon(in_flight.wait_for(|count| *count == 1))
-        .await
-        .expect("the shard lives");
+    soon(shard.pipeline.wait_for(|state| state.num_in_flight == 1)).await;
     // It came before the block and waits for its turn until there is one.
     let primary = shard.primary.lock().await;
     let mut queued = Box::pin(fixture.leaf.write(call(vec![update("b", "{}", true)])));
@@ -61,12 +58,9 @@ async fn a_block_is_not_settled_while_the_fate_of_a_lost_write_is_unknown() {
     let shard = fixture.shard().await;
     fixture.log.refuse_next();
     assert!(fixture.write(vec![put("a", "{}")]).await.is_err());
-    assert!(shard.needs_resync.load(Ordering::Acquire));
+    assert!(shard.pipeline.state().is_uncertain);
     block(&fixture).await;
     let settled = soon(fixture.leaf.write(call(Vec::new()))).await;
     assert!(settled.is_ok());
-    assert!(
-        !shard.needs_resync.load(Ordering::Acquire),
-        "it is known now"
-    );
+    assert!(!shard.pipeline.state().is_uncertain, "it is known now");
 }
