@@ -29,7 +29,7 @@ pub struct Analyzer {
 
 /// A building block with the name the user knows it by.
 #[derive(Debug, Clone)]
-pub(crate) struct Named<T> {
+pub(crate) struct NamedBlock<T> {
     pub(crate) name: String,
     pub(crate) part: T,
 }
@@ -37,9 +37,9 @@ pub(crate) struct Named<T> {
 /// The parts of an analyzer, in the order in which text meets them.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    pub(crate) char_filters: Vec<Named<Arc<dyn CharFilter>>>,
-    pub(crate) tokenizer: Named<Arc<dyn Tokenizer>>,
-    pub(crate) filters: Vec<Named<Filter>>,
+    pub(crate) char_filters: Vec<NamedBlock<Arc<dyn CharFilter>>>,
+    pub(crate) tokenizer: NamedBlock<Arc<dyn Tokenizer>>,
+    pub(crate) filters: Vec<NamedBlock<Filter>>,
 }
 
 impl Analyzer {
@@ -162,7 +162,7 @@ impl Analyzer {
     /// Returns whether some part of it looks at all tokens of a value together, as filters of synonyms and
     /// shingles do: it takes memory for all of them, and not for one at a time.
     pub fn gathers_tokens(&self) -> bool {
-        let is_list = |filter: &Named<Filter>| matches!(filter.part, Filter::List(_));
+        let is_list = |filter: &NamedBlock<Filter>| matches!(filter.part, Filter::List(_));
         self.chain.filters.iter().any(is_list)
     }
 
@@ -229,7 +229,7 @@ impl Chain {
 
     /// Runs the tokenizer and all filters on text that has passed the character filters.
     fn run_filtered(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
-        let is_list = |filter: &Named<Filter>| matches!(filter.part, Filter::List(_));
+        let is_list = |filter: &NamedBlock<Filter>| matches!(filter.part, Filter::List(_));
         let num_streaming = self
             .filters
             .iter()
@@ -255,7 +255,7 @@ impl Chain {
     /// Runs the tokenizer and filters that look at single tokens.
     fn stream(
         &self,
-        filters: &[Named<Filter>],
+        filters: &[NamedBlock<Filter>],
         text: &str,
         sink: &mut dyn FnMut(TokenRef<'_>),
     ) -> u32 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    analyzer::Named,
+    analyzer::NamedBlock,
     char_filter::{self, CharFilter},
     filter::{Filter, Word},
 };
@@ -17,15 +17,15 @@ pub struct Normalizer {
 
 #[derive(Debug)]
 struct Parts {
-    char_filters: Vec<Named<Arc<dyn CharFilter>>>,
-    filters: Vec<Named<Filter>>,
+    char_filters: Vec<NamedBlock<Arc<dyn CharFilter>>>,
+    filters: Vec<NamedBlock<Filter>>,
 }
 
 impl Normalizer {
     pub(crate) fn new(
         name: &str,
-        char_filters: Vec<Named<Arc<dyn CharFilter>>>,
-        filters: Vec<Named<Filter>>,
+        char_filters: Vec<NamedBlock<Arc<dyn CharFilter>>>,
+        filters: Vec<NamedBlock<Filter>>,
     ) -> Self {
         Self {
             name: name.into(),

@@ -40,7 +40,7 @@ impl<'a> ContextId<'a> {
 
 /// A context that was opened.
 #[derive(Debug, Clone)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedContext {
     kind: ContextKind,
     number: u64,
     /// Id that it was opened with.
@@ -52,7 +52,7 @@ pub(crate) struct Opened {
     until: Instant,
 }
 
-impl Opened {
+impl OpenedContext {
     /// Begins its time anew; a shorter one than is left changes nothing, as on the leaves.
     fn renew(&mut self, keep_alive: Duration) {
         // What an id says may be beyond what the clock can tell; no leaf lives by that.
@@ -66,7 +66,7 @@ impl Opened {
 /// The contexts opened and not known to be gone.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    opened: Mutex<VecDeque<Opened>>,
+    opened: Mutex<VecDeque<OpenedContext>>,
 }
 
 impl Contexts {
@@ -80,7 +80,7 @@ impl Contexts {
         if opened.len() == MAX_LISTED {
             opened.pop_front();
         }
-        opened.push_back(Opened {
+        opened.push_back(OpenedContext {
             kind,
             number: context.number,
             first: id.text.to_owned(),
@@ -130,7 +130,7 @@ impl Contexts {
     }
 
     /// Returns all of a kind that are alive, the oldest first.
-    pub(crate) fn all(&self, kind: ContextKind) -> Vec<Opened> {
+    pub(crate) fn all(&self, kind: ContextKind) -> Vec<OpenedContext> {
         let mut opened = self.opened.lock();
         leave_out_expired(&mut opened);
         opened
@@ -141,16 +141,16 @@ impl Contexts {
     }
 }
 
-fn leave_out_expired(opened: &mut VecDeque<Opened>) {
+fn leave_out_expired(opened: &mut VecDeque<OpenedContext>) {
     let now = Instant::now();
     opened.retain(|known| known.until > now);
 }
 
 /// Returns what is known of the context of `id` if it is alive, and what the id says.
 fn find<'a>(
-    opened: &'a mut VecDeque<Opened>,
+    opened: &'a mut VecDeque<OpenedContext>,
     id: ContextId<'_>,
-) -> Option<(&'a mut Opened, Context)> {
+) -> Option<(&'a mut OpenedContext, Context)> {
     let (context, now) = (id.context?, Instant::now());
     let known = opened
         .iter_mut()

@@ -32,7 +32,7 @@ use crate::service::{App, Routes};
 #[derive(Clone)]
 pub struct Dialect {
     /// Empty as long as there is no root.
-    pub(crate) spoken: Arc<OnceLock<Spoken>>,
+    pub(crate) spoken: Arc<OnceLock<DialectRoutes>>,
     /// What answers until there is one.
     pub(crate) before: Router,
 }
@@ -58,10 +58,10 @@ impl Dialect {
             metrics,
             contexts: Contexts::default(),
         });
-        let routes = Routed(Arc::new(Routes::new(app, routes)));
+        let routes = RouteService(Arc::new(Routes::new(app, routes)));
         let packing = Compression::new(routes.clone());
         Self {
-            spoken: Arc::new(OnceLock::from(Spoken { routes, packing })),
+            spoken: Arc::new(OnceLock::from(DialectRoutes { routes, packing })),
             before: Router::new(),
         }
     }
@@ -95,17 +95,17 @@ type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
 /// The routes of all tables over a root.
 #[derive(Clone)]
-pub(crate) struct Spoken {
-    routes: Routed,
+pub(crate) struct DialectRoutes {
+    routes: RouteService,
     /// The same, for clients that take packed answers.
-    packing: Compression<Routed>,
+    packing: Compression<RouteService>,
 }
 
 /// The routes as a service.
 #[derive(Clone)]
-struct Routed(Arc<Routes>);
+struct RouteService(Arc<Routes>);
 
-impl Service<http::Request<Body>> for Routed {
+impl Service<http::Request<Body>> for RouteService {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Answering;
@@ -120,7 +120,7 @@ impl Service<http::Request<Body>> for Routed {
     }
 }
 
-impl Spoken {
+impl DialectRoutes {
     fn answer(&self, mut request: http::Request<Body>) -> Answering {
         let access = Access::begin(&request);
         middleware::trim_path(&mut request);
@@ -142,7 +142,7 @@ impl Spoken {
     }
 }
 
-fn packed(packing: Compression<Routed>, request: http::Request<Body>) -> Answering {
+fn packed(packing: Compression<RouteService>, request: http::Request<Body>) -> Answering {
     Box::pin(async move {
         let Ok(packed) = packing.oneshot(request).await;
         Ok(packed.map(Body::new))
@@ -155,7 +155,7 @@ pub(crate) mod tests {
     use gleaner_model::ClusterState;
     use gleaner_proto::{GrpcLeaf, Peer};
     use gleaner_root::leaves::SingleLeaf;
-    use gleaner_root::{Located, RootOptions};
+    use gleaner_root::{LeafHandle, RootOptions};
     use http::{Request, Response, StatusCode};
     use http_body_util::BodyExt as _;
 
@@ -172,7 +172,7 @@ pub(crate) mod tests {
 
     pub(crate) fn root_with(options: RootOptions) -> Arc<Root> {
         let peer = Peer::new("127.0.0.1:1").expect("an address");
-        let leaf = Located {
+        let leaf = LeafHandle {
             node: gleaner_model::NodeId("away".into()),
             client: Arc::new(GrpcLeaf::new(peer)),
         };

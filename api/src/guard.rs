@@ -41,9 +41,9 @@ pub struct Guard {
 }
 
 /// A request that may pass.
-pub(crate) struct Passed(Option<Grant>);
+pub(crate) struct CheckedRequest(Option<Grant>);
 
-impl Passed {
+impl CheckedRequest {
     /// Adds to the answer what its origin must see.
     pub(crate) fn mark(self, response: &mut Response<Body>) {
         if let Some(grant) = self.0 {
@@ -54,14 +54,17 @@ impl Passed {
 
 impl Guard {
     /// Lets a request pass, or answers it.
-    pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<Passed, Box<Response<Body>>> {
+    pub(crate) fn check<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<CheckedRequest, Box<Response<Body>>> {
         if OPEN_PATHS.contains(&request.uri().path()) {
-            return Ok(Passed(None));
+            return Ok(CheckedRequest(None));
         }
         self.check_host(request).map_err(|error| refused(&error))?;
         let headers = request.headers();
         if headers.get(header::ORIGIN).is_none() && headers.get(FETCH_SITE).is_none() {
-            return Ok(Passed(None));
+            return Ok(CheckedRequest(None));
         }
         let allowed = self.check_origin(request);
         let allowed = allowed.map_err(|error| refused(&error))?;
@@ -71,7 +74,7 @@ impl Guard {
                 grant.add_to_preflight(response.headers_mut());
                 Err(Box::new(response))
             }
-            allowed => Ok(Passed(allowed)),
+            allowed => Ok(CheckedRequest(allowed)),
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Leftover {
 }
 
 /// The body as it is given to whoever answers.
-struct Lent(Arc<Mutex<Shared>>);
+struct LentBody(Arc<Mutex<Shared>>);
 
 struct Shared {
     body: Body,
@@ -61,7 +61,7 @@ impl Leftover {
         let body = std::mem::replace(request.body_mut(), Body::empty());
         let is_begun = false;
         let shared = Arc::new(Mutex::new(Shared { body, is_begun }));
-        *request.body_mut() = Body::new(Lent(Arc::clone(&shared)));
+        *request.body_mut() = Body::new(LentBody(Arc::clone(&shared)));
         let lent = Some(shared);
         Self { lent, waits }
     }
@@ -117,7 +117,7 @@ fn drain(
     async move { tokio::time::timeout(time, reading).await.unwrap_or(false) }
 }
 
-impl HttpBody for Lent {
+impl HttpBody for LentBody {
     type Data = Bytes;
     type Error = axum::Error;
 

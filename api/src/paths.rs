@@ -17,11 +17,11 @@ use crate::route::Route;
 
 /// Routes with `T` beside each.
 pub(crate) struct Paths<T> {
-    router: matchit::Router<Known<T>>,
+    router: matchit::Router<PathEntry<T>>,
 }
 
 /// What is known of a path.
-struct Known<T> {
+struct PathEntry<T> {
     /// Names of its parts, in their order.
     names: Vec<&'static str>,
     /// The routes that answer it, each under methods of its own.
@@ -51,10 +51,10 @@ impl<T> Paths<T> {
         routes: impl Iterator<Item = &'static Route>,
         beside: impl Fn() -> T,
     ) -> Self {
-        let mut known: HashMap<&'static str, Known<T>> = HashMap::new();
+        let mut known: HashMap<&'static str, PathEntry<T>> = HashMap::new();
         for route in routes {
             for path in route.paths {
-                let known = known.entry(path).or_insert_with(|| Known {
+                let known = known.entry(path).or_insert_with(|| PathEntry {
                     names: names(path),
                     routes: Vec::new(),
                 });

@@ -23,13 +23,13 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
-use crate::response::Making;
+use crate::response::AnswerMaker;
 use crate::route::Route;
 use crate::service::App;
 
 pub(crate) use body::BodyReader;
 pub(crate) use lines::Lines;
-pub(crate) use room::{BodyRoom, Held};
+pub(crate) use room::{BodyReservation, BodyRoom};
 
 /// A request with its route found and its parameters checked.
 pub(crate) struct Request {
@@ -42,9 +42,9 @@ pub(crate) struct Request {
     /// Behind a lock only because a body cannot be shared between threads, which a request can.
     pub(crate) body: Mutex<Body>,
     /// What has been read of it, until the request is answered.
-    pub(crate) held: Held,
+    pub(crate) held: BodyReservation,
     /// What its answer is made with.
-    pub(crate) making: Making,
+    pub(crate) making: AnswerMaker,
     /// What reading its JSON takes in memory.
     pub(crate) parsed: Option<answer::Held>,
     pub(crate) started: Instant,

@@ -20,7 +20,7 @@ use crate::parameters::Parameters;
 pub(crate) use buffer::{Buffer, KeepOn};
 pub(crate) use filter_path::{FilterPath, Share};
 pub(crate) use form::Form;
-pub(crate) use making::{Extent, Making};
+pub(crate) use making::{AnswerMaker, Extent};
 pub(crate) use table::{Cell, Column, Table};
 
 use buffer::counted;
@@ -69,7 +69,7 @@ impl Reply {
         Self::with_status(StatusCode::OK, body)
     }
 
-    /// Returns a 200 with JSON that [`Making::written`] made.
+    /// Returns a 200 with JSON that [`AnswerMaker::written`] made.
     pub(crate) fn made(body: Bytes) -> Self {
         Self::of(StatusCode::OK, Content::Counted(body))
     }
@@ -190,7 +190,7 @@ impl Reply {
         self,
         form: &Form,
         parameters: &Parameters,
-        making: &Making,
+        making: &AnswerMaker,
     ) -> Result<http::Response<Body>, ApiError> {
         let memory = &making.memory;
         let text = |text: String| (TEXT, counted(text.into(), memory));
@@ -271,7 +271,11 @@ mod tests {
         text.expect("an answer")
     }
 
-    async fn text_made(reply: Reply, query: &str, making: &Making) -> Result<String, ApiError> {
+    async fn text_made(
+        reply: Reply,
+        query: &str,
+        making: &AnswerMaker,
+    ) -> Result<String, ApiError> {
         let parameters = Parameters::parse(Some(query)).expect("well formed");
         let form = Form::of(&parameters, &HeaderMap::new()).expect("a form");
         let response = reply.into_response(&form, &parameters, making).await?;
@@ -285,7 +289,7 @@ mod tests {
     async fn what_is_done_is_said_without_room_for_its_form() {
         let root = crate::dialect::tests::root();
         let held = all_memory(&root);
-        let making = Making::new(&root);
+        let making = AnswerMaker::new(&root);
         let body = r#"{"a":1,"b":2}"#;
         let counted = || Reply::made(Bytes::from(body));
         for query in FORMS {
@@ -307,7 +311,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_done_is_said_without_time_for_its_form() {
-        let making = Making::new(&root_without_time());
+        let making = AnswerMaker::new(&root_without_time());
         let body = format!(r#"{{"a":"{}"}}"#, "long".repeat(20_000));
         for query in FORMS {
             let reply = Reply::raw_json(StatusCode::OK, body.clone());
@@ -323,7 +327,7 @@ mod tests {
     /// What is done on the runtime's threads is never late.
     #[tokio::test(flavor = "multi_thread")]
     async fn long_filters_are_work_for_other_threads() {
-        let making = Making::new(&root_without_time());
+        let making = AnswerMaker::new(&root_without_time());
         let body = format!(r#"{{"a":"{}"}}"#, "b".repeat(1_000));
         let filtered = async |filter: &str| {
             let query = format!("filter_path={filter}");

@@ -17,7 +17,7 @@ use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
 use crate::paths::{Found, Parts, Paths};
 use crate::request::{BodyRoom, Request};
-use crate::response::{Form, Making, Reply};
+use crate::response::{AnswerMaker, Form, Reply};
 use crate::route::Route;
 
 /// What all handlers share.
@@ -81,7 +81,7 @@ async fn dispatch(
     request: http::Request<Body>,
 ) -> http::Response<Body> {
     let started = Instant::now();
-    let making = Making::new(&app.root);
+    let making = AnswerMaker::new(&app.root);
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let parsed = Parameters::parse(head.uri.query());
@@ -140,7 +140,7 @@ async fn finished(
     reply: Reply,
     form: &Form,
     parameters: &Parameters,
-    making: &Making,
+    making: &AnswerMaker,
 ) -> http::Response<Body> {
     let warnings = reply.warnings().to_vec();
     match reply.into_response(form, parameters, making).await {
@@ -157,7 +157,7 @@ async fn finished(
 
 /// Sends an answer that no route made.
 async fn plain(app: &Arc<App>, reply: Reply) -> http::Response<Body> {
-    let making = Making::new(&app.root);
+    let making = AnswerMaker::new(&app.root);
     let (form, parameters) = (Form::default(), Parameters::default());
     finished(reply, &form, &parameters, &making).await
 }

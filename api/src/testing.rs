@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::Dialect;
-use crate::response::Making;
+use crate::response::AnswerMaker;
 
 pub(crate) use crate::dialect::tests::speaking;
 
 /// Returns what answers are made with.
-pub(crate) fn making() -> Making {
-    Making::new(&crate::dialect::tests::root())
+pub(crate) fn making() -> AnswerMaker {
+    AnswerMaker::new(&crate::dialect::tests::root())
 }
 
 /// Returns a root whose work on answers is late at once, where it is not done at once.

@@ -19,7 +19,7 @@ use gleaner_proto::{LeafClient, LeafFault, Services, read, search, serve, write}
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
 use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak};
 use gleaner_root::leaves::SingleLeaf;
-use gleaner_root::{Located, Root, RootOptions};
+use gleaner_root::{LeafHandle, Root, RootOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -54,7 +54,7 @@ pub fn root(num_shards: u32) -> Root {
     state.indices.insert(index.uuid, Arc::new(index));
     let (sender, _) = watch::channel(Arc::new(state));
     let client: Arc<dyn LeafClient> = Arc::new(CannedLeaf);
-    let leaf = SingleLeaf::new(Located {
+    let leaf = SingleLeaf::new(LeafHandle {
         node: NodeId("canned".into()),
         client,
     });

@@ -64,7 +64,7 @@ impl Input {
         reader: impl Read + Send + 'static,
     ) -> io::Result<Self> {
         let progress = Progress::default();
-        let counted = Counted {
+        let counted = CountedReader {
             reader,
             progress: progress.clone(),
         };
@@ -89,12 +89,12 @@ impl Input {
 }
 
 /// Counts the bytes that pass, compressed as they are.
-struct Counted<R> {
+struct CountedReader<R> {
     reader: R,
     progress: Progress,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let num_bytes = self.reader.read(buffer)?;
         self.progress.add(num_bytes as u64);

@@ -24,7 +24,7 @@ use crate::directory::{Access, Completeness, Pace, ShardDirectory, Verification}
 use crate::schema::Fields;
 use crate::schema::document::{DocumentBuilder, Prepared};
 use crate::view::{View, ViewParts};
-use crate::writer::{Forced, Running, Seat, Share, SharedBuilder, Writer};
+use crate::writer::{ForcedMerge, Running, Seat, Share, SharedBuilder, Writer};
 
 /// Times that a forced merge is begun before one that fails is told. Those that the schema outgrew do
 /// not count.
@@ -359,13 +359,13 @@ impl ShardIndex {
         let mut attempts_left = MERGE_ATTEMPTS;
         loop {
             // Its own outcome does not matter: the segment may be part of a merge that runs.
-            let barrier = self.writer.lock().start_merge(Forced::Barrier)?;
+            let barrier = self.writer.lock().start_merge(ForcedMerge::Barrier)?;
             if let Some(barrier) = barrier {
                 drop(barrier.wait());
             }
             let (merge, num_growths) = {
                 let mut writer = self.writer.lock();
-                let merge = writer.start_merge(Forced::Down(max_segments))?;
+                let merge = writer.start_merge(ForcedMerge::Down(max_segments))?;
                 (merge, writer.num_growths())
             };
             let error = match merge.map(&mut wait) {

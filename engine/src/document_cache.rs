@@ -28,13 +28,13 @@ pub(crate) type Key = (SegmentId, DocId);
 
 /// What the store holds of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct CachedDocument {
     pub(crate) id: DocumentId,
     pub(crate) routing: Option<String>,
     pub(crate) source: Bytes,
 }
 
-impl Kept {
+impl CachedDocument {
     fn num_bytes(&self) -> usize {
         let routing = self.routing.as_ref().map_or(0, String::len);
         self.id.as_str().len() + routing + self.source.len() + ENTRY_OVERHEAD_BYTES
@@ -54,7 +54,7 @@ pub struct DocumentCacheStats {
 
 /// The cache; one per node, shared by all shards.
 pub struct DocumentCache {
-    documents: Cache<Key, Arc<Kept>>,
+    documents: Cache<Key, Arc<CachedDocument>>,
     budget_bytes: u64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -80,7 +80,9 @@ impl DocumentCache {
     pub fn new(budget_bytes: u64) -> Self {
         let documents = Cache::builder()
             .max_capacity(budget_bytes)
-            .weigher(|_, kept: &Arc<Kept>| kept.num_bytes().try_into().unwrap_or(u32::MAX))
+            .weigher(|_, kept: &Arc<CachedDocument>| {
+                kept.num_bytes().try_into().unwrap_or(u32::MAX)
+            })
             .build();
         Self {
             documents,
@@ -90,7 +92,7 @@ impl DocumentCache {
         }
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Kept>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<CachedDocument>> {
         if self.budget_bytes == 0 {
             return None;
         }
@@ -104,7 +106,7 @@ impl DocumentCache {
     }
 
     /// Keeps a document, unless it would take too much of the room.
-    pub(crate) fn insert(&self, key: Key, kept: &Arc<Kept>) {
+    pub(crate) fn insert(&self, key: Key, kept: &Arc<CachedDocument>) {
         if kept.num_bytes() as u64 <= self.budget_bytes / LARGEST_SHARE {
             self.documents.insert(key, Arc::clone(kept));
         }
@@ -125,8 +127,8 @@ impl DocumentCache {
 mod tests {
     use super::*;
 
-    fn kept(num_bytes: usize) -> Arc<Kept> {
-        Arc::new(Kept {
+    fn kept(num_bytes: usize) -> Arc<CachedDocument> {
+        Arc::new(CachedDocument {
             id: DocumentId::parse("a").expect("an id"),
             routing: None,
             source: Bytes::from(vec![b' '; num_bytes]),

@@ -22,7 +22,7 @@ use indexmap::IndexMap;
 use crate::control::{Control, Ledger, Meter, Reservation};
 use crate::error::EngineError;
 use crate::explain;
-use crate::view::{Keeping, View};
+use crate::view::{CachePolicy, View};
 
 /// What to return of each hit.
 #[derive(Clone, Copy, Default)]
@@ -78,9 +78,9 @@ pub fn fetch(
     order.sort_by_key(|i| places[*i]);
     let mut hits: Vec<Option<FetchedHit>> = vec![None; places.len()];
     let keeping = if places.len() <= KEPT_AT_ONCE {
-        Keeping::Read
+        CachePolicy::Read
     } else {
-        Keeping::Nothing
+        CachePolicy::Nothing
     };
     let mut meter = spec.ledger.map(Ledger::meter);
     for i in order {

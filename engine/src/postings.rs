@@ -28,7 +28,7 @@ use crate::control::{Control, MemoryAccount};
 use crate::schema::FieldHandle;
 use crate::view::SegmentView;
 use crate::{EngineError, View, lower};
-use gather::{Gathered, Posting};
+use gather::{Posting, SmallestPostings};
 use runs::Run;
 
 /// Postings or documents between two looks at the clock.
@@ -83,7 +83,7 @@ pub fn page(
     let is_weighted = wanted.is_weighted && is_text;
     let lists = open(view, handle, wanted.term, is_weighted)?;
     let num_postings: u64 = lists.iter().map(|list| u64::from(list.info.doc_freq)).sum();
-    let mut gathered = Gathered::new(wanted.limit.max(1), num_postings, memory)?;
+    let mut gathered = SmallestPostings::new(wanted.limit.max(1), num_postings, memory)?;
     let mut walk = Walk {
         after: wanted.after,
         control,
@@ -163,7 +163,7 @@ impl Walk<'_> {
         &mut self,
         list: &List<'_>,
         run: &Run,
-        gathered: &mut Gathered,
+        gathered: &mut SmallestPostings,
     ) -> Result<(), EngineError> {
         let option = match list.norms {
             Some(_) => IndexRecordOption::WithFreqs,

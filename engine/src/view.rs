@@ -20,7 +20,7 @@ use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
 pub use lacking::Lacking;
 pub use segment::{NormHistogram, SegmentCaches, SegmentKey, SegmentView};
-pub(crate) use stored::Keeping;
+pub(crate) use stored::CachePolicy;
 pub use stored::StoredDocument;
 pub use version::DocumentVersion;
 
@@ -168,11 +168,15 @@ impl View {
     /// # Errors
     /// When the index cannot be read, or `place` is not of this view.
     pub fn document(&self, place: u64) -> Result<StoredDocument, EngineError> {
-        self.read(place, Keeping::Read)
+        self.read(place, CachePolicy::Read)
     }
 
     /// As [`Self::document`]; `keeping` says whether it stays in the node's cache.
-    pub(crate) fn read(&self, place: u64, keeping: Keeping) -> Result<StoredDocument, EngineError> {
+    pub(crate) fn read(
+        &self,
+        place: u64,
+        keeping: CachePolicy,
+    ) -> Result<StoredDocument, EngineError> {
         let (ord, doc) = split_place(place);
         let segment = self.segments.get(ord as usize);
         let segment = segment.filter(|segment| doc < segment.reader().max_doc());

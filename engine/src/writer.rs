@@ -22,12 +22,12 @@ use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, Term};
 
 pub use memory::IndexingMemory;
-pub(crate) use merging::{Forced, Running};
+pub(crate) use merging::{ForcedMerge, Running};
 pub use merging::{MergeOptions, merges_begun};
 
-use backlog::{Batch, Queued, waiting_bytes};
+use backlog::{Batch, QueuedDocument, waiting_bytes};
 pub(crate) use memory::Share;
-use merging::Begun;
+use merging::RunningMerges;
 pub(crate) use seats::Seat;
 
 use crate::directory::{CommitMeta, Completeness, ShardDirectory};
@@ -51,11 +51,11 @@ pub(crate) struct Writer {
     /// The mapping whose fields the schema is known to hold.
     covered: Option<MappingVersion>,
     /// `None` until the first write and after a pause.
-    tantivy: Option<IndexWriter<Queued>>,
+    tantivy: Option<IndexWriter<QueuedDocument>>,
     /// What allows it to be open.
     seat: Option<Seat>,
     share: Arc<Share>,
-    begun: Begun,
+    begun: RunningMerges,
     /// Applied, and not handed to tantivy yet.
     batch: Batch,
     next_seq_no: SeqNo,
@@ -101,7 +101,7 @@ impl Writer {
             tantivy: None,
             seat: None,
             share,
-            begun: Begun::default(),
+            begun: RunningMerges::default(),
             batch: Batch::default(),
             next_seq_no,
             ordered_under,
@@ -329,7 +329,7 @@ impl Writer {
         self.guarded(|writer| {
             if writer.num_pending > 0 {
                 let payload = writer.payload();
-                let mut prepared: PreparedCommit<'_, Queued> =
+                let mut prepared: PreparedCommit<'_, QueuedDocument> =
                     writer.tantivy()?.prepare_commit()?;
                 prepared.set_payload(&payload);
                 prepared.commit()?;
@@ -386,7 +386,7 @@ impl Writer {
         self.guarded(|writer| {
             if let Some(tantivy) = writer.tantivy.take() {
                 tantivy.wait_merging_threads()?;
-                writer.begun = Begun::default();
+                writer.begun = RunningMerges::default();
             }
             writer.seat = None;
             Ok(())
@@ -396,12 +396,12 @@ impl Writer {
     /// Gives back tantivy's writer without waiting for merges, whose results are thrown away.
     pub(crate) fn give_up(&mut self) {
         drop(self.tantivy.take());
-        self.begun = Begun::default();
+        self.begun = RunningMerges::default();
         self.seat = None;
     }
 
     /// Returns tantivy's writer, opening it.
-    fn tantivy(&mut self) -> Result<&mut IndexWriter<Queued>, EngineError> {
+    fn tantivy(&mut self) -> Result<&mut IndexWriter<QueuedDocument>, EngineError> {
         if self.tantivy.is_none() {
             if self.seat.is_none() {
                 self.seat = Some(Seat::take(&self.share));
@@ -411,7 +411,7 @@ impl Writer {
                 .memory_budget_per_thread(self.share.writer_limit())
                 .num_merge_threads(1)
                 .build();
-            let writer: IndexWriter<Queued> = self.index.writer_with_options(options)?;
+            let writer: IndexWriter<QueuedDocument> = self.index.writer_with_options(options)?;
             // A writer numbers operations from the commit's own number on. A deletion of that number is
             // applied by a merge to some segments of the commit and passed over in those that the
             // commit deleted from, and is lost in those. No operation is to have it.

@@ -26,7 +26,7 @@ use gleaner_proto::LeafFault;
 use serde::{Deserialize, Serialize};
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::fault::log_fault;
 use crate::history::keep;
 use crate::opening::Opening;
@@ -70,7 +70,10 @@ impl Leaf {
             return self.forget_loss(key, loss.is_some());
         }
         // A damaged log is not a shorter one: what another copy holds does not replace it.
-        self.log.tail(key).await.map_err(|error| told(&error))?;
+        self.log
+            .tail(key)
+            .await
+            .map_err(|error| with_causes(&error))?;
         let own = self.own_history(key).await?;
         if own.next == SeqNo(0) && loss.is_none() {
             self.check_presence(key).await?;

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::growth::Growth;
 use crate::lease::Leases;
-use waiting::{Batch, Waiting};
+use waiting::{Batch, WaitingBatches};
 pub(crate) use waiting::{Left, OnApplied};
 
 /// Applies durable operations in order, whoever brings them.
@@ -28,7 +28,7 @@ pub(crate) struct Applier {
     /// Held while operations are applied, which blocks; what others ask is in `progress`. Holds the next
     /// operation due.
     state: Mutex<SeqNo>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingBatches>,
     progress: watch::Sender<Progress>,
     visible: watch::Sender<Generation>,
     /// Position after the newest refresh record that was applied.
@@ -248,7 +248,7 @@ impl Applier {
 
     /// Stops over an operation that the engine refused.
     fn refused(&self, error: &EngineError) -> Arc<str> {
-        let (seq_no, reason) = (self.engine.next_seq_no(), told(error));
+        let (seq_no, reason) = (self.engine.next_seq_no(), with_causes(error));
         self.stop(&format!("operation {seq_no} was not applied: {reason}"))
     }
 
@@ -390,7 +390,7 @@ impl Drop for StopOnPanic<'_> {
 }
 
 /// Returns an error with its causes: the outer one alone often says too little.
-pub(crate) fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,7 +1,7 @@
 //! Threads that apply operations: a few for the whole node, however many shards have some.
 //!
 //! Does: let so many apply at once, in the order they asked, and let one with much to do ask again after a
-//! turn. Does not: apply. Called by whatever brings operations to a copy. Read first: [`Applying::run`].
+//! turn. Does not: apply. Called by whatever brings operations to a copy. Read first: [`ApplyThreads::run`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +19,9 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// The threads of a node; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Applying(Arc<Semaphore>);
+pub(crate) struct ApplyThreads(Arc<Semaphore>);
 
-impl Applying {
+impl ApplyThreads {
     /// Returns the threads of a node with so many processors.
     pub(crate) fn of(num_processors: usize) -> Self {
         let num_threads = LEAST_THREADS.max(2 * num_processors);

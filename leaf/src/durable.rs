@@ -10,7 +10,7 @@ use gleaner_model::SeqNo;
 use gleaner_proto::LeafFault;
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::fault::log_fault;
 use crate::followers::Retention;
 use crate::role::Role;
@@ -82,7 +82,7 @@ impl Leaf {
         let committing = Arc::clone(shard);
         let committed = tokio::task::spawn_blocking(move || commit(committing.engine())).await;
         let committed = committed.map_err(|error| error.to_string());
-        let committed = committed.and_then(|done| done.map_err(|error| told(&error)));
+        let committed = committed.and_then(|done| done.map_err(|error| with_causes(&error)));
         // An engine that failed to commit takes no more operations.
         let checkpoint = committed.map_err(|reason| {
             shard.applier.stop(&reason);

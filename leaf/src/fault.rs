@@ -5,13 +5,13 @@ use gleaner_log::LogError;
 use gleaner_model::{PrimaryTerm, ShardKey};
 use gleaner_proto::LeafFault;
 
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::pool::PoolFault;
 use crate::shard::Shard;
 
 /// Returns the fault a failure of the log is.
 pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
-    let reason = told(error);
+    let reason = with_causes(error);
     match error {
         LogError::Fenced { current } => LeafFault::Fenced {
             shard,
@@ -39,7 +39,7 @@ pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
 
 /// Returns the fault a failure of the engine is.
 pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
-    let reason = told(error);
+    let reason = with_causes(error);
     match error {
         EngineError::Query(_) => LeafFault::BadQuery {
             kind: "query_shard_exception".into(),

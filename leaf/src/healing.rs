@@ -26,7 +26,7 @@ use gleaner_model::{IndexMeta, NodeId, SeqNo, ShardKey};
 use gleaner_proto::replicate::LogRecord;
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::opening::Opening;
 use crate::removal::{Folders, remove_dir, sync_dir};
 
@@ -103,8 +103,8 @@ impl Leaf {
     async fn open_checked(&self, patient: &Patient<'_>) -> Result<Mended, Unsound> {
         let opened = self.open_engine(patient.key, patient.index, patient.analyzers);
         let (engine, checkpoint) = opened.await.map_err(|error| match error.is_damage() {
-            true => Unsound::Damaged(told(&error)),
-            false => Unsound::Other(told(&error)),
+            true => Unsound::Damaged(with_causes(&error)),
+            false => Unsound::Other(with_causes(&error)),
         })?;
         let log = self.log_range(patient.key).await.map_err(Unsound::Other)?;
         let next = checkpoint.next_seq_no;
@@ -125,12 +125,16 @@ impl Leaf {
     }
 
     async fn log_range(&self, key: ShardKey) -> Result<Option<LogRange>, String> {
-        let tail = self.log.tail(key).await.map_err(|error| told(&error))?;
+        let tail = self
+            .log
+            .tail(key)
+            .await
+            .map_err(|error| with_causes(&error))?;
         let Some(tail) = tail else {
             return Ok(None);
         };
         let page = self.log.read(key, SeqNo(0), 1).await;
-        let page = page.map_err(|error| told(&error))?;
+        let page = page.map_err(|error| with_causes(&error))?;
         let first = page.first_available;
         let next = tail.next();
         Ok(Some(LogRange { first, next }))
@@ -197,7 +201,7 @@ impl Leaf {
             return Ok(());
         };
         let ours = self.log.read_one(key, SeqNo(last)).await;
-        let ours: Option<Record> = ours.map_err(|error| told(&error))?;
+        let ours: Option<Record> = ours.map_err(|error| with_causes(&error))?;
         match (ours, theirs) {
             (Some(ours), Some(theirs))
                 if ours.term != theirs.term || ours.payload != theirs.payload =>
@@ -224,7 +228,7 @@ impl Leaf {
             ShardIndex::rebuild(&from, &to, meta, options)
         });
         let built = built.await.map_err(|error| error.to_string())?;
-        built.map_err(|error| told(&error))?;
+        built.map_err(|error| with_causes(&error))?;
         self.install(patient, folders).await
     }
 

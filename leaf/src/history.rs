@@ -19,7 +19,7 @@ use gleaner_model::{Chain, History, PrimaryTerm, Relation, SeqNo, ShardKey, Term
 use serde::{Deserialize, Serialize};
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::removal::sync_dir;
 
 /// Newest format that this program writes and reads.
@@ -27,7 +27,7 @@ const FORMAT: u32 = 1;
 
 /// What the file holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct HistoryFile {
     format: u32,
     pub(crate) terms: Terms,
     /// Names what the hash over the log's records began with; `None` where no other log can have it.
@@ -35,7 +35,7 @@ pub(crate) struct Kept {
     pub(crate) chain_origin: Option<u64>,
 }
 
-impl Kept {
+impl HistoryFile {
     /// Returns what is noted of a log whose records `history` tells.
     pub(crate) fn of(history: &History) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Leaf {
                     chain: None,
                 });
             }
-            tail => tail.map_err(|error| told(&error))?,
+            tail => tail.map_err(|error| with_causes(&error))?,
         };
         let next = tail.map_or(SeqNo(0), SeqNo::next);
         let Some(mut kept) = kept else {
@@ -135,7 +135,7 @@ impl Leaf {
         };
         if let Some(last) = next.0.checked_sub(1).map(SeqNo) {
             let record = self.log.read_one(key, last).await;
-            if let Some(record) = record.map_err(|error| told(&error))? {
+            if let Some(record) = record.map_err(|error| with_causes(&error))? {
                 terms.begin(record.term, last);
             }
         }
@@ -154,26 +154,30 @@ impl Leaf {
         origin: u64,
     ) -> Result<Option<Chain>, String> {
         let hash = self.log.chain(key, at).await;
-        let hash = hash.map_err(|error| told(&error))?;
+        let hash = hash.map_err(|error| with_causes(&error))?;
         Ok(hash.map(|hash| Chain { origin, hash }))
     }
 
     /// Returns what is noted of a copy's log.
-    async fn kept_history(&self, key: ShardKey) -> Result<Option<Kept>, String> {
+    async fn kept_history(&self, key: ShardKey) -> Result<Option<HistoryFile>, String> {
         let path = self.folders(key).history;
-        let read = tokio::task::spawn_blocking(move || Kept::read(&path)).await;
+        let read = tokio::task::spawn_blocking(move || HistoryFile::read(&path)).await;
         read.map_err(|error| error.to_string())?
     }
 
     /// Returns what is noted of a log that is to begin at `next`, without a hash.
-    pub(crate) async fn kept_terms(&self, key: ShardKey, next: SeqNo) -> Result<Kept, String> {
+    pub(crate) async fn kept_terms(
+        &self,
+        key: ShardKey,
+        next: SeqNo,
+    ) -> Result<HistoryFile, String> {
         let kept = self.kept_history(key).await?;
         let mut terms = kept.map_or_else(Terms::default, |kept| kept.terms);
         if terms.starts.is_empty() {
             terms.known_from = next;
         }
         terms.end(next);
-        Ok(Kept {
+        Ok(HistoryFile {
             format: FORMAT,
             terms,
             chain_origin: None,
@@ -181,7 +185,11 @@ impl Leaf {
     }
 
     /// Replaces what is noted of a copy's log.
-    pub(crate) async fn keep_history(&self, key: ShardKey, kept: Kept) -> Result<(), String> {
+    pub(crate) async fn keep_history(
+        &self,
+        key: ShardKey,
+        kept: HistoryFile,
+    ) -> Result<(), String> {
         let path = self.folders(key).history;
         let shown = path.display().to_string();
         let noted = tokio::task::spawn_blocking(move || keep(&path, &kept)).await;
@@ -194,7 +202,7 @@ impl Leaf {
         let history = self.own_history(key).await?;
         let kept = self.kept_history(key).await?;
         let is_noted = kept.is_some();
-        let mut kept = kept.unwrap_or_else(|| Kept::of(&history));
+        let mut kept = kept.unwrap_or_else(|| HistoryFile::of(&history));
         kept.format = FORMAT;
         kept.terms = history.terms;
         let has_begun = kept.terms.begin(term, history.next);
@@ -238,7 +246,7 @@ mod tests {
         let golden =
             r#"{"format":1,"terms":{"known_from":2,"starts":[[1,2],[4,9]]},"chain_origin":7}"#;
         fs::write(&path, golden).expect("written");
-        let read = Kept::read(&path).expect("reads").expect("is noted");
+        let read = HistoryFile::read(&path).expect("reads").expect("is noted");
         assert_eq!(read.terms.at(SeqNo(10)), Some(PrimaryTerm(4)));
         assert_eq!(
             (read.terms.at(SeqNo(1)), read.chain_origin),
@@ -247,7 +255,7 @@ mod tests {
         keep(&path, &read).expect("written");
         assert_eq!(fs::read_to_string(&path).expect("reads"), golden);
         fs::write(&path, golden.replace(":1,", ":2,")).expect("written");
-        let refused = Kept::read(&path).expect_err("newer");
+        let refused = HistoryFile::read(&path).expect_err("newer");
         assert!(refused.contains("has format 2"), "{refused}");
     }
 }

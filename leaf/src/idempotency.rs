@@ -1,13 +1,13 @@
 //! A request that is sent again is answered, not applied twice.
 //!
 //! The log remembers which positions a producer's batch took, which decides whether a request was
-//! applied. What it was answered is kept for a while ([`Told`]). When that is gone, after a restart or
+//! applied. What it was answered is kept for a while ([`RequestAnswers`]). When that is gone, after a restart or
 //! many other requests, the answer is made out of the records and documents that the batch left behind
 //! ([`again`]): exactly, as long as nobody else has written to them.
 
 mod again;
+mod answers;
 mod earlier;
-mod told;
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use crate::fault::log_fault;
 use crate::shard::{Primary, Shard};
 use crate::write::stopped;
 use again::{Batch, Recorded};
-pub(crate) use told::Told;
+pub(crate) use answers::RequestAnswers;
 
 /// Largest page read from the log at once, in bytes.
 const PAGE_BYTES: usize = 8 << 20;
 
 /// What is known of a request.
-pub(crate) enum Answered {
+pub(crate) enum EarlierAnswer {
     /// It was applied before, and is answered so again.
     Before(WriteAnswer),
     /// The log does not hold it.
@@ -42,14 +42,14 @@ impl Leaf {
         primary: OwnedMutexGuard<Primary>,
         producer: ProducerSequence,
         items: &Arc<Vec<WriteItem>>,
-    ) -> Result<Answered, LeafFault> {
+    ) -> Result<EarlierAnswer, LeafFault> {
         let fault = |error: LogError| log_fault(shard.key, &error);
         let produced = shard.log.produced(shard.key, producer).await;
         let Some(appended) = produced.map_err(fault)? else {
-            return Ok(Answered::New(primary));
+            return Ok(EarlierAnswer::New(primary));
         };
         let request = (shard.key, producer);
-        let answers = match self.told.find(&request, appended.first, items) {
+        let answers = match self.answers.find(&request, appended.first, items) {
             Some(answers) => answers,
             None => {
                 // It may still be on its way into the index of this copy.
@@ -67,7 +67,7 @@ impl Leaf {
                 answered_by_log(shard, primary, batch, items).await?
             }
         };
-        Ok(Answered::Before(WriteAnswer {
+        Ok(EarlierAnswer::Before(WriteAnswer {
             items: answers,
             duplicate: true,
         }))
@@ -100,7 +100,7 @@ async fn answered_by_log(
     primary: OwnedMutexGuard<Primary>,
     batch: Batch,
     items: &Arc<Vec<WriteItem>>,
-) -> Result<told::Items, LeafFault> {
+) -> Result<answers::Items, LeafFault> {
     let (key, shard, items) = (shard.key, Arc::clone(shard), Arc::clone(items));
     let answering =
         tokio::task::spawn_blocking(move || again::answers(&shard, &primary, batch, &items));

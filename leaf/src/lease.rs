@@ -41,7 +41,7 @@ struct State {
 
 /// While it lives no lease is given.
 #[derive(Debug)]
-pub(crate) struct Showing<'a> {
+pub(crate) struct LeasePause<'a> {
     leases: &'a Leases,
     until: Option<Instant>,
 }
@@ -86,10 +86,10 @@ impl Leases {
     }
 
     /// Gives no lease from now on, until the guard is dropped.
-    pub(crate) fn show(&self) -> Showing<'_> {
+    pub(crate) fn show(&self) -> LeasePause<'_> {
         let mut state = self.state.lock();
         state.num_showing += 1;
-        Showing {
+        LeasePause {
             leases: self,
             until: state.until,
         }
@@ -103,7 +103,7 @@ impl State {
     }
 }
 
-impl Showing<'_> {
+impl LeasePause<'_> {
     /// Waits until all leases have run out.
     pub(crate) async fn wait(&self) {
         if let Some(until) = self.until {
@@ -128,7 +128,7 @@ impl Showing<'_> {
     }
 }
 
-impl Drop for Showing<'_> {
+impl Drop for LeasePause<'_> {
     fn drop(&mut self) {
         self.leases.state.lock().num_showing -= 1;
     }

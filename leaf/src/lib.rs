@@ -202,10 +202,10 @@ pub struct Leaf {
     documents: Arc<DocumentCache>,
     /// Shared by the writers of all shards.
     indexing: Arc<IndexingMemory>,
-    applying: applying::Applying,
+    applying: applying::ApplyThreads,
     writes: write::WriteQueue,
     /// Answers to requests that may be sent again.
-    told: idempotency::Told,
+    answers: idempotency::RequestAnswers,
     shards: Mutex<BTreeMap<ShardKey, Slot>>,
     /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
     changes: watch::Sender<u64>,

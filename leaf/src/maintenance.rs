@@ -20,9 +20,9 @@ use gleaner_model::{ClusterState, IndexMeta, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::applier::told;
-use crate::applying::Applying;
-use crate::idempotency::Told;
+use crate::applier::with_causes;
+use crate::applying::ApplyThreads;
+use crate::idempotency::RequestAnswers;
 use crate::mapping::analyzers_of;
 use crate::opening::Opening;
 use crate::peers::{NoPeers, Peers};
@@ -76,9 +76,9 @@ impl Leaf {
             })),
             documents: Arc::new(DocumentCache::new(options.document_cache_bytes)),
             indexing: IndexingMemory::new(options.indexing_memory_bytes),
-            applying: Applying::of(options.search_threads),
+            applying: ApplyThreads::of(options.search_threads),
             writes: WriteQueue::new(options.write_queue_bytes, options.write_patience),
-            told: Told::default(),
+            answers: RequestAnswers::default(),
             shards: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
@@ -300,7 +300,7 @@ impl Leaf {
         let working = Arc::clone(shard);
         let done = tokio::task::spawn_blocking(move || work(working.engine())).await;
         if let Ok(Err(error)) = done {
-            shard.applier.stop(&told(&error));
+            shard.applier.stop(&with_causes(&error));
         }
     }
 }

@@ -13,7 +13,7 @@ use gleaner_engine::{EngineError, Lacking, StoredDocument, View};
 use gleaner_model::{FieldPath, IndexName};
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::shard::Shard;
 use crate::write::MAX_AGAIN;
 
@@ -22,7 +22,7 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// What a shard was found to lack.
 #[derive(Default)]
-struct Mended {
+struct MendReport {
     num_documents: usize,
     unsure: BTreeSet<FieldPath>,
 }
@@ -50,8 +50,8 @@ impl Leaf {
         }
     }
 
-    async fn mended(&self, shard: &Arc<Shard>) -> Result<Mended, String> {
-        let mut mended = Mended::default();
+    async fn mended(&self, shard: &Arc<Shard>) -> Result<MendReport, String> {
+        let mut mended = MendReport::default();
         let view = shard.engine().view();
         let num_segments = match view.has_late_fields() {
             true => view.segments().len(),
@@ -93,7 +93,7 @@ impl Leaf {
             view.lacking_fields(segment, &goes_on)
         });
         let lacking = lacking.await.map_err(|error| error.to_string())?;
-        let lacking = lacking.map_err(|error| told(&error))?;
+        let lacking = lacking.map_err(|error| with_causes(&error))?;
         lacking.ok_or_else(|| "the copy is closed".to_owned())
     }
 }
@@ -117,10 +117,10 @@ async fn read(view: &Arc<View>, places: &[u64]) -> Result<Vec<StoredDocument>, S
         Ok::<_, EngineError>(documents)
     });
     let documents = reading.await.map_err(|error| error.to_string())?;
-    documents.map_err(|error| told(&error))
+    documents.map_err(|error| with_causes(&error))
 }
 
-impl Mended {
+impl MendReport {
     fn tell(&self, index: &IndexName, shard: &Shard) {
         let num_documents = self.num_documents;
         if num_documents > 0 {

@@ -27,7 +27,7 @@ impl Opening {
     }
 
     /// Returns how far it is.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn progress(&self) -> String {
         self.progress.lock().clone().into_owned()
     }
 

@@ -38,16 +38,16 @@ impl Drop for CancelOnDrop {
 }
 
 /// Counts an evaluation as running while it lives, also one that panics.
-struct Running;
+struct RunningGuard;
 
-impl Running {
+impl RunningGuard {
     fn begin() -> Self {
         metrics::gauge!(metric::SEARCHES_RUNNING.name).increment(1.0);
         Self
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         metrics::gauge!(metric::SEARCHES_RUNNING.name).decrement(1.0);
     }
@@ -130,7 +130,7 @@ impl Pool {
             let outcome = if Instant::now() >= deadline {
                 None
             } else {
-                let _running = Running::begin();
+                let _running = RunningGuard::begin();
                 Some(job(&control))
             };
             if let Some(at) = called_off.get() {

@@ -54,7 +54,7 @@ impl Readiness {
                 Some(reason) => self.failed.push((key, reason.to_string())),
             },
             Some(Slot::Failed(reason)) => self.failed.push((key, reason.to_string())),
-            Some(Slot::Opening(opening)) => self.opening.push((key, opening.told())),
+            Some(Slot::Opening(opening)) => self.opening.push((key, opening.progress())),
             Some(Slot::Closing) => {
                 let progress = "it is removed before it is made anew".to_owned();
                 self.opening.push((key, progress));

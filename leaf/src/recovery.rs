@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::Leaf;
-use crate::applier::{Applier, told};
+use crate::applier::{Applier, with_causes};
 use crate::followers::Followers;
 use crate::healing::Patient;
 use crate::lease::{LeaseTerms, Leases};
@@ -70,7 +70,11 @@ impl Leaf {
             opening: &opening,
         };
         let (engine, checkpoint) = self.open_sound(&patient).await?;
-        let tail = self.log.tail(key).await.map_err(|error| told(&error))?;
+        let tail = self
+            .log
+            .tail(key)
+            .await
+            .map_err(|error| with_causes(&error))?;
         check_mapping(index.mapping.version, checkpoint.generation.mapping)?;
         check_tail(checkpoint, tail)?;
         let was_here = self.check_presence(key).await?;
@@ -129,7 +133,7 @@ impl Leaf {
             return Ok(false);
         };
         let record = self.log.read_one(key, SeqNo(last)).await;
-        let record = record.map_err(|error| told(&error))?;
+        let record = record.map_err(|error| with_causes(&error))?;
         let operation = record.map(|record| Operation::decode(&record.payload));
         let operation = operation.transpose().map_err(|error| error.to_string())?;
         Ok(operation.is_some_and(|operation| operation.kind == OperationKind::Refresh))
@@ -274,7 +278,7 @@ impl Leaf {
                 .log
                 .read(key, from, PAGE_BYTES)
                 .await
-                .map_err(|error| told(&error))?;
+                .map_err(|error| with_causes(&error))?;
             if page.records.is_empty() || page.first_available > from {
                 let first = page.first_available;
                 return Err(format!("its log begins at {first}, but {from} is needed"));
@@ -306,7 +310,7 @@ fn apply_page(
         check_mapping(mapping, operation.mapping)?;
         engine
             .apply(record.seq_no, &operation)
-            .map_err(|error| told(&error))?;
+            .map_err(|error| with_causes(&error))?;
         operations.push((record.seq_no, operation));
     }
     Ok(operations)

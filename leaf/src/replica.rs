@@ -57,7 +57,7 @@ pub(crate) enum Halt {
 impl Halt {
     /// Returns the halt of an error that may pass.
     fn later(error: &dyn std::error::Error) -> Self {
-        Self::Later(crate::applier::told(error))
+        Self::Later(crate::applier::with_causes(error))
     }
 
     /// Returns why, for people.
@@ -73,7 +73,7 @@ impl Halt {
 
     /// Returns the halt of an error that opening the copy again may cure.
     fn broken(error: &dyn std::error::Error) -> Self {
-        Self::Broken(crate::applier::told(error))
+        Self::Broken(crate::applier::with_causes(error))
     }
 }
 

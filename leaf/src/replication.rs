@@ -18,7 +18,7 @@ use crate::fault::{engine_fault, log_fault};
 use crate::maintenance::drop_files;
 use crate::role::Role;
 use crate::shard::Shard;
-use crate::snapshots::{Kept, MAX_SNAPSHOTS, read};
+use crate::snapshots::{KeptSnapshot, MAX_SNAPSHOTS, read};
 use crate::write::stopped;
 
 /// Most bytes of records or of a file in one answer.
@@ -225,7 +225,7 @@ async fn last_record(shard: &Shard, next: SeqNo) -> Result<Option<LogRecord>, Le
 async fn pinned(
     shard: &Arc<Shard>,
     call: SnapshotCall,
-) -> Result<(Arc<Kept>, Vec<SnapshotFile>), LeafFault> {
+) -> Result<(Arc<KeptSnapshot>, Vec<SnapshotFile>), LeafFault> {
     let key = shard.key;
     let pinning = Arc::clone(shard);
     let pinned = tokio::task::spawn_blocking(move || {
@@ -237,7 +237,7 @@ async fn pinned(
             pinning.engine().suspect();
             internal(key, &error)
         })?;
-        let kept = Kept::new(commit, call.follower, call.keep_alive);
+        let kept = KeptSnapshot::new(commit, call.follower, call.keep_alive);
         Ok((Arc::new(kept), files))
     });
     pinned

@@ -7,7 +7,7 @@ use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::fault::log_fault;
 use crate::recovery::PAGE_BYTES;
 use crate::shard::{Primary, Shard};
@@ -76,7 +76,7 @@ impl Shard {
         let shard = Arc::clone(self);
         let shown = tokio::task::spawn_blocking(move || shard.applier.show_applied()).await;
         match shown {
-            Ok(shown) => shown.map(|_| ()).map_err(|error| told(&error)),
+            Ok(shown) => shown.map(|_| ()).map_err(|error| with_causes(&error)),
             Err(error) => Err(error.to_string()),
         }
     }

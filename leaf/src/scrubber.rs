@@ -10,7 +10,7 @@ use gleaner_engine::directory::{Pace, Verification};
 use gleaner_model::metric;
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::shard::Shard;
 
 /// Least time between two checks of one copy: small ones would be read all the time.
@@ -159,7 +159,7 @@ impl Leaf {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(look).await
             && error.is_damage()
         {
-            self.close_damaged(shard, &told(&error));
+            self.close_damaged(shard, &with_causes(&error));
         }
     }
 
@@ -180,9 +180,11 @@ impl Leaf {
             (verified, pacer.is_cut_short)
         };
         match tokio::task::spawn_blocking(checking).await {
-            Ok((Err(error), _)) if error.is_damage() => self.close_damaged(shard, &told(&error)),
+            Ok((Err(error), _)) if error.is_damage() => {
+                self.close_damaged(shard, &with_causes(&error));
+            }
             Ok((Err(error), _)) => {
-                let error = told(&error);
+                let error = with_causes(&error);
                 tracing::warn!(shard = %shard.key, error, "files of a copy could not be checked");
                 shard.checks.lock().content = begun;
             }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::applier::Applier;
-use crate::applying::Applying;
+use crate::applying::ApplyThreads;
 use crate::followers::Followers;
 use crate::link::Link;
 use crate::makers::Makers;
@@ -59,7 +59,7 @@ pub(crate) struct Shard {
     pub(crate) primary: Arc<tokio::sync::Mutex<Primary>>,
     pub(crate) applier: Applier,
     /// Threads that apply operations.
-    pub(crate) applying: Applying,
+    pub(crate) applying: ApplyThreads,
     pub(crate) views: Views,
     /// Those who follow this copy's log.
     pub(crate) followers: Followers,

@@ -73,7 +73,7 @@ impl Leaf {
                         reason: reason.to_string(),
                     });
                 }
-                Some(Slot::Opening(opening)) => (patience, recovering(key, opening.told())),
+                Some(Slot::Opening(opening)) => (patience, recovering(key, opening.progress())),
                 slot @ (Some(Slot::Closing) | None) => {
                     let is_closing = slot.is_some();
                     self.missing(key, is_closing, patience)?

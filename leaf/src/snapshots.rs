@@ -22,20 +22,20 @@ const PIECE_BYTES: usize = 1 << 20;
 /// The snapshots of one shard.
 #[derive(Default)]
 pub(crate) struct Snapshots {
-    kept: Mutex<BTreeMap<u64, Arc<Kept>>>,
+    kept: Mutex<BTreeMap<u64, Arc<KeptSnapshot>>>,
     /// Checksums by name, of files that are large and the same in every commit.
     sums: Mutex<HashMap<String, u32>>,
 }
 
 /// A snapshot. Dropping the last handle deletes files, which blocks.
-pub(crate) struct Kept {
+pub(crate) struct KeptSnapshot {
     pub(crate) commit: PinnedCommit,
     pub(crate) follower: NodeId,
     keep_alive: Duration,
     used: Mutex<Instant>,
 }
 
-impl Kept {
+impl KeptSnapshot {
     /// Makes a snapshot of a pinned commit for `follower`.
     pub(crate) fn new(commit: PinnedCommit, follower: NodeId, keep_alive: Duration) -> Self {
         Self {
@@ -54,13 +54,17 @@ impl Kept {
 impl Snapshots {
     /// Keeps a snapshot under `id`, in place of an earlier one of the same follower. Returns whether
     /// there was room, and those that are let go, for the caller to drop where blocking is allowed.
-    pub(crate) fn keep(&self, id: u64, snapshot: Arc<Kept>) -> (bool, Vec<Arc<Kept>>) {
+    pub(crate) fn keep(
+        &self,
+        id: u64,
+        snapshot: Arc<KeptSnapshot>,
+    ) -> (bool, Vec<Arc<KeptSnapshot>>) {
         let now = Instant::now();
         let mut kept = self.kept.lock();
         let is_replaced =
-            |other: &Kept| other.follower == snapshot.follower || !other.is_wanted(now);
+            |other: &KeptSnapshot| other.follower == snapshot.follower || !other.is_wanted(now);
         let dropped = kept.extract_if(.., |_, other| is_replaced(other));
-        let mut dropped: Vec<Arc<Kept>> = dropped.map(|(_, other)| other).collect();
+        let mut dropped: Vec<Arc<KeptSnapshot>> = dropped.map(|(_, other)| other).collect();
         let has_room = kept.len() < MAX_SNAPSHOTS;
         if has_room {
             kept.insert(id, snapshot);
@@ -71,7 +75,7 @@ impl Snapshots {
     }
 
     /// Returns a snapshot and keeps it for longer.
-    pub(crate) fn find(&self, id: u64) -> Option<Arc<Kept>> {
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<KeptSnapshot>> {
         let kept = self.kept.lock();
         let found = kept.get(&id)?;
         *found.used.lock() = Instant::now();
@@ -79,12 +83,12 @@ impl Snapshots {
     }
 
     /// Takes a snapshot out; its files go when the caller drops it.
-    pub(crate) fn take(&self, id: u64) -> Option<Arc<Kept>> {
+    pub(crate) fn take(&self, id: u64) -> Option<Arc<KeptSnapshot>> {
         self.kept.lock().remove(&id)
     }
 
     /// Takes out those whose time is over.
-    pub(crate) fn expired(&self) -> Vec<Arc<Kept>> {
+    pub(crate) fn expired(&self) -> Vec<Arc<KeptSnapshot>> {
         let now = Instant::now();
         let mut kept = self.kept.lock();
         let expired = kept.extract_if(.., |_, snapshot| !snapshot.is_wanted(now));
@@ -140,7 +144,7 @@ fn sum(commit: &PinnedCommit, name: &str) -> std::io::Result<u32> {
 
 /// Reads a page of a snapshot's file. Blocks.
 pub(crate) fn read(
-    snapshot: &Kept,
+    snapshot: &KeptSnapshot,
     name: &str,
     offset: u64,
     max_bytes: usize,

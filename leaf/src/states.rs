@@ -9,7 +9,7 @@ use gleaner_proto::node::NodeFault;
 use gleaner_proto::read::{ShardPhase, ShardState};
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 use crate::role::Role;
 use crate::shard::{Shard, Slot};
 
@@ -37,7 +37,7 @@ impl Leaf {
                     // It was closed meanwhile: by now the slot says what became of it.
                     continue;
                 }
-                Slot::Opening(opening) => (ShardPhase::Recovering, opening.told()),
+                Slot::Opening(opening) => (ShardPhase::Recovering, opening.progress()),
                 Slot::Failed(reason) => (ShardPhase::Failed, reason.to_string()),
                 Slot::Closing => return None,
             };
@@ -83,7 +83,7 @@ async fn state_of(shard: &Arc<Shard>) -> ShardState {
     let stats = tokio::task::spawn_blocking(move || reading.engine().stats()).await;
     let stats = match stats.map_err(|error| error.to_string()) {
         Ok(Ok(stats)) => stats,
-        Ok(Err(error)) => unsized_stats(shard, &told(&error)),
+        Ok(Err(error)) => unsized_stats(shard, &with_causes(&error)),
         Err(reason) => unsized_stats(shard, &reason),
     };
     let (phase, reason) = match shard.applier.failure() {

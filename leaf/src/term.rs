@@ -7,7 +7,7 @@ use gleaner_log::LogError;
 use gleaner_model::{IndexMeta, PrimaryTerm, ShardKey};
 
 use crate::Leaf;
-use crate::applier::told;
+use crate::applier::with_causes;
 
 /// Why a primary without a log is not opened.
 const MISSING: &str = "its log is missing: it was open on this node before, and the data folder has \
@@ -28,11 +28,14 @@ impl Leaf {
         };
         match self.log.fence(key, below).await {
             Err(LogError::Fenced { .. }) => Ok(was_opened),
-            Err(error) => Err(told(&error)),
+            Err(error) => Err(with_causes(&error)),
             // What holds records is there, whatever its fence.
             Ok(tail) if !was_opened || tail.is_some() => Ok(was_opened),
             Ok(_) => {
-                self.log.remove(key).await.map_err(|error| told(&error))?;
+                self.log
+                    .remove(key)
+                    .await
+                    .map_err(|error| with_causes(&error))?;
                 Err(MISSING.to_owned())
             }
         }
@@ -56,7 +59,7 @@ impl Leaf {
                 Err(LogError::Fenced { current }) if current >= term => {
                     at_least = PrimaryTerm(current.0 + 1);
                 }
-                Err(error) => return Err(told(&error)),
+                Err(error) => return Err(with_causes(&error)),
             }
         }
     }

@@ -23,10 +23,10 @@ pub(crate) const MAX_HOLDERS: usize = 500;
 /// The views of one shard that someone may still ask for.
 #[derive(Default)]
 pub(crate) struct Views {
-    kept: Mutex<BTreeMap<ViewId, Kept>>,
+    kept: Mutex<BTreeMap<ViewId, PinnedView>>,
 }
 
-struct Kept {
+struct PinnedView {
     view: Arc<View>,
     /// For searches under way, which nobody releases.
     phases_until: Instant,
@@ -34,7 +34,7 @@ struct Kept {
     holders: BTreeMap<u64, Instant>,
 }
 
-impl Kept {
+impl PinnedView {
     fn is_wanted(&mut self, now: Instant) -> bool {
         self.holders.retain(|_, until| *until > now);
         self.phases_until > now || !self.holders.is_empty()
@@ -125,11 +125,11 @@ fn for_phases(deadline: Instant) -> Instant {
 }
 
 fn entry<'a>(
-    kept: &'a mut BTreeMap<ViewId, Kept>,
+    kept: &'a mut BTreeMap<ViewId, PinnedView>,
     view: &Arc<View>,
     phases_until: Instant,
-) -> &'a mut Kept {
-    kept.entry(view.id()).or_insert_with(|| Kept {
+) -> &'a mut PinnedView {
+    kept.entry(view.id()).or_insert_with(|| PinnedView {
         view: Arc::clone(view),
         phases_until,
         holders: BTreeMap::new(),

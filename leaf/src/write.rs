@@ -40,14 +40,14 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::Leaf;
 use crate::fault::log_fault;
-use crate::idempotency::Answered;
+use crate::idempotency::EarlierAnswer;
 use crate::pipeline::InFlight;
 use crate::shard::{Primary, Shard};
 pub(crate) use again::MAX_AGAIN;
 use append::{Batch, finish};
 pub(crate) use gather::Gathering;
-pub(crate) use learnt::{Bringing, Known};
-use plan::{Plan, Planned};
+pub(crate) use learnt::{Bringing, Learnt};
+use plan::{Plan, PlanStep};
 use queue::Taken;
 pub(crate) use queue::{ShardRoom, WriteQueue};
 
@@ -85,7 +85,7 @@ impl Leaf {
         outcomes: &mut Vec<Result<WriteOutcome, WriteFault>>,
     ) -> Result<Option<WriteAnswer>, LeafFault> {
         let items = &call.items;
-        let mut learnt = Known::of(&call.refused);
+        let mut learnt = Learnt::of(&call.refused);
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
             num_rounds += 1;
@@ -96,8 +96,8 @@ impl Leaf {
             if let Some(producer) = call.producer {
                 let asked = self.answered_before(shard, primary, producer, items);
                 match asked.await? {
-                    Answered::Before(answer) => return Ok(Some(answer)),
-                    Answered::New(guard) => primary = guard,
+                    EarlierAnswer::Before(answer) => return Ok(Some(answer)),
+                    EarlierAnswer::New(guard) => primary = guard,
                 }
             }
             if let Some(fault) = self.block_of(shard) {
@@ -114,21 +114,21 @@ impl Leaf {
             let (guard, planned) = plan(shard, primary, work, self.options.clock).await?;
             let num_before = outcomes.len();
             match planned {
-                Planned::NeedsFields(unmapped) if call.asks_fields => {
+                PlanStep::NeedsFields(unmapped) if call.asks_fields => {
                     outcomes.extend(unmapped.unagreed(items.len() - num_before));
                     return Ok(None);
                 }
-                Planned::NeedsFields(unmapped) => {
+                PlanStep::NeedsFields(unmapped) => {
                     drop(guard);
                     let refused = self.agree_on_fields(shard, call, unmapped.documents);
                     learnt.refused.extend(refused.await?);
                 }
-                Planned::NeedsContents(positions) => {
+                PlanStep::NeedsContents(positions) => {
                     drop(guard);
                     let contents = self.contents_at(shard, &positions, BATCH_BYTES).await?;
                     learnt.contents.extend(contents);
                 }
-                Planned::Ready(plan) if plan.operations.is_empty() && call.producer.is_none() => {
+                PlanStep::Ready(plan) if plan.operations.is_empty() && call.producer.is_none() => {
                     let ordered = guard.next;
                     let num_readings = shard.pipeline.state().num_readings;
                     drop(guard);
@@ -137,11 +137,11 @@ impl Leaf {
                         outcomes.extend(plan.outcomes);
                     }
                 }
-                Planned::Ready(mut plan) => {
+                PlanStep::Ready(mut plan) => {
                     if let Some(producer) = call.producer {
                         self.name_batch(shard, &guard, (producer, &items[..]), &mut plan)?;
                     }
-                    let how = Carrying {
+                    let how = CarryOptions {
                         producer: call.producer,
                         room: Some(Arc::clone(&call.room)),
                         is_awaited: false,
@@ -203,7 +203,7 @@ impl Leaf {
             let nothing = self.own_operation(shard, primary.term, OperationKind::NoOp);
             plan.operations.push(nothing);
         }
-        self.told
+        self.answers
             .note((shard.key, producer), primary.next, items, &plan.outcomes);
         Ok(())
     }
@@ -292,7 +292,7 @@ impl Leaf {
         shard: &Arc<Shard>,
         mut primary: OwnedMutexGuard<Primary>,
         plan: Plan,
-        how: Carrying,
+        how: CarryOptions,
     ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
         let Plan {
             operations,
@@ -359,7 +359,7 @@ impl Leaf {
             outcomes: Vec::new(),
             latest: Default::default(),
         };
-        let how = Carrying {
+        let how = CarryOptions {
             producer: None,
             room: None,
             is_awaited: true,
@@ -396,7 +396,7 @@ struct WriteBatches {
 }
 
 /// How a plan is carried out.
-struct Carrying {
+struct CarryOptions {
     producer: Option<ProducerSequence>,
     /// Held until its operations are applied.
     room: Option<Arc<Vec<Taken>>>,
@@ -413,7 +413,7 @@ struct Work {
     from: usize,
     /// They go into one batch: what is sent again is known by one.
     is_whole: bool,
-    learnt: Known,
+    learnt: Learnt,
     bytes: usize,
 }
 
@@ -422,7 +422,7 @@ async fn plan(
     mut primary: OwnedMutexGuard<Primary>,
     work: Work,
     clock: fn() -> i64,
-) -> Result<(OwnedMutexGuard<Primary>, Planned), LeafFault> {
+) -> Result<(OwnedMutexGuard<Primary>, PlanStep), LeafFault> {
     let key = shard.key;
     let shard = Arc::clone(shard);
     let is_new =

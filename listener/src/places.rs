@@ -55,12 +55,12 @@ pub struct Places(Arc<Shared>);
 struct Shared {
     bounds: Bounds,
     port: &'static str,
-    taken: Mutex<Taken>,
+    taken: Mutex<TakenPlaces>,
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct TakenPlaces {
     next: u64,
     /// Connections of all addresses.
     num_connections: usize,
@@ -159,7 +159,7 @@ impl Places {
     }
 
     /// Closes the connections of `address` that have been quiet for the longest.
-    fn make_room_of(&self, taken: &mut Taken, address: IpAddr) {
+    fn make_room_of(&self, taken: &mut TakenPlaces, address: IpAddr) {
         let most = taken.most_closed();
         let Some(own) = taken.addresses.get_mut(&address) else {
             return;
@@ -172,7 +172,7 @@ impl Places {
     }
 
     /// Closes the connections that have been quiet for the longest, whatever their address.
-    fn make_room(&self, taken: &mut Taken) {
+    fn make_room(&self, taken: &mut TakenPlaces) {
         if taken.search.is_due() {
             let most = taken.most_closed();
             let all = taken.addresses.iter();
@@ -182,7 +182,7 @@ impl Places {
         }
     }
 
-    fn close(&self, taken: &mut Taken, quiet: &[Quiet]) {
+    fn close(&self, taken: &mut TakenPlaces, quiet: &[Quiet]) {
         for Quiet {
             address, number, ..
         } in quiet
@@ -199,7 +199,7 @@ impl Places {
     }
 }
 
-impl Taken {
+impl TakenPlaces {
     fn num_of(&self, address: IpAddr) -> usize {
         let own = self.addresses.get(&address);
         own.map_or(0, |own| own.connections.len())

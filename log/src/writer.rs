@@ -47,7 +47,7 @@ pub(crate) struct ShardWriter {
     /// Records below this seq_no are durable.
     committed: u64,
     active: Option<Active>,
-    staged: Staged,
+    staged: StagedBatches,
     is_stopped: bool,
 }
 
@@ -76,7 +76,7 @@ enum Held {
 
 /// Batches that wait for the end of the round.
 #[derive(Debug, Default)]
-struct Staged {
+struct StagedBatches {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     replies: Vec<(Reply<Appended>, Appended)>,
@@ -109,7 +109,7 @@ impl ShardWriter {
             state: recovered.state,
             committed: next,
             active,
-            staged: Staged::default(),
+            staged: StagedBatches::default(),
             is_stopped: false,
         };
         (writer, view)
@@ -142,7 +142,7 @@ impl ShardWriter {
             chain: self.ledger.chain(),
             producer: append.producer,
         };
-        let Staged { bytes, entries, .. } = &mut self.staged;
+        let StagedBatches { bytes, entries, .. } = &mut self.staged;
         let salt = self.active.as_ref().map_or(0, |active| active.salt);
         bytes.reserve(BATCH_HEADER_BYTES + header.body_bytes as usize);
         entries.push(Entry {

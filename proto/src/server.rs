@@ -31,7 +31,7 @@ use crate::wire::v1::node_server::NodeServer;
 use crate::wire::v1::replication_server::ReplicationServer;
 use crate::wire::{CONNECTION_WINDOW, DecodeError, MAX_MESSAGE_BYTES, STREAM_WINDOW, Wire};
 use crate::{LeafClient, ReplicationClient};
-use accepted::Accepted;
+use accepted::IncomingStream;
 use life::{Life, Stage};
 
 /// Calls at the same time on one connection, and on one line; more wait at the caller.
@@ -118,7 +118,7 @@ pub async fn serve_on<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let incoming = incoming.map(|stream| stream.map(Accepted::new));
+    let incoming = incoming.map(|stream| stream.map(IncomingStream::new));
     serve_on_draining(incoming, services, stop, DRAIN).await
 }
 
@@ -166,15 +166,15 @@ pub(crate) fn incoming(
 
 fn of_node(
     opened: io::Result<Connection<TcpStream>>,
-) -> io::Result<Accepted<Connection<TcpStream>>> {
+) -> io::Result<IncomingStream<Connection<TcpStream>>> {
     opened.map(|connection| {
         let activity = Arc::clone(connection.activity());
-        Accepted::yielding(connection, activity)
+        IncomingStream::yielding(connection, activity)
     })
 }
 
 async fn serve_on_draining<S>(
-    incoming: impl Stream<Item = io::Result<Accepted<S>>>,
+    incoming: impl Stream<Item = io::Result<IncomingStream<S>>>,
     services: Services,
     stop: impl Future<Output = ()> + Send,
     drain: Duration,

@@ -88,7 +88,7 @@ pub fn resolve(
     Ok(selection
         .reached
         .into_values()
-        .map(Reached::into_resolved)
+        .map(ReachedIndex::into_resolved)
         .collect())
 }
 
@@ -111,14 +111,14 @@ pub fn not_found(name: &str) -> QueryError {
 }
 
 /// How an index was reached.
-struct Reached<'a> {
+struct ReachedIndex<'a> {
     meta: &'a Arc<IndexMeta>,
     /// By its own name.
     is_direct: bool,
     aliases: BTreeMap<&'a IndexName, &'a Alias>,
 }
 
-impl Reached<'_> {
+impl ReachedIndex<'_> {
     fn into_resolved(self) -> ResolvedIndex {
         let all = |part: &dyn Fn(&Alias) -> Option<Value>| -> Option<Vec<Value>> {
             self.aliases.values().map(|alias| part(alias)).collect()
@@ -144,16 +144,19 @@ impl Reached<'_> {
 struct Selection<'a> {
     state: &'a ClusterState,
     options: &'a ResolveOptions,
-    reached: BTreeMap<&'a IndexName, Reached<'a>>,
+    reached: BTreeMap<&'a IndexName, ReachedIndex<'a>>,
 }
 
 impl<'a> Selection<'a> {
     fn add(&mut self, meta: &'a Arc<IndexMeta>, alias: Option<(&'a IndexName, &'a Alias)>) {
-        let reached = self.reached.entry(&meta.name).or_insert_with(|| Reached {
-            meta,
-            is_direct: false,
-            aliases: BTreeMap::new(),
-        });
+        let reached = self
+            .reached
+            .entry(&meta.name)
+            .or_insert_with(|| ReachedIndex {
+                meta,
+                is_direct: false,
+                aliases: BTreeMap::new(),
+            });
         match alias {
             Some((name, alias)) => {
                 reached.aliases.insert(name, alias);

@@ -20,7 +20,7 @@ pub use create::{NewIndex, parse_create_index};
 pub use similarity::{has_similarity, loses_similarity, similarities};
 
 use crate::error::{ErrorType, QueryError};
-use given::Given;
+use given::GivenSetting;
 use known::{Effect, Scope};
 
 /// Prefix of the analysis settings, which stay a tree.
@@ -146,11 +146,11 @@ fn apply(settings: &mut IndexSettings, key: &str, value: &Value) -> Result<(), Q
         return Ok(());
     }
     match known::find(key).map(|known| &known.effect) {
-        Some(Effect::Set(set)) => set(settings, &Given { key, value }),
+        Some(Effect::Set(set)) => set(settings, &GivenSetting { key, value }),
         Some(Effect::Accepted) => Ok(()),
         Some(Effect::Refused(why)) => Err(wrong(format!("setting [{key}] {why}"))),
         Some(Effect::Only(wanted)) => {
-            let text = Given { key, value }.text()?;
+            let text = GivenSetting { key, value }.text()?;
             if text == *wanted {
                 return Ok(());
             }

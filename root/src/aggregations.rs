@@ -17,11 +17,11 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::memory::no_room;
-use crate::merge::Merged;
+use crate::merge::HitMerger;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{Answer, Trip};
-use crate::search::Asked;
+use crate::search::CommonRequest;
 use crate::{Root, RootError};
 
 /// Times that shards are asked again at most. Each time they look many times deeper, so that they have
@@ -36,7 +36,7 @@ const LEAST_TO_FINISH: Duration = Duration::from_secs(1);
 
 /// What the partial results of all shards came to.
 #[derive(Default)]
-pub(crate) struct Reduced {
+pub(crate) struct ReducedAggregations {
     pub(crate) results: Vec<AggregationResult>,
     /// The memory that they hold.
     pub(crate) held: Option<Arc<Ledger>>,
@@ -56,11 +56,11 @@ impl Root {
         &self,
         plans: &[IndexPlan],
         partials: Vec<Bytes>,
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         trip: &mut Trip,
-    ) -> Result<Reduced, RootError> {
+    ) -> Result<ReducedAggregations, RootError> {
         let wanted = &asked.request.aggregations;
-        let mut reduced = Reduced::default();
+        let mut reduced = ReducedAggregations::default();
         if wanted.is_empty() {
             return Ok(reduced);
         }
@@ -109,7 +109,7 @@ impl Root {
         &self,
         plans: &[IndexPlan],
         aggregations: Vec<Aggregation>,
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         trip: &mut Trip,
     ) -> Vec<Result<Answer<ShardHits>, ShardFailure>> {
         let request = SearchRequest {
@@ -119,14 +119,14 @@ impl Root {
             track_total_hits: TrackTotal::No,
             ..asked.request.clone()
         };
-        let asked = Asked {
+        let asked = CommonRequest {
             request: &request,
             options: asked.options,
             statistics: Arc::clone(&asked.statistics),
             now_ms: asked.now_ms,
         };
         let gathered = self
-            .query_phase(plans, &asked, trip, &mut Merged::of(&request))
+            .query_phase(plans, &asked, trip, &mut HitMerger::of(&request))
             .await;
         gathered.answers.into_iter().flatten().collect()
     }
@@ -192,7 +192,7 @@ impl Finishing {
     fn new(
         merged: Aggregations,
         plans: &[IndexPlan],
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         (max_buckets, ledger): (usize, Arc<Ledger>),
     ) -> Self {
         let names = plans

@@ -42,11 +42,11 @@ use gleaner_query::search::SearchRequest;
 use tokio::time::Instant;
 
 use crate::memory::no_room;
-use crate::merge::Merged;
+use crate::merge::HitMerger;
 use crate::plan::{IndexPlan, PlannedShard, Resolved};
 use crate::response::{SearchResponse, ShardFailure};
 use crate::scatter::{Answers, Trip, failure};
-use crate::search::{Asked, MAX_RESTARTS, wanted_hits};
+use crate::search::{CommonRequest, MAX_RESTARTS, wanted_hits};
 use crate::statistics::needs_scores;
 use crate::waterfall::Numbers;
 use crate::{Root, RootError, RootOptions};
@@ -55,7 +55,7 @@ use cache::TermLists;
 use lists::ShardLists;
 use locate::RankedShard;
 use paging::Paging;
-use rank::{QueryToRank, Ranking, ShardToRank};
+use rank::{QueryToRank, RankJob, ShardToRank};
 use wanted::{Wanted, WantedTerms, wanted};
 
 /// Posting lists that one search may ask for, terms × shards: each may cost the root a megabyte.
@@ -87,7 +87,7 @@ impl Root {
     pub(crate) async fn pass_by_terms(
         &self,
         plans: &mut [IndexPlan],
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         trip: &mut Trip,
         num_restarts: usize,
     ) -> Result<Option<SearchResponse>, RootError> {
@@ -104,11 +104,11 @@ impl Root {
         if may_restart && is_torn {
             return Ok(None);
         }
-        let asked = Asked {
+        let asked = CommonRequest {
             statistics,
             ..asked.clone()
         };
-        let mut merged = Merged::of(asked.request);
+        let mut merged = HitMerger::of(asked.request);
         for (at, (plan, answers)) in plans.iter().zip(&mut answers).enumerate() {
             for (shard, answer) in plan.shards.iter().zip(answers) {
                 if let Ok(answer) = answer {
@@ -124,7 +124,7 @@ impl Root {
     async fn query_by_terms(
         &self,
         plans: &[IndexPlan],
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         trip: &mut Trip,
         num_restarts: usize,
     ) -> Result<(Answers<ShardHits>, Arc<Statistics>), RootError> {
@@ -176,7 +176,7 @@ impl Root {
             terms,
         };
         let queries = plans.iter().zip(wanted.of_plans);
-        let ranking = Ranking {
+        let ranking = RankJob {
             queries: queries.map(query).collect(),
             shards: ready.iter().map(Ready::to_rank).collect(),
             statistics: Arc::clone(statistics),

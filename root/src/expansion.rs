@@ -14,7 +14,7 @@ use crate::plan::IndexPlan;
 use crate::resolve::Expansions;
 use crate::scatter::{Answer, Trip};
 use crate::{Root, RootError};
-use cache::Known;
+use cache::CachedExpansion;
 
 pub(crate) use cache::Cache;
 
@@ -144,7 +144,7 @@ impl Root {
             let is_pinned = plan.shards.iter().any(|shard| shard.is_pinned);
             if answers.len() == num_asked && !is_pinned {
                 let generations = answers.iter().map(|answer| answer.value.generation);
-                let known = Known {
+                let known = CachedExpansion {
                     generations: Arc::new(generations.collect()),
                     candidates: Arc::new(candidates),
                 };

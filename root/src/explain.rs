@@ -10,7 +10,7 @@ use crate::health::Phase;
 use crate::plan::{PlannedShard, Target};
 use crate::read::GetRequest;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
-use crate::search::{Asked, SearchOptions, shard_query};
+use crate::search::{CommonRequest, SearchOptions, shard_query};
 use crate::{Root, RootError};
 
 impl Root {
@@ -39,7 +39,7 @@ impl Root {
             .await?;
         let counted = self.counted(&mut plans, (&request, false), &mut trip).await;
         let options = SearchOptions::default();
-        let asked = Asked {
+        let asked = CommonRequest {
             request: &request,
             options: &options,
             statistics: counted.statistics,

@@ -26,10 +26,10 @@ use crate::merge::Ranked;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
-use crate::search::{Asked, shard_query};
+use crate::search::{CommonRequest, shard_query};
 use crate::{Root, RootError};
 use hit::Joiner;
-use of_leaf::{Wanted, fetch_from};
+use of_leaf::{ShardWinners, fetch_from};
 
 /// Winners whose shards on one leaf are fetched by one call. More are a call for each shard: what a
 /// call costs matters less than that one long answer is not waited for by all.
@@ -64,7 +64,7 @@ impl Root {
         &self,
         plans: &[IndexPlan],
         winners: &[Ranked],
-        (asked, trip): (&Asked<'_>, &mut Trip),
+        (asked, trip): (&CommonRequest<'_>, &mut Trip),
     ) -> Result<Fetched, RootError> {
         if winners.is_empty() {
             return Ok(Fetched::default());
@@ -132,7 +132,7 @@ impl Root {
     }
 
     /// Returns the slot of a shard: the copy that ranked it first, then the others.
-    fn fetch_slot<'a>(&self, wanted: &Wanted<'a>) -> Slot<'a, Vec<FetchedHit>> {
+    fn fetch_slot<'a>(&self, wanted: &ShardWinners<'a>) -> Slot<'a, Vec<FetchedHit>> {
         let shard = wanted.shard;
         let mut slot = Slot::new(wanted.plan, shard, self.leaves.copies(shard.shard));
         keep_order(&mut slot);
@@ -155,7 +155,7 @@ fn late(plans: &[IndexPlan], ranked: &Ranked) -> ShardFailure {
 }
 
 /// Makes what is fetched of each hit, per plan.
-fn fetch_what(plans: &[IndexPlan], asked: &Asked<'_>) -> Vec<Arc<FetchWhat>> {
+fn fetch_what(plans: &[IndexPlan], asked: &CommonRequest<'_>) -> Vec<Arc<FetchWhat>> {
     let request = asked.request;
     let what = |(at, plan): (usize, &IndexPlan)| {
         let explain = request
@@ -184,7 +184,7 @@ fn shown_fields(plan: &IndexPlan, request: &SearchRequest) -> Vec<FieldFormat> {
 }
 
 /// Returns what a call is to fetch, in the order of its shards.
-fn wanted_by<'a, 'b>(wanted: &'b [Wanted<'a>], call: &LeafCall) -> Vec<&'b Wanted<'a>> {
+fn wanted_by<'a, 'b>(wanted: &'b [ShardWinners<'a>], call: &LeafCall) -> Vec<&'b ShardWinners<'a>> {
     let of_shard = |asked: &ShardView| {
         let of_plan = wanted.iter().filter(|wanted| wanted.plan == call.plan);
         let mut of_shard = of_plan.filter(|wanted| wanted.shard.shard == asked.shard);
@@ -198,7 +198,7 @@ fn wanted_by<'a, 'b>(wanted: &'b [Wanted<'a>], call: &LeafCall) -> Vec<&'b Wante
 fn by_shard<'a>(
     plans: &'a [IndexPlan],
     winners: &'a [Ranked],
-) -> Result<Vec<Wanted<'a>>, RootError> {
+) -> Result<Vec<ShardWinners<'a>>, RootError> {
     let mut groups: BTreeMap<(usize, ShardKey), Vec<usize>> = BTreeMap::new();
     for (at, ranked) in winners.iter().enumerate() {
         let group = groups.entry((ranked.plan, ranked.shard));
@@ -208,7 +208,7 @@ fn by_shard<'a>(
         let mut planned = plans[plan].shards.iter();
         let planned = planned.find(|planned| planned.shard == shard);
         let missing = || RootError::Internal(format!("a hit of shard {shard} has no plan"));
-        Ok(Wanted {
+        Ok(ShardWinners {
             plan,
             shard: planned.ok_or_else(missing)?,
             ranked: positions.iter().map(|at| &winners[*at]).collect(),

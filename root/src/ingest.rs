@@ -99,14 +99,14 @@ pub struct IngestResult {
     pub shown: Arc<[CopyOutcome]>,
 }
 
-struct Routed {
+struct RoutedWrite {
     at: usize,
     index: Arc<IndexMeta>,
     item: WriteItem,
 }
 
 /// Where a write goes, and as which document.
-struct Placed {
+struct Placement {
     index: Arc<IndexMeta>,
     shard: ShardKey,
     id: DocumentId,
@@ -114,7 +114,7 @@ struct Placed {
     is_fresh_id: bool,
 }
 
-impl Placed {
+impl Placement {
     /// Returns what `item` writes there.
     fn write(self, item: IngestItem) -> WriteItem {
         WriteItem {
@@ -187,9 +187,9 @@ impl Root {
         items: Vec<IngestItem>,
         options: &IngestOptions,
         results: &mut [Option<IngestResult>],
-    ) -> BTreeMap<ShardKey, Vec<Routed>> {
-        let mut groups: BTreeMap<ShardKey, Vec<Routed>> = BTreeMap::new();
-        let making = turns::Making {
+    ) -> BTreeMap<ShardKey, Vec<RoutedWrite>> {
+        let mut groups: BTreeMap<ShardKey, Vec<RoutedWrite>> = BTreeMap::new();
+        let making = turns::IdSource {
             key: options.idempotency_key.as_deref(),
             num_items: items.len(),
         };
@@ -202,7 +202,7 @@ impl Root {
                     let (shard, index) = (placed.shard, Arc::clone(&placed.index));
                     let item = placed.write(item);
                     let group = groups.entry(shard).or_default();
-                    group.push(Routed { at, index, item });
+                    group.push(RoutedWrite { at, index, item });
                 }
                 Err(error) => results[at] = Some(refused(item, error)),
             }
@@ -218,8 +218,8 @@ impl Root {
         &self,
         at: usize,
         item: &IngestItem,
-        making: turns::Making<'_>,
-    ) -> Result<Placed, RootError> {
+        making: turns::IdSource<'_>,
+    ) -> Result<Placement, RootError> {
         let (index, alias_routing) = self.write_index(item).await?;
         check_blocks(&index)?;
         let named = item.id.as_deref().map(DocumentId::parse).transpose()?;
@@ -243,7 +243,7 @@ impl Root {
             index: index.uuid,
             shard,
         };
-        Ok(Placed {
+        Ok(Placement {
             index,
             shard,
             id,

@@ -11,7 +11,7 @@ pub use members::Members;
 
 /// A leaf and how to reach it.
 #[derive(Clone)]
-pub struct Located {
+pub struct LeafHandle {
     /// Its name.
     pub node: NodeId,
     /// The calls it answers.
@@ -19,7 +19,7 @@ pub struct Located {
 }
 
 /// The leaves that hold a shard, the primary first.
-pub type Copies = Arc<[Located]>;
+pub type Copies = Arc<[LeafHandle]>;
 
 /// Finds the leaves to ask for a shard. Implementations answer from memory, and often: a search asks
 /// once for each of its shards.
@@ -29,12 +29,12 @@ pub trait Leaves: Send + Sync {
     fn copies(&self, shard: ShardKey) -> Copies;
 
     /// Returns the leaf that holds the primary of `shard`; `None` while nobody does.
-    fn primary(&self, shard: ShardKey) -> Option<Located> {
+    fn primary(&self, shard: ShardKey) -> Option<LeafHandle> {
         self.copies(shard).first().cloned()
     }
 
     /// Returns all leaves, each once.
-    fn all(&self) -> Vec<Located>;
+    fn all(&self) -> Vec<LeafHandle>;
 }
 
 /// One leaf that holds every shard: the process of `serve`.
@@ -42,7 +42,7 @@ pub struct SingleLeaf(Copies);
 
 impl SingleLeaf {
     /// Returns the only leaf there is.
-    pub fn new(leaf: Located) -> Self {
+    pub fn new(leaf: LeafHandle) -> Self {
         Self(Arc::new([leaf]))
     }
 }
@@ -52,7 +52,7 @@ impl Leaves for SingleLeaf {
         Arc::clone(&self.0)
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         self.0.to_vec()
     }
 }

@@ -54,7 +54,7 @@ use gleaner_model::{ClusterState, NodeId};
 use gleaner_query::limits::Limits;
 
 pub use error::RootError;
-pub use leaves::{Leaves, Located};
+pub use leaves::{LeafHandle, Leaves};
 pub use response::{Coverage, SearchResponse, ShardFailure, ShardSummary, Total};
 
 /// What a root may use up; every number has a default.

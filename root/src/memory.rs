@@ -92,17 +92,17 @@ impl Held {
 
     /// Returns `bytes`, no more than those reserved, so that they count until the last of them is dropped.
     pub fn keep(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
-        Bytes::from_owner(Kept { bytes, _held: self })
+        Bytes::from_owner(ReservedBytes { bytes, _held: self })
     }
 }
 
 /// Bytes with what is reserved for them.
-struct Kept<T> {
+struct ReservedBytes<T> {
     bytes: T,
     _held: Held,
 }
 
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Kept<T> {
+impl<T: AsRef<[u8]>> AsRef<[u8]> for ReservedBytes<T> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.as_ref()
     }

@@ -24,7 +24,7 @@ pub(crate) struct Ranked {
 /// A list is merged from where its first hit belongs to where the wanted hits are full. One that is
 /// behind them costs one comparison, and no list is held for the others: the work of a wide scatter is
 /// done while its stragglers are waited for.
-pub(crate) struct Merged<'a> {
+pub(crate) struct HitMerger<'a> {
     sort: &'a [SortKey],
     from: usize,
     wanted: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Merged<'a> {
     took: Duration,
 }
 
-impl<'a> Merged<'a> {
+impl<'a> HitMerger<'a> {
     /// Returns none yet of the hits that `request` wants.
     pub(crate) fn of(request: &'a SearchRequest) -> Self {
         Self::new(&request.sort, request.from, request.size())

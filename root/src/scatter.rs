@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::Root;
 use crate::deadline::Deadline;
 use crate::health::Phase;
-use crate::leaves::Located;
+use crate::leaves::LeafHandle;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::waterfall::{self, Step, Waterfall};
@@ -86,7 +86,7 @@ impl Trip {
 pub(crate) type Answers<A> = Vec<Vec<Result<Answer<A>, ShardFailure>>>;
 
 /// The answers of one round, in the order of the plans and their shards.
-pub(crate) struct Gathered<A> {
+pub(crate) struct RoundAnswers<A> {
     /// What each shard gave.
     pub(crate) answers: Answers<A>,
     /// Whether answers stand side by side that do not fit: the round should be repeated.
@@ -106,7 +106,7 @@ pub(crate) struct Round<'a, A> {
 /// What a leaf is asked in one call.
 pub(crate) struct LeafCall {
     /// The leaf.
-    pub(crate) located: Located,
+    pub(crate) located: LeafHandle,
     /// Position of the plan.
     pub(crate) plan: usize,
     /// The shards, of one index.
@@ -123,7 +123,7 @@ impl Root {
         trip: &mut Trip,
         phase: Phase,
         ask: F,
-    ) -> Gathered<A>
+    ) -> RoundAnswers<A>
     where
         A: Dated,
         F: Fn(LeafCall) -> Fut,
@@ -141,7 +141,7 @@ impl Root {
         trip: &mut Trip,
         phase: Phase,
         (ask, taken): (F, impl FnMut(usize, ShardKey, &mut A)),
-    ) -> Gathered<A>
+    ) -> RoundAnswers<A>
     where
         A: Dated,
         F: Fn(LeafCall) -> Fut,
@@ -159,7 +159,7 @@ impl Root {
         let (outcomes, is_mixed) = self.race(plans, round, trip, (ask, taken)).await;
         let mut outcomes = outcomes.into_iter();
         let of_plan = |plan: &IndexPlan| outcomes.by_ref().take(plan.shards.len()).collect();
-        Gathered {
+        RoundAnswers {
             answers: plans.iter().map(of_plan).collect(),
             is_mixed,
         }

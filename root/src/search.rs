@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::memory::AnswerMemory;
-use crate::merge::Merged;
+use crate::merge::HitMerger;
 use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, ShardFailure};
-use crate::scatter::{Gathered, LeafCall, Trip};
+use crate::scatter::{LeafCall, RoundAnswers, Trip};
 use crate::slow_log::{self, SearchTimes};
 use crate::statistics::hangs_on_scores;
 use crate::tasks::{Action, Origin};
@@ -141,7 +141,7 @@ impl Root {
             .await?;
         trip.did("plan", planning);
         skip_hopeless(plans, request);
-        let asked = Asked {
+        let asked = CommonRequest {
             request,
             options,
             statistics: Arc::default(),
@@ -175,7 +175,7 @@ impl Root {
     async fn pass(
         &self,
         plans: &mut [IndexPlan],
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         trip: &mut Trip,
         num_restarts: usize,
     ) -> Result<Option<SearchResponse>, RootError> {
@@ -192,11 +192,11 @@ impl Root {
             check_complete(plans.iter().flat_map(|plan| &plan.lost), false)?;
         }
         self.skip_excluded(plans, &mut counted, asked.request);
-        let asked = Asked {
+        let asked = CommonRequest {
             statistics: Arc::clone(&counted.statistics),
             ..*asked
         };
-        let mut merged = Merged::of(asked.request);
+        let mut merged = HitMerger::of(asked.request);
         let began = Instant::now();
         let mut gathered = self.query_phase(plans, &asked, trip, &mut merged).await;
         self.note_answers(plans, &gathered, began);
@@ -227,7 +227,12 @@ impl Root {
     }
 
     /// Remembers what the copies showed that were asked for their newest, after `began`.
-    fn note_answers(&self, plans: &[IndexPlan], gathered: &Gathered<ShardHits>, began: Instant) {
+    fn note_answers(
+        &self,
+        plans: &[IndexPlan],
+        gathered: &RoundAnswers<ShardHits>,
+        began: Instant,
+    ) {
         let newest = &self.statistics.newest;
         for (plan, answers) in plans.iter().zip(&gathered.answers) {
             for (asked, answer) in plan.shards.iter().zip(answers) {
@@ -247,10 +252,10 @@ impl Root {
     pub(crate) async fn query_phase(
         &self,
         plans: &[IndexPlan],
-        asked: &Asked<'_>,
+        asked: &CommonRequest<'_>,
         trip: &mut Trip,
-        merged: &mut Merged<'_>,
-    ) -> Gathered<ShardHits> {
+        merged: &mut HitMerger<'_>,
+    ) -> RoundAnswers<ShardHits> {
         let queries = shard_queries(plans, asked);
         let ask = |call: LeafCall| {
             let query = Arc::clone(&queries[call.plan]);
@@ -271,7 +276,7 @@ impl Root {
 
 /// What all shards are asked in common.
 #[derive(Clone)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct CommonRequest<'a> {
     pub(crate) request: &'a SearchRequest,
     pub(crate) options: &'a SearchOptions,
     pub(crate) statistics: Arc<Statistics>,
@@ -279,7 +284,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Returns whether all answers come from the generations that their queries were resolved for.
-fn is_expected(plans: &[IndexPlan], gathered: &Gathered<ShardHits>) -> bool {
+fn is_expected(plans: &[IndexPlan], gathered: &RoundAnswers<ShardHits>) -> bool {
     let shards = plans.iter().flat_map(|plan| &plan.shards);
     let mut both = shards.zip(gathered.answers.iter().flatten());
     both.all(|(shard, answer)| match answer {
@@ -289,7 +294,7 @@ fn is_expected(plans: &[IndexPlan], gathered: &Gathered<ShardHits>) -> bool {
 }
 
 /// Marks those that do not as cut short: there was no time to resolve them again.
-fn mark_unexpected(plans: &[IndexPlan], gathered: &mut Gathered<ShardHits>) {
+fn mark_unexpected(plans: &[IndexPlan], gathered: &mut RoundAnswers<ShardHits>) {
     let shards = plans.iter().flat_map(|plan| &plan.shards);
     for (shard, answer) in shards.zip(gathered.answers.iter_mut().flatten()) {
         if let Ok(answer) = answer {
@@ -299,7 +304,7 @@ fn mark_unexpected(plans: &[IndexPlan], gathered: &mut Gathered<ShardHits>) {
 }
 
 /// Returns whether a shard's moment is gone that the search itself chose: another will do.
-pub(crate) fn lost_a_view<A>(plans: &[IndexPlan], gathered: &Gathered<A>) -> bool {
+pub(crate) fn lost_a_view<A>(plans: &[IndexPlan], gathered: &RoundAnswers<A>) -> bool {
     let shards = plans.iter().flat_map(|plan| &plan.shards);
     let mut both = shards.zip(gathered.answers.iter().flatten());
     both.any(|(shard, answer)| {

@@ -25,7 +25,7 @@ use crate::scatter::{Answer, Trip};
 use crate::search::lost_a_view;
 use cache::Moment;
 
-pub(crate) use cache::{Cache, Counted};
+pub(crate) use cache::{Cache, CachedStatistics};
 
 impl Root {
     /// Returns the numbers that scoring needs over all shards of `plans`, remembered ones if
@@ -37,7 +37,7 @@ impl Root {
         plans: &mut [IndexPlan],
         (request, may_guess): (&SearchRequest, bool),
         trip: &mut Trip,
-    ) -> Counted {
+    ) -> CachedStatistics {
         let mut wanted = StatisticsRequest::default();
         if needs_scores(request) {
             plans
@@ -45,7 +45,7 @@ impl Root {
                 .for_each(|plan| wanted.collect(&plan.resolved.query));
         }
         if wanted.fields.is_empty() {
-            return Counted::new(Vec::new(), Vec::new(), Statistics::default());
+            return CachedStatistics::new(Vec::new(), Vec::new(), Statistics::default());
         }
         let looking = Instant::now();
         let key = key_of(plans, &wanted);
@@ -67,7 +67,7 @@ impl Root {
         plans: &mut [IndexPlan],
         wanted: Arc<StatisticsRequest>,
         trip: &mut Trip,
-    ) -> Counted {
+    ) -> CachedStatistics {
         let gathered = self
             .scatter(plans, trip, Phase::Statistics, |call| {
                 let request = Arc::clone(&wanted);
@@ -80,7 +80,7 @@ impl Root {
             })
             .await;
         if trip.may_begin_again() && lost_a_view(plans, &gathered) {
-            return Counted::torn();
+            return CachedStatistics::torn();
         }
         let mut statistics = zeros(&wanted);
         let (mut moments, mut lacking) = (Vec::new(), Vec::new());
@@ -106,7 +106,7 @@ impl Root {
                 statistics.merge(&value.statistics);
             }
         }
-        Counted::new(moments, lacking, statistics)
+        CachedStatistics::new(moments, lacking, statistics)
     }
 }
 

@@ -89,25 +89,25 @@ struct Task {
 }
 
 /// Takes a task off the list when it is dropped.
-struct Listed<'a> {
+struct TaskEntry<'a> {
     tasks: &'a Tasks,
     id: u64,
 }
 
-impl Drop for Listed<'_> {
+impl Drop for TaskEntry<'_> {
     fn drop(&mut self) {
         self.tasks.listed.lock().remove(&self.id);
     }
 }
 
 impl Tasks {
-    fn list(&self, task: Task) -> Listed<'_> {
+    fn list(&self, task: Task) -> TaskEntry<'_> {
         let id = self.num_begun.fetch_add(1, Ordering::Relaxed) + 1;
         let mut listed = self.listed.lock();
         if listed.len() < MAX_LISTED {
             listed.insert(id, Arc::new(task));
         }
-        Listed { tasks: self, id }
+        TaskEntry { tasks: self, id }
     }
 }
 

@@ -15,7 +15,7 @@ use gleaner_query::mapping::{MappingRules, parse_mapping};
 use serde_json::Value;
 
 use crate::leaves::{Copies, Leaves, SingleLeaf};
-use crate::{Located, Root, RootOptions};
+use crate::{LeafHandle, Root, RootOptions};
 
 pub(crate) use leaf::{Draw, FakeLeaf};
 
@@ -78,7 +78,7 @@ impl Fixture {
     /// Returns a root that knows `indices`.
     pub(crate) fn new(indices: impl IntoIterator<Item = IndexMeta>) -> Self {
         let leaf = Arc::new(FakeLeaf::default());
-        let located = Located {
+        let located = LeafHandle {
             node: NodeId("fake".into()),
             client: Arc::clone(&leaf) as _,
         };
@@ -117,11 +117,11 @@ impl Cluster {
             ..FakeLeaf::default()
         };
         let leaves: Vec<Arc<FakeLeaf>> = (0..num_leaves).map(|n| Arc::new(leaf(n))).collect();
-        let located = leaves.iter().enumerate().map(|(n, leaf)| Located {
+        let located = leaves.iter().enumerate().map(|(n, leaf)| LeafHandle {
             node: NodeId(format!("leaf-{n}").into()),
             client: Arc::clone(leaf) as _,
         });
-        let all: Vec<Located> = located.collect();
+        let all: Vec<LeafHandle> = located.collect();
         let copies_from = |first: usize| -> Copies {
             let copies = (first..first + num_copies).map(|n| all[n % num_leaves].clone());
             copies.collect()
@@ -150,7 +150,7 @@ impl Cluster {
 
 /// Leaves that hold shards by their numbers.
 struct Placed {
-    all: Vec<Located>,
+    all: Vec<LeafHandle>,
     /// By the shard's number, in turn.
     copies: Vec<Copies>,
 }
@@ -160,7 +160,7 @@ impl Leaves for Placed {
         Arc::clone(&self.copies[shard.shard.0 as usize % self.copies.len()])
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         self.all.clone()
     }
 }

@@ -12,7 +12,7 @@ use gleaner_proto::LeafFault;
 use tokio::time::timeout;
 
 use crate::deadline::Deadline;
-use crate::leaves::Located;
+use crate::leaves::LeafHandle;
 use crate::plan::Target;
 use crate::{Root, RootError};
 
@@ -32,7 +32,7 @@ pub struct CopyOutcome {
 
 /// How the primary is made to show writes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Showing {
+pub(crate) enum ShowMode {
     /// By a refresh now, of all there is.
     Now,
     /// By its next refresh, up to this operation.
@@ -56,7 +56,7 @@ impl Root {
         shards: impl Iterator<Item = ShardKey>,
     ) -> Vec<CopyOutcome> {
         let deadline = Deadline::after(self.options.write_timeout);
-        let shown = shards.map(|shard| self.show(shard, Showing::Now, deadline));
+        let shown = shards.map(|shard| self.show(shard, ShowMode::Now, deadline));
         join_all(shown).await.into_iter().flatten().collect()
     }
 
@@ -65,7 +65,7 @@ impl Root {
     pub(crate) async fn show(
         &self,
         shard: ShardKey,
-        how: Showing,
+        how: ShowMode,
         deadline: Deadline,
     ) -> Vec<CopyOutcome> {
         let copies = self.leaves.copies(shard);
@@ -101,16 +101,16 @@ impl Root {
 
     async fn show_on_primary(
         &self,
-        primary: &Located,
+        primary: &LeafHandle,
         shard: ShardKey,
-        how: Showing,
+        how: ShowMode,
         deadline: Deadline,
     ) -> Result<Generation, LeafFault> {
         let remaining = deadline.remaining();
         let client = &primary.client;
         let shown = match how {
-            Showing::Now => client.refresh(shard),
-            Showing::Next(seq_no) => client.wait_for_refresh(shard, seq_no, remaining),
+            ShowMode::Now => client.refresh(shard),
+            ShowMode::Next(seq_no) => client.wait_for_refresh(shard, seq_no, remaining),
         };
         let late = |_| LeafFault::DeadlinePassed { shard };
         timeout(remaining, shown).await.map_err(late)?
@@ -118,7 +118,7 @@ impl Root {
 
     async fn show_on_copy(
         &self,
-        copy: &Located,
+        copy: &LeafHandle,
         shard: ShardKey,
         visible: SeqNo,
         deadline: Deadline,

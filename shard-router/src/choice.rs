@@ -8,7 +8,7 @@
 use gleaner_model::ShardKey;
 use smallvec::SmallVec;
 
-use crate::rendezvous::{Draw, NodeHash, Standing, Weight};
+use crate::rendezvous::{Draw, NodeHash, NodeRank, Weight};
 
 /// How far beyond the mean a copy may be loaded before the next is taken.
 const SLACK: f64 = 1.25;
@@ -59,12 +59,12 @@ pub fn order_copies(shard: ShardKey, fingerprint: u128, candidates: &[Candidate]
     let standing = |copy: &Candidate| {
         let draw = Draw::for_choice(shard, fingerprint, copy.node);
         if are_equal {
-            Standing::unweighted(draw)
+            NodeRank::unweighted(draw)
         } else {
-            Standing::weighted(draw, Weight::of_warmth(copy.warmth))
+            NodeRank::weighted(draw, Weight::of_warmth(copy.warmth))
         }
     };
-    let mut ranked: SmallVec<[(Standing, usize); 4]> =
+    let mut ranked: SmallVec<[(NodeRank, usize); 4]> =
         candidates.iter().map(standing).zip(0..).collect();
     ranked.sort_unstable();
     let ranked = || ranked.iter().map(|(_, place)| *place);

@@ -89,14 +89,14 @@ impl Draw {
 
 /// How a node stands for a key: the least is the first choice. One of weight 0 comes after all others.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
+pub(crate) struct NodeRank {
     draw: Draw,
     weight: Weight,
     /// −log2(h), ≥ 1, 32 bits behind the binary point; not known among nodes of one weight.
     cost: u64,
 }
 
-impl Standing {
+impl NodeRank {
     /// Returns the standing of a node among nodes of other weights.
     pub(crate) fn weighted(draw: Draw, weight: Weight) -> Self {
         let cost = cost(draw.hash);
@@ -114,7 +114,7 @@ impl Standing {
     }
 }
 
-impl Ord for Standing {
+impl Ord for NodeRank {
     fn cmp(&self, other: &Self) -> Ordering {
         // With one weight the draw decides alone, as a larger draw never costs more.
         let by_cost = if self.weight == other.weight {
@@ -130,19 +130,19 @@ impl Ord for Standing {
     }
 }
 
-impl PartialOrd for Standing {
+impl PartialOrd for NodeRank {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Standing {
+impl PartialEq for NodeRank {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Standing {}
+impl Eq for NodeRank {}
 
 /// Lays out shard and node: `[0, 16)` UUID, `[16, 20)` shard, `[20, 28)` node, little-endian.
 fn pair(shard: ShardKey, node: NodeHash) -> [u8; 28] {
@@ -230,7 +230,7 @@ mod tests {
         let mut firsts = [0_u32; 3];
         for number in 0..40_000 {
             let draw = |i: usize| Draw::for_placement(shard(number), nodes[i]);
-            let of = |&i: &usize| Standing::weighted(draw(i), weights[i]);
+            let of = |&i: &usize| NodeRank::weighted(draw(i), weights[i]);
             firsts[(0..3).min_by_key(of).expect("three")] += 1;
         }
         let expected = [5_000.0, 10_000.0, 25_000.0];
@@ -248,8 +248,8 @@ mod tests {
         let draws: Vec<Draw> = (0..100)
             .map(|n| Draw::for_placement(shard(n), node("a")))
             .collect();
-        let weighted = |i: &usize| Standing::weighted(draws[*i], Weight(7));
-        let unweighted = |i: &usize| Standing::unweighted(draws[*i]);
+        let weighted = |i: &usize| NodeRank::weighted(draws[*i], Weight(7));
+        let unweighted = |i: &usize| NodeRank::unweighted(draws[*i]);
         let [mut one, mut two] = [(); 2].map(|()| (0..100).collect::<Vec<usize>>());
         one.sort_by_key(weighted);
         two.sort_by_key(unweighted);
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn a_weight_of_nothing_comes_last() {
         let draw = |name| Draw::for_placement(shard(0), node(name));
-        let [cold, colder] = ["a", "b"].map(|name| Standing::weighted(draw(name), Weight(0)));
-        let warm = Standing::weighted(draw("c"), Weight(1));
+        let [cold, colder] = ["a", "b"].map(|name| NodeRank::weighted(draw(name), Weight(0)));
+        let warm = NodeRank::weighted(draw("c"), Weight(1));
         assert!(warm < cold && warm < colder && cold != colder);
         assert_eq!(Weight::of_warmth(f64::NAN), Weight(0));
         assert_eq!(Weight::of_warmth(7.0), Weight(1_000));

@@ -17,7 +17,7 @@ use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult, RefreshPolic
 use gleaner_root::leaves::SingleLeaf;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
-use gleaner_root::{Located, Root, RootOptions, SearchResponse};
+use gleaner_root::{LeafHandle, Root, RootOptions, SearchResponse};
 use serde_json::Value;
 
 /// A fixed time: 2026-01-01T00:00:00Z, so that `now` in queries means the same in every run.
@@ -162,7 +162,7 @@ fn wire(folder: &Path) -> Result<(Arc<Leaf>, Arc<Root>)> {
     let options = LeafOptions::new(folder.join("indices"), clock);
     std::fs::create_dir_all(&options.folder)?;
     let leaf = Leaf::start(options, Arc::clone(&coordinator) as _, Arc::new(log))?;
-    let located = Located {
+    let located = LeafHandle {
         node: NodeId("node-1".into()),
         client: Arc::clone(&leaf) as _,
     };

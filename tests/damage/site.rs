@@ -18,7 +18,7 @@ use gleaner_query::limits::Limits;
 use gleaner_query::settings::parse_create_index;
 use gleaner_root::ingest::{IngestItem, IngestOptions, RefreshPolicy};
 use gleaner_root::leaves::SingleLeaf;
-use gleaner_root::{Located, Root, RootOptions};
+use gleaner_root::{LeafHandle, Root, RootOptions};
 use gleaner_testkit::node::{self, NOW_MS};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -193,7 +193,7 @@ impl Site {
         }
         let at = standing.nodes().iter().position(|name| *name == asked);
         let at = at.unwrap_or_default();
-        let located = Located {
+        let located = LeafHandle {
             node: NodeId(standing.nodes()[at].into()),
             client: Arc::clone(&leaves[at]) as _,
         };

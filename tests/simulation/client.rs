@@ -10,7 +10,7 @@ use gleaner_coordinator::Embedded;
 use gleaner_datasets::Random;
 use gleaner_model::{NodeId, NodeMeta, ShardKey};
 use gleaner_root::leaves::{Copies, Leaves, Members};
-use gleaner_root::{Located, Root, RootOptions};
+use gleaner_root::{LeafHandle, Root, RootOptions};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
@@ -133,7 +133,7 @@ impl Leaves for PrimariesOnly {
         self.0.copies(shard).iter().take(1).cloned().collect()
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         self.0.all()
     }
 }

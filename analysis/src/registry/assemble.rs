@@ -10,7 +10,7 @@ use super::{
     part::{Definitions, NameOrDefinition, Origin},
 };
 use crate::{
-    analyzer::{Analyzer, Chain, Named, POSITION_INCREMENT_GAP},
+    analyzer::{Analyzer, Chain, NamedBlock, POSITION_INCREMENT_GAP},
     char_filter::{self, CharFilter},
     error::{AnalysisError, Component},
     filter::{self, FilterContext},
@@ -71,7 +71,7 @@ impl<'a> Assembly<'a> {
     pub(super) fn check_parts(&self) -> Result<(), AnalysisError> {
         let plain = Chain {
             char_filters: Vec::new(),
-            tokenizer: Named {
+            tokenizer: NamedBlock {
                 name: "whitespace".to_owned(),
                 part: Arc::new(CharTokenizer::whitespace(MAX_TOKEN_LENGTH)),
             },
@@ -224,7 +224,7 @@ impl<'a> Assembly<'a> {
         &self,
         part: NameOrDefinition<'_>,
         origin: Origin<'_>,
-    ) -> Result<Named<Arc<dyn tokenizer::Tokenizer>>, AnalysisError> {
+    ) -> Result<NamedBlock<Arc<dyn tokenizer::Tokenizer>>, AnalysisError> {
         self.part(Component::Tokenizer, part, origin, |kind, params| {
             tokenizer::build(kind, params, self.limits)
         })
@@ -234,7 +234,7 @@ impl<'a> Assembly<'a> {
         &self,
         part: NameOrDefinition<'_>,
         origin: Origin<'_>,
-    ) -> Result<Named<Arc<dyn CharFilter>>, AnalysisError> {
+    ) -> Result<NamedBlock<Arc<dyn CharFilter>>, AnalysisError> {
         self.part(Component::CharFilter, part, origin, char_filter::build)
     }
 
@@ -243,7 +243,7 @@ impl<'a> Assembly<'a> {
         part: NameOrDefinition<'_>,
         origin: Origin<'_>,
         preceding: &Chain,
-    ) -> Result<Named<filter::Filter>, AnalysisError> {
+    ) -> Result<NamedBlock<filter::Filter>, AnalysisError> {
         let context = FilterContext {
             limits: self.limits,
             preceding,
@@ -260,7 +260,7 @@ impl<'a> Assembly<'a> {
         part: NameOrDefinition<'_>,
         origin: Origin<'_>,
         build: impl Fn(&str, &Params<'_>) -> Result<Option<T>, AnalysisError>,
-    ) -> Result<Named<T>, AnalysisError> {
+    ) -> Result<NamedBlock<T>, AnalysisError> {
         let name = match part {
             NameOrDefinition::Name(name) => name,
             NameOrDefinition::Definition(map) => {
@@ -275,7 +275,7 @@ impl<'a> Assembly<'a> {
                 let not_found = || Origin::AdHoc.not_found(component, kind);
                 let part = build(kind, &params)?.ok_or_else(not_found)?;
                 params.finish(&self.ignored)?;
-                return Ok(Named { name, part });
+                return Ok(NamedBlock { name, part });
             }
         };
         let defined = self
@@ -299,7 +299,7 @@ impl<'a> Assembly<'a> {
             None => build(name, &Params::new(component, name, None))?
                 .ok_or_else(|| origin.not_found(component, name))?,
         };
-        Ok(Named {
+        Ok(NamedBlock {
             name: name.to_owned(),
             part,
         })

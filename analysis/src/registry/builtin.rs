@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    analyzer::{Analyzer, Chain, Named},
+    analyzer::{Analyzer, Chain, NamedBlock},
     error::{AnalysisError, Component},
     filter::{
         self, Filter, FilterContext,
@@ -79,7 +79,7 @@ pub(super) fn normalizer(name: &str) -> Option<Normalizer> {
 
 /// Returns the `lowercase` normalizer under a name.
 pub(super) fn lowercase(name: &str) -> Normalizer {
-    let filter = Named {
+    let filter = NamedBlock {
         name: "lowercase".to_owned(),
         part: Filter::word(Lowercase::Plain),
     };
@@ -207,7 +207,7 @@ fn snowball_chain(params: &Params<'_>) -> Result<Chain, AnalysisError> {
 }
 
 fn new_chain(tokenizer: impl Tokenizer + 'static) -> Chain {
-    let tokenizer = Named {
+    let tokenizer = NamedBlock {
         name: String::new(),
         part: Arc::new(tokenizer) as Arc<dyn Tokenizer>,
     };
@@ -221,7 +221,7 @@ fn new_chain(tokenizer: impl Tokenizer + 'static) -> Chain {
 /// Parts of a built-in analyzer have no names: it is shown as a whole.
 impl Chain {
     fn then(mut self, filter: impl filter::WordFilter + 'static) -> Self {
-        self.filters.push(Named {
+        self.filters.push(NamedBlock {
             name: String::new(),
             part: Filter::word(filter),
         });
@@ -263,7 +263,7 @@ impl Chain {
             preceding: &self,
         };
         let filter = filter::build(kind, params, context)?;
-        self.filters.extend(filter.map(|part| Named {
+        self.filters.extend(filter.map(|part| NamedBlock {
             name: String::new(),
             part,
         }));

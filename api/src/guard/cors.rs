@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// Which other origins may send requests, and what of the answers they see. The default allows none.
 #[derive(Debug, Clone, Default)]
-pub struct Cors(Option<Arc<Allowed>>);
+pub struct Cors(Option<Arc<AllowedOrigins>>);
 
 /// What other origins may do; lists are separated by commas.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ pub enum CorsError {
 }
 
 #[derive(Debug)]
-struct Allowed {
+struct AllowedOrigins {
     origins: Origins,
     methods: HeaderValue,
     headers: HeaderValue,
@@ -64,7 +64,7 @@ impl Cors {
             let words: Vec<&str> = text.split(',').map(str::trim).collect();
             HeaderValue::from_str(&words.join(",")).map_err(|_| CorsError::Header(name))
         };
-        Ok(Self(Some(Arc::new(Allowed {
+        Ok(Self(Some(Arc::new(AllowedOrigins {
             origins: Origins::new(settings.allow_origin)?,
             methods: list(settings.allow_methods, "http_cors_allow_methods")?,
             headers: list(settings.allow_headers, "http_cors_allow_headers")?,
@@ -126,7 +126,7 @@ impl Origins {
 pub(crate) struct Grant {
     /// As it is sent back.
     origin: HeaderValue,
-    allowed: Arc<Allowed>,
+    allowed: Arc<AllowedOrigins>,
 }
 
 impl Grant {

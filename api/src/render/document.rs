@@ -189,7 +189,7 @@ fn stored_values(source: &Value, wanted: &[String], meta: &IndexMeta) -> Map<Str
 
 /// One write as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct Written<'a> {
+pub(crate) struct WriteBody<'a> {
     #[serde(rename = "_index")]
     index: &'a str,
     #[serde(rename = "_id")]
@@ -234,7 +234,7 @@ pub(crate) struct Copies {
     failures: Vec<Value>,
 }
 
-impl Written<'_> {
+impl WriteBody<'_> {
     /// Adds the status, as answers of `_bulk` have it.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self {
@@ -248,7 +248,7 @@ impl Written<'_> {
 pub(crate) fn written<'a>(
     result: &'a IngestResult,
     state: &ClusterState,
-) -> Result<(StatusCode, Written<'a>), ApiError> {
+) -> Result<(StatusCode, WriteBody<'a>), ApiError> {
     let outcome = result
         .outcome
         .as_ref()
@@ -276,7 +276,7 @@ pub(crate) fn written<'a>(
         })
     };
     let get = shown.map(left).transpose()?;
-    let written = Written {
+    let written = WriteBody {
         index: &result.index,
         id: &result.id,
         version: outcome.version.0,

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{BodyReader, Held};
+use super::{BodyReader, BodyReservation};
 use crate::error::ApiError;
 
 /// Lines of a body.
@@ -13,11 +13,11 @@ pub(crate) struct Lines {
     /// Bytes at the start of the buffer that hold no line end.
     num_searched: usize,
     is_at_end: bool,
-    held: Held,
+    held: BodyReservation,
 }
 
 impl Lines {
-    pub(crate) fn new(reader: BodyReader, held: Held) -> Self {
+    pub(crate) fn new(reader: BodyReader, held: BodyReservation) -> Self {
         Self {
             reader,
             buffer: BytesMut::new(),
@@ -33,7 +33,7 @@ impl Lines {
     }
 
     /// Returns what counts the lines taken, to be kept as long as they are.
-    pub(crate) fn into_held(self) -> Held {
+    pub(crate) fn into_held(self) -> BodyReservation {
         self.held
     }
 

@@ -23,8 +23,8 @@ impl BodyRoom {
     }
 
     /// Returns what counts the bytes of one body.
-    pub(crate) fn open(self: &Arc<Self>) -> Held {
-        Held {
+    pub(crate) fn open(self: &Arc<Self>) -> BodyReservation {
+        BodyReservation {
             room: Arc::clone(self),
             bytes: 0,
         }
@@ -32,12 +32,12 @@ impl BodyRoom {
 }
 
 /// Bytes that one body holds; given back on drop.
-pub(crate) struct Held {
+pub(crate) struct BodyReservation {
     room: Arc<BodyRoom>,
     bytes: usize,
 }
 
-impl Held {
+impl BodyReservation {
     /// Counts `bytes` more.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
         self.shrink_to(0);
     }

@@ -72,7 +72,7 @@ impl Request {
     /// Returns what must hold for the document that the request writes.
     pub(crate) fn condition(&self) -> Result<Condition, ApiError> {
         let parameters = &self.parameters;
-        Wanted {
+        WriteConditions {
             seq_no: parameters.number("if_seq_no")?,
             term: parameters.number("if_primary_term")?,
             version: parameters.number("version")?,
@@ -96,14 +96,14 @@ pub(crate) fn refresh_policy(text: Option<&str>) -> Result<RefreshPolicy, ApiErr
 
 /// Conditions of a write as given, by parameters or on a bulk's action line.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct WriteConditions<'a> {
     pub(crate) seq_no: Option<i64>,
     pub(crate) term: Option<i64>,
     pub(crate) version: Option<i64>,
     pub(crate) version_type: Option<&'a str>,
 }
 
-impl Wanted<'_> {
+impl WriteConditions<'_> {
     /// Returns the condition, or why the parts do not go together.
     pub(crate) fn condition(&self) -> Result<Condition, ApiError> {
         let invalid = |reason: &str| Err(ApiError::validation(&[reason.to_owned()]));
@@ -183,46 +183,46 @@ mod tests {
 
     #[test]
     fn conditions_are_read_or_refused() {
-        let is = Wanted {
+        let is = WriteConditions {
             seq_no: Some(3),
             term: Some(1),
-            ..Wanted::default()
+            ..WriteConditions::default()
         };
         let read = Condition::Is {
             seq_no: SeqNo(3),
             term: PrimaryTerm(1),
         };
         assert_eq!(is.condition().ok(), Some(read));
-        let external = Wanted {
+        let external = WriteConditions {
             version: Some(5),
             version_type: Some("external"),
-            ..Wanted::default()
+            ..WriteConditions::default()
         };
         assert_eq!(
             external.condition().ok(),
             Some(Condition::ExternalGreater(Version(5)))
         );
         for wrong in [
-            Wanted {
+            WriteConditions {
                 seq_no: Some(3),
-                ..Wanted::default()
+                ..WriteConditions::default()
             },
-            Wanted {
+            WriteConditions {
                 term: Some(3),
-                ..Wanted::default()
+                ..WriteConditions::default()
             },
-            Wanted {
+            WriteConditions {
                 version: Some(3),
-                ..Wanted::default()
+                ..WriteConditions::default()
             },
-            Wanted {
+            WriteConditions {
                 version: Some(-3),
                 version_type: Some("external"),
-                ..Wanted::default()
+                ..WriteConditions::default()
             },
-            Wanted {
+            WriteConditions {
                 version_type: Some("force"),
-                ..Wanted::default()
+                ..WriteConditions::default()
             },
         ] {
             assert!(wrong.condition().is_err(), "{wrong:?}");

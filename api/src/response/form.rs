@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 
 use super::buffer::{Buffer, KeepOn};
 use super::filter_path::FilterPath;
-use super::making::Making;
+use super::making::AnswerMaker;
 use super::tree::{Tree, Unwritten, rewrite};
 use super::yaml;
 use crate::error::ApiError;
@@ -99,7 +99,7 @@ impl Form {
 pub(super) type Payload = (&'static str, Bytes);
 
 /// Returns compact JSON in its form; as it is where there is no room or no time for that.
-pub(super) async fn shaped_or_compact(bytes: Bytes, form: &Form, making: &Making) -> Payload {
+pub(super) async fn shaped_or_compact(bytes: Bytes, form: &Form, making: &AnswerMaker) -> Payload {
     let shaped = shaped(bytes.clone(), form, making).await;
     shaped.unwrap_or((JSON, bytes))
 }
@@ -112,7 +112,7 @@ pub(super) async fn shaped_or_compact(bytes: Bytes, form: &Form, making: &Making
 pub(super) async fn shaped(
     bytes: Bytes,
     form: &Form,
-    making: &Making,
+    making: &AnswerMaker,
 ) -> Result<Payload, ApiError> {
     let mut bytes = bytes;
     if let Some(filter) = &form.filter {
@@ -140,7 +140,7 @@ pub(super) async fn shaped(
 async fn rewritten<F>(
     bytes: Bytes,
     num_steps: usize,
-    making: &Making,
+    making: &AnswerMaker,
     write: F,
 ) -> Result<Bytes, ApiError>
 where
@@ -163,7 +163,7 @@ where
 }
 
 /// Prints compact JSON as YAML; `None` where that cannot be.
-async fn as_yaml(bytes: Bytes, making: &Making) -> Result<Option<Bytes>, ApiError> {
+async fn as_yaml(bytes: Bytes, making: &AnswerMaker) -> Result<Option<Bytes>, ApiError> {
     let memory = making.memory.clone();
     let num_bytes = bytes.len();
     let job = move |keep_on: KeepOn<'_>| {

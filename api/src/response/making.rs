@@ -19,7 +19,7 @@ const VALUE_BYTES: usize = 2 * size_of::<serde_json::Value>();
 
 /// The means of one request. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Making {
+pub(crate) struct AnswerMaker {
     root: Arc<Root>,
     pub(crate) memory: AnswerMemory,
 }
@@ -43,7 +43,7 @@ impl From<usize> for Extent {
     }
 }
 
-impl Making {
+impl AnswerMaker {
     /// Opens the account of a request.
     pub(crate) fn new(root: &Arc<Root>) -> Self {
         Self {

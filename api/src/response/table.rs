@@ -83,7 +83,7 @@ pub(crate) struct Table {
 const TIMES: [&str; 2] = ["epoch", "timestamp"];
 
 /// A column as chosen: by position, under the name it was asked by.
-struct Chosen {
+struct ChosenColumn {
     at: usize,
     title: String,
 }
@@ -141,13 +141,16 @@ impl Table {
         aligned(&lines, &[false; 5])
     }
 
-    fn arranged(&self, parameters: &Parameters) -> Result<(Vec<Chosen>, Vec<usize>), ApiError> {
+    fn arranged(
+        &self,
+        parameters: &Parameters,
+    ) -> Result<(Vec<ChosenColumn>, Vec<usize>), ApiError> {
         let mut chosen = match parameters.list("h") {
             None => self.defaults(),
             Some(names) => self.named(&names)?,
         };
         if parameters.flag("ts")? == Some(false) {
-            let is_time = |column: &Chosen| TIMES.contains(&self.columns[column.at].name);
+            let is_time = |column: &ChosenColumn| TIMES.contains(&self.columns[column.at].name);
             chosen.retain(|column| !is_time(column));
         }
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
@@ -161,14 +164,14 @@ impl Table {
         Ok((chosen, order))
     }
 
-    fn defaults(&self) -> Vec<Chosen> {
+    fn defaults(&self) -> Vec<ChosenColumn> {
         let shown = self
             .columns
             .iter()
             .enumerate()
             .filter(|(_, column)| column.is_default);
         shown
-            .map(|(at, column)| Chosen {
+            .map(|(at, column)| ChosenColumn {
                 at,
                 title: column.name.to_owned(),
             })
@@ -176,19 +179,19 @@ impl Table {
     }
 
     /// Unknown names are left out, as the dialect does; patterns name all that match.
-    fn named(&self, names: &[String]) -> Result<Vec<Chosen>, ApiError> {
+    fn named(&self, names: &[String]) -> Result<Vec<ChosenColumn>, ApiError> {
         let mut chosen = Vec::new();
         for name in names {
             let columns = self.columns.iter().enumerate();
             if name.contains('*') {
                 let matching = columns.filter(|(_, column)| matches_pattern(name, column.name));
-                chosen.extend(matching.map(|(at, c)| Chosen {
+                chosen.extend(matching.map(|(at, c)| ChosenColumn {
                     at,
                     title: c.name.to_owned(),
                 }));
             } else {
                 let borne = columns.filter(|(_, column)| column.bears(name)).take(1);
-                chosen.extend(borne.map(|(at, _)| Chosen {
+                chosen.extend(borne.map(|(at, _)| ChosenColumn {
                     at,
                     title: name.clone(),
                 }));

@@ -119,12 +119,12 @@ async fn delete(request: Request) -> Answer {
 }
 
 /// The aliases selected, per index, and the names that no index bears.
-struct Selected {
+struct SelectedAliases {
     indices: Map<String, Value>,
     missing: Vec<String>,
 }
 
-fn select(request: &Request) -> Result<Selected, ApiError> {
+fn select(request: &Request) -> Result<SelectedAliases, ApiError> {
     let defaults = ResolveOptions {
         expand_wildcards: ExpandWildcards::ALL,
         ..metadata_defaults()
@@ -140,7 +140,7 @@ fn select(request: &Request) -> Result<Selected, ApiError> {
                 serde_json::json!({"aliases": aliases}),
             )
         });
-        return Ok(Selected {
+        return Ok(SelectedAliases {
             indices: indices.collect(),
             missing: Vec::new(),
         });
@@ -163,11 +163,11 @@ fn select(request: &Request) -> Result<Selected, ApiError> {
             .any(|found| found.meta.aliases.contains_key(name))
     };
     let missing = selection.missing(&borne);
-    Ok(Selected { indices, missing })
+    Ok(SelectedAliases { indices, missing })
 }
 
 fn get(request: &Request) -> Answer {
-    let Selected { indices, missing } = select(request)?;
+    let SelectedAliases { indices, missing } = select(request)?;
     if missing.is_empty() {
         return Ok(Reply::json(&indices));
     }

@@ -35,7 +35,7 @@ const BYTES_A_TOKEN: usize = 16;
 
 /// What is to be analysed, and how.
 #[derive(Default)]
-struct Asked {
+struct AnalyzeRequest {
     analyzer: Option<String>,
     normalizer: Option<String>,
     tokenizer: Option<Value>,
@@ -47,7 +47,7 @@ struct Asked {
     attributes: Vec<String>,
 }
 
-impl Asked {
+impl AnalyzeRequest {
     fn parse(body: &Value) -> Result<Self, ApiError> {
         let mut reader = ObjectReader::part("analyze", body)?;
         let texts = match reader.take("text") {
@@ -93,7 +93,7 @@ fn as_list(value: &Value) -> Vec<Value> {
 
 async fn analyze(mut request: Request) -> Answer {
     let body = request.required_json().await?;
-    let asked = Asked::parse(&body)?;
+    let asked = AnalyzeRequest::parse(&body)?;
     let index = index(&request)?;
     let registry = match &index {
         Some(index) => request.root().analyzers_of(index)?,
@@ -126,7 +126,7 @@ async fn analyze(mut request: Request) -> Answer {
 }
 
 /// Analyzes the texts, with no more than `most` tokens in memory.
-fn tokens(asked: &Asked, analyzer: &Analyzer, most: usize) -> Result<Value, ApiError> {
+fn tokens(asked: &AnalyzeRequest, analyzer: &Analyzer, most: usize) -> Result<Value, ApiError> {
     let texts: Vec<&str> = asked.texts.iter().map(String::as_str).collect();
     let num_bytes: usize = texts.iter().map(|text| text.len()).sum();
     if analyzer.gathers_tokens() && num_bytes / BYTES_A_TOKEN > most {
@@ -173,7 +173,10 @@ fn index(request: &Request) -> Result<Option<Arc<IndexMeta>>, ApiError> {
 }
 
 /// Returns the normalizer to use: as asked, or that of the keyword field asked for.
-fn normalizer_name(asked: &Asked, index: Option<&IndexMeta>) -> Result<Option<String>, ApiError> {
+fn normalizer_name(
+    asked: &AnalyzeRequest,
+    index: Option<&IndexMeta>,
+) -> Result<Option<String>, ApiError> {
     if let Some(name) = &asked.normalizer {
         if asked.analyzer.is_some() || asked.tokenizer.is_some() {
             let reason = "tokenizer/analyze should be null if normalizer is specified";
@@ -192,7 +195,7 @@ fn normalizer_name(asked: &Asked, index: Option<&IndexMeta>) -> Result<Option<St
 }
 
 fn choose(
-    asked: &Asked,
+    asked: &AnalyzeRequest,
     registry: &AnalyzerRegistry,
     index: Option<&IndexMeta>,
 ) -> Result<AdHoc, ApiError> {
@@ -212,7 +215,7 @@ fn choose(
 
 /// Returns the analyzer that the request names, or that of the field it names.
 fn named(
-    asked: &Asked,
+    asked: &AnalyzeRequest,
     registry: &AnalyzerRegistry,
     index: Option<&IndexMeta>,
 ) -> Result<Analyzer, ApiError> {

@@ -31,7 +31,7 @@ use crate::route::{Answer, Parameter, Route};
 use answer::Run;
 use chunk::{Chunks, Defaults};
 use items::Items;
-use rendered::Rendered;
+use rendered::RenderedItems;
 
 const BULK: &[Parameter] = &[
     Parameter::no_effect("batch_size", "chunks are cut by the server's settings"),
@@ -53,12 +53,12 @@ async fn bulk(mut request: Request) -> Answer {
     let is_compact = form.is_compact();
     let items = Items::new(form.filter().filter(|_| is_compact));
     let mut run = prepare(&mut request, items)?;
-    let mut rendered = Rendered::new(request.app.bodies.open(), is_compact);
+    let mut rendered = RenderedItems::new(request.app.bodies.open(), is_compact);
     while let Some(piece) = run.next().await? {
         rendered.put(&piece)?;
     }
     if let Some(amending) = run.amending() {
-        let amended = Rendered::new(request.app.bodies.open(), is_compact);
+        let amended = RenderedItems::new(request.app.bodies.open(), is_compact);
         rendered = amending.amended(rendered, amended).await?;
     }
     if run.items.num_items == 0 {
@@ -141,7 +141,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// Sends an answer that was packed, unpacking it as it goes.
-fn streamed(run: &Run, rendered: Rendered) -> Reply {
+fn streamed(run: &Run, rendered: RenderedItems) -> Reply {
     let (begin, end) = around(run, true);
     let begin = std::iter::once(Ok(Bytes::from(begin)));
     let end = std::iter::once(Ok(Bytes::from_static(end.as_bytes())));

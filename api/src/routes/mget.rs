@@ -46,7 +46,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 const MAX_DOCUMENTS: usize = 10_000;
 
 /// One document asked for.
-struct Wanted {
+struct DocumentRequest {
     get: GetRequest,
     form: DocumentForm,
     /// The only version that is wanted, if one is.
@@ -123,7 +123,7 @@ fn stale_warnings(answers: &[Result<GetResponse, RootError>]) -> Vec<String> {
 
 /// The documents that were asked for, to be rendered one by one.
 struct Shown {
-    wanted: Vec<Wanted>,
+    wanted: Vec<DocumentRequest>,
     /// The name of the index with what was found there.
     answers: Vec<Result<(String, Option<Document>), ApiError>>,
     state: Arc<ClusterState>,
@@ -180,7 +180,7 @@ impl Shown {
 
     fn write_one(
         &self,
-        wanted: &Wanted,
+        wanted: &DocumentRequest,
         answer: &Result<(String, Option<Document>), ApiError>,
         out: &mut Buffer<'_>,
     ) -> io::Result<()> {
@@ -207,7 +207,7 @@ fn refused(get: &GetRequest, error: &ApiError) -> Value {
     json!({"_index": get.index, "_id": get.id, "error": error.to_error_object()})
 }
 
-fn parse(body: &Value, defaults: &Defaults) -> Result<Vec<Wanted>, ApiError> {
+fn parse(body: &Value, defaults: &Defaults) -> Result<Vec<DocumentRequest>, ApiError> {
     let mut reader = ObjectReader::part("mget", body)?;
     let docs = reader.take("docs");
     let ids = reader.take("ids");
@@ -236,8 +236,8 @@ fn list<'a>(key: &str, value: Option<&'a Value>) -> Result<&'a [Value], ApiError
     }
 }
 
-fn finished(index: Option<String>, id: Option<String>, defaults: &Defaults) -> Wanted {
-    Wanted {
+fn finished(index: Option<String>, id: Option<String>, defaults: &Defaults) -> DocumentRequest {
+    DocumentRequest {
         get: GetRequest {
             index: index.unwrap_or_default(),
             id: id.unwrap_or_default(),
@@ -250,7 +250,7 @@ fn finished(index: Option<String>, id: Option<String>, defaults: &Defaults) -> W
     }
 }
 
-fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<Wanted, ApiError> {
+fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<DocumentRequest, ApiError> {
     let mut reader = ObjectReader::part("docs", doc)?;
     let mut text = |key| {
         reader
@@ -292,7 +292,7 @@ fn of_text(text: &str) -> Result<Option<u64>, ApiError> {
     text.parse().map(Some).map_err(|_| wrong())
 }
 
-fn check(wanted: &[Wanted]) -> Result<(), ApiError> {
+fn check(wanted: &[DocumentRequest]) -> Result<(), ApiError> {
     if wanted.is_empty() {
         return Err(ApiError::validation(&["no documents to get".to_owned()]));
     }

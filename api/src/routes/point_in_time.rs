@@ -75,13 +75,13 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 /// A point in time that was opened.
-struct Opened {
+struct OpenedPointInTime {
     id: String,
     created_ms: i64,
     shards: Value,
 }
 
-async fn opened(request: &Request) -> Result<Opened, ApiError> {
+async fn opened(request: &Request) -> Result<OpenedPointInTime, ApiError> {
     let missing = || ApiError::validation(&["[keep_alive] is not specified".to_owned()]);
     let keep_alive: Duration = request.parameters.time("keep_alive")?.ok_or_else(missing)?;
     let target = request.target()?;
@@ -89,7 +89,7 @@ async fn opened(request: &Request) -> Result<Opened, ApiError> {
     let created_ms = request.root().now_ms();
     let contexts = &request.app.contexts;
     contexts.add(ContextKind::PointInTime, ContextId::of(&id), created_ms);
-    Ok(Opened {
+    Ok(OpenedPointInTime {
         id,
         created_ms,
         shards: shards(request, &target)?,
@@ -115,12 +115,12 @@ async fn open(mut request: Request) -> Answer {
     {
         return Err(ApiError::unsupported("index_filter of a point in time"));
     }
-    let Opened { id, shards, .. } = opened(&request).await?;
+    let OpenedPointInTime { id, shards, .. } = opened(&request).await?;
     Ok(Reply::json(&json!({"id": id, "_shards": shards})))
 }
 
 async fn create(request: Request) -> Answer {
-    let Opened {
+    let OpenedPointInTime {
         id,
         created_ms,
         shards,

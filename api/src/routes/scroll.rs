@@ -48,15 +48,15 @@ pub(super) static ROUTES: &[Route] = &[
 
 /// What a request about scrolls names.
 #[derive(Debug, Default)]
-struct Named {
+struct ScrollRequest {
     ids: Vec<String>,
     keep_alive: Option<Duration>,
 }
 
 /// Reads path, parameters and body; what the body says holds.
-async fn named(request: &mut Request) -> Result<Named, ApiError> {
+async fn named(request: &mut Request) -> Result<ScrollRequest, ApiError> {
     let body = request.bytes().await?;
-    let mut named = Named {
+    let mut named = ScrollRequest {
         ids: request
             .part("scroll_id")
             .or_else(|| request.parameters.get("scroll_id"))
@@ -89,7 +89,7 @@ async fn named(request: &mut Request) -> Result<Named, ApiError> {
 }
 
 async fn scroll(mut request: Request) -> Answer {
-    let Named { ids, keep_alive } = named(&mut request).await?;
+    let ScrollRequest { ids, keep_alive } = named(&mut request).await?;
     let [id] = ids.as_slice() else {
         return Err(ApiError::validation(&["scrollId is missing".to_owned()]));
     };
@@ -113,7 +113,7 @@ async fn scroll(mut request: Request) -> Answer {
 }
 
 async fn clear(mut request: Request) -> Answer {
-    let Named { mut ids, .. } = named(&mut request).await?;
+    let ScrollRequest { mut ids, .. } = named(&mut request).await?;
     if ids.is_empty() {
         return Err(ApiError::validation(
             &["no scroll ids specified".to_owned()],

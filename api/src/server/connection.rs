@@ -17,7 +17,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::response::{Paced, Unread};
+use super::response::{PacedBody, Unread};
 use crate::options::ApiOptions;
 
 /// Requests of one HTTP/2 connection that may be open at once.
@@ -106,7 +106,7 @@ impl Drive {
             let answering = answer(request);
             async move {
                 let response = answering.await;
-                Ok::<_, Infallible>(response.map(|body| Paced::new(body, open, unread)))
+                Ok::<_, Infallible>(response.map(|body| PacedBody::new(body, open, unread)))
             }
         });
         let io = TokioIo::new(connection);

@@ -99,7 +99,7 @@ where
             _ if self.scope == Scope::Probes => nothing_else(),
             _ => {
                 let runtime = self.runtime.clone();
-                match Owned::spawn(&runtime, self.answer(request)).await {
+                match OwnedTask::spawn(&runtime, self.answer(request)).await {
                     Ok(answered) => answered,
                     Err(failed) => match failed.try_into_panic() {
                         Ok(panic) => middleware::answer_to_panic(panic),
@@ -111,7 +111,7 @@ where
     }
 
     async fn ready(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let asking = Owned::spawn(&self.runtime, Arc::clone(&self).answer(request));
+        let asking = OwnedTask::spawn(&self.runtime, Arc::clone(&self).answer(request));
         let Ok(Ok(answered)) = tokio::time::timeout(READY_WITHIN, asking).await else {
             return match self.last_ready.get() {
                 Some((status, body)) => remembered(status, body),
@@ -127,15 +127,15 @@ where
 }
 
 /// A task that ends when nobody waits for it any more: its client has left.
-struct Owned<T>(JoinHandle<T>);
+struct OwnedTask<T>(JoinHandle<T>);
 
-impl<T: Send + 'static> Owned<T> {
+impl<T: Send + 'static> OwnedTask<T> {
     fn spawn(runtime: &Handle, task: impl Future<Output = T> + Send + 'static) -> Self {
         Self(runtime.spawn(task))
     }
 }
 
-impl<T> Future for Owned<T> {
+impl<T> Future for OwnedTask<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -143,7 +143,7 @@ impl<T> Future for Owned<T> {
     }
 }
 
-impl<T> Drop for Owned<T> {
+impl<T> Drop for OwnedTask<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -18,10 +18,10 @@ const PIECE: usize = 64 << 10;
 /// Since when the answers of an HTTP/2 connection wait for the client to take some more of them, each by its
 /// number, and how far the client is behind with them all; moments are milliseconds since the connection was accepted.
 #[derive(Debug, Default)]
-pub(super) struct Unread(Mutex<Waiting>);
+pub(super) struct Unread(Mutex<UnreadState>);
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct UnreadState {
     next: u64,
     since: BTreeMap<u64, u64>,
     lag: Lag,
@@ -132,14 +132,14 @@ impl Answer {
 }
 
 /// The body of an answer.
-pub(super) struct Paced {
+pub(super) struct PacedBody {
     body: Body,
     /// What is left of the last piece of the body.
     rest: Bytes,
     answer: Answer,
 }
 
-impl Paced {
+impl PacedBody {
     /// Returns `body`; `unread` is where an HTTP/2 connection keeps the times of its answers.
     pub(super) fn new(body: Body, open: OpenRequest, unread: Option<Arc<Unread>>) -> Self {
         let answer = match unread {
@@ -161,7 +161,7 @@ impl Paced {
     }
 }
 
-impl HttpBody for Paced {
+impl HttpBody for PacedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -33,7 +33,7 @@ pub(super) struct Limits {
 
 /// A request that has ended.
 #[derive(Debug, Clone)]
-pub(super) struct Ending {
+pub(super) struct EndedRequest {
     /// When it was due.
     pub(super) intended: Instant,
     /// When the generator began it.
@@ -53,7 +53,7 @@ struct Launcher {
     connections: Arc<Semaphore>,
     outstanding: Arc<Semaphore>,
     /// Holds as many endings as requests may be outstanding.
-    endings: mpsc::Sender<Ending>,
+    endings: mpsc::Sender<EndedRequest>,
     counts: Arc<Counts>,
 }
 
@@ -126,7 +126,7 @@ impl Launcher {
             let done = Instant::now();
             drop(connection);
             if arrival.is_measured {
-                let ending = Ending {
+                let ending = EndedRequest {
                     intended,
                     begun,
                     sent,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use super::{latency::Latencies, load::Ending, request::Outcome};
+use super::{latency::Latencies, load::EndedRequest, request::Outcome};
 use crate::exit::Exit;
 
 /// Everything that came of the requests past the warm-up.
@@ -55,7 +55,7 @@ impl Tally {
     }
 
     /// Counts a request that has ended.
-    pub(super) fn add(&mut self, ending: &Ending) {
+    pub(super) fn add(&mut self, ending: &EndedRequest) {
         self.last_done = self.last_done.max(ending.done);
         let delay = ending.begun.saturating_duration_since(ending.intended);
         self.generator_delay.add(delay);
@@ -110,8 +110,8 @@ mod tests {
 
     use super::*;
 
-    fn ending(intended: Instant, outcome: Outcome) -> Ending {
-        Ending {
+    fn ending(intended: Instant, outcome: Outcome) -> EndedRequest {
+        EndedRequest {
             intended,
             begun: intended + Duration::from_millis(1),
             sent: intended + Duration::from_millis(300),

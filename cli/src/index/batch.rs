@@ -20,12 +20,12 @@ pub(crate) struct Refusal {
     /// In words, as the reader or the server put it.
     pub(crate) reason: String,
     /// What was refused.
-    pub(crate) what: Refused,
+    pub(crate) what: RefusedSource,
 }
 
 /// What a document was when it was refused.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Refused {
+pub(crate) enum RefusedSource {
     /// An operation, ready to be sent.
     Record(Record),
     /// A text that is no document, where it is known. The reason says where it stands.
@@ -34,7 +34,7 @@ pub(crate) enum Refused {
 
 /// How far an input has been read at the end of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reached {
+pub(crate) struct InputPosition {
     pub(crate) input: usize,
     /// Documents read, refused ones included.
     pub(crate) position: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Batch {
     /// Documents that could not be read, between the others.
     pub(crate) unreadable: Vec<Refusal>,
     /// The inputs that this batch has moved on.
-    pub(crate) reached: Vec<Reached>,
+    pub(crate) reached: Vec<InputPosition>,
 }
 
 /// Nobody takes batches any more.
@@ -97,7 +97,7 @@ impl Batcher {
             Err(refusal) => self.current.unreadable.push(refusal),
         }
         let position = place.position + 1;
-        self.reach(Reached {
+        self.reach(InputPosition {
             input: place.input,
             position,
             is_whole: false,
@@ -107,7 +107,7 @@ impl Batcher {
 
     /// Notes that an input has been read to its end.
     pub(crate) fn end_input(&mut self, input: usize, position: u64) {
-        self.reach(Reached {
+        self.reach(InputPosition {
             input,
             position,
             is_whole: true,
@@ -123,7 +123,7 @@ impl Batcher {
         }
     }
 
-    fn reach(&mut self, reached: Reached) {
+    fn reach(&mut self, reached: InputPosition) {
         match self.current.reached.last_mut() {
             Some(last) if last.input == reached.input => *last = reached,
             _ => self.current.reached.push(reached),

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    batch::Reached,
+    batch::InputPosition,
     identity::{self, Identity},
 };
 use crate::{durable, lock::Lock};
@@ -177,7 +177,7 @@ impl Checkpoint {
     }
 
     /// Moves the file at `path` on.
-    pub(crate) fn advance(&mut self, path: &Path, reached: Reached) {
+    pub(crate) fn advance(&mut self, path: &Path, reached: InputPosition) {
         if let Some(file) = self.files.iter_mut().find(|file| file.path == path) {
             file.position = reached.position;
             file.is_whole = reached.is_whole;
@@ -293,7 +293,7 @@ mod tests {
         );
         checkpoint.advance(
             &place.data,
-            Reached {
+            InputPosition {
                 input: 0,
                 position: 7,
                 is_whole: false,
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(read.resume(&place.data, &identity).expect("known"), Some(7));
         read.advance(
             &place.data,
-            Reached {
+            InputPosition {
                 input: 0,
                 position: 9,
                 is_whole: true,

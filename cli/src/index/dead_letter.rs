@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::batch::{Refusal, Refused};
+use super::batch::{Refusal, RefusedSource};
 use crate::durable;
 
 /// A dead-letter file that is being appended to.
@@ -91,12 +91,12 @@ impl DeadLetters {
     pub(crate) fn append(&mut self, input: &str, refusal: &Refusal) -> io::Result<()> {
         let parsed = |text: &'_ str| RawValue::from_string(text.to_owned()).ok();
         let (action, source) = match &refusal.what {
-            Refused::Record(record) => (parsed(&record.action), record.source.as_deref()),
-            Refused::Text(text) => (None, text.as_deref()),
+            RefusedSource::Record(record) => (parsed(&record.action), record.source.as_deref()),
+            RefusedSource::Text(text) => (None, text.as_deref()),
         };
         let document = match &refusal.what {
-            Refused::Record(_) => source.and_then(parsed),
-            Refused::Text(_) => None,
+            RefusedSource::Record(_) => source.and_then(parsed),
+            RefusedSource::Text(_) => None,
         };
         // The source line of a bulk file is sent as it is, and the server may find that it is no JSON.
         let raw = source.filter(|_| document.is_none());
@@ -193,8 +193,8 @@ mod tests {
         Refusal {
             place,
             reason: "too \"odd\"".to_owned(),
-            what: source.map_or(Refused::Text(None), |source| {
-                Refused::Record(record(source))
+            what: source.map_or(RefusedSource::Text(None), |source| {
+                RefusedSource::Record(record(source))
             }),
         }
     }
@@ -210,7 +210,7 @@ mod tests {
         letters.append("a.csv", &refusal(5, None)).expect("written");
         let cut = refusal(6, Some("{\"n\": "));
         letters.append("a.csv", &cut).expect("written");
-        let text = Refused::Text(Some("no, \"x\"".to_owned()));
+        let text = RefusedSource::Text(Some("no, \"x\"".to_owned()));
         let unread = Refusal {
             what: text,
             ..refusal(7, None)

@@ -29,10 +29,10 @@ use tokio::sync::watch;
 
 use super::{
     backoff::{Backoff, retry_after},
-    batch::{Batch, Refusal, Refused},
+    batch::{Batch, Refusal, RefusedSource},
     identity,
-    ledger::Settled,
-    outcome::{Outcome, Rejection, Told, is_busy, told},
+    ledger::SettledBatch,
+    outcome::{Outcome, Rejection, RequestOutcome, is_busy, told},
     record::{Place, Record},
 };
 use crate::remote::{Remote, fault, reason};
@@ -75,7 +75,7 @@ impl Reasons {
 /// What came back.
 enum Answer {
     /// What became of each record; how long the server asks to be left alone.
-    Items(Told, Option<Duration>),
+    Items(RequestOutcome, Option<Duration>),
     /// The server did not take the request, or nobody knows whether it did.
     NotNow {
         reason: String,
@@ -87,7 +87,7 @@ enum Answer {
 
 /// What a batch has come to so far.
 #[derive(Default)]
-struct Delivered {
+struct DeliveryState {
     accepted: u64,
     written: BTreeSet<String>,
     refusals: Vec<Refusal>,
@@ -111,11 +111,11 @@ impl Delivery {
         &self,
         batch: Batch,
         mut is_ending: watch::Receiver<bool>,
-    ) -> Result<Option<Settled>> {
-        let mut delivered = Delivered {
+    ) -> Result<Option<SettledBatch>> {
+        let mut delivered = DeliveryState {
             refusals: batch.unreadable,
             is_resent: batch.number < self.num_resent,
-            ..Delivered::default()
+            ..DeliveryState::default()
         };
         let mut parts = VecDeque::new();
         parts.extend((!batch.records.is_empty()).then_some(batch.records));
@@ -147,14 +147,14 @@ impl Delivery {
                 () = ended(&mut is_ending) => return Ok(None),
             }
         }
-        let Delivered {
+        let DeliveryState {
             accepted,
             written,
             mut refusals,
             ..
         } = delivered;
         refusals.sort_by_key(|refusal| (refusal.place.input, refusal.place.position));
-        Ok(Some(Settled {
+        Ok(Some(SettledBatch {
             number: batch.number,
             accepted,
             written,
@@ -216,7 +216,7 @@ impl Delivery {
     /// long.
     fn next_wait(
         &self,
-        delivered: &mut Delivered,
+        delivered: &mut DeliveryState,
         reason: &str,
         asked: Option<Duration>,
     ) -> Result<Duration> {
@@ -240,7 +240,7 @@ impl Delivery {
     }
 }
 
-impl Delivered {
+impl DeliveryState {
     /// Counts what is settled, and puts what was too large in front of `parts`; returns what has to be sent
     /// again, and the first reason why.
     ///
@@ -310,7 +310,7 @@ impl Delivered {
         self.refusals.push(Refusal {
             place: record.place,
             reason,
-            what: Refused::Record(record),
+            what: RefusedSource::Record(record),
         });
     }
 }
@@ -384,7 +384,7 @@ mod tests {
             ..delivery("http://host", &[])
         };
         let asked = Some(Duration::from_secs(300));
-        let wait = delivery.next_wait(&mut Delivered::default(), "busy", asked);
+        let wait = delivery.next_wait(&mut DeliveryState::default(), "busy", asked);
         let wait = wait.expect("patience is left");
         assert!(wait <= Duration::from_secs(10), "{wait:?}");
     }
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn too_large_a_request_is_halved_down_to_one_document() {
-        let mut delivered = Delivered::default();
+        let mut delivered = DeliveryState::default();
         let mut parts = VecDeque::new();
         delivered.split(vec![record(); 3], "413".to_owned(), &mut parts);
         assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    batch::{Reached, Refusal, Refused},
+    batch::{InputPosition, Refusal, RefusedSource},
     checkpoint::Checkpoint,
     dead_letter::DeadLetters,
 };
@@ -25,13 +25,13 @@ const NUM_EXAMPLES: usize = 5;
 
 /// A batch whose every document is either acknowledged or refused.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct SettledBatch {
     pub(crate) number: u64,
     pub(crate) accepted: u64,
     /// The indices that accepted any, where the server names them.
     pub(crate) written: BTreeSet<String>,
     pub(crate) refusals: Vec<Refusal>,
-    pub(crate) reached: Vec<Reached>,
+    pub(crate) reached: Vec<InputPosition>,
 }
 
 /// An input as messages and checkpoints call it.
@@ -49,7 +49,7 @@ pub(crate) struct Ledger {
     checkpoint: Option<(PathBuf, Checkpoint)>,
     letters: Option<DeadLetters>,
     /// Settled batches that wait for one before them.
-    waiting: BTreeMap<u64, Settled>,
+    waiting: BTreeMap<u64, SettledBatch>,
     /// The number of the first batch that is not written down.
     next: u64,
     settled_before: u64,
@@ -123,7 +123,7 @@ impl Ledger {
     }
 
     /// Takes a settled batch, and writes down every batch that is now complete.
-    pub(crate) fn settle(&mut self, mut settled: Settled) -> Result<()> {
+    pub(crate) fn settle(&mut self, mut settled: SettledBatch) -> Result<()> {
         self.accepted += settled.accepted;
         self.indices.append(&mut settled.written);
         self.refused += settled.refusals.len() as u64;
@@ -132,9 +132,11 @@ impl Ledger {
                 let name = &self.inputs[refusal.place.input].shown;
                 let place = refusal.place.position;
                 self.examples.push(match &refusal.what {
-                    Refused::Record(_) => format!("{name}, document {place}: {}", refusal.reason),
+                    RefusedSource::Record(_) => {
+                        format!("{name}, document {place}: {}", refusal.reason)
+                    }
                     // The reader names the line.
-                    Refused::Text(_) => refusal.reason.clone(),
+                    RefusedSource::Text(_) => refusal.reason.clone(),
                 });
             }
         }
@@ -166,7 +168,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn write_down(&mut self, settled: &Settled) -> Result<()> {
+    fn write_down(&mut self, settled: &SettledBatch) -> Result<()> {
         if let Some(letters) = &mut self.letters {
             for refusal in &settled.refusals {
                 let name = &self.inputs[refusal.place.input].shown;
@@ -193,18 +195,18 @@ mod tests {
     use super::*;
     use crate::index::{checkpoint::Task, identity::Identity, record::Place};
 
-    fn settled(number: u64, position: u64, refused: Option<u64>) -> Settled {
+    fn settled(number: u64, position: u64, refused: Option<u64>) -> SettledBatch {
         let refusal = |position| Refusal {
             place: Place { input: 0, position },
             reason: format!("reason {position}"),
-            what: Refused::Text(None),
+            what: RefusedSource::Text(None),
         };
-        Settled {
+        SettledBatch {
             number,
             accepted: 2,
             written: BTreeSet::new(),
             refusals: refused.map(refusal).into_iter().collect(),
-            reached: vec![Reached {
+            reached: vec![InputPosition {
                 input: 0,
                 position,
                 is_whole: false,

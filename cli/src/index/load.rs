@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     batch::{Batch, Batcher, Limits},
     delivery::Delivery,
-    ledger::{Ledger, Settled},
+    ledger::{Ledger, SettledBatch},
     reading::Reading,
     report::Reporter,
 };
@@ -116,13 +116,13 @@ async fn delivered(
     delivery: Arc<Delivery>,
     batch: Batch,
     is_ending: watch::Receiver<bool>,
-) -> Result<Option<Settled>> {
+) -> Result<Option<SettledBatch>> {
     delivery.deliver(batch, is_ending).await
 }
 
 fn note(
     ledger: &mut Ledger,
-    settled: Result<Result<Option<Settled>>, tokio::task::JoinError>,
+    settled: Result<Result<Option<SettledBatch>>, tokio::task::JoinError>,
 ) -> Result<()> {
     match settled.context("a delivery failed")?? {
         Some(settled) => block_in_place(|| ledger.settle(settled)),
@@ -133,7 +133,7 @@ fn note(
 /// Waits for requests under way; the first fault ends it.
 async fn drain(
     ledger: &mut Ledger,
-    under_way: &mut JoinSet<Result<Option<Settled>>>,
+    under_way: &mut JoinSet<Result<Option<SettledBatch>>>,
 ) -> Result<()> {
     while let Some(settled) = under_way.join_next().await {
         note(ledger, settled)?;

@@ -35,7 +35,7 @@ pub(super) struct Rejection {
 }
 
 /// What became of a request's records.
-pub(super) struct Told {
+pub(super) struct RequestOutcome {
     /// One per record, in order.
     pub(super) outcomes: Vec<Outcome>,
     /// The indices that accepted any, where the server names them.
@@ -65,7 +65,7 @@ pub(super) fn is_busy(status: u16) -> bool {
 }
 
 /// Reads what became of each record.
-pub(super) fn told(records: &[Record], body: &[u8]) -> Result<Told> {
+pub(super) fn told(records: &[Record], body: &[u8]) -> Result<RequestOutcome> {
     let answer: BulkAnswer<'_> =
         serde_json::from_slice(body).context("the server's answer to a bulk request is odd")?;
     ensure!(
@@ -74,7 +74,7 @@ pub(super) fn told(records: &[Record], body: &[u8]) -> Result<Told> {
         answer.items.len(),
         records.len()
     );
-    let mut told = Told {
+    let mut told = RequestOutcome {
         outcomes: Vec::with_capacity(records.len()),
         written: BTreeSet::new(),
     };

@@ -9,7 +9,7 @@ use gleaner_datasets::{
 };
 
 use super::{
-    batch::{Batcher, Refusal, Refused, Stopped},
+    batch::{Batcher, Refusal, RefusedSource, Stopped},
     identity::Identity,
     inputs::InputFile,
     record::{Place, Record},
@@ -117,7 +117,7 @@ fn read_source(
             Err(error) => Err(Refusal {
                 place,
                 reason: told(&error),
-                what: Refused::Text(error.text().map(str::to_owned)),
+                what: RefusedSource::Text(error.text().map(str::to_owned)),
             }),
             Ok(item) => record(item, place, identity.as_ref(), options),
         };

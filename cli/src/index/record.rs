@@ -9,7 +9,7 @@ use gleaner_datasets::{
 use serde_json::value::RawValue;
 
 use super::{
-    batch::{Refusal, Refused},
+    batch::{Refusal, RefusedSource},
     identity::Identity,
 };
 
@@ -70,7 +70,7 @@ impl Record {
                 reason: format!(
                     "routing field `{field}` is absent, or neither a string nor a number"
                 ),
-                what: Refused::Record(record),
+                what: RefusedSource::Record(record),
             }),
             _ => Ok(record),
         }

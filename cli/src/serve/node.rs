@@ -14,7 +14,7 @@ use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
 use gleaner_model::{ClusterState, NodeId};
 use gleaner_proto::LeafClient;
-use gleaner_root::{Located, Root, RootOptions, leaves::SingleLeaf};
+use gleaner_root::{LeafHandle, Root, RootOptions, leaves::SingleLeaf};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::block_in_place};
 
@@ -46,7 +46,7 @@ impl Node {
         let leaf = Leaf::start(options, Arc::clone(&coordinator), log);
         let leaf = leaf.context("cannot start the leaf's threads")?;
         let client: Arc<dyn LeafClient> = Arc::clone(&leaf) as Arc<dyn LeafClient>;
-        let located = Located {
+        let located = LeafHandle {
             node: NodeId(config.node_name.as_str().into()),
             client,
         };

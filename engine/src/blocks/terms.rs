@@ -24,11 +24,11 @@ pub(super) struct RecentTerms(Box<[Slot]>);
 struct Slot(Mutex<Set>);
 
 #[derive(Default)]
-struct Set([Known; 2]);
+struct Set([TermEntry; 2]);
 
 /// A term with where its list stands.
 #[derive(Default)]
-struct Known {
+struct TermEntry {
     term: SmallVec<[u8; 16]>,
     list: List,
 }
@@ -74,7 +74,7 @@ impl List {
 
 impl Set {
     fn find(&mut self, term: &[u8]) -> Option<List> {
-        let is_wanted = |known: &Known| known.list.is_known && *known.term == *term;
+        let is_wanted = |known: &TermEntry| known.list.is_known && *known.term == *term;
         let at = self.0.iter().position(is_wanted)?;
         self.0.swap(0, at);
         Some(self.0[0].list)
@@ -82,7 +82,7 @@ impl Set {
 
     fn keep(&mut self, term: &[u8], list: List) {
         self.0.swap(0, 1);
-        self.0[0] = Known {
+        self.0[0] = TermEntry {
             term: term.into(),
             list,
         };

@@ -19,7 +19,7 @@ use crate::view::View;
 /// Fields to show.
 pub(super) struct Plan {
     fields: Vec<FieldPlan>,
-    unmapped: Unmapped,
+    unmapped: UnmappedFields,
 }
 
 struct FieldPlan {
@@ -39,7 +39,7 @@ pub(super) type Copies<'m> = HashMap<&'m str, Vec<&'m FieldPath>>;
 impl Plan {
     pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
         let mut fields = Vec::new();
-        let mut unmapped = Unmapped {
+        let mut unmapped = UnmappedFields {
             mapping: Arc::clone(view.mapping()),
             patterns: Vec::new(),
         };
@@ -92,13 +92,13 @@ impl Plan {
 }
 
 /// What of a document the mapping does not know.
-struct Unmapped {
+struct UnmappedFields {
     mapping: Arc<Mapping>,
     /// Of paths that are wanted.
     patterns: Vec<String>,
 }
 
-impl Unmapped {
+impl UnmappedFields {
     /// Adds the values at `path` and below that no field of the mapping takes, as they are.
     fn read(&self, path: &mut String, value: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
         match value {

@@ -153,7 +153,7 @@ impl<'q> GateFilter<'q> {
                 });
             }
         }
-        let scorer = excluded::Excluded(weight()?).scorer(reader, 1.0)?;
+        let scorer = excluded::ExcludedWeight(weight()?).scorer(reader, 1.0)?;
         // To find the first document of a phrase may have been cut short.
         scope.control.check_whole()?;
         Ok(if scorer.is::<AllScorer>() {

@@ -7,7 +7,7 @@ use tantivy::query::{
 };
 use tantivy::{DocId, Score, SeekDangerResult, SegmentReader};
 
-use super::excluded::Excluded;
+use super::excluded::ExcludedWeight;
 use super::{Scope, constant, filter, matching, scored};
 use crate::EngineError;
 
@@ -87,7 +87,10 @@ fn bool_weight(
         weights.push((Occur::Must, without_score(Box::new(AllWeight))));
     }
     for clause in must_not {
-        weights.push((Occur::MustNot, Box::new(Excluded(filter(scope, clause)?))));
+        weights.push((
+            Occur::MustNot,
+            Box::new(ExcludedWeight(filter(scope, clause)?)),
+        ));
     }
     let minimum = clause.minimum_should_match();
     if minimum > should.len() {

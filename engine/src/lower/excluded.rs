@@ -8,9 +8,9 @@ use tantivy::query::{Explanation, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TERMINATED};
 
 /// Makes the scorers of a weight safe to ask about any ascending documents.
-pub(super) struct Excluded(pub(super) Box<dyn Weight>);
+pub(super) struct ExcludedWeight(pub(super) Box<dyn Weight>);
 
-impl Weight for Excluded {
+impl Weight for ExcludedWeight {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let scorer = self.0.scorer(reader, boost)?;
         // Scorers of everything and nothing are recognised by tantivy.

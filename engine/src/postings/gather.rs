@@ -14,7 +14,7 @@ pub(super) struct Posting {
 }
 
 /// Keeps the `limit` smallest; holds up to twice as many, so that cutting costs little per posting.
-pub(super) struct Gathered {
+pub(super) struct SmallestPostings {
     kept: Vec<Posting>,
     limit: usize,
     cutoff: u64,
@@ -22,7 +22,7 @@ pub(super) struct Gathered {
     _memory: Reservation,
 }
 
-impl Gathered {
+impl SmallestPostings {
     /// Reserves room for a page of a list of `num_postings`.
     pub(super) fn new(
         limit: usize,
@@ -85,7 +85,7 @@ mod tests {
             limit in 1_usize..20,
         ) {
             let memory = MemoryAccount::root("test", 1 << 20);
-            let mut gathered = Gathered::new(limit, numbers.len() as u64, &memory).unwrap();
+            let mut gathered = SmallestPostings::new(limit, numbers.len() as u64, &memory).unwrap();
             for &seq_no in &numbers {
                 if seq_no <= gathered.cutoff() {
                     gathered.push(Posting { seq_no, frequency: 1, norm_id: 0 });
@@ -107,10 +107,12 @@ mod tests {
     fn room_is_reserved_for_a_page_and_no_more_than_the_list() {
         let memory = MemoryAccount::root("test", 1_600);
         assert_eq!(
-            Gathered::new(50, 1_000_000, &memory).map(|g| g.limit).ok(),
+            SmallestPostings::new(50, 1_000_000, &memory)
+                .map(|g| g.limit)
+                .ok(),
             Some(50)
         );
-        assert!(Gathered::new(51, 1_000_000, &memory).is_err());
-        assert!(Gathered::new(1 << 20, 100, &memory).is_ok());
+        assert!(SmallestPostings::new(51, 1_000_000, &memory).is_err());
+        assert!(SmallestPostings::new(1 << 20, 100, &memory).is_ok());
     }
 }

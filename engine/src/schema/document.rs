@@ -149,7 +149,11 @@ impl DocumentParser {
         ))
     }
 
-    fn walked<'a>(&self, id: &str, source: &'a [u8]) -> Result<walk::Walked<'a>, DocumentError> {
+    fn walked<'a>(
+        &self,
+        id: &str,
+        source: &'a [u8],
+    ) -> Result<walk::WalkOutcome<'a>, DocumentError> {
         let walked = walk::strictly(&self.plan, id, source)?;
         for (node, value) in &walked.values {
             self.check_terms(*node, value)?;

@@ -86,7 +86,7 @@ impl<T> Heap<T> {
 
 /// A document by score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Scored {
+pub(crate) struct ScoredDocument {
     /// Canonical score.
     pub(crate) score: f32,
     /// Tie-break hash of its id.
@@ -100,7 +100,7 @@ pub(crate) struct Scored {
 /// The best documents by score, shared by every thread, segment and shard of a request: each
 /// learns at once what a newcomer has to reach.
 pub(crate) struct SharedTop {
-    heap: Mutex<Heap<Scored>>,
+    heap: Mutex<Heap<ScoredDocument>>,
     /// Bits of the worst score kept, once full; −∞ before. Only grows.
     reach: AtomicU32,
 }
@@ -120,7 +120,11 @@ impl SharedTop {
     }
 
     /// Offers a document; `break_tie` orders two of equal score and hash.
-    pub(crate) fn offer(&self, entry: Scored, break_tie: impl Fn(&Scored, &Scored) -> Ordering) {
+    pub(crate) fn offer(
+        &self,
+        entry: ScoredDocument,
+        break_tie: impl Fn(&ScoredDocument, &ScoredDocument) -> Ordering,
+    ) {
         let mut heap = self.heap.lock();
         if heap.offer(entry, |a, b| compare_scored(a, b, &break_tie))
             && let Some(worst) = heap.worst()
@@ -130,10 +134,10 @@ impl SharedTop {
     }
 
     /// Offers documents by their scores; an entry is made of those only whose score is enough.
-    pub(crate) fn offer_all<E: FnOnce() -> Scored>(
+    pub(crate) fn offer_all<E: FnOnce() -> ScoredDocument>(
         &self,
         entries: impl Iterator<Item = (f32, E)>,
-        break_tie: impl Fn(&Scored, &Scored) -> Ordering,
+        break_tie: impl Fn(&ScoredDocument, &ScoredDocument) -> Ordering,
     ) {
         let mut heap = self.heap.lock();
         for (score, entry) in entries {
@@ -156,8 +160,8 @@ impl SharedTop {
     /// Returns what was kept, best first.
     pub(crate) fn into_sorted(
         self,
-        break_tie: impl Fn(&Scored, &Scored) -> Ordering,
-    ) -> Vec<Scored> {
+        break_tie: impl Fn(&ScoredDocument, &ScoredDocument) -> Ordering,
+    ) -> Vec<ScoredDocument> {
         let mut entries = self.heap.into_inner().into_entries();
         entries.sort_by(|a, b| compare_scored(a, b, &break_tie));
         entries
@@ -166,9 +170,9 @@ impl SharedTop {
 
 /// Orders by score downwards, hash upwards, then as told.
 pub(crate) fn compare_scored(
-    a: &Scored,
-    b: &Scored,
-    break_tie: &impl Fn(&Scored, &Scored) -> Ordering,
+    a: &ScoredDocument,
+    b: &ScoredDocument,
+    break_tie: &impl Fn(&ScoredDocument, &ScoredDocument) -> Ordering,
 ) -> Ordering {
     let by_score = b
         .score
@@ -204,13 +208,13 @@ mod tests {
     #[test]
     fn the_reach_is_the_worst_score_kept_once_full() {
         let top = SharedTop::new(2);
-        let entry = |score, hash| Scored {
+        let entry = |score, hash| ScoredDocument {
             score,
             hash,
             target: 0,
             place: hash,
         };
-        let by_place = |a: &Scored, b: &Scored| a.place.cmp(&b.place);
+        let by_place = |a: &ScoredDocument, b: &ScoredDocument| a.place.cmp(&b.place);
         top.offer(entry(1.0, 5), by_place);
         assert_eq!(top.reach(), f32::NEG_INFINITY);
         top.offer(entry(3.0, 1), by_place);

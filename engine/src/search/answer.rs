@@ -15,7 +15,7 @@ use super::sorting::{self, SortedHit};
 use crate::EngineError;
 use crate::control::Control;
 use crate::score::canonical::Cursor;
-use crate::score::top::{Scored, SharedTop};
+use crate::score::top::{ScoredDocument, SharedTop};
 use crate::view::split_place;
 
 /// Makes the answers of all shards.
@@ -87,7 +87,7 @@ fn best(request: &mut Request<'_>) -> Result<Vec<Vec<ShardHit>>, EngineError> {
             let top = std::mem::replace(&mut request.top, SharedTop::new(0));
             let entries = top.into_sorted(|a, b| request.compare_ids(a, b));
             let has_keys = !request.query.sort.is_empty();
-            let with_keys = |scored: Scored| {
+            let with_keys = |scored: ScoredDocument| {
                 let score = SortValue::F64(f64::from(scored.score));
                 SortedHit {
                     keys: if has_keys { vec![score] } else { Vec::new() },
@@ -124,7 +124,7 @@ fn shard_hit(
     needs_id: bool,
     has_scores: bool,
 ) -> Result<ShardHit, EngineError> {
-    let Scored {
+    let ScoredDocument {
         score,
         hash,
         target,

@@ -23,7 +23,7 @@ pub(super) fn charge(
     control: &Control,
     held: &mut Reservation,
 ) -> Result<(), EngineError> {
-    let mut charging = Charging {
+    let mut charging = FilterCharge {
         bytes_of_term: TERM_BYTES * num_at_once.max(1) as u64,
         control,
         held,
@@ -34,13 +34,13 @@ pub(super) fn charge(
     filters.try_for_each(|clause| charging.clause(clause))
 }
 
-struct Charging<'a> {
+struct FilterCharge<'a> {
     bytes_of_term: u64,
     control: &'a Control,
     held: &'a mut Reservation,
 }
 
-impl Charging<'_> {
+impl FilterCharge<'_> {
     fn clause(&mut self, clause: &Clause) -> Result<(), EngineError> {
         match clause {
             Clause::Term { .. } | Clause::Exact { .. } => self.terms(1),

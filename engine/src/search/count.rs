@@ -24,12 +24,12 @@ const BUFFERS_PER_CHECK: usize = 4_096 / COLLECT_BLOCK_BUFFER_LEN;
 
 /// What is known of a total without a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownTotal {
     Exactly(u64),
     AtLeast(u64),
 }
 
-impl Known {
+impl KnownTotal {
     pub(super) fn at_least(self) -> u64 {
         match self {
             Self::Exactly(total) | Self::AtLeast(total) => total,
@@ -45,17 +45,21 @@ impl Known {
 ///
 /// # Errors
 /// When the index cannot be read, or `control` stops the count.
-pub(super) fn known(view: &View, clause: &Clause, control: &Control) -> Result<Known, EngineError> {
+pub(super) fn known(
+    view: &View,
+    clause: &Clause,
+    control: &Control,
+) -> Result<KnownTotal, EngineError> {
     Ok(match lower::simplify(clause, 1.0).0 {
-        Clause::MatchAll => Known::Exactly(view.num_documents()),
-        Clause::MatchNone => Known::Exactly(0),
+        Clause::MatchAll => KnownTotal::Exactly(view.num_documents()),
+        Clause::MatchNone => KnownTotal::Exactly(0),
         Clause::Term { field, term } => match view.field(field.as_str()) {
             Some(handle) if handle.kind.is_indexed() => {
-                Known::Exactly(live_frequency(view, handle, term, control)?)
+                KnownTotal::Exactly(live_frequency(view, handle, term, control)?)
             }
             // Such a query is refused.
-            Some(_) => Known::AtLeast(0),
-            None => Known::Exactly(0),
+            Some(_) => KnownTotal::AtLeast(0),
+            None => KnownTotal::Exactly(0),
         },
         Clause::Constant(inner) => known(view, inner, control)?,
         Clause::Bool {
@@ -73,9 +77,9 @@ pub(super) fn known(view: &View, clause: &Clause, control: &Control) -> Result<K
             for clause in should {
                 most = most.max(known(view, clause, control)?.at_least());
             }
-            Known::AtLeast(most)
+            KnownTotal::AtLeast(most)
         }
-        _ => Known::AtLeast(0),
+        _ => KnownTotal::AtLeast(0),
     })
 }
 

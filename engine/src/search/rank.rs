@@ -12,7 +12,7 @@ use crate::EngineError;
 use crate::control::Control;
 use crate::lower::Scope;
 use crate::score::canonical::{Asked, Cursor};
-use crate::score::top::Scored;
+use crate::score::top::ScoredDocument;
 use crate::view::{SegmentView, place};
 
 /// Ranks candidates of one segment, in ascending order of documents.
@@ -92,8 +92,13 @@ impl<'r, 'q> Ranker<'r, 'q> {
 }
 
 /// Returns the entry of a document: reads its tie-break hash.
-pub(super) fn entry(shard: &Shard<'_>, segment: &SegmentView, doc: DocId, score: f32) -> Scored {
-    Scored {
+pub(super) fn entry(
+    shard: &Shard<'_>,
+    segment: &SegmentView,
+    doc: DocId,
+    score: f32,
+) -> ScoredDocument {
+    ScoredDocument {
         score,
         hash: segment.id_hashes().get_val(doc),
         target: shard.index,
@@ -125,7 +130,7 @@ pub(super) fn open(
 pub(super) fn comes_after(
     request: &Request<'_>,
     after: &AfterScore,
-    entry: &Scored,
+    entry: &ScoredDocument,
 ) -> Result<bool, EngineError> {
     let score = f64::from(entry.score);
     if score != after.score {
@@ -150,7 +155,7 @@ impl Request<'_> {
     }
 
     /// Orders two documents of equal hash: by id, then (the same id in two shards) by shard.
-    pub(super) fn compare_ids(&self, a: &Scored, b: &Scored) -> Ordering {
+    pub(super) fn compare_ids(&self, a: &ScoredDocument, b: &ScoredDocument) -> Ordering {
         let places = (a.target, a.place).cmp(&(b.target, b.place));
         if places == Ordering::Equal {
             return places;

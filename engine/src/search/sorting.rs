@@ -26,7 +26,7 @@ pub(super) use self::start::read_tie;
 use super::Target;
 use super::request::Request;
 use crate::EngineError;
-use crate::score::top::{Heap, Scored};
+use crate::score::top::{Heap, ScoredDocument};
 use crate::view::{SegmentView, View, place};
 
 /// How hits are ordered, beside the query's keys.
@@ -39,7 +39,7 @@ pub(super) struct Sorting {
 pub(super) struct SortedHit {
     pub(super) keys: Vec<SortValue>,
     /// Hash, shard and place; the score is not used.
-    pub(super) scored: Scored,
+    pub(super) scored: ScoredDocument,
 }
 
 impl Sorting {
@@ -138,7 +138,7 @@ impl SegmentSorter<'_> {
                 .map(|(reader, key)| reader.resolve(key));
             let keys = keys.collect::<Result<Vec<_>, _>>()?;
             let place = place(self.segment.ord(), raw.doc);
-            let scored = Scored {
+            let scored = ScoredDocument {
                 score: 0.0,
                 hash: raw.hash,
                 target,

@@ -11,7 +11,7 @@ use tantivy::query::{EnableScoring, ExistsQuery, Query};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, Term};
 
-use super::{Keeping, SegmentView, View, place};
+use super::{CachePolicy, SegmentView, View, place};
 use crate::EngineError;
 use crate::schema::document::{DocumentParser, LateField};
 use crate::schema::names;
@@ -74,7 +74,7 @@ impl View {
                 continue;
             }
             let place = place(segment.ord(), doc);
-            let document = self.read(place, Keeping::Nothing)?;
+            let document = self.read(place, CachePolicy::Nothing)?;
             let fields = parser.fields_of(&document.source);
             let mut is_lacking = false;
             for indexed in &mut late {

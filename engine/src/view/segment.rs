@@ -10,7 +10,7 @@ use tantivy::schema::Field as Column;
 use tantivy::{DocId, SegmentReader};
 
 use super::id_filter::IdFilter;
-use super::stored::Stored;
+use super::stored::StoredReader;
 use crate::blocks::TextColumn;
 use crate::postings::Runs;
 use crate::statistics::SegmentNumbers;
@@ -59,7 +59,7 @@ pub struct SegmentCaches {
     /// `None` for columns whose lists cannot be read.
     text: RwLock<hashbrown::HashMap<Column, Option<Arc<TextColumn>>>>,
     runs: OnceLock<Runs>,
-    stored: OnceLock<Stored>,
+    stored: OnceLock<StoredReader>,
 }
 
 /// How many live documents have each norm id; `[0]` counts those without the field.
@@ -137,11 +137,11 @@ impl SegmentView {
     }
 
     /// Returns what documents are read back from.
-    pub(super) fn stored(&self) -> Result<&Stored, EngineError> {
+    pub(super) fn stored(&self) -> Result<&StoredReader, EngineError> {
         if let Some(known) = self.caches.stored.get() {
             return Ok(known);
         }
-        let opened = Stored::open(&self.reader)?;
+        let opened = StoredReader::open(&self.reader)?;
         Ok(self.caches.stored.get_or_init(|| opened))
     }
 

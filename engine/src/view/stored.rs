@@ -11,7 +11,7 @@ use tantivy::{DocAddress, DocId, SegmentReader, TantivyError};
 
 use super::{SegmentView, View, place};
 use crate::EngineError;
-use crate::document_cache::Kept;
+use crate::document_cache::CachedDocument;
 use crate::schema::fields::SystemFields;
 use crate::schema::names;
 
@@ -38,19 +38,19 @@ pub struct StoredDocument {
 const KEPT_BLOCKS: usize = 100;
 
 /// What the documents of a segment are read back from, opened once.
-pub(super) struct Stored {
+pub(super) struct StoredReader {
     store: StoreReader,
     terms: Arc<dyn ColumnValues<u64>>,
     versions: Arc<dyn ColumnValues<u64>>,
 }
 
-impl fmt::Debug for Stored {
+impl fmt::Debug for StoredReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stored").finish_non_exhaustive()
     }
 }
 
-impl Stored {
+impl StoredReader {
     pub(super) fn open(reader: &SegmentReader) -> Result<Self, EngineError> {
         let fast = reader.fast_fields();
         Ok(Self {
@@ -65,7 +65,7 @@ impl Stored {
 
 /// What becomes of a document that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeping {
+pub(crate) enum CachePolicy {
     /// It stays in the node's cache.
     Read,
     /// It is one of many, which would push out what is asked for again.
@@ -77,7 +77,7 @@ pub(super) fn read(
     view: &View,
     segment: &SegmentView,
     doc: DocId,
-    keeping: Keeping,
+    keeping: CachePolicy,
 ) -> Result<StoredDocument, EngineError> {
     let stored = segment.stored()?;
     let key = (segment.key().segment, doc);
@@ -85,7 +85,7 @@ pub(super) fn read(
         Some(kept) => kept,
         None => {
             let kept = Arc::new(unpack(view, segment, &stored.store, doc)?);
-            if keeping == Keeping::Read {
+            if keeping == CachePolicy::Read {
                 view.documents().insert(key, &kept);
             }
             kept
@@ -95,7 +95,7 @@ pub(super) fn read(
     let at = place(segment.ord(), doc);
     let seq_no = SeqNo(segment.seq_nos().get_val(doc));
     // Without a copy where it was not kept.
-    let Kept {
+    let CachedDocument {
         id,
         routing,
         source,
@@ -117,7 +117,7 @@ fn unpack(
     segment: &SegmentView,
     store: &StoreReader,
     doc: DocId,
-) -> Result<Kept, EngineError> {
+) -> Result<CachedDocument, EngineError> {
     let bytes = store.get_document_bytes(doc)?;
     kept(&bytes, view.fields().system()).map_err(|what| {
         let address = DocAddress::new(segment.ord(), doc);
@@ -126,7 +126,7 @@ fn unpack(
 }
 
 /// Reads what the store holds of a document; else says what is wrong with it.
-pub(crate) fn kept(bytes: &[u8], system: &SystemFields) -> Result<Kept, &'static str> {
+pub(crate) fn kept(bytes: &[u8], system: &SystemFields) -> Result<CachedDocument, &'static str> {
     let (mut id, mut routing, mut source) = (None, None, None);
     for field in StoredFields::of(bytes).ok_or("cannot be read")? {
         let (field, value) = field.ok_or("cannot be read")?;
@@ -139,7 +139,7 @@ pub(crate) fn kept(bytes: &[u8], system: &SystemFields) -> Result<Kept, &'static
         }
     }
     let id = id.and_then(|id| DocumentId::parse(&id).ok());
-    Ok(Kept {
+    Ok(CachedDocument {
         id: id.ok_or("has no id")?,
         routing,
         source: source.map(Bytes::copy_from_slice).unwrap_or_default(),

@@ -25,21 +25,21 @@ const BATCH_OPERATIONS: usize = 64;
 const BATCH_BYTES: usize = 256 << 10;
 
 /// A document on its way to the indexing thread.
-pub(super) struct Queued {
-    sent: Arc<Sent>,
+pub(super) struct QueuedDocument {
+    sent: Arc<DocumentBatch>,
     /// Its place there.
     at: u32,
 }
 
-const _: () = assert!(size_of::<Queued>() <= 16);
+const _: () = assert!(size_of::<QueuedDocument>() <= 16);
 
 /// The documents of a batch, with the bytes of their sources.
-struct Sent {
+struct DocumentBatch {
     documents: Vec<(TantivyDocument, usize)>,
     _permit: Permit,
 }
 
-impl Queued {
+impl QueuedDocument {
     /// Returns what the document adds to a segment in the making, roughly.
     pub(super) fn indexed_bytes(&self) -> usize {
         let (_, source_bytes) = &self.sent.documents[self.at as usize];
@@ -103,14 +103,14 @@ impl Batch {
     }
 
     /// Empties the batch into tantivy's operations, once there is room for its bytes.
-    pub(super) fn take(&mut self, share: &Arc<Share>) -> Vec<UserOperation<Queued>> {
-        let sent = Arc::new(Sent {
+    pub(super) fn take(&mut self, share: &Arc<Share>) -> Vec<UserOperation<QueuedDocument>> {
+        let sent = Arc::new(DocumentBatch {
             _permit: share.wait_for_room(std::mem::take(&mut self.bytes)),
             documents: std::mem::take(&mut self.documents),
         });
         let queued = |pending| match pending {
             Pending::Delete(term) => UserOperation::Delete(term),
-            Pending::Add(at) => UserOperation::Add(Queued {
+            Pending::Add(at) => UserOperation::Add(QueuedDocument {
                 sent: Arc::clone(&sent),
                 at,
             }),
@@ -124,7 +124,7 @@ pub(super) fn waiting_bytes(source_bytes: usize) -> usize {
     2 * source_bytes + DOCUMENT_BYTES
 }
 
-impl Document for Queued {
+impl Document for QueuedDocument {
     type Value<'a> = <TantivyDocument as Document>::Value<'a>;
     type FieldsValuesIter<'a> = <TantivyDocument as Document>::FieldsValuesIter<'a>;
 

@@ -25,7 +25,7 @@ use tantivy::schema::document::ErasedDocument;
 use tantivy::{DocId, Segment};
 
 use super::Writer;
-use super::backlog::Queued;
+use super::backlog::QueuedDocument;
 use super::seats::{Seats, Tenure};
 use crate::directory::ShardDirectory;
 
@@ -322,8 +322,8 @@ impl PluginWriter for SegmentGauge {
         document: &dyn ErasedDocument,
         _: &Schema,
     ) -> tantivy::Result<()> {
-        let queued = document.as_any().downcast_ref::<Queued>();
-        let bytes = queued.map_or(0, Queued::indexed_bytes);
+        let queued = document.as_any().downcast_ref::<QueuedDocument>();
+        let bytes = queued.map_or(0, QueuedDocument::indexed_bytes);
         self.bytes += bytes;
         self.share.grow(bytes);
         Ok(())

@@ -43,7 +43,7 @@ impl Default for MergeOptions {
 
 /// The merges that were begun, by their segments: tantivy tells nobody which of them still run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Begun(Arc<Mutex<Vec<BegunMerge>>>);
+pub(super) struct RunningMerges(Arc<Mutex<Vec<BegunMerge>>>);
 
 /// When it was begun, and of which segments.
 type BegunMerge = (Instant, Vec<SegmentId>);
@@ -51,7 +51,7 @@ type BegunMerge = (Instant, Vec<SegmentId>);
 /// A merge that was begun longer ago is taken to have failed.
 const LONGEST_MERGE: Duration = Duration::from_secs(3_600);
 
-impl Begun {
+impl RunningMerges {
     fn note(&self, ids: &[SegmentId]) {
         self.0.lock().push((Instant::now(), ids.to_vec()));
     }
@@ -84,12 +84,12 @@ pub fn merges_begun() -> u64 {
 
 /// A policy, and a note of what it had merged.
 #[derive(Debug)]
-struct Noted {
+struct RecordingPolicy {
     policy: LogMergePolicy,
-    begun: Begun,
+    begun: RunningMerges,
 }
 
-impl MergePolicy for Noted {
+impl MergePolicy for RecordingPolicy {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
         self.begun.forget(segments);
         let candidates = self.policy.compute_merge_candidates(segments);
@@ -102,7 +102,7 @@ impl MergePolicy for Noted {
 }
 
 impl MergeOptions {
-    pub(super) fn policy(&self, begun: &Begun) -> Box<dyn MergePolicy> {
+    pub(super) fn policy(&self, begun: &RunningMerges) -> Box<dyn MergePolicy> {
         if !self.is_enabled {
             return Box::new(NoMergePolicy);
         }
@@ -112,7 +112,7 @@ impl MergeOptions {
         policy.set_min_layer_size(self.min_layer_documents);
         policy.set_del_docs_ratio_before_merge(self.max_deleted_share);
         let begun = begun.clone();
-        Box::new(Noted { policy, begun })
+        Box::new(RecordingPolicy { policy, begun })
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) type Running = FutureResult<Option<SegmentMeta>>;
 
 /// What a forced merge merges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Forced {
+pub(crate) enum ForcedMerge {
     /// The smallest segment, by itself. There is one thread for merges, so when it has ended, those
     /// that were asked for before have too.
     Barrier,
@@ -135,17 +135,20 @@ impl Writer {
     ///
     /// It fails by itself when one of its segments is gone by then: another merge had it, or the
     /// schema has grown meanwhile.
-    pub(crate) fn start_merge(&mut self, forced: Forced) -> Result<Option<Running>, EngineError> {
+    pub(crate) fn start_merge(
+        &mut self,
+        forced: ForcedMerge,
+    ) -> Result<Option<Running>, EngineError> {
         self.flush()?;
         self.guarded(|writer| {
             let mut ids = match forced {
-                Forced::Down(max_segments) => smallest(writer, max_segments)?,
-                Forced::Barrier => smallest(writer, 1)?,
+                ForcedMerge::Down(max_segments) => smallest(writer, max_segments)?,
+                ForcedMerge::Barrier => smallest(writer, 1)?,
             };
             if ids.is_empty() {
                 return Ok(None);
             }
-            if forced == Forced::Barrier {
+            if forced == ForcedMerge::Barrier {
                 ids.drain(..ids.len() - 1);
             }
             writer.begun.note(&ids);
@@ -202,7 +205,7 @@ mod tests {
             .collect();
         let ids: Vec<SegmentId> = metas.iter().map(SegmentMeta::id).collect();
         let present = |ids: &[SegmentId]| ids.iter().copied().collect::<HashSet<_>>();
-        let begun = Begun::default();
+        let begun = RunningMerges::default();
         assert!(!begun.is_any_running(&present(&ids)));
         begun.note(&ids[..2]);
         assert!(begun.is_any_running(&present(&ids)));

@@ -1,7 +1,7 @@
 //! Durable operations that wait to be applied.
 //!
 //! Does: keeps batches by position, and who sees to it that they are applied. Does not: apply. Called
-//! by: [`super::Applier`]. Read first: [`Waiting::due`].
+//! by: [`super::Applier`]. Read first: [`WaitingBatches::due`].
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ pub(crate) enum Left {
 
 /// Batches that are durable and not applied yet.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingBatches {
     batches: BTreeMap<SeqNo, Batch>,
     bytes: u64,
     /// A thread that may block applies what is due, or will.
     is_draining: bool,
 }
 
-impl Waiting {
+impl WaitingBatches {
     pub(super) fn put(&mut self, first: SeqNo, batch: Batch) {
         self.bytes += batch.bytes;
         if let Some(before) = self.batches.insert(first, batch) {

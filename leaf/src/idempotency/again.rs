@@ -14,14 +14,14 @@ use gleaner_proto::write::{
     Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult,
 };
 
+use super::answers::Items;
 use super::earlier::{Earlier, Was};
-use super::told::Items;
 use crate::fault::copy_fault;
 use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Written};
-use crate::write::condition::{Known, exists, refusal};
+use crate::write::condition::{KnownDocument, exists, refusal};
 
 /// The records of a batch by document, in order. Results say no more than whether something was put or
 /// removed.
@@ -97,7 +97,7 @@ enum Before {
     /// It was not there.
     Missing,
     /// Its latest write, and its source if that is at hand.
-    Written(Known, Option<Bytes>),
+    Written(KnownDocument, Option<Bytes>),
 }
 
 impl Before {
@@ -135,7 +135,7 @@ impl Again<'_> {
 
     /// Remembers what an item that was applied left, and tells it as far as was asked for.
     fn applied(&mut self, item: &WriteItem, mut outcome: WriteOutcome) -> WriteOutcome {
-        let known = Known {
+        let known = KnownDocument {
             seq_no: outcome.seq_no,
             term: outcome.term,
             version: outcome.version,
@@ -170,7 +170,7 @@ impl Again<'_> {
                 (before, _) => before,
             });
         }
-        let is_old = |known: &Known| known.seq_no < self.batch.appended.first;
+        let is_old = |known: &KnownDocument| known.seq_no < self.batch.appended.first;
         Ok(match self.latest(id)? {
             Some((known, source)) if is_old(&known) => Before::Written(known, source),
             Some(_) => Before::Unknown,
@@ -179,18 +179,18 @@ impl Again<'_> {
     }
 
     /// Returns the latest write of a document, with its source if that is at hand.
-    fn latest(&self, id: &DocumentId) -> Result<Option<(Known, Option<Bytes>)>, LeafFault> {
+    fn latest(&self, id: &DocumentId) -> Result<Option<(KnownDocument, Option<Bytes>)>, LeafFault> {
         if let Some(latest) = self.primary.versions.get(id) {
             let source = match &latest.document {
                 Written::Here(content) => Some(content.source.clone()),
                 Written::Deleted(_) | Written::InLog => None,
             };
-            return Ok(Some((Known::from(latest), source)));
+            return Ok(Some((KnownDocument::from(latest), source)));
         }
         let found = self.shard.engine().view().find(id);
         let found = found.map_err(|error| copy_fault(self.shard, &error))?;
         Ok(found.map(|found| {
-            let known = Known {
+            let known = KnownDocument {
                 seq_no: found.seq_no,
                 term: found.term,
                 version: found.version,

@@ -13,7 +13,7 @@ use gleaner_model::{DocumentId, Operation, OperationKind, SeqNo};
 use super::PAGE_BYTES;
 use crate::Leaf;
 use crate::shard::Shard;
-use crate::write::condition::Known;
+use crate::write::condition::KnownDocument;
 
 /// Records in front of a batch that are looked at, and their bytes: when they make more, nothing is told.
 const MAX_RECORDS: u64 = 16 << 10;
@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Default)]
 pub(super) struct Earlier {
     /// The latest write with its source; `None` for a deletion.
-    by_id: HashMap<DocumentId, Option<(Known, Bytes)>>,
+    by_id: HashMap<DocumentId, Option<(KnownDocument, Bytes)>>,
     /// All records in front of the batch were looked at: other documents were not there.
     is_whole: bool,
 }
@@ -32,7 +32,7 @@ pub(super) struct Earlier {
 pub(super) enum Was<'a> {
     Unknown,
     Missing,
-    Written(Known, &'a Bytes),
+    Written(KnownDocument, &'a Bytes),
 }
 
 impl Earlier {
@@ -57,7 +57,7 @@ impl Earlier {
                 source,
                 ..
             } => {
-                let known = Known {
+                let known = KnownDocument {
                     seq_no,
                     term: operation.term,
                     version,

@@ -24,7 +24,7 @@ use gleaner_proto::{LeafFault, ReplicationClient};
 use super::{Halt, Keeper};
 use crate::Leaf;
 use crate::healing::Patient;
-use crate::history::Kept;
+use crate::history::HistoryFile;
 use crate::removal::{Folders, remove_dir, sync_dir};
 use page::{Incoming, MAX_TRIES};
 
@@ -191,10 +191,10 @@ impl Keeper {
             chain: history.chain.map_or(0, |chain| chain.hash),
         };
         // Before the log: what is noted of the old one must not be read as the new one's.
-        self.keep(Kept::without_chain(&history)).await?;
+        self.keep(HistoryFile::without_chain(&history)).await?;
         let begun = self.leaf.log.begin_at(self.key, begin).await;
         begun.map_err(|error| Halt::later(&error))?;
-        self.keep(Kept::of(&history)).await?;
+        self.keep(HistoryFile::of(&history)).await?;
         let folders = folders.clone();
         blocking(move || {
             remove_dir(&folders.copy)?;
@@ -205,7 +205,7 @@ impl Keeper {
     }
 
     /// Replaces what is noted of the copy's log.
-    pub(super) async fn keep(&self, kept: Kept) -> Result<(), Halt> {
+    pub(super) async fn keep(&self, kept: HistoryFile) -> Result<(), Halt> {
         let kept = self.leaf.keep_history(self.key, kept).await;
         kept.map_err(Halt::Later)
     }

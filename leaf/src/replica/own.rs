@@ -67,13 +67,13 @@ impl Keeper {
                 // What a newer version wrote is not thrown away.
                 EngineError::Newer { .. } => Halt::broken(&error),
                 error if error.is_damage() => {
-                    let reason = crate::applier::told(&error);
+                    let reason = crate::applier::with_causes(&error);
                     self.leaf.note_damage(self.key, &reason);
                     Halt::Files(reason)
                 }
                 _ => Halt::Files(format!(
                     "its files cannot be opened: {}",
-                    crate::applier::told(&error)
+                    crate::applier::with_causes(&error)
                 )),
             })?;
             needed = checkpoint.generation.mapping;
@@ -158,7 +158,7 @@ impl Keeper {
 /// A log that is damaged is replaced, one of a newer version is not.
 fn log_halt(error: &LogError) -> Halt {
     match error {
-        LogError::Corrupt { .. } => Halt::Files(crate::applier::told(error)),
+        LogError::Corrupt { .. } => Halt::Files(crate::applier::with_causes(error)),
         _ => Halt::broken(error),
     }
 }

@@ -14,7 +14,7 @@ use gleaner_proto::replicate::{LogRecord, LogTailCall};
 
 use super::{Halt, Keeper};
 use crate::Leaf;
-use crate::history::Kept;
+use crate::history::HistoryFile;
 use crate::opening::Opening;
 
 /// Bytes asked for at once.
@@ -62,7 +62,7 @@ impl Keeper {
         let tail = self.leaf.log.tail(self.key).await;
         let tail = tail.map_err(|error| Halt::later(&error))?;
         let mut next = tail.map_or(SeqNo(0), SeqNo::next);
-        self.keep(Kept::of(history)).await?;
+        self.keep(HistoryFile::of(history)).await?;
         while next < history.next {
             let records = self.records(&source, next).await?;
             next = SeqNo(next.0 + records.len() as u64);

@@ -10,7 +10,7 @@ use gleaner_model::{OperationKind, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafFault;
 
 use super::plan::Plan;
-use super::{Carrying, SMALL_ITEMS};
+use super::{CarryOptions, SMALL_ITEMS};
 use crate::Leaf;
 use crate::fault::engine_fault;
 use crate::shard::{Primary, Shard};
@@ -44,7 +44,7 @@ impl Leaf {
         }
         let num_documents = plan.latest.len();
         if num_documents > 0 {
-            let how = Carrying {
+            let how = CarryOptions {
                 producer: None,
                 room: None,
                 is_awaited: true,

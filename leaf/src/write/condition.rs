@@ -11,14 +11,14 @@ use crate::versions::Latest;
 
 /// What is known of a document before a write.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct KnownDocument {
     pub(crate) seq_no: SeqNo,
     pub(crate) term: PrimaryTerm,
     pub(crate) version: Version,
     pub(crate) is_deleted: bool,
 }
 
-impl From<&Latest> for Known {
+impl From<&Latest> for KnownDocument {
     fn from(latest: &Latest) -> Self {
         Self {
             seq_no: latest.seq_no,
@@ -30,7 +30,7 @@ impl From<&Latest> for Known {
 }
 
 /// Returns the version that a write gives the document.
-pub(crate) fn next_version(condition: Condition, current: Option<&Known>) -> Version {
+pub(crate) fn next_version(condition: Condition, current: Option<&KnownDocument>) -> Version {
     match condition {
         Condition::ExternalGreater(version) | Condition::ExternalGreaterOrEqual(version) => version,
         Condition::None | Condition::Is { .. } | Condition::InternalVersion(_) => {
@@ -41,7 +41,7 @@ pub(crate) fn next_version(condition: Condition, current: Option<&Known>) -> Ver
 
 /// Returns why an item may not be written over `current`, the latest write of its document. What an
 /// update finds missing is told as such, whatever it asks for beside.
-pub(crate) fn refusal(item: &WriteItem, current: Option<&Known>) -> Option<WriteFault> {
+pub(crate) fn refusal(item: &WriteItem, current: Option<&KnownDocument>) -> Option<WriteFault> {
     let live = current.filter(|latest| !latest.is_deleted);
     if live.is_none()
         && let WriteAction::Update(update) = &item.action
@@ -60,7 +60,7 @@ pub(crate) fn refusal(item: &WriteItem, current: Option<&Known>) -> Option<Write
 }
 
 /// Checks the item's condition against the latest write.
-fn check(item: &WriteItem, current: Option<&Known>) -> Result<(), WriteFault> {
+fn check(item: &WriteItem, current: Option<&KnownDocument>) -> Result<(), WriteFault> {
     let live = current.filter(|latest| !latest.is_deleted);
     match item.condition {
         Condition::None => Ok(()),

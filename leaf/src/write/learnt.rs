@@ -17,13 +17,13 @@ type Outcome = Result<WriteOutcome, WriteFault>;
 
 /// Documents of a plan with fields that the mapping lacks.
 #[derive(Default)]
-pub(crate) struct Unmapped {
+pub(crate) struct UnmappedDocuments {
     pub(crate) documents: Vec<Bringing>,
     /// Their places among the items planned.
     pub(crate) at: Vec<usize>,
 }
 
-impl Unmapped {
+impl UnmappedDocuments {
     pub(super) fn note(&mut self, at: usize, document: Bringing) {
         self.documents.push(document);
         self.at.push(at);
@@ -42,7 +42,7 @@ impl Unmapped {
 
 /// What was found out for a request between its plans.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct Learnt {
     pub(crate) refused: Refused,
     /// Items that the mapping refused before the call, by place.
     refused_items: BTreeMap<usize, WriteFault>,
@@ -54,7 +54,7 @@ pub(crate) struct Known {
     pub(crate) returned_bytes: usize,
 }
 
-impl Known {
+impl Learnt {
     /// Returns what is known at the beginning: which items were refused before.
     pub(super) fn of(refused: &[RefusedItem]) -> Self {
         let refused = refused.iter();

@@ -15,17 +15,17 @@ use crate::mapping::document_fault;
 use crate::shard::{Primary, Shard};
 use crate::update::{self, Merged};
 use crate::versions::{Content, Latest, Written};
-use crate::write::condition::{Known, exists, next_version, refusal};
-use crate::write::learnt::{Known as Learnt, Unmapped};
+use crate::write::condition::{KnownDocument, exists, next_version, refusal};
+use crate::write::learnt::{Learnt, UnmappedDocuments};
 
 /// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
 /// of which id and routing are the most, some 33,000 bytes.
 const MAX_DOCUMENT_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES - (64 << 10);
 
-/// What planning found.
-pub(crate) enum Planned {
+/// What planning came to: a plan, or what it needs first.
+pub(crate) enum PlanStep {
     /// The mapping must learn the fields of these documents first; nothing was decided.
-    NeedsFields(Unmapped),
+    NeedsFields(UnmappedDocuments),
     /// These documents must be read from the log first; nothing was decided.
     NeedsContents(Vec<SeqNo>),
     /// Ready to be appended.
@@ -53,11 +53,11 @@ pub(crate) fn plan(
     (items, limit): (&[WriteItem], usize),
     learnt: &Learnt,
     now_ms: i64,
-) -> Result<Planned, LeafFault> {
+) -> Result<PlanStep, LeafFault> {
     let num_ready = match left_to_log(primary, items, learnt) {
         // As many as make a batch are read before anything is decided.
         Some((first, missing)) if first == 0 || learnt.content_bytes() <= limit => {
-            return Ok(Planned::NeedsContents(missing));
+            return Ok(PlanStep::NeedsContents(missing));
         }
         Some((first, _)) => first,
         None => items.len(),
@@ -84,7 +84,7 @@ pub(crate) fn plan(
         bytes: 0,
         returned_bytes: learnt.returned_bytes,
         at: 0,
-        unmapped: Unmapped::default(),
+        unmapped: UnmappedDocuments::default(),
     };
     let mut outcomes = Vec::with_capacity(items.len());
     for (at, item) in items[..num_ready].iter().enumerate() {
@@ -107,9 +107,9 @@ pub(crate) fn plan(
     } = planner;
     primary.makers = makers;
     if !unmapped.at.is_empty() {
-        return Ok(Planned::NeedsFields(unmapped));
+        return Ok(PlanStep::NeedsFields(unmapped));
     }
-    Ok(Planned::Ready(Plan {
+    Ok(PlanStep::Ready(Plan {
         operations,
         prepared,
         outcomes,
@@ -159,7 +159,7 @@ struct Planner<'a> {
     /// Place of the item that is being planned.
     at: usize,
     /// Documents with fields that the mapping lacks.
-    unmapped: Unmapped,
+    unmapped: UnmappedDocuments,
 }
 
 type Outcome = Result<WriteOutcome, WriteFault>;
@@ -191,21 +191,21 @@ impl Planner<'_> {
     }
 
     /// Returns the latest write of the item's document: of this batch, not yet visible, or visible.
-    fn current(&mut self, item: &WriteItem) -> Result<Option<Known>, LeafFault> {
+    fn current(&mut self, item: &WriteItem) -> Result<Option<KnownDocument>, LeafFault> {
         if !item.is_fresh_id {
             self.makers.note_written(&item.id);
         } else if self.is_new(&item.id)? {
             return Ok(None);
         }
         if let Some(latest) = self.latest.get(&item.id) {
-            return Ok(Some(Known::from(latest)));
+            return Ok(Some(KnownDocument::from(latest)));
         }
         if let Some(latest) = self.primary.versions.get(&item.id) {
-            return Ok(Some(Known::from(latest)));
+            return Ok(Some(KnownDocument::from(latest)));
         }
         let found = self.shard.engine().view().find_version(&item.id);
         let found = found.map_err(|error| self.internal(&error))?;
-        Ok(found.map(|found| Known {
+        Ok(found.map(|found| KnownDocument {
             seq_no: found.seq_no,
             term: found.term,
             version: found.version,
@@ -270,13 +270,18 @@ impl Planner<'_> {
         }
     }
 
-    fn put(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> Outcome {
+    fn put(&mut self, item: &WriteItem, current: Option<&KnownDocument>, put: Put) -> Outcome {
         self.check(item, &put.source)?;
         Ok(self.order(item, current, put))
     }
 
     /// Plans a document that was checked.
-    fn order(&mut self, item: &WriteItem, current: Option<&Known>, put: Put) -> WriteOutcome {
+    fn order(
+        &mut self,
+        item: &WriteItem,
+        current: Option<&KnownDocument>,
+        put: Put,
+    ) -> WriteOutcome {
         let version = next_version(item.condition, current);
         if put.is_live && version == Version(1) {
             // The engine takes version 1 for a new document: remove the one that is there.
@@ -349,7 +354,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn delete(&mut self, item: &WriteItem, current: Option<&Known>) -> WriteOutcome {
+    fn delete(&mut self, item: &WriteItem, current: Option<&KnownDocument>) -> WriteOutcome {
         let version = next_version(item.condition, current);
         let is_live = current.is_some_and(|latest| !latest.is_deleted);
         let (id, routing) = (item.id.clone(), item.routing.clone());
@@ -371,7 +376,7 @@ impl Planner<'_> {
         &mut self,
         item: &WriteItem,
         update: &Update,
-        current: Option<&Known>,
+        current: Option<&KnownDocument>,
     ) -> Result<Outcome, LeafFault> {
         let live = current.filter(|latest| !latest.is_deleted);
         let content = if live.is_some() {

@@ -84,14 +84,14 @@ enum State {
 #[derive(Clone)]
 struct Open {
     calls: mpsc::Sender<v1::LineCall>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<PendingCalls>,
 }
 
 type Outcome = Result<Answer, CallFault>;
 
 /// Who waits for which answer.
 #[derive(Default)]
-struct Waiting(Mutex<Calls>);
+struct PendingCalls(Mutex<Calls>);
 
 #[derive(Default)]
 struct Calls {
@@ -193,7 +193,7 @@ fn calls(mut unsent: mpsc::Receiver<v1::LineCall>) -> impl Stream<Item = v1::Lin
 }
 
 /// Hands answers to those who wait for them; returns why there are no more.
-async fn hear(mut answers: Streaming<v1::LineAnswer>, waiting: &Waiting) -> CallFault {
+async fn hear(mut answers: Streaming<v1::LineAnswer>, waiting: &PendingCalls) -> CallFault {
     loop {
         match answers.message().await {
             Ok(Some(v1::LineAnswer { number, answer })) => waiting.answered(number, answer),
@@ -203,7 +203,7 @@ async fn hear(mut answers: Streaming<v1::LineAnswer>, waiting: &Waiting) -> Call
     }
 }
 
-impl Waiting {
+impl PendingCalls {
     fn answered(&self, number: u64, answer: Option<Answer>) {
         let Some(waits) = self.0.lock().open.remove(&number) else {
             return;
@@ -235,7 +235,7 @@ impl Waiting {
 
 impl Open {
     /// Returns a number for a call and where its answer comes.
-    fn enlist(self) -> (Asked, oneshot::Receiver<Outcome>) {
+    fn enlist(self) -> (PendingCall, oneshot::Receiver<Outcome>) {
         let (waits, answer) = oneshot::channel();
         let mut calls = self.waiting.0.lock();
         calls.last_number += 1;
@@ -244,17 +244,17 @@ impl Open {
             calls.open.insert(number, waits);
         }
         drop(calls);
-        (Asked { number, open: self }, answer)
+        (PendingCall { number, open: self }, answer)
     }
 }
 
 /// A call that was made. Dropped before its answer, it is cancelled on the peer.
-struct Asked {
+struct PendingCall {
     number: u64,
     open: Open,
 }
 
-impl Drop for Asked {
+impl Drop for PendingCall {
     fn drop(&mut self) {
         let was_waited_for = self.open.waiting.0.lock().open.remove(&self.number);
         if was_waited_for.is_some() {

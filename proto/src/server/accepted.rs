@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
 /// A stream of bytes as the server takes it.
-pub(super) struct Accepted<S> {
+pub(super) struct IncomingStream<S> {
     stream: S,
     caller: Caller,
     place: Place,
@@ -47,7 +47,7 @@ impl Caller {
     }
 }
 
-impl<S> Accepted<S> {
+impl<S> IncomingStream<S> {
     /// Returns a stream that needs no place.
     pub(super) fn new(stream: S) -> Self {
         Self {
@@ -84,14 +84,14 @@ impl<S> Accepted<S> {
     }
 }
 
-impl<S> Connected for Accepted<S> {
+impl<S> Connected for IncomingStream<S> {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
         self.caller.clone()
     }
 }
-impl<S: AsyncRead + Unpin> AsyncRead for Accepted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for IncomingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -102,7 +102,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Accepted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Accepted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for IncomingStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -66,13 +66,13 @@ const NAMED: &[(&str, &str)] = &[
 ];
 
 /// Items of a named format: how it is read and how it is written.
-pub(super) struct Named {
+pub(super) struct NamedFormat {
     pub(super) read: Vec<Item>,
     pub(super) write: Vec<Item>,
 }
 
 /// Returns the format of that name; `None` where there is none.
-pub(super) fn find(name: &str) -> Option<Result<Named, QueryError>> {
+pub(super) fn find(name: &str) -> Option<Result<NamedFormat, QueryError>> {
     let (base, is_strict) = match name.strip_prefix("strict_") {
         Some(base) => (base, true),
         None => (name, name.starts_with("basic_")),
@@ -82,7 +82,7 @@ pub(super) fn find(name: &str) -> Option<Result<Named, QueryError>> {
     let read = if is_strict { strict } else { lenient.as_str() };
     let compiled = pattern::compile(read, true)
         .and_then(|read| Ok((read, pattern::compile(strict, true)?)))
-        .map(|(read, write)| Named { read, write });
+        .map(|(read, write)| NamedFormat { read, write });
     Some(compiled)
 }
 

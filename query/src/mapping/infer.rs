@@ -217,33 +217,33 @@ impl<'a> Inference<'a> {
         self.found.insert(path, field);
     }
 
-    fn inferred(&self, value: &Value) -> Inferred {
+    fn inferred(&self, value: &Value) -> InferredField {
         match value {
-            Value::Bool(_) => Inferred::plain("boolean", "boolean"),
-            Value::Number(number) if number.is_f64() => Inferred::plain("double", "float"),
-            Value::Number(_) => Inferred::plain("long", "long"),
+            Value::Bool(_) => InferredField::plain("boolean", "boolean"),
+            Value::Number(number) if number.is_f64() => InferredField::plain("double", "float"),
+            Value::Number(_) => InferredField::plain("long", "long"),
             Value::String(text) => self.inferred_text(text),
-            Value::Null | Value::Array(_) | Value::Object(_) => Inferred::text(),
+            Value::Null | Value::Array(_) | Value::Object(_) => InferredField::text(),
         }
     }
 
-    fn inferred_text(&self, text: &str) -> Inferred {
+    fn inferred_text(&self, text: &str) -> InferredField {
         let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
         // Pure numbers are no dates: years and epochs would be guessed too often.
         if self.mapping.date_detection && !is_number {
             let formats = &self.mapping.dynamic_date_formats;
             if let Some(format) = formats.iter().find(|format| reads(format, text)) {
-                return Inferred::date(format);
+                return InferredField::date(format);
             }
         }
         if self.mapping.numeric_detection && is_number {
             return if text.parse::<i64>().is_ok() {
-                Inferred::plain("long", "long")
+                InferredField::plain("long", "long")
             } else {
-                Inferred::plain("double", "float")
+                InferredField::plain("double", "float")
             };
         }
-        Inferred::text()
+        InferredField::text()
     }
 }
 
@@ -254,7 +254,7 @@ fn reads(format: &str, text: &str) -> bool {
 }
 
 /// What JSON suggests a new field to be.
-struct Inferred {
+struct InferredField {
     /// For `match_mapping_type`.
     json_type: &'static str,
     /// Type of a template's field that names none.
@@ -262,7 +262,7 @@ struct Inferred {
     declared: Map<String, Value>,
 }
 
-impl Inferred {
+impl InferredField {
     fn plain(json_type: &'static str, type_name: &'static str) -> Self {
         let mut declared = Map::new();
         declared.insert("type".to_owned(), Value::from(type_name));

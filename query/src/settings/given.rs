@@ -7,12 +7,12 @@ use crate::error::QueryError;
 use crate::json::scalar_text;
 
 /// One setting as given.
-pub(super) struct Given<'a> {
+pub(super) struct GivenSetting<'a> {
     pub(super) key: &'a str,
     pub(super) value: &'a Value,
 }
 
-impl Given<'_> {
+impl GivenSetting<'_> {
     /// Reads a scalar as text.
     pub(super) fn text(&self) -> Result<String, QueryError> {
         scalar_text(self.value).ok_or_else(|| {
@@ -63,7 +63,7 @@ impl Given<'_> {
     pub(super) fn texts(&self) -> Result<Vec<String>, QueryError> {
         if let Value::Array(items) = self.value {
             let read = |item| {
-                Given {
+                GivenSetting {
                     value: item,
                     ..*self
                 }

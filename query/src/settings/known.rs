@@ -2,7 +2,7 @@
 
 use gleaner_model::{IndexSettings, SlowLevel};
 
-use super::given::Given;
+use super::given::GivenSetting;
 use super::{similarity, wrong};
 use crate::error::QueryError;
 use crate::limits::Limits;
@@ -22,7 +22,7 @@ pub(super) enum Scope {
 /// What a setting does.
 pub(super) enum Effect {
     /// It is read into its place.
-    Set(fn(&mut IndexSettings, &Given) -> Result<(), QueryError>),
+    Set(fn(&mut IndexSettings, &GivenSetting) -> Result<(), QueryError>),
     /// It is kept and echoed; it tunes what we do not have.
     Accepted,
     /// It is taken with this one value, which is how things are.
@@ -32,7 +32,7 @@ pub(super) enum Effect {
 }
 
 /// A setting, or a family of them when the key ends with `*`.
-pub(super) struct Known {
+pub(super) struct KnownSetting {
     key: &'static str,
     pub(super) scope: Scope,
     pub(super) effect: Effect,
@@ -41,24 +41,24 @@ pub(super) struct Known {
 const LATER: &str = "is not supported";
 const PRIVATE: &str = "is private and can not be set explicitly";
 
-const fn dynamic(key: &'static str, effect: Effect) -> Known {
-    Known {
+const fn dynamic(key: &'static str, effect: Effect) -> KnownSetting {
+    KnownSetting {
         key,
         scope: Scope::Dynamic,
         effect,
     }
 }
 
-const fn fixed(key: &'static str, effect: Effect) -> Known {
-    Known {
+const fn fixed(key: &'static str, effect: Effect) -> KnownSetting {
+    KnownSetting {
         key,
         scope: Scope::Static,
         effect,
     }
 }
 
-const fn last(key: &'static str, effect: Effect) -> Known {
-    Known {
+const fn last(key: &'static str, effect: Effect) -> KnownSetting {
+    KnownSetting {
         key,
         scope: Scope::Final,
         effect,
@@ -67,7 +67,7 @@ const fn last(key: &'static str, effect: Effect) -> Known {
 
 /// Exact keys come before families.
 #[rustfmt::skip]
-const KNOWN: &[Known] = &[
+const KNOWN: &[KnownSetting] = &[
     last("index.number_of_shards", Effect::Set(|s, given| {
         s.number_of_shards = given.number(1, 1_024)? as u32;
         Ok(())
@@ -179,7 +179,7 @@ const KNOWN: &[Known] = &[
 ];
 
 /// Returns the setting of that key, or the family it belongs to.
-pub(super) fn find(key: &str) -> Option<&'static Known> {
+pub(super) fn find(key: &str) -> Option<&'static KnownSetting> {
     KNOWN
         .iter()
         .find(|known| match known.key.strip_suffix('*') {
@@ -188,13 +188,13 @@ pub(super) fn find(key: &str) -> Option<&'static Known> {
         })
 }
 
-fn refresh_interval(settings: &mut IndexSettings, given: &Given) -> Result<(), QueryError> {
+fn refresh_interval(settings: &mut IndexSettings, given: &GivenSetting) -> Result<(), QueryError> {
     settings.refresh_interval_ms = milliseconds(given)?;
     Ok(())
 }
 
 /// Reads a time; `-1` is none.
-fn milliseconds(given: &Given) -> Result<Option<u64>, QueryError> {
+fn milliseconds(given: &GivenSetting) -> Result<Option<u64>, QueryError> {
     let time = parse_time(&given.text()?, given.key)?;
     let whole = |time: std::time::Duration| {
         u64::try_from(time.as_millis())
@@ -264,7 +264,7 @@ mod tests {
                 panic!("`{key}` is not acted on");
             };
             let value = Value::from(default);
-            let given = Given { key, value: &value };
+            let given = GivenSetting { key, value: &value };
             let mut settings = IndexSettings::default();
             set(&mut settings, &given).expect("the default is a value");
             assert_eq!(settings, IndexSettings::default(), "{key}");
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn the_operators_page_names_the_settings_that_are_not_acted_on() {
         let rows = rows();
-        let shown = |known: &Known| match known.effect {
+        let shown = |known: &KnownSetting| match known.effect {
             Effect::Only(value) => format!("{}: {value}", known.key),
             _ => known.key.to_owned(),
         };

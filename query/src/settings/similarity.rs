@@ -7,7 +7,7 @@
 use gleaner_model::{Field, FieldKind, IndexSettings, Mapping};
 use serde_json::{Map, Value};
 
-use super::given::Given;
+use super::given::GivenSetting;
 use super::wrong;
 use crate::error::QueryError;
 use crate::resolved::{Bm25, Clause, Similarities, StatisticsRequest};
@@ -44,7 +44,7 @@ fn parts(key: &str) -> Option<(&str, &str)> {
 ///
 /// # Errors
 /// `illegal_argument_exception` saying what was given and what is allowed.
-pub(super) fn check(given: &Given) -> Result<(), QueryError> {
+pub(super) fn check(given: &GivenSetting) -> Result<(), QueryError> {
     let Some((name, parameter)) = parts(given.key) else {
         return Err(wrong(format!(
             "Failed to get setting group for [{PREFIX}] setting prefix and setting [{}] because of \
@@ -54,7 +54,7 @@ pub(super) fn check(given: &Given) -> Result<(), QueryError> {
     };
     let text = given.text()?;
     let only = |wanted: &str| {
-        let Given { key, .. } = given;
+        let GivenSetting { key, .. } = given;
         Err(wrong(format!(
             "setting [{key}] of [{text}] is not supported, only [{wanted}] is"
         )))

@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for Members<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut written = Written::begin('{', self.out);
+        let mut written = OpenContainer::begin('{', self.out);
         while let Some(key) = map.next_key::<&RawValue>()? {
             let value: &RawValue = map.next_value()?;
             let name = key_name::<A::Error>(key.get())?;
@@ -250,7 +250,7 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
-        let mut written = Written::begin('[', self.out);
+        let mut written = OpenContainer::begin('[', self.out);
         while let Some(item) = items.next_element::<&RawValue>()? {
             let before = written.separate();
             let text = item.get().trim();
@@ -262,13 +262,13 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
 }
 
 /// An object or array that is being written.
-struct Written<'a> {
+struct OpenContainer<'a> {
     out: &'a mut String,
     start: usize,
     is_empty: bool,
 }
 
-impl<'a> Written<'a> {
+impl<'a> OpenContainer<'a> {
     fn begin(bracket: char, out: &'a mut String) -> Self {
         let start = out.len();
         out.push(bracket);

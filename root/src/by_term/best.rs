@@ -64,7 +64,7 @@ pub(super) struct OfShard {
 
 /// The best of all shards.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Chosen {
+pub(super) struct BestHits {
     pub(super) shards: Vec<OfShard>,
     /// The k-th score.
     pub(super) tied_score: f32,
@@ -131,7 +131,7 @@ impl Best {
         });
     }
 
-    pub(super) fn finish(mut self) -> Chosen {
+    pub(super) fn finish(mut self) -> BestHits {
         self.sort_out();
         let num_tied = match self.tied_score {
             Some(_) => self.top - self.open.len(),
@@ -146,7 +146,7 @@ impl Best {
             let above = &mut shards[candidate.shard].above;
             above.push((candidate.seq_no, candidate.score.0));
         }
-        Chosen {
+        BestHits {
             shards,
             tied_score: self.tied_score.map_or(0.0, |score| score.0),
             num_tied,
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn chosen(offered: &[(u8, usize)], top: usize, room: usize) -> Chosen {
+    fn chosen(offered: &[(u8, usize)], top: usize, room: usize) -> BestHits {
         let mut best = Best::new(top, 3);
         best.room = room.max(2 * top);
         for (seq_no, (score, shard)) in (0..).zip(offered) {

@@ -13,7 +13,7 @@ use gleaner_query::resolved::Clause;
 use gleaner_query::search::SearchRequest;
 
 use super::asking;
-use super::best::{Chosen, OfShard};
+use super::best::{BestHits, OfShard};
 use super::lists::ShardLists;
 use crate::Root;
 use crate::health::Phase;
@@ -70,7 +70,7 @@ impl Root {
         &self,
         plans: &[IndexPlan],
         ranked: &[RankedShard],
-        (chosen, request): (&Chosen, &SearchRequest),
+        (chosen, request): (&BestHits, &SearchRequest),
         trip: &mut Trip,
     ) -> Vec<Result<Answer<ShardHits>, ShardFailure>> {
         let empty = |plan| asking(plan, Clause::MatchAll, Vec::new());
@@ -112,7 +112,7 @@ impl Root {
         plan: &IndexPlan,
         shard: &RankedShard,
         answer: Option<Answer<LocateAnswer>>,
-        (chosen, request): (&Chosen, &SearchRequest),
+        (chosen, request): (&BestHits, &SearchRequest),
     ) -> Result<Answer<ShardHits>, ShardFailure> {
         let key = shard.shard;
         let lost =
@@ -198,7 +198,7 @@ fn empty(
 fn hits_of(
     best: &OfShard,
     answer: &LocateAnswer,
-    chosen: &Chosen,
+    chosen: &BestHits,
     request: &SearchRequest,
 ) -> Option<Vec<ShardHit>> {
     let mut sets = answer.sets.iter();

@@ -100,7 +100,7 @@ impl Paging {
         term: &WantedTerm,
         call: LeafCall,
     ) -> Vec<Result<TermAnswer, LeafFault>> {
-        let asking = Asking {
+        let asking = PagedCall {
             paging: self,
             client: &*call.located.client,
             term,
@@ -137,14 +137,14 @@ impl Paging {
 }
 
 /// One call to one leaf, and those for the pages that follow.
-struct Asking<'a> {
+struct PagedCall<'a> {
     paging: &'a Paging,
     client: &'a dyn LeafClient,
     term: &'a WantedTerm,
     ends: Instant,
 }
 
-impl Asking<'_> {
+impl PagedCall<'_> {
     async fn pages(&self, shards: Vec<ListOf>) -> Vec<Result<PostingsAnswer, LeafFault>> {
         let num_requests = &self.paging.counters.num_requests;
         num_requests.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::score::weights::TermWeights;
 use gleaner_query::resolved::{Clause, Similarities, Statistics};
 
-use super::best::{Best, Chosen};
+use super::best::{Best, BestHits};
 use super::lists::TermList;
 use super::scoring::Evaluation;
 use super::wanted::WantedTerms;
@@ -18,7 +18,7 @@ use crate::work::Workers;
 const INLINE_POSTINGS: u64 = 16_384;
 
 /// What is ranked: everything owned, so that it can be handed over.
-pub(super) struct Ranking {
+pub(super) struct RankJob {
     /// Per plan.
     pub(super) queries: Vec<QueryToRank>,
     pub(super) shards: Vec<ShardToRank>,
@@ -49,10 +49,10 @@ pub(super) struct ShardToRank {
 pub(super) struct Ranked {
     /// Matches of each shard; a shard that was not counted for lack of time or memory is an error.
     pub(super) totals: Vec<Result<u64, EngineError>>,
-    pub(super) chosen: Chosen,
+    pub(super) chosen: BestHits,
 }
 
-impl Ranking {
+impl RankJob {
     /// Ranks by `deadline`, on a thread of its own when it is much. `None` when the deadline passed before it began.
     ///
     /// # Errors

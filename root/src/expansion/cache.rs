@@ -11,11 +11,11 @@ use crate::plan::IndexPlan;
 const CACHE_BYTES: u64 = 4 << 20;
 
 /// Candidates by the shards of an index and what was asked of them.
-pub(crate) struct Cache(moka::sync::Cache<Vec<u8>, Known>);
+pub(crate) struct Cache(moka::sync::Cache<Vec<u8>, CachedExpansion>);
 
 /// What shards answered, put together.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct CachedExpansion {
     /// Of each shard, in order.
     pub(super) generations: Arc<Vec<Generation>>,
     /// For each pattern, in order.
@@ -24,7 +24,7 @@ pub(super) struct Known {
 
 impl Default for Cache {
     fn default() -> Self {
-        let weigh = |key: &Vec<u8>, known: &Known| {
+        let weigh = |key: &Vec<u8>, known: &CachedExpansion| {
             let candidates = known.candidates.iter().flatten();
             let terms: usize = candidates
                 .map(|candidate| candidate.term.len() + size_of::<ExpansionCandidate>())
@@ -39,12 +39,21 @@ impl Default for Cache {
 
 impl Cache {
     /// Remembers what the shards of `plan` answered to `wanted`.
-    pub(super) fn keep(&self, plan: &IndexPlan, wanted: &[ExpansionRequest], known: Known) {
+    pub(super) fn keep(
+        &self,
+        plan: &IndexPlan,
+        wanted: &[ExpansionRequest],
+        known: CachedExpansion,
+    ) {
         self.0.insert(key_of(plan, wanted), known);
     }
 
     /// Returns what the shards of `plan` answered to `wanted` before.
-    pub(super) fn find(&self, plan: &IndexPlan, wanted: &[ExpansionRequest]) -> Option<Known> {
+    pub(super) fn find(
+        &self,
+        plan: &IndexPlan,
+        wanted: &[ExpansionRequest],
+    ) -> Option<CachedExpansion> {
         self.0.get(&key_of(plan, wanted))
     }
 }

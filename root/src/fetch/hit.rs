@@ -12,12 +12,12 @@ use serde_json::Value;
 use crate::RootError;
 use crate::merge::Ranked;
 use crate::plan::IndexPlan;
-use crate::search::{Asked, Tie};
+use crate::search::{CommonRequest, Tie};
 
 /// Joins hits of a search with their content.
 pub(super) struct Joiner<'a> {
     plans: &'a [IndexPlan],
-    asked: &'a Asked<'a>,
+    asked: &'a CommonRequest<'a>,
     /// How the values of each sort key are shown, per plan.
     formats: Vec<Vec<Format>>,
     /// What of `_source` is shown, per plan.
@@ -29,7 +29,10 @@ impl<'a> Joiner<'a> {
     ///
     /// # Errors
     /// When a `format` of the order is none.
-    pub(super) fn new(plans: &'a [IndexPlan], asked: &'a Asked<'a>) -> Result<Self, RootError> {
+    pub(super) fn new(
+        plans: &'a [IndexPlan],
+        asked: &'a CommonRequest<'a>,
+    ) -> Result<Self, RootError> {
         let sort = &asked.request.sort;
         let mappings = plans.iter().map(|plan| &*plan.index.mapping);
         let narrow = narrow_keys(sort, &mappings);

@@ -12,7 +12,7 @@ use crate::plan::PlannedShard;
 use crate::scatter::LeafCall;
 
 /// The winners of one shard.
-pub(super) struct Wanted<'a> {
+pub(super) struct ShardWinners<'a> {
     pub(super) plan: usize,
     pub(super) shard: &'a PlannedShard,
     /// Their positions among all winners.
@@ -20,7 +20,7 @@ pub(super) struct Wanted<'a> {
     pub(super) ranked: Vec<&'a Ranked>,
 }
 
-impl Wanted<'_> {
+impl ShardWinners<'_> {
     /// Returns what to ask for: the places where they stand in the view that ranked them; of another
     /// copy their numbers, which are the same on all.
     fn from(&self, shard: ShardView) -> FetchFrom {
@@ -36,7 +36,7 @@ impl Wanted<'_> {
 /// Fetches from one leaf, per shard of `call` in order; `wanted` are the winners of those shards. What
 /// is too large for one answer is asked for shard by shard.
 pub(super) async fn fetch_from(
-    wanted: &[&Wanted<'_>],
+    wanted: &[&ShardWinners<'_>],
     call: LeafCall,
     what: Arc<FetchWhat>,
 ) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {

@@ -40,7 +40,7 @@ pub(super) const OF_COPY: Rule = Rule {
 
 /// Where something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum EjectionState {
     /// Asked as any other.
     Fit,
     /// Asked last.
@@ -74,18 +74,18 @@ impl Ejection {
         }
     }
 
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    pub(super) fn standing(&self, now: Instant) -> EjectionState {
         match &self.out {
-            None => Standing::Fit,
-            Some(pause) if pause.until > now => Standing::Out,
-            Some(_) => Standing::Due,
+            None => EjectionState::Fit,
+            Some(pause) if pause.until > now => EjectionState::Out,
+            Some(_) => EjectionState::Due,
         }
     }
 
     /// Notes that a request was sent: one that is due is left out again until that one has ended, or
     /// for another pause if nothing is heard of it.
     pub(super) fn sent(&mut self, now: Instant) {
-        if self.standing(now) == Standing::Due
+        if self.standing(now) == EjectionState::Due
             && let Some(pause) = &mut self.out
         {
             pause.until = now + pause.length;
@@ -136,10 +136,10 @@ mod tests {
         ejection.strike(now);
         assert!(!ejection.answered());
         ejection.strike(now);
-        assert_eq!(ejection.standing(now), Standing::Fit);
+        assert_eq!(ejection.standing(now), EjectionState::Fit);
         ejection.strike(now);
-        assert_eq!(ejection.standing(after(now, 999)), Standing::Out);
-        assert_eq!(ejection.standing(after(now, 1_000)), Standing::Due);
+        assert_eq!(ejection.standing(after(now, 999)), EjectionState::Out);
+        assert_eq!(ejection.standing(after(now, 1_000)), EjectionState::Due);
     }
 
     #[test]
@@ -151,13 +151,13 @@ mod tests {
         ejection.strike(now);
         for pause in [1_000, 2_000, 3_000, 3_000] {
             now = after(now, pause);
-            assert_eq!(ejection.standing(now), Standing::Due);
+            assert_eq!(ejection.standing(now), EjectionState::Due);
             ejection.sent(now);
-            assert_eq!(ejection.standing(now), Standing::Out, "one at a time");
+            assert_eq!(ejection.standing(now), EjectionState::Out, "one at a time");
             ejection.strike(now);
         }
         assert!(ejection.answered());
-        assert_eq!(ejection.standing(now), Standing::Fit);
+        assert_eq!(ejection.standing(now), EjectionState::Fit);
     }
 
     #[test]
@@ -167,6 +167,6 @@ mod tests {
         ejection.strike(now);
         let due = after(now, 1_000);
         ejection.sent(due);
-        assert_eq!(ejection.standing(after(due, 1_000)), Standing::Due);
+        assert_eq!(ejection.standing(after(due, 1_000)), EjectionState::Due);
     }
 }

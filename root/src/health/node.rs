@@ -9,7 +9,7 @@ use gleaner_shard_router::NodeHash;
 use tokio::time::Instant;
 
 use super::Phase;
-use super::ejection::{self, Ejection, Standing};
+use super::ejection::{self, Ejection, EjectionState};
 use super::sketch::Sketch;
 
 /// Weight of a new sample in a running mean: the last ten or so count.
@@ -93,13 +93,13 @@ impl Node {
     }
 
     pub(super) fn is_silent(&self, now: Instant) -> bool {
-        self.failures.standing(now) == Standing::Out
+        self.failures.standing(now) == EjectionState::Out
     }
 
     pub(super) fn is_out(&self, shard: ShardKey, now: Instant) -> bool {
         let is_unfit = || {
             let known = self.unfit.get(&shard);
-            known.is_some_and(|known| known.standing(now) == Standing::Out)
+            known.is_some_and(|known| known.standing(now) == EjectionState::Out)
         };
         self.is_silent(now) || is_unfit()
     }

@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
 use super::{Pages, Phase, SILENCE, UNKNOWN};
-use crate::leaves::Located;
+use crate::leaves::LeafHandle;
 
 /// The book while it is locked.
 pub(crate) struct OpenBook<'a> {
@@ -24,12 +24,12 @@ impl OpenBook<'_> {
     pub(crate) fn order(
         &mut self,
         shard: ShardKey,
-        copies: &[Located],
+        copies: &[LeafHandle],
         fingerprint: u128,
         shunned: &[NodeId],
     ) -> Order {
         let now = self.now;
-        let mean_of = |copy: &Located| self.pages.nodes.get(&copy.node)?.mean();
+        let mean_of = |copy: &LeafHandle| self.pages.nodes.get(&copy.node)?.mean();
         let fastest = copies.iter().filter_map(mean_of).reduce(f64::min);
         let fastest = fastest.unwrap_or(UNKNOWN.as_secs_f64());
         let candidates: Vec<Candidate> = copies
@@ -63,7 +63,7 @@ impl OpenBook<'_> {
     pub(crate) fn backup(
         &mut self,
         (shard, phase): (ShardKey, Phase),
-        copies: &[Located],
+        copies: &[LeafHandle],
         others: &[usize],
     ) -> Option<(usize, Duration)> {
         let (now, key) = (self.now, (shard.index, phase));

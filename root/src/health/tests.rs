@@ -7,11 +7,11 @@ use gleaner_query::answer::LeafTimes;
 use tokio::time::advance;
 
 use super::*;
-use crate::Located;
+use crate::LeafHandle;
 use crate::testing::{FakeLeaf, shard};
 
-fn copies<const N: usize>() -> [Located; N] {
-    std::array::from_fn(|n| Located {
+fn copies<const N: usize>() -> [LeafHandle; N] {
+    std::array::from_fn(|n| LeafHandle {
         node: NodeId(format!("leaf-{n}").into()),
         client: Arc::new(FakeLeaf::default()),
     })
@@ -30,7 +30,7 @@ fn key() -> (IndexUuid, Phase) {
 }
 
 /// Returns how often each of two copies comes first in 200 queries.
-fn firsts(book: &Book, copies: &[Located; 2]) -> [usize; 2] {
+fn firsts(book: &Book, copies: &[LeafHandle; 2]) -> [usize; 2] {
     let mut firsts = [0; 2];
     for fingerprint in 0..200 {
         firsts[book.open().order(shard(1, 0), copies, fingerprint, &[])[0]] += 1;
@@ -86,7 +86,7 @@ async fn a_dead_leaf_is_probed_by_one_request_and_returns_slowly() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_cannot_serve_is_left_out_for_its_shard_alone() {
-    let (book, copies): (_, [Located; 2]) = (book(), copies());
+    let (book, copies): (_, [LeafHandle; 2]) = (book(), copies());
     let node = &copies[0].node;
     book.open().served(node, shard(1, 0), false);
     assert!(book.open().is_out(node, shard(1, 0)));
@@ -108,7 +108,7 @@ async fn a_leaf_that_joins_later_warms_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_is_repeated_on_the_copy_that_answers_soonest() {
-    let (book, copies): (_, [Located; 3]) = (book(), copies());
+    let (book, copies): (_, [LeafHandle; 3]) = (book(), copies());
     let backup = |others: &[usize]| {
         let asked = (shard(1, 0), Phase::Query);
         book.open().backup(asked, &copies, others)
@@ -127,7 +127,7 @@ async fn a_request_is_repeated_on_the_copy_that_answers_soonest() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leaf_whose_searches_wait_is_asked_only_where_the_first_copy_is_silent() {
-    let (book, copies): (_, [Located; 2]) = (book(), copies());
+    let (book, copies): (_, [LeafHandle; 2]) = (book(), copies());
     let times = LeafTimes {
         queue: millis(50),
         evaluate: millis(10),

@@ -16,7 +16,7 @@ use gleaner_proto::write::WriteFault;
 use crate::{Root, RootError};
 
 /// A document that brings fields.
-pub(super) struct Bringing {
+pub(super) struct UnmappedDocument {
     /// Its place in the request.
     pub(super) at: usize,
     pub(super) id: DocumentId,
@@ -39,7 +39,7 @@ impl Root {
     pub(super) async fn agree_on_fields(
         &self,
         uuid: IndexUuid,
-        documents: Vec<Bringing>,
+        documents: Vec<UnmappedDocument>,
     ) -> Result<Refusals, RootError> {
         let documents = Arc::new(documents);
         for _ in 0..MAX_ROUNDS {
@@ -102,7 +102,7 @@ fn grows_alike(base: &Arc<IndexMeta>, index: &Arc<IndexMeta>) -> bool {
 fn grown(
     index: &IndexMeta,
     analyzers: &AnalyzerRegistry,
-    documents: &[Bringing],
+    documents: &[UnmappedDocument],
 ) -> (Option<Arc<Mapping>>, Refusals) {
     let mut refusals = Refusals::new();
     let mut growth = Growth::new(&index.mapping, (&index.settings).into(), analyzers);
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::leaves::SingleLeaf;
     use crate::testing::{FakeLeaf, NOW_MS, index, state, uuid};
-    use crate::{Located, RootOptions};
+    use crate::{LeafHandle, RootOptions};
 
     /// Keeps a state that somebody else changes first, as long as there are mappings to change it to.
     struct Raced {
@@ -178,7 +178,7 @@ mod tests {
     async fn agreed(mappings: Vec<Value>) -> (Root, Result<Refusals, RootError>) {
         let client = Arc::new(FakeLeaf::default());
         let node = NodeId("fake".into());
-        let leaves = Arc::new(SingleLeaf::new(Located { node, client }));
+        let leaves = Arc::new(SingleLeaf::new(LeafHandle { node, client }));
         let coordinator = Arc::new(Raced {
             inner: Embedded::in_memory(state([index(1, &json!({}))])),
             mappings: Mutex::new(mappings),
@@ -186,7 +186,7 @@ mod tests {
         let root = Root::new(coordinator, leaves, RootOptions::default(), || NOW_MS);
         let sources = [r#"{"text": "a"}"#, r#"{"n": "word", "more": 1}"#];
         let documents = sources.into_iter().enumerate();
-        let documents = documents.map(|(at, source)| Bringing {
+        let documents = documents.map(|(at, source)| UnmappedDocument {
             at,
             id: DocumentId::parse(&at.to_string()).expect("an id"),
             source: Bytes::from(source),

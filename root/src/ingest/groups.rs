@@ -12,9 +12,9 @@ use futures::future::join_all;
 use gleaner_model::{DocumentId, Dynamic, FieldKind, IndexMeta, IndexUuid, Mapping, ShardKey};
 use gleaner_proto::write::{RefusedItem, WriteFault, WriteItem};
 
-use super::fields::{Bringing, Refusals};
+use super::fields::{Refusals, UnmappedDocument};
 use super::primary::{Writes, Written};
-use super::{IngestOptions, IngestResult, Parts, Routed};
+use super::{IngestOptions, IngestResult, Parts, RoutedWrite};
 use crate::Root;
 use crate::deadline::Deadline;
 
@@ -38,7 +38,7 @@ impl Root {
     /// Writes groups of items, all at the same time.
     pub(super) async fn write_groups(
         &self,
-        groups: BTreeMap<ShardKey, Vec<Routed>>,
+        groups: BTreeMap<ShardKey, Vec<RoutedWrite>>,
         (options, parts): (&IngestOptions, &Parts),
     ) -> Vec<Placed> {
         let mut groups = grouped(groups, parts);
@@ -168,7 +168,7 @@ impl Group {
     }
 }
 
-fn grouped(groups: BTreeMap<ShardKey, Vec<Routed>>, parts: &Parts) -> Vec<Group> {
+fn grouped(groups: BTreeMap<ShardKey, Vec<RoutedWrite>>, parts: &Parts) -> Vec<Group> {
     let mut num_groups: BTreeMap<IndexUuid, usize> = BTreeMap::new();
     for shard in groups.keys() {
         *num_groups.entry(shard.index).or_default() += 1;
@@ -217,8 +217,8 @@ fn unagreed(written: &Written) -> Vec<usize> {
 }
 
 /// Returns the documents that bring fields, by index, in the order of the request.
-fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<Bringing>> {
-    let mut by_index: BTreeMap<IndexUuid, Vec<Bringing>> = BTreeMap::new();
+fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<UnmappedDocument>> {
+    let mut by_index: BTreeMap<IndexUuid, Vec<UnmappedDocument>> = BTreeMap::new();
     for (group, written) in groups.iter().zip(written) {
         for ((at, id), outcome) in group.positions.iter().zip(written.iter().flatten()) {
             if let Err(WriteFault::Unagreed {
@@ -226,7 +226,7 @@ fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<Br
             }) = outcome
             {
                 let documents = by_index.entry(group.shard.index).or_default();
-                documents.push(Bringing {
+                documents.push(UnmappedDocument {
                     at: *at,
                     id: id.clone(),
                     source: source.clone(),

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::{IngestOptions, IngestResult, RefreshPolicy};
 use crate::Root;
 use crate::deadline::Deadline;
-use crate::visibility::{CopyOutcome, Showing};
+use crate::visibility::{CopyOutcome, ShowMode};
 
 /// What the parts of one request share.
 pub struct Parts {
@@ -139,8 +139,8 @@ impl Root {
         let shown = written.into_iter().filter_map(|(shard, last)| {
             let how = match refresh {
                 RefreshPolicy::None => return None,
-                RefreshPolicy::Immediate => Showing::Now,
-                RefreshPolicy::WaitFor => Showing::Next(last),
+                RefreshPolicy::Immediate => ShowMode::Now,
+                RefreshPolicy::WaitFor => ShowMode::Next(last),
             };
             Some(async move { (shard, self.show(shard, how, deadline).await.into()) })
         });

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::primary::Writes;
-use super::turns::Making;
+use super::turns::IdSource;
 use super::{IngestItem, IngestOptions, IngestResult, RefreshPolicy, refused};
 use crate::Root;
 use crate::deadline::Deadline;
@@ -30,7 +30,7 @@ impl Root {
 
     /// Writes one item, which is not to be shown at once and has no key to be known by.
     async fn write_one(&self, item: IngestItem, options: &IngestOptions) -> IngestResult {
-        let making = Making {
+        let making = IdSource {
             key: None,
             num_items: 1,
         };

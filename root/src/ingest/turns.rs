@@ -32,7 +32,7 @@ const MAX_INDICES: usize = 1_024;
 
 /// How a request's ids are made.
 #[derive(Clone, Copy)]
-pub(super) struct Making<'a> {
+pub(super) struct IdSource<'a> {
     /// The client's key, of which they are made when there is one.
     pub(super) key: Option<&'a str>,
     /// How many items the request has.
@@ -84,7 +84,7 @@ impl Root {
         &self,
         index: &IndexMeta,
         is_routed: bool,
-        (making, at): (Making<'_>, usize),
+        (making, at): (IdSource<'_>, usize),
     ) -> Result<DocumentId, NameError> {
         if let Some(key) = making.key {
             return DocumentId::parse(&id_of_key(key, at));

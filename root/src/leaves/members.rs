@@ -9,7 +9,7 @@ use gleaner_proto::LeafClient;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{Copies, Leaves, Located};
+use super::{Copies, LeafHandle, Leaves};
 
 /// Makes the client of a leaf. It is called under a lock: it must not wait for a connection.
 type Connect = dyn Fn(&NodeId, &NodeMeta) -> Arc<dyn LeafClient> + Send + Sync;
@@ -21,12 +21,12 @@ type Connect = dyn Fn(&NodeId, &NodeMeta) -> Arc<dyn LeafClient> + Send + Sync;
 pub struct Members {
     state: watch::Receiver<Arc<ClusterState>>,
     connect: Box<Connect>,
-    known: RwLock<Known>,
+    known: RwLock<KnownMembers>,
 }
 
 /// What was made of one version of the state.
 #[derive(Default)]
-struct Known {
+struct KnownMembers {
     version: Option<u64>,
     leaves: BTreeMap<NodeId, Member>,
     copies: HashMap<ShardKey, Copies>,
@@ -36,7 +36,7 @@ struct Known {
 
 struct Member {
     address: String,
-    located: Located,
+    located: LeafHandle,
 }
 
 impl Members {
@@ -53,7 +53,7 @@ impl Members {
         }
     }
 
-    fn with_known<T>(&self, read: impl Fn(&Known) -> T) -> T {
+    fn with_known<T>(&self, read: impl Fn(&KnownMembers) -> T) -> T {
         let version = self.state.borrow().version;
         {
             let known = self.known.read();
@@ -79,7 +79,7 @@ impl Leaves for Members {
         })
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         self.with_known(|known| {
             let leaves = known.leaves.values();
             leaves.map(|member| member.located.clone()).collect()
@@ -87,7 +87,7 @@ impl Leaves for Members {
     }
 }
 
-impl Known {
+impl KnownMembers {
     fn take(&mut self, state: &ClusterState, connect: &Connect) {
         let mut before = std::mem::take(&mut self.leaves);
         let is_leaf = |(_, meta): &(&NodeId, &NodeMeta)| meta.role == Role::Leaf;
@@ -96,7 +96,7 @@ impl Known {
             let kept = kept.filter(|member| member.address == meta.address);
             let member = kept.unwrap_or_else(|| Member {
                 address: meta.address.clone(),
-                located: Located {
+                located: LeafHandle {
                     node: node.clone(),
                     client: connect(node, meta),
                 },
@@ -167,7 +167,7 @@ mod tests {
         Arc::new(Embedded::in_memory(state))
     }
 
-    fn names(copies: &[Located]) -> Vec<&str> {
+    fn names(copies: &[LeafHandle]) -> Vec<&str> {
         copies.iter().map(|located| &*located.node.0).collect()
     }
 

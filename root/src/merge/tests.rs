@@ -30,7 +30,7 @@ fn list(mut hits: Vec<ShardHit>, top: usize) -> Vec<ShardHit> {
     hits
 }
 
-fn places(merged: Merged<'_>) -> Vec<u64> {
+fn places(merged: HitMerger<'_>) -> Vec<u64> {
     let page = merged.into_page();
     page.iter().map(|ranked| ranked.hit.place).collect()
 }
@@ -52,7 +52,7 @@ proptest! {
         for (hit, home) in hits.into_iter().zip(homes) {
             parts[home].push(hit);
         }
-        let mut merged = Merged::new(&[], from, size);
+        let mut merged = HitMerger::new(&[], from, size);
         for turn in turns {
             merged.take(0, shard(turn), list(parts[turn as usize].clone(), from + size));
             prop_assert!(merged.ranked.len() <= from + size, "no more is kept than is wanted");
@@ -67,7 +67,7 @@ fn documents_of_one_id_come_in_the_order_of_their_indices() {
         index: IndexUuid([0; 16]),
         ..shard(0)
     };
-    let mut merged = Merged::new(&[], 0, 10);
+    let mut merged = HitMerger::new(&[], 0, 10);
     merged.take(1, late, vec![hit(1, 5)]);
     merged.take(0, shard(0), vec![hit(1, 5)]);
     let page = merged.into_page();

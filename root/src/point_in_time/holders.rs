@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{timeout, timeout_at};
 
 use crate::deadline::Deadline;
-use crate::leaves::Located;
+use crate::leaves::LeafHandle;
 use crate::token::PointInTimeState;
 use crate::{Root, RootError};
 
@@ -48,7 +48,7 @@ impl Drop for Held<'_> {
 }
 
 /// Releases views; returns how many were still there.
-pub(super) async fn release_all(holders: Vec<(Located, Vec<PinnedView>)>) -> usize {
+pub(super) async fn release_all(holders: Vec<(LeafHandle, Vec<PinnedView>)>) -> usize {
     let releases = holders.into_iter().map(|(leaf, views)| async move {
         timeout(RELEASE_PATIENCE, leaf.client.release_views(views)).await
     });
@@ -99,8 +99,8 @@ impl Root {
 
     /// Returns the leaves that hold the views of `state`, each with what it holds. A leaf that is no
     /// member any more is left out.
-    fn holders(&self, state: &PointInTimeState) -> Vec<(Located, Vec<PinnedView>)> {
-        let mut holders: BTreeMap<NodeId, (Located, Vec<PinnedView>)> = BTreeMap::new();
+    fn holders(&self, state: &PointInTimeState) -> Vec<(LeafHandle, Vec<PinnedView>)> {
+        let mut holders: BTreeMap<NodeId, (LeafHandle, Vec<PinnedView>)> = BTreeMap::new();
         let views = state.indices.iter().flat_map(|views| state.pinned(views));
         for (shard, node, view) in views {
             let Some(located) = self.holder_of(shard, node.as_ref()) else {
@@ -118,10 +118,10 @@ impl Root {
     }
 
     /// Returns the copy of `shard` on `node`; the primary where none is named.
-    pub(crate) fn holder_of(&self, shard: ShardKey, node: Option<&NodeId>) -> Option<Located> {
+    pub(crate) fn holder_of(&self, shard: ShardKey, node: Option<&NodeId>) -> Option<LeafHandle> {
         let copies = self.leaves.copies(shard);
         let mut copies = copies.iter();
-        let is_named = |copy: &&Located| node.is_none_or(|node| copy.node == *node);
+        let is_named = |copy: &&LeafHandle| node.is_none_or(|node| copy.node == *node);
         copies.find(is_named).cloned()
     }
 }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::holders::release_all;
-use crate::leaves::Located;
+use crate::leaves::LeafHandle;
 use crate::scatter::LeafCall;
 
 /// Longest time that the shards of a call wait for one among them that does not show yet what was
@@ -25,7 +25,7 @@ type Opened = Vec<Result<PinnedView, LeafFault>>;
 
 /// The views opened for one id. Dropping it releases those that are not kept.
 #[derive(Default)]
-pub(super) struct Openings(Mutex<Vec<(Located, Vec<PinnedView>)>>);
+pub(super) struct Openings(Mutex<Vec<(LeafHandle, Vec<PinnedView>)>>);
 
 impl Openings {
     /// Asks a leaf for views that show what was acknowledged as visible: an id is worth no less than a
@@ -69,10 +69,10 @@ impl Openings {
         shards.iter().zip(shown).map(outcome).collect()
     }
 
-    async fn pin(&self, located: Located, call: OpenViewsCall) -> Opened {
+    async fn pin(&self, located: LeafHandle, call: OpenViewsCall) -> Opened {
         let client = Arc::clone(&located.client);
         let call = Box::pin(async move { client.open_views(call).await });
-        let opening = Opening {
+        let opening = OpenCall {
             client: Arc::clone(&located.client),
             call: Some(call),
         };
@@ -101,7 +101,7 @@ impl Drop for Openings {
 }
 
 /// Waits until a copy shows what is asked of it at least.
-async fn shows(copy: &Located, asked: ShardView, patience: Duration) -> Result<(), LeafFault> {
+async fn shows(copy: &LeafHandle, asked: ShardView, patience: Duration) -> Result<(), LeafFault> {
     let shard = asked.shard;
     let wanted = asked.at_least.unwrap_or_default();
     let Some(last) = wanted.0.checked_sub(1) else {
@@ -126,13 +126,13 @@ async fn shows(copy: &Located, asked: ShardView, patience: Duration) -> Result<(
 
 /// A call under way. Its leaf may have opened the views before it hears that nobody waits, so a call
 /// that is dropped goes on in the background and releases what it gets.
-struct Opening {
+struct OpenCall {
     client: Arc<dyn LeafClient>,
     /// `None` once it is answered.
     call: Option<Pin<Box<dyn Future<Output = Opened> + Send>>>,
 }
 
-impl Opening {
+impl OpenCall {
     async fn answer(mut self) -> Opened {
         let Some(call) = &mut self.call else {
             return Vec::new();
@@ -143,7 +143,7 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
+impl Drop for OpenCall {
     fn drop(&mut self) {
         let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else {
             return;

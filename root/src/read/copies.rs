@@ -8,7 +8,7 @@ use gleaner_proto::read::{Documents, GetCall};
 use tokio::time::{Instant, timeout};
 
 use crate::health::Phase;
-use crate::{Located, Root};
+use crate::{LeafHandle, Root};
 
 /// How long a copy may take while there are others: it reads a document within milliseconds.
 const COPY_PATIENCE: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ impl Root {
     /// Reads from one copy, once it shows `awaited`.
     async fn get_on(
         &self,
-        copy: &Located,
+        copy: &LeafHandle,
         awaited: Option<SeqNo>,
         call: GetCall,
     ) -> Result<Documents, LeafFault> {
@@ -83,7 +83,7 @@ impl Root {
     }
 
     /// Notes whether a copy answered. One that is late beyond all measure has not.
-    fn note_get(&self, index: IndexUuid, copy: &Located, answer: &Result<Documents, LeafFault>) {
+    fn note_get(&self, index: IndexUuid, copy: &LeafHandle, answer: &Result<Documents, LeafFault>) {
         let mut book = self.health.open();
         match answer {
             // One that is late may wait for a refresh; it answers.

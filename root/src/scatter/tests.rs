@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::RootOptions;
-use crate::merge::Merged;
+use crate::merge::HitMerger;
 use crate::plan::Target;
-use crate::search::{Asked, SearchOptions};
+use crate::search::{CommonRequest, SearchOptions};
 use crate::testing::{Cluster, FakeLeaf, Fixture, NOW_MS, index, limits, shard};
 use crate::waterfall::{AttemptKind, AttemptOutcome};
 
-async fn searched(root: &Root, time: Duration) -> (Gathered<ShardHits>, Waterfall) {
+async fn searched(root: &Root, time: Duration) -> (RoundAnswers<ShardHits>, Waterfall) {
     searched_for(root, time, &json!({})).await
 }
 
@@ -28,7 +28,7 @@ async fn searched_for(
     root: &Root,
     time: Duration,
     body: &Value,
-) -> (Gathered<ShardHits>, Waterfall) {
+) -> (RoundAnswers<ShardHits>, Waterfall) {
     let plans = root.targets(&Target::default()).expect("all indices");
     searched_in(root, time, (plans, body)).await
 }
@@ -37,21 +37,21 @@ async fn searched_in(
     root: &Root,
     time: Duration,
     (mut plans, body): (Vec<IndexPlan>, &Value),
-) -> (Gathered<ShardHits>, Waterfall) {
+) -> (RoundAnswers<ShardHits>, Waterfall) {
     let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");
     let mut trip = Trip::new(Deadline::after(time));
     trip.waterfall = Some(Waterfall::default());
     resolve(root, &mut plans, &request, &mut trip).await;
     let options = SearchOptions::default();
     let asked = asked(&request, &options);
-    let mut merged = Merged::of(&request);
+    let mut merged = HitMerger::of(&request);
     let gathered = root.query_phase(&plans, &asked, &mut trip, &mut merged);
     let gathered = gathered.await;
     (gathered, trip.waterfall.expect("profiled"))
 }
 
-fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> Asked<'a> {
-    Asked {
+fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> CommonRequest<'a> {
+    CommonRequest {
         request,
         options,
         statistics: Default::default(),
@@ -88,7 +88,7 @@ fn num_dropped(cluster: &Cluster) -> [usize; 2] {
     [0, 1].map(|n| cluster.leaves[n].num_dropped.load(Ordering::Relaxed))
 }
 
-fn nodes(gathered: &Gathered<ShardHits>) -> Vec<&str> {
+fn nodes(gathered: &RoundAnswers<ShardHits>) -> Vec<&str> {
     let answers = gathered.answers.iter().flatten();
     answers
         .map(|answer| answer.as_ref().map_or("none", |answer| &*answer.node.0))
@@ -138,7 +138,7 @@ async fn hits_are_merged_while_others_are_waited_for() {
     resolve(&fixture.root, &mut plans, &request, &mut trip).await;
     let options = SearchOptions::default();
     let asked = asked(&request, &options);
-    let mut merged = Merged::of(&request);
+    let mut merged = HitMerger::of(&request);
     let query = (fixture.root).query_phase(&plans, &asked, &mut trip, &mut merged);
     timeout(millis(50), query).await.err().expect("one hangs");
     let page = merged.into_page();
@@ -390,7 +390,7 @@ async fn an_answer_of_an_unwanted_moment_was_in_the_threshold_too() {
 }
 
 /// Returns which answers say that they may lack hits.
-fn cut_short(gathered: &Gathered<ShardHits>) -> Vec<bool> {
+fn cut_short(gathered: &RoundAnswers<ShardHits>) -> Vec<bool> {
     let answers = gathered.answers.iter().flatten().flatten();
     answers.map(|answer| answer.value.timed_out).collect()
 }

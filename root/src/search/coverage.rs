@@ -12,7 +12,7 @@ use crate::response::{Coverage, SearchResponse, ShardFailure, ShardSummary};
 
 /// What the shards that answered hold.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Vec<SeenShard>);
+pub(super) struct ShardsSeen(Vec<SeenShard>);
 
 #[derive(Debug)]
 struct SeenShard {
@@ -23,7 +23,7 @@ struct SeenShard {
     is_cut: bool,
 }
 
-impl Seen {
+impl ShardsSeen {
     pub(super) fn add(&mut self, shard: ShardKey, hits: &ShardHits) {
         self.0.push(SeenShard {
             shard,
@@ -93,7 +93,7 @@ impl Seen {
 /// Refuses an answer that covers too little; `seen` is what it covers.
 pub(super) fn check(
     response: &SearchResponse,
-    seen: &Seen,
+    seen: &ShardsSeen,
     options: &SearchOptions,
     phase: &'static str,
 ) -> Result<(), RootError> {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn documents_count_and_those_of_shards_cut_short_are_not_covered() {
-        let mut seen = Seen::default();
+        let mut seen = ShardsSeen::default();
         seen.add(shard(1, 0), &hits(600, false));
         seen.add(shard(1, 1), &hits(100, true));
         let coverage = seen.coverage(&summary(&[shard(1, 2)]), |_| Some(300));
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn shards_stand_for_documents_that_nobody_counted() {
-        let mut seen = Seen::default();
+        let mut seen = ShardsSeen::default();
         seen.add(shard(1, 0), &hits(600, false));
         let coverage = seen.coverage(&summary(&[shard(1, 1)]), |_| None);
         assert_eq!((coverage.documents_total, coverage.share()), (None, 0.5));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_shard_that_holds_nothing_that_matches_is_as_good_as_seen() {
-        let mut seen = Seen::default();
+        let mut seen = ShardsSeen::default();
         seen.add(shard(1, 0), &hits(100, false));
         seen.add_excluded(shard(1, 1), Some(700));
         let coverage = seen.coverage(&summary(&[shard(1, 2)]), |_| Some(200));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_shard_lost_after_it_was_searched_is_missing() {
-        let mut seen = Seen::default();
+        let mut seen = ShardsSeen::default();
         seen.add(shard(1, 0), &hits(75, false));
         seen.add(shard(1, 1), &hits(25, false));
         let coverage = seen.coverage(&summary(&[shard(1, 1)]), |_| None);

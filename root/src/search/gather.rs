@@ -7,10 +7,10 @@ use gleaner_query::answer::{ShardHits, SortValue};
 use gleaner_query::search::{SearchRequest, TrackTotal};
 use tokio::time::Instant;
 
-use super::Asked;
-use super::coverage::{Seen, check};
-use crate::aggregations::Reduced;
-use crate::merge::{Merged, Ranked};
+use super::CommonRequest;
+use super::coverage::{ShardsSeen, check};
+use crate::aggregations::ReducedAggregations;
+use crate::merge::{HitMerger, Ranked};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
 use crate::scatter::{Answer, Answers, Trip};
@@ -24,14 +24,14 @@ impl Root {
     pub(crate) async fn gather(
         &self,
         plans: &mut [IndexPlan],
-        (answers, merged): (Answers<ShardHits>, Merged<'_>),
-        asked: &Asked<'_>,
+        (answers, merged): (Answers<ShardHits>, HitMerger<'_>),
+        asked: &CommonRequest<'_>,
         (trip, may_restart): (&mut Trip, bool),
     ) -> Result<Option<SearchResponse>, RootError> {
         let request = asked.request;
         let adding = Instant::now();
         let mut response = SearchResponse::default();
-        let mut seen = Seen::default();
+        let mut seen = ShardsSeen::default();
         let known = |shard| self.statistics.newest.num_documents(shard);
         let mut partials = Vec::new();
         let mut total = 0_u64;
@@ -66,7 +66,7 @@ impl Root {
             return Ok(None);
         }
         let reducing = Instant::now();
-        let Reduced {
+        let ReducedAggregations {
             results,
             held,
             failures,
@@ -112,7 +112,7 @@ impl Root {
 
 impl Trip {
     /// Notes how long merging took: that of hits, as their lists came, and of all else since `adding`.
-    fn merged(&mut self, merged: &Merged<'_>, adding: Instant) {
+    fn merged(&mut self, merged: &HitMerger<'_>, adding: Instant) {
         if let Some(waterfall) = &mut self.waterfall {
             let (began, took) = merged.time();
             waterfall.steps.push(Step {

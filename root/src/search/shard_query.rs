@@ -10,12 +10,15 @@ use gleaner_query::search::SearchRequest;
 use gleaner_query::sort_value::{narrow_keys, narrowed};
 use serde_json::Value;
 
-use super::Asked;
+use super::CommonRequest;
 use crate::plan::IndexPlan;
 use crate::token::Position;
 
 /// Makes what the shards of each plan are asked.
-pub(super) fn shard_queries(plans: &[IndexPlan], asked: &Asked<'_>) -> Vec<Arc<ShardQuery>> {
+pub(super) fn shard_queries(
+    plans: &[IndexPlan],
+    asked: &CommonRequest<'_>,
+) -> Vec<Arc<ShardQuery>> {
     let mappings = plans.iter().map(|plan| &*plan.index.mapping);
     let narrow = narrow_keys(&asked.request.sort, &mappings);
     let asked_of = |plan| {
@@ -43,7 +46,10 @@ fn narrow_start(values: &mut [Value], narrow: &[bool]) {
 }
 
 /// Makes what the shards of one index are asked; `at` is its position among the plans.
-pub(crate) fn shard_query((at, plan): (usize, &IndexPlan), asked: &Asked<'_>) -> ShardQuery {
+pub(crate) fn shard_query(
+    (at, plan): (usize, &IndexPlan),
+    asked: &CommonRequest<'_>,
+) -> ShardQuery {
     let request = asked.request;
     let num_keys = request.sort.len();
     let values = request.search_after.as_deref();

@@ -18,7 +18,7 @@ use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::Root;
 use crate::plan::IndexPlan;
-use crate::statistics::{Counted, needs_scores};
+use crate::statistics::{CachedStatistics, needs_scores};
 
 /// Leaves out the shards of indices whose query matches nothing whatever they hold. Aggregations are
 /// asked of all; so are shards of which something is remembered that they have to confirm.
@@ -65,7 +65,7 @@ impl Root {
     pub(super) fn skip_excluded(
         &self,
         plans: &mut [IndexPlan],
-        counted: &mut Counted,
+        counted: &mut CachedStatistics,
         request: &SearchRequest,
     ) {
         let newest = self.statistics.newest.open();
@@ -136,12 +136,12 @@ pub(super) fn keep_some(
     is_asked: &mut [bool],
     (request, num_documents): (&SearchRequest, impl Fn(ShardKey) -> Option<u64>),
 ) {
-    let mut sets: Vec<(Vec<Option<&FieldKind>>, Kept)> = Vec::new();
+    let mut sets: Vec<(Vec<Option<&FieldKind>>, CacheEntry)> = Vec::new();
     let mut at = 0;
     for plan in plans {
         let kinds = kinds(plan, request);
         for planned in &plan.shards {
-            let shard = Kept {
+            let shard = CacheEntry {
                 at,
                 is_filled: num_documents(planned.shard).is_some_and(|number| number > 0),
                 has_asked: is_asked[at],
@@ -160,7 +160,7 @@ pub(super) fn keep_some(
 
 /// Of a set of indices.
 #[derive(Clone, Copy)]
-struct Kept {
+struct CacheEntry {
     /// Position of the shard that is asked where none is.
     at: usize,
     /// Whether it holds documents.
@@ -169,7 +169,7 @@ struct Kept {
     has_asked: bool,
 }
 
-impl Kept {
+impl CacheEntry {
     fn join(&mut self, shard: Self) {
         self.has_asked |= shard.has_asked;
         if shard.is_filled && !self.is_filled {

@@ -19,7 +19,7 @@ const CACHE_BYTES: u64 = 8 << 20;
 
 /// Numbers with the moments they were counted in.
 #[derive(Debug, Clone)]
-pub(crate) struct Counted {
+pub(crate) struct CachedStatistics {
     /// Plan by plan and shard by shard; empty when nothing was counted.
     moments: Arc<Vec<Moment>>,
     /// Terms that each of those shards lacks, in the same order; empty where none lacks any, and where
@@ -50,7 +50,7 @@ impl Moment {
     }
 }
 
-impl Counted {
+impl CachedStatistics {
     /// Returns numbers that were counted just now, with the terms that each shard lacks.
     pub(super) fn new(moments: Vec<Moment>, lacking: Vec<Extent>, statistics: Statistics) -> Self {
         let lacks_any = lacking
@@ -151,14 +151,14 @@ impl Counted {
 
 /// Numbers counted before, and what each shard showed last.
 pub(crate) struct Cache {
-    counted: moka::sync::Cache<Vec<u8>, Counted>,
+    counted: moka::sync::Cache<Vec<u8>, CachedStatistics>,
     /// What each shard showed last.
     pub(crate) newest: Newest,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        let weigh = |key: &Vec<u8>, counted: &Counted| {
+        let weigh = |key: &Vec<u8>, counted: &CachedStatistics| {
             let bytes = 2 * key.len() + size_of::<Moment>() * counted.moments.len() + 256;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
@@ -175,8 +175,8 @@ impl Default for Cache {
 
 impl Cache {
     /// Remembers numbers: from then on they are a guess.
-    pub(super) fn keep(&self, key: Vec<u8>, counted: &Counted) {
-        let guess = Counted {
+    pub(super) fn keep(&self, key: Vec<u8>, counted: &CachedStatistics) {
+        let guess = CachedStatistics {
             is_guess: true,
             lacking: Vec::new(),
             ..counted.clone()
@@ -186,7 +186,7 @@ impl Cache {
 
     /// Returns the numbers for `plans` when their moments are the ones that were counted, as far as
     /// can be told without asking.
-    pub(super) fn look_up(&self, plans: &[IndexPlan], key: &[u8]) -> Option<Counted> {
+    pub(super) fn look_up(&self, plans: &[IndexPlan], key: &[u8]) -> Option<CachedStatistics> {
         let counted = self.counted.get(key)?;
         let newest = self.newest.open();
         let shards = plans.iter().flat_map(|plan| &plan.shards);

@@ -28,10 +28,10 @@ const MAX_EXTENT_BYTES: usize = 8 << 20;
 
 /// What every shard showed last.
 #[derive(Default)]
-pub(crate) struct Newest(Mutex<Known>);
+pub(crate) struct Newest(Mutex<NewestStatistics>);
 
 #[derive(Default)]
-struct Known {
+struct NewestStatistics {
     shards: HashMap<ShardKey, Sight>,
     extent_bytes: usize,
     /// When the last lease of all runs out.
@@ -70,7 +70,7 @@ impl Sight {
     }
 }
 
-impl Known {
+impl NewestStatistics {
     fn forget_promise(&mut self, shard: ShardKey) {
         let promise = self.shards.get_mut(&shard);
         if let Some(promise) = promise.and_then(|sight| sight.promise.take()) {
@@ -93,7 +93,7 @@ impl Newest {
         let now = Instant::now();
         let mut known = self.0.lock();
         if known.shards.len() >= MAX_SHARDS {
-            *known = Known::default();
+            *known = NewestStatistics::default();
         }
         let sight = known.shards.entry(shard).or_insert_with(|| Sight {
             generation,
@@ -173,7 +173,7 @@ impl Newest {
 /// What is known of all shards at one moment.
 pub(crate) struct Open<'a> {
     now: Instant,
-    known: MutexGuard<'a, Known>,
+    known: MutexGuard<'a, NewestStatistics>,
 }
 
 impl Open<'_> {

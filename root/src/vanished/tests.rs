@@ -15,7 +15,7 @@ use crate::read::GetRequest;
 use crate::response::SearchResponse;
 use crate::search::SearchOptions;
 use crate::testing::{FakeLeaf, Fixture, NOW_MS, index, shard, state, uuid};
-use crate::{Located, RootOptions};
+use crate::{LeafHandle, RootOptions};
 
 fn target(expression: &str) -> Target {
     Target {
@@ -138,7 +138,7 @@ impl Coordinator for Late {
 fn late(kept: ClusterState) -> Root {
     let leaf = Arc::new(FakeLeaf::default());
     lose(&leaf);
-    let located = Located {
+    let located = LeafHandle {
         node: NodeId("fake".into()),
         client: leaf,
     };
@@ -194,7 +194,7 @@ impl Leaves for Nobody {
         Copies::default()
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         Vec::new()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{NodeId, ShardKey};
 
 use super::{Member, PlacementError};
-use crate::rendezvous::{Draw, NodeHash, Standing, Weight};
+use crate::rendezvous::{Draw, NodeHash, NodeRank, Weight};
 
 /// A member's number: its place in the order of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,20 +111,20 @@ impl Fleet {
     }
 
     /// Returns how a leaf stands for a shard; of a shard's standings the least is its first choice.
-    pub(super) fn standing(&self, shard: ShardKey, leaf: Leaf) -> Standing {
+    pub(super) fn standing(&self, shard: ShardKey, leaf: Leaf) -> NodeRank {
         let facts = &self.leaves[leaf.0];
         let draw = Draw::for_placement(shard, facts.hash);
         if self.is_weighted {
-            Standing::weighted(draw, facts.weight)
+            NodeRank::weighted(draw, facts.weight)
         } else {
-            Standing::unweighted(draw)
+            NodeRank::unweighted(draw)
         }
     }
 
     /// Returns all leaves, a shard's first choice first.
     pub(super) fn ranking(&self, shard: ShardKey) -> Vec<Leaf> {
         let standing = |leaf| (self.standing(shard, leaf), leaf);
-        let mut ranked: Vec<(Standing, Leaf)> = self.leaves().map(standing).collect();
+        let mut ranked: Vec<(NodeRank, Leaf)> = self.leaves().map(standing).collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, leaf)| leaf).collect()
     }

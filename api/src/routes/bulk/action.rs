@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::request::target::Wanted;
+use crate::request::target::WriteConditions;
 
 /// What an action line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +128,7 @@ fn parse_any(text: &[u8], number: usize, limits: &Limits) -> Result<Action, ApiE
     Reading {
         number,
         action: Action::of(kind),
-        wanted: Wanted::default(),
+        wanted: WriteConditions::default(),
     }
     .read(parameters)
 }
@@ -151,7 +151,7 @@ impl Action {
 struct Reading<'a> {
     number: usize,
     action: Action,
-    wanted: Wanted<'a>,
+    wanted: WriteConditions<'a>,
 }
 
 impl<'a> Reading<'a> {

@@ -2,7 +2,7 @@
 //!
 //! Does: remembers where the answers of chunks stand that tell that each copy shows them, as is usual, and
 //! changes them where one does not. Does not: refresh.
-//! Called by: [`super::answer`], [`super`]. Read first: [`Amending`].
+//! Called by: [`super::answer`], [`super`]. Read first: [`Amendment`].
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::items::filtered;
-use super::rendered::Rendered;
+use super::rendered::RenderedItems;
 use crate::error::ApiError;
 use crate::render::document::copies;
-use crate::request::Held;
+use crate::request::BodyReservation;
 use crate::response::FilterPath;
 
 /// Where answers stand that are shown, in order. They are counted with the bodies that are held.
@@ -25,7 +25,7 @@ pub(super) struct Places {
     shards: BTreeMap<ShardKey, u32>,
     places: Vec<Place>,
     num_counted: usize,
-    held: Held,
+    held: BodyReservation,
 }
 
 struct Place {
@@ -37,7 +37,7 @@ struct Place {
 
 impl Places {
     /// Returns none; `held` counts those to come.
-    pub(super) fn new(held: Held) -> Self {
+    pub(super) fn new(held: BodyReservation) -> Self {
         Self {
             shards: BTreeMap::new(),
             places: Vec::new(),
@@ -74,15 +74,15 @@ impl Places {
 }
 
 /// How answers are changed.
-pub(super) struct Amending {
+pub(super) struct Amendment {
     places: Vec<Place>,
     /// By the shard's number.
-    told: BTreeMap<u32, Told>,
+    told: BTreeMap<u32, ShardSummaries>,
     filter: Option<FilterPath>,
 }
 
 /// What is told of a shard.
-struct Told {
+struct ShardSummaries {
     /// `_shards` of a write.
     of_write: Value,
     /// Of one that changed nothing.
@@ -90,7 +90,7 @@ struct Told {
     is_forced: bool,
 }
 
-impl Amending {
+impl Amendment {
     /// Returns how to change the answers of shards of which it came otherwise than expected; `None` when it
     /// did not.
     pub(super) fn new(
@@ -107,14 +107,14 @@ impl Amending {
                     let copies = copies(Some(shard), shown, what, state);
                     serde_json::to_value(copies).unwrap_or_default()
                 };
-                let told = Told {
+                let told = ShardSummaries {
                     of_write: told(WriteResult::Updated),
                     of_noop: told(WriteResult::Noop),
                     is_forced,
                 };
                 Some((*shards.get(&shard)?, told))
             });
-        let told: BTreeMap<u32, Told> = told.collect();
+        let told: BTreeMap<u32, ShardSummaries> = told.collect();
         (!told.is_empty()).then_some(Self {
             places,
             told,
@@ -125,17 +125,21 @@ impl Amending {
     /// Puts the answers of `rendered` into `amended`, changed, off the runtime's threads.
     ///
     /// # Errors
-    /// As [`Rendered::put`].
+    /// As [`RenderedItems::put`].
     pub(super) async fn amended(
         self,
-        rendered: Rendered,
-        amended: Rendered,
-    ) -> Result<Rendered, ApiError> {
+        rendered: RenderedItems,
+        amended: RenderedItems,
+    ) -> Result<RenderedItems, ApiError> {
         let work = tokio::task::spawn_blocking(move || self.amend(rendered, amended));
         work.await.map_err(|error| lost(&error))?
     }
 
-    fn amend(&self, rendered: Rendered, mut amended: Rendered) -> Result<Rendered, ApiError> {
+    fn amend(
+        &self,
+        rendered: RenderedItems,
+        mut amended: RenderedItems,
+    ) -> Result<RenderedItems, ApiError> {
         let mut pieces = rendered.into_pieces();
         let mut left = BytesMut::new();
         for (at, place) in self.places.iter().enumerate() {
@@ -166,7 +170,12 @@ impl Amending {
 
     /// Returns an item with what is told of its shard. A filter that left something of it leaves the parts of
     /// that.
-    fn changed(&self, item: &[u8], told: &Told, is_noop: bool) -> Result<String, ApiError> {
+    fn changed(
+        &self,
+        item: &[u8],
+        told: &ShardSummaries,
+        is_noop: bool,
+    ) -> Result<String, ApiError> {
         let mut item: Value = serde_json::from_slice(item).map_err(|error| lost(&error))?;
         let bodies = item.as_object_mut().into_iter().flat_map(Map::values_mut);
         for body in bodies.filter_map(Value::as_object_mut) {

@@ -9,7 +9,7 @@ use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult, Parts, Refre
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::amended::{Amending, Places};
+use super::amended::{Amendment, Places};
 use super::chunk::{Chunks, Item};
 use super::items::Items;
 use crate::error::ApiError;
@@ -33,7 +33,7 @@ pub(super) struct Run {
     /// Where it is told; `None` when nothing is refreshed.
     places: Option<Places>,
     /// What came otherwise.
-    amending: Option<Amending>,
+    amending: Option<Amendment>,
     pub(super) items: Items,
 }
 
@@ -109,7 +109,7 @@ impl Run {
             shown.tell(&mut results);
             self.amending = self.places.take().and_then(|places| {
                 let filter = self.items.filter();
-                Amending::new(places, (&shown, &self.expected), &app.root.state(), filter)
+                Amendment::new(places, (&shown, &self.expected), &app.root.state(), filter)
             });
         }
         self.ahead = ahead?;
@@ -119,21 +119,21 @@ impl Run {
     }
 
     /// Returns how the answers that are rendered are to be changed, after the last chunk.
-    pub(super) fn amending(&mut self) -> Option<Amending> {
+    pub(super) fn amending(&mut self) -> Option<Amendment> {
         self.amending.take()
     }
 
-    fn show(&mut self, asked: Vec<Asked>, results: &[IngestResult]) {
+    fn show(&mut self, asked: Vec<ItemAnswer>, results: &[IngestResult]) {
         let state = self.app.root.state();
         let mut results = results.iter();
         for asked in asked {
             match asked {
-                Asked::Write { name } => {
+                ItemAnswer::Write { name } => {
                     if let Some(result) = results.next() {
                         self.show_result(name, result, &state);
                     }
                 }
-                Asked::Refused { name, body } => {
+                ItemAnswer::Refused { name, body } => {
                     let num_bytes = self.items.add(name, &body, true);
                     self.note(num_bytes, None);
                 }
@@ -174,7 +174,7 @@ fn other_body() -> ApiError {
 }
 
 /// What is answered for an item.
-enum Asked {
+enum ItemAnswer {
     /// The next of the results.
     Write {
         name: &'static str,
@@ -186,7 +186,7 @@ enum Asked {
 }
 
 /// Takes the writes out of a chunk; the rest says in which order items are answered.
-fn parted(chunk: Vec<Item>) -> (Vec<Asked>, Vec<IngestItem>) {
+fn parted(chunk: Vec<Item>) -> (Vec<ItemAnswer>, Vec<IngestItem>) {
     let mut asked = Vec::with_capacity(chunk.len());
     let mut writes = Vec::with_capacity(chunk.len());
     for item in chunk {
@@ -194,14 +194,14 @@ fn parted(chunk: Vec<Item>) -> (Vec<Asked>, Vec<IngestItem>) {
             Item::Write(item) => {
                 let name = document::action_name(&item.action);
                 writes.push(item);
-                Asked::Write { name }
+                ItemAnswer::Write { name }
             }
             Item::Refused {
                 name,
                 index,
                 id,
                 error,
-            } => Asked::Refused {
+            } => ItemAnswer::Refused {
                 name,
                 body: refusal(&index, id.as_deref(), &error),
             },

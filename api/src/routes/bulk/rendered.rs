@@ -1,4 +1,4 @@
-//! [`Rendered`]: the answer of a bulk until all of its body is read.
+//! [`RenderedItems`]: the answer of a bulk until all of its body is read.
 //!
 //! Answers are made while the body comes in, but a client may send all of its body before it reads a byte
 //! of the answer. Were the answer sent meanwhile, both would wait for ever once the sockets between them are
@@ -13,7 +13,7 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
 use crate::error::ApiError;
-use crate::request::Held;
+use crate::request::BodyReservation;
 
 /// Bytes that are kept as they are.
 pub(super) const PLAIN_BYTES: usize = 4 << 20;
@@ -21,16 +21,16 @@ pub(super) const PLAIN_BYTES: usize = 4 << 20;
 const PIECE_BYTES: usize = 32 << 10;
 
 /// What was rendered so far.
-pub(super) struct Rendered {
+pub(super) struct RenderedItems {
     plain: Vec<u8>,
     packed: Option<DeflateEncoder<Vec<u8>>>,
     may_pack: bool,
-    held: Held,
+    held: BodyReservation,
 }
 
-impl Rendered {
+impl RenderedItems {
     /// Keeps what is rendered, packed once there is much unless it `may_pack` not; counts what is packed.
-    pub(super) fn new(held: Held, may_pack: bool) -> Self {
+    pub(super) fn new(held: BodyReservation, may_pack: bool) -> Self {
         Self {
             plain: Vec::new(),
             packed: None,
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn what_is_packed_comes_back_and_its_room_too() {
         let room = BodyRoom::new(8 << 20);
-        let mut rendered = Rendered::new(room.open(), true);
+        let mut rendered = RenderedItems::new(room.open(), true);
         let mut whole = Vec::new();
         for n in 0..400_000 {
             rendered.put(&piece(n)).expect("room");
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn without_room_it_is_refused() {
-        let mut rendered = Rendered::new(BodyRoom::new(1_000).open(), true);
+        let mut rendered = RenderedItems::new(BodyRoom::new(1_000).open(), true);
         let refused = (0..600_000).find_map(|n| rendered.put(&piece(n)).err());
         assert_eq!(
             refused.expect("no room").kind(),
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn little_stays_as_it_is() {
         for may_pack in [true, false] {
-            let mut rendered = Rendered::new(BodyRoom::new(0).open(), may_pack);
+            let mut rendered = RenderedItems::new(BodyRoom::new(0).open(), may_pack);
             rendered.put(&piece(1)).expect("not counted");
             assert_eq!(rendered.into_plain().ok(), Some(piece(1)));
         }

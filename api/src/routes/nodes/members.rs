@@ -82,7 +82,7 @@ pub(in crate::routes) fn members_except(request: &Request, away: &[NodeId]) -> V
     let state = request.root().state();
     if state.nodes.is_empty() {
         let leaves = request.root().leaves().all();
-        let alone = |located: &gleaner_root::Located| Member {
+        let alone = |located: &gleaner_root::LeafHandle| Member {
             id: located.node.to_string(),
             name: options.node_name.clone(),
             address: options.publish_address.clone(),

@@ -7,7 +7,7 @@ use gleaner_coordinator::Embedded;
 use gleaner_model::{ClusterState, NodeId, NodeMeta, Role, ShardKey};
 use gleaner_proto::{GrpcLeaf, Peer};
 use gleaner_root::leaves::{Copies, Members};
-use gleaner_root::{Leaves, Located, Root, RootOptions};
+use gleaner_root::{LeafHandle, Leaves, Root, RootOptions};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -22,7 +22,7 @@ impl Leaves for OneIsThere {
         self.0.copies(shard)
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         let mut all = self.0.all();
         all.retain(|leaf| &*leaf.node.0 != "leaf-1");
         all

@@ -11,7 +11,7 @@ use gleaner_coordinator::Embedded;
 use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid, NodeId, PrimaryTerm};
 use gleaner_proto::{GrpcLeaf, Peer};
 use gleaner_root::leaves::SingleLeaf;
-use gleaner_root::{Located, Root, RootOptions};
+use gleaner_root::{LeafHandle, Root, RootOptions};
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -31,7 +31,7 @@ async fn root() -> Arc<Root> {
         }
     });
     let peer = Peer::new(&address.to_string()).expect("an address");
-    let leaf = Located {
+    let leaf = LeafHandle {
         node: NodeId("silent".into()),
         client: Arc::new(GrpcLeaf::new(peer)),
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::ApiError;
-use crate::request::target::Wanted;
+use crate::request::target::WriteConditions;
 
 /// An update as asked for, with a condition that its body may carry.
 pub(in crate::routes) struct UpdateBody {
@@ -76,10 +76,10 @@ pub(in crate::routes) fn parse(body: &[u8]) -> Result<UpdateBody, ApiError> {
         return Err(ApiError::validation(&[reason.to_owned()]));
     }
     let returned_source = keys.source.as_ref().map(parse_source_filter).transpose()?;
-    let wanted = Wanted {
+    let wanted = WriteConditions {
         seq_no: keys.if_seq_no,
         term: keys.if_primary_term,
-        ..Wanted::default()
+        ..WriteConditions::default()
     };
     let update = Update {
         doc,

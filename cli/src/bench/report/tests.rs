@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{super::load::Ending, super::request::Outcome, *};
+use super::{super::load::EndedRequest, super::request::Outcome, *};
 
 fn report() -> Report {
     let start = Instant::now();
@@ -18,7 +18,7 @@ fn report() -> Report {
                 is_partial: number < 10,
             },
         };
-        tally.add(&Ending {
+        tally.add(&EndedRequest {
             intended,
             begun: intended + Duration::from_millis(20),
             sent,

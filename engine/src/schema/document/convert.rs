@@ -187,7 +187,7 @@ fn read_number(
 }
 
 /// A JSON number or its text as an exact integer, or as the nearest fraction.
-enum Parsed {
+enum ParsedNumber {
     Integer {
         whole: i128,
         /// Whether digits other than 0 follow its point.
@@ -196,7 +196,7 @@ enum Parsed {
     Fraction(f64),
 }
 
-impl Parsed {
+impl ParsedNumber {
     fn whole(whole: impl Into<i128>) -> Self {
         Self::Integer {
             whole: whole.into(),
@@ -211,9 +211,9 @@ fn read_integral(
     coerce: bool,
 ) -> Result<FieldValue<'static>, Mismatch> {
     let parsed = match scalar {
-        Scalar::I64(value) => Parsed::whole(*value),
-        Scalar::U64(value) => Parsed::whole(*value),
-        Scalar::F64(value) | Scalar::Written(value, _) => Parsed::Fraction(*value),
+        Scalar::I64(value) => ParsedNumber::whole(*value),
+        Scalar::U64(value) => ParsedNumber::whole(*value),
+        Scalar::F64(value) | Scalar::Written(value, _) => ParsedNumber::Fraction(*value),
         other => parse_text(&other.text())?,
     };
     let out_of_range = || {
@@ -224,14 +224,14 @@ fn read_integral(
         ))
     };
     let (integer, has_rest) = match parsed {
-        Parsed::Integer { whole, has_rest } => (whole, has_rest),
+        ParsedNumber::Integer { whole, has_rest } => (whole, has_rest),
         // The least integer would have been read as one: this was below it and is rounded.
-        Parsed::Fraction(value)
+        ParsedNumber::Fraction(value)
             if !value.is_finite() || value > 1e30 || value <= i64::MIN as f64 =>
         {
             return Err(out_of_range());
         }
-        Parsed::Fraction(value) => (value.trunc() as i128, value.fract() != 0.0),
+        ParsedNumber::Fraction(value) => (value.trunc() as i128, value.fract() != 0.0),
     };
     // Numbers of this type are never coerced: their fraction would be lost.
     let is_cut = coerce && number != NumberKind::UnsignedLong;
@@ -273,16 +273,16 @@ fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'
     Ok(FieldValue::F64(quantised))
 }
 
-fn parse_text(text: &str) -> Result<Parsed, Mismatch> {
+fn parse_text(text: &str) -> Result<ParsedNumber, Mismatch> {
     let trimmed = text.trim();
     let (whole, rest) = trimmed.split_once('.').unwrap_or((trimmed, ""));
     if rest.bytes().all(|digit| digit.is_ascii_digit())
         && let Ok(whole) = whole.parse()
     {
         let has_rest = rest.bytes().any(|digit| digit != b'0');
-        return Ok(Parsed::Integer { whole, has_rest });
+        return Ok(ParsedNumber::Integer { whole, has_rest });
     }
-    parse_fraction(text).map(Parsed::Fraction)
+    parse_fraction(text).map(ParsedNumber::Fraction)
 }
 
 fn parse_fraction(text: &str) -> Result<f64, Mismatch> {

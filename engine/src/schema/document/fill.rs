@@ -11,7 +11,7 @@ use tantivy::TantivyDocument;
 use tantivy::schema::Field as Column;
 
 use super::plan::Plan;
-use super::walk::{self, Walked};
+use super::walk::{self, WalkOutcome};
 use super::{DocumentParser, FieldValue};
 use crate::schema::{Fields, names, tokens};
 
@@ -136,7 +136,7 @@ impl DocumentBuilder {
     }
 
     /// Prepares the document that `source` is, of which all values are there.
-    pub(super) fn prepare(&self, found: Walked<'_>, source: &[u8]) -> Prepared {
+    pub(super) fn prepare(&self, found: WalkOutcome<'_>, source: &[u8]) -> Prepared {
         Prepared {
             document: self.filled(found, source),
             by: self.number,
@@ -144,8 +144,8 @@ impl DocumentBuilder {
     }
 
     /// Returns a document of what was found, with room for its source.
-    fn filled(&self, found: Walked<'_>, source: &[u8]) -> TantivyDocument {
-        let Walked {
+    fn filled(&self, found: WalkOutcome<'_>, source: &[u8]) -> TantivyDocument {
+        let WalkOutcome {
             mut values,
             mut ignored,
             ..

@@ -48,7 +48,7 @@ pub(super) struct Leaf {
     /// Every value goes there and to the multi-fields there (`copy_to`).
     pub(super) copies: Vec<u32>,
     /// Where else they should go, once the mapping has those fields.
-    pub(super) missing_copies: Vec<Missing>,
+    pub(super) missing_copies: Vec<MissingTarget>,
     /// Whether it, one of its multi-fields or what it is copied to holds text: then a number is wanted
     /// as it is written.
     pub(super) takes_text: bool,
@@ -57,7 +57,7 @@ pub(super) struct Leaf {
 }
 
 /// A field that `copy_to` names and the mapping lacks.
-pub(super) struct Missing {
+pub(super) struct MissingTarget {
     /// The nearest known object above it.
     pub(super) parent: u32,
     /// What that says of unknown fields.
@@ -127,7 +127,7 @@ impl Plan {
     }
 
     /// Says what becomes of values for `path`, which the mapping lacks; `None` where nobody wants them.
-    fn missing(&self, path: &FieldPath) -> Option<Missing> {
+    fn missing(&self, path: &FieldPath) -> Option<MissingTarget> {
         let mut parent = ROOT;
         for name in path.as_str().split('.') {
             let NodeKind::Object {
@@ -140,7 +140,7 @@ impl Plan {
             match self.child(parent, name) {
                 Some(child) => parent = child,
                 None => {
-                    return Some(Missing {
+                    return Some(MissingTarget {
                         parent,
                         dynamic,
                         name: name.into(),

@@ -18,7 +18,7 @@ use visit::{KeySeed, RootVisitor, ValueSeed};
 const FEW_VALUES: usize = 16;
 
 /// What a walk found.
-pub(super) struct Walked<'de> {
+pub(super) struct WalkOutcome<'de> {
     /// Values by node.
     pub(super) values: Vec<(u32, FieldValue<'de>)>,
     /// Nodes that left out a value, in the order met.
@@ -32,7 +32,7 @@ pub(super) fn strictly<'de>(
     plan: &Plan,
     id: &str,
     source: &'de [u8],
-) -> Result<Walked<'de>, DocumentError> {
+) -> Result<WalkOutcome<'de>, DocumentError> {
     let (walk, read) = walked(plan, Some(id), source);
     match (walk.refused, read) {
         (Some(refused), _) => Err(refused),
@@ -47,7 +47,7 @@ pub(super) fn strictly<'de>(
 }
 
 /// Reads as much of a document as the mapping takes.
-pub(super) fn leniently<'de>(plan: &Plan, source: &'de [u8]) -> Walked<'de> {
+pub(super) fn leniently<'de>(plan: &Plan, source: &'de [u8]) -> WalkOutcome<'de> {
     let (walk, read) = walked(plan, None, source);
     if let Err(error) = read {
         // The record was checked before it was ordered: only the rest of this document is lost to
@@ -77,7 +77,7 @@ struct Walk<'p, 'de> {
     plan: &'p Plan,
     /// The document's id; `None` walks leniently.
     strict: Option<&'p str>,
-    found: Walked<'de>,
+    found: WalkOutcome<'de>,
     refused: Option<DocumentError>,
     /// By node: the object in which it was last seen, to find keys that stand twice.
     seen_in: Vec<u32>,
@@ -112,7 +112,7 @@ impl<'p, 'de> Walk<'p, 'de> {
         Self {
             plan,
             strict,
-            found: Walked {
+            found: WalkOutcome {
                 values: Vec::with_capacity(FEW_VALUES),
                 ignored: Vec::new(),
                 has_unknown: false,

@@ -123,7 +123,7 @@ fn what_was_deleted_before_is_not_found_and_made_anew() {
         taken(&mut records, [deletion()]),
         [Some((WriteResult::NotFound, 4))]
     );
-    let known = Known {
+    let known = KnownDocument {
         seq_no: SeqNo(3),
         term: PrimaryTerm(1),
         version: Version(2),

@@ -42,7 +42,7 @@ use serde_json::Value;
 
 use crate::leaves::{Copies, Leaves};
 use crate::testing::{NOW_MS, state};
-use crate::{Located, Root, RootOptions};
+use crate::{LeafHandle, Root, RootOptions};
 
 /// A copy of a shard, and the views of it that were given out.
 struct Held {
@@ -398,7 +398,7 @@ impl Leaves for Everywhere {
         Arc::clone(&self.0)
     }
 
-    fn all(&self) -> Vec<Located> {
+    fn all(&self) -> Vec<LeafHandle> {
         self.0.to_vec()
     }
 }
@@ -438,7 +438,7 @@ impl Pair {
             })
         };
         let leaves = [leaf(), leaf()];
-        let located = leaves.iter().enumerate().map(|(n, leaf)| Located {
+        let located = leaves.iter().enumerate().map(|(n, leaf)| LeafHandle {
             node: NodeId(format!("leaf-{n}").into()),
             client: Arc::clone(leaf) as _,
         });

@@ -12,7 +12,7 @@ const ALL: &str = r#"{"total":2,"successful":2,"failed":0}"#;
 
 /// Returns the answers of four items and where they stand: a write of shard 0, a refusal, a write of shard
 /// 1, and one of shard 0 that changed nothing.
-fn answered(filter: Option<&FilterPath>, room: &Arc<BodyRoom>) -> (Rendered, Places) {
+fn answered(filter: Option<&FilterPath>, room: &Arc<BodyRoom>) -> (RenderedItems, Places) {
     let mut items = Items::new(filter);
     let mut places = Places::new(room.open());
     let all: Value = serde_json::from_str(ALL).expect("JSON");
@@ -30,7 +30,7 @@ fn answered(filter: Option<&FilterPath>, room: &Arc<BodyRoom>) -> (Rendered, Pla
         }
     }
     places.count().expect("room");
-    let mut rendered = Rendered::new(room.open(), true);
+    let mut rendered = RenderedItems::new(room.open(), true);
     rendered.put(&items.take()).expect("room");
     // The last chunk has no places.
     items.add("index", &json!({"_id": "e", "status": 200}), false);
@@ -50,19 +50,19 @@ fn a_shard_that_came_otherwise_is_told_so_and_the_rest_stays() {
         let filter = path.map(|path| FilterPath::parse(path).expect("short"));
         let room = BodyRoom::new(1 << 20);
         let (rendered, places) = answered(filter.as_ref(), &room);
-        let told = Told {
+        let told = ShardSummaries {
             of_write: json!({"total": 2, "successful": 1, "failed": 1, "failures": [1]}),
             of_noop: json!({"total": 0, "successful": 0, "failed": 1, "failures": [1]}),
             is_forced,
         };
         let write = told.of_write.clone();
         let noop = told.of_noop.clone();
-        let amending = Amending {
+        let amending = Amendment {
             places: places.places,
             told: BTreeMap::from([(0, told)]),
             filter: filter.clone(),
         };
-        let amended = Rendered::new(room.open(), true);
+        let amended = RenderedItems::new(room.open(), true);
         let amended = amending.amend(rendered, amended).expect("amended");
         let amended = amended.into_plain().ok().expect("little");
         let shown: Value =

@@ -33,7 +33,7 @@ pub(crate) type Request = (ShardKey, ProducerSequence);
 
 /// Answers by request.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<Answers>);
+pub(crate) struct RequestAnswers(Mutex<Answers>);
 
 #[derive(Default)]
 struct Answers {
@@ -52,7 +52,7 @@ struct Answer {
     bytes: usize,
 }
 
-impl Told {
+impl RequestAnswers {
     /// Notes what is answered to the items `asked` of `request` once its batch, which begins at `first`, is
     /// durable. It takes the place of an answer whose batch did not come into the log.
     pub(crate) fn note(
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_for_its_own_place_only() {
-        let told = Told::default();
+        let told = RequestAnswers::default();
         told.note(request(1), SeqNo(3), &asked(), &answer(1));
         assert_eq!(told.find(&request(1), SeqNo(3), &asked()), Some(answer(1)));
         assert_eq!(told.find(&request(1), SeqNo(4), &asked()), None);
@@ -198,7 +198,7 @@ mod tests {
         if let Ok(outcome) = &mut part[0] {
             outcome.source = Some(request_body.slice(..3));
         }
-        let told = Told::default();
+        let told = RequestAnswers::default();
         told.note(request(1), SeqNo(0), &asked(), &part);
         assert_eq!(told.find(&request(1), SeqNo(0), &asked()), Some(part));
         assert!(request_body.is_unique(), "a part of it is kept");
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn answers_are_bounded_and_the_newest_stay() {
-        let told = Told::default();
+        let told = RequestAnswers::default();
         for id in 0..40 {
             told.note(request(id), SeqNo(0), &asked(), &answer(1 << 20));
         }
