@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +133,7 @@ impl Places {
 
     /// Takes a place, that of a quiet connection where there is no other.
     pub(crate) fn take(&self, address: IpAddr) -> Result<Place, Full> {
+        let address = counted_as(address);
         let bounds = self.0.bounds;
         let mut taken = self.0.taken.lock();
         if taken.num_of(address) >= bounds.per_address {
@@ -196,6 +197,17 @@ impl Places {
 
     fn gauge(&self) -> Gauge {
         metrics::gauge!(metric::CONNECTIONS.name, "port" => self.0.port)
+    }
+}
+
+/// Returns the address that stands for all that one client may have: of IPv6 a network of 64 bits is given to each.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address => address,
     }
 }
 
@@ -290,5 +302,31 @@ impl Drop for Place {
         self.places.gauge().set(taken.num_connections as f64);
         drop(taken);
         self.places.0.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_one_client_may_have_share_a_bound() {
+        let bounds = Bounds {
+            total: 10,
+            per_address: 1,
+        };
+        let places = Places::new(bounds, "test");
+        let take = |address: &str| places.take(address.parse().expect("an address"));
+        let _held =
+            ["2001:db8::1", "2001:db8:0:1::1", "192.0.2.1"].map(|one| take(one).expect("room"));
+        for taken in [
+            "2001:db8::2",
+            "2001:db8:0:1:ffff::",
+            "192.0.2.1",
+            "::ffff:192.0.2.1",
+        ] {
+            assert_eq!(take(taken).err(), Some(Full::Address), "{taken}");
+        }
+        assert!(take("192.0.2.2").is_ok());
     }
 }
