@@ -5,8 +5,8 @@ mod pinned;
 mod rebuild;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::AnalyzerRegistry;
@@ -42,6 +42,8 @@ pub struct ShardIndex {
     next_view: AtomicU64,
     /// The directory's count of meta changes that the view was taken at.
     seen_meta: AtomicU64,
+    /// That of the writer; dropped last.
+    presence: Arc<()>,
 }
 
 impl ShardIndex {
@@ -94,6 +96,7 @@ impl ShardIndex {
             analyzers: Mutex::new(analyzers),
             share: Arc::clone(writer.share()),
             builder: Arc::clone(writer.builder()),
+            presence: Arc::clone(writer.presence()),
             writer: Arc::new(Mutex::new(writer)),
             view: ArcSwap::from_pointee(View::new(parts, None)?),
             next_view: AtomicU64::new(1),
@@ -158,6 +161,12 @@ impl ShardIndex {
             Ok(after) => self.view.store(Arc::new(after)),
             Err(error) => tracing::warn!(%error, "a new mapping is shown by the next refresh"),
         }
+    }
+
+    /// Returns what lives until this and its indexing threads have ended: who removes or opens the folder again waits for
+    /// that. An `Arc` of this is gone before, when dropping it begins.
+    pub fn presence(&self) -> Weak<()> {
+        Arc::downgrade(&self.presence)
     }
 
     /// Returns whether the documents are known to have all fields that they brought: those of a new copy have,

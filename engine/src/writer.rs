@@ -69,6 +69,8 @@ pub(crate) struct Writer {
     num_growths: u64,
     /// Set by a failure that leaves the state of tantivy's writer unknown.
     is_poisoned: bool,
+    /// Dropped last, when tantivy's writer has ended its threads.
+    presence: Arc<()>,
 }
 
 impl Writer {
@@ -109,6 +111,7 @@ impl Writer {
             num_pending: 0,
             num_growths: 0,
             is_poisoned: false,
+            presence: Arc::default(),
         };
         writer.register_analyzers();
         if commit.is_none() {
@@ -119,6 +122,11 @@ impl Writer {
 
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Returns what lives until the writer and its threads have ended.
+    pub(crate) fn presence(&self) -> &Arc<()> {
+        &self.presence
     }
 
     pub(crate) fn fields(&self) -> &Arc<Fields> {

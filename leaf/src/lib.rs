@@ -67,7 +67,6 @@ use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
-use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::document_cache::{self, DocumentCache};
 use gleaner_engine::filter_cache::FilterCache;
 use gleaner_engine::writer::IndexingMemory;
@@ -221,8 +220,8 @@ pub struct Leaf {
     next_snapshot: AtomicU64,
     /// Bounds how many shards are opened at once: each may replay a long log.
     opening: tokio::sync::Semaphore,
-    /// Engines of copies that were closed and may be in use for a while.
-    lingering: Mutex<BTreeMap<ShardKey, Weak<ShardIndex>>>,
+    /// Presence of the engines of copies that were closed and may be in use for a while.
+    lingering: Mutex<BTreeMap<ShardKey, Weak<()>>>,
     /// Replicas whose own files are open and that do not serve yet: a damaged primary may copy them.
     unserved: Mutex<BTreeMap<ShardKey, Weak<shard::Shard>>>,
     /// Shards that are looked after at once.

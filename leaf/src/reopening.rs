@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use gleaner_engine::copy::ShardIndex;
 use gleaner_model::ShardKey;
 
 use crate::shard::{Shard, Slot};
@@ -99,8 +98,8 @@ impl Leaf {
         shard.refuse_writes().await;
         shard.applier.leases.show().wait().await;
         let key = shard.key;
-        let engine = Arc::downgrade(shard.engine());
-        self.lingering.lock().insert(key, engine);
+        let presence = shard.engine().presence();
+        self.lingering.lock().insert(key, presence);
         let dropped = tokio::task::spawn_blocking(move || drop(shard)).await;
         dropped.map_err(|error| error.to_string())?;
         self.freed(key).await
@@ -123,7 +122,7 @@ impl Leaf {
 
     fn is_lingering(&self, key: ShardKey) -> bool {
         let mut lingering = self.lingering.lock();
-        let is_used = |engine: &Weak<ShardIndex>| engine.strong_count() > 0;
+        let is_used = |presence: &Weak<()>| presence.strong_count() > 0;
         let is_lingering = lingering.get(&key).is_some_and(is_used);
         if !is_lingering {
             lingering.remove(&key);
