@@ -1,10 +1,12 @@
 //! The leaf as roots see it: every call of [`LeafClient`] on the shards of this node.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use gleaner_engine::control::MemoryAccount;
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
@@ -19,9 +21,10 @@ use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 
 use crate::Leaf;
-use crate::role::Role;
-use crate::shard::Shard;
-use crate::views::MAX_HOLDERS;
+use crate::copy::registry::OpenCopy;
+use crate::copy::shard::Shard;
+use crate::read::views::MAX_HOLDERS;
+use crate::write::item_bytes;
 
 /// How long administrative calls wait for a shard that is being opened.
 pub(crate) const OPENING_PATIENCE: Duration = Duration::from_secs(30);
@@ -29,39 +32,39 @@ pub(crate) const OPENING_PATIENCE: Duration = Duration::from_secs(30);
 #[async_trait]
 impl LeafClient for Leaf {
     async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
-        self.count_statistics(call).await
+        self.searcher.count_statistics(call).await
     }
 
     async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
-        self.expand_patterns(call).await
+        self.searcher.expand_patterns(call).await
     }
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
-        self.search_shards(call).await
+        self.searcher.search_shards(call).await
     }
 
     async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
-        self.posting_lists(call).await
+        self.searcher.posting_lists(call).await
     }
 
     async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
-        self.locate_documents(call).await
+        self.searcher.locate_documents(call).await
     }
 
     async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
-        self.fetch_hits(call).await
+        self.searcher.fetch_hits(call).await
     }
 
     async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
-        self.explain_document(call).await
+        self.searcher.explain_document(call).await
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
         // Together: each may have to wait for a refresh.
         let opened = call.shards.iter().map(|key| async {
-            let shard = self.shard(*key, OPENING_PATIENCE).await?;
-            shard.wake(Instant::now() + OPENING_PATIENCE).await;
-            Ok(shard)
+            let copy = self.copies.copy(*key, OPENING_PATIENCE).await?;
+            copy.wake(Instant::now() + OPENING_PATIENCE).await;
+            Ok(Arc::clone(copy.shard()))
         });
         let opened = join_all(opened).await;
         let pin = |(key, shard): (&ShardKey, Result<Arc<Shard>, LeafFault>)| {
@@ -93,9 +96,13 @@ impl LeafClient for Leaf {
                 shard: pinned.shard,
                 view: pinned.view.0,
             };
-            let shard = self.shard(pinned.shard, OPENING_PATIENCE).await;
-            renewed.push(shard.and_then(|shard| {
-                if shard.views.renew(pinned.view, pinned.holder, keep_alive) {
+            let copy = self.copies.copy(pinned.shard, OPENING_PATIENCE).await;
+            renewed.push(copy.and_then(|copy| {
+                if copy
+                    .shard()
+                    .views
+                    .renew(pinned.view, pinned.holder, keep_alive)
+                {
                     Ok(())
                 } else {
                     Err(missing)
@@ -107,29 +114,48 @@ impl LeafClient for Leaf {
 
     async fn release_views(&self, views: Vec<PinnedView>) -> usize {
         let held = |pinned: &PinnedView| {
-            self.open_now(pinned.shard)
-                .is_some_and(|shard| shard.views.release(pinned.view, pinned.holder))
+            self.copies
+                .open_now(pinned.shard)
+                .is_some_and(|copy| copy.shard().views.release(pinned.view, pinned.holder))
         };
         views.iter().filter(|pinned| held(pinned)).count()
     }
 
     async fn write(&self, call: WriteCall) -> Result<WriteAnswer, LeafFault> {
-        self.write_call(call).await
+        let key = call.shard;
+        if call.items.is_empty() {
+            let state = self.node.coordinator.latest().await;
+            state.map_err(|error| LeafFault::Recovering {
+                shard: key,
+                progress: format!("the cluster state in force is not known: {error}"),
+            })?;
+            let primary = self.copies.primary(key, call.remaining).await?;
+            primary.settle().await?;
+            return Ok(WriteAnswer {
+                items: Vec::new(),
+                duplicate: false,
+            });
+        }
+        let bytes = call.items.iter().map(item_bytes).sum();
+        let mut opening = std::pin::pin!(self.copies.primary(key, call.remaining));
+        let primary = match futures::poll!(&mut opening) {
+            Poll::Ready(primary) => primary?,
+            // It waits as a write does that finds no room, and what waits is bounded together.
+            Poll::Pending => {
+                let _waiting = self.writes.queue.wait(bytes)?;
+                opening.await?
+            }
+        };
+        primary.write(call, bytes).await
     }
 
     async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
-        // Only the primary knows what was acknowledged and is not visible yet.
-        let shard = if call.realtime {
-            self.primary_shard(call.shard, call.remaining).await?
-        } else {
-            self.shard(call.shard, call.remaining).await?
-        };
-        self.get_documents(&shard, call).await
+        self.searcher.get_documents(call).await
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
-        let shard = self.primary_shard(shard, OPENING_PATIENCE).await?;
-        self.refresh_shard(&shard).await
+        let primary = self.copies.primary(shard, OPENING_PATIENCE).await?;
+        primary.refresh().await
     }
 
     async fn wait_for_refresh(
@@ -138,21 +164,26 @@ impl LeafClient for Leaf {
         seq_no: SeqNo,
         deadline: Duration,
     ) -> Result<Generation, LeafFault> {
-        let shard = self.shard(shard, deadline).await?;
-        self.wait_visible(&shard, seq_no, deadline).await
+        match self.copies.copy(shard, deadline).await? {
+            OpenCopy::Primary(primary) => primary.wait_visible(seq_no, deadline).await,
+            OpenCopy::Replica(replica) => {
+                let deadline = Instant::now() + deadline;
+                replica.shard.shows(seq_no.next(), deadline).await
+            }
+        }
     }
 
     async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
-        let shard = self.shard(shard, OPENING_PATIENCE).await?;
-        self.flush_shard(&shard).await
+        let copy = self.copies.copy(shard, OPENING_PATIENCE).await?;
+        copy.flush().await
     }
 
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
-        let shard = self.shard(shard, OPENING_PATIENCE).await?;
-        if shard.role() == Role::Primary {
-            self.refresh_shard(&shard).await?;
+        let copy = self.copies.copy(shard, OPENING_PATIENCE).await?;
+        if let OpenCopy::Primary(primary) = &copy {
+            primary.refresh().await?;
         }
-        let merging = Arc::clone(&shard);
+        let merging = Arc::clone(copy.shard());
         let merged = tokio::task::spawn_blocking(move || {
             merging.engine().force_merge(max_segments)?;
             merging.applier.show_merges()
@@ -162,10 +193,7 @@ impl LeafClient for Leaf {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        Err(LeafFault::Internal {
-            shard: shard.key,
-            reason,
-        })
+        Err(LeafFault::Internal { shard, reason })
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
@@ -178,22 +206,8 @@ impl LeafClient for Leaf {
 }
 
 impl Leaf {
-    /// Returns the shard as [`Leaf::shard`] does when this copy is the primary; another copy is
-    /// `NotHere`, so that the caller goes to the primary.
-    pub(crate) async fn primary_shard(
-        &self,
-        key: ShardKey,
-        patience: Duration,
-    ) -> Result<Arc<Shard>, LeafFault> {
-        let not_here = LeafFault::NotHere { shard: key };
-        // Before the wait: a replica may take long to open.
-        if self.role(&self.coordinator.state(), key) == Some(Role::Replica) {
-            return Err(not_here);
-        }
-        let shard = self.shard(key, patience).await?;
-        match shard.role() {
-            Role::Primary => Ok(shard),
-            Role::Replica => Err(not_here),
-        }
+    /// Returns the account that all queries of the node draw on.
+    pub fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.searcher.memory
     }
 }

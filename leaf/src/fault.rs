@@ -5,9 +5,9 @@ use gleaner_log::LogError;
 use gleaner_model::{PrimaryTerm, ShardKey};
 use gleaner_proto::LeafFault;
 
-use crate::applier::with_causes;
-use crate::pool::PoolFault;
-use crate::shard::Shard;
+use crate::copy::applier::with_causes;
+use crate::copy::shard::Shard;
+use crate::read::pool::PoolFault;
 
 /// Returns the fault a failure of the log is.
 pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {

@@ -7,79 +7,37 @@
 //! Called through `proto::LeafClient`, by other leaves through `proto::ReplicationClient`. Read
 //! [`Leaf`] first, then `write` for the life of a write and `replica` for that of a copy.
 
-mod agreement;
-mod applier;
-mod applying;
 mod client;
-mod durable;
+mod copy;
 mod fault;
-mod followers;
-mod gauges;
-mod get;
-mod growth;
-mod healing;
-mod history;
-mod idempotency;
-mod lease;
-mod leftovers;
-mod link;
-mod maintenance;
-mod makers;
-mod mapping;
-mod mending;
-mod opening;
-pub mod peers;
-mod pipeline;
-mod pool;
-mod postings;
-mod readiness;
-mod recovery;
-mod refresh;
-mod removal;
-mod reopening;
-mod replica;
-mod replication;
-mod resting;
-mod resync;
-mod role;
-mod scrubber;
-mod search;
-mod shard;
-mod slots;
-mod snapshots;
-mod states;
-mod stopping;
-mod term;
+mod lifecycle;
+mod node;
+mod read;
+mod replicate;
 #[cfg(test)]
 mod testing;
-mod unmatched;
-mod update;
-mod versions;
-mod views;
-mod watermark;
 mod write;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gleaner_coordinator::Coordinator;
-use gleaner_engine::control::MemoryAccount;
-use gleaner_engine::document_cache::{self, DocumentCache};
-use gleaner_engine::filter_cache::FilterCache;
-use gleaner_engine::writer::IndexingMemory;
-use gleaner_log::ShardLog;
+use gleaner_engine::document_cache;
 use gleaner_machine::Probe;
-use gleaner_model::{NodeId, ShardKey};
-use parking_lot::Mutex;
-use tokio::sync::watch;
+use gleaner_model::NodeId;
+use tokio::sync::Semaphore;
 
-pub use peers::Peers;
-use pool::Pool;
-pub use readiness::Readiness;
-use shard::Slot;
+use copy::registry::CopyRegistry;
+use lifecycle::healing::Damages;
+pub use lifecycle::readiness::Readiness;
+use lifecycle::recovery::Opener;
+use lifecycle::reopening::{ReleasedCopies, Retries};
+use node::Node;
+use read::search::Searcher;
+pub use replicate::peers;
+pub use replicate::peers::Peers;
+use write::WriteResources;
 
 /// What a leaf may use up; every number has a default.
 #[derive(Debug, Clone)]
@@ -191,54 +149,21 @@ impl LeafOptions {
 pub struct Leaf {
     /// Itself: work that outlives a call holds it.
     me: Weak<Leaf>,
-    options: LeafOptions,
-    coordinator: Arc<dyn Coordinator>,
-    log: Arc<dyn ShardLog>,
-    peers: Arc<dyn Peers>,
-    pool: Pool,
-    memory: Arc<MemoryAccount>,
-    filters: Arc<FilterCache>,
-    documents: Arc<DocumentCache>,
-    /// Shared by the writers of all shards.
-    indexing: Arc<IndexingMemory>,
-    applying: applying::ApplyThreads,
-    writes: write::WriteQueue,
-    /// Answers to requests that may be sent again.
-    answers: idempotency::RequestAnswers,
-    shards: Mutex<BTreeMap<ShardKey, Slot>>,
-    /// Counts changes of `shards`, so that a call for a shard that is being opened can wait.
-    changes: watch::Sender<u64>,
-    stopping: watch::Sender<bool>,
-    /// When this process began to hold copies.
-    started: Instant,
+    node: Arc<Node>,
+    copies: Arc<CopyRegistry>,
+    opener: Opener,
+    searcher: Searcher,
+    writes: Arc<WriteResources>,
+    retries: Retries,
+    released: ReleasedCopies,
+    damages: Damages,
+    /// Bounds how many replicas copy files at once.
+    copying: Semaphore,
+    /// Copies that are looked after at once.
+    maintaining: Semaphore,
     /// Reads what process, machine and disk say of themselves.
     probe: Arc<Probe>,
-    /// Held while this leaf changes the cluster state, so that its shards do not race each other.
-    changing_metadata: tokio::sync::Mutex<()>,
     /// Numbers of snapshots handed out; begins at the time of the start, so that one of an earlier
     /// life is not taken for another.
     next_snapshot: AtomicU64,
-    /// Bounds how many shards are opened at once: each may replay a long log.
-    opening: tokio::sync::Semaphore,
-    /// Presence of the engines of copies that were closed and may be in use for a while.
-    lingering: Mutex<BTreeMap<ShardKey, Weak<()>>>,
-    /// Replicas whose own files are open and that do not serve yet: a damaged primary may copy them.
-    unserved: Mutex<BTreeMap<ShardKey, Weak<shard::Shard>>>,
-    /// Shards that are looked after at once.
-    maintaining: tokio::sync::Semaphore,
-    /// Bounds how many replicas copy files at once.
-    copying: tokio::sync::Semaphore,
-    /// Damages that copies were found with, the newest last.
-    damages: Mutex<VecDeque<(ShardKey, String)>>,
-    /// When shards that failed are tried again.
-    retries: Mutex<BTreeMap<ShardKey, Retry>>,
-    /// Background tasks that hold the leaf.
-    tasks: Arc<watch::Sender<usize>>,
-}
-
-/// When a failed shard is opened again.
-#[derive(Debug, Clone, Copy)]
-struct Retry {
-    at: Instant,
-    pause: Duration,
 }

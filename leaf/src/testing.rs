@@ -27,7 +27,8 @@ use gleaner_query::resolved::{Clause, ShardQuery, Statistics};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::shard::Shard;
+use crate::copy::shard::Shard;
+use crate::write::Primary;
 use crate::{Leaf, LeafOptions};
 
 /// Returns an index of one shard that is refreshed on demand only, told apart by `n`.
@@ -253,6 +254,13 @@ impl Fixture {
         self.leaf.shard(key(1), PATIENCE).await.expect("opens")
     }
 
+    /// Returns the primary of index 1, which is made when it is not there.
+    pub(crate) async fn primary(&self) -> Arc<Primary> {
+        self.shard().await;
+        let primary = self.leaf.copies.primary(key(1), PATIENCE).await;
+        primary.expect("it is the only copy")
+    }
+
     /// Writes to index 1; returns once what was written is applied.
     pub(crate) async fn write(&self, items: Vec<WriteItem>) -> Result<WriteAnswer, LeafFault> {
         let shard = self.shard().await;
@@ -303,6 +311,18 @@ impl Fixture {
     }
 }
 
+impl Leaf {
+    /// Returns what a copy has that is open, or will be within `patience`.
+    pub(crate) async fn shard(
+        &self,
+        key: ShardKey,
+        patience: Duration,
+    ) -> Result<Arc<Shard>, LeafFault> {
+        let copy = self.copies.copy(key, patience).await?;
+        Ok(Arc::clone(copy.shard()))
+    }
+}
+
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -318,7 +338,6 @@ pub(crate) fn item(id_text: &str, action: WriteAction) -> WriteItem {
         routing: None,
         action,
         condition: Condition::None,
-        is_fresh_id: false,
     }
 }
 

@@ -1,22 +1,25 @@
 //! The life of a write: order → log → durable → answer, and apply.
 //!
 //! ```text
-//! gather     small calls that come together are written as one     (gather.rs)
-//! lock the primary
-//!   map      take a mapping over that was agreed meanwhile, first     (mapping.rs)
+//! wait       for room; small calls that come together are written as one  (pending.rs)
+//! lock the order of writes                                                 (primary.rs)
+//!   map      take a mapping over that was agreed meanwhile, first     (copy/schema.rs)
 //!   block    refuse what a block of the index keeps out by now          (blocks.rs)
 //!   plan     decide versions and conflicts, build the operations        (plan.rs)
-//!   queue    hand the batch to the log, in order; remember the versions
+//!   queue    hand the batch to the log, in order; remember the versions (append.rs)
 //! unlock     the next request may be ordered while this one becomes durable
 //!   await    the log's fsync, shared by all who wait
 //!   apply    in the order of seq_nos; a refresh that is under way is not waited for
 //! answer     a small batch; a large one, and any when much waits, once it is applied
 //! ```
 //!
-//! From `queue` on the work is a task of its own, and for gathered calls all of it is: a client that goes
-//! away leaves no gap between log and index. A client that goes away before that cancels its write. When an append fails, what the log holds is read again before
-//! the next write. The mark that asks for it is set without the primary's lock: whoever reads the log
-//! again holds that lock and waits until nobody is in flight.
+//! A plan may find that the mapping lacks fields ([`fields`]), or that it needs documents that only the log
+//! has ([`contents`]): then nothing is decided, what is needed is brought, and the request is planned again.
+//!
+//! All of it runs in a task of the primary: a client that goes away leaves no gap between log and index. A client
+//! that goes away before its write was ordered cancels it. When an append fails, what the log holds is read again
+//! before the next write ([`resync`]). The mark that asks for it is set without the lock on the order: whoever
+//! reads the log again holds that lock and waits until nobody is in flight.
 
 mod again;
 mod answer;
@@ -24,32 +27,37 @@ mod append;
 mod blocks;
 pub(crate) mod condition;
 mod contents;
-mod enter;
-mod gather;
+mod fields;
+pub(crate) mod idempotency;
 mod learnt;
+mod pending;
 mod plan;
+mod primary;
 mod queue;
+pub(crate) mod refresh;
+mod resync;
+pub(crate) mod update;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 
 use gleaner_log::ProducerSequence;
-use gleaner_model::{Operation, OperationKind, PrimaryTerm, SeqNo};
+use gleaner_model::{OperationKind, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{RefusedItem, WriteAnswer, WriteFault, WriteItem, WriteOutcome};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::Leaf;
+use crate::copy::pipeline::InFlight;
+use crate::copy::shard::Shard;
 use crate::fault::log_fault;
-use crate::idempotency::EarlierAnswer;
-use crate::pipeline::InFlight;
-use crate::shard::{Primary, Shard};
 pub(crate) use again::MAX_AGAIN;
 use append::{Batch, finish};
-pub(crate) use gather::Gathering;
-pub(crate) use learnt::{Bringing, Learnt};
+use idempotency::EarlierAnswer;
+use learnt::Learnt;
+pub(crate) use pending::item_bytes;
 use plan::{Plan, PlanStep};
-use queue::Taken;
-pub(crate) use queue::{ShardRoom, WriteQueue};
+pub(crate) use primary::{Primary, WriteOrder, WriteResources};
+use queue::Room;
 
 /// Times that a request is planned: its documents may bring new fields, and what it updates may have
 /// to be read from the log.
@@ -73,81 +81,106 @@ const WHOLE_BYTES: usize = 4 * BATCH_BYTES;
 /// soon after it was written.
 const KEPT_SHARE: usize = 16;
 
-impl Leaf {
+/// A call, or small calls together, as their batches share it.
+struct WriteRequest {
+    items: Arc<Vec<WriteItem>>,
+    term: PrimaryTerm,
+    /// The request's name, when it may be sent again.
+    producer: Option<ProducerSequence>,
+    /// Of its items, as they were sent.
+    bytes: usize,
+    room: Arc<Vec<Room>>,
+    /// A batch that brings fields is not written.
+    asks_fields: bool,
+    /// Items that the mapping refused before.
+    refused: Vec<RefusedItem>,
+}
+
+/// How a plan is carried out.
+#[derive(Default)]
+struct CarryOptions {
+    producer: Option<ProducerSequence>,
+    /// Held until its operations are applied.
+    room: Arc<Vec<Room>>,
+    /// It is answered when applied, not when durable.
+    is_awaited: bool,
+}
+
+type Outcomes = Vec<Result<WriteOutcome, WriteFault>>;
+
+impl Primary {
     /// Writes items, in one batch or several, and adds what became of them to `outcomes`; returns the
-    /// answer of a request that was answered before. `first` is the primary, where the caller has locked it
-    /// to order the first batch.
+    /// answer of a request that was answered before. The first batch is ordered under `order`; once the
+    /// client `has_gone`, no further one is.
     async fn write_batches(
         &self,
-        shard: &Arc<Shard>,
-        call: &WriteBatches,
-        mut first: Option<OwnedMutexGuard<Primary>>,
-        outcomes: &mut Vec<Result<WriteOutcome, WriteFault>>,
+        request: &WriteRequest,
+        order: OwnedMutexGuard<WriteOrder>,
+        outcomes: &mut Outcomes,
+        has_gone: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<WriteAnswer>, LeafFault> {
-        let items = &call.items;
-        let mut learnt = Learnt::of(&call.refused);
+        let items = &request.items;
+        let mut learnt = Learnt::of(&request.refused);
+        let mut first = Some(order);
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
             num_rounds += 1;
-            let mut primary = match first.take() {
-                Some(primary) => primary,
-                None => self.primary_to_order(shard, call.term).await?,
+            let mut order = match first.take() {
+                Some(order) => order,
+                None if has_gone() => return Ok(None),
+                None => self.to_order(request.term).await?,
             };
-            if let Some(producer) = call.producer {
-                let asked = self.answered_before(shard, primary, producer, items);
-                match asked.await? {
+            if let Some(producer) = request.producer {
+                match self.answered_before(order, producer, items).await? {
                     EarlierAnswer::Before(answer) => return Ok(Some(answer)),
-                    EarlierAnswer::New(guard) => primary = guard,
+                    EarlierAnswer::New(guard) => order = guard,
                 }
             }
-            if let Some(fault) = self.block_of(shard) {
+            if let Some(fault) = self.block() {
                 outcomes.resize(items.len(), Err(fault));
                 return Ok(None);
             }
             let work = Work {
                 items: Arc::clone(items),
                 from: outcomes.len(),
-                is_whole: call.producer.is_some(),
+                is_whole: request.producer.is_some(),
                 learnt: learnt.clone(),
-                bytes: call.bytes,
+                bytes: request.bytes,
             };
-            let (guard, planned) = plan(shard, primary, work, self.options.clock).await?;
+            let (order, planned) = self.plan(order, work).await?;
             let num_before = outcomes.len();
             match planned {
-                PlanStep::NeedsFields(unmapped) if call.asks_fields => {
+                PlanStep::NeedsFields(unmapped) if request.asks_fields => {
                     outcomes.extend(unmapped.unagreed(items.len() - num_before));
                     return Ok(None);
                 }
                 PlanStep::NeedsFields(unmapped) => {
-                    drop(guard);
-                    let refused = self.agree_on_fields(shard, call, unmapped.documents);
-                    learnt.refused.extend(refused.await?);
+                    drop(order);
+                    let refused = match request.producer {
+                        // What is answered would be answered again.
+                        Some(_) => self.add_fields(&unmapped.documents).await?,
+                        None => self.bring_fields(unmapped.documents).await?,
+                    };
+                    learnt.refused.extend(refused);
                 }
                 PlanStep::NeedsContents(positions) => {
-                    drop(guard);
-                    let contents = self.contents_at(shard, &positions, BATCH_BYTES).await?;
+                    drop(order);
+                    let contents = self.contents_at(&positions, BATCH_BYTES).await?;
                     learnt.contents.extend(contents);
                 }
-                PlanStep::Ready(plan) if plan.operations.is_empty() && call.producer.is_none() => {
-                    let ordered = guard.next;
-                    let num_readings = shard.pipeline.state().num_readings;
-                    drop(guard);
+                PlanStep::Ready(plan)
+                    if plan.operations.is_empty() && request.producer.is_none() =>
+                {
+                    let ordered = order.next;
+                    let num_readings = self.shard.pipeline.state().num_readings;
+                    drop(order);
                     // The answer rests on writes that may not be durable yet.
-                    if shard.has_settled(ordered, num_readings).await {
+                    if self.shard.has_settled(ordered, num_readings).await {
                         outcomes.extend(plan.outcomes);
                     }
                 }
-                PlanStep::Ready(mut plan) => {
-                    if let Some(producer) = call.producer {
-                        self.name_batch(shard, &guard, (producer, &items[..]), &mut plan)?;
-                    }
-                    let how = CarryOptions {
-                        producer: call.producer,
-                        room: Some(Arc::clone(&call.room)),
-                        is_awaited: false,
-                        is_own_task: call.is_own_task,
-                    };
-                    outcomes.extend(self.carry_out(shard, guard, plan, how).await?);
+                PlanStep::Ready(plan) => {
+                    outcomes.extend(self.write_batch(order, request, plan).await?);
                 }
             }
             if outcomes.len() == items.len() {
@@ -160,23 +193,27 @@ impl Leaf {
         }
         let reason = "the mapping, or the documents to update, kept changing while it was planned";
         Err(LeafFault::Internal {
-            shard: shard.key,
+            shard: self.shard.key,
             reason: reason.to_owned(),
         })
     }
 
-    /// Adds the fields of documents to the mapping; returns those that are refused.
-    async fn agree_on_fields(
+    /// Carries out a batch of a request.
+    async fn write_batch(
         &self,
-        shard: &Arc<Shard>,
-        call: &WriteBatches,
-        documents: Vec<Bringing>,
-    ) -> Result<Vec<(Bringing, WriteFault)>, LeafFault> {
-        match call.producer {
-            // What is answered would be answered again.
-            Some(_) => self.add_fields(shard, &documents).await,
-            None => self.bring_fields(shard, documents).await,
+        order: OwnedMutexGuard<WriteOrder>,
+        request: &WriteRequest,
+        mut plan: Plan,
+    ) -> Result<Outcomes, LeafFault> {
+        if let Some(producer) = request.producer {
+            self.name_batch(&order, producer, &request.items, &mut plan)?;
         }
+        let how = CarryOptions {
+            producer: request.producer,
+            room: Arc::clone(&request.room),
+            is_awaited: false,
+        };
+        carry_out(&self.shard, order, plan, how).await
     }
 
     /// Makes the batch of a request one that is answered again: its answer is noted, and the log gets
@@ -186,9 +223,9 @@ impl Leaf {
     /// When the plan leaves out some of the request's items: it is known by one batch.
     fn name_batch(
         &self,
-        shard: &Arc<Shard>,
-        primary: &Primary,
-        (producer, items): (ProducerSequence, &[WriteItem]),
+        order: &WriteOrder,
+        producer: ProducerSequence,
+        items: &[WriteItem],
         plan: &mut Plan,
     ) -> Result<(), LeafFault> {
         if plan.outcomes.len() < items.len() {
@@ -200,174 +237,121 @@ impl Leaf {
             });
         }
         if plan.operations.is_empty() {
-            let nothing = self.own_operation(shard, primary.term, OperationKind::NoOp);
+            let nothing = self.own_operation(order.term, OperationKind::NoOp);
             plan.operations.push(nothing);
         }
-        self.answers
-            .note((shard.key, producer), primary.next, items, &plan.outcomes);
+        let request = (self.shard.key, producer);
+        (self.shared.answers).note(request, order.next, items, &plan.outcomes);
         Ok(())
-    }
-
-    /// Returns an operation that no client asked for.
-    fn own_operation(&self, shard: &Shard, term: PrimaryTerm, kind: OperationKind) -> Operation {
-        Operation {
-            term,
-            mapping: shard.index.load().mapping.version,
-            timestamp_ms: (self.options.clock)(),
-            kind,
-        }
-    }
-
-    /// Locks the primary when it is fit to order writes, under no older mapping than the newest that is known
-    /// here.
-    pub(crate) async fn primary_to_order(
-        &self,
-        shard: &Arc<Shard>,
-        asked: PrimaryTerm,
-    ) -> Result<OwnedMutexGuard<Primary>, LeafFault> {
-        loop {
-            let mut primary = self.primary_with_room(shard).await?;
-            self.prepare(shard, &mut primary, asked).await?;
-            if !shard.lacks_mapping_of(&self.coordinator.state()) {
-                return Ok(primary);
-            }
-            drop(primary);
-            // One that cannot be taken over stops the shard.
-            shard.take_meta(&self.coordinator).await;
-        }
-    }
-
-    /// Locks the primary when its version map has room for more; a map far beyond its bound is
-    /// first made visible, at the writer's cost.
-    async fn primary_with_room(
-        &self,
-        shard: &Arc<Shard>,
-    ) -> Result<OwnedMutexGuard<Primary>, LeafFault> {
-        let bound = self.options.unseen_bytes;
-        let primary = Arc::clone(&shard.primary).lock_owned().await;
-        if primary.versions.bytes() > bound {
-            shard.refresh_wanted.notify_one();
-        }
-        if primary.versions.bytes() <= bound.saturating_mul(4) {
-            return Ok(primary);
-        }
-        drop(primary);
-        self.refresh_shard(shard).await?;
-        Ok(Arc::clone(&shard.primary).lock_owned().await)
-    }
-
-    /// Makes the primary fit to order writes: open, right term, known tail.
-    async fn prepare(
-        &self,
-        shard: &Arc<Shard>,
-        primary: &mut Primary,
-        asked: PrimaryTerm,
-    ) -> Result<(), LeafFault> {
-        if let Some(reason) = shard.applier.failure() {
-            return Err(stopped(shard, &reason));
-        }
-        if primary.is_closed {
-            return Err(LeafFault::Recovering {
-                shard: shard.key,
-                progress: "its copy here is being closed".to_owned(),
-            });
-        }
-        if asked > primary.term {
-            return Err(LeafFault::Fenced {
-                shard: shard.key,
-                current: primary.term,
-                asked,
-            });
-        }
-        if shard.pipeline.state().is_uncertain {
-            self.resync(shard, primary).await?;
-        }
-        Ok(())
-    }
-
-    /// Queues a plan in the log, waits until it is durable and hands it on to be applied, in a task that outlives the
-    /// caller, and so do its operations: the room for them is held until they are applied.
-    async fn carry_out(
-        &self,
-        shard: &Arc<Shard>,
-        mut primary: OwnedMutexGuard<Primary>,
-        plan: Plan,
-        how: CarryOptions,
-    ) -> Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault> {
-        let Plan {
-            operations,
-            prepared,
-            outcomes,
-            latest,
-        } = plan;
-        let first = primary.next;
-        // What the log did not even take leaves nothing behind.
-        let ticket = append::queue(shard, &primary, &operations, how.producer)
-            .map_err(|error| log_fault(shard.key, &error))?;
-        let in_flight = InFlight::begin(shard);
-        primary.next = SeqNo(first.0 + operations.len() as u64);
-        for (id, latest) in latest {
-            primary.versions.put(id, latest);
-        }
-        let limit = self.options.unseen_bytes / KEPT_SHARE;
-        let durable = shard.applier.next();
-        primary.versions.leave_to_log(limit, durable);
-        drop(primary);
-        let room = how.room;
-        let applied = move |is_applied| {
-            // First the room: who waits until nothing is in flight may write the next at once.
-            drop(room);
-            in_flight.end(is_applied);
-        };
-        let batch = Batch {
-            ticket,
-            first,
-            operations,
-            prepared,
-            applied: Box::new(applied),
-            is_awaited: how.is_awaited,
-        };
-        if how.is_own_task {
-            return finish(shard, batch).await.map(|()| outcomes);
-        }
-        let finishing = Arc::clone(shard);
-        let task = tokio::spawn(async move { finish(&finishing, batch).await });
-        match task.await {
-            Ok(outcome) => outcome.map(|()| outcomes),
-            Err(error) => {
-                let reason = format!("the write's task failed: {error}");
-                Err(LeafFault::Indeterminate {
-                    shard: shard.key,
-                    reason,
-                })
-            }
-        }
     }
 
     /// Orders one operation that no client asked for, and waits until it is applied.
-    pub(crate) async fn write_own(
+    async fn write_own(
         &self,
-        shard: &Arc<Shard>,
-        mut primary: OwnedMutexGuard<Primary>,
+        mut order: OwnedMutexGuard<WriteOrder>,
         kind: OperationKind,
     ) -> Result<(), LeafFault> {
-        let term = primary.term;
-        self.prepare(shard, &mut primary, term).await?;
+        let term = order.term;
+        self.prepare(&mut order, term).await?;
         let plan = Plan {
-            operations: vec![self.own_operation(shard, term, kind)],
-            prepared: Vec::new(),
-            outcomes: Vec::new(),
-            latest: Default::default(),
+            operations: vec![self.own_operation(term, kind)],
+            ..Plan::default()
         };
-        let how = CarryOptions {
-            producer: None,
-            room: None,
-            is_awaited: true,
-            is_own_task: false,
-        };
-        let carried = self.carry_out(shard, primary, plan, how);
-        carried.await.map(|_| ())
+        let shard = Arc::clone(&self.shard);
+        let carried = tokio::spawn(async move {
+            let how = CarryOptions {
+                is_awaited: true,
+                ..CarryOptions::default()
+            };
+            carry_out(&shard, order, plan, how).await.map(drop)
+        });
+        carried.await.unwrap_or_else(|error| {
+            let reason = format!("the write's task failed: {error}");
+            let shard = self.shard.key;
+            Err(LeafFault::Indeterminate { shard, reason })
+        })
     }
+
+    /// Plans what comes next of a request, on a thread that may block unless it is small.
+    async fn plan(
+        &self,
+        order: OwnedMutexGuard<WriteOrder>,
+        work: Work,
+    ) -> Result<(OwnedMutexGuard<WriteOrder>, PlanStep), LeafFault> {
+        let shard = Arc::clone(&self.shard);
+        let (key, now_ms) = (shard.key, self.node().now_ms());
+        let is_small = work.bytes + work.learnt.content_bytes() <= SMALL_BYTES
+            && work.items.len() <= SMALL_ITEMS
+            && shard.engine().view().finds_ids_at_once();
+        let planning = move || {
+            let builder = is_small.then(|| shard.engine().builder());
+            let batch = plan::PlanBatch {
+                items: &work.items[work.from..],
+                limit: match work.is_whole {
+                    true => WHOLE_BYTES,
+                    false => BATCH_BYTES,
+                },
+                learnt: &work.learnt,
+                builder: builder.as_deref(),
+                now_ms,
+            };
+            let planned = plan::plan(&shard, &order, &batch);
+            planned.map(|planned| (order, planned))
+        };
+        if is_small {
+            return planning();
+        }
+        let planned = tokio::task::spawn_blocking(planning).await;
+        planned.unwrap_or_else(|error| {
+            Err(LeafFault::Internal {
+                shard: key,
+                reason: format!("planning the write failed: {error}"),
+            })
+        })
+    }
+}
+
+/// Queues a plan in the log, waits until it is durable and hands it on to be applied. It is called in a
+/// task that outlives the client. The room for its operations is held until they are applied.
+async fn carry_out(
+    shard: &Arc<Shard>,
+    mut order: OwnedMutexGuard<WriteOrder>,
+    plan: Plan,
+    how: CarryOptions,
+) -> Result<Outcomes, LeafFault> {
+    let Plan {
+        operations,
+        prepared,
+        outcomes,
+        latest,
+    } = plan;
+    let first = order.next;
+    // What the log did not even take leaves nothing behind.
+    let ticket = append::queue(shard, &order, &operations, how.producer)
+        .map_err(|error| log_fault(shard.key, &error))?;
+    let in_flight = InFlight::begin(shard);
+    order.next = SeqNo(first.0 + operations.len() as u64);
+    for (id, latest) in latest {
+        order.versions.put(id, latest);
+    }
+    let limit = shard.node.options.unseen_bytes / KEPT_SHARE;
+    order.versions.leave_to_log(limit, shard.applier.next());
+    drop(order);
+    let room = how.room;
+    let applied = move |is_applied| {
+        // First the room: a write that waits until nothing is in flight may go on at once.
+        drop(room);
+        in_flight.end(is_applied);
+    };
+    let batch = Batch {
+        ticket,
+        first,
+        operations,
+        prepared,
+        applied: Box::new(applied),
+        is_awaited: how.is_awaited,
+    };
+    finish(shard, batch).await.map(|()| outcomes)
 }
 
 /// Returns the fault of a shard that takes no more writes.
@@ -376,34 +360,6 @@ pub(crate) fn stopped(shard: &Shard, reason: &str) -> LeafFault {
         shard: shard.key,
         reason: reason.to_owned(),
     }
-}
-
-/// A call, as its batches share it.
-struct WriteBatches {
-    items: Arc<Vec<WriteItem>>,
-    term: PrimaryTerm,
-    /// The request's name, when it may be sent again.
-    producer: Option<ProducerSequence>,
-    /// Of its items, as they were sent.
-    bytes: usize,
-    room: Arc<Vec<Taken>>,
-    /// Who writes them is a task that no caller takes along.
-    is_own_task: bool,
-    /// A batch that brings fields is not written.
-    asks_fields: bool,
-    /// Items that the mapping refused before.
-    refused: Vec<RefusedItem>,
-}
-
-/// How a plan is carried out.
-struct CarryOptions {
-    producer: Option<ProducerSequence>,
-    /// Held until its operations are applied.
-    room: Option<Arc<Vec<Taken>>>,
-    /// It is answered when applied, not when durable.
-    is_awaited: bool,
-    /// Who carries it out is a task that no caller takes along.
-    is_own_task: bool,
 }
 
 /// What is to be planned.
@@ -415,49 +371,6 @@ struct Work {
     is_whole: bool,
     learnt: Learnt,
     bytes: usize,
-}
-
-async fn plan(
-    shard: &Arc<Shard>,
-    mut primary: OwnedMutexGuard<Primary>,
-    work: Work,
-    clock: fn() -> i64,
-) -> Result<(OwnedMutexGuard<Primary>, PlanStep), LeafFault> {
-    let key = shard.key;
-    let shard = Arc::clone(shard);
-    let is_new =
-        |item: &WriteItem| item.is_fresh_id && primary.makers.is_new(&item.id).unwrap_or_default();
-    let is_small = work.bytes + work.learnt.content_bytes() <= SMALL_BYTES
-        && work.items.len() <= SMALL_ITEMS
-        && (work.items.iter().all(is_new) || shard.engine().view().finds_ids_at_once());
-    let work = move || {
-        let limit = if work.is_whole {
-            WHOLE_BYTES
-        } else {
-            BATCH_BYTES
-        };
-        let items = (&work.items[work.from..], limit);
-        let builder = is_small.then(|| shard.engine().builder());
-        let builder = builder.as_deref();
-        let planned = plan::plan(
-            (&shard, builder),
-            &mut primary,
-            items,
-            &work.learnt,
-            clock(),
-        );
-        planned.map(|planned| (primary, planned))
-    };
-    if is_small {
-        return work();
-    }
-    let planned = tokio::task::spawn_blocking(work).await;
-    planned.unwrap_or_else(|error| {
-        Err(LeafFault::Internal {
-            shard: key,
-            reason: format!("planning the write failed: {error}"),
-        })
-    })
 }
 
 #[cfg(test)]

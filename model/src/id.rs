@@ -185,21 +185,9 @@ impl DocumentId {
         Ok(Self(id.into()))
     }
 
-    /// Length of an id that a root made, in bytes: characters of base64 in the order of ASCII.
-    pub const MADE_BYTES: usize = 20;
-
-    /// Bytes that all ids of one root begin with; what follows ascends.
-    pub const MAKER_BYTES: usize = 10;
-
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Returns what ids of the root that made this one begin with; `None` when no root makes such ids.
-    pub fn maker(&self) -> Option<&str> {
-        let is_made = self.0.len() == Self::MADE_BYTES;
-        self.0.get(..Self::MAKER_BYTES).filter(|_| is_made)
     }
 }
 

@@ -57,9 +57,6 @@ pub struct WriteItem {
     pub action: WriteAction,
     /// What must hold before.
     pub condition: Condition,
-    /// Whether the root made the id for this request: it is greater than all that this root made before
-    /// ([`DocumentId::maker`]). A document that has it all the same stays, the write is a conflict.
-    pub is_fresh_id: bool,
 }
 
 /// What a write does.

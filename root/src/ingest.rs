@@ -2,12 +2,10 @@
 
 mod fields;
 mod groups;
+mod id_source;
 mod identity;
-mod made_id;
 mod parts;
 mod primary;
-mod single;
-mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +17,9 @@ use gleaner_query::QueryError;
 use gleaner_query::names;
 use gleaner_shard_router::shard_of;
 
+pub(crate) use id_source::IdSource;
 pub(crate) use identity::Keys;
-pub(crate) use made_id::IdMaker;
 pub use parts::{Parts, Shown};
-pub(crate) use turns::Turns;
 
 use crate::blocks::{self, Level};
 use crate::visibility::CopyOutcome;
@@ -111,18 +108,22 @@ struct Placement {
     shard: ShardKey,
     id: DocumentId,
     routing: Option<String>,
-    is_fresh_id: bool,
+    /// The root made the id: a document that has it all the same stays, and the write is a conflict.
+    creates: bool,
 }
 
 impl Placement {
     /// Returns what `item` writes there.
     fn write(self, item: IngestItem) -> WriteItem {
+        let mut action = item.action;
+        if let WriteAction::Index { create, .. } = &mut action {
+            *create |= self.creates;
+        }
         WriteItem {
             id: self.id,
             routing: self.routing,
-            action: item.action,
+            action,
             condition: item.condition,
-            is_fresh_id: self.is_fresh_id,
         }
     }
 }
@@ -134,19 +135,6 @@ impl Root {
     /// # Cancel safety
     /// A dropped future may still have written: treat the outcome as unknown.
     pub async fn ingest(
-        &self,
-        mut items: Vec<IngestItem>,
-        options: &IngestOptions,
-    ) -> Vec<IngestResult> {
-        if items.len() == 1
-            && let Some(only) = items.pop()
-        {
-            return vec![self.ingest_one(only, options).await];
-        }
-        self.ingest_parts(items, options).await
-    }
-
-    async fn ingest_parts(
         &self,
         items: Vec<IngestItem>,
         options: &IngestOptions,
@@ -189,15 +177,12 @@ impl Root {
         results: &mut [Option<IngestResult>],
     ) -> BTreeMap<ShardKey, Vec<RoutedWrite>> {
         let mut groups: BTreeMap<ShardKey, Vec<RoutedWrite>> = BTreeMap::new();
-        let making = turns::IdSource {
-            key: options.idempotency_key.as_deref(),
-            num_items: items.len(),
-        };
+        let key = options.idempotency_key.as_deref();
         // An index that one item makes is there for all of them, wherever they stand.
         let items = items.into_iter().enumerate();
         let (makers, others): (Vec<_>, Vec<_>) = items.partition(|(_, item)| makes_index(item));
         for (at, item) in makers.into_iter().chain(others) {
-            match self.place(at, &item, making).await {
+            match self.place(at, &item, key).await {
                 Ok(placed) => {
                     let (shard, index) = (placed.shard, Arc::clone(&placed.index));
                     let item = placed.write(item);
@@ -218,16 +203,18 @@ impl Root {
         &self,
         at: usize,
         item: &IngestItem,
-        making: turns::IdSource<'_>,
+        key: Option<&str>,
     ) -> Result<Placement, RootError> {
         let (index, alias_routing) = self.write_index(item).await?;
         check_blocks(&index)?;
         let named = item.id.as_deref().map(DocumentId::parse).transpose()?;
-        let is_named = named.is_some();
+        // An id made of the client's key may be there already: from the request's first try.
+        let creates = named.is_none() && key.is_none();
         let routing = names::single_routing(&item.index, item.routing.clone(), alias_routing)?;
-        let id = match named {
-            Some(id) => id,
-            None => self.made_id(&index, routing.is_some(), (making, at))?,
+        let id = match (named, key) {
+            (Some(id), _) => id,
+            (None, Some(key)) => DocumentId::parse(&id_source::id_of_key(key, at))?,
+            (None, None) => DocumentId::parse(&self.ids.next(self.now_ms()))?,
         };
         if routing.is_none() && index.mapping.routing_required {
             return Err(RootError::Write(WriteFault::Document {
@@ -237,8 +224,8 @@ impl Root {
             }));
         }
         let settings = &index.settings;
-        let key = routing.as_deref().unwrap_or(id.as_str());
-        let shard = shard_of(key, settings.routing_slots, settings.number_of_shards);
+        let routed_by = routing.as_deref().unwrap_or(id.as_str());
+        let shard = shard_of(routed_by, settings.routing_slots, settings.number_of_shards);
         let shard = ShardKey {
             index: index.uuid,
             shard,
@@ -248,8 +235,7 @@ impl Root {
             shard,
             id,
             routing,
-            // An id derived from a client's key may be there already: from the request's first try.
-            is_fresh_id: !is_named && making.key.is_none(),
+            creates,
         })
     }
 

@@ -122,7 +122,9 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     check_item(&item)?;
     let options = request.ingest_options()?;
     let routing = item.routing.clone();
-    let result = request.root().ingest_one(item, &options).await;
+    let results = request.root().ingest(vec![item], &options).await;
+    let result = results.into_iter().next();
+    let result = result.expect("a write has one answer");
     let (status, body) = document::written(&result, &request.root().state())?;
     let reply = Reply::with_status(status, &body);
     if status != StatusCode::CREATED {

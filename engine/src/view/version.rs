@@ -25,25 +25,6 @@ impl View {
             .all(crate::SegmentView::finds_ids_at_once)
     }
 
-    /// Returns whether a document, live or deleted, has an id from `from` on and below `below`.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn has_id_between(&self, from: &str, below: &str) -> Result<bool, EngineError> {
-        let field = self.fields.system().id;
-        for segment in self.segments() {
-            let inverted = segment.reader().inverted_index(field)?;
-            let range = inverted.terms().range().ge(from).lt(below);
-            let mut ids = range
-                .into_stream()
-                .map_err(EngineError::io("looking ids up"))?;
-            if ids.advance() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Returns the version of the live document of `id`, without reading the document.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Documents that are indexed again as they are: the same source under the same version, at a new place in the log.
 //!
 //! Does: orders and applies them as any write, so that all copies and replays have them alike; leaves out
-//! those that were written meanwhile. Does not: find out which need it. Called by: [`crate::mending`].
+//! those that were written meanwhile. Does not: find out which need it. Called by: [`crate::lifecycle::mending`].
 
 use std::sync::Arc;
 
@@ -10,58 +10,43 @@ use gleaner_model::{OperationKind, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafFault;
 
 use super::plan::Plan;
-use super::{CarryOptions, SMALL_ITEMS};
-use crate::Leaf;
+use super::{CarryOptions, Primary, SMALL_ITEMS, WriteOrder, carry_out};
+use crate::copy::shard::Shard;
 use crate::fault::engine_fault;
-use crate::shard::{Primary, Shard};
-use crate::versions::{Content, Latest, Written};
+use crate::write::versions::{Content, Latest, Written};
 
 /// Most documents of a batch: each is looked up on the calling thread.
 pub(crate) const MAX_AGAIN: usize = SMALL_ITEMS;
 
-impl Leaf {
-    /// Indexes documents again, at most [`MAX_AGAIN`]; returns how many were, once they are applied. `None`
-    /// when a block of the index keeps writes out: then none was.
+impl Primary {
+    /// Indexes documents again, at most [`MAX_AGAIN`]; returns how many were, once they are applied. It is called in
+    /// a task that runs to its end. `None` when a block of the index keeps writes out: then none was.
     pub(crate) async fn index_again(
         &self,
-        shard: &Arc<Shard>,
         documents: Vec<StoredDocument>,
     ) -> Result<Option<usize>, LeafFault> {
-        let primary = self.primary_to_order(shard, PrimaryTerm::default()).await?;
-        if self.block_of(shard).is_some() {
+        let order = self.to_order(PrimaryTerm::default()).await?;
+        if self.block().is_some() {
             return Ok(None);
         }
-        let mut plan = Plan {
-            operations: Vec::with_capacity(documents.len()),
-            prepared: Vec::new(),
-            outcomes: Vec::new(),
-            latest: Default::default(),
-        };
+        let mut plan = Plan::default();
         for document in documents {
-            if is_latest(shard, &primary, &document)? {
-                self.plan_again(shard, &primary, document, &mut plan);
+            if is_latest(&self.shard, &order, &document)? {
+                self.plan_again(&order, document, &mut plan);
             }
         }
         let num_documents = plan.latest.len();
         if num_documents > 0 {
             let how = CarryOptions {
-                producer: None,
-                room: None,
                 is_awaited: true,
-                is_own_task: false,
+                ..CarryOptions::default()
             };
-            self.carry_out(shard, primary, plan, how).await?;
+            carry_out(&self.shard, order, plan, how).await?;
         }
         Ok(Some(num_documents))
     }
 
-    fn plan_again(
-        &self,
-        shard: &Shard,
-        primary: &Primary,
-        document: StoredDocument,
-        plan: &mut Plan,
-    ) {
+    fn plan_again(&self, order: &WriteOrder, document: StoredDocument, plan: &mut Plan) {
         let StoredDocument {
             id,
             routing,
@@ -76,7 +61,7 @@ impl Leaf {
                 routing: None,
                 version,
             };
-            let removal = self.own_operation(shard, primary.term, kind);
+            let removal = self.own_operation(order.term, kind);
             plan.operations.push(removal);
         }
         let content = Content {
@@ -84,8 +69,8 @@ impl Leaf {
             source: source.clone(),
         };
         let latest = Latest {
-            seq_no: SeqNo(primary.next.0 + plan.operations.len() as u64),
-            term: primary.term,
+            seq_no: SeqNo(order.next.0 + plan.operations.len() as u64),
+            term: order.term,
             version,
             document: Written::Here(Arc::new(content)),
         };
@@ -96,7 +81,7 @@ impl Leaf {
             version,
             source,
         };
-        let put = self.own_operation(shard, primary.term, kind);
+        let put = self.own_operation(order.term, kind);
         plan.operations.push(put);
     }
 }
@@ -104,10 +89,10 @@ impl Leaf {
 /// Returns whether nobody has written the document since it was read.
 fn is_latest(
     shard: &Shard,
-    primary: &Primary,
+    order: &WriteOrder,
     document: &StoredDocument,
 ) -> Result<bool, LeafFault> {
-    if let Some(latest) = primary.versions.get(&document.id) {
+    if let Some(latest) = order.versions.get(&document.id) {
         return Ok(!latest.is_deleted() && latest.seq_no == document.seq_no);
     }
     let found = shard.engine().view().find_version(&document.id);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
 
-use crate::shard::Shard;
+use crate::copy::shard::Shard;
 
 /// Returns the answer to a call of `num_items` of which `told` is known, and for the others that `fault`
 /// kept them from being written.

@@ -10,27 +10,27 @@ use gleaner_log::{Append, LogError, ProducerSequence, Ticket};
 use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
 
-use super::{SMALL_BYTES, SMALL_ITEMS, stopped};
-use crate::applier::{Left, OnApplied};
-use crate::applying::drain;
+use super::{SMALL_BYTES, SMALL_ITEMS, WriteOrder, stopped};
+use crate::copy::applier::{Left, OnApplied};
+use crate::copy::apply_threads::drain;
+use crate::copy::bytes_of;
+use crate::copy::shard::Shard;
 use crate::fault::log_fault;
-use crate::growth::bytes_of;
-use crate::shard::{Primary, Shard};
 
-/// Queues the batch in the log, while the primary is locked: batches stand there in the order of their seq_nos.
+/// Queues the batch in the log, while the order is locked: batches follow one another there by seq_no.
 ///
 /// # Errors
 /// When the log does not take it.
 pub(super) fn queue(
     shard: &Shard,
-    primary: &Primary,
+    order: &WriteOrder,
     operations: &[Operation],
     producer: Option<ProducerSequence>,
 ) -> Result<Ticket, LogError> {
-    shard.log.queue(Append {
+    shard.log().queue(Append {
         shard: shard.key,
-        term: primary.term,
-        expected_last: primary.next.0.checked_sub(1).map(SeqNo),
+        term: order.term,
+        expected_last: order.next.0.checked_sub(1).map(SeqNo),
         producer,
         batch: operations.iter().map(Operation::encode).collect(),
     })

@@ -2,21 +2,19 @@
 //!
 //! Does: refuses what a block keeps out once it is a write's turn, and waits until what was let in before has
 //! ended. Does not: set blocks, or name them to clients (`root` does).
-//! Called by: [`crate::write`]. Read first: [`Leaf::settle_writes`].
+//! Called by: [`crate::write`], and by the leaf for a call without items. Read first: [`Primary::settle`].
 
-use gleaner_coordinator::CoordinatorError;
 use gleaner_proto::LeafFault;
-use gleaner_proto::write::{WriteAnswer, WriteCall, WriteFault};
+use gleaner_proto::write::WriteFault;
 
-use crate::Leaf;
-use crate::shard::Shard;
+use super::Primary;
 
-impl Leaf {
+impl Primary {
     /// Returns the fault of writes while a block of the index keeps them out, by the newest cluster state known
-    /// here. It is asked with the primary locked, before each batch.
-    pub(super) fn block_of(&self, shard: &Shard) -> Option<WriteFault> {
-        let state = self.coordinator.state();
-        let index = state.indices.get(&shard.key.index)?;
+    /// here. It is asked with the order locked, before each batch.
+    pub(super) fn block(&self) -> Option<WriteFault> {
+        let state = self.node().coordinator.state();
+        let index = state.indices.get(&self.shard.key.index)?;
         let blocks = index.settings.blocks;
         let is_blocked = blocks.write || blocks.read_only || blocks.read_only_allow_delete;
         is_blocked.then(|| WriteFault::Blocked {
@@ -24,28 +22,17 @@ impl Leaf {
         })
     }
 
-    /// Waits until the writes have ended that were ordered under an older cluster state than the one in force
-    /// now: what such a call returns after a block was set, no write follows.
+    /// Waits until the writes have ended that were ordered under an older cluster state than the one known
+    /// here: after it returns, no write follows that a block of that state keeps out.
     ///
     /// # Errors
-    /// When who keeps the state cannot be asked, or the shard does not come to take writes.
-    pub(super) async fn settle_writes(&self, call: &WriteCall) -> Result<WriteAnswer, LeafFault> {
-        let shard = call.shard;
-        let unknown = |error: CoordinatorError| LeafFault::Recovering {
-            shard,
-            progress: format!("the cluster state in force is not known: {error}"),
-        };
-        self.coordinator.latest().await.map_err(unknown)?;
-        let shard = self.primary_shard(shard, call.remaining).await?;
-        // Who held it before may have found no block; who comes after finds it.
-        let mut primary = shard.primary.lock().await;
-        shard.wait_idle().await;
+    /// When the shard does not come to take writes.
+    pub(crate) async fn settle(&self) -> Result<(), LeafFault> {
+        // A write that held the lock before may have found no block; the next one finds it.
+        let mut order = self.order.lock().await;
+        self.shard.wait_idle().await;
         // What is not known to have failed may be in the log all the same.
-        let term = primary.term;
-        self.prepare(&shard, &mut primary, term).await?;
-        Ok(WriteAnswer {
-            items: Vec::new(),
-            duplicate: false,
-        })
+        let term = order.term;
+        self.prepare(&mut order, term).await
     }
 }

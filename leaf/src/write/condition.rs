@@ -1,13 +1,13 @@
 //! Whether an item may be written over what is there, in the dialect's words, and what version it gives.
 //!
 //! Does: conditions, creations, updates of what is missing. Does not: read documents (`plan` does).
-//! Called by: `write::plan`, and by [`crate::idempotency`] for items that the log does not tell of.
+//! Called by: `write::plan`, and by [`crate::write::idempotency`] for items that the log does not tell of.
 
 use gleaner_model::{PrimaryTerm, SeqNo, Version};
 use gleaner_proto::write::{Condition, WriteAction, WriteFault, WriteItem};
 
-use crate::update;
-use crate::versions::Latest;
+use crate::write::update;
+use crate::write::versions::Latest;
 
 /// What is known of a document before a write.
 #[derive(Debug, Clone, Copy)]

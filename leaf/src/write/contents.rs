@@ -1,31 +1,30 @@
 //! Documents that nobody sees yet and that the version map has left to the log.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use gleaner_model::{Operation, OperationKind, SeqNo};
 use gleaner_proto::LeafFault;
 
-use crate::Leaf;
+use super::Primary;
+use crate::copy::shard::Shard;
 use crate::fault::log_fault;
-use crate::shard::Shard;
-use crate::versions::Content;
+use crate::write::versions::Content;
 
-impl Leaf {
+impl Primary {
     /// Returns the documents that were written at `positions`, the first ones until they make more than
     /// `limit` bytes. Those that the log has no more are durable in the index: a refresh shows them, and they
     /// are left out.
     pub(crate) async fn contents_at(
         &self,
-        shard: &Arc<Shard>,
         positions: &[SeqNo],
         limit: usize,
     ) -> Result<HashMap<SeqNo, Content>, LeafFault> {
+        let shard = &self.shard;
         let mut contents = HashMap::with_capacity(positions.len());
         let mut bytes = 0;
         let mut is_trimmed = false;
         for position in positions {
-            let record = shard.log.read_one(shard.key, *position).await;
+            let record = shard.log().read_one(shard.key, *position).await;
             match record.map_err(|error| log_fault(shard.key, &error))? {
                 Some(record) => {
                     bytes += record.payload.len();
@@ -38,7 +37,7 @@ impl Leaf {
             }
         }
         if is_trimmed {
-            self.refresh_shard(shard).await?;
+            self.refresh().await?;
         }
         Ok(contents)
     }
@@ -65,8 +64,8 @@ mod tests {
     use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteResult};
     use gleaner_proto::{LeafClient as _, LeafFault};
 
-    use crate::testing::{Fixture, item, large_source, put};
-    use crate::versions::Written;
+    use crate::testing::{Fixture, item, key, large_source, put};
+    use crate::write::versions::Written;
 
     /// A document of some 600 bytes; 256 are kept.
     fn long() -> &'static str {
@@ -89,14 +88,14 @@ mod tests {
             fixture.write(vec![put(id, long())]).await.expect("written");
         }
         fixture.write(vec![put("d", "{}")]).await.expect("written");
-        let shard = fixture.shard().await;
-        let primary = shard.primary.lock().await;
+        let primary = fixture.primary().await;
+        let order = primary.order.lock().await;
         for id in ["a", "b"] {
-            let latest = primary.versions.get(&crate::testing::id(id));
+            let latest = order.versions.get(&crate::testing::id(id));
             let document = &latest.expect("remembered").document;
             assert!(matches!(document, Written::InLog), "{id}: {document:?}");
         }
-        drop(primary);
+        drop(order);
         fixture
     }
 
@@ -134,11 +133,12 @@ mod tests {
     async fn what_the_log_has_no_more_is_in_the_index() {
         let fixture = left_to_log().await;
         let shard = fixture.shard().await;
-        fixture.leaf.flush_shard(&shard).await.expect("commits");
+        fixture.leaf.flush(key(1)).await.expect("commits");
         let position = crate::testing::id("a");
-        let latest = shard.primary.lock().await.versions.get(&position).cloned();
+        let latest = fixture.primary().await;
+        let latest = latest.order.lock().await.versions.get(&position).cloned();
         let seq_no = latest.expect("remembered").seq_no;
-        let record = shard.log.read_one(shard.key, seq_no).await;
+        let record = shard.log().read_one(shard.key, seq_no).await;
         assert!(record.expect("reads").is_none(), "the log was not trimmed");
         let updated = update(&fixture, "a", r#"{"n":2}"#).await;
         assert_eq!(updated, (WriteResult::Updated, 2));

@@ -5,26 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use gleaner_model::{DocumentId, SeqNo};
 use gleaner_proto::write::{RefusedItem, WriteFault, WriteOutcome};
 
-use crate::versions::Content;
+use crate::write::versions::Content;
 
 /// A document that brings fields: its id and source.
-pub(crate) type Bringing = (DocumentId, bytes::Bytes);
+pub(crate) type UnmappedDocument = (DocumentId, bytes::Bytes);
 
 /// Documents whose new fields the mapping could not take, with the fault.
-pub(crate) type Refused = HashMap<Bringing, WriteFault>;
+pub(crate) type Refused = HashMap<UnmappedDocument, WriteFault>;
 
 type Outcome = Result<WriteOutcome, WriteFault>;
 
 /// Documents of a plan with fields that the mapping lacks.
 #[derive(Default)]
 pub(crate) struct UnmappedDocuments {
-    pub(crate) documents: Vec<Bringing>,
+    pub(crate) documents: Vec<UnmappedDocument>,
     /// Their places among the items planned.
     pub(crate) at: Vec<usize>,
 }
 
 impl UnmappedDocuments {
-    pub(super) fn note(&mut self, at: usize, document: Bringing) {
+    pub(super) fn note(&mut self, at: usize, document: UnmappedDocument) {
         self.documents.push(document);
         self.at.push(at);
     }

@@ -10,13 +10,13 @@ use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Vers
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
 
-use crate::makers::Makers;
-use crate::mapping::document_fault;
-use crate::shard::{Primary, Shard};
-use crate::update::{self, Merged};
-use crate::versions::{Content, Latest, Written};
-use crate::write::condition::{KnownDocument, exists, next_version, refusal};
+use crate::copy::shard::Shard;
+use crate::write::WriteOrder;
+use crate::write::condition::{KnownDocument, next_version, refusal};
+use crate::write::fields::document_fault;
 use crate::write::learnt::{Learnt, UnmappedDocuments};
+use crate::write::update::{self, Merged};
+use crate::write::versions::{Content, Latest, Written};
 
 /// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
 /// of which id and routing are the most, some 33,000 bytes.
@@ -33,8 +33,9 @@ pub(crate) enum PlanStep {
 }
 
 /// A batch, decided.
+#[derive(Default)]
 pub(crate) struct Plan {
-    /// Operations in order, the first at the primary's `next`.
+    /// Operations in order, the first at the `next` of the order.
     pub(crate) operations: Vec<Operation>,
     /// What was prepared of their documents, at their places; may be shorter.
     pub(crate) prepared: Vec<Option<Prepared>>,
@@ -44,17 +45,42 @@ pub(crate) struct Plan {
     pub(crate) latest: HashMap<DocumentId, Latest>,
 }
 
-/// Plans `items` on top of what `primary` knows: at least one, and others until they make more than
-/// `limit` bytes, or need a document that was not read yet. With a builder, documents are prepared to be
-/// applied, which takes twice their bytes until they are.
-pub(crate) fn plan(
-    (shard, builder): (&Shard, Option<&DocumentBuilder>),
-    primary: &mut Primary,
-    (items, limit): (&[WriteItem], usize),
-    learnt: &Learnt,
-    now_ms: i64,
+impl Plan {
+    fn with_capacity(num_items: usize) -> Self {
+        Self {
+            operations: Vec::with_capacity(num_items),
+            prepared: Vec::new(),
+            outcomes: Vec::with_capacity(num_items),
+            latest: HashMap::with_capacity(num_items),
+        }
+    }
+}
+
+/// What is to be planned.
+pub(super) struct PlanBatch<'a> {
+    pub(super) items: &'a [WriteItem],
+    /// Bytes of documents after which the batch ends.
+    pub(super) limit: usize,
+    pub(super) learnt: &'a Learnt,
+    /// With a builder, documents are prepared to be applied, which takes twice their bytes until they are.
+    pub(super) builder: Option<&'a DocumentBuilder>,
+    pub(super) now_ms: i64,
+}
+
+/// Plans the items of `batch` on top of `order`: at least one, and others until they make more than its
+/// limit, or need a document that was not read yet.
+pub(super) fn plan(
+    shard: &Shard,
+    order: &WriteOrder,
+    batch: &PlanBatch<'_>,
 ) -> Result<PlanStep, LeafFault> {
-    let num_ready = match left_to_log(primary, items, learnt) {
+    let PlanBatch {
+        items,
+        limit,
+        learnt,
+        ..
+    } = *batch;
+    let num_ready = match left_to_log(order, items, learnt) {
         // As many as make a batch are read before anything is decided.
         Some((first, missing)) if first == 0 || learnt.content_bytes() <= limit => {
             return Ok(PlanStep::NeedsContents(missing));
@@ -64,63 +90,42 @@ pub(crate) fn plan(
     };
     // In this order: `take_meta` stores the index first, so the index is never older than the
     // parser, and a record never names an older mapping than the one its document was read under.
-    let parser = shard.parser.load_full();
-    let index = shard.index.load_full();
-    // Given back below; after an error the index is asked again.
-    let makers = std::mem::take(&mut primary.makers);
+    let parser = shard.schema.parser.load_full();
+    let index = shard.schema.index.load_full();
     let mut planner = Planner {
         shard,
-        primary,
-        makers,
+        order,
         index: &index,
         parser: &parser,
-        builder,
+        batch,
         ready: None,
-        prepared: Vec::new(),
-        learnt,
-        now_ms,
-        operations: Vec::with_capacity(items.len()),
-        latest: HashMap::with_capacity(items.len()),
+        plan: Plan::with_capacity(items.len()),
         bytes: 0,
         returned_bytes: learnt.returned_bytes,
         at: 0,
         unmapped: UnmappedDocuments::default(),
     };
-    let mut outcomes = Vec::with_capacity(items.len());
     for (at, item) in items[..num_ready].iter().enumerate() {
         planner.at = at;
-        outcomes.push(match learnt.refusal_of(at) {
+        let outcome = match learnt.refusal_of(at) {
             Some(fault) => Err(fault.clone()),
             None => planner.item(item)?,
-        });
+        };
+        planner.plan.outcomes.push(outcome);
         if planner.bytes > limit {
             break;
         }
     }
-    let Planner {
-        makers,
-        unmapped,
-        operations,
-        prepared,
-        latest,
-        ..
-    } = planner;
-    primary.makers = makers;
-    if !unmapped.at.is_empty() {
-        return Ok(PlanStep::NeedsFields(unmapped));
+    if !planner.unmapped.at.is_empty() {
+        return Ok(PlanStep::NeedsFields(planner.unmapped));
     }
-    Ok(PlanStep::Ready(Plan {
-        operations,
-        prepared,
-        outcomes,
-        latest,
-    }))
+    Ok(PlanStep::Ready(planner.plan))
 }
 
 /// Returns the positions of documents that updates change and that only the log has, with the first
 /// item that needs one; `None` when none does.
 fn left_to_log(
-    primary: &Primary,
+    order: &WriteOrder,
     items: &[WriteItem],
     learnt: &Learnt,
 ) -> Option<(usize, Vec<SeqNo>)> {
@@ -128,7 +133,7 @@ fn left_to_log(
         let WriteAction::Update(_) = item.action else {
             return None;
         };
-        let latest = primary.versions.get(&item.id)?;
+        let latest = order.versions.get(&item.id)?;
         let is_missing = matches!(latest.document, Written::InLog)
             && !learnt.contents.contains_key(&latest.seq_no);
         is_missing.then_some((at, latest.seq_no))
@@ -140,18 +145,13 @@ fn left_to_log(
 
 struct Planner<'a> {
     shard: &'a Shard,
-    primary: &'a Primary,
-    makers: Makers,
+    order: &'a WriteOrder,
     index: &'a IndexMeta,
     parser: &'a DocumentParser,
-    builder: Option<&'a DocumentBuilder>,
+    batch: &'a PlanBatch<'a>,
     /// The document that was checked last.
     ready: Option<Prepared>,
-    prepared: Vec<Option<Prepared>>,
-    learnt: &'a Learnt,
-    now_ms: i64,
-    operations: Vec<Operation>,
-    latest: HashMap<DocumentId, Latest>,
+    plan: Plan,
     /// Bytes of the documents planned.
     bytes: usize,
     /// Bytes of documents in the answer, with those of batches before.
@@ -168,11 +168,6 @@ impl Planner<'_> {
     /// Plans one item. The outer error is the shard's, the inner one the item's.
     fn item(&mut self, item: &WriteItem) -> Result<Outcome, LeafFault> {
         let current = self.current(item)?;
-        let live = current.as_ref().filter(|known| !known.is_deleted);
-        if let (true, Some(live)) = (item.is_fresh_id, live) {
-            // Somebody wrote it before it was made: that document stays.
-            return Ok(Err(exists(item, live.version)));
-        }
         if let Some(fault) = refusal(item, current.as_ref()) {
             return Ok(Err(fault));
         }
@@ -191,16 +186,11 @@ impl Planner<'_> {
     }
 
     /// Returns the latest write of the item's document: of this batch, not yet visible, or visible.
-    fn current(&mut self, item: &WriteItem) -> Result<Option<KnownDocument>, LeafFault> {
-        if !item.is_fresh_id {
-            self.makers.note_written(&item.id);
-        } else if self.is_new(&item.id)? {
-            return Ok(None);
-        }
-        if let Some(latest) = self.latest.get(&item.id) {
+    fn current(&self, item: &WriteItem) -> Result<Option<KnownDocument>, LeafFault> {
+        if let Some(latest) = self.plan.latest.get(&item.id) {
             return Ok(Some(KnownDocument::from(latest)));
         }
-        if let Some(latest) = self.primary.versions.get(&item.id) {
+        if let Some(latest) = self.order.versions.get(&item.id) {
             return Ok(Some(KnownDocument::from(latest)));
         }
         let found = self.shard.engine().view().find_version(&item.id);
@@ -213,42 +203,18 @@ impl Planner<'_> {
         }))
     }
 
-    /// Returns whether nobody can have written an id that a root made just now; asks the index for ids of
-    /// a root that is not known.
-    fn is_new(&mut self, id: &DocumentId) -> Result<bool, LeafFault> {
-        if let Some(is_new) = self.makers.is_new(id) {
-            return Ok(is_new);
-        }
-        let Some(maker) = id.maker() else {
-            return Ok(false);
-        };
-        let written = self.latest.keys().chain(self.primary.versions.ids());
-        let mut above = written.filter(|known| known.maker() == Some(maker) && *known >= id);
-        // Greater than each character of an id.
-        let end = format!("{maker}\u{7f}");
-        let view = self.shard.engine().view();
-        let is_taken = above.next().is_some()
-            || view
-                .has_id_between(id.as_str(), &end)
-                .map_err(|error| self.internal(&error))?;
-        let reach = if is_taken { &end } else { id.as_str() };
-        if let Ok(reach) = DocumentId::parse(reach) {
-            self.makers.note_reach(maker, reach);
-        }
-        Ok(!is_taken)
-    }
-
     /// Returns the live document's routing and source.
     fn content(&self, id: &DocumentId) -> Result<Option<Content>, LeafFault> {
         let latest = self
+            .plan
             .latest
             .get(id)
-            .or_else(|| self.primary.versions.get(id));
+            .or_else(|| self.order.versions.get(id));
         if let Some(latest) = latest {
             return Ok(match &latest.document {
                 Written::Deleted(_) => None,
                 Written::Here(content) => Some(Content::clone(content)),
-                Written::InLog => self.learnt.contents.get(&latest.seq_no).cloned(),
+                Written::InLog => self.batch.learnt.contents.get(&latest.seq_no).cloned(),
             });
         }
         let found = self
@@ -310,9 +276,9 @@ impl Planner<'_> {
             source,
         });
         if self.ready.is_some() {
-            let before = self.operations.len() - 1;
-            self.prepared.resize_with(before, || None);
-            self.prepared.push(self.ready.take());
+            let before = self.plan.operations.len() - 1;
+            self.plan.prepared.resize_with(before, || None);
+            self.plan.prepared.push(self.ready.take());
         }
         self.remember(item, seq_no, version, Written::Here(Arc::new(content)));
         let result = if is_live {
@@ -330,14 +296,18 @@ impl Planner<'_> {
         check_size(source.len())?;
         // First of all: it was refused before the documents behind it brought their fields, with which
         // it might fit.
-        if !self.learnt.refused.is_empty()
-            && let Some(fault) = self.learnt.refused.get(&(item.id.clone(), source.clone()))
+        if !self.batch.learnt.refused.is_empty()
+            && let Some(fault) = self
+                .batch
+                .learnt
+                .refused
+                .get(&(item.id.clone(), source.clone()))
         {
             return Err(fault.clone());
         }
         let refused = |error| document_fault(&error);
         let id = item.id.as_str();
-        let has_new_fields = match self.builder {
+        let has_new_fields = match self.batch.builder {
             None => self.parser.has_new_fields(id, source).map_err(refused)?,
             Some(builder) => match self.parser.read(id, source, builder).map_err(refused)? {
                 Read::NewFields => true,
@@ -425,11 +395,11 @@ impl Planner<'_> {
     }
 
     fn push(&mut self, kind: OperationKind) -> SeqNo {
-        let seq_no = SeqNo(self.primary.next.0 + self.operations.len() as u64);
-        self.operations.push(Operation {
-            term: self.primary.term,
+        let seq_no = SeqNo(self.order.next.0 + self.plan.operations.len() as u64);
+        self.plan.operations.push(Operation {
+            term: self.order.term,
             mapping: self.index.mapping.version,
-            timestamp_ms: self.now_ms,
+            timestamp_ms: self.batch.now_ms,
             kind,
         });
         seq_no
@@ -438,11 +408,11 @@ impl Planner<'_> {
     fn remember(&mut self, item: &WriteItem, seq_no: SeqNo, version: Version, document: Written) {
         let latest = Latest {
             seq_no,
-            term: self.primary.term,
+            term: self.order.term,
             version,
             document,
         };
-        self.latest.insert(item.id.clone(), latest);
+        self.plan.latest.insert(item.id.clone(), latest);
     }
 
     fn outcome(&self, result: WriteResult, version: Version, seq_no: SeqNo) -> WriteOutcome {
@@ -450,7 +420,7 @@ impl Planner<'_> {
             result,
             version,
             seq_no,
-            term: self.primary.term,
+            term: self.order.term,
             source: None,
         }
     }

@@ -32,7 +32,7 @@ pub(crate) struct WriteQueue {
 pub(crate) struct ShardRoom(Arc<Semaphore>);
 
 /// What a write takes, of its shard's room and of the leaf's; dropping it gives it back.
-pub(crate) type Taken = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+pub(crate) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl WriteQueue {
     /// Returns room for `capacity` bytes; `patience` is how long a write waits for some.
@@ -65,7 +65,7 @@ impl WriteQueue {
         shard: &ShardRoom,
         bytes: usize,
         remaining: Duration,
-    ) -> Result<Taken, LeafFault> {
+    ) -> Result<Room, LeafFault> {
         let permits = self.permits_for(bytes);
         let at_once = || {
             let of_shard = Arc::clone(&shard.0).try_acquire_many_owned(permits).ok()?;

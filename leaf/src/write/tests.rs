@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_coordinator::Coordinator;
 use gleaner_log::{Record, ShardLog};
-use gleaner_model::{FieldPath, PrimaryTerm, SeqNo, Version};
+use gleaner_model::{FieldPath, Operation, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafClient;
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteCall, WriteResult};
 
@@ -215,9 +215,10 @@ async fn a_second_failure_while_the_log_is_read_again_blocks_nobody() {
     let [first_fate, second_fate] = fates;
     first_fate.send(false).expect("held");
     assert!(soon(first).await.expect("ends").is_err());
-    // It holds the primary and waits for the second to end.
+    // It holds the order and waits for the second to end.
     let third = write("c");
-    while shard.primary.try_lock().is_ok() {
+    let primary = fixture.primary().await;
+    while primary.order.try_lock().is_ok() {
         tokio::task::yield_now().await;
     }
     second_fate.send(false).expect("held");
@@ -279,7 +280,7 @@ async fn writes_that_nobody_sees_yet_are_bounded() {
             .map(|n| put(&format!("{round}-{n}"), r#"{"n":1}"#))
             .collect();
         fixture.write(ids).await.expect("written");
-        let held = fixture.shard().await.primary.lock().await.versions.bytes();
+        let held = fixture.primary().await.order.lock().await.versions.bytes();
         assert!(held < 48 << 10, "round {round} holds {held} bytes");
     }
 }
@@ -469,7 +470,7 @@ async fn an_update_that_makes_a_document_too_large_for_a_message_is_refused() {
     let logged = fixture
         .shard()
         .await
-        .log
+        .log()
         .read(key(1), before, 1 << 20)
         .await;
     let logged = logged.expect("reads").records;

@@ -339,7 +339,6 @@ pub(crate) fn write_call() -> WriteCall {
         routing: Some("r".to_owned()),
         action,
         condition,
-        is_fresh_id: true,
     };
     let index = WriteAction::Index {
         source: Bytes::from_static(b"{}"),

@@ -109,7 +109,6 @@ impl Wire for WriteItem {
             routing,
             action,
             condition,
-            is_fresh_id,
         } = self;
         let action = match action {
             WriteAction::Index { source, create } => Action::Index(v1::Index {
@@ -124,7 +123,6 @@ impl Wire for WriteItem {
             routing: routing.clone(),
             action: Some(action),
             condition: condition_message(*condition),
-            is_fresh_id: *is_fresh_id,
         }
     }
 
@@ -135,7 +133,6 @@ impl Wire for WriteItem {
             routing,
             action,
             condition: wanted,
-            is_fresh_id,
         } = message;
         let action = match known(action, "WriteItem.action")? {
             Action::Index(v1::Index { source, create }) => WriteAction::Index { source, create },
@@ -147,7 +144,6 @@ impl Wire for WriteItem {
             routing,
             action,
             condition: condition(wanted)?,
-            is_fresh_id,
         })
     }
 }

@@ -40,37 +40,6 @@ async fn answers_stand_in_the_order_of_the_items() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_by_itself_is_told_as_one_of_several() {
-    let fixture = Fixture::new([index(1, &json!({}))]);
-    let fault = LeafFault::DiskFull { shard: shard(1, 0) };
-    fixture.leaf.faults.lock().insert(shard(1, 0), fault);
-    let mut num_refused = 0;
-    for id in (0..16).map(|n| n.to_string()).chain([String::new()]) {
-        let asked = || item("index-1", Some(&id));
-        let among = ingest(&fixture, vec![asked(), asked()]).await.remove(0);
-        let plain = IngestOptions::default();
-        let alone = fixture.root.ingest_one(asked(), &plain).await;
-        let shown = IngestOptions {
-            refresh: RefreshPolicy::Immediate,
-            ..IngestOptions::default()
-        };
-        let refreshed = fixture.root.ingest_one(asked(), &shown).await;
-        for told in [&alone, &refreshed] {
-            assert_eq!(told.index, among.index);
-            assert_eq!((&told.id, told.shard), (&among.id, among.shard));
-            let [told, among] = [told, &among].map(|result| result.outcome.as_ref().err());
-            assert_eq!(
-                told.map(ToString::to_string),
-                among.map(ToString::to_string)
-            );
-        }
-        num_refused += usize::from(alone.outcome.is_err());
-        assert_eq!(refreshed.forced_refresh, refreshed.outcome.is_ok());
-    }
-    assert!((2..17).contains(&num_refused), "{num_refused}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_shard_fails_its_items_only() {
     let fixture = Fixture::new([index(1, &json!({}))]);
     let fault = LeafFault::DiskFull { shard: shard(1, 0) };

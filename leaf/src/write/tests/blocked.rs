@@ -17,8 +17,14 @@ fn is_blocked(answer: &Result<WriteAnswer, LeafFault>) -> bool {
     items.all(|item| matches!(item, Err(WriteFault::Blocked { .. })))
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_block_is_settled_once_the_writes_before_it_have_ended() {
+    // On the only worker no other task runs until this one waits.
+    let test = tokio::spawn(settles_a_block());
+    test.await.expect("the test did not fail");
+}
+
+async fn settles_a_block() {
     let fixture = Fixture::start();
     let shard = fixture.shard().await;
     let fate = fixture.log.hold_next();
@@ -29,13 +35,18 @@ async fn a_block_is_settled_once_the_writes_before_it_have_ended() {
     let first = write(vec![put("a", "{}")]);
     soon(shard.pipeline.wait_for(|state| state.num_in_flight == 1)).await;
     // It came before the block and waits for its turn until there is one.
-    let primary = shard.primary.lock().await;
+    let primary = fixture.primary().await;
+    let order = primary.order.lock().await;
     let mut queued = Box::pin(fixture.leaf.write(call(vec![update("b", "{}", true)])));
     assert!(futures::poll!(&mut queued).is_pending());
+    // Its task takes it, and runs until it waits.
+    while !primary.pending.is_empty() {
+        tokio::task::yield_now().await;
+    }
     block(&fixture).await;
     let mut settling = Box::pin(fixture.leaf.write(call(Vec::new())));
     assert!(futures::poll!(&mut settling).is_pending());
-    drop(primary);
+    drop(order);
     assert!(is_blocked(&soon(queued).await));
     assert!(
         futures::poll!(&mut settling).is_pending(),
@@ -44,7 +55,7 @@ async fn a_block_is_settled_once_the_writes_before_it_have_ended() {
     fate.send(true).expect("held");
     let settled = soon(settling).await.expect("settled");
     assert!(settled.items.is_empty());
-    let next = shard.primary.lock().await.next;
+    let next = primary.order.lock().await.next;
     assert_eq!((shard.applier.next(), next), (SeqNo(1), SeqNo(1)));
     assert!(soon(first).await.expect("ends").is_ok());
     let batch = vec![put("a", "{}"), put("c", "{}")];

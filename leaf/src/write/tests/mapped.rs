@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
-use crate::LeafOptions;
 use crate::testing::{FaultyLog, index, search};
+use crate::{Leaf, LeafOptions};
 
 /// A coordinator that knows each change at once and tells no watcher.
 struct Silent {
@@ -110,7 +110,7 @@ async fn num_with(fixture: &Fixture, path: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_that_bring_fields_together_have_them_all() {
     let fixture = Fixture::start();
-    let before = fixture.shard().await.index.load().mapping.version;
+    let before = fixture.shard().await.schema.index.load().mapping.version;
     let items = vec![
         put("a", r#"{"a":1}"#),
         put("b", r#"{"b":2,"a":3}"#),
@@ -121,7 +121,7 @@ async fn documents_that_bring_fields_together_have_them_all() {
     assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
     fixture.leaf.refresh(key(1)).await.expect("refreshes");
     let shard = fixture.shard().await;
-    let index = shard.index.load_full();
+    let index = shard.schema.index.load_full();
     assert_eq!(index.mapping.version, before.next());
     let paths = [("a", 2), ("b", 1), ("c.d", 1), ("c.d.keyword", 1), ("e", 1)];
     for (path, count) in paths {
@@ -150,7 +150,7 @@ async fn a_call_that_asks_hears_what_it_brings_and_is_not_written() {
             assert_eq!(*outcome, Err(WriteFault::Unagreed { document }));
         }
     }
-    assert_eq!(shard.primary.lock().await.next, SeqNo(0));
+    assert_eq!(fixture.primary().await.order.lock().await.next, SeqNo(0));
     let fault = WriteFault::Document {
         kind: "mapper_parsing_exception".into(),
         reason: "in its turn".to_owned(),
@@ -167,7 +167,7 @@ async fn a_call_that_asks_hears_what_it_brings_and_is_not_written() {
     let answer = soon(fixture.leaf.write(again)).await.expect("answered");
     assert_eq!(answer.items[0], Err(fault));
     assert!(answer.items[1..].iter().all(Result::is_ok), "{answer:?}");
-    let mapping = Arc::clone(&shard.index.load().mapping);
+    let mapping = Arc::clone(&shard.schema.index.load().mapping);
     let fields: Vec<&str> = mapping.fields.keys().map(FieldPath::as_str).collect();
     assert_eq!(fields, ["m"]);
 }

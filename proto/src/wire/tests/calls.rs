@@ -189,15 +189,15 @@ fn action() -> impl Strategy<Value = WriteAction> {
 }
 
 pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
-    let item = (id(), of(text()), action(), condition(), any::<bool>()).prop_map(
-        |(id, routing, action, condition, is_fresh_id)| WriteItem {
-            id,
-            routing,
-            action,
-            condition,
-            is_fresh_id,
-        },
-    );
+    let item =
+        (id(), of(text()), action(), condition()).prop_map(|(id, routing, action, condition)| {
+            WriteItem {
+                id,
+                routing,
+                action,
+                condition,
+            }
+        });
     let refused = (any::<u32>(), write_fault()).prop_map(|(at, fault)| RefusedItem { at, fault });
     let idempotency = (any::<u128>(), any::<u64>())
         .prop_map(|(producer, sequence)| Idempotency { producer, sequence });

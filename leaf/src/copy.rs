@@ -1,0 +1,16 @@
+//! A copy of a shard: its states, what an open one holds, how operations are applied to it.
+//!
+//! Read [`registry`] for the states that a copy goes through, then [`shard`].
+
+pub(crate) mod applier;
+pub(crate) mod apply_threads;
+mod growth;
+pub(crate) mod lease;
+pub(crate) mod opening;
+pub(crate) mod pipeline;
+pub(crate) mod refresh;
+pub(crate) mod registry;
+pub(crate) mod schema;
+pub(crate) mod shard;
+
+pub(crate) use growth::bytes_of;

@@ -1,0 +1,121 @@
+//! Batches on their way from a copy's log to its index, and how certain the end of that log is.
+//!
+//! ```text
+//!  idle ── begin ──▶ in flight ── applied ──▶ idle
+//!                        │ failed, or its task panicked
+//!                        ▼
+//!                    uncertain ── log read again ──▶ idle, one reading later
+//!  any ── the log takes nothing more ──▶ lost, until a restart
+//!  any ── the copy is closed ──▶ closed: a replica begins no further batch
+//! ```
+//!
+//! Does: counts batches and remembers what became of them. Does not: read the log, lock the primary.
+//! Called by: the write path, the following of a primary, and whoever waits until nothing is on its way.
+//! Read first: [`Pipeline`].
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::copy::shard::Shard;
+
+/// The batches of one copy that are queued in its log and not yet applied.
+#[derive(Debug)]
+pub(crate) struct Pipeline(watch::Sender<PipelineState>);
+
+/// Where a pipeline stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PipelineState {
+    /// Batches queued in the log and not yet applied.
+    pub(crate) num_in_flight: usize,
+    /// A batch failed: what follows [`crate::write::WriteOrder::next`] in the log is unknown until it is read again.
+    pub(crate) is_uncertain: bool,
+    /// Times that the log was read again: what was ordered before may be lost, and its positions taken.
+    pub(crate) num_readings: u64,
+    /// The log takes nothing any more.
+    pub(crate) is_lost: bool,
+    /// The copy is being closed.
+    pub(crate) is_closed: bool,
+}
+
+impl Pipeline {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(PipelineState::default()))
+    }
+
+    pub(crate) fn state(&self) -> PipelineState {
+        *self.0.borrow()
+    }
+
+    /// Notes that the log was read again, to its end.
+    pub(crate) fn read_again(&self) {
+        self.0.send_modify(|state| {
+            state.num_readings += 1;
+            state.is_uncertain = false;
+        });
+    }
+
+    /// Notes that the log takes nothing any more.
+    pub(crate) fn lose(&self) {
+        self.0.send_modify(|state| state.is_lost = true);
+    }
+
+    /// Notes that the copy is being closed.
+    pub(crate) fn close(&self) {
+        self.0.send_modify(|state| state.is_closed = true);
+    }
+
+    /// Waits until `is_reached`; it is asked now, and whenever the state changes.
+    pub(crate) async fn wait_for(&self, mut is_reached: impl FnMut(PipelineState) -> bool) {
+        let mut states = self.0.subscribe();
+        // An error means that the sender is gone, and it lives in `self`.
+        drop(states.wait_for(|state| is_reached(*state)).await);
+    }
+}
+
+/// Counts a batch as in flight until dropped. A batch that is not known to be applied leaves the end of the log
+/// uncertain, also when its task panics.
+pub(crate) struct InFlight {
+    shard: Arc<Shard>,
+    is_applied: bool,
+}
+
+impl InFlight {
+    /// Counts one more batch.
+    pub(crate) fn begin(shard: &Arc<Shard>) -> Self {
+        let pipeline = &shard.pipeline.0;
+        pipeline.send_modify(|state| state.num_in_flight += 1);
+        Self {
+            shard: Arc::clone(shard),
+            is_applied: false,
+        }
+    }
+
+    /// As [`Self::begin`]; `None` once the copy is being closed.
+    pub(crate) fn begin_unless_closed(shard: &Arc<Shard>) -> Option<Self> {
+        let begins = |state: &mut PipelineState| {
+            let begins = !state.is_closed;
+            state.num_in_flight += usize::from(begins);
+            begins
+        };
+        shard.pipeline.0.send_if_modified(begins).then(|| Self {
+            shard: Arc::clone(shard),
+            is_applied: false,
+        })
+    }
+
+    /// Ends with what became of the batch.
+    pub(crate) fn end(mut self, is_applied: bool) {
+        self.is_applied = is_applied;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // No lock of the copy is taken here: who waits until nothing is in flight holds the primary.
+        self.shard.pipeline.0.send_modify(|state| {
+            state.num_in_flight -= 1;
+            state.is_uncertain |= !self.is_applied;
+        });
+    }
+}

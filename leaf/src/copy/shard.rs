@@ -1,0 +1,147 @@
+//! What every open copy has, whatever its role: its index, its log, what searches see of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use gleaner_engine::copy::ShardIndex;
+use gleaner_log::{LogError, ShardLog};
+use gleaner_model::{SeqNo, ShardKey};
+use gleaner_proto::read::ShardCounters;
+use parking_lot::Mutex;
+
+use crate::copy::applier::Applier;
+use crate::copy::apply_threads::ApplyThreads;
+use crate::copy::pipeline::{Pipeline, PipelineState};
+use crate::copy::refresh::RefreshSignals;
+use crate::copy::schema::CopySchema;
+use crate::lifecycle::flush::Flushes;
+use crate::lifecycle::scrubber::Checks;
+use crate::node::Node;
+use crate::read::views::Views;
+use crate::replicate::followers::Followers;
+use crate::replicate::snapshots::Snapshots;
+
+/// An open shard copy, without what its role adds: see [`crate::copy::registry::OpenCopy`].
+pub(crate) struct Shard {
+    pub(crate) key: ShardKey,
+    pub(crate) node: Arc<Node>,
+    pub(crate) schema: CopySchema,
+    pub(crate) applier: Applier,
+    /// Threads that apply operations.
+    pub(crate) applying: ApplyThreads,
+    /// Batches between the log and the index.
+    pub(crate) pipeline: Pipeline,
+    pub(crate) refreshes: RefreshSignals,
+    pub(crate) views: Views,
+    /// The copies that follow this one's log.
+    pub(crate) followers: Followers,
+    /// Durable commits that followers copy.
+    pub(crate) snapshots: Snapshots,
+    pub(crate) flushes: Flushes,
+    /// When its files were checked.
+    pub(crate) checks: Mutex<Checks>,
+    /// A round of maintenance is under way.
+    pub(crate) is_maintained: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+/// What the shard has done since it was opened.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) index: AtomicU64,
+    pub(crate) index_us: AtomicU64,
+    pub(crate) index_failed: AtomicU64,
+    pub(crate) delete: AtomicU64,
+    pub(crate) noop: AtomicU64,
+    pub(crate) query: AtomicU64,
+    pub(crate) query_us: AtomicU64,
+    pub(crate) fetch: AtomicU64,
+    pub(crate) fetch_us: AtomicU64,
+    pub(crate) get: AtomicU64,
+    pub(crate) refresh: AtomicU64,
+    pub(crate) flush: AtomicU64,
+}
+
+impl Counters {
+    /// Counts one more event that took `elapsed`.
+    pub(crate) fn add(count: &AtomicU64, time_us: &AtomicU64, elapsed: Duration) {
+        count.fetch_add(1, Ordering::Relaxed);
+        time_us.fetch_add(elapsed.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> ShardCounters {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ShardCounters {
+            index_total: get(&self.index),
+            index_time_ms: get(&self.index_us) / 1_000,
+            index_failed: get(&self.index_failed),
+            delete_total: get(&self.delete),
+            noop_total: get(&self.noop),
+            query_total: get(&self.query),
+            query_time_ms: get(&self.query_us) / 1_000,
+            fetch_total: get(&self.fetch),
+            fetch_time_ms: get(&self.fetch_us) / 1_000,
+            get_total: get(&self.get),
+            refresh_total: get(&self.refresh),
+            flush_total: get(&self.flush),
+        }
+    }
+}
+
+impl Shard {
+    /// Returns the log that the copy is a view of.
+    pub(crate) fn log(&self) -> &Arc<dyn ShardLog> {
+        &self.node.log
+    }
+
+    /// Returns the engine.
+    pub(crate) fn engine(&self) -> &Arc<ShardIndex> {
+        &self.applier.engine
+    }
+
+    /// Returns how many operations the follower lacks that is furthest behind; 0 where there is none.
+    pub(crate) fn replica_lag(&self) -> u64 {
+        let slowest = self.followers.slowest();
+        slowest.map_or(0, |slowest| self.applier.next().0.saturating_sub(slowest.0))
+    }
+
+    /// Waits until no batch is under way.
+    pub(crate) async fn wait_idle(&self) {
+        let is_idle = |state: PipelineState| state.num_in_flight == 0;
+        self.pipeline.wait_for(is_idle).await;
+    }
+
+    /// Stops the copy because its log takes nothing any more until the process is started again: it
+    /// goes on to serve what it shows, and is not opened anew.
+    pub(crate) fn lose_log(&self, error: &LogError) {
+        self.pipeline.lose();
+        self.applier
+            .stop(&format!("{error}; it serves what it shows until a restart"));
+    }
+
+    /// Waits until it is known what becomes of the operations that were ordered below `ordered` when the
+    /// log had been read again `num_readings` times; returns whether all of them are durable and applied.
+    pub(crate) async fn has_settled(&self, ordered: SeqNo, num_readings: u64) -> bool {
+        let is_applied = || self.applier.next() >= ordered;
+        let is_same = |state: PipelineState| state.num_readings == num_readings;
+        // A batch is applied, or the shard stopped, before it is counted out.
+        let is_known = |state: PipelineState| {
+            let is_lost = state.is_uncertain || self.applier.failure().is_some();
+            is_applied() || is_lost || !is_same(state)
+        };
+        self.pipeline.wait_for(is_known).await;
+        // In this order: others may have taken their positions since.
+        is_applied() && is_same(self.pipeline.state())
+    }
+
+    /// Returns whether searches see everything that was applied.
+    pub(crate) fn shows_all(&self) -> bool {
+        self.applier.next() == self.engine().view().generation().visible
+    }
+
+    /// Returns whether other leaves are to hold copies of the shard.
+    pub(crate) fn has_replicas(&self) -> bool {
+        self.schema.index.load().copies_of(self.key.shard).len() > 1
+    }
+}

@@ -1,0 +1,233 @@
+//! Durable commits of copies, and the trimming of their logs.
+//!
+//! Does: says when a commit is due, makes it, gives up the log below it. Does not: refresh.
+//! Called by: maintenance, roots, followers that copy files. Read first: [`Flushes`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use gleaner_engine::EngineError;
+use gleaner_engine::copy::{Checkpoint, ShardIndex};
+use gleaner_model::SeqNo;
+use gleaner_proto::LeafFault;
+use parking_lot::Mutex;
+
+use crate::copy::applier::with_causes;
+use crate::copy::registry::OpenCopy;
+use crate::copy::shard::Shard;
+use crate::fault::log_fault;
+use crate::replicate::followers::Retention;
+use crate::replicate::replica::Replica;
+use crate::write::{Primary, stopped};
+
+/// How far the durable commits of a copy reach, and when the next one is due.
+pub(crate) struct Flushes {
+    progress: Mutex<Progress>,
+    /// A commit is wanted that could not be made when it was due, or that an earlier version made without
+    /// checksums.
+    is_wanted: AtomicBool,
+}
+
+struct Progress {
+    committed: SeqNo,
+    /// The log was trimmed below this.
+    trimmed: SeqNo,
+    since: Instant,
+    /// Where the last round of maintenance found the applied operations, and since when.
+    idle_at: SeqNo,
+    idle_since: Instant,
+}
+
+impl Flushes {
+    /// Returns those of a copy whose last commit holds what is before `committed`, and whose log ends before
+    /// `next`.
+    pub(crate) fn new(committed: SeqNo, next: SeqNo) -> Self {
+        let now = Instant::now();
+        Self {
+            progress: Mutex::new(Progress {
+                committed,
+                trimmed: SeqNo(0),
+                since: now,
+                idle_at: next,
+                idle_since: now,
+            }),
+            is_wanted: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the position before which everything is durably committed.
+    pub(crate) fn committed(&self) -> SeqNo {
+        self.progress.lock().committed
+    }
+
+    /// Asks for a commit at the next chance, or takes that back.
+    pub(crate) fn set_wanted(&self, is_wanted: bool) {
+        self.is_wanted.store(is_wanted, Ordering::Release);
+    }
+
+    /// Returns whether a commit was asked for.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Acquire)
+    }
+
+    fn note_commit(&self, checkpoint: Checkpoint) {
+        self.set_wanted(false);
+        let mut progress = self.progress.lock();
+        progress.committed = progress.committed.max(checkpoint.next_seq_no);
+        progress.since = Instant::now();
+    }
+}
+
+impl Shard {
+    /// Returns whether the shard had no writes for long enough; `true` once per such time.
+    pub(crate) fn is_writer_idle(&self) -> bool {
+        let next = self.applier.next();
+        let mut progress = self.flushes.progress.lock();
+        let has_moved = progress.idle_at != next;
+        let idle_after = self.node.options.writer_idle;
+        let is_idle = !has_moved && progress.idle_since.elapsed() >= idle_after;
+        if has_moved || is_idle {
+            progress.idle_at = next;
+            progress.idle_since = Instant::now();
+        }
+        is_idle
+    }
+
+    /// Returns whether a durable commit is due.
+    pub(crate) fn is_flush_due(&self) -> bool {
+        let (next, options) = (self.applier.next(), &self.node.options);
+        let progress = self.flushes.progress.lock();
+        let waiting = next.0.saturating_sub(progress.committed.0);
+        self.flushes.is_wanted()
+            || waiting >= options.flush_operations
+            || (waiting > 0 && progress.since.elapsed() >= options.flush_interval)
+    }
+
+    /// Makes a durable commit by `commit`.
+    async fn commit(
+        self: &Arc<Self>,
+        commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
+    ) -> Result<(), LeafFault> {
+        let committing = Arc::clone(self);
+        let committed = tokio::task::spawn_blocking(move || commit(committing.engine())).await;
+        let committed = committed.map_err(|error| error.to_string());
+        let committed = committed.and_then(|done| done.map_err(|error| with_causes(&error)));
+        // An engine that failed to commit takes no more operations.
+        let checkpoint = committed.map_err(|reason| {
+            self.applier.stop(&reason);
+            stopped(self, &reason)
+        })?;
+        self.counters.flush.fetch_add(1, Ordering::Relaxed);
+        self.flushes.note_commit(checkpoint);
+        Ok(())
+    }
+
+    /// Gives up the log below a position.
+    async fn trim_below(&self, below: SeqNo) -> Result<(), LeafFault> {
+        if below <= self.flushes.progress.lock().trimmed {
+            return Ok(());
+        }
+        let trimmed = self.log().trim(self.key, below).await;
+        trimmed.map_err(|error| log_fault(self.key, &error))?;
+        self.flushes.progress.lock().trimmed = below;
+        Ok(())
+    }
+}
+
+impl OpenCopy {
+    /// Makes a durable commit and trims the log below it. A replica that shows less than it has applied
+    /// makes it when it comes to its next refresh.
+    pub(crate) async fn flush(&self) -> Result<(), LeafFault> {
+        match self {
+            Self::Primary(primary) => primary.commit(ShardIndex::commit).await,
+            Self::Replica(replica) => replica.flush().await,
+        }
+    }
+
+    /// Gives up the part of the log that is durably in the index and that no follower needs.
+    pub(crate) async fn trim(&self) -> Result<(), LeafFault> {
+        match self {
+            Self::Primary(primary) => primary.trim().await,
+            Self::Replica(replica) => replica.trim().await,
+        }
+    }
+
+    /// Closes the copy for good: what it has applied is made durable and its writer is closed.
+    pub(crate) async fn shut_down(&self) {
+        let shard = self.shard();
+        let has_failed = shard.applier.failure().is_some();
+        self.close().await;
+        if has_failed {
+            return;
+        }
+        let committed = match self {
+            Self::Primary(primary) => primary.commit(ShardIndex::close).await,
+            // What it has applied and does not show is left to its log: see `Replica::flush`.
+            Self::Replica(_) if !shard.shows_all() => Ok(()),
+            Self::Replica(replica) => replica.commit(ShardIndex::close).await,
+        };
+        if let Err(fault) = committed {
+            tracing::warn!(shard = %shard.key, %fault, "last durable commit failed; the log has it");
+        }
+    }
+}
+
+impl Primary {
+    async fn commit(
+        &self,
+        commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
+    ) -> Result<(), LeafFault> {
+        self.shard.commit(commit).await?;
+        self.trim().await
+    }
+
+    /// What is trimmed must be in the index; what is not yet visible is read back from memory.
+    async fn trim(&self) -> Result<(), LeafFault> {
+        let (shard, options) = (&self.shard, &self.node().options);
+        let retention = Retention {
+            patience: options.follower_patience,
+            max_bytes: options.follower_log_bytes,
+        };
+        let bytes_since = |position| shard.applier.bytes_since(position);
+        let (committed, now) = (shard.flushes.committed(), Instant::now());
+        let floor = (shard.followers).floor(committed, retention, now, bytes_since);
+        shard.trim_below(floor).await
+    }
+}
+
+impl Replica {
+    /// A replica commits only what it shows: opened again it then shows what its primary had come
+    /// to show, and not a state that no other copy passes through.
+    pub(crate) async fn flush(&self) -> Result<(), LeafFault> {
+        let shard = &self.shard;
+        let _pause = self.pause_steps().await;
+        let is_between_refreshes = !shard.shows_all();
+        shard.flushes.set_wanted(is_between_refreshes);
+        if shard.pipeline.state().is_closed || is_between_refreshes {
+            return Ok(());
+        }
+        self.commit(ShardIndex::commit).await
+    }
+
+    /// Makes a durable commit of everything it has applied, shown or not.
+    pub(crate) async fn commit_applied(&self) -> Result<(), LeafFault> {
+        let _pause = self.pause_steps().await;
+        self.commit(ShardIndex::commit).await
+    }
+
+    async fn commit(
+        &self,
+        commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
+    ) -> Result<(), LeafFault> {
+        self.shard.commit(commit).await?;
+        self.trim().await
+    }
+
+    /// One record stays, to compare with the primary's.
+    async fn trim(&self) -> Result<(), LeafFault> {
+        let committed = self.shard.flushes.committed();
+        let below = SeqNo(committed.0.saturating_sub(1));
+        self.shard.trim_below(below).await
+    }
+}

@@ -1,0 +1,298 @@
+//! The leaf's life: taking shards over from the cluster state, rounds of commits and expiry.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use gleaner_coordinator::Coordinator;
+use gleaner_engine::EngineError;
+use gleaner_engine::copy::ShardIndex;
+use gleaner_engine::document_cache::DocumentCache;
+use gleaner_engine::writer::IndexingMemory;
+use gleaner_log::ShardLog;
+use gleaner_machine::Probe;
+use gleaner_model::{ClusterState, IndexMeta, ShardKey};
+use tokio::sync::Semaphore;
+
+use crate::copy::applier::with_causes;
+use crate::copy::apply_threads::ApplyThreads;
+use crate::copy::opening::Opening;
+use crate::copy::registry::{CopyRegistry, CopyState, OpenCopy};
+use crate::copy::shard::Shard;
+use crate::lifecycle::healing::Damages;
+use crate::lifecycle::recovery::{Opener, PrimaryOpening};
+use crate::lifecycle::reopening::{ReleasedCopies, Retries};
+use crate::lifecycle::watermark;
+use crate::node::{Node, Role};
+use crate::read::search::Searcher;
+use crate::replicate::peers::{NoPeers, Peers};
+use crate::write::WriteResources;
+use crate::{Leaf, LeafOptions};
+
+/// Time between rounds of commits and expiry.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Replicas that copy files at once: more would only slow down each other and the searches.
+const MAX_COPIES: usize = 4;
+
+impl Leaf {
+    /// Starts a leaf without other leaves: see [`Leaf::start_with`].
+    ///
+    /// # Errors
+    /// When its threads cannot be started.
+    pub fn start(
+        options: LeafOptions,
+        coordinator: Arc<dyn Coordinator>,
+        log: Arc<dyn ShardLog>,
+    ) -> std::io::Result<Arc<Self>> {
+        Self::start_with(options, coordinator, log, Arc::new(NoPeers))
+    }
+
+    /// Starts a leaf that holds the shards that the cluster state gives its node, and follows the
+    /// changes of the state. It copies files and logs of shards from `peers`.
+    ///
+    /// # Errors
+    /// When its threads cannot be started. A shard that cannot be opened is reported by its state;
+    /// the others serve.
+    pub fn start_with(
+        options: LeafOptions,
+        coordinator: Arc<dyn Coordinator>,
+        log: Arc<dyn ShardLog>,
+        peers: Arc<dyn Peers>,
+    ) -> std::io::Result<Arc<Self>> {
+        let documents = Arc::new(DocumentCache::new(options.document_cache_bytes));
+        let indexing = IndexingMemory::new(options.indexing_memory_bytes);
+        let applying = ApplyThreads::of(options.search_threads);
+        let num_permits = options.search_threads.max(2);
+        let probe = Arc::new(Probe::new(Some(options.folder.clone())));
+        let first_snapshot = ((options.clock)().max(0) as u64) << 16;
+        let node = Arc::new(Node::new(options, coordinator, log, peers));
+        let copies = Arc::new(CopyRegistry::new(Arc::clone(&node)));
+        let searcher = Searcher::start(&node.options, Arc::clone(&copies))?;
+        let writes = Arc::new(WriteResources::new(&node.options));
+        let leaf = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            copies,
+            opener: Opener {
+                node: Arc::clone(&node),
+                indexing,
+                documents,
+                applying,
+                permits: Semaphore::new(num_permits),
+            },
+            searcher,
+            writes,
+            retries: Retries::default(),
+            released: ReleasedCopies::default(),
+            damages: Damages::default(),
+            copying: Semaphore::new(MAX_COPIES),
+            maintaining: Semaphore::new(num_permits),
+            probe,
+            next_snapshot: AtomicU64::new(first_snapshot),
+            node,
+        });
+        let node = &leaf.node;
+        node.spawn(Arc::clone(&leaf).follow_state());
+        node.spawn(Arc::clone(&leaf).maintain());
+        if node.options.scrub_rate > 0 {
+            node.spawn(Arc::clone(&leaf).scrub(node.options.scrub_rate));
+        }
+        Ok(leaf)
+    }
+
+    async fn follow_state(self: Arc<Self>) {
+        let mut states = self.node.coordinator.watch();
+        let mut is_first = true;
+        loop {
+            let state = Arc::clone(&states.borrow_and_update());
+            self.follow(&state);
+            if std::mem::take(&mut is_first) {
+                self.sweep(&state).await;
+            }
+            tokio::select! {
+                changed = states.changed() => if changed.is_err() { return },
+                () = self.node.stopped() => return,
+            }
+        }
+    }
+
+    /// Opens what is new, takes over what changed, removes what is gone.
+    fn follow(self: &Arc<Self>, state: &ClusterState) {
+        let known: Vec<(ShardKey, CopyState)> = {
+            let copies = self.copies.lock();
+            copies.iter().map(|(key, s)| (*key, s.clone())).collect()
+        };
+        for index in state.indices.values() {
+            self.open_missing(index);
+        }
+        for (key, copy) in known {
+            if self.node.role(state, key).is_none() {
+                self.remove(key);
+                continue;
+            }
+            if let (CopyState::Open(copy), Some(index)) = (copy, state.indices.get(&key.index))
+                && !Arc::ptr_eq(&copy.shard().schema.index.load(), index)
+            {
+                let shard = Arc::clone(copy.shard());
+                self.node.spawn(async move { shard.take_meta().await });
+            }
+        }
+    }
+
+    /// Opens the copies of `index` that this node is to hold and does not.
+    pub(crate) fn open_missing(self: &Arc<Self>, index: &Arc<IndexMeta>) {
+        let keys = index.shards();
+        let wanted = keys
+            .into_iter()
+            .filter(|key| self.node.role_in(index, key.shard).is_some());
+        for (key, opening) in self.copies.add(wanted) {
+            let (leaf, index) = (Arc::clone(self), Arc::clone(index));
+            self.node
+                .spawn(async move { leaf.open(key, index, opening).await });
+        }
+    }
+
+    /// Opens a copy whose state says so; a replica is kept until it is closed or has failed.
+    pub(crate) async fn open(
+        self: Arc<Self>,
+        key: ShardKey,
+        index: Arc<IndexMeta>,
+        opening: Arc<Opening>,
+    ) {
+        match self.node.role_in(&index, key.shard) {
+            Some(Role::Replica) => self.keep_replica(key, opening).await,
+            Some(Role::Primary) | None => self.open_primary(key, index, opening).await,
+        }
+    }
+
+    async fn open_primary(
+        self: &Arc<Self>,
+        key: ShardKey,
+        index: Arc<IndexMeta>,
+        opening: Arc<Opening>,
+    ) {
+        let opened = async {
+            let opening = PrimaryOpening::new(self, key, index, opening)?;
+            opening.agree().await?;
+            // An error means that the semaphore is closed, which nobody does.
+            let _permit = self.opener.permits.acquire().await;
+            match self.node.is_stopping() {
+                true => Err("the node stops".to_owned()),
+                false => opening.open().await,
+            }
+        };
+        let primary = match opened.await {
+            Ok(primary) => primary,
+            // What is not opened now is with the next start.
+            Err(_) if self.node.is_stopping() => return,
+            Err(reason) => {
+                self.end_opening(key, CopyState::Failed(reason.into()));
+                return;
+            }
+        };
+        // The state may have moved on while the copy was opened.
+        primary.shard.take_meta().await;
+        let open = CopyState::Open(OpenCopy::Primary(Arc::clone(&primary)));
+        if self.end_opening(key, open) {
+            self.node.spawn(Arc::clone(&primary).mend());
+            self.node.spawn(primary.refresh_periodically());
+        }
+    }
+
+    /// Ends an opening with the copy's new state; returns whether the copy is still wanted. One that is not
+    /// is removed.
+    pub(crate) fn end_opening(self: &Arc<Self>, key: ShardKey, state: CopyState) -> bool {
+        if let CopyState::Failed(reason) = &state {
+            tracing::error!(shard = %key, %reason, "shard cannot be opened; others go on");
+        }
+        match self.copies.end_opening(key, state) {
+            Ok(()) => true,
+            Err(state) => {
+                self.wipe(key, state);
+                false
+            }
+        }
+    }
+
+    async fn maintain(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(ROUND) => {}
+                () = self.node.stopped() => return,
+            }
+            for copy in self.copies.open() {
+                let shard = copy.shard();
+                shard.views.expire();
+                drop_files(shard.snapshots.expired());
+                self.begin_maintenance(copy);
+            }
+            self.set_gauges();
+            watermark::check(&*self.node.coordinator, &self.node.options).await;
+            self.reopen_failed();
+        }
+    }
+
+    /// Looks after a copy in the background, unless that is still being done: one whose disk is slow
+    /// must not keep the others waiting.
+    fn begin_maintenance(self: &Arc<Self>, copy: OpenCopy) {
+        let shard = Arc::clone(copy.shard());
+        if shard.is_maintained.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let leaf = Arc::clone(self);
+        self.node.spawn(async move {
+            // An error means that the semaphore is closed, which nobody does.
+            let permit = leaf.maintaining.acquire().await;
+            if !leaf.node.is_stopping() {
+                leaf.look_at_files(&shard).await;
+                copy.maintain().await;
+            }
+            drop(permit);
+            shard.is_maintained.store(false, Ordering::Release);
+        });
+    }
+}
+
+impl OpenCopy {
+    async fn maintain(&self) {
+        let shard = self.shard();
+        if shard.applier.failure().is_some() {
+            return;
+        }
+        if shard.engine().must_give_way() {
+            shard.on_engine(ShardIndex::give_way).await;
+        }
+        if shard.is_flush_due()
+            && let Err(fault) = self.flush().await
+        {
+            tracing::warn!(shard = %shard.key, %fault, "durable commit failed");
+        }
+        // Followers may have come further since the last commit.
+        if let Err(fault) = self.trim().await {
+            tracing::warn!(shard = %shard.key, %fault, "log was not trimmed");
+        }
+        if shard.is_writer_idle() {
+            let close = |engine: &ShardIndex| engine.close_writer_unless_merging().map(drop);
+            shard.on_engine(close).await;
+        }
+    }
+}
+
+impl Shard {
+    /// Does something that may block; an error stops the shard.
+    async fn on_engine<F>(self: &Arc<Self>, work: F)
+    where
+        F: FnOnce(&ShardIndex) -> Result<(), EngineError> + Send + 'static,
+    {
+        let working = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(working.engine())).await;
+        if let Ok(Err(error)) = done {
+            self.applier.stop(&with_causes(&error));
+        }
+    }
+}
+
+/// Drops what deletes files when it is dropped, where that may block.
+pub(crate) fn drop_files<T: Send + 'static>(held: T) {
+    drop(tokio::task::spawn_blocking(move || drop(held)));
+}

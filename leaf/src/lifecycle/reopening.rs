@@ -1,0 +1,166 @@
+//! Failed shards are opened again: a full disk or a failed merge must not need a restart.
+//!
+//! A copy whose engine failed serves what it shows and takes no writes. Once the disk has room it
+//! is closed and opened at its last durable commit, and its log is replayed: what was acknowledged
+//! is in the log. Attempts come after 1 s, 2 s, 4 s and so on, at most 10 min apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use gleaner_model::ShardKey;
+use parking_lot::Mutex;
+
+use crate::Leaf;
+use crate::copy::registry::{CopyState, OpenCopy};
+use crate::lifecycle::watermark::Disk;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// How long calls under way may hold a copy that is to be opened again.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// When copies that failed are tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Retries(Mutex<BTreeMap<ShardKey, Retry>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Retries {
+    /// Returns which of `failed` are due; copies that went well for a while are forgotten.
+    fn due(&self, failed: &BTreeSet<ShardKey>, now: Instant) -> Vec<ShardKey> {
+        let mut retries = self.0.lock();
+        retries.retain(|key, retry| failed.contains(key) || now < retry.at + retry.pause);
+        let mut due = Vec::new();
+        for key in failed {
+            let retry = retries.entry(*key).or_insert(Retry {
+                at: now + FIRST_PAUSE,
+                pause: FIRST_PAUSE,
+            });
+            if now >= retry.at {
+                retry.pause = (retry.pause * 2).min(LONGEST_PAUSE);
+                retry.at = now + retry.pause;
+                due.push(*key);
+            }
+        }
+        due
+    }
+}
+
+/// Presence of the engines of copies that were closed and may be in use for a while.
+#[derive(Debug, Default)]
+pub(crate) struct ReleasedCopies(Mutex<BTreeMap<ShardKey, Weak<()>>>);
+
+impl ReleasedCopies {
+    fn add(&self, key: ShardKey, presence: Weak<()>) {
+        self.0.lock().insert(key, presence);
+    }
+
+    /// Waits until nobody uses the copy of `key` that was released last.
+    ///
+    /// # Errors
+    /// When somebody still does after some time.
+    async fn freed(&self, key: ShardKey) -> Result<(), String> {
+        let patience = Instant::now() + RELEASE_PATIENCE;
+        while self.is_in_use(key) {
+            if Instant::now() >= patience {
+                return Err("its old copy is still in use".to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    fn is_in_use(&self, key: ShardKey) -> bool {
+        let mut released = self.0.lock();
+        let is_used = |presence: &Weak<()>| presence.strong_count() > 0;
+        let is_in_use = released.get(&key).is_some_and(is_used);
+        if !is_in_use {
+            released.remove(&key);
+        }
+        is_in_use
+    }
+}
+
+impl Leaf {
+    /// Opens again the failed copies whose time has come, unless the disk is full.
+    pub(crate) fn reopen_failed(self: &Arc<Self>) {
+        let options = &self.node.options;
+        if Disk::of(options).is_some_and(|disk| disk.is_flooded(options)) {
+            return;
+        }
+        for key in self.retries.due(&self.failed_copies(), Instant::now()) {
+            self.reopen(key);
+        }
+    }
+
+    fn failed_copies(&self) -> BTreeSet<ShardKey> {
+        let copies = self.copies.lock();
+        let has_failed = |state: &CopyState| match state {
+            CopyState::Open(copy) => {
+                let shard = copy.shard();
+                shard.applier.failure().is_some() && !shard.pipeline.state().is_lost
+            }
+            CopyState::Failed(_) => true,
+            CopyState::Opening(_) | CopyState::Closing => false,
+        };
+        let failed = copies.iter().filter(|(_, state)| has_failed(state));
+        failed.map(|(key, _)| *key).collect()
+    }
+
+    /// Closes a copy and opens it again, unless that is under way.
+    pub(crate) fn reopen(self: &Arc<Self>, key: ShardKey) {
+        let state = self.node.coordinator.state();
+        let Some(index) = state.indices.get(&key.index).cloned() else {
+            return;
+        };
+        let Some((before, opening)) = self.copies.begin_opening(key) else {
+            return;
+        };
+        let leaf = Arc::clone(self);
+        self.node.spawn(async move {
+            match leaf.release_state(key, before).await {
+                Ok(()) => leaf.open(key, index, opening).await,
+                Err(reason) => drop(leaf.end_opening(key, CopyState::Failed(reason.into()))),
+            }
+        });
+    }
+
+    /// Closes what a state holds, and waits until nobody uses the copy of `key` any more.
+    ///
+    /// # Errors
+    /// Why it is not free yet.
+    pub(crate) async fn release_state(
+        &self,
+        key: ShardKey,
+        state: CopyState,
+    ) -> Result<(), String> {
+        match state {
+            CopyState::Open(copy) => self.release(copy).await,
+            CopyState::Opening(_) | CopyState::Failed(_) | CopyState::Closing => {
+                self.released.freed(key).await
+            }
+        }
+    }
+
+    /// Closes a copy and waits until nobody uses it: two engines must not share its folder, and one
+    /// that lives on would write into it after it was removed. What it has leased out runs out first.
+    ///
+    /// # Errors
+    /// Why it is not free yet.
+    pub(crate) async fn release(&self, copy: OpenCopy) -> Result<(), String> {
+        copy.close().await;
+        let shard = copy.shard();
+        shard.applier.leases.show().wait().await;
+        let key = shard.key;
+        self.released.add(key, shard.engine().presence());
+        let dropped = tokio::task::spawn_blocking(move || drop(copy)).await;
+        dropped.map_err(|error| error.to_string())?;
+        self.released.freed(key).await
+    }
+}

@@ -1,0 +1,118 @@
+//! What a leaf says of its shards, and of its node.
+
+use std::sync::Arc;
+
+use gleaner_engine::copy::ShardStats;
+use gleaner_model::node_stats::{BudgetStats, NodeStats};
+use gleaner_model::{SeqNo, ShardKey};
+use gleaner_proto::node::NodeFault;
+use gleaner_proto::read::{ShardPhase, ShardState};
+
+use crate::Leaf;
+use crate::copy::applier::with_causes;
+use crate::copy::registry::{CopyState, OpenCopy};
+use crate::copy::shard::Shard;
+use crate::node::Role;
+
+impl Leaf {
+    /// Returns the state of each copy.
+    pub(crate) async fn states(&self) -> Vec<ShardState> {
+        let keys: Vec<ShardKey> = self.copies.lock().keys().copied().collect();
+        let mut states = Vec::with_capacity(keys.len());
+        for key in keys {
+            states.extend(self.state(key).await);
+        }
+        states
+    }
+
+    /// Returns the state of one copy, unless it is not here or is being removed.
+    async fn state(&self, key: ShardKey) -> Option<ShardState> {
+        loop {
+            let (phase, reason) = match self.copies.get(key)? {
+                CopyState::Open(copy) => {
+                    let state = state_of(&copy).await;
+                    if self.copies.is_open(&copy) {
+                        return Some(state);
+                    }
+                    // It was closed meanwhile: by now its state says what became of it.
+                    continue;
+                }
+                CopyState::Opening(opening) => (ShardPhase::Recovering, opening.progress()),
+                CopyState::Failed(reason) => (ShardPhase::Failed, reason.to_string()),
+                CopyState::Closing => return None,
+            };
+            let state = self.node.coordinator.state();
+            let is_primary = self.node.role(&state, key) == Some(Role::Primary);
+            return Some(closed_state(key, is_primary, phase, reason));
+        }
+    }
+
+    /// Returns what the node says of itself. It is read on a thread that may block: a file system on a network
+    /// may take long to answer.
+    pub(crate) async fn stats_of_node(&self) -> Result<NodeStats, NodeFault> {
+        let probe = Arc::clone(&self.probe);
+        let read = tokio::task::spawn_blocking(move || probe.read()).await;
+        let unread = |error: tokio::task::JoinError| NodeFault::Unreadable {
+            reason: error.to_string(),
+        };
+        Ok(NodeStats {
+            query_memory: Some(BudgetStats {
+                held_bytes: self.searcher.memory.held_bytes(),
+                limit_bytes: self.node.options.query_memory_bytes,
+            }),
+            ..read.map_err(unread)?
+        })
+    }
+}
+
+async fn state_of(copy: &OpenCopy) -> ShardState {
+    let shard = copy.shard();
+    let next = match copy {
+        OpenCopy::Primary(primary) => primary.order.lock().await.next,
+        OpenCopy::Replica(_) => shard.applier.next(),
+    };
+    let reading = Arc::clone(shard);
+    let stats = tokio::task::spawn_blocking(move || reading.engine().stats()).await;
+    let stats = match stats.map_err(|error| error.to_string()) {
+        Ok(Ok(stats)) => stats,
+        Ok(Err(error)) => unsized_stats(shard, &with_causes(&error)),
+        Err(reason) => unsized_stats(shard, &reason),
+    };
+    let (phase, reason) = match shard.applier.failure() {
+        Some(failure) => (ShardPhase::Failed, Some(failure.to_string())),
+        None => (ShardPhase::Started, copy.cut_off()),
+    };
+    ShardState {
+        shard: shard.key,
+        is_primary: copy.role() == Role::Primary,
+        phase,
+        reason,
+        generation: shard.engine().view().generation(),
+        max_seq_no: next.0.checked_sub(1).map(SeqNo),
+        committed: shard.flushes.committed(),
+        num_documents: stats.documents,
+        num_deleted: stats.deleted,
+        num_segments: stats.segments as u64,
+        store_bytes: stats.store_bytes,
+        log_bytes: 0,
+        counters: shard.counters.snapshot(),
+    }
+}
+
+/// Returns the figures of a copy whose folder cannot be read.
+fn unsized_stats(shard: &Shard, reason: &str) -> ShardStats {
+    tracing::warn!(shard = %shard.key, reason, "the size of a copy on disk is not known");
+    shard.engine().counts()
+}
+
+fn closed_state(
+    shard: ShardKey,
+    is_primary: bool,
+    phase: ShardPhase,
+    reason: String,
+) -> ShardState {
+    ShardState {
+        reason: Some(reason),
+        ..ShardState::empty(shard, is_primary, phase)
+    }
+}

@@ -1,0 +1,159 @@
+//! Posting lists by document numbers, and the way back from numbers to places.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use gleaner_engine::control::{Control, MemoryAccount};
+use gleaner_engine::postings::{Located, PageOf, locate, page};
+use gleaner_engine::{EngineError, View, statistics};
+use gleaner_model::SeqNo;
+use gleaner_proto::LeafFault;
+use gleaner_proto::postings::{
+    LocateAnswer, LocateCall, LocateSet, LocatedDocument, MAX_PAGE, PostingsAnswer, PostingsCall,
+};
+use gleaner_proto::search::ShardView;
+use gleaner_query::answer::LeafTimes;
+use gleaner_query::resolved::{Statistics, StatisticsRequest};
+
+use crate::read::search::{Searcher, are_stale, joined, mark_stale};
+
+impl Searcher {
+    pub(crate) async fn posting_lists(
+        &self,
+        call: PostingsCall,
+    ) -> Vec<Result<PostingsAnswer, LeafFault>> {
+        let started = Instant::now();
+        let deadline = started + call.remaining;
+        let asked: Vec<ShardView> = call.shards.iter().map(|list| list.shard).collect();
+        let targets = self.targets(&asked, deadline).await;
+        let are_stale = are_stale(&targets);
+        let lists = targets.iter().zip(&call.shards);
+        let lists: Vec<(Arc<View>, Option<SeqNo>)> = lists
+            .filter_map(|(target, list)| {
+                Some((Arc::clone(&target.as_ref().ok()?.view), list.after))
+            })
+            .collect();
+        let memory = self.query_memory();
+        let job = move |control: &Arc<Control>| {
+            let begun = Instant::now();
+            let one = |(view, after): &(Arc<View>, Option<SeqNo>)| {
+                one_page(view, (&call, *after), control, &memory)
+            };
+            let mut answers: Vec<_> = lists.iter().map(one).collect();
+            for answer in answers.iter_mut().flatten() {
+                answer.times = Some(times(started, begun));
+            }
+            answers
+        };
+        let mut answers = joined(targets, self.pool.run(deadline, job).await);
+        mark_stale(&mut answers, &are_stale, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
+    }
+
+    pub(crate) async fn locate_documents(
+        &self,
+        call: LocateCall,
+    ) -> Vec<Result<LocateAnswer, LeafFault>> {
+        let started = Instant::now();
+        let deadline = started + call.remaining;
+        let asked: Vec<ShardView> = call.shards.iter().map(|of| of.shard).collect();
+        let targets = self.targets(&asked, deadline).await;
+        let are_stale = are_stale(&targets);
+        let sets = targets.iter().zip(call.shards);
+        let sets: Vec<(Arc<View>, Vec<LocateSet>)> = sets
+            .filter_map(|(target, of)| Some((Arc::clone(&target.as_ref().ok()?.view), of.sets)))
+            .collect();
+        let outcome = if sets.iter().all(|(_, sets)| is_short(sets)) {
+            let control = Control::until(deadline);
+            let located = sets
+                .iter()
+                .map(|(view, sets)| in_view(view, sets, &control));
+            Ok(located.collect())
+        } else {
+            let job = move |control: &Arc<Control>| {
+                let begun = Instant::now();
+                let located = sets.iter().map(|(view, sets)| in_view(view, sets, control));
+                let mut answers: Vec<_> = located.collect();
+                for answer in answers.iter_mut().flatten() {
+                    answer.times = Some(times(started, begun));
+                }
+                answers
+            };
+            self.pool.run(deadline, job).await
+        };
+        let mut answers = joined(targets, outcome);
+        mark_stale(&mut answers, &are_stale, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
+    }
+}
+
+/// Returns whether nothing is to be looked up: the caller only asks what the shard shows.
+fn is_short(sets: &[LocateSet]) -> bool {
+    sets.iter().all(|set| set.documents.is_empty())
+}
+
+fn times(started: Instant, begun: Instant) -> LeafTimes {
+    LeafTimes {
+        queue: begun - started,
+        evaluate: begun.elapsed(),
+    }
+}
+
+fn one_page(
+    view: &Arc<View>,
+    (call, after): (&PostingsCall, Option<SeqNo>),
+    control: &Control,
+    memory: &Arc<MemoryAccount>,
+) -> Result<PostingsAnswer, EngineError> {
+    let wanted = PageOf {
+        field: &call.field,
+        term: &call.term,
+        after,
+        limit: call.limit.clamp(1, MAX_PAGE),
+        is_weighted: call.is_weighted,
+    };
+    let found = page(view, &wanted, control, memory)?;
+    let of_field = StatisticsRequest {
+        fields: BTreeMap::from([(call.field.clone(), BTreeSet::new())]),
+    };
+    let Statistics { mut fields, .. } = statistics::statistics(view, &of_field, control)?;
+    Ok(PostingsAnswer {
+        view: view.id(),
+        generation: view.generation(),
+        num_documents: view.num_documents(),
+        field: fields.remove(&call.field).unwrap_or_default(),
+        list: found.list,
+        is_last: found.is_last,
+        times: None,
+        may_be_stale: false,
+    })
+}
+
+fn in_view(
+    view: &Arc<View>,
+    sets: &[LocateSet],
+    control: &Control,
+) -> Result<LocateAnswer, EngineError> {
+    let as_answered = |located: Located| {
+        let Located { seq_no, place, tie } = located;
+        LocatedDocument { seq_no, place, tie }
+    };
+    let mut answered = Vec::with_capacity(sets.len());
+    for set in sets {
+        let located = locate(view, &set.documents, set.top, control)?;
+        answered.push(located.into_iter().map(as_answered).collect());
+    }
+    Ok(LocateAnswer {
+        view: view.id(),
+        generation: view.generation(),
+        num_documents: view.num_documents(),
+        sets: answered,
+        times: None,
+        may_be_stale: false,
+    })
+}

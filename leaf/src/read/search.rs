@@ -1,0 +1,464 @@
+//! The reading calls: views chosen, work handed to the pool, faults per shard.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use gleaner_engine::control::{Control, Ledger, MemoryAccount};
+use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
+use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
+use gleaner_engine::postings::places_of;
+use gleaner_engine::search::SearchEnv;
+use gleaner_engine::{EngineError, View, expand, explain, fetch, search, statistics};
+use gleaner_model::metric;
+use gleaner_proto::LeafFault;
+use gleaner_proto::search::{
+    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
+    FetchWhat, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+};
+use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
+use rayon::prelude::*;
+
+use crate::LeafOptions;
+use crate::copy::registry::CopyRegistry;
+use crate::copy::shard::{Counters, Shard};
+use crate::fault::{copy_fault, engine_fault, job_fault};
+use crate::read::get::document;
+use crate::read::pool::{Pool, PoolFault, caught};
+
+/// Looked up once: to find a metric takes longer than to record a value.
+static QUERY_SECONDS: LazyLock<metrics::Histogram> =
+    LazyLock::new(|| metrics::histogram!(metric::SHARD_QUERY_SECONDS.name));
+
+/// A copy to read.
+#[derive(Clone)]
+pub(crate) struct CopyView {
+    pub(crate) shard: Arc<Shard>,
+    pub(crate) view: Arc<View>,
+    /// What it shows may lack acknowledged writes. It is asked before the work begins: a copy that finds its
+    /// primary meanwhile still answers from what it had.
+    pub(crate) may_be_stale: bool,
+}
+
+/// A shard of a call with the view to read; or why it cannot be read.
+pub(crate) type Target = Result<CopyView, LeafFault>;
+
+/// Answers what is read of this node's copies.
+pub(crate) struct Searcher {
+    pub(super) copies: Arc<CopyRegistry>,
+    pub(crate) pool: Pool,
+    /// The account that all queries of the node draw on.
+    pub(crate) memory: Arc<MemoryAccount>,
+    pub(crate) filters: Arc<FilterCache>,
+    memory_per_query_bytes: u64,
+}
+
+impl Searcher {
+    /// Starts the threads that evaluate queries.
+    ///
+    /// # Errors
+    /// When they cannot be started.
+    pub(crate) fn start(options: &LeafOptions, copies: Arc<CopyRegistry>) -> std::io::Result<Self> {
+        Ok(Self {
+            copies,
+            pool: Pool::start(options.search_threads, options.search_queue)?,
+            memory: MemoryAccount::root("parent", options.query_memory_bytes),
+            filters: Arc::new(FilterCache::new(FilterCacheOptions {
+                budget_bytes: options.filter_cache_bytes,
+                ..FilterCacheOptions::default()
+            })),
+            memory_per_query_bytes: options.memory_per_query_bytes,
+        })
+    }
+
+    /// Finds the views that a call names; waits a little for shards that are being opened, for all at
+    /// once. For one that is behind it waits until the deadline if it is the only one asked, a moment
+    /// if others' answers would wait with it.
+    pub(crate) async fn targets(&self, asked: &[ShardView], deadline: Instant) -> Vec<Target> {
+        let now = Instant::now();
+        let patience = match asked.len() {
+            1 => deadline.saturating_duration_since(now),
+            _ => BEHIND_PATIENCE.min(deadline.saturating_duration_since(now) / 4),
+        };
+        let target = |asked: &ShardView| self.target(*asked, deadline, now + patience);
+        join_all(asked.iter().map(target)).await
+    }
+
+    /// Finds one view; one that is behind must show what is wanted by `shown_by`.
+    async fn target(&self, asked: ShardView, deadline: Instant, shown_by: Instant) -> Target {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let patience = (remaining / 2).min(OPENING_PATIENCE);
+        let copy = self.copies.copy(asked.shard, patience).await?;
+        let shard = Arc::clone(copy.shard());
+        let view = match asked.view {
+            None => {
+                copy.wake(Instant::now() + remaining / 2).await;
+                if let Some(wanted) = asked.at_least {
+                    shard.shows(wanted, shown_by).await?;
+                }
+                let view = shard.engine().view();
+                shard.views.keep(&view, deadline);
+                view
+            }
+            Some(id) => shard.views.find(id, deadline).ok_or({
+                LeafFault::ViewMissing {
+                    shard: asked.shard,
+                    view: id.0,
+                }
+            })?,
+        };
+        Ok(CopyView {
+            may_be_stale: copy.may_be_stale(),
+            shard,
+            view,
+        })
+    }
+
+    pub(crate) async fn count_statistics(
+        &self,
+        call: StatisticsCall,
+    ) -> Vec<Result<StatisticsAnswer, LeafFault>> {
+        let deadline = Instant::now() + call.remaining;
+        let targets = self.targets(&call.shards, deadline).await;
+        let request = call.request;
+        let num_terms: usize = request
+            .fields
+            .values()
+            .map(|terms| terms.len().max(1))
+            .sum();
+        let is_brief = num_terms * targets.len() <= FEW_LOOKUPS;
+        let are_stale = are_stale(&targets);
+        let count = move |view: &Arc<View>, control: &Control| {
+            let statistics = statistics::statistics(view, &request, control)?;
+            Ok(StatisticsAnswer {
+                view: view.id(),
+                generation: view.generation(),
+                statistics,
+                num_documents: Some(view.num_documents()),
+                may_be_stale: false,
+            })
+        };
+        let mut answers = self.each(targets, deadline, is_brief, count).await;
+        mark_stale(&mut answers, &are_stale, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
+    }
+
+    pub(crate) async fn expand_patterns(
+        &self,
+        call: ExpandCall,
+    ) -> Vec<Result<ExpandAnswer, LeafFault>> {
+        let deadline = Instant::now() + call.remaining;
+        let targets = self.targets(&call.shards, deadline).await;
+        let (requests, memory) = (call.requests, self.resources().memory);
+        self.each(targets, deadline, false, move |view, control| {
+            // The terms of all patterns are answered together.
+            let mut held = memory.reserve(0)?;
+            let candidates = requests
+                .iter()
+                .map(|request| expand::expand(view, request, control, &mut held));
+            let candidates = candidates.collect::<Result<_, _>>()?;
+            Ok(ExpandAnswer {
+                view: view.id(),
+                generation: view.generation(),
+                candidates,
+            })
+        })
+        .await
+    }
+
+    /// Does the same on each view, on the pool, and answers per shard.
+    async fn each<T, F>(
+        &self,
+        targets: Vec<Target>,
+        deadline: Instant,
+        is_brief: bool,
+        job: F,
+    ) -> Vec<Result<T, LeafFault>>
+    where
+        T: Send + 'static,
+        F: Fn(&Arc<View>, &Control) -> Result<T, EngineError> + Send + 'static,
+    {
+        let views: Vec<Arc<View>> = targets
+            .iter()
+            .filter_map(|target| Some(Arc::clone(&target.as_ref().ok()?.view)))
+            .collect();
+        let jobs = move |control: &Arc<Control>| {
+            let answers = views.iter().map(|view| job(view, control));
+            answers.collect::<Vec<_>>()
+        };
+        let outcome = if is_brief {
+            self.pool.run_brief(deadline, jobs).await
+        } else {
+            self.pool.run(deadline, jobs).await
+        };
+        joined(targets, outcome)
+    }
+
+    pub(crate) async fn search_shards(
+        &self,
+        call: SearchCall,
+    ) -> Vec<Result<ShardHits, LeafFault>> {
+        let started = Instant::now();
+        let deadline = started + call.remaining;
+        let targets = self.targets(&call.shards, deadline).await;
+        let readable: Vec<CopyView> = targets
+            .iter()
+            .filter_map(|target| target.as_ref().ok().cloned())
+            .collect();
+        let views: Vec<search::Target> = readable
+            .iter()
+            .map(|copy| search::Target {
+                key: copy.shard.key,
+                view: Arc::clone(&copy.view),
+            })
+            .collect();
+        let (query, resources) = (call.query, self.resources());
+        let is_brief = search::is_brief(&views, &query);
+        let asked = readable.clone();
+        let job = move |control: &Arc<Control>| {
+            let begun = Instant::now();
+            let mut answers = search::search(&views, &query, &resources.with(control));
+            for (copy, answer) in asked.iter().zip(&mut answers) {
+                if let Ok(hits) = answer {
+                    hits.may_be_stale = copy.may_be_stale;
+                    hits.unmatched = copy.shard.unmatched(&copy.view, (&query, hits), control);
+                }
+            }
+            let times = LeafTimes {
+                queue: begun - started,
+                evaluate: begun.elapsed(),
+            };
+            for answer in answers.iter_mut().flatten() {
+                answer.times = Some(times);
+            }
+            answers
+        };
+        let outcome = if is_brief {
+            self.pool.run_brief(deadline, job).await
+        } else {
+            self.pool.run(deadline, job).await
+        };
+        let took = started.elapsed();
+        QUERY_SECONDS.record(took);
+        for copy in readable {
+            let counters = &copy.shard.counters;
+            Counters::add(&counters.query, &counters.query_us, took);
+        }
+        joined(targets, outcome)
+    }
+
+    fn resources(&self) -> SearchResources {
+        SearchResources {
+            filters: Arc::clone(&self.filters),
+            memory: self.query_memory(),
+            pool: self.pool.rayon(),
+        }
+    }
+
+    /// Opens the account of one call.
+    pub(crate) fn query_memory(&self) -> Arc<MemoryAccount> {
+        let limit = self.memory_per_query_bytes;
+        self.memory.child(LeafFault::QUERY_ACCOUNT, limit)
+    }
+
+    pub(crate) async fn fetch_hits(
+        &self,
+        call: FetchCall,
+    ) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+        let started = Instant::now();
+        let deadline = started + call.remaining.max(FETCH_PATIENCE);
+        let asked: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
+        let targets = self.targets(&asked, deadline).await;
+        let what = call.what;
+        let is_short = is_short(&call.shards, &what);
+        let jobs: Vec<(Arc<View>, FetchHits)> = targets
+            .iter()
+            .zip(call.shards)
+            .filter_map(|(target, from)| Some((Arc::clone(&target.as_ref().ok()?.view), from.hits)))
+            .collect();
+        let ledger = match Ledger::open(&self.query_memory()) {
+            Ok(ledger) => Arc::new(ledger),
+            Err(error) => {
+                let refused = |asked: ShardView| Err(engine_fault(asked.shard, &error));
+                return asked.into_iter().map(refused).collect();
+            }
+        };
+        // What is fetched counts here until the answer has all of it.
+        let counted = Arc::clone(&ledger);
+        let fetch_one = move |(view, hits): &(Arc<View>, FetchHits), control: &Control| {
+            let spec = spec(&what, &counted);
+            Ok(match places(view, hits, control)? {
+                Some(places) => Ok(fetch::fetch(view, &places, &spec, control)?),
+                None => Err(view.id()),
+            })
+        };
+        let outcome = if is_short {
+            let control = Control::until(deadline);
+            caught(|| jobs.iter().map(|job| fetch_one(job, &control)).collect())
+        } else {
+            let rayon = self.pool.rayon();
+            let all = move |control: &Arc<Control>| {
+                let one = |job| fetch_one(job, control);
+                rayon.install(|| jobs.par_iter().map(one).collect())
+            };
+            self.pool.run(deadline, all).await
+        };
+        for copy in targets.iter().flatten() {
+            let counters = &copy.shard.counters;
+            Counters::add(&counters.fetch, &counters.fetch_us, started.elapsed());
+        }
+        let keys = asked.iter().map(|asked| asked.shard);
+        let answers = keys.zip(joined(targets, outcome));
+        let gone = |shard| move |ViewId(view)| LeafFault::ViewMissing { shard, view };
+        answers
+            .map(|(shard, answer)| answer?.map_err(gone(shard)))
+            .collect()
+    }
+
+    pub(crate) async fn explain_document(
+        &self,
+        call: ExplainCall,
+    ) -> Result<Option<ExplainAnswer>, LeafFault> {
+        let deadline = Instant::now() + call.remaining;
+        let CopyView { shard, view, .. } = self.target(call.shard, deadline, deadline).await?;
+        let (id, query) = (call.id, call.query);
+        let outcome = self
+            .pool
+            .run(deadline, move |control| {
+                let Some(stored) = view.find(&id)? else {
+                    return Ok(None);
+                };
+                let explained = explain::at_place(&view, stored.place, &query, control)?;
+                let (matched, explanation) = (explained.matched, explained.explanation);
+                let document = document(stored);
+                Ok::<_, EngineError>(Some(ExplainAnswer {
+                    matched,
+                    explanation,
+                    document,
+                }))
+            })
+            .await;
+        match outcome {
+            Ok(answer) => answer.map_err(|error| copy_fault(&shard, &error)),
+            Err(fault) => Err(job_fault(&shard, &fault)),
+        }
+    }
+}
+
+/// Longest time a search waits for a shard that is being opened, within half of its deadline: a new
+/// index opens in milliseconds, a long replay is not waited for.
+const OPENING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longest time that the shards of a call wait for one among them which does not show yet what is
+/// wanted, within a quarter of their time: it is asked again by itself then, and waited for. Some
+/// milliseconds are usual; it may be for ever where the primary is gone.
+const BEHIND_PATIENCE: Duration = Duration::from_millis(25);
+
+/// Least time a fetch is given: hits that were ranked in time are worth a short wait.
+const FETCH_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Terms times shards that are looked up on the caller's thread: some 5 µs each, in all segments.
+const FEW_LOOKUPS: usize = 64;
+
+/// Documents that are read on the caller's thread: some 30 µs each, about what a hand-over to the
+/// pool costs once, and all of them below the half millisecond that a runtime thread may be held.
+const SHORT_FETCH: usize = 10;
+
+/// Returns whether a fetch only reads a few documents back.
+fn is_short(shards: &[FetchFrom], what: &FetchWhat) -> bool {
+    let is_at_hand = |from: &FetchFrom| matches!(from.hits, FetchHits::Places(_));
+    shards.iter().map(|from| from.hits.len()).sum::<usize>() <= SHORT_FETCH
+        && shards.iter().all(is_at_hand)
+        && what.highlight.is_none()
+        && what.explain.is_none()
+        && what.fields.is_empty()
+}
+
+/// Returns where the hits stand in a view; `None` when one of them is not in it.
+fn places<'a>(
+    view: &View,
+    hits: &'a FetchHits,
+    control: &Control,
+) -> Result<Option<Cow<'a, [u64]>>, EngineError> {
+    Ok(match hits {
+        FetchHits::Places(places) => Some(Cow::Borrowed(places)),
+        FetchHits::Numbers(numbers) => places_of(view, numbers, control)?.map(Cow::Owned),
+    })
+}
+
+/// What an evaluation may use.
+struct SearchResources {
+    filters: Arc<FilterCache>,
+    memory: Arc<MemoryAccount>,
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl SearchResources {
+    fn with<'a>(&'a self, control: &'a Arc<Control>) -> SearchEnv<'a> {
+        let (filters, memory) = (&self.filters, &self.memory);
+        SearchEnv {
+            control,
+            filters,
+            memory,
+            pool: Some(&self.pool),
+        }
+    }
+}
+
+fn spec<'a>(what: &'a FetchWhat, ledger: &'a Ledger) -> FetchSpec<'a> {
+    FetchSpec {
+        docvalue_fields: &what.docvalue_fields,
+        fields: &what.fields,
+        highlight: what.highlight.as_ref().map(|what| HighlightSpec {
+            highlight: &what.highlight,
+            query: &what.query,
+            field_queries: &what.field_queries,
+        }),
+        explain: what.explain.as_deref(),
+        ledger: Some(ledger),
+    }
+}
+
+/// Returns of each target whether what it shows may lack acknowledged writes.
+pub(crate) fn are_stale(targets: &[Target]) -> Vec<bool> {
+    let is_stale = |target: &Target| target.as_ref().is_ok_and(|copy| copy.may_be_stale);
+    targets.iter().map(is_stale).collect()
+}
+
+/// Marks the answers of copies that may lack acknowledged writes.
+pub(crate) fn mark_stale<T>(
+    answers: &mut [Result<T, LeafFault>],
+    are_stale: &[bool],
+    mark: impl Fn(&mut T),
+) {
+    for (answer, is_stale) in answers.iter_mut().zip(are_stale) {
+        if let (Ok(answer), true) = (answer, is_stale) {
+            mark(answer);
+        }
+    }
+}
+
+/// Puts results back beside the shards that could be read, and faults beside the others.
+pub(crate) fn joined<T>(
+    targets: Vec<Target>,
+    outcome: Result<Vec<Result<T, EngineError>>, PoolFault>,
+) -> Vec<Result<T, LeafFault>> {
+    let mut results = outcome.map(Vec::into_iter);
+    let one = |target: Target| {
+        let shard = target?.shard;
+        match &mut results {
+            Err(fault) => Err(job_fault(&shard, fault)),
+            Ok(results) => match results.next() {
+                Some(result) => result.map_err(|error| copy_fault(&shard, &error)),
+                None => Err(LeafFault::Internal {
+                    shard: shard.key,
+                    reason: "the evaluation answered for fewer shards than it was asked".to_owned(),
+                }),
+            },
+        }
+    };
+    targets.into_iter().map(one).collect()
+}

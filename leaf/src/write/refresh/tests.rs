@@ -1,0 +1,137 @@
+//! What searches see of a shard that rests, and of one that does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::IndexSettings;
+use gleaner_proto::LeafClient as _;
+use gleaner_proto::read::GetCall;
+use gleaner_proto::search::{OpenViewsCall, ShardView};
+use gleaner_query::resolved::{Clause, Statistics};
+use serde_json::json;
+
+use crate::testing::{self, Fixture, PATIENCE, id, key, put, soon};
+
+/// Returns a leaf whose shard is due for a refresh every few milliseconds.
+async fn refreshed_often(change: impl Fn(&mut IndexSettings)) -> Fixture {
+    let fixture = Fixture::start();
+    fixture.shard().await;
+    fixture
+        .change(|state| {
+            let index = state.indices.get_mut(&key(1).index).expect("made");
+            let settings = &mut Arc::make_mut(index).settings;
+            settings.refresh_interval_ms = Some(10);
+            settings.search_idle_after_ms = 0;
+            change(settings);
+        })
+        .await;
+    fixture
+}
+
+/// Writes a document to a shard that rests: one of whose refreshes was left out.
+async fn resting() -> Fixture {
+    let fixture = refreshed_often(|_| {}).await;
+    let shard = fixture.shard().await;
+    soon(async {
+        while !shard.refreshes.read() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    fixture
+}
+
+async fn num_shown(fixture: &Fixture) -> u64 {
+    fixture.shard().await.engine().view().generation().visible.0
+}
+
+async fn num_found(fixture: &Fixture) -> u64 {
+    let newest = ShardView {
+        shard: key(1),
+        view: None,
+        at_least: None,
+    };
+    let call = testing::search(Clause::MatchAll, Statistics::default(), newest);
+    let answer = soon(fixture.leaf.search(call)).await.remove(0);
+    answer.expect("it can be searched").total
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_what_was_written_while_nobody_searched() {
+    let fixture = resting().await;
+    assert_eq!(num_shown(&fixture).await, 0, "nobody asked");
+    assert_eq!(num_found(&fixture).await, 1);
+    fixture.write(vec![put("b", "{}")]).await.expect("written");
+    // The rest before may not have ended yet, so a search may not have to wait.
+    soon(async { while num_found(&fixture).await < 2 {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_come_together_all_find_it() {
+    let fixture = resting().await;
+    let searches = (0..8).map(|_| num_found(&fixture));
+    let found = futures::future::join_all(searches).await;
+    assert_eq!(found, [1; 8]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_are_opened_show_it() {
+    let fixture = resting().await;
+    let call = OpenViewsCall {
+        shards: vec![key(1)],
+        holder: 1,
+        keep_alive: PATIENCE,
+    };
+    let opened = soon(fixture.leaf.open_views(call)).await.remove(0);
+    let pinned = opened.expect("there is room");
+    let shard = fixture.shard().await;
+    let view = shard
+        .views
+        .find(pinned.view, std::time::Instant::now())
+        .expect("it is kept");
+    assert_eq!(view.num_documents(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_what_searches_see_gets_it_too() {
+    let fixture = resting().await;
+    let get = GetCall {
+        shard: key(1),
+        ids: vec![id("a")],
+        realtime: false,
+        remaining: PATIENCE,
+    };
+    let read = soon(fixture.leaf.get(get)).await.expect("reads");
+    assert!(read.found[0].is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_whose_interval_is_declared_does_not_rest() {
+    let fixture = refreshed_often(|settings| {
+        let declared = &mut settings.declared;
+        declared.insert("index.refresh_interval".into(), json!("10ms"));
+    });
+    let fixture = fixture.await;
+    let shard = fixture.shard().await;
+    let mut visible = shard.applier.visible();
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let shown = visible.wait_for(|generation| generation.visible.0 > 0);
+    soon(shown).await.expect("it is open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_goes_on_where_no_refresh_can_be_made() {
+    let fixture = resting().await;
+    fixture.log.refuse_next();
+    let newest = ShardView {
+        shard: key(1),
+        view: None,
+        at_least: None,
+    };
+    let mut call = testing::search(Clause::MatchAll, Statistics::default(), newest);
+    // It does not wait for half of that.
+    call.remaining = 60 * PATIENCE;
+    let answer = soon(fixture.leaf.search(call)).await.remove(0);
+    assert_eq!(answer.expect("it can be searched").total, 0);
+}
