@@ -8,7 +8,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use gleaner_root::Root;
 use gleaner_root::point_in_time::Context;
 use parking_lot::Mutex;
 
@@ -33,7 +32,7 @@ pub(crate) struct ContextId<'a> {
 impl<'a> ContextId<'a> {
     /// Reads an id.
     pub(crate) fn of(text: &'a str) -> Self {
-        let context = Root::context_of(text);
+        let context = Context::of(text);
         Self { text, context }
     }
 }

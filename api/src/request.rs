@@ -155,7 +155,7 @@ impl Request {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let limits = self.root().limits();
+        let limits = self.root().cluster().limits();
         let read = self
             .parsed(&body, move |body| json::read(body, &limits))
             .await;
@@ -182,7 +182,7 @@ impl Request {
     /// # Errors
     /// As [`Request::parsed`].
     pub(crate) async fn query(&mut self, body: &Bytes) -> Result<Option<Query>, ApiError> {
-        let limits = self.root().limits();
+        let limits = self.root().cluster().limits();
         let parse = move |body: &[u8]| parse_query_body(body, &limits);
         self.parsed(body, parse).await
     }

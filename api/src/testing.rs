@@ -32,10 +32,11 @@ pub(crate) fn root_without_time() -> Arc<Root> {
 
 /// Takes all the memory of answers.
 pub(crate) fn all_memory(root: &Root) -> Vec<Held> {
-    let options = root.options();
+    let options = root.cluster().options();
     let num_queries = options.query_memory_bytes / options.memory_per_query_bytes;
     let all_of_one = |_| {
         let held = root
+            .accounts()
             .answer_memory()
             .reserve(options.memory_per_query_bytes as usize);
         held.expect("nobody else has any")

@@ -18,8 +18,11 @@ use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
 
+use crate::SharedParts;
 use crate::blocks::{self, Level};
-use crate::{Root, RootError, analyzers as registry, placing};
+use crate::cluster::ClusterView;
+use crate::visibility::Refresher;
+use crate::{RootError, analyzers as registry, placing};
 
 /// Sets the number of replicas of an index that says none.
 fn replicate(settings: &mut IndexSettings, replicas: u32) {
@@ -30,7 +33,24 @@ fn replicate(settings: &mut IndexSettings, replicas: u32) {
     );
 }
 
-impl Root {
+/// Changes indices, aliases and settings, by agreement with the coordinator.
+pub struct Admin {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) analyzers: Arc<crate::analyzers::Cache>,
+}
+
+impl Admin {
+    pub(crate) fn new(shared: &SharedParts, refresher: &Arc<Refresher>) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            refresher: Arc::clone(refresher),
+            analyzers: Arc::clone(&shared.analyzers),
+        }
+    }
+}
+
+impl Admin {
     /// Creates an index; its shards are opened by the leaves as soon as they hear of it.
     ///
     /// # Errors
@@ -48,14 +68,14 @@ impl Root {
             &registry::build(&new.settings)?,
         )?;
         let uuid = IndexUuid(rand::random());
-        let created_ms = self.now_ms();
+        let created_ms = self.cluster.now_ms();
         let state = self
             .change(|state| {
                 check_free(state, name.as_str())?;
                 for alias in new.aliases.keys() {
                     alias::check_free(alias, &name, state)?;
                 }
-                check_shards(state, &new, self.options.max_shards)?;
+                check_shards(state, &new, self.cluster.options.max_shards)?;
                 let NewIndex {
                     mut settings,
                     says_replicas,
@@ -63,7 +83,7 @@ impl Root {
                     aliases,
                 } = new.clone();
                 if !says_replicas {
-                    replicate(&mut settings, self.options.default_replicas);
+                    replicate(&mut settings, self.cluster.options.default_replicas);
                 }
                 // Its primaries are opened for the first time: see `leaf`.
                 let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
@@ -238,7 +258,7 @@ impl Root {
         .await?;
         if !is_closed {
             // A copy that cannot now does so by its own refresh interval.
-            self.show_all(shards.into_iter()).await;
+            self.refresher.show_all(shards.into_iter()).await;
         }
         Ok(())
     }
@@ -319,7 +339,7 @@ impl Root {
     where
         F: FnMut(&ClusterState) -> Result<Option<ClusterState>, RootError>,
     {
-        update::<RootError, F>(&*self.coordinator, change).await
+        update::<RootError, F>(&*self.cluster.coordinator, change).await
     }
 }
 

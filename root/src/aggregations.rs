@@ -15,6 +15,7 @@ use gleaner_query::answer::{AggregationResult, ShardHits};
 use gleaner_query::search::{SearchRequest, TrackTotal};
 use tokio::time::Instant;
 
+use crate::RootError;
 use crate::deadline::Deadline;
 use crate::memory::no_room;
 use crate::merge::HitMerger;
@@ -22,7 +23,7 @@ use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{Answer, Trip};
 use crate::search::CommonRequest;
-use crate::{Root, RootError};
+use crate::search::Searcher;
 
 /// Times that shards are asked again at most. Each time they look many times deeper, so that they have
 /// told all they hold long before.
@@ -48,7 +49,7 @@ pub(crate) struct ReducedAggregations {
     pub(crate) timed_out: bool,
 }
 
-impl Root {
+impl Searcher {
     /// Merges partial results and finishes them. Shards that hold more terms than they sent are asked
     /// again, until what they left out cannot change the answer; where they cannot be, the answer
     /// states the error of its counts.
@@ -94,9 +95,9 @@ impl Root {
             (merged, next) = count(Some(merged), recount.partials, again).await?;
         }
         let memory = asked.options.memory.clone();
-        let memory = memory.unwrap_or_else(|| self.answer_memory());
+        let memory = memory.unwrap_or_else(|| self.accounts.answer_memory());
         let ledger = memory.ledger()?;
-        let limits = (self.max_buckets(), Arc::clone(&ledger));
+        let limits = (self.cluster.max_buckets(), Arc::clone(&ledger));
         let finishing = Finishing::new(merged, plans, asked, limits);
         reduced.held = Some(ledger);
         reduced.results = finish(finishing, num_bytes, plans, trip.deadline).await?;

@@ -8,7 +8,8 @@ use gleaner_model::{IndexMeta, IndexSettings, IndexUuid};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::{Root, RootError};
+use crate::RootError;
+use crate::plan::Planner;
 
 /// Keeps the analyzers of each index until its analysis settings change.
 #[derive(Default)]
@@ -43,7 +44,7 @@ impl Cache {
     }
 }
 
-impl Root {
+impl Planner {
     /// Returns the analyzers of `index`, as its documents are written and its queries planned with.
     ///
     /// # Errors

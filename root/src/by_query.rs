@@ -1,16 +1,24 @@
 //! Deletes by query: pages of a scroll, each deleted under the condition that it has not changed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gleaner_proto::write::{Condition, WriteAction, WriteFault, WriteResult};
 use gleaner_query::answer::Hit;
 use gleaner_query::search::{SearchRequest, SourceFilter};
 
+use crate::RootError;
+use crate::SharedParts;
+use crate::cluster::ClusterView;
+use crate::ingest::Ingester;
 use crate::ingest::{IngestItem, IngestOptions, IngestResult};
 use crate::plan::Target;
+use crate::point_in_time::Contexts;
 use crate::search::SearchOptions;
+use crate::search::Searcher;
+use crate::tasks::Tasks;
 use crate::tasks::{Action, Origin};
-use crate::{Root, RootError};
+use crate::visibility::Refresher;
 
 /// Longest pause after a page, however low the rate.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3_600);
@@ -71,7 +79,34 @@ pub struct ByQueryFailure {
     pub error: RootError,
 }
 
-impl Root {
+/// Deletes the documents that a query finds.
+pub struct DeleteByQuery {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) searcher: Arc<Searcher>,
+    pub(crate) contexts: Arc<Contexts>,
+    pub(crate) ingester: Arc<Ingester>,
+    pub(crate) refresher: Arc<Refresher>,
+}
+
+impl DeleteByQuery {
+    pub(crate) fn new(
+        shared: &SharedParts,
+        contexts: &Arc<Contexts>,
+        ingester: &Arc<Ingester>,
+    ) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            tasks: Arc::clone(&shared.tasks),
+            searcher: Arc::clone(&contexts.searcher),
+            contexts: Arc::clone(contexts),
+            ingester: Arc::clone(ingester),
+            refresher: Arc::clone(&ingester.refresher),
+        }
+    }
+}
+
+impl DeleteByQuery {
     /// Deletes what a query finds: each document as the query saw it, or not at all.
     ///
     /// # Errors
@@ -88,7 +123,7 @@ impl Root {
     ) -> Result<ByQueryReport, RootError> {
         let named = (Action::DeleteByQuery, target.name());
         let work = self.delete_all(target, request);
-        self.as_task(named, origin, work).await
+        self.tasks.as_task(named.0, named.1, origin, work).await
     }
 
     async fn delete_all(
@@ -102,15 +137,18 @@ impl Root {
             requests_per_second: rate,
             ..ByQueryReport::default()
         };
-        let deadline = self.deadline_of(&request.search);
-        let pinned = self.pin(target, request.keep_alive, deadline).await?;
-        let held = self.hold(pinned);
+        let deadline = self.searcher.deadline_of(&request.search);
+        let pinned = self
+            .contexts
+            .pin(target, request.keep_alive, deadline)
+            .await?;
+        let held = self.contexts.hold(pinned);
         let outcome = self.delete_pages(held.state(), request, &mut report);
         let outcome = outcome.await;
         drop(held);
         outcome?;
         if request.is_refreshed {
-            self.refresh(target).await?;
+            self.refresher.refresh(target).await?;
         }
         report.took = started.elapsed();
         Ok(report)
@@ -122,7 +160,7 @@ impl Root {
         request: &ByQueryRequest,
         report: &mut ByQueryReport,
     ) -> Result<(), RootError> {
-        let now_ms = Some(self.now_ms());
+        let now_ms = Some(self.cluster.now_ms());
         let mut options = SearchOptions {
             refuse_partial: true,
             now_ms,
@@ -131,12 +169,17 @@ impl Root {
         let mut left = request.max_docs.unwrap_or(usize::MAX);
         while left > 0 {
             let page = page_search(request, left);
-            let deadline = self.deadline_of(&page);
-            let mut plans = self.plans_of(state)?;
-            let search = self.search_plans(&mut plans, &page, &options, deadline);
-            let answer = self.renewed(state, deadline, search).await;
-            let look_up = || self.plans_of(state).map(drop);
-            let mut response = self.unless_vanished(answer, deadline, look_up).await?;
+            let deadline = self.searcher.deadline_of(&page);
+            let mut plans = self.contexts.plans_of(state)?;
+            let search = self
+                .searcher
+                .search_plans(&mut plans, &page, &options, deadline);
+            let answer = self.contexts.renewed(state, deadline, search).await;
+            let look_up = || self.contexts.plans_of(state).map(drop);
+            let mut response = self
+                .cluster
+                .unless_vanished(answer, deadline, look_up)
+                .await?;
             if report.batches == 0 {
                 let matches = response.total.map_or(0, |total| total.value);
                 report.total = matches.min(left as u64);
@@ -179,7 +222,9 @@ impl Root {
         while left > longest {
             tokio::time::sleep(longest).await;
             left -= longest;
-            self.renew(state, self.deadline_of(&request.search)).await?;
+            self.contexts
+                .renew(state, self.searcher.deadline_of(&request.search))
+                .await?;
         }
         tokio::time::sleep(left).await;
         Ok(())
@@ -197,7 +242,7 @@ impl Root {
             timeout: request.search.timeout,
             ..IngestOptions::default()
         };
-        let results = self.ingest(items, &options).await;
+        let results = self.ingester.ingest(items, &options).await;
         let mut is_ended = false;
         for IngestResult {
             index, id, outcome, ..

@@ -41,15 +41,20 @@ use gleaner_query::resolved::{Clause, Statistics, StatisticsRequest};
 use gleaner_query::search::SearchRequest;
 use tokio::time::Instant;
 
+use crate::RootError;
+use crate::SharedParts;
+use crate::cluster::ClusterView;
 use crate::memory::no_room;
 use crate::merge::HitMerger;
 use crate::plan::{IndexPlan, PlannedShard, Resolved};
 use crate::response::{SearchResponse, ShardFailure};
+use crate::scatter::Scatterer;
 use crate::scatter::{Answers, Trip, failure};
+use crate::search::Searcher;
 use crate::search::{CommonRequest, MAX_RESTARTS, wanted_hits};
 use crate::statistics::needs_scores;
 use crate::waterfall::Numbers;
-use crate::{Root, RootError, RootOptions};
+use crate::work::Workers;
 
 use cache::TermLists;
 use lists::ShardLists;
@@ -64,25 +69,34 @@ const MAX_LISTS: usize = 8_192;
 /// Part of the memory for all searches by terms that one may take.
 const SHARE_OF_ONE: u64 = 4;
 
-/// What searches by terms share.
-pub(crate) struct Means {
+/// Searches that are scattered by terms.
+pub(crate) struct TermScatter {
+    pub(crate) cluster: Arc<ClusterView>,
+    scatterer: Arc<Scatterer>,
+    statistics: Arc<crate::statistics::Cache>,
+    workers: Arc<Workers>,
     /// Lists that were asked for before.
     lists: TermLists,
-    /// Bytes of lists that they hold.
+    /// Bytes of lists that the searches hold.
     memory: Arc<MemoryAccount>,
 }
 
-impl Means {
-    pub(crate) fn new(options: &RootOptions) -> Self {
+impl TermScatter {
+    pub(crate) fn new(shared: &SharedParts, scatterer: &Arc<Scatterer>) -> Self {
+        let options = &shared.cluster.options;
         let max_bytes = options.term_lists_memory_bytes;
         Self {
             lists: TermLists::new(options.term_lists_cache_bytes),
             memory: MemoryAccount::root("posting lists", max_bytes),
+            cluster: Arc::clone(&shared.cluster),
+            scatterer: Arc::clone(scatterer),
+            statistics: Arc::clone(&shared.statistics),
+            workers: Arc::clone(&shared.workers),
         }
     }
 }
 
-impl Root {
+impl Searcher {
     /// Goes once from lists to hits; `None` when it must be begun again.
     pub(crate) async fn pass_by_terms(
         &self,
@@ -92,6 +106,7 @@ impl Root {
         num_restarts: usize,
     ) -> Result<Option<SearchResponse>, RootError> {
         let (mut answers, statistics) = self
+            .by_terms
             .query_by_terms(plans, asked, trip, num_restarts)
             .await?;
         let is_gone =
@@ -119,7 +134,9 @@ impl Root {
         self.gather(plans, (answers, merged), &asked, (trip, may_restart))
             .await
     }
+}
 
+impl TermScatter {
     /// Returns the answers of all shards, with the numbers that their scores are made of.
     async fn query_by_terms(
         &self,
@@ -132,8 +149,8 @@ impl Root {
         check::check(plans, request, asked.options)?;
         let wanted = wanted(plans, needs_scores(request))?;
         check_number(plans, &wanted)?;
-        let share = self.options.term_lists_memory_bytes / SHARE_OF_ONE;
-        let memory = self.terms.memory.child("posting lists of a search", share);
+        let share = self.cluster.options.term_lists_memory_bytes / SHARE_OF_ONE;
+        let memory = self.memory.child("posting lists of a search", share);
         let paging = Paging::new(memory);
         let may_guess = num_restarts == 0;
         let asking = Instant::now();

@@ -9,16 +9,17 @@ use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
 use gleaner_query::search::SearchRequest;
 use tokio::time::Instant;
 
+use crate::RootError;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
+use crate::plan::Planner;
 use crate::resolve::Expansions;
 use crate::scatter::{Answer, Trip};
-use crate::{Root, RootError};
 use cache::CachedExpansion;
 
 pub(crate) use cache::Cache;
 
-impl Root {
+impl Planner {
     /// Resolves the queries of all plans, asking the shards what scored patterns stand for, unless
     /// that is remembered and `may_guess`. Shards that were asked are bound to the moment they
     /// answered from, those that were not are expected to be of the one remembered; those that failed
@@ -117,6 +118,7 @@ impl Root {
             .map(|at| Arc::new(std::mem::take(&mut expansions[*at].wanted)))
             .collect();
         let gathered = self
+            .scatterer
             .scatter(&asked, trip, Phase::Expand, |call| {
                 let expand = ExpandCall {
                     shards: call.shards,

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use gleaner_proto::search::{ExplainAnswer, ExplainCall};
 use gleaner_query::search::SearchRequest;
 
+use crate::RootError;
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::plan::{PlannedShard, Target};
 use crate::read::GetRequest;
+use crate::read::Reader;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::{CommonRequest, SearchOptions, shard_query};
-use crate::{Root, RootError};
 
-impl Root {
+impl Reader {
     /// Explains the score of one document under a query; `None` when there is no such document.
     ///
     /// # Errors
@@ -23,21 +24,25 @@ impl Root {
         get: &GetRequest,
         request: &SearchRequest,
     ) -> Result<(String, Option<ExplainAnswer>), RootError> {
-        let (index, asked_shard, id) = self.locate(get)?;
-        let deadline = Deadline::after(self.default_timeout());
-        let mut plans = self.targets(&Target {
+        let (index, asked_shard, id) = self.cluster.locate(get)?;
+        let deadline = Deadline::after(self.cluster.default_timeout());
+        let mut plans = self.planner.targets(&Target {
             expression: Some(get.index.clone()),
             ..Target::default()
         })?;
-        let now_ms = self.now_ms();
+        let now_ms = self.cluster.now_ms();
         let request = SearchRequest {
             explain: true,
             ..request.clone()
         };
         let mut trip = Trip::new(deadline);
-        self.resolve_all(&mut plans, (&request, now_ms, false), &mut trip)
+        self.planner
+            .resolve_all(&mut plans, (&request, now_ms, false), &mut trip)
             .await?;
-        let counted = self.counted(&mut plans, (&request, false), &mut trip).await;
+        let counted = self
+            .searcher
+            .counted(&mut plans, (&request, false), &mut trip)
+            .await;
         let options = SearchOptions::default();
         let asked = CommonRequest {
             request: &request,
@@ -49,7 +54,7 @@ impl Root {
         let mut shards = plans[0].shards.iter();
         let planned = shards.find(|shard| shard.shard == asked_shard).cloned();
         let planned = planned.unwrap_or_else(|| PlannedShard::newest(asked_shard, None));
-        let mut slot = Slot::new(0, &planned, self.leaves.copies(asked_shard));
+        let mut slot = Slot::new(0, &planned, self.cluster.leaves.copies(asked_shard));
         keep_order(&mut slot);
         let round = Round {
             phase: Phase::Query,
@@ -67,13 +72,14 @@ impl Root {
             async move { vec![call.located.client.explain(explain).await] }
         };
         let (mut outcomes, _) = self
+            .scatterer
             .race(&plans, round, &mut trip, (explain, |_, _, _| ()))
             .await;
         let outcome = outcomes.pop();
         let none = || RootError::Internal("no answer".to_owned());
         match outcome.ok_or_else(none)? {
             Ok(answer) => Ok((index.name.to_string(), answer.value)),
-            Err(failure) => Err(match self.refusal(&failure.fault, deadline).await {
+            Err(failure) => Err(match self.cluster.refusal(&failure.fault, deadline).await {
                 Some(refused) => refused(index.name.to_string()),
                 None => failure.fault.into(),
             }),

@@ -20,14 +20,15 @@ use gleaner_query::mapping::stored_fields;
 use gleaner_query::search::{FieldFormat, SearchRequest};
 use gleaner_query::source::SourceFault;
 
+use crate::RootError;
 use crate::health::Phase;
 use crate::memory::Held;
 use crate::merge::Ranked;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
+use crate::search::Searcher;
 use crate::search::{CommonRequest, shard_query};
-use crate::{Root, RootError};
 use hit::Joiner;
 use of_leaf::{ShardWinners, fetch_from};
 
@@ -58,7 +59,7 @@ impl Fetched {
     }
 }
 
-impl Root {
+impl Searcher {
     /// Fetches the content of the winners.
     pub(crate) async fn fetch(
         &self,
@@ -83,7 +84,10 @@ impl Root {
             let wanted = wanted_by(&wanted, &call);
             async move { fetch_from(&wanted, call, what).await }
         };
-        let (outcomes, _) = self.race(plans, round, trip, (fetch, |_, _, _| ())).await;
+        let (outcomes, _) = self
+            .scatterer
+            .race(plans, round, trip, (fetch, |_, _, _| ()))
+            .await;
         let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
         let mut fetched = Fetched::default();
         let mut num_bytes_fetched = 0;
@@ -99,7 +103,9 @@ impl Root {
             }
         }
         let memory = &asked.options.memory;
-        let memory = memory.clone().unwrap_or_else(|| self.answer_memory());
+        let memory = memory
+            .clone()
+            .unwrap_or_else(|| self.accounts.answer_memory());
         fetched.held = Some(memory.reserve(num_bytes_fetched)?);
         let joiner = Joiner::new(plans, asked)?;
         let by = trip.deadline.fetch_by();
@@ -134,7 +140,7 @@ impl Root {
     /// Returns the slot of a shard: the copy that ranked it first, then the others.
     fn fetch_slot<'a>(&self, wanted: &ShardWinners<'a>) -> Slot<'a, Vec<FetchedHit>> {
         let shard = wanted.shard;
-        let mut slot = Slot::new(wanted.plan, shard, self.leaves.copies(shard.shard));
+        let mut slot = Slot::new(wanted.plan, shard, self.cluster.leaves.copies(shard.shard));
         keep_order(&mut slot);
         slot
     }

@@ -21,9 +21,13 @@ pub(crate) use id_source::IdSource;
 pub(crate) use identity::Keys;
 pub use parts::{Parts, Shown};
 
+use crate::RootError;
+use crate::SharedParts;
+use crate::admin::Admin;
 use crate::blocks::{self, Level};
+use crate::cluster::ClusterView;
 use crate::visibility::CopyOutcome;
-use crate::{Root, RootError};
+use crate::visibility::Refresher;
 
 /// One write as the client asked for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +132,30 @@ impl Placement {
     }
 }
 
-impl Root {
+/// Writes documents.
+pub struct Ingester {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) analyzers: Arc<crate::analyzers::Cache>,
+    pub(crate) ids: IdSource,
+    pub(crate) keys: Keys,
+}
+
+impl Ingester {
+    pub(crate) fn new(shared: &SharedParts, admin: &Arc<Admin>) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            admin: Arc::clone(admin),
+            refresher: Arc::clone(&admin.refresher),
+            analyzers: Arc::clone(&shared.analyzers),
+            ids: IdSource::new(),
+            keys: Keys::default(),
+        }
+    }
+}
+
+impl Ingester {
     /// Applies writes, shard by shard in parallel, and answers in the order of `items`; each item
     /// succeeds or fails by itself.
     ///
@@ -145,7 +172,7 @@ impl Root {
         results
     }
 
-    /// As [`Root::ingest`], of a request's next part; nothing is refreshed, see [`Root::show_parts`].
+    /// As [`Ingester::ingest`], of a request's next part; nothing is refreshed, see [`Ingester::show_parts`].
     ///
     /// # Cancel safety
     /// A dropped future may still have written: treat the outcome as unknown.
@@ -214,7 +241,7 @@ impl Root {
         let id = match (named, key) {
             (Some(id), _) => id,
             (None, Some(key)) => DocumentId::parse(&id_source::id_of_key(key, at))?,
-            (None, None) => DocumentId::parse(&self.ids.next(self.now_ms()))?,
+            (None, None) => DocumentId::parse(&self.ids.next(self.cluster.now_ms()))?,
         };
         if routing.is_none() && index.mapping.routing_required {
             return Err(RootError::Write(WriteFault::Document {
@@ -244,7 +271,7 @@ impl Root {
         &self,
         item: &IngestItem,
     ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
-        let state = self.state();
+        let state = self.cluster.state();
         if let Some(found) = names::resolve_write(&item.index, &state)? {
             if item.require_alias && found.meta.name.as_str() == item.index {
                 return Err(missing_alias(&item.index));
@@ -254,7 +281,7 @@ impl Root {
         if item.require_alias {
             return Err(missing_alias(&item.index));
         }
-        if !self.options.auto_create_index || !makes_index(item) {
+        if !self.cluster.options.auto_create_index || !makes_index(item) {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
         // In a box, as what is rare makes the future of each write large.
@@ -264,13 +291,14 @@ impl Root {
 
     async fn create_missing(&self, name: &str) -> Result<Arc<IndexMeta>, RootError> {
         match self
+            .admin
             .create_index(name, crate::admin::NewIndex::default())
             .await
         {
             Ok(index) => Ok(index),
             // Someone else was faster: that index is as good.
             Err(RootError::IndexExists { .. }) => {
-                let state = self.state();
+                let state = self.cluster.state();
                 let index = state.index_named(name).cloned();
                 index.ok_or_else(|| RootError::IndexNotFound(name.to_owned()))
             }

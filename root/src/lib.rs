@@ -12,8 +12,8 @@ pub mod analyzers;
 pub mod blocks;
 pub mod by_query;
 mod by_term;
+pub mod cluster;
 pub mod deadline;
-mod dynamic;
 pub mod error;
 mod expansion;
 mod explain;
@@ -50,8 +50,21 @@ use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
-use gleaner_model::{ClusterState, NodeId};
+use gleaner_model::NodeId;
 use gleaner_query::limits::Limits;
+
+use admin::Admin;
+use by_query::DeleteByQuery;
+use cluster::ClusterView;
+use ingest::Ingester;
+use memory::Accounts;
+use plan::Planner;
+use point_in_time::Contexts;
+use read::Reader;
+use scatter::Scatterer;
+use search::Searcher;
+use tasks::Tasks;
+use visibility::Refresher;
 
 pub use error::RootError;
 pub use leaves::{LeafHandle, Leaves};
@@ -87,7 +100,7 @@ pub struct RootOptions {
     /// One of them may hold a quarter.
     pub term_lists_memory_bytes: u64,
     /// Bytes that all answers together may hold, from what is fetched to what is written to clients; default
-    /// 1 GiB. In one process with a leaf, its queries draw on the same ([`Root::sharing`]).
+    /// 1 GiB. In one process with a leaf, its queries draw on the same ([`Accounts::sharing`]).
     pub query_memory_bytes: u64,
     /// Bytes that one answer may hold; default 256 MiB.
     pub memory_per_query_bytes: u64,
@@ -116,25 +129,52 @@ impl Default for RootOptions {
     }
 }
 
+/// What several parts of a root use.
+pub(crate) struct SharedParts {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) health: Arc<health::Book>,
+    pub(crate) shown: Arc<shown::Shown>,
+    pub(crate) statistics: Arc<statistics::Cache>,
+    pub(crate) analyzers: Arc<analyzers::Cache>,
+    pub(crate) workers: Arc<work::Workers>,
+}
+
+impl SharedParts {
+    fn new(cluster: Arc<ClusterView>, memory: Arc<MemoryAccount>) -> Self {
+        let options = &cluster.options;
+        let health = health::Book::new(options.hedge_share, options.is_choosing_copies);
+        Self {
+            accounts: Arc::new(Accounts {
+                cluster: Arc::clone(&cluster),
+                memory,
+            }),
+            tasks: Arc::new(Tasks::new(Arc::clone(&cluster))),
+            health: Arc::new(health),
+            shown: Arc::default(),
+            statistics: Arc::default(),
+            analyzers: Arc::default(),
+            workers: Arc::default(),
+            cluster,
+        }
+    }
+}
+
 /// Answers searches and writes by asking leaves. Cheap to share; keeps no state of requests, only
-/// caches that any root could fill.
+/// caches that any root could fill. It is made of parts, each with its own state.
 pub struct Root {
-    coordinator: Arc<dyn Coordinator>,
-    leaves: Arc<dyn Leaves>,
-    analyzers: analyzers::Cache,
-    statistics: statistics::Cache,
-    expansions: expansion::Cache,
-    health: Arc<health::Book>,
-    shown: shown::Shown,
-    tasks: tasks::Tasks,
-    terms: by_term::Means,
-    memory: Arc<MemoryAccount>,
-    workers: work::Workers,
-    ids: ingest::IdSource,
-    keys: ingest::Keys,
-    options: RootOptions,
-    clock: fn() -> i64,
-    begun: Instant,
+    cluster: Arc<ClusterView>,
+    accounts: Arc<Accounts>,
+    tasks: Arc<Tasks>,
+    planner: Arc<Planner>,
+    searcher: Arc<Searcher>,
+    contexts: Arc<Contexts>,
+    refresher: Arc<Refresher>,
+    admin: Arc<Admin>,
+    ingester: Arc<Ingester>,
+    reader: Reader,
+    deleter: DeleteByQuery,
 }
 
 impl Root {
@@ -145,52 +185,109 @@ impl Root {
         options: RootOptions,
         clock: fn() -> i64,
     ) -> Self {
+        let memory = MemoryAccount::root("parent", options.query_memory_bytes);
+        Self::with_memory(coordinator, leaves, options, clock, memory)
+    }
+
+    /// As [`Root::new`]; answers draw on `memory`, the account of the leaf in the same process.
+    pub fn with_memory(
+        coordinator: Arc<dyn Coordinator>,
+        leaves: Arc<dyn Leaves>,
+        options: RootOptions,
+        clock: fn() -> i64,
+        memory: Arc<MemoryAccount>,
+    ) -> Self {
         scatter::begin_counting();
-        Self {
+        let cluster = Arc::new(ClusterView {
             coordinator,
             leaves,
-            analyzers: analyzers::Cache::default(),
-            statistics: statistics::Cache::default(),
-            expansions: expansion::Cache::default(),
-            health: Arc::new(health::Book::new(
-                options.hedge_share,
-                options.is_choosing_copies,
-            )),
-            shown: shown::Shown::default(),
-            tasks: tasks::Tasks::default(),
-            terms: by_term::Means::new(&options),
-            memory: MemoryAccount::root("parent", options.query_memory_bytes),
-            workers: work::Workers::default(),
-            ids: ingest::IdSource::new(),
-            keys: ingest::Keys::default(),
             options,
             clock,
             begun: Instant::now(),
+        });
+        let shared = SharedParts::new(cluster, memory);
+        let scatterer = Arc::new(Scatterer::new(&shared));
+        let planner = Arc::new(Planner::new(&shared, &scatterer));
+        let searcher = Arc::new(Searcher::new(&shared, &scatterer, &planner));
+        let contexts = Arc::new(Contexts::new(&shared, &searcher));
+        let refresher = Arc::new(Refresher::new(&shared, &planner));
+        let admin = Arc::new(Admin::new(&shared, &refresher));
+        let ingester = Arc::new(Ingester::new(&shared, &admin));
+        let reader = Reader::new(&shared, &searcher);
+        let deleter = DeleteByQuery::new(&shared, &contexts, &ingester);
+        let SharedParts {
+            cluster,
+            accounts,
+            tasks,
+            ..
+        } = shared;
+        Self {
+            cluster,
+            accounts,
+            tasks,
+            planner,
+            searcher,
+            contexts,
+            refresher,
+            admin,
+            ingester,
+            reader,
+            deleter,
         }
     }
 
-    /// Returns the newest cluster state known here.
-    pub fn state(&self) -> Arc<ClusterState> {
-        self.coordinator.state()
+    /// Returns the cluster as this root sees it: state, leaves, options, limits.
+    pub fn cluster(&self) -> &ClusterView {
+        &self.cluster
     }
 
-    /// Returns the options in force.
-    pub fn options(&self) -> &RootOptions {
-        &self.options
+    /// Returns the memory of answers.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
-    /// Returns the leaves.
-    pub fn leaves(&self) -> &Arc<dyn Leaves> {
-        &self.leaves
+    /// Returns the list of tasks.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
-    /// Returns the coordinator.
-    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
-        &self.coordinator
+    /// Returns what plans requests and validates queries.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
     }
 
-    /// Returns the time of a request: milliseconds since the epoch.
-    pub fn now_ms(&self) -> i64 {
-        (self.clock)()
+    /// Returns what searches.
+    pub fn searcher(&self) -> &Searcher {
+        &self.searcher
+    }
+
+    /// Returns the scrolls and points in time.
+    pub fn contexts(&self) -> &Contexts {
+        &self.contexts
+    }
+
+    /// Returns what makes writes visible.
+    pub fn refresher(&self) -> &Refresher {
+        &self.refresher
+    }
+
+    /// Returns what changes indices and settings.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// Returns what writes documents.
+    pub fn ingester(&self) -> &Ingester {
+        &self.ingester
+    }
+
+    /// Returns what reads documents by id and describes shards.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Returns what deletes by query.
+    pub fn deleter(&self) -> &DeleteByQuery {
+        &self.deleter
     }
 }

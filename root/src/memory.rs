@@ -11,7 +11,8 @@ use gleaner_engine::EngineError;
 use gleaner_engine::control::{Ledger, MemoryAccount, Reservation};
 use gleaner_proto::LeafFault;
 
-use crate::{Root, RootError};
+use crate::RootError;
+use crate::cluster::ClusterView;
 
 /// What the answer to one request may hold. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,17 +25,16 @@ pub struct Held {
     account: Arc<MemoryAccount>,
 }
 
-impl Root {
-    /// Has answers draw on `memory`, the account of the leaf in the same process.
-    #[must_use]
-    pub fn sharing(mut self, memory: Arc<MemoryAccount>) -> Self {
-        self.memory = memory;
-        self
-    }
+/// The memory that answers are charged to.
+pub struct Accounts {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) memory: Arc<MemoryAccount>,
+}
 
+impl Accounts {
     /// Opens the account of a request's answer.
     pub fn answer_memory(&self) -> AnswerMemory {
-        let limit = self.options.memory_per_query_bytes;
+        let limit = self.cluster.options.memory_per_query_bytes;
         AnswerMemory(self.memory.child(LeafFault::QUERY_ACCOUNT, limit))
     }
 }

@@ -17,12 +17,15 @@ use gleaner_query::search::{Highlight, SearchRequest, Slice};
 use gleaner_query::settings::similarities;
 use gleaner_shard_router::shard_of;
 
+use crate::RootError;
+use crate::SharedParts;
 use crate::blocks::{self, Level};
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::resolve::{Expansions, Resolver, check_factors};
 use crate::response::ShardFailure;
 use crate::scatter::Answer;
-use crate::{Root, RootError};
+use crate::scatter::Scatterer;
 
 pub(crate) use shard::PlannedShard;
 
@@ -55,7 +58,7 @@ pub(crate) struct IndexPlan {
     pub(crate) alias_filter_texts: Vec<String>,
     /// Factor on its scores.
     pub(crate) boost: f32,
-    /// The resolved queries; made by [`Root::resolve_plan`].
+    /// The resolved queries; made by [`Planner::resolve_plan`].
     pub(crate) resolved: Resolved,
     /// Whether its query has patterns whose terms its shards are asked for.
     pub(crate) has_patterns: bool,
@@ -175,7 +178,30 @@ impl Default for Resolved {
     }
 }
 
-impl Root {
+/// Turns requests into what shards are asked.
+pub struct Planner {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) scatterer: Arc<Scatterer>,
+    pub(crate) analyzers: Arc<crate::analyzers::Cache>,
+    pub(crate) expansions: crate::expansion::Cache,
+    pub(crate) statistics: Arc<crate::statistics::Cache>,
+    pub(crate) shown: Arc<crate::shown::Shown>,
+}
+
+impl Planner {
+    pub(crate) fn new(shared: &SharedParts, scatterer: &Arc<Scatterer>) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            scatterer: Arc::clone(scatterer),
+            analyzers: Arc::clone(&shared.analyzers),
+            expansions: crate::expansion::Cache::default(),
+            statistics: Arc::clone(&shared.statistics),
+            shown: Arc::clone(&shared.shown),
+        }
+    }
+}
+
+impl Planner {
     /// Returns the indices and shards that `target` names to be read, nothing resolved yet.
     pub(crate) fn targets(&self, target: &Target) -> Result<Vec<IndexPlan>, RootError> {
         self.targets_at(target, Some(Level::Read))
@@ -187,7 +213,7 @@ impl Root {
         target: &Target,
         level: Option<Level>,
     ) -> Result<Vec<IndexPlan>, RootError> {
-        let state = self.state();
+        let state = self.cluster.state();
         let found = names::resolve(target.name(), &state, &target.options)?;
         let mut plans = Vec::with_capacity(found.len());
         for found in found {
@@ -203,7 +229,7 @@ impl Root {
             let alias_filters = found
                 .filters
                 .iter()
-                .map(|filter| gleaner_query::dsl::parse_query(filter, &self.limits()))
+                .map(|filter| gleaner_query::dsl::parse_query(filter, &self.cluster.limits()))
                 .collect::<Result<_, _>>()?;
             let alias_filter_texts = found.filters.iter().map(ToString::to_string).collect();
             let shards = routed_shards(&index, routing.as_ref());
@@ -234,7 +260,7 @@ impl Root {
         expansions: &mut Expansions,
     ) -> Result<(), RootError> {
         let analyzers = self.analyzers.of(&plan.index)?;
-        let limits = &self.limits();
+        let limits = &self.cluster.limits();
         let index = Arc::clone(&plan.index);
         let mut resolver = Resolver {
             index: &index,

@@ -9,16 +9,43 @@ use std::time::Duration;
 use futures::future::{join, join_all};
 use gleaner_query::search::{PointInTime, SearchRequest};
 
+use crate::RootError;
+use crate::SharedParts;
 use crate::blocks::{self, Level};
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::health::Phase;
+use crate::plan::Planner;
 use crate::plan::{IndexPlan, PlannedShard, Resolved, Target};
 use crate::response::SearchResponse;
+use crate::scatter::Scatterer;
 use crate::scatter::Trip;
+use crate::search::Searcher;
 use crate::search::{MAX_RESTARTS, SearchOptions};
+use crate::tasks::Tasks;
 use crate::token::{self, IndexViews, PointInTimeState};
-use crate::{Root, RootError};
 use opening::Openings;
+
+/// Scrolls and points in time.
+pub struct Contexts {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) scatterer: Arc<Scatterer>,
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) searcher: Arc<Searcher>,
+}
+
+impl Contexts {
+    pub(crate) fn new(shared: &SharedParts, searcher: &Arc<Searcher>) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            tasks: Arc::clone(&shared.tasks),
+            scatterer: Arc::clone(&searcher.scatterer),
+            planner: Arc::clone(&searcher.planner),
+            searcher: Arc::clone(searcher),
+        }
+    }
+}
 
 /// What all ids of one scroll or point in time have in common, and what each of them says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +56,18 @@ pub struct Context {
     pub keep_alive: Duration,
 }
 
-impl Root {
+impl Context {
     /// Returns the context that `id` is of; `None` for what is no id of a scroll or a point in time.
-    pub fn context_of(id: &str) -> Option<Context> {
+    pub fn of(id: &str) -> Option<Self> {
         let state = token::views_of(id).ok()?;
-        Some(Context {
+        Some(Self {
             number: state.holder,
             keep_alive: Duration::from_millis(state.keep_alive_ms),
         })
     }
+}
 
+impl Contexts {
     /// Pins the newest views of the target's shards and returns the id that names them.
     ///
     /// # Errors
@@ -48,7 +77,7 @@ impl Root {
         target: &Target,
         keep_alive: Duration,
     ) -> Result<String, RootError> {
-        let deadline = Deadline::after(self.default_timeout());
+        let deadline = Deadline::after(self.cluster.default_timeout());
         let state = self.pin(target, keep_alive, deadline).await?;
         token::encode(&state)
     }
@@ -81,10 +110,15 @@ impl Root {
             is_page: request.search_after.is_some(),
             ..options.clone()
         };
-        let search = self.search_plans(&mut plans, request, &options, deadline);
+        let search = self
+            .searcher
+            .search_plans(&mut plans, request, &options, deadline);
         let answer = self.renewed(&state, deadline, search).await;
         let look_up = || self.plans_of(&state).map(drop);
-        let mut response = self.unless_vanished(answer, deadline, look_up).await?;
+        let mut response = self
+            .cluster
+            .unless_vanished(answer, deadline, look_up)
+            .await?;
         response.pit_id = Some(token::encode(&state)?);
         Ok(response)
     }
@@ -117,7 +151,7 @@ impl Root {
                 return pinned;
             };
             let may_restart = num_restarts < MAX_RESTARTS && deadline.allows_another();
-            if !may_restart || !self.has_vanished(error.failures(), deadline).await {
+            if !may_restart || !self.cluster.has_vanished(error.failures(), deadline).await {
                 return pinned;
             }
             num_restarts += 1;
@@ -131,10 +165,11 @@ impl Root {
         deadline: Deadline,
     ) -> Result<PointInTimeState, RootError> {
         let holder: u64 = rand::random();
-        let plans = self.targets(target)?;
+        let plans = self.planner.targets(target)?;
         let mut trip = Trip::new(deadline);
         let openings = Openings::default();
         let gathered = self
+            .scatterer
             .scatter(&plans, &mut trip, Phase::OpenViews, |call| {
                 openings.open(call, keep_alive, holder)
             })
@@ -178,7 +213,7 @@ impl Root {
     /// Returns the plans to search the views of `state`. An index that is gone has no context; one
     /// that was closed is refused.
     pub(crate) fn plans_of(&self, state: &PointInTimeState) -> Result<Vec<IndexPlan>, RootError> {
-        let cluster = self.state();
+        let cluster = self.cluster.state();
         let plan_of = |views: &IndexViews| {
             let index = cluster.indices.get(&views.uuid());
             let index = index.ok_or_else(|| {
@@ -216,11 +251,14 @@ impl Root {
     fn parse_filter(&self, text: &str) -> Result<gleaner_query::dsl::Query, RootError> {
         let json = serde_json::from_str(text)
             .map_err(|error| RootError::BadToken(format!("alias filter in id: {error}")))?;
-        Ok(gleaner_query::dsl::parse_query(&json, &self.limits())?)
+        Ok(gleaner_query::dsl::parse_query(
+            &json,
+            &self.cluster.limits(),
+        )?)
     }
 
     pub(crate) fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {
-        let limit = self.max_keep_alive();
+        let limit = self.cluster.max_keep_alive();
         if keep_alive <= limit {
             return Ok(keep_alive);
         }

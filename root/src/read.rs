@@ -17,11 +17,18 @@ use gleaner_shard_router::shard_of;
 
 pub use nodes::NodeReport;
 
+use crate::RootError;
+use crate::SharedParts;
 use crate::blocks::{self, Level};
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
+use crate::health::Book;
+use crate::plan::Planner;
 use crate::plan::Target;
+use crate::scatter::Scatterer;
+use crate::search::Searcher;
+use crate::shown::Shown;
 use crate::visibility::CopyOutcome;
-use crate::{Root, RootError};
 
 /// For how long leaves that are started with this root may be away before that is worth a warning.
 const STARTING: Duration = Duration::from_secs(30);
@@ -100,7 +107,30 @@ impl ShardStates {
     }
 }
 
-impl Root {
+/// Reads documents by id, and what shards and nodes say of themselves.
+pub struct Reader {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) searcher: Arc<Searcher>,
+    pub(crate) scatterer: Arc<Scatterer>,
+    pub(crate) health: Arc<Book>,
+    pub(crate) shown: Arc<Shown>,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: &SharedParts, searcher: &Arc<Searcher>) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            planner: Arc::clone(&searcher.planner),
+            searcher: Arc::clone(searcher),
+            scatterer: Arc::clone(&searcher.scatterer),
+            health: Arc::clone(&shared.health),
+            shown: Arc::clone(&shared.shown),
+        }
+    }
+}
+
+impl Reader {
     /// Returns a document, or that there is none.
     ///
     /// # Errors
@@ -114,13 +144,13 @@ impl Root {
 
     /// Returns documents in the order asked, by one call per shard; each succeeds or fails by itself.
     pub async fn multi_get(&self, requests: &[GetRequest]) -> Vec<Result<GetResponse, RootError>> {
-        let deadline = Deadline::after(self.default_timeout());
+        let deadline = Deadline::after(self.cluster.default_timeout());
         // One that is asked for again is read once.
         let mut groups: BTreeMap<(ShardKey, bool, bool), BTreeMap<DocumentId, Vec<usize>>> =
             BTreeMap::new();
         let mut answers = Vec::with_capacity(requests.len());
         for (at, request) in requests.iter().enumerate() {
-            answers.push(self.locate(request).map(|(index, shard, id)| {
+            answers.push(self.cluster.locate(request).map(|(index, shard, id)| {
                 let group = (shard, request.realtime, request.refresh);
                 let places = groups.entry(group).or_default().entry(id);
                 places.or_default().push(at);
@@ -144,7 +174,7 @@ impl Root {
                 let outcome = self.get_of_shard(call, refresh).await;
                 let refusal = match &outcome {
                     Ok(_) => None,
-                    Err(fault) => self.refusal(fault, deadline).await,
+                    Err(fault) => self.cluster.refusal(fault, deadline).await,
                 };
                 (places, outcome, refusal)
             });
@@ -172,7 +202,9 @@ impl Root {
         }
         answers
     }
+}
 
+impl ClusterView {
     /// Returns index, shard and id of a document. Routing decides the shard only: a document
     /// reached by another routing of the same shard is found, as in the dialect.
     pub(crate) fn locate(
@@ -193,7 +225,9 @@ impl Root {
         let shard = shard_for(&index, routing.as_deref().unwrap_or(id.as_str()));
         Ok((index, shard, id))
     }
+}
 
+impl Reader {
     async fn get_of_shard(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
         let (shard, expected) = (call.shard, call.ids.len());
         // Only the primary knows what is not visible yet, and refreshes.
@@ -210,7 +244,7 @@ impl Root {
 
     async fn get_of_primary(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
         let (shard, remaining) = (call.shard, call.remaining);
-        let located = self.leaves.primary(shard);
+        let located = self.cluster.leaves.primary(shard);
         let located = located.ok_or(LeafFault::NotHere { shard })?;
         let read = async {
             if refresh {
@@ -225,8 +259,8 @@ impl Root {
     /// Returns the state of every shard copy on every leaf, of known indices, and which leaves did
     /// not tell. One that has been left out of searches for its silence is not waited for.
     pub async fn shard_states(&self) -> ShardStates {
-        let state = self.state();
-        let leaves = self.leaves.all();
+        let state = self.cluster.state();
+        let leaves = self.cluster.leaves.all();
         let asked = leaves.iter().map(|located| async {
             if self.health.open().is_silent(&located.node) {
                 return None;
@@ -238,7 +272,7 @@ impl Root {
                 Err(_elapsed) => "no answer in time".to_owned(),
             };
             let node = &located.node;
-            match self.begun.elapsed() < STARTING {
+            match self.cluster.begun.elapsed() < STARTING {
                 true => tracing::info!(%node, reason, "could not read shard states from leaf"),
                 false => tracing::warn!(%node, reason, "could not read shard states from leaf"),
             }
@@ -295,12 +329,12 @@ impl Root {
         F: Fn(Arc<dyn LeafClient>, ShardKey) -> Fut,
         Fut: Future<Output = Result<(), LeafFault>>,
     {
-        let plans = self.targets_at(target, level)?;
+        let plans = self.planner.targets_at(target, level)?;
         let shards = plans
             .iter()
             .flat_map(|plan| plan.shards.iter().map(|shard| shard.shard));
         let actions = shards.map(|shard| {
-            let located = self.leaves.primary(shard);
+            let located = self.cluster.leaves.primary(shard);
             let node = located.as_ref().map(|located| located.node.clone());
             let action = located.map(|located| action(located.client, shard));
             async move {
@@ -344,7 +378,9 @@ impl Root {
         })
         .await
     }
+}
 
+impl ClusterView {
     /// Returns the indices named, to show what they are.
     ///
     /// # Errors
@@ -399,10 +435,10 @@ mod tests {
     #[tokio::test]
     async fn shards_of_a_leaf_that_does_not_tell_are_counted_as_untold() {
         let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
-        let states = fixture.root.shard_states().await;
+        let states = fixture.root.reader().shard_states().await;
         assert_eq!((states.num_untold, states.num_alive()), (0, 1));
         *fixture.leaf.is_gone.lock() = true;
-        let states = fixture.root.shard_states().await;
+        let states = fixture.root.reader().shard_states().await;
         assert_eq!((states.num_untold, states.num_alive()), (4, 0));
     }
 }

@@ -23,8 +23,10 @@ use gleaner_proto::search::ShardView;
 use gleaner_query::canonical::clause_fingerprint;
 use tokio::time::Instant;
 
-use crate::Root;
+use crate::SharedParts;
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
+use crate::health::Book;
 use crate::health::Phase;
 use crate::leaves::LeafHandle;
 use crate::plan::IndexPlan;
@@ -32,6 +34,7 @@ use crate::response::ShardFailure;
 use crate::waterfall::{self, Step, Waterfall};
 pub(crate) use race::begin_counting;
 use race::{Race, Rules};
+use std::sync::Arc;
 
 pub(crate) use slot::{Answer, Dated, Slot};
 
@@ -115,7 +118,22 @@ pub(crate) struct LeafCall {
     pub(crate) remaining: Duration,
 }
 
-impl Root {
+/// Calls leaves: every shard of a round, late copies of a second, failed ones elsewhere.
+pub(crate) struct Scatterer {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) health: Arc<Book>,
+}
+
+impl Scatterer {
+    pub(crate) fn new(shared: &SharedParts) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            health: Arc::clone(&shared.health),
+        }
+    }
+}
+
+impl Scatterer {
     /// Asks every shard of `plans`; `ask` makes a call and returns one answer per shard, in order.
     pub(crate) async fn scatter<A, F, Fut>(
         &self,
@@ -212,7 +230,7 @@ impl Root {
     /// Returns a slot for each shard of `plans`, its copies in the order in which to try them.
     fn slots<'a, A>(&self, plans: &'a [IndexPlan], trip: &Trip) -> Vec<Slot<'a, A>> {
         let of_plan = |(at, plan): (usize, &'a IndexPlan)| {
-            let slot = move |asked| Slot::new(at, asked, self.leaves.copies(asked.shard));
+            let slot = move |asked| Slot::new(at, asked, self.cluster.leaves.copies(asked.shard));
             plan.shards.iter().map(slot)
         };
         let mut slots: Vec<Slot<'a, A>> = plans.iter().enumerate().flat_map(of_plan).collect();

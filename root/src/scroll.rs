@@ -11,13 +11,14 @@ use gleaner_proto::LeafFault;
 use gleaner_query::QueryError;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 
+use crate::RootError;
 use crate::deadline::Deadline;
 use crate::plan::{IndexPlan, Target};
+use crate::point_in_time::Contexts;
 use crate::response::{SearchResponse, Total};
 use crate::search::{SearchOptions, check_page, refused};
 use crate::tasks::Action;
 use crate::token::{self, ScrollState};
-use crate::{Root, RootError};
 
 /// The search that a scroll repeats, as received.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +29,7 @@ pub struct ScrollOrigin {
     pub parameters: Vec<(String, String)>,
 }
 
-impl Root {
+impl Contexts {
     /// Answers the first page of a scroll.
     ///
     /// # Errors
@@ -44,7 +45,9 @@ impl Root {
         self.check_scrollable(target, &request)?;
         let named = (Action::Search, target.name());
         let work = self.first_page(target, origin, (keep_alive, &request), options);
-        self.as_task(named, &options.origin, work).await
+        self.tasks
+            .as_task(named.0, named.1, &options.origin, work)
+            .await
     }
 
     async fn first_page(
@@ -54,7 +57,7 @@ impl Root {
         (keep_alive, request): (Duration, &SearchRequest),
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
-        let deadline = self.deadline_of(request);
+        let deadline = self.searcher.deadline_of(request);
         let pinned = self.pin(target, keep_alive, deadline).await?;
         // A page that fails, or that nobody waits for, leaves no id to clear.
         let held = self.hold(pinned);
@@ -65,7 +68,7 @@ impl Root {
             body,
             parameters,
             after: None,
-            now_ms: self.now_ms(),
+            now_ms: self.cluster.now_ms(),
             after_shard: None,
             total: None,
             max_score: None,
@@ -76,8 +79,11 @@ impl Root {
             true => Ok(page),
             false => check_page(&page).map(|()| page),
         });
-        let look_up = || self.targets(target).map(drop);
-        let page = self.unless_vanished(page, deadline, look_up).await?;
+        let look_up = || self.planner.targets(target).map(drop);
+        let page = self
+            .cluster
+            .unless_vanished(page, deadline, look_up)
+            .await?;
         held.keep();
         Ok(page)
     }
@@ -106,7 +112,7 @@ impl Root {
             state.pit.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
         let pit = state.pit.clone();
-        let deadline = self.deadline_of(&request);
+        let deadline = self.searcher.deadline_of(&request);
         let may_lack_shards = allows_partial(&state.parameters);
         let page = async {
             let page = self.next_page(state, &request, (options, deadline));
@@ -119,9 +125,10 @@ impl Root {
         let work = async {
             let page = self.renewed(&pit, deadline, page).await;
             let look_up = || self.plans_of(&pit).map(drop);
-            self.unless_vanished(page, deadline, look_up).await
+            self.cluster.unless_vanished(page, deadline, look_up).await
         };
-        self.as_task((Action::Scroll, id), &options.origin, work)
+        self.tasks
+            .as_task(Action::Scroll, id, &options.origin, work)
             .await
     }
 
@@ -152,7 +159,7 @@ impl Root {
         body: &[u8],
         parameters: &[(String, String)],
     ) -> Result<SearchRequest, RootError> {
-        let limits = &self.limits();
+        let limits = &self.cluster.limits();
         let mut request = if body.iter().all(u8::is_ascii_whitespace) {
             SearchRequest::default()
         } else {
@@ -180,6 +187,7 @@ impl Root {
             ..options.clone()
         };
         let mut response = self
+            .searcher
             .search_plans(&mut plans, request, &options, deadline)
             .await?;
         let lost = response
@@ -213,7 +221,7 @@ impl Root {
 
     fn check_scrollable(&self, target: &Target, request: &SearchRequest) -> Result<(), RootError> {
         check_parts(request)?;
-        let mut plans = self.targets(target)?;
+        let mut plans = self.planner.targets(target)?;
         let size = request.size();
         for plan in &mut plans {
             let limit = plan.index.settings.max_result_window;

@@ -15,19 +15,27 @@ use gleaner_query::resolved::Statistics;
 use gleaner_query::search::{Scatter, SearchRequest};
 use tokio::time::Instant;
 
+use crate::Root;
+use crate::RootError;
+use crate::SharedParts;
+use crate::by_term::TermScatter;
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::health::Phase;
+use crate::memory::Accounts;
 use crate::memory::AnswerMemory;
 use crate::merge::HitMerger;
+use crate::plan::Planner;
 use crate::plan::{IndexPlan, Target};
 use crate::response::{SearchResponse, ShardFailure};
+use crate::scatter::Scatterer;
 use crate::scatter::{LeafCall, RoundAnswers, Trip};
 use crate::slow_log::{self, SearchTimes};
 use crate::statistics::hangs_on_scores;
 use crate::tasks::{Action, Origin};
 use crate::token::Position;
 use crate::waterfall::Waterfall;
-use crate::{Root, RootError};
+use crate::work::Workers;
 use coverage::check_complete;
 use preparing::{apply_boosts, check_indices, check_search_after, check_unsliced};
 use shard_query::shard_queries;
@@ -36,6 +44,35 @@ use skipping::{skip_hopeless, skipped};
 pub(crate) use coverage::check_page;
 pub(crate) use preparing::refused;
 pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
+
+/// Answers searches.
+pub struct Searcher {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) scatterer: Arc<Scatterer>,
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) by_terms: TermScatter,
+    pub(crate) statistics: Arc<crate::statistics::Cache>,
+    pub(crate) workers: Arc<Workers>,
+}
+
+impl Searcher {
+    pub(crate) fn new(
+        shared: &SharedParts,
+        scatterer: &Arc<Scatterer>,
+        planner: &Arc<Planner>,
+    ) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            accounts: Arc::clone(&shared.accounts),
+            scatterer: Arc::clone(scatterer),
+            planner: Arc::clone(planner),
+            by_terms: TermScatter::new(shared, scatterer),
+            statistics: Arc::clone(&shared.statistics),
+            workers: Arc::clone(&shared.workers),
+        }
+    }
+}
 
 /// What a search needs beside its body.
 #[derive(Debug, Clone, Default)]
@@ -76,17 +113,23 @@ impl Root {
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
         let work = async {
-            let deadline = self.deadline_of(request);
+            let deadline = self.searcher.deadline_of(request);
             if let Some(pit) = &request.pit {
-                return Box::pin(self.search_pit(pit, request, options, deadline)).await;
+                return Box::pin(self.contexts.search_pit(pit, request, options, deadline)).await;
             }
-            self.search_named(target, request, options, deadline).await
+            self.searcher
+                .search_named(target, request, options, deadline)
+                .await
         };
         let named = (Action::Search, target.name());
         // A box is cheaper to hand on than a large future.
-        self.as_task(named, &options.origin, Box::pin(work)).await
+        self.tasks
+            .as_task(named.0, named.1, &options.origin, Box::pin(work))
+            .await
     }
+}
 
+impl Searcher {
     /// Answers one search of what `target` names. When an index of it is deleted or closed meanwhile, the
     /// name is looked up again: it is refused, or stands for what is there now.
     async fn search_named(
@@ -99,18 +142,18 @@ impl Root {
         check_unsliced(request)?;
         let mut num_restarts = 0;
         loop {
-            let mut plans = self.targets(target)?;
+            let mut plans = self.planner.targets(target)?;
             let answer = self.search_plans(&mut plans, request, options, deadline);
             let answer = answer.await;
             let failures = match &answer {
                 Ok(response) => &response.shards.failures[..],
                 Err(error) => error.failures(),
             };
-            if !self.has_vanished(failures, deadline).await {
+            if !self.cluster.has_vanished(failures, deadline).await {
                 return answer;
             }
             if num_restarts == MAX_RESTARTS || !deadline.allows_another() {
-                return self.targets(target).and(answer);
+                return self.planner.targets(target).and(answer);
             }
             num_restarts += 1;
         }
@@ -118,7 +161,11 @@ impl Root {
 
     /// Returns by when a search that begins now is owed.
     pub(crate) fn deadline_of(&self, request: &SearchRequest) -> Deadline {
-        Deadline::after(request.timeout.unwrap_or_else(|| self.default_timeout()))
+        Deadline::after(
+            request
+                .timeout
+                .unwrap_or_else(|| self.cluster.default_timeout()),
+        )
     }
 
     /// Answers one search on the shards and views of `plans`.
@@ -132,11 +179,12 @@ impl Root {
         check_indices(plans, request)?;
         check_search_after(plans, request)?;
         apply_boosts(plans, request);
-        let now_ms = options.now_ms.unwrap_or_else(|| self.now_ms());
+        let now_ms = options.now_ms.unwrap_or_else(|| self.cluster.now_ms());
         let mut trip = Trip::new(deadline);
         trip.waterfall = request.profile.then(Waterfall::default);
         let planning = Instant::now();
         let has_patterns = self
+            .planner
             .resolve_all(plans, (request, now_ms, true), &mut trip)
             .await?;
         trip.did("plan", planning);
@@ -164,7 +212,8 @@ impl Root {
             num_restarts += 1;
             if has_patterns {
                 // They may stand for other terms now.
-                self.resolve_all(plans, (request, now_ms, false), &mut trip)
+                self.planner
+                    .resolve_all(plans, (request, now_ms, false), &mut trip)
                     .await?;
             }
         }
@@ -269,7 +318,8 @@ impl Root {
         let taken = |plan, shard, answer: &mut ShardHits| {
             merged.take(plan, shard, std::mem::take(&mut answer.hits));
         };
-        self.scatter_to(plans, trip, Phase::Query, (ask, taken))
+        self.scatterer
+            .scatter_to(plans, trip, Phase::Query, (ask, taken))
             .await
     }
 }

@@ -18,16 +18,16 @@ use gleaner_query::search::{SearchRequest, SortTarget};
 
 use tokio::time::Instant;
 
-use crate::Root;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
 use crate::scatter::{Answer, Trip};
+use crate::search::Searcher;
 use crate::search::lost_a_view;
 use cache::Moment;
 
 pub(crate) use cache::{Cache, CachedStatistics};
 
-impl Root {
+impl Searcher {
     /// Returns the numbers that scoring needs over all shards of `plans`, remembered ones if
     /// `may_guess`; else they are counted, and each shard is bound to the moment they were taken
     /// from. Shards that cannot count are lost to the search. Nothing is asked when nothing is
@@ -69,6 +69,7 @@ impl Root {
         trip: &mut Trip,
     ) -> CachedStatistics {
         let gathered = self
+            .scatterer
             .scatter(plans, trip, Phase::Statistics, |call| {
                 let request = Arc::clone(&wanted);
                 let asked = StatisticsCall {

@@ -14,7 +14,8 @@ use futures::future::{AbortHandle, Abortable};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{Root, RootError};
+use crate::RootError;
+use crate::cluster::ClusterView;
 
 /// Tasks listed at most; those beyond run unlisted.
 const MAX_LISTED: usize = 10_000;
@@ -70,8 +71,8 @@ pub struct TaskInfo {
 }
 
 /// The tasks under way.
-#[derive(Debug, Default)]
-pub(crate) struct Tasks {
+pub struct Tasks {
+    cluster: Arc<ClusterView>,
     listed: Mutex<BTreeMap<u64, Arc<Task>>>,
     num_begun: AtomicU64,
 }
@@ -101,6 +102,15 @@ impl Drop for TaskEntry<'_> {
 }
 
 impl Tasks {
+    /// Returns an empty list.
+    pub(crate) fn new(cluster: Arc<ClusterView>) -> Self {
+        Self {
+            cluster,
+            listed: Mutex::default(),
+            num_begun: AtomicU64::new(0),
+        }
+    }
+
     fn list(&self, task: Task) -> TaskEntry<'_> {
         let id = self.num_begun.fetch_add(1, Ordering::Relaxed) + 1;
         let mut listed = self.listed.lock();
@@ -141,20 +151,21 @@ pub(crate) fn shown(text: &[u8]) -> String {
     start.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-impl Root {
+impl Tasks {
     /// Does `work` as a task: listed while it runs, and cancelled on request.
     pub(crate) async fn as_task<T>(
         &self,
-        (action, target): (Action, &str),
+        action: Action,
+        target: &str,
         origin: &Origin,
         work: impl Future<Output = Result<T, RootError>>,
     ) -> Result<T, RootError> {
         let (cancel, guard) = AbortHandle::new_pair();
-        let _listed = self.tasks.list(Task {
+        let _listed = self.list(Task {
             action,
             target: target.to_owned(),
             origin: origin.clone(),
-            started_ms: self.now_ms(),
+            started_ms: self.cluster.now_ms(),
             started: Instant::now(),
             is_cancelled: AtomicBool::new(false),
             cancel,
@@ -164,14 +175,14 @@ impl Root {
     }
 
     /// Returns the tasks under way on this root, the oldest first.
-    pub fn tasks(&self) -> Vec<TaskInfo> {
-        let listed = self.tasks.listed.lock();
+    pub fn list_all(&self) -> Vec<TaskInfo> {
+        let listed = self.listed.lock();
         listed.iter().map(|(id, task)| task.info(*id)).collect()
     }
 
     /// Cancels a task; returns what it was, or `None` when it is not under way.
-    pub fn cancel_task(&self, id: u64) -> Option<TaskInfo> {
-        let task = self.tasks.listed.lock().get(&id).cloned()?;
+    pub fn cancel(&self, id: u64) -> Option<TaskInfo> {
+        let task = self.listed.lock().get(&id).cloned()?;
         task.is_cancelled.store(true, Ordering::Relaxed);
         task.cancel.abort();
         Some(task.info(id))
@@ -210,7 +221,7 @@ mod tests {
         let (target, request, options) = (Target::default(), SearchRequest::default(), options());
         let mut search = Box::pin(fixture.root.search(&target, &request, &options));
         assert!(futures::poll!(search.as_mut()).is_pending());
-        let [task] = &fixture.root.tasks()[..] else {
+        let [task] = &fixture.root.tasks().list_all()[..] else {
             panic!("one task is under way");
         };
         assert_eq!(
@@ -222,7 +233,8 @@ mod tests {
         assert!(
             fixture
                 .root
-                .cancel_task(task.id)
+                .tasks()
+                .cancel(task.id)
                 .expect("known")
                 .is_cancelled
         );
@@ -230,7 +242,7 @@ mod tests {
         assert!(matches!(search.await, Err(RootError::TaskCancelled)));
         assert_eq!(begun.elapsed(), Duration::ZERO);
         assert_eq!(fixture.leaf.num_dropped.load(Ordering::Relaxed), 1);
-        assert_eq!(fixture.root.tasks(), []);
+        assert_eq!(fixture.root.tasks().list_all(), []);
     }
 
     #[tokio::test(start_paused = true)]
@@ -240,7 +252,7 @@ mod tests {
         let mut search = Box::pin(fixture.root.search(&target, &request, &options));
         assert!(futures::poll!(search.as_mut()).is_pending());
         drop(search);
-        assert_eq!(fixture.root.tasks(), []);
-        assert_eq!(fixture.root.cancel_task(1), None);
+        assert_eq!(fixture.root.tasks().list_all(), []);
+        assert_eq!(fixture.root.tasks().cancel(1), None);
     }
 }

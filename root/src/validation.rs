@@ -8,14 +8,15 @@ use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, ExpansionCandidate, Pattern};
 use gleaner_query::search::SearchRequest;
 
+use crate::RootError;
+use crate::plan::Planner;
 use crate::plan::{IndexPlan, Target};
 use crate::resolve::Expansions;
-use crate::{Root, RootError};
 
 /// An index, and the resolved form of a query there or what is wrong with it.
 pub type Validated = (String, Result<String, RootError>);
 
-impl Root {
+impl Planner {
     /// Checks that a query can be asked of each index; returns its resolved form or what is wrong.
     ///
     /// # Errors
@@ -25,7 +26,7 @@ impl Root {
         target: &Target,
         request: &SearchRequest,
     ) -> Result<Vec<Validated>, RootError> {
-        let now_ms = self.now_ms();
+        let now_ms = self.cluster.now_ms();
         let checked = self.targets(target)?.into_iter().map(|mut plan| {
             let outcome = self.resolve_unexpanded(&mut plan, request, now_ms);
             let shown = outcome.map(|()| plan.resolved.query.to_string());
@@ -123,7 +124,10 @@ mod tests {
             query: parse_query_body(body.as_bytes(), &limits()).expect("a query"),
             ..SearchRequest::default()
         };
-        let checked = fixture.root.validate(&Target::default(), &request);
+        let checked = fixture
+            .root
+            .planner()
+            .validate(&Target::default(), &request);
         let (_, shown) = checked.expect("the index is there").remove(0);
         shown.map_err(|error| match error {
             RootError::QueryOfIndex { source, .. } => source.reason,

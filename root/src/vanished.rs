@@ -11,9 +11,10 @@ use gleaner_model::{ClusterState, IndexUuid};
 use gleaner_proto::LeafFault;
 use tokio::time::timeout;
 
+use crate::RootError;
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::response::ShardFailure;
-use crate::{Root, RootError};
 
 /// Longest wait for who keeps the cluster state: without it the failure is told as it is.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ const KEEPER_PATIENCE: Duration = Duration::from_secs(1);
 /// What a name stands for that is not to be read any more.
 pub(crate) type Refusal = fn(String) -> RootError;
 
-impl Root {
+impl ClusterView {
     /// Returns how to refuse the name of an index of which a leaf answered `fault`; `None` where the index
     /// is there, as far as can be told in time.
     pub(crate) async fn refusal(&self, fault: &LeafFault, deadline: Deadline) -> Option<Refusal> {

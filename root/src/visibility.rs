@@ -4,6 +4,7 @@
 //! they have applied it. A copy that does not within the time is named in the answer, and no search
 //! through this root is answered with less from then on (see [`crate::shown`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -11,10 +12,15 @@ use gleaner_model::{Generation, NodeId, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use tokio::time::timeout;
 
+use crate::RootError;
+use crate::SharedParts;
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
+use crate::health::Book;
 use crate::leaves::LeafHandle;
+use crate::plan::Planner;
 use crate::plan::Target;
-use crate::{Root, RootError};
+use crate::shown::Shown;
 
 /// Longest wait for a copy that is not the primary, within the deadline: ten refreshes by default.
 const COPY_PATIENCE: Duration = Duration::from_secs(10);
@@ -39,13 +45,32 @@ pub(crate) enum ShowMode {
     Next(SeqNo),
 }
 
-impl Root {
+/// Makes writes visible on every copy.
+pub struct Refresher {
+    pub(crate) cluster: Arc<ClusterView>,
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) health: Arc<Book>,
+    pub(crate) shown: Arc<Shown>,
+}
+
+impl Refresher {
+    pub(crate) fn new(shared: &SharedParts, planner: &Arc<Planner>) -> Self {
+        Self {
+            cluster: Arc::clone(&shared.cluster),
+            planner: Arc::clone(planner),
+            health: Arc::clone(&shared.health),
+            shown: Arc::clone(&shared.shown),
+        }
+    }
+}
+
+impl Refresher {
     /// Refreshes all shards of the indices named on all their copies.
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn refresh(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
-        let plans = self.targets_at(target, None)?;
+        let plans = self.planner.targets_at(target, None)?;
         let shards = plans.iter().flat_map(|plan| &plan.shards);
         Ok(self.show_all(shards.map(|asked| asked.shard)).await)
     }
@@ -55,7 +80,7 @@ impl Root {
         &self,
         shards: impl Iterator<Item = ShardKey>,
     ) -> Vec<CopyOutcome> {
-        let deadline = Deadline::after(self.options.write_timeout);
+        let deadline = Deadline::after(self.cluster.options.write_timeout);
         let shown = shards.map(|shard| self.show(shard, ShowMode::Now, deadline));
         join_all(shown).await.into_iter().flatten().collect()
     }
@@ -68,7 +93,7 @@ impl Root {
         how: ShowMode,
         deadline: Deadline,
     ) -> Vec<CopyOutcome> {
-        let copies = self.leaves.copies(shard);
+        let copies = self.cluster.leaves.copies(shard);
         let Some((primary, others)) = copies.split_first() else {
             return vec![CopyOutcome {
                 shard,
@@ -86,7 +111,8 @@ impl Root {
             && !others.is_empty()
         {
             let visible = generation.visible;
-            self.shown.acknowledge(shard, visible, &self.state());
+            self.shown
+                .acknowledge(shard, visible, &self.cluster.state());
             let followed = others.iter().map(|copy| async move {
                 CopyOutcome {
                     shard,

@@ -1,7 +1,7 @@
 //! Work on answers that the runtime's threads must not wait for: filtering, rendering, reading large bodies.
 //!
 //! Does: run it on a thread of its own, as many at once as there are cores, by a deadline, until the
-//! caller goes away ([`Root::work`]). Does not: decide what is work; what takes less than half a
+//! caller goes away ([`Searcher::work`]). Does not: decide what is work; what takes less than half a
 //! millisecond is done where it is.
 //! Called by `fetch`, `by_term` and `api`.
 
@@ -11,7 +11,8 @@ use gleaner_engine::control::Control;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::{Root, RootError};
+use crate::RootError;
+use crate::search::Searcher;
 
 /// Places for work on threads of its own.
 pub(crate) struct Workers(Arc<Semaphore>);
@@ -64,7 +65,7 @@ impl Workers {
     }
 }
 
-impl Root {
+impl Searcher {
     /// Does `job` off the runtime's threads. It is given what says whether to go on: until the time of
     /// searches without a `timeout` has passed from now on, or the caller has gone away. What the request
     /// took before counts nothing: a body may come slowly, a search may have a longer `timeout`.
@@ -80,7 +81,7 @@ impl Root {
         T: Send + 'static,
         F: FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
     {
-        let deadline = Instant::now() + self.default_timeout();
+        let deadline = Instant::now() + self.cluster.default_timeout();
         let job = |control: &Control| job(&|| control.check().is_ok());
         let done = self.workers.run(deadline, job).await?;
         done.ok_or(RootError::Late)
@@ -118,12 +119,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn work_has_its_time_from_when_it_is_asked_for() {
         let root = crate::testing::Fixture::new([]).root;
-        tokio::time::advance(2 * root.default_timeout()).await;
+        tokio::time::advance(2 * root.cluster().default_timeout()).await;
         let mut places = Vec::new();
-        while let Ok(place) = Arc::clone(&root.workers.0).try_acquire_owned() {
+        while let Ok(place) = Arc::clone(&root.searcher.workers.0).try_acquire_owned() {
             places.push(place);
         }
-        let mut work = Box::pin(root.work(|keep_on| keep_on()));
+        let mut work = Box::pin(root.searcher().work(|keep_on| keep_on()));
         assert!(futures::poll!(work.as_mut()).is_pending(), "it waits");
         drop(places);
         assert!(matches!(work.await, Ok(true)));

@@ -139,7 +139,7 @@ impl Cluster {
     /// When the body is refused, or a copy does not come.
     pub async fn create(&self, name: &str, body: &Value) -> Result<()> {
         let new = parse_create_index(body, &Limits::default())?;
-        self.root.create_index(name, new).await?;
+        self.root.admin().create_index(name, new).await?;
         self.whole().await
     }
 

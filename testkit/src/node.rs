@@ -68,7 +68,7 @@ impl Node {
     /// When the body or the name is refused.
     pub async fn create(&self, name: &str, body: &Value) -> Result<()> {
         let new = parse_create_index(body, &Limits::default())?;
-        self.root.create_index(name, new).await?;
+        self.root.admin().create_index(name, new).await?;
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Node {
             refresh,
             ..IngestOptions::default()
         };
-        self.root.ingest(items, &options).await
+        self.root.ingester().ingest(items, &options).await
     }
 
     /// Answers a search given as a body of the dialect.
@@ -115,7 +115,7 @@ pub async fn put(root: &Root, index: &str, documents: &[(String, Value)]) -> Res
         refresh: RefreshPolicy::Immediate,
         ..IngestOptions::default()
     };
-    for result in root.ingest(items, &options).await {
+    for result in root.ingester().ingest(items, &options).await {
         result
             .outcome
             .with_context(|| format!("document `{}`", result.id))?;

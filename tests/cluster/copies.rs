@@ -56,7 +56,7 @@ async fn leaves_and_copies_change_no_answer() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_are_counted_once_and_a_dead_leaf_as_none() -> Result<()> {
     let cluster = filled(3, 6, 1).await?;
-    let states = cluster.root.shard_states().await;
+    let states = cluster.root.reader().shard_states().await;
     assert_eq!((states.copies.len(), states.num_alive()), (12, 3));
     let once = states.one_each();
     assert!(once.iter().all(|copy| copy.state.is_primary));
@@ -66,7 +66,7 @@ async fn documents_are_counted_once_and_a_dead_leaf_as_none() -> Result<()> {
     assert_eq!(count(&once), documents().len() as u64);
 
     cluster.leaves[2].proxy.set(Fault::Reset);
-    let states = cluster.root.shard_states().await;
+    let states = cluster.root.reader().shard_states().await;
     assert_eq!(states.silent, [cluster.leaves[2].id.clone()]);
     assert_eq!(states.num_alive(), 2);
     assert_eq!(count(&states.one_each()), documents().len() as u64);

@@ -47,7 +47,7 @@ async fn what_a_shard_has_no_room_for_is_refused_and_taken_later() -> Result<()>
         )
     };
     let none = IngestOptions::default();
-    let writes = (0..NUM_WRITES).map(|n| cluster.root.ingest(vec![item(n)], &none));
+    let writes = (0..NUM_WRITES).map(|n| cluster.root.ingester().ingest(vec![item(n)], &none));
     let mut missing = BTreeSet::new();
     for (n, result) in join_all(writes).await.iter().flatten().enumerate() {
         if is_refused(result)? {
@@ -62,11 +62,11 @@ async fn what_a_shard_has_no_room_for_is_refused_and_taken_later() -> Result<()>
     for n in missing {
         // A write is answered when it is durable and holds its room until it is applied, so what was taken
         // before has to be applied first; then there is room for each.
-        cluster.root.refresh(&Target::default()).await?;
-        let result = cluster.root.ingest(vec![item(n)], &none).await;
+        cluster.root.refresher().refresh(&Target::default()).await?;
+        let result = cluster.root.ingester().ingest(vec![item(n)], &none).await;
         ensure!(!is_refused(&result[0])?, "d{n} was refused again");
     }
-    cluster.root.refresh(&Target::default()).await?;
+    cluster.root.refresher().refresh(&Target::default()).await?;
     let all = json!({"query": {"match": {"text": "word"}}, "track_total_hits": true});
     let found = cluster.search(INDEX, &all).await?;
     ensure!(

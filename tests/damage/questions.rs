@@ -41,7 +41,7 @@ pub(crate) async fn ask(root: &Root) -> Vec<Answer> {
             realtime: false,
             refresh: false,
         };
-        answers.push(match root.get(&request).await {
+        answers.push(match root.reader().get(&request).await {
             Ok(found) => Answer::Whole(format!("{:?}", found.document)),
             Err(error) => Answer::Partial(format!("{error:?}")),
         });

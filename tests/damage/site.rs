@@ -107,7 +107,7 @@ pub(crate) async fn template(standing: Standing) -> Result<Template> {
         }},
     });
     let new = parse_create_index(&body, &Limits::default())?;
-    site.root.create_index("books", new).await?;
+    site.root.admin().create_index("books", new).await?;
     site.hold(standing.nodes()).await?;
     let site = Site::start_asking(site.stop().await, standing, "a").await?;
     ensure!(site.settle().await?.is_empty(), "a copy fails");
@@ -127,7 +127,12 @@ pub(crate) async fn template(standing: Standing) -> Result<Template> {
         refresh: RefreshPolicy::Immediate,
         ..IngestOptions::default()
     };
-    for result in site.root.ingest(deletes.collect(), &options).await {
+    for result in site
+        .root
+        .ingester()
+        .ingest(deletes.collect(), &options)
+        .await
+    {
         result.outcome?;
     }
     site.commit().await?;

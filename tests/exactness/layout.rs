@@ -87,7 +87,7 @@ impl Layout {
         };
         for (at, steps) in corpus.history.chunks(part).enumerate() {
             let items = steps.iter().map(|step| self.item(step, &routing)).collect();
-            for result in root.ingest(items, &options).await {
+            for result in root.ingester().ingest(items, &options).await {
                 result
                     .outcome
                     .with_context(|| format!("{} `{}`", self.name, result.id))?;
@@ -105,7 +105,7 @@ impl Layout {
 
     /// Finds a routing value for each class, so that neighbouring classes meet in different shards.
     fn routing_values(self, root: &Root) -> Result<Vec<String>> {
-        let state = root.state();
+        let state = root.cluster().state();
         let mut indices = state.indices.values();
         let index = indices
             .find(|index| index.name.to_string() == self.name)
@@ -144,7 +144,7 @@ impl Layout {
             expression: Some(self.name.to_owned()),
             ..Target::default()
         };
-        let merged = root.force_merge(&target, 1).await?;
+        let merged = root.reader().force_merge(&target, 1).await?;
         ensure!(merged.len() == self.num_shards as usize, "{merged:?}");
         for merged in merged {
             let shard = merged.shard;

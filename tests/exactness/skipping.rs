@@ -162,7 +162,7 @@ async fn write(roots: (&Root, &Root), items: Vec<IngestItem>) -> Result<()> {
             refresh: RefreshPolicy::Immediate,
             ..IngestOptions::default()
         };
-        for result in root.ingest(items.clone(), &options).await {
+        for result in root.ingester().ingest(items.clone(), &options).await {
             result.outcome?;
         }
     }

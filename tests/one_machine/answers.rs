@@ -34,8 +34,8 @@ impl Site {
             memory_per_query_bytes: MEMORY as u64,
             ..RootOptions::default()
         };
-        let coordinator = Arc::clone(node.root.coordinator());
-        let leaves = Arc::clone(node.root.leaves());
+        let coordinator = Arc::clone(node.root.cluster().coordinator());
+        let leaves = Arc::clone(node.root.cluster().leaves());
         let root = Arc::new(Root::new(coordinator, leaves, options, || NOW_MS));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -84,7 +84,7 @@ impl Site {
     async fn take_all_but(&self, left: usize) -> Result<Held> {
         let taken = async {
             loop {
-                let memory = self.root.answer_memory();
+                let memory = self.root.accounts().answer_memory();
                 let held = memory.reserve(MEMORY - left);
                 if let (Ok(held), Ok(_rest)) = (held, memory.reserve(left)) {
                     return held;

@@ -110,7 +110,7 @@ async fn create(node: &Node, name: &str, num_shards: u64, mapping: &Value) -> Re
 }
 
 fn mapping_of(node: &Node, name: &str) -> Result<Value> {
-    let state = node.root.state();
+    let state = node.root.cluster().state();
     let index = state.index_named(name).context("it was made")?;
     Ok(mapping_tree(&index.mapping))
 }
@@ -150,7 +150,7 @@ async fn send(node: &Node, name: &str, documents: &Documents, way: Way) -> Resul
                     .try_for_each(|result| result.outcome.map(drop))
             });
             try_join_all(writing).await?;
-            node.root.refresh(&Default::default()).await?;
+            node.root.refresher().refresh(&Default::default()).await?;
             Ok(())
         }
     }

@@ -59,7 +59,11 @@ fn target(indices: &str) -> Target {
 async fn by_values(node: &Node, indices: &str, sort: &Value, is_pit: bool) -> Result<Vec<Hit>> {
     let mut body = json!({"size": 1, "sort": sort});
     if is_pit {
-        let id = node.root.open_pit(&target(indices), MINUTE).await?;
+        let id = node
+            .root
+            .contexts()
+            .open_pit(&target(indices), MINUTE)
+            .await?;
         body["pit"] = json!({"id": id});
     }
     let mut found: Vec<Hit> = Vec::new();
@@ -81,7 +85,10 @@ async fn pages(node: &Node, indices: &str, body: &Value) -> Result<Vec<SearchRes
         parameters: Vec::new(),
     };
     let (target, options) = (target(indices), SearchOptions::default());
-    let begun = node.root.start_scroll(&target, origin, MINUTE, &options);
+    let begun = node
+        .root
+        .contexts()
+        .start_scroll(&target, origin, MINUTE, &options);
     let mut page = begun.await?;
     let mut pages = Vec::new();
     while !page.hits.is_empty() && pages.len() < 50 {
@@ -89,6 +96,7 @@ async fn pages(node: &Node, indices: &str, body: &Value) -> Result<Vec<SearchRes
         pages.push(page);
         page = node
             .root
+            .contexts()
             .continue_scroll(&id, None, &Default::default())
             .await?;
     }
@@ -422,6 +430,7 @@ async fn delete_all(
     let (target, origin) = (target(index), Origin::default());
     let report = node
         .root
+        .deleter()
         .delete_by_query(&target, &request, &origin)
         .await?;
     assert_eq!(

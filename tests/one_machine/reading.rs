@@ -6,8 +6,8 @@ use anyhow::Result;
 use gleaner_query::answer::{AggregationValue, BucketKey};
 use gleaner_query::names;
 use gleaner_query::search::PointInTime;
-use gleaner_root::Root;
 use gleaner_root::plan::Target;
+use gleaner_root::point_in_time::Context;
 use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
 use gleaner_testkit::{Node, node};
@@ -183,7 +183,7 @@ async fn search_after_needs_an_order_or_a_point_in_time() -> Result<()> {
     body["sort"] = json!(["_score"]);
     assert!(!node.search("books", &body).await?.hits.is_empty());
     let keep_alive = Duration::from_secs(60);
-    let id = node.root.open_pit(&target(), keep_alive).await?;
+    let id = node.root.contexts().open_pit(&target(), keep_alive).await?;
     let pinned = json!({"pit": {"id": id}, "search_after": [100.0]});
     assert!(!node.search("books", &pinned).await?.hits.is_empty());
     Ok(())
@@ -227,6 +227,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         let keep_alive = Duration::from_secs(60);
         let mut page = node
             .root
+            .contexts()
             .start_scroll(&target(), origin, keep_alive, &SearchOptions::default())
             .await?;
         let late = (format!("late-{sort}"), json!({"title": "late series"}));
@@ -237,6 +238,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
             let id = page.scroll_id.take().expect("a scroll has an id");
             page = node
                 .root
+                .contexts()
                 .continue_scroll(&id, None, &SearchOptions::default())
                 .await?;
         }
@@ -250,9 +252,16 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         assert_eq!(seen.len(), before, "{sort}");
         assert!(before >= 200, "{sort}: {before}");
         let id = page.scroll_id.expect("a scroll has an id");
-        assert_eq!(node.root.clear_scrolls(std::slice::from_ref(&id)).await?, 1);
+        assert_eq!(
+            node.root
+                .contexts()
+                .clear_scrolls(std::slice::from_ref(&id))
+                .await?,
+            1
+        );
         assert!(
             node.root
+                .contexts()
                 .continue_scroll(&id, None, &SearchOptions::default())
                 .await
                 .is_err()
@@ -266,6 +275,7 @@ async fn a_point_in_time_does_not_see_later_writes() -> Result<()> {
     let node = library().await?;
     let id = node
         .root
+        .contexts()
         .open_pit(&target(), Duration::from_secs(60))
         .await?;
     node.put("books", &[("later".to_owned(), json!({"title": "later"}))])
@@ -284,7 +294,7 @@ async fn a_point_in_time_does_not_see_later_writes() -> Result<()> {
         .search(&Target::default(), &request, &options)
         .await?;
     assert_eq!(pinned.total.expect("counted").value, 200);
-    assert_eq!(node.root.close_pits(&[id]).await?, [true]);
+    assert_eq!(node.root.contexts().close_pits(&[id]).await?, [true]);
     request.pit = None;
     let newest = node.root.search(&target(), &request, &options).await?;
     assert_eq!(newest.total.expect("counted").value, 201);
@@ -295,16 +305,16 @@ async fn a_point_in_time_does_not_see_later_writes() -> Result<()> {
 async fn an_id_with_another_time_to_live_is_of_the_same_context() -> Result<()> {
     let node = library().await?;
     let minute = Duration::from_secs(60);
-    let id = node.root.open_pit(&target(), minute).await?;
-    let opened = Root::context_of(&id).expect("an id");
+    let id = node.root.contexts().open_pit(&target(), minute).await?;
+    let opened = Context::of(&id).expect("an id");
     assert_eq!(opened.keep_alive, minute);
     let body = json!({"size": 0, "pit": {"id": id, "keep_alive": "5m"}});
     let next = node.search("books", &body).await?.pit_id.expect("an id");
     assert_ne!(next, id);
-    let renewed = Root::context_of(&next).expect("an id");
+    let renewed = Context::of(&next).expect("an id");
     assert_eq!(renewed.number, opened.number);
     assert_eq!(renewed.keep_alive, 5 * minute);
-    assert!(Root::context_of("books").is_none());
+    assert!(Context::of("books").is_none());
     Ok(())
 }
 
@@ -360,6 +370,7 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
         let minute = Duration::from_secs(60);
         let mut page = node
             .root
+            .contexts()
             .start_scroll(&both, origin, minute, &options)
             .await?;
         let mut seen = Vec::new();
@@ -372,6 +383,7 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
             let id = page.scroll_id.take().expect("a scroll has an id");
             page = node
                 .root
+                .contexts()
                 .continue_scroll(&id, None, &SearchOptions::default())
                 .await?;
         }
@@ -404,11 +416,17 @@ async fn an_index_that_is_opened_shows_what_was_written_before_it_was_closed() -
     let settings = json!({"number_of_shards": 2, "refresh_interval": "-1"});
     node.create("books", &json!({"settings": settings})).await?;
     let items = (0..8).map(|n| node::item("books", &n.to_string(), &json!({"n": n})));
-    node.root.ingest(items.collect(), &Default::default()).await;
+    node.root
+        .ingester()
+        .ingest(items.collect(), &Default::default())
+        .await;
     assert_eq!(total(&node, json!({"match_all": {}})).await?, 0);
     for is_closed in [true, false] {
         let options = names::ResolveOptions::default();
-        node.root.set_closed("books", &options, is_closed).await?;
+        node.root
+            .admin()
+            .set_closed("books", &options, is_closed)
+            .await?;
     }
     assert_eq!(total(&node, json!({"match_all": {}})).await?, 8);
     Ok(())

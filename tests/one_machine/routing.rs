@@ -56,7 +56,12 @@ async fn an_empty_routing_is_none() -> Result<()> {
         {
             assert_eq!(result.outcome.as_ref().expect("written").version.0, version);
         }
-        let found = node.root.get(&get("books", &id, Some(""))).await?.document;
+        let found = node
+            .root
+            .reader()
+            .get(&get("books", &id, Some("")))
+            .await?
+            .document;
         assert_eq!(found.expect("is there").routing, None);
     }
     assert_eq!(total(&node, "books", "").await?, 20);
@@ -75,11 +80,21 @@ async fn a_document_is_read_through_the_alias_it_was_written_through() -> Result
         let written = node.ingest(put, RefreshPolicy::Immediate).await.remove(0);
         assert_eq!(written.outcome?.version.0, 1);
         for routing in [None, Some(""), Some("A")] {
-            let found = node.root.get(&get("shelf", &id, routing)).await?.document;
+            let found = node
+                .root
+                .reader()
+                .get(&get("shelf", &id, routing))
+                .await?
+                .document;
             assert_eq!(found.expect("is there").routing.as_deref(), Some("A"));
         }
         let of_alias = get("shelf", &id, None);
-        let explained = node.root.explain(&of_alias, &Default::default()).await?.1;
+        let explained = node
+            .root
+            .reader()
+            .explain(&of_alias, &Default::default())
+            .await?
+            .1;
         assert!(explained.is_some());
         let delete = IngestItem {
             action: WriteAction::Delete,
@@ -118,7 +133,7 @@ async fn an_alias_takes_no_other_routing_than_its_own() -> Result<()> {
             .remove(0);
         assert_eq!(refused.outcome.expect_err("refused").to_string(), reason);
     }
-    let refused = node.root.get(&get("shelf", "1", Some("Z"))).await;
+    let refused = node.root.reader().get(&get("shelf", "1", Some("Z"))).await;
     assert_eq!(refused.expect_err("refused").to_string(), reason);
     Ok(())
 }
@@ -152,7 +167,7 @@ async fn a_document_is_not_explained_without_the_routing_it_requires() -> Result
     node.ingest(put, RefreshPolicy::Immediate).await;
     let explain = async |routing| {
         let of = get("books", "1", routing);
-        node.root.explain(&of, &Default::default()).await
+        node.root.reader().explain(&of, &Default::default()).await
     };
     assert!(explain(Some("Z")).await?.1.is_some());
     let refused = explain(None).await.expect_err("refused").to_string();

@@ -137,14 +137,21 @@ async fn by_scroll(node: &Node, body: &Value) -> Result<Seen> {
         parameters: Vec::new(),
     };
     let (target, options) = (target(), SearchOptions::default());
-    let started = node.root.start_scroll(&target, origin, MINUTE, &options);
+    let started = node
+        .root
+        .contexts()
+        .start_scroll(&target, origin, MINUTE, &options);
     let mut page = started.await?;
     let mut seen = Seen::begin(&page)?;
     while !page.hits.is_empty() {
         assert_eq!(page.total.map(|total| total.value), Some(seen.total));
         let id = page.scroll_id.take().context("a scroll has an id")?;
         seen.add(page.hits);
-        page = node.root.continue_scroll(&id, None, &options).await?;
+        page = node
+            .root
+            .contexts()
+            .continue_scroll(&id, None, &options)
+            .await?;
     }
     Ok(seen)
 }
@@ -165,7 +172,7 @@ async fn by_point_in_time(node: &Node, id: &str, body: &Value) -> Result<Seen> {
 #[tokio::test(flavor = "multi_thread")]
 async fn slices_share_no_document_and_are_everything_together() -> Result<()> {
     let node = indices().await?;
-    let id = node.root.open_pit(&target(), MINUTE).await?;
+    let id = node.root.contexts().open_pit(&target(), MINUTE).await?;
     let hares = json!({"match": {"text": "hare"}});
     for (query, sort) in [(hares, "_score"), (json!({"match_all": {}}), "_doc")] {
         let whole = by_scroll(&node, &body(&query, sort)).await?;
@@ -226,7 +233,10 @@ async fn of_a_slice_nothing_else_is_deleted() -> Result<()> {
         keep_alive: MINUTE,
     };
     let (target, origin) = (target(), Origin::default());
-    let deleting = node.root.delete_by_query(&target, &request, &origin);
+    let deleting = node
+        .root
+        .deleter()
+        .delete_by_query(&target, &request, &origin);
     assert_eq!(deleting.await?.deleted, num_first);
     assert_eq!(by_scroll(&node, &first).await?, Seen::default());
     assert_eq!(by_scroll(&node, &second).await?, kept);

@@ -53,7 +53,7 @@ async fn a_document_is_read_at_once_and_found_after_a_refresh() -> Result<()> {
         (outcome.result, outcome.version),
         (WriteResult::Created, Version(1))
     );
-    let found = node.root.get(&get("1")).await?;
+    let found = node.root.reader().get(&get("1")).await?;
     assert_eq!(found.index, "books");
     assert_eq!(
         found.document.expect("realtime").source,
@@ -64,7 +64,7 @@ async fn a_document_is_read_at_once_and_found_after_a_refresh() -> Result<()> {
         &[("2".to_owned(), json!({"title": "rust and iron"}))],
     )
     .await?;
-    node.root.refresh(&Default::default()).await?;
+    node.root.refresher().refresh(&Default::default()).await?;
     let response = node
         .search("books", &json!({"query": {"match": {"title": "rust"}}}))
         .await?;
@@ -138,7 +138,13 @@ async fn updates_merge_and_deletes_leave_tombstones() -> Result<()> {
         WriteResult::Updated
     );
     assert_eq!(one(&node, update).await?.result, WriteResult::Noop);
-    let found = node.root.get(&get("1")).await?.document.expect("is there");
+    let found = node
+        .root
+        .reader()
+        .get(&get("1"))
+        .await?
+        .document
+        .expect("is there");
     assert_eq!(found.source, Bytes::from(r#"{"a":{"b":1,"d":3},"c":2}"#));
     let delete = IngestItem {
         action: WriteAction::Delete,
@@ -150,8 +156,8 @@ async fn updates_merge_and_deletes_leave_tombstones() -> Result<()> {
         (WriteResult::Deleted, Version(3))
     );
     assert_eq!(one(&node, delete).await?.result, WriteResult::NotFound);
-    assert_eq!(node.root.get(&get("1")).await?.document, None);
-    node.root.refresh(&Default::default()).await?;
+    assert_eq!(node.root.reader().get(&get("1")).await?.document, None);
+    node.root.refresher().refresh(&Default::default()).await?;
     assert_eq!(node.search("books", &json!({})).await?.hits, vec![]);
     assert_eq!(
         one(&node, item("books", "1", &json!({}))).await?.version,
@@ -198,10 +204,10 @@ async fn a_request_sent_again_is_answered_and_not_applied_twice() -> Result<()> 
         ..item("books", "", &json!({"n": n}))
     };
     let items: Vec<IngestItem> = (0..50).map(anonymous).collect();
-    let first = node.root.ingest(items.clone(), &options).await;
-    let second = node.root.ingest(items.clone(), &options).await;
+    let first = node.root.ingester().ingest(items.clone(), &options).await;
+    let second = node.root.ingester().ingest(items.clone(), &options).await;
     let node = node.restart(false).await?;
-    let third = node.root.ingest(items, &options).await;
+    let third = node.root.ingester().ingest(items, &options).await;
     for ((first, second), third) in first.iter().zip(&second).zip(&third) {
         assert_eq!(first.id, second.id);
         let (first, second) = (first.outcome.as_ref(), second.outcome.as_ref());
@@ -211,7 +217,7 @@ async fn a_request_sent_again_is_answered_and_not_applied_twice() -> Result<()> 
             third.outcome.as_ref().expect("answered")
         );
     }
-    node.root.refresh(&Default::default()).await?;
+    node.root.refresher().refresh(&Default::default()).await?;
     let response = node.search("books", &json!({"size": 0})).await?;
     assert_eq!(response.total.expect("counted").value, 50);
     Ok(())
@@ -230,10 +236,10 @@ async fn a_key_used_again_for_other_documents_writes_them() -> Result<()> {
             ..item("books", "", &json!({"n": n}))
         };
         let items = (start..start + 50).map(anonymous).collect();
-        let results = node.root.ingest(items, &options).await;
+        let results = node.root.ingester().ingest(items, &options).await;
         assert!(results.iter().all(|result| result.outcome.is_ok()));
     }
-    node.root.refresh(&Default::default()).await?;
+    node.root.refresher().refresh(&Default::default()).await?;
     let response = node.search("books", &json!({"size": 0})).await?;
     assert_eq!(response.total.expect("counted").value, 100);
     Ok(())
@@ -249,7 +255,9 @@ async fn a_field_that_comes_later_is_in_no_document_before_it_after_a_crash_eith
         .await?;
     let field = json!({"properties": {"x": {"type": "keyword"}}});
     let (root, options) = (&node.root, ResolveOptions::default());
-    root.put_mapping("notes", &options, &field, false).await?;
+    root.admin()
+        .put_mapping("notes", &options, &field, false)
+        .await?;
     node.put("notes", &[("behind".to_owned(), source)]).await?;
     for is_graceful in [false, true, false] {
         let response = node
@@ -290,7 +298,7 @@ async fn acknowledged_writes_survive_both_ways_of_stopping() -> Result<()> {
             "round {round}"
         );
         let id = format!("{round}-7");
-        assert!(node.root.get(&get(&id)).await?.document.is_some());
+        assert!(node.root.reader().get(&get(&id)).await?.document.is_some());
     }
     let outcome = one(&node, item("books", "0-0", &json!({}))).await?;
     assert_eq!(outcome.result, WriteResult::Updated);
@@ -324,11 +332,11 @@ async fn shards_that_infer_different_types_at_once_agree_on_one() -> Result<()> 
             }
         }
     }
-    let state = node.root.state();
+    let state = node.root.cluster().state();
     let mapping = &state.index_named("books").expect("made").mapping;
     assert!(mapping.field("new").is_some());
     assert!(taken >= 8, "the winner's documents are taken: {taken}");
-    node.root.refresh(&Default::default()).await?;
+    node.root.refresher().refresh(&Default::default()).await?;
     let body = json!({"size": 0, "query": {"exists": {"field": "new"}}});
     assert_eq!(
         node.search("books", &body)

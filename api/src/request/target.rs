@@ -16,14 +16,17 @@ impl Request {
         let Some(text) = self.part("index") else {
             return Ok(None);
         };
-        Ok(Some(expand_date_math(text, self.root().now_ms())?))
+        Ok(Some(expand_date_math(
+            text,
+            self.root().cluster().now_ms(),
+        )?))
     }
 
     /// Returns the one index or alias of the path, with dates put in.
     pub(crate) fn index_name(&self) -> Result<String, ApiError> {
         Ok(expand_date_math(
             self.required_part("index")?,
-            self.root().now_ms(),
+            self.root().cluster().now_ms(),
         )?)
     }
 
@@ -56,7 +59,7 @@ impl Request {
             return Ok(None);
         }
         let mut request = SearchRequest::default();
-        apply_uri_parameters(&mut request, &pairs, &self.root().limits())?;
+        apply_uri_parameters(&mut request, &pairs, &self.root().cluster().limits())?;
         Ok(Some(request.source))
     }
 

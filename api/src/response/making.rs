@@ -48,7 +48,7 @@ impl AnswerMaker {
     pub(crate) fn new(root: &Arc<Root>) -> Self {
         Self {
             root: Arc::clone(root),
-            memory: root.answer_memory(),
+            memory: root.accounts().answer_memory(),
         }
     }
 
@@ -65,7 +65,7 @@ impl AnswerMaker {
         if num_steps < INLINE_STEPS {
             return Ok(job(&|| true));
         }
-        Ok(self.root.work(job).await?)
+        Ok(self.root.searcher().work(job).await?)
     }
 
     /// Parses JSON: values take many times their text, so what they take is reserved before.

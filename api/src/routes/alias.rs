@@ -73,12 +73,12 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn update(mut request: Request) -> Answer {
     let body = request.required_json().await?;
-    let mut actions = parse_alias_actions(&body, &request.root().limits())?;
-    let now_ms = request.root().now_ms();
+    let mut actions = parse_alias_actions(&body, &request.root().cluster().limits())?;
+    let now_ms = request.root().cluster().now_ms();
     for name in actions.iter_mut().flat_map(indices_of) {
         *name = expand_date_math(name, now_ms)?;
     }
-    request.root().update_aliases(&actions).await?;
+    request.root().admin().update_aliases(&actions).await?;
     Ok(acknowledged())
 }
 
@@ -93,14 +93,17 @@ fn indices_of(action: &mut AliasAction) -> &mut Vec<String> {
 
 async fn put(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let alias = parse_alias(&body, &request.root().limits())?;
-    let name = expand_date_math(request.required_part("name")?, request.root().now_ms())?;
+    let alias = parse_alias(&body, &request.root().cluster().limits())?;
+    let name = expand_date_math(
+        request.required_part("name")?,
+        request.root().cluster().now_ms(),
+    )?;
     let action = AliasAction::Add {
         indices: comma_list(&request.index_name()?),
         aliases: vec![parse_alias_name(&name)?],
         alias: Box::new(alias),
     };
-    request.root().update_aliases(&[action]).await?;
+    request.root().admin().update_aliases(&[action]).await?;
     Ok(acknowledged())
 }
 
@@ -114,7 +117,7 @@ async fn delete(request: Request) -> Answer {
         aliases,
         must_exist: None,
     };
-    request.root().update_aliases(&[action]).await?;
+    request.root().admin().update_aliases(&[action]).await?;
     Ok(acknowledged())
 }
 
@@ -131,7 +134,10 @@ fn select(request: &Request) -> Result<SelectedAliases, ApiError> {
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
-    let found = request.root().shown_indices(&expression, &options)?;
+    let found = request
+        .root()
+        .cluster()
+        .shown_indices(&expression, &options)?;
     let Some(text) = request.part("name") else {
         let indices = found.iter().map(|found| {
             let aliases = shown_aliases(&found.meta, &|_| true);

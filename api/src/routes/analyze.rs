@@ -96,7 +96,7 @@ async fn analyze(mut request: Request) -> Answer {
     let asked = AnalyzeRequest::parse(&body)?;
     let index = index(&request)?;
     let registry = match &index {
-        Some(index) => request.root().analyzers_of(index)?,
+        Some(index) => request.root().planner().analyzers_of(index)?,
         None => Arc::new(AnalyzerRegistry::builtin()),
     };
     if let Some(name) = normalizer_name(&asked, index.as_deref())? {
@@ -167,7 +167,7 @@ fn index(request: &Request) -> Result<Option<Arc<IndexMeta>>, ApiError> {
     let Some(name) = request.expression()? else {
         return Ok(None);
     };
-    let found = names::resolve_single(&name, &request.root().state())?;
+    let found = names::resolve_single(&name, &request.root().cluster().state())?;
     let found = found.ok_or_else(|| ApiError::index_not_found(&name))?;
     Ok(Some(found.meta))
 }

@@ -58,7 +58,10 @@ async fn delete(mut request: Request) -> Answer {
     let target = request.target()?;
     let origin = request.origin(&Bytes::new());
     let root = request.root();
-    let report = root.delete_by_query(&target, &asked, &origin).await?;
+    let report = root
+        .deleter()
+        .delete_by_query(&target, &asked, &origin)
+        .await?;
     Ok(answered(&report))
 }
 
@@ -104,7 +107,7 @@ fn search(
     conflicts: &mut Option<String>,
     max_docs: &mut Option<i64>,
 ) -> Result<SearchRequest, ApiError> {
-    let limits = &request.root().limits();
+    let limits = &request.root().cluster().limits();
     let mut search = match body {
         None => SearchRequest::default(),
         Some(Value::Object(mut entries)) => {

@@ -28,7 +28,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let query = request.query(&body).await?;
-    let limits = &request.root().limits();
+    let limits = &request.root().cluster().limits();
     let mut search = SearchRequest {
         query,
         ..SearchRequest::default()

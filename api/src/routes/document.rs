@@ -122,10 +122,10 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     check_item(&item)?;
     let options = request.ingest_options()?;
     let routing = item.routing.clone();
-    let results = request.root().ingest(vec![item], &options).await;
+    let results = request.root().ingester().ingest(vec![item], &options).await;
     let result = results.into_iter().next();
     let result = result.expect("a write has one answer");
-    let (status, body) = document::written(&result, &request.root().state())?;
+    let (status, body) = document::written(&result, &request.root().cluster().state())?;
     let reply = Reply::with_status(status, &body);
     if status != StatusCode::CREATED {
         return Ok(reply);
@@ -175,7 +175,7 @@ async fn find(request: &Request) -> Result<GetResponse, ApiError> {
         realtime: parameters.flag("realtime")?.unwrap_or(true),
         refresh: parameters.is_set("refresh")?,
     };
-    let found = request.root().get(&get).await?;
+    let found = request.root().reader().get(&get).await?;
     if let Some(document) = &found.document {
         check_version(request, document)?;
     }
@@ -245,7 +245,7 @@ async fn shown(
     if !form.reads_source() {
         document.source = Bytes::new();
     }
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let meta = state.index_named(&index).map(|meta| &**meta);
     let extent = Extent {
         work_bytes: document.source.len(),
@@ -300,7 +300,7 @@ async fn shown_source(
     let Some(source) = source else {
         return Ok(None);
     };
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let kept = document::kept(state.index_named(index).map(|meta| &**meta));
     let mut held = request.making.memory.reserve(source.len())?;
     let num_bytes = source.len();

@@ -28,7 +28,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 async fn explain(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let query = request.query(&body).await?;
-    let limits = &request.root().limits();
+    let limits = &request.root().cluster().limits();
     let mut search = SearchRequest {
         query,
         ..SearchRequest::default()
@@ -44,7 +44,7 @@ async fn explain(mut request: Request) -> Answer {
         realtime: true,
         refresh: false,
     };
-    let (index, answer) = request.root().explain(&get, &search).await?;
+    let (index, answer) = request.root().reader().explain(&get, &search).await?;
     let Some(answer) = answer else {
         let shown = json!({"_index": index, "_id": get.id, "matched": false});
         return Ok(Reply::with_status(StatusCode::NOT_FOUND, &shown));
@@ -54,7 +54,7 @@ async fn explain(mut request: Request) -> Answer {
     let mut found = None;
     if source.is_some() || stored_fields.is_some() {
         let form = DocumentForm::new(source, stored_fields);
-        let state = request.root().state();
+        let state = request.root().cluster().state();
         let meta = state.index_named(&index).map(|meta| &**meta);
         let found_as = document::found(&index, &answer.document, &form, meta, &|| true)?;
         found = Some(found_as.without_identity());

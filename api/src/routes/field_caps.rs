@@ -77,7 +77,7 @@ async fn field_caps(mut request: Request) -> Answer {
         if let Some(fields) = reader.texts("fields")? {
             wanted = fields;
         }
-        let limits = &request.root().limits();
+        let limits = &request.root().cluster().limits();
         let index_filter = reader.take("index_filter");
         filter = index_filter
             .map(|query| parse_query(query, limits))
@@ -92,7 +92,7 @@ async fn field_caps(mut request: Request) -> Answer {
     let filters = request.parameters.list("filters").unwrap_or_default();
     let filters = Filters::parse(&filters)?;
     let target = request.target()?;
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let expression = target.expression.as_deref().unwrap_or_default();
     let mut resolved = names::resolve(expression, &state, &target.options)?;
     if let Some(filter) = &filter {

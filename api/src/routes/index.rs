@@ -86,18 +86,18 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let new = parse_create_index(&body, &request.root().limits())?;
+    let new = parse_create_index(&body, &request.root().cluster().limits())?;
     let name = request.index_name()?;
     let wanted = ActiveShards::of(&request)?;
     let limit = request.parameters.time("timeout")?;
-    let index = request.root().create_index(&name, new).await?;
+    let index = request.root().admin().create_index(&name, new).await?;
     let is_active = wanted.wait(&request, &[&*index], limit).await;
     let reply = Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,
         "index": index.name.as_str(),
     }));
-    Ok(reply.warning(request.root().analyzers_of(&index)?.ignored()))
+    Ok(reply.warning(request.root().planner().analyzers_of(&index)?.ignored()))
 }
 
 /// What readings of metadata may name: closed indices too.
@@ -133,7 +133,11 @@ fn get(request: &Request) -> Answer {
             .is_none_or(|features| features.iter().any(is_it))
     };
     let mut shown = Map::new();
-    for found in request.root().shown_indices(&expression, &options)? {
+    for found in request
+        .root()
+        .cluster()
+        .shown_indices(&expression, &options)?
+    {
         let index = &found.meta;
         let mut object = Map::new();
         if has("aliases") {
@@ -154,7 +158,7 @@ fn get(request: &Request) -> Answer {
 fn exists(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.index_name()?;
-    let found = names::resolve(&expression, &request.root().state(), &options);
+    let found = names::resolve(&expression, &request.root().cluster().state(), &options);
     match found.map_err(ApiError::from) {
         // A name that is left out because it is missing is missing all the same.
         Ok(found) => {
@@ -177,7 +181,11 @@ async fn delete(request: Request) -> Answer {
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.index_name()?;
-    request.root().delete_indices(&expression, &options).await?;
+    request
+        .root()
+        .admin()
+        .delete_indices(&expression, &options)
+        .await?;
     Ok(acknowledged())
 }
 
@@ -220,9 +228,10 @@ async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIn
     let Some(expression) = request.expression()? else {
         return Err(ApiError::validation(&["index is missing".to_owned()]));
     };
-    let named = names::resolve(&expression, &request.root().state(), &options)?;
+    let named = names::resolve(&expression, &request.root().cluster().state(), &options)?;
     request
         .root()
+        .admin()
         .set_closed(&expression, &options, is_closed)
         .await?;
     Ok(named)

@@ -50,7 +50,7 @@ pub(super) static ROUTES: &[Route] = &[
 
 fn info(request: &Request) -> Reply {
     let options = &request.app.options;
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let mut version = json!({
         "number": options.distribution.version(),
         "build_flavor": "default",
@@ -80,7 +80,7 @@ fn info(request: &Request) -> Reply {
 }
 
 async fn ready(request: Request) -> Answer {
-    let states = request.root().shard_states().await;
+    let states = request.root().reader().shard_states().await;
     let (status, body) = readiness(&states);
     Ok(Reply::with_status(status, &body))
 }

@@ -46,7 +46,7 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 fn licence(request: &Request) -> Reply {
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     Reply::json(&json!({"license": {
         "status": "active",
         "uid": state.cluster_uuid,
@@ -62,7 +62,7 @@ fn licence(request: &Request) -> Reply {
 }
 
 fn features(request: &Request) -> Reply {
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let absent = json!({"available": false, "enabled": false});
     let names = [
         "aggregate_metric",

@@ -69,12 +69,16 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 fn answered(request: &Request, outcomes: &[CopyOutcome]) -> Reply {
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     Reply::json(&json!({"_shards": shards::of_operation(outcomes, &state)}))
 }
 
 async fn refresh(request: Request) -> Answer {
-    let outcomes = request.root().refresh(&request.target()?).await?;
+    let outcomes = request
+        .root()
+        .refresher()
+        .refresh(&request.target()?)
+        .await?;
     Ok(answered(&request, &outcomes))
 }
 
@@ -84,7 +88,7 @@ async fn flush(request: Request) -> Answer {
         let reason = "wait_if_ongoing must be true for a force flush".to_owned();
         return Err(ApiError::validation(&[reason]));
     }
-    let outcomes = request.root().flush(&request.target()?).await?;
+    let outcomes = request.root().reader().flush(&request.target()?).await?;
     Ok(answered(&request, &outcomes))
 }
 
@@ -106,9 +110,13 @@ async fn force_merge(request: Request) -> Answer {
             })?,
     };
     let target = request.target()?;
-    let outcomes = request.root().force_merge(&target, segments).await?;
+    let outcomes = request
+        .root()
+        .reader()
+        .force_merge(&target, segments)
+        .await?;
     if request.parameters.flag("flush")?.unwrap_or(true) {
-        request.root().flush(&target).await?;
+        request.root().reader().flush(&target).await?;
     }
     Ok(answered(&request, &outcomes))
 }
@@ -117,7 +125,7 @@ async fn force_merge(request: Request) -> Answer {
 async fn clear_cache(request: Request) -> Answer {
     let target = request.target()?;
     let expression = target.expression.as_deref().unwrap_or_default();
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let found = gleaner_query::names::resolve(expression, &state, &target.options)?;
     let outcomes: Vec<_> = found
         .iter()

@@ -64,6 +64,7 @@ async fn put(mut request: Request) -> Answer {
     let write_index_only = request.parameters.is_set("write_index_only")?;
     request
         .root()
+        .admin()
         .put_mapping(&expression, &options, &body, write_index_only)
         .await?;
     Ok(acknowledged())
@@ -72,7 +73,10 @@ async fn put(mut request: Request) -> Answer {
 fn get(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
-    let found = request.root().shown_indices(&expression, &options)?;
+    let found = request
+        .root()
+        .cluster()
+        .shown_indices(&expression, &options)?;
     let shown = found.iter().map(|found| {
         let tree = mapping_tree(&found.meta.mapping);
         (found.meta.name.to_string(), json!({"mappings": tree}))
@@ -86,7 +90,11 @@ fn get_fields(request: &Request) -> Answer {
     let wanted = comma_list(request.required_part("fields")?);
     let has_defaults = request.parameters.is_set("include_defaults")?;
     let mut shown = Map::new();
-    for found in request.root().shown_indices(&expression, &options)? {
+    for found in request
+        .root()
+        .cluster()
+        .shown_indices(&expression, &options)?
+    {
         let fields = fields_of(&found.meta, &wanted, has_defaults);
         shown.insert(found.meta.name.to_string(), json!({"mappings": fields}));
     }

@@ -75,14 +75,14 @@ async fn mget(mut request: Request) -> Answer {
         refresh: parameters.is_set("refresh")?,
     };
     let mut wanted = parse(&body, &defaults)?;
-    let now_ms = request.root().now_ms();
+    let now_ms = request.root().cluster().now_ms();
     let mut faults = Vec::with_capacity(wanted.len());
     for one in &mut wanted {
         let expanded = expand_date_math(&one.get.index, now_ms);
         faults.push(expanded.map(|name| one.get.index = name).err());
     }
     let gets: Vec<GetRequest> = wanted.iter().map(|wanted| wanted.get.clone()).collect();
-    let answers = request.root().multi_get(&gets).await;
+    let answers = request.root().reader().multi_get(&gets).await;
     let warnings = stale_warnings(&answers);
     let answers = answers
         .into_iter()
@@ -96,7 +96,7 @@ async fn mget(mut request: Request) -> Answer {
     let mut shown = Shown {
         wanted,
         answers: answers.collect(),
-        state: request.root().state(),
+        state: request.root().cluster().state(),
     };
     shown.let_go();
     let extent = shown.extent();

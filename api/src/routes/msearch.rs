@@ -148,7 +148,7 @@ async fn run(
     request: &Request,
     part: &Part,
 ) -> Result<(gleaner_root::SearchResponse, SearchForm), ApiError> {
-    let limits = request.root().limits();
+    let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
     let (mut search, _held) = request.making.parsed(&part.body, parse).await?;
     count_all_for_plain_totals(&mut search, &request.parameters)?;
@@ -210,11 +210,14 @@ async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, Api
     let (mut search_type, mut preference) = (None, None);
     let header = header.trim_ascii();
     if !header.is_empty() {
-        let value = json::read(header, &request.root().limits())?;
+        let value = json::read(header, &request.root().cluster().limits())?;
         let mut reader = ObjectReader::part("msearch", &value)?;
         if let Some(indices) = reader.take_any(&["index", "indices"]) {
             let expression = expression(indices)?;
-            target.expression = Some(expand_date_math(&expression, request.root().now_ms())?);
+            target.expression = Some(expand_date_math(
+                &expression,
+                request.root().cluster().now_ms(),
+            )?);
         }
         if let Some(routing) = reader.take("routing").and_then(scalar_text) {
             target.routing = Some(routing);
@@ -234,7 +237,7 @@ async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, Api
     if !body.trim_ascii().is_empty() {
         // As in the dialect, a line that is no JSON refuses all searches; one that asks for what is not
         // there, which may be there in the dialect, is refused alone.
-        let limits = request.root().limits();
+        let limits = request.root().cluster().limits();
         let read = move |body: &[u8]| {
             let value = json::read(body, &limits)?;
             let limit = value.get("track_total_hits").and_then(scalar_text);

@@ -94,7 +94,7 @@ fn is_named(request: &Request, member: &Member) -> bool {
 fn told(request: &Request, nodes: &Map<String, Value>) -> Answer {
     let shown = json!({
         "_nodes": {"total": nodes.len(), "successful": nodes.len(), "failed": 0},
-        "cluster_name": request.root().state().cluster_name,
+        "cluster_name": request.root().cluster().state().cluster_name,
         "nodes": nodes,
     });
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
@@ -157,7 +157,10 @@ async fn info(request: Request) -> Answer {
 
 async fn stats(request: Request) -> Answer {
     let asked = Metrics::parse(&request)?;
-    let (states, reports) = tokio::join!(request.root().shard_states(), Reports::gather(&request));
+    let (states, reports) = tokio::join!(
+        request.root().reader().shard_states(),
+        Reports::gather(&request)
+    );
     let copies = &states.copies;
     let mut nodes = Map::new();
     for member in members_of(&request, &states) {
@@ -170,7 +173,7 @@ async fn stats(request: Request) -> Answer {
             .collect();
         let states = own.iter().map(|copy| &copy.state);
         let mut node = json!({
-            "timestamp": request.root().now_ms(),
+            "timestamp": request.root().cluster().now_ms(),
             "name": member.name,
             "transport_address": member.address,
             "roles": member.roles,

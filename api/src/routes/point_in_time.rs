@@ -85,8 +85,12 @@ async fn opened(request: &Request) -> Result<OpenedPointInTime, ApiError> {
     let missing = || ApiError::validation(&["[keep_alive] is not specified".to_owned()]);
     let keep_alive: Duration = request.parameters.time("keep_alive")?.ok_or_else(missing)?;
     let target = request.target()?;
-    let id = request.root().open_pit(&target, keep_alive).await?;
-    let created_ms = request.root().now_ms();
+    let id = request
+        .root()
+        .contexts()
+        .open_pit(&target, keep_alive)
+        .await?;
+    let created_ms = request.root().cluster().now_ms();
     let contexts = &request.app.contexts;
     contexts.add(ContextKind::PointInTime, ContextId::of(&id), created_ms);
     Ok(OpenedPointInTime {
@@ -99,7 +103,11 @@ async fn opened(request: &Request) -> Result<OpenedPointInTime, ApiError> {
 /// A point in time that is open covers all its shards.
 fn shards(request: &Request, target: &Target) -> Result<Value, ApiError> {
     let expression = target.expression.as_deref().unwrap_or_default();
-    let found = names::resolve(expression, &request.root().state(), &target.options)?;
+    let found = names::resolve(
+        expression,
+        &request.root().cluster().state(),
+        &target.options,
+    )?;
     let total: u32 = found
         .iter()
         .map(|found| found.meta.settings.number_of_shards)
@@ -137,7 +145,7 @@ async fn close(mut request: Request) -> Answer {
     reader.finish()?;
     let id = id.ok_or_else(|| ApiError::validation(&["[id] is not specified".to_owned()]))?;
     let ids = [id];
-    let is_freed = request.root().close_pits(&ids).await?;
+    let is_freed = request.root().contexts().close_pits(&ids).await?;
     forget(&request.app, &ids);
     let num_freed = is_freed.iter().filter(|freed| **freed).count();
     let status = if num_freed > 0 {
@@ -169,7 +177,7 @@ async fn delete_all(request: Request) -> Answer {
 }
 
 async fn end(request: &Request, ids: Vec<String>) -> Answer {
-    let is_freed = request.root().close_pits(&ids).await?;
+    let is_freed = request.root().contexts().close_pits(&ids).await?;
     forget(&request.app, &ids);
     let pits = ids
         .iter()

@@ -69,7 +69,7 @@ async fn named(request: &mut Request) -> Result<ScrollRequest, ApiError> {
     if text.first().is_some_and(|byte| *byte != b'{') {
         named.ids = vec![String::from_utf8_lossy(text).into_owned()];
     } else if !text.is_empty() {
-        let limits = request.root().limits();
+        let limits = request.root().cluster().limits();
         let read = move |text: &[u8]| gleaner_query::json::read(text, &limits);
         let value = request.parsed(&body.slice_ref(text), read).await?;
         let mut reader = ObjectReader::part("scroll", &value)?;
@@ -96,13 +96,16 @@ async fn scroll(mut request: Request) -> Answer {
     let contexts = &request.app.contexts;
     let id = contexts.newest(id);
     contexts.renew(ContextId::of(&id));
-    let search = request.root().scrolled_search(&id)?;
+    let search = request.root().contexts().scrolled_search(&id)?;
     let form = SearchForm::of(&search, &request.parameters)?;
     let mut options = SearchOptions::default();
     options.origin = request.origin(&Bytes::new());
     options.memory = Some(request.making.memory.clone());
     let root = request.root();
-    let response = root.continue_scroll(&id, keep_alive, &options).await?;
+    let response = root
+        .contexts()
+        .continue_scroll(&id, keep_alive, &options)
+        .await?;
     let next = response.scroll_id.clone();
     let reply = shown(&request, response, form).await?;
     // Only now: a page that is refused is asked for again, also by those who keep to the first id.
@@ -124,7 +127,7 @@ async fn clear(mut request: Request) -> Answer {
         let opened = request.app.contexts.all(ContextKind::Scroll);
         ids = opened.into_iter().map(|known| known.newest).collect();
     }
-    let num_freed = request.root().clear_scrolls(&ids).await?;
+    let num_freed = request.root().contexts().clear_scrolls(&ids).await?;
     let ended = ids.iter().map(|id| ContextId::of(id));
     request.app.contexts.forget(ended);
     // As in the dialect: none of them alive is a 404 that still says how many.

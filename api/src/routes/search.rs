@@ -29,7 +29,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;
-    let limits = request.root().limits();
+    let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
     let mut search = request.parsed(&body, parse).await?;
     let parameters = &request.parameters;
@@ -48,11 +48,13 @@ async fn search(mut request: Request) -> Answer {
                 parameters: parameters.pairs().to_vec(),
             };
             let root = request.root();
-            let starting = root.start_scroll(&target, origin, keep_alive, &options);
+            let starting = root
+                .contexts()
+                .start_scroll(&target, origin, keep_alive, &options);
             let response = Box::pin(starting).await?;
             if let Some(id) = &response.scroll_id {
                 let (kind, id) = (ContextKind::Scroll, ContextId::of(id));
-                request.app.contexts.add(kind, id, root.now_ms());
+                request.app.contexts.add(kind, id, root.cluster().now_ms());
             }
             response
         }
@@ -93,7 +95,7 @@ fn apply(
     parameters: &Parameters,
     request: &Request,
 ) -> Result<(), ApiError> {
-    let limits = &request.root().limits();
+    let limits = &request.root().cluster().limits();
     apply_uri_parameters(search, parameters.pairs(), limits)?;
     count_all_for_plain_totals(search, parameters)
 }
@@ -246,7 +248,7 @@ pub(super) fn check_boosts(
     request: &Request,
 ) -> Result<(), ApiError> {
     for (name, _) in &search.indices_boost {
-        names::resolve(name, &request.root().state(), &target.options)?;
+        names::resolve(name, &request.root().cluster().state(), &target.options)?;
     }
     Ok(())
 }

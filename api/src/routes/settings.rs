@@ -63,7 +63,11 @@ fn get(request: &Request) -> Answer {
     let expression = request.expression()?.unwrap_or_default();
     let names = request.part("name").map(comma_list);
     let mut shown = Map::new();
-    for found in request.root().shown_indices(&expression, &options)? {
+    for found in request
+        .root()
+        .cluster()
+        .shown_indices(&expression, &options)?
+    {
         let mut object = Map::new();
         shown_settings(
             &found.meta,
@@ -82,12 +86,19 @@ async fn put(mut request: Request) -> Answer {
     let expression = request.expression()?.unwrap_or_default();
     let preserve = request.parameters.is_set("preserve_existing")?;
     let root = request.root();
-    root.put_settings(&expression, &options, &body, preserve)
+    root.admin()
+        .put_settings(&expression, &options, &body, preserve)
         .await?;
     let mut ignored = BTreeSet::new();
     if body.to_string().contains("analysis") {
-        for found in names::resolve(&expression, &root.state(), &options)? {
-            ignored.extend(root.analyzers_of(&found.meta)?.ignored().iter().cloned());
+        for found in names::resolve(&expression, &root.cluster().state(), &options)? {
+            ignored.extend(
+                root.planner()
+                    .analyzers_of(&found.meta)?
+                    .ignored()
+                    .iter()
+                    .cloned(),
+            );
         }
     }
     Ok(acknowledged().warning(&Vec::from_iter(ignored)))

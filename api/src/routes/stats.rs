@@ -143,8 +143,8 @@ async fn stats(request: Request) -> Answer {
     }
     let options = request.parameters.resolve_options(metadata_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
-    let found = names::resolve(&expression, &request.root().state(), &options)?;
-    let mut states = request.root().shard_states().await;
+    let found = names::resolve(&expression, &request.root().cluster().state(), &options)?;
+    let mut states = request.root().reader().shard_states().await;
     let is_asked = |copy: &LocatedShard| found.iter().any(|f| f.meta.uuid == copy.index.uuid);
     states.copies.retain(is_asked);
     let once = states.one_each();

@@ -87,7 +87,7 @@ fn list(request: &Request) -> Answer {
 fn get(request: &Request) -> Answer {
     let text = request.required_part("task")?;
     let number = number_of(request, text)?;
-    let mut tasks = request.root().tasks().into_iter();
+    let mut tasks = request.root().tasks().list_all().into_iter();
     let task = tasks.find(|task| Some(task.id) == number);
     let Some(task) = task else {
         let reason = format!("task [{text}] isn't running and hasn't stored its results");
@@ -102,13 +102,13 @@ fn cancel(request: &Request) -> Answer {
     let cancelled: Vec<TaskInfo> = match request.part("task") {
         Some(text) => {
             let number = number_of(request, text)?;
-            let task = number.and_then(|number| request.root().cancel_task(number));
+            let task = number.and_then(|number| request.root().tasks().cancel(number));
             let missing = || not_found(format!("task [{text}] is not found"));
             vec![task.ok_or_else(missing)?]
         }
         None => named(request)?
             .iter()
-            .filter_map(|task| request.root().cancel_task(task.id))
+            .filter_map(|task| request.root().tasks().cancel(task.id))
             .collect(),
     };
     let by_id = cancelled
@@ -139,13 +139,13 @@ fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(of_action))
     };
-    let mut tasks = request.root().tasks();
+    let mut tasks = request.root().tasks().list_all();
     tasks.retain(|task| is_here && !has_parent && is_named(task));
     Ok(tasks)
 }
 
 fn node(request: &Request) -> String {
-    request.root().options().node.to_string()
+    request.root().cluster().options().node.to_string()
 }
 
 fn id(task: &TaskInfo, node: &str) -> String {
@@ -157,7 +157,7 @@ fn number_of(request: &Request, text: &str) -> Result<Option<u64>, ApiError> {
     let malformed = || ApiError::illegal(format!("malformed task id {text}"));
     let (node, number) = text.rsplit_once(':').ok_or_else(malformed)?;
     let number: u64 = number.parse().map_err(|_| malformed())?;
-    Ok((*node == *request.root().options().node.0).then_some(number))
+    Ok((*node == *request.root().cluster().options().node.0).then_some(number))
 }
 
 fn not_found(reason: String) -> ApiError {

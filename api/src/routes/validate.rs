@@ -36,7 +36,7 @@ async fn validate(mut request: Request) -> Answer {
         Ok(search) => search,
         Err(error) => return Ok(invalid(&error, is_explained)),
     };
-    let checked = request.root().validate(&target, &search)?;
+    let checked = request.root().planner().validate(&target, &search)?;
     let mut shown = json!({"_shards": shards(&request, &target)?, "valid": true});
     let mut explanations = Vec::new();
     for (index, outcome) in checked {
@@ -60,7 +60,7 @@ async fn validate(mut request: Request) -> Answer {
 }
 
 fn read(request: &Request, query: Option<Query>) -> Result<SearchRequest, ApiError> {
-    let limits = &request.root().limits();
+    let limits = &request.root().cluster().limits();
     let mut search = SearchRequest {
         query,
         ..SearchRequest::default()
@@ -88,6 +88,10 @@ fn invalid(error: &ApiError, is_explained: bool) -> Reply {
 /// One shard stands for each index: queries resolve alike on all of them.
 fn shards(request: &Request, target: &gleaner_root::plan::Target) -> Result<Value, ApiError> {
     let expression = target.expression.as_deref().unwrap_or_default();
-    let found = names::resolve(expression, &request.root().state(), &target.options)?;
+    let found = names::resolve(
+        expression,
+        &request.root().cluster().state(),
+        &target.options,
+    )?;
     Ok(json!({"total": found.len(), "successful": found.len(), "failed": 0}))
 }

@@ -71,18 +71,23 @@ impl Filled {
             .collect();
         let no_refresh = IngestOptions::default();
         for batch in items.chunks(BATCH) {
-            for answer in cluster.root.ingest(batch.to_vec(), &no_refresh).await {
+            for answer in cluster
+                .root
+                .ingester()
+                .ingest(batch.to_vec(), &no_refresh)
+                .await
+            {
                 answer.outcome.with_context(|| answer.id)?;
             }
         }
         let target = target();
-        for outcome in cluster.root.refresh(&target).await? {
+        for outcome in cluster.root.refresher().refresh(&target).await? {
             outcome.outcome?;
         }
-        for outcome in cluster.root.force_merge(&target, 1).await? {
+        for outcome in cluster.root.reader().force_merge(&target, 1).await? {
             outcome.outcome?;
         }
-        for outcome in cluster.root.refresh(&target).await? {
+        for outcome in cluster.root.refresher().refresh(&target).await? {
             outcome.outcome?;
         }
         Ok(Self { cluster })

@@ -143,13 +143,18 @@ async fn fill(node: &Node, name: &str, corpus: &Corpus, num_shards: u32) -> Resu
             require_alias: false,
         };
         let items = batch.iter().map(item).collect();
-        for result in node.root.ingest(items, &IngestOptions::default()).await {
+        for result in node
+            .root
+            .ingester()
+            .ingest(items, &IngestOptions::default())
+            .await
+        {
             result.outcome.with_context(|| result.id.clone())?;
         }
     }
     let target = target(name);
-    node.root.force_merge(&target, 1).await?;
-    node.root.refresh(&target).await?;
+    node.root.reader().force_merge(&target, 1).await?;
+    node.root.refresher().refresh(&target).await?;
     let all = br#"{"size": 0, "track_total_hits": true}"#;
     let all = parse_search(all, &Limits::default())?;
     let seen = node

@@ -51,8 +51,8 @@ impl Node {
             client,
         };
         let leaves = Arc::new(SingleLeaf::new(located));
-        let root = Root::new(coordinator, leaves, root_options(config), now_ms);
-        let root = root.sharing(Arc::clone(leaf.memory()));
+        let (options, memory) = (root_options(config), Arc::clone(leaf.memory()));
+        let root = Root::with_memory(coordinator, leaves, options, now_ms, memory);
         Ok(Self {
             leaf,
             root: Arc::new(root),

@@ -1,7 +1,7 @@
 //! Until a block that was set holds: no write comes any more that was taken before.
 //!
 //! Does: has the primaries wait for the writes under way, and words what they refuse. Does not: set blocks.
-//! Called by: `api` after it set one, and by [`crate::ingest`]. Read first: [`Root::settle_writes`].
+//! Called by: `api` after it set one, and by [`crate::ingest`]. Read first: [`Admin::settle_writes`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,13 @@ use gleaner_proto::write::{WriteCall, WriteFault};
 use tokio::time::timeout;
 
 use super::{Level, check};
+use crate::RootError;
+use crate::admin::Admin;
+use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::visibility::CopyOutcome;
-use crate::{Root, RootError};
 
-impl Root {
+impl Admin {
     /// Waits until no write to `indices` is under way that was taken before the cluster state in force, up to
     /// `limit`; returns what became of that on each primary. Of one that failed, writes under way may still come;
     /// others are refused as soon as it knows the state. Indices that are closed take none.
@@ -33,7 +35,7 @@ impl Root {
     }
 
     async fn settle_shard(&self, shard: ShardKey, deadline: Deadline) -> CopyOutcome {
-        let Some(primary) = self.leaves.primary(shard) else {
+        let Some(primary) = self.cluster.leaves.primary(shard) else {
             return CopyOutcome {
                 shard,
                 node: None,
@@ -61,7 +63,9 @@ impl Root {
             outcome,
         }
     }
+}
 
+impl ClusterView {
     /// Returns the index where one of `faults` says that its leaf found it blocked: as the cluster state in
     /// force has it, which may be newer than what is known here.
     pub(crate) async fn blocked(
@@ -110,7 +114,7 @@ mod tests {
         let faults = [(shard(1, 1), fault.clone())];
         fixture.leaf.faults.lock().extend(faults);
         let (indices, hour) = (indices.map(Arc::new), Duration::from_secs(3_600));
-        let settled = fixture.root.settle_writes(&indices, hour).await;
+        let settled = fixture.root.admin().settle_writes(&indices, hour).await;
         let settled: Vec<_> = settled.into_iter().map(|copy| copy.outcome).collect();
         assert_eq!(settled, [Ok(()), Err(fault)]);
         let asked = fixture.leaf.written.lock();
@@ -131,7 +135,11 @@ mod tests {
         let deadline = Deadline::after(Duration::from_secs(3_600));
         let of = |faults: Vec<WriteFault>| {
             let (root, index) = (&fixture.root, Arc::new(index.clone()));
-            async move { root.blocked(&index, faults.iter(), deadline).await }
+            async move {
+                root.cluster()
+                    .blocked(&index, faults.iter(), deadline)
+                    .await
+            }
         };
         assert!(of(vec![found()]).await.is_some());
         assert!(of(Vec::new()).await.is_none());

@@ -26,7 +26,10 @@ fn fixture() -> Fixture {
 
 async fn deleted(fixture: &Fixture) -> ByQueryReport {
     let (target, request, origin) = (Target::default(), request(), Origin::default());
-    let report = fixture.root.delete_by_query(&target, &request, &origin);
+    let report = fixture
+        .root
+        .deleter()
+        .delete_by_query(&target, &request, &origin);
     report.await.expect("a report")
 }
 
@@ -60,7 +63,10 @@ async fn the_time_of_a_page_bounds_its_deletions() {
     let mut request = request();
     request.search.timeout = Some(Duration::from_secs(2));
     let (target, origin) = (Target::default(), Origin::default());
-    let report = fixture.root.delete_by_query(&target, &request, &origin);
+    let report = fixture
+        .root
+        .deleter()
+        .delete_by_query(&target, &request, &origin);
     report.await.expect("a report");
     let written = fixture.leaf.written.lock();
     assert!(!written.is_empty());

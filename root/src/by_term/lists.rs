@@ -23,7 +23,7 @@ use super::asking;
 use super::cache::Key;
 use super::paging::{Counters, Paging, TermAnswer};
 use super::wanted::{Wanted, WantedTerm};
-use crate::Root;
+use crate::by_term::TermScatter;
 use crate::health::Phase;
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::ShardFailure;
@@ -176,7 +176,7 @@ struct Ask {
     asked: Vec<PlannedShard>,
 }
 
-impl Root {
+impl TermScatter {
     /// Gathers the lists of all shards, per plan and shard; remembered ones are taken where `may_guess`.
     pub(super) async fn term_lists(
         &self,
@@ -237,7 +237,7 @@ impl Root {
                 if open.has(at, Some(generation)) {
                     continue;
                 }
-                if let Some(list) = self.terms.lists.find(&key(open, generation, term)) {
+                if let Some(list) = self.lists.find(&key(open, generation, term)) {
                     counters.remembered();
                     open.seen[at].push((generation, list));
                 }
@@ -263,6 +263,7 @@ impl Root {
             })
             .collect();
         let gathered = self
+            .scatterer
             .scatter(&single, trip, Phase::Postings, |call| {
                 let term = term_of(&asks[call.plan]);
                 paging.lists(term, call)
@@ -298,8 +299,7 @@ impl Root {
                 .saw(asked.shard, generation, num_documents);
         }
         let list = Arc::new(value.list);
-        self.terms
-            .lists
+        self.lists
             .keep(key(open, generation, term), Arc::clone(&list));
         open.seen[at].push((generation, list));
         open.moments.push(Moment {

@@ -15,7 +15,7 @@ use gleaner_query::search::SearchRequest;
 use super::asking;
 use super::best::{BestHits, OfShard};
 use super::lists::ShardLists;
-use crate::Root;
+use crate::by_term::TermScatter;
 use crate::health::Phase;
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::ShardFailure;
@@ -64,7 +64,7 @@ impl RankedShard {
     }
 }
 
-impl Root {
+impl TermScatter {
     /// Returns the answer of each ranked shard, as if it had ranked itself.
     pub(super) async fn located(
         &self,
@@ -91,6 +91,7 @@ impl Root {
             .map(|shard| (shard.shard, shard.sets(chosen.num_tied)))
             .collect();
         let gathered = self
+            .scatterer
             .scatter(&asked, trip, Phase::Locate, |call| locate(&sets, call))
             .await;
         let mut answers: HashMap<ShardKey, Result<Answer<LocateAnswer>, ShardFailure>> =

@@ -9,8 +9,9 @@ use gleaner_query::source::{ShownSource, SourceFault};
 use tokio::time::Instant;
 
 use super::hit::Joiner;
+use crate::RootError;
 use crate::merge::Ranked;
-use crate::{Root, RootError};
+use crate::search::Searcher;
 
 /// Steps of filtering that are done where the search is: some 0.3 ms.
 const INLINE_STEPS: usize = 128 << 10;
@@ -21,7 +22,7 @@ type Shown = Result<Option<Bytes>, SourceFault>;
 /// Documents to filter, with what shows them.
 type Documents = Vec<(Arc<ShownSource>, Bytes)>;
 
-impl Root {
+impl Searcher {
     /// Returns what is shown of each winner; of one without content, nothing. Those that there is no time
     /// for are called off.
     pub(super) async fn shown_sources(

@@ -1,7 +1,7 @@
 //! New fields of a request: agreed on in the order of its documents, whatever shards they go to.
 //!
 //! Called by: [`super::groups`], for documents of which primaries said that they bring fields.
-//! Read first: [`Root::agree_on_fields`].
+//! Read first: [`Ingester::agree_on_fields`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use gleaner_engine::{DocumentError, Growth};
 use gleaner_model::{DocumentId, IndexMeta, IndexUuid, Mapping};
 use gleaner_proto::write::WriteFault;
 
-use crate::{Root, RootError};
+use crate::RootError;
+use crate::ingest::Ingester;
 
 /// A document that brings fields.
 pub(super) struct UnmappedDocument {
@@ -30,7 +31,7 @@ pub(super) type Refusals = BTreeMap<usize, WriteFault>;
 /// enough, each primary adds the fields of its own documents.
 const MAX_ROUNDS: u32 = 16;
 
-impl Root {
+impl Ingester {
     /// Adds the fields of `documents`, one after the other, to the mapping of an index, for the whole cluster.
     /// Returns those that the mapping cannot take in their turn.
     ///
@@ -43,7 +44,7 @@ impl Root {
     ) -> Result<Refusals, RootError> {
         let documents = Arc::new(documents);
         for _ in 0..MAX_ROUNDS {
-            let Some(base) = self.state().indices.get(&uuid).cloned() else {
+            let Some(base) = self.cluster.state().indices.get(&uuid).cloned() else {
                 return Ok(Refusals::new());
             };
             let analyzers = self.analyzers.of(&base)?;
@@ -69,7 +70,7 @@ impl Root {
         mapping: Option<Arc<Mapping>>,
     ) -> Result<bool, RootError> {
         let mut is_replaced = true;
-        update::<RootError, _>(&*self.coordinator, |state| {
+        update::<RootError, _>(&*self.cluster.coordinator, |state| {
             let Some(index) = state.indices.get(&base.uuid) else {
                 return Ok(None);
             };
@@ -133,6 +134,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::Root;
     use crate::leaves::SingleLeaf;
     use crate::testing::{FakeLeaf, NOW_MS, index, state, uuid};
     use crate::{LeafHandle, RootOptions};
@@ -191,12 +193,15 @@ mod tests {
             id: DocumentId::parse(&at.to_string()).expect("an id"),
             source: Bytes::from(source),
         });
-        let agreed = root.agree_on_fields(uuid(1), documents.collect()).await;
+        let agreed = root
+            .ingester()
+            .agree_on_fields(uuid(1), documents.collect())
+            .await;
         (root, agreed)
     }
 
     fn has_field(root: &Root, name: &str) -> bool {
-        let fields = &root.state().indices[&uuid(1)].mapping.fields;
+        let fields = &root.cluster().state().indices[&uuid(1)].mapping.fields;
         fields.contains_key(&FieldPath::new(name))
     }
 

@@ -3,7 +3,7 @@
 //! Where documents bring new fields, the same documents have to give the same mapping, however many shards they
 //! go to: primaries of several shards of an index write no batch that brings fields, but answer that it does; the
 //! fields are agreed on in the order of the request ([`super::fields`]), and those batches are sent again. A
-//! request that brings nothing new is written at once. Called by: [`super`]. Read first: [`Root::write_groups`].
+//! request that brings nothing new is written at once. Called by: [`super`]. Read first: [`Ingester::write_groups`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use gleaner_proto::write::{RefusedItem, WriteFault, WriteItem};
 use super::fields::{Refusals, UnmappedDocument};
 use super::primary::{Writes, Written};
 use super::{IngestOptions, IngestResult, Parts, RoutedWrite};
-use crate::Root;
 use crate::deadline::Deadline;
+use crate::ingest::Ingester;
 
 /// Writes of a request for one shard.
 struct Group {
@@ -34,7 +34,7 @@ struct Group {
 /// A result and its place in the request.
 type Placed = (usize, IngestResult);
 
-impl Root {
+impl Ingester {
     /// Writes groups of items, all at the same time.
     pub(super) async fn write_groups(
         &self,

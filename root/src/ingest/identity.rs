@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use twox_hash::XxHash3_128;
 
 use super::IngestItem;
-use crate::Root;
+use crate::ingest::Ingester;
 
 /// Returns the identity of the request that asks for `items` under `key`.
 pub(super) fn of_request(key: &str, items: &[IngestItem]) -> String {
@@ -59,7 +59,7 @@ impl Keys {
     }
 }
 
-impl Root {
+impl Ingester {
     /// Returns whether `items` may be written under an idempotency key: not where this root has been asked
     /// for something else under it, as far as it remembers.
     pub fn admits_key(&self, key: &str, items: &[IngestItem]) -> bool {

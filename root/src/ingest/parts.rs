@@ -15,8 +15,8 @@ use gleaner_proto::write::{WriteFault, WriteOutcome};
 use parking_lot::Mutex;
 
 use super::{IngestOptions, IngestResult, RefreshPolicy};
-use crate::Root;
 use crate::deadline::Deadline;
+use crate::ingest::Ingester;
 use crate::visibility::{CopyOutcome, ShowMode};
 
 /// What the parts of one request share.
@@ -115,12 +115,14 @@ impl Shown {
     }
 }
 
-impl Root {
-    /// Begins a request that is written by [`Root::ingest_part`] and ends with [`Root::show_parts`].
+impl Ingester {
+    /// Begins a request that is written by [`Ingester::ingest_part`] and ends with [`Ingester::show_parts`].
     pub fn begin_parts(&self, options: &IngestOptions) -> Parts {
         Parts {
             refresh: options.refresh,
-            patience: options.timeout.unwrap_or(self.options.write_timeout),
+            patience: options
+                .timeout
+                .unwrap_or(self.cluster.options.write_timeout),
             shards: Mutex::default(),
         }
     }
@@ -142,7 +144,12 @@ impl Root {
                 RefreshPolicy::Immediate => ShowMode::Now,
                 RefreshPolicy::WaitFor => ShowMode::Next(last),
             };
-            Some(async move { (shard, self.show(shard, how, deadline).await.into()) })
+            Some(async move {
+                (
+                    shard,
+                    self.refresher.show(shard, how, deadline).await.into(),
+                )
+            })
         });
         let shards: BTreeMap<_, Arc<[CopyOutcome]>> = join_all(shown).await.into_iter().collect();
         for CopyOutcome {
@@ -158,7 +165,7 @@ impl Root {
         Shown { refresh, shards }
     }
 
-    /// Adds the shards of `results` to what is expected of [`Root::show_parts`]: that every copy shows them.
+    /// Adds the shards of `results` to what is expected of [`Ingester::show_parts`]: that every copy shows them.
     pub fn expect_shown(&self, parts: &Parts, results: &[IngestResult], expected: &mut Shown) {
         expected.refresh = parts.refresh;
         if parts.refresh == RefreshPolicy::None {
@@ -166,7 +173,7 @@ impl Root {
         }
         for shard in results.iter().filter_map(|result| result.shard) {
             expected.shards.entry(shard).or_insert_with(|| {
-                let copies = self.leaves.copies(shard);
+                let copies = self.cluster.leaves.copies(shard);
                 let shown = copies.iter().map(|copy| CopyOutcome {
                     shard,
                     node: Some(copy.node.clone()),

@@ -1,7 +1,7 @@
 //! Writes to one shard: what its primary is asked, and what its answer means.
 //!
 //! Does: calls the primary and words its refusals by what the index is meanwhile. Does not: route.
-//! Called by: [`super`]. Read first: [`Root::call_primary`].
+//! Called by: [`super`]. Read first: [`Ingester::call_primary`].
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,8 @@ use twox_hash::XxHash3_128;
 use super::IngestOptions;
 use crate::blocks::settling::refused_by;
 use crate::deadline::Deadline;
-use crate::{Root, RootError, slow_log};
+use crate::ingest::Ingester;
+use crate::{RootError, slow_log};
 
 /// What a primary answers: for each write, in their order.
 pub(super) type Written = Result<Vec<Result<WriteOutcome, WriteFault>>, LeafFault>;
@@ -31,7 +32,7 @@ pub(super) struct Writes {
     pub(super) refused: Vec<RefusedItem>,
 }
 
-impl Root {
+impl Ingester {
     /// Words what a primary answered to `num_items` writes, by what the index is meanwhile.
     pub(super) async fn told(
         &self,
@@ -43,13 +44,13 @@ impl Root {
         match written {
             Ok(outcomes) => {
                 let faults = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-                let blocked = self.blocked(index, faults, deadline).await;
+                let blocked = self.cluster.blocked(index, faults, deadline).await;
                 let refused = |fault| refused_by(blocked.as_deref(), fault);
                 let outcomes = outcomes.into_iter();
                 outcomes.map(|o| o.map_err(refused)).collect()
             }
             Err(fault) => {
-                let refusal = self.refusal(&fault, deadline).await;
+                let refusal = self.cluster.refusal(&fault, deadline).await;
                 let unwritten = || match refusal {
                     // It was deleted or closed meanwhile: the client's affair, no fault of this node.
                     Some(refused) => refused(index.name.to_string()),
@@ -69,6 +70,7 @@ impl Root {
         (options, deadline): (&IngestOptions, Deadline),
     ) -> Written {
         let located = self
+            .cluster
             .leaves
             .primary(shard)
             .ok_or(LeafFault::NotHere { shard })?;

@@ -23,7 +23,11 @@ pub(super) fn item(index: &str, id: Option<&str>) -> IngestItem {
 }
 
 async fn ingest(fixture: &Fixture, items: Vec<IngestItem>) -> Vec<IngestResult> {
-    fixture.root.ingest(items, &IngestOptions::default()).await
+    fixture
+        .root
+        .ingester()
+        .ingest(items, &IngestOptions::default())
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +65,7 @@ async fn ids_made_under_a_key_are_the_same_each_time_and_else_never() {
             ..IngestOptions::default()
         };
         let items = vec![item("index-1", None), item("index-1", None)];
-        let results = fixture.root.ingest(items, &options).await;
+        let results = fixture.root.ingester().ingest(items, &options).await;
         results
             .into_iter()
             .map(|result| result.id)
@@ -95,7 +99,13 @@ async fn a_key_used_again_for_other_documents_is_another_request() {
             action,
             ..item("index-1", None)
         }];
-        fixture.root.ingest(items, &options).await.remove(0).id
+        fixture
+            .root
+            .ingester()
+            .ingest(items, &options)
+            .await
+            .remove(0)
+            .id
     };
     let (first, again, other) = (made("{}").await, made("{}").await, made("{\"a\":1}").await);
     assert_eq!(first, again);
@@ -114,7 +124,7 @@ async fn many_writers_to_a_missing_index_share_the_one_that_is_made() {
     for results in futures::future::join_all(writes).await {
         assert!(results[0].outcome.is_ok());
     }
-    assert_eq!(fixture.root.state().indices.len(), 1);
+    assert_eq!(fixture.root.cluster().state().indices.len(), 1);
 }
 
 fn deletion(index: &str, id: &str) -> IngestItem {
@@ -132,7 +142,7 @@ async fn a_deletion_makes_no_index_unless_it_brings_a_version() {
         matches!(&refused.outcome, Err(RootError::IndexNotFound(name)) if name == "new"),
         "{refused:?}"
     );
-    assert!(fixture.root.state().indices.is_empty());
+    assert!(fixture.root.cluster().state().indices.is_empty());
     for condition in [
         Condition::ExternalGreater(Version(3)),
         Condition::ExternalGreaterOrEqual(Version(3)),
@@ -144,7 +154,7 @@ async fn a_deletion_makes_no_index_unless_it_brings_a_version() {
         let written = ingest(&fixture, vec![versioned]).await.remove(0);
         assert!(written.outcome.is_ok(), "{written:?}");
     }
-    assert_eq!(fixture.root.state().indices.len(), 1);
+    assert_eq!(fixture.root.cluster().state().indices.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,10 +10,11 @@ use gleaner_proto::search::PinnedView;
 use tokio::runtime::Handle;
 use tokio::time::{timeout, timeout_at};
 
+use crate::RootError;
 use crate::deadline::Deadline;
 use crate::leaves::LeafHandle;
+use crate::point_in_time::Contexts;
 use crate::token::PointInTimeState;
-use crate::{Root, RootError};
 
 /// Longest wait for a leaf to let go of views. One that is not reached lets go by itself when their
 /// time is over.
@@ -22,7 +23,7 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 /// Views pinned for a request: when it fails, or its client goes away, they are let go of in the
 /// background.
 pub(crate) struct Held<'a> {
-    root: &'a Root,
+    contexts: &'a Contexts,
     state: Option<PointInTimeState>,
 }
 
@@ -42,7 +43,7 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         // Without a runtime the process ends, and the leaves let go of them by themselves.
         if let (Some(state), Ok(runtime)) = (&self.state, Handle::try_current()) {
-            runtime.spawn(release_all(self.root.holders(state)));
+            runtime.spawn(release_all(self.contexts.holders(state)));
         }
     }
 }
@@ -55,7 +56,7 @@ pub(super) async fn release_all(holders: Vec<(LeafHandle, Vec<PinnedView>)>) -> 
     join_all(releases).await.into_iter().flatten().sum()
 }
 
-impl Root {
+impl Contexts {
     /// Keeps the views of `state` for another `keep_alive`, by one call per leaf.
     ///
     /// # Errors
@@ -68,7 +69,8 @@ impl Root {
         deadline: Deadline,
     ) -> Result<(), RootError> {
         // The id says how long; who made it up gets no more than anyone.
-        let keep_alive = Duration::from_millis(state.keep_alive_ms).min(self.max_keep_alive());
+        let keep_alive =
+            Duration::from_millis(state.keep_alive_ms).min(self.cluster.max_keep_alive());
         let renewals = self.holders(state).into_iter().map(|(leaf, views)| {
             let patience = deadline.gather_by();
             async move { timeout_at(patience, leaf.client.renew_views(views, keep_alive)).await }
@@ -92,7 +94,7 @@ impl Root {
     /// Holds the views of `state` for a request.
     pub(crate) fn hold(&self, state: PointInTimeState) -> Held<'_> {
         Held {
-            root: self,
+            contexts: self,
             state: Some(state),
         }
     }
@@ -119,7 +121,7 @@ impl Root {
 
     /// Returns the copy of `shard` on `node`; the primary where none is named.
     pub(crate) fn holder_of(&self, shard: ShardKey, node: Option<&NodeId>) -> Option<LeafHandle> {
-        let copies = self.leaves.copies(shard);
+        let copies = self.cluster.leaves.copies(shard);
         let mut copies = copies.iter();
         let is_named = |copy: &&LeafHandle| node.is_none_or(|node| copy.node == *node);
         copies.find(is_named).cloned()

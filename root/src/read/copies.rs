@@ -7,18 +7,19 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Documents, GetCall};
 use tokio::time::{Instant, timeout};
 
+use crate::LeafHandle;
 use crate::health::Phase;
-use crate::{LeafHandle, Root};
+use crate::read::Reader;
 
 /// How long a copy may take while there are others: it reads a document within milliseconds.
 const COPY_PATIENCE: Duration = Duration::from_secs(1);
 
-impl Root {
+impl Reader {
     /// Returns documents of one shard as searches see them: of the first copy that answers, in the order
     /// in which searches ask.
     pub(super) async fn get_visible(&self, call: GetCall) -> Result<Documents, LeafFault> {
         let shard = call.shard;
-        let copies = self.leaves.copies(shard);
+        let copies = self.cluster.leaves.copies(shard);
         if let [only] = &*copies {
             return self.get_on(only, None, call).await;
         }
@@ -128,16 +129,21 @@ mod tests {
     async fn what_searches_see_is_read_from_another_copy_where_the_primary_is_gone() {
         let cluster = cluster();
         *cluster.leaves[0].is_gone.lock() = true;
-        let found = cluster.root.get(&request(false)).await;
+        let found = cluster.root.reader().get(&request(false)).await;
         let found = found.expect("of the replica");
         assert_eq!((&*found.index, found.document), ("index-1", None));
-        let refused = cluster.root.get(&request(true)).await;
+        let refused = cluster.root.reader().get(&request(true)).await;
         assert!(
             matches!(refused, Err(RootError::Leaf(LeafFault::Unreachable { .. }))),
             "{refused:?}"
         );
         *cluster.leaves[1].is_gone.lock() = true;
-        cluster.root.get(&request(false)).await.expect_err("gone");
+        cluster
+            .root
+            .reader()
+            .get(&request(false))
+            .await
+            .expect_err("gone");
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,7 +152,7 @@ mod tests {
         let both = [shard(1, 0), shard(1, 1)];
         cluster.leaves[0].hanging.lock().extend(both);
         let begun = Instant::now();
-        let found = cluster.root.get(&request(false)).await;
+        let found = cluster.root.reader().get(&request(false)).await;
         found.expect("of the replica");
         assert!(begun.elapsed() <= COPY_PATIENCE, "{:?}", begun.elapsed());
     }
@@ -154,12 +160,16 @@ mod tests {
     #[tokio::test]
     async fn a_replica_first_shows_what_was_acknowledged_as_visible() {
         let cluster = cluster();
-        let state = cluster.root.state();
+        let state = cluster.root.cluster().state();
         for shard in [shard(1, 0), shard(1, 1)] {
-            cluster.root.shown.acknowledge(shard, SeqNo(7), &state);
+            cluster
+                .root
+                .reader
+                .shown
+                .acknowledge(shard, SeqNo(7), &state);
         }
         *cluster.leaves[0].is_gone.lock() = true;
-        let found = cluster.root.get(&request(false)).await;
+        let found = cluster.root.reader().get(&request(false)).await;
         found.expect("of the replica");
         assert_eq!(*cluster.leaves[1].awaited.lock(), [SeqNo(6)]);
     }

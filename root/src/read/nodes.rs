@@ -9,7 +9,8 @@ use gleaner_model::node_stats::{BudgetStats, NodeStats};
 use gleaner_proto::node::NodeFault;
 use tokio::time::timeout;
 
-use crate::Root;
+use crate::memory::Accounts;
+use crate::read::Reader;
 
 /// Longest wait for what a leaf says of its node, 1 s: it reads some files that are made in memory, and people
 /// wait for the table.
@@ -38,11 +39,11 @@ impl NodeReport {
     }
 }
 
-impl Root {
+impl Reader {
     /// Asks every leaf what it says of its node, all at once, and waits a second at most. A leaf that is left
     /// out of searches for its silence is asked too: it may be back.
     pub async fn node_reports(&self) -> BTreeMap<NodeId, NodeReport> {
-        let leaves = self.leaves.all();
+        let leaves = self.cluster.leaves.all();
         let asked = leaves.iter().map(|located| async {
             let answer = timeout(PATIENCE, located.client.node_stats()).await;
             let report = NodeReport::of(answer.ok());
@@ -53,12 +54,14 @@ impl Root {
         });
         join_all(asked).await.into_iter().collect()
     }
+}
 
+impl Accounts {
     /// Returns the memory budget of this root's own queries and answers.
     pub fn query_memory(&self) -> BudgetStats {
         BudgetStats {
             held_bytes: self.memory.held_bytes(),
-            limit_bytes: self.options.query_memory_bytes,
+            limit_bytes: self.cluster.options.query_memory_bytes,
         }
     }
 }
@@ -89,10 +92,10 @@ mod tests {
     #[tokio::test]
     async fn a_leaf_that_does_not_know_the_call_is_silent() {
         let fixture = Fixture::new([index(1, &json!({}))]);
-        let reports = fixture.root.node_reports().await;
+        let reports = fixture.root.reader().node_reports().await;
         let reports: Vec<NodeReport> = reports.into_values().collect();
         assert_eq!(reports, [NodeReport::Silent]);
-        let memory = fixture.root.query_memory();
+        let memory = fixture.root.accounts().query_memory();
         assert!(memory.held_bytes < memory.limit_bytes);
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
+use crate::Root;
 use crate::RootOptions;
 use crate::merge::HitMerger;
 use crate::plan::Target;
@@ -29,7 +30,10 @@ async fn searched_for(
     time: Duration,
     body: &Value,
 ) -> (RoundAnswers<ShardHits>, Waterfall) {
-    let plans = root.targets(&Target::default()).expect("all indices");
+    let plans = root
+        .planner()
+        .targets(&Target::default())
+        .expect("all indices");
     searched_in(root, time, (plans, body)).await
 }
 
@@ -45,7 +49,9 @@ async fn searched_in(
     let options = SearchOptions::default();
     let asked = asked(&request, &options);
     let mut merged = HitMerger::of(&request);
-    let gathered = root.query_phase(&plans, &asked, &mut trip, &mut merged);
+    let gathered = root
+        .searcher()
+        .query_phase(&plans, &asked, &mut trip, &mut merged);
     let gathered = gathered.await;
     (gathered, trip.waterfall.expect("profiled"))
 }
@@ -60,7 +66,10 @@ fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> CommonRe
 }
 
 async fn resolve(root: &Root, plans: &mut [IndexPlan], request: &SearchRequest, trip: &mut Trip) {
-    let resolved = root.resolve_all(plans, (request, NOW_MS, true), trip).await;
+    let resolved = root
+        .planner()
+        .resolve_all(plans, (request, NOW_MS, true), trip)
+        .await;
     resolved.expect("resolves");
 }
 
@@ -134,12 +143,18 @@ async fn hits_are_merged_while_others_are_waited_for() {
     fixture.leaf.hanging.lock().insert(shard(2, 1));
     let request = parse_search(b"{}", &limits()).expect("a good search");
     let mut trip = Trip::new(Deadline::after(MINUTE));
-    let mut plans = fixture.root.targets(&Target::default()).expect("all");
+    let mut plans = fixture
+        .root
+        .planner()
+        .targets(&Target::default())
+        .expect("all");
     resolve(&fixture.root, &mut plans, &request, &mut trip).await;
     let options = SearchOptions::default();
     let asked = asked(&request, &options);
     let mut merged = HitMerger::of(&request);
-    let query = (fixture.root).query_phase(&plans, &asked, &mut trip, &mut merged);
+    let query = (fixture.root)
+        .searcher()
+        .query_phase(&plans, &asked, &mut trip, &mut merged);
     timeout(millis(50), query).await.err().expect("one hangs");
     let page = merged.into_page();
     let places: Vec<u64> = page.iter().map(|ranked| ranked.hit.place).collect();
@@ -193,14 +208,14 @@ async fn a_late_copy_is_hedged_in_one_call_and_the_loser_is_dropped() {
 
 /// Notes calls that the second leaf answered as if it had just been stopped for a while.
 fn was_stopped(cluster: &Cluster, queue: Duration) {
-    let node = &cluster.root.leaves.copies(shard(1, 0))[1].node;
+    let node = &cluster.root.cluster.leaves.copies(shard(1, 0))[1].node;
     let times = gleaner_query::answer::LeafTimes {
         queue,
         evaluate: millis(1),
     };
     for _ in 0..40 {
         let key = (shard(1, 0).index, Phase::Query);
-        let mut book = cluster.root.health.open();
+        let mut book = cluster.root.reader.health.open();
         book.answered(node, key, Some(queue), Some(times));
     }
 }
@@ -301,7 +316,7 @@ async fn without_a_budget_the_late_copy_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_stops_second_requests() {
     let cluster = pair(0.05);
-    cluster.root.health.open().rejected();
+    cluster.root.reader.health.open().rejected();
     *cluster.leaves[0].delay.lock() = millis(500);
     searched(&cluster.root, MINUTE).await;
     assert_eq!(num_calls(&cluster), [1, 0]);
@@ -375,7 +390,11 @@ async fn an_answer_of_an_unwanted_moment_was_in_the_threshold_too() {
     let (slow, fast) = (&cluster.leaves[0], &cluster.leaves[1]);
     *slow.delay.lock() = millis(500);
     fast.views.lock().insert(shard(1, 1), 2);
-    let mut plans = cluster.root.targets(&Target::default()).expect("an index");
+    let mut plans = cluster
+        .root
+        .planner()
+        .targets(&Target::default())
+        .expect("an index");
     let counted = Generation {
         mapping: MappingVersion(1),
         visible: SeqNo(1),

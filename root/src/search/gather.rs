@@ -9,16 +9,17 @@ use tokio::time::Instant;
 
 use super::CommonRequest;
 use super::coverage::{ShardsSeen, check};
+use crate::RootError;
 use crate::aggregations::ReducedAggregations;
 use crate::merge::{HitMerger, Ranked};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
 use crate::scatter::{Answer, Answers, Trip};
+use crate::search::Searcher;
 use crate::token::Position;
 use crate::waterfall::Step;
-use crate::{Root, RootError};
 
-impl Root {
+impl Searcher {
     /// Adds up what the shards answered and fetches the winners, the `merged` of their hits. `None` when a
     /// copy lost meanwhile what it had answered from, and `may_restart`: others will be asked.
     pub(crate) async fn gather(

@@ -300,7 +300,11 @@ async fn an_answer_ranked_by_older_numbers_for_want_of_time_says_so() {
 #[tokio::test]
 async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     let fixture = fixture();
-    let mut plans = fixture.root.targets(&Target::default()).expect("all");
+    let mut plans = fixture
+        .root
+        .planner()
+        .targets(&Target::default())
+        .expect("all");
     let request = request(&matching());
     let (options, deadline) = (
         SearchOptions::default(),
@@ -309,11 +313,13 @@ async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     let mut trip = Trip::new(deadline);
     let resolved = fixture
         .root
+        .planner()
         .resolve_all(&mut plans, (&request, 0, true), &mut trip)
         .await;
     resolved.expect("resolves");
     let counted = fixture
         .root
+        .searcher()
         .counted(&mut plans, (&request, false), &mut trip);
     counted.await;
     let shards = plans.iter_mut().flat_map(|plan| &mut plan.shards);
@@ -322,6 +328,7 @@ async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     fixture.leaf.views.lock().insert(shard(1, 0), 2);
     let pinned = fixture
         .root
+        .searcher()
         .search_plans(&mut plans.clone(), &request, &options, deadline)
         .await;
     let failures = pinned.expect("the others answer").shards.failures;
@@ -365,7 +372,10 @@ async fn a_scroll_is_begun_within_the_timeout() {
     };
     let (target, minute) = (Target::default(), Duration::from_secs(60));
     let options = SearchOptions::default();
-    let begun = fixture.root.start_scroll(&target, origin, minute, &options);
+    let begun = fixture
+        .root
+        .contexts()
+        .start_scroll(&target, origin, minute, &options);
     // Without one it is given 10 s.
     let begun = tokio::time::timeout(Duration::from_secs(5), begun).await;
     let refused = begun.expect("it ends");
@@ -392,7 +402,12 @@ async fn a_scroll_that_fails_or_is_given_up_lets_its_views_go() {
         };
         let (target, day) = (Target::default(), Duration::from_secs(24 * 3_600));
         let options = SearchOptions::default();
-        let mut begun = Box::pin(fixture.root.start_scroll(&target, origin, day, &options));
+        let mut begun = Box::pin(
+            fixture
+                .root
+                .contexts()
+                .start_scroll(&target, origin, day, &options),
+        );
         if is_given_up {
             while fixture.leaf.num_calls.load(Ordering::Relaxed) == 0 {
                 assert!(futures::poll!(&mut begun).is_pending());
@@ -427,6 +442,7 @@ async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
     let options = SearchOptions::default();
     let first = fixture
         .root
+        .contexts()
         .start_scroll(&Target::default(), origin, minute, &options)
         .await;
     let first = first.expect("answered");
@@ -434,6 +450,7 @@ async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
     let id = first.scroll_id.expect("a scroll has an id");
     fixture
         .root
+        .contexts()
         .continue_scroll(&id, None, &options)
         .await
         .expect("answered");

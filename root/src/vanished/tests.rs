@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
+use crate::Root;
 use crate::leaves::{Copies, Leaves, SingleLeaf};
 use crate::plan::Target;
 use crate::read::GetRequest;
@@ -40,7 +41,7 @@ fn lose(leaf: &FakeLeaf) {
 /// Two indices, of which the first is changed when the leaf is asked, and is not there then.
 fn changed_when_asked(change: fn(&mut ClusterState)) -> Fixture {
     let fixture = Fixture::new([index(1, &json!({})), index(2, &json!({}))]);
-    let coordinator = Arc::clone(fixture.root.coordinator());
+    let coordinator = Arc::clone(fixture.root.cluster().coordinator());
     let leaf = Arc::downgrade(&fixture.leaf);
     let drawn = move || {
         let known = coordinator.state();
@@ -91,7 +92,7 @@ async fn a_search_of_a_pattern_goes_on_without_the_index_that_is_deleted() {
 async fn a_page_of_an_index_that_is_deleted_finds_no_context() {
     let fixture = changed_when_asked(delete);
     let (target, keep_alive) = (target("index-1"), Duration::from_secs(60));
-    let pit = fixture.root.open_pit(&target, keep_alive).await;
+    let pit = fixture.root.contexts().open_pit(&target, keep_alive).await;
     let id = pit.expect("it is there still");
     let body = json!({"pit": {"id": id}}).to_string();
     let limits = crate::testing::limits();
@@ -159,12 +160,17 @@ async fn who_keeps_the_state_is_asked_about_shards_that_are_not_there() {
     let fault = LeafFault::NotHere { shard: shard(1, 0) };
     for (kept, is_there) in [(state([]), false), (state([index(1, &json!({}))]), true)] {
         let root = late(kept);
-        let refusal = root.refusal(&fault, deadline).await;
+        let refusal = root.cluster().refusal(&fault, deadline).await;
         assert_eq!(refusal.is_none(), is_there);
         let other = LeafFault::DeadlinePassed { shard: shard(1, 0) };
-        assert!(root.refusal(&other, deadline).await.is_none());
+        assert!(root.cluster().refusal(&other, deadline).await.is_none());
         let failed = searched(&root, "index-1").await.expect_err("not there");
-        assert!(root.has_vanished(failed.failures(), deadline).await != is_there);
+        assert!(
+            root.cluster()
+                .has_vanished(failed.failures(), deadline)
+                .await
+                != is_there
+        );
     }
 }
 
@@ -180,7 +186,7 @@ async fn a_copy_that_is_being_removed_is_of_an_index_that_is_gone() {
             LeafFault::Recovering { shard, progress },
             LeafFault::Stopped { shard, reason },
         ] {
-            let refusal = fixture.root.refusal(&fault, deadline).await;
+            let refusal = fixture.root.cluster().refusal(&fault, deadline).await;
             assert_eq!(refusal.is_none(), is_there, "{fault}");
         }
     }
@@ -205,7 +211,7 @@ async fn nobody_is_asked_about_shards_that_no_leaf_is_to_hold() {
     // Who keeps the state would say that there is no such index.
     let root = late_over(Arc::new(Nobody), state([]));
     let fault = LeafFault::NotHere { shard: shard(1, 0) };
-    assert!(root.refusal(&fault, deadline).await.is_none());
+    assert!(root.cluster().refusal(&fault, deadline).await.is_none());
     let failed = searched(&root, "index-1").await.expect_err("not there");
     assert!(!failed.failures().is_empty(), "{failed:?}");
 }
@@ -219,7 +225,7 @@ async fn a_document_of_an_index_that_is_deleted_is_of_no_index() {
         realtime: true,
         ..GetRequest::default()
     };
-    let refused = fixture.root.get(&get).await;
+    let refused = fixture.root.reader().get(&get).await;
     assert!(
         matches!(&refused, Err(RootError::IndexNotFound(name)) if name == "index-1"),
         "{refused:?}"

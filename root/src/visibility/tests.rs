@@ -20,7 +20,11 @@ fn soon() -> Deadline {
 #[tokio::test]
 async fn the_other_copies_are_waited_for_up_to_what_the_primary_shows() {
     let cluster = cluster();
-    let shown = cluster.root.show(shard(1, 0), ShowMode::Now, soon()).await;
+    let shown = cluster
+        .root
+        .refresher()
+        .show(shard(1, 0), ShowMode::Now, soon())
+        .await;
     let nodes = shown.iter().map(|copy| copy.node.as_ref().expect("asked"));
     assert_eq!(
         nodes.map(|node| &*node.0).collect::<Vec<_>>(),
@@ -34,7 +38,11 @@ async fn the_other_copies_are_waited_for_up_to_what_the_primary_shows() {
 async fn a_copy_that_lags_is_named_and_searches_ask_for_what_was_acknowledged() {
     let cluster = cluster();
     cluster.leaves[1].views.lock().insert(shard(1, 0), 5);
-    let shown = cluster.root.show(shard(1, 0), ShowMode::Now, soon()).await;
+    let shown = cluster
+        .root
+        .refresher()
+        .show(shard(1, 0), ShowMode::Now, soon())
+        .await;
     let behind = LeafFault::Behind {
         shard: shard(1, 0),
         wanted: SeqNo(7),
@@ -67,9 +75,13 @@ async fn a_copy_that_lags_is_named_and_searches_ask_for_what_was_acknowledged() 
 #[tokio::test]
 async fn one_copy_is_refreshed_by_one_call() {
     let fixture = Fixture::new([index(1, &json!({}))]);
-    let shown = fixture.root.show(shard(1, 0), ShowMode::Now, soon()).await;
+    let shown = fixture
+        .root
+        .refresher()
+        .show(shard(1, 0), ShowMode::Now, soon())
+        .await;
     assert_eq!((shown.len(), fixture.leaf.awaited.lock().len()), (1, 0));
-    assert_eq!(fixture.root.shown.of(shard(1, 0)), None);
+    assert_eq!(fixture.root.reader.shown.of(shard(1, 0)), None);
 }
 
 #[tokio::test]
@@ -82,6 +94,7 @@ async fn a_primary_that_fails_keeps_the_others_untouched() {
         .insert(shard(1, 0), fault.clone());
     let shown = cluster
         .root
+        .refresher()
         .show(shard(1, 0), ShowMode::Next(SeqNo(3)), soon());
     let outcomes: Vec<_> = shown.await.into_iter().map(|copy| copy.outcome).collect();
     assert_eq!(outcomes, [Err(fault)]);

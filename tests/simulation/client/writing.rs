@@ -45,7 +45,7 @@ impl Client {
 
     async fn write(&self, items: Vec<IngestItem>, options: &IngestOptions) {
         let first = self.note_writes(&items);
-        let results = self.root.ingest(items, options).await;
+        let results = self.root.ingester().ingest(items, options).await;
         let mut history = self.cluster.history.lock();
         let next_search = history.searches.len();
         for (result, at) in results.iter().zip(first..) {
@@ -85,7 +85,7 @@ impl Client {
             let writes = history.writes.iter();
             writes.map(|write| write.acknowledged.is_some()).collect()
         };
-        let outcomes = self.root.refresh(&Target::default()).await;
+        let outcomes = self.root.refresher().refresh(&Target::default()).await;
         let outcomes = outcomes.expect("the index exists");
         let mut history = self.cluster.history.lock();
         let mut shown: Vec<ShardKey> = Vec::new();

@@ -45,7 +45,7 @@ impl Run {
         items: Items,
         started: Instant,
     ) -> Self {
-        let parts = app.root.begin_parts(&options);
+        let parts = app.root.ingester().begin_parts(&options);
         let is_refreshed = options.refresh != RefreshPolicy::None;
         Self {
             parts,
@@ -92,24 +92,34 @@ impl Run {
         let app = Arc::clone(&self.app);
         let (asked, writes) = parted(chunk);
         if let Some(key) = &options.idempotency_key
-            && !app.root.admits_key(key, &writes)
+            && !app.root.ingester().admits_key(key, &writes)
         {
             // Pieces before it may be written.
-            app.root.show_parts(&self.parts).await;
+            app.root.ingester().show_parts(&self.parts).await;
             return Err(other_body());
         }
-        let writing = app.root.ingest_part(writes, &options, &self.parts);
+        let writing = app
+            .root
+            .ingester()
+            .ingest_part(writes, &options, &self.parts);
         let (mut results, ahead) = futures::join!(writing, self.chunks.next());
         if let Ok(Some(_)) = &ahead {
             let expected = &mut self.expected;
-            app.root.expect_shown(&self.parts, &results, expected);
+            app.root
+                .ingester()
+                .expect_shown(&self.parts, &results, expected);
             expected.tell(&mut results);
         } else {
-            let shown = app.root.show_parts(&self.parts).await;
+            let shown = app.root.ingester().show_parts(&self.parts).await;
             shown.tell(&mut results);
             self.amending = self.places.take().and_then(|places| {
                 let filter = self.items.filter();
-                Amendment::new(places, (&shown, &self.expected), &app.root.state(), filter)
+                Amendment::new(
+                    places,
+                    (&shown, &self.expected),
+                    &app.root.cluster().state(),
+                    filter,
+                )
             });
         }
         self.ahead = ahead?;
@@ -124,7 +134,7 @@ impl Run {
     }
 
     fn show(&mut self, asked: Vec<ItemAnswer>, results: &[IngestResult]) {
-        let state = self.app.root.state();
+        let state = self.app.root.cluster().state();
         let mut results = results.iter();
         for asked in asked {
             match asked {

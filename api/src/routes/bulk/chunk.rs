@@ -50,7 +50,7 @@ impl Chunks {
             lines,
             defaults,
             app: Arc::clone(app),
-            limits: app.root.limits(),
+            limits: app.root.cluster().limits(),
             num_lines: 0,
             is_at_end: false,
         }
@@ -109,7 +109,7 @@ impl Chunks {
         let Some(index) = index.filter(|index| !index.is_empty()) else {
             return Err(ApiError::validation(&["index is missing".to_owned()]));
         };
-        let index = expand_date_math(index, self.app.root.now_ms())?;
+        let index = expand_date_math(index, self.app.root.cluster().now_ms())?;
         let kind = action.kind;
         if action.id.is_none() && matches!(kind, ActionKind::Update | ActionKind::Delete) {
             return Err(ApiError::validation(&["id is missing".to_owned()]));

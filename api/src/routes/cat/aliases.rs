@@ -23,7 +23,7 @@ pub(super) fn table(request: &Request) -> Answer {
         None => ExpandWildcards::ALL,
     };
     let selection = request.part("name").map(Selection::parse);
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
     for index in state.indices.values() {
         for (name, alias) in &index.aliases {

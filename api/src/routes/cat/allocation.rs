@@ -37,7 +37,10 @@ const COLUMNS: &[Column] = &[
 
 /// Each leaf tells how full its disk is; that of one that does not is unknown.
 pub(super) async fn table(request: Request) -> Answer {
-    let (states, reports) = tokio::join!(request.root().shard_states(), Reports::gather(&request));
+    let (states, reports) = tokio::join!(
+        request.root().reader().shard_states(),
+        Reports::gather(&request)
+    );
     let mut held: BTreeMap<&NodeId, (u64, u64)> = BTreeMap::new();
     for copy in &states.copies {
         let (num_copies, num_bytes) = held.entry(&copy.node).or_default();

@@ -21,14 +21,18 @@ const COLUMNS: &[Column] = &[
 pub(super) async fn table(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let query = request.query(&body).await?;
-    let search = counting(query, &request.parameters, &request.root().limits())?;
+    let search = counting(
+        query,
+        &request.parameters,
+        &request.root().cluster().limits(),
+    )?;
     let mut options = SearchOptions::default();
     options.origin = request.origin(&body);
     let response = request
         .root()
         .search(&request.target()?, &search, &options)
         .await?;
-    let seconds = request.root().now_ms() / 1_000;
+    let seconds = request.root().cluster().now_ms() / 1_000;
     let row = vec![
         seconds.to_string().into(),
         clock_text(seconds).into(),

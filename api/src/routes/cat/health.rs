@@ -61,11 +61,11 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
-    let states = request.root().shard_states().await;
-    let state = request.root().state();
+    let states = request.root().reader().shard_states().await;
+    let state = request.root().cluster().state();
     let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
     let members = NumMembers::of(&request, &states);
-    let seconds = request.root().now_ms() / 1_000;
+    let seconds = request.root().cluster().now_ms() / 1_000;
     let row = vec![
         seconds.to_string().into(),
         clock_text(seconds).into(),

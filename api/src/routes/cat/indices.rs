@@ -121,8 +121,8 @@ pub(super) async fn table(request: Request) -> Answer {
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
-    let found = names::resolve(&expression, &request.root().state(), &options)?;
-    let states = request.root().shard_states().await;
+    let found = names::resolve(&expression, &request.root().cluster().state(), &options)?;
+    let states = request.root().reader().shard_states().await;
     let once = states.one_each();
     let copies = Copies {
         all: &states.copies,

@@ -98,7 +98,7 @@ fn letters(member: &Member) -> String {
 
 /// Returns the host of a node.
 pub(super) fn host_of(request: &Request, node: &NodeId) -> String {
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let address = state.nodes.get(node).map(|meta| meta.address.as_str());
     let address = address.unwrap_or(&request.app.options.publish_address);
     split(address).0.to_owned()

@@ -43,8 +43,8 @@ pub(super) async fn table(request: Request) -> Answer {
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
-    let found = names::resolve(&expression, &request.root().state(), &options)?;
-    let copies = request.root().shard_states().await.copies;
+    let found = names::resolve(&expression, &request.root().cluster().state(), &options)?;
+    let copies = request.root().reader().shard_states().await.copies;
     let mut rows = Vec::new();
     for found in &found {
         for number in 0..found.meta.settings.number_of_shards {

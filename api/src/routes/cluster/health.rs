@@ -38,7 +38,7 @@ pub(super) async fn answer(request: Request) -> Answer {
         .unwrap_or(DEFAULT_TIMEOUT);
     let started = Instant::now();
     loop {
-        let states = request.root().shard_states().await;
+        let states = request.root().reader().shard_states().await;
         let (shown, health) = look(&request, &states)?;
         let num_nodes = NumMembers::of(&request, &states).all;
         let is_met = health.is_some_and(|health| wanted.is_met(&health, num_nodes));
@@ -69,7 +69,7 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let found = match names::resolve(&expression, &state, &options) {
         Ok(found) => Some(found),
         Err(error) if error.kind.status() == 404 => None,

@@ -24,9 +24,9 @@ pub(super) async fn answer(request: Request) -> Answer {
         ));
     }
     let is_verbose = request.parameters.flag("verbose")?.unwrap_or(true);
-    let states = request.root().shard_states().await;
+    let states = request.root().reader().shard_states().await;
     let (level, indicator) = shards(&request, &states, is_verbose);
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     Ok(Reply::json(&json!({
         "status": level.as_str(),
         "cluster_name": state.cluster_name,
@@ -35,7 +35,7 @@ pub(super) async fn answer(request: Request) -> Answer {
 }
 
 fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> (HealthLevel, Value) {
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let indices = state.indices.values().map(|index| &**index);
     let health = Health::of_all(indices, &states.copies);
     let symptom = match health.level {

@@ -12,7 +12,7 @@ use crate::route::Answer;
 use crate::routes::index::nested_settings;
 
 pub(super) fn get(request: &Request) -> Answer {
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let is_flat = request.parameters.is_set("flat_settings")?;
     let mut shown = json!({
         "persistent": shaped(&state.persistent_settings, is_flat),
@@ -26,8 +26,8 @@ pub(super) fn get(request: &Request) -> Answer {
 
 /// What holds on this node.
 fn defaults(request: &Request) -> Map<String, Value> {
-    let state = request.root().state();
-    let options = request.root().options();
+    let state = request.root().cluster().state();
+    let options = request.root().cluster().options();
     let limits = &options.limits;
     let known = [
         (
@@ -100,7 +100,11 @@ pub(super) async fn put(mut request: Request) -> Answer {
             *value = cluster::checked(key, value)?;
         }
     }
-    request.root().put_cluster_settings(&persistent).await?;
+    request
+        .root()
+        .admin()
+        .put_cluster_settings(&persistent)
+        .await?;
     let acknowledged: Map<String, Value> = persistent
         .into_iter()
         .filter(|(_, value)| !value.is_null())

@@ -24,7 +24,7 @@ pub(super) async fn get(request: Request) -> Answer {
             .as_ref()
             .is_none_or(|m| m.iter().any(|metric| metric == name || metric == "_all"))
     };
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     let mut shown = json!({
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
@@ -37,7 +37,7 @@ pub(super) async fn get(request: Request) -> Answer {
     let tells_members = names_master || has("nodes");
     // One look at the leaves for all that is told of them.
     let states = match has("routing_table") || (tells_members && has_members(&request)) {
-        true => request.root().shard_states().await,
+        true => request.root().reader().shard_states().await,
         false => ShardStates::default(),
     };
     if tells_members {
@@ -77,7 +77,7 @@ fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, crate::error
     let expression = request.expression()?.unwrap_or_default();
     Ok(names::resolve(
         &expression,
-        &request.root().state(),
+        &request.root().cluster().state(),
         &options,
     )?)
 }
@@ -134,7 +134,7 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
         object.insert("primary_terms".to_owned(), Value::Object(terms));
         indices.insert(index.name.to_string(), Value::Object(object));
     }
-    let uuid = &request.root().state().cluster_uuid;
+    let uuid = &request.root().cluster().state().cluster_uuid;
     Ok(json!({"cluster_uuid": uuid, "templates": {}, "indices": indices}))
 }
 
@@ -171,8 +171,8 @@ fn routing_table(
 }
 
 pub(super) async fn stats(request: Request) -> Answer {
-    let states = request.root().shard_states().await;
-    let state = request.root().state();
+    let states = request.root().reader().shard_states().await;
+    let state = request.root().cluster().state();
     let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
     let sum = |of: fn(&ShardState) -> u64| -> u64 {
         states.copies.iter().map(|copy| of(&copy.state)).sum()
@@ -186,7 +186,7 @@ pub(super) async fn stats(request: Request) -> Answer {
         "_nodes": {"total": num_all, "successful": num_told, "failed": num_all - num_told},
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
-        "timestamp": request.root().now_ms(),
+        "timestamp": request.root().cluster().now_ms(),
         "status": health.level.as_str(),
         "indices": {
             "count": state.indices.len(),

@@ -79,11 +79,11 @@ impl ActiveShards {
             let looked = Instant::now();
             let left = limit.saturating_sub(started.elapsed());
             // A leaf that is silent must not keep the request beyond its own limit.
-            let Ok(states) = timeout(left, request.root().shard_states()).await else {
+            let Ok(states) = timeout(left, request.root().reader().shard_states()).await else {
                 return false;
             };
             // One that is deleted or closed meanwhile has no shards to wait for.
-            let state = request.root().state();
+            let state = request.root().cluster().state();
             let is_open = |index: &&&IndexMeta| {
                 let now = state.indices.get(&index.uuid);
                 now.is_some_and(|now| !now.is_closed)

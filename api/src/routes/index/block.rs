@@ -38,16 +38,21 @@ pub(super) async fn add_block(request: Request) -> Answer {
     let expression = request.index_name()?;
     let limit = request.parameters.time("timeout")?.unwrap_or(TIMEOUT);
     let root = request.root();
-    let named = names::resolve(&expression, &root.state(), &options)?;
+    let named = names::resolve(&expression, &root.cluster().state(), &options)?;
     let body = json!({format!("index.blocks.{block}"): true});
-    root.put_settings(&expression, &options, &body, false)
+    root.admin()
+        .put_settings(&expression, &options, &body, false)
         .await?;
     let named: Vec<Arc<IndexMeta>> = named.into_iter().map(|found| found.meta).collect();
     let settled = match block {
-        "read_only" | "write" => root.settle_writes(&named, limit).await,
+        "read_only" | "write" => root.admin().settle_writes(&named, limit).await,
         _ => Vec::new(),
     };
-    Ok(Reply::json(&told(&named, &settled, &root.state())))
+    Ok(Reply::json(&told(
+        &named,
+        &settled,
+        &root.cluster().state(),
+    )))
 }
 
 /// Returns the answer. An index is not told as blocked while writes under way may still come to some of its

@@ -59,13 +59,13 @@ impl NumMembers {
 
 /// Returns whether leaves must tell who is there: a process that is alone answers, or nobody hears this.
 pub(in crate::routes) fn has_members(request: &Request) -> bool {
-    !request.root().state().nodes.is_empty()
+    !request.root().cluster().state().nodes.is_empty()
 }
 
 /// Returns the members that are there now.
 pub(in crate::routes) async fn members(request: &Request) -> Vec<Member> {
     let states = match has_members(request) {
-        true => request.root().shard_states().await,
+        true => request.root().reader().shard_states().await,
         false => ShardStates::default(),
     };
     members_of(request, &states)
@@ -79,9 +79,9 @@ pub(in crate::routes) fn members_of(request: &Request, states: &ShardStates) -> 
 /// Returns the members but for the leaves that are `away`: those of the cluster, or this process alone.
 pub(in crate::routes) fn members_except(request: &Request, away: &[NodeId]) -> Vec<Member> {
     let options = &request.app.options;
-    let state = request.root().state();
+    let state = request.root().cluster().state();
     if state.nodes.is_empty() {
-        let leaves = request.root().leaves().all();
+        let leaves = request.root().cluster().leaves().all();
         let alone = |located: &gleaner_root::LeafHandle| Member {
             id: located.node.to_string(),
             name: options.node_name.clone(),

@@ -26,7 +26,7 @@ impl Reports {
         let options = &request.app.options;
         let probe = std::sync::Arc::clone(&options.probe);
         let reading = tokio::task::spawn_blocking(move || probe.read());
-        let of_leaves = request.root().node_reports();
+        let of_leaves = request.root().reader().node_reports();
         let (of_leaves, read) = tokio::join!(of_leaves, reading);
         let read = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "this node could not be looked into");
@@ -36,7 +36,7 @@ impl Reports {
             of_leaves,
             own_name: options.node_name.clone(),
             own: NodeStats {
-                query_memory: Some(request.root().query_memory()),
+                query_memory: Some(request.root().accounts().query_memory()),
                 ..read
             },
         }

@@ -83,7 +83,7 @@ fn send(
 /// Waits until so many tasks are under way.
 async fn until(root: &Root, num_tasks: usize) {
     let reached = async {
-        while root.tasks().len() != num_tasks {
+        while root.tasks().list_all().len() != num_tasks {
             tokio::task::yield_now().await;
         }
     };

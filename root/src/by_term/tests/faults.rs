@@ -231,7 +231,11 @@ async fn pages_are_put_together() {
 async fn a_point_in_time_is_refused() {
     let pair = pair(RootOptions::default());
     let keep_alive = std::time::Duration::from_secs(60);
-    let opened = pair.root.open_pit(&Target::default(), keep_alive).await;
+    let opened = pair
+        .root
+        .contexts()
+        .open_pit(&Target::default(), keep_alive)
+        .await;
     let mut body = scattered(&both(), "terms");
     body["pit"] = json!({"id": opened.expect("it opens")});
     let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");

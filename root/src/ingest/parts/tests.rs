@@ -26,17 +26,20 @@ async fn shards_are_shown_once_after_all_parts() {
     let cluster = Cluster::new(1, [index(1, &json!({}))], RootOptions::default());
     let (root, leaf) = (&cluster.root, &cluster.leaves[0]);
     let options = options(RefreshPolicy::WaitFor);
-    let parts = root.begin_parts(&options);
+    let parts = root.ingester().begin_parts(&options);
     let mut of_shards = [0; 2];
     for num_items in [50, 30] {
-        let results = root.ingest_part(items(num_items), &options, &parts).await;
+        let results = root
+            .ingester()
+            .ingest_part(items(num_items), &options, &parts)
+            .await;
         for (n, of_shard) in of_shards.iter_mut().enumerate() {
             let here = |result: &&IngestResult| result.shard == Some(shard(1, n as u32));
             *of_shard = results.iter().filter(here).count().max(*of_shard);
         }
         assert!(leaf.awaited.lock().is_empty(), "before the end");
     }
-    root.show_parts(&parts).await;
+    root.ingester().show_parts(&parts).await;
     let mut awaited = leaf.awaited.lock().clone();
     // A fake leaf counts the items of each call.
     let mut last = of_shards
@@ -58,17 +61,21 @@ async fn what_came_otherwise_than_expected_is_told() {
         }
         let root = &cluster.root;
         let options = options(RefreshPolicy::Immediate);
-        let parts = root.begin_parts(&options);
-        let mut results = root.ingest_part(items(50), &options, &parts).await;
+        let parts = root.ingester().begin_parts(&options);
+        let mut results = root
+            .ingester()
+            .ingest_part(items(50), &options, &parts)
+            .await;
         let mut expected = Shown::default();
-        root.expect_shown(&parts, &results, &mut expected);
+        root.ingester()
+            .expect_shown(&parts, &results, &mut expected);
         expected.tell(&mut results);
         assert!(
             results
                 .iter()
                 .all(|result| result.forced_refresh && result.shown.len() == 2)
         );
-        let shown = root.show_parts(&parts).await;
+        let shown = root.ingester().show_parts(&parts).await;
         let unlike: Vec<_> = shown.unlike(&expected).collect();
         assert_eq!(unlike.len(), usize::from(is_behind));
         for (unlike, copies, is_forced) in unlike {
@@ -82,7 +89,7 @@ async fn what_came_otherwise_than_expected_is_told() {
 async fn a_shard_is_waited_for_once_in_all_parts_together() {
     let cluster = Cluster::new(1, [index(1, &json!({}))], RootOptions::default());
     let options = options(RefreshPolicy::None);
-    let parts = cluster.root.begin_parts(&options);
+    let parts = cluster.root.ingester().begin_parts(&options);
     let (slow, other) = (shard(1, 0), shard(1, 1));
     for left in [10, 6, 2] {
         let begun = parts.deadline(slow);
@@ -96,7 +103,12 @@ async fn a_shard_is_waited_for_once_in_all_parts_together() {
     tokio::time::advance(Duration::from_secs(60)).await;
     parts.note(other, &Ok(Vec::new()), begun);
     assert_eq!(parts.deadline(other).remaining(), Duration::from_secs(10));
-    for result in cluster.root.ingest_part(items(50), &options, &parts).await {
+    for result in cluster
+        .root
+        .ingester()
+        .ingest_part(items(50), &options, &parts)
+        .await
+    {
         assert_eq!(result.outcome.is_err(), result.shard == Some(slow));
     }
     assert_eq!(

@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::Root;
 use crate::testing::Draw;
 
 const NUM_SEARCHES: usize = 3_000;

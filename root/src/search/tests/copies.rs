@@ -134,7 +134,11 @@ async fn numbers_counted_on_one_copy_hold_on_another_at_the_same_generation() {
 async fn a_point_in_time_is_searched_where_it_was_pinned() {
     let cluster = cluster();
     let minute = Duration::from_secs(60);
-    let id = cluster.root.open_pit(&Target::default(), minute).await;
+    let id = cluster
+        .root
+        .contexts()
+        .open_pit(&Target::default(), minute)
+        .await;
     let pit = json!({"pit": {"id": id.expect("pinned")}, "query": {MATCH: {"title": "fox"}}});
     let response = found(&cluster, pit.clone()).await;
     assert_eq!(places(&response), ["10", "20", "40"]);
@@ -157,10 +161,14 @@ async fn a_point_in_time_is_searched_where_it_was_pinned() {
 /// A write was acknowledged as visible in each shard; the second leaf alone shows it.
 fn acknowledged() -> Cluster {
     let cluster = cluster();
-    let state = cluster.root.state();
+    let state = cluster.root.cluster().state();
     for shard in [shard(1, 0), shard(1, 1)] {
         let acknowledged = gleaner_model::SeqNo(7);
-        cluster.root.shown.acknowledge(shard, acknowledged, &state);
+        cluster
+            .root
+            .reader
+            .shown
+            .acknowledge(shard, acknowledged, &state);
         cluster.leaves[1].views.lock().insert(shard, 7);
     }
     cluster
@@ -170,7 +178,11 @@ fn acknowledged() -> Cluster {
 async fn a_point_in_time_shows_what_was_acknowledged_as_visible() {
     let cluster = acknowledged();
     let minute = Duration::from_secs(60);
-    let id = cluster.root.open_pit(&Target::default(), minute).await;
+    let id = cluster
+        .root
+        .contexts()
+        .open_pit(&Target::default(), minute)
+        .await;
     found(&cluster, json!({"pit": {"id": id.expect("pinned")}})).await;
     let renewed = cluster.leaves.iter().map(|leaf| leaf.renewed.lock().len());
     assert_eq!(renewed.collect::<Vec<_>>(), [0, 2]);
@@ -185,16 +197,20 @@ async fn a_leaf_that_says_nothing_when_views_are_wanted_has_not_answered() {
     }
     let silent = gleaner_model::NodeId("leaf-0".into());
     for _ in 0..3 {
-        cluster.root.health.open().unreachable(&silent);
+        cluster.root.reader.health.open().unreachable(&silent);
     }
     let minute = Duration::from_secs(60);
-    let id = cluster.root.open_pit(&Target::default(), minute).await;
+    let id = cluster
+        .root
+        .contexts()
+        .open_pit(&Target::default(), minute)
+        .await;
     id.expect("pinned on the other leaf");
     assert_eq!(
         *cluster.leaves[0].awaited.lock().first().expect("asked"),
         gleaner_model::SeqNo(6)
     );
-    assert!(cluster.root.health.open().is_silent(&silent));
+    assert!(cluster.root.reader.health.open().is_silent(&silent));
 }
 
 #[tokio::test]

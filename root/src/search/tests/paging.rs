@@ -24,14 +24,21 @@ async fn begin(fixture: &Fixture, parameters: &[(&str, &str)]) -> String {
         parameters: parameters.iter().map(owned).collect(),
     };
     let (target, options) = (Target::default(), SearchOptions::default());
-    let begun = fixture.root.start_scroll(&target, origin, MINUTE, &options);
+    let begun = fixture
+        .root
+        .contexts()
+        .start_scroll(&target, origin, MINUTE, &options);
     let first = begun.await.expect("answered");
     first.scroll_id.expect("a scroll has an id")
 }
 
 async fn go_on(fixture: &Fixture, id: &str) -> Result<SearchResponse, RootError> {
     let options = SearchOptions::default();
-    fixture.root.continue_scroll(id, None, &options).await
+    fixture
+        .root
+        .contexts()
+        .continue_scroll(id, None, &options)
+        .await
 }
 
 #[tokio::test]
@@ -54,12 +61,16 @@ async fn a_scroll_waits_for_all_its_shards() {
 async fn a_page_of_a_scroll_counts_in_the_account_of_its_request() {
     let fixture = fixture();
     let id = begin(&fixture, &[]).await;
-    let memory = fixture.root.answer_memory();
+    let memory = fixture.root.accounts().answer_memory();
     let options = SearchOptions {
         memory: Some(memory.clone()),
         ..SearchOptions::default()
     };
-    let page = fixture.root.continue_scroll(&id, None, &options).await;
+    let page = fixture
+        .root
+        .contexts()
+        .continue_scroll(&id, None, &options)
+        .await;
     let page = page.expect("answered");
     assert_eq!(memory.held_bytes(), page.content_bytes as u64);
     assert!(page.content_bytes > 0);
@@ -112,7 +123,11 @@ async fn pages_by_score_are_ranked_by_the_numbers_of_all_shards() {
         .lock()
         .insert(shard(1, 0), vec![(3.0, 10), (1.0, 40)]);
     let (target, options) = (Target::default(), SearchOptions::default());
-    let id = root.open_pit(&target, MINUTE).await.expect("opened");
+    let id = root
+        .contexts()
+        .open_pit(&target, MINUTE)
+        .await
+        .expect("opened");
     *cluster.leaves[1].is_gone.lock() = true;
     let mut body = matching();
     body["pit"] = json!({"id": id});
@@ -140,7 +155,7 @@ fn copied() -> Cluster {
 
 async fn opened(cluster: &Cluster) -> String {
     let (target, begun) = (Target::default(), tokio::time::Instant::now());
-    let id = cluster.root.open_pit(&target, MINUTE).await;
+    let id = cluster.root.contexts().open_pit(&target, MINUTE).await;
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
     id.expect("opened")
@@ -152,7 +167,7 @@ async fn a_point_in_time_is_opened_on_the_copies_that_answer() {
     let both = [shard(1, 0), shard(1, 1)];
     cluster.leaves[0].hanging.lock().extend(both);
     let id = opened(&cluster).await;
-    let closed = cluster.root.close_pits(&[id]).await;
+    let closed = cluster.root.contexts().close_pits(&[id]).await;
     assert_eq!(closed.expect("closed"), [true]);
     let released = cluster.leaves[1].released.lock();
     assert_eq!(released.len(), 2);

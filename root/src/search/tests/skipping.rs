@@ -98,10 +98,18 @@ async fn a_shard_that_has_shown_something_newer_is_asked() {
 async fn a_shard_that_must_show_more_than_was_promised_is_asked() {
     let fixture = numbered();
     searched(&fixture, above(100)).await;
-    let state = fixture.root.state();
+    let state = fixture.root.cluster().state();
     let (seen, more) = (SeqNo(1), SeqNo(2));
-    fixture.root.shown.acknowledge(shard(1, 1), seen, &state);
-    fixture.root.shown.acknowledge(shard(2, 1), more, &state);
+    fixture
+        .root
+        .reader
+        .shown
+        .acknowledge(shard(1, 1), seen, &state);
+    fixture
+        .root
+        .reader
+        .shown
+        .acknowledge(shard(2, 1), more, &state);
     let (_, asked) = searched(&fixture, above(100)).await;
     assert_eq!(asked, [shard(1, 0), shard(2, 0), shard(2, 1)].into());
 }
@@ -186,7 +194,11 @@ async fn what_the_best_hits_of_buckets_are_sorted_by_parts_indices_too() {
     let dated = json!({"properties": {"n": {"type": "long"}, "day": {"type": "date"}}});
     let bare = json!({"properties": {"n": {"type": "long"}, "day": {"type": "text"}}});
     let fixture = Fixture::new([index(1, &dated), index(2, &bare)]);
-    let plans = fixture.root.targets(&Target::default()).expect("all");
+    let plans = fixture
+        .root
+        .planner()
+        .targets(&Target::default())
+        .expect("all");
     let is_asked = |body: Value| {
         let mut is_asked = [true, true, false, false];
         let known = |_: ShardKey| None;
@@ -229,7 +241,7 @@ async fn a_view_that_a_request_names_is_always_asked() {
     searched(&fixture, above(100)).await;
     let keep_alive = Duration::from_secs(60);
     let target = Target::default();
-    let pit = fixture.root.open_pit(&target, keep_alive).await;
+    let pit = fixture.root.contexts().open_pit(&target, keep_alive).await;
     let mut body = above(100);
     body["pit"] = json!({"id": pit.expect("opened")});
     let (_, asked) = searched(&fixture, body).await;

@@ -57,11 +57,18 @@ async fn pages_of_a_scroll_say_it_each() {
     };
     let (target, options) = (Target::default(), SearchOptions::default());
     let minute = Duration::from_secs(60);
-    let first = fixture.root.start_scroll(&target, origin, minute, &options);
+    let first = fixture
+        .root
+        .contexts()
+        .start_scroll(&target, origin, minute, &options);
     let first = first.await.expect("a page");
     assert_eq!(first.shards.stale, 1);
     let id = first.scroll_id.expect("to go on");
-    let next = fixture.root.continue_scroll(&id, None, &options).await;
+    let next = fixture
+        .root
+        .contexts()
+        .continue_scroll(&id, None, &options)
+        .await;
     assert_eq!(next.expect("a page").shards.stale, 1);
 }
 
@@ -76,14 +83,14 @@ async fn documents_of_shards_without_their_primaries_are_marked() {
         })
         .into();
     let marks = async || -> Vec<bool> {
-        let found = fixture.root.multi_get(&gets).await.into_iter();
+        let found = fixture.root.reader().multi_get(&gets).await.into_iter();
         found
             .map(|found| found.expect("read").may_be_stale)
             .collect()
     };
     assert_eq!(marks().await, [false; 5]);
     let of_shards = gets.iter().map(|get| {
-        let (_, shard, _) = fixture.root.locate(get).expect("there");
+        let (_, shard, _) = fixture.root.cluster().locate(get).expect("there");
         shard == crate::testing::shard(1, 1)
     });
     let expected: Vec<bool> = of_shards.collect();

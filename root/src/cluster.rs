@@ -1,0 +1,121 @@
+//! What all parts of a root stand on: the cluster state, the leaves, the clock, and what holds by the
+//! cluster's settings, or else by this node's options.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gleaner_coordinator::Coordinator;
+use gleaner_model::ClusterState;
+use gleaner_query::limits::Limits;
+use gleaner_query::settings::cluster;
+
+use crate::{Leaves, RootOptions};
+
+/// The cluster as a root sees it.
+pub struct ClusterView {
+    pub(crate) coordinator: Arc<dyn Coordinator>,
+    pub(crate) leaves: Arc<dyn Leaves>,
+    pub(crate) options: RootOptions,
+    pub(crate) clock: fn() -> i64,
+    /// When this root began.
+    pub(crate) begun: Instant,
+}
+
+impl ClusterView {
+    /// Returns the newest cluster state known here.
+    pub fn state(&self) -> Arc<ClusterState> {
+        self.coordinator.state()
+    }
+
+    /// Returns the options in force.
+    pub fn options(&self) -> &RootOptions {
+        &self.options
+    }
+
+    /// Returns the leaves.
+    pub fn leaves(&self) -> &Arc<dyn Leaves> {
+        &self.leaves
+    }
+
+    /// Returns the coordinator.
+    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
+        &self.coordinator
+    }
+
+    /// Returns the time of a request: milliseconds since the epoch.
+    pub fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// Deadline of searches that name none.
+    pub(crate) fn default_timeout(&self) -> Duration {
+        self.time(cluster::DEFAULT_SEARCH_TIMEOUT)
+            .unwrap_or(self.options.default_timeout)
+    }
+
+    /// Longest `keep_alive` of scrolls and points in time.
+    pub(crate) fn max_keep_alive(&self) -> Duration {
+        self.time(cluster::MAX_KEEP_ALIVE)
+            .unwrap_or(self.options.max_keep_alive)
+    }
+
+    /// Largest number of buckets in one answer.
+    pub(crate) fn max_buckets(&self) -> usize {
+        cluster::number(&self.state().persistent_settings, cluster::MAX_BUCKETS)
+            .unwrap_or(cluster::DEFAULT_MAX_BUCKETS)
+    }
+
+    /// Limits on requests.
+    pub fn limits(&self) -> Limits {
+        cluster::limits(&self.state().persistent_settings, self.options.limits)
+    }
+
+    fn time(&self, key: &str) -> Option<Duration> {
+        cluster::time(&self.state().persistent_settings, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fixture, index};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn settings_of_the_cluster_stand_over_the_nodes() {
+        let fixture = Fixture::new([index(1, &json!({}))]);
+        let root = &fixture.root;
+        assert_eq!(root.cluster().max_buckets(), cluster::DEFAULT_MAX_BUCKETS);
+        let changes = BTreeMap::from([
+            (cluster::MAX_BUCKETS.to_owned(), json!("3")),
+            (cluster::MAX_KEEP_ALIVE.to_owned(), json!("1m")),
+            (cluster::DEFAULT_SEARCH_TIMEOUT.to_owned(), json!("2s")),
+        ]);
+        root.admin()
+            .put_cluster_settings(&changes)
+            .await
+            .expect("put");
+        assert_eq!(root.cluster().max_buckets(), 3);
+        assert_eq!(root.cluster().default_timeout(), Duration::from_secs(2));
+        assert!(
+            root.contexts()
+                .checked_keep_alive(Duration::from_secs(60))
+                .is_ok()
+        );
+        assert!(
+            root.contexts()
+                .checked_keep_alive(Duration::from_secs(61))
+                .is_err()
+        );
+        assert_eq!(root.cluster().limits(), Limits::default());
+        let changes = BTreeMap::from([(cluster::MAX_CLAUSES.to_owned(), json!("7"))]);
+        root.admin()
+            .put_cluster_settings(&changes)
+            .await
+            .expect("put");
+        assert_eq!(root.cluster().limits().clauses, 7);
+    }
+}
