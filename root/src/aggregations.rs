@@ -123,12 +123,12 @@ impl Searcher {
         let asked = CommonRequest {
             request: &request,
             options: asked.options,
+            page: asked.page,
             statistics: Arc::clone(&asked.statistics),
             now_ms: asked.now_ms,
         };
-        let gathered = self
-            .query_phase(plans, &asked, trip, &mut HitMerger::of(&request))
-            .await;
+        let mut merged = HitMerger::of(&request);
+        let gathered = self.by_shards.ask(plans, &asked, trip, &mut merged).await;
         gathered.answers.into_iter().flatten().collect()
     }
 }

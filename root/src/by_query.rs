@@ -14,8 +14,7 @@ use crate::ingest::Ingester;
 use crate::ingest::{IngestItem, IngestOptions, IngestResult};
 use crate::plan::Target;
 use crate::point_in_time::Contexts;
-use crate::search::SearchOptions;
-use crate::search::Searcher;
+use crate::search::{Page, PreparedSearch, SearchOptions, SearchedIndices};
 use crate::tasks::Tasks;
 use crate::tasks::{Action, Origin};
 use crate::visibility::Refresher;
@@ -83,7 +82,6 @@ pub struct ByQueryFailure {
 pub struct DeleteByQuery {
     pub(crate) cluster: Arc<ClusterView>,
     pub(crate) tasks: Arc<Tasks>,
-    pub(crate) searcher: Arc<Searcher>,
     pub(crate) contexts: Arc<Contexts>,
     pub(crate) ingester: Arc<Ingester>,
     pub(crate) refresher: Arc<Refresher>,
@@ -98,7 +96,6 @@ impl DeleteByQuery {
         Self {
             cluster: Arc::clone(&shared.cluster),
             tasks: Arc::clone(&shared.tasks),
-            searcher: Arc::clone(&contexts.searcher),
             contexts: Arc::clone(contexts),
             ingester: Arc::clone(ingester),
             refresher: Arc::clone(&ingester.refresher),
@@ -121,9 +118,10 @@ impl DeleteByQuery {
         request: &ByQueryRequest,
         origin: &Origin,
     ) -> Result<ByQueryReport, RootError> {
-        let named = (Action::DeleteByQuery, target.name());
         let work = self.delete_all(target, request);
-        self.tasks.as_task(named.0, named.1, origin, work).await
+        self.tasks
+            .as_task(Action::DeleteByQuery, target.name(), origin, work)
+            .await
     }
 
     async fn delete_all(
@@ -137,7 +135,7 @@ impl DeleteByQuery {
             requests_per_second: rate,
             ..ByQueryReport::default()
         };
-        let deadline = self.searcher.deadline_of(&request.search);
+        let deadline = self.cluster.deadline_of(&request.search);
         let pinned = self
             .contexts
             .pin(target, request.keep_alive, deadline)
@@ -160,26 +158,25 @@ impl DeleteByQuery {
         request: &ByQueryRequest,
         report: &mut ByQueryReport,
     ) -> Result<(), RootError> {
-        let now_ms = Some(self.cluster.now_ms());
-        let mut options = SearchOptions {
+        let now_ms = self.cluster.now_ms();
+        let options = SearchOptions {
             refuse_partial: true,
-            now_ms,
             ..SearchOptions::default()
         };
+        let mut after = None;
         let mut left = request.max_docs.unwrap_or(usize::MAX);
         while left > 0 {
             let page = page_search(request, left);
-            let deadline = self.searcher.deadline_of(&page);
-            let mut plans = self.contexts.plans_of(state)?;
-            let search = self
-                .searcher
-                .search_plans(&mut plans, &page, &options, deadline);
-            let answer = self.contexts.renewed(state, deadline, search).await;
-            let look_up = || self.contexts.plans_of(state).map(drop);
-            let mut response = self
-                .cluster
-                .unless_vanished(answer, deadline, look_up)
-                .await?;
+            let indices = SearchedIndices::Pinned(state);
+            let search = PreparedSearch {
+                page: Page {
+                    is_part: false,
+                    after: after.take(),
+                },
+                now_ms,
+                ..PreparedSearch::new(&self.cluster, indices, &page, &options)
+            };
+            let mut response = self.contexts.search_pinned(state, &search).await?;
             if report.batches == 0 {
                 let matches = response.total.map_or(0, |total| total.value);
                 report.total = matches.min(left as u64);
@@ -199,8 +196,8 @@ impl DeleteByQuery {
             left = request
                 .max_docs
                 .map_or(usize::MAX, |most| most.saturating_sub(deleted));
-            options.after = last;
-            if options.after.is_none() || is_ended || num_hits < page.size() || left == 0 {
+            after = last;
+            if after.is_none() || is_ended || num_hits < page.size() || left == 0 {
                 return Ok(());
             }
             let pause = pause_after(request, num_hits, begun);
@@ -223,7 +220,7 @@ impl DeleteByQuery {
             tokio::time::sleep(longest).await;
             left -= longest;
             self.contexts
-                .renew(state, self.searcher.deadline_of(&request.search))
+                .renew(state, self.cluster.deadline_of(&request.search))
                 .await?;
         }
         tokio::time::sleep(left).await;

@@ -32,6 +32,7 @@ mod wanted;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use gleaner_engine::EngineError;
 use gleaner_engine::control::MemoryAccount;
 use gleaner_model::ShardKey;
@@ -47,11 +48,10 @@ use crate::cluster::ClusterView;
 use crate::memory::no_room;
 use crate::merge::HitMerger;
 use crate::plan::{IndexPlan, PlannedShard, Resolved};
-use crate::response::{SearchResponse, ShardFailure};
+use crate::response::ShardFailure;
 use crate::scatter::Scatterer;
 use crate::scatter::{Answers, Trip, failure};
-use crate::search::Searcher;
-use crate::search::{CommonRequest, MAX_RESTARTS, wanted_hits};
+use crate::search::{CommonRequest, QueryAnswers, QueryPhase, Restart, Stop, wanted_hits};
 use crate::statistics::needs_scores;
 use crate::waterfall::Numbers;
 use crate::work::Workers;
@@ -96,33 +96,22 @@ impl TermScatter {
     }
 }
 
-impl Searcher {
-    /// Goes once from lists to hits; `None` when it must be begun again.
-    pub(crate) async fn pass_by_terms(
+#[async_trait]
+impl QueryPhase for TermScatter {
+    async fn query<'a>(
         &self,
         plans: &mut [IndexPlan],
-        asked: &CommonRequest<'_>,
+        asked: &CommonRequest<'a>,
         trip: &mut Trip,
-        num_restarts: usize,
-    ) -> Result<Option<SearchResponse>, RootError> {
-        let (mut answers, statistics) = self
-            .by_terms
-            .query_by_terms(plans, asked, trip, num_restarts)
-            .await?;
+    ) -> Result<QueryAnswers<'a>, Stop> {
+        let (mut answers, statistics) = self.query_by_terms(plans, asked, trip).await?;
         let is_gone =
             |failure: &ShardFailure| matches!(failure.fault, LeafFault::ViewMissing { .. });
-        let is_torn = answers
-            .iter()
-            .flatten()
-            .any(|answer| answer.as_ref().is_err_and(is_gone));
-        let may_restart = num_restarts < MAX_RESTARTS && trip.deadline.allows_another();
-        if may_restart && is_torn {
-            return Ok(None);
+        let mut each = answers.iter().flatten();
+        let is_torn = each.any(|answer| answer.as_ref().is_err_and(is_gone));
+        if is_torn && trip.may_begin_again() {
+            return Err(Stop::Restart(Restart::Torn));
         }
-        let asked = CommonRequest {
-            statistics,
-            ..asked.clone()
-        };
         let mut merged = HitMerger::of(asked.request);
         for (at, (plan, answers)) in plans.iter().zip(&mut answers).enumerate() {
             for (shard, answer) in plan.shards.iter().zip(answers) {
@@ -131,8 +120,11 @@ impl Searcher {
                 }
             }
         }
-        self.gather(plans, (answers, merged), &asked, (trip, may_restart))
-            .await
+        Ok(QueryAnswers {
+            answers,
+            merged,
+            statistics,
+        })
     }
 }
 
@@ -143,16 +135,15 @@ impl TermScatter {
         plans: &[IndexPlan],
         asked: &CommonRequest<'_>,
         trip: &mut Trip,
-        num_restarts: usize,
     ) -> Result<(Answers<ShardHits>, Arc<Statistics>), RootError> {
         let request = asked.request;
-        check::check(plans, request, asked.options)?;
+        check::check(plans, request, asked.page)?;
         let wanted = wanted(plans, needs_scores(request))?;
         check_number(plans, &wanted)?;
         let share = self.cluster.options.term_lists_memory_bytes / SHARE_OF_ONE;
         let memory = self.memory.child("posting lists of a search", share);
         let paging = Paging::new(memory);
-        let may_guess = num_restarts == 0;
+        let may_guess = trip.num_restarts == 0;
         let asking = Instant::now();
         let lists = self
             .term_lists(plans, (&wanted, may_guess), &paging, trip)
@@ -172,7 +163,7 @@ impl TermScatter {
                 true => Numbers::NotNeeded,
                 false => Numbers::Counted,
             };
-            waterfall.num_restarts = num_restarts;
+            waterfall.num_restarts = trip.num_restarts;
             waterfall.terms = Some(paging.counters.cost());
         }
         Ok((answers, statistics))

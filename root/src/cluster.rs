@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use gleaner_coordinator::Coordinator;
 use gleaner_model::ClusterState;
 use gleaner_query::limits::Limits;
+use gleaner_query::search::SearchRequest;
 use gleaner_query::settings::cluster;
 
+use crate::deadline::Deadline;
 use crate::{Leaves, RootOptions};
 
 /// The cluster as a root sees it.
@@ -51,6 +53,11 @@ impl ClusterView {
     pub(crate) fn default_timeout(&self) -> Duration {
         self.time(cluster::DEFAULT_SEARCH_TIMEOUT)
             .unwrap_or(self.options.default_timeout)
+    }
+
+    /// Returns by when a search that begins now is to be answered.
+    pub(crate) fn deadline_of(&self, request: &SearchRequest) -> Deadline {
+        Deadline::after(request.timeout.unwrap_or_else(|| self.default_timeout()))
     }
 
     /// Longest `keep_alive` of scrolls and points in time.

@@ -12,7 +12,7 @@ use crate::plan::{PlannedShard, Target};
 use crate::read::GetRequest;
 use crate::read::Reader;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
-use crate::search::{CommonRequest, SearchOptions, shard_query};
+use crate::search::{CommonRequest, Page, SearchOptions, Stop, shard_query};
 
 impl Reader {
     /// Explains the score of one document under a query; `None` when there is no such document.
@@ -39,14 +39,16 @@ impl Reader {
         self.planner
             .resolve_all(&mut plans, (&request, now_ms, false), &mut trip)
             .await?;
-        let counted = self
-            .searcher
+        let by_shards = &self.searcher.by_shards;
+        let counted = by_shards
             .counted(&mut plans, (&request, false), &mut trip)
             .await;
-        let options = SearchOptions::default();
+        let counted = counted.map_err(|restart| Stop::Restart(restart).into_error())?;
+        let (options, page) = (SearchOptions::default(), Page::default());
         let asked = CommonRequest {
             request: &request,
             options: &options,
+            page: &page,
             statistics: counted.statistics,
             now_ms,
         };

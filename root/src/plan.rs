@@ -26,6 +26,8 @@ use crate::resolve::{Expansions, Resolver, check_factors};
 use crate::response::ShardFailure;
 use crate::scatter::Answer;
 use crate::scatter::Scatterer;
+use crate::search::SearchedIndices;
+use crate::token::{IndexViews, PointInTimeState};
 
 pub(crate) use shard::PlannedShard;
 
@@ -249,6 +251,64 @@ impl Planner {
             });
         }
         Ok(plans)
+    }
+
+    /// Returns what a search reads, nothing resolved yet.
+    pub(crate) fn look_up(
+        &self,
+        indices: SearchedIndices<'_>,
+    ) -> Result<Vec<IndexPlan>, RootError> {
+        match indices {
+            SearchedIndices::Named(target) => self.targets(target),
+            SearchedIndices::Pinned(state) => self.pinned(state),
+        }
+    }
+
+    /// Returns the plans to search the views of `state`, nothing resolved yet. An index that is gone has no context; one
+    /// that was closed is refused.
+    pub(crate) fn pinned(&self, state: &PointInTimeState) -> Result<Vec<IndexPlan>, RootError> {
+        let cluster = self.cluster.state();
+        let plan_of = |views: &IndexViews| {
+            let index = cluster.indices.get(&views.uuid());
+            let index = index.ok_or_else(|| {
+                RootError::ContextMissing(gleaner_model::names::shown(&views.uuid()))
+            })?;
+            if index.is_closed {
+                return Err(RootError::IndexClosed(index.name.to_string()));
+            }
+            blocks::check(index, Level::Read)?;
+            let alias_filters = views
+                .alias_filters
+                .iter()
+                .map(|text| self.parse_filter(text))
+                .collect::<Result<Vec<_>, RootError>>()?;
+            let shards = state
+                .pinned(views)
+                .map(|(shard, node, view)| PlannedShard::pinned(shard, node, view))
+                .collect();
+            Ok(IndexPlan {
+                index: Arc::clone(index),
+                shards,
+                alias_filters,
+                alias_filter_texts: views.alias_filters.clone(),
+                boost: 1.0,
+                resolved: Resolved::default(),
+                has_patterns: false,
+                lost: Vec::new(),
+                skipped: 0,
+                excluded: Vec::new(),
+            })
+        };
+        state.indices.iter().map(plan_of).collect()
+    }
+
+    fn parse_filter(&self, text: &str) -> Result<gleaner_query::dsl::Query, RootError> {
+        let json = serde_json::from_str(text)
+            .map_err(|error| RootError::BadToken(format!("alias filter in id: {error}")))?;
+        Ok(gleaner_query::dsl::parse_query(
+            &json,
+            &self.cluster.limits(),
+        )?)
     }
 
     /// Resolves the request's queries for one index.

@@ -11,17 +11,15 @@ use gleaner_query::search::{PointInTime, SearchRequest};
 
 use crate::RootError;
 use crate::SharedParts;
-use crate::blocks::{self, Level};
 use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::plan::Planner;
-use crate::plan::{IndexPlan, PlannedShard, Resolved, Target};
+use crate::plan::Target;
 use crate::response::SearchResponse;
 use crate::scatter::Scatterer;
 use crate::scatter::Trip;
-use crate::search::Searcher;
-use crate::search::{MAX_RESTARTS, SearchOptions};
+use crate::search::{LookUps, Page, PreparedSearch, SearchOptions, SearchedIndices, Searcher};
 use crate::tasks::Tasks;
 use crate::token::{self, IndexViews, PointInTimeState};
 use opening::Openings;
@@ -94,33 +92,44 @@ impl Contexts {
         Ok(join_all(states.iter().map(|state| self.release(state))).await)
     }
 
+    /// Answers one search of a point in time, and keeps its views alive.
     pub(crate) async fn search_pit(
         &self,
         pit: &PointInTime,
         request: &SearchRequest,
         options: &SearchOptions,
-        deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
         let mut state: PointInTimeState = token::decode(&pit.id)?;
         if let Some(keep_alive) = pit.keep_alive {
             state.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
-        let mut plans = self.plans_of(&state)?;
-        let options = SearchOptions {
-            is_page: request.search_after.is_some(),
-            ..options.clone()
+        let indices = SearchedIndices::Pinned(&state);
+        let search = PreparedSearch {
+            page: Page {
+                is_part: request.search_after.is_some(),
+                after: None,
+            },
+            ..PreparedSearch::new(&self.cluster, indices, request, options)
         };
-        let search = self
-            .searcher
-            .search_plans(&mut plans, request, &options, deadline);
-        let answer = self.renewed(&state, deadline, search).await;
-        let look_up = || self.plans_of(&state).map(drop);
-        let mut response = self
-            .cluster
-            .unless_vanished(answer, deadline, look_up)
-            .await?;
+        let mut response = self.search_pinned(&state, &search).await?;
         response.pit_id = Some(token::encode(&state)?);
         Ok(response)
+    }
+
+    /// Searches the views of `state` and keeps them alive; where an index of them was deleted or closed, the
+    /// search is refused.
+    pub(crate) async fn search_pinned(
+        &self,
+        state: &PointInTimeState,
+        search: &PreparedSearch<'_>,
+    ) -> Result<SearchResponse, RootError> {
+        let deadline = search.deadline;
+        let answer = self.renewed(state, deadline, self.searcher.run(search));
+        let answer = answer.await;
+        let look_up = || self.planner.pinned(state).map(drop);
+        self.cluster
+            .unless_vanished(answer, deadline, look_up)
+            .await
     }
 
     /// Searches and keeps the views alive at the same time: neither waits for the other.
@@ -144,17 +153,16 @@ impl Contexts {
         deadline: Deadline,
     ) -> Result<PointInTimeState, RootError> {
         let keep_alive = self.checked_keep_alive(keep_alive)?;
-        let mut num_restarts = 0;
+        let mut look_ups = LookUps::default();
         loop {
             let pinned = self.pin_now(target, keep_alive, deadline).await;
             let Err(error) = &pinned else {
                 return pinned;
             };
-            let may_restart = num_restarts < MAX_RESTARTS && deadline.allows_another();
-            if !may_restart || !self.cluster.has_vanished(error.failures(), deadline).await {
+            let has_vanished = self.cluster.has_vanished(error.failures(), deadline).await;
+            if !has_vanished || !look_ups.allow_another(deadline) {
                 return pinned;
             }
-            num_restarts += 1;
         }
     }
 
@@ -208,53 +216,6 @@ impl Contexts {
             phase: "open_pit",
             failures,
         })
-    }
-
-    /// Returns the plans to search the views of `state`. An index that is gone has no context; one
-    /// that was closed is refused.
-    pub(crate) fn plans_of(&self, state: &PointInTimeState) -> Result<Vec<IndexPlan>, RootError> {
-        let cluster = self.cluster.state();
-        let plan_of = |views: &IndexViews| {
-            let index = cluster.indices.get(&views.uuid());
-            let index = index.ok_or_else(|| {
-                RootError::ContextMissing(gleaner_model::names::shown(&views.uuid()))
-            })?;
-            if index.is_closed {
-                return Err(RootError::IndexClosed(index.name.to_string()));
-            }
-            blocks::check(index, Level::Read)?;
-            let alias_filters = views
-                .alias_filters
-                .iter()
-                .map(|text| self.parse_filter(text))
-                .collect::<Result<Vec<_>, RootError>>()?;
-            let shards = state
-                .pinned(views)
-                .map(|(shard, node, view)| PlannedShard::pinned(shard, node, view))
-                .collect();
-            Ok(IndexPlan {
-                index: Arc::clone(index),
-                shards,
-                alias_filters,
-                alias_filter_texts: views.alias_filters.clone(),
-                boost: 1.0,
-                resolved: Resolved::default(),
-                has_patterns: false,
-                lost: Vec::new(),
-                skipped: 0,
-                excluded: Vec::new(),
-            })
-        };
-        state.indices.iter().map(plan_of).collect()
-    }
-
-    fn parse_filter(&self, text: &str) -> Result<gleaner_query::dsl::Query, RootError> {
-        let json = serde_json::from_str(text)
-            .map_err(|error| RootError::BadToken(format!("alias filter in id: {error}")))?;
-        Ok(gleaner_query::dsl::parse_query(
-            &json,
-            &self.cluster.limits(),
-        )?)
     }
 
     pub(crate) fn checked_keep_alive(&self, keep_alive: Duration) -> Result<Duration, RootError> {

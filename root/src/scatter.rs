@@ -31,6 +31,7 @@ use crate::health::Phase;
 use crate::leaves::LeafHandle;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
+use crate::search::MAX_RESTARTS;
 use crate::waterfall::{self, Step, Waterfall};
 pub(crate) use race::begin_counting;
 use race::{Race, Rules};
@@ -47,8 +48,10 @@ pub(crate) struct Trip {
     /// Whether each shard is asked for hits by a call of its own. Shards of one call share a threshold,
     /// and their copies showed different moments.
     pub(crate) is_apart: bool,
-    /// Whether it can begin again, with another moment of each shard.
+    /// Whether it can begin again at all, with another moment of each shard.
     pub(crate) may_restart: bool,
+    /// Times that it was begun again, for its moments.
+    pub(crate) num_restarts: usize,
     /// Where the time went, when asked for.
     pub(crate) waterfall: Option<Waterfall>,
     /// How long fetching the documents of the page took.
@@ -63,6 +66,7 @@ impl Trip {
             shunned: Vec::new(),
             is_apart: false,
             may_restart: false,
+            num_restarts: 0,
             waterfall: None,
             fetch_took: Duration::ZERO,
         }
@@ -70,7 +74,12 @@ impl Trip {
 
     /// Returns whether all can be begun again, and there is time for it.
     pub(crate) fn may_begin_again(&self) -> bool {
-        self.may_restart && self.deadline.allows_another()
+        self.has_restarts() && self.deadline.allows_another()
+    }
+
+    /// Returns whether it has not been begun again too often.
+    fn has_restarts(&self) -> bool {
+        self.may_restart && self.num_restarts < MAX_RESTARTS
     }
 
     /// Notes what the root did itself since `started`.
@@ -212,7 +221,7 @@ impl Scatterer {
             book: has_choice.then_some(&self.health),
             is_grouped,
             is_profiled: trip.waterfall.is_some(),
-            may_restart: trip.may_restart,
+            may_restart: trip.has_restarts(),
         };
         let mut race = Race::new(rules, slots);
         run::run(&mut race, ask, taken).await;

@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::plan::{IndexPlan, Target};
 use crate::point_in_time::Contexts;
 use crate::response::{SearchResponse, Total};
-use crate::search::{SearchOptions, check_page, refused};
+use crate::search::{Page, PreparedSearch, SearchOptions, SearchedIndices, check_page, refused};
 use crate::tasks::Action;
 use crate::token::{self, ScrollState};
 
@@ -43,10 +43,9 @@ impl Contexts {
     ) -> Result<SearchResponse, RootError> {
         let request = self.scrolled(&origin.body, &origin.parameters)?;
         self.check_scrollable(target, &request)?;
-        let named = (Action::Search, target.name());
         let work = self.first_page(target, origin, (keep_alive, &request), options);
         self.tasks
-            .as_task(named.0, named.1, &options.origin, work)
+            .as_task(Action::Search, target.name(), &options.origin, work)
             .await
     }
 
@@ -57,7 +56,7 @@ impl Contexts {
         (keep_alive, request): (Duration, &SearchRequest),
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
-        let deadline = self.searcher.deadline_of(request);
+        let deadline = self.cluster.deadline_of(request);
         let pinned = self.pin(target, keep_alive, deadline).await?;
         // A page that fails, or that nobody waits for, leaves no id to clear.
         let held = self.hold(pinned);
@@ -73,12 +72,7 @@ impl Contexts {
             total: None,
             max_score: None,
         };
-        let may_lack_shards = allows_partial(&state.parameters);
-        let page = self.next_page(state, request, (options, deadline)).await;
-        let page = page.and_then(|page| match may_lack_shards {
-            true => Ok(page),
-            false => check_page(&page).map(|()| page),
-        });
+        let page = self.next_page(state, request, options, deadline).await;
         let look_up = || self.planner.targets(target).map(drop);
         let page = self
             .cluster
@@ -112,19 +106,11 @@ impl Contexts {
             state.pit.keep_alive_ms = self.checked_keep_alive(keep_alive)?.as_millis() as u64;
         }
         let pit = state.pit.clone();
-        let deadline = self.searcher.deadline_of(&request);
-        let may_lack_shards = allows_partial(&state.parameters);
-        let page = async {
-            let page = self.next_page(state, &request, (options, deadline));
-            let page = page.await?;
-            match may_lack_shards {
-                true => Ok(page),
-                false => check_page(&page).map(|()| page),
-            }
-        };
+        let deadline = self.cluster.deadline_of(&request);
+        let page = self.next_page(state, &request, options, deadline);
         let work = async {
             let page = self.renewed(&pit, deadline, page).await;
-            let look_up = || self.plans_of(&pit).map(drop);
+            let look_up = || self.planner.pinned(&pit).map(drop);
             self.cluster.unless_vanished(page, deadline, look_up).await
         };
         self.tasks
@@ -177,19 +163,21 @@ impl Contexts {
         &self,
         mut state: ScrollState,
         request: &SearchRequest,
-        (options, deadline): (&SearchOptions, Deadline),
+        options: &SearchOptions,
+        deadline: Deadline,
     ) -> Result<SearchResponse, RootError> {
-        let mut plans = self.plans_of(&state.pit)?;
-        let options = SearchOptions {
-            is_page: true,
-            after: state.position(),
-            now_ms: Some(state.now_ms),
-            ..options.clone()
+        let search = PreparedSearch {
+            page: Page {
+                is_part: true,
+                after: state.position(),
+            },
+            now_ms: state.now_ms,
+            deadline,
+            indices: SearchedIndices::Pinned(&state.pit),
+            request,
+            options,
         };
-        let mut response = self
-            .searcher
-            .search_plans(&mut plans, request, &options, deadline)
-            .await?;
+        let mut response = self.searcher.run(&search).await?;
         let lost = response
             .shards
             .failures
@@ -216,7 +204,10 @@ impl Contexts {
         state.max_score = state.max_score.or(response.max_score);
         response.max_score = state.max_score;
         response.scroll_id = Some(token::encode(&state)?);
-        Ok(response)
+        match allows_partial(&state.parameters) {
+            true => Ok(response),
+            false => check_page(&response).map(|()| response),
+        }
     }
 
     fn check_scrollable(&self, target: &Target, request: &SearchRequest) -> Result<(), RootError> {

@@ -21,23 +21,25 @@ use tokio::time::Instant;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
 use crate::scatter::{Answer, Trip};
-use crate::search::Searcher;
-use crate::search::lost_a_view;
+use crate::search::{Restart, ShardScatter, lost_a_view};
 use cache::Moment;
 
 pub(crate) use cache::{Cache, CachedStatistics};
 
-impl Searcher {
+impl ShardScatter {
     /// Returns the numbers that scoring needs over all shards of `plans`, remembered ones if
     /// `may_guess`; else they are counted, and each shard is bound to the moment they were taken
     /// from. Shards that cannot count are lost to the search. Nothing is asked when nothing is
-    /// scored. The numbers are torn where the search must begin again.
+    /// scored.
+    ///
+    /// # Errors
+    /// When a moment is gone that shards were bound to, and the search may begin again.
     pub(crate) async fn counted(
         &self,
         plans: &mut [IndexPlan],
         (request, may_guess): (&SearchRequest, bool),
         trip: &mut Trip,
-    ) -> CachedStatistics {
+    ) -> Result<CachedStatistics, Restart> {
         let mut wanted = StatisticsRequest::default();
         if needs_scores(request) {
             plans
@@ -45,21 +47,22 @@ impl Searcher {
                 .for_each(|plan| wanted.collect(&plan.resolved.query));
         }
         if wanted.fields.is_empty() {
-            return CachedStatistics::new(Vec::new(), Vec::new(), Statistics::default());
+            let none = CachedStatistics::new(Vec::new(), Vec::new(), Statistics::default());
+            return Ok(none);
         }
         let looking = Instant::now();
         let key = key_of(plans, &wanted);
         let known = may_guess.then(|| self.statistics.look_up(plans, &key));
         trip.did("cache", looking);
         if let Some(counted) = known.flatten() {
-            return counted;
+            return Ok(counted);
         }
         let num_shards: usize = plans.iter().map(|plan| plan.shards.len()).sum();
-        let counted = self.count(plans, Arc::new(wanted), trip).await;
+        let counted = self.count(plans, Arc::new(wanted), trip).await?;
         if counted.num_shards() == num_shards {
             self.statistics.keep(key, &counted);
         }
-        counted
+        Ok(counted)
     }
 
     async fn count(
@@ -67,7 +70,7 @@ impl Searcher {
         plans: &mut [IndexPlan],
         wanted: Arc<StatisticsRequest>,
         trip: &mut Trip,
-    ) -> CachedStatistics {
+    ) -> Result<CachedStatistics, Restart> {
         let gathered = self
             .scatterer
             .scatter(plans, trip, Phase::Statistics, |call| {
@@ -81,7 +84,7 @@ impl Searcher {
             })
             .await;
         if trip.may_begin_again() && lost_a_view(plans, &gathered) {
-            return CachedStatistics::torn();
+            return Err(Restart::Torn);
         }
         let mut statistics = zeros(&wanted);
         let (mut moments, mut lacking) = (Vec::new(), Vec::new());
@@ -107,7 +110,7 @@ impl Searcher {
                 statistics.merge(&value.statistics);
             }
         }
-        CachedStatistics::new(moments, lacking, statistics)
+        Ok(CachedStatistics::new(moments, lacking, statistics))
     }
 }
 

@@ -6,13 +6,13 @@ use gleaner_query::resolved::{Clause, Pattern};
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::plan::IndexPlan;
-use crate::search::SearchOptions;
+use crate::search::Page;
 
 /// Refuses requests that ask for more than ranked hits of such queries.
 pub(super) fn check(
     plans: &[IndexPlan],
     request: &SearchRequest,
-    options: &SearchOptions,
+    page: &Page,
 ) -> Result<(), QueryError> {
     let is_pinned = plans
         .iter()
@@ -30,7 +30,7 @@ pub(super) fn check(
         (!is_by_score, "[sort] by anything but [_score]"),
         (request.search_after.is_some(), "[search_after]"),
         (request.terminate_after.is_some(), "[terminate_after]"),
-        (is_pinned || options.after.is_some(), "[pit] or [scroll]"),
+        (is_pinned || page.after.is_some(), "[pit] or [scroll]"),
     ];
     if let Some((_, name)) = parts.iter().find(|(is_there, _)| *is_there) {
         return Err(refused(name));

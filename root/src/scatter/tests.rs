@@ -17,7 +17,7 @@ use crate::Root;
 use crate::RootOptions;
 use crate::merge::HitMerger;
 use crate::plan::Target;
-use crate::search::{CommonRequest, SearchOptions};
+use crate::search::{CommonRequest, Page, SearchOptions};
 use crate::testing::{Cluster, FakeLeaf, Fixture, NOW_MS, index, limits, shard};
 use crate::waterfall::{AttemptKind, AttemptOutcome};
 
@@ -51,7 +51,8 @@ async fn searched_in(
     let mut merged = HitMerger::of(&request);
     let gathered = root
         .searcher()
-        .query_phase(&plans, &asked, &mut trip, &mut merged);
+        .by_shards
+        .ask(&plans, &asked, &mut trip, &mut merged);
     let gathered = gathered.await;
     (gathered, trip.waterfall.expect("profiled"))
 }
@@ -60,6 +61,10 @@ fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> CommonRe
     CommonRequest {
         request,
         options,
+        page: &Page {
+            is_part: false,
+            after: None,
+        },
         statistics: Default::default(),
         now_ms: NOW_MS,
     }
@@ -154,7 +159,8 @@ async fn hits_are_merged_while_others_are_waited_for() {
     let mut merged = HitMerger::of(&request);
     let query = (fixture.root)
         .searcher()
-        .query_phase(&plans, &asked, &mut trip, &mut merged);
+        .by_shards
+        .ask(&plans, &asked, &mut trip, &mut merged);
     timeout(millis(50), query).await.err().expect("one hangs");
     let page = merged.into_page();
     let places: Vec<u64> = page.iter().map(|ranked| ranked.hit.place).collect();

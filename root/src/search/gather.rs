@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use gleaner_model::ShardKey;
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{ShardHits, SortValue};
 use gleaner_query::search::{SearchRequest, TrackTotal};
 use tokio::time::Instant;
 
-use super::CommonRequest;
 use super::coverage::{ShardsSeen, check};
+use super::{CommonRequest, QueryAnswers, Restart, Stop};
 use crate::RootError;
 use crate::aggregations::ReducedAggregations;
+use crate::deadline::Deadline;
 use crate::merge::{HitMerger, Ranked};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
@@ -20,52 +23,44 @@ use crate::token::Position;
 use crate::waterfall::Step;
 
 impl Searcher {
-    /// Adds up what the shards answered and fetches the winners, the `merged` of their hits. `None` when a
-    /// copy lost meanwhile what it had answered from, and `may_restart`: others will be asked.
+    /// Adds up what the shards answered and fetches the winners.
+    ///
+    /// # Errors
+    /// [`Restart::Lost`] when a copy lost meanwhile what it had answered from, and the search may begin
+    /// again: others will be asked.
     pub(crate) async fn gather(
         &self,
         plans: &mut [IndexPlan],
-        (answers, merged): (Answers<ShardHits>, HitMerger<'_>),
+        queried: QueryAnswers<'_>,
         asked: &CommonRequest<'_>,
-        (trip, may_restart): (&mut Trip, bool),
-    ) -> Result<Option<SearchResponse>, RootError> {
-        let request = asked.request;
+        trip: &mut Trip,
+    ) -> Result<SearchResponse, Stop> {
+        let QueryAnswers {
+            answers,
+            merged,
+            statistics,
+        } = queried;
+        let asked = &CommonRequest {
+            statistics,
+            ..*asked
+        };
         let adding = Instant::now();
-        let mut response = SearchResponse::default();
-        let mut seen = ShardsSeen::default();
-        let known = |shard| self.statistics.newest.num_documents(shard);
-        let mut partials = Vec::new();
-        let mut total = 0_u64;
-        for (plan, answers) in plans.iter_mut().zip(answers) {
-            let answers = plan.settle(answers, trip.deadline);
-            note_lost(&mut response, plan);
-            for excluded in &plan.excluded {
-                seen.add_excluded(excluded.shard, known(excluded.shard));
-            }
-            for (shard, answer) in plan.shards.iter_mut().zip(answers) {
-                let Answer { node, value } = answer;
-                let mut hits = value;
-                // What is asked from here on must come from what was searched.
-                shard.bind(&node, hits.view, hits.generation);
-                note_success(&mut response, &hits, request);
-                seen.add(shard.shard, &hits);
-                total = total.saturating_add(hits.total);
-                partials.extend(hits.aggregations.take());
-            }
-        }
+        let known = |shard| self.by_shards.statistics.newest.num_documents(shard);
+        let AnswerSum {
+            mut response,
+            mut seen,
+            partials,
+        } = AnswerSum::of(plans, answers, asked.request, trip.deadline, known);
         response.coverage = seen.coverage(&response.shards, known);
         check(&response, &seen, asked.options, "query")?;
         trip.merged(&merged, adding);
         let ranked = merged.into_page();
         response.last = ranked.last().map(position_of);
-        response.total = counted(total, request.track_total_hits);
         // Winners come first: counting again may take all the time there is.
         let fetching = Instant::now();
         let fetched = self.fetch(plans, &ranked, (asked, trip)).await?;
         trip.fetch_took = fetching.elapsed();
-        if may_restart && trip.lost_by(plans, &fetched.failures) {
-            return Ok(None);
-        }
+        trip.check_lost(plans, &fetched.failures)?;
         let reducing = Instant::now();
         let ReducedAggregations {
             results,
@@ -77,9 +72,7 @@ impl Searcher {
         if !results.is_empty() {
             trip.did("reduce", reducing);
         }
-        if may_restart && trip.lost_by(plans, &failures) {
-            return Ok(None);
-        }
+        trip.check_lost(plans, &failures)?;
         // Without an index there is nothing to aggregate: the answer has no such part.
         if !plans.is_empty() {
             response.aggregations = results;
@@ -104,10 +97,58 @@ impl Searcher {
             return Err(RootError::AllShardsFailed {
                 phase: "fetch",
                 failures,
-            });
+            }
+            .into());
         }
         check(&response, &seen, asked.options, "fetch")?;
-        Ok(Some(response))
+        Ok(response)
+    }
+}
+
+/// What the answers of all shards add up to.
+struct AnswerSum {
+    /// Without hits and aggregations.
+    response: SearchResponse,
+    seen: ShardsSeen,
+    /// Partial results of aggregations, encoded.
+    partials: Vec<Bytes>,
+}
+
+impl AnswerSum {
+    /// Adds up answers, and binds each shard to what it answered from; `known` says how many documents a shard
+    /// held when it was last seen.
+    fn of(
+        plans: &mut [IndexPlan],
+        answers: Answers<ShardHits>,
+        request: &SearchRequest,
+        deadline: Deadline,
+        known: impl Fn(ShardKey) -> Option<u64>,
+    ) -> Self {
+        let mut sum = Self {
+            response: SearchResponse::default(),
+            seen: ShardsSeen::default(),
+            partials: Vec::new(),
+        };
+        let mut total = 0_u64;
+        for (plan, answers) in plans.iter_mut().zip(answers) {
+            let answers = plan.settle(answers, deadline);
+            note_lost(&mut sum.response, plan);
+            for excluded in &plan.excluded {
+                sum.seen.add_excluded(excluded.shard, known(excluded.shard));
+            }
+            for (shard, answer) in plan.shards.iter_mut().zip(answers) {
+                let Answer { node, value } = answer;
+                let mut hits = value;
+                // What is asked from here on must come from what was searched.
+                shard.bind(&node, hits.view, hits.generation);
+                note_success(&mut sum.response, &hits, request);
+                sum.seen.add(shard.shard, &hits);
+                total = total.saturating_add(hits.total);
+                sum.partials.extend(hits.aggregations.take());
+            }
+        }
+        sum.response.total = counted(total, request.track_total_hits);
+        sum
     }
 }
 
@@ -124,9 +165,12 @@ impl Trip {
         }
     }
 
-    /// Returns whether something is lost that a new pass can have from other copies; the leaves that
+    /// Begins again where something is lost that another attempt can have from other copies; the leaves that
     /// lost it are asked last then.
-    fn lost_by(&mut self, plans: &[IndexPlan], failures: &[ShardFailure]) -> bool {
+    fn check_lost(&mut self, plans: &[IndexPlan], failures: &[ShardFailure]) -> Result<(), Stop> {
+        if !self.may_begin_again() {
+            return Ok(());
+        }
         let lost = failures.iter().filter(|failure| is_passing(&failure.fault));
         let lost: Vec<&PlannedShard> = lost
             .filter_map(|failure| {
@@ -136,7 +180,10 @@ impl Trip {
             .collect();
         self.shunned
             .extend(lost.iter().filter_map(|planned| planned.node.clone()));
-        !lost.is_empty()
+        match lost.is_empty() {
+            true => Ok(()),
+            false => Err(Stop::Restart(Restart::Lost)),
+        }
     }
 }
 

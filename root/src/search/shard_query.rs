@@ -60,7 +60,7 @@ pub(crate) fn shard_query(
         similarities: plan.resolved.similarities.clone(),
         top: wanted_hits(request),
         sort: request.sort.clone(),
-        after: asked.options.after.as_ref().map(|last| after_of(last, at)),
+        after: asked.page.after.as_ref().map(|last| after_of(last, at)),
         search_after: values.map(|values| start_of(values, num_keys, at)),
         track_scores: request.track_scores,
         track_total: request.track_total_hits,

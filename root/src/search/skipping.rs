@@ -17,7 +17,7 @@ use gleaner_query::resolved::Extent;
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::plan::IndexPlan;
-use crate::search::Searcher;
+use crate::search::ShardScatter;
 use crate::statistics::{CachedStatistics, needs_scores};
 
 /// Leaves out the shards of indices whose query matches nothing whatever they hold. Aggregations are
@@ -59,7 +59,7 @@ pub(super) fn skipped(plans: &[IndexPlan]) -> Vec<(String, ShardKey)> {
     plans.iter().flat_map(of_plan).collect()
 }
 
-impl Searcher {
+impl ShardScatter {
     /// Leaves out the shards in which nothing can match, by what was `counted` and what they have said
     /// of themselves; `counted` is of those that are left then.
     pub(super) fn skip_excluded(
@@ -108,7 +108,7 @@ impl Searcher {
     }
 }
 
-impl Searcher {
+impl ShardScatter {
     /// Returns whether a leaf holds a copy of the shard.
     fn holds(&self, node: &NodeId, shard: ShardKey) -> bool {
         let copies = self.cluster.leaves.copies(shard);

@@ -13,13 +13,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gleaner_model::ShardKey;
+use gleaner_proto::LeafFault;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::parse_search;
 use serde_json::{Value, json};
 
 use super::shard_query::start_of;
 use super::*;
-use crate::response::{ShardSummary, Total};
+use crate::response::{ShardFailure, ShardSummary, Total};
 use crate::scroll::ScrollOrigin;
 use crate::testing::{Fixture, index, limits, shard};
 
@@ -300,37 +301,14 @@ async fn an_answer_ranked_by_older_numbers_for_want_of_time_says_so() {
 #[tokio::test]
 async fn a_pinned_view_that_is_gone_is_reported_and_a_fresh_search_goes_on() {
     let fixture = fixture();
-    let mut plans = fixture
-        .root
-        .planner()
-        .targets(&Target::default())
-        .expect("all");
-    let request = request(&matching());
-    let (options, deadline) = (
-        SearchOptions::default(),
-        Deadline::after(Duration::from_secs(60)),
-    );
-    let mut trip = Trip::new(deadline);
-    let resolved = fixture
-        .root
-        .planner()
-        .resolve_all(&mut plans, (&request, 0, true), &mut trip)
-        .await;
-    resolved.expect("resolves");
-    let counted = fixture
-        .root
-        .searcher()
-        .counted(&mut plans, (&request, false), &mut trip);
-    counted.await;
-    let shards = plans.iter_mut().flat_map(|plan| &mut plan.shards);
-    shards.for_each(|shard| shard.is_pinned = true);
+    let (target, minute) = (Target::default(), Duration::from_secs(60));
+    let opened = fixture.root.contexts().open_pit(&target, minute).await;
+    let id = opened.expect("opens");
     // The views are bound now, and one of them goes.
     fixture.leaf.views.lock().insert(shard(1, 0), 2);
-    let pinned = fixture
-        .root
-        .searcher()
-        .search_plans(&mut plans.clone(), &request, &options, deadline)
-        .await;
+    let mut body = matching();
+    body["pit"] = json!({"id": id});
+    let pinned = search(&fixture, body).await;
     let failures = pinned.expect("the others answer").shards.failures;
     assert!(
         matches!(failures[0].fault, LeafFault::ViewMissing { .. }),

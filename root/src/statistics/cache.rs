@@ -29,8 +29,6 @@ pub(crate) struct CachedStatistics {
     pub(crate) statistics: Arc<Statistics>,
     /// Whether the moments are a guess that the answers must confirm.
     is_guess: bool,
-    /// Whether a moment was gone that patterns were resolved in: nothing was counted.
-    is_torn: bool,
 }
 
 /// What a shard showed when it was counted.
@@ -61,21 +59,7 @@ impl CachedStatistics {
             lacking: if lacks_any { lacking } else { Vec::new() },
             statistics: Arc::new(statistics),
             is_guess: false,
-            is_torn: false,
         }
-    }
-
-    /// Returns that a moment which shards were bound to is gone: the search must begin again.
-    pub(super) fn torn() -> Self {
-        Self {
-            is_torn: true,
-            ..Self::new(Vec::new(), Vec::new(), Statistics::default())
-        }
-    }
-
-    /// Returns whether the search must begin again.
-    pub(crate) fn is_torn(&self) -> bool {
-        self.is_torn
     }
 
     /// Returns how many shards were counted.

@@ -1,0 +1,58 @@
+//! A search as a value: what it asks, of which indices, by when.
+
+use gleaner_query::search::SearchRequest;
+
+use super::SearchOptions;
+use crate::cluster::ClusterView;
+use crate::deadline::Deadline;
+use crate::plan::Target;
+use crate::token::{PointInTimeState, Position};
+
+/// A search that is ready to run: made once for each request, and for each page of a walk.
+pub(crate) struct PreparedSearch<'a> {
+    pub(crate) indices: SearchedIndices<'a>,
+    pub(crate) request: &'a SearchRequest,
+    pub(crate) options: &'a SearchOptions,
+    pub(crate) page: Page,
+    pub(crate) deadline: Deadline,
+    /// The request's time, milliseconds since the epoch: dates like `now` stand for it.
+    pub(crate) now_ms: i64,
+}
+
+/// What a search reads.
+#[derive(Clone, Copy)]
+pub(crate) enum SearchedIndices<'a> {
+    /// The newest of what names stand for.
+    Named(&'a Target),
+    /// Pinned views.
+    Pinned(&'a PointInTimeState),
+}
+
+/// Which part of all hits a search asks for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Page {
+    /// Whether the hits go on where others ended, or others will go on where they end: all of them are
+    /// ranked by the numbers of all shards, or none is.
+    pub(crate) is_part: bool,
+    /// Only hits after this one, with the tie-break (scroll); `search_after` without one else.
+    pub(crate) after: Option<Position>,
+}
+
+impl<'a> PreparedSearch<'a> {
+    /// Returns a search that begins now, for the first page.
+    pub(crate) fn new(
+        cluster: &ClusterView,
+        indices: SearchedIndices<'a>,
+        request: &'a SearchRequest,
+        options: &'a SearchOptions,
+    ) -> Self {
+        Self {
+            indices,
+            request,
+            options,
+            page: Page::default(),
+            deadline: cluster.deadline_of(request),
+            now_ms: cluster.now_ms(),
+        }
+    }
+}
