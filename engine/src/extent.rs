@@ -50,54 +50,30 @@ struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     fn visit(&mut self, clause: &Clause) -> Result<(), EngineError> {
-        match clause {
-            Clause::Term { field, term } => self.visit_terms(field, [term]),
-            Clause::Synonyms { field, terms } => self.visit_terms(field, terms),
-            Clause::Blended { field, terms } => {
-                self.visit_terms(field, terms.iter().map(|(term, _)| term))
-            }
-            Clause::Phrase {
-                field, positions, ..
-            } => self.visit_terms(field, positions.iter().flat_map(|(_, terms)| terms)),
-            Clause::Exact { field, value } => self.visit_values(field, [value]),
-            Clause::AnyOf { field, values } => self.visit_values(field, values),
-            Clause::Range { field, .. } => self.visit_column(field),
-            Clause::Exists { fields } => {
-                // Of ignored values nothing is told.
-                let told = |field: &&FieldPath| ignored_field(field.as_str()).is_none();
-                let mut fields = fields.iter().filter(told);
-                fields.try_for_each(|field| self.visit_column(field))
-            }
-            Clause::Bool {
-                must,
-                should,
-                filter,
-                ..
-            } => self.visit_all(must.iter().chain(filter).chain(should)),
-            Clause::DisMax { clauses, .. } => self.visit_all(clauses),
-            Clause::Constant(clause) | Clause::Boost { clause, .. } => self.visit(clause),
-            Clause::Demote { positive, .. } => self.visit(positive),
-            Clause::MatchAll
-            | Clause::MatchNone
-            | Clause::Ids { .. }
-            | Clause::Slice { .. }
-            | Clause::Pattern { .. } => Ok(()),
+        if let Some((field, terms)) = clause.terms() {
+            self.visit_terms(field, terms)?;
         }
-    }
-
-    fn visit_all<'c>(
-        &mut self,
-        clauses: impl IntoIterator<Item = &'c Clause>,
-    ) -> Result<(), EngineError> {
-        clauses
-            .into_iter()
-            .try_for_each(|clause| self.visit(clause))
+        if let Some((field, values)) = clause.values() {
+            self.visit_values(field, values)?;
+        }
+        match clause {
+            Clause::Range { field, .. } => self.visit_column(field)?,
+            Clause::Exists { fields } => {
+                // Of ignored values nothing is known.
+                let known = |field: &&FieldPath| ignored_field(field.as_str()).is_none();
+                let mut fields = fields.iter().filter(known);
+                fields.try_for_each(|field| self.visit_column(field))?;
+            }
+            _ => {}
+        }
+        let mut inside = clause.matching_children();
+        inside.try_for_each(|clause| self.visit(clause))
     }
 
     fn visit_terms<'c>(
         &mut self,
         field: &FieldPath,
-        terms: impl IntoIterator<Item = &'c String>,
+        terms: impl IntoIterator<Item = &'c str>,
     ) -> Result<(), EngineError> {
         let Some(handle) = self.handle(field) else {
             return Ok(());
@@ -105,7 +81,7 @@ impl<'a> Survey<'a> {
         for term in terms {
             let sought = Term::from_field_text(handle.column, term);
             if self.is_absent(handle, &sought)? {
-                let value = Scalar::Text(term.clone());
+                let value = Scalar::Text(term.to_owned());
                 self.extent.note_absent(field, value);
             }
         }

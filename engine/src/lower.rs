@@ -202,29 +202,23 @@ fn constant(weight: Box<dyn Weight>, score: f64) -> Box<dyn Weight> {
     Box::new(compound::Constant::new(weight, score as f32))
 }
 
-/// Returns how many clauses `clause` consists of, itself included.
+/// Returns how many clauses and terms whose scores count `clause` consists of, itself included.
 pub(crate) fn num_nodes(clause: &Clause) -> usize {
-    let all = |clauses: &[Clause]| clauses.iter().map(num_nodes).sum::<usize>();
-    1 + match clause {
-        Clause::Bool { must, should, .. } => all(must) + all(should),
-        Clause::DisMax { clauses, .. } => all(clauses),
-        Clause::Boost { clause, .. } => num_nodes(clause),
-        Clause::Demote { positive, .. } => num_nodes(positive),
-        Clause::Blended { terms, .. } => terms.len(),
-        Clause::Synonyms { terms, .. } => terms.len(),
-        Clause::Phrase { positions, .. } => positions.len(),
-        _ => 0,
-    }
+    clause.sum_scored(&|clause| {
+        1 + match clause {
+            Clause::Term { .. } => 0,
+            Clause::Phrase { positions, .. } => positions.len(),
+            other => other.terms().map_or(0, |(_, terms)| terms.len()),
+        }
+    })
 }
 
 /// Returns the most alternatives of any dis-max inside, 0 without one.
 pub(crate) fn widest_dis_max(clause: &Clause) -> usize {
-    let all = |clauses: &[Clause]| clauses.iter().map(widest_dis_max).max().unwrap_or(0);
-    match clause {
-        Clause::Bool { must, should, .. } => all(must).max(all(should)),
-        Clause::DisMax { clauses, .. } => all(clauses).max(clauses.len()),
-        Clause::Boost { clause, .. } => widest_dis_max(clause),
-        Clause::Demote { positive, .. } => widest_dis_max(positive),
+    let own = match clause {
+        Clause::DisMax { clauses, .. } => clauses.len(),
         _ => 0,
-    }
+    };
+    let inside = clause.scored_children().map(widest_dis_max);
+    inside.max().unwrap_or(0).max(own)
 }

@@ -2,9 +2,8 @@
 //!
 //! Source: Elasticsearch reference, *Query DSL*. Parsing lives in the modules below this one.
 
-mod boost;
-mod field;
 mod parse;
+mod parts;
 
 use serde::Serialize;
 use serde_json::Value;

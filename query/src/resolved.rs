@@ -7,6 +7,7 @@ mod display;
 mod extent;
 mod similarity;
 mod simplify;
+mod walk;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use extent::{Extent, Span, Unmatched};
 pub use similarity::{Bm25, Similarities};
 pub use simplify::{simplify, simplify_filter};
+pub use walk::{Access, ChildRole};
 
 use crate::aggregation::Aggregation;
 use crate::answer::SortValue;
@@ -420,43 +422,21 @@ pub struct StatisticsRequest {
 impl StatisticsRequest {
     /// Collects every scored field and term of `clause`.
     pub fn collect(&mut self, clause: &Clause) {
-        match clause {
-            Clause::Term { field, term } => self.add(field, [term]),
-            Clause::Synonyms { field, terms } => self.add(field, terms),
-            Clause::Blended { field, terms } => self.add(field, terms.iter().map(|(term, _)| term)),
-            Clause::Phrase {
-                field, positions, ..
-            } => {
-                self.add(field, positions.iter().flat_map(|(_, terms)| terms));
-            }
-            Clause::Bool { must, should, .. } => {
-                must.iter()
-                    .chain(should)
-                    .for_each(|clause| self.collect(clause));
-            }
-            Clause::DisMax { clauses, .. } => clauses.iter().for_each(|c| self.collect(c)),
-            Clause::Boost { clause, .. } => self.collect(clause),
-            Clause::Demote { positive, .. } => self.collect(positive),
-            Clause::Exact { field, value } => {
-                if let Some(term) = value.scored_term() {
-                    self.add(field, [&term.to_owned()]);
-                }
-            }
-            Clause::MatchAll
-            | Clause::MatchNone
-            | Clause::AnyOf { .. }
-            | Clause::Range { .. }
-            | Clause::Exists { .. }
-            | Clause::Ids { .. }
-            | Clause::Slice { .. }
-            | Clause::Pattern { .. }
-            | Clause::Constant(_) => {}
+        if let Some((field, terms)) = clause.terms() {
+            self.add(field, terms);
         }
+        if let Clause::Exact { field, value } = clause
+            && let Some(term) = value.scored_term()
+        {
+            self.add(field, [term]);
+        }
+        let inside = clause.scored_children();
+        inside.for_each(|clause| self.collect(clause));
     }
 
-    fn add<'a>(&mut self, field: &FieldPath, terms: impl IntoIterator<Item = &'a String>) {
+    fn add<'a>(&mut self, field: &FieldPath, terms: impl IntoIterator<Item = &'a str>) {
         let wanted = self.fields.entry(field.clone()).or_default();
-        wanted.extend(terms.into_iter().cloned());
+        wanted.extend(terms.into_iter().map(str::to_owned));
     }
 }
 

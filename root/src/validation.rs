@@ -70,41 +70,14 @@ fn itself(pattern: &Pattern) -> ExpansionCandidate {
 
 /// Refuses a pattern that shards would refuse.
 fn check_patterns(clause: &Clause) -> Result<(), QueryError> {
-    match clause {
-        Clause::Pattern { pattern, .. } => {
-            let refuse = |error: gleaner_engine::EngineError| {
-                QueryError::new(ErrorType::QueryShard, error.to_string())
-            };
-            TermAutomaton::new(pattern).map(drop).map_err(refuse)
-        }
-        Clause::Bool {
-            must,
-            should,
-            filter,
-            must_not,
-            ..
-        } => {
-            let parts = [must, should, filter, must_not];
-            parts.into_iter().flatten().try_for_each(check_patterns)
-        }
-        Clause::DisMax { clauses, .. } => clauses.iter().try_for_each(check_patterns),
-        Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => check_patterns(inner),
-        Clause::Demote {
-            positive, negative, ..
-        } => check_patterns(positive).and_then(|()| check_patterns(negative)),
-        Clause::MatchAll
-        | Clause::MatchNone
-        | Clause::Term { .. }
-        | Clause::Synonyms { .. }
-        | Clause::Blended { .. }
-        | Clause::Exact { .. }
-        | Clause::AnyOf { .. }
-        | Clause::Phrase { .. }
-        | Clause::Range { .. }
-        | Clause::Exists { .. }
-        | Clause::Ids { .. }
-        | Clause::Slice { .. } => Ok(()),
+    if let Clause::Pattern { pattern, .. } = clause {
+        let refuse = |error: gleaner_engine::EngineError| {
+            QueryError::new(ErrorType::QueryShard, error.to_string())
+        };
+        TermAutomaton::new(pattern).map(drop).map_err(refuse)?;
     }
+    let mut inside = clause.children();
+    inside.try_for_each(|(_, clause)| check_patterns(clause))
 }
 
 #[cfg(test)]

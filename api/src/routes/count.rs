@@ -37,8 +37,10 @@ async fn count(mut request: Request) -> Answer {
     search.size = Some(0);
     search.track_total_hits = TrackTotal::Exact;
     let target = request.target()?;
-    let mut options = SearchOptions::default();
-    options.origin = request.origin(&body);
+    let options = SearchOptions {
+        origin: request.origin(&body),
+        ..SearchOptions::default()
+    };
     let response = request.root().search(&target, &search, &options).await?;
     let mut shown = json!({
         "count": response.total.map_or(0, |total| total.value),

@@ -145,8 +145,10 @@ async fn has_match(request: &Request, index: String, filter: &Query) -> Result<b
         expression: Some(index),
         ..Target::default()
     };
-    let mut options = SearchOptions::default();
-    options.origin = request.origin(&Bytes::new());
+    let options = SearchOptions {
+        origin: request.origin(&Bytes::new()),
+        ..SearchOptions::default()
+    };
     let response = request.root().search(&target, &search, &options).await?;
     Ok(may_match(&response))
 }

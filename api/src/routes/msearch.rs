@@ -204,9 +204,11 @@ fn unterminated() -> ApiError {
 /// Reads a header line; what it does not say is as the URI has it.
 async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
     let mut target = request.target()?;
-    let mut options = SearchOptions::default();
-    options.origin = request.origin(&body);
-    options.memory = Some(request.making.memory.clone());
+    let mut options = SearchOptions {
+        origin: request.origin(&body),
+        memory: Some(request.making.memory.clone()),
+        ..SearchOptions::default()
+    };
     let (mut search_type, mut preference) = (None, None);
     let header = header.trim_ascii();
     if !header.is_empty() {

@@ -98,9 +98,11 @@ async fn scroll(mut request: Request) -> Answer {
     contexts.renew(ContextId::of(&id));
     let search = request.root().contexts().scrolled_search(&id)?;
     let form = SearchForm::of(&search, &request.parameters)?;
-    let mut options = SearchOptions::default();
-    options.origin = request.origin(&Bytes::new());
-    options.memory = Some(request.making.memory.clone());
+    let options = SearchOptions {
+        origin: request.origin(&Bytes::new()),
+        memory: Some(request.making.memory.clone()),
+        ..SearchOptions::default()
+    };
     let root = request.root();
     let response = root
         .contexts()

@@ -129,10 +129,11 @@ pub(super) fn inexact_total(limit: u64) -> ApiError {
 /// Returns what a search needs beside its body.
 pub(super) fn options(parameters: &Parameters) -> Result<SearchOptions, ApiError> {
     let refuse_partial = parameters.flag("allow_partial_search_results")? == Some(false);
-    let mut options = SearchOptions::default();
-    options.refuse_partial = refuse_partial;
-    options.min_coverage = parameters.get("min_coverage").map(share).transpose()?;
-    Ok(options)
+    Ok(SearchOptions {
+        refuse_partial,
+        min_coverage: parameters.get("min_coverage").map(share).transpose()?,
+        ..SearchOptions::default()
+    })
 }
 
 /// Reads a share: 0 to 1, or percent.

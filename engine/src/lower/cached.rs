@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use gleaner_query::resolved::{Clause, Pattern};
+use gleaner_query::resolved::{Access, Clause, Pattern};
 use roaring::RoaringBitmap;
 use tantivy::query::{AllScorer, ConstScorer, EmptyScorer, Explanation, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TantivyError};
@@ -51,10 +51,10 @@ struct Identity {
 impl Identity {
     /// Returns the identity of a simplified filter; `None` where no bitmap is kept.
     fn of(clause: &Clause) -> Result<Option<Self>, EngineError> {
+        if let Access::Nothing | Access::Everything | Access::Ids(_) = clause.access() {
+            return Ok(None);
+        }
         let is_costly = match clause {
-            Clause::MatchAll | Clause::MatchNone | Clause::Ids { .. } | Clause::Slice { .. } => {
-                return Ok(None);
-            }
             Clause::AnyOf { values, .. } => values.len() >= COSTLY_VALUES,
             Clause::Pattern { pattern, .. } => !matches!(pattern, Pattern::Fuzzy { .. }),
             _ => false,

@@ -2,7 +2,7 @@
 
 use gleaner_model::FieldPath;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TermsFilter};
-use gleaner_query::resolved::{Clause, Pattern, ShardQuery, Statistics};
+use gleaner_query::resolved::{Access, ChildRole, Clause, Pattern, ShardQuery, Statistics};
 use gleaner_query::search::TrackTotal;
 
 use super::Target;
@@ -94,17 +94,13 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
 /// Returns whether `clause` is made of words alone: of others that must match with it, only theirs are
 /// looked at.
 fn is_of_words(clause: &Clause) -> bool {
+    let mut inside = clause.children();
     match clause {
-        Clause::Term { .. } | Clause::Synonyms { .. } | Clause::Blended { .. } => true,
-        Clause::Bool {
-            must,
-            should,
-            filter,
-            must_not,
-            ..
-        } => filter.is_empty() && must_not.is_empty() && must.iter().chain(should).all(is_of_words),
-        Clause::Boost { clause, .. } => is_of_words(clause),
-        _ => false,
+        Clause::Phrase { .. } | Clause::DisMax { .. } | Clause::Demote { .. } => false,
+        _ if clause.access() == Access::Children => {
+            inside.all(|(role, clause)| role == ChildRole::Scored && is_of_words(clause))
+        }
+        _ => clause.access() == Access::Postings,
     }
 }
 
@@ -117,24 +113,9 @@ struct Work<'a> {
 impl Work<'_> {
     /// Returns how many postings or documents a clause looks at, at most.
     fn of(&self, clause: &Clause) -> u64 {
-        let all = |clauses: &[Clause]| clauses.iter().map(|clause| self.of(clause)).sum::<u64>();
+        let inside = clause.children().map(|(_, clause)| self.of(clause));
         match clause {
-            Clause::MatchNone => 0,
-            Clause::MatchAll | Clause::Slice { .. } => self.documents,
             Clause::Pattern { pattern, .. } => self.documents + building(pattern),
-            // A column is read a word at a time, and a filter is remembered.
-            Clause::Exact { .. }
-            | Clause::AnyOf { .. }
-            | Clause::Range { .. }
-            | Clause::Exists { .. } => self.documents / 4,
-            Clause::Ids { ids } => 16 * ids.len() as u64,
-            Clause::Term { field, term } => self.list(field, term),
-            Clause::Synonyms { field, terms } => {
-                terms.iter().map(|term| self.list(field, term)).sum()
-            }
-            Clause::Blended { field, terms } => {
-                terms.iter().map(|(term, _)| self.list(field, term)).sum()
-            }
             Clause::Phrase {
                 field, positions, ..
             } => {
@@ -145,25 +126,33 @@ impl Work<'_> {
                 // Positions are many times what documents are.
                 4 * least_times_all(lists) + if is_long { COMPARING } else { 0 }
             }
-            Clause::Bool {
-                must,
-                should,
-                filter,
-                must_not,
-                ..
-            } => {
+            Clause::Bool { must, .. } => {
                 // Only lists are skipped through; columns and patterns are read whole whoever leads.
-                let (lists, others): (Vec<&Clause>, Vec<&Clause>) =
-                    must.iter().partition(|clause| is_of_words(clause));
-                let lists = least_times_all(lists.iter().map(|clause| self.of(clause)));
-                let others: u64 = others.iter().map(|clause| self.of(clause)).sum();
-                lists + others + all(should) + all(filter) + all(must_not)
+                let (mut lists, mut others) = (Vec::new(), 0);
+                for (at, work) in inside.enumerate() {
+                    match must.get(at).is_some_and(is_of_words) {
+                        true => lists.push(work),
+                        false => others += work,
+                    }
+                }
+                least_times_all(lists.into_iter()) + others
             }
-            Clause::DisMax { clauses, .. } => all(clauses),
-            Clause::Constant(clause) | Clause::Boost { clause, .. } => self.of(clause),
-            Clause::Demote {
-                positive, negative, ..
-            } => self.of(positive) + self.of(negative),
+            _ => match clause.access() {
+                Access::Nothing => 0,
+                Access::Everything | Access::Dictionary => self.documents,
+                // A column is read a word at a time, and a filter is remembered.
+                Access::Column => self.documents / 4,
+                Access::Ids(num_ids) => 16 * num_ids as u64,
+                Access::Postings => {
+                    let terms = clause.terms();
+                    let lists = terms.map(|(field, terms)| {
+                        let list = |term: &str| self.list(field, term);
+                        terms.into_iter().map(list).sum()
+                    });
+                    lists.unwrap_or(0)
+                }
+                Access::Children => inside.sum(),
+            },
         }
     }
 

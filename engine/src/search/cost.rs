@@ -42,41 +42,14 @@ struct FilterCharge<'a> {
 
 impl FilterCharge<'_> {
     fn clause(&mut self, clause: &Clause) -> Result<(), EngineError> {
+        // What other clauses match is gathered into bitmaps, term by term.
         match clause {
-            Clause::Term { .. } | Clause::Exact { .. } => self.terms(1),
-            Clause::Synonyms { terms, .. } => self.terms(terms.len()),
-            Clause::Blended { terms, .. } => self.terms(terms.len()),
-            Clause::Phrase { positions, .. } => {
-                self.terms(positions.iter().map(|(_, terms)| terms.len()).sum())
-            }
-            Clause::Pattern { pattern, .. } => self.pattern(pattern),
-            Clause::Bool {
-                must,
-                should,
-                filter,
-                must_not,
-                ..
-            } => {
-                let mut all = must.iter().chain(should).chain(filter).chain(must_not);
-                all.try_for_each(|clause| self.clause(clause))
-            }
-            Clause::DisMax { clauses, .. } => clauses.iter().try_for_each(|one| self.clause(one)),
-            Clause::Constant(clause) | Clause::Boost { clause, .. } => self.clause(clause),
-            Clause::Demote {
-                positive, negative, ..
-            } => {
-                self.clause(positive)?;
-                self.clause(negative)
-            }
-            // What they match is gathered into bitmaps, term by term.
-            Clause::AnyOf { .. }
-            | Clause::Ids { .. }
-            | Clause::MatchAll
-            | Clause::MatchNone
-            | Clause::Range { .. }
-            | Clause::Exists { .. }
-            | Clause::Slice { .. } => Ok(()),
+            Clause::Exact { .. } => self.terms(1)?,
+            Clause::Pattern { pattern, .. } => self.pattern(pattern)?,
+            other => self.terms(other.terms().map_or(0, |(_, terms)| terms.len()))?,
         }
+        let mut inside = clause.children();
+        inside.try_for_each(|(_, clause)| self.clause(clause))
     }
 
     fn terms(&mut self, number: usize) -> Result<(), EngineError> {

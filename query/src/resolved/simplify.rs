@@ -279,18 +279,7 @@ fn simplify_leaf(leaf: Clause) -> Clause {
                 slop,
             },
         },
-        leaf if is_empty(&leaf) => Clause::MatchNone,
+        leaf if leaf.is_empty_list() => Clause::MatchNone,
         leaf => leaf,
-    }
-}
-
-/// Whether a list of alternatives has none.
-fn is_empty(leaf: &Clause) -> bool {
-    match leaf {
-        Clause::Blended { terms, .. } => terms.is_empty(),
-        Clause::AnyOf { values, .. } => values.is_empty(),
-        Clause::Exists { fields } => fields.is_empty(),
-        Clause::Ids { ids } => ids.is_empty(),
-        _ => false,
     }
 }

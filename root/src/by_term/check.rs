@@ -2,7 +2,7 @@
 //! score. All else is refused by name.
 
 use gleaner_query::QueryError;
-use gleaner_query::resolved::{Clause, Pattern};
+use gleaner_query::resolved::Clause;
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::plan::IndexPlan;
@@ -61,35 +61,23 @@ fn check_clause(clause: &Clause) -> Result<(), QueryError> {
             let parts = [must, should, filter, must_not];
             parts.into_iter().flatten().try_for_each(check_clause)
         }
-        other => Err(refused(name_of(other))),
+        other => Err(refused(&name_of(other))),
     }
 }
 
 /// Returns what a clause that is refused was asked as.
-fn name_of(clause: &Clause) -> &'static str {
+fn name_of(clause: &Clause) -> String {
     match clause {
-        Clause::MatchAll => "a [match_all] query",
-        Clause::Synonyms { .. } => "a term with synonyms",
-        Clause::Blended { .. } => "[fuzziness]",
-        Clause::Exact { .. } => "a [term] query on a field that is neither text nor keyword",
-        Clause::AnyOf { .. } => "a [terms] query",
-        Clause::Phrase { .. } => "a [match_phrase] query",
-        Clause::Range { .. } => "a [range] query",
-        Clause::Exists { .. } => "an [exists] query",
-        Clause::Ids { .. } => "an [ids] query",
-        Clause::Slice { .. } => "[slice]",
-        Clause::DisMax { .. } => "a [dis_max] query",
-        Clause::Constant(_) => "a [constant_score] query",
-        Clause::Demote { .. } => "a [boosting] query",
-        Clause::Pattern { pattern, .. } => match pattern {
-            Pattern::Prefix { .. } => "a [prefix] query",
-            Pattern::Wildcard { .. } => "a [wildcard] query",
-            Pattern::Regexp { .. } => "a [regexp] query",
-            Pattern::Fuzzy { .. } => "a [fuzzy] query",
-        },
-        Clause::MatchNone | Clause::Term { .. } | Clause::Boost { .. } | Clause::Bool { .. } => {
-            "this query"
+        Clause::Synonyms { .. } => "a term with synonyms".to_owned(),
+        Clause::Blended { .. } => "[fuzziness]".to_owned(),
+        Clause::Exact { .. } => {
+            "a [term] query on a field that is neither text nor keyword".to_owned()
         }
+        other => match other.name() {
+            "slice" => "[slice]".to_owned(),
+            name if name.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an [{name}] query"),
+            name => format!("a [{name}] query"),
+        },
     }
 }
 

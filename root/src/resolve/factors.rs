@@ -23,16 +23,13 @@ fn check(clause: &Clause, product: f64) -> Result<(), QueryError> {
              [{product:e}], but at most [{MAX_PRODUCT:e}] can be scored"
         )));
     }
-    let all = |clauses: &[Clause]| clauses.iter().try_for_each(|clause| check(clause, product));
-    match clause {
-        Clause::Boost { clause, factor } => check(clause, product * f64::from(*factor)),
-        Clause::Bool { must, should, .. } => all(must).and_then(|()| all(should)),
-        Clause::DisMax { clauses, .. } => all(clauses),
-        Clause::Demote {
-            positive, factor, ..
-        } => check(positive, product * f64::from(factor.max(1.0))),
-        _ => Ok(()),
-    }
+    let factor = match clause {
+        Clause::Boost { factor, .. } => *factor,
+        Clause::Demote { factor, .. } => factor.max(1.0),
+        _ => 1.0,
+    };
+    let mut inside = clause.scored_children();
+    inside.try_for_each(|clause| check(clause, product * f64::from(factor)))
 }
 
 #[cfg(test)]

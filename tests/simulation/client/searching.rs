@@ -80,9 +80,11 @@ impl Client {
             let ms = drawn.timeout.as_millis();
             format!("s{number} begins: {} within {ms} ms", drawn.query)
         });
-        let mut options = SearchOptions::default();
-        options.refuse_partial = drawn.refuse_partial;
-        options.min_coverage = drawn.min_coverage;
+        let options = SearchOptions {
+            refuse_partial: drawn.refuse_partial,
+            min_coverage: drawn.min_coverage,
+            ..SearchOptions::default()
+        };
         let (target, request) = (Target::default(), self.request(drawn));
         let asked = self.root.search(&target, &request, &options);
         let asked = SEARCH.scope(number, asked);

@@ -26,8 +26,10 @@ pub(super) async fn table(mut request: Request) -> Answer {
         &request.parameters,
         &request.root().cluster().limits(),
     )?;
-    let mut options = SearchOptions::default();
-    options.origin = request.origin(&body);
+    let options = SearchOptions {
+        origin: request.origin(&body),
+        ..SearchOptions::default()
+    };
     let response = request
         .root()
         .search(&request.target()?, &search, &options)

@@ -58,26 +58,6 @@ impl Matcher {
     ) -> Result<(), EngineError> {
         let is_wanted = |field: &FieldPath| wanted.is_none_or(|wanted| wanted == field.as_str());
         match clause {
-            Clause::Term { field, term } if is_wanted(field) => self.add_term(term),
-            Clause::Synonyms { field, terms } if is_wanted(field) => {
-                terms.iter().for_each(|term| self.add_term(term));
-            }
-            Clause::Blended { field, terms } if is_wanted(field) => {
-                terms.iter().for_each(|(term, _)| self.add_term(term));
-            }
-            Clause::Exact {
-                field,
-                value: Scalar::Text(term),
-            } if is_wanted(field) => {
-                self.add_term(term);
-            }
-            Clause::AnyOf { field, values } if is_wanted(field) => {
-                for value in values {
-                    if let Scalar::Text(term) = value {
-                        self.add_term(term);
-                    }
-                }
-            }
             Clause::Phrase {
                 field,
                 positions,
@@ -102,29 +82,21 @@ impl Matcher {
                     self.num_terms += 1;
                 }
             }
-            Clause::Bool {
-                must,
-                should,
-                filter,
-                ..
-            } => {
-                for clause in must.iter().chain(should).chain(filter) {
-                    self.gather(clause, wanted, control)?;
+            Clause::Phrase { .. } | Clause::Pattern { .. } | Clause::Range { .. } => {}
+            other => {
+                if let Some((_, terms)) = other.terms().filter(|(field, _)| is_wanted(field)) {
+                    terms.into_iter().for_each(|term| self.add_term(term));
+                }
+                let values = other.values().filter(|(field, _)| is_wanted(field));
+                for value in values.into_iter().flat_map(|(_, values)| values) {
+                    if let Scalar::Text(term) = value {
+                        self.add_term(term);
+                    }
                 }
             }
-            Clause::DisMax { clauses, .. } => {
-                clauses
-                    .iter()
-                    .try_for_each(|clause| self.gather(clause, wanted, control))?;
-            }
-            Clause::Constant(inner)
-            | Clause::Boost { clause: inner, .. }
-            | Clause::Demote {
-                positive: inner, ..
-            } => self.gather(inner, wanted, control)?,
-            _ => {}
         }
-        Ok(())
+        let mut inside = clause.matching_children();
+        inside.try_for_each(|clause| self.gather(clause, wanted, control))
     }
 
     fn add_term(&mut self, term: &str) {
