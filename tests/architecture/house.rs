@@ -118,6 +118,8 @@ pub(crate) struct House {
     pub(crate) outside_dependencies: Vec<String>,
     /// The text of decision 0002.
     pub(crate) explained: String,
+    /// The text of `ARCHITECTURE.md`.
+    pub(crate) architecture: String,
 }
 
 impl House {
@@ -149,6 +151,7 @@ impl House {
             sources,
             outside_dependencies: outside.cloned().collect(),
             explained: read("docs/decisions/0002-dependencies.md"),
+            architecture: read("ARCHITECTURE.md"),
         }
     }
 }

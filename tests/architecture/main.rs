@@ -3,6 +3,7 @@
 //! The sentences are those of `ARCHITECTURE.md`. Each rule is a function from a [`House`] to the
 //! [`Violation`]s it finds; the planted-fault tests in `planted` show that each one can fail.
 
+mod clauses;
 mod code;
 mod dependencies;
 mod house;
@@ -67,6 +68,10 @@ const RULES: &[(&str, Rule)] = &[
         sources::mod_files,
     ),
     ("no file is longer than 500 lines", sources::long_files),
+    (
+        "a query clause touches the files that `ARCHITECTURE.md` lists",
+        clauses::unlisted_clause_files,
+    ),
     (
         "every source file says in its head what it is",
         sources::headless_files,

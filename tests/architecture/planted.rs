@@ -233,3 +233,13 @@ fn files_with_the_wrong_shape_are_found() {
     };
     assert_found(sources::headless_files, &headless, "does not start");
 }
+
+#[test]
+fn a_clause_that_touches_a_file_which_is_not_listed_is_found() {
+    let mut house = house_with("engine/src/stray.rs", "fn f() { Clause::Ids; }");
+    house.architecture =
+        "## What does a new query clause touch?\n\n| `engine/src/lower.rs` | x |\n".into();
+    let rule = crate::clauses::unlisted_clause_files;
+    assert_found(rule, &house, "engine/src/stray.rs: names the clause");
+    assert_found(rule, &house, "engine/src/lower.rs: is listed");
+}
