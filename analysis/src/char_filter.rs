@@ -10,7 +10,7 @@ mod mapping;
 mod offsets;
 mod pattern_replace;
 
-pub(crate) use offsets::{Filtered, FilteredText, OffsetMap};
+pub(crate) use offsets::{FilterOutput, FilteredText, OffsetMap};
 
 /// Rewrites text.
 pub(crate) trait CharFilter: fmt::Debug + Send + Sync {

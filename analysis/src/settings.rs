@@ -14,7 +14,7 @@ use crate::error::{AnalysisError, Component};
 const UNSUPPORTED: [&str; 3] = ["synonyms_set", "tokenizer_factory", "unicode_set_filter"];
 
 /// Settings that nothing reads, each as a sentence that names it.
-pub(crate) type Ignored = RefCell<BTreeSet<String>>;
+pub(crate) type UnusedSettings = RefCell<BTreeSet<String>>;
 
 /// The parameters of one building block.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl<'a> Params<'a> {
     }
 
     /// Adds to `ignored` what names each key that nothing asked for; refuses those that the dialect has.
-    pub(crate) fn finish(&self, ignored: &Ignored) -> Result<(), AnalysisError> {
+    pub(crate) fn finish(&self, ignored: &UnusedSettings) -> Result<(), AnalysisError> {
         let read = self.read.borrow();
         let keys = self.map.into_iter().flat_map(Map::keys);
         for key in keys.filter(|key| !read.contains(key)) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::parameters::groups::{COMMON, IDEMPOTENCY_KEY};
-use crate::route::{Handling, Parameter, Route, parameter_tables};
+use crate::route::{Parameter, ParameterEffect, Route, parameter_tables};
 
 /// What the page says before its tables.
 const HEAD: &str = "\
@@ -112,9 +112,11 @@ fn parameters<'a>(parameters: impl Iterator<Item = &'a Parameter>, page: &mut St
     for parameter in parameters {
         let name = parameter.name;
         match parameter.handling {
-            Handling::Honoured => honoured.push(format!("`{name}`")),
-            Handling::NoEffect(why) => others.push(format!("- without effect: `{name}` ({why})")),
-            Handling::Refused(what) => others.push(format!("- refused: `{name}` ({what})")),
+            ParameterEffect::Honoured => honoured.push(format!("`{name}`")),
+            ParameterEffect::NoEffect(why) => {
+                others.push(format!("- without effect: `{name}` ({why})"));
+            }
+            ParameterEffect::Refused(what) => others.push(format!("- refused: `{name}` ({what})")),
         }
     }
     if !honoured.is_empty() {

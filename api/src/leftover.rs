@@ -37,15 +37,15 @@ const LINGER_TIME: Duration = Duration::from_secs(15);
 /// A request's body, of which whoever answers may read a part only.
 pub(crate) struct Leftover {
     /// `None` where nothing can be left.
-    lent: Option<Arc<Mutex<Shared>>>,
+    lent: Option<Arc<Mutex<SharedBody>>>,
     /// The client sends only once it is told to (`Expect: 100-continue`), which reading does.
     waits: bool,
 }
 
 /// The body as it is given to whoever answers.
-struct LentBody(Arc<Mutex<Shared>>);
+struct LentBody(Arc<Mutex<SharedBody>>);
 
-struct Shared {
+struct SharedBody {
     body: Body,
     is_begun: bool,
 }
@@ -60,7 +60,7 @@ impl Leftover {
         }
         let body = std::mem::replace(request.body_mut(), Body::empty());
         let is_begun = false;
-        let shared = Arc::new(Mutex::new(Shared { body, is_begun }));
+        let shared = Arc::new(Mutex::new(SharedBody { body, is_begun }));
         *request.body_mut() = Body::new(LentBody(Arc::clone(&shared)));
         let lent = Some(shared);
         Self { lent, waits }
@@ -72,7 +72,7 @@ impl Leftover {
         let Some(shared) = self.lent.and_then(Arc::into_inner) else {
             return;
         };
-        let Shared { body, is_begun } = shared.into_inner();
+        let SharedBody { body, is_begun } = shared.into_inner();
         if body.is_end_stream() {
             return;
         }

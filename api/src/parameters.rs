@@ -9,7 +9,7 @@ use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use gleaner_query::units::parse_time;
 
 use crate::error::ApiError;
-use crate::route::{Handling, Route};
+use crate::route::{ParameterEffect, Route};
 
 /// The parameters of a request, in the order given.
 #[derive(Debug, Clone, Default)]
@@ -44,8 +44,8 @@ impl Parameters {
         let mut warnings = Vec::new();
         for (name, value) in &self.0 {
             match route.parameter(name).map(|parameter| parameter.handling) {
-                Some(Handling::Honoured) => {}
-                Some(Handling::NoEffect(why)) => {
+                Some(ParameterEffect::Honoured) => {}
+                Some(ParameterEffect::NoEffect(why)) => {
                     if name == "preference" {
                         check_preference(value)?;
                     }
@@ -55,8 +55,8 @@ impl Parameters {
                     ));
                 }
                 // A feature that is switched off is not asked for.
-                Some(Handling::Refused(_)) if is_off(name, value) => {}
-                Some(Handling::Refused(what)) => {
+                Some(ParameterEffect::Refused(_)) if is_off(name, value) => {}
+                Some(ParameterEffect::Refused(what)) => {
                     return Err(ApiError::illegal(format!(
                         "request [{path}] contains parameter [{name}]: {what} is not supported"
                     )));

@@ -29,7 +29,7 @@ struct PathEntry<T> {
 }
 
 /// What a path asks for.
-pub(crate) enum Found<'a, T> {
+pub(crate) enum PathMatch<'a, T> {
     /// A route.
     Route(&'static Route, &'a T, Parts),
     /// A path that has routes, under other methods: these.
@@ -70,9 +70,9 @@ impl<T> Paths<T> {
     }
 
     /// Returns the route of a request. What answers `GET` answers `HEAD`, unless another route does.
-    pub(crate) fn find(&self, method: &Method, uri: &Uri) -> Found<'_, T> {
+    pub(crate) fn find(&self, method: &Method, uri: &Uri) -> PathMatch<'_, T> {
         let Ok(found) = self.router.at(uri.path()) else {
-            return Found::Nothing;
+            return PathMatch::Nothing;
         };
         let known = found.value;
         let under = |method: &Method| {
@@ -85,10 +85,10 @@ impl<T> Paths<T> {
         });
         let Some((route, beside)) = answering else {
             let methods = known.routes.iter().flat_map(|(route, _)| route.methods);
-            return Found::OtherMethods(methods.map(Method::as_str).collect());
+            return PathMatch::OtherMethods(methods.map(Method::as_str).collect());
         };
         let values = found.params.iter().map(|(_, value)| value);
-        Found::Route(route, beside, unescaped(&known.names, values))
+        PathMatch::Route(route, beside, unescaped(&known.names, values))
     }
 }
 
@@ -122,8 +122,8 @@ mod tests {
     ) -> Option<(&'static str, Vec<(&'static str, String)>)> {
         let paths = Paths::new(parameter_tables(), || ());
         match paths.find(method, &Uri::from_static(path)) {
-            Found::Route(route, (), parts) => Some((route.name, parts.expect("text"))),
-            Found::OtherMethods(_) | Found::Nothing => None,
+            PathMatch::Route(route, (), parts) => Some((route.name, parts.expect("text"))),
+            PathMatch::OtherMethods(_) | PathMatch::Nothing => None,
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn parts_that_are_no_text_are_refused() {
         let paths = Paths::new(parameter_tables(), || ());
         let uri = Uri::from_static("/books/_doc/%FF");
-        let Found::Route(_, (), Err(error)) = paths.find(&Method::GET, &uri) else {
+        let PathMatch::Route(_, (), Err(error)) = paths.find(&Method::GET, &uri) else {
             panic!("it is no text");
         };
         assert_eq!(error.reason(), "Invalid UTF-8 in `id`");
@@ -159,7 +159,7 @@ mod tests {
     fn other_methods_of_a_path_are_told() {
         let paths = Paths::new(parameter_tables(), || ());
         let uri = Uri::from_static("/books/_doc/1");
-        let Found::OtherMethods(methods) = paths.find(&Method::PATCH, &uri) else {
+        let PathMatch::OtherMethods(methods) = paths.find(&Method::PATCH, &uri) else {
             panic!("it is known under others");
         };
         assert!(
@@ -167,6 +167,6 @@ mod tests {
             "{methods:?}"
         );
         let nothing = paths.find(&Method::GET, &Uri::from_static("/a/b/c/d/e"));
-        assert!(matches!(nothing, Found::Nothing));
+        assert!(matches!(nothing, PathMatch::Nothing));
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Request {
     /// What its answer is made with.
     pub(crate) making: AnswerMaker,
     /// What reading its JSON takes in memory.
-    pub(crate) parsed: Option<answer::Held>,
+    pub(crate) parsed: Option<answer::HeldMemory>,
     pub(crate) started: Instant,
 }
 

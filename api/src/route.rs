@@ -37,7 +37,7 @@ pub struct Parameter {
     /// Name.
     pub name: &'static str,
     /// What becomes of it.
-    pub handling: Handling,
+    pub handling: ParameterEffect,
 }
 
 /// A header that a route takes beside those of HTTP.
@@ -52,7 +52,7 @@ pub(crate) struct Header {
 
 /// What becomes of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handling {
+pub enum ParameterEffect {
     /// It does what the dialect says.
     Honoured,
     /// It is accepted, changes nothing, and the answer says so in a `Warning` header; why.
@@ -66,7 +66,7 @@ impl Parameter {
     pub(crate) const fn honoured(name: &'static str) -> Self {
         Self {
             name,
-            handling: Handling::Honoured,
+            handling: ParameterEffect::Honoured,
         }
     }
 
@@ -74,7 +74,7 @@ impl Parameter {
     pub(crate) const fn no_effect(name: &'static str, why: &'static str) -> Self {
         Self {
             name,
-            handling: Handling::NoEffect(why),
+            handling: ParameterEffect::NoEffect(why),
         }
     }
 
@@ -82,7 +82,7 @@ impl Parameter {
     pub(crate) const fn refused(name: &'static str, what: &'static str) -> Self {
         Self {
             name,
-            handling: Handling::Refused(what),
+            handling: ParameterEffect::Refused(what),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
-use gleaner_listener::{Bounds, Connection, Listener, Opened, Place, Protocol, open};
+use gleaner_listener::{Bounds, Connection, Listener, OpenConnection, Place, Protocol, open};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
@@ -173,7 +173,7 @@ where
             Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "a connection ended before a request"),
         };
-        let Opened {
+        let OpenConnection {
             protocol,
             first,
             stream,

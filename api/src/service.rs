@@ -15,7 +15,7 @@ use crate::contexts::Contexts;
 use crate::error::ApiError;
 use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
-use crate::paths::{Found, Parts, Paths};
+use crate::paths::{Parts, PathMatch, Paths};
 use crate::request::{BodyRoom, Request};
 use crate::response::{AnswerMaker, Form, Reply};
 use crate::route::Route;
@@ -49,14 +49,14 @@ impl Routes {
     pub(crate) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let is_head = request.method() == Method::HEAD;
         let mut response = match self.paths.find(request.method(), request.uri()) {
-            Found::Route(route, times, parts) => {
+            PathMatch::Route(route, times, parts) => {
                 dispatch(&self.app, (route, times), parts, request).await
             }
-            Found::OtherMethods(methods) => {
+            PathMatch::OtherMethods(methods) => {
                 let reply = wrong_method(methods, &request);
                 plain(&self.app, reply).await
             }
-            Found::Nothing => plain(&self.app, no_handler(&request)).await,
+            PathMatch::Nothing => plain(&self.app, no_handler(&request)).await,
         };
         if is_head {
             leave_out_body(&mut response);

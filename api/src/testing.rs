@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use gleaner_root::memory::Held;
+use gleaner_root::memory::HeldMemory;
 use gleaner_root::{Root, RootOptions};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -31,7 +31,7 @@ pub(crate) fn root_without_time() -> Arc<Root> {
 }
 
 /// Takes all the memory of answers.
-pub(crate) fn all_memory(root: &Root) -> Vec<Held> {
+pub(crate) fn all_memory(root: &Root) -> Vec<HeldMemory> {
     let options = root.cluster().options();
     let num_queries = options.query_memory_bytes / options.memory_per_query_bytes;
     let all_of_one = |_| {

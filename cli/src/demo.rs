@@ -23,7 +23,7 @@ use crate::{
         delivery::{Delivery, Reasons},
         ledger::{InputName, Ledger},
         load::{self, End, Flow},
-        reading::{Content, ReadOptions, Reading, Source},
+        reading::{Content, LoadReader, ReadOptions, Source},
         report::{Meter, Reporter},
     },
     logging,
@@ -169,14 +169,14 @@ async fn show(
     })
 }
 
-fn reading(corpus: Corpus) -> Reading {
+fn reading(corpus: Corpus) -> LoadReader {
     let meter = Arc::new(Meter::of(corpus.size()));
     let source = Source {
         content: Content::Corpus(corpus),
         identity: None,
         from: Some(0),
     };
-    Reading {
+    LoadReader {
         sources: vec![source],
         options: ReadOptions::default(),
         meter,

@@ -178,7 +178,7 @@ impl<'a> Plan<'a> {
                 terms.truncate(request, limit);
             }
         }
-        let mut reading = top_hits::Reading {
+        let mut reading = top_hits::ContentReader {
             query: self.asked,
             env: &self.env,
             meter: self.ledger.meter(),

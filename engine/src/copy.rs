@@ -22,9 +22,9 @@ pub use pinned::{PinnedCommit, PinnedFile};
 use crate::EngineError;
 use crate::directory::{Access, Completeness, Pace, ShardDirectory, Verification};
 use crate::schema::Fields;
-use crate::schema::document::{DocumentBuilder, Prepared};
+use crate::schema::document::{DocumentBuilder, PreparedDocument};
 use crate::view::{View, ViewParts};
-use crate::writer::{ForcedMerge, Running, Seat, Share, SharedBuilder, Writer};
+use crate::writer::{ForcedMerge, RunningMerge, Seat, Share, SharedBuilder, Writer};
 
 /// Times that a forced merge is begun before one that fails is told. Those that the schema outgrew do
 /// not count.
@@ -210,7 +210,7 @@ impl ShardIndex {
         &self,
         first: SeqNo,
         operations: &[Operation],
-        prepared: &mut [Option<Prepared>],
+        prepared: &mut [Option<PreparedDocument>],
     ) -> Result<(), EngineError> {
         // Waited for before the writer is locked: others need that for moments.
         let seat = self.needs_seat(operations).then(|| Seat::take(&self.share));
@@ -235,7 +235,7 @@ impl ShardIndex {
         &self,
         first: SeqNo,
         operations: &[Operation],
-        prepared: &mut [Option<Prepared>],
+        prepared: &mut [Option<PreparedDocument>],
     ) -> Option<Result<(), EngineError>> {
         let mut writer = self.writer.try_lock()?;
         let can_apply = writer.can_apply_now(operations);
@@ -363,7 +363,7 @@ impl ShardIndex {
     fn merge_down(
         &self,
         max_segments: usize,
-        mut wait: impl FnMut(Running) -> tantivy::Result<Option<SegmentMeta>>,
+        mut wait: impl FnMut(RunningMerge) -> tantivy::Result<Option<SegmentMeta>>,
     ) -> Result<(), EngineError> {
         let mut attempts_left = MERGE_ATTEMPTS;
         loop {

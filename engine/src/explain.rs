@@ -13,7 +13,7 @@ use crate::view::View;
 
 /// Whether a document matches, and its score as a tree.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Explained {
+pub struct MatchExplanation {
     /// Where the document stands in the view.
     pub place: u64,
     /// Whether the query matches it.
@@ -31,7 +31,7 @@ pub fn of_document(
     id: &DocumentId,
     query: &ShardQuery,
     control: &Control,
-) -> Result<Option<Explained>, EngineError> {
+) -> Result<Option<MatchExplanation>, EngineError> {
     match view.find_place(id)? {
         Some(place) => at_place(view, place, query, control).map(Some),
         None => Ok(None),
@@ -50,9 +50,9 @@ pub fn at_place(
     place: u64,
     query: &ShardQuery,
     control: &Control,
-) -> Result<Explained, EngineError> {
+) -> Result<MatchExplanation, EngineError> {
     let found = score::explain::explain(view, place, query, control)?;
-    Ok(Explained {
+    Ok(MatchExplanation {
         place,
         matched: found.is_some(),
         explanation: found.unwrap_or_else(|| Explanation {

@@ -31,4 +31,4 @@ pub mod writer;
 pub use copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
 pub use schema::document::{DocumentError, DocumentParser, FieldValue, Growth, ParsedDocument};
-pub use view::{Lacking, SegmentView, StoredDocument, View};
+pub use view::{LackingDocuments, SegmentView, StoredDocument, View};

@@ -21,7 +21,7 @@ use tantivy::postings::{Postings, TermInfo};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, InvertedIndexReader, Term};
 
-pub use locate::{Located, locate, places_of};
+pub use locate::{DocumentPlace, locate, places_of};
 pub(crate) use runs::Runs;
 
 use crate::control::{Control, MemoryAccount};

@@ -18,7 +18,7 @@ use gleaner_query::answer::ViewId;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
-pub use lacking::Lacking;
+pub use lacking::LackingDocuments;
 pub use segment::{NormHistogram, SegmentCaches, SegmentKey, SegmentView};
 pub(crate) use stored::CachePolicy;
 pub use stored::StoredDocument;

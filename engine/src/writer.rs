@@ -22,7 +22,7 @@ use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, Term};
 
 pub use memory::IndexingMemory;
-pub(crate) use merging::{ForcedMerge, Running};
+pub(crate) use merging::{ForcedMerge, RunningMerge};
 pub use merging::{MergeOptions, merges_begun};
 
 use backlog::{Batch, QueuedDocument, waiting_bytes};
@@ -31,7 +31,7 @@ use merging::RunningMerges;
 pub(crate) use seats::Seat;
 
 use crate::directory::{CommitMeta, Completeness, ShardDirectory};
-use crate::schema::document::{DocumentBuilder, Identity, Prepared};
+use crate::schema::document::{DocumentBuilder, Identity, PreparedDocument};
 use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
@@ -208,7 +208,7 @@ impl Writer {
         &mut self,
         first: SeqNo,
         operations: &[Operation],
-        prepared: &mut [Option<Prepared>],
+        prepared: &mut [Option<PreparedDocument>],
     ) -> Result<(), EngineError> {
         let mut seq_no = first;
         let mut applied = Ok(());
@@ -241,7 +241,7 @@ impl Writer {
         &mut self,
         seq_no: SeqNo,
         op: &Operation,
-        prepared: Option<Prepared>,
+        prepared: Option<PreparedDocument>,
     ) -> Result<(), EngineError> {
         if seq_no < self.next_seq_no {
             return Ok(());
@@ -269,7 +269,7 @@ impl Writer {
         &mut self,
         seq_no: SeqNo,
         op: &Operation,
-        prepared: Option<Prepared>,
+        prepared: Option<PreparedDocument>,
     ) -> Result<(), EngineError> {
         match &op.kind {
             OperationKind::Index {

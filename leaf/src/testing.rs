@@ -12,8 +12,8 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
-    Append, Appended, Beginning, LogError, MemoryLog, ProducerSequence, ReadBatch, Record,
-    ShardLog, Ticket,
+    Append, Appended, LogError, LogStart, MemoryLog, ProducerSequence, ReadBatch, Record, ShardLog,
+    Ticket,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -174,7 +174,7 @@ impl ShardLog for FaultyLog {
         self.inner.remove(shard).await
     }
 
-    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError> {
+    async fn begin_at(&self, shard: ShardKey, begin: LogStart) -> Result<(), LogError> {
         self.inner.begin_at(shard, begin).await
     }
 

@@ -53,7 +53,7 @@ use crate::fault::log_fault;
 pub(crate) use again::MAX_AGAIN;
 use append::{Batch, finish};
 use idempotency::EarlierAnswer;
-use learnt::Learnt;
+use learnt::PlanContext;
 pub(crate) use pending::item_bytes;
 use plan::{Plan, PlanStep};
 pub(crate) use primary::{Primary, WriteOrder, WriteResources};
@@ -120,7 +120,7 @@ impl Primary {
         has_gone: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<WriteAnswer>, LeafFault> {
         let items = &request.items;
-        let mut learnt = Learnt::of(&request.refused);
+        let mut learnt = PlanContext::of(&request.refused);
         let mut first = Some(order);
         let mut num_rounds = 0;
         while num_rounds < MAX_ROUNDS {
@@ -369,7 +369,7 @@ struct Work {
     from: usize,
     /// They go into one batch: what is sent again is known by one.
     is_whole: bool,
-    learnt: Learnt,
+    learnt: PlanContext,
     bytes: usize,
 }
 

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub use activity::{Activity, OpenRequest};
 pub use connection::Connection;
 pub use lag::Lag;
-pub use opening::{Opened, Protocol, open};
+pub use opening::{OpenConnection, Protocol, open};
 pub use places::{Bounds, Place, Places};
 
 /// Pause after a connection could not be accepted: mostly for want of file descriptors.

@@ -28,7 +28,7 @@ pub enum Protocol {
 
 /// A connection that has begun to speak.
 #[derive(Debug)]
-pub struct Opened<S> {
+pub struct OpenConnection<S> {
     /// What it speaks.
     pub protocol: Protocol,
     /// The bytes that tell so, and others that came with them.
@@ -43,7 +43,7 @@ pub struct Opened<S> {
 ///
 /// # Errors
 /// When that takes longer than `within`, the connection ends before, or it must make room for another.
-pub async fn open<S>(mut stream: S, place: Place, within: Duration) -> io::Result<Opened<S>>
+pub async fn open<S>(mut stream: S, place: Place, within: Duration) -> io::Result<OpenConnection<S>>
 where
     S: AsyncRead + Unpin,
 {
@@ -62,7 +62,7 @@ where
             return Err(error);
         }
     };
-    Ok(Opened {
+    Ok(OpenConnection {
         protocol,
         first,
         stream,

@@ -49,10 +49,10 @@ pub(crate) enum Full {
 
 /// The places of a listener; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Places(Arc<Shared>);
+pub struct Places(Arc<PlaceState>);
 
 #[derive(Debug)]
-struct Shared {
+struct PlaceState {
     bounds: Bounds,
     port: &'static str,
     taken: Mutex<TakenPlaces>,
@@ -114,7 +114,7 @@ struct Quiet {
 
 impl Places {
     pub(crate) fn new(bounds: Bounds, port: &'static str) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(PlaceState {
             bounds,
             port,
             taken: Mutex::default(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 
 use crate::error::LogError;
-use crate::shard_log::{Append, Appended, Beginning, ProducerSequence, ShardLog};
+use crate::shard_log::{Append, Appended, LogStart, ProducerSequence, ShardLog};
 
 /// Runs the whole suite on `log`, which must be empty and take batches of at least 64 KiB.
 ///
@@ -278,7 +278,7 @@ async fn an_empty_batch_is_refused(log: &dyn ShardLog, shard: ShardKey) {
     assert!(matches!(refused, Err(LogError::EmptyBatch)));
 }
 
-const SEVEN: Beginning = Beginning {
+const SEVEN: LogStart = LogStart {
     at: SeqNo(7),
     chain: 0,
 };
@@ -289,7 +289,7 @@ async fn a_log_that_begins_with_a_hash_goes_on_from_it(
 ) {
     append(log, batch(whole, &["a", "b", "c", "d"])).await;
     let chain = log.chain(whole, SeqNo(1)).await.expect("chain");
-    let begin = Beginning {
+    let begin = LogStart {
         at: SeqNo(2),
         chain: chain.expect("it is held"),
     };

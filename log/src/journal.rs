@@ -48,7 +48,7 @@ use crate::format::{VERSION, put_shard};
 mod frame;
 mod replay;
 
-pub(crate) use replay::{Replayed, replay};
+pub(crate) use replay::{JournalReplay, replay};
 
 /// Begins the names of journals.
 const NAME: &str = "journal-";

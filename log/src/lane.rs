@@ -19,7 +19,7 @@ use crate::error::LogError;
 use crate::files::File;
 use crate::journal::Journal;
 use crate::options::LogOptions;
-use crate::shard_log::{Append, Appended, Beginning, ProducerSequence};
+use crate::shard_log::{Append, Appended, LogStart, ProducerSequence};
 use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer};
 pub(crate) use removal::Undone;
@@ -45,7 +45,7 @@ pub(crate) enum Control {
     Fence(ShardKey, PrimaryTerm, Reply<Option<SeqNo>>),
     Trim(ShardKey, SeqNo, Reply<SeqNo>),
     Remove(ShardKey, Reply<()>),
-    Begin(ShardKey, Beginning, Reply<()>),
+    Begin(ShardKey, LogStart, Reply<()>),
     Produced(ShardKey, ProducerSequence, Reply<Option<Appended>>),
 }
 

@@ -60,5 +60,5 @@ pub use memory::MemoryLog;
 pub use options::LogOptions;
 pub use recovery::{OpenReport, ShardReport, TailCut};
 pub use shard_log::{
-    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
+    Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
 };

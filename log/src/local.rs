@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
-use gleaner_threads::Turns;
+use gleaner_threads::TimeSlice;
 use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
@@ -19,11 +19,11 @@ use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone};
 use crate::options::LogOptions;
 use crate::recovery::OpenReport;
 use crate::shard_log::{
-    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
+    Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
 };
 use crate::view::{ShardView, Views};
 use crate::writer::Reply;
-use opening::Opened;
+use opening::OpenFolders;
 
 mod opening;
 
@@ -75,12 +75,12 @@ impl LocalLog {
             .map_err(|error| LogError::io("create", dir, error))?;
         let replayed = journal::replay(files.as_ref(), dir)?;
         let is_journal_left = !replayed.failed.is_empty();
-        let Opened {
+        let OpenFolders {
             writers,
             views,
             report,
             ..
-        } = Opened::all(dir, &options, replayed)?;
+        } = OpenFolders::all(dir, &options, replayed)?;
         let views: Views = Arc::new(parking_lot::RwLock::new(views));
         let counters = Arc::new(Counters::default());
         let folders = Arc::default();
@@ -107,7 +107,7 @@ impl LocalLog {
                 .name(format!("log-commit-{number}"))
                 .spawn(move || {
                     // Whoever writes waits for it, and it for the disk.
-                    gleaner_threads::ask_for(Turns::Short);
+                    TimeSlice::Short.request();
                     lane.run();
                 })
                 .map_err(|error| LogError::io("start a thread for", dir, error))?;
@@ -246,7 +246,7 @@ impl ShardLog for LocalLog {
         .await
     }
 
-    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError> {
+    async fn begin_at(&self, shard: ShardKey, begin: LogStart) -> Result<(), LogError> {
         self.ask(shard, |reply| {
             Request::Control(Control::Begin(shard, begin, reply))
         })

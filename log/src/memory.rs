@@ -11,7 +11,7 @@ use crate::error::LogError;
 use crate::ledger::{Admission, Ledger, Limits};
 use crate::options::LogOptions;
 use crate::shard_log::{
-    Append, Appended, Beginning, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
+    Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
 };
 
 /// A [`ShardLog`] that forgets everything when it is dropped.
@@ -48,7 +48,7 @@ impl Default for MemoryLog {
 }
 
 impl Shard {
-    fn new(begin: Beginning, limits: Limits) -> Self {
+    fn new(begin: LogStart, limits: Limits) -> Self {
         Self {
             ledger: Ledger::new(begin.at.0, PrimaryTerm(0), begin.chain, limits),
             first: begin.at.0,
@@ -112,7 +112,7 @@ impl ShardLog for MemoryLog {
     fn queue(&self, append: Append) -> Result<Ticket, LogError> {
         let mut shards = self.shards.lock();
         let shard = shards.entry(append.shard);
-        let shard = shard.or_insert_with(|| Shard::new(Beginning::FIRST, self.limits));
+        let shard = shard.or_insert_with(|| Shard::new(LogStart::FIRST, self.limits));
         match shard.append(&append, self.limits) {
             Err(error @ LogError::TooLarge { .. }) => Err(error),
             outcome => Ok(Ticket::new(ready(outcome))),
@@ -161,7 +161,7 @@ impl ShardLog for MemoryLog {
         let mut shards = self.shards.lock();
         let shard = shards
             .entry(shard)
-            .or_insert_with(|| Shard::new(Beginning::FIRST, self.limits));
+            .or_insert_with(|| Shard::new(LogStart::FIRST, self.limits));
         shard.ledger.raise_fence(term)?;
         Ok(shard.ledger.tail())
     }
@@ -178,7 +178,7 @@ impl ShardLog for MemoryLog {
         Ok(())
     }
 
-    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError> {
+    async fn begin_at(&self, shard: ShardKey, begin: LogStart) -> Result<(), LogError> {
         let begun = Shard::new(begin, self.limits);
         self.shards.lock().insert(shard, begun);
         Ok(())

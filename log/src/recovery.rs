@@ -65,7 +65,7 @@ pub struct TailCut {
 }
 
 /// A shard's folder, opened.
-pub(crate) struct Recovered {
+pub(crate) struct RecoveredFolder {
     pub(crate) ledger: Ledger,
     pub(crate) state: StateFile,
     pub(crate) segments: Vec<Segment>,
@@ -79,7 +79,7 @@ pub(crate) fn open_shard(
     dir: &Path,
     shard: ShardKey,
     limits: Limits,
-) -> Result<Option<Recovered>, LogError> {
+) -> Result<Option<RecoveredFolder>, LogError> {
     let firsts = list_segments(files, dir)?;
     let (mut state, slots) = match StateFile::open(files, &state_file::path(dir), shard) {
         Ok(opened) => opened,
@@ -123,7 +123,7 @@ pub(crate) fn open_shard(
             .store(found)
             .map_err(|error| LogError::io("write", &state_file::path(dir), error))?;
     }
-    Ok(Some(Recovered {
+    Ok(Some(RecoveredFolder {
         ledger,
         state,
         segments: opening.segments,

@@ -112,7 +112,7 @@ pub struct ReadBatch {
 
 /// Where a log without records begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beginning {
+pub struct LogStart {
     /// Position of its first record.
     pub at: SeqNo,
     /// Hash over all records before, as [`ShardLog::chain`] gives it for another log; 0 where that is
@@ -120,7 +120,7 @@ pub struct Beginning {
     pub chain: u64,
 }
 
-impl Beginning {
+impl LogStart {
     /// The beginning of a log of which nothing was written yet.
     pub const FIRST: Self = Self {
         at: SeqNo(0),
@@ -216,7 +216,7 @@ pub trait ShardLog: Send + Sync {
     ///
     /// # Errors
     /// [`LogError::DiskFull`] and [`LogError::Io`].
-    async fn begin_at(&self, shard: ShardKey, begin: Beginning) -> Result<(), LogError>;
+    async fn begin_at(&self, shard: ShardKey, begin: LogStart) -> Result<(), LogError>;
 
     /// Returns where an append stands that this producer made before; `None` when the log does not
     /// know it, or not any more. Appends queued before the call are counted.

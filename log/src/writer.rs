@@ -24,7 +24,7 @@ use crate::format::{
 use crate::journal::Part;
 use crate::ledger::{Admission, Ledger};
 use crate::options::LogOptions;
-use crate::recovery::Recovered;
+use crate::recovery::RecoveredFolder;
 use crate::segment::{self, Entry, Segment, SparseIndex};
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::state_file::{State, StateFile};
@@ -60,12 +60,12 @@ struct Active {
     salt: u32,
     /// Durable length in bytes.
     len: u64,
-    held: Held,
+    held: DurableBytes,
 }
 
 /// Where the durable bytes of a segment are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
+enum DurableBytes {
     /// On disk in their place.
     Synced,
     /// Some of them in the journal only.
@@ -88,7 +88,7 @@ impl ShardWriter {
         dir: PathBuf,
         shard: ShardKey,
         options: &LogOptions,
-        recovered: Recovered,
+        recovered: RecoveredFolder,
     ) -> (Self, Arc<ShardView>) {
         let active = recovered.segments.last().map(|last| Active {
             file: last.file.clone(),
@@ -96,7 +96,7 @@ impl ShardWriter {
             first: last.first,
             salt: last.salt,
             len: last.end,
-            held: Held::Synced,
+            held: DurableBytes::Synced,
         });
         let next = recovered.ledger.next();
         let view = Arc::new(ShardView::new(shard, recovered.segments, next));
@@ -220,7 +220,7 @@ impl ShardWriter {
             first: header.first,
             salt: header.salt(),
             len: SEGMENT_HEADER_BYTES as u64,
-            held: Held::Synced,
+            held: DurableBytes::Synced,
         };
         self.view.add_segment(Segment {
             path: path.into(),
@@ -283,9 +283,9 @@ impl ShardWriter {
     /// Notes that what was written is durable in the journal.
     pub(crate) fn leave_to_journal(&mut self) {
         if let Some(active) = &mut self.active
-            && active.held == Held::Synced
+            && active.held == DurableBytes::Synced
         {
-            active.held = Held::InJournal;
+            active.held = DurableBytes::InJournal;
         }
     }
 
@@ -297,14 +297,14 @@ impl ShardWriter {
     /// As [`Self::segment`], when the journal has bytes of it.
     pub(crate) fn unsynced(&self) -> Option<Arc<dyn File>> {
         let active = self.active.as_ref();
-        let active = active.filter(|active| active.held == Held::InJournal)?;
+        let active = active.filter(|active| active.held == DurableBytes::InJournal)?;
         Some(active.file.clone())
     }
 
     /// Returns whether a sync failed where the journal has what may be lost here.
     pub(crate) fn needs_journal(&self) -> bool {
         let active = self.active.as_ref();
-        active.is_some_and(|active| active.held == Held::Lost)
+        active.is_some_and(|active| active.held == DurableBytes::Lost)
     }
 
     /// Takes note of a sync of the segment; `true` when all that was written is durable.
@@ -314,8 +314,8 @@ impl ShardWriter {
         };
         let Err(error) = synced else {
             // A later sync that succeeds says nothing of one that failed.
-            if active.held == Held::InJournal {
-                active.held = Held::Synced;
+            if active.held == DurableBytes::InJournal {
+                active.held = DurableBytes::Synced;
             }
             return true;
         };
@@ -329,9 +329,9 @@ impl ShardWriter {
     /// Notes that a sync of the segment failed: what the journal has of it may be nowhere else.
     fn lose(&mut self) {
         if let Some(active) = &mut self.active
-            && active.held == Held::InJournal
+            && active.held == DurableBytes::InJournal
         {
-            active.held = Held::Lost;
+            active.held = DurableBytes::Lost;
         }
     }
 

@@ -14,7 +14,7 @@ mod simple_flags;
 #[cfg(test)]
 mod tests;
 
-pub use group::{Build, Conjunction, Group, Joined, Member, Modifier, Shape, Syntax};
+pub use group::{BoolClauses, Build, Conjunction, Group, Member, Modifier, Shape, Syntax};
 pub use simple_flags::SimpleFlags;
 
 use crate::dsl::value::parse_operator;

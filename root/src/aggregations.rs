@@ -98,7 +98,7 @@ impl Searcher {
         let memory = memory.unwrap_or_else(|| self.accounts.answer_memory());
         let ledger = memory.ledger()?;
         let limits = (self.cluster.max_buckets(), Arc::clone(&ledger));
-        let finishing = Finishing::new(merged, plans, asked, limits);
+        let finishing = FinishJob::new(merged, plans, asked, limits);
         reduced.held = Some(ledger);
         reduced.results = finish(finishing, num_bytes, plans, trip.deadline).await?;
         Ok(reduced)
@@ -135,7 +135,7 @@ impl Searcher {
 
 /// Makes the results of what was merged of `num_bytes` from the shards of `plans`.
 async fn finish(
-    finishing: Finishing,
+    finishing: FinishJob,
     num_bytes: usize,
     plans: &[IndexPlan],
     deadline: Deadline,
@@ -179,7 +179,7 @@ impl Recount {
 }
 
 /// All that finishing needs, owned, so that it can be handed over.
-struct Finishing {
+struct FinishJob {
     merged: Aggregations,
     wanted: Vec<Aggregation>,
     names: BTreeMap<IndexUuid, String>,
@@ -189,7 +189,7 @@ struct Finishing {
     ledger: Arc<Ledger>,
 }
 
-impl Finishing {
+impl FinishJob {
     fn new(
         merged: Aggregations,
         plans: &[IndexPlan],

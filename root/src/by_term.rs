@@ -47,7 +47,7 @@ use crate::SharedParts;
 use crate::cluster::ClusterView;
 use crate::memory::no_room;
 use crate::merge::HitMerger;
-use crate::plan::{IndexPlan, PlannedShard, Resolved};
+use crate::plan::{IndexPlan, PlannedShard, ResolvedQueries};
 use crate::response::ShardFailure;
 use crate::scatter::Scatterer;
 use crate::scatter::{Answers, Trip, failure};
@@ -61,7 +61,7 @@ use lists::ShardLists;
 use locate::RankedShard;
 use paging::Paging;
 use rank::{QueryToRank, RankJob, ShardToRank};
-use wanted::{Wanted, WantedTerms, wanted};
+use wanted::{TermDemand, WantedTerms, wanted};
 
 /// Posting lists that one search may ask for, terms × shards: each may cost the root a megabyte.
 const MAX_LISTS: usize = 8_192;
@@ -173,7 +173,7 @@ impl TermScatter {
     async fn ranked(
         &self,
         plans: &[IndexPlan],
-        (wanted, lists): (Wanted, Vec<Vec<Result<ShardLists, ShardFailure>>>),
+        (wanted, lists): (TermDemand, Vec<Vec<Result<ShardLists, ShardFailure>>>),
         (request, statistics, paging): (&SearchRequest, &Arc<Statistics>, &Paging),
         trip: &mut Trip,
     ) -> Result<Answers<ShardHits>, RootError> {
@@ -295,9 +295,9 @@ fn asking(plan: &IndexPlan, query: Clause, shards: Vec<PlannedShard>) -> IndexPl
         alias_filters: Vec::new(),
         alias_filter_texts: Vec::new(),
         boost: 1.0,
-        resolved: Resolved {
+        resolved: ResolvedQueries {
             query,
-            ..Resolved::default()
+            ..ResolvedQueries::default()
         },
         has_patterns: false,
         lost: Vec::new(),
@@ -306,7 +306,7 @@ fn asking(plan: &IndexPlan, query: Clause, shards: Vec<PlannedShard>) -> IndexPl
     }
 }
 
-fn check_number(plans: &[IndexPlan], wanted: &Wanted) -> Result<(), RootError> {
+fn check_number(plans: &[IndexPlan], wanted: &TermDemand) -> Result<(), RootError> {
     let both = plans.iter().zip(&wanted.of_plans);
     let num_lists: usize = both
         .map(|(plan, terms)| plan.shards.len() * terms.terms.len())
@@ -324,7 +324,7 @@ fn check_number(plans: &[IndexPlan], wanted: &Wanted) -> Result<(), RootError> {
 /// in them too.
 fn statistics(
     plans: &[IndexPlan],
-    wanted: &Wanted,
+    wanted: &TermDemand,
     lists: &[Vec<Result<ShardLists, ShardFailure>>],
 ) -> Statistics {
     let mut sum = crate::statistics::zeros(&wanted.scored);

@@ -22,8 +22,8 @@ use gleaner_query::source::SourceFault;
 
 use crate::RootError;
 use crate::health::Phase;
-use crate::memory::Held;
-use crate::merge::Ranked;
+use crate::memory::HeldMemory;
+use crate::merge::RankedHit;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
@@ -38,7 +38,7 @@ const MAX_GROUPED: usize = 100;
 
 /// What was fetched.
 #[derive(Default)]
-pub(crate) struct Fetched {
+pub(crate) struct PageContents {
     /// The winners, in order, without those whose shard failed now.
     pub(crate) hits: Vec<Hit>,
     /// The leaf that ranked each of them.
@@ -48,10 +48,10 @@ pub(crate) struct Fetched {
     /// Bytes of the fetched hits, estimated.
     pub(crate) num_bytes: usize,
     /// The memory that it holds.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<HeldMemory>,
 }
 
-impl Fetched {
+impl PageContents {
     fn add(&mut self, hit: Hit) {
         let source = hit.source.as_ref().map_or(0, Bytes::len);
         self.num_bytes += hit.content.num_bytes() + source;
@@ -64,11 +64,11 @@ impl Searcher {
     pub(crate) async fn fetch(
         &self,
         plans: &[IndexPlan],
-        winners: &[Ranked],
+        winners: &[RankedHit],
         (asked, trip): (&CommonRequest<'_>, &mut Trip),
-    ) -> Result<Fetched, RootError> {
+    ) -> Result<PageContents, RootError> {
         if winners.is_empty() {
-            return Ok(Fetched::default());
+            return Ok(PageContents::default());
         }
         let what = fetch_what(plans, asked);
         let wanted = by_shard(plans, winners)?;
@@ -89,7 +89,7 @@ impl Searcher {
             .race(plans, round, trip, (fetch, |_, _, _| ()))
             .await;
         let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
-        let mut fetched = Fetched::default();
+        let mut fetched = PageContents::default();
         let mut num_bytes_fetched = 0;
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
             match outcome {
@@ -147,7 +147,7 @@ impl Searcher {
 }
 
 /// Returns the failure of a shard whose hit there was no time left to show.
-fn late(plans: &[IndexPlan], ranked: &Ranked) -> ShardFailure {
+fn late(plans: &[IndexPlan], ranked: &RankedHit) -> ShardFailure {
     let plan = &plans[ranked.plan];
     let mut shards = plan.shards.iter();
     let planned = shards.find(|planned| planned.shard == ranked.shard);
@@ -203,7 +203,7 @@ fn wanted_by<'a, 'b>(wanted: &'b [ShardWinners<'a>], call: &LeafCall) -> Vec<&'b
 /// Groups the winners by their shards.
 fn by_shard<'a>(
     plans: &'a [IndexPlan],
-    winners: &'a [Ranked],
+    winners: &'a [RankedHit],
 ) -> Result<Vec<ShardWinners<'a>>, RootError> {
     let mut groups: BTreeMap<(usize, ShardKey), Vec<usize>> = BTreeMap::new();
     for (at, ranked) in winners.iter().enumerate() {

@@ -19,7 +19,7 @@ use gleaner_shard_router::shard_of;
 
 pub(crate) use id_source::IdSource;
 pub(crate) use identity::Keys;
-pub use parts::{Parts, Shown};
+pub use parts::{Parts, RefreshOutcomes};
 
 use crate::RootError;
 use crate::SharedParts;

@@ -135,7 +135,7 @@ pub(crate) struct SharedParts {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) health: Arc<health::Book>,
-    pub(crate) shown: Arc<shown::Shown>,
+    pub(crate) shown: Arc<shown::VisibleFloor>,
     pub(crate) statistics: Arc<statistics::Cache>,
     pub(crate) analyzers: Arc<analyzers::Cache>,
     pub(crate) workers: Arc<work::Workers>,

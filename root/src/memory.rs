@@ -20,7 +20,7 @@ pub struct AnswerMemory(Arc<MemoryAccount>);
 
 /// Bytes that are held for an answer; given back on drop.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldMemory {
     reserved: Reservation,
     account: Arc<MemoryAccount>,
 }
@@ -45,10 +45,10 @@ impl AnswerMemory {
     /// # Errors
     /// [`RootError::Leaf`] with [`LeafFault::Memory`] when that is more than the request or the node may
     /// hold; nothing is reserved then.
-    pub fn reserve(&self, bytes: usize) -> Result<Held, RootError> {
+    pub fn reserve(&self, bytes: usize) -> Result<HeldMemory, RootError> {
         let account = Arc::clone(&self.0);
         match account.reserve(bytes as u64) {
-            Ok(reserved) => Ok(Held { reserved, account }),
+            Ok(reserved) => Ok(HeldMemory { reserved, account }),
             Err(error) => Err(no_room(&error).into()),
         }
     }
@@ -68,7 +68,7 @@ impl AnswerMemory {
     }
 }
 
-impl Held {
+impl HeldMemory {
     /// Reserves `bytes` more.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Held {
 /// Bytes with what is reserved for them.
 struct ReservedBytes<T> {
     bytes: T,
-    _held: Held,
+    _held: HeldMemory,
 }
 
 impl<T: AsRef<[u8]>> AsRef<[u8]> for ReservedBytes<T> {

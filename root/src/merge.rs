@@ -1,4 +1,4 @@
-//! Ranked lists of shards → one ranked list, while they come.
+//! RankedHit lists of shards → one ranked list, while they come.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// A hit of the merged list and where to fetch it.
 #[derive(Debug, Clone)]
-pub(crate) struct Ranked {
+pub(crate) struct RankedHit {
     /// Position of its index among the plans.
     pub(crate) plan: usize,
     pub(crate) shard: ShardKey,
@@ -28,7 +28,7 @@ pub(crate) struct HitMerger<'a> {
     sort: &'a [SortKey],
     from: usize,
     wanted: usize,
-    ranked: Vec<Ranked>,
+    ranked: Vec<RankedHit>,
     began: Option<Instant>,
     took: Duration,
 }
@@ -63,18 +63,18 @@ impl<'a> HitMerger<'a> {
             hits.is_sorted_by(|a, b| in_order(a, b, self.sort).is_le()),
             "a shard's hits are ranked"
         );
-        self.merge(hits.into_iter().map(|hit| Ranked { plan, shard, hit }));
+        self.merge(hits.into_iter().map(|hit| RankedHit { plan, shard, hit }));
         self.began.get_or_insert(now);
         self.took += now.elapsed();
     }
 
-    fn merge(&mut self, list: impl Iterator<Item = Ranked>) {
+    fn merge(&mut self, list: impl Iterator<Item = RankedHit>) {
         let (sort, wanted) = (self.sort, self.wanted);
         let mut list = list.take(wanted).peekable();
         let Some(head) = list.peek() else {
             return;
         };
-        let is_before = |other: &Ranked| compare(other, head, sort).is_lt();
+        let is_before = |other: &RankedHit| compare(other, head, sort).is_lt();
         let start = self.ranked.partition_point(is_before);
         let mut behind = self.ranked.split_off(start).into_iter().peekable();
         while self.ranked.len() < wanted {
@@ -101,7 +101,7 @@ impl<'a> HitMerger<'a> {
     }
 
     /// Returns the hits wanted, of all lists that came.
-    pub(crate) fn into_page(mut self) -> Vec<Ranked> {
+    pub(crate) fn into_page(mut self) -> Vec<RankedHit> {
         let num_before = self.from.min(self.ranked.len());
         self.ranked.drain(..num_before);
         self.ranked
@@ -121,7 +121,7 @@ fn by_keys(a: &ShardHit, b: &ShardHit, sort: &[SortKey]) -> Ordering {
     order::compare_keys(sort, &a.keys, &b.keys)
 }
 
-fn compare(a: &Ranked, b: &Ranked, sort: &[SortKey]) -> Ordering {
+fn compare(a: &RankedHit, b: &RankedHit, sort: &[SortKey]) -> Ordering {
     // One id that was read and one that was not say nothing.
     let by_id = match (&a.hit.tie.id, &b.hit.tie.id) {
         (Some(one), Some(other)) => one.cmp(other),

@@ -61,7 +61,7 @@ pub(crate) struct IndexPlan {
     /// Factor on its scores.
     pub(crate) boost: f32,
     /// The resolved queries; made by [`Planner::resolve_plan`].
-    pub(crate) resolved: Resolved,
+    pub(crate) resolved: ResolvedQueries,
     /// Whether its query has patterns whose terms its shards are asked for.
     pub(crate) has_patterns: bool,
     /// Shards that failed a phase before the query and are asked nothing more.
@@ -158,7 +158,7 @@ impl IndexPlan {
 
 /// The queries of a request, resolved for one index.
 #[derive(Debug, Clone)]
-pub(crate) struct Resolved {
+pub(crate) struct ResolvedQueries {
     pub(crate) query: Clause,
     /// How the index scores those fields of the query that have not the default similarity.
     pub(crate) similarities: Similarities,
@@ -168,7 +168,7 @@ pub(crate) struct Resolved {
     pub(crate) highlight: Option<HighlightWhat>,
 }
 
-impl Default for Resolved {
+impl Default for ResolvedQueries {
     fn default() -> Self {
         Self {
             query: Clause::MatchAll,
@@ -187,7 +187,7 @@ pub struct Planner {
     pub(crate) analyzers: Arc<crate::analyzers::Cache>,
     pub(crate) expansions: crate::expansion::Cache,
     pub(crate) statistics: Arc<crate::statistics::Cache>,
-    pub(crate) shown: Arc<crate::shown::Shown>,
+    pub(crate) shown: Arc<crate::shown::VisibleFloor>,
 }
 
 impl Planner {
@@ -243,7 +243,7 @@ impl Planner {
                 alias_filters,
                 alias_filter_texts,
                 boost: 1.0,
-                resolved: Resolved::default(),
+                resolved: ResolvedQueries::default(),
                 has_patterns: false,
                 lost: Vec::new(),
                 skipped: 0,
@@ -292,7 +292,7 @@ impl Planner {
                 alias_filters,
                 alias_filter_texts: views.alias_filters.clone(),
                 boost: 1.0,
-                resolved: Resolved::default(),
+                resolved: ResolvedQueries::default(),
                 has_patterns: false,
                 lost: Vec::new(),
                 skipped: 0,
@@ -344,7 +344,7 @@ fn resolve_request(
     resolver: &mut Resolver<'_>,
     request: &SearchRequest,
     plan: &IndexPlan,
-) -> Result<Resolved, QueryError> {
+) -> Result<ResolvedQueries, QueryError> {
     let everything = Query::MatchAll { boost: 1.0 };
     let mut query = resolver.resolve(request.query.as_ref().unwrap_or(&everything))?;
     if plan.boost != 1.0 {
@@ -381,7 +381,7 @@ fn resolve_request(
     }
     let highlight =
         highlight.map(|(highlight, asked)| resolve_highlight(resolver, highlight, asked));
-    Ok(Resolved {
+    Ok(ResolvedQueries {
         query,
         similarities,
         post_filter,

@@ -27,7 +27,7 @@ use crate::plan::Planner;
 use crate::plan::Target;
 use crate::scatter::Scatterer;
 use crate::search::Searcher;
-use crate::shown::Shown;
+use crate::shown::VisibleFloor;
 use crate::visibility::CopyOutcome;
 
 /// For how long leaves that are started with this root may be away before that is worth a warning.
@@ -114,7 +114,7 @@ pub struct Reader {
     pub(crate) searcher: Arc<Searcher>,
     pub(crate) scatterer: Arc<Scatterer>,
     pub(crate) health: Arc<Book>,
-    pub(crate) shown: Arc<Shown>,
+    pub(crate) shown: Arc<VisibleFloor>,
 }
 
 impl Reader {

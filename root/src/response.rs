@@ -8,7 +8,7 @@ use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{AggregationResult, Hit};
 
-use crate::memory::Held;
+use crate::memory::HeldMemory;
 use crate::token::Position;
 use crate::waterfall::Waterfall;
 
@@ -44,7 +44,7 @@ pub struct SearchResponse {
     /// Bytes that what is shown of the hits takes, roughly.
     pub content_bytes: usize,
     /// The memory that the hits hold.
-    pub(crate) held: Option<Arc<Held>>,
+    pub(crate) held: Option<Arc<HeldMemory>>,
     /// The memory that the aggregations hold.
     pub(crate) held_results: Option<Arc<Ledger>>,
     /// The last hit of the window, for scrolls.

@@ -16,13 +16,13 @@ const TIDIED_AT: usize = 8_192;
 
 /// Operations below which all are shown, by shard; it only grows.
 #[derive(Debug, Default)]
-pub(crate) struct Shown {
+pub(crate) struct VisibleFloor {
     by_shard: Mutex<HashMap<ShardKey, SeqNo>>,
     /// Whether anything is known: shards of one copy never come here.
     is_used: AtomicBool,
 }
 
-impl Shown {
+impl VisibleFloor {
     /// Returns what a search of `shard` must show.
     pub(crate) fn of(&self, shard: ShardKey) -> Option<SeqNo> {
         if !self.is_used.load(Ordering::Acquire) {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_never_shrinks() {
-        let (shown, state) = (Shown::default(), ClusterState::default());
+        let (shown, state) = (VisibleFloor::default(), ClusterState::default());
         assert_eq!(shown.of(shard(1, 0)), None);
         shown.acknowledge(shard(1, 0), SeqNo(7), &state);
         shown.acknowledge(shard(1, 0), SeqNo(5), &state);

@@ -20,7 +20,7 @@ use crate::health::Book;
 use crate::leaves::LeafHandle;
 use crate::plan::Planner;
 use crate::plan::Target;
-use crate::shown::Shown;
+use crate::shown::VisibleFloor;
 
 /// Longest wait for a copy that is not the primary, within the deadline: ten refreshes by default.
 const COPY_PATIENCE: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ pub struct Refresher {
     pub(crate) cluster: Arc<ClusterView>,
     pub(crate) planner: Arc<Planner>,
     pub(crate) health: Arc<Book>,
-    pub(crate) shown: Arc<Shown>,
+    pub(crate) shown: Arc<VisibleFloor>,
 }
 
 impl Refresher {

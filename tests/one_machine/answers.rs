@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_api::ApiOptions;
-use gleaner_root::memory::Held;
+use gleaner_root::memory::HeldMemory;
 use gleaner_root::{Root, RootOptions};
 use gleaner_testkit::Node;
 use gleaner_testkit::http::{Request, Response};
@@ -81,7 +81,7 @@ impl Site {
     }
 
     /// Takes all memory but `left` bytes, once answers that were sent have given theirs back.
-    async fn take_all_but(&self, left: usize) -> Result<Held> {
+    async fn take_all_but(&self, left: usize) -> Result<HeldMemory> {
         let taken = async {
             loop {
                 let memory = self.root.accounts().answer_memory();

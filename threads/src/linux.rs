@@ -3,7 +3,7 @@
 
 use libc::{SYS_sched_getattr, SYS_sched_setattr, c_uint, sched_attr, syscall};
 
-use super::Turns;
+use super::TimeSlice;
 
 /// The thread that calls.
 const SELF: libc::pid_t = 0;
@@ -11,8 +11,8 @@ const SELF: libc::pid_t = 0;
 /// No flags: of the calls themselves, and of the attributes.
 const NONE: c_uint = 0;
 
-/// As [`super::ask_for`].
-pub(crate) fn ask_for(turns: Turns) -> bool {
+/// As [`TimeSlice::request`].
+pub(crate) fn request(slice: TimeSlice) -> bool {
     let Some(mut attributes) = attributes() else {
         return false;
     };
@@ -21,7 +21,7 @@ pub(crate) fn ask_for(turns: Turns) -> bool {
     if !policies.contains(&(attributes.sched_policy as libc::c_int)) {
         return false;
     }
-    attributes.sched_runtime = turns.length().as_nanos() as u64;
+    attributes.sched_runtime = slice.length().as_nanos() as u64;
     set(&mut attributes)
 }
 
@@ -64,9 +64,9 @@ mod tests {
     fn only_the_turns_of_the_calling_thread_change() {
         let before = attributes().expect("Linux has told since 3.14");
         let other = thread::spawn(move || {
-            assert!(ask_for(Turns::Short));
+            assert!(request(TimeSlice::Short));
             let short = attributes().expect("as above");
-            assert!(ask_for(Turns::Long));
+            assert!(request(TimeSlice::Long));
             (short, attributes().expect("as above"))
         });
         let (short, long) = other.join().expect("it does not panic");
@@ -77,7 +77,8 @@ mod tests {
         }
         // Linux tells it since it takes it.
         if before.sched_runtime > 0 {
-            let asked = [Turns::Short, Turns::Long].map(|turns| turns.length().as_nanos() as u64);
+            let asked =
+                [TimeSlice::Short, TimeSlice::Long].map(|slice| slice.length().as_nanos() as u64);
             assert_eq!([short.sched_runtime, long.sched_runtime], asked);
         }
         let after = attributes().expect("as above");
@@ -90,7 +91,7 @@ mod tests {
             let mut attributes = attributes().expect("Linux has told since 3.14");
             attributes.sched_policy = libc::SCHED_IDLE as u32;
             assert!(set(&mut attributes));
-            assert!(!ask_for(Turns::Long));
+            assert!(!request(TimeSlice::Long));
             super::attributes().expect("as above").sched_policy
         });
         let policy = idle.join().expect("it does not panic");

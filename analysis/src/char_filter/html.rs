@@ -3,7 +3,7 @@
 //! As in Lucene, an element that makes a line of its own becomes a line break, one that stands in a
 //! line becomes nothing. What is no markup (`a < b`, an unclosed tag) stays as it is.
 
-use super::{CharFilter, Filtered, OffsetMap, entities};
+use super::{CharFilter, FilterOutput, OffsetMap, entities};
 
 /// Longest tag, in bytes: what is longer counts as text, which bounds the search for its end.
 const MAX_TAG_BYTES: usize = 8_192;
@@ -137,7 +137,7 @@ fn tag_length(rest: &str) -> Option<usize> {
 
 impl CharFilter for HtmlStrip {
     fn apply(&self, text: &str) -> (String, OffsetMap) {
-        let mut filtered = Filtered::new(text);
+        let mut filtered = FilterOutput::new(text);
         let mut ends = Ends::default();
         let mut at = 0;
         while let Some(found) = text[at..].find(['<', '&']) {

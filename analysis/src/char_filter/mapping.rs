@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::{CharFilter, Filtered, OffsetMap};
+use super::{CharFilter, FilterOutput, OffsetMap};
 use crate::{error::AnalysisError, settings::Params};
 
 /// Rules of one filter: each place of a text is compared with all keys of its first character.
@@ -77,7 +77,7 @@ fn unescape(text: &str) -> Option<String> {
 
 impl CharFilter for Mapping {
     fn apply(&self, text: &str) -> (String, OffsetMap) {
-        let mut filtered = Filtered::new(text);
+        let mut filtered = FilterOutput::new(text);
         let mut chars = text.char_indices();
         while let Some((at, c)) = chars.next() {
             let rest = &text[at..];

@@ -78,7 +78,7 @@ impl OffsetMap {
 /// Writes filtered text and its map together. The input is to be passed from front to back,
 /// without leaving anything out.
 #[derive(Debug)]
-pub(crate) struct Filtered<'a> {
+pub(crate) struct FilterOutput<'a> {
     input: &'a str,
     text: String,
     map: OffsetMap,
@@ -86,7 +86,7 @@ pub(crate) struct Filtered<'a> {
     at: usize,
 }
 
-impl<'a> Filtered<'a> {
+impl<'a> FilterOutput<'a> {
     pub(crate) fn new(input: &'a str) -> Self {
         let text = String::with_capacity(input.len());
         Self {

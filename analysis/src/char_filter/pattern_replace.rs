@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{CharFilter, Filtered, OffsetMap};
+use super::{CharFilter, FilterOutput, OffsetMap};
 use crate::{
     error::AnalysisError,
     pattern::{self, Replacement},
@@ -31,7 +31,7 @@ impl PatternReplace {
 
 impl CharFilter for PatternReplace {
     fn apply(&self, text: &str) -> (String, OffsetMap) {
-        let mut filtered = Filtered::new(text);
+        let mut filtered = FilterOutput::new(text);
         let mut replaced = String::new();
         for captures in self.pattern.captures_iter(text) {
             let Some(found) = captures.get(0) else {

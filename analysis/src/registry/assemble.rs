@@ -15,7 +15,7 @@ use crate::{
     error::{AnalysisError, Component},
     filter::{self, FilterContext},
     normalizer::Normalizer,
-    settings::{Ignored, Params},
+    settings::{Params, UnusedSettings},
     tokenizer::{self, CharTokenizer, MAX_TOKEN_LENGTH},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Assembly<'a> {
     sections: BTreeMap<Component, &'a Definitions>,
     limits: &'a Limits,
-    ignored: Ignored,
+    ignored: UnusedSettings,
 }
 
 impl<'a> Assembly<'a> {
@@ -50,7 +50,7 @@ impl<'a> Assembly<'a> {
         Ok(Self {
             sections,
             limits,
-            ignored: Ignored::default(),
+            ignored: UnusedSettings::default(),
         })
     }
 

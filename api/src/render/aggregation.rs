@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 use super::hit::{HitBody, HitForm};
 
 /// Results by name, in the order of the request.
-pub(crate) type Results<'a> = IndexMap<String, Shown<'a>>;
+pub(crate) type Results<'a> = IndexMap<String, AggregationBody<'a>>;
 
 /// A part of results. Buckets and hits become one by one while they are written: there may be many.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Shown<'a> {
+pub(crate) enum AggregationBody<'a> {
     Plain(Value),
     Meta(&'a Value),
     Buckets(Buckets<'a>),
@@ -93,10 +93,10 @@ impl AggregationForm {
         object
     }
 
-    fn result(self, result: &AggregationResult) -> Shown<'_> {
+    fn result(self, result: &AggregationResult) -> AggregationBody<'_> {
         let mut object = Results::new();
         if let Some(meta) = &result.meta {
-            object.insert("meta".to_owned(), Shown::Meta(meta));
+            object.insert("meta".to_owned(), AggregationBody::Meta(meta));
         }
         match &result.value {
             AggregationValue::Buckets {
@@ -123,7 +123,7 @@ impl AggregationForm {
                     buckets,
                     kind,
                 };
-                object.insert("buckets".to_owned(), Shown::Buckets(shown));
+                object.insert("buckets".to_owned(), AggregationBody::Buckets(shown));
             }
             AggregationValue::Single { doc_count, sub } => {
                 put("doc_count", *doc_count, &mut object);
@@ -163,7 +163,7 @@ impl AggregationForm {
                 object.insert("hits".to_owned(), shown);
             }
         }
-        Shown::Object(object)
+        AggregationBody::Object(object)
     }
 
     fn bucket(self, bucket: &Bucket, kind: Kind) -> Results<'_> {
@@ -195,7 +195,12 @@ impl AggregationForm {
         object
     }
 
-    fn top_hits<'a>(self, total: u64, max_score: Option<f32>, hits: Hits<'a>) -> Shown<'a> {
+    fn top_hits<'a>(
+        self,
+        total: u64,
+        max_score: Option<f32>,
+        hits: Hits<'a>,
+    ) -> AggregationBody<'a> {
         let total = if self.has_plain_totals {
             json!(total)
         } else {
@@ -204,8 +209,8 @@ impl AggregationForm {
         let mut object = Results::new();
         put("total", total, &mut object);
         put("max_score", max_score.and_then(shortest), &mut object);
-        object.insert("hits".to_owned(), Shown::Hits(hits));
-        Shown::Object(object)
+        object.insert("hits".to_owned(), AggregationBody::Hits(hits));
+        AggregationBody::Object(object)
     }
 }
 
@@ -264,11 +269,11 @@ fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results
 }
 
 fn put(name: &str, value: impl Into<Value>, object: &mut Results<'_>) {
-    object.insert(name.to_owned(), Shown::Plain(value.into()));
+    object.insert(name.to_owned(), AggregationBody::Plain(value.into()));
 }
 
-fn plain<'a>(values: Map<String, Value>) -> impl Iterator<Item = (String, Shown<'a>)> {
-    let shown = |(name, value)| (name, Shown::Plain(value));
+fn plain<'a>(values: Map<String, Value>) -> impl Iterator<Item = (String, AggregationBody<'a>)> {
+    let shown = |(name, value)| (name, AggregationBody::Plain(value));
     values.into_iter().map(shown)
 }
 

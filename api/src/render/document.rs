@@ -69,7 +69,7 @@ impl DocumentForm {
 
 /// A document as `GET` shows it; `_source` is copied as it is.
 #[derive(Debug, Serialize)]
-pub(crate) struct Found {
+pub(crate) struct DocumentBody {
     #[serde(rename = "_index", skip_serializing_if = "Option::is_none")]
     index: Option<String>,
     #[serde(rename = "_id", skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub(crate) fn found(
     form: &DocumentForm,
     meta: Option<&IndexMeta>,
     keep_on: &dyn Fn() -> bool,
-) -> Result<Found, ApiError> {
+) -> Result<DocumentBody, ApiError> {
     let shown = ShownSource::new(&form.source, &kept(meta));
     let source = shown.of(&document.source, keep_on)?.map(Source);
     let fields = match meta {
@@ -105,7 +105,7 @@ pub(crate) fn found(
         }
         _ => Map::new(),
     };
-    Ok(Found {
+    Ok(DocumentBody {
         index: Some(index.to_owned()),
         id: Some(document.id.to_string()),
         version: Some(document.version.0),
@@ -151,7 +151,7 @@ fn damaged(error: &serde_json::Error) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
 }
 
-impl Found {
+impl DocumentBody {
     /// Leaves out the names it was asked by, as `_explain` shows it.
     pub(crate) fn without_identity(self) -> Self {
         Self {

@@ -22,7 +22,7 @@ const RATIO_FROM: usize = 1 << 20;
 /// Reads a body up to a limit.
 pub(crate) struct BodyReader {
     stream: BodyDataStream,
-    unpacking: Option<Unpacking>,
+    unpacking: Option<GzipReader>,
     limit: usize,
     num_read: usize,
     patience: Patience,
@@ -75,7 +75,7 @@ impl BodyReader {
             .map(http::HeaderValue::as_bytes)
         {
             None | Some(b"identity" | b"") => None,
-            Some(b"gzip" | b"x-gzip") => Some(Unpacking::new(options.max_gzip_ratio, limit)),
+            Some(b"gzip" | b"x-gzip") => Some(GzipReader::new(options.max_gzip_ratio, limit)),
             Some(other) => {
                 let reason = format!(
                     "Content-Encoding [{}] is not supported, [gzip] is",
@@ -144,7 +144,7 @@ impl BodyReader {
 }
 
 /// A gzip body on its way.
-struct Unpacking {
+struct GzipReader {
     decoder: MultiGzDecoder<Vec<u8>>,
     num_packed: usize,
     num_unpacked: usize,
@@ -152,7 +152,7 @@ struct Unpacking {
     limit: usize,
 }
 
-impl Unpacking {
+impl GzipReader {
     fn new(max_ratio: usize, limit: usize) -> Self {
         let decoder = MultiGzDecoder::new(Vec::new());
         Self {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use gleaner_root::RootError;
-use gleaner_root::memory::{AnswerMemory, Held};
+use gleaner_root::memory::{AnswerMemory, HeldMemory};
 
 use crate::error::ApiError;
 
@@ -25,7 +25,7 @@ pub(crate) type KeepOn<'a> = &'a (dyn Fn() -> bool + Sync);
 pub(crate) struct Buffer<'a> {
     bytes: Vec<u8>,
     memory: AnswerMemory,
-    held: Option<Held>,
+    held: Option<HeldMemory>,
     keep_on: KeepOn<'a>,
     /// Why no more is written.
     fault: Option<ApiError>,
@@ -161,7 +161,7 @@ impl<'a> Buffer<'a> {
 }
 
 /// Returns a body that counts until it is written; what it has no use for is given back.
-fn kept(mut bytes: Vec<u8>, mut held: Held) -> Bytes {
+fn kept(mut bytes: Vec<u8>, mut held: HeldMemory) -> Bytes {
     if bytes.capacity() - bytes.len() >= SPARE_BYTES {
         bytes.shrink_to_fit();
         held.shrink_to(bytes.capacity());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gleaner_query::QueryError;
 use gleaner_root::Root;
-use gleaner_root::memory::{AnswerMemory, Held};
+use gleaner_root::memory::{AnswerMemory, HeldMemory};
 
 use super::buffer::{Buffer, KeepOn};
 use crate::error::ApiError;
@@ -76,7 +76,7 @@ impl AnswerMaker {
         &self,
         body: &Bytes,
         parse: F,
-    ) -> Result<(T, Option<Held>), ApiError>
+    ) -> Result<(T, Option<HeldMemory>), ApiError>
     where
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Result<T, QueryError> + Send + 'static,

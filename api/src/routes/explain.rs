@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, SOURCE, SOURCE_FILTER, URI_QUERY};
-use crate::render::document::{self, DocumentForm, Found};
+use crate::render::document::{self, DocumentBody, DocumentForm};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -77,5 +77,5 @@ struct Body<'a> {
     matched: bool,
     explanation: &'a Explanation,
     #[serde(skip_serializing_if = "Option::is_none")]
-    get: Option<Found>,
+    get: Option<DocumentBody>,
 }

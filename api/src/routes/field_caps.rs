@@ -63,7 +63,7 @@ struct Capability {
 }
 
 /// Field → type → indices with it.
-type Found<'a> = BTreeMap<String, BTreeMap<&'static str, Vec<(&'a str, Capability)>>>;
+type TypesByField<'a> = BTreeMap<String, BTreeMap<&'static str, Vec<(&'a str, Capability)>>>;
 
 async fn field_caps(mut request: Request) -> Answer {
     let body = request.json().await?;
@@ -98,7 +98,7 @@ async fn field_caps(mut request: Request) -> Answer {
     if let Some(filter) = &filter {
         resolved = matching(&request, resolved, filter).await?;
     }
-    let mut found: Found<'_> = BTreeMap::new();
+    let mut found: TypesByField<'_> = BTreeMap::new();
     for index in &resolved {
         let asked = (&wanted[..], types.as_deref(), &filters);
         collect(&index.meta, asked, &mut found);
@@ -162,7 +162,7 @@ fn may_match(response: &SearchResponse) -> bool {
 fn collect<'a>(
     index: &'a IndexMeta,
     (wanted, types, filters): (&[String], Option<&[String]>, &Filters),
-    found: &mut Found<'a>,
+    found: &mut TypesByField<'a>,
 ) {
     let is_wanted = |path: &str| wanted.iter().any(|pattern| matches_pattern(pattern, path));
     let mut add = |path: &str, capability: Capability| {

@@ -93,7 +93,7 @@ async fn mget(mut request: Request) -> Answer {
                 .map(|found| (found.index, found.document))
                 .map_err(ApiError::from),
         });
-    let mut shown = Shown {
+    let mut shown = MultiGetBody {
         wanted,
         answers: answers.collect(),
         state: request.root().cluster().state(),
@@ -122,14 +122,14 @@ fn stale_warnings(answers: &[Result<GetResponse, RootError>]) -> Vec<String> {
 }
 
 /// The documents that were asked for, to be rendered one by one.
-struct Shown {
+struct MultiGetBody {
     wanted: Vec<DocumentRequest>,
     /// The name of the index with what was found there.
     answers: Vec<Result<(String, Option<Document>), ApiError>>,
     state: Arc<ClusterState>,
 }
 
-impl Shown {
+impl MultiGetBody {
     /// Lets go of each `_source` that nothing is made from.
     fn let_go(&mut self) {
         for (wanted, answer) in self.wanted.iter().zip(&mut self.answers) {

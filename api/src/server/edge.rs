@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::thread;
 
-use gleaner_threads::Turns;
+use gleaner_threads::TimeSlice;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ impl Edge {
             .name(format!("edge-{name}"))
             .spawn(move || {
                 // Its steps take microseconds, and probes wait for them.
-                gleaner_threads::ask_for(Turns::Short);
+                TimeSlice::Short.request();
                 // The other end is dropped: that is the end.
                 drop(runtime.block_on(ended));
                 runtime.shutdown_background();

@@ -34,7 +34,7 @@ pub(super) struct Figures {
 
 /// A histogram as other tools read it.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Encoded {
+pub(super) struct HistogramExport {
     format: &'static str,
     unit: &'static str,
     data: String,
@@ -77,11 +77,11 @@ impl Latencies {
     }
 
     /// Writes the whole histogram in the form that HdrHistogram's tools read.
-    pub(super) fn encoded(&self) -> Result<Encoded> {
+    pub(super) fn encoded(&self) -> Result<HistogramExport> {
         let mut bytes = Vec::new();
         let written = V2DeflateSerializer::new().serialize(&self.0, &mut bytes);
         written.context("cannot encode a histogram")?;
-        Ok(Encoded {
+        Ok(HistogramExport {
             format: "HdrHistogram V2, compressed, base64",
             unit: "us",
             data: STANDARD.encode(bytes),

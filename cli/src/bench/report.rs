@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{
-    latency::{Encoded, Figures},
+    latency::{Figures, HistogramExport},
     schedule::Schedule,
     tally::Tally,
 };
@@ -85,8 +85,8 @@ struct Latency {
 
 #[derive(Debug, Clone, Serialize)]
 struct Histograms {
-    from_intended: Encoded,
-    from_send: Encoded,
+    from_intended: HistogramExport,
+    from_send: HistogramExport,
 }
 
 impl Report {

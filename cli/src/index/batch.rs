@@ -56,7 +56,7 @@ pub(crate) struct Batch {
 
 /// Nobody takes batches any more.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Stopped;
+pub(crate) struct LoadStopped;
 
 /// Fills batches and hands them over; waits while the other side has enough.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Batcher {
     }
 
     /// Takes the next operation, or the fault in its place.
-    pub(crate) fn push(&mut self, next: Result<Record, Refusal>) -> Result<(), Stopped> {
+    pub(crate) fn push(&mut self, next: Result<Record, Refusal>) -> Result<(), LoadStopped> {
         let num_bytes = next.as_ref().map_or(0, Record::num_bytes);
         let num_taken = self.current.records.len() + self.current.unreadable.len();
         let is_full = num_taken >= self.limits.num_records
@@ -115,7 +115,7 @@ impl Batcher {
     }
 
     /// Hands over what is left.
-    pub(crate) fn finish(mut self) -> Result<(), Stopped> {
+    pub(crate) fn finish(mut self) -> Result<(), LoadStopped> {
         if self.current.reached.is_empty() {
             Ok(())
         } else {
@@ -130,14 +130,14 @@ impl Batcher {
         }
     }
 
-    fn send(&mut self) -> Result<(), Stopped> {
+    fn send(&mut self) -> Result<(), LoadStopped> {
         let next = Batch {
             number: self.current.number + 1,
             ..Batch::default()
         };
         let full = std::mem::replace(&mut self.current, next);
         self.num_bytes = 0;
-        self.sender.blocking_send(full).map_err(|_| Stopped)
+        self.sender.blocking_send(full).map_err(|_| LoadStopped)
     }
 }
 
@@ -229,6 +229,6 @@ mod tests {
             sender,
         );
         batcher.push(record(0, 0, 1)).expect("still room");
-        assert_eq!(batcher.push(record(0, 1, 1)), Err(Stopped));
+        assert_eq!(batcher.push(record(0, 1, 1)), Err(LoadStopped));
     }
 }

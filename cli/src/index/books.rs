@@ -11,7 +11,7 @@ use super::{
     identity::Identity,
     inputs::{InputFile, real_path},
     ledger::{InputName, Ledger},
-    reading::{Content, ReadOptions, Reading, Source},
+    reading::{Content, LoadReader, ReadOptions, Source},
     report::Meter,
 };
 use crate::remote::Remote;
@@ -21,7 +21,7 @@ pub(super) fn open(
     arguments: &IndexArguments,
     inputs: Vec<InputFile>,
     remote: &Remote,
-) -> Result<(Reading, Ledger, String)> {
+) -> Result<(LoadReader, Ledger, String)> {
     let task = Task {
         url: remote.address().to_owned(),
         index: arguments.index.clone(),
@@ -68,7 +68,7 @@ pub(super) fn open(
         id_field: arguments.id_field.clone(),
         routing_field: arguments.routing_field.clone(),
     };
-    let reading = Reading {
+    let reading = LoadReader {
         sources,
         options,
         meter: Arc::new(Meter::new(total)),

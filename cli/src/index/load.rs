@@ -13,7 +13,7 @@ use super::{
     batch::{Batch, Batcher, Limits},
     delivery::Delivery,
     ledger::{Ledger, SettledBatch},
-    reading::Reading,
+    reading::LoadReader,
     report::Reporter,
 };
 
@@ -54,7 +54,7 @@ pub(crate) enum End {
 /// # Errors
 /// What stopped it; everything settled before is in the books.
 pub(crate) async fn run(
-    reading: Reading,
+    reading: LoadReader,
     delivery: Delivery,
     flow: Flow,
     books: (&mut Ledger, &Reporter),

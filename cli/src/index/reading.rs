@@ -9,7 +9,7 @@ use gleaner_datasets::{
 };
 
 use super::{
-    batch::{Batcher, Refusal, RefusedSource, Stopped},
+    batch::{Batcher, LoadStopped, Refusal, RefusedSource},
     identity::Identity,
     inputs::InputFile,
     record::{Place, Record},
@@ -42,7 +42,7 @@ pub(crate) enum Content {
 
 /// The inputs of a load.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct LoadReader {
     pub(crate) sources: Vec<Source>,
     pub(crate) options: ReadOptions,
     pub(crate) meter: Arc<Meter>,
@@ -56,7 +56,7 @@ enum Item {
 
 type Items = Box<dyn Iterator<Item = Result<Item, DatasetError>>>;
 
-impl Reading {
+impl LoadReader {
     /// Reads everything; blocks while batches are not taken. Ends early when nobody takes them.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Reading {
             let read = read_source(input, source, &options, &meter, &mut batcher);
             match read {
                 Ok(Ok(())) => {}
-                Ok(Err(Stopped)) => return Ok(()),
+                Ok(Err(LoadStopped)) => return Ok(()),
                 Err(error) => {
                     // Whoever takes batches hears of the error after them.
                     drop(batcher.finish());
@@ -91,7 +91,7 @@ fn read_source(
     options: &ReadOptions,
     meter: &Meter,
     batcher: &mut Batcher,
-) -> Result<Result<(), Stopped>> {
+) -> Result<Result<(), LoadStopped>> {
     let Source {
         content,
         identity,

@@ -168,7 +168,7 @@ impl Node for TopHitsNode<'_> {
 }
 
 /// What reading the content of hits needs.
-pub(super) struct Reading<'c> {
+pub(super) struct ContentReader<'c> {
     /// What was searched for, to be highlighted.
     pub(super) query: &'c Clause,
     pub(super) env: &'c AggregationEnv<'c>,
@@ -179,7 +179,7 @@ pub(super) struct Reading<'c> {
 pub(super) fn complete(
     partials: &mut Aggregations,
     aggregations: &[Aggregation],
-    reading: &mut Reading<'_>,
+    reading: &mut ContentReader<'_>,
 ) -> Result<(), EngineError> {
     for (partial, aggregation) in partials.0.iter_mut().zip(aggregations) {
         if let (Partial::TopHits(hits), AggregationKind::TopHits(request)) =
@@ -235,7 +235,7 @@ fn called_off(fault: SourceFault, control: &Control) -> EngineError {
 fn read_content(
     hits: &mut TopHits,
     request: &TopHitsAggregation,
-    reading: &mut Reading<'_>,
+    reading: &mut ContentReader<'_>,
 ) -> Result<(), EngineError> {
     let (query, env) = (reading.query, reading.env);
     let places: Vec<u64> = hits.hits.iter().map(|hit| hit.place).collect();

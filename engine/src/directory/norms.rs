@@ -53,7 +53,7 @@ pub(super) fn complete(
     let mut tail = encode_index(&parts);
     tail.extend_from_slice(&composite.footer);
     let num_zeroed = missing.len();
-    let completed = Completed {
+    let completed = CompositeFile {
         stored,
         body_len: composite.body_len,
         zeros,
@@ -163,7 +163,7 @@ fn damaged() -> io::Error {
 }
 
 /// A composite file with parts of zeros between its body and its index.
-struct Completed {
+struct CompositeFile {
     stored: Arc<dyn FileHandle>,
     body_len: usize,
     zeros: OwnedBytes,
@@ -171,19 +171,19 @@ struct Completed {
     tail: OwnedBytes,
 }
 
-impl Completed {
+impl CompositeFile {
     fn tail_start(&self) -> usize {
         self.body_len + self.num_zeroed * self.zeros.len()
     }
 }
 
-impl HasLen for Completed {
+impl HasLen for CompositeFile {
     fn len(&self) -> usize {
         self.tail_start() + self.tail.len()
     }
 }
 
-impl FileHandle for Completed {
+impl FileHandle for CompositeFile {
     fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
         let Range { start, end } = range;
         let tail_start = self.tail_start();
@@ -208,9 +208,9 @@ impl FileHandle for Completed {
     }
 }
 
-impl fmt::Debug for Completed {
+impl fmt::Debug for CompositeFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completed")
+        f.debug_struct("CompositeFile")
             .field("num_zeroed", &self.num_zeroed)
             .finish_non_exhaustive()
     }

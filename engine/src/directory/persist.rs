@@ -11,7 +11,7 @@ use super::{CommitMeta, META, META_NEXT, Segments, Shared};
 use crate::EngineError;
 
 /// A meta on its way to the disk.
-pub(super) struct Pending {
+pub(super) struct PendingMeta {
     /// What is to be on disk.
     sealed: Arc<[u8]>,
     pub(super) commit: CommitMeta,
@@ -21,7 +21,7 @@ pub(super) struct Pending {
 
 impl Shared {
     /// Pins the meta in memory: from here on the files it names stay.
-    pub(super) fn begin_persist(&self) -> Result<Pending, EngineError> {
+    pub(super) fn begin_persist(&self) -> Result<PendingMeta, EngineError> {
         self.sum_unknown()
             .map_err(EngineError::io("summing files"))?;
         let mut state = self.state.write();
@@ -36,7 +36,7 @@ impl Shared {
         let files = state.sums_of(|path| commit.segments.name(path));
         let sealed = sealed::seal(&meta, &self.shard, &files)?.into();
         state.pending = commit.segments.clone();
-        Ok(Pending {
+        Ok(PendingMeta {
             sealed,
             commit,
             unsynced,
@@ -68,7 +68,7 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn write_durably(&self, pending: &Pending) -> io::Result<()> {
+    pub(super) fn write_durably(&self, pending: &PendingMeta) -> io::Result<()> {
         for path in &pending.unsynced {
             match self.files.open(&self.folder.join(path)) {
                 Ok(file) => file.sync()?,
@@ -86,7 +86,7 @@ impl Shared {
         self.files.sync_dir(&self.folder)
     }
 
-    pub(super) fn end_persist(&self, persisted: &Pending) {
+    pub(super) fn end_persist(&self, persisted: &PendingMeta) {
         let mut state = self.state.write();
         state.durable_meta = Some(Arc::clone(&persisted.sealed));
         state.durable = persisted.commit.segments.clone();

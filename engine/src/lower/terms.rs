@@ -79,7 +79,7 @@ pub(super) fn phrase(
     let scoring = text.scoring(scope);
     let inner = query.weight(scoring)?;
     let assumed_idf = text.assumed_idf() * positions.len() as f64;
-    Ok(Box::new(Scaled {
+    Ok(Box::new(ScaledWeight {
         inner,
         factor: (boost * idf / assumed_idf) as Score,
     }))
@@ -121,7 +121,7 @@ fn weighted_term(
     let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
     let inner = query.specialized_weight(text.scoring(scope))?;
     let factor = (weight / text.assumed_idf()) as Score;
-    Ok(Box::new(Scaled {
+    Ok(Box::new(ScaledWeight {
         inner: Box::new(inner),
         factor,
     }))
@@ -221,12 +221,12 @@ impl Bm25StatisticsProvider for TextColumn {
 }
 
 /// Multiplies a weight's scores, and hands its scorers through as they are.
-struct Scaled {
+struct ScaledWeight {
     inner: Box<dyn Weight>,
     factor: Score,
 }
 
-impl Weight for Scaled {
+impl Weight for ScaledWeight {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         self.inner.scorer(reader, boost * self.factor)
     }

@@ -61,7 +61,7 @@ fn hash_bits(tag: u8, bits: u128) -> u64 {
 
 /// A set of hashes, or a sketch of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Encoded", into = "Encoded")]
+#[serde(try_from = "WireSet", into = "WireSet")]
 pub struct Distinct {
     threshold: u32,
     state: State,
@@ -77,21 +77,21 @@ enum State {
 
 /// The form on the wire, checked when it is read.
 #[derive(Serialize, Deserialize)]
-struct Encoded {
+struct WireSet {
     threshold: u32,
     state: State,
 }
 
-impl From<Distinct> for Encoded {
+impl From<Distinct> for WireSet {
     fn from(Distinct { threshold, state }: Distinct) -> Self {
         Self { threshold, state }
     }
 }
 
-impl TryFrom<Encoded> for Distinct {
+impl TryFrom<WireSet> for Distinct {
     type Error = &'static str;
 
-    fn try_from(Encoded { threshold, state }: Encoded) -> Result<Self, Self::Error> {
+    fn try_from(WireSet { threshold, state }: WireSet) -> Result<Self, Self::Error> {
         let precision = precision(threshold);
         let is_sound = match &state {
             State::Exact(hashes) => hashes.len() <= threshold as usize,

@@ -21,7 +21,7 @@ const SEARCHES_PER_SCAN: u64 = 16;
 
 /// A live document by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct DocumentPlace {
     /// The number.
     pub seq_no: SeqNo,
     /// Place in the view.
@@ -62,7 +62,7 @@ pub fn locate(
     documents: &RoaringTreemap,
     top: usize,
     control: &Control,
-) -> Result<Vec<Located>, EngineError> {
+) -> Result<Vec<DocumentPlace>, EngineError> {
     let mut finder = Finder::new(view, top, control);
     finder.search_all(documents)?;
     if finder.num_found != documents.len() {
@@ -174,7 +174,7 @@ impl Finder<'_> {
         self.best.offer(found, |a, b| compare(view, a, b));
     }
 
-    fn into_located(self) -> Result<Vec<Located>, EngineError> {
+    fn into_located(self) -> Result<Vec<DocumentPlace>, EngineError> {
         let view = self.view;
         let mut best = self.best.into_entries();
         best.sort_by(|a, b| compare(view, a, b));
@@ -188,7 +188,7 @@ impl Finder<'_> {
                 true => Some(view.document(found.place)?.id),
                 false => None,
             };
-            located.push(Located {
+            located.push(DocumentPlace {
                 seq_no: SeqNo(found.seq_no),
                 place: found.place,
                 tie: TieBreak {

@@ -214,7 +214,7 @@ fn check(view: &View, limit: usize) {
     }
 }
 
-/// Located documents are the first by hash, at the places where they are read from.
+/// DocumentPlace documents are the first by hash, at the places where they are read from.
 fn check_places(view: &View, every: usize, top: usize) {
     let mut documents: Vec<StoredDocument> = documents(view).into_iter().step_by(every).collect();
     let numbers = documents.iter().map(|document| document.seq_no.0).collect();

@@ -30,7 +30,7 @@ use gleaner_model::{FieldPath, Mapping, MappingVersion};
 pub use convert::{MAX_TERM_BYTES, quantise};
 pub use error::DocumentError;
 pub(crate) use fill::Identity;
-pub use fill::{DocumentBuilder, Prepared};
+pub use fill::{DocumentBuilder, PreparedDocument};
 pub use growth::Growth;
 pub(crate) use late::LateField;
 pub(crate) use reader::FieldReader;
@@ -72,7 +72,7 @@ pub enum Read {
     /// Fields that the mapping lacks and wants.
     NewFields,
     /// A document that the mapping takes; prepared, where the builder knows that mapping.
-    Known(Option<Prepared>),
+    Known(Option<PreparedDocument>),
 }
 
 /// Reads documents under one mapping; made once per mapping version. Cheap to clone.

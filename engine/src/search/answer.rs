@@ -147,7 +147,7 @@ fn shard_hit(
 }
 
 /// Scores documents of one segment.
-struct Scoring {
+struct SegmentScorer {
     /// Target and number of the segment.
     of: (usize, u32),
     /// `None`: there was no time to open it.
@@ -156,7 +156,7 @@ struct Scoring {
     control: Arc<Control>,
 }
 
-impl Scoring {
+impl SegmentScorer {
     fn open(request: &Request<'_>, of: (usize, u32)) -> Result<Self, EngineError> {
         let shard = &request.shards[of.0];
         let segment = &shard.target.view.segments()[of.1 as usize];
@@ -193,14 +193,14 @@ fn score_sorted(
     let mut by_place: Vec<usize> = (0..hits.len()).collect();
     by_place.sort_by_key(|&at| (hits[at].scored.target, hits[at].scored.place));
     let mut is_scored = vec![true; hits.len()];
-    let mut open: Option<Scoring> = None;
+    let mut open: Option<SegmentScorer> = None;
     for at in by_place {
         let scored = &mut hits[at].scored;
         let (ord, doc): (u32, DocId) = split_place(scored.place);
         let of = (scored.target, ord);
         let scoring = match &mut open {
             Some(scoring) if scoring.of == of => scoring,
-            slot => slot.insert(Scoring::open(request, of)?),
+            slot => slot.insert(SegmentScorer::open(request, of)?),
         };
         if let Some(score) = scoring.score(doc) {
             scored.score = score;

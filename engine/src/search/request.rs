@@ -69,7 +69,7 @@ pub(super) struct Shard<'a> {
     pub(super) seen: AtomicU64,
     pub(super) is_late: AtomicBool,
     pub(super) is_terminated: AtomicBool,
-    pub(super) found: Mutex<Found>,
+    pub(super) found: Mutex<SegmentAnswers>,
 }
 
 /// How a shard's segments are evaluated.
@@ -88,7 +88,7 @@ enum Way {
 
 /// What segments have handed in.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct SegmentAnswers {
     pub(super) error: Option<EngineError>,
     pub(super) sorted: Vec<SortedHit>,
     pub(super) aggregations: Vec<(u32, Aggregations)>,

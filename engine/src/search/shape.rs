@@ -9,14 +9,14 @@ use crate::lower;
 /// A query of words and phrases under filters.
 pub(super) struct Shape<'q> {
     /// What matches and scores.
-    pub(super) ranked: Ranked<'q>,
+    pub(super) ranked: RankedNode<'q>,
     /// What a match must pass beside, with whether it must match or must not.
     pub(super) filters: Vec<(&'q Clause, bool)>,
 }
 
 /// What matches and scores, with the boosts around it multiplied in the order in which canonical
 /// scores have them.
-pub(super) enum Ranked<'q> {
+pub(super) enum RankedNode<'q> {
     /// A word.
     Term {
         field: &'q FieldPath,
@@ -37,13 +37,13 @@ pub(super) enum Ranked<'q> {
     },
     /// All of some, and at least so many of others, added up in this order.
     Sum {
-        must: Vec<Ranked<'q>>,
-        should: Vec<Ranked<'q>>,
+        must: Vec<RankedNode<'q>>,
+        should: Vec<RankedNode<'q>>,
         minimum: usize,
     },
     /// The best of some, and a share of the others, at most all of them.
     Best {
-        nodes: Vec<Ranked<'q>>,
+        nodes: Vec<RankedNode<'q>>,
         tie_breaker: f64,
     },
 }
@@ -71,12 +71,12 @@ impl<'q> Shape<'q> {
                     (clause, boost) = lower::simplify(only, boost);
                 }
                 _ => {
-                    let ranked = Ranked::sum((must, should, minimum), boost)?;
+                    let ranked = RankedNode::sum((must, should, minimum), boost)?;
                     return Some(Self { ranked, filters });
                 }
             }
         }
-        let ranked = Ranked::of(clause, boost)?;
+        let ranked = RankedNode::of(clause, boost)?;
         Some(Self { ranked, filters })
     }
 }
@@ -87,7 +87,7 @@ fn is_plain(positions: &[(u32, Vec<String>)]) -> bool {
     positions.len() >= 2 && positions.iter().all(|(_, terms)| terms.len() == 1)
 }
 
-impl<'q> Ranked<'q> {
+impl<'q> RankedNode<'q> {
     /// Returns what `clause` is as a part of a whole; `None` for anything but words and phrases.
     fn of(clause: &'q Clause, boost: f64) -> Option<Self> {
         let (clause, boost) = lower::simplify(clause, boost);

@@ -24,7 +24,7 @@ use tantivy::schema::Field as Column;
 use super::columns::{self, Columns};
 use super::count;
 use super::request::{Request, Shard};
-use super::shape::{Ranked, Shape};
+use super::shape::{RankedNode, Shape};
 use crate::blocks::{BLOCK, Cursor, PostingList, TextColumn};
 use crate::view::SegmentView;
 use crate::{EngineError, View, lower};
@@ -105,19 +105,19 @@ impl<'q> Tally<'q> {
     }
 
     /// Adds what `ranked` needs to match, if that is all of some words and phrases.
-    fn add_all(&mut self, ranked: &Ranked<'q>) -> bool {
+    fn add_all(&mut self, ranked: &RankedNode<'q>) -> bool {
         match ranked {
-            Ranked::Term { field, term, .. } => {
+            RankedNode::Term { field, term, .. } => {
                 self.add_word(Word { field, text: term });
                 true
             }
-            Ranked::Phrase {
+            RankedNode::Phrase {
                 field, positions, ..
             } => {
                 self.add_phrase(field, positions);
                 true
             }
-            Ranked::Sum {
+            RankedNode::Sum {
                 must,
                 should,
                 minimum,
@@ -130,28 +130,28 @@ impl<'q> Tally<'q> {
                 };
                 must.iter().chain(others).all(|part| self.add_all(part))
             }
-            Ranked::Best { nodes, .. } => {
+            RankedNode::Best { nodes, .. } => {
                 matches!(nodes.as_slice(), [only] if self.add_all(only))
             }
-            Ranked::Group { .. } => false,
+            RankedNode::Group { .. } => false,
         }
     }
 
     /// Adds the words of `ranked`, if any of them makes it match.
-    fn add_any(&mut self, ranked: &Ranked<'q>) -> bool {
+    fn add_any(&mut self, ranked: &RankedNode<'q>) -> bool {
         match ranked {
-            Ranked::Term { field, term, .. } => {
+            RankedNode::Term { field, term, .. } => {
                 self.add_word(Word { field, text: term });
                 true
             }
-            Ranked::Group { field, terms, .. } => {
+            RankedNode::Group { field, terms, .. } => {
                 for (text, _) in *terms {
                     self.add_word(Word { field, text });
                 }
                 true
             }
-            Ranked::Best { nodes, .. } => nodes.iter().all(|node| self.add_any(node)),
-            Ranked::Sum {
+            RankedNode::Best { nodes, .. } => nodes.iter().all(|node| self.add_any(node)),
+            RankedNode::Sum {
                 must,
                 should,
                 minimum,
@@ -160,7 +160,7 @@ impl<'q> Tally<'q> {
                 ([], [_, ..], 1) => should.iter().all(|part| self.add_any(part)),
                 _ => false,
             },
-            Ranked::Phrase { .. } => false,
+            RankedNode::Phrase { .. } => false,
         }
     }
 
@@ -199,8 +199,8 @@ impl<'q> Tally<'q> {
 }
 
 /// Returns the words of which at least a number greater than one must match.
-fn at_least<'q>(ranked: &Ranked<'q>) -> Option<(Vec<Word<'q>>, usize)> {
-    let Ranked::Sum {
+fn at_least<'q>(ranked: &RankedNode<'q>) -> Option<(Vec<Word<'q>>, usize)> {
+    let RankedNode::Sum {
         must,
         should,
         minimum,
@@ -212,8 +212,8 @@ fn at_least<'q>(ranked: &Ranked<'q>) -> Option<(Vec<Word<'q>>, usize)> {
         return None;
     }
     // A word that stands twice counts twice.
-    let word = |part: &Ranked<'q>| match part {
-        Ranked::Term { field, term, .. } => Some(Word { field, text: term }),
+    let word = |part: &RankedNode<'q>| match part {
+        RankedNode::Term { field, term, .. } => Some(Word { field, text: term }),
         _ => None,
     };
     let words: Option<Vec<_>> = should.iter().map(word).collect();

@@ -21,7 +21,7 @@ const STEP: DocId = 1 << 10;
 
 /// What a segment's documents lack.
 #[derive(Debug, Default)]
-pub struct Lacking {
+pub struct LackingDocuments {
     /// The places of documents that brought a field and were indexed without it, in order.
     pub places: Vec<u64>,
     /// Fields of which documents have values that were not indexed, perhaps rightly: documents do not add
@@ -30,7 +30,7 @@ pub struct Lacking {
 }
 
 /// A late field, with the documents of a segment that it was indexed for.
-struct Indexed {
+struct FieldDocuments {
     field: LateField,
     /// `None`: for none.
     documents: Option<Box<dyn DocSet>>,
@@ -52,8 +52,8 @@ impl View {
         &self,
         ord: usize,
         goes_on: &dyn Fn() -> bool,
-    ) -> Result<Option<Lacking>, EngineError> {
-        let mut lacking = Lacking::default();
+    ) -> Result<Option<LackingDocuments>, EngineError> {
+        let mut lacking = LackingDocuments::default();
         let Some(segment) = self.segments.get(ord) else {
             return Ok(Some(lacking));
         };
@@ -61,7 +61,7 @@ impl View {
         let mut late = Vec::new();
         for field in parser.late_fields(&self.mapping) {
             let documents = self.documents_with(segment, &field.path)?;
-            late.push(Indexed { field, documents });
+            late.push(FieldDocuments { field, documents });
         }
         if late.is_empty() {
             return Ok(Some(lacking));
@@ -118,7 +118,7 @@ impl View {
     }
 }
 
-impl Indexed {
+impl FieldDocuments {
     /// Returns whether the field was indexed for `doc`, which is never less than the one asked for before.
     fn has(&mut self, doc: DocId) -> bool {
         let Some(documents) = &mut self.documents else {

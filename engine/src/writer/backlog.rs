@@ -54,12 +54,12 @@ impl QueuedDocument {
 /// Operations that are sent together.
 #[derive(Default)]
 pub(super) struct Batch {
-    operations: Vec<Pending>,
+    operations: Vec<PendingDocuments>,
     documents: Vec<(TantivyDocument, usize)>,
     bytes: usize,
 }
 
-enum Pending {
+enum PendingDocuments {
     /// The document at this place.
     Add(u32),
     Delete(Term),
@@ -70,13 +70,13 @@ impl Batch {
     pub(super) fn add(&mut self, document: TantivyDocument, source_bytes: usize) {
         self.bytes += waiting_bytes(source_bytes);
         self.operations
-            .push(Pending::Add(self.documents.len() as u32));
+            .push(PendingDocuments::Add(self.documents.len() as u32));
         self.documents.push((document, source_bytes));
     }
 
     /// Deletes what matches `term` among the documents before.
     pub(super) fn delete(&mut self, term: Term) {
-        self.operations.push(Pending::Delete(term));
+        self.operations.push(PendingDocuments::Delete(term));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -97,8 +97,8 @@ impl Batch {
         self.operations
             .drain(..)
             .filter_map(|pending| match pending {
-                Pending::Delete(term) => Some(term),
-                Pending::Add(_) => None,
+                PendingDocuments::Delete(term) => Some(term),
+                PendingDocuments::Add(_) => None,
             })
     }
 
@@ -109,8 +109,8 @@ impl Batch {
             documents: std::mem::take(&mut self.documents),
         });
         let queued = |pending| match pending {
-            Pending::Delete(term) => UserOperation::Delete(term),
-            Pending::Add(at) => UserOperation::Add(QueuedDocument {
+            PendingDocuments::Delete(term) => UserOperation::Delete(term),
+            PendingDocuments::Add(at) => UserOperation::Add(QueuedDocument {
                 sent: Arc::clone(&sent),
                 at,
             }),

@@ -58,7 +58,7 @@ impl Writer {
 
     fn grow(&mut self, schema: &Schema) -> Result<(), EngineError> {
         self.flush()?;
-        // Running merges are abandoned: they would end under the old schema. Their epoch ends
+        // RunningMerge merges are abandoned: they would end under the old schema. Their epoch ends
         // first, so that none of them writes the meta after us.
         self.num_growths += 1;
         self.directory = self.directory.next_epoch()?;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use gleaner_threads::Turns;
+use gleaner_threads::TimeSlice;
 use parking_lot::{Condvar, Mutex};
 use tantivy::indexer::doc_id_mapping::DocIdMapping;
 use tantivy::plugin::{PluginMergeContext, PluginWriter, PluginWriterContext, SegmentPlugin};
@@ -306,7 +306,7 @@ impl SegmentPlugin for Gauge {
 /// those itself, and asks its plugins in them, at the begin of a new segment and at the end of a merged one.
 fn have_long_turns() {
     // Without it a segment is written all the same.
-    gleaner_threads::ask_for(Turns::Long);
+    TimeSlice::Long.request();
 }
 
 /// One segment in the making; its bytes count until it is written.

@@ -117,7 +117,7 @@ impl MergeOptions {
 }
 
 /// A merge that runs. Waiting for it needs no lock on the writer.
-pub(crate) type Running = FutureResult<Option<SegmentMeta>>;
+pub(crate) type RunningMerge = FutureResult<Option<SegmentMeta>>;
 
 /// What a forced merge merges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Writer {
     pub(crate) fn start_merge(
         &mut self,
         forced: ForcedMerge,
-    ) -> Result<Option<Running>, EngineError> {
+    ) -> Result<Option<RunningMerge>, EngineError> {
         self.flush()?;
         self.guarded(|writer| {
             let mut ids = match forced {

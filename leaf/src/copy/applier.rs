@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::ShardIndex;
-use gleaner_engine::schema::document::Prepared;
+use gleaner_engine::schema::document::PreparedDocument;
 use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -92,7 +92,7 @@ impl Applier {
     pub(crate) fn offer_now(
         &self,
         first: SeqNo,
-        (operations, prepared): (Vec<Operation>, Vec<Option<Prepared>>),
+        (operations, prepared): (Vec<Operation>, Vec<Option<PreparedDocument>>),
         applied: OnApplied,
     ) -> Result<Left, Arc<str>> {
         self.take_in(first, Batch::new(operations, prepared, Some(applied)))?;

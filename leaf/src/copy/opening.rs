@@ -6,12 +6,12 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// What is known of a copy that does not serve yet.
-pub(crate) struct Opening {
+pub(crate) struct OpeningProgress {
     progress: Mutex<Cow<'static, str>>,
     closed: watch::Sender<bool>,
 }
 
-impl Default for Opening {
+impl Default for OpeningProgress {
     fn default() -> Self {
         Self {
             progress: Mutex::new("its log is being replayed".into()),
@@ -20,7 +20,7 @@ impl Default for Opening {
     }
 }
 
-impl Opening {
+impl OpeningProgress {
     /// Says how far it is, for people.
     pub(crate) fn tell(&self, progress: impl Into<Cow<'static, str>>) {
         *self.progress.lock() = progress.into();

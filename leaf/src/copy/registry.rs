@@ -24,7 +24,7 @@ use gleaner_proto::LeafFault;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::copy::opening::Opening;
+use crate::copy::opening::OpeningProgress;
 use crate::copy::shard::Shard;
 use crate::node::{Node, Role};
 use crate::replicate::replica::Replica;
@@ -38,7 +38,7 @@ const NEWS_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) enum CopyState {
     /// Its index is being opened, its log replayed, its files copied or its primary caught up with.
-    Opening(Arc<Opening>),
+    Opening(Arc<OpeningProgress>),
     /// It serves.
     Open(OpenCopy),
     /// It cannot serve; says why.
@@ -250,12 +250,12 @@ impl CopyRegistry {
     pub(crate) fn add(
         &self,
         keys: impl Iterator<Item = ShardKey>,
-    ) -> Vec<(ShardKey, Arc<Opening>)> {
+    ) -> Vec<(ShardKey, Arc<OpeningProgress>)> {
         let mut copies = self.lock();
         let mut added = Vec::new();
         for key in keys {
             copies.entry(key).or_insert_with(|| {
-                let opening = Arc::new(Opening::default());
+                let opening = Arc::new(OpeningProgress::default());
                 added.push((key, Arc::clone(&opening)));
                 CopyState::Opening(opening)
             });
@@ -269,8 +269,8 @@ impl CopyRegistry {
 
     /// Marks a copy as being opened again; returns its state before. `None` when it is being opened
     /// already, or removed.
-    pub(crate) fn begin_opening(&self, key: ShardKey) -> Option<(CopyState, Arc<Opening>)> {
-        let opening = Arc::new(Opening::default());
+    pub(crate) fn begin_opening(&self, key: ShardKey) -> Option<(CopyState, Arc<OpeningProgress>)> {
+        let opening = Arc::new(OpeningProgress::default());
         let before = match self.lock().get_mut(&key)? {
             CopyState::Opening(_) | CopyState::Closing => return None,
             state => std::mem::replace(state, CopyState::Opening(Arc::clone(&opening))),

@@ -38,7 +38,7 @@ const ADVICE: &str = "bring a node with another copy of the shard back, or put b
      folder; else delete the index and load it again";
 
 /// An engine, and where it goes on from.
-type Mended = (ShardIndex, Checkpoint);
+type SoundEngine = (ShardIndex, Checkpoint);
 
 /// What the copy's log holds.
 #[derive(Clone, Copy)]
@@ -72,7 +72,7 @@ impl Leaf {
 
 impl PrimaryOpening {
     /// Opens a primary's engine; damaged files are replaced first, if that can be done.
-    pub(crate) async fn open_sound(&self) -> Result<Mended, String> {
+    pub(crate) async fn open_sound(&self) -> Result<SoundEngine, String> {
         let folders = self.leaf.node.folders(self.key);
         finish(folders.clone()).await?;
         let damage = match self.open_checked().await {
@@ -93,7 +93,7 @@ impl PrimaryOpening {
     }
 
     /// Opens the engine; it must reach to where the log begins.
-    async fn open_checked(&self) -> Result<Mended, Unsound> {
+    async fn open_checked(&self) -> Result<SoundEngine, Unsound> {
         let opened = self
             .leaf
             .opener
@@ -138,7 +138,7 @@ impl PrimaryOpening {
         Ok(Some(LogRange { first, next }))
     }
 
-    async fn heal(&self, folders: &Folders) -> Result<(Mended, &'static str), String> {
+    async fn heal(&self, folders: &Folders) -> Result<(SoundEngine, &'static str), String> {
         let log = self.log_range().await?;
         if log.is_some_and(|log| log.first == SeqNo(0)) {
             let aside = folders.clone();
@@ -169,7 +169,7 @@ impl PrimaryOpening {
         node: &NodeId,
         log: Option<LogRange>,
         folders: &Folders,
-    ) -> Result<Mended, String> {
+    ) -> Result<SoundEngine, String> {
         let log = log.ok_or("this copy's log is empty")?;
         let from = self.leaf.node.peers.replication(node);
         let from = from.ok_or("its leaf is not known here")?;
@@ -205,7 +205,7 @@ impl PrimaryOpening {
     }
 
     /// Indexes the documents again, where what holds them is sound.
-    async fn rebuild_from_documents(&self, folders: &Folders) -> Result<Mended, String> {
+    async fn rebuild_from_documents(&self, folders: &Folders) -> Result<SoundEngine, String> {
         let (from, to) = (folders.copy.clone(), folders.mended.clone());
         let (meta, options) = self
             .leaf
@@ -220,7 +220,7 @@ impl PrimaryOpening {
         self.install(folders).await
     }
 
-    async fn install(&self, folders: &Folders) -> Result<Mended, String> {
+    async fn install(&self, folders: &Folders) -> Result<SoundEngine, String> {
         let installing = folders.clone();
         blocking(move || {
             set_aside(&installing)?;

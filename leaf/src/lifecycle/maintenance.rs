@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::copy::applier::with_causes;
 use crate::copy::apply_threads::ApplyThreads;
-use crate::copy::opening::Opening;
+use crate::copy::opening::OpeningProgress;
 use crate::copy::registry::{CopyRegistry, CopyState, OpenCopy};
 use crate::copy::shard::Shard;
 use crate::lifecycle::healing::Damages;
@@ -157,7 +157,7 @@ impl Leaf {
         self: Arc<Self>,
         key: ShardKey,
         index: Arc<IndexMeta>,
-        opening: Arc<Opening>,
+        opening: Arc<OpeningProgress>,
     ) {
         match self.node.role_in(&index, key.shard) {
             Some(Role::Replica) => self.keep_replica(key, opening).await,
@@ -169,7 +169,7 @@ impl Leaf {
         self: &Arc<Self>,
         key: ShardKey,
         index: Arc<IndexMeta>,
-        opening: Arc<Opening>,
+        opening: Arc<OpeningProgress>,
     ) {
         let opened = async {
             let opening = PrimaryOpening::new(self, key, index, opening)?;

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gleaner_engine::{EngineError, Lacking, StoredDocument, View};
+use gleaner_engine::{EngineError, LackingDocuments, StoredDocument, View};
 use gleaner_model::{FieldPath, IndexName};
 
 use crate::copy::applier::with_causes;
@@ -59,7 +59,7 @@ impl Primary {
             false => 0,
         };
         for segment in 0..num_segments {
-            let Lacking { places, unsure } = self.lacking(&view, segment).await?;
+            let LackingDocuments { places, unsure } = self.lacking(&view, segment).await?;
             mended.unsure.extend(unsure);
             let mut places = &places[..];
             while !places.is_empty() {
@@ -81,7 +81,7 @@ impl Primary {
         Ok(mended)
     }
 
-    async fn lacking(&self, view: &Arc<View>, segment: usize) -> Result<Lacking, String> {
+    async fn lacking(&self, view: &Arc<View>, segment: usize) -> Result<LackingDocuments, String> {
         let (view, shard) = (Arc::clone(view), Arc::clone(&self.shard));
         let lacking = tokio::task::spawn_blocking(move || {
             let goes_on = || !shard.node.is_stopping() && shard.applier.failure().is_none();

@@ -1,4 +1,4 @@
-//! Opening shard copies: the last durable commit, then the log from there.
+//! OpeningProgress shard copies: the last durable commit, then the log from there.
 //!
 //! Does: opens engines, puts open copies together, opens primaries: agreement with other copies, engine, term,
 //! replay. Does not: open replicas ([`crate::replicate::replica`]). Called by: maintenance. Read first:
@@ -21,7 +21,7 @@ use crate::Leaf;
 use crate::copy::applier::{Applier, with_causes};
 use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::lease::{LeaseTerms, Leases};
-use crate::copy::opening::Opening;
+use crate::copy::opening::OpeningProgress;
 use crate::copy::pipeline::Pipeline;
 use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::{CopySchema, analyzers_of};
@@ -176,7 +176,7 @@ impl Opener {
 pub(crate) struct PrimaryOpening {
     pub(crate) leaf: Arc<Leaf>,
     pub(crate) key: ShardKey,
-    pub(crate) opening: Arc<Opening>,
+    pub(crate) opening: Arc<OpeningProgress>,
     pub(crate) index: Arc<IndexMeta>,
     pub(crate) analyzers: Arc<AnalyzerRegistry>,
 }
@@ -190,7 +190,7 @@ impl PrimaryOpening {
         leaf: &Arc<Leaf>,
         key: ShardKey,
         index: Arc<IndexMeta>,
-        opening: Arc<Opening>,
+        opening: Arc<OpeningProgress>,
     ) -> Result<Self, String> {
         Ok(Self {
             leaf: Arc::clone(leaf),

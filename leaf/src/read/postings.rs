@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gleaner_engine::control::{Control, MemoryAccount};
-use gleaner_engine::postings::{Located, PageOf, locate, page};
+use gleaner_engine::postings::{DocumentPlace, PageOf, locate, page};
 use gleaner_engine::{EngineError, View, statistics};
 use gleaner_model::SeqNo;
 use gleaner_proto::LeafFault;
@@ -139,8 +139,8 @@ fn in_view(
     sets: &[LocateSet],
     control: &Control,
 ) -> Result<LocateAnswer, EngineError> {
-    let as_answered = |located: Located| {
-        let Located { seq_no, place, tie } = located;
+    let as_answered = |located: DocumentPlace| {
+        let DocumentPlace { seq_no, place, tie } = located;
         LocatedDocument { seq_no, place, tie }
     };
     let mut answered = Vec::with_capacity(sets.len());

@@ -88,7 +88,7 @@ pub(crate) enum UnknownHistory {
     /// It goes on to follow: it gives up nothing.
     Followed,
     /// It is refused: it would give up what it holds.
-    Refused,
+    RefusedDocuments,
 }
 
 /// What the copies of a shard say of its primary's log.

@@ -34,7 +34,7 @@ use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::ReplicationClient;
 
 use crate::Leaf;
-use crate::copy::opening::Opening;
+use crate::copy::opening::OpeningProgress;
 use crate::copy::pipeline::InFlight;
 use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::shard::Shard;
@@ -131,7 +131,11 @@ enum Next {
 
 impl Leaf {
     /// Makes, opens and keeps the replica of `key` until it is closed or has failed.
-    pub(crate) async fn keep_replica(self: Arc<Self>, key: ShardKey, opening: Arc<Opening>) {
+    pub(crate) async fn keep_replica(
+        self: Arc<Self>,
+        key: ShardKey,
+        opening: Arc<OpeningProgress>,
+    ) {
         let mut keeper = Keeper {
             leaf: self,
             key,
@@ -163,7 +167,7 @@ struct Keeper {
     leaf: Arc<Leaf>,
     key: ShardKey,
     /// What its slot says while it does not serve.
-    opening: Arc<Opening>,
+    opening: Arc<OpeningProgress>,
     /// When it began to be looked after.
     since: Instant,
     /// Whose copy it is made from; `None`: the primary's.

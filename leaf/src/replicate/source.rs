@@ -69,7 +69,7 @@ impl ReplicationClient for Leaf {
         };
         let shard = source.shard();
         if let (Some(held), OpenCopy::Primary(_)) = (&call.held, &source) {
-            let unknown = UnknownHistory::Refused;
+            let unknown = UnknownHistory::RefusedDocuments;
             self.check_follower(shard, &call.follower, held, unknown)
                 .await?;
         }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use gleaner_engine::schema::document::Prepared;
+use gleaner_engine::schema::document::PreparedDocument;
 use gleaner_log::{Append, LogError, ProducerSequence, Ticket};
 use gleaner_model::{Operation, SeqNo};
 use gleaner_proto::LeafFault;
@@ -46,7 +46,7 @@ pub(super) struct Batch {
     pub(super) first: SeqNo,
     pub(super) operations: Vec<Operation>,
     /// What was prepared of their documents, at their places; may be shorter.
-    pub(super) prepared: Vec<Option<Prepared>>,
+    pub(super) prepared: Vec<Option<PreparedDocument>>,
     /// Told once whether they are applied.
     pub(super) applied: OnApplied,
     /// Answered when applied, however small.

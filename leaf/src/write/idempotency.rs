@@ -19,7 +19,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::copy::shard::Shard;
 use crate::fault::log_fault;
 use crate::write::{Primary, WriteOrder, stopped};
-use again::{Batch, Recorded};
+use again::{Batch, BatchRecords};
 pub(crate) use answers::RequestAnswers;
 
 /// Largest page read from the log at once, in bytes.
@@ -73,9 +73,9 @@ impl Primary {
     }
 
     /// Returns what the log still holds of a batch; `None` when that is not all of it.
-    async fn recorded(&self, appended: Appended) -> Result<Option<Recorded>, LogError> {
+    async fn recorded(&self, appended: Appended) -> Result<Option<BatchRecords>, LogError> {
         let shard = &self.shard;
-        let mut recorded = Recorded::new();
+        let mut recorded = BatchRecords::new();
         let mut from = appended.first;
         while from <= appended.last {
             let page = shard.log().read(shard.key, from, PAGE_BYTES).await?;

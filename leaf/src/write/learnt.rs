@@ -11,7 +11,7 @@ use crate::write::versions::Content;
 pub(crate) type UnmappedDocument = (DocumentId, bytes::Bytes);
 
 /// Documents whose new fields the mapping could not take, with the fault.
-pub(crate) type Refused = HashMap<UnmappedDocument, WriteFault>;
+pub(crate) type RefusedDocuments = HashMap<UnmappedDocument, WriteFault>;
 
 type Outcome = Result<WriteOutcome, WriteFault>;
 
@@ -42,8 +42,8 @@ impl UnmappedDocuments {
 
 /// What was found out for a request between its plans.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Learnt {
-    pub(crate) refused: Refused,
+pub(crate) struct PlanContext {
+    pub(crate) refused: RefusedDocuments,
     /// Items that the mapping refused before the call, by place.
     refused_items: BTreeMap<usize, WriteFault>,
     /// Items that are answered.
@@ -54,7 +54,7 @@ pub(crate) struct Learnt {
     pub(crate) returned_bytes: usize,
 }
 
-impl Learnt {
+impl PlanContext {
     /// Returns what is known at the beginning: which items were refused before.
     pub(super) fn of(refused: &[RefusedItem]) -> Self {
         let refused = refused.iter();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use gleaner_engine::schema::document::{DocumentBuilder, DocumentParser, Prepared, Read};
+use gleaner_engine::schema::document::{DocumentBuilder, DocumentParser, PreparedDocument, Read};
 use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
@@ -14,8 +14,8 @@ use crate::copy::shard::Shard;
 use crate::write::WriteOrder;
 use crate::write::condition::{KnownDocument, next_version, refusal};
 use crate::write::fields::document_fault;
-use crate::write::learnt::{Learnt, UnmappedDocuments};
-use crate::write::update::{self, Merged};
+use crate::write::learnt::{PlanContext, UnmappedDocuments};
+use crate::write::update::{self, MergeResult};
 use crate::write::versions::{Content, Latest, Written};
 
 /// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     /// Operations in order, the first at the `next` of the order.
     pub(crate) operations: Vec<Operation>,
     /// What was prepared of their documents, at their places; may be shorter.
-    pub(crate) prepared: Vec<Option<Prepared>>,
+    pub(crate) prepared: Vec<Option<PreparedDocument>>,
     /// One per item.
     pub(crate) outcomes: Vec<Result<WriteOutcome, WriteFault>>,
     /// Latest write per document, for the version map.
@@ -61,7 +61,7 @@ pub(super) struct PlanBatch<'a> {
     pub(super) items: &'a [WriteItem],
     /// Bytes of documents after which the batch ends.
     pub(super) limit: usize,
-    pub(super) learnt: &'a Learnt,
+    pub(super) learnt: &'a PlanContext,
     /// With a builder, documents are prepared to be applied, which takes twice their bytes until they are.
     pub(super) builder: Option<&'a DocumentBuilder>,
     pub(super) now_ms: i64,
@@ -127,7 +127,7 @@ pub(super) fn plan(
 fn left_to_log(
     order: &WriteOrder,
     items: &[WriteItem],
-    learnt: &Learnt,
+    learnt: &PlanContext,
 ) -> Option<(usize, Vec<SeqNo>)> {
     let missing = |(at, item): (usize, &WriteItem)| {
         let WriteAction::Update(_) = item.action else {
@@ -150,7 +150,7 @@ struct Planner<'a> {
     parser: &'a DocumentParser,
     batch: &'a PlanBatch<'a>,
     /// The document that was checked last.
-    ready: Option<Prepared>,
+    ready: Option<PreparedDocument>,
     plan: Plan,
     /// Bytes of the documents planned.
     bytes: usize,
@@ -358,8 +358,8 @@ impl Planner<'_> {
             Ok(merged) => merged,
             Err(fault) => return Ok(Err(fault)),
         };
-        let unchanged = live.filter(|_| matches!(merged, Merged::Noop(_)));
-        let (Merged::Noop(source) | Merged::Changed(source)) = merged;
+        let unchanged = live.filter(|_| matches!(merged, MergeResult::Noop(_)));
+        let (MergeResult::Noop(source) | MergeResult::Changed(source)) = merged;
         // First of all: what is not known to be a document is not looked into.
         if unchanged.is_none()
             && let Err(fault) = self.check(item, &source)

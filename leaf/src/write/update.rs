@@ -21,7 +21,7 @@ const RETURNED_BYTES: usize = gleaner_proto::MAX_MESSAGE_BYTES / 2;
 
 /// What an update makes of a document.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Merged {
+pub(crate) enum MergeResult {
     /// The same document: nothing is written.
     Noop(Bytes),
     /// A new document.
@@ -33,24 +33,24 @@ pub(crate) fn merge(
     update: &Update,
     current: Option<&Content>,
     id: &DocumentId,
-) -> Result<Merged, WriteFault> {
+) -> Result<MergeResult, WriteFault> {
     let Some(current) = current else {
         let missing = || WriteFault::DocumentMissing { id: id.clone() };
         let whole = when_missing(update).ok_or_else(missing)?;
-        return Ok(Merged::Changed(whole.clone()));
+        return Ok(MergeResult::Changed(whole.clone()));
     };
     let Some(doc) = &update.doc else {
-        return Ok(Merged::Noop(current.source.clone()));
+        return Ok(MergeResult::Noop(current.source.clone()));
     };
     let mut document = object(&current.source)?;
     let has_changed = document
         .merge(object(doc)?)
         .map_err(|error| malformed(&error))?;
     if !has_changed && update.detect_noop {
-        return Ok(Merged::Noop(current.source.clone()));
+        return Ok(MergeResult::Noop(current.source.clone()));
     }
     let bytes = serde_json::to_vec(&document).map_err(|error| malformed(&error))?;
-    Ok(Merged::Changed(bytes.into()))
+    Ok(MergeResult::Changed(bytes.into()))
 }
 
 /// Returns the document that an update makes when there is none.
@@ -115,7 +115,7 @@ enum Member<'a> {
     /// As it is written.
     Text(&'a RawValue),
     /// An object that something was merged into.
-    Merged(Object<'a>),
+    MergeResult(Object<'a>),
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
@@ -153,7 +153,7 @@ impl<'a> Member<'a> {
             let mut merged: Object<'a> = serde_json::from_str(old.get())?;
             let has_changed = merged.merge(serde_json::from_str(text.get())?)?;
             if has_changed {
-                *self = Self::Merged(merged);
+                *self = Self::MergeResult(merged);
             }
             return Ok(has_changed);
         }
@@ -244,7 +244,7 @@ mod tests {
             &id(),
         );
         let expected = Bytes::from_static(br#"{"a":{"b":1,"c":[3]},"d":1,"e":null}"#);
-        assert_eq!(merged, Ok(Merged::Changed(expected)));
+        assert_eq!(merged, Ok(MergeResult::Changed(expected)));
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         let same = change(r#"{"a":1}"#);
         assert_eq!(
             merge(&same, Some(&current), &id()),
-            Ok(Merged::Noop(current.source.clone()))
+            Ok(MergeResult::Noop(current.source.clone()))
         );
         let forced = Update {
             detect_noop: false,
@@ -261,14 +261,14 @@ mod tests {
         };
         assert!(matches!(
             merge(&forced, Some(&current), &id()),
-            Ok(Merged::Changed(_))
+            Ok(MergeResult::Changed(_))
         ));
     }
 
     fn merged(source: &'static str, doc: &'static str) -> Option<String> {
         match merge(&change(doc), Some(&content(source)), &id()).expect("merged") {
-            Merged::Noop(_) => None,
-            Merged::Changed(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            MergeResult::Noop(_) => None,
+            MergeResult::Changed(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
 
@@ -324,7 +324,7 @@ mod tests {
         };
         assert!(matches!(
             merge(&upsert, None, &id()),
-            Ok(Merged::Changed(_))
+            Ok(MergeResult::Changed(_))
         ));
     }
 }

@@ -27,7 +27,7 @@ const DAMAGED: &str = "damaged-";
 
 /// What became of the journals of an earlier run.
 #[derive(Debug, Default)]
-pub(crate) struct Replayed {
+pub(crate) struct JournalReplay {
     /// Bytes written to segments.
     pub(crate) num_bytes: u64,
     /// Shards whose bytes could not be written: they must not be opened, and the journals stay.
@@ -40,7 +40,7 @@ pub(crate) struct Replayed {
 ///
 /// # Errors
 /// [`LogError::UnsupportedVersion`], and those of the disk that are not of one shard. The journals stay then.
-pub(crate) fn replay(files: &dyn Files, dir: &Path) -> Result<Replayed, LogError> {
+pub(crate) fn replay(files: &dyn Files, dir: &Path) -> Result<JournalReplay, LogError> {
     let listed = files.list(dir);
     let listed = listed.map_err(|error| LogError::io("list", dir, error))?;
     let is_journal = |entry: &crate::files::Entry| !entry.is_dir && entry.name.starts_with(NAME);
@@ -49,7 +49,7 @@ pub(crate) fn replay(files: &dyn Files, dir: &Path) -> Result<Replayed, LogError
         files,
         dir,
         open: BTreeMap::new(),
-        replayed: Replayed::default(),
+        replayed: JournalReplay::default(),
     };
     let mut damaged = Vec::new();
     for name in &names {
@@ -84,7 +84,7 @@ struct Segments<'a> {
     dir: &'a Path,
     /// `None` for those that are not there any more.
     open: BTreeMap<PathBuf, Option<Open>>,
-    replayed: Replayed,
+    replayed: JournalReplay,
 }
 
 /// A segment that is written to, and whose it is.
@@ -137,7 +137,7 @@ impl Segments<'_> {
     }
 
     /// Makes what was written durable.
-    fn sync(mut self) -> Replayed {
+    fn sync(mut self) -> JournalReplay {
         for (path, file) in self.open {
             if let Some((shard, file)) = file
                 && let Err(error) = file.sync()

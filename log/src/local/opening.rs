@@ -8,7 +8,7 @@ use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
 
 use super::lane_of;
 use crate::error::LogError;
-use crate::journal::Replayed;
+use crate::journal::JournalReplay;
 use crate::lane::{REMOVED, UNFINISHED};
 use crate::options::LogOptions;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
@@ -16,7 +16,7 @@ use crate::view::ShardView;
 use crate::writer::ShardWriter;
 
 /// Folders opened so far.
-pub(super) struct Opened<'a> {
+pub(super) struct OpenFolders<'a> {
     root: &'a Path,
     options: &'a LogOptions,
     /// By commit thread.
@@ -27,12 +27,12 @@ pub(super) struct Opened<'a> {
     pub(super) report: OpenReport,
 }
 
-impl<'a> Opened<'a> {
+impl<'a> OpenFolders<'a> {
     /// Opens all shards, behind what journals held.
     pub(super) fn all(
         root: &'a Path,
         options: &'a LogOptions,
-        replayed: Replayed,
+        replayed: JournalReplay,
     ) -> Result<Self, LogError> {
         tell_replay(&replayed);
         let num_lanes = options.num_lanes.max(1);
@@ -128,7 +128,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn tell_replay(replayed: &Replayed) {
+fn tell_replay(replayed: &JournalReplay) {
     if replayed.num_bytes > 0 {
         let bytes = replayed.num_bytes;
         tracing::info!(

@@ -13,9 +13,9 @@ use crate::format::SegmentHeader;
 use crate::lane::UNFINISHED;
 use crate::ledger::Ledger;
 use crate::options::LogOptions;
-use crate::recovery::{Recovered, open_shard};
+use crate::recovery::{RecoveredFolder, open_shard};
 use crate::segment;
-use crate::shard_log::Beginning;
+use crate::shard_log::LogStart;
 use crate::state_file::{State, StateFile};
 use crate::view::ShardView;
 
@@ -32,7 +32,7 @@ impl ShardWriter {
             .and_then(|()| create_durable_dir(files, &dir))
             .and_then(|()| StateFile::create(files, &dir, shard, State::default()))
             .map_err(|error| refused("create", &dir, shard, error))?;
-        let recovered = Recovered {
+        let recovered = RecoveredFolder {
             ledger: Ledger::new(0, PrimaryTerm(0), 0, options.limits()),
             state,
             segments: Vec::new(),
@@ -47,7 +47,7 @@ impl ShardWriter {
     pub(crate) fn begin(
         root: &Path,
         shard: ShardKey,
-        begin: Beginning,
+        begin: LogStart,
         options: &LogOptions,
     ) -> Result<(Self, Arc<ShardView>), LogError> {
         let dir = shard_dir(root, shard);
@@ -67,7 +67,7 @@ impl ShardWriter {
 }
 
 /// Fills the folder of a shard whose log begins at `begin`: an empty segment and the state file.
-fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: Beginning) -> io::Result<()> {
+fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: LogStart) -> io::Result<()> {
     match files.remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

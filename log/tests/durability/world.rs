@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_log::files::SimulatedFiles;
 use gleaner_log::{
-    Append, Beginning, LocalLog, LogError, LogOptions, OpenReport, ProducerSequence, Record,
+    Append, LocalLog, LogError, LogOptions, LogStart, OpenReport, ProducerSequence, Record,
     ShardLog,
 };
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
@@ -36,8 +36,8 @@ pub(crate) fn open(options: LogOptions) -> (LocalLog, OpenReport) {
     LocalLog::open(Path::new(ROOT), options).expect("the folder can be used")
 }
 
-pub(crate) fn beginning(at: u64) -> Beginning {
-    Beginning {
+pub(crate) fn beginning(at: u64) -> LogStart {
+    LogStart {
         at: SeqNo(at),
         chain: 0,
     }

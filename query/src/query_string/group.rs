@@ -78,7 +78,7 @@ enum Occur {
 
 /// The clauses of a `bool`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined<T> {
+pub struct BoolClauses<T> {
     /// Must match.
     pub must: Vec<T>,
     /// May match.
@@ -87,7 +87,7 @@ pub struct Joined<T> {
     pub must_not: Vec<T>,
 }
 
-impl<T> Joined<T> {
+impl<T> BoolClauses<T> {
     fn of(clauses: Vec<(Occur, T)>) -> Self {
         let mut joined = Self {
             must: Vec::new(),
@@ -115,7 +115,7 @@ pub enum Shape<T> {
     /// The only clause that says anything.
     Single(T),
     /// Clauses of a `bool`.
-    Joined(Joined<T>),
+    BoolClauses(BoolClauses<T>),
 }
 
 /// How clauses are made while a group is joined.
@@ -124,13 +124,13 @@ pub struct Build<T> {
     /// Returns what matches everything.
     pub all: fn() -> T,
     /// Returns clauses as one.
-    pub joined: fn(Joined<T>) -> T,
+    pub joined: fn(BoolClauses<T>) -> T,
 }
 
 impl<T> Build<T> {
     /// Returns everything without `clause`.
-    fn without(&self, clause: T) -> Joined<T> {
-        Joined::of(vec![
+    fn without(&self, clause: T) -> BoolClauses<T> {
+        BoolClauses::of(vec![
             (Occur::Should, (self.all)()),
             (Occur::MustNot, clause),
         ])
@@ -139,7 +139,7 @@ impl<T> Build<T> {
     fn single(&self, shape: Shape<T>) -> T {
         match shape {
             Shape::Single(clause) => clause,
-            Shape::Joined(joined) => (self.joined)(joined),
+            Shape::BoolClauses(joined) => (self.joined)(joined),
         }
     }
 }
@@ -199,7 +199,7 @@ impl Group {
         }
         match clauses.is_empty() {
             true => None,
-            false => Some(Shape::Joined(Joined::of(clauses))),
+            false => Some(Shape::BoolClauses(BoolClauses::of(clauses))),
         }
     }
 
@@ -230,7 +230,7 @@ impl Group {
         for (member, mut terms) in self.members.iter().zip(said) {
             let Some(clause) = terms.pop() else { continue };
             let branch = match member.modifier {
-                Modifier::Not => Shape::Joined(build.without(clause)),
+                Modifier::Not => Shape::BoolClauses(build.without(clause)),
                 Modifier::None | Modifier::Required => Shape::Single(clause),
             };
             let Some(before) = top.take() else {
@@ -244,12 +244,12 @@ impl Group {
                 Conjunction::None => Occur::Should,
             };
             let mut joined = match before {
-                Shape::Joined(joined) if previous == Some(occur) => joined,
+                Shape::BoolClauses(joined) if previous == Some(occur) => joined,
                 // Another operator than before: what stands so far is its first clause.
-                other => Joined::of(vec![(occur, build.single(other))]),
+                other => BoolClauses::of(vec![(occur, build.single(other))]),
             };
             joined.push(occur, build.single(branch));
-            top = Some(Shape::Joined(joined));
+            top = Some(Shape::BoolClauses(joined));
             previous = Some(occur);
         }
         top

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    Build, Joined, Shape, UriOptions, escape, expand, parse, parse_simple, parse_uri_query,
+    BoolClauses, Build, Shape, UriOptions, escape, expand, parse, parse_simple, parse_uri_query,
 };
 use crate::dsl::{Fuzziness, MinimumShouldMatch, Operator, Query, QueryStringQuery};
 use crate::limits::Limits;
@@ -77,7 +77,7 @@ fn show(query: &Query) -> String {
             };
             let text = match group.join(said, &build).expect("text") {
                 Shape::Single(text) => text,
-                Shape::Joined(joined) => show_joined(joined),
+                Shape::BoolClauses(joined) => show_joined(joined),
             };
             (text, group.boost)
         }
@@ -90,7 +90,7 @@ fn show(query: &Query) -> String {
     }
 }
 
-fn show_joined(joined: Joined<String>) -> String {
+fn show_joined(joined: BoolClauses<String>) -> String {
     let mut parts: Vec<String> = joined.must.iter().map(|q| format!("+{q}")).collect();
     parts.extend(joined.should);
     parts.extend(joined.must_not.iter().map(|q| format!("-{q}")));

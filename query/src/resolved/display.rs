@@ -20,7 +20,7 @@ impl Display for Clause {
             Self::Term { field, term } => write!(f, "{field}:{term}"),
             Self::Synonyms { field, terms } => {
                 let terms = terms.iter().map(|term| format!("{field}:{term}"));
-                write!(f, "Synonym({})", Joined(terms.collect(), " "))
+                write!(f, "Synonym({})", Separated(terms.collect(), " "))
             }
             Self::Blended { field, terms } => blended(f, field, terms),
             Self::Exact { field, value } => match value {
@@ -28,7 +28,7 @@ impl Display for Clause {
                 number => write!(f, "{field}:[{number} TO {number}]"),
             },
             Self::AnyOf { field, values } => {
-                write!(f, "{field}:({})", Joined(values.iter().collect(), " "))
+                write!(f, "{field}:({})", Separated(values.iter().collect(), " "))
             }
             Self::Phrase {
                 field,
@@ -44,9 +44,9 @@ impl Display for Clause {
                 let fields = fields
                     .iter()
                     .map(|field| format!("FieldExistsQuery [field={field}]"));
-                write!(f, "{}", Joined(fields.collect(), " "))
+                write!(f, "{}", Separated(fields.collect(), " "))
             }
-            Self::Ids { ids } => write!(f, "_id:({})", Joined(ids.iter().collect(), " ")),
+            Self::Ids { ids } => write!(f, "_id:({})", Separated(ids.iter().collect(), " ")),
             Self::Slice { id, max } => write!(f, "SliceQuery [id={id}, max={max}]"),
             Self::Pattern { field, pattern } => write!(f, "{field}:{pattern}"),
             Self::Bool { .. } => self.combined(f),
@@ -55,7 +55,7 @@ impl Display for Clause {
                 tie_breaker,
             } => {
                 let clauses = clauses.iter().map(Operand).collect();
-                write!(f, "({})", Joined(clauses, " | "))?;
+                write!(f, "({})", Separated(clauses, " | "))?;
                 factor(f, '~', *tie_breaker, 0.0)
             }
             Self::Constant(clause) => write!(f, "ConstantScore({clause})"),
@@ -100,7 +100,7 @@ impl Clause {
                 .iter()
                 .map(move |clause| format!("{sign}{}", Operand(clause)))
         });
-        let clauses = Joined(clauses.collect(), " ");
+        let clauses = Separated(clauses.collect(), " ");
         if is_counted {
             write!(f, "({clauses})~{minimum_should_match}")
         } else {
@@ -179,9 +179,9 @@ impl Display for Scalar {
 }
 
 /// Items with a separator between them.
-struct Joined<T>(Vec<T>, &'static str);
+struct Separated<T>(Vec<T>, &'static str);
 
-impl<T: Display> Display for Joined<T> {
+impl<T: Display> Display for Separated<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(items, separator) = self;
         for (at, item) in items.iter().enumerate() {

@@ -22,7 +22,7 @@ use gleaner_query::resolved::{Clause, FieldStatistics};
 use super::asking;
 use super::cache::Key;
 use super::paging::{Counters, Paging, TermAnswer};
-use super::wanted::{Wanted, WantedTerm};
+use super::wanted::{TermDemand, WantedTerm};
 use crate::by_term::TermScatter;
 use crate::health::Phase;
 use crate::plan::{IndexPlan, PlannedShard};
@@ -181,7 +181,7 @@ impl TermScatter {
     pub(super) async fn term_lists(
         &self,
         plans: &[IndexPlan],
-        (wanted, may_guess): (&Wanted, bool),
+        (wanted, may_guess): (&TermDemand, bool),
         paging: &Paging,
         trip: &mut Trip,
     ) -> Vec<Vec<Result<ShardLists, ShardFailure>>> {
@@ -217,7 +217,13 @@ impl TermScatter {
 
     /// Takes what was asked for before: in the first round of what the shard showed a moment ago, then
     /// of the newest that it has shown in this search.
-    fn remember(&self, open: &mut [Open<'_>], wanted: &Wanted, round: u32, counters: &Counters) {
+    fn remember(
+        &self,
+        open: &mut [Open<'_>],
+        wanted: &TermDemand,
+        round: u32,
+        counters: &Counters,
+    ) {
         for open in open.iter_mut().filter(|open| !open.is_settled()) {
             let shard = open.asked.shard;
             let generation = match round {
@@ -247,7 +253,7 @@ impl TermScatter {
 
     async fn ask_round(
         &self,
-        (plans, open, wanted): (&[IndexPlan], &mut [Open<'_>], &Wanted),
+        (plans, open, wanted): (&[IndexPlan], &mut [Open<'_>], &TermDemand),
         asks: Vec<Ask>,
         paging: &Paging,
         trip: &mut Trip,
@@ -322,7 +328,7 @@ fn key(open: &Open<'_>, generation: Generation, term: &WantedTerm) -> Key {
 }
 
 /// Returns what to ask in `round`: term by term, of the shards that lack it.
-fn asks(open: &[Open<'_>], wanted: &Wanted, round: u32) -> Vec<Ask> {
+fn asks(open: &[Open<'_>], wanted: &TermDemand, round: u32) -> Vec<Ask> {
     let mut asks = Vec::new();
     for (plan, terms) in wanted.of_plans.iter().enumerate() {
         for term in 0..terms.terms.len() {

@@ -46,7 +46,7 @@ pub(super) struct ShardToRank {
 
 /// What came out.
 #[derive(Debug)]
-pub(super) struct Ranked {
+pub(super) struct RankOutcome {
     /// Matches of each shard; a shard that was not counted for lack of time or memory is an error.
     pub(super) totals: Vec<Result<u64, EngineError>>,
     pub(super) chosen: BestHits,
@@ -64,7 +64,7 @@ impl RankJob {
         self,
         deadline: tokio::time::Instant,
         workers: &Workers,
-    ) -> Result<Option<Ranked>, RootError> {
+    ) -> Result<Option<RankOutcome>, RootError> {
         if self.num_postings() < INLINE_POSTINGS {
             let control = Control::until(deadline.into_std());
             return Ok(Some(self.rank(&control)));
@@ -79,7 +79,7 @@ impl RankJob {
         lists.map(|list| list.list.documents.len()).sum()
     }
 
-    fn rank(&self, control: &Control) -> Ranked {
+    fn rank(&self, control: &Control) -> RankOutcome {
         let weights = |query: &QueryToRank| {
             TermWeights::new(Arc::clone(&self.statistics), &query.similarities)
         };
@@ -89,7 +89,7 @@ impl RankJob {
         for at in 0..self.shards.len() {
             totals.push(self.rank_shard(at, &weights, control, &mut best));
         }
-        Ranked {
+        RankOutcome {
             totals,
             chosen: best.finish(),
         }

@@ -12,7 +12,7 @@ use gleaner_query::dsl::parse_query;
 use gleaner_query::search::parse_search;
 use serde_json::Value;
 
-use crate::plan::{IndexPlan, PlannedShard, Resolved, Target};
+use crate::plan::{IndexPlan, PlannedShard, ResolvedQueries, Target};
 use crate::resolve::{Expansions, Resolver};
 use crate::search::SearchOptions;
 use crate::testing::{NOW_MS, index, limits};
@@ -40,9 +40,9 @@ pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
         alias_filters: Vec::new(),
         alias_filter_texts: Vec::new(),
         boost: 1.0,
-        resolved: Resolved {
+        resolved: ResolvedQueries {
             query,
-            ..Resolved::default()
+            ..ResolvedQueries::default()
         },
         has_patterns: false,
         lost: Vec::new(),

@@ -49,7 +49,7 @@ impl WantedTerms {
 
 /// What a search needs.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct TermDemand {
     /// Per plan.
     pub(super) of_plans: Vec<WantedTerms>,
     /// Terms whose numbers scores are made of, over all indices; none where nothing is scored.
@@ -60,8 +60,8 @@ pub(super) struct Wanted {
 ///
 /// A term that one index scores is counted in all, as a scatter by shards counts it: where the others
 /// do not look for it themselves, their lists are asked for only to be counted.
-pub(super) fn wanted(plans: &[IndexPlan], is_scored: bool) -> Result<Wanted, QueryError> {
-    let mut wanted = Wanted::default();
+pub(super) fn wanted(plans: &[IndexPlan], is_scored: bool) -> Result<TermDemand, QueryError> {
+    let mut wanted = TermDemand::default();
     for plan in plans {
         let mut terms = WantedTerms::default();
         collect(plan, &plan.resolved.query, is_scored, &mut terms);
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::by_term::tests::planned;
 
-    fn clause(query: &serde_json::Value) -> (IndexPlan, Wanted) {
+    fn clause(query: &serde_json::Value) -> (IndexPlan, TermDemand) {
         let mapping = json!({"properties": {
             "text": {"type": "text"}, "tag": {"type": "keyword"}, "n": {"type": "long"}
         }});

@@ -10,7 +10,7 @@ use gleaner_query::source::{ShownSource, kept_source};
 use serde_json::Value;
 
 use crate::RootError;
-use crate::merge::Ranked;
+use crate::merge::RankedHit;
 use crate::plan::IndexPlan;
 use crate::search::{CommonRequest, Tie};
 
@@ -52,7 +52,7 @@ impl<'a> Joiner<'a> {
     /// Joins a ranked hit with its content, of which `source` is shown.
     pub(super) fn joined(
         &self,
-        ranked: &Ranked,
+        ranked: &RankedHit,
         mut content: FetchedHit,
         source: Option<Bytes>,
     ) -> Hit {
@@ -74,7 +74,7 @@ impl<'a> Joiner<'a> {
     /// that documents with equal keys are neither repeated nor skipped. There is none where the keys
     /// tell any two documents apart: those of one index by `_doc`, and by `_shard_doc` unless they are
     /// routed, when there may be several of one id.
-    fn sort_values(&self, ranked: &Ranked, is_routed: bool) -> Vec<Value> {
+    fn sort_values(&self, ranked: &RankedHit, is_routed: bool) -> Vec<Value> {
         let sort = &self.asked.request.sort;
         let mut values = all_shown(&ranked.hit.keys, &self.formats[ranked.plan]);
         let is_alone = self.plans.len() == 1;

@@ -7,7 +7,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, FetchWhat, ShardView};
 use gleaner_query::answer::FetchedHit;
 
-use crate::merge::Ranked;
+use crate::merge::RankedHit;
 use crate::plan::PlannedShard;
 use crate::scatter::LeafCall;
 
@@ -17,7 +17,7 @@ pub(super) struct ShardWinners<'a> {
     pub(super) shard: &'a PlannedShard,
     /// Their positions among all winners.
     pub(super) positions: Vec<usize>,
-    pub(super) ranked: Vec<&'a Ranked>,
+    pub(super) ranked: Vec<&'a RankedHit>,
 }
 
 impl ShardWinners<'_> {

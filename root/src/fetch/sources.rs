@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::hit::Joiner;
 use crate::RootError;
-use crate::merge::Ranked;
+use crate::merge::RankedHit;
 use crate::search::Searcher;
 
 /// Steps of filtering that are done where the search is: some 0.3 ms.
 const INLINE_STEPS: usize = 128 << 10;
 
 /// What is shown of one document.
-type Shown = Result<Option<Bytes>, SourceFault>;
+type ShownDocument = Result<Option<Bytes>, SourceFault>;
 
 /// Documents to filter, with what shows them.
 type Documents = Vec<(Arc<ShownSource>, Bytes)>;
@@ -28,12 +28,12 @@ impl Searcher {
     pub(super) async fn shown_sources(
         &self,
         joiner: &Joiner<'_>,
-        (winners, contents): (&[Ranked], &[Option<FetchedHit>]),
+        (winners, contents): (&[RankedHit], &[Option<FetchedHit>]),
         by: Instant,
-    ) -> Result<Vec<Shown>, RootError> {
+    ) -> Result<Vec<ShownDocument>, RootError> {
         let both = winners.iter().zip(contents);
         if joiner.shown.iter().all(|shown| shown.is_free()) {
-            let one = |(ranked, content): (&Ranked, &Option<FetchedHit>)| match content {
+            let one = |(ranked, content): (&RankedHit, &Option<FetchedHit>)| match content {
                 Some(content) => joiner.shown[ranked.plan].of(&content.source, &|| true),
                 None => Ok(None),
             };
@@ -59,7 +59,7 @@ impl Searcher {
     }
 }
 
-fn show(documents: &Documents, keep_on: &dyn Fn() -> bool) -> Vec<Shown> {
+fn show(documents: &Documents, keep_on: &dyn Fn() -> bool) -> Vec<ShownDocument> {
     let one = |(shown, source): &(Arc<ShownSource>, Bytes)| match keep_on() {
         true => shown.of(source, keep_on),
         false => Err(SourceFault::CalledOff),

@@ -32,7 +32,7 @@ struct Group {
 }
 
 /// A result and its place in the request.
-type Placed = (usize, IngestResult);
+type PlacedResult = (usize, IngestResult);
 
 impl Ingester {
     /// Writes groups of items, all at the same time.
@@ -40,7 +40,7 @@ impl Ingester {
         &self,
         groups: BTreeMap<ShardKey, Vec<RoutedWrite>>,
         (options, parts): (&IngestOptions, &Parts),
-    ) -> Vec<Placed> {
+    ) -> Vec<PlacedResult> {
         let mut groups = grouped(groups, parts);
         let mut sending = groups.iter_mut().map(|group| {
             let items = match group.asks_fields {
@@ -124,7 +124,7 @@ impl Ingester {
     }
 
     /// Words what the primary of a group answered.
-    async fn answer(&self, group: &Group, written: Written) -> Vec<Placed> {
+    async fn answer(&self, group: &Group, written: Written) -> Vec<PlacedResult> {
         let Group {
             shard,
             index,

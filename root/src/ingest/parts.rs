@@ -82,12 +82,12 @@ impl Parts {
 
 /// What became of the refreshes that a request asked for.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub struct RefreshOutcomes {
     refresh: RefreshPolicy,
     shards: BTreeMap<ShardKey, Arc<[CopyOutcome]>>,
 }
 
-impl Shown {
+impl RefreshOutcomes {
     /// Tells results what became of their shards.
     pub fn tell(&self, results: &mut [IngestResult]) {
         for result in results {
@@ -128,7 +128,7 @@ impl Ingester {
     }
 
     /// Makes what the parts wrote visible, as the request asks: each shard once.
-    pub async fn show_parts(&self, parts: &Parts) -> Shown {
+    pub async fn show_parts(&self, parts: &Parts) -> RefreshOutcomes {
         let refresh = parts.refresh;
         let written: Vec<(ShardKey, SeqNo)> = {
             let shards = parts.shards.lock();
@@ -162,11 +162,16 @@ impl Ingester {
                 tracing::warn!(%shard, ?node, %fault, "written documents are durable but not visible on a copy yet");
             }
         }
-        Shown { refresh, shards }
+        RefreshOutcomes { refresh, shards }
     }
 
     /// Adds the shards of `results` to what is expected of [`Ingester::show_parts`]: that every copy shows them.
-    pub fn expect_shown(&self, parts: &Parts, results: &[IngestResult], expected: &mut Shown) {
+    pub fn expect_shown(
+        &self,
+        parts: &Parts,
+        results: &[IngestResult],
+        expected: &mut RefreshOutcomes,
+    ) {
         expected.refresh = parts.refresh;
         if parts.refresh == RefreshPolicy::None {
             return;

@@ -22,12 +22,12 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Views pinned for a request: when it fails, or its client goes away, they are let go of in the
 /// background.
-pub(crate) struct Held<'a> {
+pub(crate) struct ContextGuard<'a> {
     contexts: &'a Contexts,
     state: Option<PointInTimeState>,
 }
 
-impl Held<'_> {
+impl ContextGuard<'_> {
     /// Returns what is pinned.
     pub(crate) fn state(&self) -> &PointInTimeState {
         self.state.as_ref().expect("it is taken by `keep` alone")
@@ -39,7 +39,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for ContextGuard<'_> {
     fn drop(&mut self) {
         // Without a runtime the process ends, and the leaves let go of them by themselves.
         if let (Some(state), Ok(runtime)) = (&self.state, Handle::try_current()) {
@@ -92,8 +92,8 @@ impl Contexts {
     }
 
     /// Holds the views of `state` for a request.
-    pub(crate) fn hold(&self, state: PointInTimeState) -> Held<'_> {
-        Held {
+    pub(crate) fn hold(&self, state: PointInTimeState) -> ContextGuard<'_> {
+        ContextGuard {
             contexts: self,
             state: Some(state),
         }

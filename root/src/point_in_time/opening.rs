@@ -21,7 +21,7 @@ use crate::scatter::LeafCall;
 const BEHIND_PATIENCE: Duration = Duration::from_millis(25);
 
 /// What one leaf says of each view that it was asked for.
-type Opened = Vec<Result<PinnedView, LeafFault>>;
+type OpenAnswer = Vec<Result<PinnedView, LeafFault>>;
 
 /// The views opened for one id. Dropping it releases those that are not kept.
 #[derive(Default)]
@@ -33,7 +33,12 @@ impl Openings {
     ///
     /// # Cancel safety
     /// What the leaf opens for a dropped future is released.
-    pub(super) async fn open(&self, call: LeafCall, keep_alive: Duration, holder: u64) -> Opened {
+    pub(super) async fn open(
+        &self,
+        call: LeafCall,
+        keep_alive: Duration,
+        holder: u64,
+    ) -> OpenAnswer {
         let LeafCall {
             located,
             shards,
@@ -69,7 +74,7 @@ impl Openings {
         shards.iter().zip(shown).map(outcome).collect()
     }
 
-    async fn pin(&self, located: LeafHandle, call: OpenViewsCall) -> Opened {
+    async fn pin(&self, located: LeafHandle, call: OpenViewsCall) -> OpenAnswer {
         let client = Arc::clone(&located.client);
         let call = Box::pin(async move { client.open_views(call).await });
         let opening = OpenCall {
@@ -129,11 +134,11 @@ async fn shows(copy: &LeafHandle, asked: ShardView, patience: Duration) -> Resul
 struct OpenCall {
     client: Arc<dyn LeafClient>,
     /// `None` once it is answered.
-    call: Option<Pin<Box<dyn Future<Output = Opened> + Send>>>,
+    call: Option<Pin<Box<dyn Future<Output = OpenAnswer> + Send>>>,
 }
 
 impl OpenCall {
-    async fn answer(mut self) -> Opened {
+    async fn answer(mut self) -> OpenAnswer {
         let Some(call) = &mut self.call else {
             return Vec::new();
         };

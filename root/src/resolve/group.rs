@@ -2,7 +2,7 @@
 
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{MinimumShouldMatch, MultiMatchType, Query};
-use gleaner_query::query_string::{Build, Group, Joined, Member, Shape};
+use gleaner_query::query_string::{BoolClauses, Build, Group, Member, Shape};
 use gleaner_query::resolved::Clause;
 
 use super::fields::search_fields;
@@ -30,7 +30,9 @@ impl Resolver<'_> {
         let clause = match group.join(said, &build) {
             None => unsaid(),
             Some(Shape::Single(clause)) => clause,
-            Some(Shape::Joined(joined)) => bool_of(joined, group.minimum_should_match.as_ref()),
+            Some(Shape::BoolClauses(joined)) => {
+                bool_of(joined, group.minimum_should_match.as_ref())
+            }
         };
         Ok(boosted(clause, group.boost))
     }
@@ -77,7 +79,7 @@ impl Resolver<'_> {
     }
 }
 
-fn bool_of(joined: Joined<Clause>, minimum: Option<&MinimumShouldMatch>) -> Clause {
+fn bool_of(joined: BoolClauses<Clause>, minimum: Option<&MinimumShouldMatch>) -> Clause {
     let optional = joined.should.len() as u32;
     let minimum_should_match = match minimum {
         Some(minimum) => required(minimum, optional),

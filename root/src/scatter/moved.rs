@@ -10,7 +10,7 @@ use gleaner_proto::LeafFault;
 use tokio::time::Instant;
 
 use super::race::Race;
-use super::slot::{Dated, Moved};
+use super::slot::{Dated, MovedShard};
 use crate::health::SILENCE;
 
 impl<A: Dated> Race<'_, A> {
@@ -20,7 +20,7 @@ impl<A: Dated> Race<'_, A> {
         let asked = self.open_on(at).map(|attempt| attempt.started).max();
         let patience = asked.unwrap_or_else(Instant::now) + SILENCE;
         let node = node.clone();
-        self.slots[at].moved.get_or_insert(Moved {
+        self.slots[at].moved.get_or_insert(MovedShard {
             node,
             fault,
             patience,

@@ -82,7 +82,7 @@ pub(super) struct Hedge {
 
 /// What another copy said of a shard: that it shows another moment than the one wanted.
 #[derive(Debug, Clone)]
-pub(super) struct Moved {
+pub(super) struct MovedShard {
     pub(super) node: NodeId,
     pub(super) fault: LeafFault,
     /// Until when those asked before are waited for.
@@ -111,7 +111,7 @@ pub(crate) struct Slot<'a, A> {
     waited_for: Order,
     pub(super) hedge: Option<Hedge>,
     /// A copy that shows another moment than the one that the shard is bound to.
-    pub(super) moved: Option<Moved>,
+    pub(super) moved: Option<MovedShard>,
     pub(super) outcome: Option<Result<Answer<A>, ShardFailure>>,
 }
 

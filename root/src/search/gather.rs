@@ -14,7 +14,7 @@ use super::{CommonRequest, QueryAnswers, Restart, Stop};
 use crate::RootError;
 use crate::aggregations::ReducedAggregations;
 use crate::deadline::Deadline;
-use crate::merge::{HitMerger, Ranked};
+use crate::merge::{HitMerger, RankedHit};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
 use crate::scatter::{Answer, Answers, Trip};
@@ -248,7 +248,7 @@ fn note_success(response: &mut SearchResponse, hits: &ShardHits, request: &Searc
     }
 }
 
-fn position_of(last: &Ranked) -> Position {
+fn position_of(last: &RankedHit) -> Position {
     let hit = &last.hit;
     let keys = if hit.keys.is_empty() {
         vec![SortValue::F64(f64::from(hit.score.unwrap_or(0.0)))]

@@ -7,7 +7,7 @@ use super::rules::{Entry, SynonymMap};
 use crate::token::{Token, TokenKind, TokenList};
 
 /// A synonym's word that waits for its position.
-struct Pending {
+struct PendingWord {
     text: String,
     /// Where the match ended, for a synonym of one word; others take the offsets of their place.
     end: Option<usize>,
@@ -41,7 +41,7 @@ pub(super) fn apply(map: &SynonymMap, list: &TokenList) -> TokenList {
 struct Flat {
     tokens: Vec<Token>,
     /// By distance from the token that is read next.
-    waiting: VecDeque<Vec<Pending>>,
+    waiting: VecDeque<Vec<PendingWord>>,
     /// The position after all that was written.
     next: u32,
     /// The position after all that was read.
@@ -58,7 +58,7 @@ impl Flat {
                 if self.waiting.len() <= at {
                     self.waiting.push_back(Vec::new());
                 }
-                self.waiting[at].push(Pending {
+                self.waiting[at].push(PendingWord {
                     text: text.clone(),
                     end: if is_single { end } else { None },
                     position_length: if is_single && entry.keeps_original {
@@ -101,7 +101,12 @@ impl Flat {
         }
     }
 
-    fn push_waiting(&mut self, waiting: Vec<Pending>, position: u32, (start, end): (usize, usize)) {
+    fn push_waiting(
+        &mut self,
+        waiting: Vec<PendingWord>,
+        position: u32,
+        (start, end): (usize, usize),
+    ) {
         self.tokens.extend(waiting.into_iter().map(|word| Token {
             text: word.text,
             position,

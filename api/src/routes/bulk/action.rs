@@ -125,7 +125,7 @@ fn parse_any(text: &[u8], number: usize, limits: &Limits) -> Result<Action, ApiE
             "expected START_OBJECT but found [{found}]"
         )));
     };
-    Reading {
+    ActionReader {
         number,
         action: Action::of(kind),
         wanted: WriteConditions::default(),
@@ -148,13 +148,13 @@ impl Action {
     }
 }
 
-struct Reading<'a> {
+struct ActionReader<'a> {
     number: usize,
     action: Action,
     wanted: WriteConditions<'a>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ActionReader<'a> {
     fn read(mut self, parameters: &'a serde_json::Map<String, Value>) -> Result<Action, ApiError> {
         for (name, value) in parameters {
             self.parameter(name, value)?;

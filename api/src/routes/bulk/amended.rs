@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 use gleaner_model::{ClusterState, ShardKey};
 use gleaner_proto::write::WriteResult;
-use gleaner_root::ingest::{IngestResult, Shown};
+use gleaner_root::ingest::{IngestResult, RefreshOutcomes};
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -95,7 +95,7 @@ impl Amendment {
     /// did not.
     pub(super) fn new(
         places: Places,
-        (shown, expected): (&Shown, &Shown),
+        (shown, expected): (&RefreshOutcomes, &RefreshOutcomes),
         state: &ClusterState,
         filter: Option<FilterPath>,
     ) -> Option<Self> {

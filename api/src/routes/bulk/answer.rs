@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gleaner_model::ClusterState;
-use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult, Parts, RefreshPolicy, Shown};
+use gleaner_root::ingest::{
+    IngestItem, IngestOptions, IngestResult, Parts, RefreshOutcomes, RefreshPolicy,
+};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -29,7 +31,7 @@ pub(super) struct Run {
     /// What the chunks wrote: shown to searches after the last one.
     parts: Parts,
     /// What is told of that before the last chunk.
-    expected: Shown,
+    expected: RefreshOutcomes,
     /// Where it is told; `None` when nothing is refreshed.
     places: Option<Places>,
     /// What came otherwise.
@@ -49,7 +51,7 @@ impl Run {
         let is_refreshed = options.refresh != RefreshPolicy::None;
         Self {
             parts,
-            expected: Shown::default(),
+            expected: RefreshOutcomes::default(),
             places: is_refreshed.then(|| Places::new(app.bodies.open())),
             amending: None,
             app,

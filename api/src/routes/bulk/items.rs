@@ -49,13 +49,13 @@ impl Items {
             Share::Nothing => {}
             Share::Whole => {
                 self.separate();
-                let written = serde_json::to_writer(&mut self.rendered, &Named { name, body });
+                let written = serde_json::to_writer(&mut self.rendered, &NamedItem { name, body });
                 written.expect("memory takes every byte, and all keys are texts");
             }
             Share::Part => {
                 let filter = self.filter.as_ref();
                 if let Some(left) =
-                    filter.and_then(|filter| filtered(&Named { name, body }, filter))
+                    filter.and_then(|filter| filtered(&NamedItem { name, body }, filter))
                 {
                     self.separate();
                     self.rendered.extend_from_slice(left.as_bytes());
@@ -111,19 +111,19 @@ impl Items {
 pub(super) fn filtered(item: &impl Serialize, filter: &FilterPath) -> Option<String> {
     let name = "items";
     let body = &[item];
-    let whole = serde_json::to_string(&Named { name, body }).ok()?;
+    let whole = serde_json::to_string(&NamedItem { name, body }).ok()?;
     let left = filter.left_of(&whole)?;
     let item = left.strip_prefix(r#"{"items":["#)?.strip_suffix("]}")?;
     Some(item.to_owned())
 }
 
 /// `{"index": {…}}`.
-struct Named<'a, T> {
+struct NamedItem<'a, T> {
     name: &'static str,
     body: &'a T,
 }
 
-impl<T: Serialize> Serialize for Named<'_, T> {
+impl<T: Serialize> Serialize for NamedItem<'_, T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map([(self.name, self.body)])
     }

@@ -22,7 +22,7 @@ use crate::route::Answer;
 use crate::routes::nodes::NumMembers;
 
 pub(in crate::routes) use count::{Health, HealthLevel};
-use wanted::Wanted;
+use wanted::HealthWait;
 
 /// Between two looks while waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn answer(request: Request) -> Answer {
-    let wanted = Wanted::of(&request)?;
+    let wanted = HealthWait::of(&request)?;
     let limit = request
         .parameters
         .time("timeout")?

@@ -28,7 +28,7 @@ pub(crate) struct Identity<'a> {
 
 /// A document whose values were read before it was ordered.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedDocument {
     document: TantivyDocument,
     /// The builder that prepared it.
     by: u64,
@@ -110,7 +110,7 @@ impl DocumentBuilder {
         &self,
         identity: &Identity<'_>,
         source: &[u8],
-        prepared: Option<Prepared>,
+        prepared: Option<PreparedDocument>,
     ) -> TantivyDocument {
         let is_of_all = identity.mapping >= self.newest;
         let prepared = prepared.filter(|prepared| is_of_all && prepared.by == self.number);
@@ -136,8 +136,8 @@ impl DocumentBuilder {
     }
 
     /// Prepares the document that `source` is, of which all values are there.
-    pub(super) fn prepare(&self, found: WalkOutcome<'_>, source: &[u8]) -> Prepared {
-        Prepared {
+    pub(super) fn prepare(&self, found: WalkOutcome<'_>, source: &[u8]) -> PreparedDocument {
+        PreparedDocument {
             document: self.filled(found, source),
             by: self.number,
         }

@@ -14,7 +14,7 @@ use crate::score::bm25::LengthNorms;
 use crate::score::bound::{MOST_TERMS, Scale};
 use crate::score::model::Model;
 use crate::search::columns::{self, Columns};
-use crate::search::shape::{Ranked, Shape};
+use crate::search::shape::{RankedNode, Shape};
 
 /// Which documents match.
 #[derive(Debug)]
@@ -118,22 +118,24 @@ impl<'q> Plan<'q> {
     }
 
     /// Adds the terms of what matches and scores; returns how they are put together.
-    fn add(&mut self, ranked: &Ranked<'q>, model: &Model) -> Result<Kind, EngineError> {
+    fn add(&mut self, ranked: &RankedNode<'q>, model: &Model) -> Result<Kind, EngineError> {
         let (parts, kind) = match ranked {
-            Ranked::Term { .. } | Ranked::Group { .. } => (std::slice::from_ref(ranked), Kind::Any),
-            Ranked::Phrase { .. } => (std::slice::from_ref(ranked), Kind::Phrase),
-            Ranked::Sum {
+            RankedNode::Term { .. } | RankedNode::Group { .. } => {
+                (std::slice::from_ref(ranked), Kind::Any)
+            }
+            RankedNode::Phrase { .. } => (std::slice::from_ref(ranked), Kind::Phrase),
+            RankedNode::Sum {
                 must,
                 should,
                 minimum: 0,
-            } if should.is_empty() && must.iter().all(Ranked::is_term) => {
+            } if should.is_empty() && must.iter().all(RankedNode::is_term) => {
                 (must.as_slice(), Kind::All)
             }
-            Ranked::Sum {
+            RankedNode::Sum {
                 must,
                 should,
                 minimum: 1,
-            } if must.is_empty() && should.iter().all(Ranked::is_term) => {
+            } if must.is_empty() && should.iter().all(RankedNode::is_term) => {
                 (should.as_slice(), Kind::Any)
             }
             _ => return Ok(Kind::Tree(self.add_part(ranked, model)?)),
@@ -145,13 +147,13 @@ impl<'q> Plan<'q> {
     }
 
     /// Adds the terms of a part of the query.
-    fn add_part(&mut self, ranked: &Ranked<'q>, model: &Model) -> Result<Tree, EngineError> {
+    fn add_part(&mut self, ranked: &RankedNode<'q>, model: &Model) -> Result<Tree, EngineError> {
         match ranked {
-            Ranked::Term { field, term, boost } => {
+            RankedNode::Term { field, term, boost } => {
                 let weight = boost * model.term(field, term)?.idf;
                 Ok(self.push(field, term, weight, model))
             }
-            Ranked::Group {
+            RankedNode::Group {
                 field,
                 terms,
                 boost,
@@ -162,12 +164,12 @@ impl<'q> Plan<'q> {
                 };
                 Ok(Tree::any(terms.iter().map(add).collect()))
             }
-            Ranked::Phrase {
+            RankedNode::Phrase {
                 field,
                 positions,
                 boost,
             } => self.add_phrase((field, positions), *boost, model),
-            Ranked::Sum {
+            RankedNode::Sum {
                 must,
                 should,
                 minimum,
@@ -176,14 +178,18 @@ impl<'q> Plan<'q> {
                 should: self.add_parts(should, model)?,
                 minimum: *minimum,
             }),
-            Ranked::Best { nodes, tie_breaker } => Ok(Tree::Best {
+            RankedNode::Best { nodes, tie_breaker } => Ok(Tree::Best {
                 nodes: self.add_parts(nodes, model)?,
                 tie_breaker: *tie_breaker,
             }),
         }
     }
 
-    fn add_parts(&mut self, nodes: &[Ranked<'q>], model: &Model) -> Result<Vec<Tree>, EngineError> {
+    fn add_parts(
+        &mut self,
+        nodes: &[RankedNode<'q>],
+        model: &Model,
+    ) -> Result<Vec<Tree>, EngineError> {
         nodes
             .iter()
             .map(|node| self.add_part(node, model))

@@ -44,7 +44,7 @@ impl Gates {
 
 /// Who counts the matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Counting {
+enum CountMode {
     /// The sink: all of them must be brought to it.
     Here,
     /// Nobody any more: none are wanted, or enough were counted.
@@ -63,7 +63,7 @@ pub(super) struct Sink<'r, 'q> {
     after: Option<&'r AfterScore>,
     finalists: Finalists,
     reach: f32,
-    counting: Counting,
+    counting: CountMode,
     num_counted: u64,
     countdown: Countdown,
 }
@@ -89,9 +89,9 @@ impl<'r, 'q> Sink<'r, 'q> {
             finalists: Finalists::new(request.query.top.max(1)),
             reach: request.top.reach(),
             counting: if count::is_enough(request) {
-                Counting::Done
+                CountMode::Done
             } else {
-                Counting::Here
+                CountMode::Here
             },
             num_counted: 0,
             countdown: Countdown::new(),
@@ -101,12 +101,12 @@ impl<'r, 'q> Sink<'r, 'q> {
     /// Leaves the counting of matches to a tally: then only those that may be among the best need be
     /// brought here.
     pub(super) fn leave_counting(&mut self) {
-        self.counting = Counting::Elsewhere;
+        self.counting = CountMode::Elsewhere;
     }
 
     /// Returns whether a tally counts the matches.
     fn is_counted_elsewhere(&self) -> bool {
-        self.counting == Counting::Elsewhere
+        self.counting == CountMode::Elsewhere
     }
 
     /// Returns the score below which no document gets in; only grows.
@@ -123,7 +123,7 @@ impl<'r, 'q> Sink<'r, 'q> {
 
     /// Returns whether every match has to be brought here, whatever its score.
     pub(super) fn is_counting(&self) -> bool {
-        self.counting == Counting::Here
+        self.counting == CountMode::Here
     }
 
     /// Returns whether documents may come in any order.
@@ -146,7 +146,7 @@ impl<'r, 'q> Sink<'r, 'q> {
         if self.is_counting() {
             self.add_counted();
             if count::is_enough(self.request) {
-                self.counting = Counting::Done;
+                self.counting = CountMode::Done;
             }
         }
         Ok(())

@@ -88,7 +88,7 @@ struct Walk<'l, 'a> {
 type Places = SmallVec<[usize; 8]>;
 
 /// What leads in a window.
-struct Leading {
+struct Leader {
     start: u32,
     /// Places of the lists by column; those that help come last.
     lists: Places,
@@ -170,7 +170,7 @@ impl Walk<'_, '_> {
 
     /// Makes the lists lead, helped by those followers of which it costs less to add up all they have in a
     /// window than to look for the leaders' documents.
-    fn leading(&mut self, start: u32, mut lists: Places, sink: &Sink<'_, '_>) -> Leading {
+    fn leading(&mut self, start: u32, mut lists: Places, sink: &Sink<'_, '_>) -> Leader {
         let (tree, limbs, parts) = (self.tree, &*self.limbs, &mut self.parts);
         parts.fill(0.0);
         let is_match = lists.iter().all(|&at| {
@@ -202,7 +202,7 @@ impl Walk<'_, '_> {
             self.rests.push(rest);
             rest += caps[limbs[at].leaf.order()];
         }
-        Leading {
+        Leader {
             start,
             num_helping: lists.len() - num_leading,
             lists,
@@ -214,7 +214,7 @@ impl Walk<'_, '_> {
     /// Notes how often the leading terms occur in the window's documents.
     fn fill(
         &mut self,
-        leading: &Leading,
+        leading: &Leader,
         end: u32,
         sink: &mut Sink<'_, '_>,
     ) -> Result<(), EngineError> {
@@ -236,7 +236,7 @@ impl Walk<'_, '_> {
     }
 
     /// Takes the documents that the columns hold, and leaves them empty.
-    fn drain(&mut self, leading: &Leading, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
+    fn drain(&mut self, leading: &Leader, sink: &mut Sink<'_, '_>) -> Result<(), EngineError> {
         while let Some((at, sum)) = self.columns.take_next() {
             let may_rank = (f64::from(sum) + leading.rest) as f32 >= sink.reach();
             if may_rank || (sink.is_counting() && !leading.is_match) {

@@ -28,13 +28,13 @@ pub(super) fn count(
     }
     lists.sort_by_key(|list| Reverse(list.num_documents()));
     let reached = if segment.reader().has_deletes() {
-        Reached::Alive(segment)
+        ReachedDocuments::Alive(segment)
     } else if least == 1 && has_giant(&lists) {
         let giant = lists.remove(0);
         counter.add(giant.num_documents() as usize);
-        Reached::Outside(giant.cursor())
+        ReachedDocuments::Outside(giant.cursor())
     } else {
-        Reached::All
+        ReachedDocuments::All
     };
     let mut any = Any {
         cursors: lists.iter().map(List::cursor).collect(),
@@ -58,7 +58,7 @@ fn has_giant(lists: &[List<'_>]) -> bool {
 }
 
 /// Which documents that enough lists hold are counted.
-enum Reached<'s, 'a> {
+enum ReachedDocuments<'s, 'a> {
     /// All of them.
     All,
     /// Those that live.
@@ -71,7 +71,7 @@ struct Any<'s, 'a> {
     /// By length, the longest first.
     cursors: Vec<Cursor<'a>>,
     least: u8,
-    reached: Reached<'s, 'a>,
+    reached: ReachedDocuments<'s, 'a>,
     /// Documents of a window to be looked up.
     found: Vec<u32>,
     marks: Box<Marks>,
@@ -95,17 +95,17 @@ impl Any<'_, '_> {
             while let Some(documents) = cursor.take_documents_below(end)? {
                 counter.passed(documents.len() as u32)?;
                 match &self.reached {
-                    Reached::All if at == 0 => {
+                    ReachedDocuments::All if at == 0 => {
                         self.marks.set(documents);
                         counter.add(if self.least == 1 { documents.len() } else { 0 });
                     }
-                    Reached::All => counter.add(self.marks.count(documents, self.least)),
-                    Reached::Alive(segment) => {
+                    ReachedDocuments::All => counter.add(self.marks.count(documents, self.least)),
+                    ReachedDocuments::Alive(segment) => {
                         let found = self.marks.select(documents, self.least, &mut selected);
                         let found = selected[..found].iter();
                         counter.add(found.filter(|&&doc| segment.is_alive(doc)).count());
                     }
-                    Reached::Outside(_) => {
+                    ReachedDocuments::Outside(_) => {
                         let found = self.marks.select(documents, self.least, &mut selected);
                         self.found.extend_from_slice(&selected[..found]);
                     }
@@ -117,7 +117,7 @@ impl Any<'_, '_> {
     }
 
     fn look_up_found(&mut self, counter: &mut Counter<'_, '_>) -> Result<(), EngineError> {
-        let Reached::Outside(giant) = &mut self.reached else {
+        let ReachedDocuments::Outside(giant) = &mut self.reached else {
             return Ok(());
         };
         // They ascend list by list.
@@ -133,7 +133,7 @@ impl Any<'_, '_> {
     fn recycle(self) {
         self.marks.give_back();
         self.cursors.into_iter().for_each(Cursor::recycle);
-        if let Reached::Outside(giant) = self.reached {
+        if let ReachedDocuments::Outside(giant) = self.reached {
             giant.recycle();
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_engine::schema::document::Prepared;
+use gleaner_engine::schema::document::PreparedDocument;
 use gleaner_model::{Operation, SeqNo};
 
 use crate::copy::bytes_of;
@@ -81,7 +81,7 @@ impl WaitingBatches {
 pub(super) struct Batch {
     pub(super) operations: Vec<Operation>,
     /// What was prepared of their documents, at their places; may be shorter.
-    pub(super) prepared: Vec<Option<Prepared>>,
+    pub(super) prepared: Vec<Option<PreparedDocument>>,
     /// Of the operations.
     pub(super) bytes: u64,
     applied: Option<OnApplied>,
@@ -90,7 +90,7 @@ pub(super) struct Batch {
 impl Batch {
     pub(super) fn new(
         operations: Vec<Operation>,
-        prepared: Vec<Option<Prepared>>,
+        prepared: Vec<Option<PreparedDocument>>,
         applied: Option<OnApplied>,
     ) -> Self {
         Self {

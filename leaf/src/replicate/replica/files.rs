@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_engine::copy::ShardIndex;
-use gleaner_log::Beginning;
+use gleaner_log::LogStart;
 use gleaner_log::files::RealFiles;
 use gleaner_model::{History, Relation, SeqNo};
 use gleaner_proto::replicate::{Snapshot, SnapshotCall, SnapshotFile};
@@ -25,7 +25,7 @@ use super::{Halt, Keeper};
 use crate::lifecycle::folders::{Folders, remove_dir, sync_dir};
 use crate::lifecycle::recovery::PrimaryOpening;
 use crate::replicate::history::HistoryFile;
-use page::{Incoming, MAX_TRIES};
+use page::{IncomingFile, MAX_TRIES};
 
 /// How long files of a snapshot stay on the primary when nothing is asked of them.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
@@ -132,7 +132,7 @@ impl Keeper {
         let total: u64 = snapshot.files.iter().map(|file| file.num_bytes).sum();
         let mut done = 0;
         for file in &snapshot.files {
-            let fetching = Fetching {
+            let fetching = FileTransfer {
                 primary,
                 snapshot: snapshot.id,
                 file,
@@ -147,11 +147,11 @@ impl Keeper {
     }
 
     /// Fetches a file, or what is missing of it; a file that fails its checksum is fetched again.
-    async fn file(&self, fetching: Fetching<'_>) -> Result<(), Halt> {
-        let Fetching { file, folder, .. } = fetching;
+    async fn file(&self, fetching: FileTransfer<'_>) -> Result<(), Halt> {
+        let FileTransfer { file, folder, .. } = fetching;
         for _ in 0..MAX_TRIES {
             let (path, expected) = (folder.join(&file.name), file.clone());
-            let mut incoming = blocking(move || Incoming::open(&path, expected)).await?;
+            let mut incoming = blocking(move || IncomingFile::open(&path, expected)).await?;
             while !incoming.is_long_enough() {
                 let (done, total) = fetching.before;
                 self.opening.tell(format!(
@@ -178,7 +178,7 @@ impl Keeper {
     async fn install(&self, folders: &Folders, snapshot: &Snapshot) -> Result<(), Halt> {
         // Before the files: an old log must never be replayed on top of new ones.
         let history = snapshot.history.clone().unwrap_or_default();
-        let begin = Beginning {
+        let begin = LogStart {
             at: snapshot.next_seq_no,
             chain: history.chain.map_or(0, |chain| chain.hash),
         };
@@ -242,7 +242,7 @@ fn check_history(held: &History, snapshot: &Snapshot) -> Result<(), Halt> {
 
 /// A file on its way.
 #[derive(Clone, Copy)]
-struct Fetching<'a> {
+struct FileTransfer<'a> {
     primary: &'a Arc<dyn ReplicationClient>,
     snapshot: u64,
     file: &'a SnapshotFile,

@@ -14,7 +14,7 @@ use gleaner_proto::replicate::{LogPage, LogTailCall};
 use super::pause::Pause;
 use super::{Halt, Replica};
 use crate::Leaf;
-use crate::copy::opening::Opening;
+use crate::copy::opening::OpeningProgress;
 use crate::copy::shard::Shard;
 use crate::lifecycle::recovery::PAGE_BYTES as OWN_PAGE_BYTES;
 use crate::replicate::link::SILENT_AFTER;
@@ -42,7 +42,7 @@ pub(super) struct Follower {
     leaf: Arc<Leaf>,
     replica: Arc<Replica>,
     shard: Arc<Shard>,
-    opening: Arc<Opening>,
+    opening: Arc<OpeningProgress>,
     /// Position after the last record of the copy's own log.
     next: SeqNo,
     /// Whether the last record here was found to be the primary's too since the connection last
@@ -66,7 +66,11 @@ struct Goal {
 
 impl Follower {
     /// Returns the follower of an opened copy.
-    pub(super) fn new(leaf: &Arc<Leaf>, replica: &Arc<Replica>, opening: &Arc<Opening>) -> Self {
+    pub(super) fn new(
+        leaf: &Arc<Leaf>,
+        replica: &Arc<Replica>,
+        opening: &Arc<OpeningProgress>,
+    ) -> Self {
         let shard = &replica.shard;
         Self {
             leaf: Arc::clone(leaf),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
-use gleaner_log::{Beginning, LogError};
+use gleaner_log::{LogError, LogStart};
 use gleaner_model::{IndexMeta, MappingVersion, SeqNo};
 
 use super::{Halt, Keeper, Replica};
@@ -146,7 +146,7 @@ impl Keeper {
         let history = node.history(self.key);
         let kept = history.kept_terms(checkpoint).await.map_err(Halt::Later)?;
         history.keep(kept).await.map_err(Halt::Later)?;
-        let begin = Beginning {
+        let begin = LogStart {
             at: checkpoint,
             chain: 0,
         };

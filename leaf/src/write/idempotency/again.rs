@@ -21,15 +21,15 @@ use crate::fault::copy_fault;
 use crate::write::WriteOrder;
 use crate::write::condition::{KnownDocument, exists, refusal};
 use crate::write::fields::document_fault;
-use crate::write::update::{self, Merged};
+use crate::write::update::{self, MergeResult};
 use crate::write::versions::{Content, Written};
 
 /// The records of a batch by document, in order. Results say no more than whether something was put or
 /// removed.
-pub(super) type Recorded = HashMap<DocumentId, VecDeque<WriteOutcome>>;
+pub(super) type BatchRecords = HashMap<DocumentId, VecDeque<WriteOutcome>>;
 
 /// Adds a record.
-pub(super) fn note(recorded: &mut Recorded, seq_no: SeqNo, payload: &Bytes) {
+pub(super) fn note(recorded: &mut BatchRecords, seq_no: SeqNo, payload: &Bytes) {
     let Ok(operation) = Operation::decode(payload) else {
         return;
     };
@@ -56,7 +56,7 @@ pub(super) fn note(recorded: &mut Recorded, seq_no: SeqNo, payload: &Bytes) {
 pub(super) struct Batch {
     pub(super) appended: Appended,
     /// `None` when the records are trimmed: then documents tell.
-    pub(super) recorded: Option<Recorded>,
+    pub(super) recorded: Option<BatchRecords>,
     /// Of documents of which its records do not tell.
     pub(super) earlier: Earlier,
 }
@@ -269,14 +269,14 @@ impl Again<'_> {
             Before::Unknown | Before::Written(_, None) => return Ok(None),
         };
         match (update::merge(update, content.as_ref(), &item.id)?, known) {
-            (Merged::Noop(source), Some(known)) => Ok(Some(WriteOutcome {
+            (MergeResult::Noop(source), Some(known)) => Ok(Some(WriteOutcome {
                 result: WriteResult::Noop,
                 version: known.version,
                 seq_no: known.seq_no,
                 term: known.term,
                 source: update::returned_beside(self.returned_bytes, update, &source)?,
             })),
-            (Merged::Noop(source) | Merged::Changed(source), _) => {
+            (MergeResult::Noop(source) | MergeResult::Changed(source), _) => {
                 self.check(item, &source)?;
                 update::returned_beside(self.returned_bytes, update, &source).map(|_| None)
             }
@@ -314,7 +314,7 @@ fn before_all(records: &VecDeque<WriteOutcome>) -> Before {
 }
 
 /// Returns the documents of which the records do not tell what they were before.
-pub(super) fn untold(recorded: &Recorded) -> HashSet<DocumentId> {
+pub(super) fn untold(recorded: &BatchRecords) -> HashSet<DocumentId> {
     let untold = recorded
         .iter()
         .filter(|(_, records)| matches!(before_all(records), Before::Unknown));
@@ -402,7 +402,7 @@ fn can_merge(update: &Update, written: &Bytes, before: &Before, id: &DocumentId)
         (Some(false), _) => is_made_new,
         (Some(true), Before::Written(_, Some(source))) => {
             let merged = update::merge(update, Some(&content(source)), id);
-            merged == Ok(Merged::Changed(written.clone()))
+            merged == Ok(MergeResult::Changed(written.clone()))
         }
         _ => {
             let detecting = Update {
@@ -410,7 +410,7 @@ fn can_merge(update: &Update, written: &Bytes, before: &Before, id: &DocumentId)
                 ..update.clone()
             };
             let merged = update::merge(&detecting, Some(&content(written)), id);
-            is_made_new || matches!(merged, Ok(Merged::Noop(_)))
+            is_made_new || matches!(merged, Ok(MergeResult::Noop(_)))
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::dsl::QueryStringQuery;
 use crate::limits::Limits;
 use crate::query_string::{parse, parse_simple};
 
-fn show(joined: Joined<String>) -> String {
+fn show(joined: BoolClauses<String>) -> String {
     let mut parts: Vec<String> = joined.must.iter().map(|q| format!("+{q}")).collect();
     parts.extend(joined.should);
     parts.extend(joined.must_not.iter().map(|q| format!("-{q}")));
@@ -92,7 +92,7 @@ fn terms_of_a_run_are_clauses_of_the_group() {
         all: || "*",
         joined: |_| "joined",
     };
-    let Some(Shape::Joined(joined)) = group.join(said, &build) else {
+    let Some(Shape::BoolClauses(joined)) = group.join(said, &build) else {
         panic!("clauses");
     };
     assert_eq!(joined.should, ["fox", "dog", "zebra"]);

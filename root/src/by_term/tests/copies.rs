@@ -14,7 +14,7 @@ use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::directory::Reading;
 use gleaner_engine::fetch::{FetchSpec, fetch};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
-use gleaner_engine::postings::{Located as Place, PageOf, locate, page, places_of};
+use gleaner_engine::postings::{DocumentPlace as Place, PageOf, locate, page, places_of};
 use gleaner_engine::search::{SearchEnv, Target, search};
 use gleaner_engine::statistics::statistics;
 use gleaner_engine::writer::MergeOptions;

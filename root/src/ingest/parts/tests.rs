@@ -66,7 +66,7 @@ async fn what_came_otherwise_than_expected_is_told() {
             .ingester()
             .ingest_part(items(50), &options, &parts)
             .await;
-        let mut expected = Shown::default();
+        let mut expected = RefreshOutcomes::default();
         root.ingester()
             .expect_shown(&parts, &results, &mut expected);
         expected.tell(&mut results);

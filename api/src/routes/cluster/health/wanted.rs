@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use crate::request::Request;
 
 /// What a request waits for.
-pub(super) struct Wanted {
+pub(super) struct HealthWait {
     level: Option<HealthLevel>,
     active_shards: Option<ActiveShards>,
     nodes: Option<(Comparison, usize)>,
@@ -25,7 +25,7 @@ enum Comparison {
     Equal,
 }
 
-impl Wanted {
+impl HealthWait {
     pub(super) fn of(request: &Request) -> Result<Self, ApiError> {
         let parameters = &request.parameters;
         let active_shards = match parameters.get("wait_for_active_shards") {

@@ -42,7 +42,11 @@ fn identity(id: &DocumentId) -> Identity<'_> {
     }
 }
 
-fn prepared(parser: &DocumentParser, source: &[u8], by: &DocumentBuilder) -> Option<Prepared> {
+fn prepared(
+    parser: &DocumentParser,
+    source: &[u8],
+    by: &DocumentBuilder,
+) -> Option<PreparedDocument> {
     match parser.read("1", source, by).expect("a good document") {
         Read::Known(prepared) => prepared,
         Read::NewFields => panic!("no new fields"),

@@ -2,7 +2,7 @@
 
 use super::super::leaf::Leaf;
 use super::super::sink::Sink;
-use super::{Leading, Limb, Walk, is_enough};
+use super::{Leader, Limb, Walk, is_enough};
 use crate::EngineError;
 use crate::blocks::BLOCK;
 
@@ -11,7 +11,7 @@ impl Walk<'_, '_> {
     pub(super) fn take_document(
         &mut self,
         at: u32,
-        leading: &Leading,
+        leading: &Leader,
         sink: &mut Sink<'_, '_>,
     ) -> Result<(), EngineError> {
         let doc = leading.start + at;
@@ -106,7 +106,7 @@ impl Walk<'_, '_> {
 
     /// Returns the canonical score of a document that matches and all bounds of which are those of its
     /// terms and phrases.
-    fn score(&mut self, at: u32, leading: &Leading) -> Result<f64, EngineError> {
+    fn score(&mut self, at: u32, leading: &Leader) -> Result<f64, EngineError> {
         let doc = leading.start + at;
         for (column, &list) in leading.lists.iter().enumerate() {
             let limb = &self.limbs[list];

@@ -14,7 +14,7 @@ pub(super) const PAGE_BYTES: usize = 4 << 20;
 pub(super) const MAX_TRIES: usize = 3;
 
 /// A file on its way. Its methods block.
-pub(super) struct Incoming {
+pub(super) struct IncomingFile {
     path: PathBuf,
     expected: SnapshotFile,
     file: File,
@@ -24,7 +24,7 @@ pub(super) struct Incoming {
     crc32c: u32,
 }
 
-impl Incoming {
+impl IncomingFile {
     /// Opens the file with what an earlier try has left of it; reads that to sum it.
     pub(super) fn open(path: &Path, expected: SnapshotFile) -> io::Result<Self> {
         let mut file = OpenOptions::new()
@@ -129,7 +129,7 @@ mod tests {
     fn a_file_goes_on_where_it_stopped_and_wrong_bytes_are_thrown_away() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.store");
-        let open = || Incoming::open(&path, expected(b"abcdef")).expect("opens");
+        let open = || IncomingFile::open(&path, expected(b"abcdef")).expect("opens");
         drop(open().append(b"abc").expect("fits"));
         assert_eq!(open().num_bytes(), 3);
         let whole = open().append(b"def").expect("fits");

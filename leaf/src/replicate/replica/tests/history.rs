@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_log::{Append, Beginning, MemoryLog, ShardLog};
+use gleaner_log::{Append, LogStart, MemoryLog, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 use gleaner_proto::{LeafClient, LeafFault};
 
@@ -176,7 +176,7 @@ async fn a_copy_whose_log_does_not_meet_its_files_begins_again_from_files() {
         cluster.leaf("b").flush(key(1)).await.expect("commits");
         cluster.crash("b").await;
         let log = cluster.log("b");
-        let begin = Beginning {
+        let begin = LogStart {
             at: SeqNo(begin),
             chain: 0,
         };

@@ -6,7 +6,7 @@ use super::*;
 use crate::testing::{id, item, put};
 
 fn recorded(kinds: impl IntoIterator<Item = OperationKind>) -> VecDeque<WriteOutcome> {
-    let mut recorded = Recorded::new();
+    let mut recorded = BatchRecords::new();
     for (seq_no, kind) in (4..).map(SeqNo).zip(kinds) {
         let operation = Operation {
             term: PrimaryTerm(1),
