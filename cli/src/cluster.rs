@@ -15,8 +15,9 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use gleaner_coordinator::Coordinator;
+use gleaner_keeper::Follower;
 use gleaner_model::Role;
-use gleaner_proto::{GrpcMetadata, Peer, keeper::Follower};
+use gleaner_proto::{GrpcMetadata, Peer};
 use toml::Table;
 
 use crate::{

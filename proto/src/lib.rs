@@ -10,7 +10,6 @@
 
 pub mod client;
 pub mod fault;
-pub mod keeper;
 pub mod metadata;
 pub mod node;
 pub mod postings;

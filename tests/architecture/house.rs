@@ -23,6 +23,7 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("coordinator", 2),
     ("engine", 3),
     ("proto", 3),
+    ("keeper", 4),
     ("leaf", 4),
     ("root", 4),
     ("cache", 4),

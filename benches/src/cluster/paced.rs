@@ -18,10 +18,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use gleaner_coordinator::Coordinator;
+use gleaner_keeper::Follower;
 use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_log::{LocalLog, LogOptions};
 use gleaner_model::{ClusterState, NodeId, Role};
-use gleaner_proto::keeper::Follower;
 use gleaner_proto::node::{LocalNode, Readiness};
 use gleaner_proto::{GrpcLeaf, GrpcMetadata, Peer, ReplicationClient, Services};
 use gleaner_testkit::slow::{Pace, Slow};

@@ -10,11 +10,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use gleaner_coordinator::{Coordinator, Embedded, update};
+use gleaner_keeper::{Follower, JoinGate, Keeper, Roster};
 use gleaner_model::{ClusterState, NodeId, Role};
-use gleaner_proto::{
-    GrpcMetadata, MetadataClient, Peer,
-    keeper::{Follower, Gated, Joining, Keeper},
-};
+use gleaner_proto::{GrpcMetadata, MetadataClient, Peer};
 use gleaner_root::placing;
 use tokio::task::block_in_place;
 
@@ -26,7 +24,7 @@ pub(super) struct Metadata {
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) keeper: Option<Arc<dyn MetadataClient>>,
     /// Which leaves are waited for before a new cluster is changed.
-    joining: Option<Arc<Joining>>,
+    joining: Option<Arc<Roster>>,
 }
 
 impl Metadata {
@@ -88,9 +86,9 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
     let coordinator: Arc<dyn Coordinator> =
         Arc::new(embedded.context("cannot open the cluster state")?);
     enrol(&*coordinator, setup).await?;
-    let joining = Arc::new(Joining::new(awaited(setup, &begun)));
+    let joining = Arc::new(Roster::new(awaited(setup, &begun)));
     tokio::spawn(end_beginning(Arc::clone(&joining), begun));
-    let coordinator: Arc<dyn Coordinator> = Arc::new(Gated {
+    let coordinator: Arc<dyn Coordinator> = Arc::new(JoinGate {
         state: coordinator,
         joining: Arc::clone(&joining),
         patience: JOINING_PATIENCE,
@@ -116,7 +114,7 @@ fn awaited(setup: &Setup, begun: &Path) -> BTreeSet<NodeId> {
 }
 
 /// Forgets, once all leaves have joined, that the cluster is a new one.
-async fn end_beginning(joining: Arc<Joining>, begun: PathBuf) {
+async fn end_beginning(joining: Arc<Roster>, begun: PathBuf) {
     joining.joined().await;
     match fs::remove_file(&begun) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

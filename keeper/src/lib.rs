@@ -2,8 +2,12 @@
 //!
 //! [`Keeper`] answers for a coordinator of its own process; [`Follower`] is a coordinator whose state
 //! lies with a keeper elsewhere.
+//!
+//! Does: answer joins, reads and changes of the state; hold back changes until the leaves have joined.
+//! Does not: store the state (`coordinator` does), know messages (`proto` does).
+//! Read [`Keeper`] first.
 
-mod joining;
+mod roster;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,11 +17,10 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use gleaner_coordinator::{Coordinator, CoordinatorError, size};
 use gleaner_model::{ClusterState, NodeId, names};
+use gleaner_proto::metadata::{MetadataClient, MetadataFault, StateStream};
 use tokio::sync::watch;
 
-use crate::metadata::{MetadataClient, MetadataFault, StateStream};
-
-pub use joining::{Gated, Joining};
+pub use roster::{JoinGate, Roster};
 
 /// For how long a keeper may be away before that is worth a warning.
 const STARTING: Duration = Duration::from_secs(10);
@@ -28,18 +31,18 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// Answers other nodes out of the coordinator of this process.
 pub struct Keeper {
     state: Arc<dyn Coordinator>,
-    joining: Arc<Joining>,
+    joining: Arc<Roster>,
 }
 
 impl Keeper {
     /// Answers out of `state`; a cluster that is begun waits for the leaves of `joining`.
-    pub fn new(state: Arc<dyn Coordinator>, joining: Arc<Joining>) -> Self {
+    pub fn new(state: Arc<dyn Coordinator>, joining: Arc<Roster>) -> Self {
         Self { state, joining }
     }
 
     /// Answers out of the `state` of a cluster that was begun before.
     pub fn of(state: Arc<dyn Coordinator>) -> Self {
-        Self::new(state, Arc::new(Joining::new(BTreeSet::new())))
+        Self::new(state, Arc::new(Roster::new(BTreeSet::new())))
     }
 }
 

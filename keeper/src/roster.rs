@@ -4,7 +4,7 @@
 //! they say whose data they hold when they join. Until all of them have, no change of the state is
 //! acknowledged, and a leaf that holds data of another cluster ends it.
 //!
-//! Called by: [`super::Keeper`] and the node that keeps the state. Read first: [`Joining`].
+//! Called by: [`crate::Keeper`] and the node that keeps the state. Read first: [`Roster`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use gleaner_model::{ClusterState, NodeId};
 use tokio::sync::watch;
 
 /// Which leaves of a new cluster have not joined yet.
-pub struct Joining {
+pub struct Roster {
     stage: watch::Sender<Stage>,
 }
 
@@ -29,7 +29,7 @@ enum Stage {
     Refused(String),
 }
 
-impl Joining {
+impl Roster {
     /// Begins to wait for `leaves`; none when the cluster was begun before.
     pub fn new(leaves: BTreeSet<NodeId>) -> Self {
         Self {
@@ -115,17 +115,17 @@ fn lost(node: &NodeId, other: &str) -> String {
 }
 
 /// A coordinator that changes nothing while leaves are waited for: a change waits for them, up to a bound.
-pub struct Gated {
+pub struct JoinGate {
     /// Keeps the state.
     pub state: Arc<dyn Coordinator>,
     /// Who is waited for.
-    pub joining: Arc<Joining>,
+    pub joining: Arc<Roster>,
     /// How long a change waits until it is refused.
     pub patience: Duration,
 }
 
 #[async_trait]
-impl Coordinator for Gated {
+impl Coordinator for JoinGate {
     fn state(&self) -> Arc<ClusterState> {
         self.state.state()
     }
@@ -161,11 +161,11 @@ mod tests {
         NodeId(name.into())
     }
 
-    fn gated(leaves: &[&str]) -> Gated {
+    fn gated(leaves: &[&str]) -> JoinGate {
         let leaves = leaves.iter().map(|name| node(name)).collect();
-        Gated {
+        JoinGate {
             state: Arc::new(Embedded::in_memory(ClusterState::default())),
-            joining: Arc::new(Joining::new(leaves)),
+            joining: Arc::new(Roster::new(leaves)),
             patience: Duration::ZERO,
         }
     }
@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_change_waits_until_the_last_leaf_has_joined() {
-        let gated = Gated {
+        let gated = JoinGate {
             patience: Duration::from_secs(60),
             ..gated(&["a"])
         };
