@@ -1,5 +1,5 @@
-# The image of `deploy/Dockerfile` with the binary built on the way, for a clone without Rust. Needs a
-# registry; where none can be reached, `cargo xtask image` makes the image from a local build and base.
+# Builds the binary and the image of `deploy/Dockerfile`, for a clone without Rust. Needs a registry; without
+# one, `cargo xtask image` makes the image from a local build and base.
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY . .
@@ -15,7 +15,7 @@ RUN groupadd --system --gid 10001 gleaner \
  && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/gleaner --create-home gleaner
 
 COPY --from=build /source/target/release/gleaner /usr/local/bin/gleaner
-# For nodes of a cluster, by `--config`; the default command is one process that needs no file.
+# Nodes of a cluster read it with `--config`. The default command is one process, which needs no file.
 COPY deploy/cluster.toml /etc/gleaner/cluster.toml
 
 ENV GLEANER_DATA_DIR=/var/lib/gleaner \
@@ -25,7 +25,7 @@ USER gleaner
 WORKDIR /var/lib/gleaner
 VOLUME /var/lib/gleaner
 
-# Clients, health and metrics; other nodes.
+# 9200: clients, health and metrics. 9300: other nodes.
 EXPOSE 9200 9300
 
 HEALTHCHECK --interval=2s --timeout=2s --start-period=5s --retries=30 \
