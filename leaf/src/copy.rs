@@ -4,13 +4,17 @@
 
 pub(crate) mod applier;
 pub(crate) mod apply_threads;
+pub(crate) mod checks;
+pub(crate) mod flushes;
 mod growth;
 pub(crate) mod lease;
 pub(crate) mod opening;
 pub(crate) mod pipeline;
 pub(crate) mod refresh;
 pub(crate) mod registry;
+pub(crate) mod replica;
 pub(crate) mod schema;
 pub(crate) mod shard;
+mod take_meta;
 
 pub(crate) use growth::bytes_of;

@@ -14,7 +14,6 @@ use gleaner_proto::ReplicationClient;
 use tokio::sync::watch;
 
 use crate::lifecycle::folders::Folders;
-use crate::replicate::history::CopyHistory;
 use crate::{LeafOptions, Peers};
 
 /// What a copy is among the copies of its shard.
@@ -128,11 +127,6 @@ impl Node {
     /// Returns where a copy is on disk.
     pub(crate) fn folders(&self, key: ShardKey) -> Folders {
         Folders::of(&self.options.folder, key)
-    }
-
-    /// Returns the history of a copy's log.
-    pub(crate) fn history(&self, key: ShardKey) -> CopyHistory<'_> {
-        CopyHistory::new(self, key)
     }
 
     /// Begins the end of the leaf.

@@ -329,7 +329,7 @@ async fn carry_out(
     // What the log did not even take leaves nothing behind.
     let ticket = append::queue(shard, &order, &operations, how.producer)
         .map_err(|error| log_fault(shard.key, &error))?;
-    let in_flight = InFlight::begin(shard);
+    let in_flight = InFlight::begin(&shard.pipeline);
     order.next = SeqNo(first.0 + operations.len() as u64);
     for (id, latest) in latest {
         order.versions.put(id, latest);

@@ -4,18 +4,12 @@
 //! turn. Does not: apply. Called by whatever brings operations to a copy. Read first: [`ApplyThreads::run`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-use crate::copy::shard::Shard;
-
 /// Threads at least: shards of one request work side by side although some of them wait for a disk.
 const LEAST_THREADS: usize = 8;
-
-/// How long a shard keeps its thread while others wait for one.
-const TURN: Duration = Duration::from_millis(100);
 
 /// The threads of a node; cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,19 +40,4 @@ impl ApplyThreads {
         })
         .await
     }
-}
-
-/// Lets a thread that may block apply what is due, turn by turn.
-pub(crate) fn drain(shard: &Arc<Shard>) {
-    let shard = Arc::clone(shard);
-    tokio::spawn(async move {
-        loop {
-            let draining = Arc::clone(&shard);
-            let turn = move || draining.applier.drain(Instant::now() + TURN);
-            // A panic stops the copy, which tells those who wait.
-            if shard.applying.run(turn).await.unwrap_or(true) {
-                return;
-            }
-        }
-    });
 }

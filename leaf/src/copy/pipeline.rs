@@ -17,8 +17,6 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::copy::shard::Shard;
-
 /// The batches of one copy that are queued in its log and not yet applied.
 #[derive(Debug)]
 pub(crate) struct Pipeline(watch::Sender<PipelineState>);
@@ -76,30 +74,29 @@ impl Pipeline {
 /// Counts a batch as in flight until dropped. A batch that is not known to be applied leaves the end of the log
 /// uncertain, also when its task panics.
 pub(crate) struct InFlight {
-    shard: Arc<Shard>,
+    pipeline: Arc<Pipeline>,
     is_applied: bool,
 }
 
 impl InFlight {
     /// Counts one more batch.
-    pub(crate) fn begin(shard: &Arc<Shard>) -> Self {
-        let pipeline = &shard.pipeline.0;
-        pipeline.send_modify(|state| state.num_in_flight += 1);
+    pub(crate) fn begin(pipeline: &Arc<Pipeline>) -> Self {
+        pipeline.0.send_modify(|state| state.num_in_flight += 1);
         Self {
-            shard: Arc::clone(shard),
+            pipeline: Arc::clone(pipeline),
             is_applied: false,
         }
     }
 
     /// As [`Self::begin`]; `None` once the copy is being closed.
-    pub(crate) fn begin_unless_closed(shard: &Arc<Shard>) -> Option<Self> {
+    pub(crate) fn begin_unless_closed(pipeline: &Arc<Pipeline>) -> Option<Self> {
         let begins = |state: &mut PipelineState| {
             let begins = !state.is_closed;
             state.num_in_flight += usize::from(begins);
             begins
         };
-        shard.pipeline.0.send_if_modified(begins).then(|| Self {
-            shard: Arc::clone(shard),
+        pipeline.0.send_if_modified(begins).then(|| Self {
+            pipeline: Arc::clone(pipeline),
             is_applied: false,
         })
     }
@@ -113,7 +110,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         // No lock of the copy is taken here: who waits until nothing is in flight holds the primary.
-        self.shard.pipeline.0.send_modify(|state| {
+        self.pipeline.0.send_modify(|state| {
             state.num_in_flight -= 1;
             state.is_uncertain |= !self.is_applied;
         });

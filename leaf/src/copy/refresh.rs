@@ -6,13 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use gleaner_model::{Generation, IndexSettings, SeqNo};
-use gleaner_proto::LeafFault;
+use gleaner_model::IndexSettings;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-
-use crate::copy::shard::Shard;
 
 /// What the refresh loop of one copy waits for.
 #[derive(Debug)]
@@ -71,34 +68,6 @@ impl RefreshSignals {
     /// Waits for the next end of a rest after this call.
     pub(crate) fn rest_ended(&self) -> Notified<'_> {
         self.rest_ended.notified()
-    }
-}
-
-impl Shard {
-    /// Waits until searches of this copy see all operations below `wanted`; refreshes nothing.
-    ///
-    /// # Errors
-    /// [`LeafFault::Behind`] when they do not by the deadline, or when the copy has stopped.
-    pub(crate) async fn shows(
-        &self,
-        wanted: SeqNo,
-        deadline: Instant,
-    ) -> Result<Generation, LeafFault> {
-        let mut visible = self.applier.visible();
-        let shown = visible.wait_for(|generation| generation.visible >= wanted);
-        let shown = tokio::time::timeout_at(deadline.into(), shown);
-        tokio::select! {
-            biased;
-            shown = shown => if let Ok(Ok(generation)) = shown {
-                return Ok(*generation);
-            },
-            () = self.applier.stopped() => {}
-        }
-        Err(LeafFault::Behind {
-            shard: self.key,
-            wanted,
-            visible: self.engine().view().generation().visible,
-        })
     }
 }
 

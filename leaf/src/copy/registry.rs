@@ -25,9 +25,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::copy::opening::OpeningProgress;
+use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::node::{Node, Role};
-use crate::replicate::replica::Replica;
 use crate::write::Primary;
 
 /// How long a call for an index that this node has not heard of waits for the cluster state: the caller may

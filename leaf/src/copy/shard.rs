@@ -2,25 +2,29 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gleaner_engine::copy::ShardIndex;
 use gleaner_log::{LogError, ShardLog};
-use gleaner_model::{SeqNo, ShardKey};
+use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_proto::LeafFault;
 use gleaner_proto::read::ShardCounters;
 use parking_lot::Mutex;
 
 use crate::copy::applier::Applier;
 use crate::copy::apply_threads::ApplyThreads;
+use crate::copy::checks::Checks;
+use crate::copy::flushes::Flushes;
 use crate::copy::pipeline::{Pipeline, PipelineState};
 use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::CopySchema;
-use crate::lifecycle::flush::Flushes;
-use crate::lifecycle::scrubber::Checks;
 use crate::node::Node;
 use crate::read::views::Views;
 use crate::replicate::followers::Followers;
 use crate::replicate::snapshots::Snapshots;
+
+/// How long a shard keeps its thread while others wait for one.
+const TURN: Duration = Duration::from_millis(100);
 
 /// An open shard copy, without what its role adds: see [`crate::copy::registry::OpenCopy`].
 pub(crate) struct Shard {
@@ -31,7 +35,7 @@ pub(crate) struct Shard {
     /// Threads that apply operations.
     pub(crate) applying: ApplyThreads,
     /// Batches between the log and the index.
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) refreshes: RefreshSignals,
     pub(crate) views: Views,
     /// The copies that follow this one's log.
@@ -143,5 +147,46 @@ impl Shard {
     /// Returns whether other leaves are to hold copies of the shard.
     pub(crate) fn has_replicas(&self) -> bool {
         self.schema.index.load().copies_of(self.key.shard).len() > 1
+    }
+
+    /// Lets a thread that may block apply what is due, turn by turn.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        let shard = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                let draining = Arc::clone(&shard);
+                let turn = move || draining.applier.drain(Instant::now() + TURN);
+                // A panic stops the copy, which tells those who wait.
+                if shard.applying.run(turn).await.unwrap_or(true) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Waits until searches of this copy see all operations below `wanted`; refreshes nothing.
+    ///
+    /// # Errors
+    /// [`LeafFault::Behind`] when they do not by the deadline, or when the copy has stopped.
+    pub(crate) async fn shows(
+        &self,
+        wanted: SeqNo,
+        deadline: Instant,
+    ) -> Result<Generation, LeafFault> {
+        let mut visible = self.applier.visible();
+        let shown = visible.wait_for(|generation| generation.visible >= wanted);
+        let shown = tokio::time::timeout_at(deadline.into(), shown);
+        tokio::select! {
+            biased;
+            shown = shown => if let Ok(Ok(generation)) = shown {
+                return Ok(*generation);
+            },
+            () = self.applier.stopped() => {}
+        }
+        Err(LeafFault::Behind {
+            shard: self.key,
+            wanted,
+            visible: self.engine().view().generation().visible,
+        })
     }
 }

@@ -1,83 +1,24 @@
 //! Durable commits of copies, and the trimming of their logs.
 //!
 //! Does: says when a commit is due, makes it, gives up the log below it. Does not: refresh.
-//! Called by: maintenance, roots, followers that copy files. Read first: [`Flushes`].
+//! Called by: maintenance, roots, followers that copy files. Read first: [`OpenCopy::flush`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
 use gleaner_model::SeqNo;
 use gleaner_proto::LeafFault;
-use parking_lot::Mutex;
 
 use crate::copy::applier::with_causes;
 use crate::copy::registry::OpenCopy;
+use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::fault::log_fault;
 use crate::replicate::followers::Retention;
-use crate::replicate::replica::Replica;
 use crate::write::{Primary, stopped};
-
-/// How far the durable commits of a copy reach, and when the next one is due.
-pub(crate) struct Flushes {
-    progress: Mutex<Progress>,
-    /// A commit is wanted that could not be made when it was due, or that an earlier version made without
-    /// checksums.
-    is_wanted: AtomicBool,
-}
-
-struct Progress {
-    committed: SeqNo,
-    /// The log was trimmed below this.
-    trimmed: SeqNo,
-    since: Instant,
-    /// Where the last round of maintenance found the applied operations, and since when.
-    idle_at: SeqNo,
-    idle_since: Instant,
-}
-
-impl Flushes {
-    /// Returns those of a copy whose last commit holds what is before `committed`, and whose log ends before
-    /// `next`.
-    pub(crate) fn new(committed: SeqNo, next: SeqNo) -> Self {
-        let now = Instant::now();
-        Self {
-            progress: Mutex::new(Progress {
-                committed,
-                trimmed: SeqNo(0),
-                since: now,
-                idle_at: next,
-                idle_since: now,
-            }),
-            is_wanted: AtomicBool::new(false),
-        }
-    }
-
-    /// Returns the position before which everything is durably committed.
-    pub(crate) fn committed(&self) -> SeqNo {
-        self.progress.lock().committed
-    }
-
-    /// Asks for a commit at the next chance, or takes that back.
-    pub(crate) fn set_wanted(&self, is_wanted: bool) {
-        self.is_wanted.store(is_wanted, Ordering::Release);
-    }
-
-    /// Returns whether a commit was asked for.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.is_wanted.load(Ordering::Acquire)
-    }
-
-    fn note_commit(&self, checkpoint: Checkpoint) {
-        self.set_wanted(false);
-        let mut progress = self.progress.lock();
-        progress.committed = progress.committed.max(checkpoint.next_seq_no);
-        progress.since = Instant::now();
-    }
-}
 
 impl Shard {
     /// Returns whether the shard had no writes for long enough; `true` once per such time.

@@ -20,15 +20,14 @@ use tokio::sync::Semaphore;
 use crate::Leaf;
 use crate::copy::applier::{Applier, with_causes};
 use crate::copy::apply_threads::ApplyThreads;
+use crate::copy::checks::Checks;
+use crate::copy::flushes::Flushes;
 use crate::copy::lease::{LeaseTerms, Leases};
 use crate::copy::opening::OpeningProgress;
 use crate::copy::pipeline::Pipeline;
 use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::{CopySchema, analyzers_of};
 use crate::copy::shard::{Counters, Shard};
-use crate::lifecycle::flush::Flushes;
-use crate::lifecycle::scrubber::Checks;
-use crate::lifecycle::term::TermClaim;
 use crate::node::Node;
 use crate::read::views::Views;
 use crate::replicate::followers::Followers;
@@ -104,7 +103,7 @@ impl Opener {
             schema: CopySchema::new(index, analyzers),
             applier: Applier::new(engine, applied, step_bytes, leases),
             applying: self.applying.clone(),
-            pipeline: Pipeline::new(),
+            pipeline: Arc::new(Pipeline::new()),
             refreshes: RefreshSignals::new(),
             views: Views::default(),
             followers,
@@ -170,6 +169,15 @@ impl Opener {
         };
         (meta, options)
     }
+}
+
+/// Which term a primary takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TermClaim {
+    /// One above every older one.
+    Above,
+    /// The one that the shard was made with: it was never written.
+    Current,
 }
 
 /// A primary that is being opened.

@@ -25,29 +25,6 @@ const SUSPICION_EVERY: Duration = Duration::from_secs(60);
 /// The longest sleep before it is asked whether to go on.
 const NAP: Duration = Duration::from_millis(100);
 
-/// When a copy's files were last checked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Checks {
-    content: Instant,
-    lengths: Instant,
-    suspicion: Option<Instant>,
-    /// Whether a check for a suspicion is under way.
-    is_under_way: bool,
-}
-
-impl Checks {
-    /// Returns the checks of a copy that is opened now; `content` is when its bytes were checked, or the
-    /// start of the node.
-    pub(crate) fn new(content: Instant) -> Self {
-        Self {
-            content,
-            lengths: Instant::now(),
-            suspicion: None,
-            is_under_way: false,
-        }
-    }
-}
-
 /// Keeps the rate of one check, and ends it when the copy is closed.
 struct Pacer {
     shard: Arc<Shard>,

@@ -7,21 +7,12 @@ use gleaner_log::LogError;
 use gleaner_model::{IndexMeta, PrimaryTerm};
 
 use crate::copy::applier::with_causes;
-use crate::lifecycle::recovery::PrimaryOpening;
+use crate::lifecycle::recovery::{PrimaryOpening, TermClaim};
 
 /// Why a primary without a log is not opened.
 const MISSING: &str = "its log is missing: it was open on this node before, and the data folder has \
      nothing of it now; nothing is opened in its place. Start the node with the folder that it had, or put a copy's folders \
      of this index in place of it when that is gone for good";
-
-/// Which term a primary takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TermClaim {
-    /// One above every older one.
-    Above,
-    /// The one that the shard was made with: it was never written.
-    Current,
-}
 
 impl PrimaryOpening {
     /// Refuses to open a primary that was opened before and of which nothing is here: an empty one in

@@ -87,6 +87,13 @@ pub(crate) fn keep(path: &Path, value: &impl Serialize) -> io::Result<()> {
     sync_dir(folder)
 }
 
+impl Node {
+    /// Returns the history of a copy's log.
+    pub(crate) fn history(&self, key: ShardKey) -> CopyHistory<'_> {
+        CopyHistory { node: self, key }
+    }
+}
+
 /// The history of one copy's log.
 #[derive(Clone, Copy)]
 pub(crate) struct CopyHistory<'a> {
@@ -94,11 +101,7 @@ pub(crate) struct CopyHistory<'a> {
     key: ShardKey,
 }
 
-impl<'a> CopyHistory<'a> {
-    pub(crate) fn new(node: &'a Node, key: ShardKey) -> Self {
-        Self { node, key }
-    }
-
+impl CopyHistory<'_> {
     /// Returns the history of a copy's log, as far as it can be read.
     ///
     /// # Errors

@@ -35,51 +35,11 @@ use gleaner_proto::ReplicationClient;
 
 use crate::Leaf;
 use crate::copy::opening::OpeningProgress;
-use crate::copy::pipeline::InFlight;
 use crate::copy::registry::{CopyState, OpenCopy};
-use crate::copy::shard::Shard;
+use crate::copy::replica::Replica;
 use crate::lifecycle::recovery::PrimaryOpening;
-use crate::replicate::link::Link;
 use follow::Follower;
 use pause::Pause;
-
-/// A copy that follows its shard's primary.
-pub(crate) struct Replica {
-    pub(crate) shard: Arc<Shard>,
-    pub(crate) link: Link,
-    /// Locked where the next step of following begins, and by what holds it up.
-    steps: tokio::sync::Mutex<()>,
-}
-
-impl Replica {
-    fn new(shard: Arc<Shard>) -> Self {
-        Self {
-            link: Link::new(shard.key),
-            shard,
-            steps: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// Begins a step that closing the copy waits for; `None` once it is being closed.
-    async fn begin_step(&self) -> Option<InFlight> {
-        let _turn = self.steps.lock().await;
-        InFlight::begin_unless_closed(&self.shard)
-    }
-
-    /// Waits until no step is under way, and lets none begin while the guard lives: nothing is applied.
-    pub(crate) async fn pause_steps(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        let pause = self.steps.lock().await;
-        self.shard.wait_idle().await;
-        pause
-    }
-
-    /// Begins no further step and waits for the one under way. Nothing is made durable.
-    pub(crate) async fn close(&self) {
-        self.shard.pipeline.close();
-        self.shard.wait_idle().await;
-        self.shard.applier.close("this copy was closed");
-    }
-}
 
 /// Why a copy does not go on as it is.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use gleaner_proto::LeafFault;
 
 use super::{SMALL_BYTES, SMALL_ITEMS, WriteOrder, stopped};
 use crate::copy::applier::{Left, OnApplied};
-use crate::copy::apply_threads::drain;
 use crate::copy::bytes_of;
 use crate::copy::shard::Shard;
 use crate::fault::log_fault;
@@ -93,7 +92,7 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         .offer_now(first, (operations, prepared), applied);
     let stopped = |reason: Arc<str>| stopped(shard, &reason);
     if offered.map_err(stopped)? == Left::ToThread {
-        drain(shard);
+        shard.drain();
     }
     if is_small && !is_awaited && shard.applier.waiting_bytes() <= BACKLOG_BYTES {
         return Ok(());

@@ -11,10 +11,11 @@ use gleaner_model::{History, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::replicate::{LogPage, LogTailCall};
 
+use super::Halt;
 use super::pause::Pause;
-use super::{Halt, Replica};
 use crate::Leaf;
 use crate::copy::opening::OpeningProgress;
+use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::lifecycle::recovery::PAGE_BYTES as OWN_PAGE_BYTES;
 use crate::replicate::link::SILENT_AFTER;

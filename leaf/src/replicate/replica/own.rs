@@ -8,7 +8,8 @@ use gleaner_engine::copy::{Checkpoint, ShardIndex};
 use gleaner_log::{LogError, LogStart};
 use gleaner_model::{IndexMeta, MappingVersion, SeqNo};
 
-use super::{Halt, Keeper, Replica};
+use super::{Halt, Keeper};
+use crate::copy::replica::Replica;
 use crate::copy::schema::analyzers_of;
 use crate::lifecycle::recovery::{CopyStart, check_mapping};
 

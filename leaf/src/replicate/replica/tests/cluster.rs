@@ -17,8 +17,8 @@ use gleaner_query::resolved::{Clause, Statistics, StatisticsRequest};
 
 use super::wire::{Wire, Wires};
 use crate::copy::registry::OpenCopy;
+use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
-use crate::replicate::replica::Replica;
 use crate::testing::{PATIENCE, call, id, index, item, key};
 use crate::{Leaf, LeafOptions};
 

@@ -1,0 +1,85 @@
+//! Taking a newer cluster state over, so that metadata, parser and engine of a copy agree.
+//!
+//! Does not: change the mapping ([`crate::write`]). Called by every task that hears of a newer state. Read first:
+//! [`Shard::take_meta`].
+
+use std::sync::Arc;
+
+use gleaner_coordinator::Coordinator;
+use gleaner_engine::schema::document::DocumentParser;
+use gleaner_model::{ClusterState, IndexMeta};
+
+use crate::copy::schema::analyzers_of;
+use crate::copy::shard::Shard;
+
+impl Shard {
+    /// Returns whether `state` has a newer mapping than the one that documents are read under here. Who changed
+    /// it may have been answered already, before the shard heard of it.
+    pub(crate) fn lacks_mapping_of(&self, state: &ClusterState) -> bool {
+        let agreed = state.indices.get(&self.key.index);
+        agreed.is_some_and(|index| {
+            index.mapping.version > self.schema.parser.load().mapping_version()
+        })
+    }
+
+    /// Takes over what the newest cluster state says of the index.
+    ///
+    /// A newer mapping waits for the engine's writer, which a merge may hold for long, so that
+    /// happens off the runtime's threads.
+    pub(crate) async fn take_meta(self: &Arc<Self>) {
+        // One thread that may block is enough, however many wait.
+        let _turn = self.schema.turn.lock().await;
+        let shard = Arc::clone(self);
+        let taking =
+            tokio::task::spawn_blocking(move || shard.take_meta_now(&*shard.node.coordinator));
+        if let Err(error) = taking.await {
+            self.applier
+                .stop(&format!("a new mapping could not be taken over: {error}"));
+        }
+    }
+
+    fn take_meta_now(&self, coordinator: &dyn Coordinator) {
+        let _taking = self.schema.taking_over.lock();
+        // Read under the lock, so that an older state never follows a newer one.
+        let state = coordinator.state();
+        let Some(index) = state.indices.get(&self.key.index) else {
+            return;
+        };
+        let known = self.schema.index.load_full();
+        let mut copies = known.copies_of(self.key.shard).iter();
+        let remaining = index.copies_of(self.key.shard);
+        if copies.any(|node| !remaining.contains(node)) {
+            self.applier.leases.outlast_others();
+        }
+        if Arc::ptr_eq(&known, index) || known.mapping.version > index.mapping.version {
+            return;
+        }
+        if known.mapping.version == index.mapping.version {
+            self.show_meta(&known, index);
+            return;
+        }
+        if known.settings.analysis != index.settings.analysis {
+            match analyzers_of(index) {
+                Ok(analyzers) => self.schema.analyzers.store(analyzers),
+                Err(reason) => {
+                    tracing::error!(shard = %self.key, reason, "analyzers stay as they were");
+                }
+            }
+        }
+        let analyzers = self.schema.analyzers.load_full();
+        let parser = Arc::new(DocumentParser::new(&index.mapping, &analyzers));
+        // The engine first: it must know the mapping of any record that is ordered. The parser
+        // last: see `write::plan`.
+        self.engine()
+            .set_mapping(Arc::clone(&index.mapping), Arc::clone(&analyzers));
+        self.show_meta(&known, index);
+        self.schema.parser.store(parser);
+    }
+
+    fn show_meta(&self, known: &IndexMeta, index: &Arc<IndexMeta>) {
+        self.schema.index.store(Arc::clone(index));
+        if known.settings.refresh_interval_ms != index.settings.refresh_interval_ms {
+            self.refreshes.interval_changed.notify_one();
+        }
+    }
+}
