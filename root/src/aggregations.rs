@@ -22,8 +22,8 @@ use crate::merge::HitMerger;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{Answer, Trip};
-use crate::search::CommonRequest;
 use crate::search::Searcher;
+use crate::search::phase::CommonRequest;
 
 /// Times that shards are asked again at most. Each time they look many times deeper, so that they have
 /// told all they hold long before.

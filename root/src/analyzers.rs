@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::RootError;
-use crate::plan::Planner;
+use crate::planner::Planner;
 
 /// Keeps the analyzers of each index until its analysis settings change.
 #[derive(Default)]

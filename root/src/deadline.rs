@@ -12,6 +12,9 @@ const FETCH_GRACE: Duration = Duration::from_millis(15);
 
 /// A point in time on this machine's monotonic clock; what travels is the time left.
 ///
+/// Times that a search is begun again, for its moments and for its names each.
+pub(crate) const MAX_RESTARTS: usize = 3;
+
 /// What is left is shared out so that the answer is whole by the deadline: leaves stop evaluating at
 /// nine tenths ([`Deadline::for_leaf`]), the root waits a little longer for what they hand over
 /// ([`Deadline::gather_by`]), and what remains is for merging and fetching.

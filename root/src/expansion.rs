@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::RootError;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
-use crate::plan::Planner;
+use crate::planner::Planner;
 use crate::resolve::Expansions;
 use crate::scatter::{Answer, Trip};
 use cache::CachedExpansion;

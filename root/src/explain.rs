@@ -12,7 +12,9 @@ use crate::plan::{PlannedShard, Target};
 use crate::read::GetRequest;
 use crate::read::Reader;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
-use crate::search::{CommonRequest, Page, SearchOptions, Stop, shard_query};
+use crate::search::phase::CommonRequest;
+use crate::search::restart::Stop;
+use crate::search::{Page, SearchOptions, shard_query};
 
 impl Reader {
     /// Explains the score of one document under a query; `None` when there is no such document.

@@ -28,7 +28,8 @@ use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::Searcher;
-use crate::search::{CommonRequest, shard_query};
+use crate::search::phase::CommonRequest;
+use crate::search::shard_query;
 use hit::Joiner;
 use of_leaf::{ShardWinners, fetch_from};
 

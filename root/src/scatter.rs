@@ -26,12 +26,12 @@ use tokio::time::Instant;
 use crate::SharedParts;
 use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
+use crate::deadline::MAX_RESTARTS;
 use crate::health::Book;
 use crate::health::Phase;
 use crate::leaves::LeafHandle;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
-use crate::search::MAX_RESTARTS;
 use crate::waterfall::{self, Step, Waterfall};
 pub(crate) use race::begin_counting;
 use race::{Race, Rules};
@@ -260,6 +260,33 @@ impl Scatterer {
             }
         }
         slots
+    }
+}
+
+impl IndexPlan {
+    /// Takes the answers of a phase, one per shard: shards that failed are lost to this search,
+    /// since an answer without their numbers must not pass for one with them.
+    pub(crate) fn settle<A>(
+        &mut self,
+        answers: Vec<Result<Answer<A>, ShardFailure>>,
+        deadline: Deadline,
+    ) -> Vec<Answer<A>> {
+        let mut settled = Vec::with_capacity(answers.len());
+        let mut shards = Vec::with_capacity(answers.len());
+        for (shard, answer) in self.shards.drain(..).zip(answers) {
+            match answer {
+                Ok(answer) => {
+                    shards.push(shard);
+                    settled.push(answer);
+                }
+                Err(mut failure) => {
+                    failure.fault = shard.reported(failure.fault, deadline);
+                    self.lost.push(failure);
+                }
+            }
+        }
+        self.shards = shards;
+        settled
     }
 }
 

@@ -13,10 +13,11 @@ use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, par
 
 use crate::RootError;
 use crate::deadline::Deadline;
+use crate::plan::SearchedIndices;
 use crate::plan::{IndexPlan, Target};
 use crate::point_in_time::Contexts;
 use crate::response::{SearchResponse, Total};
-use crate::search::{Page, PreparedSearch, SearchOptions, SearchedIndices, check_page, refused};
+use crate::search::{Page, PreparedSearch, SearchOptions, check_page, refused};
 use crate::tasks::Action;
 use crate::token::{self, ScrollState};
 

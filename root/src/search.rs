@@ -13,29 +13,28 @@
 mod by_shards;
 mod coverage;
 mod gather;
+pub(crate) mod phase;
 mod prepared;
 mod preparing;
-mod restart;
+pub(crate) mod restart;
 mod shard_query;
 mod skipping;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use gleaner_query::answer::ShardHits;
-use gleaner_query::resolved::Statistics;
+use gleaner_engine::control::Control;
 use gleaner_query::search::{Scatter, SearchRequest};
 use tokio::time::Instant;
 
 use crate::by_term::TermScatter;
 use crate::cluster::ClusterView;
-use crate::memory::{Accounts, AnswerMemory};
-use crate::merge::HitMerger;
-use crate::plan::{IndexPlan, Planner, Target};
+use crate::memory::Accounts;
+use crate::plan::{IndexPlan, SearchedIndices, Target};
+use crate::planner::Planner;
 use crate::response::SearchResponse;
-use crate::scatter::{Answers, Scatterer, Trip};
+use crate::scatter::{Scatterer, Trip};
 use crate::slow_log::{self, SearchTimes};
-use crate::tasks::{Action, Origin};
+use crate::tasks::Action;
 use crate::waterfall::Waterfall;
 use crate::work::Workers;
 use crate::{Root, RootError, SharedParts};
@@ -44,9 +43,11 @@ use skipping::skip_hopeless;
 
 pub(crate) use by_shards::{ShardScatter, lost_a_view};
 pub(crate) use coverage::check_page;
-pub(crate) use prepared::{Page, PreparedSearch, SearchedIndices};
+use phase::{CommonRequest, QueryPhase};
+pub use prepared::SearchOptions;
+pub(crate) use prepared::{Page, PreparedSearch};
 pub(crate) use preparing::refused;
-pub(crate) use restart::{LookUps, MAX_RESTARTS, Restart, Stop};
+use restart::{LookUps, Restart, Stop};
 pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
 
 /// Answers searches.
@@ -58,53 +59,6 @@ pub struct Searcher {
     pub(crate) by_shards: ShardScatter,
     pub(crate) by_terms: TermScatter,
     pub(crate) workers: Arc<Workers>,
-}
-
-/// What a search needs beside its body.
-#[derive(Debug, Clone, Default)]
-pub struct SearchOptions {
-    /// Whether an answer without some shards is refused (`allow_partial_search_results=false`).
-    pub refuse_partial: bool,
-    /// Share of the documents that an answer must cover, 0 to 1 (`min_coverage`); `None` takes any.
-    pub min_coverage: Option<f64>,
-    /// Who asked, for the list of tasks.
-    pub origin: Origin,
-    /// What the answer's bytes are charged to; `None` opens an account for it alone.
-    pub memory: Option<AnswerMemory>,
-}
-
-/// How shards come to rank their hits: the way of a search that differs by its `scatter`.
-#[async_trait]
-pub(crate) trait QueryPhase: Send + Sync {
-    /// Asks the shards of `plans`, and merges their hits.
-    ///
-    /// # Errors
-    /// [`Stop::Restart`] when what came cannot be used and the search may begin again.
-    async fn query<'a>(
-        &self,
-        plans: &mut [IndexPlan],
-        asked: &CommonRequest<'a>,
-        trip: &mut Trip,
-    ) -> Result<QueryAnswers<'a>, Stop>;
-}
-
-/// What all shards answered.
-pub(crate) struct QueryAnswers<'a> {
-    pub(crate) answers: Answers<ShardHits>,
-    /// The best of their hits.
-    pub(crate) merged: HitMerger<'a>,
-    /// The numbers that their scores are made of.
-    pub(crate) statistics: Arc<Statistics>,
-}
-
-/// What all shards are asked in common.
-#[derive(Clone)]
-pub(crate) struct CommonRequest<'a> {
-    pub(crate) request: &'a SearchRequest,
-    pub(crate) options: &'a SearchOptions,
-    pub(crate) page: &'a Page,
-    pub(crate) statistics: Arc<Statistics>,
-    pub(crate) now_ms: i64,
 }
 
 /// A search whose queries are resolved for each index.
@@ -292,6 +246,27 @@ impl Searcher {
             SearchedIndices::Named(_) => self.cluster.has_vanished(failures, search.deadline).await,
             SearchedIndices::Pinned(_) => false,
         }
+    }
+
+    /// Does `job` off the runtime's threads. It is given what says whether to go on: until the time of
+    /// searches without a `timeout` has passed from now on, or the caller has gone away. What the request
+    /// took before counts nothing: a body may come slowly, a search may have a longer `timeout`.
+    ///
+    /// # Errors
+    /// [`RootError::Late`] when the time passed before there was a thread, [`RootError::Internal`] when it
+    /// panicked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the work at its next check.
+    pub async fn work<T, F>(&self, job: F) -> Result<T, RootError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
+    {
+        let deadline = Instant::now() + self.cluster.default_timeout();
+        let job = |control: &Control| job(&|| control.check().is_ok());
+        let done = self.workers.run(deadline, job).await?;
+        done.ok_or(RootError::Late)
     }
 }
 

@@ -21,7 +21,8 @@ use tokio::time::Instant;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
 use crate::scatter::{Answer, Trip};
-use crate::search::{Restart, ShardScatter, lost_a_view};
+use crate::search::restart::Restart;
+use crate::search::{ShardScatter, lost_a_view};
 use cache::Moment;
 
 pub(crate) use cache::{Cache, CachedStatistics};

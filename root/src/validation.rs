@@ -9,8 +9,8 @@ use gleaner_query::resolved::{Clause, ExpansionCandidate, Pattern};
 use gleaner_query::search::SearchRequest;
 
 use crate::RootError;
-use crate::plan::Planner;
 use crate::plan::{IndexPlan, Target};
+use crate::planner::Planner;
 use crate::resolve::Expansions;
 
 /// An index, and the resolved form of a query there or what is wrong with it.

@@ -18,8 +18,8 @@ use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::health::Book;
 use crate::leaves::LeafHandle;
-use crate::plan::Planner;
 use crate::plan::Target;
+use crate::planner::Planner;
 use crate::shown::VisibleFloor;
 
 /// Longest wait for a copy that is not the primary, within the deadline: ten refreshes by default.

@@ -1,7 +1,7 @@
 //! Work on answers that the runtime's threads must not wait for: filtering, rendering, reading large bodies.
 //!
 //! Does: run it on a thread of its own, as many at once as there are cores, by a deadline, until the
-//! caller goes away ([`Searcher::work`]). Does not: decide what is work; what takes less than half a
+//! caller goes away (`Searcher::work`). Does not: decide what is work; what takes less than half a
 //! millisecond is done where it is.
 //! Called by `fetch`, `by_term` and `api`.
 
@@ -12,7 +12,6 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::RootError;
-use crate::search::Searcher;
 
 /// Places for work on threads of its own.
 pub(crate) struct Workers(Arc<Semaphore>);
@@ -62,29 +61,6 @@ impl Workers {
         drop(cancel);
         let panicked = |_| RootError::Internal("work on an answer panicked".to_owned());
         done.map(Some).map_err(panicked)
-    }
-}
-
-impl Searcher {
-    /// Does `job` off the runtime's threads. It is given what says whether to go on: until the time of
-    /// searches without a `timeout` has passed from now on, or the caller has gone away. What the request
-    /// took before counts nothing: a body may come slowly, a search may have a longer `timeout`.
-    ///
-    /// # Errors
-    /// [`RootError::Late`] when the time passed before there was a thread, [`RootError::Internal`] when it
-    /// panicked.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the work at its next check.
-    pub async fn work<T, F>(&self, job: F) -> Result<T, RootError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
-    {
-        let deadline = Instant::now() + self.cluster.default_timeout();
-        let job = |control: &Control| job(&|| control.check().is_ok());
-        let done = self.workers.run(deadline, job).await?;
-        done.ok_or(RootError::Late)
     }
 }
 

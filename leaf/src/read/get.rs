@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use gleaner_engine::EngineError;
 use gleaner_engine::control::{Ledger, MemoryAccount};
-use gleaner_engine::{EngineError, StoredDocument};
 use gleaner_model::{DocumentId, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Document, Documents, GetCall};
@@ -15,7 +15,7 @@ use crate::copy::registry::OpenCopy;
 use crate::copy::shard::Shard;
 use crate::fault::{copy_fault, engine_fault, job_fault};
 use crate::read::pool::caught;
-use crate::read::search::Searcher;
+use crate::read::search::{Searcher, document};
 use crate::write::versions::{Latest, Written};
 use crate::write::{Primary, stopped};
 
@@ -147,27 +147,6 @@ fn all(
     };
     let mut one = |id| one(id).map_err(|error| copy_fault(shard, &error));
     ids.into_iter().map(&mut one).collect()
-}
-
-/// Returns a stored document as it is answered.
-pub(crate) fn document(stored: StoredDocument) -> Document {
-    let StoredDocument {
-        id,
-        routing,
-        seq_no,
-        term,
-        version,
-        source,
-        place: _,
-    } = stored;
-    Document {
-        id,
-        routing,
-        seq_no,
-        term,
-        version,
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,12 @@ use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::postings::places_of;
 use gleaner_engine::search::SearchEnv;
-use gleaner_engine::{EngineError, View, expand, explain, fetch, search, statistics};
+use gleaner_engine::{
+    EngineError, StoredDocument, View, expand, explain, fetch, search, statistics,
+};
 use gleaner_model::metric;
 use gleaner_proto::LeafFault;
+use gleaner_proto::read::Document;
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     FetchWhat, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -24,7 +27,6 @@ use crate::LeafOptions;
 use crate::copy::registry::CopyRegistry;
 use crate::copy::shard::{Counters, Shard};
 use crate::fault::{copy_fault, engine_fault, job_fault};
-use crate::read::get::document;
 use crate::read::pool::{Pool, PoolFault, caught};
 
 /// Looked up once: to find a metric takes longer than to record a value.
@@ -345,6 +347,27 @@ impl Searcher {
             Ok(answer) => answer.map_err(|error| copy_fault(&shard, &error)),
             Err(fault) => Err(job_fault(&shard, &fault)),
         }
+    }
+}
+
+/// Returns a stored document as it is answered.
+pub(crate) fn document(stored: StoredDocument) -> Document {
+    let StoredDocument {
+        id,
+        routing,
+        seq_no,
+        term,
+        version,
+        source,
+        place: _,
+    } = stored;
+    Document {
+        id,
+        routing,
+        seq_no,
+        term,
+        version,
+        source,
     }
 }
 

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::RootError;
 use crate::merge::RankedHit;
 use crate::plan::IndexPlan;
-use crate::search::{CommonRequest, Tie};
+use crate::search::Tie;
+use crate::search::phase::CommonRequest;
 
 /// Joins hits of a search with their content.
 pub(super) struct Joiner<'a> {

@@ -6,7 +6,7 @@ use gleaner_proto::search::ShardView;
 use gleaner_query::answer::ViewId;
 
 use crate::deadline::Deadline;
-use crate::search::MAX_RESTARTS;
+use crate::deadline::MAX_RESTARTS;
 
 /// A shard to ask, and the moment it is bound to.
 ///

@@ -17,7 +17,8 @@ use crate::Root;
 use crate::RootOptions;
 use crate::merge::HitMerger;
 use crate::plan::Target;
-use crate::search::{CommonRequest, Page, SearchOptions};
+use crate::search::phase::CommonRequest;
+use crate::search::{Page, SearchOptions};
 use crate::testing::{Cluster, FakeLeaf, Fixture, NOW_MS, index, limits, shard};
 use crate::waterfall::{AttemptKind, AttemptOutcome};
 

@@ -9,9 +9,10 @@ use gleaner_query::answer::ShardHits;
 use tokio::time::Instant;
 
 use super::coverage::check_complete;
+use super::phase::{CommonRequest, QueryAnswers, QueryPhase};
+use super::restart::{Restart, Stop};
 use super::shard_query::shard_queries;
 use super::skipping::skipped;
-use super::{CommonRequest, QueryAnswers, QueryPhase, Restart, Stop};
 use crate::SharedParts;
 use crate::cluster::ClusterView;
 use crate::health::Phase;

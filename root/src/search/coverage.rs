@@ -6,7 +6,7 @@ use gleaner_model::{IndexUuid, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::ShardHits;
 
-use super::SearchOptions;
+use super::prepared::SearchOptions;
 use crate::RootError;
 use crate::response::{Coverage, SearchResponse, ShardFailure, ShardSummary};
 

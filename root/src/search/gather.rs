@@ -10,7 +10,8 @@ use gleaner_query::search::{SearchRequest, TrackTotal};
 use tokio::time::Instant;
 
 use super::coverage::{ShardsSeen, check};
-use super::{CommonRequest, QueryAnswers, Restart, Stop};
+use super::phase::{CommonRequest, QueryAnswers};
+use super::restart::{Restart, Stop};
 use crate::RootError;
 use crate::aggregations::ReducedAggregations;
 use crate::deadline::Deadline;

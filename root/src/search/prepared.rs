@@ -2,11 +2,12 @@
 
 use gleaner_query::search::SearchRequest;
 
-use super::SearchOptions;
 use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
-use crate::plan::Target;
-use crate::token::{PointInTimeState, Position};
+use crate::memory::AnswerMemory;
+use crate::plan::SearchedIndices;
+use crate::tasks::Origin;
+use crate::token::Position;
 
 /// A search that is ready to run: made once for each request, and for each page of a walk.
 pub(crate) struct PreparedSearch<'a> {
@@ -19,13 +20,17 @@ pub(crate) struct PreparedSearch<'a> {
     pub(crate) now_ms: i64,
 }
 
-/// What a search reads.
-#[derive(Clone, Copy)]
-pub(crate) enum SearchedIndices<'a> {
-    /// The newest of what names stand for.
-    Named(&'a Target),
-    /// Pinned views.
-    Pinned(&'a PointInTimeState),
+/// What a search needs beside its body.
+#[derive(Debug, Clone, Default)]
+pub struct SearchOptions {
+    /// Whether an answer without some shards is refused (`allow_partial_search_results=false`).
+    pub refuse_partial: bool,
+    /// Share of the documents that an answer must cover, 0 to 1 (`min_coverage`); `None` takes any.
+    pub min_coverage: Option<f64>,
+    /// Who asked, for the list of tasks.
+    pub origin: Origin,
+    /// What the answer's bytes are charged to; `None` opens an account for it alone.
+    pub memory: Option<AnswerMemory>,
 }
 
 /// Which part of all hits a search asks for.

@@ -1,10 +1,7 @@
 //! Why a search is begun again, and how often.
 
 use crate::RootError;
-use crate::deadline::Deadline;
-
-/// Times that a search is begun again, for its moments and for its names each.
-pub(crate) const MAX_RESTARTS: usize = 3;
+use crate::deadline::{Deadline, MAX_RESTARTS};
 
 /// Why a search is begun again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

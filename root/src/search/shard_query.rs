@@ -10,7 +10,7 @@ use gleaner_query::search::SearchRequest;
 use gleaner_query::sort_value::{narrow_keys, narrowed};
 use serde_json::Value;
 
-use super::CommonRequest;
+use super::phase::CommonRequest;
 use crate::plan::IndexPlan;
 use crate::token::Position;
 

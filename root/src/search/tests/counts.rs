@@ -6,6 +6,8 @@ use gleaner_engine::partial::{Aggregations, Bucket, Partial};
 use gleaner_proto::search::SearchCall;
 use gleaner_query::aggregation::{AggregationKind, TermsAggregation};
 
+use gleaner_query::answer::ShardHits;
+
 use super::*;
 
 fn tags(size: usize) -> Value {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::deadline::MAX_RESTARTS;
 
 /// Shows another view of the first shard at every call, so that none is there when its winners are
 /// fetched.
