@@ -123,6 +123,7 @@ impl Wire for WriteItem {
             routing: routing.clone(),
             action: Some(action),
             condition: condition_message(*condition),
+            is_fresh_id: false,
         }
     }
 
@@ -133,9 +134,13 @@ impl Wire for WriteItem {
             routing,
             action,
             condition: wanted,
+            is_fresh_id,
         } = message;
         let action = match known(action, "WriteItem.action")? {
-            Action::Index(v1::Index { source, create }) => WriteAction::Index { source, create },
+            Action::Index(v1::Index { source, create }) => WriteAction::Index {
+                source,
+                create: create || is_fresh_id,
+            },
             Action::Update(update) => WriteAction::Update(Wire::from_message(update)?),
             Action::Delete(v1::Unit {}) => WriteAction::Delete,
         };

@@ -14,7 +14,7 @@ use super::{Wire, comes_back, through_bytes};
 use crate::search::{FetchCall, SearchCall};
 use crate::tests::samples;
 use crate::wire::{DecodeError, v1};
-use crate::write::{WriteCall, WriteFault};
+use crate::write::{WriteAction, WriteCall, WriteFault};
 use crate::{LeafFault, MAX_MESSAGE_BYTES};
 
 /// A clause of so many levels.
@@ -173,6 +173,23 @@ fn answers_of_an_older_version_are_of_copies_with_their_primaries() {
     assert!(!of_older(&samples::postings(), 9).may_be_stale);
     assert!(!of_older(&samples::places(), 6).may_be_stale);
     assert!(!of_older(&samples::documents(), 2).may_be_stale);
+}
+
+#[test]
+fn a_made_id_of_an_older_root_asks_for_a_creation() {
+    let mut call = samples::write_call().to_message();
+    for item in &mut call.items {
+        item.is_fresh_id = true;
+        if let Some(v1::write_item::Action::Index(index)) = &mut item.action {
+            index.create = false;
+        }
+    }
+    let read = WriteCall::from_message(call).expect("a call");
+    let mut creates = read.items.iter().filter_map(|item| match item.action {
+        WriteAction::Index { create, .. } => Some(create),
+        WriteAction::Update(_) | WriteAction::Delete => None,
+    });
+    assert_eq!(creates.next(), Some(true));
 }
 
 #[test]
