@@ -14,6 +14,7 @@ pub mod metric;
 pub mod names;
 pub mod node_stats;
 pub mod operation;
+pub mod peer;
 pub mod settings;
 pub mod slow_log;
 pub mod state;
@@ -28,6 +29,7 @@ pub use mapping::{
     DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping, NumberKind,
 };
 pub use operation::{Operation, OperationKind, RecordError};
+pub use peer::{PeerRole, UnknownRole};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
 pub use slow_log::{SlowLevel, SlowLog, Thresholds};
 pub use state::{Alias, ClusterState, IndexMeta, MAX_DELETED, NodeMeta, Role};

@@ -10,6 +10,9 @@ pub(crate) const OWNED_LIBRARIES: &[(&str, &[&str])] = &[
     ("prost", &["proto"]),
     ("tonic", &["proto"]),
     ("libc", &["threads"]),
+    ("rustls", &["tls"]),
+    ("tokio-rustls", &["tls"]),
+    ("rcgen", &["tls"]),
 ];
 
 /// Finds members of the workspace that have no line and do not stand beside the house.
