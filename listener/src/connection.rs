@@ -81,11 +81,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         self.noted(written)
     }
 
-    /// Called once all that was to be written has been taken.
+    /// Called once all that was to be written has been taken, by the stream at least: one that encrypts keeps some.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if flushed.is_ready() {
-            self.activity().note_flushed();
+        match flushed {
+            Poll::Pending => self.activity().note_unread(),
+            Poll::Ready(_) => self.activity().note_flushed(),
         }
         flushed
     }

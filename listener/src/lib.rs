@@ -22,8 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub use activity::{Activity, OpenRequest};
 pub use connection::Connection;
 pub use lag::Lag;
-pub use opening::{OpenConnection, Protocol, open};
-pub use places::{Bounds, Place, Places};
+pub use opening::{Beginning, OpenConnection, Protocol, open};
+pub use places::{Bounds, Place, Places, TooMany};
 
 /// Pause after a connection could not be accepted: mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -70,17 +70,17 @@ impl Listener {
                     continue;
                 }
             };
-            if let Some(place) = self.place(peer.ip()).await {
+            if let Some(place) = self.place(peer).await {
                 return (stream, place);
             }
             self.refuse(&stream, peer);
         }
     }
 
-    async fn place(&self, address: std::net::IpAddr) -> Option<Place> {
+    async fn place(&self, peer: std::net::SocketAddr) -> Option<Place> {
         loop {
             let freed = self.places.freed();
-            match self.places.take(address) {
+            match self.places.take(peer) {
                 Ok(place) => return Some(place),
                 Err(places::Full::Address) => return None,
                 Err(places::Full::All) => {

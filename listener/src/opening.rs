@@ -1,4 +1,4 @@
-//! The first bytes of a connection: awaited with a deadline, and enough of them to tell the protocol.
+//! The first bytes of a connection: awaited with a deadline, and enough of them to tell what it speaks.
 //!
 //! `hyper_util::server::conn::auto` waits for them without one, and the timers of hyper begin only after it.
 
@@ -26,6 +26,94 @@ pub enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// Returns what a connection speaks that begins with `first`; `None` while that may be either.
+    pub fn of(first: &[u8]) -> Option<Self> {
+        let compared = first.len().min(PREFACE.len());
+        if first[..compared] != PREFACE[..compared] {
+            return Some(Self::Http1);
+        }
+        (compared == PREFACE.len()).then_some(Self::Http2)
+    }
+}
+
+/// A connection whose first bytes are being read.
+#[derive(Debug)]
+pub struct Beginning<S> {
+    /// The rest.
+    pub stream: S,
+    /// The bytes that were read, apart from such as have been taken out.
+    pub first: BytesMut,
+    /// Its place.
+    pub place: Place,
+}
+
+impl<S: AsyncRead + Unpin> Beginning<S> {
+    /// Returns a connection of which nothing was read.
+    pub fn new(stream: S, place: Place) -> Self {
+        Self {
+            stream,
+            first: BytesMut::new(),
+            place,
+        }
+    }
+
+    /// Reads until `tell` makes something of the first bytes, which it is shown whenever more have come. They stay.
+    ///
+    /// # Errors
+    /// What `tell` fails with; when it takes longer than `within`, the connection ends before, or it must make room
+    /// for another.
+    pub async fn read<T>(
+        &mut self,
+        within: Duration,
+        tell: impl FnMut(&[u8]) -> io::Result<Option<T>>,
+    ) -> io::Result<T> {
+        let reading = read_until(&mut self.stream, &mut self.first, tell);
+        let told = tokio::select! {
+            told = tokio::time::timeout(within, reading) => told.unwrap_or_else(|_| Err(late())),
+            () = self.place.activity().closed() => Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        if let Err(error) = &told
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            self.place.count("silent");
+        }
+        told
+    }
+
+    /// As [`open`], with what was read already.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn open(mut self, within: Duration) -> io::Result<OpenConnection<S>> {
+        let protocol = self.read(within, |first| Ok(Protocol::of(first))).await?;
+        Ok(OpenConnection {
+            protocol,
+            first: self.first.freeze(),
+            stream: self.stream,
+            place: self.place,
+        })
+    }
+}
+
+async fn read_until<T>(
+    stream: &mut (impl AsyncRead + Unpin),
+    first: &mut BytesMut,
+    mut tell: impl FnMut(&[u8]) -> io::Result<Option<T>>,
+) -> io::Result<T> {
+    loop {
+        if !first.is_empty()
+            && let Some(told) = tell(first)?
+        {
+            return Ok(told);
+        }
+        first.reserve(FIRST_READ);
+        if stream.read_buf(first).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
 /// A connection that has begun to speak.
 #[derive(Debug)]
 pub struct OpenConnection<S> {
@@ -43,46 +131,9 @@ pub struct OpenConnection<S> {
 ///
 /// # Errors
 /// When that takes longer than `within`, the connection ends before, or it must make room for another.
-pub async fn open<S>(mut stream: S, place: Place, within: Duration) -> io::Result<OpenConnection<S>>
+pub async fn open<S>(stream: S, place: Place, within: Duration) -> io::Result<OpenConnection<S>>
 where
     S: AsyncRead + Unpin,
 {
-    let told = tokio::select! {
-        told = tokio::time::timeout(within, first_bytes(&mut stream)) => {
-            told.unwrap_or_else(|_| Err(late()))
-        }
-        () = place.activity().closed() => Err(io::ErrorKind::ConnectionAborted.into()),
-    };
-    let (protocol, first) = match told {
-        Ok(told) => told,
-        Err(error) => {
-            if error.kind() == io::ErrorKind::TimedOut {
-                place.count("silent");
-            }
-            return Err(error);
-        }
-    };
-    Ok(OpenConnection {
-        protocol,
-        first,
-        stream,
-        place,
-    })
-}
-
-async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Protocol, Bytes)> {
-    let mut first = BytesMut::new();
-    loop {
-        first.reserve(FIRST_READ);
-        if stream.read_buf(&mut first).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let compared = first.len().min(PREFACE.len());
-        if first[..compared] != PREFACE[..compared] {
-            return Ok((Protocol::Http1, first.freeze()));
-        }
-        if compared == PREFACE.len() {
-            return Ok((Protocol::Http2, first.freeze()));
-        }
-    }
+    Beginning::new(stream, place).open(within).await
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,14 +132,11 @@ impl Places {
     }
 
     /// Takes a place, that of a quiet connection where there is no other.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<Place, Full> {
-        let address = counted_as(address);
+    pub(crate) fn take(&self, peer: SocketAddr) -> Result<Place, Full> {
+        let address = counted_as(peer.ip());
         let bounds = self.0.bounds;
         let mut taken = self.0.taken.lock();
-        if taken.num_of(address) >= bounds.per_address {
-            self.make_room_of(&mut taken, address);
-        }
-        if taken.num_of(address) >= bounds.per_address {
+        if !self.has_share_left(&mut taken, address) {
             return Err(Full::Address);
         }
         if taken.num_connections >= bounds.total {
@@ -153,10 +150,20 @@ impl Places {
         self.gauge().set(taken.num_connections as f64);
         Ok(Place {
             places: self.clone(),
+            peer,
             address,
             number,
             activity,
         })
+    }
+
+    /// May `address` have another connection, now that its own quiet ones have made room?
+    fn has_share_left(&self, taken: &mut TakenPlaces, address: IpAddr) -> bool {
+        let most = self.0.bounds.per_address;
+        if taken.num_of(address) >= most {
+            self.make_room_of(taken, address);
+        }
+        taken.num_of(address) < most
     }
 
     /// Closes the connections of `address` that have been quiet for the longest.
@@ -231,16 +238,19 @@ impl TakenPlaces {
         number
     }
 
-    fn remove(&mut self, address: IpAddr, number: u64) {
+    /// Forgets a connection; returns whether it was there.
+    fn remove(&mut self, address: IpAddr, number: u64) -> bool {
         let Entry::Occupied(mut own) = self.addresses.entry(address) else {
-            return;
+            return false;
         };
-        if own.get_mut().connections.remove(&number).is_some() {
+        let was_there = own.get_mut().connections.remove(&number).is_some();
+        if was_there {
             self.num_connections -= 1;
         }
         if own.get().connections.is_empty() {
             own.remove();
         }
+        was_there
     }
 
     /// Closes a connection that has not been kept; returns whether it did.
@@ -278,12 +288,44 @@ impl Address {
 #[derive(Debug)]
 pub struct Place {
     places: Places,
+    peer: SocketAddr,
+    /// What `peer` counts as.
     address: IpAddr,
     number: u64,
     activity: Arc<Activity>,
 }
 
+/// The address that a connection comes from has its share of connections already.
+#[derive(Debug, thiserror::Error)]
+#[error("too many connections come from {0}")]
+pub struct TooMany(IpAddr);
+
 impl Place {
+    /// Returns where the connection comes from: its other end, or what [`Self::move_to`] said last.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Counts the connection as one that comes from `peer`: behind the other end there is a proxy, which says so.
+    ///
+    /// # Errors
+    /// [`TooMany`]: the place is as it was, and the connection should be closed.
+    pub fn move_to(&mut self, peer: SocketAddr) -> Result<(), TooMany> {
+        let address = counted_as(peer.ip());
+        if address != self.address {
+            let mut taken = self.places.0.taken.lock();
+            if !self.places.has_share_left(&mut taken, address) {
+                return Err(TooMany(address));
+            }
+            // When it was closed meanwhile, nothing is left to move.
+            if taken.remove(self.address, self.number) {
+                self.number = taken.add(address, &self.activity);
+            }
+        }
+        (self.peer, self.address) = (peer, address);
+        Ok(())
+    }
+
     /// Returns what the connection is doing.
     pub fn activity(&self) -> &Arc<Activity> {
         &self.activity
@@ -316,7 +358,10 @@ mod tests {
             per_address: 1,
         };
         let places = Places::new(bounds, "test");
-        let take = |address: &str| places.take(address.parse().expect("an address"));
+        let take = |address: &str| {
+            let address: IpAddr = address.parse().expect("an address");
+            places.take((address, 9).into())
+        };
         let _held =
             ["2001:db8::1", "2001:db8:0:1::1", "192.0.2.1"].map(|one| take(one).expect("room"));
         for taken in [
@@ -328,5 +373,27 @@ mod tests {
             assert_eq!(take(taken).err(), Some(Full::Address), "{taken}");
         }
         assert!(take("192.0.2.2").is_ok());
+    }
+
+    #[test]
+    fn a_connection_counts_for_the_address_that_its_proxy_says() {
+        let bounds = Bounds {
+            total: 10,
+            per_address: 1,
+        };
+        let places = Places::new(bounds, "test");
+        let at = |address: &str| SocketAddr::new(address.parse().expect("an address"), 9);
+        let take = |address: &str| places.take(at(address));
+        let mut moved = take("192.0.2.1").expect("room");
+        moved.move_to(at("198.51.100.1")).expect("it has none");
+        assert_eq!(moved.peer(), at("198.51.100.1"));
+        let mut second = take("192.0.2.1").expect("the proxy's place is free");
+        second.move_to(at("198.51.100.1")).expect_err("it has one");
+        assert_eq!(second.peer(), at("192.0.2.1"));
+        drop(moved);
+        second.move_to(at("198.51.100.1")).expect("it has none");
+        drop(second);
+        assert_eq!(places.0.taken.lock().num_connections, 0);
+        assert!(places.0.taken.lock().addresses.is_empty());
     }
 }
