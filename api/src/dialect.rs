@@ -13,6 +13,7 @@ use axum::{BoxError, Router};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use gleaner_root::Root;
+use gleaner_server::{Leftover, answer_to_panic};
 use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{Service, ServiceExt};
@@ -20,7 +21,6 @@ use tower_http::compression::Compression;
 
 use crate::contexts::Contexts;
 use crate::late;
-use crate::leftover::Leftover;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::request::BodyRoom;
@@ -134,7 +134,7 @@ impl DialectRoutes {
             let answering = AssertUnwindSafe(access.instrument(answering)).catch_unwind();
             let answered = answering.await;
             let answered = answered.map(|Ok(response)| response);
-            let mut response = answered.unwrap_or_else(middleware::answer_to_panic);
+            let mut response = answered.unwrap_or_else(answer_to_panic);
             leftover.settle(&mut response).await;
             access.end(&mut response);
             Ok(response)

@@ -44,6 +44,11 @@ pub struct Guard {
 pub(crate) struct CheckedRequest(Option<Grant>);
 
 impl CheckedRequest {
+    /// Is the answer to stay as it is?
+    pub(crate) fn is_unmarked(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Adds to the answer what its origin must see.
     pub(crate) fn mark(self, response: &mut Response<Body>) {
         if let Some(grant) = self.0 {

@@ -11,7 +11,6 @@ pub mod docs;
 mod error;
 pub mod guard;
 mod late;
-mod leftover;
 mod middleware;
 pub mod options;
 mod parameters;
@@ -22,7 +21,7 @@ mod request;
 mod response;
 pub mod route;
 mod routes;
-mod server;
+mod serve;
 mod service;
 #[cfg(test)]
 mod testing;
@@ -31,7 +30,7 @@ pub use dialect::{Dialect, dialect};
 pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;
-pub use server::{Answers, serve, serve_probes};
+pub use serve::{serve, serve_probes};
 
 #[cfg(doc)]
 use gleaner_root::Root;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_machine::Probe;
+use gleaner_server::ServerOptions;
 
 use crate::guard::Guard;
 
@@ -46,12 +47,6 @@ pub struct ApiOptions {
     /// with the lines that are not taken yet, and with what is packed of its answer. Beyond it requests
     /// are refused with 429, as by the dialect's breaker `in_flight_requests`.
     pub body_memory_bytes: usize,
-    /// Connections at once, idle ones too; default 8,192. Beyond it those that have been quiet for the longest are
-    /// closed, and others wait to be accepted when none is quiet.
-    pub max_connections: usize,
-    /// Connections of one address at once; default 0, which is half of [`Self::max_connections`]: more
-    /// than a proxy in front keeps to one node, and whatever one address does leaves room for others.
-    pub max_connections_per_address: usize,
     /// Which requests pass; default those that no web page of another origin can have sent.
     pub guard: Arc<Guard>,
     /// Largest ratio of unpacked to packed bytes of a gzip body, looked at from 1 MiB unpacked on;
@@ -63,20 +58,12 @@ pub struct ApiOptions {
     pub bulk_chunk_bytes: usize,
     /// Searches of one `_msearch` that run at once, when the request does not say; default 8.
     pub max_concurrent_searches: usize,
-    /// Time for the first bytes of a connection, and for a request's head from its first byte on; default 10 s.
-    pub head_read_timeout: Duration,
-    /// Time that a connection may be kept without a request; default 75 s, which is what clients with kept
-    /// connections expect of a server.
-    pub idle_timeout: Duration,
-    /// Time in which a client must take 16 KiB of an answer, or what is left of it; default 30 s. A connection
-    /// that does not is closed, so that answers that nobody reads are not held.
-    pub write_timeout: Duration,
     /// Longest pause between two pieces of a body; default 60 s.
     pub body_read_timeout: Duration,
     /// Time that may be spent waiting for a body, beside a second for each KiB of it; default 30 s.
     pub body_read_grace: Duration,
-    /// Time that open requests are given to end at shutdown; default 30 s.
-    pub shutdown_grace: Duration,
+    /// How connections are taken, and when they end.
+    pub server: ServerOptions,
     /// Reads what this process and its machine say of themselves; by default of no disk.
     pub probe: Arc<Probe>,
 }
@@ -90,30 +77,15 @@ impl Default for ApiOptions {
             max_bulk_bytes: 100 << 20,
             max_body_bytes: 32 << 20,
             body_memory_bytes: 1 << 30,
-            max_connections: 8_192,
-            max_connections_per_address: 0,
             guard: Arc::default(),
             max_gzip_ratio: 250,
             bulk_chunk_items: 1_000,
             bulk_chunk_bytes: 4 << 20,
             max_concurrent_searches: 8,
-            head_read_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(30),
             body_read_timeout: Duration::from_secs(60),
             body_read_grace: Duration::from_secs(30),
-            shutdown_grace: Duration::from_secs(30),
+            server: ServerOptions::default(),
             probe: Arc::default(),
-        }
-    }
-}
-
-impl ApiOptions {
-    /// Returns how many connections one address may have.
-    pub(crate) fn per_address(&self) -> usize {
-        match self.max_connections_per_address {
-            0 => (self.max_connections / 2).max(1),
-            most => most,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! wait for the first bytes of a connection with a deadline and tell HTTP/1.1 from HTTP/2 by them, and note on
 //! each connection's [`Activity`] when it last sent a byte, began a request, or could not be written to.
 //! Does not: read requests, know TLS, decide what a request may do.
-//! Called by `api` (clients and probes) and `proto` (other nodes). Read [`Listener`] first, then
+//! Called by `server` (clients and probes) and `proto` (other nodes). Read [`Listener`] first, then
 //! `docs/decisions/0031-edge.md`.
 
 mod activity;

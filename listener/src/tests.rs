@@ -233,7 +233,7 @@ async fn an_address_that_comes_again_and_again_costs_few_searches() {
         per_address: 1,
     };
     let places = Places::new(bounds, "test");
-    let (one, other) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
+    let (one, other) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 2], 1).into());
     let _first = places.take(one).expect("a place");
     let _other = places.take(other).expect("a place");
     tokio::time::advance(Duration::from_millis(200)).await;
@@ -253,7 +253,7 @@ async fn a_search_that_leaves_quiet_connections_is_followed_by_another() {
         per_address: 4,
     };
     let places = Places::new(bounds, "test");
-    let address = [127, 0, 0, 1].into();
+    let address = ([127, 0, 0, 1], 1).into();
     let held: Vec<_> = (0..4).map(|_| places.take(address)).collect();
     assert!(held.iter().all(Result::is_ok));
     let kept = held[0].as_ref().expect("a place");

@@ -61,7 +61,8 @@ pub const CONNECTIONS_CLOSED: Metric = Metric {
     labels: &["port", "reason"],
     values: &[],
     help: "connections that the server closed: silent, slow, idle or unread for too long, quiet when room was \
-        needed, one too many of an address",
+        needed, one too many of an address, without a PROXY header where one must come (proxy), plain where TLS is \
+        spoken, without a handshake",
 };
 
 /// Requests of a root to copies of shards.

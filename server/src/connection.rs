@@ -17,8 +17,9 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::response::{PacedBody, Unread};
-use crate::options::ApiOptions;
+use crate::client::Client;
+use crate::options::ServerOptions;
+use crate::response::{PacedBody, Unread};
 
 /// Requests of one HTTP/2 connection that may be open at once.
 const MAX_STREAMS: u32 = 100;
@@ -53,9 +54,9 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(5);
 
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// For its first bytes.
-    pub(super) opening: Duration,
+    pub(crate) opening: Duration,
     /// For the head of a request, from its first byte on.
     head: Duration,
     /// Without a request.
@@ -65,7 +66,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn of(options: &ApiOptions) -> Self {
+    pub(crate) fn of(options: &ServerOptions) -> Self {
         Self {
             opening: options.head_read_timeout,
             head: options.head_read_timeout,
@@ -76,32 +77,35 @@ impl Limits {
 }
 
 /// How the requests of a connection are answered.
-pub(super) struct Drive {
-    pub(super) protocol: Protocol,
-    pub(super) limits: Limits,
+pub(crate) struct Drive {
+    pub(crate) protocol: Protocol,
+    /// Who asks.
+    pub(crate) client: Client,
+    pub(crate) limits: Limits,
     /// Name of its listener in metrics.
-    pub(super) port: &'static str,
+    pub(crate) port: &'static str,
     /// True once the server stops.
-    pub(super) stop: watch::Receiver<bool>,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Drive {
     /// Has `answer` answer the requests of `connection` until that ends.
-    pub(super) async fn run<S, A, F>(self, connection: Connection<S>, answer: A)
+    pub(crate) async fn run<S, A, F>(self, connection: Connection<S>, answer: A)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
         A: Fn(Request<Incoming>) -> F,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let is_http2 = self.protocol == Protocol::Http2;
+        let (is_http2, client) = (self.protocol == Protocol::Http2, self.client.clone());
         let (activity, unread) = (Arc::clone(connection.activity()), Arc::<Unread>::default());
         let watch = Watch {
             activity: Arc::clone(&activity),
             unread: Arc::clone(&unread),
             drive: self,
         };
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let open = activity.open_request();
+            client.describe(request.extensions_mut());
             let unread = is_http2.then(|| Arc::clone(&unread));
             let answering = answer(request);
             async move {

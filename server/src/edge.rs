@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// The thread; it ends, and what runs on it with it, when this is dropped.
-pub(super) struct Edge {
+pub(crate) struct Edge {
     handle: Handle,
     _running: oneshot::Sender<()>,
 }
@@ -20,7 +20,7 @@ impl Edge {
     ///
     /// # Errors
     /// When the system has no thread or no descriptors left.
-    pub(super) fn start(name: &str) -> io::Result<Self> {
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (running, ended) = oneshot::channel();
@@ -40,7 +40,7 @@ impl Edge {
     }
 
     /// Runs `task` on the thread.
-    pub(super) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::response::IntoResponse as _;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -16,9 +15,8 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
-use super::{Answers, Server};
-use crate::middleware;
-use crate::probes::json_body;
+use crate::panic::answer_to_panic;
+use crate::server::{Answers, Server};
 
 /// The paths that the edge answers.
 const PATHS: [&str; 3] = ["/_health/live", "/_health/ready", "/metrics"];
@@ -37,7 +35,7 @@ const READY_BYTES: usize = 64 << 10;
 
 /// Whom a listener is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// Everybody.
     Clients,
     /// Those who look after the node.
@@ -46,7 +44,7 @@ pub(super) enum Scope {
 
 impl Scope {
     /// Returns its name in metrics and threads.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Clients => "clients",
             Self::Probes => "probes",
@@ -55,7 +53,7 @@ impl Scope {
 }
 
 /// Does a connection begin with a probe?
-pub(super) fn is_probe(first: &[u8]) -> bool {
+pub(crate) fn is_probe(first: &[u8]) -> bool {
     let after_method = METHODS
         .iter()
         .find_map(|method| first.strip_prefix(method.as_bytes()));
@@ -70,7 +68,7 @@ pub(super) fn is_probe(first: &[u8]) -> bool {
 
 /// What the runtime said last about whether the node is ready.
 #[derive(Debug, Default)]
-pub(super) struct LastReady(Mutex<Option<(Instant, StatusCode, Bytes)>>);
+pub(crate) struct LastReady(Mutex<Option<(Instant, StatusCode, Bytes)>>);
 
 impl LastReady {
     fn note(&self, status: StatusCode, body: &Bytes) {
@@ -88,8 +86,8 @@ impl<S> Server<S>
 where
     S: Answers,
 {
-    /// Answers a request on the edge: probes here, others by the runtime.
-    pub(super) async fn answer_at_edge(
+    /// Answers a request of a connection that probes come over: these here, others by the runtime.
+    pub(crate) async fn answer_at_edge(
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Response<Body> {
@@ -102,7 +100,7 @@ where
                 match OwnedTask::spawn(&runtime, self.answer(request)).await {
                     Ok(answered) => answered,
                     Err(failed) => match failed.try_into_panic() {
-                        Ok(panic) => middleware::answer_to_panic(panic),
+                        Ok(panic) => answer_to_panic(panic),
                         Err(_) => not_ready("the process stops"),
                     },
                 }
@@ -114,7 +112,7 @@ where
         let asking = OwnedTask::spawn(&self.runtime, Arc::clone(&self).answer(request));
         let Ok(Ok(answered)) = tokio::time::timeout(READY_WITHIN, asking).await else {
             return match self.last_ready.get() {
-                Some((status, body)) => remembered(status, body),
+                Some((status, body)) => json_body(status, body),
                 None => not_ready("the process is too busy to tell"),
             };
         };
@@ -149,7 +147,7 @@ impl<T> Drop for OwnedTask<T> {
     }
 }
 
-fn remembered(status: StatusCode, body: Bytes) -> Response<Body> {
+fn json_body(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/json");
@@ -159,13 +157,13 @@ fn remembered(status: StatusCode, body: Bytes) -> Response<Body> {
 
 fn not_ready(reason: &str) -> Response<Body> {
     let body = json!({"status": "not ready", "reason": reason});
-    json_body(StatusCode::SERVICE_UNAVAILABLE, &body).into_response()
+    json_body(StatusCode::SERVICE_UNAVAILABLE, body.to_string().into())
 }
 
 fn nothing_else() -> Response<Body> {
     let reason = "this address answers /_health/live, /_health/ready and /metrics; others are answered at `listen`";
     let body = json!({"error": reason, "status": 404});
-    json_body(StatusCode::NOT_FOUND, &body).into_response()
+    json_body(StatusCode::NOT_FOUND, body.to_string().into())
 }
 
 #[cfg(test)]

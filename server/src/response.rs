@@ -18,7 +18,7 @@ const PIECE: usize = 64 << 10;
 /// Since when the answers of an HTTP/2 connection wait for the client to take some more of them, each by its
 /// number, and how far the client is behind with them all; moments are milliseconds since the connection was accepted.
 #[derive(Debug, Default)]
-pub(super) struct Unread(Mutex<UnreadState>);
+pub(crate) struct Unread(Mutex<UnreadState>);
 
 #[derive(Debug, Default)]
 struct UnreadState {
@@ -29,14 +29,14 @@ struct UnreadState {
 
 impl Unread {
     /// Returns for how long the answer has waited that has waited for the longest.
-    pub(super) fn longest(&self, now_ms: u64) -> Option<Duration> {
+    pub(crate) fn longest(&self, now_ms: u64) -> Option<Duration> {
         let waiting = self.0.lock();
         let first = waiting.since.values().min()?;
         Some(Duration::from_millis(now_ms.saturating_sub(*first)))
     }
 
     /// Returns how far the client is behind.
-    pub(super) fn behind(&self, now_ms: u64) -> Duration {
+    pub(crate) fn behind(&self, now_ms: u64) -> Duration {
         self.0.lock().lag.time(now_ms)
     }
 }
@@ -132,7 +132,7 @@ impl Answer {
 }
 
 /// The body of an answer.
-pub(super) struct PacedBody {
+pub(crate) struct PacedBody {
     body: Body,
     /// What is left of the last piece of the body.
     rest: Bytes,
@@ -141,7 +141,7 @@ pub(super) struct PacedBody {
 
 impl PacedBody {
     /// Returns `body`; `unread` is where an HTTP/2 connection keeps the times of its answers.
-    pub(super) fn new(body: Body, open: OpenRequest, unread: Option<Arc<Unread>>) -> Self {
+    pub(crate) fn new(body: Body, open: OpenRequest, unread: Option<Arc<Unread>>) -> Self {
         let answer = match unread {
             None => Answer::Http1(open),
             Some(unread) => Answer::Http2(Arc::new(Stream::begin(unread, open))),

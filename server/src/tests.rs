@@ -1,16 +1,21 @@
 //! Connections over real sockets: what is silent, slow or unread ends, and probes are answered meanwhile.
 
+pub(crate) mod encrypted;
 mod http2;
+mod proxied;
 mod slow;
 
-use std::io::{Read as _, Write as _};
+use std::convert::Infallible;
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream as PlainStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use http::StatusCode;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use axum::body::{Body, Bytes};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -43,17 +48,17 @@ impl Drop for Running {
 }
 
 /// Options with which only what a test is about is short.
-fn patient() -> ApiOptions {
+fn patient() -> ServerOptions {
     let long = Duration::from_secs(600);
-    ApiOptions {
+    ServerOptions {
         head_read_timeout: long,
         idle_timeout: long,
         write_timeout: long,
-        ..ApiOptions::default()
+        ..ServerOptions::default()
     }
 }
 
-async fn running(options: ApiOptions) -> Running {
+async fn running(options: ServerOptions) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (tell, dropped) = unbounded_channel();
@@ -74,8 +79,22 @@ fn answered(request: &Request<Incoming>, tell: &UnboundedSender<()>) -> Response
         "/large" => owned(LARGE, tell),
         "/piece" => owned(PIECE, tell),
         "/some" => Response::new(Body::from(vec![b'x'; SOME])),
+        "/who" => Response::new(Body::from(description(request))),
+        "/panic" => panic!("as a test asks"),
         _ => Response::new(Body::from("small")),
     }
+}
+
+/// Returns what a request knows of its connection.
+fn description(request: &Request<Incoming>) -> String {
+    let PeerAddress(address) = request.extensions().get().expect("each has one");
+    let encryption = request.extensions().get::<Encryption>();
+    let name = encryption.map(|told| told.server_name.as_deref().unwrap_or("no name"));
+    format!(
+        "{address} {} {:?}",
+        name.unwrap_or("plain"),
+        request.version()
+    )
 }
 
 fn owned(num_bytes: usize, tell: &UnboundedSender<()>) -> Response<Body> {
@@ -107,7 +126,7 @@ async fn connected(to: SocketAddr, first: &[u8]) -> TcpStream {
 }
 
 /// Waits until the server has closed the connection; returns what it sent.
-async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut rest = Vec::new();
     // A reset is an end too.
     drop(stream.read_to_end(&mut rest).await);
@@ -116,7 +135,7 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn connections_that_do_not_come_to_a_request_end() {
-    let server = running(ApiOptions {
+    let server = running(ServerOptions {
         head_read_timeout: SHORT,
         ..patient()
     })
@@ -142,7 +161,7 @@ async fn connections_that_do_not_come_to_a_request_end() {
 
 #[tokio::test]
 async fn a_head_that_drips_ends_and_one_that_is_slow_is_read() {
-    let server = running(ApiOptions {
+    let server = running(ServerOptions {
         head_read_timeout: SHORT * 5,
         ..patient()
     })
@@ -164,7 +183,7 @@ async fn a_head_that_drips_ends_and_one_that_is_slow_is_read() {
 
 #[tokio::test]
 async fn kept_connections_end_when_they_are_idle() {
-    let server = running(ApiOptions {
+    let server = running(ServerOptions {
         idle_timeout: SHORT,
         ..patient()
     })
@@ -178,7 +197,7 @@ async fn kept_connections_end_when_they_are_idle() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_is_let_go() {
-    let mut server = running(ApiOptions {
+    let mut server = running(ServerOptions {
         write_timeout: SHORT,
         ..patient()
     })
@@ -200,7 +219,7 @@ async fn an_answer_that_nobody_reads_is_let_go() {
 
 #[tokio::test]
 async fn the_last_bytes_of_an_answer_that_nobody_reads_are_let_go() {
-    let mut server = running(ApiOptions {
+    let mut server = running(ServerOptions {
         write_timeout: SHORT,
         ..patient()
     })
@@ -214,7 +233,7 @@ async fn the_last_bytes_of_an_answer_that_nobody_reads_are_let_go() {
 
 #[tokio::test]
 async fn an_http2_connection_whose_answers_were_taken_ends_when_it_is_idle() {
-    let server = running(ApiOptions {
+    let server = running(ServerOptions {
         idle_timeout: SHORT,
         ..patient()
     })
@@ -236,20 +255,39 @@ async fn a_large_answer_over_http2_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_cross_site_request_is_refused_and_its_body_is_read() {
+async fn a_panic_of_the_service_is_answered_and_the_connection_stays() {
     let server = running(patient()).await;
-    let body = "x".repeat(1 << 20);
-    let head = format!(
-        "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\norigin: https://evil.example\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
+    let requests = b"GET /panic HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n\
+        GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    let mut stream = connected(server.address, requests).await;
+    let answers = String::from_utf8(rest(&mut stream).await).expect("text");
+    assert!(answers.starts_with("HTTP/1.1 500 "), "{answers}");
+    assert!(answers.ends_with("small"), "{answers}");
+}
+
+#[tokio::test]
+async fn a_request_knows_where_its_connection_comes_from() {
+    let server = running(patient()).await;
+    let request = b"GET /who HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    let mut stream = connected(server.address, request).await;
+    let own = stream.local_addr().expect("an address");
+    let answer = String::from_utf8(rest(&mut stream).await).expect("text");
+    assert!(
+        answer.ends_with(&format!("{own} plain HTTP/1.1")),
+        "{answer}"
     );
-    let mut stream = connected(server.address, head.as_bytes()).await;
-    let answer = rest(&mut stream).await;
-    let answer = String::from_utf8(answer).expect("text");
-    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
-    assert!(answer.contains("http_cors_allow_origin"), "{answer}");
-    assert!(answer.contains("x-elastic-product"), "{answer}");
+}
+
+#[tokio::test]
+async fn probes_are_requests_like_others_where_the_options_say_so() {
+    let server = running(ServerOptions {
+        answers_probes: false,
+        ..patient()
+    })
+    .await;
+    let request = b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    let mut stream = connected(server.address, request).await;
+    assert!(rest(&mut stream).await.ends_with(b"small"));
 }
 
 /// Sends a request without tokio, and returns the status and all that was answered.

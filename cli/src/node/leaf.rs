@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use gleaner_api::ApiOptions;
 use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::{
@@ -18,12 +17,10 @@ use tokio::{sync::watch, task::block_in_place};
 
 use super::{
     Addresses, Setup,
-    membership::Member,
     metadata::{self, Metadata},
     stopped,
 };
 use crate::{
-    config::Config,
     descriptors,
     exit::Exit,
     serve::{edge::Probes, metrics, node as wiring},
@@ -48,7 +45,7 @@ pub(super) async fn run(
         "leaf starting"
     );
     let probes = gleaner_api::probes(readiness.clone(), metrics);
-    let options = probe_options(&setup.config, &setup.membership.nodes)?;
+    let options = wiring::edge_options(&setup.config, &setup.membership.nodes)?;
     let _probes = Probes::start(&setup.config, probes.clone(), &options).await?;
     let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
     let probed = async { probed.await.context("the server of probes failed") };
@@ -79,13 +76,6 @@ pub(super) async fn run(
     ended?;
     tracing::info!("stopped; everything is committed");
     Ok(Exit::Success)
-}
-
-fn probe_options(config: &Config, members: &[Member]) -> Result<ApiOptions> {
-    Ok(ApiOptions {
-        shutdown_grace: config.shutdown_grace.0,
-        ..wiring::edge_options(config, members)?
-    })
 }
 
 /// Starts what holds the shard copies.
@@ -200,6 +190,7 @@ fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn a_leaf_that_waits_for_nothing_says_that_copies_have_failed() {
@@ -226,7 +217,7 @@ mod tests {
             max_connections: 1,
             ..Config::default()
         };
-        let options = probe_options(&config, &[]).expect("valid settings");
-        assert_eq!(options.max_connections, 1);
+        let options = wiring::edge_options(&config, &[]).expect("valid settings");
+        assert_eq!(options.server.max_connections, 1);
     }
 }

@@ -64,7 +64,7 @@ impl Probes {
     /// When the address cannot be listened on.
     pub(crate) async fn start<S>(config: &Config, service: S, options: &ApiOptions) -> Result<Self>
     where
-        S: gleaner_api::Answers,
+        S: gleaner_server::Answers,
     {
         if config.probe_listen.is_empty() {
             return Ok(Self(None));

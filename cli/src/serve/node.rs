@@ -15,6 +15,7 @@ use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
 use gleaner_model::{ClusterState, NodeId};
 use gleaner_proto::LeafClient;
 use gleaner_root::{LeafHandle, Root, RootOptions, leaves::SingleLeaf};
+use gleaner_server::ServerOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::block_in_place};
 
@@ -171,9 +172,13 @@ pub(crate) fn root_options(config: &Config) -> RootOptions {
 /// Returns how a node treats those who connect; `members` are those of its cluster.
 pub(crate) fn edge_options(config: &Config, members: &[Member]) -> Result<ApiOptions> {
     Ok(ApiOptions {
-        max_connections: descriptors::connections(config.max_connections),
-        max_connections_per_address: config.max_connections_per_address,
-        write_timeout: config.write_timeout.0,
+        server: ServerOptions {
+            max_connections: descriptors::connections(config.max_connections),
+            max_connections_per_address: config.max_connections_per_address,
+            write_timeout: config.write_timeout.0,
+            shutdown_grace: config.shutdown_grace.0,
+            ..ServerOptions::default()
+        },
         guard: edge::guard(config, members)?,
         ..ApiOptions::default()
     })
@@ -201,7 +206,6 @@ pub(crate) fn api_options(
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
-        shutdown_grace: config.shutdown_grace.0,
         ..edge_options(config, members)?
     })
 }

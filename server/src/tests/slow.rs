@@ -1,9 +1,12 @@
 //! Clients that read slowly, in time that passes only while everybody waits.
 
+use gleaner_listener::{Bounds, Connection, Listener, Protocol};
 use tokio::io::DuplexStream;
+use tokio::sync::watch;
 
 use super::*;
-use crate::server::connection::Limits;
+use crate::client::Client;
+use crate::connection::{Drive, Limits};
 
 /// Bytes that the client and the server hold between them.
 const BETWEEN: usize = 4 << 10;
@@ -20,7 +23,7 @@ struct Slow {
 }
 
 /// Returns a connection on which requests for whatever are answered with [`SOME`] bytes at once.
-async fn slow(protocol: Protocol, options: &ApiOptions) -> Slow {
+async fn slow(protocol: Protocol, options: &ServerOptions) -> Slow {
     let bound = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = bound.local_addr().expect("an address");
     let bounds = Bounds {
@@ -34,6 +37,10 @@ async fn slow(protocol: Protocol, options: &ApiOptions) -> Slow {
     let stop = watch::Sender::new(false);
     let drive = Drive {
         protocol,
+        client: Client {
+            address: PeerAddress(address),
+            encryption: None,
+        },
         limits: Limits::of(options),
         port: "test",
         stop: stop.subscribe(),
@@ -68,7 +75,7 @@ impl Slow {
 
 #[tokio::test]
 async fn an_answer_that_is_being_read_is_not_idle() {
-    let options = ApiOptions {
+    let options = ServerOptions {
         idle_timeout: Duration::from_secs(1),
         ..patient()
     };
@@ -80,7 +87,7 @@ async fn an_answer_that_is_being_read_is_not_idle() {
 
 #[tokio::test]
 async fn a_client_that_falls_too_far_behind_is_cut_off() {
-    let options = ApiOptions {
+    let options = ServerOptions {
         write_timeout: Duration::from_secs(30),
         ..patient()
     };
@@ -96,7 +103,7 @@ async fn a_client_that_falls_too_far_behind_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_opens_windows_too_slowly_is_cut_off() {
-    let options = ApiOptions {
+    let options = ServerOptions {
         write_timeout: Duration::from_secs(30),
         ..patient()
     };
