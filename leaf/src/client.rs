@@ -153,6 +153,15 @@ impl LeafClient for Leaf {
         self.searcher.get_documents(call).await
     }
 
+    fn shown_now(&self, shard: ShardKey) -> Option<Generation> {
+        let copy = self.copies.open_now(shard)?;
+        let is_whole = !copy.may_be_stale() && copy.shard().applier.failure().is_none();
+        // The view itself, not the channel that tells of it: a refresh that has nothing left to show is
+        // acknowledged as soon as another has changed the view.
+        let is_awake = !copy.shard().refreshes.read();
+        (is_whole && is_awake).then(|| copy.shard().engine().view().generation())
+    }
+
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
         let primary = self.copies.primary(shard, OPENING_PATIENCE).await?;
         primary.refresh().await

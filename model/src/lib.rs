@@ -5,6 +5,7 @@
 //! Does not: read a clock, touch files or sockets, know any other room.
 //! Called by every room. Read [`id`] first, then [`mapping`] and [`state`].
 
+pub mod edition;
 pub mod fault;
 pub mod hash;
 pub mod history;
@@ -19,6 +20,7 @@ pub mod settings;
 pub mod slow_log;
 pub mod state;
 
+pub use edition::{AnswerKey, Edition};
 pub use fault::{FaultKind, Party, Retry};
 pub use history::{Chain, History, Relation, Terms};
 pub use id::{

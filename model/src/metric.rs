@@ -65,6 +65,42 @@ pub const CONNECTIONS_CLOSED: Metric = Metric {
         spoken, without a handshake",
 };
 
+/// Requests that were answered from what is kept, or by the evaluation of an equal one.
+pub const CACHE_HITS: Metric = Metric {
+    name: "gleaner_cache_hits_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "searches and counts that were answered from the answer cache, or with an equal one under way",
+};
+
+/// Requests that could have been answered so and were evaluated.
+pub const CACHE_MISSES: Metric = Metric {
+    name: "gleaner_cache_misses_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "searches and counts whose answers may be kept and that were evaluated",
+};
+
+/// Answers that were dropped for others.
+pub const CACHE_EVICTIONS: Metric = Metric {
+    name: "gleaner_cache_evictions_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "answers that were dropped from the answer cache, or not taken into it, for want of room",
+};
+
+/// Bytes of answers that are kept.
+pub const CACHE_BYTES: Metric = Metric {
+    name: "gleaner_cache_bytes",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "bytes of the answers that the answer cache holds",
+};
+
 /// Requests of a root to copies of shards.
 pub const SHARD_REQUESTS: Metric = Metric {
     name: "gleaner_shard_requests_total",
@@ -346,8 +382,12 @@ pub const PROCESS_START_TIME_SECONDS: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 34] = [
+pub const ALL: [Metric; 38] = [
     BUILD_INFO,
+    CACHE_BYTES,
+    CACHE_EVICTIONS,
+    CACHE_HITS,
+    CACHE_MISSES,
     CONNECTIONS,
     CONNECTIONS_CLOSED,
     COPIES_DAMAGED,

@@ -155,6 +155,13 @@ pub trait LeafClient: Send + Sync {
         max_segments: usize,
     ) -> Result<(), LeafFault>;
 
+    /// Returns what a search of the shard would see now, where that is known without a call: the leaf is in this
+    /// process, and its copy serves and does not rest. It counts as a read of the copy. A write or refresh that was
+    /// acknowledged before this call is in it.
+    fn shown_now(&self, _shard: gleaner_model::ShardKey) -> Option<gleaner_model::Generation> {
+        None
+    }
+
     /// Returns the state of each shard this leaf holds.
     async fn shard_states(&self) -> Result<Vec<read::ShardState>, node::NodeFault>;
 

@@ -303,7 +303,7 @@ fn asking(plan: &IndexPlan, query: Clause, shards: Vec<PlannedShard>) -> IndexPl
         },
         has_patterns: false,
         lost: Vec::new(),
-        skipped: 0,
+        hopeless: Vec::new(),
         excluded: Vec::new(),
     }
 }

@@ -49,6 +49,11 @@ impl ClusterView {
         (self.clock)()
     }
 
+    /// Returns the clock that requests get their time from.
+    pub fn clock(&self) -> fn() -> i64 {
+        self.clock
+    }
+
     /// Deadline of searches that name none.
     pub(crate) fn default_timeout(&self) -> Duration {
         self.time(cluster::DEFAULT_SEARCH_TIMEOUT)

@@ -14,6 +14,7 @@ pub mod by_query;
 mod by_term;
 pub mod cluster;
 pub mod deadline;
+pub mod edition;
 pub mod error;
 mod expansion;
 mod explain;
@@ -51,12 +52,14 @@ use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
 use gleaner_engine::control::MemoryAccount;
-use gleaner_model::NodeId;
+use gleaner_model::{Edition, NodeId};
+use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
 
 use admin::Admin;
 use by_query::DeleteByQuery;
 use cluster::ClusterView;
+use edition::Editions;
 use ingest::Ingester;
 use memory::Accounts;
 use planner::Planner;
@@ -140,6 +143,7 @@ pub(crate) struct SharedParts {
     pub(crate) statistics: Arc<statistics::Cache>,
     pub(crate) analyzers: Arc<analyzers::Cache>,
     pub(crate) workers: Arc<work::Workers>,
+    pub(crate) editions: Arc<Editions>,
 }
 
 impl SharedParts {
@@ -157,6 +161,7 @@ impl SharedParts {
             statistics: Arc::default(),
             analyzers: Arc::default(),
             workers: Arc::default(),
+            editions: Arc::new(Editions::new(&cluster)),
             cluster,
         }
     }
@@ -176,6 +181,7 @@ pub struct Root {
     ingester: Arc<Ingester>,
     reader: Reader,
     deleter: DeleteByQuery,
+    editions: Arc<Editions>,
 }
 
 impl Root {
@@ -220,6 +226,7 @@ impl Root {
             cluster,
             accounts,
             tasks,
+            editions,
             ..
         } = shared;
         Self {
@@ -234,12 +241,21 @@ impl Root {
             ingester,
             reader,
             deleter,
+            editions,
         }
     }
 
     /// Returns the cluster as this root sees it: state, leaves, options, limits.
     pub fn cluster(&self) -> &ClusterView {
         &self.cluster
+    }
+
+    /// Returns the edition that an answer from `targets` would have now, by what is known in this process, without a
+    /// call. `None` where nobody can tell: a shard is elsewhere, does not serve or rests, an index is gone.
+    ///
+    /// The shards count as read: one that rests is refreshed again from now on.
+    pub fn current_edition(&self, targets: &Targets) -> Option<Edition> {
+        self.editions.current(targets)
     }
 
     /// Returns the memory of answers.

@@ -52,8 +52,8 @@ pub(crate) struct IndexPlan {
     pub(crate) has_patterns: bool,
     /// Shards that failed a phase before the query and are asked nothing more.
     pub(crate) lost: Vec<ShardFailure>,
-    /// Shards that cannot match, whatever they hold.
-    pub(crate) skipped: u32,
+    /// Shards of which the query alone says that they cannot match.
+    pub(crate) hopeless: Vec<PlannedShard>,
     /// Shards that cannot match for what they hold at the moment they are bound to, or now.
     pub(crate) excluded: Vec<PlannedShard>,
 }
@@ -80,12 +80,12 @@ impl IndexPlan {
 
     /// Returns how many of its shards are not asked.
     pub(crate) fn num_skipped(&self) -> u32 {
-        self.skipped + self.excluded.len() as u32
+        (self.hopeless.len() + self.excluded.len()) as u32
     }
 
     /// Leaves out the shards of which `is_asked` does not say so, in order.
-    pub(crate) fn retain(&mut self, mut is_asked: impl FnMut() -> bool) {
-        let left_out = self.shards.extract_if(.., |_| !is_asked());
+    pub(crate) fn retain(&mut self, mut is_asked: impl FnMut(&mut PlannedShard) -> bool) {
+        let left_out = self.shards.extract_if(.., |planned| !is_asked(planned));
         self.excluded.extend(left_out);
     }
 

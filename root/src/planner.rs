@@ -88,7 +88,7 @@ impl Planner {
                 resolved: ResolvedQueries::default(),
                 has_patterns: false,
                 lost: Vec::new(),
-                skipped: 0,
+                hopeless: Vec::new(),
                 excluded: Vec::new(),
             });
         }
@@ -137,7 +137,7 @@ impl Planner {
                 resolved: ResolvedQueries::default(),
                 has_patterns: false,
                 lost: Vec::new(),
-                skipped: 0,
+                hopeless: Vec::new(),
                 excluded: Vec::new(),
             })
         };
@@ -284,7 +284,7 @@ fn filtered(query: Clause, filters: Vec<Clause>) -> Clause {
 
 /// Returns the shards of `index` that documents with one of the routing values can be on; all
 /// without any.
-fn routed_shards(
+pub(crate) fn routed_shards(
     index: &IndexMeta,
     routing: Option<&BTreeSet<&str>>,
 ) -> impl Iterator<Item = ShardKey> + use<> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_engine::control::Ledger;
-use gleaner_model::{NodeId, ShardKey};
+use gleaner_model::{Edition, NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{AggregationResult, Hit};
 
@@ -49,6 +49,20 @@ pub struct SearchResponse {
     pub(crate) held_results: Option<Arc<Ledger>>,
     /// The last hit of the window, for scrolls.
     pub(crate) last: Option<Position>,
+    /// The state that it was evaluated on, where that was asked for. `None` where the answer is not whole, or is of
+    /// a pinned moment: it is good for the one who asked alone.
+    pub edition: Option<Edition>,
+}
+
+impl SearchResponse {
+    /// Returns whether all that was asked was seen, and nothing of it may be old.
+    pub fn is_whole(&self) -> bool {
+        !self.timed_out
+            && self.terminated_early.is_none()
+            && self.shards.failures.is_empty()
+            && self.shards.stale == 0
+            && !self.coverage.is_partial()
+    }
 }
 
 /// How many documents matched.

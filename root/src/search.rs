@@ -23,11 +23,14 @@ mod skipping;
 use std::sync::Arc;
 
 use gleaner_engine::control::Control;
+use gleaner_model::Edition;
+use gleaner_query::canonical::edition::SettingsDigest;
 use gleaner_query::search::{Scatter, SearchRequest};
 use tokio::time::Instant;
 
 use crate::by_term::TermScatter;
 use crate::cluster::ClusterView;
+use crate::edition::Editions;
 use crate::memory::Accounts;
 use crate::plan::{IndexPlan, SearchedIndices, Target};
 use crate::planner::Planner;
@@ -46,7 +49,7 @@ pub(crate) use coverage::check_page;
 use phase::{CommonRequest, QueryPhase};
 pub use prepared::SearchOptions;
 pub(crate) use prepared::{Page, PreparedSearch};
-pub(crate) use preparing::refused;
+pub(crate) use preparing::{boost_of, refused};
 use restart::{LookUps, Restart, Stop};
 pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
 
@@ -59,11 +62,14 @@ pub struct Searcher {
     pub(crate) by_shards: ShardScatter,
     pub(crate) by_terms: TermScatter,
     pub(crate) workers: Arc<Workers>,
+    pub(crate) editions: Arc<Editions>,
 }
 
 /// A search whose queries are resolved for each index.
 struct PlannedSearch {
     plans: Vec<IndexPlan>,
+    /// Digest of the cluster's settings at that time.
+    settings: SettingsDigest,
     trip: Trip,
     /// Whether its queries have patterns, which stand for what the shards hold.
     has_patterns: bool,
@@ -130,6 +136,7 @@ impl Searcher {
             by_shards: ShardScatter::new(shared, scatterer),
             by_terms: TermScatter::new(shared, scatterer),
             workers: Arc::clone(&shared.workers),
+            editions: Arc::clone(&shared.editions),
         }
     }
 
@@ -177,6 +184,7 @@ impl Searcher {
         };
         let PlannedSearch {
             plans,
+            settings,
             trip,
             is_outdated,
             ..
@@ -199,6 +207,7 @@ impl Searcher {
         let queried = phase.query(plans, &asked, trip).await?;
         let mut response = self.gather(plans, queried, &asked, trip).await?;
         response.took = search.deadline.elapsed();
+        response.edition = self.edition_of(search, (plans, settings), &response);
         response.profile = trip.waterfall.take().map(Box::new);
         let times = SearchTimes {
             query: response.took.saturating_sub(trip.fetch_took),
@@ -212,6 +221,7 @@ impl Searcher {
     /// Looks the names up and resolves the queries for what they stand for.
     async fn plan(&self, search: &PreparedSearch<'_>) -> Result<PlannedSearch, RootError> {
         let request = search.request;
+        let settings = self.editions.cluster_settings(&self.cluster.state());
         let mut plans = self.planner.look_up(search.indices)?;
         check_indices(&mut plans, request)?;
         check_search_after(&plans, request)?;
@@ -229,10 +239,23 @@ impl Searcher {
         skip_hopeless(&mut plans, request);
         Ok(PlannedSearch {
             plans,
+            settings,
             trip,
             has_patterns,
             is_outdated: false,
         })
+    }
+
+    /// Returns the edition of a whole answer that is to say it.
+    fn edition_of(
+        &self,
+        search: &PreparedSearch<'_>,
+        (plans, settings): (&[IndexPlan], &SettingsDigest),
+        response: &SearchResponse,
+    ) -> Option<Edition> {
+        let is_of_names = matches!(search.indices, SearchedIndices::Named(_));
+        let is_told = search.options.wants_edition && is_of_names && response.is_whole();
+        is_told.then(|| self.editions.evaluated(plans, settings))?
     }
 
     /// Returns whether names are to be looked up again because of `failures`. A point in time is of indices,

@@ -1,9 +1,13 @@
 //! Date math: `now-1d/d`, `2014-11-18||+1M/d`.
 
+mod now;
+
 use super::civil;
 use super::{DateFormatter, TimeZone, next_bucket, round_down};
 use crate::aggregation::CalendarUnit;
 use crate::error::{ErrorType, QueryError};
+
+pub use now::{NowUse, common_divisor, now_use};
 
 /// Evaluates a date or date math: `now` or a date with `||`, then steps `+1M`, `-2h`, `/d`.
 ///

@@ -46,7 +46,7 @@ pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
         },
         has_patterns: false,
         lost: Vec::new(),
-        skipped: 0,
+        hopeless: Vec::new(),
         excluded: Vec::new(),
     }
 }

@@ -31,6 +31,8 @@ pub struct SearchOptions {
     pub origin: Origin,
     /// What the answer's bytes are charged to; `None` opens an account for it alone.
     pub memory: Option<AnswerMemory>,
+    /// Whether the answer is to say its edition, since it may be kept.
+    pub wants_edition: bool,
 }
 
 /// Which part of all hits a search asks for.

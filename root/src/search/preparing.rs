@@ -1,7 +1,7 @@
 //! What is settled before any shard is asked: the window, its order, where it begins, and factors.
 
 use gleaner_engine::search::check_sort;
-use gleaner_model::FieldKind;
+use gleaner_model::{FieldKind, IndexMeta};
 use gleaner_query::QueryError;
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
@@ -143,11 +143,16 @@ fn sort_type(plan: &IndexPlan, key: &SortKey) -> Option<&'static str> {
 /// Sets the factors on the scores of indices.
 pub(super) fn apply_boosts(plans: &mut [IndexPlan], request: &SearchRequest) {
     for plan in plans {
-        let name = plan.index.name.as_str();
-        let boost = request.indices_boost.iter().find(|(pattern, _)| {
-            gleaner_model::mapping::matches_pattern(pattern, name)
-                || plan.index.aliases.contains_key(pattern.as_str())
-        });
-        plan.boost = boost.map_or(1.0, |(_, factor)| *factor);
+        plan.boost = boost_of(&plan.index, request);
     }
+}
+
+/// Returns the factor on the scores of an index: the first whose pattern its name matches, or that names an alias of it.
+pub(crate) fn boost_of(index: &IndexMeta, request: &SearchRequest) -> f32 {
+    let name = index.name.as_str();
+    let boost = request.indices_boost.iter().find(|(pattern, _)| {
+        gleaner_model::mapping::matches_pattern(pattern, name)
+            || index.aliases.contains_key(pattern.as_str())
+    });
+    boost.map_or(1.0, |(_, factor)| *factor)
 }

@@ -40,8 +40,7 @@ pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
     for plan in plans {
         if is_left_out(plan) {
             let kept = usize::from(!is_asked).min(plan.shards.len());
-            plan.skipped += (plan.shards.len() - kept) as u32;
-            plan.shards.truncate(kept);
+            plan.hopeless.extend(plan.shards.drain(kept..));
             is_asked |= kept > 0;
         }
     }
@@ -76,17 +75,23 @@ impl ShardScatter {
         // Documents count for `terminate_after` before the post filter has seen them.
         let heeds_post_filter =
             request.aggregations.is_empty() && request.terminate_after.is_none();
-        let mut is_asked = Vec::new();
+        let (mut is_asked, mut shown) = (Vec::new(), Vec::new());
         for plan in plans.iter() {
             let excludes = |extent: &Extent| plan.is_excluded_by(extent, heeds_post_filter);
             for shard in &plan.shards {
                 let fits = shard.generation.is_none_or(|bound| shard.expects(bound));
                 let lacking = counted.lacking(is_asked.len()).filter(|_| fits);
-                let is_excluded = lacking.is_some_and(excludes)
-                    || newest.is_excluded(shard, |extent, node| {
+                let counted_at = counted.shown_at(is_asked.len());
+                let excluded_at = match lacking.is_some_and(excludes) {
+                    true => shard.generation,
+                    false => newest.excluded_at(shard, |extent, node| {
                         excludes(extent) && self.holds(node, shard.shard)
-                    });
+                    }),
+                };
+                let is_excluded = excluded_at.is_some();
                 is_asked.push(shard.is_pinned || !is_excluded);
+                // Its numbers count in the scores of others: they must be of the same moment.
+                shown.push(excluded_at.filter(|at| counted_at.is_none_or(|counted| counted == *at)));
             }
         }
         drop(newest);
@@ -101,9 +106,15 @@ impl ShardScatter {
         }
         metrics::counter!(metric::SHARDS_SKIPPED.name).increment(num_left_out);
         counted.retain(&is_asked);
-        let mut is_asked = is_asked.into_iter();
+        let mut all = is_asked.into_iter().zip(shown);
         for plan in plans {
-            plan.retain(|| is_asked.next().unwrap_or(true));
+            plan.retain(|planned| match all.next() {
+                Some((false, shown)) => {
+                    planned.generation = shown;
+                    false
+                }
+                _ => true,
+            });
         }
     }
 }

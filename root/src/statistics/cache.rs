@@ -77,6 +77,11 @@ impl CachedStatistics {
         self.lacking.get(at)
     }
 
+    /// Returns what the shard at a position of those counted showed then; `None` where nothing was counted.
+    pub(crate) fn shown_at(&self, at: usize) -> Option<Generation> {
+        self.moments.get(at).map(|moment| moment.generation)
+    }
+
     /// Goes on with the shards of which `is_asked` says so, by their positions.
     pub(crate) fn retain(&mut self, is_asked: &[bool]) {
         if self.moments.is_empty() {

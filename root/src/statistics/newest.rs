@@ -188,22 +188,22 @@ impl Open<'_> {
         sight.is_current(self.now).then_some(sight.generation)
     }
 
-    /// Returns whether `asked` shows, until a lease of a node runs out, a state of which `excludes` says
-    /// that nothing in it can match: the state that it is bound to, if it is.
-    pub(crate) fn is_excluded(
+    /// Returns what `asked` shows until a lease of a node runs out, where `excludes` says that nothing in it can
+    /// match: the state that it is bound to, if it is.
+    pub(crate) fn excluded_at(
         &self,
         asked: &PlannedShard,
         excludes: impl FnOnce(&Extent, &NodeId) -> bool,
-    ) -> bool {
-        let Some(sight) = self.known.shards.get(&asked.shard) else {
-            return false;
-        };
+    ) -> Option<Generation> {
+        let sight = self.known.shards.get(&asked.shard)?;
         let shown = sight.generation;
         let is_bound = asked.generation.is_none_or(|bound| bound == shown);
         let is_it = is_bound && asked.expects(shown);
         let is_enough = asked.at_least.is_none_or(|wanted| shown.visible >= wanted);
         let leased = sight.leased(self.now);
-        is_it && is_enough && leased.is_some_and(|known| excludes(&known.extent, &known.node))
+        let is_excluded =
+            is_it && is_enough && leased.is_some_and(|known| excludes(&known.extent, &known.node));
+        is_excluded.then_some(shown)
     }
 }
 
@@ -243,9 +243,10 @@ mod tests {
         };
         let asked = PlannedShard::newest(shard(1, 0), None);
         let open = newest.open();
-        open.is_excluded(&asked, |extent, node| {
+        let excluded = open.excluded_at(&asked, |extent, node| {
             *node == leaf() && extent.excludes(&clause)
-        })
+        });
+        excluded.is_some()
     }
 
     const LEASE: Duration = Duration::from_millis(500);

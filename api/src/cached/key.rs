@@ -1,0 +1,160 @@
+//! Keys of requests, by the tables of their routes.
+//!
+//! Does: read a request as its route does, and say under which key, for which indices and until when its answer may be
+//! kept. Does not: need a root; what it knows of the cluster is its state. Read first: [`KeyMaker`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gleaner_cache::Keep;
+use gleaner_model::ClusterState;
+use gleaner_query::canonical::answer::{CanonicalRequest, KeyParts, answer_key};
+use gleaner_query::canonical::edition::SettingsDigest;
+use gleaner_query::limits::Limits;
+use gleaner_query::search::SearchRequest;
+use gleaner_query::settings::cluster;
+use gleaner_root::edition::targets_of;
+use gleaner_root::plan::Target;
+use http::request::Parts;
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+use crate::paths::{PathMatch, Paths};
+use crate::request::{Reading, Request, body_in_uri};
+use crate::response::Form;
+use crate::route::{KeyPart, Route, parameter_tables};
+use crate::routes::{count, search};
+
+/// Largest body of a request whose answer is kept: to read it takes some 0.2 ms.
+const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// Most shards of an answer that is kept: all of them are looked at for each request.
+const MAX_SHARDS: usize = 1_024;
+
+/// How long a request that names no `timeout` waits for the answer to an equal one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads a body as a route does.
+type Read = fn(&[u8], &Reading<'_>) -> Result<(SearchRequest, Target), ApiError>;
+
+/// The routes whose answers may be kept, by name.
+const KEPT: [(&str, Read); 2] = [("search", search::read_kept), ("count", count::read_kept)];
+
+/// Returns whether answers of `route` may be kept.
+pub(crate) fn takes(route: &Route) -> bool {
+    reader_of(route).is_some()
+}
+
+fn reader_of(route: &Route) -> Option<Read> {
+    let mut kept = KEPT.iter();
+    kept.find(|(name, _)| *name == route.name)
+        .map(|(_, read)| *read)
+}
+
+/// The cluster at the time of a request.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Its state.
+    pub state: Arc<ClusterState>,
+    /// Milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+/// Makes keys of requests without a root, as a process ahead of the roots does.
+pub struct KeyMaker {
+    paths: Paths<()>,
+    /// Those of this node; the cluster's settings change some of them.
+    limits: Limits,
+}
+
+impl KeyMaker {
+    /// Returns one that reads requests within `limits`.
+    ///
+    /// # Panics
+    /// As the dialect itself: when two routes claim one path.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            paths: Paths::new(parameter_tables(), || ()),
+            limits,
+        }
+    }
+
+    /// Returns how the answer to a request may be kept; `body` is whole and not packed. `None` where it may not, and
+    /// where the request would be refused: the root says why.
+    pub fn keep(&self, head: &Parts, body: &Bytes, moment: &Moment) -> Option<Keep> {
+        let PathMatch::Route(route, (), parts) = self.paths.find(&head.method, &head.uri) else {
+            return None;
+        };
+        let (parts, parameters) = (parts.ok()?, Parameters::parse(head.uri.query()).ok()?);
+        parameters.check(route, head.uri.path()).ok()?;
+        let form = Form::of(&parameters, &head.headers).ok()?;
+        let body = body_in_uri(body, &parameters).ok()?;
+        let reading = Reading {
+            parameters: &parameters,
+            parts: &parts,
+            limits: cluster::limits(&moment.state.persistent_settings, self.limits),
+            state: Arc::clone(&moment.state),
+            now_ms: moment.now_ms,
+        };
+        keep_read(route, &reading, (&form, &body))
+    }
+}
+
+/// Returns how the answer to `request`, with `body`, may be kept.
+pub(super) fn keep_of(request: &Request, form: &Form, body: &Bytes) -> Option<Keep> {
+    keep_read(request.route, &request.reading(), (form, body))
+}
+
+fn keep_read(route: &Route, reading: &Reading<'_>, (form, body): (&Form, &Bytes)) -> Option<Keep> {
+    let read = reader_of(route).filter(|_| body.len() <= MAX_BODY_BYTES)?;
+    let form = form_bytes(route, reading.parameters, form)?;
+    let (search, target) = read(body, reading).ok()?;
+    let request = CanonicalRequest::of(&search, reading.now_ms)?;
+    let targets = targets_of(&target, &search, &reading.state).ok()?;
+    let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
+    let key = answer_key(&KeyParts {
+        cluster_uuid: &reading.state.cluster_uuid,
+        settings: &SettingsDigest::of(&reading.state.persistent_settings),
+        targets: &targets,
+        request: &request,
+        form: &form,
+    });
+    let keep = || Keep {
+        key,
+        targets: Arc::new(targets),
+        until_ms: request.until_ms(),
+        // Half of it is left for the request itself.
+        patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
+    };
+    (num_shards <= MAX_SHARDS).then(keep)
+}
+
+/// Returns the route and what shapes its answers beside the search itself, each part with its length before it;
+/// `None` where a parameter makes the answer one for this request alone.
+fn form_bytes(route: &Route, parameters: &Parameters, form: &Form) -> Option<Vec<u8>> {
+    let mut shaping = Vec::new();
+    for (name, value) in parameters.pairs() {
+        match route.parameter(name)?.in_key {
+            KeyPart::Form => shaping.push((name.as_str(), value.as_str())),
+            KeyPart::Request | KeyPart::Neutral => {}
+            KeyPart::Alone | KeyPart::Undecided => return None,
+        }
+    }
+    shaping.sort_unstable();
+    let mut bytes = Vec::with_capacity(64);
+    let mut add = |text: &str| {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    add(route.name);
+    add(form.media_type());
+    for (name, value) in shaping {
+        add(name);
+        add(value);
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! What a request is read with beside its body: its URI, and the cluster at that time.
+
+use std::sync::Arc;
+
+use gleaner_model::ClusterState;
+use gleaner_query::Limits;
+use gleaner_query::names::{ResolveOptions, expand_date_math};
+use gleaner_root::plan::Target;
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+
+/// A request's URI, and the cluster at the time when it is read. It needs no root: whoever follows the cluster state
+/// reads requests as a root does.
+pub(crate) struct Reading<'a> {
+    pub(crate) parameters: &'a Parameters,
+    /// Parts of the path by name, unescaped.
+    pub(crate) parts: &'a [(&'static str, String)],
+    pub(crate) state: Arc<ClusterState>,
+    pub(crate) limits: Limits,
+    /// Milliseconds since the epoch.
+    pub(crate) now_ms: i64,
+}
+
+impl Reading<'_> {
+    /// Returns the index expression of the path with dates put in; `None` is all.
+    pub(crate) fn expression(&self) -> Result<Option<String>, ApiError> {
+        let mut parts = self.parts.iter();
+        let part = parts.find(|(name, _)| *name == "index");
+        let expanded = part.map(|(_, text)| expand_date_math(text, self.now_ms));
+        Ok(expanded.transpose()?)
+    }
+
+    /// Returns which indices the request names, under a route's own defaults.
+    pub(crate) fn target_with(&self, defaults: ResolveOptions) -> Result<Target, ApiError> {
+        Ok(Target {
+            expression: self.expression()?,
+            options: self.parameters.resolve_options(defaults)?,
+            routing: self.parameters.get("routing").map(str::to_owned),
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! An answer, as it is handed on and as it is kept.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gleaner_model::Edition;
+use http::{HeaderMap, StatusCode, header};
+
+/// Headers that are kept with an answer; all others are of one request.
+const KEPT_HEADERS: [http::HeaderName; 2] = [header::CONTENT_TYPE, header::WARNING];
+
+/// Bytes that an entry takes beside its content, roughly.
+const OVERHEAD_BYTES: usize = 256;
+
+/// An answer whose body is there. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, not packed.
+    pub body: Bytes,
+    /// The state that it was evaluated on; `None` where it is good for the one who asked alone.
+    pub edition: Option<Edition>,
+}
+
+impl Answer {
+    /// Returns whether those who wait for it may have it too: it is whole, or says that there is no room, which is
+    /// so for all of them.
+    pub(crate) fn may_be_shared(&self) -> bool {
+        let is_busy = matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        is_busy || (self.status == StatusCode::OK && self.edition.is_some())
+    }
+}
+
+/// An answer that is kept.
+#[derive(Debug)]
+pub struct Entry {
+    /// The state that it was evaluated on.
+    pub edition: Edition,
+    /// Type of its body, and warnings.
+    pub headers: HeaderMap,
+    /// Its body, not packed.
+    pub body: Bytes,
+    made: Instant,
+}
+
+impl Entry {
+    /// Returns `answer` as it is kept. Its bytes are copied: those of the answer count as memory of its request.
+    pub(crate) fn of(answer: &Answer, edition: Edition) -> Self {
+        let mut headers = HeaderMap::new();
+        for name in KEPT_HEADERS {
+            for value in answer.headers.get_all(&name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        Self {
+            edition,
+            headers,
+            body: Bytes::copy_from_slice(&answer.body),
+            made: Instant::now(),
+        }
+    }
+
+    /// Returns how long ago it was evaluated.
+    pub fn age(&self) -> Duration {
+        self.made.elapsed()
+    }
+
+    /// Returns the bytes that it takes, roughly.
+    pub(crate) fn num_bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
+        self.body.len() + headers.sum::<usize>() + OVERHEAD_BYTES
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests that are evaluated once for all who ask the same at the same time.
+//!
+//! ```text
+//! state       on                                                     next
+//! (none)      a request comes at an edition                          under way, it brings the evaluation
+//! under way   an equal one comes at the same edition                 under way, one more waits
+//!             the last of those who wait has gone                    (none), the evaluation is dropped
+//!             an answer comes of the edition that all saw            ended: shared
+//!             an answer comes of another edition                     ended: each looks again
+//!             an answer comes that is for one alone                  ended: each by itself, the key apart for a while
+//! ```
+//!
+//! A flight belongs to a key *and* an edition. A request that comes after a write was acknowledged sees another edition
+//! than the flight that began before it, and does not join it: it would be answered from before the write.
+//!
+//! Does: seats, waits, endings. Does not: keep answers, look up editions. Read first: [`Flights::join`].
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gleaner_model::{AnswerKey, Edition};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tracing::Instrument as _;
+
+use crate::entry::Answer;
+
+/// Requests that may wait for one evaluation.
+const MAX_WAITING: usize = 10_000;
+
+/// How long requests of a key go apart after one had an answer that is for it alone.
+const APART_FOR: Duration = Duration::from_secs(10);
+
+/// Keys that go apart at once; beyond it those are forgotten that came first.
+const MAX_APART: u64 = 10_000;
+
+/// The evaluations under way.
+pub(crate) struct Flights {
+    open: Arc<Mutex<OpenFlights>>,
+    /// Keys whose answers were for one alone.
+    apart: moka::sync::Cache<AnswerKey, ()>,
+    next_number: AtomicU64,
+}
+
+type OpenFlights = HashMap<(AnswerKey, Edition), Flight>;
+
+/// An evaluation under way.
+struct Flight {
+    /// Tells it from those before it of the same key and edition.
+    number: u64,
+    /// How it ended; `None` until then.
+    ended: watch::Sender<Option<Outcome>>,
+    num_waiting: usize,
+    work: Option<AbortHandle>,
+}
+
+/// How an evaluation ended.
+#[derive(Clone)]
+enum Outcome {
+    /// With an answer.
+    Answered(Answer),
+    /// It panicked.
+    Lost,
+}
+
+/// How a flight ended for one who waited.
+pub(crate) enum Ending {
+    /// The evaluation that this request brought has its answer.
+    Own(Answer),
+    /// The evaluation of an equal request has one that is its answer too.
+    Shared(Answer),
+    /// The answer is of another edition than the one that this request saw: look again.
+    Another,
+    /// This request goes by itself.
+    Alone,
+    /// The evaluation that this request brought panicked.
+    Lost,
+}
+
+/// A place in a flight.
+pub(crate) enum Place {
+    /// The flight begins with this request, which brings the evaluation.
+    Own(Seat),
+    /// Another brings it.
+    Shared(Seat),
+}
+
+/// One who waits. When the last of a flight is dropped, the evaluation ends.
+pub(crate) struct Seat {
+    open: Arc<Mutex<OpenFlights>>,
+    apart: moka::sync::Cache<AnswerKey, ()>,
+    key: AnswerKey,
+    edition: Edition,
+    number: u64,
+    ended: watch::Receiver<Option<Outcome>>,
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        let apart = moka::sync::Cache::builder()
+            .max_capacity(MAX_APART)
+            .time_to_live(APART_FOR)
+            .build();
+        Self {
+            open: Arc::default(),
+            apart,
+            next_number: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Flights {
+    /// Takes a place in the flight of `key` at `edition`, the one that is current now; begins one where there is none.
+    /// Returns `None` for a key that goes apart, and where too many wait already.
+    pub(crate) fn join(&self, key: AnswerKey, edition: Edition) -> Option<Place> {
+        if self.apart.contains_key(&key) {
+            return None;
+        }
+        let mut open = self.open.lock();
+        let seat = |number, ended: &watch::Sender<Option<Outcome>>| Seat {
+            open: Arc::clone(&self.open),
+            apart: self.apart.clone(),
+            key,
+            edition,
+            number,
+            ended: ended.subscribe(),
+        };
+        if let Some(flight) = open.get_mut(&(key, edition)) {
+            if flight.num_waiting >= MAX_WAITING {
+                return None;
+            }
+            flight.num_waiting += 1;
+            return Some(Place::Shared(seat(flight.number, &flight.ended)));
+        }
+        let ended = watch::Sender::new(None);
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let own = seat(number, &ended);
+        let flight = Flight {
+            number,
+            ended,
+            num_waiting: 1,
+            work: None,
+        };
+        open.insert((key, edition), flight);
+        Some(Place::Own(own))
+    }
+}
+
+impl Seat {
+    /// Begins the evaluation, as a task that does not end with this request alone.
+    pub(crate) fn begin(&mut self, work: impl Future<Output = Answer> + Send + 'static) {
+        let mut landing = Landing {
+            open: Arc::clone(&self.open),
+            of: (self.key, self.edition),
+            number: self.number,
+            outcome: Outcome::Lost,
+        };
+        let work = async move {
+            landing.outcome = Outcome::Answered(work.await);
+            drop(landing);
+        };
+        let task = tokio::spawn(work.in_current_span());
+        if let Some(flight) = self.open.lock().get_mut(&(self.key, self.edition)) {
+            flight.work = Some(task.abort_handle());
+        }
+    }
+
+    /// Waits for the end of the flight; one who did not bring the evaluation, for `patience` at most.
+    pub(crate) async fn ending(mut self, is_own: bool, patience: Duration) -> Ending {
+        let ended = self.ended.wait_for(Option::is_some);
+        let outcome = if is_own {
+            ended.await.ok().and_then(|outcome| outcome.clone())
+        } else {
+            match tokio::time::timeout(patience, ended).await {
+                Ok(ended) => ended.ok().and_then(|outcome| outcome.clone()),
+                Err(_) => return Ending::Alone,
+            }
+        };
+        match outcome {
+            Some(Outcome::Answered(answer)) if is_own => {
+                if !answer.may_be_shared() {
+                    self.apart.insert(self.key, ());
+                }
+                Ending::Own(answer)
+            }
+            Some(Outcome::Answered(answer)) => self.shared(answer),
+            Some(Outcome::Lost) | None if is_own => Ending::Lost,
+            Some(Outcome::Lost) | None => Ending::Alone,
+        }
+    }
+
+    /// Returns what another's answer is to this request.
+    fn shared(&self, answer: Answer) -> Ending {
+        match answer.edition {
+            _ if !answer.may_be_shared() => {
+                self.apart.insert(self.key, ());
+                Ending::Alone
+            }
+            Some(edition) if edition != self.edition => Ending::Another,
+            Some(_) | None => Ending::Shared(answer),
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let of = (self.key, self.edition);
+        let mut open = self.open.lock();
+        let Some(flight) = open.get_mut(&of).filter(|flight| flight.number == self.number) else {
+            return;
+        };
+        flight.num_waiting -= 1;
+        if flight.num_waiting == 0
+            && let Some(flight) = open.remove(&of)
+            && let Some(work) = flight.work
+        {
+            work.abort();
+        }
+    }
+}
+
+/// Ends the flight when the evaluation does, however that is.
+struct Landing {
+    open: Arc<Mutex<OpenFlights>>,
+    of: (AnswerKey, Edition),
+    number: u64,
+    outcome: Outcome,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let outcome = std::mem::replace(&mut self.outcome, Outcome::Lost);
+        let mut open = self.open.lock();
+        // One that was dropped ends late: another may be under way in its place.
+        let is_own = open.get(&self.of).is_some_and(|flight| flight.number == self.number);
+        if is_own && let Some(flight) = open.remove(&self.of) {
+            flight.ended.send_replace(Some(outcome));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Answers to searches, kept for as long as they are what a search would answer now.
+//!
+//! Does: keep answers within a bound of memory, serve one while its edition is the current one, have equal requests
+//! that come together evaluated once. Does not: know HTTP routes, JSON, how keys or editions are made, where shards
+//! are. Called by `api`, around the routes whose answers may be kept. Read [`Cache::answer`] first, then [`flights`].
+//!
+//! Nothing is ever purged. An entry holds the edition that it was evaluated on, and whoever asks looks up which one is
+//! current after the request has come: equal editions mean equal answers. `docs/decisions/0041-answer-cache.md`
+//! says why.
+
+pub mod current;
+pub mod entry;
+mod flights;
+mod store;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::{AnswerKey, Edition};
+use gleaner_query::canonical::edition::Targets;
+
+pub use current::Generations;
+pub use entry::{Answer, Entry};
+use flights::{Ending, Flights, Place};
+use store::Store;
+
+/// What a cache may use up.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheOptions {
+    /// Bytes of all answers that are kept; default 256 MiB.
+    pub memory_bytes: u64,
+    /// Bytes of the largest answer that is kept; default 1 MiB. It is at most a 64th of all.
+    pub entry_bytes: u64,
+    /// Clock: milliseconds since the epoch.
+    pub clock: fn() -> i64,
+}
+
+impl CacheOptions {
+    /// Returns the defaults.
+    pub fn new(clock: fn() -> i64) -> Self {
+        Self {
+            memory_bytes: 256 << 20,
+            entry_bytes: 1 << 20,
+            clock,
+        }
+    }
+}
+
+/// How the answer to a request may be kept.
+#[derive(Debug, Clone)]
+pub struct Keep {
+    /// What it is the answer to.
+    pub key: AnswerKey,
+    /// The indices that its edition is of.
+    pub targets: Arc<Targets>,
+    /// When it stops to hold, in milliseconds since the epoch; `None` where it depends on no time.
+    pub until_ms: Option<i64>,
+    /// How long the request may wait for the answer to an equal one before it is evaluated by itself.
+    pub patience: Duration,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone)]
+pub enum Served {
+    /// It was kept.
+    Kept(Arc<Entry>),
+    /// An equal request that was under way brought it.
+    Shared(Answer),
+    /// It was evaluated for this request.
+    Evaluated(Answer),
+}
+
+/// The evaluation ended without an answer: it panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the evaluation of the request ended without an answer")]
+pub struct Lost;
+
+/// How often a request joins others' evaluations before it goes by itself.
+const MAX_JOINS: usize = 2;
+
+/// Answers that are kept, and requests that are under way. Share it by `Arc`.
+pub struct Cache {
+    generations: Arc<dyn Generations>,
+    store: Store,
+    flights: Flights,
+    clock: fn() -> i64,
+}
+
+impl Cache {
+    /// Returns an empty cache whose entries are held against `generations`.
+    pub fn new(options: CacheOptions, generations: Arc<dyn Generations>) -> Arc<Self> {
+        Arc::new(Self {
+            generations,
+            store: Store::new(options.memory_bytes, options.entry_bytes),
+            flights: Flights::default(),
+            clock: options.clock,
+        })
+    }
+
+    /// Answers a request: from what is kept if that is current, with others that ask the same at the same edition,
+    /// or by `fetch`, which evaluates it. Where the current edition is not known, the request goes by itself.
+    ///
+    /// # Errors
+    /// [`Lost`] when `fetch` panicked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the evaluation, unless others wait for it too.
+    pub async fn answer<F>(
+        self: &Arc<Self>,
+        keep: &Keep,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Served, Lost>
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let mut fetch = Some(fetch);
+        for _ in 0..MAX_JOINS {
+            // Looked up after the request has come: what was acknowledged before is in it.
+            let Some(current) = self.generations.current(&keep.targets) else {
+                break;
+            };
+            if let Some(entry) = self.kept(keep, current) {
+                self.store.note_hit();
+                return Ok(Served::Kept(entry));
+            }
+            let Some(place) = self.flights.join(keep.key, current) else {
+                break;
+            };
+            let (is_own, mut seat) = match place {
+                Place::Own(seat) => (true, seat),
+                Place::Shared(seat) => (false, seat),
+            };
+            if is_own && let Some(fetch) = fetch.take() {
+                let (cache, keep) = (Arc::clone(self), keep.clone());
+                let fetching = fetch();
+                let work = async move { cache.note(&keep, fetching.await) };
+                seat.begin(work);
+            }
+            match seat.ending(is_own, keep.patience).await {
+                Ending::Own(answer) => {
+                    self.store.note_miss();
+                    return Ok(Served::Evaluated(answer));
+                }
+                Ending::Shared(answer) => {
+                    self.store.note_hit();
+                    return Ok(Served::Shared(answer));
+                }
+                Ending::Another => {}
+                Ending::Alone => break,
+                Ending::Lost => return Err(Lost),
+            }
+        }
+        self.store.note_miss();
+        match fetch.take() {
+            Some(fetch) => Ok(Served::Evaluated(self.note(keep, fetch().await))),
+            None => Err(Lost),
+        }
+    }
+
+    /// Evaluates a request whatever is kept, and keeps the answer.
+    pub async fn renew(&self, keep: &Keep, fetch: impl Future<Output = Answer>) -> Answer {
+        self.note(keep, fetch.await)
+    }
+
+    /// Returns the entry that answers the request, if it is of the edition that is `current`.
+    fn kept(&self, keep: &Keep, current: Edition) -> Option<Arc<Entry>> {
+        let entry = self.store.get(&keep.key)?;
+        (entry.edition == current && self.holds(keep)).then_some(entry)
+    }
+
+    /// Keeps an answer under the edition that it came with, if that is the current one now.
+    fn note(&self, keep: &Keep, answer: Answer) -> Answer {
+        if let Some(edition) = answer.edition
+            && self.holds(keep)
+            && self.store.takes(&answer)
+            && self.generations.current(&keep.targets) == Some(edition)
+        {
+            let entry = Entry::of(&answer, edition);
+            self.store.put(keep.key, entry);
+        }
+        answer
+    }
+
+    fn holds(&self, keep: &Keep) -> bool {
+        keep.until_ms
+            .is_none_or(|until_ms| (self.clock)() < until_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests;
