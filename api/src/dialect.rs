@@ -19,6 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{Service, ServiceExt};
 use tower_http::compression::Compression;
 
+use crate::cached;
 use crate::contexts::Contexts;
 use crate::late;
 use crate::middleware::{self, Access};
@@ -52,6 +53,7 @@ impl Dialect {
         routes: impl Iterator<Item = &'static Route>,
     ) -> Self {
         let app = Arc::new(App {
+            cache: cached::cache_of(&root, &options),
             root,
             bodies: BodyRoom::new(options.body_memory_bytes),
             options,

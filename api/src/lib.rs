@@ -5,6 +5,7 @@
 //! Called by `cli`, which wires [`dialect`] and [`serve`]. Read [`route::Route`] first: each route is
 //! one static table of its paths, methods and parameters, and the documentation is made of them.
 
+mod cached;
 mod contexts;
 mod dialect;
 pub mod docs;
@@ -26,6 +27,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
+pub use cached::{KeyMaker, Moment};
 pub use dialect::{Dialect, dialect};
 pub use options::{ApiOptions, Distribution};
 pub use probes::probes;

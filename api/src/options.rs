@@ -64,6 +64,11 @@ pub struct ApiOptions {
     pub body_read_grace: Duration,
     /// How connections are taken, and when they end.
     pub server: ServerOptions,
+    /// Bytes of the answers that are kept; default 0: none is. Only a root in one process with its leaf can tell
+    /// whether an answer is current.
+    pub cache_bytes: u64,
+    /// Bytes of the largest answer that is kept; default 1 MiB.
+    pub cache_entry_bytes: u64,
     /// Reads what this process and its machine say of themselves; by default of no disk.
     pub probe: Arc<Probe>,
 }
@@ -85,6 +90,8 @@ impl Default for ApiOptions {
             body_read_timeout: Duration::from_secs(60),
             body_read_grace: Duration::from_secs(30),
             server: ServerOptions::default(),
+            cache_bytes: 0,
+            cache_entry_bytes: 1 << 20,
             probe: Arc::default(),
         }
     }

@@ -3,6 +3,7 @@
 mod body;
 mod content_type;
 mod lines;
+mod reading;
 mod room;
 pub(crate) mod target;
 
@@ -13,6 +14,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use gleaner_query::dsl::Query;
 use gleaner_query::search::parse_query_body;
+use gleaner_query::settings::cluster;
 use gleaner_query::{QueryError, json};
 use gleaner_root::Root;
 use gleaner_root::memory as answer;
@@ -29,6 +31,7 @@ use crate::service::App;
 
 pub(crate) use body::BodyReader;
 pub(crate) use lines::Lines;
+pub(crate) use reading::Reading;
 pub(crate) use room::{BodyReservation, BodyRoom};
 
 /// A request with its route found and its parameters checked.
@@ -41,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) parts: Vec<(&'static str, String)>,
     /// Behind a lock only because a body cannot be shared between threads, which a request can.
     pub(crate) body: Mutex<Body>,
+    /// All of it, or why there is none, where it was read before the route reads it.
+    pub(crate) whole: Option<Result<Bytes, ApiError>>,
     /// What has been read of it, until the request is answered.
     pub(crate) held: BodyReservation,
     /// What its answer is made with.
@@ -48,12 +53,27 @@ pub(crate) struct Request {
     /// What reading its JSON takes in memory.
     pub(crate) parsed: Option<answer::HeldMemory>,
     pub(crate) started: Instant,
+    /// Whether its answer is to say on which state it was evaluated, since it may be kept.
+    pub(crate) wants_edition: bool,
 }
 
 impl Request {
     /// Returns the root.
     pub(crate) fn root(&self) -> &Root {
         &self.app.root
+    }
+
+    /// Returns what it is read with.
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        let cluster = self.root().cluster();
+        let state = cluster.state();
+        Reading {
+            parameters: &self.parameters,
+            parts: &self.parts,
+            limits: cluster::limits(&state.persistent_settings, cluster.options().limits),
+            state,
+            now_ms: cluster.now_ms(),
+        }
     }
 
     /// Returns what a list of tasks shows of who asked.
@@ -92,22 +112,12 @@ impl Request {
     /// 406 for a type that is not JSON, 413 when it is too large, 429 when all bodies together are, 400
     /// when it is not UTF-8.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, ApiError> {
+        if let Some(whole) = self.whole.take() {
+            return whole;
+        }
         let limit = self.app.options.max_body_bytes;
         let body = self.read_all(limit).await?;
-        if !body.is_empty() {
-            return Ok(body);
-        }
-        let Some(source) = self.parameters.get("source") else {
-            return Ok(body);
-        };
-        if let Some(kind) = self.parameters.get("source_content_type") {
-            content_type::check(kind)?;
-        } else {
-            return Err(ApiError::illegal(
-                "source and source_content_type parameters are required",
-            ));
-        }
-        Ok(Bytes::copy_from_slice(source.as_bytes()))
+        body_in_uri(&body, &self.parameters)
     }
 
     async fn read_all(&mut self, limit: usize) -> Result<Bytes, ApiError> {
@@ -117,12 +127,7 @@ impl Request {
             self.held.grow(piece.len())?;
             whole.extend_from_slice(&piece);
         }
-        if !whole.trim_ascii().is_empty() {
-            content_type::check_present(&self.headers)?;
-            if std::str::from_utf8(&whole).is_err() {
-                return Err(ApiError::parse("request body is not UTF-8"));
-            }
-        }
+        check_whole(&self.headers, &whole)?;
         Ok(Bytes::from(whole))
     }
 
@@ -131,9 +136,7 @@ impl Request {
     /// # Errors
     /// 406 or 415 for a type or encoding that is not read.
     pub(crate) fn body_reader(&mut self, limit: usize) -> Result<BodyReader, ApiError> {
-        if let Some(kind) = content_type::of(&self.headers)? {
-            content_type::check(kind)?;
-        }
+        check_type(&self.headers)?;
         let body = std::mem::replace(self.body.get_mut(), Body::empty());
         BodyReader::new(body, &self.headers, &self.app.options, limit)
     }
@@ -195,4 +198,45 @@ impl Request {
         let body = self.json().await?;
         body.ok_or_else(|| ApiError::parse("request body is required"))
     }
+}
+
+/// Returns a body that was read, or where it is empty the one that the `source` parameter holds.
+///
+/// # Errors
+/// 400 when the type of that is not given, 406 when it is not JSON.
+pub(crate) fn body_in_uri(body: &Bytes, parameters: &Parameters) -> Result<Bytes, ApiError> {
+    let source = parameters.get("source").filter(|_| body.is_empty());
+    let Some(source) = source else {
+        return Ok(body.clone());
+    };
+    let Some(kind) = parameters.get("source_content_type") else {
+        return Err(ApiError::illegal(
+            "source and source_content_type parameters are required",
+        ));
+    };
+    content_type::check(kind)?;
+    Ok(Bytes::copy_from_slice(source.as_bytes()))
+}
+
+/// Refuses a body without a type, or that is not UTF-8.
+///
+/// # Errors
+/// 406 and 400.
+pub(crate) fn check_whole(headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    content_type::check_present(headers)?;
+    match std::str::from_utf8(body) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ApiError::parse("request body is not UTF-8")),
+    }
+}
+
+/// Refuses a type of body that is not read.
+///
+/// # Errors
+/// 406.
+pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    content_type::of(headers)?.map_or(Ok(()), content_type::check)
 }

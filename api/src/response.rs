@@ -11,6 +11,7 @@ mod yaml;
 
 use axum::body::Body;
 use bytes::Bytes;
+use gleaner_model::Edition;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ pub(crate) use filter_path::{FilterPath, Share};
 pub(crate) use form::Form;
 pub(crate) use making::{AnswerMaker, Extent};
 pub(crate) use table::{Cell, Column, Table};
+pub(crate) use warnings::values as warning_values;
 
 use buffer::counted;
 use form::{JSON, shaped, shaped_or_compact};
@@ -41,6 +43,8 @@ struct Head {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// What the request asked for and did not get.
     warnings: Vec<String>,
+    /// The state that it was evaluated on, where it may be kept.
+    edition: Option<Edition>,
 }
 
 enum Content {
@@ -146,6 +150,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             warnings: Vec::new(),
+            edition: None,
         };
         Self { head, content }
     }
@@ -154,6 +159,12 @@ impl Reply {
     /// of them, and how many there are.
     pub(crate) fn warning(mut self, texts: &[String]) -> Self {
         self.head.warnings.extend_from_slice(texts);
+        self
+    }
+
+    /// Says on which state the answer was evaluated: it may be kept for as long as that is the current one.
+    pub(crate) fn evaluated_on(mut self, edition: Option<Edition>) -> Self {
+        self.head.edition = edition;
         self
     }
 
@@ -243,6 +254,9 @@ impl Head {
         }
         for value in warnings::values(&self.warnings) {
             headers.append(header::WARNING, value);
+        }
+        if let Some(edition) = self.edition {
+            response.extensions_mut().insert(edition);
         }
         response
     }

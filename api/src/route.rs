@@ -38,6 +38,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// What becomes of it.
     pub handling: ParameterEffect,
+    /// What it is to answers that are kept.
+    pub in_key: KeyPart,
 }
 
 /// A header that a route takes beside those of HTTP.
@@ -61,12 +63,28 @@ pub enum ParameterEffect {
     Refused(&'static str),
 }
 
+/// What a parameter is to the key of an answer that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPart {
+    /// Nobody has said it: its route's answers are not kept.
+    Undecided,
+    /// It is read into the search or its targets, which are in the key.
+    Request,
+    /// It shapes the answer: its value is in the key.
+    Form,
+    /// A whole answer is the same, whatever it says.
+    Neutral,
+    /// Answers to requests that give it are for them alone.
+    Alone,
+}
+
 impl Parameter {
     /// Returns a parameter that does what the dialect says.
     pub(crate) const fn honoured(name: &'static str) -> Self {
         Self {
             name,
             handling: ParameterEffect::Honoured,
+            in_key: KeyPart::Undecided,
         }
     }
 
@@ -75,6 +93,7 @@ impl Parameter {
         Self {
             name,
             handling: ParameterEffect::NoEffect(why),
+            in_key: KeyPart::Neutral,
         }
     }
 
@@ -83,7 +102,32 @@ impl Parameter {
         Self {
             name,
             handling: ParameterEffect::Refused(what),
+            in_key: KeyPart::Neutral,
         }
+    }
+
+    /// Returns it as one that is read into the search or its targets.
+    pub(crate) const fn in_request(self) -> Self {
+        self.part(KeyPart::Request)
+    }
+
+    /// Returns it as one that shapes the answer.
+    pub(crate) const fn in_form(self) -> Self {
+        self.part(KeyPart::Form)
+    }
+
+    /// Returns it as one that changes nothing of a whole answer.
+    pub(crate) const fn neutral(self) -> Self {
+        self.part(KeyPart::Neutral)
+    }
+
+    /// Returns it as one whose answers are not kept.
+    pub(crate) const fn alone(self) -> Self {
+        self.part(KeyPart::Alone)
+    }
+
+    const fn part(self, in_key: KeyPart) -> Self {
+        Self { in_key, ..self }
     }
 }
 

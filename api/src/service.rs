@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
+use gleaner_cache::Cache;
 use gleaner_model::metric;
 use gleaner_root::Root;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -11,6 +12,7 @@ use metrics::{Histogram, SharedString};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
+use crate::cached::{self, Asked};
 use crate::contexts::Contexts;
 use crate::error::ApiError;
 use crate::options::ApiOptions;
@@ -27,6 +29,8 @@ pub(crate) struct App {
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) contexts: Contexts,
     pub(crate) bodies: Arc<BodyRoom>,
+    /// Answers that are kept; `None` where none is.
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 /// The routes of all tables, over what they share.
@@ -81,46 +85,73 @@ async fn dispatch(
     request: http::Request<Body>,
 ) -> http::Response<Body> {
     let started = Instant::now();
-    let making = AnswerMaker::new(&app.root);
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
+    let is_conditional = head.method != Method::POST;
     let parsed = Parameters::parse(head.uri.query());
     let parameters = parsed.as_ref().ok().cloned().unwrap_or_default();
     let form = Form::of(&parameters, &head.headers);
-    let mut warnings = Vec::new();
-    let answer = async {
+    let checked = || {
         parsed?;
-        check_escapes(path)?;
+        check_escapes(head.uri.path())?;
         let parts = parts?;
-        if let Err(error) = &form {
-            return Err(error.clone());
-        }
+        let form = form.clone()?;
         if route.is_refused {
             return Err(ApiError::unsupported(route.name));
         }
-        warnings = parameters.check(route, path)?;
-        let request = Request {
-            app: Arc::clone(app),
-            route,
-            headers: head.headers,
-            parameters: parameters.clone(),
-            parts,
-            body: parking_lot::Mutex::new(body),
-            held: app.bodies.open(),
-            making: making.clone(),
-            parsed: None,
-            started,
-        };
-        (route.handler)(request).await
+        let warnings = parameters.check(route, head.uri.path())?;
+        Ok((parts, form, warnings))
     };
-    let spoken = app.options.distribution;
-    let answer = answer.await.map_err(|error| error.spoken_by(spoken));
-    let form = form.unwrap_or_default();
-    let reply = answer.unwrap_or_else(|error| refusal(&error));
-    let reply = reply.warning(&warnings);
-    let response = finished(reply, &form, &parameters, &making).await;
+    let response = match checked() {
+        Ok((parts, form, warnings)) => {
+            let request = Request {
+                app: Arc::clone(app),
+                route,
+                headers: head.headers,
+                parameters,
+                parts,
+                body: parking_lot::Mutex::new(body),
+                whole: None,
+                held: app.bodies.open(),
+                making: AnswerMaker::new(&app.root),
+                parsed: None,
+                started,
+                wants_edition: false,
+            };
+            match app.cache.as_ref().filter(|_| cached::takes(route)) {
+                None => carry_out(request, form, &warnings).await,
+                Some(cache) => {
+                    let asked = Asked {
+                        request,
+                        form,
+                        warnings,
+                        is_conditional,
+                    };
+                    Box::pin(cached::answer(cache, asked)).await
+                }
+            }
+        }
+        Err(error) => {
+            let reply = refusal(&error.spoken_by(app.options.distribution));
+            let making = AnswerMaker::new(&app.root);
+            finished(reply, &form.unwrap_or_default(), &parameters, &making).await
+        }
+    };
     times.record(route.name, response.status(), started);
     response
+}
+
+/// Has a request answered by its route; `warnings` are about its parameters.
+pub(crate) async fn carry_out(
+    request: Request,
+    form: Form,
+    warnings: &[String],
+) -> http::Response<Body> {
+    let spoken = request.app.options.distribution;
+    let (parameters, making) = (request.parameters.clone(), request.making.clone());
+    let answer = (request.route.handler)(request).await;
+    let answer = answer.map_err(|error| error.spoken_by(spoken));
+    let reply = answer.unwrap_or_else(|error| refusal(&error));
+    finished(reply.warning(warnings), &form, &parameters, &making).await
 }
 
 /// Returns the answer that reports `error`; the log has those that are a server's.

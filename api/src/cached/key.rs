@@ -21,7 +21,7 @@ use http::request::Parts;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::paths::{PathMatch, Paths};
-use crate::request::{Reading, Request, body_in_uri};
+use crate::request::{Reading, Request, body_in_uri, check_type, check_whole};
 use crate::response::Form;
 use crate::route::{KeyPart, Route, parameter_tables};
 use crate::routes::{count, search};
@@ -89,6 +89,8 @@ impl KeyMaker {
         let (parts, parameters) = (parts.ok()?, Parameters::parse(head.uri.query()).ok()?);
         parameters.check(route, head.uri.path()).ok()?;
         let form = Form::of(&parameters, &head.headers).ok()?;
+        check_type(&head.headers).ok()?;
+        check_whole(&head.headers, body).ok()?;
         let body = body_in_uri(body, &parameters).ok()?;
         let reading = Reading {
             parameters: &parameters,

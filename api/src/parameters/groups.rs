@@ -14,10 +14,10 @@ pub(crate) const NO_NAMED_QUERIES: &str = "named queries are not returned";
 
 /// What every route takes.
 pub(crate) const COMMON: &[Parameter] = &[
-    Parameter::honoured("pretty"),
-    Parameter::honoured("filter_path"),
-    Parameter::honoured("format"),
-    Parameter::honoured("human"),
+    Parameter::honoured("pretty").in_form(),
+    Parameter::honoured("filter_path").in_form(),
+    Parameter::honoured("format").in_form(),
+    Parameter::honoured("human").in_form(),
     Parameter::no_effect("error_trace", "errors carry no stack traces"),
 ];
 
@@ -33,15 +33,15 @@ pub(crate) const IDEMPOTENCY_KEY: Header = Header {
 
 /// A body given in the URI.
 pub(crate) const SOURCE: &[Parameter] = &[
-    Parameter::honoured("source"),
-    Parameter::honoured("source_content_type"),
+    Parameter::honoured("source").in_request(),
+    Parameter::honoured("source_content_type").in_request(),
 ];
 
 /// How names of indices are resolved.
 pub(crate) const INDICES: &[Parameter] = &[
-    Parameter::honoured("ignore_unavailable"),
-    Parameter::honoured("allow_no_indices"),
-    Parameter::honoured("expand_wildcards"),
+    Parameter::honoured("ignore_unavailable").in_request(),
+    Parameter::honoured("allow_no_indices").in_request(),
+    Parameter::honoured("expand_wildcards").in_request(),
     Parameter::no_effect("ignore_throttled", "no index is frozen"),
 ];
 
@@ -71,51 +71,51 @@ pub(crate) const TYPES: &[Parameter] = &[Parameter::refused(
 
 /// What of `_source` is returned.
 pub(crate) const SOURCE_FILTER: &[Parameter] = &[
-    Parameter::honoured("_source"),
-    Parameter::honoured("_source_includes"),
-    Parameter::honoured("_source_excludes"),
+    Parameter::honoured("_source").in_request(),
+    Parameter::honoured("_source_includes").in_request(),
+    Parameter::honoured("_source_excludes").in_request(),
     Parameter::no_effect("_source_exclude_vectors", "there are no vectors"),
 ];
 
 /// URI search.
 pub(crate) const URI_QUERY: &[Parameter] = &[
-    Parameter::honoured("q"),
-    Parameter::honoured("df"),
-    Parameter::honoured("default_operator"),
-    Parameter::honoured("analyzer"),
-    Parameter::honoured("analyze_wildcard"),
-    Parameter::honoured("lenient"),
+    Parameter::honoured("q").in_request(),
+    Parameter::honoured("df").in_request(),
+    Parameter::honoured("default_operator").in_request(),
+    Parameter::honoured("analyzer").in_request(),
+    Parameter::honoured("analyze_wildcard").in_request(),
+    Parameter::honoured("lenient").in_request(),
 ];
 
 /// Which copies are asked.
 pub(crate) const COPIES: &[Parameter] = &[
-    Parameter::honoured("routing"),
+    Parameter::honoured("routing").in_request(),
     Parameter::no_effect("preference", ANY_COPY),
 ];
 
 /// A search's own.
 pub(crate) const SEARCH: &[Parameter] = &[
-    Parameter::honoured("from"),
-    Parameter::honoured("size"),
-    Parameter::honoured("sort"),
-    Parameter::honoured("track_scores"),
-    Parameter::honoured("track_total_hits"),
-    Parameter::honoured("explain"),
-    Parameter::honoured("version"),
-    Parameter::honoured("seq_no_primary_term"),
-    Parameter::honoured("timeout"),
-    Parameter::honoured("terminate_after"),
-    Parameter::honoured("min_score"),
-    Parameter::honoured("stats"),
-    Parameter::honoured("stored_fields"),
-    Parameter::honoured("docvalue_fields"),
-    Parameter::honoured("scroll"),
-    Parameter::honoured("rest_total_hits_as_int"),
-    Parameter::honoured("typed_keys"),
-    Parameter::honoured("allow_partial_search_results"),
-    Parameter::honoured("min_coverage"),
-    Parameter::honoured("search_type"),
-    Parameter::no_effect("request_cache", "there is no request cache"),
+    Parameter::honoured("from").in_request(),
+    Parameter::honoured("size").in_request(),
+    Parameter::honoured("sort").in_request(),
+    Parameter::honoured("track_scores").in_request(),
+    Parameter::honoured("track_total_hits").in_request(),
+    Parameter::honoured("explain").in_request(),
+    Parameter::honoured("version").in_request(),
+    Parameter::honoured("seq_no_primary_term").in_request(),
+    Parameter::honoured("timeout").in_request(),
+    Parameter::honoured("terminate_after").in_request(),
+    Parameter::honoured("min_score").in_request(),
+    Parameter::honoured("stats").in_request(),
+    Parameter::honoured("stored_fields").in_request(),
+    Parameter::honoured("docvalue_fields").in_request(),
+    Parameter::honoured("scroll").alone(),
+    Parameter::honoured("rest_total_hits_as_int").in_form(),
+    Parameter::honoured("typed_keys").in_form(),
+    Parameter::honoured("allow_partial_search_results").neutral(),
+    Parameter::honoured("min_coverage").alone(),
+    Parameter::honoured("search_type").neutral(),
+    Parameter::honoured("request_cache").neutral(),
     Parameter::no_effect("batched_reduce_size", ONE_ROUND),
     Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
     Parameter::no_effect("pre_filter_shard_size", NO_PRE_FILTER),

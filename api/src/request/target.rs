@@ -13,13 +13,7 @@ use crate::error::ApiError;
 impl Request {
     /// Returns the index expression of the path with dates put in; `None` is all.
     pub(crate) fn expression(&self) -> Result<Option<String>, ApiError> {
-        let Some(text) = self.part("index") else {
-            return Ok(None);
-        };
-        Ok(Some(expand_date_math(
-            text,
-            self.root().cluster().now_ms(),
-        )?))
+        self.reading().expression()
     }
 
     /// Returns the one index or alias of the path, with dates put in.
@@ -37,11 +31,7 @@ impl Request {
 
     /// Returns which indices the request names, under a route's own defaults.
     pub(crate) fn target_with(&self, defaults: ResolveOptions) -> Result<Target, ApiError> {
-        Ok(Target {
-            expression: self.expression()?,
-            options: self.parameters.resolve_options(defaults)?,
-            routing: self.parameters.get("routing").map(str::to_owned),
-        })
+        self.reading().target_with(defaults)
     }
 
     /// Returns what of `_source` the URI asks for; `None` when it says nothing.

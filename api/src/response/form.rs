@@ -76,6 +76,11 @@ impl Form {
         !self.is_pretty && !self.is_yaml
     }
 
+    /// Returns the type that JSON is sent as.
+    pub(crate) fn media_type(&self) -> &'static str {
+        if self.is_yaml { YAML } else { JSON }
+    }
+
     /// Whether a table is to be JSON.
     pub(super) fn is_json(&self) -> bool {
         self.is_json

@@ -11,7 +11,7 @@ const MAX_WARNINGS: usize = 16;
 const MAX_CHARACTERS: usize = 1_024;
 
 /// Returns the values of the headers that say `texts`.
-pub(super) fn values(texts: &[String]) -> impl Iterator<Item = HeaderValue> {
+pub(crate) fn values(texts: &[String]) -> impl Iterator<Item = HeaderValue> {
     let (shown, rest) = texts.split_at(texts.len().min(MAX_WARNINGS));
     let more = (!rest.is_empty()).then(|| format!("and {} more", rest.len()));
     let more = more.map(|text| value(&text));

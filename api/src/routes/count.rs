@@ -1,19 +1,25 @@
 //! `_count`.
 
-use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters};
+use gleaner_query::dsl::Query;
+use gleaner_query::names::ResolveOptions;
+use gleaner_query::search::{
+    SearchRequest, TrackTotal, apply_uri_parameters, parse_query_body,
+};
+use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::json;
 
+use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, INDICES, SOURCE, URI_QUERY};
 use crate::render::shards::{self, Staleness};
-use crate::request::Request;
+use crate::request::{Reading, Request};
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
 const COUNT: &[Parameter] = &[
-    Parameter::honoured("min_score"),
-    Parameter::honoured("terminate_after"),
+    Parameter::honoured("min_score").in_request(),
+    Parameter::honoured("terminate_after").in_request(),
 ];
 
 pub(super) static ROUTES: &[Route] = &[Route {
@@ -28,17 +34,10 @@ pub(super) static ROUTES: &[Route] = &[Route {
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let query = request.query(&body).await?;
-    let limits = &request.root().cluster().limits();
-    let mut search = SearchRequest {
-        query,
-        ..SearchRequest::default()
-    };
-    apply_uri_parameters(&mut search, request.parameters.pairs(), limits)?;
-    search.size = Some(0);
-    search.track_total_hits = TrackTotal::Exact;
-    let target = request.target()?;
+    let (search, target) = counting(query, &request.reading())?;
     let options = SearchOptions {
         origin: request.origin(&body),
+        wants_edition: request.wants_edition,
         ..SearchOptions::default()
     };
     let response = request.root().search(&target, &search, &options).await?;
@@ -50,5 +49,29 @@ async fn count(mut request: Request) -> Answer {
         shown["terminated_early"] = early.into();
     }
     let staleness = Staleness::of_search(&response.shards);
-    Ok(Reply::json(&shown).warning(&staleness.warnings()))
+    let reply = Reply::json(&shown).evaluated_on(response.edition);
+    Ok(reply.warning(&staleness.warnings()))
+}
+
+/// Reads a count whose answer may be kept.
+pub(crate) fn read_kept(
+    body: &[u8],
+    reading: &Reading<'_>,
+) -> Result<(SearchRequest, Target), ApiError> {
+    counting(parse_query_body(body, &reading.limits)?, reading)
+}
+
+/// Returns the search that counts what matches `query`, with all that the URI says.
+fn counting(
+    query: Option<Query>,
+    reading: &Reading<'_>,
+) -> Result<(SearchRequest, Target), ApiError> {
+    let mut search = SearchRequest {
+        query,
+        ..SearchRequest::default()
+    };
+    apply_uri_parameters(&mut search, reading.parameters.pairs(), &reading.limits)?;
+    search.size = Some(0);
+    search.track_total_hits = TrackTotal::Exact;
+    Ok((search, reading.target_with(ResolveOptions::default())?))
 }

@@ -159,7 +159,7 @@ async fn run(
         .map_or(Ok(()), check_preference)?;
     check_search_after(&search)?;
     check_pit(&search, &part.target, part.preference.as_deref())?;
-    check_boosts(&search, &part.target, request)?;
+    check_boosts(&search, &part.target, &request.root().cluster().state())?;
     let response = search::answer(request, &part.target, &search, &part.options).await?;
     Ok((response, form))
 }

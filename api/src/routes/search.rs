@@ -1,6 +1,7 @@
 //! `_search`.
 
-use gleaner_query::names;
+use gleaner_model::ClusterState;
+use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 use gleaner_root::SearchResponse;
 use gleaner_root::plan::Target;
@@ -14,7 +15,7 @@ use crate::parameters::Parameters;
 use crate::parameters::groups::{COPIES, INDICES, SEARCH, SOURCE, SOURCE_FILTER, URI_QUERY};
 use crate::render::search::{SearchBody, SearchForm, size_hint};
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Reading, Request};
 use crate::response::{Buffer, Reply};
 use crate::route::{Answer, Route};
 
@@ -31,16 +32,17 @@ async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
-    let mut search = request.parsed(&body, parse).await?;
+    let search = request.parsed(&body, parse).await?;
     let parameters = &request.parameters;
-    apply(&mut search, parameters, &request)?;
-    let target = request.target()?;
-    let mut options = options(parameters)?;
+    let CheckedSearch {
+        search,
+        target,
+        mut options,
+        form,
+    } = checked(search, &request.reading())?;
     options.origin = request.origin(&body);
     options.memory = Some(request.making.memory.clone());
-    let form = SearchForm::of(&search, parameters)?;
-    check(&search, parameters, &target)?;
-    check_boosts(&search, &target, &request)?;
+    options.wants_edition = request.wants_edition;
     let response = match parameters.time("scroll")? {
         Some(keep_alive) => {
             let origin = ScrollOrigin {
@@ -63,13 +65,51 @@ async fn search(mut request: Request) -> Answer {
     shown(&request, response, form).await
 }
 
+/// A search with all that its URI says, found to be one that can be asked.
+struct CheckedSearch {
+    search: SearchRequest,
+    target: Target,
+    options: SearchOptions,
+    form: SearchForm,
+}
+
+/// Lays the URI over the body of a search, and checks what can be checked without asking anybody.
+fn checked(mut search: SearchRequest, reading: &Reading<'_>) -> Result<CheckedSearch, ApiError> {
+    let parameters = reading.parameters;
+    apply_uri_parameters(&mut search, parameters.pairs(), &reading.limits)?;
+    count_all_for_plain_totals(&mut search, parameters)?;
+    let target = reading.target_with(ResolveOptions::default())?;
+    let options = options(parameters)?;
+    let form = SearchForm::of(&search, parameters)?;
+    check(&search, parameters, &target)?;
+    check_boosts(&search, &target, &reading.state)?;
+    Ok(CheckedSearch {
+        search,
+        target,
+        options,
+        form,
+    })
+}
+
+/// Reads a search whose answer may be kept.
+pub(crate) fn read_kept(
+    body: &[u8],
+    reading: &Reading<'_>,
+) -> Result<(SearchRequest, Target), ApiError> {
+    let search = parse_search(body, &reading.limits)?;
+    let checked = checked(search, reading)?;
+    Ok((checked.search, checked.target))
+}
+
 /// Renders the answer of one search.
 pub(super) async fn shown(request: &Request, response: SearchResponse, form: SearchForm) -> Answer {
     let num_bytes = size_hint(&response, &form);
     let staleness = Staleness::of_search(&response.shards);
+    let edition = response.edition;
     let write = move |out: &mut Buffer<'_>| out.json(&SearchBody::new(&response, &form));
     let written = request.making.written(num_bytes, write);
-    Ok(Reply::made(written.await?).warning(&staleness.warnings()))
+    let reply = Reply::made(written.await?).evaluated_on(edition);
+    Ok(reply.warning(&staleness.warnings()))
 }
 
 /// Answers one search; the point in time that it names is noted as used.
@@ -88,16 +128,6 @@ pub(super) async fn answer(
         contexts.advance(&pit.id, ContextId::of(next));
     }
     Ok(response)
-}
-
-fn apply(
-    search: &mut SearchRequest,
-    parameters: &Parameters,
-    request: &Request,
-) -> Result<(), ApiError> {
-    let limits = &request.root().cluster().limits();
-    apply_uri_parameters(search, parameters.pairs(), limits)?;
-    count_all_for_plain_totals(search, parameters)
 }
 
 /// A bare number cannot say "at least", so all hits are counted for it.
@@ -246,10 +276,10 @@ pub(super) fn check_pit(
 pub(super) fn check_boosts(
     search: &SearchRequest,
     target: &Target,
-    request: &Request,
+    state: &ClusterState,
 ) -> Result<(), ApiError> {
     for (name, _) in &search.indices_boost {
-        names::resolve(name, &request.root().cluster().state(), &target.options)?;
+        names::resolve(name, state, &target.options)?;
     }
     Ok(())
 }
