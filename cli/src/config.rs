@@ -79,6 +79,9 @@ pub(crate) struct Config {
     pub(crate) memory_per_query: ByteSize,
     pub(crate) filter_cache: ByteSize,
     pub(crate) document_cache: ByteSize,
+    /// 0: no answers are kept.
+    pub(crate) cache_memory: ByteSize,
+    pub(crate) cache_entry: ByteSize,
     pub(crate) term_lists_memory: ByteSize,
     pub(crate) term_lists_cache: ByteSize,
     pub(crate) indexing_memory: ByteSize,
@@ -135,6 +138,8 @@ impl Default for Config {
             memory_per_query: ByteSize(256 << 20),
             filter_cache: ByteSize(128 << 20),
             document_cache: ByteSize(64 << 20),
+            cache_memory: ByteSize(256 << 20),
+            cache_entry: ByteSize(1 << 20),
             term_lists_memory: ByteSize(1 << 30),
             term_lists_cache: ByteSize(64 << 20),
             indexing_memory: ByteSize(128 << 20),

@@ -107,6 +107,14 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_DOCUMENT_CACHE", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     document_cache: Option<ByteSize>,
+    /// Answers to searches and counts that are kept by `serve`; 0 keeps none [default: 256mb]
+    #[arg(long, env = "GLEANER_CACHE_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_memory: Option<ByteSize>,
+    /// Largest answer that is kept, at most a 64th of all [default: 1mb]
+    #[arg(long, env = "GLEANER_CACHE_ENTRY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_entry: Option<ByteSize>,
     /// Posting lists that all searches scattered by terms hold at a root [default: 1gb]
     #[arg(long, env = "GLEANER_TERM_LISTS_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

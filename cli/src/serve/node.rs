@@ -73,7 +73,11 @@ impl Node {
         config: &Config,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
-        let options = api_options(&listener, config, &[])?;
+        let options = ApiOptions {
+            cache_bytes: config.cache_memory.0,
+            cache_entry_bytes: config.cache_entry.0,
+            ..api_options(&listener, config, &[])?
+        };
         let dialect = gleaner_api::dialect(
             Arc::clone(&self.root),
             options.clone(),

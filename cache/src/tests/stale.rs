@@ -1,0 +1,103 @@
+//! The checker: an answer to a request that was sent after a change was acknowledged shows that change.
+
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::task::JoinSet;
+
+use super::text;
+use super::world::{Bug, State, World, keep, wait};
+use crate::{Cache, Served};
+
+/// What readers saw.
+#[derive(Debug, Default)]
+struct Tally {
+    num_reads: usize,
+    num_hits: usize,
+    /// Answers from before what had been acknowledged when they were asked for.
+    num_stale: usize,
+}
+
+const NUM_READERS: usize = 24;
+const READS: usize = 60;
+
+/// Runs readers against a writer, all on one thread, whose turns `seed` decides.
+async fn run(bug: Bug, seed: u64) -> Tally {
+    let world = World::new(bug);
+    let cache = world.cache();
+    let mut readers = JoinSet::new();
+    for reader in 0..NUM_READERS {
+        let (world, cache) = (Arc::clone(&world), Arc::clone(&cache));
+        let random = StdRng::seed_from_u64(seed * 1_000 + reader as u64);
+        readers.spawn(async move { read(&world, &cache, random).await });
+    }
+    let writer = tokio::spawn(async move {
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..40 {
+            wait(random.random_range(0..60)).await;
+            match random.random_bool(0.7) {
+                true => world.write(),
+                false => world.map(),
+            };
+        }
+    });
+    let mut sum = Tally::default();
+    while let Some(tally) = readers.join_next().await {
+        let tally = tally.expect("a reader ends");
+        sum.num_reads += tally.num_reads;
+        sum.num_hits += tally.num_hits;
+        sum.num_stale += tally.num_stale;
+    }
+    writer.abort();
+    sum
+}
+
+async fn read(world: &Arc<World>, cache: &Arc<Cache>, mut random: StdRng) -> Tally {
+    let mut tally = Tally::default();
+    for _ in 0..READS {
+        wait(random.random_range(0..40)).await;
+        let acknowledged = world.state();
+        let turns = [random.random_range(0..6), random.random_range(0..6)];
+        let world = Arc::clone(world);
+        let keep = keep(random.random_range(0..3));
+        let served = cache.answer(&keep, || world.evaluate(turns)).await;
+        let served = served.expect("an answer");
+        let shown = shown(&served);
+        tally.num_reads += 1;
+        tally.num_hits += usize::from(!matches!(served, Served::Evaluated(_)));
+        let is_stale =
+            shown.written < acknowledged.written || shown.mapping < acknowledged.mapping;
+        tally.num_stale += usize::from(is_stale);
+    }
+    tally
+}
+
+fn shown(served: &Served) -> State {
+    let (written, mapping) = text(served).split_once(' ').expect("two numbers");
+    State {
+        written: written.parse().expect("a number"),
+        mapping: mapping.parse().expect("a number"),
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_from_before_what_was_acknowledged() {
+    for seed in 0..30 {
+        let tally = run(Bug::None, seed).await;
+        assert_eq!(tally.num_stale, 0, "seed {seed}: {tally:?}");
+        // A cache that is off is never stale.
+        assert!(tally.num_hits * 2 >= tally.num_reads, "seed {seed}: {tally:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_checker_finds_faults_of_those_who_say_editions() {
+    for bug in [Bug::WithoutMapping, Bug::OfNow, Bug::JoinsAnother] {
+        let mut num_stale = 0;
+        for seed in 0..10 {
+            num_stale += run(bug, seed).await.num_stale;
+        }
+        assert!(num_stale > 0, "{bug:?} was not found");
+    }
+}

@@ -1,0 +1,125 @@
+//! A world in memory: a document that is written, a mapping that grows, evaluations that take a while. It can be
+//! built with a fault, to see that the checker finds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::{AnswerKey, Edition};
+use gleaner_query::canonical::edition::Targets;
+use parking_lot::Mutex;
+
+use super::whole;
+use crate::{Answer, Cache, CacheOptions, Generations, Keep};
+
+/// A fault of those who say editions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bug {
+    /// None.
+    None,
+    /// The mapping is in no edition.
+    WithoutMapping,
+    /// An answer says the edition that is current when it is there, and not the one that it was evaluated on.
+    OfNow,
+    /// Who comes while an evaluation is under way is told the edition at which that began.
+    JoinsAnother,
+}
+
+/// What there is to know at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct State {
+    pub(super) written: u32,
+    pub(super) mapping: u32,
+}
+
+pub(super) struct World {
+    bug: Bug,
+    state: Mutex<State>,
+    /// States at which the evaluations under way began.
+    under_way: Mutex<Vec<State>>,
+}
+
+impl World {
+    pub(super) fn new(bug: Bug) -> Arc<Self> {
+        Arc::new(Self {
+            bug,
+            state: Mutex::default(),
+            under_way: Mutex::default(),
+        })
+    }
+
+    pub(super) fn cache(self: &Arc<Self>) -> Arc<Cache> {
+        Cache::new(CacheOptions::new(|| 1), Arc::clone(self) as _)
+    }
+
+    pub(super) fn write(&self) -> State {
+        let mut state = self.state.lock();
+        state.written += 1;
+        *state
+    }
+
+    pub(super) fn map(&self) -> State {
+        let mut state = self.state.lock();
+        state.mapping += 1;
+        *state
+    }
+
+    pub(super) fn state(&self) -> State {
+        *self.state.lock()
+    }
+
+    pub(super) fn edition(&self) -> Edition {
+        self.edition_of(self.state())
+    }
+
+    fn edition_of(&self, state: State) -> Edition {
+        let mapping = match self.bug {
+            Bug::WithoutMapping => 0,
+            Bug::None | Bug::OfNow | Bug::JoinsAnother => state.mapping,
+        };
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&state.written.to_le_bytes());
+        bytes[4..8].copy_from_slice(&mapping.to_le_bytes());
+        Edition(bytes)
+    }
+
+    /// Evaluates: reads the state after some turns of others, and answers after some more.
+    pub(super) async fn evaluate(self: Arc<Self>, turns: [usize; 2]) -> Answer {
+        self.under_way.lock().push(self.state());
+        wait(turns[0]).await;
+        let seen = self.state();
+        wait(turns[1]).await;
+        self.under_way.lock().remove(0);
+        let edition = match self.bug {
+            Bug::OfNow => self.edition(),
+            Bug::None | Bug::WithoutMapping | Bug::JoinsAnother => self.edition_of(seen),
+        };
+        whole(&format!("{} {}", seen.written, seen.mapping), Some(edition))
+    }
+}
+
+/// Lets others have their turns.
+pub(super) async fn wait(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Generations for World {
+    fn current(&self, _: &Targets) -> Option<Edition> {
+        let began = self.under_way.lock().first().copied();
+        match (self.bug, began) {
+            (Bug::JoinsAnother, Some(began)) => Some(self.edition_of(began)),
+            _ => Some(self.edition()),
+        }
+    }
+}
+
+/// How the answer to request `number` may be kept.
+pub(super) fn keep(number: u8) -> Keep {
+    Keep {
+        key: AnswerKey([number; 32]),
+        targets: Arc::default(),
+        until_ms: None,
+        patience: Duration::from_secs(30),
+    }
+}
