@@ -128,11 +128,7 @@ async fn read_whole(response: Response<Body>) -> Answer {
 }
 
 /// Puts an answer together; `condition` is there where the request may be told that it has it already.
-fn respond(
-    served: Served,
-    keep: &Keep,
-    condition: Option<&Option<HeaderValue>>,
-) -> Response<Body> {
+fn respond(served: Served, keep: &Keep, condition: Option<&Option<HeaderValue>>) -> Response<Body> {
     let (mut response, edition) = match served {
         Served::Kept(entry) => kept(&entry),
         Served::Shared(answer) => passed_on(answer, "hit"),

@@ -210,7 +210,10 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let of = (self.key, self.edition);
         let mut open = self.open.lock();
-        let Some(flight) = open.get_mut(&of).filter(|flight| flight.number == self.number) else {
+        let Some(flight) = open
+            .get_mut(&of)
+            .filter(|flight| flight.number == self.number)
+        else {
             return;
         };
         flight.num_waiting -= 1;
@@ -236,7 +239,9 @@ impl Drop for Landing {
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Lost);
         let mut open = self.open.lock();
         // One that was dropped ends late: another may be under way in its place.
-        let is_own = open.get(&self.of).is_some_and(|flight| flight.number == self.number);
+        let is_own = open
+            .get(&self.of)
+            .is_some_and(|flight| flight.number == self.number);
         if is_own && let Some(flight) = open.remove(&self.of) {
             flight.ended.send_replace(Some(outcome));
         }

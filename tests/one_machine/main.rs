@@ -4,6 +4,7 @@ mod answers;
 mod blocks;
 mod booleans;
 mod buckets;
+mod cached;
 mod capabilities;
 mod clients;
 mod conflicts;

@@ -2,9 +2,7 @@
 
 use gleaner_query::dsl::Query;
 use gleaner_query::names::ResolveOptions;
-use gleaner_query::search::{
-    SearchRequest, TrackTotal, apply_uri_parameters, parse_query_body,
-};
+use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_query_body};
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::Method;

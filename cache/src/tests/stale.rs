@@ -66,8 +66,7 @@ async fn read(world: &Arc<World>, cache: &Arc<Cache>, mut random: StdRng) -> Tal
         let shown = shown(&served);
         tally.num_reads += 1;
         tally.num_hits += usize::from(!matches!(served, Served::Evaluated(_)));
-        let is_stale =
-            shown.written < acknowledged.written || shown.mapping < acknowledged.mapping;
+        let is_stale = shown.written < acknowledged.written || shown.mapping < acknowledged.mapping;
         tally.num_stale += usize::from(is_stale);
     }
     tally
@@ -87,7 +86,10 @@ async fn no_answer_is_from_before_what_was_acknowledged() {
         let tally = run(Bug::None, seed).await;
         assert_eq!(tally.num_stale, 0, "seed {seed}: {tally:?}");
         // A cache that is off is never stale.
-        assert!(tally.num_hits * 2 >= tally.num_reads, "seed {seed}: {tally:?}");
+        assert!(
+            tally.num_hits * 2 >= tally.num_reads,
+            "seed {seed}: {tally:?}"
+        );
     }
 }
 

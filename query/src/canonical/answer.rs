@@ -209,7 +209,9 @@ fn add_target(hash: &mut blake3::Hasher, target: &TargetIndex) {
     } = target;
     add(hash, &uuid.0);
     add(hash, &(filters.len() as u64).to_le_bytes());
-    filters.iter().for_each(|filter| add(hash, filter.as_bytes()));
+    filters
+        .iter()
+        .for_each(|filter| add(hash, filter.as_bytes()));
     add(hash, &boost.to_le_bytes());
     add(hash, &(shards.len() as u64).to_le_bytes());
     shards

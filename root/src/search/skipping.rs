@@ -91,7 +91,8 @@ impl ShardScatter {
                 let is_excluded = excluded_at.is_some();
                 is_asked.push(shard.is_pinned || !is_excluded);
                 // Its numbers count in the scores of others: they must be of the same moment.
-                shown.push(excluded_at.filter(|at| counted_at.is_none_or(|counted| counted == *at)));
+                shown
+                    .push(excluded_at.filter(|at| counted_at.is_none_or(|counted| counted == *at)));
             }
         }
         drop(newest);

@@ -1,1 +1,128 @@
-//! x
+//! Keys by routes: every parameter is decided, and keys are made without a root.
+
+use gleaner_model::{IndexMeta, IndexName, IndexUuid};
+use http::Request;
+
+use super::*;
+use crate::route::ParameterEffect;
+
+fn moment() -> Moment {
+    let index = IndexMeta {
+        uuid: IndexUuid([7; 16]),
+        name: IndexName::parse("books").expect("a good name"),
+        created_ms: 0,
+        settings: Default::default(),
+        mapping: Arc::default(),
+        aliases: Default::default(),
+        primary_terms: Vec::new(),
+        copies: Vec::new(),
+        is_closed: false,
+    };
+    let mut state = ClusterState::default();
+    state.indices.insert(index.uuid, Arc::new(index));
+    Moment {
+        state: Arc::new(state),
+        now_ms: 1_767_225_600_000,
+    }
+}
+
+fn keep_at(method: &str, uri: &str, body: &'static str) -> Option<Keep> {
+    let maker = KeyMaker::new(Limits::default());
+    let request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("content-type", "application/json");
+    let (head, ()) = request.body(()).expect("a good request").into_parts();
+    maker.keep(&head, &Bytes::from_static(body.as_bytes()), &moment())
+}
+
+#[test]
+fn every_parameter_of_a_route_that_is_kept_is_decided() {
+    let kept: Vec<&Route> = parameter_tables().filter(|route| takes(route)).collect();
+    assert_eq!(kept.len(), KEPT.len());
+    for route in kept {
+        for parameter in route.all_parameters() {
+            let name = parameter.name;
+            assert_ne!(
+                parameter.in_key,
+                KeyPart::Undecided,
+                "{}: {name}",
+                route.name
+            );
+            // What has no effect shapes nothing; its warning is of each request.
+            if parameter.handling != ParameterEffect::Honoured {
+                assert_eq!(parameter.in_key, KeyPart::Neutral, "{}: {name}", route.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_are_made_without_a_root() {
+    let searched = keep_at("POST", "/books/_search", "{}").expect("a key");
+    assert_eq!(searched.targets.indices.len(), 1);
+    assert_eq!(searched.targets.indices[0].shards.len(), 4);
+    assert_eq!((searched.until_ms, searched.patience), (None, PATIENCE));
+    let key = |method, uri, body| keep_at(method, uri, body).map(|keep| keep.key);
+    let same = [
+        ("GET", "/books/_search", ""),
+        ("GET", "/_search", "{ }"),
+        ("POST", "/bo*/_search?size=10", "{}"),
+        (
+            "POST",
+            "/books/_search?timeout=3s&allow_partial_search_results=false",
+            "{}",
+        ),
+        (
+            "POST",
+            "/books/_search?source=%7B%7D&source_content_type=application/json",
+            "",
+        ),
+        (
+            "POST",
+            "/books/_search?request_cache=true&error_trace=true",
+            "{}",
+        ),
+    ];
+    for (method, uri, body) in same {
+        assert_eq!(key(method, uri, body), Some(searched.key), "{uri}");
+    }
+    let others = [
+        "/books/_count",
+        "/books/_search?pretty",
+        "/books/_search?human=true",
+        "/books/_search?typed_keys=true",
+        "/books/_search?filter_path=took",
+        "/books/_search?routing=a",
+        "/books/_search?q=a",
+    ];
+    for uri in others {
+        let other = key("POST", uri, "{}");
+        assert!(other.is_some_and(|other| other != searched.key), "{uri}");
+    }
+}
+
+#[test]
+fn what_the_root_refuses_or_answers_once_has_no_key() {
+    for (method, uri, body) in [
+        ("POST", "/gone/_search", "{}"),
+        ("POST", "/books/_search", "{"),
+        ("POST", "/books/_search", r#"{"size":1,"size":2}"#),
+        ("POST", "/books/_search?nope=1", "{}"),
+        ("POST", "/books/_search?min_coverage=7", "{}"),
+        ("POST", "/books/_search?min_coverage=0.5", "{}"),
+        ("POST", "/books/_search?scroll=1m", "{}"),
+        ("POST", "/books/_search?format=cbor", "{}"),
+        (
+            "POST",
+            "/books/_search",
+            r#"{"indices_boost":[{"gone":2}]}"#,
+        ),
+        ("POST", "/books/_count?terminate_after=1", "{}"),
+        ("POST", "/books/_doc/1", "{}"),
+        ("PUT", "/books/_search", "{}"),
+        ("GET", "/_cat/indices", ""),
+    ] {
+        assert!(keep_at(method, uri, body).is_none(), "{uri} {body}");
+    }
+}

@@ -68,6 +68,26 @@ async fn a_search_finds_what_was_written_while_nobody_searched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_shard_that_rests_shows_is_not_told_without_a_call() {
+    let fixture = resting().await;
+    assert_eq!(fixture.leaf.shown_now(key(1)), None);
+    assert_eq!(fixture.leaf.shown_now(key(2)), None, "it is not here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_shard_that_does_not_rest_shows_is_told_without_a_call() {
+    let fixture = Fixture::start();
+    let shard = fixture.shard().await;
+    let before = fixture.leaf.shown_now(key(1)).expect("it serves");
+    fixture.write(vec![put("a", "{}")]).await.expect("written");
+    let acknowledged = fixture.leaf.refresh(key(1)).await.expect("refreshed");
+    assert!(acknowledged > before);
+    assert_eq!(fixture.leaf.shown_now(key(1)), Some(acknowledged));
+    shard.applier.stop("as a test asks");
+    assert_eq!(fixture.leaf.shown_now(key(1)), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn searches_that_come_together_all_find_it() {
     let fixture = resting().await;
     let searches = (0..8).map(|_| num_found(&fixture));

@@ -102,7 +102,14 @@ mod tests {
         let read = |text: &str, now: i64, up: bool| {
             parse_date_math(text, now, &formatter, up, &TimeZone::UTC).expect("date math")
         };
-        for text in ["now/d", "now-7d/d", "now+1h/d", "now-30s/m", "now-1M/w", "now/s+3d"] {
+        for text in [
+            "now/d",
+            "now-7d/d",
+            "now+1h/d",
+            "now-30s/m",
+            "now-1M/w",
+            "now/s+3d",
+        ] {
             let NowUse::Each(width) = now_use(text) else {
                 panic!("{text} is rounded");
             };
