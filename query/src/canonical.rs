@@ -1,9 +1,9 @@
 //! Requests in one form, however they were written down: fingerprints of clauses, keys and editions of answers.
 //!
-//! Clauses that match alike by their form have equal fingerprints. A fingerprint is two XXH3-64 hashes (xxHash specification 0.1.1) with different seeds over the
-//! JSON of the normalised tree. Names of variants and fields are part of it: a test vector freezes
-//! them. It is no proof of equality against an attacker who looks for collisions: whoever keeps answers for others
-//! to see takes [`answer::answer_key`] and [`edition::edition`], which are BLAKE3.
+//! Clauses that match alike by their form have equal fingerprints. A fingerprint is two XXH3-64 hashes (xxHash
+//! specification 0.1.1) with different seeds over the JSON of the normalised tree. Names of variants and fields are
+//! part of it: a test vector freezes them. It is no proof of equality against an attacker who looks for collisions:
+//! what keeps answers for others to see takes [`answer::answer_key`] and [`edition::edition`], which are BLAKE3.
 
 pub mod answer;
 pub mod edition;

@@ -1,6 +1,6 @@
 //! Queries in an order of their own, where the order in which they were written changes nothing.
 //!
-//! Does: sort what only matches, and the values of sets. Does not: drop or simplify anything, since limits count
+//! Does: sort what only matches, and the values of `terms`. Does not: drop or simplify anything, since limits count
 //! what was written. Called by: [`super::answer`].
 
 use serde_json::Value;
@@ -63,10 +63,6 @@ pub(super) fn ordered(query: Query, is_scored: bool) -> Query {
                 values,
                 boost,
             })
-        }
-        Query::Ids { mut values, boost } => {
-            values.sort();
-            Query::Ids { values, boost }
         }
         leaf => leaf,
     }
