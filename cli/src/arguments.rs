@@ -4,6 +4,7 @@ use clap::ArgAction;
 
 use crate::{
     bench::BenchArguments,
+    certs::CertsArguments,
     cluster::ClusterArguments,
     completions::CompletionsArguments,
     dataset::DatasetArguments,
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Leaf(LeafArguments),
     Root(RootArguments),
     Cluster(ClusterArguments),
+    Certs(CertsArguments),
     Health(HealthArguments),
     Demo(DemoArguments),
     Index(IndexArguments),

@@ -1,12 +1,13 @@
-//! `gleaner cluster up`: a root and its leaves on this machine, each a process of its own.
+//! `gleaner cluster up`: fronts, roots and leaves on this machine, each a process of its own.
 
 mod folders;
 mod map;
+mod plan;
 mod process;
 
 use std::{
+    cmp::Reverse,
     io::{Write, stderr, stdout},
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,21 +17,20 @@ use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use gleaner_coordinator::Coordinator;
 use gleaner_keeper::Follower;
-use gleaner_model::Role;
+use gleaner_model::PeerRole;
 use gleaner_proto::{GrpcMetadata, Peer};
-use toml::Table;
 
 use crate::{
     exit::Exit,
-    node::membership::{Member, Membership},
     serve::{
         self,
         folder::{DataFolder, PROCESSES},
     },
     signals,
     terminal::say,
+    tls,
 };
-use map::{Entry, Map};
+use plan::Plan;
 use process::Process;
 
 /// Longest time a node is asked whether it is ready before it is asked again.
@@ -48,7 +48,7 @@ enum ClusterCommand {
     Up(UpArguments),
 }
 
-/// Start a root and leaves on this machine, and stop them in order at SIGINT or SIGTERM.
+/// Start roots, leaves and fronts on this machine, and stop them in order at SIGINT or SIGTERM.
 ///
 /// Everything lies in the data folder: a folder, a configuration and a log for each node, and
 /// `processes.json`, which says what process each of them is and which shards it holds. Started again
@@ -61,7 +61,16 @@ pub(crate) struct UpArguments {
     /// On how many leaves each shard lies, where an index does not say otherwise
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     copies: u32,
-    /// Address to listen on for clients; port 0 takes a free one
+    /// How many roots answer
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    roots: u32,
+    /// How many fronts stand ahead of the roots
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=16))]
+    fronts: u32,
+    /// Encrypt all connections: certificates are made in the data folder, clients trust its `ca.pem`
+    #[arg(long)]
+    secure: bool,
+    /// Address to listen on for clients, of the first front or else the first root; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9200", value_name = "HOST:PORT")]
     listen: String,
     /// Folder of everything that is kept; made when absent
@@ -88,17 +97,18 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     folders::check_count(&arguments.data, arguments.leaves)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
-    let mut plan = Plan::of(arguments, listen)?;
-    plan.missing = folders::missing(&data, arguments.leaves);
-    tell_missing(&data, &plan.missing);
+    let missing = folders::missing(&data, arguments.leaves);
+    tell_missing(&data, &missing);
+    let plan = Plan::of(arguments, data.clone(), (listen, missing))?;
     drop(taken);
-    let mut processes = plan.start(&data)?;
+    let mut processes = plan.start()?;
     folder.remove_old_processes()?;
     let outcome = tokio::select! {
         outcome = supervise(&plan, &data, &mut processes) => outcome,
         () = stop => Ok(()),
     };
-    // The root first: what it has taken it can still carry out.
+    // Fronts and roots first: what they have taken they can still carry out.
+    processes.sort_by_key(|process| Reverse(process.role));
     let mut broken_off = Vec::new();
     for process in &mut processes {
         if !process.stop().await {
@@ -125,21 +135,23 @@ async fn take_address(listen: &str) -> Result<(String, tokio::net::TcpListener)>
     Ok((address, listener))
 }
 
-/// Runs until the root has ended, which is a failure.
+/// Runs until all fronts or all roots have ended, which is a failure.
 async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
-    let client = reqwest::Client::builder()
-        .timeout(ASKED_FOR)
-        .no_proxy()
-        .build()?;
+    let mut client = reqwest::Client::builder().timeout(ASKED_FOR).no_proxy();
+    if let Some(ca) = plan.ca() {
+        let connector = tls::client_connector(Some(&ca))?;
+        client = client.use_preconfigured_tls(connector.client_config());
+    }
+    let client = client.build()?;
     process::all_ready(processes, &client).await?;
-    let keeper = GrpcMetadata::new(Peer::new(plan.membership.keeper_address())?);
+    let keeper = GrpcMetadata::new(Peer::new(plan.keeper_address())?);
     let follower = Follower::start(Arc::new(keeper)).await;
     let mut states = follower.watch();
     let path = data.join(PROCESSES);
     let mut map = plan.map(processes);
     map.place(&states.borrow_and_update().clone());
     map.write(&path)?;
-    tell(&plan.listen, arguments_of(plan), &path);
+    tell(plan, &path);
     let mut ended: FuturesUnordered<_> = processes.iter_mut().map(outcome).collect();
     loop {
         tokio::select! {
@@ -154,7 +166,8 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
                     node.pid = 0;
                 }
                 map.write(&path)?;
-                if role == Role::Root {
+                let is_last = !map.nodes.iter().any(|node| node.role == role && node.pid != 0);
+                if role != PeerRole::Leaf && is_last {
                     bail!("node `{name}` ended: {how}; its log is in `{}`", data.display());
                 }
             }
@@ -178,25 +191,34 @@ fn farewell(data: &Path, leaves: u32, broken_off: &[String]) -> String {
     )
 }
 
-async fn outcome(process: &mut Process) -> (String, Role, String) {
+async fn outcome(process: &mut Process) -> (String, PeerRole, String) {
     let how = process.ended().await;
     (process.name.clone(), process.role, how)
 }
 
-fn arguments_of(plan: &Plan) -> (usize, u32) {
-    (plan.membership.nodes.len() - 1, plan.copies)
-}
-
-fn tell(listen: &str, (num_leaves, copies): (usize, u32), map: &Path) {
+fn tell(plan: &Plan, map: &Path) {
+    let count = |role| plan.num_of(role);
+    let url = plan.url();
+    let trust = match plan.ca() {
+        Some(ca) => format!(" --cacert {}", ca.display()),
+        None => String::new(),
+    };
+    let fronts = match count(PeerRole::Front) {
+        0 => String::new(),
+        number => format!("{number} fronts, "),
+    };
     let text = format!(
-        "A root and {num_leaves} leaves, {copies} copies of each shard. Try:
+        "{fronts}{} roots and {} leaves, {} copies of each shard. Try:
 
-  curl 'http://{listen}/_cat/nodes?v'
-  gleaner index --url http://{listen} --index notes FILE.ndjson
-  curl 'http://{listen}/_cat/shards?v'
+  curl{trust} '{url}/_cat/nodes?v'
+  gleaner index{trust} --url {url} --index notes FILE.ndjson
+  curl{trust} '{url}/_cat/shards?v'
 
 Its processes and shards: {}
 ",
+        count(PeerRole::Root),
+        count(PeerRole::Leaf),
+        plan.copies(),
         map.display()
     );
     // A courtesy: nobody has to read it.
@@ -217,117 +239,6 @@ fn tell_missing(data: &Path, missing: &[String]) {
         );
         // A courtesy: the state of the cluster tells it too.
         drop(stderr().write_all(text.as_bytes()));
-    }
-}
-
-/// The nodes that are to be, with their addresses.
-struct Plan {
-    membership: Membership,
-    /// Leaves whose folders are not there: they do not start.
-    missing: Vec<String>,
-    listen: String,
-    copies: u32,
-}
-
-impl Plan {
-    /// Names the nodes and finds free ports for those that clients do not call.
-    fn of(arguments: &UpArguments, listen: String) -> Result<Self> {
-        // All at once, so that no port is found twice.
-        let wanted = 1 + 2 * arguments.leaves as usize;
-        let free: Vec<TcpListener> = (0..wanted)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<_, _>>()
-            .context("cannot find free ports")?;
-        let mut addresses = free.iter().map(TcpListener::local_addr);
-        let mut next = || -> Result<String> {
-            let address = addresses.next().context("too few ports were asked for")?;
-            Ok(address?.to_string())
-        };
-        let root = Member {
-            name: "root-1".to_owned(),
-            role: Role::Root,
-            address: next()?,
-            http_address: Some(listen.clone()),
-            weight: 1.0,
-            zone: None,
-        };
-        let mut nodes = vec![root];
-        for number in 1..=arguments.leaves {
-            nodes.push(Member {
-                name: format!("leaf-{number}"),
-                role: Role::Leaf,
-                address: next()?,
-                http_address: Some(next()?),
-                weight: 1.0,
-                zone: None,
-            });
-        }
-        Ok(Self {
-            membership: Membership {
-                keeper: "root-1".to_owned(),
-                nodes,
-            },
-            missing: Vec::new(),
-            listen,
-            copies: arguments.copies,
-        })
-    }
-
-    /// Writes each node's configuration and starts it.
-    fn start(&self, data: &Path) -> Result<Vec<Process>> {
-        let start = |member: &Member| {
-            let config = data.join(format!("{}.toml", member.name));
-            std::fs::write(&config, self.config(member, data)?)
-                .with_context(|| format!("cannot write `{}`", config.display()))?;
-            let log = data.join(format!("{}.log", member.name));
-            let http_address = member.http_address.as_deref().unwrap_or_default();
-            let node = (&*member.name, member.role);
-            let mut process = Process::start(node, &config, &log, http_address)?;
-            process.is_degraded = member.role == Role::Root && !self.missing.is_empty();
-            Ok(process)
-        };
-        let is_there = |member: &&Member| !self.missing.contains(&member.name);
-        self.membership
-            .nodes
-            .iter()
-            .filter(is_there)
-            .map(start)
-            .collect()
-    }
-
-    fn config(&self, member: &Member, data: &Path) -> Result<String> {
-        let mut table = Table::new();
-        let mut set = |name: &str, value: &str| table.insert(name.to_owned(), value.into());
-        set("node_name", &member.name);
-        set("data", &data.join(&member.name).to_string_lossy());
-        set("listen", member.http_address.as_deref().unwrap_or_default());
-        let replicas = i64::from(self.copies) - 1;
-        table.insert("default_replicas".to_owned(), replicas.into());
-        let cluster = Table::try_from(&self.membership)?;
-        table.insert("cluster".to_owned(), cluster.into());
-        Ok(toml::to_string(&table)?)
-    }
-
-    fn map(&self, processes: &[Process]) -> Map {
-        let entry = |member: &Member| {
-            let http_address = member.http_address.clone().unwrap_or_default();
-            let process = processes.iter().find(|process| process.name == member.name);
-            Entry {
-                name: member.name.clone(),
-                role: member.role,
-                pid: process.map_or(0, Process::pid),
-                address: match member.role {
-                    Role::Root => http_address.clone(),
-                    Role::Leaf => member.address.clone(),
-                },
-                http_address,
-                shards: Vec::new(),
-            }
-        };
-        Map {
-            url: format!("http://{}", self.listen),
-            nodes: self.membership.nodes.iter().map(entry).collect(),
-        }
     }
 }
 

@@ -59,6 +59,12 @@ pub(crate) struct Config {
     /// Empty: the address that is listened on.
     pub(crate) publish_address: String,
     pub(crate) probe_listen: String,
+    pub(crate) secure: bool,
+    pub(crate) insecure: bool,
+    /// Empty: none.
+    pub(crate) tls_certificate: PathBuf,
+    pub(crate) tls_key: PathBuf,
+    pub(crate) tls_ca: PathBuf,
     pub(crate) allowed_hosts: String,
     pub(crate) cluster_name: String,
     pub(crate) node_name: String,
@@ -118,6 +124,11 @@ impl Default for Config {
             listen: "127.0.0.1:9200".to_owned(),
             publish_address: String::new(),
             probe_listen: String::new(),
+            secure: false,
+            insecure: false,
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            tls_ca: PathBuf::new(),
             allowed_hosts: String::new(),
             cluster_name: "gleaner".to_owned(),
             node_name: "gleaner-1".to_owned(),
@@ -215,6 +226,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
+        self.check_tls()?;
         let (flood, high) = (self.flood_stage, self.high_watermark);
         ensure!(
             0.0 < high && high <= flood && flood <= 1.0,
@@ -292,6 +304,27 @@ impl Config {
             self.indexing_memory.0 >= 20_000_000,
             "`indexing_memory` is {}, writers need 20000000b at least",
             self.indexing_memory
+        );
+        Ok(())
+    }
+}
+
+impl Config {
+    fn check_tls(&self) -> Result<()> {
+        let is_given = |path: &PathBuf| !path.as_os_str().is_empty();
+        let has_certificate = is_given(&self.tls_certificate);
+        ensure!(
+            has_certificate == is_given(&self.tls_key),
+            "`tls_certificate` and `tls_key` go together, and one of them is missing"
+        );
+        ensure!(
+            has_certificate || !is_given(&self.tls_ca),
+            "`tls_ca` says whose certificates other nodes must show, and this one has none: set \
+             `tls_certificate` and `tls_key`"
+        );
+        ensure!(
+            !(self.insecure && (self.secure || has_certificate)),
+            "`insecure` is for connections that are not encrypted; `secure` and `tls_certificate` encrypt them"
         );
         Ok(())
     }

@@ -18,8 +18,36 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 /// # Errors
 /// What the disk says; the old content is there then.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let options = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .clone();
+    replace_with(path, content, &options)
+}
+
+/// As [`replace`], with a file that only its owner may read.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn replace_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // One that an earlier attempt left may have been made with other rights.
+    match fs::remove_file(beside(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let options = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .clone();
+    replace_with(path, content, &options)
+}
+
+fn replace_with(path: &Path, content: &[u8], options: &fs::OpenOptions) -> io::Result<()> {
     let beside = beside(path);
-    let mut file = File::create(&beside)?;
+    let mut file = options.open(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;

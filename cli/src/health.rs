@@ -2,12 +2,13 @@
 
 use std::{
     io::{Write, stdout},
+    path::PathBuf,
     time::Duration,
 };
 
 use anyhow::Result;
 
-use crate::{exit::Exit, remote};
+use crate::{exit::Exit, remote, tls};
 
 /// Ask a node whether it serves; the exit code is 0 when it is ready and 1 when it is not.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,9 @@ pub(crate) struct HealthArguments {
         hide_env_values = true
     )]
     url: String,
+    /// Authority whose certificate an `https` node must show, in PEM [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "GLEANER_CACERT")]
+    cacert: Option<PathBuf>,
     /// How long to wait for the answer, in seconds
     #[arg(long, default_value_t = 2, value_name = "SECONDS")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
@@ -30,10 +34,14 @@ pub(crate) struct HealthArguments {
 /// Runs the command.
 pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
     let (base, user) = remote::address(&arguments.url)?;
-    let client = reqwest::Client::builder()
+    let mut client = reqwest::Client::builder()
         .timeout(Duration::from_secs(arguments.timeout))
-        .no_proxy()
-        .build()?;
+        .no_proxy();
+    if base.scheme() == "https" {
+        let connector = tls::client_connector(arguments.cacert.as_deref())?;
+        client = client.use_preconfigured_tls(connector.client_config());
+    }
+    let client = client.build()?;
     let url = format!("{}/_health/ready", base.as_str().trim_end_matches('/'));
     let mut request = client.get(url);
     if let Some((name, password)) = user {

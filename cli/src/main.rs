@@ -7,6 +7,7 @@
 mod allocator;
 mod arguments;
 mod bench;
+mod certs;
 mod cluster;
 mod completions;
 mod config;
@@ -27,6 +28,7 @@ mod search;
 mod serve;
 mod signals;
 mod terminal;
+mod tls;
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -91,6 +93,7 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::Index(arguments) => index::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Certs(arguments) => certs::run(&arguments),
             Command::Dataset(arguments) => dataset::run(arguments),
             Command::Completions(arguments) => completions::run(&arguments),
             Command::Man(arguments) => man::run(&arguments),

@@ -3,7 +3,7 @@
 mod indices;
 mod words;
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{
@@ -13,6 +13,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
+use crate::tls;
 pub(crate) use words::{cause, fault, reason, unanswered};
 
 /// How long the server may take to accept a connection.
@@ -45,6 +46,9 @@ pub(crate) struct RemoteArguments {
         hide_env_values = true
     )]
     api_key: Option<String>,
+    /// Authority whose certificate an `https` server must show, in PEM [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "GLEANER_CACERT")]
+    cacert: Option<PathBuf>,
     /// A further header on each request; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -64,6 +68,7 @@ impl RemoteArguments {
             url,
             user: None,
             api_key: None,
+            cacert: None,
             headers: Vec::new(),
             timeout: 120,
             is_own: true,
@@ -97,6 +102,10 @@ impl Remote {
         let mut client = Client::builder();
         if arguments.is_own || is_here(&base) {
             client = client.no_proxy();
+        }
+        if base.scheme() == "https" {
+            let connector = tls::client_connector(arguments.cacert.as_deref())?;
+            client = client.use_preconfigured_tls(connector.client_config());
         }
         let client = client
             .default_headers(headers)
@@ -192,8 +201,8 @@ pub(crate) fn address(text: &str) -> Result<(Url, Option<(String, String)>)> {
     let shown = without_user(text);
     let mut url = Url::parse(&whole).with_context(|| format!("`{shown}` is no address"))?;
     ensure!(
-        url.scheme() == "http" && url.has_host(),
-        "`{shown}`: this build speaks http only; reach https servers through a local proxy"
+        matches!(url.scheme(), "http" | "https") && url.has_host(),
+        "`{shown}`: wanted an address of http or https"
     );
     ensure!(
         url.query().is_none() && url.fragment().is_none(),
@@ -282,11 +291,13 @@ mod tests {
         let (url, user) = address("http://me:secret@host:1").expect("an address");
         assert_eq!(url.as_str(), "http://host:1/");
         assert_eq!(user, Some(("me".to_owned(), "secret".to_owned())));
+        let (url, _) = address("https://search.example").expect("an address");
+        assert_eq!(url.as_str(), "https://search.example/");
         for wrong in ["ftp://host", "http://", "", "http://host/?q", "host#a"] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
         for wrong in [
-            "https://me:secret@host",
+            "ftp://me:secret@host",
             "me:secret@ho st",
             "http://me:se@cret@/",
         ] {

@@ -18,6 +18,7 @@ use crate::{
     descriptors,
     exit::Exit,
     logging, signals,
+    tls::{NodeTls, check_exposure},
 };
 use address::listen;
 use folder::DataFolder;
@@ -60,6 +61,8 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
         .local_addr()
         .context("the listener has no address")?
         .to_string();
+    let tls = NodeTls::of(&config, folder.path())?;
+    check_exposure(listener.local_addr()?, tls.is_some(), config.insecure)?;
     let is_new = folder.is_new();
     let node = Node::start(folder, &config)?;
     tracing::info!(%address, data = %config.data.display(), "serving");

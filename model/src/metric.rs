@@ -381,8 +381,26 @@ pub const PROCESS_START_TIME_SECONDS: Metric = Metric {
     help: "when the process began, in seconds since 1970",
 };
 
+/// How long certificates last.
+pub const TLS_CERTIFICATE_EXPIRES_SECONDS: Metric = Metric {
+    name: "gleaner_tls_certificate_expires_seconds",
+    kind: MetricKind::Gauge,
+    labels: &["file"],
+    values: &[],
+    help: "seconds until the certificate in use ends, by the file that it was read from",
+};
+
+/// Certificates that were not taken.
+pub const TLS_RELOAD_FAILURES: Metric = Metric {
+    name: "gleaner_tls_reload_failures_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "looks at files of certificates that found none to use; those in use stay",
+};
+
 /// All of them, by name.
-pub const ALL: [Metric; 38] = [
+pub const ALL: [Metric; 40] = [
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -414,6 +432,8 @@ pub const ALL: [Metric; 38] = [
     SHARDS,
     SHARDS_SKIPPED,
     STORE_BYTES,
+    TLS_CERTIFICATE_EXPIRES_SECONDS,
+    TLS_RELOAD_FAILURES,
     WRITE_PACED,
     WRITE_REJECTED,
     PROCESS_CPU_SECONDS,

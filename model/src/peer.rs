@@ -3,8 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
+use crate::state::Role;
+
 /// Role of a process that calls a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PeerRole {
     /// Holds shard copies.
     Leaf,
@@ -28,6 +33,15 @@ impl PeerRole {
             Self::Root => "root",
             Self::Front => "front",
             Self::Admin => "admin",
+        }
+    }
+}
+
+impl From<Role> for PeerRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Leaf => Self::Leaf,
+            Role::Root => Self::Root,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
@@ -21,6 +21,8 @@ use crate::{Alpn, provider};
 pub enum ClientCertificates {
     /// None; the client is not asked.
     NotAsked,
+    /// One of an authority that is trusted, or none; others are turned away.
+    Offered(Trust),
     /// One of an authority that is trusted; others are turned away.
     Required(Trust),
 }
@@ -52,10 +54,12 @@ impl Acceptor {
         let builder = builder.with_safe_default_protocol_versions()?;
         let builder = match clients {
             ClientCertificates::NotAsked => builder.with_no_client_auth(),
-            ClientCertificates::Required(trust) => {
-                let roots = Arc::new(trust.roots()?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            ClientCertificates::Offered(trust) => {
+                let verifier = verifier(trust)?.allow_unauthenticated();
                 builder.with_client_cert_verifier(verifier.build()?)
+            }
+            ClientCertificates::Required(trust) => {
+                builder.with_client_cert_verifier(verifier(trust)?.build()?)
             }
         };
         let mut config = builder.with_cert_resolver(certificates);
@@ -76,4 +80,12 @@ impl Acceptor {
         let accepted = self.0.accept(stream).await?;
         Ok(TlsStream::new(accepted.into()))
     }
+}
+
+fn verifier(trust: &Trust) -> Result<ClientCertVerifierBuilder, TlsError> {
+    let roots = Arc::new(trust.roots()?);
+    Ok(WebPkiClientVerifier::builder_with_provider(
+        roots,
+        provider(),
+    ))
 }

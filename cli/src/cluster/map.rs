@@ -3,7 +3,7 @@
 use std::{fs, io::Write, path::Path};
 
 use anyhow::{Context, Result};
-use gleaner_model::{ClusterState, Role};
+use gleaner_model::{ClusterState, PeerRole};
 use serde::Serialize;
 
 /// The whole file.
@@ -21,10 +21,10 @@ pub(crate) struct Entry {
     /// Its name in the cluster.
     pub(crate) name: String,
     /// What it does.
-    pub(crate) role: Role,
+    pub(crate) role: PeerRole,
     /// Its process.
     pub(crate) pid: u32,
-    /// A root: where clients call it. A leaf: where other nodes call it.
+    /// A front or a root: where clients call it. A leaf: where other nodes call it.
     pub(crate) address: String,
     /// Where it answers `/_health/live`, `/_health/ready` and `/metrics`.
     pub(crate) http_address: String,

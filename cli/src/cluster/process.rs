@@ -1,6 +1,7 @@
 //! The processes of a local cluster: started, awaited, stopped in order.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{self, Write as _},
     os::unix::process::CommandExt as _,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use gleaner_model::Role;
+use gleaner_model::PeerRole;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::node::leaf::has_only_failed;
@@ -24,12 +25,23 @@ const POLL: Duration = Duration::from_millis(20);
 /// How long a node may take until it has stopped in order.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 
+/// What a node is started with.
+pub(crate) struct Launch {
+    pub(crate) name: String,
+    pub(crate) role: PeerRole,
+    /// What follows the name of the command.
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) log: PathBuf,
+    pub(crate) url: String,
+}
+
 /// A node in a process of its own. It stops in order when this one is gone: its standard input ends
 /// then.
 pub(crate) struct Process {
     pub(crate) name: String,
-    pub(crate) role: Role,
-    pub(crate) http_address: String,
+    pub(crate) role: PeerRole,
+    /// Where it answers probes, with `http://` or `https://`.
+    pub(crate) url: String,
     /// A root of a cluster that lacks leaves: it may lack shards, so that it runs is enough.
     pub(crate) is_degraded: bool,
     log: PathBuf,
@@ -37,27 +49,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a node on the configuration `config`; its output is added to `log`.
+    /// Starts a node; its output is added to its log.
     ///
     /// # Errors
     /// When there is no such program, or the log cannot be written.
-    pub(crate) fn start(
-        (name, role): (&str, Role),
-        config: &Path,
-        log: &Path,
-        http_address: &str,
-    ) -> Result<Self> {
+    pub(crate) fn start(node: Launch) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
-        let shown = log.display();
-        let output = File::options().create(true).append(true).open(log);
+        let shown = node.log.display();
+        let output = File::options().create(true).append(true).open(&node.log);
         let output = output.with_context(|| format!("cannot write `{shown}`"))?;
-        let command = match role {
-            Role::Leaf => "leaf",
-            Role::Root => "root",
-        };
         let child = Command::new(program)
-            .args([command, "--stop-with-input", "--config"])
-            .arg(config)
+            .args([node.role.name(), "--stop-with-input"])
+            .args(&node.arguments)
             // A terminal sends Ctrl-C to a whole group, and leaves would end before the root has.
             .process_group(0)
             // What is set for this process is not meant for each of its nodes.
@@ -71,13 +74,13 @@ impl Process {
             .stderr(output.try_clone()?)
             .stdout(output)
             .spawn()
-            .with_context(|| format!("cannot start node `{name}`"))?;
+            .with_context(|| format!("cannot start node `{}`", node.name))?;
         Ok(Self {
-            name: name.to_owned(),
-            role,
-            http_address: http_address.to_owned(),
+            name: node.name,
+            role: node.role,
+            url: node.url,
             is_degraded: false,
-            log: log.to_path_buf(),
+            log: node.log,
             child,
         })
     }
@@ -102,7 +105,7 @@ impl Process {
     /// Returns whether it serves; why not, as far as it says.
     async fn is_ready(&self, client: &reqwest::Client) -> Result<(), String> {
         let probe = if self.is_degraded { "live" } else { "ready" };
-        let url = format!("http://{}/_health/{probe}", self.http_address);
+        let url = format!("{}/_health/{probe}", self.url);
         let answer = client.get(&url).send().await;
         let answer = answer.map_err(|_| "it does not answer yet".to_owned())?;
         match answer.status().is_success() {
@@ -169,12 +172,12 @@ impl Process {
 /// # Errors
 /// When one ends.
 pub(crate) async fn all_ready(processes: &mut [Process], client: &reqwest::Client) -> Result<()> {
-    // Leaves first: what the root says depends on them.
+    // Leaves first: what roots say depends on them, and what fronts say on roots.
     let mut order: Vec<usize> = (0..processes.len()).collect();
-    order.sort_by_key(|at| processes[*at].role == Role::Root);
+    order.sort_by_key(|at| processes[*at].role);
     let mut lacks_any = false;
     for at in order {
-        processes[at].is_degraded |= lacks_any && processes[at].role == Role::Root;
+        processes[at].is_degraded |= lacks_any && processes[at].role != PeerRole::Leaf;
         lacks_any |= !wait(processes, at, client).await?;
     }
     // An answer may have been that of another server.
@@ -216,8 +219,8 @@ mod tests {
         shell.args(["-c", line]).stdin(Stdio::piped());
         Process {
             name: name.to_owned(),
-            role: Role::Leaf,
-            http_address: "127.0.0.1:1".to_owned(),
+            role: PeerRole::Leaf,
+            url: "http://127.0.0.1:1".to_owned(),
             is_degraded: false,
             log: log.to_path_buf(),
             child: shell.spawn().expect("a shell"),
@@ -229,7 +232,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (config, log) = (folder.path().join("config"), folder.path().join("log"));
         // The program is that of the tests here: what it does is no matter.
-        let node = Process::start(("leaf-1", Role::Leaf), &config, &log, "127.0.0.1:1");
+        let node = Process::start(Launch {
+            name: "leaf-1".to_owned(),
+            role: PeerRole::Leaf,
+            arguments: vec!["--config".into(), config.into()],
+            log,
+            url: "http://127.0.0.1:1".to_owned(),
+        });
         let mut node = node.expect("it starts");
         let pid = rustix::process::Pid::from_child(&node.child);
         let group = rustix::process::getpgid(Some(pid)).expect("it is not waited for yet");

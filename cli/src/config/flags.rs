@@ -30,6 +30,26 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_PROBE_LISTEN", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     probe_listen: Option<String>,
+    /// Encrypt connections of clients, with certificates that are made in the data folder where none is given
+    #[arg(long, env = "GLEANER_SECURE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secure: Option<bool>,
+    /// Listen on an address that other machines reach without encrypting connections
+    #[arg(long, env = "GLEANER_INSECURE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insecure: Option<bool>,
+    /// Certificate to show, with those between it and its authority, in PEM [default: none]
+    #[arg(long, env = "GLEANER_TLS_CERTIFICATE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_certificate: Option<PathBuf>,
+    /// Key of the certificate, in PEM [default: none]
+    #[arg(long, env = "GLEANER_TLS_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+    /// Authority whose certificates other nodes must show, in PEM [default: none]
+    #[arg(long, env = "GLEANER_TLS_CA", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ca: Option<PathBuf>,
     /// Names by which clients may call this node beside its own, with commas; `*.NAME`, `*` [default: none]
     #[arg(long, env = "GLEANER_ALLOWED_HOSTS", value_name = "NAMES")]
     #[serde(skip_serializing_if = "Option::is_none")]

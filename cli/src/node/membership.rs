@@ -16,9 +16,14 @@
 //! address = "10.0.0.2:9300"
 //! weight = 2.0                 # takes twice the shards of one with 1
 //! zone = "a"                   # copies of a shard are spread over zones
+//!
+//! [[cluster.fronts]]           # processes of `gleaner front`, which hold nothing
+//! name = "front-1"
+//! http_address = "10.0.0.3:443"
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_model::{NodeId, NodeMeta, Role};
@@ -32,6 +37,19 @@ pub(crate) struct Membership {
     pub(crate) keeper: String,
     /// All members, the same in every node's file.
     pub(crate) nodes: Vec<Member>,
+    /// Processes that stand ahead of the roots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fronts: Vec<FrontMember>,
+}
+
+/// A process that stands ahead of the roots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FrontMember {
+    /// Unique among all members.
+    pub(crate) name: String,
+    /// `HOST:PORT` at which clients call it.
+    pub(crate) http_address: String,
 }
 
 /// One member.
@@ -55,6 +73,17 @@ pub(crate) struct Member {
     pub(crate) zone: Option<String>,
 }
 
+fn has_port(address: &str) -> bool {
+    let parts = address.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+/// Returns the host of a `HOST:PORT`, without the brackets of an address of version 6.
+pub(crate) fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// Weights with which shards can be shared out.
 const WEIGHTS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
 
@@ -63,6 +92,22 @@ fn one() -> f64 {
 }
 
 impl Membership {
+    /// Reads the table `[cluster]` of a file, whatever else stands there.
+    ///
+    /// # Errors
+    /// A file that cannot be read or has no such table, and what [`Self::check`] finds.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct File {
+            cluster: Membership,
+        }
+        let in_file = || format!("in `{}`", path.display());
+        let text = std::fs::read_to_string(path).context("cannot read the members of the cluster");
+        let file: File = toml::from_str(&text.with_context(in_file)?).with_context(in_file)?;
+        file.cluster.check().with_context(in_file)?;
+        Ok(file.cluster)
+    }
+
     /// Checks what a file can get wrong.
     ///
     /// # Errors
@@ -81,18 +126,25 @@ impl Membership {
                 "the weight of `{name}` is {}, wanted 0.001 to 1000",
                 member.weight
             );
-            let has_port = member
-                .address
-                .rsplit_once(':')
-                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
             ensure!(
-                has_port,
+                has_port(&member.address),
                 "the address of `{name}` is `{}`, wanted HOST:PORT",
                 member.address
             );
         }
+        for FrontMember { name, http_address } in &self.fronts {
+            ensure!(
+                !name.is_empty() && names.insert(name),
+                "two members of the cluster are named `{name}`, or one has no name"
+            );
+            ensure!(
+                has_port(http_address),
+                "the address of `{name}` is `{http_address}`, wanted HOST:PORT"
+            );
+        }
+        let mut nodes = self.nodes.iter().map(|member| &member.name);
         ensure!(
-            names.contains(&self.keeper),
+            nodes.any(|name| *name == self.keeper),
             "`{}` is to keep the cluster state, but is no member",
             self.keeper
         );

@@ -1,0 +1,184 @@
+//! `gleaner certs`: an authority and a certificate for each node of a cluster, made in one command.
+
+use std::collections::BTreeSet;
+use std::io::{Write as _, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use gleaner_model::PeerRole;
+use gleaner_tls::{Authority, CertificateRequest, Identity};
+
+use crate::exit::Exit;
+use crate::node::membership::{Membership, host_of};
+use crate::tls::{open_authority, write, write_secret};
+
+/// Make certificates for the nodes of a cluster.
+///
+/// Writes an authority (`ca.pem`, and `ca.key`, which is no node's business), a certificate and a key for each node
+/// and each front of the file, and one for who operates the cluster (`admin`). Run again it keeps the authority and
+/// makes new certificates: nodes take them without a restart once they lie in place of the old ones.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CertsArguments {
+    /// File with the table `[cluster]` that names the members
+    #[arg(long, value_name = "FILE")]
+    cluster: PathBuf,
+    /// Folder to write to; made when absent
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Name of the cluster, which stands in each certificate
+    #[arg(long, value_name = "NAME", default_value = "gleaner")]
+    name: String,
+    /// A further name or address of the hosts on which clients call fronts and roots; may be repeated
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
+    /// How long the certificates are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=825))]
+    days: u32,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &CertsArguments) -> Result<Exit> {
+    let membership = Membership::read(&arguments.cluster)?;
+    let folder = &arguments.out;
+    let authority = open_authority(folder, &arguments.name)?;
+    let made = make(&membership, arguments, &authority)?;
+    let folder = folder.display();
+    writeln!(
+        stdout(),
+        "`{folder}` holds the certificates of {}. Give each node its own two files and `ca.pem`; keep `ca.key` \
+         elsewhere.",
+        made.join(", ")
+    )?;
+    Ok(Exit::Success)
+}
+
+/// Makes the certificates; returns the names that they are for.
+fn make(
+    membership: &Membership,
+    arguments: &CertsArguments,
+    authority: &Authority,
+) -> Result<Vec<String>> {
+    let wanted = wanted(membership, arguments);
+    for (identity, hosts) in &wanted {
+        let issued = authority.issue(&CertificateRequest {
+            common_name: identity.name.clone(),
+            hosts: hosts.iter().cloned().collect(),
+            identity: Some(identity.clone()),
+            days: arguments.days,
+        })?;
+        let path = |ending: &str| arguments.out.join(format!("{}.{ending}", identity.name));
+        write_secret(&path("key"), &issued.key_pem)?;
+        write(&path("pem"), &issued.certificate_pem)?;
+    }
+    Ok(wanted
+        .into_iter()
+        .map(|(identity, _)| identity.name)
+        .collect())
+}
+
+/// Returns who needs a certificate, and for which hosts.
+fn wanted(
+    membership: &Membership,
+    arguments: &CertsArguments,
+) -> Vec<(Identity, BTreeSet<String>)> {
+    let identity = |role, name: &str| Identity {
+        cluster: arguments.name.clone(),
+        role,
+        name: name.to_owned(),
+    };
+    let here = ["localhost", "127.0.0.1", "::1"].map(String::from);
+    let mut wanted = Vec::new();
+    for member in &membership.nodes {
+        let role = PeerRole::from(member.role);
+        let mut hosts = BTreeSet::from([host_of(&member.address).to_owned()]);
+        hosts.extend(
+            member
+                .http_address
+                .as_deref()
+                .map(|address| host_of(address).to_owned()),
+        );
+        if role == PeerRole::Root {
+            hosts.extend(arguments.hosts.iter().chain(&here).cloned());
+        }
+        wanted.push((identity(role, &member.name), hosts));
+    }
+    for front in &membership.fronts {
+        let mut hosts = BTreeSet::from([host_of(&front.http_address).to_owned()]);
+        hosts.extend(arguments.hosts.iter().chain(&here).cloned());
+        wanted.push((identity(PeerRole::Front, &front.name), hosts));
+    }
+    wanted.push((identity(PeerRole::Admin, "admin"), BTreeSet::from(here)));
+    wanted
+}
+
+/// Makes the certificates of a cluster in `folder`, for other commands.
+///
+/// # Errors
+/// As the command.
+pub(crate) fn make_for(membership: &Membership, folder: &Path, hosts: Vec<String>) -> Result<()> {
+    let arguments = CertsArguments {
+        cluster: PathBuf::new(),
+        out: folder.to_owned(),
+        name: "gleaner".to_owned(),
+        hosts,
+        days: 90,
+    };
+    let authority = open_authority(folder, &arguments.name)?;
+    make(membership, &arguments, &authority).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_member_gets_a_certificate_and_the_authority_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cluster = folder.path().join("cluster.toml");
+        let text = "default_replicas = 1\n[cluster]\nkeeper = 'r'\n\
+            [[cluster.nodes]]\nname = 'r'\nrole = 'root'\naddress = 'root.internal:9300'\n\
+            [[cluster.nodes]]\nname = 'l'\nrole = 'leaf'\naddress = '[::1]:9300'\n\
+            [[cluster.fronts]]\nname = 'f'\nhttp_address = 'f.internal:443'\n";
+        std::fs::write(&cluster, text).expect("written");
+        let arguments = CertsArguments {
+            cluster,
+            out: folder.path().join("certs"),
+            name: "test".to_owned(),
+            hosts: vec!["search.example".to_owned()],
+            days: 2,
+        };
+        run(&arguments).expect("made");
+        let read = |name: &str| std::fs::read_to_string(arguments.out.join(name)).expect(name);
+        let (ca, front) = (read("ca.pem"), read("f.pem"));
+        run(&arguments).expect("made again");
+        assert_eq!(read("ca.pem"), ca);
+        assert_ne!(read("f.pem"), front);
+        for name in [
+            "r.pem",
+            "r.key",
+            "l.pem",
+            "l.key",
+            "f.key",
+            "admin.pem",
+            "admin.key",
+        ] {
+            read(name);
+        }
+        let membership = Membership::read(&arguments.cluster).expect("read");
+        let wanted = wanted(&membership, &arguments);
+        let uris: Vec<String> = wanted
+            .iter()
+            .map(|(identity, _)| identity.to_string())
+            .collect();
+        assert_eq!(
+            uris,
+            [
+                "spiffe://test/root/r",
+                "spiffe://test/leaf/l",
+                "spiffe://test/front/f",
+                "spiffe://test/admin/admin"
+            ]
+        );
+        assert!(wanted[1].1.contains("::1") && wanted[2].1.contains("search.example"));
+    }
+}

@@ -1,0 +1,264 @@
+//! The nodes of a local cluster: who they are, where they listen, what each is started with.
+
+use std::{
+    ffi::OsString,
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use gleaner_model::{PeerRole, Role};
+use toml::Table;
+
+use super::{
+    UpArguments,
+    map::{Entry, Map},
+    process::{Launch, Process},
+};
+use crate::{
+    certs,
+    node::membership::{FrontMember, Member, Membership, host_of},
+};
+
+/// Where the certificates of a secure cluster lie in its folder.
+const CERTIFICATES: &str = "certs";
+
+/// The nodes that are to be, with their addresses.
+pub(super) struct Plan {
+    membership: Membership,
+    /// Leaves whose folders are not there: they do not start.
+    missing: Vec<String>,
+    listen: String,
+    copies: u32,
+    is_secure: bool,
+    data: PathBuf,
+}
+
+impl Plan {
+    /// Names the nodes and finds free ports for those that clients do not call; `data` is the folder of all.
+    pub(super) fn of(
+        arguments: &UpArguments,
+        data: PathBuf,
+        (listen, missing): (String, Vec<String>),
+    ) -> Result<Self> {
+        let mut ports = FreePorts::default();
+        let mut at_listen = Some(listen.clone());
+        let mut fronts = Vec::new();
+        for number in 1..=arguments.fronts {
+            fronts.push(FrontMember {
+                name: format!("front-{number}"),
+                http_address: at_listen.take().map_or_else(|| ports.next(), Ok)?,
+            });
+        }
+        let mut nodes = Vec::new();
+        let members = [
+            (Role::Root, arguments.roots),
+            (Role::Leaf, arguments.leaves),
+        ];
+        for (role, number) in members {
+            for number in 1..=number {
+                let taken = at_listen.take_if(|_| role == Role::Root);
+                nodes.push(Member {
+                    name: format!("{}-{number}", PeerRole::from(role)),
+                    role,
+                    address: ports.next()?,
+                    http_address: Some(taken.map_or_else(|| ports.next(), Ok)?),
+                    weight: 1.0,
+                    zone: None,
+                });
+            }
+        }
+        Ok(Self {
+            membership: Membership {
+                keeper: "root-1".to_owned(),
+                nodes,
+                fronts,
+            },
+            missing,
+            listen,
+            copies: arguments.copies,
+            is_secure: arguments.secure,
+            data,
+        })
+    }
+
+    /// Returns how many nodes have a role.
+    pub(super) fn num_of(&self, role: PeerRole) -> usize {
+        let nodes = self.membership.nodes.iter();
+        match role {
+            PeerRole::Front => self.membership.fronts.len(),
+            role => nodes
+                .filter(|node| PeerRole::from(node.role) == role)
+                .count(),
+        }
+    }
+
+    /// Returns how many copies a shard has.
+    pub(super) fn copies(&self) -> u32 {
+        self.copies
+    }
+
+    /// Returns where the node that keeps the cluster state is called.
+    pub(super) fn keeper_address(&self) -> &str {
+        self.membership.keeper_address()
+    }
+
+    /// Returns where clients go.
+    pub(super) fn url(&self) -> String {
+        self.url_of(&self.listen)
+    }
+
+    /// Returns the authority that clients trust, where connections are encrypted.
+    pub(super) fn ca(&self) -> Option<PathBuf> {
+        self.is_secure.then(|| self.data.join("ca.pem"))
+    }
+
+    fn url_of(&self, address: &str) -> String {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
+    /// Returns a file of the certificates.
+    pub(super) fn certificate(&self, file: &str) -> PathBuf {
+        self.data.join(CERTIFICATES).join(file)
+    }
+
+    /// Writes what the nodes read and starts them.
+    pub(super) fn start(&self) -> Result<Vec<Process>> {
+        if let Some(ca) = self.ca() {
+            let folder = self.data.join(CERTIFICATES);
+            let host = host_of(&self.listen);
+            let is_any = matches!(host, "0.0.0.0" | "::");
+            let hosts = if is_any {
+                Vec::new()
+            } else {
+                vec![host.to_owned()]
+            };
+            certs::make_for(&self.membership, &folder, hosts)?;
+            std::fs::copy(self.certificate("ca.pem"), &ca)
+                .with_context(|| format!("cannot write `{}`", ca.display()))?;
+        }
+        let mut processes = Vec::new();
+        for member in &self.membership.nodes {
+            if !self.missing.contains(&member.name) {
+                processes.push(self.start_node(member)?);
+            }
+        }
+        let members = self.data.join("cluster.toml");
+        write(&members, &self.with_members(Table::new())?)?;
+        for front in &self.membership.fronts {
+            processes.push(Process::start(self.front(front, &members))?);
+        }
+        Ok(processes)
+    }
+
+    fn start_node(&self, member: &Member) -> Result<Process> {
+        let config = self.data.join(format!("{}.toml", member.name));
+        write(&config, &self.config(member)?)?;
+        let mut process = Process::start(Launch {
+            name: member.name.clone(),
+            role: member.role.into(),
+            arguments: vec!["--config".into(), config.into()],
+            log: self.data.join(format!("{}.log", member.name)),
+            url: self.url_of(member.http_address.as_deref().unwrap_or_default()),
+        })?;
+        process.is_degraded = member.role == Role::Root && !self.missing.is_empty();
+        Ok(process)
+    }
+
+    fn front(&self, front: &FrontMember, members: &Path) -> Launch {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
+        add("--cluster", members.into());
+        add("--node-name", (&front.name).into());
+        if self.is_secure {
+            let file = |ending| self.certificate(&format!("{}.{ending}", front.name));
+            add("--cert", file("pem").into());
+            add("--key", file("key").into());
+            add("--ca", self.certificate("ca.pem").into());
+        }
+        Launch {
+            name: front.name.clone(),
+            role: PeerRole::Front,
+            arguments,
+            log: self.data.join(format!("{}.log", front.name)),
+            url: self.url_of(&front.http_address),
+        }
+    }
+
+    fn config(&self, member: &Member) -> Result<String> {
+        let mut table = Table::new();
+        let mut set = |name: &str, value: &str| table.insert(name.to_owned(), value.into());
+        set("node_name", &member.name);
+        set("data", &self.data.join(&member.name).to_string_lossy());
+        set("listen", member.http_address.as_deref().unwrap_or_default());
+        if self.is_secure {
+            let file = |ending| self.certificate(&format!("{}.{ending}", member.name));
+            set("tls_certificate", &file("pem").to_string_lossy());
+            set("tls_key", &file("key").to_string_lossy());
+            set("tls_ca", &self.certificate("ca.pem").to_string_lossy());
+        } else {
+            table.insert("insecure".to_owned(), true.into());
+        }
+        let replicas = i64::from(self.copies) - 1;
+        table.insert("default_replicas".to_owned(), replicas.into());
+        self.with_members(table)
+    }
+
+    fn with_members(&self, mut table: Table) -> Result<String> {
+        let cluster = Table::try_from(&self.membership)?;
+        table.insert("cluster".to_owned(), cluster.into());
+        Ok(toml::to_string(&table)?)
+    }
+
+    /// Returns which process is what.
+    pub(super) fn map(&self, processes: &[Process]) -> Map {
+        let entry = |name: &str, role: PeerRole, (address, http_address): (&str, &str)| Entry {
+            name: name.to_owned(),
+            role,
+            pid: processes
+                .iter()
+                .find(|process| process.name == name)
+                .map_or(0, Process::pid),
+            address: address.to_owned(),
+            http_address: http_address.to_owned(),
+            shards: Vec::new(),
+        };
+        let node = |member: &Member| {
+            let http_address = member.http_address.as_deref().unwrap_or_default();
+            let address = match member.role {
+                Role::Root => http_address,
+                Role::Leaf => &member.address,
+            };
+            entry(&member.name, member.role.into(), (address, http_address))
+        };
+        let front = |front: &FrontMember| {
+            let address = front.http_address.as_str();
+            entry(&front.name, PeerRole::Front, (address, address))
+        };
+        let nodes = self.membership.nodes.iter().map(node);
+        Map {
+            url: self.url(),
+            nodes: nodes
+                .chain(self.membership.fronts.iter().map(front))
+                .collect(),
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Ports of this machine that nobody listens at, all held until the last is found, so that none is found twice.
+#[derive(Default)]
+struct FreePorts(Vec<TcpListener>);
+
+impl FreePorts {
+    fn next(&mut self) -> Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("cannot find free ports")?;
+        let address = listener.local_addr()?.to_string();
+        self.0.push(listener);
+        Ok(address)
+    }
+}

@@ -1,0 +1,191 @@
+//! TLS of a process as its settings have it: which certificates it shows, whom it believes, and that they stay fresh.
+
+mod own;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use gleaner_model::metric;
+use gleaner_tls::{
+    Acceptor, Alpn, CertificateFiles, Certificates, ClientCertificates, Connector, Trust,
+};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::config::Config;
+pub(crate) use own::{OwnAuthority, open_authority, write, write_secret};
+
+/// How often the files of certificates are read again.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The certificates of this process, and whom it believes.
+#[derive(Clone)]
+pub(crate) struct NodeTls {
+    certificates: Arc<Certificates>,
+    /// Whose certificates other nodes must show.
+    peers: Option<Trust>,
+    /// The authority in the data folder, where the certificates are of that.
+    own: Option<Arc<OwnAuthority>>,
+}
+
+impl NodeTls {
+    /// Reads the certificates that the settings name, or makes one in `folder` where they only say `secure`; `None`
+    /// where connections are not encrypted.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or hold what no client would take; each in words.
+    pub(crate) fn of(config: &Config, folder: &Path) -> Result<Option<Self>> {
+        if !config.tls_certificate.as_os_str().is_empty() {
+            let files = CertificateFiles {
+                certificate: config.tls_certificate.clone(),
+                key: config.tls_key.clone(),
+            };
+            return Self::of_files(files, Some(&config.tls_ca)).map(Some);
+        }
+        if !config.secure {
+            return Ok(None);
+        }
+        let own = OwnAuthority::open(config, folder)?;
+        let certificates = Certificates::load(vec![own.issue()?])?;
+        Ok(Some(Self {
+            certificates: Arc::new(certificates),
+            peers: None,
+            own: Some(Arc::new(own)),
+        }))
+    }
+
+    /// Reads a certificate and its key; `ca` is the file of the authority of other nodes, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(crate) fn of_files(files: CertificateFiles, ca: Option<&PathBuf>) -> Result<Self> {
+        let ca = ca.filter(|ca| !ca.as_os_str().is_empty());
+        Ok(Self {
+            certificates: Arc::new(Certificates::load(vec![files])?),
+            peers: ca.map(|ca| Trust::Authorities(ca.clone())),
+            own: None,
+        })
+    }
+
+    /// Returns what encrypts connections of clients. A node shows its certificate there too, which says what it is.
+    ///
+    /// # Errors
+    /// An authority that cannot be read.
+    pub(crate) fn client_acceptor(&self) -> Result<Acceptor> {
+        let clients = match &self.peers {
+            Some(trust) => ClientCertificates::Offered(trust.clone()),
+            None => ClientCertificates::NotAsked,
+        };
+        let certificates = Arc::clone(&self.certificates);
+        Ok(Acceptor::new(certificates, &clients, Alpn::Http)?)
+    }
+
+    /// Returns what encrypts connections of other nodes, and what dials them; `None` where no authority of theirs is
+    /// set.
+    ///
+    /// # Errors
+    /// An authority that cannot be read.
+    pub(crate) fn between_nodes(&self) -> Result<Option<(Acceptor, Connector)>> {
+        let Some(trust) = &self.peers else {
+            return Ok(None);
+        };
+        let clients = ClientCertificates::Required(trust.clone());
+        let own = Arc::clone(&self.certificates);
+        let acceptor = Acceptor::new(Arc::clone(&own), &clients, Alpn::Http2)?;
+        let connector = Connector::new(trust, Some(own), Alpn::Http2)?;
+        Ok(Some((acceptor, connector)))
+    }
+
+    /// Returns the certificates.
+    pub(crate) fn certificates(&self) -> &Arc<Certificates> {
+        &self.certificates
+    }
+
+    /// Reads the files again now and then, for as long as the task runs.
+    pub(crate) fn keep_fresh(&self) -> JoinHandle<()> {
+        let tls = self.clone();
+        tokio::spawn(async move {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                looks.tick().await;
+                let tls = tls.clone();
+                // A panic there has been logged, and the next look comes.
+                drop(spawn_blocking(move || tls.refresh()).await);
+            }
+        })
+    }
+
+    fn refresh(&self) {
+        if let Some(own) = &self.own
+            && self.expires_within(OwnAuthority::RENEW_BEFORE)
+            && let Err(error) = own.issue()
+        {
+            metrics::counter!(metric::TLS_RELOAD_FAILURES.name).increment(1);
+            tracing::error!("the certificate cannot be renewed: {error:#}");
+        }
+        match self.certificates.refresh() {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("new certificates are in use"),
+            Err(error) => {
+                metrics::counter!(metric::TLS_RELOAD_FAILURES.name).increment(1);
+                let error = anyhow::Error::from(error);
+                tracing::error!("certificates are not exchanged, those in use stay: {error:#}");
+            }
+        }
+        let now = now_seconds();
+        for expiry in self.certificates.expiries() {
+            let left = expiry.not_after.saturating_sub(now);
+            let gauge = metrics::gauge!(
+                metric::TLS_CERTIFICATE_EXPIRES_SECONDS.name,
+                "file" => expiry.file
+            );
+            gauge.set(left as f64);
+        }
+    }
+
+    fn expires_within(&self, time: Duration) -> bool {
+        let soon = now_seconds().saturating_add_unsigned(time.as_secs());
+        let expiries = self.certificates.expiries();
+        expiries.iter().any(|expiry| expiry.not_after < soon)
+    }
+}
+
+fn now_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Refuses to listen on an address that other machines reach, where connections are not encrypted and nobody said that
+/// this is meant.
+///
+/// # Errors
+/// What to type.
+pub(crate) fn check_exposure(
+    address: SocketAddr,
+    is_encrypted: bool,
+    is_meant: bool,
+) -> Result<()> {
+    ensure!(
+        address.ip().is_loopback() || is_encrypted || is_meant,
+        "other machines reach {address}, and connections there are not encrypted. Start with `--secure` for TLS \
+         with a certificate that is made here, with `--tls-certificate FILE --tls-key FILE` for one of yours, or \
+         with `--insecure` where everyone on the network may read and write all documents"
+    );
+    Ok(())
+}
+
+/// Returns what encrypts requests to an `https` address; `ca` is the authority to believe, where that is not the
+/// system's.
+///
+/// # Errors
+/// An authority that cannot be read.
+pub(crate) fn client_connector(ca: Option<&Path>) -> Result<Connector> {
+    let trust = ca.map_or(Trust::System, |ca| Trust::Authorities(ca.to_owned()));
+    let connector = Connector::new(&trust, None, Alpn::Http1);
+    connector.context("the server's certificate cannot be checked")
+}
+
+#[cfg(test)]
+mod tests;
