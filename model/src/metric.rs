@@ -381,6 +381,33 @@ pub const PROCESS_START_TIME_SECONDS: Metric = Metric {
     help: "when the process began, in seconds since 1970",
 };
 
+/// Requests that a front took.
+pub const FRONT_REQUESTS: Metric = Metric {
+    name: "gleaner_front_requests_total",
+    kind: MetricKind::Counter,
+    labels: &["outcome"],
+    values: &["forwarded", "refused", "failed"],
+    help: "requests that a front took, by outcome: forwarded to a backend, refused, failed",
+};
+
+/// Requests that a front sent twice.
+pub const FRONT_RETRIES: Metric = Metric {
+    name: "gleaner_front_retries_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "requests that a front sent to a second backend, as the first gave no answer",
+};
+
+/// Time of a front's requests.
+pub const FRONT_SECONDS: Metric = Metric {
+    name: "gleaner_front_seconds",
+    kind: MetricKind::Histogram,
+    labels: &["outcome"],
+    values: &[],
+    help: "time from a request's head to the head of its answer, at a front",
+};
+
 /// How long certificates last.
 pub const TLS_CERTIFICATE_EXPIRES_SECONDS: Metric = Metric {
     name: "gleaner_tls_certificate_expires_seconds",
@@ -400,7 +427,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 40] = [
+pub const ALL: [Metric; 43] = [
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -416,6 +443,9 @@ pub const ALL: [Metric; 40] = [
     DOCUMENTS,
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
+    FRONT_REQUESTS,
+    FRONT_RETRIES,
+    FRONT_SECONDS,
     HTTP_REQUEST_SECONDS,
     INDEXING_MEMORY_BYTES,
     LOG_BYTES,

@@ -20,8 +20,10 @@ pub mod choice;
 pub mod placement;
 mod rendezvous;
 mod routing;
+mod session;
 
 pub use choice::{Candidate, Order, order_copies};
 pub use placement::{Bound, Member, Placement, PlacementError, place, replace};
 pub use rendezvous::NodeHash;
 pub use routing::shard_of;
+pub use session::order_for_session;

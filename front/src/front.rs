@@ -1,0 +1,177 @@
+//! The conductor: the steps of a request's way, in order.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use futures::future::BoxFuture;
+use gleaner_model::metric;
+use gleaner_server::{Encryption, Leftover, PeerAddress};
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tower::Service;
+
+use crate::address::TrustedProxies;
+use crate::balance::Backends;
+use crate::body::RequestBody;
+use crate::connect::Connect;
+use crate::forward::{Forward, Forwarder};
+use crate::hygiene::{self, Caller};
+use crate::options::FrontOptions;
+use crate::probe::Probe;
+use crate::refusal::{Refusal, json_response};
+use crate::session::SessionKey;
+
+/// A front: a service of requests that it forwards. Clones share it.
+#[derive(Clone)]
+pub struct Front(Arc<Shared>);
+
+struct Shared {
+    backends: Backends,
+    forwarder: Forwarder,
+    session: Option<SessionKey>,
+    trusted_proxies: TrustedProxies,
+    answers_probes: bool,
+    /// The looks at the backends; they end with the front.
+    _looks: JoinSet<()>,
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Front").field(&self.0.backends).finish()
+    }
+}
+
+impl Front {
+    /// Returns a front, which begins to look at its backends.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn start(options: FrontOptions) -> Self {
+        let backends = Backends::new(&options.backends);
+        let probe = Probe {
+            connect: Connect {
+                tls: options.connector.clone(),
+                within: options.connect_within,
+            },
+            path: options.ready_path.clone(),
+            every: options.probe_every,
+        };
+        let mut looks = JoinSet::new();
+        for backend in backends.all() {
+            looks.spawn(probe.clone().watch(Arc::clone(backend)));
+        }
+        Self(Arc::new(Shared {
+            forwarder: Forwarder::new(&options),
+            backends,
+            session: options.session,
+            trusted_proxies: options.trusted_proxies,
+            answers_probes: options.answers_probes,
+            _looks: looks,
+        }))
+    }
+
+    /// Is there a backend to forward to?
+    pub fn is_ready(&self) -> bool {
+        self.0.backends.is_any_available()
+    }
+}
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move { Ok(shared.answer(request).await) })
+    }
+}
+
+impl Shared {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let begun = Instant::now();
+        let mut request = request.map(Body::new);
+        let leftover = Leftover::of(&mut request);
+        let conducted = self.conduct(request).await;
+        let outcome = match &conducted {
+            Ok(_) => "forwarded",
+            Err(refusal) if refusal.status.is_client_error() => "refused",
+            Err(_) => "failed",
+        };
+        metrics::counter!(metric::FRONT_REQUESTS.name, "outcome" => outcome).increment(1);
+        metrics::histogram!(metric::FRONT_SECONDS.name, "outcome" => outcome)
+            .record(begun.elapsed().as_secs_f64());
+        let mut answer = conducted.unwrap_or_else(Refusal::into_response);
+        leftover.settle(&mut answer).await;
+        answer
+    }
+
+    /// The way of a request. Who may ask, how often and which way are decided after the head is clean; what an answer
+    /// that is kept needs is decided before the body is forwarded.
+    async fn conduct(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        let caller = self.caller(&request);
+        if let Some(answer) = self.probed(&request) {
+            return Ok(answer);
+        }
+        let (mut head, body) = request.into_parts();
+        hygiene::clean(&mut head, &caller)?;
+        let session = self.session.as_ref();
+        let session =
+            session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));
+        let body = RequestBody::read(body).await.map_err(|error| {
+            Refusal::bad_request(format!("the body of the request cannot be read: {error}"))
+        })?;
+        let forward = Forward {
+            head,
+            body,
+            backends: &self.backends,
+            session: session.as_ref().map(|session| session.key.as_slice()),
+        };
+        let mut answer = self.forwarder.forward(forward).await?;
+        hygiene::clean_answer(answer.headers_mut());
+        if let Some(cookie) = session.and_then(|session| session.new_cookie) {
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        Ok(answer)
+    }
+
+    fn caller(&self, request: &Request<Body>) -> Caller {
+        let extensions = request.extensions();
+        let nowhere = PeerAddress(([0, 0, 0, 0], 0).into());
+        let PeerAddress(peer) = extensions.get().copied().unwrap_or(nowhere);
+        Caller {
+            address: self.trusted_proxies.client(peer, request.headers()),
+            is_trusted_proxy: self.trusted_proxies.contain(peer.ip().to_canonical()),
+            is_encrypted: extensions.get::<Encryption>().is_some(),
+        }
+    }
+
+    /// Answers probes of the front itself.
+    fn probed(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        if !self.answers_probes {
+            return None;
+        }
+        match request.uri().path() {
+            "/_health/live" => Some(json_response(StatusCode::OK, &json!({"status": "live"}))),
+            "/_health/ready" if self.backends.is_any_available() => {
+                Some(json_response(StatusCode::OK, &json!({"status": "ready"})))
+            }
+            "/_health/ready" => {
+                let body = json!({"status": "not ready", "reason": "no root is ready"});
+                Some(json_response(StatusCode::SERVICE_UNAVAILABLE, &body))
+            }
+            _ => None,
+        }
+    }
+}

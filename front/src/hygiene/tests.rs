@@ -1,0 +1,150 @@
+//! Heads as clients send them, and what is left of them.
+
+use http::{Request, StatusCode};
+
+use super::*;
+
+const CALLER: Caller = Caller {
+    address: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9)),
+    is_trusted_proxy: false,
+    is_encrypted: true,
+};
+
+fn head(uri: &str, fields: &[(&str, &str)]) -> request::Parts {
+    let mut request = Request::get(uri);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).expect("a request").into_parts().0
+}
+
+fn cleaned(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut head = head("/", &[&[("host", "search.example")], fields].concat());
+    clean(&mut head, &CALLER).expect("clean");
+    head.headers
+}
+
+#[test]
+fn what_only_a_next_hop_may_say_is_taken_off() {
+    let headers = cleaned(&[
+        ("connection", "close, x-private, host, authorization"),
+        ("x-private", "1"),
+        ("keep-alive", "timeout=5"),
+        ("te", "trailers"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "5"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "x"),
+        ("expect", "100-continue"),
+        ("proxy-connection", "close"),
+        ("authorization", "ApiKey x"),
+        ("accept", "application/json"),
+    ]);
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    let kept = [
+        "accept",
+        "authorization",
+        "host",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    ];
+    assert_eq!(names, kept);
+}
+
+#[test]
+fn nobody_speaks_in_our_name_or_of_another_client() {
+    let headers = cleaned(&[
+        ("connection", "x-gleaner-remaining-ms"),
+        ("x-gleaner-remaining-ms", "1"),
+        ("X_Gleaner_Remaining_Ms", "1"),
+        ("gleaner-principal", "root"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x_forwarded_for", "10.0.0.1"),
+        ("forwarded", "for=10.0.0.1"),
+        ("x-real-ip", "10.0.0.1"),
+        ("content_length", "5"),
+        ("transfer_encoding", "chunked"),
+        ("host_", "x"),
+    ]);
+    for name in headers.keys() {
+        assert!(!name.as_str().contains("gleaner"), "{name}");
+    }
+    assert_eq!(headers["x-forwarded-for"], "203.0.113.9");
+    assert_eq!(headers["x-forwarded-proto"], "https");
+    assert_eq!(headers["x-forwarded-host"], "search.example");
+    assert!(!headers.contains_key("content_length") && !headers.contains_key("transfer_encoding"));
+}
+
+#[test]
+fn only_a_trusted_proxy_says_how_its_client_came() {
+    for (is_trusted_proxy, proto) in [(true, "http"), (false, "https")] {
+        let mut head = head("/", &[("host", "h"), ("x-forwarded-proto", "http")]);
+        let caller = Caller {
+            is_trusted_proxy,
+            ..CALLER
+        };
+        clean(&mut head, &caller).expect("clean");
+        assert_eq!(head.headers["x-forwarded-proto"], proto);
+    }
+}
+
+#[test]
+fn a_request_is_for_one_host() {
+    let good: &[(&str, &[(&str, &str)])] = &[
+        ("/", &[("host", "h:9200")]),
+        ("/", &[("host", "[::1]:9200")]),
+        ("http://h/", &[]),
+        ("http://h/", &[("host", "H")]),
+    ];
+    for (uri, fields) in good {
+        clean(&mut head(uri, fields), &CALLER).unwrap_or_else(|_| panic!("{uri} {fields:?}"));
+    }
+    let bad: &[(&str, &[(&str, &str)])] = &[
+        ("/", &[]),
+        ("/", &[("host", "")]),
+        ("/", &[("host", "a"), ("host", "a")]),
+        ("http://h/", &[("host", "g")]),
+        ("/", &[("host", "a/b")]),
+        ("/", &[("host", "a b")]),
+        ("/", &[("host", "me@a")]),
+        ("/", &[("host", "a, b")]),
+    ];
+    for (uri, fields) in bad {
+        let refused = clean(&mut head(uri, fields), &CALLER).expect_err("refused");
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{uri} {fields:?}");
+    }
+    for method in [Method::CONNECT, Method::TRACE] {
+        let mut head = head("/", &[("host", "h")]);
+        head.method = method;
+        let refused = clean(&mut head, &CALLER).expect_err("refused");
+        assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+}
+
+#[test]
+fn cookies_that_http2_split_are_one_field() {
+    let headers = cleaned(&[("cookie", "a=1"), ("cookie", "b=2")]);
+    assert_eq!(headers.get_all("cookie").iter().count(), 1);
+    assert_eq!(headers["cookie"], "a=1; b=2");
+}
+
+#[test]
+fn answers_lose_what_was_meant_for_the_front() {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("connection", "close, x-private"),
+        ("x-private", "1"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "5"),
+        ("content-type", "text/plain"),
+    ] {
+        headers.insert(name, value.parse().expect("a value"));
+    }
+    clean_answer(&mut headers);
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-length", "content-type"]);
+}

@@ -1,0 +1,29 @@
+//! The tier ahead: any number of processes that hold nothing, between clients and roots, or any other HTTP service.
+//!
+//! Does: clean requests of what only a next hop may say, know the client behind proxies, choose a backend by its
+//! readiness, its load or the session, forward once and once more where that is safe, say what failed.
+//! Does not: accept connections (`server` does), know TLS (it asks `tls`), read the dialect, keep answers.
+//! Called by `cli`. Read [`Front`] first, then `docs/decisions/0040-front.md`.
+
+mod address;
+mod backend;
+mod balance;
+mod body;
+mod budget;
+mod connect;
+mod forward;
+mod front;
+mod health;
+mod hygiene;
+mod options;
+mod probe;
+mod refusal;
+mod session;
+
+pub use address::TrustedProxies;
+pub use front::Front;
+pub use options::{BackendUrl, BadBackendUrl, FrontOptions};
+pub use session::{BadSessionKey, SessionKey};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! What a front forwards to, and how.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use gleaner_tls::Connector;
+use http::Method;
+use http::uri::{Authority, Scheme, Uri};
+
+use crate::address::TrustedProxies;
+use crate::session::SessionKey;
+
+/// Settings of a front; every one but the backends has a default.
+#[derive(Debug, Clone)]
+pub struct FrontOptions {
+    /// Where requests go, at least one.
+    pub backends: Vec<BackendUrl>,
+    /// What encrypts connections to backends of `https`; default nothing, which refuses such backends.
+    pub connector: Option<Connector>,
+    /// Path at which a backend that is ready answers 200. Default none: one that can be connected to is ready.
+    pub ready_path: Option<String>,
+    /// How often each backend is looked at; default 1 s.
+    pub probe_every: Duration,
+    /// By what the requests of a client are kept on one backend; default nothing.
+    pub session: Option<SessionKey>,
+    /// Proxies whose word about the client's address is believed; default none.
+    pub trusted_proxies: TrustedProxies,
+    /// Which requests change nothing, so that they may be sent twice; default GET, HEAD and OPTIONS.
+    pub is_read: fn(&Method, &str) -> bool,
+    /// Does the front answer `/_health/live` and `/_health/ready` itself? Default no.
+    pub answers_probes: bool,
+    /// Are backends told how much of a request's time is left? Default no: it is a header of Gleaner's.
+    pub tells_deadline: bool,
+    /// Time for the head of an answer; default 300 s.
+    pub answer_within: Duration,
+    /// Longest pause between two pieces of an answer; default 60 s.
+    pub pause_within: Duration,
+    /// Time for a connection to a backend; default 1 s.
+    pub connect_within: Duration,
+}
+
+impl Default for FrontOptions {
+    fn default() -> Self {
+        Self {
+            backends: Vec::new(),
+            connector: None,
+            ready_path: None,
+            probe_every: Duration::from_secs(1),
+            session: None,
+            trusted_proxies: TrustedProxies::default(),
+            is_read: |method, _| matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+            answers_probes: false,
+            tells_deadline: false,
+            answer_within: Duration::from_secs(300),
+            pause_within: Duration::from_secs(60),
+            connect_within: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Address of a backend: `http://HOST:PORT` or `https://HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendUrl {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+/// The text is no address of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no address of a backend: wanted http://HOST:PORT or https://HOST:PORT, without a path"
+)]
+pub struct BadBackendUrl(String);
+
+impl FromStr for BackendUrl {
+    type Err = BadBackendUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadBackendUrl> {
+        let read = || {
+            let uri: Uri = text.parse().ok()?;
+            let parts = uri.into_parts();
+            let path = parts
+                .path_and_query
+                .as_ref()
+                .map_or("/", |path| path.as_str());
+            let scheme = parts.scheme?;
+            let authority = parts.authority?;
+            let is_known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
+            let is_plain =
+                path == "/" && !authority.as_str().contains('@') && !authority.host().is_empty();
+            (is_known && is_plain).then_some(Self { scheme, authority })
+        };
+        read().ok_or_else(|| BadBackendUrl(text.to_owned()))
+    }
+}
+
+impl fmt::Display for BackendUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+impl BackendUrl {
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme.clone()
+    }
+
+    pub(crate) fn authority(&self) -> Authority {
+        self.authority.clone()
+    }
+
+    /// Are connections to it encrypted?
+    pub fn is_encrypted(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_backends_are_read_and_others_refused() {
+        for url in ["http://10.0.0.1:9200", "https://root-1", "http://[::1]:80"] {
+            let read: BackendUrl = url.parse().expect(url);
+            assert_eq!(read.to_string(), url);
+        }
+        for bad in [
+            "",
+            "host:1",
+            "ftp://host",
+            "http://",
+            "http://me@host",
+            "http://host/path",
+            "/x",
+        ] {
+            let error = bad.parse::<BackendUrl>().expect_err(bad).to_string();
+            assert!(error.contains("HOST:PORT"), "{error}");
+        }
+    }
+}

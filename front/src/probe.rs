@@ -1,0 +1,75 @@
+//! Looks at backends now and then: whether they are ready.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use crate::backend::Backend;
+use crate::connect::Connect;
+
+/// How long a backend may take to say that it is ready.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// How backends are looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    pub(crate) connect: Connect,
+    pub(crate) path: Option<String>,
+    pub(crate) every: Duration,
+}
+
+impl Probe {
+    /// Looks at a backend again and again, for as long as the task runs.
+    pub(crate) async fn watch(self, backend: Arc<Backend>) {
+        let mut looks = tokio::time::interval(self.every);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let found = timeout(WITHIN, self.look(&backend)).await;
+            match found {
+                Ok(Ok(())) => backend.note_probe(Ok(())),
+                Ok(Err(reason)) => backend.note_probe(Err(&reason)),
+                Err(_elapsed) => backend.note_probe(Err("it does not answer")),
+            }
+        }
+    }
+
+    async fn look(&self, backend: &Backend) -> Result<(), String> {
+        let path = self.path.as_deref().unwrap_or("/");
+        let uri = Uri::builder()
+            .scheme(backend.url.scheme())
+            .authority(backend.url.authority())
+            .path_and_query(path)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let stream = self.connect.connect(&uri).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        if self.path.is_none() {
+            return Ok(());
+        }
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
+        let request = Request::get(path)
+            .header(header::HOST, backend.url.authority().as_str())
+            .body(Empty::<bytes::Bytes>::new())
+            .map_err(|error| error.to_string())?;
+        let answering = sender.send_request(request);
+        let answer = tokio::select! {
+            answer = answering => answer.map_err(|error| error.to_string())?,
+            ended = connection => {
+                let reason = ended.err().map(|error| error.to_string());
+                return Err(reason.unwrap_or_else(|| "it closed the connection".to_owned()));
+            }
+        };
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(format!("it answers {status}")),
+        }
+    }
+}

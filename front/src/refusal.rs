@@ -1,0 +1,87 @@
+//! Answers that the front gives itself, in the dialect's form.
+
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+/// Why a request is not answered by a backend.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    kind: &'static str,
+    reason: String,
+}
+
+impl Refusal {
+    /// The request cannot be understood in one way only, or its body broke off.
+    pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "illegal_argument_exception",
+            reason,
+        )
+    }
+
+    /// The method is never forwarded.
+    pub(crate) fn method(method: &http::Method) -> Self {
+        let reason = format!("the method {method} is not forwarded");
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "illegal_argument_exception",
+            reason,
+        )
+    }
+
+    /// A backend failed and no other one could be asked.
+    pub(crate) fn failed(backend: &str, reason: &str) -> Self {
+        let reason = format!("the backend `{backend}` failed: {reason}");
+        Self::new(StatusCode::BAD_GATEWAY, "backend_failed_exception", reason)
+    }
+
+    /// No backend can be reached.
+    pub(crate) fn unreachable(backend: &str, reason: &str) -> Self {
+        let reason = format!("no backend can be reached; `{backend}`: {reason}");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no_backend_exception",
+            reason,
+        )
+    }
+
+    /// No answer came in time.
+    pub(crate) fn late(backend: &str) -> Self {
+        let reason = format!("the backend `{backend}` did not answer in time");
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout_exception", reason)
+    }
+
+    fn new(status: StatusCode, kind: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            reason: reason.into(),
+        }
+    }
+
+    /// Returns the answer.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let cause = json!({"type": self.kind, "reason": self.reason});
+        let mut error = cause.clone();
+        error["root_cause"] = json!([cause]);
+        let body = json!({"error": error, "status": self.status.as_u16()});
+        let mut response = json_response(self.status, &body);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        response
+    }
+}
+
+/// Returns an answer with a JSON body.
+pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,1 @@
+//! Fronts over real sockets.
