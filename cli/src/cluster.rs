@@ -18,7 +18,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use gleaner_coordinator::Coordinator;
 use gleaner_keeper::Follower;
 use gleaner_model::PeerRole;
-use gleaner_proto::{GrpcMetadata, Peer};
+use gleaner_proto::{Connect, GrpcMetadata};
 
 use crate::{
     exit::Exit,
@@ -144,7 +144,7 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
     }
     let client = client.build()?;
     process::all_ready(processes, &client).await?;
-    let keeper = GrpcMetadata::new(Peer::new(plan.keeper_address())?);
+    let keeper = GrpcMetadata::new(Connect::default().peer(plan.keeper_address())?);
     let follower = Follower::start(Arc::new(keeper)).await;
     let mut states = follower.watch();
     let path = data.join(PROCESSES);

@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_model::{NodeId, Role};
+use gleaner_proto::{Admission, Connect};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -91,6 +92,8 @@ struct Setup {
     /// Its entry among the members.
     member: Member,
     folder: DataFolder,
+    /// How other nodes are reached.
+    connect: Connect,
 }
 
 /// The addresses that a node has taken.
@@ -137,12 +140,20 @@ impl Setup {
             membership,
             member,
             folder,
+            connect: Connect::default(),
         };
         Ok(Some((setup, Addresses { http, rpc })))
     }
 
     fn node_id(&self) -> NodeId {
         NodeId(Arc::from(self.member.name.as_str()))
+    }
+
+    /// Returns how other nodes are let in.
+    fn admission(&self) -> Admission {
+        Admission::plain(descriptors::node_connections(
+            self.config.max_rpc_connections,
+        ))
     }
 
     fn is_keeper(&self) -> bool {

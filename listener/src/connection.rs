@@ -5,18 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::activity::Activity;
 use crate::places::Place;
+use crate::replay::Replay;
 
 /// A connection that has sent its first bytes. Its place is given back when it is dropped.
 #[derive(Debug)]
 pub struct Connection<S> {
-    stream: S,
-    /// Bytes that were read already.
-    first: Bytes,
+    stream: Replay<S>,
     place: Place,
 }
 
@@ -26,11 +25,8 @@ impl<S> Connection<S> {
         if !first.is_empty() {
             place.activity().note_read();
         }
-        Self {
-            stream,
-            first,
-            place,
-        }
+        let stream = Replay::new(stream, first);
+        Self { stream, place }
     }
 
     /// Returns what it is doing.
@@ -45,12 +41,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.first.is_empty() {
-            let num_bytes = self.first.len().min(buffer.remaining());
-            buffer.put_slice(&self.first[..num_bytes]);
-            self.first.advance(num_bytes);
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {

@@ -12,6 +12,7 @@ mod connection;
 mod lag;
 mod opening;
 mod places;
+mod replay;
 
 use std::io;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use connection::Connection;
 pub use lag::Lag;
 pub use opening::{Beginning, OpenConnection, Protocol, open};
 pub use places::{Bounds, Place, Places, TooMany};
+pub use replay::Replay;
 
 /// Pause after a connection could not be accepted: mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

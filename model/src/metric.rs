@@ -101,6 +101,16 @@ pub const CACHE_BYTES: Metric = Metric {
     help: "bytes of the answers that the answer cache holds",
 };
 
+/// Calls of other nodes that were refused for their role.
+pub const NODE_CALLS_REFUSED: Metric = Metric {
+    name: "gleaner_node_calls_refused_total",
+    kind: MetricKind::Counter,
+    labels: &["service", "role"],
+    values: &[],
+    help: "calls of other nodes refused because the role in the caller's certificate is not one that the service \
+        answers",
+};
+
 /// Requests of a root to copies of shards.
 pub const SHARD_REQUESTS: Metric = Metric {
     name: "gleaner_shard_requests_total",
@@ -427,7 +437,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 43] = [
+pub const ALL: [Metric; 44] = [
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -450,6 +460,7 @@ pub const ALL: [Metric; 43] = [
     INDEXING_MEMORY_BYTES,
     LOG_BYTES,
     MERGES,
+    NODE_CALLS_REFUSED,
     OLDEST_CHECK_SECONDS,
     QUERY_MEMORY_BYTES,
     REPLICA_LAG_OPERATIONS,

@@ -4,11 +4,13 @@
 //! their requests and answers. In one process they are implemented directly and values pass without
 //! serialising; [`GrpcLeaf`], [`GrpcMetadata`] and [`GrpcNode`] stand behind the same traits for
 //! another node, and [`serve`] answers them. [`serve_on`] and [`Peer::over`] are the same on any
-//! stream of bytes. The only room that knows messages.
-//! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does), know TLS yet.
+//! stream of bytes; [`Handshake`] and [`Connect`] are where a node's streams are encrypted, and callers
+//! get the role by which services are answered or refused. The only room that knows messages.
+//! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does), know TLS (a [`Handshake`] does).
 //! Read [`LeafClient`] first, then `docs/decisions/0011-wire.md`.
 
 pub mod client;
+pub mod connect;
 pub mod fault;
 pub mod metadata;
 pub mod node;
@@ -27,11 +29,12 @@ mod tests;
 use async_trait::async_trait;
 
 pub use client::{GRACE, GrpcLeaf, GrpcMetadata, GrpcNode, Peer};
+pub use connect::{Admission, Caller, Connect, Handshake, SecuredStream};
 pub use fault::LeafFault;
 pub use metadata::MetadataClient;
 pub use node::NodeClient;
 pub use replicate::ReplicationClient;
-pub use server::{MAX_CONNECTIONS, Services, serve, serve_bounded, serve_on};
+pub use server::{MAX_CONNECTIONS, Services, serve, serve_admitted, serve_on};
 pub use version::Versions;
 pub use wire::MAX_MESSAGE_BYTES;
 

@@ -1,12 +1,14 @@
 //! The server of a node: its leaf, its metadata and itself, to other nodes.
 
 mod accepted;
+pub(crate) mod incoming;
 mod leaf;
 mod life;
 mod line;
 mod metadata;
 mod node;
 mod replication;
+mod role;
 mod version;
 
 use std::future::Future;
@@ -14,15 +16,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, stream};
-use gleaner_listener::{Bounds, Connection, Listener, Protocol, open};
+use futures::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic::{Request, Status};
 
+use crate::connect::Admission;
 use crate::metadata::MetadataClient;
 use crate::node::NodeClient;
 use crate::wire::v1::leaf_server::LeafServer;
@@ -33,6 +35,7 @@ use crate::wire::{CONNECTION_WINDOW, DecodeError, MAX_MESSAGE_BYTES, STREAM_WIND
 use crate::{LeafClient, ReplicationClient};
 use accepted::IncomingStream;
 use life::{Life, Stage};
+use role::Access;
 
 /// Calls at the same time on one connection, and on one line; more wait at the caller.
 const MAX_CALLS: u32 = 4_096;
@@ -87,21 +90,34 @@ pub async fn serve(
     services: Services,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    serve_bounded(listener, MAX_CONNECTIONS, services, stop).await
+    let admission = Admission::plain(MAX_CONNECTIONS);
+    serve_admitted(listener, admission, services, stop).await
 }
 
-/// As [`serve`], with another bound on connections.
+/// As [`serve`], with another bound on connections, and with handshakes where `admission` has one.
+///
+/// After a handshake each service answers only callers of the roles that it is for: the leaf's roots and admins, its
+/// log other leaves, the metadata roots, leaves, admins, and fronts that only read. Others are refused.
 ///
 /// # Errors
 /// [`ServeError`] when the server itself fails.
-pub async fn serve_bounded(
+pub async fn serve_admitted(
     listener: TcpListener,
-    max_connections: usize,
+    admission: Admission,
     services: Services,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let incoming = incoming(listener, max_connections, OPENING);
-    serve_on_draining(incoming.map(of_node), services, stop, DRAIN).await
+    let most = admission.max_connections;
+    match admission.handshake {
+        None => {
+            let incoming = incoming::plain(listener, most, OPENING);
+            serve_on_draining(incoming, services, stop, DRAIN).await
+        }
+        Some(handshake) => {
+            let incoming = incoming::secured(listener, most, handshake);
+            serve_on_draining(incoming, services, stop, DRAIN).await
+        }
+    }
 }
 
 /// As [`serve`], on connections that come from elsewhere than a TCP listener: a network that is
@@ -130,47 +146,8 @@ pub(crate) async fn serve_draining(
     stop: impl Future<Output = ()> + Send,
     drain: Duration,
 ) -> Result<(), ServeError> {
-    let incoming = incoming(listener, MAX_CONNECTIONS, OPENING);
-    serve_on_draining(incoming.map(of_node), services, stop, drain).await
-}
-
-/// Returns the connections of `listener` that have begun as HTTP/2 does.
-///
-/// They are waited for side by side, so that none holds up another, and those that say nothing never reach the
-/// server.
-pub(crate) fn incoming(
-    listener: TcpListener,
-    max_connections: usize,
-    opening: Duration,
-) -> impl Stream<Item = io::Result<Connection<TcpStream>>> {
-    let bounds = Bounds {
-        total: max_connections,
-        per_address: (max_connections / 2).max(1),
-    };
-    let listener = Listener::new(listener, bounds, "nodes");
-    let accepted = stream::unfold(listener, |listener| async move {
-        let accepted = listener.accept().await;
-        Some((accepted, listener))
-    });
-    let opened = accepted.map(move |(stream, place)| async move {
-        stream.set_nodelay(true).ok()?;
-        let opened = open(stream, place, opening).await.ok()?;
-        if opened.protocol != Protocol::Http2 {
-            return None;
-        }
-        Some(Connection::new(opened.stream, opened.first, opened.place))
-    });
-    let opened = opened.buffer_unordered(max_connections.max(1));
-    opened.filter_map(|opened| std::future::ready(opened.map(Ok)))
-}
-
-fn of_node(
-    opened: io::Result<Connection<TcpStream>>,
-) -> io::Result<IncomingStream<Connection<TcpStream>>> {
-    opened.map(|connection| {
-        let activity = Arc::clone(connection.activity());
-        IncomingStream::yielding(connection, activity)
-    })
+    let incoming = incoming::plain(listener, MAX_CONNECTIONS, OPENING);
+    serve_on_draining(incoming, services, stop, drain).await
 }
 
 async fn serve_on_draining<S>(
@@ -211,19 +188,19 @@ fn router(services: Services, life: &Life) -> Router {
         let service = LeafServer::new(leaf::Service::new(leaf, life.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        InterceptedService::new(service, version::check)
+        InterceptedService::new(service, answering(Access::Leaf))
     });
     let replication = replication.map(|leaf| {
         let service = ReplicationServer::new(replication::Service::new(leaf, life.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        InterceptedService::new(service, version::check)
+        InterceptedService::new(service, answering(Access::Replication))
     });
     let metadata = metadata.map(|keeper| {
         let service = MetadataServer::new(metadata::Service::new(keeper, life.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        InterceptedService::new(service, version::check)
+        InterceptedService::new(service, answering(Access::Metadata))
     });
     Server::builder()
         .http2_keepalive_interval(Some(PING_INTERVAL))
@@ -238,6 +215,18 @@ fn router(services: Services, life: &Life) -> Router {
         .add_optional_service(leaf)
         .add_optional_service(replication)
         .add_optional_service(metadata)
+}
+
+/// Returns what every call of a service passes first.
+#[expect(
+    clippy::result_large_err,
+    reason = "tonic has calls refused by a status as it is"
+)]
+fn answering(access: Access) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone {
+    move |request| {
+        access.check(&request)?;
+        version::check(request)
+    }
 }
 
 /// Reads the call that a request carries.

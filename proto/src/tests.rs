@@ -6,6 +6,7 @@ mod incoming;
 mod lifetime;
 mod metadata;
 mod over;
+mod roles;
 pub(crate) mod samples;
 pub(crate) mod stub;
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
+use gleaner_listener::Replay;
 use gleaner_tls::{Acceptor, TlsStream};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -125,8 +126,7 @@ impl Handshakes {
         let making = async {
             let turn = Arc::clone(&self.turns).acquire_owned().await;
             let stream = HelloStream {
-                stream,
-                first,
+                stream: Replay::new(stream, first),
                 turn: Mutex::new(Some(turn.map_err(io::Error::other)?)),
             };
             let accepted = self.acceptor.accept(stream).await?;
@@ -152,8 +152,7 @@ pub(crate) fn told_by<S>(stream: &TlsStream<S>) -> Encryption {
 /// by then. What follows costs little, and a client that stalls keeps no turn from others.
 #[derive(Debug)]
 pub(crate) struct HelloStream<S> {
-    stream: S,
-    first: Bytes,
+    stream: Replay<S>,
     turn: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -163,12 +162,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for HelloStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.first.is_empty() {
-            let num_bytes = self.first.len().min(buffer.remaining());
-            buffer.put_slice(&self.first[..num_bytes]);
-            self.first.advance(num_bytes);
-            return Poll::Ready(Ok(()));
-        }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() {
             *self.turn.get_mut() = None;

@@ -10,6 +10,7 @@
 //! reach the runtime, and the probes that it begins with are answered there, so work on the runtime cannot hold
 //! them up. Every other connection moves to the runtime once, and its requests cost nothing more than before.
 
+mod admission;
 mod client;
 mod connection;
 mod edge;

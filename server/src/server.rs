@@ -1,4 +1,4 @@
-//! The server: accepts connections, has each identify itself, and has its requests answered where that says.
+//! The server: accepts connections, and answers the requests of those that were admitted.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,12 +10,11 @@ use std::time::Duration;
 use axum::body::Body;
 use futures::FutureExt as _;
 use gleaner_listener::{Beginning, Bounds, Connection, Listener, Place, Protocol};
-use gleaner_tls::TlsStream;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tower::{Service, ServiceExt as _};
@@ -23,11 +22,10 @@ use tower::{Service, ServiceExt as _};
 use crate::client::{Client, Encryption, PeerAddress};
 use crate::connection::{Drive, Limits};
 use crate::edge::Edge;
-use crate::encryption::{self, FirstRecord, Handshakes, HelloStream};
+use crate::encryption::Handshakes;
 use crate::options::ServerOptions;
 use crate::panic::answer_to_panic;
-use crate::probing::{self, LastReady, Scope};
-use crate::proxy;
+use crate::probing::{LastReady, Scope};
 
 /// Connections of probes at once: more than any number of those who look after a node needs.
 const PROBE_CONNECTIONS: usize = 256;
@@ -78,7 +76,8 @@ where
     server.run(listener, bounds, shutdown).await
 }
 
-/// Serves the probes of `service`, and nothing else, on a listener and a thread of their own.
+/// Serves the probes of `service`, and nothing else, on a listener and a thread of their own. No PROXY header is read
+/// there.
 ///
 /// # Errors
 /// As [`serve`].
@@ -103,18 +102,18 @@ where
 pub(crate) struct Server<S> {
     service: S,
     pub(crate) scope: Scope,
-    answers_probes: bool,
-    limits: Limits,
+    pub(crate) answers_probes: bool,
+    pub(crate) limits: Limits,
     grace: Duration,
     /// Where requests are answered.
     pub(crate) runtime: Handle,
     /// True once the server stops; followed by every open connection.
-    stop: watch::Sender<bool>,
+    pub(crate) stop: watch::Sender<bool>,
     pub(crate) last_ready: LastReady,
     /// What encrypts connections, if they are.
-    handshakes: Option<Handshakes>,
+    pub(crate) handshakes: Option<Handshakes>,
     /// Whose connections begin with a PROXY header.
-    proxies: Vec<IpNet>,
+    pub(crate) proxies: Vec<IpNet>,
 }
 
 impl<S> Server<S>
@@ -132,7 +131,11 @@ where
             stop: watch::Sender::new(false),
             last_ready: LastReady::default(),
             handshakes: options.tls.clone().map(Handshakes::new),
-            proxies: options.proxy_protocol.clone(),
+            // Those who look after a node come to the listener of probes themselves.
+            proxies: match scope {
+                Scope::Clients => options.proxy_protocol.clone(),
+                Scope::Probes => Vec::new(),
+            },
         })
     }
 
@@ -174,119 +177,12 @@ where
         }
     }
 
-    /// Waits for the first bytes of a connection, and has it answered where they say.
-    async fn admit(self: Arc<Self>, stream: TcpStream, place: Place) -> io::Result<()> {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-        let mut begun = Beginning::new(stream, place);
-        if proxy::is_trusted(&self.proxies, begun.place.peer()) {
-            proxy::take_header(&mut begun).await?;
-        }
-        match self.handshakes {
-            None => self.admit_plain(begun).await,
-            Some(_) => self.admit_encrypted(begun).await,
-        }
-    }
-
-    async fn admit_plain(self: Arc<Self>, mut begun: Beginning<TcpStream>) -> io::Result<()> {
-        let tell = |first: &[u8]| Ok(Protocol::of(first));
-        let protocol = begun.read(self.limits.opening, tell).await?;
-        let is_probe =
-            self.answers_probes && protocol == Protocol::Http1 && probing::is_probe(&begun.first);
-        if is_probe || self.scope == Scope::Probes {
-            let drive = self.drive(protocol, &begun.place, None);
-            self.answer_probes(drive, begun).await;
-            return Ok(());
-        }
-        self.hand_over(begun)
-    }
-
-    async fn admit_encrypted(self: Arc<Self>, mut begun: Beginning<TcpStream>) -> io::Result<()> {
-        let tell = encryption::first_record;
-        match begun.read(self.limits.opening, tell).await? {
-            FirstRecord::Handshake => self.hand_over(begun),
-            FirstRecord::Plain => {
-                begun.place.count("plain");
-                encryption::refuse_plain(begun.stream).await
-            }
-        }
-    }
-
-    /// Has the runtime go on with a connection.
-    fn hand_over(self: Arc<Self>, begun: Beginning<TcpStream>) -> io::Result<()> {
-        let Beginning {
-            stream,
-            first,
-            place,
-        } = begun;
-        let stream = stream.into_std()?;
-        let runtime = self.runtime.clone();
-        drop(runtime.spawn(async move {
-            let stream = match TcpStream::from_std(stream) {
-                Ok(stream) => stream,
-                Err(error) => return tracing::warn!(%error, "a connection could not be moved"),
-            };
-            let begun = Beginning {
-                stream,
-                first,
-                place,
-            };
-            if let Err(error) = self.take_over(begun).await {
-                tracing::debug!(%error, "a connection ended before a request");
-            }
-        }));
-        Ok(())
-    }
-
-    /// Answers the requests of a connection, on the runtime.
-    async fn take_over(self: Arc<Self>, begun: Beginning<TcpStream>) -> io::Result<()> {
-        let Some(handshakes) = &self.handshakes else {
-            let protocol = Protocol::of(&begun.first).unwrap_or(Protocol::Http1);
-            let drive = self.drive(protocol, &begun.place, None);
-            self.answer_requests(drive, begun).await;
-            return Ok(());
-        };
-        let mut stop = self.stop.subscribe();
-        let begun = tokio::select! {
-            begun = self.encrypt(handshakes, begun) => begun?,
-            _ = stop.wait_for(|is_asked| *is_asked) => return Ok(()),
-        };
-        let protocol = match begun.stream.is_http2() {
-            true => Protocol::Http2,
-            false => Protocol::Http1,
-        };
-        let told = encryption::told_by(&begun.stream);
-        let drive = self.drive(protocol, &begun.place, Some(told));
-        match self.scope {
-            Scope::Clients => self.answer_requests(drive, begun).await,
-            Scope::Probes => self.answer_probes(drive, begun).await,
-        }
-        Ok(())
-    }
-
-    /// Makes the handshake of a connection, and waits for the first bytes that it sends over it.
-    async fn encrypt(
+    pub(crate) fn drive(
         &self,
-        handshakes: &Handshakes,
-        begun: Beginning<TcpStream>,
-    ) -> io::Result<Beginning<EncryptedStream>> {
-        let Beginning {
-            stream,
-            first,
-            place,
-        } = begun;
-        let made = tokio::select! {
-            made = handshakes.make(stream, first.freeze()) => made,
-            () = place.activity().closed() => return Err(io::ErrorKind::ConnectionAborted.into()),
-        };
-        let stream = made.inspect_err(|_| place.count("handshake"))?;
-        let mut begun = Beginning::new(stream, place);
-        begun.read(self.limits.opening, |_| Ok(Some(()))).await?;
-        Ok(begun)
-    }
-
-    fn drive(&self, protocol: Protocol, place: &Place, encryption: Option<Encryption>) -> Drive {
+        protocol: Protocol,
+        place: &Place,
+        encryption: Option<Encryption>,
+    ) -> Drive {
         Drive {
             protocol,
             client: Client {
@@ -299,7 +195,7 @@ where
         }
     }
 
-    async fn answer_requests<T>(self: Arc<Self>, drive: Drive, begun: Beginning<T>)
+    pub(crate) async fn answer_requests<T>(self: Arc<Self>, drive: Drive, begun: Beginning<T>)
     where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -307,7 +203,7 @@ where
         drive.run(connection(begun), answer).await;
     }
 
-    async fn answer_probes<T>(self: Arc<Self>, drive: Drive, begun: Beginning<T>)
+    pub(crate) async fn answer_probes<T>(self: Arc<Self>, drive: Drive, begun: Beginning<T>)
     where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -324,9 +220,6 @@ where
         }
     }
 }
-
-/// A stream whose handshake was made.
-type EncryptedStream = TlsStream<HelloStream<TcpStream>>;
 
 fn connection<T>(begun: Beginning<T>) -> Connection<T> {
     Connection::new(begun.stream, begun.first.freeze(), begun.place)

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::{
-    GrpcLeaf, Peer, ReplicationClient, Services,
+    Connect, GrpcLeaf, ReplicationClient, Services,
     node::{LocalNode, Readiness},
 };
 use tokio::{sync::watch, task::block_in_place};
@@ -21,7 +21,6 @@ use super::{
     stopped,
 };
 use crate::{
-    descriptors,
     exit::Exit,
     serve::{edge::Probes, metrics, node as wiring},
 };
@@ -59,10 +58,10 @@ pub(super) async fn run(
         let leaf = start(&setup, &metadata)?;
         let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
         let services = services(&setup, metadata, &leaf, readiness);
-        let most = descriptors::node_connections(setup.config.max_rpc_connections);
+        let admission = setup.admission();
         let stop = stopped(stop.clone());
         let answered = tokio::select! {
-            answered = gleaner_proto::serve_bounded(listener, most, services, stop) => {
+            answered = gleaner_proto::serve_admitted(listener, admission, services, stop) => {
                 answered.context("the server for other nodes failed")
             }
             reason = refused => Err(reason),
@@ -86,6 +85,7 @@ fn start(setup: &Setup, metadata: &Metadata) -> Result<Arc<Leaf>> {
         ..wiring::leaf_options(&setup.folder, &setup.config)
     };
     let peers = Arc::new(Others {
+        connect: setup.connect.clone(),
         state: metadata.coordinator.watch(),
         known: Mutex::default(),
     });
@@ -115,6 +115,7 @@ fn services(
 
 /// The other leaves, by the addresses in the cluster state, with one connection each.
 struct Others {
+    connect: Connect,
     state: watch::Receiver<Arc<ClusterState>>,
     known: Mutex<BTreeMap<String, Arc<dyn ReplicationClient>>>,
 }
@@ -126,7 +127,7 @@ impl Peers for Others {
         if let Some(client) = known.get(&address) {
             return Some(Arc::clone(client));
         }
-        match Peer::new(&address) {
+        match self.connect.peer(&address) {
             Ok(peer) => {
                 let client: Arc<dyn ReplicationClient> = Arc::new(GrpcLeaf::new(peer));
                 known.insert(address, Arc::clone(&client));

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use gleaner_coordinator::{Coordinator, Embedded, update};
 use gleaner_keeper::{Follower, JoinGate, Keeper, Roster};
 use gleaner_model::{ClusterState, NodeId, Role};
-use gleaner_proto::{GrpcMetadata, MetadataClient, Peer};
+use gleaner_proto::{GrpcMetadata, MetadataClient};
 use gleaner_root::placing;
 use tokio::task::block_in_place;
 
@@ -62,7 +62,8 @@ pub(super) async fn open(setup: &Setup) -> Result<Metadata> {
 async fn open_state(setup: &Setup) -> Result<Metadata> {
     if !setup.is_keeper() {
         let address = setup.membership.keeper_address();
-        let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(Peer::new(address)?));
+        let keeper = setup.connect.peer(address)?;
+        let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(keeper));
         let held = block_in_place(|| Owner::of(setup.folder.path()))?;
         let held = held.as_ref().map(|owner| owner.cluster_uuid.as_str());
         let follower = Follower::join(keeper, setup.node_id(), held).await;

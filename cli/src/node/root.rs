@@ -7,7 +7,7 @@ use gleaner_api::{ApiOptions, Dialect};
 use gleaner_machine::Probe;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_proto::{
-    GrpcLeaf, LeafClient, Peer, Services,
+    Connect, GrpcLeaf, LeafClient, Peer, Services,
     node::{LocalNode, Readiness},
 };
 use gleaner_root::{Root, RootOptions, leaves::Members};
@@ -19,7 +19,6 @@ use super::{
     stopped,
 };
 use crate::{
-    descriptors,
     exit::Exit,
     serve::{edge::Probes, metrics, node as wiring},
 };
@@ -60,10 +59,10 @@ pub(super) async fn run(
         let root = Arc::new(root(&setup, &metadata)?);
         late.begin(&gleaner_api::dialect(root, options.clone(), Some(metrics)));
         let services = services(&setup, metadata);
-        let most = descriptors::node_connections(setup.config.max_rpc_connections);
+        let admission = setup.admission();
         let listener = rpc.listen()?;
         let stop = stopped(stop.clone());
-        let served = gleaner_proto::serve_bounded(listener, most, services, stop);
+        let served = gleaner_proto::serve_admitted(listener, admission, services, stop);
         tokio::select! {
             served = served => served.context("the server for other nodes failed"),
             reason = refused => Err(reason),
@@ -79,9 +78,11 @@ pub(super) async fn run(
 fn root(setup: &Setup, metadata: &Metadata) -> Result<Root> {
     // The addresses are checked here, so that no client fails to be made later.
     for member in &setup.membership.nodes {
-        Peer::new(&member.address)?;
+        setup.connect.peer(&member.address)?;
     }
-    let leaves = Arc::new(Members::new(&*metadata.coordinator, client_of));
+    let connect = setup.connect.clone();
+    let client = move |node: &NodeId, meta: &NodeMeta| client_of(&connect, node, meta);
+    let leaves = Arc::new(Members::new(&*metadata.coordinator, client));
     // Only here: a server in one process has no second copy to ask.
     let options = RootOptions {
         hedge_share: setup.config.hedge_share,
@@ -109,8 +110,8 @@ fn services(setup: &Setup, metadata: Metadata) -> Services {
 }
 
 /// Returns the client of a leaf. Members whose addresses are none are refused before.
-fn client_of(node: &NodeId, meta: &NodeMeta) -> Arc<dyn LeafClient> {
-    let peer = Peer::new(&meta.address).or_else(|error| {
+fn client_of(connect: &Connect, node: &NodeId, meta: &NodeMeta) -> Arc<dyn LeafClient> {
+    let peer = connect.peer(&meta.address).or_else(|error| {
         tracing::error!(%node, %error, "a member of the cluster cannot be called");
         // Calls fail as they do for a leaf that is away.
         Peer::new(NOWHERE)

@@ -22,6 +22,8 @@ pub(super) enum CallFault {
     TooLarge(String),
     /// The peer is of another version.
     Unsupported(String),
+    /// The peer does not answer callers of our role, and has done nothing.
+    Refused(String),
     /// The peer failed, or answered what cannot be read.
     Internal(String),
 }
@@ -39,6 +41,7 @@ impl CallFault {
         match status.code() {
             Code::Unimplemented | Code::FailedPrecondition => Self::Unsupported(reason),
             Code::Unavailable | Code::Cancelled => Self::Broken(reason),
+            Code::PermissionDenied => Self::Refused(reason),
             _ => Self::Internal(reason),
         }
     }
@@ -79,7 +82,7 @@ impl CallFault {
             Self::Late => LeafFault::DeadlinePassed { shard },
             Self::TooLarge(reason) => LeafFault::TooLarge { reason },
             Self::Unsupported(what) => LeafFault::Unsupported { what },
-            Self::Internal(reason) => LeafFault::Internal { shard, reason },
+            Self::Refused(reason) | Self::Internal(reason) => LeafFault::Internal { shard, reason },
         }
     }
 
@@ -96,9 +99,11 @@ impl CallFault {
     /// Returns what it means for a call to the keeper of metadata.
     pub(super) fn of_metadata(self) -> MetadataFault {
         match self {
-            Self::Unreachable(reason) | Self::Broken(reason) | Self::Internal(reason) => {
-                MetadataFault::Unreachable { reason }
-            }
+            // Certificates may be exchanged while nodes run, so a refusal is not for ever.
+            Self::Unreachable(reason)
+            | Self::Broken(reason)
+            | Self::Refused(reason)
+            | Self::Internal(reason) => MetadataFault::Unreachable { reason },
             Self::Late => MetadataFault::Unreachable {
                 reason: "no answer in time".to_owned(),
             },
@@ -113,9 +118,10 @@ impl CallFault {
             Self::Late => NodeFault::Unreachable {
                 reason: "no answer in time".to_owned(),
             },
-            Self::TooLarge(reason) | Self::Unsupported(reason) | Self::Internal(reason) => {
-                NodeFault::Unreadable { reason }
-            }
+            Self::TooLarge(reason)
+            | Self::Unsupported(reason)
+            | Self::Refused(reason)
+            | Self::Internal(reason) => NodeFault::Unreadable { reason },
         }
     }
 }

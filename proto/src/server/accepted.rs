@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::FutureExt as _;
@@ -12,10 +13,12 @@ use gleaner_listener::Activity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
+use crate::connect::Caller;
+
 /// A stream of bytes as the server takes it.
-pub(super) struct IncomingStream<S> {
+pub(crate) struct IncomingStream<S> {
     stream: S,
-    caller: Caller,
+    connection: CallerConnection,
     place: Place,
 }
 
@@ -29,21 +32,48 @@ enum Place {
     Lost,
 }
 
-/// Who is at the other end of a connection, which each of its calls carries; without an activity where connections
-/// need no place.
+/// The connection of a call, which each of its calls carries.
 #[derive(Debug, Clone)]
-pub(super) struct Caller(Option<Arc<Activity>>);
+pub(crate) struct CallerConnection(Arc<ConnectionState>);
 
-impl Caller {
+#[derive(Debug)]
+struct ConnectionState {
+    caller: Caller,
+    /// None where connections need no place.
+    activity: Option<Arc<Activity>>,
+    /// Was one of its calls refused for its role?
+    is_refused: AtomicBool,
+}
+
+impl CallerConnection {
+    fn new(caller: Caller, activity: Option<Arc<Activity>>) -> Self {
+        Self(Arc::new(ConnectionState {
+            caller,
+            activity,
+            is_refused: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns who is at the other end.
+    pub(super) fn caller(&self) -> Caller {
+        self.0.caller
+    }
+
+    /// Notes that a call was refused; returns whether it is the first one.
+    pub(super) fn is_first_refusal(&self) -> bool {
+        !self.0.is_refused.swap(true, Ordering::Relaxed)
+    }
+
     /// Keeps the connection whatever happens.
     pub(super) fn keep(&self) {
-        if let Some(activity) = &self.0 {
+        if let Some(activity) = &self.0.activity {
             activity.keep();
         }
     }
 
     fn is_kept(&self) -> bool {
-        self.0.as_ref().is_none_or(|activity| activity.is_kept())
+        let activity = self.0.activity.as_ref();
+        activity.is_none_or(|activity| activity.is_kept())
     }
 }
 
@@ -52,18 +82,18 @@ impl<S> IncomingStream<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
-            caller: Caller(None),
+            connection: CallerConnection::new(Caller::Unchecked, None),
             place: Place::Kept,
         }
     }
 
-    /// Returns a stream that gives up its place when `activity` says so.
-    pub(super) fn yielding(stream: S, activity: Arc<Activity>) -> Self {
-        let caller = Caller(Some(Arc::clone(&activity)));
+    /// Returns a stream of `caller` that gives up its place when `activity` says so.
+    pub(super) fn yielding(stream: S, caller: Caller, activity: Arc<Activity>) -> Self {
+        let connection = CallerConnection::new(caller, Some(Arc::clone(&activity)));
         let closed = async move { activity.closed().await };
         Self {
             stream,
-            caller,
+            connection,
             place: Place::Yields(closed.boxed()),
         }
     }
@@ -71,7 +101,7 @@ impl<S> IncomingStream<S> {
     /// Fails once the place is lost. Reads and writes both ask, as the server may be waiting for either alone.
     fn poll_place(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if let Place::Yields(closed) = &mut self.place {
-            if self.caller.is_kept() {
+            if self.connection.is_kept() {
                 self.place = Place::Kept;
             } else if closed.as_mut().poll(context).is_ready() {
                 self.place = Place::Lost;
@@ -85,12 +115,13 @@ impl<S> IncomingStream<S> {
 }
 
 impl<S> Connected for IncomingStream<S> {
-    type ConnectInfo = Caller;
+    type ConnectInfo = CallerConnection;
 
-    fn connect_info(&self) -> Caller {
-        self.caller.clone()
+    fn connect_info(&self) -> CallerConnection {
+        self.connection.clone()
     }
 }
+
 impl<S: AsyncRead + Unpin> AsyncRead for IncomingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -9,6 +9,7 @@ use gleaner_model::{ClusterState, NodeId};
 use tonic::{Request, Response, Status};
 
 use super::life::Life;
+use super::role::Access;
 use crate::metadata::{MetadataClient, MetadataFault, decode_state, encode_state};
 use crate::wire::{Wire, v1};
 
@@ -39,6 +40,7 @@ impl v1::metadata_server::Metadata for Service {
         &self,
         request: Request<v1::JoinCall>,
     ) -> Result<Response<v1::JoinAnswer>, Status> {
+        Access::MetadataChange.check(&request)?;
         let v1::JoinCall { node, cluster_uuid } = request.into_inner();
         let node = NodeId(node.into());
         let joining = self.keeper.join(&node, cluster_uuid.as_deref());
@@ -69,6 +71,7 @@ impl v1::metadata_server::Metadata for Service {
         &self,
         request: Request<v1::CompareAndSwapCall>,
     ) -> Result<Response<v1::StateAnswer>, Status> {
+        Access::MetadataChange.check(&request)?;
         let state = self.life.run(self.swap(request.into_inner())).await?;
         Ok(Response::new(answer(state)))
     }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Status};
 
-use super::accepted::Caller;
+use super::accepted::CallerConnection;
 use crate::version::Versions;
 use crate::wire::WIRE_HEADER;
 
@@ -12,8 +12,8 @@ pub(super) fn check(request: Request<()>) -> Result<Request<()>, Status> {
     let text = header.and_then(|value| value.to_str().ok());
     let theirs = text.and_then(Versions::parse);
     if theirs.is_some_and(|theirs| theirs.meets(Versions::OURS)) {
-        if let Some(caller) = request.extensions().get::<Caller>() {
-            caller.keep();
+        if let Some(connection) = request.extensions().get::<CallerConnection>() {
+            connection.keep();
         }
         return Ok(request);
     }

@@ -11,7 +11,7 @@ use super::samples::{self, shard};
 use super::stub::StubLeaf;
 use super::{services, soon};
 use crate::server::incoming;
-use crate::{GrpcLeaf, LeafClient as _, Peer, serve_bounded};
+use crate::{Admission, GrpcLeaf, LeafClient as _, Peer, serve_admitted};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -37,7 +37,7 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
 async fn silent_connections_end_and_a_node_that_comes_after_them_is_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let mut incoming = Box::pin(incoming(listener, 8, Duration::from_millis(200)));
+    let mut incoming = Box::pin(incoming::plain(listener, 8, Duration::from_millis(200)));
     let mut hostile = Vec::new();
     for begun in [&b""[..], &PREFACE[..10], b"GET / HTTP/1.1\r\n\r\n"] {
         let mut stream = TcpStream::connect(address).await.expect("taken");
@@ -72,9 +72,9 @@ async fn a_connection_has_its_place_for_good_once_it_made_a_call() {
     let stub = Arc::new(StubLeaf::default());
     let never = std::future::pending();
     // One place for each address.
-    let serving = tokio::spawn(serve_bounded(
+    let serving = tokio::spawn(serve_admitted(
         listener,
-        2,
+        Admission::plain(2),
         services(Some(&stub), None),
         never,
     ));

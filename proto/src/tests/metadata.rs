@@ -12,7 +12,13 @@ use crate::metadata::{MetadataFault, StateStream};
 use crate::{GrpcMetadata, MetadataClient, Peer};
 
 /// Keeps the state in memory; a state named `full` cannot be kept.
-struct Keeper(watch::Sender<Arc<ClusterState>>);
+pub(super) struct Keeper(watch::Sender<Arc<ClusterState>>);
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self(watch::Sender::new(Arc::default()))
+    }
+}
 
 #[async_trait]
 impl MetadataClient for Keeper {
@@ -60,7 +66,7 @@ fn named(name: &str) -> ClusterState {
 
 #[tokio::test]
 async fn a_state_is_read_changed_and_watched() {
-    let keeper = Arc::new(Keeper(watch::Sender::new(Arc::default())));
+    let keeper = Arc::new(Keeper::default());
     let served = serve_at("127.0.0.1:0", services(None, Some(keeper))).await;
     let peer = Peer::new(&served.address).expect("an address");
     let client = GrpcMetadata::new(peer);
