@@ -218,10 +218,6 @@ fn router(services: Services, life: &Life) -> Router {
 }
 
 /// Returns what every call of a service passes first.
-#[expect(
-    clippy::result_large_err,
-    reason = "tonic has calls refused by a status as it is"
-)]
 fn answering(access: Access) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone {
     move |request| {
         access.check(&request)?;

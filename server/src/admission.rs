@@ -1,5 +1,6 @@
 //! The way of a connection from the accepted socket to where its requests are answered.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
@@ -28,9 +29,12 @@ where
         if proxy::is_trusted(&self.proxies, begun.place.peer()) {
             proxy::take_header(&mut begun).await?;
         }
-        match self.handshakes {
+        match &self.handshakes {
             None => self.admit_plain(begun).await,
-            Some(_) => self.admit_encrypted(begun).await,
+            Some(handshakes) => {
+                let handshakes = Arc::clone(handshakes);
+                self.admit_encrypted(begun, handshakes).await
+            }
         }
     }
 
@@ -44,13 +48,23 @@ where
             self.answer_probes(drive, begun).await;
             return Ok(());
         }
-        self.hand_over(begun)
+        self.hand_over(begun, move |server, begun| async move {
+            let drive = server.drive(protocol, &begun.place, None);
+            server.answer_requests(drive, begun).await;
+            Ok(())
+        })
     }
 
-    async fn admit_encrypted(self: Arc<Self>, mut begun: Beginning<TcpStream>) -> io::Result<()> {
+    async fn admit_encrypted(
+        self: Arc<Self>,
+        mut begun: Beginning<TcpStream>,
+        handshakes: Arc<Handshakes>,
+    ) -> io::Result<()> {
         let tell = encryption::first_record;
         match begun.read(self.limits.opening, tell).await? {
-            FirstRecord::Handshake => self.hand_over(begun),
+            FirstRecord::Handshake => self.hand_over(begun, move |server, begun| {
+                server.take_encrypted(begun, handshakes)
+            }),
             FirstRecord::Plain => {
                 begun.place.count("plain");
                 encryption::refuse_plain(begun.stream).await
@@ -58,8 +72,15 @@ where
         }
     }
 
-    /// Has the runtime go on with a connection.
-    fn hand_over(self: Arc<Self>, begun: Beginning<TcpStream>) -> io::Result<()> {
+    /// Has the runtime go on with a connection, by what `go_on` returns.
+    fn hand_over<F>(
+        self: Arc<Self>,
+        begun: Beginning<TcpStream>,
+        go_on: impl FnOnce(Arc<Self>, Beginning<TcpStream>) -> F + Send + 'static,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = io::Result<()>> + Send,
+    {
         let Beginning {
             stream,
             first,
@@ -77,24 +98,22 @@ where
                 first,
                 place,
             };
-            if let Err(error) = self.take_over(begun).await {
+            if let Err(error) = go_on(self, begun).await {
                 tracing::debug!(%error, "a connection ended before a request");
             }
         }));
         Ok(())
     }
 
-    /// Answers the requests of a connection, on the runtime.
-    async fn take_over(self: Arc<Self>, begun: Beginning<TcpStream>) -> io::Result<()> {
-        let Some(handshakes) = &self.handshakes else {
-            let protocol = Protocol::of(&begun.first).unwrap_or(Protocol::Http1);
-            let drive = self.drive(protocol, &begun.place, None);
-            self.answer_requests(drive, begun).await;
-            return Ok(());
-        };
+    /// Makes the handshake of a connection and answers its requests, on the runtime.
+    async fn take_encrypted(
+        self: Arc<Self>,
+        begun: Beginning<TcpStream>,
+        handshakes: Arc<Handshakes>,
+    ) -> io::Result<()> {
         let mut stop = self.stop.subscribe();
         let begun = tokio::select! {
-            begun = self.encrypt(handshakes, begun) => begun?,
+            begun = self.encrypt(&handshakes, begun) => begun?,
             _ = stop.wait_for(|is_asked| *is_asked) => return Ok(()),
         };
         let protocol = match begun.stream.is_http2() {

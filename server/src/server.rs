@@ -111,7 +111,7 @@ pub(crate) struct Server<S> {
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) last_ready: LastReady,
     /// What encrypts connections, if they are.
-    pub(crate) handshakes: Option<Handshakes>,
+    pub(crate) handshakes: Option<Arc<Handshakes>>,
     /// Whose connections begin with a PROXY header.
     pub(crate) proxies: Vec<IpNet>,
 }
@@ -130,7 +130,7 @@ where
             runtime: Handle::current(),
             stop: watch::Sender::new(false),
             last_ready: LastReady::default(),
-            handshakes: options.tls.clone().map(Handshakes::new),
+            handshakes: options.tls.clone().map(Handshakes::new).map(Arc::new),
             // Those who look after a node come to the listener of probes themselves.
             proxies: match scope {
                 Scope::Clients => options.proxy_protocol.clone(),

@@ -42,10 +42,6 @@ impl Access {
     }
 
     /// Refuses a call whose caller does not have this access.
-    #[expect(
-        clippy::result_large_err,
-        reason = "tonic has calls refused by a status as it is"
-    )]
     pub(super) fn check<T>(self, request: &Request<T>) -> Result<(), Status> {
         let connection = request.extensions().get::<CallerConnection>();
         let caller = connection.map_or(Caller::Unknown, CallerConnection::caller);
