@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit>
         .local_addr()
         .context("the listener has no address")?
         .to_string();
-    let node = Node::start(DataFolder::take(&data)?, &config)?;
+    let node = Node::start(DataFolder::take(&data)?, &config, None)?;
     let (ask_server, asked_server) = watch::channel(false);
     let server =
         tokio::spawn(async move { node.serve(listener, &config, is_asked(asked_server)).await });

@@ -17,6 +17,7 @@ mod descriptors;
 mod durable;
 mod environment;
 mod exit;
+mod front;
 mod health;
 mod index;
 mod lock;
@@ -77,7 +78,11 @@ fn run(arguments: Arguments) -> Result<Exit> {
     let verbosity = arguments.verbose;
     let installs_its_own = matches!(
         arguments.command,
-        Command::Serve(_) | Command::Demo(_) | Command::Leaf(_) | Command::Root(_)
+        Command::Serve(_)
+            | Command::Demo(_)
+            | Command::Leaf(_)
+            | Command::Root(_)
+            | Command::Front(_)
     );
     if !installs_its_own {
         logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
@@ -88,6 +93,7 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::Demo(arguments) => demo::run(arguments, verbosity).await,
             Command::Leaf(arguments) => node::run_leaf(arguments, verbosity).await,
             Command::Root(arguments) => node::run_root(arguments, verbosity).await,
+            Command::Front(arguments) => front::run(arguments, verbosity).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Health(arguments) => health::run(arguments).await,
             Command::Index(arguments) => index::run(arguments).await,

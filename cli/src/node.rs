@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_model::{NodeId, Role};
-use gleaner_proto::{Admission, Connect};
+use gleaner_proto::{Admission, Connect, Handshake};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         folder::DataFolder,
     },
     signals,
+    tls::{NodeTls, check_exposure, check_exposure_to_nodes},
 };
 use membership::{Member, Membership};
 
@@ -94,6 +95,10 @@ struct Setup {
     folder: DataFolder,
     /// How other nodes are reached.
     connect: Connect,
+    /// What other nodes must do before a call; `None` where connections are plain.
+    handshake: Option<Arc<dyn Handshake>>,
+    /// `None` where connections of clients are plain.
+    tls: Option<NodeTls>,
 }
 
 /// The addresses that a node has taken.
@@ -135,12 +140,25 @@ impl Setup {
         let http = listen(&config.listen).await?;
         let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);
         let rpc = Bound::take(rpc, RPC_LISTEN).await?;
+        let tls = NodeTls::of(&config, folder.path())?;
+        let between = tls
+            .as_ref()
+            .map(NodeTls::between_nodes)
+            .transpose()?
+            .flatten();
+        check_exposure(http.local_addr()?, tls.is_some(), config.insecure)?;
+        check_exposure_to_nodes(rpc.local_addr()?, between.is_some(), config.insecure)?;
         let setup = Self {
             config,
             membership,
             member,
             folder,
-            connect: Connect::default(),
+            connect: between
+                .as_ref()
+                .map(|nodes| nodes.connect.clone())
+                .unwrap_or_default(),
+            handshake: between.map(|nodes| nodes.handshake),
+            tls,
         };
         Ok(Some((setup, Addresses { http, rpc })))
     }
@@ -151,9 +169,11 @@ impl Setup {
 
     /// Returns how other nodes are let in.
     fn admission(&self) -> Admission {
-        Admission::plain(descriptors::node_connections(
-            self.config.max_rpc_connections,
-        ))
+        let most = self.config.max_rpc_connections;
+        Admission {
+            max_connections: descriptors::node_connections(most),
+            handshake: self.handshake.clone(),
+        }
     }
 
     fn is_keeper(&self) -> bool {
@@ -163,7 +183,7 @@ impl Setup {
 
 /// Returns what turns true at the first signal to stop, and when `with_input`, at the end of standard
 /// input.
-fn stop_asked(with_input: bool) -> Result<watch::Receiver<bool>> {
+pub(crate) fn stop_asked(with_input: bool) -> Result<watch::Receiver<bool>> {
     let signal = signals::stop_asked().context("cannot be stopped")?;
     let (tell, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -177,7 +197,7 @@ fn stop_asked(with_input: bool) -> Result<watch::Receiver<bool>> {
 }
 
 /// Completes once `stop` is true.
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     // An error means that whoever would say so is gone: the process ends.
     drop(stop.wait_for(|is_asked| *is_asked).await);
 }

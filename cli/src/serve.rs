@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     let tls = NodeTls::of(&config, folder.path())?;
     check_exposure(listener.local_addr()?, tls.is_some(), config.insecure)?;
     let is_new = folder.is_new();
-    let node = Node::start(folder, &config)?;
+    let node = Node::start(folder, &config, tls)?;
     tracing::info!(%address, data = %config.data.display(), "serving");
     if is_new {
         // A courtesy: nobody has to read it.

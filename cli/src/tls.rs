@@ -1,5 +1,6 @@
 //! TLS of a process as its settings have it: which certificates it shows, whom it believes, and that they stay fresh.
 
+mod between;
 mod own;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use gleaner_model::metric;
+use gleaner_proto::{Connect, Handshake};
 use gleaner_tls::{
     Acceptor, Alpn, CertificateFiles, Certificates, ClientCertificates, Connector, Trust,
 };
@@ -19,6 +21,13 @@ pub(crate) use own::{OwnAuthority, open_authority, write, write_secret};
 
 /// How often the files of certificates are read again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How other nodes are reached and let in.
+#[derive(Clone)]
+pub(crate) struct BetweenNodes {
+    pub(crate) connect: Connect,
+    pub(crate) handshake: Arc<dyn Handshake>,
+}
 
 /// The certificates of this process, and whom it believes.
 #[derive(Clone)]
@@ -82,12 +91,11 @@ impl NodeTls {
         Ok(Acceptor::new(certificates, &clients, Alpn::Http)?)
     }
 
-    /// Returns what encrypts connections of other nodes, and what dials them; `None` where no authority of theirs is
-    /// set.
+    /// Returns how other nodes are reached and let in; `None` where no authority of theirs is set.
     ///
     /// # Errors
     /// An authority that cannot be read.
-    pub(crate) fn between_nodes(&self) -> Result<Option<(Acceptor, Connector)>> {
+    pub(crate) fn between_nodes(&self) -> Result<Option<BetweenNodes>> {
         let Some(trust) = &self.peers else {
             return Ok(None);
         };
@@ -95,7 +103,10 @@ impl NodeTls {
         let own = Arc::clone(&self.certificates);
         let acceptor = Acceptor::new(Arc::clone(&own), &clients, Alpn::Http2)?;
         let connector = Connector::new(trust, Some(own), Alpn::Http2)?;
-        Ok(Some((acceptor, connector)))
+        Ok(Some(BetweenNodes {
+            connect: between::connect(connector),
+            handshake: Arc::new(between::TlsHandshake(acceptor)),
+        }))
     }
 
     /// Returns the certificates.
@@ -172,6 +183,24 @@ pub(crate) fn check_exposure(
         "other machines reach {address}, and connections there are not encrypted. Start with `--secure` for TLS \
          with a certificate that is made here, with `--tls-certificate FILE --tls-key FILE` for one of yours, or \
          with `--insecure` where everyone on the network may read and write all documents"
+    );
+    Ok(())
+}
+
+/// As [`check_exposure`], for the address of other nodes.
+///
+/// # Errors
+/// What to type.
+pub(crate) fn check_exposure_to_nodes(
+    address: SocketAddr,
+    is_encrypted: bool,
+    is_meant: bool,
+) -> Result<()> {
+    ensure!(
+        address.ip().is_loopback() || is_encrypted || is_meant,
+        "other machines reach {address}, where nodes call each other, and connections there are not encrypted. Make \
+         certificates with `gleaner certs` and set `tls_certificate`, `tls_key` and `tls_ca`, or start with \
+         `--insecure` where everyone on the network may read and write all documents"
     );
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -37,6 +38,7 @@ struct Shared {
     session: Option<SessionKey>,
     trusted_proxies: TrustedProxies,
     answers_probes: bool,
+    is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
     _looks: JoinSet<()>,
 }
@@ -73,13 +75,19 @@ impl Front {
             session: options.session,
             trusted_proxies: options.trusted_proxies,
             answers_probes: options.answers_probes,
+            is_draining: AtomicBool::new(false),
             _looks: looks,
         }))
     }
 
-    /// Is there a backend to forward to?
+    /// Is there a backend to forward to, and no end in sight?
     pub fn is_ready(&self) -> bool {
-        self.0.backends.is_any_available()
+        self.0.is_ready()
+    }
+
+    /// Says from now on that the front is not ready, and forwards as before.
+    pub fn begin_drain(&self) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
     }
 }
 
@@ -146,6 +154,10 @@ impl Shared {
         Ok(answer)
     }
 
+    fn is_ready(&self) -> bool {
+        !self.is_draining.load(Ordering::Relaxed) && self.backends.is_any_available()
+    }
+
     fn caller(&self, request: &Request<Body>) -> Caller {
         let extensions = request.extensions();
         let nowhere = PeerAddress(([0, 0, 0, 0], 0).into());
@@ -164,11 +176,11 @@ impl Shared {
         }
         match request.uri().path() {
             "/_health/live" => Some(json_response(StatusCode::OK, &json!({"status": "live"}))),
-            "/_health/ready" if self.backends.is_any_available() => {
+            "/_health/ready" if self.is_ready() => {
                 Some(json_response(StatusCode::OK, &json!({"status": "ready"})))
             }
             "/_health/ready" => {
-                let body = json!({"status": "not ready", "reason": "no root is ready"});
+                let body = json!({"status": "not ready", "reason": "no root is ready, or the front stops"});
                 Some(json_response(StatusCode::SERVICE_UNAVAILABLE, &body))
             }
             _ => None,

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_model::{PeerRole, Role};
+use gleaner_proto::Connect;
+use gleaner_tls::CertificateFiles;
 use toml::Table;
 
 use super::{
@@ -18,6 +20,7 @@ use super::{
 use crate::{
     certs,
     node::membership::{FrontMember, Member, Membership, host_of},
+    tls::NodeTls,
 };
 
 /// Where the certificates of a secure cluster lie in its folder.
@@ -111,6 +114,22 @@ impl Plan {
     /// Returns the authority that clients trust, where connections are encrypted.
     pub(super) fn ca(&self) -> Option<PathBuf> {
         self.is_secure.then(|| self.data.join("ca.pem"))
+    }
+
+    /// Returns how the nodes are called by who operates them.
+    pub(super) fn connect(&self) -> Result<Connect> {
+        if !self.is_secure {
+            return Ok(Connect::default());
+        }
+        let files = CertificateFiles {
+            certificate: self.certificate("admin.pem"),
+            key: self.certificate("admin.key"),
+        };
+        let tls = NodeTls::of_files(files, Some(&self.certificate("ca.pem")))?;
+        Ok(tls
+            .between_nodes()?
+            .map(|nodes| nodes.connect)
+            .unwrap_or_default())
     }
 
     fn url_of(&self, address: &str) -> String {

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -211,6 +211,8 @@ async fn wait(processes: &mut [Process], at: usize, client: &reqwest::Client) ->
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// A node whose process is `line`, run by a shell.

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     exit::Exit,
     serve::{edge::Probes, metrics, node as wiring},
+    tls::NodeTls,
 };
 
 /// Runs a leaf until `stop` says so. Probes are answered from the start; other nodes once it knows the
@@ -44,7 +45,9 @@ pub(super) async fn run(
         "leaf starting"
     );
     let probes = gleaner_api::probes(readiness.clone(), metrics);
-    let options = wiring::edge_options(&setup.config, &setup.membership.nodes)?;
+    let tls = setup.tls.as_ref();
+    let _fresh = tls.map(NodeTls::keep_fresh);
+    let options = wiring::edge_options(&setup.config, &setup.membership, tls)?;
     let _probes = Probes::start(&setup.config, probes.clone(), &options).await?;
     let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
     let probed = async { probed.await.context("the server of probes failed") };
@@ -192,6 +195,7 @@ fn told(copies: &gleaner_leaf::Readiness) -> Readiness {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::node::membership::Membership;
 
     #[test]
     fn a_leaf_that_waits_for_nothing_says_that_copies_have_failed() {
@@ -218,7 +222,8 @@ mod tests {
             max_connections: 1,
             ..Config::default()
         };
-        let options = wiring::edge_options(&config, &[]).expect("valid settings");
+        let options =
+            wiring::edge_options(&config, &Membership::default(), None).expect("valid settings");
         assert_eq!(options.server.max_connections, 1);
     }
 }

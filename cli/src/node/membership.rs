@@ -30,7 +30,7 @@ use gleaner_model::{NodeId, NodeMeta, Role};
 use serde::{Deserialize, Serialize};
 
 /// The members, and who keeps what they agree on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Membership {
     /// Name of the node that keeps the cluster state.

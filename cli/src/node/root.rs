@@ -21,6 +21,7 @@ use super::{
 use crate::{
     exit::Exit,
     serve::{edge::Probes, metrics, node as wiring},
+    tls::NodeTls,
 };
 
 /// An address at which nobody listens.
@@ -44,8 +45,9 @@ pub(super) async fn run(
     );
     let options = ApiOptions {
         probe,
-        ..wiring::api_options(&http, &setup.config, &setup.membership.nodes)?
+        ..wiring::api_options(&http, &setup.config, &setup.membership, setup.tls.as_ref())?
     };
+    let _fresh = setup.tls.as_ref().map(NodeTls::keep_fresh);
     let late = Dialect::late("the cluster state is not known yet", metrics.clone());
     let _probes = Probes::start(&setup.config, late.clone(), &options).await?;
     let answering = gleaner_api::serve(http, late.clone(), &options, stopped(stop.clone()));

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::address::{Bound, LISTEN, PROBE_LISTEN};
 use crate::config::Config;
-use crate::node::membership::Member;
+use crate::node::membership::Membership;
 
 /// Returns which requests a node answers; `members` are those of its cluster, itself among them.
 ///
@@ -18,7 +18,7 @@ use crate::node::membership::Member;
 ///
 /// # Errors
 /// A setting of CORS that means nothing.
-pub(crate) fn guard(config: &Config, members: &[Member]) -> Result<Arc<Guard>> {
+pub(crate) fn guard(config: &Config, members: &Membership) -> Result<Arc<Guard>> {
     // Where there is no such file the name of the machine has to be set.
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let listen = LISTEN.complete(&config.listen)?;
@@ -28,9 +28,12 @@ pub(crate) fn guard(config: &Config, members: &[Member]) -> Result<Arc<Guard>> {
         &listen,
         &config.publish_address,
     ];
-    for member in members {
+    for member in &members.nodes {
         names.extend([member.name.as_str(), &member.address]);
         names.extend(member.http_address.as_deref());
+    }
+    for front in &members.fronts {
+        names.extend([front.name.as_str(), &front.http_address]);
     }
     names.extend(config.allowed_hosts.split(','));
     Ok(Arc::new(Guard {
@@ -98,6 +101,7 @@ mod tests {
     use gleaner_model::Role;
 
     use super::*;
+    use crate::node::membership::{FrontMember, Member};
 
     #[test]
     fn a_node_goes_by_its_own_names_and_those_of_the_members() {
@@ -116,7 +120,15 @@ mod tests {
             weight: 1.0,
             zone: None,
         };
-        let guard = guard(&config, &[root]).expect("valid settings");
+        let members = Membership {
+            nodes: vec![root],
+            fronts: vec![FrontMember {
+                name: "front-1".to_owned(),
+                http_address: "search.example:443".to_owned(),
+            }],
+            ..Membership::default()
+        };
+        let guard = guard(&config, &members).expect("valid settings");
         for host in [
             "leaf-1:9200",
             "root-1",
@@ -126,6 +138,8 @@ mod tests {
             "http.internal:1",
             "balancer",
             "a.svc.local",
+            "front-1",
+            "search.example",
         ] {
             assert!(guard.hosts.allow(host.as_bytes()), "{host}");
         }

@@ -24,13 +24,16 @@ use super::folder::DataFolder;
 use super::metrics;
 use crate::config::{Config, Distribution};
 use crate::descriptors;
-use crate::node::membership::Member;
+use crate::node::membership::Membership;
+use crate::tls::NodeTls;
 
 /// A server that has its folder and its shards, and does not listen yet.
 pub(crate) struct Node {
     leaf: Arc<Leaf>,
     root: Arc<Root>,
     metrics: PrometheusHandle,
+    /// `None` where connections are plain.
+    tls: Option<NodeTls>,
     /// Kept until all else has ended.
     folder: DataFolder,
 }
@@ -40,7 +43,7 @@ impl Node {
     ///
     /// # Errors
     /// When the cluster state or the log cannot be opened. A damaged shard stops only itself.
-    pub(crate) fn start(folder: DataFolder, config: &Config) -> Result<Self> {
+    pub(crate) fn start(folder: DataFolder, config: &Config, tls: Option<NodeTls>) -> Result<Self> {
         let metrics = metrics::install()?;
         let (coordinator, log) = block_in_place(|| open(&folder, config))?;
         let options = leaf_options(&folder, config);
@@ -58,6 +61,7 @@ impl Node {
             leaf,
             root: Arc::new(root),
             metrics,
+            tls,
             folder,
         })
     }
@@ -76,8 +80,9 @@ impl Node {
         let options = ApiOptions {
             cache_bytes: config.cache_memory.0,
             cache_entry_bytes: config.cache_entry.0,
-            ..api_options(&listener, config, &[])?
+            ..api_options(&listener, config, &Membership::default(), self.tls.as_ref())?
         };
+        let _fresh = self.tls.as_ref().map(NodeTls::keep_fresh);
         let dialect = gleaner_api::dialect(
             Arc::clone(&self.root),
             options.clone(),
@@ -174,13 +179,18 @@ pub(crate) fn root_options(config: &Config) -> RootOptions {
 }
 
 /// Returns how a node treats those who connect; `members` are those of its cluster.
-pub(crate) fn edge_options(config: &Config, members: &[Member]) -> Result<ApiOptions> {
+pub(crate) fn edge_options(
+    config: &Config,
+    members: &Membership,
+    tls: Option<&NodeTls>,
+) -> Result<ApiOptions> {
     Ok(ApiOptions {
         server: ServerOptions {
             max_connections: descriptors::connections(config.max_connections),
             max_connections_per_address: config.max_connections_per_address,
             write_timeout: config.write_timeout.0,
             shutdown_grace: config.shutdown_grace.0,
+            tls: tls.map(NodeTls::client_acceptor).transpose()?,
             ..ServerOptions::default()
         },
         guard: edge::guard(config, members)?,
@@ -191,7 +201,8 @@ pub(crate) fn edge_options(config: &Config, members: &[Member]) -> Result<ApiOpt
 pub(crate) fn api_options(
     listener: &TcpListener,
     config: &Config,
-    members: &[Member],
+    members: &Membership,
+    tls: Option<&NodeTls>,
 ) -> Result<ApiOptions> {
     let publish_address = match config.publish_address.as_str() {
         "" => listener
@@ -210,7 +221,7 @@ pub(crate) fn api_options(
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
-        ..edge_options(config, members)?
+        ..edge_options(config, members, tls)?
     })
 }
 

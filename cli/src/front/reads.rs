@@ -1,0 +1,52 @@
+//! Which requests to a root change nothing, so that a front may send them to another root.
+
+use http::Method;
+
+/// Last words of paths that read although they are sent with POST.
+const READS: [&str; 9] = [
+    "_search",
+    "_count",
+    "_msearch",
+    "_mget",
+    "_explain",
+    "_field_caps",
+    "_validate",
+    "_analyze",
+    "_termvectors",
+];
+
+/// Does a request change nothing? Contexts of scrolls and points in time count as changes.
+pub(crate) fn is_read(method: &Method, path: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS => !is_of_context(path),
+        Method::POST => !is_of_context(path) && path.split('/').any(|word| READS.contains(&word)),
+        _ => false,
+    }
+}
+
+fn is_of_context(path: &str) -> bool {
+    path.contains("/scroll") || path.ends_with("_pit") || path.contains("point_in_time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_nothing_may_be_sent_again() {
+        for (method, path, expected) in [
+            (Method::GET, "/wiki/_doc/1", true),
+            (Method::POST, "/wiki/_search", true),
+            (Method::POST, "/wiki/_validate/query", true),
+            (Method::POST, "/_search/scroll", false),
+            (Method::GET, "/_search/scroll/abc", false),
+            (Method::POST, "/wiki/_pit", false),
+            (Method::POST, "/wiki/_doc", false),
+            (Method::PUT, "/wiki/_doc/1", false),
+            (Method::POST, "/_bulk", false),
+            (Method::DELETE, "/wiki", false),
+        ] {
+            assert_eq!(is_read(&method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Connections between nodes, encrypted on both sides.
+
+use std::io;
+
+use async_trait::async_trait;
+use gleaner_proto::{ByteStream, Caller, Connect, Handshake, SecuredStream};
+use gleaner_tls::{Acceptor, Connector};
+use tokio::net::TcpStream;
+
+use crate::node::membership::host_of;
+
+/// Returns how other nodes are reached over TLS: each must show a certificate for the host that it is called by.
+pub(super) fn connect(connector: Connector) -> Connect {
+    Connect::by(move |address| {
+        let connector = connector.clone();
+        async move {
+            let stream = TcpStream::connect(&address).await?;
+            stream.set_nodelay(true)?;
+            connector.connect(host_of(&address), stream).await
+        }
+    })
+}
+
+/// Takes connections of other nodes: each must show a certificate of the cluster's authority.
+pub(super) struct TlsHandshake(pub(super) Acceptor);
+
+#[async_trait]
+impl Handshake for TlsHandshake {
+    async fn accept(&self, _: &[u8], stream: Box<dyn ByteStream>) -> io::Result<SecuredStream> {
+        let stream = self.0.accept(stream).await?;
+        let caller = match stream.identity() {
+            Some(identity) => Caller::Role(identity.role),
+            None => Caller::Unknown,
+        };
+        Ok(SecuredStream {
+            stream: Box::new(stream),
+            caller,
+        })
+    }
+}
