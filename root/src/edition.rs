@@ -26,6 +26,9 @@ use crate::plan::IndexPlan;
 
 pub use targets::targets_of;
 
+#[cfg(test)]
+mod tests;
+
 /// Indices whose settings' digests are remembered; beyond it all are forgotten.
 const MAX_DIGESTS: usize = 8_192;
 

@@ -74,7 +74,7 @@ impl CanonicalRequest {
     /// Returns the end of the time for which the answer holds, in milliseconds since the epoch; `None` where it does
     /// not depend on the time.
     pub fn until_ms(&self) -> Option<i64> {
-        self.time.map(|time| time.end_ms())
+        self.time.map(TimeBucket::end_ms)
     }
 }
 

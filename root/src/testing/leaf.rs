@@ -181,11 +181,7 @@ impl FakeLeaf {
         Ok(ShardHits {
             generation: self.generation(view),
             view,
-            num_documents: if self.empty.lock().contains(&asked.shard) {
-                0
-            } else {
-                100
-            },
+            num_documents: 100 * u64::from(!self.empty.lock().contains(&asked.shard)),
             total: all.len() as u64,
             hits: all.iter().map(hit).take(top).collect(),
             max_score: all.first().map(|(score, _)| *score),
@@ -222,6 +218,11 @@ impl FakeLeaf {
 
 #[async_trait]
 impl LeafClient for FakeLeaf {
+    fn shown_now(&self, shard: ShardKey) -> Option<Generation> {
+        let newest = self.views.lock().get(&shard).copied().unwrap_or(1);
+        Some(self.generation(ViewId(newest + self.view_offset)))
+    }
+
     async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
         self.num_statistics.fetch_add(1, Ordering::Relaxed);
         if let Err(fault) = self.take_time(&call.shards).await {
