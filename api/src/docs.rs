@@ -25,6 +25,12 @@ struct Note {
 
 const NOTES: &[Note] = &[
     Note {
+        routes: &["search", "count"],
+        text: "in `gleaner serve`, `X-Cache` says whether the answer was kept: `hit` (`Age` says since when), `miss`, \
+               or `bypass` where the request went around the cache, as `request_cache=false` and `Cache-Control: \
+               no-cache` or `no-store` ask. `GET` has an `ETag`, and `If-None-Match` is answered with 304",
+    },
+    Note {
         routes: &["search", "msearch", "count", "scroll"],
         text: "`_shards.stale` counts the shards whose copies serve without their primaries: acknowledged \
                writes may be missing. It is left out when it is 0. A `Warning` header says so too, of all \
