@@ -81,16 +81,10 @@ pub(crate) enum Ending {
     Lost,
 }
 
-/// A place in a flight.
-pub(crate) enum Place {
-    /// The flight begins with this request, which brings the evaluation.
-    Own(Seat),
-    /// Another brings it.
-    Shared(Seat),
-}
-
 /// One who waits. When the last of a flight is dropped, the evaluation ends.
 pub(crate) struct Seat {
+    /// Whether the flight begins with this request, which brings the evaluation.
+    pub(crate) is_first: bool,
     open: Arc<Mutex<OpenFlights>>,
     apart: moka::sync::Cache<AnswerKey, ()>,
     key: AnswerKey,
@@ -116,12 +110,13 @@ impl Default for Flights {
 impl Flights {
     /// Takes a place in the flight of `key` at `edition`, the one that is current now; begins one where there is none.
     /// Returns `None` for a key that goes apart, and where too many wait already.
-    pub(crate) fn join(&self, key: AnswerKey, edition: Edition) -> Option<Place> {
+    pub(crate) fn join(&self, key: AnswerKey, edition: Edition) -> Option<Seat> {
         if self.apart.contains_key(&key) {
             return None;
         }
         let mut open = self.open.lock();
         let seat = |number, ended: &watch::Sender<Option<Outcome>>| Seat {
+            is_first: false,
             open: Arc::clone(&self.open),
             apart: self.apart.clone(),
             key,
@@ -134,11 +129,12 @@ impl Flights {
                 return None;
             }
             flight.num_waiting += 1;
-            return Some(Place::Shared(seat(flight.number, &flight.ended)));
+            return Some(seat(flight.number, &flight.ended));
         }
         let ended = watch::Sender::new(None);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let own = seat(number, &ended);
+        let mut first = seat(number, &ended);
+        first.is_first = true;
         let flight = Flight {
             number,
             ended,
@@ -146,7 +142,7 @@ impl Flights {
             work: None,
         };
         open.insert((key, edition), flight);
-        Some(Place::Own(own))
+        Some(first)
     }
 }
 
@@ -170,7 +166,8 @@ impl Seat {
     }
 
     /// Waits for the end of the flight; one who did not bring the evaluation, for `patience` at most.
-    pub(crate) async fn ending(mut self, is_own: bool, patience: Duration) -> Ending {
+    pub(crate) async fn ending(mut self, patience: Duration) -> Ending {
+        let is_own = self.is_first;
         let ended = self.ended.wait_for(Option::is_some);
         let outcome = if is_own {
             ended.await.ok().and_then(|outcome| outcome.clone())

@@ -22,7 +22,7 @@ use gleaner_query::canonical::edition::Targets;
 
 pub use current::Generations;
 pub use entry::{Answer, Entry};
-use flights::{Ending, Flights, Place};
+use flights::{Ending, Flights};
 use store::Store;
 
 /// What a cache may use up.
@@ -124,20 +124,18 @@ impl Cache {
                 self.store.note_hit();
                 return Ok(Served::Kept(entry));
             }
-            let Some(place) = self.flights.join(keep.key, current) else {
+            let Some(mut seat) = self.flights.join(keep.key, current) else {
                 break;
             };
-            let (is_own, mut seat) = match place {
-                Place::Own(seat) => (true, seat),
-                Place::Shared(seat) => (false, seat),
-            };
-            if is_own && let Some(fetch) = fetch.take() {
+            if seat.is_first
+                && let Some(fetch) = fetch.take()
+            {
                 let (cache, keep) = (Arc::clone(self), keep.clone());
                 let fetching = fetch();
                 let work = async move { cache.note(&keep, fetching.await) };
                 seat.begin(work);
             }
-            match seat.ending(is_own, keep.patience).await {
+            match seat.ending(keep.patience).await {
                 Ending::Own(answer) => {
                     self.store.note_miss();
                     return Ok(Served::Evaluated(answer));

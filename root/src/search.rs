@@ -207,7 +207,7 @@ impl Searcher {
         let queried = phase.query(plans, &asked, trip).await?;
         let mut response = self.gather(plans, queried, &asked, trip).await?;
         response.took = search.deadline.elapsed();
-        response.edition = self.edition_of(search, (plans, settings), &response);
+        response.edition = self.edition_of(search, plans, settings, &response);
         response.profile = trip.waterfall.take().map(Box::new);
         let times = SearchTimes {
             query: response.took.saturating_sub(trip.fetch_took),
@@ -250,7 +250,8 @@ impl Searcher {
     fn edition_of(
         &self,
         search: &PreparedSearch<'_>,
-        (plans, settings): (&[IndexPlan], &SettingsDigest),
+        plans: &[IndexPlan],
+        settings: &SettingsDigest,
         response: &SearchResponse,
     ) -> Option<Edition> {
         let is_of_names = matches!(search.indices, SearchedIndices::Named(_));

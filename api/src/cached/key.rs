@@ -99,16 +99,16 @@ impl KeyMaker {
             state: Arc::clone(&moment.state),
             now_ms: moment.now_ms,
         };
-        keep_read(route, &reading, (&form, &body))
+        keep_read(route, &reading, &form, &body)
     }
 }
 
 /// Returns how the answer to `request`, with `body`, may be kept.
 pub(super) fn keep_of(request: &Request, form: &Form, body: &Bytes) -> Option<Keep> {
-    keep_read(request.route, &request.reading(), (form, body))
+    keep_read(request.route, &request.reading(), form, body)
 }
 
-fn keep_read(route: &Route, reading: &Reading<'_>, (form, body): (&Form, &Bytes)) -> Option<Keep> {
+fn keep_read(route: &Route, reading: &Reading<'_>, form: &Form, body: &Bytes) -> Option<Keep> {
     let read = reader_of(route).filter(|_| body.len() <= MAX_BODY_BYTES)?;
     let form = form_bytes(route, reading.parameters, form)?;
     let (search, target) = read(body, reading).ok()?;
