@@ -18,7 +18,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use gleaner_coordinator::Coordinator;
 use gleaner_keeper::Follower;
 use gleaner_model::PeerRole;
-use gleaner_proto::{Connect, GrpcMetadata};
+use gleaner_proto::GrpcMetadata;
 
 use crate::{
     exit::Exit,
@@ -137,14 +137,13 @@ async fn take_address(listen: &str) -> Result<(String, tokio::net::TcpListener)>
 
 /// Runs until all fronts or all roots have ended, which is a failure.
 async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
-    let mut client = reqwest::Client::builder().timeout(ASKED_FOR).no_proxy();
-    if let Some(ca) = plan.ca() {
-        let connector = tls::client_connector(Some(&ca))?;
-        client = client.use_preconfigured_tls(connector.client_config());
-    }
+    let ca = plan.ca();
+    let client = tls::http_client(ca.is_some(), ca.as_deref())?
+        .timeout(ASKED_FOR)
+        .no_proxy();
     let client = client.build()?;
     process::all_ready(processes, &client).await?;
-    let keeper = GrpcMetadata::new(Connect::default().peer(plan.keeper_address())?);
+    let keeper = GrpcMetadata::new(plan.connect()?.peer(plan.keeper_address())?);
     let follower = Follower::start(Arc::new(keeper)).await;
     let mut states = follower.watch();
     let path = data.join(PROCESSES);

@@ -34,13 +34,9 @@ pub(crate) struct HealthArguments {
 /// Runs the command.
 pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
     let (base, user) = remote::address(&arguments.url)?;
-    let mut client = reqwest::Client::builder()
+    let client = tls::http_client(base.scheme() == "https", arguments.cacert.as_deref())?
         .timeout(Duration::from_secs(arguments.timeout))
         .no_proxy();
-    if base.scheme() == "https" {
-        let connector = tls::client_connector(arguments.cacert.as_deref())?;
-        client = client.use_preconfigured_tls(connector.client_config());
-    }
     let client = client.build()?;
     let url = format!("{}/_health/ready", base.as_str().trim_end_matches('/'));
     let mut request = client.get(url);

@@ -99,13 +99,9 @@ impl Remote {
         if let Some(value) = authorization(arguments, user)? {
             headers.insert(AUTHORIZATION, value);
         }
-        let mut client = Client::builder();
+        let mut client = tls::http_client(base.scheme() == "https", arguments.cacert.as_deref())?;
         if arguments.is_own || is_here(&base) {
             client = client.no_proxy();
-        }
-        if base.scheme() == "https" {
-            let connector = tls::client_connector(arguments.cacert.as_deref())?;
-            client = client.use_preconfigured_tls(connector.client_config());
         }
         let client = client
             .default_headers(headers)

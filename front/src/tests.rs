@@ -67,7 +67,9 @@ async fn ask(address: SocketAddr, request: &str) -> String {
 
 /// Reads the head of an answer and the body whose length it says, or to the end of the connection.
 async fn answer(stream: &mut TcpStream) -> String {
-    timeout(PATIENCE, read_answer(stream)).await.expect("an answer in time")
+    timeout(PATIENCE, read_answer(stream))
+        .await
+        .expect("an answer in time")
 }
 
 async fn read_answer(stream: &mut TcpStream) -> String {
@@ -80,7 +82,9 @@ async fn read_answer(stream: &mut TcpStream) -> String {
         }
     }
     let head = String::from_utf8_lossy(&all).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     let length = length.map_or(0, |length| length.trim().parse().expect("a length"));
     let mut body = vec![0; length];
     if stream.read_exact(&mut body).await.is_ok() {

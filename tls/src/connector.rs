@@ -19,6 +19,8 @@ use crate::{Alpn, provider};
 /// Whose certificates are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
+    /// None: for clients that never encrypt.
+    Nobody,
     /// Those of the authorities that this system knows.
     System,
     /// Those of the authorities in this file, in PEM.
@@ -29,6 +31,7 @@ impl Trust {
     pub(crate) fn roots(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         match self {
+            Self::Nobody => {}
             Self::Authorities(path) => {
                 for certificate in files::certificates(path, &files::read(path)?)? {
                     roots

@@ -254,7 +254,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("log");
         std::fs::write(&log, "error: the port is taken\n").expect("written");
-        let client = reqwest::Client::builder().no_proxy().build();
+        let client = crate::tls::http_client(false, None)
+            .expect("a client")
+            .no_proxy()
+            .build();
         let mut processes = [
             process("waits", "cat", &log),
             process("ends", "exit 1", &log),

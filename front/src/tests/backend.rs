@@ -101,7 +101,9 @@ impl Backend {
     }
 
     pub(super) fn url(&self) -> BackendUrl {
-        format!("http://{}", self.address).parse().expect("an address")
+        format!("http://{}", self.address)
+            .parse()
+            .expect("an address")
     }
 
     pub(super) fn behave(&self, behaviour: Behaviour) {
@@ -220,5 +222,7 @@ async fn fill(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }

@@ -11,14 +11,24 @@ async fn requests_and_answers_pass_without_what_was_meant_for_the_front() {
         x-gleaner-remaining-ms: 1\r\nx-forwarded-for: 10.0.0.1\r\ncontent-length: 2\r\n\r\n{}";
     let answered = ask(front.address, request).await;
     assert_eq!(status(&answered), 200, "{answered}");
-    assert!(answered.ends_with(&backend.address.to_string()), "{answered}");
+    assert!(
+        answered.ends_with(&backend.address.to_string()),
+        "{answered}"
+    );
     let seen = backend.seen.lock().first().cloned().expect("one request");
     let head = seen.head.to_ascii_lowercase();
-    assert_eq!((seen.path(), &seen.body[..]), ("/wiki/_search?q=a", &b"{}"[..]));
+    assert_eq!(
+        (seen.path(), &seen.body[..]),
+        ("/wiki/_search?q=a", &b"{}"[..])
+    );
     for absent in ["x-mine", "gleaner-remaining", "10.0.0.1"] {
         assert!(!head.contains(absent), "{head}");
     }
-    for present in ["host: search.example", "x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http\r"] {
+    for present in [
+        "host: search.example",
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-proto: http\r",
+    ] {
         assert!(head.contains(present), "{head}");
     }
 }
@@ -28,7 +38,10 @@ async fn large_bodies_are_streamed() {
     let backend = Backend::start().await;
     let front = listening(ahead_of(&[&backend])).await;
     let body = "x".repeat(3 << 20);
-    assert_eq!(status(&ask(front.address, &post("/_bulk", &body)).await), 200);
+    assert_eq!(
+        status(&ask(front.address, &post("/_bulk", &body)).await),
+        200
+    );
     assert_eq!(backend.seen.lock()[0].body.len(), body.len());
 }
 
@@ -53,8 +66,15 @@ async fn a_request_that_no_backend_has_seen_goes_to_another() {
 async fn only_what_changes_nothing_is_sent_again_once_it_was_seen() {
     let backends = [Backend::start().await, Backend::start().await];
     let front = listening(ahead_of(&[&backends[0], &backends[1]])).await;
-    let num_seen = || backends.iter().map(|backend| backend.take_paths().len()).sum::<usize>();
-    backends.iter().for_each(|backend| backend.behave(Behaviour::Close));
+    let num_seen = || {
+        backends
+            .iter()
+            .map(|backend| backend.take_paths().len())
+            .sum::<usize>()
+    };
+    backends
+        .iter()
+        .for_each(|backend| backend.behave(Behaviour::Close));
     let answered = ask(front.address, &post("/wiki/_doc", "{}")).await;
     assert_eq!((status(&answered), num_seen()), (502, 1), "{answered}");
     assert!(answered.contains("backend_failed_exception"), "{answered}");
@@ -86,7 +106,10 @@ async fn an_answer_that_does_not_come_is_not_waited_for() {
     assert_eq!(status(&answered), 504, "{answered}");
     let mut num_left = backend.num_left.clone();
     let left = num_left.wait_for(|number| *number == 1);
-    timeout(PATIENCE, left).await.expect("in time").expect("the backend is told");
+    timeout(PATIENCE, left)
+        .await
+        .expect("in time")
+        .expect("the backend is told");
 }
 
 #[tokio::test]
@@ -95,24 +118,33 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
     backend.behave(Behaviour::Silence);
     let front = listening(ahead_of(&[&backend])).await;
     let mut stream = TcpStream::connect(front.address).await.expect("connects");
-    stream.write_all(get("/slow").as_bytes()).await.expect("sent");
+    stream
+        .write_all(get("/slow").as_bytes())
+        .await
+        .expect("sent");
     let is_seen = async {
         while backend.seen.lock().is_empty() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, is_seen).await.expect("the backend has it");
+    timeout(PATIENCE, is_seen)
+        .await
+        .expect("the backend has it");
     drop(stream);
     let mut num_left = backend.num_left.clone();
     let left = num_left.wait_for(|number| *number == 1);
-    timeout(PATIENCE, left).await.expect("in time").expect("the backend is told");
+    timeout(PATIENCE, left)
+        .await
+        .expect("in time")
+        .expect("the backend is told");
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_its_clients_fault() {
     let backend = Backend::start().await;
     let front = listening(ahead_of(&[&backend])).await;
-    let request = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
+    let request =
+        "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
     let answered = ask(front.address, request).await;
     assert_eq!(status(&answered), 400, "{answered}");
     assert_eq!(status(&ask(front.address, &get("/")).await), 200);
@@ -139,7 +171,11 @@ async fn a_backend_that_is_not_ready_is_left_out_and_comes_back() {
             return;
         }
     };
-    timeout(PATIENCE, goes_to_first(false)).await.expect("left out");
+    timeout(PATIENCE, goes_to_first(false))
+        .await
+        .expect("left out");
     first.behave(Behaviour::Answer);
-    timeout(PATIENCE, goes_to_first(true)).await.expect("asked again");
+    timeout(PATIENCE, goes_to_first(true))
+        .await
+        .expect("asked again");
 }

@@ -33,16 +33,40 @@ fn framings() -> Vec<Case> {
     let mut cases = vec![
         with_fields("CL then TE", &format!("{cl}{te}"), &by_chunks),
         with_fields("TE then CL", &format!("{te}{cl}"), &by_chunks),
-        with_fields("CL short then TE", &format!("content-length: 4\r\n{te}"), &in_chunk),
-        with_fields("TE then CL short", &format!("{te}content-length: 4\r\n"), &in_chunk),
+        with_fields(
+            "CL short then TE",
+            &format!("content-length: 4\r\n{te}"),
+            &in_chunk,
+        ),
+        with_fields(
+            "TE then CL short",
+            &format!("{te}content-length: 4\r\n"),
+            &in_chunk,
+        ),
         with_fields("two CL", &format!("content-length: 0\r\n{cl}"), &by_chunks),
-        with_fields("two CL, other order", &format!("{cl}content-length: 0\r\n"), &by_chunks),
+        with_fields(
+            "two CL, other order",
+            &format!("{cl}content-length: 0\r\n"),
+            &by_chunks,
+        ),
         with_fields("CL list", "content-length: 0, 5\r\n", HIDDEN),
         with_fields("CL 0 with a body", "content-length: 0\r\nx: ", HIDDEN),
     ];
     for value in [
-        "+0", "-0", "0x0", "0 0", " ", "", "0;", "٠", "0_0", "1e0", "0,", "00000000000000000000000000000001",
-        "18446744073709551616", "99999999999999999999",
+        "+0",
+        "-0",
+        "0x0",
+        "0 0",
+        " ",
+        "",
+        "0;",
+        "٠",
+        "0_0",
+        "1e0",
+        "0,",
+        "00000000000000000000000000000001",
+        "18446744073709551616",
+        "99999999999999999999",
     ] {
         let fields = format!("content-length: {value}\r\n{te}");
         cases.push(Case {
@@ -56,8 +80,21 @@ fn framings() -> Vec<Case> {
         });
     }
     for value in [
-        "chunked, x", "x, chunked", "xchunked", "chunkedx", "identity", "chunked, chunked", "gzip, chunked",
-        "chunked;q=1", "\"chunked\"", "\x0bchunked", "chunked\x0b", ",chunked", "chunked,", "CHUNKED", "cow",
+        "chunked, x",
+        "x, chunked",
+        "xchunked",
+        "chunkedx",
+        "identity",
+        "chunked, chunked",
+        "gzip, chunked",
+        "chunked;q=1",
+        "\"chunked\"",
+        "\x0bchunked",
+        "chunked\x0b",
+        ",chunked",
+        "chunked,",
+        "CHUNKED",
+        "cow",
     ] {
         for cl in ["", &cl] {
             cases.push(Case {
@@ -102,7 +139,11 @@ fn heads() -> Vec<Case> {
         "x y: z\r\n",
     ] {
         cases.push(with_fields("field", &format!("{cl}{field}"), &by_chunks));
-        cases.push(with_fields("field first", &format!("{field}{cl}"), &by_chunks));
+        cases.push(with_fields(
+            "field first",
+            &format!("{field}{cl}"),
+            &by_chunks,
+        ));
     }
     for line in [
         "POST /victim HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n",
@@ -134,17 +175,53 @@ fn heads() -> Vec<Case> {
 fn chunks() -> Vec<Case> {
     let te = "transfer-encoding: chunked\r\n";
     let mut cases = Vec::new();
-    for size in ["0x0", "-0", "+0", "0_0", " 0", "g", "", "\t0", "00000000000000000", "fffffffffffffffff", "0\0"] {
-        cases.push(with_fields("chunk size", te, &format!("{size}\r\n\r\n{HIDDEN}")));
+    for size in [
+        "0x0",
+        "-0",
+        "+0",
+        "0_0",
+        " 0",
+        "g",
+        "",
+        "\t0",
+        "00000000000000000",
+        "fffffffffffffffff",
+        "0\0",
+    ] {
+        cases.push(with_fields(
+            "chunk size",
+            te,
+            &format!("{size}\r\n\r\n{HIDDEN}"),
+        ));
     }
-    for end in ["0;x=\r\n\r\n", "0;x=\"a\rb\"\r\n\r\n", "0;\n\r\n\r\n", "0\n\n", "0\r\r\n", "0 \r\n\r\n"] {
-        cases.push(with_fields("chunk extension", te, &format!("{end}{HIDDEN}")));
+    for end in [
+        "0;x=\r\n\r\n",
+        "0;x=\"a\rb\"\r\n\r\n",
+        "0;\n\r\n\r\n",
+        "0\n\n",
+        "0\r\r\n",
+        "0 \r\n\r\n",
+    ] {
+        cases.push(with_fields(
+            "chunk extension",
+            te,
+            &format!("{end}{HIDDEN}"),
+        ));
     }
-    for trailer in ["content-length: 40", "transfer-encoding: chunked", "host: other", "x: y\0"] {
+    for trailer in [
+        "content-length: 40",
+        "transfer-encoding: chunked",
+        "host: other",
+        "x: y\0",
+    ] {
         let body = format!("0\r\n{trailer}\r\n\r\n{HIDDEN}");
         cases.push(with_fields("trailer", te, &body));
     }
-    for body in ["3\r\nabc0\r\n\r\n", "3\r\nabcde\r\n0\r\n\r\n", "3\nabc\n0\n\n"] {
+    for body in [
+        "3\r\nabc0\r\n\r\n",
+        "3\r\nabcde\r\n0\r\n\r\n",
+        "3\nabc\n0\n\n",
+    ] {
         cases.push(with_fields("chunk end", te, &format!("{body}{HIDDEN}")));
     }
     cases
@@ -152,7 +229,9 @@ fn chunks() -> Vec<Case> {
 
 /// Sends a case and two harmless requests; says what is wrong with what the backend saw and the clients were answered.
 async fn judge(front: SocketAddr, backend: &Backend, case: &Case) -> Result<(), String> {
-    let mut stream = TcpStream::connect(front).await.map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect(front)
+        .await
+        .map_err(|error| error.to_string())?;
     // The server may have closed the connection before all is sent.
     drop(stream.write_all(case.bytes.as_bytes()).await);
     let first = answer(&mut stream).await;
@@ -171,7 +250,9 @@ async fn judge(front: SocketAddr, backend: &Backend, case: &Case) -> Result<(), 
     let num_answers = status_lines(&first) + status_lines(&String::from_utf8_lossy(&rest));
     let num_seen = paths.iter().filter(|path| *path != "/other").count();
     if num_seen > num_answers {
-        return Err(format!("{num_seen} requests came through, {num_answers} were answered: {paths:?}"));
+        return Err(format!(
+            "{num_seen} requests came through, {num_answers} were answered: {paths:?}"
+        ));
     }
     Ok(())
 }
@@ -185,7 +266,10 @@ async fn nothing_hidden_comes_through() {
     for framing in [Framing::Length, Framing::Chunks] {
         let backend = Backend::framed(framing).await;
         let front = listening(ahead_of(&[&backend])).await;
-        let cases: Vec<Case> = [framings(), heads(), chunks()].into_iter().flatten().collect();
+        let cases: Vec<Case> = [framings(), heads(), chunks()]
+            .into_iter()
+            .flatten()
+            .collect();
         assert!(cases.len() > 100, "{}", cases.len());
         for case in cases {
             let judged = judge(front.address, &backend, &case).await;

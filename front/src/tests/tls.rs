@@ -25,7 +25,8 @@ impl Secrets {
             days: 1,
         });
         let issued = issued.expect("issued");
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+        let write =
+            |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
         write("ca.pem", authority.certificate_pem());
         write("x.pem", &issued.certificate_pem);
         write("x.key", &issued.key_pem);
@@ -41,7 +42,11 @@ impl Secrets {
     }
 
     fn acceptor(&self) -> Acceptor {
-        let made = Acceptor::new(self.certificates(), &ClientCertificates::NotAsked, Alpn::Http);
+        let made = Acceptor::new(
+            self.certificates(),
+            &ClientCertificates::NotAsked,
+            Alpn::Http,
+        );
         made.expect("an acceptor")
     }
 
@@ -61,7 +66,11 @@ async fn a_front_encrypts_for_a_plain_service_and_another_one_dials_it() {
     };
     let inner = listening_with(ahead_of(&[&backend]), encrypted).await;
     let outer = listening(FrontOptions {
-        backends: vec![format!("https://{}", inner.address).parse().expect("an address")],
+        backends: vec![
+            format!("https://{}", inner.address)
+                .parse()
+                .expect("an address"),
+        ],
         connector: Some(secrets.connector()),
         ..FrontOptions::default()
     });
@@ -71,8 +80,15 @@ async fn a_front_encrypts_for_a_plain_service_and_another_one_dials_it() {
     let head = backend.seen.lock()[0].head.to_ascii_lowercase();
     assert!(head.contains("x-forwarded-proto: https"), "{head}");
     let stream = TcpStream::connect(inner.address).await.expect("connects");
-    let mut stream = secrets.connector().connect("localhost", stream).await.expect("shaken");
-    stream.write_all(get("/direct").as_bytes()).await.expect("sent");
+    let mut stream = secrets
+        .connector()
+        .connect("localhost", stream)
+        .await
+        .expect("shaken");
+    stream
+        .write_all(get("/direct").as_bytes())
+        .await
+        .expect("sent");
     let mut first = [0; 12];
     stream.read_exact(&mut first).await.expect("an answer");
     assert_eq!(&first, b"HTTP/1.1 200");
@@ -87,7 +103,11 @@ async fn a_backend_with_another_authority_is_not_believed() {
     };
     let inner = listening_with(ahead_of(&[&backend]), encrypted).await;
     let outer = listening(FrontOptions {
-        backends: vec![format!("https://{}", inner.address).parse().expect("an address")],
+        backends: vec![
+            format!("https://{}", inner.address)
+                .parse()
+                .expect("an address"),
+        ],
         connector: Some(secrets.connector()),
         ..FrontOptions::default()
     });
