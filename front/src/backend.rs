@@ -1,20 +1,15 @@
 //! A backend: where it is, how it is, how busy it is with requests of this front.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::health::Health;
+use crate::mean::MeanTime;
 use crate::options::BackendUrl;
-
-/// How much of the mean time the last answer makes.
-const NEWEST: f64 = 0.1;
-
-/// Time of an answer while none has been seen.
-const FIRST_GUESS: Duration = Duration::from_millis(5);
 
 /// A backend.
 #[derive(Debug)]
@@ -23,8 +18,7 @@ pub(crate) struct Backend {
     /// Its address as text, for sessions and messages.
     pub(crate) name: String,
     num_open: AtomicUsize,
-    /// Bits of the mean time of an answer's head, in seconds.
-    mean: AtomicU64,
+    mean: Mutex<MeanTime>,
     health: Mutex<Health>,
 }
 
@@ -34,7 +28,7 @@ impl Backend {
             name: url.to_string(),
             url,
             num_open: AtomicUsize::new(0),
-            mean: AtomicU64::new(FIRST_GUESS.as_secs_f64().to_bits()),
+            mean: Mutex::default(),
             health: Mutex::default(),
         }
     }
@@ -57,9 +51,8 @@ impl Backend {
     /// Returns how long a further request would take here, as a number to compare: requests that are open times the
     /// mean time of an answer, more for a backend that has just come back.
     pub(crate) fn load(&self, now: Instant) -> f64 {
-        let mean = f64::from_bits(self.mean.load(Ordering::Relaxed));
         let num_open = self.num_open() as f64 + 1.0;
-        num_open * mean.max(1e-6) / self.health.lock().warmth(now)
+        num_open * self.mean.lock().seconds(now) / self.health.lock().warmth(now)
     }
 
     /// Notes what a probe found.
@@ -74,11 +67,9 @@ impl Backend {
 
     /// Notes an answer whose head took so long.
     pub(crate) fn note_success(&self, took: Duration) {
-        let newest = |mean: f64| mean + NEWEST * (took.as_secs_f64() - mean);
-        // One of two that are noted at once may be lost: it is a mean.
-        let mean = newest(f64::from_bits(self.mean.load(Ordering::Relaxed)));
-        self.mean.store(mean.to_bits(), Ordering::Relaxed);
-        self.health.lock().note_success(Instant::now());
+        let now = Instant::now();
+        self.mean.lock().note(took, now);
+        self.health.lock().note_success(now);
     }
 
     /// Notes a connection that failed or an answer that says so.

@@ -1,142 +1,186 @@
-//! Bodies on their way: of a request, whose fault is its client's, and of an answer, which must go on.
+//! The body of a request on its way: what is wrong with it is its client's fault, and it can be sent again while all of
+//! it is at hand.
 
-use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
 
-use crate::backend::OpenForward;
+use crate::pause::Pause;
 
 /// Largest body that is read before it is sent, so that it can be sent again.
 const AT_HAND: u64 = 64 << 10;
+
+/// How much of a body is taken, and how slowly.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    /// Largest body.
+    pub(crate) max_bytes: u64,
+    /// Longest pause between two pieces.
+    pub(crate) pause_within: Duration,
+}
+
+/// Why a body could not be read to its end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum BodyFault {
+    /// It is malformed, or the client went away.
+    #[error("the body of the request broke off or is malformed: {0}")]
+    Broken(String),
+    /// The client paused for too long.
+    #[error("the body of the request did not arrive in time")]
+    Late,
+    /// It is larger than the limit.
+    #[error("the body of the request is larger than the limit of {max_bytes} bytes")]
+    TooLarge { max_bytes: u64 },
+}
 
 /// The body of a request.
 pub(crate) enum RequestBody {
     /// All of it.
     Whole(Bytes),
     /// As it comes.
-    Streamed(Body),
+    Streamed(Arc<Mutex<Arriving>>),
 }
 
 impl RequestBody {
     /// Reads a small body, and leaves another where it is.
     ///
+    /// A body whose size is not told is not read ahead, as its client may wait for the answer before it goes on.
+    ///
     /// # Errors
     /// What was wrong with what the client sent.
-    pub(crate) async fn read(body: Body) -> Result<Self, axum::Error> {
+    pub(crate) async fn read(body: Body, limits: BodyLimits) -> Result<Self, BodyFault> {
         if body.is_end_stream() {
             return Ok(Self::Whole(Bytes::new()));
         }
-        match body.size_hint().exact() {
-            Some(size) if size <= AT_HAND => Ok(Self::Whole(body.collect().await?.to_bytes())),
-            _ => Ok(Self::Streamed(body)),
+        let told = body.size_hint();
+        let max_bytes = limits.max_bytes;
+        if told.lower() > max_bytes {
+            return Err(BodyFault::TooLarge { max_bytes });
+        }
+        let arriving = Arc::new(Mutex::new(Arriving::new(body, limits)));
+        if told.upper().is_none_or(|most| most > AT_HAND) {
+            return Ok(Self::Streamed(arriving));
+        }
+        Ok(Self::Whole(Lent(arriving).collect().await?.to_bytes()))
+    }
+
+    /// Returns the body for one attempt to send it.
+    pub(crate) fn lend(&self) -> Body {
+        match self {
+            Self::Whole(bytes) => Body::from(bytes.clone()),
+            Self::Streamed(arriving) => Body::new(Lent(Arc::clone(arriving))),
+        }
+    }
+
+    /// Is its size unknown until it ends?
+    pub(crate) fn is_of_unknown_size(&self) -> bool {
+        match self {
+            Self::Whole(_) => false,
+            Self::Streamed(arriving) => arriving.lock().body.size_hint().exact().is_none(),
+        }
+    }
+
+    /// Can all of it be lent once more?
+    pub(crate) fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Streamed(arriving) => !arriving.lock().is_begun,
+        }
+    }
+
+    /// Returns what was wrong with what the client sent so far.
+    pub(crate) fn fault(&self) -> Option<BodyFault> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Streamed(arriving) => arriving.lock().fault.clone(),
         }
     }
 }
 
-/// What became of a body that was streamed.
-#[derive(Debug, Default)]
-pub(crate) struct BodyProgress {
-    is_begun: AtomicBool,
-    is_faulty: AtomicBool,
+/// A body that arrives.
+pub(crate) struct Arriving {
+    body: Body,
+    max_bytes: u64,
+    num_read: u64,
+    is_begun: bool,
+    pause: Pause,
+    fault: Option<BodyFault>,
 }
 
-impl BodyProgress {
-    /// Was any of it read?
-    pub(crate) fn is_begun(&self) -> bool {
-        self.is_begun.load(Ordering::Relaxed)
+impl Arriving {
+    fn new(body: Body, limits: BodyLimits) -> Self {
+        Self {
+            body,
+            max_bytes: limits.max_bytes,
+            num_read: 0,
+            is_begun: false,
+            pause: Pause::new(limits.pause_within),
+            fault: None,
+        }
     }
 
-    /// Did the client break it off, or send what is no body?
-    pub(crate) fn is_faulty(&self) -> bool {
-        self.is_faulty.load(Ordering::Relaxed)
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        self.is_begun = true;
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            ready!(self.pause.poll(context));
+            return Poll::Ready(Some(Err(BodyFault::Late)));
+        };
+        self.pause.end();
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(|error| BodyFault::Broken(innermost(&error)))?;
+            self.num_read += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let max_bytes = self.max_bytes;
+            match self.num_read <= max_bytes {
+                true => Ok(frame),
+                false => Err(BodyFault::TooLarge { max_bytes }),
+            }
+        }))
     }
 }
 
-/// A body that notes what becomes of it.
-pub(crate) struct WatchedBody {
-    pub(crate) body: Body,
-    pub(crate) progress: Arc<BodyProgress>,
-}
+/// A body that is lent to a connection.
+struct Lent(Arc<Mutex<Arriving>>);
 
-impl HttpBody for WatchedBody {
+impl HttpBody for Lent {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = BodyFault;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.progress.is_begun.store(true, Ordering::Relaxed);
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if matches!(frame, Some(Err(_))) {
-            self.progress.is_faulty.store(true, Ordering::Relaxed);
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let mut arriving = self.0.lock();
+        let frame = ready!(arriving.poll_next(context));
+        if let Some(Err(fault)) = &frame {
+            arriving.fault = Some(fault.clone());
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.0.lock().body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.0.lock().body.size_hint()
     }
 }
 
-/// The body of an answer: its request is open until it ends, and it fails where the backend pauses for too long.
-pub(crate) struct AnswerBody {
-    body: Incoming,
-    pause_within: Duration,
-    overdue: Pin<Box<Sleep>>,
-    _open: OpenForward,
-}
-
-impl AnswerBody {
-    pub(crate) fn wrap(body: Incoming, pause_within: Duration, open: OpenForward) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
-        Body::new(Self {
-            body,
-            pause_within,
-            overdue: Box::pin(sleep(pause_within)),
-            _open: open,
-        })
+/// Returns the innermost cause of an error, which is the one that says something.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
     }
-}
-
-impl HttpBody for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            let next = Instant::now() + self.pause_within;
-            self.overdue.as_mut().reset(next);
-            return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
-        }
-        ready!(self.overdue.as_mut().poll(context));
-        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the backend paused");
-        Poll::Ready(Some(Err(axum::Error::new(late))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    cause.to_string()
 }

@@ -6,15 +6,16 @@ use std::time::Duration;
 use axum::body::Body;
 use gleaner_model::metric;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, request};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, request};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
+use crate::answer::{self, AnswerBody};
 use crate::backend::Backend;
 use crate::balance::Backends;
-use crate::body::{AnswerBody, BodyProgress, RequestBody, WatchedBody};
+use crate::body::{BodyFault, RequestBody, innermost};
 use crate::budget::Budget;
 use crate::connect::Connect;
 use crate::options::FrontOptions;
@@ -34,6 +35,7 @@ pub(crate) struct Forwarder {
     answer_within: Duration,
     pause_within: Duration,
     tells_deadline: bool,
+    keeps_host: bool,
 }
 
 /// A request on its way to a backend.
@@ -68,6 +70,7 @@ impl Forwarder {
             answer_within: options.answer_within,
             pause_within: options.pause_within,
             tells_deadline: options.tells_deadline,
+            keeps_host: options.keeps_host,
         }
     }
 
@@ -86,19 +89,15 @@ impl Forwarder {
         let deadline = Instant::now() + self.answer_within;
         let none = || Refusal::unreachable("none", "there is no backend");
         let first = backends.choose(session, None).ok_or_else(none)?;
-        let again = match &body {
-            RequestBody::Whole(bytes) => Some(bytes.clone()),
-            RequestBody::Streamed(_) => None,
-        };
-        let failure = match self.attempt(first, (&head, body), deadline).await {
+        let failure = match self.attempt(first, &head, &body, deadline).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         let is_safe = failure.is_unseen || (self.is_read)(&head.method, head.uri.path());
-        let is_late = failure.refusal.status == StatusCode::GATEWAY_TIMEOUT;
-        let Some(bytes) = again.filter(|_| is_safe && !is_late) else {
+        let is_late = Instant::now() >= deadline;
+        if !is_safe || is_late || !body.is_at_hand() {
             return Err(failure.refusal);
-        };
+        }
         let Some(second) = backends.choose(session, Some(first)) else {
             return Err(failure.refusal);
         };
@@ -106,43 +105,42 @@ impl Forwarder {
             return Err(failure.refusal);
         }
         metrics::counter!(metric::FRONT_RETRIES.name).increment(1);
-        let body = RequestBody::Whole(bytes);
-        let second = self.attempt(second, (&head, body), deadline).await;
+        let second = self.attempt(second, &head, &body, deadline).await;
         second.map_err(|failure| failure.refusal)
     }
 
     async fn attempt(
         &self,
         backend: &Arc<Backend>,
-        (head, body): (&request::Parts, RequestBody),
+        head: &request::Parts,
+        body: &RequestBody,
         deadline: Instant,
     ) -> Result<Response<Body>, Failure> {
         let open = backend.open();
-        let progress = Arc::<BodyProgress>::default();
-        let request = self.request_to(backend, head, deadline)?;
-        let request = request.map(|()| match body {
-            RequestBody::Whole(bytes) => Body::from(bytes),
-            RequestBody::Streamed(body) => Body::new(WatchedBody {
-                body,
-                progress: Arc::clone(&progress),
-            }),
-        });
-        let begun = Instant::now();
-        let answered = timeout_at(deadline, self.client.request(request)).await;
-        match answered {
-            Ok(Ok(answer)) => {
-                note(backend, &answer, begun.elapsed());
-                Ok(answer.map(|body| AnswerBody::wrap(body, self.pause_within, open)))
-            }
-            Ok(Err(error)) => Err(failed(backend, &error, &progress)),
-            Err(_elapsed) => {
-                backend.note_failure();
-                Err(Failure {
-                    refusal: Refusal::late(&backend.name),
-                    is_unseen: false,
-                })
-            }
+        let mut request = self.request_to(backend, head, deadline)?;
+        if body.is_of_unknown_size() {
+            // Else the client would send the body of a GET without its size as no body at all.
+            let chunked = HeaderValue::from_static("chunked");
+            request
+                .headers_mut()
+                .insert(header::TRANSFER_ENCODING, chunked);
         }
+        let begun = Instant::now();
+        let sending = self.client.request(request.map(|()| body.lend()));
+        let answered = match timeout_at(deadline, sending).await {
+            Ok(answered) => answered.map_err(|error| failed(backend, &error, body)),
+            Err(_elapsed) => Err(late(backend, body)),
+        };
+        let answer = answered?;
+        note(backend, &answer, begun.elapsed());
+        if let Some(objection) = answer::objection(&answer) {
+            backend.note_failure();
+            return Err(Failure {
+                refusal: Refusal::failed(&backend.name, objection),
+                is_unseen: false,
+            });
+        }
+        Ok(answer.map(|body| AnswerBody::wrap(body, self.pause_within, open)))
     }
 
     fn request_to(
@@ -154,6 +152,10 @@ impl Forwarder {
         let mut request = Request::new(());
         *request.method_mut() = head.method.clone();
         *request.headers_mut() = head.headers.clone();
+        if !self.keeps_host {
+            // The client then writes that of the backend.
+            request.headers_mut().remove(header::HOST);
+        }
         let path = head.uri.path_and_query().cloned();
         let uri = Uri::builder()
             .scheme(backend.url.scheme())
@@ -190,33 +192,37 @@ fn note(backend: &Backend, answer: &Response<Incoming>, took: Duration) {
 }
 
 /// Says why a backend gave no answer.
-fn failed(backend: &Backend, error: &Error, progress: &BodyProgress) -> Failure {
-    if progress.is_faulty() {
-        return Failure {
-            refusal: Refusal::bad_request("the body of the request broke off or is malformed"),
-            is_unseen: false,
-        };
+fn failed(backend: &Backend, error: &Error, body: &RequestBody) -> Failure {
+    if let Some(fault) = body.fault() {
+        return of_client(&fault);
     }
     backend.note_failure();
-    let reason = reason(error);
+    let reason = innermost(error);
     tracing::debug!(backend = backend.name, reason, "a backend gave no answer");
-    if error.is_connect() {
-        return Failure {
-            refusal: Refusal::unreachable(&backend.name, &reason),
-            is_unseen: !progress.is_begun(),
-        };
+    let is_unseen = error.is_connect();
+    let refusal = match is_unseen {
+        true => Refusal::unreachable(&backend.name, &reason),
+        false => Refusal::failed(&backend.name, &reason),
+    };
+    Failure { refusal, is_unseen }
+}
+
+/// Says that a backend gave no answer in time.
+fn late(backend: &Backend, body: &RequestBody) -> Failure {
+    if let Some(fault) = body.fault() {
+        return of_client(&fault);
     }
+    backend.note_failure();
     Failure {
-        refusal: Refusal::failed(&backend.name, &reason),
+        refusal: Refusal::late(&backend.name),
         is_unseen: false,
     }
 }
 
-/// Returns the innermost cause of an error, which is the one that says something.
-fn reason(error: &Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+/// Says that the client's body is what was wrong.
+fn of_client(fault: &BodyFault) -> Failure {
+    Failure {
+        refusal: Refusal::body(fault),
+        is_unseen: false,
     }
-    cause.to_string()
 }

@@ -19,7 +19,7 @@ use tower::Service;
 
 use crate::address::TrustedProxies;
 use crate::balance::Backends;
-use crate::body::RequestBody;
+use crate::body::{BodyLimits, RequestBody};
 use crate::connect::Connect;
 use crate::forward::{Forward, Forwarder};
 use crate::hygiene::{self, Caller};
@@ -37,6 +37,7 @@ struct Shared {
     forwarder: Forwarder,
     session: Option<SessionKey>,
     trusted_proxies: TrustedProxies,
+    body_limits: BodyLimits,
     answers_probes: bool,
     is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
@@ -74,6 +75,10 @@ impl Front {
             backends,
             session: options.session,
             trusted_proxies: options.trusted_proxies,
+            body_limits: BodyLimits {
+                max_bytes: options.max_body_bytes,
+                pause_within: options.pause_within,
+            },
             answers_probes: options.answers_probes,
             is_draining: AtomicBool::new(false),
             _looks: looks,
@@ -137,9 +142,8 @@ impl Shared {
         let session = self.session.as_ref();
         let session =
             session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));
-        let body = RequestBody::read(body).await.map_err(|error| {
-            Refusal::bad_request(format!("the body of the request cannot be read: {error}"))
-        })?;
+        let body = RequestBody::read(body, self.body_limits).await;
+        let body = body.map_err(|fault| Refusal::body(&fault))?;
         let forward = Forward {
             head,
             body,

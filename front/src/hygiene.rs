@@ -68,6 +68,7 @@ pub(crate) fn clean(parts: &mut request::Parts, caller: &Caller) -> Result<(), R
     if !parts.uri.path().starts_with('/') {
         return Err(Refusal::bad_request("the target of the request is no path"));
     }
+    check_coding(&parts.headers)?;
     let host = authority(parts)?;
     let proto = match parts.headers.get(FORWARDED_PROTO) {
         Some(said) if caller.is_trusted_proxy && (said == "http" || said == "https") => {
@@ -91,7 +92,7 @@ pub(crate) fn clean(parts: &mut request::Parts, caller: &Caller) -> Result<(), R
     headers.insert(FORWARDED_PROTO, proto);
     let address = HeaderValue::from_str(&caller.address.to_string());
     headers.insert(FORWARDED_FOR, address.expect("an address is text"));
-    headers.append(header::VIA, HeaderValue::from_static("1.1 gleaner"));
+    headers.append(header::VIA, via(parts.version));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Ok(())
@@ -100,11 +101,45 @@ pub(crate) fn clean(parts: &mut request::Parts, caller: &Caller) -> Result<(), R
 /// Takes off the head of an answer what was meant for the front.
 pub(crate) fn clean_answer(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
-    // The length stays: it is that of the body which is passed on, and all that a HEAD is answered with.
-    retain(headers, |name| {
-        name == "content-length" || !HOP_BY_HOP.contains(&name)
-    });
+    let length = length(headers);
+    retain(headers, |name| !HOP_BY_HOP.contains(&name));
     remove(headers, &named);
+    // It is that of the body which is passed on, and all that a HEAD is answered with.
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+}
+
+/// Returns the length that the head of an answer tells, where it tells one and the codec went by it.
+fn length(headers: &HeaderMap) -> Option<HeaderValue> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lines.next()?;
+    let is_number = length.as_bytes().iter().all(u8::is_ascii_digit);
+    (is_number && lines.all(|line| line == length)).then(|| length.clone())
+}
+
+/// Refuses codings of a body that only the connection to the client is in.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_plain = lines
+        .next()
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    match is_plain && lines.next().is_none() {
+        true => Ok(()),
+        false => Err(Refusal::coding()),
+    }
+}
+
+/// Names the front among those that passed the request on.
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_10 => "1.0 gleaner",
+        Version::HTTP_2 => "2 gleaner",
+        _ => "1.1 gleaner",
+    })
 }
 
 /// Returns the only host that the request is for.
@@ -126,13 +161,21 @@ fn authority(parts: &request::Parts) -> Result<Option<HeaderValue>, Refusal> {
         (Some(target), _) => target.as_bytes(),
         (None, Some(host)) => host.as_bytes(),
     };
-    let is_host = Authority::try_from(host).is_ok_and(|host| !host.as_str().contains('@'));
+    let is_host = Authority::try_from(host).is_ok_and(|host| is_host_and_port(&host));
     match HeaderValue::from_bytes(host) {
         Ok(host) if is_host => Ok(Some(host)),
         _ => Err(Refusal::bad_request(
             "the Host field of the request names no host",
         )),
     }
+}
+
+/// Is it a host, with a port or without, and nothing else?
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    let port = authority.as_str().strip_prefix(host).unwrap_or("@");
+    let is_port = port.is_empty() || port == ":" || authority.port_u16().is_some();
+    !host.is_empty() && is_port && !port.contains('@')
 }
 
 /// Returns the fields that `Connection` names: they are for the next hop as well.
@@ -153,7 +196,7 @@ fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
 }
 
 /// Keeps the fields that `is_kept` keeps under their name with dashes, which some backends take one with underscores
-/// for.
+/// for. One with underscores beside its namesake with dashes would shadow it.
 fn retain(headers: &mut HeaderMap, is_kept: impl Fn(&str) -> bool) {
     let removed: Vec<HeaderName> = headers
         .keys()
@@ -163,7 +206,8 @@ fn retain(headers: &mut HeaderMap, is_kept: impl Fn(&str) -> bool) {
                 return !is_kept(name);
             }
             let dashed = name.replace('_', "-");
-            !is_kept(&dashed) || GUARDED.contains(&dashed.as_str())
+            let is_shadow = headers.contains_key(&dashed) || GUARDED.contains(&dashed.as_str());
+            is_shadow || !is_kept(&dashed)
         })
         .cloned()
         .collect();

@@ -6,6 +6,7 @@
 //! Called by `cli`. Read [`Front`] first, then `docs/decisions/0040-front.md`.
 
 mod address;
+mod answer;
 mod backend;
 mod balance;
 mod body;
@@ -15,7 +16,9 @@ mod forward;
 mod front;
 mod health;
 mod hygiene;
+mod mean;
 mod options;
+mod pause;
 mod probe;
 mod refusal;
 mod session;

@@ -32,9 +32,14 @@ pub struct FrontOptions {
     pub answers_probes: bool,
     /// Are backends told how much of a request's time is left? Default no: it is a header of Gleaner's.
     pub tells_deadline: bool,
+    /// Do backends see the `Host` that the client asked for? Default yes; else it is that of the backend's address, and
+    /// the client's is in `X-Forwarded-Host` alone.
+    pub keeps_host: bool,
+    /// Largest body of a request in bytes; default 1 GiB, as backends have limits of their own.
+    pub max_body_bytes: u64,
     /// Time for the head of an answer; default 300 s.
     pub answer_within: Duration,
-    /// Longest pause between two pieces of an answer; default 60 s.
+    /// Longest pause between two pieces of a request's body or of an answer's; default 60 s.
     pub pause_within: Duration,
     /// Time for a connection to a backend; default 1 s.
     pub connect_within: Duration,
@@ -52,6 +57,8 @@ impl Default for FrontOptions {
             is_read: |method, _| matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
             answers_probes: false,
             tells_deadline: false,
+            keeps_host: true,
+            max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),
             pause_within: Duration::from_secs(60),
             connect_within: Duration::from_secs(1),

@@ -4,6 +4,8 @@ use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+use crate::body::BodyFault;
+
 /// Why a request is not answered by a backend.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -19,6 +21,27 @@ impl Refusal {
             StatusCode::BAD_REQUEST,
             "illegal_argument_exception",
             reason,
+        )
+    }
+
+    /// The body of the request is not taken.
+    pub(crate) fn body(fault: &BodyFault) -> Self {
+        let (status, kind) = match fault {
+            BodyFault::Broken(_) => (StatusCode::BAD_REQUEST, "illegal_argument_exception"),
+            BodyFault::Late => (StatusCode::REQUEST_TIMEOUT, "timeout_exception"),
+            BodyFault::TooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "content_too_long_exception")
+            }
+        };
+        Self::new(status, kind, fault.to_string())
+    }
+
+    /// The body of the request is in a coding that would be lost on its way.
+    pub(crate) fn coding() -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "illegal_argument_exception",
+            "the field Transfer-Encoding must be `chunked` or absent",
         )
     }
 
