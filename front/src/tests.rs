@@ -1,110 +1,95 @@
-//! Fronts over real sockets, ahead of backends that note what comes in.
+//! Fronts over real sockets, ahead of backends that are raw sockets themselves.
 
-mod backend;
-mod forwarding;
+mod answers;
+mod balancing;
+mod bodies;
+mod client;
+mod encrypted;
+mod http2;
+mod recorder;
+mod retries;
 mod sessions;
 mod smuggling;
-mod tls;
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gleaner_server::ServerOptions;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use gleaner_server::{ServerOptions, serve};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use crate::{Front, FrontOptions};
-use backend::Backend;
 
-/// Longest time that anything here may take.
+use client::Client;
+use recorder::{Recorder, Reply};
+
+/// What is short in these tests.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// How long a test waits for what must come, before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A front that listens.
-struct Listening {
+/// A front of these tests; it ends when this is dropped.
+struct Running {
     address: SocketAddr,
+    front: Front,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-impl Drop for Listening {
+impl Drop for Running {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-async fn listening_with(options: FrontOptions, server: ServerOptions) -> Listening {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let front = Front::start(options);
-    let serving = tokio::spawn(async move {
-        gleaner_server::serve(listener, front, &server, std::future::pending()).await
-    });
-    Listening { address, serving }
+impl Running {
+    /// Starts a front ahead of the backends at these addresses.
+    async fn ahead_of(backends: &[SocketAddr], options: FrontOptions) -> Self {
+        let backends = backends.iter().map(|address| format!("http://{address}"));
+        let backends = backends.map(|url| url.parse().expect("an address"));
+        Self::start(FrontOptions {
+            backends: backends.collect(),
+            ..options
+        })
+        .await
+    }
+
+    async fn start(options: FrontOptions) -> Self {
+        let front = Front::start(options);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (service, options) = (front.clone(), ServerOptions::default());
+        let serving =
+            tokio::spawn(async move { serve(listener, service, &options, pending()).await });
+        Self {
+            address,
+            front,
+            serving,
+        }
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
 }
 
-async fn listening(options: FrontOptions) -> Listening {
-    let server = ServerOptions {
-        answers_probes: false,
-        ..ServerOptions::default()
-    };
-    listening_with(options, server).await
-}
-
-fn ahead_of(backends: &[&Backend]) -> FrontOptions {
+/// Options under which backends are looked at once, so that tests know what is sent.
+fn unprobed() -> FrontOptions {
     FrontOptions {
-        backends: backends.iter().map(|backend| backend.url()).collect(),
+        probe_every: PATIENCE * 60,
         ..FrontOptions::default()
     }
 }
 
-/// Sends `request` on a connection of its own and returns all that comes until the end of the answer.
-async fn ask(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("connects");
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    answer(&mut stream).await
+/// Returns an address at which nobody listens.
+async fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address")
 }
 
-/// Reads the head of an answer and the body whose length it says, or to the end of the connection.
-async fn answer(stream: &mut TcpStream) -> String {
-    timeout(PATIENCE, read_answer(stream))
-        .await
-        .expect("an answer in time")
-}
-
-async fn read_answer(stream: &mut TcpStream) -> String {
-    let mut all = Vec::new();
-    while !all.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        match stream.read(&mut byte).await {
-            Ok(1) => all.push(byte[0]),
-            _ => return String::from_utf8_lossy(&all).into_owned(),
-        }
-    }
-    let head = String::from_utf8_lossy(&all).to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    let length = length.map_or(0, |length| length.trim().parse().expect("a length"));
-    let mut body = vec![0; length];
-    if stream.read_exact(&mut body).await.is_ok() {
-        all.extend(body);
-    }
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: search.example\r\n\r\n")
-}
-
-fn post(path: &str, body: &str) -> String {
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: search.example\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn status(answer: &str) -> u16 {
-    let status = answer.split(' ').nth(1).unwrap_or_default();
-    status.parse().unwrap_or_default()
+/// Waits for what must come.
+async fn soon<T>(what: &str, waited: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, waited).await;
+    waited.unwrap_or_else(|_| panic!("it did not come: {what}"))
 }
