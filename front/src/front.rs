@@ -151,7 +151,7 @@ impl Shared {
             session: session.as_ref().map(|session| session.key.as_slice()),
         };
         let mut answer = self.forwarder.forward(forward).await?;
-        hygiene::clean_answer(answer.headers_mut());
+        hygiene::clean_answer(&mut answer);
         if let Some(cookie) = session.and_then(|session| session.new_cookie) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }

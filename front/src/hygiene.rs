@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderName};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Version, request};
+use http::{HeaderMap, HeaderValue, Method, Response, Version, request};
 
 use crate::address::FORWARDED_FOR;
 use crate::refusal::Refusal;
@@ -98,8 +98,10 @@ pub(crate) fn clean(parts: &mut request::Parts, caller: &Caller) -> Result<(), R
     Ok(())
 }
 
-/// Takes off the head of an answer what was meant for the front.
-pub(crate) fn clean_answer(headers: &mut HeaderMap) {
+/// Takes off the head of an answer what was meant for the front, and makes it one of the front's own version.
+pub(crate) fn clean_answer<B>(answer: &mut Response<B>) {
+    *answer.version_mut() = Version::HTTP_11;
+    let headers = answer.headers_mut();
     let named = named_by_connection(headers);
     let length = length(headers);
     retain(headers, |name| !HOP_BY_HOP.contains(&name));

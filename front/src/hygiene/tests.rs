@@ -111,6 +111,9 @@ fn a_request_is_for_one_host() {
         ("/", &[("host", "a b")]),
         ("/", &[("host", "me@a")]),
         ("/", &[("host", "a, b")]),
+        ("/", &[("host", "h:port")]),
+        ("/", &[("host", "h:99999")]),
+        ("http://me@h/", &[]),
     ];
     for (uri, fields) in bad {
         let refused = clean(&mut head(uri, fields), &CALLER).expect_err("refused");
@@ -133,18 +136,67 @@ fn cookies_that_http2_split_are_one_field() {
 
 #[test]
 fn answers_lose_what_was_meant_for_the_front() {
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        ("connection", "close, x-private"),
-        ("x-private", "1"),
-        ("transfer-encoding", "chunked"),
-        ("content-length", "5"),
-        ("content-type", "text/plain"),
-    ] {
-        headers.insert(name, value.parse().expect("a value"));
+    let lengths: &[(&[(&str, &str)], Option<&str>)] = &[
+        (&[], None),
+        (&[("content-length", "5")], Some("5")),
+        (
+            &[("content-length", "5"), ("content-length", "5")],
+            Some("5"),
+        ),
+        (&[("content-length", "5, 5")], None),
+        (
+            &[("content-length", "5"), ("transfer-encoding", "chunked")],
+            None,
+        ),
+    ];
+    for (fields, length) in lengths {
+        let mut answer = Response::builder()
+            .version(Version::HTTP_10)
+            .header("connection", "close, x-private")
+            .header("x-private", "1")
+            .header("content-type", "text/plain");
+        for (name, value) in *fields {
+            answer = answer.header(*name, *value);
+        }
+        let mut answer = answer.body(()).expect("an answer");
+        clean_answer(&mut answer);
+        assert_eq!(answer.version(), Version::HTTP_11);
+        let told = answer.headers_mut().remove("content-length");
+        assert_eq!(
+            told.as_ref().and_then(|told| told.to_str().ok()),
+            *length,
+            "{fields:?}"
+        );
+        let names: Vec<&str> = answer.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["content-type"], "{fields:?}");
     }
-    clean_answer(&mut headers);
-    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["content-length", "content-type"]);
+}
+
+#[test]
+fn a_body_is_chunked_or_plain() {
+    for (fields, is_taken) in [
+        (&[][..], true),
+        (&[("transfer-encoding", "Chunked")], true),
+        (&[("transfer-encoding", "gzip, chunked")], false),
+        (
+            &[
+                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "chunked"),
+            ],
+            false,
+        ),
+    ] {
+        let mut head = head("/", &[&[("host", "h")], fields].concat());
+        let cleaned = clean(&mut head, &CALLER);
+        let status = cleaned.err().map(|refusal| refusal.status);
+        assert_eq!(status.is_none(), is_taken, "{fields:?}");
+        assert!(is_taken || status == Some(StatusCode::NOT_IMPLEMENTED));
+    }
+}
+
+#[test]
+fn a_field_with_underscores_does_not_shadow_one_with_dashes() {
+    let headers = cleaned(&[("x-user", "me"), ("x_user", "you"), ("x_other", "1")]);
+    assert!(headers.contains_key("x-user") && headers.contains_key("x_other"));
+    assert!(!headers.contains_key("x_user"));
 }

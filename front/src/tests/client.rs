@@ -87,7 +87,11 @@ impl Client {
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut body = Vec::new();
         if head.contains("\r\ntransfer-encoding: chunked\r\n") {
-            while let Some(chunk) = self.chunk().await.filter(|chunk| !chunk.is_empty()) {
+            loop {
+                let chunk = self.chunk().await?;
+                if chunk.is_empty() {
+                    break;
+                }
                 body.extend(chunk);
             }
         } else {

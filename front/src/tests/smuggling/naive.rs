@@ -2,34 +2,32 @@
 
 use super::*;
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Mutex;
 
 /// Starts it; all its clients share one connection to the backend.
 pub(super) async fn start(backend: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let mut upstream = TcpStream::connect(backend).await.expect("taken");
+    let upstream = TcpStream::connect(backend).await.expect("taken");
+    let upstream = Arc::new(Mutex::new(upstream));
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            // One client at a time, as the verdict has them; a fault ends it.
-            while exchange(&mut client, &mut upstream).await.is_ok() {
-                if client
-                    .peek(&mut [0])
-                    .await
-                    .is_ok_and(|num_read| num_read == 0)
-                {
-                    break;
-                }
-            }
+            let upstream = Arc::clone(&upstream);
+            // A fault ends the client's connection.
+            tokio::spawn(async move { while exchange(&mut client, &upstream).await.is_ok() {} });
         }
     });
     address
 }
 
-async fn exchange(client: &mut TcpStream, upstream: &mut TcpStream) -> std::io::Result<()> {
+async fn exchange(client: &mut TcpStream, upstream: &Mutex<TcpStream>) -> std::io::Result<()> {
     let request = message(client).await?;
+    let mut upstream = upstream.lock().await;
     upstream.write_all(&request).await?;
-    let answer = message(upstream).await?;
+    let answer = message(&mut upstream).await?;
     client.write_all(&answer).await
 }
 
