@@ -1,6 +1,7 @@
 //! An answer on its way: whether it can be passed on, and its body, which must go on.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Response, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::backend::OpenForward;
 use crate::pause::Pause;
@@ -26,15 +28,21 @@ pub(crate) fn objection<B>(answer: &Response<B>) -> Option<&'static str> {
         .then_some("its answer is in a transfer coding that was not asked for")
 }
 
+/// What a request holds until its answer ends.
+pub(crate) struct Open {
+    pub(crate) _place: Arc<OwnedSemaphorePermit>,
+    pub(crate) _forward: OpenForward,
+}
+
 /// The body of an answer: its request is open until it ends, and it fails where the backend pauses for too long.
 pub(crate) struct AnswerBody {
     body: Incoming,
     pause: Pause,
-    _open: OpenForward,
+    _open: Open,
 }
 
 impl AnswerBody {
-    pub(crate) fn wrap(body: Incoming, pause_within: Duration, open: OpenForward) -> Body {
+    pub(crate) fn wrap(body: Incoming, pause_within: Duration, open: Open) -> Body {
         if body.is_end_stream() {
             return Body::empty();
         }

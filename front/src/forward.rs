@@ -10,9 +10,10 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, 
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::{self, AnswerBody};
+use crate::answer::{self, AnswerBody, Open};
 use crate::backend::Backend;
 use crate::balance::Backends;
 use crate::body::{BodyFault, RequestBody, innermost};
@@ -44,6 +45,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) body: RequestBody,
     pub(crate) backends: &'a Backends,
     pub(crate) session: Option<&'a [u8]>,
+    /// Its place among the requests that are open; kept until the answer ends.
+    pub(crate) place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Why an attempt gave no answer.
@@ -79,23 +82,18 @@ impl Forwarder {
     /// # Errors
     /// What the client is answered instead.
     pub(crate) async fn forward(&self, forward: Forward<'_>) -> Result<Response<Body>, Refusal> {
-        let Forward {
-            head,
-            body,
-            backends,
-            session,
-        } = forward;
+        let (backends, session, head) = (forward.backends, forward.session, &forward.head);
         self.budget.note_request();
         let deadline = Instant::now() + self.answer_within;
         let none = || Refusal::unreachable("none", "there is no backend");
         let first = backends.choose(session, None).ok_or_else(none)?;
-        let failure = match self.attempt(first, &head, &body, deadline).await {
+        let failure = match self.attempt(first, &forward, deadline).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         let is_safe = failure.is_unseen || (self.is_read)(&head.method, head.uri.path());
         let is_late = Instant::now() >= deadline;
-        if !is_safe || is_late || !body.is_at_hand() {
+        if !is_safe || is_late || !forward.body.is_at_hand() {
             return Err(failure.refusal);
         }
         let Some(second) = backends.choose(session, Some(first)) else {
@@ -105,19 +103,19 @@ impl Forwarder {
             return Err(failure.refusal);
         }
         metrics::counter!(metric::FRONT_RETRIES.name).increment(1);
-        let second = self.attempt(second, &head, &body, deadline).await;
+        let second = self.attempt(second, &forward, deadline).await;
         second.map_err(|failure| failure.refusal)
     }
 
     async fn attempt(
         &self,
         backend: &Arc<Backend>,
-        head: &request::Parts,
-        body: &RequestBody,
+        forward: &Forward<'_>,
         deadline: Instant,
     ) -> Result<Response<Body>, Failure> {
+        let body = &forward.body;
         let open = backend.open();
-        let mut request = self.request_to(backend, head, deadline)?;
+        let mut request = self.request_to(backend, &forward.head, deadline)?;
         if body.is_of_unknown_size() {
             // Else the client would send the body of a GET without its size as no body at all.
             let chunked = HeaderValue::from_static("chunked");
@@ -140,6 +138,10 @@ impl Forwarder {
                 is_unseen: false,
             });
         }
+        let open = Open {
+            _place: Arc::clone(&forward.place),
+            _forward: open,
+        };
         Ok(answer.map(|body| AnswerBody::wrap(body, self.pause_within, open)))
     }
 

@@ -14,6 +14,7 @@ use gleaner_server::{Encryption, Leftover, PeerAddress};
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tower::Service;
 
@@ -38,6 +39,8 @@ struct Shared {
     session: Option<SessionKey>,
     trusted_proxies: TrustedProxies,
     body_limits: BodyLimits,
+    max_open_requests: usize,
+    places: Arc<Semaphore>,
     answers_probes: bool,
     is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
@@ -75,6 +78,10 @@ impl Front {
             backends,
             session: options.session,
             trusted_proxies: options.trusted_proxies,
+            max_open_requests: options.max_open_requests,
+            places: Arc::new(Semaphore::new(
+                options.max_open_requests.min(Semaphore::MAX_PERMITS),
+            )),
             body_limits: BodyLimits {
                 max_bytes: options.max_body_bytes,
                 pause_within: options.pause_within,
@@ -142,6 +149,7 @@ impl Shared {
         let session = self.session.as_ref();
         let session =
             session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));
+        let place = self.place()?;
         let body = RequestBody::read(body, self.body_limits).await;
         let body = body.map_err(|fault| Refusal::body(&fault))?;
         let forward = Forward {
@@ -149,6 +157,7 @@ impl Shared {
             body,
             backends: &self.backends,
             session: session.as_ref().map(|session| session.key.as_slice()),
+            place,
         };
         let mut answer = self.forwarder.forward(forward).await?;
         hygiene::clean_answer(&mut answer);
@@ -160,6 +169,13 @@ impl Shared {
 
     fn is_ready(&self) -> bool {
         !self.is_draining.load(Ordering::Relaxed) && self.backends.is_any_available()
+    }
+
+    /// Takes a place among the requests that are open.
+    fn place(&self) -> Result<Arc<OwnedSemaphorePermit>, Refusal> {
+        let taken = Arc::clone(&self.places).try_acquire_owned();
+        let busy = |_| Refusal::busy(self.max_open_requests);
+        taken.map(Arc::new).map_err(busy)
     }
 
     fn caller(&self, request: &Request<Body>) -> Caller {

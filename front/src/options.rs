@@ -35,6 +35,9 @@ pub struct FrontOptions {
     /// Do backends see the `Host` that the client asked for? Default yes; else it is that of the backend's address, and
     /// the client's is in `X-Forwarded-Host` alone.
     pub keeps_host: bool,
+    /// Requests that are forwarded at once; default 8,192, as many as connections may be open. Beyond it they are refused
+    /// with 503: each holds a connection to a backend, and HTTP/2 clients may open a hundred over one of theirs.
+    pub max_open_requests: usize,
     /// Largest body of a request in bytes; default 1 GiB, as backends have limits of their own.
     pub max_body_bytes: u64,
     /// Time for the head of an answer; default 300 s.
@@ -58,6 +61,7 @@ impl Default for FrontOptions {
             answers_probes: false,
             tells_deadline: false,
             keeps_host: true,
+            max_open_requests: 8_192,
             max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),
             pause_within: Duration::from_secs(60),

@@ -71,6 +71,13 @@ impl Refusal {
         )
     }
 
+    /// Too many requests are open already.
+    pub(crate) fn busy(max_open: usize) -> Self {
+        let reason = format!("{max_open} requests are forwarded already, which is the limit");
+        let kind = "rejected_execution_exception";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, reason)
+    }
+
     /// No answer came in time.
     pub(crate) fn late(backend: &str) -> Self {
         let reason = format!("the backend `{backend}` did not answer in time");

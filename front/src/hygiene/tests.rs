@@ -10,7 +10,9 @@ const CALLER: Caller = Caller {
     is_encrypted: true,
 };
 
-fn head(uri: &str, fields: &[(&str, &str)]) -> request::Parts {
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
+fn head(uri: &str, fields: Fields<'_>) -> request::Parts {
     let mut request = Request::get(uri);
     for (name, value) in fields {
         request = request.header(*name, *value);
@@ -18,7 +20,7 @@ fn head(uri: &str, fields: &[(&str, &str)]) -> request::Parts {
     request.body(()).expect("a request").into_parts().0
 }
 
-fn cleaned(fields: &[(&str, &str)]) -> HeaderMap {
+fn cleaned(fields: Fields<'_>) -> HeaderMap {
     let mut head = head("/", &[&[("host", "search.example")], fields].concat());
     clean(&mut head, &CALLER).expect("clean");
     head.headers
@@ -93,7 +95,7 @@ fn only_a_trusted_proxy_says_how_its_client_came() {
 
 #[test]
 fn a_request_is_for_one_host() {
-    let good: &[(&str, &[(&str, &str)])] = &[
+    let good: &[(&str, Fields<'_>)] = &[
         ("/", &[("host", "h:9200")]),
         ("/", &[("host", "[::1]:9200")]),
         ("http://h/", &[]),
@@ -102,7 +104,7 @@ fn a_request_is_for_one_host() {
     for (uri, fields) in good {
         clean(&mut head(uri, fields), &CALLER).unwrap_or_else(|_| panic!("{uri} {fields:?}"));
     }
-    let bad: &[(&str, &[(&str, &str)])] = &[
+    let bad: &[(&str, Fields<'_>)] = &[
         ("/", &[]),
         ("/", &[("host", "")]),
         ("/", &[("host", "a"), ("host", "a")]),
@@ -136,7 +138,7 @@ fn cookies_that_http2_split_are_one_field() {
 
 #[test]
 fn answers_lose_what_was_meant_for_the_front() {
-    let lengths: &[(&[(&str, &str)], Option<&str>)] = &[
+    let lengths: &[(Fields<'_>, Option<&str>)] = &[
         (&[], None),
         (&[("content-length", "5")], Some("5")),
         (

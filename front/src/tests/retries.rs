@@ -196,3 +196,36 @@ async fn a_backend_that_fails_again_and_again_is_left_out_and_comes_back() {
     };
     soon("its return", is_back).await;
 }
+
+#[tokio::test]
+async fn requests_beyond_the_limit_are_refused_until_one_ends() {
+    let backend = silent().await;
+    let options = FrontOptions {
+        max_open_requests: 1,
+        ..unprobed()
+    };
+    let front = Running::ahead_of(&[backend.address], options).await;
+    let mut first = front.client().await;
+    first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    backend.until("it", |seen| seen.arrived.len() == 1).await;
+    let mut second = front.client().await;
+    let answer = second.get("/").await.expect("an answer");
+    let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(
+        (answer.status, answer.field("retry-after")),
+        (503, Some("1"))
+    );
+    assert_eq!(body["error"]["type"], "rejected_execution_exception");
+    drop(first);
+    let taken = async {
+        while backend.num_arrived() == 1 {
+            second.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+            // The refusal, or nothing once it is forwarded.
+            tokio::select! {
+                answer = second.answer() => assert_eq!(answer.map(|answer| answer.status), Some(503)),
+                () = backend.until("another", |seen| seen.arrived.len() == 2) => {}
+            }
+        }
+    };
+    soon("a place", taken).await;
+}

@@ -2,9 +2,12 @@
 
 use super::*;
 
-pub(super) fn chunks() -> Vec<Case> {
-    let chunked =
-        |name, body: &str, want| case(name, post("Transfer-Encoding: chunked", body), want);
+fn chunked(name: &'static str, body: &str, want: Want) -> Case {
+    case(name, post("Transfer-Encoding: chunked", body), want)
+}
+
+/// Sizes of chunks that are right, and their extensions.
+pub(super) fn sizes() -> Vec<Case> {
     let long = format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(20 << 10));
     vec![
         chunked(
@@ -33,6 +36,12 @@ pub(super) fn chunks() -> Vec<Case> {
             "00005\r\nhello\r\n0\r\n\r\n",
             Either("hello"),
         ),
+    ]
+}
+
+/// Sizes that are none.
+pub(super) fn malformed_sizes() -> Vec<Case> {
+    vec![
         chunked(
             "a size in hexadecimal",
             "0x5\r\nhello\r\n0\r\n\r\n",
@@ -82,6 +91,12 @@ pub(super) fn chunks() -> Vec<Case> {
             "5\rhello\r\n0\r\n\r\n",
             Refused,
         ),
+    ]
+}
+
+/// What stands between chunks.
+pub(super) fn ends() -> Vec<Case> {
+    vec![
         chunked(
             "a chunk that is too long",
             "5\r\nhelloX\r\n0\r\n\r\n",
