@@ -56,12 +56,16 @@ impl Running {
     }
 
     async fn start(options: FrontOptions) -> Self {
+        Self::served(options, ServerOptions::default()).await
+    }
+
+    async fn served(options: FrontOptions, server: ServerOptions) -> Self {
         let front = Front::start(options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (service, options) = (front.clone(), ServerOptions::default());
+        let service = front.clone();
         let serving =
-            tokio::spawn(async move { serve(listener, service, &options, pending()).await });
+            tokio::spawn(async move { serve(listener, service, &server, pending()).await });
         Self {
             address,
             front,

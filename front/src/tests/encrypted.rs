@@ -1,77 +1,90 @@
-//! Backends over TLS.
+//! TLS on both sides of a front.
 
 use super::*;
 
-use std::convert::Infallible;
 use std::fs;
 use std::sync::Arc;
 
-use axum::body::Body;
 use gleaner_tls::{
     Acceptor, Alpn, Authority, CertificateFiles, CertificateRequest, Certificates,
     ClientCertificates, Connector, Trust,
 };
-use http::{Request, Response};
-use hyper::body::Incoming;
 
-/// Starts a backend for `localhost`; returns its port and what believes it.
-async fn backend(folder: &std::path::Path) -> (u16, Connector) {
-    let authority = Authority::generate("test authority").expect("made");
-    let issued = authority.issue(&CertificateRequest {
-        common_name: "backend".to_owned(),
-        hosts: vec!["localhost".to_owned()],
-        identity: None,
-        days: 1,
-    });
-    let issued = issued.expect("issued");
-    let path = |name: &str| folder.join(name);
-    fs::write(path("ca.pem"), authority.certificate_pem()).expect("written");
-    fs::write(path("backend.pem"), issued.certificate_pem).expect("written");
-    fs::write(path("backend.key"), issued.key_pem).expect("written");
-    let files = CertificateFiles {
-        certificate: path("backend.pem"),
-        key: path("backend.key"),
-    };
-    let certificates = Arc::new(Certificates::load(vec![files]).expect("loaded"));
-    let acceptor = Acceptor::new(certificates, &ClientCertificates::NotAsked, Alpn::Http1);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let options = ServerOptions {
-        tls: Some(acceptor.expect("an acceptor")),
-        ..ServerOptions::default()
-    };
-    let service = tower::service_fn(|request: Request<Incoming>| {
-        let body = Body::from(request.uri().path().to_owned());
-        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
-    });
-    tokio::spawn(async move { serve(listener, service, &options, pending()).await });
-    let trust = Trust::Authorities(path("ca.pem"));
-    let connector = Connector::new(&trust, None, Alpn::Http1).expect("a connector");
-    (port, connector)
+/// An authority with a certificate for `localhost`.
+struct Secrets(tempfile::TempDir);
+
+impl Secrets {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let authority = Authority::generate("test authority").expect("made");
+        let issued = authority.issue(&CertificateRequest {
+            common_name: "backend".to_owned(),
+            hosts: vec!["localhost".to_owned()],
+            identity: None,
+            days: 1,
+        });
+        let issued = issued.expect("issued");
+        let write = |name, text: &str| fs::write(folder.path().join(name), text).expect("written");
+        write("ca.pem", authority.certificate_pem());
+        write("own.pem", &issued.certificate_pem);
+        write("own.key", &issued.key_pem);
+        Self(folder)
+    }
+
+    fn acceptor(&self) -> Acceptor {
+        let files = CertificateFiles {
+            certificate: self.0.path().join("own.pem"),
+            key: self.0.path().join("own.key"),
+        };
+        let own = Arc::new(Certificates::load(vec![files]).expect("loaded"));
+        let acceptor = Acceptor::new(own, &ClientCertificates::NotAsked, Alpn::Http);
+        acceptor.expect("an acceptor")
+    }
+
+    fn connector(&self) -> Connector {
+        let trust = Trust::Authorities(self.0.path().join("ca.pem"));
+        Connector::new(&trust, None, Alpn::Http1).expect("a connector")
+    }
 }
 
 #[tokio::test]
-async fn a_backend_over_tls_is_believed_by_its_name() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (port, connector) = backend(folder.path()).await;
+async fn a_front_encrypts_for_a_plain_service_and_another_one_believes_its_name() {
+    let (secrets, others) = (Secrets::new(), Secrets::new());
+    let backend = Recorder::start().await;
+    let server = ServerOptions {
+        tls: Some(secrets.acceptor()),
+        ..ServerOptions::default()
+    };
+    let url = format!("http://{}", backend.address);
+    let options = FrontOptions {
+        backends: vec![url.parse().expect("an address")],
+        session: Some("cookie".parse().expect("a key")),
+        ..unprobed()
+    };
+    let inner = Running::served(options, server).await;
+    let port = inner.address.port();
     for (host, connector, status) in [
-        ("localhost", Some(connector.clone()), 200),
-        ("127.0.0.1", Some(connector), 503),
+        ("localhost", Some(secrets.connector()), 200),
+        // Its certificate names no address.
+        ("127.0.0.1", Some(secrets.connector()), 503),
+        ("localhost", Some(others.connector()), 503),
         ("localhost", None, 503),
     ] {
         let url = format!("https://{host}:{port}");
-        let front = Running::start(FrontOptions {
+        let outer = Running::start(FrontOptions {
             backends: vec![url.parse().expect("an address")],
             connector,
             ..unprobed()
         });
-        let answer = front
-            .await
-            .client()
-            .await
-            .get("/path")
-            .await
-            .expect("an answer");
+        let answer = outer.await.client().await.get("/path").await;
+        let answer = answer.expect("an answer");
         assert_eq!(answer.status, status, "{host}: {}", answer.body);
+        let arrived = backend.take().arrived;
+        assert_eq!(arrived.len(), usize::from(status == 200), "{host}");
+        if let Some(arrived) = arrived.first() {
+            assert_eq!(arrived.field("x-forwarded-proto"), Some("https"));
+            let cookie = answer.field("set-cookie").expect("a session");
+            assert!(cookie.contains("; secure"), "{cookie}");
+        }
     }
 }

@@ -138,6 +138,10 @@ async fn a_request_that_no_backend_answers_in_time_is_504_and_not_sent_again() {
     };
     let left = arrived.field("x-gleaner-remaining-ms").expect("told");
     assert!(left.parse::<u128>().expect("a number") <= SHORT.as_millis());
+    let ends = backends.each_ref().map(|backend| {
+        Box::pin(backend.until("the end of the request", |seen| seen.num_ended == 2))
+    });
+    futures::future::select_all(ends).await;
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub(super) fn all() -> Vec<Case> {
     let tables = [
         framing::lengths(),
         framing::both(),
+        framing::malformed_beside_chunked(),
+        framing::malformed_beside_a_length(),
         framing::codings(),
         chunks::sizes(),
         chunks::malformed_sizes(),
@@ -152,6 +154,8 @@ fn targets() -> Vec<Case> {
     let line = |name, line: &str, want| case(name, format!("{line}\r\nHost: h\r\n\r\n"), want);
     vec![
         line("a target that is no path", "GET case HTTP/1.1", Refused),
+        line("a target that is a star", "POST * HTTP/1.1", Refused),
+        line("a target with a space", "POST /ca se HTTP/1.1", Refused),
         line("two targets", "GET /case /smuggled HTTP/1.1", Refused),
         line("a target with a NUL", "GET /\0case HTTP/1.1", Refused),
         line("a target with a return", "GET /\rcase HTTP/1.1", Refused),

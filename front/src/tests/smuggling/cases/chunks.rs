@@ -42,6 +42,8 @@ pub(super) fn sizes() -> Vec<Case> {
 /// Sizes that are none.
 pub(super) fn malformed_sizes() -> Vec<Case> {
     vec![
+        chunked("a size behind a tab", "\t5\r\nhello\r\n0\r\n\r\n", Refused),
+        chunked("a size with a NUL", "5\0\r\nhello\r\n0\r\n\r\n", Refused),
         chunked(
             "a size in hexadecimal",
             "0x5\r\nhello\r\n0\r\n\r\n",
@@ -97,6 +99,12 @@ pub(super) fn malformed_sizes() -> Vec<Case> {
 /// What stands between chunks.
 pub(super) fn ends() -> Vec<Case> {
     vec![
+        chunked("bare feeds alone", "5\nhello\n0\n\n", Refused),
+        chunked(
+            "two returns before a feed",
+            "5\r\r\nhello\r\n0\r\n\r\n",
+            Refused,
+        ),
         chunked(
             "a chunk that is too long",
             "5\r\nhelloX\r\n0\r\n\r\n",

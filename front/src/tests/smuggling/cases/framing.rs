@@ -198,3 +198,67 @@ pub(super) fn codings() -> Vec<Case> {
         ),
     ]
 }
+
+/// Lengths that are none, beside a coding that is one.
+pub(super) fn malformed_beside_chunked() -> Vec<Case> {
+    let values = [
+        "+0",
+        "-0",
+        "0x0",
+        "0 0",
+        "",
+        "0;",
+        "0_0",
+        "1e0",
+        "0,",
+        "99999999999999999999",
+    ];
+    let body = format!("0\r\n\r\n{SMUGGLED}");
+    let crossed = values.map(|value| {
+        let (length, coding) = (
+            format!("Content-Length: {value}"),
+            "Transfer-Encoding: chunked",
+        );
+        [
+            format!("{length}\r\n{coding}"),
+            format!("{coding}\r\n{length}"),
+        ]
+    });
+    let cases = crossed.iter().flatten();
+    let name = "a malformed length beside a coding";
+    cases
+        .map(|fields| case(name, post(fields, &body), Either("")))
+        .collect()
+}
+
+/// Codings that are none, beside a length that is one.
+pub(super) fn malformed_beside_a_length() -> Vec<Case> {
+    let values = [
+        "chunked, x",
+        "x, chunked",
+        "xchunked",
+        "chunkedx",
+        "identity",
+        "chunked, chunked",
+        "chunked;q=1",
+        "\"chunked\"",
+        "\u{b}chunked",
+        ",chunked",
+        "cow",
+        "\r\n chunked",
+        "chunked\r\nTransfer-Encoding: x",
+    ];
+    let body = format!("0\r\n\r\n{SMUGGLED}");
+    let crossed = values.map(|value| {
+        let (length, coding) = ("Content-Length: 40", format!("Transfer-Encoding: {value}"));
+        [
+            format!("{length}\r\n{coding}"),
+            format!("{coding}\r\n{length}"),
+        ]
+    });
+    let cases = crossed.iter().flatten();
+    let name = "a malformed coding beside a length";
+    cases
+        .map(|fields| case(name, post(fields, &body), Refused))
+        .collect()
+}
