@@ -115,7 +115,7 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
             broken_off.push(process.name.clone());
         }
     }
-    say(&farewell(&arguments.data, arguments.leaves, &broken_off));
+    say(&farewell(arguments, &broken_off));
     outcome.map(|()| Exit::Success)
 }
 
@@ -175,7 +175,7 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
 }
 
 /// Says what became of the data.
-fn farewell(data: &Path, leaves: u32, broken_off: &[String]) -> String {
+fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     let what = match broken_off {
         [] => "everything is committed".to_owned(),
         names => format!(
@@ -183,11 +183,21 @@ fn farewell(data: &Path, leaves: u32, broken_off: &[String]) -> String {
             names.join(", ")
         ),
     };
-    let data = data.display();
-    format!(
-        "stopped; {what}. The data is in `{data}`: `gleaner cluster up --data {data} --leaves {leaves}` \
-         serves it again"
-    )
+    let data = arguments.data.display();
+    let mut again = format!(
+        "gleaner cluster up --data {data} --leaves {}",
+        arguments.leaves
+    );
+    if arguments.roots != 1 {
+        again += &format!(" --roots {}", arguments.roots);
+    }
+    if arguments.fronts != 0 {
+        again += &format!(" --fronts {}", arguments.fronts);
+    }
+    if arguments.secure {
+        again += " --secure";
+    }
+    format!("stopped; {what}. The data is in `{data}`: `{again}` serves it again")
 }
 
 async fn outcome(process: &mut Process) -> (String, PeerRole, String) {
@@ -247,7 +257,16 @@ mod tests {
 
     #[test]
     fn the_end_says_what_became_of_the_data() {
-        let whole = farewell(Path::new("d"), 3, &[]);
+        let mut arguments = UpArguments {
+            leaves: 3,
+            copies: 1,
+            roots: 1,
+            fronts: 0,
+            secure: false,
+            listen: String::new(),
+            data: "d".into(),
+        };
+        let whole = farewell(&arguments, &[]);
         assert!(
             whole.starts_with("stopped; everything is committed."),
             "{whole}"
@@ -256,7 +275,12 @@ mod tests {
             whole.contains("`gleaner cluster up --data d --leaves 3`"),
             "{whole}"
         );
-        let broken = farewell(Path::new("d"), 3, &["leaf-2".to_owned()]);
+        (arguments.roots, arguments.fronts, arguments.secure) = (2, 3, true);
+        let broken = farewell(&arguments, &["leaf-2".to_owned()]);
+        assert!(
+            broken.contains("--leaves 3 --roots 2 --fronts 3 --secure`"),
+            "{broken}"
+        );
         assert!(
             !broken.contains("everything") && broken.contains("leaf-2 did not"),
             "{broken}"

@@ -8,7 +8,7 @@ pub(crate) mod node;
 
 use std::{
     io::{Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -68,22 +68,28 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     tracing::info!(%address, data = %config.data.display(), "serving");
     if is_new {
         // A courtesy: nobody has to read it.
-        drop(stdout().write_all(first_steps(&address).as_bytes()));
+        let ca = config.secure.then(|| config.data.join("tls/ca.pem"));
+        drop(stdout().write_all(first_steps(&address, ca.as_deref()).as_bytes()));
     }
     node.serve(listener, &config, stop).await?;
     tracing::info!("stopped; everything is committed");
     Ok(Exit::Success)
 }
 
-fn first_steps(address: &str) -> String {
+fn first_steps(address: &str, ca: Option<&Path>) -> String {
+    let (scheme, trust) = match ca {
+        Some(ca) => ("https", format!(" --cacert {}", ca.display())),
+        None => ("http", String::new()),
+    };
+    let url = format!("{scheme}://{}", address.replace("0.0.0.0", "localhost"));
     format!(
         "A new folder. Try:
 
-  curl 'http://{address}/'
-  curl -X POST 'http://{address}/notes/_doc/1?refresh=true' -H 'Content-Type: application/json' \\
+  curl{trust} '{url}/'
+  curl{trust} -X POST '{url}/notes/_doc/1?refresh=true' -H 'Content-Type: application/json' \\
     -d '{{\"title\": \"First\", \"text\": \"what others scattered\"}}'
-  curl 'http://{address}/notes/_search?q=scattered&pretty'
-  gleaner index --url http://{address} --index notes FILE.ndjson
+  curl{trust} '{url}/notes/_search?q=scattered&pretty'
+  gleaner index{trust} --url {url} --index notes FILE.ndjson
 
 "
     )
