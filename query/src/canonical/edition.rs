@@ -190,7 +190,7 @@ mod tests {
             edition_of(&target, |state| state.settings = SettingsDigest::of(&1)),
             edition_of(&target, |state| state.shards[0].term = PrimaryTerm(3)),
             edition_of(&target, |state| {
-                state.shards[1].generation.visible = SeqNo(12)
+                state.shards[1].generation.visible = SeqNo(12);
             }),
             edition_of(&target, |state| {
                 state.shards[1].generation.mapping = MappingVersion(5);
