@@ -51,8 +51,13 @@ impl Backend {
     /// Returns how long a further request would take here, as a number to compare: requests that are open times the
     /// mean time of an answer, more for a backend that has just come back.
     pub(crate) fn load(&self, now: Instant) -> f64 {
-        let num_open = self.num_open() as f64 + 1.0;
-        num_open * self.mean.lock().seconds(now) / self.health.lock().warmth(now)
+        let mean = self.mean.lock();
+        let num_open = self.num_open();
+        if num_open == 0 && !mean.is_known() {
+            // One request finds out. By a guess alone it would not be asked beside a backend that is known to be faster.
+            return 0.0;
+        }
+        (num_open as f64 + 1.0) * mean.seconds(now) / self.health.lock().warmth(now)
     }
 
     /// Notes what a probe found.

@@ -38,6 +38,11 @@ impl MeanTime {
         self.0 = Some(Known { seconds, at: now });
     }
 
+    /// Was an answer seen yet?
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Returns the mean as it counts now, above zero.
     pub(crate) fn seconds(&self, now: Instant) -> f64 {
         let Some(known) = self.0 else {
@@ -56,8 +61,9 @@ mod tests {
     fn the_mean_follows_what_is_seen_and_forgets() {
         let now = Instant::now();
         let mut mean = MeanTime::default();
-        assert!((mean.seconds(now) - 0.005).abs() < 1e-9);
+        assert!((mean.seconds(now) - 0.005).abs() < 1e-9 && !mean.is_known());
         mean.note(Duration::from_secs(1), now);
+        assert!(mean.is_known());
         assert!((mean.seconds(now) - 1.0).abs() < 1e-9);
         mean.note(Duration::ZERO, now);
         assert!((mean.seconds(now) - 0.9).abs() < 1e-9);
