@@ -112,7 +112,9 @@ mod tests {
         let address = free.local_addr().expect("bound");
         drop(free);
         let url: Url = format!("http://{address}/").parse().expect("an address");
-        let error = reqwest::get(url.clone()).await.expect_err("nobody");
+        let client = crate::tls::http_client(false, None).expect("a client");
+        let client = client.no_proxy().build().expect("a client");
+        let error = client.get(url.clone()).send().await.expect_err("nobody");
         let told = unanswered(&url, &error).to_string();
         assert_eq!(told.matches(&address.to_string()).count(), 1, "{told}");
         let words: Vec<&str> = told.split(": ").collect();
