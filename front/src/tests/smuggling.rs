@@ -12,7 +12,7 @@ use cases::{Case, Want};
 use recorder::{Arrived, Seen};
 
 /// Fields that no request has at a backend.
-const NEVER: [&str; 12] = [
+const NEVER: [&str; 14] = [
     "connection",
     "expect",
     "keep-alive",
@@ -25,6 +25,8 @@ const NEVER: [&str; 12] = [
     "content_length",
     "x-gleaner-remaining-ms",
     "gleaner-principal",
+    "x_gleaner_remaining_ms",
+    "gleaner_principal",
 ];
 
 /// Sends a case through a front ahead of `backend`, and then a request on either connection.
