@@ -8,9 +8,11 @@ mod key;
 mod wish;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
-use gleaner_cache::{Answer, Cache, CacheOptions, Entry, Generations, Keep, Served};
+use gleaner_cache::{Answer, Cache, CacheOptions, Current, Entry, Generations, Keep, Served};
 use gleaner_model::Edition;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_root::Root;
@@ -44,12 +46,21 @@ pub(crate) fn cache_of(root: &Arc<Root>, options: &ApiOptions) -> Option<Arc<Cac
     (memory_bytes > 0).then(cache)
 }
 
-/// What is current by a root in this process.
+/// What is current by a root in this process, which knows, or asks the leaves.
 struct OfRoot(Arc<Root>);
 
+#[async_trait]
 impl Generations for OfRoot {
-    fn current(&self, targets: &Targets) -> Option<Edition> {
-        self.0.current_edition(targets)
+    fn current(&self, targets: &Targets) -> Current {
+        if !self.0.knows_editions() {
+            return Current::Elsewhere;
+        }
+        let current = self.0.current_edition(targets);
+        current.map_or(Current::Unknown, Current::Edition)
+    }
+
+    async fn ask(&self, targets: &Targets, patience: Duration) -> Option<Edition> {
+        self.0.ask_edition(targets, patience).await
     }
 }
 

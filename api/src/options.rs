@@ -64,8 +64,8 @@ pub struct ApiOptions {
     pub body_read_grace: Duration,
     /// How connections are taken, and when they end.
     pub server: ServerOptions,
-    /// Bytes of the answers that are kept; default 0: none is. Only a root in one process with its leaf can tell
-    /// whether an answer is current.
+    /// Bytes of the answers that are kept; default 0: none is. A root that is not in one process with its leaf
+    /// asks the leaves before each is served.
     pub cache_bytes: u64,
     /// Bytes of the largest answer that is kept; default 1 MiB.
     pub cache_entry_bytes: u64,

@@ -13,6 +13,10 @@
 //! A flight belongs to a key *and* an edition. A request that comes after a write was acknowledged sees another edition
 //! than the flight that began before it, and does not join it: it would be answered from before the write.
 //!
+//! Where other nodes would have to be asked for the edition, the first request of a key begins a flight without one
+//! ([`Flights::begin`]). Those that come later do ask, and may join it: at its end each compares the edition that it saw
+//! with that of the answer, and looks again where they differ.
+//!
 //! Does: seats, waits, endings. Does not: keep answers, look up editions. Read first: [`Flights::join`].
 
 use std::collections::HashMap;
@@ -46,7 +50,10 @@ pub(crate) struct Flights {
     next_number: AtomicU64,
 }
 
-type OpenFlights = HashMap<(AnswerKey, Edition), Flight>;
+/// What a flight is of. No edition: nobody had asked which one is current when it began.
+type Of = (AnswerKey, Option<Edition>);
+
+type OpenFlights = HashMap<Of, Flight>;
 
 /// An evaluation under way.
 struct Flight {
@@ -87,8 +94,9 @@ pub(crate) struct Seat {
     pub(crate) is_first: bool,
     open: Arc<Mutex<OpenFlights>>,
     apart: moka::sync::Cache<AnswerKey, ()>,
-    key: AnswerKey,
-    edition: Edition,
+    of: Of,
+    /// The edition that was current when this request had come; `None` for one that has not asked.
+    seen: Option<Edition>,
     number: u64,
     ended: watch::Receiver<Option<Outcome>>,
 }
@@ -108,41 +116,66 @@ impl Default for Flights {
 }
 
 impl Flights {
-    /// Takes a place in the flight of `key` at `edition`, the one that is current now; begins one where there is none.
-    /// Returns `None` for a key that goes apart, and where too many wait already.
+    /// Returns whether requests of `key` go apart for now.
+    pub(crate) fn goes_apart(&self, key: &AnswerKey) -> bool {
+        self.apart.contains_key(key)
+    }
+
+    /// Begins the flight of `key` for a request that has not asked which edition is current. Returns `None` where one
+    /// has begun so already: who wants to join it has to ask.
+    pub(crate) fn begin(&self, key: AnswerKey) -> Option<Seat> {
+        let mut open = self.open.lock();
+        let is_under_way = open.contains_key(&(key, None));
+        (!is_under_way).then(|| self.first(&mut open, (key, None)))
+    }
+
+    /// Takes a place in the flight of `key` at `edition`, the one that is current now, or in one that began without
+    /// an edition; begins one where there is none. Returns `None` for a key that goes apart, and where too many wait
+    /// already.
     pub(crate) fn join(&self, key: AnswerKey, edition: Edition) -> Option<Seat> {
-        if self.apart.contains_key(&key) {
+        if self.goes_apart(&key) {
             return None;
         }
         let mut open = self.open.lock();
-        let seat = |number, ended: &watch::Sender<Option<Outcome>>| Seat {
-            is_first: false,
-            open: Arc::clone(&self.open),
-            apart: self.apart.clone(),
-            key,
-            edition,
-            number,
-            ended: ended.subscribe(),
-        };
-        if let Some(flight) = open.get_mut(&(key, edition)) {
+        for of in [(key, Some(edition)), (key, None)] {
+            let Some(flight) = open.get_mut(&of) else {
+                continue;
+            };
             if flight.num_waiting >= MAX_WAITING {
                 return None;
             }
             flight.num_waiting += 1;
-            return Some(seat(flight.number, &flight.ended));
+            let mut seat = self.seat(of, flight);
+            seat.seen = Some(edition);
+            return Some(seat);
         }
-        let ended = watch::Sender::new(None);
-        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let mut first = seat(number, &ended);
-        first.is_first = true;
+        Some(self.first(&mut open, (key, Some(edition))))
+    }
+
+    /// Opens a flight and takes its first seat.
+    fn first(&self, open: &mut OpenFlights, of: Of) -> Seat {
         let flight = Flight {
-            number,
-            ended,
+            number: self.next_number.fetch_add(1, Ordering::Relaxed),
+            ended: watch::Sender::new(None),
             num_waiting: 1,
             work: None,
         };
-        open.insert((key, edition), flight);
-        Some(first)
+        let mut seat = self.seat(of, &flight);
+        seat.is_first = true;
+        open.insert(of, flight);
+        seat
+    }
+
+    fn seat(&self, of: Of, flight: &Flight) -> Seat {
+        Seat {
+            is_first: false,
+            open: Arc::clone(&self.open),
+            apart: self.apart.clone(),
+            of,
+            seen: of.1,
+            number: flight.number,
+            ended: flight.ended.subscribe(),
+        }
     }
 }
 
@@ -151,7 +184,7 @@ impl Seat {
     pub(crate) fn begin(&mut self, work: impl Future<Output = Answer> + Send + 'static) {
         let mut landing = Landing {
             open: Arc::clone(&self.open),
-            of: (self.key, self.edition),
+            of: self.of,
             number: self.number,
             outcome: Outcome::Lost,
         };
@@ -160,7 +193,7 @@ impl Seat {
             drop(landing);
         };
         let task = tokio::spawn(work.in_current_span());
-        if let Some(flight) = self.open.lock().get_mut(&(self.key, self.edition)) {
+        if let Some(flight) = self.open.lock().get_mut(&self.of) {
             flight.work = Some(task.abort_handle());
         }
     }
@@ -180,7 +213,7 @@ impl Seat {
         match outcome {
             Some(Outcome::Answered(answer)) if is_own => {
                 if !answer.may_be_shared() {
-                    self.apart.insert(self.key, ());
+                    self.apart.insert(self.of.0, ());
                 }
                 Ending::Own(answer)
             }
@@ -194,10 +227,10 @@ impl Seat {
     fn shared(&self, answer: Answer) -> Ending {
         match answer.edition {
             _ if !answer.may_be_shared() => {
-                self.apart.insert(self.key, ());
+                self.apart.insert(self.of.0, ());
                 Ending::Alone
             }
-            Some(edition) if edition != self.edition => Ending::Another,
+            Some(edition) if Some(edition) != self.seen => Ending::Another,
             Some(_) | None => Ending::Shared(answer),
         }
     }
@@ -205,17 +238,16 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let of = (self.key, self.edition);
         let mut open = self.open.lock();
         let Some(flight) = open
-            .get_mut(&of)
+            .get_mut(&self.of)
             .filter(|flight| flight.number == self.number)
         else {
             return;
         };
         flight.num_waiting -= 1;
         if flight.num_waiting == 0
-            && let Some(flight) = open.remove(&of)
+            && let Some(flight) = open.remove(&self.of)
             && let Some(work) = flight.work
         {
             work.abort();
@@ -226,7 +258,7 @@ impl Drop for Seat {
 /// Ends the flight when the evaluation does, however that is.
 struct Landing {
     open: Arc<Mutex<OpenFlights>>,
-    of: (AnswerKey, Edition),
+    of: Of,
     number: u64,
     outcome: Outcome,
 }

@@ -20,9 +20,9 @@ use std::time::Duration;
 use gleaner_model::{AnswerKey, Edition};
 use gleaner_query::canonical::edition::Targets;
 
-pub use current::Generations;
+pub use current::{Current, Generations};
 pub use entry::{Answer, Entry};
-use flights::{Ending, Flights};
+use flights::{Ending, Flights, Seat};
 use store::Store;
 
 /// What a cache may use up.
@@ -79,6 +79,20 @@ pub struct Lost;
 /// How often a request joins others' evaluations before it goes by itself.
 const MAX_JOINS: usize = 2;
 
+/// Longest wait for what is current where other nodes are asked: they answer from memory, so who is silent for longer
+/// is gone or has no time. The request is evaluated then.
+const ASK_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Where a request is answered.
+enum Place {
+    /// By what is kept.
+    Kept(Arc<Entry>),
+    /// By an evaluation that others may share.
+    Seat(Seat),
+    /// By itself.
+    Alone,
+}
+
 /// Answers that are kept, and requests that are under way. Share it by `Arc`.
 pub struct Cache {
     generations: Arc<dyn Generations>,
@@ -116,16 +130,13 @@ impl Cache {
     {
         let mut fetch = Some(fetch);
         for _ in 0..MAX_JOINS {
-            // Looked up after the request has come: what was acknowledged before is in it.
-            let Some(current) = self.generations.current(&keep.targets) else {
-                break;
-            };
-            if let Some(entry) = self.kept(keep, current) {
-                self.store.note_hit();
-                return Ok(Served::Kept(entry));
-            }
-            let Some(mut seat) = self.flights.join(keep.key, current) else {
-                break;
+            let mut seat = match self.place(keep).await {
+                Place::Kept(entry) => {
+                    self.store.note_hit();
+                    return Ok(Served::Kept(entry));
+                }
+                Place::Seat(seat) => seat,
+                Place::Alone => break,
             };
             if seat.is_first
                 && let Some(fetch) = fetch.take()
@@ -161,23 +172,62 @@ impl Cache {
         self.note(keep, fetch.await)
     }
 
+    /// Finds where a request is answered that has come.
+    async fn place(&self, keep: &Keep) -> Place {
+        // Looked up after the request has come: what was acknowledged before is in it.
+        let current = match self.generations.current(&keep.targets) {
+            Current::Edition(edition) => edition,
+            Current::Unknown => return Place::Alone,
+            Current::Elsewhere => {
+                // Nothing there to hold against what is current: nobody is asked.
+                if self.store.get(&keep.key).is_none() {
+                    if self.flights.goes_apart(&keep.key) {
+                        return Place::Alone;
+                    }
+                    if let Some(seat) = self.flights.begin(keep.key) {
+                        return Place::Seat(seat);
+                    }
+                }
+                let patience = keep.patience.min(ASK_PATIENCE);
+                match self.generations.ask(&keep.targets, patience).await {
+                    Some(edition) => edition,
+                    None => return Place::Alone,
+                }
+            }
+        };
+        if let Some(entry) = self.kept(keep, current) {
+            return Place::Kept(entry);
+        }
+        let seat = self.flights.join(keep.key, current);
+        seat.map_or(Place::Alone, Place::Seat)
+    }
+
     /// Returns the entry that answers the request, if it is of the edition that is `current`.
     fn kept(&self, keep: &Keep, current: Edition) -> Option<Arc<Entry>> {
         let entry = self.store.get(&keep.key)?;
         (entry.edition == current && self.holds(keep)).then_some(entry)
     }
 
-    /// Keeps an answer under the edition that it came with, if that is the current one now.
+    /// Keeps an answer under the edition that it came with, if that is the current one now. Where other nodes would have
+    /// to be asked it is kept unasked: they are before each hit.
     fn note(&self, keep: &Keep, answer: Answer) -> Answer {
         if let Some(edition) = answer.edition
             && self.holds(keep)
             && self.store.takes(&answer)
-            && self.generations.current(&keep.targets) == Some(edition)
+            && self.may_be_current(keep, edition)
         {
             let entry = Entry::of(&answer, edition);
             self.store.put(keep.key, entry);
         }
         answer
+    }
+
+    fn may_be_current(&self, keep: &Keep, edition: Edition) -> bool {
+        match self.generations.current(&keep.targets) {
+            Current::Edition(current) => current == edition,
+            Current::Unknown => false,
+            Current::Elsewhere => true,
+        }
     }
 
     fn holds(&self, keep: &Keep) -> bool {

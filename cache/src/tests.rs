@@ -1,5 +1,6 @@
 //! The cache over a world in memory: who is answered by what, and that nobody is answered from before.
 
+mod asked;
 mod stale;
 mod world;
 

@@ -11,7 +11,7 @@ use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use gleaner_proto::read::{Documents, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -23,6 +23,8 @@ use gleaner_query::answer::{FetchedHit, ShardHits};
 use crate::Leaf;
 use crate::copy::registry::OpenCopy;
 use crate::copy::shard::Shard;
+use crate::node::Role;
+use crate::read::shown::shown_by;
 use crate::read::views::MAX_HOLDERS;
 use crate::write::item_bytes;
 
@@ -154,12 +156,8 @@ impl LeafClient for Leaf {
     }
 
     fn shown_now(&self, shard: ShardKey) -> Option<Generation> {
-        let copy = self.copies.open_now(shard)?;
-        let is_whole = !copy.may_be_stale() && copy.shard().applier.failure().is_none();
-        // The view itself, not the channel that tells of it: a refresh that has nothing left to show is
-        // acknowledged as soon as another has changed the view.
-        let is_awake = !copy.shard().refreshes.read();
-        (is_whole && is_awake).then(|| copy.shard().engine().view().generation())
+        let shown = shown_by(&self.copies, shard).ok()?;
+        (!shown.is_resting).then_some(shown.generation)
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
@@ -203,6 +201,17 @@ impl LeafClient for Leaf {
             Err(error) => error.to_string(),
         };
         Err(LeafFault::Internal { shard, reason })
+    }
+
+    async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
+        let state = self.node.coordinator.state();
+        // One that has another role by now is open in the old one until it is closed.
+        let is_primary = |shard| self.node.role(&state, shard) == Some(Role::Primary);
+        let shown = |shard: &ShardKey| match is_primary(*shard) {
+            true => shown_by(&self.copies, *shard),
+            false => Err(LeafFault::NotHere { shard: *shard }),
+        };
+        call.shards.iter().map(shown).collect()
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {

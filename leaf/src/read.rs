@@ -6,5 +6,6 @@ pub(crate) mod get;
 pub(crate) mod pool;
 pub(crate) mod postings;
 pub(crate) mod search;
+pub(crate) mod shown;
 pub(crate) mod unmatched;
 pub(crate) mod views;

@@ -165,6 +165,20 @@ pub trait LeafClient: Send + Sync {
         None
     }
 
+    /// Returns what the primaries of shards show, per shard in the order asked, at once. It counts as a read of each.
+    /// A write or refresh that was acknowledged as visible before the call is in the answer. A copy that is no primary
+    /// is [`LeafFault::NotHere`], one that does not serve is not waited for.
+    ///
+    /// A leaf that knows nothing of it answers [`LeafFault::Unsupported`].
+    async fn generations(
+        &self,
+        call: read::GenerationsCall,
+    ) -> Vec<Result<read::ShownGeneration, LeafFault>> {
+        let what = "generations of primaries".to_owned();
+        let fault = LeafFault::Unsupported { what };
+        call.shards.iter().map(|_| Err(fault.clone())).collect()
+    }
+
     /// Returns the state of each shard this leaf holds.
     async fn shard_states(&self) -> Result<Vec<read::ShardState>, node::NodeFault>;
 

@@ -44,6 +44,24 @@ pub struct Document {
     pub source: Bytes,
 }
 
+/// Asks what the primaries of shards show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenerationsCall {
+    /// The shards.
+    pub shards: Vec<ShardKey>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+/// What a primary shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownGeneration {
+    /// What searches of it see. Every write and refresh that was acknowledged as visible before the call is in it.
+    pub generation: Generation,
+    /// Whether a refresh was left out because nobody read the shard: a search would make it first.
+    pub is_resting: bool,
+}
+
 /// Where a shard stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardPhase {

@@ -1,13 +1,14 @@
 //! Editions: what an answer was evaluated on, and what is current.
 //!
 //! Does: gather the state that an answer depends on, of plans that were evaluated ([`Editions::evaluated`]) and of
-//! indices now ([`Editions::current`]). Does not: define what an edition covers (`query::canonical::edition` does),
+//! indices now ([`Editions::current`] in one process with the leaf, [`Editions::ask`] in a cluster). Does not: define what an edition covers (`query::canonical::edition` does),
 //! keep answers. Called by: [`crate::search`] and, through [`crate::Root`], by who keeps answers.
 //! Read first: [`Editions::current`].
 //!
 //! An answer that is kept while its edition is the current one is what a search at that moment would have answered:
 //! generations only grow, so one that was evaluated before and is current after was in force in between.
 
+mod asking;
 mod targets;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use gleaner_query::canonical::edition::{
 use parking_lot::Mutex;
 
 use crate::cluster::ClusterView;
+use crate::health::Book;
 use crate::plan::IndexPlan;
 
 pub use targets::targets_of;
@@ -35,6 +37,7 @@ const MAX_DIGESTS: usize = 8_192;
 /// Says which state answers depend on.
 pub(crate) struct Editions {
     cluster: Arc<ClusterView>,
+    health: Arc<Book>,
     /// Digests of the settings of indices, each with the metadata that it was made of.
     of_indices: Mutex<HashMap<IndexUuid, (Arc<IndexMeta>, SettingsDigest)>>,
     /// Digest of the cluster's settings, with the version of the state that it was made of.
@@ -42,9 +45,10 @@ pub(crate) struct Editions {
 }
 
 impl Editions {
-    pub(crate) fn new(cluster: &Arc<ClusterView>) -> Self {
+    pub(crate) fn new(cluster: &Arc<ClusterView>, health: &Arc<Book>) -> Self {
         Self {
             cluster: Arc::clone(cluster),
+            health: Arc::clone(health),
             of_indices: Mutex::default(),
             of_cluster: Mutex::default(),
         }
@@ -113,13 +117,22 @@ impl Editions {
     /// Returns the edition of an answer that would be evaluated on `targets` now; `None` where a shard does not serve
     /// here or rests, or an index is gone or closed. No calls are made.
     pub(crate) fn current(&self, targets: &Targets) -> Option<Edition> {
-        let state = self.cluster.state();
+        self.edition_at(&self.cluster.state(), targets, |shard| self.shown(shard))
+    }
+
+    /// Returns the edition of an answer from `targets` under `state`; `shown` says what each shard shows.
+    fn edition_at(
+        &self,
+        state: &ClusterState,
+        targets: &Targets,
+        shown: impl Fn(ShardKey) -> Option<Generation>,
+    ) -> Option<Edition> {
         let mut states = Vec::with_capacity(targets.indices.len());
         for target in &targets.indices {
             let index = state.indices.get(&target.uuid);
             let index = index.filter(|index| !index.is_closed)?;
             let shard = |number: &ShardNumber| {
-                self.shown(ShardKey {
+                shown(ShardKey {
                     index: target.uuid,
                     shard: *number,
                 })
@@ -127,7 +140,7 @@ impl Editions {
             let shown: Option<Vec<Generation>> = target.shards.iter().map(shard).collect();
             states.push(self.state_of(index, target, &shown?));
         }
-        Some(edition(&self.cluster_settings(&state), &states))
+        Some(edition(&self.cluster_settings(state), &states))
     }
 
     fn shown(&self, shard: ShardKey) -> Option<Generation> {

@@ -35,6 +35,11 @@ pub trait Leaves: Send + Sync {
 
     /// Returns all leaves, each once.
     fn all(&self) -> Vec<LeafHandle>;
+
+    /// Returns whether all leaves there will ever be are in this process.
+    fn are_here(&self) -> bool {
+        false
+    }
 }
 
 /// One leaf that holds every shard: the process of `serve`.
@@ -54,5 +59,9 @@ impl Leaves for SingleLeaf {
 
     fn all(&self) -> Vec<LeafHandle> {
         self.0.to_vec()
+    }
+
+    fn are_here(&self) -> bool {
+        true
     }
 }

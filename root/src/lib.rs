@@ -150,18 +150,19 @@ impl SharedParts {
     fn new(cluster: Arc<ClusterView>, memory: Arc<MemoryAccount>) -> Self {
         let options = &cluster.options;
         let health = health::Book::new(options.hedge_share, options.is_choosing_copies);
+        let health = Arc::new(health);
         Self {
             accounts: Arc::new(Accounts {
                 cluster: Arc::clone(&cluster),
                 memory,
             }),
             tasks: Arc::new(Tasks::new(Arc::clone(&cluster))),
-            health: Arc::new(health),
             shown: Arc::default(),
             statistics: Arc::default(),
             analyzers: Arc::default(),
             workers: Arc::default(),
-            editions: Arc::new(Editions::new(&cluster)),
+            editions: Arc::new(Editions::new(&cluster, &health)),
+            health,
             cluster,
         }
     }
@@ -256,6 +257,20 @@ impl Root {
     /// The shards count as read: one that rests is refreshed again from now on.
     pub fn current_edition(&self, targets: &Targets) -> Option<Edition> {
         self.editions.current(targets)
+    }
+
+    /// Returns whether [`Self::current_edition`] can tell: the leaf is in this process. Else [`Self::ask_edition`] can.
+    pub fn knows_editions(&self) -> bool {
+        self.cluster.leaves.are_here()
+    }
+
+    /// Returns the edition that an answer from `targets` would have now, by what primaries say within `patience`: one
+    /// call to each leaf that holds one of them. `None` where nobody can tell: a primary is away, does not serve or
+    /// rests, an index is gone. A write that was acknowledged as visible before this call is in it.
+    ///
+    /// The shards count as read.
+    pub async fn ask_edition(&self, targets: &Targets, patience: Duration) -> Option<Edition> {
+        self.editions.ask(targets, patience).await
     }
 
     /// Returns the memory of answers.

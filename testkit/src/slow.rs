@@ -9,7 +9,7 @@ use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use gleaner_proto::read::{Documents, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -159,6 +159,10 @@ impl LeafClient for Slow {
 
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         self.leaf.force_merge(shard, max_segments).await
+    }
+
+    async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
+        self.leaf.generations(call).await
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {

@@ -2,6 +2,7 @@
 
 mod copies;
 mod faults;
+mod kept;
 mod nodes;
 mod stale;
 mod writes;

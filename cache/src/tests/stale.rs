@@ -7,7 +7,7 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
 
 use super::text;
-use super::world::{Bug, State, World, keep, wait};
+use super::world::{Bug, Known, State, World, keep, wait};
 use crate::{Cache, Served};
 
 /// What readers saw.
@@ -23,8 +23,8 @@ const NUM_READERS: usize = 24;
 const READS: usize = 60;
 
 /// Runs readers against a writer, all on one thread, whose turns `seed` decides.
-async fn run(bug: Bug, seed: u64) -> Tally {
-    let world = World::new(bug);
+async fn run((known, bug): (Known, Bug), seed: u64) -> Tally {
+    let world = World::known(known, bug);
     let cache = world.cache();
     let mut readers = JoinSet::new();
     for reader in 0..NUM_READERS {
@@ -80,10 +80,9 @@ fn shown(served: &Served) -> State {
     }
 }
 
-#[tokio::test]
-async fn no_answer_is_from_before_what_was_acknowledged() {
+async fn is_never_stale(known: Known) {
     for seed in 0..30 {
-        let tally = run(Bug::None, seed).await;
+        let tally = run((known, Bug::None), seed).await;
         assert_eq!(tally.num_stale, 0, "seed {seed}: {tally:?}");
         // A cache that is off is never stale.
         assert!(
@@ -94,12 +93,29 @@ async fn no_answer_is_from_before_what_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn no_answer_is_from_before_what_was_acknowledged() {
+    is_never_stale(Known::Here).await;
+}
+
+#[tokio::test]
+async fn no_answer_is_from_before_what_was_acknowledged_where_others_are_asked() {
+    is_never_stale(Known::Elsewhere).await;
+}
+
+#[tokio::test]
 async fn the_checker_finds_faults_of_those_who_say_editions() {
-    for bug in [Bug::WithoutMapping, Bug::OfNow, Bug::JoinsAnother] {
+    for planted in [
+        (Known::Here, Bug::WithoutMapping),
+        (Known::Here, Bug::OfNow),
+        (Known::Here, Bug::JoinsAnother),
+        (Known::Elsewhere, Bug::WithoutMapping),
+        (Known::Elsewhere, Bug::OfNow),
+        (Known::Elsewhere, Bug::AsksReplica),
+    ] {
         let mut num_stale = 0;
         for seed in 0..10 {
-            num_stale += run(bug, seed).await.num_stale;
+            num_stale += run(planted, seed).await.num_stale;
         }
-        assert!(num_stale > 0, "{bug:?} was not found");
+        assert!(num_stale > 0, "{planted:?} was not found");
     }
 }

@@ -2,14 +2,16 @@
 //! built with a fault, to see that the checker finds it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use gleaner_model::{AnswerKey, Edition};
 use gleaner_query::canonical::edition::Targets;
 use parking_lot::Mutex;
 
 use super::whole;
-use crate::{Answer, Cache, CacheOptions, Generations, Keep};
+use crate::{Answer, Cache, CacheOptions, Current, Generations, Keep};
 
 /// A fault of those who say editions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,16 @@ pub(super) enum Bug {
     OfNow,
     /// Who comes while an evaluation is under way is told the edition at which that began.
     JoinsAnother,
+    /// A replica is asked what is current, which shows a write when the next is made.
+    AsksReplica,
+}
+
+/// Where it is known what is current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Here,
+    /// On another node, which takes some turns to answer, or does not.
+    Elsewhere,
 }
 
 /// What there is to know at a moment.
@@ -33,16 +45,31 @@ pub(super) struct State {
 
 pub(super) struct World {
     bug: Bug,
+    known: Known,
     state: Mutex<State>,
+    /// What a replica shows that lags.
+    replica: Mutex<State>,
+    /// How often it was asked what is current elsewhere.
+    num_asked: AtomicUsize,
+    /// Whether those who are asked are away.
+    pub(super) are_away: Mutex<bool>,
     /// States at which the evaluations under way began.
     under_way: Mutex<Vec<State>>,
 }
 
 impl World {
     pub(super) fn new(bug: Bug) -> Arc<Self> {
+        Self::known(Known::Here, bug)
+    }
+
+    pub(super) fn known(known: Known, bug: Bug) -> Arc<Self> {
         Arc::new(Self {
             bug,
+            known,
             state: Mutex::default(),
+            replica: Mutex::default(),
+            num_asked: AtomicUsize::new(0),
+            are_away: Mutex::default(),
             under_way: Mutex::default(),
         })
     }
@@ -53,14 +80,20 @@ impl World {
 
     pub(super) fn write(&self) -> State {
         let mut state = self.state.lock();
+        *self.replica.lock() = *state;
         state.written += 1;
         *state
     }
 
     pub(super) fn map(&self) -> State {
         let mut state = self.state.lock();
+        *self.replica.lock() = *state;
         state.mapping += 1;
         *state
+    }
+
+    pub(super) fn num_asked(&self) -> usize {
+        self.num_asked.load(Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> State {
@@ -74,7 +107,7 @@ impl World {
     fn edition_of(&self, state: State) -> Edition {
         let mapping = match self.bug {
             Bug::WithoutMapping => 0,
-            Bug::None | Bug::OfNow | Bug::JoinsAnother => state.mapping,
+            Bug::None | Bug::OfNow | Bug::JoinsAnother | Bug::AsksReplica => state.mapping,
         };
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&state.written.to_le_bytes());
@@ -91,7 +124,9 @@ impl World {
         self.under_way.lock().remove(0);
         let edition = match self.bug {
             Bug::OfNow => self.edition(),
-            Bug::None | Bug::WithoutMapping | Bug::JoinsAnother => self.edition_of(seen),
+            Bug::None | Bug::WithoutMapping | Bug::JoinsAnother | Bug::AsksReplica => {
+                self.edition_of(seen)
+            }
         };
         whole(&format!("{} {}", seen.written, seen.mapping), Some(edition))
     }
@@ -104,13 +139,28 @@ pub(super) async fn wait(turns: usize) {
     }
 }
 
+#[async_trait]
 impl Generations for World {
-    fn current(&self, _: &Targets) -> Option<Edition> {
+    fn current(&self, _: &Targets) -> Current {
+        if self.known == Known::Elsewhere {
+            return Current::Elsewhere;
+        }
         let began = self.under_way.lock().first().copied();
         match (self.bug, began) {
-            (Bug::JoinsAnother, Some(began)) => Some(self.edition_of(began)),
-            _ => Some(self.edition()),
+            (Bug::JoinsAnother, Some(began)) => Current::Edition(self.edition_of(began)),
+            _ => Current::Edition(self.edition()),
         }
+    }
+
+    async fn ask(&self, _: &Targets, _: Duration) -> Option<Edition> {
+        let number = self.num_asked.fetch_add(1, Ordering::Relaxed);
+        wait(number % 5).await;
+        let state = match self.bug {
+            Bug::AsksReplica => *self.replica.lock(),
+            _ => self.state(),
+        };
+        wait(number % 3).await;
+        (!*self.are_away.lock()).then(|| self.edition_of(state))
     }
 }
 

@@ -127,7 +127,7 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_DOCUMENT_CACHE", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     document_cache: Option<ByteSize>,
-    /// Answers to searches and counts that are kept by `serve`; 0 keeps none [default: 256mb]
+    /// Answers to searches and counts that are kept at a root; 0 keeps none [default: 256mb]
     #[arg(long, env = "GLEANER_CACHE_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_memory: Option<ByteSize>,

@@ -77,11 +77,8 @@ impl Node {
         config: &Config,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
-        let options = ApiOptions {
-            cache_bytes: config.cache_memory.0,
-            cache_entry_bytes: config.cache_entry.0,
-            ..api_options(&listener, config, &Membership::default(), self.tls.as_ref())?
-        };
+        let members = Membership::default();
+        let options = api_options(&listener, config, &members, self.tls.as_ref())?;
         let _fresh = self.tls.as_ref().map(NodeTls::keep_fresh);
         let dialect = gleaner_api::dialect(
             Arc::clone(&self.root),
@@ -221,6 +218,8 @@ pub(crate) fn api_options(
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
+        cache_bytes: config.cache_memory.0,
+        cache_entry_bytes: config.cache_entry.0,
         ..edge_options(config, members, tls)?
     })
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use crate::read::{Documents, GetCall, ShardState};
+use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -248,6 +248,13 @@ impl LeafClient for GrpcLeaf {
         let sent = async { self.stub().force_merge(request?).await };
         let answer = ask(MERGE_CALL, sent).await;
         of_shard(shard, answer)
+    }
+
+    async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
+        let request = self.peer.request(call.to_message());
+        let sent = async { self.stub().generations(request?).await };
+        let answer = ask(limit(call.remaining), sent).await;
+        per_shard(&call.shards, answer.map(|answers| answers.answers))
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {

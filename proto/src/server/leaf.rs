@@ -199,6 +199,16 @@ impl v1::leaf_server::Leaf for Service {
         Ok(Response::new(answer.to_message()))
     }
 
+    async fn generations(
+        &self,
+        request: Request<v1::GenerationsCall>,
+    ) -> Answer<v1::GenerationsAnswers> {
+        let call = read(request)?;
+        let answers = self.life.run(self.leaf.generations(call)).await?;
+        let answers = messages(&answers);
+        Ok(Response::new(v1::GenerationsAnswers { answers }))
+    }
+
     async fn shard_states(&self, _: Request<v1::ShardStatesCall>) -> Answer<v1::ShardStatesAnswer> {
         let states = self.life.run(self.leaf.shard_states()).await?;
         let states = states.map_err(|fault| Status::internal(fault.to_string()))?;

@@ -13,7 +13,7 @@ use super::stub::StubLeaf;
 use super::{serve_at, services, soon, stub_leaf};
 use crate::node::Readiness;
 use crate::postings::{ListOf, LocateCall, LocateIn, LocateSet, PostingsCall};
-use crate::read::GetCall;
+use crate::read::{GenerationsCall, GetCall};
 use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
 use crate::search::{
     ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, OpenViewsCall, PinnedView,
@@ -196,6 +196,13 @@ async fn calls_about_shards() {
     arrived(&stub, ("flush", shard(1)));
     assert_eq!(soon(leaf.force_merge(shard(1), 3)).await, Ok(()));
     arrived(&stub, ("force_merge", shard(1), 3_usize));
+    let call = GenerationsCall {
+        shards: vec![shard(0), shard(1)],
+        remaining: REMAINING,
+    };
+    let shown = soon(leaf.generations(call.clone())).await;
+    arrived(&stub, call);
+    assert_eq!(shown, [Ok(samples::shown()), not_here()]);
     assert_eq!(soon(leaf.shard_states()).await, Ok(vec![samples::state()]));
     assert_eq!(soon(leaf.node_stats()).await, Ok(samples::node_stats()));
 }

@@ -23,7 +23,7 @@ use gleaner_query::search::{FieldFormat, Missing, SortKey, SortTarget, SourceFil
 use serde_json::json;
 
 use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
-use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState};
+use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
 use crate::write::{
@@ -389,6 +389,13 @@ pub(crate) fn written() -> WriteAnswer {
     WriteAnswer {
         items: vec![Ok(outcome), Err(conflict)],
         duplicate: true,
+    }
+}
+
+pub(crate) fn shown() -> ShownGeneration {
+    ShownGeneration {
+        generation: generation(),
+        is_resting: true,
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::samples;
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use crate::read::{Documents, GetCall, ShardState};
+use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
 use crate::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -221,6 +221,11 @@ impl LeafClient for StubLeaf {
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         self.note(("force_merge", shard, max_segments)).await;
         Ok(())
+    }
+
+    async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
+        self.note(&call).await;
+        first_alone(call.shards.len(), samples::shown())
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {

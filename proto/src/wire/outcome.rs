@@ -9,7 +9,7 @@ use super::{DecodeError, Wire, v1};
 use crate::LeafFault;
 use crate::metadata::MetadataFault;
 use crate::postings::{LocateAnswer, PostingsAnswer};
-use crate::read::Documents;
+use crate::read::{Documents, ShownGeneration};
 use crate::replicate::{LogPage, Snapshot};
 use crate::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome};
@@ -53,6 +53,7 @@ outcomes! {
     OpenViewsAnswer, open_views_answer: PinnedView, LeafFault;
     GetAnswer, get_answer: Documents, LeafFault;
     RefreshAnswer, refresh_answer: Generation, LeafFault;
+    GenerationAnswer, generation_answer: ShownGeneration, LeafFault;
     WriteAnswer, write_answer: WriteAnswer, LeafFault;
     WriteItemAnswer, write_item_answer: WriteOutcome, WriteFault;
     LogTailAnswer, log_tail_answer: LogPage, LeafFault;

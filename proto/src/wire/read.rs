@@ -8,7 +8,10 @@ use gleaner_query::answer::ViewId;
 use super::field::{all, maybe, maybe_message, member, messages, millis, one};
 use super::ids::{id_texts, ids};
 use super::{DecodeError, Wire, v1};
-use crate::read::{Document, Documents, GetCall, ShardCounters, ShardPhase, ShardState};
+use crate::read::{
+    Document, Documents, GenerationsCall, GetCall, ShardCounters, ShardPhase, ShardState,
+    ShownGeneration,
+};
 use crate::search::{OpenViewsCall, PinnedView};
 
 impl Wire for Document {
@@ -173,6 +176,55 @@ impl Wire for PinnedView {
             shard: one(shard, "PinnedView.shard")?,
             view: ViewId(view),
             holder,
+        })
+    }
+}
+
+impl Wire for GenerationsCall {
+    type Message = v1::GenerationsCall;
+
+    fn to_message(&self) -> v1::GenerationsCall {
+        let Self { shards, remaining } = self;
+        v1::GenerationsCall {
+            shards: messages(shards),
+            remaining_ms: millis(*remaining),
+        }
+    }
+
+    fn from_message(message: v1::GenerationsCall) -> Result<Self, DecodeError> {
+        let v1::GenerationsCall {
+            shards,
+            remaining_ms,
+        } = message;
+        Ok(Self {
+            shards: all(shards)?,
+            remaining: Duration::from_millis(remaining_ms),
+        })
+    }
+}
+
+impl Wire for ShownGeneration {
+    type Message = v1::ShownGeneration;
+
+    fn to_message(&self) -> v1::ShownGeneration {
+        let Self {
+            generation,
+            is_resting,
+        } = self;
+        v1::ShownGeneration {
+            generation: Some(generation.to_message()),
+            is_resting: *is_resting,
+        }
+    }
+
+    fn from_message(message: v1::ShownGeneration) -> Result<Self, DecodeError> {
+        let v1::ShownGeneration {
+            generation,
+            is_resting,
+        } = message;
+        Ok(Self {
+            generation: one(generation, "ShownGeneration.generation")?,
+            is_resting,
         })
     }
 }

@@ -14,7 +14,9 @@
 //!
 //! Numbers are little-endian.
 
-use gleaner_model::{Edition, Generation, IndexUuid, MappingVersion, PrimaryTerm, ShardNumber};
+use gleaner_model::{
+    Edition, Generation, IndexUuid, MappingVersion, PrimaryTerm, ShardKey, ShardNumber,
+};
 use serde::Serialize;
 
 use super::json;
@@ -43,6 +45,20 @@ impl SettingsDigest {
 pub struct Targets {
     /// The indices, by UUID.
     pub indices: Vec<TargetIndex>,
+}
+
+impl Targets {
+    /// Returns the shards of all indices, by UUID and number.
+    pub fn shards(&self) -> impl Iterator<Item = ShardKey> {
+        self.indices.iter().flat_map(|target| {
+            let index = target.uuid;
+            let numbers = target.shards.iter();
+            numbers.map(move |shard| ShardKey {
+                index,
+                shard: *shard,
+            })
+        })
+    }
 }
 
 /// What is searched of an index.

@@ -1,5 +1,7 @@
 //! A leaf that answers as told.
 
+mod pace;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
-use gleaner_proto::read::{Documents, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -87,6 +89,10 @@ pub(crate) struct FakeLeaf {
     pub(crate) num_calls: AtomicUsize,
     pub(crate) num_dropped: AtomicUsize,
     pub(crate) num_fetches: AtomicUsize,
+    /// Calls that asked what is shown.
+    pub(crate) num_asked: AtomicUsize,
+    /// Shards that rest.
+    pub(crate) resting: Mutex<BTreeSet<ShardKey>>,
     /// Shards whose hits were fetched by number.
     pub(crate) num_looked_up: AtomicUsize,
     /// Views asked of `renew_views` and `release_views`.
@@ -103,42 +109,7 @@ pub(crate) struct FakeLeaf {
 /// What changes the answer to a search.
 pub(crate) type Edit = fn(&SearchCall, &mut ShardHits);
 
-/// Counts a call as dropped unless it is done.
-struct Call<'a> {
-    leaf: &'a FakeLeaf,
-    is_done: bool,
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.leaf.num_dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl FakeLeaf {
-    /// Takes its time; fails for all when nobody is there.
-    async fn take_time(&self, shards: &[ShardView]) -> Result<(), LeafFault> {
-        self.num_calls.fetch_add(1, Ordering::Relaxed);
-        let mut call = Call {
-            leaf: self,
-            is_done: false,
-        };
-        self.hang(shards).await;
-        let drawn = self.draw.lock().0.as_mut().map(|draw| draw());
-        let delay = drawn.unwrap_or_else(|| *self.delay.lock());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        call.is_done = true;
-        if *self.is_gone.lock() {
-            let (shard, reason) = (shards[0].shard, "nobody is there".to_owned());
-            return Err(LeafFault::Unreachable { shard, reason });
-        }
-        Ok(())
-    }
-
     fn generation(&self, view: ViewId) -> Generation {
         Generation {
             mapping: MappingVersion(1),
@@ -203,16 +174,6 @@ impl FakeLeaf {
             wanted: SeqNo(2),
             visible: SeqNo(1),
         })
-    }
-
-    async fn hang(&self, shards: &[ShardView]) {
-        let is_in = |set: &Mutex<BTreeSet<ShardKey>>| {
-            let set = set.lock();
-            shards.iter().any(|asked| set.contains(&asked.shard))
-        };
-        if is_in(&self.hanging) || (shards.len() == 1 && is_in(&self.hanging_alone)) {
-            futures::future::pending::<()>().await;
-        }
     }
 }
 
@@ -457,12 +418,7 @@ impl LeafClient for FakeLeaf {
     }
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
-        let newest = ShardView {
-            shard,
-            view: None,
-            at_least: None,
-        };
-        Ok(self.generation(self.view(newest)?))
+        Ok(self.generation(self.view(newest(shard))?))
     }
 
     async fn wait_for_refresh(
@@ -486,6 +442,24 @@ impl LeafClient for FakeLeaf {
         Ok(())
     }
 
+    async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
+        self.num_asked.fetch_add(1, Ordering::Relaxed);
+        let views: Vec<ShardView> = call.shards.iter().map(|shard| newest(*shard)).collect();
+        if let Err(fault) = self.take_time(&views).await {
+            return call.shards.iter().map(|_| Err(fault.clone())).collect();
+        }
+        let shown = |shard: &ShardKey| {
+            if let Some(fault) = self.faults.lock().get(shard) {
+                return Err(fault.clone());
+            }
+            Ok(ShownGeneration {
+                generation: self.generation(self.view(newest(*shard))?),
+                is_resting: self.resting.lock().contains(shard),
+            })
+        };
+        call.shards.iter().map(shown).collect()
+    }
+
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         match *self.is_gone.lock() {
             true => Err(NodeFault::Unreachable {
@@ -493,5 +467,13 @@ impl LeafClient for FakeLeaf {
             }),
             false => Ok(Vec::new()),
         }
+    }
+}
+
+fn newest(shard: ShardKey) -> ShardView {
+    ShardView {
+        shard,
+        view: None,
+        at_least: None,
     }
 }

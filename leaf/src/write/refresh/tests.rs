@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::IndexSettings;
-use gleaner_proto::LeafClient as _;
-use gleaner_proto::read::GetCall;
+use gleaner_proto::read::{GenerationsCall, GetCall, ShownGeneration};
 use gleaner_proto::search::{OpenViewsCall, ShardView};
+use gleaner_proto::{LeafClient as _, LeafFault};
 use gleaner_query::resolved::{Clause, Statistics};
 use serde_json::json;
 
@@ -67,11 +67,22 @@ async fn a_search_finds_what_was_written_while_nobody_searched() {
     soon(async { while num_found(&fixture).await < 2 {} }).await;
 }
 
+/// Asks what two primaries show, of which one is here.
+async fn told(fixture: &Fixture) -> Vec<Result<ShownGeneration, LeafFault>> {
+    let call = GenerationsCall {
+        shards: vec![key(1), key(2)],
+        remaining: PATIENCE,
+    };
+    fixture.leaf.generations(call).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_shard_that_rests_shows_is_not_told_without_a_call() {
     let fixture = resting().await;
     assert_eq!(fixture.leaf.shown_now(key(1)), None);
     assert_eq!(fixture.leaf.shown_now(key(2)), None, "it is not here");
+    let shown = told(&fixture).await.remove(0).expect("it serves");
+    assert!(shown.is_resting);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,8 +94,16 @@ async fn what_a_shard_that_does_not_rest_shows_is_told_without_a_call() {
     let acknowledged = fixture.leaf.refresh(key(1)).await.expect("refreshed");
     assert!(acknowledged > before);
     assert_eq!(fixture.leaf.shown_now(key(1)), Some(acknowledged));
+    let shown = ShownGeneration {
+        generation: acknowledged,
+        is_resting: false,
+    };
+    let not_here = LeafFault::NotHere { shard: key(2) };
+    assert_eq!(told(&fixture).await, [Ok(shown), Err(not_here)]);
     shard.applier.stop("as a test asks");
     assert_eq!(fixture.leaf.shown_now(key(1)), None);
+    let stopped = told(&fixture).await.remove(0);
+    assert!(matches!(stopped, Err(LeafFault::Stopped { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, u
 use super::queries::{sort_value, tie_break};
 use crate::metadata::MetadataFault;
 use crate::node::{NodeInfo, Readiness};
-use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState};
+use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
@@ -252,6 +252,13 @@ pub(super) fn write_answer() -> impl Strategy<Value = WriteAnswer> {
         });
     let item = prop_oneof![good.prop_map(Ok), write_fault().prop_map(Err)];
     (vec(item, 0..4), any::<bool>()).prop_map(|(items, duplicate)| WriteAnswer { items, duplicate })
+}
+
+pub(super) fn shown() -> impl Strategy<Value = ShownGeneration> {
+    (generation(), any::<bool>()).prop_map(|(generation, is_resting)| ShownGeneration {
+        generation,
+        is_resting,
+    })
 }
 
 pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {

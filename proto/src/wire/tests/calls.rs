@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::answers::{history, write_fault};
 use super::clauses::{clause, expansion_request, id, statistics_request, text};
 use super::queries::{field_format, highlight, shard_query, source_filter};
-use crate::read::GetCall;
+use crate::read::{GenerationsCall, GetCall};
 use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
 use crate::search::{
     ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, FetchWhat, HighlightWhat,
@@ -153,6 +153,11 @@ pub(super) fn get_call() -> impl Strategy<Value = GetCall> {
             remaining,
         },
     )
+}
+
+pub(super) fn generations_call() -> impl Strategy<Value = GenerationsCall> {
+    let call = (vec(shard(), 0..3), time());
+    call.prop_map(|(shards, remaining)| GenerationsCall { shards, remaining })
 }
 
 fn condition() -> impl Strategy<Value = Condition> {

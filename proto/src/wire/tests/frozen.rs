@@ -14,6 +14,7 @@ use super::super::{Wire, v1};
 use crate::LeafFault;
 use crate::metadata::MetadataFault;
 use crate::node::NodeInfo;
+use crate::read::GenerationsCall;
 use crate::replicate::LogPage;
 use crate::tests::samples;
 use crate::version::Versions;
@@ -103,6 +104,13 @@ fn bytes_are_frozen() {
     freeze("LogTailAnswer", page.to_message().encode_to_vec());
     let state = Ok::<_, MetadataFault>(Bytes::from_static(b"state"));
     freeze("StateAnswer", state.to_message().encode_to_vec());
+    let call = GenerationsCall {
+        shards: vec![samples::shard(1)],
+        remaining: samples::REMAINING,
+    };
+    freeze("GenerationsCall", call.to_message().encode_to_vec());
+    let shown = Ok::<_, LeafFault>(samples::shown());
+    freeze("GenerationAnswer", shown.to_message().encode_to_vec());
     let info = NodeInfo {
         id: NodeId("leaf-1".into()),
         role: Role::Leaf,

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use super::answers::{
     documents, expand_answer, explain_answer, explanation, fault, fetched_hit, generation, history,
     log_page, metadata_fault, node_info, node_stats, outcome, readiness, shard_hits, shard_state,
-    snapshot, statistics_answer, write_answer, write_fault,
+    shown, snapshot, statistics_answer, write_answer, write_fault,
 };
 use super::calls::{
-    bytes, expand_call, explain_call, fetch_call, file_call, get_call, log_tail_call,
-    open_views_call, pinned_view, search_call, snapshot_call, statistics_call, write_call,
+    bytes, expand_call, explain_call, fetch_call, file_call, generations_call, get_call,
+    log_tail_call, open_views_call, pinned_view, search_call, snapshot_call, statistics_call,
+    write_call,
 };
 use super::clauses::{clause, value};
 use super::comes_back;
@@ -54,11 +55,13 @@ proptest! {
     #[test]
     fn calls_about_shards(
         views in open_views_call(),
+        generations in generations_call(),
         tail in log_tail_call(),
         snapshot in snapshot_call(),
         file in file_call(),
     ) {
         comes_back(&views);
+        comes_back(&generations);
         comes_back(&tail);
         comes_back(&snapshot);
         comes_back(&file);
@@ -92,11 +95,13 @@ proptest! {
     fn answers_about_shards(
         pinned in outcome(pinned_view()),
         refreshed in outcome(generation()),
+        shown in outcome(shown()),
         done in outcome(Just(())),
         state in shard_state(),
     ) {
         comes_back(&pinned);
         comes_back(&refreshed);
+        comes_back(&shown);
         comes_back(&done);
         comes_back(&state);
     }

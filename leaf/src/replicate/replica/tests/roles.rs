@@ -1,7 +1,7 @@
 //! What a copy answers for, and copies that come and go with the cluster state.
 
 use gleaner_model::{NodeId, SeqNo};
-use gleaner_proto::read::GetCall;
+use gleaner_proto::read::{GenerationsCall, GetCall};
 use gleaner_proto::replicate::{FileCall, LogTailCall, SnapshotCall};
 use gleaner_proto::{LeafClient, LeafFault, ReplicationClient};
 
@@ -51,6 +51,11 @@ async fn what_only_a_primary_can_do_is_not_here_on_a_copy() {
         remaining: PATIENCE,
     };
     not_here(leaf.get(get).await);
+    let asked = GenerationsCall {
+        shards: vec![key(1)],
+        remaining: PATIENCE,
+    };
+    not_here(leaf.generations(asked).await.remove(0));
     let states = leaf.shard_states().await.expect("its own");
     assert!(!states[0].is_primary);
     let states = cluster.leaf("a").shard_states().await.expect("its own");
