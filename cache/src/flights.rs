@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! state       on                                                     next
-//! (none)      a request comes at an edition                          under way, it brings the evaluation
-//! under way   an equal one comes at the same edition                 under way, one more waits
+//! (none)      a request comes, at an edition or without one          under way, it brings the evaluation
+//! under way   an equal one comes at the same edition, or at any      under way, one more waits
+//!             where the flight has none
 //!             the last of those who wait has gone                    (none), the evaluation is dropped
-//!             an answer comes of the edition that all saw            ended: shared
+//!             an answer comes of the edition that one saw            ended: shared
 //!             an answer comes of another edition                     ended: each looks again
 //!             an answer comes that is for one alone                  ended: each by itself, the key apart for a while
 //! ```
