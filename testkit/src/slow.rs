@@ -1,5 +1,6 @@
 //! A leaf that is slow as told, whatever the machine.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use gleaner_proto::search::{
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHits};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// How slow.
@@ -43,7 +45,11 @@ pub struct Slow {
     leaf: Arc<dyn LeafClient>,
     pace: watch::Sender<Pace>,
     calls: AtomicU64,
+    lag: Mutex<Option<Lag>>,
 }
+
+/// What a leaf that lags would have said of each shard: now, and before that changed.
+type Lag = HashMap<ShardKey, [ShownGeneration; 2]>;
 
 impl Slow {
     /// Returns `leaf` at its own pace.
@@ -52,7 +58,14 @@ impl Slow {
             leaf,
             pace: watch::Sender::new(Pace::Normal),
             calls: AtomicU64::new(0),
+            lag: Mutex::default(),
         }
+    }
+
+    /// From now on says of each shard what it showed before it showed what it does, as a replica that lags would. A
+    /// fault, to see that it is found.
+    pub fn lag(&self) {
+        self.lag.lock().get_or_insert_default();
     }
 
     /// Sets the pace of calls that begin from now on.
@@ -162,7 +175,20 @@ impl LeafClient for Slow {
     }
 
     async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
-        self.leaf.generations(call).await
+        let shards = call.shards.clone();
+        let mut answers = self.leaf.generations(call).await;
+        if let Some(lag) = &mut *self.lag.lock() {
+            for (shard, answer) in shards.into_iter().zip(&mut answers) {
+                if let Ok(shown) = answer {
+                    let [now, before] = lag.entry(shard).or_insert([*shown; 2]);
+                    if now != shown {
+                        *before = std::mem::replace(now, *shown);
+                    }
+                    *shown = *before;
+                }
+            }
+        }
+        answers
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {

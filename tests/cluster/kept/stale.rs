@@ -115,10 +115,13 @@ async fn stop_a_leaf(run: Arc<Run>) -> Result<()> {
     waited
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_answer_that_is_kept_is_from_before_what_was_acknowledged() -> Result<()> {
+/// Runs readers against writers.
+///
+/// # Errors
+/// What is wrong with an answer, or that too few were kept.
+async fn check(site: Site) -> Result<()> {
     let run = Arc::new(Run {
-        site: Site::start().await?,
+        site,
         acknowledged: Default::default(),
         num_reads: watch::Sender::new(0),
         num_hits: AtomicU64::new(0),
@@ -150,6 +153,23 @@ async fn no_answer_that_is_kept_is_from_before_what_was_acknowledged() -> Result
     let num_reads = *run.num_reads.borrow();
     let num_hits = run.num_hits.load(Ordering::Relaxed);
     // A cache that is off is never stale.
-    ensure!(num_hits * 2 >= num_reads, "{num_hits} hits of {num_reads} reads");
+    ensure!(
+        num_hits * 2 >= num_reads,
+        "{num_hits} hits of {num_reads} reads"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_that_is_kept_is_from_before_what_was_acknowledged() -> Result<()> {
+    check(Site::start().await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checker_finds_that_what_is_asked_lags() -> Result<()> {
+    let site = Site::start().await?;
+    site.cluster.leaves.iter().for_each(|leaf| leaf.slow.lag());
+    let found = check(site).await.err().context("nothing was found")?;
+    ensure!(found.to_string().contains("hit: true"), "{found:#}");
     Ok(())
 }
