@@ -12,12 +12,15 @@ LABEL org.opencontainers.image.title="gleaner" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 RUN groupadd --system --gid 10001 gleaner \
- && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/gleaner --create-home gleaner
+ && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/gleaner --create-home gleaner \
+ && mkdir -p /etc/gleaner/certs && chown gleaner:gleaner /etc/gleaner/certs
 
 COPY --from=build /source/target/release/gleaner /usr/local/bin/gleaner
 # Nodes of a cluster read it with `--config`. The default command is one process, which needs no file.
 COPY deploy/cluster.toml /etc/gleaner/cluster.toml
 
+# Clients outside of the container reach the address, so say how: GLEANER_SECURE=true, certificates, or
+# GLEANER_INSECURE=true where the network is trusted.
 ENV GLEANER_DATA_DIR=/var/lib/gleaner \
     GLEANER_LISTEN=0.0.0.0:9200
 
@@ -29,7 +32,7 @@ VOLUME /var/lib/gleaner
 EXPOSE 9200 9300
 
 HEALTHCHECK --interval=2s --timeout=2s --start-period=5s --retries=30 \
-    CMD ["gleaner", "health", "--url", "http://127.0.0.1:9200"]
+    CMD ["gleaner", "health"]
 
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["gleaner"]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -105,10 +105,30 @@ impl Request {
             .with_context(|| format!("{} {}: no answer", self.method, self.path))?
     }
 
+    /// Sends the request over a connection to `address` that was made before, and encrypted.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_over<S>(&self, stream: S, address: SocketAddr) -> Result<Response>
+    where
+        S: AsyncRead + AsyncWrite,
+    {
+        timeout(ANSWER_WITHIN, self.exchange_over(stream, address))
+            .await
+            .with_context(|| format!("{} {}: no answer", self.method, self.path))?
+    }
+
     async fn exchange(&self, address: SocketAddr) -> Result<Response> {
         let stream = TcpStream::connect(address).await.context("no connection")?;
         stream.set_nodelay(true)?;
-        let (mut input, mut output) = stream.into_split();
+        self.exchange_over(stream, address).await
+    }
+
+    async fn exchange_over<S>(&self, stream: S, address: SocketAddr) -> Result<Response>
+    where
+        S: AsyncRead + AsyncWrite,
+    {
+        let (mut input, mut output) = tokio::io::split(stream);
         let send = async {
             output.write_all(&self.head(address)).await?;
             if let Some(body) = &self.body {

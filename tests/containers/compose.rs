@@ -1,12 +1,15 @@
-//! `deploy/compose.yaml` as a user runs it: loaded, taken down, brought up again, counted.
+//! `deploy/compose.yaml` as a user runs it: loaded over TLS through a front, taken down, brought up again, counted
+//! through another one.
 
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use gleaner_testkit::http::Request;
+use gleaner_testkit::http::{Request, Response};
+use gleaner_tls::{Alpn, Connector, Trust};
 use serde_json::json;
+use tokio::net::TcpStream;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
@@ -33,32 +36,48 @@ impl Project {
         let mut command = Command::new("timeout");
         command.args([WITHIN, "docker-compose", "--file", file]);
         command.args(["--project-name", &self.name]).args(words);
-        command.env("GLEANER_PORT", "0");
+        for port in ["GLEANER_PORT", "GLEANER_PORT_2", "GLEANER_PORT_3"] {
+            command.env(port, "0");
+        }
         let output = command.output().context("cannot start Compose")?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "docker-compose {words:?}: {told}");
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Starts all nodes and waits until every copy serves; returns where the root listens.
-    async fn up(&self) -> Result<SocketAddr> {
+    /// Starts all nodes and waits until every copy serves.
+    async fn up(&self) -> Result<()> {
         block_in_place(|| self.compose(&["up", "--detach", "--no-build"]))?;
-        let published = block_in_place(|| self.compose(&["port", "root", "9200"]))?;
-        let root: SocketAddr = published.trim().parse().context(published.clone())?;
         let began = Instant::now();
         let whole = Request::new("GET", "/_cluster/health?wait_for_status=green&timeout=5s");
         loop {
-            let health = whole.send(root).await;
+            let health = self.ask("front-1", &whole).await;
             if health.as_ref().is_ok_and(|health| health.status == 200) {
-                return Ok(root);
+                return Ok(());
             }
             if began.elapsed() > WHOLE_WITHIN {
-                let logs = self.compose(&["logs", "--tail", "20"])?;
+                let logs = block_in_place(|| self.compose(&["logs", "--tail", "20"]))?;
                 let told = health.map_or_else(|error| error.to_string(), |told| told.shown());
                 bail!("not whole: {told}\n{logs}");
             }
             sleep(POLL).await;
         }
+    }
+
+    /// Sends a request to a front over TLS, which must show a certificate of the cluster's authority.
+    async fn ask(&self, front: &str, request: &Request) -> Result<Response> {
+        let (ca, published) = block_in_place(|| {
+            let read = ["exec", "-T", front, "cat", "/etc/gleaner/certs/ca.pem"];
+            Ok::<_, anyhow::Error>((self.compose(&read)?, self.compose(&["port", front, "9200"])?))
+        })?;
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), ca)?;
+        let trust = Trust::Authorities(file.path().to_owned());
+        let connector = Connector::new(&trust, None, Alpn::Http1)?;
+        let address: SocketAddr = published.trim().parse().context(published.clone())?;
+        let stream = TcpStream::connect(address).await?;
+        let stream = connector.connect("localhost", stream).await?;
+        request.send_over(stream, address).await
     }
 }
 
@@ -76,14 +95,15 @@ pub(crate) async fn run(test: &str) -> Result<()> {
     }
     let name = format!("gleaner-compose-{}", std::process::id());
     let project = Project { name };
-    let root = project.up().await?;
+    project.up().await?;
     let documents = (0..COUNT).map(|n| (n.to_string(), json!({"n": n})));
     let load = Request::ndjson("POST", "/kept/_bulk?refresh=true", bulk(documents));
-    let answer = load.send(root).await?.ok()?;
+    let answer = project.ask("front-2", &load).await?.ok()?;
     ensure!(answer["errors"] == json!(false), "{answer}");
     block_in_place(|| project.compose(&["down"]))?;
-    let root = project.up().await?;
-    let count = Request::new("GET", "/kept/_count").send(root).await?.ok()?;
+    project.up().await?;
+    let count = Request::new("GET", "/kept/_count");
+    let count = project.ask("front-3", &count).await?.ok()?;
     ensure!(count["count"] == json!(COUNT), "{count}");
     ensure!(count["_shards"]["failed"] == json!(0), "{count}");
     Ok(())

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 /// The nodes of `deploy/cluster.toml`, which is in the image.
-pub(crate) const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root-1";
 const LEAVES: [&str; 4] = ["leaf-1", "leaf-2", "leaf-3", "leaf-4"];
 
 /// How long the root may take until it serves, on a busy machine.
@@ -84,7 +84,7 @@ impl Fleet {
         let named = format!("GLEANER_NODE_NAME={node}");
         let mut words = vec!["run", "--detach", "--name", &container, "--label", label];
         words.extend(["--network", &self.name, "--network-alias", node]);
-        words.extend(["--env", &named]);
+        words.extend(["--env", &named, "--env", "GLEANER_INSECURE=true"]);
         let role = if node == ROOT {
             words.extend(["--publish", "127.0.0.1::9200"]);
             "root"
