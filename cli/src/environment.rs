@@ -13,7 +13,7 @@ const PREFIX: &str = "GLEANER_";
 
 /// Variables that tests, benches and tools beside this program read. They may be set for all that a shell
 /// starts.
-const OF_TOOLS: [&str; 15] = [
+const OF_TOOLS: [&str; 17] = [
     "GLEANER_BINARY",
     "GLEANER_DATA",
     "GLEANER_DRILL",
@@ -23,9 +23,11 @@ const OF_TOOLS: [&str; 15] = [
     "GLEANER_PROVE",
     "GLEANER_REPORT_DIR",
     "GLEANER_SEARCH_THREADS",
+    "GLEANER_SECOND_PORT",
     "GLEANER_SEED",
     "GLEANER_SIMULATE",
     "GLEANER_SKIPS",
+    "GLEANER_THIRD_PORT",
     "GLEANER_WRITE_GOLDEN",
     "GLEANER_XTASK_CACHE",
     "GLEANER_XTASK_SKIP",

@@ -36,7 +36,7 @@ impl Project {
         let mut command = Command::new("timeout");
         command.args([WITHIN, "docker-compose", "--file", file]);
         command.args(["--project-name", &self.name]).args(words);
-        for port in ["GLEANER_PORT", "GLEANER_PORT_2", "GLEANER_PORT_3"] {
+        for port in ["GLEANER_PORT", "GLEANER_SECOND_PORT", "GLEANER_THIRD_PORT"] {
             command.env(port, "0");
         }
         let output = command.output().context("cannot start Compose")?;
@@ -68,7 +68,10 @@ impl Project {
     async fn ask(&self, front: &str, request: &Request) -> Result<Response> {
         let (ca, published) = block_in_place(|| {
             let read = ["exec", "-T", front, "cat", "/etc/gleaner/certs/ca.pem"];
-            Ok::<_, anyhow::Error>((self.compose(&read)?, self.compose(&["port", front, "9200"])?))
+            Ok::<_, anyhow::Error>((
+                self.compose(&read)?,
+                self.compose(&["port", front, "9200"])?,
+            ))
         })?;
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), ca)?;
