@@ -26,7 +26,7 @@ struct Note {
 const NOTES: &[Note] = &[
     Note {
         routes: &["search", "count"],
-        text: "in `gleaner serve`, `X-Cache` says whether the answer was kept: `hit` (`Age` says since when), `miss`, \
+        text: "`X-Cache` says whether the answer was kept: `hit` (`Age` says since when), `miss`, \
                or `bypass` where the request went around the cache, as `request_cache=false` and `Cache-Control: \
                no-cache` or `no-store` ask. `GET` has an `ETag`, and `If-None-Match` is answered with 304",
     },

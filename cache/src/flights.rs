@@ -15,8 +15,8 @@
 //! than the flight that began before it, and does not join it: it would be answered from before the write.
 //!
 //! Where other nodes would have to be asked for the edition, the first request of a key begins a flight without one
-//! ([`Flights::begin`]). Those that come later do ask, and may join it: at its end each compares the edition that it saw
-//! with that of the answer, and looks again where they differ.
+//! ([`Flights::begin`]). Those that come later do ask, and may join it: at its end each compares the edition that it
+//! saw with that of the answer, and looks again where they differ.
 //!
 //! Does: seats, waits, endings. Does not: keep answers, look up editions. Read first: [`Flights::join`].
 

@@ -208,8 +208,8 @@ impl Cache {
         (entry.edition == current && self.holds(keep)).then_some(entry)
     }
 
-    /// Keeps an answer under the edition that it came with, if that is the current one now. Where other nodes would have
-    /// to be asked it is kept unasked: they are before each hit.
+    /// Keeps an answer under the edition that it came with, if that is the current one now. Where other nodes would
+    /// have to be asked it is kept unasked: they are asked before each hit.
     fn note(&self, keep: &Keep, answer: Answer) -> Answer {
         if let Some(edition) = answer.edition
             && self.holds(keep)

@@ -1,8 +1,9 @@
 //! Editions: what an answer was evaluated on, and what is current.
 //!
 //! Does: gather the state that an answer depends on, of plans that were evaluated ([`Editions::evaluated`]) and of
-//! indices now ([`Editions::current`] in one process with the leaf, [`Editions::ask`] in a cluster). Does not: define what an edition covers (`query::canonical::edition` does),
-//! keep answers. Called by: [`crate::search`] and, through [`crate::Root`], by who keeps answers.
+//! indices now: [`Editions::current`] in one process with the leaf, [`Editions::ask`] in a cluster. Does not: define
+//! what an edition covers (`query::canonical::edition` does), keep answers. Called by: [`crate::search`] and, through
+//! [`crate::Root`], by who keeps answers.
 //! Read first: [`Editions::current`].
 //!
 //! An answer that is kept while its edition is the current one is what a search at that moment would have answered:

@@ -70,18 +70,18 @@ impl LeafShards {
         };
         let answers = leaf.client.generations(call).await;
         let told = shards.into_iter().zip(answers);
-        told.map(|(shard, answer)| Ok((shard, awake(answer)?)))
+        told.map(|(shard, answer)| Ok((shard, awake(&answer)?)))
             .collect()
     }
 }
 
 /// Returns what a shard shows that does not rest: a search of one that does would show more.
-fn awake(answer: Result<ShownGeneration, LeafFault>) -> Result<Generation, NotTold> {
+fn awake(answer: &Result<ShownGeneration, LeafFault>) -> Result<Generation, NotTold> {
     match answer {
         Ok(ShownGeneration {
             generation,
             is_resting: false,
-        }) => Ok(generation),
+        }) => Ok(*generation),
         Ok(_) | Err(_) => Err(NotTold),
     }
 }
