@@ -104,7 +104,10 @@ pub(crate) fn clean_answer<B>(answer: &mut Response<B>) {
     let headers = answer.headers_mut();
     let named = named_by_connection(headers);
     let length = length(headers);
-    retain(headers, |name| !HOP_BY_HOP.contains(&name));
+    retain(headers, |name| {
+        let is_ours = OURS.iter().any(|ours| name.starts_with(ours));
+        !(is_ours || HOP_BY_HOP.contains(&name))
+    });
     remove(headers, &named);
     // It is that of the body which is passed on, and all that a HEAD is answered with.
     if let Some(length) = length {

@@ -202,3 +202,16 @@ fn a_field_with_underscores_does_not_shadow_one_with_dashes() {
     assert!(headers.contains_key("x-user") && headers.contains_key("x_other"));
     assert!(!headers.contains_key("x_user"));
 }
+
+#[test]
+fn what_nodes_tell_each_other_stays_among_them() {
+    let mut answer = http::Response::new(());
+    for name in ["x-gleaner-cost-ms", "gleaner-edition", "x-cache"] {
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("1"));
+    }
+    clean_answer(&mut answer);
+    let names: Vec<&str> = answer.headers().keys().map(HeaderName::as_str).collect();
+    assert_eq!(names, ["x-cache"]);
+}
