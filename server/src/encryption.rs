@@ -146,7 +146,7 @@ pub(crate) fn told_by<S>(stream: &TlsStream<S>) -> Encryption {
     }
 }
 
-/// A stream that gives what was read of it first, and keeps its turn among handshakes until it waits for its client.
+/// A stream that keeps its turn among handshakes until it waits for its client.
 ///
 /// The first record is there when the turn begins, so the server has worked out and sent its part of the handshake
 /// by then. What follows costs little, and a client that stalls keeps no turn from others.

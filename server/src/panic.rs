@@ -9,7 +9,7 @@ use serde_json::json;
 /// Answers 500 where a handler panicked, and says so in the log.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "whoever catches a panic hands it over"
+    reason = "`catch_unwind` returns it by value"
 )]
 pub fn answer_to_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     let text = panic
