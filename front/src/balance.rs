@@ -88,7 +88,7 @@ impl Backends {
             .min_by(|a, b| load(a).total_cmp(&load(b)))
     }
 
-    /// The first of the session's order that has not more than its share of what is open.
+    /// Returns the first backend in the order of the session that has at most its share of the open requests.
     fn of_session(&self, session: &[u8], candidates: &[usize]) -> Option<usize> {
         let order = order_for_session(session, &self.names);
         let mut own = order

@@ -122,6 +122,9 @@ impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let begun = Instant::now();
         let mut request = request.map(Body::new);
+        if let Some(answer) = self.probed(&request) {
+            return answer;
+        }
         let leftover = Leftover::of(&mut request);
         let conducted = self.conduct(request).await;
         let outcome = match &conducted {
@@ -141,9 +144,6 @@ impl Shared {
     /// that is kept needs is decided before the body is forwarded.
     async fn conduct(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let caller = self.caller(&request);
-        if let Some(answer) = self.probed(&request) {
-            return Ok(answer);
-        }
         let (mut head, body) = request.into_parts();
         hygiene::clean(&mut head, &caller)?;
         let session = self.session.as_ref();

@@ -78,10 +78,8 @@ pub(crate) fn clean(parts: &mut request::Parts, caller: &Caller) -> Result<(), R
     };
     let named = named_by_connection(&parts.headers);
     retain(&mut parts.headers, |name| {
-        let is_ours = OURS.iter().any(|ours| name.starts_with(ours));
-        !(is_ours || FORWARDING.contains(&name))
+        !(is_ours(name) || FORWARDING.contains(&name) || HOP_BY_HOP.contains(&name))
     });
-    retain(&mut parts.headers, |name| !HOP_BY_HOP.contains(&name));
     remove(&mut parts.headers, &named);
     join_cookies(&mut parts.headers);
     let headers = &mut parts.headers;
@@ -105,14 +103,17 @@ pub(crate) fn clean_answer<B>(answer: &mut Response<B>) {
     let named = named_by_connection(headers);
     let length = length(headers);
     retain(headers, |name| {
-        let is_ours = OURS.iter().any(|ours| name.starts_with(ours));
-        !(is_ours || HOP_BY_HOP.contains(&name))
+        !(is_ours(name) || HOP_BY_HOP.contains(&name))
     });
     remove(headers, &named);
     // It is that of the body which is passed on, and all that a HEAD is answered with.
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, length);
     }
+}
+
+fn is_ours(name: &str) -> bool {
+    OURS.iter().any(|ours| name.starts_with(ours))
 }
 
 /// Returns the length that the head of an answer tells, where it tells one and the codec went by it.

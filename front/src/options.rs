@@ -36,7 +36,7 @@ pub struct FrontOptions {
     /// the client's is in `X-Forwarded-Host` alone.
     pub keeps_host: bool,
     /// Requests that are forwarded at once; default 8,192, as many as connections may be open. Beyond it they are refused
-    /// with 503: each holds a connection to a backend, and HTTP/2 clients may open a hundred over one of theirs.
+    /// with 429: each holds a connection to a backend, and HTTP/2 clients may open a hundred over one of theirs.
     pub max_open_requests: usize,
     /// Largest body of a request in bytes; default 1 GiB, as backends have limits of their own.
     pub max_body_bytes: u64,

@@ -75,7 +75,7 @@ impl Refusal {
     pub(crate) fn busy(max_open: usize) -> Self {
         let reason = format!("{max_open} requests are forwarded already, which is the limit");
         let kind = "rejected_execution_exception";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, reason)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, kind, reason)
     }
 
     /// No answer came in time.
@@ -99,7 +99,10 @@ impl Refusal {
         error["root_cause"] = json!([cause]);
         let body = json!({"error": error, "status": self.status.as_u16()});
         let mut response = json_response(self.status, &body);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             let soon = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, soon);
         }

@@ -1,4 +1,4 @@
-//! What is sent twice and what is not, and what a client is told when no backend answers.
+//! Requests that are sent twice, requests that are not, and answers to clients when no backend answers.
 
 use super::*;
 
@@ -217,7 +217,7 @@ async fn requests_beyond_the_limit_are_refused_until_one_ends() {
     let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
     assert_eq!(
         (answer.status, answer.field("retry-after")),
-        (503, Some("1"))
+        (429, Some("1"))
     );
     assert_eq!(body["error"]["type"], "rejected_execution_exception");
     drop(first);
