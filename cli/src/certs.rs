@@ -6,11 +6,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use gleaner_model::PeerRole;
-use gleaner_tls::{Authority, CertificateRequest, Identity};
+use gleaner_tls::{CertificateRequest, Identity};
 
 use crate::exit::Exit;
 use crate::node::membership::{Membership, host_of};
 use crate::tls::{open_authority, write, write_secret};
+
+/// Name of a cluster that says none.
+pub(crate) const NAME: &str = "gleaner";
+
+/// How long certificates are valid where nothing else is said.
+pub(crate) const DAYS: u32 = 90;
 
 /// Make certificates for the nodes of a cluster.
 ///
@@ -26,23 +32,28 @@ pub(crate) struct CertsArguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Name of the cluster, which stands in each certificate
-    #[arg(long, value_name = "NAME", default_value = "gleaner")]
+    #[arg(long, value_name = "NAME", default_value = NAME)]
     name: String,
     /// A further name or address of the hosts on which clients call fronts and roots; may be repeated
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
     /// How long the certificates are valid
-    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=825))]
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS, value_parser = clap::value_parser!(u32).range(1..=825))]
     days: u32,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &CertsArguments) -> Result<Exit> {
     let membership = Membership::read(&arguments.cluster)?;
-    let folder = &arguments.out;
-    let authority = open_authority(folder, &arguments.name)?;
-    let made = make(&membership, arguments, &authority)?;
-    let folder = folder.display();
+    let certificates = ClusterCertificates {
+        membership: &membership,
+        folder: &arguments.out,
+        cluster: &arguments.name,
+        hosts: &arguments.hosts,
+        days: arguments.days,
+    };
+    let made = certificates.make()?;
+    let folder = arguments.out.display();
     writeln!(
         stdout(),
         "`{folder}` holds the certificates of {}. Give each node its own two files and `ca.pem`; keep `ca.key` \
@@ -52,79 +63,71 @@ pub(crate) fn run(arguments: &CertsArguments) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Makes the certificates; returns the names that they are for.
-fn make(
-    membership: &Membership,
-    arguments: &CertsArguments,
-    authority: &Authority,
-) -> Result<Vec<String>> {
-    let wanted = wanted(membership, arguments);
-    for (identity, hosts) in &wanted {
-        let issued = authority.issue(&CertificateRequest {
-            common_name: identity.name.clone(),
-            hosts: hosts.iter().cloned().collect(),
-            identity: Some(identity.clone()),
-            days: arguments.days,
-        })?;
-        let path = |ending: &str| arguments.out.join(format!("{}.{ending}", identity.name));
-        write_secret(&path("key"), &issued.key_pem)?;
-        write(&path("pem"), &issued.certificate_pem)?;
-    }
-    Ok(wanted
-        .into_iter()
-        .map(|(identity, _)| identity.name)
-        .collect())
+/// The certificates of a cluster, to be made.
+pub(crate) struct ClusterCertificates<'a> {
+    pub(crate) membership: &'a Membership,
+    /// Where they lie.
+    pub(crate) folder: &'a Path,
+    /// Name of the cluster.
+    pub(crate) cluster: &'a str,
+    /// Further hosts on which clients call fronts and roots.
+    pub(crate) hosts: &'a [String],
+    /// How long they are valid.
+    pub(crate) days: u32,
 }
 
-/// Returns who needs a certificate, and for which hosts.
-fn wanted(
-    membership: &Membership,
-    arguments: &CertsArguments,
-) -> Vec<(Identity, BTreeSet<String>)> {
-    let identity = |role, name: &str| Identity {
-        cluster: arguments.name.clone(),
-        role,
-        name: name.to_owned(),
-    };
-    let here = ["localhost", "127.0.0.1", "::1"].map(String::from);
-    let mut wanted = Vec::new();
-    for member in &membership.nodes {
-        let role = PeerRole::from(member.role);
-        let mut hosts = BTreeSet::from([host_of(&member.address).to_owned()]);
-        hosts.extend(
-            member
-                .http_address
-                .as_deref()
-                .map(|address| host_of(address).to_owned()),
-        );
-        if role == PeerRole::Root {
-            hosts.extend(arguments.hosts.iter().chain(&here).cloned());
+impl ClusterCertificates<'_> {
+    /// Makes them, and the authority where there is none; returns the names that they are for.
+    ///
+    /// # Errors
+    /// A name that no certificate can hold, or what the disk says.
+    pub(crate) fn make(&self) -> Result<Vec<String>> {
+        let authority = open_authority(self.folder, self.cluster)?;
+        let mut made = Vec::new();
+        for (identity, hosts) in self.wanted() {
+            let issued = authority.issue(&CertificateRequest {
+                common_name: identity.name.clone(),
+                hosts: hosts.into_iter().collect(),
+                identity: Some(identity.clone()),
+                days: self.days,
+            })?;
+            let path = |ending: &str| self.folder.join(format!("{}.{ending}", identity.name));
+            write_secret(&path("key"), &issued.key_pem)?;
+            write(&path("pem"), &issued.certificate_pem)?;
+            made.push(identity.name);
         }
-        wanted.push((identity(role, &member.name), hosts));
+        Ok(made)
     }
-    for front in &membership.fronts {
-        let mut hosts = BTreeSet::from([host_of(&front.http_address).to_owned()]);
-        hosts.extend(arguments.hosts.iter().chain(&here).cloned());
-        wanted.push((identity(PeerRole::Front, &front.name), hosts));
-    }
-    wanted.push((identity(PeerRole::Admin, "admin"), BTreeSet::from(here)));
-    wanted
-}
 
-/// Makes the certificates of a cluster in `folder`, for other commands.
-///
-/// # Errors
-/// As the command.
-pub(crate) fn make_for(membership: &Membership, folder: &Path, hosts: Vec<String>) -> Result<()> {
-    let arguments = CertsArguments {
-        cluster: PathBuf::new(),
-        out: folder.to_owned(),
-        name: "gleaner".to_owned(),
-        hosts,
-        days: 90,
-    };
-    let authority = open_authority(folder, &arguments.name)?;
-    make(membership, &arguments, &authority).map(drop)
+    /// Returns who needs a certificate, and for which hosts.
+    fn wanted(&self) -> Vec<(Identity, BTreeSet<String>)> {
+        let identity = |role, name: &str| Identity {
+            cluster: self.cluster.to_owned(),
+            role,
+            name: name.to_owned(),
+        };
+        let here = ["localhost", "127.0.0.1", "::1"].map(String::from);
+        let mut wanted = Vec::new();
+        for member in &self.membership.nodes {
+            let role = PeerRole::from(member.role);
+            let addresses = [Some(&member.address), member.http_address.as_ref()];
+            let addresses = addresses.into_iter().flatten();
+            let mut hosts: BTreeSet<_> = addresses
+                .map(|address| host_of(address).to_owned())
+                .collect();
+            if role == PeerRole::Root {
+                hosts.extend(self.hosts.iter().chain(&here).cloned());
+            }
+            wanted.push((identity(role, &member.name), hosts));
+        }
+        for front in &self.membership.fronts {
+            let mut hosts = BTreeSet::from([host_of(&front.http_address).to_owned()]);
+            hosts.extend(self.hosts.iter().chain(&here).cloned());
+            wanted.push((identity(PeerRole::Front, &front.name), hosts));
+        }
+        wanted.push((identity(PeerRole::Admin, "admin"), BTreeSet::from(here)));
+        wanted
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +168,14 @@ mod tests {
             read(name);
         }
         let membership = Membership::read(&arguments.cluster).expect("read");
-        let wanted = wanted(&membership, &arguments);
+        let wanted = ClusterCertificates {
+            membership: &membership,
+            folder: &arguments.out,
+            cluster: &arguments.name,
+            hosts: &arguments.hosts,
+            days: arguments.days,
+        }
+        .wanted();
         let uris: Vec<String> = wanted
             .iter()
             .map(|(identity, _)| identity.to_string())

@@ -99,7 +99,7 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);
-    let plan = Plan::of(arguments, data.clone(), (listen, missing))?;
+    let plan = Plan::of(arguments, listen, missing)?;
     drop(taken);
     let mut processes = plan.start()?;
     folder.remove_old_processes()?;

@@ -18,7 +18,7 @@ use super::{
     process::{Launch, Process},
 };
 use crate::{
-    certs,
+    certs::{self, ClusterCertificates},
     node::membership::{FrontMember, Member, Membership, host_of},
     tls::NodeTls,
 };
@@ -38,11 +38,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Names the nodes and finds free ports for those that clients do not call; `data` is the folder of all.
+    /// Names the nodes and finds free ports for those that clients do not call. Clients call `listen`; the leaves
+    /// `missing` do not start.
     pub(super) fn of(
         arguments: &UpArguments,
-        data: PathBuf,
-        (listen, missing): (String, Vec<String>),
+        listen: String,
+        missing: Vec<String>,
     ) -> Result<Self> {
         let mut ports = FreePorts::default();
         let mut at_listen = Some(listen.clone());
@@ -81,7 +82,7 @@ impl Plan {
             listen,
             copies: arguments.copies,
             is_secure: arguments.secure,
-            data,
+            data: std::path::absolute(&arguments.data)?,
         })
     }
 
@@ -153,7 +154,14 @@ impl Plan {
             } else {
                 vec![host.to_owned()]
             };
-            certs::make_for(&self.membership, &folder, hosts)?;
+            let certificates = ClusterCertificates {
+                membership: &self.membership,
+                folder: &folder,
+                cluster: certs::NAME,
+                hosts: &hosts,
+                days: certs::DAYS,
+            };
+            certificates.make()?;
             std::fs::copy(self.certificate("ca.pem"), &ca)
                 .with_context(|| format!("cannot write `{}`", ca.display()))?;
         }
@@ -232,28 +240,32 @@ impl Plan {
 
     /// Returns which process is what.
     pub(super) fn map(&self, processes: &[Process]) -> Map {
-        let entry = |name: &str, role: PeerRole, (address, http_address): (&str, &str)| Entry {
-            name: name.to_owned(),
-            role,
-            pid: processes
-                .iter()
-                .find(|process| process.name == name)
-                .map_or(0, Process::pid),
-            address: address.to_owned(),
-            http_address: http_address.to_owned(),
-            shards: Vec::new(),
+        let pid = |name: &str| {
+            let mut processes = processes.iter();
+            let found = processes.find(|process| process.name == name);
+            found.map_or(0, Process::pid)
         };
         let node = |member: &Member| {
-            let http_address = member.http_address.as_deref().unwrap_or_default();
-            let address = match member.role {
-                Role::Root => http_address,
-                Role::Leaf => &member.address,
-            };
-            entry(&member.name, member.role.into(), (address, http_address))
+            let http_address = member.http_address.clone().unwrap_or_default();
+            Entry {
+                name: member.name.clone(),
+                role: member.role.into(),
+                pid: pid(&member.name),
+                address: match member.role {
+                    Role::Root => http_address.clone(),
+                    Role::Leaf => member.address.clone(),
+                },
+                http_address,
+                shards: Vec::new(),
+            }
         };
-        let front = |front: &FrontMember| {
-            let address = front.http_address.as_str();
-            entry(&front.name, PeerRole::Front, (address, address))
+        let front = |front: &FrontMember| Entry {
+            name: front.name.clone(),
+            role: PeerRole::Front,
+            pid: pid(&front.name),
+            address: front.http_address.clone(),
+            http_address: front.http_address.clone(),
+            shards: Vec::new(),
         };
         let nodes = self.membership.nodes.iter().map(node);
         Map {

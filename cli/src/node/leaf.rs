@@ -48,7 +48,7 @@ pub(super) async fn run(
     let tls = setup.tls.as_ref();
     let _fresh = tls.map(NodeTls::keep_fresh);
     let options = wiring::edge_options(&setup.config, &setup.membership, tls)?;
-    let _probes = Probes::start(&setup.config, probes.clone(), &options).await?;
+    let _probes = Probes::start(&setup.config.probe_listen, probes.clone(), &options).await?;
     let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
     let probed = async { probed.await.context("the server of probes failed") };
     let running = async {

@@ -49,7 +49,7 @@ pub(super) async fn run(
     };
     let _fresh = setup.tls.as_ref().map(NodeTls::keep_fresh);
     let late = Dialect::late("the cluster state is not known yet", metrics.clone());
-    let _probes = Probes::start(&setup.config, late.clone(), &options).await?;
+    let _probes = Probes::start(&setup.config.probe_listen, late.clone(), &options).await?;
     let answering = gleaner_api::serve(http, late.clone(), &options, stopped(stop.clone()));
     let answering = async { answering.await.context("the server failed") };
     let running = async {

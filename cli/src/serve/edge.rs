@@ -61,18 +61,18 @@ fn cors(config: &Config) -> Result<Cors> {
 pub(crate) struct Probes(Option<JoinHandle<()>>);
 
 impl Probes {
-    /// Listens on `probe_listen` and answers the probes there as `service` does.
+    /// Listens on `address`, if it is not empty, and answers the probes there as `service` does.
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub(crate) async fn start<S>(config: &Config, service: S, options: &ApiOptions) -> Result<Self>
+    pub(crate) async fn start<S>(address: &str, service: S, options: &ApiOptions) -> Result<Self>
     where
         S: gleaner_server::Answers,
     {
-        if config.probe_listen.is_empty() {
+        if address.is_empty() {
             return Ok(Self(None));
         }
-        let bound = Bound::take(&config.probe_listen, PROBE_LISTEN).await?;
+        let bound = Bound::take(address, PROBE_LISTEN).await?;
         let address = bound.local_addr().context("the listener has no address")?;
         let listener = bound.listen()?;
         tracing::info!(%address, "answering probes");

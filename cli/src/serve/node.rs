@@ -85,7 +85,7 @@ impl Node {
             options.clone(),
             Some(self.metrics.clone()),
         );
-        let _probes = Probes::start(config, dialect.clone(), &options).await?;
+        let _probes = Probes::start(&config.probe_listen, dialect.clone(), &options).await?;
         let folders = self.folder.path().to_path_buf();
         let upkeep = tokio::spawn(metrics::upkeep(self.metrics.clone(), folders));
         let served = gleaner_api::serve(listener, dialect, &options, stop).await;

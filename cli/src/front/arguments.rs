@@ -1,0 +1,134 @@
+//! The flags of `gleaner front`, each with its variable.
+
+use std::path::PathBuf;
+
+use gleaner_front::{BackendUrl, SessionKey};
+use ipnet::IpNet;
+
+use crate::config::{LogFormat, Span};
+
+/// Stand ahead of roots, or of any other HTTP service: end TLS, balance, keep sessions, survive backends.
+///
+/// With `--cluster` the backends are the roots of the file, and the address is that of the front's entry in it. With
+/// `--backend` they are any HTTP service: `gleaner front --backend URL --cert FILE --key FILE --listen HOST:PORT`
+/// encrypts a service that cannot do so itself. Certificates are exchanged when their files change.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FrontArguments {
+    /// A service to forward to, `http://HOST:PORT` or `https://HOST:PORT`; may be repeated
+    #[arg(
+        long = "backend",
+        value_name = "URL",
+        env = "GLEANER_FRONT_BACKEND",
+        value_delimiter = ','
+    )]
+    pub(super) backends: Vec<BackendUrl>,
+    /// File with the table `[cluster]`: its roots are the backends
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GLEANER_FRONT_CLUSTER",
+        conflicts_with = "backends",
+        required_unless_present = "backends"
+    )]
+    pub(super) cluster: Option<PathBuf>,
+    /// Name of this front in the file
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "GLEANER_NODE_NAME",
+        requires = "cluster"
+    )]
+    pub(super) node_name: Option<String>,
+    /// Address to listen on [default: that of its entry, or 127.0.0.1:9200]
+    #[arg(long, value_name = "HOST:PORT", env = "GLEANER_LISTEN")]
+    pub(super) listen: Option<String>,
+    /// Address at which probes and metrics are answered, by a thread of its own [default: none]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "GLEANER_PROBE_LISTEN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) probe_listen: String,
+    /// Certificate to show, with those between it and its authority, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GLEANER_TLS_CERTIFICATE",
+        requires = "key"
+    )]
+    pub(super) cert: Option<PathBuf>,
+    /// Key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "GLEANER_TLS_KEY", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
+    /// Authority whose certificates backends must show, in PEM [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "GLEANER_TLS_CA")]
+    pub(super) ca: Option<PathBuf>,
+    /// Listen on an address that other machines reach without encrypting connections
+    #[arg(long, env = "GLEANER_INSECURE")]
+    pub(super) insecure: bool,
+    /// Keep the requests of a client on one backend: cookie, cookie:NAME, header:NAME or address
+    #[arg(long, value_name = "KEY", env = "GLEANER_FRONT_SESSION")]
+    pub(super) session: Option<SessionKey>,
+    /// Path at which a backend that is ready answers 200 [default: none, a connection is enough]
+    #[arg(long, value_name = "PATH", env = "GLEANER_FRONT_READY_PATH")]
+    pub(super) ready_path: Option<String>,
+    /// Networks of proxies whose word about the client's address is believed, with commas
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        env = "GLEANER_FRONT_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    pub(super) trusted_proxies: Vec<IpNet>,
+    /// Networks of balancers that begin connections with a PROXY header, with commas
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        env = "GLEANER_FRONT_PROXY_PROTOCOL",
+        value_delimiter = ','
+    )]
+    pub(super) proxy_protocol: Vec<IpNet>,
+    /// Time for the head of an answer
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "300s",
+        env = "GLEANER_FRONT_TIMEOUT"
+    )]
+    pub(super) timeout: Span,
+    /// Connections at once, half of the open files allowed at most
+    #[arg(long, value_name = "N", default_value_t = 8_192, env = "GLEANER_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_connections: u32,
+    /// How long it goes on as before once it is asked to stop, so that balancers come to know
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "0s",
+        env = "GLEANER_FRONT_DRAIN_DELAY"
+    )]
+    pub(super) drain_delay: Span,
+    /// Time that open requests have to end at shutdown
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        env = "GLEANER_SHUTDOWN_GRACE"
+    )]
+    pub(super) shutdown_grace: Span,
+    /// What to log: error, warn, info, debug, trace, or per module
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "info",
+        env = "GLEANER_LOG"
+    )]
+    pub(super) log: String,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "GLEANER_LOG_FORMAT")]
+    pub(super) log_format: LogFormat,
+    /// Stop when standard input ends
+    #[arg(long, hide = true)]
+    pub(super) stop_with_input: bool,
+}
