@@ -4,8 +4,8 @@
 //! that come together evaluated once. Does not: know HTTP routes, JSON, how keys or editions are made, where shards
 //! are. Called by `api`, around the routes whose answers may be kept. Read [`Cache::answer`] first, then [`flights`].
 //!
-//! Nothing is ever purged. An entry holds the edition that it was evaluated on, and whoever asks looks up which one is
-//! current after the request has come: equal editions mean equal answers. `docs/decisions/0041-answer-cache.md`
+//! Nothing is ever purged. An entry holds the edition that it was evaluated on. Each request looks up the current
+//! edition after it has come, and takes an entry of that edition only: equal editions mean equal answers. `docs/decisions/0041-answer-cache.md`
 //! says why.
 
 pub mod current;

@@ -65,7 +65,8 @@ impl Origin {
 
 /// Sends `num` equal requests, and lets the evaluation end when all are there.
 async fn at_once(
-    (cache, origin): (&Arc<Cache>, &Arc<Origin>),
+    cache: &Arc<Cache>,
+    origin: &Arc<Origin>,
     num: usize,
     answer: &Answer,
 ) -> Vec<Result<Served, Lost>> {
@@ -151,7 +152,7 @@ async fn equal_requests_that_come_together_are_evaluated_once() {
     let world = World::new(Bug::None);
     let (cache, origin) = (world.cache(), Origin::new());
     let answer = whole("one", Some(world.edition()));
-    let served = at_once((&cache, &origin), 1_000, &answer).await;
+    let served = at_once(&cache, &origin, 1_000, &answer).await;
     assert_eq!(origin.num_begun(), 1);
     let is_shared = |served: &&Result<Served, Lost>| matches!(served, Ok(Served::Shared(_)));
     assert_eq!(served.iter().filter(is_shared).count(), 999);
@@ -163,11 +164,11 @@ async fn an_answer_for_one_alone_frees_all_and_the_key_goes_apart() {
     let world = World::new(Bug::None);
     let (cache, origin) = (world.cache(), Origin::new());
     let partial = whole("partial", None);
-    let served = at_once((&cache, &origin), 10, &partial).await;
+    let served = at_once(&cache, &origin, 10, &partial).await;
     assert_eq!(origin.num_begun(), 10);
     let is_own = |served: &Result<Served, Lost>| matches!(served, Ok(Served::Evaluated(_)));
     assert!(served.iter().all(is_own));
-    let again = at_once((&cache, &origin), 10, &partial).await;
+    let again = at_once(&cache, &origin, 10, &partial).await;
     assert_eq!((again.len(), origin.num_begun()), (10, 20));
 }
 
@@ -179,7 +180,7 @@ async fn a_refusal_for_want_of_room_is_for_all_who_wait() {
         status: StatusCode::TOO_MANY_REQUESTS,
         ..whole("busy", None)
     };
-    let served = at_once((&cache, &origin), 10, &busy).await;
+    let served = at_once(&cache, &origin, 10, &busy).await;
     assert_eq!((served.len(), origin.num_begun()), (10, 1));
     let after = whole("room", Some(world.edition()));
     let after = cache.answer(&keep(1), || async { after }).await;

@@ -1,6 +1,6 @@
 //! How connections between nodes are made: over TCP, or over what the caller puts around it.
 //!
-//! The streams are of any kind, so whoever wires a node decides whether they are encrypted; nothing here knows how.
+//! The streams are of any kind: the wiring of a node decides whether they are encrypted, and nothing here knows how.
 
 use std::fmt;
 use std::future::Future;

@@ -16,7 +16,7 @@ pub struct Identity {
     pub cluster: String,
     /// What the process does.
     pub role: PeerRole,
-    /// Name of the node, or of whoever operates.
+    /// Name of the node, or of the operator.
     pub name: String,
 }
 

@@ -10,8 +10,8 @@ use gleaner_root::plan::Target;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 
-/// A request's URI, and the cluster at the time when it is read. It needs no root: whoever follows the cluster state
-/// reads requests as a root does.
+/// A request's URI, and the cluster at the time when it is read. A process that follows the cluster state
+/// reads requests so without a root.
 pub(crate) struct Reading<'a> {
     pub(crate) parameters: &'a Parameters,
     /// Parts of the path by name, unescaped.

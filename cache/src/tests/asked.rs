@@ -61,7 +61,7 @@ async fn equal_requests_that_come_together_are_evaluated_once() {
     let (world, cache) = elsewhere();
     let origin = Origin::new();
     let answer = whole("one", Some(world.edition()));
-    let served = at_once((&cache, &origin), 1_000, &answer).await;
+    let served = at_once(&cache, &origin, 1_000, &answer).await;
     assert_eq!(origin.num_begun(), 1);
     assert!(served.iter().flatten().all(|served| text(served) == "one"));
     assert_eq!(world.num_asked(), 999, "all but the first");

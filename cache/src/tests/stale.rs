@@ -23,7 +23,7 @@ const NUM_READERS: usize = 24;
 const READS: usize = 60;
 
 /// Runs readers against a writer, all on one thread, whose turns `seed` decides.
-async fn run((known, bug): (Known, Bug), seed: u64) -> Tally {
+async fn run(known: Known, bug: Bug, seed: u64) -> Tally {
     let world = World::known(known, bug);
     let cache = world.cache();
     let mut readers = JoinSet::new();
@@ -82,7 +82,7 @@ fn shown(served: &Served) -> State {
 
 async fn is_never_stale(known: Known) {
     for seed in 0..30 {
-        let tally = run((known, Bug::None), seed).await;
+        let tally = run(known, Bug::None, seed).await;
         assert_eq!(tally.num_stale, 0, "seed {seed}: {tally:?}");
         // A cache that is off is never stale.
         assert!(
@@ -104,7 +104,7 @@ async fn no_answer_is_from_before_what_was_acknowledged_where_others_are_asked()
 
 #[tokio::test]
 async fn the_checker_finds_faults_of_those_who_say_editions() {
-    for planted in [
+    for (known, bug) in [
         (Known::Here, Bug::WithoutMapping),
         (Known::Here, Bug::OfNow),
         (Known::Here, Bug::JoinsAnother),
@@ -114,8 +114,8 @@ async fn the_checker_finds_faults_of_those_who_say_editions() {
     ] {
         let mut num_stale = 0;
         for seed in 0..10 {
-            num_stale += run(planted, seed).await.num_stale;
+            num_stale += run(known, bug, seed).await.num_stale;
         }
-        assert!(num_stale > 0, "{planted:?} was not found");
+        assert!(num_stale > 0, "{known:?}, {bug:?} was not found");
     }
 }

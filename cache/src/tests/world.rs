@@ -22,7 +22,7 @@ pub(super) enum Bug {
     WithoutMapping,
     /// An answer says the edition that is current when it is there, and not the one that it was evaluated on.
     OfNow,
-    /// Who comes while an evaluation is under way is told the edition at which that began.
+    /// A request that comes while an evaluation is under way sees the edition at which that evaluation began.
     JoinsAnother,
     /// A replica is asked what is current, which shows a write when the next is made.
     AsksReplica,

@@ -1,4 +1,4 @@
-//! Editions of answers: those of what was evaluated, whoever was asked for it.
+//! Editions of answers: of the generations that were evaluated, whichever copies evaluated them.
 
 use std::time::Duration;
 
