@@ -1,0 +1,117 @@
+//! A command that goes on running, and clients of it.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longest time that anything here may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Returns the binary with an environment that is none of the machine's.
+pub(crate) fn gleaner() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gleaner"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GLEANER_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
+/// A command that runs; asked to stop, and then killed, when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    /// Starts a command.
+    pub(crate) fn start(words: &[&str]) -> Self {
+        let mut child = gleaner()
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let (tell, lines) = mpsc::channel();
+        let outputs: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().expect("it is piped")),
+            Box::new(child.stderr.take().expect("it is piped")),
+        ];
+        for output in outputs {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    // The test may be over; what is said is read to its end all the same.
+                    drop(tell.send(line));
+                }
+            });
+        }
+        Self { child, lines }
+    }
+
+    /// Returns the next line that holds `wanted`.
+    pub(crate) fn until(&self, wanted: &str) -> String {
+        let mut said = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(wanted) => return line,
+                Ok(line) => said.push(line),
+                Err(_) => panic!("`{wanted}` was not said: {}", said.join("\n")),
+            }
+        }
+    }
+
+    /// Returns the address that the next line with `address=` names.
+    pub(crate) fn address(&self) -> String {
+        let line = self.until("address=");
+        let address = line.split("address=").nth(1).expect("an address");
+        address.split(' ').next().expect("a word").to_owned()
+    }
+
+    /// Asks it to stop; returns its exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        signal(self.child.id(), "-TERM");
+        self.child.wait().expect("it ends").code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(self.child.id(), "-TERM");
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(process: u32, signal: &str) {
+    let sent = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// What a command said, and its exit code.
+pub(crate) fn told(output: &Output) -> (i32, String) {
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// Asks with curl, which believes the authority `ca`; returns its exit code, and head and body.
+pub(crate) fn curl(ca: &Path, words: &[&str]) -> (i32, String) {
+    let output = Command::new("curl")
+        .args(["-s", "-i", "--noproxy", "*", "--max-time", "60", "--cacert"])
+        .arg(ca)
+        .args(["-H", "Content-Type: application/json"])
+        .args(words)
+        .output();
+    told(&output.expect("curl runs"))
+}
