@@ -8,7 +8,7 @@ mod room;
 pub(crate) mod target;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -34,6 +34,12 @@ pub(crate) use lines::Lines;
 pub(crate) use reading::Reading;
 pub(crate) use room::{BodyReservation, BodyRoom};
 
+/// Header in which a front says how many milliseconds it goes on waiting.
+const REMAINING: &str = "x-gleaner-remaining-ms";
+
+/// Time that is left for an answer to reach the front that waits for it; of short times a tenth is.
+const WAY_BACK: Duration = Duration::from_millis(100);
+
 /// A request with its route found and its parameters checked.
 pub(crate) struct Request {
     pub(crate) app: Arc<App>,
@@ -55,6 +61,12 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Whether its answer is to say on which state it was evaluated, since it may be kept.
     pub(crate) wants_edition: bool,
+}
+
+fn patience_of(headers: &HeaderMap) -> Option<Duration> {
+    let told = headers.get(REMAINING)?.to_str().ok()?;
+    let remaining = Duration::from_millis(told.parse().ok()?);
+    Some(remaining - (remaining / 10).min(WAY_BACK))
 }
 
 impl Request {
@@ -84,6 +96,12 @@ impl Request {
             opaque_id: opaque_id.map(str::to_owned),
             source: source.clone(),
         }
+    }
+
+    /// Returns how long the front that passed the request on waits for the answer, less what the way back takes;
+    /// `None` where it came without one. A client that sends the header itself shortens its own searches only.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        patience_of(&self.headers)
     }
 
     /// Returns a part of the path.
@@ -239,4 +257,30 @@ pub(crate) fn check_whole(headers: &HeaderMap, body: &[u8]) -> Result<(), ApiErr
 /// 406.
 pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     content_type::of(headers)?.map_or(Ok(()), content_type::check)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_front_says_how_long_it_waits() {
+        for (told, expected) in [
+            ("5000", Some(4_900)),
+            ("100", Some(90)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("99999999999999999999", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(REMAINING, told.parse().expect("a value"));
+            assert_eq!(
+                patience_of(&headers),
+                expected.map(Duration::from_millis),
+                "{told}"
+            );
+        }
+        assert_eq!(patience_of(&HeaderMap::new()), None);
+    }
 }

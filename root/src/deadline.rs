@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Longest deadline: a client may ask for centuries, and a day is as good as never.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// Longest part of a deadline kept back from leaves.
 const HAND_OVER: Duration = Duration::from_millis(100);
 
 /// Time after the deadline in which hits are still fetched.
 const FETCH_GRACE: Duration = Duration::from_millis(15);
 
-/// A point in time on this machine's monotonic clock; what travels is the time left.
-///
 /// Times that a search is begun again, for its moments and for its names each.
 pub(crate) const MAX_RESTARTS: usize = 3;
 
+/// A point in time on this machine's monotonic clock; what travels is the time left.
+///
 /// What is left is shared out so that the answer is whole by the deadline: leaves stop evaluating at
 /// nine tenths ([`Deadline::for_leaf`]), the root waits a little longer for what they hand over
 /// ([`Deadline::gather_by`]), and what remains is for merging and fetching.
@@ -28,11 +31,19 @@ impl Deadline {
     /// Returns the deadline `timeout` from now.
     pub fn after(timeout: Duration) -> Self {
         let started = Instant::now();
-        // A client may ask for centuries; a day is as good as never.
-        let timeout = timeout.min(Duration::from_secs(86_400));
         Self {
             started,
-            owed: started + timeout,
+            owed: started + timeout.min(LONGEST),
+        }
+    }
+
+    /// Returns the deadline, or `patience` after it was set where that is earlier.
+    #[must_use]
+    pub(crate) fn within(self, patience: Duration) -> Self {
+        let patience = self.started + patience.min(LONGEST);
+        Self {
+            owed: self.owed.min(patience),
+            ..self
         }
     }
 

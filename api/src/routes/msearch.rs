@@ -206,6 +206,7 @@ async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, Api
     let mut target = request.target()?;
     let mut options = SearchOptions {
         origin: request.origin(&body),
+        patience: request.patience(),
         memory: Some(request.making.memory.clone()),
         ..SearchOptions::default()
     };

@@ -42,6 +42,7 @@ async fn search(mut request: Request) -> Answer {
     } = checked(search, &request.reading())?;
     options.origin = request.origin(&body);
     options.memory = Some(request.making.memory.clone());
+    options.patience = request.patience();
     options.wants_edition = request.wants_edition;
     let response = match parameters.time("scroll")? {
         Some(keep_alive) => {

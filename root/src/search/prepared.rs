@@ -1,5 +1,7 @@
 //! A search as a value: what it asks, of which indices, by when.
 
+use std::time::Duration;
+
 use gleaner_query::search::SearchRequest;
 
 use crate::cluster::ClusterView;
@@ -31,6 +33,8 @@ pub struct SearchOptions {
     pub origin: Origin,
     /// What the answer's bytes are charged to; `None` opens an account for it alone.
     pub memory: Option<AnswerMemory>,
+    /// How long the one who asked goes on waiting, whatever the search itself says; `None` as long as that.
+    pub patience: Option<Duration>,
     /// Whether the answer is to say its edition, since it may be kept.
     pub wants_edition: bool,
 }
@@ -53,12 +57,15 @@ impl<'a> PreparedSearch<'a> {
         request: &'a SearchRequest,
         options: &'a SearchOptions,
     ) -> Self {
+        let named = cluster.deadline_of(request);
         Self {
             indices,
             request,
             options,
             page: Page::default(),
-            deadline: cluster.deadline_of(request),
+            deadline: options
+                .patience
+                .map_or(named, |patience| named.within(patience)),
             now_ms: cluster.now_ms(),
         }
     }

@@ -229,6 +229,29 @@ async fn a_search_late_everywhere_is_answered_as_timed_out() {
 }
 
 #[tokio::test]
+async fn a_search_ends_when_the_one_who_asked_waits_no_longer() {
+    let fixture = fixture();
+    fixture.leaf.hanging.lock().insert(shard(1, 0));
+    let impatient = SearchOptions {
+        patience: Some(Duration::from_millis(40)),
+        ..SearchOptions::default()
+    };
+    for body in [json!({}), json!({"timeout": "-1"})] {
+        let answered = search_with(&fixture, body, &impatient).await;
+        assert!(answered.expect("a part of it").timed_out);
+    }
+    let patient = SearchOptions {
+        patience: Some(Duration::from_secs(3_600)),
+        ..SearchOptions::default()
+    };
+    let answered = search_with(&fixture, json!({"timeout": "40ms"}), &patient).await;
+    assert!(
+        answered.expect("a part of it").timed_out,
+        "its own time is shorter"
+    );
+}
+
+#[tokio::test]
 async fn a_search_of_no_index_finds_nothing() {
     let fixture = Fixture::new([]);
     let body = json!({"aggs": {"n": {"value_count": {"field": "n"}}}});
