@@ -95,18 +95,25 @@ impl NodeTls {
     /// Returns how other nodes are reached and let in; `None` where no authority of theirs is set.
     ///
     /// # Errors
-    /// An authority that cannot be read.
+    /// An authority that cannot be read, or a certificate that names no node.
     pub(crate) fn between_nodes(&self) -> Result<Option<BetweenNodes>> {
         let Some(trust) = &self.peers else {
             return Ok(None);
         };
         let clients = ClientCertificates::Required(trust.clone());
         let own = Arc::clone(&self.certificates);
+        let identity = own.identity().context(
+            "`tls_certificate` does not say which node it is for: with `tls_ca` it needs a URI \
+             `spiffe://CLUSTER/ROLE/NAME`, as `gleaner certs` writes it",
+        )?;
         let acceptor = Acceptor::new(Arc::clone(&own), &clients, Alpn::Http2)?;
         let connector = Connector::new(trust, Some(own), Alpn::Http2)?;
         Ok(Some(BetweenNodes {
             connect: between::connect(connector),
-            handshake: Arc::new(between::TlsHandshake(acceptor)),
+            handshake: Arc::new(between::TlsHandshake {
+                acceptor,
+                cluster: identity.cluster,
+            }),
         }))
     }
 

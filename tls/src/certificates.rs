@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::error::TlsError;
 use crate::files::{CertificateDetails, CertificateFiles, FileContents};
+use crate::identity::Identity;
 
 /// Certificates that were read from files, by the names that they are for.
 ///
@@ -75,6 +76,12 @@ impl Certificates {
         let loaded = loaded.collect::<Result<Vec<_>, _>>()?;
         self.current.store(Arc::new(loaded));
         Ok(true)
+    }
+
+    /// Returns who this process is, as its first certificate says; `None` where that names nobody.
+    pub fn identity(&self) -> Option<Identity> {
+        let current = self.current.load();
+        current.first()?.details.identity.clone()
     }
 
     /// Returns when each certificate ends.

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::error::TlsError;
+use crate::identity::Identity;
 use crate::provider;
 
 /// Where a certificate and its key lie.
@@ -32,6 +33,8 @@ pub(crate) struct FileContents {
 pub(crate) struct CertificateDetails {
     /// Names of hosts, in lower case; addresses are not among them, as no client sends one to choose by.
     pub(crate) names: Vec<String>,
+    /// Whose it is.
+    pub(crate) identity: Option<Identity>,
     /// Seconds since 1970 at which it ends.
     pub(crate) not_after: i64,
 }
@@ -67,6 +70,7 @@ impl CertificateFiles {
     }
 
     fn details(&self, certificate: &CertificateDer<'_>) -> Result<CertificateDetails, TlsError> {
+        let identity = Identity::of(certificate);
         let path = self.certificate.clone();
         let malformed = |reason: String| TlsError::Malformed {
             path: path.clone(),
@@ -99,6 +103,7 @@ impl CertificateFiles {
             _ => None,
         };
         Ok(CertificateDetails {
+            identity,
             names: hosts.into_iter().filter_map(of_host).collect(),
             not_after: until.timestamp(),
         })

@@ -21,16 +21,21 @@ pub(super) fn connect(connector: Connector) -> Connect {
     })
 }
 
-/// Takes connections of other nodes: each must show a certificate of the cluster's authority.
-pub(super) struct TlsHandshake(pub(super) Acceptor);
+/// Takes connections of other nodes: each must show a certificate of the cluster's authority, and one of this cluster
+/// to have a role.
+pub(super) struct TlsHandshake {
+    pub(super) acceptor: Acceptor,
+    /// Name of the cluster. Its authority may serve others too.
+    pub(super) cluster: String,
+}
 
 #[async_trait]
 impl Handshake for TlsHandshake {
     async fn accept(&self, _: &[u8], stream: Box<dyn ByteStream>) -> io::Result<SecuredStream> {
-        let stream = self.0.accept(stream).await?;
+        let stream = self.acceptor.accept(stream).await?;
         let caller = match stream.identity() {
-            Some(identity) => Caller::Role(identity.role),
-            None => Caller::Unknown,
+            Some(identity) if identity.cluster == self.cluster => Caller::Role(identity.role),
+            Some(_) | None => Caller::Unknown,
         };
         Ok(SecuredStream {
             stream: Box::new(stream),
