@@ -1,0 +1,134 @@
+//! The loop of a holder: ask, take in, tell those who follow it in turn, ask again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::{Generation, NodeId, ShardKey};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{FollowCall, FollowFault, Grantor, Grants, Holdings, Interest, LEASE, Mark, RENEWAL};
+
+/// Longest wait for an answer: what comes later is worth no lease.
+const PATIENCE: Duration = Duration::from_millis(650);
+
+/// How long a grantor that does not answer is left alone, and one that grants no leases.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// What follows one grantor for a process.
+#[derive(Clone)]
+pub struct Following {
+    /// The grantor's name.
+    pub name: NodeId,
+    /// The random number of this process.
+    pub holder: u64,
+    /// Where its word is kept.
+    pub holdings: Arc<Holdings>,
+    /// What is asked for.
+    pub interest: Arc<Interest>,
+    /// Those who follow this process in turn: a change counts as heard when they have heard of it.
+    pub grants: Option<Arc<Grants>>,
+}
+
+/// Follows `grantor` for ever; drop the future to end it.
+pub async fn follow(following: &Following, grantor: &dyn Grantor) {
+    let mut asks = Asks::new(following);
+    let mut additions = following.interest.additions();
+    loop {
+        let call = asks.next_call();
+        let sent = Instant::now();
+        let answered = timeout(PATIENCE, grantor.follow(call));
+        let answered = tokio::select! {
+            answered = answered => answered,
+            // Asked again with what is new.
+            _ = additions.changed() => continue,
+        };
+        let pause = match answered {
+            Ok(Ok(answer)) => {
+                asks.read_until = sent;
+                let mark = answer.mark;
+                let changed = following.holdings.take(&following.name, sent, answer);
+                tell(following, changed).await;
+                asks.heard = Some(mark);
+                continue;
+            }
+            Ok(Err(FollowFault::Unsupported(_) | FollowFault::Full(_))) => PAUSES.1,
+            Ok(Err(FollowFault::Unreachable(_))) | Err(_) => PAUSES.0,
+        };
+        following.holdings.drop_grantor(&following.name);
+        asks.heard = None;
+        sleep(pause).await;
+    }
+}
+
+/// Stops following `grantor`: refreshes wait for this process no more. Nothing that it told is gone by from here on.
+pub async fn leave(following: &Following, grantor: &dyn Grantor) {
+    following.holdings.drop_grantor(&following.name);
+    let call = FollowCall {
+        holder: following.holder,
+        number: u64::MAX,
+        heard: None,
+        interest: Vec::new(),
+        read: Vec::new(),
+        is_last: true,
+    };
+    // A grantor that does not hear it waits until the lease runs out.
+    drop(timeout(PATIENCE, grantor.follow(call)).await);
+}
+
+/// Has all who follow this process hear of what has changed.
+async fn tell(following: &Following, changed: Vec<(ShardKey, Generation)>) {
+    let Some(grants) = &following.grants else {
+        return;
+    };
+    let noted = changed
+        .into_iter()
+        .filter_map(|(shard, generation)| Some((shard.index, grants.note(shard, generation)?)));
+    let noted: Vec<_> = noted.collect();
+    for (index, change) in noted {
+        grants.wait_heard(index, change).await;
+    }
+}
+
+/// The asks of one holder to one grantor.
+struct Asks<'a> {
+    following: &'a Following,
+    number: u64,
+    heard: Option<Mark>,
+    /// Reads from before have been told of.
+    read_until: Instant,
+}
+
+impl<'a> Asks<'a> {
+    fn new(following: &'a Following) -> Self {
+        Self {
+            following,
+            number: 0,
+            heard: None,
+            read_until: Instant::now(),
+        }
+    }
+
+    fn next_call(&mut self) -> FollowCall {
+        self.number += 1;
+        let Following {
+            name,
+            holder,
+            holdings,
+            interest,
+            ..
+        } = self.following;
+        let indices = interest.current();
+        // First: who is asked about fewer indices waits for nobody over the others.
+        holdings.keep_indices(name, &indices);
+        FollowCall {
+            holder: *holder,
+            number: self.number,
+            heard: self.heard,
+            interest: indices,
+            read: interest.read_since(self.read_until),
+            is_last: false,
+        }
+    }
+}
+
+const _: () = assert!(PATIENCE.as_millis() >= (LEASE.as_millis() + RENEWAL.as_millis()));

@@ -1,0 +1,79 @@
+//! The side that holds: what each grantor has told, and until when it may be gone by.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use gleaner_model::{Generation, IndexUuid, NodeId, ShardKey};
+use parking_lot::RwLock;
+use tokio::time::Instant;
+
+use crate::FollowAnswer;
+
+/// What one process holds leases on, by grantor.
+#[derive(Debug, Default)]
+pub struct Holdings {
+    by_grantor: RwLock<HashMap<NodeId, Holding>>,
+}
+
+#[derive(Debug)]
+struct Holding {
+    shown: HashMap<ShardKey, Generation>,
+    /// When the lease runs out, by this process' clock.
+    until: Instant,
+    state_version: u64,
+}
+
+impl Holdings {
+    /// Returns what `shard` shows as `grantor` has told, with how long that is leased still; `None` where it is not
+    /// leased, and where the grantor knows a newer cluster state than `state_version`.
+    pub fn shown(
+        &self,
+        grantor: &NodeId,
+        shard: ShardKey,
+        state_version: u64,
+    ) -> Option<(Generation, Duration)> {
+        let by_grantor = self.by_grantor.read();
+        let holding = by_grantor.get(grantor)?;
+        let left = holding.until.checked_duration_since(Instant::now())?;
+        let is_known = !left.is_zero() && holding.state_version <= state_version;
+        let generation = holding.shown.get(&shard).filter(|_| is_known)?;
+        Some((*generation, left))
+    }
+
+    /// Takes in the answer of `grantor` to an ask that was sent at `sent`; returns the shards of which it shows
+    /// something else than before.
+    pub fn take(
+        &self,
+        grantor: &NodeId,
+        sent: Instant,
+        answer: FollowAnswer,
+    ) -> Vec<(ShardKey, Generation)> {
+        let mut by_grantor = self.by_grantor.write();
+        let before = by_grantor.get(grantor);
+        let known = |shard| before.and_then(|holding| holding.shown.get(shard));
+        let changed = answer.shown.iter();
+        let changed = changed.filter(|(shard, generation)| known(shard) != Some(generation));
+        let changed = changed.copied().collect();
+        let holding = Holding {
+            shown: answer.shown.into_iter().collect(),
+            until: sent + answer.lease,
+            state_version: answer.state_version,
+        };
+        by_grantor.insert(grantor.clone(), holding);
+        changed
+    }
+
+    /// Goes by nothing of `grantor` any more.
+    pub fn drop_grantor(&self, grantor: &NodeId) {
+        self.by_grantor.write().remove(grantor);
+    }
+
+    /// Goes by nothing of `grantor` but what it tells of `indices`; call it before it is asked for those only.
+    pub(crate) fn keep_indices(&self, grantor: &NodeId, indices: &[IndexUuid]) {
+        if let Some(holding) = self.by_grantor.write().get_mut(grantor) {
+            holding
+                .shown
+                .retain(|shard, _| indices.binary_search(&shard.index).is_ok());
+        }
+    }
+}
