@@ -110,6 +110,7 @@ pub async fn served() -> String {
         leaf: Some(Arc::new(CannedLeaf)),
         replication: None,
         metadata: None,
+        leases: None,
     };
     tokio::spawn(async move {
         let served = serve(listener, services, std::future::pending()).await;

@@ -28,7 +28,7 @@ pub trait Generations: Send + Sync {
     fn current(&self, targets: &Targets) -> Current;
 
     /// Asks those who know for the current edition of `targets`, for `patience` at most; `None` where nobody can tell.
-    /// It is called where [`Generations::current`] says so, which is the same for all targets.
+    /// It is called where [`Generations::current`] says so.
     async fn ask(&self, _targets: &Targets, _patience: Duration) -> Option<Edition> {
         None
     }

@@ -7,7 +7,12 @@ use gleaner_model::Edition;
 use http::{HeaderMap, StatusCode, header};
 
 /// Headers that are kept with an answer; all others are of one request.
-const KEPT_HEADERS: [http::HeaderName; 2] = [header::CONTENT_TYPE, header::WARNING];
+const KEPT_HEADERS: [http::HeaderName; 3] = [
+    header::CONTENT_TYPE,
+    header::WARNING,
+    // Clients of the dialect go by it; a front keeps answers that have it already.
+    http::HeaderName::from_static("x-elastic-product"),
+];
 
 /// Bytes that an entry takes beside its content, roughly.
 const OVERHEAD_BYTES: usize = 256;
@@ -62,11 +67,11 @@ impl Entry {
             edition,
             headers,
             body: Bytes::copy_from_slice(&answer.body),
-            made: Instant::now(),
+            made: made(&answer.headers),
         }
     }
 
-    /// Returns how long ago it was evaluated.
+    /// Returns how long ago it was evaluated, also by a node behind this one.
     pub fn age(&self) -> Duration {
         self.made.elapsed()
     }
@@ -77,4 +82,13 @@ impl Entry {
         let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
         self.body.len() + headers.sum::<usize>() + OVERHEAD_BYTES
     }
+}
+
+/// Returns when an answer was evaluated: one that was kept by the node that sent it says how old it is.
+fn made(headers: &HeaderMap) -> Instant {
+    let age = headers.get(header::AGE);
+    let age = age.and_then(|age| age.to_str().ok()?.parse().ok());
+    let now = Instant::now();
+    let made = age.and_then(|age| now.checked_sub(Duration::from_secs(age)));
+    made.unwrap_or(now)
 }

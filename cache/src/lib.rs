@@ -11,6 +11,7 @@
 pub mod current;
 pub mod entry;
 mod flights;
+pub mod respond;
 mod store;
 
 use std::future::Future;
@@ -58,6 +59,8 @@ pub struct Keep {
     pub until_ms: Option<i64>,
     /// How long the request may wait for the answer to an equal one before it is evaluated by itself.
     pub patience: Duration,
+    /// Whether it is evaluated whatever is kept, and its answer is kept then.
+    pub renews: bool,
 }
 
 /// Where an answer came from.
@@ -69,6 +72,8 @@ pub enum Served {
     Shared(Answer),
     /// It was evaluated for this request.
     Evaluated(Answer),
+    /// It was evaluated although another may be kept: the request asked for that.
+    Renewed(Answer),
 }
 
 /// The evaluation ended without an answer: it panicked.
@@ -128,6 +133,9 @@ impl Cache {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
+        if keep.renews {
+            return Ok(Served::Renewed(self.note(keep, fetch().await)));
+        }
         let mut fetch = Some(fetch);
         for _ in 0..MAX_JOINS {
             let mut seat = match self.place(keep).await {
@@ -165,11 +173,6 @@ impl Cache {
             Some(fetch) => Ok(Served::Evaluated(self.note(keep, fetch().await))),
             None => Err(Lost),
         }
-    }
-
-    /// Evaluates a request whatever is kept, and keeps the answer.
-    pub async fn renew(&self, keep: &Keep, fetch: impl Future<Output = Answer>) -> Answer {
-        self.note(keep, fetch.await)
     }
 
     /// Finds where a request is answered that has come.

@@ -32,7 +32,9 @@ pub(super) fn whole(body: &str, edition: Option<Edition>) -> Answer {
 fn text(served: &Served) -> &str {
     let body = match served {
         Served::Kept(entry) => &entry.body,
-        Served::Shared(answer) | Served::Evaluated(answer) => &answer.body,
+        Served::Shared(answer) | Served::Evaluated(answer) | Served::Renewed(answer) => {
+            &answer.body
+        }
     };
     std::str::from_utf8(body).expect("text")
 }
@@ -141,7 +143,12 @@ async fn a_renewed_answer_takes_the_place_of_the_one_kept() {
     let cache = world.cache();
     for body in ["one", "two"] {
         let answer = whole(body, Some(world.edition()));
-        cache.renew(&keep(1), async { answer }).await;
+        let renewing = Keep {
+            renews: true,
+            ..keep(1)
+        };
+        let served = cache.answer(&renewing, || async { answer }).await;
+        assert!(matches!(served, Ok(Served::Renewed(_))));
     }
     let served = cache.answer(&keep(1), pending::<Answer>).await;
     assert_eq!(text(&served.expect("an answer")), "two");

@@ -1,6 +1,7 @@
 //! `gleaner front`: a process ahead of roots, or of any other HTTP service.
 
 mod arguments;
+mod kept;
 mod reads;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use gleaner_api::ApiOptions;
 use gleaner_front::{BackendUrl, Front, FrontOptions, TrustedProxies};
 use gleaner_model::Role;
+use gleaner_proto::Connect;
 use gleaner_proto::node::Readiness;
 use gleaner_server::ServerOptions;
 use gleaner_tls::{CertificateFiles, Connector, Trust};
@@ -25,6 +27,7 @@ use crate::serve::edge::Probes;
 use crate::serve::metrics;
 use crate::tls::{NodeTls, check_exposure};
 pub(crate) use arguments::FrontArguments;
+use kept::FrontCache;
 
 /// How often the front says whether it has a backend to forward to.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
@@ -47,6 +50,11 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
         .context("the listener has no address")?;
     check_exposure(address, tls.is_some(), arguments.insecure)?;
     let _fresh = tls.as_ref().map(NodeTls::keep_fresh);
+    let kept = front_cache(&arguments, tls.as_ref())?;
+    let options = FrontOptions {
+        kept: kept.as_ref().map(|kept| kept.answers.clone()),
+        ..options
+    };
     let front = Front::start(options);
     let (tell, readiness) = watch::channel(Readiness::Ready);
     let probes = gleaner_api::probes(readiness, metrics);
@@ -61,6 +69,9 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     };
     let served = gleaner_server::serve(listener, front.clone(), &server, drained).await;
     telling.abort();
+    if let Some(kept) = kept {
+        kept.leave().await;
+    }
     served.context("the server failed")?;
     tracing::info!("stopped");
     Ok(Exit::Success)
@@ -121,6 +132,32 @@ fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(Fron
         options,
         listen.unwrap_or_else(|| "127.0.0.1:9200".to_owned()),
     ))
+}
+
+/// Returns what keeps the answers of a cluster; `None` ahead of other services, and where the nodes of the cluster ask
+/// for certificates and there is none to show.
+fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Option<FrontCache>> {
+    let Some(path) = &arguments.cluster else {
+        return Ok(None);
+    };
+    let connect = match (tls, &arguments.ca) {
+        (Some(tls), Some(ca)) => {
+            let between = tls.with_peers(ca.clone()).between_nodes()?;
+            between.map(|nodes| nodes.connect)
+        }
+        (None, Some(_)) => {
+            tracing::warn!(
+                "no answers are kept: without `--cert` the nodes of the cluster do not know this front"
+            );
+            None
+        }
+        (_, None) => Some(Connect::default()),
+    };
+    let memory = arguments.cache_memory.0;
+    let Some(connect) = connect.filter(|_| memory > 0) else {
+        return Ok(None);
+    };
+    FrontCache::start(&Membership::read(path)?, &connect, memory).map(Some)
 }
 
 fn connector(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Connector> {

@@ -117,6 +117,14 @@ impl NodeTls {
         }))
     }
 
+    /// Returns the same certificates for connections between nodes, of the authority in the file `ca`.
+    pub(crate) fn with_peers(&self, ca: PathBuf) -> Self {
+        Self {
+            peers: Some(Trust::Authorities(ca)),
+            ..self.clone()
+        }
+    }
+
     /// Returns the certificates.
     pub(crate) fn certificates(&self) -> &Arc<Certificates> {
         &self.certificates

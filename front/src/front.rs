@@ -11,7 +11,7 @@ use axum::body::Body;
 use futures::future::BoxFuture;
 use gleaner_model::metric;
 use gleaner_server::{Encryption, Leftover, PeerAddress};
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +24,7 @@ use crate::body::{BodyLimits, RequestBody};
 use crate::connect::Connect;
 use crate::forward::{Forward, Forwarder};
 use crate::hygiene::{self, Caller};
+use crate::kept::KeptAnswers;
 use crate::options::FrontOptions;
 use crate::probe::Probe;
 use crate::refusal::{Refusal, json_response};
@@ -37,6 +38,7 @@ struct Shared {
     backends: Backends,
     forwarder: Forwarder,
     session: Option<SessionKey>,
+    kept: Option<KeptAnswers>,
     trusted_proxies: TrustedProxies,
     body_limits: BodyLimits,
     max_open_requests: usize,
@@ -45,6 +47,13 @@ struct Shared {
     is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
     _looks: JoinSet<()>,
+}
+
+/// What goes to a backend beside a head.
+struct OnwardRequest {
+    body: RequestBody,
+    session: Option<Vec<u8>>,
+    place: Arc<OwnedSemaphorePermit>,
 }
 
 impl fmt::Debug for Front {
@@ -77,6 +86,7 @@ impl Front {
             forwarder: Forwarder::new(&options),
             backends,
             session: options.session,
+            kept: options.kept,
             trusted_proxies: options.trusted_proxies,
             max_open_requests: options.max_open_requests,
             places: Arc::new(Semaphore::new(
@@ -119,7 +129,7 @@ impl Service<Request<Incoming>> for Front {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let begun = Instant::now();
         let mut request = request.map(Body::new);
         if let Some(answer) = self.probed(&request) {
@@ -142,7 +152,7 @@ impl Shared {
 
     /// The way of a request. Who may ask, how often and which way are decided after the head is clean; what an answer
     /// that is kept needs is decided before the body is forwarded.
-    async fn conduct(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    async fn conduct(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let caller = self.caller(&request);
         let (mut head, body) = request.into_parts();
         hygiene::clean(&mut head, &caller)?;
@@ -152,19 +162,43 @@ impl Shared {
         let place = self.place()?;
         let body = RequestBody::read(body, self.body_limits).await;
         let body = body.map_err(|fault| Refusal::body(&fault))?;
-        let forward = Forward {
-            head,
+        let keep = match (&self.kept, &body) {
+            (Some(kept), RequestBody::Whole(bytes)) => kept.keep(&head, bytes),
+            _ => None,
+        };
+        let on = OnwardRequest {
             body,
-            backends: &self.backends,
-            session: session.as_ref().map(|session| session.key.as_slice()),
+            session: session.as_ref().map(|session| session.key.clone()),
             place,
         };
-        let mut answer = self.forwarder.forward(forward).await?;
+        let mut answer = match (&self.kept, keep) {
+            (Some(kept), Some(keep)) => {
+                let shared = Arc::clone(self);
+                let forward = |head| async move { shared.forward(head, on).await };
+                kept.answer(&keep, head, forward).await?
+            }
+            _ => self.forward(head, on).await?,
+        };
         hygiene::clean_answer(&mut answer);
         if let Some(cookie) = session.and_then(|session| session.new_cookie) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
         Ok(answer)
+    }
+
+    async fn forward(
+        &self,
+        head: request::Parts,
+        on: OnwardRequest,
+    ) -> Result<Response<Body>, Refusal> {
+        let forward = Forward {
+            head,
+            body: on.body,
+            backends: &self.backends,
+            session: on.session.as_deref(),
+            place: on.place,
+        };
+        self.forwarder.forward(forward).await
     }
 
     fn is_ready(&self) -> bool {

@@ -1,8 +1,9 @@
 //! The tier ahead: any number of processes that hold nothing, between clients and roots, or any other HTTP service.
 //!
 //! Does: clean requests of what only a next hop may say, know the client behind proxies, choose a backend by its
-//! readiness, its load or the session, forward once and once more where that is safe, say what failed.
-//! Does not: accept connections (`server` does), know TLS (it asks `tls`), read the dialect, keep answers.
+//! readiness, its load or the session, forward once and once more where that is safe, say what failed; answer from
+//! what `cache` keeps. Does not: accept connections (`server` does), know TLS (it asks `tls`), read the dialect
+//! ([`Reads`] does).
 //! Called by `cli`. Read [`Front`] first, then `docs/decisions/0040-front.md`.
 
 mod address;
@@ -16,6 +17,7 @@ mod forward;
 mod front;
 mod health;
 mod hygiene;
+mod kept;
 mod mean;
 mod options;
 mod pause;
@@ -25,6 +27,7 @@ mod session;
 
 pub use address::TrustedProxies;
 pub use front::Front;
+pub use kept::{KeptAnswers, Reads};
 pub use options::{BackendUrl, BadBackendUrl, FrontOptions};
 pub use session::{BadSessionKey, SessionKey};
 

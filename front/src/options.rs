@@ -9,6 +9,7 @@ use http::Method;
 use http::uri::{Authority, Scheme, Uri};
 
 use crate::address::TrustedProxies;
+use crate::kept::KeptAnswers;
 use crate::session::SessionKey;
 
 /// Settings of a front; every one but the backends has a default.
@@ -35,6 +36,8 @@ pub struct FrontOptions {
     /// Do backends see the `Host` that the client asked for? Default yes; else it is that of the backend's address, and
     /// the client's is in `X-Forwarded-Host` alone.
     pub keeps_host: bool,
+    /// What keeps answers; default nothing.
+    pub kept: Option<KeptAnswers>,
     /// Requests that are forwarded at once; default 8,192, as many as connections may be open. Beyond it they are refused
     /// with 429: each holds a connection to a backend, and HTTP/2 clients may open a hundred over one of theirs.
     pub max_open_requests: usize,
@@ -61,6 +64,7 @@ impl Default for FrontOptions {
             answers_probes: false,
             tells_deadline: false,
             keeps_host: true,
+            kept: None,
             max_open_requests: 8_192,
             max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),

@@ -162,7 +162,9 @@ impl LeafClient for Leaf {
 
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
         let primary = self.copies.primary(shard, OPENING_PATIENCE).await?;
-        primary.refresh().await
+        let shown = primary.refresh().await?;
+        self.acknowledge(shard, shown).await;
+        Ok(shown)
     }
 
     async fn wait_for_refresh(
@@ -172,7 +174,11 @@ impl LeafClient for Leaf {
         deadline: Duration,
     ) -> Result<Generation, LeafFault> {
         match self.copies.copy(shard, deadline).await? {
-            OpenCopy::Primary(primary) => primary.wait_visible(seq_no, deadline).await,
+            OpenCopy::Primary(primary) => {
+                let shown = primary.wait_visible(seq_no, deadline).await?;
+                self.acknowledge(shard, shown).await;
+                Ok(shown)
+            }
             OpenCopy::Replica(replica) => {
                 let deadline = Instant::now() + deadline;
                 replica.shard.shows(seq_no.next(), deadline).await

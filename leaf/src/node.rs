@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gleaner_coordinator::Coordinator;
+use gleaner_leases::Grants;
 use gleaner_log::ShardLog;
 use gleaner_model::{ClusterState, IndexMeta, NodeId, PrimaryTerm, ShardKey, ShardNumber};
 use gleaner_proto::ReplicationClient;
@@ -31,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) log: Arc<dyn ShardLog>,
     pub(crate) peers: Arc<dyn Peers>,
+    /// Leases that it has granted to those who keep answers.
+    pub(crate) grants: Arc<Grants>,
     /// When this process began to hold copies.
     pub(crate) started: Instant,
     /// Held while this leaf changes the cluster state, so that its shards do not race each other.
@@ -53,6 +56,7 @@ impl Node {
             coordinator,
             log,
             peers,
+            grants: Arc::default(),
             started: Instant::now(),
             changing_metadata: tokio::sync::Mutex::default(),
             stopping: watch::Sender::new(false),

@@ -11,8 +11,11 @@ use crate::{FollowCall, FollowFault, Grantor, Grants, Holdings, Interest, LEASE,
 /// Longest wait for an answer: what comes later is worth no lease.
 const PATIENCE: Duration = Duration::from_millis(650);
 
-/// How long a grantor that does not answer is left alone, and one that grants no leases.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// How long a grantor that does not answer is left alone.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a grantor that grants no leases is left alone.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// What follows one grantor for a process.
 #[derive(Clone)]
@@ -35,6 +38,11 @@ pub async fn follow(following: &Following, grantor: &dyn Grantor) {
     let mut additions = following.interest.additions();
     loop {
         let call = asks.next_call();
+        let is_idle = call.interest.is_empty();
+        if is_idle && asks.heard.is_none() {
+            drop(additions.changed().await);
+            continue;
+        }
         let sent = Instant::now();
         let answered = timeout(PATIENCE, grantor.follow(call));
         let answered = tokio::select! {
@@ -48,11 +56,12 @@ pub async fn follow(following: &Following, grantor: &dyn Grantor) {
                 let mark = answer.mark;
                 let changed = following.holdings.take(&following.name, sent, answer);
                 tell(following, changed).await;
-                asks.heard = Some(mark);
+                // With nothing asked for, the grantor waits for this process no more.
+                asks.heard = (!is_idle).then_some(mark);
                 continue;
             }
-            Ok(Err(FollowFault::Unsupported(_) | FollowFault::Full(_))) => PAUSES.1,
-            Ok(Err(FollowFault::Unreachable(_))) | Err(_) => PAUSES.0,
+            Ok(Err(FollowFault::Refused(_))) => REFUSED_PAUSE,
+            Ok(Err(FollowFault::Unreachable(_))) | Err(_) => PAUSE,
         };
         following.holdings.drop_grantor(&following.name);
         asks.heard = None;

@@ -78,7 +78,7 @@ impl Grants {
     /// Answers an ask, as [`crate::Grantor::follow`] says; `shown` is asked for what may be leased.
     ///
     /// # Errors
-    /// [`FollowFault::Full`] for one holder too many.
+    /// [`FollowFault::Refused`] for one holder too many.
     pub async fn answer(
         &self,
         call: &FollowCall,
@@ -116,7 +116,8 @@ impl Grants {
             let is_kept = |holder: &Holder| now < holder.until + FORGET_AFTER;
             state.holders.retain(|_, holder| is_kept(holder));
             if state.holders.len() >= MAX_HOLDERS {
-                return Err(FollowFault::Full(MAX_HOLDERS));
+                let reason = format!("{MAX_HOLDERS} processes follow it already");
+                return Err(FollowFault::Refused(reason));
             }
         }
         let holder = state.holders.entry(call.holder).or_insert_with(|| Holder {
@@ -183,7 +184,9 @@ impl Grants {
         }
         match state.shards.get(&shard) {
             // Nothing new, or older than what is shown by now: as it was told, or will be.
-            Some((known, change)) if generation.visible <= known.visible && generation.mapping <= known.mapping => {
+            Some((known, change))
+                if generation.visible <= known.visible && generation.mapping <= known.mapping =>
+            {
                 return Some(*change);
             }
             _ => {}

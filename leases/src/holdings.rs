@@ -40,6 +40,20 @@ impl Holdings {
         Some((*generation, left))
     }
 
+    /// Returns the newest that any grantor has told of what `shard` shows, among those whose lease holds and who know no
+    /// newer cluster state than `state_version`. One is enough: what is acknowledged waits for the leases of all.
+    pub fn newest(&self, shard: ShardKey, state_version: u64) -> Option<Generation> {
+        let now = Instant::now();
+        let by_grantor = self.by_grantor.read();
+        let held = by_grantor
+            .values()
+            .filter(|holding| now < holding.until && holding.state_version <= state_version);
+        let shown = held.filter_map(|holding| holding.shown.get(&shard));
+        shown
+            .max_by_key(|generation| (generation.visible, generation.mapping))
+            .copied()
+    }
+
     /// Takes in the answer of `grantor` to an ask that was sent at `sent`; returns the shards of which it shows
     /// something else than before.
     pub fn take(

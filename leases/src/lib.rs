@@ -90,12 +90,9 @@ pub enum FollowFault {
     /// It cannot be reached.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
-    /// It grants no leases, as one of an older version.
+    /// It grants none to this process: it is of an older version, does not answer its role, or has too many holders.
     #[error("grants no leases: {0}")]
-    Unsupported(String),
-    /// Too many processes follow it.
-    #[error("is followed by {0} processes, which is the most that it takes")]
-    Full(usize),
+    Refused(String),
 }
 
 /// A process that grants leases on what its shards show.

@@ -72,16 +72,24 @@ async fn an_acknowledgement_waits_for_the_holder_or_its_lease() {
     assert_eq!(begun.elapsed(), LEASE + LEASE / 100);
 
     // It asks again, and hears before the lease is over.
-    let second = grants.answer(&ask(2, Some(first.mark), &[A]), &One(at(3))).await;
+    let second = grants
+        .answer(&ask(2, Some(first.mark), &[A]), &One(at(3)))
+        .await;
     let second = second.expect("it is answered");
     let begun = Instant::now();
     let waiting = grants.acknowledge(shard(A), at(4));
     let hearing = async {
-        let told = grants.answer(&ask(3, Some(second.mark), &[A]), &One(at(4))).await;
+        let told = grants
+            .answer(&ask(3, Some(second.mark), &[A]), &One(at(4)))
+            .await;
         let told = told.expect("it is answered");
         assert_eq!(begun.elapsed(), Duration::ZERO, "news are told at once");
         let grants = Arc::clone(&grants);
-        tokio::spawn(async move { grants.answer(&ask(4, Some(told.mark), &[A]), &One(at(4))).await });
+        tokio::spawn(async move {
+            grants
+                .answer(&ask(4, Some(told.mark), &[A]), &One(at(4)))
+                .await
+        });
     };
     tokio::join!(waiting, hearing);
     assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -113,7 +121,10 @@ async fn an_ask_that_was_given_up_grants_nothing() {
     assert!(late.shown.is_empty() && late.lease.is_zero());
     let begun = Instant::now();
     grants.acknowledge(shard(A), at(2)).await;
-    assert!(begun.elapsed() >= LEASE, "the interest of the newer ask counts");
+    assert!(
+        begun.elapsed() >= LEASE,
+        "the interest of the newer ask counts"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,17 +144,25 @@ async fn a_holder_goes_by_a_lease_from_before_it_asked() {
     let changed = holdings.take(&leaf, sent, answer.clone());
     assert_eq!(changed, [(shard(A), at(1))]);
     assert!(holdings.shown(&leaf, shard(A), 7).is_some());
-    assert!(holdings.shown(&leaf, shard(A), 6).is_none(), "its state is older");
+    assert!(
+        holdings.shown(&leaf, shard(A), 6).is_none(),
+        "its state is older"
+    );
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(holdings.shown(&leaf, shard(A), 7).is_none(), "it is over");
-    assert!(holdings.take(&leaf, Instant::now(), answer).is_empty(), "as before");
+    assert!(
+        holdings.take(&leaf, Instant::now(), answer).is_empty(),
+        "as before"
+    );
     holdings.keep_indices(&leaf, &[]);
     assert!(holdings.shown(&leaf, shard(A), 7).is_none());
 }
 
 #[test]
 fn nothing_older_than_what_was_acknowledged_is_gone_by() {
-    let reads: u64 = (0..60).map(|seed| World::run(seed, None).expect("no lie")).sum();
+    let reads: u64 = (0..60)
+        .map(|seed| World::run(seed, None).expect("no lie"))
+        .sum();
     assert!(reads > 3_000, "{reads} reads under a lease prove little");
 }
 

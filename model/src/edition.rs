@@ -11,6 +11,15 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Edition(pub [u8; 16]);
 
+impl Edition {
+    /// Reads 32 hexadecimal digits; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = is_hex.then(|| u128::from_str_radix(text, 16).ok());
+        Some(Self(number??.to_be_bytes()))
+    }
+}
+
 /// What an answer is the answer to: 256 bits of a digest over the request, the indices that its names stand for, and
 /// the form that it is to have.
 ///

@@ -5,6 +5,7 @@
 
 mod fault;
 mod leaf;
+mod leases;
 mod line;
 mod metadata;
 mod node;
@@ -18,6 +19,7 @@ use gleaner_model::ShardKey;
 use tonic::{Response, Status};
 
 pub use leaf::GrpcLeaf;
+pub use leases::GrpcGrantor;
 pub use metadata::GrpcMetadata;
 pub use node::GrpcNode;
 pub use peer::{BadAddress, Peer};

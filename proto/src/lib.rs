@@ -28,7 +28,7 @@ mod tests;
 
 use async_trait::async_trait;
 
-pub use client::{GRACE, GrpcLeaf, GrpcMetadata, GrpcNode, Peer};
+pub use client::{GRACE, GrpcGrantor, GrpcLeaf, GrpcMetadata, GrpcNode, Peer};
 pub use connect::{Admission, ByteStream, Caller, Connect, Handshake, SecuredStream};
 pub use fault::LeafFault;
 pub use metadata::MetadataClient;

@@ -3,6 +3,7 @@
 mod accepted;
 pub(crate) mod incoming;
 mod leaf;
+mod leases;
 mod life;
 mod line;
 mod metadata;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use gleaner_leases::Grantor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
@@ -28,6 +30,7 @@ use crate::connect::Admission;
 use crate::metadata::MetadataClient;
 use crate::node::NodeClient;
 use crate::wire::v1::leaf_server::LeafServer;
+use crate::wire::v1::leases_server::LeasesServer;
 use crate::wire::v1::metadata_server::MetadataServer;
 use crate::wire::v1::node_server::NodeServer;
 use crate::wire::v1::replication_server::ReplicationServer;
@@ -60,6 +63,8 @@ pub struct Services {
     pub replication: Option<Arc<dyn ReplicationClient>>,
     /// The metadata it keeps.
     pub metadata: Option<Arc<dyn MetadataClient>>,
+    /// Leases that it grants on what shards show.
+    pub leases: Option<Arc<dyn Grantor>>,
 }
 
 /// Why a server ended before it was stopped.
@@ -183,6 +188,7 @@ fn router(services: Services, life: &Life) -> Router {
         leaf,
         replication,
         metadata,
+        leases,
     } = services;
     let leaf = leaf.map(|leaf| {
         let service = LeafServer::new(leaf::Service::new(leaf, life.clone()))
@@ -202,6 +208,12 @@ fn router(services: Services, life: &Life) -> Router {
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         InterceptedService::new(service, answering(Access::Metadata))
     });
+    let leases = leases.map(|grantor| {
+        let service = LeasesServer::new(leases::Service::new(grantor, life.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        InterceptedService::new(service, answering(Access::Leases))
+    });
     Server::builder()
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
@@ -215,6 +227,7 @@ fn router(services: Services, life: &Life) -> Router {
         .add_optional_service(leaf)
         .add_optional_service(replication)
         .add_optional_service(metadata)
+        .add_optional_service(leases)
 }
 
 /// Returns what every call of a service passes first.

@@ -50,6 +50,7 @@ fn services(leaf: Option<&Arc<StubLeaf>>, metadata: Option<Arc<dyn MetadataClien
         leaf: leaf.map(|leaf| Arc::clone(leaf) as Arc<_>),
         replication: leaf.map(|leaf| Arc::clone(leaf) as Arc<_>),
         metadata,
+        leases: leaf.map(|leaf| Arc::clone(leaf) as Arc<_>),
     }
 }
 

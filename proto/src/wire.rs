@@ -14,6 +14,7 @@ mod fetch;
 mod field;
 mod highlight;
 mod ids;
+mod leases;
 mod metadata;
 mod node;
 mod node_stats;

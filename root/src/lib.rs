@@ -252,7 +252,8 @@ impl Root {
     }
 
     /// Returns the edition that an answer from `targets` would have now, by what is known in this process, without a
-    /// call. `None` where nobody can tell: a shard is elsewhere, does not serve or rests, an index is gone.
+    /// call. `None` where nobody can tell: a shard is elsewhere and not leased, does not serve or rests, an index is
+    /// gone.
     ///
     /// The shards count as read: one that rests is refreshed again from now on.
     pub fn current_edition(&self, targets: &Targets) -> Option<Edition> {

@@ -13,7 +13,7 @@ use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_log::{LocalLog, LogOptions};
 use gleaner_model::{ClusterState, NodeId, NodeMeta, Role};
 use gleaner_proto::node::{LocalNode, Readiness};
-use gleaner_proto::{GrpcLeaf, Peer, ReplicationClient, Services};
+use gleaner_proto::{GrpcGrantor, GrpcLeaf, Peer, ReplicationClient, Services};
 use gleaner_query::limits::Limits;
 use gleaner_query::settings::parse_create_index;
 use gleaner_root::leaves::Members;
@@ -70,15 +70,21 @@ pub enum Way {
 
 #[derive(Clone)]
 struct Clients {
-    proxied: Arc<GrpcLeaf>,
-    direct: Arc<GrpcLeaf>,
+    proxied: Client,
+    direct: Client,
+}
+
+#[derive(Clone)]
+struct Client {
+    leaf: Arc<GrpcLeaf>,
+    grantor: GrpcGrantor,
 }
 
 impl Clients {
-    fn of(&self, way: Way) -> Arc<GrpcLeaf> {
+    fn of(&self, way: Way) -> &Client {
         match way {
-            Way::Proxied => Arc::clone(&self.proxied),
-            Way::Direct => Arc::clone(&self.direct),
+            Way::Proxied => &self.proxied,
+            Way::Direct => &self.direct,
         }
     }
 }
@@ -213,7 +219,10 @@ impl LeafNode {
         let proxy = Proxy::before(address).await?;
         let client = |address: SocketAddr| -> Result<_> {
             let peer = Peer::new(&address.to_string())?;
-            Ok(Arc::new(GrpcLeaf::new(peer)))
+            Ok(Client {
+                leaf: Arc::new(GrpcLeaf::new(peer.clone())),
+                grantor: GrpcGrantor::new(peer),
+            })
         };
         let clients = Clients {
             proxied: client(proxy.address())?,
@@ -227,6 +236,7 @@ impl LeafNode {
             leaf: Some(Arc::clone(&slow) as _),
             replication: Some(Arc::clone(&leaf) as _),
             metadata: None,
+            leases: Some(Arc::clone(&leaf) as _),
         };
         let serving = tokio::spawn(async move {
             let mut stopping = stopping;
@@ -263,9 +273,17 @@ fn root(coordinator: &Arc<Embedded>, leaves: &[LeafNode], way: Way, options: Roo
         .iter()
         .map(|node| (node.id.clone(), node.clients.clone()))
         .collect();
-    let members = Members::new(&**coordinator, move |node, _| clients[node].of(way));
+    let leaves = clients.clone();
+    let leaf = move |node: &NodeId, _: &NodeMeta| Arc::clone(&leaves[node].of(way).leaf) as _;
+    let members = Members::new(&**coordinator, leaf);
     let coordinator = Arc::clone(coordinator) as _;
-    Root::new(coordinator, Arc::new(members), options, clock)
+    let root = Root::new(coordinator, Arc::new(members), options, clock);
+    for (node, clients) in clients {
+        let (following, grantor) = (root.following(node), clients.of(way).grantor.clone());
+        // It ends with the test.
+        tokio::spawn(async move { gleaner_leases::follow(&following, &grantor).await });
+    }
+    root
 }
 
 /// The other leaves, through their proxies.

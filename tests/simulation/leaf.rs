@@ -55,6 +55,7 @@ pub(crate) async fn run(cluster: Arc<Cluster>, number: usize) -> turmoil::Result
         leaf: Some(Arc::clone(&leaf) as _),
         replication: Some(Arc::clone(&leaf) as _),
         metadata: None,
+        leases: None,
     };
     serve_on(incoming, services, std::future::pending()).await?;
     Ok(())

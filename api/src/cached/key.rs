@@ -16,6 +16,7 @@ use gleaner_query::search::SearchRequest;
 use gleaner_query::settings::cluster;
 use gleaner_root::edition::targets_of;
 use gleaner_root::plan::Target;
+use http::HeaderMap;
 use http::request::Parts;
 
 use crate::error::ApiError;
@@ -25,6 +26,8 @@ use crate::request::{Reading, Request, body_in_uri, check_type, check_whole};
 use crate::response::Form;
 use crate::route::{KeyPart, Route, parameter_tables};
 use crate::routes::{count, search};
+
+use super::wish::Wish;
 
 /// Largest body of a request whose answer is kept: to read it takes some 0.2 ms.
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -87,7 +90,11 @@ impl KeyMaker {
             return None;
         };
         let (parts, parameters) = (parts.ok()?, Parameters::parse(head.uri.query()).ok()?);
-        parameters.check(route, head.uri.path()).ok()?;
+        // A warning about a parameter is for one request alone.
+        let warnings = parameters.check(route, head.uri.path()).ok()?;
+        if !warnings.is_empty() {
+            return None;
+        }
         let form = Form::of(&parameters, &head.headers).ok()?;
         check_type(&head.headers).ok()?;
         check_whole(&head.headers, body).ok()?;
@@ -99,16 +106,32 @@ impl KeyMaker {
             state: Arc::clone(&moment.state),
             now_ms: moment.now_ms,
         };
-        keep_read(route, &reading, &form, &body)
+        keep_read(route, &head.headers, &reading, &form, &body)
     }
 }
 
 /// Returns how the answer to `request`, with `body`, may be kept.
 pub(super) fn keep_of(request: &Request, form: &Form, body: &Bytes) -> Option<Keep> {
-    keep_read(request.route, &request.reading(), form, body)
+    keep_read(
+        request.route,
+        &request.headers,
+        &request.reading(),
+        form,
+        body,
+    )
 }
 
-fn keep_read(route: &Route, reading: &Reading<'_>, form: &Form, body: &Bytes) -> Option<Keep> {
+fn keep_read(
+    route: &Route,
+    headers: &HeaderMap,
+    reading: &Reading<'_>,
+    form: &Form,
+    body: &Bytes,
+) -> Option<Keep> {
+    let wish = Wish::of(headers, reading.parameters);
+    if wish == Wish::Around {
+        return None;
+    }
     let read = reader_of(route).filter(|_| body.len() <= MAX_BODY_BYTES)?;
     let form = form_bytes(route, reading.parameters, form)?;
     let (search, target) = read(body, reading).ok()?;
@@ -128,6 +151,7 @@ fn keep_read(route: &Route, reading: &Reading<'_>, form: &Form, body: &Bytes) ->
         until_ms: request.until_ms(),
         // Half of it is left for the request itself.
         patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
+        renews: wish == Wish::Renewed,
     };
     (num_shards <= MAX_SHARDS).then(keep)
 }

@@ -86,6 +86,7 @@ async fn run(name: &str, place: &PacedLeaf) -> Result<()> {
         leaf: Some(Arc::clone(&slow) as _),
         replication: Some(leaf as _),
         metadata: None,
+        leases: None,
     };
     let (ended, has_ended) = oneshot::channel();
     std::thread::spawn(move || {

@@ -171,5 +171,6 @@ pub(super) fn keep(number: u8) -> Keep {
         targets: Arc::default(),
         until_ms: None,
         patience: Duration::from_secs(30),
+        renews: false,
     }
 }

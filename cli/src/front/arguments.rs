@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gleaner_front::{BackendUrl, SessionKey};
 use ipnet::IpNet;
 
-use crate::config::{LogFormat, Span};
+use crate::config::{ByteSize, LogFormat, Span};
 
 /// Stand ahead of roots, or of any other HTTP service: end TLS, balance, keep sessions, survive backends.
 ///
@@ -74,6 +74,14 @@ pub(crate) struct FrontArguments {
     /// Path at which a backend that is ready answers 200 [default: none, a connection is enough]
     #[arg(long, value_name = "PATH", env = "GLEANER_FRONT_READY_PATH")]
     pub(super) ready_path: Option<String>,
+    /// Memory for answers of a cluster that are kept; 0 keeps none
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "256mb",
+        env = "GLEANER_CACHE_MEMORY"
+    )]
+    pub(super) cache_memory: ByteSize,
     /// Networks of proxies whose word about the client's address is believed, with commas
     #[arg(
         long,

@@ -113,6 +113,7 @@ fn services(
         leaf: Some(Arc::clone(leaf) as _),
         replication: Some(Arc::clone(leaf) as _),
         metadata: metadata.keeper,
+        leases: Some(Arc::clone(leaf) as _),
     }
 }
 

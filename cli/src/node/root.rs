@@ -7,11 +7,12 @@ use gleaner_api::{ApiOptions, Dialect};
 use gleaner_machine::Probe;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_proto::{
-    Connect, GrpcLeaf, LeafClient, Peer, Services,
+    Connect, GrpcGrantor, GrpcLeaf, LeafClient, Peer, Services,
     node::{LocalNode, Readiness},
 };
 use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{
     Addresses, Setup,
@@ -59,8 +60,13 @@ pub(super) async fn run(
         };
         let refused = metadata.refused();
         let root = Arc::new(root(&setup, &metadata)?);
-        late.begin(&gleaner_api::dialect(root, options.clone(), Some(metrics)));
-        let services = services(&setup, metadata);
+        late.begin(&gleaner_api::dialect(
+            Arc::clone(&root),
+            options.clone(),
+            Some(metrics),
+        ));
+        let _following = follow_leaves(&setup, &root)?;
+        let services = services(&setup, metadata, &root);
         let admission = setup.admission();
         let listener = rpc.listen()?;
         let stop = stopped(stop.clone());
@@ -95,7 +101,19 @@ fn root(setup: &Setup, metadata: &Metadata) -> Result<Root> {
     Ok(Root::new(coordinator, leaves, options, wiring::now_ms))
 }
 
-fn services(setup: &Setup, metadata: Metadata) -> Services {
+/// Follows what leaves show, so that the root knows without a call whether an answer that is kept is current.
+fn follow_leaves(setup: &Setup, root: &Root) -> Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    let members = &setup.membership.nodes;
+    for member in members.iter().filter(|member| member.role == Role::Leaf) {
+        let grantor = GrpcGrantor::new(setup.connect.peer(&member.address)?);
+        let following = root.following(NodeId(member.name.as_str().into()));
+        tasks.spawn(async move { gleaner_leases::follow(&following, &grantor).await });
+    }
+    Ok(tasks)
+}
+
+fn services(setup: &Setup, metadata: Metadata, root: &Arc<Root>) -> Services {
     let (_, readiness) = watch::channel(Readiness::Ready);
     let node = LocalNode::new(
         setup.node_id(),
@@ -108,6 +126,7 @@ fn services(setup: &Setup, metadata: Metadata) -> Services {
         leaf: None,
         replication: None,
         metadata: metadata.keeper,
+        leases: Some(Arc::clone(root) as _),
     }
 }
 

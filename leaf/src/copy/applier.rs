@@ -13,6 +13,7 @@ use std::time::Instant;
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::schema::document::PreparedDocument;
+use gleaner_leases::Grants;
 use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ pub(crate) struct Applier {
     growth: Mutex<Growth>,
     /// What is shown next waits for these.
     pub(crate) leases: Leases,
+    /// Those who keep answers hear what is shown.
+    grants: Arc<Grants>,
 }
 
 /// Operations, and bytes of them, that are applied in one go where nobody may wait: some tens of
@@ -60,6 +63,7 @@ impl Applier {
         next: SeqNo,
         step_bytes: u64,
         leases: Leases,
+        grants: Arc<Grants>,
     ) -> Self {
         let visible = watch::Sender::new(engine.view().generation());
         Self {
@@ -71,6 +75,7 @@ impl Applier {
             marked: AtomicU64::new(0),
             growth: Mutex::new(Growth::new(step_bytes)),
             leases,
+            grants,
         }
     }
 
@@ -361,6 +366,7 @@ impl Applier {
             showing.shown();
         }
         self.visible.send_replace(generation);
+        self.grants.note(self.engine.key(), generation);
         Ok(generation)
     }
 

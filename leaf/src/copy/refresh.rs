@@ -51,6 +51,11 @@ impl RefreshSignals {
         rest.is_resting
     }
 
+    /// Returns whether a refresh was left out, and none was made since.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.rest.lock().is_resting
+    }
+
     /// Returns whether a refresh that is due may be left out, and remembers it.
     pub(crate) fn rests(&self, settings: &IndexSettings) -> bool {
         let after = Duration::from_millis(settings.search_idle_after_ms);

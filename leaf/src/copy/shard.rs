@@ -48,6 +48,8 @@ pub(crate) struct Shard {
     /// A round of maintenance is under way.
     pub(crate) is_maintained: AtomicBool,
     pub(crate) counters: Counters,
+    /// When this process began, where an earlier one may have granted leases on what the copy shows.
+    pub(crate) reopened: Option<Instant>,
 }
 
 /// What the shard has done since it was opened.

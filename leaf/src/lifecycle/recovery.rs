@@ -101,7 +101,13 @@ impl Opener {
             key,
             node: Arc::clone(node),
             schema: CopySchema::new(index, analyzers),
-            applier: Applier::new(engine, applied, step_bytes, leases),
+            applier: Applier::new(
+                engine,
+                applied,
+                step_bytes,
+                leases,
+                Arc::clone(&node.grants),
+            ),
             applying: self.applying.clone(),
             pipeline: Arc::new(Pipeline::new()),
             refreshes: RefreshSignals::new(),
@@ -112,6 +118,7 @@ impl Opener {
             checks: Mutex::new(Checks::new(checked)),
             is_maintained: false.into(),
             counters: Counters::default(),
+            reopened: (has_content && options.node.is_some()).then_some(node.started),
         })
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Access {
     Metadata,
     /// Changing the cluster state.
     MetadataChange,
+    /// Leases on what shards show.
+    Leases,
 }
 
 impl Access {
@@ -28,6 +30,7 @@ impl Access {
             Self::Replication => "replication",
             Self::Metadata => "metadata",
             Self::MetadataChange => "metadata_change",
+            Self::Leases => "leases",
         }
     }
 
@@ -38,6 +41,7 @@ impl Access {
             Self::Replication => &[PeerRole::Leaf],
             Self::Metadata => &PeerRole::ALL,
             Self::MetadataChange => &[PeerRole::Leaf, PeerRole::Root, PeerRole::Admin],
+            Self::Leases => &[PeerRole::Root, PeerRole::Front],
         }
     }
 

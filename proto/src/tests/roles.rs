@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use gleaner_leases::Grantor as _;
 use gleaner_model::{ClusterState, PeerRole};
 use gleaner_tls::{
     Acceptor, Alpn, Authority, CertificateFiles, CertificateRequest, Certificates,
@@ -17,15 +18,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::metadata::Keeper;
-use super::samples::{generation, history, shard};
+use super::samples::{follow_call, generation, history, shard};
 use super::stub::StubLeaf;
 use super::{services, soon};
 use crate::connect::ByteStream;
 use crate::server::ServeError;
 use crate::{
-    Admission, Caller, Connect, GrpcLeaf, GrpcMetadata, GrpcNode, Handshake, LeafClient as _,
-    LeafFault, MetadataClient as _, NodeClient as _, ReplicationClient as _, SecuredStream,
-    serve_admitted,
+    Admission, Caller, Connect, GrpcGrantor, GrpcLeaf, GrpcMetadata, GrpcNode, Handshake,
+    LeafClient as _, LeafFault, MetadataClient as _, NodeClient as _, ReplicationClient as _,
+    SecuredStream, serve_admitted,
 };
 
 /// An authority and the certificates that it issued.
@@ -166,6 +167,12 @@ impl Site {
                 "change",
                 soon(keeper.compare_and_swap(0, changed)).await.is_ok(),
             ),
+            (
+                "leases",
+                soon(GrpcGrantor::new(peer()).follow(follow_call()))
+                    .await
+                    .is_ok(),
+            ),
             ("node", soon(GrpcNode::new(peer()).hello()).await.is_ok()),
         ];
         let answered = answers.into_iter().filter(|(_, is_answered)| *is_answered);
@@ -178,13 +185,13 @@ async fn each_role_is_answered_what_it_is_for() {
     for (role, answered) in [
         (
             Some(PeerRole::Root),
-            &["leaf", "state", "watch", "change", "node"][..],
+            &["leaf", "leases", "state", "watch", "change", "node"][..],
         ),
         (
             Some(PeerRole::Leaf),
             &["log", "state", "watch", "change", "node"],
         ),
-        (Some(PeerRole::Front), &["state", "watch", "node"]),
+        (Some(PeerRole::Front), &["leases", "state", "watch", "node"]),
         (
             Some(PeerRole::Admin),
             &["leaf", "state", "watch", "change", "node"],
@@ -242,7 +249,7 @@ async fn callers_without_a_certificate_get_nowhere() {
 #[tokio::test]
 async fn plain_callers_pass_where_both_kinds_are_taken() {
     let site = Site::start(true).await;
-    let all = BTreeSet::from(["leaf", "log", "state", "watch", "change", "node"]);
+    let all = BTreeSet::from(["leaf", "log", "leases", "state", "watch", "change", "node"]);
     assert_eq!(site.answers(&Connect::default()).await, all);
     let front = site.certified.connect(Some(PeerRole::Front));
     assert!(!site.answers(&front).await.contains("leaf"));

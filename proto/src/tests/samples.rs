@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gleaner_leases::{FollowAnswer, FollowCall, Mark};
 use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
 use gleaner_model::{
     Chain, DocumentId, FieldPath, Generation, History, IndexUuid, MappingVersion, NodeId,
@@ -463,5 +464,32 @@ pub(crate) fn snapshot() -> Snapshot {
             crc32c: 0xdead_beef,
         }],
         history: Some(history()),
+    }
+}
+
+pub(crate) fn mark() -> Mark {
+    Mark {
+        process: u64::MAX - 5,
+        change: 8,
+    }
+}
+
+pub(crate) fn follow_call() -> FollowCall {
+    FollowCall {
+        holder: 11,
+        number: 3,
+        heard: Some(mark()),
+        interest: vec![IndexUuid([7; 16])],
+        read: vec![IndexUuid([8; 16])],
+        is_last: false,
+    }
+}
+
+pub(crate) fn follow_answer() -> FollowAnswer {
+    FollowAnswer {
+        mark: mark(),
+        shown: vec![(shard(1), generation())],
+        lease: Duration::from_millis(480),
+        state_version: 12,
     }
 }

@@ -15,6 +15,8 @@ use super::samples;
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
+use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor};
+
 use crate::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -267,5 +269,13 @@ impl ReplicationClient for StubLeaf {
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {
         self.note(("close_snapshot", shard, snapshot)).await;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Grantor for StubLeaf {
+    async fn follow(&self, call: FollowCall) -> Result<FollowAnswer, FollowFault> {
+        assert_eq!(call, samples::follow_call());
+        Ok(samples::follow_answer())
     }
 }

@@ -38,7 +38,8 @@ impl Editions {
         let asked = leaves.into_values().map(|leaf| leaf.ask(patience));
         let told = timeout(patience, try_join_all(asked)).await.ok()?.ok()?;
         let shown: HashMap<ShardKey, Generation> = told.into_iter().flatten().collect();
-        self.edition_at(&state, targets, |shard| shown.get(&shard).copied())
+        let shown = |shard| shown.get(&shard).copied();
+        self.maker.edition_at(&state, targets, shown)
     }
 
     /// Returns the leaves that hold the primaries; `None` where one has none, or its leaf has not answered lately.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gleaner_leases::FollowAnswer;
 use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
 use gleaner_model::{
     Chain, Generation, History, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Terms, Version,
@@ -74,6 +75,17 @@ pub(super) fn outcome<T: std::fmt::Debug>(
     good: impl Strategy<Value = T>,
 ) -> impl Strategy<Value = Result<T, LeafFault>> {
     prop_oneof![3 => good.prop_map(Ok), 1 => fault().prop_map(Err)]
+}
+
+pub(super) fn follow_answer() -> impl Strategy<Value = FollowAnswer> {
+    let shown = vec((super::calls::shard(), generation()), 0..3);
+    let answer = (super::calls::mark(), shown, any::<u32>(), any::<u64>());
+    answer.prop_map(|(mark, shown, lease_ms, state_version)| FollowAnswer {
+        mark,
+        shown,
+        lease: Duration::from_millis(lease_ms.into()),
+        state_version,
+    })
 }
 
 pub(super) fn generation() -> impl Strategy<Value = Generation> {

@@ -22,6 +22,7 @@ use crate::search::{
 use crate::write::{
     Condition, Idempotency, RefusedItem, Update, WriteAction, WriteCall, WriteItem,
 };
+use gleaner_leases::{FollowCall, Mark};
 
 pub(super) fn shard() -> impl Strategy<Value = ShardKey> {
     (any::<[u8; 16]>(), any::<u32>()).prop_map(|(index, shard)| ShardKey {
@@ -151,6 +152,29 @@ pub(super) fn get_call() -> impl Strategy<Value = GetCall> {
             ids,
             realtime,
             remaining,
+        },
+    )
+}
+
+fn index() -> impl Strategy<Value = IndexUuid> {
+    any::<[u8; 16]>().prop_map(IndexUuid)
+}
+
+pub(super) fn mark() -> impl Strategy<Value = Mark> {
+    any::<(u64, u64)>().prop_map(|(process, change)| Mark { process, change })
+}
+
+pub(super) fn follow_call() -> impl Strategy<Value = FollowCall> {
+    let indices = (vec(index(), 0..3), vec(index(), 0..3));
+    let call = (any::<(u64, u64)>(), of(mark()), indices, any::<bool>());
+    call.prop_map(
+        |((holder, number), heard, (interest, read), is_last)| FollowCall {
+            holder,
+            number,
+            heard,
+            interest,
+            read,
+            is_last,
         },
     )
 }

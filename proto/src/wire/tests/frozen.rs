@@ -28,7 +28,7 @@ fn is_as_before(now: &str, before: &str) {
 #[test]
 fn field_numbers_are_frozen() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
-    let files = ["leaf", "replication", "metadata", "node"];
+    let files = ["leaf", "replication", "metadata", "node", "leases"];
     let files = files.map(|name| format!("gleaner/v1/{name}.proto"));
     let descriptors = protox::compile(files, [folder]).expect("they compile");
     let mut lines = Vec::new();
@@ -111,6 +111,10 @@ fn bytes_are_frozen() {
     freeze("GenerationsCall", call.to_message().encode_to_vec());
     let shown = Ok::<_, LeafFault>(samples::shown());
     freeze("GenerationAnswer", shown.to_message().encode_to_vec());
+    let call = samples::follow_call().to_message();
+    freeze("FollowCall", call.encode_to_vec());
+    let answer = samples::follow_answer().to_message();
+    freeze("FollowAnswer", answer.encode_to_vec());
     let info = NodeInfo {
         id: NodeId("leaf-1".into()),
         role: Role::Leaf,

@@ -5,14 +5,14 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::answers::{
-    documents, expand_answer, explain_answer, explanation, fault, fetched_hit, generation, history,
-    log_page, metadata_fault, node_info, node_stats, outcome, readiness, shard_hits, shard_state,
-    shown, snapshot, statistics_answer, write_answer, write_fault,
+    documents, expand_answer, explain_answer, explanation, fault, fetched_hit, follow_answer,
+    generation, history, log_page, metadata_fault, node_info, node_stats, outcome, readiness,
+    shard_hits, shard_state, shown, snapshot, statistics_answer, write_answer, write_fault,
 };
 use super::calls::{
-    bytes, expand_call, explain_call, fetch_call, file_call, generations_call, get_call,
-    log_tail_call, open_views_call, pinned_view, search_call, snapshot_call, statistics_call,
-    write_call,
+    bytes, expand_call, explain_call, fetch_call, file_call, follow_call, generations_call,
+    get_call, log_tail_call, open_views_call, pinned_view, search_call, snapshot_call,
+    statistics_call, write_call,
 };
 use super::clauses::{clause, value};
 use super::comes_back;
@@ -37,6 +37,12 @@ proptest! {
         comes_back(&statistics);
         comes_back(&expand);
         comes_back(&search);
+    }
+
+    #[test]
+    fn leases(call in follow_call(), answer in follow_answer()) {
+        comes_back(&call);
+        comes_back(&answer);
     }
 
     #[test]

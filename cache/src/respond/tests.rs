@@ -13,12 +13,13 @@ fn a_tag_is_known_by_its_name_or_any() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_has_a_tag_only_where_its_edition_is_known() {
+#[test]
+fn an_answer_has_a_tag_only_where_its_edition_is_known() {
     let keep = Keep {
         key: gleaner_model::AnswerKey([1; 32]),
-        targets: Arc::default(),
+        targets: std::sync::Arc::default(),
         until_ms: None,
+        renews: false,
         patience: std::time::Duration::ZERO,
     };
     let answer = |edition| Answer {
@@ -28,13 +29,18 @@ async fn an_answer_has_a_tag_only_where_its_edition_is_known() {
         edition,
     };
     let any = Some(HeaderValue::from_static("*"));
-    for (edition, condition, status, has_tag) in [
-        (None, Some(&any), 200, false),
-        (Some(Edition([2; 16])), None, 200, false),
-        (Some(Edition([2; 16])), Some(&None), 200, true),
-        (Some(Edition([2; 16])), Some(&any), 304, true),
+    for (edition, is_conditional, if_none_match, status, has_tag) in [
+        (None, true, &any, 200, false),
+        (Some(Edition([2; 16])), false, &any, 200, false),
+        (Some(Edition([2; 16])), true, &None, 200, true),
+        (Some(Edition([2; 16])), true, &any, 304, true),
     ] {
-        let response = respond(Served::Evaluated(answer(edition)), &keep, condition);
+        let wanted = Wanted {
+            is_conditional,
+            if_none_match: if_none_match.clone(),
+            edition: false,
+        };
+        let response = respond(Served::Evaluated(answer(edition)), &keep, &wanted);
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.headers().contains_key(header::ETAG), has_tag);
         assert_eq!(response.headers()["x-cache"], "miss");

@@ -1,0 +1,145 @@
+//! Answers that a front of a cluster keeps: it knows the names of indices from the cluster state, and what shards show
+//! from the roots, under leases.
+//!
+//! Does: wire the parts. Does not: decide what may be kept (`api` does), or how leases work (`leases` does).
+//! Read first: [`FrontCache::start`].
+
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::join_all;
+use gleaner_api::{KeyMaker, Moment};
+use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep};
+use gleaner_coordinator::Coordinator as _;
+use gleaner_front::{KeptAnswers, Reads};
+use gleaner_keeper::Follower;
+use gleaner_leases::{Following, Holdings, Interest, follow, leave};
+use gleaner_model::{ClusterState, NodeId, Role};
+use gleaner_proto::{Connect, GrpcGrantor, GrpcMetadata, MetadataClient};
+use gleaner_query::canonical::edition::Targets;
+use gleaner_query::limits::Limits;
+use gleaner_root::edition::EditionMaker;
+use http::request::Parts;
+use tokio::task::JoinSet;
+
+use crate::node::membership::Membership;
+use crate::serve::node::now_ms;
+
+/// What keeps the answers of a front.
+pub(super) struct FrontCache {
+    pub(super) answers: KeptAnswers,
+    roots: Vec<(Following, GrpcGrantor)>,
+    tasks: JoinSet<()>,
+}
+
+impl FrontCache {
+    /// Begins to follow the cluster state and all roots. Nothing is kept before the state is known.
+    ///
+    /// # Errors
+    /// An address of a member that is none.
+    pub(super) fn start(
+        membership: &Membership,
+        connect: &Connect,
+        memory_bytes: u64,
+    ) -> Result<Self> {
+        let keeper = connect.peer(membership.keeper_address())?;
+        let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(keeper));
+        let known = Arc::new(KnownCluster::default());
+        let mut tasks = JoinSet::new();
+        let following = Arc::clone(&known);
+        tasks.spawn(async move {
+            let follower = Follower::start(keeper).await;
+            // It is set once.
+            drop(following.state.set(follower));
+        });
+        let holder = rand::random();
+        let mut roots = Vec::new();
+        for member in &membership.nodes {
+            if member.role != Role::Root {
+                continue;
+            }
+            let following = Following {
+                name: NodeId(member.name.as_str().into()),
+                holder,
+                holdings: Arc::clone(&known.holdings),
+                interest: Arc::clone(&known.interest),
+                grants: None,
+            };
+            let root = (following, GrpcGrantor::new(connect.peer(&member.address)?));
+            let (following, grantor) = root.clone();
+            tasks.spawn(async move { follow(&following, &grantor).await });
+            roots.push(root);
+        }
+        let options = CacheOptions {
+            memory_bytes,
+            ..CacheOptions::new(now_ms)
+        };
+        let reads = ReadRequests {
+            known: Arc::clone(&known),
+            keys: KeyMaker::new(Limits::default()),
+        };
+        Ok(Self {
+            answers: KeptAnswers {
+                cache: Cache::new(options, known),
+                reads: Arc::new(reads),
+            },
+            roots,
+            tasks,
+        })
+    }
+
+    /// Goes by nothing any more, and says so to the roots: no refresh waits for this front.
+    pub(super) async fn leave(mut self) {
+        self.tasks.shutdown().await;
+        let left = self.roots.iter();
+        join_all(left.map(|(following, grantor)| leave(following, grantor))).await;
+    }
+}
+
+/// The cluster as a front knows it.
+#[derive(Default)]
+struct KnownCluster {
+    /// Not there until the keeper has answered.
+    state: OnceLock<Follower>,
+    holdings: Arc<Holdings>,
+    interest: Arc<Interest>,
+    editions: EditionMaker,
+}
+
+impl KnownCluster {
+    fn state(&self) -> Option<Arc<ClusterState>> {
+        Some(self.state.get()?.state())
+    }
+}
+
+#[async_trait]
+impl Generations for KnownCluster {
+    fn current(&self, targets: &Targets) -> Current {
+        let indices = targets.indices.iter().map(|index| index.uuid);
+        self.interest.note(indices, true);
+        let Some(state) = self.state() else {
+            return Current::Unknown;
+        };
+        let shown = |shard| self.holdings.newest(shard, state.version);
+        let current = self.editions.edition_at(&state, targets, shown);
+        current.map_or(Current::Unknown, Current::Edition)
+    }
+}
+
+/// Reads requests of the dialect.
+struct ReadRequests {
+    known: Arc<KnownCluster>,
+    keys: KeyMaker,
+}
+
+impl Reads for ReadRequests {
+    fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep> {
+        let moment = Moment {
+            state: self.known.state()?,
+            now_ms: now_ms(),
+        };
+        self.keys.keep(head, body, &moment)
+    }
+}

@@ -1,0 +1,192 @@
+//! Answers that the front keeps: looked up before a request is forwarded, kept when its answer has come.
+//!
+//! Does: decide by [`Reads`] which requests these are, fetch whole answers with their edition, hand on at once what is
+//! too large to be kept. Does not: know the dialect, or what is current; the cache does. Read first:
+//! [`KeptAnswers::answer`].
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use gleaner_cache::respond::{Wanted, X_EDITION, mark, respond};
+use gleaner_cache::{Answer, Cache, Keep, Served};
+use gleaner_model::Edition;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio::sync::oneshot;
+use tower::ServiceExt as _;
+use tower_http::compression::Compression;
+
+use crate::refusal::Refusal;
+
+/// Echoed by roots, so it is of one request.
+const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
+
+/// Largest answer that is gathered before it is handed on: what may be kept, at most.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Fields of a request that are about the form of its own answer: the answer that is kept has none.
+const OF_ONE: [HeaderName; 2] = [header::IF_NONE_MATCH, header::ACCEPT_ENCODING];
+
+/// Knows which requests have answers that may be kept, by what they ask for.
+pub trait Reads: Send + Sync {
+    /// Returns how the answer may be kept; `None` where it may not, and where a backend would refuse the request.
+    fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep>;
+}
+
+/// What keeps answers of a front. Clones share it.
+#[derive(Clone)]
+pub struct KeptAnswers {
+    /// The answers.
+    pub cache: Arc<Cache>,
+    /// Which they may be.
+    pub reads: Arc<dyn Reads>,
+}
+
+impl fmt::Debug for KeptAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptAnswers")
+    }
+}
+
+/// What came instead of an answer that may be kept: it is for the request that fetched it alone.
+type Aside = Result<Response<Body>, Refusal>;
+
+impl KeptAnswers {
+    /// Returns how the answer to a request may be kept. `HEAD` has no answer of its own.
+    pub(crate) fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep> {
+        let is_read = head.method == Method::GET || head.method == Method::POST;
+        is_read.then(|| self.reads.keep(head, body)).flatten()
+    }
+
+    /// Answers a request with what is kept, or by `forward`, which gets the head to ask a backend with.
+    ///
+    /// # Errors
+    /// Those of `forward`.
+    pub(crate) async fn answer<F>(
+        &self,
+        keep: &Keep,
+        head: Parts,
+        forward: impl FnOnce(Parts) -> F + Send + 'static,
+    ) -> Result<Response<Body>, Refusal>
+    where
+        F: Future<Output = Aside> + Send + 'static,
+    {
+        let mut wanted = Wanted::of(&head.headers, head.method != Method::POST);
+        // Fronts are asked by clients, who have no use for it.
+        wanted.edition = false;
+        let opaque_id = head.headers.get(OPAQUE_ID).cloned();
+        let codings = head.headers.get(header::ACCEPT_ENCODING).cloned();
+        let (put_aside, aside) = oneshot::channel();
+        let fetching = fetch(head, forward, put_aside);
+        let served = self.cache.answer(keep, || fetching).await;
+        let served = served.map_err(|lost| Refusal::failed("none", &lost.to_string()))?;
+        let mut response = match aside_of(&served, aside) {
+            Some(aside) => {
+                let mut response = aside?;
+                mark(response.headers_mut(), word(&served));
+                response
+            }
+            None => packed(respond(served, keep, &wanted), codings).await,
+        };
+        if let Some(opaque_id) = opaque_id {
+            response.headers_mut().insert(OPAQUE_ID, opaque_id);
+        }
+        Ok(response)
+    }
+}
+
+fn word(served: &Served) -> &'static str {
+    match served {
+        Served::Renewed(_) => "bypass",
+        Served::Kept(_) | Served::Shared(_) | Served::Evaluated(_) => "miss",
+    }
+}
+
+/// Returns what this request's own evaluation brought instead of an answer that may be kept.
+fn aside_of(served: &Served, mut aside: oneshot::Receiver<Aside>) -> Option<Aside> {
+    match served {
+        Served::Evaluated(_) | Served::Renewed(_) => aside.try_recv().ok(),
+        Served::Kept(_) | Served::Shared(_) => None,
+    }
+}
+
+/// Asks a backend for an answer that may be kept. What is too large, and a refusal, is put aside for the request that
+/// asked, and others hear that it is nothing for them.
+async fn fetch<F>(
+    mut head: Parts,
+    forward: impl FnOnce(Parts) -> F,
+    put_aside: oneshot::Sender<Aside>,
+) -> Answer
+where
+    F: Future<Output = Aside>,
+{
+    for name in OF_ONE {
+        head.headers.remove(name);
+    }
+    let edition = HeaderValue::from_static("wanted");
+    head.headers.insert(X_EDITION, edition);
+    let (head, body) = match forward(head).await {
+        Ok(answer) if length(answer.headers()).is_some_and(|length| length <= MOST_BYTES) => {
+            answer.into_parts()
+        }
+        other => return aside(other, put_aside),
+    };
+    match to_bytes(body, usize::MAX).await {
+        Ok(body) => whole(head.status, head.headers, body),
+        Err(error) => {
+            let refusal = Refusal::failed("root", &crate::body::innermost(&error));
+            aside(Err(refusal), put_aside)
+        }
+    }
+}
+
+fn aside(instead: Aside, put_aside: oneshot::Sender<Aside>) -> Answer {
+    // Nobody waits any more where the request is gone.
+    drop(put_aside.send(instead));
+    Answer {
+        status: StatusCode::BAD_GATEWAY,
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        edition: None,
+    }
+}
+
+fn whole(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Answer {
+    let edition = headers.remove(X_EDITION);
+    let edition = edition.as_ref().and_then(|text| text.to_str().ok());
+    headers.remove(OPAQUE_ID);
+    headers.remove(header::ETAG);
+    Answer {
+        status,
+        headers,
+        body,
+        edition: edition.and_then(Edition::parse),
+    }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+/// Packs an answer as the client takes it.
+async fn packed(response: Response<Bytes>, codings: Option<HeaderValue>) -> Response<Body> {
+    let response = response.map(Body::from);
+    let Some(codings) = codings else {
+        return response;
+    };
+    let mut request = Request::new(response);
+    request
+        .headers_mut()
+        .insert(header::ACCEPT_ENCODING, codings);
+    let answered =
+        |request: Request<Response<Body>>| async move { Ok::<_, Infallible>(request.into_body()) };
+    let packing = Compression::new(tower::service_fn(answered));
+    match packing.oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
+    }
+}
