@@ -6,6 +6,7 @@ mod bodies;
 mod client;
 mod encrypted;
 mod http2;
+mod kept;
 mod recorder;
 mod retries;
 mod sessions;

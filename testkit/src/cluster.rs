@@ -213,7 +213,7 @@ impl LeafNode {
         std::fs::create_dir_all(&options.folder)?;
         let peers = Arc::new(Others(state.watch()));
         let leaf = Leaf::start_with(options, Arc::clone(state) as _, Arc::new(log), peers)?;
-        let slow = Arc::new(Slow::new(Arc::clone(&leaf) as _));
+        let slow = Arc::new(Slow::new(&leaf));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let proxy = Proxy::before(address).await?;
@@ -236,7 +236,7 @@ impl LeafNode {
             leaf: Some(Arc::clone(&slow) as _),
             replication: Some(Arc::clone(&leaf) as _),
             metadata: None,
-            leases: Some(Arc::clone(&leaf) as _),
+            leases: Some(Arc::clone(&slow) as _),
         };
         let serving = tokio::spawn(async move {
             let mut stopping = stopping;

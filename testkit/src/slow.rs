@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor};
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
@@ -43,21 +44,37 @@ pub enum Pace {
 /// A leaf behind a pace.
 pub struct Slow {
     leaf: Arc<dyn LeafClient>,
+    grantor: Arc<dyn Grantor>,
     pace: watch::Sender<Pace>,
     calls: AtomicU64,
+    generations: AtomicU64,
     lag: Mutex<Option<Lag>>,
 }
 
 /// What a leaf that lags would have said of each shard: now, and before that changed.
-type Lag = HashMap<ShardKey, [ShownGeneration; 2]>;
+#[derive(Default)]
+struct Lag(HashMap<ShardKey, [Generation; 2]>);
+
+impl Lag {
+    /// Says of a shard what it showed before it showed `generation`.
+    fn hold_back(&mut self, shard: ShardKey, generation: &mut Generation) {
+        let [now, before] = self.0.entry(shard).or_insert([*generation; 2]);
+        if now != generation {
+            *before = std::mem::replace(now, *generation);
+        }
+        *generation = *before;
+    }
+}
 
 impl Slow {
     /// Returns `leaf` at its own pace.
-    pub fn new(leaf: Arc<dyn LeafClient>) -> Self {
+    pub fn new<L: LeafClient + Grantor + 'static>(leaf: &Arc<L>) -> Self {
         Self {
-            leaf,
+            leaf: Arc::clone(leaf) as _,
+            grantor: Arc::clone(leaf) as _,
             pace: watch::Sender::new(Pace::Normal),
             calls: AtomicU64::new(0),
+            generations: AtomicU64::new(0),
             lag: Mutex::default(),
         }
     }
@@ -76,6 +93,11 @@ impl Slow {
     /// Returns how many reading calls there were.
     pub fn num_calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many calls asked what shards show.
+    pub fn num_generations(&self) -> u64 {
+        self.generations.load(Ordering::Relaxed)
     }
 
     /// Answers `call` at the pace in force.
@@ -175,16 +197,13 @@ impl LeafClient for Slow {
     }
 
     async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {
+        self.generations.fetch_add(1, Ordering::Relaxed);
         let shards = call.shards.clone();
         let mut answers = self.leaf.generations(call).await;
         if let Some(lag) = &mut *self.lag.lock() {
             for (shard, answer) in shards.into_iter().zip(&mut answers) {
                 if let Ok(shown) = answer {
-                    let [now, before] = lag.entry(shard).or_insert([*shown; 2]);
-                    if now != shown {
-                        *before = std::mem::replace(now, *shown);
-                    }
-                    *shown = *before;
+                    lag.hold_back(shard, &mut shown.generation);
                 }
             }
         }
@@ -197,5 +216,18 @@ impl LeafClient for Slow {
 
     async fn node_stats(&self) -> Result<NodeStats, NodeFault> {
         self.leaf.node_stats().await
+    }
+}
+
+#[async_trait]
+impl Grantor for Slow {
+    async fn follow(&self, call: FollowCall) -> Result<FollowAnswer, FollowFault> {
+        let mut answer = self.grantor.follow(call).await?;
+        if let Some(lag) = &mut *self.lag.lock() {
+            for (shard, generation) in &mut answer.shown {
+                lag.hold_back(*shard, generation);
+            }
+        }
+        Ok(answer)
     }
 }

@@ -102,6 +102,34 @@ async fn an_answer_is_kept_until_a_write_is_visible_through_whichever_root() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_root_with_a_lease_asks_nobody() -> Result<()> {
+    let site = Site::start().await?;
+    site.put(0, "1", &json!({"n": 1})).await?;
+    ensure!(site.count(0).await? == from("miss", 1));
+    // The first look makes the root follow the leaves; each ask of theirs is then worth many hits.
+    let num_asks = || -> u64 {
+        let leaves = site.cluster.leaves.iter();
+        leaves.map(|leaf| leaf.slow.num_generations()).sum()
+    };
+    timeout(BACK_WITHIN, async {
+        loop {
+            let before = num_asks();
+            ensure!(site.count(0).await? == from("hit", 1));
+            if num_asks() == before {
+                return anyhow::Ok(());
+            }
+        }
+    })
+    .await??;
+    site.put(1, "2", &json!({"n": 2})).await?;
+    ensure!(
+        site.count(0).await? == from("miss", 2),
+        "through the other root"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_served_from_what_is_kept_while_a_primary_is_away() -> Result<()> {
     let site = Site::start().await?;
     site.put(0, "1", &json!({"n": 1})).await?;
@@ -109,6 +137,12 @@ async fn nothing_is_served_from_what_is_kept_while_a_primary_is_away() -> Result
     ensure!(site.count(0).await? == from("hit", 1));
     let leaf = &site.cluster.leaves[1];
     leaf.proxy.set(Fault::Stall);
+    // What the leaf leased before it stalled holds for half a second.
+    timeout(BACK_WITHIN, async {
+        while site.count(0).await? != from("miss", 1) {}
+        anyhow::Ok(())
+    })
+    .await??;
     for _ in 0..4 {
         ensure!(site.count(0).await? == from("miss", 1), "a replica answers");
     }

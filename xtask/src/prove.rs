@@ -81,6 +81,13 @@ const TIERS: &[Tier] = &[
         proves: "1,000 simulated schedules of faults: the root breaks no invariant",
     },
     Tier {
+        name: "fronts",
+        package: "gleaner-tests",
+        target: "fronts",
+        proves: "300,000 hits, 3,000 writes shown, 100 processes that stand still: no answer from before what was \
+                 acknowledged",
+    },
+    Tier {
         name: "log",
         package: "gleaner-log",
         target: "durability",

@@ -79,7 +79,7 @@ async fn run(name: &str, place: &PacedLeaf) -> Result<()> {
     });
     let coordinator: Arc<dyn Coordinator> = follower;
     let leaf = Leaf::start_with(options, coordinator, Arc::new(log), peers)?;
-    let slow = Arc::new(Slow::new(Arc::clone(&leaf) as _));
+    let slow = Arc::new(Slow::new(&leaf));
     let (_tell, readiness) = watch::channel(Readiness::Ready);
     let services = Services {
         node: Arc::new(LocalNode::new(id, Role::Leaf, "paced", readiness)),

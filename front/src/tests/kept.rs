@@ -1,0 +1,209 @@
+//! Answers that a front keeps: what is kept, what is not, and what each request is told.
+
+use super::*;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep};
+use gleaner_model::{AnswerKey, Edition};
+use gleaner_query::canonical::edition::Targets;
+
+use crate::{KeptAnswers, Reads};
+
+/// What is current, by hand.
+#[derive(Default)]
+struct Now(AtomicU8);
+
+impl Now {
+    fn edition(&self) -> Edition {
+        Edition([self.0.load(Ordering::SeqCst); 16])
+    }
+}
+
+#[async_trait]
+impl Generations for Now {
+    fn current(&self, _: &Targets) -> Current {
+        Current::Edition(self.edition())
+    }
+}
+
+/// Answers below `/kept` may be kept, by path and body.
+struct BelowKept;
+
+impl Reads for BelowKept {
+    fn keep(&self, head: &http::request::Parts, body: &Bytes) -> Option<Keep> {
+        let path = head.uri.path();
+        let mut key = [0; 32];
+        for (byte, of) in key.iter_mut().zip(path.bytes().chain(body.iter().copied())) {
+            *byte = of;
+        }
+        path.starts_with("/kept").then(|| Keep {
+            key: AnswerKey(key),
+            targets: Arc::default(),
+            until_ms: None,
+            patience: PATIENCE,
+            renews: false,
+        })
+    }
+}
+
+/// A front that keeps answers, its backend, and what is current.
+struct Site {
+    front: Running,
+    backend: Recorder,
+    now: Arc<Now>,
+}
+
+impl Site {
+    /// Starts a backend that answers `200` with `fields` and a body, and counts what it answers.
+    async fn start(fields: &'static str, body: &'static str) -> Self {
+        let now = Arc::new(Now::default());
+        let told = Arc::clone(&now);
+        let backend = Recorder::replying(move |arrived| {
+            // Asked of fronts alone.
+            let edition = match arrived.field("x-gleaner-edition") {
+                Some("wanted") => format!("X-Gleaner-Edition: {}\r\n", told.edition()),
+                _ => String::new(),
+            };
+            let opaque = arrived.field("x-opaque-id").unwrap_or("none");
+            let (length, fields) = (body.len(), fields.replace("OPAQUE", opaque));
+            let head =
+                format!("HTTP/1.1 200 OK\r\n{fields}{edition}Content-Length: {length}\r\n\r\n");
+            Reply::Bytes((head + body).into_bytes())
+        })
+        .await;
+        let clock = || 0;
+        let kept = KeptAnswers {
+            cache: Cache::new(CacheOptions::new(clock), Arc::clone(&now) as _),
+            reads: Arc::new(BelowKept),
+        };
+        let options = FrontOptions {
+            kept: Some(kept),
+            is_read: |_, _| true,
+            ..unprobed()
+        };
+        let front = Running::ahead_of(&[backend.address], options).await;
+        Self {
+            front,
+            backend,
+            now,
+        }
+    }
+
+    fn num_asked(&self) -> usize {
+        self.backend.seen().arrived.len()
+    }
+}
+
+const JSON: &str = "Content-Type: application/json\r\nX-Elastic-Product: Elasticsearch\r\n";
+
+#[tokio::test]
+async fn an_answer_is_kept_while_its_edition_is_current() {
+    let site = Site::start(JSON, "{\"hits\":[]}").await;
+    let mut client = site.front.client().await;
+    for (origin, num_asked) in [("miss", 1), ("hit", 1), ("hit", 1)] {
+        let answer = client.get("/kept").await.expect("an answer");
+        assert_eq!((answer.status, &*answer.body), (200, "{\"hits\":[]}"));
+        assert_eq!(answer.field("x-cache"), Some(origin));
+        assert_eq!(answer.field("x-elastic-product"), Some("elasticsearch"));
+        assert_eq!(answer.field("x-gleaner-edition"), None, "it is for fronts");
+        assert_eq!(site.num_asked(), num_asked);
+    }
+    site.now.0.store(1, Ordering::SeqCst);
+    let answer = client.get("/kept").await.expect("an answer");
+    assert_eq!(answer.field("x-cache"), Some("miss"), "another edition");
+    let answer = client.post("/kept", "1").await.expect("an answer");
+    assert_eq!(answer.field("x-cache"), Some("miss"), "another request");
+    for num_asked in [4, 5] {
+        let answer = client.get("/other").await.expect("an answer");
+        assert_eq!(answer.field("x-cache"), None, "it may not be kept");
+        assert_eq!(site.num_asked(), num_asked);
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_forwarded_and_never_taken_for_the_answer_to_a_get() {
+    let site = Site::start(JSON, "{}").await;
+    let mut client = site.front.client().await;
+    for num_asked in [1, 2] {
+        client.send("HEAD /kept HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let head = soon("a head", client.head()).await.expect("a head");
+        assert!(head.contains("content-length: 2"), "{head}");
+        assert_eq!(site.num_asked(), num_asked);
+    }
+    let answer = client.get("/kept").await.expect("an answer");
+    assert_eq!(
+        (answer.field("x-cache"), &*answer.body),
+        (Some("miss"), "{}")
+    );
+}
+
+#[tokio::test]
+async fn each_request_has_its_own_id_tag_and_packing() {
+    let body: &str = Box::leak("a word ".repeat(1_000).into_boxed_str());
+    let site = Site::start("Content-Type: text/plain\r\nX-Opaque-Id: OPAQUE\r\n", body).await;
+    let mut client = site.front.client().await;
+    let mut tag = String::new();
+    for (id, origin) in [("one", "miss"), ("two", "hit")] {
+        client
+            .send(format!(
+                "GET /kept HTTP/1.1\r\nHost: h\r\nX-Opaque-Id: {id}\r\n\r\n"
+            ))
+            .await;
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!(answer.field("x-opaque-id"), Some(id));
+        assert_eq!(
+            (answer.field("x-cache"), &*answer.body),
+            (Some(origin), body)
+        );
+        tag = answer.field("etag").expect("a tag").to_owned();
+    }
+    client
+        .send(format!(
+            "GET /kept HTTP/1.1\r\nHost: h\r\nIf-None-Match: {tag}\r\n\r\n"
+        ))
+        .await;
+    let answer = client.answer().await.expect("an answer");
+    assert_eq!((answer.status, &*answer.body), (304, ""));
+    client
+        .send("GET /kept HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n")
+        .await;
+    let head = soon("a head", client.head()).await.expect("a head");
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    assert!(head.contains("x-cache: hit"), "{head}");
+    assert_eq!(site.num_asked(), 1);
+    let arrived = &site.backend.seen().arrived[0];
+    assert_eq!(arrived.field("accept-encoding"), None, "the front packs");
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_kept_is_handed_on_as_it_comes() {
+    let body: &str = Box::leak("x".repeat((1 << 20) + 1).into_boxed_str());
+    let site = Site::start(JSON, body).await;
+    let mut client = site.front.client().await;
+    for num_asked in [1, 2] {
+        let answer = client.get("/kept").await.expect("an answer");
+        assert_eq!((answer.status, answer.body.len()), (200, body.len()));
+        assert_eq!(answer.field("x-cache"), Some("miss"));
+        assert_eq!(site.num_asked(), num_asked);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_the_one_of_the_request_itself() {
+    let kept = KeptAnswers {
+        cache: Cache::new(CacheOptions::new(|| 0), Arc::new(Now::default())),
+        reads: Arc::new(BelowKept),
+    };
+    let options = FrontOptions {
+        kept: Some(kept),
+        ..unprobed()
+    };
+    let front = Running::ahead_of(&[nobody().await], options).await;
+    let answer = front.client().await.get("/kept").await.expect("an answer");
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("root_cause"), "{}", answer.body);
+}

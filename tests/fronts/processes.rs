@@ -1,0 +1,111 @@
+//! A cluster of processes, as `gleaner cluster up` starts it.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use gleaner_testkit::http::Request;
+use gleaner_testkit::server::binary;
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+/// How long the cluster may take until it serves.
+const STARTS_WITHIN: Duration = Duration::from_secs(120);
+
+/// One process.
+pub(crate) struct Process {
+    pid: u64,
+}
+
+impl Process {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) -> Result<()> {
+        let sent = Command::new("kill")
+            .args([signal, &self.pid.to_string()])
+            .status();
+        let sent = sent.context("`kill` does not run")?;
+        ensure!(sent.success(), "process {} is gone", self.pid);
+        Ok(())
+    }
+}
+
+/// The cluster; it is stopped when this is dropped.
+pub(crate) struct Processes {
+    up: Child,
+    all: Vec<Process>,
+    pub(crate) fronts: Vec<SocketAddr>,
+    _folder: tempfile::TempDir,
+}
+
+impl Processes {
+    /// Starts two leaves, two roots and three fronts, with an index `things` of three shards, two copies of each.
+    pub(crate) async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        let counts = [
+            "--leaves", "2", "--copies", "2", "--roots", "2", "--fronts", "3",
+        ];
+        let up = Command::new(binary()?)
+            .args(["cluster", "up", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .args(counts)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("the cluster does not start")?;
+        let mut processes = Self {
+            up,
+            all: Vec::new(),
+            fronts: Vec::new(),
+            _folder: folder,
+        };
+        let map = data.join("processes.json");
+        let started = timeout(STARTS_WITHIN, async {
+            loop {
+                if let Ok(text) = std::fs::read_to_string(&map) {
+                    return text;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let map: Value = serde_json::from_str(&started.await.context("the cluster is not up")?)?;
+        for node in map["nodes"].as_array().context("nodes")? {
+            let pid = node["pid"].as_u64().context("a process")?;
+            processes.all.push(Process { pid });
+            if node["role"] == "front" {
+                let address = node["http_address"].as_str().context("an address")?;
+                processes.fronts.push(address.parse()?);
+            }
+        }
+        ensure!(processes.fronts.len() == 3, "there are three fronts: {map}");
+        let index = json!({
+            "settings": {"number_of_shards": 3, "number_of_replicas": 1, "refresh_interval": "200ms"},
+            "mappings": {"properties": {"owner": {"type": "keyword"}, "n": {"type": "long"}}},
+        });
+        let create = Request::json("PUT", "/things", &index);
+        create.send(processes.fronts[0]).await?.ok()?;
+        Ok(processes)
+    }
+
+    /// Returns any process.
+    pub(crate) fn any(&self, random: &mut StdRng) -> &Process {
+        &self.all[random.random_range(0..self.all.len())]
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for process in &self.all {
+            // One that stands still cannot end in order.
+            drop(process.signal("-CONT"));
+        }
+        let asked = Command::new("kill").arg(self.up.id().to_string()).status();
+        if asked.is_ok() {
+            drop(self.up.wait());
+        }
+    }
+}
