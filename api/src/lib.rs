@@ -5,6 +5,7 @@
 //! Called by `cli`, which wires [`dialect`] and [`serve`]. Read [`route::Route`] first: each route is
 //! one static table of its paths, methods and parameters, and the documentation is made of them.
 
+mod bound;
 mod cached;
 mod contexts;
 mod dialect;
@@ -27,6 +28,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
+pub use bound::{Bound, bound_to};
 pub use cached::{KeyMaker, Moment};
 pub use dialect::{Dialect, dialect};
 pub use options::{ApiOptions, Distribution};

@@ -3,7 +3,7 @@
 //! The baseline is *bare tantivy*: the library our engine stands on, with the same fields, used as
 //! its own examples use it. It ranks per segment and prunes by bounds that global statistics break,
 //! so it does less than we do: a ratio near 1 means that exactness costs little.
-//! Called by the criterion benches and by the binaries `report`, `cluster` and `by_term`. Read
+//! Called by the criterion benches and by the binaries `report`, `cluster`, `front` and `by_term`. Read
 //! [`race`] first.
 
 pub mod bare;
@@ -12,6 +12,7 @@ pub mod canned;
 pub mod client;
 pub mod cluster;
 pub mod corpus;
+pub mod front;
 pub mod group_commit;
 pub mod ours;
 pub mod process;

@@ -118,6 +118,7 @@ fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(Fron
         options.answers_probes = true;
         options.tells_deadline = true;
         options.is_read = reads::is_read;
+        options.binding = Some(Arc::new(reads::RootNames::of(&membership)));
         let entry = arguments.node_name.as_ref().map(|name| {
             let found = membership.fronts.iter().find(|front| front.name == *name);
             found.with_context(|| format!("`{name}` is no front in `{}`", path.display()))

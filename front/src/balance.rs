@@ -12,6 +12,17 @@ use crate::options::BackendUrl;
 /// Zadimoghaddam, *Consistent Hashing with Bounded Loads*, 2016).
 const BOUND: f64 = 1.25;
 
+/// What a request sticks to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Affinity<'a> {
+    /// Nothing: any backend will do.
+    None,
+    /// The backend of this session.
+    Session(&'a [u8]),
+    /// The backend at this place, which alone can answer.
+    Backend(usize),
+}
+
 /// The backends of a front.
 #[derive(Debug)]
 pub(crate) struct Backends {
@@ -41,12 +52,12 @@ impl Backends {
         self.all.iter().any(|backend| backend.is_available(now))
     }
 
-    /// Returns the backend for a request, of `session` where it has one, that is not `tried`.
+    /// Returns the backend for a request that is not `tried`.
     ///
     /// Where none is available all are: one may have come back since it was looked at.
     pub(crate) fn choose(
         &self,
-        session: Option<&[u8]>,
+        affinity: Affinity<'_>,
         tried: Option<&Arc<Backend>>,
     ) -> Option<&Arc<Backend>> {
         let now = Instant::now();
@@ -59,9 +70,10 @@ impl Backends {
         } else {
             available
         };
-        let chosen = match session {
-            Some(session) => self.of_session(session, &candidates),
-            None => self.least_loaded_of_two(&candidates, now),
+        let chosen = match affinity {
+            Affinity::Session(session) => self.of_session(session, &candidates),
+            Affinity::Backend(at) if candidates.contains(&at) => Some(at),
+            Affinity::Backend(_) | Affinity::None => self.least_loaded_of_two(&candidates, now),
         };
         chosen.map(|at| &self.all[at])
     }
@@ -122,7 +134,7 @@ mod tests {
     async fn open_requests_even_out() {
         let backends = backends(4);
         let open: Vec<_> = (0..400)
-            .map(|_| backends.choose(None, None).expect("one").open())
+            .map(|_| backends.choose(Affinity::None, None).expect("one").open())
             .collect();
         for backend in backends.all() {
             assert!((80..=120).contains(&backend.num_open()), "{backend:?}");
@@ -134,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_stays_unless_its_backend_is_away_or_has_too_much() {
         let backends = backends(4);
-        let session = Some(&b"a session"[..]);
+        let session = Affinity::Session(b"a session");
         let own = Arc::clone(backends.choose(session, None).expect("one"));
         for _ in 0..100 {
             assert!(Arc::ptr_eq(
@@ -161,5 +173,14 @@ mod tests {
             backends.choose(session, Some(&own)).expect("another"),
             &own
         ));
+    }
+
+    #[tokio::test]
+    async fn the_backend_that_alone_can_answer_is_asked_while_it_is_ready() {
+        let backends = backends(4);
+        let chosen = || Arc::clone(backends.choose(Affinity::Backend(2), None).expect("one"));
+        assert!((0..20).all(|_| Arc::ptr_eq(&chosen(), &backends.all()[2])));
+        backends.all()[2].note_probe(Err("stopped"));
+        assert!((0..20).all(|_| !Arc::ptr_eq(&chosen(), &backends.all()[2])));
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{self, AnswerBody, Open};
 use crate::backend::Backend;
-use crate::balance::Backends;
+use crate::balance::{Affinity, Backends};
 use crate::body::{BodyFault, RequestBody, innermost};
 use crate::budget::Budget;
 use crate::connect::Connect;
@@ -44,7 +44,7 @@ pub(crate) struct Forward<'a> {
     pub(crate) head: request::Parts,
     pub(crate) body: RequestBody,
     pub(crate) backends: &'a Backends,
-    pub(crate) session: Option<&'a [u8]>,
+    pub(crate) affinity: Affinity<'a>,
     /// Its place among the requests that are open; kept until the answer ends.
     pub(crate) place: Arc<OwnedSemaphorePermit>,
 }
@@ -82,11 +82,11 @@ impl Forwarder {
     /// # Errors
     /// What the client is answered instead.
     pub(crate) async fn forward(&self, forward: Forward<'_>) -> Result<Response<Body>, Refusal> {
-        let (backends, session, head) = (forward.backends, forward.session, &forward.head);
+        let (backends, affinity, head) = (forward.backends, forward.affinity, &forward.head);
         self.budget.note_request();
         let deadline = Instant::now() + self.answer_within;
         let none = || Refusal::unreachable("none", "there is no backend");
-        let first = backends.choose(session, None).ok_or_else(none)?;
+        let first = backends.choose(affinity, None).ok_or_else(none)?;
         let failure = match self.attempt(first, &forward, deadline).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
@@ -96,7 +96,7 @@ impl Forwarder {
         if !is_safe || is_late || !forward.body.is_at_hand() {
             return Err(failure.refusal);
         }
-        let Some(second) = backends.choose(session, Some(first)) else {
+        let Some(second) = backends.choose(affinity, Some(first)) else {
             return Err(failure.refusal);
         };
         if !self.budget.take() {

@@ -19,13 +19,13 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::address::TrustedProxies;
-use crate::balance::Backends;
+use crate::balance::{Affinity, Backends};
 use crate::body::{BodyLimits, RequestBody};
 use crate::connect::Connect;
 use crate::forward::{Forward, Forwarder};
 use crate::hygiene::{self, Caller};
 use crate::kept::KeptAnswers;
-use crate::options::FrontOptions;
+use crate::options::{Binding, FrontOptions};
 use crate::probe::Probe;
 use crate::refusal::{Refusal, json_response};
 use crate::session::SessionKey;
@@ -39,6 +39,7 @@ struct Shared {
     forwarder: Forwarder,
     session: Option<SessionKey>,
     kept: Option<KeptAnswers>,
+    binding: Option<Arc<dyn Binding>>,
     trusted_proxies: TrustedProxies,
     body_limits: BodyLimits,
     max_open_requests: usize,
@@ -53,6 +54,7 @@ struct Shared {
 struct OnwardRequest {
     body: RequestBody,
     session: Option<Vec<u8>>,
+    bound_to: Option<usize>,
     place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -87,6 +89,7 @@ impl Front {
             backends,
             session: options.session,
             kept: options.kept,
+            binding: options.binding,
             trusted_proxies: options.trusted_proxies,
             max_open_requests: options.max_open_requests,
             places: Arc::new(Semaphore::new(
@@ -167,6 +170,7 @@ impl Shared {
             _ => None,
         };
         let on = OnwardRequest {
+            bound_to: self.bound_to(&head, &body),
             body,
             session: session.as_ref().map(|session| session.key.clone()),
             place,
@@ -186,6 +190,14 @@ impl Shared {
         Ok(answer)
     }
 
+    /// Returns the backend that alone can answer, where there is one.
+    fn bound_to(&self, head: &request::Parts, body: &RequestBody) -> Option<usize> {
+        match body {
+            RequestBody::Whole(bytes) => self.binding.as_ref()?.backend_of(head, bytes),
+            RequestBody::Streamed(_) => None,
+        }
+    }
+
     async fn forward(
         &self,
         head: request::Parts,
@@ -195,7 +207,11 @@ impl Shared {
             head,
             body: on.body,
             backends: &self.backends,
-            session: on.session.as_deref(),
+            affinity: match (on.bound_to, &on.session) {
+                (Some(at), _) => Affinity::Backend(at),
+                (None, Some(session)) => Affinity::Session(session),
+                (None, None) => Affinity::None,
+            },
             place: on.place,
         };
         self.forwarder.forward(forward).await

@@ -28,7 +28,7 @@ mod session;
 pub use address::TrustedProxies;
 pub use front::Front;
 pub use kept::{KeptAnswers, Reads};
-pub use options::{BackendUrl, BadBackendUrl, FrontOptions};
+pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
 pub use session::{BadSessionKey, SessionKey};
 
 #[cfg(test)]

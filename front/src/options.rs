@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gleaner_tls::Connector;
 use http::Method;
+use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
 
 use crate::address::TrustedProxies;
@@ -31,6 +34,8 @@ pub struct FrontOptions {
     pub is_read: fn(&Method, &str) -> bool,
     /// Does the front answer `/_health/live` and `/_health/ready` itself? Default no.
     pub answers_probes: bool,
+    /// Which backend alone can answer a request; default any can.
+    pub binding: Option<Arc<dyn Binding>>,
     /// Are backends told how much of a request's time is left? Default no: it is a header of Gleaner's.
     pub tells_deadline: bool,
     /// Do backends see the `Host` that the client asked for? Default yes; else it is that of the backend's address, and
@@ -65,6 +70,7 @@ impl Default for FrontOptions {
             tells_deadline: false,
             keeps_host: true,
             kept: None,
+            binding: None,
             max_open_requests: 8_192,
             max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),
@@ -72,6 +78,13 @@ impl Default for FrontOptions {
             connect_within: Duration::from_secs(1),
         }
     }
+}
+
+/// Knows which requests one backend alone can answer.
+pub trait Binding: fmt::Debug + Send + Sync {
+    /// Returns the place of that backend among [`FrontOptions::backends`]; `None` where any can. It is asked while it is
+    /// ready, and another one else.
+    fn backend_of(&self, head: &Parts, body: &Bytes) -> Option<usize>;
 }
 
 /// Address of a backend: `http://HOST:PORT` or `https://HOST:PORT`.

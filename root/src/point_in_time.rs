@@ -50,7 +50,7 @@ impl Contexts {
 /// What all ids of one scroll or point in time have in common, and what each of them says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Context {
-    /// Stands for the context: random.
+    /// Stands for the context: random but for its upper 16 bits, which tell the root at which it was opened.
     pub number: u64,
     /// Time that its views live unused, once this id has been used.
     pub keep_alive: Duration,
@@ -65,6 +65,24 @@ impl Context {
             keep_alive: Duration::from_millis(state.keep_alive_ms),
         })
     }
+
+    /// Returns whether the context was opened at the root called `name`; by chance, once in 65,536, also of another.
+    pub fn is_begun_at(&self, name: &str) -> bool {
+        self.number >> RANDOM_BITS == u64::from(mark_of(name))
+    }
+}
+
+/// Bits of a context's number that are random.
+const RANDOM_BITS: u32 = 48;
+
+/// Returns what numbers of contexts opened at a root begin with: the lower half of the CRC-32C of its name.
+fn mark_of(name: &str) -> u16 {
+    crc32c::crc32c(name.as_bytes()) as u16
+}
+
+/// Returns the number of a context that is opened at the root called `name`.
+fn number_at(name: &str) -> u64 {
+    u64::from(mark_of(name)) << RANDOM_BITS | rand::random::<u64>() >> (u64::BITS - RANDOM_BITS)
 }
 
 impl Contexts {
@@ -174,7 +192,7 @@ impl Contexts {
         keep_alive: Duration,
         deadline: Deadline,
     ) -> Result<PointInTimeState, RootError> {
-        let holder: u64 = rand::random();
+        let holder = number_at(&self.cluster.options.node.0);
         let plans = self.planner.targets(target)?;
         let mut trip = Trip::new(deadline);
         let openings = Openings::default();

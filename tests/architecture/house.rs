@@ -22,6 +22,7 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("shard-router", 2),
     ("log", 2),
     ("coordinator", 2),
+    ("leases", 2),
     ("engine", 3),
     ("proto", 3),
     ("server", 3),

@@ -7,6 +7,7 @@
 
 mod processes;
 mod readers;
+mod scrolls;
 mod writers;
 
 use std::sync::Arc;

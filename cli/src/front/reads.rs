@@ -1,6 +1,34 @@
-//! Which requests to a root change nothing, so that a front may send them to another root.
+//! Which requests to a root change nothing, so that a front may send them to another root, and which one root alone can
+//! answer.
 
+use bytes::Bytes;
+use gleaner_api::bound_to;
+use gleaner_front::Binding;
+use gleaner_model::Role;
 use http::Method;
+use http::request::Parts;
+
+use crate::node::membership::Membership;
+
+/// The names of the roots, in the order of the backends.
+#[derive(Debug)]
+pub(super) struct RootNames(Vec<String>);
+
+impl RootNames {
+    /// Returns those of a cluster.
+    pub(super) fn of(membership: &Membership) -> Self {
+        let members = membership.nodes.iter();
+        let roots = members.filter(|member| member.role == Role::Root);
+        Self(roots.map(|member| member.name.clone()).collect())
+    }
+}
+
+impl Binding for RootNames {
+    fn backend_of(&self, head: &Parts, body: &Bytes) -> Option<usize> {
+        let bound = bound_to(head, body)?;
+        self.0.iter().position(|name| bound.is_to(name))
+    }
+}
 
 /// Last words of paths that read although they are sent with POST.
 const READS: [&str; 9] = [

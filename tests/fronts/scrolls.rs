@@ -1,0 +1,43 @@
+//! A client that keeps to the first id of its scroll, through any front to two roots.
+
+use anyhow::{Context, Result, ensure};
+use gleaner_testkit::http::Request;
+use serde_json::{Value, json};
+
+use super::processes::Processes;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_scroll_go_to_the_root_that_knows_its_first_id() -> Result<()> {
+    const NUM_DOCUMENTS: usize = 40;
+    let processes = Processes::start().await?;
+    let lines = (0..NUM_DOCUMENTS).map(|n| format!("{{\"index\":{{}}}}\n{{\"n\":{n}}}\n"));
+    let bulk = Request::ndjson(
+        "POST",
+        "/things/_bulk?refresh=true",
+        lines.collect::<String>(),
+    );
+    bulk.send(processes.fronts[0]).await?.ok()?;
+    // Through each front, so that both roots begin some.
+    for round in 0..6 {
+        let mut fronts = processes.fronts.iter().cycle().skip(round);
+        let mut next = || fronts.next().copied().context("a front");
+        let begin = Request::json("POST", "/things/_search?scroll=1m&size=4", &json!({}));
+        let mut page: Value = begin.send(next()?).await?.ok()?;
+        let first = page["_scroll_id"].clone();
+        let mut found = Vec::new();
+        loop {
+            let hits = page["hits"]["hits"].as_array().context("hits")?;
+            if hits.is_empty() {
+                break;
+            }
+            found.extend(hits.iter().filter_map(|hit| hit["_source"]["n"].as_u64()));
+            let more = json!({"scroll": "1m", "scroll_id": first});
+            let more = Request::json("POST", "/_search/scroll", &more);
+            page = more.send(next()?).await?.ok()?;
+        }
+        found.sort_unstable();
+        let all: Vec<u64> = (0..NUM_DOCUMENTS as u64).collect();
+        ensure!(found == all, "round {round}: {found:?}");
+    }
+    Ok(())
+}
