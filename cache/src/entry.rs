@@ -1,5 +1,6 @@
 //! An answer, as it is handed on and as it is kept.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub struct Entry {
     /// Its body, not packed.
     pub body: Bytes,
     made: Instant,
+    /// Milliseconds after `made` at which it was last known to be current.
+    current_ms: AtomicU64,
 }
 
 impl Entry {
@@ -68,12 +71,25 @@ impl Entry {
             headers,
             body: Bytes::copy_from_slice(&answer.body),
             made: made(&answer.headers),
+            current_ms: AtomicU64::new(made(&answer.headers).elapsed().as_millis() as u64),
         }
     }
 
     /// Returns how long ago it was evaluated, also by a node behind this one.
     pub fn age(&self) -> Duration {
         self.made.elapsed()
+    }
+
+    /// Notes that it is current now.
+    pub(crate) fn note_current(&self) {
+        let now = self.made.elapsed().as_millis() as u64;
+        self.current_ms.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Returns for how long it has not been known to be current.
+    pub(crate) fn since_current(&self) -> Duration {
+        let current = Duration::from_millis(self.current_ms.load(Ordering::Relaxed));
+        self.made.elapsed().saturating_sub(current)
     }
 
     /// Returns the bytes that it takes, roughly.

@@ -61,6 +61,18 @@ pub struct Keep {
     pub patience: Duration,
     /// Whether it is evaluated whatever is kept, and its answer is kept then.
     pub renews: bool,
+    /// How old an answer it takes that is no longer current.
+    pub stale: StaleLimits,
+}
+
+/// For how long after it was last known to be current a request takes an answer that may not be so any more; by default
+/// never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StaleLimits {
+    /// Instead of an evaluation (`max-stale` of RFC 9111, 5.2.1.2).
+    pub always: Duration,
+    /// Instead of an evaluation that failed (`stale-if-error` of RFC 5861, 4).
+    pub on_error: Duration,
 }
 
 /// Where an answer came from.
@@ -74,6 +86,8 @@ pub enum Served {
     Evaluated(Answer),
     /// It was evaluated although another may be kept: the request asked for that.
     Renewed(Answer),
+    /// It was kept, and may be no longer current: the request takes that.
+    Stale(Arc<Entry>),
 }
 
 /// The evaluation ended without an answer: it panicked.
@@ -92,6 +106,8 @@ const ASK_PATIENCE: Duration = Duration::from_millis(250);
 enum Place {
     /// By what is kept.
     Kept(Arc<Entry>),
+    /// By what is kept and may be no longer current, as the request says.
+    Stale(Arc<Entry>),
     /// By an evaluation that others may share.
     Seat(Seat),
     /// By itself.
@@ -136,12 +152,41 @@ impl Cache {
         if keep.renews {
             return Ok(Served::Renewed(self.note(keep, fetch().await)));
         }
+        let served = self.answer_current(keep, fetch).await?;
+        Ok(match &served {
+            Served::Evaluated(answer) if has_failed(answer) => {
+                let entry = self.kept_within(keep, keep.stale.on_error);
+                entry.map_or(served, Served::Stale)
+            }
+            _ => served,
+        })
+    }
+
+    /// Answers a request that renews nothing, as [`Self::answer`].
+    async fn answer_current<F>(
+        self: &Arc<Self>,
+        keep: &Keep,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Served, Lost>
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
         let mut fetch = Some(fetch);
         for _ in 0..MAX_JOINS {
-            let mut seat = match self.place(keep).await {
+            let place = match self.place(keep).await {
+                Place::Kept(entry) => Place::Kept(entry),
+                other => self
+                    .kept_within(keep, keep.stale.always)
+                    .map_or(other, Place::Stale),
+            };
+            let mut seat = match place {
                 Place::Kept(entry) => {
                     self.store.note_hit();
                     return Ok(Served::Kept(entry));
+                }
+                Place::Stale(entry) => {
+                    self.store.note_hit();
+                    return Ok(Served::Stale(entry));
                 }
                 Place::Seat(seat) => seat,
                 Place::Alone => break,
@@ -208,7 +253,20 @@ impl Cache {
     /// Returns the entry that answers the request, if it is of the edition that is `current`.
     fn kept(&self, keep: &Keep, current: Edition) -> Option<Arc<Entry>> {
         let entry = self.store.get(&keep.key)?;
-        (entry.edition == current && self.holds(keep)).then_some(entry)
+        let is_current = entry.edition == current && self.holds(keep);
+        is_current.then(|| {
+            entry.note_current();
+            entry
+        })
+    }
+
+    /// Returns the entry that answers the request, of whichever edition, if it was current within `limit`.
+    fn kept_within(&self, keep: &Keep, limit: Duration) -> Option<Arc<Entry>> {
+        if limit.is_zero() {
+            return None;
+        }
+        let entry = self.store.get(&keep.key)?;
+        (entry.since_current() <= limit && self.holds(keep)).then_some(entry)
     }
 
     /// Keeps an answer under the edition that it came with, if that is the current one now. Where other nodes would
@@ -237,6 +295,11 @@ impl Cache {
         keep.until_ms
             .is_none_or(|until_ms| (self.clock)() < until_ms)
     }
+}
+
+/// Is it an answer in whose place a stale one may be taken (RFC 5861, 4)?
+fn has_failed(answer: &Answer) -> bool {
+    matches!(answer.status.as_u16(), 500 | 502 | 503 | 504)
 }
 
 #[cfg(test)]

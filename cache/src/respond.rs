@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::{Answer, Entry, Keep, Served};
 
-/// Says whether an answer was kept: `hit`, `miss`, or `bypass` where the request went around what is kept.
+/// Says whether an answer was kept: `hit`, `miss`, `bypass` where the request went around what is kept, or `stale` where
+/// it took one that may be no longer current.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// By a front: that it wants to know the edition of the answer. In the answer: the edition, as 32 hexadecimal digits.
@@ -39,7 +40,8 @@ impl Wanted {
 /// Puts an answer together.
 pub fn respond(served: Served, keep: &Keep, wanted: &Wanted) -> Response<Bytes> {
     let (mut response, edition) = match served {
-        Served::Kept(entry) => kept(&entry),
+        Served::Kept(entry) => kept(&entry, "hit"),
+        Served::Stale(entry) => kept(&entry, "stale"),
         Served::Shared(answer) => passed_on(answer, "hit"),
         Served::Evaluated(answer) => passed_on(answer, "miss"),
         Served::Renewed(answer) => passed_on(answer, "bypass"),
@@ -75,10 +77,10 @@ fn tag(response: &mut Response<Bytes>, tag: String, wanted: &Wanted) {
     }
 }
 
-fn kept(entry: &Entry) -> (Response<Bytes>, Option<Edition>) {
+fn kept(entry: &Entry, word: &'static str) -> (Response<Bytes>, Option<Edition>) {
     let mut response = Response::new(entry.body.clone());
     *response.headers_mut() = entry.headers.clone();
-    mark(response.headers_mut(), "hit");
+    mark(response.headers_mut(), word);
     let age = HeaderValue::from(entry.age().as_secs());
     response.headers_mut().insert(header::AGE, age);
     (response, Some(entry.edition))

@@ -31,7 +31,7 @@ pub(super) fn whole(body: &str, edition: Option<Edition>) -> Answer {
 
 fn text(served: &Served) -> &str {
     let body = match served {
-        Served::Kept(entry) => &entry.body,
+        Served::Kept(entry) | Served::Stale(entry) => &entry.body,
         Served::Shared(answer) | Served::Evaluated(answer) | Served::Renewed(answer) => {
             &answer.body
         }
@@ -135,6 +135,44 @@ async fn what_is_no_whole_answer_of_now_is_not_kept() {
         let served = cache.answer(&over, || async { answer }).await;
         assert!(matches!(served, Ok(Served::Evaluated(_))));
     }
+}
+
+#[tokio::test]
+async fn an_old_answer_is_served_to_those_alone_who_take_it() {
+    let world = World::new(Bug::None);
+    let cache = world.cache();
+    let old = whole("old", Some(world.edition()));
+    let first = cache.answer(&keep(1), || async { old }).await;
+    assert_eq!(text(&first.expect("an answer")), "old");
+    world.write();
+    let minute = Duration::from_secs(60);
+    let taking = |always, on_error| Keep {
+        stale: StaleLimits { always, on_error },
+        ..keep(1)
+    };
+    let failed = || async {
+        Answer {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            ..whole("failed", None)
+        }
+    };
+    let served = cache
+        .answer(&taking(minute, Duration::ZERO), pending::<Answer>)
+        .await;
+    assert!(matches!(&served, Ok(Served::Stale(entry)) if entry.body == "old"));
+    let served = cache.answer(&taking(Duration::ZERO, minute), failed).await;
+    assert!(matches!(&served, Ok(Served::Stale(entry)) if entry.body == "old"));
+    let served = cache.answer(&keep(1), failed).await;
+    assert_eq!(text(&served.expect("an answer")), "failed");
+    let new = whole("new", Some(world.edition()));
+    let served = cache
+        .answer(&taking(Duration::ZERO, minute), || async { new })
+        .await;
+    assert_eq!(
+        text(&served.expect("an answer")),
+        "new",
+        "nothing has failed"
+    );
 }
 
 #[tokio::test]

@@ -172,7 +172,11 @@ impl Shared {
         let on = OnwardRequest {
             bound_to: self.bound_to(&head, &body),
             body,
-            session: session.as_ref().map(|session| session.key.clone()),
+            session: match (&session, &keep) {
+                (Some(session), _) => Some(session.key.clone()),
+                // All fronts ask one backend for an answer, which keeps it for them all.
+                (None, keep) => keep.as_ref().map(|keep| keep.key.0.to_vec()),
+            },
             place,
         };
         let mut answer = match (&self.kept, keep) {

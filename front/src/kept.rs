@@ -101,7 +101,7 @@ impl KeptAnswers {
 fn word(served: &Served) -> &'static str {
     match served {
         Served::Renewed(_) => "bypass",
-        Served::Kept(_) | Served::Shared(_) | Served::Evaluated(_) => "miss",
+        Served::Kept(_) | Served::Stale(_) | Served::Shared(_) | Served::Evaluated(_) => "miss",
     }
 }
 
@@ -109,7 +109,7 @@ fn word(served: &Served) -> &'static str {
 fn aside_of(served: &Served, mut aside: oneshot::Receiver<Aside>) -> Option<Aside> {
     match served {
         Served::Evaluated(_) | Served::Renewed(_) => aside.try_recv().ok(),
-        Served::Kept(_) | Served::Shared(_) => None,
+        Served::Kept(_) | Served::Stale(_) | Served::Shared(_) => None,
     }
 }
 

@@ -38,6 +38,13 @@ pub struct IndexSettings {
     /// refreshed until it is searched again (`index.search.idle.after`, default 30,000).
     #[serde(default = "default_search_idle_after")]
     pub search_idle_after_ms: u64,
+    /// Milliseconds for which requests may take an answer that is no longer current, at most, where they ask for that
+    /// (`index.front.max_stale`, default 3,600,000).
+    #[serde(
+        default = "default_max_stale",
+        skip_serializing_if = "is_default_max_stale"
+    )]
+    pub max_stale_ms: u64,
     /// Largest `from + size` (default 10,000).
     pub max_result_window: usize,
     /// Largest number of fields (default 1,000).
@@ -79,6 +86,7 @@ impl Default for IndexSettings {
             routing_slots: routing_slots_for(number_of_shards),
             refresh_interval_ms: Some(1_000),
             search_idle_after_ms: default_search_idle_after(),
+            max_stale_ms: default_max_stale(),
             max_result_window: 10_000,
             total_fields_limit: 1_000,
             depth_limit: 20,
@@ -123,6 +131,18 @@ impl IndexSettings {
 }
 
 /// Settings written before it was acted on have the default.
+fn default_max_stale() -> u64 {
+    3_600_000
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it by reference"
+)]
+fn is_default_max_stale(max_stale_ms: &u64) -> bool {
+    *max_stale_ms == default_max_stale()
+}
+
 fn default_search_idle_after() -> u64 {
     30_000
 }

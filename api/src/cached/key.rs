@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_cache::Keep;
+use gleaner_cache::{Keep, StaleLimits};
 use gleaner_model::ClusterState;
 use gleaner_query::canonical::answer::{CanonicalRequest, KeyParts, answer_key};
-use gleaner_query::canonical::edition::SettingsDigest;
+use gleaner_query::canonical::edition::{SettingsDigest, Targets};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::SearchRequest;
 use gleaner_query::settings::cluster;
@@ -27,7 +27,7 @@ use crate::response::Form;
 use crate::route::{KeyPart, Route, parameter_tables};
 use crate::routes::{count, search};
 
-use super::wish::Wish;
+use super::wish::{Wish, stale_limits};
 
 /// Largest body of a request whose answer is kept: to read it takes some 0.2 ms.
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -145,6 +145,7 @@ fn keep_read(
         request: &request,
         form: &form,
     });
+    let stale = allowed_stale(headers, &targets, &reading.state);
     let keep = || Keep {
         key,
         targets: Arc::new(targets),
@@ -152,8 +153,22 @@ fn keep_read(
         // Half of it is left for the request itself.
         patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
         renews: wish == Wish::Renewed,
+        stale,
     };
     (num_shards <= MAX_SHARDS).then(keep)
+}
+
+/// Returns how old an answer the request takes, as far as every index that is asked allows it.
+fn allowed_stale(headers: &HeaderMap, targets: &Targets, state: &ClusterState) -> StaleLimits {
+    let indices = targets.indices.iter();
+    let settings = indices.filter_map(|index| state.indices.get(&index.uuid));
+    let allowed = settings.map(|index| index.settings.max_stale_ms).min();
+    let allowed = Duration::from_millis(allowed.unwrap_or_default());
+    let StaleLimits { always, on_error } = stale_limits(headers);
+    StaleLimits {
+        always: always.min(allowed),
+        on_error: on_error.min(allowed),
+    }
 }
 
 /// Returns the route and what shapes its answers beside the search itself, each part with its length before it;

@@ -1,8 +1,38 @@
 //! What a request says about answers that are kept.
 
+use std::time::Duration;
+
+use gleaner_cache::StaleLimits;
 use http::{HeaderMap, header};
 
 use crate::parameters::Parameters;
+
+/// Returns how old an answer a request takes that is no longer current: `max-stale=N` and `stale-if-error=N`, in seconds.
+/// One that only says `max-stale` takes any.
+pub(super) fn stale_limits(headers: &HeaderMap) -> StaleLimits {
+    let mut limits = StaleLimits::default();
+    for directive in directives(headers) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        let seconds = match value.trim().trim_matches('"') {
+            "" => u64::MAX,
+            // What is no number means nothing, as an unknown directive.
+            text => text.parse().unwrap_or(0),
+        };
+        let limit = Duration::from_secs(seconds);
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("max-stale") => limits.always = limit,
+            name if name.eq_ignore_ascii_case("stale-if-error") => limits.on_error = limit,
+            _ => {}
+        }
+    }
+    limits
+}
+
+fn directives(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let controls = headers.get_all(header::CACHE_CONTROL).iter();
+    let controls = controls.filter_map(|value| value.to_str().ok());
+    controls.flat_map(|text| text.split(',')).map(str::trim)
+}
 
 /// Whether a request takes an answer that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +48,8 @@ pub(super) enum Wish {
 impl Wish {
     /// Reads it from the headers and the URI.
     pub(super) fn of(headers: &HeaderMap, parameters: &Parameters) -> Self {
-        let controls = headers.get_all(header::CACHE_CONTROL).iter();
-        let controls = controls.filter_map(|value| value.to_str().ok());
-        let directives = controls.flat_map(|text| text.split(',')).map(str::trim);
         let mut wish = Self::Any;
-        for directive in directives {
+        for directive in directives(headers) {
             if directive.eq_ignore_ascii_case("no-store") {
                 return Self::Around;
             }
@@ -47,6 +74,27 @@ mod tests {
         headers.insert(header::CACHE_CONTROL, control.parse().expect("a header"));
         let parameters = Parameters::parse(Some(query)).expect("well formed");
         Wish::of(&headers, &parameters)
+    }
+
+    #[test]
+    fn a_request_says_how_old_an_answer_may_be() {
+        let seconds = Duration::from_secs;
+        for (control, always, on_error) in [
+            ("", seconds(0), seconds(0)),
+            ("max-stale=60", seconds(60), seconds(0)),
+            ("Max-Stale", seconds(u64::MAX), seconds(0)),
+            (
+                "max-age=3, stale-if-error = \"30\"",
+                seconds(0),
+                seconds(30),
+            ),
+            ("max-stale=soon, stale-if-error=-1", seconds(0), seconds(0)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, control.parse().expect("a header"));
+            let limits = StaleLimits { always, on_error };
+            assert_eq!(stale_limits(&headers), limits, "{control}");
+        }
     }
 
     #[test]

@@ -78,6 +78,9 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
             CLIENTS * PER_CLIENT
         ),
         tables: vec![table],
-        remarks: vec!["Each front asks the root once, which evaluates once.".to_owned()],
+        remarks: vec![
+            "Each front asks the root that owns the question once, which evaluates it once."
+                .to_owned(),
+        ],
     })
 }

@@ -20,6 +20,7 @@ fn an_answer_has_a_tag_only_where_its_edition_is_known() {
         targets: std::sync::Arc::default(),
         until_ms: None,
         renews: false,
+        stale: Default::default(),
         patience: std::time::Duration::ZERO,
     };
     let answer = |edition| Answer {

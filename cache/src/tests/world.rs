@@ -172,5 +172,6 @@ pub(super) fn keep(number: u8) -> Keep {
         until_ms: None,
         patience: Duration::from_secs(30),
         renews: false,
+        stale: Default::default(),
     }
 }

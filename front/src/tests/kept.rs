@@ -46,6 +46,7 @@ impl Reads for BelowKept {
             until_ms: None,
             patience: PATIENCE,
             renews: false,
+            stale: Default::default(),
         })
     }
 }
@@ -122,6 +123,40 @@ async fn an_answer_is_kept_while_its_edition_is_current() {
         assert_eq!(answer.field("x-cache"), None, "it may not be kept");
         assert_eq!(site.num_asked(), num_asked);
     }
+}
+
+#[tokio::test]
+async fn all_fronts_ask_one_backend_for_an_answer() {
+    let mut backends = Vec::new();
+    for _ in 0..3 {
+        backends.push(Recorder::start().await);
+    }
+    let addresses: Vec<_> = backends.iter().map(|backend| backend.address).collect();
+    let mut fronts = Vec::new();
+    for _ in 0..4 {
+        let kept = KeptAnswers {
+            cache: Cache::new(CacheOptions::new(|| 0), Arc::new(Now::default())),
+            reads: Arc::new(BelowKept),
+        };
+        let options = FrontOptions {
+            kept: Some(kept),
+            ..unprobed()
+        };
+        fronts.push(Running::ahead_of(&addresses, options).await);
+    }
+    let mut used = std::collections::BTreeSet::new();
+    for number in 0..24 {
+        for front in &fronts {
+            let path = format!("/kept/{number}");
+            let answer = front.client().await.get(&path).await.expect("an answer");
+            assert_eq!(answer.status, 200);
+        }
+        let arrived = backends.iter().map(|backend| backend.take().arrived.len());
+        let arrived: Vec<usize> = arrived.collect();
+        let one = arrived.iter().position(|num| *num == fronts.len());
+        used.insert(one.unwrap_or_else(|| panic!("{number} was asked of several: {arrived:?}")));
+    }
+    assert_eq!(used.len(), 3, "each has its share");
 }
 
 #[tokio::test]

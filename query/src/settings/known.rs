@@ -78,6 +78,11 @@ const KNOWN: &[KnownSetting] = &[
         Ok(())
     })),
     dynamic("index.refresh_interval", Effect::Set(refresh_interval)),
+    dynamic("index.front.max_stale", Effect::Set(|s, given| {
+        s.max_stale_ms = milliseconds(given)?
+            .ok_or_else(|| wrong(format!("Failed to parse value [-1] for setting [{}] must be >= 0ms", given.key)))?;
+        Ok(())
+    })),
     dynamic("index.search.idle.after", Effect::Set(|s, given| {
         s.search_idle_after_ms = milliseconds(given)?
             .ok_or_else(|| wrong(format!("Failed to parse value [-1] for setting [{}] must be >= 0ms", given.key)))?;
