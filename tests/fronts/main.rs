@@ -7,6 +7,7 @@
 
 mod processes;
 mod readers;
+mod rolling;
 mod scrolls;
 mod writers;
 

@@ -1,6 +1,7 @@
 //! A cluster of processes, as `gleaner cluster up` starts it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub(crate) struct Processes {
     up: Child,
     all: Vec<Process>,
     pub(crate) fronts: Vec<SocketAddr>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Processes {
@@ -61,7 +62,7 @@ impl Processes {
             up,
             all: Vec::new(),
             fronts: Vec::new(),
-            _folder: folder,
+            folder,
         };
         let map = data.join("processes.json");
         let started = timeout(STARTS_WITHIN, async {
@@ -89,6 +90,11 @@ impl Processes {
         let create = Request::json("PUT", "/things", &index);
         create.send(processes.fronts[0]).await?.ok()?;
         Ok(processes)
+    }
+
+    /// Returns the file of the cluster's members.
+    pub(crate) fn members(&self) -> PathBuf {
+        self.folder.path().join("data/cluster.toml")
     }
 
     /// Returns any process.
