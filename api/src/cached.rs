@@ -82,7 +82,7 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
     let wanted = Wanted::of(&request.headers, is_conditional);
     let body = request.bytes().await;
     let keep = body.as_ref().ok();
-    let keep = keep.and_then(|body| key::keep_of(&request, &form, body));
+    let keep = keep.and_then(|body| key::keep_of(&request, &form, body, cache.memo()));
     request.whole = Some(body);
     let Some(keep) = keep else {
         let mut response = carry_out(request, form, &warnings).await;

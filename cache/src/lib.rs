@@ -11,6 +11,7 @@
 pub mod current;
 pub mod entry;
 mod flights;
+pub mod memo;
 pub mod respond;
 mod store;
 
@@ -24,6 +25,7 @@ use gleaner_query::canonical::edition::Targets;
 pub use current::{Current, Generations};
 pub use entry::{Answer, Entry};
 use flights::{Ending, Flights, Seat};
+pub use memo::Memo;
 use store::Store;
 
 /// What a cache may use up.
@@ -119,6 +121,7 @@ pub struct Cache {
     generations: Arc<dyn Generations>,
     store: Store,
     flights: Flights,
+    memo: Memo,
     clock: fn() -> i64,
 }
 
@@ -129,6 +132,7 @@ impl Cache {
             generations,
             store: Store::new(options.memory_bytes, options.entry_bytes),
             flights: Flights::default(),
+            memo: Memo::default(),
             clock: options.clock,
         })
     }
@@ -218,6 +222,11 @@ impl Cache {
             Some(fetch) => Ok(Served::Evaluated(self.note(keep, fetch().await))),
             None => Err(Lost),
         }
+    }
+
+    /// Returns what is known of requests by how they are spelt.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     /// Finds where a request is answered that has come.

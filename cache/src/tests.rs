@@ -2,7 +2,7 @@
 
 mod asked;
 mod stale;
-mod world;
+pub(crate) mod world;
 
 use std::future::pending;
 use std::sync::Arc;

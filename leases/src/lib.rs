@@ -40,7 +40,12 @@ pub use interest::Interest;
 pub const LEASE: Duration = Duration::from_millis(500);
 
 /// How long an ask without news waits for some.
-pub const RENEWAL: Duration = Duration::from_millis(150);
+///
+/// A lease counts from the ask, so up to two of these are over when a root grants on, and three when the front hears
+/// of it; it must last for another one. What is left of a lease beyond four is for the network.
+pub const RENEWAL: Duration = Duration::from_millis(80);
+
+const _: () = assert!(RENEWAL.as_millis() * 4 < LEASE.as_millis());
 
 /// Indices that a holder may be interested in; those that were read longest ago are left out.
 pub const MAX_INDICES: usize = 1_024;

@@ -160,10 +160,18 @@ async fn a_holder_goes_by_a_lease_from_before_it_asked() {
 
 #[test]
 fn nothing_older_than_what_was_acknowledged_is_gone_by() {
-    let reads: u64 = (0..60)
-        .map(|seed| World::run(seed, None).expect("no lie"))
-        .sum();
+    let runs = (0..60).map(|seed| World::run(seed, None).expect("no lie").leased);
+    let reads: u64 = runs.sum();
     assert!(reads > 3_000, "{reads} reads under a lease prove little");
+}
+
+#[test]
+fn leases_do_not_lapse_where_the_network_is_good() {
+    for seed in 0..10 {
+        let reads = World::run_on(seed, None, true).expect("no lie");
+        // At the beginning there is none yet.
+        assert!(reads.without * 50 < reads.leased, "{reads:?}");
+    }
 }
 
 #[test]

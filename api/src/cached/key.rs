@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_cache::{Keep, StaleLimits};
+use gleaner_cache::{Keep, Memo, StaleLimits};
 use gleaner_model::ClusterState;
 use gleaner_query::canonical::answer::{CanonicalRequest, KeyParts, answer_key};
 use gleaner_query::canonical::edition::{SettingsDigest, Targets};
@@ -69,6 +69,7 @@ pub struct KeyMaker {
     paths: Paths<()>,
     /// Those of this node; the cluster's settings change some of them.
     limits: Limits,
+    memo: Memo,
 }
 
 impl KeyMaker {
@@ -80,6 +81,7 @@ impl KeyMaker {
         Self {
             paths: Paths::new(parameter_tables(), || ()),
             limits,
+            memo: Memo::default(),
         }
     }
 
@@ -106,56 +108,81 @@ impl KeyMaker {
             state: Arc::clone(&moment.state),
             now_ms: moment.now_ms,
         };
-        keep_read(route, &head.headers, &reading, &form, &body)
+        let keep = Kept {
+            route,
+            headers: &head.headers,
+            form: &form,
+            body: &body,
+        };
+        keep.read(&reading, &self.memo)
     }
 }
 
 /// Returns how the answer to `request`, with `body`, may be kept.
-pub(super) fn keep_of(request: &Request, form: &Form, body: &Bytes) -> Option<Keep> {
-    keep_read(
-        request.route,
-        &request.headers,
-        &request.reading(),
+pub(super) fn keep_of(request: &Request, form: &Form, body: &Bytes, memo: &Memo) -> Option<Keep> {
+    let keep = Kept {
+        route: request.route,
+        headers: &request.headers,
         form,
         body,
-    )
+    };
+    keep.read(&request.reading(), memo)
 }
 
-fn keep_read(
-    route: &Route,
-    headers: &HeaderMap,
-    reading: &Reading<'_>,
-    form: &Form,
-    body: &Bytes,
-) -> Option<Keep> {
-    let wish = Wish::of(headers, reading.parameters);
-    if wish == Wish::Around {
-        return None;
+/// A request whose answer may be kept.
+struct Kept<'a> {
+    route: &'a Route,
+    headers: &'a HeaderMap,
+    form: &'a Form,
+    body: &'a Bytes,
+}
+
+impl Kept<'_> {
+    fn read(&self, reading: &Reading<'_>, memo: &Memo) -> Option<Keep> {
+        let wish = Wish::of(self.headers, reading.parameters);
+        if wish == Wish::Around || self.body.len() > MAX_BODY_BYTES {
+            return None;
+        }
+        let form = form_bytes(self.route, reading.parameters, self.form)?;
+        let version = reading.state.version.to_le_bytes();
+        let num_parts = [u8::try_from(reading.parts.len()).ok()?];
+        let names = [&version[..], &form, self.body, &num_parts];
+        let path = reading.parts.iter().map(|(_, value)| value.as_bytes());
+        let pairs = reading.parameters.pairs().iter();
+        let pairs = pairs.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let parts = names.into_iter().chain(path).chain(pairs);
+        let keep = memo.keep(parts, || self.make(reading, &form))?;
+        Some(Keep {
+            renews: wish == Wish::Renewed,
+            stale: allowed_stale(self.headers, &keep.targets, &reading.state),
+            ..keep
+        })
     }
-    let read = reader_of(route).filter(|_| body.len() <= MAX_BODY_BYTES)?;
-    let form = form_bytes(route, reading.parameters, form)?;
-    let (search, target) = read(body, reading).ok()?;
-    let request = CanonicalRequest::of(&search, reading.now_ms)?;
-    let targets = targets_of(&target, &search, &reading.state).ok()?;
-    let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
-    let key = answer_key(&KeyParts {
-        cluster_uuid: &reading.state.cluster_uuid,
-        settings: &SettingsDigest::of(&reading.state.persistent_settings),
-        targets: &targets,
-        request: &request,
-        form: &form,
-    });
-    let stale = allowed_stale(headers, &targets, &reading.state);
-    let keep = || Keep {
-        key,
-        targets: Arc::new(targets),
-        until_ms: request.until_ms(),
-        // Half of it is left for the request itself.
-        patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
-        renews: wish == Wish::Renewed,
-        stale,
-    };
-    (num_shards <= MAX_SHARDS).then(keep)
+
+    /// Reads the request as its route does.
+    fn make(&self, reading: &Reading<'_>, form: &[u8]) -> Option<Keep> {
+        let (search, target) = reader_of(self.route)?(self.body, reading).ok()?;
+        let request = CanonicalRequest::of(&search, reading.now_ms)?;
+        let targets = targets_of(&target, &search, &reading.state).ok()?;
+        let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
+        let key = answer_key(&KeyParts {
+            cluster_uuid: &reading.state.cluster_uuid,
+            settings: &SettingsDigest::of(&reading.state.persistent_settings),
+            targets: &targets,
+            request: &request,
+            form,
+        });
+        let keep = || Keep {
+            key,
+            targets: Arc::new(targets),
+            until_ms: request.until_ms(),
+            // Half of it is left for the request itself.
+            patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
+            renews: false,
+            stale: StaleLimits::default(),
+        };
+        (num_shards <= MAX_SHARDS).then(keep)
+    }
 }
 
 /// Returns how old an answer the request takes, as far as every index that is asked allows it.

@@ -121,7 +121,7 @@ sub vcl_backend_response {{ set beresp.ttl = 1h; }}\n"
     let script = format!(
         "varnishd -F -n {at}/work -a 127.0.0.1:{varnish_port} -f {at}/default.vcl -s malloc,256m &
 hitch --frontend='[127.0.0.1]:{port}' --backend='[127.0.0.1]:{varnish_port}' --workers=1 \\
---tls-protos=TLSv1.3 --user='' {at}/server.pem &
+--tls-protos=TLSv1.3 $([ $(id -u) = 0 ] && echo --user=nobody) {at}/server.pem &
 trap 'kill %1 %2' TERM; wait"
     );
     let process = Running::start(

@@ -165,7 +165,7 @@ impl Generations for World {
 }
 
 /// How the answer to request `number` may be kept.
-pub(super) fn keep(number: u8) -> Keep {
+pub(crate) fn keep(number: u8) -> Keep {
     Keep {
         key: AnswerKey([number; 32]),
         targets: Arc::default(),

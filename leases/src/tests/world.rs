@@ -37,6 +37,15 @@ pub(super) struct Stale;
 
 pub(super) struct World;
 
+/// Look-ups of roots and fronts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reads {
+    /// Under a lease.
+    pub(super) leased: u64,
+    /// Without one.
+    pub(super) without: u64,
+}
+
 /// The leaf's shard.
 struct Leaf {
     visible: AtomicU64,
@@ -101,6 +110,7 @@ impl Shown for Node {
 /// The way from a holder to a grantor: each message is late by up to 300 ms, and sometimes lost.
 struct Link<S> {
     grantor: Arc<S>,
+    is_good: bool,
     random: parking_lot::Mutex<StdRng>,
     fault: Option<Fault>,
 }
@@ -109,9 +119,10 @@ impl<S> Link<S> {
     async fn travel(&self) -> Result<(), FollowFault> {
         let (wait, is_lost) = {
             let mut random = self.random.lock();
-            let slow = random.random_bool(0.1);
+            let slow = !self.is_good && random.random_bool(0.1);
             let most = if slow { 300 } else { 5 };
-            (random.random_range(0..most), random.random_bool(0.03))
+            let is_lost = !self.is_good && random.random_bool(0.03);
+            (random.random_range(0..most), is_lost)
         };
         sleep(Duration::from_millis(wait)).await;
         if is_lost {
@@ -154,17 +165,22 @@ impl Grantor for Link<Node> {
 }
 
 impl World {
-    /// Runs ten seconds of it; returns the reads that were answered under a lease.
-    pub(super) fn run(seed: u64, fault: Option<Fault>) -> Result<u64, Stale> {
+    /// Runs ten seconds of it.
+    pub(super) fn run(seed: u64, fault: Option<Fault>) -> Result<Reads, Stale> {
+        Self::run_on(seed, fault, false)
+    }
+
+    /// As [`Self::run`]; on a good network nothing is lost or slower than 5 ms.
+    pub(super) fn run_on(seed: u64, fault: Option<Fault>, is_good: bool) -> Result<Reads, Stale> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .expect("a runtime");
-        runtime.block_on(Self::play(seed, fault))
+        runtime.block_on(Self::play(seed, fault, is_good))
     }
 
-    async fn play(seed: u64, fault: Option<Fault>) -> Result<u64, Stale> {
+    async fn play(seed: u64, fault: Option<Fault>, is_good: bool) -> Result<Reads, Stale> {
         let mut random = StdRng::seed_from_u64(seed);
         let leaf = Arc::new(Leaf {
             visible: AtomicU64::new(1),
@@ -189,11 +205,13 @@ impl World {
             let front = Node::new("root", None, fault);
             let above = Link {
                 grantor: Arc::clone(&leaf),
+                is_good,
                 random: parking_lot::Mutex::new(StdRng::from_rng(&mut random)),
                 fault,
             };
             let below = Link {
                 grantor: followed,
+                is_good,
                 random: parking_lot::Mutex::new(StdRng::from_rng(&mut random)),
                 fault,
             };
@@ -218,18 +236,18 @@ impl World {
             }
         };
         tasks.spawn(writing);
-        let mut num_reads = 0;
+        let mut reads = Reads::default();
         for _ in 0..10_000 / 7 {
             sleep(Duration::from_millis(7)).await;
             let least = acknowledged.load(Ordering::SeqCst);
             for node in &nodes {
                 match node.shown() {
                     Some((shown, _)) if shown.visible.0 < least => return Err(Stale),
-                    Some(_) => num_reads += 1,
-                    None => {}
+                    Some(_) => reads.leased += 1,
+                    None => reads.without += 1,
                 }
             }
         }
-        Ok(num_reads)
+        Ok(reads)
     }
 }
