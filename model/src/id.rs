@@ -26,58 +26,85 @@ pub enum NameError {
     #[error("if _id is specified it must not be empty")]
     IdEmpty,
     /// A UUID's text form is not 32 hexadecimal digits.
-    #[error("`{0}` is not an index UUID (32 hexadecimal digits)")]
+    #[error("`{0}` is not a UUID (32 hexadecimal digits)")]
     Uuid(String),
 }
 
-/// The identity of an index: 128 random bits, written as 32 hexadecimal digits.
-///
-/// Names are for people; log, folders, caches and wire carry this, so a name that is used again
-/// never meets the data of the index that bore it before.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IndexUuid(pub [u8; 16]);
+/// Parses 32 hexadecimal digits.
+fn parse_uuid(text: &str) -> Result<[u8; 16], NameError> {
+    let wrong = || NameError::Uuid(text.to_owned());
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut bytes = [0; 16];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(bytes)
+}
 
-impl IndexUuid {
-    /// Parses 32 hexadecimal digits.
+macro_rules! uuid {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 16]);
+
+        impl $name {
+            /// Parses 32 hexadecimal digits.
+            ///
+            /// # Errors
+            /// [`NameError::Uuid`] for any other text.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                parse_uuid(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+uuid! {
+    /// The identity of an index: 128 random bits, written as 32 hexadecimal digits.
     ///
-    /// # Errors
-    /// [`NameError::Uuid`] for any other text.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        let wrong = || NameError::Uuid(text.to_owned());
-        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let mut bytes = [0; 16];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| wrong())?;
-        }
-        Ok(Self(bytes))
-    }
+    /// Names are for people; log, folders, caches and wire carry this, so a name that is used again
+    /// never meets the data of the index that bore it before.
+    IndexUuid
 }
-
-impl fmt::Display for IndexUuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+uuid! {
+    /// The identity of one copy of a shard in one data folder: 128 random bits, made when the copy is
+    /// placed. A folder without that id does not hold that copy.
+    CopyId
 }
-
-impl fmt::Debug for IndexUuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+uuid! {
+    /// The identity of a data folder, and of the node that runs on it: 128 random bits, made with it.
+    NodeUuid
 }
-
-impl Serialize for IndexUuid {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for IndexUuid {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
+uuid! {
+    /// The identity of one process on a node: 128 random bits, made at its start.
+    Incarnation
 }
 
 /// The name of an index or alias, checked against Elasticsearch's rules.
@@ -242,6 +269,10 @@ number! {
 number! {
     /// Which primary ordered an operation; the first is 1, a new primary has a larger one.
     PrimaryTerm, u64
+}
+number! {
+    /// The revision at which the coordinator's store last changed a key; what a compare-and-swap compares.
+    Revision, u64
 }
 number! {
     /// A document's `_version`; the first is 1, or what the client gave for external versions.

@@ -6,6 +6,7 @@
 //! Called by every room. Read [`id`] first, then [`mapping`] and [`state`].
 
 pub mod edition;
+pub mod entry;
 pub mod fault;
 pub mod hash;
 pub mod history;
@@ -21,11 +22,12 @@ pub mod slow_log;
 pub mod state;
 
 pub use edition::{AnswerKey, Edition};
+pub use entry::{CopyMeta, Entry, EntryError};
 pub use fault::{FaultKind, Party, Retry};
 pub use history::{Chain, History, Relation, Terms};
 pub use id::{
-    DocumentId, Generation, IndexName, IndexUuid, MappingVersion, NameError, NodeId, PrimaryTerm,
-    SeqNo, ShardKey, ShardNumber, Version,
+    CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
+    NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,
 };
 pub use mapping::{
     DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping, NumberKind,
