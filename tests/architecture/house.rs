@@ -23,6 +23,7 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("log", 2),
     ("coordinator", 2),
     ("leases", 2),
+    ("replication", 2),
     ("engine", 3),
     ("proto", 3),
     ("server", 3),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Rooms that compute and nothing else.
-const PURE_ROOMS: &[&str] = &["model", "query", "analysis", "shard-router"];
+const PURE_ROOMS: &[&str] = &["model", "query", "analysis", "shard-router", "replication"];
 
 /// What a pure room never names. Addresses (`std::net::IpAddr`) are values and allowed.
 const IMPURE_NAMES: &[&str] = &[

@@ -1,0 +1,8 @@
+//! The proofs of the rules: an explorer of all interleavings, random walks, planted errors.
+
+mod explorer;
+mod planted;
+mod proof;
+mod size;
+mod walk;
+mod world;
