@@ -9,22 +9,24 @@
 //!                                              └── stream ends, or the join is refused ─┘
 //! ```
 //!
-//! A new entry begins at `Fencing` again, from any stage. Taking over is in [`claim`].
+//! A new entry begins at `Fencing` again, from any stage. Taking over is in [`claim`], what is
+//! done to the log in [`log`].
 
 mod claim;
+mod log;
 
 use gleaner_model::{CopyId, PrimaryTerm, SeqNo};
 
-use crate::event::{Effect, Report};
+use crate::effect::Effect;
 use crate::local::{Health, Local};
-use crate::message::{Batch, Beat, FromFollower, FromPrimary, Join};
+use crate::message::{Beat, FromFollower, FromPrimary};
 use crate::rights::HeldRight;
 use crate::settings::Rule;
 use crate::step::Step;
-use crate::terms::{TermEnd, TermTable};
 use crate::time::Moment;
 
 pub(crate) use claim::Claim;
+use log::{cut, join};
 
 /// The state of a copy that is no primary.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -224,21 +226,6 @@ impl Follower {
         }
     }
 
-    fn append(&mut self, batches: Vec<Batch>, local: &mut Local, step: &mut Step) {
-        let mut terms = local.terms.clone();
-        let follows = batches.iter().all(|batch| {
-            let is_next = batch.first == terms.end() && batch.term <= local.fence;
-            is_next && terms.append(batch.term, batch.next).is_ok()
-        });
-        if !follows {
-            let end = local.terms.end();
-            step.report(Report::BadBatches { end });
-        } else if !batches.is_empty() {
-            local.terms = terms;
-            step.push(Effect::Append { batches });
-        }
-    }
-
     fn raise_told(&mut self, agreed: SeqNo, local: &mut Local, step: &mut Step) {
         self.told = self.told.max(agreed);
         local.raise_agreed(self.told, step);
@@ -258,64 +245,6 @@ impl Follower {
         if self.stage == Stage::Following {
             let (term, end, visible) = (local.fence, local.end, local.visible.unwrap_or_default());
             send(FromFollower::Have { term, end, visible }, local, step);
-        }
-    }
-
-    /// Cuts the log to where it parts from the primary's, or finds that it must not.
-    fn cut_as_told(&mut self, at: TermEnd, local: &mut Local, step: &mut Step) {
-        match local.terms.cut(at) {
-            None => self.copy_files(local, step),
-            Some(from) if from >= local.agreed => {
-                self.stage = Stage::Cutting;
-                cut(from, local, step);
-            }
-            Some(_) => self.lack_agreed(local, step),
-        }
-    }
-
-    /// The primary lacks what is agreed here. That is given up where an operator forced it.
-    fn lack_agreed(&mut self, local: &mut Local, step: &mut Step) {
-        let last = local.terms.last_term();
-        let Some(entry) = local.entry() else {
-            return;
-        };
-        let from = entry.primary;
-        if entry.forced.iter().any(|forced| *forced > last) {
-            self.stage = Stage::Copying;
-            local.is_whole = false;
-            step.push(Effect::StartOver { from });
-        } else {
-            self.stage = Stage::Idle;
-            let agreed = local.agreed;
-            step.report(Report::PrimaryLacksAgreed { agreed });
-        }
-    }
-
-    fn copy_files(&mut self, local: &mut Local, step: &mut Step) {
-        let Some(from) = local.entry().map(|entry| entry.primary) else {
-            return;
-        };
-        self.stage = Stage::Copying;
-        local.is_whole = false;
-        step.push(Effect::CopyFiles { from });
-    }
-
-    /// The log was cut.
-    pub(crate) fn truncated(&mut self) {
-        if self.stage == Stage::Cutting {
-            self.stage = Stage::Ready { join_at: None };
-        }
-    }
-
-    /// Files took the place of this copy's log.
-    pub(crate) fn installed(&mut self, terms: TermTable, agreed: SeqNo, local: &mut Local) {
-        local.end = terms.end();
-        local.terms = terms;
-        local.agreed = agreed.min(local.end);
-        local.is_whole = true;
-        self.told = SeqNo(0);
-        if self.stage == Stage::Copying {
-            self.stage = Stage::Ready { join_at: None };
         }
     }
 
@@ -354,24 +283,4 @@ fn send(message: FromFollower, local: &Local, step: &mut Step) {
     if let Some(entry) = local.entry() {
         step.send_to_primary(entry.primary, message);
     }
-}
-
-/// What the primary has to know of this log. All that is appended is durable.
-fn join(local: &Local) -> FromFollower {
-    let before_agreed = local.agreed.0.checked_sub(1).map(SeqNo);
-    FromFollower::Join(Join {
-        term: local.fence,
-        version: local.seen_version,
-        end: local.end,
-        last_term: local.terms.last_term(),
-        agreed: local.agreed,
-        agreed_term: before_agreed.and_then(|position| local.terms.at(position)),
-        visible: local.visible.unwrap_or_default(),
-    })
-}
-
-fn cut(from: SeqNo, local: &mut Local, step: &mut Step) {
-    local.terms.truncate(from);
-    local.end = local.end.min(local.terms.end());
-    step.push(Effect::Truncate { from });
 }

@@ -13,6 +13,7 @@
 //! under a lower term.
 
 mod change;
+mod effect;
 mod event;
 mod follower;
 mod local;
@@ -31,7 +32,8 @@ mod time;
 mod tests;
 
 pub use change::{Change, Refusal};
-pub use event::{Answer, Effect, Event, Guard, Outcome, Proposal, Report};
+pub use effect::{Effect, Guard, Proposal, Report};
+pub use event::{Answer, Event, Outcome};
 pub use local::{Identity, Recovered};
 pub use machine::ShardCopy;
 pub use message::{Batch, Beat, FromFollower, FromPrimary, Join};

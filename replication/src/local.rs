@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gleaner_model::{CopyId, Entry, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
 
-use crate::event::{Effect, Report};
+use crate::effect::{Effect, Report};
 use crate::rights::GivenRight;
 use crate::settings::{Rule, Settings};
 use crate::step::Step;

@@ -7,7 +7,8 @@
 
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::event::{Answer, Effect, Event, Outcome};
+use crate::effect::Effect;
+use crate::event::{Answer, Event, Outcome};
 use crate::follower::{Follower, Verdict};
 use crate::local::{Health, Identity, Known, Local, Recovered};
 use crate::message::{FromFollower, FromPrimary};
@@ -21,11 +22,11 @@ use crate::time::Moment;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ShardCopy {
     pub(crate) local: Local,
-    role: Role,
+    pub(crate) role: Role,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Role {
+pub(crate) enum Role {
     Follower(Follower),
     Primary(Primary),
 }
@@ -244,7 +245,7 @@ impl ShardCopy {
     /// Returns whether searches on this copy need no flag. To be asked after the search.
     pub fn may_serve(&self, now: Moment) -> bool {
         match &self.role {
-            Role::Primary(primary) => primary.may_read(&self.local, now),
+            Role::Primary(primary) => primary.may_serve(&self.local, now),
             Role::Follower(follower) => follower.may_serve(now),
         }
     }
@@ -264,23 +265,5 @@ impl ShardCopy {
             follower.leave(&self.local, &mut step);
         }
         step.effects
-    }
-}
-
-/// What tests look at.
-#[cfg(test)]
-impl ShardCopy {
-    /// Returns the required set of a primary.
-    pub(crate) fn required(&self) -> Option<&std::collections::BTreeSet<gleaner_model::CopyId>> {
-        match &self.role {
-            Role::Primary(primary) => Some(primary.required()),
-            Role::Follower(_) => None,
-        }
-    }
-
-    /// Returns whether time alone changes nothing until `now`.
-    pub(crate) fn is_idle_at(&self, now: Moment) -> bool {
-        let mut later = self.clone();
-        later.handle(now, Event::Tick).is_empty() && later == *self
     }
 }

@@ -4,10 +4,11 @@
 //! it. The *agreed point* is what every member of R has durable. R ⊇ S at any time, whatever the store does
 //! with a change and whenever it does it, so no copy that may become primary lacks what was agreed.
 //!
-//! [`peer`] is another copy as the primary sees it, [`joins`] compares logs, [`sets`] grows and shrinks the
+//! [`peer`] is another copy as the primary sees it, [`followers`] takes
+//! what they say and compares logs, [`sets`] grows and shrinks the
 //! in-sync set and gives the role away, [`showing`] has rights and refreshes.
 
-mod joins;
+mod followers;
 mod peer;
 mod sets;
 mod showing;
@@ -16,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::{CopyId, PrimaryTerm, SeqNo};
 
-use crate::event::{Effect, Report};
+use crate::effect::{Effect, Report};
 use crate::local::{Health, Local};
-use crate::message::{FromFollower, FromPrimary};
+use crate::message::FromPrimary;
 use crate::patience::{Progress, Watermark};
 use crate::request::Request;
 use crate::settings::Rule;
@@ -138,62 +139,6 @@ impl Primary {
         if local.terms.append(self.term, next).is_err() {
             let end = local.terms.end();
             step.report(Report::BadBatches { end });
-        }
-    }
-
-    /// Takes a message of a follower.
-    pub(crate) fn receive(
-        &mut self,
-        from: CopyId,
-        message: &FromFollower,
-        local: &mut Local,
-        step: &mut Step,
-    ) {
-        match message {
-            FromFollower::Join(join) => self.join(from, *join, local, step),
-            FromFollower::Have { term, end, visible } if *term == self.term => {
-                if let Some(follow) = self.follow_mut(from, step.now) {
-                    follow.confirmed = follow.confirmed.max((*end).min(local.terms.end()));
-                    follow.visible = follow.visible.max(*visible);
-                }
-                self.pace(from, local, step.now);
-            }
-            FromFollower::Leave { term } if *term == self.term => {
-                if let Some(peer) = self.peers.get_mut(&from) {
-                    peer.contact = peer::Contact::Left;
-                }
-            }
-            FromFollower::Beat(beat) if beat.term == self.term => {
-                self.take_beat(from, *beat, local, step.now);
-            }
-            _ => {}
-        }
-    }
-
-    /// Returns a copy that follows and has said something now.
-    fn follow_mut(&mut self, copy: CopyId, now: Moment) -> Option<&mut peer::Follow> {
-        let follow = self.peers.get_mut(&copy)?.follow_mut()?;
-        follow.hear(now);
-        Some(follow)
-    }
-
-    /// Notes how long a copy took to confirm, beside the others.
-    fn pace(&mut self, copy: CopyId, local: &Local, now: Moment) {
-        let others = self.peers.iter().filter(|(other, _)| **other != copy);
-        let follows = others.filter_map(|(_, peer)| peer.follow());
-        let mut paces: Vec<_> = follows.filter_map(|follow| follow.pace.last).collect();
-        if let Some(follow) = self.peers.get_mut(&copy).and_then(Peer::follow_mut)
-            && let Some(took) = follow.update(local.end, now)
-        {
-            follow.pace.confirmed(took, &mut paces, now);
-        }
-    }
-
-    pub(crate) fn disconnected(&mut self, peer: CopyId, now: Moment, local: &Local) {
-        if let Some(peer) = self.peers.get_mut(&peer)
-            && !local.settings.omits(Rule::JoinedInThisStream)
-        {
-            peer.lose(now);
         }
     }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use gleaner_model::Revision;
 
 use crate::change::Change;
-use crate::event::{Answer, Effect, Guard, Outcome, Proposal};
+use crate::effect::{Effect, Guard, Proposal};
+use crate::event::{Answer, Outcome};
 use crate::local::Local;
 use crate::settings::Rule;
 use crate::step::Step;

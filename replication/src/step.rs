@@ -2,7 +2,7 @@
 
 use gleaner_model::CopyId;
 
-use crate::event::{Effect, Report};
+use crate::effect::{Effect, Report};
 use crate::message::{FromFollower, FromPrimary};
 use crate::time::Moment;
 

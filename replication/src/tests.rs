@@ -3,6 +3,8 @@
 mod explorer;
 mod planted;
 mod proof;
+mod rights;
 mod size;
+mod timed;
 mod walk;
 mod world;

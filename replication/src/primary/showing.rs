@@ -3,7 +3,7 @@
 use gleaner_model::{CopyId, SeqNo};
 
 use super::Primary;
-use crate::event::Effect;
+use crate::effect::Effect;
 use crate::local::Local;
 use crate::message::{Beat, FromPrimary};
 use crate::settings::Rule;
@@ -26,6 +26,14 @@ impl Primary {
         };
         let is_mine = !self.gives_role_away() && !local.lacks_agreed();
         is_mine && local.agreed >= self.start && others.all(holds)
+    }
+
+    /// Returns whether searches on this copy need no flag: it holds the read right, and shows what this
+    /// primary or the one before has acknowledged as visible.
+    pub(crate) fn may_serve(&self, local: &Local, now: Moment) -> bool {
+        let needed = self.start.max(self.refreshed);
+        let shows = local.visible.is_some_and(|visible| visible >= needed);
+        shows && self.may_read(local, now)
     }
 
     /// Takes a follower's beat: it answers one of this primary's.

@@ -6,6 +6,7 @@
 
 mod action;
 mod driver;
+mod perform;
 mod store;
 mod violation;
 
@@ -15,12 +16,13 @@ use std::time::Duration;
 
 use gleaner_model::{CopyId, CopyMeta, Entry, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
 
+use crate::machine::Role;
 use crate::message::{FromFollower, FromPrimary};
 use crate::settings::Settings;
-use crate::{Identity, Moment, Recovered, ShardCopy, TermTable};
+use crate::{Event, Identity, Moment, Recovered, ShardCopy, TermTable};
 
 pub(super) use action::Action;
-pub(super) use store::Store;
+pub(super) use store::{Store, StoreRequest};
 pub(super) use violation::{Ghost, Violation};
 
 /// Copies of the shard.
@@ -293,4 +295,21 @@ impl World {
 
 fn incarnation(number: u8) -> Incarnation {
     Incarnation([number; 16])
+}
+
+/// What tests look at.
+impl ShardCopy {
+    /// Returns the required set of a primary.
+    pub(crate) fn required(&self) -> Option<&std::collections::BTreeSet<CopyId>> {
+        match &self.role {
+            Role::Primary(primary) => Some(primary.required()),
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// Returns whether time alone changes nothing until `now`.
+    pub(crate) fn is_idle_at(&self, now: Moment) -> bool {
+        let mut later = self.clone();
+        later.handle(now, Event::Tick).is_empty() && later == *self
+    }
 }

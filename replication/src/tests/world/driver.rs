@@ -189,7 +189,7 @@ impl World {
 
 impl Disk {
     /// Returns the log as it is when everything queued is durable.
-    pub(super) fn written(&self) -> Vec<Record> {
+    pub(crate) fn written(&self) -> Vec<Record> {
         let mut disk = self.clone();
         for write in &self.queued {
             disk.apply(write);
@@ -197,7 +197,7 @@ impl Disk {
         disk.log
     }
 
-    fn apply(&mut self, write: &DiskWrite) {
+    pub(crate) fn apply(&mut self, write: &DiskWrite) {
         match write {
             DiskWrite::Append(record) => self.log.push(*record),
             DiskWrite::Fence(term) => self.fence = self.fence.max(*term),
