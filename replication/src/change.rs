@@ -262,3 +262,6 @@ fn require_copy(entry: &Entry, copy: CopyId) -> Result<(), Refusal> {
         Some(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,12 +35,18 @@ pub enum Event {
     /// A stream to the primary that [`Effect::Follow`] named is open.
     Connected {
         /// The primary.
-        peer: CopyId,
+        primary: CopyId,
     },
-    /// The stream with this copy has ended, whichever side had opened it.
+    /// The stream to this primary has ended. Not to be mixed up with one that the same copy has opened to
+    /// this one as its follower, which may end at the same time.
     Disconnected {
-        /// The copy at its other end.
-        peer: CopyId,
+        /// The primary.
+        primary: CopyId,
+    },
+    /// The stream that this follower had opened has ended.
+    FollowerGone {
+        /// The follower.
+        follower: CopyId,
     },
     /// A follower's message.
     FromFollower {
@@ -102,7 +108,7 @@ pub enum Event {
     /// The driver is about to send a beat on the stream with a follower.
     BeatDue {
         /// The follower.
-        peer: CopyId,
+        follower: CopyId,
         /// The beat's number on that stream.
         number: u64,
     },

@@ -141,6 +141,15 @@ impl Local {
         node.is_some_and(|node| !self.absent.contains(&node))
     }
 
+    /// Notes whether the `alive` key of a node is there.
+    pub(crate) fn note_alive(&mut self, node: NodeUuid, is_alive: bool) {
+        if is_alive {
+            self.absent.remove(&node);
+        } else {
+            self.absent.insert(node);
+        }
+    }
+
     /// Takes an entry unless it is old. Returns whether it is news.
     pub(crate) fn learn(&mut self, known: Known, step: &mut Step) -> bool {
         let is_old = |held: &Known| held.revision >= known.revision;

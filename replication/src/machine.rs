@@ -78,20 +78,7 @@ impl ShardCopy {
                     step.send_to_follower(from, FromPrimary::Refused { fence, version });
                 }
             }
-            (
-                Event::Alive {
-                    node,
-                    is_alive: true,
-                },
-                _,
-            ) => _ = local.absent.remove(&node),
-            (
-                Event::Alive {
-                    node,
-                    is_alive: false,
-                },
-                _,
-            ) => _ = local.absent.insert(node),
+            (Event::Alive { node, is_alive }, _) => local.note_alive(node, is_alive),
             (Event::Durable { end }, role) => {
                 local.durable(end);
                 if let Role::Follower(follower) = role {
@@ -105,9 +92,6 @@ impl ShardCopy {
                 }
             }
             (Event::LogFailed, _) => local.health = Health::LogFailed,
-            (Event::Disconnected { peer }, Role::Primary(primary)) => {
-                primary.disconnected(peer, step.now, local);
-            }
             (event, Role::Follower(follower)) => take_as_follower(follower, event, local),
             (event, Role::Primary(primary)) => take_as_primary(primary, &event, local, step),
         }
@@ -196,8 +180,8 @@ impl ShardCopy {
 
 fn take_as_follower(follower: &mut Follower, event: Event, local: &mut Local) {
     match event {
-        Event::Connected { peer } => follower.connected(peer, local),
-        Event::Disconnected { peer } => follower.disconnected(peer, local),
+        Event::Connected { primary } => follower.connected(primary, local),
+        Event::Disconnected { primary } => follower.disconnected(primary, local),
         Event::Truncated => follower.truncated(),
         Event::Installed { terms, agreed } => follower.installed(terms, agreed, local),
         _ => {}
@@ -209,7 +193,8 @@ fn take_as_primary(primary: &mut Primary, event: &Event, local: &mut Local, step
         Event::Appended { next } => primary.appended(*next, local, step),
         Event::HandOver { to } => primary.hand_over(*to, local, step.now),
         Event::Refresh { position } => primary.refresh(*position),
-        Event::BeatDue { peer, number } => primary.beat(*peer, *number, local, step),
+        Event::FollowerGone { follower } => primary.lose(*follower, local, step.now),
+        Event::BeatDue { follower, number } => primary.beat(*follower, *number, local, step),
         _ => {}
     }
 }

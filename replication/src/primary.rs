@@ -175,15 +175,20 @@ impl Primary {
         self.keep_from = self.keep_from.max(self.needed_from(local));
         for (copy, peer) in &self.peers {
             if peer.follow().is_some() {
-                let (term, agreed, keep_from) = (self.term, local.agreed, self.keep_from);
-                let message = FromPrimary::Agreed {
-                    term,
-                    agreed,
-                    keep_from,
-                };
-                step.send_to_follower(*copy, message);
+                self.send_agreed(*copy, local, step);
             }
         }
+    }
+
+    /// Tells a follower what is agreed, and what it must keep.
+    fn send_agreed(&self, to: CopyId, local: &Local, step: &mut Step) {
+        let (term, agreed, keep_from) = (self.term, local.agreed, self.keep_from);
+        let message = FromPrimary::Agreed {
+            term,
+            agreed,
+            keep_from,
+        };
+        step.send_to_follower(to, message);
     }
 
     /// Returns what every member of R has durable; `None` while one has not joined.

@@ -74,3 +74,70 @@ impl GivenRight {
         self.until.is_none_or(|until| now >= until)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_secs(1);
+
+    fn at(ms: u64) -> Moment {
+        Moment(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_right_begins_for_its_holder_when_the_beat_was_sent() {
+        let mut right = HeldRight::default();
+        right.sent(1, at(100));
+        right.sent(2, at(350));
+        assert!(!right.holds(at(360)), "nothing is answered");
+        right.answered(1, LENGTH);
+        assert!(right.holds(at(1_099)) && !right.holds(at(1_100)));
+        right.answered(2, LENGTH);
+        right.answered(1, LENGTH);
+        assert!(right.holds(at(1_349)), "a late answer takes nothing away");
+        right.answered(9, LENGTH);
+        assert!(!right.holds(at(1_350)), "no such beat was sent");
+    }
+
+    #[test]
+    fn an_answer_to_a_beat_that_is_forgotten_gives_nothing() {
+        let mut right = HeldRight::default();
+        for number in 0..=MAX_BEATS as u64 {
+            right.sent(number, at(0));
+        }
+        right.answered(0, LENGTH);
+        assert!(!right.holds(at(1)));
+        right.forget_beats();
+        right.answered(3, LENGTH);
+        assert!(!right.holds(at(1)));
+    }
+
+    #[test]
+    fn a_right_runs_out_for_its_giver_a_tenth_later_than_it_was_given_for() {
+        let mut given = GivenRight::default();
+        assert!(given.has_run_out(at(0)), "none was given");
+        given.give(at(100), LENGTH);
+        assert!(!given.has_run_out(at(1_199)) && given.has_run_out(at(1_200)));
+        given.give(at(50), LENGTH);
+        assert!(
+            !given.has_run_out(at(1_199)),
+            "a right never becomes shorter"
+        );
+    }
+
+    #[test]
+    fn a_right_ends_for_its_holder_first_while_clocks_differ_by_up_to_a_tenth() {
+        // The holder's clock is the slower one, and the answer took no time at all.
+        for (percent, is_safe) in [(0, true), (8, true), (10, true), (12, false)] {
+            let mut given = GivenRight::default();
+            given.give(at(0), LENGTH);
+            let holder_ends_ms = 1_000 * (100 + percent) / 100;
+            assert_eq!(
+                !given.has_run_out(at(holder_ends_ms - 1)),
+                is_safe,
+                "{percent} %"
+            );
+        }
+    }
+}

@@ -185,3 +185,6 @@ impl TermTable {
         Some(own.end.min(told.end))
     }
 }
+
+#[cfg(test)]
+mod tests;

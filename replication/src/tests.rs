@@ -4,6 +4,7 @@ mod explorer;
 mod planted;
 mod proof;
 mod rights;
+mod roles;
 mod size;
 mod timed;
 mod walk;

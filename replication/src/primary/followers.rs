@@ -61,8 +61,9 @@ impl Primary {
         }
     }
 
-    pub(crate) fn disconnected(&mut self, peer: CopyId, now: Moment, local: &Local) {
-        if let Some(peer) = self.peers.get_mut(&peer)
+    /// The stream of a follower has ended.
+    pub(crate) fn lose(&mut self, follower: CopyId, local: &Local, now: Moment) {
+        if let Some(peer) = self.peers.get_mut(&follower)
             && !local.settings.omits(Rule::JoinedInThisStream)
         {
             peer.lose(now);
@@ -89,6 +90,9 @@ impl Primary {
                 peer.join(Follow::new(join.end, join.visible, now));
                 step.send_to_follower(from, FromPrimary::Accept { term });
                 local.raise_agreed(join.agreed, step);
+                if join.agreed < local.agreed {
+                    self.send_agreed(from, local, step);
+                }
             }
             Comparison::Diverged(at) => {
                 step.send_to_follower(from, FromPrimary::Diverged { term, at });

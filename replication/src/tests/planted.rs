@@ -114,7 +114,7 @@ fn assert_missed(rule: Rule) {
     let broken = explore(&beginning(Some(rule)), 500_000);
     let example = broken.counterexample.expect("the rule is missed");
     println!("without {rule:?}: {example}");
-    let kept = explore(&beginning(None), sized(30_000, 1_000_000));
+    let kept = explore(&beginning(None), sized(10_000, 1_000_000));
     if let Some(example) = kept.counterexample {
         panic!("with {rule:?}: {example}");
     }

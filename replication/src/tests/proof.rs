@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::explorer::{Exploration, explore};
 use super::size::{report, seed, sized};
-use super::walk::{Walks, walk};
-use super::world::{Beginning, Budget, timeless};
+use super::walk::walk;
+use super::world::{Beginning, Budget, Past, timeless};
 use crate::settings::Settings;
 
 /// Everything that may go wrong, twice where it matters.
@@ -87,7 +87,7 @@ fn assert_holds(name: &str, beginning: &Beginning, max_states: usize) -> Explora
 
 #[test]
 fn the_invariants_hold_whatever_goes_wrong() {
-    let max_states = sized(120_000, 6_000_000);
+    let max_states = sized(120_000, 8_000_000);
     let found = assert_holds("everything", &beginning(1, false, EVERYTHING), max_states);
     assert!(found.num_states >= max_states);
     assert_holds(
@@ -103,7 +103,7 @@ fn the_invariants_hold_in_all_states_with_few_faults() {
     let found = assert_holds(
         "few",
         &beginning(1, true, one_write),
-        sized(150_000, 10_000_000),
+        sized(60_000, 10_000_000),
     );
     assert!(
         found.num_acknowledged > 0,
@@ -113,7 +113,7 @@ fn the_invariants_hold_in_all_states_with_few_faults() {
 
 #[test]
 fn the_invariants_hold_through_crashes() {
-    let max_states = sized(120_000, 6_000_000);
+    let max_states = sized(60_000, 8_000_000);
     let found = assert_holds("crashes", &beginning(1, true, CRASHES), max_states);
     assert!(
         found.num_acknowledged > 0,
@@ -122,29 +122,73 @@ fn the_invariants_hold_through_crashes() {
     assert_holds("crashes-two", &beginning(2, false, CRASHES), max_states);
 }
 
+/// What follows after a walk, explored.
+const A_LITTLE: Budget = Budget {
+    writes: 1,
+    hand_overs: 0,
+    doubles: 0,
+    ..EVERYTHING
+};
+
 #[test]
-fn the_invariants_hold_on_long_walks() {
-    let (num_walks, seed) = (sized(1_200, 150_000), seed());
-    let mut total = Walks::default();
+fn the_invariants_hold_on_long_walks_and_all_copies_agree_afterwards() {
+    let (num_walks, seed) = (sized(600, 100_000), seed());
+    let (mut num_steps, mut num_acknowledged, mut num_terms) = (0, 0, 0);
     for number in 0..num_walks {
         let start = beginning(1 + number % 2, number % 4 < 2, MUCH);
         let one_seed = seed.wrapping_mul(1_000_003).wrapping_add(number as u64);
-        match walk(&start, one_seed, 500) {
-            Ok(walked) => total.add(walked),
+        let mut walk = match walk(&start, one_seed, 500) {
+            Ok(walk) => walk,
             Err(example) => panic!("seed {one_seed}: {example}"),
+        };
+        num_steps += walk.actions.len();
+        num_acknowledged += walk.world.num_acknowledged();
+        num_terms += walk.world.num_terms();
+        if let Err(reason) = walk.world.converge() {
+            panic!("seed {one_seed}: {reason}, after {:#?}", walk.actions);
         }
     }
-    let Walks {
-        num_steps,
-        num_acknowledged,
-        num_terms,
-    } = total;
-    report(
-        "walks",
-        &json!({ "walks": num_walks, "steps": num_steps, "acknowledged": num_acknowledged, "terms": num_terms }),
-    );
+    let figures = json!({
+        "walks": num_walks,
+        "steps": num_steps,
+        "acknowledged": num_acknowledged,
+        "terms": num_terms,
+    });
+    report("walks", &figures);
     assert!(
         num_acknowledged > num_walks && num_terms > num_walks,
         "much happens on a walk"
+    );
+}
+
+#[test]
+fn the_invariants_hold_around_where_walks_have_come() {
+    let (num_walks, max_states) = (sized(8, 200), sized(8_000, 100_000));
+    let (mut num_states, seed) = (0, seed());
+    for number in 0..num_walks {
+        let start = beginning(1 + number % 2, number % 4 < 2, MUCH);
+        let one_seed = seed.wrapping_mul(2_000_003).wrapping_add(number as u64);
+        let Ok(walk) = walk(&start, one_seed, 20 + 5 * (number % 50)) else {
+            panic!("seed {one_seed} of a walk is violated");
+        };
+        let prelude = walk.actions.into_iter().map(Past::Did).collect();
+        let start = Beginning {
+            prelude,
+            budget: A_LITTLE,
+            ..start
+        };
+        let found = explore(&start, max_states);
+        num_states += found.num_states;
+        if let Some(example) = found.counterexample {
+            panic!("seed {one_seed}: {example}");
+        }
+    }
+    report(
+        "around-walks",
+        &json!({ "walks": num_walks, "states": num_states }),
+    );
+    assert!(
+        num_states >= num_walks * max_states / 2,
+        "states are explored: {num_states}"
     );
 }

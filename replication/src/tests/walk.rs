@@ -10,20 +10,10 @@ use super::world::{Action, Beginning, World};
 /// How often a fault is chosen where something else can happen.
 const FAULT_RATE: f64 = 0.12;
 
-/// What happened on walks.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Walks {
-    pub(super) num_steps: usize,
-    pub(super) num_acknowledged: usize,
-    pub(super) num_terms: usize,
-}
-
-impl Walks {
-    pub(super) fn add(&mut self, other: Self) {
-        self.num_steps += other.num_steps;
-        self.num_acknowledged += other.num_acknowledged;
-        self.num_terms += other.num_terms;
-    }
+/// Where a walk has ended.
+pub(super) struct Walk {
+    pub(super) world: World,
+    pub(super) actions: Vec<Action>,
 }
 
 /// Walks up to `num_steps` actions.
@@ -34,7 +24,7 @@ pub(super) fn walk(
     beginning: &Beginning,
     seed: u64,
     num_steps: usize,
-) -> Result<Walks, Counterexample> {
+) -> Result<Walk, Counterexample> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut world = World::begin(beginning);
     let mut actions = Vec::new();
@@ -58,11 +48,7 @@ pub(super) fn walk(
             return Err(Counterexample { violation, actions });
         }
     }
-    Ok(Walks {
-        num_steps: actions.len(),
-        num_acknowledged: world.num_acknowledged(),
-        num_terms: world.num_terms(),
-    })
+    Ok(Walk { world, actions })
 }
 
 /// Leaves out each action without which something is still violated.

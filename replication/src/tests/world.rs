@@ -159,11 +159,11 @@ pub(super) fn timeless() -> Settings {
     }
 }
 
-pub(super) fn copy_id(copy: usize) -> CopyId {
+pub(crate) fn copy_id(copy: usize) -> CopyId {
     CopyId([copy as u8; 16])
 }
 
-pub(super) fn node(copy: usize) -> NodeUuid {
+pub(crate) fn node(copy: usize) -> NodeUuid {
     NodeUuid([copy as u8; 16])
 }
 
@@ -252,6 +252,35 @@ impl World {
             self.perform(action)
                 .expect("nothing goes wrong without a fault");
         }
+    }
+
+    /// Heals everything and waits for what is under way.
+    ///
+    /// # Errors
+    /// What is still wrong then: after the last fault all copies are in sync, with the same log, all of
+    /// which is agreed everywhere.
+    pub(super) fn converge(&mut self) -> Result<(), String> {
+        // Each pause settles one unknown outcome, or lets one refused copy ask again.
+        for _ in 0..20 {
+            self.settle();
+            for copy in 0..NUM_COPIES {
+                self.pause(copy)
+                    .expect("nothing goes wrong without a fault");
+            }
+        }
+        self.settle();
+        let num_in_sync = self.store.entry.in_sync.len();
+        if num_in_sync < NUM_COPIES {
+            return Err(format!("{num_in_sync} copies are in sync"));
+        }
+        let log = &self.sites[0].disk.log;
+        for site in &self.sites {
+            let agreed = site.copy.as_ref().map(|copy| copy.agreed().0 as usize);
+            if site.disk.log != *log || agreed != Some(log.len()) {
+                return Err(format!("not all is agreed: {:#?}", self.sites));
+            }
+        }
+        Ok(())
     }
 
     /// Starts a process on what the disk holds.

@@ -217,12 +217,8 @@ impl Run {
             return;
         };
         if self.leaves[copy].stream.number.take().is_some() {
-            self.handle(
-                copy,
-                Event::Disconnected {
-                    peer: copy_id(primary),
-                },
-            );
+            let primary = copy_id(primary);
+            self.handle(copy, Event::Disconnected { primary });
         }
     }
 

@@ -43,26 +43,22 @@ impl Run {
             leaf.stream.newest = leaf.stream.newest.max(now_ms) + 1;
             leaf.stream.number = Some(leaf.stream.newest);
             leaf.stream.heard_ms = now_ms;
-            self.handle(
-                copy,
-                Event::Connected {
-                    peer: copy_id(primary),
-                },
-            );
+            let primary = copy_id(primary);
+            self.handle(copy, Event::Connected { primary });
         }
         let is_due = now_ms >= self.leaves[copy].beaten_ms + BEAT_MS;
         if is_due {
             self.leaves[copy].beaten_ms = now_ms;
         }
-        for follower in 0..NUM_COPIES {
-            let peer = copy_id(follower);
-            if is_silent(self.leaves[copy].followers[follower]) {
-                self.leaves[copy].followers[follower].number = None;
-                self.handle(copy, Event::Disconnected { peer });
-            } else if is_due && self.leaves[copy].followers[follower].number.is_some() {
+        for other in 0..NUM_COPIES {
+            let follower = copy_id(other);
+            if is_silent(self.leaves[copy].followers[other]) {
+                self.leaves[copy].followers[other].number = None;
+                self.handle(copy, Event::FollowerGone { follower });
+            } else if is_due && self.leaves[copy].followers[other].number.is_some() {
                 self.leaves[copy].beats += 1;
                 let number = self.leaves[copy].beats;
-                self.handle(copy, Event::BeatDue { peer, number });
+                self.handle(copy, Event::BeatDue { follower, number });
             }
         }
     }

@@ -122,12 +122,8 @@ impl Run {
             return false;
         }
         if known.number.is_some_and(|number| number != stream) {
-            self.handle(
-                copy,
-                Event::Disconnected {
-                    peer: copy_id(follower),
-                },
-            );
+            let follower = copy_id(follower);
+            self.handle(copy, Event::FollowerGone { follower });
         }
         let known = &mut self.leaves[copy].followers[follower];
         known.number = Some(stream);

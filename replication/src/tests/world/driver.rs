@@ -130,18 +130,10 @@ impl World {
             return Ok(());
         };
         self.links[follower] = Arc::new(None);
-        self.handle(
-            follower,
-            Event::Disconnected {
-                peer: copy_id(link.to),
-            },
-        )?;
-        self.handle(
-            link.to,
-            Event::Disconnected {
-                peer: copy_id(follower),
-            },
-        )
+        let (primary, to) = (copy_id(link.to), link.to);
+        self.handle(follower, Event::Disconnected { primary })?;
+        let follower = copy_id(follower);
+        self.handle(to, Event::FollowerGone { follower })
     }
 
     /// Makes everything durable that the log was told.

@@ -43,7 +43,7 @@ impl World {
             }
             Action::Pause(copy) => {
                 self.budget.retries -= 1;
-                self.handle_at(usize::from(copy), Moment(PAUSE), Event::Tick)?;
+                self.pause(usize::from(copy))?;
             }
             Action::Crash(copy) => {
                 self.budget.crashes -= 1;
@@ -64,6 +64,11 @@ impl World {
             Arc::make_mut(&mut self.store).past.clear();
         }
         self.check()
+    }
+
+    /// A short pause passes for a process.
+    pub(super) fn pause(&mut self, copy: usize) -> Result<(), Violation> {
+        self.handle_at(copy, Moment(PAUSE), Event::Tick)
     }
 
     fn deliver_up(&mut self, copy: usize) -> Result<(), Violation> {
@@ -95,7 +100,8 @@ impl World {
             down: Vec::new(),
         };
         self.links[copy] = Arc::new(Some(link));
-        self.handle(copy, Event::Connected { peer: copy_id(to) })
+        let primary = copy_id(to);
+        self.handle(copy, Event::Connected { primary })
     }
 
     fn hear(&mut self, copy: usize) -> Result<(), Violation> {

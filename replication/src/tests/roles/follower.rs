@@ -1,0 +1,184 @@
+//! A follower: what it refuses, what it keeps, when it takes over.
+
+use super::*;
+
+#[test]
+fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it() {
+    let diverged = FromPrimary::Diverged {
+        term: PrimaryTerm(2),
+        at: TermEnd {
+            term: PrimaryTerm(1),
+            end: SeqNo(1),
+        },
+    };
+    let mut copy = follower(
+        Settings::default(),
+        recovered(&[1, 1, 1], 2),
+        &entry(2, 0, &[]),
+    );
+    let agreed = SeqNo(2);
+    let report = Effect::Report(Report::PrimaryLacksAgreed { agreed });
+    assert_eq!(from_primary(&mut copy, diverged.clone()), [report]);
+
+    let mut forced = (*entry(2, 0, &[])).clone();
+    forced.forced = vec![PrimaryTerm(2)];
+    let mut copy = follower(
+        Settings::default(),
+        recovered(&[1, 1, 1], 2),
+        &Arc::new(forced),
+    );
+    let from = copy_id(0);
+    assert_eq!(
+        from_primary(&mut copy, diverged.clone()),
+        [Effect::StartOver { from }]
+    );
+
+    let mut copy = follower(
+        Settings::default(),
+        recovered(&[1, 1, 1], 1),
+        &entry(2, 0, &[]),
+    );
+    assert_eq!(
+        from_primary(&mut copy, diverged),
+        [Effect::Truncate { from: SeqNo(1) }]
+    );
+}
+
+#[test]
+fn a_follower_that_is_trimmed_away_copies_files_and_joins_again() {
+    let mut copy = follower(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[1]));
+    let (term, first) = (PrimaryTerm(2), SeqNo(9));
+    let from = copy_id(0);
+    let effects = from_primary(&mut copy, FromPrimary::Trimmed { term, first });
+    assert_eq!(effects, [Effect::CopyFiles { from }]);
+    let terms = TermTable::begin_at(SeqNo(12), PrimaryTerm(1));
+    let effects = copy.handle(
+        at(1),
+        Event::Installed {
+            terms,
+            agreed: SeqNo(12),
+        },
+    );
+    let [
+        Effect::ToPrimary {
+            message: FromFollower::Join(join),
+            ..
+        },
+    ] = &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((join.end, join.last_term), (SeqNo(12), PrimaryTerm(1)));
+    assert_eq!(join.agreed_term, Some(PrimaryTerm(1)));
+}
+
+#[test]
+fn batches_that_do_not_follow_are_refused_whole() {
+    let mut copy = follower(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[]));
+    let term = PrimaryTerm(2);
+    from_primary(&mut copy, FromPrimary::Accept { term });
+    let batch = |first, next, term| crate::Batch {
+        term: PrimaryTerm(term),
+        first: SeqNo(first),
+        next: SeqNo(next),
+        payload: Default::default(),
+    };
+    let bad = [
+        vec![batch(2, 3, 2)],
+        vec![batch(0, 1, 2)],
+        vec![batch(1, 2, 2), batch(3, 4, 2)],
+        vec![batch(1, 2, 3)],
+        vec![batch(1, 1, 2)],
+    ];
+    for batches in bad {
+        let message = FromPrimary::Batches {
+            term,
+            agreed: SeqNo(0),
+            batches,
+        };
+        let end = SeqNo(1);
+        let report = Effect::Report(Report::BadBatches { end });
+        assert_eq!(from_primary(&mut copy, message), [report]);
+    }
+}
+
+#[test]
+fn an_entry_below_the_greatest_version_seen_is_not_followed() {
+    let log = Recovered {
+        seen_version: 9,
+        ..recovered(&[1], 1)
+    };
+    let mut copy = open(1, Settings::default(), log);
+    let report = Report::OldEntry {
+        seen: 9,
+        version: 2,
+    };
+    assert_eq!(
+        learn(&mut copy, &entry(2, 0, &[]), at(0)),
+        [Effect::Report(report)]
+    );
+}
+
+#[test]
+fn members_take_over_one_after_the_other() {
+    let take_over_at = |copy: usize, has_recovered: bool| {
+        let mut copy = open(copy, Settings::default(), recovered(&[2], 1));
+        learn(&mut copy, &entry(2, 0, &[]), at(0));
+        if has_recovered {
+            copy.handle(at(0), Event::Shown { visible: SeqNo(1) });
+        }
+        let gone = Event::Alive {
+            node: node(0),
+            is_alive: false,
+        };
+        (2_000..4_000).find(|ms| !changes(copy.handle(at(*ms), gone.clone())).is_empty())
+    };
+    assert_eq!(take_over_at(1, true), Some(2_000));
+    assert_eq!(take_over_at(2, true), Some(2_150));
+    assert_eq!(
+        take_over_at(1, false),
+        Some(2_450),
+        "who shows goes before who recovers"
+    );
+    assert_eq!(take_over_at(2, false), Some(2_600));
+}
+
+#[test]
+fn a_copy_takes_over_when_the_right_that_it_gave_has_run_out() {
+    let mut copy = follower(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[]));
+    let term = PrimaryTerm(2);
+    from_primary(&mut copy, FromPrimary::Accept { term });
+    let beat = crate::Beat {
+        term,
+        number: 1,
+        echo: None,
+        gives_right: false,
+    };
+    let (from, message) = (copy_id(0), FromPrimary::Beat(beat));
+    copy.handle(
+        at(5_000),
+        Event::FromPrimary {
+            from,
+            message: message.clone(),
+        },
+    );
+    let gone = Event::Alive {
+        node: node(0),
+        is_alive: false,
+    };
+    assert_eq!(changes(copy.handle(at(5_100), gone)), []);
+    // It gives none from then on.
+    let effects = copy.handle(at(5_200), Event::FromPrimary { from, message });
+    let [
+        Effect::ToPrimary {
+            message: FromFollower::Beat(answer),
+            ..
+        },
+    ] = &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert!(!answer.gives_right);
+    assert_eq!(changes(copy.handle(at(6_099), Event::Tick)), []);
+    assert_eq!(changes(copy.handle(at(6_100), Event::Tick)).len(), 1);
+}

@@ -1,0 +1,248 @@
+//! A primary: whom it takes out, when it gives its role away.
+
+use super::*;
+
+#[test]
+fn a_primary_that_lacks_agreed_records_resigns_to_the_follower_that_has_them() {
+    let entry = entry(2, 0, &[]);
+    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry);
+    let effects = from_follower(&mut copy, 2, join(&recovered(&[1, 1, 1], 3)), at(1));
+    let (follower, agreed) = (copy_id(2), SeqNo(3));
+    assert!(effects.contains(&Effect::Report(Report::LacksAgreed { follower, agreed })));
+    assert!(
+        !copy.may_order(),
+        "it would order at positions that are taken"
+    );
+    let proposals = proposals(effects);
+    assert_eq!(proposals[0].change, Change::Resign { to: copy_id(2) });
+
+    // The other one leads now. This copy follows, and is whole again when it has what it lacked.
+    let (proposal, outcome) = (
+        proposals[0].clone(),
+        Outcome::Made {
+            revision: Revision(3),
+        },
+    );
+    let effects = copy.handle(at(2), Event::Answer(Answer { proposal, outcome }));
+    assert!(effects.contains(&Effect::StepDown));
+    assert!(copy.local.lacks_agreed());
+    copy.handle(
+        at(3),
+        Event::Fenced {
+            term: PrimaryTerm(3),
+        },
+    );
+    copy.handle(
+        at(3),
+        Event::Connected {
+            primary: copy_id(2),
+        },
+    );
+    let from = copy_id(2);
+    let term = PrimaryTerm(3);
+    copy.handle(
+        at(3),
+        Event::FromPrimary {
+            from,
+            message: FromPrimary::Accept { term },
+        },
+    );
+    let batch = |first| crate::Batch {
+        term: PrimaryTerm(1),
+        first: SeqNo(first),
+        next: SeqNo(first + 1),
+        payload: Default::default(),
+    };
+    let batches = vec![batch(1), batch(2)];
+    let message = FromPrimary::Batches {
+        term,
+        agreed,
+        batches,
+    };
+    copy.handle(at(3), Event::FromPrimary { from, message });
+    copy.handle(at(4), Event::Durable { end: SeqNo(3) });
+    assert!(!copy.local.lacks_agreed());
+    assert_eq!(copy.agreed(), SeqNo(3));
+}
+
+#[test]
+fn a_primary_that_lacks_what_an_operator_gave_up_goes_on() {
+    let mut forced = (*entry(2, 0, &[])).clone();
+    forced.forced = vec![PrimaryTerm(2)];
+    let mut copy = primary(Settings::default(), recovered(&[1], 1), &Arc::new(forced));
+    let effects = from_follower(&mut copy, 2, join(&recovered(&[1, 1, 1], 3)), at(1));
+    assert!(copy.may_order());
+    let at = TermEnd {
+        term: PrimaryTerm(1),
+        end: SeqNo(1),
+    };
+    let (to, term) = (copy_id(2), PrimaryTerm(2));
+    let message = FromPrimary::Diverged { term, at };
+    assert!(
+        effects.contains(&Effect::ToFollower { to, message }),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_member_is_taken_out_when_its_patience_has_ended_and_not_before() {
+    let settings = Settings::default();
+    let joined = || {
+        let mut copy = primary(settings, recovered(&[1], 1), &entry(2, 0, &[2]));
+        from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+        copy
+    };
+    let shrink = [Change::Shrink { copy: copy_id(1) }];
+    let assert_late = |copy: &ShardCopy, last_ms: u64| {
+        let early = copy.clone().handle(at(last_ms), Event::Tick);
+        assert_eq!(changes(early), []);
+        let late = copy.clone().handle(at(last_ms + 1), Event::Tick);
+        assert_eq!(changes(late), shrink);
+    };
+    // It says nothing.
+    assert_late(&joined(), 999);
+    // Its stream has ended.
+    let mut copy = joined();
+    copy.handle(
+        at(100),
+        Event::FollowerGone {
+            follower: copy_id(1),
+        },
+    );
+    assert_late(&copy, 599);
+    // It has not joined since the term began.
+    assert_late(
+        &primary(settings, recovered(&[1], 1), &entry(2, 0, &[2])),
+        9_999,
+    );
+    // It speaks, and does not confirm.
+    let mut copy = joined();
+    copy.handle(at(0), Event::Appended { next: SeqNo(2) });
+    copy.handle(at(0), Event::Durable { end: SeqNo(2) });
+    for ms in (0..2_000).step_by(500) {
+        from_follower(&mut copy, 1, have(1), at(ms));
+    }
+    assert_late(&copy, 2_000);
+    // Its node is gone, or it leaves.
+    let mut copy = joined();
+    let gone = Event::Alive {
+        node: node(1),
+        is_alive: false,
+    };
+    assert_eq!(changes(copy.handle(at(1), gone)), shrink);
+    let leave = FromFollower::Leave {
+        term: PrimaryTerm(2),
+    };
+    assert_eq!(
+        changes(from_follower(&mut joined(), 1, leave, at(1))),
+        shrink
+    );
+}
+
+#[test]
+fn nobody_is_taken_out_at_the_bound_or_by_a_primary_whose_own_log_is_stuck() {
+    let gone = Event::Alive {
+        node: node(1),
+        is_alive: false,
+    };
+    let settings = Settings {
+        min_in_sync: 2,
+        ..Settings::default()
+    };
+    let mut copy = primary(settings, recovered(&[1], 1), &entry(2, 0, &[2]));
+    assert_eq!(changes(copy.handle(at(1), gone.clone())), []);
+
+    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
+    copy.handle(at(0), Event::Appended { next: SeqNo(2) });
+    assert_eq!(changes(copy.handle(at(1_001), gone)), []);
+    let synced = copy.handle(at(1_002), Event::Durable { end: SeqNo(2) });
+    assert_eq!(changes(synced), [Change::Shrink { copy: copy_id(1) }]);
+}
+
+#[test]
+fn a_primary_whose_log_has_failed_resigns_to_the_member_that_has_most() {
+    let mut copy = primary(
+        Settings::default(),
+        recovered(&[1, 1], 1),
+        &entry(2, 0, &[]),
+    );
+    from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+    from_follower(&mut copy, 2, join(&recovered(&[1, 1], 1)), at(0));
+    let effects = copy.handle(at(1), Event::LogFailed);
+    assert_eq!(changes(effects), [Change::Resign { to: copy_id(2) }]);
+    assert!(!copy.may_order() && !copy.may_read(at(1)));
+}
+
+#[test]
+fn a_hand_over_waits_until_all_is_agreed_and_gives_up_when_that_takes_too_long() {
+    let start = || {
+        let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
+        from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+        copy.handle(at(0), Event::Appended { next: SeqNo(2) });
+        copy.handle(at(0), Event::Durable { end: SeqNo(2) });
+        let to = copy_id(1);
+        assert_eq!(changes(copy.handle(at(0), Event::HandOver { to })), []);
+        assert!(!copy.may_order(), "writes are held back");
+        copy
+    };
+    let mut copy = start();
+    let effects = from_follower(&mut copy, 1, have(2), at(10));
+    let proposals = proposals(effects);
+    assert_eq!(proposals[0].change, Change::HandOver { to: copy_id(1) });
+    let (proposal, outcome) = (
+        proposals[0].clone(),
+        Outcome::Made {
+            revision: Revision(3),
+        },
+    );
+    let effects = copy.handle(at(20), Event::Answer(Answer { proposal, outcome }));
+    let told = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::ToFollower {
+                message: FromPrimary::TakeOver { .. },
+                ..
+            }
+        )
+    };
+    assert!(effects.iter().any(told) && effects.contains(&Effect::StepDown));
+
+    let mut copy = start();
+    copy.handle(at(249), Event::Tick);
+    assert!(!copy.may_order());
+    copy.handle(at(250), Event::Tick);
+    assert!(copy.may_order(), "writes go on");
+}
+
+#[test]
+fn a_hand_over_of_unknown_outcome_is_touched_until_the_revision_moves() {
+    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
+    from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+    let to = copy_id(1);
+    let asked = proposals(copy.handle(at(0), Event::HandOver { to }));
+    let (proposal, outcome) = (asked[0].clone(), Outcome::Unknown);
+    assert_eq!(
+        changes(copy.handle(at(1), Event::Answer(Answer { proposal, outcome }))),
+        []
+    );
+    let touched = proposals(copy.handle(at(251), Event::Tick));
+    assert_eq!(
+        (&touched[0].change, touched[0].expected),
+        (&Change::Touch, Revision(2))
+    );
+    assert!(
+        !copy.may_order() && !copy.may_read(at(251)),
+        "the other one may lead"
+    );
+    let (proposal, outcome) = (
+        touched[0].clone(),
+        Outcome::Made {
+            revision: Revision(3),
+        },
+    );
+    copy.handle(at(260), Event::Answer(Answer { proposal, outcome }));
+    assert!(
+        copy.may_order(),
+        "the hand-over was not made and never will be"
+    );
+}
