@@ -133,7 +133,8 @@ pub enum Outcome {
         /// The revision of the new entry.
         revision: Revision,
     },
-    /// It was not made: here is the entry as it was then.
+    /// It was not made: here is the entry as it was then. Where that is gone, [`Event::EntryGone`] comes
+    /// instead of an answer.
     Refused {
         /// The entry in force.
         entry: Arc<Entry>,

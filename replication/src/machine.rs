@@ -40,6 +40,11 @@ impl ShardCopy {
         }
     }
 
+    /// Changes the settings, which are dynamic.
+    pub fn configure(&mut self, settings: Settings) {
+        self.local.settings = settings;
+    }
+
     /// Takes one event; returns what is to be done, in order. No event panics: what makes no sense in the
     /// state that the copy is in is ignored, as it may be late.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Effect> {

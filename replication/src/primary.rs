@@ -169,9 +169,13 @@ impl Primary {
         let Some(agreed) = self.end_of_all(local) else {
             return;
         };
-        if !local.raise_agreed(agreed, step) {
-            return;
+        if local.raise_agreed(agreed, step) {
+            self.announce_agreed(local, step);
         }
+    }
+
+    /// Tells all followers that more is agreed.
+    fn announce_agreed(&mut self, local: &Local, step: &mut Step) {
         self.keep_from = self.keep_from.max(self.needed_from(local));
         for (copy, peer) in &self.peers {
             if peer.follow().is_some() {

@@ -89,8 +89,9 @@ impl Primary {
             Comparison::Match => {
                 peer.join(Follow::new(join.end, join.visible, now));
                 step.send_to_follower(from, FromPrimary::Accept { term });
-                local.raise_agreed(join.agreed, step);
-                if join.agreed < local.agreed {
+                if local.raise_agreed(join.agreed, step) {
+                    self.announce_agreed(local, step);
+                } else if join.agreed < local.agreed {
                     self.send_agreed(from, local, step);
                 }
             }

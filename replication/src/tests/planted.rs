@@ -19,6 +19,7 @@ const NONE: Budget = Budget {
     suspicions: 0,
     cuts: 0,
     hand_overs: 0,
+    log_failures: 0,
     retries: 0,
     stale_reads: 0,
 };

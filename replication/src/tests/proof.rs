@@ -18,6 +18,7 @@ const EVERYTHING: Budget = Budget {
     suspicions: 1,
     cuts: 1,
     hand_overs: 1,
+    log_failures: 1,
     retries: 1,
     stale_reads: 1,
 };
@@ -29,6 +30,7 @@ const FEW: Budget = Budget {
     doubles: 0,
     suspicions: 0,
     hand_overs: 0,
+    log_failures: 0,
     stale_reads: 0,
     ..EVERYTHING
 };
@@ -40,6 +42,7 @@ const CRASHES: Budget = Budget {
     suspicions: 0,
     cuts: 0,
     hand_overs: 0,
+    log_failures: 0,
     retries: 0,
     stale_reads: 0,
     ..EVERYTHING
@@ -55,6 +58,7 @@ const MUCH: Budget = Budget {
     suspicions: 5,
     cuts: 6,
     hand_overs: 3,
+    log_failures: 2,
     retries: 8,
     stale_reads: 3,
 };

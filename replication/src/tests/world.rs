@@ -58,6 +58,7 @@ pub(super) struct Site {
     pub(super) disk: Disk,
     /// `None` while the process is down.
     pub(super) copy: Option<ShardCopy>,
+    pub(super) has_failed: bool,
     /// Which process runs, or ran last.
     pub(super) incarnation: u8,
     /// Whom the copy wants to follow.
@@ -91,6 +92,8 @@ pub(super) struct Budget {
     /// Streams that end.
     pub(super) cuts: u8,
     pub(super) hand_overs: u8,
+    /// Logs that cannot make anything durable any more, until their process starts again.
+    pub(super) log_failures: u8,
     /// Pauses that pass: an unknown outcome is touched, a refused take-over is tried again.
     pub(super) retries: u8,
     /// Reads of the store that bring an entry which is not the newest.
@@ -107,6 +110,7 @@ const ANYTHING: Budget = Budget {
     suspicions: 9,
     cuts: 9,
     hand_overs: 9,
+    log_failures: 9,
     retries: 9,
     stale_reads: 9,
 };
@@ -219,6 +223,7 @@ impl World {
         let site = Site {
             disk: Disk::default(),
             copy: None,
+            has_failed: false,
             incarnation: 0,
             follows: None,
             heard: Revision(0),
@@ -238,7 +243,7 @@ impl World {
         self.settings = settings;
         for site in &mut self.sites {
             if let Some(copy) = &mut Arc::make_mut(site).copy {
-                copy.local.settings = settings;
+                copy.configure(settings);
             }
         }
     }
@@ -260,6 +265,13 @@ impl World {
     /// What is still wrong then: after the last fault all copies are in sync, with the same log, all of
     /// which is agreed everywhere.
     pub(super) fn converge(&mut self) -> Result<(), String> {
+        for copy in (0..NUM_COPIES)
+            .filter(|copy| self.sites[*copy].has_failed)
+            .collect::<Vec<_>>()
+        {
+            self.crash(copy, true)
+                .expect("nothing is violated by an end");
+        }
         // Each pause settles one unknown outcome, or lets one refused copy ask again.
         for _ in 0..20 {
             self.settle();
@@ -288,6 +300,7 @@ impl World {
         let settings = self.settings;
         let site = Arc::make_mut(&mut self.sites[copy]);
         site.incarnation += 1;
+        site.has_failed = false;
         let incarnation = incarnation(site.incarnation);
         let mut terms = TermTable::default();
         for (next, record) in (1..).zip(&site.disk.log) {

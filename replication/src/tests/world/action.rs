@@ -51,6 +51,8 @@ pub(crate) enum Action {
     Crash(u8),
     /// A process ends, and its disk loses what is not synced.
     CrashWithLoss(u8),
+    /// A log cannot make anything durable any more.
+    FailLog(u8),
     /// A primary is told to hand over.
     HandOver {
         /// The primary.
@@ -74,6 +76,7 @@ impl Action {
                 | Self::HearOld { .. }
                 | Self::Crash(_)
                 | Self::CrashWithLoss(_)
+                | Self::FailLog(_)
                 | Self::HandOver { .. }
         )
     }
@@ -116,7 +119,8 @@ impl World {
             link.is_some_and(|link| !link.down.is_empty()),
             Action::DeliverDown(number),
         );
-        offer(!site.disk.queued.is_empty(), Action::Sync(number));
+        let can_sync = !site.disk.queued.is_empty() && !site.has_failed;
+        offer(can_sync, Action::Sync(number));
         let is_news = site.heard != self.store.revision || site.heard_alive != self.alive();
         offer(is_news, Action::Hear(number));
         let can_connect = link.is_none() && site.follows.is_some_and(|primary| self.is_up(primary));
@@ -183,6 +187,8 @@ impl World {
             );
         }
         offer(budget.crashes > 0, Action::Crash(number));
+        let can_fail = budget.log_failures > 0 && !self.sites[copy].has_failed;
+        offer(can_fail, Action::FailLog(number));
         let loses = budget.crashes > 0 && budget.losses > 0;
         let has_unsynced = !self.sites[copy].disk.queued.is_empty();
         offer(loses && has_unsynced, Action::CrashWithLoss(number));

@@ -54,6 +54,11 @@ impl World {
                 self.budget.losses -= 1;
                 self.crash(usize::from(copy), true)?;
             }
+            Action::FailLog(copy) => {
+                self.budget.log_failures -= 1;
+                Arc::make_mut(&mut self.sites[usize::from(copy)]).has_failed = true;
+                self.handle(usize::from(copy), Event::LogFailed)?;
+            }
             Action::HandOver { from, to } => {
                 self.budget.hand_overs -= 1;
                 let to = copy_id(usize::from(to));
