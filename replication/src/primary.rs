@@ -4,9 +4,9 @@
 //! it. The *agreed point* is what every member of R has durable. R ⊇ S at any time, whatever the store does
 //! with a change and whenever it does it, so no copy that may become primary lacks what was agreed.
 //!
-//! [`peer`] is another copy as the primary sees it, [`followers`] takes
-//! what they say and compares logs, [`sets`] grows and shrinks the
-//! in-sync set and gives the role away, [`showing`] has rights and refreshes.
+//! [`peer`] is another copy as the primary sees it, [`followers`] takes what they say and compares
+//! logs, [`sets`] grows and shrinks the in-sync set and gives the role away, [`showing`] has rights and
+//! refreshes.
 
 mod followers;
 mod peer;
@@ -87,7 +87,14 @@ impl Primary {
             self.request = None;
         }
         let copies = &known.entry.copies;
-        self.peers.retain(|copy, _| copies.contains_key(copy));
+        // A copy that was removed may serve until it hears of that, or its right has run out.
+        self.peers.retain(|copy, peer| {
+            let is_copy = copies.contains_key(copy);
+            if !is_copy {
+                peer.lose(now);
+            }
+            is_copy || !peer.serving.has_run_out(now)
+        });
         let waits = !local.settings.omits(Rule::WaitForEarlierRights);
         for copy in copies.keys().filter(|copy| **copy != local.id()) {
             let expected = || Peer::expected(&local.settings, waits, now);

@@ -72,7 +72,10 @@ impl Primary {
 
     fn join(&mut self, from: CopyId, join: Join, local: &mut Local, step: &mut Step) {
         let (term, now) = (self.term, step.now);
-        if join.term != term || !self.peers.contains_key(&from) {
+        let is_copy = local
+            .entry()
+            .is_some_and(|entry| entry.copies.contains_key(&from));
+        if join.term != term || !is_copy {
             let (fence, version) = (local.fence, local.seen_version);
             return step.send_to_follower(from, FromPrimary::Refused { fence, version });
         }

@@ -2,6 +2,7 @@
 
 mod follower;
 mod primary;
+mod showing;
 
 use std::sync::Arc;
 use std::time::Duration;
