@@ -2,7 +2,7 @@
 //!
 //! Does: make the next entry from an entry and a [`Change`], or refuse.
 //! Does not: know *when* a change is due (the machines do), talk to the coordinator.
-//! Called by the machines, and by those who make, place, force and delete shards. A change is always
+//! Called by the machines, and by whatever makes, places, forces and deletes shards. A change is always
 //! stored by compare-and-swap on the revision of the entry that it was made from.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,8 +113,8 @@ impl Change {
     /// Returns the entry after the change, `None` where it deletes the entry. `min_in_sync` is the
     /// index's setting, ≥ 1.
     ///
-    /// What is *not* checked here, as it is no part of the entry: that the one who asks may ask, that a
-    /// copy which is to join holds all it must, that the old primary's node is gone.
+    /// What is *not* checked here, as it is no part of the entry: that the asker is the right one, that a
+    /// joining copy holds all that it must, that the old primary's node is gone.
     ///
     /// # Errors
     /// [`Refusal`], the condition that does not hold.

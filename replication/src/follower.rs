@@ -34,8 +34,8 @@ pub(crate) struct Follower {
     stage: Stage,
     /// Whether a stream to the primary is open.
     is_connected: bool,
-    /// The agreed point as the primary says, which may lie beyond the end here.
-    told: SeqNo,
+    /// The agreed point that the primary announced, which may lie beyond the end here.
+    announced: SeqNo,
     /// The attempt to become primary, while there is one.
     claim: Option<Claim>,
     serving: HeldRight,
@@ -196,7 +196,7 @@ impl Follower {
                 self.stage = Stage::Following;
             }
             (Stage::Joining, FromPrimary::Diverged { term, at }) if term == fence => {
-                self.cut_as_told(at, local, step);
+                self.cut_where_logs_part(at, local, step);
             }
             (Stage::Joining, FromPrimary::Trimmed { term, .. }) if term == fence => {
                 self.copy_files(local, step);
@@ -214,10 +214,10 @@ impl Follower {
                 },
             ) if term == fence => {
                 self.append(batches, local, step);
-                self.raise_told(agreed, local, step);
+                self.raise_announced(agreed, local, step);
             }
             (Stage::Following, FromPrimary::Agreed { term, agreed, .. }) if term == fence => {
-                self.raise_told(agreed, local, step);
+                self.raise_announced(agreed, local, step);
             }
             (Stage::Following, FromPrimary::Beat(beat)) if beat.term == fence => {
                 self.answer_beat(beat, local, step);
@@ -226,17 +226,17 @@ impl Follower {
         }
     }
 
-    fn raise_told(&mut self, agreed: SeqNo, local: &mut Local, step: &mut Step) {
-        self.told = self.told.max(agreed);
-        local.raise_agreed(self.told, step);
+    fn raise_announced(&mut self, agreed: SeqNo, local: &mut Local, step: &mut Step) {
+        self.announced = self.announced.max(agreed);
+        local.raise_agreed(self.announced, step);
     }
 
     /// Records are durable: says so, and applies what is agreed of them.
     pub(crate) fn durable(&mut self, local: &mut Local, step: &mut Step) {
         if local.settings.omits(Rule::ApplyAgreed) {
-            self.told = local.end;
+            self.announced = local.end;
         }
-        local.raise_agreed(self.told, step);
+        local.raise_agreed(self.announced, step);
         self.confirm(local, step);
     }
 

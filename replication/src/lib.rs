@@ -4,8 +4,8 @@
 //! take events and return effects.
 //! Does not: do I/O, read a clock, look into records, talk to the store. The leaf's driver performs the
 //! effects over its log and its streams.
-//! Called by `leaf` (the driver), and by those who make, place and force shards ([`Change`]). Read
-//! [`machine`] first, then [`follower`] and [`primary`]; `docs/decisions/0042-in-sync-copies.md` has why.
+//! Called by `leaf` (the driver), and by whatever makes, places and forces shards ([`Change`]). Read
+//! [`ShardCopy`] first, then `follower.rs` and `primary.rs`; `docs/decisions/0042-in-sync-copies.md` has why.
 //!
 //! An acknowledged record stays, because: every member of the required set R had it durable when it was
 //! acknowledged; R holds every copy that may become primary; a copy removes records only where its log
@@ -34,7 +34,7 @@ mod tests;
 pub use change::{Change, Refusal};
 pub use effect::{Effect, Guard, Proposal, Report};
 pub use event::{Answer, Event, Outcome};
-pub use local::{Identity, Recovered};
+pub use local::{Identity, LogState};
 pub use machine::ShardCopy;
 pub use message::{Batch, Beat, FromFollower, FromPrimary, Join};
 pub use settings::Settings;

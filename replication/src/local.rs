@@ -25,7 +25,7 @@ pub struct Identity {
 
 /// What a copy finds in its log when it is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Recovered {
+pub struct LogState {
     /// The greatest term adopted.
     pub fence: PrimaryTerm,
     /// The table of the log, all of whose records are durable.
@@ -38,7 +38,7 @@ pub struct Recovered {
 
 /// The entry with its revision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Known {
+pub(crate) struct EntryRevision {
     pub(crate) entry: Arc<Entry>,
     pub(crate) revision: Revision,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Local {
     pub(crate) settings: Settings,
     /// The greatest term adopted, durably.
     pub(crate) fence: PrimaryTerm,
-    /// The greatest term that the log was told to fence.
+    /// The greatest term whose fence the log was asked for.
     pub(crate) fencing: PrimaryTerm,
     /// Terms of all records appended, durable or not.
     pub(crate) terms: TermTable,
@@ -71,9 +71,9 @@ pub(crate) struct Local {
     pub(crate) end: SeqNo,
     /// Everything below is agreed; ≤ `end`, never falls.
     pub(crate) agreed: SeqNo,
-    /// Position after the last visible record; `None` until the copy has recovered.
+    /// Position after the last visible record; `None` until the copy has log.
     pub(crate) visible: Option<SeqNo>,
-    pub(crate) known: Option<Known>,
+    pub(crate) known: Option<EntryRevision>,
     pub(crate) seen_version: u64,
     /// Nodes whose `alive` key is gone.
     pub(crate) absent: BTreeSet<NodeUuid>,
@@ -90,12 +90,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(
-        identity: Identity,
-        settings: Settings,
-        recovered: Recovered,
-        now: Moment,
-    ) -> Self {
+    pub(crate) fn new(identity: Identity, settings: Settings, log: LogState, now: Moment) -> Self {
         let mut promise = GivenRight::default();
         // The process before may have promised, up to the moment when it ended.
         if !settings.omits(Rule::PromiseFromOpening) {
@@ -104,14 +99,14 @@ impl Local {
         Self {
             identity,
             settings,
-            fence: recovered.fence,
-            fencing: recovered.fence,
-            end: recovered.terms.end(),
-            agreed: recovered.agreed.min(recovered.terms.end()),
-            terms: recovered.terms,
+            fence: log.fence,
+            fencing: log.fence,
+            end: log.terms.end(),
+            agreed: log.agreed.min(log.terms.end()),
+            terms: log.terms,
             visible: None,
             known: None,
-            seen_version: recovered.seen_version,
+            seen_version: log.seen_version,
             absent: BTreeSet::new(),
             health: Health::Sound,
             is_whole: true,
@@ -151,8 +146,8 @@ impl Local {
     }
 
     /// Takes an entry unless it is old. Returns whether it is news.
-    pub(crate) fn learn(&mut self, known: Known, step: &mut Step) -> bool {
-        let is_old = |held: &Known| held.revision >= known.revision;
+    pub(crate) fn learn(&mut self, known: EntryRevision, step: &mut Step) -> bool {
+        let is_old = |held: &EntryRevision| held.revision >= known.revision;
         if self.known.as_ref().is_some_and(is_old) {
             return false;
         }

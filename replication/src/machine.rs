@@ -10,7 +10,7 @@ use gleaner_model::{PrimaryTerm, SeqNo};
 use crate::effect::Effect;
 use crate::event::{Answer, Event, Outcome};
 use crate::follower::{Follower, Verdict};
-use crate::local::{Health, Identity, Known, Local, Recovered};
+use crate::local::{EntryRevision, Health, Identity, Local, LogState};
 use crate::message::{FromFollower, FromPrimary};
 use crate::primary::Primary;
 use crate::settings::Settings;
@@ -33,9 +33,9 @@ pub(crate) enum Role {
 
 impl ShardCopy {
     /// Opens a copy on what its log has kept. It follows nobody until an entry comes.
-    pub fn open(identity: Identity, settings: Settings, recovered: Recovered, now: Moment) -> Self {
+    pub fn open(identity: Identity, settings: Settings, log: LogState, now: Moment) -> Self {
         Self {
-            local: Local::new(identity, settings, recovered, now),
+            local: Local::new(identity, settings, log, now),
             role: Role::Follower(Follower::default()),
         }
     }
@@ -63,7 +63,9 @@ impl ShardCopy {
     fn take(&mut self, event: Event, step: &mut Step) {
         let Self { local, role } = self;
         match (event, role) {
-            (Event::Entry { entry, revision }, _) => self.learn(Known { entry, revision }, step),
+            (Event::Entry { entry, revision }, _) => {
+                self.learn(EntryRevision { entry, revision }, step);
+            }
             (Event::EntryGone, _) => self.forget(step),
             (Event::Answer(answer), _) => self.take_answer(answer, step),
             (Event::Fenced { term }, Role::Follower(follower)) => {
@@ -105,7 +107,7 @@ impl ShardCopy {
     /// Takes a message of a primary, which counts only from the one that the entry names.
     fn receive(&mut self, from: gleaner_model::CopyId, message: FromPrimary, step: &mut Step) {
         if let FromPrimary::TakeOver { entry, revision } = message {
-            return self.learn(Known { entry, revision }, step);
+            return self.learn(EntryRevision { entry, revision }, step);
         }
         let is_primary = self
             .local
@@ -122,18 +124,18 @@ impl ShardCopy {
         match (&answer.outcome, &mut self.role) {
             (Outcome::Made { revision }, _) => {
                 let (entry, revision) = (answer.proposal.entry, *revision);
-                return self.learn(Known { entry, revision }, step);
+                return self.learn(EntryRevision { entry, revision }, step);
             }
             (_, Role::Follower(follower)) => follower.answered(&answer, &self.local, step),
             (_, Role::Primary(primary)) => primary.answered(&answer, &self.local, step.now),
         }
         if let Outcome::Refused { entry, revision } = answer.outcome {
-            self.learn(Known { entry, revision }, step);
+            self.learn(EntryRevision { entry, revision }, step);
         }
     }
 
     /// Takes an entry: the role may change with it.
-    fn learn(&mut self, known: Known, step: &mut Step) {
+    fn learn(&mut self, known: EntryRevision, step: &mut Step) {
         if !self.local.learn(known, step) {
             return;
         }
@@ -160,7 +162,7 @@ impl ShardCopy {
         self.role = Role::Follower(Follower::default());
     }
 
-    /// Ends the reign. The heir is told directly, where this copy gave the role away.
+    /// Ends the reign. The heir gets the entry directly, where this copy gave the role away.
     fn step_down(&mut self, step: &mut Step) {
         if let (Role::Primary(primary), Some(known)) = (&self.role, &self.local.known)
             && primary.heir() == Some(known.entry.primary)

@@ -17,11 +17,11 @@ const SLOW_FACTOR: u32 = 10;
 /// end at the moment when this one is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Watermark {
-    awaited: Option<Awaited>,
+    awaited: Option<Target>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Awaited {
+struct Target {
     position: SeqNo,
     since: Moment,
 }
@@ -44,7 +44,7 @@ impl Watermark {
         }
         if self.awaited.is_none() && progress.reached < progress.target {
             let (position, since) = (progress.target, now);
-            self.awaited = Some(Awaited { position, since });
+            self.awaited = Some(Target { position, since });
         }
         reached.map(|awaited| now.0.saturating_sub(awaited.since.0))
     }

@@ -1,8 +1,8 @@
 //! A change under way: asked for, answered or not, and settled when the entry's revision has moved.
 //!
 //! An answer may be lost, late, or come twice. A change of unknown outcome may still be made later, so
-//! reading the entry settles nothing. The one who asked *touches* the entry until its revision is another
-//! one: then the change was made, or it can never be.
+//! reading the entry settles nothing. The asker *touches* the entry until its revision is another one:
+//! then the change was made, or it can never be.
 
 use std::sync::Arc;
 

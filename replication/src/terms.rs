@@ -178,11 +178,11 @@ impl TermTable {
         }
     }
 
-    /// Returns from where a follower's log must be cut whose primary agrees at most up to `told`; `None`
+    /// Returns from where a follower's log must be cut whose primary agrees at most up to `primary`; `None`
     /// where that is before its first record.
-    pub fn cut(&self, told: TermEnd) -> Option<SeqNo> {
-        let own = self.end_of(told.term)?;
-        Some(own.end.min(told.end))
+    pub fn cut(&self, primary: TermEnd) -> Option<SeqNo> {
+        let own = self.end_of(primary.term)?;
+        Some(own.end.min(primary.end))
     }
 }
 

@@ -26,7 +26,7 @@ impl Follower {
     }
 
     /// Cuts the log to where it parts from the primary's, or finds that it must not.
-    pub(super) fn cut_as_told(&mut self, at: TermEnd, local: &mut Local, step: &mut Step) {
+    pub(super) fn cut_where_logs_part(&mut self, at: TermEnd, local: &mut Local, step: &mut Step) {
         match local.terms.cut(at) {
             None => self.copy_files(local, step),
             Some(from) if from >= local.agreed => {
@@ -77,7 +77,7 @@ impl Follower {
         local.terms = terms;
         local.agreed = agreed.min(local.end);
         local.is_whole = true;
-        self.told = SeqNo(0);
+        self.announced = SeqNo(0);
         if self.stage == Stage::Copying {
             self.stage = Stage::Ready { join_at: None };
         }

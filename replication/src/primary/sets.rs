@@ -100,7 +100,7 @@ impl Primary {
         local.agreed == end && self.confirmed(to) == Some(end)
     }
 
-    /// Returns who leads when this copy cannot: the one that has shown to have more, else the one of the
+    /// Returns the copy that leads when this one cannot: the one that has shown to have more, else that of the
     /// in-sync set that is alive and has confirmed most.
     fn successor(&self, local: &Local) -> Option<CopyId> {
         let entry = local.entry()?;

@@ -1,4 +1,4 @@
-//! What may be told and shown: read rights, serving rights, refreshes.
+//! What may be answered and shown: read rights, serving rights, refreshes.
 
 use gleaner_model::{CopyId, SeqNo};
 
@@ -14,7 +14,7 @@ impl Primary {
     /// Returns whether this copy may tell the state of a document without an agreed record of its own.
     ///
     /// It holds the read right of all of R. What the primary before acknowledged is below the term start,
-    /// and may be not agreed here yet: until then nothing is told.
+    /// and may be not agreed here yet: until then this copy answers nothing.
     pub(crate) fn may_read(&self, local: &Local, now: Moment) -> bool {
         if local.settings.omits(Rule::ReadByRight) {
             return true;

@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use super::size::{report, seed, sized};
-use super::timed::{Happened, Stale, run};
+use super::timed::{Stale, Tally, run};
 use crate::settings::Rule;
 
 #[test]
 fn nobody_answers_what_is_old() {
     let (num_runs, seed) = (sized(150, 10_000) as u64, seed());
-    let mut total = Happened::default();
+    let mut total = Tally::default();
     for number in 0..num_runs {
         let one_seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
         match run(one_seed, None) {
-            Ok(happened) => total.add(happened),
+            Ok(tally) => total.add(tally),
             Err(stale) => panic!("seed {one_seed}: {stale:?}"),
         }
     }

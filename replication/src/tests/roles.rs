@@ -12,8 +12,8 @@ use gleaner_model::{Entry, Incarnation, PrimaryTerm, Revision, SeqNo};
 use super::world::{copy_id, node};
 use crate::settings::Settings;
 use crate::{
-    Answer, Change, Effect, Event, FromFollower, FromPrimary, Identity, Join, Moment, Outcome,
-    Proposal, Recovered, Report, ShardCopy, TermEnd, TermTable,
+    Answer, Change, Effect, Event, FromFollower, FromPrimary, Identity, Join, LogState, Moment,
+    Outcome, Proposal, Report, ShardCopy, TermEnd, TermTable,
 };
 
 fn at(ms: u64) -> Moment {
@@ -36,7 +36,7 @@ fn entry(term: u64, primary: usize, out: &[usize]) -> Arc<Entry> {
 }
 
 /// A log by its terms, of which so many records are agreed.
-fn recovered(terms: &[u64], agreed: u64) -> Recovered {
+fn log_state(terms: &[u64], agreed: u64) -> LogState {
     let mut table = TermTable::default();
     for (next, term) in (1..).zip(terms) {
         table
@@ -44,7 +44,7 @@ fn recovered(terms: &[u64], agreed: u64) -> Recovered {
             .expect("in order");
     }
     let fence = table.last_term();
-    Recovered {
+    LogState {
         fence,
         terms: table,
         agreed: SeqNo(agreed),
@@ -52,13 +52,13 @@ fn recovered(terms: &[u64], agreed: u64) -> Recovered {
     }
 }
 
-fn open(copy: usize, settings: Settings, recovered: Recovered) -> ShardCopy {
+fn open(copy: usize, settings: Settings, log: LogState) -> ShardCopy {
     let identity = Identity {
         copy: copy_id(copy),
         node: node(copy),
         incarnation: Incarnation([1; 16]),
     };
-    ShardCopy::open(identity, settings, recovered, at(0))
+    ShardCopy::open(identity, settings, log, at(0))
 }
 
 fn learn(copy: &mut ShardCopy, entry: &Arc<Entry>, now: Moment) -> Vec<Effect> {
@@ -67,7 +67,7 @@ fn learn(copy: &mut ShardCopy, entry: &Arc<Entry>, now: Moment) -> Vec<Effect> {
 }
 
 /// The first copy as primary of the entry.
-fn primary(settings: Settings, log: Recovered, entry: &Arc<Entry>) -> ShardCopy {
+fn primary(settings: Settings, log: LogState, entry: &Arc<Entry>) -> ShardCopy {
     let mut copy = open(0, settings, log);
     let (effects, term) = (learn(&mut copy, entry, at(0)), entry.term);
     assert_eq!(effects, [Effect::Fence { term }]);
@@ -77,7 +77,7 @@ fn primary(settings: Settings, log: Recovered, entry: &Arc<Entry>) -> ShardCopy 
 }
 
 /// The second copy as a follower of the entry, with a stream.
-fn follower(settings: Settings, log: Recovered, entry: &Arc<Entry>) -> ShardCopy {
+fn follower(settings: Settings, log: LogState, entry: &Arc<Entry>) -> ShardCopy {
     let mut copy = open(1, settings, log);
     learn(&mut copy, entry, at(0));
     copy.handle(at(0), Event::Fenced { term: entry.term });
@@ -112,7 +112,7 @@ fn from_primary(copy: &mut ShardCopy, message: FromPrimary) -> Vec<Effect> {
 }
 
 /// A follower of term 2 with that log joins.
-fn join(log: &Recovered) -> FromFollower {
+fn join(log: &LogState) -> FromFollower {
     let before = log.agreed.0.checked_sub(1).map(SeqNo);
     FromFollower::Join(Join {
         term: PrimaryTerm(2),

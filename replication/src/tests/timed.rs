@@ -26,9 +26,9 @@ const RUN_MS: u64 = 25_000;
 /// How much faster the fastest clock may run than the slowest. Rights allow for 10 %.
 const RATE_SPREAD: f64 = 0.08;
 
-/// What happened in runs.
+/// What tally in runs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Happened {
+pub(super) struct Tally {
     pub(super) num_reads: u64,
     pub(super) num_searches: u64,
     pub(super) num_flagged: u64,
@@ -37,7 +37,7 @@ pub(super) struct Happened {
     pub(super) num_terms: u64,
 }
 
-impl Happened {
+impl Tally {
     pub(super) fn add(&mut self, other: Self) {
         self.num_reads += other.num_reads;
         self.num_searches += other.num_searches;
@@ -70,19 +70,19 @@ pub(super) struct Run {
     /// Position after the last acknowledged write, and after the last acknowledged refresh.
     acknowledged: u64,
     refreshed: u64,
-    happened: Happened,
+    tally: Tally,
 }
 
 /// Runs 25 s.
 ///
 /// # Errors
 /// The first promise that is broken.
-pub(super) fn run(seed: u64, omitted: Option<Rule>) -> Result<Happened, Stale> {
+pub(super) fn run(seed: u64, omitted: Option<Rule>) -> Result<Tally, Stale> {
     let mut run = Run::new(seed, omitted);
     while run.now_ms < RUN_MS {
         run.step()?;
     }
-    Ok(run.happened)
+    Ok(run.tally)
 }
 
 impl Run {
@@ -108,7 +108,7 @@ impl Run {
             store: TimedStore::new(),
             acknowledged: 0,
             refreshed: 0,
-            happened: Happened::default(),
+            tally: Tally::default(),
         };
         (0..NUM_COPIES).for_each(|copy| run.start(copy));
         run
@@ -168,7 +168,7 @@ impl Run {
             };
             let now = leaf.clock(at_ms);
             if machine.may_read(now) {
-                self.happened.num_reads += 1;
+                self.tally.num_reads += 1;
                 if machine.agreed().0 < self.acknowledged {
                     return Err(Stale::Read { copy, at_ms });
                 }
@@ -178,11 +178,11 @@ impl Run {
                 }
             }
             if !machine.may_serve(now) {
-                self.happened.num_flagged += 1;
+                self.tally.num_flagged += 1;
             } else if leaf.visible < self.refreshed {
                 return Err(Stale::Search { copy, at_ms });
             } else {
-                self.happened.num_searches += 1;
+                self.tally.num_searches += 1;
             }
         }
         Ok(())

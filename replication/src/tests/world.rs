@@ -19,7 +19,7 @@ use gleaner_model::{CopyId, CopyMeta, Entry, Incarnation, NodeUuid, PrimaryTerm,
 use crate::machine::Role;
 use crate::message::{FromFollower, FromPrimary};
 use crate::settings::Settings;
-use crate::{Event, Identity, Moment, Recovered, ShardCopy, TermTable};
+use crate::{Event, Identity, LogState, Moment, ShardCopy, TermTable};
 
 pub(super) use action::Action;
 pub(super) use store::{Store, StoreRequest};
@@ -35,7 +35,7 @@ pub(super) struct Record {
     pub(super) value: u8,
 }
 
-/// What a log was told to do and has not made durable.
+/// What a log was asked to do and has not made durable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum DiskWrite {
     Append(Record),
@@ -313,7 +313,7 @@ impl World {
             node: node(copy),
             incarnation,
         };
-        let recovered = Recovered {
+        let log = LogState {
             fence: site.disk.fence,
             terms,
             agreed: site.disk.agreed,
@@ -322,7 +322,7 @@ impl World {
         site.copy = Some(ShardCopy::open(
             identity,
             settings,
-            recovered,
+            log,
             Moment::default(),
         ));
         site.heard = Revision(0);

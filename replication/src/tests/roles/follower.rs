@@ -13,7 +13,7 @@ fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it
     };
     let mut copy = follower(
         Settings::default(),
-        recovered(&[1, 1, 1], 2),
+        log_state(&[1, 1, 1], 2),
         &entry(2, 0, &[]),
     );
     let agreed = SeqNo(2);
@@ -24,7 +24,7 @@ fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it
     forced.forced = vec![PrimaryTerm(2)];
     let mut copy = follower(
         Settings::default(),
-        recovered(&[1, 1, 1], 2),
+        log_state(&[1, 1, 1], 2),
         &Arc::new(forced),
     );
     let from = copy_id(0);
@@ -35,7 +35,7 @@ fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it
 
     let mut copy = follower(
         Settings::default(),
-        recovered(&[1, 1, 1], 1),
+        log_state(&[1, 1, 1], 1),
         &entry(2, 0, &[]),
     );
     assert_eq!(
@@ -46,7 +46,7 @@ fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it
 
 #[test]
 fn a_follower_that_is_trimmed_away_copies_files_and_joins_again() {
-    let mut copy = follower(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[1]));
+    let mut copy = follower(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[1]));
     let (term, first) = (PrimaryTerm(2), SeqNo(9));
     let from = copy_id(0);
     let effects = from_primary(&mut copy, FromPrimary::Trimmed { term, first });
@@ -74,7 +74,7 @@ fn a_follower_that_is_trimmed_away_copies_files_and_joins_again() {
 
 #[test]
 fn batches_that_do_not_follow_are_refused_whole() {
-    let mut copy = follower(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[]));
+    let mut copy = follower(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[]));
     let term = PrimaryTerm(2);
     from_primary(&mut copy, FromPrimary::Accept { term });
     let batch = |first, next, term| crate::Batch {
@@ -104,9 +104,9 @@ fn batches_that_do_not_follow_are_refused_whole() {
 
 #[test]
 fn an_entry_below_the_greatest_version_seen_is_not_followed() {
-    let log = Recovered {
+    let log = LogState {
         seen_version: 9,
-        ..recovered(&[1], 1)
+        ..log_state(&[1], 1)
     };
     let mut copy = open(1, Settings::default(), log);
     let report = Report::OldEntry {
@@ -122,7 +122,7 @@ fn an_entry_below_the_greatest_version_seen_is_not_followed() {
 #[test]
 fn members_take_over_one_after_the_other() {
     let take_over_at = |copy: usize, has_recovered: bool| {
-        let mut copy = open(copy, Settings::default(), recovered(&[2], 1));
+        let mut copy = open(copy, Settings::default(), log_state(&[2], 1));
         learn(&mut copy, &entry(2, 0, &[]), at(0));
         if has_recovered {
             copy.handle(at(0), Event::Shown { visible: SeqNo(1) });
@@ -138,14 +138,14 @@ fn members_take_over_one_after_the_other() {
     assert_eq!(
         take_over_at(1, false),
         Some(2_450),
-        "who shows goes before who recovers"
+        "a copy that shows goes first"
     );
     assert_eq!(take_over_at(2, false), Some(2_600));
 }
 
 #[test]
 fn a_copy_takes_over_when_the_right_that_it_gave_has_run_out() {
-    let mut copy = follower(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[]));
+    let mut copy = follower(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[]));
     let term = PrimaryTerm(2);
     from_primary(&mut copy, FromPrimary::Accept { term });
     let beat = crate::Beat {

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn a_primary_that_lacks_agreed_records_resigns_to_the_follower_that_has_them() {
     let entry = entry(2, 0, &[]);
-    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry);
-    let effects = from_follower(&mut copy, 2, join(&recovered(&[1, 1, 1], 3)), at(1));
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry);
+    let effects = from_follower(&mut copy, 2, join(&log_state(&[1, 1, 1], 3)), at(1));
     let (follower, agreed) = (copy_id(2), SeqNo(3));
     assert!(effects.contains(&Effect::Report(Report::LacksAgreed { follower, agreed })));
     assert!(
@@ -69,8 +69,8 @@ fn a_primary_that_lacks_agreed_records_resigns_to_the_follower_that_has_them() {
 fn a_primary_that_lacks_what_an_operator_gave_up_goes_on() {
     let mut forced = (*entry(2, 0, &[])).clone();
     forced.forced = vec![PrimaryTerm(2)];
-    let mut copy = primary(Settings::default(), recovered(&[1], 1), &Arc::new(forced));
-    let effects = from_follower(&mut copy, 2, join(&recovered(&[1, 1, 1], 3)), at(1));
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &Arc::new(forced));
+    let effects = from_follower(&mut copy, 2, join(&log_state(&[1, 1, 1], 3)), at(1));
     assert!(copy.may_order());
     let at = TermEnd {
         term: PrimaryTerm(1),
@@ -88,8 +88,8 @@ fn a_primary_that_lacks_what_an_operator_gave_up_goes_on() {
 fn a_member_is_taken_out_when_its_patience_has_ended_and_not_before() {
     let settings = Settings::default();
     let joined = || {
-        let mut copy = primary(settings, recovered(&[1], 1), &entry(2, 0, &[2]));
-        from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+        let mut copy = primary(settings, log_state(&[1], 1), &entry(2, 0, &[2]));
+        from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
         copy
     };
     let shrink = [Change::Shrink { copy: copy_id(1) }];
@@ -112,7 +112,7 @@ fn a_member_is_taken_out_when_its_patience_has_ended_and_not_before() {
     assert_late(&copy, 599);
     // It has not joined since the term began.
     assert_late(
-        &primary(settings, recovered(&[1], 1), &entry(2, 0, &[2])),
+        &primary(settings, log_state(&[1], 1), &entry(2, 0, &[2])),
         9_999,
     );
     // It speaks, and does not confirm.
@@ -149,10 +149,10 @@ fn nobody_is_taken_out_at_the_bound_or_by_a_primary_whose_own_log_is_stuck() {
         min_in_sync: 2,
         ..Settings::default()
     };
-    let mut copy = primary(settings, recovered(&[1], 1), &entry(2, 0, &[2]));
+    let mut copy = primary(settings, log_state(&[1], 1), &entry(2, 0, &[2]));
     assert_eq!(changes(copy.handle(at(1), gone.clone())), []);
 
-    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
     copy.handle(at(0), Event::Appended { next: SeqNo(2) });
     assert_eq!(changes(copy.handle(at(1_001), gone)), []);
     let synced = copy.handle(at(1_002), Event::Durable { end: SeqNo(2) });
@@ -163,11 +163,11 @@ fn nobody_is_taken_out_at_the_bound_or_by_a_primary_whose_own_log_is_stuck() {
 fn a_primary_whose_log_has_failed_resigns_to_the_member_that_has_most() {
     let mut copy = primary(
         Settings::default(),
-        recovered(&[1, 1], 1),
+        log_state(&[1, 1], 1),
         &entry(2, 0, &[]),
     );
-    from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
-    from_follower(&mut copy, 2, join(&recovered(&[1, 1], 1)), at(0));
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
+    from_follower(&mut copy, 2, join(&log_state(&[1, 1], 1)), at(0));
     let effects = copy.handle(at(1), Event::LogFailed);
     assert_eq!(changes(effects), [Change::Resign { to: copy_id(2) }]);
     assert!(!copy.may_order() && !copy.may_read(at(1)));
@@ -176,8 +176,8 @@ fn a_primary_whose_log_has_failed_resigns_to_the_member_that_has_most() {
 #[test]
 fn a_hand_over_waits_until_all_is_agreed_and_gives_up_when_that_takes_too_long() {
     let start = || {
-        let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
-        from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+        let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+        from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
         copy.handle(at(0), Event::Appended { next: SeqNo(2) });
         copy.handle(at(0), Event::Durable { end: SeqNo(2) });
         let to = copy_id(1);
@@ -196,7 +196,7 @@ fn a_hand_over_waits_until_all_is_agreed_and_gives_up_when_that_takes_too_long()
         },
     );
     let effects = copy.handle(at(20), Event::Answer(Answer { proposal, outcome }));
-    let told = |effect: &Effect| {
+    let is_sent = |effect: &Effect| {
         matches!(
             effect,
             Effect::ToFollower {
@@ -205,7 +205,7 @@ fn a_hand_over_waits_until_all_is_agreed_and_gives_up_when_that_takes_too_long()
             }
         )
     };
-    assert!(effects.iter().any(told) && effects.contains(&Effect::StepDown));
+    assert!(effects.iter().any(is_sent) && effects.contains(&Effect::StepDown));
 
     let mut copy = start();
     copy.handle(at(249), Event::Tick);
@@ -216,8 +216,8 @@ fn a_hand_over_waits_until_all_is_agreed_and_gives_up_when_that_takes_too_long()
 
 #[test]
 fn a_hand_over_of_unknown_outcome_is_touched_until_the_revision_moves() {
-    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
-    from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
     let to = copy_id(1);
     let asked = proposals(copy.handle(at(0), Event::HandOver { to }));
     let (proposal, outcome) = (asked[0].clone(), Outcome::Unknown);

@@ -26,8 +26,8 @@ fn exchange_beats(copy: &mut ShardCopy, number: u64, now: Moment) -> Beat {
 
 /// A primary and a follower, in sync, that have agreed on a record and show it.
 fn two_that_agree() -> ShardCopy {
-    let mut copy = primary(Settings::default(), recovered(&[1], 1), &entry(2, 0, &[2]));
-    from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(2_000));
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(2_000));
     copy.handle(at(2_000), Event::Shown { visible: SeqNo(1) });
     shows(&mut copy, 1, 1, at(2_000));
     copy
@@ -65,10 +65,10 @@ fn a_primary_reads_while_all_that_it_requires_give_it_the_right() {
 fn a_primary_does_not_read_before_its_term_start_is_agreed() {
     let mut copy = primary(
         Settings::default(),
-        recovered(&[1, 1], 1),
+        log_state(&[1, 1], 1),
         &entry(2, 0, &[2]),
     );
-    from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(0));
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
     exchange_beats(&mut copy, 1, at(0));
     assert!(!copy.may_read(at(1)));
     from_follower(&mut copy, 1, have(2), at(1));
@@ -82,7 +82,7 @@ fn a_primary_does_not_read_before_its_term_start_is_agreed() {
 fn a_primary_alone_needs_no_right() {
     let copy = primary(
         Settings::default(),
-        recovered(&[1], 1),
+        log_state(&[1], 1),
         &entry(2, 0, &[1, 2]),
     );
     assert!(copy.may_read(at(0)) && copy.may_order());
@@ -127,7 +127,7 @@ fn a_refresh_waits_for_a_copy_that_was_removed_until_its_right_has_run_out() {
     refresh_record(&mut copy, at(2_300));
     assert!(!refreshed(&copy.clone().handle(at(3_349), Event::Tick)));
     assert!(refreshed(&copy.handle(at(3_350), Event::Tick)));
-    let effects = from_follower(&mut copy, 1, join(&recovered(&[1], 1)), at(3_360));
+    let effects = from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(3_360));
     let is_refused = |effect: &Effect| {
         matches!(
             effect,
@@ -144,7 +144,7 @@ fn a_refresh_waits_for_a_copy_that_was_removed_until_its_right_has_run_out() {
 fn a_new_primary_waits_for_rights_that_the_one_before_may_have_given() {
     let mut copy = primary(
         Settings::default(),
-        recovered(&[1], 1),
+        log_state(&[1], 1),
         &entry(2, 0, &[1, 2]),
     );
     copy.handle(at(0), Event::Appended { next: SeqNo(2) });

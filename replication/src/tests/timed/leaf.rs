@@ -8,7 +8,7 @@ use gleaner_model::{Incarnation, SeqNo};
 use super::super::world::{Disk, DiskWrite, NUM_COPIES, Record, copy_id, index_of, node};
 use super::Run;
 use super::network::Content;
-use crate::{Batch, Effect, Event, FromPrimary, Identity, Moment, Recovered, ShardCopy, TermTable};
+use crate::{Batch, Effect, Event, FromPrimary, Identity, LogState, Moment, ShardCopy, TermTable};
 
 /// A stream from one side.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,14 +93,14 @@ impl Run {
             incarnation,
         };
         let (fence, agreed) = (leaf.disk.fence, leaf.disk.agreed);
-        let recovered = Recovered {
+        let log = LogState {
             fence,
             terms,
             agreed,
             seen_version: 0,
         };
         let now = leaf.clock(self.now_ms);
-        leaf.copy = Some(ShardCopy::open(identity, self.settings, recovered, now));
+        leaf.copy = Some(ShardCopy::open(identity, self.settings, log, now));
         leaf.visible = 0;
     }
 
@@ -175,15 +175,15 @@ impl Run {
                 let leads = self.leaves[copy].copy.as_ref().and_then(ShardCopy::leads);
                 if leads.is_some() && to.0 > self.acknowledged {
                     self.acknowledged = to.0;
-                    self.happened.num_acknowledged += 1;
+                    self.tally.num_acknowledged += 1;
                 }
             }
             Effect::Refreshed { position } => {
                 self.refreshed = self.refreshed.max(position.0);
-                self.happened.num_refreshes += 1;
+                self.tally.num_refreshes += 1;
             }
             Effect::Lead { .. } => {
-                self.happened.num_terms += 1;
+                self.tally.num_terms += 1;
                 self.close(copy);
                 self.leaves[copy].follows = None;
             }

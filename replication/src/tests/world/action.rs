@@ -12,7 +12,7 @@ pub(crate) enum Action {
     DeliverUp(u8),
     /// The next message of a primary reaches this follower.
     DeliverDown(u8),
-    /// All that the log was told becomes durable.
+    /// All that the log was asked for becomes durable.
     Sync(u8),
     /// The store runs a transaction.
     Execute(u8),
@@ -53,7 +53,7 @@ pub(crate) enum Action {
     CrashWithLoss(u8),
     /// A log cannot make anything durable any more.
     FailLog(u8),
-    /// A primary is told to hand over.
+    /// An operator asks a primary to hand over.
     HandOver {
         /// The primary.
         from: u8,

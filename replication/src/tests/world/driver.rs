@@ -136,7 +136,7 @@ impl World {
         self.handle(to, Event::FollowerGone { follower })
     }
 
-    /// Makes everything durable that the log was told.
+    /// Makes everything durable that the log was asked for.
     pub(super) fn sync(&mut self, copy: usize) -> Result<(), Violation> {
         let site = Arc::make_mut(&mut self.sites[copy]);
         if let Some(machine) = &site.copy {
