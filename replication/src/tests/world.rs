@@ -5,16 +5,15 @@
 //! and its answer may be lost, late or doubled. Faults are bounded by a [`Budget`].
 
 mod action;
+mod beginning;
 mod driver;
 mod perform;
 mod store;
 mod violation;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use gleaner_model::{CopyId, CopyMeta, Entry, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{CopyId, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
 
 use crate::machine::Role;
 use crate::message::{FromFollower, FromPrimary};
@@ -22,6 +21,7 @@ use crate::settings::Settings;
 use crate::{Event, Identity, LogState, Moment, ShardCopy, TermTable};
 
 pub(super) use action::Action;
+pub(super) use beginning::{Beginning, Past, timeless};
 pub(super) use store::{Store, StoreRequest};
 pub(super) use violation::{Ghost, Violation};
 
@@ -100,21 +100,6 @@ pub(super) struct Budget {
     pub(super) stale_reads: u8,
 }
 
-/// A budget for preludes.
-const ANYTHING: Budget = Budget {
-    writes: 9,
-    crashes: 9,
-    losses: 9,
-    unknowns: 9,
-    doubles: 9,
-    suspicions: 9,
-    cuts: 9,
-    hand_overs: 9,
-    log_failures: 9,
-    retries: 9,
-    stale_reads: 9,
-};
-
 /// One state of everything.
 #[derive(Debug, Clone)]
 pub(super) struct World {
@@ -125,42 +110,6 @@ pub(super) struct World {
     pub(super) ghost: Arc<Ghost>,
     pub(super) budget: Budget,
     pub(super) settings: Settings,
-}
-
-/// How a world begins.
-#[derive(Debug, Clone)]
-pub(super) struct Beginning {
-    pub(super) settings: Settings,
-    /// What has happened before faults are explored.
-    pub(super) prelude: Vec<Past>,
-    pub(super) budget: Budget,
-}
-
-/// A part of what has happened.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Past {
-    Did(Action),
-    /// All that needs no fault was done, in a fixed order, until nothing was left to do.
-    Settled,
-}
-
-/// Returns settings under which time decides nothing: whatever is late is late at once or never, as the
-/// explorer says.
-pub(super) fn timeless() -> Settings {
-    let never = Duration::from_secs(1 << 30);
-    Settings {
-        min_in_sync: 1,
-        reconnect_patience: Duration::ZERO,
-        join_patience: never,
-        beat_patience: never,
-        sync_patience: never,
-        catch_up: never,
-        copy_right: Duration::ZERO,
-        rank_delay: Duration::ZERO,
-        hand_over_patience: never,
-        retry_pause: driver::PAUSE,
-        ..Settings::default()
-    }
 }
 
 pub(crate) fn copy_id(copy: usize) -> CopyId {
@@ -176,125 +125,6 @@ pub(super) fn index_of(copy: CopyId) -> usize {
 }
 
 impl World {
-    /// Returns a world in which the first copy leads term 1, all are in sync, and what the prelude says
-    /// has happened.
-    pub(super) fn begin(beginning: &Beginning) -> Self {
-        let mut world = Self::new(Settings {
-            omitted: None,
-            ..beginning.settings
-        });
-        (0..NUM_COPIES).for_each(|copy| world.open(copy));
-        world.settle();
-        world.set(beginning.settings);
-        for past in &beginning.prelude {
-            world.budget = ANYTHING;
-            match past {
-                Past::Settled => world.settle(),
-                Past::Did(action) => {
-                    // A planted error may leave an action of the prelude out.
-                    let is_possible = world.actions().contains(action);
-                    assert!(
-                        is_possible || world.settings.omitted.is_some(),
-                        "{action:?}"
-                    );
-                    if is_possible {
-                        world.perform(*action).expect("a prelude breaks nothing");
-                    }
-                }
-            }
-        }
-        world.budget = beginning.budget;
-        world
-    }
-
-    fn new(settings: Settings) -> Self {
-        let copies: BTreeMap<_, _> = (0..NUM_COPIES)
-            .map(|copy| (copy_id(copy), CopyMeta::on(node(copy))))
-            .collect();
-        let entry = Entry {
-            version: 1,
-            term: PrimaryTerm(0),
-            forced: Vec::new(),
-            primary: copy_id(0),
-            in_sync: copies.keys().copied().collect(),
-            copies,
-            other: serde_json::Map::new(),
-        };
-        let site = Site {
-            disk: Disk::default(),
-            copy: None,
-            has_failed: false,
-            incarnation: 0,
-            follows: None,
-            heard: Revision(0),
-            heard_alive: [true; NUM_COPIES],
-        };
-        Self {
-            sites: std::array::from_fn(|_| Arc::new(site.clone())),
-            links: std::array::from_fn(|_| Arc::new(None)),
-            store: Arc::new(Store::new(entry)),
-            ghost: Arc::new(Ghost::default()),
-            budget: Budget::default(),
-            settings,
-        }
-    }
-
-    fn set(&mut self, settings: Settings) {
-        self.settings = settings;
-        for site in &mut self.sites {
-            if let Some(copy) = &mut Arc::make_mut(site).copy {
-                copy.configure(settings);
-            }
-        }
-    }
-
-    /// Does all that needs no fault, in a fixed order, until nothing is left to do.
-    pub(super) fn settle(&mut self) {
-        self.budget = Budget::default();
-        // Streams come last: a copy that does not lead yet would refuse them for ever.
-        let is_stream = |action: &Action| matches!(action, Action::Connect(_));
-        while let Some(action) = self.actions().into_iter().min_by_key(is_stream) {
-            self.perform(action)
-                .expect("nothing goes wrong without a fault");
-        }
-    }
-
-    /// Heals everything and waits for what is under way.
-    ///
-    /// # Errors
-    /// What is still wrong then: after the last fault all copies are in sync, with the same log, all of
-    /// which is agreed everywhere.
-    pub(super) fn converge(&mut self) -> Result<(), String> {
-        for copy in (0..NUM_COPIES)
-            .filter(|copy| self.sites[*copy].has_failed)
-            .collect::<Vec<_>>()
-        {
-            self.crash(copy, true)
-                .expect("nothing is violated by an end");
-        }
-        // Each pause settles one unknown outcome, or lets one refused copy ask again.
-        for _ in 0..20 {
-            self.settle();
-            for copy in 0..NUM_COPIES {
-                self.pause(copy)
-                    .expect("nothing goes wrong without a fault");
-            }
-        }
-        self.settle();
-        let num_in_sync = self.store.entry.in_sync.len();
-        if num_in_sync < NUM_COPIES {
-            return Err(format!("{num_in_sync} copies are in sync"));
-        }
-        let log = &self.sites[0].disk.log;
-        for site in &self.sites {
-            let agreed = site.copy.as_ref().map(|copy| copy.agreed().0 as usize);
-            if site.disk.log != *log || agreed != Some(log.len()) {
-                return Err(format!("not all is agreed: {:#?}", self.sites));
-            }
-        }
-        Ok(())
-    }
-
     /// Starts a process on what the disk holds.
     pub(super) fn open(&mut self, copy: usize) {
         let settings = self.settings;
@@ -319,12 +149,7 @@ impl World {
             agreed: site.disk.agreed,
             seen_version: 0,
         };
-        site.copy = Some(ShardCopy::open(
-            identity,
-            settings,
-            log,
-            Moment::default(),
-        ));
+        site.copy = Some(ShardCopy::open(identity, settings, log, Moment::default()));
         site.heard = Revision(0);
         site.heard_alive = [true; NUM_COPIES];
         Arc::make_mut(&mut self.store).alive[copy] = Some(incarnation);
