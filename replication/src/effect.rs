@@ -13,23 +13,23 @@ use crate::message::{Batch, FromFollower, FromPrimary};
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Raise the log's fence, durably; then [`Event::Fenced`].
+    /// Raise the log's fence, durably; then [`Event::Fenced`](crate::Event::Fenced).
     Fence {
         /// The term.
         term: PrimaryTerm,
     },
-    /// Append a primary's batches to the log, under the fence; then [`Event::Durable`].
+    /// Append a primary's batches to the log, under the fence; then [`Event::Durable`](crate::Event::Durable).
     Append {
         /// The batches.
         batches: Vec<Batch>,
     },
-    /// Cut the log, durably; then [`Event::Truncated`].
+    /// Cut the log, durably; then [`Event::Truncated`](crate::Event::Truncated).
     Truncate {
         /// The first position that goes.
         from: SeqNo,
     },
     /// Replace this copy by files of the primary, whose log does not reach back far enough; then
-    /// [`Event::Installed`].
+    /// [`Event::Installed`](crate::Event::Installed).
     CopyFiles {
         /// The primary.
         from: CopyId,
@@ -72,7 +72,7 @@ pub enum Effect {
         /// Everything below is agreed.
         agreed: SeqNo,
     },
-    /// Make a change; then [`Event::Answer`].
+    /// Make a change; then [`Event::Answer`](crate::Event::Answer).
     Propose(Proposal),
     /// All records below are agreed: apply them; on the primary, acknowledge them.
     Agreed {

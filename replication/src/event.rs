@@ -1,7 +1,7 @@
 //! What happens to a copy: all that a machine hears of the world.
 //!
-//! The driver reports what became of each [`Effect`] as an event, in the order of the effects where they
-//! are of the log.
+//! The driver reports what became of each [`Effect`](crate::Effect) as an event, in the order of the
+//! effects where they are of the log.
 
 use std::sync::Arc;
 
@@ -30,9 +30,9 @@ pub enum Event {
         /// Whether the key is there.
         is_alive: bool,
     },
-    /// What became of a [`Effect::Propose`].
+    /// What became of a [`Effect::Propose`](crate::Effect::Propose).
     Answer(Answer),
-    /// A stream to the primary that [`Effect::Follow`] named is open.
+    /// A stream to the primary that [`Effect::Follow`](crate::Effect::Follow) named is open.
     Connected {
         /// The primary.
         primary: CopyId,
@@ -78,10 +78,10 @@ pub enum Event {
         /// Position after the last of them.
         end: SeqNo,
     },
-    /// The log was cut as [`Effect::Truncate`] said, durably.
+    /// The log was cut as [`Effect::Truncate`](crate::Effect::Truncate) said, durably.
     Truncated,
-    /// Files of the primary are installed as [`Effect::CopyFiles`] or [`Effect::StartOver`] said, and the
-    /// log begins where they end.
+    /// Files of the primary are installed, as [`Effect::CopyFiles`](crate::Effect::CopyFiles) or
+    /// [`Effect::StartOver`](crate::Effect::StartOver) said. The log begins where they end.
     Installed {
         /// The log's table.
         terms: TermTable,

@@ -97,7 +97,7 @@ fn the_invariants_hold_whatever_goes_wrong() {
     assert_holds(
         "everything-early",
         &beginning(2, true, EVERYTHING),
-        max_states,
+        max_states / 4,
     );
 }
 
