@@ -90,7 +90,7 @@ const TIERS: &[Tier] = &[
     Tier {
         name: "fronts",
         package: "gleaner-tests",
-        target: "fronts",
+        target: Target::Test("fronts"),
         proves: "300,000 hits, 3,000 writes shown, 100 processes that stand still: no answer from before what was \
                  acknowledged",
     },
