@@ -12,8 +12,8 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
-    Append, Appended, LogError, LogStart, MemoryLog, ProducerSequence, ReadBatch, Record, ShardLog,
-    Ticket,
+    Append, Appended, BatchPage, LogError, LogStart, MemoryLog, ProducerSequence, ReadBatch,
+    Record, ShardLog, Ticket,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -151,6 +151,16 @@ impl ShardLog for FaultyLog {
     ) -> Result<ReadBatch, LogError> {
         self.check(shard)?;
         self.inner.read(shard, from, max_bytes).await
+    }
+
+    async fn read_batches(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<BatchPage, LogError> {
+        self.check(shard)?;
+        self.inner.read_batches(shard, from, max_bytes).await
     }
 
     async fn read_one(&self, shard: ShardKey, seq_no: SeqNo) -> Result<Option<Record>, LogError> {

@@ -9,6 +9,8 @@ use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 use crate::error::LogError;
 use crate::shard_log::{Append, Appended, LogStart, ProducerSequence, ShardLog};
 
+mod batches;
+
 /// Runs the whole suite on `log`, which must be empty and take batches of at least 64 KiB.
 ///
 /// # Panics
@@ -28,6 +30,7 @@ pub async fn suite(log: &dyn ShardLog) {
     an_empty_batch_is_refused(log, shard(10)).await;
     a_log_begins_where_it_is_told_to(log, [shard(11), shard(12)]).await;
     a_log_that_begins_with_a_hash_goes_on_from_it(log, [shard(13), shard(14)]).await;
+    batches::suite(log).await;
 }
 
 fn shard(number: u32) -> ShardKey {

@@ -42,10 +42,11 @@
 //! The salt is the segment's own (hash of index, shard and first seq_no), so a frame that strayed
 //! in from another file, or a document that contains one, is never taken for a frame of this one.
 
+use bytes::Bytes;
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 use twox_hash::XxHash3_64;
 
-use crate::shard_log::{Append, ProducerSequence};
+use crate::shard_log::ProducerSequence;
 
 /// Newest format version this program writes and reads.
 pub(crate) const VERSION: u32 = 1;
@@ -125,6 +126,11 @@ pub(crate) struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// Returns the position after its last record.
+    pub(crate) fn next(&self) -> u64 {
+        self.first + u64::from(self.num_records)
+    }
+
     pub(crate) fn encode(&self, salt: u32) -> [u8; BATCH_HEADER_BYTES] {
         let mut bytes = [0; BATCH_HEADER_BYTES];
         bytes[..4].copy_from_slice(&BATCH_MAGIC);
@@ -196,18 +202,18 @@ pub(crate) fn record_crc(record: &[u8], salt: u32) -> u32 {
 pub(crate) fn encode_batch(
     out: &mut Vec<u8>,
     header: &BatchHeader,
-    append: &Append,
+    payloads: &[Bytes],
     salt: u32,
     mut at_record: impl FnMut(u32, usize),
 ) {
     out.extend_from_slice(&header.encode(salt));
-    for (index, payload) in (0..header.num_records).zip(&append.batch) {
+    for (index, payload) in (0..header.num_records).zip(payloads) {
         let start = out.len();
         at_record(index, start);
         out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&(header.first + u64::from(index)).to_le_bytes());
-        out.extend_from_slice(&append.term.0.to_le_bytes());
+        out.extend_from_slice(&header.term.0.to_le_bytes());
         out.extend_from_slice(payload);
         let crc = record_crc(&out[start..], salt);
         out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());

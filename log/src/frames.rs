@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gleaner_model::SeqNo;
 
+use crate::batch::RecordBatch;
 use crate::files::{File, read_exact_at};
 use crate::format::{
     BATCH_HEADER_BYTES, BATCH_MAGIC, BatchHeader, RECORD_HEADER_BYTES, RecordHeader, record_crc,
@@ -159,6 +160,38 @@ impl Walker {
         self.offset += len as u64;
         self.left -= 1;
         Ok(Some((header, &bytes[RECORD_HEADER_BYTES..])))
+    }
+
+    /// Reads all records of the batch that was just entered.
+    pub(crate) fn read_batch(&mut self, header: &BatchHeader) -> Result<RecordBatch, ReadFault> {
+        let offset = self.offset;
+        let mut payloads = Vec::new();
+        let mut expected = header.first;
+        while self.left > 0 {
+            let Some((record, payload)) = self.next_record()? else {
+                break;
+            };
+            if record.seq_no.0 != expected {
+                return Err(ReadFault::Damaged {
+                    offset,
+                    reason: "records are out of order",
+                });
+            }
+            payloads.push(Bytes::copy_from_slice(payload));
+            expected += 1;
+        }
+        Ok(RecordBatch {
+            first: SeqNo(header.first),
+            term: header.term,
+            producer: header.producer,
+            payloads,
+        })
+    }
+
+    /// Goes on behind the batch that was just entered.
+    pub(crate) fn skip_batch(&mut self, header: &BatchHeader) {
+        self.offset += header.body_bytes;
+        self.left = 0;
     }
 
     /// Reads records until the one at `at`; `None` when the end comes first.

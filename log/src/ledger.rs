@@ -141,7 +141,7 @@ impl Ledger {
 
     /// Takes in a batch found in a file; `chain` is the hash after it.
     pub(crate) fn replay(&mut self, batch: &BatchHeader, chain: u64) {
-        self.next = batch.first + u64::from(batch.num_records);
+        self.next = batch.next();
         self.chain = chain;
         self.fence = self.fence.max(batch.term);
         if let Some(producer) = batch.producer {

@@ -35,6 +35,7 @@
 
 pub mod shard_log;
 
+pub mod batch;
 pub mod conformance;
 pub mod error;
 pub mod files;
@@ -54,6 +55,7 @@ mod state_file;
 mod view;
 mod writer;
 
+pub use batch::{BatchPage, RecordBatch};
 pub use error::LogError;
 pub use local::{LocalLog, LogStats};
 pub use memory::MemoryLog;

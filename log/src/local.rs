@@ -12,6 +12,7 @@ use gleaner_threads::TimeSlice;
 use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
+use crate::batch::BatchPage;
 use crate::error::LogError;
 use crate::files::create_durable_dir;
 use crate::journal::{self, Journal};
@@ -213,6 +214,17 @@ impl ShardLog for LocalLog {
             first_available: SeqNo(0),
             next: from,
         }))
+    }
+
+    async fn read_batches(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<BatchPage, LogError> {
+        let page = self.with_view(shard, move |view| view.read_batches(from, max_bytes));
+        let page = page.await?;
+        Ok(page.unwrap_or_else(|| BatchPage::of_unknown_shard(from)))
     }
 
     async fn read_one(&self, shard: ShardKey, seq_no: SeqNo) -> Result<Option<Record>, LogError> {

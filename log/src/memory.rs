@@ -1,18 +1,22 @@
 //! A log in memory: the same promises but durability. For tests, simulation and examples.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::ready;
 
 use async_trait::async_trait;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
+use crate::batch::BatchPage;
 use crate::error::LogError;
-use crate::ledger::{Admission, Ledger, Limits};
+use crate::ledger::Limits;
 use crate::options::LogOptions;
 use crate::shard_log::{
     Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
 };
+use shard::Shard;
+
+mod shard;
 
 /// A [`ShardLog`] that forgets everything when it is dropped.
 ///
@@ -23,14 +27,6 @@ pub struct MemoryLog {
     shards: Mutex<HashMap<ShardKey, Shard>>,
 }
 
-#[derive(Debug)]
-struct Shard {
-    ledger: Ledger,
-    first: u64,
-    /// Records from `first` on, each with the chain hash after it.
-    records: VecDeque<(Record, u64)>,
-}
-
 impl MemoryLog {
     /// Returns an empty log that applies the limits of `options` (its other fields are not used).
     pub fn new(options: &LogOptions) -> Self {
@@ -38,6 +34,18 @@ impl MemoryLog {
             limits: options.limits(),
             shards: Mutex::default(),
         }
+    }
+
+    /// Looks something up in a shard; `None` for one that was never named.
+    fn with<T>(&self, shard: ShardKey, look: impl FnOnce(&Shard) -> T) -> Option<T> {
+        self.shards.lock().get(&shard).map(look)
+    }
+
+    /// Changes a shard, which is created if need be.
+    fn change<T>(&self, shard: ShardKey, change: impl FnOnce(&mut Shard) -> T) -> T {
+        let mut shards = self.shards.lock();
+        let shard = shards.entry(shard);
+        change(shard.or_insert_with(|| Shard::new(LogStart::FIRST, self.limits)))
     }
 }
 
@@ -47,73 +55,11 @@ impl Default for MemoryLog {
     }
 }
 
-impl Shard {
-    fn new(begin: LogStart, limits: Limits) -> Self {
-        Self {
-            ledger: Ledger::new(begin.at.0, PrimaryTerm(0), begin.chain, limits),
-            first: begin.at.0,
-            records: VecDeque::new(),
-        }
-    }
-
-    fn append(&mut self, append: &Append, limits: Limits) -> Result<Appended, LogError> {
-        if let Admission::Duplicate(appended) = self.ledger.admit(append, limits)? {
-            return Ok(appended);
-        }
-        let mut chain = self.ledger.chain();
-        let appended = self.ledger.accept(append);
-        self.ledger.commit();
-        for (seq_no, payload) in (appended.first.0..).zip(&append.batch) {
-            let record = Record {
-                seq_no: SeqNo(seq_no),
-                term: append.term,
-                payload: payload.clone(),
-            };
-            chain = crate::ledger::chain_after(chain, record.seq_no, record.term, payload);
-            self.records.push_back((record, chain));
-        }
-        Ok(appended)
-    }
-
-    fn read(&self, from: SeqNo, max_bytes: usize) -> ReadBatch {
-        let mut records = Vec::new();
-        let mut bytes = 0;
-        let mut at = from;
-        while let Some((record, _)) = self.get(at) {
-            bytes += record.payload.len();
-            if bytes > max_bytes && !records.is_empty() {
-                break;
-            }
-            records.push(record.clone());
-            at = at.next();
-        }
-        ReadBatch {
-            records,
-            first_available: SeqNo(self.first),
-            next: at.max(SeqNo(self.first)),
-        }
-    }
-
-    fn get(&self, at: SeqNo) -> Option<&(Record, u64)> {
-        let index = at.0.checked_sub(self.first)?;
-        self.records.get(usize::try_from(index).ok()?)
-    }
-
-    fn trim(&mut self, below: SeqNo) -> SeqNo {
-        while self.first < below.0 && self.records.pop_front().is_some() {
-            self.first += 1;
-        }
-        SeqNo(self.first)
-    }
-}
-
 #[async_trait]
 impl ShardLog for MemoryLog {
     fn queue(&self, append: Append) -> Result<Ticket, LogError> {
-        let mut shards = self.shards.lock();
-        let shard = shards.entry(append.shard);
-        let shard = shard.or_insert_with(|| Shard::new(LogStart::FIRST, self.limits));
-        match shard.append(&append, self.limits) {
+        let appended = self.change(append.shard, |shard| shard.append(&append, self.limits));
+        match appended {
             Err(error @ LogError::TooLarge { .. }) => Err(error),
             outcome => Ok(Ticket::new(ready(outcome))),
         }
@@ -125,26 +71,30 @@ impl ShardLog for MemoryLog {
         from: SeqNo,
         max_bytes: usize,
     ) -> Result<ReadBatch, LogError> {
-        let shards = self.shards.lock();
-        Ok(match shards.get(&shard) {
-            Some(shard) => shard.read(from, max_bytes),
-            None => ReadBatch {
-                records: Vec::new(),
-                first_available: SeqNo(0),
-                next: from,
-            },
-        })
+        let page = self.with(shard, |shard| shard.read(from, max_bytes));
+        Ok(page.unwrap_or(ReadBatch {
+            records: Vec::new(),
+            first_available: SeqNo(0),
+            next: from,
+        }))
+    }
+
+    async fn read_batches(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<BatchPage, LogError> {
+        let page = self.with(shard, |shard| shard.read_batches(from, max_bytes));
+        Ok(page.unwrap_or_else(|| BatchPage::of_unknown_shard(from)))
     }
 
     async fn read_one(&self, shard: ShardKey, seq_no: SeqNo) -> Result<Option<Record>, LogError> {
-        let shards = self.shards.lock();
-        let found = shards.get(&shard).and_then(|shard| shard.get(seq_no));
-        Ok(found.map(|(record, _)| record.clone()))
+        Ok(self.with(shard, |shard| shard.record(seq_no)).flatten())
     }
 
     async fn tail(&self, shard: ShardKey) -> Result<Option<SeqNo>, LogError> {
-        let shards = self.shards.lock();
-        Ok(shards.get(&shard).and_then(|shard| shard.ledger.tail()))
+        Ok(self.with(shard, |shard| shard.ledger.tail()).flatten())
     }
 
     async fn produced(
@@ -152,25 +102,21 @@ impl ShardLog for MemoryLog {
         shard: ShardKey,
         producer: ProducerSequence,
     ) -> Result<Option<Appended>, LogError> {
-        let shards = self.shards.lock();
-        let shard = shards.get(&shard);
-        Ok(shard.and_then(|shard| shard.ledger.produced(producer)))
+        let produced = self.with(shard, |shard| shard.ledger.produced(producer));
+        Ok(produced.flatten())
     }
 
     async fn fence(&self, shard: ShardKey, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {
-        let mut shards = self.shards.lock();
-        let shard = shards
-            .entry(shard)
-            .or_insert_with(|| Shard::new(LogStart::FIRST, self.limits));
-        shard.ledger.raise_fence(term)?;
-        Ok(shard.ledger.tail())
+        self.change(shard, |shard| {
+            shard.ledger.raise_fence(term)?;
+            Ok(shard.ledger.tail())
+        })
     }
 
     async fn trim(&self, shard: ShardKey, below: SeqNo) -> Result<SeqNo, LogError> {
         let mut shards = self.shards.lock();
-        Ok(shards
-            .get_mut(&shard)
-            .map_or(SeqNo(0), |shard| shard.trim(below)))
+        let shard = shards.get_mut(&shard);
+        Ok(shard.map_or(SeqNo(0), |shard| shard.trim(below)))
     }
 
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
@@ -185,8 +131,6 @@ impl ShardLog for MemoryLog {
     }
 
     async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError> {
-        let shards = self.shards.lock();
-        let found = shards.get(&shard).and_then(|shard| shard.get(at));
-        Ok(found.map(|(_, chain)| *chain))
+        Ok(self.with(shard, |shard| shard.chain(at)).flatten())
     }
 }

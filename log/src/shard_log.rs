@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
+use crate::batch::BatchPage;
 use crate::error::LogError;
 
 /// Names one append of one producer, so that sending it again cannot double it.
@@ -40,7 +41,7 @@ pub struct Append {
 impl Append {
     /// Returns the bytes of all payloads together.
     pub fn payload_bytes(&self) -> usize {
-        self.batch.iter().map(Bytes::len).sum()
+        crate::batch::payload_bytes(&self.batch)
     }
 }
 
@@ -172,6 +173,18 @@ pub trait ShardLog: Send + Sync {
         from: SeqNo,
         max_bytes: usize,
     ) -> Result<ReadBatch, LogError>;
+
+    /// Returns whole batches from the one that holds `from` on, up to `max_bytes` of payload but at least one if there
+    /// is one. For a copy's log, which must not hold half of a batch.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] and [`LogError::Io`].
+    async fn read_batches(
+        &self,
+        shard: ShardKey,
+        from: SeqNo,
+        max_bytes: usize,
+    ) -> Result<BatchPage, LogError>;
 
     /// Returns the record at `seq_no`; `None` when it was trimmed or not yet written.
     ///

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gleaner_model::{SeqNo, ShardKey};
 use parking_lot::RwLock;
 
+use crate::batch::BatchPage;
 use crate::error::LogError;
 use crate::format::BatchHeader;
 use crate::frames::{ReadFault, Walker, Window, record};
@@ -129,6 +130,31 @@ impl ShardView {
         })
     }
 
+    /// Returns a page of whole batches.
+    pub(crate) fn read_batches(
+        &self,
+        from: SeqNo,
+        mut max_bytes: usize,
+    ) -> Result<BatchPage, LogError> {
+        self.check()?;
+        let first_available = self.first();
+        let mut page = BatchPage {
+            batches: Vec::new(),
+            first_available,
+            next: from.max(first_available),
+        };
+        if from >= first_available {
+            while let Some(place) = self.batch_place(page.next) {
+                let (path, mut walker) = place.walker();
+                let filled = fill_batches(&mut page, &mut walker, &mut max_bytes);
+                if filled.map_err(|fault| self.explain(fault, &path))? {
+                    break;
+                }
+            }
+        }
+        Ok(page)
+    }
+
     /// Returns one record.
     pub(crate) fn read_one(&self, seq_no: SeqNo) -> Result<Option<Record>, LogError> {
         self.check()?;
@@ -143,12 +169,9 @@ impl ShardView {
     /// Returns the chain hash after the record at `at`.
     pub(crate) fn chain(&self, at: SeqNo) -> Result<Option<u64>, LogError> {
         self.check()?;
-        let place = {
-            let published = self.published.read();
-            let segment = published.segment_of(at);
-            segment.map(|segment| Place::new(segment, segment.seek_batch(at.0), PAGE_PIECE_BYTES))
+        let Some(place) = self.batch_place(at) else {
+            return Ok(None);
         };
-        let Some(place) = place else { return Ok(None) };
         let (path, mut walker) = place.walker();
         let chain = chain_at(&mut walker, at);
         chain.map_err(|fault| self.explain(fault, &path))
@@ -194,6 +217,14 @@ impl ShardView {
         let published = self.published.read();
         let segment = published.segment_of(seq_no)?;
         Some(Place::new(segment, segment.seek(seq_no.0), piece_bytes))
+    }
+
+    /// Returns where to start reading to find the batch that holds a position.
+    fn batch_place(&self, seq_no: SeqNo) -> Option<Place> {
+        let published = self.published.read();
+        let segment = published.segment_of(seq_no)?;
+        let from = segment.seek_batch(seq_no.0);
+        Some(Place::new(segment, from, PAGE_PIECE_BYTES))
     }
 
     /// Turns a fault into an error; damage stops the shard for good.
@@ -260,6 +291,36 @@ impl Page {
             self.bytes += payload.len();
             self.records.push(record(header, payload));
             self.next = self.next.next();
+        }
+    }
+}
+
+/// Takes batches from a segment; `true` when the page is full.
+fn fill_batches(
+    page: &mut BatchPage,
+    walker: &mut Walker,
+    max_bytes: &mut usize,
+) -> Result<bool, ReadFault> {
+    loop {
+        let offset = walker.offset();
+        let Some(header) = walker.enter_batch()? else {
+            return Ok(false);
+        };
+        if header.next() <= page.next.0 {
+            walker.skip_batch(&header);
+            continue;
+        }
+        let follows =
+            header.first == page.next.0 || page.batches.is_empty() && header.first < page.next.0;
+        if !follows {
+            return Err(ReadFault::Damaged {
+                offset,
+                reason: "batches are out of order",
+            });
+        }
+        let batch = walker.read_batch(&header)?;
+        if !page.take(batch, max_bytes) {
+            return Ok(true);
         }
     }
 }

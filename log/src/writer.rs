@@ -150,7 +150,7 @@ impl ShardWriter {
             offset: base + bytes.len() as u64,
             left: 0,
         });
-        encode_batch(bytes, &header, append, salt, |index, at| {
+        encode_batch(bytes, &header, &append.batch, salt, |index, at| {
             if index > 0 {
                 entries.push(Entry {
                     seq_no: header.first + u64::from(index),
