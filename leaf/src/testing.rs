@@ -12,8 +12,8 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
-    Append, Appended, BatchPage, LogError, LogStart, MemoryLog, ProducerSequence, ReadBatch,
-    Record, ShardLog, Ticket,
+    Append, Appended, BatchPage, LogBase, LogError, LogStart, MemoryLog, ProducerSequence,
+    ReadBatch, Record, ShardLog, TermTable, Ticket,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -194,6 +194,14 @@ impl ShardLog for FaultyLog {
         producer: ProducerSequence,
     ) -> Result<Option<Appended>, LogError> {
         self.inner.produced(shard, producer).await
+    }
+
+    async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError> {
+        self.inner.base_at(shard, at).await
+    }
+
+    async fn terms(&self, shard: ShardKey) -> Result<TermTable, LogError> {
+        self.inner.terms(shard).await
     }
 
     async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError> {

@@ -6,9 +6,11 @@
 use bytes::Bytes;
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 
+use crate::base::{LogBase, LogStart};
 use crate::error::LogError;
-use crate::shard_log::{Append, Appended, LogStart, ProducerSequence, ShardLog};
+use crate::shard_log::{Append, Appended, ProducerSequence, ShardLog};
 
+mod bases;
 mod batches;
 
 /// Runs the whole suite on `log`, which must be empty and take batches of at least 64 KiB.
@@ -29,8 +31,8 @@ pub async fn suite(log: &dyn ShardLog) {
     chains_agree_whatever_the_batches(log, [shard(8), shard(9)]).await;
     an_empty_batch_is_refused(log, shard(10)).await;
     a_log_begins_where_it_is_told_to(log, [shard(11), shard(12)]).await;
-    a_log_that_begins_with_a_hash_goes_on_from_it(log, [shard(13), shard(14)]).await;
     batches::suite(log).await;
+    bases::suite(log).await;
 }
 
 fn shard(number: u32) -> ShardKey {
@@ -281,27 +283,11 @@ async fn an_empty_batch_is_refused(log: &dyn ShardLog, shard: ShardKey) {
     assert!(matches!(refused, Err(LogError::EmptyBatch)));
 }
 
-const SEVEN: LogStart = LogStart {
-    at: SeqNo(7),
-    chain: 0,
-};
-
-async fn a_log_that_begins_with_a_hash_goes_on_from_it(
-    log: &dyn ShardLog,
-    [whole, begun]: [ShardKey; 2],
-) {
-    append(log, batch(whole, &["a", "b", "c", "d"])).await;
-    let chain = log.chain(whole, SeqNo(1)).await.expect("chain");
-    let begin = LogStart {
-        at: SeqNo(2),
-        chain: chain.expect("it is held"),
-    };
-    log.begin_at(begun, begin).await.expect("begins");
-    append(log, batch(begun, &["c"])).await;
-    append(log, batch(begun, &["d"])).await;
-    for at in [2, 3] {
-        let [one, other] = [whole, begun].map(|shard| log.chain(shard, SeqNo(at)));
-        assert_eq!(one.await.expect("chain"), other.await.expect("chain"));
+fn seven() -> LogStart {
+    LogStart {
+        at: SeqNo(7),
+        fence: PrimaryTerm(0),
+        base: LogBase::UNKNOWN,
     }
 }
 
@@ -309,7 +295,7 @@ async fn a_log_begins_where_it_is_told_to(log: &dyn ShardLog, [new, used]: [Shar
     append(log, batch(used, &["old", "older"])).await;
     log.fence(used, PrimaryTerm(9)).await.expect("fence");
     for shard in [new, used] {
-        log.begin_at(shard, SEVEN).await.expect("begins");
+        log.begin_at(shard, seven()).await.expect("begins");
         assert_eq!(log.tail(shard).await.expect("tail"), Some(SeqNo(6)));
         let before = log.read(shard, SeqNo(0), 100).await.expect("page");
         assert!(before.records.is_empty(), "what was before is forgotten");

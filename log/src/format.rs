@@ -9,13 +9,24 @@
 //!
 //! segment, integers little-endian:
 //!     0   8  magic "GLNRLOG\0"
-//!     8   4  format version, 1
+//!     8   4  format version, 2
 //!    12   4  shard number
 //!    16  16  index uuid
 //!    32   8  first seq_no
 //!    40   8  chain hash over all records before the first
 //!    48   4  crc32c of bytes 0..48
-//!    52   …  batches, one after the other
+//!            in version 1 batches begin here, at 52
+//!    52   4  flags: 1 = the term before is known
+//!    56   8  primary term of the record before the first, or 0
+//!    64   4  number of producers
+//!    68   4  crc32c of bytes 0..68 and of all producers
+//!    72   …  producers, by ascending position, then batches, one after the other
+//!
+//! producer, whose last append before the first record is remembered:
+//!     0  16  producer id
+//!    16   8  producer sequence
+//!    24   8  seq_no of the first record of that append
+//!    32   8  seq_no of the last one
 //!
 //! batch, the unit that is there whole or not at all:
 //!     0   4  magic "GLB1"
@@ -44,14 +55,12 @@
 
 use bytes::Bytes;
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
-use twox_hash::XxHash3_64;
 
 use crate::shard_log::ProducerSequence;
+pub(crate) use header::{HeaderReadFault, SegmentHeader};
 
-/// Newest format version this program writes and reads.
-pub(crate) const VERSION: u32 = 1;
-/// Length of a segment's header.
-pub(crate) const SEGMENT_HEADER_BYTES: usize = 52;
+mod header;
+
 /// Length of a batch's header.
 pub(crate) const BATCH_HEADER_BYTES: usize = 80;
 /// Length of a record's header.
@@ -59,58 +68,20 @@ pub(crate) const RECORD_HEADER_BYTES: usize = 24;
 /// First bytes of every batch.
 pub(crate) const BATCH_MAGIC: [u8; 4] = *b"GLB1";
 
-const SEGMENT_MAGIC: [u8; 8] = *b"GLNRLOG\0";
 const FLAG_PRODUCER: u32 = 1;
 
 /// Why a file's header was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeaderFault {
     /// Written by a newer program.
-    TooNew(u32),
+    TooNew {
+        /// The version it carries.
+        found: u32,
+        /// The newest version this program reads.
+        supported: u32,
+    },
     /// Not what was written.
     Damaged(&'static str),
-}
-
-/// Head of a segment file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SegmentHeader {
-    pub(crate) shard: ShardKey,
-    pub(crate) first: u64,
-    pub(crate) chain: u64,
-}
-
-impl SegmentHeader {
-    pub(crate) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
-        let mut bytes = [0; SEGMENT_HEADER_BYTES];
-        bytes[..8].copy_from_slice(&SEGMENT_MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        put_shard(&mut bytes[12..32], self.shard);
-        bytes[32..40].copy_from_slice(&self.first.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.chain.to_le_bytes());
-        let crc = crc32c::crc32c(&bytes[..48]);
-        bytes[48..].copy_from_slice(&crc.to_le_bytes());
-        bytes
-    }
-
-    pub(crate) fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Result<Self, HeaderFault> {
-        check_head(bytes, SEGMENT_MAGIC)?;
-        if crc32c::crc32c(&bytes[..48]) != u32_at(bytes, 48) {
-            return Err(HeaderFault::Damaged("segment header fails its checksum"));
-        }
-        Ok(Self {
-            shard: shard_at(bytes, 12),
-            first: u64_at(bytes, 32),
-            chain: u64_at(bytes, 40),
-        })
-    }
-
-    /// Returns what the checksums of this segment's frames start from.
-    pub(crate) fn salt(&self) -> u32 {
-        let mut bytes = [0; 28];
-        put_shard(&mut bytes[..20], self.shard);
-        bytes[20..].copy_from_slice(&self.first.to_le_bytes());
-        XxHash3_64::oneshot(&bytes) as u32
-    }
 }
 
 /// Head of a batch.
@@ -166,7 +137,7 @@ impl BatchHeader {
             acknowledged: u64_at(bytes, 32),
             chain: u64_at(bytes, 40),
             producer: has_producer.then(|| ProducerSequence {
-                id: u128::from_le_bytes(array_at(bytes, 52)),
+                id: u128_at(bytes, 52),
                 sequence: u64_at(bytes, 68),
             }),
         })
@@ -220,17 +191,17 @@ pub(crate) fn encode_batch(
     }
 }
 
-/// Checks magic and version, which stand at the same place in all files of the log.
-pub(crate) fn check_head(bytes: &[u8], magic: [u8; 8]) -> Result<(), HeaderFault> {
+/// Checks magic and version, which stand at the same place in all files of the log; returns the version.
+pub(crate) fn check_head(bytes: &[u8], magic: [u8; 8], supported: u32) -> Result<u32, HeaderFault> {
     if bytes[..8] != magic {
         return Err(HeaderFault::Damaged(
             "file does not begin with the magic of a log file",
         ));
     }
     match u32_at(bytes, 8) {
-        VERSION => Ok(()),
         0 => Err(HeaderFault::Damaged("format version is 0")),
-        newer => Err(HeaderFault::TooNew(newer)),
+        found if found > supported => Err(HeaderFault::TooNew { found, supported }),
+        version => Ok(version),
     }
 }
 
@@ -254,6 +225,10 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array_at(bytes, at))
+}
+
+pub(crate) fn u128_at(bytes: &[u8], at: usize) -> u128 {
+    u128::from_le_bytes(array_at(bytes, at))
 }
 
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -280,21 +255,5 @@ mod tests {
         let bytes = header.encode(11);
         assert_eq!(BatchHeader::decode(&bytes, 11), Ok(header));
         assert!(BatchHeader::decode(&bytes, 12).is_err());
-    }
-
-    #[test]
-    fn a_segment_of_a_newer_program_is_named() {
-        let header = SegmentHeader {
-            shard: ShardKey {
-                index: IndexUuid([1; 16]),
-                shard: ShardNumber(2),
-            },
-            first: 3,
-            chain: 4,
-        };
-        let mut bytes = header.encode();
-        assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
-        bytes[8] = 9;
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::TooNew(9)));
     }
 }

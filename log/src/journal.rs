@@ -43,7 +43,7 @@ use std::sync::Arc;
 use gleaner_model::ShardKey;
 
 use crate::files::{File, Files, write_all_at};
-use crate::format::{VERSION, put_shard};
+use crate::format::put_shard;
 
 mod frame;
 mod replay;
@@ -55,6 +55,8 @@ const NAME: &str = "journal-";
 /// Ends the name of one that is being laid out.
 const UNFINISHED: &str = ".new";
 
+/// Newest format version that this program writes and reads.
+const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"GLNRJNL\0";
 const HEADER_BYTES: usize = 28;
 /// Where the header stands.

@@ -15,11 +15,13 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
+use crate::base::{LogBase, LogStart};
 use crate::error::LogError;
 use crate::files::File;
 use crate::journal::Journal;
 use crate::options::LogOptions;
-use crate::shard_log::{Append, Appended, LogStart, ProducerSequence};
+use crate::shard_log::{Append, Appended, ProducerSequence};
+use crate::terms::TermTable;
 use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer};
 pub(crate) use removal::Undone;
@@ -47,6 +49,8 @@ pub(crate) enum Control {
     Remove(ShardKey, Reply<()>),
     Begin(ShardKey, LogStart, Reply<()>),
     Produced(ShardKey, ProducerSequence, Reply<Option<Appended>>),
+    BaseAt(ShardKey, SeqNo, Reply<Option<LogBase>>),
+    Terms(ShardKey, Reply<TermTable>),
 }
 
 /// Payload bytes counted as waiting until this is dropped.
@@ -323,11 +327,8 @@ impl Lane {
                 answer(reply, fenced);
             }
             Control::Trim(key, below, reply) => {
-                let trimmed = match self.exists(key) {
-                    true => self.writer(key).and_then(|shard| shard.trim(below)),
-                    false => Ok(SeqNo(0)),
-                };
-                answer(reply, trimmed);
+                let trimmed = self.existing(key, |shard| shard.trim(below));
+                answer(reply, trimmed.map(Option::unwrap_or_default));
             }
             Control::Remove(key, reply) => {
                 let removed = self.remove(key);
@@ -335,17 +336,36 @@ impl Lane {
                 answer(reply, removed);
             }
             Control::Begin(key, begin, reply) => {
-                let begun = self.begin(key, begin);
+                let begun = self.begin(key, &begin);
                 answer(reply, begun);
             }
             Control::Produced(key, producer, reply) => {
-                let produced = match self.exists(key) {
-                    true => self.writer(key).and_then(|shard| shard.produced(producer)),
-                    false => Ok(None),
-                };
-                answer(reply, produced);
+                let produced = self.existing(key, |shard| shard.produced(producer));
+                answer(reply, produced.map(Option::flatten));
+            }
+            Control::BaseAt(key, at, reply) => {
+                let base = self.existing(key, |shard| shard.base_at(at));
+                let nothing = (at == SeqNo(0)).then_some(LogBase::NOTHING);
+                answer(reply, base.map(|base| base.unwrap_or(nothing)));
+            }
+            Control::Terms(key, reply) => {
+                let terms = self.existing(key, |shard| shard.terms());
+                let nothing = || TermTable::new(LogBase::NOTHING.term);
+                answer(reply, terms.map(|terms| terms.unwrap_or_else(nothing)));
             }
         }
+    }
+
+    /// Asks a shard; `None` for one that was never named.
+    fn existing<T>(
+        &mut self,
+        key: ShardKey,
+        ask: impl FnOnce(&mut ShardWriter) -> Result<T, LogError>,
+    ) -> Result<Option<T>, LogError> {
+        if !self.exists(key) {
+            return Ok(None);
+        }
+        self.writer(key).and_then(ask).map(Some)
     }
 
     fn exists(&self, key: ShardKey) -> bool {

@@ -1,13 +1,16 @@
 //! The rules of admission to one shard's log, without any file: who may append, where, and whether
 //! it was appended before. Shared by all implementations, so that they cannot disagree.
 
+use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo};
 use twox_hash::XxHash3_64;
 
+use crate::base::{LogBase, LogStart, ProducerSpan};
 use crate::error::LogError;
 use crate::format::BatchHeader;
-use crate::producers::{Producers, Span};
+use crate::producers::Producers;
 use crate::shard_log::{Append, Appended, ProducerSequence};
+use crate::terms::TermTable;
 
 /// Limits every implementation applies before anything else.
 #[derive(Debug, Clone, Copy)]
@@ -27,35 +30,41 @@ pub(crate) enum Admission {
     Duplicate(Appended),
 }
 
-/// Position, fence, chain and producers of one shard.
+/// Position, fence, terms, chain and producers of one shard.
 ///
 /// Changes since the last [`Ledger::commit`] can be taken back by [`Ledger::rollback`], for a
 /// write that failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     next: u64,
     fence: PrimaryTerm,
+    terms: TermTable,
     chain: u64,
     producers: Producers,
     undo: Option<Undo>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Undo {
     next: u64,
     fence: PrimaryTerm,
     chain: u64,
-    producers: Vec<(u128, Option<Span>)>,
+    producers: Vec<(u128, Option<ProducerSpan>)>,
 }
 
 impl Ledger {
-    /// Starts a log whose first record will be `next`, with `chain` over what was before.
-    pub(crate) fn new(next: u64, fence: PrimaryTerm, chain: u64, limits: Limits) -> Self {
-        let producers = Producers::new(limits.num_producers);
+    /// Starts a log without records.
+    pub(crate) fn new(begin: &LogStart, limits: Limits) -> Self {
+        let mut producers = Producers::new(limits.num_producers);
+        for span in &begin.base.producers {
+            producers.insert(*span);
+        }
+        producers.evict();
         Self {
-            next,
-            fence,
-            chain,
+            next: begin.at.0,
+            fence: begin.fence.max(begin.base.term.unwrap_or_default()),
+            terms: TermTable::new(begin.base.term),
+            chain: begin.base.chain,
             producers,
             undo: None,
         }
@@ -79,6 +88,20 @@ impl Ledger {
     /// Hash over all records accepted so far.
     pub(crate) fn chain(&self) -> u64 {
         self.chain
+    }
+
+    /// Where terms begin.
+    pub(crate) fn terms(&self) -> &TermTable {
+        &self.terms
+    }
+
+    /// Returns what is known of the records before `at`, when the chain hash over them is `chain`.
+    pub(crate) fn base_at(&self, at: SeqNo, chain: u64) -> LogBase {
+        LogBase {
+            term: self.terms.before(at),
+            chain,
+            producers: self.producers.before(at),
+        }
     }
 
     /// Returns where a producer's append stands, if it is remembered.
@@ -112,22 +135,24 @@ impl Ledger {
 
     /// Takes an admitted batch in: moves position and chain, raises the fence to its term and
     /// remembers its producer.
-    pub(crate) fn accept(&mut self, append: &Append) -> Appended {
+    pub(crate) fn accept(
+        &mut self,
+        term: PrimaryTerm,
+        producer: Option<ProducerSequence>,
+        payloads: &[Bytes],
+    ) -> Appended {
         let first = self.next;
         self.begin();
-        for payload in &append.batch {
-            self.chain = chain_after(self.chain, SeqNo(self.next), append.term, payload);
+        for payload in payloads {
+            self.chain = chain_after(self.chain, SeqNo(self.next), term, payload);
             self.next += 1;
         }
-        self.fence = self.fence.max(append.term);
+        self.fence = self.fence.max(term);
+        self.terms.push(term, SeqNo(first));
         let last = self.next - 1;
-        if let Some(producer) = append.producer {
-            let span = Span {
-                sequence: producer.sequence,
-                first,
-                last,
-            };
-            let before = self.producers.insert(producer.id, span);
+        if let Some(producer) = producer {
+            let span = span(producer, first, last);
+            let before = self.producers.insert(span);
             if let Some(undo) = &mut self.undo {
                 undo.producers.push((producer.id, before));
             }
@@ -144,13 +169,10 @@ impl Ledger {
         self.next = batch.next();
         self.chain = chain;
         self.fence = self.fence.max(batch.term);
+        self.terms.push(batch.term, SeqNo(batch.first));
         if let Some(producer) = batch.producer {
-            let span = Span {
-                sequence: producer.sequence,
-                first: batch.first,
-                last: self.next - 1,
-            };
-            self.producers.insert(producer.id, span);
+            let span = span(producer, batch.first, self.next - 1);
+            self.producers.insert(span);
             self.producers.evict();
         }
     }
@@ -170,11 +192,17 @@ impl Ledger {
     pub(crate) fn rollback(&mut self) {
         let Some(undo) = self.undo.take() else { return };
         self.next = undo.next;
+        self.terms.truncate(SeqNo(undo.next));
         self.fence = undo.fence;
         self.chain = undo.chain;
         for (id, before) in undo.producers.into_iter().rev() {
             self.producers.restore(id, before);
         }
+    }
+
+    /// Forgets the records before `first`.
+    pub(crate) fn trim(&mut self, first: SeqNo) {
+        self.terms.trim(first);
     }
 
     /// Raises the fence.
@@ -202,6 +230,15 @@ impl Ledger {
                 producers: Vec::new(),
             });
         }
+    }
+}
+
+fn span(producer: ProducerSequence, first: u64, last: u64) -> ProducerSpan {
+    ProducerSpan {
+        id: producer.id,
+        sequence: producer.sequence,
+        first: SeqNo(first),
+        last: SeqNo(last),
     }
 }
 
@@ -233,7 +270,6 @@ pub(crate) fn chain_after(chain: u64, seq_no: SeqNo, term: PrimaryTerm, payload:
 mod tests {
     use super::*;
     use crate::shard_log::ProducerSequence;
-    use bytes::Bytes;
     use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
 
     const LIMITS: Limits = Limits {
@@ -257,16 +293,20 @@ mod tests {
         }
     }
 
+    fn accept(ledger: &mut Ledger, append: &Append) {
+        ledger.accept(append.term, append.producer, &append.batch);
+    }
+
     #[test]
     fn rollback_forgets_position_chain_fence_and_producer() {
-        let mut ledger = Ledger::new(0, PrimaryTerm(0), 0, LIMITS);
-        ledger.accept(&append(1, 1));
+        let mut ledger = Ledger::new(&LogStart::FIRST, LIMITS);
+        accept(&mut ledger, &append(1, 1));
         ledger.commit();
         let chain = ledger.chain();
         let mut later = append(1, 2);
         later.term = PrimaryTerm(9);
-        ledger.accept(&later);
-        ledger.accept(&append(2, 1));
+        accept(&mut ledger, &later);
+        accept(&mut ledger, &append(2, 1));
         ledger.rollback();
         assert_eq!(ledger.next(), 1);
         assert_eq!(ledger.chain(), chain);
@@ -287,9 +327,10 @@ mod tests {
 
     #[test]
     fn commit_forgets_the_producer_that_was_silent_longest() {
-        let mut ledger = Ledger::new(0, PrimaryTerm(0), 0, LIMITS);
+        let mut ledger = Ledger::new(&LogStart::FIRST, LIMITS);
         for producer in [1, 2, 1, 3] {
-            ledger.accept(&append(producer, ledger.next()));
+            let sequence = ledger.next();
+            accept(&mut ledger, &append(producer, sequence));
         }
         ledger.commit();
         assert!(matches!(

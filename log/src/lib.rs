@@ -35,6 +35,7 @@
 
 pub mod shard_log;
 
+pub mod base;
 pub mod batch;
 pub mod conformance;
 pub mod error;
@@ -43,6 +44,7 @@ pub mod local;
 pub mod memory;
 pub mod options;
 pub mod recovery;
+pub mod terms;
 
 mod format;
 mod frames;
@@ -55,12 +57,12 @@ mod state_file;
 mod view;
 mod writer;
 
+pub use base::{LogBase, LogStart, ProducerSpan};
 pub use batch::{BatchPage, RecordBatch};
 pub use error::LogError;
 pub use local::{LocalLog, LogStats};
 pub use memory::MemoryLog;
 pub use options::LogOptions;
 pub use recovery::{OpenReport, ShardReport, TailCut};
-pub use shard_log::{
-    Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
-};
+pub use shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog, Ticket};
+pub use terms::{TermStart, TermTable};

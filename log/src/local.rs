@@ -12,6 +12,7 @@ use gleaner_threads::TimeSlice;
 use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
+use crate::base::{LogBase, LogStart};
 use crate::batch::BatchPage;
 use crate::error::LogError;
 use crate::files::create_durable_dir;
@@ -19,9 +20,8 @@ use crate::journal::{self, Journal};
 use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone};
 use crate::options::LogOptions;
 use crate::recovery::OpenReport;
-use crate::shard_log::{
-    Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
-};
+use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog, Ticket};
+use crate::terms::TermTable;
 use crate::view::{ShardView, Views};
 use crate::writer::Reply;
 use opening::OpenFolders;
@@ -272,6 +272,20 @@ impl ShardLog for LocalLog {
     ) -> Result<Option<Appended>, LogError> {
         self.ask(shard, |reply| {
             Request::Control(Control::Produced(shard, producer, reply))
+        })
+        .await
+    }
+
+    async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError> {
+        self.ask(shard, |reply| {
+            Request::Control(Control::BaseAt(shard, at, reply))
+        })
+        .await
+    }
+
+    async fn terms(&self, shard: ShardKey) -> Result<TermTable, LogError> {
+        self.ask(shard, |reply| {
+            Request::Control(Control::Terms(shard, reply))
         })
         .await
     }

@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
+use crate::base::{LogBase, LogStart};
 use crate::batch::BatchPage;
 use crate::error::LogError;
 use crate::ledger::Limits;
 use crate::options::LogOptions;
-use crate::shard_log::{
-    Append, Appended, LogStart, ProducerSequence, ReadBatch, Record, ShardLog, Ticket,
-};
+use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog, Ticket};
+use crate::terms::TermTable;
 use shard::Shard;
 
 mod shard;
@@ -45,7 +45,7 @@ impl MemoryLog {
     fn change<T>(&self, shard: ShardKey, change: impl FnOnce(&mut Shard) -> T) -> T {
         let mut shards = self.shards.lock();
         let shard = shards.entry(shard);
-        change(shard.or_insert_with(|| Shard::new(LogStart::FIRST, self.limits)))
+        change(shard.or_insert_with(|| Shard::new(&LogStart::FIRST, self.limits)))
     }
 }
 
@@ -125,9 +125,20 @@ impl ShardLog for MemoryLog {
     }
 
     async fn begin_at(&self, shard: ShardKey, begin: LogStart) -> Result<(), LogError> {
-        let begun = Shard::new(begin, self.limits);
+        let begun = Shard::new(&begin, self.limits);
         self.shards.lock().insert(shard, begun);
         Ok(())
+    }
+
+    async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError> {
+        let base = self.with(shard, |shard| shard.base_at(at));
+        let nothing = (at == SeqNo(0)).then_some(LogBase::NOTHING);
+        Ok(base.unwrap_or(nothing))
+    }
+
+    async fn terms(&self, shard: ShardKey) -> Result<TermTable, LogError> {
+        let terms = self.with(shard, |shard| shard.ledger.terms().clone());
+        Ok(terms.unwrap_or_else(|| TermTable::new(LogBase::NOTHING.term)))
     }
 
     async fn chain(&self, shard: ShardKey, at: SeqNo) -> Result<Option<u64>, LogError> {

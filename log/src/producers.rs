@@ -4,36 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use gleaner_model::SeqNo;
 
+use crate::base::ProducerSpan;
 use crate::shard_log::Appended;
 
-/// The last append of one producer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    /// The producer's number for it.
-    pub(crate) sequence: u64,
-    /// First position it was given.
-    pub(crate) first: u64,
-    /// Last position it was given.
-    pub(crate) last: u64,
-}
-
-impl Span {
+impl ProducerSpan {
     /// The answer to the same append sent again.
     pub(crate) fn appended(self) -> Appended {
         Appended {
-            first: SeqNo(self.first),
-            last: SeqNo(self.last),
+            first: self.first,
+            last: self.last,
             duplicate: true,
         }
     }
 }
 
 /// Producers by id, and by their last position so that the one silent longest goes first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Producers {
     capacity: usize,
-    by_id: HashMap<u128, Span>,
-    by_last: BTreeMap<u64, u128>,
+    by_id: HashMap<u128, ProducerSpan>,
+    by_last: BTreeMap<SeqNo, u128>,
 }
 
 impl Producers {
@@ -47,27 +37,27 @@ impl Producers {
     }
 
     /// Returns the last append of a producer.
-    pub(crate) fn get(&self, id: u128) -> Option<Span> {
+    pub(crate) fn get(&self, id: u128) -> Option<ProducerSpan> {
         self.by_id.get(&id).copied()
     }
 
     /// Replaces the last append of a producer; returns the one before.
-    pub(crate) fn insert(&mut self, id: u128, span: Span) -> Option<Span> {
-        let before = self.by_id.insert(id, span);
+    pub(crate) fn insert(&mut self, span: ProducerSpan) -> Option<ProducerSpan> {
+        let before = self.by_id.insert(span.id, span);
         if let Some(before) = before {
             self.by_last.remove(&before.last);
         }
-        self.by_last.insert(span.last, id);
+        self.by_last.insert(span.last, span.id);
         before
     }
 
     /// Undoes an insert.
-    pub(crate) fn restore(&mut self, id: u128, before: Option<Span>) {
+    pub(crate) fn restore(&mut self, id: u128, before: Option<ProducerSpan>) {
         if let Some(span) = self.by_id.remove(&id) {
             self.by_last.remove(&span.last);
         }
         if let Some(before) = before {
-            self.insert(id, before);
+            self.insert(before);
         }
     }
 
@@ -79,5 +69,11 @@ impl Producers {
             };
             self.by_id.remove(&id);
         }
+    }
+
+    /// Returns those whose last append is before `end`, the one silent longest first.
+    pub(crate) fn before(&self, end: SeqNo) -> Vec<ProducerSpan> {
+        let known = self.by_last.range(..end).map(|(_, id)| self.get(*id));
+        known.flatten().collect()
     }
 }

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
+use crate::base::LogStart;
 use crate::error::LogError;
 use crate::files::{File, Files, read_exact_at, write_all_at};
-use crate::format::{HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION};
+use crate::format::{HeaderFault, HeaderReadFault, SegmentHeader};
 use crate::frames::ReadFault;
 use crate::ledger::{Ledger, Limits};
 use crate::segment::{self, Segment};
@@ -109,7 +110,7 @@ pub(crate) fn open_shard(
     opening.segments(&firsts, state.current())?;
     let mut ledger = opening
         .ledger
-        .unwrap_or_else(|| Ledger::new(0, PrimaryTerm(0), 0, limits));
+        .unwrap_or_else(|| Ledger::new(&LogStart::FIRST, limits));
     let fence = ledger.fence().max(state.current().fence);
     ledger.restore_fence(fence);
     sync_names(files, dir)?;
@@ -231,20 +232,25 @@ impl Opening<'_> {
         let io = |error| LogError::io("read", &path, error);
         let file = self.files.open(&path).map_err(io)?;
         let len = file.len().map_err(io)?;
-        let header = self.header(file.as_ref(), first, &path)?;
+        let (header, start) = self.header(file.as_ref(), first, &path)?;
         let (limits, shard) = (self.limits, self.shard);
-        let ledger = self
-            .ledger
-            .get_or_insert_with(|| Ledger::new(header.first, PrimaryTerm(0), header.chain, limits));
-        if ledger.next() != header.first || ledger.chain() != header.chain {
+        let salt = header.salt();
+        let begin = LogStart {
+            at: SeqNo(header.first),
+            fence: PrimaryTerm(0),
+            base: header.base,
+        };
+        let new = || Ledger::new(&begin, limits);
+        let ledger = self.ledger.get_or_insert_with(new);
+        if !follows(ledger, &begin) {
             let reason = format!(
                 "segment continues after seq_no {}, the one before ends before {}, or its hash differs",
-                header.first,
+                begin.at,
                 ledger.next()
             );
             return Err(corrupt(&path, shard, &reason));
         }
-        let mut scan = Scan::new(file.clone(), len, header.salt(), floor);
+        let mut scan = Scan::new(file.clone(), start..len, salt, floor);
         let scanned = scan.run(ledger);
         let next = ledger.next();
         let mut end = len;
@@ -266,24 +272,25 @@ impl Opening<'_> {
             path: path.into(),
             file,
             first,
-            salt: header.salt(),
+            start,
+            salt,
             end,
             index: scan.index,
         });
         Ok(())
     }
 
-    fn header(&self, file: &dyn File, first: u64, path: &Path) -> Result<SegmentHeader, LogError> {
-        let mut bytes = [0; SEGMENT_HEADER_BYTES];
-        match read_exact_at(file, 0, &mut bytes) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                return Err(corrupt(path, self.shard, "file ends inside its header"));
-            }
-            Err(error) => return Err(LogError::io("read", path, error)),
-        }
-        let header =
-            SegmentHeader::decode(&bytes).map_err(|fault| header_error(fault, path, self.shard))?;
+    /// Reads the head of a segment; returns it, and the offset of the first batch.
+    fn header(
+        &self,
+        file: &dyn File,
+        first: u64,
+        path: &Path,
+    ) -> Result<(SegmentHeader, u64), LogError> {
+        let (header, start) = SegmentHeader::read(file).map_err(|fault| match fault {
+            HeaderReadFault::Header(fault) => header_error(fault, path, self.shard),
+            HeaderReadFault::Io(error) => LogError::io("read", path, error),
+        })?;
         if header.shard != self.shard || header.first != first {
             let reason = format!(
                 "header says shard `{}` from seq_no {}, the path says otherwise",
@@ -291,8 +298,14 @@ impl Opening<'_> {
             );
             return Err(corrupt(path, self.shard, &reason));
         }
-        Ok(header)
+        Ok((header, start))
     }
+}
+
+/// Returns whether a segment may begin so behind the records of `ledger`.
+fn follows(ledger: &Ledger, begin: &LogStart) -> bool {
+    let knows_other_term = begin.base.term.is_some() && begin.base.term != ledger.terms().last();
+    ledger.next() == begin.at.0 && ledger.chain() == begin.base.chain && !knows_other_term
 }
 
 /// Writes what is above the floor again as it is read, and syncs it; a cut stays cut by that too.
@@ -352,10 +365,10 @@ fn corrupt(path: &Path, shard: ShardKey, reason: &str) -> LogError {
 
 fn header_error(fault: HeaderFault, path: &Path, shard: ShardKey) -> LogError {
     match fault {
-        HeaderFault::TooNew(found) => LogError::UnsupportedVersion {
+        HeaderFault::TooNew { found, supported } => LogError::UnsupportedVersion {
             file: path.to_owned(),
             found,
-            supported: VERSION,
+            supported,
         },
         HeaderFault::Damaged(reason) => corrupt(path, shard, reason),
     }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files::File;
-use crate::format::SEGMENT_HEADER_BYTES;
 
 /// An index entry is made once this many bytes lie since the last one: the most that is walked
 /// over to find a record (besides one record). 24 bytes of memory per 4 KiB of log are 0.6 %, twice that where
@@ -69,6 +68,8 @@ pub(crate) struct Segment {
     pub(crate) path: Arc<Path>,
     pub(crate) file: Arc<dyn File>,
     pub(crate) first: u64,
+    /// Offset of the first batch.
+    pub(crate) start: u64,
     pub(crate) salt: u32,
     /// Readers must not look beyond this offset.
     pub(crate) end: u64,
@@ -89,7 +90,7 @@ impl Segment {
     fn start(&self) -> Entry {
         Entry {
             seq_no: self.first,
-            offset: SEGMENT_HEADER_BYTES as u64,
+            offset: self.start,
             left: 0,
         }
     }

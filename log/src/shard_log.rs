@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
+use crate::base::{LogBase, LogStart};
 use crate::batch::BatchPage;
 use crate::error::LogError;
+use crate::terms::TermTable;
 
 /// Names one append of one producer, so that sending it again cannot double it.
 ///
@@ -111,24 +113,6 @@ pub struct ReadBatch {
     pub next: SeqNo,
 }
 
-/// Where a log without records begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogStart {
-    /// Position of its first record.
-    pub at: SeqNo,
-    /// Hash over all records before, as [`ShardLog::chain`] gives it for another log; 0 where that is
-    /// not known. The hashes of two logs can be compared when both began with the same one.
-    pub chain: u64,
-}
-
-impl LogStart {
-    /// The beginning of a log of which nothing was written yet.
-    pub const FIRST: Self = Self {
-        at: SeqNo(0),
-        chain: 0,
-    };
-}
-
 /// The durable, ordered record of the operations of many shards.
 ///
 /// *Order*: batches of one shard take effect in the order in which they were queued, whoever waits for them first;
@@ -221,8 +205,9 @@ pub trait ShardLog: Send + Sync {
     /// [`LogError::Io`]; the shard may then come back at the next start.
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
 
-    /// Makes the log of `shard` begin at `begin`, without records; what it held is forgotten, fence and
-    /// producers too. For a copy whose files were made elsewhere and hold everything before.
+    /// Makes the log of `shard` begin at `begin`, without records; what it held is forgotten, fence and producers
+    /// too. For a copy whose files were made elsewhere and hold everything before: with the base that the other log
+    /// has there, it knows what that one knows.
     ///
     /// Afterwards [`ShardLog::tail`] is the position before it and the next append gets that position.
     /// After a crash in the middle the shard has no log, the one before, or the new one.
@@ -241,6 +226,21 @@ pub trait ShardLog: Send + Sync {
         shard: ShardKey,
         producer: ProducerSequence,
     ) -> Result<Option<Appended>, LogError>;
+
+    /// Returns what the log knows of the records before `at`, for another log that is to begin there; `None` when
+    /// `at` is not between where this log begins and its end.
+    ///
+    /// Of producers it has those that are remembered and made their last append before `at`.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] and [`LogError::Io`].
+    async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError>;
+
+    /// Returns where terms begin in the log. Appends queued before the call are counted.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`].
+    async fn terms(&self, shard: ShardKey) -> Result<TermTable, LogError>;
 
     /// Returns the hash over all records up to `at`, that one included; `None` when it is not held.
     ///

@@ -28,11 +28,13 @@ use std::sync::Arc;
 use gleaner_model::{PrimaryTerm, ShardKey};
 
 use crate::files::{File, Files, read_exact_at, write_all_at};
-use crate::format::{HeaderFault, VERSION, check_head, put_shard, shard_at, u32_at, u64_at};
+use crate::format::{HeaderFault, check_head, put_shard, shard_at, u32_at, u64_at};
 
 /// Its name in the shard's folder.
 pub(crate) const FILE_NAME: &str = "state";
 
+/// Newest format version that this program writes and reads.
+const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"GLNRSTA\0";
 const SLOT_BYTES: usize = 68;
 const SLOT_STRIDE: u64 = 4096;
@@ -227,13 +229,13 @@ fn read_slot(file: &dyn File, slot: u64, shard: ShardKey) -> Result<(u64, State)
         Err(error) => return Err(StateFault::Io(error)),
     }
     let crc_fits = crc32c::crc32c(&bytes[..64]) == u32_at(&bytes, 64);
-    match check_head(&bytes, MAGIC) {
-        Ok(()) if !crc_fits => damaged("slot fails its checksum"),
+    match check_head(&bytes, MAGIC, VERSION) {
+        Ok(_) if !crc_fits => damaged("slot fails its checksum"),
         // A flipped bit must not pass for a newer program: its slot would have a fitting checksum.
-        Err(HeaderFault::TooNew(_)) if !crc_fits => damaged("slot fails its checksum"),
+        Err(HeaderFault::TooNew { .. }) if !crc_fits => damaged("slot fails its checksum"),
         Err(fault) => Err(StateFault::Header(fault)),
-        Ok(()) if shard_at(&bytes, 12) != shard => damaged("slot belongs to another shard"),
-        Ok(()) => Ok((
+        Ok(_) if shard_at(&bytes, 12) != shard => damaged("slot belongs to another shard"),
+        Ok(_) => Ok((
             u64_at(&bytes, 32),
             State {
                 fence: PrimaryTerm(u64_at(&bytes, 40)),

@@ -9,7 +9,6 @@ use parking_lot::RwLock;
 
 use crate::batch::BatchPage;
 use crate::error::LogError;
-use crate::format::BatchHeader;
 use crate::frames::{ReadFault, Walker, Window, record};
 use crate::ledger::chain_after;
 use crate::segment::{Entry, Segment};
@@ -177,6 +176,17 @@ impl ShardView {
         chain.map_err(|fault| self.explain(fault, &path))
     }
 
+    /// Returns the chain hash before the record at `at`; `None` when it is not held.
+    pub(crate) fn chain_before(&self, at: SeqNo) -> Result<Option<u64>, LogError> {
+        self.check()?;
+        let Some(place) = self.batch_place(at) else {
+            return Ok(None);
+        };
+        let (path, mut walker) = place.walker();
+        let chain = chain_before(&mut walker, at);
+        chain.map_err(|fault| self.explain(fault, &path))
+    }
+
     /// Makes a written batch of records visible: they are durable.
     pub(crate) fn publish(&self, next: u64, end: u64, entries: &[Entry]) {
         let mut published = self.published.write();
@@ -325,21 +335,32 @@ fn fill_batches(
     }
 }
 
+/// Returns the chain hash after the record at `at`.
 fn chain_at(walker: &mut Walker, at: SeqNo) -> Result<Option<u64>, ReadFault> {
-    let mut chain = 0;
+    let Some(before) = chain_before(walker, at)? else {
+        return Ok(None);
+    };
+    let record = walker.next_record()?;
+    Ok(record.map(|(header, payload)| chain_after(before, header.seq_no, header.term, payload)))
+}
+
+/// Goes to the record at `at`; returns the chain hash before it.
+fn chain_before(walker: &mut Walker, at: SeqNo) -> Result<Option<u64>, ReadFault> {
     loop {
-        if walker.left() == 0 {
-            match walker.enter_batch()? {
-                Some(BatchHeader { chain: before, .. }) => chain = before,
-                None => return Ok(None),
-            }
-        }
-        let Some((header, payload)) = walker.next_record()? else {
+        let Some(header) = walker.enter_batch()? else {
             return Ok(None);
         };
-        chain = chain_after(chain, header.seq_no, header.term, payload);
-        if header.seq_no == at {
-            return Ok(Some(chain));
+        if header.next() <= at.0 {
+            walker.skip_batch(&header);
+            continue;
         }
+        let mut chain = header.chain;
+        for _ in header.first..at.0 {
+            let Some((header, payload)) = walker.next_record()? else {
+                return Ok(None);
+            };
+            chain = chain_after(chain, header.seq_no, header.term, payload);
+        }
+        return Ok(Some(chain));
     }
 }

@@ -8,6 +8,7 @@
 //!            sync fails       stopped: outcome unknown, no appends until the log is opened again
 //! ```
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,22 +16,22 @@ use std::sync::Arc;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use tokio::sync::oneshot;
 
+use crate::base::LogBase;
 use crate::error::{LogError, is_disk_full};
 use crate::files::{File, write_all_at};
-use crate::format::{
-    BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
-    encode_batch,
-};
+use crate::format::{BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, encode_batch};
 use crate::journal::Part;
 use crate::ledger::{Admission, Ledger};
 use crate::options::LogOptions;
 use crate::recovery::RecoveredFolder;
-use crate::segment::{self, Entry, Segment, SparseIndex};
+use crate::segment::Entry;
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::state_file::{State, StateFile};
+use crate::terms::TermTable;
 use crate::view::ShardView;
 
 mod creation;
+mod rolling;
 
 /// Where the answer to a request goes; the caller may be gone, then it is dropped.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, LogError>>;
@@ -57,6 +58,8 @@ struct Active {
     file: Arc<dyn File>,
     path: PathBuf,
     first: u64,
+    /// Offset of the first batch.
+    start: u64,
     salt: u32,
     /// Durable length in bytes.
     len: u64,
@@ -94,6 +97,7 @@ impl ShardWriter {
             file: last.file.clone(),
             path: last.path.to_path_buf(),
             first: last.first,
+            start: last.start,
             salt: last.salt,
             len: last.end,
             held: DurableBytes::Synced,
@@ -159,78 +163,9 @@ impl ShardWriter {
                 });
             }
         });
-        Ok(self.ledger.accept(append))
-    }
-
-    /// Returns where the staged bytes will begin, after opening a new segment if one is due.
-    ///
-    /// Only at the start of a round: then all bytes of the segment before are synced, so a later
-    /// segment always proves that the earlier one was whole.
-    fn prepare(&mut self) -> Result<u64, LogError> {
-        let is_full = |active: &Active| {
-            active.len >= self.options.segment_bytes && active.len > SEGMENT_HEADER_BYTES as u64
-        };
-        if self.staged.bytes.is_empty() && self.active.as_ref().is_none_or(is_full) {
-            self.leave_segment()?;
-            let active = self.create_segment();
-            self.active = Some(active.map_err(|(action, error)| {
-                let path = segment::path(&self.dir, self.ledger.next());
-                refused(action, &path, self.shard, error)
-            })?);
-        }
-        Ok(self.active.as_ref().map_or(0, |active| active.len))
-    }
-
-    /// Makes sure that all of the segment before a new one is in its place.
-    fn leave_segment(&mut self) -> Result<(), LogError> {
-        let synced = self.unsynced().map(|file| file.sync());
-        if synced.is_none_or(|synced| self.settle(synced)) {
-            return Ok(());
-        }
-        Err(LogError::Poisoned { shard: self.shard })
-    }
-
-    /// Creates the next segment; its name appears only when its header is on disk.
-    fn create_segment(&mut self) -> Result<Active, (&'static str, io::Error)> {
-        let header = SegmentHeader {
-            shard: self.shard,
-            first: self.ledger.next(),
-            chain: self.ledger.chain(),
-        };
-        let path = segment::path(&self.dir, header.first);
-        let new = path.with_extension("new");
-        let files = &self.options.files;
-        let file = files.create(&new).map_err(|error| ("create", error))?;
-        let written = write_all_at(file.as_ref(), 0, &header.encode());
-        written
-            .and_then(|()| file.sync())
-            .map_err(|error| ("create", error))?;
-        let named = files
-            .rename(&new, &path)
-            .and_then(|()| files.sync_dir(&self.dir));
-        if let Err(error) = named {
-            // Nobody knows which names are on disk now, unless the disk was not asked. A segment
-            // without records may be there or not; the next attempt puts another in its place.
-            self.is_stopped = !is_out_of_descriptors(&error);
-            return Err(("name", error));
-        }
-        let active = Active {
-            file: file.clone(),
-            path: path.clone(),
-            first: header.first,
-            salt: header.salt(),
-            len: SEGMENT_HEADER_BYTES as u64,
-            held: DurableBytes::Synced,
-        };
-        self.view.add_segment(Segment {
-            path: path.into(),
-            file,
-            first: header.first,
-            salt: active.salt,
-            end: active.len,
-            index: SparseIndex::default(),
-        });
-        Ok(active)
+        Ok(self
+            .ledger
+            .accept(append.term, append.producer, &append.batch))
     }
 
     /// Writes what is staged; `true` when there is something to sync.
@@ -377,6 +312,23 @@ impl ShardWriter {
         Ok(self.ledger.produced(producer))
     }
 
+    /// Returns where terms begin.
+    pub(crate) fn terms(&self) -> Result<TermTable, LogError> {
+        self.view.check()?;
+        Ok(self.ledger.terms().clone())
+    }
+
+    /// Returns what is known of the records before a position.
+    pub(crate) fn base_at(&self, at: SeqNo) -> Result<Option<LogBase>, LogError> {
+        let chain = match at.0.cmp(&self.committed) {
+            Ordering::Greater => None,
+            Ordering::Equal => Some(self.ledger.chain()),
+            Ordering::Less => self.view.chain_before(at)?,
+        };
+        self.view.check()?;
+        Ok(chain.map(|chain| self.ledger.base_at(at, chain)))
+    }
+
     /// Removes whole segments below a position.
     pub(crate) fn trim(&mut self, below: SeqNo) -> Result<SeqNo, LogError> {
         self.check()?;
@@ -391,6 +343,7 @@ impl ShardWriter {
         if let Err(error) = self.state.store(state) {
             return Err(self.stop(error));
         }
+        self.ledger.trim(first);
         for path in self.view.drop_segments(first) {
             if let Err(error) = self.options.files.remove_file(&path) {
                 // The state file says it is trimmed: the next opening removes it.
@@ -461,11 +414,6 @@ impl ShardWriter {
             self.is_stopped = true;
         }
     }
-}
-
-/// Returns whether a file or folder was not even opened, for want of a descriptor: `EMFILE`, `ENFILE`.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Returns the folder of a shard.

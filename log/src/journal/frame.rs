@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::{
     FRAME_HEADER_BYTES, FRAME_MAGIC, HEADER_BYTES, HEADERS, MAGIC, PART_HEADER_BYTES, Part, START,
+    VERSION,
 };
 use crate::error::LogError;
 use crate::files::{File, read_exact_at};
-use crate::format::{HeaderFault, VERSION, check_head, shard_at, u32_at, u64_at};
+use crate::format::{HeaderFault, check_head, shard_at, u32_at, u64_at};
 
 /// A journal does not have more epochs: at ten a second they last for thirteen years.
 const NUM_EPOCHS: u64 = 1 << 32;
@@ -40,15 +41,15 @@ impl Epochs {
             if crc32c::crc32c(&bytes[..12]) != u32_at(&bytes, 12) {
                 continue;
             }
-            match check_head(&bytes, MAGIC) {
-                Err(HeaderFault::TooNew(found)) => {
+            match check_head(&bytes, MAGIC, VERSION) {
+                Err(HeaderFault::TooNew { found, supported }) => {
                     return Ok(Err(LogError::UnsupportedVersion {
                         file: path.to_owned(),
                         found,
-                        supported: VERSION,
+                        supported,
                     }));
                 }
-                Ok(()) if crc32c::crc32c(&bytes[16..24]) == u32_at(&bytes, 24) => {
+                Ok(_) if crc32c::crc32c(&bytes[16..24]) == u32_at(&bytes, 24) => {
                     return Ok(Ok(Self::From(u64_at(&bytes, 16))));
                 }
                 _ => {}

@@ -7,9 +7,9 @@ use std::path::Path;
 use gleaner_model::ShardKey;
 
 use super::{Lane, REMOVED};
+use crate::base::LogStart;
 use crate::error::LogError;
 use crate::files::{Files, parent};
-use crate::shard_log::LogStart;
 use crate::writer::{ShardWriter, shard_dir};
 
 /// Shards of which an error has left something on disk that nobody may find.
@@ -35,7 +35,7 @@ impl Lane {
     }
 
     /// Replaces a shard by an empty one that begins at `begin`: laid out beside, then named.
-    pub(super) fn begin(&mut self, key: ShardKey, begin: LogStart) -> Result<(), LogError> {
+    pub(super) fn begin(&mut self, key: ShardKey, begin: &LogStart) -> Result<(), LogError> {
         self.remove(key)?;
         let _folders = self.folders.lock();
         self.undone.coming.insert(key);

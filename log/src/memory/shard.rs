@@ -2,17 +2,19 @@
 
 use std::collections::VecDeque;
 
-use gleaner_model::{PrimaryTerm, SeqNo};
+use gleaner_model::SeqNo;
 
+use crate::base::{LogBase, LogStart};
 use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
 use crate::ledger::{Admission, Ledger, Limits, chain_after};
-use crate::shard_log::{Append, Appended, LogStart, ReadBatch, Record};
+use crate::shard_log::{Append, Appended, ReadBatch, Record};
 
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) ledger: Ledger,
-    first: SeqNo,
+    /// The same before the first batch.
+    base: Ledger,
     batches: VecDeque<StoredBatch>,
 }
 
@@ -34,12 +36,16 @@ impl StoredBatch {
 }
 
 impl Shard {
-    pub(super) fn new(begin: LogStart, limits: Limits) -> Self {
+    pub(super) fn new(begin: &LogStart, limits: Limits) -> Self {
         Self {
-            ledger: Ledger::new(begin.at.0, PrimaryTerm(0), begin.chain, limits),
-            first: begin.at,
+            ledger: Ledger::new(begin, limits),
+            base: Ledger::new(begin, limits),
             batches: VecDeque::new(),
         }
+    }
+
+    fn first(&self) -> SeqNo {
+        SeqNo(self.base.next())
     }
 
     pub(super) fn append(&mut self, append: &Append, limits: Limits) -> Result<Appended, LogError> {
@@ -47,7 +53,8 @@ impl Shard {
             return Ok(appended);
         }
         let mut chain = self.ledger.chain();
-        let appended = self.ledger.accept(append);
+        let (term, producer) = (append.term, append.producer);
+        let appended = self.ledger.accept(term, producer, &append.batch);
         self.ledger.commit();
         let batch = RecordBatch {
             first: appended.first,
@@ -79,16 +86,16 @@ impl Shard {
         }
         ReadBatch {
             records,
-            first_available: self.first,
-            next: at.max(self.first),
+            first_available: self.first(),
+            next: at.max(self.first()),
         }
     }
 
     pub(super) fn read_batches(&self, from: SeqNo, mut max_bytes: usize) -> BatchPage {
         let mut page = BatchPage {
             batches: Vec::new(),
-            first_available: self.first,
-            next: from.max(self.first),
+            first_available: self.first(),
+            next: from.max(self.first()),
         };
         if let Some((index, _)) = self.find(from) {
             let batches = self.batches.range(index..);
@@ -111,15 +118,29 @@ impl Shard {
         self.batches[index].chains.get(offset).copied()
     }
 
+    /// Returns what is known of the records before a position.
+    pub(super) fn base_at(&self, at: SeqNo) -> Option<LogBase> {
+        let chain = match at.0.checked_sub(1).map(SeqNo) {
+            _ if at.0 == self.ledger.next() => Some(self.ledger.chain()),
+            Some(last) if at > self.first() => self.chain(last),
+            _ if at == self.first() => Some(self.base.chain()),
+            _ => None,
+        };
+        chain.map(|chain| self.ledger.base_at(at, chain))
+    }
+
     /// Gives up whole batches below a position.
     pub(super) fn trim(&mut self, below: SeqNo) -> SeqNo {
-        while let Some(stored) = self.batches.front()
-            && stored.batch.next() <= below
+        while let Some(StoredBatch { batch, .. }) = self.batches.front()
+            && batch.next() <= below
         {
-            self.first = stored.batch.next();
+            let (term, producer) = (batch.term, batch.producer);
+            self.base.accept(term, producer, &batch.payloads);
+            self.base.commit();
             self.batches.pop_front();
         }
-        self.first
+        self.ledger.trim(self.first());
+        self.first()
     }
 
     /// Returns the batch that holds a position, and where it stands in it.

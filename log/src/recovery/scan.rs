@@ -1,9 +1,10 @@
 //! One pass over a segment at opening, and the verdict about a batch that cannot be read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::files::File;
-use crate::format::{BATCH_HEADER_BYTES, BatchHeader, SEGMENT_HEADER_BYTES};
+use crate::format::{BATCH_HEADER_BYTES, BatchHeader};
 use crate::frames::{ReadFault, Walker, Window, find_acknowledged};
 use crate::ledger::{Ledger, chain_after};
 use crate::segment::{Entry, SparseIndex};
@@ -20,7 +21,8 @@ pub(super) enum Verdict {
 /// One pass over the batches of a segment.
 pub(super) struct Scan {
     file: Arc<dyn File>,
-    len: u64,
+    /// Where batches stand.
+    range: Range<u64>,
     salt: u32,
     floor: u64,
     pub(super) index: SparseIndex,
@@ -31,10 +33,10 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(file: Arc<dyn File>, len: u64, salt: u32, floor: u64) -> Self {
+    pub(super) fn new(file: Arc<dyn File>, range: Range<u64>, salt: u32, floor: u64) -> Self {
         Self {
             file,
-            len,
+            range,
             salt,
             floor,
             index: SparseIndex::default(),
@@ -47,10 +49,10 @@ impl Scan {
     pub(super) fn run(&mut self, ledger: &mut Ledger) -> Result<(), ReadFault> {
         let start = Entry {
             seq_no: ledger.next(),
-            offset: SEGMENT_HEADER_BYTES as u64,
+            offset: self.range.start,
             left: 0,
         };
-        let window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
+        let window = Window::new(self.file.clone(), self.range.end, PIECE_BYTES);
         let mut walker = Walker::new(window, self.salt, start);
         loop {
             let offset = walker.offset();
@@ -79,7 +81,7 @@ impl Scan {
         let start = walker.offset() - BATCH_HEADER_BYTES as u64;
         self.is_contradiction = header.first != ledger.next()
             || header.chain != ledger.chain()
-            || header.term < ledger.fence()
+            || Some(header.term) < ledger.terms().last()
             || header.num_records == 0;
         if self.is_contradiction {
             return Err(ReadFault::Damaged {
@@ -132,7 +134,7 @@ impl Scan {
         offset: u64,
         reason: &'static str,
     ) -> Result<(), Verdict> {
-        let mut window = Window::new(self.file.clone(), self.len, PIECE_BYTES);
+        let mut window = Window::new(self.file.clone(), self.range.end, PIECE_BYTES);
         let later = find_acknowledged(&mut window, offset, self.salt).map_err(Verdict::Fault)?;
         let acknowledged = later.unwrap_or(0).max(self.floor);
         if acknowledged > next {

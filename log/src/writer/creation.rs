@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use gleaner_model::{PrimaryTerm, ShardKey};
+use gleaner_model::ShardKey;
 
 use super::{ShardWriter, refused, shard_dir};
+use crate::base::LogStart;
 use crate::error::LogError;
 use crate::files::{Files, create_durable_dir, parent, write_all_at};
 use crate::format::SegmentHeader;
@@ -15,7 +16,6 @@ use crate::ledger::Ledger;
 use crate::options::LogOptions;
 use crate::recovery::{RecoveredFolder, open_shard};
 use crate::segment;
-use crate::shard_log::LogStart;
 use crate::state_file::{State, StateFile};
 use crate::view::ShardView;
 
@@ -33,7 +33,7 @@ impl ShardWriter {
             .and_then(|()| StateFile::create(files, &dir, shard, State::default()))
             .map_err(|error| refused("create", &dir, shard, error))?;
         let recovered = RecoveredFolder {
-            ledger: Ledger::new(0, PrimaryTerm(0), 0, options.limits()),
+            ledger: Ledger::new(&LogStart::FIRST, options.limits()),
             state,
             segments: Vec::new(),
             cut: None,
@@ -47,7 +47,7 @@ impl ShardWriter {
     pub(crate) fn begin(
         root: &Path,
         shard: ShardKey,
-        begin: LogStart,
+        begin: &LogStart,
         options: &LogOptions,
     ) -> Result<(Self, Arc<ShardView>), LogError> {
         let dir = shard_dir(root, shard);
@@ -67,7 +67,7 @@ impl ShardWriter {
 }
 
 /// Fills the folder of a shard whose log begins at `begin`: an empty segment and the state file.
-fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: LogStart) -> io::Result<()> {
+fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: &LogStart) -> io::Result<()> {
     match files.remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -77,15 +77,15 @@ fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: LogStart) -> i
     let header = SegmentHeader {
         shard,
         first: begin.at.0,
-        chain: begin.chain,
+        base: begin.base.clone(),
     };
     let segment = files.create(&segment::path(dir, begin.at.0))?;
     write_all_at(segment.as_ref(), 0, &header.encode())?;
     segment.sync()?;
     let state = State {
+        fence: begin.fence,
         first: begin.at.0,
         floor: begin.at.0,
-        ..State::default()
     };
     StateFile::create(files, dir, shard, state).map(|_| ())
 }

@@ -5,7 +5,8 @@ use gleaner_log::{LogError, LogOptions, Record, ShardLog};
 use gleaner_model::PrimaryTerm;
 
 use crate::world::{
-    Dice, append, file, fill, journaled, open, options, payload, read_all, scale, seed, shard,
+    Dice, SEGMENT_HEADER_BYTES, append, file, fill, journaled, open, options, payload, read_all,
+    scale, seed, shard,
 };
 
 /// How a look at a damaged log ended.
@@ -109,7 +110,7 @@ async fn every_tear_of_a_segment_is_mended_by_its_journal_or_loud() {
             let hint = format!("torn at {len}, {survival:?}");
             let outcome = look(&torn, &acknowledged, &hint).await;
             // The header of a segment is not in the journal.
-            let expected = if len < 52 {
+            let expected = if len < SEGMENT_HEADER_BYTES {
                 Outcome::Refused
             } else {
                 Outcome::Whole
@@ -132,7 +133,7 @@ async fn a_tear_before_what_a_journal_has_is_loud() {
     killed.reboot(Survival::Synced);
     let path = file(&killed, ".log");
     let bytes = killed.bytes(&path).expect("segment");
-    for len in (52..300_000).step_by(9_973) {
+    for len in (SEGMENT_HEADER_BYTES..300_000).step_by(9_973) {
         let torn = killed.fork();
         torn.replace(&path, bytes[..len].to_owned())
             .expect("segment");
@@ -409,7 +410,7 @@ async fn a_bit_that_flips_under_an_open_log_is_not_served() {
     let (log, _) = open(options(&files));
     fill(&log, shard(0), 100).await;
     let path = file(&files, ".log");
-    let header_bits = 52 * 8;
+    let header_bits = SEGMENT_HEADER_BYTES * 8;
     let bits = files.bytes(&path).expect("segment").len() * 8 - header_bits;
     files
         .flip_bit(&path, header_bits + bits / 2)

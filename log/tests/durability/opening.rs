@@ -340,13 +340,13 @@ async fn a_file_of_a_newer_program_is_refused_by_name() {
     drop(log);
     let path = crate::world::file(&files, ".log");
     let mut bytes = files.bytes(&path).expect("segment");
-    bytes[8] = 2;
+    bytes[8] = 3;
     files.replace(&path, bytes).expect("segment");
     let (log, _) = open(options(&files));
     let refused = log.tail(shard(0)).await.expect_err("newer");
     let text = refused.to_string();
     assert!(
-        text.contains(".log` has format version 2, this program reads up to 1"),
+        text.contains(".log` has format version 3, this program reads up to 2"),
         "{text}"
     );
 }

@@ -76,7 +76,11 @@ async fn apply(log: &dyn ShardLog, step: &Step) -> String {
             let page = log.read(key, SeqNo(*from), *max_bytes).await;
             let one = log.read_one(key, SeqNo(*from)).await;
             let chain = log.chain(key, SeqNo(*from)).await;
-            format!("{page:?} {one:?} {chain:?} {:?}", log.tail(key).await)
+            let batches = log.read_batches(key, SeqNo(*from), *max_bytes).await;
+            let base = log.base_at(key, SeqNo(*from)).await;
+            let terms = log.terms(key).await;
+            let tail = log.tail(key).await;
+            format!("{page:?} {one:?} {chain:?} {batches:?} {base:?} {terms:?} {tail:?}")
         }
         Step::Remove(number) => format!("{:?}", log.remove(shard(*number)).await),
         Step::Reopen(_) => String::new(),

@@ -7,13 +7,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_log::files::SimulatedFiles;
 use gleaner_log::{
-    Append, LocalLog, LogError, LogOptions, LogStart, OpenReport, ProducerSequence, Record,
-    ShardLog,
+    Append, LocalLog, LogBase, LogError, LogOptions, LogStart, OpenReport, ProducerSequence,
+    Record, ShardLog,
 };
 use gleaner_model::{IndexUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber};
 
 /// Folder of the log on the simulated disk.
 pub(crate) const ROOT: &str = "/data/log";
+
+/// Length of the head of a segment before which no producer was.
+pub(crate) const SEGMENT_HEADER_BYTES: usize = 72;
 
 /// Without a journal; floors reach the disk only when the log is closed.
 pub(crate) fn options(files: &SimulatedFiles) -> LogOptions {
@@ -39,7 +42,8 @@ pub(crate) fn open(options: LogOptions) -> (LocalLog, OpenReport) {
 pub(crate) fn beginning(at: u64) -> LogStart {
     LogStart {
         at: SeqNo(at),
-        chain: 0,
+        fence: PrimaryTerm(0),
+        base: LogBase::UNKNOWN,
     }
 }
 

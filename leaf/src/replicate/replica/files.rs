@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_engine::copy::ShardIndex;
-use gleaner_log::LogStart;
 use gleaner_log::files::RealFiles;
-use gleaner_model::{History, Relation, SeqNo};
+use gleaner_log::{LogBase, LogStart};
+use gleaner_model::{History, PrimaryTerm, Relation, SeqNo};
 use gleaner_proto::replicate::{Snapshot, SnapshotCall, SnapshotFile};
 use gleaner_proto::{LeafFault, ReplicationClient};
 
@@ -180,7 +180,11 @@ impl Keeper {
         let history = snapshot.history.clone().unwrap_or_default();
         let begin = LogStart {
             at: snapshot.next_seq_no,
-            chain: history.chain.map_or(0, |chain| chain.hash),
+            fence: PrimaryTerm(0),
+            base: LogBase {
+                chain: history.chain.map_or(0, |chain| chain.hash),
+                ..LogBase::UNKNOWN
+            },
         };
         // Before the log: what is noted of the old one must not be read as the new one's.
         self.keep(HistoryFile::without_chain(&history)).await?;

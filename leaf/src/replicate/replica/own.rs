@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
-use gleaner_log::{LogError, LogStart};
-use gleaner_model::{IndexMeta, MappingVersion, SeqNo};
+use gleaner_log::{LogBase, LogError, LogStart};
+use gleaner_model::{IndexMeta, MappingVersion, PrimaryTerm, SeqNo};
 
 use super::{Halt, Keeper};
 use crate::copy::replica::Replica;
@@ -149,7 +149,8 @@ impl Keeper {
         history.keep(kept).await.map_err(Halt::Later)?;
         let begin = LogStart {
             at: checkpoint,
-            chain: 0,
+            fence: PrimaryTerm(0),
+            base: LogBase::UNKNOWN,
         };
         let begun = node.log.begin_at(self.key, begin).await;
         begun.map_err(|error| Halt::later(&error))

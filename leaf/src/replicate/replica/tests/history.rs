@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_log::{Append, LogStart, MemoryLog, ShardLog};
+use gleaner_log::{Append, LogBase, LogStart, MemoryLog, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 use gleaner_proto::{LeafClient, LeafFault};
 
@@ -178,7 +178,8 @@ async fn a_copy_whose_log_does_not_meet_its_files_begins_again_from_files() {
         let log = cluster.log("b");
         let begin = LogStart {
             at: SeqNo(begin),
-            chain: 0,
+            fence: PrimaryTerm(0),
+            base: LogBase::UNKNOWN,
         };
         log.begin_at(key(1), begin).await.expect("memory");
         cluster.write((0..9).map(|n| put(n, 1)).collect()).await;
